@@ -1,0 +1,1 @@
+"""The nouns: frozen data that every other part shares. Imports nothing of ours."""

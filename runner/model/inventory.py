@@ -1,0 +1,67 @@
+"""What the cloud has now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+NO_TAGS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server as the list call shows it, without `user_data` (it can hold a password hash).
+
+    Only `id`, `name` and `status` are sure to be there: live answers leave out many of the other fields
+    (page "Querying Details About ECSs"). `updated` is the cloud's time of the last change of any kind; it is
+    compared, never interpreted as a boot time. `task_state` is None when the server is idle, and also where
+    the answer has no such field.
+    """
+
+    id: str
+    name: str
+    status: str
+    task_state: str | None = None
+    zone: str = ""
+    flavor: str = ""
+    tags: Mapping[str, str] = NO_TAGS
+    enterprise_project: str = ""
+    server_group: str | None = None
+    locked: bool = False
+    frozen: bool = False
+    updated: str | None = None
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def is_idle(self) -> bool:
+        """ACTIVE and no task is running on it.
+
+        A server that is powering off or being deleted still reads ACTIVE (table of server states), so the
+        task state decides as well.
+        """
+        return self.status == "ACTIVE" and not self.task_state
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGroup:
+    """An anti-affinity group of the cloud ("ECS group")."""
+
+    id: str
+    name: str
+    policies: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The servers of one target at one moment. Servers are sorted by id, each once."""
+
+    servers: tuple[Server, ...]
+    read_at: datetime
+    groups: tuple[ServerGroup, ...] = ()
+    by_id: Mapping[str, Server] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_id", {s.id: s for s in self.servers})

@@ -1,0 +1,125 @@
+"""The schedule: which server goes down in which wave, with every integer and every exclusion. What people review.
+
+A schedule is complete: a run needs nothing else of the plan. Seconds are floats with the unit in the name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+RebootType = Literal["SOFT", "HARD"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRef:
+    """A server as the schedule names it. `name` and `zone` are for people: the id decides."""
+
+    id: str
+    name: str
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the servers are. `project_id` is part of what was reviewed."""
+
+    name: str
+    cloud: str
+    region: str
+    project_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """A budget as it is written and the integer it came to: `2%` of 640 is 12."""
+
+    written: str
+    of: int
+    allowed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What follows a wave: a wait of `seconds`, or a person's approval."""
+
+    kind: Literal["timed", "approval"] = "timed"
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRules:
+    """The rules of one group as numbers. `eligible` is the base of its percentages."""
+
+    name: str
+    target: str
+    selected: int
+    eligible: int
+    order: str
+    max_failures: Allowance | None
+    on_failure: Literal["stop", "approval", "continue"]
+    ready_timeout_s: float
+    stable_for_s: float
+    bake_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Servers that go down together. `number` counts from 1 over the whole run; `written` is the size as in the plan."""
+
+    number: int
+    group: str
+    written: str
+    servers: tuple[ServerRef, ...]
+    pause: Pause
+    is_canary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A server that a selector matched and the schedule leaves out, with a stable reason and a sentence."""
+
+    server: ServerRef
+    group: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """What can be down or failed before a stop: the largest wave, and the most failures that can be counted.
+
+    `failures_before_stop`: the budget plus one, rounded up to the wave in flight (a wave overshoots).
+    """
+
+    down_at_once: int
+    failures_before_stop: int
+    wave: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Servers assigned to waves. `digest` covers everything but times and free text (`planning.digest`)."""
+
+    plan_name: str
+    plan_digest: str
+    cycle: str
+    targets: tuple[Target, ...]
+    reboot_type: RebootType
+    on_unknown: Literal["hold", "retry"]
+    max_failures: Allowance
+    wait_at_most_s: float
+    groups: tuple[GroupRules, ...]
+    waves: tuple[Wave, ...]
+    excluded: tuple[Exclusion, ...]
+    visible: int
+    worst_case: WorstCase
+    plan_file: str = ""
+    description: str = ""
+    made_at: str = ""
+    digest: str = ""
+
+    @property
+    def servers(self) -> int:
+        """How many servers the waves hold."""
+        return sum(len(w.servers) for w in self.waves)

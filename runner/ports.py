@@ -1,0 +1,47 @@
+"""What the core asks of the outside. Small protocols; the edges implement them, `cli` joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from runner.model.inventory import Inventory, Server
+from runner.model.job import Action, Job, JobGone, RebootAnswer
+from runner.model.schedule import RebootType
+
+
+class Clock(Protocol):
+    """Time. `now` is aware UTC and may run faster than a wall clock (simulated targets); it never jumps back."""
+
+    def now(self) -> datetime: ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait `seconds` of this clock's time."""
+        ...
+
+
+class Cloud(Protocol):
+    """One target. Reads are retried inside; the reboot never is. All raise CloudError or CloudDenied but `reboot`."""
+
+    async def inventory(self) -> Inventory:
+        """All servers of the target, with its server groups."""
+        ...
+
+    async def read_servers(self, ids: Collection[str]) -> Mapping[str, Server]:
+        """These servers as they are now, by the cheaper of id filter and full list. Missing ones are left out."""
+        ...
+
+    async def reboot(self, ids: Collection[str], kind: RebootType, signed_at: datetime) -> RebootAnswer:
+        """Ask for one batch, once, on a fresh connection. Never raises for anything the network or the cloud does.
+
+        `signed_at`: the instant of the intent. An AK/SK signature carries it, so that the gateway refuses a
+        request that arrives more than 15 minutes late.
+        """
+        ...
+
+    async def job(self, job_id: str) -> Job | JobGone: ...
+
+    async def actions(self, server_id: str) -> tuple[Action, ...]:
+        """The action history of one server, newest first."""
+        ...
