@@ -99,7 +99,9 @@ class Selector(Part):
 
     ids: tuple[Id, ...] | None = Field(None, min_length=1, description="Server ids.")
     ids_from: str | None = Field(
-        None, min_length=1, description="A text file beside the plan, one server id a line, for very long lists."
+        None,
+        min_length=1,
+        description="A text file beside the plan, one server id a line, for very long lists.",
     )
     names: tuple[Text, ...] | None = Field(None, min_length=1, description="Shell globs, for example web-*.")
     tags: dict[str, tuple[str, ...]] | None = Field(
@@ -187,7 +189,9 @@ class Plan(Part):
     name: Name = Field(description="The plan's identity, 1 to 63 of a-z, 0-9 and -.")
     description: str | None = Field(None, max_length=2000)
     labels: dict[str, str] = Field(default_factory=dict)
-    vars: dict[str, Any] = Field(default_factory=dict, description="For templates; --var and --vars-file override.")
+    vars: dict[str, Any] = Field(
+        default_factory=dict, description="For templates; --var and --vars-file override."
+    )
     target: Text | None = Field(None, description="A target of the configuration; --target overrides.")
     cycle: Name | None = Field(
         None, description="The campaign; a server is rebooted at most once in it. Default: the plan's name."
