@@ -38,9 +38,7 @@ class SimulatorOptions(_Part):
     servers: Annotated[int, Field(ge=1, le=200_000)] = 60
     seed: int = 1
     time_scale: Annotated[float, Field(gt=0, le=10_000)] = 60.0
-    scenario: str | None = Field(
-        None, description="A scenario file with faults, relative to the configuration."
-    )
+    scenario: str | None = Field(None, description="A scenario file with faults, relative to the configuration.")
 
 
 class TargetConfig(_Part):

@@ -189,9 +189,7 @@ class Plan(Part):
     name: Name = Field(description="The plan's identity, 1 to 63 of a-z, 0-9 and -.")
     description: str | None = Field(None, max_length=2000)
     labels: dict[str, str] = Field(default_factory=dict)
-    vars: dict[str, Any] = Field(
-        default_factory=dict, description="For templates; --var and --vars-file override."
-    )
+    vars: dict[str, Any] = Field(default_factory=dict, description="For templates; --var and --vars-file override.")
     target: Text | None = Field(None, description="A target of the configuration; --target overrides.")
     cycle: Name | None = Field(
         None, description="The campaign; a server is rebooted at most once in it. Default: the plan's name."

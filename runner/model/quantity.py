@@ -61,7 +61,7 @@ class Amount:
         Raises ValueError for negative numbers, over 100 %, booleans, fractions and other text.
         """
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise ValueError("write a number of servers (3) or a percentage (10%)")
+            raise ValueError("write a number of servers (3) or a percentage (10%)")  # noqa: TRY004 - pydantic turns ValueErrors into problems
         if isinstance(value, int):
             if value < 0:
                 raise ValueError("must not be negative")
@@ -71,7 +71,7 @@ class Amount:
             return cls(number=int(text))
         match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)\s?%", text)
         if not match:
-            raise ValueError("write a number of servers (3) or a percentage (10%)")
+            raise ValueError("write a number of servers (3) or a percentage (10%)")  # noqa: TRY004 - pydantic turns ValueErrors into problems
         percent = float(match[1])
         if percent > 100:
             raise ValueError("more than 100%")

@@ -1,0 +1,130 @@
+"""`reboot-runner`: one entry point; commands are imported when they are used, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from runner import __version__
+from runner.cli.common import App, show_error
+from runner.errors import Exit, RunnerError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "validate": ("runner.cli.validate", "Check plans offline; all problems of all files."),
+    "render": ("runner.cli.render", "Print a plan with templates resolved."),
+    "diff": ("runner.cli.diff", "Dry-run against the live cloud: waves, servers, exclusions."),
+    "run": ("runner.cli.run", "Execute a plan and follow it to its end."),
+    "status": ("runner.cli.status", "Show runs, or one run: waves, servers, what it waits for."),
+    "report": ("runner.cli.report", "Write the report of a run from its journal."),
+    "simulator": ("runner.cli.simulator", "Serve a simulated cloud over HTTP."),
+    "schema": ("runner.cli.schema", "Print a JSON Schema: plan, config, schedule, report."),
+}
+"""Name -> module with a click command named `command`, and the line for `--help`."""
+
+EPILOG = """\b
+Try it without an account:
+  reboot-runner run plans/quickstart.yaml      on the embedded simulated cloud
+\b
+From a plan to a report:
+  reboot-runner validate plans/web.yaml        offline
+  reboot-runner diff plans/web.yaml            which servers go down together
+  reboot-runner run plans/web.yaml             do it, wave by wave
+  reboot-runner report web -o markdown         what happened to each server
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help lines without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        import importlib
+
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command = module.command
+        assert isinstance(command, click.Command)  # noqa: S101 - a wrong table is a bug
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EPILOG,
+)
+@click.option("--config", "config", metavar="FILE", help="Configuration; else found upwards to the Git root.")
+@click.option("--store", "store", metavar="URL", help="Where journals live; overrides the configuration.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour on stdout and stderr; NO_COLOR is honoured.",
+)
+@click.option("-v", "--verbose", count=True, help="More talk on stderr; -vv shows each request.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Of the talk on stderr.",
+)
+@click.version_option(__version__, prog_name="reboot-runner")
+@click.pass_context
+def cli(ctx: click.Context, config: str | None, store: str | None, color: str, verbose: int, log_format: str) -> None:
+    """Restart fleets of cloud servers safely: reviewed plans in Git, executed wave by wave, never twice."""
+    ctx.obj = App.from_options(config=config, store=store, color=color, verbose=verbose, log_format=log_format)
+    ctx.color = ctx.obj.click_color
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program and exit with a documented code: usage errors are 64, never click's 2."""
+    sys.exit(invoke(argv))
+
+
+def invoke(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; errors are printed on stderr."""
+    try:
+        result = cli.main(args=argv, prog_name="reboot-runner", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.UsageError as error:
+        error.show(sys.stderr)
+        return Exit.USAGE
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return Exit.ERROR
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return Exit.INTERRUPTED
+    except RunnerError as error:
+        show_error(error)
+        return error.exit_code
+    except BrokenPipeError:
+        return _closed_pipe()
+    except Exception as error:
+        from runner.cli.crash import report_crash
+
+        return report_crash(error)
+    return result if isinstance(result, int) else Exit.DONE
+
+
+def _closed_pipe() -> int:
+    """`reboot-runner … | head` closed our stdout: not an error; nothing more may be written there."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.DONE
+
+
+if __name__ == "__main__":
+    main()
