@@ -1,0 +1,131 @@
+"""What the machine asks the driver to do, and what it remembers of the pace. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ReadWave:
+    """Read the wave's servers as they are now, before anything is asked of them."""
+
+    wave: int
+    target: str
+    servers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write the intent, then ask for one batch."""
+
+    batch: int
+    target: str
+    servers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Read one job."""
+
+    batch: int
+    target: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """Read servers that were rebooted: are they back?"""
+
+    target: str
+    servers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read state and history of the servers of a batch in doubt."""
+
+    batch: int
+    target: str
+    servers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """Read the servers of a refused batch again."""
+
+    target: str
+    servers: tuple[str, ...]
+
+
+Effect = ReadWave | Send | Poll | ReadBack | Look | Recheck
+
+NewEvent = tuple[str, Mapping[str, Any]]
+"""Type and data of an event to be appended; sequence, time and fence are the store's and the driver's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What comes next: events to append at once, else effects that are due, else when to ask again.
+
+    `waits_for` is a sentence for people; `can_suspend`: nothing is in flight, so the process may end here.
+    """
+
+    events: tuple[NewEvent, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    wake: datetime | None = None
+    waits_for: str = ""
+    can_suspend: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How a target is driven, from configuration. Seconds of the run's clock."""
+
+    poll_every_s: float = 5.0
+    settle_s: float = 180.0
+    servers_per_request: int = 1000
+    servers_per_minute: int = 1000
+
+
+@dataclass(slots=True)
+class Pace:
+    """When this process last did what leaves no trace in the journal. A new process begins with an empty one.
+
+    `polled`, `read_back`: last try. `seen`: last success, by batch number, or `0` for states. `trying`: the first of
+    the tries since the last success. `blocked`: servers another run holds, since when, and by whom.
+    """
+
+    polled: dict[int, datetime] = field(default_factory=dict)
+    seen: dict[int, datetime] = field(default_factory=dict)
+    trying: dict[int, datetime] = field(default_factory=dict)
+    read_back: datetime | None = None
+    checking_since: datetime | None = None
+    check_again: datetime | None = None
+    recheck_again: datetime | None = None
+    look_again: dict[int, datetime] = field(default_factory=dict)
+    send_after: datetime | None = None
+    blocked: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+
+    def tried(self, what: int, now: datetime, *, success: bool) -> None:
+        """Remember a poll (by batch number) or a reading of states (0)."""
+        if success:
+            self.seen[what] = now
+            self.trying.pop(what, None)
+        else:
+            self.trying.setdefault(what, now)
+
+    def is_blind(self, what: int, deadline: datetime, now: datetime, grace_s: float) -> bool | None:
+        """At a deadline: False when it was really looked at since, True when looking failed for `grace_s`, else None.
+
+        None means: not yet known, look again. So a run that is resumed days later is looked at before it is judged.
+        """
+        seen = self.seen.get(what)
+        if seen is not None and seen >= deadline:
+            return False
+        trying = self.trying.get(what)
+        if trying is not None and (now - trying).total_seconds() >= grace_s:
+            return True
+        return None

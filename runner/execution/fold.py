@@ -1,0 +1,426 @@
+"""Journal -> run. Pure: no clock, no I/O; an event that cannot follow raises and changes nothing.
+
+`EVENTS` is the whole vocabulary of a journal. Progress is data, not a position in code: a newer version of the tool
+goes on with an older journal as long as the old event types stay readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from runner.model.job import JobStatus
+from runner.model.run import (
+    Batch,
+    BatchPhase,
+    Event,
+    Evidence,
+    Outcome,
+    Phase,
+    Question,
+    Run,
+    ServerState,
+    Stop,
+    WaveState,
+)
+from runner.model.schedule import Schedule
+
+
+class IllegalEvent(Exception):
+    """An event that cannot follow what the journal says so far: a bug, or a journal that somebody edited."""
+
+
+def begin(run_id: str, schedule: Schedule, created: Event) -> Run:
+    """The run as its first event leaves it. `created.data` holds `facts` and `baseline`; the schedule is parsed already."""
+    run = Run(
+        id=run_id,
+        schedule=schedule,
+        created=created.at,
+        facts=created.data.get("facts", {}),
+        baseline=created.data.get("baseline", {}),
+        seq=created.seq,
+        waves=[WaveState() for _ in schedule.waves],
+        last_event_at=created.at,
+    )
+    for wave in schedule.waves:
+        for ref in wave.servers:
+            run.servers[ref.id] = ServerState(ref, wave.number)
+    if len(run.servers) != schedule.servers:
+        raise IllegalEvent("a server stands in two waves of the schedule")
+    return run
+
+
+def apply(run: Run, event: Event) -> None:
+    """Add one event to the run.
+
+    Raises IllegalEvent before anything is changed: for an unknown type, for a closed run (facts and decisions about
+    its servers excepted), and for what contradicts the state.
+    """
+    handler = EVENTS.get(event.type)
+    if handler is None:
+        raise IllegalEvent(f"unknown event {event.type!r}")
+    if not run.is_open and event.type not in AFTER_THE_END:
+        raise IllegalEvent(f"{event.type} after the end of the run")
+    handler(run, event)
+    run.seq = max(run.seq, event.seq)
+    run.last_event_at = event.at
+
+
+def apply_all(run: Run, events: Iterable[Event]) -> Run:
+    """Add events in order; returns the same run."""
+    for event in events:
+        apply(run, event)
+    return run
+
+
+def _demand(condition: object, why: str) -> None:
+    if not condition:
+        raise IllegalEvent(why)
+
+
+def _batch(run: Run, event: Event, *phases: BatchPhase) -> Batch:
+    batch = run.batches.get(event.data["batch"])
+    if batch is None:
+        raise IllegalEvent(f"{event.type} of a batch that was never intended")
+    _demand(not phases or batch.phase in phases, f"{event.type} of a batch that is {batch.phase}")
+    return batch
+
+
+def _of(run: Run, batch: Batch) -> list[ServerState]:
+    """The servers that this batch, and no later one, holds."""
+    return [s for s in (run.servers[i] for i in batch.servers) if s.batch == batch.number]
+
+
+# --- waves -----------------------------------------------------------------------------------------------------
+
+
+def _wave_started(run: Run, event: Event) -> None:
+    wave = run.wave
+    if wave is None or wave.number != event.data["wave"]:
+        raise IllegalEvent("a wave starts out of turn")
+    _demand(run.waves[run.position].started is None, "a wave starts twice")
+    run.waves[run.position].started = event.at
+    run.pause_began = run.bake_began = None
+    run.suspended = None
+
+
+def _wave_checked(run: Run, event: Event) -> None:
+    state = run.waves[run.position] if run.wave else None
+    if state is None or state.started is None or state.checked is not None:
+        raise IllegalEvent("a wave is checked out of turn")
+    state.checked = event.at
+    for server_id, updated in event.data["fit"].items():
+        run.servers[server_id].updated_before = updated
+    for server_id, (reason, detail) in event.data["skipped"].items():
+        _end(run, run.servers[server_id], event.at, Outcome.SKIPPED, reason, detail, Evidence.NONE)
+
+
+def _wave_ended(run: Run, event: Event) -> None:
+    wave = run.wave
+    if wave is None or wave.number != event.data["wave"]:
+        raise IllegalEvent("a wave ends out of turn")
+    _demand(all(s.outcome for s in run.members(wave)), "a wave ends before its servers")
+    state = run.waves[run.position]
+    state.ended = event.at
+    state.counts = _count(run.members(wave))
+    run.position += 1
+    run.pause_began = run.bake_began = None
+    run.send_after = run.trouble_since = None
+    run.trouble_count = 0
+
+
+def _count(servers: list[ServerState]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for server in servers:
+        word = server.outcome.value if server.outcome else "pending"
+        counts[word] = counts.get(word, 0) + 1
+    return counts
+
+
+# --- requests --------------------------------------------------------------------------------------------------
+
+
+def _batch_intended(run: Run, event: Event) -> None:
+    data = event.data
+    number, wave = data["batch"], run.wave
+    servers = [run.servers[i] for i in data["servers"]]
+    if wave is None or number in run.batches:
+        raise IllegalEvent("a batch is intended out of turn")
+    _demand(servers, "an empty batch")
+    _demand(all(s.phase is Phase.WAITING and s.wave == wave.number for s in servers), "a server is asked for twice")
+    _demand(run.stop is None, "a batch is intended by a run that stops")
+    run.batches[number] = Batch(
+        number, wave.number, data["target"], tuple(data["servers"]), event.at,
+        sender=data.get("sender", {}), signed=data.get("signed", ""),
+    )  # fmt: skip
+    for server in servers:
+        server.phase, server.batch, server.intended = Phase.INTENDED, number, event.at
+        server.attempts += 1
+
+
+def _batch_accepted(run: Run, event: Event) -> None:
+    """A job id is a fact whenever it arrives: it also answers a batch that was given up as lost."""
+    batch = _batch(run, event)
+    if batch.job_id is not None:
+        return
+    _demand(batch.phase is not BatchPhase.NOT_SENT, "a batch that was not sent is accepted")
+    batch.phase, batch.job_id, batch.answered = BatchPhase.ACCEPTED, event.data["job"], event.at
+    batch.request_id = event.data.get("request_id")
+    accepted = batch.intended if event.data.get("late") else event.at
+    for server in _of(run, batch):
+        if server.outcome is Outcome.UNKNOWN and server.resolution is None and run.is_open:
+            _reopen(run, server)
+        if server.phase in (Phase.INTENDED, Phase.ADOPTED):
+            server.phase, server.accepted = Phase.ACCEPTED, accepted
+    run.trouble_since, run.send_after, run.trouble_count = None, None, 0
+
+
+def _batch_not_started(phase: BatchPhase, then: Phase) -> Callable[[Run, Event], None]:
+    def handler(run: Run, event: Event) -> None:
+        batch = _batch(run, event, BatchPhase.INTENDED)
+        batch.phase, batch.answered = phase, event.at
+        batch.code, batch.reason = event.data.get("code"), event.data.get("reason", "")
+        batch.request_id = event.data.get("request_id")
+        for server in _of(run, batch):
+            server.phase = then
+        if phase in (BatchPhase.THROTTLED, BatchPhase.NOT_SENT):
+            run.trouble_since = run.trouble_since or event.at
+            run.trouble_count += 1
+            run.send_after = _time(event.data["again"])
+
+    return handler
+
+
+def _batch_ambiguous(run: Run, event: Event) -> None:
+    batch = _batch(run, event, BatchPhase.INTENDED)
+    batch.phase, batch.answered = BatchPhase.AMBIGUOUS, event.at
+    batch.code, batch.reason = event.data.get("code"), event.data.get("reason", "")
+    batch.request_id = event.data.get("request_id")
+    for server in _of(run, batch):
+        server.doubted = True
+
+
+def _batch_looked(run: Run, event: Event) -> None:
+    """Evidence was read for a batch in doubt; `adopted` were rebooted, of the others nothing is decided yet."""
+    batch = _batch(run, event, BatchPhase.INTENDED, BatchPhase.AMBIGUOUS, BatchPhase.GONE)
+    batch.rounds += 1
+    batch.last_round = event.at
+    for server_id, seen in event.data["seen"].items():
+        server = run.servers[server_id]
+        server.doubted = True
+        server.detail = str(seen)[:300]
+    for server_id in event.data["adopted"]:
+        server = run.servers[server_id]
+        if server.phase in (Phase.INTENDED, Phase.ACCEPTED, Phase.REFUSED):
+            server.phase, server.accepted = Phase.ADOPTED, server.accepted or event.at
+            server.evidence = Evidence.STATE
+
+
+def _batch_settled(run: Run, event: Event) -> None:
+    """A batch in doubt is decided: `again` goes back to waiting, all its others have ended or were adopted."""
+    batch = _batch(run, event, BatchPhase.INTENDED, BatchPhase.AMBIGUOUS, BatchPhase.GONE)
+    again = [run.servers[i] for i in event.data.get("again", ())]
+    _demand(all(s.phase is Phase.INTENDED for s in again), "a server is asked for again that was rebooted")
+    batch.phase = BatchPhase.SETTLED
+    for server in again:
+        server.phase = Phase.WAITING
+
+
+def _servers_rechecked(run: Run, event: Event) -> None:
+    """Servers of a refused batch were read again: fit ones wait, moving ones are taken for rebooted."""
+    touched = [run.servers[i] for i in (*event.data["fit"], *event.data["moving"])]
+    _demand(all(s.phase is Phase.REFUSED for s in touched), "a server is rechecked out of turn")
+    for server_id, updated in event.data["fit"].items():
+        server = run.servers[server_id]
+        server.phase, server.updated_before = Phase.WAITING, updated
+    for server_id in event.data["moving"]:
+        server = run.servers[server_id]
+        server.phase, server.accepted, server.doubted = Phase.ADOPTED, event.at, True
+
+
+# --- jobs and servers ------------------------------------------------------------------------------------------
+
+
+def _job_polled(run: Run, event: Event) -> None:
+    batch = _batch(run, event, BatchPhase.ACCEPTED)
+    if event.data.get("final"):
+        batch.job_final = event.at
+    for server_id, (status, began, ended) in event.data["servers"].items():
+        server = run.servers[server_id]
+        if server.batch != batch.number or server.phase is not Phase.ACCEPTED or status != JobStatus.SUCCESS:
+            continue
+        server.phase, server.evidence = Phase.REBOOTED, Evidence.JOB
+        server.job_began, server.job_ended = _time(began), _time(ended)
+        _learn(run, server)
+
+
+def _learn(run: Run, server: ServerState) -> None:
+    """Remember the shortest and the longest reboot, by the cloud's own clock."""
+    if server.job_began and server.job_ended and server.job_ended > server.job_began:
+        took = (server.job_ended - server.job_began).total_seconds()
+        run.shortest_s = min(took, run.shortest_s or took)
+        run.longest_s = max(took, run.longest_s or took)
+
+
+def _job_gone(run: Run, event: Event) -> None:
+    batch = _batch(run, event, BatchPhase.ACCEPTED)
+    batch.phase = BatchPhase.GONE
+
+
+def _servers_observed(run: Run, event: Event) -> None:
+    for server_id in event.data.get("up", ()):
+        server = run.servers[server_id]
+        server.up_since = server.up_since or event.at
+        if server.evidence in (Evidence.NONE, Evidence.JOB):
+            server.evidence = Evidence.STATE
+    for server_id in event.data.get("down", ()):
+        run.servers[server_id].up_since = None
+
+
+def _servers_ended(run: Run, event: Event) -> None:
+    outcomes = {i: (run.servers[i], *row) for i, row in event.data["servers"].items()}
+    _demand(all(s.outcome is None for s, *_ in outcomes.values()), "a server ends twice")
+    for server, word, reason, detail in outcomes.values():
+        _end(run, server, event.at, Outcome(word), reason, detail, server.evidence)
+
+
+def _end(
+    run: Run, server: ServerState, at: datetime, outcome: Outcome, reason: str, detail: str, evidence: Evidence
+) -> None:
+    server.phase, server.outcome, server.reason, server.ended = Phase.ENDED, outcome, reason, at
+    server.evidence = evidence
+    server.detail = detail or server.detail
+    if outcome.counts_as_failed:
+        _count_failure(run, server, 1)
+
+
+def _count_failure(run: Run, server: ServerState, by: int) -> None:
+    run.failed += by
+    group = run.schedule.waves[server.wave - 1].group
+    run.failed_in[group] = run.failed_in.get(group, 0) + by
+
+
+def _reopen(run: Run, server: ServerState) -> None:
+    """An `unknown` server whose job id arrived after all."""
+    _count_failure(run, server, -1)
+    server.outcome, server.ended, server.reason, server.phase = None, None, "", Phase.INTENDED
+
+
+def _server_resolved(run: Run, event: Event) -> None:
+    server = run.servers.get(event.data["server"])
+    if server is None or server.outcome is not Outcome.UNKNOWN:
+        raise IllegalEvent("only an unknown server can be resolved")
+    rebooted = event.data["as"] == "rebooted"
+    _count_failure(run, server, -1)
+    server.outcome = Outcome.READY if rebooted else Outcome.NOT_STARTED
+    server.reason = "ResolvedAsRebooted" if rebooted else "ResolvedAsNotRebooted"
+    server.evidence = Evidence.PERSON
+    server.resolution = {k: str(event.data[k]) for k in ("as", "by", "reason")}
+    run.decisions.append(event)
+
+
+# --- waiting, deciding, ending ---------------------------------------------------------------------------------
+
+
+def _pause_started(run: Run, event: Event) -> None:
+    run.pause_began = event.at
+
+
+def _bake_started(run: Run, event: Event) -> None:
+    run.bake_began = event.at
+
+
+def _approval_asked(run: Run, event: Event) -> None:
+    _demand(run.question is None, "a second question while one is open")
+    run.question = Question(event.data["question"], event.data["why"], event.data["wave"], event.at)
+    run.word = "waiting"
+
+
+def _approval_given(run: Run, event: Event) -> None:
+    question = run.question
+    if question is None or question.id != event.data["question"]:
+        raise IllegalEvent("an answer to a question that is not open")
+    run.answered.add(question.id)
+    run.question, run.word = None, "running"
+    run.decisions.append(event)
+    if question.id.startswith("budget:"):
+        run.accepted_over.add(question.id.removeprefix("budget:"))
+
+
+def _budget_passed(run: Run, event: Event) -> None:
+    run.accepted_over.add(event.data["group"])
+
+
+def _cancel_requested(run: Run, event: Event) -> None:
+    run.decisions.append(event)
+    if run.stop is None:
+        run.stop = Stop("Cancelled", str(event.data.get("reason", "")), "cancelled", event.at)
+
+
+def _run_stopping(run: Run, event: Event) -> None:
+    _demand(run.stop is None, "a run stops twice")
+    run.stop = Stop(event.data["reason"], event.data.get("detail", ""), "stopped", event.at)
+
+
+def _run_suspended(run: Run, event: Event) -> None:
+    run.suspended = event
+
+
+def _run_resumed(run: Run, event: Event) -> None:
+    run.suspended = None
+
+
+def _run_error(run: Run, event: Event) -> None:
+    run.errors.append(event)
+
+
+def _run_ended(run: Run, event: Event) -> None:
+    _demand(all(s.outcome for s in run.servers.values()), "a run ends while servers have no outcome")
+    run.word, run.ended = event.data["word"], event.at
+    run.question = None
+
+
+def _noted(run: Run, event: Event) -> None:
+    """For people only."""
+
+
+def _time(text: Any) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+EVENTS: dict[str, Callable[[Run, Event], None]] = {
+    "wave.started": _wave_started,
+    "wave.checked": _wave_checked,
+    "wave.ended": _wave_ended,
+    "batch.intended": _batch_intended,
+    "batch.accepted": _batch_accepted,
+    "batch.not_sent": _batch_not_started(BatchPhase.NOT_SENT, Phase.WAITING),
+    "batch.throttled": _batch_not_started(BatchPhase.THROTTLED, Phase.WAITING),
+    "batch.refused": _batch_not_started(BatchPhase.REFUSED, Phase.REFUSED),
+    "batch.denied": _batch_not_started(BatchPhase.DENIED, Phase.WAITING),
+    "batch.ambiguous": _batch_ambiguous,
+    "batch.looked": _batch_looked,
+    "batch.settled": _batch_settled,
+    "servers.rechecked": _servers_rechecked,
+    "job.polled": _job_polled,
+    "job.gone": _job_gone,
+    "servers.observed": _servers_observed,
+    "servers.ended": _servers_ended,
+    "server.resolved": _server_resolved,
+    "pause.started": _pause_started,
+    "bake.started": _bake_started,
+    "approval.asked": _approval_asked,
+    "approval.given": _approval_given,
+    "budget.passed": _budget_passed,
+    "cancel.requested": _cancel_requested,
+    "run.stopping": _run_stopping,
+    "run.suspended": _run_suspended,
+    "run.resumed": _run_resumed,
+    "run.error": _run_error,
+    "run.ended": _run_ended,
+    "note": _noted,
+}
+
+AFTER_THE_END = frozenset({"server.resolved", "batch.accepted", "note"})
+"""Facts and decisions that may still arrive when a run is closed."""

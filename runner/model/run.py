@@ -1,0 +1,229 @@
+"""A run's nouns: events of its journal, outcomes, and the state they add up to.
+
+The journal is the truth: everything here can be built again from its events (`execution.fold`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from runner.model.schedule import GroupRules, Schedule, ServerRef, Wave
+
+
+class Outcome(StrEnum):
+    """How a server ends. Each has exactly one."""
+
+    READY = "ready"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+    NOT_STARTED = "not_started"
+
+    @property
+    def counts_as_failed(self) -> bool:
+        """Whether it uses up a failure budget: what is unknown is as bad as what failed."""
+        return self in (Outcome.FAILED, Outcome.UNKNOWN)
+
+
+class Evidence(StrEnum):
+    """How much was seen of a server's reboot, from nothing to its own checks."""
+
+    NONE = "none"
+    JOB = "job"
+    STATE = "state"
+    CHECK = "check"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a journal. `seq` counts from 1; `at` is the run's clock, aware UTC; `data` is plain JSON."""
+
+    type: str
+    data: Mapping[str, Any]
+    at: datetime
+    seq: int = 0
+    fence: int = 0
+
+
+class Phase(StrEnum):
+    """Where one server of the current wave is."""
+
+    WAITING = "waiting"
+    """Read and found fit; no request holds it."""
+    INTENDED = "intended"
+    """A request for it may be on its way, or was lost: nobody but evidence can tell."""
+    REFUSED = "refused"
+    """The cloud refused a request because of single servers of it: to be read again."""
+    ACCEPTED = "accepted"
+    """The cloud has a job for it."""
+    ADOPTED = "adopted"
+    """It was rebooted, but there is no job to follow: followed by its state."""
+    REBOOTED = "rebooted"
+    """Its sub-job ended well; not yet seen to be back."""
+    ENDED = "ended"
+
+
+@dataclass(slots=True)
+class ServerState:
+    """One server on its way through its wave, with its timeline. Times are of the run's clock, `job_ended` the cloud's."""
+
+    ref: ServerRef
+    wave: int
+    phase: Phase = Phase.WAITING
+    batch: int | None = None
+    attempts: int = 0
+    doubted: bool = False
+    updated_before: str | None = None
+    intended: datetime | None = None
+    accepted: datetime | None = None
+    job_began: datetime | None = None
+    job_ended: datetime | None = None
+    up_since: datetime | None = None
+    ended: datetime | None = None
+    outcome: Outcome | None = None
+    reason: str = ""
+    detail: str = ""
+    evidence: Evidence = Evidence.NONE
+    resolution: Mapping[str, str] | None = None
+
+
+class BatchPhase(StrEnum):
+    """What is known of one request."""
+
+    INTENDED = "intended"
+    ACCEPTED = "accepted"
+    NOT_SENT = "not_sent"
+    THROTTLED = "throttled"
+    REFUSED = "refused"
+    DENIED = "denied"
+    AMBIGUOUS = "ambiguous"
+    GONE = "gone"
+    SETTLED = "settled"
+
+    @property
+    def is_in_doubt(self) -> bool:
+        return self in (BatchPhase.INTENDED, BatchPhase.AMBIGUOUS)
+
+
+@dataclass(slots=True)
+class Batch:
+    """One reboot request and what became of it. `sender` says which process sent it; `signed` how long it can be late."""
+
+    number: int
+    wave: int
+    target: str
+    servers: tuple[str, ...]
+    intended: datetime
+    phase: BatchPhase = BatchPhase.INTENDED
+    sender: Mapping[str, Any] = field(default_factory=dict)
+    signed: str = ""
+    answered: datetime | None = None
+    job_id: str | None = None
+    request_id: str | None = None
+    code: str | None = None
+    reason: str = ""
+    rounds: int = 0
+    last_round: datetime | None = None
+    job_final: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person must answer before the run goes on: `wave` is the one that comes next."""
+
+    id: str
+    why: str
+    wave: int
+    asked: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a run starts nothing more. `word` is what it will be when all in flight has ended."""
+
+    reason: str
+    detail: str
+    word: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class WaveState:
+    """One wave's course."""
+
+    started: datetime | None = None
+    checked: datetime | None = None
+    ended: datetime | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Run:
+    """All that a journal says. Built only by `execution.fold.apply`; read by everybody."""
+
+    id: str
+    schedule: Schedule
+    created: datetime
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    baseline: Mapping[str, str | None] = field(default_factory=dict)
+    seq: int = 0
+    word: str = "running"
+    ended: datetime | None = None
+    position: int = 0
+    """Index of the current wave in `schedule.waves`; their number when all are over."""
+    waves: list[WaveState] = field(default_factory=list)
+    servers: dict[str, ServerState] = field(default_factory=dict)
+    """Every scheduled server, by id."""
+    batches: dict[int, Batch] = field(default_factory=dict)
+    failed: int = 0
+    failed_in: dict[str, int] = field(default_factory=dict)
+    accepted_over: set[str] = field(default_factory=set)
+    """Groups whose exceeded budget a person has accepted, or which go on by `on_failure: continue`."""
+    question: Question | None = None
+    answered: set[str] = field(default_factory=set)
+    pause_began: datetime | None = None
+    bake_began: datetime | None = None
+    stop: Stop | None = None
+    send_after: datetime | None = None
+    trouble_since: datetime | None = None
+    """Since when requests have been throttled or not sent without one being accepted."""
+    trouble_count: int = 0
+    shortest_s: float | None = None
+    longest_s: float | None = None
+    decisions: list[Event] = field(default_factory=list)
+    suspended: Event | None = None
+    errors: list[Event] = field(default_factory=list)
+    last_event_at: datetime | None = None
+    _members: dict[int, list[ServerState]] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_open(self) -> bool:
+        return self.ended is None
+
+    @property
+    def wave(self) -> Wave | None:
+        """The current wave, None when all are over."""
+        waves = self.schedule.waves
+        return waves[self.position] if self.position < len(waves) else None
+
+    def group(self, name: str) -> GroupRules:
+        return next(g for g in self.schedule.groups if g.name == name)
+
+    def members(self, wave: Wave) -> list[ServerState]:
+        """The servers of a wave, in the wave's order."""
+        found = self._members.get(wave.number)
+        if found is None:
+            found = self._members[wave.number] = [self.servers[s.id] for s in wave.servers]
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """How many servers have each outcome; those without one yet are `pending`."""
+        counts = {o.value: 0 for o in Outcome} | {"pending": 0}
+        for server in self.servers.values():
+            counts[server.outcome.value if server.outcome else "pending"] += 1
+        return counts
