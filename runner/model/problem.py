@@ -24,7 +24,9 @@ class Problem:
     """What is wrong, where, and how to mend it.
 
     `code` is stable and CamelCase (`UnknownKey`). `excerpt` is the source line at `location`, empty where it
-    must not be shown (files that a plan names). `message` and `hint` may hold text from the file: whoever
+    must not be shown (files that a plan names). `path` leads to the place in the plan as keys and indices
+    (`("groups", 0, "servers")`) for problems found after loading: whoever has the positions makes it a
+    location. `message` and `hint` may hold text from the file: whoever
     renders a problem escapes it for its channel.
     """
 
@@ -34,6 +36,7 @@ class Problem:
     hint: str | None = None
     excerpt: str = ""
     severity: Severity = "error"
+    path: tuple[str | int, ...] = ()
 
     @property
     def sort_key(self) -> tuple[str, int, int, str, str]:

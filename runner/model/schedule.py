@@ -49,7 +49,11 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class GroupRules:
-    """The rules of one group as numbers. `eligible` is the base of its percentages."""
+    """The rules of one group as numbers.
+
+    `selected`: servers that its selector matches; `eligible`: those that no exclusion takes away, the base of the
+    group's percentages. What lies between them is listed in `Schedule.excluded`.
+    """
 
     name: str
     target: str
@@ -65,7 +69,11 @@ class GroupRules:
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """Servers that go down together. `number` counts from 1 over the whole run; `written` is the size as in the plan."""
+    """Servers that go down together. `number` counts from 1 over the whole run; `written` is the size as in the plan.
+
+    `pause` follows the wave (after the group's bake, if it is the last of its group); after the run's last wave it
+    is a wait of 0 s. `is_canary`: the first wave of its group, and a single server.
+    """
 
     number: int
     group: str
@@ -87,9 +95,10 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class WorstCase:
-    """What can be down or failed before a stop: the largest wave, and the most failures that can be counted.
+    """The most servers the run takes down together, and the most that can end failed before it stops by itself.
 
-    `failures_before_stop`: the budget plus one, rounded up to the wave in flight (a wave overshoots).
+    `failures_before_stop`: what budgets let pass, plus the whole wave in which the last budget breaks (a wave in
+    flight overshoots); `wave` is the number of that wave, None without waves. The equation: `planning.worst_case`.
     """
 
     down_at_once: int

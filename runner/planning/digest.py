@@ -1,0 +1,47 @@
+"""The digest of a schedule: what was reviewed is what runs, if and only if the digests are equal."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any
+
+from runner.model.schedule import Schedule
+
+FORMAT_VERSION = 1
+
+
+def schedule_digest(schedule: Schedule) -> str:
+    """`sha256:` and 64 hex digits over everything that decides what the run does.
+
+    Left out: when and from which file it was made, free text (description, names of servers, sentences of
+    exclusions: ids and reasons stay) and how many servers the target shows, which changes with every server that is
+    none of the plan's business. The order of servers in a wave counts; that of exclusions does not.
+    """
+    text = json.dumps(_reviewed(schedule), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return "sha256:" + sha256(text.encode()).hexdigest()
+
+
+def _reviewed(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "format_version": FORMAT_VERSION,
+        "plan": [schedule.plan_name, schedule.plan_digest],
+        "cycle": schedule.cycle,
+        "targets": [asdict(t) for t in schedule.targets],
+        "reboot_type": schedule.reboot_type,
+        "on_unknown": schedule.on_unknown,
+        "wait_at_most_s": schedule.wait_at_most_s,
+        "max_failures": asdict(schedule.max_failures),
+        "groups": [asdict(g) for g in schedule.groups],
+        "waves": [
+            {
+                "wave": [w.number, w.group, w.written, w.is_canary],
+                "pause": [w.pause.kind, w.pause.seconds],
+                "servers": [[s.id, s.zone] for s in w.servers],
+            }
+            for w in schedule.waves
+        ],
+        "excluded": sorted([e.group, e.server.id, e.reason] for e in schedule.excluded),
+        "worst_case": asdict(schedule.worst_case),
+    }

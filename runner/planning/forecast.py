@@ -1,0 +1,83 @@
+"""When each wave is expected to begin and end, if nothing goes wrong."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from runner.model.schedule import Schedule
+
+REBOOT_S = 60.0
+"""A guess, until runs have shown better: small Linux servers are back within a minute of the request."""
+
+SERVERS_PER_MINUTE = 1_000
+"""The quota of batch reboot: servers of one project a minute (page "Restarting ECSs in a Batch")."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaveForecast:
+    """Seconds since the run's start: first request sent, last server ready."""
+
+    number: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The expected course of a run. `total_s` has no time for the `approvals` that people must give on the way."""
+
+    waves: tuple[WaveForecast, ...]
+    total_s: float
+    approvals: int
+    reboot_s: float
+
+
+def forecast(schedule: Schedule, reboot_s: float = REBOOT_S, servers_per_minute: int = SERVERS_PER_MINUTE) -> Forecast:
+    """Expect each server to be back `reboot_s` after its request, and approvals to be given at once.
+
+    A wave ends when its last server is ready, `stable_for` included. The bake follows a group's last wave, then its
+    pause. No more than `servers_per_minute` are asked for in any 60 s, so a large wave is sent in several minutes:
+    2,500 servers at 1,000 a minute are sent at 0, 60 and 120 s.
+    """
+    rules = {g.name: g for g in schedule.groups}
+    quota = _Quota(servers_per_minute)
+    waves: list[WaveForecast] = []
+    now, approvals = 0.0, 0
+    for wave, following in zip(schedule.waves, [*schedule.waves[1:], None], strict=True):
+        group = rules[wave.group]
+        first, last = quota.send(now, len(wave.servers))
+        end = last + reboot_s + group.stable_for_s
+        waves.append(WaveForecast(wave.number, first, end))
+        now = end
+        if following is None or following.group != wave.group:
+            now += group.bake_s
+        if following is not None:
+            now += wave.pause.seconds
+            approvals += wave.pause.kind == "approval"
+    return Forecast(tuple(waves), now, approvals, reboot_s)
+
+
+class _Quota:
+    """No more than `limit` servers in any 60 s."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._sent: deque[tuple[float, int]] = deque()
+        self._used = 0
+
+    def send(self, now: float, servers: int) -> tuple[float, float]:
+        """Send as soon as the quota lets us, from `now`; when the first and the last went out."""
+        first: float | None = None
+        while True:
+            while self._sent and self._sent[0][0] <= now - 60:
+                self._used -= self._sent.popleft()[1]
+            part = min(servers, self._limit - self._used)
+            if part > 0:
+                first = now if first is None else first
+                self._sent.append((now, part))
+                self._used += part
+                servers -= part
+            if servers <= 0:
+                return (now if first is None else first), now
+            now = self._sent[0][0] + 60

@@ -1,0 +1,182 @@
+"""The schedule: a plan and what the cloud has now, turned into servers in waves. A pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from runner.model.inventory import Inventory, Server
+from runner.model.plan import Group, Plan
+from runner.model.problem import Problem
+from runner.model.quantity import Amount
+from runner.model.schedule import (
+    Allowance,
+    Exclusion,
+    GroupRules,
+    Pause,
+    Schedule,
+    ServerRef,
+    Target,
+    Wave,
+)
+from runner.planning import belts
+from runner.planning.digest import schedule_digest
+from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why, unfit
+from runner.planning.order import ordered
+from runner.planning.select import Index, excluder, select
+from runner.planning.waves import cut, pause_after
+from runner.planning.worst_case import worst_case
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What came of planning: a schedule, or None with at least one error; warnings come beside a schedule."""
+
+    schedule: Schedule | None
+    problems: tuple[Problem, ...] = ()
+
+
+def make_schedule(
+    plan: Plan,
+    plan_digest: str,
+    target: Target,
+    inventory: Inventory,
+    spent: Collection[str] = (),
+    *,
+    now: datetime,
+    cycle: str | None = None,
+    plan_file: str = "",
+) -> Planned:
+    """Say which server goes down in which wave, and why each other one that was matched does not.
+
+    `spent`: ids of servers that were rebooted in the cycle already. `cycle` takes the place of the plan's. The same
+    input gives the same schedule and digest, whatever order the servers of `inventory` come in. All problems are
+    found at once, each with its `path` in the plan.
+    """
+    cycle = cycle or plan.campaign
+    index = Index(inventory)
+    spent = spent if isinstance(spent, set | frozenset) else frozenset(spent)
+    picks = [_pick(group, index, spent, cycle) for group in plan.groups]
+    problems = list(_problems(plan, index, picks))
+    if any(p.severity == "error" for p in problems):
+        return Planned(None, tuple(problems))
+    waves = tuple(_number(picks))
+    groups = tuple(p.rules(target.name) for p in picks)
+    budget = _allowance(plan.max_failures, sum(len(w.servers) for w in waves))
+    schedule = Schedule(
+        plan_name=plan.name,
+        plan_digest=plan_digest,
+        cycle=cycle,
+        targets=(target,),
+        reboot_type=plan.reboot.type,
+        on_unknown=plan.on_unknown,
+        max_failures=budget,
+        wait_at_most_s=plan.wait_at_most.total_seconds(),
+        groups=groups,
+        waves=waves,
+        excluded=tuple(e for p in picks for e in p.exclusions()),
+        visible=len(inventory.servers),
+        worst_case=worst_case(groups, waves, budget),
+        plan_file=plan_file,
+        description=plan.description or "",
+        made_at=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+    )
+    return Planned(replace(schedule, digest=schedule_digest(schedule)), tuple(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pick:
+    """One group against the inventory: `selected` = `eligible` (in their order) and `left_out`, each server once."""
+
+    group: Group
+    selected: tuple[Server, ...]
+    eligible: tuple[Server, ...]
+    left_out: tuple[tuple[Server, Why], ...]
+
+    def rules(self, target: str) -> GroupRules:
+        group, count = self.group, len(self.eligible)
+        return GroupRules(
+            name=group.name,
+            target=target,
+            selected=len(self.selected),
+            eligible=count,
+            order=group.order,
+            max_failures=None if group.max_failures is None else _allowance(group.max_failures, count),
+            on_failure=group.on_failure,
+            ready_timeout_s=group.ready.timeout.total_seconds(),
+            stable_for_s=group.ready.stable_for.total_seconds(),
+            bake_s=group.bake.total_seconds(),
+        )
+
+    def exclusions(self) -> Iterator[Exclusion]:
+        for server, why in self.left_out:
+            yield Exclusion(_ref(server), self.group.name, why.reason, why.detail)
+
+    def kept_by_plan(self) -> Iterator[Server]:
+        """What the plan itself means by this group: selected and not excluded, whatever state it is in."""
+        yield from self.eligible
+        yield from (server for server, why in self.left_out if why.reason != EXCLUDED_BY_PLAN)
+
+
+def _pick(group: Group, index: Index, spent: Collection[str], cycle: str) -> _Pick:
+    selected = select(group.servers, index)
+    by_plan = excluder(group.exclude, index) if group.exclude else None
+    eligible: list[Server] = []
+    left_out: list[tuple[Server, Why]] = []
+    for server in selected:
+        what = by_plan(server) if by_plan else None
+        if what is not None:
+            left_out.append((server, Why(EXCLUDED_BY_PLAN, what)))
+        elif server.id in spent:
+            left_out.append((server, Why(REBOOTED_IN_CYCLE, f"cycle {cycle}")))
+        elif why := unfit(server):
+            left_out.append((server, why))
+        else:
+            eligible.append(server)
+    order = ordered(eligible, group.order, cycle, group.servers.ids)
+    return _Pick(group, selected, order, tuple(left_out))
+
+
+def _number(picks: Sequence[_Pick]) -> Iterator[Wave]:
+    """The waves of all groups, numbered over the whole run; after the run's last there is no pause."""
+    last: Wave | None = None
+    for pick in picks:
+        for wave in _waves(pick, first=last.number + 1 if last else 1):
+            if last:
+                yield last
+            last = wave
+    if last:
+        yield replace(last, pause=Pause())
+
+
+def _waves(pick: _Pick, first: int) -> Iterator[Wave]:
+    done = 0
+    for n, (written, size) in enumerate(cut(len(pick.eligible), pick.group.waves)):
+        yield Wave(
+            number=first + n,
+            group=pick.group.name,
+            written=str(written),
+            servers=tuple(_ref(s) for s in pick.eligible[done : done + size]),
+            pause=pause_after(n, pick.group.pause),
+            is_canary=n == 0 and size == 1,
+        )
+        done += size
+
+
+def _problems(plan: Plan, index: Index, picks: Sequence[_Pick]) -> Iterator[Problem]:
+    for n, pick in enumerate(picks):
+        yield from belts.unknown_words(pick.group, n, index)
+        if not pick.selected:
+            yield from belts.empty_match(pick.group, n)
+        yield from belts.first_wave(pick.group, n, len(pick.eligible))
+    yield from belts.overlaps([(p.group.name, p.kept_by_plan()) for p in picks])
+    yield from belts.over_limits(plan.limits, sum(len(p.eligible) for p in picks), len(index.servers))
+
+
+def _ref(server: Server) -> ServerRef:
+    return ServerRef(server.id, server.name, server.zone)
+
+
+def _allowance(budget: Amount, of: int) -> Allowance:
+    return Allowance(str(budget), of, budget.as_budget(of))
