@@ -5,18 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field, StringConstraints
 
-from runner.model.plan import Duration, _duration, _positive
+from runner.model.plan import Many, Name, Part, PositiveDuration, Text, Version
 
-PositiveDuration = Annotated[Duration, BeforeValidator(lambda v: _positive(_duration(v)))]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+EnvName = Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+EnvNames = Annotated[tuple[EnvName, ...], Many()]
 
 
-class Rate(_Part):
+class Rate(Part):
     """How hard a target may be driven."""
 
     servers_per_minute: Annotated[int, Field(ge=1, le=1000)] = 1000
@@ -25,38 +22,48 @@ class Rate(_Part):
     settle: PositiveDuration = timedelta(minutes=3)
 
 
-class Endpoints(_Part):
+class Endpoints(Part):
     """Only to override the rule; https, or http on loopback."""
 
-    ecs: str | None = None
-    iam: str | None = None
+    ecs: Text | None = None
+    iam: Text | None = None
 
 
-class SimulatorOptions(_Part):
+class SimulatorOptions(Part):
     """The embedded simulated cloud of a target `cloud: simulator` without an endpoint."""
 
     servers: Annotated[int, Field(ge=1, le=200_000)] = 60
-    seed: int = 1
+    seed: Annotated[int, Field(ge=0, le=2**53)] = 1
     time_scale: Annotated[float, Field(gt=0, le=10_000)] = 60.0
-    scenario: str | None = Field(None, description="A scenario file with faults, relative to the configuration.")
+    scenario: Text | None = Field(None, description="A scenario file with faults, relative to the configuration.")
 
 
-class TargetConfig(_Part):
-    """A named cloud project. Credentials come from the environment, never from this file."""
+class TargetConfig(Part):
+    """A named cloud project. Credentials come from the environment, never from this file.
+
+    `region` becomes part of host names, so it has their characters.
+    """
 
     cloud: Literal["huaweicloud", "otc", "simulator"]
-    region: str = "eu-west-101"
-    project_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    region: Name = "eu-west-101"
+    project_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None = Field(
+        None, description="Looked up by region where it is not written."
+    )
     endpoints: Endpoints = Endpoints()
     auth: Literal["auto", "token", "password", "aksk"] = "auto"
     rate: Rate = Rate()
     simulator: SimulatorOptions | None = None
 
 
-class Config(_Part):
+class Config(Part):
     """`reboot-runner.yaml`."""
 
-    version: Literal[1] = 1
-    store: str = "sqlite:///.reboot-runner/runs.db"
-    targets: dict[str, TargetConfig] = Field(default_factory=dict)
-    template_env: tuple[str, ...] = ()
+    version: Version = Field(1, description="Of the format.")
+    store: Text = Field(
+        "sqlite:///.reboot-runner/runs.db",
+        description="Where journals live: sqlite:///FILE or postgresql://HOST/DATABASE, without a password.",
+    )
+    targets: dict[Name, TargetConfig] = Field(
+        default_factory=dict, description="Cloud projects by the name that plans use."
+    )
+    template_env: EnvNames = Field((), description="Environment variables that templates of plans may read.")

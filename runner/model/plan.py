@@ -7,6 +7,7 @@ expanded before a `Plan` is made, so every value here is final. Durations are ti
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -15,16 +16,23 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainSerializer,
+    PlainValidator,
     StringConstraints,
     WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
-from runner.model.quantity import Amount, format_duration, parse_duration
+from runner.model.quantity import MAX_NUMBER, Amount, format_duration, parse_duration
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"
 MAX_GROUPS = 1_000
+MAX_IDS = 200_000
 
 
 def _duration(value: object) -> timedelta:
@@ -35,9 +43,32 @@ def _duration(value: object) -> timedelta:
     return parse_duration(value)
 
 
-def _positive(value: timedelta) -> timedelta:
-    if value <= timedelta(0):
+def _positive_duration(value: object) -> timedelta:
+    duration = _duration(value)
+    if duration <= timedelta(0):
         raise ValueError("must be longer than zero")
+    return duration
+
+
+def _pause(value: object) -> timedelta | Literal["approval"]:
+    if value == "approval":
+        return "approval"
+    try:
+        return _duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or approval, to wait for a person") from None
+
+
+def _integer(value: object) -> object:
+    """1.0 and true equal 1 in Python; a format version is neither."""
+    if type(value) is not int:
+        raise ValueError("must be the number 1")
+    return value
+
+
+def _true(value: object) -> object:
+    if value is not True:
+        raise ValueError("can only be true; leave the key out otherwise")
     return value
 
 
@@ -52,38 +83,75 @@ def _size(value: object) -> Amount:
     return amount
 
 
-_DURATION_SCHEMA = {
+class Many:
+    """A list is read into a tuple; with `or_one`, a single scalar stands for a list of one."""
+
+    def __init__(self, *, or_one: bool = False) -> None:
+        self.or_one = or_one
+
+    def _read(self, value: object) -> object:
+        if isinstance(value, list):
+            return tuple(value)
+        if self.or_one and isinstance(value, str | int | float):
+            return (value,)
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        array = handler(schema)
+        return {"anyOf": [array["items"], array]} if self.or_one else array
+
+
+_DURATION_SCHEMA: dict[str, Any] = {
     "type": "string",
-    "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$",
+    "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
     "minLength": 2,
     "examples": ["90s", "5m", "1h30m", "2d"],
 }
-_AMOUNT_SCHEMA = {
-    "anyOf": [
-        {"type": "integer", "minimum": 0},
-        {"type": "string", "pattern": r"^(\d{1,9}|\d{1,3}(\.\d{1,6})?\s?%)$"},
-    ],
-    "examples": [3, "10%"],
-}
-_SIZE_SCHEMA = {
-    "anyOf": [
-        {"type": "integer", "minimum": 1},
-        {"type": "string", "pattern": r"^(\d{1,9}|\d{1,3}(\.\d{1,6})?\s?%)$"},
-    ],
-    "examples": [1, "10%"],
-}
+_PAUSE_SCHEMA = {"anyOf": [_DURATION_SCHEMA, {"type": "string", "const": "approval"}]}
+
+
+def _amount_schema(minimum: int) -> dict[str, Any]:
+    return {
+        "anyOf": [
+            {"type": "integer", "minimum": minimum, "maximum": MAX_NUMBER},
+            {"type": "string", "pattern": r"^([0-9]{1,9}|[0-9]{1,3}(\.[0-9]{1,6})? ?%)$"},
+        ],
+        "examples": [3, "10%"],
+    }
+
+
+def _written_pause(value: timedelta | str) -> str:
+    return value if isinstance(value, str) else format_duration(value)
+
 
 _write_duration = PlainSerializer(format_duration, return_type=str)
-_write_amount = PlainSerializer(
-    lambda a: a.number if a.percent is None else str(a), return_type=Any, when_used="always"
-)
+_write_pause = PlainSerializer(_written_pause, return_type=str)
+_write_amount: Callable[[Amount], Any] = lambda a: a.number if a.percent is None else str(a)  # noqa: E731
+_write = PlainSerializer(_write_amount, return_type=Any, when_used="always")
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), _write_duration, WithJsonSchema(_DURATION_SCHEMA)]
-Budget = Annotated[Amount, BeforeValidator(_amount), _write_amount, WithJsonSchema(_AMOUNT_SCHEMA)]
-Size = Annotated[Amount, BeforeValidator(_size), _write_amount, WithJsonSchema(_SIZE_SCHEMA)]
+PositiveDuration = Annotated[
+    timedelta, BeforeValidator(_positive_duration), _write_duration, WithJsonSchema(_DURATION_SCHEMA)
+]
+Pause = Annotated[timedelta | Literal["approval"], PlainValidator(_pause), _write_pause, WithJsonSchema(_PAUSE_SCHEMA)]
+Budget = Annotated[Amount, BeforeValidator(_amount), _write, WithJsonSchema(_amount_schema(0))]
+Size = Annotated[Amount, BeforeValidator(_size), _write, WithJsonSchema(_amount_schema(1))]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+TagValue = Annotated[str, StringConstraints(max_length=255)]
+
+Version = Annotated[Literal[1], BeforeValidator(_integer)]
+
+Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_IDS), Many(or_one=True)]
+Texts = Annotated[tuple[Text, ...], Field(min_length=1), Many(or_one=True)]
+TagValues = Annotated[tuple[TagValue, ...], Field(min_length=1), Many(or_one=True)]
+Sizes = Annotated[tuple[Size, ...], Field(min_length=1, max_length=1000), Many(or_one=True)]
+Pauses = Annotated[tuple[Pause, ...], Field(min_length=1, max_length=1000), Many(or_one=True)]
 
 
 class Part(BaseModel):
@@ -97,25 +165,19 @@ class Part(BaseModel):
 class Selector(Part):
     """Which servers. In `servers` the keys are ANDed; in `exclude` any one match removes a server."""
 
-    ids: tuple[Id, ...] | None = Field(None, min_length=1, description="Server ids.")
-    ids_from: str | None = Field(
-        None,
-        min_length=1,
-        description="A text file beside the plan, one server id a line, for very long lists.",
+    ids: Ids | None = Field(None, description="Server ids.")
+    ids_from: Text | None = Field(
+        None, description="A text file beside the plan, one server id a line, for very long lists."
     )
-    names: tuple[Text, ...] | None = Field(None, min_length=1, description="Shell globs, for example web-*.")
-    tags: dict[str, tuple[str, ...]] | None = Field(
+    names: Texts | None = Field(None, description="Shell globs, for example web-*.")
+    tags: dict[TagKey, TagValues] | None = Field(
         None, min_length=1, description="AND between keys, OR in a list of values."
     )
-    zones: tuple[Text, ...] | None = Field(None, min_length=1, description="Availability zones.")
-    flavors: tuple[Text, ...] | None = Field(None, min_length=1, description="Flavor ids.")
-    server_groups: tuple[Text, ...] | None = Field(
-        None, min_length=1, description="Ids or names of the cloud's anti-affinity groups."
-    )
-    enterprise_projects: tuple[Text, ...] | None = Field(
-        None, min_length=1, description="Ids of enterprise projects; 0 is the default one."
-    )
-    all: Literal[True] | None = Field(
+    zones: Texts | None = Field(None, description="Availability zones.")
+    flavors: Texts | None = Field(None, description="Flavor ids.")
+    server_groups: Texts | None = Field(None, description="Ids or names of the cloud's anti-affinity groups.")
+    enterprise_projects: Texts | None = Field(None, description="Ids of enterprise projects; 0 is the default one.")
+    all: Annotated[Literal[True], BeforeValidator(_true)] | None = Field(
         None, description="Every server of the target. Stands alone; the only way to mean everything."
     )
 
@@ -131,13 +193,15 @@ class Selector(Part):
             raise ValueError("an empty selector selects nothing; write all: true to mean every server")
         if self.all and len(keys) > 1:
             raise ValueError("all: true stands alone; use exclude to leave servers out")
+        if self.ids and self.ids_from:
+            raise ValueError("ids and ids_from in one selector; use one of them")
         return self
 
 
 class Ready(Part):
     """When a rebooted server counts as back."""
 
-    timeout: Annotated[Duration, BeforeValidator(lambda v: _positive(_duration(v)))] = Field(
+    timeout: PositiveDuration = Field(
         timedelta(minutes=15), description="For job and state together, from the cloud's acceptance."
     )
     stable_for: Duration = Field(timedelta(0), description="How long it must stay ready without a miss.")
@@ -153,12 +217,8 @@ class Group(Part):
     order: Literal["shuffle", "listed", "name", "zone"] = Field(
         "shuffle", description="shuffle is a stable hash of cycle and id; zone begins with the smallest zone."
     )
-    waves: tuple[Size, ...] = Field(
-        min_length=1, max_length=1000, description="Sizes of the waves; the last repeats until all are done."
-    )
-    pause: tuple[Duration | Literal["approval"], ...] = Field(
-        (timedelta(0),), min_length=1, max_length=1000, description="After each wave; the last repeats."
-    )
+    waves: Sizes = Field(description="Sizes of the waves; the last repeats until all are done.")
+    pause: Pauses = Field((timedelta(0),), description="After each wave: a duration or approval; the last repeats.")
     max_failures: Budget | None = Field(
         None, description="How many of the group may fail. Without it only the run's budget counts."
     )
@@ -167,6 +227,12 @@ class Group(Part):
         "stop", description="When the group's budget is exceeded; never lifts the run's."
     )
     bake: Duration = Field(timedelta(0), description="Observed wait at the end of the group.")
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> Group:
+        if self.exclude and self.exclude.all:
+            raise ValueError("exclude with all: true leaves no server; name what is to be left out")
+        return self
 
 
 class Reboot(Part):
@@ -185,7 +251,7 @@ class Limits(Part):
 class Plan(Part):
     """A reboot plan: which servers, in which waves, with which pauses, and when to stop."""
 
-    version: Literal[1] = Field(description="Of the format.")
+    version: Version = Field(description="Of the format.")
     name: Name = Field(description="The plan's identity, 1 to 63 of a-z, 0-9 and -.")
     description: str | None = Field(None, max_length=2000)
     labels: dict[str, str] = Field(default_factory=dict)
@@ -200,10 +266,11 @@ class Plan(Part):
     on_unknown: Literal["hold", "retry"] = Field(
         "hold", description="What becomes of servers whose reboot request was lost without a trace."
     )
-    wait_at_most: Annotated[Duration, BeforeValidator(lambda v: _positive(_duration(v)))] = Field(
-        timedelta(days=7), description="For an approval; then the run stops."
+    wait_at_most: PositiveDuration = Field(timedelta(days=7), description="For an approval; then the run stops.")
+    retry_of: Text | None = Field(None, description="The run whose failed servers this plan repeats.")
+    groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=MAX_GROUPS), Many()] = Field(
+        description="One at a time, in this order."
     )
-    groups: tuple[Group, ...] = Field(min_length=1, max_length=MAX_GROUPS)
 
     @property
     def campaign(self) -> str:

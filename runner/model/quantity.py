@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 _UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-_DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?")
+_DURATION = re.compile("".join(f"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS_MS))
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
 MAX_DURATION = timedelta(days=366)
+MAX_NUMBER = 999_999_999
 
 
 def parse_duration(text: str) -> timedelta:
@@ -19,7 +21,7 @@ def parse_duration(text: str) -> timedelta:
     Raises ValueError with a sentence for people, for anything else, bare numbers and more than 366 days included.
     """
     text = text.strip()
-    if text.isdigit():
+    if re.fullmatch("[0-9]{1,18}", text):
         raise ValueError(f"a duration needs a unit, for example {text}s or {text}m")
     match = _DURATION.fullmatch(text)
     if not match or not text:
@@ -54,6 +56,10 @@ class Amount:
     number: int | None = None
     percent: float | None = None
 
+    def __post_init__(self) -> None:
+        if (self.number is None) == (self.percent is None):
+            raise ValueError("an amount is either a number or a percentage")
+
     @classmethod
     def parse(cls, value: object) -> Amount:
         """Read `3`, `"3"`, `"10%"`, `"0.5%"`.
@@ -63,13 +69,13 @@ class Amount:
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise ValueError("write a number of servers (3) or a percentage (10%)")  # noqa: TRY004 - pydantic turns ValueErrors into problems
         if isinstance(value, int):
-            if value < 0:
-                raise ValueError("must not be negative")
+            if not 0 <= value <= MAX_NUMBER:
+                raise ValueError(f"must be from 0 to {MAX_NUMBER}")
             return cls(number=value)
         text = value.strip()
-        if re.fullmatch(r"\d{1,9}", text):
+        if re.fullmatch("[0-9]{1,9}", text):
             return cls(number=int(text))
-        match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)\s?%", text)
+        match = _PERCENT.fullmatch(text)
         if not match:
             raise ValueError("write a number of servers (3) or a percentage (10%)")  # noqa: TRY004 - pydantic turns ValueErrors into problems
         percent = float(match[1])
@@ -78,7 +84,9 @@ class Amount:
         return cls(percent=percent)
 
     def __str__(self) -> str:
-        return str(self.number) if self.percent is None else f"{self.percent:g}%"
+        if self.percent is None:
+            return str(self.number)
+        return f"{self.percent:.6f}".rstrip("0").rstrip(".") + "%"
 
     @property
     def is_zero(self) -> bool:
