@@ -32,7 +32,7 @@ class IllegalEvent(Exception):
 
 
 def begin(run_id: str, schedule: Schedule, created: Event) -> Run:
-    """The run as its first event leaves it. `created.data` holds `facts` and `baseline`; the schedule is parsed already."""
+    """The run as its first event leaves it: `created.data` holds `facts` and `baseline`, the schedule is parsed."""
     run = Run(
         id=run_id,
         schedule=schedule,

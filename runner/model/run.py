@@ -70,7 +70,7 @@ class Phase(StrEnum):
 
 @dataclass(slots=True)
 class ServerState:
-    """One server on its way through its wave, with its timeline. Times are of the run's clock, `job_ended` the cloud's."""
+    """One server on its way through its wave. Times are of the run's clock, `job_began` and `job_ended` the cloud's."""
 
     ref: ServerRef
     wave: int
@@ -112,7 +112,7 @@ class BatchPhase(StrEnum):
 
 @dataclass(slots=True)
 class Batch:
-    """One reboot request and what became of it. `sender` says which process sent it; `signed` how long it can be late."""
+    """One reboot request and what became of it. `sender`: which process sent it; `signed`: how it was authenticated."""
 
     number: int
     wave: int
