@@ -11,6 +11,7 @@ Inside a virtual environment its tools are used as they are. Outside of one `.ve
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("runner", "tests", "benchmarks", "scripts")
+MOST_WORKERS = 4  # more start-up than gain: the suite is short
 
 Command = tuple[str, ...]
 
@@ -61,7 +63,7 @@ def _requirements(options: Options) -> Command:
 
 def _tests(options: Options) -> Command:
     # Parallel and with coverage here only, so that a plain `pytest PATH` stays quick and can be debugged.
-    workers = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
+    workers = ("-n", str(min(os.cpu_count() or 1, MOST_WORKERS)), "--dist", "worksteal")
     coverage = ("--cov", "--cov-branch", "--cov-report", "term:skip-covered")
     return (options.python, "-m", "pytest", *workers, *coverage, *options.pytest)
 

@@ -84,9 +84,8 @@ def fingerprint(requirements: Path) -> str:
 
 def holds_this_project(path: Path) -> bool:
     """Whether the environment imports `runner` from this working tree, and not from a copy of it."""
-    code = "import runner; print(runner.__file__)"
-    found = subprocess.run([str(path / PYTHON), "-I", "-c", code], capture_output=True, text=True, check=False)
-    return found.returncode == 0 and Path(found.stdout.strip()) == ROOT / "runner" / "__init__.py"
+    code = f"import runner, sys; sys.exit(runner.__file__ != {str(ROOT / 'runner' / '__init__.py')!r})"
+    return works(str(path / PYTHON), "-I", "-c", code)
 
 
 def create(path: Path) -> list[str]:
