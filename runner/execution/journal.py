@@ -1,0 +1,71 @@
+"""A run and its journal: how one begins, and how it is read back."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from runner.errors import StoreError
+from runner.execution import fold
+from runner.model.run import Event, Run
+from runner.model.schedule import Schedule
+from runner.report.schedule_json import document, from_document
+from runner.store.base import NewRun, Store
+
+_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
+
+
+def new_run_id(at: datetime) -> str:
+    """An id that sorts by time and that people can tell: `20261123-213000-k3m9x2`."""
+    return f"{at:%Y%m%d-%H%M%S}-" + "".join(secrets.choice(_LETTERS) for _ in range(6))
+
+
+def create_run(
+    store: Store,
+    schedule: Schedule,
+    at: datetime,
+    facts: Mapping[str, Any],
+    baseline: Mapping[str, str | None],
+) -> str:
+    """Store a new run of a schedule and return its id.
+
+    `facts`: tool version, actor, commit and the like, plain JSON. `baseline`: `updated` of each scheduled server as it
+    was read for the schedule, by which a reboot by somebody else is noticed. Raises RunExists while a run of the same
+    plan is open.
+    """
+    run_id = new_run_id(at)
+    data = {"schedule": document(schedule), "facts": dict(facts), "baseline": dict(baseline)}
+    row = NewRun(run_id, schedule.plan_name, schedule.plan_digest, schedule.digest, schedule.cycle, at)
+    store.create(row, Event("run.created", data, at, 1))
+    return run_id
+
+
+def read_run(store: Store, run_id: str) -> Run:
+    """The run as its journal tells. Raises StoreError for a journal that cannot be read."""
+    events = store.events(run_id)
+    if not events or events[0].type != "run.created":
+        raise StoreError(f"the journal of run {run_id} has no beginning")
+    return replay(run_id, events)
+
+
+def replay(run_id: str, events: list[Event]) -> Run:
+    """Fold a journal from its first event on. Raises StoreError for one that contradicts itself."""
+    created = events[0]
+    try:
+        run = fold.begin(run_id, from_document(created.data["schedule"]), created)
+        return fold.apply_all(run, events[1:])
+    except (fold.IllegalEvent, KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"the journal of run {run_id} cannot be read: {error}",
+            hint="it was written by a newer version, or edited; nothing was sent",
+        ) from error
+
+
+def read_on(store: Store, run: Run) -> list[Event]:
+    """Add what others appended since; returns those events."""
+    events = store.events(run.id, after=run.seq)
+    for event in events:
+        fold.apply(run, event)
+    return events

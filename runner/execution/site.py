@@ -1,0 +1,47 @@
+"""What a run works with: its targets, its clock, its store, and who watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from runner.execution.effects import Tuning
+from runner.model.run import Event, Run
+from runner.ports import Clock, Cloud
+from runner.store.base import Store
+from runner.store.owner import Owner, this_process
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One target at work. `signed`: `aksk` where requests carry the date of their intent, else empty."""
+
+    cloud: Cloud
+    project_id: str
+    tuning: Tuning
+    signed: str = ""
+
+
+def wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The surroundings of a run in this process.
+
+    `clock` is the run's time: it may run `time_scale` times faster than the wall clock (embedded simulated cloud). The
+    store's clock and `wall` are real time, but in tests of virtual time. `watch` is told of each event after it is
+    durable; it must not raise.
+    """
+
+    store: Store
+    sites: Mapping[str, Site]
+    clock: Clock
+    time_scale: float = 1.0
+    lease_s: float = 60.0
+    owner: Owner = field(default_factory=this_process)
+    wall: Callable[[], datetime] = wall_clock
+    watch: Callable[[Run, Event], None] = lambda run, event: None
+    talk: Callable[[str], None] = lambda text: None

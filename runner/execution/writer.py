@@ -1,0 +1,131 @@
+"""Appends to one run's journal under its lease, and keeps the folded run in step with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runner.errors import LeaseLost
+from runner.execution import fold, journal
+from runner.execution.effects import NewEvent
+from runner.execution.site import Setting
+from runner.model.run import Event, Run
+from runner.store.base import Intent, JournalMoved, Lease
+
+_WORDS = {
+    "approval.asked": "waiting",
+    "approval.given": "running",
+    "run.suspended": "suspended",
+    "run.resumed": "running",
+    "run.stopping": "running",
+}
+"""The word of a run's row after an event, where it changes."""
+
+
+@dataclass(slots=True)
+class Writer:
+    """The journal of one run while its lease is ours."""
+
+    setting: Setting
+    run: Run
+    lease: Lease
+    renewed_wall: float = 0.0
+    renewed_boot: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._renewed()
+
+    def read_on(self) -> list[Event]:
+        """Take in what others appended (approve, cancel, a late job id)."""
+        events = journal.read_on(self.setting.store, self.run)
+        for event in events:
+            self.setting.watch(self.run, event)
+        return events
+
+    def decide(self, events: Sequence[NewEvent], intent: Intent | None = None) -> bool:
+        """Append what follows from the run as read; False when the journal moved meanwhile: decide again."""
+        try:
+            self._append(events, intent)
+        except JournalMoved:
+            self.read_on()
+            return False
+        return True
+
+    def observe(self, events: Sequence[NewEvent], *, forget: Sequence[str] = ()) -> None:
+        """Append what was seen, whatever others appended meanwhile.
+
+        Servers that have ended by then (a person's cancel cannot end them, so none do) keep their first outcome.
+        """
+        while True:
+            try:
+                return self._append(events, None, forget)
+            except JournalMoved:
+                self.read_on()
+
+    def accepted(self, event: NewEvent) -> None:
+        """Append a job id, also when the lease is gone: commands need the fence, facts never do."""
+        try:
+            self.observe((event,))
+        except LeaseLost:
+            late = (event[0], {**event[1], "late": True})
+            self.setting.store.record(self.run.id, self.setting.clock.now(), (late,), open_only=False)
+            raise
+
+    def lease_age_s(self) -> float:
+        """Seconds since the lease was renewed, by the larger of wall clock and boot-time clock.
+
+        The boot-time clock counts while the machine sleeps, the wall clock may be set back: the larger is the safe one.
+        """
+        return max(time.time() - self.renewed_wall, _boot_time() - self.renewed_boot)
+
+    def touch(self) -> None:
+        self.setting.store.touch(self.lease)
+        self._renewed()
+
+    def _append(self, events: Sequence[NewEvent], intent: Intent | None = None, forget: Sequence[str] = ()) -> None:
+        before = self.lease_mark()
+        stored = self.setting.store.append(
+            self.lease,
+            self.setting.clock.now(),
+            events,
+            expect=self.run.seq,
+            intent=intent,
+            release=_released(events),
+            forget=forget,
+            word=_word(events),
+            close=any(t == "run.ended" for t, _ in events),
+        )
+        self.renewed_wall, self.renewed_boot = before
+        for event in stored:
+            fold.apply(self.run, event)
+            self.setting.watch(self.run, event)
+
+    def _renewed(self) -> None:
+        self.renewed_wall, self.renewed_boot = self.lease_mark()
+
+    @staticmethod
+    def lease_mark() -> tuple[float, float]:
+        """Both clocks, read before the store renews: the age is never judged too young."""
+        return time.time(), _boot_time()
+
+
+def _word(events: Sequence[NewEvent]) -> str | None:
+    word = None
+    for kind, data in events:
+        word = str(data["word"]) if kind == "run.ended" else _WORDS.get(kind, word)
+    return word
+
+
+def _released(events: Sequence[NewEvent]) -> list[str]:
+    """Servers whose claim ends: all that end, but those that end unknown keep it until a person resolves them."""
+    released: list[str] = []
+    for kind, data in events:
+        if kind == "servers.ended":
+            released += [i for i, (outcome, *_) in data["servers"].items() if outcome != "unknown"]
+    return released
+
+
+def _boot_time() -> float:
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.clock_gettime(clock) if clock is not None else time.monotonic()
