@@ -26,7 +26,7 @@ class Server:
     task_state: str | None = None
     zone: str = ""
     flavor: str = ""
-    tags: Mapping[str, str] = NO_TAGS
+    tags: Mapping[str, str] = field(default_factory=lambda: NO_TAGS)
     enterprise_project: str = ""
     server_group: str | None = None
     locked: bool = False
