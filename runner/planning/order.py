@@ -35,4 +35,4 @@ def ordered(servers: Iterable[Server], order: Order, cycle: str, ids: Sequence[s
 
 def shuffle_key(cycle: str, server_id: str) -> bytes:
     """A server's place in the shuffle of a cycle: the SHA-256 of cycle, a zero byte and id."""
-    return sha256(f"{cycle}\0{server_id}".encode()).digest()
+    return sha256(f"{cycle}\0{server_id}".encode(errors="surrogatepass")).digest()

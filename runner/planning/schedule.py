@@ -28,6 +28,9 @@ from runner.planning.select import Index, excluder, select
 from runner.planning.waves import cut, pause_after
 from runner.planning.worst_case import worst_case
 
+_DETAIL = 500
+"""Characters of an exclusion's sentence: it can hold long globs and what the cloud wrote."""
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -111,7 +114,7 @@ class _Pick:
 
     def exclusions(self) -> Iterator[Exclusion]:
         for server, why in self.left_out:
-            yield Exclusion(_ref(server), self.group.name, why.reason, why.detail)
+            yield Exclusion(_ref(server), self.group.name, why.reason, why.detail[:_DETAIL])
 
     def kept_by_plan(self) -> Iterator[Server]:
         """What the plan itself means by this group: selected and not excluded, whatever state it is in."""

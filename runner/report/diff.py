@@ -1,0 +1,266 @@
+"""What a dry-run shows: one plan against the live cloud, in a sentence, as text, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from runner.errors import EXIT_WORDS, Exit
+from runner.model.problem import Problem
+from runner.model.quantity import Amount, format_duration
+from runner.model.schedule import Exclusion, Schedule, Wave
+from runner.planning.exclusions import REASONS, REBOOTED_IN_CYCLE
+from runner.planning.forecast import Forecast
+from runner.report.folding import fold, shared_names
+from runner.report.schedule_json import document
+
+FORMAT_VERSION = 1
+
+PRECEDENCE = (1, 77, 3, 7, 6, 5, 4, 75, 2, 0)
+"""Of several plans' exit codes the first of these that occurs is the command's."""
+
+
+@dataclass(frozen=True)
+class PlanDiff:
+    """One plan's dry-run: a schedule with its forecast, or why there is none.
+
+    `failure`: an error that is no problem of the plan's, with its exit code (cloud or store not reachable, access
+    denied). `command`: what to type next, a whole line, already quoted for a shell.
+    """
+
+    file: str
+    schedule: Schedule | None = None
+    forecast: Forecast | None = None
+    problems: tuple[Problem, ...] = ()
+    failure: str | None = None
+    failure_hint: str | None = None
+    failure_code: int = Exit.ERROR
+    command: str = ""
+
+    @property
+    def code(self) -> int:
+        """The exit code of this plan alone; `CHANGES` where there are servers to reboot."""
+        if self.failure is not None:
+            return self.failure_code
+        if self.schedule is None:
+            return Exit.INVALID
+        return Exit.CHANGES if self.schedule.waves else Exit.DONE
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return tuple(p for p in self.problems if p.severity == "warning")
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(p for p in self.problems if p.severity == "error")
+
+    @cached_property
+    def shared(self) -> frozenset[str]:
+        """Names that stand for several servers: they are shown with ids."""
+        return shared_names(self.schedule) if self.schedule else frozenset()
+
+    @cached_property
+    def scheduled(self) -> Mapping[str, str]:
+        """The group in which each server goes down, by id."""
+        waves = self.schedule.waves if self.schedule else ()
+        return {s.id: w.group for w in waves for s in w.servers}
+
+    @cached_property
+    def left_out(self) -> tuple[Exclusion, ...]:
+        """The exclusions of servers that no group reboots."""
+        excluded = self.schedule.excluded if self.schedule else ()
+        return tuple(e for e in excluded if e.server.id not in self.scheduled)
+
+    @cached_property
+    def taken_elsewhere(self) -> tuple[Exclusion, ...]:
+        """The exclusions of servers that another group reboots, a canary group for example."""
+        excluded = self.schedule.excluded if self.schedule else ()
+        return tuple(e for e in excluded if e.server.id in self.scheduled)
+
+
+def exit_code(codes: Iterable[int]) -> int:
+    """The code of a command over several plans; 0 for none."""
+    found = set(codes)
+    return next((code for code in PRECEDENCE if code in found), max(found, default=Exit.DONE))
+
+
+def summary(diff: PlanDiff) -> str:
+    """The first line: the totals, or why nothing is rebooted. Plain words, no untrusted text but the cycle's name."""
+    schedule = diff.schedule
+    if diff.failure is not None:
+        return "not planned: the cloud or the store could not be asked"
+    if schedule is None:
+        return f"not planned: {count(len(diff.errors), 'problem')}"
+    if not schedule.waves:
+        return _nothing(diff, schedule)
+    parts = [f"{count(schedule.servers, 'server')} in {count(len(schedule.waves), 'wave')}{_excluded(diff)}"]
+    worst = schedule.worst_case
+    parts.append(f"worst case {worst.down_at_once} down at once")
+    if worst.failures_before_stop >= schedule.servers:
+        parts.append(f"all {schedule.servers} could fail before it stops" if schedule.servers > 1 else "")
+    else:
+        parts.append(f"at most {count(worst.failures_before_stop, 'failure')} before it stops")
+    parts.append(expected(diff.forecast) if diff.forecast else "")
+    return "; ".join(part for part in parts if part)
+
+
+def expected(forecast: Forecast) -> str:
+    """`about 2h10m, plus 1 approval`."""
+    approvals = f", plus {count(forecast.approvals, 'approval')}" if forecast.approvals else ""
+    return f"about {rounded(forecast.total_s)}{approvals}"
+
+
+def _nothing(diff: PlanDiff, schedule: Schedule) -> str:
+    """Why there are no waves. What was done already is said first: it is the usual reason."""
+    matched = {e.server.id for e in schedule.excluded}
+    spent = {e.server.id for e in schedule.excluded if e.reason == REBOOTED_IN_CYCLE}
+    if not matched:
+        return "nothing to reboot: the plan matches no server"
+    again = "write a new cycle into the plan to reboot again"
+    if spent == matched:
+        return (
+            f"nothing to reboot: all {count(len(spent), 'server')} rebooted already in cycle {schedule.cycle}; {again}"
+        )
+    some = f" ({len(spent)} rebooted already in cycle {schedule.cycle})" if spent else ""
+    return f"nothing to reboot: {count(len(matched), 'server')} matched, all excluded{some}"
+
+
+def _excluded(diff: PlanDiff) -> str:
+    number = len({e.server.id for e in diff.left_out})
+    spent = len({e.server.id for e in diff.left_out if e.reason == REBOOTED_IN_CYCLE})
+    if not number:
+        return ", none excluded"
+    return f", {number} excluded" + (f" ({spent} of them rebooted already in this cycle)" if spent else "")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def rounded(seconds: float) -> str:
+    """A duration people can read: whole seconds under two minutes, else whole minutes. 7,830 s: `2h11m`."""
+    if seconds < 120:
+        return format_duration(float(round(seconds)))
+    return format_duration(float(60 * round(seconds / 60)))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One wave as a line of a table. `group`, `zones` and `names` hold untrusted text; `names` names every server."""
+
+    number: int
+    group: str
+    size: str
+    zones: str
+    starts: str
+    then: str
+    names: list[str]
+
+
+def rows(diff: PlanDiff) -> Iterator[Row]:
+    """The waves as people read them."""
+    schedule = diff.schedule
+    if schedule is None:
+        return
+    rules = {g.name: g for g in schedule.groups}
+    starts = diff.forecast.waves if diff.forecast else ()
+    waits = False
+    for n, (wave, following) in enumerate(zip(schedule.waves, [*schedule.waves[1:], None], strict=True)):
+        group = rules[wave.group]
+        begins = f"+{rounded(starts[n].start_s)}{' at best' if waits else ''}" if starts else ""
+        then = _then(wave, following, group.bake_s)
+        names = fold(wave.servers, diff.shared)
+        yield Row(wave.number, wave.group, size_words(wave, group.eligible), zone_words(wave), begins, then, names)
+        waits = waits or wave.pause.kind == "approval"
+
+
+def size_words(wave: Wave, eligible: int) -> str:
+    """A wave's size with the integers behind it: `1 (canary)`, `10% of 37 = 3`, `25% of 37 = 9, only 6 left`."""
+    size = len(wave.servers)
+    amount = Amount.parse(wave.written)
+    wanted = amount.as_size(eligible) if amount.number is None else amount.number
+    text = str(wanted) if amount.percent is None else f"{wave.written} of {eligible} = {wanted}"
+    if size < wanted:
+        text += f", only {size} left"
+    return text + (" (canary)" if wave.is_canary else "")
+
+
+def zone_words(wave: Wave) -> str:
+    """`eu-de-01 2, eu-de-02 1`; one zone stands without a number. Untrusted."""
+    zones = Counter(s.zone or "no zone" for s in wave.servers)
+    if len(zones) == 1:
+        return next(iter(zones))
+    return ", ".join(f"{zone} {number}" for zone, number in sorted(zones.items()))
+
+
+def _then(wave: Wave, following: Wave | None, bake_s: float) -> str:
+    """What follows a wave: `bake 30m, pause 15m`, `approval`, or nothing."""
+    words = []
+    if bake_s and (following is None or following.group != wave.group):
+        words.append(f"bake {format_duration(bake_s)}")
+    if following is not None and wave.pause.kind == "approval":
+        words.append("approval")
+    elif following is not None and wave.pause.seconds:
+        words.append(f"pause {format_duration(wave.pause.seconds)}")
+    return ", ".join(words)
+
+
+def by_reason(excluded: Iterable[Exclusion]) -> Iterator[tuple[str, list[tuple[str, str, list[Exclusion]]]]]:
+    """Exclusions by reason, in the order of REASONS, and inside by group and sentence."""
+    found: dict[str, dict[tuple[str, str], list[Exclusion]]] = {}
+    for exclusion in excluded:
+        found.setdefault(exclusion.reason, {}).setdefault((exclusion.group, exclusion.detail), []).append(exclusion)
+    known = [*REASONS, *sorted(set(found) - set(REASONS))]
+    for reason in known:
+        if reason in found:
+            yield reason, [(group, detail, some) for (group, detail), some in found[reason].items()]
+
+
+def diff_json(diffs: Sequence[PlanDiff]) -> str:
+    """All plans as one JSON object; `schemas/diff.schema.json` describes it."""
+    code = exit_code(d.code for d in diffs)
+    made = {
+        "format_version": FORMAT_VERSION,
+        "result": EXIT_WORDS[code],
+        "plans": [_plan_json(diff) for diff in diffs],
+    }
+    return json.dumps(made, sort_keys=True, allow_nan=False)
+
+
+def _plan_json(diff: PlanDiff) -> dict[str, Any]:
+    schedule = diff.schedule
+    return {
+        "file": diff.file,
+        "result": EXIT_WORDS[diff.code],
+        "summary": summary(diff),
+        "counts": None
+        if schedule is None
+        else {
+            "servers": schedule.servers,
+            "waves": len(schedule.waves),
+            "excluded": len({e.server.id for e in diff.left_out}),
+            "visible": schedule.visible,
+        },
+        "forecast": asdict(diff.forecast) if diff.forecast else None,
+        "schedule": document(schedule) if schedule else None,
+        "problems": [_problem_json(p) for p in diff.problems],
+        "error": None if diff.failure is None else {"message": diff.failure, "hint": diff.failure_hint},
+        "next": diff.command or None,
+    }
+
+
+def _problem_json(problem: Problem) -> dict[str, Any]:
+    where = problem.location
+    return {
+        "code": problem.code,
+        "severity": problem.severity,
+        "message": problem.message,
+        "hint": problem.hint,
+        "file": where.file if where else None,
+        "line": where.line if where else None,
+        "column": where.column if where else None,
+    }

@@ -1,0 +1,120 @@
+"""The dry-run as text for terminals and logs: every wave, every server, every exclusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from runner.model.problem import Problem
+from runner.model.schedule import Exclusion, Schedule
+from runner.planning.exclusions import REASONS
+from runner.report.diff import PlanDiff, Row, by_reason, count, rows, summary
+from runner.report.folding import clipped, fold, wrapped
+from runner.report.safe import line_start, plain
+
+_NAMES_WIDTH = 44
+_HEADS = ("wave", "group", "servers", "zones", "starts", "then", "names")
+
+
+def diff_text(diff: PlanDiff) -> str:
+    """One plan's dry-run, the totals first; ends with a line break. Nothing untrusted is left in it."""
+    return "".join(line_start(line.rstrip()) + "\n" for line in _lines(diff))
+
+
+def _lines(diff: PlanDiff) -> Iterator[str]:
+    yield plain(summary(diff), 1000)
+    if diff.failure is not None:
+        yield f"{plain(diff.file)}: {plain(diff.failure, 2000)}"
+        if diff.failure_hint:
+            yield f"  hint: {plain(diff.failure_hint, 1000)}"
+        return
+    schedule = diff.schedule
+    if schedule is None:
+        yield plain(diff.file)
+        return
+    yield from _about(diff, schedule)
+    yield from (f"warning[{p.code}] {_where(p, diff.file)}: {plain(p.message, 1000)}" for p in diff.warnings)
+    table = list(rows(diff))
+    if table:
+        yield ""
+        yield from _table(table)
+        yield from _members(table)
+    yield from _left_out(diff)
+    yield ""
+    yield f"digest  {schedule.digest}"
+    if diff.command and schedule.waves:
+        yield f"next    {plain(diff.command, 4000)}"
+
+
+def _about(diff: PlanDiff, schedule: Schedule) -> Iterator[str]:
+    targets = ", ".join(
+        f"{plain(t.name, 80)} ({plain(t.cloud, 40)}, {plain(t.region, 40)}, project {plain(t.project_id, 40)})"
+        for t in schedule.targets
+    )
+    yield (
+        f"plan {plain(schedule.plan_name, 80)} ({plain(diff.file)}), cycle {plain(schedule.cycle, 80)}, "
+        f"target {targets}, {schedule.reboot_type} reboot"
+    )
+    budget = schedule.max_failures
+    share = f" ({budget.written} of {budget.of})" if budget.written.endswith("%") else ""
+    yield f"the run stops when more than {count(budget.allowed, 'server')}{share} failed"
+    for group in schedule.groups:
+        if group.max_failures is not None:
+            own = group.max_failures
+            share = f" ({own.written} of {own.of})" if own.written.endswith("%") else ""
+            yield f"group {group.name}: {group.on_failure} when more than {own.allowed}{share} failed"
+
+
+def _table(table: Sequence[Row]) -> Iterator[str]:
+    """Columns as wide as their widest word; numbers to the right, names last and clipped."""
+    cells = [_HEADS] + [_cells(row) for row in table]
+    used = [n for n in range(len(_HEADS)) if any(line[n] for line in cells[1:])]
+    widths = [max(len(line[n]) for line in cells) for n in range(len(_HEADS))]
+    for line in cells:
+        yield "  ".join(line[n].rjust(widths[n]) if n == 0 else line[n].ljust(widths[n]) for n in used)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    names = clipped(row.names, _NAMES_WIDTH)
+    return (str(row.number), plain(row.group, 63), row.size, plain(row.zones, 200), row.starts, row.then, names)
+
+
+def _members(table: Iterable[Row]) -> Iterator[str]:
+    """The full list of servers of each wave whose names the table had to clip."""
+    clipped_rows = [row for row in table if clipped(row.names, _NAMES_WIDTH).endswith("…")]
+    for n, row in enumerate(clipped_rows):
+        if n == 0:
+            yield ""
+        yield from _list(f"wave {row.number}: ", row.names)
+
+
+def _left_out(diff: PlanDiff) -> Iterator[str]:
+    if diff.left_out:
+        yield ""
+        yield f"excluded: {count(len({e.server.id for e in diff.left_out}), 'server')}"
+        yield from _reasons(diff, diff.left_out)
+    if diff.taken_elsewhere:
+        yield ""
+        yield "excluded from one group and rebooted in another:"
+        yield from _reasons(diff, diff.taken_elsewhere)
+
+
+def _reasons(diff: PlanDiff, excluded: Sequence[Exclusion]) -> Iterator[str]:
+    for reason, parts in by_reason(excluded):
+        number = len({e.server.id for _, _, some in parts for e in some})
+        yield f"  {plain(reason, 80)}: {count(number, 'server')} {REASONS.get(reason, '')}"
+        for group, detail, some in parts:
+            why = f" ({plain(detail, 300)})" if detail else ""
+            names = fold((e.server for e in some), diff.shared)
+            yield from _list(f"    {plain(group, 63)}{why}: ", names)
+
+
+def _list(head: str, names: Sequence[str]) -> Iterator[str]:
+    """A head and names after it; further lines are set in."""
+    indent = " " * (len(head) - len(head.lstrip()) + 2)
+    for n, line in enumerate(wrapped(names)):
+        yield (head if n == 0 else indent) + line
+
+
+def _where(problem: Problem, file: str) -> str:
+    where = problem.location
+    return f"{plain(where.file)}:{where.line}:{where.column}" if where else plain(file)

@@ -1,0 +1,231 @@
+"""The saved schedule: canonical JSON that people review and `run` executes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from runner.errors import InvalidInput
+from runner.model.problem import Location, Problem
+from runner.model.schedule import (
+    Allowance,
+    Exclusion,
+    GroupRules,
+    Pause,
+    Schedule,
+    ServerRef,
+    Target,
+    Wave,
+    WorstCase,
+)
+from runner.planning.digest import FORMAT_VERSION, schedule_digest
+from runner.planning.worst_case import worst_case
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Of a saved schedule: several times what 100,000 servers take."""
+
+_SHOWN = 20
+"""So many problems of one file are told; a file that is wrong everywhere is wrong in the same way."""
+
+
+def dump(schedule: Schedule) -> str:
+    """The schedule as text: keys sorted, one wave and one exclusion a line, ASCII only; equal input, equal bytes."""
+    lines = [f"{_compact(key)}:{_value(value)}" for key, value in sorted(document(schedule).items())]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def load(text: str, file: str = "") -> Schedule:
+    """Read a saved schedule that may come from anywhere.
+
+    Raises InvalidInput with all problems found if it is too large, not JSON, of another format version, not as the
+    schema says, contradicts itself, or does not have the digest it claims.
+    """
+    raw = _parse(text, file)
+    problems = list(_shape(raw, file))
+    if problems:
+        raise InvalidInput(problems)
+    schedule = from_document(raw)
+    problems = [_problem(code, message, file) for code, message in _contradictions(schedule)]
+    if problems:
+        raise InvalidInput(problems)
+    return schedule
+
+
+def document(schedule: Schedule) -> dict[str, Any]:
+    """The schedule as plain JSON values; `from_document` is its inverse."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "digest": schedule.digest,
+        "made_at": schedule.made_at,
+        "plan": {
+            "name": schedule.plan_name,
+            "digest": schedule.plan_digest,
+            "file": schedule.plan_file,
+            "description": schedule.description,
+        },
+        "cycle": schedule.cycle,
+        "targets": [asdict(t) for t in schedule.targets],
+        "reboot_type": schedule.reboot_type,
+        "on_unknown": schedule.on_unknown,
+        "wait_at_most_s": schedule.wait_at_most_s,
+        "max_failures": asdict(schedule.max_failures),
+        "visible": schedule.visible,
+        "groups": [asdict(g) for g in schedule.groups],
+        "waves": [_wave(w) for w in schedule.waves],
+        "excluded": [
+            {**_server(e.server), "group": e.group, "reason": e.reason, "detail": e.detail} for e in schedule.excluded
+        ],
+        "worst_case": asdict(schedule.worst_case),
+    }
+
+
+def from_document(raw: Mapping[str, Any]) -> Schedule:
+    """The schedule that `document` wrote. For values of our own journal: what may be wrong goes through `load`."""
+    plan = raw["plan"]
+    return Schedule(
+        plan_name=plan["name"],
+        plan_digest=plan["digest"],
+        plan_file=plan["file"],
+        description=plan["description"],
+        cycle=raw["cycle"],
+        targets=tuple(Target(**t) for t in raw["targets"]),
+        reboot_type=raw["reboot_type"],
+        on_unknown=raw["on_unknown"],
+        max_failures=Allowance(**raw["max_failures"]),
+        wait_at_most_s=float(raw["wait_at_most_s"]),
+        groups=tuple(_read_group(g) for g in raw["groups"]),
+        waves=tuple(_read_wave(w) for w in raw["waves"]),
+        excluded=tuple(
+            Exclusion(ServerRef(e["id"], e["name"], e["zone"]), e["group"], e["reason"], e["detail"])
+            for e in raw["excluded"]
+        ),
+        visible=raw["visible"],
+        worst_case=WorstCase(**raw["worst_case"]),
+        made_at=raw["made_at"],
+        digest=raw["digest"],
+    )
+
+
+def _server(server: ServerRef) -> dict[str, str]:
+    return {"id": server.id, "name": server.name, "zone": server.zone}
+
+
+def _wave(wave: Wave) -> dict[str, Any]:
+    return {
+        "number": wave.number,
+        "group": wave.group,
+        "written": wave.written,
+        "is_canary": wave.is_canary,
+        "pause": {"kind": wave.pause.kind, "seconds": wave.pause.seconds},
+        "servers": [_server(s) for s in wave.servers],
+    }
+
+
+def _read_group(raw: Mapping[str, Any]) -> GroupRules:
+    seconds = {key: float(raw[key]) for key in ("ready_timeout_s", "stable_for_s", "bake_s")}
+    budget = raw["max_failures"]
+    return GroupRules(**{**raw, **seconds, "max_failures": None if budget is None else Allowance(**budget)})
+
+
+def _read_wave(raw: Mapping[str, Any]) -> Wave:
+    return Wave(
+        number=raw["number"],
+        group=raw["group"],
+        written=raw["written"],
+        servers=tuple(ServerRef(s["id"], s["name"], s["zone"]) for s in raw["servers"]),
+        pause=Pause(raw["pause"]["kind"], float(raw["pause"]["seconds"])),
+        is_canary=raw["is_canary"],
+    )
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(_compact(item) for item in value) + "\n]"
+    return _compact(value)
+
+
+def _parse(text: str, file: str) -> dict[str, Any]:
+    """JSON without duplicate keys, NaN and infinity. Raises InvalidInput."""
+    if len(text) > MAX_BYTES:
+        raise InvalidInput([_problem("ScheduleTooLarge", f"larger than {MAX_BYTES // 1024**2} MiB", file)])
+    try:
+        raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        where = Location(file, error.lineno, error.colno)
+        raise InvalidInput([Problem("NotJson", f"not a JSON document: {error.msg}", where)]) from None
+    except (ValueError, RecursionError) as error:
+        sentence = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise InvalidInput([_problem("NotJson", sentence, file)]) from None
+    if not isinstance(raw, dict):
+        raise InvalidInput([_problem("NotASchedule", "a schedule is a JSON object", file)])
+    version = raw.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:
+        sentence = f"this program reads format_version {FORMAT_VERSION}, the file says {_brief(version)}"
+        hint = "make the schedule again: reboot-runner diff PLAN --out FILE"
+        raise InvalidInput([_problem("UnknownFormatVersion", sentence, file, hint)])
+    return raw
+
+
+def _shape(raw: dict[str, Any], file: str) -> Iterator[Problem]:
+    """What the schema would say against it, in sentences that quote nothing."""
+    from pydantic import ValidationError
+
+    from runner.report.schedule_schema import ScheduleDocument
+
+    try:
+        ScheduleDocument.model_validate(raw)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        for item in found[:_SHOWN]:
+            yield _problem("InvalidSchedule", f"{_path(item['loc'])}: {item['msg']}", file)
+        if len(found) > _SHOWN:
+            yield _problem("InvalidSchedule", f"and {len(found) - _SHOWN} more of this kind", file)
+
+
+def _contradictions(schedule: Schedule) -> Iterator[tuple[str, str]]:
+    """What no schema can say: waves that do not fit together, and a digest that is not this schedule's."""
+    if [w.number for w in schedule.waves] != list(range(1, len(schedule.waves) + 1)):
+        yield "InvalidSchedule", "waves: not numbered from 1 without gaps"
+    count = Counter(s.id for w in schedule.waves for s in w.servers)
+    if twice := sum(1 for n in count.values() if n > 1):
+        yield "InvalidSchedule", f"waves: {twice} servers stand in more than one place"
+    names = [g.name for g in schedule.groups]
+    places = {name: n for n, name in enumerate(names)}
+    order = [places.get(w.group, -1) for w in schedule.waves]
+    if len(places) != len(names) or -1 in order or order != sorted(order):
+        yield "InvalidSchedule", "waves: their groups are unknown or not in the order of groups"
+    elif schedule.worst_case != worst_case(schedule.groups, schedule.waves, schedule.max_failures):
+        yield "InvalidSchedule", "worst_case: not what the waves and budgets come to"
+    if schedule.digest != schedule_digest(schedule):
+        yield "DigestMismatch", "the schedule was changed after it was made: its digest does not fit its content"
+
+
+def _problem(code: str, message: str, file: str, hint: str | None = None) -> Problem:
+    return Problem(code, message, Location(file) if file else None, hint)
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    """`waves[2].servers[0].id`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".") or "schedule"
+
+
+def _brief(value: object) -> str:
+    return str(value)[:40] if isinstance(value, int | str) else "nothing we know"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return made
+
+
+def _no_constant(_: str) -> None:
+    raise ValueError("NaN and infinity are not JSON")

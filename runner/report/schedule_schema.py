@@ -1,0 +1,126 @@
+"""The saved schedule as a schema: what `load` accepts and `schemas/schedule.schema.json` publishes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runner.model.plan import NAME_PATTERN
+
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
+ServerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
+Word = Annotated[str, Field(min_length=1, max_length=1000)]
+Line = Annotated[str, Field(max_length=1000)]
+Count = Annotated[int, Field(ge=0, le=10_000_000)]
+Seconds = Annotated[float, Field(ge=0, le=366 * 86_400, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class PlanPart(_Part):
+    """The plan the schedule was made from."""
+
+    name: Name
+    digest: Digest = Field(description="Of the rendered plan, without free text.")
+    file: Line = Field(description="Where it was read, for people.")
+    description: Annotated[str, Field(max_length=2000)]
+
+
+class TargetPart(_Part):
+    """Where the servers are."""
+
+    name: Word
+    cloud: Word
+    region: Line
+    project_id: Line
+
+
+class AllowancePart(_Part):
+    """A budget as written and the integer it came to."""
+
+    written: Annotated[str, Field(pattern=r"^(\d{1,9}|\d{1,3}(\.\d{1,6})?%)$")]
+    of: Count = Field(description="The base of a percentage.")
+    allowed: Count = Field(description="So many may fail; one more stops.")
+
+
+class GroupPart(_Part):
+    """The rules of one group as numbers."""
+
+    name: Name
+    target: Word
+    selected: Count = Field(description="Servers that the selector matches.")
+    eligible: Count = Field(description="Those that no exclusion takes away: the base of percentages.")
+    order: Literal["shuffle", "listed", "name", "zone"]
+    max_failures: AllowancePart | None
+    on_failure: Literal["stop", "approval", "continue"]
+    ready_timeout_s: Seconds
+    stable_for_s: Seconds
+    bake_s: Seconds
+
+
+class PausePart(_Part):
+    """What follows a wave."""
+
+    kind: Literal["timed", "approval"]
+    seconds: Seconds
+
+
+class ServerPart(_Part):
+    """A server: the id decides, name and zone are for people."""
+
+    id: ServerId
+    name: Line
+    zone: Line
+
+
+class WavePart(_Part):
+    """Servers that go down together."""
+
+    number: Annotated[int, Field(ge=1)] = Field(description="From 1 over the whole run.")
+    group: Name
+    written: Annotated[str, Field(pattern=r"^(\d{1,9}|\d{1,3}(\.\d{1,6})?%)$")] = Field(
+        description="The size as in the plan; the servers are what it came to."
+    )
+    is_canary: bool = Field(description="The first wave of its group, and a single server.")
+    pause: PausePart = Field(description="After the wave; after the run's last, a wait of 0 s.")
+    servers: list[ServerPart] = Field(min_length=1)
+
+
+class ExclusionPart(ServerPart):
+    """A server that a group's selector matches and the schedule leaves out of that group."""
+
+    group: Name
+    reason: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]{0,63}$")] = Field(description="A stable word.")
+    detail: Line = Field(description="A sentence, for people.")
+
+
+class WorstCasePart(_Part):
+    """The most servers down together, and the most that can fail before the run stops by itself."""
+
+    down_at_once: Count
+    failures_before_stop: Count
+    wave: int | None = Field(description="The wave in which the most failures are reached.")
+
+
+class ScheduleDocument(_Part):
+    """Servers assigned to waves: what people review and a run executes. Seconds are numbers."""
+
+    format_version: Literal[1]
+    digest: Digest = Field(description="Over everything but times, names and sentences.")
+    made_at: Annotated[str, Field(max_length=40)]
+    plan: PlanPart
+    cycle: Name = Field(description="The campaign; a server is rebooted at most once in it.")
+    targets: list[TargetPart] = Field(min_length=1)
+    reboot_type: Literal["SOFT", "HARD"]
+    on_unknown: Literal["hold", "retry"]
+    wait_at_most_s: Seconds
+    max_failures: AllowancePart = Field(description="Of the run.")
+    visible: Count = Field(description="Servers that the target showed.")
+    groups: list[GroupPart] = Field(min_length=1)
+    waves: list[WavePart]
+    excluded: list[ExclusionPart]
+    worst_case: WorstCasePart
