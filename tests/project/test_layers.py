@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "planning": {"model", "errors", "ports"},
     "execution": {"model", "errors", "ports"},
     "loading": {"model", "errors"},
-    "report": {"model", "errors"},
+    "report": {"model", "errors", "planning"},
     "cloud": {"model", "errors", "ports"},
     "store": {"model", "errors", "ports"},
     "simulator": {"model"},
@@ -39,7 +39,7 @@ ONLY_IN = {
     "psycopg": {"runner/store/"},
     "starlette": {"runner/simulator/"},
     "uvicorn": {"runner/simulator/", "runner/cli/"},
-    "pydantic": {"runner/model/", "runner/loading/", "runner/simulator/"},
+    "pydantic": {"runner/model/", "runner/loading/", "runner/report/", "runner/simulator/"},
 }
 """Package of somebody else -> where it may be imported."""
 
