@@ -95,7 +95,8 @@ class Pace:
     """When this process last did what leaves no trace in the journal. A new process begins with an empty one.
 
     `polled`, `read_back`: last try. `seen`: last success, by batch number, or `0` for states. `trying`: the first of
-    the tries since the last success. `blocked`: servers another run holds, since when, and by whom.
+    the tries since the last success. `blocked`: servers another run holds, since when, and by whom. `states`: what was
+    last read of servers that are not back. `troubles`: since when a reading fails. `denied`: refusals in a row.
     """
 
     polled: dict[int, datetime] = field(default_factory=dict)
@@ -108,6 +109,9 @@ class Pace:
     look_again: dict[int, datetime] = field(default_factory=dict)
     send_after: datetime | None = None
     blocked: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    troubles: dict[str, datetime] = field(default_factory=dict)
+    denied: dict[int, int] = field(default_factory=dict)
 
     def tried(self, what: int, now: datetime, *, success: bool) -> None:
         """Remember a poll (by batch number) or a reading of states (0)."""

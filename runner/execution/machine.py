@@ -107,7 +107,8 @@ def _verdict(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[
         return (Outcome.UNKNOWN, "CannotSee", f"the cloud could not be asked at the end of its {timeout}")
     if server.phase is Phase.ACCEPTED:
         return (Outcome.FAILED, "JobTimedOut", f"its job did not end within {timeout}")
-    return (Outcome.FAILED, "NotReady", f"rebooted, but not back within {timeout}: {server.detail or 'no reason seen'}")
+    state = pace.states.get(server.ref.id, "no state seen")
+    return (Outcome.FAILED, "NotReady", f"rebooted, but not back within {timeout}: {state}")
 
 
 def ready_deadline(run: Run, server: ServerState) -> datetime:

@@ -1,0 +1,167 @@
+"""Drives a run: takes its lease, asks the machine, does what is due, appends what happened, gives the lease back.
+
+`Driver.advance` is re-entrant and the only execution path: `run` and `resume` call it in a loop, `reconcile` once for
+each run that is due. It never sleeps: it answers when it wants to be called again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from runner.errors import LeaseLost, StoreError
+from runner.execution import journal, reading, sending
+from runner.execution.effects import Effect, Look, Pace, Poll, ReadBack, ReadWave, Recheck, Send, Step, Tuning
+from runner.execution.machine import decide
+from runner.execution.site import Setting, Site
+from runner.execution.writer import Writer
+from runner.model.run import Run
+
+GRACE_S = 4.0
+"""How long a request that is on its way may still answer when the process is told to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Where an `advance` left a run. `due`: when to come again, of the run's clock; None when it is closed."""
+
+    run: Run
+    due: datetime | None
+    waits_for: str
+    can_suspend: bool
+    halted: str | None = None
+
+
+@dataclass(slots=True)
+class Driver:
+    """One run in this process. What was read of its journal, and the pace, are kept between calls."""
+
+    setting: Setting
+    run_id: str
+    run: Run | None = None
+    pace: Pace = field(default_factory=Pace)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process is to end: nothing new is begun, `advance` returns soon."""
+
+    def load(self) -> Run:
+        """The run as its journal tells now, without the lease."""
+        if self.run is None:
+            self.run = journal.read_run(self.setting.store, self.run_id)
+        else:
+            for event in journal.read_on(self.setting.store, self.run):
+                self.setting.watch(self.run, event)
+        return self.run
+
+    async def advance(self) -> Advance:
+        """Do all that is due now.
+
+        Raises LeaseHeld while another process is at it, LeaseLost when one took over, CloudDenied, CloudError and
+        StoreError when this process cannot go on; the run stays as its journal says.
+        """
+        run = self.load()
+        if not run.is_open:
+            return Advance(run, None, "", can_suspend=True)
+        store = self.setting.store
+        lease = store.take(run.id, self.setting.owner, self.setting.lease_s)
+        writer = Writer(self.setting, run, lease)
+        due: datetime | None = None
+        try:
+            async with self._kept(writer):
+                step, halted = await self._until_nothing_is_due(writer)
+            due = step.wake
+            return Advance(run, due, step.waits_for, step.can_suspend, halted)
+        except BaseException:
+            self.run = None
+            raise
+        finally:
+            with contextlib.suppress(StoreError):
+                store.give_back(lease, self._store_time(due))
+
+    async def _until_nothing_is_due(self, writer: Writer) -> tuple[Step, str | None]:
+        setting = self.setting
+        while True:
+            writer.read_on()
+            halt = setting.store.halted()
+            reason = halt.reason if halt else None
+            step = decide(writer.run, self.pace, setting.clock.now(), self._tuning, reason)
+            if self.ending.is_set() and not step.events:
+                return step, reason
+            if step.events:
+                writer.decide(step.events)
+            elif step.effects:
+                await self._perform(step.effects, writer)
+            else:
+                return step, reason
+
+    def _tuning(self, target: str) -> Tuning:
+        return self.setting.sites[target].tuning
+
+    async def _perform(self, effects: tuple[Effect, ...], writer: Writer) -> None:
+        """Do effects side by side. When the process is to end, reads are dropped, a request gets a moment to answer."""
+        tasks: dict[asyncio.Future[Any], Effect] = {asyncio.ensure_future(self._one(e, writer)): e for e in effects}
+        end = asyncio.ensure_future(self.ending.wait())
+        try:
+            pending: set[asyncio.Future[Any]] = set(tasks)
+            while pending and not self.ending.is_set():
+                done, _ = await asyncio.wait({*pending, end}, return_when=asyncio.FIRST_COMPLETED)
+                pending -= done
+            if pending:
+                await self._let_go(pending, tasks)
+        finally:
+            end.cancel()
+        errors = [e for e in (t.exception() for t in tasks if not t.cancelled()) if e is not None]
+        if errors:
+            raise next((e for e in errors if isinstance(e, LeaseLost)), errors[0])
+
+    async def _let_go(self, pending: set[asyncio.Future[Any]], tasks: Mapping[asyncio.Future[Any], Effect]) -> None:
+        for task in pending:
+            if not isinstance(tasks[task], Send):
+                task.cancel()
+        _, late = await asyncio.wait(pending, timeout=GRACE_S)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=0.5)
+
+    def _one(self, effect: Effect, writer: Writer) -> Coroutine[Any, Any, None]:
+        site: Site = self.setting.sites[effect.target]
+        match effect:
+            case Send():
+                return sending.send(effect, self.setting, site, writer, self.pace)
+            case ReadWave():
+                return reading.read_wave(effect, self.setting, site, writer, self.pace)
+            case Poll():
+                return reading.poll(effect, self.setting, site, writer, self.pace)
+            case ReadBack():
+                return reading.read_back(effect, self.setting, site, writer, self.pace)
+            case Look():
+                return reading.look(effect, self.setting, site, writer, self.pace)
+            case Recheck():
+                return reading.recheck(effect, self.setting, site, writer, self.pace)
+
+    @contextlib.asynccontextmanager
+    async def _kept(self, writer: Writer) -> AsyncIterator[None]:
+        """Renew the lease at a third of its time for as long as effects are under way."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(self.setting.lease_s / 3)
+                with contextlib.suppress(LeaseLost):
+                    writer.touch()
+
+        task = asyncio.ensure_future(renew())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    def _store_time(self, due: datetime | None) -> float | None:
+        """A moment of the run's clock as seconds of the store's."""
+        if due is None:
+            return None
+        ahead = (due - self.setting.clock.now()).total_seconds() / self.setting.time_scale
+        return self.setting.store.now() + max(0.0, ahead)

@@ -1,0 +1,175 @@
+"""Reads of the cloud that the machine asked for: each reads, and hands what it saw to the pure part."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+
+from runner.errors import CloudDenied, CloudError
+from runner.execution import evidence, verdicts
+from runner.execution.effects import Look, Pace, Poll, ReadBack, ReadWave, Recheck
+from runner.execution.site import Setting, Site
+from runner.execution.writer import Writer
+from runner.model.inventory import Server
+from runner.model.job import Action, JobGone
+from runner.model.run import Batch
+from runner.store.owner import Owner, is_provably_dead, this_process
+
+BUSY_PATIENCE = timedelta(minutes=2)
+BUSY_AGAIN = timedelta(seconds=10)
+TROUBLE_AGAIN = timedelta(seconds=30)
+JOB_INVISIBLE = timedelta(seconds=60)
+"""How long a job may be unknown right after its acceptance."""
+SIGNATURE_LIFE = timedelta(minutes=20)
+"""The gateway refuses a signature more than 15 minutes old (API Signing Guide, APIGW.0301); five more for its clock."""
+HISTORIES_AT_ONCE = 8
+PATIENCE_WITH_DENIALS = 3
+
+
+async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+    """Read the wave before it begins; busy servers are read again for up to two minutes."""
+    now = setting.clock.now()
+    pace.checking_since = pace.checking_since or now
+    seen = await _read(effect.servers, site, writer, pace, now, "checking")
+    if seen is None:
+        pace.check_again = now + TROUBLE_AGAIN
+        return
+    if verdicts.busy_ones(writer.run, seen) and now - pace.checking_since < BUSY_PATIENCE:
+        pace.check_again = now + BUSY_AGAIN
+        return
+    moved = [i for i, s in seen.items() if i in set(effect.servers) and verdicts.has_moved(writer.run, s)]
+    histories = await _histories(moved, site)
+    if writer.decide(verdicts.wave_events(writer.run, seen, histories)):
+        pace.checking_since = pace.check_again = None
+
+
+async def poll(effect: Poll, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+    """Read one job. Errors are no verdict: they are retried until the deadline of the job's servers."""
+    now = setting.clock.now()
+    pace.polled[effect.batch] = now
+    try:
+        job = await site.cloud.job(effect.job_id)
+    except CloudError as error:
+        _endure(error, pace, effect.batch, now)
+        setting.talk(f"job {effect.job_id} could not be read: {error}")
+        return
+    now = setting.clock.now()
+    batch = writer.run.batches[effect.batch]
+    pace.denied.pop(effect.batch, None)
+    pace.tried(effect.batch, now, success=True)
+    if not isinstance(job, JobGone):
+        events = verdicts.job_events(writer.run, batch, job)
+        if events:
+            writer.observe(events)
+    elif now - (batch.answered or batch.intended) >= JOB_INVISIBLE:
+        writer.observe((("job.gone", {"batch": effect.batch, "why": "the cloud does not know the job any more"}),))
+
+
+async def read_back(effect: ReadBack, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+    """Read rebooted servers: are they back?"""
+    now = setting.clock.now()
+    pace.read_back = now
+    try:
+        seen = await site.cloud.read_servers(effect.servers)
+    except CloudError as error:
+        _endure(error, pace, 0, now)
+        setting.talk(f"servers could not be read: {error}")
+        return
+    now = setting.clock.now()
+    pace.denied.pop(0, None)
+    events = verdicts.back_events(writer.run, effect.servers, seen)
+    if events:
+        writer.observe(events)
+    pace.tried(0, setting.clock.now(), success=True)
+    pace.states.update({i: _state_words(seen.get(i)) for i in effect.servers})
+
+
+async def recheck(effect: Recheck, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+    """Read the servers of a refused batch again."""
+    now = setting.clock.now()
+    seen = await _read(effect.servers, site, writer, pace, now, "rechecking")
+    if seen is None:
+        pace.recheck_again = now + TROUBLE_AGAIN
+        return
+    pace.recheck_again = None
+    writer.observe(verdicts.recheck_events(writer.run, effect.servers, seen))
+
+
+async def look(effect: Look, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+    """Read state and history of the servers of a batch in doubt, and judge what that proves."""
+    now, run = setting.clock.now(), writer.run
+    batch = run.batches[effect.batch]
+    if not effect.servers:
+        return writer.observe((("batch.settled", {"batch": effect.batch}),))
+    seen = await _read(effect.servers, site, writer, pace, now, f"looking {effect.batch}")
+    if seen is None:
+        pace.look_again[effect.batch] = now + TROUBLE_AGAIN
+        return None
+    histories = await _histories(effect.servers, site)
+    pace.look_again.pop(effect.batch, None)
+    findings = {i: evidence.Finding(seen.get(i), histories.get(i)) for i in effect.servers}
+    events = evidence.judge(run, batch, findings, may_arrive_late=may_arrive_late(batch, setting.wall()))
+    again = [i for kind, data in events if kind == "batch.settled" for i in data.get("again", ())]
+    return writer.observe(events, forget=again)
+
+
+def may_arrive_late(batch: Batch, wall: datetime) -> bool:
+    """Whether the request of a batch in doubt can still reach the cloud.
+
+    Not when its sender is this process (its connection is closed by now) or provably dead, nor when it was signed with
+    the date of its intent and that date is over. Of a process elsewhere that may be frozen nobody knows.
+    """
+    sender = Owner.from_json(batch.sender)
+    if sender == this_process() or is_provably_dead(sender):
+        return False
+    sent = batch.sender.get("wall")
+    return not (batch.signed == "aksk" and sent and wall - datetime.fromisoformat(sent) > SIGNATURE_LIFE)
+
+
+async def _read(
+    ids: Collection[str], site: Site, writer: Writer, pace: Pace, now: datetime, what: str
+) -> Mapping[str, Server] | None:
+    """Servers by id; None when they cannot be read now. Raises when that has lasted for `ready.timeout`."""
+    try:
+        seen = await site.cloud.read_servers(ids)
+    except CloudDenied:
+        raise
+    except CloudError:
+        since = pace.troubles.setdefault(what, now)
+        run = writer.run
+        patience = run.group(run.wave.group).ready_timeout_s if run.wave else 0.0
+        if (now - since).total_seconds() >= patience:
+            raise
+        return None
+    pace.troubles.pop(what, None)
+    return seen
+
+
+async def _histories(ids: Collection[str], site: Site) -> dict[str, tuple[Action, ...] | None]:
+    """Action histories, few at once; None for one that cannot be read."""
+    gate = asyncio.Semaphore(HISTORIES_AT_ONCE)
+
+    async def one(server_id: str) -> tuple[Action, ...] | None:
+        async with gate:
+            try:
+                return await site.cloud.actions(server_id)
+            except CloudError:
+                return None
+
+    return dict(zip(ids, await asyncio.gather(*(one(i) for i in ids)), strict=True))
+
+
+def _endure(error: CloudError, pace: Pace, what: int, now: datetime) -> None:
+    """Note a failed read; credentials that stay refused end the step: a person must mend them."""
+    pace.tried(what, now, success=False)
+    if isinstance(error, CloudDenied):
+        pace.denied[what] = pace.denied.get(what, 0) + 1
+        if pace.denied[what] >= PATIENCE_WITH_DENIALS:
+            raise error
+
+
+def _state_words(server: Server | None) -> str:
+    if server is None:
+        return "missing"
+    return f"status {server.status}" + (f", task {server.task_state}" if server.task_state else "")

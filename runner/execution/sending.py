@@ -1,0 +1,130 @@
+"""The one place from which a reboot leaves: intent first, then the request, then its answer."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from runner.errors import CloudDenied
+from runner.execution.effects import NewEvent, Pace, Send
+from runner.execution.site import Setting, Site
+from runner.execution.writer import Writer
+from runner.model.job import Accepted, Ambiguous, Denied, NotSent, RebootAnswer, Refused, Throttled
+from runner.model.run import Outcome, Run
+from runner.store.base import Halted, Intent, RateFull, Taken
+
+BACK_OFF_S = (5.0, 10.0, 20.0, 40.0, 60.0)
+STATE_CODES = frozenset({"Ecs.0100", "Ecs.0603"})
+"""Refusals that, after a doubtful attempt, can mean that the attempt is running."""
+TOO_MANY = "Ecs.0118"
+
+
+async def send(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+    """Reserve and record the intent durably, then ask the cloud once, then record what it answered.
+
+    Raises LeaseLost when somebody else has the run, CloudDenied when credentials or permission are missing.
+    """
+    run, now = writer.run, setting.clock.now()
+    signed_at = setting.wall()
+    if not _intend(effect, setting, site, writer, pace, signed_at):
+        return
+    if writer.lease_age_s() > writer.lease.ttl_s / 2:
+        given_up = NotSent("this process was stopped for too long between intent and request")
+        return writer.observe(answer_events(run, effect, given_up, now), forget=effect.servers)
+    answer = await site.cloud.reboot(effect.servers, run.schedule.reboot_type, signed_at)
+    record_answer(effect, answer, setting, writer)
+
+
+def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pace, signed_at: datetime) -> bool:
+    run, now = writer.run, setting.clock.now()
+    event: NewEvent = (
+        "batch.intended",
+        {
+            "batch": effect.batch,
+            "wave": run.wave.number if run.wave else 0,
+            "target": effect.target,
+            "servers": list(effect.servers),
+            "attempt": max(run.servers[i].attempts for i in effect.servers) + 1,
+            "sender": {**setting.owner.as_json(), "wall": signed_at.isoformat()},
+            "signed": site.signed,
+        },
+    )
+    intent = Intent(
+        project=site.project_id,
+        cycle=run.schedule.cycle,
+        batch=effect.batch,
+        servers=effect.servers,
+        per_window=site.tuning.servers_per_minute,
+        window_s=60.0 / setting.time_scale,
+    )
+    try:
+        return writer.decide((event,), intent)
+    except RateFull as full:
+        pace.send_after = now + timedelta(seconds=full.wait_s * setting.time_scale + 0.05)
+    except Halted:
+        pace.send_after = now + timedelta(seconds=1)
+    except Taken as taken:
+        _taken(taken, writer, pace, now)
+    return False
+
+
+def _taken(taken: Taken, writer: Writer, pace: Pace, now: datetime) -> None:
+    """Servers in flight elsewhere are waited for; servers that this cycle is spent for are skipped at once."""
+    for server, holder in taken.claimed.items():
+        pace.blocked.setdefault(server, (now, f"run {holder}"))
+    if taken.spent:
+        rows = {i: (Outcome.SKIPPED, "RebootedInCycle", f"by run {run}") for i, run in taken.spent.items()}
+        writer.decide((("servers.ended", {"servers": rows}),))
+
+
+def record_answer(effect: Send, answer: RebootAnswer, setting: Setting, writer: Writer) -> None:
+    """Record what came of a request; raises CloudDenied after a denial is recorded."""
+    now = setting.clock.now()
+    if isinstance(answer, Accepted):
+        data = {"batch": effect.batch, "job": answer.job_id, "request_id": answer.request_id}
+        return writer.accepted(("batch.accepted", data))
+    events = answer_events(writer.run, effect, answer, now)
+    began = events[0][0] == "batch.ambiguous"
+    writer.observe(events, forget=() if began else effect.servers)
+    if isinstance(answer, Denied):
+        raise CloudDenied(
+            f"the cloud denied the reboot: {answer.code}: {answer.reason}",
+            hint="the request needs the permission ecs:cloudServers:reboot; nothing was rebooted by it",
+            code=answer.code,
+            status=answer.status,
+            request_id=answer.request_id,
+        )
+    return None
+
+
+def answer_events(run: Run, effect: Send, answer: RebootAnswer, now: datetime) -> tuple[NewEvent, ...]:
+    """The events that an answer other than an acceptance becomes. Pure."""
+    data: dict[str, object] = {
+        "batch": effect.batch,
+        "reason": answer.reason if not isinstance(answer, Accepted) else "",
+    }
+    if not isinstance(answer, NotSent | Accepted):
+        data |= {"code": answer.code, "status": answer.status, "request_id": answer.request_id}
+    match answer:
+        case NotSent():
+            return (("batch.not_sent", data | {"again": _again(run, now, None)}),)
+        case Throttled(retry_after_s=after):
+            return (("batch.throttled", data | {"again": _again(run, now, after)}),)
+        case Denied():
+            return (("batch.denied", data),)
+        case Refused() if answer.code in STATE_CODES and any(run.servers[i].doubted for i in effect.servers):
+            return (("batch.ambiguous", data),)
+        case Refused() if answer.because_of_servers or answer.code == TOO_MANY:
+            return (("batch.refused", data),)
+        case Refused():
+            rows = dict.fromkeys(effect.servers, (Outcome.FAILED, "Refused", f"{answer.code}: {answer.reason}"))
+            return (("batch.refused", data), ("servers.ended", {"servers": rows}))
+        case Ambiguous():
+            return (("batch.ambiguous", data),)
+        case Accepted():
+            raise AssertionError("an acceptance is recorded by record_answer")
+
+
+def _again(run: Run, now: datetime, after_s: float | None) -> str:
+    """When to ask again: what the cloud says, else a growing back-off."""
+    wait = after_s if after_s is not None else BACK_OFF_S[min(run.trouble_count, len(BACK_OFF_S) - 1)]
+    return (now + timedelta(seconds=wait)).isoformat()
