@@ -89,20 +89,26 @@ def _ended_servers(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
 def _verdict(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
     if server.phase not in (Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED):
         return _waited_too_long(run, server, pace, now)
-    rules = _rules(run)
-    if server.phase is not Phase.ACCEPTED and server.up_since is not None:
-        seen = pace.seen.get(0)
-        if seen is not None and (seen - server.up_since).total_seconds() >= rules.stable_for_s:
-            reason = "Rebooted" if server.phase is Phase.REBOOTED else "RebootSeen"
-            return (Outcome.READY, reason, "")
-    deadline = ready_deadline(run, server)
-    if now < deadline:
+    if server.phase is Phase.ACCEPTED:
+        batch = run.batches[server.batch or 0]
+        if batch.phase is BatchPhase.GONE:
+            return None  # its evidence is being looked for
+        return _too_late(run, server, pace, now, batch.number)
+    if server.up_since is None:
+        return _too_late(run, server, pace, now, 0)
+    seen = pace.seen.get(0)
+    if seen is None or (seen - server.up_since).total_seconds() < _rules(run).stable_for_s:
         return None
-    what = server.batch if server.phase is Phase.ACCEPTED and server.batch else 0
-    blind = pace.is_blind(what, deadline, now, BLIND_GRACE_S)
+    return (Outcome.READY, "Rebooted" if server.phase is Phase.REBOOTED else "RebootSeen", "")
+
+
+def _too_late(run: Run, server: ServerState, pace: Pace, now: datetime, what: int) -> tuple[str, str, str] | None:
+    """A server past its deadline, judged only by a reading made since, or when reading has failed for a while."""
+    deadline = ready_deadline(run, server)
+    blind = pace.is_blind(what, deadline, now, BLIND_GRACE_S) if now >= deadline else None
     if blind is None:
         return None
-    timeout = format_duration(rules.ready_timeout_s)
+    timeout = format_duration(_rules(run).ready_timeout_s)
     if blind:
         return (Outcome.UNKNOWN, "CannotSee", f"the cloud could not be asked at the end of its {timeout}")
     if server.phase is Phase.ACCEPTED:

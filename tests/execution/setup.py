@@ -1,0 +1,111 @@
+"""Runs for tests: a schedule, a store, a clock and a cloud in memory, put together as the commands do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from runner.execution.driver import Advance, Driver
+from runner.execution.effects import Tuning
+from runner.execution.journal import create_run, read_run
+from runner.execution.site import Setting, Site
+from runner.model.run import Run
+from runner.model.schedule import Allowance, GroupRules, Pause, Schedule, ServerRef, Target, Wave, WorstCase
+from runner.store.owner import Owner
+from runner.store.sql import SqlStore
+from runner.store.sqlite import Sqlite
+
+from .memory_cloud import MemoryCloud, VirtualClock
+
+PROJECT = "0" * 32
+
+
+def schedule_of(
+    waves: Sequence[int],
+    *,
+    max_failures: int = 0,
+    pause: Pause | None = None,
+    on_unknown: str = "hold",
+    group_max: int | None = None,
+    on_failure: str = "stop",
+    stable_for_s: float = 0.0,
+    bake_s: float = 0.0,
+    plan: str = "web",
+    cycle: str = "c1",
+    groups: Sequence[str] | None = None,
+) -> Schedule:
+    """A schedule of servers s-000 … in waves of these sizes; `groups` names the group of each wave."""
+    names = list(groups or ["web"] * len(waves))
+    number, made = 0, []
+    for i, size in enumerate(waves):
+        refs = tuple(ServerRef(f"s-{number + k:03d}", f"web-{number + k}", "z0") for k in range(size))
+        number += size
+        last = i == len(waves) - 1
+        first = names.index(names[i]) == i
+        after = Pause() if last else pause or Pause()
+        made.append(Wave(i + 1, names[i], str(size), refs, after, is_canary=first and size == 1))
+    allowance = Allowance(str(group_max), number, group_max) if group_max is not None else None
+    rules = tuple(
+        GroupRules(n, "t", number, number, "listed", allowance, on_failure, 900.0, stable_for_s, bake_s)  # type: ignore[arg-type]
+        for n in dict.fromkeys(names)
+    )
+    return Schedule(
+        plan, "sha256:plan", cycle, (Target("t", "simulator", "r", PROJECT),), "SOFT", on_unknown,  # type: ignore[arg-type]
+        Allowance(str(max_failures), number, max_failures), 7 * 86400.0, rules, tuple(made), (), number,
+        WorstCase(max(waves), max_failures + 1),
+    )  # fmt: skip
+
+
+@dataclass
+class Bench:
+    """One store, one cloud, one clock; processes come and go."""
+
+    cloud: MemoryCloud
+    store: SqlStore
+    clock: VirtualClock
+    tuning: Tuning = field(default_factory=Tuning)
+    process: int = 1
+    log: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, servers: int, path: str = ":memory:") -> Bench:
+        clock = VirtualClock()
+        return cls(MemoryCloud.of(servers, clock), SqlStore(Sqlite(path, clock.seconds)), clock)
+
+    def start(self, schedule: Schedule) -> str:
+        baseline = {i: s.updated for i in self.cloud.servers if (s := self.cloud.see(i))}
+        return create_run(self.store, schedule, self.clock.now(), {}, baseline)
+
+    def driver(self, run_id: str) -> Driver:
+        """A driver of a new process."""
+        self.process += 1
+        owner = Owner("host", self.process, boot="b", namespace="n", started=str(self.process))
+        site = Site(self.cloud, PROJECT, self.tuning)
+        return Driver(
+            Setting(
+                self.store, {"t": site}, self.clock, owner=owner, wall=self.clock.now,
+                watch=lambda run, event: self.log.append(event.type), talk=self.log.append,
+            ),
+            run_id,
+        )  # fmt: skip
+
+    def follow(self, run_id: str, driver: Driver | None = None, *, until: str = "", most: int = 20_000) -> Run:
+        """Advance to the end, or until the run waits for something that holds the text `until`."""
+        return asyncio.run(self._follow(driver or self.driver(run_id), until, most))
+
+    async def _follow(self, driver: Driver, until: str, most: int) -> Run:
+        for _ in range(most):
+            step: Advance = await driver.advance()
+            if step.due is None or (until and until in step.waits_for):
+                return step.run
+            await self.clock.sleep(max(0.001, (step.due - self.clock.now()).total_seconds()))
+        raise AssertionError("the run did not end")
+
+    def read(self, run_id: str) -> Run:
+        return read_run(self.store, run_id)
+
+    def lapse(self) -> None:
+        """Time passes until any lease has expired."""
+        self.clock.jump(seconds=timedelta(minutes=2).total_seconds())
