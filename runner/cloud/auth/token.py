@@ -1,0 +1,145 @@
+"""IAM tokens by password: fetched once, kept, renewed before they expire and once after a 401.
+
+Page "Obtaining a User Token Through Password Authentication": `POST /v3/auth/tokens`, 201, the token in the header
+`X-Subject-Token`, its times in the body; valid 24 hours; a new token does not end the old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from runner.cloud.auth.environment import PasswordLogin
+from runner.cloud.decode import when
+from runner.cloud.secret import Secret
+from runner.cloud.text import parse_json
+from runner.cloud.wire import Outgoing, Reply
+from runner.errors import CloudDenied, CloudError
+
+_DAY = timedelta(hours=24)
+_LONGEST_MARGIN = timedelta(minutes=30)
+
+Send = Callable[[Outgoing], Awaitable[Reply]]
+"""Sends a request that needs no credentials, with the retries of a read; raises for HTTP errors."""
+
+
+class PasswordToken:
+    """A token for one project, by name (the region's own project is named like the region) or by id.
+
+    `wall` is real time. A token counts as expired a tenth of its life, at most 30 minutes, before it is; its life
+    is measured from its arrival on our clock, so that a clock that is wrong does no harm.
+    """
+
+    def __init__(
+        self, login: PasswordLogin, iam_url: str, project: str, send: Send, wall: Callable[[], datetime]
+    ) -> None:
+        self._login = login
+        self._iam_url = iam_url
+        self._project = project
+        self._send = send
+        self._wall = wall
+        self._lock = asyncio.Lock()
+        self._token: Secret | None = None
+        self._until: datetime | None = None
+        self._old: list[Secret] = []
+        self._project_id = login.project_id
+
+    def __repr__(self) -> str:
+        return "PasswordToken(***)"
+
+    @property
+    def project_id(self) -> str | None:
+        """Known from the start if it was configured, else once the first token has come."""
+        return self._project_id
+
+    async def authorize(self, request: Outgoing, at: datetime) -> Outgoing:
+        token = await self._current(instead_of=None)
+        return request.with_headers({"X-Auth-Token": token.reveal()})
+
+    async def renew(self, refused: Outgoing) -> bool:
+        used = Secret(request_token) if (request_token := refused.headers.get("X-Auth-Token")) else None
+        return await self._current(instead_of=used) != used
+
+    def secrets(self) -> tuple[Secret, ...]:
+        return tuple(s for s in (self._login.password, self._token, *self._old) if s)
+
+    async def _current(self, instead_of: Secret | None) -> Secret:
+        """The token, fetched anew if there is none, it is about to end, or it is the one that was refused.
+
+        Whoever comes while it is being fetched waits and gets the same one.
+        """
+        async with self._lock:
+            old = self._token
+            fresh = old is not None and self._until is not None and self._wall() < self._until
+            if old is None or not fresh or old == instead_of:
+                await self._fetch()
+            assert self._token is not None  # noqa: S101 - for the type checker: _fetch sets it or raises
+            return self._token
+
+    async def _fetch(self) -> None:
+        body = json.dumps(self._question(), separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json;charset=utf8"}
+        reply = await self._send(
+            Outgoing("POST", self._iam_url, "/v3/auth/tokens", (("nocatalog", "true"),), headers, body)
+        )
+        token = reply.headers.get("x-subject-token", "")
+        if not token or not token.isascii() or not token.isprintable():
+            raise CloudError("IAM gave no usable token", status=reply.status, request_id=reply.request_id)
+        if self._token is not None:
+            self._old = [self._token, *self._old][:4]
+        self._token = Secret(token)
+        self._until = self._wall() + _useful_life(reply.body)
+        self._project_id = self._project_id or _project_of(reply.body)
+
+    def _question(self) -> dict[str, Any]:
+        login = self._login
+        user: dict[str, Any] = {"password": login.password.reveal()}
+        if login.user_id:
+            user["id"] = login.user_id
+        else:
+            user["name"] = login.user
+            user["domain"] = {"id": login.domain_id} if login.domain_id else {"name": login.domain}
+        project = {"id": self._project_id} if self._project_id else {"name": login.project_name or self._project}
+        return {
+            "auth": {
+                "identity": {"methods": ["password"], "password": {"user": user}},
+                "scope": {"project": project},
+            }
+        }
+
+
+def _useful_life(body: bytes) -> timedelta:
+    """How long to use a token: its documented life less the margin. Unreadable times: as if 24 hours."""
+    token = _token_of(body)
+    issued, expires = when(token.get("issued_at")), when(token.get("expires_at"))
+    life = expires - issued if issued and expires and expires > issued else _DAY
+    return life - min(life / 10, _LONGEST_MARGIN)
+
+
+def _project_of(body: bytes) -> str | None:
+    project = _token_of(body).get("project")
+    found = project.get("id") if isinstance(project, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _token_of(body: bytes) -> dict[str, Any]:
+    try:
+        value = parse_json(body)
+    except ValueError:
+        return {}
+    token = value.get("token") if isinstance(value, dict) else None
+    return token if isinstance(token, dict) else {}
+
+
+def denied_login(error: CloudDenied) -> CloudDenied:
+    """The same refusal, said so that a person knows it was the login."""
+    return CloudDenied(
+        f"IAM refused the login: {error.message}",
+        hint="check user, password and account (domain), and that the user may use the API",
+        code=error.code,
+        status=error.status,
+        request_id=error.request_id,
+    )

@@ -1,0 +1,155 @@
+"""Error bodies of the vendor's services, in all their shapes, as one type. Pure.
+
+Shapes (API reference of ECS, "Returned Values for General Requests" and the error pages of the other services):
+`{"error": {...}}`, `{"error_code", "error_msg"}`, `{"errorCode", "errorMsg"}`, `{"code", "message"}`, Nova's
+`{"itemNotFound": {...}}`, Keystone's integer code, Neutron's without a code, Cloud Eye's nested ones, the batch
+answer with `internalError`, and whatever proxies say in HTML or not at all.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runner.cloud.secret import Scrub, no_scrub
+from runner.cloud.text import parse_json, tidy
+from runner.cloud.wire import Reply
+
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,300})", re.IGNORECASE)
+_MAX_DETAILS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One part of an error. `server_id` is set in `internalError` only."""
+
+    code: str | None
+    message: str = ""
+    server_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiError:
+    """What an error answer says. `code` is None where it names none (HTML, empty bodies, Neutron).
+
+    Texts are one line of at most 500 characters. `is_json` is False for bodies that no service of ours wrote.
+    `denied` means the answer carries an authorisation verdict (`encoded_authorization_message`).
+    `did_some`: the body also lists servers for which the batch went through.
+    """
+
+    status: int
+    code: str | None
+    message: str
+    details: tuple[Detail, ...] = ()
+    request_id: str | None = None
+    is_json: bool = True
+    denied: bool = False
+    did_some: bool = False
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The outer code and those of the details, each once."""
+        found = [self.code, *(d.code for d in self.details)]
+        return tuple(dict.fromkeys(c for c in found if c))
+
+    @property
+    def sentence(self) -> str:
+        """Code and message in one line, and where there are some, the first details."""
+        extra = "; ".join(" ".join(filter(None, (d.server_id, d.code, d.message))) for d in self.details[:3])
+        head = f"{self.code}: {self.message}" if self.code else self.message
+        return tidy(f"{head} ({extra})" if extra else head)
+
+
+def read_error(reply: Reply, scrub: Scrub = no_scrub) -> ApiError:
+    """The error of an answer, whatever its shape. Never raises. `scrub` takes our secrets out of its texts."""
+    try:
+        value = parse_json(reply.body)
+    except ValueError:
+        return _not_json(reply, scrub)
+    if not isinstance(value, dict):
+        return ApiError(reply.status, None, f"HTTP {reply.status}", request_id=reply.request_id, is_json=False)
+    code, message, details = _top(value)
+    internal = value.get("internalError")
+    details += tuple(_detail(item) for item in _list(internal))
+    return ApiError(
+        reply.status,
+        _code(code),
+        _text(message, scrub) or f"HTTP {reply.status}",
+        tuple(Detail(d.code, _text(d.message, scrub), d.server_id) for d in details),
+        request_id=reply.request_id or _text(value.get("request_id"), scrub)[:64] or None,
+        denied=bool(value.get("encoded_authorization_message")),
+        did_some=bool(value.get("response")),
+    )
+
+
+def _top(value: Mapping[str, Any]) -> tuple[Any, Any, tuple[Detail, ...]]:
+    """Code, message and details, looked for in the order of the vendor's SDK, then in the nested objects."""
+    for flat, text in (("error_code", "error_msg"), ("errorCode", "errorMsg")):
+        if value.get(flat) is not None:
+            return value[flat], value.get(text), _details(value.get("details"))
+    error = value.get("error")
+    if isinstance(error, dict):
+        return error.get("code"), error.get("message"), _details(error.get("details"))
+    nested = value.get("details")
+    if isinstance(nested, dict) and nested.get("code") is not None:
+        return nested["code"], value.get("message") or nested.get("details"), ()
+    message = value.get("message")
+    if isinstance(message, dict):
+        return message.get("code", value.get("http_code")), message.get("details"), ()
+    if value.get("code") is not None or message is not None:
+        return value.get("code"), message, _details(nested)
+    for inner in value.values():
+        if isinstance(inner, dict) and "message" in inner:
+            return inner.get("code"), inner["message"], _details(inner.get("details"))
+    return None, error if isinstance(error, str) else None, ()
+
+
+def _details(value: Any) -> tuple[Detail, ...]:
+    if isinstance(value, dict):
+        return (_detail(value),)
+    return tuple(_detail(item) for item in _list(value))
+
+
+def _detail(item: Any) -> Detail:
+    if not isinstance(item, dict):
+        return Detail(None, str(item))
+    code = item.get("code", item.get("error_code"))
+    message = item.get("message", item.get("error_message", item.get("error_msg")))
+    server = item.get("id")
+    return Detail(_code(code), "" if message is None else str(message), server if isinstance(server, str) else None)
+
+
+def _list(value: Any) -> list[Any]:
+    """The items of a list; of an endless one the first, and a code that nobody knows for the rest."""
+    if not isinstance(value, list):
+        return []
+    return value if len(value) <= _MAX_DETAILS else [*value[:_MAX_DETAILS], {"code": "TooManyDetails"}]
+
+
+def _code(value: Any) -> str | None:
+    """A code that looks like one; integers as text. Anything else is no code: it decides nothing."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    text = str(value).strip() if isinstance(value, str) or abs(value) < 10**9 else ""
+    return text if _CODE.fullmatch(text) else None
+
+
+def _text(value: Any, scrub: Scrub) -> str:
+    return "" if value is None else tidy(scrub(str(value)))
+
+
+def _not_json(reply: Reply, scrub: Scrub) -> ApiError:
+    text = reply.body[:20_000].decode("utf-8", "replace").strip()
+    title = _TITLE.search(text)
+    if title:
+        shown = html.unescape(title[1])
+    elif text.startswith("<"):
+        shown = "a page of HTML"
+    else:
+        shown = text
+    message = f"HTTP {reply.status}" + (f" ({tidy(scrub(shown), 200)})" if shown else " without a body")
+    return ApiError(reply.status, None, message, request_id=reply.request_id, is_json=False)

@@ -1,0 +1,240 @@
+"""JSON of the service as our nouns. Lenient: only what a noun cannot do without is required. Pure.
+
+Live answers lack many documented keys and have others (pages "Querying Details About ECSs", "Querying Job Execution
+Status"): unknown keys are ignored, missing and null ones mean "not known", a wrong type is taken as missing.
+`user_data` is never looked at: it may hold a password hash.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from sys import intern
+from types import MappingProxyType
+from typing import Any
+
+from runner.cloud.bodies import read_error
+from runner.cloud.text import tidy
+from runner.cloud.wire import Reply
+from runner.model.inventory import NO_TAGS, Server, ServerGroup
+from runner.model.job import Action, Job, JobStatus, SubJob
+
+_ENTERPRISE_PROJECT = "_sys_enterprise_project_id"
+_FRACTION = re.compile(r"[.,](\d{1,6})\d*")
+_MAX_NAME = 256
+
+
+def server(value: Any) -> Server | None:
+    """A server of a list or a single answer; None for what is none.
+
+    The `server_id` filter answers for an id that does not exist with an entry whose fields are all null: such
+    ghosts have no `status`, the one field every server has.
+    """
+    if not isinstance(value, dict):
+        return None
+    server_id, status = value.get("id"), value.get("status")
+    if not isinstance(server_id, str) or not server_id or not isinstance(status, str) or not status:
+        return None
+    metadata = _map(value.get("metadata"))
+    return Server(
+        id=server_id,
+        name=tidy(_str(value.get("name")), _MAX_NAME),
+        status=intern(status),
+        task_state=_str(value.get("OS-EXT-STS:task_state")) or None,
+        zone=intern(_str(value.get("OS-EXT-AZ:availability_zone"))),
+        flavor=intern(_str(_map(value.get("flavor")).get("id"))),
+        tags=tags(value.get("tags")),
+        enterprise_project=intern(_enterprise_project(value)),
+        server_group=_first(_map(value.get("os:scheduler_hints")).get("group")),
+        locked=value.get("locked") in (True, "true"),
+        frozen=_str(metadata.get("EcmResStatus")).lower() == "freeze",
+        updated=_str(value.get("updated")) or None,
+        addresses=_addresses(value.get("addresses")),
+    )
+
+
+def ghost(value: Any) -> str | None:
+    """The id of an entry that says "no such server"."""
+    if isinstance(value, dict) and isinstance(value.get("id"), str) and not value.get("status"):
+        return str(value["id"])
+    return None
+
+
+def tags(value: Any) -> Mapping[str, str]:
+    """`["env=prod", "canary"]` as a mapping; split at the first `=`, no `=` is an empty value.
+
+    The pages of the tag service write `[{"key", "value"}]`; that is read too.
+    """
+    found: dict[str, str] = {}
+    for item in value if isinstance(value, list) else ():
+        if isinstance(item, str):
+            key, _, text = item.partition("=")
+        elif isinstance(item, dict):
+            key, text = _str(item.get("key")), _str(item.get("value"))
+        else:
+            continue
+        if key:
+            found[intern(key)] = intern(text)
+    return MappingProxyType(found) if found else NO_TAGS
+
+
+def _enterprise_project(value: Mapping[str, Any]) -> str:
+    """`enterprise_project_id`; where the cloud does not have that field (OTC), the system tag."""
+    own = _str(value.get("enterprise_project_id"))
+    if own:
+        return own
+    system = value.get("sys_tags")
+    for item in system if isinstance(system, list) else ():
+        if isinstance(item, dict) and item.get("key") == _ENTERPRISE_PROJECT:
+            return _str(item.get("value"))
+    return ""
+
+
+def _addresses(value: Any) -> tuple[str, ...]:
+    found = {
+        address["addr"]: None
+        for net in _map(value).values()
+        for address in (net if isinstance(net, list) else ())
+        if isinstance(address, dict) and isinstance(address.get("addr"), str)
+    }
+    return tuple(found)
+
+
+def server_group(value: Any) -> ServerGroup | None:
+    """A group of the page "Querying ECS Groups"."""
+    if not isinstance(value, dict) or not isinstance(value.get("id"), str) or not value["id"]:
+        return None
+    name = tidy(_str(value.get("name")), _MAX_NAME)
+    return ServerGroup(value["id"], name, _strings(value.get("policies")), _strings(value.get("members")))
+
+
+def job(value: Any, job_id: str) -> Job:
+    """A job with its sub-jobs by server id. What is unknown is pending; what failed always has a reason.
+
+    A job for a single resource has no `sub_jobs`: then its own `entities.server_id` is read as its only one.
+    """
+    fields = _map(value)
+    status = job_status(fields.get("status"))
+    code, reason = _cause(fields)
+    entities = _map(fields.get("entities"))
+    parts: dict[str, SubJob] = {}
+    listed = entities.get("sub_jobs")
+    for item in listed if isinstance(listed, list) else ():
+        part = _sub_job(_map(item), code, reason)
+        if part is not None:
+            parts[part.server_id] = _later(parts.get(part.server_id), part)
+    began, ended = when(fields.get("begin_time")), when(fields.get("end_time"))
+    alone = entities.get("server_id")
+    if not parts and isinstance(alone, str) and alone:
+        parts[alone] = SubJob(alone, status, began, ended, code, reason or _no_reason(status))
+    return Job(job_id, status, MappingProxyType(parts), began, ended, code, reason)
+
+
+def _sub_job(fields: Mapping[str, Any], parent_code: str | None, parent_reason: str | None) -> SubJob | None:
+    server_id = _map(fields.get("entities")).get("server_id")
+    if not isinstance(server_id, str) or not server_id:
+        return None
+    status = job_status(fields.get("status"))
+    code, reason = _cause(fields)
+    if status is JobStatus.FAIL and not code and not reason:
+        code, reason = parent_code, parent_reason
+    if status is JobStatus.FAIL and not reason:
+        reason = _no_reason(status)
+    return SubJob(server_id, status, when(fields.get("begin_time")), when(fields.get("end_time")), code, reason)
+
+
+def _later(old: SubJob | None, new: SubJob) -> SubJob:
+    """Of two parts for one server the one that began later; without times the one that stands later."""
+    if old is None or old.began is None or new.began is None:
+        return new
+    return old if old.began > new.began else new
+
+
+def _cause(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Code and reason of a job or a sub-job: `error_code`, `fail_reason`, else `entities.errorcode_message`.
+
+    Each can hold a JSON document or a page of HTML as text.
+    """
+    code = _str(fields.get("error_code"))
+    reason = _str(fields.get("fail_reason"))
+    deep = _str(_map(fields.get("entities")).get("errorcode_message"))
+    if not reason and deep:
+        error = read_error(Reply(0, {}, deep.encode("utf-8", "replace")))
+        reason = error.message if error.is_json and not error.message.startswith("HTTP ") else deep
+    return (tidy(code, 64) or None), (tidy(reason) or None)
+
+
+def _no_reason(status: JobStatus) -> str | None:
+    return "the cloud gave no reason" if status is JobStatus.FAIL else None
+
+
+def job_status(value: Any) -> JobStatus:
+    """SUCCESS and FAIL are final; every other word, and none, is pending."""
+    word = value.upper() if isinstance(value, str) else ""
+    return {"SUCCESS": JobStatus.SUCCESS, "FAIL": JobStatus.FAIL}.get(word, JobStatus.PENDING)
+
+
+def actions(value: Any) -> tuple[Action, ...]:
+    """`instanceActions` of the history of one server, newest first; those without a readable time come last.
+
+    Raises ValueError where the answer has no such list: an unreadable history is not an empty one.
+    """
+    listed = _map(value).get("instanceActions")
+    if not isinstance(listed, list):
+        raise ValueError("no instanceActions in the answer")  # noqa: TRY004 - the answer is wrong, no type of ours
+    found = [
+        Action(
+            tidy(_str(item.get("action")), 64),
+            when(item.get("start_time")),
+            tidy(_str(item.get("request_id")), 64) or None,
+            tidy(_str(item.get("message"))) or None,
+        )
+        for item in listed
+        if isinstance(item, dict)
+    ]
+    oldest = datetime.min.replace(tzinfo=UTC)
+    return tuple(sorted(found, key=lambda a: a.started or oldest, reverse=True))
+
+
+def when(value: Any) -> datetime | None:
+    """A time in any of the service's forms, as aware UTC; None for everything else, and never an error.
+
+    `2023-07-26T02:11:05.120Z`, `2019-05-22T03:30:52Z`, `2018-08-13T13:46:46.000000` (no zone: UTC),
+    `2022-02-10T10:05:46+08:00`, `""` while a job runs, and milliseconds since 1970 as a number.
+    """
+    try:
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value / 1000, UTC)
+        if not isinstance(value, str) or len(value) > 40:
+            return None
+        found = datetime.fromisoformat(_FRACTION.sub(_microseconds, value.strip()))
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _microseconds(match: re.Match[str]) -> str:
+    return "." + match[1].ljust(6, "0")
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _str(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
+
+
+def _first(value: Any) -> str | None:
+    """Scheduler hints are lists; some answers have the bare text."""
+    for item in value if isinstance(value, list) else (value,):
+        if isinstance(item, str) and item:
+            return item
+    return None

@@ -1,0 +1,195 @@
+"""Reads: sent, repeated when that can help, and refused with a sentence that says what to do.
+
+Only for requests that may be repeated at will (GET, and the token request). The reboot does not come this way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import stamina
+import stamina.instrumentation
+
+from runner.cloud.auth.credentials import Credentials
+from runner.cloud.bodies import ApiError, read_error
+from runner.cloud.codes import Verdict, proof
+from runner.cloud.reboot import retry_after_s
+from runner.cloud.secret import Scrub, Secret, scrubber
+from runner.cloud.text import parse_json
+from runner.cloud.throttle import Pace, Sleep
+from runner.cloud.transport import Transport
+from runner.cloud.wire import Outgoing, Reply, Unreachable
+from runner.errors import CloudDenied, CloudError
+
+# Every request is logged already, repeated ones too; the library's own warnings would only land in people's output.
+stamina.instrumentation.set_on_retry_hooks(())
+
+_PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+# "Error Codes": their texts say try again, or blame another service, whatever the HTTP status is.
+_PASSING_CODES = frozenset(
+    (
+        *("Ecs.0002", "Ecs.0004", "Ecs.0301", "Ecs.0313", "Ecs.0603", "Ecs.0615"),
+        *("Ecs.1000", "Ecs.1001", "Ecs.1002", "Ecs.1100", "Common.0001", "Common.0025"),
+    )
+)
+_SKEW = re.compile(
+    r"signature expired.{0,20}?signature time:\s*([\w:.+-]{8,32}).{0,20}?server time:\s*([\w:.+-]{8,32})"
+)
+
+
+class Passing(CloudError):
+    """An error that may be gone at the next try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a read is repeated: at most `attempts` times, and none begins after `budget_s` of real time."""
+
+    attempts: int = 6
+    budget_s: float = 60.0
+    first_wait_s: float = 0.4
+    longest_wait_s: float = 8.0
+    jitter_s: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer: its JSON, its status and headers."""
+
+    value: Any
+    reply: Reply
+
+
+class Reader:
+    """Reads over one transport. `wall` is real time: signatures carry it."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        wall: Callable[[], datetime],
+        patience: Patience | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._transport = transport
+        self._wall = wall
+        self._patience = patience or Patience()
+        self._pace = Pace(sleep)
+
+    async def read(self, request: Outgoing, credentials: Credentials | None, hide: tuple[Secret, ...] = ()) -> Answer:
+        """The answer to `request`, as JSON. `hide`: secrets that the request itself carries.
+
+        Raises CloudDenied (401, 403), Unreachable (no usable answer), CloudError (everything else).
+        """
+        patience = self._patience
+        async for attempt in stamina.retry_context(
+            on=_may_pass,
+            attempts=patience.attempts,
+            timeout=patience.budget_s,
+            wait_initial=patience.first_wait_s,
+            wait_max=patience.longest_wait_s,
+            wait_jitter=patience.jitter_s,
+        ):
+            with attempt:
+                return await self._once(request, credentials, hide)
+        raise CloudError("no attempt was made")  # pragma: no cover - the loop above returns or raises
+
+    async def _once(self, request: Outgoing, credentials: Credentials | None, hide: tuple[Secret, ...]) -> Answer:
+        reply = await self._send(request, credentials)
+        answer = self._good(reply)
+        if answer is not None:
+            self._pace.ease()
+            return answer
+        secrets = hide if credentials is None else (*hide, *credentials.secrets())
+        raise self._refused(request, reply, scrubber(secrets))
+
+    async def _send(self, request: Outgoing, credentials: Credentials | None) -> Reply:
+        """One exchange; after a 401 one more with renewed credentials, where there are any."""
+        if credentials is None:
+            await self._pace.wait()
+            return await self._transport.send(request)
+        signed = await credentials.authorize(request, self._wall())
+        await self._pace.wait()
+        reply = await self._transport.send(signed)
+        if reply.status == 401 and await credentials.renew(signed):
+            reply = await self._transport.send(await credentials.authorize(request, self._wall()))
+        return reply
+
+    def _good(self, reply: Reply) -> Answer | None:
+        if not 200 <= reply.status < 300:
+            return None
+        try:
+            value = parse_json(reply.body)
+        except ValueError:
+            return None
+        return None if _is_error(value) else Answer(value, reply)
+
+    def _refused(self, request: Outgoing, reply: Reply, scrub: Scrub) -> CloudError:
+        error = read_error(reply, scrub)
+        found = proof(error.code, error.status)
+        if error.status == 429 or (found is not None and found.verdict is Verdict.THROTTLED):
+            self._pace.slow_down(retry_after_s(reply.headers, error.message))
+            return _made(Passing, error, "the cloud throttles us", "fewer runs at once, or a longer poll_every")
+        if error.status in (401, 403):
+            return denied(error)
+        if 200 <= error.status < 300 and not error.is_json:
+            return _made(Passing, error, f"{request.host} answered something that is not JSON", None)
+        if 300 <= error.status < 400:
+            return _made(CloudError, error, f"{request.host} redirects, which is not followed", "check the endpoint")
+        if error.status in _PASSING_STATUS or error.code in _PASSING_CODES:
+            return _made(Passing, error, f"the cloud failed: {error.sentence}", None)
+        return _made(CloudError, error, f"the cloud refused: {error.sentence}", None)
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, Passing) or (isinstance(error, Unreachable) and not error.lasting)
+
+
+def _is_error(value: Any) -> bool:
+    """A 2xx that is none: flow control answers 202 with an error. A job's own `error_code` is no error of the query."""
+    if not isinstance(value, dict):
+        return True
+    if isinstance(value.get("error"), dict):
+        return True
+    return "error_code" in value and "error_msg" in value and "job_id" not in value
+
+
+def _made(kind: type[CloudError], error: ApiError, message: str, hint: str | None) -> CloudError:
+    if error.code and error.code not in message:
+        message = f"{message} ({error.code})"
+    if error.request_id:
+        message = f"{message} [request {error.request_id}]"
+    return kind(message, hint=hint, code=error.code, status=error.status, request_id=error.request_id)
+
+
+def denied(error: ApiError) -> CloudDenied:
+    """401 and 403 as an error with the sentence of what to do."""
+    message, hint = denial(error)
+    made = _made(CloudDenied, error, message, hint)
+    assert isinstance(made, CloudDenied)  # noqa: S101 - for the type checker
+    return made
+
+
+def denial(error: ApiError) -> tuple[str, str]:
+    """What a refused login or permission means, and what to do. A clock that is wrong is named with both times."""
+    skew = _SKEW.search(error.message)
+    if skew:
+        return (
+            f"the signature's time {skew[1]} is too far from the cloud's time {skew[2]}",
+            "set this machine's clock (NTP): 15 minutes are allowed",
+        )
+    if error.code in ("APIGW.0307", "APIG.0307", "Common.0018", "Ecs.0023"):
+        return f"the token does not fit: {error.sentence}", "log in again, for the project and region of the target"
+    if error.status == 401:
+        return (
+            f"the cloud does not accept our credentials: {error.sentence}",
+            "check the credentials in the environment",
+        )
+    return (
+        f"a permission is missing: {error.sentence}",
+        "reading needs ecs:cloudServers:list and :showServer, restarting ecs:cloudServers:reboot",
+    )

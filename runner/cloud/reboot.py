@@ -1,0 +1,179 @@
+"""What the answer to a reboot request proves. Pure: (status, headers, body) in, one of six answers out.
+
+Page "Restarting ECSs in a Batch": `POST /v1/{project_id}/cloudservers/action` answers with a `job_id`. There is no
+idempotency token for it ("Idempotency" lists creation only), so whatever proves neither acceptance nor refusal is
+ambiguous and will not be repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from runner.cloud.bodies import ApiError, read_error
+from runner.cloud.codes import BATCH_FAILED, Proof, Verdict, proof, same
+from runner.cloud.secret import Scrub, no_scrub
+from runner.cloud.text import parse_json
+from runner.cloud.wire import Reply
+from runner.model.job import Accepted, Ambiguous, Denied, RebootAnswer, Refused, Throttled
+from runner.model.schedule import RebootType
+
+JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WINDOW = re.compile(r"time:\s*(\d{1,5})\s*(second|minute|hour)", re.IGNORECASE)
+_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
+_LONGEST_WAIT_S = 3600.0
+
+
+def reboot_body(ids: Collection[str], kind: RebootType) -> bytes:
+    """The bytes of the request: serialised once, so that what is hashed is what is sent.
+
+    Raises ValueError for no id, over 1,000 ("Restarting ECSs in a Batch", `servers`) and an id asked for twice.
+    """
+    if not 1 <= len(ids) <= 1000:
+        raise ValueError(f"a batch holds 1 to 1,000 servers, not {len(ids)}")
+    if len(set(ids)) != len(ids):
+        raise ValueError("a server stands twice in one batch")
+    body = {"reboot": {"type": kind, "servers": [{"id": i} for i in ids]}}
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def classify(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    asked: Collection[str] = (),
+    scrub: Scrub = no_scrub,
+) -> RebootAnswer:
+    """Accepted with a job id; throttled, denied or refused by a code of the allow-list; else ambiguous.
+
+    `headers` have lower-case names. `asked`: the ids of the request, to see which of them the answer names.
+    Never raises, whatever the body is.
+    """
+    reply = Reply(status, headers, body)
+    if 200 <= status < 300:
+        job_id = job_id_of(body)
+        if job_id is not None:
+            return Accepted(job_id, reply.request_id, status)
+    error = read_error(reply, scrub)
+    found = _proven(error, asked)
+    if found is None:
+        return Ambiguous(_unclear(error), status, error.code, error.request_id)
+    if found is Verdict.THROTTLED:
+        wait = retry_after_s(headers, error.message)
+        return Throttled(error.code or str(status), error.sentence, wait, error.request_id, status)
+    if found is Verdict.DENIED:
+        return Denied(error.code or str(status), error.sentence, status, error.request_id)
+    because = found is Verdict.SERVERS
+    named = _named(error, asked) if because else None
+    return Refused(error.code or str(status), error.sentence, status, error.request_id, because, named)
+
+
+def job_id_of(body: bytes) -> str | None:
+    """The job id of an answer; None where there is none that could be asked for."""
+    try:
+        value = parse_json(body)
+    except ValueError:
+        return None
+    job_id = value.get("job_id") if isinstance(value, dict) else None
+    return job_id if isinstance(job_id, str) and JOB_ID.fullmatch(job_id) else None
+
+
+def _proven(error: ApiError, asked: Collection[str]) -> Verdict | None:
+    """What the codes prove together. One detail that proves nothing takes the proof from all."""
+    if not error.is_json or error.did_some:
+        return None
+    details = [proof(d.code, error.status) for d in error.details if d.code is not None]
+    if None in details:
+        return None
+    inner = {p.verdict for p in details if p is not None}
+    if error.code is not None and same(error.code) == BATCH_FAILED:
+        return _batch_failed(error, inner, asked)
+    if error.code is not None and _denies(error):
+        return Verdict.DENIED
+    outer = proof(error.code, error.status)
+    if outer is None:
+        return None
+    return _joined(outer, inner)
+
+
+def _joined(outer: Proof, inner: set[Verdict]) -> Verdict:
+    if outer.verdict is Verdict.REFUSED and inner == {Verdict.SERVERS}:
+        return Verdict.SERVERS
+    return outer.verdict
+
+
+def _batch_failed(error: ApiError, inner: set[Verdict], asked: Collection[str]) -> Verdict | None:
+    """Ecs.0611: every detail must have a code of the list; where ids are named, all that were asked for."""
+    if error.status < 400 or not inner or any(d.code is None for d in error.details):
+        return None
+    named = {d.server_id for d in error.details if d.server_id}
+    if named and not named.issuperset(asked):
+        return None  # it says nothing about the others, and they may be rebooting
+    if Verdict.THROTTLED in inner:
+        return None
+    if inner == {Verdict.DENIED}:
+        return Verdict.DENIED
+    return Verdict.SERVERS if inner == {Verdict.SERVERS} else Verdict.REFUSED
+
+
+def _denies(error: ApiError) -> bool:
+    """401 "has not been applied" (RFC 9110, 15.5.2); 403 with IAM's own authorisation message.
+
+    Both only with a JSON body that has a code, so that an API has said so and not something on the way.
+    """
+    return error.status == 401 or (error.status == 403 and error.denied)
+
+
+def _named(error: ApiError, asked: Collection[str]) -> Mapping[str, str] | None:
+    """Server ids of the request that the answer names, with the code it gives for each."""
+    wanted = {i.lower(): i for i in asked}
+    found: dict[str, str] = {}
+
+    def note(code: str | None, *texts: str) -> None:
+        for match in (m for text in texts for m in _UUID.findall(text)):
+            if match.lower() in wanted and code:
+                found.setdefault(wanted[match.lower()], code)
+
+    for detail in error.details:
+        if detail.server_id in wanted.values() and detail.code:
+            found.setdefault(str(detail.server_id), detail.code)
+        note(detail.code, detail.message)
+    note(error.code, error.message)
+    return found or None
+
+
+def _unclear(error: ApiError) -> str:
+    if 200 <= error.status < 300:
+        return f"HTTP {error.status} without a job id" + (f": {error.sentence}" if error.code else "")
+    if error.code:
+        return f"HTTP {error.status}, and {error.sentence} does not prove that nothing was begun"
+    return f"{error.message}, which does not prove that nothing was begun"
+
+
+def retry_after_s(headers: Mapping[str, str], text: str = "") -> float | None:
+    """Seconds to wait: `Retry-After` as seconds or as a date (against the answer's own `Date`), else the hint.
+
+    The gateway's text names its window: `…over ratelimit,limit:200,time:5 minute` is 300. At most an hour; None
+    where nothing is said.
+    """
+    said = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,3})?", said):
+        return min(float(said), _LONGEST_WAIT_S)
+    until, now = _http_date(said), _http_date(headers.get("date", ""))
+    if until and now:
+        return min(max((until - now).total_seconds(), 0.0), _LONGEST_WAIT_S)
+    match = _WINDOW.search(text)
+    return min(int(match[1]) * _SECONDS[match[2].lower()], _LONGEST_WAIT_S) if match else None
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

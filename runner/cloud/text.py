@@ -1,0 +1,33 @@
+"""Texts of the cloud, made short and single-lined where they enter. Whoever prints them still escapes them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+LONGEST = 500
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def tidy(text: str, limit: int = LONGEST) -> str:
+    """One line of at most `limit` characters: runs of control characters become a blank, the cut shows as `…`.
+
+    Lone surrogates, which JSON can carry and UTF-8 cannot, become `�`.
+    """
+    head = _LONE_SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text[: 4 * limit])).strip()
+    return head if len(head) <= limit else head[: limit - 1] + "…"
+
+
+def parse_json(body: bytes) -> Any:
+    """The JSON value of `body`.
+
+    Raises ValueError for everything else: other text, bad encoding, numbers without end, absurd nesting. The
+    error never quotes the body: a list answer can hold password hashes (`user_data`).
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        pass
+    raise ValueError("not JSON")

@@ -1,0 +1,297 @@
+"""HTTP. The only module that imports httpx: its exceptions become ours here, and only here.
+
+Two ways: `send` for reads, over kept connections; `send_once` for the one request that must not happen twice, over
+a connection of its own. Neither repeats anything, follows a redirect, keeps a cookie or reads credentials from the
+environment; proxies (`HTTPS_PROXY`, `NO_PROXY`) are used as tunnels only, and never for loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import httpx
+
+from runner import __version__
+from runner.cloud.endpoints import is_loopback
+from runner.cloud.text import tidy
+from runner.cloud.wire import Outgoing, Reply, RequestLog, Unreachable
+
+# httpcore writes every header of an answer to its debug log, the new token (X-Subject-Token) among them.
+logging.getLogger("httpcore").setLevel(logging.WARNING)
+
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+
+_PIECE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how much. `total_s` bounds one exchange from the first try to connect to the last byte."""
+
+    connect_s: float = 10.0
+    read_s: float = 30.0
+    total_s: float = 60.0
+    max_bytes: int = 64 * 1024 * 1024
+    connections: int = 8
+
+
+class _TooMuch(Exception):
+    """The answer is larger than allowed, or packed in a way we did not ask for."""
+
+
+class _Progress:
+    """Sees how far an exchange has come (httpcore's `trace` extension)."""
+
+    def __init__(self) -> None:
+        self.connecting = False
+        self.writing = False
+        self.reply: Reply | None = None
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith("connect_tcp.started"):
+            self.connecting = True
+        # A CONNECT speaks to the proxy only: the request itself has not left with it.
+        is_ours = getattr(info.get("request"), "method", b"") != b"CONNECT"
+        if event.endswith("send_request_headers.started") and is_ours:
+            self.writing = True
+
+
+class Transport:
+    """One pool of connections. `log` is called once for each exchange. Close it with `aclose`."""
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        log: Callable[[RequestLog], None] | None = None,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._ssl = ssl_context
+        self._log = log
+        self._pools: dict[str | None, httpx.AsyncHTTPTransport] = {}
+
+    async def aclose(self) -> None:
+        pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            await pool.aclose()
+
+    async def send(self, request: Outgoing) -> Reply:
+        """Exchange once over a kept connection. Raises Unreachable; HTTP errors are answers."""
+        proxy = _proxy_for(request.origin)
+        pool = self._pools.get(proxy)
+        if pool is None:
+            pool = self._pools[proxy] = self._open(request.origin, proxy, self._limits.connections)
+        return await self._logged(pool, request, {"Accept-Encoding": "gzip"})
+
+    async def send_once(self, request: Outgoing) -> Reply:
+        """Exchange once over a connection of its own, which is closed afterwards. Raises Unreachable.
+
+        An idle connection that the other side is just closing makes "was it sent?" unanswerable; a fresh one
+        does not, and once it is closed no late byte can still arrive.
+        """
+        pool = self._open(request.origin, _proxy_for(request.origin), 1)
+        try:
+            return await self._logged(pool, request, {"Connection": "close", "Accept-Encoding": "identity"})
+        finally:
+            await pool.aclose()
+
+    def _open(self, origin: str, proxy: str | None, connections: int) -> httpx.AsyncHTTPTransport:
+        context = self._context() if origin.startswith("https:") else _trusts_nobody()
+        return httpx.AsyncHTTPTransport(
+            verify=context,
+            trust_env=False,
+            retries=0,
+            proxy=proxy,
+            limits=httpx.Limits(max_connections=connections, keepalive_expiry=15.0),
+        )
+
+    def _context(self) -> ssl.SSLContext:
+        if self._ssl is None:
+            self._ssl = _trust()
+        return self._ssl
+
+    async def _logged(self, pool: httpx.AsyncHTTPTransport, request: Outgoing, extra: Mapping[str, str]) -> Reply:
+        began, outcome, request_id = time.monotonic(), "cancelled", None
+        try:
+            reply = await self._exchange(pool, request, extra)
+            outcome, request_id = str(reply.status), reply.request_id
+            return reply
+        except Unreachable as error:
+            outcome, request_id = "no answer" if error.sent else "not sent", error.request_id
+            raise
+        finally:
+            if self._log is not None:
+                ms = round((time.monotonic() - began) * 1000)
+                target = tidy(request.target, 200)
+                self._log(RequestLog(request.method, request.host, target, outcome, ms, request_id))
+
+    async def _exchange(self, pool: httpx.AsyncHTTPTransport, request: Outgoing, extra: Mapping[str, str]) -> Reply:
+        progress = _Progress()
+        try:
+            async with asyncio.timeout(self._limits.total_s):
+                return await self._talk(pool, request, extra, progress)
+        except TimeoutError:
+            failure = self._too_late(request, progress)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in there, a caller must learn "was it sent?"
+            failure = _failure(error, request, progress)
+        # Raised outside of the handlers, so that no traceback leads to httpx's request with its headers.
+        raise failure
+
+    async def _talk(
+        self,
+        pool: httpx.AsyncHTTPTransport,
+        request: Outgoing,
+        extra: Mapping[str, str],
+        progress: _Progress,
+    ) -> Reply:
+        response = await pool.handle_async_request(self._prepare(request, extra, progress))
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers.raw}
+        body = bytearray()
+        try:
+            stream = cast(AsyncIterator[bytes], response.stream)
+            await _fill(body, _unpacked(stream, headers.get("content-encoding", "")), self._limits.max_bytes)
+        except BaseException:
+            progress.reply = Reply(response.status_code, headers, bytes(body[: 64 * 1024]))
+            raise
+        finally:
+            await response.aclose()
+        return Reply(response.status_code, headers, bytes(body))
+
+    def _prepare(self, request: Outgoing, extra: Mapping[str, str], progress: _Progress) -> httpx.Request:
+        limits = self._limits
+        return httpx.Request(
+            request.method,
+            request.url,
+            headers={
+                "Host": request.host,
+                "Accept": "application/json",
+                "User-Agent": f"reboot-runner/{__version__}",
+                **extra,
+                **request.headers,
+            },
+            content=request.body if request.method == "POST" else None,
+            extensions={
+                "timeout": {
+                    "connect": limits.connect_s,
+                    "read": limits.read_s,
+                    "write": limits.read_s,
+                    "pool": limits.total_s,
+                },
+                "trace": progress,
+            },
+        )
+
+    def _too_late(self, request: Outgoing, progress: _Progress) -> Unreachable:
+        sent = progress.writing or not progress.connecting
+        what = "no complete answer" if sent else "no connection"
+        message = f"{request.host}: {what} within {self._limits.total_s:g} s"
+        return Unreachable(message, sent=sent, partial=progress.reply)
+
+
+def _failure(error: Exception, request: Outgoing, progress: _Progress) -> Unreachable:
+    """The exception of the HTTP library as ours. Not sent only on two proofs: its kind, and no byte was written."""
+    sent = progress.writing or not isinstance(error, _NEVER_SENT)
+    words = _WORDS.get(type(error).__name__, "")
+    detail = tidy(str(error) or type(error).__name__, 300)
+    return Unreachable(
+        ": ".join(filter(None, (request.host, words, detail))),
+        sent=sent,
+        partial=progress.reply,
+        hint=_hint(str(error)),
+        lasting="CERTIFICATE_VERIFY_FAILED" in str(error),
+    )
+
+
+_WORDS = {
+    "ConnectError": "cannot connect",
+    "ConnectTimeout": "cannot connect in time",
+    "ReadTimeout": "no answer in time",
+    "WriteTimeout": "the request could not be written in time",
+    "ReadError": "the connection broke",
+    "WriteError": "the connection broke",
+    "RemoteProtocolError": "the connection broke or the answer is not HTTP",
+    "ProxyError": "the proxy refused",
+}
+
+
+def _hint(text: str) -> str | None:
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "set SSL_CERT_FILE to your organisation's certificates if a proxy opens the connections"
+    if "Name or service not known" in text or "nodename nor servname" in text or "getaddrinfo" in text:
+        return "check the target's region or endpoint, and the name service"
+    return None
+
+
+async def _fill(body: bytearray, pieces: AsyncIterator[bytes], limit: int) -> None:
+    """Collect the pieces in `body`, which keeps what had come when this fails."""
+    async for piece in pieces:
+        body += piece
+        if len(body) > limit:
+            raise _TooMuch(f"the answer is larger than {limit:,} bytes")
+
+
+async def _unpacked(stream: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:
+    """The body's bytes, with gzip undone piece by piece, so that a bomb never unfolds at once."""
+    kind = encoding.strip().lower()
+    if kind in ("", "identity"):
+        async for chunk in stream:
+            yield chunk
+        return
+    if kind not in ("gzip", "x-gzip"):
+        raise _TooMuch(f"the answer is packed as {tidy(kind, 20)}, which was not asked for")
+    unzip = zlib.decompressobj(wbits=31)
+    async for chunk in stream:
+        piece = unzip.decompress(chunk, _PIECE)
+        while piece:
+            yield piece
+            piece = unzip.decompress(unzip.unconsumed_tail, _PIECE)
+    if not unzip.eof:
+        raise _TooMuch("the packed answer is cut off")
+
+
+@cache
+def _trusts_nobody() -> ssl.SSLContext:
+    """For plain HTTP on loopback: should TLS ever be tried with it, it fails."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _trust() -> ssl.SSLContext:
+    """The system's certificates (and SSL_CERT_FILE, SSL_CERT_DIR); certifi's where the system has none."""
+    context = ssl.create_default_context()
+    paths = ssl.get_default_verify_paths()
+    if not (paths.cafile or paths.capath or context.cert_store_stats()["x509_ca"]):
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def _proxy_for(origin: str) -> str | None:
+    """The tunnel of the environment for an https origin, unless NO_PROXY or loopback says otherwise."""
+    parts = urlsplit(origin)
+    host = parts.hostname or ""
+    if parts.scheme != "https" or is_loopback(host):
+        return None
+    from urllib.request import getproxies, proxy_bypass
+
+    proxy = getproxies().get("https")
+    if not proxy or proxy_bypass(parts.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
