@@ -1,0 +1,144 @@
+"""Who calls: tokens and SDK-HMAC-SHA256 signatures, checked as the API gateway does.
+
+This is written from the description of the algorithm, apart from the client's signer, so that each checks the
+other. Times here are real time, never simulated time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote, unquote
+
+from runner.simulator.answers import Reply, ecs_error, gateway_error
+from runner.simulator.state import Turn
+from runner.simulator.switches import Credentials
+from runner.simulator.timeline import Millis, to_millis
+
+ALGORITHM = "SDK-HMAC-SHA256"
+SKEW: Millis = 15 * 60_000
+"""Signature time and server time may be so far apart (API Signing Guide)."""
+
+_AUTHORIZATION = re.compile(r"SDK-HMAC-SHA256 Access=([^,\s]+), ?SignedHeaders=([^,\s]+), ?Signature=([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request as it came. `headers` in lower case; `query` the raw text after the question mark."""
+
+    method: str
+    path: str
+    raw_path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    request_id: str
+
+
+def check(request: Request, turn: Turn, credentials: Credentials) -> Reply | None:
+    """None if the caller is who he says; else the gateway's answer (401, shape b)."""
+    token = request.headers.get("x-auth-token")
+    if token is not None:
+        return _check_token(request, turn, token)
+    if "authorization" in request.headers:
+        return _check_signature(request, turn.wall, credentials)
+    return _refuse(request, "x-auth-token not found")
+
+
+def check_project(turn: Turn, headers: Mapping[str, str], project_id: str, *, code: str) -> Reply | None:
+    """None if URL and credentials speak of the project that exists here."""
+    known = turn.world.fleet.project_id
+    if project_id == known and headers.get("x-project-id", known) == known:
+        return None
+    return ecs_error(code)
+
+
+def _refuse(request: Request, tail: str) -> Reply:
+    message = f"Incorrect IAM authentication information: {tail}"
+    return gateway_error(401, "APIGW.0301", message, request.request_id)
+
+
+def _check_token(request: Request, turn: Turn, token: str) -> Reply | None:
+    expires = turn.world.tokens.get(digest(token))
+    if expires is None:
+        return _refuse(request, "decrypt token fail")
+    if turn.wall >= expires:
+        return gateway_error(401, "APIGW.0307", "The token must be updated.", request.request_id)
+    return None
+
+
+def digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _check_signature(request: Request, wall: Millis, credentials: Credentials) -> Reply | None:
+    given = _AUTHORIZATION.fullmatch(request.headers["authorization"])
+    if given is None:
+        return _refuse(request, "Get secretKey failed")
+    ak, names, signature = given.groups()
+    if ak != credentials.ak:
+        return _refuse(request, f"ak {ak} not exist")
+    signed = names.split(";")
+    if "host" not in signed or "x-sdk-date" not in signed or not all(n in request.headers for n in signed):
+        return _refuse(request, "verify aksk signature fail, signed headers are missing")
+    if (late := _check_date(request, wall)) is not None:
+        return late
+    if credentials.security_token is not None and (
+        "x-security-token" not in signed
+        or not hmac.compare_digest(request.headers["x-security-token"].encode(), credentials.security_token.encode())
+    ):
+        return _refuse(request, "Get secretKey failed,error code: security token is wrong or not signed")
+    canonical = canonical_request(request, signed)
+    if not hmac.compare_digest(sign(canonical, request.headers["x-sdk-date"], credentials.sk), signature):
+        shown = canonical.replace("\n", "|")
+        return _refuse(request, f"verify aksk signature fail, canonicalRequest:{shown}")
+    return None
+
+
+def _check_date(request: Request, wall: Millis) -> Reply | None:
+    date = request.headers["x-sdk-date"]
+    try:
+        signed_at = to_millis(datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC))
+    except ValueError:
+        return _refuse(request, "verify aksk signature fail, X-Sdk-Date is no date")
+    if abs(wall - signed_at) <= SKEW:
+        return None
+    server_time = f"{datetime.fromtimestamp(wall / 1000, UTC):%Y%m%dT%H%M%SZ}"
+    tail = f"calc aksk signature fail:signature expired, signature time:{date},server time:{server_time}"
+    return _refuse(request, tail)
+
+
+def sign(canonical: str, date: str, sk: str) -> str:
+    """The signature (64 hex digits) of a canonical request: no key derivation, the secret key is the key."""
+    text = f"{ALGORITHM}\n{date}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    return hmac.new(sk.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def canonical_request(request: Request, signed: list[str]) -> str:
+    """The six parts that are signed: method, path, query, headers, their names, hash of the body.
+
+    The path is decoded, encoded again part by part and closed with `/`; queries are sorted before they are
+    encoded. `X-Sdk-Content-Sha256`, if there is a body, stands for its hash.
+    """
+    path = "/".join(_encode(part) for part in unquote(request.raw_path).split("/"))
+    path += "" if path.endswith("/") else "/"
+    names = sorted(signed)
+    headers = "".join(f"{name}:{request.headers[name].strip()}\n" for name in names)
+    stated = request.headers.get("x-sdk-content-sha256") if request.body else None
+    body = stated or hashlib.sha256(request.body).hexdigest()
+    query = "&".join(f"{_encode(k)}={_encode(v)}" for k, v in sorted(query_pairs(request.query)))
+    return "\n".join([request.method, path, query, headers, ";".join(names), body])
+
+
+def query_pairs(query: str) -> list[tuple[str, str]]:
+    """Decoded (name, value) pairs in their order. `+` is a plus sign here, not a blank."""
+    pairs = (piece.partition("=") for piece in query.split("&") if piece)
+    return [(unquote(name), unquote(value)) for name, _, value in pairs]
+
+
+def _encode(text: str) -> str:
+    return quote(text, safe="~")

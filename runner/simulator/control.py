@@ -1,0 +1,132 @@
+"""The control endpoint `/_simulator`: add faults, set switches, read the log. Off unless the options enable it.
+
+It needs no credentials, so it answers only a loopback client that also asked for a loopback host by name: a page in
+a browser on this machine, whatever name its server gave itself, must not get through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from runner.simulator.faults import Rule
+from runner.simulator.state import State
+from runner.simulator.switches import Switches
+from runner.simulator.timeline import from_millis
+
+_RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+Handler = Callable[[Request, State], Awaitable[Response]]
+
+
+def control_routes(state: State) -> list[Route]:
+    """Routes of the control endpoint over a state."""
+    table: tuple[tuple[str, str, Handler], ...] = (
+        ("POST", "/_simulator/faults", _add_faults),
+        ("DELETE", "/_simulator/faults", _clear_faults),
+        ("PUT", "/_simulator/switches", _set_switches),
+        ("GET", "/_simulator/log", _read_log),
+        ("GET", "/_simulator/state", _read_state),
+    )
+    return [Route(path, _guarded(handler, state), methods=[method]) for method, path, handler in table]
+
+
+def _guarded(handler: Handler, state: State) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        client = request.client.host if request.client else ""
+        if client not in _LOOPBACK or request.url.hostname not in _LOOPBACK or "origin" in request.headers:
+            return JSONResponse({"error": "the control endpoint answers loopback clients only"}, 403)
+        try:
+            return await handler(request, state)
+        except (ValidationError, json.JSONDecodeError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+
+    return serve
+
+
+async def _add_faults(request: Request, state: State) -> Response:
+    """Body: `{"rules": [...], "replace": false}`, rules as in a scenario file."""
+    body = await _object(request)
+    rules = _RULES.validate_python(body.get("rules", []))
+    state.add_rules(rules, replace=bool(body.get("replace", False)))
+    return JSONResponse({"added": len(rules)})
+
+
+async def _clear_faults(request: Request, state: State) -> Response:
+    state.add_rules((), replace=True)
+    return JSONResponse({"added": 0})
+
+
+async def _set_switches(request: Request, state: State) -> Response:
+    """Body: the switches that differ from their defaults."""
+    state.set_switches(Switches.model_validate(await _object(request)))
+    return JSONResponse(Switches.model_validate(await _object(request)).model_dump(mode="json"))
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    body = await request.json()
+    return body if isinstance(body, dict) else {}
+
+
+async def _read_log(request: Request, state: State) -> Response:
+    """Every request and every accepted reboot, and how often each server was sent down."""
+    calls = state.requests()
+    reboots = state.accepted_reboots(by=None)
+    return JSONResponse(
+        {
+            "now": state.now().isoformat(),
+            "requests": [
+                {
+                    "at": from_millis(c.at).isoformat(),
+                    "call": c.call,
+                    "method": c.method,
+                    "path": c.path,
+                    "status": c.status,
+                    "code": c.code,
+                    "request_id": c.request_id,
+                    "faults": list(c.faults),
+                }
+                for c in calls
+            ],
+            "accepted_reboots": [
+                {
+                    "server_id": r.server_id,
+                    "job_id": r.job_id,
+                    "type": r.type,
+                    "at": r.at.isoformat(),
+                    "back": r.back.isoformat() if r.back else None,
+                    "status": r.status,
+                    "by": r.by,
+                }
+                for r in reboots
+            ],
+            "reboot_counts": dict(state.reboot_counts()),
+        }
+    )
+
+
+async def _read_state(request: Request, state: State) -> Response:
+    """The project, the simulated time and the rules that are active."""
+    with state.turn() as turn:
+        rules = [
+            {"rule": a.rule.model_dump(mode="json", exclude_defaults=True), "met": a.met, "fired": a.fired}
+            for a in turn.world.rules
+        ]
+        switches = turn.world.switches.model_dump(mode="json")
+    return JSONResponse(
+        {
+            "project_id": state.fleet.project_id,
+            "region": state.fleet.options.region,
+            "servers": len(state.fleet.servers),
+            "now": state.now().isoformat(),
+            "switches": switches,
+            "rules": rules,
+        }
+    )

@@ -1,0 +1,161 @@
+"""The lines of the log: everything that ever happened to the simulated world.
+
+What the cloud shows is computed from them and the present moment; nothing is ever changed in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from runner.simulator.faults import Rule
+from runner.simulator.switches import Switches
+from runner.simulator.timeline import Millis
+
+SubStatus = Literal["SUCCESS", "FAIL", "RUNNING"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One server's part of an accepted batch, its whole course already decided.
+
+    `ends` None: the sub-job never ends. `back` None: the server never comes back from REBOOT. `goes_down` False:
+    it was refused inside the job and never went down; then `back` means nothing.
+    """
+
+    server: str
+    begins: Millis
+    ends: Millis | None
+    sub_status: SubStatus = "SUCCESS"
+    goes_down: bool = True
+    back: Millis | None = None
+    back_to: str = "ACTIVE"
+    code: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    is_listed: bool = True
+    lag: Millis = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A reboot that the cloud took. `by` is `api`, or `scenario` for one that somebody else asked for."""
+
+    at: Millis
+    job: str
+    request_id: str
+    type: str
+    parts: tuple[Part, ...]
+    visible: Millis
+    runs_from: Millis
+    ends: Millis | None
+    gone: Millis | None
+    status: Literal["SUCCESS", "FAIL"]
+    by: Literal["api", "scenario"] = "api"
+    kind: Literal["accepted"] = "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Something else happened to servers from `at` to `until` (None: for good).
+
+    `values` overlay the server's own: `status`, `task_state`, `locked`, `frozen`, `deleted`, `tags`, `fault`.
+    """
+
+    at: Millis
+    servers: tuple[str, ...]
+    values: dict[str, Any]
+    until: Millis | None = None
+    kind: Literal["changed"] = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """`count` new servers appear at the end of the fleet."""
+
+    at: Millis
+    count: int
+    kind: Literal["created"] = "created"
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """One request and its answer. `status` 0: the connection was reset before the cloud took the request."""
+
+    at: Millis
+    call: str
+    method: str
+    path: str
+    status: int
+    code: str | None
+    request_id: str
+    faults: tuple[str, ...] = ()
+    kind: Literal["called"] = "called"
+
+
+@dataclass(frozen=True, slots=True)
+class RulesAdded:
+    """Fault rules become active. `source` tells a scenario apart from another; `replace` drops all older ones."""
+
+    at: Millis
+    rules: tuple[Rule, ...]
+    source: str = ""
+    replace: bool = False
+    kind: Literal["rules"] = "rules"
+
+
+@dataclass(frozen=True, slots=True)
+class RulesMet:
+    """Calls or batches met rules: those `passed` were only counted, those `fired` had their effect.
+
+    `servers`: per fired rule, the servers it hit. Keys are positions of rules in the log's order.
+    """
+
+    at: Millis
+    passed: tuple[int, ...]
+    fired: tuple[int, ...]
+    servers: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    kind: Literal["met"] = "met"
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """The switches from now on."""
+
+    at: Millis
+    switches: Switches
+    kind: Literal["switched"] = "switched"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIssued:
+    """A token was given out. Only its SHA-256 is kept. `expires` is real time."""
+
+    at: Millis
+    digest: str
+    expires: Millis
+    kind: Literal["token"] = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class TokensExpired:
+    """All tokens given out so far are no longer good."""
+
+    at: Millis
+    kind: Literal["tokens_expired"] = "tokens_expired"
+
+
+Event = Accepted | Changed | Created | Called | RulesAdded | RulesMet | Switched | TokenIssued | TokensExpired
+
+_LINES: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+
+
+def to_line(event: Event) -> bytes:
+    return _LINES.dump_json(event)
+
+
+def from_line(line: bytes) -> Event:
+    """Raises ValueError (pydantic's) for a line that this version does not know."""
+    return _LINES.validate_json(line)

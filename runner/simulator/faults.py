@@ -1,0 +1,276 @@
+"""Fault rules: what goes wrong, on which call, how often. The models are the scenario file's format.
+
+Three families. *Call* rules spoil single HTTP calls. *Batch* rules decide the course of servers whose reboot was
+just accepted. *World* rules change the fleet, at a time or when a call comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from runner.simulator.chance import pick_share
+from runner.simulator.fleet import FleetServer
+from runner.simulator.switches import Duration
+
+On = Literal[
+    "reboot", "job", "list", "show", "actions", "tags", "groups", "limits", "token", "projects", "unknown", "any"
+]  # fmt: skip
+"""The kinds of calls. `unknown` is any route that the cloud does not have."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Pick(_Part):
+    """Which servers: all that match `names` (globs, or ids) and `tags`; of those a `share` (0 to 1) or `count`.
+
+    Shares and counts are drawn by the seed: the same servers each time. An empty pick means every server.
+    """
+
+    names: tuple[str, ...] = ()
+    tags: Mapping[str, str] = {}
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
+    count: Annotated[int, Field(ge=1)] | None = None
+
+    def choose(self, servers: Iterable[FleetServer], seed: int, salt: int) -> list[str]:
+        """The ids of the picked ones among `servers`, in their order."""
+        found = [s for s in servers if self._matches(s)]
+        if self.share is not None:
+            found = [s for s in found if pick_share(seed, "pick", salt, s.id) < self.share]
+        if self.count is not None:
+            drawn = sorted(found, key=lambda s: pick_share(seed, "pick", salt, s.id))[: self.count]
+            keep = {s.id for s in drawn}
+            found = [s for s in found if s.id in keep]
+        return [s.id for s in found]
+
+    def _matches(self, server: FleetServer) -> bool:
+        if self.names and not any(n == server.id or fnmatchcase(server.name, n) for n in self.names):
+            return False
+        tags = dict(server.tags)
+        return all(tags.get(key) == value for key, value in self.tags.items())
+
+
+class _Rule(_Part):
+    """`after`: that many matching calls (batches) pass first. `times`: how often it fires.
+
+    `at`, `until`: only in this stretch of simulated time, counted from the moment the rule was added.
+    `probability`: of firing, drawn by the seed for each matching call.
+    """
+
+    after: Annotated[int, Field(ge=0)] = 0
+    times: Annotated[int, Field(ge=1)] | Literal["all"] = 1
+    at: Duration | None = None
+    until: Duration | None = None
+    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class CallRule(_Rule):
+    """Spoils calls of the kind `on`."""
+
+    on: On
+
+
+class Throttle(CallRule):
+    """Flow control in front of the service: nothing is accepted. 202 has `Common.0024` in its body."""
+
+    do: Literal["throttle"]
+    status: Literal[429, 202, 503] = 429
+    code: Literal["Common.1503", "Common.0024", "APIGW.0308"] | None = None
+    retry_after: Duration | None = None
+
+
+class Error(CallRule):
+    """An error answer. `effect`: the request was carried out all the same."""
+
+    do: Literal["error"]
+    status: Annotated[int, Field(ge=400, le=599)] = 500
+    code: str = "Common.0001"
+    message: str = "System exception."
+    body: Literal["json", "html", "text", "empty"] = "json"
+    effect: bool = False
+
+
+class Reset(CallRule):
+    """The connection is reset, before or after the request was carried out."""
+
+    do: Literal["reset"]
+    when: Literal["before", "after"] = "before"
+
+
+class Delay(CallRule):
+    """A slow call: it waits before it is carried out, or before its answer leaves."""
+
+    do: Literal["delay"]
+    seconds: Duration
+    clock: Literal["sim", "wall"] = "sim"
+    when: Literal["before", "after"] = "after"
+
+
+class Truncate(CallRule):
+    """The connection closes after half of the body. The request was carried out."""
+
+    do: Literal["truncate"]
+
+
+class ExpireToken(CallRule):
+    """All tokens given out so far end just before this call."""
+
+    do: Literal["expire_token"]
+
+
+class BatchRule(_Rule):
+    """Decides the course of servers in accepted batches. `times` counts for each server by itself."""
+
+    on: Literal["reboot"] = "reboot"
+    servers: Pick = Pick()
+
+
+class JobFail(BatchRule):
+    """The sub-job fails; the server comes back, or (`goes_down: false`) was never touched."""
+
+    do: Literal["job_fail"]
+    code: str | None = "Ecs.0227"
+    reason: str | None = "Failed to restart the ECS."
+    message: str | None = None
+    parent: Literal["FAIL", "SUCCESS"] | None = None
+    goes_down: bool = True
+
+
+class JobStuck(BatchRule):
+    """The sub-job, and so its parent, stays RUNNING for ever. The server itself comes back."""
+
+    do: Literal["job_stuck"]
+
+
+class JobUnknown(BatchRule):
+    """The job of the batch is unknown for a while (`seconds`)."""
+
+    do: Literal["job_unknown"]
+    seconds: Duration
+
+
+class SubJobMissing(BatchRule):
+    """The job never lists this server, which is rebooted all the same."""
+
+    do: Literal["sub_job_missing"]
+
+
+class ServerError(BatchRule):
+    """The server ends in ERROR."""
+
+    do: Literal["server_error"]
+    sub_job: Literal["SUCCESS", "FAIL", "RUNNING"] = "FAIL"
+    code: str | None = "Ecs.0227"
+    reason: str | None = "Failed to restart the ECS."
+
+
+class StaysInReboot(BatchRule):
+    """The server never comes back from REBOOT (HARD_REBOOT)."""
+
+    do: Literal["stays_in_reboot"]
+    sub_job: Literal["SUCCESS", "FAIL", "RUNNING"] = "SUCCESS"
+
+
+class Slow(BatchRule):
+    """The reboot takes exactly `seconds`."""
+
+    do: Literal["slow"]
+    seconds: Duration
+
+
+class StateLag(BatchRule):
+    """Lists and shows lag behind this server, at both edges of its reboot."""
+
+    do: Literal["state_lag"]
+    seconds: Duration
+
+
+class WorldRule(_Rule):
+    """Changes the fleet: at `at` (at once without it), or, with `on`, just before the call that fires it.
+
+    `for`: it ends after so long; without it, it is for good.
+    """
+
+    on: On | None = None
+    servers: Pick = Pick()
+    lasts: Annotated[Duration | None, Field(alias="for")] = None
+
+    @model_validator(mode="after")
+    def _once(self) -> WorldRule:
+        if self.on is None and (self.after or self.until is not None or self.times != 1):
+            raise ValueError("after, times and until need `on`")
+        return self
+
+
+class Locked(WorldRule):
+    """Locked: every action is refused with Ecs.0605."""
+
+    do: Literal["locked"]
+
+
+class Frozen(WorldRule):
+    """Frozen by the provider (`EcmResStatus: freeze`): refused with Ecs.0030."""
+
+    do: Literal["frozen"]
+
+
+class Busy(WorldRule):
+    """Another task runs on it; it still reads ACTIVE."""
+
+    do: Literal["busy"]
+    task_state: str = "powering-off"
+
+
+class Missing(WorldRule):
+    """Deleted: no list shows it any more."""
+
+    do: Literal["missing", "delete_servers"]
+
+
+class NotActive(WorldRule):
+    """In another state than ACTIVE."""
+
+    do: Literal["not_active"]
+    status: Literal["SHUTOFF", "ERROR", "BUILD", "REBUILD", "MIGRATING", "RESIZE", "SHELVED", "UNKNOWN"] = "SHUTOFF"
+
+
+class CreateServers(WorldRule):
+    """New servers appear at the end of the list; `servers` and `for` mean nothing here."""
+
+    do: Literal["create_servers"]
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+class SetTags(WorldRule):
+    """The servers' tags are these, and only these."""
+
+    do: Literal["tags"]
+    tags: Mapping[str, str]
+
+
+class RebootBySomebody(WorldRule):
+    """Somebody else reboots these servers; no job of ours tells about it."""
+
+    do: Literal["rebooted_by_somebody"]
+    type: Literal["SOFT", "HARD"] = "SOFT"
+
+
+Rule = Annotated[
+    Throttle | Error | Reset | Delay | Truncate | ExpireToken
+    | JobFail | JobStuck | JobUnknown | SubJobMissing | ServerError | StaysInReboot | Slow | StateLag
+    | Locked | Frozen | Busy | Missing | NotActive | CreateServers | SetTags | RebootBySomebody,
+    Field(discriminator="do"),
+]  # fmt: skip
+
+
+def is_due(rule: _Rule, since_added: timedelta) -> bool:
+    """Whether the rule is within its stretch of time."""
+    if rule.at is not None and since_added < rule.at:
+        return False
+    return rule.until is None or since_added < rule.until

@@ -1,0 +1,93 @@
+"""The IAM calls: a token for a password, and the project of a region."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from runner.simulator import events as ev
+from runner.simulator.answers import Reply, keystone_error, ok
+from runner.simulator.auth import Request, digest, query_pairs
+from runner.simulator.state import Turn
+from runner.simulator.switches import Credentials
+from runner.simulator.timeline import Millis, iso_micros, length_millis
+
+_WRONG = "The username or password is wrong."
+
+
+def issue_token(request: Request, turn: Turn, credentials: Credentials) -> Reply:
+    """`POST /v3/auth/tokens`: 201 with the token in `X-Subject-Token`, for the right user, password and domain.
+
+    Source: "Obtaining a User Token Through Password Authentication". Errors in shape (f). The token is valid for
+    24 hours of real time (`Credentials.token_valid`).
+    """
+    try:
+        auth = json.loads(request.body)["auth"]
+        identity = auth["identity"]
+        user = identity["password"]["user"]
+        asked = (user["name"], user["password"], user["domain"]["name"])
+    except (ValueError, KeyError, TypeError):
+        return keystone_error(400, "Bad Request", "The request body is invalid.")
+    if "password" not in identity.get("methods", ()):
+        return keystone_error(400, "Bad Request", "Only the method password is known here.")
+    right = (credentials.user, credentials.password, credentials.domain)
+    if not all(
+        isinstance(a, str) and secrets.compare_digest(a.encode(), r.encode()) for a, r in zip(asked, right, strict=True)
+    ):
+        return keystone_error(401, "Unauthorized", _WRONG)
+    if not _is_our_project(auth.get("scope"), turn):
+        return keystone_error(401, "Unauthorized", "The project does not exist or you have no rights in it.")
+    token = "MII" + secrets.token_urlsafe(1100)
+    expires = turn.wall + length_millis(credentials.token_valid)
+    turn.append(ev.TokenIssued(turn.now, digest(token), expires))
+    return ok({"token": _token_body(turn, credentials, expires)}, status=201, x_subject_token=token)
+
+
+def _is_our_project(scope: Any, turn: Turn) -> bool:
+    """Whether the scope is the one project there is, by id or by name (its name is the region's)."""
+    fleet = turn.world.fleet
+    project = scope.get("project") if isinstance(scope, dict) else None
+    if not isinstance(project, dict):
+        return False
+    return project.get("id") == fleet.project_id or project.get("name") == fleet.options.region
+
+
+def _token_body(turn: Turn, credentials: Credentials, expires: Millis) -> dict[str, Any]:
+    fleet = turn.world.fleet
+    domain = {"id": fleet.domain_id, "name": credentials.domain}
+    return {
+        "catalog": [],
+        "expires_at": f"{iso_micros(expires)}Z",
+        "issued_at": f"{iso_micros(turn.wall)}Z",
+        "methods": ["password"],
+        "project": {"domain": domain, "id": fleet.project_id, "name": fleet.options.region},
+        "roles": [{"id": "0", "name": "te_admin"}],
+        "user": {
+            "domain": domain,
+            "id": fleet.user_id,
+            "name": credentials.user,
+            "password_expires_at": "",
+        },
+    }
+
+
+def list_projects(request: Request, turn: Turn) -> Reply:
+    """`GET /v3/projects?name=`: the one project, or none. Source: "Querying Project Information"."""
+    fleet = turn.world.fleet
+    host = request.headers.get("host", "")
+    base = f"http://{host}/v3/projects"
+    wanted = dict(query_pairs(request.query))
+    project = {
+        "is_domain": False,
+        "description": "",
+        "links": {"self": f"{base}/{fleet.project_id}"},
+        "enabled": True,
+        "id": fleet.project_id,
+        "parent_id": fleet.domain_id,
+        "domain_id": fleet.domain_id,
+        "name": fleet.options.region,
+    }
+    matches = all(str(project[key]) == wanted[key] for key in ("name", "domain_id", "parent_id") if key in wanted)
+    links = {"self": base + (f"?{request.query}" if request.query else ""), "previous": None, "next": None}
+    return ok({"links": links, "projects": [project] if matches else []})

@@ -1,0 +1,144 @@
+"""The simulated cloud on a loopback port: in the running event loop, or in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from runner.simulator.app import make_app
+from runner.simulator.sockets import Protocol
+from runner.simulator.state import CloudOptions, State
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A simulated cloud that answers at `url` (ECS and IAM alike)."""
+
+    url: str
+    state: State
+
+    @property
+    def project_id(self) -> str:
+        return self.state.fleet.project_id
+
+    @property
+    def region(self) -> str:
+        return self.state.fleet.options.region
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, that tells when it is up and stops at once when asked."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+        self._stop = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.is_up.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), 1.0)
+            await self.on_tick(0)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+
+@asynccontextmanager
+async def serve(world: State | CloudOptions | None = None, *, port: int = 0) -> AsyncIterator[Running]:
+    """Serve in the running loop until the block ends. Port 0 takes a free one. Raises OSError if it is taken."""
+    state = world if isinstance(world, State) else State(world)
+    listener = _listen(port)
+    config = uvicorn.Config(
+        make_app(state),
+        http=Protocol,
+        loop="none",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=1,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        up = asyncio.create_task(server.is_up.wait())
+        await asyncio.wait({task, up}, return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        yield Running(f"http://{HOST}:{listener.getsockname()[1]}", state)
+    finally:
+        server.stop()
+        await task
+        listener.close()
+        if state is not world:
+            state.close()
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+@contextmanager
+def serve_in_thread(world: State | CloudOptions | None = None, *, port: int = 0) -> Iterator[Running]:
+    """The same in a thread with an event loop of its own, for callers that block."""
+    started: threading.Event = threading.Event()
+    outcome: list[Running | BaseException] = []
+    stop: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def main() -> None:
+        async with serve(world, port=port) as running:
+            done = asyncio.Event()
+            stop.append((asyncio.get_running_loop(), done))
+            outcome.append(running)
+            started.set()
+            await done.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
+            outcome.append(error)
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=run, name="simulated-cloud", daemon=True)
+    thread.start()
+    started.wait()
+    if isinstance(first := outcome[0], BaseException):
+        thread.join()
+        raise first
+    try:
+        yield first
+    finally:
+        loop, done = stop[0]
+        loop.call_soon_threadsafe(done.set)
+        thread.join()

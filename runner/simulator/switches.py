@@ -1,0 +1,93 @@
+"""What nobody documents about the cloud, one switch each; and who may talk to it."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from runner.model.quantity import parse_duration
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+"""Written `90s`, `5m`, `1h30m`."""
+
+
+class Switches(BaseModel):
+    """Each field is a question that no public source answers; its default is the author's guess."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cloud: Literal["huaweicloud", "otc"] = Field(
+        "huaweicloud",
+        description="otc: no `server_id` and `marker` filters, no `enterprise_project_id`, no `page_info`.",
+    )
+    bad_servers: Literal["refuse", "sub_job"] = Field(
+        "refuse",
+        description="A missing, locked, frozen, busy or inactive server refuses the batch, or only fails its sub-job.",
+    )
+    refusal: Literal["plain", "details", "named"] = Field(
+        "plain",
+        description="A refused batch answers with one code, with `details`, or with `internalError` for each server.",
+    )
+    missing_code: Literal["Ecs.0114", "Ecs.0614"] = "Ecs.0114"
+    busy_code: Literal["Ecs.0603", "Ecs.0100"] = Field(
+        "Ecs.0603", description="The code for a server on which a task runs."
+    )
+    rebooting_servers: Literal["busy", "queue"] = Field(
+        "busy", description="A server that is rebooting counts as busy, or is rebooted again afterwards."
+    )
+    duplicates: Literal["refuse", "merge"] = Field(
+        "refuse", description="The same id twice in one request: Ecs.0005, or taken once."
+    )
+    lower_case_type: bool = Field(False, description='`"type": "hard"` is taken too.')
+    parent_of_mixed: Literal["FAIL", "SUCCESS"] = Field(
+        "FAIL", description="The parent job when some of its sub-jobs failed."
+    )
+    quota: Literal["429", "202", "429-gateway", "503"] = Field(
+        "429",
+        description="Too many servers a minute: 429 Common.1503, 202 Common.0024, 429 APIGW.0308 or 503 Common.1503.",
+    )
+    quota_retry_after: bool = Field(False, description="The quota's answer carries `Retry-After`.")
+    quota_servers: Annotated[int, Field(ge=1)] = Field(1000, description="Servers in any 60 simulated seconds.")
+    gone_job: Literal["400", "404"] = Field("400", description="An unknown job: 400 Common.0011, or 404.")
+    job_visible_after: Duration = Field(timedelta(0), description="A new job is unknown for so long.")
+    job_kept: Duration = Field(timedelta(days=1), description="A finished job vanishes after this (documented).")
+    init: Duration = Field(timedelta(milliseconds=90), description="A new job is INIT, without sub-jobs, for so long.")
+    parent_lag: Duration = Field(timedelta(seconds=8), description="From the last sub-job to the parent (recorded).")
+    state_lag: Duration = Field(
+        timedelta(0), description="Lists and shows lag behind the server, at both edges of a reboot."
+    )
+    history_lag: Duration = Field(timedelta(0), description="The action history lags so far behind.")
+    only_enterprise_project: str | None = Field(
+        None, description="The user's rights cover one enterprise project: a list must name it, else Pdp.0001."
+    )
+
+
+class Credentials(BaseModel):
+    """Who may talk to the simulated cloud. `repr` shows neither secret key, security token nor password."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ak: str
+    sk: str = Field(repr=False)
+    security_token: str | None = Field(None, repr=False)
+    user: str = "simulator"
+    password: str = Field(repr=False)
+    domain: str = "simulated-domain"
+    token_valid: Duration = timedelta(hours=24)
+
+    @classmethod
+    def generated(cls, ak: str | None = None, sk: str | None = None, password: str | None = None) -> Credentials:
+        """Fresh random ones, except those that are given."""
+        return cls(
+            ak=ak or "SIM" + secrets.token_hex(9).upper()[:17],
+            sk=sk or secrets.token_urlsafe(30)[:40],
+            password=password or secrets.token_urlsafe(15),
+        )

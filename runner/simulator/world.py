@@ -1,0 +1,262 @@
+"""The simulated world: the fleet and the log folded into what can be asked at any moment.
+
+`fold` takes the log's lines in order; every other method is a question with the time as an argument, and changes
+nothing. Caches hold answers together with the stretch of time in which they are true.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from runner.simulator import events as ev
+from runner.simulator.fleet import Fleet, FleetServer
+from runner.simulator.rules import Rules
+from runner.simulator.switches import Switches
+from runner.simulator.timeline import Millis
+
+FOREVER: Millis = 2**62
+QUOTA_WINDOW: Millis = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A server at one moment. True from `since` until just before `until`."""
+
+    status: str
+    task_state: str | None
+    updated: Millis
+    tags: tuple[tuple[str, str], ...]
+    locked: bool = False
+    frozen: bool = False
+    deleted: bool = False
+    fault: dict[str, Any] | None = None
+    since: Millis = 0
+    until: Millis = FOREVER
+
+
+@dataclass(slots=True)
+class _History:
+    """What touched one server: its parts of accepted batches, and other changes."""
+
+    reboots: list[tuple[ev.Accepted, ev.Part]] = field(default_factory=list)
+    changes: list[ev.Changed] = field(default_factory=list)
+
+
+class World:
+    """Folded log. Not safe for threads by itself: `state.State` guards it."""
+
+    def __init__(self, fleet: Fleet, switches: Switches) -> None:
+        self.fleet = fleet
+        self.switches = switches
+        self.rules = Rules(fleet.options.seed)
+        self.servers: dict[str, FleetServer] = {s.id: s for s in fleet.servers}
+        self.created: dict[str, Millis] = {}
+        self.histories: dict[str, _History] = {}
+        self.jobs: dict[str, ev.Accepted] = {}
+        self.calls: list[ev.Called] = []
+        self.accepted: list[ev.Accepted] = []
+        self.tokens: dict[str, Millis] = {}
+        self.latest: Millis = 0
+        self.version = 0
+        self._asked: deque[tuple[Millis, int]] = deque()
+        self._views: dict[str, View] = {}
+        self._roster: tuple[Millis, Millis, list[str]] | None = None
+
+    # -- the log ------------------------------------------------------------------------------------------
+
+    def fold(self, event: ev.Event) -> None:
+        """Take in the next line of the log."""
+        if not isinstance(event, ev.Changed | ev.Created):  # these may lie ahead
+            self.latest = max(self.latest, event.at)
+        match event:
+            case ev.Called():
+                self.calls.append(event)
+                return
+            case ev.Accepted():
+                self._fold_accepted(event)
+            case ev.Changed():
+                for server in event.servers:
+                    self.histories.setdefault(server, _History()).changes.append(event)
+                    self._views.pop(server, None)
+                if "deleted" in event.values:
+                    self._roster = None
+            case ev.Created():
+                self._fold_created(event)
+            case ev.RulesAdded():
+                self.rules.add(event)
+            case ev.RulesMet():
+                self.rules.met(event)
+            case ev.Switched():
+                self.switches = event.switches
+                self._views.clear()
+            case ev.TokenIssued():
+                self.tokens[event.digest] = event.expires
+            case ev.TokensExpired():
+                self.tokens = dict.fromkeys(self.tokens, 0)
+        self.version += 1
+
+    def _fold_accepted(self, event: ev.Accepted) -> None:
+        self.jobs[event.job] = event
+        self.accepted.append(event)
+        if event.by == "api":
+            self._asked.append((event.at, len(event.parts)))
+        for part in event.parts:
+            self.histories.setdefault(part.server, _History()).reboots.append((event, part))
+            self._views.pop(part.server, None)
+
+    def _fold_created(self, event: ev.Created) -> None:
+        for _ in range(event.count):
+            server = self.fleet.newcomer(len(self.created))
+            self.servers[server.id] = server
+            self.created[server.id] = event.at
+        self._roster = None
+
+    # -- servers ------------------------------------------------------------------------------------------
+
+    def roster(self, now: Millis) -> list[str]:
+        """Ids of the servers that exist, in the order of their creation. Not to be changed by the caller."""
+        if self._roster is None or not self._roster[0] <= now < self._roster[1]:
+            since, until, gone = 0, FOREVER, set()
+            for server, history in self.histories.items():
+                for change in history.changes:
+                    if "deleted" not in change.values:
+                        continue
+                    for edge in (change.at, change.until):
+                        if edge is not None and edge <= now:
+                            since = max(since, edge)
+                        elif edge is not None:
+                            until = min(until, edge)
+                    if self._is_in_force(change, now):
+                        gone.add(server)
+            for server, at in self.created.items():
+                if at > now:
+                    gone.add(server)
+                    until = min(until, at)
+                else:
+                    since = max(since, at)
+            alive = [s for s in self.servers if s not in gone] if gone else list(self.servers)
+            self._roster = (since, until, alive)
+        return self._roster[2]
+
+    def view(self, server_id: str, now: Millis) -> View:
+        """A server as lists and shows see it, late by its lag. The server must be one of `servers`."""
+        cached = self._views.get(server_id)
+        if cached is not None and cached.since <= now < cached.until:
+            return cached
+        view = self._look(server_id, now, is_lagging=True)
+        self._views[server_id] = view
+        return view
+
+    def truth(self, server_id: str, now: Millis) -> View:
+        """A server as it really is, without any lag."""
+        return self._look(server_id, now, is_lagging=False)
+
+    def exists(self, server_id: str, now: Millis) -> bool:
+        """Whether the project has this server now: created, and not deleted."""
+        if server_id not in self.servers or self.created.get(server_id, now) > now:
+            return False
+        return not self.view(server_id, now).deleted
+
+    def _look(self, server_id: str, now: Millis, *, is_lagging: bool) -> View:
+        server = self.servers[server_id]
+        history = self.histories.get(server_id)
+        status, task, updated = server.status, server.task_state, server.created + 180_000
+        if history is None:
+            return View(status, task, updated, server.tags, server.locked, server.frozen)
+        edges: list[Millis] = []
+        fault = None
+        for accepted, part in history.reboots:
+            if not part.goes_down:
+                continue
+            lag = part.lag if is_lagging else 0
+            down, up = part.begins + lag, None if part.back is None else part.back + lag
+            edges += [down] if up is None else [down, up]
+            if down > now:
+                continue
+            fault = None
+            if up is None or now < up:
+                status, task = _rebooting(accepted.type)
+            else:
+                status, task = part.back_to, None
+                if status == "ERROR":
+                    fault = {"code": 500, "created": part.back, "message": part.reason or "", "details": ""}
+        values: dict[str, Any] = {}
+        for change in history.changes:
+            edges += [change.at] if change.until is None else [change.at, change.until]
+            if self._is_in_force(change, now):
+                values |= change.values
+        past = [e for e in edges if e <= now]
+        return View(
+            status=values.get("status", status),
+            task_state=values.get("task_state", task),
+            updated=max([updated, *past]),
+            tags=tuple(values["tags"].items()) if "tags" in values else server.tags,
+            locked=values.get("locked", server.locked),
+            frozen=values.get("frozen", server.frozen),
+            deleted=values.get("deleted", False),
+            fault=values.get("fault", fault),
+            since=max(past, default=0),
+            until=min((e for e in edges if e > now), default=FOREVER),
+        )
+
+    @staticmethod
+    def _is_in_force(change: ev.Changed, now: Millis) -> bool:
+        return change.at <= now and (change.until is None or now < change.until)
+
+    def back_at(self, server_id: str, now: Millis) -> Millis | None:
+        """When the reboot that is running (or queued) on a server ends; `now` if none is; None: never."""
+        latest = now
+        history = self.histories.get(server_id)
+        for _, part in history.reboots if history else ():
+            if part.goes_down:
+                if part.back is None:
+                    return None
+                latest = max(latest, part.back)
+        return latest
+
+    # -- reboots ------------------------------------------------------------------------------------------
+
+    def reboots_of(self, server_id: str) -> list[tuple[ev.Accepted, ev.Part]]:
+        """Every accepted reboot in which the server went down, oldest first."""
+        history = self.histories.get(server_id)
+        return [(a, p) for a, p in history.reboots if p.goes_down] if history else []
+
+    def asked_within(self, now: Millis) -> int:
+        """How many servers the API accepted in the last 60 s."""
+        while self._asked and self._asked[0][0] <= now - QUOTA_WINDOW:
+            self._asked.popleft()
+        return sum(count for _, count in self._asked)
+
+    def quota_free_at(self, now: Millis, wanted: int) -> Millis:
+        """When `wanted` more servers fit into the 60 s: at once, or after older batches have left the window."""
+        excess = self.asked_within(now) + wanted - self.switches.quota_servers
+        for at, count in self._asked:
+            if excess <= 0:
+                break
+            excess -= count
+            now = at + QUOTA_WINDOW
+        return now
+
+    def job(self, job_id: str, now: Millis) -> ev.Accepted | None:
+        """The job, if the cloud knows it at this moment: not before it is visible, not after it was deleted."""
+        job = self.jobs.get(job_id)
+        if job is None or job.by != "api" or now < job.visible or (job.gone is not None and now >= job.gone):
+            return None
+        return job
+
+    def reboot_counts(self) -> Counter[str]:
+        """How often each server was sent down by the API. The judge of "never twice"."""
+        return Counter(p.server for p in self._went_down())
+
+    def _went_down(self) -> Iterator[ev.Part]:
+        for accepted in self.accepted:
+            if accepted.by == "api":
+                yield from (p for p in accepted.parts if p.goes_down)
+
+
+def _rebooting(kind: str) -> tuple[str, str]:
+    """Status and task of a server that is rebooting (table of server states)."""
+    return ("HARD_REBOOT", "reboot_started_hard") if kind == "HARD" else ("REBOOT", "reboot_started")
