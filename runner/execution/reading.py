@@ -13,8 +13,8 @@ from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
 from runner.model.inventory import Server
 from runner.model.job import Action, JobGone
+from runner.model.owner import Owner
 from runner.model.run import Batch
-from runner.store.owner import Owner, is_provably_dead, this_process
 
 BUSY_PATIENCE = timedelta(minutes=2)
 BUSY_AGAIN = timedelta(seconds=10)
@@ -109,22 +109,22 @@ async def look(effect: Look, setting: Setting, site: Site, writer: Writer, pace:
     histories = await _histories(effect.servers, site)
     pace.look_again.pop(effect.batch, None)
     findings = {i: evidence.Finding(seen.get(i), histories.get(i)) for i in effect.servers}
-    events = evidence.judge(run, batch, findings, may_arrive_late=may_arrive_late(batch, setting.wall()))
+    events = evidence.judge(run, batch, findings, may_arrive_late=may_arrive_late(batch, setting))
     again = [i for kind, data in events if kind == "batch.settled" for i in data.get("again", ())]
     return writer.observe(events, forget=again)
 
 
-def may_arrive_late(batch: Batch, wall: datetime) -> bool:
+def may_arrive_late(batch: Batch, setting: Setting) -> bool:
     """Whether the request of a batch in doubt can still reach the cloud.
 
     Not when its sender is this process (its connection is closed by now) or provably dead, nor when it was signed with
     the date of its intent and that date is over. Of a process elsewhere that may be frozen nobody knows.
     """
     sender = Owner.from_json(batch.sender)
-    if sender == this_process() or is_provably_dead(sender):
+    if sender == setting.owner or setting.is_dead(sender):
         return False
     sent = batch.sender.get("wall")
-    return not (batch.signed == "aksk" and sent and wall - datetime.fromisoformat(sent) > SIGNATURE_LIFE)
+    return not (batch.signed == "aksk" and sent and setting.wall() - datetime.fromisoformat(sent) > SIGNATURE_LIFE)
 
 
 async def _read(

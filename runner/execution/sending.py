@@ -10,7 +10,7 @@ from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
 from runner.model.job import Accepted, Ambiguous, Denied, NotSent, RebootAnswer, Refused, Throttled
 from runner.model.run import Outcome, Run
-from runner.store.base import Halted, Intent, RateFull, Taken
+from runner.ports.store import Halted, Intent, RateFull, Taken
 
 BACK_OFF_S = (5.0, 10.0, 20.0, 40.0, 60.0)
 STATE_CODES = frozenset({"Ecs.0100", "Ecs.0603"})

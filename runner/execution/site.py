@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from runner.execution.effects import Tuning
+from runner.model.owner import Owner
 from runner.model.run import Event, Run
 from runner.ports import Clock, Cloud
-from runner.store.base import Store
-from runner.store.owner import Owner, this_process
+from runner.ports.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,17 @@ class Setting:
     """The surroundings of a run in this process.
 
     `clock` is the run's time: it may run `time_scale` times faster than the wall clock (embedded simulated cloud). The
-    store's clock and `wall` are real time, but in tests of virtual time. `watch` is told of each event after it is
-    durable; it must not raise.
+    store's clock and `wall` are real time, but in tests of virtual time. `is_dead` tells of an owner that it is
+    provably gone. `watch` is told of each event after it is durable; it must not raise.
     """
 
     store: Store
     sites: Mapping[str, Site]
     clock: Clock
+    owner: Owner
+    is_dead: Callable[[Owner], bool]
     time_scale: float = 1.0
     lease_s: float = 60.0
-    owner: Owner = field(default_factory=this_process)
     wall: Callable[[], datetime] = wall_clock
     watch: Callable[[Run, Event], None] = lambda run, event: None
     talk: Callable[[str], None] = lambda text: None

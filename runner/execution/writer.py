@@ -11,7 +11,7 @@ from runner.execution import fold, journal
 from runner.execution.effects import NewEvent
 from runner.execution.site import Setting
 from runner.model.run import Event, Run
-from runner.store.base import Intent, JournalMoved, Lease
+from runner.ports.store import Intent, JournalMoved, Lease
 
 _WORDS = {
     "approval.asked": "waiting",

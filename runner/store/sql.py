@@ -1,4 +1,4 @@
-"""The store in plain SQL: one text for SQLite and PostgreSQL, one implementation; the dialects differ in a few lines."""
+"""The store in plain SQL: one text for SQLite and PostgreSQL; the dialects differ in a few lines."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from runner.errors import LeaseLost, StoreError
+from runner.model.owner import Owner
 from runner.model.run import Event
-from runner.store.base import (
+from runner.ports.store import (
     Halt,
     Halted,
     Intent,
@@ -25,7 +26,7 @@ from runner.store.base import (
     RunRow,
     Taken,
 )
-from runner.store.owner import Owner, is_provably_dead
+from runner.store.owner import is_provably_dead
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (

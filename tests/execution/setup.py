@@ -11,9 +11,9 @@ from runner.execution.driver import Advance, Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run, read_run
 from runner.execution.site import Setting, Site
+from runner.model.owner import Owner
 from runner.model.run import Run
 from runner.model.schedule import Allowance, GroupRules, Pause, Schedule, ServerRef, Target, Wave, WorstCase
-from runner.store.owner import Owner
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
 
@@ -85,11 +85,15 @@ class Bench:
         site = Site(self.cloud, PROJECT, self.tuning)
         return Driver(
             Setting(
-                self.store, {"t": site}, self.clock, owner=owner, wall=self.clock.now,
+                self.store, {"t": site}, self.clock, owner, self.is_dead, wall=self.clock.now,
                 watch=lambda run, event: self.log.append(event.type), talk=self.log.append,
             ),
             run_id,
         )  # fmt: skip
+
+    def is_dead(self, owner: Owner) -> bool:
+        """In these tests one process lives at a time, and all are of one machine."""
+        return owner.pid != self.process
 
     def follow(self, run_id: str, driver: Driver | None = None, *, until: str = "", most: int = 20_000) -> Run:
         """Advance to the end, or until the run waits for something that holds the text `until`."""

@@ -10,7 +10,7 @@ from runner.model.job import Ambiguous, NotSent, Refused, Throttled
 from runner.model.run import Evidence, Outcome
 from runner.model.schedule import Pause
 
-from .memory_cloud import MemoryCloud, lost_after_acceptance, lost_before_acceptance
+from .memory_cloud import Answer, MemoryCloud, lost_after_acceptance, lost_before_acceptance
 from .setup import Bench, schedule_of
 
 
@@ -161,21 +161,10 @@ def test_a_lost_request_without_a_trace_is_repeated_with_retry() -> None:
     """With `retry`, *no trace* on two readings leads to one more attempt by the same process."""
     bench = Bench.of(3)
     bench.cloud.answers = [lost_before_acceptance]
-    driver_run = bench.start(schedule_of([3], on_unknown="retry"))
-    run = bench.follow(driver_run, _as_this_process(bench, driver_run))
+    run = bench.follow(bench.start(schedule_of([3], on_unknown="retry")))
     assert run.counts()["ready"] == 3
     assert set(bench.cloud.times_rebooted().values()) == {1}
     assert bench.cloud.calls["reboot"] == 2
-
-
-def _as_this_process(bench: Bench, run_id: str):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    from runner.store.owner import this_process
-
-    driver = bench.driver(run_id)
-    driver.setting = replace(driver.setting, owner=this_process())
-    return driver
 
 
 def test_one_locked_server_does_not_stop_the_others() -> None:
@@ -220,10 +209,12 @@ def test_the_rate_budget_is_never_exceeded() -> None:
 def test_an_ambiguous_answer_with_a_second_refusal_is_evidence() -> None:
     """After a doubtful attempt, a refusal for the server's state proves nothing: it is settled by evidence."""
     bench = Bench.of(1)
-    answers = [lost_before_acceptance, lambda c, i: (c.accept(i), Refused("Ecs.0100", "state", 400, None, True))[1]]
+    answers: list[Answer | None] = [
+        lost_before_acceptance,
+        lambda c, i: (c.accept(i), Refused("Ecs.0100", "state", 400, None, True))[1],
+    ]
     bench.cloud.answers = answers
-    run_id = bench.start(schedule_of([1], on_unknown="retry"))
-    run = bench.follow(run_id, _as_this_process(bench, run_id))
+    run = bench.follow(bench.start(schedule_of([1], on_unknown="retry")))
     assert bench.cloud.times_rebooted() == {"s-000": 1}
     assert run.servers["s-000"].outcome is Outcome.READY
 

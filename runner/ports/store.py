@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from runner.errors import Held, StoreError
+from runner.model.owner import Owner
 from runner.model.run import Event
-from runner.store.owner import Owner
 
 NewEvent = tuple[str, Mapping[str, Any]]
 
