@@ -77,7 +77,7 @@ class Amount:
             return cls(number=int(text))
         match = _PERCENT.fullmatch(text)
         if not match:
-            raise ValueError("write a number of servers (3) or a percentage (10%)")  # noqa: TRY004 - pydantic turns ValueErrors into problems
+            raise ValueError("write a number of servers (3) or a percentage (10%)")
         percent = float(match[1])
         if percent > 100:
             raise ValueError("more than 100%")

@@ -1,0 +1,56 @@
+"""The codes of problems: stable, documented in docs/problems.md, checked against this table.
+
+A code says what kind of thing is wrong, once and for all; the sentence next to it in a message says what is wrong here.
+"""
+
+from __future__ import annotations
+
+CODES: dict[str, str] = {
+    # reading
+    "Unreadable": "The file cannot be read: it is missing, is not a regular file, or permission is lacking.",
+    "OutsideRepository": "The path leads out of the Git repository (or out of the plan's folder), or into .git.",
+    "TooLarge": "The file, its nesting or its number of values is over the limit for plans.",
+    "NotUtf8": "The file is not UTF-8 text.",
+    "ControlCharacter": "The text holds characters that people cannot see, so a reviewer would be misled.",
+    "Empty": "The file holds no value.",
+    "NoPlans": "The folder holds no .yaml or .yml file.",
+    # YAML
+    "YamlSyntax": "The file is not valid YAML.",
+    "UnquotedTemplate": "YAML reads an unquoted {{ at the start of a value as a mapping.",
+    "DuplicateKey": "The same key is written twice in one mapping.",
+    "KeyNotText": "A key is a list or a mapping.",
+    "TemplateInKey": "Keys are not templates; only values are.",
+    "AliasNotAllowed": "Anchors, aliases and merge keys are refused; use vars.",
+    "TagNotAllowed": "YAML tags (!…) and directives (%…) are refused; quotes are enough to make text.",
+    "SeveralDocuments": "The file holds more than one YAML document.",
+    "BadNumber": "A number is too long, infinite or not a number.",
+    # templates
+    "TemplateSyntax": "The template is not well-formed.",
+    "TemplateNotAllowed": "The template uses something outside the allowed subset of Jinja.",
+    "TemplateUndefined": "The template uses a name that has no value.",
+    "TemplateFailed": "The template cannot be computed.",
+    "TemplateTooLarge": "The templates make too much text, or too many groups.",
+    "TemplateInVars": "Values of vars are plain data and are never rendered.",
+    "BadForEach": "for_each needs a list.",
+    "UnusedVariable": "A variable given with --var is used by no template.",
+    # fields
+    "UnknownKey": "The key does not exist in the format.",
+    "MissingKey": "A required key is not there.",
+    "NoValue": "The key is written without a value.",
+    "QuoteIt": "YAML reads the value as a number or a truth value where text is needed.",
+    "WrongType": "The value is of another kind than the field needs.",
+    "BadValue": "The value is not one the field can take.",
+    "BadSelector": "The selector says nothing, contradicts itself, or leaves nothing.",
+    "DuplicateName": "Two groups have the same name.",
+    "NotSupportedYet": "The key belongs to the format, but this version cannot execute it, so it is refused.",
+    "BadIdList": "A file of server ids holds a line that is no id, or no id at all.",
+    # configuration
+    "UnknownTarget": "The plan names a target that the configuration does not have.",
+    "BadEndpoint": "An endpoint must be https (or http on loopback) on a host of the target's cloud.",
+    "BadStore": "The store's URL cannot be used.",
+    "CredentialInFile": "A credential is written into a file of the repository.",
+    "CredentialInTemplateEnv": "template_env names an environment variable that can hold a credential.",
+    "SamePlanName": "Two plan files have the same name; the name is a plan's identity.",
+    "MoreProblems": "The file has more problems than are shown.",
+}
+"""Code -> the general sentence of its documentation."""

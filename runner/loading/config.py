@@ -1,0 +1,260 @@
+"""`reboot-runner.yaml`: found upwards to the Git root, read like a plan, checked for what could leak or redirect."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import SplitResult, urlsplit
+
+from runner.loading.explain import check
+from runner.loading.files import check_inside, git_root
+from runner.loading.findings import Findings
+from runner.loading.later import LATER_IN_CONFIG, LATER_WORDS_IN_CONFIG, refuse_later, refuse_later_words
+from runner.loading.nodes import ListNode, MapNode, Node, Scalar, walk
+from runner.loading.source import Source, Unreadable, decode, read_source
+from runner.loading.yaml_reader import parse
+from runner.model.config import Config, TargetConfig
+from runner.model.problem import Location, Problem
+
+FILE_NAME = "reboot-runner.yaml"
+
+CLOUD_HOSTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "huaweicloud": (".myhuaweicloud.com", ".myhuaweicloud.eu", ".myhwclouds.com"),
+        "otc": (".otc.t-systems.com",),
+        "simulator": (),
+    }
+)
+"""What the hosts of a cloud's endpoints end in (Huawei Cloud and Open Telekom Cloud, pages "Regions and Endpoints")."""
+
+WITHOUT_FILE = Config(targets={"simulator": TargetConfig(cloud="simulator")})
+"""What holds where there is no configuration: one target, the embedded simulated cloud."""
+
+_SECRET_NAMES = re.compile(
+    r"(?i)^(HUAWEICLOUD_SDK_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|PG|SSH_)|SECRET|TOKEN|PASSW|CREDENTIAL|(^|_)KEY|(^|_)(AK|SK|PAT)$"
+)
+_SECRET_KEYS = re.compile(r"(?i)passw|secret|token|credential|private_?key|access_?key|api_?key|^(ak|sk)$")
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A configuration. `path` is None where there is no file; with an error in `problems`, `config` is the default."""
+
+    config: Config
+    path: Path | None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def is_valid(self) -> bool:
+        return not any(p.severity == "error" for p in self.problems)
+
+
+def load_config(explicit: Path | None, start: Path, env: Mapping[str, str]) -> LoadedConfig:
+    """The configuration that holds in `start`. `REBOOT_RUNNER_CONFIG` and `REBOOT_RUNNER_STORE` are read from `env`.
+
+    Never raises for what is in the file, or because it cannot be read: those are problems.
+    """
+    path = explicit or _from_env(env) or find_config(start)
+    if path is None:
+        return _with_store(LoadedConfig(WITHOUT_FILE, None), env)
+    source, problems = read_source(path, _shown(path, start))
+    if source is None:
+        return LoadedConfig(WITHOUT_FILE, path, problems)
+    return _with_store(_load(source, path, env), env)
+
+
+def load_config_text(text: str | bytes, name: str, env: Mapping[str, str]) -> LoadedConfig:
+    """The same for a configuration that is not on disk (another revision)."""
+    source, problems = decode(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, name)
+    if source is None:
+        return LoadedConfig(WITHOUT_FILE, Path(name), problems)
+    return _with_store(_load(source, Path(name), env), env)
+
+
+def find_config(start: Path) -> Path | None:
+    """The nearest configuration from `start` upwards, not beyond the Git root; without one, only in `start`."""
+    folder = start.absolute()
+    root = git_root(folder) or folder
+    for candidate in (folder, *folder.parents):
+        if (candidate / FILE_NAME).is_file():
+            return candidate / FILE_NAME
+        if candidate == root:
+            return None
+    return None
+
+
+def template_env(config: Config, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables that templates may read: allowed by name, set, and never ones for credentials."""
+    return {name: env[name] for name in config.template_env if name in env and not is_secret_name(name)}
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether an environment variable can hold a credential, by its name."""
+    return bool(_SECRET_NAMES.search(name))
+
+
+def _from_env(env: Mapping[str, str]) -> Path | None:
+    written = env.get("REBOOT_RUNNER_CONFIG")
+    return Path(written) if written else None
+
+
+def _shown(path: Path, start: Path) -> str:
+    """The path as messages call it: relative where that is shorter to read."""
+    try:
+        return path.absolute().relative_to(start.absolute()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _with_store(loaded: LoadedConfig, env: Mapping[str, str]) -> LoadedConfig:
+    store = env.get("REBOOT_RUNNER_STORE")
+    if not store:
+        return loaded
+    config = loaded.config.model_copy(update={"store": store})
+    said = _store_problem(store)
+    problems = loaded.problems
+    if said:
+        problems = (*problems, Problem("BadStore", f"REBOOT_RUNNER_STORE: {said}", Location("environment")))
+    return LoadedConfig(config, loaded.path, problems)
+
+
+def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
+    findings = Findings(source)
+    root = parse(source, findings)
+    if root is not None and not isinstance(root, MapNode):
+        findings.add("WrongType", "a configuration is a mapping (key: value)", root.span)
+    if not isinstance(root, MapNode):
+        return LoadedConfig(WITHOUT_FILE, path, findings.problems())
+    _refuse_credentials(root, findings)
+    tree = refuse_later(root, LATER_IN_CONFIG, findings)
+    refuse_later_words(tree, LATER_WORDS_IN_CONFIG, findings)
+    _check_store(tree, findings)
+    _check_env_names(tree, findings)
+    for name, target in _targets(tree):
+        _check_endpoints(target, _allowed_hosts(env), findings)
+        _check_simulator(name, target, path, findings)
+    config = check(Config, tree, findings)
+    problems = findings.problems()
+    valid = config is not None and findings.is_clean
+    return LoadedConfig(config if config is not None and valid else WITHOUT_FILE, path, problems)
+
+
+def _refuse_credentials(root: MapNode, findings: Findings) -> None:
+    for node in walk(root):
+        for key, _ in node.entries if isinstance(node, MapNode) else ():
+            if _SECRET_KEYS.search(key.text):
+                hint = "set it in the environment; files of the repository hold none"
+                findings.add("CredentialInFile", f'"{key.text}" looks like a credential', key.span, hint=hint)
+
+
+def _check_env_names(root: MapNode, findings: Findings) -> None:
+    names = root.get("template_env")
+    for node in names.items if isinstance(names, ListNode) else ():
+        if isinstance(node, Scalar) and isinstance(node.value, str) and is_secret_name(node.value):
+            message = f'templates may not read "{node.value}": a variable of that name can hold a credential'
+            findings.add("CredentialInTemplateEnv", message, node.span)
+
+
+def _check_store(root: MapNode, findings: Findings) -> None:
+    node = root.get("store")
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        return
+    if re.search(r"://[^/@]*:[^/@]*@|[?&]password=", node.value):
+        hint = "use REBOOT_RUNNER_STORE, PGPASSWORD or a PGPASSFILE"
+        findings.add("CredentialInFile", "store: the URL holds a password", node.span, hint=hint)
+        return
+    said = _store_problem(node.value)
+    if said:
+        findings.add("BadStore", f"store: {said}", node.span)
+
+
+def _store_problem(url: str) -> str | None:
+    """What is wrong with a store's URL, without quoting it: it may hold a password."""
+    if re.match(r"sqlite:///[^?#]", url) or re.match(r"postgres(ql)?://[^/]*/?", url):
+        return None
+    return "must be sqlite:///FILE or postgresql://HOST/DATABASE"
+
+
+def _targets(root: MapNode) -> Iterator[tuple[str, MapNode]]:
+    targets = root.get("targets")
+    for key, target in targets.entries if isinstance(targets, MapNode) else ():
+        if isinstance(target, MapNode):
+            yield key.text, target
+
+
+def _check_endpoints(target: MapNode, allowed: frozenset[str], findings: Findings) -> None:
+    cloud, endpoints = target.get("cloud"), target.get("endpoints")
+    suffixes = CLOUD_HOSTS.get(str(cloud.value)) if isinstance(cloud, Scalar) else None
+    for _, node in endpoints.entries if isinstance(endpoints, MapNode) else ():
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            said = endpoint_problem(node.value, suffixes or (), allowed)
+            if said:
+                hint = "other hosts are allowed by REBOOT_RUNNER_ALLOWED_HOSTS in the environment"
+                findings.add("BadEndpoint", f"the endpoint {said}", node.span, hint=hint)
+
+
+def endpoint_problem(url: str, suffixes: Iterable[str], allowed: Iterable[str] = ()) -> str | None:
+    """What is wrong with an endpoint: it decides who is given the credentials. None when it is allowed.
+
+    `suffixes` are what hosts of the cloud end in, `allowed` are further hosts in full.
+    """
+    parts = _split(url)
+    if parts is None or not parts.hostname:
+        return "is not a URL such as https://ecs.region.example.com"
+    host = parts.hostname.rstrip(".").lower()
+    if not re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:.]+", host):
+        return "has a host name with characters that host names do not have"
+    if parts.username is not None or parts.query or parts.fragment:
+        return "must not hold a user, a query or a fragment"
+    if is_loopback(host):
+        return None if parts.scheme in ("http", "https") else "must be http or https"
+    if parts.scheme != "https":
+        return "must be https; http is for loopback only"
+    if host in set(allowed) or any(host.endswith(suffix) for suffix in suffixes):
+        return None
+    return f'is on "{host[:100]}", which is no host of this cloud'
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name: no look-up is made."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(url: str) -> SplitResult | None:
+    if not re.fullmatch(r"[A-Za-z]+://[A-Za-z0-9.:\[\]_/?#@%=&~+-]+", url):
+        return None
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _allowed_hosts(env: Mapping[str, str]) -> frozenset[str]:
+    listed = env.get("REBOOT_RUNNER_ALLOWED_HOSTS", "").replace(",", " ").split()
+    return frozenset(host.lower().rstrip(".") for host in listed)
+
+
+def _check_simulator(name: str, target: MapNode, path: Path, findings: Findings) -> None:
+    options, cloud = target.get("simulator"), target.get("cloud")
+    if options is None or not isinstance(cloud, Scalar):
+        return
+    if cloud.value != "simulator" or target.get("endpoints") is not None:
+        message = f'simulator: options of the embedded simulated cloud; "{name[:63]}" is another target'
+        findings.add("BadValue", message, options.span, hint="use them with cloud: simulator and without endpoints")
+    scenario: Node | None = options.get("scenario") if isinstance(options, MapNode) else None
+    if isinstance(scenario, Scalar) and isinstance(scenario.value, str):
+        try:
+            check_inside(path.parent / scenario.value, git_root(path.parent) or path.parent)
+        except Unreadable as error:
+            findings.add(error.code, f"scenario: the file {error.message}", scenario.span, hint=error.hint)

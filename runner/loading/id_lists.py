@@ -1,0 +1,75 @@
+"""`ids_from`: the ids of a file take the place of its name, so that digest, schedule and diff see only ids."""
+
+from __future__ import annotations
+
+from runner.loading.files import FileReader, read_ids
+from runner.loading.findings import Findings
+from runner.loading.nodes import Key, ListNode, MapNode, Node, Scalar, Span
+from runner.loading.source import Unreadable
+
+MAX_ALL_IDS = 500_000
+
+
+class IdLists:
+    """Reads the id files of one plan, each once. What they hold is bounded in all."""
+
+    def __init__(self, files: FileReader, findings: Findings) -> None:
+        self._files = files
+        self._findings = findings
+        self._read: dict[str, tuple[str, ...]] = {}
+        self._total = 0
+
+    def resolve(self, tree: MapNode) -> MapNode:
+        """The plan's tree with `ids` instead of every `ids_from`. What is wrong with a file is noted."""
+        groups = tree.get("groups")
+        if not isinstance(groups, ListNode):
+            return tree
+        resolved = ListNode(tuple(self._group(group) for group in groups.items), groups.span)
+        return _with(tree, "groups", resolved)
+
+    def _group(self, group: Node) -> Node:
+        if not isinstance(group, MapNode):
+            return group
+        for name in ("servers", "exclude"):
+            selector = group.get(name)
+            if isinstance(selector, MapNode) and selector.key("ids_from"):
+                group = _with(group, name, self._selector(selector, group.item))
+        return group
+
+    def _selector(self, selector: MapNode, item: str | None) -> MapNode:
+        key, name = selector.key("ids_from"), selector.get("ids_from")
+        if key is None or not isinstance(name, Scalar) or name.broken or not isinstance(name.value, str):
+            return selector
+        if not name.value or selector.key("ids"):
+            return selector
+        ids = self._ids(name.value, name.span, item)
+        values = tuple(Scalar(entry, name.span, entry) for entry in ids)
+        node: Node = ListNode(values, name.span) if ids else Scalar("", name.span, broken=True)
+        entries = ((Key("ids", key.span), node) if k.text == "ids_from" else (k, v) for k, v in selector.entries)
+        return MapNode(tuple(entries), selector.span, selector.item)
+
+    def _ids(self, name: str, span: Span, item: str | None) -> tuple[str, ...]:
+        if name not in self._read:
+            self._read[name] = self._from_file(name, span, item)
+        ids = self._read[name]
+        self._total += len(ids)
+        if self._total > MAX_ALL_IDS:
+            self._findings.add("TooLarge", f"ids_from: more than {MAX_ALL_IDS:,} ids in all groups", span)
+            return ()
+        return ids
+
+    def _from_file(self, name: str, span: Span, item: str | None) -> tuple[str, ...]:
+        try:
+            ids, bad_line = read_ids(self._files(name))
+        except Unreadable as error:
+            self._findings.add(error.code, f"ids_from: the file {error.message}", span, hint=error.hint, item=item)
+            return ()
+        if bad_line is not None:
+            message = f"ids_from: line {bad_line} of the file is not a server id"
+            self._findings.add("BadIdList", message, span, hint="one id a line; # begins a comment", item=item)
+        return ids
+
+
+def _with(node: MapNode, name: str, value: Node) -> MapNode:
+    entries = tuple((key, value if key.text == name else old) for key, old in node.entries)
+    return MapNode(entries, node.span, node.item)

@@ -1,0 +1,264 @@
+"""One YAML document as a tree with positions, from the parser's events, without recursion.
+
+Nothing is built by PyYAML's constructors: its events are read one at a time, and size, depth and number of values are
+checked before a value is kept. So a file of 200,000 `[` ends at the 65th. Duplicate keys, aliases, anchors, tags,
+directives and further documents are refused. PyYAML's C parser is used where it is there (some forty times faster).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from runner.loading.findings import WHOLE_FILE, Findings
+from runner.loading.nodes import Key, ListNode, MapNode, Node, Scalar, Span
+from runner.loading.scalars import resolve
+from runner.loading.source import Source, has_unseen
+
+MAX_DEPTH = 64
+MAX_NODES = 200_000
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_QUOTE_IT = 'quote the template: "{{ … }}"'
+_UNQUOTED_SAID = "YAML reads an unquoted {{ as a mapping in a mapping"
+_UNQUOTED = re.compile(r"""(?:^|[\s:\[,{-])(\{\{)""")
+
+
+class _TooMuch(Exception):
+    """The document is over a limit; the finding is already noted."""
+
+
+def parse(source: Source, findings: Findings) -> Node | None:
+    """The document as a tree; None when it cannot be used, and then `findings` says why.
+
+    Duplicate keys are noted, and the first of them counts, so that the rest of the file can be checked as well.
+    """
+    reader = _Reader(findings)
+    try:
+        for event in yaml.parse(source.text, Loader=_LOADER):
+            reader.take(event)
+    except _TooMuch:
+        return None
+    except yaml.YAMLError as error:
+        _syntax_problem(error, source, findings)
+        return None
+    if reader.unusable:
+        return None
+    if reader.root is None or (isinstance(reader.root, Scalar) and reader.root.value is None):
+        findings.add("Empty", "the file holds nothing", WHOLE_FILE)
+        return None
+    return reader.root
+
+
+class _Open:
+    """A list or mapping whose end has not come yet."""
+
+    __slots__ = ("entries", "flow", "is_map", "items", "key", "seen", "start")
+
+    def __init__(self, is_map: bool, start: Any, flow: bool) -> None:
+        self.is_map = is_map
+        self.flow = flow
+        self.start = start
+        self.items: list[Node] = []
+        self.entries: list[tuple[Key, Node]] = []
+        self.seen: dict[str, Span] = {}
+        self.key: Key | None = None
+
+
+class _Reader:
+    """Builds the tree event by event."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.root: Node | None = None
+        self.unusable = False
+        self._stack: list[_Open] = []
+        self._nodes = 0
+        self._documents = 0
+
+    def take(self, event: Any) -> None:
+        """Go on by one event. Raises _TooMuch when a limit is passed."""
+        if isinstance(event, yaml.ScalarEvent):
+            self._count(event)
+            self._attach(self._scalar(event))
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._count(event)
+            self._open(event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._attach(self._close(event))
+        elif isinstance(event, yaml.AliasEvent):
+            self._refuse("AliasNotAllowed", "aliases (*name) are not allowed", event, "use vars, or write it out")
+            self._attach(Scalar("", _span(event), broken=True))
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._document(event)
+
+    def _document(self, event: Any) -> None:
+        self._documents += 1
+        if self._documents > 1:
+            self._refuse("SeveralDocuments", "a second document begins here", event, "one file, one document")
+            raise _TooMuch
+        if event.version or event.tags:
+            self._refuse("TagNotAllowed", "directives (%…) are not allowed", event, "remove the line")
+
+    def _count(self, event: Any) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            self._refuse("TooLarge", f"more than {MAX_NODES:,} values", event, None)
+            raise _TooMuch
+        if event.anchor is not None:
+            self._refuse("AliasNotAllowed", "anchors (&name) are not allowed", event, "use vars, or write it out")
+        if event.tag is not None:
+            self._refuse("TagNotAllowed", "YAML tags (!name) are not allowed", event, "quotes are enough to make text")
+
+    def _open(self, event: Any) -> None:
+        if len(self._stack) >= MAX_DEPTH:
+            self._refuse("TooLarge", f"nested deeper than {MAX_DEPTH} levels", event, None)
+            raise _TooMuch
+        is_map = isinstance(event, yaml.MappingStartEvent)
+        self._stack.append(_Open(is_map, event.start_mark, bool(event.flow_style)))
+
+    def _close(self, event: Any) -> Node:
+        done = self._stack.pop()
+        span = _between(done.start, event.end_mark)
+        if done.is_map:
+            return MapNode(tuple(done.entries), span)
+        return ListNode(tuple(done.items), span)
+
+    def _scalar(self, event: Any) -> Scalar:
+        span, text = _span(event), event.value
+        quoted = bool(event.style)  # None or empty for plain text, as the parser likes
+        if has_unseen(text):
+            self.findings.add("ControlCharacter", "the text has characters that cannot be seen", span)
+            return Scalar("", span, text, quoted, broken=True)
+        if quoted:
+            return Scalar(text, span, text, True)
+        try:
+            return Scalar(resolve(text), span, text)
+        except ValueError as error:
+            self.findings.add("BadNumber", str(error), span, hint="quote it if it is text")
+            return Scalar("", span, text, broken=True)
+
+    def _attach(self, node: Node) -> None:
+        if not self._stack:
+            self.root = node
+            return
+        parent = self._stack[-1]
+        if not parent.is_map:
+            parent.items.append(node)
+        elif parent.key is None:
+            parent.key = self._key(parent, node)
+        else:
+            self._entry(parent, parent.key, node)
+            parent.key = None
+
+    def _key(self, parent: _Open, node: Node) -> Key:
+        if isinstance(node, Scalar):
+            if node.raw == "<<" and not node.quoted:
+                self._refuse_at("AliasNotAllowed", "merge keys (<<) are not allowed", node.span, "write it out")
+            elif "{{" in node.raw:
+                self._refuse_at("TemplateInKey", "a key cannot be a template", node.span, "only values are rendered")
+            return Key(node.raw, node.span)
+        if parent.flow and isinstance(node, MapNode):
+            line, column = parent.start.line + 1, parent.start.column + 1
+            span = Span(line, column, line, column + 2)
+            self._refuse_at("UnquotedTemplate", _UNQUOTED_SAID, span, _QUOTE_IT)
+        elif not self._is_template(node.span):
+            self._refuse_at("KeyNotText", "a key must be text, not a list or a mapping", node.span, None)
+        return Key("", node.span)
+
+    def _is_template(self, span: Span) -> bool:
+        """Whether `{{` stands here: then its inner mapping is already reported."""
+        return self.findings.source.lines[span.line - 1].startswith("{{", span.column - 1)
+
+    def _entry(self, parent: _Open, key: Key, node: Node) -> None:
+        first = parent.seen.setdefault(key.text, key.span)
+        if first is key.span:
+            parent.entries.append((key, node))
+            return
+        message = f'"{_short(key.text)}" is written twice; the first is in line {first.line}'
+        self.findings.add("DuplicateKey", message, key.span, hint="keep one of them")
+
+    def _refuse(self, code: str, message: str, event: Any, hint: str | None) -> None:
+        self._refuse_at(code, message, _span(event), hint)
+
+    def _refuse_at(self, code: str, message: str, span: Span, hint: str | None) -> None:
+        self.unusable = True
+        self.findings.add(code, message, span, hint=hint)
+
+
+def _span(event: Any) -> Span:
+    return _between(event.start_mark, event.end_mark)
+
+
+def _between(start: Any, end: Any) -> Span:
+    return Span(start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+_SENTENCES: tuple[tuple[str, str, str | None], ...] = (
+    (
+        "mapping values are not allowed",
+        '":" is not expected here',
+        'quote a value that holds ": ", or mend the indentation',
+    ),
+    ("quoted scalar.*end of stream", "the quote that begins here is never closed", None),
+    ("quoted scalar.*unknown escape", "unknown escape after \\", "use single quotes, or write the backslash twice"),
+    ("quoted scalar.*document", "the quote that begins here is never closed", None),
+    ("flow sequence", 'the list that begins here with "[" is not closed, or a comma is missing', None),
+    ("flow mapping", 'the mapping that begins here with "{" is not closed, or a comma is missing', None),
+    ("cannot start any token|tab character|indentation.*tab", "", None),
+    ("simple key|expected ':'", 'a key without ":" after it', "write key: value"),
+    ("block collection|block sequence", 'a list item must begin with "- " at the same column as the others', None),
+    ("block mapping", "this does not belong here: the indentation is wrong, or a quote is missing", None),
+    ("document start", "text after the end of the document: mend the indentation", None),
+    ("incompatible YAML|directive", "directives (%…) are not allowed", "remove the line"),
+)
+"""Pattern over the parser's context and problem (its C and its Python form word them differently) -> sentence, hint."""
+
+_AT_CONTEXT = ("flow sequence", "flow mapping", "quoted scalar.*end of stream", "quoted scalar.*document")
+
+
+def _syntax_problem(error: yaml.YAMLError, source: Source, findings: Findings) -> None:
+    problem_mark = getattr(error, "problem_mark", None)
+    context_mark = getattr(error, "context_mark", None)
+    mark = problem_mark or context_mark
+    span = _between(mark, mark) if mark else Span()
+    unquoted = _unquoted_template(source, span)
+    if unquoted:
+        findings.add("UnquotedTemplate", _UNQUOTED_SAID, unquoted, hint=_QUOTE_IT)
+        return
+    said = f"{getattr(error, 'context', '') or ''}: {getattr(error, 'problem', '') or ''}"
+    for pattern, sentence, hint in _SENTENCES:
+        if re.search(pattern, said):
+            if pattern in _AT_CONTEXT and context_mark:
+                span = _between(context_mark, context_mark)
+            sentence, hint = (sentence, hint) if sentence else _bad_start(source, span)
+            findings.add("YamlSyntax", sentence, span, hint=hint)
+            return
+    findings.add("YamlSyntax", said.strip(": ") or "not valid YAML", span)
+
+
+def _bad_start(source: Source, span: Span) -> tuple[str, str | None]:
+    """A character that cannot begin a value: mostly a tab, or a word that needs quotes."""
+    line = source.lines[span.line - 1] if span.line <= len(source.lines) else ""
+    if "\t" in line[: span.column]:
+        return "a tab cannot be used here", "indent with spaces"
+    return "a value cannot begin with this character", "quote the value"
+
+
+def _unquoted_template(source: Source, span: Span) -> Span | None:
+    """The place of an unquoted `{{` before `span` on its line, the usual reason of an error there."""
+    if span.line > len(source.lines):
+        return None
+    before = source.lines[span.line - 1][: span.column]
+    for match in _UNQUOTED.finditer(before):
+        head = before[: match.start(1)]
+        if head.count('"') % 2 == 0 and head.count("'") % 2 == 0:
+            column = match.start(1) + 1
+            return Span(span.line, column, span.line, column + 2)
+    return None
