@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -47,6 +48,8 @@ class FleetOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.servers <= 200_000:
             raise ValueError("a simulated fleet has 1 to 200,000 servers")
+        if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", self.region):
+            raise ValueError("a region is named in small letters, digits and hyphens")
         if not 1 <= self.zones <= 8:
             raise ValueError("a simulated region has 1 to 8 zones")
         if self.reboot_seconds is not None and not 0 < self.reboot_seconds <= 86_400:

@@ -23,7 +23,7 @@ FORMAT = "1"
 
 
 class WorldMismatch(Exception):
-    """The state file was made for another fleet (or by another version), so its log speaks of other servers."""
+    """The state file cannot be used: it belongs to another fleet or version, is no such file, or cannot be opened."""
 
 
 class Log(Protocol):
@@ -86,20 +86,23 @@ class SqliteLog:
 
         `anchor` is used if the file is new; otherwise simulated time goes on as the file says, at the new scale.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise WorldMismatch(f"{path.name} cannot be opened: {error}") from error
+        self._seen = 0
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
             self.anchor = self._agree(world, anchor)
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             self._db.close()
             raise WorldMismatch(f"{path.name} is not a state file of the simulated cloud: {error}") from error
         except BaseException:
             self._db.close()
             raise
-        self._seen = 0
 
     def _agree(self, world: str, fresh: Anchor) -> Anchor:
         self._db.execute("BEGIN IMMEDIATE")

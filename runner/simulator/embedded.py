@@ -1,0 +1,63 @@
+"""The simulated cloud inside another program: a server in a thread, and the clock its servers live by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner.model.config import SimulatorOptions
+from runner.simulator.fleet import FleetOptions
+from runner.simulator.scenario import load_scenario
+from runner.simulator.server import serve_in_thread
+from runner.simulator.state import CloudOptions, State
+from runner.simulator.timeline import SimClock, Wall, utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A simulated cloud that runs in this process. `clock` is simulated time: what waits for servers waits by it."""
+
+    url: str
+    project_id: str
+    region: str
+    ak: str
+    sk: str = field(repr=False)
+    clock: SimClock
+    state: State
+
+
+def options_for(config: SimulatorOptions, region: str, scenario: Path | None = None) -> CloudOptions:
+    """The options of a simulated target in a configuration. `scenario`: its file, found already.
+
+    Raises ScenarioInvalid if the file is wrong.
+    """
+    fleet = FleetOptions(servers=config.servers, seed=config.seed, region=region)
+    if scenario is None:
+        return CloudOptions(fleet=fleet, time_scale=config.time_scale)
+    loaded = load_scenario(scenario)
+    return CloudOptions(
+        fleet=fleet,
+        switches=loaded.switches,
+        rules=loaded.rules,
+        scenario=loaded.digest,
+        time_scale=config.time_scale,
+    )
+
+
+@contextmanager
+def start(options: CloudOptions, state_path: Path | None = None, wall: Wall = utc_now) -> Iterator[Embedded]:
+    """Serve until the block ends. With a state file the cloud goes on from it: servers, jobs and simulated time.
+
+    Keys are new at each start. Raises WorldMismatch if the file belongs to another fleet.
+    """
+    state = State(options, state_path=state_path, wall=wall)
+    try:
+        with serve_in_thread(state) as running:
+            keys = state.credentials
+            yield Embedded(
+                running.url, running.project_id, running.region, keys.ak, keys.sk, clock=state.clock, state=state
+            )
+    finally:
+        state.close()

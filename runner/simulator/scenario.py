@@ -1,0 +1,104 @@
+"""Scenario files: switches and fault rules, in YAML or JSON. `docs/simulator.md` shows the format."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from runner.simulator.faults import Rule
+from runner.simulator.switches import Switches
+
+MOST_BYTES = 1024 * 1024
+
+
+class ScenarioInvalid(ValueError):
+    """A scenario (or inventory) file cannot be used. `findings`: one sentence for each thing that is wrong."""
+
+    def __init__(self, name: str, findings: list[str]) -> None:
+        self.name = name
+        self.findings = tuple(findings)
+        super().__init__("\n".join(f"{name}: {finding}" for finding in findings))
+
+
+class Scenario(BaseModel):
+    """What a scenario file holds. Unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    switches: Switches = Switches()
+    rules: tuple[Rule, ...] = ()
+    digest: str = ""
+
+
+class _Loader(yaml.SafeLoader):
+    """Scalars of YAML 1.2 as far as they differ here: `on` is a text, and so is a date."""
+
+
+def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    unwanted = {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"}
+    kept = {
+        first: [(tag, pattern) for tag, pattern in pairs if tag not in unwanted]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for first in "tTfF":
+        kept.setdefault(first, []).append(("tag:yaml.org,2002:bool", re.compile("^(?:true|True|false|False)$")))
+    return kept
+
+
+_Loader.yaml_implicit_resolvers = _resolvers()
+
+
+def read_document(path: Path) -> Any:
+    """The one document of a YAML or JSON file, up to 1 MiB.
+
+    Raises ScenarioInvalid for a file that cannot be read or is neither.
+    """
+    try:
+        text = _read_text(path)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer implicit types
+    except OSError as error:
+        raise ScenarioInvalid(path.name, [error.strerror or "cannot be read"]) from error
+    except UnicodeDecodeError as error:
+        raise ScenarioInvalid(path.name, ["is not UTF-8 text"]) from error
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ScenarioInvalid(path.name, [f"{line}{error.problem or 'is not YAML'}"]) from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise ScenarioInvalid(path.name, ["is not YAML that can be read"]) from error
+
+
+def _read_text(path: Path) -> str:
+    with path.open("rb") as file:
+        raw = file.read(MOST_BYTES + 1)
+    if len(raw) > MOST_BYTES:
+        raise ScenarioInvalid(path.name, ["is larger than 1 MiB"])
+    return raw.decode()
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read a scenario file. Raises ScenarioInvalid with every finding at once."""
+    document = read_document(path)
+    if document is None:
+        document = {}
+    if not isinstance(document, dict) or "digest" in document:
+        raise ScenarioInvalid(path.name, ["must be a mapping with version, switches and rules"])
+    try:
+        scenario = Scenario.model_validate(document)
+    except ValidationError as error:
+        raise ScenarioInvalid(path.name, [_finding(e["loc"], e["msg"]) for e in error.errors()]) from error
+    digest = hashlib.sha256(scenario.model_dump_json().encode()).hexdigest()
+    return scenario.model_copy(update={"digest": digest})
+
+
+def _finding(loc: tuple[int | str, ...], message: str) -> str:
+    """`rules[2].seconds: Field required`; positions of rules count from 0, as in the file's list."""
+    where = ""
+    for step in loc:
+        where += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return f"{where.lstrip('.') or 'file'}: {message.removeprefix('Value error, ')}"
