@@ -128,8 +128,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
 }
 
 TESTS = frozenset(
-    ("boolean", "defined", "eq", "even", "false", "float", "ge", "gt", "in", "integer", "le", "lower", "lt")
-    + ("mapping", "ne", "none", "number", "odd", "string", "true", "undefined", "upper")
+    {"boolean", "defined", "eq", "even", "false", "float", "ge", "gt", "in", "integer", "le", "lower", "lt"}
+    | {"mapping", "ne", "none", "number", "odd", "string", "true", "undefined", "upper"}
 )
 """Names of Jinja's own tests that are allowed."""
 

@@ -1,0 +1,41 @@
+"""`schema`: the JSON Schemas of what people write and of what the program writes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from runner.cli.common import App
+
+GENERATORS: dict[str, tuple[str, str]] = {
+    "plan": ("runner.loading.schemas", "plan_schema"),
+    "plan-rendered": ("runner.loading.schemas", "rendered_plan_schema"),
+    "config": ("runner.loading.schemas", "config_schema"),
+    "schedule": ("runner.report.schemas", "schedule_schema"),
+    "diff": ("runner.report.schemas", "diff_schema"),
+}
+"""Name -> module and function that makes the schema. Imported only when it is asked for."""
+
+
+@click.command(
+    "schema",
+    short_help="Print a JSON Schema.",
+    epilog="""\b
+Examples:
+  reboot-runner schema plan > plan.schema.json
+Then, as the first line of a plan, editors read:
+  # yaml-language-server: $schema=plan.schema.json
+""",
+)
+@click.argument("name", type=click.Choice(list(GENERATORS)))
+@click.pass_obj
+def command(app: App, name: str) -> None:
+    """Print the JSON Schema (draft-07) called NAME.
+
+    plan is for plans as they are edited: values may be templates. plan-rendered is for what `render` prints.
+    """
+    import json
+
+    module, function = GENERATORS[name]
+    app.echo(json.dumps(getattr(import_module(module), function)(), indent=2, ensure_ascii=False))

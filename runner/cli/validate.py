@@ -1,0 +1,107 @@
+"""`validate`: all problems of all plans, without the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli.common import App
+from runner.cli.options import load_options, template_options
+from runner.errors import Exit
+
+if TYPE_CHECKING:
+    from runner.loading.plan import Loaded, LoadOptions
+    from runner.model.problem import Problem
+
+
+@click.command(
+    "validate",
+    short_help="Check plans offline; all problems of all files.",
+    epilog="""\b
+Examples:
+  reboot-runner validate plans/                      every plan in a folder
+  reboot-runner validate plans/web.yaml --var env=prod
+  reboot-runner validate -o github plans/            annotations on a pull request
+""",
+)
+@click.argument("plans", nargs=-1, required=True, type=click.Path(path_type=Path))
+@template_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "github", "sarif"]),
+    default="text",
+    show_default=True,
+    help="Form of the problems on stdout.",
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    plans: tuple[Path, ...],
+    var: tuple[tuple[str, str], ...],
+    vars_file: tuple[Path, ...],
+    output: str,
+) -> None:
+    """Check PLANS (files, or folders searched for *.yaml and *.yml) offline.
+
+    Every problem of every file is shown at once, with its place and how to mend it. Nothing is sent anywhere.
+    Exits 3 when there is an error, 0 otherwise; warnings do not count.
+    """
+    app: App = ctx.obj
+    files, problems, checked = _check(app, plans, var, vars_file)
+    shown = _rendered(output, problems, [path.as_posix() for path in files])
+    if shown:
+        click.echo(shown, color=ctx.color)
+    errors = sum(p.severity == "error" for p in problems)
+    app.talk(_summary(len(files), errors, len(problems) - errors), files=len(files), errors=errors, valid=checked)
+    if errors:
+        ctx.exit(Exit.INVALID)
+
+
+def _check(
+    app: App, plans: Sequence[Path], var: tuple[tuple[str, str], ...], vars_file: tuple[Path, ...]
+) -> tuple[list[Path], list[Problem], int]:
+    """The files, the problems of all of them and of the configuration, and how many files hold a usable plan."""
+    import os
+
+    from runner.loading.config import load_config, template_env
+    from runner.loading.plan import load_plan
+    from runner.loading.search import find_plans
+    from runner.loading.together import across
+
+    config = load_config(app.config, Path.cwd(), os.environ)
+    options: LoadOptions = load_options(var, vars_file, template_env(config.config, os.environ))
+    files, problems = find_plans(plans)
+    loaded: list[Loaded] = [load_plan(path, options) for path in files]
+    problems += config.problems
+    problems += [problem for one in loaded for problem in one.problems]
+    problems += across(loaded, config)
+    unique = list(dict.fromkeys(problems))  # a file of variables is read for every plan
+    return files, unique, sum(one.plan is not None for one in loaded)
+
+
+def _rendered(output: str, problems: Sequence[Problem], files: Sequence[str]) -> str:
+    from runner.report import problems as forms
+
+    if output == "json":
+        return forms.problems_json(problems, files)
+    if output == "github":
+        return forms.problems_github(problems)
+    if output == "sarif":
+        from runner import __version__
+        from runner.loading.codes import CODES
+
+        return forms.problems_sarif(problems, CODES, __version__)
+    return forms.problems_text(problems, color=True)
+
+
+def _summary(files: int, errors: int, warnings: int) -> str:
+    parts = [_counted(errors, "error")] + ([_counted(warnings, "warning")] if warnings else [])
+    return f"{_counted(files, 'plan')} checked: {', '.join(parts) if errors or warnings else 'no problems'}"
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

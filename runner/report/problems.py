@@ -1,0 +1,174 @@
+"""Problems of files as text, JSON, GitHub annotations and SARIF. Pure: takes problems, gives text; nothing is printed.
+
+Messages, hints, excerpts and file names hold what other people wrote; each rendering makes them harmless for its
+channel.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from runner.model.problem import Location, Problem
+from runner.report.safe import command_data, command_property, line_start, plain
+
+FORMAT_VERSION = 1
+_WIDTH = 110
+_LEAD = 60
+_RED, _YELLOW, _BOLD, _DIM, _END = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
+
+
+def problems_text(problems: Iterable[Problem], *, color: bool = False) -> str:
+    """For people: where, what, the line with a caret, how to mend. One block a problem, sorted; no line break at the end."""
+    return "\n".join(_block(p, color) for p in _sorted(problems))
+
+
+def problems_document(problems: Iterable[Problem], files: Sequence[str]) -> dict[str, Any]:
+    """For programs: `format_version`, `result` (`done` or `invalid`), the files that were checked, counts, problems.
+
+    Text in it is as it was written; whoever shows it escapes it.
+    """
+    found = _sorted(problems)
+    errors = sum(p.severity == "error" for p in found)
+    return {
+        "format_version": FORMAT_VERSION,
+        "result": "invalid" if errors else "done",
+        "files": list(files),
+        "errors": errors,
+        "warnings": len(found) - errors,
+        "problems": [_as_object(p) for p in found],
+    }
+
+
+def problems_json(problems: Iterable[Problem], files: Sequence[str]) -> str:
+    """`problems_document` as JSON text."""
+    return json.dumps(problems_document(problems, files), indent=2, ensure_ascii=True)
+
+
+def problems_github(problems: Iterable[Problem]) -> str:
+    """GitHub workflow commands, one a line: annotations at the lines of a pull request.
+
+    GitHub shows ten errors and ten warnings of a step; the rest stays in the log.
+    """
+    return "\n".join(_command(p) for p in _sorted(problems))
+
+
+def problems_sarif(problems: Iterable[Problem], codes: Mapping[str, str], version: str) -> str:
+    """SARIF 2.1.0 for code-scanning. `codes` gives the general sentence of each code, `version` is the tool's."""
+    found = _sorted(problems)
+    used = sorted({p.code for p in found})
+    rules = [{"id": code, "shortDescription": {"text": codes.get(code, code)}} for code in used]
+    run = {
+        "tool": {"driver": {"name": "reboot-runner", "version": version, "rules": rules}},
+        "columnKind": "unicodeCodePoints",
+        "results": [_sarif_result(p, used.index(p.code)) for p in found],
+    }
+    schema = "https://json.schemastore.org/sarif-2.1.0.json"
+    return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=True)
+
+
+def _sorted(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda p: p.sort_key)
+
+
+# text
+
+
+def _block(problem: Problem, color: bool) -> str:
+    where, tint = _where(problem.location), _RED if problem.severity == "error" else _YELLOW
+    head = _paint(f"{problem.severity}[{problem.code}]", _BOLD + tint, color)
+    lines = [line_start(f"{_paint(where, _BOLD, color)}{head}: {plain(problem.message, 2000)}")]
+    shown = problem.location is not None and bool(problem.excerpt.strip())
+    if shown and problem.location is not None:
+        lines += _excerpt(problem.location, problem.excerpt, problem.hint, color, tint)
+    elif problem.hint:
+        lines.append(f"    hint: {plain(problem.hint, 1000)}")
+    return "\n".join(lines)
+
+
+def _where(location: Location | None) -> str:
+    if location is None:
+        return ""
+    return f"{plain(location.file, 300)}:{location.line}:{location.column}: "
+
+
+def _excerpt(where: Location, source: str, hint: str | None, color: bool, tint: str) -> list[str]:
+    """The source line (a part of it, when it is long) and a caret under the place, with the hint beside it."""
+    start = max(0, where.column - 1 - _LEAD) if len(source) > _WIDTH else 0
+    before, rest = source[start : where.column - 1], source[where.column - 1 : start + _WIDTH]
+    lead = ("…" if start else "") + plain(before, 10 * _WIDTH)
+    line = lead + plain(rest, 10 * _WIDTH) + ("…" if start + _WIDTH < len(source) else "")
+    margin = " " * (len(str(where.line)) + 4)
+    caret = "^" * _caret_length(where, rest)
+    mend = f" {plain(hint, 1000)}" if hint else ""
+    return [
+        _paint(f"    {where.line} | ", _DIM, color) + line,
+        _paint(f"{margin} | ", _DIM, color) + " " * _columns(lead) + _paint(caret, tint, color) + mend,
+    ]
+
+
+def _caret_length(where: Location, rest: str) -> int:
+    if where.end_line != where.line or not where.end_column:
+        return 1
+    return max(1, _columns(plain(rest[: where.end_column - where.column], 10 * _WIDTH)))
+
+
+def _columns(text: str) -> int:
+    """Terminal columns: wide characters take two, combining ones none."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+def _paint(text: str, code: str, color: bool) -> str:
+    return f"{code}{text}{_END}" if color and text else text
+
+
+# JSON, GitHub, SARIF
+
+
+def _as_object(problem: Problem) -> dict[str, Any]:
+    where = problem.location
+    return {
+        "severity": problem.severity,
+        "code": problem.code,
+        "message": problem.message,
+        "hint": problem.hint,
+        "file": where.file if where else None,
+        "line": where.line if where else None,
+        "column": where.column if where else None,
+        "end_line": where.end_line if where else None,
+        "end_column": where.end_column if where else None,
+    }
+
+
+def _command(problem: Problem) -> str:
+    where = problem.location
+    place = []
+    if where is not None:
+        place = [f"file={command_property(plain(where.file, 1000))}", f"line={where.line}", f"col={where.column}"]
+        if where.end_line == where.line and where.end_column:
+            place.append(f"endColumn={max(where.column, where.end_column)}")
+    place.append(f"title={command_property(problem.code)}")
+    hint = f"\n{plain(problem.hint, 1000)}" if problem.hint else ""
+    return f"::{problem.severity} {','.join(place)}::{command_data(plain(problem.message, 2000) + hint)}"
+
+
+def _sarif_result(problem: Problem, rule: int) -> dict[str, Any]:
+    text = plain(problem.message, 2000) + (f" – {plain(problem.hint, 1000)}" if problem.hint else "")
+    result: dict[str, Any] = {
+        "ruleId": problem.code,
+        "ruleIndex": rule,
+        "level": problem.severity,
+        "message": {"text": text},
+    }
+    where = problem.location
+    if where is not None:
+        region = {"startLine": where.line, "startColumn": where.column}
+        if where.end_line and where.end_column and (where.end_line, where.end_column) >= (where.line, where.column):
+            region |= {"endLine": where.end_line, "endColumn": where.end_column}
+        artifact = {"uri": quote(plain(where.file, 1000), safe="/")}
+        result["locations"] = [{"physicalLocation": {"artifactLocation": artifact, "region": region}}]
+    return result
