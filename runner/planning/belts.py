@@ -53,21 +53,22 @@ def unknown_words(group: Group, n: int, index: Index) -> Iterator[Problem]:
 
 
 def _unknown_ids(selector: Selector, path: Path, index: Index) -> Iterator[Problem]:
-    """One problem a selector. Ids that came from a file are counted only: messages quote no file a plan names."""
+    """One problem a selector. Ids are never quoted: they may come from a file, and no message quotes a file's content.
+
+    Where they stand in the plan itself, the problem's place shows them.
+    """
     by_id = index.inventory.by_id
-    unknown = [(k, i) for k, i in enumerate(selector.ids or ()) if i not in by_id]
-    if not unknown:
-        return
-    count = f"{len(unknown)} of the {len(selector.ids or ())} ids" if len(unknown) > 1 else "the id"
-    if selector.ids_from is not None:
-        message = f"the cloud does not know {count} of ids_from and ids; the first is number {unknown[0][0] + 1}"
-        where: Path = (*path, "ids_from")
-    else:
-        message = f"the cloud does not know {count} {_few([i for _, i in unknown])}"
-        where = (*path, "ids", unknown[0][0])
-    yield Problem(
-        "UnknownServer", message, hint="remove what is gone, or check that this is the right target", path=where
-    )
+    ids = selector.ids or ()
+    unknown = [k for k, server_id in enumerate(ids) if server_id not in by_id]
+    if unknown:
+        entries = _few([str(k + 1) for k in unknown])
+        yield Problem(
+            "UnknownServer",
+            f"the cloud does not know {len(unknown)} of the {len(ids)} ids: "
+            f"{'entry' if len(unknown) == 1 else 'entries'} {entries}",
+            hint="remove what is gone, or check that this is the right target",
+            path=(*path, "ids", unknown[0]),
+        )
 
 
 def overlaps(groups: Iterable[tuple[str, Iterable[Server]]]) -> Iterator[Problem]:

@@ -174,7 +174,8 @@ def _problems(plan: Plan, index: Index, picks: Sequence[_Pick]) -> Iterator[Prob
             yield from belts.empty_match(pick.group, n)
         yield from belts.first_wave(pick.group, n, len(pick.eligible))
     yield from belts.overlaps([(p.group.name, p.kept_by_plan()) for p in picks])
-    yield from belts.over_limits(plan.limits, sum(len(p.eligible) for p in picks), len(index.servers))
+    scheduled = {s.id for p in picks for s in p.eligible}
+    yield from belts.over_limits(plan.limits, len(scheduled), len(index.servers))
 
 
 def _ref(server: Server) -> ServerRef:

@@ -169,7 +169,7 @@ def rows(diff: PlanDiff) -> Iterator[Row]:
     rules = {g.name: g for g in schedule.groups}
     starts = diff.forecast.waves if diff.forecast else ()
     waits = False
-    for n, (wave, following) in enumerate(zip(schedule.waves, [*schedule.waves[1:], None], strict=True)):
+    for n, (wave, following) in enumerate(zip(schedule.waves, (*schedule.waves[1:], None), strict=False)):
         group = rules[wave.group]
         begins = f"+{rounded(starts[n].start_s)}{' at best' if waits else ''}" if starts else ""
         then = _then(wave, following, group.bake_s)

@@ -1,0 +1,106 @@
+"""100,000 servers from memory: planned and shown as text, in CPU seconds and peak megabytes.
+
+Run: `python benchmarks/planning.py [--servers N] [--groups N]`. The servers are made before the clock starts; what is
+measured is planning, forecast, text and the saved schedule. Targets: 10 s of CPU and 500 MB for 100,000 servers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import sys
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from runner.model.inventory import Inventory, Server
+from runner.model.plan import Group, Limits, Plan, Selector
+from runner.model.quantity import Amount
+from runner.model.schedule import Target
+from runner.planning.forecast import forecast
+from runner.planning.schedule import make_schedule
+from runner.report.diff import PlanDiff, summary
+from runner.report.diff_text import diff_text
+from runner.report.schedule_json import dump, load
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def fleet(count: int, groups: int) -> Inventory:
+    """`count` servers in three zones, each tagged for one of `groups` groups; one in fifty is not running."""
+    chance = random.Random(1)
+    servers = [
+        Server(
+            id=str(uuid.UUID(int=chance.getrandbits(128))),
+            name=f"web-{n % groups}-{n:06d}",
+            status="SHUTOFF" if n % 50 == 0 else "ACTIVE",
+            zone=f"eu-de-0{chance.randrange(3) + 1}",
+            tags={"group": str(n % groups), "env": "prod"},
+        )
+        for n in range(count)
+    ]
+    return Inventory(tuple(sorted(servers, key=lambda s: s.id)), NOW)
+
+
+def plan(count: int, groups: int) -> Plan:
+    """One group for each tag, chosen by tag and name, with an exclusion that must be asked of every server."""
+    return Plan(
+        version=1,
+        name="benchmark",
+        limits=Limits(servers=count, percent=100),
+        max_failures=Amount(percent=2),
+        groups=tuple(
+            Group(
+                name=f"group-{n}",
+                servers=Selector(tags={"group": (str(n),)}, names=(f"web-{n}-*",)),
+                exclude=Selector(names=("*-legacy-*",), tags={"reboot": ("disabled",)}),
+                waves=(Amount(number=1), Amount(percent=10), Amount(percent=25)),
+                pause=(timedelta(minutes=10),),
+            )
+            for n in range(groups)
+        ),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--servers", type=int, default=100_000)
+    parser.add_argument("--groups", type=int, default=20)
+    options = parser.parse_args()
+    inventory, wanted = fleet(options.servers, options.groups), plan(options.servers, options.groups)
+    before = _peak_mb()
+    clock = [time.process_time()]
+
+    target = Target("benchmark", "simulator", "eu-west-101", "0" * 32)
+    planned = make_schedule(wanted, "sha256:" + "0" * 64, target, inventory, now=NOW, plan_file="plans/benchmark.yaml")
+    assert planned.schedule is not None, planned.problems
+    clock.append(time.process_time())
+
+    diff = PlanDiff("plans/benchmark.yaml", planned.schedule, forecast(planned.schedule), planned.problems)
+    text = diff_text(diff)
+    clock.append(time.process_time())
+    mb_without_saving = _peak_mb()
+
+    saved = dump(planned.schedule)
+    clock.append(time.process_time())
+    assert load(saved) == planned.schedule
+    clock.append(time.process_time())
+
+    print(summary(diff))
+    print(f"plan                {clock[1] - clock[0]:6.2f} s CPU")
+    print(f"text                {clock[2] - clock[1]:6.2f} s CPU, {len(text) / 1e6:.1f} MB")
+    print(
+        f"plan and diff       {clock[2] - clock[0]:6.2f} s CPU, peak {mb_without_saving:.0f} MB ({before:.0f} before)"
+    )
+    print(f"save                {clock[3] - clock[2]:6.2f} s CPU, {len(saved) / 1e6:.1f} MB")
+    print(f"load with all checks{clock[4] - clock[3]:6.2f} s CPU, peak {_peak_mb():.0f} MB")
+
+
+def _peak_mb() -> float:
+    """The most memory the process held so far. Linux counts in KiB, macOS in bytes (getrusage(2), ru_maxrss)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+if __name__ == "__main__":
+    main()
