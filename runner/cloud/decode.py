@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from sys import intern
 from types import MappingProxyType
 from typing import Any
@@ -66,16 +67,21 @@ def tags(value: Any) -> Mapping[str, str]:
 
     The pages of the tag service write `[{"key", "value"}]`; that is read too.
     """
-    found: dict[str, str] = {}
-    for item in value if isinstance(value, list) else ():
-        if isinstance(item, str):
-            key, _, text = item.partition("=")
-        elif isinstance(item, dict):
-            key, text = _str(item.get("key")), _str(item.get("value"))
-        else:
-            continue
-        if key:
-            found[intern(key)] = intern(text)
+    items = value if isinstance(value, list) else ()
+    return _tags(tuple(text for item in items if (text := _tag(item))))
+
+
+def _tag(item: Any) -> str:
+    if isinstance(item, dict):
+        return f"{_str(item.get('key'))}={_str(item.get('value'))}"
+    return _str(item)
+
+
+@lru_cache(maxsize=4096)
+def _tags(items: tuple[str, ...]) -> Mapping[str, str]:
+    """Many servers have the same tags: they share one mapping."""
+    parts = (item.partition("=") for item in items)
+    found = {intern(key): intern(text) for key, _, text in parts if key}
     return MappingProxyType(found) if found else NO_TAGS
 
 

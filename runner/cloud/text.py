@@ -16,6 +16,8 @@ def tidy(text: str, limit: int = LONGEST) -> str:
 
     Lone surrogates, which JSON can carry and UTF-8 cannot, become `�`.
     """
+    if len(text) <= limit and text.isprintable():
+        return text.strip()
     head = _LONE_SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text[: 4 * limit])).strip()
     return head if len(head) <= limit else head[: limit - 1] + "…"
 
