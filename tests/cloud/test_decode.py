@@ -1,0 +1,296 @@
+"""JSON of the service as our nouns: the documented examples, and what live answers leave out."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.cloud import decode
+from runner.model.inventory import NO_TAGS, Server
+from runner.model.job import JobStatus
+from tests.cloud.wild import fixture
+
+ONE, TWO = "616fb98f-46ca-475e-917e-2563e5a8cd19", "726fb98f-46ca-475e-917e-2563e5a8cd20"
+
+
+def load(name: str) -> Any:
+    return json.loads(fixture(name))
+
+
+def test_documented_server() -> None:
+    """The single-server example gives every field we keep."""
+    assert decode.server(load("server-single.json")["server"]) == Server(
+        id="4f4b3dfa-eb70-47cf-a60a-998a53bd598a",
+        name="ecs-2ecf",
+        status="ACTIVE",
+        zone="az1-dc1",
+        flavor="s3.large.1",
+        enterprise_project="0",
+        updated="2018-09-13T07:06:51Z",
+        addresses=("192.168.1.99",),
+    )
+
+
+def test_documented_list() -> None:
+    """The list example is read whole; system tags keep their values, `=` in them included."""
+    found = [decode.server(s) for s in load("servers-detail.json")["servers"]]
+    assert [s and s.name for s in found] == ["ecs-5e70", "ecs-f680", "ecs-3993"]
+    assert found[1] is not None
+    assert found[1].tags["_sys_root_resource_type"] == "xxx.resource.type.vm"
+    assert found[0] is not None
+    assert found[0].enterprise_project == "441d5677-b76a-4dd4-a97a-ef7fd633c095"
+    assert found[0].addresses == ("192.168.0.206", "192.168.0.8")
+
+
+def test_states() -> None:
+    """The example of states: task states, locks and groups are where they should be."""
+    found = {s.name: s for v in load("servers-detail-states.json")["servers"] if (s := decode.server(v))}
+    assert len(found) == 6
+    web = found["web-01"]
+    assert dict(web.tags) == {"env": "prod", "role": "web", "canary": ""}
+    assert web.server_group == "5bbcc3c4-1da2-4437-a48a-66f15b1b13f9"
+    assert web.is_idle
+    assert {s.status for s in found.values()} >= {"ACTIVE", "REBOOT", "HARD_REBOOT", "SHUTOFF", "ERROR"}
+    assert sum(s.locked for s in found.values()) == 1
+    assert all(not s.is_idle for s in found.values() if s.status != "ACTIVE" or s.task_state)
+
+
+def test_user_data_is_never_kept() -> None:
+    """Nothing of `user_data`, which can hold a password hash, is left in a decoded server."""
+    value = {"id": "a", "name": "n", "status": "ACTIVE", "OS-EXT-SRV-ATTR:user_data": "cGxhbnRlZA=="}
+    assert "cGxhbnRlZA" not in repr(decode.server(value))
+
+
+def test_ghosts() -> None:
+    """An entry that says "no such server" is no server, and tells the id it was asked for."""
+    entry = load("servers-by-id-missing.json")["servers"][0]
+    assert decode.server(entry) is None
+    assert decode.ghost(entry) == "4f4b3dfa-eb70-47cf-a60a-998a53bd598a"
+    assert decode.ghost(load("server-single.json")["server"]) is None
+
+
+def test_bare_server() -> None:
+    """Only id and status are required: everything else may be missing, null or of a wrong type."""
+    assert decode.server({"id": "a", "status": "ACTIVE"}) == Server("a", "", "ACTIVE")
+    fields = ["name", "tags", "flavor", "metadata", "addresses", "os:scheduler_hints", "sys_tags", "updated", "locked"]
+    for wrong in (None, 7, "x", [1], {"a": 1}, [None], [["x"]]):
+        value = {"id": "a", "status": "ACTIVE", **dict.fromkeys(fields, wrong)}
+        found = decode.server(value)
+        assert found is not None
+        assert found.is_idle
+
+
+@pytest.mark.parametrize("value", [None, [], "x", {}, {"id": "a"}, {"id": 3, "status": "ACTIVE"}, {"status": "ACTIVE"}])
+def test_what_is_no_server(value: Any) -> None:
+    """What has no id or no status is no server."""
+    assert decode.server(value) is None
+
+
+def test_frozen_and_group_spellings() -> None:
+    """A frozen server is known by its metadata; a group hint may be a list or a bare text."""
+    base = {"id": "a", "status": "ACTIVE"}
+    frozen = decode.server({**base, "metadata": {"EcmResStatus": "freeze"}, "os:scheduler_hints": {"group": "g"}})
+    assert frozen is not None
+    assert frozen.frozen
+    assert frozen.server_group == "g"
+    normal = decode.server({**base, "metadata": {"EcmResStatus": "normal"}, "os:scheduler_hints": {"group": []}})
+    assert normal is not None
+    assert not normal.frozen
+    assert normal.server_group is None
+
+
+def test_tags() -> None:
+    """Tags are split at the first `=`; both spellings are read; what is none is left out."""
+    assert dict(decode.tags(["a=b=c", "d", "", "=x", 7, {"key": "e", "value": "f"}, {"value": "g"}])) == {
+        "a": "b=c",
+        "d": "",
+        "e": "f",
+    }
+    assert decode.tags(None) is NO_TAGS
+
+
+def test_groups() -> None:
+    """Server groups of the example, members included; a broken entry is none."""
+    found = [decode.server_group(g) for g in load("server-groups.json")["server_groups"]]
+    assert [g and len(g.members) for g in found] == [0, 2]
+    assert decode.server_group({"id": "g", "members": None}) is not None
+    assert decode.server_group({"name": "g"}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "parts"),
+    [
+        ("job-init.json", JobStatus.PENDING, []),
+        ("job-running.json", JobStatus.PENDING, [JobStatus.SUCCESS, JobStatus.PENDING]),
+        ("job-success-batch.json", JobStatus.SUCCESS, [JobStatus.SUCCESS, JobStatus.SUCCESS]),
+        ("job-partial-fail.json", JobStatus.FAIL, [JobStatus.SUCCESS, JobStatus.FAIL]),
+        ("job-success-createserver.json", JobStatus.SUCCESS, [JobStatus.SUCCESS]),
+    ],
+)
+def test_documented_jobs(name: str, status: JobStatus, parts: list[JobStatus]) -> None:
+    """Every job example: its status and that of each server's part."""
+    job = decode.job(load(name), "j")
+    assert job.status is status
+    assert [p.status for p in job.sub_jobs.values()] == parts
+    assert all(key == part.server_id for key, part in job.sub_jobs.items())
+
+
+def test_times_of_a_running_job() -> None:
+    """While it runs `end_time` is empty: that is no time, not an error."""
+    job = decode.job(load("job-running.json"), "j")
+    assert job.ended is None
+    assert job.began == datetime(2023, 7, 26, 2, 11, 5, 120000, tzinfo=UTC)
+    assert job.sub_jobs[ONE].ended == datetime(2023, 7, 26, 2, 11, 38, 4000, tzinfo=UTC)
+    assert job.sub_jobs[TWO].ended is None
+
+
+def test_cause_of_a_failed_part() -> None:
+    """A failed part has its own code and sentence."""
+    part = decode.job(load("job-partial-fail.json"), "j").sub_jobs[TWO]
+    assert part.code == "Ecs.0100"
+    assert part.reason is not None
+    assert part.reason.startswith("The ECS status does not meet requirements")
+
+
+def sub(server: str = ONE, status: str = "FAIL", **fields: Any) -> dict[str, Any]:
+    entities = {"server_id": server, **fields.pop("entities", {})}
+    return {"status": status, "entities": entities, **fields}
+
+
+def job_of(*parts: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"job_id": "j", "status": "FAIL", "entities": {"sub_jobs": list(parts)}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("part", "parent", "code", "reason"),
+    [
+        (sub(error_code="Ecs.0227", fail_reason="own"), {"error_code": "Common.0021"}, "Ecs.0227", "own"),
+        (sub(entities={"errorcode_message": '{"forbidden": {"code": 403, "message": "deep"}}'}), {}, None, "deep"),
+        (sub(entities={"errorcode_message": "plain"}), {}, None, "plain"),
+        (sub(entities={"errorcode_message": "<html>x</html>"}), {}, None, "<html>x</html>"),
+        (sub(), {"error_code": "Common.0021", "fail_reason": "parent's"}, "Common.0021", "parent's"),
+        (sub(error_code="Ecs.0227"), {}, "Ecs.0227", "the cloud gave no reason"),
+        (sub(), {}, None, "the cloud gave no reason"),
+        (sub(fail_reason="x" * 9000), {}, None, "x" * 499 + "…"),
+    ],
+)
+def test_where_a_cause_is_looked_for(
+    part: dict[str, Any], parent: dict[str, Any], code: str | None, reason: str
+) -> None:
+    """Own code and reason, then the detailed message, then the parent's, else that none was given; never endless."""
+    found = decode.job(job_of(part, **parent), "j").sub_jobs[ONE]
+    assert (found.code, found.reason) == (code, reason)
+
+
+def test_unknown_words_are_pending() -> None:
+    """Only SUCCESS and FAIL are final."""
+    for word in ("INIT", "RUNNING", "PENDING_PAYMENT", "DONE", "", None, 3, ["FAIL"]):
+        assert decode.job_status(word) is JobStatus.PENDING
+    assert decode.job_status("SUCCESS").is_final
+    assert decode.job_status("FAIL").is_final
+
+
+def test_two_parts_for_one_server() -> None:
+    """Of two parts for one server the one that began later counts, in whichever order they stand."""
+    early = sub(begin_time="2026-01-01T00:00:00.000Z")
+    late = sub(status="SUCCESS", begin_time="2026-01-01T00:05:00.000Z")
+    for parts in ((early, late), (late, early)):
+        assert decode.job(job_of(*parts), "j").sub_jobs[ONE].status is JobStatus.SUCCESS
+
+
+def test_job_of_a_single_server() -> None:
+    """A job without sub-jobs that names a server is that server's."""
+    job = decode.job({"status": "SUCCESS", "entities": {"server_id": ONE}}, "j")
+    assert job.sub_jobs[ONE].status is JobStatus.SUCCESS
+
+
+@pytest.mark.parametrize("value", [None, [], {}, {"entities": None}, {"entities": {"sub_jobs": {"a": 1}}}, {"entities": {"sub_jobs": [None, {}, {"entities": {"server_id": ""}}]}}])  # fmt: skip
+def test_jobs_without_parts(value: Any) -> None:
+    """A job that tells nothing is pending and has no parts."""
+    job = decode.job(value, "j")
+    assert job.status is JobStatus.PENDING
+    assert not job.sub_jobs
+
+
+def test_actions() -> None:
+    """A history comes newest first, whatever its order was; unreadable times come last."""
+    listed = [
+        {"action": "create", "start_time": "2020-01-01T00:00:00.000000", "request_id": "a"},
+        {"action": "odd", "start_time": "yesterday"},
+        {"action": "reboot", "start_time": "2026-01-01T00:00:00.000000", "message": None},
+        "junk",
+    ]
+    found = decode.actions({"instanceActions": listed})
+    assert [a.action for a in found] == ["reboot", "create", "odd"]
+    assert found[2].started is None
+
+
+@pytest.mark.parametrize("value", [{}, {"instanceActions": None}, [], None, {"instance_actions": []}])
+def test_unreadable_history(value: Any) -> None:
+    """A history that is not there is not an empty one."""
+    with pytest.raises(ValueError, match="instanceActions"):
+        decode.actions(value)
+    assert decode.actions({"instanceActions": []}) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2023-07-26T02:11:05.120Z", datetime(2023, 7, 26, 2, 11, 5, 120000, tzinfo=UTC)),
+        ("2019-05-22T03:30:52Z", datetime(2019, 5, 22, 3, 30, 52, tzinfo=UTC)),
+        ("2018-08-13T13:46:46.000000", datetime(2018, 8, 13, 13, 46, 46, tzinfo=UTC)),
+        ("2020-01-04T09:05:22.701000Z", datetime(2020, 1, 4, 9, 5, 22, 701000, tzinfo=UTC)),
+        ("2022-02-10T10:05:46+08:00", datetime(2022, 2, 10, 2, 5, 46, tzinfo=UTC)),
+        ("2022-02-10T10:05:46.123456789Z", datetime(2022, 2, 10, 10, 5, 46, 123456, tzinfo=UTC)),
+        ("2022-02-10 10:05:46.5", datetime(2022, 2, 10, 10, 5, 46, 500000, tzinfo=UTC)),
+        (1442341200000, datetime(2015, 9, 15, 18, 20, tzinfo=UTC)),
+        ("", None),
+        (None, None),
+        (True, None),
+        ("soon", None),
+        ("9999-99-99T00:00:00Z", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        (10**30, None),
+        (float("nan"), None),
+        ([], None),
+        ("2" * 100, None),
+    ],
+)
+def test_times(text: Any, expected: datetime | None) -> None:
+    """Every time format of the pages is read as UTC; anything else is no time, never an error."""
+    assert decode.when(text) == expected
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(
+            [
+                *("id", "name", "status", "tags", "flavor", "metadata", "addresses", "sys_tags", "locked", "entities"),
+                *("sub_jobs", "server_id", "begin_time", "end_time", "error_code", "fail_reason", "addr", "group"),
+                *("errorcode_message", "os:scheduler_hints", "instanceActions", "key", "value", "start_time"),
+            ]
+        ),
+        inner,
+        max_size=6,
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_json)
+def test_nothing_breaks_the_reading(value: Any) -> None:
+    """No JSON whatever breaks a decoder."""
+    decode.server(value)
+    decode.ghost(value)
+    decode.server_group(value)
+    decode.job(value, "j")
+    decode.tags(value)
+    decode.when(value)
