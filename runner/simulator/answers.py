@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic_core import to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Reply:
 
 
 def compact(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    """JSON without blanks, as UTF-8."""
+    return to_json(value)
 
 
 def ok(value: object, status: int = 200, **headers: str) -> Reply:

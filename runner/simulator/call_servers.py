@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from runner.simulator.answers import Reply, compact, ecs_error, flat_error, nova_error, ok, raw
@@ -11,7 +12,7 @@ from runner.simulator.auth import Request, query_pairs
 from runner.simulator.documents import Documents, ghost
 from runner.simulator.jobs import JobDocuments
 from runner.simulator.state import Turn
-from runner.simulator.timeline import iso_seconds, length_millis
+from runner.simulator.timeline import Millis, iso_seconds, length_millis
 from runner.simulator.world import View, World
 
 MOST_BY_ID = 100
@@ -26,12 +27,24 @@ _WIDER = {
 """The status filter works on the stable state, so it returns servers on their way too (same page, `status`)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Matches:
+    """What a filter found, and while that holds."""
+
+    filters: tuple[tuple[str, str], ...]
+    version: int
+    since: Millis
+    until: Millis
+    ids: list[str]
+
+
 class Reader:
     """The read calls. Keeps serialised servers and jobs between calls; `fits` tells when they are outdated."""
 
     def __init__(self, world: World) -> None:
         self.documents = Documents(world)
         self.jobs = JobDocuments(world.fleet.options.seed)
+        self._matches: _Matches | None = None
 
     def fits(self, world: World) -> bool:
         return self.documents.fits(world)
@@ -60,11 +73,26 @@ class Reader:
         limit, page = whole(wanted.get("limit", "25"), 1, 1000), whole(wanted.get("offset", "1"), 0, None)
         if limit is None or page is None:
             return ecs_error("Ecs.0005", details=[{"code": "Ecs.0005", "message": "limit or offset is invalid"}])
-        found = _filtered(turn, wanted)
+        found = self._found(turn, wanted)
         start = (max(page, 1) - 1) * limit
         if "marker" in wanted and world.switches.cloud == "huaweicloud":
             start = after(found, wanted["marker"])
         return self._page(request, turn, found[start : start + limit], len(found))
+
+    def _found(self, turn: Turn, wanted: Mapping[str, str]) -> list[str]:
+        """Ids of the servers that match, kept from page to page as long as nothing changes."""
+        world, now = turn.world, turn.now
+        filters = tuple(sorted((k, v) for k, v in wanted.items() if k not in ("limit", "offset", "marker")))
+        if not filters:
+            return world.roster(now)
+        kept = self._matches
+        if (
+            kept is None
+            or (kept.filters, kept.version) != (filters, world.version)
+            or not kept.since <= now < kept.until
+        ):
+            kept = self._matches = _Matches(filters, world.version, *world.steady(now), _filtered(turn, wanted))
+        return kept.ids
 
     def _by_id(self, request: Request, turn: Turn, ids: list[str]) -> Reply:
         """All other filters are ignored; an id that does not exist comes back as a ghost."""

@@ -10,13 +10,14 @@ import json
 from base64 import b64encode
 from typing import Any
 
+from runner.simulator.answers import compact
 from runner.simulator.chance import pick_hex, pick_uuid
 from runner.simulator.fleet import FleetServer
 from runner.simulator.timeline import Millis, iso_micros, iso_seconds
 from runner.simulator.world import View, World
 
 KEEP_AT_MOST = 20_000
-"""Documents kept in memory (about 2.5 KB each)."""
+"""Servers whose documents are kept in memory (about 5 KB each)."""
 
 _VM_STATES = {
     "ACTIVE": ("active", 1),
@@ -113,7 +114,7 @@ class Documents:
         self._world = world
         self._template = _template(world)
         self._cloud = world.switches.cloud
-        self._metadata = {
+        metadata = {
             "charging_mode": "0",
             "metering.resourcetype": "1",
             "metering.imagetype": "gold",
@@ -123,7 +124,10 @@ class Documents:
             "vpc_id": world.fleet.vpc_id,
             "EcmResStatus": "normal",
         }
+        self._normal = b',"metadata":' + compact(metadata) + b","
+        self._frozen = b',"metadata":' + compact(metadata | {"EcmResStatus": "freeze"}) + b","
         self._kept: dict[str, tuple[View, bytes]] = {}
+        self._tails: dict[str, bytes] = {}
 
     def fits(self, world: World) -> bool:
         """Whether these documents are of this world as it is switched now."""
@@ -135,14 +139,14 @@ class Documents:
         kept = self._kept.get(server_id)
         if kept is not None and kept[0] is view:
             return kept[1]
-        document = self._compose(self._world.servers[server_id], view)
+        document = self._head(view) + self._tail(server_id)
         if len(self._kept) < KEEP_AT_MOST or server_id in self._kept:
             self._kept[server_id] = (view, document)
         return document
 
-    def _compose(self, server: FleetServer, view: View) -> bytes:
+    def _head(self, view: View) -> bytes:
+        """The fields that move, without the closing brace."""
         vm_state, power_state = _VM_STATES.get(view.status, ("active", 0))
-        metadata = self._metadata | {"EcmResStatus": "freeze"} if view.frozen else self._metadata
         fault = None if view.fault is None else view.fault | {"created": iso_seconds(view.fault["created"])}
         moving = {
             "status": view.status,
@@ -153,35 +157,47 @@ class Documents:
             "locked": view.locked,
             "fault": fault,
             "tags": [f"{key}={value}" if value else key for key, value in view.tags],
-            "metadata": metadata,
         }
-        head = json.dumps(moving, separators=(",", ":"))
-        return (head[:-1] + "," + (self._template % self._places(server))[1:]).encode()
+        return compact(moving)[:-1] + (self._frozen if view.frozen else self._normal)
+
+    def _tail(self, server_id: str) -> bytes:
+        """The fields that stay as they were created, and the closing brace."""
+        tail = self._tails.get(server_id)
+        if tail is None:
+            tail = (self._template % self._places(self._world.servers[server_id])).encode()[1:]
+            if len(self._tails) < KEEP_AT_MOST:
+                self._tails[server_id] = tail
+        return tail
 
     def _places(self, server: FleetServer) -> dict[str, object]:
         seed = self._world.fleet.options.seed
         h = pick_hex(seed, "document", server.id, digits=128)
         return {
             "id": server.id,
-            "name": json.dumps(server.name),
-            "addr": server.address,
+            "name": compact(server.name).decode(),
+            "addr": _inside(server.address),
             "mac": f"fa:16:3e:{h[:2]}:{h[2:4]}:{h[4:6]}",
             "port": f"{h[6:14]}-{h[14:18]}-4{h[18:21]}-8{h[21:24]}-{h[24:36]}",
             "volume": f"{h[36:44]}-{h[44:48]}-4{h[48:51]}-8{h[51:54]}-{h[54:66]}",
             "host": h[66:122],
             "vcpus": server.vcpus,
             "ram": server.ram_mb,
-            "flavor": server.flavor,
+            "flavor": _inside(server.flavor),
             "created": iso_seconds(server.created),
             "launched": iso_micros(server.created + 37_000),
             "instance": f"{server.index:08x}",
             "number": f"{int(h[122:124], 16):03d}",
-            "zone": server.zone,
-            "hints": json.dumps({"group": [server.group]} if server.group else {}),
+            "zone": _inside(server.zone),
+            "hints": compact({"group": [server.group]} if server.group else {}).decode(),
             "reservation": h[112:120],
-            "project": server.enterprise_project,
+            "project": _inside(server.enterprise_project),
             "user_data": _user_data(h),
         }
+
+
+def _inside(text: str) -> str:
+    """A text as it stands between the quotes of a JSON string. An inventory's words may hold anything."""
+    return compact(text)[1:-1].decode()
 
 
 def _user_data(h: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from runner.simulator import events as ev
+from runner.simulator.answers import compact
 from runner.simulator.chance import pick_hex
 from runner.simulator.timeline import Millis, iso_millis
 
@@ -51,14 +50,14 @@ class JobDocuments:
             "end_time": "",
         }
         if part.ends is None:
-            text = _dump(running)
+            text = compact(running)
             return text, text
         over = running | {"status": part.sub_status, "end_time": iso_millis(part.ends)}
         failed = part.sub_status == "FAIL"
         over |= {"error_code": part.code if failed else None, "fail_reason": part.reason if failed else None}
         if part.message is not None:
             over["entities"] = entities | {"errorcode_message": part.message}
-        return _dump(running), _dump(over)
+        return compact(running), compact(over)
 
     def _parent(self, job: ev.Accepted, status: str, total: int, sub_jobs: bytes, *, ended: str) -> bytes:
         rest: dict[str, str | None] = {
@@ -72,8 +71,4 @@ class JobDocuments:
         elif status == "FAIL":
             rest |= {"error_code": "Common.0021", "fail_reason": "Sub job fail!"}
         head = b'{"status":"%b","entities":{"sub_jobs_total":%d,"sub_jobs":[%b]},' % (status.encode(), total, sub_jobs)
-        return head + _dump(rest)[1:]
-
-
-def _dump(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+        return head + compact(rest)[1:]

@@ -48,17 +48,17 @@ def length_millis(length: timedelta) -> Millis:
 
 def iso_millis(millis: Millis) -> str:
     """As jobs write times: `2023-07-26T02:11:05.120Z` (page "Querying Job Execution Status", `begin_time`)."""
-    return f"{from_millis(millis):%Y-%m-%dT%H:%M:%S}.{millis % 1000:03d}Z"
+    return from_millis(millis).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def iso_seconds(millis: Millis) -> str:
     """As servers write times: `2019-05-22T03:30:52Z` (page "Querying Details About ECSs", `updated`)."""
-    return f"{from_millis(millis):%Y-%m-%dT%H:%M:%SZ}"
+    return from_millis(millis).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def iso_micros(millis: Millis) -> str:
     """As `OS-SRV-USG:launched_at` writes times: six digits, no zone letter, UTC."""
-    return f"{from_millis(millis):%Y-%m-%dT%H:%M:%S.%f}"
+    return from_millis(millis).isoformat(timespec="microseconds")[:26]
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,16 @@ class World:
             self._roster = (since, until, alive)
         return self._roster[2]
 
+    def steady(self, now: Millis) -> tuple[Millis, Millis]:
+        """The stretch of time around `now` in which no list changes, as far as the log tells."""
+        self.roster(now)
+        since, until = self._roster[:2] if self._roster else (now, now)
+        for server in self.histories:
+            if server in self.servers:
+                view = self.view(server, now)
+                since, until = max(since, view.since), min(until, view.until)
+        return since, until
+
     def view(self, server_id: str, now: Millis) -> View:
         """A server as lists and shows see it, late by its lag. The server must be one of `servers`."""
         cached = self._views.get(server_id)
