@@ -14,8 +14,9 @@ from runner.model.problem import Problem
 from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import Exclusion, Schedule, Wave
 from runner.planning.exclusions import REASONS, REBOOTED_IN_CYCLE
-from runner.planning.forecast import Forecast
+from runner.planning.forecast import Forecast, forecast
 from runner.report.folding import fold, shared_names
+from runner.report.problems import problems_document
 from runner.report.schedule_json import document
 
 FORMAT_VERSION = 1
@@ -106,6 +107,11 @@ def summary(diff: PlanDiff) -> str:
         parts.append(f"at most {count(worst.failures_before_stop, 'failure')} before it stops")
     parts.append(expected(diff.forecast) if diff.forecast else "")
     return "; ".join(part for part in parts if part)
+
+
+def headline(schedule: Schedule) -> str:
+    """The same first line for a schedule without a dry-run around it."""
+    return summary(PlanDiff(schedule.plan_file, schedule, forecast(schedule)))
 
 
 def expected(forecast: Forecast) -> str:
@@ -247,20 +253,7 @@ def _plan_json(diff: PlanDiff) -> dict[str, Any]:
         },
         "forecast": asdict(diff.forecast) if diff.forecast else None,
         "schedule": document(schedule) if schedule else None,
-        "problems": [_problem_json(p) for p in diff.problems],
+        "problems": problems_document(diff.problems, [])["problems"],
         "error": None if diff.failure is None else {"message": diff.failure, "hint": diff.failure_hint},
         "next": diff.command or None,
-    }
-
-
-def _problem_json(problem: Problem) -> dict[str, Any]:
-    where = problem.location
-    return {
-        "code": problem.code,
-        "severity": problem.severity,
-        "message": problem.message,
-        "hint": problem.hint,
-        "file": where.file if where else None,
-        "line": where.line if where else None,
-        "column": where.column if where else None,
     }

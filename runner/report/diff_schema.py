@@ -55,6 +55,8 @@ class ProblemPart(_Part):
     file: str | None
     line: int | None
     column: int | None
+    end_line: int | None
+    end_column: int | None
 
 
 class ErrorPart(_Part):
