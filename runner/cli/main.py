@@ -16,7 +16,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "render": ("runner.cli.render", "Print a plan with templates resolved."),
     "diff": ("runner.cli.diff", "Dry-run against the live cloud: waves, servers, exclusions."),
     "run": ("runner.cli.run", "Execute a plan and follow it to its end."),
+    "resume": ("runner.cli.resume", "Go on with a suspended or interrupted run."),
+    "reconcile": ("runner.cli.reconcile", "Advance every open run that is due, then exit."),
     "status": ("runner.cli.status", "Show runs, or one run: waves, servers, what it waits for."),
+    "approve": ("runner.cli.approve", "Answer the question a run waits for."),
+    "cancel": ("runner.cli.cancel", "Stop a run; what is in flight is followed to its end."),
+    "resolve": ("runner.cli.resolve", "Say what became of a server that ended unknown."),
+    "halt": ("runner.cli.halt", "Stop every run of the store before its next batch."),
+    "unhalt": ("runner.cli.unhalt", "Lift the halt."),
     "report": ("runner.cli.report", "Write the report of a run from its journal."),
     "simulator": ("runner.cli.simulator", "Serve a simulated cloud over HTTP."),
     "schema": ("runner.cli.schema", "Print a JSON Schema: plan, config, schedule, report."),
@@ -111,7 +118,7 @@ def invoke(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:
         return _closed_pipe()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last handler
         from runner.cli.crash import report_crash
 
         return report_crash(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,17 +14,18 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*")
 
-class Variable(click.ParamType):
-    """`NAME=VALUE`; the value may hold further `=`."""
 
-    name = "NAME=VALUE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        name, equals, text = str(value).partition("=")
-        if not equals or not name.replace("_", "a").replace("-", "a").isalnum():
-            self.fail("write --var NAME=VALUE", param, ctx)
-        return name, text
+def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """`NAME=VALUE` texts as pairs; the value may hold further `=`."""
+    pairs = []
+    for written in values:
+        name, equals, value = written.partition("=")
+        if not equals or not _NAME.fullmatch(name):
+            raise click.BadParameter("write --var NAME=VALUE", ctx, param)
+        pairs.append((name, value))
+    return tuple(pairs)
 
 
 def template_options(function: F) -> F:
@@ -36,7 +38,12 @@ def template_options(function: F) -> F:
         help="A YAML file with variables for templates; over the plan's vars. Repeatable.",
     )(function)
     return click.option(
-        "--var", "var", multiple=True, type=Variable(), help="A variable for templates; wins. Repeatable."
+        "--var",
+        "var",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_pairs,
+        help="A variable for templates; wins over files and plan. Repeatable.",
     )(function)
 
 

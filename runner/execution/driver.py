@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from runner.errors import LeaseLost, StoreError
@@ -21,6 +21,8 @@ from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
 from runner.model.run import Run
 
+ERROR_DELAY_S = 30.0
+ERROR_DELAY_MOST_S = 3600.0
 GRACE_S = 4.0
 """How long a request that is on its way may still answer when the process is told to end."""
 
@@ -74,12 +76,29 @@ class Driver:
                 step, halted = await self._until_nothing_is_due(writer)
             due = step.wake
             return Advance(run, due, step.waits_for, step.can_suspend, halted)
+        except LeaseLost:
+            self.run = None
+            raise
+        except Exception as error:
+            due = self._note_error(writer, error)
+            self.run = None
+            raise
         except BaseException:
             self.run = None
             raise
         finally:
             with contextlib.suppress(StoreError):
                 store.give_back(lease, self._store_time(due))
+
+    def _note_error(self, writer: Writer, error: Exception) -> datetime | None:
+        """Leave a line in the journal and come back later each time: one poisoned run never stops the others."""
+        message = f"{type(error).__name__}: {error}"[:500]
+        try:
+            writer.observe((("run.error", {"error": message}),))
+        except Exception:  # noqa: BLE001 - the first error is the one to be told
+            return None
+        delay = min(ERROR_DELAY_S * 2 ** (writer.run.error_streak - 1), ERROR_DELAY_MOST_S)
+        return self.setting.clock.now() + timedelta(seconds=delay)
 
     async def _until_nothing_is_due(self, writer: Writer) -> tuple[Step, str | None]:
         setting = self.setting

@@ -65,6 +65,7 @@ def apply(run: Run, event: Event) -> None:
     handler(run, event)
     run.seq = max(run.seq, event.seq)
     run.last_event_at = event.at
+    run.error_streak = run.error_streak + 1 if event.type == "run.error" else 0
 
 
 def apply_all(run: Run, events: Iterable[Event]) -> Run:

@@ -198,6 +198,8 @@ class Run:
     decisions: list[Event] = field(default_factory=list)
     suspended: Event | None = None
     errors: list[Event] = field(default_factory=list)
+    error_streak: int = 0
+    """Errors since anything else happened: the delay before the next try grows with it."""
     last_event_at: datetime | None = None
     _members: dict[int, list[ServerState]] = field(default_factory=dict, repr=False)
 

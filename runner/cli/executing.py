@@ -1,0 +1,79 @@
+"""Puts a driver together, follows a run, and says how it ended: shared by `run` and `resume`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runner.cli.common import App
+from runner.cli.following import Ending, Follower
+from runner.cli.progress import Progress
+from runner.cli.targets import Session
+from runner.errors import EXIT_WORDS, CloudError, StoreError
+from runner.execution.driver import Driver
+from runner.execution.site import Setting
+from runner.model.run_exit import exit_code
+from runner.report.safe import plain
+from runner.store.owner import is_provably_dead, this_process
+from runner.store.sql import SqlStore
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a run is followed. `deadline_s`: real seconds, then the process suspends."""
+
+    no_wait: bool = False
+    deadline_s: float | None = None
+
+
+def setting_for(
+    app: App, store: SqlStore, sessions: Mapping[str, Session], progress: Progress | None = None
+) -> Setting:
+    """The surroundings of a run: all its targets share one clock (they are simulated together, or real)."""
+    first = next(iter(sessions.values()))
+    return Setting(
+        store=store,
+        sites={name: s.site for name, s in sessions.items()},
+        clock=first.clock,
+        owner=this_process(),
+        is_dead=is_provably_dead,
+        time_scale=first.time_scale,
+        watch=progress.watch if progress else lambda run, event: None,
+        talk=lambda text: app.talk(plain(text, 2000)),
+    )
+
+
+async def execute(app: App, store: SqlStore, sessions: Mapping[str, Session], run_id: str, manner: Manner) -> int:
+    """Follow a run and print its report on stdout. Returns the exit code."""
+    progress = Progress.for_app(app)
+    driver = Driver(setting_for(app, store, sessions, progress), run_id)
+    try:
+        ending = await Follower(app, driver, progress, manner.no_wait, manner.deadline_s).follow()
+    except (CloudError, StoreError) as error:
+        error.hint = f"{error.hint or 'mend it'}; then `reboot-runner resume {run_id}` goes on"
+        raise
+    finally:
+        progress.close()
+    return show_ending(app, store, ending)
+
+
+def show_ending(app: App, store: SqlStore, ending: Ending) -> int:
+    """The report as text on stdout, and on stderr what to do next. Returns the exit code."""
+    from runner.report.run_text import run_text
+
+    run = ending.run
+    app.echo(run_text(run, store.events(run.id)))
+    code = exit_code(run) if ending.code is None else ending.code
+    if ending.code is not None:
+        why = plain(ending.why)
+        app.talk(
+            f"{EXIT_WORDS[code]}: {why}. `reboot-runner resume {run.id}` goes on.", run=run.id, result=EXIT_WORDS[code]
+        )
+    return code
+
+
+def run_now(coroutine) -> int:  # type: ignore[no-untyped-def]  # any coroutine of an exit code
+    """Run one coroutine in an event loop of its own."""
+    code: int = asyncio.run(coroutine)
+    return code

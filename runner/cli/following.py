@@ -1,0 +1,155 @@
+"""Follows a run to its end, or until this process should end: the loop around `Driver.advance`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from runner.cli.common import App
+from runner.errors import Exit
+from runner.execution.driver import Advance, Driver
+from runner.model.run import Run
+from runner.ports.store import LeaseHeld
+
+LOOK_EVERY_S = 5.0
+"""How often a waiting process looks whether somebody cancelled or approved, in seconds of the run's clock."""
+HELD_PATIENCE_S = 90.0
+"""How long another process may hold the run before we say so and end: one lease and a half."""
+
+
+class Display(Protocol):
+    """Who shows a run's progress."""
+
+    def tick(self, run: Run, waits_for: str, now: datetime) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why the loop ended. `code` is None when the run is closed: its own exit code counts."""
+
+    run: Run
+    code: int | None
+    why: str = ""
+
+
+@dataclass(slots=True)
+class Follower:
+    """Options of the loop. `deadline_s`: real seconds until the process suspends; None: never."""
+
+    app: App
+    driver: Driver
+    display: Display
+    no_wait: bool = False
+    deadline_s: float | None = None
+    _signal: int | None = field(default=None, init=False)
+
+    async def follow(self) -> Ending:
+        """Advance until the run is closed, must wait and may not, or this process is told to end.
+
+        Raises what `Driver.advance` raises, LeaseHeld after 90 s of another process holding the run included.
+        """
+        async with self._signals(), self._deadline():
+            held_since: float | None = None
+            while not self.driver.ending.is_set():
+                try:
+                    step = await self.driver.advance()
+                except LeaseHeld:
+                    held_since = held_since or time.monotonic()
+                    if time.monotonic() - held_since > HELD_PATIENCE_S:
+                        raise
+                    await self._pause(1.0 * self.driver.setting.time_scale)
+                    continue
+                held_since = None
+                ending = self._ends(step)
+                if ending:
+                    return ending
+                await self._wait(step)
+        return self._told_to_end()
+
+    def _ends(self, step: Advance) -> Ending | None:
+        if not step.run.is_open:
+            return Ending(step.run, None)
+        if step.halted is not None and step.can_suspend:
+            return self._suspend(step.run, Exit.HELD, f"halted: {step.halted}")
+        if self.no_wait and step.can_suspend and step.due is not None:
+            return self._suspend(step.run, Exit.SUSPENDED, step.waits_for)
+        return None
+
+    def _told_to_end(self) -> Ending:
+        run = self.driver.load()
+        if not run.is_open:
+            return Ending(run, None)
+        if self._signal is None:
+            return self._suspend(run, Exit.SUSPENDED, "the deadline of this process")
+        code = Exit.INTERRUPTED if self._signal == signal.SIGINT else Exit.TERMINATED
+        return self._suspend(run, code, signal.Signals(self._signal).name)
+
+    def _suspend(self, run: Run, code: int, why: str) -> Ending:
+        """Leave a line in the journal: who reads it knows that nobody is at it, and why."""
+        setting = self.driver.setting
+        setting.store.record(run.id, setting.clock.now(), (("run.suspended", {"why": why}),))
+        return Ending(self.driver.load(), code, why)
+
+    async def _wait(self, step: Advance) -> None:
+        """Until the step is due, in small pieces: between two of them the journal is looked at."""
+        clock, seq = self.driver.setting.clock, step.run.seq
+        while step.due is not None and not self.driver.ending.is_set():
+            left = (step.due - clock.now()).total_seconds()
+            if left <= 0:
+                return
+            self.display.tick(step.run, step.waits_for, clock.now())
+            await self._pause(min(left, LOOK_EVERY_S))
+            if self.driver.setting.store.events(step.run.id, after=seq):
+                return
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep by the run's clock, or less when the process is to end."""
+        sleep = asyncio.ensure_future(self.driver.setting.clock.sleep(seconds))
+        end = asyncio.ensure_future(self.driver.ending.wait())
+        await asyncio.wait({sleep, end}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (sleep, end):
+            task.cancel()
+        await asyncio.gather(sleep, end, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def _signals(self) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+
+        def on_signal(number: int) -> None:
+            if self.driver.ending.is_set() and self._signal is not None:
+                os._exit(128 + number)
+            self._signal = number
+            self.driver.ending.set()
+            self.app.talk(
+                f"{signal.Signals(number).name}: nothing new is started; what the cloud has accepted goes on there."
+                " A second signal ends at once; `resume` goes on either way."
+            )
+
+        handled = (signal.SIGINT, signal.SIGTERM)
+        for number in handled:
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, on_signal, number)
+        try:
+            yield
+        finally:
+            for number in handled:
+                with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                    loop.remove_signal_handler(number)
+
+    @contextlib.asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        timer = None
+        if self.deadline_s is not None:
+            timer = asyncio.get_running_loop().call_later(self.deadline_s, self.driver.ending.set)
+        try:
+            yield
+        finally:
+            if timer is not None:
+                timer.cancel()

@@ -1,0 +1,55 @@
+"""`resolve`: a person says what became of a server that ended unknown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.errors import Held
+
+if TYPE_CHECKING:
+    from runner.cli.deciding import Decision
+    from runner.model.run import Run
+
+
+@click.command(
+    "resolve",
+    short_help="Say what became of a server that ended unknown.",
+    epilog="""\b
+Examples:
+  reboot-runner report web                       what was seen of the unknown servers
+  reboot-runner resolve web --server ID --as rebooted --reason "uptime is 5 minutes"
+  reboot-runner resolve web --server ID --as not-rebooted --reason "uptime is 90 days"
+""",
+)
+@click.argument("run")
+@click.option("--server", required=True, help="The server's id.")
+@click.option("--as", "as_", required=True, type=click.Choice(["rebooted", "not-rebooted"]), help="What happened.")
+@click.option("--reason", required=True, help="How you know; kept in the journal and the report.")
+@click.pass_context
+def command(ctx: click.Context, run: str, server: str, as_: str, reason: str) -> None:
+    """Decide an `unknown` server of RUN. `not-rebooted` gives it back: the cycle is not spent for it."""
+    from runner.cli.deciding import decide
+
+    decide(ctx.obj, run, lambda state, by: _judge(state, by, server, as_, reason))
+
+
+def _judge(run: Run, by: str, server: str, as_: str, reason: str) -> Decision:
+    from runner.cli.deciding import Decision
+    from runner.model.run import Outcome
+
+    state = run.servers.get(server)
+    if state is None:
+        raise Held(f"run {run.id} has no server {server}")
+    if state.outcome is not Outcome.UNKNOWN:
+        raise Held(f"server {server} is not unknown: {state.outcome.value if state.outcome else 'still under way'}")
+    event = ("server.resolved", {"server": server, "as": as_, "by": by, "reason": reason})
+    ids = (server,)
+    return Decision(
+        event,
+        f"server {server} is recorded as {as_}",
+        release=ids if as_ == "rebooted" else (),
+        forget=ids if as_ == "not-rebooted" else (),
+        open_only=False,
+    )

@@ -1,0 +1,90 @@
+"""`resume`: go on with a suspended or interrupted run, wherever it was begun."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.cli.common import App
+from runner.cli.run import deadline_option, no_wait_option, persistent_option
+from runner.errors import InvalidInput, Stale
+
+if TYPE_CHECKING:
+    from runner.cli.targets import Session
+    from runner.loading.config import LoadedConfig
+    from runner.model.run import Run
+
+
+@click.command(
+    "resume",
+    short_help="Go on with a suspended or interrupted run.",
+    epilog="""\b
+Examples:
+  reboot-runner resume web-kernel-2026-11       the latest run of this plan
+  reboot-runner resume 20261123-2130            a unique prefix of a run's id
+  reboot-runner resume web --no-wait            one step further, then exit 75 if it must wait
+""",
+)
+@click.argument("run")
+@deadline_option
+@no_wait_option
+@persistent_option
+@click.pass_context
+def command(ctx: click.Context, run: str, deadline: timedelta | None, no_wait: bool, store_is_persistent: bool) -> None:
+    """Follow RUN (an id, a unique prefix, or a plan's name) to its end.
+
+    What was asked of the cloud before is taken from the journal and from the servers: nothing is asked twice. A run
+    that is closed is only reported.
+    """
+    from runner.cli.executing import Manner, run_now
+
+    manner = Manner(no_wait, deadline.total_seconds() if deadline else None)
+    ctx.exit(run_now(_resume(ctx.obj, run, manner, store_is_persistent)))
+
+
+async def _resume(app: App, text: str, manner: Any, store_is_persistent: bool) -> int:
+    from runner.cli.executing import execute, show_ending
+    from runner.cli.following import Ending
+    from runner.cli.targets import demand_persistent_store, open_store_of
+    from runner.execution.journal import read_run
+
+    loaded = app.load_config()
+    with open_store_of(app, loaded) as store:
+        row = store.find(text)
+        run = read_run(store, row.id)
+        if not run.is_open:
+            return show_ending(app, store, Ending(run, None))
+        async with AsyncExitStack() as stack:
+            sessions = await open_targets_of(app, loaded, run, stack)
+            real = any(s.is_real for s in sessions.values())
+            demand_persistent_store(app, loaded, real, store_is_persistent)
+            if run.suspended is not None:
+                first = next(iter(sessions.values()))
+                store.record(run.id, first.clock.now(), (("run.resumed", {}),))
+            return await execute(app, store, sessions, run.id, manner)
+
+
+async def open_targets_of(app: App, loaded: LoadedConfig, run: Run, stack: AsyncExitStack) -> dict[str, Session]:
+    """The targets of a run, as configuration has them now; closed with `stack`.
+
+    Raises InvalidInput for a target that is not configured any more, Stale for one whose project is another.
+    """
+    from runner.cli.targets import choose_target, open_target
+
+    sessions: dict[str, Session] = {}
+    for target in run.schedule.targets:
+        name = choose_target(loaded, target.name)
+        session = await stack.enter_async_context(open_target(app, loaded, name))
+        if session.target.project_id != target.project_id:
+            raise Stale(
+                f"target {name} is project {session.target.project_id} now; the run was reviewed for"
+                f" {target.project_id}",
+                hint="mend the configuration, or cancel the run",
+            )
+        sessions[name] = session
+    if not sessions:
+        raise InvalidInput([])
+    return sessions

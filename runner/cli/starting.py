@@ -1,0 +1,163 @@
+"""From a plan to a run: what is in the store already, the schedule, the consent, the journal's first event."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner import __version__
+from runner.cli.common import App, is_terminal
+from runner.cli.targets import Session
+from runner.errors import Held, InvalidInput, Stale, UsageProblem
+from runner.execution.journal import create_run
+from runner.model.schedule import Schedule
+from runner.ports.store import RunRow
+from runner.report.safe import plain
+from runner.store.sql import SqlStore
+
+if TYPE_CHECKING:
+    from runner.loading.plan import Loaded
+    from runner.model.inventory import Inventory
+    from runner.model.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the caller of `run` said about consent."""
+
+    yes: bool = False
+    schedule_digest: str | None = None
+
+
+def earlier_run(store: SqlStore, plan: Plan, digest: str) -> RunRow | None:
+    """The run that this plan goes on with: an open one of the same digest; or the closed one that makes it done.
+
+    Raises Held while a run of an older version of the plan is open.
+    """
+    latest = next(iter(store.runs(plan=plan.name, limit=1)), None)
+    if latest is None or latest.plan_digest == digest:
+        return latest
+    if latest.is_open:
+        raise Held(
+            f"run {latest.id} of an earlier version of plan {plan.name} is open ({latest.word})",
+            hint=f"`reboot-runner resume {latest.id}` follows it to its end, `cancel {latest.id}` stops it first",
+        )
+    return None
+
+
+async def make_schedule_now(
+    store: SqlStore, session: Session, loaded: Loaded, digest: str, cycle: str | None
+) -> tuple[Schedule, Inventory, list[str]]:
+    """Read the cloud and plan. Returns the schedule, the inventory, and the warnings as text.
+
+    Raises InvalidInput with every problem, at its place in the plan.
+    """
+    from runner.loading.plan import require
+    from runner.planning.schedule import make_schedule
+
+    plan = require(loaded)
+    inventory = await session.cloud.inventory()
+    campaign = cycle or plan.campaign
+    spent = store.spent(campaign, session.target.project_id)
+    planned = make_schedule(
+        plan,
+        digest,
+        session.target,
+        inventory,
+        frozenset(spent),
+        now=session.clock.now(),
+        cycle=cycle,
+        plan_file=loaded.name,
+    )
+    problems = [loaded.place(p) for p in planned.problems]
+    if planned.schedule is None:
+        raise InvalidInput(problems)
+    return planned.schedule, inventory, [plain(p.message) for p in problems]
+
+
+def demand_consent(app: App, schedule: Schedule, session: Session, wish: Wish) -> None:
+    """The reviewed digest, `--yes`, or the plan's name typed at a terminal. Simulated servers need none.
+
+    Raises Stale when the digest is another, UsageProblem when nobody consented.
+    """
+    if wish.schedule_digest is not None:
+        if wish.schedule_digest != schedule.digest:
+            raise Stale(
+                f"the schedule is {schedule.digest}, not {wish.schedule_digest} as reviewed",
+                hint="look at `reboot-runner diff` again: servers, waves or rules have changed since the review",
+            )
+        return
+    if wish.yes or not session.is_real:
+        return
+    if not is_terminal():
+        raise UsageProblem(
+            "nobody is here to confirm",
+            hint="give --schedule-digest DIGEST of a reviewed schedule, or --yes",
+        )
+    what = f"{schedule.servers} servers of {session.target.name} will be restarted in {len(schedule.waves)} waves."
+    app.talk(what)
+    typed = click.prompt(f"Type the plan's name ({schedule.plan_name}) to go on", err=True)
+    if typed.strip() != schedule.plan_name:
+        raise UsageProblem("that is not the plan's name; nothing was started")
+
+
+def begin_run(store: SqlStore, session: Session, schedule: Schedule, inventory: Inventory, plan_file: Path) -> str:
+    """Store the run and return its id."""
+    baseline = {s.id: inventory.by_id[s.id].updated for w in schedule.waves for s in w.servers}
+    return create_run(store, schedule, session.clock.now(), facts(plan_file), baseline)
+
+
+def facts(plan_file: Path) -> dict[str, Any]:
+    """What the report says of the circumstances: tool, actor, commit, CI run. Never a credential."""
+    said = {
+        "tool_version": __version__,
+        "actor": actor(),
+        "commit": _commit(plan_file),
+        "ci_run": _ci_run(os.environ),
+    }
+    return {k: v for k, v in said.items() if v}
+
+
+def actor() -> str:
+    """Who is at it: the CI system's actor, else user@host."""
+    ci = os.environ.get("GITHUB_ACTOR")
+    if ci:
+        return f"{ci} (GitHub)"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _ci_run(env: Mapping[str, str]) -> str:
+    server, repo, run = (env.get(k, "") for k in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"))
+    return f"{server}/{repo}/actions/runs/{run}" if server and repo and run else ""
+
+
+def _commit(plan_file: Path) -> str:
+    """The commit the plan's folder is at, with `+` when the file differs from it; empty outside Git."""
+    import subprocess
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(plan_file.absolute().parent), *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    head = git("rev-parse", "HEAD")
+    return head + ("+" if head and git("status", "--porcelain", "--", plan_file.name) else "")
+
+
+def fresh_cycle(campaign: str, run_hint: str) -> str:
+    """A cycle of its own for each run on the embedded simulated cloud: people try things there again and again."""
+    return f"{campaign[:40]}-{run_hint}"[:63].rstrip("-")

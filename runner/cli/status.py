@@ -1,0 +1,220 @@
+"""`status`: the runs of a store, or one run: waves, servers, and what it waits for. Reads nothing but the store."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.cli.common import App
+from runner.report.safe import line_start, plain
+
+if TYPE_CHECKING:
+    from runner.model.run import Run
+    from runner.ports.store import Halt, RunRow
+    from runner.store.sql import SqlStore
+
+FORMAT_VERSION = 1
+
+
+@click.command(
+    "status",
+    short_help="Show runs, or one run: waves, servers, what it waits for.",
+    epilog="""\b
+Examples:
+  reboot-runner status                      the runs of the store, newest first
+  reboot-runner status web --watch          one run, until it is closed
+  reboot-runner status --plans plans/       … and plans that have no run
+""",
+)
+@click.argument("run", required=False)
+@click.option("--watch", is_flag=True, help="Look again every 2 s until the run is closed.")
+@click.option("--plans", type=click.Path(path_type=Path), help="Also list the plans of this folder that have no run.")
+@click.option("--open", "open_only", is_flag=True, help="Only runs that are open.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
+def command(ctx: click.Context, run: str | None, watch: bool, plans: Path | None, open_only: bool, output: str) -> None:
+    """Show the runs of the store, or RUN (an id, a unique prefix, or a plan's name: its latest run)."""
+    from runner.cli.targets import open_store_of
+
+    app: App = ctx.obj
+    with open_store_of(app) as store:
+        if run is None:
+            return _list(app, store, plans, open_only, output)
+        return _one(app, store, run, watch, output)
+
+
+# --- all runs ----------------------------------------------------------------------------------------------------
+
+
+def _list(app: App, store: SqlStore, plans: Path | None, open_only: bool, output: str) -> None:
+    rows = store.runs(open_only=open_only)
+    without = _plans_without_run(store, plans) if plans else []
+    halt = store.halted()
+    if output == "json":
+        data = {
+            "format_version": FORMAT_VERSION,
+            "halted": _halt(halt),
+            "runs": [_row(r) for r in rows],
+            "plans_without_run": without,
+        }
+        return app.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    if halt is not None:
+        app.echo(f"HALTED by {plain(halt.by)} at {halt.at:%Y-%m-%d %H:%M}: {plain(halt.reason)}")
+    for line in _table(rows):
+        app.echo(line_start(line))
+    for name in without:
+        app.echo(line_start(f"{'no run':<10} {plain(name)}"))
+    if not rows and not without:
+        app.echo("no runs")
+    return None
+
+
+def _halt(halt: Halt | None) -> dict[str, str] | None:
+    return {"by": halt.by, "reason": halt.reason, "at": halt.at.isoformat()} if halt else None
+
+
+def _row(row: RunRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "plan": row.plan,
+        "cycle": row.cycle,
+        "word": row.word,
+        "open": row.is_open,
+        "created": row.created.isoformat(),
+        "held_by": str(row.owner) if row.owner else None,
+        "plan_digest": row.plan_digest,
+        "schedule_digest": row.schedule_digest,
+    }
+
+
+def _table(rows: Sequence[RunRow]) -> Iterator[str]:
+    for row in rows:
+        held = f"  held by {plain(row.owner)}" if row.owner else ""
+        yield f"{row.word:<10} {row.id}  {row.created:%Y-%m-%d %H:%M}  {row.plan}  (cycle {row.cycle}){held}"
+
+
+def _plans_without_run(store: SqlStore, folder: Path) -> list[str]:
+    """Names of plans in a folder whose present content has no run: merged, and perhaps dropped by a CI system."""
+    from runner.loading.plan import load_plan, plan_digest
+    from runner.loading.search import find_plans
+
+    files, _ = find_plans((folder,))
+    without = []
+    for path in files:
+        plan = load_plan(path).plan
+        if plan is None:
+            without.append(f"{path.as_posix()} (cannot be loaded: `reboot-runner validate` says why)")
+        elif not any(r.plan_digest == plan_digest(plan) for r in store.runs(plan=plan.name)):
+            without.append(f"{path.as_posix()} (plan {plan.name})")
+    return without
+
+
+# --- one run -----------------------------------------------------------------------------------------------------
+
+
+def _one(app: App, store: SqlStore, text: str, watch: bool, output: str) -> None:
+    from runner.execution.journal import read_on, read_run
+
+    row = store.find(text)
+    run = read_run(store, row.id)
+    shown = -1
+    while True:
+        if run.seq != shown:
+            shown = run.seq
+            row = store.find(row.id)
+            app.echo(
+                _json(run, row, store.halted()) if output == "json" else "\n".join(_lines(run, row, store.halted()))
+            )
+        if not watch or not run.is_open:
+            return
+        time.sleep(2)
+        read_on(store, run)
+
+
+def waiting_for(run: Run, halt: Halt | None) -> tuple[str, datetime | None]:
+    """What an open run waits for, and until when, as its journal tells."""
+    from runner.execution.effects import Pace
+    from runner.execution.machine import DEFAULT_TUNING, decide
+
+    step = decide(
+        run, Pace(), run.last_event_at or run.created, lambda target: DEFAULT_TUNING, halt.reason if halt else None
+    )
+    return step.waits_for, step.wake if step.waits_for else None
+
+
+def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
+    waits, until = waiting_for(run, halt) if run.is_open else ("", None)
+    data = _row(row) | {
+        "format_version": FORMAT_VERSION,
+        "counts": run.counts(),
+        "waits_for": waits or None,
+        "until": until.isoformat() if until else None,
+        "question": {"id": run.question.id, "why": run.question.why, "wave": run.question.wave}
+        if run.question
+        else None,
+        "stop": {"reason": run.stop.reason, "detail": run.stop.detail} if run.stop else None,
+        "suspended": run.suspended.data.get("why") if run.suspended else None,
+        "waves": [
+            {
+                "number": wave.number,
+                "group": wave.group,
+                "servers": len(wave.servers),
+                "started": state.started.isoformat() if state.started else None,
+                "ended": state.ended.isoformat() if state.ended else None,
+            }
+            for wave, state in zip(run.schedule.waves, run.waves, strict=True)
+        ],
+        "troubles": [
+            {"server": s.ref.id, "name": s.ref.name, "outcome": s.outcome, "reason": s.reason, "detail": s.detail}
+            for s in _troubles(run)
+        ],
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False)
+
+
+def _troubles(run: Run) -> list[Any]:
+    return [s for s in run.servers.values() if s.outcome and s.outcome.value in ("failed", "unknown")]
+
+
+def _lines(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
+    from runner.execution.machine import counts_line
+
+    yield f"run {run.id}: {row.word}  plan {run.schedule.plan_name}  cycle {run.schedule.cycle}"
+    yield f"  servers: {counts_line(run.counts())}"
+    if run.is_open:
+        yield from _open_lines(run, row, halt)
+    if run.stop is not None:
+        yield f"  stop: {run.stop.reason}: {plain(run.stop.detail)}"
+    for wave, state in zip(run.schedule.waves, run.waves, strict=True):
+        words = _wave_words(state.started, state.ended)
+        counts = counts_line(state.counts) if state.ended else f"{len(wave.servers)} servers"
+        yield f"  wave {wave.number}  {wave.group:<20}  {words:<34}  {counts}"
+    for server in _troubles(run):
+        yield f"  {server.outcome}  {server.ref.id}  {plain(server.ref.name)}  {server.reason}: {plain(server.detail)}"
+
+
+def _open_lines(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
+    waits, until = waiting_for(run, halt)
+    if waits:
+        left = f" (until {until:%Y-%m-%d %H:%M:%S} UTC)" if until and "until" not in waits else ""
+        yield f"  waits for {plain(waits)}{left}"
+    if run.question is not None:
+        yield f"  `reboot-runner approve {run.id} --reason …` lets wave {run.question.wave} begin"
+    if row.owner is not None and row.lease_until > datetime.now(UTC).timestamp():
+        yield f"  held by {plain(row.owner)}"
+    elif run.suspended is not None:
+        yield f"  suspended: {plain(run.suspended.data.get('why', ''))}; `reboot-runner resume {run.id}` goes on"
+
+
+def _wave_words(started: datetime | None, ended: datetime | None) -> str:
+    if started is None:
+        return "not begun"
+    if ended is None:
+        return f"since {started:%H:%M:%S}"
+    return f"{started:%H:%M:%S} to {ended:%H:%M:%S}, {(ended - started).total_seconds():.0f} s"

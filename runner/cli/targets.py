@@ -1,0 +1,222 @@
+"""Joins configuration, store, cloud and clock: what `diff`, `run` and the other commands work with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.cli.common import App, in_ci
+from runner.errors import InvalidInput
+from runner.execution.effects import Tuning
+from runner.execution.site import Site
+from runner.model.problem import Problem
+from runner.model.schedule import Target
+from runner.ports import Clock, Cloud
+from runner.store.open import is_local_file, open_store
+from runner.store.sql import SqlStore
+
+if TYPE_CHECKING:
+    from runner.loading.config import LoadedConfig
+    from runner.model.config import TargetConfig
+    from runner.simulator.state import CloudOptions
+
+STATE_FOLDER = ".reboot-runner"
+
+
+class WallClock:
+    """Real time, in UTC."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(max(0.0, seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open target. `time_scale` is 1 but for the embedded simulated cloud; `is_real`: its servers are real."""
+
+    target: Target
+    cloud: Cloud
+    clock: Clock
+    site: Site
+    time_scale: float
+    is_embedded: bool
+    is_real: bool
+
+
+def base_folder(loaded: LoadedConfig) -> Path:
+    """What relative paths of the configuration start from: its folder, else the Git root, else where we are."""
+    from runner.loading.files import git_root
+
+    if loaded.path is not None:
+        return loaded.path.absolute().parent
+    return git_root(Path.cwd()) or Path.cwd()
+
+
+def store_url(app: App, loaded: LoadedConfig) -> str:
+    """`--store`, else `REBOOT_RUNNER_STORE`, else the configuration's."""
+    return app.store or loaded.config.store
+
+
+@contextmanager
+def open_store_of(app: App, loaded: LoadedConfig | None = None) -> Iterator[SqlStore]:
+    """The store of this call. Raises StoreError when it cannot be opened, InvalidInput for a bad configuration."""
+    loaded = loaded or app.load_config()
+    store = open_store(store_url(app, loaded), base_folder(loaded))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def choose_target(loaded: LoadedConfig, *names: str | None) -> str:
+    """The first name given (`--target`, then the plan's), else the only target there is.
+
+    Raises RunnerError for an unknown name, and where there are several to choose from.
+    """
+    known = sorted(loaded.config.targets)
+    name = next((n for n in names if n), None)
+    if name is None and len(known) == 1:
+        return known[0]
+    if name is None:
+        raise _no_target("the plan names no target, and the configuration has several", known)
+    if name not in loaded.config.targets:
+        raise _no_target(f"there is no target {name!r} in the configuration", known)
+    return name
+
+
+def _no_target(message: str, known: list[str]) -> InvalidInput:
+    listed = ", ".join(known) or "none"
+    return InvalidInput([Problem("UnknownTarget", message, hint=f"targets: {listed}; give one with --target")])
+
+
+def demand_persistent_store(app: App, loaded: LoadedConfig, session_is_real: bool, promised: bool) -> None:
+    """A CI runner's disk dies with it, and the job ids too: refuse a local file there for a real target."""
+    if session_is_real and in_ci() and is_local_file(store_url(app, loaded)) and not promised:
+        raise InvalidInput(
+            [
+                Problem(
+                    "StoreNotPersistent",
+                    "in CI a store in a local file is lost with the job, and with it what was asked of the cloud",
+                    hint="set REBOOT_RUNNER_STORE to postgresql://…; or give --store-is-persistent if the disk stays",
+                )
+            ]
+        )
+
+
+@asynccontextmanager
+async def open_target(app: App, loaded: LoadedConfig, name: str) -> AsyncIterator[Session]:
+    """The target by name: its client, its clock, and what the driver needs. Raises CloudError, CloudDenied."""
+    config = loaded.config.targets[name]
+    if config.cloud == "simulator" and config.endpoints.ecs is None:
+        async with _embedded(app, loaded, name, config) as session:
+            yield session
+    else:
+        async with _remote(app, name, config, os.environ, WallClock(), 1.0, project_id=config.project_id) as session:
+            yield session
+
+
+@asynccontextmanager
+async def _embedded(app: App, loaded: LoadedConfig, name: str, config: TargetConfig) -> AsyncIterator[Session]:
+    """The simulated cloud in this process, spoken to over HTTP like any other. Its state lies beside the store."""
+    from runner.simulator import embedded
+
+    folder = _state_folder(app, loaded)
+    with embedded.start(_simulator_options(loaded, config), folder / f"simulator-{name}.db") as simulated:
+        keys = {"HUAWEICLOUD_SDK_AK": simulated.ak, "HUAWEICLOUD_SDK_SK": simulated.sk}
+        written = config.model_copy(
+            update={
+                "endpoints": config.endpoints.model_copy(update={"ecs": simulated.url, "iam": simulated.url}),
+                "auth": "aksk",
+            }
+        )
+        scale = simulated.state.options.time_scale
+        async with _remote(
+            app, name, written, keys, simulated.clock, scale, project_id=simulated.project_id, is_embedded=True
+        ) as session:
+            yield session
+
+
+def _simulator_options(loaded: LoadedConfig, config: TargetConfig) -> CloudOptions:
+    from runner.model.config import SimulatorOptions
+    from runner.simulator.embedded import options_for
+
+    options = config.simulator or SimulatorOptions()
+    scenario = base_folder(loaded) / options.scenario if options.scenario else None
+    return options_for(options, config.region, scenario)
+
+
+def _state_folder(app: App, loaded: LoadedConfig) -> Path:
+    url = store_url(app, loaded)
+    base = base_folder(loaded)
+    if is_local_file(url):
+        return (base / url.removeprefix("sqlite:///")).parent
+    return base / STATE_FOLDER
+
+
+@asynccontextmanager
+async def _remote(
+    app: App,
+    name: str,
+    config: TargetConfig,
+    environ: Mapping[str, str],
+    clock: Clock,
+    time_scale: float,
+    *,
+    project_id: str | None,
+    is_embedded: bool = False,
+) -> AsyncIterator[Session]:
+    from runner.cloud.auth.environment import KeyLogin, find_login
+    from runner.cloud.ecs import HuaweiCloud
+    from runner.cloud.endpoints import settings_for
+
+    settings = settings_for(
+        cloud=config.cloud,
+        region=config.region,
+        project_id=project_id,
+        ecs=config.endpoints.ecs,
+        iam=config.endpoints.iam,
+        environ=environ,
+    )
+    login = find_login(environ, config.auth)
+    async with HuaweiCloud.open(settings, login, now=clock.now, log=_request_log(app)) as cloud:
+        tuning = Tuning(
+            poll_every_s=config.rate.poll_every.total_seconds(),
+            settle_s=config.rate.settle.total_seconds(),
+            servers_per_request=min(config.rate.servers_per_request, config.rate.servers_per_minute),
+            servers_per_minute=config.rate.servers_per_minute,
+        )
+        yield Session(
+            target=Target(name, config.cloud, config.region, cloud.project_id),
+            cloud=cloud,
+            clock=clock,
+            site=Site(cloud, cloud.project_id, tuning, "aksk" if isinstance(login, KeyLogin) else ""),
+            time_scale=time_scale,
+            is_embedded=is_embedded,
+            is_real=config.cloud != "simulator" and not _is_loopback(settings.ecs_url),
+        )
+
+
+def _is_loopback(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    from runner.cloud.endpoints import is_loopback
+
+    return is_loopback(urlsplit(url).hostname or "")
+
+
+def _request_log(app: App):  # type: ignore[no-untyped-def]  # the client's type is imported only with the client
+    if app.verbose < 2:
+        return None
+    from runner.report.safe import plain
+
+    return lambda entry: app.talk(f"http: {plain(entry)}")
