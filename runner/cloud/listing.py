@@ -25,9 +25,10 @@ Fetch = Callable[[int, int], Awaitable[Any]]
 
 @dataclass(slots=True)
 class _Pages:
-    """What has been collected. `size` is what the service really puts on a page."""
+    """What has been collected. `size` is what the service really puts on a page; `counts` every total it told."""
 
     servers: dict[str, Server] = field(default_factory=dict)
+    counts: set[int] = field(default_factory=set)
     count: int | None = None
     size: int = PAGE
 
@@ -43,17 +44,23 @@ class _Pages:
         count = value.get("count")
         if isinstance(count, int) and not isinstance(count, bool) and count >= 0:
             self.count = count
+            self.counts.add(count)
         return len(listed)
 
     @property
     def is_whole(self) -> bool:
-        return self.count is None or len(self.servers) == self.count
+        """Every page told the same total, and it was collected.
+
+        The total alone would not do: a server that was deleted after its page was read, and the one that its
+        deletion moved from the next page to that one, make up for each other.
+        """
+        return not self.counts or self.counts == {len(self.servers)}
 
 
 async def list_all(fetch: Fetch, limit: int = PAGE) -> dict[str, Server]:
-    """Every server by id, each once. Where the number differs from `count`, all is read once more.
+    """Every server by id, each once. Where the totals of the pages differ or do not fit, all is read once more.
 
-    If it still differs, both readings together are the answer: a server that two different cuts showed exists
+    If they still do, both readings together are the answer: a server that two different cuts showed exists
     or has just gone, while one that is left out would never be looked at.
     """
     first = await _read(fetch, limit)
@@ -76,7 +83,7 @@ async def _read(fetch: Fetch, limit: int) -> _Pages:
     if last > 1:
         got = await _rest(fetch, limit, pages, last)
         number = last
-    while got >= pages.size and not (pages.count is not None and pages.is_whole) and number < _MAX_PAGES:
+    while got >= pages.size and number < _MAX_PAGES and (pages.count is None or number * pages.size < pages.count):
         number += 1
         got = pages.add(await fetch(number, limit))
     return pages

@@ -1,0 +1,139 @@
+"""The pages of the list as one set, while the table under them moves."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from runner.cloud.listing import list_all
+from runner.errors import CloudError
+
+
+class Table:
+    """A live table of servers, cut into pages by number as the service does. `edits` happen before a call."""
+
+    def __init__(self, number: int, *, largest: int = 1000, count: bool = True, ignored: int = 0) -> None:
+        self.ids = [f"s{n:05}" for n in range(number)]
+        self.calls: list[int] = []
+        self.edits: dict[int, list[str]] = {}
+        self.most_at_once = self._now = 0
+        self._largest = largest
+        self._count = count
+        self._ignored = ignored
+
+    async def fetch(self, page: int, limit: int) -> Any:
+        self.calls.append(page)
+        self._now += 1
+        self.most_at_once = max(self.most_at_once, self._now)
+        self.ids = self.edits.get(len(self.calls), self.ids)
+        size = min(limit, self._largest)
+        cut = self.ids[(page - 1) * size : page * size]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self._now -= 1
+        value: dict[str, Any] = {"servers": [{"id": i, "name": i, "status": "ACTIVE"} for i in cut]}
+        if self._count:
+            value["count"] = len(self.ids) + self._ignored
+        return value
+
+
+def collect(table: Table, limit: int = 1000) -> list[str]:
+    return sorted(asyncio.run(list_all(table.fetch, limit)))
+
+
+@pytest.mark.parametrize(("number", "pages"), [(0, 1), (1, 1), (1000, 1), (1001, 2), (3000, 3), (25_500, 26)])
+def test_every_server_once(number: int, pages: int) -> None:
+    """Each server is there, with as few calls as there are pages."""
+    table = Table(number)
+    assert collect(table) == table.ids
+    assert sorted(table.calls) == list(range(1, pages + 1))
+
+
+def test_at_most_four_at_once() -> None:
+    """After the first page up to four are read at the same time."""
+    table = Table(20_000)
+    collect(table)
+    assert table.most_at_once == 4
+
+
+@pytest.mark.parametrize("number", [0, 5, 10, 25])
+def test_without_a_count(number: int) -> None:
+    """Where the total is missing, pages are read until one is not full."""
+    table = Table(number, count=False)
+    assert collect(table, 10) == table.ids
+    assert len(table.calls) == number // 10 + 1
+
+
+def test_smaller_pages_than_asked_for() -> None:
+    """A service that puts fewer on a page than we ask for still gives all."""
+    table = Table(730, largest=100)
+    assert collect(table) == table.ids
+    assert len(table.calls) == 8
+
+
+def test_deleted_while_paging() -> None:
+    """A deletion shifts the pages, so that one server is on none: the number does not fit, and all is read again."""
+    table = Table(40)
+    table.edits = {2: [i for i in table.ids if i != "s00003"]}
+    assert collect(table, 10) == table.edits[2]
+    assert len(table.calls) == 8
+
+
+def test_created_while_paging() -> None:
+    """Servers that come during the paging are found, also on a page that was not there before."""
+    table = Table(20)
+    table.edits = {2: [*table.ids, *(f"t{n}" for n in range(5))]}
+    assert collect(table, 10) == [*(f"s{n:05}" for n in range(20)), *(f"t{n}" for n in range(5))]
+
+
+def test_always_moving() -> None:
+    """Where the second reading does not fit either, both together are the answer, and it ends."""
+    table = Table(40)
+    first = [i for i in table.ids if i != "s00003"]
+    second = [i for i in first if i != "s00016"]
+    table.edits = {2: first, 8: second}
+    assert set(second) <= set(collect(table, 10))
+    assert len(table.calls) == 8
+
+
+def test_entries_that_are_none() -> None:
+    """A total that counts what cannot be read costs one more reading, not an endless one."""
+    table = Table(15, ignored=1)
+    assert collect(table, 10) == table.ids
+    assert len(table.calls) == 4
+
+
+@pytest.mark.parametrize("value", [{}, [], None, {"servers": None}, {"error": "x"}])
+def test_what_is_no_list(value: Any) -> None:
+    """An answer without servers is an error, never an empty fleet."""
+
+    async def fetch(page: int, limit: int) -> Any:
+        return value
+
+    with pytest.raises(CloudError, match="no servers"):
+        asyncio.run(list_all(fetch))
+
+
+def test_one_page_fails() -> None:
+    """The error of one page is the error of the list."""
+    table = Table(50)
+
+    async def fetch(page: int, limit: int) -> Any:
+        if page == 4:
+            raise CloudError("page four")
+        return await table.fetch(page, limit)
+
+    with pytest.raises(CloudError, match="page four"):
+        asyncio.run(list_all(fetch, 10))
+
+
+def test_absurd_total() -> None:
+    """A total beyond any fleet is refused and not paged."""
+
+    async def fetch(page: int, limit: int) -> Any:
+        return {"count": 10**12, "servers": [{"id": str(n), "status": "ACTIVE"} for n in range(limit)]}
+
+    with pytest.raises(CloudError, match="pages"):
+        asyncio.run(list_all(fetch, 10))

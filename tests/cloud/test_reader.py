@@ -1,0 +1,276 @@
+"""Reads: when they are repeated, how they wait, and what their errors say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import stamina
+
+from runner.cloud.auth.credentials import AkSk, Credentials, StaticToken
+from runner.cloud.reader import Patience, Reader
+from runner.cloud.secret import Secret
+from runner.cloud.throttle import Pace
+from runner.cloud.transport import Limits, Transport
+from runner.cloud.wire import Outgoing, Unreachable
+from runner.errors import CloudDenied, CloudError
+from tests.cloud.wild import Script, Wild, fixture, free_port, hang, raw, reply, reset, run, wild
+
+GOOD = reply(200, '{"ok": 1}')
+KEY = AkSk(Secret("planted-access"), Secret("planted-secret"), Secret("planted-sts"))
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+QUICK = Limits(connect_s=0.5, read_s=0.3, total_s=0.6)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting() -> Iterator[None]:
+    """The library's own waits are left out; attempts are counted as in earnest."""
+    with stamina.set_testing(True, attempts=6):
+        yield
+
+
+class Read:
+    """One read against a scripted server: what came of it, what the server saw, how long was waited."""
+
+    def __init__(self, *scripts: Script, credentials: Credentials | None = KEY, attempts: int = 6) -> None:
+        self.waits: list[float] = []
+        self.value: Any = None
+        self.error: CloudError | None = None
+        self.server = run(self._main(scripts, credentials, attempts))
+
+    async def _main(self, scripts: tuple[Script, ...], credentials: Credentials | None, attempts: int) -> Wild:
+        async def sleep(seconds: float) -> None:
+            self.waits.append(seconds)
+
+        async with wild(*scripts) as server:
+            transport = Transport(QUICK)
+            with stamina.set_testing(True, attempts=attempts):
+                reader = Reader(transport, lambda: NOW, Patience(attempts=attempts), sleep)
+                try:
+                    request = Outgoing("GET", server.url, "/v1/x", (("b", "2"), ("a", "1")), {"X-Project-Id": "p"})
+                    self.value = (await reader.read(request, credentials)).value
+                except CloudError as error:
+                    self.error = error
+            await transport.aclose()
+            return server
+
+
+PASSING: dict[str, Script] = {
+    "reset": reset(),
+    "closed": raw(),
+    "truncated": raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"),
+    "silence": hang(),
+    "408": reply(408),
+    "429": reply(429),
+    "500": reply(500),
+    "502 HTML": reply(502, "<html>"),
+    "503": reply(503),
+    "504": reply(504),
+    "not JSON": reply(200, "<html>maintenance</html>"),
+    "half a JSON": reply(200, '{"servers": ['),
+    "flow limit as 202": reply(202, fixture("error-flow-limit-202.json")),
+    "400 that says try again": reply(400, {"error": {"code": "Ecs.0301", "message": "query failed"}}),
+}
+
+
+@pytest.mark.parametrize("script", PASSING.values(), ids=PASSING.keys())
+def test_what_may_pass_is_repeated(script: Script) -> None:
+    """A read that failed for a reason that may pass is asked again, and its good answer is the answer."""
+    read = Read(script, script, GOOD)
+    assert read.value == {"ok": 1}
+    assert len(read.server.seen) == 3
+
+
+LASTING: dict[str, tuple[Script, type[CloudError]]] = {
+    "400": (reply(400, {"error": {"code": "Ecs.0005", "message": "bad"}}), CloudError),
+    "404": (reply(404, fixture("error-ecs.json")), CloudError),
+    "302": (reply(302, b"", {"Location": "/elsewhere"}), CloudError),
+    "401": (reply(401, fixture("error-apigw-401.json")), CloudDenied),
+    "403": (reply(403, fixture("error-policy-403.json")), CloudDenied),
+    "403 HTML": (reply(403, "<html>no</html>"), CloudDenied),
+}
+
+
+@pytest.mark.parametrize(("script", "kind"), LASTING.values(), ids=LASTING.keys())
+def test_what_lasts_is_not_repeated(script: Script, kind: type[CloudError]) -> None:
+    """What another try cannot change is asked once, with the cloud's code and status in the error."""
+    read = Read(script, GOOD)
+    assert type(read.error) is kind
+    assert len(read.server.seen) == 1
+
+
+def test_attempts_end() -> None:
+    """Attempts are bounded; the last error is the one that is raised."""
+    read = Read(reply(503), attempts=4)
+    assert len(read.server.seen) == 4
+    assert read.error is not None
+    assert read.error.status == 503
+
+
+def test_time_ends() -> None:
+    """No attempt begins after the budget of real time, however many are left."""
+
+    async def main() -> int:
+        async with wild(reply(503)) as server:
+            transport = Transport(QUICK)
+            reader = Reader(transport, lambda: NOW, Patience(1000, 0.15, 0.02, 0.02, 0.0))
+            with stamina.set_testing(False), pytest.raises(CloudError):
+                await reader.read(Outgoing("GET", server.url, "/x"), None)
+            await transport.aclose()
+            return len(server.seen)
+
+    assert 2 <= run(main()) <= 12
+
+
+def test_unreachable() -> None:
+    """A place where nobody listens is tried again, and the error says where."""
+
+    async def main() -> Unreachable:
+        transport = Transport(QUICK)
+        reader = Reader(transport, lambda: NOW)
+        try:
+            with pytest.raises(Unreachable) as caught:
+                await reader.read(Outgoing("GET", f"http://127.0.0.1:{free_port()}", "/x"), None)
+        finally:
+            await transport.aclose()
+        return caught.value
+
+    assert "127.0.0.1" in str(run(main()))
+
+
+def test_each_attempt_is_signed_anew() -> None:
+    """A repeated read carries the date of its own sending."""
+    instants = iter([NOW, NOW.replace(minute=30)])
+
+    async def main() -> Wild:
+        async with wild(reset(), GOOD) as server:
+            transport = Transport(QUICK)
+            reader = Reader(transport, lambda: next(instants))
+            await reader.read(Outgoing("GET", server.url, "/x"), KEY)
+            await transport.aclose()
+            return server
+
+    dates = [s.headers["x-sdk-date"] for s in run(main()).seen]
+    assert dates == ["20260102T030405Z", "20260102T033005Z"]
+
+
+class Renewable:
+    """Credentials that can be renewed a number of times."""
+
+    project_id = None
+
+    def __init__(self, renewals: int) -> None:
+        self.left = renewals
+        self.version = 1
+
+    async def authorize(self, request: Outgoing, at: datetime) -> Outgoing:
+        return request.with_headers({"X-Auth-Token": f"planted-{self.version}"})
+
+    async def renew(self, refused: Outgoing) -> bool:
+        if not self.left:
+            return False
+        self.left -= 1
+        self.version += 1
+        return True
+
+    def secrets(self) -> tuple[Secret, ...]:
+        return (Secret(f"planted-{self.version}"),)
+
+
+def test_an_expired_token_is_renewed_once() -> None:
+    """After a 401 the token is renewed and the read repeated, once: a second 401 is the answer."""
+    expired = reply(401, fixture("error-apigw-token-expired.json"))
+    read = Read(expired, GOOD, credentials=Renewable(1))
+    assert read.value == {"ok": 1}
+    assert [s.headers["x-auth-token"] for s in read.server.seen] == ["planted-1", "planted-2"]
+    read = Read(expired, credentials=Renewable(5))
+    assert type(read.error) is CloudDenied
+    assert len(read.server.seen) == 2
+
+
+def test_a_wrong_clock_is_named() -> None:
+    """A signature refused for its time says both times and what to do."""
+    text = (
+        "Incorrect IAM authentication information: calc aksk signature fail:signature expired, "
+        "signature time:2026-01-02T03:04:05Z,server time:2026-01-02T04:00:00Z"
+    )
+    error = Read(reply(401, {"error_code": "APIGW.0301", "error_msg": text})).error
+    assert error is not None
+    assert "2026-01-02T03:04:05Z" in str(error)
+    assert "2026-01-02T04:00:00Z" in str(error)
+    assert error.hint is not None
+    assert "clock" in error.hint
+
+
+def test_errors_say_code_and_request() -> None:
+    """An error carries code, status and request id, in its fields and in its sentence, and a hint."""
+    error = Read(reply(403, fixture("error-policy-403.json"), {"X-Request-Id": "req-7"})).error
+    assert error is not None
+    assert (error.code, error.status, error.request_id) == ("Pdp.0001", 403, "req-7")
+    assert "Pdp.0001" in str(error)
+    assert "req-7" in str(error)
+    assert error.hint is not None
+    assert "ecs:cloudServers:list" in error.hint
+
+
+def test_echoed_credentials_are_hidden() -> None:
+    """The gateway's echo of the request does not bring our secrets into an error."""
+    echo = "verify aksk signature fail, canonicalRequest:GET|/v1/x/|x-security-token:planted-sts|planted-secret"
+    error = Read(reply(401, {"error_code": "APIGW.0301", "error_msg": f"{echo} ak planted-access not exist"})).error
+    assert error is not None
+    assert "verify aksk" in str(error)
+    assert "planted" not in str(error) + repr(vars(error))
+    assert error.__context__ is None
+    assert "planted" not in repr(KEY) + repr(StaticToken(Secret("planted-token")))
+
+
+def test_wrong_job_code_is_no_error() -> None:
+    """A job's own `error_code` is part of a good answer."""
+    read = Read(reply(200, fixture("job-partial-fail.json")))
+    assert read.value["error_code"] == "Common.0021"
+
+
+@pytest.mark.parametrize(
+    ("headers", "message", "expected"),
+    [({"Retry-After": "7"}, "", 7), ({}, "limit:60,time:1 minute", 30), ({}, "", 1), ({"Retry-After": "600"}, "", 30)],
+)
+def test_throttled_reads_wait(headers: dict[str, str], message: str, expected: float) -> None:
+    """After "too many" a read waits as told, else as hinted, but never over half a minute, plus a little jitter."""
+    read = Read(reply(429, {"error_code": "APIGW.0308", "error_msg": message}, headers), GOOD)
+    assert read.value == {"ok": 1}
+    assert len(read.waits) == 1
+    assert expected * 0.95 <= read.waits[0] <= expected * 1.11
+
+
+def test_everybody_slows_down() -> None:
+    """One throttled read makes the others wait too; without hints the wait doubles, and a good answer ends that."""
+    now = 100.0
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def main() -> None:
+        nonlocal now
+        pace = Pace(sleep, lambda: now)
+        await pace.wait()
+        assert waits == []
+        pace.slow_down(None)
+        await asyncio.gather(pace.wait(), pace.wait())
+        for _ in range(6):
+            now += 100
+            pace.slow_down(None)
+            await pace.wait()
+        pace.ease()
+        now += 100
+        pace.slow_down(None)
+        await pace.wait()
+        now += 100
+        await pace.wait()
+
+    run(main())
+    told = [1, 1, 2, 4, 8, 16, 30, 30, 1]
+    assert all(s <= w <= s * 1.1 for s, w in zip(told, waits, strict=True))
