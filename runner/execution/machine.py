@@ -30,7 +30,7 @@ BLIND_GRACE_S = 120.0
 """How long reading may fail at a deadline before a server is called unknown."""
 SECOND_LOOK_S = 60.0
 """Time between the two readings that prove "no trace"."""
-STRAGGLER_READ_S = 30.0
+STRAGGLER_READ_S = 120.0
 """How often states are read while some servers of the wave are still rebooting."""
 IN_FLIGHT = frozenset({Phase.INTENDED, Phase.REFUSED, Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED})
 DEFAULT_TUNING = Tuning()
@@ -274,7 +274,8 @@ def _follow_ups(
             yield _look_due(batch, pace, tune), Look(batch.number, target, held)
     if back:
         gap = STRAGGLER_READ_S if waiting_for_job and _began_rebooting(members) else tune.poll_every_s
-        last = pace.read_back
+        began = run.waves[run.position].started
+        last = pace.read_back if pace.read_back and began and pace.read_back >= began else None
         first = _first_straggler_read(members, now) if waiting_for_job else now
         yield (last + timedelta(seconds=gap) if last else first), ReadBack(target, tuple(back))
     if refused:
