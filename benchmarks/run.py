@@ -54,7 +54,8 @@ async def measure(servers: int, size: int, pause: str, reboot_s: float | None = 
         took = "15-120 s" if reboot_s is None else f"{reboot_s:.0f} s"
         kinds = ", ".join(f"{n * per:.1f} {k}" for k, n in sorted(calls.items()))
         print(
-            f"{servers:>7} servers, waves of {size:>5}, pause {pause:>4}, reboots of {took}: {sum(calls.values()) * per:6.1f} calls per 1,000"
+            f"{servers:>7} servers, waves of {size:>5}, pause {pause:>4}, reboots of {took}:"
+            f" {sum(calls.values()) * per:6.1f} calls per 1,000"
             f" ({kinds}); wall/ideal {wall / ideal:.3f} ({wall:.0f} s / {ideal:.0f} s);"
             f" {cpu:.2f} s CPU, cloud included; {planned - before} calls to plan"
         )

@@ -28,8 +28,8 @@ from runner.model.schedule import GroupRules, Wave
 
 BLIND_GRACE_S = 120.0
 """How long reading may fail at a deadline before a server is called unknown."""
-SECOND_LOOK_S = 60.0
-"""Time between the two readings that prove "no trace"."""
+SECOND_LOOK = 1 / 3
+"""Time between the two readings that prove "no trace", as a share of `settle`: 60 s of 3 minutes."""
 STRAGGLER_READ_S = 120.0
 """How often states are read while some servers of the wave are still rebooting."""
 IN_FLIGHT = frozenset({Phase.INTENDED, Phase.REFUSED, Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED})
@@ -326,7 +326,7 @@ def _look_due(batch: Batch, pace: Pace, tune: Tuning) -> datetime:
     if batch.number in pace.look_again:
         return pace.look_again[batch.number]
     if batch.last_round is not None:
-        return batch.last_round + timedelta(seconds=SECOND_LOOK_S)
+        return batch.last_round + timedelta(seconds=tune.settle_s * SECOND_LOOK)
     if batch.phase is BatchPhase.GONE:
         return batch.answered or batch.intended
     return (batch.answered or batch.intended) + timedelta(seconds=tune.settle_s)
