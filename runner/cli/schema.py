@@ -14,6 +14,7 @@ GENERATORS: dict[str, tuple[str, str]] = {
     "config": ("runner.loading.schemas", "config_schema"),
     "schedule": ("runner.report.schemas", "schedule_schema"),
     "diff": ("runner.report.schemas", "diff_schema"),
+    "report": ("runner.report.schemas", "report_schema"),
 }
 """Name -> module and function that makes the schema. Imported only when it is asked for."""
 

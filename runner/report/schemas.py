@@ -1,4 +1,7 @@
-"""The JSON Schemas of what the program writes. `schemas/` holds them as files; a test says when one is stale."""
+"""The JSON Schemas of what the program writes.
+
+`schemas/` holds them as files, made by `reboot-runner schema NAME`; a test says when one is stale.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,22 @@ def diff_schema() -> dict[str, Any]:
     return _schema(DiffDocument, "diff.schema.json", "Dry-run of reboot-runner plans")
 
 
+def report_schema() -> dict[str, Any]:
+    """Of `report -o json`. It is made of the report's own classes, so it cannot say anything else than they hold."""
+    from pydantic import TypeAdapter
+
+    from runner.report.run_report import RunReport
+
+    made = TypeAdapter(RunReport).json_schema(mode="serialization", ref_template="#/definitions/{model}")
+    return _draft_07(made, "report.schema.json", "Report of a reboot-runner run")
+
+
 def _schema(model: type[BaseModel], name: str, title: str) -> dict[str, Any]:
     """The model's schema as draft-07, which every editor reads. It says `definitions` where pydantic says `$defs`."""
     made = model.model_json_schema(mode="validation", ref_template="#/definitions/{model}")
+    return _draft_07(made, name, title)
+
+
+def _draft_07(made: dict[str, Any], name: str, title: str) -> dict[str, Any]:
     made["definitions"] = made.pop("$defs", {})
     return {"$schema": "http://json-schema.org/draft-07/schema#", "$id": name, **made, "title": title}

@@ -1,0 +1,45 @@
+"""Every reason code that a server or a run can end with, each with the sentence that explains it."""
+
+from __future__ import annotations
+
+from runner.planning.exclusions import REASONS as EXCLUSIONS
+
+OUTCOMES = {
+    "Rebooted": "its part of the job succeeded, and it was seen ACTIVE without a task",
+    "RebootSeen": "the reboot was seen on the server itself, not by a job; it was seen ACTIVE without a task",
+    "ResolvedAsRebooted": "a person said that it was rebooted",
+    "ResolvedAsNotRebooted": "a person said that it was not rebooted",
+    "JobFailed": "the cloud accepted the reboot, and its part of the job failed",
+    "JobTimedOut": "its part of the job did not end within the time that `ready.timeout` gives",
+    "NotReady": "it was rebooted, but was not back within the time that `ready.timeout` gives",
+    "ServerError": "after the reboot its status is ERROR",
+    "NotAccepted": "for the time of `ready.timeout` every request was throttled or could not be sent",
+    "Refused": "the cloud refused the reboot for a reason that is not the server's state",
+    "CannotSee": "at its deadline the cloud could not be asked, so nobody knows how it is",
+    "NoTrace": "the answer to the request was lost; no trace of a reboot was found, which proves little",
+    "JobVanished": "the cloud accepted the reboot and then did not know the job any more; nothing proves the reboot",
+    "MixedEvidence": "the answer to the request was lost, and what was seen since is contradictory or unreadable",
+    "Missing": "the cloud does not know the server any more",
+    "NotActive": "it was not running",
+    "Busy": "another task was running on it",
+    "Locked": "it is locked: the cloud would refuse the reboot",
+    "Frozen": "it is frozen by the cloud, which would refuse the reboot",
+    "RebootedByOther": "somebody else rebooted it since the run began",
+    "HistoryUnreadable": "it changed since the run began, and its history could not be read",
+    "RebootedInCycle": "it was rebooted already in this cycle",
+    "ClaimedByOtherRun": "another run had it in flight for the whole time of `ready.timeout`",
+    "FailureBudgetExceeded": "more servers failed than `max_failures` of the run allows, so the run stopped",
+    "GroupBudgetExceeded": "more servers failed than `max_failures` of the group allows, so the run stopped",
+    "CanaryFailed": "the first server of its group failed, so the run stopped",
+    "ApprovalTimeout": "nobody answered within `wait_at_most`, so the run stopped",
+    "Cancelled": "a person cancelled the run",
+}
+"""Of servers that the schedule holds: what became of each. The last five are also why a run stopped."""
+
+REASONS = {**EXCLUSIONS, **OUTCOMES}
+"""The same with what excludes a server from the schedule; what both have is told as an outcome."""
+
+
+def sentence(reason: str) -> str:
+    """What a code means; empty for one that this version does not know (a journal of a newer one)."""
+    return REASONS.get(reason, "")

@@ -1,0 +1,255 @@
+"""Journal -> report. Pure, and without the present time: equal journals give equal reports."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from runner.errors import EXIT_WORDS
+from runner.model.owner import Owner
+from runner.model.run import Batch, Event, Outcome, Run, ServerState
+from runner.model.run_exit import exit_code
+from runner.report.reasons import sentence
+from runner.report.run_report import (
+    FORMAT_VERSION,
+    Approval,
+    BatchPart,
+    Counts,
+    Decision,
+    ExcludedPart,
+    Moment,
+    OutcomeWord,
+    PlanRef,
+    RunReport,
+    ServerPart,
+    ServerTimes,
+    Spread,
+    StopPart,
+    UnknownPart,
+    WavePart,
+)
+from runner.report.run_steps import next_steps
+from runner.report.run_words import count, counts_words, headline, length
+
+ResultWord = Literal["done", "incomplete", "stopped", "suspended", "held"]
+_KINDS: Mapping[str, Literal["approve", "cancel", "resolve"]] = {
+    "approval.given": "approve",
+    "cancel.requested": "cancel",
+    "server.resolved": "resolve",
+}
+
+
+def build_report(run: Run, events: Sequence[Event]) -> RunReport:
+    """Everything a report holds, of an open run too. `events`: the whole journal that `run` was folded from."""
+    servers = tuple(_server(run, run.servers[ref.id]) for wave in run.schedule.waves for ref in wave.servers)
+    excluded = tuple(
+        ExcludedPart(e.server.id, e.server.name, e.server.zone, e.group, e.reason, e.detail)
+        for e in run.schedule.excluded
+    )
+    approvals = tuple(_approvals(events))
+    code, as_of = exit_code(run), run.last_event_at or run.created
+    schedule = run.schedule
+    return RunReport(
+        format_version=FORMAT_VERSION,
+        run=run.id,
+        state=run.word,
+        result=cast(ResultWord, EXIT_WORDS[code]),
+        exit_code=code,
+        summary=summary(run),
+        next=next_steps(run),
+        created=run.created,
+        ended=run.ended,
+        as_of=as_of,
+        duration_s=((run.ended or as_of) - run.created).total_seconds(),
+        tool_version=_fact(run, "tool_version"),
+        actor=_fact(run, "actor"),
+        commit=_fact(run, "commit"),
+        ci_run=_fact(run, "ci_run"),
+        plan=PlanRef(schedule.plan_name, schedule.plan_digest, schedule.plan_file, schedule.description),
+        schedule_digest=schedule.digest,
+        cycle=schedule.cycle,
+        targets=schedule.targets,
+        reboot_type=schedule.reboot_type,
+        max_failures=schedule.max_failures,
+        counts=_counts(run.servers.values()),
+        reboot=spread(s.reboot_s for s in servers),
+        out=spread(s.out_s for s in servers if s.outcome == "ready"),
+        stop=StopPart(run.stop.at, run.stop.reason, run.stop.detail) if run.stop else None,
+        waits_for=next((a for a in approvals if run.question and a.question == run.question.id and not a.given), None),
+        approvals=approvals,
+        decisions=tuple(_decision(event) for event in run.decisions),
+        waves=tuple(_waves(run)),
+        unknown=tuple(_unknown(run)),
+        servers=servers,
+        excluded=excluded,
+        course=tuple(Moment(e.at, e.type, text) for e in events if (text := headline(run, e))),
+        reasons={
+            r: text for r in sorted({s.reason for s in servers} | {e.reason for e in excluded}) if (text := sentence(r))
+        },
+    )
+
+
+def summary(run: Run) -> str:
+    """The totals in a sentence: `done: 40 of 40 servers ready in 12m3s`."""
+    counts = run.counts()
+    ready, total = counts.pop("ready"), len(run.servers)
+    others = counts_words(counts)
+    rest = "" if others == "no servers" else f", {others}"
+    until = run.ended or run.last_event_at or run.created
+    took = length((until - run.created).total_seconds())
+    why = f" ({run.stop.reason})" if run.stop else ""
+    return f"{run.word}{why}: {ready} of {count(total, 'server')} ready{rest}; {took}"
+
+
+def spread(values: Iterable[float | None]) -> Spread | None:
+    """Percentiles by nearest rank: the p-th of n values is number ceil(p * n) in their order. None without values.
+
+    Of 10, 20, 30, 40: p50 20, p90 40, max 40.
+    """
+    known = sorted(v for v in values if v is not None)
+    if not known:
+        return None
+
+    def rank(p: float) -> float:
+        return known[max(0, math.ceil(p * len(known)) - 1)]
+
+    return Spread(len(known), rank(0.5), rank(0.9), known[-1])
+
+
+def _fact(run: Run, name: str) -> str:
+    value = run.facts.get(name)
+    return "" if value is None else str(value)
+
+
+def _word(server: ServerState) -> OutcomeWord:
+    return server.outcome.value if server.outcome else "pending"
+
+
+def _counts(servers: Iterable[ServerState]) -> Counts:
+    found = Counter[str](_word(s) for s in servers)
+    return Counts(scheduled=found.total(), **found)
+
+
+def _server(run: Run, state: ServerState) -> ServerPart:
+    batch = run.batches.get(state.batch) if state.batch is not None else None
+    ref = state.ref
+    return ServerPart(
+        id=ref.id,
+        name=ref.name,
+        zone=ref.zone,
+        group=run.schedule.waves[state.wave - 1].group,
+        wave=state.wave,
+        outcome=_word(state),
+        phase=state.phase,
+        reason=state.reason,
+        detail=state.detail,
+        evidence=state.evidence,
+        attempts=state.attempts,
+        batch=state.batch,
+        job_id=batch.job_id if batch else None,
+        request_id=batch.request_id if batch else None,
+        times=ServerTimes(
+            state.intended, state.accepted, state.job_began, state.job_ended, state.up_since, state.ended
+        ),
+        reboot_s=_between(state.job_began, state.job_ended),
+        out_s=_between(state.accepted, state.up_since),
+        resolution=dict(state.resolution) if state.resolution else None,
+    )
+
+
+def _between(start: datetime | None, end: datetime | None) -> float | None:
+    return (end - start).total_seconds() if start and end and end >= start else None
+
+
+def _waves(run: Run) -> Iterator[WavePart]:
+    batches: dict[int, list[BatchPart]] = {}
+    for batch in run.batches.values():
+        batches.setdefault(batch.wave, []).append(_batch(batch))
+    for wave, state in zip(run.schedule.waves, run.waves, strict=True):
+        yield WavePart(
+            number=wave.number,
+            group=wave.group,
+            written=wave.written,
+            is_canary=wave.is_canary,
+            started=state.started,
+            checked=state.checked,
+            ended=state.ended,
+            duration_s=_between(state.started, state.ended),
+            counts=_counts(run.members(wave)),
+            batches=tuple(batches.get(wave.number, ())),
+        )
+
+
+def _batch(batch: Batch) -> BatchPart:
+    return BatchPart(
+        number=batch.number,
+        state=batch.phase,
+        target=batch.target,
+        servers=batch.servers,
+        sender=_sender(batch.sender),
+        intended=batch.intended,
+        answered=batch.answered,
+        job_id=batch.job_id,
+        job_ended=batch.job_final,
+        request_id=batch.request_id,
+        code=batch.code,
+        reason=batch.reason,
+        looks=batch.rounds,
+    )
+
+
+def _sender(sender: Mapping[str, Any]) -> str:
+    return str(Owner.from_json(sender)) if {"host", "pid"} <= sender.keys() else ""
+
+
+def _unknown(run: Run) -> Iterator[UnknownPart]:
+    for state in run.servers.values():
+        if state.outcome is Outcome.UNKNOWN:
+            batch = run.batches.get(state.batch or 0)
+            yield UnknownPart(
+                id=state.ref.id,
+                name=state.ref.name,
+                wave=state.wave,
+                reason=state.reason,
+                seen=state.detail,
+                intended=state.intended,
+                batch=state.batch,
+                job_id=batch.job_id if batch else None,
+                request_id=batch.request_id if batch else None,
+            )
+
+
+def _approvals(events: Iterable[Event]) -> Iterator[Approval]:
+    """Every question with its answer, in the order of asking. A question id is asked and answered once."""
+    asked: dict[str, Event] = {}
+    given: dict[str, Event] = {}
+    for event in events:
+        if event.type == "approval.asked":
+            asked[event.data["question"]] = event
+        elif event.type == "approval.given":
+            given[event.data["question"]] = event
+    for question, event in asked.items():
+        answer = given.get(question)
+        data = answer.data if answer else {}
+        yield Approval(
+            question=question,
+            why=str(event.data["why"]),
+            wave=event.data["wave"],
+            asked=event.at,
+            given=answer.at if answer else None,
+            by=str(data.get("by", "")),
+            reason=str(data.get("reason", "")),
+        )
+
+
+def _decision(event: Event) -> Decision:
+    data, kind = event.data, _KINDS[event.type]
+    about = {
+        "approve": str(data.get("question", "")),
+        "cancel": "",
+        "resolve": f"{data.get('server')} as {data.get('as')}",
+    }[kind]
+    return Decision(event.at, kind, about, str(data.get("by", "")), str(data.get("reason", "")))

@@ -1,0 +1,314 @@
+"""What a report holds: frozen data from which every rendering is made. Its JSON form is the published schema.
+
+Times are aware UTC of the run's clock, but `job_began` and `job_ended`, which the cloud tells. Lengths are seconds.
+Text is as it was written or received: who shows it makes it harmless for the channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from runner.model.run import BatchPhase, Evidence, Phase
+from runner.model.schedule import Allowance, Target
+
+FORMAT_VERSION: Literal[1] = 1
+
+SHAPE: Mapping[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True, "strict": True}
+"""How the schema is made of these classes: nothing but their fields, each described by the text below it."""
+
+OutcomeWord = Literal["ready", "failed", "skipped", "unknown", "not_started", "pending"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRef:
+    """The plan that was run."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    name: str
+    digest: str
+    """Of the rendered plan, without free text."""
+    file: str
+    """Where it was read, for people."""
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many servers ended how. The outcomes and `pending` add up to `scheduled`."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    scheduled: int
+    ready: int = 0
+    failed: int = 0
+    unknown: int = 0
+    skipped: int = 0
+    not_started: int = 0
+    pending: int = 0
+    """Without an outcome yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How long something took for `servers` servers. Percentiles are nearest ranks: values that really occurred."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    servers: int
+    p50_s: float
+    p90_s: float
+    max_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopPart:
+    """Why the run started nothing more."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    at: datetime
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A question that the run asked, and who answered it."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    question: str
+    why: str
+    wave: int
+    """The wave that waits for the answer."""
+    asked: datetime
+    given: datetime | None
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    at: datetime
+    kind: Literal["approve", "cancel", "resolve"]
+    about: str
+    """The question, or the server's id and what it was resolved as."""
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One step of the run's course, for people."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    at: datetime
+    event: str
+    """The type of the journal's event."""
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What a person should do. `command` is a whole line for a shell, empty where none does it."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    what: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPart:
+    """One reboot request and what became of it."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    number: int
+    state: BatchPhase
+    target: str
+    servers: tuple[str, ...]
+    """Ids."""
+    sender: str
+    """The process that sent it."""
+    intended: datetime
+    answered: datetime | None
+    job_id: str | None
+    job_ended: datetime | None
+    """When its job was seen to be final."""
+    request_id: str | None
+    """The cloud's id of the request, for its support."""
+    code: str | None
+    reason: str
+    looks: int
+    """How often its servers were read because its answer was missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class WavePart:
+    """One wave's course."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    number: int
+    group: str
+    written: str
+    """The size as in the plan."""
+    is_canary: bool
+    started: datetime | None
+    checked: datetime | None
+    """When its servers had been read, and the unfit ones skipped."""
+    ended: datetime | None
+    duration_s: float | None
+    counts: Counts
+    batches: tuple[BatchPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTimes:
+    """One server's way. What did not happen, or was not seen, is null."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    intended: datetime | None
+    """The request for it was written down, just before it was sent."""
+    accepted: datetime | None
+    job_began: datetime | None
+    """Told by the cloud's clock."""
+    job_ended: datetime | None
+    """Told by the cloud's clock."""
+    up_since: datetime | None
+    """Seen ACTIVE without a task, and so ever since."""
+    ended: datetime | None
+    """Its outcome was decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPart:
+    """What became of one server."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    id: str
+    name: str
+    zone: str
+    group: str
+    wave: int
+    outcome: OutcomeWord
+    phase: Phase
+    """Where a pending server is; `ended` for all others."""
+    reason: str
+    """A code that `reasons` explains; empty while pending."""
+    detail: str
+    evidence: Evidence
+    """How much was seen of its reboot."""
+    attempts: int
+    """Requests that were written down for it. More than one reboot can come of them only where one is doubtful."""
+    batch: int | None
+    """The last request that held it."""
+    job_id: str | None
+    request_id: str | None
+    times: ServerTimes
+    reboot_s: float | None
+    """How long the cloud took for its part of the job, by the cloud's clock."""
+    out_s: float | None
+    """From the cloud's acceptance until it was seen back."""
+    resolution: Mapping[str, str] | None
+    """What a person said of it: `as`, `by`, `reason`."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownPart:
+    """A server of which nobody can say whether it was rebooted, and what was seen of it."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    id: str
+    name: str
+    wave: int
+    reason: str
+    seen: str
+    intended: datetime | None
+    batch: int | None
+    job_id: str | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedPart:
+    """A server that a group's selector matched and the schedule left out of that group."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    id: str
+    name: str
+    zone: str
+    group: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What happened in one run of reboot-runner, as its journal tells. Equal journals give equal reports."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    format_version: Literal[1]
+    run: str
+    """Its id."""
+    state: str
+    """`running`, `waiting`, `suspended` or `held` while it is open, then `done`, `stopped` or `cancelled`."""
+    result: Literal["done", "incomplete", "stopped", "suspended", "held"]
+    """The exit code as a word."""
+    exit_code: int
+    summary: str
+    """The totals in a sentence."""
+    next: tuple[NextStep, ...]
+    """What a person must do, the most urgent first; empty when nothing is left to do."""
+    created: datetime
+    ended: datetime | None
+    as_of: datetime
+    """The time of the last event that the report knows."""
+    duration_s: float
+    """From its creation to its end, or to `as_of`."""
+    tool_version: str
+    """The version that began the run."""
+    actor: str
+    commit: str
+    ci_run: str
+    plan: PlanRef
+    schedule_digest: str
+    cycle: str
+    targets: tuple[Target, ...]
+    reboot_type: Literal["SOFT", "HARD"]
+    max_failures: Allowance
+    counts: Counts
+    reboot: Spread | None
+    """How long the cloud took to reboot a server, by the cloud's clock."""
+    out: Spread | None
+    """From the cloud's acceptance until a server was seen back, of those that are ready."""
+    stop: StopPart | None
+    waits_for: Approval | None
+    """The open question."""
+    approvals: tuple[Approval, ...]
+    decisions: tuple[Decision, ...]
+    waves: tuple[WavePart, ...]
+    unknown: tuple[UnknownPart, ...]
+    servers: tuple[ServerPart, ...]
+    """Every scheduled server, in the order of the waves."""
+    excluded: tuple[ExcludedPart, ...]
+    """What the schedule left out."""
+    course: tuple[Moment, ...]
+    """The run's course in sentences."""
+    reasons: Mapping[str, str]
+    """The reason codes that occur in this report, explained."""

@@ -1,0 +1,137 @@
+"""The report for a terminal or a log: totals, what to do next, waves, troubles. Ids in full, lines never wrapped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from runner.model.run import Event, Run
+from runner.report.log_lines import log_line
+from runner.report.run_build import build_report
+from runner.report.run_report import RunReport, ServerPart, Spread, WavePart
+from runner.report.run_words import count, counts_words, length
+from runner.report.safe import plain
+
+MOST_WAVES = 30
+"""With more of them, those without trouble are only counted."""
+MOST_SERVERS = 50
+"""Of each outcome; the rest is counted, and in every other form of the report."""
+
+_HEADS = ("wave", "group", "servers", "took", "outcome")
+
+
+def run_text(run: Run, events: Sequence[Event]) -> str:
+    """What `run` prints at its end. See `report_text`."""
+    return report_text(build_report(run, events))
+
+
+def report_text(report: RunReport) -> str:
+    """The short form, totals first; without a line break at its end. Nothing untrusted is left in it."""
+    return "\n".join(log_line(line.rstrip()) for line in _lines(report))
+
+
+def _lines(report: RunReport) -> Iterator[str]:
+    yield f"run {report.run} is {plain(report.summary, 300)}"
+    yield from _about(report)
+    yield ""
+    yield from _waves(report)
+    for outcome in ("unknown", "failed", "skipped", "not_started"):
+        yield from _servers(report, outcome)
+    yield from _next(report)
+    yield ""
+    yield f"the whole report: reboot-runner report {report.run} -o html --out report.html"
+
+
+def _about(report: RunReport) -> Iterator[str]:
+    targets = ", ".join(plain(t.name, 80) for t in report.targets)
+    file = f" ({plain(report.plan.file)})" if report.plan.file else ""
+    yield (
+        f"plan {plain(report.plan.name, 80)}{file}, cycle {plain(report.cycle, 80)}, target {targets}, "
+        f"{report.reboot_type} reboot"
+    )
+    times = [
+        f"{name} {_spread(spread)}" for name, spread in (("reboot", report.reboot), ("back", report.out)) if spread
+    ]
+    if times:
+        yield "; ".join(times)
+    if report.stop:
+        detail = f": {plain(report.stop.detail)}" if report.stop.detail else ""
+        yield f"stopped at {report.stop.at:%H:%M:%S} UTC: {plain(report.stop.reason, 80)}{detail}"
+    for decision in report.decisions:
+        about = f" {plain(decision.about, 200)}" if decision.about else ""
+        why = f": {plain(decision.reason)}" if decision.reason else ""
+        yield f"{decision.kind}{about} by {plain(decision.by, 200) or 'somebody'} at {decision.at:%H:%M:%S} UTC{why}"
+
+
+def _spread(spread: Spread) -> str:
+    """`40s (p50), 44s (p90), 52s (longest) of 120 servers`."""
+    values = f"{length(spread.p50_s)} (p50), {length(spread.p90_s)} (p90), {length(spread.max_s)} (longest)"
+    return f"{values} of {count(spread.servers, 'server')}"
+
+
+def _waves(report: RunReport) -> Iterator[str]:
+    """The waves as a table, as wide as its widest words."""
+    shown = [w for w in report.waves if len(report.waves) <= MOST_WAVES or _is_noteworthy(w)]
+    cells = [_HEADS, *(_row(wave) for wave in shown[:MOST_WAVES])]
+    widths = [max(len(row[n]) for row in cells) for n in range(len(_HEADS))]
+    for row in cells:
+        yield "  ".join(
+            cell.rjust(width) if n in (0, 2, 3) else cell.ljust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+    hidden = len(report.waves) - min(len(shown), MOST_WAVES)
+    if hidden:
+        yield f"… and {count(hidden, 'more wave')}"
+
+
+def _is_noteworthy(wave: WavePart) -> bool:
+    """It has servers that are not ready, and it has begun."""
+    return wave.started is not None and wave.counts.ready < wave.counts.scheduled
+
+
+def _row(wave: WavePart) -> tuple[str, ...]:
+    took = length(wave.duration_s) if wave.duration_s is not None else "" if wave.started is None else "…"
+    canary = " (canary)" if wave.is_canary else ""
+    group = plain(wave.group, 63) + canary
+    return str(wave.number), group, str(wave.counts.scheduled), took, counts_words(asdict(wave.counts))
+
+
+def _servers(report: RunReport, outcome: str) -> Iterator[str]:
+    """Each server of one outcome with its reason; those never started only by reason."""
+    found = [s for s in report.servers if s.outcome == outcome]
+    if not found:
+        return
+    yield ""
+    by_reason = ", ".join(f"{number} {plain(reason, 80)}" for reason, number in sorted(_reasons(found).items()))
+    yield f"{outcome.replace('_', ' ')}: {count(len(found), 'server')} ({by_reason})"
+    if outcome == "not_started":
+        return
+    for server in found[:MOST_SERVERS]:
+        yield "  " + _server_line(server)
+    if len(found) > MOST_SERVERS:
+        yield f"  … and {len(found) - MOST_SERVERS} more, all in the report"
+
+
+def _reasons(servers: Sequence[ServerPart]) -> Counter[str]:
+    return Counter(s.reason for s in servers)
+
+
+def _server_line(server: ServerPart) -> str:
+    """`web-011 (id), wave 2: JobFailed: Ecs.0227: boot failed; job …; request …`."""
+    name = f"{plain(server.name, 255)} ({plain(server.id, 80)})" if server.name else plain(server.id, 80)
+    detail = f": {plain(server.detail, 600)}" if server.detail else ""
+    job = f"; job {plain(server.job_id, 80)}" if server.job_id else ""
+    request = f"; request {plain(server.request_id, 80)}" if server.request_id else ""
+    return f"{name}, wave {server.wave}: {plain(server.reason, 80)}{detail}{job}{request}"
+
+
+def _next(report: RunReport) -> Iterator[str]:
+    if not report.next:
+        return
+    yield ""
+    yield "next:"
+    for step in report.next:
+        yield f"  {plain(step.what, 1000)}"
+        if step.command:
+            yield f"    {plain(step.command, 4000)}"

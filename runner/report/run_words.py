@@ -1,0 +1,247 @@
+"""A run's events as sentences: the same words in the progress, in the report's course and on the terminal.
+
+Pure. Sentences may hold text that is not ours (names, messages): who shows them makes them harmless for the channel.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from runner.model.quantity import format_duration
+from runner.model.run import BatchPhase, Event, Outcome, Run
+from runner.model.schedule import ServerRef
+
+ORDER = ("ready", "failed", "unknown", "skipped", "not_started", "pending")
+
+
+def headline(run: Run, event: Event) -> str | None:
+    """What happened, in a sentence without line breaks of ours; None for what nobody needs to be told.
+
+    `run` is the state after the event, or any later one.
+    """
+    words = _HEADLINES.get(event.type)
+    return words(run, event.data, event.at) if words else None
+
+
+def troubles(run: Run, event: Event) -> Iterator[tuple[ServerRef, str]]:
+    """The servers that this event ended otherwise than ready, each with its sentence; not those never started."""
+    if event.type == "servers.ended":
+        for server_id, (outcome, reason, detail) in event.data["servers"].items():
+            if outcome not in (Outcome.READY, Outcome.NOT_STARTED):
+                yield run.servers[server_id].ref, _because(str(outcome), reason, detail)
+    elif event.type == "wave.checked":
+        for server_id, (reason, detail) in event.data["skipped"].items():
+            yield run.servers[server_id].ref, _because("skipped", reason, detail)
+
+
+def counts_words(counts: Mapping[str, int]) -> str:
+    """`12 ready, 1 failed, 3 pending`: only what is not zero, in a fixed order."""
+    return ", ".join(f"{counts[k]} {k.replace('_', ' ')}" for k in ORDER if counts.get(k)) or "no servers"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 server`, `2 servers`, `2 batches`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}{'es' if noun.endswith('ch') else 's'}"
+
+
+def length(seconds: float) -> str:
+    """A length that people can read: whole seconds under an hour, else whole minutes. 94 s: `1m34s`; 0.2 s: `0s`."""
+    step = 1 if seconds < 3600 else 60
+    return format_duration(float(step * round(seconds / step)))
+
+
+def wave_words(run: Run, number: int) -> str:
+    """`wave 2/5 web`."""
+    waves = run.schedule.waves
+    group = waves[number - 1].group if 0 < number <= len(waves) else ""
+    return f"wave {number}/{len(waves)} {group}".rstrip()
+
+
+def _because(outcome: str, reason: str, detail: str) -> str:
+    return f"{outcome}: {reason}" + (f": {detail}" if detail else "")
+
+
+# --- one function for each type of event -------------------------------------------------------------------------
+
+
+def _wave_started(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    wave = run.schedule.waves[data["wave"] - 1]
+    canary = ", the canary" if wave.is_canary else ""
+    return f"{wave_words(run, wave.number)}: started, {count(len(wave.servers), 'server')}{canary}"
+
+
+def _wave_checked(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
+    skipped = data["skipped"]
+    if not skipped:
+        return None
+    return f"{wave_words(run, data['wave'])}: {len(skipped)} skipped ({_reasons(r for r, _ in skipped.values())})"
+
+
+def _wave_ended(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    state = run.waves[data["wave"] - 1]
+    took = f" in {length((at - state.started).total_seconds())}" if state.started else ""
+    return f"{wave_words(run, data['wave'])}: over{took}: {counts_words(state.counts)}"
+
+
+def _accepted(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    batch = run.batches[data["batch"]]
+    request = f" request {data['request_id']}" if data.get("request_id") else ""
+    late = ", told late" if data.get("late") else ""
+    return f"{_batch(run, data)}: accepted, {count(len(batch.servers), 'server')}, job {data['job']}{request}{late}"
+
+
+def _not_started(what: str) -> Callable[[Run, Mapping[str, Any], datetime], str]:
+    def words(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+        code = f" {data['code']}" if data.get("code") else ""
+        again = f"; again at {_clock(data['again'])}" if data.get("again") else ""
+        why = f": {data['reason']}" if data.get("reason") else ""
+        request = f" (request {data['request_id']})" if data.get("request_id") else ""
+        return f"{_batch(run, data)}: {what}{code}{why}{request}{again}"
+
+    return words
+
+
+def _looked(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    return (
+        f"{_batch(run, data)}: looked for traces of its reboot on {count(len(data['seen']), 'server')}:"
+        f" {len(data['adopted'])} rebooted"
+    )
+
+
+def _settled(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    again = data.get("again") or ()
+    return f"{_batch(run, data)}: settled" + (f", {count(len(again), 'server')} to be asked for again" if again else "")
+
+
+def _job_polled(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
+    return f"{_batch(run, data)}: its job is over" if data.get("final") else None
+
+
+def _job_gone(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    return f"{_batch(run, data)}: {data.get('why') or 'its job cannot be followed any more'}"
+
+
+def _servers_ended(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
+    rows = [(str(outcome), reason) for outcome, reason, _ in data["servers"].values() if outcome != Outcome.READY]
+    if not rows:
+        return None
+    counts = Counter(outcome for outcome, _ in rows)
+    where = {run.servers[i].wave for i, (outcome, *_) in data["servers"].items() if outcome != Outcome.READY}
+    place = wave_words(run, where.pop()) if len(where) == 1 else "run"
+    return f"{place}: {counts_words(counts)} ({_reasons(r for _, r in rows)})"
+
+
+def _resolved(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    server = run.servers[data["server"]].ref
+    why = f": {data['reason']}" if data.get("reason") else ""
+    return f"server {server.name} ({server.id}): resolved as {data['as']} by {data.get('by') or 'somebody'}{why}"
+
+
+def _pause(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    return f"pause of {length(data['seconds'])} after wave {data['after']}"
+
+
+def _bake(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    return f"bake of {length(data['seconds'])} after group {data['group']}"
+
+
+def _asked(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    return f"waits for an approval: {data['why']}"
+
+
+def _given(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    why = f": {data['reason']}" if data.get("reason") else ""
+    return f"approved by {data.get('by') or 'somebody'} ({data['question']}){why}"
+
+
+def _passed(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    return f"{data.get('why') or 'the budget of group ' + data['group'] + ' is exceeded'}; the plan says to go on"
+
+
+def _cancelled(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    why = f": {data['reason']}" if data.get("reason") else ""
+    return f"cancelled by {data.get('by') or 'somebody'}{why}"
+
+
+def _stopping(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    detail = f": {data['detail']}" if data.get("detail") else ""
+    return f"stops ({data['reason']}{detail}); what is in flight is followed to its end"
+
+
+def _suspended(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    return "suspended" + (f": {data['why']}" if data.get("why") else "")
+
+
+def _error(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    return f"error: {data.get('message') or data.get('error') or 'no message'}"
+
+
+def _ended(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    return f"run is {data['word']} ({data.get('reason') or 'no reason'}): {counts_words(run.counts())}"
+
+
+def _note(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
+    text = data.get("text") or data.get("message")
+    return f"note: {text}" if text else None
+
+
+_HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] = {
+    "wave.started": _wave_started,
+    "wave.checked": _wave_checked,
+    "wave.ended": _wave_ended,
+    "batch.accepted": _accepted,
+    "batch.not_sent": _not_started("could not be sent"),
+    "batch.throttled": _not_started("throttled,"),
+    "batch.refused": _not_started("refused,"),
+    "batch.denied": _not_started("denied,"),
+    "batch.ambiguous": _not_started("nobody knows whether it was accepted"),
+    "batch.looked": _looked,
+    "batch.settled": _settled,
+    "job.polled": _job_polled,
+    "job.gone": _job_gone,
+    "servers.ended": _servers_ended,
+    "server.resolved": _resolved,
+    "pause.started": _pause,
+    "bake.started": _bake,
+    "approval.asked": _asked,
+    "approval.given": _given,
+    "budget.passed": _passed,
+    "cancel.requested": _cancelled,
+    "run.stopping": _stopping,
+    "run.suspended": _suspended,
+    "run.resumed": lambda run, data, at: "resumed",
+    "run.error": _error,
+    "run.ended": _ended,
+    "note": _note,
+}
+"""Intents, single observations and rechecks are left out: what comes of them is told."""
+
+BATCH_WORDS = {
+    BatchPhase.INTENDED: "intended, its answer is not known",
+    BatchPhase.ACCEPTED: "accepted",
+    BatchPhase.NOT_SENT: "could not be sent",
+    BatchPhase.THROTTLED: "throttled",
+    BatchPhase.REFUSED: "refused",
+    BatchPhase.DENIED: "denied",
+    BatchPhase.AMBIGUOUS: "nobody knows whether it was accepted",
+    BatchPhase.GONE: "accepted, then its job was gone",
+    BatchPhase.SETTLED: "settled by evidence",
+}
+
+
+def _batch(run: Run, data: Mapping[str, Any]) -> str:
+    batch = run.batches[data["batch"]]
+    return f"wave {batch.wave}/{len(run.schedule.waves)} batch {batch.number}"
+
+
+def _reasons(reasons: Any) -> str:
+    return ", ".join(f"{number} {reason}" for reason, number in sorted(Counter(reasons).items()))
+
+
+def _clock(text: str) -> str:
+    return datetime.fromisoformat(text).strftime("%H:%M:%S")
