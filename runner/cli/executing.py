@@ -41,6 +41,7 @@ def setting_for(
         time_scale=first.time_scale,
         watch=progress.watch if progress else lambda run, event: None,
         talk=lambda text: app.talk(plain(text, 2000)),
+        spool=first.spool,
     )
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from runner.cli.common import App
-from runner.errors import Exit
+from runner.errors import Exit, LeaseLost
 from runner.execution.driver import Advance, Driver
 from runner.model.run import Run
 from runner.ports.store import LeaseHeld
@@ -60,7 +60,7 @@ class Follower:
             while not self.driver.ending.is_set():
                 try:
                     step = await self.driver.advance()
-                except LeaseHeld:
+                except (LeaseHeld, LeaseLost):
                     held_since = held_since or time.monotonic()
                     if time.monotonic() - held_since > HELD_PATIENCE_S:
                         raise

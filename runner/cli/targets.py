@@ -18,6 +18,7 @@ from runner.model.problem import Problem
 from runner.model.schedule import Target
 from runner.ports import Clock, Cloud
 from runner.store.open import is_local_file, open_store
+from runner.store.spool import Spool
 from runner.store.sql import SqlStore
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Session:
     time_scale: float
     is_embedded: bool
     is_real: bool
+    spool: Spool
 
 
 def base_folder(loaded: LoadedConfig) -> Path:
@@ -121,7 +123,8 @@ async def open_target(app: App, loaded: LoadedConfig, name: str) -> AsyncIterato
         async with _embedded(app, loaded, name, config) as session:
             yield session
     else:
-        async with _remote(app, name, config, os.environ, WallClock(), 1.0, project_id=config.project_id) as session:
+        spool = Spool(_state_folder(app, loaded) / "spool")
+        async with _remote(app, name, config, os.environ, WallClock(), 1.0, spool, config.project_id) as session:
             yield session
 
 
@@ -140,8 +143,9 @@ async def _embedded(app: App, loaded: LoadedConfig, name: str, config: TargetCon
             }
         )
         scale = simulated.state.options.time_scale
+        spool = Spool(folder / "spool")
         async with _remote(
-            app, name, written, keys, simulated.clock, scale, project_id=simulated.project_id, is_embedded=True
+            app, name, written, keys, simulated.clock, scale, spool, simulated.project_id, is_embedded=True
         ) as session:
             yield session
 
@@ -171,8 +175,9 @@ async def _remote(
     environ: Mapping[str, str],
     clock: Clock,
     time_scale: float,
-    *,
+    spool: Spool,
     project_id: str | None,
+    *,
     is_embedded: bool = False,
 ) -> AsyncIterator[Session]:
     from runner.cloud.auth.environment import KeyLogin, find_login
@@ -203,6 +208,7 @@ async def _remote(
             time_scale=time_scale,
             is_embedded=is_embedded,
             is_real=config.cloud != "simulator" and not _is_loopback(settings.ecs_url),
+            spool=spool,
         )
 
 

@@ -102,6 +102,7 @@ class Driver:
 
     async def _until_nothing_is_due(self, writer: Writer) -> tuple[Step, str | None]:
         setting = self.setting
+        writer.unspool()
         while True:
             writer.read_on()
             halt = setting.store.halted()

@@ -31,7 +31,7 @@ async def send(effect: Send, setting: Setting, site: Site, writer: Writer, pace:
         given_up = NotSent("this process was stopped for too long between intent and request")
         return writer.observe(answer_events(run, effect, given_up, now), forget=effect.servers)
     answer = await site.cloud.reboot(effect.servers, run.schedule.reboot_type, signed_at)
-    record_answer(effect, answer, setting, writer)
+    await record_answer(effect, answer, setting, writer)
 
 
 def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pace, signed_at: datetime) -> bool:
@@ -76,12 +76,12 @@ def _taken(taken: Taken, writer: Writer, pace: Pace, now: datetime) -> None:
         writer.decide((("servers.ended", {"servers": rows}),))
 
 
-def record_answer(effect: Send, answer: RebootAnswer, setting: Setting, writer: Writer) -> None:
+async def record_answer(effect: Send, answer: RebootAnswer, setting: Setting, writer: Writer) -> None:
     """Record what came of a request; raises CloudDenied after a denial is recorded."""
     now = setting.clock.now()
     if isinstance(answer, Accepted):
         data = {"batch": effect.batch, "job": answer.job_id, "request_id": answer.request_id}
-        return writer.accepted(("batch.accepted", data))
+        return await writer.accepted(data)
     events = answer_events(writer.run, effect, answer, now)
     began = events[0][0] == "batch.ambiguous"
     writer.observe(events, forget=() if began else effect.servers)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from runner.execution.effects import Tuning
 from runner.model.owner import Owner
 from runner.model.run import Event, Run
-from runner.ports import Clock, Cloud
+from runner.ports import Clock, Cloud, Spool
 from runner.ports.store import Store
 
 
@@ -46,3 +46,4 @@ class Setting:
     wall: Callable[[], datetime] = wall_clock
     watch: Callable[[Run, Event], None] = lambda run, event: None
     talk: Callable[[str], None] = lambda text: None
+    spool: Spool | None = None

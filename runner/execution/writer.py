@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from runner.errors import LeaseLost
+from runner.errors import LeaseLost, StoreError
 from runner.execution import fold, journal
 from runner.execution.effects import NewEvent
 from runner.execution.site import Setting
 from runner.model.run import Event, Run
 from runner.ports.store import Intent, JournalMoved, Lease
+
+INSIST_EVERY_S = 2.0
+INSIST_TIMES = 60
+"""How long a job id is offered to a store that cannot be reached, in real seconds."""
 
 _WORDS = {
     "approval.asked": "waiting",
@@ -63,14 +69,48 @@ class Writer:
             except JournalMoved:
                 self.read_on()
 
-    def accepted(self, event: NewEvent) -> None:
-        """Append a job id, also when the lease is gone: commands need the fence, facts never do."""
+    async def accepted(self, data: Mapping[str, Any]) -> None:
+        """Append a job id, also when the lease is gone: commands need the fence, facts never do.
+
+        When the store cannot be reached the id is told, spooled to a file, and tried again for a while. Raises
+        LeaseLost and StoreError when this process cannot go on; the fact is kept in either case.
+        """
         try:
-            self.observe((event,))
+            self.observe((("batch.accepted", data),))
         except LeaseLost:
-            late = (event[0], {**event[1], "late": True})
-            self.setting.store.record(self.run.id, self.setting.clock.now(), (late,), open_only=False)
+            self._record_late(data)
             raise
+        except StoreError:
+            await self._insist(data)
+
+    async def _insist(self, data: Mapping[str, Any]) -> None:
+        setting, run_id = self.setting, self.run.id
+        where = setting.spool.put(run_id, data) if setting.spool else "this message only"
+        setting.talk(f"the store cannot be reached; job {data['job']} of run {run_id} is kept in {where}")
+        for attempt in range(INSIST_TIMES):
+            await asyncio.sleep(INSIST_EVERY_S)
+            try:
+                self._record_late(data)
+            except StoreError:
+                if attempt == INSIST_TIMES - 1:
+                    raise
+            else:
+                if setting.spool:
+                    setting.spool.clear(run_id)
+                raise LeaseLost(f"job {data['job']} is stored late; the run is read again")
+
+    def _record_late(self, data: Mapping[str, Any]) -> None:
+        late = ("batch.accepted", {**data, "late": True})
+        self.setting.store.record(self.run.id, self.setting.clock.now(), (late,), open_only=False)
+
+    def unspool(self) -> None:
+        """Take in job ids that an earlier process of this machine could not store."""
+        spool = self.setting.spool
+        facts = spool.read(self.run.id) if spool else []
+        for fact in facts:
+            self._record_late(fact)
+        if spool and facts:
+            spool.clear(self.run.id)
 
     def lease_age_s(self) -> float:
         """Seconds since the lease was renewed, by the larger of wall clock and boot-time clock.

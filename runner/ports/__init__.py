@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from runner.model.inventory import Inventory, Server
 from runner.model.job import Action, Job, JobGone, RebootAnswer
@@ -45,3 +45,15 @@ class Cloud(Protocol):
     async def actions(self, server_id: str) -> tuple[Action, ...]:
         """The action history of one server, newest first."""
         ...
+
+
+class Spool(Protocol):
+    """Where facts wait that the store could not take: job ids, above all."""
+
+    def put(self, run_id: str, data: Mapping[str, Any]) -> object:
+        """Keep a fact on this machine's disk; returns where, for people."""
+        ...
+
+    def read(self, run_id: str) -> list[dict[str, Any]]: ...
+
+    def clear(self, run_id: str) -> None: ...

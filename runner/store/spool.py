@@ -1,0 +1,54 @@
+"""Job ids that could not be stored: a file beside the store, read by whoever goes on with the run on this machine.
+
+The cloud has accepted a batch, and the store cannot be reached: the job id is the only link to what happens now, so it
+is flushed to a local file before anything is tried again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """The folder of such files, one a run."""
+
+    folder: Path
+
+    def path(self, run_id: str) -> Path:
+        return self.folder / f"{run_id}.jsonl"
+
+    def put(self, run_id: str, data: Mapping[str, Any]) -> Path:
+        """Append a fact and flush it to the disk. Raises OSError when that fails too."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.path(run_id)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(data)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return path
+
+    def read(self, run_id: str) -> list[dict[str, Any]]:
+        """The facts of a run; a line torn by a power cut is left out."""
+        try:
+            lines = self.path(run_id).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        facts = []
+        for line in lines:
+            try:
+                fact = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(fact, dict) and {"batch", "job"} <= fact.keys():
+                facts.append(fact)
+        return facts
+
+    def clear(self, run_id: str) -> None:
+        """The facts are in the store now."""
+        self.path(run_id).unlink(missing_ok=True)

@@ -1,0 +1,129 @@
+"""One runner process of a storm: the real command line, with a death planned at a labelled instant.
+
+The labels stand around every call to store and cloud; `die` is SIGKILL to oneself, so nothing is cleaned up.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import runner.cli.approve
+import runner.cli.executing
+import runner.cli.resume
+import runner.cli.run
+import runner.loading.plan
+import runner.report.run_text
+from runner.cli.main import invoke
+from runner.cloud.ecs import HuaweiCloud
+from runner.execution import evidence
+from runner.store.sql import SqlStore
+
+LABELS = (
+    *("take.after", "intent.before", "intent.after", "post.before", "post.after", "answer.before", "answer.after"),
+    *("append.before", "append.after", "job.after", "read_servers.after", "actions.after", "give_back.before"),
+)
+"""Where a process can be told to die: before or after it."""
+
+ANSWERS = ("batch.accepted", "batch.not_sent", "batch.throttled", "batch.refused", "batch.ambiguous")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one process is to do. `die_at`: a label, at its `nth` passing; None: never by itself."""
+
+    arguments: tuple[str, ...]
+    folder: str
+    environment: dict[str, str]
+    die_at: str | None = None
+    nth: int = 1
+    naive: bool = False
+    output: str = os.devnull
+
+
+def work(order: Order) -> None:
+    """Carry out an order; ends the process with the program's exit code."""
+    os.chdir(order.folder)
+    os.environ.update(order.environment)
+    out = os.open(order.output, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1)
+    sys.stderr = os.fdopen(2, "w", buffering=1)
+    if order.die_at:
+        _plan_death(order.die_at, order.nth)
+    if order.naive:
+        _be_naive()
+    code = invoke(list(order.arguments))
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _plan_death(label: str, nth: int) -> None:
+    passed: Counter[str] = Counter()
+
+    def instant(name: str) -> None:
+        passed[name] += 1
+        if name == label and passed[name] == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    _around_append(instant)
+    for name in ("take", "give_back"):
+        setattr(SqlStore, name, _around(getattr(SqlStore, name), name, instant))
+    for name, told in (("reboot", "post"), ("job", "job"), ("read_servers", "read_servers"), ("actions", "actions")):
+        setattr(HuaweiCloud, name, _around_async(getattr(HuaweiCloud, name), told, instant))
+
+
+def _around_append(instant: Callable[[str], None]) -> None:
+    append = SqlStore.append
+
+    @functools.wraps(append)
+    def dying(self: Any, lease: Any, at: Any, events: Any, **rest: Any) -> Any:
+        kind = events[0][0] if events else ""
+        name = "intent" if kind == "batch.intended" else "answer" if kind in ANSWERS else "append"
+        instant(f"{name}.before")
+        stored = append(self, lease, at, events, **rest)
+        instant(f"{name}.after")
+        return stored
+
+    SqlStore.append = dying  # type: ignore[method-assign]
+
+
+def _around(method: Callable[..., Any], name: str, instant: Callable[[str], None]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        instant(f"{name}.before")
+        result = method(*args, **kwargs)
+        instant(f"{name}.after")
+        return result
+
+    return dying
+
+
+def _around_async(method: Callable[..., Any], name: str, instant: Callable[[str], None]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    async def dying(*args: Any, **kwargs: Any) -> Any:
+        instant(f"{name}.before")
+        result = await method(*args, **kwargs)
+        instant(f"{name}.after")
+        return result
+
+    return dying
+
+
+def _be_naive() -> None:
+    """A runner that repeats after a doubtful answer, as many do: the judge must catch it."""
+
+    def again(run: Any, batch: Any, findings: Any, *, may_arrive_late: bool) -> Any:
+        return (
+            ("batch.looked", {"batch": batch.number, "adopted": [], "seen": {}}),
+            ("batch.settled", {"batch": batch.number, "again": list(findings)}),
+        )
+
+    evidence.judge = again
