@@ -115,7 +115,7 @@ def _note(error: Any, model: type[BaseModel], root: Node, findings: Findings, kn
 def _is_consequence(kind: str, node: Node) -> bool:
     """A value whose problem is known; a list that only looks empty because its items are wrong."""
     if isinstance(node, Scalar):
-        return node.broken
+        return node.broken or kind == "too_short"
     children = node.items if isinstance(node, ListNode) else node.entries
     return kind == "too_short" and bool(children)
 
@@ -213,10 +213,7 @@ def _one_of(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
 
 def _pattern(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
     sentence = _PATTERNS.get(name, _PATTERNS["name"])
-    hint = None
-    if isinstance(place.node, Scalar) and place.node.templated:
-        hint = f'the template made "{place.node.raw[:80]}"'
-    return "BadValue", f"{name}: {sentence}", hint
+    return "BadValue", f"{name}: {sentence}", _made(place.node)
 
 
 def _length(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
@@ -228,18 +225,22 @@ def _length(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
 
 def _range(word: str, bound: str) -> Callable[[str, Mapping[str, Any], Place], Said]:
     def say(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
-        return "BadValue", f"{name}: must be {word} {ctx.get(bound)}", None
+        return "BadValue", f"{name}: must be {word} {ctx.get(bound):g}", None
 
     return say
 
 
 def _own_sentence(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
-    """What our own validators say; nested in a list it is clearer with what was written."""
+    """What our own validators say."""
     said = str(ctx.get("error", "is wrong"))
     if isinstance(place.node, MapNode):
         return "BadSelector", said, None
-    written = f' "{place.node.raw[:60]}"' if isinstance(place.node, Scalar) and place.node.raw else ""
-    return "BadValue", f"{name}:{written} {said}" if written else f"{name}: {said}", None
+    return "BadValue", f"{name}: {said}", _made(place.node)
+
+
+def _made(node: Node) -> str | None:
+    """What a template came to: the excerpt shows only the template."""
+    return f'the template made "{node.raw[:80]}"' if isinstance(node, Scalar) and node.templated else None
 
 
 def _found(node: Node) -> str:

@@ -28,11 +28,14 @@ def git_root(start: Path) -> Path | None:
 
 
 def check_inside(path: Path, root: Path) -> Path:
-    """The path with its links resolved, when it lies in `root` and not in `.git`. Raises Unreadable."""
+    """The path with its links resolved, when it lies in `root` and not in `.git`. Raises Unreadable.
+
+    A path that leads out is refused before it is known whether it exists: nobody can ask us what this machine holds.
+    """
     try:
-        real, base = path.resolve(strict=True), root.resolve(strict=True)
+        real, base = path.resolve(), root.resolve()
     except (OSError, RuntimeError, ValueError):
-        raise Unreadable("Unreadable", "cannot be read: no such file") from None
+        raise Unreadable("Unreadable", "cannot be read: its links lead nowhere") from None
     if not real.is_relative_to(base) or ".git" in real.relative_to(base).parts:
         raise Unreadable("OutsideRepository", "is outside the repository (or in .git)", "keep it beside the plan")
     return real

@@ -61,6 +61,11 @@ class Findings:
         return frozenset(self._places)
 
     @property
+    def is_full(self) -> bool:
+        """Whether more problems are only counted: whoever finds thousands may stop looking."""
+        return self._left_out > 0
+
+    @property
     def is_clean(self) -> bool:
         """Whether no error was found (warnings do not count)."""
         return not any(f.problem.severity == "error" for f in self._found.values())
@@ -70,7 +75,7 @@ class Findings:
         found = [_with_items(f) for f in self._found.values()]
         if self._left_out:
             last = max(p.location.line for p in found if p.location)
-            message = f"{self._left_out} more problems are not shown"
+            message = f"there are more problems than the {len(found)} that are shown"
             found.append(Problem("MoreProblems", message, Location(self.source.name, last)))
         return tuple(sorted(found, key=lambda p: p.sort_key))
 

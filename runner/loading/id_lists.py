@@ -17,6 +17,7 @@ class IdLists:
         self._files = files
         self._findings = findings
         self._read: dict[str, tuple[str, ...]] = {}
+        self._nodes: dict[tuple[str, Span], ListNode] = {}
         self._total = 0
 
     def resolve(self, tree: MapNode) -> MapNode:
@@ -42,11 +43,18 @@ class IdLists:
             return selector
         if not name.value or selector.key("ids"):
             return selector
-        ids = self._ids(name.value, name.span, item)
-        values = tuple(Scalar(entry, name.span, entry) for entry in ids)
-        node: Node = ListNode(values, name.span) if ids else Scalar("", name.span, broken=True)
+        node = self._node(name.value, name.span, item)
         entries = ((Key("ids", key.span), node) if k.text == "ids_from" else (k, v) for k, v in selector.entries)
         return MapNode(tuple(entries), selector.span, selector.item)
+
+    def _node(self, name: str, span: Span, item: str | None) -> Node:
+        """The ids as a list that stands where the file's name stands; groups of one `for_each` share it."""
+        ids = self._ids(name, span, item)
+        if not ids:
+            return Scalar("", span, broken=True)
+        if (name, span) not in self._nodes:
+            self._nodes[name, span] = ListNode(tuple(Scalar(entry, span, entry) for entry in ids), span)
+        return self._nodes[name, span]
 
     def _ids(self, name: str, span: Span, item: str | None) -> tuple[str, ...]:
         if name not in self._read:

@@ -139,6 +139,8 @@ class Renderer:
             value = self._templates.render(str(node.value), context, self._sizes)
         except TemplateProblem as error:
             self._findings.add(error.code, error.message, node.span, hint=error.hint, item=self._item)
+            if error.is_final:
+                raise _Stop from None
             return Scalar("", node.span, broken=True)
         result = from_data(value, node.span)
         self._count(sum(1 for _ in walk(result)), node)

@@ -140,7 +140,7 @@ def _allow_templates(definition: dict[str, Any]) -> None:
 def _widened(schema: dict[str, Any]) -> dict[str, Any]:
     if _takes_any_text(schema):
         return schema
-    about = {key: schema[key] for key in ("description", "default", "examples") if key in schema}
+    about: dict[str, Any] = {key: schema[key] for key in ("description", "default", "examples") if key in schema}
     inner = {key: value for key, value in schema.items() if key not in about}
     if set(inner) == {"anyOf"}:
         return {**about, "anyOf": [*map(_inside, inner["anyOf"]), _TEMPLATE]}

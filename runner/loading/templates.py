@@ -24,6 +24,7 @@ from runner.loading.scalars import MAX_DIGITS
 
 MAX_TEMPLATE = 4_000
 MAX_PARTS = 250
+MAX_DIFFERENT = 1_000
 MAX_DEPTH = 64
 MAX_COST = 10_000_000
 MAX_TOTAL_COST = 200_000_000
@@ -72,11 +73,13 @@ _PLAIN_WORDS: Mapping[type[nodes.Node], str] = {
 class TemplateProblem(Exception):
     """A template is wrong or cannot be computed. Becomes a problem at once; never leaves this package."""
 
-    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+    def __init__(self, code: str, message: str, hint: str | None = None, *, is_final: bool = False) -> None:
+        """`is_final`: nothing more of this plan may be rendered."""
         super().__init__(message)
         self.code = code
         self.message = message
         self.hint = hint
+        self.is_final = is_final
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -166,16 +169,23 @@ class Templates:
 
     def _charge(self, cost: int) -> None:
         self._spent += cost
-        if cost > MAX_COST or self._spent > MAX_TOTAL_COST:
+        if cost > MAX_COST:
             raise TemplateProblem("TemplateTooLarge", "the template costs too much to compute", "make vars smaller")
+        if self._spent > MAX_TOTAL_COST:
+            message = "the templates of the plan cost too much to compute"
+            raise TemplateProblem("TemplateTooLarge", message, "make vars smaller", is_final=True)
 
     def _compile(self, text: str) -> _Compiled:
         compiled = self._compiled.get(text)
+        if compiled is None and len(self._compiled) >= MAX_DIFFERENT:
+            message = f"more than {MAX_DIFFERENT:,} different templates"
+            raise TemplateProblem("TemplateTooLarge", message, is_final=True)
         if compiled is None:
             compiled = self._compiled[text] = self._compile_new(text)
         return compiled
 
     def _compile_new(self, text: str) -> _Compiled:
+        """Parsed, checked and compiled: about a millisecond."""
         if len(text) > MAX_TEMPLATE:
             raise TemplateProblem("TemplateTooLarge", f"a template may have {MAX_TEMPLATE} characters at most")
         try:

@@ -27,7 +27,7 @@ _UNQUOTED = re.compile(r"""(?:^|[\s:\[,{-])(\{\{)""")
 
 
 class _TooMuch(Exception):
-    """The document is over a limit; the finding is already noted."""
+    """The document is over a limit, or has more problems than are shown; that is already noted."""
 
 
 def parse(source: Source, findings: Findings) -> Node | None:
@@ -179,6 +179,7 @@ class _Reader:
             return
         message = f'"{_short(key.text)}" is written twice; the first is in line {first.line}'
         self.findings.add("DuplicateKey", message, key.span, hint="keep one of them")
+        self._stop_when_full()
 
     def _refuse(self, code: str, message: str, event: Any, hint: str | None) -> None:
         self._refuse_at(code, message, _span(event), hint)
@@ -186,6 +187,11 @@ class _Reader:
     def _refuse_at(self, code: str, message: str, span: Span, hint: str | None) -> None:
         self.unusable = True
         self.findings.add(code, message, span, hint=hint)
+        self._stop_when_full()
+
+    def _stop_when_full(self) -> None:
+        if self.findings.is_full:
+            raise _TooMuch
 
 
 def _span(event: Any) -> Span:

@@ -10,19 +10,19 @@ import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from runner.model.problem import Location, Problem
 from runner.report.safe import command_data, command_property, line_start, plain
 
 FORMAT_VERSION = 1
+_URI_SAFE = frozenset(b"/-._~ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _WIDTH = 110
 _LEAD = 60
 _RED, _YELLOW, _BOLD, _DIM, _END = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
 def problems_text(problems: Iterable[Problem], *, color: bool = False) -> str:
-    """For people: where, what, the line with a caret, how to mend. One block a problem, sorted; no line break at the end."""
+    """For people: where, what, the line with a caret, how to mend; sorted, one block a problem, no last line break."""
     return "\n".join(_block(p, color) for p in _sorted(problems))
 
 
@@ -169,6 +169,11 @@ def _sarif_result(problem: Problem, rule: int) -> dict[str, Any]:
         region = {"startLine": where.line, "startColumn": where.column}
         if where.end_line and where.end_column and (where.end_line, where.end_column) >= (where.line, where.column):
             region |= {"endLine": where.end_line, "endColumn": where.end_column}
-        artifact = {"uri": quote(plain(where.file, 1000), safe="/")}
+        artifact = {"uri": _uri(plain(where.file, 1000))}
         result["locations"] = [{"physicalLocation": {"artifactLocation": artifact, "region": region}}]
     return result
+
+
+def _uri(path: str) -> str:
+    """A path as a relative URI reference (RFC 3986): everything but unreserved characters and `/` is percent-encoded."""
+    return "".join(chr(b) if b in _URI_SAFE else f"%{b:02X}" for b in path.encode("utf-8", "replace"))
