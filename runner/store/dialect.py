@@ -1,0 +1,39 @@
+"""The few lines in which the two databases differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+
+class Dialect(Protocol):
+    """One connection to a database, used by one thread. Values stand as `?` in the SQL text.
+
+    Whatever the driver raises leaves as StoreError; no message quotes a password.
+    """
+
+    def execute(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
+        """Run one statement; returns all its rows, an empty list for statements without any.
+
+        Outside of `transaction` only for reads: they may be repeated on a new connection.
+        """
+        ...
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None: ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """A write transaction: commits durably at its end, or leaves nothing behind."""
+        ...
+
+    def lock(self, name: str, *, shared: bool = False) -> None:
+        """Inside a transaction, to its end: one at a time for this name, or many that share it."""
+        ...
+
+    def has_table(self, name: str) -> bool: ...
+
+    def now(self) -> float:
+        """Seconds since the epoch, of the clock that all users of the store share."""
+        ...
+
+    def close(self) -> None: ...

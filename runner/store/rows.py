@@ -1,0 +1,77 @@
+"""Our values as columns, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from runner.errors import StoreError
+from runner.model.owner import Owner
+from runner.model.run import Event
+from runner.ports.store import Halt, RunRow
+
+RUN_COLUMNS = (
+    "id, plan, plan_digest, schedule_digest, cycle, word, is_open, created, fence, owner, lease_until, due, seq"
+)
+EVENT_COLUMNS = "seq, at, type, fence, data"
+
+
+def written(data: Any) -> str:
+    """JSON in ASCII: what an API answered can hold half a surrogate pair or a NUL, which no database takes as text."""
+    return json.dumps(data, separators=(",", ":"), default=str)
+
+
+def written_time(at: datetime) -> str:
+    """An aware time, always in UTC and with six digits: the texts sort like the times in every collation."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def written_owner(owner: Owner) -> str:
+    return written(owner.as_json())
+
+
+def written_halt(halt: Halt) -> str:
+    return written({"reason": halt.reason, "by": halt.by, "at": written_time(halt.at)})
+
+
+def run_row(row: Sequence[Any]) -> RunRow:
+    """From `RUN_COLUMNS`. Raises StoreError."""
+    (key, plan, plan_digest, schedule_digest, cycle, word, is_open, created, fence, holder, until, due, seq) = row
+    try:
+        at = datetime.fromisoformat(created)
+        facts = (key, plan, plan_digest, schedule_digest, cycle, word, bool(is_open), at)
+        return RunRow(*facts, fence, owner(holder), until, due, seq)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _unreadable("run", key) from error
+
+
+def event(row: Sequence[Any]) -> Event:
+    """From `EVENT_COLUMNS`. Raises StoreError."""
+    seq, at, kind, fence, data = row
+    try:
+        return Event(kind, json.loads(data), datetime.fromisoformat(at), seq, fence)
+    except (ValueError, TypeError) as error:
+        raise _unreadable("event", seq) from error
+
+
+def owner(text: str | None) -> Owner | None:
+    """Raises ValueError, TypeError or AttributeError for what is not one."""
+    return Owner.from_json(json.loads(text)) if text else None
+
+
+def halt(text: str) -> Halt:
+    """Raises StoreError."""
+    try:
+        data = json.loads(text)
+        return Halt(str(data["reason"]), str(data["by"]), datetime.fromisoformat(data["at"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise _unreadable("flag", "halt") from error
+
+
+def _unreadable(table: str, key: object) -> StoreError:
+    return StoreError(
+        f"the store's table {table} holds something unreadable at {key!r}",
+        hint="it was edited, or written by another program; nothing was sent",
+    )

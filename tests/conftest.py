@@ -1,0 +1,29 @@
+"""Fixtures of several folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests import postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real PostgreSQL, one for all processes of the session. Fails where there is none."""
+    if os.environ.get("REBOOT_RUNNER_TEST_WITHOUT_POSTGRES") == "1":
+        pytest.skip("REBOOT_RUNNER_TEST_WITHOUT_POSTGRES=1")
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a folder of its own in the session's
+        base = base.parent
+    with postgres.server(base / "postgres") as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of an empty schema of a real PostgreSQL."""
+    with postgres.fresh_schema(postgres_server) as url:
+        yield url
