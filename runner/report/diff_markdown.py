@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from runner.errors import EXIT_WORDS
 from runner.model.problem import Problem
 from runner.model.schedule import Exclusion, Schedule
 from runner.planning.exclusions import REASONS
@@ -15,9 +16,9 @@ MAX_CHARACTERS = 60_000
 """A comment holds 65,536 characters; what posts it adds a few of its own."""
 
 _HEADS = "| wave | group | servers | zones | starts | then | names |\n|---:|---|---|---|---|---|---|\n"
-_CUT = "\n… cut here: {} The whole text is in the output of the command with `-o text`.\n"
-_ROOM = 300
-"""Kept free for closing tags and for saying what was cut."""
+_CUT = "\n… cut here: there is no room for more. The whole text is what `diff -o text` prints.\n\n"
+_ROOM = 200
+"""Kept free for saying how many plans are not shown."""
 
 
 def diff_markdown(diffs: Sequence[PlanDiff], limit: int = MAX_CHARACTERS) -> str:
@@ -28,23 +29,24 @@ def diff_markdown(diffs: Sequence[PlanDiff], limit: int = MAX_CHARACTERS) -> str
     """
     heads = [_head(diff) for diff in diffs]
     shown = _fitting(heads, limit - _ROOM)
-    spare = limit - _ROOM - sum(len(head) for head in heads[:shown])
+    spare = limit - _ROOM - sum(len(head) + len(_CUT) for head in heads[:shown])
     out: list[str] = []
     for n in range(shown):
-        share = spare // (shown - n)
-        body = _body(diffs[n], share)
-        spare -= len(body)
+        body = _body(diffs[n], spare // (shown - n))
+        spare -= len(body.removesuffix(_CUT))
         out += [heads[n], body]
     if shown < len(diffs):
-        codes = exit_code(d.code for d in diffs[shown:])
-        out.append(f"\n… and {count(len(diffs) - shown, 'more plan')}, not shown for lack of space (result {codes}).\n")
+        code = exit_code(d.code for d in diffs[shown:])
+        more = count(len(diffs) - shown, "more plan")
+        out.append(f"… and {more}, not shown for lack of space (the gravest result: {EXIT_WORDS[code]}).\n")
     return "".join(out)
 
 
 def _fitting(heads: Sequence[str], limit: int) -> int:
+    """How many plans have room for their heads and for saying that the rest of each was cut."""
     used = 0
     for n, head in enumerate(heads):
-        used += len(head)
+        used += len(head) + len(_CUT)
         if used > limit:
             return n
     return len(heads)
@@ -69,38 +71,27 @@ def _about(schedule: Schedule) -> str:
     return " · ".join(words) + f"<br>digest <code>{schedule.digest}</code>"
 
 
-def _body(diff: PlanDiff, room: int) -> str:
-    """Blocks in the order of their weight, as many whole lines of each as fit into `room`."""
-    blocks = [_problems(diff), _command(diff), _waves(diff), _left_out(diff), _members(diff)]
-    out: list[str] = []
-    for opening, lines, closing in blocks:
-        text = _block(opening, lines, closing, room)
-        room -= len(text)
-        out.append(text)
-    return "".join(out)
-
-
 Block = tuple[str, Iterable[str], str]
+"""What stands before some lines, the lines, and what stands after them."""
 
 
-def _block(opening: str, lines: Iterable[str], closing: str, room: int) -> str:
-    """The lines between opening and closing; where not all fit, as many as do and a sentence that says so."""
-    fitting: list[str] = []
-    used = len(opening) + len(closing) + len(_CUT) + 40
-    left = 0
-    for line in lines:
-        if left or used + len(line) > room:
-            left += 1
-        else:
-            used += len(line)
+def _body(diff: PlanDiff, room: int) -> str:
+    """Blocks in the order of their weight; where `room` ends, at a whole line, `_CUT` follows and nothing else."""
+    out: list[str] = []
+    for opening, lines, closing in (_problems(diff), _command(diff), _waves(diff), _left_out(diff), _members(diff)):
+        fitting: list[str] = []
+        room -= len(opening) + len(closing)
+        for line in lines:
+            room -= len(line)
+            if room < 0:
+                out += [opening, *fitting, closing] if fitting else []
+                return "".join([*out, _CUT])
             fitting.append(line)
-    if left and not fitting:
-        cut = _CUT.format(f"{count(left, 'line')} not shown.")
-        return cut if len(cut) <= room else ""
-    if not fitting:
-        return ""
-    cut = _CUT.format(f"{count(left, 'more line')} not shown.") if left else ""
-    return opening + "".join(fitting) + closing + cut
+        if fitting:
+            out += [opening, *fitting, closing]
+        else:
+            room += len(opening) + len(closing)
+    return "".join(out)
 
 
 def _problems(diff: PlanDiff) -> Block:

@@ -24,12 +24,12 @@ def fold(servers: Iterable[ServerRef], shared_names: Collection[str] = ()) -> li
     numbers: dict[tuple[str, str, int], list[int]] = {}
     single: list[tuple[tuple[str, int], str]] = []
     for server in servers:
-        match = _NUMBERED.fullmatch(server.name) if server.name not in shared_names else None
-        if match:
-            prefix, digits, suffix = match.groups()
-            numbers.setdefault((prefix, suffix, len(digits)), []).append(int(digits))
+        match = _NUMBERED.fullmatch(server.name)
+        prefix, digits, suffix = match.groups() if match else (server.name, "-1", "")
+        if match is None or server.name in shared_names:
+            single.append(((prefix, int(digits)), label(server, shared_names)))
         else:
-            single.append(((server.name, -1), label(server, shared_names)))
+            numbers.setdefault((prefix, suffix, len(digits)), []).append(int(digits))
     keyed = single + [item for key, found in numbers.items() for item in _items(key, sorted(found))]
     return [item for _, item in sorted(keyed)]
 

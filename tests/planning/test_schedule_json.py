@@ -1,0 +1,190 @@
+"""The saved schedule: canonical, complete, and distrusted when it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runner.errors import InvalidInput
+from runner.model.inventory import Server
+from runner.model.plan import Plan
+from runner.model.schedule import Schedule
+from runner.planning.schedule import make_schedule
+from runner.report import schedule_json
+from runner.report.schemas import diff_schema, schedule_schema
+from tests.planning.build import codes, group, inventory, plan, schedule, server
+from tests.planning.test_laws import fleets, plans, spent_of
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+
+
+def saved() -> Schedule:
+    fleet = inventory([server(n, status="ERROR" if n == 7 else "ACTIVE", zone="z1") for n in range(8)])
+    one = group("one", {"names": ("web-00[0-3]",)}, waves=(1, "50%"), pause=("5m",), max_failures="25%")
+    two = group("two", {"names": ("web-00[4-9]",)}, waves=(2,), bake="250ms")
+    return schedule(plan(one, two, description="Kernel\n✓"), fleet, plan_file="plans/kernel.yaml")
+
+
+@given(fleets(), plans(), st.integers(0, 3))
+def test_round_trip(fleet: list[Server], wanted: Plan, chance: int) -> None:
+    """What is read is what was written, and written again it is the same bytes."""
+    made = schedule(wanted, inventory(fleet), spent_of(fleet, chance))
+    text = schedule_json.dump(made)
+    assert schedule_json.load(text) == made
+    assert schedule_json.dump(schedule_json.load(text)) == text
+    assert schedule_json.from_document(json.loads(json.dumps(schedule_json.document(made)))) == made
+
+
+def test_the_file() -> None:
+    """One wave and one exclusion a line, ASCII only, as the published schema says."""
+    text = schedule_json.dump(saved())
+    assert text.isascii()
+    assert text.startswith('{\n"cycle":"kernel",\n')
+    assert sum(line.startswith('{"group":') for line in text.splitlines()) == len(saved().waves)
+    jsonschema.validate(json.loads(text), schedule_schema())
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"), [("schedule.schema.json", schedule_schema), ("diff.schema.json", diff_schema)]
+)
+def test_schemas_are_fresh(name: str, schema: Callable[[], dict[str, Any]]) -> None:
+    """The published schemas are those of this program; renew them with `reboot-runner schema NAME`."""
+    jsonschema.Draft7Validator.check_schema(schema())
+    assert json.loads((SCHEMAS / name).read_text(encoding="utf-8")) == schema()
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> str:
+    raw = json.loads(schedule_json.dump(saved()))
+    change(raw)
+    return json.dumps(raw)
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(InvalidInput) as caught:
+        schedule_json.load(text, "saved.json")
+    assert all(p.location is not None and p.location.file == "saved.json" for p in caught.value.problems)
+    return codes(caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: raw["waves"][0]["servers"].append(raw["waves"][1]["servers"].pop()),
+        lambda raw: raw["waves"][1]["servers"].reverse(),
+        lambda raw: raw["waves"][1]["servers"][0].update(id="00000000-0000-0000-0000-00000000ffff"),
+        lambda raw: raw.update(reboot_type="HARD"),
+        lambda raw: raw.update(cycle="another"),
+        lambda raw: raw["targets"][0].update(project_id="f" * 32),
+        lambda raw: raw["waves"][0]["pause"].update(seconds=0),
+        lambda raw: raw["excluded"].pop(),
+        lambda raw: raw.update(digest="sha256:" + "0" * 64),
+    ],
+)
+def test_tampering_is_found(change: Callable[[dict[str, Any]], object]) -> None:
+    """A schedule that was changed after it was made does not fit its digest any more."""
+    assert "DigestMismatch" in problems(changed(change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: raw.update(extra=1),
+        lambda raw: raw.pop("cycle"),
+        lambda raw: raw.update(visible="9"),
+        lambda raw: raw.update(visible=-1),
+        lambda raw: raw.update(visible=True),
+        lambda raw: raw["waves"][0].update(servers=[]),
+        lambda raw: raw["waves"][0]["servers"][0].update(id="../etc"),
+        lambda raw: raw["waves"][0]["servers"][0].update(name=None),
+        lambda raw: raw["waves"][0].update(written="1e9"),
+        lambda raw: raw["waves"][0]["pause"].update(kind="never"),
+        lambda raw: raw["waves"][0]["pause"].update(seconds=-1),
+        lambda raw: raw["waves"][0]["pause"].update(seconds=1e300),
+        lambda raw: raw["plan"].update(name="Not A Name"),
+        lambda raw: raw["groups"][0].update(on_failure="explode"),
+        lambda raw: raw.update(groups=[]),
+        lambda raw: raw.update(waves={}),
+    ],
+)
+def test_what_the_schema_refuses(change: Callable[[dict[str, Any]], object]) -> None:
+    """Wrong shapes are problems, and the published schema refuses the same documents."""
+    text = changed(change)
+    assert set(problems(text)) == {"InvalidSchedule"}
+    assert not jsonschema.Draft7Validator(schedule_schema()).is_valid(json.loads(text))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: raw["waves"].reverse(),
+        lambda raw: raw["waves"][1].update(number=1),
+        lambda raw: raw["waves"][0].update(group="three"),
+        lambda raw: raw["groups"].reverse(),
+        lambda raw: raw["groups"][1].update(name="one"),
+        lambda raw: raw["waves"][0]["servers"].append(raw["waves"][1]["servers"][0]),
+        lambda raw: raw["worst_case"].update(failures_before_stop=0),
+    ],
+)
+def test_contradictions(change: Callable[[dict[str, Any]], object]) -> None:
+    """Waves that do not fit together are refused even by one who could compute the digest."""
+    assert "InvalidSchedule" in problems(changed(change))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "NotJson"),
+        ("{", "NotJson"),
+        ("[" * 100_000, "NotJson"),
+        ('{"format_version": NaN}', "NotJson"),
+        ('{"format_version": 1, "format_version": 1}', "NotJson"),
+        ('{"format_version": ' + "9" * 5_000 + "}", "NotJson"),
+        ("[]", "NotASchedule"),
+        ("null", "NotASchedule"),
+        ("{}", "UnknownFormatVersion"),
+        ('{"format_version": 2}', "UnknownFormatVersion"),
+        ('{"format_version": true}', "UnknownFormatVersion"),
+        ('{"format_version": 1}', "InvalidSchedule"),
+        ('{"a":"' + "x" * schedule_json.MAX_BYTES + '"}', "ScheduleTooLarge"),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_hostile_files(text: str, code: str) -> None:
+    """Whatever a file holds, the answer is a problem."""
+    assert set(problems(text)) == {code}
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@given(st.data())
+def test_random_damage(data: st.DataObject) -> None:
+    """A file with some characters changed is refused or says exactly the same schedule (or only other free text)."""
+    text = schedule_json.dump(saved())
+    place = data.draw(st.integers(0, len(text) - 1))
+    piece = data.draw(st.text(max_size=3))
+    try:
+        read = schedule_json.load(text[:place] + piece + text[place + len(piece) + 1 :])
+    except InvalidInput:
+        return
+    assert read.digest == saved().digest
+
+
+def test_problems_do_not_quote(tmp_path: Path) -> None:
+    """What a wrong file holds does not reach the message: it may be any file."""
+    with pytest.raises(InvalidInput) as caught:
+        schedule_json.load(changed(lambda raw: raw.update(cycle="SECRET value", visible="SECRET")))
+    assert not any("SECRET" in p.message for p in caught.value.problems)
+
+
+def test_the_schedule_is_made_for_saving() -> None:
+    """Odd texts of the cloud and of the plan survive: names with control characters, very long sentences."""
+    odd = server(1, 'we"b\x00\n\x1b[31m</script>', status="SHUTOFF" + "x" * 900)
+    made = make_schedule(plan(), "sha256:" + "0" * 64, saved().targets[0], inventory([odd]), now=inventory([]).read_at)
+    assert made.schedule is not None
+    assert schedule_json.load(schedule_json.dump(made.schedule)) == made.schedule
