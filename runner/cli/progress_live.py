@@ -1,0 +1,177 @@
+"""The live display: a bar for each wave, who is in flight, what is waited for, and lines above it that stay.
+
+The only module that imports rich; imported only where stderr is a terminal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from runner.cli.common import App
+from runner.cli.progress import MOST_SERVERS, Progress, server_words
+from runner.model.run import Event, Run
+from runner.model.schedule import Wave
+from runner.report.log_lines import log_line
+from runner.report.run_now import PHASES, left_words, present, wave_counts
+from runner.report.run_words import counts_words, headline, length, troubles
+from runner.report.safe import plain
+
+REFRESH_S = 0.1
+BAR = 30
+MOST_WAVES = 12
+MOST_IN_FLIGHT = 8
+
+STYLES = {
+    "ready": "green",
+    "failed": "red",
+    "unknown": "magenta",
+    "skipped": "yellow",
+    "not_started": "bright_black",
+    "waiting": "bright_black",
+}
+"""Of outcomes; whatever is in flight is cyan."""
+
+PASSING = frozenset({"wave.started", "batch.accepted", "job.polled", "pause.started", "bake.started"})
+"""Events that the display itself shows; a line is written of all others."""
+
+
+class LiveProgress(Progress):
+    """Drawn anew at each event and tick, ten times a second at most. Untrusted text is shown, never interpreted."""
+
+    def __init__(
+        self, app: App, console: Console | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(app)
+        self._console = console or _console(app)
+        self._monotonic = monotonic
+        self._live: Live | None = None
+        self._drawn = float("-inf")
+        self._waits_for = ""
+        self._now: datetime | None = None
+
+    def on_event(self, run: Run, event: Event) -> None:
+        live = self._started()
+        text = headline(run, event)
+        if text is not None and event.type not in PASSING:
+            self._write(f"{event.at:%H:%M:%S} {plain(text, 2000)}", _style(event.type))
+        wrong = list(troubles(run, event))
+        for server, why in wrong[:MOST_SERVERS]:
+            self._write(f"  {plain(f'{server_words(server)} {why}', 2000)}", "red")
+        if len(wrong) > MOST_SERVERS:
+            self._write(f"  … and {len(wrong) - MOST_SERVERS} more, all in the report", "red")
+        self._now = max(event.at, self._now or event.at)
+        self._waits_for = ""
+        self._draw(live, run)
+
+    def on_tick(self, run: Run, waits_for: str, now: datetime) -> None:
+        self._now, self._waits_for = now, waits_for
+        self._draw(self._started(), run)
+
+    def on_close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _started(self) -> Live:
+        if self._live is None:
+            self._live = Live(
+                console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=True
+            )
+            self._live.start()
+            self._console.show_cursor(True)  # a process that is killed must not leave a terminal without one
+        return self._live
+
+    def _write(self, line: str, style: str) -> None:
+        """A line above the display that stays; wrapped by the terminal, never cut."""
+        self._console.print(Text(log_line(line), style=style), soft_wrap=True)
+
+    def _draw(self, live: Live, run: Run) -> None:
+        moment = self._monotonic()
+        if moment - self._drawn < REFRESH_S:
+            return
+        self._drawn = moment
+        live.update(self._picture(run, self._now or run.created), refresh=True)
+
+    def _picture(self, run: Run, now: datetime) -> Group:
+        head = f"run {run.id}  {plain(run.schedule.plan_name, 80)}  {length((now - run.created).total_seconds())}"
+        parts: list[Text | Table] = [_text(head, "bold"), self._waves(run), *self._in_flight(run, now)]
+        if self._waits_for:
+            state = present(run)
+            if not state.in_flight:
+                parts.append(_text(f"waits for {plain(self._waits_for)}{left_words(state.until, now)}", "yellow"))
+        parts.append(_text(counts_words(run.counts()), ""))
+        return Group(*parts)
+
+    def _waves(self, run: Run) -> Table:
+        """The waves around the current one."""
+        table = Table.grid(padding=(0, 2))
+        for _ in range(4):
+            table.add_column(no_wrap=True)
+        most = max(3, min(MOST_WAVES, self._console.height - MOST_IN_FLIGHT - 6))
+        waves = run.schedule.waves
+        first = max(0, min(run.position - most // 2, len(waves) - most))
+        if first:
+            table.add_row(_text(f"… {first} before", "bright_black"))
+        for wave in waves[first : first + most]:
+            table.add_row(*self._wave(run, wave, len(waves)))
+        after = len(waves) - first - most
+        if after > 0:
+            table.add_row(_text(f"… {after} after", "bright_black"))
+        return table
+
+    def _wave(self, run: Run, wave: Wave, total: int) -> Iterator[Text]:
+        state = run.waves[wave.number - 1]
+        counts = wave_counts(run, wave)
+        is_current = state.started is not None and state.ended is None
+        yield _text(f"{wave.number}/{total}", "bold" if is_current else "")
+        yield _text(plain(wave.group, 40), "bold" if is_current else "")
+        yield self._bar(counts, len(wave.servers))
+        if state.started is None and set(counts) <= {"waiting"}:
+            yield _text(f"{len(wave.servers)} to come", "bright_black")
+        else:
+            yield _text(", ".join(f"{n} {word.replace('_', ' ')}" for word, n in counts.items()), "")
+
+    def _bar(self, counts: Mapping[str, int], size: int) -> Text:
+        """One character for each share of the servers: ended ones first."""
+        full, empty = ("█", "░") if self._console.encoding.startswith("utf") else ("#", "-")
+        bar, done, drawn = Text(no_wrap=True), 0, 0
+        words = sorted(counts, key=lambda w: (w == "waiting", w in PHASES.values(), list(counts).index(w)))
+        for word in words:
+            done += counts[word]
+            upto = round(BAR * done / size)
+            bar.append((empty if word == "waiting" else full) * (upto - drawn), STYLES.get(word, "cyan"))
+            drawn = upto
+        return bar
+
+    def _in_flight(self, run: Run, now: datetime) -> Iterator[Text]:
+        state = present(run)
+        for server in state.in_flight[:MOST_IN_FLIGHT]:
+            line = (
+                f"  {plain(server_words(server.ref), 120)}  {PHASES[server.phase]}  {length(state.age_s(server, now))}"
+            )
+            yield _text(line, "cyan")
+        if len(state.in_flight) > MOST_IN_FLIGHT:
+            yield _text(f"  … and {len(state.in_flight) - MOST_IN_FLIGHT} more in flight", "cyan")
+
+
+def _console(app: App) -> Console:
+    """Rich's console on stderr with everything switched off that would read meaning into text."""
+    return Console(stderr=True, markup=False, highlight=False, emoji=False, no_color=app.click_color is False)
+
+
+def _text(text: str, style: str) -> Text:
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+
+
+def _style(event: str) -> str:
+    if event in ("run.stopping", "run.error", "batch.ambiguous", "batch.denied", "batch.refused"):
+        return "bold red"
+    if event in ("approval.asked", "run.suspended", "batch.throttled", "batch.not_sent"):
+        return "yellow"
+    return ""

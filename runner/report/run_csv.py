@@ -1,0 +1,53 @@
+"""The report as CSV: a line a server, for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import datetime
+
+from runner.report.run_report import RunReport, ServerPart
+from runner.report.safe import plain
+
+COLUMNS = (
+    *("wave", "group", "id", "name", "zone", "outcome", "reason", "detail", "evidence", "attempts"),
+    *("batch", "job_id", "request_id", "intended", "accepted", "job_began", "job_ended", "up_since", "ended"),
+    *("reboot_s", "out_s"),
+)
+"""The first is a number, so that no line begins with somebody else's text."""
+
+_FORMULA = ("=", "+", "-", "@")
+
+
+def report_csv(report: RunReport) -> str:
+    """A heading and every scheduled server in the order of the waves. Comma, double quotes, lines ended by LF.
+
+    A cell that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, "CSV Injection").
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for server in report.servers:
+        writer.writerow([_cell(value) for value in _values(server)])
+    return out.getvalue()
+
+
+def _values(server: ServerPart) -> tuple[object, ...]:
+    times = server.times
+    return (
+        *(server.wave, server.group, server.id, server.name, server.zone, server.outcome, server.reason),
+        *(server.detail, server.evidence.value, server.attempts, server.batch, server.job_id, server.request_id),
+        *(times.intended, times.accepted, times.job_began, times.job_ended, times.up_since, times.ended),
+        *(server.reboot_s, server.out_s),
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, int | float):
+        return str(value)
+    text = plain(value, 1000).replace("##[", "## [")
+    return "'" + text if text.lstrip().startswith(_FORMULA) else text

@@ -1,0 +1,235 @@
+"""The report as one HTML file: no network, nothing to install, readable without its few lines of script.
+
+The page's policy allows its own style and script by their hashes and nothing else, so text that got in as markup in
+spite of everything could load and run nothing. Everything not ours goes through `safe.markup`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from datetime import datetime
+
+from runner.report.log_lines import markup_text
+from runner.report.reasons import sentence
+from runner.report.run_page import SCRIPT, STYLE
+from runner.report.run_report import RunReport, ServerPart, Spread, WavePart
+from runner.report.run_words import counts_words, length
+from runner.report.safe import markup
+from runner.report.timeline import course_svg, servers_svg
+
+
+def report_html(report: RunReport) -> str:
+    """A whole document, UTF-8. Light or dark as the reader's system says; tables beside every picture."""
+    title = f"{markup(report.plan.name, 80)}: {markup(report.state, 40)}"
+    head = (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy()}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+    )
+    return head + markup_text("\n".join(_body(report))) + f"\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
+
+
+def policy() -> str:
+    """Nothing may be loaded, sent or framed; style and script only with these very bytes."""
+    style, script = (_hash(text) for text in (STYLE, SCRIPT))
+    return f"default-src 'none'; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'"
+
+
+def _hash(text: str) -> str:
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+
+def _body(report: RunReport) -> Iterator[str]:
+    yield f'<header><h1>Run {markup(report.run, 80)}</h1><p class="total {_tone(report)}">{markup(report.summary)}</p>'
+    yield "".join(_todo(report)) + _facts(report) + "</header>"
+    yield "<main>"
+    yield from _section("Waves", _wave_table(report), is_open=True)
+    if any(w.started for w in report.waves):
+        yield from _section("Course of the run", [_LEGEND, course_svg(report)], is_open=True)
+        yield from _section("Servers in their waves", [_LEGEND, servers_svg(report)], is_open=len(report.servers) <= 60)
+    trouble = [s for s in report.servers if s.outcome in ("failed", "unknown")]
+    if trouble:
+        yield from _section(f"{len(trouble)} failed or unknown", _server_table(trouble, ""), is_open=True)
+    yield from _section(f"All {len(report.servers)} servers", _server_table(report.servers, "servers"), is_open=False)
+    yield from _section(f"{len(report.excluded)} excluded from the schedule", _excluded(report))
+    yield from _section("Decisions", _decisions(report))
+    yield from _section("Requests", _requests(report))
+    yield from _section("What happened when", _course(report))
+    yield from _section("What the reasons mean", _reasons(report))
+    yield "</main>"
+
+
+def _section(title: str, lines: Iterable[str], *, is_open: bool = False) -> Iterator[str]:
+    """A part that can be folded; left out when it is empty."""
+    inside = "".join(lines)
+    if inside:
+        yield f"<details{' open' if is_open else ''}><summary>{markup(title)}</summary>{inside}</details>"
+
+
+def _tone(report: RunReport) -> str:
+    return {"done": "good", "suspended": "open", "held": "open"}.get(report.result, "bad")
+
+
+def _todo(report: RunReport) -> Iterator[str]:
+    if report.stop:
+        detail = f": {markup(report.stop.detail)}" if report.stop.detail else ""
+        explained = f" – {markup(sentence(report.stop.reason))}" if sentence(report.stop.reason) else ""
+        yield f"<p>Stopped at {_time(report.stop.at)}: <b>{markup(report.stop.reason, 80)}</b>{detail}{explained}</p>"
+    if report.next:
+        yield "<h2>What to do next</h2><ul>"
+        for step in report.next:
+            command = f"<br><code>{markup(step.command, 4000)}</code>" if step.command else ""
+            yield f"<li>{markup(step.what, 1000)}{command}</li>"
+        yield "</ul>"
+
+
+def _facts(report: RunReport) -> str:
+    said = {
+        "plan": f"{report.plan.name} ({report.plan.file})" if report.plan.file else report.plan.name,
+        "description": report.plan.description,
+        "cycle": report.cycle,
+        "target": ", ".join(f"{t.name} ({t.cloud}, {t.region}, project {t.project_id})" for t in report.targets),
+        "reboot": report.reboot_type,
+        "begun": f"{report.created:%Y-%m-%d %H:%M:%S} UTC" + (f" by {report.actor}" if report.actor else ""),
+        "took": length(report.duration_s) + ("" if report.ended else " so far"),
+        "commit": report.commit,
+        "CI": report.ci_run,
+        "time of a reboot": _spread(report.reboot),
+        "time until back": _spread(report.out),
+        "may fail": f"{report.max_failures.allowed} ({report.max_failures.written})",
+        "schedule": report.schedule_digest,
+        "version": report.tool_version,
+    }
+    rows = "".join(f"<dt>{name}</dt><dd>{markup(text, 2000)}</dd>" for name, text in said.items() if text)
+    return f"<dl>{rows}</dl>"
+
+
+def _spread(spread: Spread | None) -> str:
+    if spread is None:
+        return ""
+    values = f"{length(spread.p50_s)} (p50), {length(spread.p90_s)} (p90), {length(spread.max_s)} (longest)"
+    return f"{values}, of {spread.servers} servers"
+
+
+_LEGEND = (
+    '<p class="legend"><span class="asked">asked for</span> <span class="ready">rebooting, then ready</span> '
+    '<span class="proving">being watched</span> <span class="failed">failed</span> '
+    '<span class="unknown">unknown</span> <span class="pending">not over</span></p>'
+)
+
+
+def _wave_table(report: RunReport) -> Iterator[str]:
+    yield _table_head(("wave", "group", "size", "servers", "began", "took", "outcome"))
+    yield from (_wave_row(wave) for wave in report.waves)
+    yield "</tbody></table>"
+
+
+def _wave_row(wave: WavePart) -> str:
+    return _row(
+        str(wave.number),
+        markup(wave.group, 80) + (" (canary)" if wave.is_canary else ""),
+        markup(wave.written, 20),
+        str(wave.counts.scheduled),
+        _time(wave.started),
+        length(wave.duration_s) if wave.duration_s is not None else "",
+        counts_words(asdict(wave.counts)),
+    )
+
+
+def _server_table(servers: Iterable[ServerPart], name: str) -> Iterator[str]:
+    """`name`: the id of a table that gets a field to search in, where scripts run."""
+    if name:
+        yield f'<p hidden><label>Search <input type="search" data-table="{name}"></label></p>'
+    yield _table_head(
+        ("server", "id", "zone", "wave", "outcome", "reason", "what was seen", "asked", "back after", "job", "request"),
+        name,
+    )
+    yield from (_server_row(server) for server in servers)
+    yield "</tbody></table>"
+
+
+def _server_row(server: ServerPart) -> str:
+    said = (
+        f"resolved as {server.resolution['as']} by {server.resolution['by']}: {server.resolution['reason']}"
+        if (server.resolution)
+        else ""
+    )
+    return _row(
+        markup(server.name, 255),
+        markup(server.id, 80),
+        markup(server.zone, 80),
+        str(server.wave),
+        f'<span class="{server.outcome}">{server.outcome.replace("_", " ")}</span>',
+        markup(server.reason, 80),
+        markup("; ".join(text for text in (server.detail, said, f"evidence: {server.evidence.value}") if text), 1500),
+        _time(server.times.intended) + (f" ({server.attempts} times)" if server.attempts > 1 else ""),
+        length(server.out_s) if server.out_s is not None else "",
+        markup(server.job_id or "", 80),
+        markup(server.request_id or "", 80),
+    )
+
+
+def _excluded(report: RunReport) -> Iterator[str]:
+    if report.excluded:
+        yield _table_head(("server", "id", "zone", "group", "reason", "detail"))
+        for e in report.excluded:
+            cells = (markup(e.name, 255), markup(e.id, 80), markup(e.zone, 80), markup(e.group, 80))
+            yield _row(*cells, markup(e.reason, 80), markup(e.detail, 1000))
+        yield "</tbody></table>"
+
+
+def _decisions(report: RunReport) -> Iterator[str]:
+    if report.decisions or report.approvals:
+        yield _table_head(("when", "what", "about", "by", "why"))
+        for d in report.decisions:
+            yield _row(_time(d.at), d.kind, markup(d.about), markup(d.by), markup(d.reason, 2000))
+        for a in report.approvals:
+            if a.given is None:
+                yield _row(_time(a.asked), "asked, not answered", markup(a.question), "", markup(a.why, 2000))
+        yield "</tbody></table>"
+
+
+def _requests(report: RunReport) -> Iterator[str]:
+    batches = [b for w in report.waves for b in w.batches]
+    if batches:
+        yield _table_head(
+            ("request", "state", "servers", "asked", "answered", "code", "answer", "job", "request id", "by")
+        )
+        for b in batches:
+            yield _row(
+                *(str(b.number), b.state.value.replace("_", " "), str(len(b.servers)), _time(b.intended)),
+                *(_time(b.answered), markup(b.code or "", 80), markup(b.reason, 1000), markup(b.job_id or "", 80)),
+                *(markup(b.request_id or "", 80), markup(b.sender, 200)),
+            )
+        yield "</tbody></table>"
+
+
+def _course(report: RunReport) -> Iterator[str]:
+    if report.course:
+        yield _table_head(("when", "what"))
+        yield from (_row(_time(m.at), markup(m.sentence, 2000)) for m in report.course)
+        yield "</tbody></table>"
+
+
+def _reasons(report: RunReport) -> Iterator[str]:
+    if report.reasons:
+        rows = "".join(f"<dt>{markup(code, 80)}</dt><dd>{markup(text)}</dd>" for code, text in report.reasons.items())
+        yield f"<dl>{rows}</dl>"
+
+
+def _table_head(names: Iterable[str], name: str = "") -> str:
+    cells = "".join(f'<th scope="col">{markup(n)}</th>' for n in names)
+    return f"<table{f' id={chr(34)}{name}{chr(34)}' if name else ''}><thead><tr>{cells}</tr></thead><tbody>"
+
+
+def _row(*cells: str) -> str:
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
+
+
+def _time(at: datetime | None) -> str:
+    return f'<time datetime="{at.isoformat()}">{at:%H:%M:%S}</time>' if at else ""

@@ -1,0 +1,89 @@
+"""The report as JUnit XML, which CI systems show: a suite a wave, a case a server."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as Xml
+
+from runner.report.log_lines import markup_text
+from runner.report.reasons import sentence
+from runner.report.run_report import RunReport, ServerPart, WavePart
+from runner.report.safe import plain
+
+
+def report_junit(report: RunReport) -> str:
+    """An XML document. `failed` is a failure, `unknown` an error; what was skipped or not started is skipped.
+
+    Times are seconds; a case's is how long its server was out.
+    """
+    root = Xml.Element("testsuites", name=f"reboot-runner {plain(report.plan.name, 80)}", time=_s(report.duration_s))
+    by_wave: dict[int, list[ServerPart]] = {}
+    for server in report.servers:
+        by_wave.setdefault(server.wave, []).append(server)
+    for wave in report.waves:
+        root.append(_suite(report, wave, by_wave.get(wave.number, [])))
+    _total(root)
+    Xml.indent(root, " ")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + markup_text(Xml.tostring(root, encoding="unicode")) + "\n"
+
+
+def _total(root: Xml.Element) -> None:
+    for name in ("tests", "failures", "errors", "skipped"):
+        root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
+
+
+def _suite(report: RunReport, wave: WavePart, servers: list[ServerPart]) -> Xml.Element:
+    counts = wave.counts
+    suite = Xml.Element(
+        "testsuite",
+        name=f"wave {wave.number} {plain(wave.group, 80)}",
+        tests=str(counts.scheduled),
+        failures=str(counts.failed),
+        errors=str(counts.unknown),
+        skipped=str(counts.skipped + counts.not_started + counts.pending),
+        time=_s(wave.duration_s or 0.0),
+    )
+    if wave.started:
+        suite.set("timestamp", wave.started.replace(tzinfo=None).isoformat(timespec="seconds"))
+    properties = Xml.SubElement(suite, "properties")
+    for name, value in (("run", report.run), ("cycle", report.cycle), ("schedule", report.schedule_digest)):
+        Xml.SubElement(properties, "property", name=name, value=plain(value, 200))
+    for server in servers:
+        suite.append(_case(report, server))
+    return suite
+
+
+def _case(report: RunReport, server: ServerPart) -> Xml.Element:
+    name = f"{plain(server.name, 255)} ({plain(server.id, 80)})" if server.name else plain(server.id, 80)
+    case = Xml.Element(
+        "testcase",
+        name=name,
+        classname=f"{plain(report.plan.name, 80)}.{plain(server.group, 80)}",
+        time=_s(server.out_s),
+    )
+    kinds = {"failed": "failure", "unknown": "error", "skipped": "skipped", "not_started": "skipped"}
+    if server.outcome == "pending":
+        Xml.SubElement(case, "skipped", message="has no outcome yet")
+    elif server.outcome in kinds:
+        what = f"{plain(server.reason, 80)}: {plain(server.detail or sentence(server.reason), 600)}"
+        found = Xml.SubElement(case, kinds[server.outcome], message=what)
+        if server.outcome in ("failed", "unknown"):
+            found.set("type", plain(server.reason, 80))
+            found.text = _long(server)
+    return case
+
+
+def _long(server: ServerPart) -> str:
+    """What support will ask for, in one line."""
+    facts = {
+        "what it means": sentence(server.reason),
+        "evidence": server.evidence.value,
+        "attempts": str(server.attempts),
+        "job": server.job_id or "",
+        "request": server.request_id or "",
+        "intended": server.times.intended.isoformat() if server.times.intended else "",
+    }
+    return "; ".join(f"{name}: {plain(value, 300)}" for name, value in facts.items() if value)
+
+
+def _s(seconds: float | None) -> str:
+    return f"{seconds or 0.0:.3f}"

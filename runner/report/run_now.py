@@ -1,0 +1,92 @@
+"""What a run is doing at this moment, for displays. Pure: the moment is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from runner.model.run import Phase, Run, ServerState
+from runner.model.schedule import Wave
+from runner.report.run_words import length, wave_words
+
+PHASES = {
+    Phase.WAITING: "waiting",
+    Phase.INTENDED: "asked",
+    Phase.REFUSED: "refused",
+    Phase.ACCEPTED: "rebooting",
+    Phase.ADOPTED: "rebooting",
+    Phase.REBOOTED: "coming back",
+}
+"""What a server without an outcome is doing, in a word."""
+
+_OUT = frozenset({Phase.INTENDED, Phase.REFUSED, Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED})
+_ORDER = ("asked", "refused", "rebooting", "coming back", "waiting", "ready", "failed", "unknown", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The current wave's servers by what they do, those in flight longest first, and until when the run waits."""
+
+    place: str
+    words: Mapping[str, int]
+    in_flight: tuple[ServerState, ...]
+    until: datetime | None
+
+    def age_s(self, server: ServerState, now: datetime) -> float:
+        """For how long it has been in flight."""
+        return max(0.0, (now - (server.accepted or server.intended or now)).total_seconds())
+
+
+def present(run: Run) -> Now:
+    """What the run is doing, as its events so far tell."""
+    wave = run.wave
+    if wave is None:
+        return Now("run", {}, (), None)
+    begun = run.waves[run.position].started is not None
+    words = wave_counts(run, wave) if begun else {}
+    flying = [s for s in run.members(wave) if s.phase in _OUT] if begun else []
+    flying.sort(key=lambda s: s.accepted or s.intended or run.created)
+    return Now(wave_words(run, wave.number), words, tuple(flying), wait_until(run))
+
+
+def wave_counts(run: Run, wave: Wave) -> dict[str, int]:
+    """A wave's servers by outcome, or by what they do now; in a fixed order, without zeros."""
+    counts: dict[str, int] = {}
+    for server in run.members(wave):
+        word = server.outcome.value if server.outcome else PHASES[server.phase]
+        counts[word] = counts.get(word, 0) + 1
+    return {w: counts[w] for w in (*_ORDER, "not_started") if w in counts}
+
+
+def wait_until(run: Run) -> datetime | None:
+    """When the bake, the pause or the patience with an unanswered question ends; None where none is on."""
+    if run.question is not None:
+        return run.question.asked + timedelta(seconds=run.schedule.wait_at_most_s)
+    if run.wave is None or run.position == 0 or run.waves[run.position].started is not None:
+        return None
+    before = run.schedule.waves[run.position - 1]
+    if run.pause_began is not None:
+        return run.pause_began + timedelta(seconds=before.pause.seconds)
+    if run.bake_began is not None:
+        return run.bake_began + timedelta(seconds=run.group(before.group).bake_s)
+    return None
+
+
+def heartbeat(run: Run, waits_for: str, now: datetime) -> str:
+    """`wave 2/5 web: 12 rebooting, 3 ready, oldest 94 s`, or what the run waits for and how long it still may."""
+    state = present(run)
+    parts = [f"{number} {word.replace('_', ' ')}" for word, number in state.words.items()]
+    if state.in_flight:
+        parts.append(f"oldest {state.age_s(state.in_flight[0], now):.0f} s")
+    doing = f"{state.place}: " + (", ".join(parts) or "not begun")
+    if waits_for and not state.in_flight:
+        doing += f"; waits for {waits_for}{left_words(state.until, now)}"
+    return doing
+
+
+def left_words(until: datetime | None, now: datetime) -> str:
+    """` (4m30s left)`, or nothing where no end is known."""
+    if until is None:
+        return ""
+    return f" ({length(max(0.0, (until - now).total_seconds()))} left)"

@@ -1,0 +1,201 @@
+"""The picture of a run as SVG: waves along the run's time, and what each server did inside its wave. Pure.
+
+Only presentation attributes and classes are used: a page with a strict content policy shows it without inline styles.
+Each bar carries a `<title>` for a pointer and for screen readers; the tables beside it say the same in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from runner.report.run_report import RunReport, ServerPart, WavePart
+from runner.report.run_words import counts_words, length
+from runner.report.safe import markup
+
+MOST_SERVERS = 200
+"""With more servers than this a wave is one curve instead of a bar for each."""
+MOST_WAVES = 400
+"""More waves than this are not drawn one by one."""
+
+_WIDTH = 1000
+_LEFT = 190
+_PLOT = _WIDTH - _LEFT - 10
+_ROW = 14
+_CURVE = 44
+_POINTS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Seconds -> horizontal place."""
+
+    span_s: float
+
+    def x(self, seconds: float) -> float:
+        share = min(1.0, max(0.0, seconds / self.span_s)) if self.span_s > 0 else 0.0
+        return _LEFT + share * _PLOT
+
+    def width(self, start_s: float, end_s: float) -> float:
+        """Of a bar; one that would be invisible is drawn a little wider."""
+        return max(1.0, self.x(end_s) - self.x(start_s))
+
+
+def course_svg(report: RunReport) -> str:
+    """The waves as bars along the time of the whole run: what they took, and the pauses between them."""
+    waves = [w for w in report.waves if w.started][:MOST_WAVES]
+    scale = _Scale(report.duration_s)
+    rows = [_wave_bar(report, wave, scale, n * _ROW) for n, wave in enumerate(waves)]
+    height = len(rows) * _ROW
+    return _svg(f"Waves along the {length(report.duration_s)} of the run", [*rows, *_axis(scale, height)], height)
+
+
+def servers_svg(report: RunReport) -> str:
+    """What the servers did inside their waves, counted from each wave's beginning, all on one scale.
+
+    Up to MOST_SERVERS a bar each: waiting, asked, rebooting, proving; above that a curve a wave: how many were out.
+    """
+    by_wave: dict[int, list[ServerPart]] = {}
+    for server in report.servers:
+        if server.times.intended:
+            by_wave.setdefault(server.wave, []).append(server)
+    waves = [w for w in report.waves if w.started and w.number in by_wave][:MOST_WAVES]
+    scale = _Scale(max((_wave_span(report, w) for w in waves), default=0.0))
+    is_folded = sum(map(len, by_wave.values())) > MOST_SERVERS
+    parts: list[str] = []
+    y = 0
+    for wave in waves:
+        servers = by_wave[wave.number]
+        parts.append(_curve(report, wave, servers, scale, y) if is_folded else "".join(_bars(wave, servers, scale, y)))
+        y += _CURVE if is_folded else (len(servers) + 1) * _ROW
+    title = "Servers that were out, wave by wave" if is_folded else "Each server from the request to its outcome"
+    return _svg(title, [*parts, *_axis(scale, y)], y)
+
+
+def _wave_bar(report: RunReport, wave: WavePart, scale: _Scale, y: int) -> str:
+    assert wave.started is not None  # noqa: S101 - only waves that began are drawn
+    start = _since(wave.started, report.created)
+    end = _since(wave.ended or report.as_of, report.created)
+    counts = counts_words(
+        {k: getattr(wave.counts, k) for k in ("ready", "failed", "unknown", "skipped", "not_started", "pending")}
+    )
+    words = f"wave {wave.number}, {wave.group}: {length(end - start)}: {counts}"
+    return _label(f"{wave.number} {wave.group}", y) + _bar(scale, start, end, y, _wave_class(wave), words)
+
+
+def _wave_class(wave: WavePart) -> str:
+    if wave.counts.failed:
+        return "failed"
+    if wave.counts.unknown:
+        return "unknown"
+    if wave.counts.pending or wave.counts.not_started:
+        return "pending"
+    return "ready" if wave.counts.ready else "skipped"
+
+
+def _bars(wave: WavePart, servers: Sequence[ServerPart], scale: _Scale, y: int) -> Iterator[str]:
+    """A heading, then a row for each server."""
+    assert wave.started is not None  # noqa: S101 - only waves that began are drawn
+    yield _label(f"wave {wave.number} {wave.group}", y, "head")
+    for n, server in enumerate(servers, 1):
+        row = y + n * _ROW
+        yield _label(server.name or server.id, row)
+        for start, end, kind, what in _segments(server, wave):
+            yield _bar(scale, start, end, row, kind, f"{server.name} ({server.id}): {what} {length(end - start)}")
+
+
+def _segments(server: ServerPart, wave: WavePart) -> Iterator[tuple[float, float, str, str]]:
+    """(start, end, class, words) of each thing it did, in seconds since its wave began, by the run's clock."""
+    begin = wave.started
+    t = server.times
+    if begin is None or t.intended is None:
+        return
+    last = t.ended or t.up_since or t.accepted or t.intended
+    answered = t.accepted or last
+    if answered > t.intended:
+        yield _since(t.intended, begin), _since(answered, begin), "asked", "asked for"
+    if t.accepted is None:
+        return
+    back = t.up_since or last
+    if server.outcome in ("ready", "pending"):
+        yield _since(t.accepted, begin), _since(back, begin), "ready", "rebooted within"
+        if last > back:
+            yield _since(back, begin), _since(last, begin), "proving", "watched for"
+    else:
+        word = f"{server.outcome.replace('_', ' ')} ({server.reason}) after"
+        yield _since(t.accepted, begin), _since(last, begin), server.outcome, word
+
+
+def _curve(report: RunReport, wave: WavePart, servers: Sequence[ServerPart], scale: _Scale, y: int) -> str:
+    """How many servers of a wave were out at each moment."""
+    assert wave.started is not None  # noqa: S101 - only waves that began are drawn
+    outs = [
+        (
+            _since(s.times.accepted, wave.started),
+            _since(s.times.up_since or s.times.ended or report.as_of, wave.started),
+        )
+        for s in servers
+        if s.times.accepted
+    ]
+    span, height = _wave_span(report, wave), _CURVE - 8
+    base = y + _CURVE - 4
+    points = [f"{_n(scale.x(0))},{base}"]
+    for n in range(_POINTS + 1):
+        at = span * n / _POINTS
+        out = sum(start <= at < end for start, end in outs)
+        points.append(f"{_n(scale.x(at))},{_n(base - height * out / len(servers))}")
+    points.append(f"{_n(scale.x(span))},{base}")
+    words = f"wave {wave.number}, {wave.group}: {len(servers)} servers, at most {_most(outs)} out at once"
+    label = _label(f"{wave.number} {wave.group} ({len(servers)})", y + _CURVE // 2 - _ROW // 2)
+    return f'{label}<polygon class="{_wave_class(wave)}" points="{" ".join(points)}">{_title(words)}</polygon>'
+
+
+def _most(outs: Sequence[tuple[float, float]]) -> int:
+    """The most that were out together: ends before beginnings at the same instant."""
+    steps = sorted([(start, 1) for start, _ in outs] + [(end, -1) for _, end in outs])
+    most = now = 0
+    for _, step in steps:
+        now += step
+        most = max(most, now)
+    return most
+
+
+def _wave_span(report: RunReport, wave: WavePart) -> float:
+    return _since(wave.ended or report.as_of, wave.started or report.created)
+
+
+def _axis(scale: _Scale, height: int) -> Iterator[str]:
+    """Five marks with their times."""
+    for n in range(5):
+        at = scale.span_s * n / 4
+        x = _n(scale.x(at))
+        anchor = "end" if n == 4 else "start" if n == 0 else "middle"
+        yield f'<line class="axis" x1="{x}" y1="0" x2="{x}" y2="{height + 3}"/>'
+        yield f'<text class="axis" x="{x}" y="{height + 15}" text-anchor="{anchor}">{markup(length(at))}</text>'
+
+
+def _svg(title: str, parts: Sequence[str], height: int) -> str:
+    size = f'viewBox="0 0 {_WIDTH} {height + 20}" width="{_WIDTH}" height="{height + 20}"'
+    return f'<svg {size} role="img" aria-label="{markup(title)}">{_title(title)}{"".join(parts)}</svg>'
+
+
+def _bar(scale: _Scale, start_s: float, end_s: float, y: int, kind: str, words: str) -> str:
+    place = f'x="{_n(scale.x(start_s))}" y="{y + 2}" width="{_n(scale.width(start_s, end_s))}" height="{_ROW - 4}"'
+    return f'<rect class="{kind}" {place}>{_title(words)}</rect>'
+
+
+def _label(text: str, y: int, kind: str = "label") -> str:
+    return f'<text class="{kind}" x="4" y="{y + _ROW - 4}">{markup(text, 28)}</text>'
+
+
+def _title(text: str) -> str:
+    return f"<title>{markup(text, 700)}</title>"
+
+
+def _since(at: datetime, begin: datetime) -> float:
+    return (at - begin).total_seconds()
+
+
+def _n(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
