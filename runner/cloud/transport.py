@@ -13,6 +13,7 @@ import ssl
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -62,14 +63,23 @@ class _Progress:
         self.connecting = False
         self.writing = False
         self.reply: Reply | None = None
+        self._stream: Any = None
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         if event.endswith("connect_tcp.started"):
             self.connecting = True
+        elif event.endswith("connect_tcp.complete"):
+            self._stream = info.get("return_value")
         # A CONNECT speaks to the proxy only: the request itself has not left with it.
         is_ours = getattr(info.get("request"), "method", b"") != b"CONNECT"
         if event.endswith("send_request_headers.started") and is_ours:
             self.writing = True
+
+    async def abandon(self) -> None:
+        """Close a socket whose handshake did not come to an end: cancelled there, the library forgets it open."""
+        if self._stream is not None and not self.writing:
+            with suppress(Exception):
+                await self._stream.aclose()
 
 
 class Transport:
@@ -151,6 +161,8 @@ class Transport:
             failure = self._too_late(request, progress)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in there, a caller must learn "was it sent?"
             failure = _failure(error, request, progress)
+        finally:
+            await progress.abandon()
         # Raised outside of the handlers, so that no traceback leads to httpx's request with its headers.
         raise failure
 

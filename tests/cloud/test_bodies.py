@@ -64,7 +64,11 @@ def test_details() -> None:
         ('{"errorCode": "X.1", "errorMsg": "m"}', "X.1", "m"),
         ('{"code": "X.1", "message": "m"}', "X.1", "m"),
         ('{"NeutronError": {"message": "m", "type": "t", "detail": ""}}', None, "m"),
-        ('{"code": 400, "element": "e", "message": "m", "details": {"details": "d", "code": "ces.0013"}}', "ces.0013", "m"),
+        (
+            '{"code": 400, "element": "e", "message": "m", "details": {"details": "d", "code": "ces.0013"}}',
+            "ces.0013",
+            "m",
+        ),
         ('{"conflictingRequest": {"code": 409, "message": "m"}}', "409", "m"),
         ('{"error": "only text"}', None, "only text"),
         ('{"error": {"message": null, "code": null}}', None, "HTTP 400"),
@@ -123,8 +127,24 @@ def test_echoed_secrets_are_hidden() -> None:
         assert token.reveal()[start : start + 6] not in repr(error) + error.sentence
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["error", "code", "message", "details", "error_code", "error_msg", "internalError", "id", "x"]), inner, max_size=4), max_leaves=12), st.binary(max_size=50))
+@settings(max_examples=100, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["error", "code", "message", "details", "error_code", "error_msg", "internalError", "id", "x"]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    ),
+    st.binary(max_size=50),
+)
 def test_any_json_is_read(value: object, junk: bytes) -> None:
     """No JSON and no bytes break the reading; a code always looks like one."""
     for body in (json.dumps(value).encode(), junk):
@@ -144,7 +164,7 @@ def test_tidy() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe\x00", b"[" * 200_000, b"1" * 10_000, b'{"user_data": "hash'])
 def test_what_is_no_json(body: bytes) -> None:
     """Whatever is no JSON is one kind of error, which quotes nothing of it and leads to nothing of it."""
-    with pytest.raises(ValueError, match="^not JSON$") as caught:
+    with pytest.raises(ValueError, match=r"^not JSON$") as caught:
         parse_json(body)
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None

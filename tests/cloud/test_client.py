@@ -32,7 +32,9 @@ from runner.simulator.switches import Credentials, Switches
 from tests.cloud.wild import free_port, hang, raw, reply, run, wild
 
 QUICK = Limits(connect_s=2, read_s=2, total_s=5)
-PLANTED = Credentials(ak="PLANTEDACCESS", sk="planted-secret-key", security_token="planted-sts", password="planted-pass")
+PLANTED = Credentials(
+    ak="PLANTEDACCESS", sk="planted-secret-key", security_token="planted-sts", password="planted-pass"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -248,7 +250,7 @@ def test_cheaper_of_filter_and_list() -> None:
 def test_missing_servers_are_left_out(cloud: str) -> None:
     """Servers that do not exist are not in the answer, whichever way they are asked for."""
     stranger = "00000000-0000-4000-8000-000000000000"
-    how = {"switches": Switches(cloud="otc"), "cloud": "otc"} if cloud == "otc" else {}
+    how: dict[str, Any] = {"switches": Switches(cloud="otc"), "cloud": "otc"} if cloud == "otc" else {}
 
     async def main() -> None:
         async with there(**how) as here:
@@ -266,7 +268,9 @@ def test_a_filter_that_is_silent() -> None:
     one, two = ({"id": i, "name": i, "status": "ACTIVE"} for i in "ab")
 
     async def main() -> None:
-        async with wild(reply(200, {"count": 1, "servers": [one]}), reply(200, {"count": 2, "servers": [one, two]})) as s:
+        async with wild(
+            reply(200, {"count": 1, "servers": [one]}), reply(200, {"count": 2, "servers": [one, two]})
+        ) as s:
             async with HuaweiCloud.open(Settings("huaweicloud", "r", s.url, s.url, "p"), key(PLANTED)) as cloud:
                 assert set(await cloud.read_servers(["a", "b"])) == {"a", "b"}
             assert "server_id=a%2Cb" in s.seen[0].target
@@ -497,7 +501,17 @@ def test_a_batch_that_is_none() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.binary(max_size=40), max_size=4), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 429 x\r\n\r\n", b"HTTP/1.1 401 x\r\nContent-Encoding: gzip\r\n\r\n"]))
+@given(
+    st.lists(st.binary(max_size=40), max_size=4),
+    st.sampled_from(
+        [
+            b"",
+            b"HTTP/1.1 200 OK\r\n\r\n",
+            b"HTTP/1.1 429 x\r\n\r\n",
+            b"HTTP/1.1 401 x\r\nContent-Encoding: gzip\r\n\r\n",
+        ]
+    ),
+)
 def test_no_answer_raises(parts: list[bytes], head: bytes) -> None:
     """Whatever bytes come back, the reboot has an answer, and random bytes prove nothing."""
 
@@ -636,8 +650,13 @@ def test_no_secret_anywhere(login: str, caplog: pytest.LogCaptureFixture) -> Non
 
 @pytest.mark.parametrize(
     ("projects", "words"),
-    [([], "no project"), ([{"id": "a", "name": "r"}, {"id": "b", "name": "r"}], "2 projects"), ([{"id": "a", "name": "r_x"}], "no project"), (None, "no project")],
-)  # fmt: skip
+    [
+        ([], "no project"),
+        (None, "no project"),
+        ([{"id": "a", "name": "r_x"}], "no project"),
+        ([{"id": "a", "name": "r"}, {"id": "b", "name": "r"}], "2 projects"),
+    ],
+)
 def test_project_that_is_not_found(projects: Any, words: str) -> None:
     """None or several projects of the region's name: an error that says to configure it."""
 

@@ -212,7 +212,9 @@ def test_no_refusal_with_success(code: str) -> None:
     assert isinstance(answer(200, ecs(code)), Ambiguous)
 
 
-@pytest.mark.parametrize("code", [c for c in PROOFS if c.startswith("APIGW") and c[-4:] not in ("0101", "0103", "0308")])
+@pytest.mark.parametrize(
+    "code", [c for c in PROOFS if c.startswith("APIGW") and c[-4:] not in ("0101", "0103", "0308")]
+)
 def test_the_gateways_5xx_proves_nothing(code: str) -> None:
     """The gateway's codes count only with 4xx: with 5xx it may have forwarded the request first."""
     for status in (500, 502, 503, 504):
