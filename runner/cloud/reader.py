@@ -140,7 +140,8 @@ class Reader:
             return _made(Passing, error, f"{request.host} answered something that is not JSON", None)
         if 300 <= error.status < 400:
             return _made(CloudError, error, f"{request.host} redirects, which is not followed", "check the endpoint")
-        if error.status in _PASSING_STATUS or error.code in _PASSING_CODES:
+        says_so = error.code in _PASSING_CODES or "try again later" in error.message.lower()
+        if error.status in _PASSING_STATUS or says_so:
             return _made(Passing, error, f"the cloud failed: {error.sentence}", None)
         return _made(CloudError, error, f"the cloud refused: {error.sentence}", None)
 

@@ -43,7 +43,10 @@ _PIECE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long and how much. `total_s` bounds one exchange from the first try to connect to the last byte."""
+    """How long and how much. `total_s` bounds one exchange from the first try to connect to the last byte.
+
+    `read_s`: the longest silence within the answer to a read.
+    """
 
     connect_s: float = 10.0
     read_s: float = 30.0
@@ -95,7 +98,7 @@ class Transport:
         self._limits = limits or Limits()
         self._ssl = ssl_context
         self._log = log
-        self._pools: dict[str | None, httpx.AsyncHTTPTransport] = {}
+        self._pools: dict[tuple[str, str | None], httpx.AsyncHTTPTransport] = {}
 
     async def aclose(self) -> None:
         pools, self._pools = list(self._pools.values()), {}
@@ -105,22 +108,26 @@ class Transport:
     async def send(self, request: Outgoing) -> Reply:
         """Exchange once over a kept connection. Raises Unreachable; HTTP errors are answers."""
         proxy = _proxy_for(request.origin)
-        pool = self._pools.get(proxy)
+        key = (urlsplit(request.origin).scheme, proxy)
+        pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[proxy] = self._open(request.origin, proxy, self._limits.connections)
-        return await self._logged(pool, request, {"Accept-Encoding": "gzip"})
+            pool = self._pools[key] = self._open(request.origin, proxy, self._limits.connections)
+        return await self._logged(pool, request, {"Accept-Encoding": "gzip"}, self._limits.read_s)
 
     async def send_once(self, request: Outgoing) -> Reply:
         """Exchange once over a connection of its own, which is closed afterwards. Raises Unreachable.
 
         An idle connection that the other side is just closing makes "was it sent?" unanswerable; a fresh one
-        does not, and once it is closed no late byte can still arrive.
+        does not, and once it is closed no late byte can still arrive. It waits for the answer until the deadline
+        of the whole exchange: giving up early would only make "accepted" unknown.
         """
         pool = self._open(request.origin, _proxy_for(request.origin), 1)
         try:
-            return await self._logged(pool, request, {"Connection": "close", "Accept-Encoding": "identity"})
+            own = {"Connection": "close", "Accept-Encoding": "identity"}
+            return await self._logged(pool, request, own, self._limits.total_s)
         finally:
-            await pool.aclose()
+            with suppress(Exception):  # the answer is there; how its connection closes changes nothing
+                await pool.aclose()
 
     def _open(self, origin: str, proxy: str | None, connections: int) -> httpx.AsyncHTTPTransport:
         context = self._context() if origin.startswith("https:") else _trusts_nobody()
@@ -137,26 +144,34 @@ class Transport:
             self._ssl = _trust()
         return self._ssl
 
-    async def _logged(self, pool: httpx.AsyncHTTPTransport, request: Outgoing, extra: Mapping[str, str]) -> Reply:
+    async def _logged(
+        self, pool: httpx.AsyncHTTPTransport, request: Outgoing, extra: Mapping[str, str], read_s: float
+    ) -> Reply:
         began, outcome, request_id = time.monotonic(), "cancelled", None
         try:
-            reply = await self._exchange(pool, request, extra)
+            reply = await self._exchange(pool, request, extra, read_s)
             outcome, request_id = str(reply.status), reply.request_id
             return reply
         except Unreachable as error:
             outcome, request_id = "no answer" if error.sent else "not sent", error.request_id
             raise
         finally:
-            if self._log is not None:
-                ms = round((time.monotonic() - began) * 1000)
-                target = tidy(request.target, 200)
-                self._log(RequestLog(request.method, request.host, target, outcome, ms, request_id))
+            self._write(request, outcome, time.monotonic() - began, request_id)
 
-    async def _exchange(self, pool: httpx.AsyncHTTPTransport, request: Outgoing, extra: Mapping[str, str]) -> Reply:
+    def _write(self, request: Outgoing, outcome: str, seconds: float, request_id: str | None) -> None:
+        """One line for the log. A log that fails (a closed terminal) must not cost the answer with its job id."""
+        if self._log is not None:
+            target = tidy(request.target, 200)
+            with suppress(Exception):
+                self._log(RequestLog(request.method, request.host, target, outcome, round(seconds * 1000), request_id))
+
+    async def _exchange(
+        self, pool: httpx.AsyncHTTPTransport, request: Outgoing, extra: Mapping[str, str], read_s: float
+    ) -> Reply:
         progress = _Progress()
         try:
             async with asyncio.timeout(self._limits.total_s):
-                return await self._talk(pool, request, extra, progress)
+                return await self._talk(pool, self._prepare(request, extra, progress, read_s), progress)
         except TimeoutError:
             failure = self._too_late(request, progress)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in there, a caller must learn "was it sent?"
@@ -166,14 +181,8 @@ class Transport:
         # Raised outside of the handlers, so that no traceback leads to httpx's request with its headers.
         raise failure
 
-    async def _talk(
-        self,
-        pool: httpx.AsyncHTTPTransport,
-        request: Outgoing,
-        extra: Mapping[str, str],
-        progress: _Progress,
-    ) -> Reply:
-        response = await pool.handle_async_request(self._prepare(request, extra, progress))
+    async def _talk(self, pool: httpx.AsyncHTTPTransport, prepared: httpx.Request, progress: _Progress) -> Reply:
+        response = await pool.handle_async_request(prepared)
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers.raw}
         body = bytearray()
         try:
@@ -182,11 +191,16 @@ class Transport:
         except BaseException:
             progress.reply = Reply(response.status_code, headers, bytes(body[: 64 * 1024]))
             raise
+        else:
+            progress.reply = Reply(response.status_code, headers, bytes(body))
         finally:
-            await response.aclose()
-        return Reply(response.status_code, headers, bytes(body))
+            with suppress(Exception):  # what has arrived is an answer, however its connection ends
+                await response.aclose()
+        return progress.reply
 
-    def _prepare(self, request: Outgoing, extra: Mapping[str, str], progress: _Progress) -> httpx.Request:
+    def _prepare(
+        self, request: Outgoing, extra: Mapping[str, str], progress: _Progress, read_s: float
+    ) -> httpx.Request:
         limits = self._limits
         return httpx.Request(
             request.method,
@@ -202,7 +216,7 @@ class Transport:
             extensions={
                 "timeout": {
                     "connect": limits.connect_s,
-                    "read": limits.read_s,
+                    "read": read_s,
                     "write": limits.read_s,
                     "pool": limits.total_s,
                 },

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
+from runner.cloud.text import tidy
 from runner.errors import CloudError
 
 
@@ -64,7 +65,7 @@ class Reply:
     def request_id(self) -> str | None:
         """`X-Request-Id`, at IAM `X-IAM-Trace-Id`; cut to 64 characters."""
         found = self.headers.get("x-request-id") or self.headers.get("x-iam-trace-id")
-        return found[:64] if found else None
+        return tidy(found, 64) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ PASSING: dict[str, Script] = {
     "not JSON": reply(200, "<html>maintenance</html>"),
     "half a JSON": reply(200, '{"servers": ['),
     "flow limit as 202": reply(202, fixture("error-flow-limit-202.json")),
+    "400 in words": reply(400, {"error": {"code": "Ecs.9999", "message": "Busy. Try again later."}}),
     "400 that says try again": reply(400, {"error": {"code": "Ecs.0301", "message": "query failed"}}),
 }
 

@@ -359,6 +359,19 @@ def test_log() -> None:
     assert "planted" not in repr(lines)
 
 
+def test_a_log_that_fails() -> None:
+    """A log that cannot be written costs no answer: it may hold the job id."""
+
+    def broken(line: RequestLog) -> None:
+        raise BrokenPipeError("nobody reads")
+
+    async def main() -> Reply:
+        async with wild(reply(200, "{}")) as server:
+            return await Transport(QUICK, log=broken).send_once(post(server.url))
+
+    assert run(main()).status == 200
+
+
 @pytest.mark.parametrize("script", [*SENT.values(), reply(500)])
 def test_no_trace_of_the_token(script: Script, caplog: pytest.LogCaptureFixture) -> None:
     """Not in the error, not in what it leads to, not in any log at any level: the token is nowhere."""
