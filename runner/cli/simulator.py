@@ -33,12 +33,8 @@ generated and printed. A server is rebooted in 15 to 120 simulated seconds; --ti
 """
 
 
-class _WholePort(click.IntRange):
-    name = "port"
-
-
 @click.command(epilog=EPILOG)
-@click.option("--port", type=_WholePort(0, 65535), default=0, help="On loopback. 0, the default, takes a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="On loopback. 0, the default, takes a free one.")
 @click.option("--servers", type=click.IntRange(1, 200_000), default=60, show_default=True, help="Size of the fleet.")
 @click.option("--seed", type=click.IntRange(0, 2**53), default=1, show_default=True, help="Same seed, same fleet.")
 @click.option("--region", default="eu-west-101", show_default=True, help="Its name is also the project's.")

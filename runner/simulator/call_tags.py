@@ -66,9 +66,14 @@ def _read_tag_query(body: bytes) -> dict[str, Any] | str:
     for key in ("tags", "not_tags"):
         if (problem := _tag_problem(asked.get(key, []))) is not None:
             return f"{key}: {problem}"
-    if any(not isinstance(m, dict) or m.get("key") != "resource_name" for m in asked.get("matches", [])):
+    matches = asked.get("matches", [])
+    if not isinstance(matches, list) or not all(_is_name_match(m) for m in matches):
         return "matches knows resource_name only"
     return asked
+
+
+def _is_name_match(match: Any) -> bool:
+    return isinstance(match, dict) and match.get("key") == "resource_name" and isinstance(match.get("value"), str)
 
 
 def _tag_problem(tags: Any) -> str | None:
@@ -86,7 +91,7 @@ def _tag_problem(tags: Any) -> str | None:
 
 def _is_asked_for(world: World, server: str, asked: Mapping[str, Any], now: int) -> bool:
     tags = dict(world.view(server, now).tags)
-    if any(m.get("value", "") not in world.servers[server].name for m in asked.get("matches", [])):
+    if any(m["value"] not in world.servers[server].name for m in asked.get("matches", [])):
         return False
     if not all(_has_values(tags, t) for t in asked.get("tags", [])):
         return False

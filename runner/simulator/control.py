@@ -6,11 +6,10 @@ a browser on this machine, whatever name its server gave itself, must not get th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -45,7 +44,7 @@ def _guarded(handler: Handler, state: State) -> Callable[[Request], Awaitable[Re
             return JSONResponse({"error": "the control endpoint answers loopback clients only"}, 403)
         try:
             return await handler(request, state)
-        except (ValidationError, json.JSONDecodeError) as error:
+        except ValueError as error:  # pydantic's and json's are such
             return JSONResponse({"error": str(error)}, 400)
 
     return serve
@@ -71,8 +70,11 @@ async def _set_switches(request: Request, state: State) -> Response:
 
 
 async def _object(request: Request) -> dict[str, Any]:
+    """The body. Raises ValueError if it is no JSON object."""
     body = await request.json()
-    return body if isinstance(body, dict) else {}
+    if not isinstance(body, dict):
+        raise ValueError("the body must be an object")  # noqa: TRY004 - the guard answers ValueErrors with 400
+    return body
 
 
 async def _read_log(request: Request, state: State) -> Response:
@@ -116,7 +118,11 @@ async def _read_state(request: Request, state: State) -> Response:
     """The project, the simulated time and the rules that are active."""
     with state.turn() as turn:
         rules = [
-            {"rule": a.rule.model_dump(mode="json", exclude_defaults=True), "met": a.met, "fired": a.fired}
+            {
+                "rule": a.rule.model_dump(mode="json", exclude_defaults=True, by_alias=True),
+                "met": a.met,
+                "fired": a.fired,
+            }
             for a in turn.world.rules
         ]
         switches = turn.world.switches.model_dump(mode="json")

@@ -153,7 +153,8 @@ _LINES: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="k
 
 
 def to_line(event: Event) -> bytes:
-    return _LINES.dump_json(event)
+    """The event as JSON, rules written as in a scenario file."""
+    return _LINES.dump_json(event, by_alias=True)
 
 
 def from_line(line: bytes) -> Event:

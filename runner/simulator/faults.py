@@ -203,8 +203,8 @@ class WorldRule(_Rule):
 
     @model_validator(mode="after")
     def _once(self) -> WorldRule:
-        if self.on is None and (self.after or self.until is not None or self.times != 1):
-            raise ValueError("after, times and until need `on`")
+        if self.on is None and (self.after or self.until is not None or self.times != 1 or self.probability < 1):
+            raise ValueError("after, times, until and probability need `on`")
         return self
 
 
@@ -241,10 +241,16 @@ class NotActive(WorldRule):
 
 
 class CreateServers(WorldRule):
-    """New servers appear at the end of the list; `servers` and `for` mean nothing here."""
+    """New servers appear at the end of the list, for good. They are new, so `servers` and `for` are refused."""
 
     do: Literal["create_servers"]
     count: Annotated[int, Field(ge=1, le=1000)] = 1
+
+    @model_validator(mode="after")
+    def _new(self) -> CreateServers:
+        if self.lasts is not None or self.servers != Pick():
+            raise ValueError("new servers are not picked, and they stay: no `servers`, no `for`")
+        return self
 
 
 class SetTags(WorldRule):

@@ -130,7 +130,10 @@ class SqliteLog:
     def _fresh(self) -> Iterable[ev.Event]:
         for seq, line in self._db.execute("SELECT seq, line FROM log WHERE seq > ? ORDER BY seq", (self._seen,)):
             self._seen = seq
-            yield ev.from_line(line)
+            try:
+                yield ev.from_line(line)
+            except ValueError as error:
+                raise WorldMismatch(f"line {seq} of the state file cannot be read") from error
 
     def append(self, event: ev.Event) -> None:
         cursor = self._db.execute("INSERT INTO log (line) VALUES (?)", (ev.to_line(event),))

@@ -59,26 +59,30 @@ def read_document(path: Path) -> Any:
 
     Raises ScenarioInvalid for a file that cannot be read or is neither.
     """
+    text = _read_text(path)
     try:
-        text = _read_text(path)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer implicit types
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ScenarioInvalid(path.name, [f"{line}{error.problem or 'is not YAML'}"]) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ScenarioInvalid(path.name, ["is not YAML that can be read"]) from error
+    except RecursionError:
+        raise ScenarioInvalid(path.name, ["is nested too deeply"]) from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+        text = raw.decode()
     except OSError as error:
         raise ScenarioInvalid(path.name, [error.strerror or "cannot be read"]) from error
     except UnicodeDecodeError as error:
         raise ScenarioInvalid(path.name, ["is not UTF-8 text"]) from error
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ScenarioInvalid(path.name, [f"{line}{error.problem or 'is not YAML'}"]) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ScenarioInvalid(path.name, ["is not YAML that can be read"]) from error
-
-
-def _read_text(path: Path) -> str:
-    with path.open("rb") as file:
-        raw = file.read(MOST_BYTES + 1)
     if len(raw) > MOST_BYTES:
         raise ScenarioInvalid(path.name, ["is larger than 1 MiB"])
-    return raw.decode()
+    return text
 
 
 def load_scenario(path: Path) -> Scenario:

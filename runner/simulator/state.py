@@ -118,7 +118,11 @@ class State:
             anchor = kept.anchor
         self.clock: SimClock = clock or ScaledClock(anchor, wall)
         self._world = World(self.fleet, self.options.switches)
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:
+            self._log.close()
+            raise
 
     def _begin(self) -> None:
         """The options' switches and rules, unless the log has them already."""
@@ -132,16 +136,17 @@ class State:
     def turn(self) -> Iterator[Turn]:
         """Look and decide. What was appended is kept when the block ends, and never was if it raises."""
         with self._lock:
-            for event in self._log.begin():
-                self._world.fold(event)
-            now = max(self._world.latest, to_millis(self.clock.now()))
-            turn = Turn(self._world, now, to_millis(self.wall()), self._log)
+            turn = None
             try:
+                for event in self._log.begin():
+                    self._world.fold(event)
+                now = max(self._world.latest, to_millis(self.clock.now()))
+                turn = Turn(self._world, now, to_millis(self.wall()), self._log)
                 yield turn
                 self._log.commit()
             except BaseException:
                 self._log.rollback()
-                if turn.has_written:
+                if turn is None or turn.has_written:
                     self._forget()
                 raise
 

@@ -90,7 +90,7 @@ class Bench:
     def sub_jobs(self, job_id: str) -> dict[str, dict[str, Any]]:
         return {s["entities"]["server_id"]: s for s in self.job(job_id)["entities"]["sub_jobs"]}
 
-    def list(self, **params: str | int) -> dict[str, Any]:
+    def listed(self, **params: str | int) -> dict[str, Any]:
         return dict(self.get("/v1/{p}/cloudservers/detail", **params).json())
 
     def show(self, server: str) -> dict[str, Any]:

@@ -232,7 +232,7 @@ def test_server_ends_in_error(bench: Bench, sub_job: str, parent: str) -> None:
     assert (shown["status"], shown["OS-EXT-STS:vm_state"]) == ("ERROR", "error")
     assert shown["fault"]["code"] == 500
     assert shown["fault"]["created"] == shown["updated"]
-    assert bench.list(status="ERROR")["count"] == 1
+    assert bench.listed(status="ERROR")["count"] == 1
 
 
 def test_server_stays_in_reboot(bench: Bench) -> None:
@@ -252,9 +252,9 @@ def test_slow_reboot(bench: Bench) -> None:
     bench.fault(do="slow", seconds="20m", servers={"names": ["web-001"]})
     bench.rebooted(bench.ids)
     bench.clock.advance(1199)
-    assert bench.list(status="REBOOT")["count"] == 1
+    assert bench.listed(status="REBOOT")["count"] == 1
     bench.clock.advance(2)
-    assert bench.list(status="REBOOT")["count"] == 0
+    assert bench.listed(status="REBOOT")["count"] == 0
 
 
 @pytest.mark.parametrize("by", ["rule", "switch"])
@@ -349,7 +349,7 @@ def test_shares_and_counts_of_servers() -> None:
     with simulated(400) as bench:
         bench.fault(do="job_fail", servers={"share": 0.1}, times="all")
         bench.fault(do="locked", servers={"tags": {"role": "db"}, "count": 3})
-        fine = [s["id"] for s in bench.list(limit=1000)["servers"] if not s["locked"]]
+        fine = [s["id"] for s in bench.listed(limit=1000)["servers"] if not s["locked"]]
         assert len(fine) == 397
         failed = []
         for _ in range(2):
@@ -392,6 +392,9 @@ def test_faults_on_logins(bench: Bench) -> None:
         {"do": "job_fail", "on": "job"},
         {"do": "locked", "servers": {"share": 2}},
         {"do": "locked", "times": 3},
+        {"do": "locked", "probability": 0.5},
+        {"do": "create_servers", "servers": {"count": 1}},
+        {"do": "create_servers", "for": "1m"},
         {"do": "error", "on": "any", "probability": 0},
     ],
 )

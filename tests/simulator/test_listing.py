@@ -22,18 +22,18 @@ def names(page: dict[str, Any]) -> list[str]:
 
 def test_offset_is_a_page_number(bench: Bench) -> None:
     """Pages are counted from 1, 0 is the first page too, a page past the end is empty, `count` is the total."""
-    pages = [bench.list(limit=25, offset=page) for page in (1, 2, 3, 4)]
+    pages = [bench.listed(limit=25, offset=page) for page in (1, 2, 3, 4)]
     assert [len(p["servers"]) for p in pages] == [25, 25, 10, 0]
     assert {p["count"] for p in pages} == {60}
     assert [s["id"] for p in pages for s in p["servers"]] == bench.ids
-    assert names(bench.list(limit=25, offset=0)) == names(pages[0])
-    assert names(bench.list()) == names(pages[0])
+    assert names(bench.listed(limit=25, offset=0)) == names(pages[0])
+    assert names(bench.listed()) == names(pages[0])
 
 
 def test_marker(bench: Bench) -> None:
     """With a marker a page begins after that server."""
-    first = bench.list(limit=20)
-    assert bench.list(limit=20, marker=first["servers"][-1]["id"])["servers"][0]["id"] == bench.ids[20]
+    first = bench.listed(limit=20)
+    assert bench.listed(limit=20, marker=first["servers"][-1]["id"])["servers"][0]["id"] == bench.ids[20]
 
 
 @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"offset": -1}])
@@ -63,17 +63,17 @@ def test_pages_out_of_range(bench: Bench, query: dict[str, Any]) -> None:
 )
 def test_filters(bench: Bench, query: dict[str, Any], count: int) -> None:
     """Filters combine; `name` is a regular expression found anywhere, or a text if it is none."""
-    assert bench.list(**query)["count"] == count
+    assert bench.listed(**query)["count"] == count
 
 
 def test_by_id(bench: Bench) -> None:
     """`server_id` takes a comma list and repeated values, ignores other filters, and at most 100 ids."""
     some = bench.ids[3:6]
-    assert [s["id"] for s in bench.list(server_id=",".join(some), name="nothing")["servers"]] == some
+    assert [s["id"] for s in bench.listed(server_id=",".join(some), name="nothing")["servers"]] == some
     repeated = bench.request("GET", "/v1/{p}/cloudservers/detail", params=[("server_id", i) for i in some])
     assert [s["id"] for s in repeated.json()["servers"]] == some
     many = [f"00000000-0000-4000-8000-{n:012x}" for n in range(101)]
-    assert bench.list(server_id=",".join(many[:100]))["count"] == 100
+    assert bench.listed(server_id=",".join(many[:100]))["count"] == 100
     assert bench.get("/v1/{p}/cloudservers/detail", server_id=",".join(many)).status_code == 400
 
 
@@ -82,10 +82,10 @@ def test_active_includes_servers_on_their_way() -> None:
     with simulated(3) as bench:
         bench.rebooted(bench.ids[:1])
         bench.clock.advance(5)
-        assert [s["status"] for s in bench.list(status="ACTIVE")["servers"]] == ["REBOOT", "ACTIVE", "ACTIVE"]
-        assert bench.list(status="REBOOT")["count"] == 1
+        assert [s["status"] for s in bench.listed(status="ACTIVE")["servers"]] == ["REBOOT", "ACTIVE", "ACTIVE"]
+        assert bench.listed(status="REBOOT")["count"] == 1
         bench.clock.advance(200)
-        assert bench.list(status="REBOOT")["count"] == 0
+        assert bench.listed(status="REBOOT")["count"] == 0
 
 
 def test_table_moves_between_pages() -> None:
@@ -93,25 +93,25 @@ def test_table_moves_between_pages() -> None:
     with simulated(20) as bench:
         bench.fault(do="delete_servers", on="list", after=1, servers={"names": ["web-001"]})
         bench.fault(do="create_servers", on="list", after=2, count=2)
-        pages = [bench.list(limit=8, offset=page) for page in (1, 2, 3)]
+        pages = [bench.listed(limit=8, offset=page) for page in (1, 2, 3)]
         assert [p["count"] for p in pages] == [20, 19, 21]
         seen = [s["id"] for p in pages for s in p["servers"]]
         assert bench.ids[8] not in seen
         assert bench.get(f"/v1/{{p}}/cloudservers/{bench.ids[0]}").status_code == 404
-        assert bench.list(limit=1000)["servers"][-1]["name"] == "web-100001"
+        assert bench.listed(limit=1000)["servers"][-1]["name"] == "web-100001"
 
 
 def test_user_with_rights_in_one_enterprise_project() -> None:
     """Such a user must name the project in a list, else Pdp.0001."""
     with simulated(5, switches={"only_enterprise_project": "0"}) as bench:
         assert bench.get("/v1/{p}/cloudservers/detail").json()["error"]["code"] == "Pdp.0001"
-        assert bench.list(enterprise_project_id="0")["count"] > 0
+        assert bench.listed(enterprise_project_id="0")["count"] > 0
 
 
 def test_other_dialect() -> None:
     """Switched to the other cloud, id filter, enterprise projects and `page_info` are unknown."""
     with simulated(5, switches={"cloud": "otc"}) as bench:
-        page = bench.list(server_id=bench.ids[0], enterprise_project_id="nothing")
+        page = bench.listed(server_id=bench.ids[0], enterprise_project_id="nothing")
         assert page["count"] == 5
         assert "enterprise_project_id" not in page["servers"][0]
         assert page["servers"][0]["sys_tags"][0]["key"] == "_sys_enterprise_project_id"
@@ -124,7 +124,7 @@ def test_tags_change_and_locks_end(bench: Bench) -> None:
         server = bench.id_of("web-001")
         bench.fault(do="tags", servers={"names": ["web-001"]}, tags={"role": "web", "note": ""})
         assert bench.show(server)["tags"] == ["role=web", "note"]
-        assert bench.list(tags="note")["count"] == 1
+        assert bench.listed(tags="note")["count"] == 1
         bench.fault(do="locked", at="10s", for_="20s", servers={"names": ["web-001"]})
         seen = []
         for _ in range(4):

@@ -83,7 +83,7 @@ def test_sub_jobs_end_one_by_one(bench: Bench) -> None:
     for _ in range(14):
         bench.clock.advance(5)
         over = {i for i, s in bench.sub_jobs(job_id).items() if s["status"] == "SUCCESS"}
-        idle = {s["id"] for s in bench.list(limit=1000)["servers"] if s["status"] == "ACTIVE"}
+        idle = {s["id"] for s in bench.listed(limit=1000)["servers"] if s["status"] == "ACTIVE"}
         assert over == idle
         counts.append(len(over))
     assert counts == sorted(counts)
@@ -270,7 +270,7 @@ def test_same_seed_same_story() -> None:
         with simulated(10, seed=7) as bench:
             job_id = bench.rebooted(bench.ids)
             bench.clock.advance(30)
-            texts = [json.dumps(bench.job(job_id)), json.dumps(bench.list()), json.dumps(bench.history(bench.ids[0]))]
+            texts = [json.dumps(bench.job(job_id)), json.dumps(bench.listed()), json.dumps(bench.history(bench.ids[0]))]
             return texts
 
     assert story() == story()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -35,7 +36,8 @@ def test_example_of_the_documentation(tmp_path: Path) -> None:
 def test_documentation_names_every_switch_and_rule() -> None:
     """Each switch, each rule and each field of a rule is in the documentation."""
     text = DOCS.read_text()
-    models = [m for m in Rule.__origin__.__args__]  # type: ignore[attr-defined]  # the union inside Annotated
+    models = get_args(get_args(Rule)[0])
+    assert len(models) > 20
     words = set(Switches.model_fields)
     for model in models:
         words |= {field.alias or name for name, field in model.model_fields.items()}
@@ -65,7 +67,7 @@ def test_empty_scenario(tmp_path: Path) -> None:
         ("switches: {init: 5}", ""),
         ("a: &a [*a]", ""),
         ("x: !!python/object:os.system {}", ""),
-        ("[" * 5000, ""),
+        ("[" * 400, ""),
         ("a: \ud800".encode("utf-8", "surrogatepass").decode("latin-1"), ""),
     ],
 )
@@ -113,7 +115,7 @@ def test_fleet_of_a_file(tmp_path: Path) -> None:
         "project_id: 05041fffa40025702f6dc009cc6f8f33\n"
     )
     with simulated(fleet=load_fleet(path, FleetOptions(seed=3))) as bench:
-        first, second = bench.list()["servers"]
+        first, second = bench.listed()["servers"]
         assert (first["name"], first["OS-EXT-AZ:availability_zone"], first["tags"]) == ('a " b', "z1", ["role=web"])
         assert first["flavor"]["id"] == 'x"y'
         assert (second["id"], second["status"], second["locked"]) == (
@@ -161,7 +163,7 @@ def test_copy_of_an_inventory() -> None:
     )
     fleet = fleet_of(Inventory((server,), START, (group,)), FleetOptions(region="eu-de"), "f" * 32)
     with simulated(fleet=fleet) as bench:
-        (shown,) = bench.list()["servers"]
+        (shown,) = bench.listed()["servers"]
         assert (shown["name"], shown["status"], shown["tags"]) == ("db ü", "ERROR", ["role=db", "note=a=b"])
         assert shown["metadata"]["EcmResStatus"] == "freeze"
         assert shown["os:scheduler_hints"] == {"group": ["g1"]}

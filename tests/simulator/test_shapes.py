@@ -65,7 +65,7 @@ def test_server_of_a_show(bench: Bench) -> None:
 
 def test_server_of_a_list(bench: Bench) -> None:
     """A list answers `count` and `servers` as the documented page, with `request_id` as live answers have it."""
-    page = bench.list(limit=3)
+    page = bench.listed(limit=3)
     example = documented("servers-detail-states.json")
     for server in example["servers"]:
         server["metadata"] = server["addresses"] = server["os:scheduler_hints"] = {}
@@ -79,7 +79,7 @@ def test_ghost(bench: Bench) -> None:
     """The `server_id` filter gives an id that does not exist back with every other field null but `fault`."""
     example = documented("servers-by-id-missing.json")
     missing = example["servers"][0]["id"]
-    page = bench.list(server_id=missing)
+    page = bench.listed(server_id=missing)
     assert page["servers"] == example["servers"]
     assert page["count"] == 1
 
@@ -142,9 +142,7 @@ def test_tag_query(bench: Bench) -> None:
         assert unlike(shape(answer.json()), shape(documented("tags-query.json"))) == []
         assert answer.json()["total_count"] == 24
         assert len(answer.json()["resources"]) == 2
-    counted = bench.request(
-        "POST", "/v1/{p}/cloudservers/resource_instances/action", json=wanted | {"action": "count"}
-    )
+    counted = bench.request("POST", "/v1/{p}/cloudservers/resource_instances/action", json=wanted | {"action": "count"})
     assert counted.json() == {"total_count": 24}
 
 
