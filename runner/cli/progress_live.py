@@ -19,7 +19,7 @@ from runner.cli.progress import MOST_SERVERS, Progress, server_words
 from runner.model.run import Event, Run
 from runner.model.schedule import Wave
 from runner.report.log_lines import log_line
-from runner.report.run_now import PHASES, left_words, present, wave_counts
+from runner.report.run_now import PHASES, present, waiting_words, wave_counts
 from runner.report.run_words import counts_words, headline, length, troubles
 from runner.report.safe import plain
 
@@ -104,7 +104,7 @@ class LiveProgress(Progress):
         if self._waits_for:
             state = present(run)
             if not state.in_flight:
-                parts.append(_text(f"waits for {plain(self._waits_for)}{left_words(state.until, now)}", "yellow"))
+                parts.append(_text(plain(waiting_words(self._waits_for, state.until, now)), "yellow"))
         parts.append(_text(counts_words(run.counts()), ""))
         return Group(*parts)
 

@@ -49,9 +49,9 @@ def command(app: App, run: str, output: str, out: Path | None, limit: int | None
     with open_store_of(app) as store:
         row = store.find(run)
         events = store.events(row.id)
-        text = rendered(build_report(replay(row.id, events), events), output, limit)
+        text = rendered(build_report(replay(row.id, events), events), output, limit).rstrip("\n") + "\n"
     if out is None:
-        app.echo(text, newline=not text.endswith("\n"))
+        app.echo(text, newline=False)
     else:
         write_whole(out, text)
         app.talk(f"report of run {row.id} written to {plain(out)}", run=row.id, file=str(out))

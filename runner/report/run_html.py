@@ -117,8 +117,8 @@ def _spread(spread: Spread | None) -> str:
 
 
 _LEGEND = (
-    '<p class="legend"><span class="asked">asked for</span> <span class="ready">rebooting, then ready</span> '
-    '<span class="proving">being watched</span> <span class="failed">failed</span> '
+    '<p class="legend"><span class="asked">asked for</span> <span class="ready">rebooting</span> '
+    '<span class="proving">until seen back and stable</span> <span class="failed">failed</span> '
     '<span class="unknown">unknown</span> <span class="pending">not over</span></p>'
 )
 

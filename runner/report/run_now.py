@@ -81,12 +81,13 @@ def heartbeat(run: Run, waits_for: str, now: datetime) -> str:
         parts.append(f"oldest {state.age_s(state.in_flight[0], now):.0f} s")
     doing = f"{state.place}: " + (", ".join(parts) or "not begun")
     if waits_for and not state.in_flight:
-        doing += f"; waits for {waits_for}{left_words(state.until, now)}"
+        doing += f"; {waiting_words(waits_for, state.until, now)}"
     return doing
 
 
-def left_words(until: datetime | None, now: datetime) -> str:
-    """` (4m30s left)`, or nothing where no end is known."""
+def waiting_words(waits_for: str, until: datetime | None, now: datetime) -> str:
+    """`waits for pause until 22:15:00 (4m30s left)`; without a time where no end is known."""
     if until is None:
-        return ""
-    return f" ({length(max(0.0, (until - now).total_seconds()))} left)"
+        return f"waits for {waits_for}"
+    what = waits_for.partition(" until ")[0]
+    return f"waits for {what} until {until:%H:%M:%S} ({length(max(0.0, (until - now).total_seconds()))} left)"

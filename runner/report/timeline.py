@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 
 from runner.report.run_report import RunReport, ServerPart, WavePart
 from runner.report.run_words import counts_words, length
@@ -21,10 +22,13 @@ MOST_WAVES = 400
 
 _WIDTH = 1000
 _LEFT = 190
-_PLOT = _WIDTH - _LEFT - 10
+_PLOT = _WIDTH - _LEFT - 20
 _ROW = 14
 _CURVE = 44
 _POINTS = 80
+
+
+_STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +85,19 @@ def _wave_bar(report: RunReport, wave: WavePart, scale: _Scale, y: int) -> str:
         {k: getattr(wave.counts, k) for k in ("ready", "failed", "unknown", "skipped", "not_started", "pending")}
     )
     words = f"wave {wave.number}, {wave.group}: {length(end - start)}: {counts}"
-    return _label(f"{wave.number} {wave.group}", y) + _bar(scale, start, end, y, _wave_class(wave), words)
+    bars = _bar(scale, start, end, y, _wave_class(wave), words)
+    troubles = [kind for kind in ("failed", "unknown") if getattr(wave.counts, kind)]
+    for n, kind in enumerate(troubles):  # however few: a strip along the foot of the bar
+        bars += _bar(scale, start, end, y, kind, words, height=3, foot=3 * n)
+    return _label(f"{wave.number} {wave.group}", y) + bars
 
 
 def _wave_class(wave: WavePart) -> str:
-    if wave.counts.failed:
-        return "failed"
-    if wave.counts.unknown:
-        return "unknown"
-    if wave.counts.pending or wave.counts.not_started:
+    """The colour of most of the wave: of the outcome that most of its servers have."""
+    found = {kind: getattr(wave.counts, kind) for kind in ("ready", "failed", "unknown", "skipped")}
+    if wave.ended is None or not any(found.values()):
         return "pending"
-    return "ready" if wave.counts.ready else "skipped"
+    return max(found, key=lambda kind: found[kind])
 
 
 def _bars(wave: WavePart, servers: Sequence[ServerPart], scale: _Scale, y: int) -> Iterator[str]:
@@ -119,46 +125,55 @@ def _segments(server: ServerPart, wave: WavePart) -> Iterator[tuple[float, float
         return
     back = t.up_since or last
     if server.outcome in ("ready", "pending"):
-        yield _since(t.accepted, begin), _since(back, begin), "ready", "rebooted within"
-        if last > back:
-            yield _since(back, begin), _since(last, begin), "proving", "watched for"
+        start, until = _since(t.accepted, begin), _since(last, begin)
+        rebooted = min(start + server.reboot_s, until) if server.reboot_s is not None else _since(back, begin)
+        yield start, rebooted, "ready", "rebooted within"
+        if until > rebooted:
+            yield rebooted, until, "proving", "seen back and stable after another"
     else:
         word = f"{server.outcome.replace('_', ' ')} ({server.reason}) after"
         yield _since(t.accepted, begin), _since(last, begin), server.outcome, word
 
 
 def _curve(report: RunReport, wave: WavePart, servers: Sequence[ServerPart], scale: _Scale, y: int) -> str:
-    """How many servers of a wave were out at each moment."""
-    assert wave.started is not None  # noqa: S101 - only waves that began are drawn
-    outs = [
-        (
-            _since(s.times.accepted, wave.started),
-            _since(s.times.up_since or s.times.ended or report.as_of, wave.started),
-        )
-        for s in servers
-        if s.times.accepted
-    ]
-    span, height = _wave_span(report, wave), _CURVE - 8
-    base = y + _CURVE - 4
+    """How many servers of a wave were rebooting at each moment; those that ended badly once more, in their colour."""
+    label = _label(f"{wave.number} {wave.group} ({len(servers)})", y + _CURVE // 2 - _ROW // 2)
+    areas = [_area(report, wave, servers, "ready", len(servers), scale, y)]
+    for kind in ("failed", "unknown"):
+        some = [s for s in servers if s.outcome == kind]
+        if some:
+            areas.append(_area(report, wave, some, kind, len(servers), scale, y))
+    return label + "".join(areas)
+
+
+def _area(
+    report: RunReport, wave: WavePart, servers: Sequence[ServerPart], kind: str, of: int, scale: _Scale, y: int
+) -> str:
+    begin = wave.started or report.created
+    spans = [_down(report, server, begin) for server in servers if server.times.accepted]
+    span, height, base = _wave_span(report, wave), _CURVE - 8, y + _CURVE - 4
     points = [f"{_n(scale.x(0))},{base}"]
     for n in range(_POINTS + 1):
         at = span * n / _POINTS
-        out = sum(start <= at < end for start, end in outs)
-        points.append(f"{_n(scale.x(at))},{_n(base - height * out / len(servers))}")
+        down = sum(start <= at < end for start, end in spans)
+        points.append(f"{_n(scale.x(at))},{_n(base - height * down / of)}")
     points.append(f"{_n(scale.x(span))},{base}")
-    words = f"wave {wave.number}, {wave.group}: {len(servers)} servers, at most {_most(outs)} out at once"
-    label = _label(f"{wave.number} {wave.group} ({len(servers)})", y + _CURVE // 2 - _ROW // 2)
-    return f'{label}<polygon class="{_wave_class(wave)}" points="{" ".join(points)}">{_title(words)}</polygon>'
+    which = f"{len(servers)} servers" if kind == "ready" else f"{len(servers)} {kind}"
+    words = f"wave {wave.number}, {wave.group}: {which}, at most {_most(spans)} rebooting at once"
+    return f'<polygon class="{kind}" points="{" ".join(points)}">{_title(words)}</polygon>'
 
 
-def _most(outs: Sequence[tuple[float, float]]) -> int:
-    """The most that were out together: ends before beginnings at the same instant."""
-    steps = sorted([(start, 1) for start, _ in outs] + [(end, -1) for _, end in outs])
-    most = now = 0
-    for _, step in steps:
-        now += step
-        most = max(most, now)
-    return most
+def _down(report: RunReport, server: ServerPart, begin: datetime) -> tuple[float, float]:
+    """From the cloud's acceptance for as long as its part of the job took, else until it was seen back or given up."""
+    start = _since(server.times.accepted or begin, begin)
+    until = _since(server.times.up_since or server.times.ended or report.as_of, begin)
+    return start, start + server.reboot_s if server.reboot_s is not None else until
+
+
+def _most(spans: Sequence[tuple[float, float]]) -> int:
+    """The most that were down together: ends before beginnings at the same instant."""
+    steps = sorted([(start, 1) for start, _ in spans] + [(end, -1) for _, end in spans])
+    return max(accumulate((step for _, step in steps), initial=0))
 
 
 def _wave_span(report: RunReport, wave: WavePart) -> float:
@@ -166,13 +181,12 @@ def _wave_span(report: RunReport, wave: WavePart) -> float:
 
 
 def _axis(scale: _Scale, height: int) -> Iterator[str]:
-    """Five marks with their times."""
-    for n in range(5):
-        at = scale.span_s * n / 4
-        x = _n(scale.x(at))
-        anchor = "end" if n == 4 else "start" if n == 0 else "middle"
+    """Marks at round times."""
+    step = next((s for s in _STEPS_S if scale.span_s <= 6 * s), scale.span_s / 6)
+    for n in range(int(scale.span_s // step) + 1 if step else 1):
+        x = _n(scale.x(n * step))
         yield f'<line class="axis" x1="{x}" y1="0" x2="{x}" y2="{height + 3}"/>'
-        yield f'<text class="axis" x="{x}" y="{height + 15}" text-anchor="{anchor}">{markup(length(at))}</text>'
+        yield f'<text class="axis" x="{x}" y="{height + 15}" text-anchor="middle">{markup(length(n * step))}</text>'
 
 
 def _svg(title: str, parts: Sequence[str], height: int) -> str:
@@ -180,8 +194,12 @@ def _svg(title: str, parts: Sequence[str], height: int) -> str:
     return f'<svg {size} role="img" aria-label="{markup(title)}">{_title(title)}{"".join(parts)}</svg>'
 
 
-def _bar(scale: _Scale, start_s: float, end_s: float, y: int, kind: str, words: str) -> str:
-    place = f'x="{_n(scale.x(start_s))}" y="{y + 2}" width="{_n(scale.width(start_s, end_s))}" height="{_ROW - 4}"'
+def _bar(
+    scale: _Scale, start_s: float, end_s: float, y: int, kind: str, words: str, height: int = _ROW - 4, foot: int = 0
+) -> str:
+    """A bar `height` high that stands `foot` over the lower edge of its row."""
+    top = y + _ROW - 2 - height - foot
+    place = f'x="{_n(scale.x(start_s))}" y="{top}" width="{_n(scale.width(start_s, end_s))}" height="{height}"'
     return f'<rect class="{kind}" {place}>{_title(words)}</rect>'
 
 
