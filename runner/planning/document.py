@@ -1,0 +1,107 @@
+"""The schedule as plain JSON values: what the saved file, the journal and `-o json` hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from runner.model.schedule import (
+    Allowance,
+    Exclusion,
+    GroupRules,
+    Pause,
+    Schedule,
+    ServerRef,
+    Target,
+    Wave,
+    WorstCase,
+)
+from runner.planning.digest import FORMAT_VERSION
+
+
+def document(schedule: Schedule) -> dict[str, Any]:
+    """The schedule as plain JSON values; `from_document` is its inverse."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "digest": schedule.digest,
+        "made_at": schedule.made_at,
+        "plan": {
+            "name": schedule.plan_name,
+            "digest": schedule.plan_digest,
+            "file": schedule.plan_file,
+            "description": schedule.description,
+        },
+        "cycle": schedule.cycle,
+        "targets": [asdict(t) for t in schedule.targets],
+        "reboot_type": schedule.reboot_type,
+        "on_unknown": schedule.on_unknown,
+        "wait_at_most_s": schedule.wait_at_most_s,
+        "max_failures": asdict(schedule.max_failures),
+        "visible": schedule.visible,
+        "groups": [asdict(g) for g in schedule.groups],
+        "waves": [_wave(w) for w in schedule.waves],
+        "excluded": [
+            {**_server(e.server), "group": e.group, "reason": e.reason, "detail": e.detail} for e in schedule.excluded
+        ],
+        "worst_case": asdict(schedule.worst_case),
+    }
+
+
+def from_document(raw: Mapping[str, Any]) -> Schedule:
+    """The schedule that `document` wrote. For our own journal: files go through `report.schedule_json.load`."""
+    plan = raw["plan"]
+    return Schedule(
+        plan_name=plan["name"],
+        plan_digest=plan["digest"],
+        plan_file=plan["file"],
+        description=plan["description"],
+        cycle=raw["cycle"],
+        targets=tuple(Target(**t) for t in raw["targets"]),
+        reboot_type=raw["reboot_type"],
+        on_unknown=raw["on_unknown"],
+        max_failures=Allowance(**raw["max_failures"]),
+        wait_at_most_s=float(raw["wait_at_most_s"]),
+        groups=tuple(_read_group(g) for g in raw["groups"]),
+        waves=tuple(_read_wave(w) for w in raw["waves"]),
+        excluded=tuple(
+            Exclusion(ServerRef(e["id"], e["name"], e["zone"]), e["group"], e["reason"], e["detail"])
+            for e in raw["excluded"]
+        ),
+        visible=raw["visible"],
+        worst_case=WorstCase(**raw["worst_case"]),
+        made_at=raw["made_at"],
+        digest=raw["digest"],
+    )
+
+
+def _server(server: ServerRef) -> dict[str, str]:
+    return {"id": server.id, "name": server.name, "zone": server.zone}
+
+
+def _wave(wave: Wave) -> dict[str, Any]:
+    return {
+        "number": wave.number,
+        "group": wave.group,
+        "written": wave.written,
+        "is_canary": wave.is_canary,
+        "pause": {"kind": wave.pause.kind, "seconds": wave.pause.seconds},
+        "servers": [_server(s) for s in wave.servers],
+    }
+
+
+def _read_group(raw: Mapping[str, Any]) -> GroupRules:
+    seconds = {key: float(raw[key]) for key in ("ready_timeout_s", "stable_for_s", "bake_s")}
+    budget = raw["max_failures"]
+    return GroupRules(**{**raw, **seconds, "max_failures": None if budget is None else Allowance(**budget)})
+
+
+def _read_wave(raw: Mapping[str, Any]) -> Wave:
+    return Wave(
+        number=raw["number"],
+        group=raw["group"],
+        written=raw["written"],
+        servers=tuple(ServerRef(s["id"], s["name"], s["zone"]) for s in raw["servers"]),
+        pause=Pause(raw["pause"]["kind"], float(raw["pause"]["seconds"])),
+        is_canary=raw["is_canary"],
+    )
