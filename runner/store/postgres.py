@@ -20,7 +20,7 @@ try:
 except ImportError as error:
     raise StoreError("a PostgreSQL store needs psycopg", hint="pip install 'reboot-runner[postgres]'") from error
 
-LOCK_S = 30.0
+PATIENCE_S = 30.0
 """How long a statement waits for another process's transaction."""
 
 DEFAULTS = {
@@ -44,10 +44,10 @@ class Postgres:
     Reads are repeated once on a new connection when theirs is lost; a transaction is not, but the next one reconnects.
     """
 
-    def __init__(self, url: str, clock: Callable[[], float] | None = None, *, lock_s: float = LOCK_S) -> None:
+    def __init__(self, url: str, clock: Callable[[], float] | None = None, *, patience_s: float = PATIENCE_S) -> None:
         self._clock = clock
         self._url = url
-        self._begin = _begin(lock_s)
+        self._begin = _begin(patience_s)
         self._inside = False
         self._connection = self._connect()
 
@@ -144,7 +144,7 @@ class Postgres:
             raise StoreError(f"{what}: {_without_secrets(error, self._url)}", hint=_hint(error)) from error
 
 
-def _begin(lock_s: float) -> str:
+def _begin(patience_s: float) -> str:
     """The beginning of a transaction, in one round trip; nothing outlives the transaction.
 
     Isolation is stated: our locks are made for it, whatever the server's default. A process that is stopped in the
@@ -153,9 +153,9 @@ def _begin(lock_s: float) -> str:
     """
     return (
         "begin isolation level read committed read write;"
-        f" set local lock_timeout = {round(lock_s * 1000)};"
-        f" set local statement_timeout = {round(lock_s * 2000)};"
-        f" set local idle_in_transaction_session_timeout = {round(lock_s * 2000)};"
+        f" set local lock_timeout = {round(patience_s * 1000)};"
+        f" set local statement_timeout = {round(patience_s * 2000)};"
+        f" set local idle_in_transaction_session_timeout = {round(patience_s * 2000)};"
         " select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off'"
     )
 

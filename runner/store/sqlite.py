@@ -17,7 +17,7 @@ from typing import Any
 
 from runner.errors import StoreError
 
-BUSY_S = 30.0
+PATIENCE_S = 30.0
 """How long a write waits for another process's write. A process that is stopped in the middle of one blocks it."""
 
 _HINTS = {
@@ -36,13 +36,15 @@ class Sqlite:
     A new file can be read by its owner only. Raises StoreError for what is no file, no database or not writable.
     """
 
-    def __init__(self, path: Path | str, clock: Callable[[], float] = time.time, *, busy_s: float = BUSY_S) -> None:
+    def __init__(
+        self, path: Path | str, clock: Callable[[], float] = time.time, *, patience_s: float = PATIENCE_S
+    ) -> None:
         self._clock = clock
-        self._busy_s = busy_s
+        self._patience_s = patience_s
         if str(path) != ":memory:":
             _make_file(Path(path))
         with _ours(f"cannot open the store {path}"):
-            self._connection = sqlite3.connect(path, isolation_level=None, timeout=busy_s)
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=patience_s)
             try:
                 self._use_log()
                 self._connection.execute("pragma synchronous = full")
@@ -52,7 +54,7 @@ class Sqlite:
 
     def _use_log(self) -> None:
         """Switch the file to a write-ahead log. SQLite does not wait here when another process is doing the same."""
-        until = time.monotonic() + self._busy_s
+        until = time.monotonic() + self._patience_s
         while True:
             try:
                 self._connection.execute("pragma journal_mode = wal")

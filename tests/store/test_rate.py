@@ -63,7 +63,7 @@ asked = st.tuples(st.integers(0, 2), st.integers(1, 50), st.integers(0, 40 * 102
 
 
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(limit=st.integers(50, 120), steps=st.lists(asked, min_size=1, max_size=12))
 def test_no_minute_exceeds_the_budget(

@@ -76,14 +76,3 @@ def test_a_step_that_fails_leaves_nothing(place: Place, monkeypatch: pytest.Monk
     store = place.open()
     assert version(store) == len(schema.MIGRATIONS)
     assert not store.db.has_table("half")
-
-
-def test_many_processes_make_one_schema(place: Place) -> None:
-    """Processes that open an empty store at the same moment all succeed."""
-    workers = [place.work("create", f"plan-{i}") for i in range(4)]
-    for worker in workers:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n"
-    answers = [worker.communicate("go\n")[0] for worker in workers]
-    assert [a.split()[0] for a in answers] == ["created"] * 4
-    assert len(place.open().runs()) == 4

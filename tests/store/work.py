@@ -9,9 +9,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner.errors import LeaseLost
 from runner.model.run import Event
-from runner.ports.store import Intent, JournalMoved, Lease, LeaseHeld, NewRun, RateFull, RunExists, Taken
+from runner.ports.store import Intent, JournalMoved, LeaseHeld, NewRun, RateFull, RunExists, Taken
 from runner.store.open import open_store
 from runner.store.owner import this_process
 from runner.store.sql import SqlStore
@@ -20,13 +19,7 @@ PROJECT = "0" * 32
 
 
 def say(*words: object) -> None:
-    print(*words, flush=True)  # noqa: T201 - the answer to the test
-
-
-def ready() -> None:
-    """Tell the test that the work can begin, and wait for its word: all processes begin together."""
-    say("ready")
-    sys.stdin.readline()
+    print(*words, flush=True)
 
 
 def now() -> datetime:
@@ -41,8 +34,7 @@ def take(store: SqlStore, run_id: str) -> None:
 
 
 def create(store: SqlStore, plan: str) -> None:
-    """Begin a run of a plan at the same moment as others; says who won."""
-    ready()
+    """Begin a run of a plan; says who won."""
     run = NewRun(f"run-{os.getpid()}", plan, "p", "s", "c", now())
     try:
         store.create(run, Event("run.created", {}, run.created))
@@ -54,7 +46,6 @@ def create(store: SqlStore, plan: str) -> None:
 
 def contend(store: SqlStore, run_id: str, times: str) -> None:
     """Take and give back one run, write under the lease, and record without it; says how much was written."""
-    ready()
     appended = recorded = 0
     while appended < int(times):
         try:
@@ -77,55 +68,41 @@ def contend(store: SqlStore, run_id: str, times: str) -> None:
 
 
 def claim(store: SqlStore, run_id: str, servers: str, limit: str, window_s: str) -> None:
-    """Ask for random servers again and again under a rate budget; says each claim, and each release before it is made.
+    """Ask for each of the servers once, a few at a time, under a rate budget, until all were granted.
 
-    The lines are the witness: a server that two processes have between `+` and `-` at one time was claimed twice.
+    Says when each claim was there, and when it was about to be released: a server that two processes have in such
+    spans at one time was claimed twice. The cycle is the run's own, so that only flight makes servers rare.
     """
-    ready()
     chance = random.Random(run_id)
     lease = store.take(run_id, this_process(), 60.0)
     wanted = [f"s{i}" for i in range(int(servers))]
-    for batch in range(1, 10_000):
-        free = [s for s in wanted if chance.random() < 0.5][:4]
-        if not free:
-            if not wanted:
-                return
-            continue
+    batch = 0
+    while wanted:
+        batch += 1
+        some = tuple(chance.sample(wanted, min(4, len(wanted))))
+        intent = Intent(PROJECT, run_id, batch, some, int(limit), float(window_s))
         try:
-            store.append(lease, now(), [("batch.intended", {"servers": free})],
-                         intent=Intent(PROJECT, "c1", batch, tuple(free), int(limit), float(window_s)))  # fmt: skip
+            store.append(lease, now(), [("batch.intended", {"servers": some})], intent=intent)
         except RateFull as full:
             time.sleep(min(full.wait_s, 0.02))
-        except Taken as taken:
-            gone = {*taken.claimed, *taken.spent}
-            wanted = [s for s in wanted if s not in taken.spent]
-            assert gone
+        except Taken:
+            time.sleep(0.001)
         else:
-            say("+", time.time(), *free)
-            say("-", time.time(), *free)
-            store.append(lease, now(), [("servers.ended", {"servers": free})], release=free)
-            wanted = [s for s in wanted if s not in free]
+            began = time.time()
+            time.sleep(0.002)
+            say(began, time.time(), *some)
+            store.append(lease, now(), [("servers.ended", {"servers": some})], release=some)
+            wanted = [s for s in wanted if s not in some]
 
 
 def write(store: SqlStore, run_id: str) -> None:
     """Write without end: intents of three servers, then their outcome; says each sequence number once it is durable."""
-    ready()
     lease = store.take(run_id, this_process(), 60.0)
     for batch in range(1, 1_000_000):
-        say(store.append(lease, now(), *_intended(batch), intent=_intent(batch))[-1].seq)
-        say(store.append(lease, now(), [("servers.ended", {"batch": batch})], release=_servers(batch))[-1].seq)
-
-
-def _servers(batch: int) -> tuple[str, ...]:
-    return tuple(f"s-{batch}-{i}" for i in range(3))
-
-
-def _intended(batch: int) -> tuple[list[tuple[str, dict[str, object]]]]:
-    return ([("batch.intended", {"batch": batch, "servers": list(_servers(batch)), "text": "x" * 500})],)
-
-
-def _intent(batch: int) -> Intent:
-    return Intent(PROJECT, "c1", batch, _servers(batch), 10_000_000, 0.001)
+        servers = tuple(f"{run_id}-{batch}-{i}" for i in range(3))
+        intent = Intent(PROJECT, "c1", batch, servers, 10_000_000, 0.001)
+        say(store.append(lease, now(), [("batch.intended", {"servers": servers})], intent=intent)[-1].seq)
+        say(store.append(lease, now(), [("servers.ended", {"servers": servers})], release=servers)[-1].seq)
 
 
 def hold_on(store: SqlStore, run_id: str) -> None:
@@ -136,20 +113,13 @@ def hold_on(store: SqlStore, run_id: str) -> None:
         sys.stdin.read()
 
 
-def lose(store: SqlStore, run_id: str) -> None:
-    """Write under a lease of another's, until it is lost."""
-    fence = int(sys.stdin.readline())
-    lease = Lease(run_id, fence, this_process(), 60.0)
-    try:
-        store.append(lease, now(), [("zombie", {})])
-    except LeaseLost:
-        say("lost")
-    else:
-        say("written")
-
-
-WORK = {f.__name__: f for f in (take, create, contend, claim, write, hold_on, lose)}
+TOGETHER = {f.__name__: f for f in (create, contend, claim, write)}
+"""Work that several processes begin at one moment: none has opened the store before."""
+ALONE = {f.__name__: f for f in (take, hold_on)}
 
 if __name__ == "__main__":
     url, what, *arguments = sys.argv[1:]
-    WORK[what](open_store(url, Path()), *arguments)
+    if what in TOGETHER:
+        say("ready")
+        sys.stdin.readline()
+    (TOGETHER | ALONE)[what](open_store(url, Path()), *arguments)
