@@ -26,15 +26,12 @@ def issue_token(request: Request, turn: Turn, credentials: Credentials) -> Reply
         auth = json.loads(request.body)["auth"]
         identity = auth["identity"]
         user = identity["password"]["user"]
-        asked = (user["name"], user["password"], user["domain"]["name"])
-    except (ValueError, KeyError, TypeError):
+        methods = identity["methods"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return keystone_error(400, "Bad Request", "The request body is invalid.")
-    if "password" not in identity.get("methods", ()):
+    if methods != ["password"] or not isinstance(user, dict):
         return keystone_error(400, "Bad Request", "Only the method password is known here.")
-    right = (credentials.user, credentials.password, credentials.domain)
-    if not all(
-        isinstance(a, str) and secrets.compare_digest(a.encode(), r.encode()) for a, r in zip(asked, right, strict=True)
-    ):
+    if not _is_our_user(user, turn, credentials):
         return keystone_error(401, "Unauthorized", _WRONG)
     if not _is_our_project(auth.get("scope"), turn):
         return keystone_error(401, "Unauthorized", "The project does not exist or you have no rights in it.")
@@ -42,6 +39,19 @@ def issue_token(request: Request, turn: Turn, credentials: Credentials) -> Reply
     expires = turn.wall + length_millis(credentials.token_valid)
     turn.append(ev.TokenIssued(turn.now, digest(token), expires))
     return ok({"token": _token_body(turn, credentials, expires)}, status=201, x_subject_token=token)
+
+
+def _is_our_user(user: dict[str, Any], turn: Turn, credentials: Credentials) -> bool:
+    """Whether name (with its domain) or id, and the password, are those of the one user there is."""
+    fleet = turn.world.fleet
+    domain = user.get("domain")
+    domain = domain if isinstance(domain, dict) else {}
+    is_named = user.get("name") == credentials.user and (
+        domain.get("name") == credentials.domain or domain.get("id") == fleet.domain_id
+    )
+    password = user.get("password")
+    is_right = isinstance(password, str) and secrets.compare_digest(password.encode(), credentials.password.encode())
+    return is_right and (is_named or user.get("id") == fleet.user_id)
 
 
 def _is_our_project(scope: Any, turn: Turn) -> bool:

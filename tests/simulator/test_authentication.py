@@ -137,7 +137,7 @@ def test_token_lives_24_hours_of_real_time() -> None:
         ({"password": "wrong"}, 401),
         ({"name": "nobody"}, 401),
         ({"domain": {"name": "elsewhere"}}, 401),
-        ({"domain": 3}, 400),
+        ({"domain": 3}, 401),
         ({"password": None}, 401),
     ],
 )
@@ -147,6 +147,23 @@ def test_wrong_login(change: dict[str, Any], status: int) -> None:
         answer = http().post(bench.running.url + "/v3/auth/tokens", json=token_request("eu-west-101", **change))
         assert answer.status_code == answer.json()["error"]["code"] == status
         assert "x-subject-token" not in answer.headers
+
+
+def test_login_by_ids() -> None:
+    """A user may be given by its id, and a domain by its id, as the documentation allows."""
+    with simulated(1) as bench:
+        fleet = bench.state.fleet
+        for who in ({"id": fleet.user_id}, {"name": KEYS.user, "domain": {"id": fleet.domain_id}}):
+            request = token_request("eu-west-101")
+            request["auth"]["identity"]["password"]["user"] = {"password": KEYS.password, **who}
+            assert http().post(bench.running.url + "/v3/auth/tokens", json=request).status_code == 201
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"auth":{"identity":{"methods":["token"],"password":{"user":{}}}}}'])
+def test_unreadable_login(body: bytes) -> None:
+    """A body that is no password login is a bad request."""
+    with simulated(1) as bench:
+        assert http().post(bench.running.url + "/v3/auth/tokens", content=body).status_code == 400
 
 
 def test_token_needs_the_project() -> None:
