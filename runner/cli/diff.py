@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.common import App
+from runner.cli.common import App, show_error
 from runner.cli.options import load_options, template_options
 from runner.errors import Exit, InvalidInput, RunnerError, UsageProblem
 
@@ -243,7 +243,7 @@ def _save(path: Path, diff: PlanDiff) -> None:
 
 
 def _show(ctx: click.Context, app: App, output: str, diffs: Sequence[PlanDiff]) -> None:
-    """The dry-run on stdout; as text, errors of plans on stderr, where they show the line."""
+    """The dry-run on stdout; as text, what went wrong is on stderr, with the line of the plan."""
     if output == "json":
         from runner.report.diff import diff_json
 
@@ -263,3 +263,5 @@ def _show(ctx: click.Context, app: App, output: str, diffs: Sequence[PlanDiff]) 
         app.echo(rest, newline=False)
         if diff.errors:
             click.echo(problems_text(diff.errors, color=True), err=True, color=ctx.color)
+        if diff.failure is not None:
+            show_error(RunnerError(f"{diff.file}: {diff.failure}", hint=diff.failure_hint))

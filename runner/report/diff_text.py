@@ -16,17 +16,15 @@ _HEADS = ("wave", "group", "servers", "zones", "starts", "then", "names")
 
 
 def diff_text(diff: PlanDiff) -> str:
-    """One plan's dry-run, the totals first; ends with a line break. Nothing untrusted is left in it."""
+    """One plan's dry-run, the totals first; ends with a line break. Nothing untrusted is left in it.
+
+    Of a plan that could not be planned it says only so: its problems or its failure are shown beside it.
+    """
     return "".join(line_start(line.rstrip()) + "\n" for line in _lines(diff))
 
 
 def _lines(diff: PlanDiff) -> Iterator[str]:
     yield plain(summary(diff), 1000)
-    if diff.failure is not None:
-        yield f"{plain(diff.file)}: {plain(diff.failure, 2000)}"
-        if diff.failure_hint:
-            yield f"  hint: {plain(diff.failure_hint, 1000)}"
-        return
     schedule = diff.schedule
     if schedule is None:
         yield plain(diff.file)

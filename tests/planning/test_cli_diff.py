@@ -195,5 +195,6 @@ def test_the_target_fails(here: Path, capsys: pytest.CaptureFixture[str], monkey
     assert asyncio.run(scene()) == 77
     out, err = capsys.readouterr()
     assert out.count("not planned: the cloud or the store could not be asked") == 1
+    assert "error: web.yaml: " in err
     assert "error[UnknownKey]" in err
     assert "wrong-secret" not in out + err
