@@ -60,7 +60,7 @@ def decide(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
         effects=(*effects, *begun.effects),
         wake=min(wakes) if wakes else None,
         waits_for="servers to come back" if busy else begun.waits_for,
-        can_suspend=not busy and not effects and not begun.effects,
+        can_suspend=begun.can_suspend and not busy and not effects,
     )
 
 
@@ -345,9 +345,9 @@ def _begin(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
     if run.stop is not None or wave is None:
         return Step()
     if run.question is not None:
-        return Step(wake=question_deadline(run), waits_for=f"approval: {run.question.why}")
+        return Step(wake=question_deadline(run), waits_for=f"approval: {run.question.why}", can_suspend=True)
     if halted is not None:
-        return Step(wake=now + timedelta(seconds=30), waits_for=f"halted: {halted}")
+        return Step(wake=now + timedelta(seconds=30), waits_for=f"halted: {halted}", can_suspend=True)
     state = run.waves[run.position]
     if state.started is None:
         return _before_wave(run, wave, now)
@@ -399,7 +399,7 @@ def _timed(began: datetime | None, seconds: float, now: datetime, what: str, beg
     until = began + timedelta(seconds=seconds)
     if now >= until:
         return None
-    return Step(wake=until, waits_for=f"{what} until {until.isoformat(timespec='seconds')}")
+    return Step(wake=until, waits_for=f"{what} until {until.isoformat(timespec='seconds')}", can_suspend=True)
 
 
 def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step:
@@ -409,9 +409,11 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
         return Step()
     after = max((t for t in (run.send_after, pace.send_after) if t), default=now)
     free = [s for s in waiting if s.ref.id not in pace.blocked]
-    if after > now or not free:
-        wake = after if after > now else now + timedelta(seconds=5)
-        return Step(wake=wake, waits_for="room to send")
+    if not free:
+        holders = ", ".join(sorted({pace.blocked[s.ref.id][1] for s in waiting}))
+        return Step(wake=now + timedelta(seconds=5), waits_for=f"servers in flight in {holders}")
+    if after > now:
+        return Step(wake=after, waits_for="room to send")
     target = _rules(run).target
     size = batch_size(run, free, tuning(target).servers_per_request)
     first = free[0]

@@ -19,6 +19,7 @@ from runner.simulator.fleet import FleetOptions
 from runner.simulator.server import serve_in_thread
 from runner.simulator.state import CloudOptions, State
 from runner.store.open import open_store
+from runner.store.sql import SqlStore
 from tests.storm.worker import LABELS, Order, work
 
 WAVES = "[2, 5, 9, 14]"
@@ -89,9 +90,9 @@ HEADER = (
 )
 
 TROUBLES = (
-    Reset(on="reboot", do="reset", when="after", probability=0.08, times="all"),
+    Reset(on="reboot", do="reset", when="after", probability=0.15, times="all"),
     Reset(on="reboot", do="reset", when="before", probability=0.04, times="all"),
-    Error(on="reboot", do="error", status=502, body="html", effect=True, probability=0.06, times="all"),
+    Error(on="reboot", do="error", status=502, body="html", effect=True, probability=0.12, times="all"),
     Throttle(on="reboot", do="throttle", status=429, code="APIGW.0308", probability=0.05, times="all"),
     Error(on="job", do="error", status=503, body="html", probability=0.05, times="all"),
 )
@@ -121,7 +122,7 @@ def storm(
     seed: int = 1,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Tally:
-    """Run plans and kill their runners until `kills` have died. `mode`: hold, retry, or naive (retry without evidence)."""
+    """Run plans and kill their runners until `kills` have died. `mode`: hold, retry, or naive (repeat in doubt)."""
     rng = random.Random(seed)
     tally = Tally(name, mode)
     began = time.monotonic()
@@ -150,8 +151,8 @@ def storm(
             _one_run(context, order, plan, rng, tally, kills)
             _judge(folder, store, plan, Counter(r.server_id for r in state.accepted_reboots()[before:]), tally)
             tally.runs += 1
+            tally.requests = len(state.requests())
             tell(tally.row())
-        tally.requests = len(state.requests())
     tally.seconds = time.monotonic() - began
     return tally
 
@@ -193,6 +194,7 @@ def _judge(folder: Path, store: str, plan: str, rebooted: Counter[str], tally: T
     opened = open_store(store, folder)
     try:
         run: Run = read_run(opened, opened.find(plan).id)
+        _resolve_unknown(opened, run, rebooted)
     finally:
         opened.close()
     tally.twice += sum(1 for n in rebooted.values() if n > 1)
@@ -205,3 +207,13 @@ def _judge(folder: Path, store: str, plan: str, rebooted: Counter[str], tally: T
             tally.lies += 1
         if rebooted[server_id] and server.outcome in (Outcome.SKIPPED, Outcome.NOT_STARTED):
             tally.lost += 1
+
+
+def _resolve_unknown(store: SqlStore, run: Run, rebooted: Counter[str]) -> None:
+    """What a person would do after each run, so that the next one may have the servers again."""
+    for server_id, server in run.servers.items():
+        if server.outcome is Outcome.UNKNOWN:
+            word = "rebooted" if rebooted[server_id] else "not-rebooted"
+            data = {"server": server_id, "as": word, "by": "storm", "reason": "the cloud's log"}
+            ids = (server_id,)
+            store.record(run.id, run.created, (("server.resolved", data),), release=ids, open_only=False)

@@ -14,12 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import runner.cli.approve
-import runner.cli.executing
-import runner.cli.resume
-import runner.cli.run
-import runner.loading.plan
-import runner.report.run_text
 from runner.cli.main import invoke
 from runner.cloud.ecs import HuaweiCloud
 from runner.execution import evidence
