@@ -9,6 +9,7 @@ import pytest
 
 from runner.model.inventory import ServerGroup
 from runner.model.schedule import Pause
+from runner.planning.cycle import fresh_cycle
 from tests.planning.build import codes, group, ids, inventory, plan, planned, schedule, server, sid, sizes
 
 TEN = inventory([server(n) for n in range(1, 11)])
@@ -267,3 +268,19 @@ def test_all_problems_at_once() -> None:
     found = planned(plan(*groups, limits={"servers": 1, "percent": 1.0}), TEN).problems
     errors = sorted({p.code for p in found if p.severity == "error"})
     assert errors == ["EmptyMatch", "LimitExceeded", "ServerInTwoGroups", "UnknownServer"]
+
+
+@pytest.mark.parametrize(
+    ("campaign", "runs", "cycle"), [("quickstart", 0, "quickstart-1"), ("quickstart", 9, "quickstart-10")]
+)
+def test_fresh_cycles(campaign: str, runs: int, cycle: str) -> None:
+    """Each run on the embedded simulated cloud has a cycle of its own, counted from 1."""
+    assert fresh_cycle(campaign, runs) == cycle
+
+
+def test_fresh_cycles_stay_names() -> None:
+    """However long the plan's cycle is, the fresh one is a name of the format."""
+    assert fresh_cycle("a" * 60 + "-bc", 99) == "a" * 59 + "-100"
+    assert fresh_cycle("a" * 58 + "-bcde", 99) == "a" * 58 + "-100"
+    with pytest.raises(ValueError, match="negative"):
+        fresh_cycle("kernel", -1)

@@ -175,6 +175,18 @@ def test_random_damage(data: st.DataObject) -> None:
     assert read.digest == saved().digest
 
 
+def test_many_problems_are_counted() -> None:
+    """A file that is wrong everywhere gives twenty problems and the number of the others."""
+
+    def change(raw: dict[str, Any]) -> None:
+        raw.update({f"extra{n}": n for n in range(25)})
+
+    with pytest.raises(InvalidInput) as caught:
+        schedule_json.load(changed(change))
+    assert len(caught.value.problems) == 21
+    assert "and 5 more of this kind" in {p.message for p in caught.value.problems}
+
+
 def test_problems_do_not_quote(tmp_path: Path) -> None:
     """What a wrong file holds does not reach the message: it may be any file."""
     with pytest.raises(InvalidInput) as caught:

@@ -73,6 +73,7 @@ def test_keys_are_anded(keys: dict[str, Any], numbers: list[int]) -> None:
         ({"names": ("web-*",), "zones": ("z3",)}, {1: "names web-*", 2: "names web-*", 5: "zones z3", 6: "zones z3"}),
         ({"tags": {"role": ("api",), "env": ("prod",)}}, {1: "env=prod", 3: "role=api, env=prod", 4: "role=api"}),
         ({"ids": (sid(6),)}, {6: "ids"}),
+        ({"all": True}, dict.fromkeys(range(1, 7), "all")),
         ({"server_groups": ("quorum",)}, {3: "server_groups quorum", 5: "server_groups quorum"}),
     ],
 )
