@@ -42,7 +42,7 @@ def parse(source: Source, findings: Findings) -> Node | None:
     except _TooMuch:
         return None
     except yaml.YAMLError as error:
-        _syntax_problem(error, source, findings)
+        _syntax_problem(error, source, findings, reader.open_bracket)
         return None
     if reader.unusable:
         return None
@@ -77,6 +77,12 @@ class _Reader:
         self._stack: list[_Open] = []
         self._nodes = 0
         self._documents = 0
+
+    @property
+    def open_bracket(self) -> Span | None:
+        """Where the innermost `[` or `{` stands that is still open."""
+        open_ones = [part.start for part in self._stack if part.flow]
+        return _between(open_ones[-1], open_ones[-1]) if open_ones else None
 
     def take(self, event: Any) -> None:
         """Go on by one event. Raises _TooMuch when a limit is passed."""
@@ -219,6 +225,7 @@ _SENTENCES: tuple[tuple[str, str, str | None], ...] = (
     ("flow mapping", 'the mapping that begins here with "{" is not closed, or a comma is missing', None),
     ("cannot start any token|tab character|indentation.*tab", "", None),
     ("simple key|expected ':'", 'a key without ":" after it', "write key: value"),
+    ("flow node|block node", "a value is missing here", None),
     ("block collection|block sequence", 'a list item must begin with "- " at the same column as the others', None),
     ("block mapping", "this does not belong here: the indentation is wrong, or a quote is missing", None),
     ("document start", "text after the end of the document: mend the indentation", None),
@@ -229,7 +236,7 @@ _SENTENCES: tuple[tuple[str, str, str | None], ...] = (
 _AT_CONTEXT = ("flow sequence", "flow mapping", "quoted scalar.*end of stream", "quoted scalar.*document")
 
 
-def _syntax_problem(error: yaml.YAMLError, source: Source, findings: Findings) -> None:
+def _syntax_problem(error: yaml.YAMLError, source: Source, findings: Findings, bracket: Span | None) -> None:
     problem_mark = getattr(error, "problem_mark", None)
     context_mark = getattr(error, "context_mark", None)
     mark = problem_mark or context_mark
@@ -237,6 +244,9 @@ def _syntax_problem(error: yaml.YAMLError, source: Source, findings: Findings) -
     unquoted = _unquoted_template(source, span)
     if unquoted:
         findings.add("UnquotedTemplate", _UNQUOTED_SAID, unquoted, hint=_QUOTE_IT)
+        return
+    if bracket and span.line >= len(source.lines) and not source.lines[-1][span.column - 1 :].strip():
+        findings.add("YamlSyntax", "the bracket that begins here is never closed", bracket)
         return
     said = f"{getattr(error, 'context', '') or ''}: {getattr(error, 'problem', '') or ''}"
     for pattern, sentence, hint in _SENTENCES:

@@ -79,7 +79,7 @@ def _sorted(problems: Iterable[Problem]) -> list[Problem]:
 
 def _block(problem: Problem, color: bool) -> str:
     where, tint = _where(problem.location), _RED if problem.severity == "error" else _YELLOW
-    head = _paint(f"{problem.severity}[{problem.code}]", _BOLD + tint, color)
+    head = _paint(f"{problem.severity}[{plain(problem.code, 100)}]", _BOLD + tint, color)
     lines = [line_start(f"{_paint(where, _BOLD, color)}{head}: {plain(problem.message, 2000)}")]
     shown = problem.location is not None and bool(problem.excerpt.strip())
     if shown and problem.location is not None:
@@ -151,7 +151,7 @@ def _command(problem: Problem) -> str:
         place = [f"file={command_property(plain(where.file, 1000))}", f"line={where.line}", f"col={where.column}"]
         if where.end_line == where.line and where.end_column:
             place.append(f"endColumn={max(where.column, where.end_column)}")
-    place.append(f"title={command_property(problem.code)}")
+    place.append(f"title={command_property(plain(problem.code, 100))}")
     hint = f"\n{plain(problem.hint, 1000)}" if problem.hint else ""
     return f"::{problem.severity} {','.join(place)}::{command_data(plain(problem.message, 2000) + hint)}"
 
@@ -175,5 +175,5 @@ def _sarif_result(problem: Problem, rule: int) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    """A path as a relative URI reference (RFC 3986): everything but unreserved characters and `/` is percent-encoded."""
+    """A path as a relative URI reference (RFC 3986): all but unreserved characters and `/` percent-encoded."""
     return "".join(chr(b) if b in _URI_SAFE else f"%{b:02X}" for b in path.encode("utf-8", "replace"))

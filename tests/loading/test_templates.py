@@ -150,8 +150,10 @@ GROUP = "groups: [{name: a, servers: {all: true}, waves: 1}]\n"
 @pytest.mark.parametrize(
     "body",
     {
-        "much text of little": "description: \"{{ vars.a ~ " + "vars.a ~ " * 100 + "'' }}\"\nvars: {a: '" + "x" * 500_000 + "'}\n",
-        "joined": "description: \"{{ vars.l | join(vars.s) }}\"\nvars: {s: '" + "x" * 300_000 + "', l: [" + "1," * 90_000 + "]}\n",
+        "much text of little": "description: \"{{ vars.a ~ " + "vars.a ~ " * 100 + "'' }}\"\n"
+        "vars: {a: '" + "x" * 500_000 + "'}\n",
+        "joined": "description: \"{{ vars.l | join(vars.s) }}\"\n"
+        "vars: {s: '" + "x" * 300_000 + "', l: [" + "1," * 90_000 + "]}\n",
         "lists of lists": "labels: \"{{ [" + "vars.l, " * 100 + "] }}\"\nvars: {l: [" + "1," * 90_000 + "]}\n",
         "compared often": "vars: {a: [" + "1," * 30_000 + "], b: [" + "1," * 30_000 + "]}\nlabels:\n"
         + "".join(f"  k{i}: \"{{{{ vars.a == vars.b }}}}{i}\"\n" for i in range(20_000)),
@@ -189,7 +191,8 @@ def test_variables_win_in_order_and_are_text_from_the_command_line(tmp_path: Any
     """--var over --vars-file over vars; a text from --var fits a number, and is never rendered."""
     (tmp_path / "one.yaml").write_text("a: file\nb: file\nn: 1\n")
     (tmp_path / "two.yaml").write_text("b: second\n")
-    body = 'vars: {a: plan, b: plan, c: plan}\nlimits: {servers: "{{ vars.n }}"}\nlabels: {x: "{{ vars.a }} {{ vars.b }} {{ vars.c }}"}\n'
+    body = 'vars: {a: plan, b: plan, c: plan}\nlimits: {servers: "{{ vars.n }}"}\n'
+    body += 'labels: {x: "{{ vars.a }} {{ vars.b }} {{ vars.c }}"}\n'
     loaded = plan(
         body + GROUP,
         vars={"n": "7", "a": "{{ vars.c }}"},

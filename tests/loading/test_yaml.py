@@ -76,7 +76,12 @@ def test_columns_count_characters() -> None:
 
 @pytest.mark.parametrize(
     ("data", "line", "column"),
-    [(b"a: b\nc: \xff", 2, 4), (b"\xff\xfea\x00", 1, 1), ("é: é\xe9".encode("latin-1"), 1, 1), (b"a: \xed\xa0\x80", 1, 4)],
+    [
+        (b"a: b\nc: \xff", 2, 4),
+        (b"\xff\xfea\x00", 1, 1),
+        ("é: é\xe9".encode("latin-1"), 1, 1),
+        (b"a: \xed\xa0\x80", 1, 4),
+    ],
 )
 def test_other_encodings_are_refused_at_their_place(data: bytes, line: int, column: int) -> None:
     """What is not UTF-8 is told with line and column."""
