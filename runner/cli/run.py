@@ -123,6 +123,7 @@ async def _run(
     from runner.cli.executing import execute
     from runner.cli.targets import choose_target, demand_persistent_store, open_store_of, open_target
     from runner.loading.plan import plan_digest, require
+    from runner.report.diff import headline
 
     plan = require(loaded)
     digest = plan_digest(plan)
@@ -136,31 +137,18 @@ async def _run(
                 return await execute(app, store, {name: session}, earlier.id, manner)
             if earlier is not None and not session.is_embedded:
                 return _done_already(app, store, earlier.id)
-            cycle = starting.fresh_cycle(plan.campaign, _hint()) if session.is_embedded else None
+            cycle = starting.fresh_cycle_of(store, plan) if session.is_embedded else None
             schedule, inventory, warnings = await starting.make_schedule_now(store, session, loaded, digest, cycle)
             for warning in warnings:
                 app.talk(f"warning: {warning}")
             if not schedule.servers:
-                app.echo(_headline(schedule))
+                app.echo(headline(schedule))
                 return Exit.DONE
-            app.talk(_headline(schedule))
+            app.talk(headline(schedule))
             starting.demand_consent(app, schedule, session, wish)
             run_id = starting.begin_run(store, session, schedule, inventory, Path(loaded.name))
             app.talk(f"run {run_id} begins", run=run_id)
             return await execute(app, store, {name: session}, run_id, manner)
-
-
-def _hint() -> str:
-    import secrets
-
-    return secrets.token_hex(4)
-
-
-def _headline(schedule: Any) -> str:
-    from runner.planning.forecast import forecast
-    from runner.report.diff import PlanDiff, summary
-
-    return summary(PlanDiff(schedule.plan_file, schedule, forecast(schedule)))
 
 
 def _done_already(app: App, store: Any, run_id: str) -> int:

@@ -158,6 +158,8 @@ def _commit(plan_file: Path) -> str:
     return head + ("+" if head and git("status", "--porcelain", "--", plan_file.name) else "")
 
 
-def fresh_cycle(campaign: str, run_hint: str) -> str:
+def fresh_cycle_of(store: SqlStore, plan: Plan) -> str:
     """A cycle of its own for each run on the embedded simulated cloud: people try things there again and again."""
-    return f"{campaign[:40]}-{run_hint}"[:63].rstrip("-")
+    from runner.planning.cycle import fresh_cycle
+
+    return fresh_cycle(plan.campaign, len(store.runs(plan=plan.name, limit=1_000_000)))

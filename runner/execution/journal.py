@@ -11,8 +11,8 @@ from runner.errors import StoreError
 from runner.execution import fold
 from runner.model.run import Event, Run
 from runner.model.schedule import Schedule
+from runner.planning.document import document, from_document
 from runner.ports.store import NewRun, Store
-from runner.report.schedule_json import document, from_document
 
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 

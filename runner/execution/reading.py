@@ -39,8 +39,9 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
         pace.check_again = now + BUSY_AGAIN
         return
     moved = [i for i, s in seen.items() if i in set(effect.servers) and verdicts.has_moved(writer.run, s)]
-    histories = await _histories(moved, site)
-    if writer.decide(verdicts.wave_events(writer.run, seen, histories)):
+    spent = setting.store.spent(writer.run.schedule.cycle, site.project_id) if moved else {}
+    histories = await _histories([i for i in moved if i not in spent], site)
+    if writer.decide(verdicts.wave_events(writer.run, seen, histories, spent)):
         pace.checking_since = pace.check_again = None
 
 

@@ -10,7 +10,7 @@ from runner.execution.evidence import last_reboot
 from runner.model.inventory import Server
 from runner.model.job import Action, Job, JobStatus, SubJob
 from runner.model.run import Batch, Outcome, Phase, Run
-from runner.planning.exclusions import BUSY, unfit
+from runner.planning.exclusions import BUSY, REBOOTED_IN_CYCLE, unfit
 
 MISSING = ("Missing", "the cloud does not know it any more")
 SINGLE_REFUSED = {
@@ -35,18 +35,25 @@ def is_busy(server: Server) -> bool:
 
 
 def wave_events(
-    run: Run, seen: Mapping[str, Server], histories: Mapping[str, tuple[Action, ...] | None]
+    run: Run,
+    seen: Mapping[str, Server],
+    histories: Mapping[str, tuple[Action, ...] | None],
+    spent: Mapping[str, str],
 ) -> tuple[NewEvent, ...]:
     """The look at a wave's servers before it begins: who is fit, who is skipped and why.
 
-    `histories`: of the servers whose `updated` moved since the run began; None where unreadable.
+    `histories`: of the servers whose `updated` moved since the run began; None where unreadable. `spent`: servers that
+    were rebooted in this cycle, and the run that did it.
     """
     assert run.wave is not None  # noqa: S101 - asked for the current wave
     fit: dict[str, str | None] = {}
     skipped: dict[str, tuple[str, str]] = {}
     for state in run.members(run.wave):
         server = seen.get(state.ref.id)
-        why = MISSING if server is None else unfit(server) or _rebooted_elsewhere(run, server, histories)
+        if state.ref.id in spent:
+            why: tuple[str, str] | None = (REBOOTED_IN_CYCLE, f"by run {spent[state.ref.id]}")
+        else:
+            why = MISSING if server is None else unfit(server) or _rebooted_elsewhere(run, server, histories)
         if why:
             skipped[state.ref.id] = (why[0], why[1])
         elif server is not None:

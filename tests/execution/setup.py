@@ -35,10 +35,12 @@ def schedule_of(
     plan: str = "web",
     cycle: str = "c1",
     groups: Sequence[str] | None = None,
+    first_server: int = 0,
 ) -> Schedule:
     """A schedule of servers s-000 … in waves of these sizes; `groups` names the group of each wave."""
     names = list(groups or ["web"] * len(waves))
-    number, made = 0, []
+    number: int = first_server
+    made: list[Wave] = []
     for i, size in enumerate(waves):
         refs = tuple(ServerRef(f"s-{number + k:03d}", f"web-{number + k}", "z0") for k in range(size))
         number += size
