@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from runner.simulator.state import CloudOptions
 
 STATE_FOLDER = ".reboot-runner"
+FORGET_AFTER_S = 600.0
 
 
 class WallClock:
@@ -134,7 +136,9 @@ async def _embedded(app: App, loaded: LoadedConfig, name: str, config: TargetCon
     from runner.simulator import embedded
 
     folder = _state_folder(app, loaded)
-    with embedded.start(_simulator_options(loaded, config), folder / f"simulator-{name}.db") as simulated:
+    state = folder / f"simulator-{name}.db"
+    _forget_if_idle(app, loaded, state)
+    with embedded.start(_simulator_options(loaded, config), state) as simulated:
         keys = {"HUAWEICLOUD_SDK_AK": simulated.ak, "HUAWEICLOUD_SDK_SK": simulated.sk}
         written = config.model_copy(
             update={
@@ -148,6 +152,21 @@ async def _embedded(app: App, loaded: LoadedConfig, name: str, config: TargetCon
             app, name, written, keys, simulated.clock, scale, spool, simulated.project_id, is_embedded=True
         ) as session:
             yield session
+
+
+def _forget_if_idle(app: App, loaded: LoadedConfig, state: Path) -> None:
+    """Simulated time runs on while nobody serves it: without an open run a cloud of a while ago begins anew, today."""
+    try:
+        age_s = time.time() - state.stat().st_mtime
+    except OSError:
+        return
+    if age_s < FORGET_AFTER_S:
+        return
+    with open_store_of(app, loaded) as store:
+        if store.runs(open_only=True, limit=1):
+            return
+    for suffix in ("", "-wal", "-shm"):
+        state.with_name(state.name + suffix).unlink(missing_ok=True)
 
 
 def _simulator_options(loaded: LoadedConfig, config: TargetConfig) -> CloudOptions:
