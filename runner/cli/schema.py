@@ -15,6 +15,7 @@ GENERATORS: dict[str, tuple[str, str]] = {
     "schedule": ("runner.report.schemas", "schedule_schema"),
     "diff": ("runner.report.schemas", "diff_schema"),
     "report": ("runner.report.schemas", "report_schema"),
+    "problems": ("runner.report.problems", "problems_schema"),
 }
 """Name -> module and function that makes the schema. Imported only when it is asked for."""
 

