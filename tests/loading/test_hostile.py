@@ -19,7 +19,7 @@ HEAD = "version: 1\nname: web\n"
 GROUPS = "groups: [{name: a, servers: {all: true}, waves: 1}]\n"
 
 BOUNDED = settings(
-    max_examples=50,
+    max_examples=30,
     deadline=timedelta(seconds=10),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
