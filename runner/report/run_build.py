@@ -100,7 +100,7 @@ def summary(run: Run) -> str:
     rest = "" if others == "no servers" else f", {others}"
     until = run.ended or run.last_event_at or run.created
     took = length((until - run.created).total_seconds())
-    why = f" ({run.stop.reason})" if run.stop else ""
+    why = f" ({run.stop.reason})" if run.stop and run.stop.reason != "Cancelled" else ""
     return f"{run.word}{why}: {ready} of {count(total, 'server')} ready{rest}; {took}"
 
 

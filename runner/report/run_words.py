@@ -22,7 +22,7 @@ def headline(run: Run, event: Event) -> str | None:
 
     `run` is the state after the event, or any later one.
     """
-    words = _HEADLINES.get(event.type)
+    words = HEADLINES.get(event.type)
     return words(run, event.data, event.at) if words else None
 
 
@@ -190,7 +190,7 @@ def _note(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
     return f"note: {text}" if text else None
 
 
-_HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] = {
+HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] = {
     "wave.started": _wave_started,
     "wave.checked": _wave_checked,
     "wave.ended": _wave_ended,
