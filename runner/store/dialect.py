@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 
 class Dialect(Protocol):
@@ -12,6 +12,15 @@ class Dialect(Protocol):
 
     Whatever the driver raises leaves as StoreError; no message quotes a password.
     """
+
+    elements: ClassVar[str]
+    """A table of one column, `value`: the texts of a list, which is one value `?` (see `listed`)."""
+    is_one_of: ClassVar[str]
+    """A condition, to stand behind a column: its text is one of a list, which is one value `?`."""
+
+    def listed(self, texts: Sequence[str]) -> Any:
+        """Many texts as one value: statements have a limit of values, and a batch may have 1,000 servers."""
+        ...
 
     def execute(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
         """Run one statement; returns all its rows, an empty list for statements without any.

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from runner.errors import StoreError
@@ -44,6 +44,9 @@ class Postgres:
     Reads are repeated once on a new connection when theirs is lost; a transaction is not, but the next one reconnects.
     """
 
+    elements: ClassVar = "unnest(?::text[]) as elements(value)"
+    is_one_of: ClassVar = "= any(?::text[])"
+
     def __init__(self, url: str, clock: Callable[[], float] | None = None, *, patience_s: float = PATIENCE_S) -> None:
         self._clock = clock
         self._url = url
@@ -67,6 +70,9 @@ class Postgres:
                 f"cannot open the PostgreSQL store: {_without_secrets(error, self._url)}",
                 hint="check the URL, the password and the network",
             ) from None
+
+    def listed(self, texts: Sequence[str]) -> list[str]:
+        return list(texts)
 
     def execute(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
         if self._inside:
@@ -125,7 +131,8 @@ class Postgres:
         self.execute(f"select {function}(hashtextextended(?, 0))", (f"reboot-runner:{name}",))
 
     def has_table(self, name: str) -> bool:
-        return self.execute("select to_regclass(?) is not null", (name,))[0][0] is True
+        # Not `to_regclass`: after a wait for `lock` it still answers from what this session knew before.
+        return bool(self.execute("select 1 from pg_class where relname = ? and pg_table_is_visible(oid)", (name,)))
 
     def now(self) -> float:
         if self._clock is not None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from runner.errors import StoreError
 from runner.ports.store import Halt, Halted, Intent, RateFull, Taken
 from runner.store import rows
 from runner.store.dialect import Dialect
-
-CHUNK = 500
-"""Values in one statement, far below SQLite's limit (32,766; 999 before 3.32)."""
 
 
 def reserve(db: Dialect, run_id: str, intent: Intent) -> None:
@@ -20,9 +17,8 @@ def reserve(db: Dialect, run_id: str, intent: Intent) -> None:
     if flag is not None:
         raise Halted(flag.reason)
     db.lock(f"project:{intent.project}")
-    now = (
-        db.now()
-    )  # after the lock: reservations of a project are made one after the other, in the order of their times
+    # After the lock: reservations of a project are made one after the other, in the order of their times.
+    now = db.now()
     _claim(db, run_id, intent, now)
     _room(db, run_id, intent, now)
 
@@ -30,19 +26,19 @@ def reserve(db: Dialect, run_id: str, intent: Intent) -> None:
 def _claim(db: Dialect, run_id: str, intent: Intent, now: float) -> None:
     claimed: dict[str, str] = {}
     spent: dict[str, str] = {}
-    for chunk, marks in _chunks(intent.servers):
-        sql = f"select server, cycle, run, released from claim where project = ? and server in ({marks})"  # noqa: S608
-        for server, cycle, holder, released in db.execute(sql, (intent.project, *chunk)):
-            if released is None:
-                claimed[server] = holder
-            elif cycle == intent.cycle:
-                spent[server] = holder
+    servers = db.listed(intent.servers)
+    found = db.execute(
+        f"select server, run, released from claim where project = ? and server {db.is_one_of}"  # noqa: S608
+        " and (released is null or cycle = ?)",
+        (intent.project, servers, intent.cycle),
+    )
+    for server, holder, released in found:
+        (claimed if released is None else spent)[server] = holder
     if claimed or spent:
         raise Taken(claimed, spent)
-    db.executemany(
-        "insert into claim(project, server, cycle, run, batch, at) values(?,?,?,?,?,?)",
-        [(intent.project, s, intent.cycle, run_id, intent.batch, now) for s in intent.servers],
-    )
+    values = (intent.project, intent.cycle, run_id, intent.batch, now, servers)
+    columns = "project, server, cycle, run, batch, at"
+    db.execute(f"insert into claim({columns}) select ?, value, ?, ?, ?, ? from {db.elements}", values)  # noqa: S608
 
 
 def _room(db: Dialect, run_id: str, intent: Intent, now: float) -> None:
@@ -70,12 +66,13 @@ def _room(db: Dialect, run_id: str, intent: Intent, now: float) -> None:
 
 def free(db: Dialect, run_id: str, release: Sequence[str], forget: Sequence[str]) -> None:
     """End this run's claims: `release` leaves the cycle spent, `forget` gives it back."""
-    now = db.now() if release else 0.0
-    for chunk, marks in _chunks(release):
-        sql = f"update claim set released = ? where run = ? and released is null and server in ({marks})"  # noqa: S608
-        db.execute(sql, (now, run_id, *chunk))
-    for chunk, marks in _chunks(forget):
-        db.execute(f"delete from claim where run = ? and server in ({marks})", (run_id, *chunk))  # noqa: S608
+    if release:
+        db.execute(
+            f"update claim set released = ? where run = ? and released is null and server {db.is_one_of}",  # noqa: S608
+            (db.now(), run_id, db.listed(release)),
+        )
+    if forget:
+        db.execute(f"delete from claim where run = ? and server {db.is_one_of}", (run_id, db.listed(forget)))  # noqa: S608
 
 
 def set_halt(db: Dialect, halt: Halt | None) -> None:
@@ -89,10 +86,3 @@ def set_halt(db: Dialect, halt: Halt | None) -> None:
 def halted(db: Dialect) -> Halt | None:
     found = db.execute("select data from flag where name = 'halt'")
     return rows.halt(found[0][0]) if found else None
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[tuple[Sequence[str], str]]:
-    """Ids in pieces, each with its `?,?,…`."""
-    for i in range(0, len(ids), CHUNK):
-        chunk = ids[i : i + CHUNK]
-        yield chunk, ",".join("?" * len(chunk))

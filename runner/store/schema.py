@@ -21,7 +21,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             batch integer not null, at double precision not null, released double precision,
             primary key(project, server, cycle))""",
         "create unique index claim_held on claim(project, server) where released is null",
-        "create index claim_run on claim(run)",
+        "create index claim_run on claim(run, server)",
         "create table rate(project text not null, at double precision not null, n integer not null, run text not null)",
         "create index rate_at on rate(project, at)",
         "create table flag(name text primary key, data text not null)",

@@ -7,13 +7,14 @@ need shared memory, so the file must be on a disk of this machine, not on a netw
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from runner.errors import StoreError
 
@@ -35,6 +36,9 @@ class Sqlite:
 
     A new file can be read by its owner only. Raises StoreError for what is no file, no database or not writable.
     """
+
+    elements: ClassVar = "json_each(?)"
+    is_one_of: ClassVar = "in (select value from json_each(?))"
 
     def __init__(
         self, path: Path | str, clock: Callable[[], float] = time.time, *, patience_s: float = PATIENCE_S
@@ -64,6 +68,9 @@ class Sqlite:
                 time.sleep(0.01)
             else:
                 return
+
+    def listed(self, texts: Sequence[str]) -> str:
+        return json.dumps(texts)
 
     def execute(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
         with _ours("the store refused"):

@@ -1,0 +1,240 @@
+"""What durability costs: rows and bytes of a large run, milliseconds of a write, seconds until a large run goes on.
+
+    python benchmarks/store.py [--servers 10000] [--resumed 100000]
+
+Runs are real ones, in virtual time, against a cloud in memory: waves of 1,000 whose reboots take 30 to 90 s, polled as
+usual, ids like the cloud's. On a SQLite file, and on PostgreSQL: the one of TEST_POSTGRES_URL, else one that is
+started here; commits are flushed to the disk on both. Targets: a run of 10,000 servers writes at most 50 MB in all, in
+less than a second; a run of 100,000 servers starts to work within 3 s when it is resumed. Asserts nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from runner.execution.journal import read_run
+from runner.model.inventory import Server
+from runner.model.job import Accepted, Job, JobGone, JobStatus
+from runner.model.schedule import ServerRef
+from runner.ports.store import Intent
+from runner.store.sql import SqlStore
+from runner.store.sqlite import Sqlite
+from tests import postgres
+from tests.execution.memory_cloud import MemoryCloud, Reboot, VirtualClock
+from tests.execution.setup import Bench, schedule_of
+from tests.store.kit import AT, leased
+
+WAVE = 1000
+WRITES = ("create", "take", "append", "record", "touch", "give_back")
+Opener = Callable[[Callable[[], float]], SqlStore]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure both back ends and print what came out."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--servers", type=int, default=10_000, help="servers of the run that is written")
+    parser.add_argument("--resumed", type=int, default=100_000, help="servers of the run that is resumed")
+    options = parser.parse_args(arguments)
+    with ExitStack() as stack:
+        for name, opener in backends(stack):
+            writes(name, opener)
+            whole_run(name, opener, options.servers)
+            resume(name, opener, options.resumed)
+    return 0
+
+
+def backends(stack: ExitStack) -> Iterator[tuple[str, Opener]]:
+    """Each back end with a way to open an empty store of it on a clock."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="store-")))
+
+    def sqlite(clock: Callable[[], float]) -> SqlStore:
+        return SqlStore(Sqlite(folder / f"{uuid.uuid4()}.db", clock))
+
+    yield "SQLite", sqlite
+    url = stack.enter_context(durable_server())
+
+    def postgresql(clock: Callable[[], float]) -> SqlStore:
+        from runner.store.postgres import Postgres
+
+        return SqlStore(Postgres(stack.enter_context(postgres.fresh_schema(url)), clock))
+
+    yield "PostgreSQL", postgresql
+
+
+@contextmanager
+def durable_server() -> Iterator[str]:
+    """A server that flushes each commit, unlike the one of the tests."""
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder, postgres.Server(Path(folder), durable=True) as server:
+        yield server.url
+
+
+def writes(name: str, opener: Opener) -> None:
+    """Milliseconds of single writes."""
+    store = opener(time.time)
+    lease = leased(store)
+    ids = [str(uuid.uuid4()) for _ in range(WAVE)]
+    data = {"job": "ff80808288d41e1b018990260955686a", "servers": dict.fromkeys(ids[:20], "2026-11-23T22:00:40+00:00")}
+
+    cycles = iter(range(1000))
+
+    def claim() -> None:
+        intent = Intent("p", f"c{next(cycles)}", 1, tuple(ids), 10**9)
+        store.append(lease, AT, [("batch.intended", {"servers": ids})], intent=intent)
+
+    def release() -> None:
+        store.append(lease, AT, [("servers.ended", {"servers": ids})], release=ids)
+
+    small = [timed(lambda: store.append(lease, AT, [("job.polled", data)])) for _ in range(300)]
+    claims, releases = zip(*((timed(claim), timed(release)) for _ in range(10)), strict=True)
+    read = [timed(lambda: store.find("r1")) for _ in range(300)]
+    store.close()
+    print(f"{name}: append {ms(small)}, find {ms(read)}, intent of {WAVE:,} servers {ms(claims)}, "
+          f"their release {ms(releases)} ms")  # fmt: skip
+
+
+def whole_run(name: str, opener: Opener, servers: int) -> None:
+    """Rows, bytes and time of all writes of one run."""
+    bench, run_id = run_of(servers, opener)
+    spent, calls = watched(bench.store)
+    bench.cloud.calls.clear()
+    wall = timed(lambda: bench.follow(run_id))
+    events = bench.store.events(run_id)
+    kinds = Counter(e.type for e in events)
+    size, other = stored(bench.store)
+    print(f"{name}: {servers:,} servers: {len(events):,} events ({size / 1e6:.1f} MB), {other / 1e6:.1f} MB in all; "
+          f"{sum(calls.values())} writes in {sum(spent.values()):.2f} s of {wall:.1f} s")  # fmt: skip
+    print(f"    {', '.join(f'{n} {kind}' for kind, n in kinds.most_common())}")
+    print(f"    cloud: {', '.join(f'{n} {call}' for call, n in bench.cloud.calls.most_common())}")
+    bench.store.close()
+
+
+def stored(store: SqlStore) -> tuple[int, int]:
+    """Bytes of all events' texts, and of the whole store with its indexes."""
+    (events,) = store.db.execute("select sum(length(data) + length(at) + length(type) + length(run)) from event")[0]
+    if isinstance(store.db, Sqlite):
+        pages, page = (store.db.execute(f"pragma {what}")[0][0] for what in ("page_count", "page_size"))
+        return int(events), pages * page
+    tables = "(values ('run'), ('event'), ('claim'), ('rate')) as t(name)"
+    sql = f"select sum(pg_total_relation_size(to_regclass(name))) from {tables}"  # noqa: S608
+    return int(events), int(store.db.execute(sql)[0][0])
+
+
+def resume(name: str, opener: Opener, servers: int) -> None:
+    """Seconds until a new process works on a run that another one has left nearly at its end."""
+    bench, run_id = run_of(servers, opener)
+    asyncio.run(advance_to(bench, run_id, servers // WAVE - 1))
+    count = len(bench.store.events(run_id))
+    read = timed(lambda: bench.store.events(run_id))
+    folded = timed(lambda: read_run(bench.store, run_id))
+    driver = bench.driver(run_id)
+    first = timed(lambda: asyncio.run(driver.advance()))
+    print(f"{name}: {servers:,} servers, resumed before the last wave: {count:,} events read in {read:.2f} s, "
+          f"folded after {folded:.2f} s, first advance done after {first:.2f} s")  # fmt: skip
+    bench.store.close()
+
+
+async def advance_to(bench: Bench, run_id: str, wave: int) -> None:
+    """Work on a run until `wave` waves are over."""
+    driver = bench.driver(run_id)
+    while (step := await driver.advance()).run.position < wave and step.due:
+        await bench.clock.sleep((step.due - bench.clock.now()).total_seconds())
+
+
+def run_of(servers: int, opener: Opener) -> tuple[Bench, str]:
+    """A run that was created and not begun: waves of 1,000 of servers with ids like the cloud's."""
+    clock, chance = VirtualClock(), random.Random(1)
+    ids = [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(servers)]
+    fleet = {i: Server(i, f"web-{n:06d}", "ACTIVE", zone=f"eu-de-0{n % 3}", updated="2026-11-01T00:00:00Z")
+             for n, i in enumerate(ids)}  # fmt: skip
+    cloud = Fleet(clock, fleet, takes={i: chance.uniform(30, 90) for i in ids})
+    bench = Bench(cloud, opener(clock.seconds), clock)
+    plain = schedule_of([WAVE] * (servers // WAVE))
+    refs = [ServerRef(i, s.name, s.zone) for i, s in fleet.items()]
+    waves = tuple(replace(w, servers=tuple(refs[n * WAVE : (n + 1) * WAVE])) for n, w in enumerate(plain.waves))
+    return bench, bench.start(replace(plain, waves=waves))
+
+
+@dataclass
+class Fleet(MemoryCloud):
+    """A cloud in memory that finds its reboots at once, for fleets of 100,000."""
+
+    by_server: dict[str, Reboot] = field(default_factory=dict)
+    by_job: dict[str, list[Reboot]] = field(default_factory=dict)
+
+    def accept(self, ids: Collection[str]) -> Accepted:
+        job, now = f"{len(self.by_job):032x}", self.clock.now()
+        self.by_job[job] = [Reboot(i, job, now, self.takes[i]) for i in ids]
+        self.by_server |= {r.server: r for r in self.by_job[job]}
+        return Accepted(job)
+
+    def see(self, server_id: str) -> Server | None:
+        server, last = self.servers[server_id], self.by_server.get(server_id)
+        if last is None:
+            return server
+        over = self.clock.now() >= last.ended
+        status, updated = ("ACTIVE", last.ended) if over else ("REBOOT", last.began)
+        return replace(server, status=status, task_state=None if over else "rebooting", updated=updated.isoformat())
+
+    async def job(self, job_id: str) -> Job | JobGone:
+        self._call("job")
+        now = self.clock.now()
+        subs = {r.server: self._sub(r, now) for r in self.by_job[job_id]}
+        over = all(s.status.is_final for s in subs.values())
+        return Job(job_id, JobStatus.SUCCESS if over else JobStatus.PENDING, subs)
+
+
+def watched(store: SqlStore) -> tuple[Counter[str], Counter[str]]:
+    """Seconds in and number of the writes of a store from now on, by method."""
+    spent: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
+
+    def watch(name: str) -> None:
+        method = getattr(store, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return method(*arguments, **named)
+            finally:
+                spent[name] += time.perf_counter() - began  # type: ignore[assignment]  # a counter of floats
+                calls[name] += 1
+
+        setattr(store, name, call)
+
+    for name in WRITES:
+        watch(name)
+    return spent, calls
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that it took."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def ms(times: Sequence[float]) -> str:
+    """The median in milliseconds."""
+    return f"{statistics.median(times) * 1000:.2f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
