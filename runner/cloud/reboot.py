@@ -70,7 +70,7 @@ def classify(
         return Denied(error.code or str(status), error.sentence, status, error.request_id)
     because = found is Verdict.SERVERS
     named = _named(error, asked) if because else None
-    return Refused(error.code or str(status), error.sentence, status, error.request_id, because, named)
+    return Refused(error.code or str(status), error.sentence, status, error.request_id, because, named, error.codes)
 
 
 def job_id_of(body: bytes) -> str | None:

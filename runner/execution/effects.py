@@ -94,13 +94,15 @@ class Tuning:
 class Pace:
     """When this process last did what leaves no trace in the journal. A new process begins with an empty one.
 
-    `polled`, `read_back`: last try. `seen`: last success, by batch number, or `0` for states. `trying`: the first of
-    the tries since the last success. `blocked`: servers another run holds, since when, and by whom. `states`: what was
-    last read of servers that are not back. `troubles`: since when a reading fails. `denied`: refusals in a row.
+    `polled`, `read_back`: last try. `seen`: last poll that succeeded, by batch number; `looked`: last reading of a
+    server's state that did. `trying`: the first of the tries since the last success, `0` for states. `blocked`:
+    servers another run holds, since when, and by whom. `states`: what was last read of servers that are not back.
+    `troubles`: since when a reading fails. `denied`: refusals in a row.
     """
 
     polled: dict[int, datetime] = field(default_factory=dict)
     seen: dict[int, datetime] = field(default_factory=dict)
+    looked: dict[str, datetime] = field(default_factory=dict)
     trying: dict[int, datetime] = field(default_factory=dict)
     read_back: datetime | None = None
     checking_since: datetime | None = None
@@ -121,12 +123,14 @@ class Pace:
         else:
             self.trying.setdefault(what, now)
 
-    def is_blind(self, what: int, deadline: datetime, now: datetime, grace_s: float) -> bool | None:
+    def is_blind(
+        self, what: int, seen: datetime | None, deadline: datetime, now: datetime, grace_s: float
+    ) -> bool | None:
         """At a deadline: False when it was really looked at since, True when looking failed for `grace_s`, else None.
 
-        None means: not yet known, look again. So a run that is resumed days later is looked at before it is judged.
+        `seen`: when it was last looked at. None means: not yet known, look again. So a run that is resumed days later
+        is looked at before it is judged.
         """
-        seen = self.seen.get(what)
         if seen is not None and seen >= deadline:
             return False
         trying = self.trying.get(what)

@@ -6,7 +6,8 @@ There is no idempotency token and no list of jobs, so a lost answer is settled b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,13 +15,15 @@ from enum import StrEnum
 from runner.execution.effects import NewEvent
 from runner.model.inventory import Server
 from runner.model.job import Action
-from runner.model.run import Batch, BatchPhase, Outcome, Run
+from runner.model.run import Batch, BatchPhase, Outcome, Phase, Run, ServerState
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the cloud's clock may be from ours: an action this much before the intent can still be ours."""
 
 SECOND_ROUND = 2
 LATEST_ROUND = 30
+MOST_LOST = 3
+"""Requests for a server that may be lost without a trace before it is left to a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,29 @@ def last_reboot(actions: tuple[Action, ...] | None, since: datetime) -> Action |
     return max(reboots, key=lambda a: a.started or since, default=None)
 
 
+def is_held(server: ServerState, batch: Batch) -> bool:
+    """Whether the batch, and no later one, still has to tell what became of the server."""
+    return server.batch == batch.number and server.phase in (Phase.INTENDED, Phase.ACCEPTED)
+
+
+def _times_lost(run: Run, servers: Collection[str]) -> int:
+    """How many requests that held one of these servers left no trace, the one in question included."""
+    wanted = set(servers)
+    lost = (b for b in run.batches.values() if b.phase is BatchPhase.SETTLED)
+    return 1 + max(Counter(i for b in lost for i in b.servers if i in wanted).values(), default=0)
+
+
 def judge(run: Run, batch: Batch, findings: Mapping[str, Finding], *, may_arrive_late: bool) -> tuple[NewEvent, ...]:
     """Events that follow from one look at a batch in doubt.
 
     Evidence of a reboot: adopted at once. *No trace* needs every server of the batch and two readings; then `hold`
-    makes them unknown, and `retry` asks again – but only where no late request can still arrive, else it waits on.
-    Anything mixed or unreadable is unknown after the second reading.
+    makes them unknown, and `retry` asks again – but only where no late request can still arrive, else it waits on, and
+    only until three requests were lost. Anything mixed or unreadable is unknown after the second reading. Nothing
+    follows for a batch that is not in doubt any more.
     """
+    if not (batch.phase.is_in_doubt or batch.phase is BatchPhase.GONE):
+        return ()
+    findings = {i: f for i, f in findings.items() if is_held(run.servers[i], batch)}
     look = vanished_trace if batch.phase is BatchPhase.GONE else trace_of
     traces = {i: look(f, batch.intended, run.servers[i].updated_before) for i, f in findings.items()}
     adopted = [i for i, (t, _) in traces.items() if t is Trace.REBOOTED]
@@ -99,7 +118,8 @@ def judge(run: Run, batch: Batch, findings: Mapping[str, Finding], *, may_arrive
     if round_ < SECOND_ROUND:
         return (seen,)
     clean = len(rest) == len(batch.servers) and all(t is Trace.NONE for t, _ in traces.values())
-    if clean and batch.phase is not BatchPhase.GONE and run.schedule.on_unknown == "retry":
+    may_repeat = run.schedule.on_unknown == "retry" and _times_lost(run, rest) < MOST_LOST
+    if clean and batch.phase is not BatchPhase.GONE and may_repeat:
         if not may_arrive_late:
             return (seen, ("batch.settled", {"batch": batch.number, "again": rest}))
         if round_ < LATEST_ROUND:

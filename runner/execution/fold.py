@@ -1,5 +1,8 @@
 """Journal -> run. Pure: no clock, no I/O; an event that cannot follow raises and changes nothing.
 
+An event that is stored and cannot follow would make its run unreadable for ever. So `check` is asked before events
+are stored, and what others may append at any moment (a late job id) follows in every state.
+
 `EVENTS` is the whole vocabulary of a journal. Progress is data, not a position in code: a newer version of the tool
 goes on with an older journal as long as the old event types stay readable.
 """
@@ -10,6 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from runner.execution.savepoint import Savepoint
 from runner.model.job import JobStatus
 from runner.model.run import (
     Batch,
@@ -54,15 +58,38 @@ def begin(run_id: str, schedule: Schedule, created: Event) -> Run:
 def apply(run: Run, event: Event) -> None:
     """Add one event to the run.
 
-    Raises IllegalEvent before anything is changed: for an unknown type, for a closed run (facts and decisions about
-    its servers excepted), and for what contradicts the state.
+    Raises IllegalEvent and leaves the run as it was: for an unknown type, for a closed run (facts and decisions about
+    its servers excepted), for data that does not fit, and for what contradicts the state.
     """
+    saved = Savepoint(run, (event,))
+    try:
+        _follow(run, event)
+    except BaseException:
+        saved.restore()
+        raise
+
+
+def check(run: Run, events: Iterable[Event]) -> None:
+    """Raise IllegalEvent if these events cannot follow one after the other. The run is left as it was."""
+    events = tuple(events)
+    saved = Savepoint(run, events)
+    try:
+        for event in events:
+            _follow(run, event)
+    finally:
+        saved.restore()
+
+
+def _follow(run: Run, event: Event) -> None:
     handler = EVENTS.get(event.type)
     if handler is None:
         raise IllegalEvent(f"unknown event {event.type!r}")
     if not run.is_open and event.type not in AFTER_THE_END:
         raise IllegalEvent(f"{event.type} after the end of the run")
-    handler(run, event)
+    try:
+        handler(run, event)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise IllegalEvent(f"{event.type} with data that does not fit: {error!r}") from error
     run.seq = max(run.seq, event.seq)
     run.last_event_at = event.at
     run.error_streak = run.error_streak + 1 if event.type == "run.error" else 0
@@ -110,6 +137,8 @@ def _wave_checked(run: Run, event: Event) -> None:
     state = run.waves[run.position] if run.wave else None
     if state is None or state.started is None or state.checked is not None:
         raise IllegalEvent("a wave is checked out of turn")
+    ended = [run.servers[i] for i in event.data["skipped"]]
+    _demand(all(s.outcome is None for s in ended), "a server ends twice")
     state.checked = event.at
     for server_id, updated in event.data["fit"].items():
         run.servers[server_id].updated_before = updated
@@ -161,18 +190,24 @@ def _batch_intended(run: Run, event: Event) -> None:
 
 
 def _batch_accepted(run: Run, event: Event) -> None:
-    """A job id is a fact whenever it arrives: it also answers a batch that was given up as lost."""
-    batch = _batch(run, event)
+    """A job id is a fact whenever it arrives, whatever was thought of its batch: it is never refused.
+
+    It also answers a batch that was given up as lost. Servers of the current wave are followed again; those of a wave
+    that is over stay unknown, with the job's id for whoever resolves them.
+    """
+    batch, job = _batch(run, event), str(event.data["job"])
     if batch.job_id is not None:
         return
-    _demand(batch.phase is not BatchPhase.NOT_SENT, "a batch that was not sent is accepted")
-    batch.phase, batch.job_id, batch.answered = BatchPhase.ACCEPTED, event.data["job"], event.at
+    batch.phase, batch.job_id, batch.answered = BatchPhase.ACCEPTED, job, event.at
     batch.request_id = event.data.get("request_id")
     accepted = batch.intended if event.data.get("late") else event.at
     for server in _of(run, batch):
-        if server.outcome is Outcome.UNKNOWN and server.resolution is None and run.is_open:
-            _reopen(run, server)
-        if server.phase in (Phase.INTENDED, Phase.ADOPTED):
+        if server.outcome is Outcome.UNKNOWN and server.resolution is None:
+            if run.is_open and run.wave and run.wave.number == server.wave:
+                _reopen(run, server)
+            else:
+                server.detail = f"its job {job[:100]} became known when its wave was over"
+        if server.phase in (Phase.INTENDED, Phase.ADOPTED, Phase.WAITING, Phase.REFUSED):
             server.phase, server.accepted = Phase.ACCEPTED, accepted
     run.trouble_since, run.send_after, run.trouble_count = None, None, 0
 

@@ -57,15 +57,22 @@ def replay(run_id: str, events: list[Event]) -> Run:
         run = fold.begin(run_id, from_document(created.data["schedule"]), created)
         return fold.apply_all(run, events[1:])
     except (fold.IllegalEvent, KeyError, TypeError, ValueError) as error:
-        raise StoreError(
-            f"the journal of run {run_id} cannot be read: {error}",
-            hint="it was written by a newer version, or edited; nothing was sent",
-        ) from error
+        raise _unreadable(run_id, error) from error
 
 
 def read_on(store: Store, run: Run) -> list[Event]:
-    """Add what others appended since; returns those events."""
+    """Add what others appended since; returns those events. Raises StoreError for what cannot follow."""
     events = store.events(run.id, after=run.seq)
     for event in events:
-        fold.apply(run, event)
+        try:
+            fold.apply(run, event)
+        except fold.IllegalEvent as error:
+            raise _unreadable(run.id, error) from error
     return events
+
+
+def _unreadable(run_id: str, error: Exception) -> StoreError:
+    return StoreError(
+        f"the journal of run {run_id} cannot be read: {error}",
+        hint="it was written by a newer version, or edited; nothing was sent",
+    )

@@ -22,6 +22,7 @@ from runner.execution.effects import (
     Step,
     Tuning,
 )
+from runner.execution.evidence import is_held
 from runner.model.quantity import format_duration
 from runner.model.run import Batch, BatchPhase, Outcome, Phase, Run, ServerState
 from runner.model.schedule import GroupRules, Wave
@@ -96,16 +97,20 @@ def _verdict(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[
         return _too_late(run, server, pace, now, batch.number)
     if server.up_since is None:
         return _too_late(run, server, pace, now, 0)
-    seen = pace.seen.get(0)
+    seen = pace.looked.get(server.ref.id)
     if seen is None or (seen - server.up_since).total_seconds() < _rules(run).stable_for_s:
         return None
     return (Outcome.READY, "Rebooted" if server.phase is Phase.REBOOTED else "RebootSeen", "")
 
 
 def _too_late(run: Run, server: ServerState, pace: Pace, now: datetime, what: int) -> tuple[str, str, str] | None:
-    """A server past its deadline, judged only by a reading made since, or when reading has failed for a while."""
+    """A server past its deadline, judged only by a reading of it made since, or when reading has failed for a while.
+
+    `what`: the batch whose job it waits for, `0` when it waits for its own state.
+    """
     deadline = ready_deadline(run, server)
-    blind = pace.is_blind(what, deadline, now, BLIND_GRACE_S) if now >= deadline else None
+    seen = pace.seen.get(what) if what else pace.looked.get(server.ref.id)
+    blind = pace.is_blind(what, seen, deadline, now, BLIND_GRACE_S) if now >= deadline else None
     if blind is None:
         return None
     timeout = format_duration(_rules(run).ready_timeout_s)
@@ -270,7 +275,7 @@ def _follow_ups(
             yield _poll_due(run, batch, pace, now, tune), Poll(number, target, batch.job_id)
     for batch in run.batches.values():
         if batch.wave == (run.wave.number if run.wave else 0) and _needs_a_look(run, batch):
-            held = tuple(i for i in batch.servers if _is_held(run.servers[i], batch))
+            held = tuple(i for i in batch.servers if is_held(run.servers[i], batch))
             yield _look_due(batch, pace, tune), Look(batch.number, target, held)
     if back:
         gap = STRAGGLER_READ_S if waiting_for_job and _began_rebooting(members) else tune.poll_every_s
@@ -280,10 +285,6 @@ def _follow_ups(
         yield (last + timedelta(seconds=gap) if last else first), ReadBack(target, tuple(back))
     if refused:
         yield pace.recheck_again or now, Recheck(target, tuple(refused))
-
-
-def _is_held(server: ServerState, batch: Batch) -> bool:
-    return server.batch == batch.number and server.phase in (Phase.INTENDED, Phase.ACCEPTED)
 
 
 def _needs_a_look(run: Run, batch: Batch) -> bool:

@@ -12,15 +12,13 @@ from runner.execution.effects import Look, Pace, Poll, ReadBack, ReadWave, Reche
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
 from runner.model.inventory import Server
-from runner.model.job import Action, JobGone
+from runner.model.job import Action
 from runner.model.owner import Owner
 from runner.model.run import Batch
 
 BUSY_PATIENCE = timedelta(minutes=2)
 BUSY_AGAIN = timedelta(seconds=10)
 TROUBLE_AGAIN = timedelta(seconds=30)
-JOB_INVISIBLE = timedelta(seconds=60)
-"""How long a job may be unknown right after its acceptance."""
 SIGNATURE_LIFE = timedelta(minutes=20)
 """The gateway refuses a signature more than 15 minutes old (API Signing Guide, APIGW.0301); five more for its clock."""
 HISTORIES_AT_ONCE = 8
@@ -56,15 +54,9 @@ async def poll(effect: Poll, setting: Setting, site: Site, writer: Writer, pace:
         setting.talk(f"job {effect.job_id} could not be read: {error}")
         return
     now = setting.clock.now()
-    batch = writer.run.batches[effect.batch]
     pace.denied.pop(effect.batch, None)
     pace.tried(effect.batch, now, success=True)
-    if not isinstance(job, JobGone):
-        events = verdicts.job_events(writer.run, batch, job)
-        if events:
-            writer.observe(events)
-    elif now - (batch.answered or batch.intended) >= JOB_INVISIBLE:
-        writer.observe((("job.gone", {"batch": effect.batch, "why": "the cloud does not know the job any more"}),))
+    writer.conclude(lambda: verdicts.job_events(writer.run, writer.run.batches[effect.batch], job, now))
 
 
 async def read_back(effect: ReadBack, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
@@ -79,10 +71,9 @@ async def read_back(effect: ReadBack, setting: Setting, site: Site, writer: Writ
         return
     now = setting.clock.now()
     pace.denied.pop(0, None)
-    events = verdicts.back_events(writer.run, effect.servers, seen)
-    if events:
-        writer.observe(events)
-    pace.tried(0, setting.clock.now(), success=True)
+    writer.conclude(lambda: verdicts.back_events(writer.run, effect.servers, seen))
+    pace.tried(0, now, success=True)
+    pace.looked.update(dict.fromkeys(effect.servers, now))
     pace.states.update({i: _state_words(seen.get(i)) for i in effect.servers})
 
 
@@ -94,25 +85,21 @@ async def recheck(effect: Recheck, setting: Setting, site: Site, writer: Writer,
         pace.recheck_again = now + TROUBLE_AGAIN
         return
     pace.recheck_again = None
-    writer.observe(verdicts.recheck_events(writer.run, effect.servers, seen))
+    writer.conclude(lambda: verdicts.recheck_events(writer.run, effect.servers, seen))
 
 
 async def look(effect: Look, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
     """Read state and history of the servers of a batch in doubt, and judge what that proves."""
-    now, run = setting.clock.now(), writer.run
-    batch = run.batches[effect.batch]
-    if not effect.servers:
-        return writer.observe((("batch.settled", {"batch": effect.batch}),))
+    now, batch = setting.clock.now(), writer.run.batches[effect.batch]
     seen = await _read(effect.servers, site, writer, pace, now, f"looking {effect.batch}")
     if seen is None:
         pace.look_again[effect.batch] = now + TROUBLE_AGAIN
-        return None
+        return
     histories = await _histories(effect.servers, site)
     pace.look_again.pop(effect.batch, None)
     findings = {i: evidence.Finding(seen.get(i), histories.get(i)) for i in effect.servers}
-    events = evidence.judge(run, batch, findings, may_arrive_late=may_arrive_late(batch, setting))
-    again = [i for kind, data in events if kind == "batch.settled" for i in data.get("again", ())]
-    return writer.observe(events, forget=again)
+    late = may_arrive_late(batch, setting)
+    writer.conclude(lambda: evidence.judge(writer.run, batch, findings, may_arrive_late=late))
 
 
 def may_arrive_late(batch: Batch, setting: Setting) -> bool:

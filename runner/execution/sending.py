@@ -111,7 +111,7 @@ def answer_events(run: Run, effect: Send, answer: RebootAnswer, now: datetime) -
             return (("batch.throttled", data | {"again": _again(run, now, after)}),)
         case Denied():
             return (("batch.denied", data),)
-        case Refused() if answer.code in STATE_CODES and any(run.servers[i].doubted for i in effect.servers):
+        case Refused() if _is_of_doubt(answer) and any(run.servers[i].doubted for i in effect.servers):
             return (("batch.ambiguous", data),)
         case Refused() if answer.because_of_servers or answer.code == TOO_MANY:
             return (("batch.refused", data),)
@@ -122,6 +122,11 @@ def answer_events(run: Run, effect: Send, answer: RebootAnswer, now: datetime) -
             return (("batch.ambiguous", data),)
         case Accepted():
             raise AssertionError("an acceptance is recorded by record_answer")
+
+
+def _is_of_doubt(answer: Refused) -> bool:
+    """Whether it says, or may say among other things (Ecs.0611), that a server's state or task is in the way."""
+    return not STATE_CODES.isdisjoint((answer.code, *answer.codes))
 
 
 def _again(run: Run, now: datetime, after_s: float | None) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from runner.execution.effects import NewEvent
 from runner.execution.evidence import last_reboot
 from runner.model.inventory import Server
-from runner.model.job import Action, Job, JobStatus, SubJob
-from runner.model.run import Batch, Outcome, Phase, Run
+from runner.model.job import Action, Job, JobGone, JobStatus, SubJob
+from runner.model.run import Batch, BatchPhase, Outcome, Phase, Run
 from runner.planning.exclusions import BUSY, REBOOTED_IN_CYCLE, unfit
 
+JOB_INVISIBLE = timedelta(seconds=60)
+"""How long a job may be unknown right after its acceptance."""
 MISSING = ("Missing", "the cloud does not know it any more")
 SINGLE_REFUSED = {
     "Ecs.0100": "NotActive",
@@ -80,11 +82,18 @@ def _rebooted_elsewhere(
     return ("RebootedByOther", f"its history has a reboot at {reboot.started.isoformat(timespec='seconds')}")
 
 
-def job_events(run: Run, batch: Batch, job: Job) -> tuple[NewEvent, ...]:
+def job_events(run: Run, batch: Batch, job: Job | JobGone, now: datetime) -> tuple[NewEvent, ...]:
     """What a poll changed: sub-jobs that ended, by server id; nothing when nothing did.
 
-    A server without a sub-job when the parent is final, or whose sub-job is not, is looked for by its state.
+    A server without a sub-job when the parent is final, or whose sub-job is not, is looked for by its state; so are
+    all when the cloud does not know the job, unless it is too new to be seen.
     """
+    if batch.phase is not BatchPhase.ACCEPTED:
+        return ()
+    if isinstance(job, JobGone):
+        if now - (batch.answered or batch.intended) < JOB_INVISIBLE:
+            return ()
+        return (("job.gone", {"batch": batch.number, "why": "the cloud does not know the job any more"}),)
     waiting = [run.servers[i] for i in batch.servers]
     waiting = [s for s in waiting if s.batch == batch.number and s.phase is Phase.ACCEPTED]
     done: dict[str, tuple[str, str | None, str | None]] = {}
@@ -145,7 +154,7 @@ def recheck_events(run: Run, ids: tuple[str, ...], seen: Mapping[str, Server]) -
     fit: dict[str, str | None] = {}
     moving: list[str] = []
     skipped: dict[str, tuple[str, str, str]] = {}
-    for server_id in ids:
+    for server_id in (i for i in ids if run.servers[i].phase is Phase.REFUSED):
         server, batch = seen.get(server_id), run.batches[run.servers[server_id].batch or 0]
         if server is not None and is_rebooting(server):
             moving.append(server_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,16 @@ class Writer:
             self.read_on()
             return False
         return True
+
+    def conclude(self, make: Callable[[], Sequence[NewEvent]]) -> None:
+        """Append what follows from a reading. `make` is asked again when the journal moved meanwhile.
+
+        What was read stays true, but not always what follows from it: a late job id, above all, changes that.
+        """
+        while True:
+            events = make()
+            if not events or self.decide(events):
+                return
 
     def observe(self, events: Sequence[NewEvent], *, forget: Sequence[str] = ()) -> None:
         """Append what was seen, whatever others appended meanwhile.
@@ -124,15 +134,19 @@ class Writer:
         self._renewed()
 
     def _append(self, events: Sequence[NewEvent], intent: Intent | None = None, forget: Sequence[str] = ()) -> None:
-        before = self.lease_mark()
+        before, now = self.lease_mark(), self.setting.clock.now()
+        fold.check(
+            self.run,
+            (Event(t, data, now, self.run.seq + i, self.lease.fence) for i, (t, data) in enumerate(events, 1)),
+        )
         stored = self.setting.store.append(
             self.lease,
-            self.setting.clock.now(),
+            now,
             events,
             expect=self.run.seq,
             intent=intent,
             release=_released(events),
-            forget=forget,
+            forget=[*forget, *_forgotten(events)],
             word=_word(events),
             close=any(t == "run.ended" for t, _ in events),
         )
@@ -164,6 +178,11 @@ def _released(events: Sequence[NewEvent]) -> list[str]:
         if kind == "servers.ended":
             released += [i for i, (outcome, *_) in data["servers"].items() if outcome != "unknown"]
     return released
+
+
+def _forgotten(events: Sequence[NewEvent]) -> list[str]:
+    """Servers that are asked for again: the lost request left no trace, so the cycle is not spent for them."""
+    return [i for kind, data in events if kind == "batch.settled" for i in data.get("again", ())]
 
 
 def _boot_time() -> float:

@@ -91,7 +91,8 @@ class Refused:
     """The service proved by its code that it did not begin.
 
     `because_of_servers`: the code speaks of single servers (state, lock, busy, missing), so the others of the
-    batch may go on without them. `named`: server ids that the answer itself names, with their codes.
+    batch may go on without them. `named`: server ids that the answer itself names, with their codes. `codes`: every
+    code of the answer, those of its details included.
     """
 
     code: str
@@ -100,6 +101,7 @@ class Refused:
     request_id: str | None = None
     because_of_servers: bool = False
     named: Mapping[str, str] | None = None
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,84 @@
+"""Undo: a run as it was before some events, kept for those parts that they can touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
+
+from runner.model.run import Batch, Event, Run, ServerState, WaveState
+
+_SERVER = tuple(f.name for f in fields(ServerState))
+_BATCH = tuple(f.name for f in fields(Batch))
+_WAVE = tuple(f.name for f in fields(WaveState))
+_LISTS = ("decisions", "errors")
+"""These only grow."""
+_APART = {"schedule", "facts", "baseline", "servers", "batches", "waves", "_members", *_LISTS}
+_OWN = tuple(f.name for f in fields(Run) if f.name not in _APART)
+
+_values = {
+    ServerState: attrgetter(*_SERVER),
+    Batch: attrgetter(*_BATCH),
+    WaveState: attrgetter(*_WAVE),
+}
+_names = {ServerState: _SERVER, Batch: _BATCH, WaveState: _WAVE}
+
+_Part = ServerState | Batch | WaveState
+
+
+class Savepoint:
+    """What `restore` brings back: the run's own fields, and the waves, batches and servers that the events speak of.
+
+    Objects keep their identity: what was changed is set back in place.
+    """
+
+    def __init__(self, run: Run, events: Iterable[Event]) -> None:
+        events = tuple(events)
+        self._run = run
+        self._own = {name: _copied(getattr(run, name)) for name in _OWN}
+        self._lengths = {name: len(getattr(run, name)) for name in _LISTS}
+        self._batches = dict(run.batches)
+        touched: dict[int, _Part] = {}
+        for part in _touched(run, events):
+            touched[id(part)] = part
+        self._parts = [(part, _values[type(part)](part)) for part in touched.values()]
+
+    def restore(self) -> None:
+        """Set everything back."""
+        for part, values in self._parts:
+            for name, value in zip(_names[type(part)], values, strict=True):
+                setattr(part, name, value)
+        for name, value in self._own.items():
+            setattr(self._run, name, value)
+        for name, length in self._lengths.items():
+            del getattr(self._run, name)[length:]
+        self._run.batches = self._batches
+
+
+def _copied(value: Any) -> Any:
+    """Containers are copied: handlers change them in place."""
+    return type(value)(value) if isinstance(value, dict | set) else value
+
+
+def _touched(run: Run, events: tuple[Event, ...]) -> Iterator[_Part]:
+    yield from run.waves[run.position : run.position + len(events) + 1]
+    for event in events:
+        number = event.data.get("batch")
+        batch = run.batches.get(number) if isinstance(number, int) else None
+        if batch is not None:
+            yield batch
+            yield from (run.servers[i] for i in batch.servers)
+        for server_id in _texts(event.data):
+            server = run.servers.get(server_id)
+            if server is not None:
+                yield server
+
+
+def _texts(data: Mapping[str, Any]) -> Iterator[str]:
+    """Everything in an event's data that can be a server's id."""
+    for value in data.values():
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping | list | tuple):
+            yield from (item for item in value if isinstance(item, str))
