@@ -73,9 +73,11 @@ class Progress:
             show()
         except Exception as error:  # noqa: BLE001 - whatever a display meets, the run goes on
             self._is_broken = True
-            self._say_broken(error)
+            self._give_up(error)
 
-    def _say_broken(self, error: Exception) -> None:
+    def _give_up(self, error: Exception) -> None:
+        with contextlib.suppress(Exception):
+            self.on_close()
         with contextlib.suppress(OSError):  # stderr itself may be gone
             self.app.talk(f"no more progress is shown: {type(error).__name__}: {plain(error)}")
 

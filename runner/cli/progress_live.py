@@ -5,11 +5,13 @@ The only module that imports rich; imported only where stderr is a terminal.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from rich.console import Console
+from rich.file_proxy import FileProxy
 from rich.live import Live
 from rich.text import Text
 
@@ -24,7 +26,7 @@ from runner.report.safe import plain
 
 REFRESH_S = 0.1
 BAR = 30
-MOST_WAVES = 12
+MOST_WAVES = 16
 MOST_IN_FLIGHT = 8
 
 STYLES = {
@@ -54,6 +56,7 @@ class LiveProgress(Progress):
         self._drawn = float("-inf")
         self._waits_for = ""
         self._now: datetime | None = None
+        self._stderr = sys.stderr
 
     def on_event(self, run: Run, event: Event) -> None:
         live = self._started()
@@ -75,13 +78,15 @@ class LiveProgress(Progress):
 
     def on_close(self) -> None:
         if self._live is not None:
+            sys.stderr = self._stderr
             self._live.stop()
 
     def _started(self) -> Live:
         if self._live is None:
             self._live = Live(
-                console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=True
+                console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
             )
+            self._stderr, sys.stderr = sys.stderr, _Above(self._console, sys.stderr)
             self._live.start()
             self._console.show_cursor(True)  # a process that is killed must not leave a terminal without one
         return self._live
@@ -158,6 +163,21 @@ class LiveProgress(Progress):
             yield _text(line, "cyan")
         if len(state.in_flight) > MOST_IN_FLIGHT:
             yield _text(f"  … and {len(state.in_flight) - MOST_IN_FLIGHT} more in flight", "cyan")
+
+
+class _Above(FileProxy):
+    """What others write to stderr while the display is on: put above it.
+
+    Rich's own proxy has no encoding, so click takes it for unfit and writes to the terminal past it, into the display.
+    """
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a read-only attribute of the base class
+        return self.rich_proxied_file.encoding  # type: ignore[attr-defined,no-any-return]  # it is a text file
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]  # the same
+        return "replace"
 
 
 def _console(app: App) -> Console:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -247,6 +247,64 @@ def test_a_display_that_fails_does_not_stop_the_run(capsys: pytest.CaptureFixtur
     assert lines == ["no more progress is shown: ValueError: no \\x1b[31m such thing"]
 
 
+def test_a_live_display_that_fails_gives_the_terminal_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """Stderr is what it was before, and what is said next is seen."""
+    case = plain_run((1,))
+    before = sys.stderr
+    broken = LiveProgress(App(), Console(file=io.StringIO(), force_terminal=True))
+
+    def fail(run: Run, waits_for: str, now: datetime) -> None:
+        raise ValueError("no such thing")
+
+    broken.watch(replay(case.run.id, list(case.events[:2])), case.events[1])
+    assert sys.stderr is not before
+    broken.on_tick = fail  # type: ignore[method-assign]  # any error in any display
+    broken.tick(case.run, "", case.run.created)
+    assert sys.stderr is before
+    assert "no more progress is shown" in capsys.readouterr().err
+
+
+TALK = """
+from runner.cli.common import App
+from runner.cli.progress import Progress
+from tests.report.cases import plain_run
+case, app = plain_run((1, 2)), App()
+progress = Progress.for_app(app)
+progress.watch(case.run, case.events[-1])
+app.talk("said meanwhile")
+progress.close()
+app.talk("said after")
+"""
+
+
+def on_terminal(code: str, **change: str) -> tuple[str, str]:
+    """What a program writes to stdout, and to stderr, which is a terminal."""
+    ours, theirs = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "TERM")} | {"TERM": "xterm"} | change
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=theirs, stdout=subprocess.PIPE) as process:
+        os.close(theirs)
+        seen = b"".join(iter(lambda: read_terminal(ours), b""))
+        out, _ = process.communicate()
+    os.close(ours)
+    assert process.returncode == 0, seen
+    return out.decode(), seen.decode()
+
+
+def read_terminal(side: int) -> bytes:
+    try:
+        return os.read(side, 65536)
+    except OSError:  # Linux tells the end of a terminal so
+        return b""
+
+
+def test_what_is_said_meanwhile_stands_above_the_display() -> None:
+    """Other talk on stderr is not swallowed by the display: it is cleared, the line is written, it is drawn again."""
+    _, seen = on_terminal(TALK)
+    assert re.search(r"\x1b\[2Ksaid meanwhile\r\n(?:\x1b\[\d+m)*run 20", seen)
+    assert seen.endswith("said after\r\n")
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -263,16 +321,8 @@ def test_the_display_suits_the_terminal(change: dict[str, str], expected: str) -
         "made = Progress.for_app(App(log_format=os.environ.get('LOG', 'text')))\n"
         "print(type(made).__name__, 'rich' in sys.modules)"
     )
-    ours, theirs = pty.openpty()
-    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "TERM")} | {"TERM": "xterm"} | change
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, env=environment, stderr=theirs, stdout=subprocess.PIPE, check=True
-        )
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    assert done.stdout.decode().split() == [expected, str(expected == "LiveProgress")]
+    out, _ = on_terminal(code, **change)
+    assert out.split() == [expected, str(expected == "LiveProgress")]
 
 
 def test_without_a_terminal_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
