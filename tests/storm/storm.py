@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from runner.execution.journal import read_run
@@ -93,7 +94,7 @@ TROUBLES = (
     Reset(on="reboot", do="reset", when="after", probability=0.15, times="all"),
     Reset(on="reboot", do="reset", when="before", probability=0.04, times="all"),
     Error(on="reboot", do="error", status=502, body="html", effect=True, probability=0.12, times="all"),
-    Throttle(on="reboot", do="throttle", status=429, code="APIGW.0308", probability=0.05, times="all"),
+    Throttle(on="reboot", do="throttle", status=429, retry_after=timedelta(seconds=1), probability=0.05, times="all"),
     Error(on="job", do="error", status=503, body="html", probability=0.05, times="all"),
 )
 
@@ -178,6 +179,8 @@ def _one_run(context, order: Order, plan: str, rng: random.Random, tally: Tally,
             tally.kills += 1
         elif code in (0, 4, 5):
             return
+        elif code not in (75, 7):
+            raise AssertionError(f"a process ended with {code}:\n{Path(order.output).read_text()[-2000:]}")
         elif code == 75:
             approve = Order(
                 ("approve", plan, "--reason", "storm"), order.folder, order.environment, output=order.output
