@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runner.cli.targets import Session
     from runner.loading.config import LoadedConfig
     from runner.model.run import Run
+    from runner.store.sql import SqlStore
 
 
 @click.command(
@@ -46,9 +47,9 @@ def command(ctx: click.Context, run: str, deadline: timedelta | None, no_wait: b
 
 
 async def _resume(app: App, text: str, manner: Any, store_is_persistent: bool) -> int:
-    from runner.cli.executing import execute, show_ending
+    from runner.cli.executing import show_ending
     from runner.cli.following import Ending
-    from runner.cli.targets import demand_persistent_store, open_store_of
+    from runner.cli.targets import open_store_of
     from runner.execution.journal import read_run
 
     loaded = app.load_config()
@@ -57,14 +58,35 @@ async def _resume(app: App, text: str, manner: Any, store_is_persistent: bool) -
         run = read_run(store, row.id)
         if not run.is_open:
             return show_ending(app, store, Ending(run, None))
-        async with AsyncExitStack() as stack:
-            sessions = await open_targets_of(app, loaded, run, stack)
-            real = any(s.is_real for s in sessions.values())
-            demand_persistent_store(app, loaded, real, store_is_persistent)
-            if run.suspended is not None:
-                first = next(iter(sessions.values()))
-                store.record(run.id, first.clock.now(), (("run.resumed", {}),))
-            return await execute(app, store, sessions, run.id, manner)
+        return await follow_open(app, loaded, store, run, manner, store_is_persistent)
+
+
+async def follow_open(
+    app: App, loaded: LoadedConfig, store: SqlStore, run: Run, manner: Any, store_is_persistent: bool
+) -> int:
+    """Follow an open run to its end on the targets that it was begun on. Returns the exit code."""
+    from runner.cli.executing import execute
+    from runner.cli.targets import demand_persistent_store
+
+    async with AsyncExitStack() as stack:
+        sessions = await open_targets_of(app, loaded, run, stack)
+        real = any(s.is_real for s in sessions.values())
+        demand_persistent_store(app, loaded, real, store_is_persistent)
+        now = next(iter(sessions.values())).clock.now()
+        app.talk(_whereabouts(run, store, now), run=run.id)
+        if run.suspended is not None:
+            store.record(run.id, now, (("run.resumed", {}),))
+        return await execute(app, store, sessions, run.id, manner)
+
+
+def _whereabouts(run: Run, store: SqlStore, now: datetime) -> str:
+    """Where the run is and what it waits for: whoever goes on with it has not seen how it came there."""
+    from runner.cli.status import waiting_for
+    from runner.report.run_now import heartbeat
+    from runner.report.safe import plain
+
+    waits, _ = waiting_for(run, store.halted())
+    return f"run {run.id}: {plain(heartbeat(run, waits, now), 2000)}"
 
 
 async def open_targets_of(app: App, loaded: LoadedConfig, run: Run, stack: AsyncExitStack) -> dict[str, Session]:

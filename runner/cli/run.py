@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from runner.cli.starting import Wish
     from runner.loading.config import LoadedConfig
     from runner.loading.plan import Loaded
+    from runner.ports.store import RunRow
+    from runner.store.sql import SqlStore
 
 
 class Length(click.ParamType[timedelta]):
@@ -123,18 +125,18 @@ async def _run(
     from runner.cli.executing import execute
     from runner.cli.targets import choose_target, demand_persistent_store, open_store_of, open_target
     from runner.loading.plan import plan_digest, require
+    from runner.ports.store import RunExists
     from runner.report.diff import headline
 
     plan = require(loaded)
     digest = plan_digest(plan)
     name = choose_target(config, target, plan.target)
     with open_store_of(app, config) as store:
-        earlier = starting.earlier_run(store, plan, digest)
+        earlier = starting.earlier_run(store, plan, digest, name)
+        if earlier is not None and earlier.is_open:
+            return await _join(app, config, store, earlier, wish, manner, store_is_persistent)
         async with open_target(app, config, name) as session:
             demand_persistent_store(app, config, session.is_real, store_is_persistent)
-            if earlier is not None and earlier.is_open:
-                app.talk(f"run {earlier.id} of this plan is open: going on with it")
-                return await execute(app, store, {name: session}, earlier.id, manner)
             if earlier is not None and not session.is_embedded:
                 return _done_already(app, store, earlier.id)
             cycle = starting.fresh_cycle_of(store, plan) if session.is_embedded else None
@@ -146,9 +148,30 @@ async def _run(
                 return Exit.DONE
             app.talk(headline(schedule))
             starting.demand_consent(app, schedule, session, wish)
-            run_id = starting.begin_run(store, session, schedule, inventory, Path(loaded.name))
+            try:
+                run_id = starting.begin_run(store, session, schedule, inventory, Path(loaded.name))
+            except RunExists:  # another process began it while this one was planning
+                other = starting.earlier_run(store, plan, digest, name)
+                if other is None:
+                    raise
+                return await _join(app, config, store, other, wish, manner, store_is_persistent)
             app.talk(f"run {run_id} begins", run=run_id)
             return await execute(app, store, {name: session}, run_id, manner)
+
+
+async def _join(
+    app: App, config: LoadedConfig, store: SqlStore, row: RunRow, wish: Wish, manner: Any, store_is_persistent: bool
+) -> int:
+    """Follow the run of the same plan that is there already. Raises Stale when another schedule was reviewed."""
+    from runner.cli.resume import follow_open
+    from runner.cli.starting import demand_reviewed
+    from runner.execution.journal import read_run
+
+    demand_reviewed(row.schedule_digest, wish)
+    if not row.is_open:
+        return _done_already(app, store, row.id)
+    app.talk(f"run {row.id} of this plan is open: going on with it", run=row.id)
+    return await follow_open(app, config, store, read_run(store, row.id), manner, store_is_persistent)
 
 
 def _done_already(app: App, store: Any, run_id: str) -> int:

@@ -16,7 +16,7 @@ from runner import __version__
 from runner.cli.common import App, is_terminal
 from runner.cli.targets import Session
 from runner.errors import Held, InvalidInput, Stale, UsageProblem
-from runner.execution.journal import create_run
+from runner.execution.journal import create_run, read_run
 from runner.model.schedule import Schedule
 from runner.ports.store import RunRow
 from runner.report.safe import plain
@@ -36,20 +36,31 @@ class Wish:
     schedule_digest: str | None = None
 
 
-def earlier_run(store: SqlStore, plan: Plan, digest: str) -> RunRow | None:
+def earlier_run(store: SqlStore, plan: Plan, digest: str, target: str) -> RunRow | None:
     """The run that this plan goes on with: an open one of the same digest; or the closed one that makes it done.
 
-    Raises Held while a run of an older version of the plan is open.
+    What was run on another target has not been run on this one. Raises Held while another run of the plan is open: of
+    an older version, or on another target.
     """
-    latest = next(iter(store.runs(plan=plan.name, limit=1)), None)
-    if latest is None or latest.plan_digest == digest:
-        return latest
-    if latest.is_open:
-        raise Held(
-            f"run {latest.id} of an earlier version of plan {plan.name} is open ({latest.word})",
-            hint=f"`reboot-runner resume {latest.id}` follows it to its end, `cancel {latest.id}` stops it first",
-        )
+    for row in store.runs(plan=plan.name):
+        is_same = row.plan_digest == digest
+        if is_same and _is_on(store, row, target):
+            return row
+        if row.is_open:
+            which = (
+                f"of plan {plan.name} on another target" if is_same else f"of an earlier version of plan {plan.name}"
+            )
+            raise Held(
+                f"run {row.id} {which} is open ({row.word})",
+                hint=f"`reboot-runner resume {row.id}` follows it to its end, `cancel {row.id}` stops it first",
+            )
+        if not is_same:
+            return None
     return None
+
+
+def _is_on(store: SqlStore, row: RunRow, target: str) -> bool:
+    return any(t.name == target for t in read_run(store, row.id).schedule.targets)
 
 
 async def make_schedule_now(
@@ -82,19 +93,22 @@ async def make_schedule_now(
     return planned.schedule, inventory, [plain(p.message) for p in problems]
 
 
+def demand_reviewed(digest: str, wish: Wish) -> None:
+    """Raises Stale when a schedule of another digest was reviewed."""
+    if wish.schedule_digest is not None and wish.schedule_digest != digest:
+        raise Stale(
+            f"the schedule is {digest}, not {plain(wish.schedule_digest)} as reviewed",
+            hint="look at `reboot-runner diff` again: servers, waves or rules have changed since the review",
+        )
+
+
 def demand_consent(app: App, schedule: Schedule, session: Session, wish: Wish) -> None:
     """The reviewed digest, `--yes`, or the plan's name typed at a terminal. Simulated servers need none.
 
     Raises Stale when the digest is another, UsageProblem when nobody consented.
     """
-    if wish.schedule_digest is not None:
-        if wish.schedule_digest != schedule.digest:
-            raise Stale(
-                f"the schedule is {schedule.digest}, not {wish.schedule_digest} as reviewed",
-                hint="look at `reboot-runner diff` again: servers, waves or rules have changed since the review",
-            )
-        return
-    if wish.yes or not session.is_real:
+    demand_reviewed(schedule.digest, wish)
+    if wish.schedule_digest is not None or wish.yes or not session.is_real:
         return
     if not is_terminal():
         raise UsageProblem(
