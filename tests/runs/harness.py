@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, Literal
 
-from runner.cloud.auth.environment import find_login
+from runner.cloud.auth.environment import Login, find_login
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
+from runner.cloud.reader import Patience
+from runner.cloud.transport import Limits
 from runner.execution.driver import Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run, read_run
 from runner.execution.site import Setting, Site
 from runner.loading.plan import load_text, plan_digest, require
 from runner.model.inventory import Inventory
-from runner.model.run import Run
+from runner.model.owner import Owner
+from runner.model.run import Event, Run
 from runner.model.schedule import Schedule, Target
 from runner.planning.schedule import make_schedule
 from runner.simulator.events import Called
+from runner.simulator.fleet import FleetOptions
+from runner.simulator.scenario import Scenario
 from runner.simulator.server import serve
 from runner.simulator.state import CloudOptions, State
 from runner.store.owner import is_provably_dead, this_process
@@ -28,7 +34,50 @@ from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
 from tests.execution.memory_cloud import VirtualClock
 
-AK, SK = "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"
+LoginKind = Literal["aksk", "password"]
+
+QUICK = Patience(attempts=2, first_wait_s=0.001, longest_wait_s=0.001, jitter_s=0.0)
+"""Reads are repeated once, at once: their waits are real time, which tests do not have."""
+
+
+def options_of(
+    servers: int,
+    *rules: Mapping[str, Any],
+    switches: Mapping[str, Any] | None = None,
+    seed: int = 1,
+    reboot_s: float | None = 40.0,
+) -> CloudOptions:
+    """A cloud of so many servers; `rules` and `switches` as in a scenario file."""
+    scenario = Scenario.model_validate({"rules": list(rules), "switches": dict(switches or {})})
+    fleet = FleetOptions(servers=servers, seed=seed, reboot_seconds=reboot_s)
+    return CloudOptions(fleet=fleet, rules=scenario.rules, switches=scenario.switches)
+
+
+def plan_of(
+    waves: str = "100%",
+    *,
+    servers: str = "{all: true}",
+    pause: str = "0s",
+    max_failures: int | str = 0,
+    on_unknown: str = "hold",
+    name: str = "test",
+    **group: object,
+) -> str:
+    """The text of a plan with one group, in the order of names; `group` holds further keys of the group."""
+    more = "".join(f"    {key}: {value}\n" for key, value in group.items())
+    return f"""
+version: 1
+name: {name}
+limits: {{servers: 100000, percent: 100}}
+max_failures: {max_failures}
+on_unknown: {on_unknown}
+groups:
+  - name: all
+    servers: {servers}
+    order: name
+    waves: [{waves}]
+    pause: {pause}
+{more}"""
 
 
 @dataclass
@@ -41,8 +90,9 @@ class Field:
     clock: VirtualClock
     target: Target
     tuning: Tuning = field(default_factory=Tuning)
+    signed: str = "aksk"
     talk: list[str] = field(default_factory=list)
-    waits: Mapping[str, float] = field(default_factory=dict)
+    watch: Callable[[Run, Event], None] = lambda run, event: None
 
     async def plan(self, text: str) -> tuple[Schedule, Inventory]:
         """The schedule of a plan's text against the cloud as it is now."""
@@ -58,24 +108,36 @@ class Field:
         baseline = {s.id: inventory.by_id[s.id].updated for w in schedule.waves for s in w.servers}
         return create_run(self.store, schedule, self.clock.now(), {"tool_version": "test"}, baseline)
 
-    def driver(self, run_id: str) -> Driver:
-        """A driver as the commands make it, with this process as owner."""
+    def driver(
+        self, run_id: str, *, owner: Owner | None = None, is_dead: Callable[[Owner], bool] = is_provably_dead
+    ) -> Driver:
+        """A driver as the commands make it; without an `owner` it is this process."""
         setting = Setting(
             self.store,
-            {self.target.name: Site(self.cloud, self.target.project_id, self.tuning, "aksk")},
+            {self.target.name: Site(self.cloud, self.target.project_id, self.tuning, self.signed)},
             self.clock,
-            this_process(),
-            is_provably_dead,
+            owner or this_process(),
+            is_dead,
+            wall=self.clock.now,
             talk=self.talk.append,
+            watch=lambda run, event: self.watch(run, event),
         )
         return Driver(setting, run_id)
 
-    async def follow(self, run_id: str, *, until: str = "", most: int = 100_000) -> Run:
-        """To the end, or until the run waits for something that holds the text `until`."""
-        driver = self.driver(run_id)
+    async def follow(
+        self,
+        run_id: str,
+        *,
+        until: str | Callable[[Run], object] = "",
+        most: int = 100_000,
+        driver: Driver | None = None,
+    ) -> Run:
+        """To the end, or until the run waits for something that holds the text `until` (or until that is true)."""
+        driver = driver or self.driver(run_id)
         for _ in range(most):
             step = await driver.advance()
-            if step.due is None or (until and until in step.waits_for):
+            met = until(step.run) if callable(until) else until and until in step.waits_for
+            if step.due is None or met:
                 return step.run
             await self.clock.sleep(max(0.001, (step.due - self.clock.now()).total_seconds()))
         raise AssertionError("the run did not end")
@@ -86,31 +148,73 @@ class Field:
     def read(self, run_id: str) -> Run:
         return read_run(self.store, run_id)
 
-    def calls(self) -> list[Called]:
-        """Every request that the cloud has answered or dropped."""
-        return self.state.requests()
+    def calls(self, kind: str | None = None) -> list[Called]:
+        """Every request that the cloud has answered or dropped; of one kind, if asked."""
+        return [c for c in self.state.requests() if kind in (None, c.call)]
+
+    def add_rules(self, *rules: Mapping[str, Any]) -> None:
+        """Let something go wrong from now on."""
+        self.state.add_rules(Scenario.model_validate({"rules": list(rules)}).rules)
+
+    def ids(self, *names: str) -> list[str]:
+        """The ids of servers by name."""
+        by_name = {s.name: s.id for s in self.state.fleet.servers}
+        return [by_name[n] for n in names]
 
 
 @asynccontextmanager
 async def simulated(
-    options: CloudOptions | None = None, *, store: Path | str = ":memory:", tuning: Tuning | None = None
+    options: CloudOptions | None = None,
+    *,
+    store: Path | str = ":memory:",
+    tuning: Tuning | None = None,
+    login: LoginKind = "aksk",
+    patience: Patience = QUICK,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Field]:
-    """A field of its own; everything is closed at the end."""
+    """A field of its own; everything is closed at the end. Signatures and tokens live in virtual time, too."""
     clock = VirtualClock()
-    state = State(options, clock=clock)
-    async with serve(state) as running:
+    state = State(options, clock=clock, wall=clock.now)
+    async with AsyncExitStack() as stack:
+        stack.callback(state.close)
+        running = await stack.enter_async_context(serve(state))
         settings = settings_for(
-            cloud="simulator", region=running.region, project_id=running.project_id, ecs=running.url, environ={}
+            cloud="simulator",
+            region=running.region,
+            project_id=running.project_id,
+            ecs=running.url,
+            iam=running.url,
+            environ={},
         )
-        login = find_login({AK: state.credentials.ak, SK: state.credentials.sk}, "aksk")
-        async with HuaweiCloud.open(settings, login, now=clock.now) as cloud:
-            sql = SqlStore(Sqlite(store, clock.seconds))
-            target = Target("simulator", "simulator", running.region, running.project_id)
-            try:
-                yield Field(state, cloud, sql, clock, target, tuning or Tuning())
-            finally:
-                sql.close()
-                state.close()
+        cloud = await stack.enter_async_context(
+            HuaweiCloud.open(
+                settings,
+                login_of(state, login),
+                wall=clock.now,
+                now=clock.now,
+                patience=patience,
+                limits=limits,
+                sleep=clock.sleep,
+            )
+        )
+        sql = SqlStore(Sqlite(store, clock.seconds))
+        stack.callback(sql.close)
+        target = Target("simulator", "simulator", running.region, running.project_id)
+        yield Field(state, cloud, sql, clock, target, tuning or Tuning(), "aksk" if login == "aksk" else "")
+
+
+def login_of(state: State, kind: LoginKind) -> Login:
+    """The simulated cloud's one user or key, as an environment would give it."""
+    keys = state.credentials
+    environ = {
+        "aksk": {"HUAWEICLOUD_SDK_AK": keys.ak, "HUAWEICLOUD_SDK_SK": keys.sk},
+        "password": {
+            "HW_USER_NAME": keys.user,
+            "HW_USER_PASSWORD": keys.password,
+            "HW_DOMAIN_NAME": keys.domain,
+        },
+    }
+    return find_login(environ[kind], kind)
 
 
 def ideal_seconds(run: Run, state: State) -> float:
