@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-from runner.execution.journal import create_run
+from runner.execution.journal import create_run, replay
 from runner.model.job import Refused
 from runner.model.run import Event, Run
 from runner.model.schedule import Exclusion, Pause, Schedule, ServerRef
@@ -82,6 +83,13 @@ def troubled_run(text: str = "boot failed", extra: str = "ordinary") -> Case:
 
     `text` is in every place where other people's words can be; `extra` is one more of them, for names only.
     """
+    run_id, events = _troubled(text, extra)
+    return Case(replay(run_id, list(events)), events)
+
+
+@cache
+def _troubled(text: str, extra: str) -> tuple[str, tuple[Event, ...]]:
+    """Its journal, as the store gives it back."""
     bench = Bench.of(12)
     schedule = _with_text(schedule_of([2, 3, 4, 3], max_failures=9, pause=Pause("approval")), text, extra)
     bench.cloud.fails = {"s-001": text}
@@ -100,7 +108,7 @@ def troubled_run(text: str = "boot failed", extra: str = "ordinary") -> Case:
     bench.follow(run_id)
     resolved = {"server": "s-005", "as": "rebooted", "by": text, "reason": text}
     bench.store.record(run_id, bench.clock.now(), [("server.resolved", resolved)], open_only=False)
-    return case_of(bench, run_id)
+    return run_id, tuple(bench.store.events(run_id))
 
 
 def record(bench: Bench, run_id: str, kind: str, data: Mapping[str, Any]) -> None:

@@ -73,7 +73,7 @@ def test_hostile_text_goes_through_a_real_run(text: str) -> None:
         demand_harmless_lines(form(made))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(texts)
 def test_no_line_is_a_command_and_no_character_is_hidden(text: str) -> None:
     """No form holds a line that a CI system obeys, an escape sequence, or a mark that turns the text around."""
@@ -82,7 +82,7 @@ def test_no_line_is_a_command_and_no_character_is_hidden(text: str) -> None:
         demand_harmless_lines(form(made))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(texts)
 def test_html_has_only_our_tags(text: str) -> None:
     """A parser sees our tags and attributes, well nested, our style and our script, and the text as text."""
@@ -93,7 +93,7 @@ def test_html_has_only_our_tags(text: str) -> None:
     assert shown(text) in page.text
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(texts)
 def test_markdown_has_only_our_markup(text: str) -> None:
     """A Markdown renderer with HTML and tables makes only our elements: no link, no mention, no row too many."""
@@ -111,7 +111,7 @@ def test_markdown_has_only_our_markup(text: str) -> None:
     assert "://" not in made
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(texts)
 def test_junit_is_xml_with_every_server(text: str) -> None:
     """The document parses, and has a case for each server with what became of it."""
@@ -123,7 +123,7 @@ def test_junit_is_xml_with_every_server(text: str) -> None:
     assert [root.get(k) for k in ("tests", "failures", "errors", "skipped")] == ["12", "3", "3", "4"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(texts)
 def test_csv_has_a_row_a_server_and_no_formula(text: str) -> None:
     """A reader gets the same number of cells in every row, and a spreadsheet finds nothing to compute."""
@@ -135,7 +135,7 @@ def test_csv_has_a_row_a_server_and_no_formula(text: str) -> None:
         assert not any(cell.lstrip().startswith(("=", "+", "-", "@")) for cell in row)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(texts)
 def test_json_holds_the_text_as_it_was(text: str) -> None:
     """JSON is for programs: what it says is the document, character for character, in ASCII."""
