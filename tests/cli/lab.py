@@ -88,11 +88,6 @@ class Lab:
     def runs(self) -> list[dict[str, Any]]:
         return list(json.loads(self.run("status", "-o", "json").out)["runs"])
 
-    def events(self, run_id: str) -> list[str]:
-        """Types of a run's events, in order, as they are on the disk."""
-        with sqlite3.connect(self.folder / ".reboot-runner" / "runs.db") as db:
-            return [t for (t,) in db.execute("select type from events where run_id = ? order by seq", (run_id,))]
-
     def dump(self) -> str:
         """All of the store as text."""
         with sqlite3.connect(self.folder / ".reboot-runner" / "runs.db") as db:

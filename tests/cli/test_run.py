@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
 
 import pytest
 
-from tests.cli.lab import PLAN, Lab, Remote, target
+from tests.cli.lab import PLAN, Lab, Remote
 
 BY_NAME = PLAN.replace("    waves", "    order: name\n    waves")
 PAUSED = PLAN + "    pause: [approval, 0s]\n".replace("0s", "250ms")
@@ -161,19 +160,6 @@ def test_no_credentials(cloud: Remote) -> None:
     assert done.code == 77
     assert "HUAWEICLOUD_SDK_AK" in done.err
     assert cloud.state.requests() == []
-
-
-def test_unreachable(cloud: Remote) -> None:
-    """Exit 1: nobody listens where the target should be; the message says where, and no run is left behind."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        cloud.lab.configure(targets={"lab": target(cloud.state, url)})
-        done = cloud.lab.run("run", "web.yaml")
-    assert done.code == 1
-    assert url.removeprefix("http://") in done.err
-    assert "Traceback" not in done.err
-    assert cloud.lab.runs() == []
 
 
 @pytest.mark.parametrize(
