@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,9 +119,20 @@ def demand_consent(app: App, schedule: Schedule, session: Session, wish: Wish) -
         )
     what = f"{schedule.servers} servers of {session.target.name} will be restarted in {len(schedule.waves)} waves."
     app.talk(what)
-    typed = click.prompt(f"Type the plan's name ({schedule.plan_name}) to go on", err=True)
+    with _interruptible():
+        typed = click.prompt(f"Type the plan's name ({schedule.plan_name}) to go on", err=True)
     if typed.strip() != schedule.plan_name:
         raise UsageProblem("that is not the plan's name; nothing was started")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends a question at once; the event loop's own handler would wait for the answer first."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def begin_run(store: SqlStore, session: Session, schedule: Schedule, inventory: Inventory, plan_file: Path) -> str:
