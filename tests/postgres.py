@@ -191,9 +191,17 @@ def _binaries(place: Path, user: pwd.struct_passwd | None) -> Path:
     """The folder of `initdb` and `postgres`, usable by `user`."""
     found = _of_the_system() or _of_the_wheel()
     if user and not _can_run(found / "postgres", user):  # a venv below /root: nobody else may look into it
-        shutil.copytree(found.parent, place / "binaries", symlinks=True)
-        found = place / "binaries" / found.name
+        found = _copied(found, place / "binaries")
     return found
+
+
+def _copied(binaries: Path, to: Path) -> Path:
+    """A copy of the wheel's binaries with the libraries that they look for beside their package."""
+    package = binaries.parent.parent
+    for folder in (binaries.parent.relative_to(package.parent), Path(f"{package.name}.libs")):
+        if (package.parent / folder).exists():
+            shutil.copytree(package.parent / folder, to / folder, symlinks=True)
+    return to / package.name / binaries.parent.name / binaries.name
 
 
 def _of_the_system() -> Path | None:
