@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -63,6 +63,7 @@ class Tally:
     runs: int = 0
     kills: int = 0
     processes: int = 0
+    rivals: int = 0
     requests: int = 0
     twice: int = 0
     lost: int = 0
@@ -75,7 +76,7 @@ class Tally:
         """One line of the table."""
         return (
             f"{self.store:<10} {self.mode:<6} {self.runs:>5} {self.kills:>6} {self.processes - self.runs:>8}"
-            f" {self.requests:>9} {self.twice:>6} {self.lost:>5} {self.lies:>5} {self.unended:>8}"
+            f" {self.rivals:>7} {self.requests:>9} {self.twice:>6} {self.lost:>5} {self.lies:>5} {self.unended:>8}"
             f" {self.outcomes['unknown']:>8} {self.outcomes['ready']:>6} {self.seconds:>6.0f}s"
         )
 
@@ -85,9 +86,10 @@ class Tally:
 
 
 HEADER = (
-    "store      mode    runs  kills  resumes  requests  twice  lost  lies  unended  unknown  ready   time\n"
+    "store      mode    runs  kills  resumes  rivals  requests  twice  lost  lies  unended  unknown  ready   time\n"
     "           (twice: servers rebooted twice in a cycle; lost: rebooted, but the journal says not;\n"
-    "            lies: ready in the journal, never rebooted; unended: runs or servers without an outcome)"
+    "            lies: ready in the journal, never rebooted; unended: runs or servers without an outcome;\n"
+    "            rivals: a second process at the same run at the same time)"
 )
 
 TROUBLES = (
@@ -169,12 +171,19 @@ def _one_run(context, order: Order, plan: str, rng: random.Random, tally: Tally,
         process = context.Process(target=work, args=(todo,))
         process.start()
         tally.processes += 1
+        rival = context.Process(target=work, args=(replace(order, die_at=None),)) if rng.random() < 0.25 else None
+        if rival is not None:
+            tally.rivals += 1
+            rival.start()
         process.join(rng.uniform(0.05, 2.5) if deaths and label is None else 60)
         if process.is_alive():
             process.kill()
             process.join()
         code, killed = process.exitcode, process.exitcode == -9
         process.close()
+        if rival is not None:
+            rival.join(120)
+            rival.close()
         if killed:
             tally.kills += 1
         elif code in (0, 4, 5):

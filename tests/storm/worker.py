@@ -11,12 +11,15 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from runner.cli import approve, executing, resume, run
 from runner.cli.main import invoke
 from runner.cloud.ecs import HuaweiCloud
 from runner.execution import evidence
+from runner.loading import plan
+from runner.report import run_text
 from runner.store.sql import SqlStore
 
 LABELS = (
@@ -25,12 +28,18 @@ LABELS = (
 )
 """Where a process can be told to die: before or after it."""
 
+PRELOADED = (approve, resume, run, plan, run_text)
+"""What the program imports late is loaded before the fork: a process of a storm lives for a second or two."""
+
 ANSWERS = ("batch.accepted", "batch.not_sent", "batch.throttled", "batch.refused", "batch.ambiguous")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one process is to do. `die_at`: a label, at its `nth` passing; None: never by itself."""
+    """What one process is to do. `die_at`: a label, at its `nth` passing; None: never by itself.
+
+    `by`: the signal it sends itself there (SIGSTOP freezes it). `lease_s`: a shorter lease than the program's.
+    """
 
     arguments: tuple[str, ...]
     folder: str
@@ -39,6 +48,8 @@ class Order:
     nth: int = 1
     naive: bool = False
     output: str = os.devnull
+    by: int = signal.SIGKILL
+    lease_s: float | None = None
 
 
 def work(order: Order) -> None:
@@ -51,7 +62,9 @@ def work(order: Order) -> None:
     sys.stdout = os.fdopen(1, "w", buffering=1)
     sys.stderr = os.fdopen(2, "w", buffering=1)
     if order.die_at:
-        _plan_death(order.die_at, order.nth)
+        _plan_death(order.die_at, order.nth, order.by)
+    if order.lease_s:
+        _shorten_lease(order.lease_s)
     if order.naive:
         _be_naive()
     code = invoke(list(order.arguments))
@@ -59,13 +72,22 @@ def work(order: Order) -> None:
     os._exit(code)
 
 
-def _plan_death(label: str, nth: int) -> None:
+def _shorten_lease(seconds: float) -> None:
+    made = executing.setting_for
+
+    def shorter(*args: Any, **kwargs: Any) -> Any:
+        return replace(made(*args, **kwargs), lease_s=seconds)
+
+    executing.setting_for = shorter
+
+
+def _plan_death(label: str, nth: int, by: int) -> None:
     passed: Counter[str] = Counter()
 
     def instant(name: str) -> None:
         passed[name] += 1
         if name == label and passed[name] == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), by)
 
     _around_append(instant)
     for name in ("take", "give_back"):
