@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from runner.errors import LeaseLost
+from runner.errors import LeaseLost, StoreError
 from runner.model.owner import Owner
 from runner.model.run import Event
 from runner.ports.store import (
@@ -58,16 +58,21 @@ class SqlStore:
 
     def create(self, run: NewRun, created: Event) -> None:
         with self.db.transaction():
-            self.db.lock(f"plan:{run.plan}")
-            other = self.db.execute("select id from run where plan = ? and is_open = 1", (run.plan,))
-            if other:
-                raise RunExists(other[0][0])
             first = (run.id, run.plan, run.plan_digest, run.schedule_digest, run.cycle, "running")
-            self.db.execute(
-                f"insert into run({rows.RUN_COLUMNS}) values(?,?,?,?,?,?,1,?,0,null,0,0,1)",
+            inserted = self.db.execute(
+                f"insert into run({rows.RUN_COLUMNS}) values(?,?,?,?,?,?,1,?,0,null,0,0,1)"
+                " on conflict do nothing returning id",
                 (*first, rows.written_time(run.created)),
             )
+            if not inserted:
+                raise self._in_the_way(run)
             self._insert(run.id, 1, created.at, 0, [(created.type, rows.written(created.data))])
+
+    def _in_the_way(self, run: NewRun) -> Exception:
+        other = self.db.execute("select id from run where plan = ? and is_open = 1", (run.plan,))
+        if other:
+            return RunExists(other[0][0])
+        return StoreError(f"run {run.id} cannot be begun: its id is taken", hint="begin it again")
 
     def find(self, text: str) -> RunRow:
         if not text or not text.isprintable():  # no run has such a name, and not every driver can even be asked

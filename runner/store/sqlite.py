@@ -21,6 +21,9 @@ from runner.errors import StoreError
 PATIENCE_S = 30.0
 """How long a write waits for another process's write. A process that is stopped in the middle of one blocks it."""
 
+OLDEST = (3, 35, 0)
+"""`returning` came with it (page "RETURNING")."""
+
 _HINTS = {
     sqlite3.SQLITE_BUSY: "another process has been writing for long; is one stopped?",
     sqlite3.SQLITE_READONLY: "the file and its folder must be writable",
@@ -45,6 +48,11 @@ class Sqlite:
     ) -> None:
         self._clock = clock
         self._patience_s = patience_s
+        if sqlite3.sqlite_version_info < OLDEST:
+            raise StoreError(
+                f"this Python has SQLite {sqlite3.sqlite_version}, the store needs {'.'.join(map(str, OLDEST))}",
+                hint="use a newer Python or system, or a PostgreSQL store",
+            )
         if str(path) != ":memory:":
             _make_file(Path(path))
         with _ours(f"cannot open the store {path}"):

@@ -55,8 +55,10 @@ def test_a_closed_run_makes_room_for_the_next(store: SqlStore) -> None:
 def test_the_same_id_is_not_taken_twice(store: SqlStore) -> None:
     """A second run of an id that is in the store is an error, and the first keeps its journal."""
     begun(store, "r1", "web")
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match="its id is taken"):
         begun(store, "r1", "db")
+    with pytest.raises(RunExists):
+        begun(store, "r1", "web")
     assert told(store, "r1") == [(1, "run.created")]
 
 

@@ -225,6 +225,14 @@ def test_a_file_that_another_program_has_locked(tmp_path: Path) -> None:
         store.record("r1", AT, NOTE)
 
 
+def test_an_old_sqlite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system whose SQLite is too old says so at once, not by a syntax error in the middle of a run."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(StoreError, match=r"needs 3\.35\.0"), opened(tmp_path / "runs.db"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 @contextmanager
 def without_privileges(folder: Path) -> Iterator[None]:
     """As a user who may not do everything: root ignores file modes."""
