@@ -284,11 +284,12 @@ def _job_polled(run: Run, event: Event) -> None:
         batch.job_final = event.at
     for server_id, (status, began, ended) in event.data["servers"].items():
         server = run.servers[server_id]
-        if server.batch != batch.number or server.phase is not Phase.ACCEPTED or status != JobStatus.SUCCESS:
+        if server.batch != batch.number or server.phase is not Phase.ACCEPTED:
             continue
-        server.phase, server.evidence = Phase.REBOOTED, Evidence.JOB
         server.job_began, server.job_ended = _time(began), _time(ended)
-        _learn(run, server)
+        if status == JobStatus.SUCCESS:
+            server.phase, server.evidence = Phase.REBOOTED, Evidence.JOB
+            _learn(run, server)
 
 
 def _learn(run: Run, server: ServerState) -> None:

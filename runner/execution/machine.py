@@ -226,7 +226,7 @@ def _wave_over(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
         return ()
     if any(s.outcome is None for s in run.members(wave)):
         return ()
-    if any(b.wave == wave.number and b.phase.is_in_doubt for b in run.batches.values()):
+    if any(b.phase.is_in_doubt for b in run.current_batches()):
         return ()
     return (("wave.ended", {"wave": wave.number}),)
 
@@ -273,8 +273,8 @@ def _follow_ups(
         batch = run.batches[number]
         if batch.phase is BatchPhase.ACCEPTED and batch.job_id:
             yield _poll_due(run, batch, pace, now, tune), Poll(number, target, batch.job_id)
-    for batch in run.batches.values():
-        if batch.wave == (run.wave.number if run.wave else 0) and _needs_a_look(run, batch):
+    for batch in run.current_batches():
+        if _needs_a_look(run, batch):
             held = tuple(i for i in batch.servers if is_held(run.servers[i], batch))
             yield _look_due(batch, pace, tune), Look(batch.number, target, held)
     if back:
@@ -419,7 +419,7 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
     size = batch_size(run, free, tuning(target).servers_per_request)
     first = free[0]
     same = [s for s in free if s.attempts == first.attempts][:size]
-    number = max(run.batches, default=0) + 1
+    number = next(reversed(run.batches), 0) + 1
     return Step(effects=(Send(number, target, tuple(s.ref.id for s in same)),))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
 from runner.model.schedule import GroupRules, Schedule, ServerRef, Wave
@@ -202,6 +203,7 @@ class Run:
     """Errors since anything else happened: the delay before the next try grows with it."""
     last_event_at: datetime | None = None
     _members: dict[int, list[ServerState]] = field(default_factory=dict, repr=False)
+    _groups: dict[str, GroupRules] = field(default_factory=dict, repr=False)
 
     @property
     def is_open(self) -> bool:
@@ -214,7 +216,9 @@ class Run:
         return waves[self.position] if self.position < len(waves) else None
 
     def group(self, name: str) -> GroupRules:
-        return next(g for g in self.schedule.groups if g.name == name)
+        if not self._groups:
+            self._groups.update((g.name, g) for g in self.schedule.groups)
+        return self._groups[name]
 
     def members(self, wave: Wave) -> list[ServerState]:
         """The servers of a wave, in the wave's order."""
@@ -222,6 +226,12 @@ class Run:
         if found is None:
             found = self._members[wave.number] = [self.servers[s.id] for s in wave.servers]
         return found
+
+    def current_batches(self) -> list[Batch]:
+        """The requests of the current wave, in the order of their numbers: the newest of the run."""
+        number = self.wave.number if self.wave else 0
+        newest = takewhile(lambda b: b.wave == number, reversed(self.batches.values()))
+        return list(newest)[::-1]
 
     def counts(self) -> dict[str, int]:
         """How many servers have each outcome; those without one yet are `pending`."""

@@ -11,6 +11,7 @@ import re
 import unicodedata
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&@:$-])")
+_WWW = re.compile(r"(?i)(www)\.")
 _ELLIPSIS = "…"
 
 
@@ -27,20 +28,18 @@ def plain(text: object, limit: int = 500) -> str:
 
 
 def line_start(text: str) -> str:
-    """A whole output line that a CI runner cannot take for a command: `::` at its start is set off by `| `.
+    """A whole output line that a CI runner cannot take for a command.
 
-    GitHub's runner reads lines that begin with `::` or hold `##[`; a leading space is trimmed there, so a visible
-    mark stands in front.
+    GitHub's runner reads a line whose first word begins with `::`, and `##[` anywhere in a line: the first is set off
+    by `| `, the second is broken by a space.
     """
-    stripped = text.lstrip()
-    if stripped.startswith(("::", "##[")):
-        return "| " + text
-    return text
+    text = text.replace("##[", "# #[")
+    return "| " + text if text.lstrip().startswith("::") else text
 
 
 def markdown(text: object, limit: int = 200) -> str:
     """Inline Markdown that shows exactly the text: no links, mentions, tables, HTML or formatting."""
-    return _MARKDOWN.sub(_entity, plain(text, limit))
+    return _WWW.sub(r"\1&#46;", _MARKDOWN.sub(_entity, plain(text, limit)))
 
 
 def markup(text: object, limit: int = 500) -> str:
