@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.errors import InvalidInput, RunnerError
+from runner.errors import EXIT_WORDS, InvalidInput, RunnerError
 
 if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
+    from runner.model.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +54,44 @@ class App:
         return loaded
 
     def talk(self, text: str, **fields: Any) -> None:
-        """One line on stderr. With `--log-format json` it becomes an object with `fields`."""
+        """One line on stderr, never a command of a CI system. With `--log-format json` an object with `fields`."""
+        from runner.report.log_lines import json_line, log_line
+
         if self.log_format == "json":
-            import json
             from datetime import UTC, datetime
 
             line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "message": text, **fields}
-            click.echo(json.dumps(line, ensure_ascii=False), err=True)
+            click.echo(json_line(line), err=True)
         else:
-            click.echo(text, err=True)
+            click.echo(log_line(text), err=True)
+
+    def show_problems(self, problems: Iterable[Problem]) -> None:
+        """Problems on stderr: with their lines for people, or an object each."""
+        if self.log_format != "json":
+            from runner.report.problems import problems_text
+
+            click.echo(problems_text(problems, color=True), err=True, color=self.click_color)
+            return
+        from runner.report.problems import problems_document
+
+        for found in problems_document(problems, ())["problems"]:
+            self.talk(**{"text": found.pop("message"), **found})
+
+    def show_error(self, error: RunnerError) -> None:
+        """An expected error on stderr: the sentence, every problem where there are several, and how to mend it."""
+        from runner.report.safe import plain
+
+        hint = plain(error.hint, 1000) if error.hint else None
+        if isinstance(error, InvalidInput):
+            self.show_problems(error.problems)
+        elif self.log_format == "json":
+            self.talk(plain(error.message, 2000), result=EXIT_WORDS[error.exit_code], hint=hint)
+            return
+        else:
+            head = click.style("error:", fg="red", bold=True)
+            click.echo(f"{head} {plain(error.message, 2000)}", err=True, color=self.click_color)
+        if hint:
+            self.talk(f"  hint: {hint}")
 
     @staticmethod
     def echo(text: str, *, newline: bool = True) -> None:
@@ -72,18 +104,18 @@ def in_ci() -> bool:
     return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
-def show_error(error: RunnerError) -> None:
-    """An expected error: the sentence, every problem where there are several, and how to mend it."""
-    from runner.report.safe import plain
+@contextmanager
+def closed_pipe_is_fine() -> Iterator[None]:
+    """For data on stdout that `| head` may not want to the end, where the exit code says more than "done"."""
+    try:
+        yield
+    except BrokenPipeError:
+        silence_stdout()
 
-    if isinstance(error, InvalidInput):
-        from runner.report.problems import problems_text
 
-        click.echo(problems_text(error.problems), err=True)
-    else:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {plain(error.message, 2000)}", err=True)
-    if error.hint:
-        click.echo(f"  hint: {plain(error.hint, 1000)}", err=True)
+def silence_stdout() -> None:
+    """Nobody reads our stdout any more: nothing may be written there, not even what is buffered."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_terminal() -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.common import App, show_error
+from runner.cli.common import App, closed_pipe_is_fine
 from runner.cli.options import load_options, template_options
 from runner.errors import Exit, InvalidInput, RunnerError, UsageProblem
 
@@ -95,7 +95,8 @@ def command(
     diffs = asyncio.run(_diff_all(app, config, loaded, wish))
     if out and diffs[0].schedule:
         _save(out, diffs[0])
-    _show(ctx, app, output, diffs)
+    with closed_pipe_is_fine():
+        _show(ctx, app, output, diffs)
     code = exit_code(diff.code for diff in diffs)
     ctx.exit(Exit.DONE if code == Exit.CHANGES and not detailed_exitcode else code)
 
@@ -255,13 +256,12 @@ def _show(ctx: click.Context, app: App, output: str, diffs: Sequence[PlanDiff]) 
         app.echo(diff_markdown(diffs), newline=False)
         return
     from runner.report.diff_text import diff_text
-    from runner.report.problems import problems_text
 
     for n, diff in enumerate(diffs):
         first, rest = diff_text(diff).split("\n", 1)
         click.echo(("\n" if n else "") + click.style(first, bold=True), color=ctx.color)
         app.echo(rest, newline=False)
         if diff.errors:
-            click.echo(problems_text(diff.errors, color=True), err=True, color=ctx.color)
+            app.show_problems(diff.errors)
         if diff.failure is not None:
-            show_error(RunnerError(f"{diff.file}: {diff.failure}", hint=diff.failure_hint))
+            app.show_error(RunnerError(f"{diff.file}: {diff.failure}", hint=diff.failure_hint))

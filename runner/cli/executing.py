@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runner.cli.common import App
+from runner.cli.common import App, closed_pipe_is_fine
 from runner.cli.following import Ending, Follower
 from runner.cli.progress import Progress
 from runner.cli.targets import Session
@@ -64,7 +64,8 @@ def show_ending(app: App, store: SqlStore, ending: Ending) -> int:
     from runner.report.run_text import run_text
 
     run = ending.run
-    app.echo(run_text(run, store.events(run.id)))
+    with closed_pipe_is_fine():
+        app.echo(run_text(run, store.events(run.id)))
     code = exit_code(run) if ending.code is None else ending.code
     if ending.code is not None:
         why = plain(ending.why)

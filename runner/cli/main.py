@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import click
 
 from runner import __version__
-from runner.cli.common import App, show_error
-from runner.errors import Exit, RunnerError
+from runner.cli.common import App, silence_stdout
+from runner.errors import EXIT_WORDS, Exit, RunnerError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("runner.cli.validate", "Check plans offline; all problems of all files."),
@@ -26,9 +26,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unhalt": ("runner.cli.unhalt", "Lift the halt."),
     "report": ("runner.cli.report", "Write the report of a run from its journal."),
     "simulator": ("runner.cli.simulator", "Serve a simulated cloud over HTTP."),
-    "schema": ("runner.cli.schema", "Print a JSON Schema: plan, config, schedule, report."),
+    "schema": ("runner.cli.schema", "Print a JSON Schema: plan, config, schedule, diff, report and more."),
 }
 """Name -> module with a click command named `command`, and the line for `--help`."""
+
+EXPECTED = (RunnerError, click.ClickException, click.Abort, KeyboardInterrupt, BrokenPipeError)
+"""What may end a command without being a defect of ours."""
 
 EPILOG = """\b
 Try it without an account:
@@ -70,6 +73,13 @@ class LazyGroup(click.Group):
             if not close:
                 raise
             ctx.fail(f"{error.message} Did you mean {close[0]!r}?")
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Errors that are expected are told in here, where the options (`--log-format`, `--color`) are known."""
+        try:
+            return super().invoke(ctx)
+        except EXPECTED as error:
+            ctx.exit(tell(ctx.obj if isinstance(ctx.obj, App) else App(), error))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -115,22 +125,8 @@ def invoke(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; errors are printed on stderr."""
     try:
         result = cli.main(args=argv, prog_name="reboot-runner", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        return done.exit_code
-    except click.UsageError as error:
-        error.show(sys.stderr)
-        return Exit.USAGE
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return Exit.ERROR
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return Exit.INTERRUPTED
-    except RunnerError as error:
-        show_error(error)
-        return error.exit_code
-    except BrokenPipeError:
-        return _closed_pipe()
+    except EXPECTED as error:
+        return tell(App(), error)
     except Exception as error:  # noqa: BLE001 - the last handler
         from runner.cli.crash import report_crash
 
@@ -138,12 +134,23 @@ def invoke(argv: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else Exit.DONE
 
 
-def _closed_pipe() -> int:
-    """`reboot-runner … | head` closed our stdout: not an error; nothing more may be written there."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return Exit.DONE
+def tell(app: App, error: BaseException) -> int:
+    """Say on stderr what ended a command, one of EXPECTED, and return its exit code."""
+    if isinstance(error, RunnerError):
+        app.show_error(error)
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        silence_stdout()
+        return Exit.DONE
+    if isinstance(error, click.ClickException):
+        code = Exit.USAGE if isinstance(error, click.UsageError) else Exit.ERROR
+        if app.log_format == "json":
+            app.talk(error.format_message(), result=EXIT_WORDS[code])
+        else:
+            error.show(sys.stderr)
+        return code
+    app.talk("interrupted", result=EXIT_WORDS[Exit.INTERRUPTED])
+    return Exit.INTERRUPTED
 
 
 if __name__ == "__main__":

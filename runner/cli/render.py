@@ -46,7 +46,5 @@ def command(
     loaded = load_plan(plan, options)
     text = plan_yaml(require(loaded), defaults=defaults)
     if loaded.problems:
-        from runner.report.problems import problems_text
-
-        click.echo(problems_text(loaded.problems, color=True), err=True, color=ctx.color)
+        app.show_problems(loaded.problems)
     app.echo(text, newline=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.common import App
+from runner.cli.common import App, closed_pipe_is_fine
 from runner.cli.options import load_options, template_options
 from runner.errors import Exit, InvalidInput
 
@@ -62,7 +62,7 @@ Exit codes: 0 done · 3 plan invalid · 4 not every server ready · 5 stopped ·
 )
 @click.argument("plan", type=click.Path(path_type=Path))
 @template_options
-@click.option("--target", help="A target of the configuration; overrides the plan's.")
+@click.option("--target", metavar="NAME", help="A target of the configuration; overrides the plan's.")
 @click.option("--yes", is_flag=True, help="Do not ask, although the servers are real.")
 @click.option("--schedule-digest", metavar="DIGEST", help="Refuse (exit 6) any schedule but the reviewed one.")
 @deadline_option
@@ -181,7 +181,8 @@ def _done_already(app: App, store: Any, run_id: str) -> int:
     from runner.report.run_text import run_text
 
     run = read_run(store, run_id)
-    app.echo(run_text(run, store.events(run_id)))
+    with closed_pipe_is_fine():
+        app.echo(run_text(run, store.events(run_id)))
     app.talk(
         f"nothing was sent: this plan has run already, as run {run_id} ({run.word})."
         " To restart its servers again, give the plan a new `cycle`."

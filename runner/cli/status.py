@@ -36,7 +36,9 @@ Examples:
 @click.option("--watch", is_flag=True, help="Look again every 2 s until the run is closed.")
 @click.option("--plans", type=click.Path(path_type=Path), help="Also list the plans of this folder that have no run.")
 @click.option("--open", "open_only", is_flag=True, help="Only runs that are open.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form on stdout."
+)
 @click.pass_context
 def command(ctx: click.Context, run: str | None, watch: bool, plans: Path | None, open_only: bool, output: str) -> None:
     """Show the runs of the store, or RUN (an id, a unique prefix, or a plan's name: its latest run)."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 
-@click.command("unhalt", short_help="Lift the halt.")
+@click.command(
+    "unhalt",
+    short_help="Lift the halt.",
+    epilog="""\b
+Example:
+  reboot-runner unhalt && reboot-runner reconcile
+""",
+)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Lift the halt flag of the store. Runs go on with `resume` or at the next `reconcile`."""

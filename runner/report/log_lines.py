@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from runner.report.safe import line_start
 
 _LEGACY = "##["
@@ -14,6 +16,11 @@ def log_line(text: str) -> str:
     `ActionCommand.TryParse`: `message.IndexOf("##[")`); the latter is broken up by a visible space.
     """
     return line_start(text.replace(_LEGACY, "## ["))
+
+
+def json_line(value: object) -> str:
+    """An object as one line of JSON for the same purpose: the bracket of `##[` is written as an escape."""
+    return json.dumps(value, ensure_ascii=False).replace(_LEGACY, "##\\u005b")
 
 
 def markup_text(text: str) -> str:
