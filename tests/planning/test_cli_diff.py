@@ -16,6 +16,7 @@ from runner.report.schemas import diff_schema
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.server import serve
 from runner.simulator.state import CloudOptions
+from runner.simulator.timeline import utc_now
 from tests.runs.harness import Field, simulated
 
 PLAN = """\
@@ -171,6 +172,7 @@ def test_rebooted_in_the_cycle(here: Path, capsys: pytest.CaptureFixture[str], m
         async with simulated(options, store=here / "runs.db") as field, serve(field.state) as served:
             remote(field, served.url, here, monkeypatch)
             await field.run(PLAN)
+            field.state.wall = utc_now
             first = await asyncio.to_thread(invoke, ["diff", "web.yaml", "--detailed-exitcode"])
             (here / "web.yaml").write_text(PLAN.replace("limits:", "cycle: another\nlimits:"))
             return [first, await asyncio.to_thread(invoke, ["diff", "web.yaml", "--detailed-exitcode"])]
