@@ -9,7 +9,7 @@ from runner.execution.effects import NewEvent, Pace, Send
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
 from runner.model.job import Accepted, Ambiguous, Denied, NotSent, RebootAnswer, Refused, Throttled
-from runner.model.run import Outcome, Run
+from runner.model.run import BatchPhase, Outcome, Run
 from runner.ports.store import Halted, Intent, RateFull, Taken
 
 BACK_OFF_S = (5.0, 10.0, 20.0, 40.0, 60.0)
@@ -29,7 +29,7 @@ async def send(effect: Send, setting: Setting, site: Site, writer: Writer, pace:
         return
     if writer.lease_age_s() > writer.lease.ttl_s / 2:
         given_up = NotSent("this process was stopped for too long between intent and request")
-        return writer.observe(answer_events(run, effect, given_up, now), forget=effect.servers)
+        return writer.conclude(lambda: answer_events(run, effect, given_up, now))
     answer = await site.cloud.reboot(effect.servers, run.schedule.reboot_type, signed_at)
     await record_answer(effect, answer, setting, writer)
 
@@ -82,9 +82,7 @@ async def record_answer(effect: Send, answer: RebootAnswer, setting: Setting, wr
     if isinstance(answer, Accepted):
         data = {"batch": effect.batch, "job": answer.job_id, "request_id": answer.request_id}
         return await writer.accepted(data)
-    events = answer_events(writer.run, effect, answer, now)
-    began = events[0][0] == "batch.ambiguous"
-    writer.observe(events, forget=() if began else effect.servers)
+    writer.conclude(lambda: answer_events(writer.run, effect, answer, now))
     if isinstance(answer, Denied):
         raise CloudDenied(
             f"the cloud denied the reboot: {answer.code}: {answer.reason}",
@@ -97,7 +95,12 @@ async def record_answer(effect: Send, answer: RebootAnswer, setting: Setting, wr
 
 
 def answer_events(run: Run, effect: Send, answer: RebootAnswer, now: datetime) -> tuple[NewEvent, ...]:
-    """The events that an answer other than an acceptance becomes. Pure."""
+    """The events that an answer other than an acceptance becomes. Pure.
+
+    None when the batch is known to be accepted by then: a job id is the stronger fact.
+    """
+    if run.batches[effect.batch].phase is not BatchPhase.INTENDED:
+        return ()
     data: dict[str, object] = {
         "batch": effect.batch,
         "reason": answer.reason if not isinstance(answer, Accepted) else "",

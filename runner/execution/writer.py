@@ -27,6 +27,7 @@ _WORDS = {
     "run.stopping": "running",
 }
 """The word of a run's row after an event, where it changes."""
+_NOT_BEGUN = frozenset({"batch.not_sent", "batch.throttled", "batch.refused", "batch.denied"})
 
 
 @dataclass(slots=True)
@@ -68,16 +69,10 @@ class Writer:
             if not events or self.decide(events):
                 return
 
-    def observe(self, events: Sequence[NewEvent], *, forget: Sequence[str] = ()) -> None:
-        """Append what was seen, whatever others appended meanwhile.
-
-        Servers that have ended by then (a person's cancel cannot end them, so none do) keep their first outcome.
-        """
-        while True:
-            try:
-                return self._append(events, None, forget)
-            except JournalMoved:
-                self.read_on()
+    def observe(self, events: Sequence[NewEvent]) -> None:
+        """Append what can follow in every state, whatever others appended meanwhile: job ids and errors."""
+        while not self.decide(events):
+            pass
 
     async def accepted(self, data: Mapping[str, Any]) -> None:
         """Append a job id, also when the lease is gone: commands need the fence, facts never do.
@@ -133,7 +128,7 @@ class Writer:
         self.setting.store.touch(self.lease)
         self._renewed()
 
-    def _append(self, events: Sequence[NewEvent], intent: Intent | None = None, forget: Sequence[str] = ()) -> None:
+    def _append(self, events: Sequence[NewEvent], intent: Intent | None = None) -> None:
         before, now = self.lease_mark(), self.setting.clock.now()
         fold.check(
             self.run,
@@ -146,7 +141,7 @@ class Writer:
             expect=self.run.seq,
             intent=intent,
             release=_released(events),
-            forget=[*forget, *_forgotten(events)],
+            forget=_forgotten(self.run, events),
             word=_word(events),
             close=any(t == "run.ended" for t, _ in events),
         )
@@ -180,9 +175,15 @@ def _released(events: Sequence[NewEvent]) -> list[str]:
     return released
 
 
-def _forgotten(events: Sequence[NewEvent]) -> list[str]:
-    """Servers that are asked for again: the lost request left no trace, so the cycle is not spent for them."""
-    return [i for kind, data in events if kind == "batch.settled" for i in data.get("again", ())]
+def _forgotten(run: Run, events: Sequence[NewEvent]) -> list[str]:
+    """Servers that were provably not rebooted by a request: the cycle is not spent for them, and their claim ends."""
+    forgotten: list[str] = []
+    for kind, data in events:
+        if kind in _NOT_BEGUN:
+            forgotten += run.batches[data["batch"]].servers
+        elif kind == "batch.settled":
+            forgotten += data.get("again", ())
+    return forgotten
 
 
 def _boot_time() -> float:

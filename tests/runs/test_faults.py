@@ -19,6 +19,7 @@ from tests.runs.harness import Field, LoginKind, options_of, plan_of, simulated
 
 Fault = Mapping[str, Any]
 ONE = {"names": ["web-001"]}
+QUICK_ENOUGH = Tuning(poll_every_s=10)
 PATIENT = Tuning(poll_every_s=60)
 """For runs that wait for a deadline: fewer polls, less time."""
 READY = "ready Rebooted"
@@ -50,7 +51,7 @@ class Case:
     age_s: float = 0.0
     login: LoginKind = "aksk"
     waves: str = "6"
-    tuning: Tuning = field(default_factory=Tuning)
+    tuning: Tuning = QUICK_ENOUGH
     limits: Limits | None = None
 
     @property
@@ -96,7 +97,7 @@ def throttled() -> list[Case]:
         Case(
             f"quota as {shape}{', Retry-After' if hint else ''}",
             switches={"quota": shape, "quota_servers": 3, "quota_retry_after": hint},
-            tuning=Tuning(servers_per_request=2),
+            tuning=Tuning(poll_every_s=10, servers_per_request=2),
             posts=posts,
             least_s=160,
             most_s=240,
