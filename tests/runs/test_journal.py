@@ -114,15 +114,17 @@ def specimens(told: list[tuple[Schedule, list[Event]]]) -> list[Event]:
 
 
 def states(journal: list[Event]) -> Iterator[tuple[Run, list[Event]]]:
-    """The run after each event that is the first of its type, with the event that followed in truth."""
-    met: dict[str, int] = {}
-    for length, event in enumerate(journal, 1):
-        met[event.type] = met.get(event.type, 0) + 1
-        if met[event.type] == 1:
-            run = replay("r", journal[:length])
-            for wave in run.schedule.waves:  # what is remembered of the waves' members changes nothing
-                run.members(wave)
-            yield run, journal[length : length + 1]
+    """The run before each event that is the first of its type, with that event; and the run at its end."""
+    met: set[str] = set()
+    for length in range(1, len(journal) + 1):
+        following = journal[length : length + 1]
+        if following and following[0].type in met:
+            continue
+        met.update(e.type for e in following)
+        run = replay("r", journal[:length])
+        for wave in run.schedule.waves:  # what is remembered of the waves' members changes nothing
+            run.members(wave)
+        yield run, following
 
 
 def test_an_event_follows_or_changes_nothing() -> None:
