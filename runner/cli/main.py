@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -61,6 +62,12 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 - a wrong table is a bug
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except BrokenPipeError as error:  # `--help | head`: click itself would exit 1
+            ctx.exit(tell(App(), error))
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -118,6 +125,9 @@ def cli(ctx: click.Context, config: str | None, store: str | None, color: str, v
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program and exit with a documented code: usage errors are 64, never click's 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
     sys.exit(invoke(argv))
 
 
