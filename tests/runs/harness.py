@@ -24,10 +24,11 @@ from runner.model.owner import Owner
 from runner.model.run import Event, Run
 from runner.model.schedule import Schedule, Target
 from runner.planning.schedule import make_schedule
+from runner.ports import Cloud
 from runner.simulator.events import Called
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.scenario import Scenario
-from runner.simulator.server import serve
+from runner.simulator.server import Running, serve
 from runner.simulator.state import CloudOptions, State
 from runner.store.owner import is_provably_dead, this_process
 from runner.store.sql import SqlStore
@@ -80,6 +81,26 @@ groups:
 {more}"""
 
 
+class Line:
+    """The network line to the cloud: cut, every connection is refused; whole again, it is the same address."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._port = 0
+        self._served: AsyncExitStack | None = None
+
+    async def mend(self) -> Running:
+        self._served = AsyncExitStack()
+        running = await self._served.enter_async_context(serve(self._state, port=self._port))
+        self._port = int(running.url.rpartition(":")[2])
+        return running
+
+    async def cut(self) -> None:
+        if self._served is not None:
+            await self._served.aclose()
+        self._served = None
+
+
 @dataclass
 class Field:
     """A simulated cloud, a client, a store and a clock that jumps."""
@@ -89,6 +110,7 @@ class Field:
     store: SqlStore
     clock: VirtualClock
     target: Target
+    line: Line
     tuning: Tuning = field(default_factory=Tuning)
     signed: str = "aksk"
     talk: list[str] = field(default_factory=list)
@@ -109,12 +131,17 @@ class Field:
         return create_run(self.store, schedule, self.clock.now(), {"tool_version": "test"}, baseline)
 
     def driver(
-        self, run_id: str, *, owner: Owner | None = None, is_dead: Callable[[Owner], bool] = is_provably_dead
+        self,
+        run_id: str,
+        *,
+        owner: Owner | None = None,
+        is_dead: Callable[[Owner], bool] = is_provably_dead,
+        cloud: Cloud | None = None,
     ) -> Driver:
         """A driver as the commands make it; without an `owner` it is this process."""
         setting = Setting(
             self.store,
-            {self.target.name: Site(self.cloud, self.target.project_id, self.tuning, self.signed)},
+            {self.target.name: Site(cloud or self.cloud, self.target.project_id, self.tuning, self.signed)},
             self.clock,
             owner or this_process(),
             is_dead,
@@ -177,7 +204,9 @@ async def simulated(
     state = State(options, clock=clock, wall=clock.now)
     async with AsyncExitStack() as stack:
         stack.callback(state.close)
-        running = await stack.enter_async_context(serve(state))
+        line = Line(state)
+        running = await line.mend()
+        stack.push_async_callback(line.cut)
         settings = settings_for(
             cloud="simulator",
             region=running.region,
@@ -200,7 +229,7 @@ async def simulated(
         sql = SqlStore(Sqlite(store, clock.seconds))
         stack.callback(sql.close)
         target = Target("simulator", "simulator", running.region, running.project_id)
-        yield Field(state, cloud, sql, clock, target, tuning or Tuning(), "aksk" if login == "aksk" else "")
+        yield Field(state, cloud, sql, clock, target, line, tuning or Tuning(), "aksk" if login == "aksk" else "")
 
 
 def login_of(state: State, kind: LoginKind) -> Login:
