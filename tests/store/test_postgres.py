@@ -8,6 +8,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -122,6 +123,24 @@ def test_a_server_that_is_down_is_an_error_until_it_is_back(tmp_path_factory: py
             store.append(lease, AT, NOTE)
 
 
+def test_those_who_waited_for_the_schema_see_it(postgres_url: str) -> None:
+    """Processes that found an empty store and then wait for another one's tables do not make them again."""
+    key = "hashtextextended('reboot-runner:schema', 0)"
+    waiting = "select 1 from pg_locks where locktype = 'advisory' and not granted having count(*) >= 3"
+
+    def open_it() -> int:
+        with opened(postgres_url) as store:
+            return len(store.runs())
+
+    with psycopg.connect(postgres_url, autocommit=True) as other, ThreadPoolExecutor(3) as threads:
+        other.execute(f"select pg_advisory_lock({key})".encode())
+        opening = [threads.submit(open_it) for _ in range(3)]
+        while not other.execute(waiting).fetchone():
+            assert not any(o.done() for o in opening)
+        other.execute(f"select pg_advisory_unlock({key})".encode())
+        assert [o.result() for o in opening] == [0, 0, 0]
+
+
 # --- nothing hangs ---------------------------------------------------------------------------------------------
 
 
@@ -176,6 +195,14 @@ def test_a_password_is_in_no_message(form: str, secret: str) -> None:
     lines = [row for row in shown.splitlines() if not row.startswith("    ")]  # rows of our own source
     for part in ("hunter2", "ter/2", "ter2", "nter", "2#x", "%hu"):
         assert part not in "\n".join(lines)
+
+
+def test_a_password_taken_for_a_host_is_in_no_message() -> None:
+    """With an unescaped @ the driver takes the rest of a password for the host, and would name that."""
+    with pytest.raises(StoreError) as error:
+        open_store("postgresql://anna:hun@127.0.0.1:1/ter2@db/runs", Path())
+    assert "127.0.0.1" not in str(error.value)
+    assert "part of the URL's password" in str(error.value)
 
 
 def test_a_malformed_url_says_how_to_write_it() -> None:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -39,6 +40,20 @@ def test_a_new_file_is_its_owners(tmp_path: Path) -> None:
         assert {p.name: mode(p) for p in tmp_path.iterdir()} == dict.fromkeys(
             ("runs.db", "runs.db-wal", "runs.db-shm"), 0o600
         )
+
+
+def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself gives up at once on switching such a file to a write-ahead log; the store waits as for all else."""
+    path = tmp_path / "runs.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="locked"), opened(path, patience_s=0.2):
+            pass
+        assert time.monotonic() - began >= 0.2
+        other.execute("rollback")
+        with opened(path) as store:
+            begun(store)
 
 
 def test_a_mode_that_somebody_chose_stays(tmp_path: Path) -> None:
