@@ -55,13 +55,13 @@ class App:
 
     def talk(self, text: str, **fields: Any) -> None:
         """One line on stderr, never a command of a CI system. With `--log-format json` an object with `fields`."""
-        from runner.report.log_lines import json_line, log_line
+        from runner.report.log_lines import json_text, log_line
 
         if self.log_format == "json":
             from datetime import UTC, datetime
 
             line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "message": text, **fields}
-            click.echo(json_line(line), err=True)
+            click.echo(json_text(line), err=True)
         else:
             click.echo(log_line(text), err=True)
 
@@ -79,6 +79,7 @@ class App:
 
     def show_error(self, error: RunnerError) -> None:
         """An expected error on stderr: the sentence, every problem where there are several, and how to mend it."""
+        from runner.report.log_lines import log_line
         from runner.report.safe import plain
 
         hint = plain(error.hint, 1000) if error.hint else None
@@ -89,7 +90,7 @@ class App:
             return
         else:
             head = click.style("error:", fg="red", bold=True)
-            click.echo(f"{head} {plain(error.message, 2000)}", err=True, color=self.click_color)
+            click.echo(log_line(f"{head} {plain(error.message, 2000)}"), err=True, color=self.click_color)
         if hint:
             self.talk(f"  hint: {hint}")
 

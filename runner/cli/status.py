@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.common import App
+from runner.report.log_lines import json_text
 from runner.report.safe import line_start, plain
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def _list(app: App, store: SqlStore, plans: Path | None, open_only: bool, output
             "runs": [_row(r) for r in rows],
             "plans_without_run": without,
         }
-        return app.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        return app.echo(json_text(data, indent=2))
     if halt is not None:
-        app.echo(f"HALTED by {plain(halt.by)} at {halt.at:%Y-%m-%d %H:%M}: {plain(halt.reason)}")
+        app.echo(line_start(f"HALTED by {plain(halt.by)} at {halt.at:%Y-%m-%d %H:%M}: {plain(halt.reason)}"))
     for line in _table(rows):
         app.echo(line_start(line))
     for name in without:
@@ -131,7 +131,9 @@ def _one(app: App, store: SqlStore, text: str, watch: bool, output: str) -> None
             shown = run.seq
             row = store.find(row.id)
             app.echo(
-                _json(run, row, store.halted()) if output == "json" else "\n".join(_lines(run, row, store.halted()))
+                _json(run, row, store.halted())
+                if output == "json"
+                else "\n".join(map(line_start, _lines(run, row, store.halted())))
             )
         if not watch or not run.is_open:
             return
@@ -177,7 +179,7 @@ def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
             for s in _troubles(run)
         ],
     }
-    return json.dumps(data, indent=2, ensure_ascii=False)
+    return json_text(data, indent=2)
 
 
 def _troubles(run: Run) -> list[Any]:

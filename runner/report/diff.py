@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from runner.model.schedule import Exclusion, Schedule, Wave
 from runner.planning.exclusions import REASONS, REBOOTED_IN_CYCLE
 from runner.planning.forecast import Forecast, forecast
 from runner.report.folding import fold, shared_names
+from runner.report.log_lines import json_text
 from runner.report.problems import problems_document
 from runner.report.schedule_json import document
 
@@ -234,7 +234,7 @@ def diff_json(diffs: Sequence[PlanDiff]) -> str:
         "result": EXIT_WORDS[code],
         "plans": [_plan_json(diff) for diff in diffs],
     }
-    return json.dumps(made, sort_keys=True, allow_nan=False)
+    return json_text(made, sort_keys=True, allow_nan=False)
 
 
 def _plan_json(diff: PlanDiff) -> dict[str, Any]:

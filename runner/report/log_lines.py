@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from runner.report.safe import line_start
 
@@ -18,9 +19,9 @@ def log_line(text: str) -> str:
     return line_start(text.replace(_LEGACY, "## ["))
 
 
-def json_line(value: object) -> str:
-    """An object as one line of JSON for the same purpose: the bracket of `##[` is written as an escape."""
-    return json.dumps(value, ensure_ascii=False).replace(_LEGACY, "##\\u005b")
+def json_text(value: object, **form: Any) -> str:
+    """JSON in plain ASCII for the same purpose: the last bracket of `##[` is an escape. `form`: as of `json.dumps`."""
+    return json.dumps(value, ensure_ascii=True, **form).replace(_LEGACY, "##\\u005b")
 
 
 def markup_text(text: str) -> str:

@@ -6,12 +6,12 @@ channel.
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runner.model.problem import Location, Problem
+from runner.report.log_lines import json_text
 from runner.report.safe import command_data, command_property, line_start, plain
 
 FORMAT_VERSION = 1
@@ -77,7 +77,7 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
 
 def problems_json(problems: Iterable[Problem], files: Sequence[str]) -> str:
     """`problems_document` as JSON text."""
-    return json.dumps(problems_document(problems, files), indent=2, ensure_ascii=True)
+    return json_text(problems_document(problems, files), indent=2)
 
 
 def problems_github(problems: Iterable[Problem]) -> str:
@@ -99,7 +99,7 @@ def problems_sarif(problems: Iterable[Problem], codes: Mapping[str, str], versio
         "results": [_sarif_result(p, used.index(p.code)) for p in found],
     }
     schema = "https://json.schemastore.org/sarif-2.1.0.json"
-    return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=True)
+    return json_text({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2)
 
 
 def _sorted(problems: Iterable[Problem]) -> list[Problem]:
@@ -112,13 +112,13 @@ def _sorted(problems: Iterable[Problem]) -> list[Problem]:
 def _block(problem: Problem, color: bool) -> str:
     where, tint = _where(problem.location), _RED if problem.severity == "error" else _YELLOW
     head = _paint(f"{problem.severity}[{plain(problem.code, 100)}]", _BOLD + tint, color)
-    lines = [line_start(f"{_paint(where, _BOLD, color)}{head}: {plain(problem.message, 2000)}")]
+    lines = [f"{_paint(where, _BOLD, color)}{head}: {plain(problem.message, 2000)}"]
     shown = problem.location is not None and bool(problem.excerpt.strip())
     if shown and problem.location is not None:
         lines += _excerpt(problem.location, problem.excerpt, problem.hint, color, tint)
     elif problem.hint:
         lines.append(f"    hint: {plain(problem.hint, 1000)}")
-    return "\n".join(lines)
+    return "\n".join(line_start(line) for line in lines)
 
 
 def _where(location: Location | None) -> str:
