@@ -36,7 +36,7 @@ targets:
     region: {region}
     project_id: {project}
     endpoints: {{ecs: "{url}", iam: "{url}"}}
-    rate: {{poll_every: 100ms, settle: 900ms}}
+    rate: {{poll_every: 100ms, settle: 500ms}}
 """
 
 PLAN = """
