@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any
@@ -33,8 +33,7 @@ class Savepoint:
     Objects keep their identity: what was changed is set back in place.
     """
 
-    def __init__(self, run: Run, events: Iterable[Event]) -> None:
-        events = tuple(events)
+    def __init__(self, run: Run, events: Sequence[Event]) -> None:
         self._run = run
         self._own = {name: _copied(getattr(run, name)) for name in _OWN}
         self._lengths = {name: len(getattr(run, name)) for name in _LISTS}
@@ -61,7 +60,7 @@ def _copied(value: Any) -> Any:
     return type(value)(value) if isinstance(value, dict | set) else value
 
 
-def _touched(run: Run, events: tuple[Event, ...]) -> Iterator[_Part]:
+def _touched(run: Run, events: Sequence[Event]) -> Iterator[_Part]:
     yield from run.waves[run.position : run.position + len(events) + 1]
     for event in events:
         number = event.data.get("batch")

@@ -129,26 +129,25 @@ class Writer:
         self._renewed()
 
     def _append(self, events: Sequence[NewEvent], intent: Intent | None = None) -> None:
-        before, now = self.lease_mark(), self.setting.clock.now()
-        fold.check(
-            self.run,
-            (Event(t, data, now, self.run.seq + i, self.lease.fence) for i, (t, data) in enumerate(events, 1)),
-        )
-        stored = self.setting.store.append(
-            self.lease,
-            now,
-            events,
-            expect=self.run.seq,
-            intent=intent,
-            release=_released(events),
-            forget=_forgotten(self.run, events),
-            word=_word(events),
-            close=any(t == "run.ended" for t, _ in events),
-        )
+        """Fold the events, then store them: what cannot follow is never stored, what is not stored never happened."""
+        before, now, run = self.lease_mark(), self.setting.clock.now(), self.run
+        seq = run.seq
+        new = [Event(t, data, now, seq + i, self.lease.fence) for i, (t, data) in enumerate(events, 1)]
+        with fold.trial(run, new):
+            stored = self.setting.store.append(
+                self.lease,
+                now,
+                events,
+                expect=seq,
+                intent=intent,
+                release=_released(events),
+                forget=_forgotten(run, events),
+                word=_word(events),
+                close=any(t == "run.ended" for t, _ in events),
+            )
         self.renewed_wall, self.renewed_boot = before
         for event in stored:
-            fold.apply(self.run, event)
-            self.setting.watch(self.run, event)
+            self.setting.watch(run, event)
 
     def _renewed(self) -> None:
         self.renewed_wall, self.renewed_boot = self.lease_mark()
