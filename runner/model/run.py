@@ -163,9 +163,9 @@ class WaveState:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Run:
-    """All that a journal says. Built only by `execution.fold.apply`; read by everybody."""
+    """All that a journal says. Built only by `execution.fold`; read by everybody."""
 
     id: str
     schedule: Schedule
@@ -204,6 +204,10 @@ class Run:
     last_event_at: datetime | None = None
     _members: dict[int, list[ServerState]] = field(default_factory=dict, repr=False)
     _groups: dict[str, GroupRules] = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        """Short: a run can hold 100,000 servers."""
+        return f"Run({self.id}, {self.word}, seq {self.seq})"
 
     @property
     def is_open(self) -> bool:
