@@ -1,13 +1,15 @@
 """Command lines in real processes, without paying for the imports each time.
 
 One interpreter has the program's modules loaded and forks for every command line: a process of its own with its own
-pid, session, working directory, environment and streams, that runs `runner.cli.main.main` to the interpreter's end.
+pid, session, working directory, environment and streams, that runs `runner.cli.main.main` and exits as it says.
 What start-up costs and imports is tested elsewhere, with interpreters of their own.
 """
 
 from __future__ import annotations
 
+import atexit
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -20,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
@@ -30,8 +32,9 @@ PATIENCE_S = 30.0
 
 
 def serve(control: socket.socket) -> None:
-    """Fork for each request until the other end is closed. In the forked process this raises SystemExit."""
+    """Fork for each request until the other end is closed. The forked process does not return from here."""
     _preload()
+    gc.freeze()  # what is loaded stays shared with the forked processes
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         data, fds, _, _ = socket.recv_fds(control, 1 << 20, 4)
@@ -49,13 +52,25 @@ def _preload() -> None:
 
     from runner.cli.main import COMMANDS
 
-    late = ("runner.cloud.ecs", "runner.simulator.embedded", "runner.report.run_text", "runner.report.diff_text",
-            "runner.cli.executing", "runner.cli.starting", "runner.cli.progress_live")  # fmt: skip
+    late = (
+        "anyio._backends._asyncio",
+        "httpcore",
+        "runner.cli.executing",
+        "runner.cli.progress_live",
+        "runner.cli.starting",
+        "runner.cloud.ecs",
+        "runner.loading.together",
+        "runner.planning.schedule",
+        "runner.report.diff_text",
+        "runner.report.run_text",
+        "runner.simulator.embedded",
+        "runner.store.sqlite",
+    )
     for name in (*(module for module, _ in COMMANDS.values()), *late):
         importlib.import_module(name)
 
 
-def _keep(request: Mapping[str, object], fds: Sequence[int]) -> None:
+def _keep(request: Mapping[str, object], fds: Sequence[int]) -> NoReturn:
     """Fork once more: this process waits for that one and tells its pid and its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
@@ -69,7 +84,7 @@ def _keep(request: Mapping[str, object], fds: Sequence[int]) -> None:
     os._exit(0)
 
 
-def _become(request: Mapping[str, object], fds: Sequence[int]) -> None:
+def _become(request: Mapping[str, object], fds: Sequence[int]) -> NoReturn:
     os.setsid()
     for number, fd in enumerate(fds[:3]):
         os.dup2(fd, number)
@@ -85,7 +100,23 @@ def _become(request: Mapping[str, object], fds: Sequence[int]) -> None:
     sys.stderr = open(2, "w", encoding=encoding, errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
     from runner.cli.main import main
 
-    main(request["argv"])  # type: ignore[arg-type]  # as above
+    try:
+        main(request["argv"])  # type: ignore[arg-type]  # as above
+    except SystemExit as end:
+        _exit(end.code)
+    _exit(None)
+
+
+def _exit(code: object) -> NoReturn:
+    """End as an interpreter does, but without taking all the loaded modules apart, which costs the most of it."""
+    assert code is None or isinstance(code, int)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = 120  # as in `Py_FinalizeEx`
+    atexit._run_exitfuncs()
+    os._exit(code or 0)
 
 
 # --- in the test -------------------------------------------------------------------------------------------------

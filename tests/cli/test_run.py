@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.cli.lab import PLAN, Lab, Remote
 
+ROOT = Path(__file__).resolve().parents[2]
 BY_NAME = PLAN.replace("    waves", "    order: name\n    waves")
 PAUSED = PLAN + "    pause: [approval, 0s]\n".replace("0s", "250ms")
 
@@ -19,6 +21,19 @@ def test_embedded(lab: Lab) -> None:
         assert done.code == 0, done.err
         assert "is done: 10 of 10 servers ready" in done.out.splitlines()[0]
     assert [r["word"] for r in lab.runs()] == ["done", "done"]
+
+
+def test_quickstart(lab: Lab) -> None:
+    """The plan that README begins with: 40 servers and more, three groups and more, canaries first, all ready."""
+    lab.write("plans/quickstart.yaml", (ROOT / "plans" / "quickstart.yaml").read_text())
+    lab.configure(targets={"simulator": {"cloud": "simulator", "simulator": {"time_scale": 3000}}})
+    done = lab.run("run", "plans/quickstart.yaml")
+    assert done.code == 0, done.err
+    report = json.loads(lab.run("report", "quickstart", "-o", "json").out)
+    waves = report["waves"]
+    assert len({wave["group"] for wave in waves}) >= 3
+    assert waves[0]["is_canary"]
+    assert report["counts"]["ready"] >= 40
 
 
 def test_done_already(cloud: Remote) -> None:
