@@ -166,12 +166,12 @@ def _one_run(context, order: Order, plan: str, rng: random.Random, tally: Tally,
         deaths = rng.random() < 0.8 and attempt < 8 and tally.kills < kills
         label = rng.choice([*LABELS, None, None, None, None]) if deaths else None
         todo = Order(
-            order.arguments, order.folder, order.environment, label, rng.randint(1, 3), order.naive, order.output
+            order.arguments, order.folder, order.environment, label, rng.choice((1, 1, 1, 2, 3)), order.naive, order.output
         )
         process = context.Process(target=work, args=(todo,))
         process.start()
         tally.processes += 1
-        rival = context.Process(target=work, args=(replace(order, die_at=None),)) if rng.random() < 0.25 else None
+        rival = context.Process(target=work, args=(replace(order, die_at=None),)) if rng.random() < 0.12 else None
         if rival is not None:
             tally.rivals += 1
             rival.start()
