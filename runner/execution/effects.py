@@ -96,8 +96,8 @@ class Pace:
 
     `polled`, `read_back`: last try. `seen`: last poll that succeeded, by batch number; `looked`: last reading of a
     server's state that did. `trying`: the first of the tries since the last success, `0` for states. `blocked`:
-    servers another run holds, since when, and by whom. `states`: what was last read of servers that are not back.
-    `troubles`: since when a reading fails. `denied`: refusals in a row.
+    servers another run holds, since when, and by whom; `claimed`: when the store last said so. `states`: what was last
+    read of servers that are not back. `troubles`: since when a reading fails. `denied`: refusals in a row.
     """
 
     polled: dict[int, datetime] = field(default_factory=dict)
@@ -111,6 +111,7 @@ class Pace:
     look_again: dict[int, datetime] = field(default_factory=dict)
     send_after: datetime | None = None
     blocked: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+    claimed: datetime | None = None
     states: dict[str, str] = field(default_factory=dict)
     troubles: dict[str, datetime] = field(default_factory=dict)
     denied: dict[int, int] = field(default_factory=dict)

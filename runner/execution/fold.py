@@ -140,11 +140,12 @@ def _wave_started(run: Run, event: Event) -> None:
 
 
 def _wave_checked(run: Run, event: Event) -> None:
+    """Servers that wait were read; again, where they have waited for long."""
     state = run.waves[run.position] if run.wave else None
-    if state is None or state.started is None or state.checked is not None:
+    if state is None or state.started is None:
         raise IllegalEvent("a wave is checked out of turn")
-    ended = [run.servers[i] for i in event.data["skipped"]]
-    _demand(all(s.outcome is None for s in ended), "a server ends twice")
+    looked_at = [run.servers[i] for i in (*event.data["fit"], *event.data["skipped"])]
+    _demand(all(s.phase is Phase.WAITING for s in looked_at), "a server is checked out of turn")
     state.checked = event.at
     for server_id, updated in event.data["fit"].items():
         run.servers[server_id].updated_before = updated

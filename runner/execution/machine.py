@@ -33,6 +33,10 @@ SECOND_LOOK = 1 / 3
 """Time between the two readings that prove "no trace", as a share of `settle`: 60 s of 3 minutes."""
 STRAGGLER_READ_S = 120.0
 """How often states are read while some servers of the wave are still rebooting."""
+LOOK_HOLDS_S = 600.0
+"""How long the look at a wave's servers holds: those that were not asked for by then are read again first."""
+CLAIM_AGAIN_S = 60.0
+"""How often a server that another run holds is asked for."""
 IN_FLIGHT = frozenset({Phase.INTENDED, Phase.REFUSED, Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED})
 DEFAULT_TUNING = Tuning()
 
@@ -353,11 +357,16 @@ def _begin(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
     if state.started is None:
         return _before_wave(run, wave, now)
     if state.checked is None:
-        due = pace.check_again or now
-        if due > now:
-            return Step(wake=due, waits_for="busy servers")
-        return Step(effects=(ReadWave(wave.number, _rules(run).target, tuple(s.id for s in wave.servers)),))
+        return _look_at_wave(run, wave, pace, now)
     return _send(run, wave, pace, now, tuning)
+
+
+def _look_at_wave(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step:
+    due = pace.check_again or now
+    if due > now:
+        return Step(wake=due, waits_for="busy servers")
+    waiting = tuple(s.ref.id for s in run.members(wave) if s.phase is Phase.WAITING)
+    return Step(effects=(ReadWave(wave.number, _rules(run).target, waiting),))
 
 
 def _before_wave(run: Run, wave: Wave, now: datetime) -> Step:
@@ -410,11 +419,18 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
         return Step()
     after = max((t for t in (run.send_after, pace.send_after) if t), default=now)
     free = [s for s in waiting if s.ref.id not in pace.blocked]
-    if not free:
-        holders = ", ".join(sorted({pace.blocked[s.ref.id][1] for s in waiting}))
-        return Step(wake=now + timedelta(seconds=5), waits_for=f"servers in flight in {holders}")
+    since = now - timedelta(seconds=LOOK_HOLDS_S)
+    if not free and pace.claimed:
+        since = pace.claimed + timedelta(seconds=CLAIM_AGAIN_S)
+        if now < since:
+            holders = ", ".join(sorted({pace.blocked[s.ref.id][1] for s in waiting}))
+            return Step(wake=since, waits_for=f"servers in flight in {holders}")
+        free = waiting
     if after > now:
         return Step(wake=after, waits_for="room to send")
+    checked = run.waves[run.position].checked
+    if checked is None or checked < since:
+        return _look_at_wave(run, wave, pace, now)
     target = _rules(run).target
     size = batch_size(run, free, tuning(target).servers_per_request)
     first = free[0]

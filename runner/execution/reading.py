@@ -33,13 +33,16 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
     if seen is None:
         pace.check_again = now + TROUBLE_AGAIN
         return
-    if verdicts.busy_ones(writer.run, seen) and now - pace.checking_since < BUSY_PATIENCE:
+    if (
+        any(i not in pace.blocked for i in verdicts.busy_ones(writer.run, seen))
+        and now - pace.checking_since < BUSY_PATIENCE
+    ):
         pace.check_again = now + BUSY_AGAIN
         return
     moved = [i for i in effect.servers if i in seen and verdicts.has_moved(writer.run, seen[i])]
     spent = setting.store.spent(writer.run.schedule.cycle, site.project_id) if moved else {}
     histories = await _histories([i for i in moved if i not in spent], site)
-    if writer.decide(verdicts.wave_events(writer.run, seen, histories, spent)):
+    if writer.decide(verdicts.wave_events(writer.run, seen, histories, spent, pace.blocked)):
         pace.checking_since = pace.check_again = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from runner.errors import CloudDenied
@@ -57,20 +58,33 @@ def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pa
         window_s=60.0 / setting.time_scale,
     )
     try:
-        return writer.decide((event,), intent)
+        if not writer.decide((event,), intent):
+            return False
     except RateFull as full:
         pace.send_after = now + timedelta(seconds=full.wait_s * setting.time_scale + 0.05)
     except Halted:
         pace.send_after = now + timedelta(seconds=1)
     except Taken as taken:
-        _taken(taken, writer, pace, now)
+        _taken(effect, taken, writer, pace, now)
+    else:
+        _unblock(effect.servers, pace)
+        return True
     return False
 
 
-def _taken(taken: Taken, writer: Writer, pace: Pace, now: datetime) -> None:
+def _unblock(servers: Collection[str], pace: Pace) -> None:
+    for server in servers:
+        pace.blocked.pop(server, None)
+
+
+def _taken(effect: Send, taken: Taken, writer: Writer, pace: Pace, now: datetime) -> None:
     """Servers in flight elsewhere are waited for; servers that this cycle is spent for are skipped at once."""
+    _unblock([i for i in effect.servers if i not in taken.claimed], pace)
     for server, holder in taken.claimed.items():
-        pace.blocked.setdefault(server, (now, f"run {holder}"))
+        since, _ = pace.blocked.get(server, (now, ""))
+        pace.blocked[server] = (since, f"run {holder}")
+    if taken.claimed:
+        pace.claimed = now
     if taken.spent:
         rows = {i: (Outcome.SKIPPED, "RebootedInCycle", f"by run {run}") for i, run in taken.spent.items()}
         writer.decide((("servers.ended", {"servers": rows}),))

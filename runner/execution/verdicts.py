@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from runner.execution.effects import NewEvent
@@ -41,17 +41,21 @@ def wave_events(
     seen: Mapping[str, Server],
     histories: Mapping[str, tuple[Action, ...] | None],
     spent: Mapping[str, str],
+    held: Collection[str] = (),
 ) -> tuple[NewEvent, ...]:
-    """The look at a wave's servers before it begins: who is fit, who is skipped and why.
+    """The look at a wave's servers before they are asked for: who is fit, who is skipped and why.
 
     `histories`: of the servers whose `updated` moved since the run began; None where unreadable. `spent`: servers that
-    were rebooted in this cycle, and the run that did it.
+    were rebooted in this cycle, and the run that did it. `held`: servers that another run has in flight: while they are
+    busy with that they go on waiting.
     """
     assert run.wave is not None  # noqa: S101 - asked for the current wave
     fit: dict[str, str | None] = {}
     skipped: dict[str, tuple[str, str]] = {}
     for state in run.members(run.wave):
         server = seen.get(state.ref.id)
+        if state.phase is not Phase.WAITING or (server and state.ref.id in held and is_busy(server)):
+            continue
         if state.ref.id in spent:
             why: tuple[str, str] | None = (REBOOTED_IN_CYCLE, f"by run {spent[state.ref.id]}")
         else:
