@@ -10,12 +10,12 @@ import click
 
 from runner.cli.common import App, closed_pipe_is_fine
 from runner.cli.options import load_options, template_options
-from runner.errors import Exit, InvalidInput
+from runner.errors import Exit, UsageProblem
 
 if TYPE_CHECKING:
+    from runner.cli.ordering import Order
     from runner.cli.starting import Wish
     from runner.loading.config import LoadedConfig
-    from runner.loading.plan import Loaded
     from runner.ports.store import RunRow
     from runner.store.sql import SqlStore
 
@@ -53,6 +53,7 @@ Examples:
   reboot-runner run plans/quickstart.yaml             on the embedded simulated cloud
   reboot-runner run plans/web.yaml                    asks for the plan's name first
   reboot-runner run plans/web.yaml --schedule-digest sha256:…   exactly what was reviewed
+  reboot-runner run web.json --schedule-digest sha256:…         what `diff --out web.json` saved
   reboot-runner run plans/web.yaml --deadline 5h30m   in a CI job of six hours
 \b
 Exit codes: 0 done · 3 plan invalid · 4 not every server ready · 5 stopped ·
@@ -60,7 +61,7 @@ Exit codes: 0 done · 3 plan invalid · 4 not every server ready · 5 stopped ·
 77 credentials · 130/143 interrupted (state saved)
 """,
 )
-@click.argument("plan", type=click.Path(path_type=Path))
+@click.argument("plan", metavar="PLAN|SCHEDULE", type=click.Path(path_type=Path))
 @template_options
 @click.option("--target", metavar="NAME", help="A target of the configuration; overrides the plan's.")
 @click.option("--yes", is_flag=True, help="Do not ask, although the servers are real.")
@@ -83,6 +84,8 @@ def command(
 ) -> None:
     """Restart the servers of PLAN wave by wave and report what happened to each.
 
+    SCHEDULE is what `diff --out` saved: exactly that is executed, whatever the plan says by now.
+
     An open run of the same plan is gone on with; a plan whose run has ended sends nothing and says so. Ctrl-C stops
     new work, saves everything and says what is in flight; a second one ends at once.
     """
@@ -90,57 +93,49 @@ def command(
     from runner.cli.starting import Wish
 
     app: App = ctx.obj
-    config, loaded = _load(app, plan, var, vars_file)
+    config, order = _read(app, plan, target, var, vars_file)
     manner = Manner(no_wait, deadline.total_seconds() if deadline else None)
     wish = Wish(yes, schedule_digest)
-    ctx.exit(run_now(_run(app, config, loaded, target, wish, manner, store_is_persistent)))
+    ctx.exit(run_now(_run(app, config, order, target, wish, manner, store_is_persistent)))
 
 
-def _load(
-    app: App, path: Path, var: tuple[tuple[str, str], ...], vars_file: tuple[Path, ...]
-) -> tuple[LoadedConfig, Loaded]:
-    """Configuration and plan; raises InvalidInput with the problems of both."""
+def _read(
+    app: App, path: Path, target: str | None, var: tuple[tuple[str, str], ...], vars_file: tuple[Path, ...]
+) -> tuple[LoadedConfig, Order]:
+    """Configuration and what is to be run; raises InvalidInput with the problems of both."""
     import os
 
+    from runner.cli.ordering import read_order
     from runner.loading.config import template_env
     from runner.loading.plan import load_plan
 
     config = app.load_config()
-    loaded = load_plan(path, load_options(var, vars_file, template_env(config.config, os.environ)))
-    if loaded.plan is None:
-        raise InvalidInput(loaded.problems)
-    return config, loaded
+    options = load_options(var, vars_file, template_env(config.config, os.environ))
+    order = read_order(path, target, lambda plan: load_plan(plan, options))
+    if order.saved is not None and (var or vars_file):
+        raise UsageProblem("--var and --vars-file are for plans; a saved schedule has its values")
+    return config, order
 
 
 async def _run(
-    app: App,
-    config: LoadedConfig,
-    loaded: Loaded,
-    target: str | None,
-    wish: Wish,
-    manner: Any,
-    store_is_persistent: bool,
+    app: App, config: LoadedConfig, order: Order, target: str | None, wish: Wish, manner: Any, store_is_persistent: bool
 ) -> int:
     from runner.cli import starting
     from runner.cli.executing import execute
     from runner.cli.targets import choose_target, demand_persistent_store, open_store_of, open_target
-    from runner.loading.plan import plan_digest, require
     from runner.ports.store import RunExists
     from runner.report.diff import headline
 
-    plan = require(loaded)
-    digest = plan_digest(plan)
-    name = choose_target(config, target, plan.target)
+    name = choose_target(config, target, order.target)
     with open_store_of(app, config) as store:
-        earlier = starting.earlier_run(store, plan, digest, name)
+        earlier = starting.earlier_run(store, order.plan_name, order.plan_digest, name)
         if earlier is not None and earlier.is_open:
             return await _join(app, config, store, earlier, wish, manner, store_is_persistent)
         async with open_target(app, config, name) as session:
             demand_persistent_store(app, config, session.is_real, store_is_persistent)
-            if earlier is not None and not session.is_embedded:
+            if earlier is not None and order.is_done_by(earlier, session):
                 return _done_already(app, store, earlier.id)
-            cycle = starting.fresh_cycle_of(store, plan) if session.is_embedded else None
-            schedule, inventory, warnings = await starting.make_schedule_now(store, session, loaded, digest, cycle)
+            schedule, inventory, warnings = await order.schedule(store, session)
             for warning in warnings:
                 app.talk(f"warning: {warning}")
             if not schedule.servers:
@@ -149,9 +144,9 @@ async def _run(
             app.talk(headline(schedule))
             starting.demand_consent(app, schedule, session, wish)
             try:
-                run_id = starting.begin_run(store, session, schedule, inventory, Path(loaded.name))
+                run_id = starting.begin_run(store, session, schedule, inventory, order.file)
             except RunExists:  # another process began it while this one was planning
-                other = starting.earlier_run(store, plan, digest, name)
+                other = starting.earlier_run(store, order.plan_name, order.plan_digest, name)
                 if other is None:
                     raise
                 return await _join(app, config, store, other, wish, manner, store_is_persistent)

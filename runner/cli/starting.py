@@ -38,20 +38,18 @@ class Wish:
     schedule_digest: str | None = None
 
 
-def earlier_run(store: SqlStore, plan: Plan, digest: str, target: str) -> RunRow | None:
-    """The run that this plan goes on with: an open one of the same digest; or the closed one that makes it done.
+def earlier_run(store: SqlStore, plan: str, digest: str, target: str) -> RunRow | None:
+    """The run that a plan goes on with: an open one of the same digest; or the closed one that makes it done.
 
     What was run on another target has not been run on this one. Raises Held while another run of the plan is open: of
     an older version, or on another target.
     """
-    for row in store.runs(plan=plan.name):
+    for row in store.runs(plan=plan):
         is_same = row.plan_digest == digest
         if is_same and _is_on(store, row, target):
             return row
         if row.is_open:
-            which = (
-                f"of plan {plan.name} on another target" if is_same else f"of an earlier version of plan {plan.name}"
-            )
+            which = f"of plan {plan} on another target" if is_same else f"of an earlier version of plan {plan}"
             raise Held(
                 f"run {row.id} {which} is open ({row.word})",
                 hint=f"`reboot-runner resume {row.id}` follows it to its end, `cancel {row.id}` stops it first",
@@ -66,7 +64,7 @@ def _is_on(store: SqlStore, row: RunRow, target: str) -> bool:
 
 
 async def make_schedule_now(
-    store: SqlStore, session: Session, loaded: Loaded, digest: str, cycle: str | None
+    store: SqlStore, session: Session, loaded: Loaded, digest: str
 ) -> tuple[Schedule, Inventory, list[str]]:
     """Read the cloud and plan. Returns the schedule, the inventory, and the warnings as text.
 
@@ -77,6 +75,7 @@ async def make_schedule_now(
 
     plan = require(loaded)
     inventory = await session.cloud.inventory()
+    cycle = fresh_cycle_of(store, plan) if session.is_embedded else None
     campaign = cycle or plan.campaign
     spent = store.spent(campaign, session.target.project_id)
     planned = make_schedule(
@@ -137,7 +136,8 @@ def _interruptible() -> Iterator[None]:
 
 def begin_run(store: SqlStore, session: Session, schedule: Schedule, inventory: Inventory, plan_file: Path) -> str:
     """Store the run and return its id."""
-    baseline = {s.id: inventory.by_id[s.id].updated for w in schedule.waves for s in w.servers}
+    found = inventory.by_id
+    baseline = {s.id: found[s.id].updated if s.id in found else None for w in schedule.waves for s in w.servers}
     return create_run(store, schedule, session.clock.now(), facts(plan_file), baseline)
 
 

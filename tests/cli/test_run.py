@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
-from tests.cli.lab import PLAN, Lab, Remote
+from tests.cli.lab import PLAN, Lab, Remote, target
 
 ROOT = Path(__file__).resolve().parents[2]
 BY_NAME = PLAN.replace("    waves", "    order: name\n    waves")
@@ -109,6 +110,48 @@ def test_only_the_reviewed_schedule(cloud: Remote) -> None:
     assert cloud.lab.runs() == []
     assert cloud.lab.run("run", "web.yaml", "--schedule-digest", digest).code == 0
     assert cloud.posts == 3
+
+
+def test_a_saved_schedule(cloud: Remote) -> None:
+    """What `diff --out` saved is executed as it is, by the very command that `diff` shows; a second time nothing is."""
+    lab = cloud.lab
+    shown = json.loads(lab.run("diff", "web.yaml", "--out", "saved.json", "-o", "json").out)
+    lab.write("web.yaml", "no plan any more")
+    command = shlex.split(shown["plans"][0]["next"])
+    assert command[:3] == ["reboot-runner", "run", "saved.json"]
+    first, second = lab.run(*command[1:]), lab.run(*command[1:])
+    assert first.code == 0, first.err
+    assert (second.code, "nothing was sent" in second.err) == (0, True)
+    assert set(cloud.reboots.values()) == {1}
+    assert lab.runs()[0]["schedule_digest"] == shown["plans"][0]["schedule"]["digest"]
+
+
+def test_a_saved_schedule_that_is_not_right(cloud: Remote) -> None:
+    """A changed file is exit 3, another project exit 6, variables or another target exit 64: nothing is begun."""
+    lab = cloud.lab
+    lab.run("diff", "web.yaml", "--out", "saved.json")
+    text = (lab.folder / "saved.json").read_text()
+    assert lab.run("run", "saved.json", "--schedule-digest", "sha256:" + "0" * 64).code == 6
+    assert lab.run("run", "saved.json", "--var", "a=b").code == 64
+    assert lab.run("run", "saved.json", "--target", "other").code == 64
+    lab.write("changed.json", text.replace(cloud.id_of("web-003"), cloud.id_of("api-001")))
+    changed = lab.run("run", "changed.json")
+    assert (changed.code, "DigestMismatch" in changed.err) == (3, True), changed.err
+    lab.write("half.json", text[: len(text) // 2])
+    assert lab.run("run", "half.json").code == 3
+    moved = target(cloud.state, cloud.url, project_id="0" * 32)
+    lab.configure(targets={"lab": moved})
+    assert lab.run("run", "saved.json").code in (6, 77)
+    assert cloud.posts == 0
+    assert lab.runs() == []
+
+
+def test_a_saved_schedule_of_the_embedded_cloud(lab: Lab) -> None:
+    """The embedded cloud takes one too, once: its cycle is written in it."""
+    lab.run("diff", "web.yaml", "--out", "saved.json")
+    assert lab.run("run", "saved.json").code == 0
+    again = lab.run("run", "saved.json")
+    assert (again.code, "nothing was sent" in again.err) == (0, True)
 
 
 def test_an_open_run_is_not_what_was_reviewed(cloud: Remote) -> None:
