@@ -166,7 +166,13 @@ def _one_run(context, order: Order, plan: str, rng: random.Random, tally: Tally,
         deaths = rng.random() < 0.8 and attempt < 8 and tally.kills < kills
         label = rng.choice([*LABELS, None, None, None, None]) if deaths else None
         todo = Order(
-            order.arguments, order.folder, order.environment, label, rng.choice((1, 1, 1, 2, 3)), order.naive, order.output
+            order.arguments,
+            order.folder,
+            order.environment,
+            label,
+            rng.choice((1, 1, 1, 2, 3)),
+            order.naive,
+            order.output,
         )
         process = context.Process(target=work, args=(todo,))
         process.start()
