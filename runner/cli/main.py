@@ -107,7 +107,7 @@ class LazyGroup(click.Group):
     show_default=True,
     help="Colour on stdout and stderr; NO_COLOR is honoured.",
 )
-@click.option("-v", "--verbose", count=True, help="More talk on stderr; -vv shows each request.")
+@click.option("-v", "--verbose", count=True, help="Show each request to the cloud on stderr.")
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),

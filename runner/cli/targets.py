@@ -240,7 +240,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def _request_log(app: App):  # type: ignore[no-untyped-def]  # the client's type is imported only with the client
-    if app.verbose < 2:
+    if not app.verbose:
         return None
     from runner.report.safe import plain
 

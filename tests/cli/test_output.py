@@ -113,7 +113,7 @@ def test_stdout_is_data_only(cloud: Remote, form: str) -> None:
     lab = cloud.lab
     cloud.fault(do="error", on="list", status=500)
     options = ["-o", form] if form != "text" else []
-    shown = lab.run("-vv", "diff", "web.yaml", *options)
+    shown = lab.run("-v", "diff", "web.yaml", *options)
     assert shown.code == 0
     assert "http: " in shown.err
     assert "http: " not in shown.out
