@@ -292,8 +292,8 @@ def test_a_request_of_a_process_that_vanished(
     """With `retry`, what another process sent is repeated only when its request cannot arrive any more."""
 
     async def scene() -> None:
-        async with simulated(options_of(6), login=login, tuning=SLOWLY) as field:
-            run_id = await field.begin(plan_of("6", on_unknown="retry", max_failures="100%"))
+        async with simulated(options_of(2), login=login, tuning=SLOWLY) as field:
+            run_id = await field.begin(plan_of("2", on_unknown="retry", max_failures="100%"))
             field.add_rules({"do": "reset", "on": "reboot", "when": when})
             first = field.driver(run_id, owner=ELSEWHERE, cloud=LastCall(field.cloud))
             with pytest.raises(Death):

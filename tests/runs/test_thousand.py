@@ -81,12 +81,12 @@ def _assert_poll_interval(calls: Slices, every_s: float) -> None:
 
 
 def test_a_wave_over_the_quota_is_spread_over_minutes() -> None:
-    """A wave of 1,200 servers goes out in batches of 1,000 a minute, is polled per batch, and is never throttled."""
+    """A wave of 1,050 servers goes out in batches of 1,000 a minute, is polled per batch, and is never throttled."""
 
     async def scene() -> None:
-        async with simulated(options_of(1200)) as field:
-            run = await field.run(plan_of("1200"))
-            assert run.counts()["ready"] == 1200
+        async with simulated(options_of(1050)) as field:
+            run = await field.run(plan_of("1050"))
+            assert run.counts()["ready"] == 1050
             assert set(field.state.reboot_counts().values()) == {1}
             _assert_quota(field, 1000)
             assert len(field.calls("reboot")) == 2
@@ -101,14 +101,14 @@ def test_a_wave_over_the_quota_is_spread_over_minutes() -> None:
 
 
 def test_small_batches_share_one_minute() -> None:
-    """With 50 servers a request and 200 a minute, every minute of the cloud's log holds at most 200."""
+    """With 25 servers a request and 100 a minute, every minute of the cloud's log holds at most 100."""
 
     async def scene() -> None:
-        tuning = Tuning(servers_per_request=50, servers_per_minute=200)
-        async with simulated(options_of(700, switches={"quota_servers": 200}), tuning=tuning) as field:
-            run = await field.run(plan_of("700"))
-            assert run.counts()["ready"] == 700
-            _assert_quota(field, 200)
+        tuning = Tuning(servers_per_request=25, servers_per_minute=100)
+        async with simulated(options_of(350, switches={"quota_servers": 100}), tuning=tuning) as field:
+            run = await field.run(plan_of("350"))
+            assert run.counts()["ready"] == 350
+            _assert_quota(field, 100)
             assert len(field.calls("reboot")) == 14
             assert run.ended
             assert timedelta(seconds=180) <= run.ended - run.created <= timedelta(seconds=300)
@@ -121,12 +121,12 @@ def test_two_runs_share_the_quota_of_their_target() -> None:
 
     async def scene() -> None:
         two = (
-            plan_of("100", servers="{tags: {role: web}}", name="one"),
-            plan_of("100", servers="{tags: {role: api}}", name="two"),
+            plan_of("40", servers="{tags: {role: web}}", name="one"),
+            plan_of("40", servers="{tags: {role: api}}", name="two"),
         )
         async with simulated(
-            options_of(400, switches={"quota_servers": 100}),
-            tuning=Tuning(servers_per_minute=100, servers_per_request=30),
+            options_of(120, switches={"quota_servers": 30}),
+            tuning=Tuning(servers_per_minute=30, servers_per_request=9),
         ) as field:
             runs = [await field.begin(text) for text in two]
             drivers = [field.driver(r) for r in runs]
@@ -137,7 +137,7 @@ def test_two_runs_share_the_quota_of_their_target() -> None:
             for run_id in runs:
                 assert field.read(run_id).word == "done"
             assert set(field.state.reboot_counts().values()) == {1}
-            _assert_quota(field, 100)
+            _assert_quota(field, 30)
 
     asyncio.run(scene())
 
