@@ -94,7 +94,8 @@ class Follower:
     def _suspend(self, run: Run, code: int, why: str) -> Ending:
         """Leave a line in the journal: who reads it knows that nobody is at it, and why."""
         setting = self.driver.setting
-        setting.store.record(run.id, setting.clock.now(), (("run.suspended", {"why": why}),))
+        word = "waiting" if run.question else "suspended"
+        setting.store.record(run.id, setting.clock.now(), (("run.suspended", {"why": why}),), word=word)
         return Ending(self.driver.load(), code, why)
 
     async def _wait(self, step: Advance) -> None:

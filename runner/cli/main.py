@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Name -> module with a click command named `command`, and the line for `--help`."""
 
-EXPECTED = (RunnerError, click.ClickException, click.Abort, KeyboardInterrupt, BrokenPipeError)
+EXPECTED = (RunnerError, click.ClickException, click.Abort, KeyboardInterrupt, OSError)
 """What may end a command without being a defect of ours."""
 
 EPILOG = """\b
@@ -152,6 +152,10 @@ def tell(app: App, error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         silence_stdout()
         return Exit.DONE
+    if isinstance(error, OSError):  # a full disk, a file that may not be written
+        silence_stdout()
+        app.show_error(RunnerError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"))
+        return Exit.ERROR
     if isinstance(error, click.ClickException):
         code = Exit.USAGE if isinstance(error, click.UsageError) else Exit.ERROR
         if app.log_format == "json":

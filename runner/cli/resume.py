@@ -75,7 +75,7 @@ async def follow_open(
         now = next(iter(sessions.values())).clock.now()
         app.talk(_whereabouts(run, store, now), run=run.id)
         if run.suspended is not None:
-            store.record(run.id, now, (("run.resumed", {}),))
+            store.record(run.id, now, (("run.resumed", {}),), word="waiting" if run.question else "running")
         return await execute(app, store, sessions, run.id, manner)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.common import App, in_ci
-from runner.errors import InvalidInput
+from runner.errors import InvalidInput, StoreError
 from runner.execution.effects import Tuning
 from runner.execution.site import Site
 from runner.model.problem import Problem
@@ -25,6 +25,7 @@ from runner.store.sql import SqlStore
 if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
     from runner.model.config import TargetConfig
+    from runner.simulator.embedded import Embedded
     from runner.simulator.state import CloudOptions
 
 STATE_FOLDER = ".reboot-runner"
@@ -93,9 +94,16 @@ def choose_target(loaded: LoadedConfig, *names: str | None) -> str:
         return known[0]
     if name is None:
         raise _no_target("the plan names no target, and the configuration has several", known)
-    if name not in loaded.config.targets:
+    if name not in all_targets(loaded):
         raise _no_target(f"there is no target {name!r} in the configuration", known)
     return name
+
+
+def all_targets(loaded: LoadedConfig) -> Mapping[str, TargetConfig]:
+    """The configured targets; `simulator` is always there, so that the examples run in every repository."""
+    from runner.loading.config import WITHOUT_FILE
+
+    return {**WITHOUT_FILE.targets, **loaded.config.targets}
 
 
 def _no_target(message: str, known: list[str]) -> InvalidInput:
@@ -120,7 +128,7 @@ def demand_persistent_store(app: App, loaded: LoadedConfig, session_is_real: boo
 @asynccontextmanager
 async def open_target(app: App, loaded: LoadedConfig, name: str) -> AsyncIterator[Session]:
     """The target by name: its client, its clock, and what the driver needs. Raises CloudError, CloudDenied."""
-    config = loaded.config.targets[name]
+    config = all_targets(loaded)[name]
     if config.cloud == "simulator" and config.endpoints.ecs is None:
         async with _embedded(app, loaded, name, config) as session:
             yield session
@@ -133,12 +141,10 @@ async def open_target(app: App, loaded: LoadedConfig, name: str) -> AsyncIterato
 @asynccontextmanager
 async def _embedded(app: App, loaded: LoadedConfig, name: str, config: TargetConfig) -> AsyncIterator[Session]:
     """The simulated cloud in this process, spoken to over HTTP like any other. Its state lies beside the store."""
-    from runner.simulator import embedded
-
     folder = _state_folder(app, loaded)
     state = folder / f"simulator-{name}.db"
     _forget_if_idle(app, loaded, state)
-    with embedded.start(_simulator_options(loaded, config), state) as simulated:
+    with _started(_simulator_options(loaded, config), state) as simulated:
         keys = {"HUAWEICLOUD_SDK_AK": simulated.ak, "HUAWEICLOUD_SDK_SK": simulated.sk}
         written = config.model_copy(
             update={
@@ -152,6 +158,23 @@ async def _embedded(app: App, loaded: LoadedConfig, name: str, config: TargetCon
             app, name, written, keys, simulated.clock, scale, spool, simulated.project_id, is_embedded=True
         ) as session:
             yield session
+
+
+@contextmanager
+def _started(options: CloudOptions, state: Path) -> Iterator[Embedded]:
+    """The embedded cloud; its own errors become ours."""
+    from runner.simulator import embedded
+    from runner.simulator.log import WorldMismatch
+    from runner.simulator.scenario import ScenarioInvalid
+
+    try:
+        with embedded.start(options, state) as simulated:
+            yield simulated
+    except WorldMismatch as error:
+        hint = f"its options have changed: delete {state}, or set them back to end an open run first"
+        raise StoreError(f"the simulated cloud's state cannot be used: {error}", hint=hint) from error
+    except ScenarioInvalid as error:
+        raise StoreError(f"the scenario cannot be used: {error}", hint="see docs/simulator.md") from error
 
 
 def _forget_if_idle(app: App, loaded: LoadedConfig, state: Path) -> None:

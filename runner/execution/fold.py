@@ -92,6 +92,8 @@ def _follow(run: Run, event: Event) -> None:
         handler(run, event)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise IllegalEvent(f"{event.type} with data that does not fit: {error!r}") from error
+    if event.fence and event.type != "run.suspended":
+        _go_on(run)
     run.seq = max(run.seq, event.seq)
     run.last_event_at = event.at
     run.error_streak = run.error_streak + 1 if event.type == "run.error" else 0
@@ -409,10 +411,18 @@ def _run_stopping(run: Run, event: Event) -> None:
 
 def _run_suspended(run: Run, event: Event) -> None:
     run.suspended = event
+    run.word = "waiting" if run.question else "suspended"
 
 
 def _run_resumed(run: Run, event: Event) -> None:
-    run.suspended = None
+    _go_on(run)
+
+
+def _go_on(run: Run) -> None:
+    """Somebody is at the run again."""
+    if run.suspended is not None:
+        run.suspended = None
+        run.word = "waiting" if run.question else "running"
 
 
 def _run_error(run: Run, event: Event) -> None:

@@ -65,7 +65,7 @@ def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pa
     except Halted:
         pace.send_after = now + timedelta(seconds=1)
     except Taken as taken:
-        _taken(effect, taken, writer, pace, now)
+        _taken(effect, taken, setting, writer, pace, now)
     else:
         _unblock(effect.servers, pace)
         return True
@@ -77,10 +77,25 @@ def _unblock(servers: Collection[str], pace: Pace) -> None:
         pace.blocked.pop(server, None)
 
 
-def _taken(effect: Send, taken: Taken, writer: Writer, pace: Pace, now: datetime) -> None:
-    """Servers in flight elsewhere are waited for; servers that this cycle is spent for are skipped at once."""
+def _taken(effect: Send, taken: Taken, setting: Setting, writer: Writer, pace: Pace, now: datetime) -> None:
+    """Servers in flight elsewhere are waited for; servers that this cycle is spent for are skipped at once, and so are
+    those that a closed run holds: they ended unknown there, and only a person can give them back."""
     _unblock([i for i in effect.servers if i not in taken.claimed], pace)
+    closed = {h for h in set(taken.claimed.values()) if not setting.store.find(h).is_open}
+    unknown = {i: h for i, h in taken.claimed.items() if h in closed}
+    if unknown:
+        rows = {
+            i: (
+                Outcome.SKIPPED,
+                "UnknownInOtherRun",
+                f"unknown since run {h}: `reboot-runner resolve {h} --server {i} --as rebooted --reason …`",
+            )
+            for i, h in unknown.items()
+        }
+        writer.decide((("servers.ended", {"servers": rows}),))
     for server, holder in taken.claimed.items():
+        if server in unknown:
+            continue
         since, _ = pace.blocked.get(server, (now, ""))
         pace.blocked[server] = (since, f"run {holder}")
     if taken.claimed:

@@ -22,8 +22,6 @@ INSIST_TIMES = 60
 _WORDS = {
     "approval.asked": "waiting",
     "approval.given": "running",
-    "run.suspended": "suspended",
-    "run.resumed": "running",
     "run.stopping": "running",
 }
 """The word of a run's row after an event, where it changes."""
@@ -142,7 +140,7 @@ class Writer:
                 intent=intent,
                 release=_released(events),
                 forget=_forgotten(run, events),
-                word=_word(events),
+                word=_word(events) or ("running" if self.run.word == "suspended" else None),
                 close=any(t == "run.ended" for t, _ in events),
             )
         self.renewed_wall, self.renewed_boot = before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from runner.loading.config import LoadedConfig
+from runner.loading.config import WITHOUT_FILE, LoadedConfig
 from runner.loading.findings import did_you_mean
 from runner.loading.plan import Loaded
 from runner.model.problem import Problem
@@ -28,7 +28,7 @@ def _same_names(plans: Iterable[Loaded]) -> Iterator[Problem]:
 
 
 def _unknown_targets(plans: Iterable[Loaded], config: LoadedConfig) -> Iterator[Problem]:
-    known = config.config.targets
+    known = {**WITHOUT_FILE.targets, **config.config.targets}
     if not config.is_valid:
         return
     for one in plans:

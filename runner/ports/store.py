@@ -193,8 +193,12 @@ class Store(Protocol):
         release: Sequence[str] = (),
         forget: Sequence[str] = (),
         open_only: bool = True,
+        word: str | None = None,
     ) -> list[Event]:
-        """A fact or a person's decision, without the lease. Makes the run due. Raises JournalMoved, RunNotFound."""
+        """A fact or a person's decision, without the lease. Makes the run due. Raises JournalMoved, RunNotFound.
+
+        `word`: what the run's row says from now on.
+        """
         ...
 
     def spent(self, cycle: str, project: str) -> dict[str, str]:

@@ -28,6 +28,7 @@ OUTCOMES = {
     "HistoryUnreadable": "it changed since the run began, and its history could not be read",
     "RebootedInCycle": "it was rebooted already in this cycle",
     "ClaimedByOtherRun": "another run had it in flight for the whole time of `ready.timeout`",
+    "UnknownInOtherRun": "it ended unknown in another run and nobody has resolved it there",
     "FailureBudgetExceeded": "more servers failed than `max_failures` of the run allows, so the run stopped",
     "GroupBudgetExceeded": "more servers failed than `max_failures` of the group allows, so the run stopped",
     "CanaryFailed": "the first server of its group failed, so the run stopped",

@@ -190,12 +190,14 @@ class SqlStore:
         release: Sequence[str] = (),
         forget: Sequence[str] = (),
         open_only: bool = True,
+        word: str | None = None,
     ) -> list[Event]:
         new = [(kind, rows.written(data)) for kind, data in events]
         with self.db.transaction():
             found = self.db.execute(
-                "update run set seq = seq + ?, due = ? where id = ? and is_open >= ? returning seq",
-                (len(new), RECORDED, run_id, 1 if open_only else 0),
+                "update run set seq = seq + ?, due = ?, word = coalesce(?, word)"
+                " where id = ? and is_open >= ? returning seq",
+                (len(new), RECORDED, word, run_id, 1 if open_only else 0),
             )
             if not found:
                 raise RunNotFound(f"run {run_id} is not open") if open_only else _no_run(run_id)
