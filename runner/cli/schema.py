@@ -14,6 +14,7 @@ GENERATORS: dict[str, tuple[str, str]] = {
     "config": ("runner.loading.schemas", "config_schema"),
     "schedule": ("runner.report.schemas", "schedule_schema"),
     "diff": ("runner.report.schemas", "diff_schema"),
+    "status": ("runner.report.schemas", "status_schema"),
     "report": ("runner.report.schemas", "report_schema"),
     "problems": ("runner.report.problems", "problems_schema"),
 }

@@ -98,7 +98,7 @@ class Unreachable(CloudError):
     ) -> None:
         super().__init__(
             message,
-            hint=hint,
+            hint=hint or "check the endpoint, the network and the proxy; `-v` shows each try",
             status=partial.status if partial else None,
             request_id=partial.request_id if partial else None,
         )

@@ -129,7 +129,7 @@ class Writer:
     def _append(self, events: Sequence[NewEvent], intent: Intent | None = None) -> None:
         """Fold the events, then store them: what cannot follow is never stored, what is not stored never happened."""
         before, now, run = self.lease_mark(), self.setting.clock.now(), self.run
-        seq = run.seq
+        seq, word = run.seq, _word(events) or ("running" if run.word == "suspended" else None)
         new = [Event(t, data, now, seq + i, self.lease.fence) for i, (t, data) in enumerate(events, 1)]
         with fold.trial(run, new):
             stored = self.setting.store.append(
@@ -140,7 +140,7 @@ class Writer:
                 intent=intent,
                 release=_released(events),
                 forget=_forgotten(run, events),
-                word=_word(events) or ("running" if self.run.word == "suspended" else None),
+                word=word,
                 close=any(t == "run.ended" for t, _ in events),
             )
         self.renewed_wall, self.renewed_boot = before

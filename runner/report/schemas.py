@@ -24,6 +24,13 @@ def diff_schema() -> dict[str, Any]:
     return _schema(DiffDocument, "diff.schema.json", "Dry-run of reboot-runner plans")
 
 
+def status_schema() -> dict[str, Any]:
+    """Of `status -o json`, with and without RUN."""
+    from runner.report.status_schema import StatusDocument
+
+    return _schema(StatusDocument, "status.schema.json", "Status of reboot-runner runs")
+
+
 def report_schema() -> dict[str, Any]:
     """Of `report -o json`. It is made of the report's own classes, so it cannot say anything else than they hold."""
     from pydantic import TypeAdapter

@@ -1,0 +1,88 @@
+"""What `status -o json` prints, as a schema: the runs of a store, or one run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, RootModel
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+Word = Literal["running", "waiting", "suspended", "held", "done", "stopped", "cancelled"]
+
+
+class _Row(_Part):
+    """A run. `held_by`: the process that advances it at this moment. Times are ISO 8601 with a zone."""
+
+    id: str
+    plan: str
+    cycle: str
+    word: Word
+    open: bool
+    created: str
+    held_by: str | None
+    plan_digest: str
+    schedule_digest: str
+
+
+class _Halt(_Part):
+    by: str
+    reason: str
+    at: str
+
+
+class _Runs(_Part):
+    """`status`: newest first. `plans_without_run`: with `--plans`."""
+
+    format_version: Literal[1]
+    halted: _Halt | None
+    runs: list[_Row]
+    plans_without_run: list[str]
+
+
+class _Question(_Part):
+    id: str
+    why: str
+    wave: int
+
+
+class _Stop(_Part):
+    reason: str
+    detail: str
+
+
+class _Wave(_Part):
+    number: int
+    group: str
+    servers: int
+    started: str | None
+    ended: str | None
+
+
+class _Trouble(_Part):
+    server: str
+    name: str
+    outcome: Literal["failed", "unknown"]
+    reason: str
+    detail: str
+
+
+class _Run(_Row):
+    """`status RUN`. `until`: the deadline of what it waits for. `counts`: servers by outcome, `pending` without one."""
+
+    format_version: Literal[1]
+    counts: dict[Literal["ready", "failed", "skipped", "unknown", "not_started", "pending"], int]
+    waits_for: str | None
+    until: str | None
+    question: _Question | None
+    stop: _Stop | None
+    suspended: str | None
+    waves: list[_Wave]
+    troubles: list[_Trouble]
+
+
+class StatusDocument(RootModel[_Runs | _Run]):
+    """Either of the two."""
