@@ -62,10 +62,17 @@ def _requirements(options: Options) -> Command:
 
 
 def _tests(options: Options) -> Command:
-    # Parallel and with coverage here only, so that a plain `pytest PATH` stays quick and can be debugged.
-    workers = ("-n", str(min(os.cpu_count() or 1, MOST_WORKERS)), "--dist", "worksteal")
+    return (options.python, "-m", "pytest", *_workers(), *options.pytest)
+
+
+def _coverage(options: Options) -> Command:
     coverage = ("--cov", "--cov-branch", "--cov-report", "term:skip-covered")
-    return (options.python, "-m", "pytest", *workers, *coverage, *options.pytest)
+    return (options.python, "-m", "pytest", *_workers(), *coverage, *options.pytest)
+
+
+def _workers() -> tuple[str, ...]:
+    # Parallel here only, so that a plain `pytest PATH` can be debugged.
+    return ("-n", str(min((os.cpu_count() or 1) + 1, MOST_WORKERS)), "--dist", "worksteal")
 
 
 CHECKS = (
@@ -73,8 +80,10 @@ CHECKS = (
     Check("format", "formatted as ruff formats", _format),
     Check("types", "strict typing by mypy", _types),
     Check("requirements", "the pins fit pyproject.toml", _requirements),
-    Check("tests", "the test suite, with branch coverage", _tests),
+    Check("tests", "the test suite", _tests),
 )
+ON_REQUEST = (Check("coverage", "the test suite once more, with branch coverage printed", _coverage),)
+"""Run only by name: tracing every branch doubles the time of the suite."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,24 +118,24 @@ def _read(arguments: list[str]) -> tuple[tuple[Check, ...], bool, tuple[str, ...
     if "--" in arguments:
         cut = arguments.index("--")
         ours, for_pytest = arguments[:cut], arguments[cut + 1 :]
-    lines = "\n".join(f"  {check.name:13} {check.proves}" for check in CHECKS)
+    lines = "\n".join(f"  {check.name:13} {check.proves}" for check in (*CHECKS, *ON_REQUEST))
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").splitlines()[0],
         epilog=f"checks:\n{lines}\n\nArguments after -- go to pytest.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = [check.name for check in CHECKS]
-    parser.add_argument("checks", nargs="*", metavar="CHECK", help="default: all")
+    usual, names = [c.name for c in CHECKS], [c.name for c in (*CHECKS, *ON_REQUEST)]
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help="default: all but coverage")
     parser.add_argument("--without", action="append", default=[], choices=names, help="leave this one out")
     parser.add_argument("--fix", action="store_true", help="mend what can be mended, then check")
     options = parser.parse_args(ours)
     unknown = sorted(set(options.checks) - set(names))
     if unknown:
         parser.error(f"no check is called {', '.join(unknown)}; there are {', '.join(names)}")
-    wanted = set(options.checks or names) - set(options.without)
-    if for_pytest and "tests" not in wanted:
+    wanted = set(options.checks or usual) - set(options.without)
+    if for_pytest and not wanted & {"tests", "coverage"}:
         parser.error("arguments after -- go to pytest, but `tests` is not among the checks")
-    return tuple(check for check in CHECKS if check.name in wanted), options.fix, tuple(for_pytest)
+    return tuple(check for check in (*CHECKS, *ON_REQUEST) if check.name in wanted), options.fix, tuple(for_pytest)
 
 
 def _python() -> str | None:

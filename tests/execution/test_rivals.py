@@ -13,7 +13,7 @@ import pytest
 
 from runner.errors import LeaseLost
 from runner.execution.driver import Driver
-from runner.execution.effects import Tuning
+from runner.execution.effects import NewEvent, Tuning
 from runner.model.job import RebootAnswer
 from runner.model.run import Outcome
 from runner.model.schedule import Pause
@@ -242,3 +242,30 @@ def test_a_run_that_raises_comes_back_later_each_time() -> None:
     assert [round(d) for d in delays] == [30, 60, 120, 240]
     assert bench.read(poisoned).servers["s-000"].outcome is None
     assert all(s.outcome is not Outcome.FAILED for s in bench.read(poisoned).servers.values())
+
+
+def test_a_run_that_another_process_ended_meanwhile_is_over_and_no_error() -> None:
+    """Between reading the journal and taking the lease a rival ends the run: the loser just sees it closed."""
+    bench = Bench.of(2)
+    run_id = bench.start(schedule_of([2]))
+    bench.follow(run_id, until="come back")
+    late = bench.driver(run_id)
+    take = bench.store.take
+    outside = bench.store.db
+
+    def after_the_rival(*args, **kwargs):  # type: ignore[no-untyped-def]
+        now = bench.clock.now()
+        rows = dict.fromkeys(("s-000", "s-001"), ("ready", "Rebooted", ""))
+        events: list[NewEvent] = [
+            ("servers.ended", {"servers": rows}),
+            ("wave.ended", {"wave": 1}),
+            ("run.ended", {"word": "done", "reason": "AllWavesDone"}),
+        ]
+        bench.store.record(run_id, now, events)
+        outside.execute("update run set is_open = 0, word = 'done' where id = ?", (run_id,))
+        return take(*args, **kwargs)
+
+    bench.store.take = after_the_rival  # type: ignore[method-assign]
+    step = asyncio.run(late.advance())
+    assert step.due is None
+    assert step.run.word == "done"
