@@ -19,7 +19,7 @@ from runner.model.run import Run
 from runner.ports.store import LeaseHeld, RunNotFound
 
 LOOK_EVERY_S = 5.0
-"""How often a waiting process looks whether somebody cancelled or approved, in seconds of the run's clock."""
+"""How often, at least, a waiting process looks whether somebody cancelled or approved (`poll_every`, if shorter)."""
 HELD_PATIENCE_S = 90.0
 """How long another process may hold the run before we say so and end: one lease and a half."""
 
@@ -103,14 +103,15 @@ class Follower:
 
     async def _wait(self, step: Advance) -> None:
         """Until the step is due, in small pieces: between two of them the journal is looked at."""
-        clock, seq = self.driver.setting.clock, step.run.seq
+        setting, seq = self.driver.setting, step.run.seq
+        clock = setting.clock
         while step.due is not None and not self.driver.ending.is_set():
             left = (step.due - clock.now()).total_seconds()
             if left <= 0:
                 return
             self.display.tick(step.run, step.waits_for, clock.now())
-            await self._pause(min(left, LOOK_EVERY_S))
-            if self.driver.setting.store.events(step.run.id, after=seq):
+            await self._pause(min(left, LOOK_EVERY_S, *(t.tuning.poll_every_s for t in setting.sites.values())))
+            if setting.store.events(step.run.id, after=seq):
                 return
 
     async def _pause(self, seconds: float) -> None:
