@@ -25,7 +25,8 @@ _WORDS = {
     "run.stopping": "running",
 }
 """The word of a run's row after an event, where it changes."""
-_NOT_BEGUN = frozenset({"batch.not_sent", "batch.throttled", "batch.refused", "batch.denied"})
+_NOT_BEGUN = frozenset({"batch.not_sent", "batch.throttled", "batch.denied"})
+"""Proof that no server of the batch was touched. A refusal is none before its servers were read again."""
 
 
 @dataclass(slots=True)
@@ -180,6 +181,10 @@ def _forgotten(run: Run, events: Sequence[NewEvent]) -> list[str]:
             forgotten += run.batches[data["batch"]].servers
         elif kind == "batch.settled":
             forgotten += data.get("again", ())
+        elif kind == "servers.rechecked":
+            forgotten += data["fit"]
+        elif kind == "servers.ended":
+            forgotten += [i for i, (word, why, _) in data["servers"].items() if word == "skipped" or why == "Refused"]
     return forgotten
 
 

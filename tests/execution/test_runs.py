@@ -11,7 +11,7 @@ from runner.model.run import Evidence, Outcome
 from runner.model.schedule import Pause
 
 from .memory_cloud import Answer, MemoryCloud, lost_after_acceptance, lost_before_acceptance
-from .setup import Bench, schedule_of
+from .setup import PROJECT, Bench, schedule_of
 
 
 def test_each_server_is_rebooted_once_in_wave_order() -> None:
@@ -291,3 +291,24 @@ def test_evidence_is_ambiguous_when_history_cannot_be_read() -> None:
     run = bench.follow(bench.start(schedule_of([2], on_unknown="retry")))
     assert run.counts()["unknown"] == 2
     assert bench.cloud.calls["reboot"] == 1
+
+
+def test_a_server_that_reboots_although_its_batch_was_refused_is_followed_and_spent() -> None:
+    """Found in REBOOT after a refusal it is taken for rebooted: not asked again, and its cycle is spent."""
+    bench = Bench.of(4)
+    bench.cloud.answers = [lambda c, i: (c.accept(["s-001"]), Refused("Ecs.0603", "busy", 501, None, True))[1]]
+    run = bench.follow(bench.start(schedule_of([4])))
+    assert run.counts()["ready"] == 4
+    assert run.servers["s-001"].reason == "RebootSeen"
+    assert set(bench.cloud.times_rebooted().values()) == {1}
+    assert len(bench.store.spent("c1", PROJECT)) == 4
+
+
+def test_a_refused_server_does_not_spend_its_cycle() -> None:
+    """What the cloud provably refused may be asked for by the next plan of the cycle."""
+    bench = Bench.of(3)
+    refuse = lambda c, i: Refused("Ecs.0605", "locked", 400, None, True) if "s-002" in i else None  # noqa: E731
+    bench.cloud.answers = [refuse] * 9
+    run = bench.follow(bench.start(schedule_of([3])))
+    assert run.servers["s-002"].reason == "Locked"
+    assert set(bench.store.spent("c1", PROJECT)) == {"s-000", "s-001"}
