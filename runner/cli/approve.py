@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.options import Reason
 from runner.errors import Held
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Examples:
 """,
 )
 @click.argument("run")
-@click.option("--reason", required=True, help="Why; kept in the journal and the report.")
+@click.option("--reason", required=True, type=Reason(), help="Why; kept in the journal and the report.")
 @click.pass_context
 def command(ctx: click.Context, run: str, reason: str) -> None:
     """Let RUN go on with its next wave. Refused when it asks nothing."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.options import Reason
 from runner.errors import Held
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ Example:
 """,
 )
 @click.argument("run")
-@click.option("--reason", required=True, help="Why; kept in the journal and the report.")
+@click.option("--reason", required=True, type=Reason(), help="Why; kept in the journal and the report.")
 @click.pass_context
 def command(ctx: click.Context, run: str, reason: str) -> None:
     """Stop RUN: no further batch is sent, also by a process elsewhere (within one poll interval).

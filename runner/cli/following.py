@@ -95,6 +95,8 @@ class Follower:
         """Leave a line in the journal: who reads it knows that nobody is at it, and why."""
         setting = self.driver.setting
         word = "waiting" if run.question else "suspended"
+        if setting.store.find(run.id).fence != self.driver.fence:
+            return Ending(run, code, f"{why}; another process goes on with the run")
         try:
             setting.store.record(run.id, setting.clock.now(), (("run.suspended", {"why": why}),), word=word)
         except RunNotFound:  # another process has ended it since it was read

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import click
 
+from runner.cli.options import Reason
+
 
 @click.command(
     "halt",
@@ -15,7 +17,7 @@ Example:
   reboot-runner halt --reason "incident 4711: nothing restarts until it is over"
 """,
 )
-@click.option("--reason", required=True, help="Why; shown by every runner that it stops.")
+@click.option("--reason", required=True, type=Reason(), help="Why; shown by every runner that it stops.")
 @click.pass_context
 def command(ctx: click.Context, reason: str) -> None:
     """Set the halt flag: no run of any target of this store starts a batch while it is set.

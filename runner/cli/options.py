@@ -28,6 +28,18 @@ def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     return tuple(pairs)
 
 
+class Reason(click.ParamType[str]):
+    """A sentence for the journal: never empty."""
+
+    name = "TEXT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value).strip()
+        if not text:
+            self.fail("say why: it is kept in the journal and the report", param, ctx)
+        return text
+
+
 def template_options(function: F) -> F:
     """Adds `--var` and `--vars-file`: parameters `var` (pairs) and `vars_file` (paths)."""
     function = click.option(

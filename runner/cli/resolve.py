@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.options import Reason
 from runner.errors import Held
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ Examples:
 @click.argument("run")
 @click.option("--server", required=True, help="The server's id.")
 @click.option("--as", "as_", required=True, type=click.Choice(["rebooted", "not-rebooted"]), help="What happened.")
-@click.option("--reason", required=True, help="How you know; kept in the journal and the report.")
+@click.option("--reason", required=True, type=Reason(), help="How you know; kept in the journal and the report.")
 @click.pass_context
 def command(ctx: click.Context, run: str, server: str, as_: str, reason: str) -> None:
     """Decide an `unknown` server of RUN. `not-rebooted` gives it back: the cycle is not spent for it."""

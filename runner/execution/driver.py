@@ -46,6 +46,8 @@ class Driver:
     setting: Setting
     run_id: str
     run: Run | None = None
+    fence: int | None = None
+    """Of the last lease that this process had; None before the first."""
     pace: Pace = field(default_factory=Pace)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is to end: nothing new is begun, `advance` returns soon."""
@@ -71,6 +73,7 @@ class Driver:
         store = self.setting.store
         try:
             lease = store.take(run.id, self.setting.owner, self.setting.lease_s)
+            self.fence = lease.fence
         except RunNotFound:  # another process has ended it since it was read
             run = self.load()
             if run.is_open:

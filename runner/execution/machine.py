@@ -220,7 +220,8 @@ def _stopped(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
         row = (Outcome.NOT_STARTED, stop.reason, "")
         return (("servers.ended", {"servers": {s.ref.id: row for s in idle}}),)
     if all(s.outcome for s in run.servers.values()):
-        return (("run.ended", {"word": stop.word, "reason": stop.reason}),)
+        ended: NewEvent = ("run.ended", {"word": stop.word, "reason": stop.reason})
+        return _wave_over(run, pace, now) or (ended,)
     return ()
 
 
