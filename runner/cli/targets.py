@@ -257,7 +257,7 @@ async def _remote(
 def _is_loopback(url: str) -> bool:
     from urllib.parse import urlsplit
 
-    from runner.cloud.endpoints import is_loopback
+    from runner.net.hosts import is_loopback
 
     return is_loopback(urlsplit(url).hostname or "")
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.cloud.secret import Scrub, no_scrub
-from runner.cloud.text import parse_json, tidy
-from runner.cloud.wire import Reply
+from runner.net.text import parse_json, tidy
+from runner.net.wire import Reply
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,300})", re.IGNORECASE)

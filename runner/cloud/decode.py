@@ -16,10 +16,10 @@ from types import MappingProxyType
 from typing import Any
 
 from runner.cloud.bodies import read_error
-from runner.cloud.text import tidy
-from runner.cloud.wire import Reply
 from runner.model.inventory import NO_TAGS, Server, ServerGroup
 from runner.model.job import Action, Job, JobStatus, SubJob
+from runner.net.text import tidy
+from runner.net.wire import Reply
 
 _ENTERPRISE_PROJECT = "_sys_enterprise_project_id"
 _FRACTION = re.compile(r"[.,](\d{1,6})\d*")

@@ -23,8 +23,6 @@ from runner.cloud.reader import Answer, Patience, Reader, denial
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
 from runner.cloud.secret import scrubber
 from runner.cloud.throttle import Sleep
-from runner.cloud.transport import Limits, Transport
-from runner.cloud.wire import Outgoing, Reply, RequestLog, Unreachable, encode
 from runner.errors import CloudDenied, CloudError
 from runner.model.inventory import Inventory, Server, ServerGroup
 from runner.model.job import (
@@ -39,6 +37,8 @@ from runner.model.job import (
     Throttled,
 )
 from runner.model.schedule import RebootType
+from runner.net.transport import Limits, Transport
+from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable, encode
 
 JSON = "application/json;charset=UTF-8"
 IDS_A_REQUEST = 100

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from runner.errors import InvalidInput
 from runner.model.problem import Problem
+from runner.net.hosts import is_loopback
 
 ALLOWED_HOSTS = "REBOOT_RUNNER_ALLOWED_HOSTS"
 
@@ -120,16 +120,6 @@ def _is_allowed(host: str, patterns: Iterable[str]) -> bool:
 def _how_to_allow(cloud: str) -> str:
     names = ", ".join(f"*{s}" for s in _SUFFIXES[cloud]) or "loopback"
     return f"allowed are {names}; others only where the environment variable {ALLOWED_HOSTS} lists them"
-
-
-def is_loopback(host: str) -> bool:
-    """`localhost`, 127.0.0.0/8 or ::1."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _wrong(code: str, message: str, hint: str) -> InvalidInput:

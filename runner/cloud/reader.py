@@ -20,11 +20,11 @@ from runner.cloud.bodies import ApiError, read_error
 from runner.cloud.codes import Verdict, proof
 from runner.cloud.reboot import retry_after_s
 from runner.cloud.secret import Scrub, Secret, scrubber
-from runner.cloud.text import parse_json
 from runner.cloud.throttle import Pace, Sleep
-from runner.cloud.transport import Transport
-from runner.cloud.wire import Outgoing, Reply, Unreachable
 from runner.errors import CloudDenied, CloudError
+from runner.net.text import parse_json
+from runner.net.transport import Transport
+from runner.net.wire import Outgoing, Reply, Unreachable
 
 # Every request is logged already, repeated ones too; the library's own warnings would only land in people's output.
 stamina.instrumentation.set_on_retry_hooks(())

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
-from runner.cloud.wire import canonical_query, encode
+from runner.net.wire import canonical_query, encode
 
 ALGORITHM = "SDK-HMAC-SHA256"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from runner.loading.source import Source, Unreadable, decode, read_source
 from runner.loading.yaml_reader import parse
 from runner.model.config import Config, TargetConfig
 from runner.model.problem import Location, Problem
+from runner.net.hosts import is_loopback
 
 FILE_NAME = "reboot-runner.yaml"
 
@@ -217,16 +217,6 @@ def endpoint_problem(url: str, suffixes: Iterable[str], allowed: Iterable[str] =
     if host in set(allowed) or any(host.endswith(suffix) for suffix in suffixes):
         return None
     return f'is on "{host[:100]}", which is no host of this cloud'
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name: no look-up is made."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _split(url: str) -> SplitResult | None:

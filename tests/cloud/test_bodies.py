@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from runner.cloud.bodies import Detail, read_error
 from runner.cloud.secret import Secret, scrubber
-from runner.cloud.text import parse_json, tidy
-from runner.cloud.wire import Reply
+from runner.net.text import parse_json, tidy
+from runner.net.wire import Reply
 from tests.cloud.wild import FIXTURES, fixture
 
 CODES = {

@@ -18,10 +18,10 @@ from runner.cloud.auth.environment import KeyLogin, Login, PasswordLogin, TokenL
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import Settings, settings_for
 from runner.cloud.secret import Secret
-from runner.cloud.transport import Limits
-from runner.cloud.wire import RequestLog
 from runner.errors import CloudDenied, CloudError
 from runner.model.job import Accepted, Ambiguous, Denied, Job, JobGone, NotSent, RebootAnswer, Refused, Throttled
+from runner.net.transport import Limits
+from runner.net.wire import RequestLog
 from runner.ports import Cloud
 from runner.simulator import faults
 from runner.simulator.faults import Pick, Rule

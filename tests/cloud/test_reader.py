@@ -14,9 +14,9 @@ from runner.cloud.auth.credentials import AkSk, Credentials, StaticToken
 from runner.cloud.reader import Patience, Reader
 from runner.cloud.secret import Secret
 from runner.cloud.throttle import Pace
-from runner.cloud.transport import Limits, Transport
-from runner.cloud.wire import Outgoing, Unreachable
 from runner.errors import CloudDenied, CloudError
+from runner.net.transport import Limits, Transport
+from runner.net.wire import Outgoing, Unreachable
 from tests.cloud.wild import Script, Wild, fixture, free_port, hang, raw, reply, reset, run, wild
 
 GOOD = reply(200, '{"ok": 1}')

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.cloud.signing import authorization, canonical_request, sdk_date
-from runner.cloud.wire import canonical_query
+from runner.net.wire import canonical_query
 from tests.cloud.wild import fixture
 
 VECTORS = [v for v in json.loads(fixture("signing-vectors.json"))["vectors"] if v["derived"] is None]

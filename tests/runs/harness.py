@@ -13,7 +13,6 @@ from runner.cloud.auth.environment import Login, find_login
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.cloud.reader import Patience
-from runner.cloud.transport import Limits
 from runner.execution.driver import Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run, read_run
@@ -23,6 +22,7 @@ from runner.model.inventory import Inventory
 from runner.model.owner import Owner
 from runner.model.run import Event, Run
 from runner.model.schedule import Schedule, Target
+from runner.net.transport import Limits
 from runner.planning.schedule import make_schedule
 from runner.ports import Cloud
 from runner.simulator.events import Called

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from runner.cloud.transport import Limits
 from runner.execution.effects import Tuning
 from runner.model.run import Outcome, Run
+from runner.net.transport import Limits
 from tests.runs.harness import Field, LoginKind, options_of, plan_of, simulated
 
 Fault = Mapping[str, Any]

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from runner.cloud import signing
 from runner.cloud.secret import Secret
-from runner.cloud.wire import Outgoing
+from runner.net.wire import Outgoing
 
 
 class Credentials(Protocol):

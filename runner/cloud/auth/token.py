@@ -15,9 +15,9 @@ from typing import Any
 from runner.cloud.auth.environment import PasswordLogin
 from runner.cloud.decode import when
 from runner.cloud.secret import Secret
-from runner.cloud.text import parse_json
-from runner.cloud.wire import Outgoing, Reply
 from runner.errors import CloudDenied, CloudError
+from runner.net.text import parse_json
+from runner.net.wire import Outgoing, Reply
 
 _DAY = timedelta(hours=24)
 _LONGEST_MARGIN = timedelta(minutes=30)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.cloud.transport import Limits, Transport
-from runner.cloud.wire import Outgoing, Reply, RequestLog, Unreachable
+from runner.net.transport import Limits, Transport
+from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 from tests.cloud.wild import Connection, Script, Seen, Wild, free_port, hang, raw, reply, reset, run, wild
 
 QUICK = Limits(connect_s=0.5, read_s=0.4, total_s=0.8, max_bytes=100_000)

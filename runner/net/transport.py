@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from runner import __version__
-from runner.cloud.endpoints import is_loopback
-from runner.cloud.text import tidy
-from runner.cloud.wire import Outgoing, Reply, RequestLog, Unreachable
+from runner.net.hosts import is_loopback
+from runner.net.text import tidy
+from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 
 # httpcore writes every header of an answer to its debug log, the new token (X-Subject-Token) among them.
 logging.getLogger("httpcore").setLevel(logging.WARNING)
@@ -212,7 +212,7 @@ class Transport:
                 **extra,
                 **request.headers,
             },
-            content=request.body if request.method == "POST" else None,
+            content=None if request.method == "GET" else request.body,
             extensions={
                 "timeout": {
                     "connect": limits.connect_s,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
-from runner.cloud.text import tidy
 from runner.errors import CloudError
+from runner.net.text import tidy
 
 
 def encode(text: str) -> str:
@@ -28,7 +28,7 @@ class Outgoing:
     `body` is the bytes that are sent and hashed. `repr` shows neither headers nor body: they hold credentials.
     """
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PATCH"]
     origin: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
