@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from runner.model.inventory import Inventory, Server
 from runner.model.plan import Group, Plan
@@ -59,13 +60,36 @@ def make_schedule(
     """
     cycle = cycle or plan.campaign
     index = Index(inventory)
-    spent = spent if isinstance(spent, set | frozenset) else frozenset(spent)
-    picks = [_pick(group, index, spent, cycle) for group in plan.groups]
+    picks = pick_all(plan, index, spent, cycle)
     problems = list(_problems(plan, index, picks))
     if any(p.severity == "error" for p in problems):
         return Planned(None, tuple(problems))
-    waves = tuple(_number(picks))
-    groups = tuple(p.rules(target.name) for p in picks)
+    schedule = assemble(
+        plan,
+        plan_digest,
+        target,
+        cycle,
+        tuple(p.rules(target.name) for p in picks),
+        waves_of((p.group, [_ref(s) for s in p.eligible]) for p in picks),
+        excluded=tuple(e for p in picks for e in p.exclusions()),
+        visible=len(inventory.servers),
+        plan_file=plan_file,
+        description=plan.description or "",
+        made_at=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+    )
+    return Planned(schedule, tuple(problems))
+
+
+def assemble(
+    plan: Plan,
+    plan_digest: str,
+    target: Target,
+    cycle: str,
+    groups: tuple[GroupRules, ...],
+    waves: tuple[Wave, ...],
+    **about: Any,
+) -> Schedule:
+    """A schedule of a plan with these groups and waves, its budget, worst case and digest. `about`: other fields."""
     budget = _allowance(plan.max_failures, sum(len(w.servers) for w in waves))
     schedule = Schedule(
         plan_name=plan.name,
@@ -78,18 +102,20 @@ def make_schedule(
         wait_at_most_s=plan.wait_at_most.total_seconds(),
         groups=groups,
         waves=waves,
-        excluded=tuple(e for p in picks for e in p.exclusions()),
-        visible=len(inventory.servers),
         worst_case=worst_case(groups, waves, budget),
-        plan_file=plan_file,
-        description=plan.description or "",
-        made_at=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        **about,
     )
-    return Planned(replace(schedule, digest=schedule_digest(schedule)), tuple(problems))
+    return replace(schedule, digest=schedule_digest(schedule))
+
+
+def pick_all(plan: Plan, index: Index, spent: Collection[str], cycle: str) -> list[Pick]:
+    """Every group of a plan against the inventory, in the plan's order."""
+    spent = spent if isinstance(spent, set | frozenset) else frozenset(spent)
+    return [_pick(group, index, spent, cycle) for group in plan.groups]
 
 
 @dataclass(frozen=True, slots=True)
-class _Pick:
+class Pick:
     """One group against the inventory: `selected` = `eligible` (in their order) and `left_out`, each server once."""
 
     group: Group
@@ -98,19 +124,7 @@ class _Pick:
     left_out: tuple[tuple[Server, Why], ...]
 
     def rules(self, target: str) -> GroupRules:
-        group, count = self.group, len(self.eligible)
-        return GroupRules(
-            name=group.name,
-            target=target,
-            selected=len(self.selected),
-            eligible=count,
-            order=group.order,
-            max_failures=None if group.max_failures is None else _allowance(group.max_failures, count),
-            on_failure=group.on_failure,
-            ready_timeout_s=group.ready.timeout.total_seconds(),
-            stable_for_s=group.ready.stable_for.total_seconds(),
-            bake_s=group.bake.total_seconds(),
-        )
+        return rules_of(self.group, target, len(self.selected), len(self.eligible))
 
     def exclusions(self) -> Iterator[Exclusion]:
         for server, why in self.left_out:
@@ -122,7 +136,7 @@ class _Pick:
         yield from (server for server, why in self.left_out if why.reason != EXCLUDED_BY_PLAN)
 
 
-def _pick(group: Group, index: Index, spent: Collection[str], cycle: str) -> _Pick:
+def _pick(group: Group, index: Index, spent: Collection[str], cycle: str) -> Pick:
     selected = select(group.servers, index)
     by_plan = excluder(group.exclude, index) if group.exclude else None
     eligible: list[Server] = []
@@ -138,36 +152,48 @@ def _pick(group: Group, index: Index, spent: Collection[str], cycle: str) -> _Pi
         else:
             eligible.append(server)
     order = ordered(eligible, group.order, cycle, group.servers.ids)
-    return _Pick(group, selected, order, tuple(left_out))
+    return Pick(group, selected, order, tuple(left_out))
 
 
-def _number(picks: Sequence[_Pick]) -> Iterator[Wave]:
-    """The waves of all groups, numbered over the whole run; after the run's last there is no pause."""
-    last: Wave | None = None
-    for pick in picks:
-        for wave in _waves(pick, first=last.number + 1 if last else 1):
-            if last:
-                yield last
-            last = wave
-    if last:
-        yield replace(last, pause=Pause())
+def waves_of(groups: Iterable[tuple[Group, Sequence[ServerRef]]]) -> tuple[Wave, ...]:
+    """The waves of groups and their servers in order, numbered over the whole run; no pause follows the last."""
+    made: list[Wave] = []
+    for group, servers in groups:
+        made += _waves(group, servers, first=len(made) + 1)
+    return (*made[:-1], replace(made[-1], pause=Pause())) if made else ()
 
 
-def _waves(pick: _Pick, first: int) -> Iterator[Wave]:
+def _waves(group: Group, servers: Sequence[ServerRef], first: int) -> Iterator[Wave]:
     done = 0
-    for n, (written, size) in enumerate(cut(len(pick.eligible), pick.group.waves)):
+    for n, (written, size) in enumerate(cut(len(servers), group.waves)):
         yield Wave(
             number=first + n,
-            group=pick.group.name,
+            group=group.name,
             written=str(written),
-            servers=tuple(_ref(s) for s in pick.eligible[done : done + size]),
-            pause=pause_after(n, pick.group.pause),
+            servers=tuple(servers[done : done + size]),
+            pause=pause_after(n, group.pause),
             is_canary=n == 0 and size == 1,
         )
         done += size
 
 
-def _problems(plan: Plan, index: Index, picks: Sequence[_Pick]) -> Iterator[Problem]:
+def rules_of(group: Group, target: str, selected: int, eligible: int) -> GroupRules:
+    """The rules of a group as numbers, for so many servers."""
+    return GroupRules(
+        name=group.name,
+        target=target,
+        selected=selected,
+        eligible=eligible,
+        order=group.order,
+        max_failures=None if group.max_failures is None else _allowance(group.max_failures, eligible),
+        on_failure=group.on_failure,
+        ready_timeout_s=group.ready.timeout.total_seconds(),
+        stable_for_s=group.ready.stable_for.total_seconds(),
+        bake_s=group.bake.total_seconds(),
+    )
+
+
+def _problems(plan: Plan, index: Index, picks: Sequence[Pick]) -> Iterator[Problem]:
     for n, pick in enumerate(picks):
         yield from belts.unknown_words(pick.group, n, index)
         if not pick.selected:
