@@ -23,6 +23,17 @@ def schedule_digest(schedule: Schedule) -> str:
     return "sha256:" + sha256(text.encode()).hexdigest()
 
 
+def inventory_digest(schedule: Schedule) -> str:
+    """`sha256:` and 64 hex digits over what the plan saw of the cloud: its project, and of each server that a group
+    selects the id, the zone and why it is left out. It follows from the schedule; two schedules of the same plan that
+    differ, differ here when it was the fleet that changed.
+    """
+    seen = {(e.server.id, e.server.zone, e.group, e.reason) for e in schedule.excluded}
+    seen |= {(s.id, s.zone, w.group, "") for w in schedule.waves for s in w.servers}
+    text = json.dumps([[t.project_id for t in schedule.targets], sorted(seen)], separators=(",", ":"))
+    return "sha256:" + sha256(text.encode()).hexdigest()
+
+
 def _reviewed(schedule: Schedule) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,

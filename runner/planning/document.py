@@ -17,7 +17,7 @@ from runner.model.schedule import (
     Wave,
     WorstCase,
 )
-from runner.planning.digest import FORMAT_VERSION
+from runner.planning.digest import FORMAT_VERSION, inventory_digest
 
 
 def document(schedule: Schedule) -> dict[str, Any]:
@@ -25,6 +25,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "digest": schedule.digest,
+        "inventory_digest": inventory_digest(schedule),
         "made_at": schedule.made_at,
         "plan": {
             "name": schedule.plan_name,

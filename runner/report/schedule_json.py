@@ -10,7 +10,7 @@ from typing import Any
 from runner.errors import InvalidInput
 from runner.model.problem import Location, Problem
 from runner.model.schedule import Schedule
-from runner.planning.digest import FORMAT_VERSION, schedule_digest
+from runner.planning.digest import FORMAT_VERSION, inventory_digest, schedule_digest
 from runner.planning.document import document, from_document
 from runner.planning.worst_case import worst_case
 
@@ -41,6 +41,8 @@ def load(text: str, file: str = "") -> Schedule:
         raise InvalidInput(problems)
     schedule = from_document(raw)
     problems = [_problem(code, message, file) for code, message in _contradictions(schedule)]
+    if raw["inventory_digest"] != inventory_digest(schedule):
+        problems.append(_problem("DigestMismatch", "the inventory_digest does not fit the servers", file))
     if problems:
         raise InvalidInput(problems)
     return schedule

@@ -111,6 +111,7 @@ class ScheduleDocument(_Part):
 
     format_version: Literal[1]
     digest: Digest = Field(description="Over everything but times, names and sentences.")
+    inventory_digest: Digest = Field(description="Over what the plan saw of the fleet: it changes when the fleet does.")
     made_at: Annotated[str, Field(max_length=40)]
     plan: PlanPart
     cycle: Name = Field(description="The campaign; a server is rebooted at most once in it.")

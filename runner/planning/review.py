@@ -1,0 +1,227 @@
+"""A saved schedule against the plan and the cloud as they are when it is to run: may it, and what has become of it?
+
+What was reviewed is what runs. So a schedule is refused when it is not what its plan makes of those servers, when it
+was made for another plan or project, when it is too old, or when too much of it is gone. Nothing is ever added to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from runner.model.inventory import Inventory
+from runner.model.plan import Plan
+from runner.model.quantity import Amount, format_duration
+from runner.model.schedule import Allowance, GroupRules, Pause, Schedule, ServerRef, Target, Wave
+from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why
+from runner.planning.schedule import Pick, assemble, pick_all, rules_of, waves_of
+from runner.planning.select import Index
+
+MAX_AGE = timedelta(days=7)
+"""How old a schedule may be when its run is created, unless the caller says otherwise."""
+
+SKIPPED_AT_MOST = Amount(percent=10.0)
+"""Of the servers, at least one: more than these gone before the first wave, and it is not what was reviewed."""
+
+CLOCKS_APART = timedelta(hours=1)
+"""How far in the future a schedule may have been made: clocks differ."""
+
+MISSING = "Missing"
+NOT_SELECTED = "NotSelected"
+
+FOR_GOOD = frozenset({NOT_SELECTED, EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE})
+"""Reasons that no look at a server's state finds again: they are judged once, when the run is created."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a review found. `differences`: why the schedule is stale, one sentence each; empty when it may run.
+
+    `skipped`: its servers that cannot be rebooted as things are, with the reason. `newcomers`: servers that the plan
+    selects now and the schedule does not hold: they are listed and never added.
+    """
+
+    differences: tuple[str, ...]
+    skipped: tuple[tuple[ServerRef, Why], ...] = ()
+    newcomers: tuple[ServerRef, ...] = ()
+
+    def is_spent(self, saved: Schedule) -> bool:
+        """Whether every server of the schedule was rebooted in its cycle already: there is nothing left to do."""
+        return len(self.skipped) == saved.servers and all(why.reason == REBOOTED_IN_CYCLE for _, why in self.skipped)
+
+    @property
+    def settled(self) -> dict[str, tuple[str, str]]:
+        """Server id -> reason and sentence of those that are skipped whatever state they will be in."""
+        return {ref.id: (why.reason, why.detail) for ref, why in self.skipped if why.reason in FOR_GOOD}
+
+
+def review(
+    saved: Schedule,
+    plan: Plan,
+    plan_digest: str,
+    target: Target,
+    inventory: Inventory,
+    spent: Collection[str],
+    *,
+    now: datetime,
+    max_age: timedelta = MAX_AGE,
+) -> Standing:
+    """Judge a saved schedule that a run is to be created of. `spent`: of the schedule's cycle and project."""
+    differences = [*_origin(saved, plan, plan_digest, target), *_age(saved.made_at, now, max_age)]
+    if saved.plan_name != plan.name:
+        return Standing(tuple(differences))
+    picks = {p.group.name: p for p in pick_all(plan, Index(inventory), spent, saved.cycle)}
+    skipped = tuple(_skipped(saved, picks, inventory))
+    held = {s.id for w in saved.waves for s in w.servers}
+    newcomers = tuple(ServerRef(s.id, s.name, s.zone) for p in picks.values() for s in p.eligible if s.id not in held)
+    differences += _over_its_limits(saved.servers - len(skipped), len(inventory.servers), plan)
+    allowed = SKIPPED_AT_MOST.as_size(saved.servers) if saved.servers else 0
+    standing = Standing((), skipped, newcomers)
+    if len(skipped) > allowed and not standing.is_spent(saved):
+        differences.append(
+            f"{len(skipped)} of its {saved.servers} servers would be skipped now, at most {allowed} may be"
+            f" ({SKIPPED_AT_MOST}, at least 1)"
+        )
+    return replace(standing, differences=tuple(differences))
+
+
+def follows(saved: Schedule, plan: Plan) -> list[str]:
+    """What in a saved schedule does not follow from the plan, given its servers in its order; empty when all does.
+
+    A file can come from anywhere. Whoever made it may have chosen among the plan's servers, and nothing else: waves,
+    pauses, budgets and the kind of reboot are recomputed.
+    """
+    return list(_rules_that_differ(saved, _rebuilt(saved, plan)))
+
+
+def _origin(saved: Schedule, plan: Plan, plan_digest: str, target: Target) -> Iterator[str]:
+    if saved.plan_name != plan.name:
+        yield f"it was made from the plan {saved.plan_name}, this is the plan {plan.name}"
+        return
+    if saved.plan_digest != plan_digest:
+        yield f"the plan has changed since: it is {plan_digest} now, {saved.plan_digest} was reviewed"
+    reviewed = {(t.name, t.project_id) for t in saved.targets}
+    if reviewed != {(target.name, target.project_id)}:
+        was = ", ".join(f"{name} (project {project})" for name, project in sorted(reviewed))
+        yield f"the target is {target.name} (project {target.project_id}), it was made for {was}"
+    yield from follows(saved, plan)
+
+
+def _age(made_at: str, now: datetime, most: timedelta) -> Iterator[str]:
+    try:
+        age = now - datetime.fromisoformat(made_at)
+    except (ValueError, TypeError):
+        yield "it does not say when it was made"
+        return
+    if age > most:
+        old, limit = (format_duration(float(round(t.total_seconds()))) for t in (age, most))
+        yield f"it was made {old} ago, at most {limit} are allowed"
+    if age < -CLOCKS_APART:
+        yield f"it was made in the future ({made_at})"
+
+
+def _skipped(saved: Schedule, picks: dict[str, Pick], inventory: Inventory) -> Iterator[tuple[ServerRef, Why]]:
+    """The schedule's servers that are missing, not fit, rebooted already, or not what the plan means any more."""
+    fit = {name: {s.id for s in pick.eligible} for name, pick in picks.items()}
+    why = {(name, s.id): reason for name, pick in picks.items() for s, reason in pick.left_out}
+    for wave in saved.waves:
+        for ref in wave.servers:
+            if ref.id in fit.get(wave.group, ()):
+                continue
+            gone = Why(MISSING, "the cloud does not know it any more")
+            other = Why(NOT_SELECTED, f"group {wave.group} does not select it any more")
+            yield ref, why.get((wave.group, ref.id)) or (other if ref.id in inventory.by_id else gone)
+
+
+def _rebuilt(saved: Schedule, plan: Plan) -> Schedule:
+    """What the plan makes of the schedule's servers, in the schedule's order."""
+    members: dict[str, list[ServerRef]] = {}
+    for wave in saved.waves:
+        members.setdefault(wave.group, []).extend(wave.servers)
+    counted = {g.name: g.selected for g in saved.groups}
+    target = saved.targets[0]
+    return assemble(
+        plan,
+        saved.plan_digest,
+        target,
+        saved.cycle,
+        tuple(rules_of(g, target.name, counted.get(g.name, 0), len(members.get(g.name, ()))) for g in plan.groups),
+        waves_of((g, members.get(g.name, [])) for g in plan.groups),
+        excluded=saved.excluded,
+        visible=saved.visible,
+    )
+
+
+def _rules_that_differ(saved: Schedule, due: Schedule) -> Iterator[str]:
+    """Each rule of the schedule that the plan does not make, as `what: reviewed, now`."""
+    for what, was, now in (
+        ("reboot type", saved.reboot_type, due.reboot_type),
+        ("on_unknown", saved.on_unknown, due.on_unknown),
+        ("wait_at_most", format_duration(saved.wait_at_most_s), format_duration(due.wait_at_most_s)),
+        ("max_failures", _budget(saved.max_failures), _budget(due.max_failures)),
+        ("groups", _names(saved.groups), _names(due.groups)),
+    ):
+        if was != now:
+            yield f"{what}: {was} was reviewed, the plan says {now}"
+    rules = {g.name: g for g in due.groups}
+    for group in saved.groups:
+        if group.name in rules:
+            yield from _group_rules(group, rules[group.name])
+            yield from _waves(group.name, saved.waves, due.waves)
+
+
+def _group_rules(was: GroupRules, now: GroupRules) -> Iterator[str]:
+    for what in (
+        "target",
+        "eligible",
+        "order",
+        "max_failures",
+        "on_failure",
+        "ready_timeout_s",
+        "stable_for_s",
+        "bake_s",
+    ):
+        before, after = getattr(was, what), getattr(now, what)
+        if before != after:
+            words = (_budget(x) if isinstance(x, Allowance | None) else str(x) for x in (before, after))
+            yield "group {}, {}: {} was reviewed, the plan makes it {}".format(was.name, what, *words)
+
+
+def _waves(group: str, was: Sequence[Wave], now: Sequence[Wave]) -> Iterator[str]:
+    """The shape of a group's waves: sizes as written and as numbers, and what follows each."""
+    reviewed, due = ([_shape(w) for w in waves if w.group == group] for waves in (was, now))
+    if reviewed != due:
+        yield f"group {group}, waves: {_few(reviewed)} were reviewed, the plan makes them {_few(due)}"
+
+
+def _shape(wave: Wave) -> str:
+    size = str(len(wave.servers)) if wave.written.isdecimal() else f"{len(wave.servers)} ({wave.written})"
+    return size + (" canary" if wave.is_canary else "") + _pause(wave.pause)
+
+
+def _pause(pause: Pause) -> str:
+    if pause.kind == "approval":
+        return " then approval"
+    return f" then {format_duration(pause.seconds)}" if pause.seconds else ""
+
+
+def _few(words: Sequence[str], most: int = 8) -> str:
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "") or "none"
+
+
+def _names(groups: Sequence[GroupRules]) -> str:
+    return _few([g.name for g in groups])
+
+
+def _budget(allowance: Allowance | None) -> str:
+    return "none" if allowance is None else f"{allowance.written} = {allowance.allowed}"
+
+
+def _over_its_limits(servers: int, visible: int, plan: Plan) -> Iterator[str]:
+    """The plan's own limits, by the target as it is now: how many servers it showed then is nobody's witness."""
+    allowed = Amount(percent=plan.limits.percent).as_budget(visible)
+    if servers > plan.limits.servers:
+        yield f"it would reboot {servers} servers, limits.servers of the plan allows {plan.limits.servers}"
+    if servers > allowed:
+        yield f"it would reboot {servers} of {visible} visible servers, limits.percent of the plan allows {allowed}"
