@@ -1,9 +1,10 @@
-"""Write `requirements/runtime.txt` and `requirements/dev.txt`: every package pinned, with the hashes of its files.
+"""Write `requirements/*.txt`: every package pinned, with the hashes of its files.
 
     python scripts/refresh_requirements.py            # fit the pins to pyproject.toml, move as little as possible
     python scripts/refresh_requirements.py --upgrade  # move every pin to the newest that fits
     python scripts/refresh_requirements.py --check    # offline: say what is stale, exit 1 if anything is
 
+`runtime.txt` is what the command needs, `postgres.txt` that and the extra `postgres`, `dev.txt` all that and the tools.
 The files name no index and no address, so each user's own pip configuration decides where packages come from.
 One resolution covers all platforms and all Python versions from the oldest supported; markers tell them apart.
 """
@@ -20,6 +21,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,12 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = "3.11"
+FILES: Mapping[str, tuple[str, ...]] = {
+    "runtime": (),
+    "postgres": ("--extra", "postgres", "-c", "requirements/runtime.txt"),
+    "dev": ("--group", "dev", "-c", "requirements/postgres.txt"),
+}
+"""Name of the file -> how it is resolved. Each holds the pins of those before it."""
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
 
@@ -53,7 +61,7 @@ class Pin:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write or check both files; 0 if they are in order."""
+    """Write or check the files; 0 if they are in order."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="write nothing; say what is stale")
@@ -70,12 +78,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def refresh(*, upgrade: bool = False) -> None:
-    """Resolve both files with uv. Pins that still fit stay, unless `upgrade`.
+    """Resolve the files with uv. Pins that still fit stay, unless `upgrade`.
 
     Raises CalledProcessError if there is no resolution.
     """
     declared = json.loads(declarations(ROOT))
-    for name, options in (("runtime", []), ("dev", ["--group", "dev", "-c", "requirements/runtime.txt"])):
+    for name, options in FILES.items():
         file = ROOT / "requirements" / f"{name}.txt"
         command = [
             *(sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"),
@@ -88,10 +96,12 @@ def refresh(*, upgrade: bool = False) -> None:
 
 
 def declarations(root: Path) -> str:
-    """What pyproject.toml asks for, as JSON: `runtime` and `dev`, each a sorted list. `dev` includes `runtime`."""
-    project = tomllib.loads((root / "pyproject.toml").read_text())
-    runtime = sorted(project["project"]["dependencies"])
-    return json.dumps({"runtime": runtime, "dev": sorted([*runtime, *project["dependency-groups"]["dev"]])})
+    """What pyproject.toml asks for, as JSON: a sorted list for each of FILES. The others include `runtime`."""
+    pyproject = tomllib.loads((root / "pyproject.toml").read_text())
+    runtime = sorted(pyproject["project"]["dependencies"])
+    postgres = sorted([*runtime, *pyproject["project"]["optional-dependencies"]["postgres"]])
+    dev = sorted([*runtime, *pyproject["dependency-groups"]["dev"]])
+    return json.dumps({"runtime": runtime, "postgres": postgres, "dev": dev})
 
 
 def header(declared: Iterable[str]) -> str:
@@ -115,7 +125,8 @@ def check(root: Path) -> list[str]:
         own = [*_form(text, header(wanted)), *_covers(pins[name], wanted), *_extra(pins[name], wanted)]
         findings += [f"{file.name}: {finding}" for finding in own]
     if len(pins) == len(declared):
-        findings += _differences(pins["runtime"], pins["dev"])
+        for smaller, larger in pairwise(FILES):
+            findings += [f"{larger}.txt: {it}" for it in _differences(smaller, pins[smaller], pins[larger])]
     return findings
 
 
@@ -179,14 +190,14 @@ def _requires(name: str) -> list[str]:
         return []
 
 
-def _differences(runtime: tuple[Pin, ...], dev: tuple[Pin, ...]) -> Iterable[str]:
+def _differences(smaller: str, its_pins: tuple[Pin, ...], larger_pins: tuple[Pin, ...]) -> Iterable[str]:
     def versions(pins: tuple[Pin, ...]) -> Mapping[str, Any]:
         return {f"{pin.name} ; {pin.requirement.marker}": pin.version for pin in pins}
 
-    ours, theirs = versions(runtime), versions(dev)
+    ours, theirs = versions(its_pins), versions(larger_pins)
     for key, version in ours.items():
         if theirs.get(key) != version:
-            yield f"dev.txt: {key} is {theirs.get(key)}, but runtime.txt says {version}"
+            yield f"{key} is {theirs.get(key)}, but {smaller}.txt says {version}"
 
 
 if __name__ == "__main__":

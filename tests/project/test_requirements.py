@@ -76,11 +76,11 @@ def test_address_is_noticed(project: Path, line: str) -> None:
 
 
 def test_different_versions_are_noticed(project: Path) -> None:
-    """What is tested is what is installed: both files pin the same version of a package."""
+    """What is tested is what is installed: the files pin the same version of a package."""
     version = pinned(project, "click")
     replace(project / "requirements" / "dev.txt", f"\nclick=={version}", "\nclick==8.2.0")
     findings = requirements.check(project)
-    assert f"dev.txt: click ; None is 8.2.0, but runtime.txt says {version}" in findings
+    assert f"dev.txt: click ; None is 8.2.0, but postgres.txt says {version}" in findings
 
 
 def test_missing_file_is_noticed(project: Path) -> None:
