@@ -156,7 +156,7 @@ class _Planner:
             )
 
     async def _plan(self, loaded: Loaded, plan: Plan) -> PlanDiff:
-        from runner.cli.targets import choose_target
+        from runner.cli.targets import all_targets, choose_target
         from runner.loading.plan import plan_digest
         from runner.planning.forecast import forecast
         from runner.planning.schedule import make_schedule
@@ -178,7 +178,7 @@ class _Planner:
         made = planned.schedule
         if made is None:
             return PlanDiff(loaded.name, problems=problems)
-        rate = self.config.config.targets[session.target.name].rate.servers_per_minute
+        rate = all_targets(self.config)[session.target.name].rate.servers_per_minute
         return PlanDiff(
             loaded.name,
             made,
