@@ -12,9 +12,11 @@ GENERATORS: dict[str, tuple[str, str]] = {
     "plan": ("runner.loading.schemas", "plan_schema"),
     "plan-rendered": ("runner.loading.schemas", "rendered_plan_schema"),
     "config": ("runner.loading.schemas", "config_schema"),
+    "policy": ("runner.loading.schemas", "policy_schema"),
     "schedule": ("runner.report.schemas", "schedule_schema"),
     "diff": ("runner.report.schemas", "diff_schema"),
     "status": ("runner.report.schemas", "status_schema"),
+    "init": ("runner.report.schemas", "init_schema"),
     "report": ("runner.report.schemas", "report_schema"),
     "problems": ("runner.report.problems", "problems_schema"),
 }

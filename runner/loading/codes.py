@@ -51,6 +51,7 @@ CODES: dict[str, str] = {
     "CredentialInFile": "A credential is written into a file of the repository.",
     "CredentialInTemplateEnv": "template_env names an environment variable that can hold a credential.",
     "SamePlanName": "Two plan files have the same name; the name is a plan's identity.",
+    "PolicyViolated": "The plan breaks a rule of the repository's policy.",
     "MoreProblems": "The file has more problems than are shown.",
 }
 """Code -> the general sentence of its documentation."""

@@ -60,19 +60,25 @@ def load_config(explicit: Path | None, start: Path, env: Mapping[str, str]) -> L
     """
     path = explicit or _from_env(env) or find_config(start)
     if path is None:
-        return _with_store(LoadedConfig(WITHOUT_FILE, None), env)
-    source, problems = read_source(path, _shown(path, start))
+        return without_file(env)
+    source, problems = read_source(path, shown_path(path, start))
     if source is None:
         return LoadedConfig(WITHOUT_FILE, path, problems)
     return _with_store(_load(source, path, env), env)
 
 
-def load_config_text(text: str | bytes, name: str, env: Mapping[str, str]) -> LoadedConfig:
-    """The same for a configuration that is not on disk (another revision)."""
+def without_file(env: Mapping[str, str]) -> LoadedConfig:
+    """What holds where there is no configuration: the defaults, and the store of `env`."""
+    return _with_store(LoadedConfig(WITHOUT_FILE, None), env)
+
+
+def load_config_text(text: str | bytes, name: str, env: Mapping[str, str], *, path: Path | None = None) -> LoadedConfig:
+    """The same for a configuration that is not on disk (another revision), as if it stood at `path`."""
+    where = path or Path(name)
     source, problems = decode(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, name)
     if source is None:
-        return LoadedConfig(WITHOUT_FILE, Path(name), problems)
-    return _with_store(_load(source, Path(name), env), env)
+        return LoadedConfig(WITHOUT_FILE, where, problems)
+    return _with_store(_load(source, where, env), env)
 
 
 def find_config(start: Path) -> Path | None:
@@ -102,7 +108,7 @@ def _from_env(env: Mapping[str, str]) -> Path | None:
     return Path(written) if written else None
 
 
-def _shown(path: Path, start: Path) -> str:
+def shown_path(path: Path, start: Path) -> str:
     """The path as messages call it: relative where that is shorter to read."""
     try:
         return path.absolute().relative_to(start.absolute()).as_posix()
@@ -134,6 +140,7 @@ def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
     refuse_later_words(tree, LATER_WORDS_IN_CONFIG, findings)
     _check_store(tree, findings)
     _check_env_names(tree, findings)
+    _check_policy(tree, path, findings)
     for name, target in _targets(tree):
         _check_endpoints(target, _allowed_hosts(env), findings)
         _check_simulator(name, target, path, findings)
@@ -243,8 +250,22 @@ def _check_simulator(name: str, target: MapNode, path: Path, findings: Findings)
         message = f'simulator: options of the embedded simulated cloud; "{name[:63]}" is another target'
         findings.add("BadValue", message, options.span, hint="use them with cloud: simulator and without endpoints")
     scenario: Node | None = options.get("scenario") if isinstance(options, MapNode) else None
-    if isinstance(scenario, Scalar) and isinstance(scenario.value, str):
+    _check_file("scenario", scenario, path, findings)
+
+
+def _check_policy(root: MapNode, path: Path, findings: Findings) -> None:
+    node = root.get("policy")
+    if isinstance(node, Scalar) and isinstance(node.value, str) and Path(node.value).is_absolute():
+        hint = "write it relative to the configuration"
+        findings.add("OutsideRepository", "policy: the file must be relative to this file", node.span, hint=hint)
+        return
+    _check_file("policy", node, path, findings)
+
+
+def _check_file(name: str, node: Node | None, path: Path, findings: Findings) -> None:
+    """A file that the configuration names lies in the repository."""
+    if isinstance(node, Scalar) and isinstance(node.value, str):
         try:
-            check_inside(path.parent / scenario.value, git_root(path.parent) or path.parent)
+            check_inside(path.parent / node.value, git_root(path.parent) or path.parent)
         except Unreadable as error:
-            findings.add(error.code, f"scenario: the file {error.message}", scenario.span, hint=error.hint)
+            findings.add(error.code, f"{name}: the file {error.message}", node.span, hint=error.hint)

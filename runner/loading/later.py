@@ -28,12 +28,13 @@ LATER_IN_PLANS: tuple[tuple[str, ...], ...] = (
 
 LATER_IN_CONFIG: tuple[tuple[str, ...], ...] = (
     ("sources",),
-    ("policy",),
     ("notifications",),
 )
 
+LATER_IN_POLICY: tuple[tuple[str, ...], ...] = (("windows",),)
+
 LATER_WORDS_IN_CONFIG: dict[tuple[str, ...], frozenset[str]] = {
-    ("targets", "*", "auth"): frozenset({"metadata", "oidc"}),
+    ("targets", "*", "auth"): frozenset({"metadata"}),
 }
 """Values that are not supported yet, by the path of their key."""
 

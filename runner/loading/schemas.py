@@ -1,4 +1,4 @@
-"""The JSON Schemas of what people write: plans (as edited, and rendered) and the configuration.
+"""The JSON Schemas of what people write: plans (as edited, and rendered), the configuration and the policy.
 
 `python -m runner.loading.schemas` writes them into `schemas/`; a test says when one of the files is stale.
 """
@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from runner.model.config import Config
 from runner.model.plan import Plan
+from runner.model.policy import Policy
 from runner.model.quantity import Amount, format_duration
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -52,10 +53,16 @@ def config_schema() -> dict[str, Any]:
     return _schema(Config, "config.schema.json", "Configuration of reboot-runner")
 
 
+def policy_schema() -> dict[str, Any]:
+    """Of the policy."""
+    return _schema(Policy, "policy.schema.json", "Policy of reboot-runner")
+
+
 FILES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "plan.schema.json": plan_schema,
     "plan.rendered.schema.json": rendered_plan_schema,
     "config.schema.json": config_schema,
+    "policy.schema.json": policy_schema,
 }
 """The files in `schemas/` that come from here."""
 

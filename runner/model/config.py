@@ -27,6 +27,7 @@ class Endpoints(Part):
 
     ecs: Text | None = None
     iam: Text | None = None
+    sts: Text | None = Field(None, description="Where `auth: oidc` exchanges ID tokens.")
 
 
 class SimulatorOptions(Part):
@@ -50,7 +51,7 @@ class TargetConfig(Part):
         None, description="Looked up by region where it is not written."
     )
     endpoints: Endpoints = Endpoints()
-    auth: Literal["auto", "token", "password", "aksk"] = "auto"
+    auth: Literal["auto", "token", "password", "aksk", "oidc"] = "auto"
     rate: Rate = Rate()
     simulator: SimulatorOptions | None = None
 
@@ -65,5 +66,8 @@ class Config(Part):
     )
     targets: dict[Name, TargetConfig] = Field(
         default_factory=dict, description="Cloud projects by the name that plans use."
+    )
+    policy: Text | None = Field(
+        None, description="A file with belts that every plan must obey, relative to the configuration."
     )
     template_env: EnvNames = Field((), description="Environment variables that templates of plans may read.")

@@ -61,7 +61,7 @@ def _unknown_ids(selector: Selector, path: Path, index: Index) -> Iterator[Probl
     ids = selector.ids or ()
     unknown = [k for k, server_id in enumerate(ids) if server_id not in by_id]
     if unknown:
-        entries = _few([str(k + 1) for k in unknown])
+        entries = few([str(k + 1) for k in unknown])
         yield Problem(
             "UnknownServer",
             f"the cloud does not know {len(unknown)} of the {len(ids)} ids: "
@@ -84,7 +84,7 @@ def overlaps(groups: Iterable[tuple[str, Iterable[Server]]]) -> Iterator[Problem
                 both.setdefault((first, n), []).append(server)
     for (first, second), shared in sorted(both.items(), key=lambda item: item[0]):
         servers_are = "server is" if len(shared) == 1 else "servers are"
-        shown = _few([f"{s.name} ({s.id})" for s in sorted(shared, key=lambda s: (s.name, s.id))])
+        shown = few([f"{s.name} ({s.id})" for s in sorted(shared, key=lambda s: (s.name, s.id))])
         yield Problem(
             "ServerInTwoGroups",
             f"{len(shared)} {servers_are} in group {names[first]} and in group {names[second]}: {shown}",
@@ -126,6 +126,7 @@ def first_wave(group: Group, n: int, eligible: int) -> Iterator[Problem]:
         )
 
 
-def _few(words: Sequence[str]) -> str:
+def few(words: Sequence[str]) -> str:
+    """The first five words, and how many more there are."""
     shown = ", ".join(words[:FEW])
     return shown if len(words) <= FEW else f"{shown} and {len(words) - FEW} more"
