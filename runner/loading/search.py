@@ -36,9 +36,16 @@ def _in_folder(folder: Path) -> list[Path]:
     plans = []
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        plans += [Path(parent) / name for name in sorted(names) if _is_plan(name)]
+        plans += [Path(parent) / name for name in sorted(names) if is_plan(name)]
     return plans
 
 
-def _is_plan(name: str) -> bool:
+def is_plan(name: str) -> bool:
+    """Whether a file of this name, met in a folder, is taken for a plan."""
     return name.endswith(_SUFFIXES) and not name.startswith(".") and name != FILE_NAME
+
+
+def is_plan_below(relative: str) -> bool:
+    """The same for a path below the folder that is searched (with `/`): hidden folders hold no plans."""
+    *folders, name = relative.split("/")
+    return is_plan(name) and not any(folder.startswith(".") for folder in folders)

@@ -1,0 +1,277 @@
+"""`--changed`: the plans that differ between two commits, instead of all plans.
+
+What is selected is decided by the commits alone. The plans themselves are read from the working tree afterwards, so
+they must be there as they are at the range's end; what is not committed yet is reported.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from runner.errors import RunnerError, UsageProblem
+
+if TYPE_CHECKING:
+    from runner.git.changes import Change
+    from runner.git.ranges import Range
+    from runner.git.repository import Repository
+    from runner.loading.named import NamedFiles
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_FOLDER = Path("plans")
+_MOST_LINKS = 40
+
+
+def changed_option(function: F) -> F:
+    """Adds `--changed [BASE..HEAD]`: parameter `changed`, None without it, empty for the range of GitHub's event."""
+    return click.option(
+        "--changed",
+        is_flag=False,
+        flag_value="",
+        default=None,
+        metavar="[BASE..HEAD]",
+        help="Only plans that changed between two commits (A...B: since B left A). Without a range, that of the"
+        " GitHub event. Without PLANS, those in plans/.",
+    )(function)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What changed, in the paths that the caller named. Paths are as the caller would write them.
+
+    `files` are the plans to look at, those in `renamed` (new to old) included; `deleted` no longer exist at `head`.
+    `unchanged` plans are only counted. `dirty` files differ from what is committed. `base` and `head` are full ids.
+    """
+
+    files: list[Path]
+    deleted: list[str]
+    renamed: dict[str, str]
+    unchanged: int
+    base: str
+    head: str
+    dirty: list[str]
+
+
+def select(
+    paths: Sequence[Path], written: str, environ: Mapping[str, str], cwd: Path, *, shared: Sequence[Path] = ()
+) -> Selection:
+    """The plans of `paths` (files or folders; none: the folder `plans`) that changed in the range `written`.
+
+    A plan has changed when its file did, or a file that it names; where templates make names, when any file did
+    that is no plan. `shared` files (`--vars-file`) belong to every plan. Raises UsageProblem when the range does not
+    exist, or when the working tree holds other plans than its end; GitError when Git cannot be asked.
+    """
+    from runner.git.repository import Repository
+
+    repository = Repository.find(cwd, environ)
+    span = _range(written, environ, repository)
+    tree = _Tree(repository, span)
+    scope = _Scope.of(paths, tree, cwd)
+    common = {name for path in shared for name in _spellings(cwd / path, repository)}
+    plans = [_Plan.read(path, scope, tree, common) for path in scope.plans(tree.at_head)]
+    chosen = [plan for plan in plans if tree.touches(plan, tree.changed, scope)]
+    for plan in chosen:
+        _demand_checked_out(plan, tree, scope)
+    renamed = {c.path: c.old_path for c in tree.changes if c.old_path is not None}
+    return Selection(
+        files=[Path(scope.shown(plan.path)) for plan in chosen],
+        deleted=[scope.shown(path) for path in _deleted(tree, scope)],
+        renamed={scope.shown(p.path): scope.shown(renamed[p.path]) for p in chosen if p.path in renamed},
+        unchanged=len(plans) - len(chosen),
+        base=span.base,
+        head=span.head,
+        dirty=_dirty(chosen, tree, scope),
+    )
+
+
+def _range(written: str, environ: Mapping[str, str], repository: Repository) -> Range:
+    from runner.git.ranges import parse_range
+    from runner.github.event import range_of, read_event
+
+    if written:
+        return parse_range(written, repository)
+    event = read_event(environ)
+    if event is None:
+        raise UsageProblem(
+            "--changed without a range takes that of a GitHub event, and there is none",
+            hint="write --changed BASE..HEAD, for example --changed main..HEAD",
+        )
+    return range_of(event, repository)
+
+
+class _Tree:
+    """The range, and how far the working tree is from its end. Paths are the repository's."""
+
+    def __init__(self, repository: Repository, span: Range) -> None:
+        self.repository = repository
+        self.span = span
+        self.changes: list[Change] = repository.changes(span.base, span.head)
+        self.changed = _paths(self.changes)
+        self.uncommitted = repository.uncommitted()
+        here = repository.resolve("HEAD")
+        self.elsewhere = set() if here == span.head else _paths(repository.changes(span.head, here))
+        self.here = here
+        self.at_head = repository.files(span.head)
+
+    def touches(self, plan: _Plan, changed: set[str], scope: _Scope) -> bool:
+        """Whether a plan, or what it names, is among these files (or below one: a link, a submodule)."""
+        if any(part in changed for path in plan.files for part in _with_parents(path)):
+            return True
+        return plan.open and any(not scope.is_plan(path) for path in changed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A plan file at the range's end: its path, and all files that decide what it does.
+
+    `open`: it may name others, too, so every file that is no plan counts.
+    """
+
+    path: str
+    files: frozenset[str]
+    open: bool
+
+    @classmethod
+    def read(cls, path: str, scope: _Scope, tree: _Tree, common: set[str]) -> _Plan:
+        """From disk; where the working tree is not at the range's end, from the range's end, too: rather too much."""
+        place = tree.repository.root / path
+        named = [_named_on_disk(place, path, tree.repository.root)]
+        if path in tree.uncommitted | tree.elsewhere:
+            named.append(_named_at_head(path, tree))
+        files = {name for written in _all_names(named) for name in _spellings(place.parent / written, tree.repository)}
+        return cls(path, frozenset(files | common | _spellings(place, tree.repository)), any(n.open for n in named))
+
+
+class _Scope:
+    """The paths of the caller: which files of the repository they mean, and how the caller writes those."""
+
+    def __init__(self, roots: Mapping[str, tuple[Path, bool]], repository: Repository, cwd: Path) -> None:
+        self._roots = roots
+        self._repository = repository
+        self._cwd = cwd
+
+    @classmethod
+    def of(cls, paths: Sequence[Path], tree: _Tree, cwd: Path) -> _Scope:
+        """Raises UsageProblem for a path outside of the repository, or one that neither is nor was there."""
+        repository = tree.repository
+        known = {*tree.at_head, *tree.changed}
+        roots: dict[str, tuple[Path, bool]] = {}
+        for path in paths or (DEFAULT_FOLDER,):
+            place = cwd / path
+            is_folder = place.is_dir()
+            name = repository.path_of(place.resolve() if is_folder else place)
+            if name is None:
+                raise UsageProblem(f"{path} is not in the repository {repository.root}")
+            is_file = not is_folder and (place.exists() or name in known)
+            was_folder = is_folder or any(file.startswith(f"{name}/") for file in known)
+            if paths and not is_file and not was_folder:
+                raise UsageProblem(f"there is no file or folder {path}", hint="name plan files, or folders with plans")
+            roots.setdefault("" if name == "." else name, (path, is_file))
+        return cls(roots, repository, cwd)
+
+    def plans(self, files: Iterable[str]) -> list[str]:
+        return [path for path in files if self.is_plan(path)]
+
+    def is_plan(self, path: str) -> bool:
+        return self._written(path) is not None
+
+    def shown(self, path: str) -> str:
+        """The path as the caller would write it."""
+        written = self._written(path)
+        if written is not None:
+            return written.as_posix()
+        return posixpath.relpath((self._repository.root / path).as_posix(), self._cwd.resolve().as_posix())
+
+    def _written(self, path: str) -> Path | None:
+        from runner.loading.search import is_plan_below
+
+        for root, (written, is_file) in self._roots.items():
+            if is_file and path == root:
+                return written
+            below = path if not root else path.removeprefix(root + "/")
+            if not is_file and (not root or below != path) and is_plan_below(below):
+                return written / below
+        return None
+
+
+def _deleted(tree: _Tree, scope: _Scope) -> list[str]:
+    """Plans of the range's beginning that have no file at its end, nor one under another name where plans are."""
+    gone = [c.path for c in tree.changes if c.status == "deleted"]
+    gone += [c.old_path for c in tree.changes if c.old_path is not None and not scope.is_plan(c.path)]
+    return sorted(scope.plans(gone))
+
+
+def _demand_checked_out(plan: _Plan, tree: _Tree, scope: _Scope) -> None:
+    if tree.touches(plan, tree.elsewhere, scope):
+        raise UsageProblem(
+            f"the range ends at {tree.span.head[:12]}, but {tree.here[:12]} is checked out, where"
+            f" {scope.shown(plan.path)} or a file it names is different",
+            hint=f"check out {tree.span.head[:12]}, or write a range that ends at HEAD",
+        )
+
+
+def _dirty(chosen: Iterable[_Plan], tree: _Tree, scope: _Scope) -> list[str]:
+    """Files that are not as they are committed: plans, and what selected plans name."""
+    files = {path for plan in chosen for path in plan.files}
+    return sorted(scope.shown(path) for path in tree.uncommitted if path in files or scope.is_plan(path))
+
+
+def _named_on_disk(place: Path, name: str, root: Path) -> NamedFiles:
+    from runner.loading.files import check_inside
+    from runner.loading.named import NamedFiles, named_files
+    from runner.loading.source import Unreadable, read_source
+
+    try:
+        check_inside(place, root)
+    except Unreadable:
+        return NamedFiles()
+    source, _ = read_source(place, name)
+    return NamedFiles() if source is None else named_files(source)
+
+
+def _named_at_head(path: str, tree: _Tree) -> NamedFiles:
+    from runner.loading.named import NamedFiles, named_files
+    from runner.loading.source import decode
+
+    try:
+        data = tree.repository.read(tree.span.head, path)
+    except RunnerError:  # a link: what it leads to at that commit is unknown
+        return NamedFiles(open=True)
+    source, _ = decode(data or b"", path)
+    return NamedFiles() if source is None else named_files(source)
+
+
+def _all_names(named: Iterable[NamedFiles]) -> set[str]:
+    return {name for one in named for name in one.names if name and "\0" not in name and not name.startswith("/")}
+
+
+def _spellings(path: Path, repository: Repository) -> set[str]:
+    """What the repository calls a file: as it is named, and every link on the way to where it really is."""
+    lexical = Path(posixpath.normpath(path.absolute().as_posix()))
+    found = {lexical.relative_to(repository.root).as_posix()} if lexical.is_relative_to(repository.root) else set()
+    for _ in range(_MOST_LINKS):
+        name = repository.path_of(path)
+        if name is None:
+            break
+        found.add(name)
+        try:
+            path = path.parent.resolve() / path.readlink()
+        except (OSError, RuntimeError, ValueError):  # no link
+            break
+    return found
+
+
+def _with_parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts) + 1)]
+
+
+def _paths(changes: Iterable[Change]) -> set[str]:
+    """All paths of changes; of a rename both."""
+    return {path for c in changes for path in (c.path, c.old_path) if path is not None}

@@ -1,0 +1,103 @@
+"""The program `git`, run so that neither the repository nor the environment can make it do something else.
+
+No shell, no pager, no prompt, no hook, no file monitor, no external diff; paths are literal, output is in English.
+Variables of a surrounding Git command (a hook that calls us) are dropped: they would point it at another repository.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.git.errors import GitError, NoRepository
+
+TIMEOUT_S = 60.0
+NETWORK_TIMEOUT_S = 120.0
+
+_SETTINGS = (
+    "core.quotePath=false",
+    f"core.hooksPath={os.devnull}",
+    "core.fsmonitor=false",
+    "color.ui=never",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "fetch.recurseSubmodules=false",
+)
+_OPTIONS = ("--no-pager", "--no-replace-objects", "--no-optional-locks", "--literal-pathspecs")
+_FIXED = {"LC_ALL": "C", "LANGUAGE": "", "GIT_TERMINAL_PROMPT": "0"}
+_KEPT = re.compile("GIT_(CONFIG_.*|SSH|SSH_.*|SSL_.*|HTTP_.*|ASKPASS|ALLOW_PROTOCOL|EXEC_PATH|CEILING_DIRECTORIES)")
+"""What of Git's own variables stays: how to reach a remote, and settings; not which repository, index or diff."""
+
+_IN_URL = re.compile(r"://[^/@\s']*@")
+_LONGEST_REASON = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a call ended. `reason` is the last line that Git said about it, without credentials of a URL."""
+
+    code: int
+    out: bytes
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """The output without its last line's end; bytes that are not UTF-8 stay as the file system writes them."""
+        return os.fsdecode(self.out).removesuffix("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """`git` at `path`, run with the environment `environ`."""
+
+    path: str
+    environ: Mapping[str, str]
+
+    @classmethod
+    def find(cls, environ: Mapping[str, str]) -> Program:
+        """The program on `PATH`. Raises NoRepository when there is none."""
+        found = shutil.which("git", path=environ.get("PATH", os.defpath))
+        if found is None:
+            raise NoRepository("the program git is not on PATH", hint="install Git 2.30 or newer")
+        kept = {name: v for name, v in environ.items() if not name.startswith("GIT_") or _KEPT.fullmatch(name)}
+        return cls(str(Path(found).absolute()), {**kept, **_FIXED})
+
+    def run(self, folder: Path, *arguments: str, timeout_s: float = TIMEOUT_S) -> Done:
+        """One call in `folder`. Raises GitError when it cannot be started or takes too long; else see `code`."""
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        command = [self.path, "-C", str(folder), *_OPTIONS, *settings, *arguments]
+        try:
+            process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+                command,
+                env=dict(self.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # no terminal to ask on; its children end with it
+            )
+        except (OSError, ValueError) as error:
+            raise GitError(f"git cannot be started: {getattr(error, 'strerror', None) or 'bad argument'}") from None
+        with process:
+            try:
+                out, err = process.communicate(timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                raise GitError(f"git {arguments[0]} gave no answer within {timeout_s:.0f} s") from None
+            finally:
+                if process.returncode is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+        return Done(process.returncode, out, _reason(err))
+
+
+def _reason(err: bytes) -> str:
+    """The line that says why: the last with `fatal:` or `error:`, else the last."""
+    lines = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+    if not telling:
+        return "no reason given"
+    return _IN_URL.sub("://", telling[-1].removeprefix("fatal: ").removeprefix("error: "))[:_LONGEST_REASON]

@@ -1,0 +1,175 @@
+"""The event that made GitHub Actions start us, and the commits it is about.
+
+The event file holds text of whoever opened the pull request: it is read bounded, every field is checked for its kind,
+and what is not of that kind counts as absent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.errors import RunnerError
+from runner.git.errors import NoRange
+from runner.git.ranges import Range
+from runner.git.repository import Repository, is_sha
+from runner.net.text import parse_json, tidy
+
+MAX_BYTES = 32 << 20
+"""GitHub caps payloads at 25 MB (page "Webhook events and payloads")."""
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
+_NOTHING = re.compile("0+")
+
+
+class BadEvent(RunnerError):
+    """The event file cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened. `sha` is what GitHub checks out: of a pull request, its test merge into the base branch.
+
+    `head_sha` and `base_sha` are those of a pull request or of a merge queue's group; `before` and `after` those of a
+    push. `is_fork`: a pull request from another repository, or from one that no longer exists or is not said.
+    """
+
+    name: str
+    repository: str
+    sha: str
+    ref: str
+    default_branch: str
+    run_id: str
+    run_attempt: str
+    server_url: str
+    api_url: str
+    pull_number: int | None = None
+    head_sha: str | None = None
+    base_sha: str | None = None
+    is_fork: bool = False
+    before: str | None = None
+    after: str | None = None
+    forced: bool = False
+
+
+def read_event(environ: Mapping[str, str]) -> Event | None:
+    """The event of this job; None outside GitHub Actions. Raises BadEvent when its file cannot be used."""
+    name = environ.get("GITHUB_EVENT_NAME", "")
+    if environ.get("GITHUB_ACTIONS") != "true" or not name:
+        return None
+    payload = _payload(environ.get("GITHUB_EVENT_PATH", ""))
+    repository = environ.get("GITHUB_REPOSITORY", "")
+    pull, group = _map(payload, "pull_request"), _map(payload, "merge_group")
+    is_pull = name.startswith("pull_request")
+    return Event(
+        name=tidy(name, 100),
+        repository=repository if _REPOSITORY.fullmatch(repository) else "",
+        sha=_sha_or_none(environ.get("GITHUB_SHA")) or "",
+        ref=environ.get("GITHUB_REF", ""),
+        default_branch=_text(_map(payload, "repository"), "default_branch") or "",
+        run_id=environ.get("GITHUB_RUN_ID", ""),
+        run_attempt=environ.get("GITHUB_RUN_ATTEMPT", ""),
+        server_url=environ.get("GITHUB_SERVER_URL", ""),
+        api_url=environ.get("GITHUB_API_URL", ""),
+        pull_number=_number(pull, "number") if is_pull else None,
+        head_sha=_sha(_map(pull, "head"), "sha") or _sha(group, "head_sha"),
+        base_sha=_sha(_map(pull, "base"), "sha") or _sha(group, "base_sha"),
+        is_fork=is_pull and _is_fork(pull, repository),
+        before=_sha(payload, "before") if name == "push" else None,
+        after=_sha(payload, "after") if name == "push" else None,
+        forced=name == "push" and payload.get("forced", False) is not False,
+    )
+
+
+def range_of(event: Event, repository: Repository) -> Range:
+    """The commits an event is about; what the clone lacks is fetched.
+
+    Raises NoRange, with its reason, where there is nothing to compare with: then plans must be named. Raises
+    MissingHistory when a commit cannot be had.
+    """
+    if event.name == "pull_request":
+        return _of_pull_request(event, repository)
+    if event.name == "merge_group":
+        return _between(event.base_sha, event.head_sha, repository, event)
+    if event.name == "push":
+        return _of_push(event, repository)
+    raise NoRange(f"a {event.name} event does not say which commits are new")
+
+
+def _of_pull_request(event: Event, repository: Repository) -> Range:
+    """The effect of merging: from the base branch to GitHub's test merge; else from where the branch began.
+
+    A branch may end in a merge commit of its own, so only a merge of this pull request's head counts.
+    """
+    head = repository.resolve("HEAD")
+    parents = repository.parents(head)
+    merged = parents[1] if len(parents) == 2 else None
+    if merged is not None and (merged == event.head_sha or (event.head_sha is None and head == event.sha)):
+        return Range(repository.ensure(parents[0]), head)
+    if event.base_sha is None:
+        raise NoRange("the event of the pull request does not name its base commit")
+    return Range(repository.merge_base(repository.ensure(event.base_sha), head), head)
+
+
+def _of_push(event: Event, repository: Repository) -> Range:
+    if event.after is not None and _NOTHING.fullmatch(event.after):
+        raise NoRange("the push deleted the branch or tag")
+    if event.before is not None and _NOTHING.fullmatch(event.before):
+        raise NoRange("the branch or tag is new, so there is nothing to compare with")
+    if event.forced:
+        raise NoRange("the push was forced, so what was there before says nothing about what is new")
+    return _between(event.before, event.after, repository, event)
+
+
+def _between(base: str | None, head: str | None, repository: Repository, event: Event) -> Range:
+    if base is None or head is None:
+        raise NoRange(f"the {event.name} event does not name its commits")
+    return Range(repository.ensure(base), repository.ensure(head))
+
+
+def _payload(path: str) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError):
+        raise BadEvent("the file of GITHUB_EVENT_PATH cannot be read") from None
+    try:
+        payload = parse_json(data) if len(data) <= MAX_BYTES else None
+    except ValueError:
+        payload = None
+    if not isinstance(payload, dict):
+        raise BadEvent(f"the file of GITHUB_EVENT_PATH is no JSON object of at most {MAX_BYTES >> 20} MiB")
+    return payload
+
+
+def _is_fork(pull: Mapping[str, Any], repository: str) -> bool:
+    name = _text(_map(_map(pull, "head"), "repo"), "full_name")
+    return name is None or name.lower() != repository.lower()
+
+
+def _map(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: Mapping[str, Any], key: str) -> str | None:
+    found = value.get(key)
+    return tidy(found) if isinstance(found, str) else None
+
+
+def _sha(value: Mapping[str, Any], key: str) -> str | None:
+    return _sha_or_none(value.get(key))
+
+
+def _sha_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and is_sha(value) else None
+
+
+def _number(value: Mapping[str, Any], key: str) -> int | None:
+    found = value.get(key)
+    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
