@@ -1,0 +1,163 @@
+"""One comment for each plan in a pull request, kept up to date in its place.
+
+The first two lines of a comment are ours alone, for machines: whose it is, and what was reviewed. They are read there
+and nowhere else, and only in comments that the token's own user has written, so nothing that a plan says can pass for
+them. People with write access can edit a comment, and other workflows may write as the same user: what a comment says
+of a digest is good for showing what has changed, never for allowing a run.
+
+Callers turn the GitHubErrors of these functions into warnings: a comment never changes an exit code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from runner.github.api import GitHub, GitHubError, repo_path
+
+MOST = 65_536
+"""Characters that GitHub takes; counted here as UTF-16 does, which is never less."""
+NEEDS = "pull-requests: write"
+
+_SHA = r"(?:[0-9a-f]{40}|[0-9a-f]{64})"
+_MARK = re.compile(r"<!-- reboot-runner:comment:v1 key=([0-9a-f]{64}) -->")
+_FACTS = re.compile(
+    r"<!-- reboot-runner:digest (?:none|(sha256:[0-9a-f]{64}) plan-digest (sha256:[0-9a-f]{64}) head (" + _SHA + r"))"
+    r" label ([0-9a-f]{64}) -->"
+)
+_SUPERSEDED = (
+    "<!-- reboot-runner:superseded:v1 -->\n_There is an older comment for this plan, which is kept up to date._"
+)
+_RETIRED = "_This plan is no longer part of the pull request._"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Which comment: one for each plan's path and each label, so that several workflows do not share theirs."""
+
+    label: str
+    plan: str
+
+    @property
+    def hex(self) -> str:
+        return _hash(f"{self.label}\n{self.plan}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What the reader of a comment has seen: `sha256:…` of schedule and plan, and the commit they are of."""
+
+    schedule_digest: str
+    plan_digest: str
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """A comment of ours, with our lines read."""
+
+    id: int
+    key: str
+    label: str
+    reviewed: Reviewed | None
+    body: str
+
+
+async def upsert(api: GitHub, repo: str, pull: int, key: Key, body: str, reviewed: Reviewed | None = None) -> int:
+    """Write the plan's comment, in the place it has or as a new one; its id.
+
+    `body` is Markdown with everything from outside escaped. Of several comments of ours for the key the oldest is
+    updated, the others shrink to a line. Others' comments are never touched, even with our lines in them.
+    Raises GitHubError, also for a body that is too long: nothing is cut here.
+    """
+    text = composed(key, body, reviewed)
+    own = [c for c in await _own_comments(api, repo, pull) if c.key == key.hex]
+    for extra in own[1:]:
+        await _update(api, repo, extra, _SUPERSEDED)
+    if own:
+        await _update(api, repo, own[0], text)
+        return own[0].id
+    made = await api.write("POST", repo_path(repo, "issues", pull, "comments"), {"body": text}, needs=NEEDS)
+    made_id = made.get("id") if isinstance(made, dict) else None
+    if not isinstance(made_id, int):
+        raise GitHubError("GitHub does not say which comment it has made")
+    return made_id
+
+
+async def retire(api: GitHub, repo: str, pull: int, label: str, keep: Collection[Key]) -> None:
+    """Comments of ours for plans that are not in `keep` shrink to a line; those with another label stay as they are.
+
+    When such a plan comes back, its comment is used again. Raises GitHubError.
+    """
+    kept = {key.hex for key in keep}
+    for comment in await _own_comments(api, repo, pull):
+        if comment.key not in kept and comment.label == _hash(label):
+            await _update(api, repo, comment, _with_lines(comment.key, comment.label, _RETIRED, None))
+
+
+async def read_digest(api: GitHub, repo: str, pull: int, key: Key) -> Reviewed | None:
+    """What our own comment says was reviewed; None without one, or where its plan has no schedule."""
+    own = (c for c in await _own_comments(api, repo, pull) if c.key == key.hex)
+    return next((c.reviewed for c in own), None)
+
+
+def composed(key: Key, body: str, reviewed: Reviewed | None = None) -> str:
+    """The comment's whole text. Raises GitHubError where it is too long, ValueError for facts of another shape."""
+    text = _with_lines(key.hex, _hash(key.label), body, reviewed)
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    length = len(text.encode("utf-16-le")) // 2
+    if length > MOST:
+        raise GitHubError(
+            f"the comment has {length:,} characters, and GitHub takes {MOST:,}", hint="ask for a shorter rendering"
+        )
+    return text
+
+
+def _with_lines(key: str, label: str, body: str, reviewed: Reviewed | None) -> str:
+    """Both lines are always there, so that the body never stands where they are read."""
+    said = "none"
+    if reviewed is not None:
+        said = f"{reviewed.schedule_digest} plan-digest {reviewed.plan_digest} head {reviewed.head}"
+    facts = f"<!-- reboot-runner:digest {said} label {label} -->"
+    if not _FACTS.fullmatch(facts):
+        raise ValueError("a digest is sha256: and 64 hex digits, a head is a commit's full hash")
+    return f"<!-- reboot-runner:comment:v1 key={key} -->\n{facts}\n\n{body}"
+
+
+async def _own_comments(api: GitHub, repo: str, pull: int) -> list[_Own]:
+    """Our comments, the oldest first."""
+    login = await api.login()
+    found = await api.pages(repo_path(repo, "issues", pull, "comments"), needs=NEEDS)
+    own = [read for comment in found if (read := _read(comment, login)) is not None]
+    return sorted(own, key=lambda c: c.id)
+
+
+def _read(comment: dict[str, Any], login: str) -> _Own | None:
+    """The comment where the login has written it and its first line is our mark."""
+    number, user, body = comment.get("id"), comment.get("user"), comment.get("body")
+    if not isinstance(number, int) or not isinstance(user, dict) or not isinstance(body, str):
+        return None
+    if user.get("login") != login:
+        return None
+    lines = [line.rstrip("\r") for line in body.split("\n", 2)[:2]]
+    mark = _MARK.fullmatch(lines[0])
+    facts = _FACTS.fullmatch(lines[1]) if len(lines) > 1 else None
+    if mark is None:
+        return None
+    if facts is None:
+        return _Own(number, mark[1], "", None, body)
+    reviewed = Reviewed(facts[1], facts[2], facts[3]) if facts[1] else None
+    return _Own(number, mark[1], facts[4], reviewed, body)
+
+
+async def _update(api: GitHub, repo: str, comment: _Own, text: str) -> None:
+    """Give the comment another text, unless it is what is there."""
+    if comment.body.replace("\r\n", "\n").rstrip() != text.rstrip():
+        await api.write("PATCH", repo_path(repo, "issues", "comments", comment.id), {"body": text}, needs=NEEDS)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
