@@ -64,9 +64,10 @@ def command(
 def _check(
     app: App, plans: Sequence[Path], var: tuple[tuple[str, str], ...], vars_file: tuple[Path, ...]
 ) -> tuple[list[Path], list[Problem], int]:
-    """The files, the problems of all of them and of the configuration, and how many files hold a usable plan."""
+    """The files, all problems (the configuration's and the policy's too), and how many files hold a usable plan."""
     import os
 
+    from runner.cli.policing import Police
     from runner.loading.config import load_config, template_env
     from runner.loading.plan import load_plan
     from runner.loading.search import find_plans
@@ -74,11 +75,14 @@ def _check(
 
     config = load_config(app.config, Path.cwd(), os.environ)
     options: LoadOptions = load_options(var, vars_file, template_env(config.config, os.environ))
-    files, problems = find_plans(plans)
+    police = Police.of(config)
+    found, problems = find_plans(plans)
+    files = police.plans_among(found)
     loaded: list[Loaded] = [load_plan(path, options) for path in files]
-    problems += config.problems
+    problems += [*config.problems, *police.loaded.problems]
     problems += [problem for one in loaded for problem in one.problems]
     problems += across(loaded, config)
+    problems += [problem for one in loaded for problem in police.judge(one)]
     unique = list(dict.fromkeys(problems))  # a file of variables is read for every plan
     return files, unique, sum(one.plan is not None for one in loaded)
 

@@ -7,6 +7,7 @@ channel.
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -80,12 +81,34 @@ def problems_json(problems: Iterable[Problem], files: Sequence[str]) -> str:
     return json_text(problems_document(problems, files), indent=2)
 
 
-def problems_github(problems: Iterable[Problem]) -> str:
+def problems_github(problems: Iterable[Problem], most: int = 10) -> str:
     """GitHub workflow commands, one a line: annotations at the lines of a pull request.
 
-    GitHub shows ten errors and ten warnings of a step; the rest stays in the log.
+    GitHub shows the first ten errors and ten warnings of a step and drops the others without a word. So at most
+    `most` of each are made: errors first, one for each file before the second of any, the last saying how many more
+    there are. Those follow as plain text for the step's log.
     """
-    return "\n".join(_command(p) for p in _sorted(problems))
+    found = _sorted(problems)
+    lines, rest = [], []
+    for severity in ("error", "warning"):
+        chosen = _by_turns([p for p in found if p.severity == severity])
+        shown, left = chosen[:most], chosen[most:]
+        lines += [_command(p) for p in shown[: len(shown) - bool(left)]]
+        if left:
+            lines.append(_command(shown[-1], f"and {len(left)} more {severity}s: the log of this step has them all"))
+        rest += left
+    return "\n".join([*lines, *([problems_text(rest)] if rest else [])])
+
+
+def _by_turns(problems: Iterable[Problem]) -> list[Problem]:
+    """The first of each file, then the second of each, and so on."""
+    turn: Counter[str] = Counter()
+    placed = []
+    for problem in problems:
+        file = problem.location.file if problem.location else ""
+        placed.append((turn[file], problem))
+        turn[file] += 1
+    return [problem for _, problem in sorted(placed, key=lambda item: item[0])]
 
 
 def problems_sarif(problems: Iterable[Problem], codes: Mapping[str, str], version: str) -> str:
@@ -176,7 +199,7 @@ def _as_object(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _command(problem: Problem) -> str:
+def _command(problem: Problem, more: str = "") -> str:
     where = problem.location
     place = []
     if where is not None:
@@ -185,7 +208,8 @@ def _command(problem: Problem) -> str:
             place.append(f"endColumn={max(where.column, where.end_column)}")
     place.append(f"title={command_property(plain(problem.code, 100))}")
     hint = f"\n{plain(problem.hint, 1000)}" if problem.hint else ""
-    return f"::{problem.severity} {','.join(place)}::{command_data(plain(problem.message, 2000) + hint)}"
+    said = plain(problem.message, 2000) + hint + (f"\n{more}" if more else "")
+    return f"::{problem.severity} {','.join(place)}::{command_data(said)}"
 
 
 def _sarif_result(problem: Problem, rule: int) -> dict[str, Any]:
