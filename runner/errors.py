@@ -77,9 +77,13 @@ class InvalidInput(RunnerError):
 
 
 class Stale(RunnerError):
-    """The schedule differs from what was reviewed."""
+    """The schedule differs from what was reviewed: `differences`, a sentence each."""
 
     exit_code = Exit.STALE
+
+    def __init__(self, message: str, *, hint: str | None = None, differences: Iterable[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.differences = tuple(differences)
 
 
 class Held(RunnerError):

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from runner.errors import RunnerError, UsageProblem
+from runner.report.safe import plain
 
 if TYPE_CHECKING:
+    from runner.cli.common import App
     from runner.git.changes import Change
     from runner.git.ranges import Range
     from runner.git.repository import Repository
@@ -275,3 +277,15 @@ def _with_parents(path: str) -> list[str]:
 def _paths(changes: Iterable[Change]) -> set[str]:
     """All paths of changes; of a rename both."""
     return {path for c in changes for path in (c.path, c.old_path) if path is not None}
+
+
+def tell_selection(app: App, selection: Selection) -> None:
+    """On stderr: what of the range is not among the files, and that there is nothing where there is nothing."""
+    for path in selection.deleted:
+        app.talk(f"{plain(path)} was deleted: nothing of it is run")
+    for new, old in selection.renamed.items():
+        app.talk(f"{plain(new)} was {plain(old)} before: a plan goes by its name, not by its file's")
+    for path in selection.dirty:
+        app.talk(f"warning: {plain(path)} is not as it is committed")
+    if not selection.files:
+        app.talk(f"no plan changed between {selection.base[:12]} and {selection.head[:12]}")

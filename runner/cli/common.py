@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.errors import EXIT_WORDS, InvalidInput, RunnerError
+from runner.errors import EXIT_WORDS, InvalidInput, RunnerError, Stale
 
 if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
@@ -86,11 +86,14 @@ class App:
         if isinstance(error, InvalidInput):
             self.show_problems(error.problems)
         elif self.log_format == "json":
-            self.talk(plain(error.message, 2000), result=EXIT_WORDS[error.exit_code], hint=hint)
+            more = {"differences": list(error.differences)} if isinstance(error, Stale) else {}
+            self.talk(plain(error.message, 2000), result=EXIT_WORDS[error.exit_code], hint=hint, **more)
             return
         else:
             head = click.style("error:", fg="red", bold=True)
             click.echo(log_line(f"{head} {plain(error.message, 2000)}"), err=True, color=self.click_color)
+        for difference in error.differences if isinstance(error, Stale) else ():
+            self.talk(f"  - {plain(difference, 1000)}")
         if hint:
             self.talk(f"  hint: {hint}")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
 
 from runner.cli.common import App, closed_pipe_is_fine
 from runner.cli.following import Ending, Follower
@@ -13,25 +15,50 @@ from runner.cli.targets import Session
 from runner.errors import EXIT_WORDS, CloudError, StoreError
 from runner.execution.driver import Driver
 from runner.execution.site import Setting
+from runner.model.run import Event, Run
 from runner.model.run_exit import exit_code
 from runner.report.safe import plain
 from runner.store.owner import is_provably_dead, this_process
 from runner.store.sql import SqlStore
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a run is followed. `deadline_s`: real seconds, then the process suspends."""
+    """How a run is followed, in real seconds: it suspends rather than wait longer than `max_wait_s`, and in any case
+    after `deadline_s`. `watch` is told every event once it is stored.
+    """
 
-    no_wait: bool = False
+    max_wait_s: float | None = None
     deadline_s: float | None = None
+    watch: Callable[[Run, Event], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a plan: the exit code, the run if there is one, and when it wants to be gone on with."""
+
+    code: int
+    run_id: str | None = None
+    due: datetime | None = None
 
 
 def setting_for(
-    app: App, store: SqlStore, sessions: Mapping[str, Session], progress: Progress | None = None
+    app: App,
+    store: SqlStore,
+    sessions: Mapping[str, Session],
+    progress: Progress | None = None,
+    watch: Callable[[Run, Event], None] | None = None,
 ) -> Setting:
     """The surroundings of a run: all its targets share one clock (they are simulated together, or real)."""
     first = next(iter(sessions.values()))
+    watchers = [w for w in (progress.watch if progress else None, watch) if w is not None]
+
+    def tell(run: Run, event: Event) -> None:
+        for each in watchers:
+            each(run, event)
+
     return Setting(
         store=store,
         sites={name: s.site for name, s in sessions.items()},
@@ -39,18 +66,18 @@ def setting_for(
         owner=this_process(),
         is_dead=is_provably_dead,
         time_scale=first.time_scale,
-        watch=progress.watch if progress else lambda run, event: None,
+        watch=tell,
         talk=lambda text: app.talk(plain(text, 2000)),
         spool=first.spool,
     )
 
 
-async def execute(app: App, store: SqlStore, sessions: Mapping[str, Session], run_id: str, manner: Manner) -> int:
-    """Follow a run and print its report on stdout. Returns the exit code."""
+async def execute(app: App, store: SqlStore, sessions: Mapping[str, Session], run_id: str, manner: Manner) -> Result:
+    """Follow a run and print its report on stdout."""
     progress = Progress.for_app(app)
-    driver = Driver(setting_for(app, store, sessions, progress), run_id)
+    driver = Driver(setting_for(app, store, sessions, progress, manner.watch), run_id)
     try:
-        ending = await Follower(app, driver, progress, manner.no_wait, manner.deadline_s).follow()
+        ending = await Follower(app, driver, progress, manner.max_wait_s, manner.deadline_s).follow()
     except (CloudError, StoreError) as error:
         error.hint = f"{error.hint or 'mend it'}; then `reboot-runner resume {run_id}` goes on"
         raise
@@ -59,8 +86,8 @@ async def execute(app: App, store: SqlStore, sessions: Mapping[str, Session], ru
     return show_ending(app, store, ending)
 
 
-def show_ending(app: App, store: SqlStore, ending: Ending) -> int:
-    """The report as text on stdout, and on stderr what to do next. Returns the exit code."""
+def show_ending(app: App, store: SqlStore, ending: Ending) -> Result:
+    """The report as text on stdout, and on stderr what to do next."""
     from runner.report.run_text import run_text
 
     run = ending.run
@@ -72,10 +99,9 @@ def show_ending(app: App, store: SqlStore, ending: Ending) -> int:
         app.talk(
             f"{EXIT_WORDS[code]}: {why}. `reboot-runner resume {run.id}` goes on.", run=run.id, result=EXIT_WORDS[code]
         )
-    return code
+    return Result(code, run.id, ending.due)
 
 
-def run_now(coroutine) -> int:  # type: ignore[no-untyped-def]  # any coroutine of an exit code
+def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run one coroutine in an event loop of its own."""
-    code: int = asyncio.run(coroutine)
-    return code
+    return asyncio.run(coroutine)

@@ -32,30 +32,77 @@ class Display(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why the loop ended. `code` is None when the run is closed: its own exit code counts."""
+    """Why the loop ended. `code` is None when the run is closed: its own exit code counts.
+
+    `due`: when an open run wants to be gone on with, of its clock; None where only a person can bring it on.
+    """
 
     run: Run
     code: int | None
     why: str = ""
+    due: datetime | None = None
+
+
+@dataclass(slots=True)
+class Told:
+    """Whether the process was told to end, and by which signal."""
+
+    ending: asyncio.Event
+    signal: int | None = None
+
+    @property
+    def code(self) -> int:
+        """130 or 143; 0 when nobody told."""
+        return 128 + self.signal if self.signal else 0
+
+
+@contextlib.asynccontextmanager
+async def signals_handled(app: App, ending: asyncio.Event | None = None) -> AsyncIterator[Told]:
+    """The first SIGINT or SIGTERM sets `ending` and says what that means; the second ends the process at once."""
+    loop, told = asyncio.get_running_loop(), Told(ending or asyncio.Event())
+
+    def on_signal(number: int) -> None:
+        if told.ending.is_set() and told.signal is not None:
+            os._exit(128 + number)
+        told.signal = number
+        told.ending.set()
+        app.talk(
+            f"{signal.Signals(number).name}: nothing new is started; what the cloud has accepted goes on there."
+            " A second signal ends at once; `resume` goes on either way."
+        )
+
+    handled = (signal.SIGINT, signal.SIGTERM)
+    for number in handled:
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield told
+    finally:
+        for number in handled:
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.remove_signal_handler(number)
 
 
 @dataclass(slots=True)
 class Follower:
-    """Options of the loop. `deadline_s`: real seconds until the process suspends; None: never."""
+    """Options of the loop, in real seconds; None: no limit.
+
+    `max_wait_s`: it suspends instead of waiting for longer than this; `deadline_s`: until the process suspends.
+    """
 
     app: App
     driver: Driver
     display: Display
-    no_wait: bool = False
+    max_wait_s: float | None = None
     deadline_s: float | None = None
-    _signal: int | None = field(default=None, init=False)
+    _told: Told | None = field(default=None, init=False)
 
     async def follow(self) -> Ending:
         """Advance until the run is closed, must wait and may not, or this process is told to end.
 
         Raises what `Driver.advance` raises, LeaseHeld after 90 s of another process holding the run included.
         """
-        async with self._signals(), self._deadline():
+        async with signals_handled(self.app, self.driver.ending) as self._told, self._deadline():
             held_since: float | None = None
             while not self.driver.ending.is_set():
                 try:
@@ -78,30 +125,38 @@ class Follower:
             return Ending(step.run, None)
         if step.halted is not None and step.can_suspend:
             return self._suspend(step.run, Exit.HELD, f"halted: {step.halted}")
-        if self.no_wait and step.can_suspend and step.due is not None:
-            return self._suspend(step.run, Exit.SUSPENDED, step.waits_for)
+        if step.can_suspend and step.due is not None and self._is_too_long(step.due):
+            due = None if step.run.question else step.due
+            return self._suspend(step.run, Exit.SUSPENDED, step.waits_for, due)
         return None
+
+    def _is_too_long(self, due: datetime) -> bool:
+        if self.max_wait_s is None:
+            return False
+        setting = self.driver.setting
+        return (due - setting.clock.now()).total_seconds() / setting.time_scale > self.max_wait_s
 
     def _told_to_end(self) -> Ending:
         run = self.driver.load()
         if not run.is_open:
             return Ending(run, None)
-        if self._signal is None:
-            return self._suspend(run, Exit.SUSPENDED, "the deadline of this process")
-        code = Exit.INTERRUPTED if self._signal == signal.SIGINT else Exit.TERMINATED
-        return self._suspend(run, code, signal.Signals(self._signal).name)
+        now = self.driver.setting.clock.now()
+        told = self._told.signal if self._told else None
+        if told is None:
+            return self._suspend(run, Exit.SUSPENDED, "the deadline of this process", now)
+        return self._suspend(run, 128 + told, signal.Signals(told).name, now)
 
-    def _suspend(self, run: Run, code: int, why: str) -> Ending:
+    def _suspend(self, run: Run, code: int, why: str, due: datetime | None = None) -> Ending:
         """Leave a line in the journal: who reads it knows that nobody is at it, and why."""
         setting = self.driver.setting
         word = "waiting" if run.question else "suspended"
         if setting.store.find(run.id).fence != self.driver.fence:
-            return Ending(run, code, f"{why}; another process goes on with the run")
+            return Ending(run, code, f"{why}; another process goes on with the run", due)
         try:
             setting.store.record(run.id, setting.clock.now(), (("run.suspended", {"why": why}),), word=word)
         except RunNotFound:  # another process has ended it since it was read
             return Ending(self.driver.load(), None)
-        return Ending(self.driver.load(), code, why)
+        return Ending(self.driver.load(), code, why, due)
 
     async def _wait(self, step: Advance) -> None:
         """Until the step is due, in small pieces: between two of them the journal is looked at."""
@@ -124,31 +179,6 @@ class Follower:
         for task in (sleep, end):
             task.cancel()
         await asyncio.gather(sleep, end, return_exceptions=True)
-
-    @contextlib.asynccontextmanager
-    async def _signals(self) -> AsyncIterator[None]:
-        loop = asyncio.get_running_loop()
-
-        def on_signal(number: int) -> None:
-            if self.driver.ending.is_set() and self._signal is not None:
-                os._exit(128 + number)
-            self._signal = number
-            self.driver.ending.set()
-            self.app.talk(
-                f"{signal.Signals(number).name}: nothing new is started; what the cloud has accepted goes on there."
-                " A second signal ends at once; `resume` goes on either way."
-            )
-
-        handled = (signal.SIGINT, signal.SIGTERM)
-        for number in handled:
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, on_signal, number)
-        try:
-            yield
-        finally:
-            for number in handled:
-                with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                    loop.remove_signal_handler(number)
 
     @contextlib.asynccontextmanager
     async def _deadline(self) -> AsyncIterator[None]:

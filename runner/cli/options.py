@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from runner.errors import UsageProblem
+
 if TYPE_CHECKING:
+    from runner.cli.executing import Manner
     from runner.loading.plan import LoadOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,6 +42,44 @@ class Reason(click.ParamType[str]):
         if not text:
             self.fail("say why: it is kept in the journal and the report", param, ctx)
         return text
+
+
+class Length(click.ParamType[timedelta]):
+    """A duration such as `5h30m`."""
+
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        from runner.model.quantity import parse_duration
+
+        try:
+            return value if isinstance(value, timedelta) else parse_duration(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+deadline_option = click.option(
+    "--deadline", type=Length(), help="Suspend (exit 75) after this time: a little below the limit of a CI job."
+)
+no_wait_option = click.option(
+    "--no-wait", is_flag=True, help="Suspend (exit 75) instead of waiting for a pause or an approval."
+)
+max_wait_option = click.option(
+    "--max-wait", type=Length(), help="Suspend (exit 75) instead of waiting longer than this; --no-wait is 0s."
+)
+persistent_option = click.option(
+    "--store-is-persistent", is_flag=True, help="In CI: this machine's disk outlives the job, a local store is fine."
+)
+
+
+def manner_of(deadline: timedelta | None, no_wait: bool, max_wait: timedelta | None) -> Manner:
+    """How a run is followed. Raises UsageProblem for options that contradict each other."""
+    from runner.cli.executing import Manner
+
+    if no_wait and max_wait is not None:
+        raise UsageProblem("--no-wait and --max-wait say two things; give one of them")
+    wait = timedelta(0) if no_wait else max_wait
+    return Manner(wait.total_seconds() if wait is not None else None, deadline.total_seconds() if deadline else None)
 
 
 def template_options(function: F) -> F:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,21 +17,45 @@ if TYPE_CHECKING:
     from runner.loading.plan import Loaded
     from runner.model.inventory import Inventory
     from runner.model.schedule import Schedule
+    from runner.planning.review import Standing
     from runner.ports.store import RunRow
     from runner.store.sql import SqlStore
 
 PLANS = (".yaml", ".yml")
+NAMED = 5
+"""So many newcomers are named in a sentence; the rest is counted."""
+
+Loader = Callable[[Path], "Loaded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A schedule that may run. `warnings`: sentences for people; `notes`: those of them that the journal keeps.
+
+    `skipped`: servers of it that are out before it begins, id -> reason and sentence. `is_spent`: nothing is left.
+    """
+
+    schedule: Schedule
+    inventory: Inventory
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    skipped: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    is_spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A plan (`loaded`) or a saved schedule (`saved`): exactly one of the two. `target`: the name that it says."""
+    """A plan, or with `saved` a schedule of it. `target`: the name that it says. `file`: what the caller named.
+
+    `digest` is the plan's; of a saved schedule the one that was reviewed. `open_plan` reads the plan: of a saved
+    schedule only when a run is to be created of it, so that a run goes on whatever became of its plan's file.
+    """
 
     file: Path
     plan_name: str
-    plan_digest: str
+    digest: str
     target: str | None
-    loaded: Loaded | None = None
+    open_plan: Callable[[], Loaded]
     saved: Schedule | None = None
 
     def is_done_by(self, row: RunRow, session: Session) -> bool:
@@ -40,30 +65,69 @@ class Order:
         """
         return not session.is_embedded or (self.saved is not None and row.schedule_digest == self.saved.digest)
 
-    async def schedule(self, store: SqlStore, session: Session) -> tuple[Schedule, Inventory, list[str]]:
-        """The schedule, the inventory, and warnings as text.
+    async def prepare(self, store: SqlStore, session: Session, max_age: timedelta) -> Prepared:
+        """The schedule and what is to be said of it.
 
-        Raises InvalidInput with every problem of the plan against the cloud as it is, Stale for a saved schedule of
-        another project.
+        Raises InvalidInput with every problem of the plan against the cloud as it is, Stale for a saved schedule that
+        is not what was reviewed any more, or whose plan is gone.
         """
-        if self.loaded is not None:
+        if self.saved is None:
             from runner.cli.starting import make_schedule_now
 
-            return await make_schedule_now(store, session, self.loaded, self.plan_digest)
-        assert self.saved is not None  # noqa: S101 - one of the two is there
-        reviewed = {t.project_id for t in self.saved.targets}
-        if reviewed != {session.target.project_id}:
+            schedule, inventory, warnings = await make_schedule_now(store, session, self.open_plan(), self.digest)
+            return Prepared(schedule, inventory, tuple(warnings))
+        from runner.loading.plan import plan_digest, require
+        from runner.planning.review import outdated, review
+
+        plan = require(self.open_plan())
+        own = session.is_embedded
+        now, target = session.clock.now(), session.target
+        self._demand_current(
+            outdated(self.saved, plan, plan_digest(plan), target, now=now, max_age=max_age, own_cycle=own)
+        )
+        inventory = await session.cloud.inventory()
+        spent = frozenset(store.spent(self.saved.cycle, target.project_id))
+        standing = review(self.saved, plan, inventory, spent)
+        self._demand_current(standing.differences)
+        said = tuple(_said(standing))
+        spent_all = standing.is_spent(self.saved)
+        return Prepared(self.saved, inventory, said, said, standing.settled, spent_all)
+
+    def _demand_current(self, differences: tuple[str, ...]) -> None:
+        if differences:
             raise Stale(
-                f"target {session.target.name} is project {session.target.project_id}, the schedule was made for"
-                f" {', '.join(sorted(map(plain, reviewed)))}",
-                hint="mend the configuration, or make the schedule again with `reboot-runner diff`",
+                f"the schedule {plain(self.file)} is not what would run now",
+                hint="make and review it again with `reboot-runner diff --out`; nothing was sent",
+                differences=differences,
             )
-        return self.saved, await session.cloud.inventory(), []
 
 
-def read_order(path: Path, target: str | None, load: Callable[[Path], Loaded]) -> Order:
-    """A saved schedule or a plan; `load` reads a plan. Raises InvalidInput with all problems of the file."""
-    return _of_schedule(path, target) if _is_schedule(path) else _of_plan(path, load)
+def _said(standing: Standing) -> Iterator[str]:
+    if standing.skipped:
+        rows = [f"{ref.name} ({ref.id}): {why.reason}" for ref, why in standing.skipped]
+        yield f"{len(rows)} servers of the schedule will be skipped as things are: {_few(rows)}"
+    if standing.newcomers:
+        names = [f"{ref.name} ({ref.id})" for ref in standing.newcomers]
+        yield (
+            f"{len(names)} servers match the plan now and are not in the reviewed schedule: {_few(names)};"
+            " they are not rebooted"
+        )
+
+
+def _few(words: list[str]) -> str:
+    return plain(", ".join(words[:NAMED]) + (f" and {len(words) - NAMED} more" if len(words) > NAMED else ""), 1500)
+
+
+def read_order(path: Path, target: str | None, load: Loader, plan_file: Path | None = None) -> Order:
+    """A saved schedule or a plan; `load` reads a plan. `plan_file`: where the plan of a saved schedule is now.
+
+    Raises InvalidInput with all problems of the file.
+    """
+    if _is_schedule(path):
+        return _of_schedule(path, target, load, plan_file)
+    if plan_file is not None:
+        raise UsageProblem("--plan says which plan a saved schedule is of; this is no saved schedule")
+    return _of_plan(path, load)
 
 
 def _is_schedule(path: Path) -> bool:
@@ -77,17 +141,34 @@ def _is_schedule(path: Path) -> bool:
         return False
 
 
-def _of_plan(path: Path, load: Callable[[Path], Loaded]) -> Order:
-    from runner.loading.plan import plan_digest
+def _of_plan(path: Path, load: Loader) -> Order:
+    from runner.loading.plan import plan_digest, require
 
     loaded = load(path)
-    if loaded.plan is None:
-        raise InvalidInput(loaded.problems)
-    plan = loaded.plan
-    return Order(Path(loaded.name), plan.name, plan_digest(plan), plan.target, loaded=loaded)
+    plan = require(loaded)
+    return Order(Path(loaded.name), plan.name, plan_digest(plan), plan.target, lambda: loaded)
 
 
-def _of_schedule(path: Path, target: str | None) -> Order:
+def _of_schedule(path: Path, target: str | None, load: Loader, plan_file: Path | None) -> Order:
+    saved = read_schedule(path)
+    names = [t.name for t in saved.targets]
+    if target is not None and names != [target]:
+        raise UsageProblem(
+            f"the schedule is for target {', '.join(map(plain, names))}, not {plain(target)}",
+            hint="a saved schedule has its target; leave --target out, or make another with `reboot-runner diff`",
+        )
+    return Order(
+        path,
+        saved.plan_name,
+        saved.plan_digest,
+        next(iter(names), None),
+        lambda: load(plan_file or _find_plan(saved, path)),
+        saved,
+    )
+
+
+def read_schedule(path: Path) -> Schedule:
+    """A saved schedule. Raises InvalidInput with all problems of the file."""
     from runner.report.schedule_json import MAX_BYTES, load
 
     try:
@@ -98,11 +179,20 @@ def _of_schedule(path: Path, target: str | None) -> Order:
     except OSError as error:
         message = f"the file cannot be read: {error.strerror}"
         raise InvalidInput([Problem("Unreadable", message, Location(path.as_posix()))]) from None
-    saved = load(text, path.as_posix())
-    names = [t.name for t in saved.targets]
-    if target is not None and names != [target]:
-        raise UsageProblem(
-            f"the schedule is for target {', '.join(map(plain, names))}, not {plain(target)}",
-            hint="a saved schedule has its target; leave --target out, or make another with `reboot-runner diff`",
-        )
-    return Order(path, saved.plan_name, saved.plan_digest, next(iter(names), None), saved=saved)
+    return load(text, path.as_posix())
+
+
+def _find_plan(saved: Schedule, path: Path) -> Path:
+    """The plan a schedule was made from, by the name it had then: from here, the Git root, or beside the schedule.
+
+    A plan that is gone stands for nothing any more: Stale.
+    """
+    from runner.loading.files import git_root
+
+    for folder in (Path(), git_root(Path.cwd()) or Path(), path.parent):
+        if saved.plan_file and (folder / saved.plan_file).is_file():
+            return folder / saved.plan_file
+    raise Stale(
+        f"the plan of the schedule is gone: there is no file {plain(saved.plan_file) or 'named in it'}",
+        hint="if it was renamed, name it: --plan FILE; if it was deleted, the schedule is not to run",
+    )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.common import App
-from runner.cli.run import deadline_option, no_wait_option, persistent_option
+from runner.cli.options import deadline_option, max_wait_option, no_wait_option, persistent_option
 from runner.errors import InvalidInput, Stale
 
 if TYPE_CHECKING:
+    from runner.cli.executing import Manner, Result
     from runner.cli.targets import Session
     from runner.loading.config import LoadedConfig
     from runner.model.run import Run
@@ -32,21 +33,30 @@ Examples:
 @click.argument("run")
 @deadline_option
 @no_wait_option
+@max_wait_option
 @persistent_option
 @click.pass_context
-def command(ctx: click.Context, run: str, deadline: timedelta | None, no_wait: bool, store_is_persistent: bool) -> None:
+def command(
+    ctx: click.Context,
+    run: str,
+    deadline: timedelta | None,
+    no_wait: bool,
+    max_wait: timedelta | None,
+    store_is_persistent: bool,
+) -> None:
     """Follow RUN (an id, a unique prefix, or a plan's name) to its end.
 
     What was asked of the cloud before is taken from the journal and from the servers: nothing is asked twice. A run
     that is closed is only reported.
     """
-    from runner.cli.executing import Manner, run_now
+    from runner.cli.executing import run_now
+    from runner.cli.options import manner_of
 
-    manner = Manner(no_wait, deadline.total_seconds() if deadline else None)
-    ctx.exit(run_now(_resume(ctx.obj, run, manner, store_is_persistent)))
+    manner = manner_of(deadline, no_wait, max_wait)
+    ctx.exit(run_now(_resume(ctx.obj, run, manner, store_is_persistent)).code)
 
 
-async def _resume(app: App, text: str, manner: Any, store_is_persistent: bool) -> int:
+async def _resume(app: App, text: str, manner: Manner, store_is_persistent: bool) -> Result:
     from runner.cli.executing import show_ending
     from runner.cli.following import Ending
     from runner.cli.targets import open_store_of
@@ -62,9 +72,9 @@ async def _resume(app: App, text: str, manner: Any, store_is_persistent: bool) -
 
 
 async def follow_open(
-    app: App, loaded: LoadedConfig, store: SqlStore, run: Run, manner: Any, store_is_persistent: bool
-) -> int:
-    """Follow an open run to its end on the targets that it was begun on. Returns the exit code."""
+    app: App, loaded: LoadedConfig, store: SqlStore, run: Run, manner: Manner, store_is_persistent: bool
+) -> Result:
+    """Follow an open run to its end on the targets that it was begun on."""
     from runner.cli.executing import execute
     from runner.cli.targets import demand_persistent_store
 

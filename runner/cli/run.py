@@ -4,45 +4,28 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.common import App, closed_pipe_is_fine
-from runner.cli.options import load_options, template_options
-from runner.errors import Exit, UsageProblem
+from runner.cli.changed import changed_option
+from runner.cli.common import App
+from runner.cli.options import (
+    Length,
+    deadline_option,
+    load_options,
+    manner_of,
+    max_wait_option,
+    no_wait_option,
+    persistent_option,
+    template_options,
+)
+from runner.cli.ordering import Loader, read_order
+from runner.errors import Exit, RunnerError, UsageProblem
 
 if TYPE_CHECKING:
-    from runner.cli.ordering import Order
-    from runner.cli.starting import Wish
+    from runner.cli.running import Runner
     from runner.loading.config import LoadedConfig
-    from runner.ports.store import RunRow
-    from runner.store.sql import SqlStore
-
-
-class Length(click.ParamType[timedelta]):
-    """A duration such as `5h30m`."""
-
-    name = "DURATION"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        from runner.model.quantity import parse_duration
-
-        try:
-            return value if isinstance(value, timedelta) else parse_duration(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-deadline_option = click.option(
-    "--deadline", type=Length(), help="Suspend (exit 75) after this time: a little below the limit of a CI job."
-)
-no_wait_option = click.option(
-    "--no-wait", is_flag=True, help="Suspend (exit 75) instead of waiting for a pause or an approval."
-)
-persistent_option = click.option(
-    "--store-is-persistent", is_flag=True, help="In CI: this machine's disk outlives the job, a local store is fine."
-)
 
 
 @click.command(
@@ -54,6 +37,7 @@ Examples:
   reboot-runner run plans/web.yaml                    asks for the plan's name first
   reboot-runner run plans/web.yaml --schedule-digest sha256:…   exactly what was reviewed
   reboot-runner run web.json --schedule-digest sha256:…         what `diff --out web.json` saved
+  reboot-runner run --changed origin/main~1..HEAD plans/        the plans that a merge changed
   reboot-runner run plans/web.yaml --deadline 5h30m   in a CI job of six hours
 \b
 Exit codes: 0 done · 3 plan invalid · 4 not every server ready · 5 stopped ·
@@ -61,126 +45,112 @@ Exit codes: 0 done · 3 plan invalid · 4 not every server ready · 5 stopped ·
 77 credentials · 130/143 interrupted (state saved)
 """,
 )
-@click.argument("plan", metavar="PLAN|SCHEDULE", type=click.Path(path_type=Path))
+@click.argument("plans", nargs=-1, metavar="PLAN|SCHEDULE", type=click.Path(path_type=Path))
 @template_options
+@changed_option
 @click.option("--target", metavar="NAME", help="A target of the configuration; overrides the plan's.")
 @click.option("--yes", is_flag=True, help="Do not ask, although the servers are real.")
 @click.option("--schedule-digest", metavar="DIGEST", help="Refuse (exit 6) any schedule but the reviewed one.")
+@click.option(
+    "--plan", "plan_file", type=click.Path(path_type=Path), help="The plan of SCHEDULE, if its file was renamed."
+)
+@click.option(
+    "--max-age",
+    type=Length(),
+    default="7d",
+    show_default=True,
+    help="Refuse (exit 6) an older SCHEDULE; judged once, when its run is created.",
+)
+@click.option("--supersede", is_flag=True, help="Cancel an open run of another version of the plan and end it first.")
 @deadline_option
 @no_wait_option
+@max_wait_option
 @persistent_option
 @click.pass_context
 def command(
     ctx: click.Context,
-    plan: Path,
+    plans: tuple[Path, ...],
     var: tuple[tuple[str, str], ...],
     vars_file: tuple[Path, ...],
+    changed: str | None,
     target: str | None,
     yes: bool,
     schedule_digest: str | None,
+    plan_file: Path | None,
+    max_age: timedelta,
+    supersede: bool,
     deadline: timedelta | None,
     no_wait: bool,
+    max_wait: timedelta | None,
     store_is_persistent: bool,
 ) -> None:
     """Restart the servers of PLAN wave by wave and report what happened to each.
 
-    SCHEDULE is what `diff --out` saved: exactly that is executed, whatever the plan says by now.
+    SCHEDULE is what `diff --out` saved: exactly its servers and waves are executed. It is refused (exit 6) when its
+    plan has changed since, when its target's project is another, when it is too old, or when more than 10 % of its
+    servers would be skipped before the first wave. Servers that match only now are listed and never added.
 
     An open run of the same plan is gone on with; a plan whose run has ended sends nothing and says so. Ctrl-C stops
     new work, saves everything and says what is in flight; a second one ends at once.
+
+    With --changed the plans that a range of commits changed are run, one after the other; the exit code is the first
+    of 1, 77, 3, 7, 6, 5, 4, 75, 0 that occurs.
     """
-    from runner.cli.executing import Manner, run_now
+    from runner.cli.executing import run_now
+    from runner.cli.running import Runner
     from runner.cli.starting import Wish
 
     app: App = ctx.obj
-    config, order = _read(app, plan, target, var, vars_file)
-    manner = Manner(no_wait, deadline.total_seconds() if deadline else None)
-    wish = Wish(yes, schedule_digest)
-    ctx.exit(run_now(_run(app, config, order, target, wish, manner, store_is_persistent)))
+    config = app.load_config()
+    files = _files(app, plans, changed)
+    if len(files) > 1 and schedule_digest:
+        raise UsageProblem("--schedule-digest names one schedule, these are several plans")
+    wish = Wish(yes, schedule_digest, supersede, max_age)
+    runner = Runner(app, config, wish, manner_of(deadline, no_wait, max_wait), store_is_persistent)
+    load = _loader(config, var, vars_file)
+    if len(files) == 1:
+        ctx.exit(run_now(runner.run(read_order(files[0], target, load, plan_file), target)).code)
+    ctx.exit(_run_each(app, runner, files, target, load))
 
 
-def _read(
-    app: App, path: Path, target: str | None, var: tuple[tuple[str, str], ...], vars_file: tuple[Path, ...]
-) -> tuple[LoadedConfig, Order]:
-    """Configuration and what is to be run; raises InvalidInput with the problems of both."""
+def _files(app: App, plans: tuple[Path, ...], changed: str | None) -> list[Path]:
+    """What is to be run: one file that was named, or the plans that a range changed."""
     import os
 
-    from runner.cli.ordering import read_order
+    from runner.cli.changed import select, tell_selection
+
+    if changed is None:
+        if len(plans) != 1:
+            raise UsageProblem("name one plan or schedule, or give --changed BASE..HEAD")
+        return [plans[0]]
+    selection = select(plans, changed, os.environ, Path.cwd())
+    tell_selection(app, selection)
+    return selection.files
+
+
+def _run_each(app: App, runner: Runner, files: list[Path], target: str | None, load: Loader) -> int:
+    """Plan after plan; what is wrong with one does not keep the others from running."""
+    from runner.cli.executing import run_now
+    from runner.report.diff import exit_code
+
+    codes = []
+    for file in files:
+        app.talk(f"{file}:")
+        try:
+            codes.append(run_now(runner.run(read_order(file, target, load), target)).code)
+        except RunnerError as error:
+            app.show_error(error)
+            codes.append(error.exit_code)
+        if codes[-1] in (Exit.INTERRUPTED, Exit.TERMINATED):
+            return codes[-1]
+    return exit_code(codes)
+
+
+def _loader(config: LoadedConfig, var: tuple[tuple[str, str], ...], vars_file: tuple[Path, ...]) -> Loader:
+    import os
+
     from runner.loading.config import template_env
     from runner.loading.plan import load_plan
 
-    config = app.load_config()
     options = load_options(var, vars_file, template_env(config.config, os.environ))
-    order = read_order(path, target, lambda plan: load_plan(plan, options))
-    if order.saved is not None and (var or vars_file):
-        raise UsageProblem("--var and --vars-file are for plans; a saved schedule has its values")
-    return config, order
-
-
-async def _run(
-    app: App, config: LoadedConfig, order: Order, target: str | None, wish: Wish, manner: Any, store_is_persistent: bool
-) -> int:
-    from runner.cli import starting
-    from runner.cli.executing import execute
-    from runner.cli.targets import choose_target, demand_persistent_store, open_store_of, open_target
-    from runner.ports.store import RunExists
-    from runner.report.diff import headline
-
-    name = choose_target(config, target, order.target)
-    with open_store_of(app, config) as store:
-        earlier = starting.earlier_run(store, order.plan_name, order.plan_digest, name)
-        if earlier is not None and earlier.is_open:
-            return await _join(app, config, store, earlier, wish, manner, store_is_persistent)
-        async with open_target(app, config, name) as session:
-            demand_persistent_store(app, config, session.is_real, store_is_persistent)
-            if earlier is not None and order.is_done_by(earlier, session):
-                return _done_already(app, store, earlier.id)
-            schedule, inventory, warnings = await order.schedule(store, session)
-            for warning in warnings:
-                app.talk(f"warning: {warning}")
-            if not schedule.servers:
-                app.echo(headline(schedule))
-                return Exit.DONE
-            app.talk(headline(schedule))
-            starting.demand_consent(app, schedule, session, wish)
-            try:
-                run_id = starting.begin_run(store, session, schedule, inventory, order.file)
-            except RunExists:  # another process began it while this one was planning
-                other = starting.earlier_run(store, order.plan_name, order.plan_digest, name)
-                if other is None:
-                    raise
-                return await _join(app, config, store, other, wish, manner, store_is_persistent)
-            app.talk(f"run {run_id} begins", run=run_id)
-            return await execute(app, store, {name: session}, run_id, manner)
-
-
-async def _join(
-    app: App, config: LoadedConfig, store: SqlStore, row: RunRow, wish: Wish, manner: Any, store_is_persistent: bool
-) -> int:
-    """Follow the run of the same plan that is there already. Raises Stale when another schedule was reviewed."""
-    from runner.cli.resume import follow_open
-    from runner.cli.starting import demand_reviewed
-    from runner.execution.journal import read_run
-
-    demand_reviewed(row.schedule_digest, wish)
-    if not row.is_open:
-        return _done_already(app, store, row.id)
-    app.talk(f"run {row.id} of this plan is open: going on with it", run=row.id)
-    return await follow_open(app, config, store, read_run(store, row.id), manner, store_is_persistent)
-
-
-def _done_already(app: App, store: Any, run_id: str) -> int:
-    """The same plan has run to its end: nothing is sent, and its own exit code is returned."""
-    from runner.execution.journal import read_run
-    from runner.model.run_exit import exit_code
-    from runner.report.run_text import run_text
-
-    run = read_run(store, run_id)
-    with closed_pipe_is_fine():
-        app.echo(run_text(run, store.events(run_id)))
-    app.talk(
-        f"nothing was sent: this plan has run already, as run {run_id} ({run.word})."
-        " To restart its servers again, give the plan a new `cycle`."
-    )
-    code: int = exit_code(run)
-    return code
+    return lambda path: load_plan(path, options)

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from runner.report.safe import plain
 from runner.store.sql import SqlStore
 
 if TYPE_CHECKING:
+    from runner.cli.ordering import Prepared
     from runner.loading.plan import Loaded
     from runner.model.inventory import Inventory
     from runner.model.plan import Plan
@@ -32,31 +34,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the caller of `run` said about consent."""
+    """What the caller of `run` said about consent. `max_age`: of a saved schedule, when its run is created."""
 
     yes: bool = False
     schedule_digest: str | None = None
+    supersede: bool = False
+    max_age: timedelta = timedelta(days=7)
+
+
+class OlderOpen(Held):
+    """Another run of the plan is open: of an older version, or on another target."""
+
+    def __init__(self, row: RunRow, which: str) -> None:
+        super().__init__(
+            f"run {row.id} {which} is open ({row.word})",
+            hint=f"`reboot-runner resume {row.id}` follows it to its end, `cancel {row.id}` stops it first;"
+            " `run --supersede` does both and goes on with this one",
+        )
+        self.row = row
 
 
 def earlier_run(store: SqlStore, plan: str, digest: str, target: str) -> RunRow | None:
-    """The run that a plan goes on with: an open one of the same digest; or the closed one that makes it done.
+    """The run that a plan goes on with: an open one of the same digest; or the closed one that makes it done, however
+    many other versions of the plan were run since (a change that was reverted).
 
-    What was run on another target has not been run on this one. Raises Held while another run of the plan is open: of
-    an older version, or on another target.
+    What was run on another target has not been run on this one. Raises OlderOpen while another run of the plan is
+    open: of another version, or on another target.
     """
-    for row in store.runs(plan=plan):
-        is_same = row.plan_digest == digest
-        if is_same and _is_on(store, row, target):
-            return row
-        if row.is_open:
-            which = f"of plan {plan} on another target" if is_same else f"of an earlier version of plan {plan}"
-            raise Held(
-                f"run {row.id} {which} is open ({row.word})",
-                hint=f"`reboot-runner resume {row.id}` follows it to its end, `cancel {row.id}` stops it first",
-            )
-        if not is_same:
-            return None
-    return None
+    done: RunRow | None = None
+    for row in store.runs(plan=plan, limit=1_000_000):
+        is_same = row.plan_digest == digest and _is_on(store, row, target)
+        if row.is_open and not is_same:
+            which = f"of {plan} on another target" if row.plan_digest == digest else f"of another version of {plan}"
+            raise OlderOpen(row, which)
+        if is_same:
+            done = done or row
+    return done
 
 
 def _is_on(store: SqlStore, row: RunRow, target: str) -> bool:
@@ -134,11 +147,16 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def begin_run(store: SqlStore, session: Session, schedule: Schedule, inventory: Inventory, plan_file: Path) -> str:
-    """Store the run and return its id."""
-    found = inventory.by_id
-    baseline = {s.id: found[s.id].updated if s.id in found else None for w in schedule.waves for s in w.servers}
-    return create_run(store, schedule, session.clock.now(), facts(plan_file), baseline)
+def begin_run(store: SqlStore, session: Session, prepared: Prepared, plan_file: Path) -> str:
+    """Store the run, with what is to be remembered of its beginning, and return its id."""
+    found = prepared.inventory.by_id
+    servers = (s for w in prepared.schedule.waves for s in w.servers)
+    baseline = {s.id: found[s.id].updated if s.id in found else None for s in servers}
+    now = session.clock.now()
+    run_id = create_run(store, prepared.schedule, now, facts(plan_file), baseline, prepared.skipped)
+    if prepared.notes:
+        store.record(run_id, now, [("note", {"text": note}) for note in prepared.notes])
+    return run_id
 
 
 def facts(plan_file: Path) -> dict[str, Any]:
@@ -150,6 +168,11 @@ def facts(plan_file: Path) -> dict[str, Any]:
         "ci_run": _ci_run(os.environ),
     }
     return {k: v for k, v in said.items() if v}
+
+
+def utc_now() -> datetime:
+    """The present moment by this machine's clock."""
+    return datetime.now(UTC)
 
 
 def actor() -> str:

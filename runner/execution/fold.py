@@ -37,7 +37,10 @@ class IllegalEvent(Exception):
 
 
 def begin(run_id: str, schedule: Schedule, created: Event) -> Run:
-    """The run as its first event leaves it: `created.data` holds `facts` and `baseline`, the schedule is parsed."""
+    """The run as its first event leaves it: `created.data` holds `facts` and `baseline`, the schedule is parsed.
+
+    Its `skipped` are servers of a saved schedule that are out before it begins: id -> reason and sentence.
+    """
     run = Run(
         id=run_id,
         schedule=schedule,
@@ -53,6 +56,8 @@ def begin(run_id: str, schedule: Schedule, created: Event) -> Run:
             run.servers[ref.id] = ServerState(ref, wave.number)
     if len(run.servers) != schedule.servers:
         raise IllegalEvent("a server stands in two waves of the schedule")
+    for server_id, (reason, detail) in created.data.get("skipped", {}).items():
+        _end(run, run.servers[server_id], created.at, Outcome.SKIPPED, reason, detail, Evidence.NONE)
     return run
 
 

@@ -56,26 +56,30 @@ class Standing:
         return {ref.id: (why.reason, why.detail) for ref, why in self.skipped if why.reason in FOR_GOOD}
 
 
-def review(
+def outdated(
     saved: Schedule,
     plan: Plan,
     plan_digest: str,
     target: Target,
-    inventory: Inventory,
-    spent: Collection[str],
     *,
     now: datetime,
     max_age: timedelta = MAX_AGE,
-) -> Standing:
-    """Judge a saved schedule that a run is to be created of. `spent`: of the schedule's cycle and project."""
-    differences = [*_origin(saved, plan, plan_digest, target), *_age(saved.made_at, now, max_age)]
-    if saved.plan_name != plan.name:
-        return Standing(tuple(differences))
+    own_cycle: bool = False,
+) -> tuple[str, ...]:
+    """Why a schedule may not run whatever the cloud has: another plan or target, too old, not what its plan makes.
+
+    `own_cycle`: each run has a cycle of its own (the embedded simulated cloud), so it need not be the plan's.
+    """
+    return (*_origin(saved, plan, plan_digest, target, own_cycle), *_age(saved.made_at, now, max_age))
+
+
+def review(saved: Schedule, plan: Plan, inventory: Inventory, spent: Collection[str]) -> Standing:
+    """What has become of the servers of a schedule that is not outdated. `spent`: of its cycle and project."""
     picks = {p.group.name: p for p in pick_all(plan, Index(inventory), spent, saved.cycle)}
     skipped = tuple(_skipped(saved, picks, inventory))
     held = {s.id for w in saved.waves for s in w.servers}
     newcomers = tuple(ServerRef(s.id, s.name, s.zone) for p in picks.values() for s in p.eligible if s.id not in held)
-    differences += _over_its_limits(saved.servers - len(skipped), len(inventory.servers), plan)
+    differences = list(_over_its_limits(saved.servers - len(skipped), len(inventory.servers), plan))
     allowed = SKIPPED_AT_MOST.as_size(saved.servers) if saved.servers else 0
     standing = Standing((), skipped, newcomers)
     if len(skipped) > allowed and not standing.is_spent(saved):
@@ -95,7 +99,7 @@ def follows(saved: Schedule, plan: Plan) -> list[str]:
     return list(_rules_that_differ(saved, _rebuilt(saved, plan)))
 
 
-def _origin(saved: Schedule, plan: Plan, plan_digest: str, target: Target) -> Iterator[str]:
+def _origin(saved: Schedule, plan: Plan, plan_digest: str, target: Target, own_cycle: bool) -> Iterator[str]:
     if saved.plan_name != plan.name:
         yield f"it was made from the plan {saved.plan_name}, this is the plan {plan.name}"
         return
@@ -105,6 +109,8 @@ def _origin(saved: Schedule, plan: Plan, plan_digest: str, target: Target) -> It
     if reviewed != {(target.name, target.project_id)}:
         was = ", ".join(f"{name} (project {project})" for name, project in sorted(reviewed))
         yield f"the target is {target.name} (project {target.project_id}), it was made for {was}"
+    if saved.cycle != plan.campaign and not own_cycle:
+        yield f"the cycle is {plan.campaign}, {saved.cycle} was reviewed"
     yield from follows(saved, plan)
 
 

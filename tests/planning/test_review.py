@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,16 +16,18 @@ from runner.model.inventory import Inventory, Server
 from runner.model.plan import Plan
 from runner.model.schedule import Allowance, Pause, Schedule, ServerRef, Target
 from runner.planning.digest import inventory_digest, schedule_digest
-from runner.planning.review import Standing, follows, review
+from runner.planning.review import Standing, follows, outdated, review
 from tests.planning.build import NOW, PLAN_DIGEST, TARGET, group, inventory, plan, schedule, server, sid
 from tests.planning.test_laws import fleets, plans, spent_of
 
 WAVES = plan(group(servers={"names": ("web-*",)}, waves=(1, "25%"), pause=("5m",), max_failures="10%"))
 
 
-def judged(saved: Schedule, wanted: Plan, has: Inventory, **changes: Any) -> Standing:
-    options: dict[str, Any] = {"plan_digest": PLAN_DIGEST, "target": TARGET, "spent": (), "now": NOW} | changes
-    return review(saved, wanted, inventory=has, **options)
+def judged(saved: Schedule, wanted: Plan, has: Inventory, spent: Collection[str] = (), **changes: Any) -> Standing:
+    """Both halves of a review in one."""
+    options: dict[str, Any] = {"plan_digest": PLAN_DIGEST, "target": TARGET, "now": NOW} | changes
+    found = review(saved, wanted, has, spent)
+    return replace(found, differences=(*outdated(saved, wanted, **options), *found.differences))
 
 
 def fleet(count: int = 20, **fields: Any) -> list[Server]:
