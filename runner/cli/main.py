@@ -13,6 +13,7 @@ from runner.cli.common import App, silence_stdout
 from runner.errors import EXIT_WORDS, Exit, RunnerError
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("runner.cli.init", "Write a starter repository: configuration, policy, a plan, workflows."),
     "validate": ("runner.cli.validate", "Check plans offline; all problems of all files."),
     "render": ("runner.cli.render", "Print a plan with templates resolved."),
     "diff": ("runner.cli.diff", "Dry-run against the live cloud: waves, servers, exclusions."),

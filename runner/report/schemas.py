@@ -31,6 +31,13 @@ def status_schema() -> dict[str, Any]:
     return _schema(StatusDocument, "status.schema.json", "Status of reboot-runner runs")
 
 
+def init_schema() -> dict[str, Any]:
+    """Of `init -o json`."""
+    from runner.report.init_schema import InitDocument
+
+    return _schema(InitDocument, "init.schema.json", "Files of a starter repository of reboot-runner")
+
+
 def report_schema() -> dict[str, Any]:
     """Of `report -o json`. It is made of the report's own classes, so it cannot say anything else than they hold."""
     from pydantic import TypeAdapter

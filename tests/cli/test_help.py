@@ -54,17 +54,21 @@ def examples(text: str) -> list[str]:
     return [re.split(" {2,}", line.strip())[0] for line in text.splitlines() if "reboot-runner " in line]
 
 
+def in_text(text: str) -> Iterator[str]:
+    """Command lines of the code blocks and of the inline code of a Markdown text."""
+    for block in re.findall(r"^```(?:sh|console|bash)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            found = re.search(r"(?:^|[\s/])(reboot-runner [^#|]*)", line.removeprefix("$ "))
+            if found:
+                yield found[1].strip()
+    for code in re.findall(r"`(reboot-runner [^`]+)`", text):
+        yield " ".join(code.split())
+
+
 def in_documents() -> Iterator[tuple[str, str]]:
     """Command lines of code blocks and of inline code, with the document's name."""
     for document in DOCUMENTS:
-        text = document.read_text()
-        for block in re.findall(r"^```(?:sh|console|bash)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-            for line in block.splitlines():
-                found = re.search(r"(?:^|[\s/])(reboot-runner [^#|]*)", line.removeprefix("$ "))
-                if found:
-                    yield document.name, found[1].strip()
-        for code in re.findall(r"`(reboot-runner [^`]+)`", text):
-            yield document.name, " ".join(code.split())
+        yield from ((document.name, line) for line in in_text(document.read_text()))
 
 
 def in_messages() -> Iterator[tuple[str, str]]:

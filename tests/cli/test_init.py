@@ -1,0 +1,353 @@
+"""`init`: what it writes is checked by the program itself, by editors' schemas and by the linters of workflows."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from runner.errors import RunnerError, UsageProblem
+from runner.loading.config import load_config_text
+from runner.report.schemas import init_schema
+from runner.starter.files import ALWAYS, GITHUB, StarterFile, starter_files
+from runner.starter.wishes import NO_OWNERS, Wishes
+from runner.starter.writing import survey, write
+from tests.cli.lab import Lab, bare_environment
+from tests.cli.test_help import in_text, parse
+from tests.workflows.linters import lint
+
+ROOT = Path(__file__).resolve().parents[2]
+RELEASE = f"reboot-runner==0.1.0 --hash=sha256:{'5a' * 32}"
+SOURCE = f"example-org/reboot-runner@{'c0ffee42' * 5}"
+SAID = (
+    *("--target", "lab-1", "--region", "eu-west-0", "--owners", "@example-org/sre,@alice"),
+    *("--release", RELEASE, "--workflows", SOURCE),
+)
+"""Everything that can be said."""
+
+ZEROS = re.compile(r"FILL_IN|\b0{40}\b|\b0{64}\b")
+
+
+@pytest.fixture
+def empty(lab: Lab, tmp_path: Path) -> Lab:
+    """A folder with nothing in it, outside any repository."""
+    folder = tmp_path / "fleet"
+    folder.mkdir()
+    return Lab(folder, lab.forker, bare_environment(tmp_path / "home"))
+
+
+def texts(folder: Path) -> dict[str, str]:
+    """Every file below a folder, by its path; those of Git left out."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    found = {path.relative_to(folder).as_posix(): path.read_text() for path in files}
+    return {path: text for path, text in found.items() if not path.startswith(".git/")}
+
+
+def said(lab: Lab, *argv: str) -> dict[str, Any]:
+    """What `init -o json` says."""
+    done = lab.run("init", "-o", "json", *argv)
+    assert done.code == 0, done.err
+    return dict(json.loads(done.out))
+
+
+def test_everything_said_leaves_nothing_open(empty: Lab) -> None:
+    """With every value given no placeholder is left, and what is listed is what was written."""
+    done = empty.run("init", *SAID)
+    assert (done.code, done.err) == (0, ""), done.err
+    made = texts(empty.folder)
+    listed = re.findall(r"^wrote +(\S+)$", done.out, re.MULTILINE)
+    assert sorted(listed) == sorted(made)
+    assert set(made) == {*ALWAYS, *GITHUB} | {f"schemas/{n}.schema.json" for n in ("plan", "config", "policy")}
+    assert "fill in" not in done.out
+    assert not [path for path, text in made.items() if ZEROS.search(text) or "@@" in text]
+    assert made[".github/CODEOWNERS"].count("@example-org/sre @alice\n") == 4
+    assert done.out.rstrip().splitlines()[-3].split() == ["next", "reboot-runner", "validate", "plans/"]
+
+
+@pytest.mark.parametrize("argv", [(), SAID[:4], SAID[4:6], SAID[6:8], SAID[8:]], ids=lambda a: a[0] if a else "none")
+def test_what_was_not_said_is_told(empty: Lab, argv: tuple[str, ...]) -> None:
+    """Every file with a placeholder is named at the end, with what belongs there, and no other is."""
+    told = said(empty, *argv)["fill_in"]
+    named = {file for one in told for file in one["files"] if "region" not in one["what"]}
+    assert named == {path for path, text in texts(empty.folder).items() if ZEROS.search(text)}
+    assert any("region" in one["what"] for one in told) == ("--region" not in argv)
+
+
+def test_json_is_as_published(empty: Lab) -> None:
+    """The JSON of a first and of a second call fits its schema, which is not stale."""
+    assert json.loads((ROOT / "schemas" / "init.schema.json").read_text()) == init_schema()
+    validator = jsonschema.Draft7Validator(init_schema())
+    first, second = said(empty), said(empty)
+    for document in (first, second):
+        validator.validate(document)
+    assert {f["result"] for f in first["files"]} == {"wrote"}
+    assert {f["result"] for f in second["files"]} == {"unchanged"}
+    assert second["fill_in"] == []
+    assert not validator.is_valid({**first, "more": 1})
+
+
+@pytest.mark.parametrize("argv", [(), SAID], ids=["placeholders", "said"])
+def test_what_is_written_passes_every_check(empty: Lab, argv: tuple[str, ...]) -> None:
+    """Our own validation, with the policy, and the linters of workflows find nothing; the plan runs at once."""
+    assert empty.run("init", *argv).code == 0
+    checked = empty.run("validate", "plans/")
+    assert (checked.code, "no problems" in checked.err) == (0, True), checked.out + checked.err
+    assert lint(empty.folder) == []
+    shown = empty.run("diff", "plans/")
+    assert shown.code == 0, shown.err
+    assert "(canary)" in shown.out
+
+
+def test_the_policy_is_in_force(empty: Lab) -> None:
+    """A plan that breaks the written policy is refused: it is not only there to be read."""
+    assert empty.run("init", "--target", "prod-eu").code == 0
+    plan = (empty.folder / "plans" / "example.yaml").read_text()
+    for name, change in (
+        ("hard", ("groups:", "reboot: {type: HARD}\ngroups:")),
+        ("target", ("target: simulator", "target: prod-eu")),
+        ("retry", ("groups:", "on_unknown: retry\ngroups:")),
+        ("canary", ("waves: [1, 10%, 25%]", "waves: [5, 10%]")),
+    ):
+        assert change[0] in plan
+        (empty.folder / "plans" / "example.yaml").write_text(plan.replace(*change))
+        done = empty.run("validate", "plans/")
+        if name == "canary" and done.code == 0:  # how many servers there are is seen by `diff` only
+            done = empty.run("diff", "plans/")
+        assert (name, done.code) == (name, 3)
+        assert "PolicyViolated" in done.out + done.err
+
+
+def test_a_second_plan_may_use_the_target(empty: Lab) -> None:
+    """A plan beside the example may name the real target, and the simulated cloud."""
+    assert empty.run("init", "--target", "prod-eu").code == 0
+    plan = (empty.folder / "plans" / "example.yaml").read_text().replace("name: example", "name: second")
+    for target in ("prod-eu", "simulator"):
+        (empty.folder / "plans" / "web.yaml").write_text(plan.replace("target: simulator", f"target: {target}"))
+        done = empty.run("validate", "plans/")
+        assert done.code == 0, done.out + done.err
+
+
+def test_editors_find_their_schema(empty: Lab) -> None:
+    """The schema that each file names is there, is ours, and accepts the file."""
+    assert empty.run("init").code == 0
+    seen = 0
+    for path, text in texts(empty.folder).items():
+        found = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+        if found:
+            schema = json.loads(((empty.folder / path).parent / found[1]).read_text())
+            assert schema == json.loads((ROOT / "schemas" / Path(found[1]).name).read_text())
+            jsonschema.validate(yaml.safe_load(text), schema)
+            seen += 1
+    assert seen == 3
+
+
+def test_what_is_there_is_kept(empty: Lab) -> None:
+    """Files with another content are kept and named; `--force` overwrites them; the rest is written either way."""
+    empty.write("README.md", "mine\n")
+    empty.write(".gitignore", "*.log\n")
+    done = empty.run("init")
+    assert done.code == 0
+    assert re.findall(r"^kept +(\S+)$", done.out, re.MULTILINE) == ["README.md", ".gitignore"]
+    assert "kept as they were: README.md, .gitignore. --force" in done.err
+    assert "add the line .reboot-runner/ to .gitignore" in done.err
+    made = texts(empty.folder)
+    assert (made["README.md"], made[".gitignore"]) == ("mine\n", "*.log\n")
+    assert "plans/example.yaml" in made
+    forced = empty.run("init", "--force")
+    assert (forced.code, forced.err) == (0, "")
+    assert re.findall(r"^overwrote +(\S+)$", forced.out, re.MULTILINE) == ["README.md", ".gitignore"]
+    assert texts(empty.folder)["README.md"] != "mine\n"
+
+
+def test_placeholders_of_kept_files_are_not_told(empty: Lab) -> None:
+    """What to fill in is said of files that were written, not of a person's own."""
+    empty.write(".github/CODEOWNERS", "* @me\n")
+    told = said(empty)["fill_in"]
+    assert not [one for one in told if NO_OWNERS[0] in one["what"]]
+
+
+def test_without_github(empty: Lab) -> None:
+    """`--no-github` writes nothing that only GitHub reads, and asks for none of its values."""
+    told = said(empty, "--no-github", "--region", "eu-west-0")
+    assert not (empty.folder / ".github").exists()
+    assert [one["files"] for one in told["fill_in"]] == [[".pre-commit-config.yaml"]]
+
+
+def test_a_folder_is_made(empty: Lab) -> None:
+    """FOLDER is made with those above it, and the next command goes there, quoted for a shell."""
+    done = empty.run("init", "a b/fleet")
+    assert done.code == 0, done.err
+    assert "cd 'a b/fleet' && reboot-runner validate plans/" in done.out
+    assert (empty.folder / "a b" / "fleet" / "plans" / "example.yaml").is_file()
+
+
+def test_where_a_repository_begins(lab: Lab) -> None:
+    """In the root of a repository it works, below it only when the folder is said, with a word about .github."""
+    below = Lab(lab.folder / "below", lab.forker, lab.env)
+    below.folder.mkdir()
+    refused = below.run("init")
+    assert refused.code == 64
+    assert f"inside the repository {lab.folder}" in refused.err
+    assert "init ." in refused.err
+    assert texts(below.folder) == {}
+    named = below.run("init", ".")
+    assert named.code == 0
+    assert "GitHub reads .github/ only in the root" in named.err
+    assert lab.run("init").code == 0
+    assert (lab.folder / "policy.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--target", "Prod"),
+        ("--target", "a: {b"),
+        ("--target", "simulator"),
+        ("--region", "eu-west-101.evil.example"),
+        ("--region", "-"),
+        ("--cloud", "aws"),
+        ("--release", "reboot-runner==0.1.0"),
+        ("--release", RELEASE.replace("reboot-runner", "other")),
+        ("--release", RELEASE + " --index-url=https://evil.example"),
+        ("--release", RELEASE + "\nrun: x"),
+        ("--release", f"reboot-runner==0.1.0 --hash=sha256:{'0' * 64}"),
+        ("--workflows", "example-org/reboot-runner@v1"),
+        ("--workflows", "example-org/reboot-runner@" + "0" * 40),
+        ("--workflows", f"example-org/../evil@{'a' * 40}"),
+        ("--workflows", f"example-org/..@{'a' * 40}"),
+        ("--workflows", f"-x/${{{{github}}}}@{'a' * 40}"),
+        ("--owners", "sre"),
+        ("--owners", "@a/b/c"),
+        ("--owners", "@sre\n* @mallory #"),
+        ("--owners", " , "),
+    ],
+)
+def test_values_that_are_none(empty: Lab, argv: tuple[str, str]) -> None:
+    """A value that is not of its form is a usage error that names the option, and nothing is written."""
+    done = empty.run("init", *argv)
+    assert done.code == 64
+    assert argv[0] in done.err or argv[1] == "simulator"
+    assert texts(empty.folder) == {}
+
+
+@pytest.mark.parametrize("name", ["on", "123", "null", "1-2", "0x1f", "1e3"])
+def test_names_that_yaml_reads_otherwise(tmp_path: Path, name: str) -> None:
+    """A target or region whose name is a number or a truth value elsewhere is still that name."""
+    text = written(Wishes(target=name, region=name))["reboot-runner.yaml"]
+    assert yaml.safe_load(text)["targets"] == {name: {"cloud": "huaweicloud", "region": name}}
+    (tmp_path / "policy.yaml").write_text("")
+    loaded = load_config_text(text, str(tmp_path / "reboot-runner.yaml"), {})
+    assert not loaded.problems
+    assert loaded.config.targets[name].region == name
+
+
+@pytest.mark.parametrize("cloud", ["otc", "simulator"])
+def test_other_clouds(empty: Lab, cloud: str) -> None:
+    """The target is of the cloud that was said, and the configuration is valid."""
+    assert empty.run("init", "--cloud", cloud, "--target", "lab").code == 0
+    done = empty.run("validate", "plans/")
+    assert done.code == 0, done.out
+    assert yaml.safe_load((empty.folder / "reboot-runner.yaml").read_text())["targets"]["lab"]["cloud"] == cloud
+
+
+def test_nothing_through_links_or_below_files(empty: Lab, tmp_path: Path) -> None:
+    """Where a folder is a link or a file, or a file is a folder, nothing at all is written."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for case in ("folder is a link", "file is a link", "folder is a file", "file is a folder"):
+        folder = tmp_path / case
+        folder.mkdir()
+        if case == "folder is a link":
+            (folder / "plans").symlink_to(elsewhere)
+        elif case == "file is a link":
+            (folder / "policy.yaml").symlink_to(elsewhere / "policy.yaml")
+        elif case == "folder is a file":
+            (folder / ".github").write_text("a file")
+        else:
+            (folder / "README.md").mkdir()
+        done = empty.run("init", "--force", str(folder))
+        assert done.code == 64, done.err
+        assert len(list(folder.iterdir())) == 1
+        assert list(elsewhere.iterdir()) == []
+
+
+def test_all_or_nothing(tmp_path: Path) -> None:
+    """When a file cannot take its place at the last moment, all is as it was before, folders too."""
+    folder = tmp_path / "new" / "fleet"
+    files = [StarterFile(path, "new\n") for path in ("a", "b/c/one", "two", "b/last")]
+    write(folder, survey(folder, files[2:3], force=False))
+    (folder / "two").write_text("old\n")
+    steps = survey(folder, files, force=True)
+    assert [step.action for step in steps] == ["write", "write", "overwrite", "write"]
+    (folder / "b" / "last").mkdir(parents=True)
+    with pytest.raises(RunnerError, match="nothing was written"):
+        write(folder, steps)
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} == {"two", "b", "b/last"}
+    assert (folder / "two").read_text() == "old\n"
+
+
+def test_a_new_folder_goes_too(tmp_path: Path) -> None:
+    """A folder that was made for a call that failed is gone afterwards."""
+    folder = tmp_path / "new" / "fleet"
+    steps = survey(folder, [StarterFile("a", "a"), StarterFile("x" * 300, "b")], force=False)
+    with pytest.raises(RunnerError, match="File name too long"):
+        write(folder, steps)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    """A FOLDER that is a file is refused."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageProblem, match="is not a folder"):
+        survey(tmp_path / "file", (), force=False)
+
+
+def test_the_hook_is_one_of_ours() -> None:
+    """The hook of the written pre-commit configuration is one that this project declares."""
+    declared = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    (repo,) = yaml.safe_load(written()[".pre-commit-config.yaml"])["repos"]
+    assert {hook["id"] for hook in repo["hooks"]} <= declared
+
+
+def written(wishes: Wishes | None = None) -> dict[str, str]:
+    return {file.path: file.text for file in starter_files(wishes or Wishes(), {})}
+
+
+@pytest.mark.parametrize("path", [path for path in GITHUB if "/workflows/" in path])
+def test_workflows_fit_those_they_call(path: str) -> None:
+    """Inputs and secrets are declared by the called workflow, required ones are given, permissions are enough."""
+    caller = yaml.safe_load(written()[path])
+    assert caller["permissions"] == {}
+    called_name = path
+    called = yaml.safe_load((ROOT / called_name).read_text())
+    declared = (called.get("on") or called[True])["workflow_call"]  # YAML 1.1 reads `on` as true
+    for job in caller["jobs"].values():
+        assert job["uses"].partition("@")[0].endswith(called_name)
+        for kind, given in (("inputs", "with"), ("secrets", "secrets")):
+            names = declared.get(kind) or {}
+            required = {name for name, about in names.items() if about.get("required")}
+            assert required <= set(job.get(given, {})) <= set(names)
+        assert allows(job["permissions"], called["jobs"].values())
+
+
+def allows(granted: dict[str, str], jobs: Any) -> bool:
+    """Whether a caller's permissions cover those that the called jobs ask for, and hold nothing beyond them."""
+    rank = {"none": 0, "read": 1, "write": 2}
+    asked: dict[str, int] = {}
+    for job in jobs:
+        for name, level in job.get("permissions", {}).items():
+            asked[name] = max(asked.get(name, 0), rank[level])
+    return {name: rank[level] for name, level in granted.items()} == asked
+
+
+def test_what_the_readme_says_to_type() -> None:
+    """Command lines in the written README and in the comments of the other files are ones that the program accepts."""
+    lines = [line for text in written().values() for line in in_text(text)]
+    assert len(lines) > 3
+    for line in lines:
+        parse(line)
