@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.changed import changed_option
 from runner.cli.common import App
 from runner.cli.options import load_options, template_options
-from runner.errors import Exit
+from runner.errors import Exit, UsageProblem
 
 if TYPE_CHECKING:
     from runner.loading.plan import Loaded, LoadOptions
@@ -25,10 +26,12 @@ Examples:
   reboot-runner validate plans/                      every plan in a folder
   reboot-runner validate plans/web.yaml --var env=prod
   reboot-runner validate -o github plans/            annotations on a pull request
+  reboot-runner validate plans/ --changed main..HEAD   only what a branch changed
 """,
 )
-@click.argument("plans", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("plans", nargs=-1, type=click.Path(path_type=Path))
 @template_options
+@changed_option
 @click.option(
     "-o",
     "--output",
@@ -43,15 +46,19 @@ def command(
     plans: tuple[Path, ...],
     var: tuple[tuple[str, str], ...],
     vars_file: tuple[Path, ...],
+    changed: str | None,
     output: str,
 ) -> None:
     """Check PLANS (files, or folders searched for *.yaml and *.yml) offline.
 
-    Every problem of every file is shown at once, with its place and how to mend it. Nothing is sent anywhere.
+    Every problem of every file is shown at once, with its place and how to mend it: also those of the configuration,
+    of the policy that it names, and what the plans break of that policy by what they say. Nothing is sent anywhere.
     Exits 3 when there is an error, 0 otherwise; warnings do not count.
     """
     app: App = ctx.obj
-    files, problems, checked = _check(app, plans, var, vars_file)
+    named, found = _files(app, plans, changed, vars_file)
+    files, more, checked = _check(app, named, var, vars_file)
+    problems = list(dict.fromkeys([*found, *more]))  # a file of variables is read for every plan
     shown = _rendered(output, problems, [path.as_posix() for path in files])
     if shown:
         click.echo(shown, color=ctx.color)
@@ -61,8 +68,26 @@ def command(
         ctx.exit(Exit.INVALID)
 
 
+def _files(
+    app: App, plans: Sequence[Path], changed: str | None, vars_file: tuple[Path, ...]
+) -> tuple[list[Path], list[Problem]]:
+    """The files that are meant: those that are named or lie in a folder, or what a range of commits changed of them."""
+    import os
+
+    from runner.cli.changed import select, tell_selection
+    from runner.loading.search import find_plans
+
+    if changed is None:
+        if not plans:
+            raise UsageProblem("name plans or a folder with plans, or give --changed BASE..HEAD")
+        return find_plans(plans)
+    selection = select(plans, changed, os.environ, Path.cwd(), shared=vars_file)
+    tell_selection(app, selection)
+    return selection.files, []
+
+
 def _check(
-    app: App, plans: Sequence[Path], var: tuple[tuple[str, str], ...], vars_file: tuple[Path, ...]
+    app: App, named: Sequence[Path], var: tuple[tuple[str, str], ...], vars_file: tuple[Path, ...]
 ) -> tuple[list[Path], list[Problem], int]:
     """The files, all problems (the configuration's and the policy's too), and how many files hold a usable plan."""
     import os
@@ -70,21 +95,18 @@ def _check(
     from runner.cli.policing import Police
     from runner.loading.config import load_config, template_env
     from runner.loading.plan import load_plan
-    from runner.loading.search import find_plans
     from runner.loading.together import across
 
     config = load_config(app.config, Path.cwd(), os.environ)
     options: LoadOptions = load_options(var, vars_file, template_env(config.config, os.environ))
     police = Police.of(config)
-    found, problems = find_plans(plans)
-    files = police.plans_among(found)
+    files = police.plans_among(named)
     loaded: list[Loaded] = [load_plan(path, options) for path in files]
-    problems += [*config.problems, *police.loaded.problems]
+    problems = [*config.problems, *police.loaded.problems]
     problems += [problem for one in loaded for problem in one.problems]
     problems += across(loaded, config)
     problems += [problem for one in loaded for problem in police.judge(one)]
-    unique = list(dict.fromkeys(problems))  # a file of variables is read for every plan
-    return files, unique, sum(one.plan is not None for one in loaded)
+    return files, problems, sum(one.plan is not None for one in loaded)
 
 
 def _rendered(output: str, problems: Sequence[Problem], files: Sequence[str]) -> str:
