@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import postgres
+from tests.git.made import Made
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +29,17 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     """The URL of an empty schema of a real PostgreSQL."""
     with postgres.fresh_schema(postgres_server) as url:
         yield url
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """An empty Git repository, in a folder of its own."""
+    return Made.new(tmp_path / "made")
+
+
+@pytest.fixture(scope="session")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A Git repository with one commit, which nobody changes."""
+    one = Made.new(tmp_path_factory.mktemp("still") / "made")
+    one.commit({"a": "1"})
+    return one
