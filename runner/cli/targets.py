@@ -222,7 +222,9 @@ async def _remote(
     *,
     is_embedded: bool = False,
 ) -> AsyncIterator[Session]:
+    from runner.cli.masking import mask
     from runner.cloud.auth.environment import KeyLogin, find_login
+    from runner.cloud.auth.oidc_login import OidcLogin
     from runner.cloud.ecs import HuaweiCloud
     from runner.cloud.endpoints import settings_for
 
@@ -232,10 +234,12 @@ async def _remote(
         project_id=project_id,
         ecs=config.endpoints.ecs,
         iam=config.endpoints.iam,
+        sts=config.endpoints.sts,
         environ=environ,
     )
     login = find_login(environ, config.auth)
-    async with HuaweiCloud.open(settings, login, now=clock.now, log=_request_log(app)) as cloud:
+    is_signed = isinstance(login, KeyLogin | OidcLogin)
+    async with HuaweiCloud.open(settings, login, now=clock.now, log=_request_log(app), on_secret=mask) as cloud:
         tuning = Tuning(
             poll_every_s=config.rate.poll_every.total_seconds(),
             settle_s=config.rate.settle.total_seconds(),
@@ -246,7 +250,7 @@ async def _remote(
             target=Target(name, config.cloud, config.region, cloud.project_id),
             cloud=cloud,
             clock=clock,
-            site=Site(cloud, cloud.project_id, tuning, "aksk" if isinstance(login, KeyLogin) else ""),
+            site=Site(cloud, cloud.project_id, tuning, "aksk" if is_signed else ""),
             time_scale=time_scale,
             is_embedded=is_embedded,
             is_real=config.cloud != "simulator" and not _is_loopback(settings.ecs_url),

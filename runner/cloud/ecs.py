@@ -16,12 +16,14 @@ from typing import Any, Self
 from runner.cloud import decode, listing
 from runner.cloud.auth.credentials import AkSk, Credentials, StaticToken
 from runner.cloud.auth.environment import KeyLogin, Login, PasswordLogin, TokenLogin
+from runner.cloud.auth.oidc import OidcKey, OnSecret
+from runner.cloud.auth.oidc_login import OidcLogin
 from runner.cloud.auth.token import PasswordToken, denied_login
 from runner.cloud.bodies import read_error
 from runner.cloud.endpoints import Settings
 from runner.cloud.reader import Answer, Patience, Reader, denial
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
-from runner.cloud.secret import scrubber
+from runner.cloud.secret import Secret, scrubber
 from runner.cloud.throttle import Sleep
 from runner.errors import CloudDenied, CloudError
 from runner.model.inventory import Inventory, Server, ServerGroup
@@ -94,17 +96,19 @@ class HuaweiCloud:
         patience: Patience | None = None,
         limits: Limits | None = None,
         sleep: Sleep = asyncio.sleep,
+        on_secret: OnSecret | None = None,
     ) -> AsyncIterator[Self]:
         """A client for this target; its connections close at the end.
 
         `wall` is real time: signatures and tokens live by it. `now` is the clock that dates an inventory (default:
-        `wall`). The project id is that of the settings, of the login, or looked up by the region's name.
+        `wall`). `on_secret` is told each secret that a login by OIDC obtains. The project id is that of the settings,
+        of the login, or looked up by the region's name.
         Raises CloudDenied or CloudError where login or look-up fail.
         """
         transport = Transport(limits, log=log)
         try:
             reader = Reader(transport, wall, patience, sleep)
-            credentials = _credentials(settings, login, reader, wall)
+            credentials = _credentials(settings, login, reader, wall, on_secret)
             project_id = settings.project_id or await _project_id(settings, credentials, reader)
             yield cls(settings, project_id, credentials, transport, reader, wall=wall, now=now or wall)
         finally:
@@ -330,18 +334,25 @@ def _is_gateway(code: str | None) -> bool:
     return bool(code) and str(code).startswith(("APIGW.", "APIG."))
 
 
-def _credentials(settings: Settings, login: Login, reader: Reader, wall: Callable[[], datetime]) -> Credentials:
+def _credentials(
+    settings: Settings, login: Login, reader: Reader, wall: Callable[[], datetime], on_secret: OnSecret | None
+) -> Credentials:
+    async def unsigned(request: Outgoing, hide: tuple[Secret, ...]) -> Reply:
+        return (await reader.read(request, None, hide)).reply
+
     match login:
         case KeyLogin():
             return AkSk(login.access, login.secret, login.security_token, login.project_id)
         case TokenLogin():
             return StaticToken(login.token, login.project_id)
+        case OidcLogin():
+            return OidcKey(login, settings.sts_url, unsigned, wall, on_secret)
         case PasswordLogin():
             pass
 
     async def send(request: Outgoing) -> Reply:
         try:
-            return (await reader.read(request, None, (login.password,))).reply
+            return await unsigned(request, (login.password,))
         except CloudDenied as error:
             raise denied_login(error) from None
 

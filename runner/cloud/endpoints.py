@@ -27,19 +27,31 @@ _DOMAIN = {"huaweicloud": "myhuaweicloud.com", "otc": "otc.t-systems.com"}
 _IAM_ELSEWHERE = {"eu-west-101": "https://iam.eu-west-101.myhuaweicloud.eu"}
 # Regions that the SDK's IAM list lacks use the global endpoint (comparison of its EcsRegion and IamRegion).
 _IAM_GLOBAL = frozenset({"cn-north-11", "cn-south-4", "cn-southwest-3", "ap-southeast-5", "af-north-1"})
+# The STS list of the vendor's SDK (its `endpoint.py`), and what the SDK uses for all other regions.
+_STS_REGIONS = frozenset(
+    (
+        *("cn-north-4", "cn-south-1", "cn-east-3", "cn-southwest-2", "sa-brazil-1", "la-south-2", "af-south-1"),
+        *("ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "tr-west-1"),
+    )
+)
+_STS_DEFAULT = "cn-north-4"
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the client needs to know of a target. URLs are origins without a path: `https://host[:port]`."""
+    """What the client needs to know of a target. URLs are origins without a path: `https://host[:port]`.
+
+    `sts_url` is None where no STS is known.
+    """
 
     cloud: str
     region: str
     ecs_url: str
     iam_url: str
     project_id: str | None = None
+    sts_url: str | None = None
 
 
 def settings_for(
@@ -49,11 +61,12 @@ def settings_for(
     project_id: str | None = None,
     ecs: str | None = None,
     iam: str | None = None,
+    sts: str | None = None,
     environ: Mapping[str, str],
 ) -> Settings:
     """The endpoints of a target: by the rule `https://ecs.{region}.{domain}`, or those written, if they may be used.
 
-    A simulated target has no rule: its `ecs` must be written, and stands for `iam` too where that is not.
+    A simulated target has no rule: its `ecs` must be written, and stands for `iam` and `sts` too where those are not.
     Raises InvalidInput for a region that is none, an unknown cloud, and endpoints that are not allowed.
     """
     if cloud not in _SUFFIXES:
@@ -64,10 +77,11 @@ def settings_for(
     if cloud == "simulator":
         if ecs is None:
             raise _wrong("EndpointMissing", "a simulated cloud needs its endpoint here", "set endpoints.ecs")
-        iam = iam or ecs
+        iam, sts = iam or ecs, sts or ecs
     ecs_url = f"https://ecs.{region}.{_DOMAIN[cloud]}" if ecs is None else checked(ecs, cloud, allowed)
     iam_url = _iam(cloud, region) if iam is None else checked(iam, cloud, allowed)
-    return Settings(cloud, region, ecs_url, iam_url, project_id)
+    sts_url = _sts(cloud, region) if sts is None else checked(sts, cloud, allowed)
+    return Settings(cloud, region, ecs_url, iam_url, project_id, sts_url)
 
 
 def _iam(cloud: str, region: str) -> str:
@@ -76,6 +90,13 @@ def _iam(cloud: str, region: str) -> str:
     if cloud == "huaweicloud" and region in _IAM_GLOBAL:
         return "https://iam.myhuaweicloud.com"
     return f"https://iam.{region}.{_DOMAIN[cloud]}"
+
+
+def _sts(cloud: str, region: str) -> str | None:
+    """Only Huawei Cloud has this service. Of a region with an IAM of its own nobody says where its STS is."""
+    if cloud != "huaweicloud" or region in _IAM_ELSEWHERE:
+        return None
+    return f"https://sts.{region if region in _STS_REGIONS else _STS_DEFAULT}.{_DOMAIN[cloud]}"
 
 
 def allowed_hosts(environ: Mapping[str, str]) -> tuple[str, ...]:

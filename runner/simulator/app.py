@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from runner.simulator import call_groups, call_tags, iam
+from runner.simulator import call_groups, call_tags, iam, sts
 from runner.simulator import events as ev
 from runner.simulator.answers import Reply, gateway_error
 from runner.simulator.auth import Request, check, check_project
@@ -55,6 +55,7 @@ _TAG_QUERY = Call("tags", lambda g, r, t, p: call_tags.query_tags(r, t))
 _GROUPS = Call("groups", lambda g, r, t, p: call_groups.list_groups(r, t))
 _GROUP = Call("groups", lambda g, r, t, p: call_groups.show_group(t, p["group"]))
 _TOKEN = Call("token", lambda g, r, t, p: iam.issue_token(r, t, g.state.credentials), False, None)
+_ASSUME = Call("token", lambda g, r, t, p: sts.assume_with_oidc(r, t, g.state.credentials), False, None)
 _PROJECTS = Call("projects", lambda g, r, t, p: iam.list_projects(r, t), project_code=None)
 _UNKNOWN = Call("unknown", lambda g, r, t, p: _no_route(r), False, None)
 
@@ -73,6 +74,7 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", f"{_ECS}/{{server}}/tags", _SERVER_TAGS),
     ("GET", "/v2.1/{project}/servers/{server}/os-instance-actions", _ACTIONS),
     ("POST", "/v3/auth/tokens", _TOKEN),
+    ("POST", "/v5/agencies/assume-with-oidc", _ASSUME),
     ("GET", "/v3/projects", _PROJECTS),
 )
 """What the simulated cloud answers. Everything else, a wrong method included, is APIGW.0101."""

@@ -45,7 +45,7 @@ def check(request: Request, turn: Turn, credentials: Credentials) -> Reply | Non
     if token is not None:
         return _check_token(request, turn, token)
     if "authorization" in request.headers:
-        return _check_signature(request, turn.wall, credentials)
+        return _check_signature(request, turn, credentials)
     return _refuse(request, "x-auth-token not found")
 
 
@@ -75,25 +75,55 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _check_signature(request: Request, wall: Millis, credentials: Credentials) -> Reply | None:
+def temporary_secret(credentials: Credentials, ak: str) -> str:
+    """The secret key of a temporary access key. It follows from the permanent one, so that no log holds it."""
+    return hmac.new(credentials.sk.encode(), f"temporary {ak}".encode(), hashlib.sha256).hexdigest()[:40]
+
+
+def temporary_digest(ak: str, security_token: str) -> str:
+    """What is kept of a temporary key beside its end. No token in a header can be this text: it has a line break."""
+    return digest(f"{ak}\n{security_token}")
+
+
+def _secret_of(request: Request, turn: Turn, credentials: Credentials, ak: str, signed: list[str]) -> str | Reply:
+    """The secret key that belongs to an access key, or why there is none."""
+    if ak == credentials.ak:
+        return credentials.sk
+    shown = request.headers.get("x-security-token", "") if "x-security-token" in signed else ""
+    ends = turn.world.tokens.get(temporary_digest(ak, shown))
+    if ends is None:
+        return _refuse(request, f"ak {ak} not exist")
+    if turn.wall >= ends:
+        return _refuse(request, "Get secretKey failed, the security token has expired")
+    return temporary_secret(credentials, ak)
+
+
+def _check_signature(request: Request, turn: Turn, credentials: Credentials) -> Reply | None:
     given = _AUTHORIZATION.fullmatch(request.headers["authorization"])
     if given is None:
         return _refuse(request, "Get secretKey failed")
     ak, names, signature = given.groups()
-    if ak != credentials.ak:
-        return _refuse(request, f"ak {ak} not exist")
     signed = names.split(";")
+    sk = _secret_of(request, turn, credentials, ak, signed)
+    if isinstance(sk, Reply):
+        return sk
     if "host" not in signed or "x-sdk-date" not in signed or not all(n in request.headers for n in signed):
         return _refuse(request, "verify aksk signature fail, signed headers are missing")
-    if (late := _check_date(request, wall)) is not None:
+    if (late := _check_date(request, turn.wall)) is not None:
         return late
-    if credentials.security_token is not None and (
-        "x-security-token" not in signed
-        or not hmac.compare_digest(request.headers["x-security-token"].encode(), credentials.security_token.encode())
+    if (
+        ak == credentials.ak
+        and credentials.security_token is not None
+        and (
+            "x-security-token" not in signed
+            or not hmac.compare_digest(
+                request.headers["x-security-token"].encode(), credentials.security_token.encode()
+            )
+        )
     ):
         return _refuse(request, "Get secretKey failed,error code: security token is wrong or not signed")
     canonical = canonical_request(request, signed)
-    if not hmac.compare_digest(sign(canonical, request.headers["x-sdk-date"], credentials.sk), signature):
+    if not hmac.compare_digest(sign(canonical, request.headers["x-sdk-date"], sk), signature):
         shown = canonical.replace("\n", "|")
         return _refuse(request, f"verify aksk signature fail, canonicalRequest:{shown}")
     return None

@@ -70,6 +70,24 @@ class Switches(BaseModel):
     )
 
 
+class OidcTrust(BaseModel):
+    """Which ID tokens the simulated STS takes: those of one issuer, signed with HS256 and `secret`.
+
+    The real service knows issuers by their public keys (RS256); a shared secret needs no library, and every other
+    condition is the same. `subject` is a glob. `key_valid` makes keys end earlier than was asked for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    secret: str = Field(repr=False, min_length=16)
+    issuer: str = "https://token.actions.githubusercontent.com"
+    audience: str = "sts.myhuaweicloud.com"
+    subject: str = "*"
+    provider_urn: str = "iam::simulated:oidcProvider:github"
+    agency_urn: str = "iam::simulated:agency:reboot-runner"
+    key_valid: Duration | None = None
+
+
 class Credentials(BaseModel):
     """Who may talk to the simulated cloud. `repr` shows neither secret key, security token nor password."""
 
@@ -82,6 +100,7 @@ class Credentials(BaseModel):
     password: str = Field(repr=False)
     domain: str = "simulated-domain"
     token_valid: Duration = timedelta(hours=24)
+    oidc: OidcTrust | None = None
 
     @classmethod
     def generated(cls, ak: str | None = None, sk: str | None = None, password: str | None = None) -> Credentials:

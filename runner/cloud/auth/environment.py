@@ -1,5 +1,6 @@
 """Which credentials the environment holds: the vendor SDK's names, then Terraform's, then OpenStack's.
 
+A login by OIDC comes first, as in the vendor's SDK: nobody names an agency without meaning it.
 Within each family an access key comes before a token, a token before a password. The first complete one is taken; one
 that is half there is an error and not a reason to take another one quietly.
 """
@@ -10,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from runner.cloud.auth.oidc_login import AGENCY, PROVIDER, SECRET_NAMES, OidcLogin, read_oidc
 from runner.cloud.secret import Secret
 from runner.errors import CloudDenied
 
-AuthKind = Literal["auto", "token", "password", "aksk"]
+AuthKind = Literal["auto", "token", "password", "aksk", "oidc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class PasswordLogin:
     project_name: str | None = None
 
 
-Login = KeyLogin | TokenLogin | PasswordLogin
+Login = KeyLogin | TokenLogin | PasswordLogin | OidcLogin
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ _FAMILIES = (
     ),
 )
 
-CREDENTIAL_NAMES = frozenset(
+CREDENTIAL_NAMES = SECRET_NAMES.union(
     name
     for family in _FAMILIES
     for names in (family.access, family.secret, family.security_token, family.token, family.password)
@@ -117,6 +119,8 @@ def find_login(environ: Mapping[str, str], kind: AuthKind = "auto") -> Login:
     Raises CloudDenied, with the names of variables but never their values, when there is none, half of one, or
     a value that no header can carry.
     """
+    if kind in ("auto", "oidc") and (oidc := read_oidc(environ)) is not None:
+        return oidc
     for family in _FAMILIES:
         reader = _Reader(environ, family)
         for one, read in (("aksk", reader.key), ("token", reader.token), ("password", reader.password)):
@@ -132,6 +136,7 @@ def _how(kind: AuthKind) -> str:
         "aksk": "HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK",
         "token": "HW_AUTH_TOKEN or OS_TOKEN",
         "password": "HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME (or OS_USERNAME, OS_PASSWORD, OS_DOMAIN_NAME)",
+        "oidc": f"{PROVIDER} and {AGENCY}",
     }
     return "set " + ("; or ".join(ways.values()) if kind == "auto" else ways[kind])
 
