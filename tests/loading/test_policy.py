@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from runner.loading.config import load_config, load_config_text
 from runner.loading.policy import LoadedPolicy, load_policy, load_policy_text, path_in_repository, require_policy
 from runner.loading.source import Unreadable
 from runner.model.config import Config
+from runner.model.policy import Policy
 from runner.model.quantity import Amount
 from tests.loading.test_hostile import BOUNDED, TREES, check
 
@@ -79,6 +81,17 @@ def test_everything_that_can_be_said() -> None:
 def test_mistakes_have_places(text: str, expected: list[tuple[str, int, int]]) -> None:
     """What is wrong is found at its place; a policy that says nothing is a mistake, never "everything is allowed"."""
     assert said(text) == expected
+
+
+def test_the_documented_policy_holds_every_rule() -> None:
+    """The example of docs/policy.md is a policy as it stands, and its table has every rule of the format."""
+    document = (Path(__file__).resolve().parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
+    example = re.findall(r"^```yaml\n(.*?)^```", document, re.MULTILINE | re.DOTALL)[1]
+    policy = require_policy(load_policy_text(example, "policy.yaml"))
+    rules = [name for name in Policy.model_fields if name != "version"]
+    assert policy is not None
+    assert all(getattr(policy, name) is not None for name in rules)
+    assert re.findall(r"^\| `(\w+)` \|", document, re.MULTILINE) == rules
 
 
 def test_targets_are_looked_up_in_the_configuration() -> None:
