@@ -1,0 +1,261 @@
+"""Which belts a plan loosens against an earlier version of itself. Pure; only what the two plans say is compared.
+
+A belt is whatever holds a plan back: limits, budgets, canaries, wave sizes, pauses, exclusions. Tightening is no news.
+The tables at the end name every belt with the judge that tells whether it was loosened; a new field of the plan is one
+line there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from runner.model.plan import Group, Plan, Selector
+from runner.model.quantity import Amount, format_duration
+from runner.planning.belts import few
+from runner.planning.words import is_covered, words_of
+
+Path = tuple[str | int, ...]
+PauseWord = timedelta | str
+Judge = Callable[[Any, Any], str | None]
+"""(before, after) -> how the belt was loosened (`raised`), or None."""
+
+T = TypeVar("T")
+
+_ON_FAILURE = ("stop", "approval", "continue")
+_INCOMPARABLE = "changed between numbers and percentages, which cannot be compared"
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """A belt that the new plan loosens. `what` says which and how: `limits.servers raised`, `group web: canary gone`.
+
+    `before` and `after` are values as they are written; they hold text of the plans. `path` is the belt's place in
+    the new plan, or that of the nearest part that is still there.
+    """
+
+    what: str
+    before: str
+    after: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Belt(Generic[T]):
+    """One row of a table: where the belt stands, how it is read and judged, how its values are written."""
+
+    path: Path
+    read: Callable[[T], Any]
+    judge: Judge
+    write: Callable[[Any], str] = str
+    name: str = ""
+
+    def compare(self, old: T, new: T, path: Path = (), prefix: str = "") -> Iterator[Lift]:
+        before, after = self.read(old), self.read(new)
+        how = self.judge(before, after)
+        if how is not None:
+            name = self.name or ".".join(map(str, self.path))
+            yield Lift(f"{prefix}{name} {how}", self.write(before), self.write(after), (*path, *self.path))
+
+
+def lifted(old: Plan, new: Plan) -> tuple[Lift, ...]:
+    """Every belt that `new` loosens, the run's first, then group by group. Nothing for a plan that is only stricter.
+
+    Groups are matched by name; a group that was renamed is matched by its selector, or as the only one that is left.
+    A group that is new has no earlier belts, one that is gone reboots nothing.
+    """
+    found = [lift for belt in PLAN_BELTS for lift in belt.compare(old, new)]
+    for before, n in _matched(old.groups, new.groups):
+        after = new.groups[n]
+        was = "" if before.name == after.name else f" (was {before.name})"
+        prefix = f"group {after.name}{was}: "
+        for belt in GROUP_BELTS:
+            found += belt.compare(before, after, ("groups", n), prefix)
+        found += _exclusions_lost(before, after, ("groups", n), prefix)
+    return tuple(found)
+
+
+def _matched(old: Sequence[Group], new: Sequence[Group]) -> Iterator[tuple[Group, int]]:
+    """Each group of the new plan that has an earlier form: that form, and the group's place in the new plan."""
+    earlier = {g.name: g for g in old}
+    pairs = {n: earlier.pop(g.name) for n, g in enumerate(new) if g.name in earlier}
+    by_selector = {_key(g.servers): g.name for g in reversed(earlier.values())}
+    unmatched = [n for n in range(len(new)) if n not in pairs]
+    for n in unmatched:
+        name = by_selector.pop(_key(new[n].servers), None)
+        if name is not None:
+            pairs[n] = earlier.pop(name)
+    alone = [n for n in unmatched if n not in pairs]
+    if len(alone) == 1 and len(earlier) == 1:
+        pairs[alone[0]] = next(iter(earlier.values()))
+    for n in sorted(pairs):
+        yield pairs[n], n
+
+
+def _key(selector: Selector) -> str:
+    return selector.model_dump_json(exclude_none=True)
+
+
+# --- judges: how values of one kind are compared ------------------------------------------------------------------
+
+
+def raised(before: float, after: float) -> str | None:
+    return "raised" if after > before else None
+
+
+def lengthened(before: timedelta, after: timedelta) -> str | None:
+    return "lengthened" if after > before else None
+
+
+def shortened(before: timedelta, after: timedelta) -> str | None:
+    return "shortened" if after < before else None
+
+
+def changed(before: object, after: object) -> str | None:
+    return "changed" if before != after else None
+
+
+def new_cycle(before: str, after: str) -> str | None:
+    return "changed: servers that were rebooted in the old cycle go down again" if before != after else None
+
+
+def becomes(value: object, how: str) -> Judge:
+    """Loosened when it takes on this one value."""
+    return lambda before, after: how if after == value != before else None
+
+
+def weaker(order: Sequence[str]) -> Judge:
+    """Loosened when the value moves towards the end of `order`."""
+    return lambda before, after: "weakened" if order.index(after) > order.index(before) else None
+
+
+def budget_raised(before: Amount | None, after: Amount | None) -> str | None:
+    """A budget of failures: more is looser, none at all the loosest. 100% lets everything fail, 0 nothing."""
+    if before is None or (after is not None and after.is_zero):
+        return None
+    if after is None:
+        return "removed"
+    return _looser(before, after, least=0)
+
+
+def sizes_raised(before: Sequence[Amount], after: Sequence[Amount]) -> str | None:
+    """Sizes of waves, place by place, the last of each repeating. The loss of a canary is told by its own belt."""
+    verdicts = set()
+    for n in range(max(len(before), len(after))):
+        if n or not _loses_canary(before, after):
+            verdicts.add(_looser(_at(before, n), _at(after, n), least=1))
+    return "raised" if "raised" in verdicts else _INCOMPARABLE if _INCOMPARABLE in verdicts else None
+
+
+def canary_gone(before: Sequence[Amount], after: Sequence[Amount]) -> str | None:
+    return "gone: the first wave is no longer a single server" if _loses_canary(before, after) else None
+
+
+def pause_shortened(before: Sequence[PauseWord], after: Sequence[PauseWord]) -> str | None:
+    """Timed pauses, place by place; a wait for a person is longer than any."""
+    for n in range(max(len(before), len(after))):
+        old, new = _at(before, n), _at(after, n)
+        if isinstance(old, timedelta) and isinstance(new, timedelta) and new < old:
+            return "shortened"
+    return None
+
+
+def approval_gone(before: Sequence[PauseWord], after: Sequence[PauseWord]) -> str | None:
+    places = range(max(len(before), len(after)))
+    return "removed" if any(_at(before, n) == "approval" != _at(after, n) for n in places) else None
+
+
+def _loses_canary(before: Sequence[Amount], after: Sequence[Amount]) -> bool:
+    return before[0].number == 1 and after[0].number != 1
+
+
+def _looser(before: Amount, after: Amount, least: int) -> str | None:
+    """Whether `after` allows more. A number and a percentage are comparable only at the ends: nothing, everything."""
+    if before.percent is not None and after.percent is not None:
+        return raised(before.percent, after.percent)
+    if before.number is not None and after.number is not None:
+        return raised(before.number, after.number)
+    if before.percent == 100 or (after.number is not None and after.number <= least):
+        return None
+    if before.is_zero or after.percent == 100:
+        return "raised"
+    return _INCOMPARABLE
+
+
+def _at(items: Sequence[Any], n: int) -> Any:
+    return items[min(n, len(items) - 1)]
+
+
+# --- exclusions: what is no longer kept out -----------------------------------------------------------------------
+
+
+def _exclusions_lost(old: Group, new: Group, path: Path, prefix: str) -> Iterator[Lift]:
+    """Each key of `exclude` that keeps out less than before. Ids are counted, not quoted: they may come from a file."""
+    for key, words in words_of(old.exclude).items():
+        now = frozenset(words_of(new.exclude).get(key, ()))
+        lost = [word for word in words if not is_covered(key, word, now)]
+        if lost:
+            place: Path = ("exclude", key) if new.exclude and key in new.exclude.keys else ("exclude",)
+            before = f"{len(lost)} ids" if key == "ids" else few(lost)
+            where = path if new.exclude is None else (*path, *place)
+            yield Lift(f"{prefix}exclude.{key} keeps out less", before, "not kept out", where)
+
+
+# --- how values are written ---------------------------------------------------------------------------------------
+
+
+def _share(percent: float) -> str:
+    return f"{percent:g}%"
+
+
+def _amounts(sizes: Iterable[Amount]) -> str:
+    return ", ".join(map(str, sizes))
+
+
+def _pauses(pauses: Iterable[PauseWord]) -> str:
+    return ", ".join(format_duration(p) if isinstance(p, timedelta) else p for p in pauses)
+
+
+def _budget(budget: Amount | None) -> str:
+    return "only the run's" if budget is None else str(budget)
+
+
+def _selected(everything: bool) -> str:
+    return "every server" if everything else "what a selector matches"
+
+
+def _yes_no(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _target(target: str | None) -> str:
+    return target or "not named"
+
+
+# --- the tables ---------------------------------------------------------------------------------------------------
+
+
+PLAN_BELTS: tuple[Belt[Plan], ...] = (
+    Belt(("reboot", "type"), lambda p: p.reboot.type, becomes("HARD", "HARD instead of SOFT")),
+    Belt(("target",), lambda p: p.target, changed, _target),
+    Belt(("cycle",), lambda p: p.campaign, new_cycle),
+    Belt(("limits", "servers"), lambda p: p.limits.servers, raised),
+    Belt(("limits", "percent"), lambda p: p.limits.percent, raised, _share),
+    Belt(("max_failures",), lambda p: p.max_failures, budget_raised),
+    Belt(("on_unknown",), lambda p: p.on_unknown, becomes("retry", "retry instead of hold")),
+    Belt(("wait_at_most",), lambda p: p.wait_at_most, lengthened, format_duration),
+)
+GROUP_BELTS: tuple[Belt[Group], ...] = (
+    Belt(("servers",), lambda g: bool(g.servers.all), becomes(True, "widened to all: true"), _selected),
+    Belt(("waves",), lambda g: g.waves, canary_gone, _amounts, name="canary"),
+    Belt(("waves",), lambda g: g.waves, sizes_raised, _amounts),
+    Belt(("pause",), lambda g: g.pause, approval_gone, _pauses, name="approval"),
+    Belt(("pause",), lambda g: g.pause, pause_shortened, _pauses),
+    Belt(("max_failures",), lambda g: g.max_failures, budget_raised, _budget),
+    Belt(("on_failure",), lambda g: g.on_failure, weaker(_ON_FAILURE)),
+    Belt(("ready", "stable_for"), lambda g: g.ready.stable_for, shortened, format_duration),
+    Belt(("bake",), lambda g: g.bake, shortened, format_duration),
+    Belt(("allow_empty",), lambda g: g.allow_empty, becomes(True, "added"), _yes_no),
+)

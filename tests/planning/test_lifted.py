@@ -1,0 +1,228 @@
+"""Belts that a plan loosens are told, each of them; what becomes stricter is no news."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.model.plan import Plan
+from runner.planning.lifted import GROUP_BELTS, PLAN_BELTS, lifted
+from tests.planning.build import group, plan
+from tests.planning.test_laws import plans
+
+RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
+    "servers": (({"limits": {"servers": 200}}, {"limits": {"servers": 900}}), "limits.servers raised"),
+    "percent": (({"limits": {"percent": 30}}, {"limits": {"percent": 30.5}}), "limits.percent raised"),
+    "budget": (({"max_failures": 1}, {"max_failures": 2}), "max_failures raised"),
+    "budget-share": (({"max_failures": "1%"}, {"max_failures": "1.5%"}), "max_failures raised"),
+    "budget-from-nothing": (({"max_failures": 0}, {"max_failures": "2%"}), "max_failures raised"),
+    "budget-all": (({"max_failures": 20}, {"max_failures": "100%"}), "max_failures raised"),
+    "hard": (({}, {"reboot": {"type": "HARD"}}), "reboot.type HARD instead of SOFT"),
+    "retry": (({}, {"on_unknown": "retry"}), "on_unknown retry instead of hold"),
+    "wait": (({}, {"wait_at_most": "8d"}), "wait_at_most lengthened"),
+}
+"""Of the run: (the stricter plan's fields, the looser one's), and the belt that the way from first to second lifts."""
+
+GROUP_RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
+    "all": (({"servers": {"names": ("web-*",)}}, {"servers": {"all": True}}), "servers widened to all: true"),
+    "canary": (
+        ({"waves": (1, "10%")}, {"waves": ("10%",)}),
+        "canary gone: the first wave is no longer a single server",
+    ),
+    "size": (({"waves": (1, 10)}, {"waves": (1, 20)}), "waves raised"),
+    "size-share": (({"waves": (1, "10%", "20%")}, {"waves": (1, "20%")}), "waves raised"),
+    "size-later": (({"waves": (1, 5)}, {"waves": (1, 5, 6)}), "waves raised"),
+    "size-all": (({"waves": (1, 5)}, {"waves": (1, "100%")}), "waves raised"),
+    "approval": (({"pause": ("approval",)}, {"pause": ("7d",)}), "approval removed"),
+    "approval-later": (({"pause": ("5m", "approval")}, {"pause": ("5m",)}), "approval removed"),
+    "pause": (({"pause": ("5m",)}, {"pause": ("299s",)}), "pause shortened"),
+    "pause-gone": (({"pause": ("5m", "5m")}, {"pause": ("5m", "0s")}), "pause shortened"),
+    "group-budget": (({"max_failures": 1}, {"max_failures": 3}), "max_failures raised"),
+    "group-budget-gone": (({"max_failures": 1}, {}), "max_failures removed"),
+    "on_failure": (({}, {"on_failure": "approval"}), "on_failure weakened"),
+    "on_failure-more": (({"on_failure": "approval"}, {"on_failure": "continue"}), "on_failure weakened"),
+    "stable": (({"ready": {"stable_for": "60s"}}, {"ready": {"stable_for": "59s"}}), "ready.stable_for shortened"),
+    "bake": (({"bake": "30m"}, {}), "bake shortened"),
+    "empty": (({}, {"allow_empty": True}), "allow_empty added"),
+    "exclude-gone": (({"exclude": {"zones": ("z1",)}}, {}), "exclude.zones keeps out less"),
+    "exclude-tag": (
+        ({"exclude": {"tags": {"a": ("1", "2"), "b": ("1",)}}}, {"exclude": {"tags": {"a": ("2",), "b": ("1",)}}}),
+        "exclude.tags keeps out less",
+    ),
+    "exclude-glob": (
+        ({"exclude": {"names": ("web-*",)}}, {"exclude": {"names": ("web-old-*",)}}),
+        "exclude.names keeps out less",
+    ),
+    "exclude-id": (({"exclude": {"ids": ("a", "b")}}, {"exclude": {"ids": ("b",)}}), "exclude.ids keeps out less"),
+}
+
+
+def pair(name: str) -> tuple[Plan, Plan, str]:
+    """A stricter plan, a looser one, and the sentence that the way from one to the other is told by."""
+    if name in RULES:
+        (strict, loose), what = RULES[name]
+        belts = {"limits": {"servers": 10, "percent": 10}}
+        return plan(**{**belts, **strict}), plan(**{**belts, **loose}), what
+    (strict, loose), what = GROUP_RULES[name]
+    return plan(group(**strict)), plan(group(**loose)), f"group web: {what}"
+
+
+@pytest.mark.parametrize("name", [*RULES, *GROUP_RULES])
+def test_each_belt(name: str) -> None:
+    """A loosened belt is told with its words, and the way back, which tightens it, is not."""
+    strict, loose, what = pair(name)
+    if name == "percent":
+        strict, loose = (
+            p.model_copy(update={"limits": p.limits.model_copy(update={"servers": 10})}) for p in (strict, loose)
+        )
+    assert [lift.what for lift in lifted(strict, loose)] == [what]
+    assert lifted(loose, strict) == ()
+
+
+def test_every_belt_of_the_tables_has_a_case() -> None:
+    """No row of the tables goes untested."""
+    said = [what for _, what in (*RULES.values(), *GROUP_RULES.values())]
+    said += ["cycle", "target"]
+    names = [b.name or ".".join(map(str, b.path)) for b in PLAN_BELTS]
+    names += [b.name or ".".join(map(str, b.path)) for b in GROUP_BELTS]
+    for name in names:
+        assert any(what.startswith(name) for what in said), name
+
+
+@given(plans())
+def test_a_plan_lifts_nothing_of_its_own(some: Plan) -> None:
+    """Compared with itself a plan has no belt lifted."""
+    assert lifted(some, some) == ()
+
+
+@given(st.sets(st.sampled_from(sorted(RULES))), st.sampled_from(sorted(GROUP_RULES)))
+def test_tightening_is_never_told(of_the_run: set[str], of_the_group: str) -> None:
+    """Any belts tightened together are no news; one loosened among them is told, and it alone."""
+    strict: dict[str, Any] = {}
+    loose: dict[str, Any] = {}
+    for name in sorted(of_the_run - {"servers", "percent"}):
+        for field, value in RULES[name][0][0].items():
+            strict.setdefault(field, value)
+        for field in RULES[name][0][1]:
+            loose.setdefault(field, RULES[name][0][1][field])
+    first = next((n for n in sorted(of_the_run) if "max_failures" in RULES[n][0][0]), None)
+    if first:
+        strict["max_failures"] = RULES[first][0][0]["max_failures"]
+    group_strict, group_loose = GROUP_RULES[of_the_group][0]
+    assert lifted(plan(group(**group_loose), **loose), plan(group(**group_strict), **strict)) == ()
+    (told,) = lifted(plan(group(**group_strict), **loose), plan(group(**group_loose), **strict))
+    assert told.what == f"group web: {GROUP_RULES[of_the_group][1]}"
+    assert told.path[:2] == ("groups", 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({"max_failures": 3}, {"max_failures": "5%"}, "max_failures changed between numbers and percentages"),
+        ({"max_failures": "5%"}, {"max_failures": 3}, "max_failures changed between numbers and percentages"),
+        ({"max_failures": "5%"}, {"max_failures": 0}, None),
+        ({"max_failures": "100%"}, {"max_failures": 3}, None),
+        ({"cycle": "a"}, {"cycle": "b"}, "cycle changed: servers that were rebooted in the old cycle go down again"),
+        ({"name": "a"}, {"name": "b"}, "cycle changed"),
+        ({"name": "a", "cycle": "c"}, {"name": "b", "cycle": "c"}, None),
+        ({"target": "a"}, {"target": "b"}, "target changed"),
+        ({}, {"target": "b"}, "target changed"),
+        ({"description": "a", "labels": {"a": "b"}}, {}, None),
+    ],
+)
+def test_of_the_run(before: dict[str, Any], after: dict[str, Any], told: str | None) -> None:
+    """Kinds that cannot be compared are told, and so is whatever sends servers down again or elsewhere."""
+    found = [lift.what for lift in lifted(plan(**before), plan(**after))]
+    assert [what.startswith(told or "-") for what in found] == ([True] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ((1, "10%"), (1, 20), ["waves changed between numbers and percentages, which cannot be compared"]),
+        ((1, "10%", "25%"), (1, 1, "10%", "25%"), []),
+        (("10%",), (1,), []),
+        (("100%",), (50,), []),
+        ((1, 10), (2, 10), ["canary gone: the first wave is no longer a single server"]),
+        ((1, 10), (2, 20), ["canary gone: the first wave is no longer a single server", "waves raised"]),
+        ((5, "10%"), ("10%", 5), ["waves changed between numbers and percentages, which cannot be compared"]),
+    ],
+)
+def test_sizes(before: tuple[Any, ...], after: tuple[Any, ...], told: list[str]) -> None:
+    """Sizes are compared place by place; the last repeats, one server is the least and 100% the most there is."""
+    found = lifted(plan(group(waves=before)), plan(group(waves=after)))
+    assert [lift.what for lift in found] == [f"group web: {what}" for what in told]
+    assert all(lift.path == ("groups", 0, "waves") for lift in found)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        ("web-old-*", "web-*", True),
+        ("web-1", "web-?", True),
+        ("web-*", "web-?", False),
+        ("web-[12]", "web-*", True),
+        ("web-[12]", "web-[12]*", False),
+        ("web-?", "web-[a-z]", False),
+        ("web-1", "web-2", False),
+    ],
+)
+def test_globs_that_cover_others(before: str, after: str, kept: bool) -> None:
+    """A wider glob in the place of a narrower one is no loss; where that is not certain, it is told."""
+    found = lifted(plan(group(exclude={"names": (before,)})), plan(group(exclude={"names": (after,)})))
+    assert (not found) == kept
+
+
+@given(st.text("ab*?", min_size=1, max_size=4), st.text("ab*?", min_size=1, max_size=4), st.text("abc", max_size=5))
+def test_a_covered_glob_really_is(before: str, after: str, name: str) -> None:
+    """Where nothing is told, every name that was kept out is still kept out."""
+    from fnmatch import fnmatchcase
+
+    found = lifted(plan(group(exclude={"names": (before,)})), plan(group(exclude={"names": (after,)})))
+    if not found and fnmatchcase(name, before):
+        assert fnmatchcase(name, after)
+
+
+def test_ids_are_counted() -> None:
+    """Ids may come from a file beside the plan: how many are no longer kept out is told, never which."""
+    ids = tuple(f"secret-{n}" for n in range(9))
+    (told,) = lifted(plan(group(exclude={"ids": ids})), plan(group(exclude={"ids": ids[:2]})))
+    assert (told.before, told.path) == ("7 ids", ("groups", 0, "exclude", "ids"))
+
+
+def test_many_words_are_counted() -> None:
+    """A sentence names five words and counts the rest; the place is the nearest part that the plan still has."""
+    zones = tuple(f"z{n}" for n in range(9))
+    (told,) = lifted(plan(group(exclude={"zones": zones})), plan(group()))
+    assert (told.before, told.after) == ("z0, z1, z2, z3, z4 and 4 more", "not kept out")
+    assert told.path == ("groups", 0)
+
+
+def test_groups_by_name_whatever_their_order() -> None:
+    """Each group is compared with its own earlier form; new ones and those that are gone are no lifted belts."""
+    a, b = group("a", {"names": ("a",)}, waves=(1, 5)), group("b", {"names": ("b",)}, waves=(9,))
+    c = group("c", {"names": ("c",)}, waves=(20,))
+    assert lifted(plan(a, b), plan(b, a)) == ()
+    assert lifted(plan(a, b), plan(b, a, c)) == ()
+    assert lifted(plan(a, b), plan(b)) == ()
+    wider = group("b", {"names": ("b",)}, waves=(10,))
+    (told,) = lifted(plan(a, b), plan(wider, a))
+    assert (told.what, told.path) == ("group b: waves raised", ("groups", 0, "waves"))
+
+
+def test_a_new_name_does_not_hide_a_group() -> None:
+    """A renamed group is found again by its selector, or as the only one that is left."""
+    a = group("a", {"names": ("a",)}, waves=(1, 5))
+    b, d = group("b", {"names": ("b",)}, waves=(1, 5)), group("d", {"names": ("d",)}, waves=(9,))
+    renamed = group("x", {"names": ("a",)}, waves=(1, 9))
+    assert [t.what for t in lifted(plan(a, b), plan(renamed, d))] == [
+        "group x (was a): waves raised",
+        "group d (was b): canary gone: the first wave is no longer a single server",
+        "group d (was b): waves raised",
+    ]
+    other = group("x", {"names": ("y",)}, waves=(1, 9))
+    assert [t.what for t in lifted(plan(a), plan(other))] == ["group x (was a): waves raised"]
+    assert lifted(plan(a, b), plan(other, d)) == ()
