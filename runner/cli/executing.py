@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeVar
 
 from runner.cli.common import App, closed_pipe_is_fine
@@ -37,11 +36,11 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a plan: the exit code, the run if there is one, and when it wants to be gone on with."""
+    """What came of a plan: the exit code, the run if there is one, and in how many real seconds it wants to go on."""
 
     code: int
     run_id: str | None = None
-    due: datetime | None = None
+    due_s: float | None = None
 
 
 def setting_for(
@@ -99,7 +98,7 @@ def show_ending(app: App, store: SqlStore, ending: Ending) -> Result:
         app.talk(
             f"{EXIT_WORDS[code]}: {why}. `reboot-runner resume {run.id}` goes on.", run=run.id, result=EXIT_WORDS[code]
         )
-    return Result(code, run.id, ending.due)
+    return Result(code, run.id, ending.due_s)
 
 
 def run_now(coroutine: Coroutine[Any, Any, T]) -> T:

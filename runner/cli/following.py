@@ -34,13 +34,13 @@ class Display(Protocol):
 class Ending:
     """Why the loop ended. `code` is None when the run is closed: its own exit code counts.
 
-    `due`: when an open run wants to be gone on with, of its clock; None where only a person can bring it on.
+    `due_s`: in how many real seconds an open run wants to be gone on with; None where only a person can bring it on.
     """
 
     run: Run
     code: int | None
     why: str = ""
-    due: datetime | None = None
+    due_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -125,38 +125,33 @@ class Follower:
             return Ending(step.run, None)
         if step.halted is not None and step.can_suspend:
             return self._suspend(step.run, Exit.HELD, f"halted: {step.halted}")
-        if step.can_suspend and step.due is not None and self._is_too_long(step.due):
-            due = None if step.run.question else step.due
-            return self._suspend(step.run, Exit.SUSPENDED, step.waits_for, due)
+        if step.can_suspend and step.due is not None and self.max_wait_s is not None:
+            setting = self.driver.setting
+            left_s = (step.due - setting.clock.now()).total_seconds() / setting.time_scale
+            if left_s > self.max_wait_s:
+                return self._suspend(step.run, Exit.SUSPENDED, step.waits_for, None if step.run.question else left_s)
         return None
-
-    def _is_too_long(self, due: datetime) -> bool:
-        if self.max_wait_s is None:
-            return False
-        setting = self.driver.setting
-        return (due - setting.clock.now()).total_seconds() / setting.time_scale > self.max_wait_s
 
     def _told_to_end(self) -> Ending:
         run = self.driver.load()
         if not run.is_open:
             return Ending(run, None)
-        now = self.driver.setting.clock.now()
         told = self._told.signal if self._told else None
         if told is None:
-            return self._suspend(run, Exit.SUSPENDED, "the deadline of this process", now)
-        return self._suspend(run, 128 + told, signal.Signals(told).name, now)
+            return self._suspend(run, Exit.SUSPENDED, "the deadline of this process", 0.0)
+        return self._suspend(run, 128 + told, signal.Signals(told).name, 0.0)
 
-    def _suspend(self, run: Run, code: int, why: str, due: datetime | None = None) -> Ending:
+    def _suspend(self, run: Run, code: int, why: str, due_s: float | None = None) -> Ending:
         """Leave a line in the journal: who reads it knows that nobody is at it, and why."""
         setting = self.driver.setting
         word = "waiting" if run.question else "suspended"
         if setting.store.find(run.id).fence != self.driver.fence:
-            return Ending(run, code, f"{why}; another process goes on with the run", due)
+            return Ending(run, code, f"{why}; another process goes on with the run", due_s)
         try:
             setting.store.record(run.id, setting.clock.now(), (("run.suspended", {"why": why}),), word=word)
         except RunNotFound:  # another process has ended it since it was read
             return Ending(self.driver.load(), None)
-        return Ending(self.driver.load(), code, why, due)
+        return Ending(self.driver.load(), code, why, due_s)
 
     async def _wait(self, step: Advance) -> None:
         """Until the step is due, in small pieces: between two of them the journal is looked at."""

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "halt": ("runner.cli.halt", "Stop every run of the store before its next batch."),
     "unhalt": ("runner.cli.unhalt", "Lift the halt."),
     "report": ("runner.cli.report", "Write the report of a run from its journal."),
+    "github": ("runner.cli.github", "What the jobs of GitHub Actions call: plan, run, reconcile."),
     "simulator": ("runner.cli.simulator", "Serve a simulated cloud over HTTP."),
     "schema": ("runner.cli.schema", "Print a JSON Schema: plan, config, schedule, diff, report and more."),
 }

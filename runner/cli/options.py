@@ -68,7 +68,10 @@ max_wait_option = click.option(
     "--max-wait", type=Length(), help="Suspend (exit 75) instead of waiting longer than this; --no-wait is 0s."
 )
 persistent_option = click.option(
-    "--store-is-persistent", is_flag=True, help="In CI: this machine's disk outlives the job, a local store is fine."
+    "--store-is-persistent",
+    is_flag=True,
+    envvar="REBOOT_RUNNER_STORE_IS_PERSISTENT",
+    help="In CI: this machine's disk outlives the job, a local store is fine. Or REBOOT_RUNNER_STORE_IS_PERSISTENT=true.",
 )
 
 

@@ -35,6 +35,7 @@ class Prepared:
     `skipped`: servers of it that are out before it begins, id -> reason and sentence. `is_spent`: nothing is left.
     """
 
+    loaded: Loaded
     schedule: Schedule
     inventory: Inventory
     warnings: tuple[str, ...] = ()
@@ -74,12 +75,14 @@ class Order:
         if self.saved is None:
             from runner.cli.starting import make_schedule_now
 
-            schedule, inventory, warnings = await make_schedule_now(store, session, self.open_plan(), self.digest)
-            return Prepared(schedule, inventory, tuple(warnings))
+            loaded = self.open_plan()
+            schedule, inventory, warnings = await make_schedule_now(store, session, loaded, self.digest)
+            return Prepared(loaded, schedule, inventory, tuple(warnings))
         from runner.loading.plan import plan_digest, require
         from runner.planning.review import outdated, review
 
-        plan = require(self.open_plan())
+        loaded = self.open_plan()
+        plan = require(loaded)
         own = session.is_embedded
         now, target = session.clock.now(), session.target
         self._demand_current(
@@ -91,13 +94,13 @@ class Order:
         self._demand_current(standing.differences)
         said = tuple(_said(standing))
         spent_all = standing.is_spent(self.saved)
-        return Prepared(self.saved, inventory, said, said, standing.settled, spent_all)
+        return Prepared(loaded, self.saved, inventory, said, said, standing.settled, spent_all)
 
     def _demand_current(self, differences: tuple[str, ...]) -> None:
         if differences:
             raise Stale(
                 f"the schedule {plain(self.file)} is not what would run now",
-                hint="make and review it again with `reboot-runner diff --out`; nothing was sent",
+                hint="make and review it again with `reboot-runner diff PLAN --out FILE`; nothing was sent",
                 differences=differences,
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
     from runner.loading.plan import Loaded
     from runner.loading.policy import LoadedPolicy
+    from runner.loading.revision import RevisionReader
+    from runner.model.inventory import Inventory
     from runner.model.problem import Problem
+    from runner.model.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,38 @@ class Police:
         from runner.loading.policy import load_policy
 
         return cls(load_policy(config, Path.cwd()), config)
+
+    @classmethod
+    def at(cls, config: LoadedConfig, read: RevisionReader, root: Path) -> Police:
+        """The policy that a revision's configuration names, as it is in that revision. `root`: of the repository."""
+        from runner.loading.policy import LoadedPolicy, load_policy_text
+        from runner.model.problem import Location, Problem
+
+        name = config.config.policy
+        if name is None or config.path is None:
+            return cls(LoadedPolicy(None, None), config)
+        path = posixpath.normpath((config.path.absolute().parent.relative_to(root.absolute()) / name).as_posix())
+        data = None if path.startswith("../") else read(path)
+        if data is None:
+            hint = "add the file, or remove policy: from the configuration"
+            missing = Problem("Unreadable", "the policy is not in the base revision", Location(path), hint)
+            return cls(LoadedPolicy(None, Path(path), (missing,), root), config)
+        return cls(load_policy_text(data, path, config.config, root), config)
+
+    def demand_usable(self) -> None:
+        """Raises InvalidInput where there is a policy that cannot be used: then nothing may run."""
+        from runner.loading.policy import require_policy
+
+        require_policy(self.loaded)
+
+    def judge_made(self, plan: Loaded, schedule: Schedule, inventory: Inventory) -> list[Problem]:
+        """What a plan breaks by what is written in it and by what became of it, each problem at its place."""
+        from runner.planning.policy import judge_schedule
+
+        if self.loaded.policy is None:
+            return []
+        made = judge_schedule(self.loaded.policy, plan.plan, schedule, inventory)
+        return [*self.judge(plan, schedule.targets[0].name), *(plan.place(p) for p in made)]
 
     def plans_among(self, files: Iterable[Path]) -> list[Path]:
         """The same files without the policy's own: it lies where plans are searched."""

@@ -9,10 +9,11 @@ from runner.cli import starting
 from runner.cli.common import App, closed_pipe_is_fine
 from runner.cli.executing import Manner, Result, execute
 from runner.cli.ordering import Order, Prepared
+from runner.cli.policing import Police
 from runner.cli.resume import follow_open
 from runner.cli.starting import OlderOpen, Wish
 from runner.cli.targets import Session, choose_target, demand_persistent_store, open_store_of, open_target
-from runner.errors import Exit
+from runner.errors import Exit, InvalidInput
 from runner.execution.journal import read_run
 from runner.model.run_exit import exit_code
 from runner.ports.store import RunExists, RunRow
@@ -48,7 +49,10 @@ class Runner:
                 demand_persistent_store(self.app, self.config, session.is_real, self.store_is_persistent)
                 if earlier is not None and order.is_done_by(earlier, session):
                     return self._done_already(store, earlier.id)
+                police = Police.of(self.config)
+                police.demand_usable()
                 prepared = await order.prepare(store, session, self.wish.max_age)
+                _demand_lawful(police, prepared)
                 return await self._begin(store, session, order, prepared)
 
     async def _earlier(self, store: SqlStore, order: Order, target: str) -> RunRow | None:
@@ -112,3 +116,10 @@ class Runner:
             " To restart its servers again, give the plan a new `cycle`."
         )
         return Result(exit_code(run), run_id)
+
+
+def _demand_lawful(police: Police, prepared: Prepared) -> None:
+    """Raises InvalidInput when the schedule breaks the repository's policy."""
+    problems = police.judge_made(prepared.loaded, prepared.schedule, prepared.inventory)
+    if any(p.severity == "error" for p in problems):
+        raise InvalidInput(problems)

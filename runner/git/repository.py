@@ -98,6 +98,11 @@ class Repository:
         words = (line.split(" ") for line in header.split("\n"))
         return tuple(word[1] for word in words if word[0] == "parent")
 
+    def last_change(self, path: str) -> str | None:
+        """The last commit of HEAD's history that changed a file; None where there is none."""
+        done = self._run("log", "-1", "--format=%H", "HEAD", "--", path)
+        return done.text if done.code == 0 and is_sha(done.text) else None
+
     # files
 
     def read(self, revision: str, path: str, limit: int = MAX_BLOB_BYTES) -> bytes | None:

@@ -32,24 +32,38 @@ def stop_commands(environ: Mapping[str, str], stream: TextIO | None = None) -> I
     if not in_actions(environ):
         yield
         return
-    token = secrets.token_hex(16)
-    _say(stream, f"::stop-commands::{token}\n")
+    _STOPPED.append(_stop(stream))
     try:
         yield
     finally:
         # On a line of its own even if the block has left one open: glued to it, the word would be text.
-        _say(stream, f"\n::{token}::\n")
+        _say(stream, f"\n::{_STOPPED.pop()}::\n")
+
+
+def _stop(stream: TextIO | None) -> str:
+    token = secrets.token_hex(16)
+    _say(stream, f"::stop-commands::{token}\n")
+    return token
+
+
+_STOPPED: list[str] = []
+"""The words that end the blocks of this process, the innermost last."""
 
 
 def add_mask(environ: Mapping[str, str], secret: Secret, stream: TextIO | None = None) -> None:
     """The runner shows `***` for the secret in all later output. Call it before anything can print the secret.
 
     On stderr, as stdout may be redirected to a report. Printed only for GitHub's runner, which takes the line out of
-    the log, and never to a file: anywhere else it would be the leak.
+    the log, and never to a file: anywhere else it would be the leak. In a block of `stop_commands` on the same stream
+    commands work again for this line.
     """
     out = stream or sys.stderr
     if in_actions(environ) and secret and not _is_file(out):
+        if _STOPPED:
+            _say(out, f"\n::{_STOPPED[-1]}::\n")
         _say(out, f"::add-mask::{command_data(secret.reveal())}\n")
+        if _STOPPED:
+            _STOPPED[-1] = _stop(out)
 
 
 def _is_file(stream: TextIO) -> bool:

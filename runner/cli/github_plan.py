@@ -1,0 +1,236 @@
+"""The job of a pull request: what the changed plans would do, said where people review them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.cli.changed import Selection, select, tell_selection
+from runner.cli.common import App
+from runner.cli.diff import Wish, diff_all, save
+from runner.cli.github_run import LABEL, demand_event
+from runner.cli.github_tell import Job
+from runner.cli.policing import Police
+from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
+from runner.git.repository import Repository
+from runner.github.api import GitHub, tolerated
+from runner.github.commands import stop_commands
+from runner.github.comment import Key, Reviewed, retire, upsert
+from runner.github.event import Event
+from runner.loading.config import LoadedConfig, load_config, template_env
+from runner.loading.plan import Loaded, LoadOptions, load_plan
+from runner.loading.revision import load_config_at
+from runner.loading.together import across
+from runner.model.problem import Location, Problem
+from runner.report.diff import PlanDiff, exit_code
+from runner.report.diff_markdown import diff_markdown
+from runner.report.problems import problems_github, problems_text
+from runner.report.safe import markdown, plain
+
+if TYPE_CHECKING:
+    pass
+
+COMMENT_LIMIT = 60_000
+SECTION_LIMIT = 400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the job was asked for. `plans`: instead of what the event changed; `base`: instead of the event's."""
+
+    plans: list[Path]
+    base: str
+    schedules: Path
+    comment: str
+    offline: bool
+
+
+def plan_job(app: App, wanted: Wanted) -> int:
+    """Validate and show; the exit code of the step."""
+    event = demand_event()
+    job = Job(app, wanted.schedules, timedelta(0), None, "")
+    with stop_commands(os.environ, sys.stderr):
+        repository = Repository.find(Path.cwd(), os.environ)
+        selection = select(wanted.plans, "", os.environ, Path.cwd())
+        tell_selection(app, selection)
+        review = _Review.of(job, wanted, event, repository, selection)
+        found = asyncio.run(review.look())
+        app.show_problems(found.problems) if found.problems else None
+    annotations = problems_github(found.problems)
+    if annotations:
+        app.echo(annotations)
+    outputs = {"plans": [f.as_posix() for f in selection.files]} | found.outputs()
+    return asyncio.run(job.end(found.code, None, outputs, event))
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the job has found, and where it has said so."""
+
+    problems: list[Problem]
+    diffs: list[PlanDiff] = field(default_factory=list)
+    comments: list[int] = field(default_factory=list)
+
+    @property
+    def code(self) -> int:
+        if any(p.severity == "error" for p in self.problems):
+            return exit_code([Exit.INVALID, *(d.code for d in self.diffs)])
+        code = exit_code(d.code for d in self.diffs)
+        return Exit.DONE if code == Exit.CHANGES else code
+
+    def outputs(self) -> dict[str, list[int] | dict[str, str]]:
+        digests = {d.file: d.schedule.digest for d in self.diffs if d.schedule is not None}
+        return {"schedule-digests": digests, "comment-ids": self.comments}
+
+
+@dataclass(slots=True)
+class _Review:
+    job: Job
+    wanted: Wanted
+    event: Event
+    repository: Repository
+    selection: Selection
+    base: str
+    config: LoadedConfig
+    police: Police
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, job: Job, wanted: Wanted, event: Event, repository: Repository, selection: Selection) -> _Review:
+        """Configuration and policy of the base revision; what the pull request makes of them is only shown."""
+        base = repository.resolve(wanted.base) if wanted.base else selection.base
+        config, police = rules_at(job.app, repository, base)
+        return cls(job, wanted, event, repository, selection, base, config, police)
+
+    async def look(self) -> _Found:
+        loaded = self._load()
+        problems = [*self.config.problems, *self.police.loaded.problems, *self._of_head()]
+        problems += across(loaded, self.config)
+        is_usable = not any(p.severity == "error" for p in [*self.config.problems, *self.police.loaded.problems])
+        if self._is_offline or not is_usable:
+            problems += [p for one in loaded for p in (*one.problems, *self.police.judge(one))]
+            found = _Found(list(dict.fromkeys(problems)))
+            self._summarise_offline(found)
+            return found
+        diffs = await diff_all(self.job.app, self.config, loaded, self._wish(), self.police)
+        found = _Found(list(dict.fromkeys([*problems, *(p for d in diffs for p in d.problems)])), diffs)
+        for diff in diffs:
+            self._save(diff)
+            self.job.section(diff.file, diff_markdown([diff], SECTION_LIMIT, in_pull_request=True))
+        self._summarise(found, loaded)
+        with tolerated(self.job.warn):
+            found.comments = await self._comment(diffs)
+        return found
+
+    @property
+    def _is_offline(self) -> bool:
+        return self.wanted.offline or self.event.is_fork or self.event.pull_number is None
+
+    def _wish(self) -> Wish:
+        return Wish(target=None, out=None, repeat=(), base=self.base)
+
+    def _load(self) -> list[Loaded]:
+        options = LoadOptions(env=template_env(self.config.config, os.environ))
+        return [load_plan(path, options) for path in self.police.plans_among(self.selection.files)]
+
+    def _of_head(self) -> list[Problem]:
+        """The pull request's own configuration and policy: checked, and a change of them told."""
+        config = load_config(self.job.app.config, Path.cwd(), os.environ)
+        police = Police.of(config)
+        for what, was, now in (
+            ("configuration", self.config.config, config.config),
+            ("policy", self.police.loaded.policy, police.loaded.policy),
+        ):
+            if was != now:
+                self.notes.append(
+                    f"The {what} is changed by this pull request: what is shown here was judged by the one of the base"
+                    " branch, the run after the merge is judged by the new one."
+                )
+        return [*config.problems, *police.loaded.problems]
+
+    def _save(self, diff: PlanDiff) -> None:
+        if diff.schedule is None or diff.code not in (Exit.CHANGES, Exit.DONE):
+            return
+        self.wanted.schedules.mkdir(parents=True, exist_ok=True)
+        save(self.wanted.schedules / f"{diff.schedule.plan_name}.json", diff)
+
+    def _summarise(self, found: _Found, loaded: Sequence[Loaded]) -> None:
+        lines = [f"> [!IMPORTANT]\n> {note}\n" for note in self.notes]
+        lines += [f"- {markdown(path)} was deleted: nothing of it will run.\n" for path in self.selection.deleted]
+        if not loaded:
+            lines.append("No reboot plan has changed.\n")
+        if lines:
+            self.job.section("notes", "\n".join(lines))
+
+    def _summarise_offline(self, found: _Found) -> None:
+        errors = sum(p.severity == "error" for p in found.problems)
+        head = f"**{len(self.selection.files)} plans validated offline, {errors} errors.** The cloud was not asked.\n"
+        body = problems_text(found.problems)
+        fence = "~" * 12
+        shown = f"\n{fence}text\n{body.replace(fence, '~ ~')}\n{fence}\n" if body else ""
+        self.job.section("validate", head + shown)
+        self._summarise(found, [])
+
+    async def _comment(self, diffs: Sequence[PlanDiff]) -> list[int]:
+        """One comment a plan; those of plans that are no longer part of the pull request say so."""
+        pull, repo = self.event.pull_number, self.event.repository
+        if self.wanted.comment == "never" or pull is None:
+            return []
+        made: list[int] = []
+        keys: list[Key] = []
+        async with GitHub(os.environ) as api:
+            for diff in diffs:
+                if self.wanted.comment == "on-change" and diff.code == Exit.DONE and not diff.problems:
+                    continue
+                keys.append(Key(LABEL, self._path(diff)))
+                body = "".join(f"> [!IMPORTANT]\n> {note}\n\n" for note in self.notes)
+                body += diff_markdown([diff], COMMENT_LIMIT - len(body) - 2_000, in_pull_request=True)
+                made.append(await upsert(api, repo, pull, keys[-1], body, self._reviewed(diff)))
+            await retire(api, repo, pull, LABEL, keys)
+        return made
+
+    def _path(self, diff: PlanDiff) -> str:
+        return self.repository.path_of(Path.cwd() / diff.file) or diff.file
+
+    def _reviewed(self, diff: PlanDiff) -> Reviewed | None:
+        if diff.schedule is None or self.event.head_sha is None:
+            return None
+        return Reviewed(diff.schedule.digest, diff.schedule.plan_digest, self.event.head_sha)
+
+
+def rules_at(app: App, repository: Repository, revision: str) -> tuple[LoadedConfig, Police]:
+    """Configuration and policy as they are in a revision."""
+    commit = repository.resolve(revision)
+
+    def read(path: str) -> bytes | None:
+        return repository.read(commit, path)
+
+    here = repository.path_of(Path.cwd())
+    named = repository.path_of(Path.cwd() / app.config) if app.config is not None else None
+    start = "" if here in (None, ".") else here
+    config = load_config_at(read, os.environ, root=repository.root, start=start or "", path=named)
+    return config, Police.at(config, read, repository.root)
+
+
+def failure_section(file: Path, error: RunnerError) -> str:
+    """Why a plan was not run, for the summary."""
+    lines = [f"### {markdown(file)}", "", f"**{EXIT_WORDS[error.exit_code]}**: {markdown(error.message, 1000)}", ""]
+    if isinstance(error, Stale):
+        lines += [f"- {markdown(d, 1000)}" for d in error.differences] + [""]
+    if isinstance(error, InvalidInput):
+        lines += [f"- {_problem_line(p)}" for p in error.problems[:50]] + [""]
+    if error.hint:
+        lines += [f"Hint: {markdown(error.hint, 500)}", ""]
+    return "\n".join(lines)
+
+
+def _problem_line(problem: Problem) -> str:
+    where = problem.location or Location("")
+    place = f"{plain(where.file)}:{where.line}:{where.column}: " if where.file else ""
+    return f"{markdown(place)}<code>{problem.code}</code> {markdown(problem.message, 1000)}"

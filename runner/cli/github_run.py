@@ -1,0 +1,231 @@
+"""The jobs that execute: after a merge exactly what was reviewed, and on a schedule what is due."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.cli.changed import select, tell_selection
+from runner.cli.executing import Manner, Result
+from runner.cli.github_tell import Job, earliest
+from runner.cli.ordering import Order, read_order, read_schedule
+from runner.cli.running import Runner
+from runner.cli.starting import OlderOpen, Wish, earlier_run
+from runner.cli.targets import all_targets, choose_target, open_store_of
+from runner.errors import Exit, RunnerError, Stale, UsageProblem
+from runner.execution.journal import read_run
+from runner.git.repository import Repository
+from runner.github.api import GitHub, GitHubError
+from runner.github.artifacts import Artifact, download, find_schedules, merged_pull
+from runner.github.commands import group, stop_commands
+from runner.github.comment import Key, read_digest
+from runner.github.event import Event, read_event
+from runner.report.diff import exit_code
+from runner.report.safe import plain
+
+if TYPE_CHECKING:
+    from runner.loading.config import LoadedConfig
+    from runner.model.schedule import Schedule
+
+LABEL = "plan"
+"""Of the comments of this workflow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where plans and schedules come from. `plans`: named ones; none: those that the event changed."""
+
+    plans: list[Path]
+    folder: Path
+    artifact: str
+    plan_workflow: str | None
+    max_age: timedelta
+    store_is_persistent: bool
+
+
+def demand_event() -> Event:
+    """The event of this job. Raises UsageProblem outside of GitHub Actions."""
+    event = read_event(os.environ)
+    if event is None:
+        raise UsageProblem(
+            "this is no job of GitHub Actions", hint="elsewhere use `reboot-runner validate`, `diff` and `run`"
+        )
+    return event
+
+
+def run_job(job: Job, sources: Sources) -> int:
+    """Run what the event is about; the exit code of the step."""
+    event = demand_event()
+    with stop_commands(os.environ, sys.stderr):
+        config = job.app.load_config()
+        files = _files(job, sources)
+        work = _Work(job, sources, event, config, Repository.find(Path.cwd(), os.environ))
+        return asyncio.run(work.go(files))
+
+
+def _files(job: Job, sources: Sources) -> list[Path]:
+    if sources.plans:
+        return sources.plans
+    selection = select((), "", os.environ, Path.cwd())
+    tell_selection(job.app, selection)
+    return selection.files
+
+
+@dataclass(slots=True)
+class _Work:
+    job: Job
+    sources: Sources
+    event: Event
+    config: LoadedConfig
+    repository: Repository
+
+    async def go(self, files: list[Path]) -> int:
+        """Plan after plan; what is wrong with one does not keep the others from running."""
+        results: dict[str, Result] = {}
+        for file in files:
+            with group(os.environ, str(file), sys.stderr):
+                results[file.as_posix()] = await self._run(file)
+            if results[file.as_posix()].code in (Exit.INTERRUPTED, Exit.TERMINATED):
+                break
+        if not files:
+            self.job.section("nothing", "No reboot plan has changed: nothing was run.\n")
+        code = exit_code(r.code for r in results.values())
+        return await self.job.end(
+            code, earliest(r.due_s for r in results.values()), {"plans": list(results)}, self.event
+        )
+
+    async def _run(self, file: Path) -> Result:
+        app = self.job.app
+        try:
+            order = read_order(file, None, self._load)
+            runner = self._runner(None)
+            if not self._is_there(order):
+                saved = await self._reviewed(order, file)
+                order = replace(order, saved=saved, digest=saved.plan_digest, target=saved.targets[0].name)
+                runner = self._runner(saved.digest)
+            result = await runner.run(order)
+        except RunnerError as error:
+            app.show_error(error)
+            self._tell(file, error)
+            return Result(error.exit_code)
+        if result.run_id is not None:
+            with open_store_of(app, self.config) as store:
+                self.job.keep(store, read_run(store, result.run_id))
+        return result
+
+    def _load(self, path: Path):  # type: ignore[no-untyped-def]  # a loaded plan; its type is imported late
+        from runner.loading.config import template_env
+        from runner.loading.plan import LoadOptions, load_plan
+
+        return load_plan(path, LoadOptions(env=template_env(self.config.config, os.environ)))
+
+    def _runner(self, digest: str | None) -> Runner:
+        deadline = self.job.deadline
+        manner = Manner(
+            self.job.wait.total_seconds(), deadline.total_seconds() if deadline else None, self.job.watch(self.config)
+        )
+        wish = Wish(schedule_digest=digest, max_age=self.sources.max_age)
+        return Runner(self.job.app, self.config, wish, manner, self.sources.store_is_persistent)
+
+    def _is_there(self, order: Order) -> bool:
+        """Whether a run goes on, or was finished, without any schedule: then nothing new is begun."""
+        target = choose_target(self.config, order.target)
+        config = all_targets(self.config)[target]
+        is_embedded = config.cloud == "simulator" and config.endpoints.ecs is None
+        with open_store_of(self.job.app, self.config) as store:
+            try:
+                row = earlier_run(store, order.plan_name, order.digest, target)
+            except OlderOpen:
+                return True  # the runner says so, with what to do about it
+        return row is not None and (row.is_open or not is_embedded)
+
+    async def _reviewed(self, order: Order, file: Path) -> Schedule:
+        """The schedule that the pull request's last diff has stored. Raises Stale where there is none."""
+        why = "no pull request was merged with this commit"
+        async with GitHub(os.environ) as api:
+            for commit in self._commits(file):
+                pull = await merged_pull(api, self.event.repository, commit)
+                if pull is None:
+                    continue
+                name = f"{self.sources.artifact}-{pull.head_sha}"
+                found = await find_schedules(
+                    api, self.event.repository, pull.head_sha, name, self.sources.plan_workflow
+                )
+                why = f"pull request {pull.number} has stored no artefact {name} for its last commit"
+                if not found:
+                    continue
+                saved = await self._fetch(api, found[0], order.plan_name)
+                if saved is None:
+                    why = f"the artefact {name} of pull request {pull.number} holds no schedule of {order.plan_name}"
+                    continue
+                await self._demand_shown(api, saved, pull.number, pull.head_sha, file)
+                return saved
+        raise Stale(
+            f"{plain(file)}: there is no reviewed schedule: {why}",
+            hint="re-run the job `reboot plan` of the pull request, or open one that changes the plan; a schedule that"
+            " nobody has reviewed is never run",
+        )
+
+    def _commits(self, file: Path) -> list[str]:
+        """What may have brought the plan here: the commit of the event, and the last that changed its file."""
+        name = self.repository.path_of(Path.cwd() / file)
+        last = self.repository.last_change(name) if name else None
+        return list(dict.fromkeys(c for c in (self.event.after or self.event.sha, last) if c))
+
+    async def _fetch(self, api: GitHub, artifact: Artifact, plan_name: str) -> Schedule | None:
+        folder = self.sources.folder / str(artifact.id)
+        path = folder / f"{plan_name}.json"
+        if not folder.is_dir():
+            await download(api, artifact, folder)
+        if not path.is_file():
+            return None
+        return read_schedule(path)
+
+    async def _demand_shown(self, api: GitHub, saved: Schedule, pull: int, head_sha: str, file: Path) -> None:
+        """What the pull request's comment shows of the same commit must be what was stored: people read the comment.
+
+        A comment that is missing, or is of another commit, says nothing. Raises Stale.
+        """
+        name = self.repository.path_of(Path.cwd() / file)
+        try:
+            shown = await read_digest(api, self.event.repository, pull, Key(LABEL, name or file.as_posix()))
+        except GitHubError as error:
+            self.job.warn(f"the comment of pull request {pull} could not be compared: {error.message}")
+            return
+        if shown is not None and shown.head == head_sha and shown.schedule_digest != saved.digest:
+            raise Stale(
+                f"the stored schedule is {saved.digest}, the comment of pull request {pull} shows"
+                f" {shown.schedule_digest}",
+                hint="somebody has edited the comment, or stored another schedule: plan again in a new pull request",
+            )
+
+    def _tell(self, file: Path, error: RunnerError) -> None:
+        """The error as the plan's part of the summary, and as an annotation at the plan."""
+        from runner.cli.github_plan import failure_section
+
+        self.job.section(file.as_posix(), failure_section(file, error))
+
+
+def reconcile_job(job: Job) -> int:
+    """Go on with what is due; the exit code of the step."""
+    from runner.cli.ticking import tick
+
+    event = read_event(os.environ)
+    with stop_commands(os.environ, sys.stderr):
+        config = job.app.load_config()
+        deadline_s = job.deadline.total_seconds() if job.deadline else None
+        ticked = asyncio.run(tick(job.app, job.wait.total_seconds(), deadline_s, job.watch(config)))
+        with open_store_of(job.app, config) as store:
+            for run_id in ticked.codes:
+                job.keep(store, read_run(store, run_id))
+        code = ticked.signal or next((c for c in ticked.codes.values() if c), Exit.DONE)
+        if not code and any(run.is_open for run in job.runs.values()):
+            code = Exit.SUSPENDED
+        if not job.runs:
+            job.section("nothing", "No open run is due.\n")
+        return asyncio.run(job.end(code, ticked.next_s, {}, event))

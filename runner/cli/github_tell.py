@@ -1,0 +1,136 @@
+"""What a job of GitHub Actions leaves behind: summary, outputs, reports, and whether somebody must go on soon."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.cli.common import App
+from runner.cli.report import rendered, write_whole
+from runner.cli.targets import open_store_of
+from runner.errors import EXIT_WORDS, Exit, RunnerError
+from runner.github.api import GitHub, tolerated
+from runner.github.dispatch import dispatch
+from runner.github.outputs import write_outputs
+from runner.github.summary import StepSummary
+from runner.report.run_build import build_report
+from runner.report.safe import plain
+
+if TYPE_CHECKING:
+    from runner.github.event import Event as Happened
+    from runner.github.outputs import Value
+    from runner.loading.config import LoadedConfig
+    from runner.model.run import Event, Run
+    from runner.ports.store import Store
+
+FORMS = {"json": "json", "markdown": "md", "html": "html", "junit": "xml", "csv": "csv"}
+FOLLOW_UP_WITHIN_S = 1800.0
+SECTION_LIMIT = 400_000
+REASONS = {
+    Exit.ERROR: "error",
+    Exit.INVALID: "invalid-plan",
+    Exit.INCOMPLETE: "servers-failed",
+    Exit.STOPPED: "wave-aborted",
+    Exit.STALE: "plan-changed",
+    Exit.HELD: "locked",
+    Exit.USAGE: "usage",
+    Exit.DENIED: "auth",
+    Exit.INTERRUPTED: "cancelled",
+    Exit.TERMINATED: "cancelled",
+}
+"""`failure-reason` by exit code; empty for what is no failure."""
+STOPPED_BY = {"Cancelled": "cancelled", "ApprovalTimeout": "approval-timeout", "PolicyViolated": "policy"}
+"""The same for stopped runs, by the reason of the stop."""
+TOLD = frozenset({"wave.ended", "approval.asked", "run.stopping", "run.ended"})
+"""Events after which a run's part of the summary is written anew."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One job: how it is told of, and what it has done so far. `wait`: what it waits for itself, the rest suspends."""
+
+    app: App
+    reports: Path
+    wait: timedelta
+    deadline: timedelta | None
+    follow_up: str
+    summary: StepSummary = field(default_factory=lambda: StepSummary(os.environ))
+    runs: dict[str, Run] = field(default_factory=dict)
+    sections: dict[str, str] = field(default_factory=dict)
+
+    def warn(self, text: str) -> None:
+        """What goes wrong beside the work: said, and nothing else."""
+        self.app.talk(f"warning: {plain(text, 1000)}")
+
+    def section(self, key: str, markdown: str) -> None:
+        with tolerated(self.warn):
+            self.summary.set(key, markdown)
+
+    def watch(self, config: LoadedConfig) -> Watch:
+        return Watch(self, config)
+
+    def keep(self, store: Store, run: Run) -> None:
+        """Write the run's reports, in all forms, and its part of the summary."""
+        events = store.events(run.id)
+        report = build_report(run, events)
+        self.runs[run.id] = run
+        self.section(run.id, rendered(report, "markdown", SECTION_LIMIT))
+        try:
+            self.reports.mkdir(parents=True, exist_ok=True)
+            for form, suffix in FORMS.items():
+                text = rendered(report, form, None)
+                write_whole(self.reports / f"{run.schedule.plan_name}-{run.id}.{suffix}", text)
+        except (OSError, RunnerError) as error:
+            self.warn(f"the reports could not be written: {error}")
+
+    async def end(self, code: int, due_s: float | None, outputs: Mapping[str, Value], event: Happened | None) -> int:
+        """Outputs and follow-up; the exit code of the step: a suspended run is no failure.
+
+        `due_s`: in how many seconds the first suspended run wants to go on.
+        """
+        due = None if due_s is None else datetime.now(UTC) + timedelta(seconds=due_s)
+        soon = code == Exit.SUSPENDED and due_s is not None and due_s <= FOLLOW_UP_WITHIN_S
+        if soon and self.follow_up and event is not None:
+            with tolerated(self.warn):
+                async with GitHub(os.environ) as api:
+                    await dispatch(api, event.repository, self.follow_up, event.default_branch)
+        values: dict[str, Value] = {
+            "result": EXIT_WORDS[code],
+            "exit-code": code,
+            "failure-reason": self._reason(code),
+            "run-ids": list(self.runs),
+            "report-dir": str(self.reports),
+            "due": due.isoformat(timespec="seconds") if due else "",
+            "follow-up": soon,
+        }
+        with tolerated(self.warn):
+            write_outputs(os.environ, values | dict(outputs))
+        return Exit.DONE if code == Exit.SUSPENDED else code
+
+    def _reason(self, code: int) -> str:
+        stops = (r.stop.reason for r in self.runs.values() if r.stop is not None)
+        by_stop = next((STOPPED_BY[s] for s in stops if s in STOPPED_BY), None) if code == Exit.STOPPED else None
+        return by_stop or REASONS.get(code, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Rewrites a run's part of the summary after each wave, and when a person is asked or the run ends."""
+
+    job: Job
+    config: LoadedConfig
+
+    def __call__(self, run: Run, event: Event) -> None:
+        if event.type in TOLD:
+            with open_store_of(self.job.app, self.config) as store:
+                events = store.events(run.id)
+            self.job.section(run.id, rendered(build_report(run, events), "markdown", SECTION_LIMIT))
+
+
+def earliest(due: Iterable[float | None]) -> float | None:
+    """The smallest of them; None where there is none."""
+    return min((s for s in due if s is not None), default=None)
