@@ -76,7 +76,7 @@ def select(
     tree = _Tree(repository, span)
     scope = _Scope.of(paths, tree, cwd)
     common = {name for path in shared for name in _spellings(cwd / path, repository)}
-    plans = [_Plan.read(path, scope, tree, common) for path in scope.plans(tree.at_head)]
+    plans = [_Plan.read(path, tree, common) for path in scope.plans(tree.at_head)]
     chosen = [plan for plan in plans if tree.touches(plan, tree.changed, scope)]
     for plan in chosen:
         _demand_checked_out(plan, tree, scope)
@@ -140,7 +140,7 @@ class _Plan:
     open: bool
 
     @classmethod
-    def read(cls, path: str, scope: _Scope, tree: _Tree, common: set[str]) -> _Plan:
+    def read(cls, path: str, tree: _Tree, common: set[str]) -> _Plan:
         """From disk; where the working tree is not at the range's end, from the range's end, too: rather too much."""
         place = tree.repository.root / path
         named = [_named_on_disk(place, path, tree.repository.root)]

@@ -61,12 +61,13 @@ class Program:
 
     @classmethod
     def find(cls, environ: Mapping[str, str]) -> Program:
-        """The program on `PATH`. Raises NoRepository when there is none."""
-        found = shutil.which("git", path=environ.get("PATH", os.defpath))
+        """The program on `PATH`, never one of the folder we are in. Raises NoRepository when there is none."""
+        folders = (folder for folder in environ.get("PATH", os.defpath).split(os.pathsep) if Path(folder).is_absolute())
+        found = shutil.which("git", path=os.pathsep.join(folders))
         if found is None:
             raise NoRepository("the program git is not on PATH", hint="install Git 2.30 or newer")
         kept = {name: v for name, v in environ.items() if not name.startswith("GIT_") or _KEPT.fullmatch(name)}
-        return cls(str(Path(found).absolute()), {**kept, **_FIXED})
+        return cls(found, {**kept, **_FIXED})
 
     def run(self, folder: Path, *arguments: str, timeout_s: float = TIMEOUT_S) -> Done:
         """One call in `folder`. Raises GitError when it cannot be started or takes too long; else see `code`."""

@@ -73,12 +73,17 @@ class Repository:
         return sha
 
     def fetch(self, sha: str) -> None:
-        """Get one commit without its history from the remote of the branch, or `origin`. Raises MissingHistory."""
+        """Get one commit from the remote of the branch, or `origin`: into a shallow clone without its history.
+
+        Raises MissingHistory.
+        """
         if not is_sha(sha):
             raise UnknownRevision(f'"{sha[:200]}" is not the full id of a commit', hint="write all its 40 digits")
         remote = self._remote()
-        options = ("--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
-        done = self._run("fetch", *options, "--", remote, sha, timeout_s=NETWORK_TIMEOUT_S)
+        is_shallow = self._run("rev-parse", "--is-shallow-repository").text == "true"
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+        depth = ("--depth=1",) if is_shallow else ()
+        done = self._run("fetch", *options, *depth, "--", remote, sha, timeout_s=NETWORK_TIMEOUT_S)
         if done.code != 0 or not self.has(sha):
             raise MissingHistory(
                 f"commit {sha[:12]} is not in this clone, and {remote} does not give it: {done.reason}"

@@ -140,6 +140,18 @@ def test_without_a_repository_or_without_git_there_is_a_way_out(tmp_path: Path) 
         assert caught.value.hint
 
 
+def test_a_program_of_the_checkout_is_never_run(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file `git` in the folder we are in is not taken for Git, though `PATH` has an empty or relative part."""
+    made.write("git", "#!/bin/sh\ntouch sprung\n").chmod(0o755)
+    monkeypatch.chdir(made.folder)
+    for path in (":", ".", f".:{ENV['PATH']}"):
+        try:
+            Repository.find(made.folder, {**ENV, "PATH": path})
+        except NoRepository:
+            assert path in (":", ".")
+    assert not (made.folder / "sprung").exists()
+
+
 def test_an_empty_repository_has_no_head(made: Made) -> None:
     """Before the first commit HEAD is no commit."""
     with pytest.raises(UnknownRevision):
@@ -206,6 +218,19 @@ def test_a_missing_commit_is_fetched_alone(made: Made, tmp_path: Path) -> None:
     assert repository.has(first)
     assert repository.read(first, "a") == b"1"
     assert repository.changes(first, second) == [Change("modified", "a")]
+
+
+def test_a_complete_clone_stays_complete(made: Made, tmp_path: Path) -> None:
+    """A commit that only the remote has is fetched with its history, so ancestors can be found."""
+    first = made.commit({"a": "1"})
+    clone = made.clone(tmp_path / "clone")
+    made.commit({"a": "2"})
+    third = made.commit({"a": "3"})
+    made.commit({"a": "4"})
+    made.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    clone.repository.ensure(third)
+    assert clone.repository.merge_base(third, "HEAD") == first
+    assert clone.git("rev-parse", "--is-shallow-repository") == "false"
 
 
 def test_a_server_that_refuses_is_a_clear_error(made: Made, tmp_path: Path) -> None:
