@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from runner.cli.common import App, closed_pipe_is_fine
 from runner.cli.following import Ending, Follower
+from runner.cli.policing import Police
 from runner.cli.progress import Progress
 from runner.cli.targets import Session
 from runner.errors import EXIT_WORDS, CloudError, StoreError
@@ -66,6 +67,7 @@ def setting_for(
         is_dead=is_provably_dead,
         time_scale=first.time_scale,
         watch=tell,
+        forbids=lambda run, servers: Police.now(app).forbids(run, servers),
         talk=lambda text: app.talk(plain(text, 2000)),
         spool=first.spool,
     )

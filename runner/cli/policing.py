@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from runner.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from runner.cli.common import App
     from runner.loading.config import LoadedConfig
     from runner.loading.plan import Loaded
     from runner.loading.policy import LoadedPolicy
     from runner.loading.revision import RevisionReader
-    from runner.model.inventory import Inventory
+    from runner.model.inventory import Inventory, Server
     from runner.model.problem import Problem
+    from runner.model.run import Run
     from runner.model.schedule import Schedule
 
 
@@ -35,6 +37,15 @@ class Police:
         return cls(load_policy(config, Path.cwd()), config)
 
     @classmethod
+    def now(cls, app: App) -> Police:
+        """The policy as it is at this moment: a run that goes on for long reads it before each wave."""
+        import os
+
+        from runner.loading.config import load_config
+
+        return cls.of(load_config(app.config, Path.cwd(), os.environ))
+
+    @classmethod
     def at(cls, config: LoadedConfig, read: RevisionReader, root: Path) -> Police:
         """The policy that a revision's configuration names, as it is in that revision. `root`: of the repository."""
         from runner.loading.policy import LoadedPolicy, load_policy_text
@@ -50,6 +61,18 @@ class Police:
             missing = Problem("Unreadable", "the policy is not in the base revision", Location(path), hint)
             return cls(LoadedPolicy(None, Path(path), (missing,), root), config)
         return cls(load_policy_text(data, path, config.config, root), config)
+
+    def forbids(self, run: Run, servers: Mapping[str, Server]) -> str | None:
+        """Why a run must stop before a wave of these servers; a policy that cannot be used forbids all."""
+        from runner.model.inventory import Inventory
+        from runner.planning.policy import forbidden_now
+
+        if not self.loaded.is_valid:
+            return f"the policy cannot be used: {self.loaded.problems[0].message}"
+        if self.loaded.policy is None:
+            return None
+        wave = Inventory(tuple(sorted(servers.values(), key=lambda s: s.id)), run.created)
+        return forbidden_now(self.loaded.policy, run.schedule, wave)
 
     def demand_usable(self) -> None:
         """Raises InvalidInput where there is a policy that cannot be used: then nothing may run."""

@@ -39,6 +39,10 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
     ):
         pace.check_again = now + BUSY_AGAIN
         return
+    forbidden = setting.forbids(writer.run, seen)
+    if forbidden is not None:
+        writer.decide((("run.stopping", {"reason": "PolicyViolated", "detail": forbidden}),))
+        return
     moved = [i for i in effect.servers if i in seen and verdicts.has_moved(writer.run, seen[i])]
     spent = setting.store.spent(writer.run.schedule.cycle, site.project_id) if moved else {}
     histories = await _histories([i for i in moved if i not in spent], site)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from runner.execution.effects import Tuning
+from runner.model.inventory import Server
 from runner.model.owner import Owner
 from runner.model.run import Event, Run
 from runner.ports import Clock, Cloud, Spool
@@ -33,7 +34,8 @@ class Setting:
 
     `clock` is the run's time: it may run `time_scale` times faster than the wall clock (embedded simulated cloud). The
     store's clock and `wall` are real time, but in tests of virtual time. `is_dead` tells of an owner that it is
-    provably gone. `watch` is told of each event after it is durable; it must not raise.
+    provably gone. `watch` is told of each event after it is durable; it must not raise. `forbids` is asked about the
+    servers of a wave just read, by id, and says why the run must stop before it, or None (the repository's policy).
     """
 
     store: Store
@@ -45,5 +47,6 @@ class Setting:
     lease_s: float = 60.0
     wall: Callable[[], datetime] = wall_clock
     watch: Callable[[Run, Event], None] = lambda run, event: None
+    forbids: Callable[[Run, Mapping[str, Server]], str | None] = lambda run, servers: None
     talk: Callable[[str], None] = lambda text: None
     spool: Spool | None = None

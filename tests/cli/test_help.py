@@ -111,7 +111,7 @@ def test_there_is_something_to_read() -> None:
     assert len(found) > 15
 
 
-@pytest.mark.parametrize("line", ["reboot-runner approve", "reboot-runner diff --bogus x", "reboot-runner bogus"])
+@pytest.mark.parametrize("line", ["reboot-runner diff --out", "reboot-runner diff --bogus x", "reboot-runner bogus"])
 def test_wrong_examples_would_be_seen(line: str) -> None:
     """The parser used here refuses what the program refuses."""
     with pytest.raises(click.UsageError):
