@@ -323,6 +323,13 @@ class _Door:
         self._server.state.append("requests.jsonl", entry)
 
 
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # TCP_NODELAY is set only then
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    return listener
+
+
 @contextmanager
 def serving(
     folder: Path,
@@ -333,7 +340,7 @@ def serving(
     accounts: Mapping[str, Account] | None = None,
 ) -> Iterator[StandIn]:
     """Serve in a thread until the block ends. One token, TOKEN, for everything where no accounts are given."""
-    listeners = [socket.create_server((HOST, wanted)) for wanted in (port, 0)]
+    listeners = [_listen(wanted) for wanted in (port, 0)]
     api, storage = (f"http://{HOST}:{listener.getsockname()[1]}" for listener in listeners)
     state = State(folder, repository, default_branch)
     standin = StandIn(api, storage, state, dict(accounts or {TOKEN: Account()}))

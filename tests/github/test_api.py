@@ -7,8 +7,6 @@ import io
 import re
 import traceback
 import zipfile
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import pytest
 
@@ -17,33 +15,11 @@ from runner.github.dispatch import dispatch
 from runner.github.elsewhere import address_of
 from runner.net.secret import Secret
 from runner.net.wire import RequestLog
+from tests.github.asking import ask, ask_and_count, refusal
 from tests.github.standin import REPOSITORY, TOKEN, Account, Fault, StandIn
 from tests.github.standin_state import zipped
 
-T = TypeVar("T")
 COMMENTS = f"/repos/{REPOSITORY}/issues/7/comments"
-
-
-def ask(
-    github: StandIn, use: Callable[[GitHub], Awaitable[T]], token: str = TOKEN, log: list[RequestLog] | None = None
-) -> tuple[T, list[float]]:
-    """What `use` makes of a client, and how long the client waited."""
-    waited: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        waited.append(seconds)
-
-    async def main() -> T:
-        async with GitHub(github.environ(token), log=log.append if log is not None else None, sleep=sleep) as api:
-            return await use(api)
-
-    return asyncio.run(main()), waited
-
-
-def refusal(github: StandIn, use: Callable[[GitHub], Awaitable[object]], token: str = TOKEN) -> GitHubError:
-    with pytest.raises(GitHubError) as caught:
-        ask(github, use, token)
-    return caught.value
 
 
 async def list_comments(api: GitHub) -> list[dict[str, object]]:
@@ -105,7 +81,7 @@ def test_all_pages_are_read(github: StandIn) -> None:
     """250 comments come in order, over three pages whose addresses are GitHub's."""
     for n in range(250):
         github.state.write_comment(7, "ada", f"comment {n}")
-    found, _ = ask(github, list_comments)
+    found = ask(github, list_comments)
     assert [c["body"] for c in found] == [f"comment {n}" for n in range(250)]
     pages = [line["path"] for line in github.state.lines("requests.jsonl")]
     assert pages == [COMMENTS, *["/repositories/1001/issues/7/comments"] * 2]
@@ -139,7 +115,7 @@ def test_wrong_token(github: StandIn) -> None:
 def test_the_token_is_hidden(github: StandIn) -> None:
     """The token is in no log line, no repr, and not in a message that quotes a server which repeats it."""
     log: list[RequestLog] = []
-    ask(github, list_comments, log=log)
+    ask_and_count(github, list_comments, log=log)
     github.faults = [Fault(418, body=b'{"message": "you sent Bearer %s"}' % TOKEN.encode())]
     error = refusal(github, list_comments)
     assert "you sent Bearer ***" in error.message
@@ -180,7 +156,7 @@ def test_hostile_permissions_are_not_quoted(github: StandIn) -> None:
 def test_reads_are_repeated_once(github: StandIn, status: int, headers: dict[str, str], waits: list[float]) -> None:
     """After a wait as long as GitHub says, a read is tried again; a second failure is the end."""
     github.faults = [Fault(status, headers=headers)]
-    assert ask(github, list_comments) == ([], waits)
+    assert ask_and_count(github, list_comments) == ([], waits)
     github.faults = [Fault(status, headers=headers, times=2)]
     refusal(github, list_comments)
     assert github.faults[0].times == 0
@@ -246,7 +222,7 @@ def test_who_we_are(github: StandIn, login: str, shown: str) -> None:
     async def twice(api: GitHub) -> list[str]:
         return [await api.login(), await api.login()]
 
-    assert ask(github, twice)[0] == [shown, shown]
+    assert ask(github, twice) == [shown, shown]
     assert len(github.state.lines("requests.jsonl")) == 1
 
 
@@ -266,7 +242,7 @@ def test_downloads_leave_the_token_at_home(github: StandIn) -> None:
     """A download follows one redirect, its signature unchanged, without the token; no log line shows the signature."""
     path = stored(github)
     log: list[RequestLog] = []
-    found, _ = ask(github, lambda api: api.download(path, needs="actions: read"), log=log)
+    found, _ = ask_and_count(github, lambda api: api.download(path, needs="actions: read"), log=log)
     assert zipfile.ZipFile(io.BytesIO(found)).read("web.json") == b"{}"
     asked = [(line["api"], line["status"], line["who"]) for line in github.state.lines("requests.jsonl")]
     assert asked == [(True, 302, "github-actions[bot]"), (False, 200, None)]
