@@ -124,6 +124,22 @@ def test_a_file_that_a_plan_names_changes_the_plan(made: Made) -> None:
     assert names(chosen(made)) == ["plans/d.yaml"]
 
 
+def test_a_linked_folder_on_the_way_to_a_named_file_counts(made: Made) -> None:
+    """When a link to a folder is bent, plans that name files through it have changed; so when the file there did."""
+    link = made.folder / "current"
+    link.symlink_to("one")
+    named = plan("a", "ids_from: ../current/web.txt")
+    made.commit({"plans/a.yaml": named, "plans/b.yaml": plan("b"), "one/web.txt": "1", "two/web.txt": "2"})
+    link.unlink()
+    link.symlink_to("two")
+    made.commit()
+    assert names(chosen(made)) == ["plans/a.yaml"]
+    made.commit({"one/web.txt": "3"})
+    assert names(chosen(made)) == []
+    made.commit({"two/web.txt": "3"})
+    assert names(chosen(made)) == ["plans/a.yaml"]
+
+
 @pytest.mark.parametrize(
     "servers",
     [
