@@ -17,7 +17,7 @@ from runner.cli.diff import Wish, diff_all, save
 from runner.cli.github_run import LABEL, demand_event
 from runner.cli.github_tell import Job
 from runner.cli.policing import Police
-from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
+from runner.errors import Exit
 from runner.git.repository import Repository
 from runner.github.api import GitHub, tolerated
 from runner.github.commands import stop_commands
@@ -27,11 +27,11 @@ from runner.loading.config import LoadedConfig, load_config, template_env
 from runner.loading.plan import Loaded, LoadOptions, load_plan
 from runner.loading.revision import load_config_at
 from runner.loading.together import across
-from runner.model.problem import Location, Problem
+from runner.model.problem import Problem
 from runner.report.diff import PlanDiff, exit_code
 from runner.report.diff_markdown import diff_markdown
-from runner.report.problems import problems_github, problems_text
-from runner.report.safe import markdown, plain
+from runner.report.problems import problems_text
+from runner.report.safe import markdown
 
 if TYPE_CHECKING:
     pass
@@ -61,10 +61,10 @@ def plan_job(app: App, wanted: Wanted) -> int:
         tell_selection(app, selection)
         review = _Review.of(job, wanted, event, repository, selection)
         found = asyncio.run(review.look())
-        app.show_problems(found.problems) if found.problems else None
-    annotations = problems_github(found.problems)
-    if annotations:
-        app.echo(annotations)
+        if found.problems:
+            app.show_problems(found.problems)
+    job.problems += found.problems
+    job.annotate()
     outputs = {"plans": [f.as_posix() for f in selection.files]} | found.outputs()
     return asyncio.run(job.end(found.code, None, outputs, event))
 
@@ -216,21 +216,3 @@ def rules_at(app: App, repository: Repository, revision: str) -> tuple[LoadedCon
     start = "" if here in (None, ".") else here
     config = load_config_at(read, os.environ, root=repository.root, start=start or "", path=named)
     return config, Police.at(config, read, repository.root)
-
-
-def failure_section(file: Path, error: RunnerError) -> str:
-    """Why a plan was not run, for the summary."""
-    lines = [f"### {markdown(file)}", "", f"**{EXIT_WORDS[error.exit_code]}**: {markdown(error.message, 1000)}", ""]
-    if isinstance(error, Stale):
-        lines += [f"- {markdown(d, 1000)}" for d in error.differences] + [""]
-    if isinstance(error, InvalidInput):
-        lines += [f"- {_problem_line(p)}" for p in error.problems[:50]] + [""]
-    if error.hint:
-        lines += [f"Hint: {markdown(error.hint, 500)}", ""]
-    return "\n".join(lines)
-
-
-def _problem_line(problem: Problem) -> str:
-    where = problem.location or Location("")
-    place = f"{plain(where.file)}:{where.line}:{where.column}: " if where.file else ""
-    return f"{markdown(place)}<code>{problem.code}</code> {markdown(problem.message, 1000)}"

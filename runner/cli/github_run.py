@@ -65,7 +65,9 @@ def run_job(job: Job, sources: Sources) -> int:
         config = job.app.load_config()
         files = _files(job, sources)
         work = _Work(job, sources, event, config, Repository.find(Path.cwd(), os.environ))
-        return asyncio.run(work.go(files))
+        code = asyncio.run(work.go(files))
+    job.annotate()
+    return code
 
 
 def _files(job: Job, sources: Sources) -> list[Path]:
@@ -111,7 +113,7 @@ class _Work:
             result = await runner.run(order)
         except RunnerError as error:
             app.show_error(error)
-            self._tell(file, error)
+            self.job.fail(file, error)
             return Result(error.exit_code)
         if result.run_id is not None:
             with open_store_of(app, self.config) as store:
@@ -204,12 +206,6 @@ class _Work:
                 hint="somebody has edited the comment, or stored another schedule: plan again in a new pull request",
             )
 
-    def _tell(self, file: Path, error: RunnerError) -> None:
-        """The error as the plan's part of the summary, and as an annotation at the plan."""
-        from runner.cli.github_plan import failure_section
-
-        self.job.section(file.as_posix(), failure_section(file, error))
-
 
 def reconcile_job(job: Job) -> int:
     """Go on with what is due; the exit code of the step."""
@@ -228,4 +224,6 @@ def reconcile_job(job: Job) -> int:
             code = Exit.SUSPENDED
         if not job.runs:
             job.section("nothing", "No open run is due.\n")
-        return asyncio.run(job.end(code, ticked.next_s, {}, event))
+        code = asyncio.run(job.end(code, ticked.next_s, {}, event))
+    job.annotate()
+    return code

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from runner.cli.common import App
 from runner.cli.report import rendered, write_whole
 from runner.cli.targets import open_store_of
-from runner.errors import EXIT_WORDS, Exit, RunnerError
+from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
 from runner.github.api import GitHub, tolerated
 from runner.github.dispatch import dispatch
 from runner.github.outputs import write_outputs
 from runner.github.summary import StepSummary
+from runner.model.problem import Location, Problem
+from runner.report.problems import problems_github
 from runner.report.run_build import build_report
-from runner.report.safe import plain
+from runner.report.safe import markdown, plain
 
 if TYPE_CHECKING:
     from runner.github.event import Event as Happened
@@ -45,6 +47,38 @@ REASONS = {
 """`failure-reason` by exit code; empty for what is no failure."""
 STOPPED_BY = {"Cancelled": "cancelled", "ApprovalTimeout": "approval-timeout", "PolicyViolated": "policy"}
 """The same for stopped runs, by the reason of the stop."""
+
+
+def failure_section(file: Path, error: RunnerError) -> str:
+    """Why a plan was not run, for the summary."""
+    lines = [f"### {markdown(file)}", "", f"**{EXIT_WORDS[error.exit_code]}**: {markdown(error.message, 1000)}", ""]
+    if isinstance(error, Stale):
+        lines += [f"- {markdown(d, 1000)}" for d in error.differences] + [""]
+    if isinstance(error, InvalidInput):
+        lines += [f"- {_problem_line(p)}" for p in error.problems[:50]] + [""]
+    if error.hint:
+        lines += [f"Hint: {markdown(error.hint, 500)}", ""]
+    return "\n".join(lines)
+
+
+def _problem_line(problem: Problem) -> str:
+    where = problem.location or Location("")
+    place = f"{where.file}:{where.line}:{where.column}: " if where.file else ""
+    return f"{markdown(place)}<code>{problem.code}</code> {markdown(problem.message, 1000)}"
+
+
+def _open(run: Run) -> Problem:
+    """What people must know of a run that is not over: a notice at its plan."""
+    where = Location(run.schedule.plan_file) if run.schedule.plan_file else None
+    if run.question is not None:
+        said = f"run {run.id} waits for an approval: {run.question.why}"
+        hint = f"reboot-runner approve {run.id} --reason …"
+    else:
+        said = f"run {run.id} is not over: {run.suspended.data.get('why', '') if run.suspended else run.word}"
+        hint = f"`reconcile`, or reboot-runner resume {run.id}, goes on with it"
+    return Problem("Waiting" if run.question else "Suspended", said, where, hint, severity="warning")
+
+
 TOLD = frozenset({"wave.ended", "approval.asked", "run.stopping", "run.ended"})
 """Events after which a run's part of the summary is written anew."""
 
@@ -60,11 +94,27 @@ class Job:
     follow_up: str
     summary: StepSummary = field(default_factory=lambda: StepSummary(os.environ))
     runs: dict[str, Run] = field(default_factory=dict)
-    sections: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    """What is to be annotated when commands work again."""
 
     def warn(self, text: str) -> None:
         """What goes wrong beside the work: said, and nothing else."""
         self.app.talk(f"warning: {plain(text, 1000)}")
+
+    def fail(self, file: Path, error: RunnerError) -> None:
+        """An error of one plan: its part of the summary, and annotations at the plan."""
+        self.section(file.as_posix(), failure_section(file, error))
+        if isinstance(error, InvalidInput):
+            self.problems += error.problems
+        else:
+            more = "".join(f"\n{d}" for d in error.differences) if isinstance(error, Stale) else ""
+            code = EXIT_WORDS[error.exit_code].capitalize()
+            self.problems.append(Problem(code, error.message + more, Location(file.as_posix()), error.hint))
+
+    def annotate(self) -> None:
+        """The annotations, on stdout: outside of any block that stops commands."""
+        if self.problems:
+            self.app.echo(problems_github(self.problems))
 
     def section(self, key: str, markdown: str) -> None:
         with tolerated(self.warn):
@@ -78,6 +128,8 @@ class Job:
         events = store.events(run.id)
         report = build_report(run, events)
         self.runs[run.id] = run
+        if run.is_open:
+            self.problems.append(_open(run))
         self.section(run.id, rendered(report, "markdown", SECTION_LIMIT))
         try:
             self.reports.mkdir(parents=True, exist_ok=True)
