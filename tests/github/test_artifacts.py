@@ -215,7 +215,7 @@ def test_a_long_list_of_files_is_not_read(tmp_path: Path, monkeypatch: pytest.Mo
         unpack(packed, tmp_path)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_damaged_zips(standin: StandIn, data: st.DataObject) -> None:
     """A zip with any bytes exchanged or cut is either unpacked or refused, and then leaves nothing behind."""
