@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import Exclusion, Schedule, Wave
 from runner.planning.exclusions import REASONS, REBOOTED_IN_CYCLE
 from runner.planning.forecast import Forecast, forecast
+from runner.report.diff_since import SinceBase, SinceRun, base_json, run_json
 from runner.report.folding import fold, shared_names
 from runner.report.log_lines import json_text
 from runner.report.problems import problems_document
@@ -30,7 +31,8 @@ class PlanDiff:
     """One plan's dry-run: a schedule with its forecast, or why there is none.
 
     `failure`: an error that is no problem of the plan's, with its exit code (cloud or store not reachable, access
-    denied). `command`: what to type next, a whole line, already quoted for a shell.
+    denied). `command`: what to type next, a whole line, already quoted for a shell. With an error among the problems
+    nothing may be run, whether there is a schedule or not.
     """
 
     file: str
@@ -41,13 +43,15 @@ class PlanDiff:
     failure_hint: str | None = None
     failure_code: int = Exit.ERROR
     command: str = ""
+    since_base: SinceBase | None = None
+    since_run: SinceRun | None = None
 
     @property
     def code(self) -> int:
         """The exit code of this plan alone; `CHANGES` where there are servers to reboot."""
         if self.failure is not None:
             return self.failure_code
-        if self.schedule is None:
+        if self.schedule is None or self.errors:
             return Exit.INVALID
         return Exit.CHANGES if self.schedule.waves else Exit.DONE
 
@@ -83,6 +87,17 @@ class PlanDiff:
         return tuple(e for e in excluded if e.server.id in self.scheduled)
 
 
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """Which plans a range of commits selected, beside those that are shown. `renamed`: new file to old."""
+
+    base: str
+    head: str
+    deleted: Sequence[str] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    unchanged: int = 0
+
+
 def exit_code(codes: Iterable[int]) -> int:
     """The code of a command over several plans; 0 for none."""
     found = set(codes)
@@ -96,6 +111,11 @@ def summary(diff: PlanDiff) -> str:
         return "not planned: the cloud or the store could not be asked"
     if schedule is None:
         return f"not planned: {count(len(diff.errors), 'problem')}"
+    refused = f"refused, {count(len(diff.errors), 'problem')}: " if diff.errors else ""
+    return refused + _totals(diff, schedule)
+
+
+def _totals(diff: PlanDiff, schedule: Schedule) -> str:
     if not schedule.waves:
         return _nothing(diff, schedule)
     parts = [f"{count(schedule.servers, 'server')} in {count(len(schedule.waves), 'wave')}{_excluded(diff)}"]
@@ -226,13 +246,14 @@ def by_reason(excluded: Iterable[Exclusion]) -> Iterator[tuple[str, list[tuple[s
             yield reason, [(group, detail, some) for (group, detail), some in found[reason].items()]
 
 
-def diff_json(diffs: Sequence[PlanDiff]) -> str:
+def diff_json(diffs: Sequence[PlanDiff], selected: Selected | None = None) -> str:
     """All plans as one JSON object; `schemas/diff.schema.json` describes it."""
     code = exit_code(d.code for d in diffs)
     made = {
         "format_version": FORMAT_VERSION,
         "result": EXIT_WORDS[code],
         "plans": [_plan_json(diff) for diff in diffs],
+        "selected": None if selected is None else {**asdict(selected), "deleted": list(selected.deleted)},
     }
     return json_text(made, sort_keys=True, allow_nan=False)
 
@@ -256,4 +277,6 @@ def _plan_json(diff: PlanDiff) -> dict[str, Any]:
         "problems": problems_document(diff.problems, [])["problems"],
         "error": None if diff.failure is None else {"message": diff.failure, "hint": diff.failure_hint},
         "next": diff.command or None,
+        "since_base": base_json(diff.since_base),
+        "since_run": run_json(diff.since_run),
     }

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from runner.errors import EXIT_WORDS
+from runner.errors import EXIT_WORDS, Exit
 from runner.model.problem import Problem
 from runner.model.schedule import Exclusion, Schedule
 from runner.planning.exclusions import REASONS
-from runner.report.diff import PlanDiff, Row, by_reason, count, exit_code, rows, summary
+from runner.report.diff import PlanDiff, Row, Selected, by_reason, count, exit_code, rows, summary
+from runner.report.diff_since import (
+    SHORT,
+    Line,
+    base_lines,
+    base_words,
+    lift_words,
+    lifts_words,
+    run_lines,
+    run_words,
+)
 from runner.report.folding import clipped, fold, wrapped
 from runner.report.safe import markdown
 
@@ -21,25 +31,38 @@ _ROOM = 200
 """Kept free for saying how many plans are not shown."""
 
 
-def diff_markdown(diffs: Sequence[PlanDiff], limit: int = MAX_CHARACTERS) -> str:
+def diff_markdown(
+    diffs: Sequence[PlanDiff],
+    limit: int = MAX_CHARACTERS,
+    *,
+    in_pull_request: bool = False,
+    selected: Selected | None = None,
+) -> str:
     """All plans in at most `limit` characters (2,000 or more).
 
-    Each plan's heading and totals come first and are never cut while those of all plans fit; tables, exclusions and
-    servers fill what is left in that order, plan by plan, and say where they were cut.
+    Each plan's heading and totals come first and are never cut while those of all plans fit; lifted belts, tables,
+    exclusions and servers fill what is left in that order, plan by plan, and say where they were cut.
+
+    `in_pull_request`: for a comment there. The totals are the first line, and the last ones say what applies the
+    plans, what discards them and what plans again. `selected`: what a range of commits selected beside `diffs`.
     """
-    heads = [_head(diff) for diff in diffs]
-    shown = _fitting(heads, limit - _ROOM)
-    spare = limit - _ROOM - sum(len(head) + len(_CUT) for head in heads[:shown])
+    tail = _selected(selected, bool(diffs), limit // 4) + (_actions(diffs) if in_pull_request and diffs else "")
+    room = limit - _ROOM - len(tail)
+    heads = [_head(diff, 0, in_pull_request) for diff in diffs]
+    shown = _fitting(heads, room)
+    spare = room - sum(len(head) + len(_CUT) for head in heads[:shown])
     out: list[str] = []
     for n in range(shown):
-        body = _body(diffs[n], spare // (shown - n))
+        head = _head(diffs[n], spare // (shown - n), in_pull_request)
+        spare -= len(head) - len(heads[n])
+        body = _body(diffs[n], spare // (shown - n), in_pull_request)
         spare -= len(body.removesuffix(_CUT))
-        out += [heads[n], body]
+        out += [head, body]
     if shown < len(diffs):
         code = exit_code(d.code for d in diffs[shown:])
         more = count(len(diffs) - shown, "more plan")
         out.append(f"… and {more}, not shown for lack of space (the gravest result: {EXIT_WORDS[code]}).\n")
-    return "".join(out)
+    return "".join([*out, tail])
 
 
 def _fitting(heads: Sequence[str], limit: int) -> int:
@@ -52,17 +75,42 @@ def _fitting(heads: Sequence[str], limit: int) -> int:
     return len(heads)
 
 
-def _head(diff: PlanDiff) -> str:
-    """Heading, totals, problems in number and the digest: what must never be cut."""
+def _head(diff: PlanDiff, room: int, in_pull_request: bool) -> str:
+    """Heading, totals, how many belts are lifted, and the digest: what must never be cut.
+
+    `room`: characters for saying which belts.
+    """
     schedule = diff.schedule
-    name = f"{markdown(schedule.plan_name, 63)} ({markdown(diff.file)})" if schedule else markdown(diff.file)
-    lines = [f"### {name}", "", f"**{markdown(summary(diff), 500)}**", ""]
+    file, totals = markdown(diff.file), markdown(summary(diff), 500)
+    name = markdown(schedule.plan_name, 63) if schedule else file
+    if in_pull_request:
+        lines = [f"**{name}: {totals}**", ""]
+    else:
+        lines = [f"### {name} ({file})" if schedule else f"### {name}", "", f"**{totals}**", ""]
+    lines += _caution(diff, room)
     if diff.failure is not None:
         lines += [markdown(diff.failure, 1000), ""]
         lines += [f"Hint: {markdown(diff.failure_hint, 500)}", ""] if diff.failure_hint else []
     if schedule:
-        lines += [_about(schedule), ""]
+        lines += [f"{file} · {_about(schedule)}" if in_pull_request else _about(schedule), ""]
     return "\n".join(lines) + "\n"
+
+
+def _caution(diff: PlanDiff, room: int) -> Iterator[str]:
+    """The lifted belts as an alert: how many always, which as far as there is room."""
+    since = diff.since_base
+    if since is None or not since.lifts:
+        return
+    yield "> [!CAUTION]"
+    yield f"> **{markdown(lifts_words(since), 100)}**"
+    for n, lift in enumerate(since.lifts):
+        line = f"> - {markdown(lift_words(lift), 300)}"
+        room -= len(line) + 1
+        if room < 0:
+            yield f"> - … and {len(since.lifts) - n} more" if n else "> - … (no room to say which)"
+            break
+        yield line
+    yield ""
 
 
 def _about(schedule: Schedule) -> str:
@@ -74,11 +122,15 @@ def _about(schedule: Schedule) -> str:
 Block = tuple[str, Iterable[str], str]
 """What stands before some lines, the lines, and what stands after them."""
 
+_NOTHING: Block = "", [], ""
 
-def _body(diff: PlanDiff, room: int) -> str:
+
+def _body(diff: PlanDiff, room: int, in_pull_request: bool) -> str:
     """Blocks in the order of their weight; where `room` ends, at a whole line, `_CUT` follows and nothing else."""
     out: list[str] = []
-    for opening, lines, closing in (_problems(diff), _command(diff), _waves(diff), _left_out(diff), _members(diff)):
+    command = _NOTHING if in_pull_request else _command(diff)
+    blocks = (_problems(diff), command, _since(diff), _waves(diff), _changes(diff), _left_out(diff), _members(diff))
+    for opening, lines, closing in blocks:
         fitting: list[str] = []
         room -= len(opening) + len(closing)
         for line in lines:
@@ -106,9 +158,64 @@ def _problem(problem: Problem) -> str:
 
 
 def _command(diff: PlanDiff) -> Block:
-    if not diff.command or not diff.schedule or not diff.schedule.waves:
-        return "", [], ""
+    if not diff.command or not diff.schedule or not diff.schedule.waves or diff.errors:
+        return _NOTHING
     return "", [f"To run exactly this: <code>{markdown(diff.command, 2000)}</code>\n"], "\n"
+
+
+def _since(diff: PlanDiff) -> Block:
+    """What changed since the other revision and since the last run, a sentence each."""
+    base, run = diff.since_base, diff.since_run
+    words = [base_words(base), *base.notes] if base else []
+    words += [run_words(run)] if run else []
+    return "", [f"- {markdown(sentence, 500)}\n" for sentence in words], "\n"
+
+
+def _changes(diff: PlanDiff) -> Block:
+    """The servers, waves and rules behind those sentences."""
+    lines = [*base_lines(diff.since_base, diff.shared)] if diff.since_base else []
+    lines += run_lines(diff.since_run, diff.shared) if diff.since_run else []
+    return _details("what changed", (text for line in lines for text in _change(line)))
+
+
+def _change(line: Line) -> Iterator[str]:
+    words = markdown(line.words, 500)
+    if not line.names:
+        yield f"- {words}\n"
+    for names in wrapped(line.names, 200):
+        yield f"- {words}: {markdown(names, 10_000)}\n"
+
+
+def _selected(selected: Selected | None, has_plans: bool, room: int) -> str:
+    """Plans of a range of commits that are not shown, or that had other names, in about `room` characters."""
+    if selected is None:
+        return ""
+    span = f"{markdown(selected.base[:SHORT])} and {markdown(selected.head[:SHORT])}"
+    lines = [] if has_plans else [f"No plan changed between {span}, so nothing will run.\n"]
+    told = [f"- {markdown(path)} was deleted: nothing of it will run.\n" for path in selected.deleted]
+    told += [f"- {markdown(new)} was {markdown(old)} before.\n" for new, old in sorted(selected.renamed.items())]
+    for n, line in enumerate(told):
+        room -= len(line)
+        if room < 0:
+            lines.append(f"- … and {count(len(told) - n, 'more plan')} deleted or renamed\n")
+            break
+        lines.append(line)
+    return "\n" + "".join(lines) if lines else ""
+
+
+def _actions(diffs: Sequence[PlanDiff]) -> str:
+    """What applies the plans, what discards them, what plans again."""
+    codes = {d.code for d in diffs}
+    if codes <= {Exit.DONE}:
+        applies = "merging restarts nothing."
+    elif codes <= {Exit.DONE, Exit.CHANGES}:
+        applies = "merge this pull request. What is shown here is then run, exactly so and once."
+    else:
+        applies = "mend what is wrong first; merged as it is, it is refused."
+    return (
+        f"\n---\n\n- **To apply:** {applies}\n- **To discard:** close this pull request.\n"
+        "- **To plan again:** push a commit, or run this job again.\n"
+    )
 
 
 def _waves(diff: PlanDiff) -> Block:
@@ -123,7 +230,7 @@ def _row(row: Row) -> str:
 
 def _left_out(diff: PlanDiff) -> Block:
     if not diff.left_out and not diff.taken_elsewhere:
-        return "", [], ""
+        return _NOTHING
     number = count(len({e.server.id for e in diff.left_out}), "server")
     return _details(f"{number} excluded, with reasons", _exclusions(diff))
 
@@ -146,7 +253,7 @@ def _reasons(diff: PlanDiff, excluded: Sequence[Exclusion], more: str) -> Iterat
 
 def _members(diff: PlanDiff) -> Block:
     if not diff.schedule or not diff.schedule.waves:
-        return "", [], ""
+        return _NOTHING
     lines = (line for row in rows(diff) for line in _list(f"wave {row.number}, {markdown(row.group, 63)}", row.names))
     return _details(f"{count(diff.schedule.servers, 'server')}, wave by wave", lines)
 

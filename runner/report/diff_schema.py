@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runner.report.schedule_schema import Count, ScheduleDocument
+from runner.report.schedule_schema import Count, ScheduleDocument, ServerPart
 
 
 class _Part(BaseModel):
@@ -66,6 +66,101 @@ class ErrorPart(_Part):
     hint: str | None
 
 
+class LiftPart(_Part):
+    """A belt that the plan loosens against its form in the other revision."""
+
+    what: str = Field(description="Which belt and how: `limits.servers raised`.")
+    before: str
+    after: str
+    path: list[str | int] = Field(description="Its place in the plan.")
+
+
+class TotalsPart(_Part):
+    """A schedule in three numbers."""
+
+    servers: Count
+    waves: Count
+    largest: Count = Field(description="Servers of the largest wave.")
+
+
+class PlacePart(_Part):
+    """Where a server goes down."""
+
+    group: str
+    wave: int
+    is_canary: bool
+
+
+class MovePart(_Part):
+    """A server that changed its group, or became or ceased to be a canary."""
+
+    server: ServerPart
+    before: PlacePart
+    after: PlacePart
+
+
+class GroupWavesPart(_Part):
+    """The sizes of a group's waves in order, where they are others than before."""
+
+    group: str
+    before: list[Count]
+    after: list[Count]
+
+
+class SettingPart(_Part):
+    """A rule that changed."""
+
+    what: str
+    before: str
+    after: str
+
+
+class ChangesPart(_Part):
+    """From the other revision's schedule to this one, against the same cloud."""
+
+    before: TotalsPart
+    after: TotalsPart
+    added: list[ServerPart]
+    removed: list[ServerPart]
+    moved: list[MovePart]
+    shifted: Count = Field(description="Servers in an earlier or later wave of the same group.")
+    waves: list[GroupWavesPart]
+    settings: list[SettingPart]
+
+
+class SinceBasePart(_Part):
+    """The plan against itself in another revision."""
+
+    revision: str = Field(description="As the caller wrote it.")
+    commit: str
+    file: str | None = Field(description="Where the plan is in that revision; null for a new plan.")
+    renamed: bool
+    notes: list[str] = Field(description="What could not be compared, and why.")
+    lifts: list[LiftPart] = Field(description="The belts that this plan loosens.")
+    changes: ChangesPart | None
+
+
+class SinceRunPart(_Part):
+    """The plan against its last run on the target."""
+
+    run: str
+    created: str
+    state: str
+    outcome: str = Field(description="That run in a line.")
+    added: list[ServerPart] = Field(description="Servers that go down now and were not part of that run.")
+    removed: list[ServerPart] = Field(description="Servers of that run that the plan does not select any more.")
+
+
+class SelectedPart(_Part):
+    """Which plans a range of commits selected, beside those in `plans`."""
+
+    base: str
+    head: str
+    deleted: list[str]
+    renamed: dict[str, str] = Field(description="New file to old.")
+    unchanged: Count
+
+
 class PlanDiffPart(_Part):
     """One plan."""
 
@@ -78,6 +173,8 @@ class PlanDiffPart(_Part):
     problems: list[ProblemPart]
     error: ErrorPart | None
     next: str | None = Field(description="The command that runs exactly this.")
+    since_base: SinceBasePart | None
+    since_run: SinceRunPart | None
 
 
 class DiffDocument(_Part):
@@ -86,3 +183,4 @@ class DiffDocument(_Part):
     format_version: Literal[1]
     result: ResultWord
     plans: list[PlanDiffPart]
+    selected: SelectedPart | None = Field(description="With `--changed`: what the range of commits selected.")

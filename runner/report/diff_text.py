@@ -8,8 +8,12 @@ from runner.model.problem import Problem
 from runner.model.schedule import Exclusion, Schedule
 from runner.planning.exclusions import REASONS
 from runner.report.diff import PlanDiff, Row, by_reason, count, rows, summary
+from runner.report.diff_since import Line, base_lines, base_words, lift_words, run_lines, run_words
 from runner.report.folding import clipped, fold, wrapped
 from runner.report.safe import line_start, plain
+
+LIFTED = "BELT LIFTED"
+"""How a line begins that tells of a belt which the plan loosens."""
 
 _NAMES_WIDTH = 44
 _HEADS = ("wave", "group", "servers", "zones", "starts", "then", "names")
@@ -25,11 +29,15 @@ def diff_text(diff: PlanDiff) -> str:
 
 def _lines(diff: PlanDiff) -> Iterator[str]:
     yield plain(summary(diff), 1000)
+    if diff.since_base:
+        yield from (f"{LIFTED}  {plain(lift_words(lift), 1000)}" for lift in diff.since_base.lifts)
     schedule = diff.schedule
     if schedule is None:
         yield plain(diff.file)
+        yield from _since(diff)
         return
     yield from _about(diff, schedule)
+    yield from _since(diff)
     yield from (f"warning[{p.code}] {_where(p, diff.file)}: {plain(p.message, 1000)}" for p in diff.warnings)
     table = list(rows(diff))
     if table:
@@ -39,7 +47,7 @@ def _lines(diff: PlanDiff) -> Iterator[str]:
     yield from _left_out(diff)
     yield ""
     yield f"digest  {schedule.digest}"
-    if diff.command and schedule.waves:
+    if diff.command and schedule.waves and not diff.errors:
         yield f"next    {plain(diff.command, 4000)}"
 
 
@@ -60,6 +68,24 @@ def _about(diff: PlanDiff, schedule: Schedule) -> Iterator[str]:
             own = group.max_failures
             share = f" ({own.written} of {own.of})" if own.written.endswith("%") else ""
             yield f"group {group.name}: {group.on_failure} when more than {own.allowed}{share} failed"
+
+
+def _since(diff: PlanDiff) -> Iterator[str]:
+    """What changed since the other revision and since the last run: a line each, then what is behind it."""
+    for sentence, notes, lines in _comparisons(diff):
+        yield plain(sentence, 1000)
+        yield from (f"  {plain(note, 1000)}" for note in notes)
+        for line in lines:
+            yield from (
+                _list(f"  {plain(line.words, 1000)}: ", line.names) if line.names else [f"  {plain(line.words, 1000)}"]
+            )
+
+
+def _comparisons(diff: PlanDiff) -> Iterator[tuple[str, Sequence[str], Iterable[Line]]]:
+    if diff.since_base:
+        yield base_words(diff.since_base), diff.since_base.notes, base_lines(diff.since_base, diff.shared)
+    if diff.since_run:
+        yield run_words(diff.since_run), (), run_lines(diff.since_run, diff.shared)
 
 
 def _table(table: Sequence[Row]) -> Iterator[str]:

@@ -1,0 +1,185 @@
+"""What a dry-run says of earlier: of the plan in another revision, and of the plan's last run.
+
+Words are not escaped here: they hold names of plans and servers, and each channel makes them harmless itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from runner.model.schedule import ServerRef
+from runner.planning.compare import Changes, GroupWaves, Move, Place
+from runner.planning.lifted import Lift
+from runner.report.folding import fold
+
+SHORT = 12
+"""Digits of a commit that people are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinceBase:
+    """A plan against itself in another revision.
+
+    `revision` is as the caller wrote it, `commit` what it means; `file` is where the plan was there, None for a new
+    plan. `notes` say what could not be compared, and why. `changes` is None where servers were not compared.
+    """
+
+    revision: str
+    commit: str
+    file: str | None
+    renamed: bool = False
+    notes: tuple[str, ...] = ()
+    lifts: tuple[Lift, ...] = ()
+    changes: Changes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SinceRun:
+    """A plan against its last run. `outcome` is that run in a line, `state` in a word.
+
+    `added`: servers that go down now and were not part of that run. `removed`: servers that were, and that the plan
+    does not select any more, or the cloud does not have.
+    """
+
+    run: str
+    created: datetime
+    state: str
+    outcome: str
+    added: tuple[ServerRef, ...] = ()
+    removed: tuple[ServerRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence, and the servers that it is about, folded."""
+
+    words: str
+    names: Sequence[str] = ()
+
+
+def base_words(since: SinceBase) -> str:
+    """The comparison with the revision in a sentence."""
+    where = revision_words(since)
+    if since.file is None:
+        return f"new plan: {where} has none of this file or name"
+    was = f" (there {since.file})" if since.renamed else ""
+    changes = since.changes
+    if changes is None:
+        return f"against {where}{was}: servers not compared"
+    if changes.is_empty:
+        return f"against {where}{was}: the same servers in the same waves"
+    counts = [(len(changes.added), "added"), (len(changes.removed), "removed"), (len(changes.moved), "moved")]
+    servers = ", ".join(f"{number} {how}" for number, how in counts if number) or "no server added or removed"
+    before, after = changes.before, changes.after
+    totals = [
+        f"{what} {old} → {new}"
+        for what, old, new in (
+            ("servers", before.servers, after.servers),
+            ("waves", before.waves, after.waves),
+            ("largest wave", before.largest, after.largest),
+        )
+        if old != new
+    ]
+    return f"against {where}{was}: " + "; ".join([servers, *totals])
+
+
+def revision_words(since: SinceBase) -> str:
+    """`main (1a2b3c4d5e6f)`, or the commit alone where that is what the caller wrote."""
+    short = since.commit[:SHORT]
+    return short if since.commit.startswith(since.revision) else f"{since.revision} ({short})"
+
+
+def lifts_words(since: SinceBase) -> str:
+    """How many belts are lifted; empty for none."""
+    number = len(since.lifts)
+    return f"{number} belt{'' if number == 1 else 's'} lifted against {revision_words(since)}" if number else ""
+
+
+def lift_words(lift: Lift) -> str:
+    return f"{lift.what}: {lift.before} → {lift.after}"
+
+
+def base_lines(since: SinceBase, shared: Collection[str] = ()) -> Iterator[Line]:
+    """What changed: servers that come and go, moves, waves, rules. `shared`: names that stand for several servers."""
+    changes = since.changes
+    if changes is None:
+        return
+    several = {*shared, *_shared(changes)}
+    if changes.added:
+        yield Line(f"added, {_servers(len(changes.added))}", fold(changes.added, several))
+    if changes.removed:
+        yield Line(f"removed, {_servers(len(changes.removed))}", fold(changes.removed, several))
+    yield from _moves(changes.moved, several)
+    if changes.shifted:
+        yield Line(f"{_servers(changes.shifted)} in an earlier or later wave of the same group")
+    yield from (Line(_waves(w)) for w in changes.waves)
+    yield from (Line(f"{s.what}: {s.before} → {s.after}") for s in changes.settings)
+
+
+def run_words(since: SinceRun) -> str:
+    """The last run in a sentence."""
+    parts = [(len(since.added), "new since"), (len(since.removed), "gone since")]
+    servers = ", ".join(f"{_servers(number)} {how}" for number, how in parts if number) or "no server new or gone since"
+    return f"last run {since.run}: {since.outcome}; {servers}"
+
+
+def run_lines(since: SinceRun, shared: Collection[str] = ()) -> Iterator[Line]:
+    """The servers that are new since the last run, and those that are gone."""
+    several = {*shared, *_names_shared((*since.added, *since.removed))}
+    if since.added:
+        yield Line(f"new since run {since.run}, {_servers(len(since.added))}", fold(since.added, several))
+    if since.removed:
+        yield Line(f"gone since run {since.run}, {_servers(len(since.removed))}", fold(since.removed, several))
+
+
+def sizes_words(sizes: Iterable[int]) -> str:
+    """Sizes of waves, equal neighbours once: `1, 10 ×3, 4`."""
+    runs = ((size, sum(1 for _ in some)) for size, some in groupby(sizes))
+    return ", ".join(f"{size} ×{number}" if number > 1 else str(size) for size, number in runs) or "none"
+
+
+def base_json(since: SinceBase | None) -> dict[str, Any] | None:
+    return None if since is None else {**asdict(since), "lifts": [_lift_json(lift) for lift in since.lifts]}
+
+
+def run_json(since: SinceRun | None) -> dict[str, Any] | None:
+    return None if since is None else {**asdict(since), "created": since.created.isoformat()}
+
+
+def _lift_json(lift: Lift) -> dict[str, Any]:
+    return {**asdict(lift), "path": list(lift.path)}
+
+
+def _servers(number: int) -> str:
+    return f"{number} server{'' if number == 1 else 's'}"
+
+
+def _moves(moved: Iterable[Move], shared: Collection[str]) -> Iterator[Line]:
+    """Moves of one kind together."""
+    kinds: dict[tuple[str, str], list[ServerRef]] = {}
+    for move in moved:
+        kinds.setdefault((_place(move.before), _place(move.after)), []).append(move.server)
+    for (before, after), servers in kinds.items():
+        yield Line(f"moved from {before} to {after}, {_servers(len(servers))}", fold(servers, shared))
+
+
+def _place(place: Place) -> str:
+    return f"the canary of {place.group}" if place.is_canary else f"group {place.group}"
+
+
+def _waves(waves: GroupWaves) -> str:
+    return f"waves of group {waves.group}: {sizes_words(waves.before)} → {sizes_words(waves.after)}"
+
+
+def _shared(changes: Changes) -> frozenset[str]:
+    return _names_shared((*changes.added, *changes.removed, *(m.server for m in changes.moved)))
+
+
+def _names_shared(servers: Iterable[ServerRef]) -> frozenset[str]:
+    names = {s.id: s.name for s in servers}
+    return frozenset(name for name, number in Counter(names.values()).items() if number > 1)
