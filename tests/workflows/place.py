@@ -1,0 +1,372 @@
+"""A team's repository, a simulated cloud, a stand-in for GitHub, and act between them: all real, all on this machine.
+
+The repository is what `reboot-runner init` writes. Its plan `plans/web.yaml` reboots ten servers in waves of one and
+nine. Pull requests and merges are real Git; events are the files that GitHub would send.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.github.standin import TOKEN, StandIn, serving
+from tests.workflows.copies import CALLED, for_act
+from tests.workflows.files import REUSABLE, ROOT, WORKFLOWS
+
+TOOLS = Path(sys.executable).parent
+STAND_INS = Path(__file__).parent / "stand_ins"
+OURS = "example/reboot-runner"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+PLACEHOLDER = f"reboot-runner==0.1.0 --hash=sha256:{'12' * 32}"
+PULL = 7
+PLAN = "plans/web.yaml"
+KEYS = {
+    "REBOOT_RUNNER_SIMULATOR_AK": "EXAMPLEACCESSKEY0003",
+    "REBOOT_RUNNER_SIMULATOR_SK": "ExampleSecretNotReal-act-0123456789abcdef",
+}
+AUTHOR = {
+    **{f"GIT_{who}_{what}": "Example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    **{"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"},
+}
+TAKEN_ALONG = ("PATH", "LANG", "PIP_", "SSL_", "REQUESTS_CA_BUNDLE", "XDG_CONFIG")
+"""What of this machine's environment jobs see: where packages come from, and nothing of a CI around us."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A whole run of act: its log as text, the step summary and the outputs of its steps."""
+
+    code: int
+    log: str
+    summary: str
+    outputs: Mapping[str, str]
+
+
+@dataclass
+class Job:
+    """A run of act that is going on."""
+
+    process: subprocess.Popen[str]
+    lines: Path
+
+    def wait(self, timeout_s: float = 300) -> Ended:
+        """Its end. It is ended by us after `timeout_s`."""
+        try:
+            code = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        return read(code, self.lines.read_text())
+
+    def program(self) -> int:
+        """The process of `reboot-runner github` in its step, once it is there: GitHub signals this one."""
+        end = time.monotonic() + 120
+        while time.monotonic() < end and self.process.poll() is None:
+            for pid in descendants(self.process.pid):
+                words = command_line(pid)
+                if "github" in words and words[words.index("github") - 1].rpartition("/")[2].endswith("runner"):
+                    return pid
+            time.sleep(0.02)
+        raise AssertionError(f"the step never began:\n{self.lines.read_text()[-5000:]}")
+
+
+@dataclass
+class Cloud:
+    """`reboot-runner simulator` as a process."""
+
+    url: str
+    project_id: str
+
+    def reboots(self) -> Counter[str]:
+        """How often each server was sent down, by the cloud's own log."""
+        with urllib.request.urlopen(f"{self.url}/_simulator/log") as answer:
+            log = json.load(answer)
+        return Counter(log["reboot_counts"])
+
+    def change(self, path: str, body: Any, method: str = "POST") -> None:
+        request = urllib.request.Request(f"{self.url}/_simulator/{path}", json.dumps(body).encode(), method=method)
+        request.add_header("Content-Type", "application/json")
+        urllib.request.urlopen(request).close()
+
+
+@dataclass
+class Place:
+    """`repo` is the working tree of a developer; jobs work on clones. `environ` reaches every job."""
+
+    folder: Path
+    github: StandIn
+    cloud: Cloud
+    environ: dict[str, str]
+    release: str = PLACEHOLDER
+    jobs: int = 0
+    logs: list[Path] = field(default_factory=list)
+
+    @property
+    def repo(self) -> Path:
+        return self.folder / "team"
+
+    def git(self, *arguments: str, cwd: Path | None = None) -> str:
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **AUTHOR}
+        command = ["git", *arguments]
+        done = subprocess.run(command, cwd=cwd or self.repo, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        return done.stdout.strip()
+
+    def commit(self, message: str) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+    def edit(self, path: str, *changes: tuple[str, str]) -> None:
+        """Replace texts that must be there."""
+        file = self.repo / path
+        text = file.read_text()
+        for old, new in changes:
+            assert old in text, (old, text)
+            text = text.replace(old, new)
+        file.write_text(text)
+
+    def write_plan(self, name: str = "web-kernel") -> None:
+        """The plan, on the branch we are on: made from the example that `init` wrote."""
+        shutil.copy(self.repo / "plans" / "example.yaml", self.repo / PLAN)
+        self.edit(
+            PLAN,
+            ("name: example ", f"name: {name} "),
+            ("target: simulator ", "target: lab "),
+            ("waves: [1, 10%, 25%]", "waves: [1, 100%]"),
+            ("    pause: 1m ", "    # no pause "),
+        )
+
+    def opened(self, branch: str = "kernel", *, fork: bool = False) -> dict[str, Any]:
+        """The event of a pull request from `branch`; the stand-in knows the pull request."""
+        head, base = self.git("rev-parse", branch), self.git("rev-parse", "main")
+        commits = self.git("rev-list", f"{base}..{head}").split()
+        self.github.state.write_pull(PULL, head_sha=head, commits=commits, fork=fork)
+        repo = self._repository()
+        source = {**repo, "id": 2, "full_name": "mallory/fork", "fork": True} if fork else repo
+        pull = {
+            "number": PULL,
+            "head": {"sha": head, "ref": branch, "repo": source},
+            "base": {"sha": base, "ref": "main", "repo": repo},
+        }
+        return {"action": "opened", "number": PULL, "pull_request": pull, "repository": repo}
+
+    def merged(self, branch: str = "kernel") -> dict[str, Any]:
+        """Merge `branch` and answer with the event of the push."""
+        head, before = self.git("rev-parse", branch), self.git("rev-parse", "main")
+        self.git("switch", "--quiet", "main")
+        self.git("merge", "--quiet", "--no-ff", "--no-edit", branch)
+        after = self.git("rev-parse", "main")
+        moment = "2026-11-24T00:00:00Z"
+        self.github.state.write_pull(PULL, head_sha=head, merged_at=moment, merge_commit_sha=after)
+        return self.pushed(before, after)
+
+    def pushed(self, before: str, after: str) -> dict[str, Any]:
+        """The event of a push to main."""
+        return {"ref": "refs/heads/main", "before": before, "after": after, "forced": False, **self._also()}
+
+    def scheduled(self) -> dict[str, Any]:
+        """The event of the clock."""
+        return {"schedule": "7,37 * * * *"}
+
+    def _also(self) -> dict[str, Any]:
+        return {"repository": self._repository()}
+
+    def _repository(self) -> dict[str, Any]:
+        name = self.github.state.repository
+        return {"id": 1001, "full_name": name, "name": name.split("/")[1], "default_branch": "main", "fork": False}
+
+    def start(self, event: str, payload: Mapping[str, Any], workflow: str) -> Job:
+        """Start act on a clone that stands where GitHub's checkout would."""
+        self.jobs += 1
+        here = self.folder / f"job{self.jobs}"
+        clone = self._clone(here, payload)
+        file = here / "event.json"
+        file.write_text(json.dumps(payload))
+        command = [str(TOOLS / "act"), event, "--json", "--rm", "--no-cache-server", "-W", workflow, "-e", str(file)]
+        command += ["-P", "ubuntu-24.04=-self-hosted", "--action-cache-path", str(here / "cache")]
+        for name, where in self._replaced():
+            command += ["--local-repository", f"{name}={where}"]
+        for name, value in self._environ(workflow).items():
+            command += ["--env", f"{name}={value}"]
+        for name, value in self._secrets().items():
+            command += ["-s", f"{name}={value}"]
+        self.logs.append(here / "log")
+        env = {k: v for k, v in os.environ.items() if k.startswith(TAKEN_ALONG)} | {"HOME": str(here)}
+        env["PATH"] = f"{TOOLS}:{env['PATH']}"
+        with (here / "log").open("w") as log:
+            process = subprocess.Popen(command, cwd=clone, env=env, stdout=log, stderr=log, text=True)
+        return Job(process, here / "log")
+
+    def act(self, event: str, payload: Mapping[str, Any], workflow: str) -> Ended:
+        """A whole job."""
+        return self.start(event, payload, workflow).wait()
+
+    def _clone(self, here: Path, payload: Mapping[str, Any]) -> Path:
+        clone = here / "work"
+        here.mkdir()
+        self.git("clone", "--quiet", str(self.repo), str(clone), cwd=self.folder)
+        url = f"https://github.com/{self.github.state.repository}.git"
+        pull = payload.get("pull_request")
+        if pull:  # GitHub checks out the merge of both
+            self.git("switch", "--quiet", "--detach", pull["base"]["sha"], cwd=clone)
+            self.git("merge", "--quiet", "--no-ff", "--no-edit", pull["head"]["sha"], cwd=clone)
+        else:
+            self.git("switch", "--quiet", "--detach", payload.get("after", "main"), cwd=clone)
+            self.git("switch", "--quiet", "--force-create", "main", cwd=clone)
+        self.git("remote", "set-url", "origin", url, cwd=clone)
+        for file in (clone / ".github" / "workflows").glob("*.yml"):
+            file.write_text(for_act(file.read_text()))
+        (clone / CALLED).mkdir()
+        for name in REUSABLE:
+            (clone / CALLED / name).write_text(for_act((WORKFLOWS / name).read_text()))
+        return clone
+
+    def _replaced(self) -> Iterator[tuple[str, Path]]:
+        pins = re.findall(r"uses: actions/([\w-]+@[0-9a-f]{40})", "".join(p.read_text() for p in WORKFLOWS.glob("*")))
+        for pin in sorted(set(pins)):
+            folder = STAND_INS / pin.partition("@")[0]
+            if folder.is_dir():
+                yield f"actions/{pin}", folder
+        yield f"{OURS}@{COMMIT}", self.folder / "project"
+
+    def _environ(self, workflow: str) -> dict[str, str]:
+        fixed = {
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_RUN_ID": str(self.jobs),
+            "STAND_IN_WORKFLOW": workflow,
+            "REBOOT_RUNNER_STORE_IS_PERSISTENT": "true",
+        }
+        return {k: v for k, v in os.environ.items() if k.startswith("PIP_")} | fixed | self.environ
+
+    def _secrets(self) -> dict[str, str]:
+        return {
+            "GITHUB_TOKEN": TOKEN,
+            "REBOOT_RUNNER_STORE": f"sqlite:///{self.folder / 'store' / 'runs.db'}",
+            "HUAWEICLOUD_SDK_AK": KEYS["REBOOT_RUNNER_SIMULATOR_AK"],
+            "HUAWEICLOUD_SDK_SK": KEYS["REBOOT_RUNNER_SIMULATOR_SK"],
+        }
+
+
+def read(code: int, log: str) -> Ended:
+    """Act's JSON lines as what a person would see."""
+    text, summary, outputs = [], [], {}
+    for line in log.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            text.append(line)
+            continue
+        text.append(f"[{entry.get('job', '')}] {str(entry.get('msg', '')).rstrip()}")
+        if entry.get("command") == "summary":
+            summary.append(entry.get("content", ""))
+        if entry.get("command") == "set-output":
+            outputs[entry["name"]] = entry.get("arg", "")
+    return Ended(code, "\n".join(text), "\n".join(summary), outputs)
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below `pid`."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            after_name = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        children.setdefault(int(after_name[1]), []).append(int(stat.parent.name))
+    found, todo = [], [pid]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += below
+    return found
+
+
+def command_line(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return []
+
+
+@contextmanager
+def simulator(folder: Path, *options: str) -> Iterator[Cloud]:
+    """The simulated cloud as a process of its own, until the block ends."""
+    command = [sys.executable, "-m", "runner", "simulator", "--port", "0", "--servers", "20", "--control", *options]
+    env = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "SSL_CERT_FILE")} | KEYS
+    with (folder / "simulator.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "Ctrl-C" in line:
+                break
+        url = re.search(r"servers at (\S+)", said)
+        project = re.search(r"PROJECT_ID=(\S+)", said)
+        assert url, said
+        assert project, said
+        yield Cloud(url[1], project[1])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@contextmanager
+def opened_place(folder: Path, *simulator_options: str, release: str = PLACEHOLDER) -> Iterator[Place]:
+    """Everything there is before the first pull request: main holds what `init` wrote, the branch `kernel` the plan."""
+    with serving(folder / "github") as github, simulator(folder, *simulator_options) as cloud:
+        place = Place(folder, github, cloud, {}, release)
+        snapshot(folder / "project")
+        place.repo.mkdir()
+        (folder / "store").mkdir()
+        place.git("init", "--quiet", "--initial-branch", "main")
+        begin(place)
+        place.git("switch", "--quiet", "--create", "kernel")
+        place.write_plan()
+        place.commit("Kernel of the web servers")
+        yield place
+
+
+def begin(place: Place) -> None:
+    """What `init` writes, with the simulated cloud's address, and the workflow of docs/github.md beside it."""
+    command = [sys.executable, "-m", "runner", "init", "--target", "lab", "--cloud", "simulator"]
+    command += ["--region", "eu-west-101", "--workflows", f"{OURS}@{COMMIT}", "--release", place.release]
+    env = {"PATH": os.environ["PATH"], "HOME": str(place.folder), "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=place.repo, env=env, check=True, capture_output=True)
+    endpoint = f'    endpoints: {{ecs: "{place.cloud.url}", iam: "{place.cloud.url}"}}\n'
+    rate = f"    project_id: {place.cloud.project_id}\n    rate: {{poll_every: 50ms, settle: 500ms}}\n"
+    place.edit("reboot-runner.yaml", ("    cloud: simulator\n", f"    cloud: simulator\n{endpoint}{rate}"))
+    place.edit("policy.yaml", ("percent: 34}", "percent: 100}"))
+    (place.repo / ".github" / "workflows" / "reboots.yml").write_text(documented())
+    place.commit("What init wrote")
+
+
+def documented() -> str:
+    """The workflow that docs/github.md shows."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs" / "github.md").read_text(), re.MULTILINE | re.DOTALL)
+    return next(str(block) for block in blocks if block.startswith("name: reboots\n"))
+
+
+def snapshot(target: Path) -> None:
+    """What GitHub would unpack of this repository for the action, as far as the action needs it."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("runner", "scripts", "requirements", ".github/actions"):
+        shutil.copytree(ROOT / name, target / name, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", target)
