@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runner.simulator.state import CloudOptions, State
     from runner.simulator.switches import Credentials
 
-AK, SK, PASSWORD = (f"REBOOT_RUNNER_SIMULATOR_{name}" for name in ("AK", "SK", "PASSWORD"))
+AK, SK, PASSWORD, OIDC_SECRET = (f"REBOOT_RUNNER_SIMULATOR_{name}" for name in ("AK", "SK", "PASSWORD", "OIDC_SECRET"))
 
 EPILOG = f"""\b
 Examples:
@@ -29,7 +29,9 @@ Examples:
 It prints what to export and what to write into reboot-runner.yaml, so that the tool (or the vendor's SDK) finds it.
 
 {AK}, {SK} and {PASSWORD} fix the credentials; else they are
-generated and printed. A server is rebooted in 15 to 120 simulated seconds; --time-scale makes them pass quicker.
+generated and printed. {OIDC_SECRET} (16 characters or more) makes it
+exchange ID tokens that are signed with it (HS256) for temporary keys. A server is rebooted in 15 to 120 simulated
+seconds; --time-scale makes them pass quicker.
 """
 
 
@@ -105,9 +107,13 @@ def _credentials(with_token: bool) -> Credentials:
     """Those of the environment, and new ones for what it lacks."""
     import secrets
 
-    from runner.simulator.switches import Credentials
+    from runner.simulator.switches import Credentials, OidcTrust
 
     keys = Credentials.generated(*(os.environ.get(name) or None for name in (AK, SK, PASSWORD)))
+    if issuer_secret := os.environ.get(OIDC_SECRET):
+        if len(issuer_secret) < 16:
+            raise UsageProblem(f"{OIDC_SECRET} is shorter than 16 characters", hint="set a longer one")
+        keys = keys.model_copy(update={"oidc": OidcTrust(secret=issuer_secret)})
     return keys.model_copy(update={"security_token": secrets.token_urlsafe(60)}) if with_token else keys
 
 
@@ -176,6 +182,13 @@ def _explain(running: Running) -> None:
         "#   targets:\n"
         f"#     simulated: {{cloud: simulator, region: {running.region}, endpoints: {{ecs: '{running.url}'}}}}"
     )
+    if keys.oidc is not None:
+        trust = keys.oidc
+        click.echo(
+            f"# or OIDC: HUAWEICLOUD_OIDC_PROVIDER_URN={trust.provider_urn}"
+            f" HUAWEICLOUD_OIDC_AGENCY_URN={trust.agency_urn}\n"
+            f"#   ID tokens: HS256, iss {trust.issuer}, aud {trust.audience}, any sub"
+        )
     if running.state.options.control:
         click.echo(f"# control: {running.url}/_simulator/state, /log, /faults, /switches")
     click.echo("# Ctrl-C stops it")

@@ -23,7 +23,7 @@ from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.cloud.secret import Secret
 from runner.errors import CloudDenied, CloudError, InvalidInput
-from runner.model.job import Accepted, Denied, NotSent, Throttled
+from runner.model.job import Accepted, Ambiguous, Denied, NotSent, Throttled
 from runner.net.transport import Limits
 from runner.net.wire import RequestLog
 from runner.simulator.fleet import FleetOptions
@@ -336,6 +336,20 @@ def test_a_reboot_is_never_repeated_here() -> None:
             assert (here.calls("reboot"), here.calls("token")) == (1, 2)
             assert not here.state.reboot_counts()
             assert isinstance(await here.cloud.reboot(here.ids[:2], "SOFT", here.time()), Accepted)
+
+    run(main())
+
+
+def test_a_lost_answer_renews_nothing() -> None:
+    """A reboot whose answer is lost stays in doubt: one request, no new key, nothing sent again."""
+
+    async def main() -> None:
+        async with there() as here:
+            here.fault(do="reset", on="reboot", when="after")
+            answer = await here.cloud.reboot(here.ids[:2], "SOFT", here.time())
+            assert isinstance(answer, Ambiguous)
+            assert (here.calls("reboot"), here.calls("token")) == (1, 1)
+            assert here.state.reboot_counts() == dict.fromkeys(here.ids[:2], 1)
 
     run(main())
 
