@@ -102,7 +102,7 @@ def command(
 
     app: App = ctx.obj
     config = app.load_config()
-    files = _files(app, plans, changed)
+    files = _files(app, plans, changed, vars_file)
     if len(files) > 1 and schedule_digest:
         raise UsageProblem("--schedule-digest names one schedule, these are several plans")
     wish = Wish(yes, schedule_digest, supersede, max_age)
@@ -113,7 +113,7 @@ def command(
     ctx.exit(_run_each(app, runner, files, target, load))
 
 
-def _files(app: App, plans: tuple[Path, ...], changed: str | None) -> list[Path]:
+def _files(app: App, plans: tuple[Path, ...], changed: str | None, vars_file: tuple[Path, ...]) -> list[Path]:
     """What is to be run: one file that was named, or the plans that a range changed."""
     import os
 
@@ -123,7 +123,7 @@ def _files(app: App, plans: tuple[Path, ...], changed: str | None) -> list[Path]
         if len(plans) != 1:
             raise UsageProblem("name one plan or schedule, or give --changed BASE..HEAD")
         return [plans[0]]
-    selection = select(plans, changed, os.environ, Path.cwd())
+    selection = select(plans, changed, os.environ, Path.cwd(), shared=vars_file)
     tell_selection(app, selection)
     return selection.files
 

@@ -194,18 +194,15 @@ def _ci_run(env: Mapping[str, str]) -> str:
 
 def _commit(plan_file: Path) -> str:
     """The commit the plan's folder is at, with `+` when the file differs from it; empty outside Git."""
-    import subprocess
+    from runner.errors import RunnerError
+    from runner.git.repository import Repository
 
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(plan_file.absolute().parent), *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
-        except (OSError, subprocess.SubprocessError):
-            return ""
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    head = git("rev-parse", "HEAD")
-    return head + ("+" if head and git("status", "--porcelain", "--", plan_file.name) else "")
+    try:
+        repository = Repository.find(plan_file.absolute().parent)
+        head, changed = repository.resolve("HEAD"), repository.uncommitted()
+    except RunnerError:
+        return ""
+    return head + ("+" if repository.path_of(plan_file.absolute()) in changed else "")
 
 
 def fresh_cycle_of(store: SqlStore, plan: Plan) -> str:

@@ -14,6 +14,7 @@ from runner.model.inventory import Inventory
 from runner.model.plan import Plan
 from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import Allowance, GroupRules, Pause, Schedule, ServerRef, Target, Wave
+from runner.planning.belts import few
 from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why
 from runner.planning.schedule import Pick, assemble, pick_all, rules_of, waves_of
 from runner.planning.select import Index
@@ -28,6 +29,7 @@ CLOCKS_APART = timedelta(hours=1)
 """How far in the future a schedule may have been made: clocks differ."""
 
 MISSING = "Missing"
+NONE = "none"
 NOT_SELECTED = "NotSelected"
 
 FOR_GOOD = frozenset({NOT_SELECTED, EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE})
@@ -198,7 +200,7 @@ def _waves(group: str, was: Sequence[Wave], now: Sequence[Wave]) -> Iterator[str
     """The shape of a group's waves: sizes as written and as numbers, and what follows each."""
     reviewed, due = ([_shape(w) for w in waves if w.group == group] for waves in (was, now))
     if reviewed != due:
-        yield f"group {group}, waves: {_few(reviewed)} were reviewed, the plan makes them {_few(due)}"
+        yield f"group {group}, waves: {few(reviewed) or NONE} were reviewed, the plan makes them {few(due) or NONE}"
 
 
 def _shape(wave: Wave) -> str:
@@ -212,12 +214,8 @@ def _pause(pause: Pause) -> str:
     return f" then {format_duration(pause.seconds)}" if pause.seconds else ""
 
 
-def _few(words: Sequence[str], most: int = 8) -> str:
-    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "") or "none"
-
-
 def _names(groups: Sequence[GroupRules]) -> str:
-    return _few([g.name for g in groups])
+    return few([g.name for g in groups]) or NONE
 
 
 def _budget(allowance: Allowance | None) -> str:
