@@ -85,6 +85,14 @@ def test_the_run_has_the_last_word(github: StandIn, change: dict[str, Any]) -> N
     assert found(github) == []
 
 
+def test_the_list_alone_can_refuse(github: StandIn) -> None:
+    """An artefact that the list calls a fork's is not found, though its run is the repository's own."""
+    entry = github.state.read("artifacts", store(github)) or {}
+    run = {**entry["workflow_run"], "head_repository_id": 5}
+    github.state._keep("artifacts", entry["id"], {**entry, "workflow_run": run})
+    assert found(github) == []
+
+
 def test_download(github: StandIn, tmp_path: Path) -> None:
     """The files come as they were stored, into a folder that is made."""
     store(github)

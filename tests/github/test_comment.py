@@ -71,6 +71,15 @@ def test_comments_of_others_are_never_touched(github: StandIn, login: str) -> No
     assert len(bodies(github)) == 2
 
 
+def test_other_workflows_that_quote_us(github: StandIn) -> None:
+    """A comment of the same bot that quotes ours below its own first line is another workflow's."""
+    quoted = "Somebody wrote:\n" + composed(KEY, "x", REVIEWED)
+    github.state.write_comment(7, BOT, quoted)
+    assert digest(github) is None
+    put(github, "ours")
+    assert bodies(github)[0] == quoted
+
+
 def test_a_persons_token_has_its_own_comments(github: StandIn) -> None:
     """With a person's token the comments are that person's, and the bot's are others'."""
     github.state.write_comment(7, BOT, composed(KEY, "the bot's"))
