@@ -150,6 +150,14 @@ class Place:
             ("    pause: 1m ", "    # no pause "),
         )
 
+    def command(self, *arguments: str) -> str:
+        """A command line of the developer, with the jobs' store."""
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": str(ROOT)} | self._secrets()
+        command = [sys.executable, "-m", "runner", *arguments]
+        done = subprocess.run(command, cwd=self.repo, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        return done.stdout
+
     def opened(self, branch: str = "kernel", *, fork: bool = False) -> dict[str, Any]:
         """The event of a pull request from `branch`; the stand-in knows the pull request."""
         head, base = self.git("rev-parse", branch), self.git("rev-parse", "main")
@@ -179,7 +187,7 @@ class Place:
         return {"ref": "refs/heads/main", "before": before, "after": after, "forced": False, **self._also()}
 
     def scheduled(self) -> dict[str, Any]:
-        """The event of the clock."""
+        """The event of the clock, which tells next to nothing."""
         return {"schedule": "7,37 * * * *"}
 
     def _also(self) -> dict[str, Any]:
@@ -275,7 +283,7 @@ def read(code: int, log: str) -> Ended:
             summary.append(entry.get("content", ""))
         if entry.get("command") == "set-output":
             outputs[entry["name"]] = entry.get("arg", "")
-    return Ended(code, "\n".join(text), "\n".join(summary), outputs)
+    return Ended(code, "\n".join(text), "\n".join(dict.fromkeys(summary)), outputs)
 
 
 def descendants(pid: int) -> list[int]:

@@ -1,0 +1,151 @@
+"""What happens in a team's repository from the first pull request on, told by events; each scene is whole by itself.
+
+`Callers` names the workflow files that GitHub would start: the one of the action in docs/github.md, or those that
+`init` writes and that call the reusable workflows.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.workflows.place import PLAN, PULL, Ended, Job, Place
+
+WORKFLOWS = ".github/workflows"
+
+
+@dataclass(frozen=True)
+class Callers:
+    """The files that are started by a pull request, a push and the clock. Without the last, jobs are run again."""
+
+    plan: str
+    run: str
+    reconcile: str = ""
+
+
+DOCUMENTED = Callers(f"{WORKFLOWS}/reboots.yml", f"{WORKFLOWS}/reboots.yml")
+CALLING = Callers(*(f"{WORKFLOWS}/reboot-{job}.yml" for job in ("plan", "run", "reconcile")))
+
+
+Scene = Callable[[Place, Callers], None]
+
+
+def good(job: Ended, result: str = "done") -> Ended:
+    """The job was green, and its result is this one."""
+    assert job.code == 0, job.log[-8000:]
+    assert job.outputs["result"] == result, job.log[-8000:]
+    return job
+
+
+def review(place: Place, callers: Callers) -> Ended:
+    """A pull request: one comment with the servers, the same in the summary, the schedule stored, nothing rebooted."""
+    job = good(place.act("pull_request", place.opened(), callers.plan))
+    comments = place.github.state.comments(PULL)
+    assert len(comments) == 1, comments
+    for text in (comments[0]["body"], job.summary):
+        assert "web-kernel" in text
+        assert "10 servers" in text
+    stored = [a["name"] for a in place.github.state.all("artifacts")]
+    assert stored == [f"reboot-schedules-{place.git('rev-parse', 'kernel')}"]
+    assert not place.cloud.reboots()
+    return job
+
+
+def merge_and_run_again(place: Place, callers: Callers) -> None:
+    """After a review: the merge reboots each of the ten servers once; the same event again reboots nothing."""
+    push = place.merged()
+    first = good(place.act("push", push, callers.run))
+    once = place.cloud.reboots()
+    assert len(once) == 10
+    assert set(once.values()) == {1}
+    assert "web-kernel" in first.summary
+    reports = [a["name"] for a in place.github.state.all("artifacts") if a["name"].startswith("reboot-reports")]
+    assert reports == ["reboot-reports-1"]
+    good(place.act("push", push, callers.run))
+    assert place.cloud.reboots() == once
+
+
+def reviewed_and_merged(place: Place, callers: Callers) -> None:
+    """A pull request reboots nothing; its merge reboots each of the ten servers once; the same event again, none."""
+    review(place, callers)
+    merge_and_run_again(place, callers)
+
+
+def cancelled(place: Place, callers: Callers) -> None:
+    """A job cancelled during a wave saves its state; the next job goes on, and each server is rebooted once."""
+    good(place.act("pull_request", place.opened(), callers.plan))
+    push = place.merged()
+    job = place.start("push", push, callers.run)
+    program = job.program()
+    await_reboot(place, job)
+    os.kill(program, signal.SIGINT)  # as GitHub does: to the step's process, not to its children
+    ended = job.wait()
+    assert ended.code != 0
+    assert ended.outputs["result"] == "interrupted", ended.log[-8000:]
+    some = place.cloud.reboots()
+    assert 0 < len(some) < 10
+    time.sleep(0.5)  # time for a job that does not stop to show itself
+    assert place.cloud.reboots() == some
+    if callers.reconcile:
+        good(place.act("schedule", place.scheduled(), callers.reconcile))
+    else:
+        good(place.act("push", push, callers.run))
+    once = place.cloud.reboots()
+    assert len(once) == 10
+    assert set(once.values()) == {1}
+
+
+def unreviewed(place: Place, callers: Callers) -> None:
+    """A merge without a stored schedule runs nothing and ends red with `stale`; so does a push nobody reviewed."""
+    ended = place.act("push", place.merged(), callers.run)
+    assert ended.code != 0
+    assert (ended.outputs["result"], ended.outputs["exit-code"]) == ("stale", "6")
+    assert not place.cloud.reboots()
+
+
+def from_fork(place: Place, callers: Callers) -> None:
+    """A fork's pull request is validated offline: no secret reaches the job, no comment, no schedule, a summary."""
+    ended = good(place.act("pull_request", place.opened(fork=True), callers.plan))
+    assert "validated offline" in ended.summary
+    assert place.github.state.comments(PULL) == []
+    assert place.github.state.all("artifacts") == []
+    assert not (place.folder / "store" / "runs.db").exists()
+
+
+def invalid(place: Place, callers: Callers) -> None:
+    """A plan with a problem ends its check red: annotation, comment and summary say where and why."""
+    place.edit(PLAN, ("waves: [1, 100%]", "waves: [0, 100%]"))
+    place.commit("A wave of none")
+    ended = place.act("pull_request", place.opened(), callers.plan)
+    assert ended.code != 0
+    assert ended.outputs["result"] == "invalid", ended.log[-8000:]
+    assert "::error file=plans/web.yaml,line=" in ended.log
+    assert place.github.state.all("artifacts") == []
+
+
+def suspended(place: Place, callers: Callers) -> None:
+    """A run that waits for a person ends its job green and suspended; after the approval the clock's job goes on."""
+    place.edit(PLAN, ("    # no pause ", "    pause: approval #"))
+    place.commit("Ask before the second wave")
+    good(place.act("pull_request", place.opened(), callers.plan))
+    good(place.act("push", place.merged(), callers.run), "suspended")
+    assert len(place.cloud.reboots()) == 1
+    good(place.act("schedule", place.scheduled(), callers.reconcile))
+    assert len(place.cloud.reboots()) == 1
+    place.command("approve", "web-kernel", "--reason", "The canary is well")
+    good(place.act("schedule", place.scheduled(), callers.reconcile))
+    once = place.cloud.reboots()
+    assert len(once) == 10
+    assert set(once.values()) == {1}
+
+
+def await_reboot(place: Place, job: Job, timeout_s: float = 120) -> None:
+    """Until the cloud was asked to send a server down."""
+    end = time.monotonic() + timeout_s
+    while not place.cloud.reboots():
+        assert time.monotonic() < end, job.lines.read_text()[-8000:]
+        assert job.process.poll() is None, job.lines.read_text()[-8000:]
+        time.sleep(0.01)
