@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.changed import changed_option
 from runner.cli.common import App, closed_pipe_is_fine
 from runner.cli.options import load_options, template_options
 from runner.errors import Exit, InvalidInput, RunnerError, UsageProblem
 
 if TYPE_CHECKING:
-    from runner.cli.targets import Session
-    from runner.loading.config import LoadedConfig
-    from runner.loading.plan import Loaded
-    from runner.model.inventory import Inventory
-    from runner.model.plan import Plan
-    from runner.report.diff import PlanDiff
-    from runner.store.sql import SqlStore
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the caller asked for, and how to say it again in the command that runs the schedule."""
-
-    target: str | None
-    out: Path | None
-    repeat: tuple[str, ...]
-
-    def command(self, plan: str, digest: str) -> str:
-        """What to type to run exactly this schedule."""
-        what = [str(self.out)] if self.out else [plan, *self.repeat]
-        return shlex.join(["reboot-runner", "run", *what, "--schedule-digest", digest])
+    from runner.cli.changed import Selection
+    from runner.report.diff import PlanDiff, Selected
 
 
 @click.command(
@@ -46,15 +25,24 @@ class Wish:
     epilog="""\b
 Examples:
   reboot-runner diff plans/web.yaml                   which servers go down together
+  reboot-runner diff plans/web.yaml --base main       also what differs from main, lifted belts first
   reboot-runner diff plans/web.yaml --out web.json    save the schedule for a review
+  reboot-runner diff plans/ --changed main..HEAD --out schedules/   each plan that a branch changed
   reboot-runner diff -o markdown plans/               one comment for all plans
   reboot-runner diff --detailed-exitcode plans/       exit 2: there are servers to reboot
 """,
 )
-@click.argument("plans", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("plans", nargs=-1, type=click.Path(path_type=Path))
 @template_options
+@changed_option
+@click.option("--base", metavar="REV", help="Compare with the plan of another Git revision against the same cloud.")
 @click.option("--target", metavar="NAME", help="A target of the configuration; overrides the plan's.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the schedule of a single plan.")
+@click.option(
+    "--out",
+    type=click.Path(),
+    metavar="PATH",
+    help="Save the schedule of a plan that may run. A folder (several plans, or PATH ends in /) gets NAME.json each.",
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are servers to reboot.")
 @click.option(
     "-o",
@@ -70,197 +58,99 @@ def command(
     plans: tuple[Path, ...],
     var: tuple[tuple[str, str], ...],
     vars_file: tuple[Path, ...],
+    changed: str | None,
+    base: str | None,
     target: str | None,
-    out: Path | None,
+    out: str | None,
     detailed_exitcode: bool,
     output: str,
 ) -> None:
     """Show what PLANS (files, or folders searched for plans) would do to the cloud as it is now.
 
-    Which server goes down in which wave, every exclusion with its reason, the worst case and the expected duration.
+    Which server goes down in which wave, every exclusion with its reason, the worst case, the expected duration, and
+    what is new since the plan's last run. With --base also what differs from another revision: first the belts that
+    the plan loosens (limits, budgets, canaries, pauses, exclusions), then servers and waves. Where the repository has
+    a policy, the plan and its schedule are judged by it.
+
     Reads only: nothing is rebooted. Several plans: the exit code is the first of 1, 77, 3, 7, 6, 5, 4, 75, 2, 0 that
     occurs.
     """
     import asyncio
 
+    from runner.cli.diffing import Out, Wish, diff_all
+    from runner.cli.policing import Police
+    from runner.loading.config import template_env
+    from runner.loading.plan import load_plan
     from runner.report.diff import exit_code
 
     app: App = ctx.obj
     repeat = [f"--target={target}"] if target else []
     repeat += [f"--var={name}={value}" for name, value in var] + [f"--vars-file={path}" for path in vars_file]
-    wish = Wish(target, out, tuple(repeat))
-    config, loaded = _load(app, plans, var, vars_file)
-    if out and len(loaded) != 1:
-        raise UsageProblem(f"--out saves the schedule of one plan, these are {len(loaded)}")
-    diffs = asyncio.run(_diff_all(app, config, loaded, wish))
-    if out and diffs[0].schedule:
-        _save(out, diffs[0])
+    config = app.load_config()
+    police = Police.of(config)
+    police.demand_usable()
+    options = load_options(var, vars_file, template_env(config.config, os.environ))
+    files, selected = _files(app, plans, changed, vars_file)
+    loaded = [load_plan(path, options) for path in police.plans_among(files)]
+    place = Out.of(out, loaded) if out else None
+    wish = Wish(target, place, tuple(repeat), base, options)
+    diffs = asyncio.run(diff_all(app, config, loaded, wish, police))
+    if place is not None:
+        for one in diffs:
+            place.save(one)
     with closed_pipe_is_fine():
-        _show(ctx, app, output, diffs)
+        _show(ctx, app, output, diffs, selected)
     code = exit_code(diff.code for diff in diffs)
     ctx.exit(Exit.DONE if code == Exit.CHANGES and not detailed_exitcode else code)
 
 
-def _load(
-    app: App, plans: Sequence[Path], var: tuple[tuple[str, str], ...], vars_file: tuple[Path, ...]
-) -> tuple[LoadedConfig, list[Loaded]]:
-    """Configuration and plans; a plan keeps its own problems. Raises InvalidInput for what is no plan's fault."""
-    from runner.loading.config import template_env
-    from runner.loading.plan import load_plan
+def _files(
+    app: App, plans: Sequence[Path], changed: str | None, vars_file: tuple[Path, ...]
+) -> tuple[list[Path], Selected | None]:
+    """The plans that are meant: named, in a folder, or those among them that a range of commits changed.
+
+    Raises InvalidInput for what is no plan's fault.
+    """
+    from runner.cli.changed import select, tell_selection
     from runner.loading.search import find_plans
 
-    config = app.load_config()
-    options = load_options(var, vars_file, template_env(config.config, os.environ))
+    if changed is not None:
+        selection = select(plans, changed, os.environ, Path.cwd(), shared=vars_file)
+        tell_selection(app, selection)
+        return selection.files, _selected(selection)
+    if not plans:
+        raise UsageProblem("name plans or a folder with plans, or give --changed BASE..HEAD")
     files, problems = find_plans(plans)
     if problems:
         raise InvalidInput(problems)
-    return config, [load_plan(path, options) for path in files]
+    return files, None
 
 
-async def _diff_all(app: App, config: LoadedConfig, loaded: Sequence[Loaded], wish: Wish) -> list[PlanDiff]:
-    """Each plan by itself: what is wrong with one, or with its target, does not hide the others."""
-    with _existing_store(app, config) as store:
-        async with AsyncExitStack() as stack:
-            planner = _Planner(app, config, store, wish, stack)
-            return [await planner.diff(one) for one in loaded]
+def _selected(selection: Selection) -> Selected:
+    from runner.report.diff import Selected
+
+    return Selected(selection.base, selection.head, tuple(selection.deleted), selection.renamed, selection.unchanged)
 
 
-@dataclass(slots=True)
-class _Planner:
-    """Plans against live targets. Each target is opened and read once, however many plans there are."""
-
-    app: App
-    config: LoadedConfig
-    store: SqlStore | None
-    wish: Wish
-    stack: AsyncExitStack
-    _read: dict[str, tuple[Session, Inventory] | RunnerError] = field(default_factory=dict)
-
-    async def diff(self, loaded: Loaded) -> PlanDiff:
-        from runner.report.diff import PlanDiff
-
-        if loaded.plan is None:
-            return PlanDiff(loaded.name, problems=loaded.problems)
-        try:
-            return await self._plan(loaded, loaded.plan)
-        except InvalidInput as error:
-            placed = tuple(loaded.place(p) for p in error.problems)
-            return PlanDiff(loaded.name, problems=(*loaded.problems, *placed))
-        except RunnerError as error:
-            return PlanDiff(
-                loaded.name,
-                problems=loaded.problems,
-                failure=error.message,
-                failure_hint=error.hint,
-                failure_code=error.exit_code,
-            )
-
-    async def _plan(self, loaded: Loaded, plan: Plan) -> PlanDiff:
-        from runner.cli.targets import all_targets, choose_target
-        from runner.loading.plan import plan_digest
-        from runner.planning.forecast import forecast
-        from runner.planning.schedule import make_schedule
-        from runner.report.diff import PlanDiff
-
-        session, inventory = await self._open(choose_target(self.config, self.wish.target, plan.target))
-        cycle = self._cycle(session, plan)
-        planned = make_schedule(
-            plan,
-            plan_digest(plan),
-            session.target,
-            inventory,
-            self._spent(cycle, session.target.project_id),
-            now=session.clock.now(),
-            cycle=cycle,
-            plan_file=loaded.name,
-        )
-        problems = (*loaded.problems, *(loaded.place(p) for p in planned.problems))
-        made = planned.schedule
-        if made is None:
-            return PlanDiff(loaded.name, problems=problems)
-        rate = all_targets(self.config)[session.target.name].rate.servers_per_minute
-        return PlanDiff(
-            loaded.name,
-            made,
-            forecast(made, servers_per_minute=rate),
-            problems,
-            command=self.wish.command(loaded.name, made.digest),
-        )
-
-    async def _open(self, name: str) -> tuple[Session, Inventory]:
-        """The target and its servers. Raises what opening or reading it raised, for each plan anew."""
-        from runner.cli.targets import open_target
-
-        if name not in self._read:
-            try:
-                session = await self.stack.enter_async_context(open_target(self.app, self.config, name))
-                self._read[name] = (session, await session.cloud.inventory())
-            except RunnerError as error:
-                self._read[name] = error
-        found = self._read[name]
-        if isinstance(found, RunnerError):
-            raise found
-        return found
-
-    def _cycle(self, session: Session, plan: Plan) -> str:
-        from runner.planning.cycle import fresh_cycle
-
-        if not session.is_embedded:
-            return plan.campaign
-        runs = self.store.runs(plan=plan.name, limit=1_000_000) if self.store else []
-        return fresh_cycle(plan.campaign, len(runs))
-
-    def _spent(self, cycle: str, project_id: str) -> frozenset[str]:
-        return frozenset(self.store.spent(cycle, project_id)) if self.store else frozenset()
-
-
-@contextmanager
-def _existing_store(app: App, config: LoadedConfig) -> Iterator[SqlStore | None]:
-    """The store, or None where it is a local file that nobody has written yet: a dry-run makes none."""
-    from runner.cli.targets import base_folder, open_store_of, store_url
-    from runner.store.open import is_local_file
-
-    url = store_url(app, config)
-    if is_local_file(url) and not (base_folder(config) / url.removeprefix("sqlite:///")).exists():
-        yield None
-        return
-    with open_store_of(app, config) as store:
-        yield store
-
-
-def _save(path: Path, diff: PlanDiff) -> None:
-    """Write the schedule beside its final name first: a reader never meets half a file."""
-    from runner.report.schedule_json import dump
-
-    if diff.schedule is None:
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_text(dump(diff.schedule), encoding="ascii")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise RunnerError(f"cannot write {path}: {error.strerror}") from None
-
-
-def _show(ctx: click.Context, app: App, output: str, diffs: Sequence[PlanDiff]) -> None:
+def _show(ctx: click.Context, app: App, output: str, diffs: Sequence[PlanDiff], selected: Selected | None) -> None:
     """The dry-run on stdout; as text, what went wrong is on stderr, with the line of the plan."""
     if output == "json":
         from runner.report.diff import diff_json
 
-        app.echo(diff_json(diffs))
+        app.echo(diff_json(diffs, selected))
         return
     if output == "markdown":
         from runner.report.diff_markdown import diff_markdown
 
-        app.echo(diff_markdown(diffs), newline=False)
+        app.echo(diff_markdown(diffs, selected=selected), newline=False)
         return
-    from runner.report.diff_text import diff_text
+    from runner.report.diff_text import LIFTED, diff_text
 
     for n, diff in enumerate(diffs):
-        first, rest = diff_text(diff).split("\n", 1)
+        first, *rest = diff_text(diff).removesuffix("\n").split("\n")
         click.echo(("\n" if n else "") + click.style(first, bold=True), color=ctx.color)
-        app.echo(rest, newline=False)
+        for line in rest:
+            click.echo(click.style(line, fg="red", bold=True) if line.startswith(LIFTED) else line, color=ctx.color)
         if diff.errors:
             app.show_problems(diff.errors)
         if diff.failure is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.changed import Selection, select, tell_selection
 from runner.cli.common import App
-from runner.cli.diff import Wish, diff_all, save
+from runner.cli.diffing import Wish, diff_all, save
 from runner.cli.github_run import LABEL, demand_event
 from runner.cli.github_tell import Job
 from runner.cli.policing import Police
@@ -133,7 +133,8 @@ class _Review:
         return self.wanted.offline or self.event.is_fork or self.event.pull_number is None
 
     def _wish(self) -> Wish:
-        return Wish(target=None, out=None, repeat=(), base=self.base)
+        options = LoadOptions(env=template_env(self.config.config, os.environ))
+        return Wish(base=self.base, options=options)
 
     def _load(self) -> list[Loaded]:
         options = LoadOptions(env=template_env(self.config.config, os.environ))

@@ -1,0 +1,259 @@
+"""Plans against live targets: what `diff` and the jobs of CI systems show of each."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner.cli.common import App
+from runner.cli.earlier import Revision, is_news, last_run, since_run
+from runner.cli.policing import Police
+from runner.cli.targets import (
+    Session,
+    all_targets,
+    base_folder,
+    choose_target,
+    open_store_of,
+    open_target,
+    store_url,
+)
+from runner.errors import Exit, InvalidInput, RunnerError, UsageProblem
+from runner.loading.config import LoadedConfig
+from runner.loading.plan import NO_OPTIONS, Loaded, LoadOptions, plan_digest
+from runner.model.inventory import Inventory
+from runner.model.plan import Plan
+from runner.model.schedule import Schedule
+from runner.planning.compare import compare
+from runner.planning.cycle import fresh_cycle
+from runner.planning.forecast import forecast
+from runner.planning.schedule import Planned, make_schedule
+from runner.report.diff import PlanDiff
+from runner.report.diff_since import SinceBase, SinceRun
+from runner.report.schedule_json import dump
+from runner.store.open import is_local_file
+from runner.store.sql import SqlStore
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """Where schedules are saved: a file for a single plan, or a folder with a file for each plan."""
+
+    place: Path
+    is_folder: bool
+
+    @classmethod
+    def of(cls, written: str, plans: Sequence[Loaded]) -> Out:
+        """A folder for several plans, and where one is there or `/` ends the path. Raises UsageProblem.
+
+        In a folder files are called by the plans' names, so no two plans may have the same.
+        """
+        place = Path(written)
+        is_folder = len(plans) != 1 or place.is_dir() or written.endswith("/")
+        if is_folder and place.exists() and not place.is_dir():
+            raise UsageProblem(f"--out {written} is a file, and these are {len(plans)} plans", hint="name a folder")
+        seen: dict[str, str] = {}
+        for one in plans:
+            name = one.plan.name if one.plan else ""
+            if name and seen.setdefault(name, one.name) != one.name:
+                raise UsageProblem(
+                    f"{seen[name]} and {one.name} are both plan {name}: their schedules would be the same file",
+                    hint="give each plan a name of its own",
+                )
+        return cls(place, is_folder)
+
+    def path(self, plan: str) -> Path:
+        return self.place / f"{plan}.json" if self.is_folder else self.place
+
+    def save(self, diff: PlanDiff) -> None:
+        """Save the schedule of a plan that may be run; of any other nothing. Raises RunnerError."""
+        if diff.schedule is None or diff.code not in (Exit.CHANGES, Exit.DONE):
+            return
+        if self.is_folder:
+            try:
+                self.place.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise RunnerError(f"cannot make the folder {self.place}: {error.strerror}") from None
+        save(self.path(diff.schedule.plan_name), diff)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the caller asked for. `out`: where schedules are saved; `repeat`: options that the command to run takes.
+
+    `base`: the revision to compare with; `options`: how plans are loaded from it.
+    """
+
+    target: str | None = None
+    out: Out | None = None
+    repeat: tuple[str, ...] = ()
+    base: str | None = None
+    options: LoadOptions = NO_OPTIONS
+
+    def command(self, file: str, schedule: Schedule) -> str:
+        """What to type to run exactly this schedule."""
+        what = [str(self.out.path(schedule.plan_name))] if self.out else [file, *self.repeat]
+        return shlex.join(["reboot-runner", "run", *what, "--schedule-digest", schedule.digest])
+
+
+def save(path: Path, diff: PlanDiff) -> None:
+    """Write the schedule beside its final name first: a reader never meets half a file. Raises RunnerError."""
+    if diff.schedule is None:
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_text(dump(diff.schedule), encoding="ascii")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise RunnerError(f"cannot write {path}: {error.strerror}") from None
+
+
+async def diff_all(
+    app: App, config: LoadedConfig, loaded: Sequence[Loaded], wish: Wish, police: Police | None = None
+) -> list[PlanDiff]:
+    """Each plan by itself: what is wrong with one, or with its target, does not hide the others.
+
+    Raises UnknownRevision, GitError for a base that cannot be read. Where `police` has a policy, it is judged too.
+    """
+    base = Revision.open(wish.base) if wish.base and loaded else None
+    with _existing_store(app, config) as store:
+        async with AsyncExitStack() as stack:
+            planner = _Planner(app, config, store, wish, stack, base, police)
+            return [await planner.diff(one) for one in loaded]
+
+
+@dataclass(slots=True)
+class _Planner:
+    """Plans against live targets. Each target is opened and read once, however many plans there are."""
+
+    app: App
+    config: LoadedConfig
+    store: SqlStore | None
+    wish: Wish
+    stack: AsyncExitStack
+    base: Revision | None
+    police: Police | None
+    _read: dict[str, tuple[Session, Inventory] | RunnerError] = field(default_factory=dict)
+
+    async def diff(self, loaded: Loaded) -> PlanDiff:
+        if loaded.plan is None:
+            return PlanDiff(loaded.name, problems=loaded.problems)
+        try:
+            return await self._plan(loaded, loaded.plan)
+        except InvalidInput as error:
+            placed = tuple(loaded.place(p) for p in error.problems)
+            return PlanDiff(loaded.name, problems=(*loaded.problems, *placed))
+        except RunnerError as error:
+            return PlanDiff(
+                loaded.name,
+                problems=loaded.problems,
+                failure=error.message,
+                failure_hint=error.hint,
+                failure_code=error.exit_code,
+            )
+
+    async def _plan(self, loaded: Loaded, plan: Plan) -> PlanDiff:
+        session, inventory = await self._open(choose_target(self.config, self.wish.target, plan.target))
+        planned = self._planned(session, inventory, plan, loaded.name)
+        problems = [*loaded.problems, *(loaded.place(p) for p in planned.problems)]
+        made = planned.schedule
+        since_base = self._since_base(loaded, plan, session, inventory, made)
+        if made is None:
+            return PlanDiff(loaded.name, problems=tuple(problems), since_base=since_base)
+        if self.police is not None:
+            problems += self.police.judge_made(loaded, made, inventory)
+        rate = all_targets(self.config)[session.target.name].rate.servers_per_minute
+        return PlanDiff(
+            loaded.name,
+            made,
+            forecast(made, servers_per_minute=rate),
+            tuple(problems),
+            command=self.wish.command(loaded.name, made),
+            since_base=since_base,
+            since_run=self._since_run(session, made),
+        )
+
+    def _planned(self, session: Session, inventory: Inventory, plan: Plan, file: str) -> Planned:
+        cycle = self._cycle(session, plan)
+        return make_schedule(
+            plan,
+            plan_digest(plan),
+            session.target,
+            inventory,
+            self._spent(cycle, session.target.project_id),
+            now=session.clock.now(),
+            cycle=cycle,
+            plan_file=file,
+        )
+
+    def _since_base(
+        self, loaded: Loaded, plan: Plan, session: Session, inventory: Inventory, made: Schedule | None
+    ) -> SinceBase | None:
+        """The plan of the other revision, planned against the same cloud by the same rules."""
+        if self.base is None:
+            return None
+        earlier = self.base.plan(loaded, self.wish.options)
+        was = earlier.plan
+        if was is None or made is None:
+            return earlier.since(plan)
+        if self._target_of(was) != session.target.name:
+            note = f"there the plan was for {was.target or 'another target'}: on this one all its servers are new"
+            return earlier.since(plan, compare(None, made), (note,))
+        before = self._planned(session, inventory, was, earlier.file or "")
+        if before.schedule is None:
+            first = next(p for p in before.problems if p.severity == "error")
+            note = f"servers are not compared: against the cloud as it is, the plan of then is wrong: {first.message}"
+            return earlier.since(plan, notes=(note,))
+        return earlier.since(plan, compare(before.schedule, made))
+
+    def _target_of(self, plan: Plan) -> str | None:
+        """The target that another version of a plan means; None where there is no such target any more."""
+        try:
+            return choose_target(self.config, self.wish.target, plan.target)
+        except InvalidInput:
+            return None
+
+    def _since_run(self, session: Session, made: Schedule) -> SinceRun | None:
+        """Against the last run. Of the embedded simulated cloud, where people try the same again, only what is news."""
+        run = last_run(self.store, made.plan_name, session.target.project_id) if self.store else None
+        if run is None:
+            return None
+        since = since_run(run, made)
+        return since if is_news(since) or not session.is_embedded else None
+
+    async def _open(self, name: str) -> tuple[Session, Inventory]:
+        """The target and its servers. Raises what opening or reading it raised, for each plan anew."""
+        if name not in self._read:
+            try:
+                session = await self.stack.enter_async_context(open_target(self.app, self.config, name))
+                self._read[name] = (session, await session.cloud.inventory())
+            except RunnerError as error:
+                self._read[name] = error
+        found = self._read[name]
+        if isinstance(found, RunnerError):
+            raise found
+        return found
+
+    def _cycle(self, session: Session, plan: Plan) -> str:
+        if not session.is_embedded:
+            return plan.campaign
+        runs = self.store.runs(plan=plan.name, limit=1_000_000) if self.store else []
+        return fresh_cycle(plan.campaign, len(runs))
+
+    def _spent(self, cycle: str, project_id: str) -> frozenset[str]:
+        return frozenset(self.store.spent(cycle, project_id)) if self.store else frozenset()
+
+
+@contextmanager
+def _existing_store(app: App, config: LoadedConfig) -> Iterator[SqlStore | None]:
+    """The store, or None where it is a local file that nobody has written yet: a dry-run makes none."""
+    url = store_url(app, config)
+    if is_local_file(url) and not (base_folder(config) / url.removeprefix("sqlite:///")).exists():
+        yield None
+        return
+    with open_store_of(app, config) as store:
+        yield store
