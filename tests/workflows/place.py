@@ -1,7 +1,7 @@
 """A team's repository, a simulated cloud, a stand-in for GitHub, and act between them: all real, all on this machine.
 
-The repository is what `reboot-runner init` writes. Its plan `plans/web.yaml` reboots ten servers in waves of one and
-nine. Pull requests and merges are real Git; events are the files that GitHub would send.
+The repository is what `reboot-runner init` writes. Its plan `plans/web.yaml` reboots eight servers, a canary first,
+then the rest. Pull requests and merges are real Git; events are the files that GitHub would send.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PLACEHOLDER = f"reboot-runner==0.1.0 --hash=sha256:{'12' * 32}"
 PULL = 7
 PLAN = "plans/web.yaml"
+SERVERS = 8
+"""How many servers of the simulated fleet of twenty the plan selects."""
 KEYS = {
     "REBOOT_RUNNER_SIMULATOR_AK": "EXAMPLEACCESSKEY0003",
     "REBOOT_RUNNER_SIMULATOR_SK": "ExampleSecretNotReal-act-0123456789abcdef",

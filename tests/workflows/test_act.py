@@ -43,7 +43,7 @@ def test_documented_workflow_has_no_finding(tmp_path: Path) -> None:
 
 
 def test_reviewed_is_what_runs_once(prepared: Place) -> None:
-    """A pull request shows ten servers and reboots none; its merge reboots each once; the same event again, none."""
+    """A pull request shows the servers and reboots none; its merge reboots each once; the same event again, none."""
     scenes.review(prepared, DOCUMENTED)
     scenes.merge_and_run_again(prepared, DOCUMENTED)
 
