@@ -1,0 +1,304 @@
+"""`github plan`, `run` and `reconcile`, as a job's steps call them: real Git, a real API, the simulated cloud."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.forked import Done
+from tests.cli.lab import PLAN, Remote
+from tests.git.made import Made
+from tests.github.runner_files import read_outputs
+from tests.github.standin import StandIn, serving
+from tests.github.standin_state import zipped
+
+
+@dataclass
+class Fleet:
+    """A repository with plans, its pull requests, and the cloud that they are about."""
+
+    cloud: Remote
+    repo: Made
+    github: StandIn
+    files: Path
+
+    def event(self, name: str, payload: dict[str, Any], sha: str) -> dict[str, str]:
+        """The environment that GitHub's runner gives a step."""
+        shutil.rmtree(self.files, ignore_errors=True)
+        self.files.mkdir()
+        (self.files / "event.json").write_text(
+            json.dumps({"repository": {"default_branch": "main", "full_name": "octo/fleet"}, **payload})
+        )
+        return self.github.environ() | {
+            "CI": "true",
+            "GITHUB_EVENT_NAME": name,
+            "GITHUB_EVENT_PATH": str(self.files / "event.json"),
+            "GITHUB_SHA": sha,
+            "GITHUB_REF": "refs/heads/main",
+            "GITHUB_OUTPUT": str(self.files / "output"),
+            "GITHUB_STEP_SUMMARY": str(self.files / "summary.md"),
+            "REBOOT_RUNNER_GITHUB_REPORTS": str(self.files / "reports"),
+            "REBOOT_RUNNER_GITHUB_SCHEDULES": str(self.files / "schedules"),
+        }
+
+    def job(self, name: str, env: dict[str, str], **more: str) -> Done:
+        return self.cloud.lab.run("github", name, env=env | more)
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        return read_outputs((self.files / "output").read_text())
+
+    @property
+    def summary(self) -> str:
+        return (self.files / "summary.md").read_text()
+
+    def request(self, plan: str = PLAN, *, path: str = "plans/web.yaml", fork: bool = False) -> dict[str, str]:
+        """A pull request with the plan, checked out as GitHub does: its test merge. The step's environment."""
+        base = self.repo.git("rev-parse", "main")
+        self.repo.git("checkout", "-q", "-B", "topic", "main")
+        head = self.repo.commit({path: plan})
+        self.repo.git("checkout", "-q", "--detach", "main")
+        self.repo.git("merge", "-q", "--no-ff", "-m", "test merge", "topic")
+        self.github.state.write_pull(7, head_sha=head, commits=[head], fork=fork)
+        origin = {"full_name": "mallory/fork" if fork else "octo/fleet"}
+        ours = {"full_name": "octo/fleet"}
+        pull = {"number": 7, "head": {"sha": head, "repo": origin}, "base": {"sha": base, "repo": ours}}
+        return self.event("pull_request", {"pull_request": pull}, self.repo.git("rev-parse", "HEAD"))
+
+    def store(self, **fields: Any) -> None:
+        """What the workflow's upload step does with the saved schedules."""
+        head = self.github.state.read("pulls", 7)
+        assert head is not None
+        found = {p.name: p.read_bytes() for p in (self.files / "schedules").glob("*.json")}
+        self.github.state.write_artifact(
+            f"reboot-schedules-{head['head_sha']}", zipped(found), **({"head_sha": head["head_sha"]} | fields)
+        )
+
+    def merge(self) -> dict[str, str]:
+        """The pull request is merged, the default branch checked out. The environment of the push's job."""
+        before = self.repo.git("rev-parse", "main")
+        self.repo.git("checkout", "-q", "main")
+        self.repo.git("merge", "-q", "--no-ff", "-m", "Merge pull request #7", "topic")
+        after = self.repo.git("rev-parse", "HEAD")
+        self.github.state.write_pull(7, merged_at="2026-11-24T00:00:00Z", merge_commit_sha=after)
+        return self.event("push", {"before": before, "after": after, "forced": False}, after)
+
+
+@pytest.fixture(scope="module")
+def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with serving(tmp_path_factory.mktemp("github")) as server:
+        yield server
+
+
+@pytest.fixture
+def fleet(cloud: Remote, standin: StandIn, tmp_path: Path) -> Fleet:
+    lab = cloud.lab
+    shutil.rmtree(lab.folder / ".git")
+    (lab.folder / "web.yaml").unlink()
+    lab.env["REBOOT_RUNNER_STORE_IS_PERSISTENT"] = "true"
+    repo = Made(lab.folder)
+    repo.git("init", "--quiet", "--initial-branch=main")
+    repo.commit({".gitignore": ".reboot-runner\n"})
+    standin.state.clear()
+    standin.faults = []
+    return Fleet(cloud, repo, standin, tmp_path / "runner")
+
+
+def reviewed(fleet: Fleet, plan: str = PLAN) -> None:
+    """A pull request that was planned, and whose schedules were stored."""
+    done = fleet.job("plan", fleet.request(plan))
+    assert done.code == 0, done.err
+    fleet.store()
+
+
+def test_from_pull_request_to_reboot(fleet: Fleet) -> None:
+    """The comment shows the schedule, the merge runs exactly it, and the same event again sends nothing."""
+    reviewed(fleet)
+    digest = json.loads(fleet.outputs["schedule-digests"])["plans/web.yaml"]
+    (comment,) = fleet.github.state.comments(7)
+    assert digest in comment["body"]
+    assert "10 servers in 3 waves" in comment["body"]
+    assert "10 servers in 3 waves" in fleet.summary
+    env = fleet.merge()
+    first = fleet.job("run", env)
+    assert first.code == 0, first.err
+    assert set(fleet.cloud.reboots.values()) == {1}
+    assert len(fleet.cloud.reboots) == 10
+    said = fleet.outputs
+    assert (said["result"], said["exit-code"], said["failure-reason"]) == ("done", "0", "")
+    assert "10 of 10 servers ready" in fleet.summary
+    assert {p.suffix for p in (fleet.files / "reports").iterdir()} == {".json", ".md", ".html", ".xml", ".csv"}
+    again = fleet.job("run", env)
+    assert (again.code, "nothing was sent" in again.err) == (0, True)
+    assert fleet.cloud.posts == 3
+
+
+def test_nothing_without_a_review(fleet: Fleet) -> None:
+    """A merge whose pull request has stored no schedule is exit 6: a fresh one is never made."""
+    fleet.request()
+    done = fleet.job("run", fleet.merge())
+    assert done.code == 6
+    assert "there is no reviewed schedule" in done.err
+    assert (fleet.outputs["result"], fleet.outputs["failure-reason"]) == ("stale", "plan-changed")
+    assert "::error file=plans/web.yaml" in done.out
+    assert fleet.cloud.posts == 0
+
+
+@pytest.mark.parametrize("fields", [{"fork": True}, {"event": "push"}, {"expired": True}, {"head_sha": "b" * 40}])
+def test_schedules_of_others_are_not_taken(fleet: Fleet, fields: dict[str, Any]) -> None:
+    """An artefact of a fork, of another event or commit, or one that has expired is as good as none."""
+    assert fleet.job("plan", fleet.request()).code == 0
+    fleet.store(**fields)
+    assert fleet.job("run", fleet.merge()).code == 6
+    assert fleet.cloud.posts == 0
+
+
+def test_another_workflow_is_not_trusted(fleet: Fleet) -> None:
+    """With the workflow's file named, an artefact that another workflow stored is not taken."""
+    assert fleet.job("plan", fleet.request()).code == 0
+    fleet.store(path=".github/workflows/evil.yml")
+    env = fleet.merge()
+    assert fleet.job("run", env, REBOOT_RUNNER_GITHUB_PLAN_WORKFLOW=".github/workflows/reboot-plan.yml").code == 6
+    assert fleet.cloud.posts == 0
+
+
+def test_what_the_comment_shows_is_what_must_be_stored(fleet: Fleet) -> None:
+    """A stored schedule other than the one that people saw in the comment is refused."""
+    reviewed(fleet)
+    (comment,) = fleet.github.state.comments(7)
+    digest = json.loads(fleet.outputs["schedule-digests"])["plans/web.yaml"]
+    body = comment["body"].replace(digest, "sha256:" + "0" * 64)
+    fleet.github.state.write_comment(7, comment["user"]["login"], body, comment["id"])
+    done = fleet.job("run", fleet.merge())
+    assert (done.code, "the comment of pull request 7 shows" in done.err) == (6, True)
+    assert fleet.cloud.posts == 0
+
+
+def test_the_newest_review_counts(fleet: Fleet) -> None:
+    """A plan that was pushed again to its pull request is run by its last schedule; the comment stays one."""
+    reviewed(fleet, PLAN.replace("50%", "90%"))
+    reviewed(fleet)
+    assert len(fleet.github.state.comments(7)) == 1
+    assert fleet.job("run", fleet.merge()).code == 0
+    assert fleet.cloud.posts == 3
+
+
+def test_forks_are_validated_offline(fleet: Fleet) -> None:
+    """A request from a fork asks neither cloud nor API, and has its result in the summary."""
+    done = fleet.job("plan", fleet.request(fork=True))
+    assert done.code == 0, done.err
+    assert fleet.cloud.state.requests() == []
+    assert fleet.github.state.comments(7) == []
+    assert "validated offline" in fleet.summary
+    bad = fleet.job("plan", fleet.request(PLAN.replace("waves:", "wave:"), fork=True))
+    assert bad.code == 3
+    assert "::error file=plans/web.yaml,line=" in bad.out
+
+
+def test_problems_are_annotated_and_commented(fleet: Fleet) -> None:
+    """A plan that breaks is exit 3, annotated at its line, and its comment says so."""
+    done = fleet.job("plan", fleet.request(PLAN.replace("role: web", "role: none")))
+    assert done.code == 3
+    assert "::error file=plans/web.yaml,line=" in done.out
+    (comment,) = fleet.github.state.comments(7)
+    assert "matches no server" in comment["body"]
+    assert fleet.outputs["failure-reason"] == "invalid-plan"
+    assert list((fleet.files / "schedules").glob("*.json")) == []
+
+
+def test_a_comment_that_fails_changes_nothing(fleet: Fleet) -> None:
+    """When GitHub's API refuses everything, the job ends as it would have."""
+    env = fleet.request() | {"GITHUB_TOKEN": "wrong"}
+    done = fleet.job("plan", env)
+    assert done.code == 0, done.err
+    assert "warning" in done.err
+    assert fleet.github.state.comments(7) == []
+
+
+def test_configuration_and_policy_are_those_of_the_base(fleet: Fleet) -> None:
+    """A pull request that loosens the policy is judged by the old one, and the change is told."""
+    config = json.loads((fleet.cloud.lab.folder / "reboot-runner.yaml").read_text()) | {"policy": "policy.yaml"}
+    strict = "version: 1\nmax_wave: {servers: 2}\n"
+    fleet.repo.commit({"reboot-runner.yaml": json.dumps(config), "policy.yaml": strict})
+    env = fleet.request()
+    fleet.repo.git("checkout", "-q", "topic")
+    head = fleet.repo.commit({"policy.yaml": strict.replace("2", "50")})
+    fleet.repo.git("checkout", "-q", "--detach", "main")
+    fleet.repo.git("merge", "-q", "--no-ff", "-m", "test merge", "topic")
+    event = json.loads(Path(env["GITHUB_EVENT_PATH"]).read_text())
+    event["pull_request"]["head"]["sha"] = head
+    done = fleet.job("plan", fleet.event("pull_request", event, fleet.repo.git("rev-parse", "HEAD")))
+    assert done.code == 3, done.err
+    assert "max_wave.servers allows 2" in done.err
+    (comment,) = fleet.github.state.comments(7)
+    assert "policy" in comment["body"]
+    assert "changed by this pull request" in comment["body"]
+
+
+def test_a_long_wait_suspends_green(fleet: Fleet) -> None:
+    """A run that waits for a person is suspended with a green step; approved, `reconcile` ends it, and nothing twice."""
+    reviewed(fleet, PLAN + "    pause: [approval, 0s]\n")
+    done = fleet.job("run", fleet.merge())
+    assert done.code == 0, done.err
+    said = fleet.outputs
+    assert (said["result"], said["exit-code"], said["due"], said["follow-up"]) == ("suspended", "75", "", "false")
+    assert "::warning" in done.out
+    assert len(fleet.cloud.reboots) == 1
+    assert fleet.cloud.lab.run("approve", "web", "--reason", "the canary is well").code == 0
+    env = fleet.event("schedule", {}, fleet.repo.git("rev-parse", "HEAD"))
+    rest = fleet.job("reconcile", env)
+    assert rest.code == 0, rest.err
+    assert fleet.outputs["result"] == "done"
+    assert set(fleet.cloud.reboots.values()) == {1}
+    assert len(fleet.cloud.reboots) == 10
+
+
+def test_a_deadline_asks_for_a_follow_up(fleet: Fleet) -> None:
+    """A run whose job is over while it is due soon has its workflow dispatched, once."""
+    reviewed(fleet, PLAN + "    pause: 2s\n")
+    env = fleet.merge()
+    done = fleet.job(
+        "run", env, REBOOT_RUNNER_GITHUB_DEADLINE="1s", REBOOT_RUNNER_GITHUB_FOLLOW_UP="reboot-reconcile.yml"
+    )
+    assert done.code == 0, done.err
+    assert (fleet.outputs["result"], fleet.outputs["follow-up"]) == ("suspended", "true")
+    dispatched = fleet.github.state.lines("dispatches.jsonl")
+    assert [d["workflow"] for d in dispatched] == ["reboot-reconcile.yml"]
+
+
+def test_outside_of_github(fleet: Fleet) -> None:
+    """On a desk the jobs say what to use instead."""
+    done = fleet.cloud.lab.run("github", "run")
+    assert (done.code, "reboot-runner validate" in done.err) == (64, True)
+
+
+def test_a_deleted_plan_runs_nothing(fleet: Fleet) -> None:
+    """A plan that a merge deletes is told, and nothing is run."""
+    reviewed(fleet)
+    fleet.merge()
+    before = fleet.repo.git("rev-parse", "HEAD")
+    after = fleet.repo.commit({"plans/web.yaml": None})
+    done = fleet.job("run", fleet.event("push", {"before": before, "after": after, "forced": False}, after))
+    assert done.code == 0, done.err
+    assert "was deleted" in done.err
+    assert fleet.cloud.posts == 0
+
+
+def test_a_forced_push_is_not_guessed(fleet: Fleet) -> None:
+    """What a forced push brought nobody knows: plans must be named, and then their reviews count as ever."""
+    reviewed(fleet)
+    env = fleet.merge()
+    event = json.loads(Path(env["GITHUB_EVENT_PATH"]).read_text()) | {"forced": True}
+    env = fleet.event("push", event, fleet.repo.git("rev-parse", "HEAD"))
+    done = fleet.job("run", env)
+    assert (done.code, "forced" in done.err) == (64, True)
+    assert fleet.cloud.posts == 0
+    named = fleet.job("run", env, REBOOT_RUNNER_GITHUB_PLANS="plans/web.yaml")
+    assert named.code == 0, named.err
+    assert len(fleet.cloud.reboots) == 10
