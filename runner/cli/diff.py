@@ -12,6 +12,7 @@ import click
 from runner.cli.changed import changed_option
 from runner.cli.common import App, closed_pipe_is_fine
 from runner.cli.options import load_options, template_options
+from runner.cli.policing import config_rev_option
 from runner.errors import Exit, InvalidInput, RunnerError, UsageProblem
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ Examples:
 @click.argument("plans", nargs=-1, type=click.Path(path_type=Path))
 @template_options
 @changed_option
+@config_rev_option
 @click.option("--base", metavar="REV", help="Compare with the plan of another Git revision against the same cloud.")
 @click.option("--target", metavar="NAME", help="A target of the configuration; overrides the plan's.")
 @click.option(
@@ -59,6 +61,7 @@ def command(
     var: tuple[tuple[str, str], ...],
     vars_file: tuple[Path, ...],
     changed: str | None,
+    config_rev: str | None,
     base: str | None,
     target: str | None,
     out: str | None,
@@ -69,8 +72,8 @@ def command(
 
     Which server goes down in which wave, every exclusion with its reason, the worst case, the expected duration, and
     what is new since the plan's last run. With --base also what differs from another revision: first the belts that
-    the plan loosens (limits, budgets, canaries, pauses, exclusions), then servers and waves. Where the repository has
-    a policy, the plan and its schedule are judged by it.
+    plan and policy loosen (limits, budgets, canaries, pauses, exclusions), then servers and waves. Where the
+    repository has a policy, the plan and its schedule are judged by it.
 
     Reads only: nothing is rebooted. Several plans: the exit code is the first of 1, 77, 3, 7, 6, 5, 4, 75, 2, 0 that
     occurs.
@@ -78,7 +81,7 @@ def command(
     import asyncio
 
     from runner.cli.diffing import Out, Wish, diff_all
-    from runner.cli.policing import Police
+    from runner.cli.policing import loosened_rules, rules_of
     from runner.loading.config import template_env
     from runner.loading.plan import load_plan
     from runner.report.diff import exit_code
@@ -86,14 +89,16 @@ def command(
     app: App = ctx.obj
     repeat = [f"--target={target}"] if target else []
     repeat += [f"--var={name}={value}" for name, value in var] + [f"--vars-file={path}" for path in vars_file]
-    config = app.load_config()
-    police = Police.of(config)
+    config, police = rules_of(app, config_rev)
+    if not config.is_valid:
+        raise InvalidInput(config.problems)
     police.demand_usable()
     options = load_options(var, vars_file, template_env(config.config, os.environ))
     files, selected = _files(app, plans, changed, vars_file)
     loaded = [load_plan(path, options) for path in police.plans_among(files)]
     place = Out.of(out, loaded) if out else None
-    wish = Wish(target, place, tuple(repeat), base, options)
+    rules = loosened_rules(app, base, police) if base else ()
+    wish = Wish(target, place, tuple(repeat), base, options, rules)
     diffs = asyncio.run(diff_all(app, config, loaded, wish, police))
     if place is not None:
         for one in diffs:

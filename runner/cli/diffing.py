@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner.cli.common import App
@@ -30,6 +30,7 @@ from runner.model.schedule import Schedule
 from runner.planning.compare import compare
 from runner.planning.cycle import fresh_cycle
 from runner.planning.forecast import forecast
+from runner.planning.lifted import Lift
 from runner.planning.schedule import Planned, make_schedule
 from runner.report.diff import PlanDiff
 from runner.report.diff_since import SinceBase, SinceRun
@@ -84,7 +85,8 @@ class Out:
 class Wish:
     """What the caller asked for. `out`: where schedules are saved; `repeat`: options that the command to run takes.
 
-    `base`: the revision to compare with; `options`: how plans are loaded from it.
+    `base`: the revision to compare with; `options`: how plans are loaded from it; `rules`: which rules of the policy
+    are looser than there.
     """
 
     target: str | None = None
@@ -92,11 +94,12 @@ class Wish:
     repeat: tuple[str, ...] = ()
     base: str | None = None
     options: LoadOptions = NO_OPTIONS
+    rules: tuple[Lift, ...] = ()
 
     def command(self, file: str, schedule: Schedule) -> str:
         """What to type to run exactly this schedule."""
-        what = [str(self.out.path(schedule.plan_name))] if self.out else [file, *self.repeat]
-        return shlex.join(["reboot-runner", "run", *what, "--schedule-digest", schedule.digest])
+        what = str(self.out.path(schedule.plan_name)) if self.out else file
+        return shlex.join(["reboot-runner", "run", what, *self.repeat, "--schedule-digest", schedule.digest])
 
 
 def save(path: Path, diff: PlanDiff) -> None:
@@ -162,6 +165,8 @@ class _Planner:
         problems = [*loaded.problems, *(loaded.place(p) for p in planned.problems)]
         made = planned.schedule
         since_base = self._since_base(loaded, plan, session, inventory, made)
+        if since_base is not None:
+            since_base = replace(since_base, lifts=(*self.wish.rules, *since_base.lifts))
         if made is None:
             return PlanDiff(loaded.name, problems=tuple(problems), since_base=since_base)
         if self.police is not None:

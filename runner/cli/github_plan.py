@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,18 +17,18 @@ from runner.cli.common import App
 from runner.cli.diffing import Wish, diff_all, save
 from runner.cli.github_run import LABEL, demand_event
 from runner.cli.github_tell import Job
-from runner.cli.policing import Police
+from runner.cli.policing import Police, loosened_rules, rules_of
 from runner.errors import Exit
 from runner.git.repository import Repository
 from runner.github.api import GitHub, tolerated
 from runner.github.commands import stop_commands
 from runner.github.comment import Key, Reviewed, retire, upsert
 from runner.github.event import Event
-from runner.loading.config import LoadedConfig, load_config, template_env
+from runner.loading.config import LoadedConfig, template_env
 from runner.loading.plan import Loaded, LoadOptions, load_plan
-from runner.loading.revision import load_config_at
 from runner.loading.together import across
 from runner.model.problem import Problem
+from runner.planning.lifted import Lift
 from runner.report.diff import PlanDiff, exit_code
 from runner.report.diff_markdown import diff_markdown
 from runner.report.problems import problems_text
@@ -100,12 +101,14 @@ class _Review:
     config: LoadedConfig
     police: Police
     notes: list[str] = field(default_factory=list)
+    rules: tuple[Lift, ...] = ()
+    """Rules of the policy that the pull request loosens."""
 
     @classmethod
     def of(cls, job: Job, wanted: Wanted, event: Event, repository: Repository, selection: Selection) -> _Review:
         """Configuration and policy of the base revision; what the pull request makes of them is only shown."""
         base = repository.resolve(wanted.base) if wanted.base else selection.base
-        config, police = rules_at(job.app, repository, base)
+        config, police = rules_of(job.app, base)
         return cls(job, wanted, event, repository, selection, base, config, police)
 
     async def look(self) -> _Found:
@@ -118,10 +121,18 @@ class _Review:
             found = _Found(list(dict.fromkeys(problems)))
             self._summarise_offline(found)
             return found
-        diffs = await diff_all(self.job.app, self.config, loaded, self._wish(), self.police)
+        wish = Wish(base=self.base, options=self._options, rules=self.rules)
+        diffs = await diff_all(self.job.app, self.config, loaded, wish, self.police)
         found = _Found(list(dict.fromkeys([*problems, *(p for d in diffs for p in d.problems)])), diffs)
+        names = Counter(one.plan.name for one in loaded if one.plan)
         for diff in diffs:
-            self._save(diff)
+            if (
+                diff.schedule is not None
+                and diff.code in (Exit.CHANGES, Exit.DONE)
+                and names[diff.schedule.plan_name] == 1
+            ):
+                self.wanted.schedules.mkdir(parents=True, exist_ok=True)
+                save(self.wanted.schedules / f"{diff.schedule.plan_name}.json", diff)
             self.job.section(diff.file, diff_markdown([diff], SECTION_LIMIT, in_pull_request=True))
         self._summarise(found, loaded)
         with tolerated(self.job.warn):
@@ -132,18 +143,17 @@ class _Review:
     def _is_offline(self) -> bool:
         return self.wanted.offline or self.event.is_fork or self.event.pull_number is None
 
-    def _wish(self) -> Wish:
-        options = LoadOptions(env=template_env(self.config.config, os.environ))
-        return Wish(base=self.base, options=options)
+    @property
+    def _options(self) -> LoadOptions:
+        return LoadOptions(env=template_env(self.config.config, os.environ))
 
     def _load(self) -> list[Loaded]:
-        options = LoadOptions(env=template_env(self.config.config, os.environ))
-        return [load_plan(path, options) for path in self.police.plans_among(self.selection.files)]
+        return [load_plan(path, self._options) for path in self.police.plans_among(self.selection.files)]
 
     def _of_head(self) -> list[Problem]:
         """The pull request's own configuration and policy: checked, and a change of them told."""
-        config = load_config(self.job.app.config, Path.cwd(), os.environ)
-        police = Police.of(config)
+        config, police = rules_of(self.job.app, None)
+        self.rules = loosened_rules(self.job.app, self.base, police)
         for what, was, now in (
             ("configuration", self.config.config, config.config),
             ("policy", self.police.loaded.policy, police.loaded.policy),
@@ -154,12 +164,6 @@ class _Review:
                     " branch, the run after the merge is judged by the new one."
                 )
         return [*config.problems, *police.loaded.problems]
-
-    def _save(self, diff: PlanDiff) -> None:
-        if diff.schedule is None or diff.code not in (Exit.CHANGES, Exit.DONE):
-            return
-        self.wanted.schedules.mkdir(parents=True, exist_ok=True)
-        save(self.wanted.schedules / f"{diff.schedule.plan_name}.json", diff)
 
     def _summarise(self, found: _Found, loaded: Sequence[Loaded]) -> None:
         lines = [f"> [!IMPORTANT]\n> {note}\n" for note in self.notes]
@@ -203,17 +207,3 @@ class _Review:
         if diff.schedule is None or self.event.head_sha is None:
             return None
         return Reviewed(diff.schedule.digest, diff.schedule.plan_digest, self.event.head_sha)
-
-
-def rules_at(app: App, repository: Repository, revision: str) -> tuple[LoadedConfig, Police]:
-    """Configuration and policy as they are in a revision."""
-    commit = repository.resolve(revision)
-
-    def read(path: str) -> bytes | None:
-        return repository.read(commit, path)
-
-    here = repository.path_of(Path.cwd())
-    named = repository.path_of(Path.cwd() / app.config) if app.config is not None else None
-    start = "" if here in (None, ".") else here
-    config = load_config_at(read, os.environ, root=repository.root, start=start or "", path=named)
-    return config, Police.at(config, read, repository.root)

@@ -25,6 +25,8 @@ from runner.github.artifacts import Artifact, download, find_schedules, merged_p
 from runner.github.commands import group, stop_commands
 from runner.github.comment import Key, read_digest
 from runner.github.event import Event, read_event
+from runner.loading.revision import load_plan_at
+from runner.model.problem import Problem
 from runner.report.diff import exit_code
 from runner.report.safe import plain
 
@@ -63,19 +65,11 @@ def run_job(job: Job, sources: Sources) -> int:
     event = demand_event()
     with stop_commands(os.environ, sys.stderr):
         config = job.app.load_config()
-        files = _files(job, sources)
         work = _Work(job, sources, event, config, Repository.find(Path.cwd(), os.environ))
+        files = work.files()
         code = asyncio.run(work.go(files))
     job.annotate()
     return code
-
-
-def _files(job: Job, sources: Sources) -> list[Path]:
-    if sources.plans:
-        return sources.plans
-    selection = select((), "", os.environ, Path.cwd())
-    tell_selection(job.app, selection)
-    return selection.files
 
 
 @dataclass(slots=True)
@@ -85,6 +79,29 @@ class _Work:
     event: Event
     config: LoadedConfig
     repository: Repository
+
+    def files(self) -> list[Path]:
+        """The plans to be run: named ones, or those that the event changed. Of deleted ones open runs are told."""
+        if self.sources.plans:
+            return self.sources.plans
+        selection = select((), "", os.environ, Path.cwd())
+        tell_selection(self.job.app, selection)
+        for path in selection.deleted:
+            self._tell_open_runs(path, selection.base)
+        return selection.files
+
+    def _tell_open_runs(self, path: str, base: str) -> None:
+        """A plan was deleted: that stops nothing, so say what of it goes on."""
+        name = self.repository.path_of(Path.cwd() / path)
+        plan = load_plan_at(lambda p: self.repository.read(base, p), name).plan if name else None
+        if plan is None:
+            return
+        with open_store_of(self.job.app, self.config) as store:
+            for row in store.runs(plan=plan.name, open_only=True):
+                said = f"{path} was deleted, and its run {row.id} is open ({row.word})"
+                hint = f"deleting a plan stops nothing: `reboot-runner cancel {row.id} --reason …` does"
+                self.job.warn(f"{said}; {hint}")
+                self.job.problems.append(Problem("DeletedPlanRuns", said, None, hint, severity="warning"))
 
     async def go(self, files: list[Path]) -> int:
         """Plan after plan; what is wrong with one does not keep the others from running."""

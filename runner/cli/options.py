@@ -71,7 +71,8 @@ persistent_option = click.option(
     "--store-is-persistent",
     is_flag=True,
     envvar="REBOOT_RUNNER_STORE_IS_PERSISTENT",
-    help="In CI: this machine's disk outlives the job, a local store is fine. Or REBOOT_RUNNER_STORE_IS_PERSISTENT=true.",
+    show_envvar=True,
+    help="In CI: this machine's disk outlives the job, a local store is fine.",
 )
 
 

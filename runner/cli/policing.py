@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.errors import InvalidInput
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from runner.model.problem import Problem
     from runner.model.run import Run
     from runner.model.schedule import Schedule
+    from runner.planning.lifted import Lift
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,7 @@ class Police:
     @classmethod
     def now(cls, app: App) -> Police:
         """The policy as it is at this moment: a run that goes on for long reads it before each wave."""
-        import os
-
-        from runner.loading.config import load_config
-
-        return cls.of(load_config(app.config, Path.cwd(), os.environ))
+        return rules_of(app, None)[1]
 
     @classmethod
     def at(cls, config: LoadedConfig, read: RevisionReader, root: Path) -> Police:
@@ -113,3 +112,52 @@ class Police:
     def _only_target(self) -> str | None:
         targets = self.config.config.targets
         return next(iter(targets)) if len(targets) == 1 else None
+
+
+def config_rev_option(function: F) -> F:
+    """Adds `--config-rev`: parameter `config_rev`, None for the working tree."""
+    import click
+
+    return click.option(
+        "--config-rev",
+        metavar="REV",
+        help="Configuration and policy of this Git revision, for a pull request its base; those of the working tree"
+        " are not used.",
+    )(function)
+
+
+def rules_of(app: App, revision: str | None) -> tuple[LoadedConfig, Police]:
+    """Configuration and policy of a revision, or of the working tree. What is wrong with them is in their problems.
+
+    Raises UnknownRevision, GitError.
+    """
+    import os
+
+    from runner.git.repository import Repository
+    from runner.loading.config import load_config
+    from runner.loading.revision import load_config_at
+
+    if revision is None:
+        config = load_config(app.config, Path.cwd(), os.environ)
+        return config, Police.of(config)
+    repository = Repository.find(Path.cwd(), os.environ)
+    commit = repository.resolve(revision)
+
+    def read(path: str) -> bytes | None:
+        return repository.read(commit, path)
+
+    here = repository.path_of(Path.cwd())
+    named = repository.path_of(Path.cwd() / app.config) if app.config is not None else None
+    start = "" if here in (None, ".") else here
+    config = load_config_at(read, os.environ, root=repository.root, start=start or "", path=named)
+    return config, Police.at(config, read, repository.root)
+
+
+def loosened_rules(app: App, revision: str, police: Police) -> tuple[Lift, ...]:
+    """Which rules the policy loosens against that of a revision; none where one of the two cannot be used."""
+    from runner.planning.policy import loosened
+
+    _, before = rules_of(app, revision)
+    if not (before.loaded.is_valid and police.loaded.is_valid):
+        return ()
+    return loosened(before.loaded.policy, police.loaded.policy)

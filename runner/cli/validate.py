@@ -11,6 +11,7 @@ import click
 from runner.cli.changed import changed_option
 from runner.cli.common import App
 from runner.cli.options import load_options, template_options
+from runner.cli.policing import config_rev_option
 from runner.errors import Exit, UsageProblem
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ Examples:
 @click.argument("plans", nargs=-1, type=click.Path(path_type=Path))
 @template_options
 @changed_option
+@config_rev_option
 @click.option(
     "-o",
     "--output",
@@ -47,6 +49,7 @@ def command(
     var: tuple[tuple[str, str], ...],
     vars_file: tuple[Path, ...],
     changed: str | None,
+    config_rev: str | None,
     output: str,
 ) -> None:
     """Check PLANS (files, or folders searched for *.yaml and *.yml) offline.
@@ -57,7 +60,7 @@ def command(
     """
     app: App = ctx.obj
     named, found = _files(app, plans, changed, vars_file)
-    files, more, checked = _check(app, named, var, vars_file)
+    files, more, checked = _check(app, named, var, vars_file, config_rev)
     problems = list(dict.fromkeys([*found, *more]))  # a file of variables is read for every plan
     shown = _rendered(output, problems, [path.as_posix() for path in files])
     if shown:
@@ -87,19 +90,22 @@ def _files(
 
 
 def _check(
-    app: App, named: Sequence[Path], var: tuple[tuple[str, str], ...], vars_file: tuple[Path, ...]
+    app: App,
+    named: Sequence[Path],
+    var: tuple[tuple[str, str], ...],
+    vars_file: tuple[Path, ...],
+    config_rev: str | None,
 ) -> tuple[list[Path], list[Problem], int]:
     """The files, all problems (the configuration's and the policy's too), and how many files hold a usable plan."""
     import os
 
-    from runner.cli.policing import Police
-    from runner.loading.config import load_config, template_env
+    from runner.cli.policing import rules_of
+    from runner.loading.config import template_env
     from runner.loading.plan import load_plan
     from runner.loading.together import across
 
-    config = load_config(app.config, Path.cwd(), os.environ)
+    config, police = rules_of(app, config_rev)
     options: LoadOptions = load_options(var, vars_file, template_env(config.config, os.environ))
-    police = Police.of(config)
     files = police.plans_among(named)
     loaded: list[Loaded] = [load_plan(path, options) for path in files]
     problems = [*config.problems, *police.loaded.problems]
