@@ -133,7 +133,7 @@ def suspended(place: Place, callers: Callers) -> None:
     good(place.act("pull_request", place.opened(), callers.plan))
     good(place.act("push", place.merged(), callers.run), "suspended")
     assert len(place.cloud.reboots()) == 1
-    good(place.act("schedule", place.scheduled(), callers.reconcile))
+    good(place.act("schedule", place.scheduled(), callers.reconcile), "suspended")
     assert len(place.cloud.reboots()) == 1
     place.command("approve", "web-kernel", "--reason", "The canary is well")
     good(place.act("schedule", place.scheduled(), callers.reconcile))
