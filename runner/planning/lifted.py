@@ -118,7 +118,7 @@ def changed(before: object, after: object) -> str | None:
 
 
 def new_cycle(before: str, after: str) -> str | None:
-    return "changed: servers that were rebooted in the old cycle go down again" if before != after else None
+    return "changed (servers that were rebooted in the old cycle go down again)" if before != after else None
 
 
 def becomes(value: object, how: str) -> Judge:
@@ -150,7 +150,7 @@ def sizes_raised(before: Sequence[Amount], after: Sequence[Amount]) -> str | Non
 
 
 def canary_gone(before: Sequence[Amount], after: Sequence[Amount]) -> str | None:
-    return "gone: the first wave is no longer a single server" if _loses_canary(before, after) else None
+    return "gone (the first wave is no longer a single server)" if _loses_canary(before, after) else None
 
 
 def pause_shortened(before: Sequence[PauseWord], after: Sequence[PauseWord]) -> str | None:

@@ -27,6 +27,9 @@ MAX_CHARACTERS = 60_000
 
 _HEADS = "| wave | group | servers | zones | starts | then | names |\n|---:|---|---|---|---|---|---|\n"
 _CUT = "\n… cut here: there is no room for more. The whole text is what `diff -o text` prints.\n\n"
+_MORE_BELTS = "> - …"
+"""How the alert's last line begins where it had to be cut: then nothing else is shown. No escaped text begins so."""
+
 _ROOM = 200
 """Kept free for saying how many plans are not shown."""
 
@@ -55,7 +58,7 @@ def diff_markdown(
     for n in range(shown):
         head = _head(diffs[n], spare // (shown - n), in_pull_request)
         spare -= len(head) - len(heads[n])
-        body = _body(diffs[n], spare // (shown - n), in_pull_request)
+        body = _body(diffs[n], -1 if _MORE_BELTS in head else spare // (shown - n), in_pull_request)
         spare -= len(body.removesuffix(_CUT))
         out += [head, body]
     if shown < len(diffs):
@@ -107,7 +110,7 @@ def _caution(diff: PlanDiff, room: int) -> Iterator[str]:
         line = f"> - {markdown(lift_words(lift), 300)}"
         room -= len(line) + 1
         if room < 0:
-            yield f"> - … and {len(since.lifts) - n} more" if n else "> - … (no room to say which)"
+            yield f"{_MORE_BELTS} and {len(since.lifts) - n} more" if n else f"{_MORE_BELTS} (no room to say which)"
             break
         yield line
     yield ""

@@ -30,7 +30,7 @@ GROUP_RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "all": (({"servers": {"names": ("web-*",)}}, {"servers": {"all": True}}), "servers widened to all: true"),
     "canary": (
         ({"waves": (1, "10%")}, {"waves": ("10%",)}),
-        "canary gone: the first wave is no longer a single server",
+        "canary gone (the first wave is no longer a single server)",
     ),
     "size": (({"waves": (1, 10)}, {"waves": (1, 20)}), "waves raised"),
     "size-share": (({"waves": (1, "10%", "20%")}, {"waves": (1, "20%")}), "waves raised"),
@@ -125,7 +125,7 @@ def test_tightening_is_never_told(of_the_run: set[str], of_the_group: str) -> No
         ({"max_failures": "5%"}, {"max_failures": 3}, "max_failures changed between numbers and percentages"),
         ({"max_failures": "5%"}, {"max_failures": 0}, None),
         ({"max_failures": "100%"}, {"max_failures": 3}, None),
-        ({"cycle": "a"}, {"cycle": "b"}, "cycle changed: servers that were rebooted in the old cycle go down again"),
+        ({"cycle": "a"}, {"cycle": "b"}, "cycle changed (servers that were rebooted in the old cycle go down again)"),
         ({"name": "a"}, {"name": "b"}, "cycle changed"),
         ({"name": "a", "cycle": "c"}, {"name": "b", "cycle": "c"}, None),
         ({"target": "a"}, {"target": "b"}, "target changed"),
@@ -146,8 +146,8 @@ def test_of_the_run(before: dict[str, Any], after: dict[str, Any], told: str | N
         ((1, "10%", "25%"), (1, 1, "10%", "25%"), []),
         (("10%",), (1,), []),
         (("100%",), (50,), []),
-        ((1, 10), (2, 10), ["canary gone: the first wave is no longer a single server"]),
-        ((1, 10), (2, 20), ["canary gone: the first wave is no longer a single server", "waves raised"]),
+        ((1, 10), (2, 10), ["canary gone (the first wave is no longer a single server)"]),
+        ((1, 10), (2, 20), ["canary gone (the first wave is no longer a single server)", "waves raised"]),
         ((5, "10%"), ("10%", 5), ["waves changed between numbers and percentages, which cannot be compared"]),
     ],
 )
@@ -220,7 +220,7 @@ def test_a_new_name_does_not_hide_a_group() -> None:
     renamed = group("x", {"names": ("a",)}, waves=(1, 9))
     assert [t.what for t in lifted(plan(a, b), plan(renamed, d))] == [
         "group x (was a): waves raised",
-        "group d (was b): canary gone: the first wave is no longer a single server",
+        "group d (was b): canary gone (the first wave is no longer a single server)",
         "group d (was b): waves raised",
     ]
     other = group("x", {"names": ("y",)}, waves=(1, 9))
