@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from runner.cli.masking import mask
-from runner.cloud.secret import Secret
+from runner.net.secret import Secret
 from runner.simulator.switches import OidcTrust
-from tests.cli.forked import Done
-from tests.cli.lab import KEYS, Lab, Remote
+from tests.cli.lab import KEYS, PLAN, Lab, Remote
 from tests.cli.test_secrets import kept
 from tests.issuer import BEARER, NAMES, TRUST, Issuer, id_token, issuer
 
 MASK = "::add-mask::"
+STOP = "::stop-commands::"
 
 
 def trust(cloud: Remote, changed: OidcTrust) -> None:
@@ -40,9 +40,21 @@ def calls(cloud: Remote, call: str) -> list[int]:
     return [c.status for c in cloud.state.requests() if c.call == call]
 
 
-def masked(done: Done) -> set[str]:
-    """What a job's log hides from now on."""
-    return {line.removeprefix(MASK) for line in done.err.splitlines() if line.startswith(MASK)}
+def as_a_runner(text: str) -> tuple[set[str], str]:
+    """What GitHub's runner hides after this output, and what it shows: commands count until `stop-commands`."""
+    masks: set[str] = set()
+    shown: list[str] = []
+    word: str | None = None
+    for line in text.splitlines():
+        if word is None and line.startswith(STOP):
+            word = line.removeprefix(STOP)
+        elif word is not None and line == f"::{word}::":
+            word = None
+        elif word is None and line.startswith(MASK):
+            masks.add(line.removeprefix(MASK))
+        else:
+            shown.append(line)
+    return masks, "\n".join(shown)
 
 
 def test_keys_end_in_mid_wave(cloud: Remote, github: Issuer) -> None:
@@ -58,19 +70,10 @@ def test_keys_end_in_mid_wave(cloud: Remote, github: Issuer) -> None:
     assert len(set(github.issued)) == 3, "each exchange has an ID token of its own"
 
 
-def test_short_keys_serve_a_long_run(cloud: Remote, github: Issuer) -> None:
-    """A run that is longer than its keys live renews them before they end, again and again."""
-    trust(cloud, TRUST.model_copy(update={"key_valid": timedelta(milliseconds=300)}))
-    done = cloud.lab.run("run", "web.yaml")
-    assert done.code == 0, done.err
-    assert list(cloud.reboots.values()) == [1] * 10
-    assert len(calls(cloud, "token")) == len(github.issued) >= 2
-    assert '"signed":"aksk"' in cloud.lab.dump().replace(": ", ":"), "a lost request is known to be over in time"
-
-
-def test_nothing_tells_a_temporary_secret(cloud: Remote, github: Issuer) -> None:
-    """In a job every temporary secret is masked on stderr; nothing else, the journal included, ever holds one."""
+def test_short_keys_are_told_nowhere(cloud: Remote, github: Issuer) -> None:
+    """A run that is longer than its keys renews them; each secret is masked on stderr, and nothing else holds one."""
     lab, job = cloud.lab, {"GITHUB_ACTIONS": "true"}
+    trust(cloud, TRUST.model_copy(update={"key_valid": timedelta(milliseconds=300)}))
     cloud.fault(do="error", on="job", status=500, body="html")
     shown = [
         lab.run("-vv", "diff", "web.yaml", "-o", "json", env=job),
@@ -79,16 +82,33 @@ def test_nothing_tells_a_temporary_secret(cloud: Remote, github: Issuer) -> None
     ]
     assert [done.code for done in shown] == [0] * 3
     assert "http: " in shown[1].err, "the talk that could tell it is there"
-    secrets = masked(shown[0]) | masked(shown[1])
+    logs = [as_a_runner(done.err) for done in shown]
+    secrets = logs[0][0] | logs[1][0]
     assert secrets >= set(github.issued)
-    assert len(secrets) == 8, "ID token, access key, secret key and security token of two logins"
-    for done in shown:
-        talk = "\n".join(line for line in done.err.splitlines() if not line.startswith(MASK))
-        assert not [secret for secret in (*secrets, BEARER, TRUST.secret) if secret in done.out + talk]
+    assert len(secrets) == 4 * len(github.issued), "ID token, access key, secret key and security token of each"
+    assert len(calls(cloud, "token")) == len(github.issued) >= 3
+    assert list(cloud.reboots.values()) == [1] * 10
+    assert '"signed":"aksk"' in lab.dump().replace(": ", ":"), "a lost request is known to be over in time"
+    for done, (_, log) in zip(shown, logs, strict=True):
+        assert not [secret for secret in (*secrets, BEARER, TRUST.secret) if secret in done.out + log]
         assert MASK not in done.out
     for secret in (*secrets, BEARER):
         assert secret not in lab.dump()
         assert secret.encode() not in kept(lab)
+
+
+def test_masks_among_stopped_commands(cloud: Remote, github: Issuer) -> None:
+    """Where a job's step makes the runner deaf to commands, masks are heard all the same and never shown."""
+    cloud.lab.write("web.yaml", PLAN + "    pause: approval\n")
+    assert cloud.lab.run("run", "--no-wait", "web.yaml").code == 75
+    assert cloud.lab.run("approve", "web", "--reason", "seen").code == 0
+    job = {"GITHUB_ACTIONS": "true", "REBOOT_RUNNER_GITHUB_REPORTS": "reports"}
+    done = cloud.lab.run("-v", "github", "reconcile", env=job)
+    assert done.code in (0, 75), done.err
+    assert STOP in done.err
+    secrets, log = as_a_runner(done.err)
+    assert github.issued[-1] in secrets
+    assert not [secret for secret in (*secrets, BEARER) if secret in done.out + log]
 
 
 def test_masks_are_for_github_only(cloud: Remote, github: Issuer) -> None:

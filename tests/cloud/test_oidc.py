@@ -21,9 +21,9 @@ from runner.cloud.auth.oidc import claims_of
 from runner.cloud.auth.oidc_login import OidcLogin, TokenRequest
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
-from runner.cloud.secret import Secret
 from runner.errors import CloudDenied, CloudError, InvalidInput
 from runner.model.job import Accepted, Ambiguous, Denied, NotSent, Throttled
+from runner.net.secret import Secret
 from runner.net.transport import Limits
 from runner.net.wire import RequestLog
 from runner.simulator.fleet import FleetOptions
