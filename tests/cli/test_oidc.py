@@ -73,7 +73,7 @@ def test_keys_end_in_mid_wave(cloud: Remote, github: Issuer) -> None:
 def test_short_keys_are_told_nowhere(cloud: Remote, github: Issuer) -> None:
     """A run that is longer than its keys renews them; each secret is masked on stderr, and nothing else holds one."""
     lab, job = cloud.lab, {"GITHUB_ACTIONS": "true"}
-    trust(cloud, TRUST.model_copy(update={"key_valid": timedelta(milliseconds=300)}))
+    trust(cloud, TRUST.model_copy(update={"key_valid": timedelta(milliseconds=900)}))
     cloud.fault(do="error", on="job", status=500, body="html")
     shown = [
         lab.run("-vv", "diff", "web.yaml", "-o", "json", env=job),
