@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -24,8 +25,10 @@ from runner.report.diff_text import LIFTED, diff_text
 from runner.report.schemas import diff_schema
 from tests.planning.build import NOW, group, inventory, plan, schedule, server
 from tests.report.cases import HOSTILE
+from tests.report.comment_example import INTRODUCTION, comment
 from tests.report.readers import Page, demand_harmless_lines, with_text
 
+ROOT = Path(__file__).resolve().parents[2]
 TAGS = {
     *("h3", "p", "strong", "br", "hr", "code", "ul", "li", "blockquote", "details", "summary"),
     *("table", "thead", "tbody", "tr", "th", "td"),
@@ -208,3 +211,14 @@ def test_sizes_in_words() -> None:
     """Equal neighbours are said once."""
     assert sizes_words([1, 10, 10, 10, 4, 10]) == "1, 10 ×3, 4, 10"
     assert sizes_words([]) == "none"
+
+
+def test_the_comment_in_the_documents_is_fresh() -> None:
+    """docs/comment.md is what a plan of 640 servers gets now, within a comment's limit, with two lifted belts."""
+    made = comment()
+    assert (ROOT / "docs" / "comment.md").read_text(encoding="utf-8") == INTRODUCTION + made, (
+        "python -m tests.report.comment_example > docs/comment.md"
+    )
+    assert len(made) < 60_000
+    assert "cut here" not in made
+    assert made.count("\n> - ") == 2
