@@ -250,10 +250,11 @@ def test_a_new_cycle(proposed: Project) -> None:
 
 
 def test_a_lifted_belt_is_shown(merged: Project) -> None:
-    """A branch that loosens a rule of its plan shows so: the dry-run against main says which."""
+    """A branch that loosens a rule of its plan shows so: the dry-run against main says which, and the policy refuses."""
     merged.branch("loose")
     merged.edit("groups:\n", "cycle: loose\nmax_failures: 1\ngroups:\n")
     merged.commit("A larger budget")
     shown = merged.lab.run("diff", PLAN, "--base", "main")
-    assert shown.code == 0, shown.err
-    assert "max_failures" in shown.out
+    assert shown.code == 3, shown.err
+    assert "BELT LIFTED  max_failures raised: 0 → 1" in shown.out
+    assert "policy max_failures allows 5% of 8 = 0" in shown.err
