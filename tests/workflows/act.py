@@ -17,8 +17,19 @@ FILES = ("tests/workflows/test_act.py", "tests/workflows/test_hook.py")
 
 
 def main(arguments: list[str]) -> int:
-    """All tests of the end-to-end files, those of the suite and the long ones; pytest's own exit code."""
-    command = [sys.executable, "-m", "pytest", "-v", "-m", "full or not full", "--durations=0", *FILES, *arguments]
+    """All tests of the end-to-end files, then the end of each job's log; pytest's own exit code."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-vv",
+        "-rP",
+        "-m",
+        "full or not full",
+        "--durations=9",
+        *FILES,
+        *arguments,
+    ]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 

@@ -43,7 +43,9 @@ AUTHOR = {
     **{f"GIT_{who}_{what}": "Example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     **{"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"},
 }
-TAKEN_ALONG = ("PATH", "LANG", "PIP_", "SSL_", "REQUESTS_CA_BUNDLE", "XDG_CONFIG")
+NEVER_RUN = ("runner/__init__.py", "pip/__init__.py", "venv/__init__.py", "click.py", "sitecustomize.py")
+"""Files of the team's repository that Python would import from the working directory, if it were let."""
+TAKEN_ALONG = ("PATH", "LANG", "PIP_", "SSL_", "REQUESTS_CA_BUNDLE")
 """What of this machine's environment jobs see: where packages come from, and nothing of a CI around us."""
 
 
@@ -61,6 +63,7 @@ class Ended:
 class Job:
     """A run of act that is going on."""
 
+    event: str
     process: subprocess.Popen[str]
     lines: Path
 
@@ -71,7 +74,9 @@ class Job:
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
-        return read(code, self.lines.read_text())
+        ended = read(code, self.lines.read_text())
+        print(f"{self.lines.parent.name} on {self.event} ended with {code}:\n{tail(ended.log)}\n")
+        return ended
 
     def program(self) -> int:
         """The process of `reboot-runner github` in its step, once it is there: GitHub signals this one."""
@@ -186,13 +191,14 @@ class Place:
 
     def pushed(self, before: str, after: str) -> dict[str, Any]:
         """The event of a push to main."""
-        return {"ref": "refs/heads/main", "before": before, "after": after, "forced": False, **self._also()}
+        return {"ref": "refs/heads/main", "before": before, "after": after, "forced": False, **self.also()}
 
     def scheduled(self) -> dict[str, Any]:
         """The event of the clock, which tells next to nothing."""
         return {"schedule": "7,37 * * * *"}
 
-    def _also(self) -> dict[str, Any]:
+    def also(self) -> dict[str, Any]:
+        """What most events carry."""
         return {"repository": self._repository()}
 
     def _repository(self) -> dict[str, Any]:
@@ -219,7 +225,7 @@ class Place:
         env["PATH"] = f"{TOOLS}:{env['PATH']}"
         with (here / "log").open("w") as log:
             process = subprocess.Popen(command, cwd=clone, env=env, stdout=log, stderr=log, text=True)
-        return Job(process, here / "log")
+        return Job(event, process, here / "log")
 
     def act(self, event: str, payload: Mapping[str, Any], workflow: str) -> Ended:
         """A whole job."""
@@ -235,7 +241,7 @@ class Place:
             self.git("switch", "--quiet", "--detach", pull["base"]["sha"], cwd=clone)
             self.git("merge", "--quiet", "--no-ff", "--no-edit", pull["head"]["sha"], cwd=clone)
         else:
-            self.git("switch", "--quiet", "--detach", payload.get("after", "main"), cwd=clone)
+            self.git("switch", "--quiet", "--detach", payload.get("after") or head_of_queue(payload), cwd=clone)
             self.git("switch", "--quiet", "--force-create", "main", cwd=clone)
         self.git("remote", "set-url", "origin", url, cwd=clone)
         for file in (clone / ".github" / "workflows").glob("*.yml"):
@@ -286,6 +292,17 @@ def read(code: int, log: str) -> Ended:
         if entry.get("command") == "set-output":
             outputs[entry["name"]] = entry.get("arg", "")
     return Ended(code, "\n".join(text), "\n".join(dict.fromkeys(summary)), outputs)
+
+
+def head_of_queue(payload: Mapping[str, Any]) -> str:
+    """The commit that a merge queue tries, or main."""
+    return str(payload.get("merge_group", {}).get("head_sha", "main"))
+
+
+def tail(log: str, lines: int = 12) -> str:
+    """The last lines of a log, without what act says of its own files."""
+    noise = ("LocalRepositoryCache", "set-output", "Run Post", "Run Complete", "Success - Post", "Cleaning up")
+    return "\n".join([line for line in log.splitlines() if line and not any(n in line for n in noise)][-lines:])
 
 
 def descendants(pid: int) -> list[int]:
@@ -365,6 +382,9 @@ def begin(place: Place) -> None:
     place.edit("reboot-runner.yaml", ("    cloud: simulator\n", f"    cloud: simulator\n{endpoint}{rate}"))
     place.edit("policy.yaml", ("percent: 34}", "percent: 100}"))
     (place.repo / ".github" / "workflows" / "reboots.yml").write_text(documented())
+    for name in NEVER_RUN:
+        (place.repo / name).parent.mkdir(exist_ok=True)
+        (place.repo / name).write_text('raise SystemExit("code of the repository has run")\n')
     place.commit("What init wrote")
 
 

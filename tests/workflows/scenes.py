@@ -115,6 +115,15 @@ def from_fork(place: Place, callers: Callers) -> None:
     assert not (place.folder / "store" / "runs.db").exists()
 
 
+def from_merge_queue(place: Place, callers: Callers) -> None:
+    """The merge queue's commit is validated offline, whoever's pull request it holds."""
+    pull = place.opened()["pull_request"]
+    group = {"head_sha": pull["head"]["sha"], "base_sha": pull["base"]["sha"], "head_ref": "refs/heads/gh-queue/main"}
+    ended = good(place.act("merge_group", {"merge_group": group, **place.also()}, callers.plan))
+    assert "validated offline" in ended.summary
+    assert place.github.state.all("artifacts") == []
+
+
 def invalid(place: Place, callers: Callers) -> None:
     """A plan with a problem ends its check red: annotation, comment and summary say where and why."""
     place.edit(PLAN, ("waves: [1, 100%]", "waves: [0, 100%]"))

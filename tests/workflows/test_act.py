@@ -49,9 +49,10 @@ def test_reviewed_is_what_runs_once(prepared: Place) -> None:
 
 
 @pytest.mark.full
-def test_action_installs_its_pins(tmp_path: Path) -> None:
+def test_action_installs_its_pins(tmp_path: Path, wheels: Wheels) -> None:
     """With nothing prepared, the action installs its pinned packages itself, and the pull request is reviewed."""
     with opened_place(tmp_path, *QUICK) as place:
+        place.environ |= wheels.environ
         scenes.review(place, DOCUMENTED)
 
 
@@ -72,7 +73,11 @@ def test_action_goes_on_after_a_cancel(tmp_path: Path) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    "scene", [scenes.reviewed_and_merged, scenes.unreviewed, scenes.from_fork, scenes.invalid, scenes.suspended]
+    "scene",
+    [
+        *(scenes.reviewed_and_merged, scenes.unreviewed, scenes.suspended),
+        *(scenes.from_fork, scenes.from_merge_queue, scenes.invalid),
+    ],
 )
 def test_reusable_workflows_in(scene: scenes.Scene, tmp_path: Path, wheels: Wheels) -> None:
     """What the scene promises holds for the workflows that `init` writes, with the release installed from its hash."""

@@ -18,7 +18,7 @@ sys.path.insert(0, str(project))
 from scripts import make_venv  # noqa: E402 - found only now
 
 environment = Path(os.environ["RUNNER_TEMP"]) / "reboot-runner-action"
-subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(environment)], check=True)
 inside = next(environment.glob("lib/python*/site-packages"))
 (inside / "packages-of-the-tests.pth").write_text("\n".join(site.getsitepackages()) + "\n")
 pins = project / "requirements" / "postgres.txt"
