@@ -250,7 +250,7 @@ def test_a_new_cycle(proposed: Project) -> None:
 
 
 def test_a_lifted_belt_is_shown(merged: Project) -> None:
-    """A branch that loosens a rule of its plan shows so: the dry-run against main says which, and the policy refuses."""
+    """A branch that loosens a rule shows so: the dry-run against main says which, and the policy refuses it."""
     merged.branch("loose")
     merged.edit("groups:\n", "cycle: loose\nmax_failures: 1\ngroups:\n")
     merged.commit("A larger budget")
