@@ -134,7 +134,7 @@ def test_belts_are_cut_last(lifts: int, plans: int, limit: int, in_pull_request:
             assert "> - … " in one
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(texts, st.booleans())
 def test_markdown_shows_hostile_text_and_obeys_none(text: str, in_pull_request: bool) -> None:
     """Whatever stands in names, belts, notes and runs: no markup but ours, no line that a CI system obeys."""
@@ -151,7 +151,7 @@ def test_markdown_shows_hostile_text_and_obeys_none(text: str, in_pull_request: 
     assert {kind: page.tags[kind] for kind in kinds} == {kind: tame.tags[kind] for kind in kinds}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(texts)
 def test_text_obeys_no_hostile_text(text: str) -> None:
     """The same for a terminal and a log; and no text makes a line of its own that tells of a lifted belt."""
@@ -160,7 +160,7 @@ def test_text_obeys_no_hostile_text(text: str) -> None:
     assert sum(line.startswith(LIFTED) for line in written.splitlines()) == 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(texts)
 def test_json_follows_its_schema(text: str) -> None:
     """JSON keeps every text as it is, in ASCII, as the schema says."""
