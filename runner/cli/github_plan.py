@@ -86,7 +86,7 @@ class _Found:
         return Exit.DONE if code == Exit.CHANGES else code
 
     def outputs(self) -> dict[str, list[int] | dict[str, str]]:
-        digests = {d.file: d.schedule.digest for d in self.diffs if d.schedule is not None}
+        digests = {d.file: d.schedule.digest for d in self.diffs if d.schedule is not None and is_sound(d)}
         return {"schedule-digests": digests, "comment-ids": self.comments}
 
 
@@ -204,6 +204,11 @@ class _Review:
         return self.repository.path_of(Path.cwd() / diff.file) or diff.file
 
     def _reviewed(self, diff: PlanDiff) -> Reviewed | None:
-        if diff.schedule is None or self.event.head_sha is None:
+        if diff.schedule is None or self.event.head_sha is None or not is_sound(diff):
             return None
         return Reviewed(diff.schedule.digest, diff.schedule.plan_digest, self.event.head_sha)
+
+
+def is_sound(diff: PlanDiff) -> bool:
+    """Whether its schedule may run: only then it is stored, and only then its digest is told."""
+    return diff.code in (Exit.CHANGES, Exit.DONE)
