@@ -104,7 +104,9 @@ def command(
     from runner.starter.writing import survey, write
 
     if target == "simulator" and cloud != "simulator":
-        raise click.BadParameter("simulator is the embedded simulated cloud, name a real target differently", ctx)
+        raise click.BadParameter(
+            "simulator is the embedded cloud, name a real target differently", param_hint="--target"
+        )
     app: App = ctx.obj
     wishes = Wishes(target, cloud, region, release, source, owners or (), not no_github)
     place = folder or _here()

@@ -56,9 +56,9 @@ def examples(text: str) -> list[str]:
 
 def in_text(text: str) -> Iterator[str]:
     """Command lines of the code blocks and of the inline code of a Markdown text."""
-    for block in re.findall(r"^```(?:sh|console|bash)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+    for block in re.findall(r"^ *```(?:sh|console|bash)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
         for line in block.splitlines():
-            found = re.search(r"(?:^|[\s/])(reboot-runner [^#|]*)", line.removeprefix("$ "))
+            found = re.search(r"(?:^|[\s/])(reboot-runner [^#|]*)", line.strip().removeprefix("$ "))
             if found:
                 yield found[1].strip()
     for code in re.findall(r"`(reboot-runner [^`]+)`", text):
