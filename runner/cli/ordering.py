@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runner.cli.targets import Session
     from runner.loading.plan import Loaded
     from runner.model.inventory import Inventory
+    from runner.model.plan import Plan
     from runner.model.schedule import Schedule
     from runner.planning.review import Standing
     from runner.ports.store import RunRow
@@ -73,8 +74,6 @@ class Order:
         is not what was reviewed any more, or whose plan is gone.
         """
         if self.saved is None:
-            from runner.cli.starting import make_schedule_now
-
             loaded = self.open_plan()
             schedule, inventory, warnings = await make_schedule_now(store, session, loaded, self.digest)
             return Prepared(loaded, schedule, inventory, tuple(warnings))
@@ -199,3 +198,41 @@ def _find_plan(saved: Schedule, path: Path) -> Path:
         f"the plan of the schedule is gone: there is no file {plain(saved.plan_file) or 'named in it'}",
         hint="if it was renamed, name it: --plan FILE; if it was deleted, the schedule is not to run",
     )
+
+
+async def make_schedule_now(
+    store: SqlStore, session: Session, loaded: Loaded, digest: str
+) -> tuple[Schedule, Inventory, list[str]]:
+    """Read the cloud and plan. Returns the schedule, the inventory, and the warnings as text.
+
+    Raises InvalidInput with every problem, at its place in the plan.
+    """
+    from runner.loading.plan import require
+    from runner.planning.schedule import make_schedule
+
+    plan = require(loaded)
+    inventory = await session.cloud.inventory()
+    cycle = fresh_cycle_of(store, plan) if session.is_embedded else None
+    campaign = cycle or plan.campaign
+    spent = store.spent(campaign, session.target.project_id)
+    planned = make_schedule(
+        plan,
+        digest,
+        session.target,
+        inventory,
+        frozenset(spent),
+        now=session.clock.now(),
+        cycle=cycle,
+        plan_file=loaded.name,
+    )
+    problems = [loaded.place(p) for p in planned.problems]
+    if planned.schedule is None:
+        raise InvalidInput(problems)
+    return planned.schedule, inventory, [plain(p.message) for p in problems]
+
+
+def fresh_cycle_of(store: SqlStore, plan: Plan) -> str:
+    """A cycle of its own for each run on the embedded simulated cloud: people try things there again and again."""
+    from runner.planning.cycle import fresh_cycle
+
+    return fresh_cycle(plan.campaign, len(store.runs(plan=plan.name, limit=1_000_000)))

@@ -18,7 +18,7 @@ import click
 from runner import __version__
 from runner.cli.common import App, is_terminal
 from runner.cli.targets import Session
-from runner.errors import Held, InvalidInput, Stale, UsageProblem
+from runner.errors import Held, Stale, UsageProblem
 from runner.execution.journal import create_run, read_run
 from runner.model.schedule import Schedule
 from runner.ports.store import RunRow
@@ -27,9 +27,6 @@ from runner.store.sql import SqlStore
 
 if TYPE_CHECKING:
     from runner.cli.ordering import Prepared
-    from runner.loading.plan import Loaded
-    from runner.model.inventory import Inventory
-    from runner.model.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,37 +71,6 @@ def earlier_run(store: SqlStore, plan: str, digest: str, target: str) -> RunRow 
 
 def _is_on(store: SqlStore, row: RunRow, target: str) -> bool:
     return any(t.name == target for t in read_run(store, row.id).schedule.targets)
-
-
-async def make_schedule_now(
-    store: SqlStore, session: Session, loaded: Loaded, digest: str
-) -> tuple[Schedule, Inventory, list[str]]:
-    """Read the cloud and plan. Returns the schedule, the inventory, and the warnings as text.
-
-    Raises InvalidInput with every problem, at its place in the plan.
-    """
-    from runner.loading.plan import require
-    from runner.planning.schedule import make_schedule
-
-    plan = require(loaded)
-    inventory = await session.cloud.inventory()
-    cycle = fresh_cycle_of(store, plan) if session.is_embedded else None
-    campaign = cycle or plan.campaign
-    spent = store.spent(campaign, session.target.project_id)
-    planned = make_schedule(
-        plan,
-        digest,
-        session.target,
-        inventory,
-        frozenset(spent),
-        now=session.clock.now(),
-        cycle=cycle,
-        plan_file=loaded.name,
-    )
-    problems = [loaded.place(p) for p in planned.problems]
-    if planned.schedule is None:
-        raise InvalidInput(problems)
-    return planned.schedule, inventory, [plain(p.message) for p in problems]
 
 
 def demand_reviewed(digest: str, wish: Wish) -> None:
@@ -203,10 +169,3 @@ def _commit(plan_file: Path) -> str:
     except RunnerError:
         return ""
     return head + ("+" if repository.path_of(plan_file.absolute()) in changed else "")
-
-
-def fresh_cycle_of(store: SqlStore, plan: Plan) -> str:
-    """A cycle of its own for each run on the embedded simulated cloud: people try things there again and again."""
-    from runner.planning.cycle import fresh_cycle
-
-    return fresh_cycle(plan.campaign, len(store.runs(plan=plan.name, limit=1_000_000)))

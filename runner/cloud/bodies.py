@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.cloud.secret import Scrub, no_scrub
+from runner.net.secret import Scrub, no_scrub
 from runner.net.text import parse_json, tidy
 from runner.net.wire import Reply
 

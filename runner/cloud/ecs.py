@@ -23,7 +23,6 @@ from runner.cloud.bodies import read_error
 from runner.cloud.endpoints import Settings
 from runner.cloud.reader import Answer, Patience, Reader, denial
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
-from runner.cloud.secret import Secret, scrubber
 from runner.cloud.throttle import Sleep
 from runner.errors import CloudDenied, CloudError
 from runner.model.inventory import Inventory, Server, ServerGroup
@@ -39,6 +38,7 @@ from runner.model.job import (
     Throttled,
 )
 from runner.model.schedule import RebootType
+from runner.net.secret import Secret, scrubber
 from runner.net.transport import Limits, Transport
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable, encode
 

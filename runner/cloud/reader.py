@@ -19,9 +19,9 @@ from runner.cloud.auth.credentials import Credentials
 from runner.cloud.bodies import ApiError, read_error
 from runner.cloud.codes import Verdict, proof
 from runner.cloud.reboot import retry_after_s
-from runner.cloud.secret import Scrub, Secret, scrubber
 from runner.cloud.throttle import Pace, Sleep
 from runner.errors import CloudDenied, CloudError
+from runner.net.secret import Scrub, Secret, scrubber
 from runner.net.text import parse_json
 from runner.net.transport import Transport
 from runner.net.wire import Outgoing, Reply, Unreachable

@@ -15,9 +15,9 @@ from email.utils import parsedate_to_datetime
 
 from runner.cloud.bodies import ApiError, read_error
 from runner.cloud.codes import BATCH_FAILED, Proof, Verdict, proof, same
-from runner.cloud.secret import Scrub, no_scrub
 from runner.model.job import Accepted, Ambiguous, Denied, RebootAnswer, Refused, Throttled
 from runner.model.schedule import RebootType
+from runner.net.secret import Scrub, no_scrub
 from runner.net.text import parse_json
 from runner.net.wire import Reply
 

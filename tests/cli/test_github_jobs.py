@@ -242,7 +242,7 @@ def test_configuration_and_policy_are_those_of_the_base(fleet: Fleet) -> None:
 
 
 def test_a_long_wait_suspends_green(fleet: Fleet) -> None:
-    """A run that waits for a person is suspended with a green step; approved, `reconcile` ends it, and nothing twice."""
+    """A run that waits for a person is suspended with a green step; approved, `reconcile` ends it."""
     reviewed(fleet, PLAN + "    pause: [approval, 0s]\n")
     done = fleet.job("run", fleet.merge())
     assert done.code == 0, done.err

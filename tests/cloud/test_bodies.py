@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.cloud.bodies import Detail, read_error
-from runner.cloud.secret import Secret, scrubber
+from runner.net.secret import Secret, scrubber
 from runner.net.text import parse_json, tidy
 from runner.net.wire import Reply
 from tests.cloud.wild import FIXTURES, fixture

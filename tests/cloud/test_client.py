@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from runner.cloud.auth.environment import KeyLogin, Login, PasswordLogin, TokenLogin
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import Settings, settings_for
-from runner.cloud.secret import Secret
 from runner.errors import CloudDenied, CloudError
 from runner.model.job import Accepted, Ambiguous, Denied, Job, JobGone, NotSent, RebootAnswer, Refused, Throttled
+from runner.net.secret import Secret
 from runner.net.transport import Limits
 from runner.net.wire import RequestLog
 from runner.ports import Cloud

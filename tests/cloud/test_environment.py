@@ -15,8 +15,8 @@ from runner.cloud.auth.environment import (
     TokenLogin,
     find_login,
 )
-from runner.cloud.secret import Secret, scrubber
 from runner.errors import CloudDenied
+from runner.net.secret import Secret, scrubber
 
 SDK = {"HUAWEICLOUD_SDK_AK": "sdk-ak", "HUAWEICLOUD_SDK_SK": "sdk-sk", "HUAWEICLOUD_SDK_PROJECT_ID": "sdk-project"}
 HW = {"HW_ACCESS_KEY": "hw-ak", "HW_SECRET_KEY": "hw-sk", "HW_SECURITY_TOKEN": "hw-token"}

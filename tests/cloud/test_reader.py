@@ -12,9 +12,9 @@ import stamina
 
 from runner.cloud.auth.credentials import AkSk, Credentials, StaticToken
 from runner.cloud.reader import Patience, Reader
-from runner.cloud.secret import Secret
 from runner.cloud.throttle import Pace
 from runner.errors import CloudDenied, CloudError
+from runner.net.secret import Secret
 from runner.net.transport import Limits, Transport
 from runner.net.wire import Outgoing, Unreachable
 from tests.cloud.wild import Script, Wild, fixture, free_port, hang, raw, reply, reset, run, wild

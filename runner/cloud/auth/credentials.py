@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from runner.cloud import signing
-from runner.cloud.secret import Secret
+from runner.net.secret import Secret
 from runner.net.wire import Outgoing
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.cloud.auth.oidc_login import AGENCY, PROVIDER, SECRET_NAMES, OidcLogin, read_oidc
-from runner.cloud.secret import Secret
 from runner.errors import CloudDenied
+from runner.net.secret import Secret
 
 AuthKind = Literal["auto", "token", "password", "aksk", "oidc"]
 

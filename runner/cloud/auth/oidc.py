@@ -18,8 +18,8 @@ from typing import Any
 from runner.cloud.auth.credentials import AkSk
 from runner.cloud.auth.oidc_login import ID_TOKEN, TOKEN_FILE, OidcLogin, TokenRequest
 from runner.cloud.decode import when
-from runner.cloud.secret import Secret
 from runner.errors import CloudDenied, CloudError
+from runner.net.secret import Secret
 from runner.net.text import parse_json, tidy
 from runner.net.wire import Outgoing, Reply
 

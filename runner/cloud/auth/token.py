@@ -14,8 +14,8 @@ from typing import Any
 
 from runner.cloud.auth.environment import PasswordLogin
 from runner.cloud.decode import when
-from runner.cloud.secret import Secret
 from runner.errors import CloudDenied, CloudError
+from runner.net.secret import Secret
 from runner.net.text import parse_json
 from runner.net.wire import Outgoing, Reply
 
