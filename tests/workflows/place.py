@@ -160,7 +160,7 @@ class Place:
     def command(self, *arguments: str) -> str:
         """A command line of the developer, with the jobs' store."""
         env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": str(ROOT)} | self._secrets()
-        command = [sys.executable, "-m", "runner", *arguments]
+        command = [sys.executable, "-P", "-m", "runner", *arguments]
         done = subprocess.run(command, cwd=self.repo, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (arguments, done.stdout, done.stderr)
         return done.stdout
@@ -373,7 +373,7 @@ def opened_place(folder: Path, *simulator_options: str, release: str = PLACEHOLD
 
 def begin(place: Place) -> None:
     """What `init` writes, with the simulated cloud's address, and the workflow of docs/github.md beside it."""
-    command = [sys.executable, "-m", "runner", "init", "--target", "lab", "--cloud", "simulator"]
+    command = [sys.executable, "-P", "-m", "runner", "init", "--target", "lab", "--cloud", "simulator"]
     command += ["--region", "eu-west-101", "--workflows", f"{OURS}@{COMMIT}", "--release", place.release]
     env = {"PATH": os.environ["PATH"], "HOME": str(place.folder), "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=place.repo, env=env, check=True, capture_output=True)
