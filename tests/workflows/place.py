@@ -18,7 +18,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +103,6 @@ class Cloud:
             log = json.load(answer)
         return Counter(log["reboot_counts"])
 
-    def change(self, path: str, body: Any, method: str = "POST") -> None:
-        request = urllib.request.Request(f"{self.url}/_simulator/{path}", json.dumps(body).encode(), method=method)
-        request.add_header("Content-Type", "application/json")
-        urllib.request.urlopen(request).close()
-
 
 @dataclass
 class Place:
@@ -119,7 +114,6 @@ class Place:
     environ: dict[str, str]
     release: str = PLACEHOLDER
     jobs: int = 0
-    logs: list[Path] = field(default_factory=list)
 
     @property
     def repo(self) -> Path:
@@ -220,7 +214,6 @@ class Place:
             command += ["--env", f"{name}={value}"]
         for name, value in self._secrets().items():
             command += ["-s", f"{name}={value}"]
-        self.logs.append(here / "log")
         env = {k: v for k, v in os.environ.items() if k.startswith(TAKEN_ALONG)} | {"HOME": str(here)}
         env["PATH"] = f"{TOOLS}:{env['PATH']}"
         with (here / "log").open("w") as log:
