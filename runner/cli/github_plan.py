@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,12 +15,11 @@ from runner.cli.changed import Selection, select, tell_selection
 from runner.cli.common import App
 from runner.cli.diffing import Wish, diff_all, save
 from runner.cli.github_run import LABEL, demand_event
-from runner.cli.github_tell import Job
+from runner.cli.github_tell import Job, do
 from runner.cli.policing import Police, loosened_rules, rules_of
-from runner.errors import Exit
+from runner.errors import Exit, UsageProblem
 from runner.git.repository import Repository
 from runner.github.api import GitHub, tolerated
-from runner.github.commands import stop_commands
 from runner.github.comment import Key, Reviewed, retire, upsert
 from runner.github.event import Event
 from runner.loading.config import LoadedConfig, template_env
@@ -29,10 +27,10 @@ from runner.loading.plan import Loaded, LoadOptions, load_plan
 from runner.loading.together import across
 from runner.model.problem import Problem
 from runner.planning.lifted import Lift
-from runner.report.diff import PlanDiff, exit_code
+from runner.report.diff import PlanDiff, count, exit_code
 from runner.report.diff_markdown import diff_markdown
 from runner.report.problems import problems_text
-from runner.report.safe import markdown
+from runner.report.safe import markdown, plain
 
 if TYPE_CHECKING:
     pass
@@ -56,7 +54,9 @@ def plan_job(app: App, wanted: Wanted) -> int:
     """Validate and show; the exit code of the step."""
     event = demand_event()
     job = Job(app, wanted.schedules, timedelta(0), None, "")
-    with stop_commands(os.environ, sys.stderr):
+
+    def work() -> int:
+        _demand_empty(wanted.schedules)
         repository = Repository.find(Path.cwd(), os.environ)
         selection = select(wanted.plans, "", os.environ, Path.cwd())
         tell_selection(app, selection)
@@ -64,10 +64,23 @@ def plan_job(app: App, wanted: Wanted) -> int:
         found = asyncio.run(review.look())
         if found.problems:
             app.show_problems(found.problems)
-    job.problems += found.problems
-    job.annotate()
-    outputs = {"plans": [f.as_posix() for f in selection.files]} | found.outputs()
-    return asyncio.run(job.end(found.code, None, outputs, event))
+        job.problems += found.problems
+        outputs = {"plans": [f.as_posix() for f in selection.files]} | found.outputs()
+        return asyncio.run(job.end(found.code, None, outputs, event))
+
+    return do(job, event, work)
+
+
+def _demand_empty(folder: Path) -> None:
+    """What is in the folder will be stored as reviewed, so nothing may be there that a pull request could bring.
+
+    Raises UsageProblem.
+    """
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise UsageProblem(
+            f"{plain(folder)} is not an empty folder, and what is in it would be stored as reviewed",
+            hint="name one outside of the checkout: REBOOT_RUNNER_GITHUB_SCHEDULES",
+        )
 
 
 @dataclass(slots=True)
@@ -119,7 +132,7 @@ class _Review:
         if self._is_offline or not is_usable:
             problems += [p for one in loaded for p in (*one.problems, *self.police.judge(one))]
             found = _Found(list(dict.fromkeys(problems)))
-            self._summarise_offline(found)
+            self._summarise_offline(found, loaded)
             return found
         wish = Wish(base=self.base, options=self._options, rules=self.rules)
         diffs = await diff_all(self.job.app, self.config, loaded, wish, self.police)
@@ -134,7 +147,7 @@ class _Review:
                 self.wanted.schedules.mkdir(parents=True, exist_ok=True)
                 save(self.wanted.schedules / f"{diff.schedule.plan_name}.json", diff)
             self.job.section(diff.file, diff_markdown([diff], SECTION_LIMIT, in_pull_request=True))
-        self._summarise(found, loaded)
+        self._summarise(loaded)
         with tolerated(self.job.warn):
             found.comments = await self._comment(diffs)
         return found
@@ -165,7 +178,7 @@ class _Review:
                 )
         return [*config.problems, *police.loaded.problems]
 
-    def _summarise(self, found: _Found, loaded: Sequence[Loaded]) -> None:
+    def _summarise(self, loaded: Sequence[Loaded]) -> None:
         lines = [f"> [!IMPORTANT]\n> {note}\n" for note in self.notes]
         lines += [f"- {markdown(path)} was deleted: nothing of it will run.\n" for path in self.selection.deleted]
         if not loaded:
@@ -173,14 +186,15 @@ class _Review:
         if lines:
             self.job.section("notes", "\n".join(lines))
 
-    def _summarise_offline(self, found: _Found) -> None:
+    def _summarise_offline(self, found: _Found, loaded: Sequence[Loaded]) -> None:
         errors = sum(p.severity == "error" for p in found.problems)
-        head = f"**{len(self.selection.files)} plans validated offline, {errors} errors.** The cloud was not asked.\n"
+        checked = f"{count(len(loaded), 'plan')} validated offline, {count(errors, 'error')}"
+        head = f"**{checked}.** The cloud was not asked.\n"
         body = problems_text(found.problems)
         fence = "~" * 12
         shown = f"\n{fence}text\n{body.replace(fence, '~ ~')}\n{fence}\n" if body else ""
         self.job.section("validate", head + shown)
-        self._summarise(found, [])
+        self._summarise(loaded)
 
     async def _comment(self, diffs: Sequence[PlanDiff]) -> list[int]:
         """One comment a plan; those of plans that are no longer part of the pull request say so."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.changed import select, tell_selection
 from runner.cli.executing import Manner, Result
-from runner.cli.github_tell import Job, earliest
+from runner.cli.github_tell import Job, do, earliest
 from runner.cli.ordering import Order, read_order, read_schedule
 from runner.cli.running import Runner
 from runner.cli.starting import OlderOpen, Wish, earlier_run
@@ -22,7 +22,7 @@ from runner.execution.journal import read_run
 from runner.git.repository import Repository
 from runner.github.api import GitHub, GitHubError
 from runner.github.artifacts import Artifact, download, find_schedules, merged_pull
-from runner.github.commands import group, stop_commands
+from runner.github.commands import group
 from runner.github.comment import Key, read_digest
 from runner.github.event import Event, read_event
 from runner.loading.revision import load_plan_at
@@ -63,13 +63,13 @@ def demand_event() -> Event:
 def run_job(job: Job, sources: Sources) -> int:
     """Run what the event is about; the exit code of the step."""
     event = demand_event()
-    with stop_commands(os.environ, sys.stderr):
+
+    def work() -> int:
         config = job.app.load_config()
-        work = _Work(job, sources, event, config, Repository.find(Path.cwd(), os.environ))
-        files = work.files()
-        code = asyncio.run(work.go(files))
-    job.annotate()
-    return code
+        mine = _Work(job, sources, event, config, Repository.find(Path.cwd(), os.environ))
+        return asyncio.run(mine.go(mine.files()))
+
+    return do(job, event, work)
 
 
 @dataclass(slots=True)
@@ -119,7 +119,7 @@ class _Work:
         )
 
     async def _run(self, file: Path) -> Result:
-        app = self.job.app
+        order: Order | None = None
         try:
             order = read_order(file, None, self._load)
             runner = self._runner(None)
@@ -129,13 +129,20 @@ class _Work:
                 runner = self._runner(saved.digest)
             result = await runner.run(order)
         except RunnerError as error:
-            app.show_error(error)
-            self.job.fail(file, error)
+            self.job.fail(error, file)
+            if order is not None:
+                self._keep_open(order.plan_name)
             return Result(error.exit_code)
         if result.run_id is not None:
-            with open_store_of(app, self.config) as store:
+            with open_store_of(self.job.app, self.config) as store:
                 self.job.keep(store, read_run(store, result.run_id))
         return result
+
+    def _keep_open(self, plan: str) -> None:
+        """The reports of a run that this process could not follow to its end."""
+        with open_store_of(self.job.app, self.config) as store:
+            for row in store.runs(plan=plan, open_only=True):
+                self.job.keep(store, read_run(store, row.id))
 
     def _load(self, path: Path):  # type: ignore[no-untyped-def]  # a loaded plan; its type is imported late
         from runner.loading.config import template_env
@@ -229,7 +236,8 @@ def reconcile_job(job: Job) -> int:
     from runner.cli.ticking import tick
 
     event = read_event(os.environ)
-    with stop_commands(os.environ, sys.stderr):
+
+    def work() -> int:
         config = job.app.load_config()
         deadline_s = job.deadline.total_seconds() if job.deadline else None
         ticked = asyncio.run(tick(job.app, job.wait.total_seconds(), deadline_s, job.watch(config)))
@@ -241,6 +249,6 @@ def reconcile_job(job: Job) -> int:
             code = Exit.SUSPENDED
         if not job.runs:
             job.section("nothing", "No open run is due.\n")
-        code = asyncio.run(job.end(code, ticked.next_s, {}, event))
-    job.annotate()
-    return code
+        return asyncio.run(job.end(code, ticked.next_s, {}, event))
+
+    return do(job, event, work)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +16,7 @@ from runner.cli.report import rendered, write_whole
 from runner.cli.targets import open_store_of
 from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
 from runner.github.api import GitHub, tolerated
+from runner.github.commands import stop_commands
 from runner.github.dispatch import dispatch
 from runner.github.outputs import write_outputs
 from runner.github.summary import StepSummary
@@ -49,9 +52,34 @@ STOPPED_BY = {"Cancelled": "cancelled", "ApprovalTimeout": "approval-timeout", "
 """The same for stopped runs, by the reason of the stop."""
 
 
-def failure_section(file: Path, error: RunnerError) -> str:
-    """Why a plan was not run, for the summary."""
-    lines = [f"### {markdown(file)}", "", f"**{EXIT_WORDS[error.exit_code]}**: {markdown(error.message, 1000)}", ""]
+def do(job: Job, event: Happened | None, work: Callable[[], int]) -> int:
+    """Do a job's work while commands are stopped; the exit code of the step.
+
+    What goes wrong as a whole is told where the rest is told: in the summary, the outputs and an annotation.
+    """
+    with stop_commands(os.environ, sys.stderr):
+        try:
+            code = work()
+        except RunnerError as error:
+            job.fail(error)
+            code = asyncio.run(job.end(error.exit_code, None, {}, event))
+        except Exception as error:
+            job.fail(RunnerError(f"unexpected error: {type(error).__name__}: {error}"))
+            asyncio.run(job.end(Exit.ERROR, None, {}, event))
+            job.annotate()
+            raise
+    job.annotate()
+    return code
+
+
+def failure_section(error: RunnerError, file: Path | None) -> str:
+    """Why a plan was not run, or nothing was, for the summary."""
+    lines = [
+        f"### {markdown(file or 'reboot-runner')}",
+        "",
+        f"**{EXIT_WORDS[error.exit_code]}**: {markdown(error.message, 1000)}",
+        "",
+    ]
     if isinstance(error, Stale):
         lines += [f"- {markdown(d, 1000)}" for d in error.differences] + [""]
     if isinstance(error, InvalidInput):
@@ -101,15 +129,17 @@ class Job:
         """What goes wrong beside the work: said, and nothing else."""
         self.app.talk(f"warning: {plain(text, 1000)}")
 
-    def fail(self, file: Path, error: RunnerError) -> None:
-        """An error of one plan: its part of the summary, and annotations at the plan."""
-        self.section(file.as_posix(), failure_section(file, error))
+    def fail(self, error: RunnerError, file: Path | None = None) -> None:
+        """An error of one plan, or of the whole job: said, with a part of the summary and annotations."""
+        self.app.show_error(error)
+        self.section(file.as_posix() if file else "", failure_section(error, file))
         if isinstance(error, InvalidInput):
             self.problems += error.problems
         else:
             more = "".join(f"\n{d}" for d in error.differences) if isinstance(error, Stale) else ""
             code = EXIT_WORDS[error.exit_code].capitalize()
-            self.problems.append(Problem(code, error.message + more, Location(file.as_posix()), error.hint))
+            where = Location(file.as_posix()) if file else None
+            self.problems.append(Problem(code, error.message + more, where, error.hint))
 
     def annotate(self) -> None:
         """The annotations, on stdout: outside of any block that stops commands."""

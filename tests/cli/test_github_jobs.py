@@ -302,3 +302,25 @@ def test_a_forced_push_is_not_guessed(fleet: Fleet) -> None:
     named = fleet.job("run", env, REBOOT_RUNNER_GITHUB_PLANS="plans/web.yaml")
     assert named.code == 0, named.err
     assert len(fleet.cloud.reboots) == 10
+
+
+def test_what_goes_wrong_as_a_whole_is_told_everywhere(fleet: Fleet) -> None:
+    """A configuration that cannot be used ends in outputs, a summary and an annotation like any failure."""
+    reviewed(fleet)
+    env = fleet.merge()
+    fleet.cloud.lab.write("reboot-runner.yaml", "version: 1\ntarget: {}\n")
+    done = fleet.job("run", env)
+    assert done.code == 3
+    assert (fleet.outputs["result"], fleet.outputs["failure-reason"]) == ("invalid", "invalid-plan")
+    assert "::error file=reboot-runner.yaml" in done.out
+    assert "UnknownKey" in fleet.summary
+    assert fleet.cloud.posts == 0
+
+
+def test_nothing_is_stored_that_was_there_before(fleet: Fleet) -> None:
+    """A folder for schedules that holds files already is refused: a pull request could have brought them."""
+    env = fleet.request()
+    (fleet.files / "schedules").mkdir()
+    (fleet.files / "schedules" / "web.json").write_text("{}")
+    done = fleet.job("plan", env)
+    assert (done.code, "not an empty folder" in done.err) == (64, True)
