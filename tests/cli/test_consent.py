@@ -67,7 +67,7 @@ def test_the_question_can_be_left(real: Remote, key: str) -> None:
     child = real.lab.start("run", "web.yaml", terminal=True)
     child.err.wait_for("Type the plan's name (web)")
     child.type(key)
-    again = threading.Timer(10, child.type, (key,))  # the kernel may hand a signal to a thread that does not wait
+    again = threading.Timer(3, child.type, (key,))  # a key between the prompt and the reading of it is not seen
     again.start()
     done = child.wait()
     again.cancel()
