@@ -37,11 +37,15 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a plan: the exit code, the run if there is one, and in how many real seconds it wants to go on."""
+    """What came of a plan: the exit code, the run if there is one, and in how many real seconds it wants to go on.
+
+    `is_old`: the run had ended before, and nothing was sent now.
+    """
 
     code: int
     run_id: str | None = None
     due_s: float | None = None
+    is_old: bool = False
 
 
 def setting_for(

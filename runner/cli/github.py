@@ -117,6 +117,12 @@ Examples:
 @option("--artifact", default="reboot-schedules", show_default=True, help="How the names of the artefacts begin.")
 @option("--plan-workflow", default="", help="The workflow file that stores schedules; no other's are trusted.")
 @option("--max-age", type=Length(), default="7d", show_default=True, help="Refuse older schedules.")
+@option(
+    "--comment",
+    type=click.Choice(["always", "on-change", "never"]),
+    default="always",
+    help="As for plan. The stored schedule must be what the comment shows; with never there is none to ask.",
+)
 @reports_option
 @deadline_option
 @wait_option
@@ -130,6 +136,7 @@ def run(
     artifact: str,
     plan_workflow: str,
     max_age: timedelta,
+    comment: str,
     reports: Path,
     deadline: timedelta | None,
     wait: timedelta,
@@ -138,13 +145,14 @@ def run(
 ) -> None:
     """Run the plans that the push changed, each by the schedule that its pull request's last diff has stored.
 
-    A plan without a reviewed schedule is refused (exit 6); a plan that has run already sends nothing. A run that must
-    wait for longer than --wait is suspended: the step is green then, with the output result=suspended.
+    A plan without a schedule that was stored and shown before the merge is refused (exit 6); a plan that has run
+    already sends nothing. A run that must wait for longer than --wait is suspended: the step is green then, with the
+    output result=suspended.
     """
     from runner.cli.github_run import Sources, run_job
     from runner.cli.github_tell import Job
 
-    sources = Sources(lines(plans), schedules, artifact, plan_workflow or None, max_age, store_is_persistent)
+    sources = Sources(lines(plans), schedules, artifact, plan_workflow or None, max_age, comment, store_is_persistent)
     job = Job(app, reports, wait, deadline, follow_up)
     click.get_current_context().exit(run_job(job, sources))
 

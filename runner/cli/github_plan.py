@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.cli.changed import Selection, select, tell_selection
+from runner.cli.changed import DEFAULT_FOLDER, Selection, select, tell_selection
 from runner.cli.common import App
 from runner.cli.diffing import Wish, diff_all, save
 from runner.cli.github_run import LABEL, demand_event
 from runner.cli.github_tell import Job, do
 from runner.cli.policing import Police, loosened_rules, rules_of
-from runner.errors import Exit, UsageProblem
+from runner.errors import Exit, RunnerError, UsageProblem
 from runner.git.repository import Repository
 from runner.github.api import GitHub, tolerated
-from runner.github.comment import Key, Reviewed, retire, upsert
+from runner.github.comment import Key, Reviewed, exists, retire, upsert
 from runner.github.event import Event
 from runner.loading.config import LoadedConfig, template_env
 from runner.loading.plan import Loaded, LoadOptions, load_plan
+from runner.loading.search import find_plans
 from runner.loading.together import across
-from runner.model.problem import Problem
+from runner.model.problem import Location, Problem
 from runner.planning.lifted import Lift
 from runner.report.diff import PlanDiff, count, exit_code
 from runner.report.diff_markdown import diff_markdown
@@ -127,23 +127,22 @@ class _Review:
     async def look(self) -> _Found:
         loaded = self._load()
         problems = [*self.config.problems, *self.police.loaded.problems, *self._of_head()]
-        problems += across(loaded, self.config)
+        problems += self._across(loaded)
         is_usable = not any(p.severity == "error" for p in [*self.config.problems, *self.police.loaded.problems])
-        if self._is_offline or not is_usable:
+        if self._is_offline:
             problems += [p for one in loaded for p in (*one.problems, *self.police.judge(one))]
             found = _Found(list(dict.fromkeys(problems)))
             self._summarise_offline(found, loaded)
             return found
-        wish = Wish(base=self.base, options=self._options, rules=self.rules)
-        diffs = await diff_all(self.job.app, self.config, loaded, wish, self.police)
-        found = _Found(list(dict.fromkeys([*problems, *(p for d in diffs for p in d.problems)])), diffs)
-        names = Counter(one.plan.name for one in loaded if one.plan)
+        diffs = await self._diffs(loaded) if is_usable else [_unjudged(one) for one in loaded]
         for diff in diffs:
-            if (
-                diff.schedule is not None
-                and diff.code in (Exit.CHANGES, Exit.DONE)
-                and names[diff.schedule.plan_name] == 1
-            ):
+            if diff.failure is not None:
+                error = RunnerError(diff.failure, hint=diff.failure_hint)
+                self.job.app.show_error(error)
+                problems.append(Problem("NotPlanned", diff.failure, Location(diff.file), diff.failure_hint))
+        found = _Found(list(dict.fromkeys([*problems, *(p for d in diffs for p in d.problems)])), diffs)
+        for diff in diffs:
+            if diff.schedule is not None and is_sound(diff):
                 self.wanted.schedules.mkdir(parents=True, exist_ok=True)
                 save(self.wanted.schedules / f"{diff.schedule.plan_name}.json", diff)
             self.job.section(diff.file, diff_markdown([diff], SECTION_LIMIT, in_pull_request=True))
@@ -151,6 +150,23 @@ class _Review:
         with tolerated(self.job.warn):
             found.comments = await self._comment(diffs)
         return found
+
+    async def _diffs(self, loaded: Sequence[Loaded]) -> list[PlanDiff]:
+        """The dry-runs. Of two plans of one name none is sound: files, comments and runs go by the name."""
+        wish = Wish(base=self.base, options=self._options, rules=self.rules)
+        diffs = await diff_all(self.job.app, self.config, loaded, wish, self.police)
+        same = [p for p in self._across(loaded) if p.code == "SamePlanName"]
+        twice = {one.name: [p for p in same if p.location and p.location.file == one.name] for one in loaded}
+        return [replace(d, problems=(*d.problems, *twice.get(d.file, ()))) for d in diffs]
+
+    def _across(self, loaded: Sequence[Loaded]) -> list[Problem]:
+        """What is wrong with the plans together, those that the pull request leaves alone included."""
+        changed = {one.name for one in loaded}
+        others, _ = find_plans(self.wanted.plans or [DEFAULT_FOLDER])
+        rest = [load_plan(path, self._options) for path in self.police.plans_among(others)]
+        every = [*(one for one in rest if one.name not in changed), *loaded]
+        found = [p for p in across(every, self.config) if p.location is None or p.location.file in changed]
+        return [replace(p, severity="error") if p.code == "SamePlanName" else p for p in found]
 
     @property
     def _is_offline(self) -> bool:
@@ -174,13 +190,15 @@ class _Review:
             if was != now:
                 self.notes.append(
                     f"The {what} is changed by this pull request: what is shown here was judged by the one of the base"
-                    " branch, the run after the merge is judged by the new one."
+                    " branch, the run after the merge is judged by the new one. A plan that needs the new one comes"
+                    " in a pull request of its own, after this one."
                 )
         return [*config.problems, *police.loaded.problems]
 
     def _summarise(self, loaded: Sequence[Loaded]) -> None:
         lines = [f"> [!IMPORTANT]\n> {note}\n" for note in self.notes]
-        lines += [f"- {markdown(path)} was deleted: nothing of it will run.\n" for path in self.selection.deleted]
+        gone = "was deleted: no run of it begins any more. A run that is open goes on; `cancel` stops it."
+        lines += [f"- {markdown(path)} {gone}\n" for path in self.selection.deleted]
         if not loaded:
             lines.append("No reboot plan has changed.\n")
         if lines:
@@ -205,9 +223,10 @@ class _Review:
         keys: list[Key] = []
         async with GitHub(os.environ) as api:
             for diff in diffs:
-                if self.wanted.comment == "on-change" and diff.code == Exit.DONE and not diff.problems:
-                    continue
                 keys.append(Key(LABEL, self._path(diff)))
+                is_quiet = self.wanted.comment == "on-change" and diff.code == Exit.DONE and not diff.problems
+                if is_quiet and not await exists(api, repo, pull, keys[-1]):
+                    continue
                 body = "".join(f"> [!IMPORTANT]\n> {note}\n\n" for note in self.notes)
                 body += diff_markdown([diff], COMMENT_LIMIT - len(body) - 2_000, in_pull_request=True)
                 made.append(await upsert(api, repo, pull, keys[-1], body, self._reviewed(diff)))
@@ -221,6 +240,17 @@ class _Review:
         if diff.schedule is None or self.event.head_sha is None or not is_sound(diff):
             return None
         return Reviewed(diff.schedule.digest, diff.schedule.plan_digest, self.event.head_sha)
+
+
+def _unjudged(loaded: Loaded) -> PlanDiff:
+    """A plan that nobody can judge: the rules that it is held to cannot be read."""
+    return PlanDiff(
+        loaded.name,
+        problems=loaded.problems,
+        failure="the configuration or the policy of the base branch cannot be used",
+        failure_hint="mend it in a pull request of its own first",
+        failure_code=Exit.INVALID,
+    )
 
 
 def is_sound(diff: PlanDiff) -> bool:

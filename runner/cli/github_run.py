@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,21 +15,24 @@ from runner.cli.changed import select, tell_selection
 from runner.cli.executing import Manner, Result
 from runner.cli.github_tell import Job, do, earliest
 from runner.cli.ordering import Order, read_order, read_schedule
+from runner.cli.policing import Police
 from runner.cli.running import Runner
 from runner.cli.starting import OlderOpen, Wish, earlier_run
 from runner.cli.targets import all_targets, choose_target, open_store_of
-from runner.errors import Exit, RunnerError, Stale, UsageProblem
+from runner.errors import Exit, InvalidInput, RunnerError, Stale, UsageProblem
 from runner.execution.journal import read_run
+from runner.git.errors import NoRange
 from runner.git.repository import Repository
-from runner.github.api import GitHub, GitHubError
+from runner.github.api import GitHub
 from runner.github.artifacts import Artifact, download, find_schedules, merged_pull
 from runner.github.commands import group
 from runner.github.comment import Key, read_digest
 from runner.github.event import Event, read_event
 from runner.loading.revision import load_plan_at
+from runner.loading.search import find_plans
 from runner.model.problem import Problem
 from runner.report.diff import exit_code
-from runner.report.safe import plain
+from runner.report.safe import markdown, plain
 
 if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
@@ -40,13 +44,17 @@ LABEL = "plan"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where plans and schedules come from. `plans`: named ones; none: those that the event changed."""
+    """Where plans and schedules come from. `plans`: named ones; none: those that the event changed.
+
+    `comment`: with `never` there is no comment on the pull request that a stored schedule could be compared with.
+    """
 
     plans: list[Path]
     folder: Path
     artifact: str
     plan_workflow: str | None
     max_age: timedelta
+    comment: str
     store_is_persistent: bool
 
 
@@ -79,12 +87,20 @@ class _Work:
     event: Event
     config: LoadedConfig
     repository: Repository
+    began: float = field(default_factory=time.monotonic)
 
     def files(self) -> list[Path]:
         """The plans to be run: named ones, or those that the event changed. Of deleted ones open runs are told."""
         if self.sources.plans:
-            return self.sources.plans
-        selection = select((), "", os.environ, Path.cwd())
+            files, problems = find_plans(self.sources.plans)
+            if problems:
+                raise InvalidInput(problems)
+            return Police.of(self.config).plans_among(files)
+        try:
+            selection = select((), "", os.environ, Path.cwd())
+        except NoRange as error:
+            hint = "name the plans: the workflow's input `plans`, or REBOOT_RUNNER_GITHUB_PLANS"
+            raise UsageProblem(error.message, hint=hint) from None
         tell_selection(self.job.app, selection)
         for path in selection.deleted:
             self._tell_open_runs(path, selection.base)
@@ -101,22 +117,36 @@ class _Work:
                 said = f"{path} was deleted, and its run {row.id} is open ({row.word})"
                 hint = f"deleting a plan stops nothing: `reboot-runner cancel {row.id} --reason …` does"
                 self.job.warn(f"{said}; {hint}")
+                self.job.section(path, f"> [!WARNING]\n> {markdown(said, 1000)}: {markdown(hint, 500)}.\n")
                 self.job.problems.append(Problem("DeletedPlanRuns", said, None, hint, severity="warning"))
 
     async def go(self, files: list[Path]) -> int:
         """Plan after plan; what is wrong with one does not keep the others from running."""
         results: dict[str, Result] = {}
-        for file in files:
+        for n, file in enumerate(files):
             with group(os.environ, str(file), sys.stderr):
                 results[file.as_posix()] = await self._run(file)
-            if results[file.as_posix()].code in (Exit.INTERRUPTED, Exit.TERMINATED):
+            is_told = results[file.as_posix()].code in (Exit.INTERRUPTED, Exit.TERMINATED)
+            if is_told or self._left_s() == 0.0:
+                why = "the job was cancelled" if is_told else "the job's deadline is over"
+                results |= {f.as_posix(): self._not_begun(f, why) for f in files[n + 1 :]}
                 break
         if not files:
-            self.job.section("nothing", "No reboot plan has changed: nothing was run.\n")
-        code = exit_code(r.code for r in results.values())
-        return await self.job.end(
-            code, earliest(r.due_s for r in results.values()), {"plans": list(results)}, self.event
-        )
+            self.job.section("nothing", "No reboot plan has changed: nothing was begun.\n")
+        codes = [r.code for r in results.values()]
+        code = next((c for c in codes if c in (Exit.INTERRUPTED, Exit.TERMINATED)), exit_code(codes))
+        due_s = earliest(r.due_s for r in results.values())
+        return await self.job.end(code, due_s, {"plans": list(results)}, self.event)
+
+    def _left_s(self) -> float | None:
+        """Seconds until the job's deadline, which is one for all plans; None without one."""
+        deadline = self.job.deadline
+        return None if deadline is None else max(0.0, deadline.total_seconds() - (time.monotonic() - self.began))
+
+    def _not_begun(self, file: Path, why: str) -> Result:
+        """A plan whose turn did not come: nobody begins it by himself, so that is a failure."""
+        self.job.fail(RunnerError(f"{plain(file)} was not begun: {why}", hint="run the job again"), file)
+        return Result(Exit.ERROR)
 
     async def _run(self, file: Path) -> Result:
         order: Order | None = None
@@ -135,7 +165,7 @@ class _Work:
             return Result(error.exit_code)
         if result.run_id is not None:
             with open_store_of(self.job.app, self.config) as store:
-                self.job.keep(store, read_run(store, result.run_id))
+                self.job.keep(store, read_run(store, result.run_id), is_old=result.is_old)
         return result
 
     def _keep_open(self, plan: str) -> None:
@@ -151,10 +181,7 @@ class _Work:
         return load_plan(path, LoadOptions(env=template_env(self.config.config, os.environ)))
 
     def _runner(self, digest: str | None) -> Runner:
-        deadline = self.job.deadline
-        manner = Manner(
-            self.job.wait.total_seconds(), deadline.total_seconds() if deadline else None, self.job.watch(self.config)
-        )
+        manner = Manner(self.job.wait.total_seconds(), self._left_s(), self.job.watch(self.config))
         wish = Wish(schedule_digest=digest, max_age=self.sources.max_age)
         return Runner(self.job.app, self.config, wish, manner, self.sources.store_is_persistent)
 
@@ -182,7 +209,8 @@ class _Work:
                 found = await find_schedules(
                     api, self.event.repository, pull.head_sha, name, self.sources.plan_workflow
                 )
-                why = f"pull request {pull.number} has stored no artefact {name} for its last commit"
+                found = [a for a in found if a.created_at <= pull.merged_at]
+                why = f"pull request {pull.number} had stored no artefact {name} for its last commit when it was merged"
                 if not found:
                     continue
                 saved = await self._fetch(api, found[0], order.plan_name)
@@ -193,8 +221,8 @@ class _Work:
                 return saved
         raise Stale(
             f"{plain(file)}: there is no reviewed schedule: {why}",
-            hint="re-run the job `reboot plan` of the pull request, or open one that changes the plan; a schedule that"
-            " nobody has reviewed is never run",
+            hint="open a pull request that touches the plan, and merge it when its dry-run is there; what nobody could"
+            " have reviewed is never run",
         )
 
     def _commits(self, file: Path) -> list[str]:
@@ -210,20 +238,28 @@ class _Work:
             await download(api, artifact, folder)
         if not path.is_file():
             return None
-        return read_schedule(path)
+        try:
+            return read_schedule(path)
+        except InvalidInput as error:
+            said = "; ".join(p.message for p in error.problems[:3])
+            raise Stale(f"the schedule that was stored cannot be used: {said}") from None
 
     async def _demand_shown(self, api: GitHub, saved: Schedule, pull: int, head_sha: str, file: Path) -> None:
         """What the pull request's comment shows of the same commit must be what was stored: people read the comment.
 
-        A comment that is missing, or is of another commit, says nothing. Raises Stale.
+        Raises Stale where it shows something else, or nothing; GitHubError where nobody can tell.
         """
-        name = self.repository.path_of(Path.cwd() / file)
-        try:
-            shown = await read_digest(api, self.event.repository, pull, Key(LABEL, name or file.as_posix()))
-        except GitHubError as error:
-            self.job.warn(f"the comment of pull request {pull} could not be compared: {error.message}")
+        if self.sources.comment == "never":
             return
-        if shown is not None and shown.head == head_sha and shown.schedule_digest != saved.digest:
+        name = self.repository.path_of(Path.cwd() / file)
+        shown = await read_digest(api, self.event.repository, pull, Key(LABEL, name or file.as_posix()))
+        if shown is None or shown.head != head_sha:
+            raise Stale(
+                f"no comment of pull request {pull} shows the schedule that was stored for its last commit",
+                hint="what nobody was shown is not run; where the pull request's job writes no comments, give this one"
+                " `comment: never` too",
+            )
+        if shown.schedule_digest != saved.digest:
             raise Stale(
                 f"the stored schedule is {saved.digest}, the comment of pull request {pull} shows"
                 f" {shown.schedule_digest}",

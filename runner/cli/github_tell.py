@@ -21,8 +21,10 @@ from runner.github.dispatch import dispatch
 from runner.github.outputs import write_outputs
 from runner.github.summary import StepSummary
 from runner.model.problem import Location, Problem
+from runner.model.run_exit import exit_code
 from runner.report.problems import problems_github
 from runner.report.run_build import build_report
+from runner.report.run_words import counts_words
 from runner.report.safe import markdown, plain
 
 if TYPE_CHECKING:
@@ -107,6 +109,14 @@ def _open(run: Run) -> Problem:
     return Problem("Waiting" if run.question else "Suspended", said, where, hint, severity="warning")
 
 
+def _not_well(run: Run) -> Problem:
+    """An ended run that people must look at: an error at its plan."""
+    where = Location(run.schedule.plan_file) if run.schedule.plan_file else None
+    why = f" ({run.stop.reason}: {run.stop.detail})" if run.stop else ""
+    said = f"run {run.id} is {run.word}{why}: {counts_words(run.counts())}"
+    return Problem("NotAllReady" if run.stop is None else "Stopped", said, where, "the report names each server")
+
+
 TOLD = frozenset({"wave.ended", "approval.asked", "run.stopping", "run.ended"})
 """Events after which a run's part of the summary is written anew."""
 
@@ -153,14 +163,17 @@ class Job:
     def watch(self, config: LoadedConfig) -> Watch:
         return Watch(self, config)
 
-    def keep(self, store: Store, run: Run) -> None:
-        """Write the run's reports, in all forms, and its part of the summary."""
+    def keep(self, store: Store, run: Run, *, is_old: bool = False) -> None:
+        """Write the run's reports, in all forms, and its part of the summary. `is_old`: nothing was sent now."""
         events = store.events(run.id)
         report = build_report(run, events)
         self.runs[run.id] = run
         if run.is_open:
             self.problems.append(_open(run))
-        self.section(run.id, rendered(report, "markdown", SECTION_LIMIT))
+        elif exit_code(run) != Exit.DONE:
+            self.problems.append(_not_well(run))
+        said = "> [!NOTE]\n> Nothing was sent: this plan had run already.\n\n" if is_old else ""
+        self.section(run.id, said + rendered(report, "markdown", SECTION_LIMIT))
         try:
             self.reports.mkdir(parents=True, exist_ok=True)
             for form, suffix in FORMS.items():

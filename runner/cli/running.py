@@ -115,7 +115,7 @@ class Runner:
             f"nothing was sent: this plan has run already, as run {run_id} ({run.word})."
             " To restart its servers again, give the plan a new `cycle`."
         )
-        return Result(exit_code(run), run_id)
+        return Result(exit_code(run), run_id, is_old=True)
 
 
 def _demand_lawful(police: Police, prepared: Prepared) -> None:

@@ -59,11 +59,7 @@ def add_mask(environ: Mapping[str, str], secret: Secret, stream: TextIO | None =
     """
     out = stream or sys.stderr
     if in_actions(environ) and secret and not _is_file(out):
-        if _STOPPED:
-            _say(out, f"\n::{_STOPPED[-1]}::\n")
-        _say(out, f"::add-mask::{command_data(secret.reveal())}\n")
-        if _STOPPED:
-            _STOPPED[-1] = _stop(out)
+        _command(out, f"::add-mask::{command_data(secret.reveal())}\n")
 
 
 def _is_file(stream: TextIO) -> bool:
@@ -75,15 +71,27 @@ def _is_file(stream: TextIO) -> bool:
 
 @contextmanager
 def group(environ: Mapping[str, str], title: str, stream: TextIO | None = None) -> Iterator[None]:
-    """The block's output can be folded away in the log under the title. Groups do not nest."""
+    """The block's output can be folded away in the log under the title. Groups do not nest.
+
+    In a block of `stop_commands` on the same stream commands work again for these lines.
+    """
     if not in_actions(environ):
         yield
         return
-    _say(stream, f"::group::{command_data(plain(title, 200))}\n")
+    _command(stream, f"::group::{command_data(plain(title, 200))}\n")
     try:
         yield
     finally:
-        _say(stream, "::endgroup::\n")
+        _command(stream, "::endgroup::\n")
+
+
+def _command(stream: TextIO | None, line: str) -> None:
+    """A command of ours: commands that are stopped work again for this line."""
+    if _STOPPED:
+        _say(stream, f"\n::{_STOPPED[-1]}::\n")
+    _say(stream, line)
+    if _STOPPED:
+        _STOPPED[-1] = _stop(stream)
 
 
 def _say(stream: TextIO | None, text: str) -> None:

@@ -87,6 +87,11 @@ async def upsert(api: GitHub, repo: str, pull: int, key: Key, body: str, reviewe
     return made_id
 
 
+async def exists(api: GitHub, repo: str, pull: int, key: Key) -> bool:
+    """Whether the plan has a comment of ours. Raises GitHubError."""
+    return any(c.key == key.hex for c in await _own_comments(api, repo, pull))
+
+
 async def retire(api: GitHub, repo: str, pull: int, label: str, keep: Collection[Key]) -> None:
     """Comments of ours for plans that are not in `keep` shrink to a line; those with another label stay as they are.
 

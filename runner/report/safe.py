@@ -38,7 +38,11 @@ def line_start(text: str) -> str:
 
 
 def markdown(text: object, limit: int = 200) -> str:
-    """Inline Markdown that shows exactly the text: no links, mentions, tables, HTML or formatting."""
+    """Inline Markdown that shows exactly the text: no links, mentions, tables, HTML or formatting.
+
+    GitHub looks for mentions and references when entities are resolved already, so a space of no width keeps what
+    follows `@` and `#` apart from it.
+    """
     return _WWW.sub(r"\1&#46;", _MARKDOWN.sub(_entity, plain(text, limit)))
 
 
@@ -69,4 +73,5 @@ def _visible(char: str) -> str:
 
 def _entity(match: re.Match[str]) -> str:
     """A numeric entity: Markdown never interprets what it stands for, and every renderer shows the character."""
-    return f"&#{ord(match[1])};"
+    apart = "&#8203;" if match[1] in "@#" else ""
+    return f"&#{ord(match[1])};{apart}"

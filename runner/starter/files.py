@@ -27,7 +27,10 @@ GITHUB = (
     ".github/dependabot.yml",
 )
 SECRETS = ("REBOOT_RUNNER_STORE", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN")
-"""What the workflows pass on, each by its name, where the repository or its environment has it."""
+"""What the workflows pass on, each by its name, where the repository or its environment has it.
+
+A pull request can change what its own job does, so that job is given others, named `…_READ`: for who may only read.
+"""
 
 _ENDPOINTS = """
     # A simulated cloud that is served over HTTP, `reboot-runner simulator`, is reached by its address:
@@ -93,6 +96,7 @@ def _values(wishes: Wishes) -> dict[str, str]:
         "commit": commit,
         "release": wishes.release or NO_RELEASE,
         "secrets": "\n".join(f"      {name}: ${{{{ secrets.{name} }}}}" for name in SECRETS),
+        "readers": "\n".join(f"      {name}: ${{{{ secrets.{name}_READ }}}}" for name in SECRETS),
         "handover": _part("pull-request" if wishes.github else "by-hand"),
         "github": _part("on-github") if wishes.github else "",
         "program": f"[reboot-runner](https://github.com/{repository})" if wishes.source else "reboot-runner",

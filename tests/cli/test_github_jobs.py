@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class Fleet:
         self.repo.git("checkout", "-q", "main")
         self.repo.git("merge", "-q", "--no-ff", "-m", "Merge pull request #7", "topic")
         after = self.repo.git("rev-parse", "HEAD")
-        self.github.state.write_pull(7, merged_at="2026-11-24T00:00:00Z", merge_commit_sha=after)
+        self.github.state.write_pull(7, merged_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", merge_commit_sha=after)
         return self.event("push", {"before": before, "after": after, "forced": False}, after)
 
 
@@ -324,3 +325,58 @@ def test_nothing_is_stored_that_was_there_before(fleet: Fleet) -> None:
     (fleet.files / "schedules" / "web.json").write_text("{}")
     done = fleet.job("plan", env)
     assert (done.code, "not an empty folder" in done.err) == (64, True)
+
+
+def test_what_nobody_was_shown_is_not_run(fleet: Fleet) -> None:
+    """A stored schedule without its comment is refused, unless the jobs say that they write none."""
+    env = fleet.request() | {"GITHUB_TOKEN": "wrong"}
+    assert fleet.job("plan", env).code == 0
+    fleet.store()
+    merged = fleet.merge()
+    refused = fleet.job("run", merged)
+    assert (refused.code, "what nobody was shown is not run" in refused.err) == (6, True)
+    assert fleet.cloud.posts == 0
+    done = fleet.job("run", merged, REBOOT_RUNNER_GITHUB_COMMENT="never")
+    assert done.code == 0, done.err
+    assert len(fleet.cloud.reboots) == 10
+
+
+def test_what_is_stored_after_the_merge_was_not_reviewed(fleet: Fleet) -> None:
+    """An artefact that is newer than the merge is nobody's review."""
+    reviewed(fleet)
+    env = fleet.merge()
+    fleet.github.state.write_pull(7, merged_at="2026-11-01T00:00:00Z")
+    assert fleet.job("run", env).code == 6
+    assert fleet.cloud.posts == 0
+
+
+def test_two_plans_of_one_name(fleet: Fleet) -> None:
+    """A plan with the name of another one, which the pull request may leave alone, is an error and is not stored."""
+    fleet.repo.commit({"plans/old.yaml": PLAN})
+    done = fleet.job("plan", fleet.request())
+    assert (done.code, "is also that of" in done.err) == (3, True)
+    assert json.loads(fleet.outputs["schedule-digests"]) == {}
+    assert not list((fleet.files / "schedules").glob("*.json"))
+
+
+def test_plans_whose_turn_does_not_come(fleet: Fleet) -> None:
+    """The deadline is the job's, not each plan's: a plan that was not begun is told, and the job is not green."""
+    fleet.repo.commit({"plans/a.yaml": PLAN.replace("name: web", "name: a") + "    pause: 5s\n"})
+    env = fleet.event("workflow_dispatch", {}, fleet.repo.git("rev-parse", "HEAD"))
+    assert fleet.cloud.lab.run("run", "plans/a.yaml", "--yes", "--no-wait").code == 75
+    named = {"REBOOT_RUNNER_GITHUB_PLANS": "plans/a.yaml\nplans/b.yaml", "REBOOT_RUNNER_GITHUB_DEADLINE": "1s"}
+    done = fleet.job("run", env, **named)
+    assert (done.code, "plans/b.yaml was not begun" in done.err) == (1, True), done.err
+    assert json.loads(fleet.outputs["plans"]) == ["plans/a.yaml", "plans/b.yaml"]
+
+
+def test_a_comment_on_change(fleet: Fleet) -> None:
+    """With `on-change` a plan that reboots nothing has no comment, but one that is there is kept true."""
+    nothing = PLAN.replace("servers: {tags: {role: web}}", "allow_empty: true\n    servers: {tags: {role: none}}")
+    quiet = {"REBOOT_RUNNER_GITHUB_COMMENT": "on-change"}
+    assert fleet.job("plan", fleet.request(nothing), **quiet).code == 0
+    assert fleet.github.state.comments(7) == []
+    assert fleet.job("plan", fleet.request(), **quiet).code == 0
+    assert fleet.job("plan", fleet.request(nothing), **quiet).code == 0
+    (comment,) = fleet.github.state.comments(7)
+    assert "nothing to reboot" in comment["body"]

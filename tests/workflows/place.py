@@ -212,7 +212,8 @@ class Place:
             command += ["--local-repository", f"{name}={where}"]
         for name, value in self._environ(workflow).items():
             command += ["--env", f"{name}={value}"]
-        for name, value in self._secrets().items():
+        secrets = self._secrets()
+        for name, value in (secrets | {f"{n}_READ": v for n, v in secrets.items()}).items():
             command += ["-s", f"{name}={value}"]
         env = {k: v for k, v in os.environ.items() if k.startswith(TAKEN_ALONG)} | {"HOME": str(here)}
         env["PATH"] = f"{TOOLS}:{env['PATH']}"
