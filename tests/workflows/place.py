@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ class Place:
         self.git("switch", "--quiet", "main")
         self.git("merge", "--quiet", "--no-ff", "--no-edit", branch)
         after = self.git("rev-parse", "main")
-        moment = "2026-11-24T00:00:00Z"
+        moment = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         self.github.state.write_pull(PULL, head_sha=head, merged_at=moment, merge_commit_sha=after)
         return self.pushed(before, after)
 
