@@ -282,10 +282,10 @@ def _paths(changes: Iterable[Change]) -> set[str]:
 def tell_selection(app: App, selection: Selection) -> None:
     """On stderr: what of the range is not among the files, and that there is nothing where there is nothing."""
     for path in selection.deleted:
-        app.talk(f"{plain(path)} was deleted: nothing of it is run")
+        app.talk(f"{plain(path)} was deleted: no run of it begins")
     for new, old in selection.renamed.items():
         app.talk(f"{plain(new)} was {plain(old)} before: a plan goes by its name, not by its file's")
     for path in selection.dirty:
         app.talk(f"warning: {plain(path)} is not as it is committed")
-    if not selection.files:
+    if not (selection.files or selection.deleted):
         app.talk(f"no plan changed between {selection.base[:12]} and {selection.head[:12]}")

@@ -89,6 +89,8 @@ def command(
     app: App = ctx.obj
     repeat = [f"--target={target}"] if target else []
     repeat += [f"--var={name}={value}" for name, value in var] + [f"--vars-file={path}" for path in vars_file]
+    if base is not None and not base.strip():
+        raise UsageProblem("--base is empty: name a revision, for example --base main")
     config, police = rules_of(app, config_rev)
     if not config.is_valid:
         raise InvalidInput(config.problems)
@@ -97,7 +99,7 @@ def command(
     files, selected = _files(app, plans, changed, vars_file)
     loaded = [load_plan(path, options) for path in police.plans_among(files)]
     place = Out.of(out, loaded) if out else None
-    rules = loosened_rules(app, base, police) if base else ()
+    rules = loosened_rules(app, base, rules_of(app, None)[1]) if base else ()
     wish = Wish(target, place, tuple(repeat), base, options, rules)
     diffs = asyncio.run(diff_all(app, config, loaded, wish, police))
     if place is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runner.cli.common import App
+from runner.cli.common import App, write_whole
 from runner.cli.earlier import Revision, is_news, last_run, since_run
 from runner.cli.policing import Police
 from runner.cli.targets import (
@@ -53,6 +52,8 @@ class Out:
         In a folder files are called by the plans' names, so no two plans may have the same.
         """
         place = Path(written)
+        if place.suffix in (".yaml", ".yml") or written == "-":
+            raise UsageProblem(f"--out {written}: a schedule is a JSON file", hint="for example --out web.json")
         is_folder = len(plans) != 1 or place.is_dir() or written.endswith("/")
         if is_folder and place.exists() and not place.is_dir():
             raise UsageProblem(f"--out {written} is a file, and these are {len(plans)} plans", hint="name a folder")
@@ -103,16 +104,9 @@ class Wish:
 
 
 def save(path: Path, diff: PlanDiff) -> None:
-    """Write the schedule beside its final name first: a reader never meets half a file. Raises RunnerError."""
-    if diff.schedule is None:
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_text(dump(diff.schedule), encoding="ascii")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise RunnerError(f"cannot write {path}: {error.strerror}") from None
+    """Write the schedule of a dry-run. Raises RunnerError."""
+    if diff.schedule is not None:
+        write_whole(path, dump(diff.schedule))
 
 
 async def diff_all(

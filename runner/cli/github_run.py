@@ -16,7 +16,7 @@ from runner.cli.executing import Manner, Result
 from runner.cli.github_tell import Job, do, earliest
 from runner.cli.ordering import Order, read_order, read_schedule
 from runner.cli.policing import Police
-from runner.cli.running import Runner
+from runner.cli.running import Runner, open_runs_of_deleted
 from runner.cli.starting import OlderOpen, Wish, earlier_run
 from runner.cli.targets import all_targets, choose_target, open_store_of
 from runner.errors import Exit, InvalidInput, RunnerError, Stale, UsageProblem
@@ -28,7 +28,6 @@ from runner.github.artifacts import Artifact, download, find_schedules, merged_p
 from runner.github.commands import group
 from runner.github.comment import Key, read_digest
 from runner.github.event import Event, read_event
-from runner.loading.revision import load_plan_at
 from runner.loading.search import find_plans
 from runner.model.problem import Problem
 from runner.report.diff import exit_code
@@ -102,23 +101,11 @@ class _Work:
             hint = "name the plans: the workflow's input `plans`, or REBOOT_RUNNER_GITHUB_PLANS"
             raise UsageProblem(error.message, hint=hint) from None
         tell_selection(self.job.app, selection)
-        for path in selection.deleted:
-            self._tell_open_runs(path, selection.base)
+        for path, said, hint in open_runs_of_deleted(self.job.app, self.config, selection):
+            self.job.warn(f"{said}; {hint}")
+            self.job.section(path, f"> [!WARNING]\n> {markdown(said, 1000)}: {markdown(hint, 500)}.\n")
+            self.job.problems.append(Problem("DeletedPlanRuns", said, None, hint, severity="warning"))
         return selection.files
-
-    def _tell_open_runs(self, path: str, base: str) -> None:
-        """A plan was deleted: that stops nothing, so say what of it goes on."""
-        name = self.repository.path_of(Path.cwd() / path)
-        plan = load_plan_at(lambda p: self.repository.read(base, p), name).plan if name else None
-        if plan is None:
-            return
-        with open_store_of(self.job.app, self.config) as store:
-            for row in store.runs(plan=plan.name, open_only=True):
-                said = f"{path} was deleted, and its run {row.id} is open ({row.word})"
-                hint = f"deleting a plan stops nothing: `reboot-runner cancel {row.id} --reason …` does"
-                self.job.warn(f"{said}; {hint}")
-                self.job.section(path, f"> [!WARNING]\n> {markdown(said, 1000)}: {markdown(hint, 500)}.\n")
-                self.job.problems.append(Problem("DeletedPlanRuns", said, None, hint, severity="warning"))
 
     async def go(self, files: list[Path]) -> int:
         """Plan after plan; what is wrong with one does not keep the others from running."""

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.cli.common import App
-from runner.cli.report import rendered, write_whole
+from runner.cli.common import App, write_whole
+from runner.cli.report import rendered
 from runner.cli.targets import open_store_of
 from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
 from runner.github.api import GitHub, tolerated

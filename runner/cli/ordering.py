@@ -99,7 +99,8 @@ class Order:
         if differences:
             raise Stale(
                 f"the schedule {plain(self.file)} is not what would run now",
-                hint="make and review it again with `reboot-runner diff PLAN --out FILE`; nothing was sent",
+                hint="make and review it again with `reboot-runner diff PLAN --out FILE`; a schedule that was made with"
+                " --var needs the same ones here. Nothing was sent",
                 differences=differences,
             )
 
@@ -191,9 +192,13 @@ def _find_plan(saved: Schedule, path: Path) -> Path:
     """
     from runner.loading.files import git_root
 
-    for folder in (Path(), git_root(Path.cwd()) or Path(), path.parent):
-        if saved.plan_file and (folder / saved.plan_file).is_file():
-            return folder / saved.plan_file
+    named = Path(saved.plan_file)
+    is_plain = bool(saved.plan_file) and named.suffix in PLANS and ".." not in named.parts
+    root = git_root(Path.cwd()) or Path.cwd()
+    for folder in (Path(), root, path.parent) if is_plain else ():
+        found = folder / named
+        if found.is_file() and found.resolve().is_relative_to(root.resolve()):
+            return found
     raise Stale(
         f"the plan of the schedule is gone: there is no file {plain(saved.plan_file) or 'named in it'}",
         hint="if it was renamed, name it: --plan FILE; if it was deleted, the schedule is not to run",

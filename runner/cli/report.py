@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.common import App
-from runner.errors import RunnerError
+from runner.cli.common import App, write_whole
 
 if TYPE_CHECKING:
     from runner.report.run_report import RunReport
@@ -82,16 +81,3 @@ def rendered(report: RunReport, form: str, limit: int | None = None) -> str:
     from runner.report.run_text import report_text
 
     return report_text(report)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it. Raises RunnerError when it cannot be written."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8", newline="")  # a pipe or a device cannot be replaced
-        else:
-            part.write_text(text, encoding="utf-8", newline="")
-            part.replace(path)
-    except OSError as error:
-        raise RunnerError(f"the report cannot be written to {path}: {error.strerror}") from None

@@ -22,6 +22,7 @@ from runner.cli.options import (
 )
 from runner.cli.ordering import Loader, read_order
 from runner.errors import Exit, RunnerError, UsageProblem
+from runner.report.safe import plain
 
 if TYPE_CHECKING:
     from runner.cli.running import Runner
@@ -102,7 +103,7 @@ def command(
 
     app: App = ctx.obj
     config = app.load_config()
-    files = _files(app, plans, changed, vars_file)
+    files = _files(app, config, plans, changed, vars_file)
     if len(files) > 1 and schedule_digest:
         raise UsageProblem("--schedule-digest names one schedule, these are several plans")
     wish = Wish(yes, schedule_digest, supersede, max_age)
@@ -113,18 +114,28 @@ def command(
     ctx.exit(_run_each(app, runner, files, target, load))
 
 
-def _files(app: App, plans: tuple[Path, ...], changed: str | None, vars_file: tuple[Path, ...]) -> list[Path]:
+def _files(
+    app: App, config: LoadedConfig, plans: tuple[Path, ...], changed: str | None, vars_file: tuple[Path, ...]
+) -> list[Path]:
     """What is to be run: one file that was named, or the plans that a range changed."""
     import os
 
     from runner.cli.changed import select, tell_selection
+    from runner.cli.ordering import PLANS
+    from runner.cli.running import tell_open_runs
 
     if changed is None:
         if len(plans) != 1:
             raise UsageProblem("name one plan or schedule, or give --changed BASE..HEAD")
         return [plans[0]]
+    if any(path.suffix not in PLANS and not path.is_dir() for path in plans):
+        raise UsageProblem("--changed is for plans and folders with plans; a saved schedule is run by itself")
     selection = select(plans, changed, os.environ, Path.cwd(), shared=vars_file)
+    if selection.dirty:
+        listed = ", ".join(map(plain, selection.dirty[:5]))
+        raise UsageProblem(f"not as it is committed: {listed}", hint="commit it or put it aside: a range is of commits")
     tell_selection(app, selection)
+    tell_open_runs(app, config, selection)
     return selection.files
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli import starting
@@ -19,9 +21,11 @@ from runner.model.run_exit import exit_code
 from runner.ports.store import RunExists, RunRow
 from runner.report.diff import headline
 from runner.report.run_text import run_text
+from runner.report.safe import plain
 from runner.store.sql import SqlStore
 
 if TYPE_CHECKING:
+    from runner.cli.changed import Selection
     from runner.loading.config import LoadedConfig
 
 
@@ -40,9 +44,11 @@ class Runner:
 
         Raises InvalidInput, Stale, Held, UsageProblem before anything is sent.
         """
+        if order.saved is not None:
+            starting.demand_reviewed(order.saved.digest, self.wish)
         name = choose_target(self.config, target, order.target)
         with open_store_of(self.app, self.config) as store:
-            earlier = await self._earlier(store, order, name)
+            earlier, older = self._found(store, order, name)
             if earlier is not None and earlier.is_open:
                 return await self._join(store, earlier)
             async with open_target(self.app, self.config, name) as session:
@@ -53,19 +59,19 @@ class Runner:
                 police.demand_usable()
                 prepared = await order.prepare(store, session, self.wish.max_age)
                 _demand_lawful(police, prepared)
-                return await self._begin(store, session, order, prepared)
+                return await self._begin(store, session, order, prepared, older)
 
-    async def _earlier(self, store: SqlStore, order: Order, target: str) -> RunRow | None:
-        """What is in the store already; with `supersede` another version's open run is cancelled and ended first."""
-        while True:
-            try:
-                return starting.earlier_run(store, order.plan_name, order.digest, target)
-            except OlderOpen as older:
-                if not self.wish.supersede:
-                    raise
-                await self._end(store, older.row)
-                if store.find(older.row.id).is_open:
-                    raise
+    def _found(self, store: SqlStore, order: Order, target: str) -> tuple[RunRow | None, OlderOpen | None]:
+        """The run of this version that is there already, and with `supersede` the open one of another version.
+
+        Raises OlderOpen where that is not to be superseded.
+        """
+        try:
+            return starting.earlier_run(store, order.plan_name, order.digest, target), None
+        except OlderOpen as older:
+            if not self.wish.supersede:
+                raise
+            return older.done, older
 
     async def _end(self, store: SqlStore, row: RunRow) -> None:
         """Cancel a run and follow what it has in flight to its end."""
@@ -77,7 +83,9 @@ class Runner:
         self.app.talk(f"run {run.id} of another version is cancelled; what it has in flight is followed first")
         await follow_open(self.app, self.config, store, read_run(store, row.id), self.manner, self.store_is_persistent)
 
-    async def _begin(self, store: SqlStore, session: Session, order: Order, prepared: Prepared) -> Result:
+    async def _begin(
+        self, store: SqlStore, session: Session, order: Order, prepared: Prepared, older: OlderOpen | None
+    ) -> Result:
         for warning in prepared.warnings:
             self.app.talk(f"warning: {warning}")
         schedule = prepared.schedule
@@ -87,6 +95,10 @@ class Runner:
             return Result(Exit.DONE)
         self.app.talk(headline(schedule))
         starting.demand_consent(self.app, schedule, session, self.wish)
+        if older is not None:  # only now: what is refused must not have cancelled anything
+            await self._end(store, older.row)
+            if store.find(older.row.id).is_open:
+                raise older
         try:
             run_id = starting.begin_run(store, session, prepared, order.file)
         except RunExists:  # another process began it while this one was planning
@@ -113,7 +125,8 @@ class Runner:
             self.app.echo(run_text(run, store.events(run_id)))
         self.app.talk(
             f"nothing was sent: this plan has run already, as run {run_id} ({run.word})."
-            " To restart its servers again, give the plan a new `cycle`."
+            " To restart its servers again, give the plan a new `cycle`"
+            + (", with only the ids that are not ready, if it is those." if exit_code(run) else ".")
         )
         return Result(exit_code(run), run_id, is_old=True)
 
@@ -123,3 +136,27 @@ def _demand_lawful(police: Police, prepared: Prepared) -> None:
     problems = police.judge_made(prepared.loaded, prepared.schedule, prepared.inventory)
     if any(p.severity == "error" for p in problems):
         raise InvalidInput(problems)
+
+
+def open_runs_of_deleted(app: App, config: LoadedConfig, selection: Selection) -> list[tuple[str, str, str]]:
+    """Deleted plans that have an open run: the file, what is so, and what to do. Deleting a plan stops nothing."""
+    from runner.git.repository import Repository
+    from runner.loading.revision import load_plan_at
+
+    repository = Repository.find(Path.cwd(), os.environ)
+    found = []
+    with open_store_of(app, config) as store:
+        for path in selection.deleted:
+            name = repository.path_of(Path.cwd() / path)
+            plan = load_plan_at(lambda p: repository.read(selection.base, p), name).plan if name else None
+            for row in store.runs(plan=plan.name, open_only=True) if plan else ():
+                said = f"{path} was deleted, and its run {row.id} is open ({row.word})"
+                hint = f"deleting a plan stops nothing: `reboot-runner cancel {row.id} --reason …` does"
+                found.append((path, said, hint))
+    return found
+
+
+def tell_open_runs(app: App, config: LoadedConfig, selection: Selection) -> None:
+    """On stderr: what of deleted plans goes on."""
+    for _, said, hint in open_runs_of_deleted(app, config, selection) if selection.deleted else ():
+        app.talk(f"warning: {plain(said)}; {plain(hint)}")

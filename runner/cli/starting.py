@@ -42,13 +42,14 @@ class Wish:
 class OlderOpen(Held):
     """Another run of the plan is open: of an older version, or on another target."""
 
-    def __init__(self, row: RunRow, which: str) -> None:
+    def __init__(self, row: RunRow, which: str, done: RunRow | None = None) -> None:
         super().__init__(
             f"run {row.id} {which} is open ({row.word})",
             hint=f"`reboot-runner resume {row.id}` follows it to its end, `cancel {row.id}` stops it first;"
             " `run --supersede` does both and goes on with this one",
         )
         self.row = row
+        self.done = done
 
 
 def earlier_run(store: SqlStore, plan: str, digest: str, target: str) -> RunRow | None:
@@ -56,16 +57,19 @@ def earlier_run(store: SqlStore, plan: str, digest: str, target: str) -> RunRow 
     many other versions of the plan were run since (a change that was reverted).
 
     What was run on another target has not been run on this one. Raises OlderOpen while another run of the plan is
-    open: of another version, or on another target.
+    open: of another version, or on another target; it holds the closed one, if there is one.
     """
     done: RunRow | None = None
+    older: tuple[RunRow, str] | None = None
     for row in store.runs(plan=plan, limit=1_000_000):
         is_same = row.plan_digest == digest and _is_on(store, row, target)
         if row.is_open and not is_same:
             which = f"of {plan} on another target" if row.plan_digest == digest else f"of another version of {plan}"
-            raise OlderOpen(row, which)
+            older = (row, which)
         if is_same:
             done = done or row
+    if older is not None:
+        raise OlderOpen(*older, done)
     return done
 
 

@@ -425,7 +425,7 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
         since = pace.claimed + timedelta(seconds=CLAIM_AGAIN_S)
         if now < since:
             holders = ", ".join(sorted({pace.blocked[s.ref.id][1] for s in waiting}))
-            return Step(wake=since, waits_for=f"servers in flight in {holders}")
+            return Step(wake=since, waits_for=f"servers in flight in {holders}", can_suspend=True)
         free = waiting
     if after > now:
         return Step(wake=after, waits_for="room to send")

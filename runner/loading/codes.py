@@ -52,6 +52,13 @@ CODES: dict[str, str] = {
     "CredentialInTemplateEnv": "template_env names an environment variable that can hold a credential.",
     "SamePlanName": "Two plan files have the same name; the name is a plan's identity.",
     "PolicyViolated": "The plan breaks a rule of the repository's policy.",
+    # saved schedules
+    "NotJson": "The saved schedule is not a JSON document.",
+    "NotASchedule": "The JSON document is no schedule.",
+    "ScheduleTooLarge": "The saved schedule is larger than any that `diff` writes.",
+    "UnknownFormatVersion": "The saved schedule was written by a version with another format.",
+    "InvalidSchedule": "The saved schedule is not as its schema says, or contradicts itself.",
+    "DigestMismatch": "The saved schedule was changed after it was made.",
     "MoreProblems": "The file has more problems than are shown.",
 }
 """Code -> the general sentence of its documentation."""

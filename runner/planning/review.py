@@ -87,7 +87,7 @@ def review(saved: Schedule, plan: Plan, inventory: Inventory, spent: Collection[
     if len(skipped) > allowed and not standing.is_spent(saved):
         differences.append(
             f"{len(skipped)} of its {saved.servers} servers would be skipped now, at most {allowed} may be"
-            f" ({SKIPPED_AT_MOST}, at least 1)"
+            f" ({SKIPPED_AT_MOST}, at least 1): " + few([f"{ref.name} ({ref.id}) {why.reason}" for ref, why in skipped])
         )
     return replace(standing, differences=tuple(differences))
 
@@ -107,13 +107,16 @@ def _origin(saved: Schedule, plan: Plan, plan_digest: str, target: Target, own_c
         return
     if saved.plan_digest != plan_digest:
         yield f"the plan has changed since: it is {plan_digest} now, {saved.plan_digest} was reviewed"
-    reviewed = {(t.name, t.project_id) for t in saved.targets}
-    if reviewed != {(target.name, target.project_id)}:
-        was = ", ".join(f"{name} (project {project})" for name, project in sorted(reviewed))
-        yield f"the target is {target.name} (project {target.project_id}), it was made for {was}"
+    if saved.targets != (target,):
+        was = ", ".join(map(_target, saved.targets))
+        yield f"the target is {_target(target)}, it was made for {was}"
     if saved.cycle != plan.campaign and not own_cycle:
         yield f"the cycle is {plan.campaign}, {saved.cycle} was reviewed"
     yield from follows(saved, plan)
+
+
+def _target(target: Target) -> str:
+    return f"{target.name} ({target.cloud} {target.region}, project {target.project_id})"
 
 
 def _age(made_at: str, now: datetime, most: timedelta) -> Iterator[str]:

@@ -156,3 +156,38 @@ def test_reconcile_stays_with_what_is_due_soon(cloud: Remote) -> None:
     assert lab.runs()[0]["word"] == "done"
     assert set(cloud.reboots.values()) == {1}
     assert len(cloud.reboots) == 10
+
+
+def test_what_is_refused_supersedes_nothing(cloud: Remote) -> None:
+    """A wrong digest, or a version that has run already, leaves the open run of another version alone."""
+    lab = cloud.lab
+    save(cloud)
+    assert lab.run("run", "saved.json", "--yes").code == 0
+    lab.write("web.yaml", PLAN.replace("role: web", "role: api") + "    pause: approval\n")
+    assert lab.run("run", "web.yaml", "--yes", "--no-wait").code == 75
+    wrong = lab.run("run", "saved.json", "--schedule-digest", "sha256:" + "0" * 64, "--supersede")
+    assert wrong.code == 6
+    again = lab.run("run", "saved.json", "--yes", "--supersede", "--plan", "web.yaml")
+    assert (again.code, "nothing was sent" in again.err) == (0, True)
+    assert [r["word"] for r in lab.runs()][0] in ("waiting", "suspended")
+
+
+def test_the_plan_of_a_schedule_is_looked_for_in_the_repository(cloud: Remote) -> None:
+    """A file that says its plan is somewhere else on this machine is not followed there."""
+    save(cloud)
+    forge(cloud.lab.folder / "saved.json", plan_file="../../../../etc/hosts.yaml")
+    done = cloud.lab.run("run", "saved.json", "--yes")
+    assert (done.code, "is gone" in done.err) == (6, True)
+
+
+def test_where_a_schedule_is_saved(cloud: Remote) -> None:
+    """A link is written through, a device is left a device, and a plan is never overwritten."""
+    lab = cloud.lab
+    (lab.folder / "link.json").symlink_to("real.json")
+    assert lab.run("diff", "web.yaml", "--out", "link.json").code == 0
+    assert (lab.folder / "link.json").is_symlink()
+    assert load((lab.folder / "real.json").read_text()).servers == 10
+    assert lab.run("diff", "web.yaml", "--out", "web.yaml").code == 64
+    assert (lab.folder / "web.yaml").read_text() == PLAN
+    assert lab.run("diff", "web.yaml", "--out", "/dev/null").code == 0
+    assert not Path("/dev/null").is_file()
