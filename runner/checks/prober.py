@@ -86,7 +86,7 @@ class NetProber:
         from runner.net.wire import Outgoing, Unreachable
 
         where = f"[{address}]" if ":" in address else address
-        port = "" if check.port == DEFAULT_PORTS[check.scheme] else f":{check.port}"
+        port = "" if check.port == DEFAULT_PORTS.get(check.scheme) else f":{check.port}"
         origin = f"{check.scheme}://{where}{port}"
         request = Outgoing("GET", origin, check.path, headers={"Accept": "*/*"}, known_as=check.host)
         transport = self._verifying if check.verify else self._trusting
