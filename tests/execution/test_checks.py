@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -19,43 +19,11 @@ from runner.model.run import Event, Evidence, Outcome, Phase, Run
 from runner.report.run_build import build_report
 from tests.execution.test_deaths import carry_on
 
-from .memory_cloud import START, MemoryCloud, VirtualClock
+from .bedside import Health, bedside, bench_of, old_fault, well
+from .memory_cloud import START
 from .setup import Bench, schedule_of
 
 TCP = Check("tcp", 443)
-Health = Callable[[str, float, int], str | None]
-"""(server, seconds since the beginning, times it was rebooted) -> what is wrong with it, or None."""
-
-
-@dataclass
-class Bedside:
-    """Servers behind the port `Prober`; a server's address is its id. `asked`: whom, when, and for what."""
-
-    clock: VirtualClock
-    cloud: MemoryCloud
-    health: Health
-    asked: list[tuple[str, float, Check]] = field(default_factory=list)
-
-    async def ask(self, address: str, check: Check) -> str | None:
-        now = (self.clock.now() - START).total_seconds()
-        self.asked.append((address, now, check))
-        return self.health(address, now, self.cloud.times_rebooted()[address])
-
-
-def well(server: str, now: float, rebooted: int) -> str | None:
-    return None
-
-
-def bench_of(servers: int, health: Health) -> Bench:
-    bench = Bench.of(servers)
-    bench.cloud.servers = {i: replace(s, own_address=i) for i, s in bench.cloud.servers.items()}
-    bench.prober = Bedside(bench.clock, bench.cloud, health)
-    return bench
-
-
-def bedside(bench: Bench) -> Bedside:
-    assert isinstance(bench.prober, Bedside)
-    return bench.prober
 
 
 def follow(health: Health, waves: Sequence[int] = (1,), **rules: Any) -> tuple[Run, Bench]:
@@ -227,10 +195,6 @@ def test_a_death_at_any_call_reboots_nothing_twice(baseline: str | None) -> None
 
 
 # --- baseline ----------------------------------------------------------------------------------------------------
-
-
-def old_fault(server: str, now: float, rebooted: int) -> str | None:
-    return "was broken all along" if server in ("s-001", "s-002") else None
 
 
 def test_baseline_exclude_leaves_servers_out() -> None:

@@ -150,6 +150,7 @@ def test_dead_and_lying_servers_fail_with_what_they_said(tmp_path: Path) -> None
             assert "answered 503" in by_name["s-02"].detail
             assert by_name["s-03"].outcome is Outcome.READY
             assert by_name["s-04"].reason == "FailureBudgetExceeded"
+            assert len(here.place.calls("reboot")) == 1
             nothing_but_reads_after_the_last_reboot(here.place)
         async with ward(tmp_path, 2, lambda w, n: "well", listens=False) as here:
             run = await here.place.run(here.plan("1, 1"))
