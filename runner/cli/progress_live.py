@@ -20,7 +20,7 @@ from runner.cli.progress import MOST_SERVERS, Progress, server_words
 from runner.model.run import Event, Run
 from runner.model.schedule import Wave
 from runner.report.log_lines import log_line
-from runner.report.run_now import PHASES, present, waiting_words, wave_counts
+from runner.report.run_now import CHECKED, PHASES, doing, present, waiting_words, wave_counts
 from runner.report.run_words import counts_words, headline, length, troubles
 from runner.report.safe import plain
 
@@ -146,7 +146,7 @@ class LiveProgress(Progress):
         """One character for each share of the servers: ended ones first."""
         full, empty = ("█", "░") if self._console.encoding.startswith("utf") else ("#", "-")
         bar, done, drawn = Text(no_wrap=True), 0, 0
-        words = sorted(counts, key=lambda w: (w == "waiting", w in PHASES.values(), list(counts).index(w)))
+        words = sorted(counts, key=lambda w: (w == "waiting", w in (*PHASES.values(), CHECKED), list(counts).index(w)))
         for word in words:
             done += counts[word]
             upto = round(BAR * done / size)
@@ -157,9 +157,7 @@ class LiveProgress(Progress):
     def _in_flight(self, run: Run, now: datetime) -> Iterator[Text]:
         state = present(run)
         for server in state.in_flight[:MOST_IN_FLIGHT]:
-            line = (
-                f"  {plain(server_words(server.ref), 120)}  {PHASES[server.phase]}  {length(state.age_s(server, now))}"
-            )
+            line = f"  {plain(server_words(server.ref), 120)}  {doing(run, server)}  {length(state.age_s(server, now))}"
             yield _text(line, "cyan")
         if len(state.in_flight) > MOST_IN_FLIGHT:
             yield _text(f"  … and {len(state.in_flight) - MOST_IN_FLIGHT} more in flight", "cyan")

@@ -222,6 +222,7 @@ async def _remote(
     *,
     is_embedded: bool = False,
 ) -> AsyncIterator[Session]:
+    from runner.checks.prober import NetProber
     from runner.cli.masking import mask
     from runner.cloud.auth.environment import KeyLogin, find_login
     from runner.cloud.auth.oidc_login import OidcLogin
@@ -238,6 +239,7 @@ async def _remote(
         environ=environ,
     )
     login = find_login(environ, config.auth)
+    prober = NetProber(loopback_only=config.cloud == "simulator")
     is_signed = isinstance(login, KeyLogin | OidcLogin)
     async with HuaweiCloud.open(settings, login, now=clock.now, log=_request_log(app), on_secret=mask) as cloud:
         tuning = Tuning(
@@ -250,7 +252,7 @@ async def _remote(
             target=Target(name, config.cloud, config.region, cloud.project_id),
             cloud=cloud,
             clock=clock,
-            site=Site(cloud, cloud.project_id, tuning, "aksk" if is_signed else ""),
+            site=Site(cloud, cloud.project_id, tuning, "aksk" if is_signed else "", prober),
             time_scale=time_scale,
             is_embedded=is_embedded,
             is_real=config.cloud != "simulator" and not _is_loopback(settings.ecs_url),

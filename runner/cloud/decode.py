@@ -8,9 +8,10 @@ Status"): unknown keys are ignored, missing and null ones mean "not known", a wr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from ipaddress import ip_address
 from sys import intern
 from types import MappingProxyType
 from typing import Any
@@ -52,6 +53,7 @@ def server(value: Any) -> Server | None:
         frozen=_str(metadata.get("EcmResStatus")).lower() == "freeze",
         updated=_str(value.get("updated")) or None,
         addresses=_addresses(value.get("addresses")),
+        own_address=_own_address(value.get("addresses")),
     )
 
 
@@ -98,13 +100,27 @@ def _enterprise_project(value: Mapping[str, Any]) -> str:
 
 
 def _addresses(value: Any) -> tuple[str, ...]:
-    found = {
-        address["addr"]: None
-        for net in _map(value).values()
-        for address in (net if isinstance(net, list) else ())
-        if isinstance(address, dict) and isinstance(address.get("addr"), str)
-    }
-    return tuple(found)
+    return tuple(dict.fromkeys(address["addr"] for address in _address_parts(value)))
+
+
+def _own_address(value: Any) -> str:
+    """The first private fixed address (`OS-EXT-IPS:type`; elastic ones are `floating`), else the first."""
+    fixed = [a["addr"] for a in _address_parts(value) if a.get("OS-EXT-IPS:type") != "floating"]
+    return next(filter(_is_private, fixed), fixed[0] if fixed else "")
+
+
+def _is_private(address: str) -> bool:
+    try:
+        return ip_address(address).is_private
+    except ValueError:
+        return False
+
+
+def _address_parts(value: Any) -> Iterator[Mapping[str, Any]]:
+    for net in _map(value).values():
+        for address in net if isinstance(net, list) else ():
+            if isinstance(address, dict) and isinstance(address.get("addr"), str):
+                yield address
 
 
 def server_group(value: Any) -> ServerGroup | None:

@@ -15,7 +15,20 @@ from typing import Any
 
 from runner.errors import LeaseLost, StoreError
 from runner.execution import journal, reading, sending
-from runner.execution.effects import Effect, Look, Pace, Poll, ReadBack, ReadWave, Recheck, Send, Step, Tuning
+from runner.execution.effects import (
+    Ask,
+    AskBefore,
+    Effect,
+    Look,
+    Pace,
+    Poll,
+    ReadBack,
+    ReadWave,
+    Recheck,
+    Send,
+    Step,
+    Tuning,
+)
 from runner.execution.machine import decide
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
@@ -172,6 +185,10 @@ class Driver:
                 return reading.look(effect, self.setting, site, writer, self.pace)
             case Recheck():
                 return reading.recheck(effect, self.setting, site, writer, self.pace)
+            case Ask():
+                return reading.ask(effect, self.setting, site, writer, self.pace)
+            case AskBefore():
+                return reading.ask_before(effect, self.setting, site, writer, self.pace)
 
     @contextlib.asynccontextmanager
     async def _kept(self, writer: Writer) -> AsyncIterator[None]:

@@ -60,7 +60,25 @@ class Recheck:
     servers: tuple[str, ...]
 
 
-Effect = ReadWave | Send | Poll | ReadBack | Look | Recheck
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask servers that run again, at their own addresses: do they work?"""
+
+    target: str
+    group: str
+    servers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskBefore:
+    """Ask the servers of a group before the run's first wave, so that old faults are known."""
+
+    target: str
+    group: str
+    servers: tuple[str, ...]
+
+
+Effect = ReadWave | Send | Poll | ReadBack | Look | Recheck | Ask | AskBefore
 
 NewEvent = tuple[str, Mapping[str, Any]]
 """Type and data of an event to be appended; sequence, time and fence are the store's and the driver's."""
@@ -97,7 +115,9 @@ class Pace:
     `polled`, `read_back`: last try. `seen`: last poll that succeeded, by batch number; `looked`: last reading of a
     server's state that did. `trying`: the first of the tries since the last success, `0` for states. `blocked`:
     servers another run holds, since when, and by whom; `claimed`: when the store last said so. `states`: what was last
-    read of servers that are not back. `troubles`: since when a reading fails. `denied`: refusals in a row.
+    read of servers that are not back. `addresses`: servers' own, as last read; `asked`: when their checks were last
+    answered, `answers`: in which words, empty when they passed. `troubles`: since when a reading fails. `denied`:
+    refusals in a row.
     """
 
     polled: dict[int, datetime] = field(default_factory=dict)
@@ -113,6 +133,10 @@ class Pace:
     blocked: dict[str, tuple[datetime, str]] = field(default_factory=dict)
     claimed: datetime | None = None
     states: dict[str, str] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, datetime] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    baseline_again: datetime | None = None
     troubles: dict[str, datetime] = field(default_factory=dict)
     denied: dict[int, int] = field(default_factory=dict)
 

@@ -17,6 +17,7 @@ from typing import Any
 from runner.execution.savepoint import Savepoint
 from runner.model.job import JobStatus
 from runner.model.run import (
+    UNHEALTHY_BEFORE,
     Batch,
     BatchPhase,
     Event,
@@ -326,7 +327,43 @@ def _servers_observed(run: Run, event: Event) -> None:
         if server.evidence in (Evidence.NONE, Evidence.JOB):
             server.evidence = Evidence.STATE
     for server_id in event.data.get("down", ()):
-        run.servers[server_id].up_since = None
+        server = run.servers[server_id]
+        server.up_since = None
+        _no_longer_healthy(server)
+
+
+def _servers_checked(run: Run, event: Event) -> None:
+    """Servers whose checks pass now, and those of which one no longer does."""
+    touched = [run.servers[i] for i in (*event.data["passed"], *event.data["missed"])]
+    _demand(all(s.up_since and s.phase in (Phase.ADOPTED, Phase.REBOOTED) for s in touched), "checked out of turn")
+    for server_id in event.data["passed"]:
+        server = run.servers[server_id]
+        server.healthy_since = server.healthy_since or event.at
+        server.evidence = Evidence.CHECK
+    for server_id in event.data["missed"]:
+        _no_longer_healthy(run.servers[server_id])
+
+
+def _no_longer_healthy(server: ServerState) -> None:
+    server.healthy_since = None
+    if server.evidence is Evidence.CHECK:
+        server.evidence = Evidence.STATE
+
+
+def _baseline_checked(run: Run, event: Event) -> None:
+    """A group's servers were asked before the first wave: the unhealthy are left out, or remembered."""
+    group = run.group(event.data["group"])
+    unhealthy = {run.servers[i].ref.id: str(words) for i, words in event.data["unhealthy"].items()}
+    _demand(run.position == 0 and not any(w.started for w in run.waves), "a baseline after the first wave began")
+    _demand(group.name not in run.baselined, "a group's baseline twice")
+    _demand(all(run.servers[i].outcome is None for i in unhealthy), "a server that has ended is left out")
+    run.baselined.add(group.name)
+    for server_id, words in unhealthy.items():
+        server = run.servers[server_id]
+        if group.baseline == "exclude":
+            _end(run, server, event.at, Outcome.SKIPPED, UNHEALTHY_BEFORE, words, Evidence.NONE)
+        else:
+            server.unhealthy_before = words
 
 
 def _servers_ended(run: Run, event: Event) -> None:
@@ -342,7 +379,7 @@ def _end(
     server.phase, server.outcome, server.reason, server.ended = Phase.ENDED, outcome, reason, at
     server.evidence = evidence
     server.detail = detail or server.detail
-    if outcome.counts_as_failed:
+    if server.uses_up_budget:
         _count_failure(run, server, 1)
 
 
@@ -449,6 +486,7 @@ def _time(text: Any) -> datetime | None:
 
 
 EVENTS: dict[str, Callable[[Run, Event], None]] = {
+    "baseline.checked": _baseline_checked,
     "wave.started": _wave_started,
     "wave.checked": _wave_checked,
     "wave.ended": _wave_ended,
@@ -465,6 +503,7 @@ EVENTS: dict[str, Callable[[Run, Event], None]] = {
     "job.polled": _job_polled,
     "job.gone": _job_gone,
     "servers.observed": _servers_observed,
+    "servers.checked": _servers_checked,
     "servers.ended": _servers_ended,
     "server.resolved": _server_resolved,
     "pause.started": _pause_started,

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from runner.execution.effects import (
+    Ask,
+    AskBefore,
     Effect,
     Look,
     NewEvent,
@@ -64,9 +66,16 @@ def decide(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
     return Step(
         effects=(*effects, *begun.effects),
         wake=min(wakes) if wakes else None,
-        waits_for="servers to come back" if busy else begun.waits_for,
+        waits_for=_awaited(run) if busy else begun.waits_for,
         can_suspend=begun.can_suspend and not busy and not effects,
     )
+
+
+def _awaited(run: Run) -> str:
+    flying = [s for s in _current(run) if s.phase in IN_FLIGHT]
+    if _rules(run).checks and all(s.up_since for s in flying):
+        return f"the checks of {len(flying)} server{'' if len(flying) == 1 else 's'} to pass"
+    return "servers to come back"
 
 
 # --- consequences of what is known -------------------------------------------------------------------------------
@@ -101,10 +110,43 @@ def _verdict(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[
         return _too_late(run, server, pace, now, batch.number)
     if server.up_since is None:
         return _too_late(run, server, pace, now, 0)
-    seen = pace.looked.get(server.ref.id)
-    if seen is None or (seen - server.up_since).total_seconds() < _rules(run).stable_for_s:
-        return None
+    rules, looked = _rules(run), pace.looked.get(server.ref.id)
+    if rules.checks and not _lasts(server.healthy_since, pace.asked.get(server.ref.id), rules.stable_for_s):
+        return _unhealthy(run, server, pace, now)
+    if not _lasts(server.up_since, looked, rules.stable_for_s):
+        return _out_of_sight(run, server, pace, now) if rules.checks else None
     return (Outcome.READY, "Rebooted" if server.phase is Phase.REBOOTED else "RebootSeen", "")
+
+
+def _lasts(since: datetime | None, seen: datetime | None, stable_s: float) -> bool:
+    """Whether what has been so `since`, and was last seen so by this process at `seen`, has lasted for long enough."""
+    if since is None or seen is None:
+        return False
+    return stable_s <= 0 or (seen - since).total_seconds() >= stable_s
+
+
+def _unhealthy(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
+    """A server that runs and whose checks do not pass: failed when an answer from its deadline on says so.
+
+    Checks that have begun to pass by then may go on to the end of `stable_for`; the first miss ends it.
+    """
+    deadline, asked = ready_deadline(run, server), pace.asked.get(server.ref.id)
+    if now < deadline:
+        return None
+    if server.healthy_since is None and asked is not None and asked >= deadline:
+        timeout = format_duration(_rules(run).ready_timeout_s)
+        words = pace.answers.get(server.ref.id) or "no answer"
+        return (Outcome.FAILED, "CheckFailed", f"runs, but does not pass its checks within {timeout}: {words}")
+    return _out_of_sight(run, server, pace, now)
+
+
+def _out_of_sight(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
+    """A server that runs, as far as is known, while the cloud cannot be asked at its deadline."""
+    deadline = ready_deadline(run, server)
+    if now < deadline or not pace.is_blind(0, pace.looked.get(server.ref.id), deadline, now, BLIND_GRACE_S):
+        return None
+    timeout = format_duration(_rules(run).ready_timeout_s)
+    return (Outcome.UNKNOWN, "CannotSee", f"the cloud could not be asked at the end of its {timeout}")
 
 
 def _too_late(run: Run, server: ServerState, pace: Pace, now: datetime, what: int) -> tuple[str, str, str] | None:
@@ -179,7 +221,7 @@ def _group_excess(run: Run, name: str) -> tuple[str, str] | None:
     rules = run.group(name)
     failed = run.failed_in.get(name, 0)
     canary = next((w for w in run.schedule.waves if w.group == name and w.is_canary), None)
-    if canary and any(s.outcome and s.outcome.counts_as_failed for s in run.members(canary)):
+    if canary and any(s.uses_up_budget for s in run.members(canary)):
         return ("CanaryFailed", f"the canary of group {name} failed")
     if rules.max_failures is not None and failed > rules.max_failures.allowed:
         return (
@@ -283,13 +325,36 @@ def _follow_ups(
             held = tuple(i for i in batch.servers if is_held(run.servers[i], batch))
             yield _look_due(batch, pace, tune), Look(batch.number, target, held)
     if back:
-        gap = STRAGGLER_READ_S if waiting_for_job and _began_rebooting(members) else tune.poll_every_s
+        seldom = (waiting_for_job and _began_rebooting(members)) or _only_checks_miss(run, members)
+        gap = STRAGGLER_READ_S if seldom else tune.poll_every_s
         began = run.waves[run.position].started
         last = pace.read_back if pace.read_back and began and pace.read_back >= began else None
         first = _first_straggler_read(members, now) if waiting_for_job else now
         yield (last + timedelta(seconds=gap) if last else first), ReadBack(target, tuple(back))
+        for due, servers in _due_checks(run, members, pace, now, tune).items():
+            yield due, Ask(target, _rules(run).name, tuple(servers))
     if refused:
         yield pace.recheck_again or now, Recheck(target, tuple(refused))
+
+
+def _due_checks(
+    run: Run, members: list[ServerState], pace: Pace, now: datetime, tune: Tuning
+) -> dict[datetime, list[str]]:
+    """Servers that run again and whose address this process knows, by when their checks are due."""
+    due: dict[datetime, list[str]] = {}
+    for server in members if _rules(run).checks else ():
+        server_id = server.ref.id
+        if server.phase in (Phase.ADOPTED, Phase.REBOOTED) and server.up_since and server_id in pace.addresses:
+            asked = pace.asked.get(server_id)
+            at = asked + timedelta(seconds=tune.poll_every_s) if asked else now
+            due.setdefault(max(at, now), []).append(server_id)
+    return due
+
+
+def _only_checks_miss(run: Run, members: list[ServerState]) -> bool:
+    """Whether all that are back run, and only their checks do not pass: those tell sooner than the cloud would."""
+    back = [s for s in members if s.phase in (Phase.ADOPTED, Phase.REBOOTED)]
+    return bool(_rules(run).checks) and all(s.up_since and not s.healthy_since for s in back)
 
 
 def _needs_a_look(run: Run, batch: Batch) -> bool:
@@ -356,10 +421,25 @@ def _begin(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
         return Step(wake=now + timedelta(seconds=30), waits_for=f"halted: {halted}", can_suspend=True)
     state = run.waves[run.position]
     if state.started is None:
-        return _before_wave(run, wave, now)
+        return _baseline(run, pace, now) or _before_wave(run, wave, now)
     if state.checked is None:
         return _look_at_wave(run, wave, pace, now)
     return _send(run, wave, pace, now, tuning)
+
+
+def _baseline(run: Run, pace: Pace, now: datetime) -> Step | None:
+    """Before the run's first wave: the servers of each group that asks for it, as they are before anything happens."""
+    if run.position:
+        return None
+    if pace.baseline_again and pace.baseline_again > now:
+        return Step(wake=pace.baseline_again, waits_for="servers to be read before the first wave", can_suspend=True)
+    for group in run.schedule.groups:
+        if group.baseline and group.name not in run.baselined:
+            waves = (w for w in run.schedule.waves if w.group == group.name)
+            servers = tuple(s.ref.id for w in waves for s in run.members(w) if s.outcome is None)
+            if servers:
+                return Step(effects=(AskBefore(group.target, group.name, servers),))
+    return None
 
 
 def _look_at_wave(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step:

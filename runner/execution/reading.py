@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from runner.errors import CloudDenied, CloudError
 from runner.execution import evidence, verdicts
-from runner.execution.effects import Look, Pace, Poll, ReadBack, ReadWave, Recheck
+from runner.execution.checking import ask_all
+from runner.execution.effects import Ask, AskBefore, Look, Pace, Poll, ReadBack, ReadWave, Recheck
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
 from runner.model.inventory import Server
@@ -82,6 +83,35 @@ async def read_back(effect: ReadBack, setting: Setting, site: Site, writer: Writ
     pace.tried(0, now, success=True)
     pace.looked.update(dict.fromkeys(effect.servers, now))
     pace.states.update({i: _state_words(seen.get(i)) for i in effect.servers})
+    pace.addresses.update({i: server.own_address for i, server in seen.items()})
+
+
+async def ask(effect: Ask, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+    """Ask servers that run again for their checks, at the addresses that were read last."""
+    addresses = {i: pace.addresses.get(i, "") for i in effect.servers}
+    answers = await ask_all(addresses, writer.run.group(effect.group).checks, site.prober)
+    now = setting.clock.now()
+    writer.conclude(lambda: verdicts.check_events(writer.run, answers))
+    pace.asked.update(dict.fromkeys(answers, now))
+    pace.answers.update({i: words or "" for i, words in answers.items()})
+
+
+async def ask_before(effect: AskBefore, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+    """Ask a group's servers before the first wave; those that do not run are left to the look at their wave.
+
+    Whoever does not pass is asked a second time: one lost packet is no fault of long standing.
+    """
+    now = setting.clock.now()
+    seen = await _read(effect.servers, site, writer, pace, now, "baseline")
+    if seen is None:
+        pace.baseline_again = now + TROUBLE_AGAIN
+        return
+    checks = writer.run.group(effect.group).checks
+    addresses = {i: seen[i].own_address for i in effect.servers if i in seen and seen[i].is_idle}
+    answers = await ask_all(addresses, checks, site.prober)
+    again = {i: addresses[i] for i, words in answers.items() if words is not None}
+    answers |= await ask_all(again, checks, site.prober)
+    writer.decide(verdicts.baseline_events(writer.run, effect.group, answers))
 
 
 async def recheck(effect: Recheck, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from runner.execution.effects import Tuning
+from runner.model.check import Check
 from runner.model.inventory import Server
 from runner.model.owner import Owner
 from runner.model.run import Event, Run
-from runner.ports import Clock, Cloud, Spool
+from runner.ports import Clock, Cloud, Prober, Spool
 from runner.ports.store import Store
+
+
+class Nobody:
+    """Asks no server: where a target has no way to its servers, no check passes."""
+
+    async def ask(self, address: str, check: Check) -> str | None:
+        return "there is no way from here to the servers of this target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,7 @@ class Site:
     project_id: str
     tuning: Tuning
     signed: str = ""
+    prober: Prober = field(default_factory=Nobody)
 
 
 def wall_clock() -> datetime:

@@ -151,6 +151,31 @@ def back_events(run: Run, ids: tuple[str, ...], seen: Mapping[str, Server]) -> t
     return tuple(events)
 
 
+def check_events(run: Run, answers: Mapping[str, str | None]) -> tuple[NewEvent, ...]:
+    """What one round of checks changed: who passes now, and who no longer does. `answers`: words, None for a pass."""
+    passed: list[str] = []
+    missed: dict[str, str] = {}
+    for server_id, words in answers.items():
+        state = run.servers[server_id]
+        if state.up_since is None or state.phase not in (Phase.ADOPTED, Phase.REBOOTED):
+            continue
+        if words is None and state.healthy_since is None:
+            passed.append(server_id)
+        elif words is not None and state.healthy_since is not None:
+            missed[server_id] = words
+    return (("servers.checked", {"passed": passed, "missed": missed}),) if passed or missed else ()
+
+
+def baseline_events(run: Run, group: str, answers: Mapping[str, str | None]) -> tuple[NewEvent, ...]:
+    """What the checks of a group answered before the run's first wave, and the stop that the plan may want of it."""
+    unhealthy = {i: words for i, words in answers.items() if words is not None and run.servers[i].outcome is None}
+    said: NewEvent = ("baseline.checked", {"group": group, "asked": len(answers), "unhealthy": unhealthy})
+    if not unhealthy or run.group(group).baseline != "stop":
+        return (said,)
+    detail = f"{len(unhealthy)} of {len(answers)} servers of group {group} do not pass their checks"
+    return (said, ("run.stopping", {"reason": "UnhealthyBefore", "detail": detail}))
+
+
 def recheck_events(run: Run, ids: tuple[str, ...], seen: Mapping[str, Server]) -> tuple[NewEvent, ...]:
     """After a refusal because of single servers: what is explained is dropped, what reboots now is taken for rebooted,
     the rest goes on in smaller batches; a single refused server that looks fit is skipped with the cloud's code.

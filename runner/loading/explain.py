@@ -234,7 +234,7 @@ def _own_sentence(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
     """What our own validators say."""
     said = str(ctx.get("error", "is wrong"))
     if isinstance(place.node, MapNode):
-        return "BadSelector", said, None
+        return ("BadValue", f"{name}: {said}", None) if name in _NO_SELECTORS else ("BadSelector", said, None)
     return "BadValue", f"{name}: {said}", _made(place.node)
 
 
@@ -259,8 +259,13 @@ _PATTERNS: Mapping[str, str] = {
     "name": "must be 1 to 63 of a-z, 0-9 and -, and neither begin nor end with -",
     "ids": "not a server id: 1 to 64 letters, digits and -",
     "project_id": "not a project id: 32 of 0-9 and a-f",
+    "path": "must begin with / and hold no blanks, # or other characters that are percent-encoded",
+    "host": "not the name of a host (without a port)",
     "template_env": "not the name of an environment variable",
 }
+
+_NO_SELECTORS = frozenset({"ready", "checks"})
+"""Mappings with a rule of their own that select nothing."""
 
 _SPEAKERS: Mapping[str, Callable[[str, Mapping[str, Any], Place], Said]] = {
     "bool_type": _needs("true or false"),

@@ -13,16 +13,12 @@ LATER_IN_PLANS: tuple[tuple[str, ...], ...] = (
     ("freeze",),
     ("gates",),
     ("mode",),
-    ("baseline",),
     ("rate",),
     ("groups", "*", "mode"),
     ("groups", "*", "target"),
     ("groups", "*", "max_unavailable"),
     ("groups", "*", "spread"),
     ("groups", "*", "rate"),
-    ("groups", "*", "baseline"),
-    ("groups", "*", "ready", "checks"),
-    ("groups", "*", "ready", "baseline"),
 )
 """Paths to keys; `*` is every item of a list, or every key of a mapping."""
 

@@ -17,7 +17,8 @@ class Server:
     Only `id`, `name` and `status` are sure to be there: live answers leave out many of the other fields
     (page "Querying Details About ECSs"). `updated` is the cloud's time of the last change of any kind; it is
     compared, never interpreted as a boot time. `task_state` is None when the server is idle, and also where
-    the answer has no such field.
+    the answer has no such field. `own_address`: the first private address of its own network cards, else the first of
+    them, empty where none is shown; floating (elastic) addresses are none of its own.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Server:
     frozen: bool = False
     updated: str | None = None
     addresses: tuple[str, ...] = ()
+    own_address: str = ""
 
     @property
     def is_idle(self) -> bool:

@@ -26,11 +26,15 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from runner.model.check import DEFAULT_PORTS, Check
 from runner.model.quantity import MAX_NUMBER, Amount, format_duration, parse_duration
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"
+HOST_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
+PATH_PATTERN = r"^/[!\"$-~]{0,999}$"
 MAX_GROUPS = 1_000
+MAX_CHECKS = 10
 MAX_IDS = 200_000
 
 
@@ -150,6 +154,10 @@ Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_IDS), Many(or
 Texts = Annotated[tuple[Text, ...], Field(min_length=1), Many(or_one=True)]
 TagValues = Annotated[tuple[TagValue, ...], Field(min_length=1), Many(or_one=True)]
 Sizes = Annotated[tuple[Size, ...], Field(min_length=1, max_length=1000), Many(or_one=True)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Statuses = Annotated[
+    tuple[Annotated[int, Field(ge=100, le=599)], ...], Field(min_length=1, max_length=20), Many(or_one=True)
+]
 Pauses = Annotated[tuple[Pause, ...], Field(min_length=1, max_length=1000), Many(or_one=True)]
 
 
@@ -197,6 +205,61 @@ class Selector(Part):
         return self
 
 
+class TcpCheck(Part):
+    """The port takes a connection."""
+
+    port: Port
+
+
+class HttpCheck(Part):
+    """A GET to the server's own address. Redirects are not followed; an answer of over 64 KiB does not pass."""
+
+    scheme: Literal["http", "https"] = "https"
+    port: Port | None = Field(None, description="Default: 443 for https, 80 for http.")
+    path: Annotated[str, StringConstraints(pattern=PATH_PATTERN)] = Field("/", description="With a query, if any.")
+    host: Annotated[str, StringConstraints(pattern=HOST_PATTERN)] | None = Field(
+        None, description="The Host header and the name in the certificate. Default: the address. Never looked up."
+    )
+    verify: bool = Field(True, description="Whether the certificate must be valid, for host or for the address.")
+    status: Statuses = Field((200,), description="The statuses that pass.")
+    body: Text | None = Field(None, description="Text that stands in the answer.")
+
+
+class SshBannerCheck(Part):
+    """An SSH server says its version."""
+
+    port: Port = 22
+
+
+class CheckPart(Part):
+    """One question to each server itself: exactly one of the keys."""
+
+    tcp: TcpCheck | None = None
+    http: HttpCheck | None = None
+    ssh_banner: SshBannerCheck | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> CheckPart:
+        if sum(x is not None for x in (self.tcp, self.http, self.ssh_banner)) != 1:
+            raise ValueError("a check is one of tcp, http and ssh_banner; begin each with its own dash")
+        return self
+
+    @property
+    def check(self) -> Check:
+        """As a schedule holds it."""
+        if self.tcp:
+            return Check("tcp", self.tcp.port)
+        if self.ssh_banner:
+            return Check("ssh_banner", self.ssh_banner.port)
+        http = self.http or HttpCheck()
+        port = http.port or DEFAULT_PORTS[http.scheme]
+        host, body = http.host or "", http.body or ""
+        return Check("http", port, http.scheme, http.path, host, http.verify, http.status, body)
+
+
+Baseline = Literal["exclude", "count", "stop"]
+
+
 class Ready(Part):
     """When a rebooted server counts as back."""
 
@@ -204,6 +267,20 @@ class Ready(Part):
         timedelta(minutes=15), description="For job and state together, from the cloud's acceptance."
     )
     stable_for: Duration = Field(timedelta(0), description="How long it must stay ready without a miss.")
+    checks: Annotated[tuple[CheckPart, ...], Field(max_length=MAX_CHECKS), Many()] = Field(
+        (), description="What each server is asked at its own address once it runs again; all must pass."
+    )
+    baseline: Baseline | None = Field(
+        None,
+        description="The checks are asked before the run's first wave too. Servers that do not pass are left out"
+        " (exclude), are rebooted without using up a budget when their checks fail again (count), or stop the run.",
+    )
+
+    @model_validator(mode="after")
+    def _baseline_asks_something(self) -> Ready:
+        if self.baseline and not self.checks:
+            raise ValueError("baseline without checks asks nothing; add checks or remove it")
+        return self
 
 
 class Group(Part):

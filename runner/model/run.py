@@ -14,6 +14,9 @@ from typing import Any
 
 from runner.model.schedule import GroupRules, Schedule, ServerRef, Wave
 
+CHECK_FAILED = "CheckFailed"
+UNHEALTHY_BEFORE = "UnhealthyBefore"
+
 
 class Outcome(StrEnum):
     """How a server ends. Each has exactly one."""
@@ -85,12 +88,23 @@ class ServerState:
     job_began: datetime | None = None
     job_ended: datetime | None = None
     up_since: datetime | None = None
+    healthy_since: datetime | None = None
+    """Its checks have passed since, without a miss."""
+    unhealthy_before: str = ""
+    """What its checks answered before the first wave, where they did not pass and that is counted apart."""
     ended: datetime | None = None
     outcome: Outcome | None = None
     reason: str = ""
     detail: str = ""
     evidence: Evidence = Evidence.NONE
     resolution: Mapping[str, str] | None = None
+
+    @property
+    def uses_up_budget(self) -> bool:
+        """Whether it counts against failure budgets: a check that failed before the run as well does not."""
+        if self.reason == CHECK_FAILED and self.unhealthy_before:
+            return False
+        return self.outcome is not None and self.outcome.counts_as_failed
 
 
 class BatchPhase(StrEnum):
@@ -183,6 +197,8 @@ class Run:
     batches: dict[int, Batch] = field(default_factory=dict)
     failed: int = 0
     failed_in: dict[str, int] = field(default_factory=dict)
+    baselined: set[str] = field(default_factory=set)
+    """Groups whose servers were asked before the first wave."""
     accepted_over: set[str] = field(default_factory=set)
     """Groups whose exceeded budget a person has accepted, or which go on by `on_failure: continue`."""
     question: Question | None = None

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from runner.model.check import Check
+
 RebootType = Literal["SOFT", "HARD"]
 
 
@@ -52,7 +54,8 @@ class GroupRules:
     """The rules of one group as numbers.
 
     `selected`: servers that its selector matches; `eligible`: those that no exclusion takes away, the base of the
-    group's percentages. What lies between them is listed in `Schedule.excluded`.
+    group's percentages. What lies between them is listed in `Schedule.excluded`. `checks`: what each server is asked
+    itself; `baseline`: what becomes of those that do not pass before the first wave, None where that is not asked.
     """
 
     name: str
@@ -65,6 +68,8 @@ class GroupRules:
     ready_timeout_s: float
     stable_for_s: float
     bake_s: float
+    checks: tuple[Check, ...] = ()
+    baseline: Literal["exclude", "count", "stop"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """HTTP. The only module that imports httpx: its exceptions become ours here, and only here.
 
-Two ways: `send` for reads, over kept connections; `send_once` for the one request that must not happen twice, over
-a connection of its own. Neither repeats anything, follows a redirect, keeps a cookie or reads credentials from the
-environment; proxies (`HTTPS_PROXY`, `NO_PROXY`) are used as tunnels only, and never for loopback.
+Three ways: `send` for reads, over kept connections; `send_once` for the one request that must not happen twice, over
+a connection of its own; `send_direct` for questions to a server itself. None repeats anything, follows a redirect,
+keeps a cookie or reads credentials from the environment; proxies (`HTTPS_PROXY`, `NO_PROXY`) are used as tunnels only,
+never for loopback, and never by `send_direct`.
 """
 
 from __future__ import annotations
@@ -129,6 +130,16 @@ class Transport:
             with suppress(Exception):  # the answer is there; how its connection closes changes nothing
                 await pool.aclose()
 
+    async def send_direct(self, request: Outgoing) -> Reply:
+        """Exchange once over a connection of its own, without any proxy. Raises Unreachable."""
+        pool = self._open(request.origin, None, 1)
+        try:
+            own = {"Connection": "close", "Accept-Encoding": "identity"}
+            return await self._logged(pool, request, own, self._limits.read_s)
+        finally:
+            with suppress(Exception):
+                await pool.aclose()
+
     def _open(self, origin: str, proxy: str | None, connections: int) -> httpx.AsyncHTTPTransport:
         context = self._context() if origin.startswith("https:") else _trusts_nobody()
         return httpx.AsyncHTTPTransport(
@@ -202,6 +213,7 @@ class Transport:
         self, request: Outgoing, extra: Mapping[str, str], progress: _Progress, read_s: float
     ) -> httpx.Request:
         limits = self._limits
+        name = {"sni_hostname": request.known_as} if request.known_as else {}
         return httpx.Request(
             request.method,
             request.url,
@@ -221,6 +233,7 @@ class Transport:
                     "pool": limits.total_s,
                 },
                 "trace": progress,
+                **name,
             },
         )
 
@@ -296,6 +309,14 @@ async def _unpacked(stream: AsyncIterator[bytes], encoding: str) -> AsyncIterato
 def _trusts_nobody() -> ssl.SSLContext:
     """For plain HTTP on loopback: should TLS ever be tried with it, it fails."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def unverified() -> ssl.SSLContext:
+    """Encrypts, and takes any certificate: for questions whose answer decides nothing secret."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _trust() -> ssl.SSLContext:

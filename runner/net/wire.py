@@ -25,7 +25,8 @@ def canonical_query(query: Iterable[tuple[str, str]]) -> str:
 class Outgoing:
     """A request. `origin` is scheme, host and port; `path` is percent-encoded; `headers` are those to be signed.
 
-    `body` is the bytes that are sent and hashed. `repr` shows neither headers nor body: they hold credentials.
+    `body` is the bytes that are sent and hashed. `known_as`: the name for the `Host` header and for TLS where `origin`
+    is a bare address and the server goes by a name. `repr` shows neither headers nor body: they hold credentials.
     """
 
     method: Literal["GET", "POST", "PATCH"]
@@ -34,11 +35,12 @@ class Outgoing:
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    known_as: str = ""
 
     @property
     def host(self) -> str:
-        """The `Host` header: with the port where it is not the scheme's own."""
-        return urlsplit(self.origin).netloc
+        """The `Host` header: `known_as`, else the origin's with the port where it is not the scheme's own."""
+        return self.known_as or urlsplit(self.origin).netloc
 
     @property
     def url(self) -> str:

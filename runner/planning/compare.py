@@ -215,5 +215,7 @@ _OF_A_GROUP: Mapping[str, Callable[[GroupRules], str]] = {
     "order": lambda g: g.order,
     "ready.timeout": lambda g: format_duration(g.ready_timeout_s),
     "ready.stable_for": lambda g: format_duration(g.stable_for_s),
+    "ready.checks": lambda g: "; ".join(map(str, g.checks)) or "none",
+    "ready.baseline": lambda g: g.baseline or "not asked",
     "bake": lambda g: format_duration(g.bake_s),
 }

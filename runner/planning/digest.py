@@ -7,7 +7,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
-from runner.model.schedule import Schedule
+from runner.model.schedule import GroupRules, Schedule
 
 FORMAT_VERSION = 1
 
@@ -21,6 +21,20 @@ def schedule_digest(schedule: Schedule) -> str:
     """
     text = json.dumps(_reviewed(schedule), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return "sha256:" + sha256(text.encode()).hexdigest()
+
+
+def group_document(group: GroupRules) -> dict[str, Any]:
+    """The rules of a group as plain JSON values.
+
+    Rules that came with later versions are left out where they ask for nothing: schedules without them keep their
+    digests.
+    """
+    made = asdict(group)
+    made["checks"] = [{**check, "status": list(check["status"])} for check in made["checks"]]
+    return {key: value for key, value in made.items() if value or key not in _ADDED}
+
+
+_ADDED = frozenset({"checks", "baseline"})
 
 
 def inventory_digest(schedule: Schedule) -> str:
@@ -44,7 +58,7 @@ def _reviewed(schedule: Schedule) -> dict[str, Any]:
         "on_unknown": schedule.on_unknown,
         "wait_at_most_s": schedule.wait_at_most_s,
         "max_failures": asdict(schedule.max_failures),
-        "groups": [asdict(g) for g in schedule.groups],
+        "groups": [group_document(g) for g in schedule.groups],
         "waves": [
             {
                 "wave": [w.number, w.group, w.written, w.is_canary],

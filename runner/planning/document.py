@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from runner.model.check import Check
 from runner.model.schedule import (
     Allowance,
     Exclusion,
@@ -17,7 +18,7 @@ from runner.model.schedule import (
     Wave,
     WorstCase,
 )
-from runner.planning.digest import FORMAT_VERSION, inventory_digest
+from runner.planning.digest import FORMAT_VERSION, group_document, inventory_digest
 
 
 def document(schedule: Schedule) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
         "wait_at_most_s": schedule.wait_at_most_s,
         "max_failures": asdict(schedule.max_failures),
         "visible": schedule.visible,
-        "groups": [asdict(g) for g in schedule.groups],
+        "groups": [group_document(g) for g in schedule.groups],
         "waves": [_wave(w) for w in schedule.waves],
         "excluded": [
             {**_server(e.server), "group": e.group, "reason": e.reason, "detail": e.detail} for e in schedule.excluded
@@ -94,7 +95,9 @@ def _wave(wave: Wave) -> dict[str, Any]:
 def _read_group(raw: Mapping[str, Any]) -> GroupRules:
     seconds = {key: float(raw[key]) for key in ("ready_timeout_s", "stable_for_s", "bake_s")}
     budget = raw["max_failures"]
-    return GroupRules(**{**raw, **seconds, "max_failures": None if budget is None else Allowance(**budget)})
+    checks = tuple(Check(**{**check, "status": tuple(check["status"])}) for check in raw.get("checks", ()))
+    allowance = None if budget is None else Allowance(**budget)
+    return GroupRules(**{**raw, **seconds, "max_failures": allowance, "checks": checks})
 
 
 def _read_wave(raw: Mapping[str, Any]) -> Wave:

@@ -8,10 +8,11 @@ line there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
+from runner.model.check import Check
 from runner.model.plan import Group, Plan, Selector
 from runner.model.quantity import Amount, format_duration
 from runner.planning.belts import few
@@ -25,6 +26,9 @@ Judge = Callable[[Any, Any], str | None]
 T = TypeVar("T")
 
 _ON_FAILURE = ("stop", "approval", "continue")
+NO_BASELINE = "not asked"
+_BASELINE = ("stop", "exclude", NO_BASELINE, "count")
+"""With `count`, failed checks use up no budget, so it holds back less than none at all."""
 _INCOMPARABLE = "changed between numbers and percentages, which cannot be compared"
 
 
@@ -149,6 +153,12 @@ def sizes_raised(before: Sequence[Amount], after: Sequence[Amount]) -> str | Non
     return "raised" if "raised" in verdicts else _INCOMPARABLE if _INCOMPARABLE in verdicts else None
 
 
+def checks_lost(before: Sequence[Check], after: Sequence[Check]) -> str | None:
+    """A check that is gone or asks for something else; to verify the certificate as well is stricter."""
+    kept = all({check, replace(check, verify=True)} & set(after) for check in before)
+    return None if kept else "removed or changed"
+
+
 def canary_gone(before: Sequence[Amount], after: Sequence[Amount]) -> str | None:
     return "gone (the first wave is no longer a single server)" if _loses_canary(before, after) else None
 
@@ -226,6 +236,14 @@ def _selected(everything: bool) -> str:
     return "every server" if everything else "what a selector matches"
 
 
+def _checks(group: Group) -> tuple[Check, ...]:
+    return tuple(part.check for part in group.ready.checks)
+
+
+def _check_words(checks: Sequence[Check]) -> str:
+    return "; ".join(map(str, checks)) or "none"
+
+
 def _yes_no(value: bool) -> str:
     return "true" if value else "false"
 
@@ -256,6 +274,8 @@ GROUP_BELTS: tuple[Belt[Group], ...] = (
     Belt(("max_failures",), lambda g: g.max_failures, budget_raised, _budget),
     Belt(("on_failure",), lambda g: g.on_failure, weaker(_ON_FAILURE)),
     Belt(("ready", "stable_for"), lambda g: g.ready.stable_for, shortened, format_duration),
+    Belt(("ready", "checks"), _checks, checks_lost, _check_words),
+    Belt(("ready", "baseline"), lambda g: g.ready.baseline or NO_BASELINE, weaker(_BASELINE)),
     Belt(("bake",), lambda g: g.bake, shortened, format_duration),
     Belt(("allow_empty",), lambda g: g.allow_empty, becomes(True, "added"), _yes_no),
 )

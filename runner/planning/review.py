@@ -192,11 +192,19 @@ def _group_rules(was: GroupRules, now: GroupRules) -> Iterator[str]:
         "ready_timeout_s",
         "stable_for_s",
         "bake_s",
+        "checks",
+        "baseline",
     ):
         before, after = getattr(was, what), getattr(now, what)
         if before != after:
-            words = (_budget(x) if isinstance(x, Allowance | None) else str(x) for x in (before, after))
+            words = (_rule(x) for x in (before, after))
             yield "group {}, {}: {} was reviewed, the plan makes it {}".format(was.name, what, *words)
+
+
+def _rule(value: object) -> str:
+    if isinstance(value, tuple):
+        return few([str(item) for item in value]) or NONE
+    return _budget(value) if isinstance(value, Allowance | None) else str(value)
 
 
 def _waves(group: str, was: Sequence[Wave], now: Sequence[Wave]) -> Iterator[str]:

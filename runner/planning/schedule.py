@@ -190,6 +190,8 @@ def rules_of(group: Group, target: str, selected: int, eligible: int) -> GroupRu
         ready_timeout_s=group.ready.timeout.total_seconds(),
         stable_for_s=group.ready.stable_for.total_seconds(),
         bake_s=group.bake.total_seconds(),
+        checks=tuple(part.check for part in group.ready.checks),
+        baseline=group.ready.baseline,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+from runner.model.check import Check
 from runner.model.inventory import Inventory, Server
 from runner.model.job import Action, Job, JobGone, RebootAnswer
 from runner.model.schedule import RebootType
@@ -44,6 +45,17 @@ class Cloud(Protocol):
 
     async def actions(self, server_id: str) -> tuple[Action, ...]:
         """The action history of one server, newest first."""
+        ...
+
+
+class Prober(Protocol):
+    """Asks servers themselves. Reads only, and never the cloud."""
+
+    async def ask(self, address: str, check: Check) -> str | None:
+        """None when the check passes, else what came instead, in words.
+
+        Bounded in time and size. Never raises for anything the network or the server does.
+        """
         ...
 
 

@@ -75,6 +75,7 @@ def build_report(run: Run, events: Sequence[Event]) -> RunReport:
         reboot_type=schedule.reboot_type,
         max_failures=schedule.max_failures,
         counts=_counts(run.servers.values()),
+        failed_before=_failed_before(run),
         reboot=spread(s.reboot_s for s in servers),
         out=spread(s.out_s for s in servers if s.outcome == "ready"),
         stop=StopPart(run.stop.at, run.stop.reason, run.stop.detail) if run.stop else None,
@@ -98,6 +99,8 @@ def summary(run: Run) -> str:
     ready, total = counts.pop("ready"), len(run.servers)
     others = counts_words(counts)
     rest = "" if others == "no servers" else f", {others}"
+    if old := _failed_before(run):
+        rest += f" ({old} of the failed as before the run)"
     until = run.ended or run.last_event_at or run.created
     took = length((until - run.created).total_seconds())
     why = f" ({run.stop.reason})" if run.stop and run.stop.reason != "Cancelled" else ""
@@ -117,6 +120,10 @@ def spread(values: Iterable[float | None]) -> Spread | None:
         return known[max(0, math.ceil(p * len(known)) - 1)]
 
     return Spread(len(known), rank(0.5), rank(0.9), known[-1])
+
+
+def _failed_before(run: Run) -> int:
+    return sum(s.outcome is Outcome.FAILED and not s.uses_up_budget for s in run.servers.values())
 
 
 def _fact(run: Run, name: str) -> str:
@@ -147,12 +154,19 @@ def _server(run: Run, state: ServerState) -> ServerPart:
         reason=state.reason,
         detail=state.detail,
         evidence=state.evidence,
+        unhealthy_before=state.unhealthy_before,
         attempts=state.attempts,
         batch=state.batch,
         job_id=batch.job_id if batch else None,
         request_id=batch.request_id if batch else None,
         times=ServerTimes(
-            state.intended, state.accepted, state.job_began, state.job_ended, state.up_since, state.ended
+            state.intended,
+            state.accepted,
+            state.job_began,
+            state.job_ended,
+            state.up_since,
+            state.healthy_since,
+            state.ended,
         ),
         reboot_s=_between(state.job_began, state.job_ended),
         out_s=_between(state.accepted, state.up_since),

@@ -11,7 +11,18 @@ from runner.report.safe import plain
 
 COLUMNS = (
     *("wave", "group", "id", "name", "zone", "outcome", "reason", "detail", "evidence", "attempts"),
-    *("batch", "job_id", "request_id", "intended", "accepted", "job_began", "job_ended", "up_since", "ended"),
+    *(
+        "batch",
+        "job_id",
+        "request_id",
+        "intended",
+        "accepted",
+        "job_began",
+        "job_ended",
+        "up_since",
+        "healthy_since",
+        "ended",
+    ),
     *("reboot_s", "out_s"),
 )
 """The first is a number, so that no line begins with somebody else's text."""
@@ -37,7 +48,15 @@ def _values(server: ServerPart) -> tuple[object, ...]:
     return (
         *(server.wave, server.group, server.id, server.name, server.zone, server.outcome, server.reason),
         *(server.detail, server.evidence.value, server.attempts, server.batch, server.job_id, server.request_id),
-        *(times.intended, times.accepted, times.job_began, times.job_ended, times.up_since, times.ended),
+        *(
+            times.intended,
+            times.accepted,
+            times.job_began,
+            times.job_ended,
+            times.up_since,
+            times.healthy_since,
+            times.ended,
+        ),
         *(server.reboot_s, server.out_s),
     )
 

@@ -159,6 +159,7 @@ def _server_row(server: ServerPart) -> str:
         if (server.resolution)
         else ""
     )
+    before = f"before the run: {server.unhealthy_before}" if server.unhealthy_before else ""
     return _row(
         markup(server.name, 255),
         markup(server.id, 80),
@@ -166,7 +167,10 @@ def _server_row(server: ServerPart) -> str:
         str(server.wave),
         f'<span class="{server.outcome}">{server.outcome.replace("_", " ")}</span>',
         markup(server.reason, 80),
-        markup("; ".join(text for text in (server.detail, said, f"evidence: {server.evidence.value}") if text), 1500),
+        markup(
+            "; ".join(text for text in (server.detail, before, said, f"evidence: {server.evidence.value}") if text),
+            1500,
+        ),
         _time(server.times.intended) + (f" ({server.attempts} times)" if server.attempts > 1 else ""),
         length(server.out_s) if server.out_s is not None else "",
         markup(server.job_id or "", 80),

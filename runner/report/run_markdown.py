@@ -171,9 +171,10 @@ def _outcome(report: RunReport, outcome: str, more: str) -> Block:
 
 
 def _trouble_row(server: ServerPart) -> str:
+    before = f"; before the run: {server.unhealthy_before}" if server.unhealthy_before else ""
     cells = [
         *(_md(server.name, 255), _md(server.id, 80), str(server.wave), _md(server.reason, 80)),
-        *(_md(server.detail, 600), _md(server.job_id or "", 80), _md(server.request_id or "", 80)),
+        *(_md(server.detail + before, 600), _md(server.job_id or "", 80), _md(server.request_id or "", 80)),
     ]
     return _row(cells)
 

@@ -19,9 +19,11 @@ PHASES = {
     Phase.REBOOTED: "coming back",
 }
 """What a server without an outcome is doing, in a word."""
+CHECKED = "being checked"
+"""The word for one that runs again and whose own checks are asked."""
 
 _OUT = frozenset({Phase.INTENDED, Phase.REFUSED, Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED})
-_ORDER = ("asked", "refused", "rebooting", "coming back", "waiting", "ready", "failed", "unknown", "skipped")
+_ORDER = ("asked", "refused", "rebooting", "coming back", CHECKED, "waiting", "ready", "failed", "unknown", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,19 @@ def present(run: Run) -> Now:
     return Now(wave_words(run, wave.number), words, tuple(flying), wait_until(run))
 
 
+def doing(run: Run, server: ServerState) -> str:
+    """What a server without an outcome is doing, in a word."""
+    runs = server.up_since is not None and server.phase in (Phase.ADOPTED, Phase.REBOOTED)
+    if runs and run.group(run.schedule.waves[server.wave - 1].group).checks:
+        return CHECKED
+    return PHASES[server.phase]
+
+
 def wave_counts(run: Run, wave: Wave) -> dict[str, int]:
     """A wave's servers by outcome, or by what they do now; in a fixed order, without zeros."""
     counts: dict[str, int] = {}
     for server in run.members(wave):
-        word = server.outcome.value if server.outcome else PHASES[server.phase]
+        word = server.outcome.value if server.outcome else doing(run, server)
         counts[word] = counts.get(word, 0) + 1
     return {w: counts[w] for w in (*_ORDER, "not_started") if w in counts}
 
@@ -79,10 +89,10 @@ def heartbeat(run: Run, waits_for: str, now: datetime) -> str:
     parts = [f"{number} {word.replace('_', ' ')}" for word, number in state.words.items()]
     if state.in_flight:
         parts.append(f"oldest {state.age_s(state.in_flight[0], now):.0f} s")
-    doing = f"{state.place}: " + (", ".join(parts) or "not begun")
+    line = f"{state.place}: " + (", ".join(parts) or "not begun")
     if waits_for and not state.in_flight:
-        doing += f"; {waiting_words(waits_for, state.until, now)}"
-    return doing
+        line += f"; {waiting_words(waits_for, state.until, now)}"
+    return line
 
 
 def waiting_words(waits_for: str, until: datetime | None, now: datetime) -> str:

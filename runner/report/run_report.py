@@ -188,6 +188,8 @@ class ServerTimes:
     """Told by the cloud's clock."""
     up_since: datetime | None
     """Seen ACTIVE without a task, and so ever since."""
+    healthy_since: datetime | None
+    """Its own checks passed, and did so ever since; null where the plan has none."""
     ended: datetime | None
     """Its outcome was decided."""
 
@@ -211,6 +213,8 @@ class ServerPart:
     detail: str
     evidence: Evidence
     """How much was seen of its reboot."""
+    unhealthy_before: str
+    """What its checks answered before the first wave, where `ready.baseline` counts that apart; else empty."""
     attempts: int
     """Requests that were written down for it. More than one reboot can come of them only where one is doubtful."""
     batch: int | None
@@ -293,6 +297,8 @@ class RunReport:
     reboot_type: Literal["SOFT", "HARD"]
     max_failures: Allowance
     counts: Counts
+    failed_before: int
+    """How many of the failed did not pass their checks before the first wave either: they use up no budget."""
     reboot: Spread | None
     """How long the cloud took to reboot a server, by the cloud's clock."""
     out: Spread | None

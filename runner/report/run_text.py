@@ -121,6 +121,8 @@ def _server_line(server: ServerPart) -> str:
     """`web-011 (id), wave 2: JobFailed: Ecs.0227: boot failed; job …; request …`."""
     name = f"{plain(server.name, 255)} ({plain(server.id, 80)})" if server.name else plain(server.id, 80)
     detail = f": {plain(server.detail, 600)}" if server.detail else ""
+    if server.unhealthy_before:
+        detail += f"; before the run: {plain(server.unhealthy_before, 300)}"
     job = f"; job {plain(server.job_id, 80)}" if server.job_id else ""
     request = f"; request {plain(server.request_id, 80)}" if server.request_id else ""
     return f"{name}, wave {server.wave}: {plain(server.reason, 80)}{detail}{job}{request}"

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from runner.model.quantity import format_duration
-from runner.model.run import BatchPhase, Event, Outcome, Run
+from runner.model.run import UNHEALTHY_BEFORE, BatchPhase, Event, Outcome, Run
 from runner.model.schedule import ServerRef
 
 ORDER = ("ready", "failed", "unknown", "skipped", "not_started", "pending")
@@ -32,6 +32,9 @@ def troubles(run: Run, event: Event) -> Iterator[tuple[ServerRef, str]]:
         for server_id, (outcome, reason, detail) in event.data["servers"].items():
             if outcome not in (Outcome.READY, Outcome.NOT_STARTED):
                 yield run.servers[server_id].ref, _because(str(outcome), reason, detail)
+    elif event.type == "baseline.checked" and run.group(event.data["group"]).baseline == "exclude":
+        for server_id, words in event.data["unhealthy"].items():
+            yield run.servers[server_id].ref, _because("skipped", UNHEALTHY_BEFORE, words)
     elif event.type == "wave.checked":
         for server_id, (reason, detail) in event.data["skipped"].items():
             yield run.servers[server_id].ref, _because("skipped", reason, detail)
@@ -126,6 +129,21 @@ def _job_gone(run: Run, data: Mapping[str, Any], at: datetime) -> str:
     return f"{_batch(run, data)}: {data.get('why') or 'its job cannot be followed any more'}"
 
 
+def _servers_checked(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
+    passed, missed = data["passed"], data["missed"]
+    servers = [*passed, *missed]
+    said = [f"the checks of {count(len(passed), 'server')} pass"] if passed else []
+    said += [f"of {count(len(missed), 'server')} no longer ({next(iter(missed.values()))})"] if missed else []
+    return f"{wave_words(run, run.servers[servers[0]].wave)}: {', '.join(said)}" if servers else None
+
+
+def _baseline(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    asked, unhealthy = count(data["asked"], "server"), len(data["unhealthy"])
+    where = f"group {data['group']}: asked {asked} before the first wave"
+    what = {"exclude": "left out", "count": "counted apart"}.get(run.group(data["group"]).baseline or "", "too many")
+    return f"{where}: {unhealthy} do not pass their checks, {what}" if unhealthy else f"{where}: all pass their checks"
+
+
 def _servers_ended(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
     rows = [(str(outcome), reason) for outcome, reason, _ in data["servers"].values() if outcome != Outcome.READY]
     if not rows:
@@ -191,6 +209,7 @@ def _note(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
 
 
 HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] = {
+    "baseline.checked": _baseline,
     "wave.started": _wave_started,
     "wave.checked": _wave_checked,
     "wave.ended": _wave_ended,
@@ -204,6 +223,7 @@ HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] =
     "batch.settled": _settled,
     "job.polled": _job_polled,
     "job.gone": _job_gone,
+    "servers.checked": _servers_checked,
     "servers.ended": _servers_ended,
     "server.resolved": _resolved,
     "pause.started": _pause,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runner.model.plan import NAME_PATTERN
+from runner.model.plan import HOST_PATTERN, NAME_PATTERN, PATH_PATTERN
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
@@ -47,6 +47,19 @@ class AllowancePart(_Part):
     allowed: Count = Field(description="So many may fail; one more stops.")
 
 
+class CheckPart(_Part):
+    """What each server is asked itself. The fields after `port` are those of http and empty for the others."""
+
+    kind: Literal["tcp", "http", "ssh_banner"]
+    port: Annotated[int, Field(ge=1, le=65_535)]
+    scheme: Literal["", "http", "https"]
+    path: Annotated[str, Field(pattern=f"{PATH_PATTERN}|^$")]
+    host: Annotated[str, Field(pattern=f"{HOST_PATTERN}|^$")]
+    verify: bool
+    status: list[Annotated[int, Field(ge=100, le=599)]] = Field(max_length=20)
+    body: Line
+
+
 class GroupPart(_Part):
     """The rules of one group as numbers."""
 
@@ -60,6 +73,10 @@ class GroupPart(_Part):
     ready_timeout_s: Seconds
     stable_for_s: Seconds
     bake_s: Seconds
+    checks: list[CheckPart] = Field([], max_length=10, description="Left out where there are none.")
+    baseline: Literal["exclude", "count", "stop"] | None = Field(
+        None, description="What becomes of servers that do not pass before the first wave; left out where not asked."
+    )
 
 
 class PausePart(_Part):

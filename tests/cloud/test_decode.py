@@ -33,6 +33,7 @@ def test_documented_server() -> None:
         enterprise_project="0",
         updated="2018-09-13T07:06:51Z",
         addresses=("192.168.1.99",),
+        own_address="192.168.1.99",
     )
 
 
@@ -45,6 +46,26 @@ def test_documented_list() -> None:
     assert found[0] is not None
     assert found[0].enterprise_project == "441d5677-b76a-4dd4-a97a-ef7fd633c095"
     assert found[0].addresses == ("192.168.0.206", "192.168.0.8")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "own"),
+    [
+        ([("100.85.1.2", "floating"), ("192.168.0.4", "fixed")], "192.168.0.4"),
+        ([("8.8.4.4", "fixed"), ("10.0.0.4", "fixed"), ("10.0.0.5", "fixed")], "10.0.0.4"),
+        ([("2001:db8:ffff::1", "fixed")], "2001:db8:ffff::1"),
+        ([("9.9.9.9", "fixed"), ("not an address", "fixed")], "9.9.9.9"),
+        ([("10.0.0.9", None)], "10.0.0.9"),
+        ([("8.8.8.8", "floating")], ""),
+        ([], ""),
+    ],
+)
+def test_own_address(addresses: list[tuple[str, str | None]], own: str) -> None:
+    """A server's own address is the first private one of its network cards, else the first; never a floating one."""
+    nets = {"vpc": [{"addr": a} | ({"OS-EXT-IPS:type": kind} if kind else {}) for a, kind in addresses]}
+    found = decode.server({"id": "a", "status": "ACTIVE", "addresses": nets})
+    assert found
+    assert found.own_address == own
 
 
 def test_states() -> None:

@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from runner.execution.driver import Advance, Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run, read_run
-from runner.execution.site import Setting, Site
+from runner.execution.site import Nobody, Setting, Site
+from runner.model.check import Check
 from runner.model.owner import Owner
 from runner.model.run import Run
 from runner.model.schedule import Allowance, GroupRules, Pause, Schedule, ServerRef, Target, Wave, WorstCase
+from runner.ports import Prober
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
 
@@ -36,6 +39,9 @@ def schedule_of(
     cycle: str = "c1",
     groups: Sequence[str] | None = None,
     first_server: int = 0,
+    ready_timeout_s: float = 900.0,
+    checks: Sequence[Check] = (),
+    baseline: Literal["exclude", "count", "stop"] | None = None,
 ) -> Schedule:
     """A schedule of servers s-000 … in waves of these sizes; `groups` names the group of each wave."""
     names = list(groups or ["web"] * len(waves))
@@ -50,7 +56,20 @@ def schedule_of(
         made.append(Wave(i + 1, names[i], str(size), refs, after, is_canary=first and size == 1))
     allowance = Allowance(str(group_max), number, group_max) if group_max is not None else None
     rules = tuple(
-        GroupRules(n, "t", number, number, "listed", allowance, on_failure, 900.0, stable_for_s, bake_s)  # type: ignore[arg-type]
+        GroupRules(
+            n,
+            "t",
+            number,
+            number,
+            "listed",
+            allowance,
+            on_failure,  # type: ignore[arg-type]
+            ready_timeout_s,
+            stable_for_s,
+            bake_s,
+            tuple(checks),
+            baseline,
+        )
         for n in dict.fromkeys(names)
     )
     return Schedule(
@@ -70,6 +89,7 @@ class Bench:
     tuning: Tuning = field(default_factory=Tuning)
     process: int = 1
     log: list[str] = field(default_factory=list)
+    prober: Prober = field(default_factory=Nobody)
 
     @classmethod
     def of(cls, servers: int, path: str = ":memory:") -> Bench:
@@ -84,7 +104,7 @@ class Bench:
         """A driver of a new process."""
         self.process += 1
         owner = Owner("host", self.process, boot="b", namespace="n", started=str(self.process))
-        site = Site(self.cloud, PROJECT, self.tuning)
+        site = Site(self.cloud, PROJECT, self.tuning, prober=self.prober)
         return Driver(
             Setting(
                 self.store, {"t": site}, self.clock, owner, self.is_dead, wall=self.clock.now,

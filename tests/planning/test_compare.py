@@ -124,6 +124,7 @@ def test_rules_of_the_run(before: dict[str, Any], after: dict[str, Any], expecte
         ({}, {"bake": "30m"}, Setting("group web: bake", "0s", "30m")),
         ({"ready": {"timeout": "1h"}}, {}, Setting("group web: ready.timeout", "1h", "15m")),
         ({}, {"ready": {"stable_for": "1m"}}, Setting("group web: ready.stable_for", "0s", "1m")),
+        ({}, {"ready": {"checks": ({"tcp": {"port": 22}},)}}, Setting("group web: ready.checks", "none", "tcp 22")),
         ({}, {"pause": ("approval", "5m")}, Setting("group web: pause", "0s", "approval, then 5m")),
         ({"pause": ("5m", "5m")}, {"pause": ("5m",)}, None),
         ({}, {"order": "name"}, Setting("group web: order", "shuffle", "name")),

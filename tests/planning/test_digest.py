@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from runner.model.check import Check
 from runner.model.schedule import Allowance, Pause, Schedule, ServerRef, Target
 from runner.planning.digest import schedule_digest
 from tests.planning.build import group, inventory, plan, schedule, server
@@ -56,6 +57,8 @@ def first_wave(s: Schedule, **fields: object) -> Schedule:
         lambda s: replace(s, max_failures=Allowance("9", 5, 9)),
         lambda s: replace(s, groups=(replace(s.groups[0], ready_timeout_s=1.0),)),
         lambda s: replace(s, groups=(replace(s.groups[0], max_failures=None),)),
+        lambda s: replace(s, groups=(replace(s.groups[0], checks=(Check("tcp", 22),)),)),
+        lambda s: replace(s, groups=(replace(s.groups[0], baseline="stop"),)),
         lambda s: first_wave(s, pause=Pause("approval")),
         lambda s: first_wave(s, is_canary=False),
         lambda s: first_wave(s, servers=(replace(s.waves[0].servers[0], zone="z9"),)),

@@ -13,6 +13,8 @@ from runner.planning.lifted import GROUP_BELTS, PLAN_BELTS, lifted
 from tests.planning.build import group, plan
 from tests.planning.test_laws import plans
 
+ASKED: dict[str, Any] = {"checks": ({"http": {}},)}
+
 RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "servers": (({"limits": {"servers": 200}}, {"limits": {"servers": 900}}), "limits.servers raised"),
     "percent": (({"limits": {"percent": 30}}, {"limits": {"percent": 30.5}}), "limits.percent raised"),
@@ -45,6 +47,13 @@ GROUP_RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "on_failure": (({}, {"on_failure": "approval"}), "on_failure weakened"),
     "on_failure-more": (({"on_failure": "approval"}, {"on_failure": "continue"}), "on_failure weakened"),
     "stable": (({"ready": {"stable_for": "60s"}}, {"ready": {"stable_for": "59s"}}), "ready.stable_for shortened"),
+    "checks": (({"ready": ASKED}, {}), "ready.checks removed or changed"),
+    "checks-other": (
+        ({"ready": ASKED}, {"ready": {"checks": ({"http": {"verify": False}},)}}),
+        "ready.checks removed or changed",
+    ),
+    "baseline": (({"ready": ASKED | {"baseline": "exclude"}}, {"ready": ASKED}), "ready.baseline weakened"),
+    "baseline-count": (({"ready": ASKED}, {"ready": ASKED | {"baseline": "count"}}), "ready.baseline weakened"),
     "bake": (({"bake": "30m"}, {}), "bake shortened"),
     "empty": (({}, {"allow_empty": True}), "allow_empty added"),
     "exclude-gone": (({"exclude": {"zones": ("z1",)}}, {}), "exclude.zones keeps out less"),

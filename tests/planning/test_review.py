@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.model.check import Check
 from runner.model.inventory import Inventory, Server
 from runner.model.plan import Plan
 from runner.model.schedule import Allowance, Pause, Schedule, ServerRef, Target
@@ -148,6 +149,8 @@ ALL = tuple(s for w in SAVED.waves for s in w.servers)
         ({"groups": (replace(SAVED.groups[0], max_failures=None),)}, "max_failures: none was reviewed"),
         ({"groups": (replace(SAVED.groups[0], on_failure="continue"),)}, "on_failure: continue"),
         ({"groups": (replace(SAVED.groups[0], ready_timeout_s=1.0),)}, "ready_timeout_s"),
+        ({"groups": (replace(SAVED.groups[0], checks=(Check("tcp", 22),)),)}, "checks: tcp 22 was reviewed"),
+        ({"groups": (replace(SAVED.groups[0], baseline="count"),)}, "baseline: count was reviewed"),
         ({"cycle": "another"}, "cycle"),
     ],
 )

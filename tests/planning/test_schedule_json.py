@@ -28,7 +28,11 @@ SCHEMAS = Path(__file__).parents[2] / "schemas"
 def saved() -> Schedule:
     fleet = inventory([server(n, status="ERROR" if n == 7 else "ACTIVE", zone="z1") for n in range(8)])
     one = group("one", {"names": ("web-00[0-3]",)}, waves=(1, "50%"), pause=("5m",), max_failures="25%")
-    two = group("two", {"names": ("web-00[4-9]",)}, waves=(2,), bake="250ms")
+    ready: dict[str, Any] = {
+        "checks": ({"http": {"host": "a.b", "body": "ok"}}, {"ssh_banner": {}}),
+        "baseline": "exclude",
+    }
+    two = group("two", {"names": ("web-00[4-9]",)}, waves=(2,), bake="250ms", ready=ready)
     return schedule(plan(one, two, description="Kernel\n✓"), fleet, plan_file="plans/kernel.yaml")
 
 
@@ -49,6 +53,14 @@ def test_the_file() -> None:
     assert text.startswith('{\n"cycle":"kernel",\n')
     assert sum(line.startswith('{"group":') for line in text.splitlines()) == len(saved().waves)
     jsonschema.validate(json.loads(text), schedule_schema())
+
+
+def test_rules_of_later_versions_are_left_out_where_they_ask_for_nothing() -> None:
+    """Schedules and journals that know no checks stay readable, and those without any keep their form."""
+    one, two = schedule_json.document(saved())["groups"]
+    assert not {"checks", "baseline"} & one.keys()
+    assert {"checks", "baseline"} <= two.keys()
+    assert schedule_json.load(schedule_json.dump(saved())) == saved()
 
 
 @pytest.mark.parametrize(
@@ -109,6 +121,11 @@ def test_tampering_is_found(change: Callable[[dict[str, Any]], object]) -> None:
         lambda raw: raw["waves"][0]["pause"].update(seconds=1e300),
         lambda raw: raw["plan"].update(name="Not A Name"),
         lambda raw: raw["groups"][0].update(on_failure="explode"),
+        lambda raw: raw["groups"][1].update(baseline="explode"),
+        lambda raw: raw["groups"][1]["checks"][0].update(kind="udp"),
+        lambda raw: raw["groups"][1]["checks"][0].update(port=0),
+        lambda raw: raw["groups"][1]["checks"][0].update(host="a.b\r\nX: y"),
+        lambda raw: raw["groups"][1]["checks"][0].update(path="no"),
         lambda raw: raw.update(groups=[]),
         lambda raw: raw.update(waves={}),
     ],

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "loading": {"model", "errors", "net"},
     "report": {"model", "errors", "planning"},
     "cloud": {"model", "errors", "ports", "net"},
+    "checks": {"model", "errors", "ports", "net"},
     "store": {"model", "errors", "ports"},
     "simulator": {"model"},
     "starter": {"model", "errors"},

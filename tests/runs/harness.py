@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from runner.checks.prober import NetProber
 from runner.cloud.auth.environment import Login, find_login
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
@@ -24,7 +25,7 @@ from runner.model.run import Event, Run
 from runner.model.schedule import Schedule, Target
 from runner.net.transport import Limits
 from runner.planning.schedule import make_schedule
-from runner.ports import Cloud
+from runner.ports import Cloud, Prober
 from runner.simulator.events import Called
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.scenario import Scenario
@@ -114,6 +115,7 @@ class Field:
     tuning: Tuning = field(default_factory=Tuning)
     signed: str = "aksk"
     talk: list[str] = field(default_factory=list)
+    prober: Prober = field(default_factory=NetProber)
     watch: Callable[[Run, Event], None] = lambda run, event: None
 
     async def plan(self, text: str) -> tuple[Schedule, Inventory]:
@@ -141,7 +143,11 @@ class Field:
         """A driver as the commands make it; without an `owner` it is this process."""
         setting = Setting(
             self.store,
-            {self.target.name: Site(cloud or self.cloud, self.target.project_id, self.tuning, self.signed)},
+            {
+                self.target.name: Site(
+                    cloud or self.cloud, self.target.project_id, self.tuning, self.signed, self.prober
+                )
+            },
             self.clock,
             owner or this_process(),
             is_dead,

@@ -16,10 +16,12 @@ from runner.execution import fold
 from runner.execution.driver import Driver
 from runner.execution.effects import NewEvent
 from runner.execution.journal import read_run, replay
+from runner.model.check import Check
 from runner.model.job import Ambiguous, NotSent, RebootAnswer, Refused, Throttled
 from runner.model.run import Event, Outcome, Run
 from runner.model.schedule import Pause, Schedule
 from runner.ports.store import JournalMoved, LeaseHeld, RunNotFound
+from tests.execution.bedside import bench_of
 from tests.execution.memory_cloud import Answer, MemoryCloud, lost_after_acceptance, lost_before_acceptance
 from tests.execution.setup import Bench, schedule_of
 
@@ -76,6 +78,11 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     bench.store.record(run_id, bench.clock.now(), [("cancel.requested", {"by": "ann", "reason": "incident"})])
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
+    bench = bench_of(4, lambda s, now, rebooted: "503" if s == "s-003" or (rebooted and 60 < now < 90) else None)
+    schedule = schedule_of([2, 2], checks=(Check("tcp", 443),), baseline="count", stable_for_s=60)
+    run_id = bench.start(schedule)
+    bench.follow(run_id)
+    yield schedule, bench.store.events(run_id)
     bench = Bench.of(4)
     bench.cloud.fails = {"s-000": "boot failed"}
     schedule = schedule_of([2, 2])
@@ -122,8 +129,9 @@ def states(journal: list[Event]) -> Iterator[tuple[Run, list[Event]]]:
             continue
         met.update(e.type for e in following)
         run = replay("r", journal[:length])
-        for wave in run.schedule.waves:  # what is remembered of the waves' members changes nothing
+        for wave in run.schedule.waves:  # what is remembered of the waves' members and groups changes nothing
             run.members(wave)
+            run.group(wave.group)
         yield run, following
 
 
