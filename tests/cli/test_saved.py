@@ -169,7 +169,7 @@ def test_what_is_refused_supersedes_nothing(cloud: Remote) -> None:
     assert wrong.code == 6
     again = lab.run("run", "saved.json", "--yes", "--supersede", "--plan", "web.yaml")
     assert (again.code, "nothing was sent" in again.err) == (0, True)
-    assert [r["word"] for r in lab.runs()][0] in ("waiting", "suspended")
+    assert next(r["word"] for r in lab.runs()) in ("waiting", "suspended")
 
 
 def test_the_plan_of_a_schedule_is_looked_for_in_the_repository(cloud: Remote) -> None:
