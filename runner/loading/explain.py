@@ -28,6 +28,10 @@ _EXAMPLES: Mapping[str, str] = {
     "servers": "servers: {tags: {role: web}}",
     "waves": "waves: [1, 10%, 25%]",
     "cloud": "cloud: huaweicloud",
+    "days": "days: [tue, wed, thu]",
+    "start": 'start: "22:00"',
+    "length": "length: 5h",
+    "timezone": "timezone: Europe/Berlin",
 }
 
 
@@ -259,6 +263,8 @@ _PATTERNS: Mapping[str, str] = {
     "name": "must be 1 to 63 of a-z, 0-9 and -, and neither begin nor end with -",
     "ids": "not a server id: 1 to 64 letters, digits and -",
     "project_id": "not a project id: 32 of 0-9 and a-f",
+    "start": 'must be a time of day as HH:MM, for example "22:00"',
+    "timezone": "must be an IANA time zone, for example Europe/Berlin, or UTC",
     "template_env": "not the name of an environment variable",
 }
 
