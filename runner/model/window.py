@@ -98,8 +98,8 @@ def closed_why(windows: Sequence[Window], freezes: Sequence[Freeze], now: dateti
     """Why a moment is closed. A freeze is told before a window."""
     if any(f.begins <= now < f.ends for f in freezes):
         return "a freeze is on"
-    within = (begin + timedelta(seconds=w.length_s) for w in windows for begin in _starts(w, now))
-    return "the window is about to end" if any(end > now for end in within) else "no window is open"
+    begun = ((begin, begin + timedelta(seconds=w.length_s)) for w in windows for begin in _starts(w, now))
+    return "the window is about to end" if any(b <= now < e for b, e in begun) else "no window is open"
 
 
 def first_fit(
