@@ -97,7 +97,8 @@ class Pace:
     `polled`, `read_back`: last try. `seen`: last poll that succeeded, by batch number; `looked`: last reading of a
     server's state that did. `trying`: the first of the tries since the last success, `0` for states. `blocked`:
     servers another run holds, since when, and by whom; `claimed`: when the store last said so. `states`: what was last
-    read of servers that are not back. `troubles`: since when a reading fails. `denied`: refusals in a row.
+    read of servers that are not back. `troubles`: since when a reading fails. `denied`: refusals in a row. `override`:
+    `by` and `reason` of a person who lets this process start waves outside windows and in freezes.
     """
 
     polled: dict[int, datetime] = field(default_factory=dict)
@@ -115,6 +116,7 @@ class Pace:
     states: dict[str, str] = field(default_factory=dict)
     troubles: dict[str, datetime] = field(default_factory=dict)
     denied: dict[int, int] = field(default_factory=dict)
+    override: Mapping[str, str] | None = None
 
     def tried(self, what: int, now: datetime, *, success: bool) -> None:
         """Remember a poll (by batch number) or a reading of states (0)."""
