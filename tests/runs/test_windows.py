@@ -91,12 +91,13 @@ def test_a_wave_in_flight_is_sent_to_its_end() -> None:
 
     async def scene() -> None:
         async with simulated(options_of(4)) as field:
-            at_night(field, 23, 57)
+            end = at_night(field, 23, 57) + timedelta(minutes=3)
             run_id = await begin(field, NIGHTS + plan_of("100%"))
-            field.add_rules({"do": "throttle", "calls": 5, "retry_after": 60})
+            field.add_rules({"do": "throttle", "on": "reboot", "times": 5, "retry_after": "60s"})
             run = await field.follow(run_id)
             assert run.word == "done"
-            assert len(run.waves) == 1
+            accepted = [b.answered for b in run.batches.values() if b.job_id]
+            assert all(at and at > end for at in accepted)
             assert set(field.state.reboot_counts().values()) == {1}
 
     asyncio.run(scene())
@@ -126,7 +127,7 @@ def test_an_override_holds_for_the_process_that_was_given_it() -> None:
     async def scene() -> None:
         async with simulated(options_of(3)) as field:
             at_night(field, 12)
-            run_id = await begin(field, NIGHTS + plan_of("1"))
+            run_id = await begin(field, NIGHTS + plan_of("1", pause="1h"))
             driver = field.driver(run_id)
             driver.pace = Pace(override={"by": "alex", "reason": "CVE"})
             run = await field.follow(run_id, driver=driver, until=lambda r: r.position == 2)
