@@ -379,6 +379,7 @@ def test_the_same_policy_is_not_looser(rules: Policy) -> None:
         ({"canary": {"above": 0}}, {"canary": {"above": 1}}, "policy canary.above raised", None),
         ({"approval": {"above": 9}}, {}, "policy approval.above dropped", None),
         ({"max_failures": 0}, {"max_failures": 1}, "policy max_failures raised", None),
+        ({"windows": "required"}, {}, "policy windows dropped", ("windows",)),
         ({}, {"hard": {"paths": ["x/**"]}}, "policy hard allowed", ("hard",)),
         ({"hard": {"paths": ["x/**"]}}, {"hard": {"paths": ["x/**", "y/**"]}}, "policy hard widened", None),
         ({"hard": {"paths": ["x/**"], "targets": ["a"]}}, {"hard": {"paths": ["x/**"]}}, "policy hard widened", None),
