@@ -113,7 +113,9 @@ def command(
     if len(files) > 1 and schedule_digest:
         raise UsageProblem("--schedule-digest names one schedule, these are several plans")
     wish = Wish(yes, schedule_digest, supersede, max_age)
-    runner = Runner(app, config, wish, manner_of(deadline, no_wait, max_wait, override_window, reason), store_is_persistent)
+    runner = Runner(
+        app, config, wish, manner_of(deadline, no_wait, max_wait, override_window, reason), store_is_persistent
+    )
     load = _loader(config, var, vars_file)
     if len(files) == 1:
         ctx.exit(run_now(runner.run(read_order(files[0], target, load, plan_file), target)).code)

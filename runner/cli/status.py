@@ -16,8 +16,8 @@ from runner.report.safe import line_start, plain
 from runner.report.windows import outlook_json, when_lines
 
 if TYPE_CHECKING:
-    from runner.planning.when import Outlook
     from runner.model.run import Run
+    from runner.planning.when import Outlook
     from runner.ports.store import Halt, RunRow
     from runner.store.sql import SqlStore
 
@@ -186,7 +186,7 @@ def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
 
 
 def _outlook(run: Run) -> Outlook | None:
-    """What windows and freezes mean for the waves that have not begun; by this machine's clock, or the run's if ahead."""
+    """What windows and freezes mean for the waves that have not begun; by this machine's clock or the run's."""
     from runner.planning.forecast import REBOOT_S
     from runner.planning.when import outlook
 

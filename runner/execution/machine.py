@@ -379,9 +379,7 @@ def _before_wave(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: Tuning
     return waits or _outside(run, wave, pace, now, tuning, start) or Step(events=(start,))
 
 
-def _outside(
-    run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf, start: NewEvent
-) -> Step | None:
+def _outside(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf, start: NewEvent) -> Step | None:
     """What a wave waits for that may not start now, or would not be over in time; None where it may.
 
     The wait is measured from its own beginning and ends in a stop after `wait_at_most`. Only starting is limited: of a
@@ -423,7 +421,7 @@ def window_deadline(run: Run, since: datetime) -> datetime:
 
 
 def _after(run: Run, wave: Wave, now: datetime) -> Step | None:
-    """What follows the wave before: bake, then pause or approval, then proof that it came back; None when all is over."""
+    """What follows the wave before: bake, then pause or approval, then proof of it; None when all is over."""
     before = run.schedule.waves[run.position - 1]
     bake_s = run.group(before.group).bake_s if before.group != wave.group else 0.0
     if bake_s > 0:

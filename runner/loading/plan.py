@@ -29,8 +29,8 @@ class LoadOptions:
     """What besides the file decides a plan.
 
     `vars` are texts (`--var`), `env` holds only the variables that configuration allows. `root` is the Git root;
-    None looks for it upwards from the file. `files` reads what a plan names (`ids_from`, `freeze`); None reads from disk,
-    another revision of the repository gives its own.
+    None looks for it upwards from the file. `files` reads what a plan names (`ids_from`, `freeze`); None reads from
+    disk, another revision of the repository gives its own.
     """
 
     vars: Mapping[str, str] = field(default_factory=dict)
@@ -99,7 +99,8 @@ def require(loaded: Loaded) -> Plan:
 def plan_digest(plan: Plan) -> str:
     """`sha256:…` over what the plan does: canonical JSON of its fields without `description`, `labels` and `vars`.
 
-    Calendars count by what their files hold, as ids of a file do. The name of the file, comments, order of keys, and defaults that are written out make no difference.
+    Calendars count by what their files hold, as ids of a file do. The name of the file, comments, order of keys, and
+    defaults that are written out make no difference.
     """
     content = plan.model_dump(mode="json", exclude={"description", "labels", "vars"}, exclude_defaults=True)
     content["cycle"] = plan.campaign

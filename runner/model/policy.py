@@ -92,9 +92,7 @@ class Policy(Part):
     model_config = ConfigDict(json_schema_extra={"minProperties": 2})
 
     version: Version = Field(description="Of the format.")
-    limits: Most | None = Field(
-        None, description="The most servers a plan may reboot, and its limits may say."
-    )
+    limits: Most | None = Field(None, description="The most servers a plan may reboot, and its limits may say.")
     max_wave: Most | None = Field(None, description="The largest wave; percent is of the group's eligible servers.")
     canary: Above | None = Field(None, description="Groups with more eligible servers begin with a wave of 1.")
     approval: Above | None = Field(

@@ -10,7 +10,7 @@ The rules, in full:
   the cutoff is that of the window that ends last (the longest, where several end together).
 * No windows: any time is open. A freeze closes whatever the windows say, and ends an open time; a cutoff counts from
   the end that the windows give it.
-* Beginnings belong to an open time or a freeze, ends do not: at its end a window is closed, at its end a freeze is over.
+* Beginnings belong to an open time or a freeze, ends do not: at its end a window is closed and a freeze is over.
 """
 
 from __future__ import annotations
@@ -102,9 +102,7 @@ def closed_why(windows: Sequence[Window], freezes: Sequence[Freeze], now: dateti
     return "the window is about to end" if any(b <= now < e for b, e in begun) else "no window is open"
 
 
-def first_fit(
-    windows: Sequence[Window], freezes: Sequence[Freeze], now: datetime, length_s: float
-) -> datetime | None:
+def first_fit(windows: Sequence[Window], freezes: Sequence[Freeze], now: datetime, length_s: float) -> datetime | None:
     """The first moment, from now on, at which a wave of this length may start and is over before the end.
 
     None where there is none within the horizon.

@@ -9,6 +9,8 @@ from itertools import groupby
 
 from runner.model.quantity import format_duration
 from runner.model.schedule import Allowance, GroupRules, Schedule, ServerRef, Wave
+from runner.planning.belts import few
+from runner.planning.when import windows_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,8 @@ def outdated(
     """Why a schedule may not run whatever the cloud has: another plan or target, too old, not what its plan makes.
 
     Where the plan has windows it is not too old before the first one since is over: a schedule that is reviewed in the
-    week before a window is to run in it. `own_cycle`: each run has a cycle of its own (the embedded simulated cloud), so it need not be the plan's.
+    week before a window is to run in it. `own_cycle`: each run has a cycle of its own (the embedded simulated cloud),
+    so it need not be the plan's.
     """
     return (*_origin(saved, plan, plan_digest, target, own_cycle), *_age(saved, plan, now, max_age))
 

@@ -79,4 +79,3 @@ def _rest_s(schedule: Schedule, n: int, rules: Mapping[str, GroupRules]) -> floa
     wave, following = schedule.waves[n], schedule.waves[n + 1 : n + 2]
     is_last = not following or following[0].group != wave.group
     return (rules[wave.group].bake_s if is_last else 0.0) + wave.pause.seconds
-

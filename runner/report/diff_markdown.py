@@ -133,7 +133,16 @@ def _body(diff: PlanDiff, room: int, in_pull_request: bool) -> str:
     """Blocks in the order of their weight; where `room` ends, at a whole line, `_CUT` follows and nothing else."""
     out: list[str] = []
     command = _NOTHING if in_pull_request else _command(diff)
-    blocks = (_problems(diff), _when(diff), command, _since(diff), _waves(diff), _changes(diff), _left_out(diff), _members(diff))
+    blocks = (
+        _problems(diff),
+        _when(diff),
+        command,
+        _since(diff),
+        _waves(diff),
+        _changes(diff),
+        _left_out(diff),
+        _members(diff),
+    )
     for opening, lines, closing in blocks:
         fitting: list[str] = []
         room -= len(opening) + len(closing)

@@ -157,7 +157,8 @@ def _window(run: Run, data: Mapping[str, Any], at: datetime) -> str:
 
 def _overridden(run: Run, data: Mapping[str, Any], at: datetime) -> str:
     why = f": {data['reason']}" if data.get("reason") else ""
-    return f"{wave_words(run, data['wave'])}: begun outside a window ({data['why']}) by {data.get('by') or 'somebody'}{why}"
+    who = data.get("by") or "somebody"
+    return f"{wave_words(run, data['wave'])}: begun outside a window ({data['why']}) by {who}{why}"
 
 
 def _asked(run: Run, data: Mapping[str, Any], at: datetime) -> str:

@@ -30,7 +30,8 @@ def when_lines(schedule: Schedule, outlook: Outlook | None) -> Iterator[str]:
     yield outlook_words(outlook)
     if outlook.too_long:
         numbers = ", ".join(map(str, outlook.too_long[:5])) + ("" if len(outlook.too_long) <= 5 else ", …")
-        yield f"NEVER FITS: wave{_plural(len(outlook.too_long))} {numbers} would not be over before the end of any window"
+        waves = f"wave{_plural(len(outlook.too_long))} {numbers}"
+        yield f"NEVER FITS: {waves} would not be over before the end of any window"
 
 
 def outlook_json(outlook: Outlook | None) -> dict[str, Any] | None:

@@ -53,7 +53,12 @@ WEEKLY = "DTSTART;TZID=Europe/Berlin:20261101T220000 DURATION:PT2H RRULE:FREQ=WE
         (calendar("DTSTART;VALUE=DATE:20161124 RRULE:FREQ=YEARLY;BYMONTH=11;BYDAY=4TH"), ["11-25 23:00/11-26 23:00"]),
         (
             calendar(WEEKLY),
-            ["11-01 21:00/11-01 23:00", "11-08 21:00/11-08 23:00", "11-15 21:00/11-15 23:00", "11-22 21:00/11-22 23:00"],
+            [
+                "11-01 21:00/11-01 23:00",
+                "11-08 21:00/11-08 23:00",
+                "11-15 21:00/11-15 23:00",
+                "11-22 21:00/11-22 23:00",
+            ],
         ),
         (
             calendar(
@@ -69,11 +74,14 @@ WEEKLY = "DTSTART;TZID=Europe/Berlin:20261101T220000 DURATION:PT2H RRULE:FREQ=WE
         (calendar(f"{WEEKLY} STATUS:CANCELLED"), []),
         (calendar("DTSTART:20261110T100000Z"), []),
         (calendar("DTSTART:20261030T100000Z DURATION:P5D"), ["10-30 10:00/11-04 10:00"]),
-        (calendar("DTSTART:20261110T100000Z DURATION:PT2H", "DTSTART:20261110T110000Z DURATION:PT2H"), ["11-10 10:00/11-10 13:00"]),
+        (
+            calendar("DTSTART:20261110T100000Z DURATION:PT2H", "DTSTART:20261110T110000Z DURATION:PT2H"),
+            ["11-10 10:00/11-10 13:00"],
+        ),
         (calendar("DTSTART;TZID=W.\u00a0Europe:20261110T100000 DURATION:PT1H".replace("\u00a0", "_")), None),
         (calendar(), []),
     ],
-)  # fmt: skip
+)
 def test_what_a_calendar_closes(data: bytes, expected: list[str] | None) -> None:
     """Single, repeating, all-day, zoned, moved and cancelled events are what a calendar program would show."""
     if expected is None:
@@ -166,9 +174,15 @@ def test_the_plans_digest_covers_what_its_calendars_hold(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("../outside.ics", "OutsideRepository"), ("/etc/hostname", "OutsideRepository"), ("gone.ics", "Unreadable"),
-     ("pipe.ics", "Unreadable"), ("bad.ics", "BadCalendar"), ("''", "BadValue")],
-)  # fmt: skip
+    [
+        ("../outside.ics", "OutsideRepository"),
+        ("/etc/hostname", "OutsideRepository"),
+        ("gone.ics", "Unreadable"),
+        ("pipe.ics", "Unreadable"),
+        ("bad.ics", "BadCalendar"),
+        ("''", "BadValue"),
+    ],
+)
 def test_what_is_wrong_with_a_freeze_is_told_at_its_name(tmp_path: Path, name: str, code: str) -> None:
     """Outside, missing, not regular, no calendar: one problem, at the line of the plan, quoting nothing."""
     folder = tmp_path / "repository"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -51,6 +52,12 @@ def test_a_start_that_is_skipped_moves_forward_and_one_shown_twice_is_the_first(
 
 SPRING = window("sat", "22:00", 6, BERLIN)  # of 28 March 2026: 21:00 to 03:00 UTC, by the clocks 05:00
 AUTUMN = window("sat", "22:00", 6, BERLIN)  # of 24 October 2026: 20:00 to 02:00 UTC, by the clocks 03:00
+
+
+def said(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else "None"
+
+
 NIGHT = window("tue wed", "22:00", 5, BERLIN, cutoff_h=0.5)  # winter: 21:00 to 02:00 UTC, starts until 01:30
 
 
@@ -85,13 +92,29 @@ NIGHT = window("tue wed", "22:00", 5, BERLIN, cutoff_h=0.5)  # winter: 21:00 to 
         ([window("mon tue", "23:00", 3)], "2028-02-29 01:00", "until 2028-02-29 02:00"),
         ([window("tue", "23:00", 3)], "2028-03-01 01:00", "until 2028-03-01 02:00"),
         # overlapping and back to back: one open time, with the cutoff of the last
-        ([window("tue", "20:00", 3), window("tue", "22:00", 4, cutoff_h=1)], "2026-11-03 22:59", "until 2026-11-04 01:00"),
-        ([window("tue", "20:00", 2, cutoff_h=1), window("tue", "22:00", 2)], "2026-11-03 21:30", "until 2026-11-04 00:00"),
-        ([window("tue", "20:00", 4, cutoff_h=1), window("tue", "22:00", 2)], "2026-11-03 21:30", "until 2026-11-03 23:00"),
+        (
+            [window("tue", "20:00", 3), window("tue", "22:00", 4, cutoff_h=1)],
+            "2026-11-03 22:59",
+            "until 2026-11-04 01:00",
+        ),
+        (
+            [window("tue", "20:00", 2, cutoff_h=1), window("tue", "22:00", 2)],
+            "2026-11-03 21:30",
+            "until 2026-11-04 00:00",
+        ),
+        (
+            [window("tue", "20:00", 4, cutoff_h=1), window("tue", "22:00", 2)],
+            "2026-11-03 21:30",
+            "until 2026-11-03 23:00",
+        ),
         ([window("tue", "20:00", 2), window("tue", "22:01", 2)], "2026-11-03 22:00", "opens 2026-11-03 22:01"),
-        ([window("tue", "20:00", 9), window("tue", "22:00", 1, cutoff_h=0.5)], "2026-11-03 22:45", "until 2026-11-04 05:00"),
+        (
+            [window("tue", "20:00", 9), window("tue", "22:00", 1, cutoff_h=0.5)],
+            "2026-11-03 22:45",
+            "until 2026-11-04 05:00",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_moment_is(windows: list[Window], now: str, expected: str | None) -> None:
     """Open until, or closed until, at the edges of windows: beginnings belong to them, ends do not."""
     match state(windows, [], utc(now)):
@@ -123,7 +146,6 @@ def test_freezes_win(windows: list[Window], freezes: list[str], now: str, expect
     """A freeze closes what windows open, ends an open time, and is over at its end."""
     closed = [Freeze(*(utc(part) for part in text.split("/"))) for text in freezes]
     found = state(windows, closed, utc(now))
-    said = lambda at: f"{at:%Y-%m-%d %H:%M}" if at else "None"  # noqa: E731
     words = f"until {said(found.until)}" if isinstance(found, Open) else f"opens {said(found.opens)}, {found.why}"
     assert words == expected
 
@@ -177,7 +199,7 @@ def test_no_moment_is_open_that_a_single_window_does_not_hold(
         assert not any(f.begins <= now < f.ends for f in freezes)
         assert not windows or any(_holds(w, now) for w in windows)
     parts: list[Opening] = [o for o, _ in zip(openings(windows, freezes, now), range(5), strict=False)]
-    for one, other in zip(parts, parts[1:], strict=False):
+    for one, other in pairwise(parts):
         assert one.ends is not None
         assert one.ends <= other.begins
 

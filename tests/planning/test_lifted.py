@@ -29,7 +29,10 @@ RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "retry": (({}, {"on_unknown": "retry"}), "on_unknown retry instead of hold"),
     "wait": (({}, {"wait_at_most": "8d"}), "wait_at_most lengthened"),
     "windows": (({"windows": (NIGHT,)}, {}), "windows removed (waves may start at any time)"),
-    "windows-day": (({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "days": ("tue", "wed", "sun")},)}), "windows widened"),
+    "windows-day": (
+        ({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "days": ("tue", "wed", "sun")},)}),
+        "windows widened",
+    ),
     "windows-length": (({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "length": "301m"},)}), "windows widened"),
     "windows-earlier": (({"windows": (LATE,)}, {"windows": (NIGHT,)}), "windows widened"),
     "windows-second": (({"windows": (LATE,)}, {"windows": (LATE, {**LATE, "days": ("fri",)})}), "windows widened"),
