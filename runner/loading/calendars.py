@@ -28,7 +28,7 @@ MAX_CALENDAR_BYTES = 1 << 20
 MAX_EVENTS = 2_000
 MAX_DATES = 5_000
 """Single dates (`RDATE`, `EXDATE`) of all events."""
-MAX_REPETITIONS = 50_000
+MAX_REPETITIONS = 25_000
 """Of all rules together, from their beginnings until the end of `COUNTED_UNTIL`."""
 COUNTED_UNTIL = 2040
 LONGEST = timedelta(days=366)

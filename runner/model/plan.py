@@ -39,7 +39,7 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"
 MAX_GROUPS = 1_000
 MAX_IDS = 200_000
 MAX_WINDOWS = 50
-MAX_FREEZES = 20
+MAX_FREEZES = 10
 WEEK = timedelta(days=7)
 CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 ZONE_PATTERN = r"^(UTC|[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)+)$"

@@ -15,6 +15,7 @@ The rules, in full:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -116,9 +117,10 @@ def first_fit(windows: Sequence[Window], freezes: Sequence[Freeze], now: datetim
 
 def openings(windows: Sequence[Window], freezes: Sequence[Freeze], after: datetime) -> Iterator[Opening]:
     """The open times in which something may still start after a moment, in order, up to the horizon."""
-    shut = sorted(freezes, key=lambda f: f.begins)
+    shut = join(freezes)
+    over = [f.ends for f in shut]
     for opening in _joined(windows, after) if windows else (Opening(after, None, None),):
-        for part in _thawed(opening, shut):
+        for part in _thawed(opening, shut[bisect_right(over, max(after, opening.begins)) :]):
             if part.starts_until is None or part.starts_until > max(after, part.begins):
                 yield part
 
@@ -192,11 +194,9 @@ def _spans(windows: Sequence[Window], after: datetime) -> Iterator[tuple[datetim
 
 
 def _thawed(opening: Opening, freezes: Sequence[Freeze]) -> Iterator[Opening]:
-    """What freezes, in the order of their beginnings, leave of an open time."""
+    """What freezes, joined and in order, leave of an open time."""
     begins = opening.begins
     for freeze in freezes:
-        if freeze.ends <= begins:
-            continue
         if opening.ends is not None and freeze.begins >= opening.ends:
             break
         if freeze.begins > begins:

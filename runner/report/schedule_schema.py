@@ -142,7 +142,7 @@ class ScheduleDocument(_Part):
     windows: list[WindowPart] = Field([], max_length=MAX_WINDOWS, description="None mean any time.")
     calendars: list[Digest] = Field([], max_length=MAX_FREEZES, description="Of the files of freezes.")
     freezes: list[Annotated[list[Instant], Field(min_length=2, max_length=2)]] = Field(
-        [], max_length=20_000, description="What the calendars close, begin and end, for 400 days from `made_at`."
+        [], max_length=100_000, description="What the calendars close, begin and end, for 400 days from `made_at`."
     )
     max_failures: AllowancePart = Field(description="Of the run.")
     visible: Count = Field(description="Servers that the target showed.")
