@@ -384,6 +384,7 @@ def _bake_started(run: Run, event: Event) -> None:
 
 
 def _window_awaited(run: Run, event: Event) -> None:
+    _demand(run.wave is not None and run.wave.number == event.data["wave"], "a window is awaited out of turn")
     run.window_since, run.window_opens = event.at, _time(event.data["until"])
 
 

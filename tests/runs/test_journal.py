@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from runner.execution.journal import read_run, replay
 from runner.model.job import Ambiguous, NotSent, RebootAnswer, Refused, Throttled
 from runner.model.run import Event, Outcome, Run
 from runner.model.schedule import Pause, Schedule
+from runner.model.window import Freeze
 from runner.ports.store import JournalMoved, LeaseHeld, RunNotFound
 from tests.execution.memory_cloud import Answer, MemoryCloud, lost_after_acceptance, lost_before_acceptance
 from tests.execution.setup import Bench, schedule_of
@@ -74,6 +76,15 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     bench.store.record(run_id, bench.clock.now(), [("approval.given", {"question": "pause:1", "by": "ann"})])
     bench.follow(run_id, until="come back")
     bench.store.record(run_id, bench.clock.now(), [("cancel.requested", {"by": "ann", "reason": "incident"})])
+    bench.follow(run_id)
+    yield schedule, bench.store.events(run_id)
+    bench = Bench.of(2)
+    now = bench.clock.now()
+    schedule = replace(schedule_of([1, 1]), freezes=(Freeze(now - timedelta(hours=1), now + timedelta(hours=1)),))
+    run_id = bench.start(schedule)
+    bench.follow(run_id, until="window")
+    override = {"wave": 1, "why": "a freeze is on", "by": "ann", "reason": "urgent"}
+    bench.store.record(run_id, now, [("window.overridden", override)])
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
     bench = Bench.of(4)
