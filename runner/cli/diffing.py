@@ -31,6 +31,7 @@ from runner.planning.cycle import fresh_cycle
 from runner.planning.forecast import forecast
 from runner.planning.lifted import Lift
 from runner.planning.schedule import Planned, make_schedule
+from runner.planning.when import outlook
 from runner.report.diff import PlanDiff
 from runner.report.diff_since import SinceBase, SinceRun
 from runner.report.schedule_json import dump
@@ -174,6 +175,7 @@ class _Planner:
             command=self.wish.command(loaded.name, made),
             since_base=since_base,
             since_run=self._since_run(session, made),
+            window=outlook(made, session.clock.now(), servers_per_minute=rate),
         )
 
     def _planned(self, session: Session, inventory: Inventory, plan: Plan, file: str) -> Planned:

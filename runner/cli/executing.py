@@ -14,6 +14,7 @@ from runner.cli.progress import Progress
 from runner.cli.targets import Session
 from runner.errors import EXIT_WORDS, CloudError, StoreError
 from runner.execution.driver import Driver
+from runner.execution.effects import Pace
 from runner.execution.site import Setting
 from runner.model.run import Event, Run
 from runner.model.run_exit import exit_code
@@ -27,12 +28,14 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How a run is followed, in real seconds: it suspends rather than wait longer than `max_wait_s`, and in any case
-    after `deadline_s`. `watch` is told every event once it is stored.
+    after `deadline_s`. `watch` is told every event once it is stored. `override`: who lets this process begin waves
+    outside windows, and why.
     """
 
     max_wait_s: float | None = None
     deadline_s: float | None = None
     watch: Callable[[Run, Event], None] | None = None
+    override: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ def setting_for(
 async def execute(app: App, store: SqlStore, sessions: Mapping[str, Session], run_id: str, manner: Manner) -> Result:
     """Follow a run and print its report on stdout."""
     progress = Progress.for_app(app)
-    driver = Driver(setting_for(app, store, sessions, progress, manner.watch), run_id)
+    setting = setting_for(app, store, sessions, progress, manner.watch)
+    driver = Driver(setting, run_id, pace=Pace(override=manner.override))
     try:
         ending = await Follower(app, driver, progress, manner.max_wait_s, manner.deadline_s).follow()
     except (CloudError, StoreError) as error:

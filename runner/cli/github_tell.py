@@ -50,7 +50,12 @@ REASONS = {
     Exit.TERMINATED: "cancelled",
 }
 """`failure-reason` by exit code; empty for what is no failure."""
-STOPPED_BY = {"Cancelled": "cancelled", "ApprovalTimeout": "approval-timeout", "PolicyViolated": "policy"}
+STOPPED_BY = {
+    "Cancelled": "cancelled",
+    "ApprovalTimeout": "approval-timeout",
+    "WindowTimeout": "window-timeout",
+    "PolicyViolated": "policy",
+}
 """The same for stopped runs, by the reason of the stop."""
 
 

@@ -76,14 +76,37 @@ persistent_option = click.option(
 )
 
 
-def manner_of(deadline: timedelta | None, no_wait: bool, max_wait: timedelta | None) -> Manner:
-    """How a run is followed. Raises UsageProblem for options that contradict each other."""
+def override_options(function: F) -> F:
+    """Adds `--override-window` and `--reason`: parameters `override_window` and `reason`."""
+    function = click.option("--reason", type=Reason(), help="Why --override-window, for the journal and the report.")(
+        function
+    )
+    return click.option(
+        "--override-window",
+        is_flag=True,
+        help="Begin waves outside windows and in freezes, for as long as this process follows the run.",
+    )(function)
+
+
+def manner_of(
+    deadline: timedelta | None,
+    no_wait: bool,
+    max_wait: timedelta | None,
+    override_window: bool = False,
+    reason: str | None = None,
+) -> Manner:
+    """How a run is followed. Raises UsageProblem for options that contradict or need each other."""
     from runner.cli.executing import Manner
+    from runner.cli.starting import actor
+
+    if override_window != (reason is not None):
+        raise UsageProblem("--override-window and --reason TEXT go together: say why")
 
     if no_wait and max_wait is not None:
         raise UsageProblem("--no-wait and --max-wait say two things; give one of them")
     wait = timedelta(0) if no_wait else max_wait
-    return Manner(wait.total_seconds() if wait is not None else None, deadline.total_seconds() if deadline else None)
+    wait_s, deadline_s = (d.total_seconds() if d is not None else None for d in (wait, deadline))
+    return Manner(wait_s, deadline_s or None, override={"by": actor(), "reason": reason} if reason else None)
 
 
 def template_options(function: F) -> F:

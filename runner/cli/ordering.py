@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +93,9 @@ class Order:
         self._demand_current(standing.differences)
         said = tuple(_said(standing))
         spent_all = standing.is_spent(self.saved)
-        return Prepared(loaded, self.saved, inventory, said, said, standing.settled, spent_all)
+        # the copy of the freezes is made anew: the digest that was reviewed covers their files, not how far one looked
+        current = replace(self.saved, freezes=plan.frozen(now))
+        return Prepared(loaded, current, inventory, said, said, standing.settled, spent_all)
 
     def _demand_current(self, differences: tuple[str, ...]) -> None:
         if differences:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.common import App
-from runner.cli.options import deadline_option, max_wait_option, no_wait_option, persistent_option
+from runner.cli.options import (
+    deadline_option,
+    max_wait_option,
+    no_wait_option,
+    override_options,
+    persistent_option,
+)
 from runner.errors import InvalidInput, Stale
 
 if TYPE_CHECKING:
@@ -34,6 +40,7 @@ Examples:
 @deadline_option
 @no_wait_option
 @max_wait_option
+@override_options
 @persistent_option
 @click.pass_context
 def command(
@@ -42,9 +49,14 @@ def command(
     deadline: timedelta | None,
     no_wait: bool,
     max_wait: timedelta | None,
+    override_window: bool,
+    reason: str | None,
     store_is_persistent: bool,
 ) -> None:
     """Follow RUN (an id, a unique prefix, or a plan's name) to its end.
+
+    With --override-window the waves that begin in this call do so outside windows and in freezes; each that does is
+    recorded with who and why. It does not outlast the call.
 
     What was asked of the cloud before is taken from the journal and from the servers: nothing is asked twice. A run
     that is closed is only reported.
@@ -52,7 +64,7 @@ def command(
     from runner.cli.executing import run_now
     from runner.cli.options import manner_of
 
-    manner = manner_of(deadline, no_wait, max_wait)
+    manner = manner_of(deadline, no_wait, max_wait, override_window, reason)
     ctx.exit(run_now(_resume(ctx.obj, run, manner, store_is_persistent)).code)
 
 

@@ -17,6 +17,7 @@ from runner.cli.options import (
     manner_of,
     max_wait_option,
     no_wait_option,
+    override_options,
     persistent_option,
     template_options,
 )
@@ -66,6 +67,7 @@ Exit codes: 0 done · 3 plan invalid · 4 not every server ready · 5 stopped ·
 @deadline_option
 @no_wait_option
 @max_wait_option
+@override_options
 @persistent_option
 @click.pass_context
 def command(
@@ -83,6 +85,8 @@ def command(
     deadline: timedelta | None,
     no_wait: bool,
     max_wait: timedelta | None,
+    override_window: bool,
+    reason: str | None,
     store_is_persistent: bool,
 ) -> None:
     """Restart the servers of PLAN wave by wave and report what happened to each.
@@ -93,6 +97,9 @@ def command(
 
     An open run of the same plan is gone on with; a plan whose run has ended sends nothing and says so. Ctrl-C stops
     new work, saves everything and says what is in flight; a second one ends at once.
+
+    Outside the plan's windows, and in freezes, a wave waits until the next one that it fits into. --override-window
+    lets the waves of this call begin all the same; each that does is recorded with who and why.
 
     With --changed the plans that a range of commits changed are run, one after the other; the exit code is the first
     of 1, 77, 3, 7, 6, 5, 4, 75, 0 that occurs.
@@ -107,7 +114,9 @@ def command(
     if len(files) > 1 and schedule_digest:
         raise UsageProblem("--schedule-digest names one schedule, these are several plans")
     wish = Wish(yes, schedule_digest, supersede, max_age)
-    runner = Runner(app, config, wish, manner_of(deadline, no_wait, max_wait), store_is_persistent)
+    runner = Runner(
+        app, config, wish, manner_of(deadline, no_wait, max_wait, override_window, reason), store_is_persistent
+    )
     load = _loader(config, var, vars_file)
     if len(files) == 1:
         ctx.exit(run_now(runner.run(read_order(files[0], target, load, plan_file), target)).code)

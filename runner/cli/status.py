@@ -13,9 +13,11 @@ import click
 from runner.cli.common import App
 from runner.report.log_lines import json_text
 from runner.report.safe import line_start, plain
+from runner.report.windows import outlook_json, when_lines
 
 if TYPE_CHECKING:
     from runner.model.run import Run
+    from runner.planning.when import Outlook
     from runner.ports.store import Halt, RunRow
     from runner.store.sql import SqlStore
 
@@ -159,6 +161,7 @@ def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
         "counts": run.counts(),
         "waits_for": waits or None,
         "until": until.isoformat() if until else None,
+        "window": outlook_json(_outlook(run)),
         "question": {"id": run.question.id, "why": run.question.why, "wave": run.question.wave}
         if run.question
         else None,
@@ -180,6 +183,18 @@ def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
         ],
     }
     return json_text(data, indent=2)
+
+
+def _outlook(run: Run) -> Outlook | None:
+    """What windows and freezes mean for the waves that have not begun; by this machine's clock or the run's."""
+    from runner.planning.forecast import REBOOT_S
+    from runner.planning.when import outlook
+
+    begun = sum(1 for state in run.waves if state.started)
+    if not run.is_open or begun == len(run.waves):
+        return None
+    now = max(datetime.now(UTC), run.last_event_at or run.created)
+    return outlook(run.schedule, now, done=begun, reboot_s=run.longest_s or REBOOT_S)
 
 
 def _troubles(run: Run) -> list[Any]:
@@ -208,6 +223,7 @@ def _open_lines(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
     if waits:
         left = f" (until {until:%Y-%m-%d %H:%M:%S} UTC)" if until and "until" not in waits else ""
         yield f"  waits for {plain(waits)}{left}"
+    yield from (f"  {plain(line, 4000)}" for line in when_lines(run.schedule, _outlook(run)))
     if run.question is not None:
         yield f"  `reboot-runner approve {run.id} --reason …` lets wave {run.question.wave} begin"
     if row.owner is not None and row.lease_until > datetime.now(UTC).timestamp():

@@ -144,6 +144,7 @@ def _wave_started(run: Run, event: Event) -> None:
     _demand(run.waves[run.position].started is None, "a wave starts twice")
     run.waves[run.position].started = event.at
     run.pause_began = run.bake_began = None
+    run.window_since = run.window_opens = None
     run.suspended = None
 
 
@@ -419,6 +420,16 @@ def _bake_started(run: Run, event: Event) -> None:
     run.bake_began = event.at
 
 
+def _window_awaited(run: Run, event: Event) -> None:
+    _demand(run.wave is not None and run.wave.number == event.data["wave"], "a window is awaited out of turn")
+    run.window_since, run.window_opens = event.at, _time(event.data["until"])
+
+
+def _window_overridden(run: Run, event: Event) -> None:
+    _demand(run.wave is not None and run.wave.number == event.data["wave"], "a window is overridden out of turn")
+    run.decisions.append(event)
+
+
 def _approval_asked(run: Run, event: Event) -> None:
     _demand(run.question is None, "a second question while one is open")
     run.question = Question(event.data["question"], event.data["why"], event.data["wave"], event.at)
@@ -508,6 +519,8 @@ EVENTS: dict[str, Callable[[Run, Event], None]] = {
     "server.resolved": _server_resolved,
     "pause.started": _pause_started,
     "bake.started": _bake_started,
+    "window.awaited": _window_awaited,
+    "window.overridden": _window_overridden,
     "approval.asked": _approval_asked,
     "approval.given": _approval_given,
     "budget.passed": _budget_passed,

@@ -28,6 +28,8 @@ from runner.execution.evidence import is_held
 from runner.model.quantity import format_duration
 from runner.model.run import Batch, BatchPhase, Outcome, Phase, Run, ServerState
 from runner.model.schedule import GroupRules, Wave
+from runner.model.window import Open, closed_why, first_fit, state
+from runner.planning.forecast import REBOOT_S, wave_length_s
 
 BLIND_GRACE_S = 120.0
 """How long reading may fail at a deadline before a server is called unknown."""
@@ -419,10 +421,12 @@ def _begin(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
         return Step(wake=question_deadline(run), waits_for=f"approval: {run.question.why}", can_suspend=True)
     if halted is not None:
         return Step(wake=now + timedelta(seconds=30), waits_for=f"halted: {halted}", can_suspend=True)
-    state = run.waves[run.position]
-    if state.started is None:
-        return _baseline(run, pace, now) or _before_wave(run, wave, now)
-    if state.checked is None:
+    course = run.waves[run.position]
+    if course.started is None:
+        step = _before_wave(run, wave, pace, now, tuning)
+        begins = any(kind == "wave.started" for kind, _ in step.events)
+        return (_baseline(run, pace, now) if begins else None) or step
+    if course.checked is None:
         return _look_at_wave(run, wave, pace, now)
     return _send(run, wave, pace, now, tuning)
 
@@ -450,11 +454,56 @@ def _look_at_wave(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step:
     return Step(effects=(ReadWave(wave.number, _rules(run).target, waiting),))
 
 
-def _before_wave(run: Run, wave: Wave, now: datetime) -> Step:
-    """Bake, then pause or approval, then proof that the wave before came back; then the wave starts."""
-    start = Step(events=(("wave.started", {"wave": wave.number}),))
-    if run.position == 0:
-        return start
+def _before_wave(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step:
+    """Bake, then pause or approval, then proof that the wave before came back, then a window; then it starts."""
+    start: NewEvent = ("wave.started", {"wave": wave.number})
+    waits = _after(run, wave, now) if run.position else None
+    return waits or _outside(run, wave, pace, now, tuning, start) or Step(events=(start,))
+
+
+def _outside(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf, start: NewEvent) -> Step | None:
+    """What a wave waits for that may not start now, or would not be over in time; None where it may.
+
+    The wait is measured from its own beginning and ends in a stop after `wait_at_most`. Only starting is limited: of a
+    wave that has begun every batch is sent.
+    """
+    schedule = run.schedule
+    if not schedule.windows and not schedule.freezes:
+        return None
+    if run.window_since is not None and now >= window_deadline(run, run.window_since):
+        wait = format_duration(schedule.wait_at_most_s)
+        detail = f"wave {wave.number} could not begin in any window within {wait}"
+        return Step(events=(("run.stopping", {"reason": "WindowTimeout", "detail": detail}),))
+    rules = run.group(wave.group)
+    length = wave_length_s(wave, rules, run.longest_s or REBOOT_S, tuning(rules.target).servers_per_minute)
+    opens = first_fit(schedule.windows, schedule.freezes, now, length)
+    if opens == now:
+        return None
+    why = _why_closed(run, now, length)
+    if pace.override is not None:
+        return Step(events=(("window.overridden", {"wave": wave.number, "why": why, **pace.override}), start))
+    until = opens.isoformat(timespec="seconds") if opens else None
+    if run.window_since is None:
+        return Step(events=(("window.awaited", {"wave": wave.number, "why": why, "until": until}),))
+    deadline = window_deadline(run, run.window_since)
+    words = f"window ({why}) until {until}" if until else f"window ({why}; none is in sight)"
+    return Step(wake=min(opens or deadline, deadline), waits_for=words, can_suspend=True)
+
+
+def _why_closed(run: Run, now: datetime, length_s: float) -> str:
+    schedule = run.schedule
+    if isinstance(state(schedule.windows, schedule.freezes, now), Open):
+        return f"the wave takes {format_duration(float(round(length_s)))}, which is more than is left"
+    return closed_why(schedule.windows, schedule.freezes, now)
+
+
+def window_deadline(run: Run, since: datetime) -> datetime:
+    """Until when a window is waited for (`wait_at_most`)."""
+    return since + timedelta(seconds=run.schedule.wait_at_most_s)
+
+
+def _after(run: Run, wave: Wave, now: datetime) -> Step | None:
+    """What follows the wave before: bake, then pause or approval, then proof of it; None when all is over."""
     before = run.schedule.waves[run.position - 1]
     bake_s = run.group(before.group).bake_s if before.group != wave.group else 0.0
     if bake_s > 0:
@@ -471,7 +520,7 @@ def _before_wave(run: Run, wave: Wave, now: datetime) -> Step:
     for question, why in _questions(run, before):
         if question not in run.answered:
             return Step(events=(_ask(run, question, why),))
-    return start
+    return None
 
 
 def _questions(run: Run, before: Wave) -> Iterator[tuple[str, str]]:

@@ -44,6 +44,7 @@ CODES: dict[str, str] = {
     "DuplicateName": "Two groups have the same name.",
     "NotSupportedYet": "The key belongs to the format, but this version cannot execute it, so it is refused.",
     "BadIdList": "A file of server ids holds a line that is no id, or no id at all.",
+    "BadCalendar": "A file of freezes is no iCalendar file, or holds events that cannot be followed, or too many.",
     # configuration
     "UnknownTarget": "The plan names a target that the configuration does not have.",
     "BadEndpoint": "An endpoint must be https (or http on loopback) on a host of the target's cloud.",

@@ -28,6 +28,10 @@ _EXAMPLES: Mapping[str, str] = {
     "servers": "servers: {tags: {role: web}}",
     "waves": "waves: [1, 10%, 25%]",
     "cloud": "cloud: huaweicloud",
+    "days": "days: [tue, wed, thu]",
+    "start": 'start: "22:00"',
+    "length": "length: 5h",
+    "timezone": "timezone: Europe/Berlin",
 }
 
 
@@ -261,6 +265,8 @@ _PATTERNS: Mapping[str, str] = {
     "project_id": "not a project id: 32 of 0-9 and a-f",
     "path": "must begin with / and hold no blanks, # or other characters that are percent-encoded",
     "host": "not the name of a host (without a port)",
+    "start": 'must be a time of day as HH:MM, for example "22:00"',
+    "timezone": "must be an IANA time zone, for example Europe/Berlin, or UTC",
     "template_env": "not the name of an environment variable",
 }
 

@@ -9,8 +9,6 @@ from runner.loading.findings import Findings
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar
 
 LATER_IN_PLANS: tuple[tuple[str, ...], ...] = (
-    ("windows",),
-    ("freeze",),
     ("gates",),
     ("mode",),
     ("rate",),
@@ -27,7 +25,7 @@ LATER_IN_CONFIG: tuple[tuple[str, ...], ...] = (
     ("notifications",),
 )
 
-LATER_IN_POLICY: tuple[tuple[str, ...], ...] = (("windows",),)
+LATER_IN_POLICY: tuple[tuple[str, ...], ...] = ()
 
 LATER_WORDS_IN_CONFIG: dict[tuple[str, ...], frozenset[str]] = {
     ("targets", "*", "auth"): frozenset({"metadata"}),

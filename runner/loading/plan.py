@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner.errors import InvalidInput
+from runner.loading.calendars import freezes_of
 from runner.loading.explain import check
 from runner.loading.files import FileReader, check_inside, git_root, reader_beside
 from runner.loading.findings import WHOLE_FILE, Findings, did_you_mean
@@ -19,7 +20,7 @@ from runner.loading.rendering import Renderer
 from runner.loading.source import Source, Unreadable, decode, read_source
 from runner.loading.variables import merged, plan_vars, read_vars_file
 from runner.loading.yaml_reader import parse
-from runner.model.plan import Plan
+from runner.model.plan import FreezeFile, Plan
 from runner.model.problem import Location, Problem
 
 
@@ -28,8 +29,8 @@ class LoadOptions:
     """What besides the file decides a plan.
 
     `vars` are texts (`--var`), `env` holds only the variables that configuration allows. `root` is the Git root;
-    None looks for it upwards from the file. `files` reads what a plan names (`ids_from`); None reads from disk,
-    another revision of the repository gives its own.
+    None looks for it upwards from the file. `files` reads what a plan names (`ids_from`, `freeze`); None reads from
+    disk, another revision of the repository gives its own.
     """
 
     vars: Mapping[str, str] = field(default_factory=dict)
@@ -98,10 +99,13 @@ def require(loaded: Loaded) -> Plan:
 def plan_digest(plan: Plan) -> str:
     """`sha256:…` over what the plan does: canonical JSON of its fields without `description`, `labels` and `vars`.
 
-    The name of the file, comments, order of keys, and defaults that are written out make no difference.
+    Calendars count by what their files hold, as ids of a file do. The name of the file, comments, order of keys, and
+    defaults that are written out make no difference.
     """
     content = plan.model_dump(mode="json", exclude={"description", "labels", "vars"}, exclude_defaults=True)
     content["cycle"] = plan.campaign
+    if plan.freeze:
+        content["freeze"] = [f.digest for f in plan.freeze]
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -116,16 +120,21 @@ def _load(source: Source, options: LoadOptions, files: FileReader) -> Loaded:
     variables, elsewhere = _variables(root, options, findings)
     renderer = Renderer(findings, variables, options.env)
     rendered = renderer.render(root)
-    plan = None
+    plan: Plan | None = None
+    freezes: tuple[FreezeFile, ...] = ()
     if rendered is not None:
         _note_unused(options, root, renderer, findings)
         tree = refuse_later(rendered, LATER_IN_PLANS, findings)
         _check_names(tree, findings)
+        freezes = freezes_of(tree, files, findings)
         plan = check(Plan, IdLists(files, findings).resolve(tree), findings)
     problems = (*findings.problems(), *elsewhere)
     if plan is None or any(p.severity == "error" for p in problems):
         return Loaded(source.name, None, problems, source, rendered)
-    return Loaded(source.name, plan.model_copy(update={"vars": variables}), problems, source, rendered)
+    known: dict[str, object] = {"vars": variables}
+    if freezes:
+        known["freeze"] = freezes
+    return Loaded(source.name, plan.model_copy(update=known), problems, source, rendered)
 
 
 def _variables(

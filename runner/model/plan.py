@@ -8,10 +8,13 @@ expanded before a `Plan` is made, so every value here is final. Durations are ti
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,13 +24,16 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
 
 from runner.model.check import DEFAULT_PORTS, Check
 from runner.model.quantity import MAX_NUMBER, Amount, format_duration, parse_duration
+from runner.model.window import HORIZON, Calendar, Freeze, Window, join
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"
@@ -36,6 +42,11 @@ PATH_PATTERN = r"^/[!\"$-~]{0,999}$"
 MAX_GROUPS = 1_000
 MAX_CHECKS = 10
 MAX_IDS = 200_000
+MAX_WINDOWS = 50
+MAX_FREEZES = 10
+WEEK = timedelta(days=7)
+CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+ZONE_PATTERN = r"^(UTC|[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)+)$"
 
 
 def _duration(value: object) -> timedelta:
@@ -84,6 +95,32 @@ def _size(value: object) -> Amount:
     if amount.is_zero:
         raise ValueError("a size of zero is not allowed; zero never means all")
     return amount
+
+
+def _zone(value: str) -> str:
+    """Names of the IANA database only: neither files beside it nor what a machine calls its own zone."""
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("no time zone has this name; write an IANA name, for example Europe/Berlin") from None
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeFile:
+    """A calendar beside the plan whose events close. `digest` and `calendar` are there once the loader has read it."""
+
+    path: str
+    digest: str = ""
+    calendar: Calendar | None = None
+
+
+def _freeze(value: object) -> FreezeFile:
+    if isinstance(value, FreezeFile):
+        return value
+    if not isinstance(value, str) or not 0 < len(value) <= 1000:
+        raise ValueError("name an iCalendar file beside the plan, for example freeze/2026.ics")
+    return FreezeFile(value)
 
 
 class Many:
@@ -147,6 +184,16 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 TagValue = Annotated[str, StringConstraints(max_length=255)]
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+ClockTime = Annotated[str, StringConstraints(pattern=CLOCK_PATTERN)]
+Zone = Annotated[str, StringConstraints(pattern=ZONE_PATTERN, max_length=100), AfterValidator(_zone)]
+Freezing = Annotated[
+    FreezeFile,
+    PlainValidator(_freeze),
+    PlainSerializer(lambda f: f.path, return_type=str),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 1000}),
+]
 
 Version = Annotated[Literal[1], BeforeValidator(_integer)]
 
@@ -324,6 +371,45 @@ class Limits(Part):
     percent: Annotated[float, Field(gt=0, le=100)] = 50
 
 
+class WeeklyWindow(Part):
+    """When waves may start: from `start` on each of the days, for `length`. A wave in flight always finishes."""
+
+    days: Annotated[tuple[Day, ...], Field(min_length=1, max_length=7), Many(or_one=True)] = Field(
+        description="The weekdays of the start; it may cross midnight."
+    )
+    start: ClockTime = Field(description="By the clocks of the time zone, HH:MM.")
+    length: PositiveDuration = Field(description="Elapsed time, at most 7d.")
+    timezone: Zone = Field(description="An IANA name, for example Europe/Berlin.")
+    cutoff: Duration = Field(timedelta(0), description="No wave starts in the last part of the window.")
+
+    @field_validator("days")
+    @classmethod
+    def _each_once(cls, days: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(days)) != len(days):
+            raise ValueError("a day is written twice")
+        return days
+
+    @field_validator("length")
+    @classmethod
+    def _a_week_at_most(cls, length: timedelta) -> timedelta:
+        if length > WEEK:
+            raise ValueError("at most 7d; a plan without windows may start at any time")
+        return length
+
+    @field_validator("cutoff")
+    @classmethod
+    def _leaves_time(cls, cutoff: timedelta, info: ValidationInfo) -> timedelta:
+        if cutoff >= info.data.get("length", WEEK):
+            raise ValueError("must be shorter than the window, or no wave could ever start")
+        return cutoff
+
+    @property
+    def window(self) -> Window:
+        """The same as plain data."""
+        lengths = self.length.total_seconds(), self.cutoff.total_seconds()
+        return Window(self.days, self.start, lengths[0], self.timezone, lengths[1])
+
+
 class Plan(Part):
     """A reboot plan: which servers, in which waves, with which pauses, and when to stop."""
 
@@ -342,7 +428,15 @@ class Plan(Part):
     on_unknown: Literal["hold", "retry"] = Field(
         "hold", description="What becomes of servers whose reboot request was lost without a trace."
     )
-    wait_at_most: PositiveDuration = Field(timedelta(days=7), description="For an approval; then the run stops.")
+    wait_at_most: PositiveDuration = Field(
+        timedelta(days=7), description="For an approval or a window; then the run stops."
+    )
+    windows: Annotated[tuple[WeeklyWindow, ...], Field(max_length=MAX_WINDOWS, min_length=1), Many()] | None = Field(
+        None, description="When waves may start. Without it at any time."
+    )
+    freeze: Annotated[tuple[Freezing, ...], Field(max_length=MAX_FREEZES, min_length=1), Many(or_one=True)] | None = (
+        Field(None, description="iCalendar files beside the plan; while one of their events is on, no wave starts.")
+    )
     retry_of: Text | None = Field(None, description="The run whose failed servers this plan repeats.")
     groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=MAX_GROUPS), Many()] = Field(
         description="One at a time, in this order."
@@ -352,3 +446,22 @@ class Plan(Part):
     def campaign(self) -> str:
         """The cycle, or the plan's name where none is written."""
         return self.cycle or self.name
+
+    @property
+    def opening(self) -> tuple[Window, ...]:
+        """The windows as plain data; none mean any time."""
+        return tuple(w.window for w in self.windows or ())
+
+    def frozen(self, now: datetime) -> tuple[Freeze, ...]:
+        """What the freezes close from a moment on, for as long as anybody looks ahead.
+
+        Days and times without a zone are of the calendar's zone, else of the first window's, else of UTC. Raises
+        ValueError for a file that the loader has not read: a freeze that is not known must never look like none.
+        """
+        zone = self.windows[0].timezone if self.windows else "UTC"
+        closed: list[Freeze] = []
+        for file in self.freeze or ():
+            if file.calendar is None:
+                raise ValueError("a freeze that was not read")
+            closed += file.calendar.closed(now, now + HORIZON, zone)
+        return join(closed)

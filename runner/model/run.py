@@ -205,6 +205,9 @@ class Run:
     answered: set[str] = field(default_factory=set)
     pause_began: datetime | None = None
     bake_began: datetime | None = None
+    window_since: datetime | None = None
+    """Since when the next wave waits for a window, and when the first one was expected then."""
+    window_opens: datetime | None = None
     stop: Stop | None = None
     send_after: datetime | None = None
     trouble_since: datetime | None = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.model.check import Check
+from runner.model.window import Freeze, Window
 
 RebootType = Literal["SOFT", "HARD"]
 
@@ -113,7 +114,11 @@ class WorstCase:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Servers assigned to waves. `digest` covers everything but times and free text (`planning.digest`)."""
+    """Servers assigned to waves. `digest` covers everything but times and free text (`planning.digest`).
+
+    `calendars`: digests of the files of freezes; `freezes`: what they close from `made_at` on, as far as anybody looks
+    ahead (`model.window.HORIZON`): a copy, which the digest leaves out, for it moves on with the days.
+    """
 
     plan_name: str
     plan_digest: str
@@ -128,6 +133,9 @@ class Schedule:
     excluded: tuple[Exclusion, ...]
     visible: int
     worst_case: WorstCase
+    windows: tuple[Window, ...] = ()
+    calendars: tuple[str, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
     plan_file: str = ""
     description: str = ""
     made_at: str = ""

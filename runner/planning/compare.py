@@ -9,6 +9,8 @@ from itertools import groupby
 
 from runner.model.quantity import format_duration
 from runner.model.schedule import Allowance, GroupRules, Schedule, ServerRef, Wave
+from runner.planning.belts import few
+from runner.planning.when import windows_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,8 @@ _OF_THE_RUN: Mapping[str, Callable[[Schedule], str]] = {
     "max_failures": lambda s: _budget(s.max_failures),
     "on_unknown": lambda s: s.on_unknown,
     "wait_at_most": lambda s: format_duration(s.wait_at_most_s),
+    "windows": lambda s: windows_words(s.windows),
+    "freeze": lambda s: few([d[:19] for d in s.calendars]) or "none",
 }
 _OF_A_GROUP: Mapping[str, Callable[[GroupRules], str]] = {
     "max_failures": lambda g: _budget(g.max_failures),

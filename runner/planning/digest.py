@@ -16,8 +16,10 @@ def schedule_digest(schedule: Schedule) -> str:
     """`sha256:` and 64 hex digits over everything that decides what the run does.
 
     Left out: when and from which file it was made, free text (description, names of servers, sentences of
-    exclusions: ids and reasons stay) and how many servers the target shows, which changes with every server that is
-    none of the plan's business. The order of servers in a wave counts; that of exclusions does not.
+    exclusions: ids and reasons stay), what calendars close in the next months (the digests of their files stay) and how
+    many servers the target shows, which changes with every server that is none of the plan's business. The order of
+    servers in a wave counts; that of exclusions does not. A schedule without windows and freezes has the digest that
+    it had before there were any.
     """
     text = json.dumps(_reviewed(schedule), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return "sha256:" + sha256(text.encode()).hexdigest()
@@ -49,7 +51,9 @@ def inventory_digest(schedule: Schedule) -> str:
 
 
 def _reviewed(schedule: Schedule) -> dict[str, Any]:
+    when = {"windows": [asdict(w) for w in schedule.windows], "calendars": list(schedule.calendars)}
     return {
+        **{key: value for key, value in when.items() if value},
         "format_version": FORMAT_VERSION,
         "plan": [schedule.plan_name, schedule.plan_digest],
         "cycle": schedule.cycle,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from runner.model.check import Check
@@ -18,6 +19,7 @@ from runner.model.schedule import (
     Wave,
     WorstCase,
 )
+from runner.model.window import Freeze, Window
 from runner.planning.digest import FORMAT_VERSION, group_document, inventory_digest
 
 
@@ -39,6 +41,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
         "reboot_type": schedule.reboot_type,
         "on_unknown": schedule.on_unknown,
         "wait_at_most_s": schedule.wait_at_most_s,
+        **{key: value for key, value in _when(schedule).items() if value},
         "max_failures": asdict(schedule.max_failures),
         "visible": schedule.visible,
         "groups": [group_document(g) for g in schedule.groups],
@@ -72,9 +75,21 @@ def from_document(raw: Mapping[str, Any]) -> Schedule:
         ),
         visible=raw["visible"],
         worst_case=WorstCase(**raw["worst_case"]),
+        windows=tuple(_read_window(w) for w in raw.get("windows", ())),
+        calendars=tuple(raw.get("calendars", ())),
+        freezes=tuple(Freeze(*map(datetime.fromisoformat, f)) for f in raw.get("freezes", ())),
         made_at=raw["made_at"],
         digest=raw["digest"],
     )
+
+
+def _when(schedule: Schedule) -> dict[str, list[Any]]:
+    """Windows and freezes: left out where there are none, so that such schedules are as they always were."""
+    return {
+        "windows": [{**asdict(w), "days": list(w.days)} for w in schedule.windows],
+        "calendars": list(schedule.calendars),
+        "freezes": [[f.begins.isoformat(), f.ends.isoformat()] for f in schedule.freezes],
+    }
 
 
 def _server(server: ServerRef) -> dict[str, str]:
@@ -90,6 +105,11 @@ def _wave(wave: Wave) -> dict[str, Any]:
         "pause": {"kind": wave.pause.kind, "seconds": wave.pause.seconds},
         "servers": [_server(s) for s in wave.servers],
     }
+
+
+def _read_window(raw: Mapping[str, Any]) -> Window:
+    seconds = {key: float(raw[key]) for key in ("length_s", "cutoff_s")}
+    return Window(**{**raw, **seconds, "days": tuple(raw["days"])})
 
 
 def _read_group(raw: Mapping[str, Any]) -> GroupRules:

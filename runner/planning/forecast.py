@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from runner.model.schedule import Schedule
+from runner.model.schedule import GroupRules, Schedule, Wave
 
 REBOOT_S = 60.0
 """A guess, until runs have shown better: small Linux servers are back within a minute of the request."""
@@ -56,6 +56,14 @@ def forecast(schedule: Schedule, reboot_s: float = REBOOT_S, servers_per_minute:
             now += wave.pause.seconds
             approvals += wave.pause.kind == "approval"
     return Forecast(tuple(waves), now, approvals, reboot_s)
+
+
+def wave_length_s(
+    wave: Wave, rules: GroupRules, reboot_s: float = REBOOT_S, servers_per_minute: int = SERVERS_PER_MINUTE
+) -> float:
+    """From the first request of a wave until its last server is ready, with the whole quota free."""
+    _, last = _Quota(servers_per_minute).send(0.0, len(wave.servers))
+    return last + reboot_s + rules.stable_for_s
 
 
 class _Quota:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from runner.model.check import Check
-from runner.model.plan import Group, Plan, Selector
+from runner.model.plan import FreezeFile, Group, Plan, Selector
 from runner.model.quantity import Amount, format_duration
+from runner.model.window import Window, openings
 from runner.planning.belts import few
+from runner.planning.when import windows_words
 from runner.planning.words import is_covered, words_of
 
 Path = tuple[str | int, ...]
@@ -25,6 +27,8 @@ Judge = Callable[[Any, Any], str | None]
 
 T = TypeVar("T")
 
+YEAR = (datetime(2026, 1, 5, tzinfo=UTC), datetime(2027, 1, 18, tzinfo=UTC))
+"""In which windows are compared: any year will do, this one begins on a Monday."""
 _ON_FAILURE = ("stop", "approval", "continue")
 NO_BASELINE = "not asked"
 _BASELINE = ("stop", "exclude", NO_BASELINE, "count")
@@ -177,6 +181,53 @@ def approval_gone(before: Sequence[PauseWord], after: Sequence[PauseWord]) -> st
     return "removed" if any(_at(before, n) == "approval" != _at(after, n) for n in places) else None
 
 
+def windows_widened(before: Sequence[Window], after: Sequence[Window]) -> str | None:
+    """Windows by the moments that they open, over more than a year: however they are written."""
+    if not before:
+        return None
+    if not after:
+        return "removed (waves may start at any time)"
+    return None if _within(_open(after, cut=False), _open(before, cut=False)) else "widened"
+
+
+def cutoff_shortened(before: Sequence[Window], after: Sequence[Window]) -> str | None:
+    """The moments at which waves may start, where the windows themselves were not widened."""
+    if not before or not after or windows_widened(before, after):
+        return None
+    return None if _within(_open(after, cut=True), _open(before, cut=True)) else "shortened"
+
+
+def freeze_lost(before: Sequence[FreezeFile], after: Sequence[FreezeFile]) -> str | None:
+    """Calendars by what their files hold; of one that was changed nobody says what it no longer closes."""
+    held, names = {f.digest for f in after}, {f.path for f in after}
+    lost = [f for f in before if f.digest not in held]
+    if not lost:
+        return None
+    return "removed" if any(f.path not in names for f in lost) else "changed (other times may be open now)"
+
+
+def _open(windows: Sequence[Window], *, cut: bool) -> list[tuple[datetime, datetime]]:
+    """The open times, or without their cutoffs, of a year that has both changes of the clocks."""
+    found = []
+    for opening in openings(windows, (), YEAR[0]):
+        if opening.begins >= YEAR[1]:
+            break
+        ends = (opening.starts_until if cut else opening.ends) or YEAR[1]
+        found.append((max(opening.begins, YEAR[0]), min(ends, YEAR[1])))
+    return found
+
+
+def _within(inner: Sequence[tuple[datetime, datetime]], outer: Sequence[tuple[datetime, datetime]]) -> bool:
+    """Whether each of the sorted spans lies in one of the others."""
+    place = 0
+    for begins, ends in inner:
+        while place < len(outer) and outer[place][1] < ends:
+            place += 1
+        if place == len(outer) or outer[place][0] > begins:
+            return False
+    return True
+
+
 def _loses_canary(before: Sequence[Amount], after: Sequence[Amount]) -> bool:
     return before[0].number == 1 and after[0].number != 1
 
@@ -248,6 +299,10 @@ def _yes_no(value: bool) -> str:
     return "true" if value else "false"
 
 
+def _calendars(files: Sequence[FreezeFile]) -> str:
+    return few([f.path for f in files]) or "none"
+
+
 def _target(target: str | None) -> str:
     return target or "not named"
 
@@ -263,6 +318,9 @@ PLAN_BELTS: tuple[Belt[Plan], ...] = (
     Belt(("limits", "percent"), lambda p: p.limits.percent, raised, _share),
     Belt(("max_failures",), lambda p: p.max_failures, budget_raised),
     Belt(("on_unknown",), lambda p: p.on_unknown, becomes("retry", "retry instead of hold")),
+    Belt(("windows",), lambda p: p.opening, windows_widened, windows_words),
+    Belt(("windows",), lambda p: p.opening, cutoff_shortened, windows_words, name="windows.cutoff"),
+    Belt(("freeze",), lambda p: p.freeze or (), freeze_lost, _calendars),
     Belt(("wait_at_most",), lambda p: p.wait_at_most, lengthened, format_duration),
 )
 GROUP_BELTS: tuple[Belt[Group], ...] = (

@@ -39,6 +39,7 @@ def judge_plan(policy: Policy, plan: Plan, path: str, target: str | None) -> lis
         *_limits_written(policy, plan),
         *_budget_written(policy, plan),
         *_approval_written(policy, plan),
+        *_windows(policy, bool(plan.windows)),
     ]
     for n, group in enumerate(plan.groups):
         found += _canary_written(policy, group, n)
@@ -79,6 +80,7 @@ def _carried(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
     for target in schedule.targets:
         yield from _hard(policy, schedule.reboot_type, None, target.name)
     yield from _on_unknown(policy, schedule.on_unknown)
+    yield from _windows(policy, bool(schedule.windows))
 
 
 def _whole(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
@@ -126,6 +128,12 @@ def _on_unknown(policy: Policy, word: str) -> Iterator[Problem]:
     if policy.on_unknown is not None and word not in policy.on_unknown:
         allowed = " and ".join(policy.on_unknown)
         yield _problem(f"policy on_unknown allows {allowed}, not {word}", f"write {allowed}", ("on_unknown",))
+
+
+def _windows(policy: Policy, has_windows: bool) -> Iterator[Problem]:
+    if policy.windows is not None and not has_windows:
+        said = "policy windows is required, and the plan has no windows: it could start at any time"
+        yield _problem(said, "say when waves may start: windows: [{days: ..., start: ...}]", ("windows",))
 
 
 def _limits_written(policy: Policy, plan: Plan) -> Iterator[Problem]:

@@ -33,6 +33,10 @@ def _raised(before: float | None, after: float | None) -> str | None:
     return "raised" if after > before else None
 
 
+def _dropped(before: str | None, after: str | None) -> str | None:
+    return "dropped" if before is not None and after is None else None
+
+
 def _widened(before: Sequence[str] | None, after: Sequence[str] | None) -> str | None:
     """For lists of what is allowed: a word more is looser, no list the loosest."""
     if before is None:
@@ -102,6 +106,7 @@ RULES: tuple[Belt[Policy], ...] = (
     Belt(("canary", "above"), lambda p: p.canary and p.canary.above, _raised, _written),
     Belt(("approval", "above"), lambda p: p.approval and p.approval.above, _raised, _written),
     Belt(("max_failures",), lambda p: p.max_failures, budget_raised, _written),
+    Belt(("windows",), lambda p: p.windows, _dropped, _written),
     Belt(("hard",), lambda p: p.hard, _hard_widened, _hard),
     Belt(("on_unknown",), lambda p: p.on_unknown, _widened, _listed),
     Belt(("targets",), lambda p: p.targets, _targets_widened, _rules),

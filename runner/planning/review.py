@@ -14,10 +14,12 @@ from runner.model.inventory import Inventory
 from runner.model.plan import Plan
 from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import Allowance, GroupRules, Pause, Schedule, ServerRef, Target, Wave
+from runner.model.window import openings
 from runner.planning.belts import few
 from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why
 from runner.planning.schedule import Pick, assemble, pick_all, rules_of, waves_of
 from runner.planning.select import Index
+from runner.planning.when import windows_words
 
 MAX_AGE = timedelta(days=7)
 """How old a schedule may be when its run is created, unless the caller says otherwise."""
@@ -70,9 +72,11 @@ def outdated(
 ) -> tuple[str, ...]:
     """Why a schedule may not run whatever the cloud has: another plan or target, too old, not what its plan makes.
 
-    `own_cycle`: each run has a cycle of its own (the embedded simulated cloud), so it need not be the plan's.
+    Where the plan has windows it is not too old before the first one since is over: a schedule that is reviewed in the
+    week before a window is to run in it. `own_cycle`: each run has a cycle of its own (the embedded simulated cloud),
+    so it need not be the plan's.
     """
-    return (*_origin(saved, plan, plan_digest, target, own_cycle), *_age(saved.made_at, now, max_age))
+    return (*_origin(saved, plan, plan_digest, target, own_cycle), *_age(saved, plan, now, max_age))
 
 
 def review(saved: Schedule, plan: Plan, inventory: Inventory, spent: Collection[str]) -> Standing:
@@ -119,17 +123,25 @@ def _target(target: Target) -> str:
     return f"{target.name} ({target.cloud} {target.region}, project {target.project_id})"
 
 
-def _age(made_at: str, now: datetime, most: timedelta) -> Iterator[str]:
+def _age(saved: Schedule, plan: Plan, now: datetime, most: timedelta) -> Iterator[str]:
+    made_at = saved.made_at
     try:
-        age = now - datetime.fromisoformat(made_at)
+        made = datetime.fromisoformat(made_at)
+        age = now - made
     except (ValueError, TypeError):
         yield "it does not say when it was made"
         return
-    if age > most:
+    if age > most and not (plan.windows and _first_window_lasts(plan, made, now)):
         old, limit = (format_duration(float(round(t.total_seconds()))) for t in (age, most))
         yield f"it was made {old} ago, at most {limit} are allowed"
     if age < -CLOCKS_APART:
         yield f"it was made in the future ({made_at})"
+
+
+def _first_window_lasts(plan: Plan, made: datetime, now: datetime) -> bool:
+    """Whether the first window after a moment, as freezes leave it, is not over yet; by the plan as it is."""
+    first = next(openings(plan.opening, plan.frozen(made), made), None)
+    return first is not None and (first.ends is None or now < first.ends)
 
 
 def _skipped(saved: Schedule, picks: dict[str, Pick], inventory: Inventory) -> Iterator[tuple[ServerRef, Why]]:
@@ -170,6 +182,8 @@ def _rules_that_differ(saved: Schedule, due: Schedule) -> Iterator[str]:
         ("reboot type", saved.reboot_type, due.reboot_type),
         ("on_unknown", saved.on_unknown, due.on_unknown),
         ("wait_at_most", format_duration(saved.wait_at_most_s), format_duration(due.wait_at_most_s)),
+        ("windows", windows_words(saved.windows), windows_words(due.windows)),
+        ("freeze", few(saved.calendars) or NONE, few(due.calendars) or NONE),
         ("max_failures", _budget(saved.max_failures), _budget(due.max_failures)),
         ("groups", _names(saved.groups), _names(due.groups)),
     ):

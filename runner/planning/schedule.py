@@ -72,6 +72,7 @@ def make_schedule(
         tuple(p.rules(target.name) for p in picks),
         waves_of((p.group, [_ref(s) for s in p.eligible]) for p in picks),
         excluded=tuple(e for p in picks for e in p.exclusions()),
+        freezes=plan.frozen(now),
         visible=len(inventory.servers),
         plan_file=plan_file,
         description=plan.description or "",
@@ -103,6 +104,8 @@ def assemble(
         groups=groups,
         waves=waves,
         worst_case=worst_case(groups, waves, budget),
+        windows=plan.opening,
+        calendars=tuple(f.digest for f in plan.freeze or ()),
         **about,
     )
     return replace(schedule, digest=schedule_digest(schedule))

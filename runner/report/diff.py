@@ -14,11 +14,13 @@ from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import Exclusion, Schedule, Wave
 from runner.planning.exclusions import REASONS, REBOOTED_IN_CYCLE
 from runner.planning.forecast import Forecast, forecast
+from runner.planning.when import Outlook
 from runner.report.diff_since import SinceBase, SinceRun, base_json, run_json
 from runner.report.folding import fold, shared_names
 from runner.report.log_lines import json_text
 from runner.report.problems import problems_document
 from runner.report.schedule_json import document
+from runner.report.windows import outlook_json
 
 FORMAT_VERSION = 1
 
@@ -45,6 +47,7 @@ class PlanDiff:
     command: str = ""
     since_base: SinceBase | None = None
     since_run: SinceRun | None = None
+    window: Outlook | None = None
 
     @property
     def code(self) -> int:
@@ -273,6 +276,7 @@ def _plan_json(diff: PlanDiff) -> dict[str, Any]:
             "visible": schedule.visible,
         },
         "forecast": asdict(diff.forecast) if diff.forecast else None,
+        "window": outlook_json(diff.window),
         "schedule": document(schedule) if schedule else None,
         "problems": problems_document(diff.problems, [])["problems"],
         "error": None if diff.failure is None else {"message": diff.failure, "hint": diff.failure_hint},

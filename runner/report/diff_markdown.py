@@ -21,6 +21,7 @@ from runner.report.diff_since import (
 )
 from runner.report.folding import clipped, fold, wrapped
 from runner.report.safe import markdown
+from runner.report.windows import when_lines
 
 MAX_CHARACTERS = 60_000
 """A comment holds 65,536 characters; what posts it adds a few of its own."""
@@ -132,7 +133,16 @@ def _body(diff: PlanDiff, room: int, in_pull_request: bool) -> str:
     """Blocks in the order of their weight; where `room` ends, at a whole line, `_CUT` follows and nothing else."""
     out: list[str] = []
     command = _NOTHING if in_pull_request else _command(diff)
-    blocks = (_problems(diff), command, _since(diff), _waves(diff), _changes(diff), _left_out(diff), _members(diff))
+    blocks = (
+        _problems(diff),
+        _when(diff),
+        command,
+        _since(diff),
+        _waves(diff),
+        _changes(diff),
+        _left_out(diff),
+        _members(diff),
+    )
     for opening, lines, closing in blocks:
         fitting: list[str] = []
         room -= len(opening) + len(closing)
@@ -151,6 +161,12 @@ def _body(diff: PlanDiff, room: int, in_pull_request: bool) -> str:
 
 def _problems(diff: PlanDiff) -> Block:
     return "", [f"- {_problem(p)}\n" for p in (*diff.errors, *diff.warnings)], "\n"
+
+
+def _when(diff: PlanDiff) -> Block:
+    """When waves may start, and how many fit into the next open time."""
+    lines = when_lines(diff.schedule, diff.window) if diff.schedule else ()
+    return "", [f"- {markdown(line, 4000)}\n" for line in lines], "\n"
 
 
 def _problem(problem: Problem) -> str:

@@ -45,6 +45,19 @@ class ForecastPart(_Part):
     reboot_s: float = Field(description="How long one reboot is taken to last.")
 
 
+class WindowPart(_Part):
+    """The open time that is on, or the next one. Times are ISO 8601 with a zone; null where none is in sight."""
+
+    open: bool = Field(description="Whether a wave may start at this moment.")
+    why: str | None = Field(description="Why not.")
+    begins: str | None
+    starts_until: str | None = Field(description="Waves start before this; null where nothing closes it.")
+    ends: str | None
+    waves_fit: Count = Field(description="So many of the waves left fit into it, one after the other.")
+    waves_left: Count
+    too_long: list[int] = Field(description="Numbers of the waves that fit into no window.")
+
+
 class ProblemPart(_Part):
     """What is wrong and where; line and column count from 1."""
 
@@ -169,6 +182,7 @@ class PlanDiffPart(_Part):
     summary: str = Field(description="The totals in a sentence.")
     counts: CountsPart | None
     forecast: ForecastPart | None
+    window: WindowPart | None = Field(description="Null for a plan without windows and freezes.")
     schedule: ScheduleDocument | None
     problems: list[ProblemPart]
     error: ErrorPart | None

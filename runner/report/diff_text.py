@@ -11,6 +11,7 @@ from runner.report.diff import PlanDiff, Row, by_reason, count, rows, summary
 from runner.report.diff_since import Line, base_lines, base_words, lift_words, run_lines, run_words
 from runner.report.folding import clipped, fold, wrapped
 from runner.report.safe import line_start, plain
+from runner.report.windows import when_lines
 
 LIFTED = "BELT LIFTED"
 """How a line begins that tells of a belt which the plan loosens."""
@@ -63,6 +64,7 @@ def _about(diff: PlanDiff, schedule: Schedule) -> Iterator[str]:
     budget = schedule.max_failures
     share = f" ({budget.written} of {budget.of})" if budget.written.endswith("%") else ""
     yield f"the run stops when more than {count(budget.allowed, 'server')}{share} failed"
+    yield from when_lines(schedule, diff.window)
     for group in schedule.groups:
         if group.max_failures is not None:
             own = group.max_failures

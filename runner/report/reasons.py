@@ -35,6 +35,7 @@ OUTCOMES = {
     "GroupBudgetExceeded": "more servers failed than `max_failures` of the group allows, so the run stopped",
     "CanaryFailed": "the first server of its group failed, so the run stopped",
     "ApprovalTimeout": "nobody answered within `wait_at_most`, so the run stopped",
+    "WindowTimeout": "no window opened in which the next wave could begin within `wait_at_most`, so the run stopped",
     "PolicyViolated": "the repository's policy forbids the wave as it would be now, so the run stopped",
     "NotSelected": "its plan did not select it any more when the run of the reviewed schedule began",
     "Cancelled": "a person cancelled the run",

@@ -35,10 +35,11 @@ from runner.report.run_steps import next_steps
 from runner.report.run_words import count, counts_words, headline, length
 
 ResultWord = Literal["done", "incomplete", "stopped", "suspended", "held"]
-_KINDS: Mapping[str, Literal["approve", "cancel", "resolve"]] = {
+_KINDS: Mapping[str, Literal["approve", "cancel", "resolve", "override"]] = {
     "approval.given": "approve",
     "cancel.requested": "cancel",
     "server.resolved": "resolve",
+    "window.overridden": "override",
 }
 
 
@@ -265,5 +266,6 @@ def _decision(event: Event) -> Decision:
         "approve": str(data.get("question", "")),
         "cancel": "",
         "resolve": f"{data.get('server')} as {data.get('as')}",
+        "override": f"window before wave {data.get('wave')}",
     }[kind]
     return Decision(event.at, kind, about, str(data.get("by", "")), str(data.get("reason", "")))

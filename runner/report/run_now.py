@@ -70,10 +70,14 @@ def wave_counts(run: Run, wave: Wave) -> dict[str, int]:
 
 
 def wait_until(run: Run) -> datetime | None:
-    """When the bake, the pause or the patience with an unanswered question ends; None where none is on."""
+    """When the bake, the pause, the wait for a window or the patience with a question ends; None where none is on."""
     if run.question is not None:
         return run.question.asked + timedelta(seconds=run.schedule.wait_at_most_s)
-    if run.wave is None or run.position == 0 or run.waves[run.position].started is not None:
+    if run.wave is None or run.waves[run.position].started is not None:
+        return None
+    if run.window_since is not None:
+        return run.window_opens
+    if run.position == 0:
         return None
     before = run.schedule.waves[run.position - 1]
     if run.pause_began is not None:

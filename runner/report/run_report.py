@@ -98,9 +98,9 @@ class Decision:
     __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     at: datetime
-    kind: Literal["approve", "cancel", "resolve"]
+    kind: Literal["approve", "cancel", "resolve", "override"]
     about: str
-    """The question, or the server's id and what it was resolved as."""
+    """The question, the server's id and what it was resolved as, or the wave that began outside a window."""
     by: str
     reason: str
 

@@ -168,6 +168,17 @@ def _bake(run: Run, data: Mapping[str, Any], at: datetime) -> str:
     return f"bake of {length(data['seconds'])} after group {data['group']}"
 
 
+def _window(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    opens = f"; it can begin at {_moment(data['until'])}" if data.get("until") else "; none is in sight"
+    return f"{wave_words(run, data['wave'])}: waits for a window: {data['why']}{opens}"
+
+
+def _overridden(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    why = f": {data['reason']}" if data.get("reason") else ""
+    who = data.get("by") or "somebody"
+    return f"{wave_words(run, data['wave'])}: begun outside a window ({data['why']}) by {who}{why}"
+
+
 def _asked(run: Run, data: Mapping[str, Any], at: datetime) -> str:
     return f"waits for an approval: {data['why']}"
 
@@ -228,6 +239,8 @@ HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] =
     "server.resolved": _resolved,
     "pause.started": _pause,
     "bake.started": _bake,
+    "window.awaited": _window,
+    "window.overridden": _overridden,
     "approval.asked": _asked,
     "approval.given": _given,
     "budget.passed": _passed,
@@ -261,6 +274,10 @@ def _batch(run: Run, data: Mapping[str, Any]) -> str:
 
 def _reasons(reasons: Any) -> str:
     return ", ".join(f"{number} {reason}" for reason, number in sorted(Counter(reasons).items()))
+
+
+def _moment(text: str) -> str:
+    return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _clock(text: str) -> str:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from runner.model.plan import HOST_PATTERN, NAME_PATTERN, PATH_PATTERN
+from runner.model.plan import (
+    CLOCK_PATTERN,
+    HOST_PATTERN,
+    MAX_FREEZES,
+    MAX_WINDOWS,
+    NAME_PATTERN,
+    PATH_PATTERN,
+    Day,
+    Zone,
+)
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
@@ -15,6 +25,15 @@ Word = Annotated[str, Field(min_length=1, max_length=1000)]
 Line = Annotated[str, Field(max_length=1000)]
 Count = Annotated[int, Field(ge=0, le=10_000_000)]
 Seconds = Annotated[float, Field(ge=0, le=366 * 86_400, allow_inf_nan=False)]
+
+
+def _instant(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a time without a zone")
+    return text
+
+
+Instant = Annotated[str, Field(max_length=40), AfterValidator(_instant)]
 
 
 class _Part(BaseModel):
@@ -79,6 +98,16 @@ class GroupPart(_Part):
     )
 
 
+class WindowPart(_Part):
+    """When waves may start, by the clocks of a time zone; the days are those of the start."""
+
+    days: list[Day] = Field(min_length=1, max_length=7)
+    start: Annotated[str, Field(pattern=CLOCK_PATTERN)]
+    length_s: Annotated[float, Field(gt=0, le=7 * 86_400, allow_inf_nan=False)]
+    timezone: Zone
+    cutoff_s: Annotated[float, Field(ge=0, lt=7 * 86_400, allow_inf_nan=False)]
+
+
 class PausePart(_Part):
     """What follows a wave."""
 
@@ -136,6 +165,11 @@ class ScheduleDocument(_Part):
     reboot_type: Literal["SOFT", "HARD"]
     on_unknown: Literal["hold", "retry"]
     wait_at_most_s: Seconds
+    windows: list[WindowPart] = Field([], max_length=MAX_WINDOWS, description="None mean any time.")
+    calendars: list[Digest] = Field([], max_length=MAX_FREEZES, description="Of the files of freezes.")
+    freezes: list[Annotated[list[Instant], Field(min_length=2, max_length=2)]] = Field(
+        [], max_length=100_000, description="What the calendars close, begin and end, for 400 days from `made_at`."
+    )
     max_failures: AllowancePart = Field(description="Of the run.")
     visible: Count = Field(description="Servers that the target showed.")
     groups: list[GroupPart] = Field(min_length=1)

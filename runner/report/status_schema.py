@@ -43,6 +43,19 @@ class _Runs(_Part):
     plans_without_run: list[str]
 
 
+class _Window(_Part):
+    """The open time that is on, or the next one; how many of the waves left fit into it."""
+
+    open: bool
+    why: str | None
+    begins: str | None
+    starts_until: str | None
+    ends: str | None
+    waves_fit: int
+    waves_left: int
+    too_long: list[int]
+
+
 class _Question(_Part):
     id: str
     why: str
@@ -71,12 +84,14 @@ class _Trouble(_Part):
 
 
 class _Run(_Row):
-    """`status RUN`. `until`: the deadline of what it waits for. `counts`: servers by outcome, `pending` without one."""
+    """`status RUN`. `until`: the deadline of what it waits for. `window`: null for a closed run and for one without
+    windows and freezes. `counts`: servers by outcome, `pending` without one."""
 
     format_version: Literal[1]
     counts: dict[Literal["ready", "failed", "skipped", "unknown", "not_started", "pending"], int]
     waits_for: str | None
     until: str | None
+    window: _Window | None
     question: _Question | None
     stop: _Stop | None
     suspended: str | None

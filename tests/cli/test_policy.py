@@ -161,7 +161,8 @@ def test_the_schema_is_that_of_the_loader() -> None:
     assert valid({"version": 1, "max_wave": {"servers": 5}, "targets": [{"paths": "plans/**", "allow": ["a"]}]})
     assert not valid({"version": 1})
     assert not valid({"version": 1, "max_wave": {}})
-    assert not valid({"version": 1, "windows": "required"})
+    assert valid({"version": 1, "windows": "required"})
+    assert not valid({"version": 1, "windows": "optional"})
 
 
 def problem(file: str, line: int, severity: Severity = "error") -> Problem:

@@ -70,7 +70,7 @@ def test_everything_that_can_be_said() -> None:
         ("version: 1\nforbidden: {all: true}\n", [("UnknownKey", 2, 13)]),
         ("version: 1\nforbidden: {ids_from: x.txt}\n", [("UnknownKey", 2, 13)]),
         ("version: 1\nforbidden: {tags: {a: true}}\n", [("QuoteIt", 2, 23)]),
-        ("version: 1\nwindows: required\n", [("NotSupportedYet", 2, 1)]),
+        ("version: 1\nwindows: optional\n", [("BadValue", 2, 10)]),
         ("version: 1\nhard: {paths: [plans/lab]}\n", [("BadValue", 2, 16)]),
         ("version: 1\ncanary: {above: -1}\n", [("BadValue", 2, 17)]),
         ("version: 1\nmax_failures: 101%\n", [("BadValue", 2, 15)]),

@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.model.plan import Plan
+from runner.model.plan import FreezeFile, Plan
 from runner.planning.lifted import GROUP_BELTS, PLAN_BELTS, lifted
 from tests.planning.build import group, plan
 from tests.planning.test_laws import plans
 
 ASKED: dict[str, Any] = {"checks": ({"http": {}},)}
+NIGHT = {"days": ("tue", "wed"), "start": "22:00", "length": "5h", "timezone": "Europe/Berlin", "cutoff": "30m"}
+LATE = {**NIGHT, "days": ("tue",), "start": "23:00", "length": "2h"}
+FROZEN = FreezeFile("freeze/2026.ics", "sha256:1")
+
 
 RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "servers": (({"limits": {"servers": 200}}, {"limits": {"servers": 900}}), "limits.servers raised"),
@@ -25,6 +29,16 @@ RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "hard": (({}, {"reboot": {"type": "HARD"}}), "reboot.type HARD instead of SOFT"),
     "retry": (({}, {"on_unknown": "retry"}), "on_unknown retry instead of hold"),
     "wait": (({}, {"wait_at_most": "8d"}), "wait_at_most lengthened"),
+    "windows": (({"windows": (NIGHT,)}, {}), "windows removed (waves may start at any time)"),
+    "windows-day": (
+        ({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "days": ("tue", "wed", "sun")},)}),
+        "windows widened",
+    ),
+    "windows-length": (({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "length": "301m"},)}), "windows widened"),
+    "windows-earlier": (({"windows": (LATE,)}, {"windows": (NIGHT,)}), "windows widened"),
+    "windows-second": (({"windows": (LATE,)}, {"windows": (LATE, {**LATE, "days": ("fri",)})}), "windows widened"),
+    "cutoff": (({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "cutoff": "29m"},)}), "windows.cutoff shortened"),
+    "freeze": (({"freeze": (FROZEN,)}, {}), "freeze removed"),
 }
 """Of the run: (the stricter plan's fields, the looser one's), and the belt that the way from first to second lifts."""
 
@@ -91,6 +105,22 @@ def test_each_belt(name: str) -> None:
     assert lifted(loose, strict) == ()
 
 
+def test_a_window_in_another_zone_is_wider_where_its_clocks_change_on_other_nights() -> None:
+    """What counts is when the windows open, over a year: the same hours in another zone are not the same."""
+    before, after = (plan(windows=({**NIGHT, "timezone": z},)) for z in ("Europe/Berlin", "Africa/Lagos"))
+    assert [lift.what for lift in lifted(before, after)] == ["windows widened"]
+    split = ({**NIGHT, "days": ("tue",)}, {**NIGHT, "days": ("wed",)})
+    assert lifted(before, plan(windows=split)) == ()
+
+
+def test_a_calendar_that_changed_is_told_and_a_renamed_one_is_not() -> None:
+    """What a changed file no longer closes nobody can say; the same content under another name closes the same."""
+    before = plan(freeze=(FROZEN,))
+    changed = lifted(before, plan(freeze=(FreezeFile("freeze/2026.ics", "sha256:2"),)))
+    assert [lift.what for lift in changed] == ["freeze changed (other times may be open now)"]
+    assert lifted(before, plan(freeze=(FreezeFile("other.ics", "sha256:1"),))) == ()
+
+
 def test_every_belt_of_the_tables_has_a_case() -> None:
     """No row of the tables goes untested."""
     said = [what for _, what in (*RULES.values(), *GROUP_RULES.values())]
@@ -112,7 +142,8 @@ def test_tightening_is_never_told(of_the_run: set[str], of_the_group: str) -> No
     """Any belts tightened together are no news; one loosened among them is told, and it alone."""
     strict: dict[str, Any] = {}
     loose: dict[str, Any] = {}
-    for name in sorted(of_the_run - {"servers", "percent"}):
+    timed = sorted(n for n in of_the_run if "windows" in RULES[n][0][0])  # windows of one pair, or none
+    for name in sorted(of_the_run - {"servers", "percent"} - set(timed[1:])):
         for field, value in RULES[name][0][0].items():
             strict.setdefault(field, value)
         for field in RULES[name][0][1]:

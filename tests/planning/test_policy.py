@@ -57,6 +57,7 @@ def limited(**limits: Any) -> Plan:
     return Plan.model_validate({"version": 1, "name": "p", "groups": [group()], "limits": limits})
 
 
+NIGHT = {"days": ("tue",), "start": "22:00", "length": "5h", "timezone": "Europe/Berlin"}
 HARD = plan(reboot={"type": "HARD"})
 WAVES = ("groups", 0, "waves")
 TAGS = {"tags": {"reboot": "never"}}
@@ -379,6 +380,7 @@ def test_the_same_policy_is_not_looser(rules: Policy) -> None:
         ({"canary": {"above": 0}}, {"canary": {"above": 1}}, "policy canary.above raised", None),
         ({"approval": {"above": 9}}, {}, "policy approval.above dropped", None),
         ({"max_failures": 0}, {"max_failures": 1}, "policy max_failures raised", None),
+        ({"windows": "required"}, {}, "policy windows dropped", ("windows",)),
         ({}, {"hard": {"paths": ["x/**"]}}, "policy hard allowed", ("hard",)),
         ({"hard": {"paths": ["x/**"]}}, {"hard": {"paths": ["x/**", "y/**"]}}, "policy hard widened", None),
         ({"hard": {"paths": ["x/**"], "targets": ["a"]}}, {"hard": {"paths": ["x/**"]}}, "policy hard widened", None),
@@ -420,3 +422,16 @@ def test_ids_are_not_quoted() -> None:
     (problem,) = judge_plan(policy(forbidden={"ids": IDS[1]}), chosen({"ids": IDS}), "p.yaml", None)
     assert IDS[1] not in problem.message
     assert "entry 2" in problem.message
+
+
+def test_windows_required() -> None:
+    """A plan without windows is refused offline and by its schedule, before the run and before each of its waves."""
+    rules, bare, timed = policy(windows="required"), plan(), plan(windows=(NIGHT,))
+    assert offline({"windows": "required"}, bare) == [("windows",)]
+    assert offline({"windows": "required"}, timed) == []
+    assert offline({"on_unknown": ["hold"]}, bare) == []
+    has = inventory(fleet(3))
+    for wanted, refused in ((bare, True), (timed, False)):
+        made = schedule(wanted, has)
+        assert bool(errors(judge_schedule(rules, None, made, has))) is refused
+        assert (forbidden_now(rules, made, has) is not None) is refused

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.loading.calendars import IcsCalendar
 from runner.model.check import Check
 from runner.model.inventory import Inventory, Server
-from runner.model.plan import Plan
+from runner.model.plan import FreezeFile, Plan
 from runner.model.schedule import Allowance, Pause, Schedule, ServerRef, Target
 from runner.planning.digest import inventory_digest, schedule_digest
 from runner.planning.review import Standing, follows, outdated, review
@@ -22,6 +23,8 @@ from tests.planning.build import NOW, PLAN_DIGEST, TARGET, group, inventory, pla
 from tests.planning.test_laws import fleets, plans, spent_of
 
 WAVES = plan(group(servers={"names": ("web-*",)}, waves=(1, "25%"), pause=("5m",), max_failures="10%"))
+
+EMPTY = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n"
 
 
 def judged(saved: Schedule, wanted: Plan, has: Inventory, spent: Collection[str] = (), **changes: Any) -> Standing:
@@ -201,3 +204,41 @@ def test_follows_names_every_group_that_differs() -> None:
     assert "group web, max_failures: 10% = 2 was reviewed, the plan makes it 50% = 10" in said
     assert "1 canary then 5m, 5 (25%) then 5m" in said
     assert "2 then 1m, 10 (50%) then 1m" in said
+
+
+TUESDAY = {"days": ("tue",), "start": "22:00", "length": "2h", "timezone": "UTC"}
+
+
+@pytest.mark.parametrize(
+    ("age", "fields", "stale"),
+    [
+        (timedelta(hours=2), {}, True),
+        (timedelta(hours=2), {"windows": (TUESDAY,)}, False),
+        (timedelta(hours=2, minutes=59), {"windows": (TUESDAY,)}, False),
+        (timedelta(hours=3), {"windows": (TUESDAY,)}, True),
+        (timedelta(days=4, hours=2), {"windows": ({**TUESDAY, "days": ("sat",)},)}, False),
+        (timedelta(days=4, hours=3), {"windows": ({**TUESDAY, "days": ("sat",)},)}, True),
+        (timedelta(hours=2), {"freeze": (FreezeFile("a.ics", "sha256:" + "1" * 64, IcsCalendar(EMPTY)),)}, True),
+    ],
+)
+def test_a_schedule_is_not_too_old_before_the_next_window_is_over(
+    age: timedelta, fields: dict[str, Any], stale: bool
+) -> None:
+    """Whatever `--max-age` says, what was reviewed before a window may run in it; NOW is a Tuesday, 21:00."""
+    has, wanted = inventory(fleet()), plan(**fields)
+    saved = schedule(wanted, has)
+    found = judged(saved, wanted, has, now=NOW + age, max_age=timedelta(hours=1))
+    assert any("ago, at most 1h are allowed" in d for d in found.differences) is stale
+
+
+def test_a_saved_schedule_with_other_windows_or_freezes_is_refused() -> None:
+    """Windows and calendars follow from the plan, as everything else does; how far one looked ahead makes no digest."""
+    file = FreezeFile("a.ics", "sha256:" + "1" * 64, IcsCalendar(EMPTY))
+    wanted, has = plan(windows=(TUESDAY,), freeze=(file,)), inventory(fleet())
+    saved = schedule(wanted, has)
+    assert follows(saved, wanted) == []
+    assert "windows: any time was reviewed" in follows(replace(saved, windows=()), wanted)[0]
+    assert "freeze: none was reviewed" in follows(replace(saved, calendars=()), wanted)[0]
+    assert schedule(wanted, has, now=NOW + timedelta(days=1)).digest == saved.digest
+    assert schedule(plan(windows=(TUESDAY,)), has).digest != saved.digest
+    assert schedule_digest(replace(saved, windows=())) != saved.digest

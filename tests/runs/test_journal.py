@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from runner.model.check import Check
 from runner.model.job import Ambiguous, NotSent, RebootAnswer, Refused, Throttled
 from runner.model.run import Event, Outcome, Run
 from runner.model.schedule import Pause, Schedule
+from runner.model.window import Freeze
 from runner.ports.store import JournalMoved, LeaseHeld, RunNotFound
 from tests.execution.bedside import bench_of
 from tests.execution.memory_cloud import Answer, MemoryCloud, lost_after_acceptance, lost_before_acceptance
@@ -81,6 +83,15 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     bench = bench_of(4, lambda s, now, rebooted: "503" if s == "s-003" or (rebooted and 60 < now < 90) else None)
     schedule = schedule_of([2, 2], checks=(Check("tcp", 443),), baseline="count", stable_for_s=60)
     run_id = bench.start(schedule)
+    bench.follow(run_id)
+    yield schedule, bench.store.events(run_id)
+    bench = Bench.of(2)
+    began, hour = bench.clock.now(), timedelta(hours=1)
+    schedule = replace(schedule_of([1, 1]), freezes=(Freeze(began - hour, began + hour),))
+    run_id = bench.start(schedule)
+    bench.follow(run_id, until="window")
+    override = {"wave": 1, "why": "a freeze is on", "by": "ann", "reason": "urgent"}
+    bench.store.record(run_id, began, [("window.overridden", override)])
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
     bench = Bench.of(4)
