@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import postgres
 from tests.git.made import Made
+
+# Few examples of each law, so that the suite stays quick; without a deadline, as a busy machine is no failure.
+settings.register_profile("suite", deadline=None, max_examples=30)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

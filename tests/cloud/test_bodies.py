@@ -127,7 +127,7 @@ def test_echoed_secrets_are_hidden() -> None:
         assert token.reveal()[start : start + 6] not in repr(error) + error.sentence
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -500,7 +500,7 @@ def test_a_batch_that_is_none() -> None:
     run(main())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.binary(max_size=40), max_size=4),
     st.sampled_from(

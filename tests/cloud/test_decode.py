@@ -324,7 +324,7 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(_json)
 def test_nothing_breaks_the_reading(value: Any) -> None:
     """No JSON whatever breaks a decoder."""

@@ -35,7 +35,7 @@ def test_vectors(vector: dict[str, Any]) -> None:
     assert authorization(vector["access_key"], vector["secret_key"], *parts) == vector["authorization"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
     segments=_segments,

@@ -44,7 +44,7 @@ def inside(text: str) -> tuple[str, str]:
     return out.getvalue(), found[1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(texts)
 def test_no_text_is_a_command(text: str) -> None:
     """Between the words the runner obeys nothing, shows all of it, and obeys again afterwards."""
@@ -117,7 +117,7 @@ def test_where_commands_go(capsys: pytest.CaptureFixture[str]) -> None:
     assert Log(out).commands == ["group", "endgroup"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(texts)
 def test_titles_of_groups(text: str) -> None:
     """A title is one line, whatever is in it."""
@@ -132,7 +132,7 @@ def outputs(path: Path) -> dict[str, str]:
     return read_outputs(path.read_bytes().decode())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(OUTPUTS)), texts, min_size=1), st.sampled_from([b"", b"a=b", b"a=b\n"]))
 def test_outputs_come_back(tmp_path_factory: pytest.TempPathFactory, values: dict[str, str], before: bytes) -> None:
     """The runner reads exactly the values that were written, whatever is in them, and what was there before."""
@@ -284,7 +284,7 @@ def test_code_is_closed() -> None:
     assert text.index("```\n", 20) < text.index("… cut here") < text.index("### b")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(texts, max_size=8), st.integers(0, 30_000), st.integers(1, 3_000))
 def test_never_over_the_limit(parts: list[str], limit: int, repeat: int) -> None:
     """Whatever the sections are, the page is within its limit and can be written."""
@@ -292,7 +292,7 @@ def test_never_over_the_limit(parts: list[str], limit: int, repeat: int) -> None
     assert len(text.encode(errors="replace")) <= max(limit, 0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(texts)
 def test_hostile_names_in_pages(text: str) -> None:
     """Summary and comment show an escaped name as text: only our own markup, and only our own lines in front."""

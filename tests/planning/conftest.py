@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-settings.register_profile("planning", deadline=None, max_examples=50)
+settings.register_profile("planning", deadline=None, max_examples=25)
 settings.load_profile("planning")

@@ -178,7 +178,7 @@ def test_hostile_files(text: str, code: str) -> None:
     assert set(problems(text)) == {code}
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=30)
 @given(st.data())
 def test_random_damage(data: st.DataObject) -> None:
     """A file with some characters changed is refused or says exactly the same schedule (or only other free text)."""
