@@ -16,6 +16,7 @@ from runner.execution.machine import decide
 from runner.model.check import Check
 from runner.model.job import JobStatus
 from runner.model.run import Event, Evidence, Outcome, Phase, Run
+from runner.model.window import Freeze
 from runner.report.run_build import build_report
 from tests.execution.test_deaths import carry_on
 
@@ -460,3 +461,22 @@ def test_the_baseline_comes_first() -> None:
     assert not step.events
     assert decide(run, Pace(), START, lambda t: Tuning(), "halted for now").effects == ()
     assert Phase.WAITING is run.servers["s-000"].phase
+
+
+def test_the_baseline_is_of_the_moment_that_the_window_opens() -> None:
+    """While a freeze is on nobody is asked: what broke during the wait counts as broken before the first wave."""
+    began = timedelta(hours=1)
+
+    def breaks(server: str, now: float, rebooted: int) -> str | None:
+        return "broke while we waited" if server == "s-001" and now > 1_800 else None
+
+    bench = bench_of(4, breaks)
+    schedule = schedule_of([4], checks=(TCP,), baseline="exclude")
+    run_id = bench.start(replace(schedule, freezes=(Freeze(START - began, START + began),)))
+    bench.follow(run_id, until="window")
+    assert bedside(bench).asked == []
+    run = bench.follow(run_id)
+    assert min(at for _, at, _ in bedside(bench).asked) >= 3_600
+    assert (run.servers["s-001"].outcome, run.servers["s-001"].reason) == (Outcome.SKIPPED, "UnhealthyBefore")
+    assert run.counts()["ready"] == 3
+    assert bench.cloud.times_rebooted()["s-001"] == 0
