@@ -87,6 +87,8 @@ class _Work:
     config: LoadedConfig
     repository: Repository
     began: float = field(default_factory=time.monotonic)
+    fetched: set[int] = field(default_factory=set)
+    """Artefacts that are unpacked already: several plans of one pull request lie in one."""
 
     def files(self) -> list[Path]:
         """The plans to be run: named ones, or those that the event changed. Of deleted ones open runs are told."""
@@ -221,8 +223,9 @@ class _Work:
     async def _fetch(self, api: GitHub, artifact: Artifact, plan_name: str) -> Schedule | None:
         folder = self.sources.folder / str(artifact.id)
         path = folder / f"{plan_name}.json"
-        if not folder.is_dir():
+        if artifact.id not in self.fetched:
             await download(api, artifact, folder)
+            self.fetched.add(artifact.id)
         if not path.is_file():
             return None
         try:

@@ -16,7 +16,7 @@ from tests.cli.forked import Done
 from tests.cli.lab import PLAN, Remote
 from tests.git.made import Made
 from tests.github.runner_files import read_outputs
-from tests.github.standin import StandIn, serving
+from tests.github.standin import Fault, StandIn, serving
 from tests.github.standin_state import zipped
 
 
@@ -50,6 +50,12 @@ class Fleet:
 
     def job(self, name: str, env: dict[str, str], **more: str) -> Done:
         return self.cloud.lab.run("github", name, env=env | more)
+
+    def again(self, env: dict[str, str]) -> dict[str, str]:
+        """The same event in a job of its own, whose folders are empty."""
+        return self.event(
+            env["GITHUB_EVENT_NAME"], json.loads(Path(env["GITHUB_EVENT_PATH"]).read_text()), env["GITHUB_SHA"]
+        )
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -380,3 +386,18 @@ def test_a_comment_on_change(fleet: Fleet) -> None:
     assert fleet.job("plan", fleet.request(nothing), **quiet).code == 0
     (comment,) = fleet.github.state.comments(7)
     assert "nothing to reboot" in comment["body"]
+
+
+@pytest.mark.parametrize("path", ["/pulls", "/actions/artifacts", "/zip", "/comments", "/actions/runs"])
+def test_an_api_that_fails_begins_nothing(fleet: Fleet, path: str) -> None:
+    """Whatever GitHub fails to answer on the way to a schedule: nothing runs, and the same job again does it."""
+    reviewed(fleet)
+    env = fleet.merge()
+    fleet.github.faults.append(Fault(500, path, times=9))
+    failed = fleet.job("run", env)
+    fleet.github.faults.clear()
+    assert failed.code == 1, failed.err
+    assert fleet.cloud.posts == 0
+    assert fleet.cloud.lab.runs() == []
+    assert fleet.job("run", fleet.again(env)).code == 0
+    assert set(fleet.cloud.reboots.values()) == {1}
