@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -35,6 +36,7 @@ from runner.report.safe import markdown, plain
 
 if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
+    from runner.loading.plan import Loaded
     from runner.model.schedule import Schedule
 
 LABEL = "plan"
@@ -87,7 +89,7 @@ class _Work:
     config: LoadedConfig
     repository: Repository
     began: float = field(default_factory=time.monotonic)
-    fetched: set[int] = field(default_factory=set)
+    fetched: dict[int, Path] = field(default_factory=dict)
     """Artefacts that are unpacked already: several plans of one pull request lie in one."""
 
     def files(self) -> list[Path]:
@@ -163,7 +165,7 @@ class _Work:
             for row in store.runs(plan=plan, open_only=True):
                 self.job.keep(store, read_run(store, row.id))
 
-    def _load(self, path: Path):  # type: ignore[no-untyped-def]  # a loaded plan; its type is imported late
+    def _load(self, path: Path) -> Loaded:
         from runner.loading.config import template_env
         from runner.loading.plan import LoadOptions, load_plan
 
@@ -220,12 +222,17 @@ class _Work:
         last = self.repository.last_change(name) if name else None
         return list(dict.fromkeys(c for c in (self.event.after or self.event.sha, last) if c))
 
+    async def _download(self, api: GitHub, artifact: Artifact) -> Path:
+        """A new folder with the artefact's files: what a checkout could have brought is never taken for them."""
+        self.sources.folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{artifact.id}-", dir=self.sources.folder))
+        await download(api, artifact, folder)
+        return folder
+
     async def _fetch(self, api: GitHub, artifact: Artifact, plan_name: str) -> Schedule | None:
-        folder = self.sources.folder / str(artifact.id)
-        path = folder / f"{plan_name}.json"
         if artifact.id not in self.fetched:
-            await download(api, artifact, folder)
-            self.fetched.add(artifact.id)
+            self.fetched[artifact.id] = await self._download(api, artifact)
+        path = self.fetched[artifact.id] / f"{plan_name}.json"
         if not path.is_file():
             return None
         try:

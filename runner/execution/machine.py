@@ -25,11 +25,10 @@ from runner.execution.effects import (
     Tuning,
 )
 from runner.execution.evidence import is_held
+from runner.execution.openings import outside
 from runner.model.quantity import format_duration
 from runner.model.run import Batch, BatchPhase, Outcome, Phase, Run, ServerState
 from runner.model.schedule import GroupRules, Wave
-from runner.model.window import Open, closed_why, first_fit, state
-from runner.planning.forecast import REBOOT_S, wave_length_s
 
 BLIND_GRACE_S = 120.0
 """How long reading may fail at a deadline before a server is called unknown."""
@@ -458,48 +457,8 @@ def _before_wave(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: Tuning
     """Bake, then pause or approval, then proof that the wave before came back, then a window; then it starts."""
     start: NewEvent = ("wave.started", {"wave": wave.number})
     waits = _after(run, wave, now) if run.position else None
-    return waits or _outside(run, wave, pace, now, tuning, start) or Step(events=(start,))
-
-
-def _outside(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf, start: NewEvent) -> Step | None:
-    """What a wave waits for that may not start now, or would not be over in time; None where it may.
-
-    The wait is measured from its own beginning and ends in a stop after `wait_at_most`. Only starting is limited: of a
-    wave that has begun every batch is sent.
-    """
-    schedule = run.schedule
-    if not schedule.windows and not schedule.freezes:
-        return None
-    if run.window_since is not None and now >= window_deadline(run, run.window_since):
-        wait = format_duration(schedule.wait_at_most_s)
-        detail = f"wave {wave.number} could not begin in any window within {wait}"
-        return Step(events=(("run.stopping", {"reason": "WindowTimeout", "detail": detail}),))
-    rules = run.group(wave.group)
-    length = wave_length_s(wave, rules, run.longest_s or REBOOT_S, tuning(rules.target).servers_per_minute)
-    opens = first_fit(schedule.windows, schedule.freezes, now, length)
-    if opens == now:
-        return None
-    why = _why_closed(run, now, length)
-    if pace.override is not None:
-        return Step(events=(("window.overridden", {"wave": wave.number, "why": why, **pace.override}), start))
-    until = opens.isoformat(timespec="seconds") if opens else None
-    if run.window_since is None:
-        return Step(events=(("window.awaited", {"wave": wave.number, "why": why, "until": until}),))
-    deadline = window_deadline(run, run.window_since)
-    words = f"window ({why}) until {until}" if until else f"window ({why}; none is in sight)"
-    return Step(wake=min(opens or deadline, deadline), waits_for=words, can_suspend=True)
-
-
-def _why_closed(run: Run, now: datetime, length_s: float) -> str:
-    schedule = run.schedule
-    if isinstance(state(schedule.windows, schedule.freezes, now), Open):
-        return f"the wave takes {format_duration(float(round(length_s)))}, which is more than is left"
-    return closed_why(schedule.windows, schedule.freezes, now)
-
-
-def window_deadline(run: Run, since: datetime) -> datetime:
-    """Until when a window is waited for (`wait_at_most`)."""
-    return since + timedelta(seconds=run.schedule.wait_at_most_s)
+    per_minute = tuning(run.group(wave.group).target).servers_per_minute
+    return waits or outside(run, wave, pace, now, per_minute, start) or Step(events=(start,))
 
 
 def _after(run: Run, wave: Wave, now: datetime) -> Step | None:

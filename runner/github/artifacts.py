@@ -131,7 +131,7 @@ async def download(api: GitHub, artifact: Artifact, into: Path) -> list[Path]:
 def _bad(artifact: Artifact, why: str) -> GitHubError:
     return GitHubError(
         f"the artefact {tidy(artifact.name, 100)} (id {artifact.id}) is not used: {why}",
-        hint="run the pull request's workflow again, so that it stores its schedules anew",
+        hint="open a pull request that touches the plan: what is stored after a merge was reviewed by nobody",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -401,3 +402,28 @@ def test_an_api_that_fails_begins_nothing(fleet: Fleet, path: str) -> None:
     assert fleet.cloud.lab.runs() == []
     assert fleet.job("run", fleet.again(env)).code == 0
     assert set(fleet.cloud.reboots.values()) == {1}
+
+
+def test_the_summary_is_there_while_the_run_goes_on(fleet: Fleet) -> None:
+    """After each wave the summary tells of it: whoever cancels the job, or loses its machine, has it."""
+    reviewed(fleet, PLAN + "    pause: [100ms, 1h]\n")
+    env = fleet.merge() | {"REBOOT_RUNNER_GITHUB_WAIT": "2h"}
+    child = fleet.cloud.lab.start("github", "run", env=env)
+    child.err.wait_for("pause of 1h")
+    assert "6 of 10 servers ready" in fleet.summary
+    child.send(signal.SIGINT)
+    done = child.wait()
+    assert (done.code, fleet.outputs["result"]) == (130, "interrupted")
+    assert len(fleet.cloud.reboots) == 6
+
+
+def test_a_schedule_that_the_checkout_brings_is_not_taken(fleet: Fleet) -> None:
+    """A file that lies where artefacts are unpacked to is nobody's artefact: only what was fetched is read."""
+    reviewed(fleet)
+    (artifact,) = fleet.github.state.all("artifacts")
+    env = fleet.merge()
+    forged = fleet.files / "schedules" / str(artifact["id"]) / "web.json"
+    forged.parent.mkdir(parents=True)
+    forged.write_text("{}")
+    assert fleet.job("run", env).code == 0
+    assert len(fleet.cloud.reboots) == 10
