@@ -435,3 +435,12 @@ def test_windows_required() -> None:
         made = schedule(wanted, has)
         assert bool(errors(judge_schedule(rules, None, made, has))) is refused
         assert (forbidden_now(rules, made, has) is not None) is refused
+
+
+def test_a_forbidden_id_protects_however_it_is_written() -> None:
+    """An id in capitals is the same server: a belt must not be lost to how somebody typed it."""
+    letters = "2b96aaaa-0000-4000-8000-00000000abcd"
+    has = inventory([Server(letters, "db-005", "ACTIVE")])
+    rules = Policy.model_validate({"version": 1, "forbidden": {"ids": (letters.upper(),)}})
+    made = schedule(plan(group()), has)
+    assert [p.code for p in judge_schedule(rules, plan(group()), made, has)] == ["PolicyViolated"]
