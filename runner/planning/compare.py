@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from runner.model.quantity import format_duration
-from runner.model.schedule import Allowance, GroupRules, Schedule, ServerRef, Wave
+from runner.model.schedule import Allowance, GroupRules, Rate, Schedule, ServerRef, Wave
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +200,14 @@ def _budget(budget: Allowance | None) -> str:
     return "only the run's" if budget is None else budget.written
 
 
+def _spread(group: GroupRules) -> str:
+    return ", ".join(f"{s.key}: {s.written}" for s in group.spread if s.written) or "none"
+
+
+def _rate(rate: Rate | None) -> str:
+    return "none" if rate is None else f"{rate.servers} in {format_duration(rate.per_s)}"
+
+
 _OF_THE_RUN: Mapping[str, Callable[[Schedule], str]] = {
     "plan's name": lambda s: s.plan_name,
     "target": _target,
@@ -208,6 +216,7 @@ _OF_THE_RUN: Mapping[str, Callable[[Schedule], str]] = {
     "max_failures": lambda s: _budget(s.max_failures),
     "on_unknown": lambda s: s.on_unknown,
     "wait_at_most": lambda s: format_duration(s.wait_at_most_s),
+    "rate": lambda s: _rate(s.rate),
 }
 _OF_A_GROUP: Mapping[str, Callable[[GroupRules], str]] = {
     "max_failures": lambda g: _budget(g.max_failures),
@@ -216,4 +225,7 @@ _OF_A_GROUP: Mapping[str, Callable[[GroupRules], str]] = {
     "ready.timeout": lambda g: format_duration(g.ready_timeout_s),
     "ready.stable_for": lambda g: format_duration(g.stable_for_s),
     "bake": lambda g: format_duration(g.bake_s),
+    "max_unavailable": lambda g: "none" if g.max_unavailable is None else g.max_unavailable.written,
+    "spread": _spread,
+    "rate": lambda g: _rate(g.rate),
 }

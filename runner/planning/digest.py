@@ -7,9 +7,11 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
-from runner.model.schedule import Schedule
+from runner.model.schedule import GroupRules, Schedule
 
 FORMAT_VERSION = 1
+
+_LATER = frozenset({"max_unavailable", "spread", "rate"})
 
 
 def schedule_digest(schedule: Schedule) -> str:
@@ -44,15 +46,22 @@ def _reviewed(schedule: Schedule) -> dict[str, Any]:
         "on_unknown": schedule.on_unknown,
         "wait_at_most_s": schedule.wait_at_most_s,
         "max_failures": asdict(schedule.max_failures),
-        "groups": [asdict(g) for g in schedule.groups],
+        "groups": [_group(g) for g in schedule.groups],
         "waves": [
             {
                 "wave": [w.number, w.group, w.written, w.is_canary],
                 "pause": [w.pause.kind, w.pause.seconds],
                 "servers": [[s.id, s.zone] for s in w.servers],
             }
+            | ({"held_by": list(w.held_by)} if w.held_by else {})
             for w in schedule.waves
         ],
         "excluded": sorted([e.group, e.server.id, e.reason] for e in schedule.excluded),
         "worst_case": asdict(schedule.worst_case),
-    }
+    } | ({"rate": asdict(schedule.rate)} if schedule.rate else {})
+
+
+def _group(group: GroupRules) -> dict[str, Any]:
+    """Later rules are left out where they are not written: schedules that were saved before keep their digest."""
+    values = asdict(group)
+    return {key: value for key, value in values.items() if key not in _LATER or value}

@@ -11,8 +11,10 @@ from runner.model.schedule import (
     Exclusion,
     GroupRules,
     Pause,
+    Rate,
     Schedule,
     ServerRef,
+    Spread,
     Target,
     Wave,
     WorstCase,
@@ -40,12 +42,13 @@ def document(schedule: Schedule) -> dict[str, Any]:
         "wait_at_most_s": schedule.wait_at_most_s,
         "max_failures": asdict(schedule.max_failures),
         "visible": schedule.visible,
-        "groups": [asdict(g) for g in schedule.groups],
+        "groups": [_group(g) for g in schedule.groups],
         "waves": [_wave(w) for w in schedule.waves],
         "excluded": [
             {**_server(e.server), "group": e.group, "reason": e.reason, "detail": e.detail} for e in schedule.excluded
         ],
         "worst_case": asdict(schedule.worst_case),
+        "rate": None if schedule.rate is None else asdict(schedule.rate),
     }
 
 
@@ -73,7 +76,12 @@ def from_document(raw: Mapping[str, Any]) -> Schedule:
         worst_case=WorstCase(**raw["worst_case"]),
         made_at=raw["made_at"],
         digest=raw["digest"],
+        rate=_read_rate(raw.get("rate")),
     )
+
+
+def _group(group: GroupRules) -> dict[str, Any]:
+    return {**asdict(group), "spread": [asdict(s) for s in group.spread]}
 
 
 def _server(server: ServerRef) -> dict[str, str]:
@@ -86,6 +94,7 @@ def _wave(wave: Wave) -> dict[str, Any]:
         "group": wave.group,
         "written": wave.written,
         "is_canary": wave.is_canary,
+        "held_by": list(wave.held_by),
         "pause": {"kind": wave.pause.kind, "seconds": wave.pause.seconds},
         "servers": [_server(s) for s in wave.servers],
     }
@@ -93,8 +102,24 @@ def _wave(wave: Wave) -> dict[str, Any]:
 
 def _read_group(raw: Mapping[str, Any]) -> GroupRules:
     seconds = {key: float(raw[key]) for key in ("ready_timeout_s", "stable_for_s", "bake_s")}
-    budget = raw["max_failures"]
-    return GroupRules(**{**raw, **seconds, "max_failures": None if budget is None else Allowance(**budget)})
+    return GroupRules(
+        **{
+            **raw,
+            **seconds,
+            "max_failures": _read_allowance(raw["max_failures"]),
+            "max_unavailable": _read_allowance(raw.get("max_unavailable")),
+            "spread": tuple(Spread(**s) for s in raw.get("spread", ())),
+            "rate": _read_rate(raw.get("rate")),
+        }
+    )
+
+
+def _read_allowance(raw: Mapping[str, Any] | None) -> Allowance | None:
+    return None if raw is None else Allowance(**raw)
+
+
+def _read_rate(raw: Mapping[str, Any] | None) -> Rate | None:
+    return None if raw is None else Rate(raw["servers"], float(raw["per_s"]))
 
 
 def _read_wave(raw: Mapping[str, Any]) -> Wave:
@@ -105,4 +130,5 @@ def _read_wave(raw: Mapping[str, Any]) -> Wave:
         servers=tuple(ServerRef(s["id"], s["name"], s["zone"]) for s in raw["servers"]),
         pause=Pause(raw["pause"]["kind"], float(raw["pause"]["seconds"])),
         is_canary=raw["is_canary"],
+        held_by=tuple(raw.get("held_by", ())),
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runner.model.plan import NAME_PATTERN
+from runner.model.plan import NAME_PATTERN, SPREAD_PATTERN
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
@@ -47,6 +47,24 @@ class AllowancePart(_Part):
     allowed: Count = Field(description="So many may fail; one more stops.")
 
 
+class SpreadPart(_Part):
+    """Most of one failure domain in one wave."""
+
+    key: Annotated[str, Field(pattern=SPREAD_PATTERN)]
+    written: Annotated[str, Field(pattern=r"^(\d{1,9}|\d{1,3}(\.\d{1,6})?%)?$")] = Field(
+        description="As in the plan; empty: never a whole server group, which holds without being written."
+    )
+    domains: Count = Field(description="In how many the group's servers lie.")
+    most: Count = Field(description="Servers of one domain in one wave; where that differs, the largest number.")
+
+
+class RatePart(_Part):
+    """No more than so many servers are asked for in any such period."""
+
+    servers: Annotated[int, Field(ge=1, le=999_999_999)]
+    per_s: Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)]
+
+
 class GroupPart(_Part):
     """The rules of one group as numbers."""
 
@@ -60,6 +78,11 @@ class GroupPart(_Part):
     ready_timeout_s: Seconds
     stable_for_s: Seconds
     bake_s: Seconds
+    max_unavailable: AllowancePart | None = Field(
+        None, description="Servers of the group that may be down at once, those already down included."
+    )
+    spread: list[SpreadPart] = []
+    rate: RatePart | None = None
 
 
 class PausePart(_Part):
@@ -87,6 +110,7 @@ class WavePart(_Part):
     )
     is_canary: bool = Field(description="The first wave of its group, and a single server.")
     pause: PausePart = Field(description="After the wave; after the run's last, a wait of 0 s.")
+    held_by: list[Word] = Field([], description="The rules of spread that made it smaller than written.")
     servers: list[ServerPart] = Field(min_length=1)
 
 
@@ -125,3 +149,4 @@ class ScheduleDocument(_Part):
     waves: list[WavePart]
     excluded: list[ExclusionPart]
     worst_case: WorstCasePart
+    rate: RatePart | None = Field(None, description="Of the run, besides the target's own quota.")
