@@ -52,6 +52,7 @@ CODES: dict[str, str] = {
     "CredentialInTemplateEnv": "template_env names an environment variable that can hold a credential.",
     "SamePlanName": "Two plan files have the same name; the name is a plan's identity.",
     "PolicyViolated": "The plan breaks a rule of the repository's policy.",
+    "FirstWaveNotCanary": "A group of more than ten servers begins with several at once.",
     "MoreProblems": "The file has more problems than are shown.",
 }
 """Code -> the general sentence of its documentation."""

@@ -259,6 +259,7 @@ _PATTERNS: Mapping[str, str] = {
     "name": "must be 1 to 63 of a-z, 0-9 and -, and neither begin nor end with -",
     "ids": "not a server id: 1 to 64 letters, digits and -",
     "project_id": "not a project id: 32 of 0-9 and a-f",
+    "a key of spread": "must be zone, server_group, enterprise_project or tag:NAME",
     "template_env": "not the name of an environment variable",
 }
 

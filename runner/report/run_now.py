@@ -60,9 +60,12 @@ def wave_counts(run: Run, wave: Wave) -> dict[str, int]:
 
 
 def wait_until(run: Run) -> datetime | None:
-    """When the bake, the pause or the patience with an unanswered question ends; None where none is on."""
+    """When the bake, the pause, or the patience with a question or with servers that are down ends; else None."""
     if run.question is not None:
         return run.question.asked + timedelta(seconds=run.schedule.wait_at_most_s)
+    held = run.waves[run.position].held if run.wave else None
+    if run.wave is not None and held is not None:
+        return held + timedelta(seconds=run.group(run.wave.group).ready_timeout_s)
     if run.wave is None or run.position == 0 or run.waves[run.position].started is not None:
         return None
     before = run.schedule.waves[run.position - 1]
