@@ -36,6 +36,7 @@ def schedule_of(
     cycle: str = "c1",
     groups: Sequence[str] | None = None,
     first_server: int = 0,
+    max_unavailable: int | None = None,
 ) -> Schedule:
     """A schedule of servers s-000 … in waves of these sizes; `groups` names the group of each wave."""
     names = list(groups or ["web"] * len(waves))
@@ -49,8 +50,9 @@ def schedule_of(
         after = Pause() if last else pause or Pause()
         made.append(Wave(i + 1, names[i], str(size), refs, after, is_canary=first and size == 1))
     allowance = Allowance(str(group_max), number, group_max) if group_max is not None else None
+    down = None if max_unavailable is None else Allowance(str(max_unavailable), number, max_unavailable)
     rules = tuple(
-        GroupRules(n, "t", number, number, "listed", allowance, on_failure, 900.0, stable_for_s, bake_s)  # type: ignore[arg-type]
+        GroupRules(n, "t", number, number, "listed", allowance, on_failure, 900.0, stable_for_s, bake_s, down)  # type: ignore[arg-type]
         for n in dict.fromkeys(names)
     )
     return Schedule(
