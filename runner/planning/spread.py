@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush, heapreplace
 
 from runner.model.inventory import Server
 from runner.model.quantity import Amount
@@ -115,89 +115,156 @@ def portions(order: Domains, size_of: Callable[[int], int]) -> Iterator[Portion]
     place in the order and the rules make it, and a wave is smaller than asked for only if every server that is left
     lies in a domain that is full.
     """
-    lanes = _Lanes(order)
+    waiting = _Waiting(order)
     n = 0
-    while lanes.left:
-        yield lanes.take(size_of(n))
+    while waiting.left:
+        yield waiting.take(size_of(n))
         n += 1
 
 
-class _Lanes:
-    """Servers that wait, in queues of equal domains.
+@dataclass(slots=True, eq=False)
+class _Node:
+    """Servers that wait and share a domain, and all the domains above it.
 
-    Servers in the same domains are interchangeable but for their place, so only the first of each queue is looked at.
-    Queues stand in lanes, one for each domain of the kind that has the fewest: a full zone is then put aside at once
-    and not queue by queue.
+    Either a queue of places (`queue`, the next one last) or a heap of nodes below it (`heap`: the first place of each,
+    a number that tells equal ones apart, the node). `head`: its first place that may be taken, None without one.
+    `aside`: nodes that have no place to give in this wave.
+    """
+
+    domain: int
+    number: int
+    depth: int
+    parent: _Node | None = None
+    queue: list[int] = field(default_factory=list)
+    heap: list[tuple[int, int, _Node]] = field(default_factory=list)
+    aside: list[_Node] = field(default_factory=list)
+
+    @property
+    def head(self) -> int | None:
+        if self.queue:
+            return self.queue[-1]
+        return self.heap[0][0] if self.heap else None
+
+
+class _Waiting:
+    """Servers that wait, in a tree: by the domains of the rule that has the fewest, in each by those of the next rule.
+
+    Servers in the same domains are interchangeable but for their place, so only the first of them is looked at; and a
+    domain that is full is put aside with all that lies in it, once a wave, not server by server.
     """
 
     def __init__(self, order: Domains) -> None:
         self.left = len(order.cells)
         self._domains = order.domains
         self._used: Counter[int] = Counter()
-        queues: dict[tuple[int, ...], list[int]] = {}
-        for place, cell in enumerate(order.cells):
-            queues.setdefault(cell, []).append(place)
-        self._queues = {cell: iter(places) for cell, places in queues.items()}
-        lead = _lead(order)
-        self._lanes: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
-        for cell, queue in self._queues.items():
-            self._lanes.setdefault(next((d for d in cell if d in lead), -1), []).append((next(queue), cell))
-        for lane in self._lanes.values():
-            heapify(lane)
-        self._heads = [(lane[0][0], d) for d, lane in self._lanes.items()]
-        heapify(self._heads)
+        self._full: set[str] = set()
+        self._dirty: dict[_Node, None] = {}
+        self._root = _tree(order)
 
     def take(self, size: int) -> Portion:
         """The next wave."""
         self._used.clear()
+        self._full.clear()
         taken: list[int] = []
-        full: set[int] = set()
-        closed: list[int] = []
-        aside: list[tuple[int, tuple[int, tuple[int, ...]]]] = []
-        while self._heads and len(taken) < size:
-            head, d = heappop(self._heads)
-            lane = self._lanes[d]
-            if not lane or lane[0][0] != head:
-                continue  # written before the lane's first server changed
-            if d >= 0 and self._is_full(d):
-                full.add(d)
-                closed.append(d)
-                continue
-            place, cell = heappop(lane)
-            blocked = next((c for c in cell if self._is_full(c)), None)
-            if blocked is None:
-                taken.append(place)
-                self._used.update(cell)
-                following = next(self._queues[cell], None)
-                if following is not None:
-                    heappush(lane, (following, cell))
-            else:
-                full.add(blocked)
-                aside.append((d, (place, cell)))
-            if lane:
-                heappush(self._heads, (lane[0][0], d))
+        while len(taken) < size and self._settle(self._root) is not None:
+            taken.append(self._pop())
         self.left -= len(taken)
-        self._put_back(closed, aside)
+        self._put_back()
         is_short = self.left > 0 and len(taken) < size
-        rules = sorted({self._domains[c].rule for c in full}) if is_short else ()
-        return Portion(tuple(taken), tuple(rules))
+        return Portion(tuple(taken), tuple(sorted(self._full)) if is_short else ())
 
-    def _is_full(self, domain: int) -> bool:
-        return self._used[domain] >= self._domains[domain].most
+    def _settle(self, node: _Node) -> int | None:
+        """The node's first place that may be taken now; what is full on the way there is put aside."""
+        if node.queue:
+            return node.queue[-1]
+        heap = node.heap
+        while heap:
+            head, number, child = heap[0]
+            if child.domain >= 0 and self._used[child.domain] >= self._domains[child.domain].most:
+                self._full.add(self._domains[child.domain].rule)
+                now = None
+            else:
+                now = self._settle(child)
+            if now == head:
+                return head
+            if now is None:
+                heappop(heap)
+                node.aside.append(child)
+                self._dirty[node] = None
+            else:
+                heapreplace(heap, (now, number, child))
+        return None
 
-    def _put_back(self, closed: Sequence[int], aside: Sequence[tuple[int, tuple[int, tuple[int, ...]]]]) -> None:
-        """Everything that a full domain held back in this wave waits for the next."""
-        for d, entry in aside:
-            heappush(self._lanes[d], entry)
-        for d in {*closed, *(d for d, _ in aside)}:
-            heappush(self._heads, (self._lanes[d][0][0], d))
+    def _pop(self) -> int:
+        """Take the place that `_settle` found: the first of the first, all the way down."""
+        path = [self._root]
+        while not path[-1].queue:
+            path.append(path[-1].heap[0][2])
+            if path[-1].domain >= 0:
+                self._used[path[-1].domain] += 1
+        place = path[-1].queue.pop()
+        for node, child in zip(path[-2::-1], path[:0:-1], strict=True):
+            head = child.head
+            if head is not None:
+                heapreplace(node.heap, (head, child.number, child))
+                continue
+            heappop(node.heap)
+            if child.aside:
+                node.aside.append(child)
+                self._dirty[node] = None
+        return place
+
+    def _put_back(self) -> None:
+        """What was full in this wave waits for the next. The deepest first, so that all first places are right."""
+        levels: dict[int, dict[_Node, bool]] = {}
+        for node in self._dirty:
+            levels.setdefault(node.depth, {})[node] = False
+        self._dirty.clear()
+        for depth in range(max(levels, default=-1), -1, -1):
+            for node, is_stale in levels.get(depth, {}).items():
+                _restore(node, is_stale)
+                if node.parent is not None:
+                    levels.setdefault(depth - 1, {})[node.parent] = True
 
 
-def _lead(order: Domains) -> frozenset[int]:
-    """The domains of the rule that has the fewest of them."""
+def _restore(node: _Node, is_stale: bool) -> None:
+    """Take in again what was put aside; `is_stale`: the first places of nodes in the heap may have changed as well."""
+    if is_stale:
+        node.heap = [(_head(child), child.number, child) for child in (*(c for _, _, c in node.heap), *node.aside)]
+        heapify(node.heap)
+    else:
+        for child in node.aside:
+            heappush(node.heap, (_head(child), child.number, child))
+    node.aside.clear()
+
+
+def _head(node: _Node) -> int:
+    head = node.head
+    assert head is not None  # noqa: S101 - a node without a place is dropped
+    return head
+
+
+def _tree(order: Domains) -> _Node:
+    """All servers, below a root."""
     count = Counter(domain.rule for domain in order.domains)
-    fewest = min(count, key=lambda rule: count[rule], default="")
-    return frozenset(n for n, domain in enumerate(order.domains) if domain.rule == fewest)
+    levels = {rule: n for n, (rule, _) in enumerate(sorted(count.items(), key=lambda item: (item[1], item[0])))}
+    level = [levels[domain.rule] for domain in order.domains]
+    root = _Node(-1, 0, 0)
+    below: dict[tuple[_Node, int], _Node] = {}
+    for place in range(len(order.cells) - 1, -1, -1):  # so that each queue has its first place last
+        node = root
+        for domain in (*sorted(order.cells[place], key=lambda c: (level[c], c)), -1):
+            child = below.get((node, domain))
+            if child is None:
+                child = below[node, domain] = _Node(domain, len(below) + 1, node.depth + 1, node)
+            node = child
+        node.queue.append(place)
+    for child in sorted(below.values(), key=lambda some: -some.depth):
+        heapify(child.heap)
+        if child.parent is not None:
+            child.parent.heap.append((_head(child), child.number, child))
+    heapify(root.heap)
+    return root
 
 
 def crowded(waves: Sequence[Sequence[Server]], order: Domains) -> Iterator[tuple[int, Domain, int]]:
