@@ -45,7 +45,12 @@ REASONS = {
     Exit.TERMINATED: "cancelled",
 }
 """`failure-reason` by exit code; empty for what is no failure."""
-STOPPED_BY = {"Cancelled": "cancelled", "ApprovalTimeout": "approval-timeout", "PolicyViolated": "policy"}
+STOPPED_BY = {
+    "Cancelled": "cancelled",
+    "ApprovalTimeout": "approval-timeout",
+    "PolicyViolated": "policy",
+    "TooManyUnavailable": "unavailable",
+}
 """The same for stopped runs, by the reason of the stop."""
 
 

@@ -239,7 +239,8 @@ class Group(Part):
     spread: Spread | None = Field(
         None,
         description="Most of one failure domain in one wave, by zone, server_group, enterprise_project or tag:NAME:"
-        " a number, or a percentage of the domain's servers in the group. Takes the place of the plan's, key by key.",
+        " a number, or a percentage of the domain's servers in the group. Takes the place of the plan's, key by key."
+        " No server group goes down as a whole, unless server_group is 100%.",
     )
     rate: Rate | None = Field(None, description="Most servers of the group asked for in any such period.")
     max_failures: Budget | None = Field(
