@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -79,6 +80,12 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     bench = Bench.of(4)
     bench.cloud.fails = {"s-000": "boot failed"}
     schedule = schedule_of([2, 2])
+    run_id = bench.start(schedule)
+    bench.follow(run_id)
+    yield schedule, bench.store.events(run_id)
+    bench = Bench.of(4)
+    bench.cloud.servers["s-003"] = replace(bench.cloud.servers["s-003"], status="SHUTOFF")
+    schedule = schedule_of([2, 2], max_unavailable=2)
     run_id = bench.start(schedule)
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
