@@ -149,7 +149,7 @@ def _wave_started(run: Run, event: Event) -> None:
 def _wave_held(run: Run, event: Event) -> None:
     """Too many servers of the group are down for the wave to go on."""
     state = run.waves[run.position] if run.wave else None
-    if state is None or state.started is None:
+    if state is None or state.started is None or run.wave is None or run.wave.number != event.data["wave"]:
         raise IllegalEvent("a wave is held out of turn")
     state.held = state.held or event.at
 
