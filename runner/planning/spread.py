@@ -67,9 +67,10 @@ def written_rules(spread: Mapping[str, Amount]) -> dict[str, str]:
 def domains(servers: Sequence[Server], spread: Mapping[str, Amount], index: Index, missing: int = 0) -> Domains:
     """The domains of a group's servers.
 
-    A server group of two or more (counted over all servers of the target) never goes down as a whole in one wave,
-    unless `server_group: 100%` is written. `missing`: servers of the group that the cloud does not know any more; they
-    are taken to have been in every domain, so that percentages stay what they were.
+    No domain of two or more (counted over all servers of the target) goes down as a whole in one wave, unless 100 % is
+    written for its kind. That holds for the kinds that are written, and for server groups in any case. `missing`:
+    servers of the group that the cloud does not know any more; they are taken to have been in every domain, so that
+    percentages stay what they were.
     """
     kept: list[Domain] = []
     cells: list[list[int]] = [[] for _ in servers]
@@ -95,9 +96,18 @@ def domains(servers: Sequence[Server], spread: Mapping[str, Amount], index: Inde
 def _most(key: str, name: str, amount: Amount | None, count: int, index: Index) -> int:
     """How many of a domain's servers may be in one wave: at least one."""
     most = count if amount is None else amount.as_size(count)
-    if key == SERVER_GROUP and (amount is None or amount.percent != 100):
-        most = min(most, len(index.members[name]) - 1)
+    if amount is None or amount.percent != 100:
+        most = min(most, _size(key, name, index) - 1)
     return max(1, most)
+
+
+def _size(key: str, name: str, index: Index) -> int:
+    """How many servers of the whole target are in a domain, whatever state they are in."""
+    if key == SERVER_GROUP:
+        return len(index.members[name])
+    if key.startswith(_TAG):
+        return len(index.tags[key.removeprefix(_TAG), name])
+    return len((index.zones if key == "zone" else index.enterprise_projects)[name])
 
 
 @dataclass(frozen=True, slots=True)
