@@ -53,6 +53,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
         ],
         "worst_case": asdict(schedule.worst_case),
         "rate": None if schedule.rate is None else asdict(schedule.rate),
+        **({"retry_of": schedule.retry_of} if schedule.retry_of else {}),
     }
 
 
@@ -84,6 +85,7 @@ def from_document(raw: Mapping[str, Any]) -> Schedule:
         made_at=raw["made_at"],
         digest=raw["digest"],
         rate=_read_rate(raw.get("rate")),
+        retry_of=raw.get("retry_of", ""),
     )
 
 

@@ -115,6 +115,7 @@ def assemble(
         windows=plan.opening,
         calendars=tuple(f.digest for f in plan.freeze or ()),
         rate=_rate(plan.rate),
+        retry_of=plan.retry_of or "",
         **about,
     )
     return replace(schedule, digest=schedule_digest(schedule))
