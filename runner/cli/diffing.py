@@ -11,6 +11,7 @@ from pathlib import Path
 from runner.cli.common import App, write_whole
 from runner.cli.earlier import Revision, is_news, last_run, since_run
 from runner.cli.policing import Police
+from runner.cli.sparing import judge_made
 from runner.cli.targets import (
     Session,
     all_targets,
@@ -166,6 +167,7 @@ class _Planner:
             return PlanDiff(loaded.name, problems=tuple(problems), since_base=since_base)
         if self.police is not None:
             problems += self.police.judge_made(loaded, made, inventory)
+        problems += judge_made(session, loaded, made, inventory)
         rate = all_targets(self.config)[session.target.name].rate.servers_per_minute
         return PlanDiff(
             loaded.name,
@@ -186,6 +188,7 @@ class _Planner:
             session.target,
             inventory,
             self._spent(cycle, session.target.project_id),
+            is_last=session.spared.last,
             now=session.clock.now(),
             cycle=cycle,
             plan_file=file,

@@ -222,4 +222,5 @@ _OF_A_GROUP: Mapping[str, Callable[[GroupRules], str]] = {
     "ready.checks": lambda g: "; ".join(map(str, g.checks)) or "none",
     "ready.baseline": lambda g: g.baseline or "not asked",
     "bake": lambda g: format_duration(g.bake_s),
+    "goes last": lambda g: "yes, as support of the runner" if g.support else "no",
 }

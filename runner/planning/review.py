@@ -6,7 +6,7 @@ was made for another plan or project, when it is too old, or when too much of it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,8 +16,18 @@ from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import Allowance, GroupRules, Pause, Schedule, ServerRef, Target, Wave
 from runner.model.window import openings
 from runner.planning.belts import few
-from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why
-from runner.planning.schedule import Pick, assemble, pick_all, rules_of, waves_of
+from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, RUNNER_SUPPORT, Why
+from runner.planning.schedule import (
+    NEVER,
+    Last,
+    Pick,
+    assemble,
+    last_apart,
+    pick_all,
+    rules_of,
+    support_names,
+    waves_of,
+)
 from runner.planning.select import Index
 from runner.planning.when import windows_words
 
@@ -79,10 +89,16 @@ def outdated(
     return (*_origin(saved, plan, plan_digest, target, own_cycle), *_age(saved, plan, now, max_age))
 
 
-def review(saved: Schedule, plan: Plan, inventory: Inventory, spent: Collection[str]) -> Standing:
-    """What has become of the servers of a schedule that is not outdated. `spent`: of its cycle and project."""
-    picks = {p.group.name: p for p in pick_all(plan, Index(inventory), spent, saved.cycle)}
-    skipped = tuple(_skipped(saved, picks, inventory))
+def review(
+    saved: Schedule, plan: Plan, inventory: Inventory, spent: Collection[str], is_last: Last = NEVER
+) -> Standing:
+    """What has become of the servers of a schedule that is not outdated. `spent`: of its cycle and project.
+
+    `is_last`: the servers that go down after all others, as configuration has it now.
+    """
+    apart = last_apart(pick_all(plan, Index(inventory), spent, saved.cycle), is_last)
+    picks = {p.group.name: p for p in apart}
+    skipped = tuple(_skipped(saved, picks, inventory, support_names(plan.groups)))
     held = {s.id for w in saved.waves for s in w.servers}
     newcomers = tuple(ServerRef(s.id, s.name, s.zone) for p in picks.values() for s in p.eligible if s.id not in held)
     differences = list(_over_its_limits(saved.servers - len(skipped), len(inventory.servers), plan))
@@ -144,10 +160,20 @@ def _first_window_lasts(plan: Plan, made: datetime, now: datetime) -> bool:
     return first is not None and (first.ends is None or now < first.ends)
 
 
-def _skipped(saved: Schedule, picks: dict[str, Pick], inventory: Inventory) -> Iterator[tuple[ServerRef, Why]]:
-    """The schedule's servers that are missing, not fit, rebooted already, or not what the plan means any more."""
+def _skipped(
+    saved: Schedule, picks: dict[str, Pick], inventory: Inventory, parts: Mapping[str, str]
+) -> Iterator[tuple[ServerRef, Why]]:
+    """The schedule's servers that are missing, not fit, rebooted already, or not what the plan means any more.
+
+    `parts`: group -> the name of its part that goes last. Who is left out of a group is left out of its part as well;
+    who belongs to the part by now is not rebooted with the others.
+    """
     fit = {name: {s.id for s in pick.eligible} for name, pick in picks.items()}
-    why = {(name, s.id): reason for name, pick in picks.items() for s, reason in pick.left_out}
+    left_out = [(name, s.id, reason) for name, pick in picks.items() for s, reason in pick.left_out]
+    why = {(name, i): reason for name, i, reason in left_out}
+    why |= {(parts.get(name, name), i): reason for name, i, reason in left_out}
+    needed = Why(RUNNER_SUPPORT, "the runner depends on it: it goes down after all others by now")
+    why |= {(name, i): needed for name, part in parts.items() for i in fit.get(part, ())}
     for wave in saved.waves:
         for ref in wave.servers:
             if ref.id in fit.get(wave.group, ()):
@@ -164,13 +190,20 @@ def _rebuilt(saved: Schedule, plan: Plan) -> Schedule:
         members.setdefault(wave.group, []).extend(wave.servers)
     counted = {g.name: g.selected for g in saved.groups}
     target = saved.targets[0]
+    names = support_names(plan.groups)
+    last = {g.name for g in saved.groups if g.support}
+    parts = [g.model_copy(update={"name": names[g.name]}) for g in plan.groups if names[g.name] in last]
+    groups = [(g, False) for g in plan.groups] + [(g, True) for g in parts]
     return assemble(
         plan,
         saved.plan_digest,
         target,
         saved.cycle,
-        tuple(rules_of(g, target.name, counted.get(g.name, 0), len(members.get(g.name, ()))) for g in plan.groups),
-        waves_of((g, members.get(g.name, [])) for g in plan.groups),
+        tuple(
+            rules_of(g, target.name, counted.get(g.name, 0), len(members.get(g.name, ())), is_support=own)
+            for g, own in groups
+        ),
+        waves_of((g, members.get(g.name, [])) for g, _ in groups),
         excluded=saved.excluded,
         visible=saved.visible,
     )
@@ -208,6 +241,7 @@ def _group_rules(was: GroupRules, now: GroupRules) -> Iterator[str]:
         "bake_s",
         "checks",
         "baseline",
+        "support",
     ):
         before, after = getattr(was, what), getattr(now, what)
         if before != after:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +29,16 @@ from runner.planning.select import Index, excluder, select
 from runner.planning.waves import cut, pause_after
 from runner.planning.worst_case import worst_case
 
+Last = Callable[[Server], bool]
+
+
+def NEVER(server: Server) -> bool:  # noqa: N802 - a constant
+    return False
+
+
+_LONGEST_NAME = 50
+"""So much of a group's name is kept in that of its part that goes last: names have up to 63 characters."""
+
 _DETAIL = 500
 """Characters of an exclusion's sentence: it can hold long globs and what the cloud wrote."""
 
@@ -48,13 +58,15 @@ def make_schedule(
     inventory: Inventory,
     spent: Collection[str] = (),
     *,
+    is_last: Last = NEVER,
     now: datetime,
     cycle: str | None = None,
     plan_file: str = "",
 ) -> Planned:
     """Say which server goes down in which wave, and why each other one that was matched does not.
 
-    `spent`: ids of servers that were rebooted in the cycle already. `cycle` takes the place of the plan's. The same
+    `spent`: ids of servers that were rebooted in the cycle already. `is_last`: which ones go down after all others
+    (support of the runner). `cycle` takes the place of the plan's. The same
     input gives the same schedule and digest, whatever order the servers of `inventory` come in. All problems are
     found at once, each with its `path` in the plan.
     """
@@ -62,6 +74,7 @@ def make_schedule(
     index = Index(inventory)
     picks = pick_all(plan, index, spent, cycle)
     problems = list(_problems(plan, index, picks))
+    picks = last_apart(picks, is_last)
     if any(p.severity == "error" for p in problems):
         return Planned(None, tuple(problems))
     schedule = assemble(
@@ -119,15 +132,19 @@ def pick_all(plan: Plan, index: Index, spent: Collection[str], cycle: str) -> li
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One group against the inventory: `selected` = `eligible` (in their order) and `left_out`, each server once."""
+    """One group against the inventory: `selected` = `eligible` (in their order) and `left_out`, each server once.
+
+    `is_support`: it is the part of a group that goes down after all groups.
+    """
 
     group: Group
     selected: tuple[Server, ...]
     eligible: tuple[Server, ...]
     left_out: tuple[tuple[Server, Why], ...]
+    is_support: bool = False
 
     def rules(self, target: str) -> GroupRules:
-        return rules_of(self.group, target, len(self.selected), len(self.eligible))
+        return rules_of(self.group, target, len(self.selected), len(self.eligible), is_support=self.is_support)
 
     def exclusions(self) -> Iterator[Exclusion]:
         for server, why in self.left_out:
@@ -158,6 +175,43 @@ def _pick(group: Group, index: Index, spent: Collection[str], cycle: str) -> Pic
     return Pick(group, selected, order, tuple(left_out))
 
 
+def last_apart(picks: Sequence[Pick], is_last: Last) -> list[Pick]:
+    """The same servers, with those that go last in groups of their own after all groups, in the same order.
+
+    Such a group has the rules of the group that it is a part of; its percentages are of its own servers.
+    """
+    if is_last is NEVER:
+        return list(picks)
+    names = support_names([p.group for p in picks])
+    first: list[Pick] = []
+    last: list[Pick] = []
+    for pick in picks:
+        apart = {s.id for s in pick.eligible if is_last(s)}
+        if not apart:
+            first.append(pick)
+            continue
+        group = pick.group.model_copy(update={"name": names[pick.group.name]})
+        theirs, others = (tuple(s for s in pick.eligible if (s.id in apart) is own) for own in (True, False))
+        last.append(Pick(group, theirs, theirs, (), is_support=True))
+        rest = tuple(s for s in pick.selected if s.id not in apart)
+        first.append(replace(pick, selected=rest, eligible=others))
+    return [*first, *last]
+
+
+def support_names(groups: Sequence[Group]) -> dict[str, str]:
+    """What the part of each group is called that goes last: a name that no group of the plan has."""
+    taken = {g.name for g in groups}
+    made: dict[str, str] = {}
+    for group in groups:
+        n, name = 1, f"{group.name[:_LONGEST_NAME]}-support"
+        while name in taken:
+            n += 1
+            name = f"{group.name[:_LONGEST_NAME]}-support-{n}"
+        made[group.name] = name
+        taken.add(name)
+    return made
+
+
 def waves_of(groups: Iterable[tuple[Group, Sequence[ServerRef]]]) -> tuple[Wave, ...]:
     """The waves of groups and their servers in order, numbered over the whole run; no pause follows the last."""
     made: list[Wave] = []
@@ -180,7 +234,7 @@ def _waves(group: Group, servers: Sequence[ServerRef], first: int) -> Iterator[W
         done += size
 
 
-def rules_of(group: Group, target: str, selected: int, eligible: int) -> GroupRules:
+def rules_of(group: Group, target: str, selected: int, eligible: int, *, is_support: bool = False) -> GroupRules:
     """The rules of a group as numbers, for so many servers."""
     return GroupRules(
         name=group.name,
@@ -195,6 +249,7 @@ def rules_of(group: Group, target: str, selected: int, eligible: int) -> GroupRu
         bake_s=group.bake.total_seconds(),
         checks=tuple(part.check for part in group.ready.checks),
         baseline=group.ready.baseline,
+        support=is_support,
     )
 
 

@@ -96,6 +96,9 @@ class GroupPart(_Part):
     baseline: Literal["exclude", "count", "stop"] | None = Field(
         None, description="What becomes of servers that do not pass before the first wave; left out where not asked."
     )
+    support: bool = Field(
+        False, description="The runner depends on these servers: they go down after all groups. Left out where false."
+    )
 
 
 class WindowPart(_Part):
