@@ -41,6 +41,11 @@ async def this_machine(environ: Mapping[str, str]) -> Machine:
     return Machine(_found[origin], stated, own_addresses(), own_macs())
 
 
+def forget() -> None:
+    """Ask again, as a new process would."""
+    _found.clear()
+
+
 def _stated(environ: Mapping[str, str]) -> str | None:
     written = environ.get(ITSELF, "").strip()
     if not written or written.lower() == NO_SERVER:
