@@ -139,8 +139,9 @@ def test_support_is_a_matter_of_the_base_revision(cloud: Remote) -> None:
         subprocess.run(["git", *command], cwd=lab.folder, env=lab.env, check=True)
     depend(cloud)
     assert lab.run("diff", "web.yaml").code == 0
-    done = lab.run("diff", "web.yaml", "--config-rev", "main")
+    done = lab.run("diff", "web.yaml", "--config-rev", "main", "--base", "main")
     assert (done.code, "RunnerSupport" in done.err) == (3, True)
+    assert f"BELT LIFTED  target lab: support bastion gone: refuse: names {bastion}" in done.out, done.out
 
 
 def test_the_embedded_cloud_asks_nobody_who_we_are(lab: Lab) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.model.config import Support
+from runner.model.config import Support, TargetConfig
 from runner.model.inventory import Inventory, Server
 from runner.model.machine import Machine, is_it
 from runner.model.schedule import Schedule
@@ -17,6 +17,7 @@ from runner.planning.digest import schedule_digest
 from runner.planning.document import document, from_document
 from runner.planning.review import follows, review
 from runner.planning.spared import Spared, judge_spared, spare_now
+from runner.planning.support_lifted import loosened_support
 from tests.planning.build import codes, group, ids, inventory, plan, planned, schedule, server, sid
 
 MAC, OTHER_MAC = "fa:16:3e:00:00:01", "fa:16:3e:00:00:02"
@@ -201,6 +202,28 @@ def test_what_a_wave_may_not_take_down() -> None:
     late = spare_now(spared, made, "web-support", seen)
     assert late.keys() == {sid(1), sid(5)}
     assert spare_now(Spared(), made, "web", seen) == {}
+
+
+def test_support_that_protects_less_is_a_lifted_belt() -> None:
+    """An entry that is gone, weaker or about others; not one that is new, stricter or as it was."""
+    old = target(
+        support("refuse", "a", names=["a-*"]), support("last", "b", names=["b"]), support("last", "c", ids=["c"])
+    )
+    assert loosened_support({"t": old}, {"t": old}) == ()
+    assert loosened_support({"t": old}, {"u": old}) == ()
+    stricter = target(*old.support[::-1], support("refuse", "d", names=["d"]))
+    assert loosened_support({"t": old}, {"t": stricter}) == ()
+    new = target(support("last", "a", names=["a-*"]), support("refuse", "b", names=["b2"]))
+    found = [(lift.what, lift.before, lift.after) for lift in loosened_support({"t": old}, {"t": new})]
+    assert found == [
+        ("target t: support a weakened", "refuse: names a-*", "last: names a-*"),
+        ("target t: support b changed", "last: names b", "refuse: names b2"),
+        ("target t: support c gone", "last: ids c", "not protected"),
+    ]
+
+
+def target(*entries: Support) -> TargetConfig:
+    return TargetConfig(cloud="simulator", support=entries)
 
 
 @given(
