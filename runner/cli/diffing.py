@@ -12,6 +12,7 @@ from runner.cli.common import App, write_whole
 from runner.cli.earlier import Revision, is_news, last_run, since_run
 from runner.cli.policing import Police
 from runner.cli.repeating import spent_for
+from runner.cli.sparing import judge_made
 from runner.cli.targets import (
     Session,
     all_targets,
@@ -167,6 +168,7 @@ class _Planner:
             return PlanDiff(loaded.name, problems=tuple(problems), since_base=since_base)
         if self.police is not None:
             problems += self.police.judge_made(loaded, made, inventory)
+        problems += judge_made(session, loaded, made, inventory)
         rate = all_targets(self.config)[session.target.name].rate.servers_per_minute
         return PlanDiff(
             loaded.name,
@@ -191,6 +193,7 @@ class _Planner:
             session.target,
             inventory,
             spent,
+            is_last=session.spared.last,
             now=session.clock.now(),
             cycle=cycle,
             plan_file=file,

@@ -11,6 +11,7 @@ from runner.cli.common import App, closed_pipe_is_fine
 from runner.cli.following import Ending, Follower
 from runner.cli.policing import Police
 from runner.cli.progress import Progress
+from runner.cli.sparing import spare
 from runner.cli.targets import Session
 from runner.errors import EXIT_WORDS, CloudError, StoreError
 from runner.execution.driver import Driver
@@ -75,6 +76,7 @@ def setting_for(
         time_scale=first.time_scale,
         watch=tell,
         forbids=lambda run, servers: Police.now(app).forbids(run, servers),
+        spares=lambda run, target, group, servers: spare(app, sessions[target], run, group, servers),
         talk=lambda text: app.talk(plain(text, 2000)),
         spool=first.spool,
     )

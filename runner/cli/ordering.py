@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.cli.sparing import demand_spared
 from runner.errors import InvalidInput, Stale, UsageProblem
 from runner.model.problem import Location, Problem
 from runner.report.safe import plain
@@ -89,13 +90,14 @@ class Order:
         )
         inventory = await session.cloud.inventory()
         spent = _spent_for(store, loaded, self.saved.cycle, target.project_id)
-        standing = review(self.saved, plan, inventory, spent)
+        standing = review(self.saved, plan, inventory, spent, session.spared.last)
         self._demand_current(standing.differences)
+        warnings = demand_spared(session, loaded, self.saved, inventory, {ref.id for ref, _ in standing.skipped})
         said = tuple(_said(standing))
         spent_all = standing.is_spent(self.saved)
         # the copy of the freezes is made anew: the digest that was reviewed covers their files, not how far one looked
         current = replace(self.saved, freezes=plan.frozen(now))
-        return Prepared(loaded, current, inventory, said, said, standing.settled, spent_all)
+        return Prepared(loaded, current, inventory, (*said, *warnings), said, standing.settled, spent_all)
 
     def _demand_current(self, differences: tuple[str, ...]) -> None:
         if differences:
@@ -228,6 +230,7 @@ async def make_schedule_now(
         session.target,
         inventory,
         spent,
+        is_last=session.spared.last,
         now=session.clock.now(),
         cycle=cycle,
         plan_file=loaded.name,
@@ -235,7 +238,8 @@ async def make_schedule_now(
     problems = [loaded.place(p) for p in planned.problems]
     if planned.schedule is None:
         raise InvalidInput(problems)
-    return planned.schedule, inventory, [plain(p.message) for p in problems]
+    warnings = demand_spared(session, loaded, planned.schedule, inventory)
+    return planned.schedule, inventory, [*(plain(p.message) for p in problems), *warnings]
 
 
 def _spent_for(store: SqlStore, loaded: Loaded, cycle: str, project: str) -> frozenset[str]:

@@ -154,10 +154,17 @@ def rules_of(app: App, revision: str | None) -> tuple[LoadedConfig, Police]:
 
 
 def loosened_rules(app: App, revision: str, police: Police) -> tuple[Lift, ...]:
-    """Which rules the policy loosens against that of a revision; none where one of the two cannot be used."""
-    from runner.planning.policy import loosened
+    """Which rules the policy loosens against that of a revision, and which support its configuration protects less.
 
-    _, before = rules_of(app, revision)
-    if not (before.loaded.is_valid and police.loaded.is_valid):
-        return ()
-    return loosened(before.loaded.policy, police.loaded.policy)
+    Nothing of what cannot be used in one of the two.
+    """
+    from runner.planning.policy import loosened
+    from runner.planning.support_lifted import loosened_support
+
+    config, before = rules_of(app, revision)
+    found: list[Lift] = []
+    if before.loaded.is_valid and police.loaded.is_valid:
+        found += loosened(before.loaded.policy, police.loaded.policy)
+    if config.is_valid and police.config.is_valid:
+        found += loosened_support(config.config.targets, police.config.config.targets)
+    return tuple(found)

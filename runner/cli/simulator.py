@@ -53,6 +53,7 @@ seconds; --time-scale makes them pass quicker.
 @click.option("--scenario", type=click.Path(dir_okay=False, path_type=Path), help="Switches and fault rules.")
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep the world in this file.")
 @click.option("--control", is_flag=True, help="Serve /_simulator: add faults, read the log. Needs no credentials.")
+@click.option("--metadata-of", metavar="SERVER", help="Also be the metadata service of this server (name or id).")
 @click.option("--security-token", is_flag=True, help="A temporary key: requests must carry its security token.")
 def command(
     port: int,
@@ -66,6 +67,7 @@ def command(
     scenario: Path | None,
     state: Path | None,
     control: bool,
+    metadata_of: str | None,
     security_token: bool,
 ) -> None:
     """Serve a simulated cloud over HTTP.
@@ -85,7 +87,7 @@ def command(
         raise _invalid(error) from error
     except ValueError as error:
         raise UsageProblem(str(error)) from error
-    world = _world(options, state)
+    world = _world(_with_instance(options, metadata_of), state)
     try:
         asyncio.run(_serve(world, port))
     except OSError as error:
@@ -125,6 +127,23 @@ def _options(
 
     loaded = Scenario() if scenario is None else load_scenario(scenario)
     return CloudOptions(fleet, credentials, loaded.switches, loaded.rules, loaded.digest, time_scale, control)
+
+
+def _with_instance(options: CloudOptions, server: str | None) -> CloudOptions:
+    """The same cloud with the metadata service of one of its servers. Raises UsageProblem for one it does not have."""
+    from dataclasses import replace
+
+    from runner.simulator.fleet import Fleet, generate
+    from runner.simulator.switches import Instance
+
+    if server is None or options.credentials is None:
+        return options
+    fleet = options.fleet if isinstance(options.fleet, Fleet) else generate(options.fleet)
+    found = next((s.id for s in fleet.servers if server in (s.id, s.name)), None)
+    if found is None:
+        raise UsageProblem(f"--metadata-of {server}: the fleet has no server of this name or id")
+    keys = options.credentials.model_copy(update={"instance": Instance(server=found)})
+    return replace(options, fleet=fleet, credentials=keys)
 
 
 def _world(options: CloudOptions, path: Path | None) -> State:
@@ -188,6 +207,11 @@ def _explain(running: Running) -> None:
             f"# or OIDC: HUAWEICLOUD_OIDC_PROVIDER_URN={trust.provider_urn}"
             f" HUAWEICLOUD_OIDC_AGENCY_URN={trust.agency_urn}\n"
             f"#   ID tokens: HS256, iss {trust.issuer}, aud {trust.audience}, any sub"
+        )
+    if keys.instance is not None:
+        click.echo(
+            f"# or as server {keys.instance.server}, which its metadata service says and gives keys to:\n"
+            f"#   export REBOOT_RUNNER_METADATA={running.url}"
         )
     if running.state.options.control:
         click.echo(f"# control: {running.url}/_simulator/state, /log, /faults, /switches")

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from runner.cli.common import App, in_ci
 from runner.errors import InvalidInput, StoreError
 from runner.execution.effects import Tuning
 from runner.execution.site import Site
+from runner.model.machine import NOBODY, Machine
 from runner.model.problem import Problem
 from runner.model.schedule import Target
 from runner.ports import Clock, Cloud
@@ -25,6 +26,7 @@ from runner.store.sql import SqlStore
 if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
     from runner.model.config import TargetConfig
+    from runner.planning.spared import Spared
     from runner.simulator.embedded import Embedded
     from runner.simulator.state import CloudOptions
 
@@ -46,7 +48,10 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open target. `time_scale` is 1 but for the embedded simulated cloud; `is_real`: its servers are real."""
+    """An open target. `time_scale` is 1 but for the embedded simulated cloud; `is_real`: its servers are real.
+
+    `spared`: what must stay up while plans run here: this machine, and what configuration names as support.
+    """
 
     target: Target
     cloud: Cloud
@@ -56,6 +61,7 @@ class Session:
     is_embedded: bool
     is_real: bool
     spool: Spool
+    spared: Spared
 
 
 def base_folder(loaded: LoadedConfig) -> Path:
@@ -228,6 +234,7 @@ async def _remote(
     from runner.cloud.auth.oidc_login import OidcLogin
     from runner.cloud.ecs import HuaweiCloud
     from runner.cloud.endpoints import settings_for
+    from runner.planning.spared import Spared
 
     settings = settings_for(
         cloud=config.cloud,
@@ -248,6 +255,7 @@ async def _remote(
             servers_per_request=min(config.rate.servers_per_request, config.rate.servers_per_minute),
             servers_per_minute=config.rate.servers_per_minute,
         )
+        is_real = config.cloud != "simulator" and not _is_loopback(settings.ecs_url)
         yield Session(
             target=Target(name, config.cloud, config.region, cloud.project_id),
             cloud=cloud,
@@ -255,9 +263,22 @@ async def _remote(
             site=Site(cloud, cloud.project_id, tuning, "aksk" if is_signed else "", prober),
             time_scale=time_scale,
             is_embedded=is_embedded,
-            is_real=config.cloud != "simulator" and not _is_loopback(settings.ecs_url),
+            is_real=is_real,
             spool=spool,
+            spared=Spared(await _this_machine(is_real), config.support),
         )
+
+
+async def _this_machine(is_real: bool) -> Machine:
+    """The machine we run on. It is no server of a simulated cloud, whose addresses are made up, unless a metadata
+    service on loopback says so."""
+    from runner.cloud.machine import this_machine
+    from runner.cloud.metadata import OVERRIDE
+
+    if not is_real and OVERRIDE not in os.environ:
+        return NOBODY
+    machine = await this_machine(os.environ)
+    return machine if is_real else replace(machine, addresses=frozenset())
 
 
 def _is_loopback(url: str) -> bool:

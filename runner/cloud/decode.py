@@ -54,6 +54,7 @@ def server(value: Any) -> Server | None:
         updated=_str(value.get("updated")) or None,
         addresses=_addresses(value.get("addresses")),
         own_address=_own_address(value.get("addresses")),
+        macs=_macs(value.get("addresses")),
     )
 
 
@@ -101,6 +102,12 @@ def _enterprise_project(value: Mapping[str, Any]) -> str:
 
 def _addresses(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(address["addr"] for address in _address_parts(value)))
+
+
+def _macs(value: Any) -> tuple[str, ...]:
+    """`OS-EXT-IPS-MAC:mac_addr` of each address (page "Querying Details About ECSs", `addresses`)."""
+    found = (address.get("OS-EXT-IPS-MAC:mac_addr") for address in _address_parts(value))
+    return tuple(dict.fromkeys(mac.lower() for mac in found if isinstance(mac, str) and mac))
 
 
 def _own_address(value: Any) -> str:

@@ -121,8 +121,8 @@ class Pace:
     servers another run holds, since when, and by whom; `claimed`: when the store last said so. `states`: what was last
     read of servers that are not back. `addresses`: servers' own, as last read; `asked`: when their checks were last
     answered, `answers`: in which words, empty when they passed. `troubles`: since when a reading fails. `denied`:
-    refusals in a row. `override`: `by` and `reason` of a person who lets this process start waves outside windows and
-    in freezes.
+    refusals in a row. `vetted`: servers that this process has looked at and need not spare. `override`: `by` and
+    `reason` of a person who lets this process start waves outside windows and in freezes.
     """
 
     polled: dict[int, datetime] = field(default_factory=dict)
@@ -144,6 +144,7 @@ class Pace:
     baseline_again: datetime | None = None
     troubles: dict[str, datetime] = field(default_factory=dict)
     denied: dict[int, int] = field(default_factory=dict)
+    vetted: set[str] = field(default_factory=set)
     override: Mapping[str, str] | None = None
 
     def tried(self, what: int, now: datetime, *, success: bool) -> None:

@@ -32,7 +32,7 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
     """Read the wave before it begins; busy servers are read again for up to two minutes."""
     now = setting.clock.now()
     pace.checking_since = pace.checking_since or now
-    both = await _read((*effect.servers, *effect.others), site, writer, pace, now, "checking")
+    both = await read_patiently((*effect.servers, *effect.others), site, writer, pace, now, "checking")
     if both is None:
         pace.check_again = now + TROUBLE_AGAIN
         return
@@ -50,10 +50,11 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
     if _is_held(writer, both, effect.others, now):
         pace.check_again = now + DOWN_AGAIN
         return
+    spared = vet(effect.target, seen, setting, writer, pace)
     moved = [i for i in effect.servers if i in seen and verdicts.has_moved(writer.run, seen[i])]
     spent = setting.store.spent(writer.run.schedule.cycle, site.project_id) if moved else {}
     histories = await _histories([i for i in moved if i not in spent], site)
-    if writer.decide(verdicts.wave_events(writer.run, seen, histories, spent, pace.blocked)):
+    if writer.decide(verdicts.wave_events(writer.run, seen, histories, spent, pace.blocked, spared)):
         pace.checking_since = pace.check_again = None
 
 
@@ -74,6 +75,19 @@ def _is_held(writer: Writer, seen: Mapping[str, Server], others: tuple[str, ...]
         detail += f" {found[1]} are down already, and were not back within {waited}"
         writer.decide((("run.stopping", {"reason": "TooManyUnavailable", "detail": detail}),))
     return True
+
+
+def vet(
+    target: str, seen: Mapping[str, Server], setting: Setting, writer: Writer, pace: Pace
+) -> Mapping[str, tuple[str, str]]:
+    """Those of the current wave's servers that this process must not reboot; the others are vetted for it."""
+    run = writer.run
+    if run.wave is None:
+        return {}
+    spared = setting.spares(run, target, run.wave.group, seen)
+    pace.vetted |= seen.keys() - spared.keys()
+    pace.vetted -= spared.keys()
+    return spared
 
 
 async def poll(effect: Poll, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
@@ -127,7 +141,7 @@ async def ask_before(effect: AskBefore, setting: Setting, site: Site, writer: Wr
     Whoever does not pass is asked a second time: one lost packet is no fault of long standing.
     """
     now = setting.clock.now()
-    seen = await _read(effect.servers, site, writer, pace, now, "baseline")
+    seen = await read_patiently(effect.servers, site, writer, pace, now, "baseline")
     if seen is None:
         pace.baseline_again = now + TROUBLE_AGAIN
         return
@@ -142,7 +156,7 @@ async def ask_before(effect: AskBefore, setting: Setting, site: Site, writer: Wr
 async def recheck(effect: Recheck, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
     """Read the servers of a refused batch again."""
     now = setting.clock.now()
-    seen = await _read(effect.servers, site, writer, pace, now, "rechecking")
+    seen = await read_patiently(effect.servers, site, writer, pace, now, "rechecking")
     if seen is None:
         pace.recheck_again = now + TROUBLE_AGAIN
         return
@@ -153,7 +167,7 @@ async def recheck(effect: Recheck, setting: Setting, site: Site, writer: Writer,
 async def look(effect: Look, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
     """Read state and history of the servers of a batch in doubt, and judge what that proves."""
     now, batch = setting.clock.now(), writer.run.batches[effect.batch]
-    seen = await _read(effect.servers, site, writer, pace, now, f"looking {effect.batch}")
+    seen = await read_patiently(effect.servers, site, writer, pace, now, f"looking {effect.batch}")
     if seen is None:
         pace.look_again[effect.batch] = now + TROUBLE_AGAIN
         return
@@ -177,7 +191,7 @@ def may_arrive_late(batch: Batch, setting: Setting) -> bool:
     return not (batch.signed == "aksk" and sent and setting.wall() - datetime.fromisoformat(sent) > SIGNATURE_LIFE)
 
 
-async def _read(
+async def read_patiently(
     ids: Collection[str], site: Site, writer: Writer, pace: Pace, now: datetime, what: str
 ) -> Mapping[str, Server] | None:
     """Servers by id; None when they cannot be read now. Raises when that has lasted for `ready.timeout`."""

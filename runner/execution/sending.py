@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from runner.errors import CloudDenied
 from runner.execution.effects import NewEvent, Pace, Send
-from runner.execution.site import Setting, Site
+from runner.execution.reading import TROUBLE_AGAIN, read_patiently, vet
+from runner.execution.site import Setting, Site, spares_nobody
 from runner.execution.writer import Writer
 from runner.model.job import Accepted, Ambiguous, Denied, NotSent, RebootAnswer, Refused, Throttled
 from runner.model.run import BatchPhase, Outcome, Run
@@ -24,6 +25,8 @@ async def send(effect: Send, setting: Setting, site: Site, writer: Writer, pace:
 
     Raises LeaseLost when somebody else has the run, CloudDenied when credentials or permission are missing.
     """
+    if not await _vetted(effect, setting, site, writer, pace):
+        return
     run, now = writer.run, setting.clock.now()
     signed_at = setting.wall()
     if not _intend(effect, setting, site, writer, pace, signed_at):
@@ -33,6 +36,27 @@ async def send(effect: Send, setting: Setting, site: Site, writer: Writer, pace:
         return writer.conclude(lambda: answer_events(run, effect, given_up, now))
     answer = await site.cloud.reboot(effect.servers, run.schedule.reboot_type, signed_at)
     await record_answer(effect, answer, setting, writer)
+
+
+async def _vetted(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pace) -> bool:
+    """Whether this process knows of each server that it may reboot it: that it does not run on it, above all.
+
+    The look at the wave may be that of another process, on another machine. Then the servers are read again here first;
+    those to be spared are skipped, and the machine asks anew.
+    """
+    if setting.spares is spares_nobody or pace.vetted.issuperset(effect.servers):
+        return True
+    now = setting.clock.now()
+    seen = await read_patiently(effect.servers, site, writer, pace, now, "vetting")
+    if seen is None:
+        pace.send_after = now + TROUBLE_AGAIN
+        return False
+    spared = vet(effect.target, seen, setting, writer, pace)
+    gone = {i: ("Missing", "the cloud does not know it any more") for i in effect.servers if i not in seen}
+    rows = {i: (Outcome.SKIPPED, *why) for i, why in {**gone, **spared}.items()}
+    if rows:
+        writer.decide((("servers.ended", {"servers": rows}),))
+    return not rows
 
 
 def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pace, signed_at: datetime) -> bool:

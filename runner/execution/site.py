@@ -37,6 +37,14 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
+Spares = Callable[[Run, str, str, Mapping[str, Server]], Mapping[str, tuple[str, str]]]
+"""(run, target, group, servers by id) -> those to be spared, each with reason and sentence."""
+
+
+def spares_nobody(run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, tuple[str, str]]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """The surroundings of a run in this process.
@@ -45,6 +53,8 @@ class Setting:
     store's clock and `wall` are real time, but in tests of virtual time. `is_dead` tells of an owner that it is
     provably gone. `watch` is told of each event after it is durable; it must not raise. `forbids` is asked about the
     servers of a wave just read, by id, and says why the run must stop before it, or None (the repository's policy).
+    `spares` is asked about servers just read, of a target and of a group, and names those that this process must not
+    reboot, each with reason and sentence: the machine it runs on, and what it depends on.
     """
 
     store: Store
@@ -57,5 +67,6 @@ class Setting:
     wall: Callable[[], datetime] = wall_clock
     watch: Callable[[Run, Event], None] = lambda run, event: None
     forbids: Callable[[Run, Mapping[str, Server]], str | None] = lambda run, servers: None
+    spares: Spares = spares_nobody
     talk: Callable[[str], None] = lambda text: None
     spool: Spool | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from runner.execution.effects import NewEvent
 from runner.execution.evidence import last_reboot
@@ -42,12 +43,13 @@ def wave_events(
     histories: Mapping[str, tuple[Action, ...] | None],
     spent: Mapping[str, str],
     held: Collection[str] = (),
+    spared: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> tuple[NewEvent, ...]:
     """The look at a wave's servers before they are asked for: who is fit, who is skipped and why.
 
     `histories`: of the servers whose `updated` moved since the run began; None where unreadable. `spent`: servers that
     were rebooted in this cycle, and the run that did it. `held`: servers that another run has in flight: while they are
-    busy with that they go on waiting.
+    busy with that they go on waiting. `spared`: those that must not be rebooted from here, reason and sentence.
     """
     assert run.wave is not None  # noqa: S101 - asked for the current wave
     fit: dict[str, str | None] = {}
@@ -58,6 +60,8 @@ def wave_events(
             continue
         if state.ref.id in spent:
             why: tuple[str, str] | None = (REBOOTED_IN_CYCLE, f"by run {spent[state.ref.id]}")
+        elif state.ref.id in spared:
+            why = spared[state.ref.id]
         else:
             why = MISSING if server is None else unfit(server) or _rebooted_elsewhere(run, server, histories)
         if why:

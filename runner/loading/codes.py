@@ -53,6 +53,10 @@ CODES: dict[str, str] = {
     "CredentialInTemplateEnv": "template_env names an environment variable that can hold a credential.",
     "SamePlanName": "Two plan files have the same name; the name is a plan's identity.",
     "PolicyViolated": "The plan breaks a rule of the repository's policy.",
+    "RunnerItself": "The plan would reboot the machine that the runner runs on.",
+    "RunnerSupport": "The plan would reboot servers that the runner depends on, as `support` of the target says.",
+    "SupportLast": "Servers that the runner depends on go down after all others, in waves of their own.",
+    "SupportNotFound": "A selector in `support` of the target matches none of its servers.",
     # saved schedules
     "NotJson": "The saved schedule is not a JSON document.",
     "NotASchedule": "The JSON document is no schedule.",

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from runner.model.plan import Many, Name, Part, PositiveDuration, Text, Version
+from runner.model.plan import (
+    Ids,
+    Many,
+    Name,
+    Part,
+    PositiveDuration,
+    Selector,
+    TagKey,
+    TagValues,
+    Text,
+    Texts,
+    Version,
+    as_the_cloud_writes,
+)
 
 EnvName = Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 EnvNames = Annotated[tuple[EnvName, ...], Many()]
@@ -39,6 +53,43 @@ class SimulatorOptions(Part):
     scenario: Text | None = Field(None, description="A scenario file with faults, relative to the configuration.")
 
 
+class SupportSelector(Part):
+    """Which servers: all keys that are written must match, as in `servers` of a plan."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    ids: Annotated[Ids, AfterValidator(as_the_cloud_writes)] | None = Field(None, description="Server ids.")
+    names: Texts | None = Field(None, description="Shell globs, for example bastion-*.")
+    tags: dict[TagKey, TagValues] | None = Field(
+        None, min_length=1, description="AND between keys, OR in a list of values."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> SupportSelector:
+        if self.ids is None and self.names is None and self.tags is None:
+            raise ValueError("an empty selector selects nothing; write ids, names or tags")
+        return self
+
+    @cached_property
+    def selector(self) -> Selector:
+        """The same as a selector, to be matched as `servers` of a plan is."""
+        return Selector(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
+class Support(Part):
+    """Servers that the runner itself depends on: a bastion, a NAT, the store, the CI system's runners."""
+
+    name: Name = Field(description="What they are, for people: bastion, nat, store.")
+    servers: SupportSelector
+    action: Literal["refuse", "last"] = Field(
+        "refuse",
+        description="refuse: a plan that would reboot one is refused. last: in waves of their own after all others.",
+    )
+
+
+Supports = Annotated[tuple[Support, ...], Field(max_length=100), Many()]
+
+
 class TargetConfig(Part):
     """A named cloud project. Credentials come from the environment, never from this file.
 
@@ -53,6 +104,7 @@ class TargetConfig(Part):
     endpoints: Endpoints = Endpoints()
     auth: Literal["auto", "token", "password", "aksk", "oidc"] = "auto"
     rate: Rate = Rate()
+    support: Supports = Field((), description="Servers that the runner depends on, and what becomes of them.")
     simulator: SimulatorOptions | None = None
 
 

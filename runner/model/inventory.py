@@ -18,7 +18,8 @@ class Server:
     (page "Querying Details About ECSs"). `updated` is the cloud's time of the last change of any kind; it is
     compared, never interpreted as a boot time. `task_state` is None when the server is idle, and also where
     the answer has no such field. `own_address`: the first private address of its own network cards, else the first of
-    them, empty where none is shown; floating (elastic) addresses are none of its own.
+    them, empty where none is shown; floating (elastic) addresses are none of its own. `macs`: of its network cards,
+    empty where the answer has none.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Server:
     updated: str | None = None
     addresses: tuple[str, ...] = ()
     own_address: str = ""
+    macs: tuple[str, ...] = ()
 
     @property
     def is_idle(self) -> bool:

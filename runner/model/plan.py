@@ -201,6 +201,13 @@ SpreadKey = Annotated[str, StringConstraints(pattern=SPREAD_PATTERN)]
 Version = Annotated[Literal[1], BeforeValidator(_integer)]
 
 Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_IDS), Many(or_one=True)]
+
+
+def as_the_cloud_writes(ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Ids are UUIDs in lower case (page "Querying Details About ECSs"): one in capitals would protect nothing."""
+    return tuple(server.lower() for server in ids)
+
+
 Texts = Annotated[tuple[Text, ...], Field(min_length=1), Many(or_one=True)]
 TagValues = Annotated[tuple[TagValue, ...], Field(min_length=1), Many(or_one=True)]
 Sizes = Annotated[tuple[Size, ...], Field(min_length=1, max_length=1000), Many(or_one=True)]

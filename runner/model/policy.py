@@ -14,14 +14,21 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from runner.model.plan import Budget, Ids, Many, Part, Selector, TagKey, TagValues, Text, Texts, Version
+from runner.model.plan import (
+    Budget,
+    Ids,
+    Many,
+    Part,
+    Selector,
+    TagKey,
+    TagValues,
+    Text,
+    Texts,
+    Version,
+    as_the_cloud_writes,
+)
 
 _ANY_DEPTH = "**"
-
-
-def _as_the_cloud_writes(ids: tuple[str, ...]) -> tuple[str, ...]:
-    """Ids are UUIDs in lower case (page "Querying Details About ECSs"): one in capitals would protect nothing."""
-    return tuple(server.lower() for server in ids)
 
 
 def _path_glob(value: str) -> str:
@@ -70,7 +77,7 @@ class Forbidden(Part):
 
     model_config = _SAYS_SOMETHING
 
-    ids: Annotated[Ids, AfterValidator(_as_the_cloud_writes)] | None = Field(None, description="Server ids.")
+    ids: Annotated[Ids, AfterValidator(as_the_cloud_writes)] | None = Field(None, description="Server ids.")
     names: Texts | None = Field(None, description="Shell globs, for example db-*.")
     tags: dict[TagKey, TagValues] | None = Field(None, min_length=1, description="Any one tag with one of its values.")
     zones: Texts | None = Field(None, description="Availability zones.")

@@ -83,6 +83,7 @@ class GroupRules:
     `selected`: servers that its selector matches; `eligible`: those that no exclusion takes away, the base of the
     group's percentages. What lies between them is listed in `Schedule.excluded`. `checks`: what each server is asked
     itself; `baseline`: what becomes of those that do not pass before the first wave, None where that is not asked.
+    `support`: it is the part of a group that the runner depends on, and goes down after all groups of the plan.
     """
 
     name: str
@@ -100,6 +101,7 @@ class GroupRules:
     max_unavailable: Allowance | None = None
     spread: tuple[Spread, ...] = ()
     rate: Rate | None = None
+    support: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class Outgoing:
     is a bare address and the server goes by a name. `repr` shows neither headers nor body: they hold credentials.
     """
 
-    method: Literal["GET", "POST", "PATCH"]
+    method: Literal["GET", "POST", "PATCH", "PUT"]
     origin: str
     path: str
     query: tuple[tuple[str, str], ...] = ()

@@ -235,4 +235,5 @@ _OF_A_GROUP: Mapping[str, Callable[[GroupRules], str]] = {
     "max_unavailable": lambda g: "none" if g.max_unavailable is None else g.max_unavailable.written,
     "spread": _spread,
     "rate": lambda g: _rate(g.rate),
+    "goes last": lambda g: "yes, as support of the runner" if g.support else "no",
 }

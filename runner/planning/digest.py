@@ -37,7 +37,7 @@ def group_document(group: GroupRules) -> dict[str, Any]:
     return {key: value for key, value in made.items() if value or key not in _ADDED}
 
 
-_ADDED = frozenset({"checks", "baseline", "max_unavailable", "spread", "rate"})
+_ADDED = frozenset({"checks", "baseline", "max_unavailable", "spread", "rate", "support"})
 
 
 def inventory_digest(schedule: Schedule) -> str:

@@ -15,6 +15,8 @@ NOT_ACTIVE = "NotActive"
 BUSY = "Busy"
 LOCKED = "Locked"
 FROZEN = "Frozen"
+RUNNER_ITSELF = "RunnerItself"
+RUNNER_SUPPORT = "RunnerSupport"
 
 REASONS = {
     EXCLUDED_BY_PLAN: "left out by `exclude` in the plan",

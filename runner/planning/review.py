@@ -6,7 +6,7 @@ was made for another plan or project, when it is too old, or when too much of it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,8 +18,20 @@ from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import Allowance, GroupRules, Pause, Rate, Schedule, ServerRef, Spread, Target, Wave
 from runner.model.window import openings
 from runner.planning.belts import few
-from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why
-from runner.planning.schedule import Pick, Portioned, assemble, in_order, pick_all, rules_of, waves_of
+from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, RUNNER_SUPPORT, Why
+from runner.planning.schedule import (
+    NEVER,
+    Last,
+    Pick,
+    Portioned,
+    assemble,
+    in_order,
+    last_apart,
+    pick_all,
+    rules_of,
+    support_names,
+    waves_of,
+)
 from runner.planning.select import Index
 from runner.planning.spread import crowded, domains, rule_words
 from runner.planning.waves import cut
@@ -83,11 +95,17 @@ def outdated(
     return (*_origin(saved, plan, plan_digest, target, own_cycle), *_age(saved, plan, now, max_age))
 
 
-def review(saved: Schedule, plan: Plan, inventory: Inventory, spent: Collection[str]) -> Standing:
-    """What has become of the servers of a schedule that is not outdated. `spent`: of its cycle and project."""
+def review(
+    saved: Schedule, plan: Plan, inventory: Inventory, spent: Collection[str], is_last: Last = NEVER
+) -> Standing:
+    """What has become of the servers of a schedule that is not outdated. `spent`: of its cycle and project.
+
+    `is_last`: the servers that go down after all others, as configuration has it now.
+    """
     index = Index(inventory)
-    picks = {p.group.name: p for p in pick_all(plan, index, spent, saved.cycle)}
-    skipped = tuple(_skipped(saved, picks, inventory))
+    apart = last_apart(pick_all(plan, index, spent, saved.cycle), is_last)
+    picks = {p.group.name: p for p in apart}
+    skipped = tuple(_skipped(saved, picks, inventory, support_names(plan.groups)))
     held = {s.id for w in saved.waves for s in w.servers}
     newcomers = tuple(ServerRef(s.id, s.name, s.zone) for p in picks.values() for s in p.eligible if s.id not in held)
     differences = list(_over_its_limits(saved.servers - len(skipped), len(inventory.servers), plan))
@@ -150,10 +168,20 @@ def _first_window_lasts(plan: Plan, made: datetime, now: datetime) -> bool:
     return first is not None and (first.ends is None or now < first.ends)
 
 
-def _skipped(saved: Schedule, picks: dict[str, Pick], inventory: Inventory) -> Iterator[tuple[ServerRef, Why]]:
-    """The schedule's servers that are missing, not fit, rebooted already, or not what the plan means any more."""
+def _skipped(
+    saved: Schedule, picks: dict[str, Pick], inventory: Inventory, parts: Mapping[str, str]
+) -> Iterator[tuple[ServerRef, Why]]:
+    """The schedule's servers that are missing, not fit, rebooted already, or not what the plan means any more.
+
+    `parts`: group -> the name of its part that goes last. Who is left out of a group is left out of its part as well;
+    who belongs to the part by now is not rebooted with the others.
+    """
     fit = {name: {s.id for s in pick.eligible} for name, pick in picks.items()}
-    why = {(name, s.id): reason for name, pick in picks.items() for s, reason in pick.left_out}
+    left_out = [(name, s.id, reason) for name, pick in picks.items() for s, reason in pick.left_out]
+    why = {(name, i): reason for name, i, reason in left_out}
+    why |= {(parts.get(name, name), i): reason for name, i, reason in left_out}
+    needed = Why(RUNNER_SUPPORT, "the runner depends on it: it goes down after all others by now")
+    why |= {(name, i): needed for name, part in parts.items() for i in fit.get(part, ())}
     for wave in saved.waves:
         for ref in wave.servers:
             if ref.id in fit.get(wave.group, ()):
@@ -170,19 +198,30 @@ def _rebuilt(saved: Schedule, plan: Plan) -> Schedule:
         members.setdefault(wave.group, []).extend(wave.servers)
     counted = {g.name: g.selected for g in saved.groups}
     target = saved.targets[0]
+    groups = _with_parts(saved, plan)
     return assemble(
         plan,
         saved.plan_digest,
         target,
         saved.cycle,
         tuple(
-            rules_of(g, target.name, counted.get(g.name, 0), len(members.get(g.name, ())), _spread(plan, g))
-            for g in plan.groups
+            rules_of(
+                g, target.name, counted.get(g.name, 0), len(members.get(g.name, ())), _spread(plan, g), is_support=own
+            )
+            for g, own in groups
         ),
-        waves_of((g, _as_saved(g, saved, members.get(g.name, []))) for g in plan.groups),
+        waves_of((g, _as_saved(g, saved, members.get(g.name, []))) for g, _ in groups),
         excluded=saved.excluded,
         visible=saved.visible,
     )
+
+
+def _with_parts(saved: Schedule, plan: Plan) -> list[tuple[Group, bool]]:
+    """The plan's groups, and after them the parts that go last in the schedule as support of the runner."""
+    names = support_names(plan.groups)
+    last = {g.name for g in saved.groups if g.support}
+    parts = [g.model_copy(update={"name": names[g.name]}) for g in plan.groups if names[g.name] in last]
+    return [(g, False) for g in plan.groups] + [(g, True) for g in parts]
 
 
 def _as_saved(group: Group, saved: Schedule, members: Sequence[ServerRef]) -> Iterator[Portioned]:
@@ -201,7 +240,7 @@ def _spread(plan: Plan, group: Group) -> tuple[Spread, ...]:
 
 def _crowded(saved: Schedule, plan: Plan, inventory: Inventory, index: Index) -> Iterator[str]:
     """Waves that hold more of a failure domain, as the cloud is now, than the plan allows: the first of each group."""
-    for group in plan.groups:
+    for group, _ in _with_parts(saved, plan):
         waves = [w for w in saved.waves if w.group == group.name]
         known = [[inventory.by_id[s.id] for s in w.servers if s.id in inventory.by_id] for w in waves]
         servers = [s for some in known for s in some]
@@ -262,6 +301,7 @@ def _group_rules(was: GroupRules, now: GroupRules) -> Iterator[str]:
         "max_unavailable",
         "spread",
         "rate",
+        "support",
     ):
         before, after = (_comparable(getattr(rules, what)) for rules in (was, now))
         if before != after:

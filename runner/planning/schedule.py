@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +33,16 @@ from runner.planning.spread import Domains, domains, portions
 from runner.planning.waves import cut, pause_after, size_of, written_at
 from runner.planning.worst_case import worst_case
 
+Last = Callable[[Server], bool]
+
+
+def NEVER(server: Server) -> bool:  # noqa: N802 - a constant
+    return False
+
+
+_LONGEST_NAME = 50
+"""So much of a group's name is kept in that of its part that goes last: names have up to 63 characters."""
+
 _DETAIL = 500
 """Characters of an exclusion's sentence: it can hold long globs and what the cloud wrote."""
 
@@ -52,13 +62,15 @@ def make_schedule(
     inventory: Inventory,
     spent: Collection[str] = (),
     *,
+    is_last: Last = NEVER,
     now: datetime,
     cycle: str | None = None,
     plan_file: str = "",
 ) -> Planned:
     """Say which server goes down in which wave, and why each other one that was matched does not.
 
-    `spent`: ids of servers that were rebooted in the cycle already. `cycle` takes the place of the plan's. The same
+    `spent`: ids of servers that were rebooted in the cycle already. `is_last`: which ones go down after all others
+    (support of the runner). `cycle` takes the place of the plan's. The same
     input gives the same schedule and digest, whatever order the servers of `inventory` come in. All problems are
     found at once, each with its `path` in the plan.
     """
@@ -66,10 +78,11 @@ def make_schedule(
     index = Index(inventory)
     picks = pick_all(plan, index, spent, cycle)
     problems = list(_problems(plan, index, picks))
+    picks = last_apart(picks, is_last)
     held = [domains(p.eligible, plan.spread_of(p.group), index) for p in picks]
     waves = waves_of((p.group, _portions(p, d)) for p, d in zip(picks, held, strict=True))
     rules = tuple(p.rules(target.name, d.rules) for p, d in zip(picks, held, strict=True))
-    problems += _of_waves(plan, rules, waves)
+    problems += _of_waves(plan, picks, rules, waves)
     if any(p.severity == "error" for p in problems):
         return Planned(None, tuple(problems))
     schedule = assemble(
@@ -129,15 +142,20 @@ def pick_all(plan: Plan, index: Index, spent: Collection[str], cycle: str) -> li
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One group against the inventory: `selected` = `eligible` (in their order) and `left_out`, each server once."""
+    """One group against the inventory: `selected` = `eligible` (in their order) and `left_out`, each server once.
+
+    `is_support`: it is the part of a group that goes down after all groups.
+    """
 
     group: Group
     selected: tuple[Server, ...]
     eligible: tuple[Server, ...]
     left_out: tuple[tuple[Server, Why], ...]
+    is_support: bool = False
 
     def rules(self, target: str, spread: tuple[Spread, ...]) -> GroupRules:
-        return rules_of(self.group, target, len(self.selected), len(self.eligible), spread)
+        sizes = len(self.selected), len(self.eligible)
+        return rules_of(self.group, target, *sizes, spread, is_support=self.is_support)
 
     def exclusions(self) -> Iterator[Exclusion]:
         for server, why in self.left_out:
@@ -166,6 +184,43 @@ def _pick(group: Group, index: Index, spent: Collection[str], cycle: str) -> Pic
             eligible.append(server)
     order = ordered(eligible, group.order, cycle, group.servers.ids)
     return Pick(group, selected, order, tuple(left_out))
+
+
+def last_apart(picks: Sequence[Pick], is_last: Last) -> list[Pick]:
+    """The same servers, with those that go last in groups of their own after all groups, in the same order.
+
+    Such a group has the rules of the group that it is a part of; its percentages are of its own servers.
+    """
+    if is_last is NEVER:
+        return list(picks)
+    names = support_names([p.group for p in picks])
+    first: list[Pick] = []
+    last: list[Pick] = []
+    for pick in picks:
+        apart = {s.id for s in pick.eligible if is_last(s)}
+        if not apart:
+            first.append(pick)
+            continue
+        group = pick.group.model_copy(update={"name": names[pick.group.name]})
+        theirs, others = (tuple(s for s in pick.eligible if (s.id in apart) is own) for own in (True, False))
+        last.append(Pick(group, theirs, theirs, (), is_support=True))
+        rest = tuple(s for s in pick.selected if s.id not in apart)
+        first.append(replace(pick, selected=rest, eligible=others))
+    return [*first, *last]
+
+
+def support_names(groups: Sequence[Group]) -> dict[str, str]:
+    """What the part of each group is called that goes last: a name that no group of the plan has."""
+    taken = {g.name for g in groups}
+    made: dict[str, str] = {}
+    for group in groups:
+        n, name = 1, f"{group.name[:_LONGEST_NAME]}-support"
+        while name in taken:
+            n += 1
+            name = f"{group.name[:_LONGEST_NAME]}-support-{n}"
+        made[group.name] = name
+        taken.add(name)
+    return made
 
 
 Portioned = tuple[Sequence[ServerRef], tuple[str, ...]]
@@ -212,7 +267,15 @@ def _waves(group: Group, portioned: Iterable[Portioned], first: int) -> Iterator
         )
 
 
-def rules_of(group: Group, target: str, selected: int, eligible: int, spread: tuple[Spread, ...] = ()) -> GroupRules:
+def rules_of(
+    group: Group,
+    target: str,
+    selected: int,
+    eligible: int,
+    spread: tuple[Spread, ...] = (),
+    *,
+    is_support: bool = False,
+) -> GroupRules:
     """The rules of a group as numbers, for so many servers."""
     return GroupRules(
         name=group.name,
@@ -230,6 +293,7 @@ def rules_of(group: Group, target: str, selected: int, eligible: int, spread: tu
         max_unavailable=None if group.max_unavailable is None else _most_down(group.max_unavailable, eligible),
         spread=spread,
         rate=_rate(group.rate),
+        support=is_support,
     )
 
 
@@ -246,11 +310,16 @@ def _problems(plan: Plan, index: Index, picks: Sequence[Pick]) -> Iterator[Probl
     yield from belts.over_limits(plan.limits, len(scheduled), len(index.servers))
 
 
-def _of_waves(plan: Plan, rules: Sequence[GroupRules], waves: Sequence[Wave]) -> Iterator[Problem]:
-    for n, (group, of_group) in enumerate(zip(plan.groups, rules, strict=True)):
+def _of_waves(
+    plan: Plan, picks: Sequence[Pick], rules: Sequence[GroupRules], waves: Sequence[Wave]
+) -> Iterator[Problem]:
+    number = {g.name: n for n, g in enumerate(plan.groups)}
+    number |= {part: number[name] for name, part in support_names(plan.groups).items()}
+    for pick, of_group in zip(picks, rules, strict=True):
         if of_group.max_unavailable is not None:
+            group = pick.group
             own = [len(w.servers) for w in waves if w.group == group.name]
-            yield from belts.over_unavailable(group, n, own, of_group.max_unavailable)
+            yield from belts.over_unavailable(group, number[group.name], own, of_group.max_unavailable)
 
 
 def _ref(server: Server) -> ServerRef:

@@ -113,6 +113,21 @@ def select(selector: Selector, index: Index) -> tuple[Server, ...]:
     return tuple(chosen[server_id] for server_id in sorted(chosen))
 
 
+def matcher(selector: Selector, index: Index) -> Test:
+    """A test of one server by every key of `selector`, as `select` does for all: what matched, for people, or None."""
+    if selector.all:
+        return lambda _: "all"
+    tests = _tests(selector, index)
+
+    def test(server: Server) -> str | None:
+        found = [(key, matches(server)) for key, matches in tests]
+        if any(what is None for _, what in found):
+            return None
+        return ", ".join(f"{key} {what}" if what else key for key, what in found)
+
+    return test
+
+
 def excluder(selector: Selector, index: Index) -> Test:
     """A test that answers with the first key of `selector` that matches a server (`names web-old-*`), else None."""
     if selector.all:

@@ -28,6 +28,8 @@ OUTCOMES = {
     "RebootedByOther": "somebody else rebooted it since the run began",
     "HistoryUnreadable": "it changed since the run began, and its history could not be read",
     "UnhealthyBefore": "it did not pass its checks before the first wave, so it was left out, or the run stopped",
+    "RunnerItself": "it is the machine that the runner runs on, which never reboots itself",
+    "RunnerSupport": "the runner depends on it, as configuration says, and this was not its turn",
     "RebootedInCycle": "it was rebooted already in this cycle",
     "ClaimedByOtherRun": "another run had it in flight for the whole time of `ready.timeout`",
     "UnknownInOtherRun": "it ended unknown in another run and nobody has resolved it there",

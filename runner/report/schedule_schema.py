@@ -121,6 +121,9 @@ class GroupPart(_Part):
     )
     spread: list[SpreadPart] = []
     rate: RatePart | None = None
+    support: bool = Field(
+        False, description="The runner depends on these servers: they go down after all groups. Left out where false."
+    )
 
 
 class WindowPart(_Part):

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from runner.simulator import call_groups, call_tags, iam, sts
+from runner.simulator import call_groups, call_metadata, call_tags, iam, sts
 from runner.simulator import events as ev
 from runner.simulator.answers import Reply, gateway_error
 from runner.simulator.auth import Request, check, check_project
@@ -56,6 +56,9 @@ _GROUPS = Call("groups", lambda g, r, t, p: call_groups.list_groups(r, t))
 _GROUP = Call("groups", lambda g, r, t, p: call_groups.show_group(t, p["group"]))
 _TOKEN = Call("token", lambda g, r, t, p: iam.issue_token(r, t, g.state.credentials), False, None)
 _ASSUME = Call("token", lambda g, r, t, p: sts.assume_with_oidc(r, t, g.state.credentials), False, None)
+_METADATA_TOKEN = Call("metadata", lambda g, r, t, p: call_metadata.issue_token(r, t, g.state.credentials), False, None)
+_METADATA = Call("metadata", lambda g, r, t, p: call_metadata.meta_data(r, t, g.state.credentials), False, None)
+_SECURITY_KEY = Call("metadata", lambda g, r, t, p: call_metadata.security_key(r, t, g.state.credentials), False, None)
 _PROJECTS = Call("projects", lambda g, r, t, p: iam.list_projects(r, t), project_code=None)
 _UNKNOWN = Call("unknown", lambda g, r, t, p: _no_route(r), False, None)
 
@@ -76,6 +79,9 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("POST", "/v3/auth/tokens", _TOKEN),
     ("POST", "/v5/agencies/assume-with-oidc", _ASSUME),
     ("GET", "/v3/projects", _PROJECTS),
+    ("PUT", "/meta-data/latest/api/token", _METADATA_TOKEN),
+    ("GET", "/openstack/latest/meta_data.json", _METADATA),
+    ("GET", "/openstack/latest/securitykey", _SECURITY_KEY),
 )
 """What the simulated cloud answers. Everything else, a wrong method included, is APIGW.0101."""
 

@@ -18,7 +18,19 @@ from runner.simulator.fleet import FleetServer
 from runner.simulator.switches import Duration
 
 On = Literal[
-    "reboot", "job", "list", "show", "actions", "tags", "groups", "limits", "token", "projects", "unknown", "any"
+    "reboot",
+    "job",
+    "list",
+    "show",
+    "actions",
+    "tags",
+    "groups",
+    "limits",
+    "token",
+    "metadata",
+    "projects",
+    "unknown",
+    "any",
 ]  # fmt: skip
 """The kinds of calls. `unknown` is any route that the cloud does not have."""
 

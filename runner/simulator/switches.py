@@ -88,6 +88,21 @@ class OidcTrust(BaseModel):
     key_valid: Duration | None = None
 
 
+class Instance(BaseModel):
+    """The simulated server that the caller runs on, as its metadata service describes it.
+
+    `server`: its id; it may be none of this cloud. `agency`: whether one is bound to it, so that it is given keys.
+    `tokens`: whether questions may, must or cannot carry a token (the server's `http_tokens`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    server: str
+    agency: bool = True
+    tokens: Literal["optional", "required", "unknown"] = "optional"
+    key_valid: Duration = timedelta(hours=1)
+
+
 class Credentials(BaseModel):
     """Who may talk to the simulated cloud. `repr` shows neither secret key, security token nor password."""
 
@@ -101,6 +116,7 @@ class Credentials(BaseModel):
     domain: str = "simulated-domain"
     token_valid: Duration = timedelta(hours=24)
     oidc: OidcTrust | None = None
+    instance: Instance | None = None
 
     @classmethod
     def generated(cls, ak: str | None = None, sk: str | None = None, password: str | None = None) -> Credentials:

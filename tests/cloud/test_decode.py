@@ -34,6 +34,7 @@ def test_documented_server() -> None:
         updated="2018-09-13T07:06:51Z",
         addresses=("192.168.1.99",),
         own_address="192.168.1.99",
+        macs=("fa:16:3e:df:18:6d",),
     )
 
 

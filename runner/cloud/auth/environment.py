@@ -53,7 +53,7 @@ Login = KeyLogin | TokenLogin | PasswordLogin | OidcLogin
 
 
 @dataclass(frozen=True, slots=True)
-class _Family:
+class Family:
     """The names one tool uses; several spellings of the same thing in order. Sources: each tool's own pages."""
 
     access: tuple[str, ...]
@@ -69,14 +69,14 @@ class _Family:
     project_name: tuple[str, ...] = ()
 
 
-_FAMILIES = (
-    _Family(
+FAMILIES = (
+    Family(
         access=("HUAWEICLOUD_SDK_AK",),
         secret=("HUAWEICLOUD_SDK_SK",),
         security_token=("HUAWEICLOUD_SDK_SECURITY_TOKEN",),
         project_id=("HUAWEICLOUD_SDK_PROJECT_ID",),
     ),
-    _Family(
+    Family(
         access=("HW_ACCESS_KEY",),
         secret=("HW_SECRET_KEY",),
         security_token=("HW_SECURITY_TOKEN",),
@@ -89,7 +89,7 @@ _FAMILIES = (
         domain_id=("HW_DOMAIN_ID",),
         project_name=("HW_PROJECT_NAME",),
     ),
-    _Family(
+    Family(
         access=("OS_ACCESS_KEY", "OS_ACCESS_KEY_ID", "OS_AK"),
         secret=("OS_SECRET_KEY", "OS_ACCESS_KEY_SECRET", "OS_SK"),
         security_token=("OS_SECURITY_TOKEN",),
@@ -106,7 +106,7 @@ _FAMILIES = (
 
 CREDENTIAL_NAMES = SECRET_NAMES.union(
     name
-    for family in _FAMILIES
+    for family in FAMILIES
     for names in (family.access, family.secret, family.security_token, family.token, family.password)
     for name in names
 )
@@ -121,8 +121,8 @@ def find_login(environ: Mapping[str, str], kind: AuthKind = "auto") -> Login:
     """
     if kind in ("auto", "oidc") and (oidc := read_oidc(environ)) is not None:
         return oidc
-    for family in _FAMILIES:
-        reader = _Reader(environ, family)
+    for family in FAMILIES:
+        reader = FamilyReader(environ, family)
         for one, read in (("aksk", reader.key), ("token", reader.token), ("password", reader.password)):
             if kind in ("auto", one):
                 login = read()
@@ -141,8 +141,10 @@ def _how(kind: AuthKind) -> str:
     return "set " + ("; or ".join(ways.values()) if kind == "auto" else ways[kind])
 
 
-class _Reader:
-    def __init__(self, environ: Mapping[str, str], family: _Family) -> None:
+class FamilyReader:
+    """What one family of variables holds; values are stripped, for CI stores like to append a line break."""
+
+    def __init__(self, environ: Mapping[str, str], family: Family) -> None:
         self._environ = environ
         self._family = family
         self._in_headers = {*family.access, *family.security_token, *family.token, *family.project_id}

@@ -1,0 +1,134 @@
+"""Which machine this is: what the metadata service says of it, and its own addresses."""
+
+from __future__ import annotations
+
+import re
+import socket
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+
+from runner.cloud.metadata import META_DATA, Metadata, origin_of
+from runner.errors import InvalidInput
+from runner.model.machine import NO_SERVER, Machine
+from runner.model.problem import Location, Problem
+from runner.net.text import parse_json
+from runner.net.wire import Unreachable
+
+ITSELF = "REBOOT_RUNNER_ITSELF"
+"""An environment variable: the id of the server that this machine is, or `none`."""
+
+WITHIN_S = 0.8
+"""What a machine loses that is no ECS, at most."""
+
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-?)([0-9A-Fa-f]{4}\1){3}[0-9A-Fa-f]{12}")
+_MOST_LINES = 100_000
+_found: dict[str, str | None] = {}
+"""What each metadata service answered: it is asked once in a process, which does not move to another machine."""
+
+
+async def this_machine(environ: Mapping[str, str]) -> Machine:
+    """What can be told of this machine from inside. Raises InvalidInput for a variable that says nothing usable.
+
+    A machine that is no ECS, or whose metadata service is switched off, has no `server_id`; that is no error.
+    """
+    stated = _stated(environ)
+    origin = origin_of(environ)
+    if origin not in _found:
+        _found[origin] = await _ask(origin)
+    return Machine(_found[origin], stated, own_addresses(), own_macs())
+
+
+def forget() -> None:
+    """Ask again, as a new process would."""
+    _found.clear()
+
+
+def _stated(environ: Mapping[str, str]) -> str | None:
+    written = environ.get(ITSELF, "").strip()
+    if not written or written.lower() == NO_SERVER:
+        return written.lower() or None
+    if not _UUID.fullmatch(written):
+        message = f"{ITSELF} is neither the id of a server nor {NO_SERVER}"
+        raise InvalidInput([Problem("BadValue", message, Location("environment"), "an id is a UUID")])
+    return written.lower()
+
+
+async def _ask(origin: str) -> str | None:
+    """The `uuid` of `meta_data.json` (page "Obtaining Metadata"); None where nobody says one."""
+    metadata = Metadata(origin, WITHIN_S)
+    try:
+        reply = await metadata.get(META_DATA)
+        value = parse_json(reply.body) if reply.status == 200 else None
+    except (Unreachable, ValueError):
+        return None
+    finally:
+        await metadata.aclose()
+    found = value.get("uuid") if isinstance(value, dict) else None
+    return found if isinstance(found, str) and _UUID.fullmatch(found) else None
+
+
+def own_addresses(proc: Path = Path("/proc/net")) -> frozenset[str]:
+    """The addresses of all interfaces, without those that other machines have as well (loopback, link-local).
+
+    Linux lists them in `/proc/net` (`fib_trie`, `if_inet6`); elsewhere what the host's name and the routes tell.
+    """
+    found = {*_inet4(proc / "fib_trie"), *_inet6(proc / "if_inet6")} or set(_by_socket())
+    usable = (ip_address(text) for text in found)
+    return frozenset(
+        str(a) for a in usable if not (a.is_loopback or a.is_link_local or a.is_unspecified or a.is_multicast)
+    )
+
+
+def own_macs(net: Path = Path("/sys/class/net")) -> frozenset[str]:
+    """The addresses of the network cards, in lower case; elsewhere than on Linux the one that Python finds."""
+    found = set()
+    with suppress(OSError):
+        for card in net.iterdir():
+            with suppress(OSError, ValueError):
+                found.add((card / "address").read_text("ascii").strip().lower())
+    known = frozenset(mac for mac in found if re.fullmatch("([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) and mac.strip("0:"))
+    if known or net.is_dir():
+        return known
+    number = uuid.getnode()
+    is_made_up = bool(number >> 40 & 1)  # the page of `uuid.getnode` says so: it then sets the multicast bit
+    return frozenset() if is_made_up else frozenset({":".join(f"{number:012x}"[n : n + 2] for n in range(0, 12, 2))})
+
+
+def _inet4(path: Path) -> Iterator[str]:
+    """`|-- 10.0.0.5` followed by `/32 host LOCAL`: an address of this machine."""
+    last = ""
+    for line in _lines(path):
+        words = line.split()
+        if "|--" in words:
+            last = words[-1]
+        elif words == ["/32", "host", "LOCAL"] and last:
+            yield last
+
+
+def _inet6(path: Path) -> Iterator[str]:
+    """32 hex digits begin each line."""
+    for line in _lines(path):
+        digits = line[:32]
+        if re.fullmatch("[0-9a-f]{32}", digits):
+            yield str(ip_address(int(digits, 16).to_bytes(16, "big")))
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with suppress(OSError), path.open(encoding="ascii", errors="replace") as file:
+        for n, line in enumerate(file):
+            if n >= _MOST_LINES:
+                return
+            yield line
+
+
+def _by_socket() -> Iterator[str]:
+    """What the host's own name stands for, and the address of the default route (no packet leaves for it)."""
+    with suppress(OSError):
+        for _, _, _, _, address in socket.getaddrinfo(socket.gethostname(), None):
+            yield str(address[0]).partition("%")[0]
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.connect(("192.0.2.1", 9))
+        yield str(out.getsockname()[0])
