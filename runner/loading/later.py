@@ -9,7 +9,6 @@ from runner.loading.findings import Findings
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar
 
 LATER_IN_PLANS: tuple[tuple[str, ...], ...] = (
-    ("gates",),
     ("mode",),
     ("rate",),
     ("groups", "*", "mode"),
@@ -20,10 +19,7 @@ LATER_IN_PLANS: tuple[tuple[str, ...], ...] = (
 )
 """Paths to keys; `*` is every item of a list, or every key of a mapping."""
 
-LATER_IN_CONFIG: tuple[tuple[str, ...], ...] = (
-    ("sources",),
-    ("notifications",),
-)
+LATER_IN_CONFIG: tuple[tuple[str, ...], ...] = (("notifications",),)
 
 LATER_IN_POLICY: tuple[tuple[str, ...], ...] = ()
 

@@ -19,7 +19,7 @@ def plan_yaml(plan: Plan, *, defaults: bool = False) -> str:
 
     `vars` are left out, as no template is left to read them.
     """
-    data = plan.model_dump(mode="json", exclude={"vars"}, exclude_unset=not defaults, exclude_none=True)
+    data = plan.model_dump(mode="json", by_alias=True, exclude={"vars"}, exclude_unset=not defaults, exclude_none=True)
     if defaults:
         data["cycle"] = plan.campaign
     ordered = {name: _literal(data[name]) for name in type(plan).model_fields if name in data}
