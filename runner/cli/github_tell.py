@@ -55,6 +55,7 @@ STOPPED_BY = {
     "ApprovalTimeout": "approval-timeout",
     "WindowTimeout": "window-timeout",
     "PolicyViolated": "policy",
+    "TooManyUnavailable": "unavailable",
 }
 """The same for stopped runs, by the reason of the stop."""
 

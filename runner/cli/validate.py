@@ -103,6 +103,7 @@ def _check(
     from runner.loading.config import template_env
     from runner.loading.plan import load_plan
     from runner.loading.together import across
+    from runner.planning.belts import first_waves
 
     config, police = rules_of(app, config_rev)
     options: LoadOptions = load_options(var, vars_file, template_env(config.config, os.environ))
@@ -112,6 +113,7 @@ def _check(
     problems += [problem for one in loaded for problem in one.problems]
     problems += across(loaded, config)
     problems += [problem for one in loaded for problem in police.judge(one)]
+    problems += [one.place(problem) for one in loaded if one.plan for problem in first_waves(one.plan)]
     return files, problems, sum(one.plan is not None for one in loaded)
 
 

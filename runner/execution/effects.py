@@ -10,11 +10,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ReadWave:
-    """Read the wave's servers as they are now, before anything is asked of them."""
+    """Read the wave's servers as they are now, before anything is asked of them.
+
+    `others`: further servers of its group, read where their state decides whether the wave may start.
+    """
 
     wave: int
     target: str
     servers: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

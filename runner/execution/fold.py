@@ -148,6 +148,14 @@ def _wave_started(run: Run, event: Event) -> None:
     run.suspended = None
 
 
+def _wave_held(run: Run, event: Event) -> None:
+    """Too many servers of the group are down for the wave to go on."""
+    state = run.waves[run.position] if run.wave else None
+    if state is None or state.started is None or run.wave is None or run.wave.number != event.data["wave"]:
+        raise IllegalEvent("a wave is held out of turn")
+    state.held = state.held or event.at
+
+
 def _wave_checked(run: Run, event: Event) -> None:
     """Servers that wait were read; again, where they have waited for long."""
     state = run.waves[run.position] if run.wave else None
@@ -155,7 +163,7 @@ def _wave_checked(run: Run, event: Event) -> None:
         raise IllegalEvent("a wave is checked out of turn")
     looked_at = [run.servers[i] for i in (*event.data["fit"], *event.data["skipped"])]
     _demand(all(s.phase is Phase.WAITING for s in looked_at), "a server is checked out of turn")
-    state.checked = event.at
+    state.checked, state.held = event.at, None
     for server_id, updated in event.data["fit"].items():
         run.servers[server_id].updated_before = updated
     for server_id, (reason, detail) in event.data["skipped"].items():
@@ -499,6 +507,7 @@ def _time(text: Any) -> datetime | None:
 EVENTS: dict[str, Callable[[Run, Event], None]] = {
     "baseline.checked": _baseline_checked,
     "wave.started": _wave_started,
+    "wave.held": _wave_held,
     "wave.checked": _wave_checked,
     "wave.ended": _wave_ended,
     "batch.intended": _batch_intended,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
+from runner.execution import brakes
 from runner.execution.effects import (
     Ask,
     AskBefore,
@@ -27,7 +28,7 @@ from runner.execution.effects import (
 from runner.execution.evidence import is_held
 from runner.execution.openings import outside
 from runner.model.quantity import format_duration
-from runner.model.run import Batch, BatchPhase, Outcome, Phase, Run, ServerState
+from runner.model.run import IN_FLIGHT, Batch, BatchPhase, Outcome, Phase, Run, ServerState
 from runner.model.schedule import GroupRules, Wave
 
 BLIND_GRACE_S = 120.0
@@ -40,7 +41,6 @@ LOOK_HOLDS_S = 600.0
 """How long the look at a wave's servers holds: those that were not asked for by then are read again first."""
 CLAIM_AGAIN_S = 60.0
 """How often a server that another run holds is asked for."""
-IN_FLIGHT = frozenset({Phase.INTENDED, Phase.REFUSED, Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED})
 DEFAULT_TUNING = Tuning()
 
 TuningOf = Callable[[str], Tuning]
@@ -448,9 +448,11 @@ def _baseline(run: Run, pace: Pace, now: datetime) -> Step | None:
 def _look_at_wave(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step:
     due = pace.check_again or now
     if due > now:
-        return Step(wake=due, waits_for="busy servers")
+        if run.waves[run.position].held is None:
+            return Step(wake=due, waits_for="busy servers")
+        return Step(wake=due, waits_for="servers of the group that are down (max_unavailable)", can_suspend=True)
     waiting = tuple(s.ref.id for s in run.members(wave) if s.phase is Phase.WAITING)
-    return Step(effects=(ReadWave(wave.number, _rules(run).target, waiting),))
+    return Step(effects=(ReadWave(wave.number, _rules(run).target, waiting, brakes.others_to_read(run, wave)),))
 
 
 def _before_wave(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step:
@@ -517,11 +519,16 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
         free = waiting
     if after > now:
         return Step(wake=after, waits_for="room to send")
+    left, frees, rate = brakes.room(run, wave, now)
+    if rate is not None and left is not None and left <= 0:
+        words = f"room to send (rate: {rate.servers} in {format_duration(rate.per_s)})"
+        return Step(wake=frees, waits_for=words, can_suspend=True)
     checked = run.waves[run.position].checked
     if checked is None or checked < since:
         return _look_at_wave(run, wave, pace, now)
     target = _rules(run).target
     size = batch_size(run, free, tuning(target).servers_per_request)
+    size = size if left is None else min(size, left)
     first = free[0]
     same = [s for s in free if s.attempts == first.attempts][:size]
     number = next(reversed(run.batches), 0) + 1

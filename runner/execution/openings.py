@@ -26,7 +26,7 @@ def outside(run: Run, wave: Wave, pace: Pace, now: datetime, servers_per_minute:
         detail = f"wave {wave.number} could not begin in any window within {wait}"
         return Step(events=(("run.stopping", {"reason": "WindowTimeout", "detail": detail}),))
     rules = run.group(wave.group)
-    length = wave_length_s(wave, rules, run.longest_s or REBOOT_S, servers_per_minute)
+    length = wave_length_s(wave, rules, schedule.rate, run.longest_s or REBOOT_S, servers_per_minute)
     opens = first_fit(schedule.windows, schedule.freezes, now, length)
     if opens == now:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from runner.errors import CloudDenied, CloudError
-from runner.execution import evidence, verdicts
+from runner.execution import brakes, evidence, verdicts
 from runner.execution.checking import ask_all
 from runner.execution.effects import Ask, AskBefore, Look, Pace, Poll, ReadBack, ReadWave, Recheck
 from runner.execution.site import Setting, Site
@@ -15,11 +15,13 @@ from runner.execution.writer import Writer
 from runner.model.inventory import Server
 from runner.model.job import Action
 from runner.model.owner import Owner
+from runner.model.quantity import format_duration
 from runner.model.run import Batch
 
 BUSY_PATIENCE = timedelta(minutes=2)
 BUSY_AGAIN = timedelta(seconds=10)
 TROUBLE_AGAIN = timedelta(seconds=30)
+DOWN_AGAIN = timedelta(seconds=30)
 SIGNATURE_LIFE = timedelta(minutes=20)
 """The gateway refuses a signature more than 15 minutes old (API Signing Guide, APIGW.0301); five more for its clock."""
 HISTORIES_AT_ONCE = 8
@@ -30,10 +32,11 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
     """Read the wave before it begins; busy servers are read again for up to two minutes."""
     now = setting.clock.now()
     pace.checking_since = pace.checking_since or now
-    seen = await _read(effect.servers, site, writer, pace, now, "checking")
-    if seen is None:
+    both = await _read((*effect.servers, *effect.others), site, writer, pace, now, "checking")
+    if both is None:
         pace.check_again = now + TROUBLE_AGAIN
         return
+    seen = {i: both[i] for i in effect.servers if i in both}
     if (
         any(i not in pace.blocked for i in verdicts.busy_ones(writer.run, seen))
         and now - pace.checking_since < BUSY_PATIENCE
@@ -44,11 +47,33 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
     if forbidden is not None:
         writer.decide((("run.stopping", {"reason": "PolicyViolated", "detail": forbidden}),))
         return
+    if _is_held(writer, both, effect.others, now):
+        pace.check_again = now + DOWN_AGAIN
+        return
     moved = [i for i in effect.servers if i in seen and verdicts.has_moved(writer.run, seen[i])]
     spent = setting.store.spent(writer.run.schedule.cycle, site.project_id) if moved else {}
     histories = await _histories([i for i in moved if i not in spent], site)
     if writer.decide(verdicts.wave_events(writer.run, seen, histories, spent, pace.blocked)):
         pace.checking_since = pace.check_again = None
+
+
+def _is_held(writer: Writer, seen: Mapping[str, Server], others: tuple[str, ...], now: datetime) -> bool:
+    """Whether too many servers of the group are down for the wave: it waits for them, and at last the run stops."""
+    run = writer.run
+    found = brakes.too_many_down(run, seen, others)
+    if found is None or run.wave is None:
+        return False
+    rules, since = run.group(run.wave.group), run.waves[run.position].held
+    allowed = rules.max_unavailable.allowed if rules.max_unavailable else 0
+    data = {"wave": run.wave.number, "unavailable": found[0], "down": found[1], "allowed": allowed}
+    if since is None:
+        writer.decide((("wave.held", data),))
+    elif (now - since).total_seconds() >= rules.ready_timeout_s:
+        waited = format_duration(rules.ready_timeout_s)
+        detail = f"with wave {run.wave.number} {found[0]} of group {rules.name} would be down, {allowed} allowed;"
+        detail += f" {found[1]} are down already, and were not back within {waited}"
+        writer.decide((("run.stopping", {"reason": "TooManyUnavailable", "detail": detail}),))
+    return True
 
 
 async def poll(effect: Poll, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:

@@ -14,7 +14,18 @@ _BATCH = tuple(f.name for f in fields(Batch))
 _WAVE = tuple(f.name for f in fields(WaveState))
 _LISTS = ("decisions", "errors")
 """These only grow."""
-_APART = {"schedule", "facts", "baseline", "servers", "batches", "waves", "_members", "_groups", *_LISTS}
+_APART = {
+    "schedule",
+    "facts",
+    "baseline",
+    "servers",
+    "batches",
+    "waves",
+    "_members",
+    "_groups",
+    "_group_servers",
+    *_LISTS,
+}
 _OWN = tuple(f.name for f in fields(Run) if f.name not in _APART)
 
 _values = {

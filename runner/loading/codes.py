@@ -62,6 +62,7 @@ CODES: dict[str, str] = {
     "UnknownFormatVersion": "The saved schedule was written by a version with another format.",
     "InvalidSchedule": "The saved schedule is not as its schema says, or contradicts itself.",
     "DigestMismatch": "The saved schedule was changed after it was made.",
+    "FirstWaveNotCanary": "A group of more than ten servers begins with several at once.",
     "MoreProblems": "The file has more problems than are shown.",
 }
 """Code -> the general sentence of its documentation."""

@@ -269,6 +269,7 @@ _PATTERNS: Mapping[str, str] = {
     "host": "not the name of a host (without a port)",
     "start": 'must be a time of day as HH:MM, for example "22:00"',
     "timezone": "must be an IANA time zone, for example Europe/Berlin, or UTC",
+    "a key of spread": "must be zone, server_group, enterprise_project or tag:NAME",
     "template_env": "not the name of an environment variable",
     "token_env": "not the name of an environment variable",
 }

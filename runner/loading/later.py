@@ -10,12 +10,8 @@ from runner.loading.nodes import ListNode, MapNode, Node, Scalar
 
 LATER_IN_PLANS: tuple[tuple[str, ...], ...] = (
     ("mode",),
-    ("rate",),
     ("groups", "*", "mode"),
     ("groups", "*", "target"),
-    ("groups", "*", "max_unavailable"),
-    ("groups", "*", "spread"),
-    ("groups", "*", "rate"),
 )
 """Paths to keys; `*` is every item of a list, or every key of a mapping."""
 

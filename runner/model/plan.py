@@ -199,6 +199,9 @@ Freezing = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 1000}),
 ]
 
+SPREAD_PATTERN = r"^(zone|server_group|enterprise_project|tag:.{1,128})$"
+SpreadKey = Annotated[str, StringConstraints(pattern=SPREAD_PATTERN)]
+
 Version = Annotated[Literal[1], BeforeValidator(_integer)]
 
 Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_IDS), Many(or_one=True)]
@@ -334,6 +337,16 @@ class Ready(Part):
         return self
 
 
+class Rate(Part):
+    """A brake: no more than so many servers are asked for in any such period."""
+
+    servers: Annotated[int, Field(ge=1, le=MAX_NUMBER)]
+    per: PositiveDuration
+
+
+Spread = Annotated[dict[SpreadKey, Size], Field(min_length=1, max_length=100)]
+
+
 class Group(Part):
     """Servers with the same rules. Groups run one at a time, in the order of the file."""
 
@@ -346,6 +359,18 @@ class Group(Part):
     )
     waves: Sizes = Field(description="Sizes of the waves; the last repeats until all are done.")
     pause: Pauses = Field((timedelta(0),), description="After each wave: a duration or approval; the last repeats.")
+    max_unavailable: Size | None = Field(
+        None,
+        description="How many of the group may be down at once, those that are down already included. A wave waits"
+        " for recovery, and the run stops when there is none within ready.timeout.",
+    )
+    spread: Spread | None = Field(
+        None,
+        description="Most of one failure domain in one wave, by zone, server_group, enterprise_project or tag:NAME:"
+        " a number, or a percentage of the domain's servers in the group. Takes the place of the plan's, key by key."
+        " No server group goes down as a whole, unless server_group is 100%.",
+    )
+    rate: Rate | None = Field(None, description="Most servers of the group asked for in any such period.")
     max_failures: Budget | None = Field(
         None, description="How many of the group may fail. Without it only the run's budget counts."
     )
@@ -521,6 +546,12 @@ class Plan(Part):
     gates: Annotated[tuple[GatePart, ...], Field(max_length=MAX_GATES, min_length=1), Many()] | None = Field(
         None, description="Asked before every wave. All must be open; one that cannot answer is closed."
     )
+    spread: Spread | None = Field(
+        None, description="Of every group: most of one failure domain in one wave; see the group's."
+    )
+    rate: Rate | None = Field(
+        None, description="Most servers of the run asked for in any such period, besides the target's own quota."
+    )
     retry_of: Text | None = Field(None, description="The run whose failed servers this plan repeats.")
     groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=MAX_GROUPS), Many()] = Field(
         description="One at a time, in this order."
@@ -562,3 +593,7 @@ class Plan(Part):
                 raise ValueError("a freeze that was not read")
             closed += file.calendar.closed(now, now + HORIZON, zone)
         return join(closed)
+
+    def spread_of(self, group: Group) -> dict[str, Amount]:
+        """The rules of spread that hold for one of its groups: the plan's, and over them the group's own."""
+        return {**(self.spread or {}), **(group.spread or {})}

@@ -72,6 +72,10 @@ class Phase(StrEnum):
     ENDED = "ended"
 
 
+IN_FLIGHT = frozenset({Phase.INTENDED, Phase.REFUSED, Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED})
+"""A request holds the server: it is down, or may be at any moment."""
+
+
 @dataclass(slots=True)
 class ServerState:
     """One server on its way through its wave. Times are of the run's clock, `job_began` and `job_ended` the cloud's."""
@@ -169,9 +173,10 @@ class Stop:
 
 @dataclass(slots=True)
 class WaveState:
-    """One wave's course."""
+    """One wave's course. `held`: since when too many servers of its group are down for it to go on."""
 
     started: datetime | None = None
+    held: datetime | None = None
     checked: datetime | None = None
     ended: datetime | None = None
     counts: dict[str, int] = field(default_factory=dict)
@@ -223,6 +228,7 @@ class Run:
     last_event_at: datetime | None = None
     _members: dict[int, list[ServerState]] = field(default_factory=dict, repr=False)
     _groups: dict[str, GroupRules] = field(default_factory=dict, repr=False)
+    _group_servers: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         """Short: a run can hold 100,000 servers."""
@@ -242,6 +248,15 @@ class Run:
         if not self._groups:
             self._groups.update((g.name, g) for g in self.schedule.groups)
         return self._groups[name]
+
+    def group_servers(self, name: str) -> list[str]:
+        """The ids of a group's servers: those of its waves, and those that were left out for anything but the plan."""
+        found = self._group_servers.get(name)
+        if found is None:
+            own = [s.id for w in self.schedule.waves if w.group == name for s in w.servers]
+            own += [e.server.id for e in self.schedule.excluded if e.group == name and e.reason != "ExcludedByPlan"]
+            found = self._group_servers[name] = own
+        return found
 
     def members(self, wave: Wave) -> list[ServerState]:
         """The servers of a wave, in the wave's order."""

@@ -43,6 +43,32 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """No more than so many `servers` are asked for in any `per_s` seconds."""
+
+    servers: int
+    per_s: float
+
+
+ALL_BUT_ONE = ""
+"""`Spread.written` of the rule that holds without being written: never a whole server group in one wave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A rule about failure domains: `key` as in the plan (`zone`, `tag:pool`), `written` the value as in the plan.
+
+    `domains`: how many the group's servers lie in; `most`: how many servers of one of them may be in one wave, where
+    that differs the largest number.
+    """
+
+    key: str
+    written: str
+    domains: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """What follows a wave: a wait of `seconds`, or a person's approval."""
 
@@ -71,6 +97,9 @@ class GroupRules:
     bake_s: float
     checks: tuple[Check, ...] = ()
     baseline: Literal["exclude", "count", "stop"] | None = None
+    max_unavailable: Allowance | None = None
+    spread: tuple[Spread, ...] = ()
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +107,8 @@ class Wave:
     """Servers that go down together. `number` counts from 1 over the whole run; `written` is the size as in the plan.
 
     `pause` follows the wave (after the group's bake, if it is the last of its group); after the run's last wave it
-    is a wait of 0 s. `is_canary`: the first wave of its group, and a single server.
+    is a wait of 0 s. `is_canary`: the first wave of its group, and a single server. `held_by`: the rules of spread that
+    made it smaller than written (`zone: 1`), empty where it has its size.
     """
 
     number: int
@@ -87,6 +117,7 @@ class Wave:
     servers: tuple[ServerRef, ...]
     pause: Pause
     is_canary: bool = False
+    held_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +171,7 @@ class Schedule:
     description: str = ""
     made_at: str = ""
     digest: str = ""
+    rate: Rate | None = None
 
     @property
     def servers(self) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from runner.model.inventory import Server
-from runner.model.plan import Group, Limits, Selector
+from runner.model.plan import Group, Limits, Plan, Selector
 from runner.model.problem import Problem
 from runner.model.quantity import Amount
+from runner.model.schedule import Allowance
 from runner.planning.select import Index
+from runner.planning.spread import domains_of
 
 FEW = 5
 """So many servers are named in a sentence; the rest is counted."""
@@ -124,6 +126,63 @@ def first_wave(group: Group, n: int, eligible: int) -> Iterator[Problem]:
             severity="warning",
             path=("groups", n, "waves"),
         )
+
+
+def first_waves(plan: Plan) -> Iterator[Problem]:
+    """The same without the cloud, for groups that are lists of ids: only the cloud knows how many others are."""
+    for n, group in enumerate(plan.groups):
+        if group.servers.keys == ("ids",) and group.exclude is None:
+            yield from first_wave(group, n, len(set(group.servers.ids or ())))
+
+
+def over_unavailable(group: Group, n: int, sizes: Sequence[int], most: Allowance) -> Iterator[Problem]:
+    """A wave larger than `max_unavailable` could never start. `sizes`: of the group's waves; one problem, the first."""
+    for k, size in enumerate(sizes):
+        if size > most.allowed:
+            share = f"{most.written} of {most.of} = {most.allowed}" if most.written.endswith("%") else most.written
+            yield Problem(
+                "WaveOverMaxUnavailable",
+                f"wave {k + 1} of group {group.name} takes {size} servers down, max_unavailable allows {share}",
+                hint="write smaller waves, or allow more to be down",
+                path=("groups", n, "waves", min(k, len(group.waves) - 1)),
+            )
+            return
+
+
+def spread_over_nothing(plan: Plan, n: int, selected: Sequence[Server], index: Index) -> Iterator[Problem]:
+    """A rule of spread that no server of the group falls under holds nothing back.
+
+    A tag is then mistyped: an error. For the rest it is a warning. What the whole plan says may be meant for other
+    groups: it is told only if it is meant for none.
+    """
+    group = plan.groups[n]
+    for key in group.spread or ():
+        of = domains_of(key, index)
+        if selected and not any(of(server) for server in selected):
+            yield _holds_nothing(key, f"no server of group {group.name}", ("groups", n, "spread", key))
+
+
+def plan_spread_over_nothing(plan: Plan, selected: Iterable[Server], index: Index) -> Iterator[Problem]:
+    """The same for what the plan says of all its groups."""
+    servers = list(selected) if plan.spread else []
+    for key in plan.spread or ():
+        of = domains_of(key, index)
+        if servers and not any(of(server) for server in servers):
+            yield _holds_nothing(key, "no server of the plan", ("spread", key))
+
+
+def _holds_nothing(key: str, who: str, path: Path) -> Problem:
+    is_tag = key.startswith("tag:")
+    what = f"the tag {key.removeprefix('tag:')}" if is_tag else f"a {key.replace('_', ' ')}"
+    return Problem(
+        "SpreadOverNothing",
+        f"{who} has {what}, so the rule holds nothing back",
+        hint="correct the tag's name, or leave the rule out"
+        if is_tag
+        else "leave the rule out, or check that the credentials may read it",
+        severity="error" if is_tag else "warning",
+        path=path,
+    )
 
 
 def few(words: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from runner.model.quantity import format_duration
-from runner.model.schedule import Allowance, GroupRules, Schedule, ServerRef, Wave
+from runner.model.schedule import Allowance, GroupRules, Rate, Schedule, ServerRef, Wave
 from runner.planning.belts import few
 from runner.planning.when import windows_words
 
@@ -202,6 +202,14 @@ def _budget(budget: Allowance | None) -> str:
     return "only the run's" if budget is None else budget.written
 
 
+def _spread(group: GroupRules) -> str:
+    return ", ".join(f"{s.key}: {s.written}" for s in group.spread if s.written) or "none"
+
+
+def _rate(rate: Rate | None) -> str:
+    return "none" if rate is None else f"{rate.servers} in {format_duration(rate.per_s)}"
+
+
 _OF_THE_RUN: Mapping[str, Callable[[Schedule], str]] = {
     "plan's name": lambda s: s.plan_name,
     "target": _target,
@@ -212,6 +220,7 @@ _OF_THE_RUN: Mapping[str, Callable[[Schedule], str]] = {
     "wait_at_most": lambda s: format_duration(s.wait_at_most_s),
     "windows": lambda s: windows_words(s.windows),
     "freeze": lambda s: few([d[:19] for d in s.calendars]) or "none",
+    "rate": lambda s: _rate(s.rate),
 }
 _OF_A_GROUP: Mapping[str, Callable[[GroupRules], str]] = {
     "max_failures": lambda g: _budget(g.max_failures),
@@ -222,4 +231,7 @@ _OF_A_GROUP: Mapping[str, Callable[[GroupRules], str]] = {
     "ready.checks": lambda g: "; ".join(map(str, g.checks)) or "none",
     "ready.baseline": lambda g: g.baseline or "not asked",
     "bake": lambda g: format_duration(g.bake_s),
+    "max_unavailable": lambda g: "none" if g.max_unavailable is None else g.max_unavailable.written,
+    "spread": _spread,
+    "rate": lambda g: _rate(g.rate),
 }

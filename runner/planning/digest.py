@@ -33,10 +33,11 @@ def group_document(group: GroupRules) -> dict[str, Any]:
     """
     made = asdict(group)
     made["checks"] = [{**check, "status": list(check["status"])} for check in made["checks"]]
+    made["spread"] = list(made["spread"])
     return {key: value for key, value in made.items() if value or key not in _ADDED}
 
 
-_ADDED = frozenset({"checks", "baseline"})
+_ADDED = frozenset({"checks", "baseline", "max_unavailable", "spread", "rate"})
 
 
 def inventory_digest(schedule: Schedule) -> str:
@@ -69,8 +70,9 @@ def _reviewed(schedule: Schedule) -> dict[str, Any]:
                 "pause": [w.pause.kind, w.pause.seconds],
                 "servers": [[s.id, s.zone] for s in w.servers],
             }
+            | ({"held_by": list(w.held_by)} if w.held_by else {})
             for w in schedule.waves
         ],
         "excluded": sorted([e.group, e.server.id, e.reason] for e in schedule.excluded),
         "worst_case": asdict(schedule.worst_case),
-    }
+    } | ({"rate": asdict(schedule.rate)} if schedule.rate else {})

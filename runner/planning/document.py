@@ -13,8 +13,10 @@ from runner.model.schedule import (
     Exclusion,
     GroupRules,
     Pause,
+    Rate,
     Schedule,
     ServerRef,
+    Spread,
     Target,
     Wave,
     WorstCase,
@@ -50,6 +52,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
             {**_server(e.server), "group": e.group, "reason": e.reason, "detail": e.detail} for e in schedule.excluded
         ],
         "worst_case": asdict(schedule.worst_case),
+        "rate": None if schedule.rate is None else asdict(schedule.rate),
     }
 
 
@@ -80,6 +83,7 @@ def from_document(raw: Mapping[str, Any]) -> Schedule:
         freezes=tuple(Freeze(*map(datetime.fromisoformat, f)) for f in raw.get("freezes", ())),
         made_at=raw["made_at"],
         digest=raw["digest"],
+        rate=_read_rate(raw.get("rate")),
     )
 
 
@@ -102,6 +106,7 @@ def _wave(wave: Wave) -> dict[str, Any]:
         "group": wave.group,
         "written": wave.written,
         "is_canary": wave.is_canary,
+        "held_by": list(wave.held_by),
         "pause": {"kind": wave.pause.kind, "seconds": wave.pause.seconds},
         "servers": [_server(s) for s in wave.servers],
     }
@@ -114,10 +119,26 @@ def _read_window(raw: Mapping[str, Any]) -> Window:
 
 def _read_group(raw: Mapping[str, Any]) -> GroupRules:
     seconds = {key: float(raw[key]) for key in ("ready_timeout_s", "stable_for_s", "bake_s")}
-    budget = raw["max_failures"]
     checks = tuple(Check(**{**check, "status": tuple(check["status"])}) for check in raw.get("checks", ()))
-    allowance = None if budget is None else Allowance(**budget)
-    return GroupRules(**{**raw, **seconds, "max_failures": allowance, "checks": checks})
+    return GroupRules(
+        **{
+            **raw,
+            **seconds,
+            "max_failures": _read_allowance(raw["max_failures"]),
+            "checks": checks,
+            "max_unavailable": _read_allowance(raw.get("max_unavailable")),
+            "spread": tuple(Spread(**s) for s in raw.get("spread", ())),
+            "rate": _read_rate(raw.get("rate")),
+        }
+    )
+
+
+def _read_allowance(raw: Mapping[str, Any] | None) -> Allowance | None:
+    return None if raw is None else Allowance(**raw)
+
+
+def _read_rate(raw: Mapping[str, Any] | None) -> Rate | None:
+    return None if raw is None else Rate(raw["servers"], float(raw["per_s"]))
 
 
 def _read_wave(raw: Mapping[str, Any]) -> Wave:
@@ -128,4 +149,5 @@ def _read_wave(raw: Mapping[str, Any]) -> Wave:
         servers=tuple(ServerRef(s["id"], s["name"], s["zone"]) for s in raw["servers"]),
         pause=Pause(raw["pause"]["kind"], float(raw["pause"]["seconds"])),
         is_canary=raw["is_canary"],
+        held_by=tuple(raw.get("held_by", ())),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from runner.model.schedule import GroupRules, Schedule, Wave
+from runner.model.schedule import GroupRules, Rate, Schedule, Wave
 
 REBOOT_S = 60.0
 """A guess, until runs have shown better: small Linux servers are back within a minute of the request."""
@@ -38,15 +38,16 @@ def forecast(schedule: Schedule, reboot_s: float = REBOOT_S, servers_per_minute:
 
     A wave ends when its last server is ready, `stable_for` included. The bake follows a group's last wave, then its
     pause. No more than `servers_per_minute` are asked for in any 60 s, so a large wave is sent in several minutes:
-    2,500 servers at 1,000 a minute are sent at 0, 60 and 120 s.
+    2,500 servers at 1,000 a minute are sent at 0, 60 and 120 s. The plan's own `rate`s brake as well.
     """
     rules = {g.name: g for g in schedule.groups}
-    quota = _Quota(servers_per_minute)
+    of_run = [_Quota(servers_per_minute, 60.0), *_quotas(schedule.rate)]
+    of_group = {g.name: _quotas(g.rate) for g in schedule.groups}
     waves: list[WaveForecast] = []
     now, approvals = 0.0, 0
     for wave, following in zip(schedule.waves, (*schedule.waves[1:], None), strict=False):
         group = rules[wave.group]
-        first, last = quota.send(now, len(wave.servers))
+        first, last = _send([*of_run, *of_group[wave.group]], now, len(wave.servers))
         end = last + reboot_s + group.stable_for_s
         waves.append(WaveForecast(wave.number, first, end))
         now = end
@@ -59,33 +60,54 @@ def forecast(schedule: Schedule, reboot_s: float = REBOOT_S, servers_per_minute:
 
 
 def wave_length_s(
-    wave: Wave, rules: GroupRules, reboot_s: float = REBOOT_S, servers_per_minute: int = SERVERS_PER_MINUTE
+    wave: Wave,
+    rules: GroupRules,
+    run_rate: Rate | None,
+    reboot_s: float = REBOOT_S,
+    servers_per_minute: int = SERVERS_PER_MINUTE,
 ) -> float:
-    """From the first request of a wave until its last server is ready, with the whole quota free."""
-    _, last = _Quota(servers_per_minute).send(0.0, len(wave.servers))
+    """From the first request of a wave until its last server is ready, with the whole quota and rates free."""
+    quotas = [_Quota(servers_per_minute, 60.0), *_quotas(run_rate), *_quotas(rules.rate)]
+    _, last = _send(quotas, 0.0, len(wave.servers))
     return last + reboot_s + rules.stable_for_s
 
 
 class _Quota:
-    """No more than `limit` servers in any 60 s."""
+    """No more than `limit` servers in any `per_s` seconds."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, per_s: float) -> None:
         self._limit = limit
+        self._per_s = per_s
         self._sent: deque[tuple[float, int]] = deque()
         self._used = 0
 
-    def send(self, now: float, servers: int) -> tuple[float, float]:
-        """Send as soon as the quota lets us, from `now`; when the first and the last went out."""
-        first: float | None = None
-        while True:
-            while self._sent and self._sent[0][0] <= now - 60:
-                self._used -= self._sent.popleft()[1]
-            part = min(servers, self._limit - self._used)
-            if part > 0:
-                first = now if first is None else first
-                self._sent.append((now, part))
-                self._used += part
-                servers -= part
-            if servers <= 0:
-                return (now if first is None else first), now
-            now = self._sent[0][0] + 60
+    def room(self, now: float) -> int:
+        while self._sent and self._sent[0][0] <= now - self._per_s:
+            self._used -= self._sent.popleft()[1]
+        return self._limit - self._used
+
+    def take(self, now: float, servers: int) -> None:
+        self._sent.append((now, servers))
+        self._used += servers
+
+    def frees_at(self) -> float:
+        return self._sent[0][0] + self._per_s
+
+
+def _quotas(rate: Rate | None) -> list[_Quota]:
+    return [] if rate is None else [_Quota(rate.servers, rate.per_s)]
+
+
+def _send(quotas: list[_Quota], now: float, servers: int) -> tuple[float, float]:
+    """Send as soon as every quota lets us, from `now`; when the first and the last went out."""
+    first: float | None = None
+    while True:
+        part = min(servers, *(q.room(now) for q in quotas))
+        if part > 0:
+            first = now if first is None else first
+            for quota in quotas:
+                quota.take(now, part)
+            servers -= part
+        if servers <= 0:
+            return (now if first is None else first), now
+        now = max(q.frees_at() for q in quotas if q.room(now) <= 0)

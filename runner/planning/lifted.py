@@ -7,16 +7,17 @@ line there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from runner.model.check import Check
-from runner.model.plan import FreezeFile, Group, Plan, Selector
+from runner.model.plan import FreezeFile, Group, Plan, Rate, Selector
 from runner.model.quantity import Amount, format_duration
 from runner.model.window import Window, openings
 from runner.planning.belts import few
+from runner.planning.spread import SERVER_GROUP
 from runner.planning.when import windows_words
 from runner.planning.words import is_covered, words_of
 
@@ -82,6 +83,7 @@ def lifted(old: Plan, new: Plan) -> tuple[Lift, ...]:
         for belt in GROUP_BELTS:
             found += belt.compare(before, after, ("groups", n), prefix)
         found += _exclusions_lost(before, after, ("groups", n), prefix)
+        found += _spread_lost(old.spread_of(before), new.spread_of(after), after, ("groups", n), prefix)
     return tuple(found)
 
 
@@ -228,6 +230,23 @@ def _within(inner: Sequence[tuple[datetime, datetime]], outer: Sequence[tuple[da
     return True
 
 
+def unavailable_raised(before: Amount | None, after: Amount | None) -> str | None:
+    """How many may be down: more is looser, no rule the loosest."""
+    if before is None:
+        return None
+    return "removed" if after is None else _looser(before, after, least=1)
+
+
+def rate_raised(before: Rate | None, after: Rate | None) -> str | None:
+    """Whether the new brake can let more servers through in the old one's period than that did."""
+    if before is None:
+        return None
+    if after is None:
+        return "removed"
+    periods = -(-before.per // after.per)
+    return "raised" if after.servers * periods > before.servers else None
+
+
 def _loses_canary(before: Sequence[Amount], after: Sequence[Amount]) -> bool:
     return before[0].number == 1 and after[0].number != 1
 
@@ -264,6 +283,32 @@ def _exclusions_lost(old: Group, new: Group, path: Path, prefix: str) -> Iterato
             yield Lift(f"{prefix}exclude.{key} keeps out less", before, "not kept out", where)
 
 
+# --- failure domains: what may go down together ---------------------------------------------------------------------
+
+
+def _spread_lost(
+    old: Mapping[str, Amount], new: Mapping[str, Amount], group: Group, path: Path, prefix: str
+) -> Iterator[Lift]:
+    """Each rule of spread, the plan's and the group's together, that lets more of a domain go down in one wave.
+
+    Server groups are never taken down as a whole even if nothing is written; 100% lifts that.
+    """
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if before is None:
+            how = "raised" if key == SERVER_GROUP and after is not None and after.percent == 100 else None
+        elif after is None:
+            how = None if before.percent == 100 else "removed"
+        else:
+            how = _looser(before, after, least=1)
+        if how is not None:
+            default = "all but one" if key == SERVER_GROUP else "any number"
+            own = key in (group.spread or {})
+            place: Path = (*path, "spread", key) if own else ("spread", key) if key in new else path
+            was, now = (default if x is None else str(x) for x in (before, after))
+            yield Lift(f"{prefix}spread.{key} {how}", was, now, place)
+
+
 # --- how values are written ---------------------------------------------------------------------------------------
 
 
@@ -281,6 +326,14 @@ def _pauses(pauses: Iterable[PauseWord]) -> str:
 
 def _budget(budget: Amount | None) -> str:
     return "only the run's" if budget is None else str(budget)
+
+
+def _most_down(most: Amount | None) -> str:
+    return "any number" if most is None else str(most)
+
+
+def _rate(rate: Rate | None) -> str:
+    return "only the target's quota" if rate is None else f"{rate.servers} in {format_duration(rate.per)}"
 
 
 def _selected(everything: bool) -> str:
@@ -322,6 +375,7 @@ PLAN_BELTS: tuple[Belt[Plan], ...] = (
     Belt(("windows",), lambda p: p.opening, cutoff_shortened, windows_words, name="windows.cutoff"),
     Belt(("freeze",), lambda p: p.freeze or (), freeze_lost, _calendars),
     Belt(("wait_at_most",), lambda p: p.wait_at_most, lengthened, format_duration),
+    Belt(("rate",), lambda p: p.rate, rate_raised, _rate),
 )
 GROUP_BELTS: tuple[Belt[Group], ...] = (
     Belt(("servers",), lambda g: bool(g.servers.all), becomes(True, "widened to all: true"), _selected),
@@ -329,6 +383,8 @@ GROUP_BELTS: tuple[Belt[Group], ...] = (
     Belt(("waves",), lambda g: g.waves, sizes_raised, _amounts),
     Belt(("pause",), lambda g: g.pause, approval_gone, _pauses, name="approval"),
     Belt(("pause",), lambda g: g.pause, pause_shortened, _pauses),
+    Belt(("max_unavailable",), lambda g: g.max_unavailable, unavailable_raised, _most_down),
+    Belt(("rate",), lambda g: g.rate, rate_raised, _rate),
     Belt(("max_failures",), lambda g: g.max_failures, budget_raised, _budget),
     Belt(("on_failure",), lambda g: g.on_failure, weaker(_ON_FAILURE)),
     Belt(("ready", "stable_for"), lambda g: g.ready.stable_for, shortened, format_duration),

@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
+from runner.model.check import Check
 from runner.model.inventory import Inventory
-from runner.model.plan import Plan
+from runner.model.plan import Group, Plan
 from runner.model.quantity import Amount, format_duration
-from runner.model.schedule import Allowance, GroupRules, Pause, Schedule, ServerRef, Target, Wave
+from runner.model.schedule import Allowance, GroupRules, Pause, Rate, Schedule, ServerRef, Spread, Target, Wave
 from runner.model.window import openings
 from runner.planning.belts import few
 from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why
-from runner.planning.schedule import Pick, assemble, pick_all, rules_of, waves_of
+from runner.planning.schedule import Pick, Portioned, assemble, in_order, pick_all, rules_of, waves_of
 from runner.planning.select import Index
+from runner.planning.spread import crowded, domains, rule_words
+from runner.planning.waves import cut
 from runner.planning.when import windows_words
 
 MAX_AGE = timedelta(days=7)
@@ -81,11 +85,13 @@ def outdated(
 
 def review(saved: Schedule, plan: Plan, inventory: Inventory, spent: Collection[str]) -> Standing:
     """What has become of the servers of a schedule that is not outdated. `spent`: of its cycle and project."""
-    picks = {p.group.name: p for p in pick_all(plan, Index(inventory), spent, saved.cycle)}
+    index = Index(inventory)
+    picks = {p.group.name: p for p in pick_all(plan, index, spent, saved.cycle)}
     skipped = tuple(_skipped(saved, picks, inventory))
     held = {s.id for w in saved.waves for s in w.servers}
     newcomers = tuple(ServerRef(s.id, s.name, s.zone) for p in picks.values() for s in p.eligible if s.id not in held)
     differences = list(_over_its_limits(saved.servers - len(skipped), len(inventory.servers), plan))
+    differences += _crowded(saved, plan, inventory, index)
     allowed = SKIPPED_AT_MOST.as_size(saved.servers) if saved.servers else 0
     standing = Standing((), skipped, newcomers)
     if len(skipped) > allowed and not standing.is_spent(saved):
@@ -102,7 +108,7 @@ def follows(saved: Schedule, plan: Plan) -> list[str]:
     A file can come from anywhere. Whoever made it may have chosen among the plan's servers, and nothing else: waves,
     pauses, budgets and the kind of reboot are recomputed.
     """
-    return list(_rules_that_differ(saved, _rebuilt(saved, plan)))
+    return [*_rules_that_differ(saved, _rebuilt(saved, plan)), *_over_unavailable(saved)]
 
 
 def _origin(saved: Schedule, plan: Plan, plan_digest: str, target: Target, own_cycle: bool) -> Iterator[str]:
@@ -169,11 +175,54 @@ def _rebuilt(saved: Schedule, plan: Plan) -> Schedule:
         saved.plan_digest,
         target,
         saved.cycle,
-        tuple(rules_of(g, target.name, counted.get(g.name, 0), len(members.get(g.name, ()))) for g in plan.groups),
-        waves_of((g, members.get(g.name, [])) for g in plan.groups),
+        tuple(
+            rules_of(g, target.name, counted.get(g.name, 0), len(members.get(g.name, ())), _spread(plan, g))
+            for g in plan.groups
+        ),
+        waves_of((g, _as_saved(g, saved, members.get(g.name, []))) for g in plan.groups),
         excluded=saved.excluded,
         visible=saved.visible,
     )
+
+
+def _as_saved(group: Group, saved: Schedule, members: Sequence[ServerRef]) -> Iterator[Portioned]:
+    """Servers in the waves that the plan makes of them. Waves that say what held them back may be smaller than written:
+    whether the cloud bears that out is judged with the inventory, and smaller waves are never less safe.
+    """
+    own = [w for w in saved.waves if w.group == group.name]
+    held = {n: len(w.servers) for n, w in enumerate(own) if w.held_by}
+    yield from in_order(members, cut(len(members), group.waves, held), [w.held_by for w in own])
+
+
+def _spread(plan: Plan, group: Group) -> tuple[Spread, ...]:
+    """The rules as written; how many domains there are only the cloud knows."""
+    return tuple(Spread(key, str(amount), 0, 0) for key, amount in sorted(plan.spread_of(group).items()))
+
+
+def _crowded(saved: Schedule, plan: Plan, inventory: Inventory, index: Index) -> Iterator[str]:
+    """Waves that hold more of a failure domain, as the cloud is now, than the plan allows: the first of each group."""
+    for group in plan.groups:
+        waves = [w for w in saved.waves if w.group == group.name]
+        known = [[inventory.by_id[s.id] for s in w.servers if s.id in inventory.by_id] for w in waves]
+        servers = [s for some in known for s in some]
+        missing = sum(len(w.servers) for w in waves) - len(servers)
+        order = domains(servers, plan.spread_of(group), index, missing)
+        for n, domain, number in crowded(known, order):
+            name, rule = domain.name, domain.rule
+            yield (
+                f"wave {waves[n].number} takes {number} servers of {name} down together,"
+                f" spread allows {domain.most} ({rule})"
+            )
+            break
+
+
+def _over_unavailable(saved: Schedule) -> Iterator[str]:
+    rules = {g.name: g.max_unavailable for g in saved.groups}
+    for wave in saved.waves:
+        most = rules.get(wave.group)
+        if most is not None and len(wave.servers) > most.allowed:
+            yield f"wave {wave.number} takes {len(wave.servers)} servers down, max_unavailable allows {most.allowed}"
+            return
 
 
 def _rules_that_differ(saved: Schedule, due: Schedule) -> Iterator[str]:
@@ -185,6 +234,7 @@ def _rules_that_differ(saved: Schedule, due: Schedule) -> Iterator[str]:
         ("windows", windows_words(saved.windows), windows_words(due.windows)),
         ("freeze", few(saved.calendars) or NONE, few(due.calendars) or NONE),
         ("max_failures", _budget(saved.max_failures), _budget(due.max_failures)),
+        ("rate", _rate(saved.rate), _rate(due.rate)),
         ("groups", _names(saved.groups), _names(due.groups)),
     ):
         if was != now:
@@ -208,17 +258,35 @@ def _group_rules(was: GroupRules, now: GroupRules) -> Iterator[str]:
         "bake_s",
         "checks",
         "baseline",
+        "max_unavailable",
+        "spread",
+        "rate",
     ):
-        before, after = getattr(was, what), getattr(now, what)
+        before, after = (_comparable(getattr(rules, what)) for rules in (was, now))
         if before != after:
             words = (_rule(x) for x in (before, after))
             yield "group {}, {}: {} was reviewed, the plan makes it {}".format(was.name, what, *words)
+
+
+def _comparable(value: Any) -> Any:
+    """A rule without what only the cloud knows."""
+    if isinstance(value, tuple):
+        return tuple(i if isinstance(i, Check) else rule_words(i.key, i.written) for i in value if _is_written(i))
+    return _rate(value) if isinstance(value, Rate) else value
+
+
+def _is_written(item: Check | Spread) -> bool:
+    return isinstance(item, Check) or bool(item.written)
 
 
 def _rule(value: object) -> str:
     if isinstance(value, tuple):
         return few([str(item) for item in value]) or NONE
     return _budget(value) if isinstance(value, Allowance | None) else str(value)
+
+
+def _rate(rate: Rate | None) -> str:
+    return NONE if rate is None else f"{rate.servers} in {format_duration(rate.per_s)}"
 
 
 def _waves(group: str, was: Sequence[Wave], now: Sequence[Wave]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.model.inventory import Inventory, Server
 from runner.model.plan import Group, Plan
+from runner.model.plan import Rate as RateOfPlan
 from runner.model.problem import Problem
 from runner.model.quantity import Amount
 from runner.model.schedule import (
@@ -16,8 +17,10 @@ from runner.model.schedule import (
     Exclusion,
     GroupRules,
     Pause,
+    Rate,
     Schedule,
     ServerRef,
+    Spread,
     Target,
     Wave,
 )
@@ -26,7 +29,8 @@ from runner.planning.digest import schedule_digest
 from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why, unfit
 from runner.planning.order import ordered
 from runner.planning.select import Index, excluder, select
-from runner.planning.waves import cut, pause_after
+from runner.planning.spread import Domains, domains, portions
+from runner.planning.waves import cut, pause_after, size_of, written_at
 from runner.planning.worst_case import worst_case
 
 _DETAIL = 500
@@ -62,6 +66,10 @@ def make_schedule(
     index = Index(inventory)
     picks = pick_all(plan, index, spent, cycle)
     problems = list(_problems(plan, index, picks))
+    held = [domains(p.eligible, plan.spread_of(p.group), index) for p in picks]
+    waves = waves_of((p.group, _portions(p, d)) for p, d in zip(picks, held, strict=True))
+    rules = tuple(p.rules(target.name, d.rules) for p, d in zip(picks, held, strict=True))
+    problems += _of_waves(plan, rules, waves)
     if any(p.severity == "error" for p in problems):
         return Planned(None, tuple(problems))
     schedule = assemble(
@@ -69,8 +77,8 @@ def make_schedule(
         plan_digest,
         target,
         cycle,
-        tuple(p.rules(target.name) for p in picks),
-        waves_of((p.group, [_ref(s) for s in p.eligible]) for p in picks),
+        rules,
+        waves,
         excluded=tuple(e for p in picks for e in p.exclusions()),
         freezes=plan.frozen(now),
         visible=len(inventory.servers),
@@ -106,6 +114,7 @@ def assemble(
         worst_case=worst_case(groups, waves, budget),
         windows=plan.opening,
         calendars=tuple(f.digest for f in plan.freeze or ()),
+        rate=_rate(plan.rate),
         **about,
     )
     return replace(schedule, digest=schedule_digest(schedule))
@@ -126,8 +135,8 @@ class Pick:
     eligible: tuple[Server, ...]
     left_out: tuple[tuple[Server, Why], ...]
 
-    def rules(self, target: str) -> GroupRules:
-        return rules_of(self.group, target, len(self.selected), len(self.eligible))
+    def rules(self, target: str, spread: tuple[Spread, ...]) -> GroupRules:
+        return rules_of(self.group, target, len(self.selected), len(self.eligible), spread)
 
     def exclusions(self) -> Iterator[Exclusion]:
         for server, why in self.left_out:
@@ -158,29 +167,51 @@ def _pick(group: Group, index: Index, spent: Collection[str], cycle: str) -> Pic
     return Pick(group, selected, order, tuple(left_out))
 
 
-def waves_of(groups: Iterable[tuple[Group, Sequence[ServerRef]]]) -> tuple[Wave, ...]:
-    """The waves of groups and their servers in order, numbered over the whole run; no pause follows the last."""
-    made: list[Wave] = []
-    for group, servers in groups:
-        made += _waves(group, servers, first=len(made) + 1)
-    return (*made[:-1], replace(made[-1], pause=Pause())) if made else ()
+Portioned = tuple[Sequence[ServerRef], tuple[str, ...]]
+"""The servers of one wave, and the rules of spread that made it smaller than written."""
 
 
-def _waves(group: Group, servers: Sequence[ServerRef], first: int) -> Iterator[Wave]:
+def _portions(pick: Pick, held: Domains) -> Iterator[Portioned]:
+    total, sizes = len(pick.eligible), pick.group.waves
+    if not held.domains:
+        yield from in_order([_ref(s) for s in pick.eligible], cut(total, sizes))
+        return
+    for portion in portions(held, lambda n: size_of(n, total, sizes)):
+        yield [_ref(pick.eligible[k]) for k in portion.members], portion.held_by
+
+
+def in_order(
+    servers: Sequence[ServerRef], sizes: Iterable[int], held_by: Sequence[tuple[str, ...]] = ()
+) -> Iterator[Portioned]:
+    """Servers cut into waves of these sizes; `held_by` of each wave, where it is given."""
     done = 0
-    for n, (written, size) in enumerate(cut(len(servers), group.waves)):
-        yield Wave(
-            number=first + n,
-            group=group.name,
-            written=str(written),
-            servers=tuple(servers[done : done + size]),
-            pause=pause_after(n, group.pause),
-            is_canary=n == 0 and size == 1,
-        )
+    for n, size in enumerate(sizes):
+        yield servers[done : done + size], held_by[n] if n < len(held_by) else ()
         done += size
 
 
-def rules_of(group: Group, target: str, selected: int, eligible: int) -> GroupRules:
+def waves_of(groups: Iterable[tuple[Group, Iterable[Portioned]]]) -> tuple[Wave, ...]:
+    """The waves of groups and their servers in order, numbered over the whole run; no pause follows the last."""
+    made: list[Wave] = []
+    for group, portioned in groups:
+        made += _waves(group, portioned, first=len(made) + 1)
+    return (*made[:-1], replace(made[-1], pause=Pause())) if made else ()
+
+
+def _waves(group: Group, portioned: Iterable[Portioned], first: int) -> Iterator[Wave]:
+    for n, (servers, held_by) in enumerate(portioned):
+        yield Wave(
+            number=first + n,
+            group=group.name,
+            written=str(written_at(n, group.waves)),
+            servers=tuple(servers),
+            pause=pause_after(n, group.pause),
+            is_canary=n == 0 and len(servers) == 1,
+            held_by=held_by,
+        )
+
+
+def rules_of(group: Group, target: str, selected: int, eligible: int, spread: tuple[Spread, ...] = ()) -> GroupRules:
     """The rules of a group as numbers, for so many servers."""
     return GroupRules(
         name=group.name,
@@ -195,6 +226,9 @@ def rules_of(group: Group, target: str, selected: int, eligible: int) -> GroupRu
         bake_s=group.bake.total_seconds(),
         checks=tuple(part.check for part in group.ready.checks),
         baseline=group.ready.baseline,
+        max_unavailable=None if group.max_unavailable is None else _most_down(group.max_unavailable, eligible),
+        spread=spread,
+        rate=_rate(group.rate),
     )
 
 
@@ -204,9 +238,18 @@ def _problems(plan: Plan, index: Index, picks: Sequence[Pick]) -> Iterator[Probl
         if not pick.selected:
             yield from belts.empty_match(pick.group, n)
         yield from belts.first_wave(pick.group, n, len(pick.eligible))
+        yield from belts.spread_over_nothing(plan, n, pick.selected, index)
+    yield from belts.plan_spread_over_nothing(plan, (s for p in picks for s in p.selected), index)
     yield from belts.overlaps([(p.group.name, p.kept_by_plan()) for p in picks])
     scheduled = {s.id for p in picks for s in p.eligible}
     yield from belts.over_limits(plan.limits, len(scheduled), len(index.servers))
+
+
+def _of_waves(plan: Plan, rules: Sequence[GroupRules], waves: Sequence[Wave]) -> Iterator[Problem]:
+    for n, (group, of_group) in enumerate(zip(plan.groups, rules, strict=True)):
+        if of_group.max_unavailable is not None:
+            own = [len(w.servers) for w in waves if w.group == group.name]
+            yield from belts.over_unavailable(group, n, own, of_group.max_unavailable)
 
 
 def _ref(server: Server) -> ServerRef:
@@ -215,3 +258,12 @@ def _ref(server: Server) -> ServerRef:
 
 def _allowance(budget: Amount, of: int) -> Allowance:
     return Allowance(str(budget), of, budget.as_budget(of))
+
+
+def _most_down(amount: Amount, of: int) -> Allowance:
+    """Of how many servers may be down: rounded down, at least 1."""
+    return Allowance(str(amount), of, amount.as_size(of))
+
+
+def _rate(rate: RateOfPlan | None) -> Rate | None:
+    return None if rate is None else Rate(rate.servers, rate.per.total_seconds())

@@ -78,6 +78,15 @@ class Index:
                 found.setdefault(server.server_group, set()).add(server.id)
         return {group: frozenset(ids) for group, ids in found.items()}
 
+    @cached_property
+    def groups_of(self) -> Mapping[str, tuple[str, ...]]:
+        """The ids of the server groups that each server is in, by its id; usually one."""
+        found: dict[str, list[str]] = {}
+        for group, ids in sorted(self.members.items()):
+            for server_id in ids:
+                found.setdefault(server_id, []).append(group)
+        return {server_id: tuple(groups) for server_id, groups in found.items()}
+
     def in_server_group(self, word: str) -> frozenset[str]:
         """The ids of the servers in the group of this id, or in the groups of this name."""
         ids = self.group_ids.get(word, frozenset())

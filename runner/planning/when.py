@@ -47,7 +47,9 @@ def outlook(
     if not schedule.windows and not schedule.calendars:
         return None
     rules = {g.name: g for g in schedule.groups}
-    lengths = [wave_length_s(w, rules[w.group], reboot_s, servers_per_minute) for w in schedule.waves[done:]]
+    lengths = [
+        wave_length_s(w, rules[w.group], schedule.rate, reboot_s, servers_per_minute) for w in schedule.waves[done:]
+    ]
     opening = next(openings(schedule.windows, schedule.freezes, now), None)
     endless = {s for s in set(lengths) if first_fit(schedule.windows, schedule.freezes, now, s) is None}
     long = tuple(n for n, length in enumerate(lengths, done + 1) if length in endless)

@@ -11,7 +11,7 @@ from typing import Any
 from runner.errors import EXIT_WORDS, Exit
 from runner.model.problem import Problem
 from runner.model.quantity import Amount, format_duration
-from runner.model.schedule import Exclusion, Schedule, Wave
+from runner.model.schedule import ALL_BUT_ONE, Exclusion, Rate, Schedule, Spread, Wave
 from runner.planning.exclusions import REASONS, REBOOTED_IN_CYCLE
 from runner.planning.forecast import Forecast, forecast
 from runner.planning.when import Outlook
@@ -179,7 +179,10 @@ def rounded(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One wave as a line of a table. `group`, `zones` and `names` hold untrusted text; `names` names every server."""
+    """One wave as a line of a table. `names` names every server; `held` says why the wave is smaller than written.
+
+    `group`, `zones`, `names` and `held` hold untrusted text.
+    """
 
     number: int
     group: str
@@ -188,6 +191,7 @@ class Row:
     starts: str
     then: str
     names: list[str]
+    held: str = ""
 
 
 def rows(diff: PlanDiff) -> Iterator[Row]:
@@ -203,7 +207,8 @@ def rows(diff: PlanDiff) -> Iterator[Row]:
         begins = f"+{rounded(starts[n].start_s)}{' at best' if waits else ''}" if starts else ""
         then = _then(wave, following, group.bake_s)
         names = fold(wave.servers, diff.shared)
-        yield Row(wave.number, wave.group, size_words(wave, group.eligible), zone_words(wave), begins, then, names)
+        size, held = size_words(wave, group.eligible), held_words(wave)
+        yield Row(wave.number, wave.group, size, zone_words(wave), begins, then, names, held)
         waits = waits or wave.pause.kind == "approval"
 
 
@@ -213,9 +218,45 @@ def size_words(wave: Wave, eligible: int) -> str:
     amount = Amount.parse(wave.written)
     wanted = amount.as_size(eligible) if amount.number is None else amount.number
     text = str(wanted) if amount.percent is None else f"{wave.written} of {eligible} = {wanted}"
-    if size < wanted:
+    if wave.held_by:
+        text += f", only {size}"
+    elif size < wanted:
         text += f", only {size} left"
     return text + (" (canary)" if wave.is_canary else "")
+
+
+def held_words(wave: Wave) -> str:
+    """`held by spread zone: 1`, or nothing. Untrusted: names of tags."""
+    return f"held by spread {', '.join(wave.held_by)}" if wave.held_by else ""
+
+
+def brake_words(schedule: Schedule) -> Iterator[str]:
+    """What holds waves back besides their sizes, a sentence each. Untrusted: names of tags."""
+    if schedule.rate is not None:
+        yield _rate_words(schedule.rate)
+    for group in schedule.groups:
+        if group.max_unavailable is not None:
+            most = group.max_unavailable
+            share = f" ({most.written} of {most.of})" if most.written.endswith("%") else ""
+            yield f"group {group.name}: at most {most.allowed}{share} down at once, those already down included"
+        for rule in group.spread:
+            yield f"group {group.name}: {_spread_words(rule)}"
+        if group.rate is not None:
+            yield f"group {group.name}: {_rate_words(group.rate)}"
+
+
+def _rate_words(rate: Rate) -> str:
+    return f"at most {count(rate.servers, 'server')} asked for in any {format_duration(rate.per_s)}"
+
+
+def _spread_words(rule: Spread) -> str:
+    """`in one wave at most 10% of a zone (3 zones, at most 4 servers)`."""
+    kind = rule.key.replace("_", " ").replace("tag:", "value of tag ", 1)
+    if rule.written == ALL_BUT_ONE:
+        return f"in one wave never all of a {kind} ({count(rule.domains, kind)})"
+    many = count(rule.domains, "domain")
+    most = f", at most {rule.most} servers" if rule.written.endswith("%") else ""
+    return f"in one wave at most {rule.written} of a {kind} ({many}{most})"
 
 
 def zone_words(wave: Wave) -> str:

@@ -8,7 +8,7 @@ from runner.errors import EXIT_WORDS, Exit
 from runner.model.problem import Problem
 from runner.model.schedule import Exclusion, Schedule
 from runner.planning.exclusions import REASONS
-from runner.report.diff import PlanDiff, Row, Selected, by_reason, count, exit_code, rows, summary
+from runner.report.diff import PlanDiff, Row, Selected, brake_words, by_reason, count, exit_code, rows, summary
 from runner.report.diff_since import (
     SHORT,
     Line,
@@ -133,11 +133,12 @@ def _body(diff: PlanDiff, room: int, in_pull_request: bool) -> str:
     """Blocks in the order of their weight; where `room` ends, at a whole line, `_CUT` follows and nothing else."""
     out: list[str] = []
     command = _NOTHING if in_pull_request else _command(diff)
-    blocks = (
+    blocks: tuple[Block, ...] = (
         _problems(diff),
         _when(diff),
         command,
         _since(diff),
+        _brakes(diff),
         _waves(diff),
         _changes(diff),
         _left_out(diff),
@@ -241,9 +242,15 @@ def _waves(diff: PlanDiff) -> Block:
     return _HEADS, (_row(row) for row in rows(diff)), "\n"
 
 
+def _brakes(diff: PlanDiff) -> Block:
+    """What holds waves back besides their sizes."""
+    return "", [f"- {markdown(words, 300)}\n" for words in brake_words(diff.schedule)] if diff.schedule else [], "\n"
+
+
 def _row(row: Row) -> str:
     names = markdown(clipped(row.names, 60), 100)
-    cells = [str(row.number), markdown(row.group, 63), row.size, markdown(row.zones), row.starts, row.then, names]
+    size = f"{row.size}, {markdown(row.held, 100)}" if row.held else row.size
+    cells = [str(row.number), markdown(row.group, 63), size, markdown(row.zones), row.starts, row.then, names]
     return "| " + " | ".join(cells) + " |\n"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from runner.model.problem import Problem
 from runner.model.schedule import Exclusion, Schedule
 from runner.planning.exclusions import REASONS
-from runner.report.diff import PlanDiff, Row, by_reason, count, rows, summary
+from runner.report.diff import PlanDiff, Row, brake_words, by_reason, count, rows, summary
 from runner.report.diff_since import Line, base_lines, base_words, lift_words, run_lines, run_words
 from runner.report.folding import clipped, fold, wrapped
 from runner.report.safe import line_start, plain
@@ -70,6 +70,7 @@ def _about(diff: PlanDiff, schedule: Schedule) -> Iterator[str]:
             own = group.max_failures
             share = f" ({own.written} of {own.of})" if own.written.endswith("%") else ""
             yield f"group {group.name}: {group.on_failure} when more than {own.allowed}{share} failed"
+    yield from (plain(words, 300) for words in brake_words(schedule))
 
 
 def _since(diff: PlanDiff) -> Iterator[str]:
@@ -101,7 +102,8 @@ def _table(table: Sequence[Row]) -> Iterator[str]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     names = clipped(row.names, _NAMES_WIDTH)
-    return (str(row.number), plain(row.group, 63), row.size, plain(row.zones, 200), row.starts, row.then, names)
+    size = f"{row.size}, {plain(row.held, 100)}" if row.held else row.size
+    return (str(row.number), plain(row.group, 63), size, plain(row.zones, 200), row.starts, row.then, names)
 
 
 def _members(table: Iterable[Row]) -> Iterator[str]:

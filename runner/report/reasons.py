@@ -34,6 +34,7 @@ OUTCOMES = {
     "FailureBudgetExceeded": "more servers failed than `max_failures` of the run allows, so the run stopped",
     "GroupBudgetExceeded": "more servers failed than `max_failures` of the group allows, so the run stopped",
     "CanaryFailed": "the first server of its group failed, so the run stopped",
+    "TooManyUnavailable": "its wave would have had more servers down than `max_unavailable` allows, so the run stopped",
     "ApprovalTimeout": "nobody answered within `wait_at_most`, so the run stopped",
     "WindowTimeout": "no window opened in which the next wave could begin within `wait_at_most`, so the run stopped",
     "PolicyViolated": "the repository's policy forbids the wave as it would be now, so the run stopped",

@@ -70,10 +70,18 @@ def wave_counts(run: Run, wave: Wave) -> dict[str, int]:
 
 
 def wait_until(run: Run) -> datetime | None:
-    """When the bake, the pause, the wait for a window or the patience with a question ends; None where none is on."""
+    """When the bake, the pause, the wait for a window, or the patience with a question or servers that are down ends.
+
+    None where none of them is on.
+    """
     if run.question is not None:
         return run.question.asked + timedelta(seconds=run.schedule.wait_at_most_s)
-    if run.wave is None or run.waves[run.position].started is not None:
+    if run.wave is None:
+        return None
+    state = run.waves[run.position]
+    if state.held is not None:
+        return state.held + timedelta(seconds=run.group(run.wave.group).ready_timeout_s)
+    if state.started is not None:
         return None
     if run.window_since is not None:
         return run.window_opens

@@ -85,6 +85,13 @@ def _wave_checked(run: Run, data: Mapping[str, Any], at: datetime) -> str | None
     return f"{wave_words(run, data['wave'])}: {len(skipped)} skipped ({_reasons(r for r, _ in skipped.values())})"
 
 
+def _wave_held(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    return (
+        f"{wave_words(run, data['wave'])}: held, {data['unavailable']} of its group would be down,"
+        f" {data['allowed']} allowed; {data['down']} are down already"
+    )
+
+
 def _wave_ended(run: Run, data: Mapping[str, Any], at: datetime) -> str:
     state = run.waves[data["wave"] - 1]
     took = f" in {length((at - state.started).total_seconds())}" if state.started else ""
@@ -223,6 +230,7 @@ HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] =
     "baseline.checked": _baseline,
     "wave.started": _wave_started,
     "wave.checked": _wave_checked,
+    "wave.held": _wave_held,
     "wave.ended": _wave_ended,
     "batch.accepted": _accepted,
     "batch.not_sent": _not_started("could not be sent"),

@@ -14,6 +14,7 @@ from runner.model.plan import (
     MAX_WINDOWS,
     NAME_PATTERN,
     PATH_PATTERN,
+    SPREAD_PATTERN,
     Day,
     Zone,
 )
@@ -79,6 +80,24 @@ class CheckPart(_Part):
     body: Line
 
 
+class SpreadPart(_Part):
+    """Most of one failure domain in one wave."""
+
+    key: Annotated[str, Field(pattern=SPREAD_PATTERN)]
+    written: Annotated[str, Field(pattern=r"^(\d{1,9}|\d{1,3}(\.\d{1,6})?%)?$")] = Field(
+        description="As in the plan; empty: never a whole server group, which holds without being written."
+    )
+    domains: Count = Field(description="In how many the group's servers lie.")
+    most: Count = Field(description="Servers of one domain in one wave; where that differs, the largest number.")
+
+
+class RatePart(_Part):
+    """No more than so many servers are asked for in any such period."""
+
+    servers: Annotated[int, Field(ge=1, le=999_999_999)]
+    per_s: Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)]
+
+
 class GroupPart(_Part):
     """The rules of one group as numbers."""
 
@@ -96,6 +115,11 @@ class GroupPart(_Part):
     baseline: Literal["exclude", "count", "stop"] | None = Field(
         None, description="What becomes of servers that do not pass before the first wave; left out where not asked."
     )
+    max_unavailable: AllowancePart | None = Field(
+        None, description="Servers of the group that may be down at once, those already down included."
+    )
+    spread: list[SpreadPart] = []
+    rate: RatePart | None = None
 
 
 class WindowPart(_Part):
@@ -133,6 +157,7 @@ class WavePart(_Part):
     )
     is_canary: bool = Field(description="The first wave of its group, and a single server.")
     pause: PausePart = Field(description="After the wave; after the run's last, a wait of 0 s.")
+    held_by: list[Word] = Field([], description="The rules of spread that made it smaller than written.")
     servers: list[ServerPart] = Field(min_length=1)
 
 
@@ -176,3 +201,4 @@ class ScheduleDocument(_Part):
     waves: list[WavePart]
     excluded: list[ExclusionPart]
     worst_case: WorstCasePart
+    rate: RatePart | None = Field(None, description="Of the run, besides the target's own quota.")

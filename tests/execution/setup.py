@@ -42,6 +42,7 @@ def schedule_of(
     ready_timeout_s: float = 900.0,
     checks: Sequence[Check] = (),
     baseline: Literal["exclude", "count", "stop"] | None = None,
+    max_unavailable: int | None = None,
 ) -> Schedule:
     """A schedule of servers s-000 … in waves of these sizes; `groups` names the group of each wave."""
     names = list(groups or ["web"] * len(waves))
@@ -55,6 +56,7 @@ def schedule_of(
         after = Pause() if last else pause or Pause()
         made.append(Wave(i + 1, names[i], str(size), refs, after, is_canary=first and size == 1))
     allowance = Allowance(str(group_max), number, group_max) if group_max is not None else None
+    down = None if max_unavailable is None else Allowance(str(max_unavailable), number, max_unavailable)
     rules = tuple(
         GroupRules(
             n,
@@ -69,6 +71,7 @@ def schedule_of(
             bake_s,
             tuple(checks),
             baseline,
+            down,
         )
         for n in dict.fromkeys(names)
     )

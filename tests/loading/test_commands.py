@@ -74,6 +74,22 @@ def test_validate_has_the_same_exit_code_in_every_form(
         json.loads(out)
 
 
+def test_validate_misses_a_canary_where_it_can_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A list of more than ten ids that begins with several at once is a warning at its waves, and exit 0."""
+    ids = ", ".join(f"s-{n}" for n in range(11))
+    plan = PLAN.replace("{all: true}", f"{{ids: [{ids}]}}").replace("[1, 10%]", "[20%]")
+    (folder / "plans" / "web.yaml").write_text(plan)
+    assert invoke(["validate", "plans"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(
+        "plans/web.yaml:7:12: warning[FirstWaveNotCanary]: group prod begins with 2 of its 11 servers"
+    )
+    assert "0 errors, 1 warning" in err
+    (folder / "plans" / "web.yaml").write_text(plan.replace(", s-10", ""))
+    assert invoke(["validate", "plans"]) == 0
+    assert capsys.readouterr().out == ""
+
+
 def test_validate_gives_variables_to_templates(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--var and --vars-file reach the templates; a malformed --var is a usage error."""
     (folder / "vars.yaml").write_text("env: '010'\n")

@@ -65,6 +65,8 @@ def test_schemas_are_draft_07_and_closed(name: str) -> None:
         with_group(servers={"tags": {"a": "{{ item }}", "b": ["x", "{{ item }}"]}, "zones": "{{ vars.zones }}"}),
         with_group(servers={"tags": "{{ item.tags }}"}),
         with_group(ready="{{ vars.ready }}"),
+        with_group(spread={"zone": "{{ vars.n }}"}, max_unavailable="{{ vars.n }}%"),
+        with_group(rate={"servers": "{{ vars.n }}", "per": "{{ vars.per }}"}),
     ],
 )
 def test_the_source_form_takes_templates(document: dict[str, Any]) -> None:
@@ -99,7 +101,12 @@ def test_the_source_form_takes_templates(document: dict[str, Any]) -> None:
         with_group(servers={"ids": [10]}),
         with_group(servers={"tags": {"a": True}}),
         with_group(servers={"all": False}),
-        with_group(max_unavailable="10%"),
+        with_group(max_unavailable="many"),
+        with_group(spread={}),
+        with_group(spread={"zones": 1}),
+        with_group(spread={"zone": "all"}),
+        with_group(rate={"servers": 10}),
+        with_group(rate={"servers": 0, "per": "1m"}),
         {"version": 1, "name": "a"},
     ],
 )
@@ -127,7 +134,8 @@ def test_every_code_is_documented() -> None:
 
 def test_every_code_is_used() -> None:
     """No code is documented that nothing can say."""
-    files = [*(ROOT / "runner" / "loading").glob("*.py"), ROOT / "runner" / "planning" / "policy.py"]
+    planning = ROOT / "runner" / "planning"
+    files = [*(ROOT / "runner" / "loading").glob("*.py"), planning / "policy.py", planning / "belts.py"]
     files.append(ROOT / "runner" / "report" / "schedule_json.py")
     said = "".join(path.read_text(encoding="utf-8") for path in files if path.name != "codes.py")
     assert [code for code in CODES if f'"{code}"' not in said] == []

@@ -39,6 +39,14 @@ RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "windows-second": (({"windows": (LATE,)}, {"windows": (LATE, {**LATE, "days": ("fri",)})}), "windows widened"),
     "cutoff": (({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "cutoff": "29m"},)}), "windows.cutoff shortened"),
     "freeze": (({"freeze": (FROZEN,)}, {}), "freeze removed"),
+    "rate": (
+        ({"rate": {"servers": 5, "per": "1m"}}, {"rate": {"servers": 6, "per": "1m"}}),
+        "rate raised",
+    ),
+    "rate-burst": (
+        ({"rate": {"servers": 5, "per": "1m"}}, {"rate": {"servers": 50, "per": "10m"}}),
+        "rate raised",
+    ),
 }
 """Of the run: (the stricter plan's fields, the looser one's), and the belt that the way from first to second lifts."""
 
@@ -58,6 +66,17 @@ GROUP_RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "pause-gone": (({"pause": ("5m", "5m")}, {"pause": ("5m", "0s")}), "pause shortened"),
     "group-budget": (({"max_failures": 1}, {"max_failures": 3}), "max_failures raised"),
     "group-budget-gone": (({"max_failures": 1}, {}), "max_failures removed"),
+    "down": (({"max_unavailable": 1}, {"max_unavailable": 2}), "max_unavailable raised"),
+    "down-share": (({"max_unavailable": 1}, {"max_unavailable": "100%"}), "max_unavailable raised"),
+    "down-gone": (({"max_unavailable": "5%"}, {}), "max_unavailable removed"),
+    "spread": (({"spread": {"zone": 1}}, {"spread": {"zone": 2}}), "spread.zone raised"),
+    "spread-gone": (({"spread": {"tag:pool": "50%"}}, {}), "spread.tag:pool removed"),
+    "spread-whole": (({}, {"spread": {"server_group": "100%"}}), "spread.server_group raised"),
+    "group-rate": (
+        ({"rate": {"servers": 1, "per": "10s"}}, {"rate": {"servers": 1, "per": "9s"}}),
+        "rate raised",
+    ),
+    "group-rate-gone": (({"rate": {"servers": 1, "per": "10s"}}, {}), "rate removed"),
     "on_failure": (({}, {"on_failure": "approval"}), "on_failure weakened"),
     "on_failure-more": (({"on_failure": "approval"}, {"on_failure": "continue"}), "on_failure weakened"),
     "stable": (({"ready": {"stable_for": "60s"}}, {"ready": {"stable_for": "59s"}}), "ready.stable_for shortened"),

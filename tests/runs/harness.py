@@ -65,7 +65,10 @@ def plan_of(
     name: str = "test",
     **group: object,
 ) -> str:
-    """The text of a plan with one group, in the order of names; `group` holds further keys of the group."""
+    """The text of a plan with one group, in the order of names; `group` holds further keys of the group.
+
+    Whole server groups may go down together, so that waves are as large as they are written.
+    """
     more = "".join(f"    {key}: {value}\n" for key, value in group.items())
     return f"""
 version: 1
@@ -73,6 +76,7 @@ name: {name}
 limits: {{servers: 100000, percent: 100}}
 max_failures: {max_failures}
 on_unknown: {on_unknown}
+spread: {{server_group: 100%}}
 groups:
   - name: all
     servers: {servers}

@@ -100,6 +100,12 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     run_id = bench.start(schedule)
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
+    bench = Bench.of(4)
+    bench.cloud.servers["s-003"] = replace(bench.cloud.servers["s-003"], status="SHUTOFF")
+    schedule = schedule_of([2, 2], max_unavailable=2)
+    run_id = bench.start(schedule)
+    bench.follow(run_id)
+    yield schedule, bench.store.events(run_id)
 
 
 DENIED = Event("batch.denied", {"batch": 1, "code": "Ecs.0003", "reason": "no"}, Bench.of(1).clock.now(), 3)
