@@ -67,8 +67,6 @@ def judge(body: Any, gate: Gate, now: datetime, grid: Grid | None) -> GateAnswer
     """The answer of a query at `now`, or of a range query over a grid."""
     try:
         series = _read(body, grid)
-        if not series:
-            raise _Unclear("the query gives no sample at all")
         broken = _broken(gate, series)
         if broken is not None:
             return broken
@@ -103,6 +101,8 @@ def _broken(gate: Gate, series: Sequence[_Series]) -> GateAnswer | None:
 
 
 def _demand_whole(series: Sequence[_Series], now: datetime, grid: Grid | None) -> None:
+    if not series:
+        raise _Unclear("the query gives no sample at all")
     for one in series:
         odd = next((v for _, v in one.samples if not math.isfinite(v)), None)
         if odd is not None:

@@ -54,6 +54,8 @@ STOPPED_BY = {
     "Cancelled": "cancelled",
     "ApprovalTimeout": "approval-timeout",
     "WindowTimeout": "window-timeout",
+    "GateClosed": "gate-closed",
+    "GateCannotTell": "gate-cannot-tell",
     "PolicyViolated": "policy",
     "TooManyUnavailable": "unavailable",
 }

@@ -17,7 +17,7 @@ from runner.execution.effects import Tuning
 from runner.execution.site import Site
 from runner.model.problem import Problem
 from runner.model.schedule import Target
-from runner.ports import Clock, Cloud
+from runner.ports import Alarms, Clock, Cloud
 from runner.store.open import is_local_file, open_store
 from runner.store.spool import Spool
 from runner.store.sql import SqlStore
@@ -56,6 +56,7 @@ class Session:
     is_embedded: bool
     is_real: bool
     spool: Spool
+    alarms: Alarms
 
 
 def base_folder(loaded: LoadedConfig) -> Path:
@@ -236,6 +237,7 @@ async def _remote(
         ecs=config.endpoints.ecs,
         iam=config.endpoints.iam,
         sts=config.endpoints.sts,
+        ces=config.endpoints.ces,
         environ=environ,
     )
     login = find_login(environ, config.auth)
@@ -257,6 +259,7 @@ async def _remote(
             is_embedded=is_embedded,
             is_real=config.cloud != "simulator" and not _is_loopback(settings.ecs_url),
             spool=spool,
+            alarms=cloud,
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from runner.execution import brakes
+from runner.execution import brakes, gating
 from runner.execution.effects import (
     Ask,
     AskBefore,
@@ -424,7 +424,7 @@ def _begin(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
     if course.started is None:
         step = _before_wave(run, wave, pace, now, tuning)
         begins = any(kind == "wave.started" for kind, _ in step.events)
-        return (_baseline(run, pace, now) if begins else None) or step
+        return ((gating.held(run, wave, pace, now) or _baseline(run, pace, now)) if begins else None) or step
     if course.checked is None:
         return _look_at_wave(run, wave, pace, now)
     return _send(run, wave, pace, now, tuning)
@@ -526,6 +526,9 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
     checked = run.waves[run.position].checked
     if checked is None or checked < since:
         return _look_at_wave(run, wave, pace, now)
+    shut = None if run.current_batches() else gating.held(run, wave, pace, now)
+    if shut is not None:
+        return shut
     target = _rules(run).target
     size = batch_size(run, free, tuning(target).servers_per_request)
     size = size if left is None else min(size, left)

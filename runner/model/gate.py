@@ -44,8 +44,8 @@ class Gate:
     @property
     def bounds(self) -> str:
         """`at least 1 and at most 5`."""
-        said = [f"at least {self.min:g}"] if self.min is not None else []
-        return " and ".join(said + ([f"at most {self.max:g}"] if self.max is not None else []))
+        said = [f"at least {self.min:.15g}"] if self.min is not None else []
+        return " and ".join(said + ([f"at most {self.max:.15g}"] if self.max is not None else []))
 
     def __str__(self) -> str:
         """`prometheus main: up is at least 1 for 2m`, `no alarm …`, `GET hook/ready is 200 with 'ok'`; `(dry run)`."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Any
 
+from runner.model.gate import GateAnswer
 from runner.model.schedule import GroupRules, Schedule, ServerRef, Wave
 
 CHECK_FAILED = "CheckFailed"
@@ -213,6 +214,10 @@ class Run:
     window_since: datetime | None = None
     """Since when the next wave waits for a window, and when the first one was expected then."""
     window_opens: datetime | None = None
+    gate_answers: tuple[GateAnswer, ...] = ()
+    """What the gates answered last before the current wave, as far as the journal tells: changes only."""
+    gates_since: datetime | None = None
+    """Since when the current wave waits for them; None while they are open."""
     stop: Stop | None = None
     send_after: datetime | None = None
     trouble_since: datetime | None = None
