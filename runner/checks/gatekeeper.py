@@ -29,6 +29,8 @@ MOST_METRICS = 4 * 1024 * 1024
 """Bytes of an answer of Prometheus."""
 MOST_BYTES = 64 * 1024
 """Bytes of an answer to an `http` gate."""
+_NO_ANSWER = frozenset({401, 403, 407, 408, 425, 429})
+"""Refusals to answer at all: the question itself is open."""
 _WORDS = 300
 _VALUE = 60
 
@@ -112,7 +114,7 @@ class NetGatekeeper:
             if gate.body and gate.body not in reply.body.decode("utf-8", "replace"):
                 return GateAnswer(GateState.CLOSED, str(reply.status), f"{said} without the text {gate.body[:100]!r}")
             return GateAnswer(GateState.OPEN, str(reply.status))
-        if 300 <= reply.status < 400 or reply.status in (401, 403, 407) or reply.status >= 500:
+        if 300 <= reply.status < 400 or reply.status in _NO_ANSWER or reply.status >= 500:
             return GateAnswer(GateState.CANNOT_TELL, str(reply.status), f"{said}, {wanted} is wanted")
         return GateAnswer(GateState.CLOSED, str(reply.status), f"{said}, {wanted} is wanted")
 

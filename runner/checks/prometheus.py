@@ -21,6 +21,8 @@ STALE = timedelta(minutes=2)
 """How far the time of a sample, or of the whole answer, may lie from this machine's clock."""
 MOST_SERIES = 10_000
 _LABELS = 120
+_LAST = 1e11
+"""No sample is of a later second; NaN is under no number."""
 _INFO = "PromQL info:"
 """Prometheus 2 lists hints about the query among the warnings; version 3 has `infos` for them."""
 
@@ -160,8 +162,8 @@ def _series(raw: Any, grid: Grid | None) -> _Series:
 def _sample(raw: Any) -> tuple[float, float]:
     """`[1435781451.781, "1"]`."""
     match raw:
-        case [int() | float() as at, str() as value] if not isinstance(at, bool) and math.isfinite(at):
-            if len(value) <= 40 and value.isascii() and "_" not in value and 0 <= at < 1e11:
+        case [int() | float() as at, str() as value] if not isinstance(at, bool) and 0 <= at < _LAST:
+            if len(value) <= 40 and value.isascii() and "_" not in value:
                 try:
                     return float(at), float(value)
                 except ValueError:
