@@ -202,6 +202,8 @@ def _named(root: MapNode, part: str) -> Iterator[tuple[str, MapNode]]:
 def _check_sources(root: MapNode, findings: Findings) -> None:
     """Sources decide where tokens go, so they are https, and are never given a credential for something else."""
     for _, source in _named(root, "sources"):
+        if (source.get("prometheus") is None) == (source.get("http") is None):
+            findings.add("BadSource", "a source is one of prometheus and http", source.span)
         for kind in ("prometheus", "http"):
             node = source.get(kind)
             said = url_problem(node.value) if isinstance(node, Scalar) and isinstance(node.value, str) else None
