@@ -19,7 +19,7 @@ from runner.ports import Alarms
 
 if TYPE_CHECKING:
     from runner.net.transport import Transport
-    from runner.net.wire import Outgoing, Reply
+    from runner.net.wire import Outgoing, Reply, RequestLog
 
 LONGEST_S = 15.0
 """For one gate, from the first try to connect to the last byte: real seconds."""
@@ -52,13 +52,15 @@ class Source:
 class NetGatekeeper:
     """The network behind the port `Gatekeeper`. `sources` are the configuration's, `alarms` by target.
 
-    `wall`: the time that the sources live in. Redirects are not followed, so a token goes to its source only.
+    `wall`: the time that the sources live in; `log` is told each exchange with a source. Redirects are not followed, so
+    a token goes to its source only.
     """
 
     sources: Mapping[str, Source] = field(default_factory=dict)
     alarms: Mapping[str, Alarms] = field(default_factory=dict)
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     longest_s: float = LONGEST_S
+    log: Callable[[RequestLog], None] | None = None
 
     async def ask(self, gate: Gate, servers: Mapping[str, Collection[str]]) -> GateAnswer:
         """The answer now; alarms within three times `longest_s`, everything else within it."""
@@ -150,7 +152,8 @@ class NetGatekeeper:
         from runner.net.transport import Limits, Transport
 
         total = self.longest_s
-        return Transport(Limits(connect_s=total, read_s=total, total_s=total, max_bytes=most))
+        limits = Limits(connect_s=total, read_s=total, total_s=total, max_bytes=most)
+        return Transport(limits, log=self.log)
 
     def _skewed(self, reply: Reply) -> GateAnswer | None:
         """An answer of another time (a cache's, or one of two clocks is wrong) says nothing about now."""

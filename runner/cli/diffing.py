@@ -179,7 +179,7 @@ class _Planner:
             since_base=since_base,
             since_run=self._since_run(session, made),
             window=outlook(made, session.clock.now(), servers_per_minute=rate),
-            gates=await gates_now(self.config, session, made),
+            gates=await gates_now(self.app, self.config, session, made),
         )
 
     def _planned(self, session: Session, inventory: Inventory, plan: Plan, file: str) -> Planned:

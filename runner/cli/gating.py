@@ -58,23 +58,27 @@ class ConfiguredGatekeeper:
 
     async def ask(self, gate: Gate, servers: Mapping[str, Collection[str]]) -> GateAnswer:
         from runner.checks.gatekeeper import NetGatekeeper
+        from runner.cli.targets import request_log
         from runner.loading.config import load_config
 
         loaded = load_config(self.app.config, Path.cwd(), os.environ)
         if not loaded.is_valid:
             return GateAnswer(GateState.CANNOT_TELL, "", "the configuration cannot be used as it is now")
-        return await NetGatekeeper(sources_of(loaded.config, os.environ), self.alarms).ask(gate, servers)
+        sources, log = sources_of(loaded.config, os.environ), request_log(self.app)
+        return await NetGatekeeper(sources, self.alarms, log=log).ask(gate, servers)
 
 
-async def gates_now(loaded: LoadedConfig, session: Session, schedule: Schedule) -> GatesNow | None:
+async def gates_now(app: App, loaded: LoadedConfig, session: Session, schedule: Schedule) -> GatesNow | None:
     """What the gates of a schedule answer now; None where it has none. Never raises for what they do."""
     if not schedule.gates:
         return None
     from datetime import UTC, datetime
 
     from runner.checks.gatekeeper import NetGatekeeper
+    from runner.cli.targets import request_log
     from runner.execution.gates import ask_all
     from runner.report.gates import GatesNow
 
-    keeper = NetGatekeeper(sources_of(loaded.config, os.environ), {session.target.name: session.alarms})
+    sources, alarms = sources_of(loaded.config, os.environ), {session.target.name: session.alarms}
+    keeper = NetGatekeeper(sources, alarms, log=request_log(app))
     return GatesNow(datetime.now(UTC), await ask_all(schedule, keeper))

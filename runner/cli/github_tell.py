@@ -125,7 +125,7 @@ def _not_well(run: Run) -> Problem:
     return Problem("NotAllReady" if run.stop is None else "Stopped", said, where, "the report names each server")
 
 
-TOLD = frozenset({"wave.ended", "approval.asked", "run.stopping", "run.ended"})
+TOLD = frozenset({"wave.ended", "gates.asked", "approval.asked", "run.stopping", "run.ended"})
 """Events after which a run's part of the summary is written anew."""
 
 

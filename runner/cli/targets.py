@@ -243,7 +243,7 @@ async def _remote(
     login = find_login(environ, config.auth)
     prober = NetProber(loopback_only=config.cloud == "simulator")
     is_signed = isinstance(login, KeyLogin | OidcLogin)
-    async with HuaweiCloud.open(settings, login, now=clock.now, log=_request_log(app), on_secret=mask) as cloud:
+    async with HuaweiCloud.open(settings, login, now=clock.now, log=request_log(app), on_secret=mask) as cloud:
         tuning = Tuning(
             poll_every_s=config.rate.poll_every.total_seconds(),
             settle_s=config.rate.settle.total_seconds(),
@@ -271,7 +271,8 @@ def _is_loopback(url: str) -> bool:
     return is_loopback(urlsplit(url).hostname or "")
 
 
-def _request_log(app: App):  # type: ignore[no-untyped-def]  # the client's type is imported only with the client
+def request_log(app: App):  # type: ignore[no-untyped-def]  # the client's type is imported only with the client
+    """What tells of each request on stderr; None without `-v`."""
     if not app.verbose:
         return None
     from runner.report.safe import plain
