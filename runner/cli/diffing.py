@@ -12,6 +12,7 @@ from runner.cli.common import App, write_whole
 from runner.cli.earlier import Revision, is_news, last_run, since_run
 from runner.cli.gating import gates_now
 from runner.cli.policing import Police
+from runner.cli.repeating import spent_for
 from runner.cli.targets import (
     Session,
     all_targets,
@@ -184,12 +185,16 @@ class _Planner:
 
     def _planned(self, session: Session, inventory: Inventory, plan: Plan, file: str) -> Planned:
         cycle = self._cycle(session, plan)
+        try:
+            spent = spent_for(self.store, plan, cycle, session.target.project_id)
+        except InvalidInput as error:
+            return Planned(None, tuple(error.problems))
         return make_schedule(
             plan,
             plan_digest(plan),
             session.target,
             inventory,
-            self._spent(cycle, session.target.project_id),
+            spent,
             now=session.clock.now(),
             cycle=cycle,
             plan_file=file,
@@ -244,13 +249,10 @@ class _Planner:
         return found
 
     def _cycle(self, session: Session, plan: Plan) -> str:
-        if not session.is_embedded:
+        if not session.is_embedded or plan.retry_of:
             return plan.campaign
         runs = self.store.runs(plan=plan.name, limit=1_000_000) if self.store else []
         return fresh_cycle(plan.campaign, len(runs))
-
-    def _spent(self, cycle: str, project_id: str) -> frozenset[str]:
-        return frozenset(self.store.spent(cycle, project_id)) if self.store else frozenset()
 
 
 @contextmanager

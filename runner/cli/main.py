@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resolve": ("runner.cli.resolve", "Say what became of a server that ended unknown."),
     "halt": ("runner.cli.halt", "Stop every run of the store before its next batch."),
     "unhalt": ("runner.cli.unhalt", "Lift the halt."),
+    "retry": ("runner.cli.retry", "Write a plan with what a run left undone."),
     "report": ("runner.cli.report", "Write the report of a run from its journal."),
     "github": ("runner.cli.github", "What the jobs of GitHub Actions call: plan, run, reconcile."),
     "simulator": ("runner.cli.simulator", "Serve a simulated cloud over HTTP."),

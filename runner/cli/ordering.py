@@ -88,7 +88,7 @@ class Order:
             outdated(self.saved, plan, plan_digest(plan), target, now=now, max_age=max_age, own_cycle=own)
         )
         inventory = await session.cloud.inventory()
-        spent = frozenset(store.spent(self.saved.cycle, target.project_id))
+        spent = _spent_for(store, loaded, self.saved.cycle, target.project_id)
         standing = review(self.saved, plan, inventory, spent)
         self._demand_current(standing.differences)
         said = tuple(_said(standing))
@@ -221,13 +221,13 @@ async def make_schedule_now(
     inventory = await session.cloud.inventory()
     cycle = fresh_cycle_of(store, plan) if session.is_embedded else None
     campaign = cycle or plan.campaign
-    spent = store.spent(campaign, session.target.project_id)
+    spent = _spent_for(store, loaded, campaign, session.target.project_id)
     planned = make_schedule(
         plan,
         digest,
         session.target,
         inventory,
-        frozenset(spent),
+        spent,
         now=session.clock.now(),
         cycle=cycle,
         plan_file=loaded.name,
@@ -238,8 +238,24 @@ async def make_schedule_now(
     return planned.schedule, inventory, [plain(p.message) for p in problems]
 
 
+def _spent_for(store: SqlStore, loaded: Loaded, cycle: str, project: str) -> frozenset[str]:
+    """What the cycle is spent for. Raises InvalidInput when the plan repeats a run that cannot be repeated."""
+    from runner.cli.repeating import spent_for
+    from runner.loading.plan import require
+
+    try:
+        return spent_for(store, require(loaded), cycle, project)
+    except InvalidInput as error:
+        raise InvalidInput([loaded.place(p) for p in error.problems]) from None
+
+
 def fresh_cycle_of(store: SqlStore, plan: Plan) -> str:
-    """A cycle of its own for each run on the embedded simulated cloud: people try things there again and again."""
+    """A cycle of its own for each run on the embedded simulated cloud: people try things there again and again.
+
+    A plan that repeats a run stays in that run's cycle.
+    """
     from runner.planning.cycle import fresh_cycle
 
+    if plan.retry_of:
+        return plan.campaign
     return fresh_cycle(plan.campaign, len(store.runs(plan=plan.name, limit=1_000_000)))

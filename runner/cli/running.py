@@ -126,7 +126,7 @@ class Runner:
         self.app.talk(
             f"nothing was sent: this plan has run already, as run {run_id} ({run.word})."
             " To restart its servers again, give the plan a new `cycle`"
-            + (", with only the ids that are not ready, if it is those." if exit_code(run) else ".")
+            + (f"; only those that are not ready: `reboot-runner retry {run_id}`." if exit_code(run) else ".")
         )
         return Result(exit_code(run), run_id, is_old=True)
 

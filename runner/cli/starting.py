@@ -119,11 +119,15 @@ def _interruptible() -> Iterator[None]:
 
 def begin_run(store: SqlStore, session: Session, prepared: Prepared, plan_file: Path) -> str:
     """Store the run, with what is to be remembered of its beginning, and return its id."""
+    from runner.loading.plan import require
+    from runner.loading.writing import plan_document
+
     found = prepared.inventory.by_id
     servers = (s for w in prepared.schedule.waves for s in w.servers)
     baseline = {s.id: found[s.id].updated if s.id in found else None for s in servers}
     now = session.clock.now()
-    run_id = create_run(store, prepared.schedule, now, facts(plan_file), baseline, prepared.skipped)
+    document = plan_document(require(prepared.loaded))
+    run_id = create_run(store, prepared.schedule, now, facts(plan_file), baseline, prepared.skipped, document)
     if prepared.notes:
         store.record(run_id, now, [("note", {"text": note}) for note in prepared.notes])
     return run_id

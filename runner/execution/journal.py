@@ -29,18 +29,21 @@ def create_run(
     facts: Mapping[str, Any],
     baseline: Mapping[str, str | None],
     skipped: Mapping[str, tuple[str, str]] | None = None,
+    plan: Mapping[str, Any] | None = None,
 ) -> str:
     """Store a new run of a schedule and return its id.
 
     `facts`: tool version, actor, commit and the like, plain JSON. `baseline`: `updated` of each scheduled server as it
     was read for the schedule, by which a reboot by somebody else is noticed. `skipped`: servers that are out before
-    the run begins, with reason and sentence. Raises RunExists while a run of the same
-    plan is open.
+    the run begins, with reason and sentence. `plan`: the document of the compiled plan, for whoever wants to repeat
+    the run when its file has changed. Raises RunExists while a run of the same plan is open.
     """
     run_id = new_run_id(at)
     data = {"schedule": document(schedule), "facts": dict(facts), "baseline": dict(baseline)}
     if skipped:
         data["skipped"] = {server: list(why) for server, why in skipped.items()}
+    if plan:
+        data["plan"] = dict(plan)
     row = NewRun(run_id, schedule.plan_name, schedule.plan_digest, schedule.digest, schedule.cycle, at)
     store.create(row, Event("run.created", data, at, 1))
     return run_id

@@ -56,6 +56,7 @@ def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pa
         servers=effect.servers,
         per_window=site.tuning.servers_per_minute,
         window_s=60.0 / setting.time_scale,
+        retry_of=run.schedule.retry_of,
     )
     try:
         if not writer.decide((event,), intent):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -19,10 +20,20 @@ def plan_yaml(plan: Plan, *, defaults: bool = False) -> str:
 
     `vars` are left out, as no template is left to read them.
     """
-    data = plan.model_dump(mode="json", by_alias=True, exclude={"vars"}, exclude_unset=not defaults, exclude_none=True)
+    data = plan_document(plan, defaults=defaults)
     if defaults:
         data["cycle"] = plan.campaign
-    ordered = {name: _literal(data[name]) for name in type(plan).model_fields if name in data}
+    return document_yaml(data)
+
+
+def plan_document(plan: Plan, *, defaults: bool = False) -> dict[str, Any]:
+    """The resolved plan as plain JSON values: what was written, or with `defaults` every default too; no `vars`."""
+    return plan.model_dump(mode="json", by_alias=True, exclude={"vars"}, exclude_unset=not defaults, exclude_none=True)
+
+
+def document_yaml(data: Mapping[str, Any]) -> str:
+    """The document of a plan as YAML, in the order of the format."""
+    ordered = {name: _literal(data[name]) for name in Plan.model_fields if name in data}
     text = yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False)
     if has_unseen(text):
         text = yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, width=110, default_flow_style=False)

@@ -259,6 +259,11 @@ class Selector(Part):
         return self
 
 
+RUN_PATTERN = r"^[0-9a-z][0-9a-z-]{0,63}$"
+RunId = Annotated[str, StringConstraints(pattern=RUN_PATTERN)]
+"""A run's whole id, as `status` shows it."""
+
+
 class TcpCheck(Part):
     """The port takes a connection."""
 
@@ -552,7 +557,9 @@ class Plan(Part):
     rate: Rate | None = Field(
         None, description="Most servers of the run asked for in any such period, besides the target's own quota."
     )
-    retry_of: Text | None = Field(None, description="The run whose failed servers this plan repeats.")
+    retry_of: RunId | None = Field(
+        None, description="The run whose failed servers this plan repeats, in the same cycle; `retry` writes it."
+    )
     groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=MAX_GROUPS), Many()] = Field(
         description="One at a time, in this order."
     )

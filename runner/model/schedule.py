@@ -149,7 +149,8 @@ class Schedule:
     """Servers assigned to waves. `digest` covers everything but times and free text (`planning.digest`).
 
     `calendars`: digests of the files of freezes; `freezes`: what they close from `made_at` on, as far as anybody looks
-    ahead (`model.window.HORIZON`): a copy, which the digest leaves out, for it moves on with the days.
+    ahead (`model.window.HORIZON`): a copy, which the digest leaves out, for it moves on with the days. `retry_of`: the
+    run whose failed servers go down once more in the cycle, empty where the cycle's servers go down once.
     """
 
     plan_name: str
@@ -174,6 +175,7 @@ class Schedule:
     digest: str = ""
     rate: Rate | None = None
     gates: tuple[Gate, ...] = ()
+    retry_of: str = ""
 
     @property
     def servers(self) -> int:

@@ -119,20 +119,23 @@ def first_wave(group: Group, n: int, eligible: int) -> Iterator[Problem]:
     """Warn when more than ten servers begin with a wave of several: one would tell as much and risk less."""
     size = group.waves[0].as_size(eligible) if eligible else 1
     if eligible > SMALL_GROUP and size > 1:
-        yield Problem(
-            "FirstWaveNotCanary",
-            f"group {group.name} begins with {size} of its {eligible} servers at once",
-            hint="let it begin with one: waves: [1, ...]",
-            severity="warning",
-            path=("groups", n, "waves"),
-        )
+        yield _no_canary(n, f"group {group.name} begins with {size} of its {eligible} servers at once")
 
 
 def first_waves(plan: Plan) -> Iterator[Problem]:
-    """The same without the cloud, for groups that are lists of ids: only the cloud knows how many others are."""
+    """The same without the cloud, which alone knows how many servers a group has that is no list of ids."""
     for n, group in enumerate(plan.groups):
+        first, ids = group.waves[0], set(group.servers.ids or ())
         if group.servers.keys == ("ids",) and group.exclude is None:
-            yield from first_wave(group, n, len(set(group.servers.ids or ())))
+            yield from first_wave(group, n, len(ids))
+        elif first.number != 1 and not 0 < len(ids) <= SMALL_GROUP:
+            share = f"{first} of its servers" if first.percent is not None else f"{first} servers"
+            yield _no_canary(n, f"group {group.name} begins with {share} at once; that is bold if it has more than ten")
+
+
+def _no_canary(n: int, message: str) -> Problem:
+    hint = "let it begin with one: waves: [1, ...]"
+    return Problem("FirstWaveNotCanary", message, hint=hint, severity="warning", path=("groups", n, "waves"))
 
 
 def over_unavailable(group: Group, n: int, sizes: Sequence[int], most: Allowance) -> Iterator[Problem]:

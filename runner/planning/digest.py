@@ -85,4 +85,6 @@ def _reviewed(schedule: Schedule) -> dict[str, Any]:
         ],
         "excluded": sorted([e.group, e.server.id, e.reason] for e in schedule.excluded),
         "worst_case": asdict(schedule.worst_case),
-    } | ({"rate": asdict(schedule.rate)} if schedule.rate else {})
+        **({"rate": asdict(schedule.rate)} if schedule.rate else {}),
+        **({"retry_of": schedule.retry_of} if schedule.retry_of else {}),
+    }

@@ -54,6 +54,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
         ],
         "worst_case": asdict(schedule.worst_case),
         "rate": None if schedule.rate is None else asdict(schedule.rate),
+        **({"retry_of": schedule.retry_of} if schedule.retry_of else {}),
     }
 
 
@@ -86,6 +87,7 @@ def from_document(raw: Mapping[str, Any]) -> Schedule:
         digest=raw["digest"],
         rate=_read_rate(raw.get("rate")),
         gates=tuple(_read_gate(g) for g in raw.get("gates", ())),
+        retry_of=raw.get("retry_of", ""),
     )
 
 

@@ -235,6 +235,7 @@ def _rules_that_differ(saved: Schedule, due: Schedule) -> Iterator[str]:
         ("freeze", few(saved.calendars) or NONE, few(due.calendars) or NONE),
         ("max_failures", _budget(saved.max_failures), _budget(due.max_failures)),
         ("rate", _rate(saved.rate), _rate(due.rate)),
+        ("retry_of", saved.retry_of or NONE, due.retry_of or NONE),
         ("groups", _names(saved.groups), _names(due.groups)),
     ):
         if was != now:

@@ -116,6 +116,7 @@ def assemble(
         calendars=tuple(f.digest for f in plan.freeze or ()),
         gates=plan.asking,
         rate=_rate(plan.rate),
+        retry_of=plan.retry_of or "",
         **about,
     )
     return replace(schedule, digest=schedule_digest(schedule))

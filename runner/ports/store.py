@@ -110,6 +110,7 @@ class Intent:
     """What an intent reserves: claims on servers of a project in a cycle, and room in the rate budget.
 
     `window_s`: the length of the budget's minute in the store's clock (shorter where simulated time runs faster).
+    `retry_of`: a closed run of the cycle that this one repeats; what it asked for as the last one is free.
     """
 
     project: str
@@ -118,6 +119,7 @@ class Intent:
     servers: tuple[str, ...]
     per_window: int
     window_s: float = 60.0
+    retry_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

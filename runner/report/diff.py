@@ -234,6 +234,8 @@ def held_words(wave: Wave) -> str:
 
 def brake_words(schedule: Schedule) -> Iterator[str]:
     """What holds waves back besides their sizes, a sentence each. Untrusted: names of tags."""
+    if schedule.retry_of:
+        yield f"servers that failed in run {schedule.retry_of} go down once more in this cycle (retry_of)"
     if schedule.rate is not None:
         yield _rate_words(schedule.rate)
     for group in schedule.groups:

@@ -9,11 +9,8 @@ from runner.model.run import Outcome, Run
 from runner.report.run_report import NextStep
 from runner.report.run_words import count
 
-WANTED = frozenset({"approve", "resolve", "resume", "retry"})
+VERBS = frozenset({"approve", "resolve", "resume", "retry"})
 """The commands that steps are made of."""
-
-OFFERED = WANTED - {"retry"}
-"""Those of them that this version has (a test compares): no step tells to type what does not exist."""
 
 
 def next_steps(run: Run) -> tuple[NextStep, ...]:
@@ -50,7 +47,5 @@ def _resolve(run: Run, ids: list[str]) -> NextStep:
 
 
 def _command(verb: str, *words: str) -> str:
-    """A line for a shell, or nothing where this version has no such command. Placeholders are in capitals."""
-    if verb not in OFFERED:
-        return ""
+    """A line for a shell. Placeholders are in capitals."""
     return " ".join(["reboot-runner", verb, *map(shlex.quote, words)])

@@ -16,6 +16,7 @@ from runner.model.plan import (
     MAX_WINDOWS,
     NAME_PATTERN,
     PATH_PATTERN,
+    RUN_PATTERN,
     SPREAD_PATTERN,
     Day,
     Zone,
@@ -221,3 +222,6 @@ class ScheduleDocument(_Part):
     excluded: list[ExclusionPart]
     worst_case: WorstCasePart
     rate: RatePart | None = Field(None, description="Of the run, besides the target's own quota.")
+    retry_of: Annotated[str, Field(pattern=RUN_PATTERN)] | None = Field(
+        None, description="The run whose failed servers go down once more in the cycle."
+    )

@@ -26,6 +26,7 @@ def reserve(db: Dialect, run_id: str, intent: Intent) -> None:
 def _claim(db: Dialect, run_id: str, intent: Intent, now: float) -> None:
     claimed: dict[str, str] = {}
     spent: dict[str, str] = {}
+    again: list[str] = []
     servers = db.listed(intent.servers)
     found = db.execute(
         f"select server, run, released from claim where project = ? and server {db.is_one_of}"  # noqa: S608
@@ -33,12 +34,28 @@ def _claim(db: Dialect, run_id: str, intent: Intent, now: float) -> None:
         (intent.project, servers, intent.cycle),
     )
     for server, holder, released in found:
-        (claimed if released is None else spent)[server] = holder
+        if released is not None and intent.retry_of and holder == intent.retry_of:
+            again.append(server)
+        else:
+            (claimed if released is None else spent)[server] = holder
     if claimed or spent:
         raise Taken(claimed, spent)
+    if again:
+        _take_over(db, run_id, intent, again, now)
+        taken = set(again)
+        servers = db.listed([s for s in intent.servers if s not in taken])
     values = (intent.project, intent.cycle, run_id, intent.batch, now, servers)
     columns = "project, server, cycle, run, batch, at"
     db.execute(f"insert into claim({columns}) select ?, value, ?, ?, ?, ? from {db.elements}", values)  # noqa: S608
+
+
+def _take_over(db: Dialect, run_id: str, intent: Intent, servers: Sequence[str], now: float) -> None:
+    """The spent claims of the run that is repeated become this run's."""
+    db.execute(
+        "update claim set before = run, run = ?, batch = ?, at = ?, released = null"  # noqa: S608
+        f" where project = ? and cycle = ? and server {db.is_one_of}",
+        (run_id, intent.batch, now, intent.project, intent.cycle, db.listed(servers)),
+    )
 
 
 def _room(db: Dialect, run_id: str, intent: Intent, now: float) -> None:
@@ -65,13 +82,18 @@ def _room(db: Dialect, run_id: str, intent: Intent, now: float) -> None:
 
 
 def free(db: Dialect, run_id: str, release: Sequence[str], forget: Sequence[str]) -> None:
-    """End this run's claims: `release` leaves the cycle spent, `forget` gives it back."""
+    """End this run's claims: `release` leaves the cycle spent, `forget` gives it back (to the run that is repeated)."""
     if release:
         db.execute(
             f"update claim set released = ? where run = ? and released is null and server {db.is_one_of}",  # noqa: S608
             (db.now(), run_id, db.listed(release)),
         )
     if forget:
+        db.execute(
+            "update claim set run = before, before = null, released = ?"  # noqa: S608
+            f" where run = ? and before is not null and server {db.is_one_of}",
+            (db.now(), run_id, db.listed(forget)),
+        )
         db.execute(f"delete from claim where run = ? and server {db.is_one_of}", (run_id, db.listed(forget)))  # noqa: S608
 
 

@@ -28,6 +28,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # Claims stay for good: they are how a cycle is remembered. Years of them must not slow the next diff.
     ("create index claim_cycle on claim(cycle, project)",),
+    # A plan that repeats another run takes its spent claims over; what was provably not sent goes back to that run.
+    ("alter table claim add column before text",),
 )
 """Numbered steps: a store at version n has had the first n. Never edit one that was released; add another."""
 

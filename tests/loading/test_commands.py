@@ -90,6 +90,21 @@ def test_validate_misses_a_canary_where_it_can_count(folder: Path, capsys: pytes
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("waves", "said"),
+    [("[1, 10%]", ""), ("1", ""), ("[5]", "5 servers at once"), ("20%", "20% of its servers at once")],
+)
+def test_validate_warns_where_it_cannot_count(
+    folder: Path, waves: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A group that may have any number of servers should begin with one."""
+    (folder / "plans" / "web.yaml").write_text(PLAN.replace("[1, 10%]", waves))
+    assert invoke(["validate", "plans"]) == 0
+    out = capsys.readouterr().out
+    assert ("warning[FirstWaveNotCanary]" in out) == bool(said)
+    assert said in out
+
+
 def test_validate_gives_variables_to_templates(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--var and --vars-file reach the templates; a malformed --var is a usage error."""
     (folder / "vars.yaml").write_text("env: '010'\n")

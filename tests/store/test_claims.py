@@ -53,6 +53,39 @@ def test_an_unknown_server_stays_claimed(store: SqlStore) -> None:
     store.append(second, AT, INTENDED, intent=intent(["s2"], cycle="c2"))
 
 
+def test_a_run_that_is_repeated_leaves_its_servers_free(store: SqlStore) -> None:
+    """Who repeats a run may ask for what it asked for, nobody else may; the servers of other runs stay taken."""
+    first = leased(store, "r1")
+    store.append(first, AT, INTENDED, intent=intent(["s1", "s2"]))
+    store.append(first, AT, [("run.ended", {})], release=["s1", "s2"], word="stopped", close=True)
+    second, third = leased(store, "r2"), leased(store, "r3")
+    again = replace(intent(["s1", "s2", "s3"]), retry_of="r1")
+    store.append(second, AT, INTENDED, intent=again)
+    assert store.spent("c1", PROJECT) == {"s1": "r2", "s2": "r2", "s3": "r2"}
+    with pytest.raises(Taken) as taken:
+        store.append(third, AT, INTENDED, intent=replace(again, batch=2))
+    assert taken.value.claimed == {"s1": "r2", "s2": "r2", "s3": "r2"}
+    store.append(second, AT, [("servers.ended", {})], release=["s1", "s3"])
+    with pytest.raises(Taken) as taken:
+        store.append(third, AT, INTENDED, intent=replace(again, servers=("s1",), batch=3))
+    assert taken.value.spent == {"s1": "r2"}
+
+
+def test_a_forgotten_repetition_gives_the_claim_back_to_the_run_before(store: SqlStore) -> None:
+    """What was provably not sent a second time is still spent by the run that was repeated; new servers are free."""
+    first = leased(store, "r1")
+    store.append(first, AT, INTENDED, intent=intent(["s1"]))
+    store.append(first, AT, [("run.ended", {})], release=["s1"], word="stopped", close=True)
+    second = leased(store, "r2")
+    again = replace(intent(["s1", "s3"]), retry_of="r1")
+    for _ in range(2):
+        store.append(second, AT, INTENDED, intent=again)
+        store.append(second, AT, [("batch.throttled", {})], forget=["s1", "s3"])
+        assert store.spent("c1", PROJECT) == {"s1": "r1"}
+    store.append(second, AT, INTENDED, intent=again)
+    assert store.spent("c1", PROJECT) == {"s1": "r2", "s3": "r2"}
+
+
 def test_a_forgotten_server_gives_the_cycle_back(store: SqlStore) -> None:
     """A request that was provably refused spends nothing: the same cycle may ask for the server again."""
     first = leased(store, "r1")

@@ -1,0 +1,77 @@
+"""The plan that repeats a run: its name, its groups, its targets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from runner.execution.fold import begin
+from runner.model.run import Event, Outcome, Run
+from runner.planning.again import comments, retry_name, retry_of
+from tests.execution.setup import schedule_of
+
+PLAN: dict[str, Any] = {
+    "version": 1,
+    "name": "web",
+    "labels": {"team": "platform"},
+    "groups": [
+        {"name": "a", "servers": {"all": True}, "waves": [1, "50%"], "allow_empty": True, "exclude": {"zones": ["z"]}},
+        {"name": "b", "servers": {"tags": {"x": ["y"]}}, "waves": [2]},
+    ],
+}
+
+
+def ended(outcomes: list[Outcome], reason: str = "") -> Run:
+    """A run of groups a (two waves of two) and b (one of two), each server with its outcome."""
+    made = schedule_of((2, 2, 2), groups=["a", "a", "b"])
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    run = begin("r1", made, Event("run.created", {"schedule": {}, "facts": {}, "baseline": {}}, now, 1))
+    for server, outcome in zip(run.servers.values(), outcomes, strict=True):
+        server.outcome, server.reason = outcome, reason
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "then"),
+    [
+        ("web", "web-retry"),
+        ("web-retry", "web-retry-2"),
+        ("web-retry-9", "web-retry-10"),
+        ("retry", "retry-retry"),
+        ("x" * 63, "x" * 57 + "-retry"),
+        ("x" * 57 + "-retry", "x" * 57 + "-ret-2"),
+    ],
+)
+def test_names_of_retries(name: str, then: str) -> None:
+    """Each retry has a name of its own, which is a name of a plan."""
+    assert retry_name(name) == then
+
+
+def test_only_groups_with_something_left() -> None:
+    """A group keeps its rules and has the ids in the order of its waves; one that is done is left out."""
+    ok, bad, left = Outcome.READY, Outcome.FAILED, Outcome.NOT_STARTED
+    made = retry_of(ended([ok, bad, left, ok, ok, ok]), PLAN)
+    assert made is not None
+    (group,) = made.document["groups"]
+    assert group == {
+        "name": "a", "servers": {"ids": ["s-001", "s-002"]}, "waves": [1, "50%"], "exclude": {"zones": ["z"]},
+    }  # fmt: skip
+    assert made.document["labels"] == {"team": "platform"}
+    assert (made.document["target"], made.document["cycle"], made.document["retry_of"]) == ("t", "c1", "r1")
+    assert retry_of(ended([ok] * 6), PLAN) is None
+
+
+def test_what_nobody_knows_is_a_comment() -> None:
+    """Unknown and skipped servers are named, never selected; those that the cycle has had are not even named."""
+    ok = Outcome.READY
+    made = retry_of(ended([Outcome.FAILED, Outcome.UNKNOWN, Outcome.SKIPPED, ok, ok, ok], "Busy"), PLAN)
+    assert made is not None
+    assert made.document["groups"][0]["servers"] == {"ids": ["s-000"]}
+    said = "\n".join(comments(made, 1))
+    assert "s-001  web-1  unknown (Busy)" in said
+    assert "… and 1 more" in said
+    spent = retry_of(ended([Outcome.FAILED, *[Outcome.SKIPPED] * 5], "RebootedInCycle"), PLAN)
+    assert spent is not None
+    assert spent.left_out == ()
