@@ -159,6 +159,8 @@ def _gates_asked(run: Run, event: Event) -> None:
     run.gate_answers = answers
     is_open = verdict(gates, answers) is GateState.OPEN
     run.gates_since = None if is_open else run.gates_since or event.at
+    state = run.waves[run.position]
+    state.reopened = event.at if is_open and state.started else None
 
 
 def _demand_open(run: Run) -> None:
@@ -201,6 +203,7 @@ def _wave_ended(run: Run, event: Event) -> None:
     run.position += 1
     run.pause_began = run.bake_began = None
     run.gate_answers, run.gates_since = (), None
+    run.window_since = run.window_opens = None
     run.send_after = run.trouble_since = None
     run.trouble_count = 0
 
@@ -458,6 +461,7 @@ def _window_awaited(run: Run, event: Event) -> None:
 
 def _window_overridden(run: Run, event: Event) -> None:
     _demand(run.wave is not None and run.wave.number == event.data["wave"], "a window is overridden out of turn")
+    run.waves[run.position].reopened = None
     run.decisions.append(event)
 
 

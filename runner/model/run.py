@@ -174,10 +174,13 @@ class Stop:
 
 @dataclass(slots=True)
 class WaveState:
-    """One wave's course. `held`: since when too many servers of its group are down for it to go on."""
+    """One wave's course. `held`: since when too many servers of its group are down for it to go on. `reopened`: when
+    gates that had closed again before its first request were open last.
+    """
 
     started: datetime | None = None
     held: datetime | None = None
+    reopened: datetime | None = None
     checked: datetime | None = None
     ended: datetime | None = None
     counts: dict[str, int] = field(default_factory=dict)

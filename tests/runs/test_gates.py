@@ -171,7 +171,7 @@ def test_an_answer_goes_stale_before_the_first_request() -> None:
 
     async def scene() -> None:
         async with guarded(4, lambda s: 1.0 if s < 60 or s > 900 else 9.0) as (place, metrics):
-            place.add_rules({"do": "not_active", "servers": {"count": 1}, "for": "500s"})
+            place.add_rules({"do": "not_active", "servers": {"count": 1}, "for": "100s"})
             run = await place.run(plan("100%", servers="{names: ['*']}", max_unavailable=3, ready="{timeout: 20m}"))
             assert run.word == "done"
             assert metrics.began
@@ -258,5 +258,37 @@ def test_a_journal_in_which_a_wave_begins_while_a_gate_is_not_open_is_refused() 
             with pytest.raises(IllegalEvent, match="gate"):
                 apply(run, begun)
             assert run.waves[0].started is None
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("override", [False, True])
+def test_after_a_wait_for_gates_a_wave_begins_in_a_window_only(override: bool) -> None:
+    """A wave that had begun and was held by a gate before its first request waits for the next window, or for a person
+    who lets it begin outside, which is a decision.
+    """
+
+    async def scene() -> None:
+        async with guarded(4, lambda s: 1.0 if s < 60 or s > 4_000 else 9.0) as (place, _):
+            now = place.clock.now()
+            until = now + timedelta(hours=1)
+            window = f"windows: [{{days: [{now:%a}], start: '{now:%H:%M}', length: 1h, timezone: UTC}}]\n".lower()
+            place.add_rules({"do": "not_active", "servers": {"count": 1}, "for": "100s"})
+            text = window.replace("utc", "UTC") + plan("100%", wait="10d", max_unavailable=3, ready="{timeout: 20m}")
+            run_id = await place.begin(text)
+            driver = place.driver(run_id)
+            waiting = await place.follow(run_id, driver=driver, until="window (no window is open)")
+            assert waiting.waves[0].started
+            assert waiting.waves[0].started < until < place.clock.now()
+            assert not place.calls("reboot")
+            if override:
+                driver.pace.override = {"by": "ann", "reason": "urgent"}
+            run = await place.follow(run_id, driver=driver)
+            assert run.word == "done"
+            assert set(place.state.reboot_counts().values()) == {1}
+            (first, *_) = place.calls("reboot")
+            since = first.at / 1000 - now.timestamp()
+            assert since % (7 * 86_400) < 3600 or override
+            assert [e.type for e in run.decisions] == ["window.overridden"] * override
 
     asyncio.run(scene())
