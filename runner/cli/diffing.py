@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runner.cli.common import App, write_whole
 from runner.cli.earlier import Revision, is_news, last_run, since_run
+from runner.cli.gating import gates_now
 from runner.cli.policing import Police
 from runner.cli.repeating import spent_for
 from runner.cli.sparing import judge_made
@@ -25,6 +26,7 @@ from runner.cli.targets import (
 from runner.errors import Exit, InvalidInput, RunnerError, UsageProblem
 from runner.loading.config import LoadedConfig
 from runner.loading.plan import NO_OPTIONS, Loaded, LoadOptions, plan_digest
+from runner.loading.together import unknown_sources
 from runner.model.inventory import Inventory
 from runner.model.plan import Plan
 from runner.model.schedule import Schedule
@@ -160,6 +162,7 @@ class _Planner:
         session, inventory = await self._open(choose_target(self.config, self.wish.target, plan.target))
         planned = self._planned(session, inventory, plan, loaded.name)
         problems = [*loaded.problems, *(loaded.place(p) for p in planned.problems)]
+        problems += unknown_sources(loaded, self.config)
         made = planned.schedule
         since_base = self._since_base(loaded, plan, session, inventory, made)
         if since_base is not None:
@@ -179,6 +182,7 @@ class _Planner:
             since_base=since_base,
             since_run=self._since_run(session, made),
             window=outlook(made, session.clock.now(), servers_per_minute=rate),
+            gates=await gates_now(self.app, self.config, session, made),
         )
 
     def _planned(self, session: Session, inventory: Inventory, plan: Plan, file: str) -> Planned:

@@ -54,6 +54,8 @@ STOPPED_BY = {
     "Cancelled": "cancelled",
     "ApprovalTimeout": "approval-timeout",
     "WindowTimeout": "window-timeout",
+    "GateClosed": "gate-closed",
+    "GateCannotTell": "gate-cannot-tell",
     "PolicyViolated": "policy",
     "TooManyUnavailable": "unavailable",
 }
@@ -123,7 +125,7 @@ def _not_well(run: Run) -> Problem:
     return Problem("NotAllReady" if run.stop is None else "Stopped", said, where, "the report names each server")
 
 
-TOLD = frozenset({"wave.ended", "approval.asked", "run.stopping", "run.ended"})
+TOLD = frozenset({"wave.ended", "gates.asked", "approval.asked", "run.stopping", "run.ended"})
 """Events after which a run's part of the summary is written anew."""
 
 

@@ -58,7 +58,7 @@ class Runner:
                 police = Police.of(self.config)
                 police.demand_usable()
                 prepared = await order.prepare(store, session, self.wish.max_age)
-                _demand_lawful(police, prepared)
+                _demand_lawful(police, prepared, self.config)
                 return await self._begin(store, session, order, prepared, older)
 
     def _found(self, store: SqlStore, order: Order, target: str) -> tuple[RunRow | None, OlderOpen | None]:
@@ -131,9 +131,12 @@ class Runner:
         return Result(exit_code(run), run_id, is_old=True)
 
 
-def _demand_lawful(police: Police, prepared: Prepared) -> None:
-    """Raises InvalidInput when the schedule breaks the repository's policy."""
+def _demand_lawful(police: Police, prepared: Prepared, config: LoadedConfig) -> None:
+    """Raises InvalidInput when the schedule breaks the repository's policy, or asks a source that there is not."""
+    from runner.loading.together import unknown_sources
+
     problems = police.judge_made(prepared.loaded, prepared.schedule, prepared.inventory)
+    problems += unknown_sources(prepared.loaded, config)
     if any(p.severity == "error" for p in problems):
         raise InvalidInput(problems)
 

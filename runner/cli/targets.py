@@ -18,7 +18,7 @@ from runner.execution.site import Site
 from runner.model.machine import NOBODY, Machine
 from runner.model.problem import Problem
 from runner.model.schedule import Target
-from runner.ports import Clock, Cloud
+from runner.ports import Alarms, Clock, Cloud
 from runner.store.open import is_local_file, open_store
 from runner.store.spool import Spool
 from runner.store.sql import SqlStore
@@ -62,6 +62,7 @@ class Session:
     is_real: bool
     spool: Spool
     spared: Spared
+    alarms: Alarms
 
 
 def base_folder(loaded: LoadedConfig) -> Path:
@@ -243,12 +244,13 @@ async def _remote(
         ecs=config.endpoints.ecs,
         iam=config.endpoints.iam,
         sts=config.endpoints.sts,
+        ces=config.endpoints.ces,
         environ=environ,
     )
     login = find_login(environ, config.auth)
     prober = NetProber(loopback_only=config.cloud == "simulator")
     is_signed = isinstance(login, KeyLogin | OidcLogin)
-    async with HuaweiCloud.open(settings, login, now=clock.now, log=_request_log(app), on_secret=mask) as cloud:
+    async with HuaweiCloud.open(settings, login, now=clock.now, log=request_log(app), on_secret=mask) as cloud:
         tuning = Tuning(
             poll_every_s=config.rate.poll_every.total_seconds(),
             settle_s=config.rate.settle.total_seconds(),
@@ -266,6 +268,7 @@ async def _remote(
             is_real=is_real,
             spool=spool,
             spared=Spared(await _this_machine(is_real), config.support),
+            alarms=cloud,
         )
 
 
@@ -289,7 +292,8 @@ def _is_loopback(url: str) -> bool:
     return is_loopback(urlsplit(url).hostname or "")
 
 
-def _request_log(app: App):  # type: ignore[no-untyped-def]  # the client's type is imported only with the client
+def request_log(app: App):  # type: ignore[no-untyped-def]  # the client's type is imported only with the client
+    """What tells of each request on stderr; None without `-v`."""
     if not app.verbose:
         return None
     from runner.report.safe import plain

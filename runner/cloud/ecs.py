@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from runner.cloud import decode, listing
+from runner.cloud import alarms, decode, listing
 from runner.cloud.auth.credentials import AkSk, Credentials, StaticToken
 from runner.cloud.auth.environment import KeyLogin, Login, PasswordLogin, TokenLogin
 from runner.cloud.auth.oidc import OidcKey, OnSecret
@@ -165,6 +165,18 @@ class HuaweiCloud:
             return decode.actions(answer.value)
         except ValueError:
             raise CloudError("the action history cannot be read", status=answer.reply.status) from None
+
+    async def alarming(self, ids: Collection[str]) -> Mapping[str, str]:
+        """Those of the servers that a Cloud Eye alarm is on for, each with the alarm's name (`runner.ports.Alarms`)."""
+
+        async def get(path: str, *query: tuple[str, str]) -> Any:
+            if self._settings.ces_url is None:
+                raise CloudError("the address of Cloud Eye is not known", hint="set endpoints.ces")
+            headers = {"Content-Type": JSON, "X-Project-Id": self.project_id}
+            request = Outgoing("GET", self._settings.ces_url, path, tuple(query), headers)
+            return (await self._reader.read(request, self._credentials)).value
+
+        return await alarms.alarming(get, self.project_id, ids)
 
     # The reboot
 

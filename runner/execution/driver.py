@@ -14,10 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runner.errors import LeaseLost, StoreError
-from runner.execution import journal, reading, sending
+from runner.execution import gates, journal, reading, sending
 from runner.execution.effects import (
     Ask,
     AskBefore,
+    AskGates,
     Effect,
     Look,
     Pace,
@@ -189,6 +190,8 @@ class Driver:
                 return reading.ask(effect, self.setting, site, writer, self.pace)
             case AskBefore():
                 return reading.ask_before(effect, self.setting, site, writer, self.pace)
+            case AskGates():
+                return gates.ask_gates(effect, self.setting, writer, self.pace)
 
     @contextlib.asynccontextmanager
     async def _kept(self, writer: Writer) -> AsyncIterator[None]:

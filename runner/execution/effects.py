@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from runner.model.gate import GateAnswer
+
 
 @dataclass(frozen=True, slots=True)
 class ReadWave:
@@ -82,7 +84,15 @@ class AskBefore:
     servers: tuple[str, ...]
 
 
-Effect = ReadWave | Send | Poll | ReadBack | Look | Recheck | Ask | AskBefore
+@dataclass(frozen=True, slots=True)
+class AskGates:
+    """Ask the run's gates before a wave."""
+
+    wave: int
+    target: str
+
+
+Effect = AskGates | ReadWave | Send | Poll | ReadBack | Look | Recheck | Ask | AskBefore
 
 NewEvent = tuple[str, Mapping[str, Any]]
 """Type and data of an event to be appended; sequence, time and fence are the store's and the driver's."""
@@ -112,6 +122,16 @@ class Tuning:
     servers_per_minute: int = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class GateLook:
+    """What the gates answered to this process before a wave, the last of them at `at`, after `took_s`."""
+
+    wave: int
+    at: datetime
+    took_s: float
+    answers: tuple[GateAnswer, ...]
+
+
 @dataclass(slots=True)
 class Pace:
     """When this process last did what leaves no trace in the journal. A new process begins with an empty one.
@@ -121,8 +141,8 @@ class Pace:
     servers another run holds, since when, and by whom; `claimed`: when the store last said so. `states`: what was last
     read of servers that are not back. `addresses`: servers' own, as last read; `asked`: when their checks were last
     answered, `answers`: in which words, empty when they passed. `troubles`: since when a reading fails. `denied`:
-    refusals in a row. `vetted`: servers that this process has looked at and need not spare. `override`: `by` and
-    `reason` of a person who lets this process start waves outside windows and in freezes.
+    refusals in a row. `vetted`: servers that this process has looked at and need not spare. `gates`: their last
+    answers. `override`: `by` and `reason` of a person who lets this process start waves outside windows and in freezes.
     """
 
     polled: dict[int, datetime] = field(default_factory=dict)
@@ -145,6 +165,7 @@ class Pace:
     troubles: dict[str, datetime] = field(default_factory=dict)
     denied: dict[int, int] = field(default_factory=dict)
     vetted: set[str] = field(default_factory=set)
+    gates: GateLook | None = None
     override: Mapping[str, str] | None = None
 
     def tried(self, what: int, now: datetime, *, success: bool) -> None:

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from runner.execution.savepoint import Savepoint
+from runner.model.gate import GateAnswer, GateState, verdict
 from runner.model.job import JobStatus
 from runner.model.run import (
     UNHEALTHY_BEFORE,
@@ -142,10 +143,31 @@ def _wave_started(run: Run, event: Event) -> None:
     if wave is None or wave.number != event.data["wave"]:
         raise IllegalEvent("a wave starts out of turn")
     _demand(run.waves[run.position].started is None, "a wave starts twice")
+    _demand_open(run)
     run.waves[run.position].started = event.at
     run.pause_began = run.bake_began = None
     run.window_since = run.window_opens = None
     run.suspended = None
+
+
+def _gates_asked(run: Run, event: Event) -> None:
+    """What the gates answer before a wave, or before its first request; of the same answers nobody writes twice."""
+    gates = run.schedule.gates
+    answers = tuple(GateAnswer(GateState(s), str(value), str(reason)) for s, value, reason in event.data["answers"])
+    _demand(run.wave is not None and run.wave.number == event.data["wave"], "gates are asked out of turn")
+    _demand(gates and len(answers) == len(gates), "other gates are asked than the schedule has")
+    run.gate_answers = answers
+    is_open = verdict(gates, answers) is GateState.OPEN
+    run.gates_since = None if is_open else run.gates_since or event.at
+    state = run.waves[run.position]
+    state.reopened = event.at if is_open and state.started else None
+
+
+def _demand_open(run: Run) -> None:
+    """Nothing begins before the gates have been asked, and all are open."""
+    gates = run.schedule.gates
+    asked = len(run.gate_answers) == len(gates)
+    _demand(asked and verdict(gates, run.gate_answers) is GateState.OPEN, "something begins while a gate is not open")
 
 
 def _wave_held(run: Run, event: Event) -> None:
@@ -180,6 +202,8 @@ def _wave_ended(run: Run, event: Event) -> None:
     state.counts = _count(run.members(wave))
     run.position += 1
     run.pause_began = run.bake_began = None
+    run.gate_answers, run.gates_since = (), None
+    run.window_since = run.window_opens = None
     run.send_after = run.trouble_since = None
     run.trouble_count = 0
 
@@ -204,6 +228,8 @@ def _batch_intended(run: Run, event: Event) -> None:
     _demand(servers, "an empty batch")
     _demand(all(s.phase is Phase.WAITING and s.wave == wave.number for s in servers), "a server is asked for twice")
     _demand(run.stop is None, "a batch is intended by a run that stops")
+    if not run.current_batches():
+        _demand_open(run)
     run.batches[number] = Batch(
         number, wave.number, data["target"], tuple(data["servers"]), event.at,
         sender=data.get("sender", {}), signed=data.get("signed", ""),
@@ -435,6 +461,7 @@ def _window_awaited(run: Run, event: Event) -> None:
 
 def _window_overridden(run: Run, event: Event) -> None:
     _demand(run.wave is not None and run.wave.number == event.data["wave"], "a window is overridden out of turn")
+    run.waves[run.position].reopened = None
     run.decisions.append(event)
 
 
@@ -507,6 +534,7 @@ def _time(text: Any) -> datetime | None:
 EVENTS: dict[str, Callable[[Run, Event], None]] = {
     "baseline.checked": _baseline_checked,
     "wave.started": _wave_started,
+    "gates.asked": _gates_asked,
     "wave.held": _wave_held,
     "wave.checked": _wave_checked,
     "wave.ended": _wave_ended,

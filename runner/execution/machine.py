@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from runner.execution import brakes
+from runner.execution import brakes, gating
 from runner.execution.effects import (
     Ask,
     AskBefore,
@@ -424,7 +424,7 @@ def _begin(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
     if course.started is None:
         step = _before_wave(run, wave, pace, now, tuning)
         begins = any(kind == "wave.started" for kind, _ in step.events)
-        return (_baseline(run, pace, now) if begins else None) or step
+        return ((gating.held(run, wave, pace, now) or _baseline(run, pace, now)) if begins else None) or step
     if course.checked is None:
         return _look_at_wave(run, wave, pace, now)
     return _send(run, wave, pace, now, tuning)
@@ -526,6 +526,9 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
     checked = run.waves[run.position].checked
     if checked is None or checked < since:
         return _look_at_wave(run, wave, pace, now)
+    held = None if run.current_batches() else _held_back(run, wave, pace, now, tuning)
+    if held is not None:
+        return held
     target = _rules(run).target
     size = batch_size(run, free, tuning(target).servers_per_request)
     size = size if left is None else min(size, left)
@@ -533,6 +536,17 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
     same = [s for s in free if s.attempts == first.attempts][:size]
     number = next(reversed(run.batches), 0) + 1
     return Step(effects=(Send(number, target, tuple(s.ref.id for s in same)),))
+
+
+def _held_back(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step | None:
+    """What holds a wave that has begun while none of its servers was asked for: gates that are no longer open. After
+    such a wait it must begin within a window again.
+    """
+    shut = gating.held(run, wave, pace, now)
+    if shut is not None or run.waves[run.position].reopened is None:
+        return shut
+    per_minute = tuning(run.group(wave.group).target).servers_per_minute
+    return outside(run, wave, pace, now, per_minute)
 
 
 def batch_size(run: Run, free: list[ServerState], most: int) -> int:

@@ -12,11 +12,11 @@ from runner.model.window import Open, closed_why, first_fit, state
 from runner.planning.forecast import REBOOT_S, wave_length_s
 
 
-def outside(run: Run, wave: Wave, pace: Pace, now: datetime, servers_per_minute: int, start: NewEvent) -> Step | None:
+def outside(run: Run, wave: Wave, pace: Pace, now: datetime, servers_per_minute: int, *start: NewEvent) -> Step | None:
     """What a wave waits for that may not start now, or would not be over in time; None where it may.
 
-    The wait is measured from its own beginning and ends in a stop after `wait_at_most`. Only starting is limited: of a
-    wave that has begun every batch is sent.
+    `start`: what begins the wave, if it has not begun. The wait is measured from its own beginning and ends in a stop
+    after `wait_at_most`. Only starting is limited: of a wave that has begun every batch is sent.
     """
     schedule = run.schedule
     if not schedule.windows and not schedule.freezes:
@@ -32,7 +32,7 @@ def outside(run: Run, wave: Wave, pace: Pace, now: datetime, servers_per_minute:
         return None
     why = _why_closed(run, now, length)
     if pace.override is not None:
-        return Step(events=(("window.overridden", {"wave": wave.number, "why": why, **pace.override}), start))
+        return Step(events=(("window.overridden", {"wave": wave.number, "why": why, **pace.override}), *start))
     until = opens.isoformat(timespec="seconds") if opens else None
     if run.window_since is None:
         return Step(events=(("window.awaited", {"wave": wave.number, "why": why, "until": until}),))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from runner.execution.effects import Tuning
 from runner.model.check import Check
+from runner.model.gate import Gate, GateAnswer, GateState
 from runner.model.inventory import Server
 from runner.model.owner import Owner
 from runner.model.run import Event, Run
-from runner.ports import Clock, Cloud, Prober, Spool
+from runner.ports import Clock, Cloud, Gatekeeper, Prober, Spool
 from runner.ports.store import Store
 
 
@@ -20,6 +21,13 @@ class Nobody:
 
     async def ask(self, address: str, check: Check) -> str | None:
         return "there is no way from here to the servers of this target"
+
+
+class NoGatekeeper:
+    """Asks no gate: where nobody can, none is open."""
+
+    async def ask(self, gate: Gate, servers: Mapping[str, Collection[str]]) -> GateAnswer:
+        return GateAnswer(GateState.CANNOT_TELL, "", "there is no way from here to ask it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +78,4 @@ class Setting:
     spares: Spares = spares_nobody
     talk: Callable[[str], None] = lambda text: None
     spool: Spool | None = None
+    gatekeeper: Gatekeeper = field(default_factory=NoGatekeeper)

@@ -48,6 +48,8 @@ CODES: dict[str, str] = {
     # configuration
     "UnknownTarget": "The plan names a target that the configuration does not have.",
     "BadEndpoint": "An endpoint must be https (or http on loopback) on a host of the target's cloud.",
+    "BadSource": "A source of gates must be https (or http on loopback), and is given no credential of something else.",
+    "UnknownSource": "A gate of the plan asks a source that the configuration does not have, or one of another kind.",
     "BadStore": "The store's URL cannot be used.",
     "CredentialInFile": "A credential is written into a file of the repository.",
     "CredentialInTemplateEnv": "template_env names an environment variable that can hold a credential.",

@@ -37,6 +37,10 @@ WITHOUT_FILE = Config(targets={"simulator": TargetConfig(cloud="simulator")})
 _SECRET_NAMES = re.compile(
     r"(?i)^(HUAWEICLOUD_SDK_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|PG|SSH_)|SECRET|TOKEN|PASSW|CREDENTIAL|(^|_)KEY|(^|_)(AK|SK|PAT)$"
 )
+_NAMING_KEYS = frozenset({"token_env"})
+"""Keys that say which variable holds a credential: they hold none themselves."""
+_SOMEBODY_ELSES = re.compile(r"(?i)^(HUAWEICLOUD_SDK_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|GITHUB_|GH_|PG|SSH_)")
+"""Variables that are never sent to a source: they log in to something else."""
 _SECRET_KEYS = re.compile(r"(?i)passw|secret|token|credential|private_?key|access_?key|api_?key|^(ak|sk)$")
 
 
@@ -141,7 +145,8 @@ def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
     _check_store(tree, findings)
     _check_env_names(tree, findings)
     _check_policy(tree, path, findings)
-    for name, target in _targets(tree):
+    _check_sources(tree, findings)
+    for name, target in _named(tree, "targets"):
         _check_endpoints(target, _allowed_hosts(env), findings)
         _check_simulator(name, target, path, findings)
     config = check(Config, tree, findings)
@@ -153,7 +158,7 @@ def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
 def _refuse_credentials(root: MapNode, findings: Findings) -> None:
     for node in walk(root):
         for key, _ in node.entries if isinstance(node, MapNode) else ():
-            if _SECRET_KEYS.search(key.text):
+            if _SECRET_KEYS.search(key.text) and key.text not in _NAMING_KEYS:
                 hint = "set it in the environment; files of the repository hold none"
                 findings.add("CredentialInFile", f'"{key.text}" looks like a credential', key.span, hint=hint)
 
@@ -186,11 +191,28 @@ def _store_problem(url: str) -> str | None:
     return "must be sqlite:///FILE or postgresql://HOST/DATABASE"
 
 
-def _targets(root: MapNode) -> Iterator[tuple[str, MapNode]]:
-    targets = root.get("targets")
-    for key, target in targets.entries if isinstance(targets, MapNode) else ():
-        if isinstance(target, MapNode):
-            yield key.text, target
+def _named(root: MapNode, part: str) -> Iterator[tuple[str, MapNode]]:
+    """The mappings below a key of the configuration, by their names."""
+    found = root.get(part)
+    for key, one in found.entries if isinstance(found, MapNode) else ():
+        if isinstance(one, MapNode):
+            yield key.text, one
+
+
+def _check_sources(root: MapNode, findings: Findings) -> None:
+    """Sources decide where tokens go, so they are https, and are never given a credential for something else."""
+    for _, source in _named(root, "sources"):
+        if (source.get("prometheus") is None) == (source.get("http") is None):
+            findings.add("BadSource", "a source is one of prometheus and http", source.span)
+        for kind in ("prometheus", "http"):
+            node = source.get(kind)
+            said = url_problem(node.value) if isinstance(node, Scalar) and isinstance(node.value, str) else None
+            if node is not None and said:
+                findings.add("BadSource", f"the source {said}", node.span)
+        token = source.get("token_env")
+        if isinstance(token, Scalar) and isinstance(token.value, str) and _SOMEBODY_ELSES.search(token.value):
+            hint = "give the source a variable of its own"
+            findings.add("BadSource", f"{token.value[:63]} logs in to something else", token.span, hint=hint)
 
 
 def _check_endpoints(target: MapNode, allowed: frozenset[str], findings: Findings) -> None:
@@ -209,21 +231,31 @@ def endpoint_problem(url: str, suffixes: Iterable[str], allowed: Iterable[str] =
 
     `suffixes` are what hosts of the cloud end in, `allowed` are further hosts in full.
     """
+    said = url_problem(url)
+    host = _host(url)
+    if said or is_loopback(host) or host in set(allowed) or any(host.endswith(suffix) for suffix in suffixes):
+        return said
+    return f'is on "{host[:100]}", which is no host of this cloud'
+
+
+def url_problem(url: str) -> str | None:
+    """What is wrong with an address, whoever's host it is: https, or http on loopback. None when it may be used."""
     parts = _split(url)
     if parts is None or not parts.hostname:
         return "is not a URL such as https://ecs.region.example.com"
-    host = parts.hostname.rstrip(".").lower()
+    host = _host(url)
     if not re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:.]+", host):
         return "has a host name with characters that host names do not have"
     if parts.username is not None or parts.query or parts.fragment:
         return "must not hold a user, a query or a fragment"
     if is_loopback(host):
         return None if parts.scheme in ("http", "https") else "must be http or https"
-    if parts.scheme != "https":
-        return "must be https; http is for loopback only"
-    if host in set(allowed) or any(host.endswith(suffix) for suffix in suffixes):
-        return None
-    return f'is on "{host[:100]}", which is no host of this cloud'
+    return None if parts.scheme == "https" else "must be https; http is for loopback only"
+
+
+def _host(url: str) -> str:
+    parts = _split(url)
+    return (parts.hostname or "").rstrip(".").lower() if parts else ""
 
 
 def _split(url: str) -> SplitResult | None:

@@ -32,6 +32,8 @@ _EXAMPLES: Mapping[str, str] = {
     "start": 'start: "22:00"',
     "length": "length: 5h",
     "timezone": "timezone: Europe/Berlin",
+    "source": "source: main",
+    "query": "query: 'sum(rate(http_errors_total[5m]))'",
 }
 
 
@@ -144,7 +146,7 @@ def _name(path: Sequence[str | int]) -> str:
 
 
 def _unknown_key(path: Sequence[str | int], model: type[BaseModel]) -> Said:
-    known = list(_fields_at(model, path[:-1]))
+    known = [field.alias or name for name, field in _fields_at(model, path[:-1]).items()]
     if "servers" in known:
         known.append("for_each")
     key = str(path[-1])
@@ -269,9 +271,10 @@ _PATTERNS: Mapping[str, str] = {
     "timezone": "must be an IANA time zone, for example Europe/Berlin, or UTC",
     "a key of spread": "must be zone, server_group, enterprise_project or tag:NAME",
     "template_env": "not the name of an environment variable",
+    "token_env": "not the name of an environment variable",
 }
 
-_NO_SELECTORS = frozenset({"ready", "checks"})
+_NO_SELECTORS = frozenset({"ready", "checks", "gates", "prometheus", "http", "sources"})
 """Mappings with a rule of their own that select nothing."""
 
 _SPEAKERS: Mapping[str, Callable[[str, Mapping[str, Any], Place], Said]] = {

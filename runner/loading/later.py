@@ -9,17 +9,13 @@ from runner.loading.findings import Findings
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar
 
 LATER_IN_PLANS: tuple[tuple[str, ...], ...] = (
-    ("gates",),
     ("mode",),
     ("groups", "*", "mode"),
     ("groups", "*", "target"),
 )
 """Paths to keys; `*` is every item of a list, or every key of a mapping."""
 
-LATER_IN_CONFIG: tuple[tuple[str, ...], ...] = (
-    ("sources",),
-    ("notifications",),
-)
+LATER_IN_CONFIG: tuple[tuple[str, ...], ...] = (("notifications",),)
 
 LATER_IN_POLICY: tuple[tuple[str, ...], ...] = ()
 

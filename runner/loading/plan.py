@@ -102,7 +102,9 @@ def plan_digest(plan: Plan) -> str:
     Calendars count by what their files hold, as ids of a file do. The name of the file, comments, order of keys, and
     defaults that are written out make no difference.
     """
-    content = plan.model_dump(mode="json", exclude={"description", "labels", "vars"}, exclude_defaults=True)
+    content = plan.model_dump(
+        mode="json", by_alias=True, exclude={"description", "labels", "vars"}, exclude_defaults=True
+    )
     content["cycle"] = plan.campaign
     if plan.freeze:
         content["freeze"] = [f.digest for f in plan.freeze]

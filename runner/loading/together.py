@@ -11,9 +11,33 @@ from runner.model.problem import Problem
 
 
 def across(loaded: Iterable[Loaded], config: LoadedConfig) -> list[Problem]:
-    """Plans of the same name, and targets that the configuration does not have (an error only where there is one)."""
+    """Plans of the same name, and targets and sources that the configuration does not have (errors only where there is
+    one).
+    """
     plans = [one for one in loaded if one.plan is not None]
-    return [*_same_names(plans), *_unknown_targets(plans, config)]
+    sources = [problem for one in plans for problem in unknown_sources(one, config)]
+    return [*_same_names(plans), *_unknown_targets(plans, config), *sources]
+
+
+def unknown_sources(one: Loaded, config: LoadedConfig) -> list[Problem]:
+    """The gates of a plan that ask what the configuration does not have, each at its place."""
+    return [one.place(problem) for problem in _unknown_sources(one, config)]
+
+
+def _unknown_sources(one: Loaded, config: LoadedConfig) -> Iterator[Problem]:
+    known = config.config.sources
+    for n, gate in enumerate(one.plan.asking if one.plan and config.is_valid else ()):
+        if gate.kind == "alarms" or (gate.source in known and known[gate.source].kind == gate.kind):
+            continue
+        fitting = sorted(name for name, source in known.items() if source.kind == gate.kind)
+        hint = did_you_mean(gate.source, fitting) or f"{gate.kind} sources: {', '.join(fitting) or 'none'}"
+        path = ("gates", n, gate.kind, "source")
+        if config.path is None:
+            message, hint = f'there is no configuration, so no source "{gate.source}"', "write reboot-runner.yaml"
+            yield Problem("UnknownSource", message, hint=hint, severity="warning", path=path)
+        else:
+            message = f'the configuration has no {gate.kind} source "{gate.source}"'
+            yield Problem("UnknownSource", message, hint=hint, path=path)
 
 
 def _same_names(plans: Iterable[Loaded]) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ def plan_yaml(plan: Plan, *, defaults: bool = False) -> str:
 
 def plan_document(plan: Plan, *, defaults: bool = False) -> dict[str, Any]:
     """The resolved plan as plain JSON values: what was written, or with `defaults` every default too; no `vars`."""
-    return plan.model_dump(mode="json", exclude={"vars"}, exclude_unset=not defaults, exclude_none=True)
+    return plan.model_dump(mode="json", by_alias=True, exclude={"vars"}, exclude_unset=not defaults, exclude_none=True)
 
 
 def document_yaml(data: Mapping[str, Any]) -> str:

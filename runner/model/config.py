@@ -42,6 +42,7 @@ class Endpoints(Part):
     ecs: Text | None = None
     iam: Text | None = None
     sts: Text | None = Field(None, description="Where `auth: oidc` exchanges ID tokens.")
+    ces: Text | None = Field(None, description="Cloud Eye, for gates with `alarms`.")
 
 
 class SimulatorOptions(Part):
@@ -108,6 +109,30 @@ class TargetConfig(Part):
     simulator: SimulatorOptions | None = None
 
 
+class SourceConfig(Part):
+    """What gates of plans may ask: exactly one of `prometheus` and `http`, an address that is https, or on loopback."""
+
+    prometheus: Text | None = Field(None, description="The address of a server with Prometheus' HTTP API.")
+    http: Text | None = Field(None, description="What paths of `http` gates are appended to.")
+    token_env: EnvName | None = Field(
+        None, description="The environment variable whose value is sent as bearer token; the file holds none."
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> SourceConfig:
+        if (self.prometheus is None) == (self.http is None):
+            raise ValueError("a source is one of prometheus and http")
+        return self
+
+    @property
+    def kind(self) -> Literal["prometheus", "http"]:
+        return "prometheus" if self.prometheus else "http"
+
+    @property
+    def url(self) -> str:
+        return (self.prometheus or self.http or "").rstrip("/")
+
+
 class Config(Part):
     """`reboot-runner.yaml`."""
 
@@ -121,5 +146,8 @@ class Config(Part):
     )
     policy: Text | None = Field(
         None, description="A file with belts that every plan must obey, relative to the configuration."
+    )
+    sources: dict[Name, SourceConfig] = Field(
+        default_factory=dict, description="What gates may ask, by the name that plans use."
     )
     template_env: EnvNames = Field((), description="Environment variables that templates of plans may read.")

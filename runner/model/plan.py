@@ -32,6 +32,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from runner.model.check import DEFAULT_PORTS, Check
+from runner.model.gate import Gate
 from runner.model.quantity import MAX_NUMBER, Amount, format_duration, parse_duration
 from runner.model.window import HORIZON, Calendar, Freeze, Window, join
 
@@ -41,6 +42,9 @@ HOST_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
 PATH_PATTERN = r"^/[!\"$-~]{0,999}$"
 MAX_GROUPS = 1_000
 MAX_CHECKS = 10
+MAX_GATES = 20
+MAX_QUERY = 2_000
+LONGEST_FOR = timedelta(days=1)
 MAX_IDS = 200_000
 MAX_WINDOWS = 50
 MAX_FREEZES = 10
@@ -447,6 +451,83 @@ class WeeklyWindow(Part):
         return Window(self.days, self.start, lengths[0], self.timezone, lengths[1])
 
 
+class PrometheusGate(Part):
+    """A query whose every sample must lie within bounds. Without a sample, or with one that is no number: closed."""
+
+    model_config = ConfigDict(populate_by_name=False)
+
+    source: Name = Field(description="A source of the configuration with `prometheus`.")
+    query: Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUERY)] = Field(description="PromQL.")
+    max: Annotated[float, Field(allow_inf_nan=False)] | None = Field(None, description="No sample is over it.")
+    min: Annotated[float, Field(allow_inf_nan=False)] | None = Field(None, description="No sample is under it.")
+    lasting: Duration = Field(
+        timedelta(0), alias="for", description="How long it must have been so without a gap, at most 1d."
+    )
+
+    @field_validator("lasting")
+    @classmethod
+    def _a_day_at_most(cls, lasting: timedelta) -> timedelta:
+        if lasting > LONGEST_FOR:
+            raise ValueError("at most 1d")
+        return lasting
+
+    @model_validator(mode="after")
+    def _has_bounds(self) -> PrometheusGate:
+        if self.max is None and self.min is None:
+            raise ValueError("a query needs max, min, or both")
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise ValueError("min is over max, so no value would pass")
+        return self
+
+
+class HttpGate(Part):
+    """A GET to a source. Redirects are not followed; an answer of over 64 KiB does not pass."""
+
+    source: Name = Field(description="A source of the configuration with `http`.")
+    path: Annotated[str, StringConstraints(pattern=PATH_PATTERN)] = Field(
+        "/", description="Below the source's address, with a query, if any."
+    )
+    status: Statuses = Field((200,), description="The statuses that open.")
+    body: Text | None = Field(None, description="Text that stands in the answer.")
+
+    @field_validator("path")
+    @classmethod
+    def _stays_below(cls, path: str) -> str:
+        steps = path.partition("?")[0].lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/")
+        if any(step in (".", "..") for step in steps.replace("\\", "/").split("/")):
+            raise ValueError("must not hold . or .. as a step")
+        return path
+
+
+class GatePart(Part):
+    """A condition that is asked before every wave: exactly one of prometheus, alarms and http."""
+
+    name: Name | None = Field(None, description="What reports call it.")
+    prometheus: PrometheusGate | None = None
+    alarms: Literal["none"] | None = Field(None, description="Cloud Eye shows no alarm on a server of the plan.")
+    http: HttpGate | None = None
+    dry_run: bool = Field(False, description="Asked and reported, and decides nothing.")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> GatePart:
+        if sum(x is not None for x in (self.prometheus, self.alarms, self.http)) != 1:
+            raise ValueError("a gate is one of prometheus, alarms and http; begin each with its own dash")
+        return self
+
+    @property
+    def gate(self) -> Gate:
+        """As a schedule holds it."""
+        name = self.name or ""
+        if self.prometheus:
+            p = self.prometheus
+            lasting = p.lasting.total_seconds()
+            return Gate("prometheus", name, p.source, p.query, p.max, p.min, lasting, dry_run=self.dry_run)
+        if self.alarms:
+            return Gate("alarms", name, dry_run=self.dry_run)
+        h = self.http or HttpGate(source="")
+        return Gate("http", name, h.source, path=h.path, status=h.status, body=h.body or "", dry_run=self.dry_run)
+
+
 class Plan(Part):
     """A reboot plan: which servers, in which waves, with which pauses, and when to stop."""
 
@@ -466,13 +547,16 @@ class Plan(Part):
         "hold", description="What becomes of servers whose reboot request was lost without a trace."
     )
     wait_at_most: PositiveDuration = Field(
-        timedelta(days=7), description="For an approval or a window; then the run stops."
+        timedelta(days=7), description="For an approval, a window or gates; then the run stops."
     )
     windows: Annotated[tuple[WeeklyWindow, ...], Field(max_length=MAX_WINDOWS, min_length=1), Many()] | None = Field(
         None, description="When waves may start. Without it at any time."
     )
     freeze: Annotated[tuple[Freezing, ...], Field(max_length=MAX_FREEZES, min_length=1), Many(or_one=True)] | None = (
         Field(None, description="iCalendar files beside the plan; while one of their events is on, no wave starts.")
+    )
+    gates: Annotated[tuple[GatePart, ...], Field(max_length=MAX_GATES, min_length=1), Many()] | None = Field(
+        None, description="Asked before every wave. All must be open; one that cannot answer is closed."
     )
     spread: Spread | None = Field(
         None, description="Of every group: most of one failure domain in one wave; see the group's."
@@ -486,6 +570,19 @@ class Plan(Part):
     groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=MAX_GROUPS), Many()] = Field(
         description="One at a time, in this order."
     )
+
+    @field_validator("gates")
+    @classmethod
+    def _gates_once(cls, gates: tuple[GatePart, ...] | None) -> tuple[GatePart, ...] | None:
+        names = [g.name for g in gates or () if g.name]
+        if len(set(names)) != len(names):
+            raise ValueError("two gates have the same name")
+        return gates
+
+    @property
+    def asking(self) -> tuple[Gate, ...]:
+        """The gates as a schedule holds them."""
+        return tuple(g.gate for g in self.gates or ())
 
     @property
     def campaign(self) -> str:

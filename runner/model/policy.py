@@ -112,6 +112,7 @@ class Policy(Part):
     )
     max_failures: Budget | None = Field(None, description="The most that a plan's max_failures may be.")
     windows: Literal["required"] | None = Field(None, description="Every plan says when its waves may start.")
+    gates: Literal["required"] | None = Field(None, description="Every plan has a gate that decides.")
     hard: HardRule | None = Field(None, description="Where HARD reboots are allowed; without it nowhere.")
     on_unknown: OnUnknown | None = Field(None, description="The values of on_unknown that plans may have.")
     forbidden: Forbidden | None = Field(None, description="Servers that no plan may reboot.")

@@ -12,6 +12,7 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Any
 
+from runner.model.gate import GateAnswer
 from runner.model.schedule import GroupRules, Schedule, ServerRef, Wave
 
 CHECK_FAILED = "CheckFailed"
@@ -173,10 +174,13 @@ class Stop:
 
 @dataclass(slots=True)
 class WaveState:
-    """One wave's course. `held`: since when too many servers of its group are down for it to go on."""
+    """One wave's course. `held`: since when too many servers of its group are down for it to go on. `reopened`: when
+    gates that had closed again before its first request were open last.
+    """
 
     started: datetime | None = None
     held: datetime | None = None
+    reopened: datetime | None = None
     checked: datetime | None = None
     ended: datetime | None = None
     counts: dict[str, int] = field(default_factory=dict)
@@ -213,6 +217,10 @@ class Run:
     window_since: datetime | None = None
     """Since when the next wave waits for a window, and when the first one was expected then."""
     window_opens: datetime | None = None
+    gate_answers: tuple[GateAnswer, ...] = ()
+    """What the gates answered last before the current wave, as far as the journal tells: changes only."""
+    gates_since: datetime | None = None
+    """Since when the current wave waits for them; None while they are open."""
     stop: Stop | None = None
     send_after: datetime | None = None
     trouble_since: datetime | None = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.model.check import Check
+from runner.model.gate import Gate
 from runner.model.window import Freeze, Window
 
 RebootType = Literal["SOFT", "HARD"]
@@ -175,6 +176,7 @@ class Schedule:
     made_at: str = ""
     digest: str = ""
     rate: Rate | None = None
+    gates: tuple[Gate, ...] = ()
     retry_of: str = ""
 
     @property

@@ -221,6 +221,7 @@ _OF_THE_RUN: Mapping[str, Callable[[Schedule], str]] = {
     "windows": lambda s: windows_words(s.windows),
     "freeze": lambda s: few([d[:19] for d in s.calendars]) or "none",
     "rate": lambda s: _rate(s.rate),
+    "gates": lambda s: "; ".join(map(str, s.gates)) or "none",
     "retry_of": lambda s: s.retry_of or "none",
 }
 _OF_A_GROUP: Mapping[str, Callable[[GroupRules], str]] = {

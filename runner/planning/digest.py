@@ -7,6 +7,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
+from runner.model.gate import Gate
 from runner.model.schedule import GroupRules, Schedule
 
 FORMAT_VERSION = 1
@@ -18,8 +19,8 @@ def schedule_digest(schedule: Schedule) -> str:
     Left out: when and from which file it was made, free text (description, names of servers, sentences of
     exclusions: ids and reasons stay), what calendars close in the next months (the digests of their files stay) and how
     many servers the target shows, which changes with every server that is none of the plan's business. The order of
-    servers in a wave counts; that of exclusions does not. A schedule without windows and freezes has the digest that
-    it had before there were any.
+    servers in a wave counts; that of exclusions does not. A schedule without windows, freezes and gates has the
+    digest that it had before there were any.
     """
     text = json.dumps(_reviewed(schedule), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return "sha256:" + sha256(text.encode()).hexdigest()
@@ -40,6 +41,11 @@ def group_document(group: GroupRules) -> dict[str, Any]:
 _ADDED = frozenset({"checks", "baseline", "max_unavailable", "spread", "rate", "support"})
 
 
+def gate_document(gate: Gate) -> dict[str, Any]:
+    """A gate as plain JSON values."""
+    return {**asdict(gate), "status": list(gate.status)}
+
+
 def inventory_digest(schedule: Schedule) -> str:
     """`sha256:` and 64 hex digits over what the plan saw of the cloud: its project, and of each server that a group
     selects the id, the zone and why it is left out. It follows from the schedule; two schedules of the same plan that
@@ -52,7 +58,11 @@ def inventory_digest(schedule: Schedule) -> str:
 
 
 def _reviewed(schedule: Schedule) -> dict[str, Any]:
-    when = {"windows": [asdict(w) for w in schedule.windows], "calendars": list(schedule.calendars)}
+    when = {
+        "windows": [asdict(w) for w in schedule.windows],
+        "calendars": list(schedule.calendars),
+        "gates": [gate_document(g) for g in schedule.gates],
+    }
     return {
         **{key: value for key, value in when.items() if value},
         "format_version": FORMAT_VERSION,

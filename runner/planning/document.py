@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from runner.model.check import Check
+from runner.model.gate import Gate
 from runner.model.schedule import (
     Allowance,
     Exclusion,
@@ -22,7 +23,7 @@ from runner.model.schedule import (
     WorstCase,
 )
 from runner.model.window import Freeze, Window
-from runner.planning.digest import FORMAT_VERSION, group_document, inventory_digest
+from runner.planning.digest import FORMAT_VERSION, gate_document, group_document, inventory_digest
 
 
 def document(schedule: Schedule) -> dict[str, Any]:
@@ -85,16 +86,18 @@ def from_document(raw: Mapping[str, Any]) -> Schedule:
         made_at=raw["made_at"],
         digest=raw["digest"],
         rate=_read_rate(raw.get("rate")),
+        gates=tuple(_read_gate(g) for g in raw.get("gates", ())),
         retry_of=raw.get("retry_of", ""),
     )
 
 
 def _when(schedule: Schedule) -> dict[str, list[Any]]:
-    """Windows and freezes: left out where there are none, so that such schedules are as they always were."""
+    """Windows, freezes and gates: left out where there are none, so that such schedules are as they always were."""
     return {
         "windows": [{**asdict(w), "days": list(w.days)} for w in schedule.windows],
         "calendars": list(schedule.calendars),
         "freezes": [[f.begins.isoformat(), f.ends.isoformat()] for f in schedule.freezes],
+        "gates": [gate_document(g) for g in schedule.gates],
     }
 
 
@@ -117,6 +120,11 @@ def _wave(wave: Wave) -> dict[str, Any]:
 def _read_window(raw: Mapping[str, Any]) -> Window:
     seconds = {key: float(raw[key]) for key in ("length_s", "cutoff_s")}
     return Window(**{**raw, **seconds, "days": tuple(raw["days"])})
+
+
+def _read_gate(raw: Mapping[str, Any]) -> Gate:
+    bounds = {key: None if raw[key] is None else float(raw[key]) for key in ("max", "min")}
+    return Gate(**{**raw, **bounds, "for_s": float(raw["for_s"]), "status": tuple(raw["status"])})
 
 
 def _read_group(raw: Mapping[str, Any]) -> GroupRules:

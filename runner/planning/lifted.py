@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from runner.model.check import Check
+from runner.model.gate import Gate
 from runner.model.plan import FreezeFile, Group, Plan, Rate, Selector
 from runner.model.quantity import Amount, format_duration
 from runner.model.window import Window, openings
@@ -163,6 +164,47 @@ def checks_lost(before: Sequence[Check], after: Sequence[Check]) -> str | None:
     """A check that is gone or asks for something else; to verify the certificate as well is stricter."""
     kept = all({check, replace(check, verify=True)} & set(after) for check in before)
     return None if kept else "removed or changed"
+
+
+def gates_loosened(before: Sequence[Gate], after: Sequence[Gate]) -> str | None:
+    """Gates matched by name, else by what they ask; more of them, and narrower ones, are stricter."""
+    hows = [_looser_gate(gate, _same(gate, after)) for gate in before]
+    found = [f"{gate.title} {how}" for gate, how in zip(before, hows, strict=True) if how]
+    return "loosened: " + few(found) if found else None
+
+
+def _same(gate: Gate, others: Sequence[Gate]) -> list[Gate]:
+    if gate.name and any(o.name == gate.name for o in others):
+        return [o for o in others if o.name == gate.name]
+    return [o for o in others if _asks(o) == _asks(gate)]
+
+
+def _asks(gate: Gate) -> tuple[str, ...]:
+    return (gate.kind, gate.source, gate.query, gate.path)
+
+
+def _looser_gate(was: Gate, found: Sequence[Gate]) -> str | None:
+    """How the least of the loosened forms of a gate lets more pass; a dry run holds nothing back."""
+    if was.dry_run:
+        return None
+    hows = [_how_looser(was, now) for now in found]
+    return None if None in hows else hows[0] if hows else "removed"
+
+
+def _how_looser(was: Gate, now: Gate) -> str | None:
+    if now.dry_run:
+        return "set to dry_run"
+    if _asks(was) != _asks(now):
+        return "asks for something else"
+    if was.max is not None and (now.max is None or now.max > was.max):
+        return "max removed" if now.max is None else "max raised"
+    if was.min is not None and (now.min is None or now.min < was.min):
+        return "min removed" if now.min is None else "min lowered"
+    if now.for_s < was.for_s:
+        return "for shortened"
+    if set(now.status) - set(was.status):
+        return "takes more statuses"
+    return "body changed" if was.body not in now.body else None
 
 
 def canary_gone(before: Sequence[Amount], after: Sequence[Amount]) -> str | None:
@@ -352,6 +394,10 @@ def _yes_no(value: bool) -> str:
     return "true" if value else "false"
 
 
+def _gates(gates: Sequence[Gate]) -> str:
+    return "; ".join(map(str, gates)) or "none"
+
+
 def _calendars(files: Sequence[FreezeFile]) -> str:
     return few([f.path for f in files]) or "none"
 
@@ -374,6 +420,7 @@ PLAN_BELTS: tuple[Belt[Plan], ...] = (
     Belt(("windows",), lambda p: p.opening, windows_widened, windows_words),
     Belt(("windows",), lambda p: p.opening, cutoff_shortened, windows_words, name="windows.cutoff"),
     Belt(("freeze",), lambda p: p.freeze or (), freeze_lost, _calendars),
+    Belt(("gates",), lambda p: p.asking, gates_loosened, _gates),
     Belt(("wait_at_most",), lambda p: p.wait_at_most, lengthened, format_duration),
     Belt(("rate",), lambda p: p.rate, rate_raised, _rate),
 )

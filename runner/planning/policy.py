@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from runner.model.gate import Gate
 from runner.model.inventory import Inventory, Server
 from runner.model.plan import Group, Plan
 from runner.model.policy import Policy, matches_path
@@ -40,6 +41,7 @@ def judge_plan(policy: Policy, plan: Plan, path: str, target: str | None) -> lis
         *_budget_written(policy, plan),
         *_approval_written(policy, plan),
         *_windows(policy, bool(plan.windows)),
+        *_gates(policy, plan.asking),
     ]
     for n, group in enumerate(plan.groups):
         found += _canary_written(policy, group, n)
@@ -81,6 +83,7 @@ def _carried(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
         yield from _hard(policy, schedule.reboot_type, None, target.name)
     yield from _on_unknown(policy, schedule.on_unknown)
     yield from _windows(policy, bool(schedule.windows))
+    yield from _gates(policy, schedule.gates)
 
 
 def _whole(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
@@ -134,6 +137,12 @@ def _windows(policy: Policy, has_windows: bool) -> Iterator[Problem]:
     if policy.windows is not None and not has_windows:
         said = "policy windows is required, and the plan has no windows: it could start at any time"
         yield _problem(said, "say when waves may start: windows: [{days: ..., start: ...}]", ("windows",))
+
+
+def _gates(policy: Policy, gates: Sequence[Gate]) -> Iterator[Problem]:
+    if policy.gates is not None and all(gate.dry_run for gate in gates):
+        said = "policy gates is required, and the plan has no gate that decides"
+        yield _problem(said, "say what must hold before each wave: gates: [{alarms: none}]", ("gates",))
 
 
 def _limits_written(policy: Policy, plan: Plan) -> Iterator[Problem]:

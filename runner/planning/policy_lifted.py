@@ -107,6 +107,7 @@ RULES: tuple[Belt[Policy], ...] = (
     Belt(("approval", "above"), lambda p: p.approval and p.approval.above, _raised, _written),
     Belt(("max_failures",), lambda p: p.max_failures, budget_raised, _written),
     Belt(("windows",), lambda p: p.windows, _dropped, _written),
+    Belt(("gates",), lambda p: p.gates, _dropped, _written),
     Belt(("hard",), lambda p: p.hard, _hard_widened, _hard),
     Belt(("on_unknown",), lambda p: p.on_unknown, _widened, _listed),
     Belt(("targets",), lambda p: p.targets, _targets_widened, _rules),

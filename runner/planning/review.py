@@ -279,6 +279,9 @@ def _rules_that_differ(saved: Schedule, due: Schedule) -> Iterator[str]:
     ):
         if was != now:
             yield f"{what}: {was} was reviewed, the plan says {now}"
+    if saved.gates != due.gates:
+        was, now = (few([f"{g.title}: {g}" for g in gates]) or NONE for gates in (saved.gates, due.gates))
+        yield f"gates: {was} were reviewed, the plan says {now}"
     rules = {g.name: g for g in due.groups}
     for group in saved.groups:
         if group.name in rules:

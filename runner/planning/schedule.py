@@ -127,6 +127,7 @@ def assemble(
         worst_case=worst_case(groups, waves, budget),
         windows=plan.opening,
         calendars=tuple(f.digest for f in plan.freeze or ()),
+        gates=plan.asking,
         rate=_rate(plan.rate),
         retry_of=plan.retry_of or "",
         **about,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from runner.model.check import Check
+from runner.model.gate import Gate, GateAnswer
 from runner.model.inventory import Inventory, Server
 from runner.model.job import Action, Job, JobGone, RebootAnswer
 from runner.model.schedule import RebootType
@@ -55,6 +56,29 @@ class Prober(Protocol):
         """None when the check passes, else what came instead, in words.
 
         Bounded in time and size. Never raises for anything the network or the server does.
+        """
+        ...
+
+
+class Alarms(Protocol):
+    """The alarms of one target. Reads only."""
+
+    async def alarming(self, ids: Collection[str]) -> Mapping[str, str]:
+        """Those of the servers that an alarm is on for, each with the alarm's name.
+
+        Raises CloudError where that cannot be told, CloudDenied where it may not be asked.
+        """
+        ...
+
+
+class Gatekeeper(Protocol):
+    """Asks gates. Reads only."""
+
+    async def ask(self, gate: Gate, servers: Mapping[str, Collection[str]]) -> GateAnswer:
+        """The answer now. `servers`: the ids of the schedule's servers, by target.
+
+        Bounded in time and size. Never raises for anything that the network or the other side does: what cannot be
+        told is an answer too.
         """
         ...
 

@@ -17,6 +17,7 @@ from runner.planning.forecast import Forecast, forecast
 from runner.planning.when import Outlook
 from runner.report.diff_since import SinceBase, SinceRun, base_json, run_json
 from runner.report.folding import fold, shared_names
+from runner.report.gates import GatesNow, gates_json
 from runner.report.log_lines import json_text
 from runner.report.problems import problems_document
 from runner.report.schedule_json import document
@@ -48,6 +49,7 @@ class PlanDiff:
     since_base: SinceBase | None = None
     since_run: SinceRun | None = None
     window: Outlook | None = None
+    gates: GatesNow | None = None
 
     @property
     def code(self) -> int:
@@ -320,6 +322,7 @@ def _plan_json(diff: PlanDiff) -> dict[str, Any]:
         },
         "forecast": asdict(diff.forecast) if diff.forecast else None,
         "window": outlook_json(diff.window),
+        "gates": [] if schedule is None else gates_json(schedule, diff.gates),
         "schedule": document(schedule) if schedule else None,
         "problems": problems_document(diff.problems, [])["problems"],
         "error": None if diff.failure is None else {"message": diff.failure, "hint": diff.failure_hint},

@@ -20,6 +20,7 @@ from runner.report.diff_since import (
     run_words,
 )
 from runner.report.folding import clipped, fold, wrapped
+from runner.report.gates import gate_lines
 from runner.report.safe import markdown
 from runner.report.windows import when_lines
 
@@ -165,9 +166,9 @@ def _problems(diff: PlanDiff) -> Block:
 
 
 def _when(diff: PlanDiff) -> Block:
-    """When waves may start, and how many fit into the next open time."""
-    lines = when_lines(diff.schedule, diff.window) if diff.schedule else ()
-    return "", [f"- {markdown(line, 4000)}\n" for line in lines], "\n"
+    """When waves may start, how many fit into the next open time, and what gates answer now."""
+    lines = [*when_lines(diff.schedule, diff.window), *gate_lines(diff.schedule, diff.gates)] if diff.schedule else []
+    return "", [f"- {markdown(line.strip(), 4000)}\n" for line in lines], "\n"
 
 
 def _problem(problem: Problem) -> str:

@@ -58,6 +58,18 @@ class WindowPart(_Part):
     too_long: list[int] = Field(description="Numbers of the waves that fit into no window.")
 
 
+class GateNowPart(_Part):
+    """A gate, and what it answers now: no promise for the moment at which a wave begins."""
+
+    gate: str = Field(description="Its name, else what and whom it asks.")
+    asks: str = Field(description="The condition, in words.")
+    dry_run: bool = Field(description="It decides nothing.")
+    at: str | None = Field(description="When it was asked; null where it was not.")
+    state: Literal["open", "closed", "cannot_tell"] | None
+    value: str | None
+    reason: str | None
+
+
 class ProblemPart(_Part):
     """What is wrong and where; line and column count from 1."""
 
@@ -183,6 +195,7 @@ class PlanDiffPart(_Part):
     counts: CountsPart | None
     forecast: ForecastPart | None
     window: WindowPart | None = Field(description="Null for a plan without windows and freezes.")
+    gates: list[GateNowPart]
     schedule: ScheduleDocument | None
     problems: list[ProblemPart]
     error: ErrorPart | None

@@ -10,6 +10,7 @@ from runner.planning.exclusions import REASONS
 from runner.report.diff import PlanDiff, Row, brake_words, by_reason, count, rows, summary
 from runner.report.diff_since import Line, base_lines, base_words, lift_words, run_lines, run_words
 from runner.report.folding import clipped, fold, wrapped
+from runner.report.gates import gate_lines
 from runner.report.safe import line_start, plain
 from runner.report.windows import when_lines
 
@@ -65,12 +66,17 @@ def _about(diff: PlanDiff, schedule: Schedule) -> Iterator[str]:
     share = f" ({budget.written} of {budget.of})" if budget.written.endswith("%") else ""
     yield f"the run stops when more than {count(budget.allowed, 'server')}{share} failed"
     yield from when_lines(schedule, diff.window)
+    yield from (plain(line, 2500) if n == 0 else "  " + plain(line, 2500) for n, line in _gates(diff, schedule))
     for group in schedule.groups:
         if group.max_failures is not None:
             own = group.max_failures
             share = f" ({own.written} of {own.of})" if own.written.endswith("%") else ""
             yield f"group {group.name}: {group.on_failure} when more than {own.allowed}{share} failed"
     yield from (plain(words, 300) for words in brake_words(schedule))
+
+
+def _gates(diff: PlanDiff, schedule: Schedule) -> Iterator[tuple[int, str]]:
+    return enumerate(line.strip() for line in gate_lines(schedule, diff.gates))
 
 
 def _since(diff: PlanDiff) -> Iterator[str]:

@@ -39,6 +39,8 @@ OUTCOMES = {
     "TooManyUnavailable": "its wave would have had more servers down than `max_unavailable` allows, so the run stopped",
     "ApprovalTimeout": "nobody answered within `wait_at_most`, so the run stopped",
     "WindowTimeout": "no window opened in which the next wave could begin within `wait_at_most`, so the run stopped",
+    "GateClosed": "a gate was closed before the next wave for all of `wait_at_most`, so the run stopped",
+    "GateCannotTell": "a gate could not be asked before the next wave for all of `wait_at_most`, so the run stopped",
     "PolicyViolated": "the repository's policy forbids the wave as it would be now, so the run stopped",
     "NotSelected": "its plan did not select it any more when the run of the reviewed schedule began",
     "Cancelled": "a person cancelled the run",

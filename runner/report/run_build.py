@@ -20,6 +20,7 @@ from runner.report.run_report import (
     Counts,
     Decision,
     ExcludedPart,
+    GatePart,
     Moment,
     OutcomeWord,
     PlanRef,
@@ -83,6 +84,7 @@ def build_report(run: Run, events: Sequence[Event]) -> RunReport:
         waits_for=next((a for a in approvals if run.question and a.question == run.question.id and not a.given), None),
         approvals=approvals,
         decisions=tuple(_decision(event) for event in run.decisions),
+        gates=tuple(_gates(run, events)),
         waves=tuple(_waves(run)),
         unknown=tuple(_unknown(run)),
         servers=servers,
@@ -235,6 +237,15 @@ def _unknown(run: Run) -> Iterator[UnknownPart]:
                 job_id=batch.job_id if batch else None,
                 request_id=batch.request_id if batch else None,
             )
+
+
+def _gates(run: Run, events: Iterable[Event]) -> Iterator[GatePart]:
+    for event in events:
+        if event.type == "gates.asked":
+            for gate, (state, value, reason) in zip(run.schedule.gates, event.data["answers"], strict=True):
+                yield GatePart(
+                    event.at, event.data["wave"], gate.title, str(gate), gate.dry_run, state, str(value), str(reason)
+                )
 
 
 def _approvals(events: Iterable[Event]) -> Iterator[Approval]:

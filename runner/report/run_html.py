@@ -57,6 +57,7 @@ def _body(report: RunReport) -> Iterator[str]:
         yield from _section(f"{len(trouble)} failed or unknown", _server_table(trouble, ""), is_open=True)
     yield from _section(f"All {len(report.servers)} servers", _server_table(report.servers, "servers"), is_open=False)
     yield from _section(f"{len(report.excluded)} excluded from the schedule", _excluded(report))
+    yield from _section("Gates", _gates(report))
     yield from _section("Decisions", _decisions(report))
     yield from _section("Requests", _requests(report))
     yield from _section("What happened when", _course(report))
@@ -184,6 +185,16 @@ def _excluded(report: RunReport) -> Iterator[str]:
         for e in report.excluded:
             cells = (markup(e.name, 255), markup(e.id, 80), markup(e.zone, 80), markup(e.group, 80))
             yield _row(*cells, markup(e.reason, 80), markup(e.detail, 1000))
+        yield "</tbody></table>"
+
+
+def _gates(report: RunReport) -> Iterator[str]:
+    if report.gates:
+        yield _table_head(("when", "wave", "gate", "what it asks", "answer", "value", "reason"))
+        for g in report.gates:
+            name = markup(g.gate, 100) + (" (dry run)" if g.dry_run else "")
+            cells = (_time(g.at), str(g.wave), name, markup(g.asks, 2500), g.state.replace("_", " "))
+            yield _row(*cells, markup(g.value, 60), markup(g.reason, 400))
         yield "</tbody></table>"
 
 

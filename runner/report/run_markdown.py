@@ -138,6 +138,7 @@ def _blocks(report: RunReport) -> Iterator[Block]:
     for outcome, more in _TROUBLES:
         yield _outcome(report, outcome, more)
     yield _not_started(report)
+    yield _gates(report)
     yield Block("**Decisions**\n\n", [f"- {line}\n" for line in _decisions(report)])
     yield _doubtful_batches(report)
     yield _excluded(report)
@@ -192,6 +193,23 @@ def _not_started(report: RunReport) -> Block:
         by_reason.setdefault(server.reason, []).append(ServerRef(server.id, server.name, server.zone))
     lines = (line for reason, refs in sorted(by_reason.items()) for line in _folded(_reason(reason), refs, report))
     return Block(f"**{count(len(found), 'server')} not started**\n\n", lines)
+
+
+def _gates(report: RunReport) -> Block:
+    """What gates answered: the first answers before each wave, and changes."""
+    heads = "| wave | at | gate | answer | value | reason |\n|---:|---|---|---|---|---|\n"
+    shut = sum(g.state != "open" and not g.dry_run for g in report.gates)
+    rows = (
+        _row(
+            [
+                *(str(g.wave), _time(g.at), _md(g.gate, 100) + (" (dry run)" if g.dry_run else "")),
+                *(g.state.replace("_", " "), _md(g.value, 60), _md(g.reason, 300)),
+            ]
+        )
+        for g in report.gates
+    )
+    not_open = f", {shut} not open" if shut else ""
+    return _details(f"{count(len(report.gates), 'answer')} of gates{not_open}", rows, opening=heads, share=0.4)
 
 
 def _decisions(report: RunReport) -> Iterator[str]:

@@ -70,7 +70,8 @@ def wave_counts(run: Run, wave: Wave) -> dict[str, int]:
 
 
 def wait_until(run: Run) -> datetime | None:
-    """When the bake, the pause, the wait for a window, or the patience with a question or servers that are down ends.
+    """When the bake, the pause, the wait for a window, or the patience with a question, gates or servers that are down
+    ends.
 
     None where none of them is on.
     """
@@ -78,6 +79,8 @@ def wait_until(run: Run) -> datetime | None:
         return run.question.asked + timedelta(seconds=run.schedule.wait_at_most_s)
     if run.wave is None:
         return None
+    if run.gates_since is not None:
+        return run.gates_since + timedelta(seconds=run.schedule.wait_at_most_s)
     state = run.waves[run.position]
     if state.held is not None:
         return state.held + timedelta(seconds=run.group(run.wave.group).ready_timeout_s)

@@ -92,6 +92,25 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class GatePart:
+    """What a gate answered before a wave. The journal has the first answers of each wave, and changes."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    at: datetime
+    wave: int
+    gate: str
+    """Its name, else what and whom it asks."""
+    asks: str
+    """The condition, in words."""
+    dry_run: bool
+    """It decides nothing."""
+    state: Literal["open", "closed", "cannot_tell"]
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What a person decided."""
 
@@ -308,6 +327,8 @@ class RunReport:
     """The open question."""
     approvals: tuple[Approval, ...]
     decisions: tuple[Decision, ...]
+    gates: tuple[GatePart, ...]
+    """What gates answered, in the order of asking."""
     waves: tuple[WavePart, ...]
     unknown: tuple[UnknownPart, ...]
     servers: tuple[ServerPart, ...]

@@ -58,10 +58,22 @@ def _about(report: RunReport) -> Iterator[str]:
     if report.stop:
         detail = f": {plain(report.stop.detail)}" if report.stop.detail else ""
         yield f"stopped at {report.stop.at:%H:%M:%S} UTC: {plain(report.stop.reason, 80)}{detail}"
+    yield from _gates(report)
     for decision in report.decisions:
         about = f" {plain(decision.about, 200)}" if decision.about else ""
         why = f": {plain(decision.reason)}" if decision.reason else ""
         yield f"{decision.kind}{about} by {plain(decision.by, 200) or 'somebody'} at {decision.at:%H:%M:%S} UTC{why}"
+
+
+def _gates(report: RunReport) -> Iterator[str]:
+    """A line for each gate: how often it was not open, and its last answer."""
+    for gate, dry in dict.fromkeys((g.gate, g.dry_run) for g in report.gates):
+        told = [g for g in report.gates if g.gate == gate]
+        shut, last = sum(g.state != "open" for g in told), told[-1]
+        why = f": {plain(last.reason, 300)}" if last.reason else f" ({plain(last.value, 60)})" if last.value else ""
+        often = f"; not open in {shut} of {len(told)} answers" if shut else ""
+        name = plain(gate, 100) + (" (dry run)" if dry else "")
+        yield f"gate {name}: {last.state.replace('_', ' ')}{why} before wave {last.wave}{often}"
 
 
 def _spread(spread: Spread) -> str:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from runner.model.gate import GateAnswer, GateState, verdict
 from runner.model.quantity import format_duration
 from runner.model.run import UNHEALTHY_BEFORE, BatchPhase, Event, Outcome, Run
 from runner.model.schedule import ServerRef
+from runner.report.gates import answer_words
 
 ORDER = ("ready", "failed", "unknown", "skipped", "not_started", "pending")
 
@@ -180,6 +182,16 @@ def _window(run: Run, data: Mapping[str, Any], at: datetime) -> str:
     return f"{wave_words(run, data['wave'])}: waits for a window: {data['why']}{opens}"
 
 
+def _gates(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    """All answers, those that hold the wave first."""
+    answers = [GateAnswer(GateState(state), value, reason) for state, value, reason in data["answers"]]
+    pairs = list(zip(run.schedule.gates, answers, strict=True))
+    is_open = verdict(run.schedule.gates, answers) is GateState.OPEN
+    pairs.sort(key=lambda pair: (pair[0].dry_run, pair[1].state is GateState.OPEN))
+    said = "; ".join(f"{g.title}{' (dry run)' if g.dry_run else ''} {answer_words(a)}" for g, a in pairs)
+    return f"{wave_words(run, data['wave'])}: {'gates are open' if is_open else 'waits for gates'}: {said}"
+
+
 def _overridden(run: Run, data: Mapping[str, Any], at: datetime) -> str:
     why = f": {data['reason']}" if data.get("reason") else ""
     who = data.get("by") or "somebody"
@@ -247,6 +259,7 @@ HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] =
     "server.resolved": _resolved,
     "pause.started": _pause,
     "bake.started": _bake,
+    "gates.asked": _gates,
     "window.awaited": _window,
     "window.overridden": _overridden,
     "approval.asked": _asked,

@@ -11,6 +11,8 @@ from runner.model.plan import (
     CLOCK_PATTERN,
     HOST_PATTERN,
     MAX_FREEZES,
+    MAX_GATES,
+    MAX_QUERY,
     MAX_WINDOWS,
     NAME_PATTERN,
     PATH_PATTERN,
@@ -136,6 +138,22 @@ class WindowPart(_Part):
     cutoff_s: Annotated[float, Field(ge=0, lt=7 * 86_400, allow_inf_nan=False)]
 
 
+class GatePart(_Part):
+    """What is asked before each wave. Fields that are not of its kind are empty."""
+
+    kind: Literal["prometheus", "alarms", "http"]
+    name: Name | Literal[""]
+    source: Name | Literal[""]
+    query: Annotated[str, Field(max_length=MAX_QUERY)]
+    max: Annotated[float, Field(allow_inf_nan=False)] | None
+    min: Annotated[float, Field(allow_inf_nan=False)] | None
+    for_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+    path: Annotated[str, Field(pattern=f"{PATH_PATTERN}|^$")]
+    status: list[Annotated[int, Field(ge=100, le=599)]] = Field(max_length=20)
+    body: Line
+    dry_run: bool = Field(description="Asked and reported, and decides nothing.")
+
+
 class PausePart(_Part):
     """What follows a wave."""
 
@@ -199,6 +217,7 @@ class ScheduleDocument(_Part):
     freezes: list[Annotated[list[Instant], Field(min_length=2, max_length=2)]] = Field(
         [], max_length=100_000, description="What the calendars close, begin and end, for 400 days from `made_at`."
     )
+    gates: list[GatePart] = Field([], max_length=MAX_GATES, description="Asked before every wave; all must be open.")
     max_failures: AllowancePart = Field(description="Of the run.")
     visible: Count = Field(description="Servers that the target showed.")
     groups: list[GroupPart] = Field(min_length=1)

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from runner.simulator import call_groups, call_metadata, call_tags, iam, sts
+from runner.simulator import call_alarms, call_groups, call_metadata, call_tags, iam, sts
 from runner.simulator import events as ev
 from runner.simulator.answers import Reply, gateway_error
 from runner.simulator.auth import Request, check, check_project
@@ -54,6 +54,8 @@ _PROJECT_TAGS = Call("tags", lambda g, r, t, p: call_tags.project_tags(t))
 _TAG_QUERY = Call("tags", lambda g, r, t, p: call_tags.query_tags(r, t))
 _GROUPS = Call("groups", lambda g, r, t, p: call_groups.list_groups(r, t))
 _GROUP = Call("groups", lambda g, r, t, p: call_groups.show_group(t, p["group"]))
+_ALARMS = Call("alarms", lambda g, r, t, p: call_alarms.list_alarms(r, t), project_code="ces.0014")
+_RECORDS = Call("alarms", lambda g, r, t, p: call_alarms.list_records(r, t), project_code="ces.0014")
 _TOKEN = Call("token", lambda g, r, t, p: iam.issue_token(r, t, g.state.credentials), False, None)
 _ASSUME = Call("token", lambda g, r, t, p: sts.assume_with_oidc(r, t, g.state.credentials), False, None)
 _METADATA_TOKEN = Call("metadata", lambda g, r, t, p: call_metadata.issue_token(r, t, g.state.credentials), False, None)
@@ -76,6 +78,8 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", f"{_ECS}/{{server}}", _SHOW),
     ("GET", f"{_ECS}/{{server}}/tags", _SERVER_TAGS),
     ("GET", "/v2.1/{project}/servers/{server}/os-instance-actions", _ACTIONS),
+    ("GET", "/V1.0/{project}/alarms", _ALARMS),
+    ("GET", "/v2/{project}/alarm-histories", _RECORDS),
     ("POST", "/v3/auth/tokens", _TOKEN),
     ("POST", "/v5/agencies/assume-with-oidc", _ASSUME),
     ("GET", "/v3/projects", _PROJECTS),

@@ -45,6 +45,8 @@ def _values(rule: faults.WorldRule) -> dict[str, Any]:
             return {"deleted": True}
         case faults.NotActive():
             return {"status": rule.status, "task_state": None}
+        case faults.Alarm():
+            return {"alarm": rule.name, "shared": rule.rule == "shared"}
         case faults.SetTags():
             return {"tags": dict(rule.tags)}
         case _:

@@ -61,7 +61,8 @@ class Accepted:
 class Changed:
     """Something else happened to servers from `at` to `until` (None: for good).
 
-    `values` overlay the server's own: `status`, `task_state`, `locked`, `frozen`, `deleted`, `tags`, `fault`.
+    `values` overlay the server's own: `status`, `task_state`, `locked`, `frozen`, `deleted`, `tags`, `fault`. Those
+    with `alarm` (its name) and `shared` are about Cloud Eye, and change nothing of the server itself.
     """
 
     at: Millis

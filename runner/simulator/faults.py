@@ -29,6 +29,7 @@ On = Literal[
     "token",
     "metadata",
     "projects",
+    "alarms",
     "unknown",
     "any",
 ]  # fmt: skip
@@ -252,6 +253,14 @@ class NotActive(WorldRule):
     status: Literal["SHUTOFF", "ERROR", "BUILD", "REBUILD", "MIGRATING", "RESIZE", "SHELVED", "UNKNOWN"] = "SHUTOFF"
 
 
+class Alarm(WorldRule):
+    """A Cloud Eye alarm is on for them: by a rule for each server, or (`rule: shared`) by one that names none."""
+
+    do: Literal["alarm"]
+    name: Annotated[str, Field(min_length=1, max_length=128)] = "cpu-high"
+    rule: Literal["own", "shared"] = "own"
+
+
 class CreateServers(WorldRule):
     """New servers appear at the end of the list, for good. They are new, so `servers` and `for` are refused."""
 
@@ -282,7 +291,7 @@ class RebootBySomebody(WorldRule):
 Rule = Annotated[
     Throttle | Error | Reset | Delay | Truncate | ExpireToken
     | JobFail | JobStuck | JobUnknown | SubJobMissing | ServerError | StaysInReboot | Slow | StateLag
-    | Locked | Frozen | Busy | Missing | NotActive | CreateServers | SetTags | RebootBySomebody,
+    | Locked | Frozen | Busy | Missing | NotActive | Alarm | CreateServers | SetTags | RebootBySomebody,
     Field(discriminator="do"),
 ]  # fmt: skip
 

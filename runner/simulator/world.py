@@ -54,6 +54,7 @@ class World:
         self.rules = Rules(fleet.options.seed)
         self.servers: dict[str, FleetServer] = {s.id: s for s in fleet.servers}
         self.created: dict[str, Millis] = {}
+        self.alarms: list[ev.Changed] = []
         self.histories: dict[str, _History] = {}
         self.jobs: dict[str, ev.Accepted] = {}
         self.calls: list[ev.Called] = []
@@ -77,6 +78,8 @@ class World:
                 return
             case ev.Accepted():
                 self._fold_accepted(event)
+            case ev.Changed() if "alarm" in event.values:
+                self.alarms.append(event)
             case ev.Changed():
                 for server in event.servers:
                     self.histories.setdefault(server, _History()).changes.append(event)
@@ -226,6 +229,10 @@ class World:
                     return None
                 latest = max(latest, part.back)
         return latest
+
+    def alarms_on(self, change: ev.Changed, now: Millis) -> bool:
+        """Whether an alarm that was set is on at this moment."""
+        return self._is_in_force(change, now)
 
     # -- reboots ------------------------------------------------------------------------------------------
 

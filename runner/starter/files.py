@@ -26,7 +26,10 @@ GITHUB = (
     ".github/CODEOWNERS",
     ".github/dependabot.yml",
 )
-SECRETS = ("REBOOT_RUNNER_STORE", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN")
+SECRETS = (
+    *("REBOOT_RUNNER_STORE", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"),
+    "GATES_TOKEN",
+)
 """What the workflows pass on, each by its name, where the repository or its environment has it.
 
 A pull request can change what its own job does, so that job is given others, named `…_READ`: for who may only read.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -11,12 +11,13 @@ from typing import Literal
 from runner.execution.driver import Advance, Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run, read_run
-from runner.execution.site import Nobody, Setting, Site
+from runner.execution.site import Nobody, NoGatekeeper, Setting, Site
 from runner.model.check import Check
+from runner.model.gate import Gate, GateAnswer, GateState
 from runner.model.owner import Owner
 from runner.model.run import Run
 from runner.model.schedule import Allowance, GroupRules, Pause, Schedule, ServerRef, Target, Wave, WorstCase
-from runner.ports import Prober
+from runner.ports import Gatekeeper, Prober
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
 
@@ -83,6 +84,17 @@ def schedule_of(
 
 
 @dataclass
+class Keeper:
+    """Answers for all gates alike, one after the other; the last answer stays."""
+
+    answers: list[GateState]
+
+    async def ask(self, gate: Gate, servers: Mapping[str, Collection[str]]) -> GateAnswer:
+        state = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return GateAnswer(state, "1", "" if state is GateState.OPEN else "why not")
+
+
+@dataclass
 class Bench:
     """One store, one cloud, one clock; processes come and go."""
 
@@ -93,6 +105,7 @@ class Bench:
     process: int = 1
     log: list[str] = field(default_factory=list)
     prober: Prober = field(default_factory=Nobody)
+    gatekeeper: Gatekeeper = field(default_factory=NoGatekeeper)
 
     @classmethod
     def of(cls, servers: int, path: str = ":memory:") -> Bench:
@@ -112,6 +125,7 @@ class Bench:
             Setting(
                 self.store, {"t": site}, self.clock, owner, self.is_dead, wall=self.clock.now,
                 watch=lambda run, event: self.log.append(event.type), talk=self.log.append,
+                gatekeeper=self.gatekeeper,
             ),
             run_id,
         )  # fmt: skip

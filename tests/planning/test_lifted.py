@@ -16,6 +16,10 @@ from tests.planning.test_laws import plans
 ASKED: dict[str, Any] = {"checks": ({"http": {}},)}
 NIGHT = {"days": ("tue", "wed"), "start": "22:00", "length": "5h", "timezone": "Europe/Berlin", "cutoff": "30m"}
 LATE = {**NIGHT, "days": ("tue",), "start": "23:00", "length": "2h"}
+ERRORS = {"source": "main", "query": "errors", "max": 5, "for": "2m"}
+QUERY: dict[str, Any] = {"prometheus": ERRORS}
+MORE: dict[str, Any] = {"prometheus": {**ERRORS, "max": 6}}
+HOOK: dict[str, Any] = {"http": {"source": "hook", "status": (200,), "body": "yes"}}
 FROZEN = FreezeFile("freeze/2026.ics", "sha256:1")
 
 
@@ -39,6 +43,7 @@ RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "windows-second": (({"windows": (LATE,)}, {"windows": (LATE, {**LATE, "days": ("fri",)})}), "windows widened"),
     "cutoff": (({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "cutoff": "29m"},)}), "windows.cutoff shortened"),
     "freeze": (({"freeze": (FROZEN,)}, {}), "freeze removed"),
+    "gates": (({"gates": (QUERY,)}, {"gates": (MORE,)}), "gates loosened: prometheus main max raised"),
     "rate": (
         ({"rate": {"servers": 5, "per": "1m"}}, {"rate": {"servers": 6, "per": "1m"}}),
         "rate raised",
@@ -285,3 +290,31 @@ def test_a_new_name_does_not_hide_a_group() -> None:
     other = group("x", {"names": ("y",)}, waves=(1, 9))
     assert [t.what for t in lifted(plan(a), plan(other))] == ["group x (was a): waves raised"]
     assert lifted(plan(a, b), plan(other, d)) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "how"),
+    [
+        ([QUERY], [], "prometheus main removed"),
+        ([{**QUERY, "name": "slo"}], [], "slo removed"),
+        ([QUERY], [{**QUERY, "dry_run": True}], "prometheus main set to dry_run"),
+        ([QUERY], [{"prometheus": {**ERRORS, "for": "1m"}}], "prometheus main for shortened"),
+        ([QUERY], [{"prometheus": {"source": "main", "query": "errors", "min": 0, "for": "2m"}}], "max removed"),
+        ([{"prometheus": {**ERRORS, "min": 1}}], [{"prometheus": {**ERRORS, "min": 0}}], "min lowered"),
+        ([{**QUERY, "name": "slo"}], [{"name": "slo", **HOOK}], "slo asks for something else"),
+        ([QUERY], [{"prometheus": {**ERRORS, "query": "0 * errors"}}], "prometheus main removed"),
+        ([HOOK], [{"http": {"source": "hook", "status": (200, 503), "body": "yes"}}], "takes more statuses"),
+        ([HOOK], [{"http": {"source": "hook"}}], "body changed"),
+        ([{"alarms": "none"}, QUERY], [QUERY], "alarms removed"),
+        ([{**QUERY, "dry_run": True}], [], ""),
+        ([QUERY], [{"prometheus": {**ERRORS, "max": 4, "min": 1, "for": "5m"}}], ""),
+        ([QUERY], [{**QUERY, "name": "slo"}, HOOK], ""),
+        ([QUERY], [MORE, QUERY], ""),
+        ([HOOK], [{"http": {"source": "hook", "body": "yes, go"}}], ""),
+    ],
+)
+def test_gates_by_what_they_let_pass(before: list[Any], after: list[Any], how: str) -> None:
+    """Gates that are gone, wider, shorter or set to a dry run are told; narrower and further ones are not."""
+    told = [lift.what for lift in lifted(plan(gates=tuple(before) or None), plan(gates=tuple(after) or None))]
+    assert bool(told) is bool(how)
+    assert all(what.startswith("gates loosened: ") and how in what for what in told)

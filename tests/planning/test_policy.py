@@ -381,6 +381,7 @@ def test_the_same_policy_is_not_looser(rules: Policy) -> None:
         ({"approval": {"above": 9}}, {}, "policy approval.above dropped", None),
         ({"max_failures": 0}, {"max_failures": 1}, "policy max_failures raised", None),
         ({"windows": "required"}, {}, "policy windows dropped", ("windows",)),
+        ({"gates": "required"}, {}, "policy gates dropped", ("gates",)),
         ({}, {"hard": {"paths": ["x/**"]}}, "policy hard allowed", ("hard",)),
         ({"hard": {"paths": ["x/**"]}}, {"hard": {"paths": ["x/**", "y/**"]}}, "policy hard widened", None),
         ({"hard": {"paths": ["x/**"], "targets": ["a"]}}, {"hard": {"paths": ["x/**"]}}, "policy hard widened", None),
@@ -432,6 +433,18 @@ def test_windows_required() -> None:
     assert offline({"on_unknown": ["hold"]}, bare) == []
     has = inventory(fleet(3))
     for wanted, refused in ((bare, True), (timed, False)):
+        made = schedule(wanted, has)
+        assert bool(errors(judge_schedule(rules, None, made, has))) is refused
+        assert (forbidden_now(rules, made, has) is not None) is refused
+
+
+def test_gates_required() -> None:
+    """A plan without gates, or with dry runs only, is refused offline and by its schedule."""
+    rules, has = policy(gates="required"), inventory(fleet(3))
+    trial = {"alarms": "none", "dry_run": True}
+    for gates, refused in ((None, True), ((trial,), True), (({"alarms": "none"}, trial), False)):
+        wanted = plan(gates=gates)
+        assert offline({"gates": "required"}, wanted) == ([("gates",)] if refused else [])
         made = schedule(wanted, has)
         assert bool(errors(judge_schedule(rules, None, made, has))) is refused
         assert (forbidden_now(rules, made, has) is not None) is refused

@@ -18,7 +18,9 @@ from runner.model.inventory import Inventory, Server
 from runner.model.plan import FreezeFile, Plan
 from runner.model.schedule import Allowance, Pause, Schedule, ServerRef, Target
 from runner.planning.digest import inventory_digest, schedule_digest
+from runner.planning.document import document
 from runner.planning.review import Standing, follows, outdated, review
+from runner.report.schedule_json import dump, load
 from tests.planning.build import NOW, PLAN_DIGEST, TARGET, group, inventory, plan, schedule, server, sid
 from tests.planning.test_laws import fleets, plans, spent_of
 
@@ -242,3 +244,18 @@ def test_a_saved_schedule_with_other_windows_or_freezes_is_refused() -> None:
     assert schedule(wanted, has, now=NOW + timedelta(days=1)).digest == saved.digest
     assert schedule(plan(windows=(TUESDAY,)), has).digest != saved.digest
     assert schedule_digest(replace(saved, windows=())) != saved.digest
+
+
+def test_a_saved_schedule_with_other_gates_is_refused() -> None:
+    """Gates follow from the plan to the last digit; they are part of the digest, and survive the saved file."""
+    query = {"source": "main", "query": "errors", "max": 1_000_000.25, "for": "2m"}
+    wanted, has = plan(gates=({"prometheus": query}, {"alarms": "none"}, {"http": {"source": "a"}})), inventory(fleet())
+    saved = load(dump(schedule(wanted, has)))
+    assert saved.gates == wanted.asking
+    assert follows(saved, wanted) == []
+    close = replace(saved.gates[0], max=1_000_000.2500001)
+    for gates in ((), saved.gates[:2], (close, *saved.gates[1:]), (replace(saved.gates[0], dry_run=True),)):
+        forged = replace(saved, gates=gates)
+        assert "gates: " in follows(forged, wanted)[0]
+        assert schedule_digest(forged) != saved.digest
+    assert "gates" not in document(schedule(plan(), has))

@@ -51,7 +51,10 @@ ONLY_IN = {
 
 PURE = (
     *("runner/model/", "runner/planning/", "runner/report/"),
-    *(f"runner/execution/{name}.py" for name in ("machine", "fold", "evidence", "verdicts", "effects", "openings")),
+    *(
+        f"runner/execution/{name}.py"
+        for name in ("machine", "fold", "evidence", "verdicts", "effects", "openings", "gating")
+    ),
 )
 WORLD = {
     *("asyncio", "http", "multiprocessing", "os", "random", "secrets", "selectors", "shutil", "signal"),

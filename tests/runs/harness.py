@@ -17,7 +17,7 @@ from runner.cloud.reader import Patience
 from runner.execution.driver import Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run, read_run
-from runner.execution.site import Setting, Site
+from runner.execution.site import NoGatekeeper, Setting, Site
 from runner.loading.plan import load_text, plan_digest, require
 from runner.model.inventory import Inventory
 from runner.model.owner import Owner
@@ -25,7 +25,7 @@ from runner.model.run import Event, Run
 from runner.model.schedule import Schedule, Target
 from runner.net.transport import Limits
 from runner.planning.schedule import make_schedule
-from runner.ports import Cloud, Prober
+from runner.ports import Cloud, Gatekeeper, Prober
 from runner.simulator.events import Called
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.scenario import Scenario
@@ -120,6 +120,7 @@ class Field:
     signed: str = "aksk"
     talk: list[str] = field(default_factory=list)
     prober: Prober = field(default_factory=NetProber)
+    gatekeeper: Gatekeeper = field(default_factory=NoGatekeeper)
     watch: Callable[[Run, Event], None] = lambda run, event: None
 
     async def plan(self, text: str) -> tuple[Schedule, Inventory]:
@@ -158,6 +159,7 @@ class Field:
             wall=self.clock.now,
             talk=self.talk.append,
             watch=lambda run, event: self.watch(run, event),
+            gatekeeper=self.gatekeeper,
         )
         return Driver(setting, run_id)
 

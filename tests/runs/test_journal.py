@@ -18,6 +18,7 @@ from runner.execution.driver import Driver
 from runner.execution.effects import NewEvent
 from runner.execution.journal import read_run, replay
 from runner.model.check import Check
+from runner.model.gate import Gate, GateState
 from runner.model.job import Ambiguous, NotSent, RebootAnswer, Refused, Throttled
 from runner.model.run import Event, Outcome, Run
 from runner.model.schedule import Pause, Schedule
@@ -25,7 +26,7 @@ from runner.model.window import Freeze
 from runner.ports.store import JournalMoved, LeaseHeld, RunNotFound
 from tests.execution.bedside import bench_of
 from tests.execution.memory_cloud import Answer, MemoryCloud, lost_after_acceptance, lost_before_acceptance
-from tests.execution.setup import Bench, schedule_of
+from tests.execution.setup import Bench, Keeper, schedule_of
 
 
 def refuse(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
@@ -103,6 +104,12 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     bench = Bench.of(4)
     bench.cloud.servers["s-003"] = replace(bench.cloud.servers["s-003"], status="SHUTOFF")
     schedule = schedule_of([2, 2], max_unavailable=2)
+    run_id = bench.start(schedule)
+    bench.follow(run_id)
+    yield schedule, bench.store.events(run_id)
+    bench = Bench.of(2)
+    bench.gatekeeper = Keeper([GateState.CLOSED, GateState.CANNOT_TELL, GateState.OPEN])
+    schedule = replace(schedule_of([1, 1]), gates=(Gate("alarms"),))
     run_id = bench.start(schedule)
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)

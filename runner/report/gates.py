@@ -1,0 +1,63 @@
+"""Gates and their answers as people and programs read them. Pure; the text is not ours: queries, labels, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from runner.model.gate import Gate, GateAnswer, GateState, verdict
+from runner.model.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class GatesNow:
+    """What the gates of a schedule answered at a moment, in their order. No promise for any later one."""
+
+    at: datetime
+    answers: tuple[GateAnswer, ...]
+
+
+def answer_words(answer: GateAnswer) -> str:
+    """`open (3.2)`, `closed: up is 0, at least 1 is wanted`, `cannot tell: no answer in time`."""
+    if answer.state is GateState.OPEN:
+        return f"open ({answer.value})" if answer.value else "open"
+    return f"{answer.word}: {answer.reason}" if answer.reason else answer.word
+
+
+def gate_lines(schedule: Schedule, now: GatesNow | None) -> Iterator[str]:
+    """Each gate with its answer now, a line each; nothing for a schedule without gates."""
+    gates = schedule.gates
+    if not gates:
+        return
+    yield f"gates, asked before every wave{_now_words(gates, now)}"
+    answers: Sequence[GateAnswer | None] = now.answers if now else [None] * len(gates)
+    for gate, answer in zip(gates, answers, strict=True):
+        name = f"{gate.name}: " if gate.name else ""
+        yield f"  {name}{gate}" + (f" – now {answer_words(answer)}" if answer else "")
+
+
+def _now_words(gates: Sequence[Gate], now: GatesNow | None) -> str:
+    if now is None:
+        return ""
+    state = verdict(gates, now.answers)
+    would = "a wave could begin" if state is GateState.OPEN else "no wave could begin"
+    return f" (now, at {now.at:%H:%M:%S} UTC: {would})"
+
+
+def gates_json(schedule: Schedule, now: GatesNow | None) -> list[dict[str, Any]]:
+    """The same as plain values. `state`, `value` and `reason` are null where a gate was not asked."""
+    answers: Sequence[GateAnswer | None] = now.answers if now else [None] * len(schedule.gates)
+    return [
+        {
+            "gate": gate.title,
+            "asks": str(gate),
+            "dry_run": gate.dry_run,
+            "at": now.at.isoformat(timespec="seconds") if now else None,
+            "state": answer.state.value if answer else None,
+            "value": answer.value if answer else None,
+            "reason": answer.reason if answer else None,
+        }
+        for gate, answer in zip(schedule.gates, answers, strict=True)
+    ]
