@@ -1,6 +1,6 @@
 """`python -m runner.pins` prints the path of the pinned requirements that come with this copy of the program.
 
-    python -I -m pip install --require-hashes -r "$(python -I -m runner.pins)"
+    python -I -m pip install --require-hashes --no-deps -r "$(python -I -m runner.pins)"
 
 A wheel carries them inside; a working tree has them in `requirements/`. This runs before anything else is installed, so
 it imports the standard library only.

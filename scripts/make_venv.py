@@ -64,7 +64,7 @@ def make(path: Path, pins: str, *, with_project: bool) -> None:
         return
     print(f"Preparing {path} ...", file=sys.stderr, flush=True)
     pip = create(path)
-    install(pip, "--require-hashes", "-r", str(requirements))
+    install(pip, "--require-hashes", "--no-deps", "-r", str(requirements))  # the pins are complete
     if with_project:
         isolation = ["--no-build-isolation"] if pins == "dev" else []  # the pins hold the build tools
         install(pip, "--no-deps", *isolation, "-e", str(ROOT))

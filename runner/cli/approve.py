@@ -46,4 +46,8 @@ def _judge(run: Run, by: str, reason: str) -> Decision:
         "by": by,
         "reason": reason,
     }
-    return Decision(("approval.given", data), f"approved: {question.why}; wave {question.wave} may begin")
+    return Decision(
+        (("approval.given", data),),
+        f"approved: {question.why}; wave {question.wave} may begin",
+        word="suspended" if run.suspended else None,
+    )

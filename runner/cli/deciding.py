@@ -21,13 +21,17 @@ ATTEMPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be recorded. `release`, `forget`: servers whose claim ends, or for which the cycle is not spent."""
+    """What is to be recorded, all of it or nothing, and what is said then.
 
-    event: NewEvent
+    `release`, `forget`: servers whose claim ends, or for which the cycle is not spent. `word`: of the run's row.
+    """
+
+    events: Sequence[NewEvent]
     said: str
     release: Sequence[str] = ()
     forget: Sequence[str] = ()
     open_only: bool = True
+    word: str | None = None
 
 
 def decide(app: App, text: str, judge: Callable[[Run, str], Decision]) -> None:
@@ -45,8 +49,8 @@ def decide(app: App, text: str, judge: Callable[[Run, str], Decision]) -> None:
             at = max(datetime.now(UTC), run.last_event_at or run.created)
             try:
                 store.record(
-                    run.id, at, (decision.event,), expect=run.seq, release=decision.release,
-                    forget=decision.forget, open_only=decision.open_only,
+                    run.id, at, decision.events, expect=run.seq, release=decision.release,
+                    forget=decision.forget, open_only=decision.open_only, word=decision.word,
                 )  # fmt: skip
             except JournalMoved:
                 continue

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from runner.cli.common import App, closed_pipe_is_fine
 from runner.cli.following import Ending, Follower
+from runner.cli.freezing import Freezing
 from runner.cli.gating import ConfiguredGatekeeper
 from runner.cli.policing import Police
 from runner.cli.progress import Progress
@@ -78,6 +79,7 @@ def setting_for(
         watch=tell,
         forbids=lambda run, servers: Police.now(app).forbids(run, servers),
         spares=lambda run, target, group, servers: spare(app, sessions[target], run, group, servers),
+        freezes_now=Freezing(app).now,
         talk=lambda text: app.talk(plain(text, 2000)),
         spool=first.spool,
         gatekeeper=ConfiguredGatekeeper(app, {name: s.alarms for name, s in sessions.items()}),

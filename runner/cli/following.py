@@ -127,7 +127,7 @@ class Follower:
             return self._suspend(step.run, Exit.HELD, f"halted: {step.halted}")
         if step.can_suspend and step.due is not None and self.max_wait_s is not None:
             setting = self.driver.setting
-            left_s = (step.due - setting.clock.now()).total_seconds() / setting.time_scale
+            left_s = ((step.until or step.due) - setting.clock.now()).total_seconds() / setting.time_scale
             if left_s > self.max_wait_s:
                 return self._suspend(step.run, Exit.SUSPENDED, step.waits_for, None if step.run.question else left_s)
         return None

@@ -93,7 +93,8 @@ def command(
 
     SCHEDULE is what `diff --out` saved: exactly its servers and waves are executed. It is refused (exit 6) when its
     plan has changed since, when its target's project is another, when it is too old, or when more than 10 % of its
-    servers would be skipped before the first wave. Servers that match only now are listed and never added.
+    servers would be skipped before the first wave, those that are merely busy not counted. Servers that match only
+    now are listed and never added.
 
     An open run of the same plan is gone on with; a plan whose run has ended sends nothing and says so. Ctrl-C stops
     new work, saves everything and says what is in flight; a second one ends at once.

@@ -145,13 +145,16 @@ def _one(app: App, store: SqlStore, text: str, watch: bool, output: str) -> None
 
 def waiting_for(run: Run, halt: Halt | None) -> tuple[str, datetime | None]:
     """What an open run waits for, and until when, as its journal tells."""
-    from runner.execution.effects import Pace
+    from runner.execution.effects import Pace, ReadFreezes
     from runner.execution.machine import DEFAULT_TUNING, decide
+    from runner.model.window import CurrentFreezes
 
-    step = decide(
-        run, Pace(), run.last_event_at or run.created, lambda target: DEFAULT_TUNING, halt.reason if halt else None
-    )
-    return step.waits_for, step.wake if step.waits_for else None
+    now, reason = run.last_event_at or run.created, halt.reason if halt else None
+    step = decide(run, Pace(), now, lambda target: DEFAULT_TUNING, reason)
+    if run.wave and not step.waits_for and any(isinstance(e, ReadFreezes) for e in step.effects):
+        pace = Pace(calendars=(run.wave.number, CurrentFreezes()))  # what follows, if they close nothing more
+        step = decide(run, pace, now, lambda target: DEFAULT_TUNING, reason)
+    return step.waits_for, (step.until or step.wake) if step.waits_for else None
 
 
 def _json(run: Run, row: RunRow, halt: Halt | None) -> str:

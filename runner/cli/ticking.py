@@ -15,9 +15,10 @@ from runner.cli.following import signals_handled
 from runner.cli.resume import open_targets_of
 from runner.cli.targets import open_store_of
 from runner.errors import Exit, RunnerError
-from runner.execution.driver import Driver
+from runner.execution.driver import Advance, Driver
 from runner.execution.journal import read_run
 from runner.execution.machine import counts_line
+from runner.execution.site import Setting
 from runner.model.run import Event, Run
 from runner.ports.store import LeaseHeld, RunRow
 from runner.report.safe import plain
@@ -79,8 +80,13 @@ class _Ticker:
     drivers: dict[str, Driver] = field(default_factory=dict)
     resting: dict[str, float] = field(default_factory=dict)
     """Runs that could not even be opened, until when (monotonic): the store does not know that they failed."""
+    later: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Runs whose wait is over later than this process stays, though they are to be looked at sooner (a bake): when that
+    is (monotonic), and the number of the last event then."""
+    wait_s: float = 0.0
 
     async def go(self, wait_s: float, until: float | None) -> None:
+        self.wait_s = wait_s
         while not self.ending.is_set():
             for row in (r for r in self.store.due() if not self._rests(r)):
                 if self.ending.is_set() or (until is not None and time.monotonic() >= until):
@@ -97,11 +103,23 @@ class _Ticker:
         """Until the first open run that nobody holds is due; failed steps count when they are due again."""
         now = self.store.now()
         rows = self.store.runs(open_only=True, limit=10_000)
-        free = [r for r in rows if r.lease_until <= now and not self._rests(r)]
-        return min((max(0.0, r.due - now) for r in free), default=None)
+        free = [r for r in rows if r.lease_until <= now and self.resting.get(r.id, 0.0) <= time.monotonic()]
+        return min((self._later_s(r) or max(0.0, r.due - now) for r in free), default=None)
 
     def _rests(self, row: RunRow) -> bool:
-        return self.resting.get(row.id, 0.0) > time.monotonic()
+        return self.resting.get(row.id, 0.0) > time.monotonic() or self._later_s(row) > 0
+
+    def _later_s(self, row: RunRow) -> float:
+        """For how long this process leaves a run alone that has been looked at; 0 once anything has happened to it."""
+        over, seq = self.later.get(row.id, (0.0, 0))
+        return max(0.0, over - time.monotonic()) if row.seq == seq else 0.0
+
+    def _put_off(self, step: Advance, setting: Setting) -> None:
+        self.later.pop(step.run.id, None)
+        if step.until is not None and step.can_suspend:
+            left_s = (step.until - setting.clock.now()).total_seconds() / setting.time_scale
+            if left_s > self.wait_s:
+                self.later[step.run.id] = (time.monotonic() + left_s, step.run.seq)
 
     def _rest(self, row: RunRow) -> None:
         self.drivers.pop(row.id, None)
@@ -110,7 +128,9 @@ class _Ticker:
     async def _advance(self, row: RunRow) -> int:
         """One step of one run. What goes wrong is told, and never keeps the others from theirs."""
         try:
-            step = await (await self._driver(row)).advance()
+            driver = await self._driver(row)
+            step = await driver.advance()
+            self._put_off(step, driver.setting)
         except LeaseHeld as held:
             self.app.talk(f"{row.id} {row.plan}: {held}")
             return Exit.DONE

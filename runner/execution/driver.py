@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runner.errors import LeaseLost, StoreError
-from runner.execution import gates, journal, reading, sending
+from runner.execution import gates, journal, reading, sending, watching
 from runner.execution.effects import (
     Ask,
     AskBefore,
@@ -24,11 +24,13 @@ from runner.execution.effects import (
     Pace,
     Poll,
     ReadBack,
+    ReadFreezes,
     ReadWave,
     Recheck,
     Send,
     Step,
     Tuning,
+    Watch,
 )
 from runner.execution.machine import decide
 from runner.execution.site import Setting, Site
@@ -44,13 +46,17 @@ GRACE_S = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Where an `advance` left a run. `due`: when to come again, of the run's clock; None when it is closed."""
+    """Where an `advance` left a run. `due`: when to come again, of the run's clock; None when it is closed.
+
+    `until`: when what it waits for is over, where `due` is only a look in between.
+    """
 
     run: Run
     due: datetime | None
     waits_for: str
     can_suspend: bool
     halted: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -99,7 +105,7 @@ class Driver:
             async with self._kept(writer):
                 step, halted = await self._until_nothing_is_due(writer)
             due = step.wake
-            return Advance(run, due, step.waits_for, step.can_suspend, halted)
+            return Advance(run, due, step.waits_for, step.can_suspend, halted, step.until)
         except LeaseLost:
             self.run = None
             raise
@@ -127,6 +133,7 @@ class Driver:
     async def _until_nothing_is_due(self, writer: Writer) -> tuple[Step, str | None]:
         setting = self.setting
         writer.unspool()
+        self.pace.calendars = None
         while True:
             writer.read_on()
             halt = setting.store.halted()
@@ -192,6 +199,10 @@ class Driver:
                 return reading.ask_before(effect, self.setting, site, writer, self.pace)
             case AskGates():
                 return gates.ask_gates(effect, self.setting, writer, self.pace)
+            case Watch():
+                return watching.watch(effect, self.setting, site, writer, self.pace)
+            case ReadFreezes():
+                return reading.read_freezes(effect, self.setting, writer, self.pace)
 
     @contextlib.asynccontextmanager
     async def _kept(self, writer: Writer) -> AsyncIterator[None]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from runner.model.gate import GateAnswer
+from runner.model.window import CurrentFreezes
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,24 @@ class AskGates:
     target: str
 
 
-Effect = AskGates | ReadWave | Send | Poll | ReadBack | Look | Recheck | Ask | AskBefore
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Look at the ready servers of a group in its bake: are they still?"""
+
+    target: str
+    group: str
+    servers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFreezes:
+    """Read the plan's calendars as they are now, before a wave begins."""
+
+    target: str
+    wave: int
+
+
+Effect = AskGates | ReadWave | Send | Poll | ReadBack | Look | Recheck | Ask | AskBefore | Watch | ReadFreezes
 
 NewEvent = tuple[str, Mapping[str, Any]]
 """Type and data of an event to be appended; sequence, time and fence are the store's and the driver's."""
@@ -102,7 +120,8 @@ NewEvent = tuple[str, Mapping[str, Any]]
 class Step:
     """What comes next: events to append at once, else effects that are due, else when to ask again.
 
-    `waits_for` is a sentence for people; `can_suspend`: nothing is in flight, so the process may end here.
+    `waits_for` is a sentence for people; `can_suspend`: nothing is in flight, so the process may end here. `until`:
+    when the wait is over, where `wake` is only a look in between.
     """
 
     events: tuple[NewEvent, ...] = ()
@@ -110,6 +129,7 @@ class Step:
     wake: datetime | None = None
     waits_for: str = ""
     can_suspend: bool = False
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +162,9 @@ class Pace:
     read of servers that are not back. `addresses`: servers' own, as last read; `asked`: when their checks were last
     answered, `answers`: in which words, empty when they passed. `troubles`: since when a reading fails. `denied`:
     refusals in a row. `vetted`: servers that this process has looked at and need not spare. `gates`: their last
-    answers. `override`: `by` and `reason` of a person who lets this process start waves outside windows and in freezes.
+    answers. `watched`: the last round of a bake that could be read; `watch_again`: not before, after one that could
+    not. `calendars`: the wave before which the plan's were read in this step, and what they close. `override`: `by` and
+    `reason` of a person who lets this process start waves outside windows and in freezes.
     """
 
     polled: dict[int, datetime] = field(default_factory=dict)
@@ -150,7 +172,6 @@ class Pace:
     looked: dict[str, datetime] = field(default_factory=dict)
     trying: dict[int, datetime] = field(default_factory=dict)
     read_back: datetime | None = None
-    checking_since: datetime | None = None
     check_again: datetime | None = None
     recheck_again: datetime | None = None
     look_again: dict[int, datetime] = field(default_factory=dict)
@@ -166,6 +187,9 @@ class Pace:
     denied: dict[int, int] = field(default_factory=dict)
     vetted: set[str] = field(default_factory=set)
     gates: GateLook | None = None
+    watched: datetime | None = None
+    watch_again: datetime | None = None
+    calendars: tuple[int, CurrentFreezes] | None = None
     override: Mapping[str, str] | None = None
 
     def tried(self, what: int, now: datetime, *, success: bool) -> None:

@@ -146,7 +146,7 @@ def _wave_started(run: Run, event: Event) -> None:
     _demand_open(run)
     run.waves[run.position].started = event.at
     run.pause_began = run.bake_began = None
-    run.window_since = run.window_opens = None
+    run.window_since, run.window_opens, run.window_why = None, None, ""
     run.suspended = None
 
 
@@ -178,6 +178,23 @@ def _wave_held(run: Run, event: Event) -> None:
     state.held = state.held or event.at
 
 
+def _wave_busy(run: Run, event: Event) -> None:
+    """Servers of the wave are busy: they are read again for a while."""
+    state = run.waves[run.position] if run.wave else None
+    if state is None or state.started is None or run.wave is None or run.wave.number != event.data["wave"]:
+        raise IllegalEvent("a wave is busy out of turn")
+    state.busy = state.busy or event.at
+
+
+def _servers_blocked(run: Run, event: Event) -> None:
+    """Servers that another run holds: they are waited for."""
+    servers = [run.servers[i] for i in event.data["servers"]]
+    number = run.wave.number if run.wave else 0
+    _demand(all(s.phase is Phase.WAITING and s.wave == number for s in servers), "a server is blocked out of turn")
+    for server in servers:
+        server.blocked_since = server.blocked_since or event.at
+
+
 def _wave_checked(run: Run, event: Event) -> None:
     """Servers that wait were read; again, where they have waited for long."""
     state = run.waves[run.position] if run.wave else None
@@ -185,7 +202,7 @@ def _wave_checked(run: Run, event: Event) -> None:
         raise IllegalEvent("a wave is checked out of turn")
     looked_at = [run.servers[i] for i in (*event.data["fit"], *event.data["skipped"])]
     _demand(all(s.phase is Phase.WAITING for s in looked_at), "a server is checked out of turn")
-    state.checked, state.held = event.at, None
+    state.checked, state.held, state.busy = event.at, None, None
     for server_id, updated in event.data["fit"].items():
         run.servers[server_id].updated_before = updated
     for server_id, (reason, detail) in event.data["skipped"].items():
@@ -236,6 +253,7 @@ def _batch_intended(run: Run, event: Event) -> None:
     )  # fmt: skip
     for server in servers:
         server.phase, server.batch, server.intended = Phase.INTENDED, number, event.at
+        server.blocked_since = None
         server.attempts += 1
 
 
@@ -454,9 +472,50 @@ def _bake_started(run: Run, event: Event) -> None:
     run.bake_began = event.at
 
 
+def _in_bake(run: Run, event: Event, ids: Iterable[str] = ()) -> list[ServerState]:
+    """The servers with these ids: ready ones of the group that bakes now."""
+    group, servers = event.data["group"], [run.servers[i] for i in ids]
+    _demand(run.bake_began and run.position, f"{event.type} where no bake is on")
+    _demand(run.schedule.waves[run.position - 1].group == group and group not in run.baked, "the bake of another group")
+    for server in servers:
+        _demand(run.schedule.waves[server.wave - 1].group == group, "a server of another group")
+        _demand(server.outcome is Outcome.READY, "a server is lost that is not ready")
+    return servers
+
+
+def _bake_observed(run: Run, event: Event) -> None:
+    """Ready servers that are not well now (`missed`), and those that are again (`back`)."""
+    missed, back = _in_bake(run, event, event.data["missed"]), _in_bake(run, event, event.data["back"])
+    for server in missed:
+        server.missing_since = server.missing_since or event.at
+    for server in back:
+        server.missing_since = None
+
+
+def _servers_lost(run: Run, event: Event) -> None:
+    """Servers that were ready and are not any more: they count as failed from now on."""
+    rows = {i: (str(reason), str(detail)) for i, (reason, detail) in event.data["servers"].items()}
+    servers = _in_bake(run, event, rows)
+    _demand(servers, "nobody is lost")
+    for server, (reason, detail) in zip(servers, rows.values(), strict=True):
+        server.outcome, server.reason, server.detail, server.lost = Outcome.FAILED, reason, detail, event.at
+        if server.evidence is Evidence.CHECK:
+            server.evidence = Evidence.STATE
+        if server.uses_up_budget:
+            _count_failure(run, server, 1)
+    for number in {s.wave for s in servers}:
+        run.waves[number - 1].counts = _count(run.members(run.schedule.waves[number - 1]))
+
+
+def _bake_ended(run: Run, event: Event) -> None:
+    _in_bake(run, event)
+    run.baked.add(event.data["group"])
+
+
 def _window_awaited(run: Run, event: Event) -> None:
     _demand(run.wave is not None and run.wave.number == event.data["wave"], "a window is awaited out of turn")
-    run.window_since, run.window_opens = event.at, _time(event.data["until"])
+    run.window_opens, run.window_why = _time(event.data["until"]), str(event.data["why"])
+    run.window_since = run.window_since or event.at
 
 
 def _window_overridden(run: Run, event: Event) -> None:
@@ -476,7 +535,8 @@ def _approval_given(run: Run, event: Event) -> None:
     if question is None or question.id != event.data["question"]:
         raise IllegalEvent("an answer to a question that is not open")
     run.answered.add(question.id)
-    run.question, run.word = None, "running"
+    run.question, run.word = None, "suspended" if run.suspended else "running"
+    _suspended_still(run, event, "approved")
     run.decisions.append(event)
     if question.id.startswith("budget:"):
         run.accepted_over.add(question.id.removeprefix("budget:"))
@@ -488,6 +548,7 @@ def _budget_passed(run: Run, event: Event) -> None:
 
 def _cancel_requested(run: Run, event: Event) -> None:
     run.decisions.append(event)
+    _suspended_still(run, event, "cancelled")
     if run.stop is None:
         run.stop = Stop("Cancelled", str(event.data.get("reason", "")), "cancelled", event.at)
 
@@ -504,6 +565,13 @@ def _run_suspended(run: Run, event: Event) -> None:
 
 def _run_resumed(run: Run, event: Event) -> None:
     _go_on(run)
+
+
+def _suspended_still(run: Run, event: Event, what: str) -> None:
+    """What a suspended run waited for is decided: it waits for somebody to go on with it, and for nothing else."""
+    if run.suspended is not None:
+        data = {"why": f"{what} since; nobody goes on with it yet"}
+        run.suspended = Event(run.suspended.type, data, event.at, run.suspended.seq, run.suspended.fence)
 
 
 def _go_on(run: Run) -> None:
@@ -536,6 +604,8 @@ EVENTS: dict[str, Callable[[Run, Event], None]] = {
     "wave.started": _wave_started,
     "gates.asked": _gates_asked,
     "wave.held": _wave_held,
+    "wave.busy": _wave_busy,
+    "servers.blocked": _servers_blocked,
     "wave.checked": _wave_checked,
     "wave.ended": _wave_ended,
     "batch.intended": _batch_intended,
@@ -556,6 +626,9 @@ EVENTS: dict[str, Callable[[Run, Event], None]] = {
     "server.resolved": _server_resolved,
     "pause.started": _pause_started,
     "bake.started": _bake_started,
+    "bake.observed": _bake_observed,
+    "servers.lost": _servers_lost,
+    "bake.ended": _bake_ended,
     "window.awaited": _window_awaited,
     "window.overridden": _window_overridden,
     "approval.asked": _approval_asked,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from runner.execution import brakes, gating
+from runner.execution import baking, brakes, gating
 from runner.execution.effects import (
     Ask,
     AskBefore,
@@ -54,7 +54,7 @@ def decide(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
     """
     if not run.is_open:
         return Step(can_suspend=True)
-    for consequence in (_ended_servers, _over_budget, _question_expired, _stopped, _wave_over, _all_over):
+    for consequence in (_ended_servers, _over_budget, _question_expired, _stopped, _wave_over, baking.over, _all_over):
         events = consequence(run, pace, now)
         if events:
             return Step(events=events)
@@ -69,6 +69,7 @@ def decide(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
         wake=min(wakes) if wakes else None,
         waits_for=_awaited(run) if busy else begun.waits_for,
         can_suspend=begun.can_suspend and not busy and not effects,
+        until=begun.until,
     )
 
 
@@ -185,7 +186,7 @@ def _waited_too_long(run: Run, server: ServerState, pace: Pace, now: datetime) -
         return None
     patience = timedelta(seconds=_rules(run).ready_timeout_s)
     blocked = pace.blocked.get(server.ref.id)
-    if blocked and now - blocked[0] >= patience:
+    if blocked and now - (server.blocked_since or blocked[0]) >= patience:
         return (Outcome.SKIPPED, "ClaimedByOtherRun", f"in flight in {blocked[1]}")
     if run.trouble_since and now - run.trouble_since >= patience:
         return (Outcome.FAILED, "NotAccepted", f"{run.trouble_count} requests were throttled or could not be sent")
@@ -205,7 +206,7 @@ def _over_budget(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
                 return (("run.stopping", {"reason": excess[0], "detail": excess[1]}),)
             if action == "continue":
                 return (("budget.passed", {"group": name, "why": excess[1]}), *_run_excess(run, budget.allowed))
-            if run.failed <= budget.allowed and run.question is None:
+            if run.failed <= budget.allowed and run.question is None and (run.wave or not run.bake_began):
                 return (_ask(run, f"budget:{name}", excess[1]),)
     return _run_excess(run, budget.allowed)
 
@@ -280,7 +281,9 @@ def _wave_over(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
 
 
 def _all_over(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
-    return () if run.wave else (("run.ended", {"word": "done", "reason": "AllWavesDone"}),)
+    if run.wave or baking.rules_now(run):
+        return ()
+    return (("run.ended", {"word": "done", "reason": "AllWavesDone"}),)
 
 
 # --- following what is in flight ---------------------------------------------------------------------------------
@@ -290,10 +293,9 @@ def _follow(run: Run, pace: Pace, now: datetime, tuning: TuningOf) -> tuple[list
     """Effects that are due for servers in flight, and when the next will be."""
     effects: list[Effect] = []
     wakes: list[datetime] = []
-    if run.wave is None:
-        return effects, wakes
-    members = run.members(run.wave)
-    for due, effect in _follow_ups(run, members, pace, now, tuning):
+    members = run.members(run.wave) if run.wave else []
+    flying = _follow_ups(run, members, pace, now, tuning) if run.wave else ()
+    for due, effect in (*flying, *baking.rounds(run, pace, now)):
         if due <= now:
             effects.append(effect)
         else:
@@ -414,8 +416,10 @@ def _next_deadline(run: Run, members: list[ServerState], now: datetime) -> datet
 
 def _begin(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | None) -> Step:
     wave = run.wave
-    if run.stop is not None or wave is None:
+    if run.stop is not None:
         return Step()
+    if wave is None:
+        return baking.waits(run, now) or Step()
     if run.question is not None:
         return Step(wake=question_deadline(run), waits_for=f"approval: {run.question.why}", can_suspend=True)
     if halted is not None:
@@ -466,13 +470,9 @@ def _before_wave(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: Tuning
 def _after(run: Run, wave: Wave, now: datetime) -> Step | None:
     """What follows the wave before: bake, then pause or approval, then proof of it; None when all is over."""
     before = run.schedule.waves[run.position - 1]
-    bake_s = run.group(before.group).bake_s if before.group != wave.group else 0.0
-    if bake_s > 0:
-        waiting = _timed(
-            run.bake_began, bake_s, now, "bake", ("bake.started", {"group": before.group, "seconds": bake_s})
-        )
-        if waiting:
-            return waiting
+    baked = baking.waits(run, now)
+    if baked:
+        return baked
     if before.pause.kind == "timed" and before.pause.seconds > 0:
         begun: NewEvent = ("pause.started", {"after": before.number, "seconds": before.pause.seconds})
         waiting = _timed(run.pause_began, before.pause.seconds, now, "pause", begun)

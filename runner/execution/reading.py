@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from runner.errors import CloudDenied, CloudError
 from runner.execution import brakes, evidence, verdicts
 from runner.execution.checking import ask_all
-from runner.execution.effects import Ask, AskBefore, Look, Pace, Poll, ReadBack, ReadWave, Recheck
+from runner.execution.effects import Ask, AskBefore, Look, Pace, Poll, ReadBack, ReadFreezes, ReadWave, Recheck
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
 from runner.model.inventory import Server
@@ -17,6 +17,7 @@ from runner.model.job import Action
 from runner.model.owner import Owner
 from runner.model.quantity import format_duration
 from runner.model.run import Batch
+from runner.model.window import CurrentFreezes
 
 BUSY_PATIENCE = timedelta(minutes=2)
 BUSY_AGAIN = timedelta(seconds=10)
@@ -28,19 +29,22 @@ HISTORIES_AT_ONCE = 8
 PATIENCE_WITH_DENIALS = 3
 
 
+async def read_freezes(effect: ReadFreezes, setting: Setting, writer: Writer, pace: Pace) -> None:
+    """Read the plan's calendars of this moment; where they are not at hand, the run's own copy of them holds alone."""
+    found = await asyncio.to_thread(setting.freezes_now, writer.run, setting.clock.now())
+    pace.calendars = (effect.wave, found or CurrentFreezes())
+
+
 async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
     """Read the wave before it begins; busy servers are read again for up to two minutes."""
-    now = setting.clock.now()
-    pace.checking_since = pace.checking_since or now
+    now, run = setting.clock.now(), writer.run
     both = await read_patiently((*effect.servers, *effect.others), site, writer, pace, now, "checking")
     if both is None:
         pace.check_again = now + TROUBLE_AGAIN
         return
     seen = {i: both[i] for i in effect.servers if i in both}
-    if (
-        any(i not in pace.blocked for i in verdicts.busy_ones(writer.run, seen))
-        and now - pace.checking_since < BUSY_PATIENCE
-    ):
+    held = {i for i in effect.servers if i in pace.blocked or run.servers[i].blocked_since}
+    if any(i not in held for i in verdicts.busy_ones(run, seen)) and _is_busy_still(effect.wave, writer, now):
         pace.check_again = now + BUSY_AGAIN
         return
     forbidden = setting.forbids(writer.run, seen)
@@ -54,8 +58,16 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
     moved = [i for i in effect.servers if i in seen and verdicts.has_moved(writer.run, seen[i])]
     spent = setting.store.spent(writer.run.schedule.cycle, site.project_id) if moved else {}
     histories = await _histories([i for i in moved if i not in spent], site)
-    if writer.decide(verdicts.wave_events(writer.run, seen, histories, spent, pace.blocked, spared)):
-        pace.checking_since = pace.check_again = None
+    if writer.decide(verdicts.wave_events(writer.run, seen, histories, spent, held, spared)):
+        pace.check_again = None
+
+
+def _is_busy_still(wave: int, writer: Writer, now: datetime) -> bool:
+    """Whether busy servers are waited for: for two minutes from when the first was seen, by whatever process."""
+    since = writer.run.waves[writer.run.position].busy
+    if since is None:
+        writer.decide((("wave.busy", {"wave": wave}),))
+    return since is None or now - since < BUSY_PATIENCE
 
 
 def _is_held(writer: Writer, seen: Mapping[str, Server], others: tuple[str, ...], now: datetime) -> bool:

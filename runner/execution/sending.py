@@ -125,6 +125,9 @@ def _taken(effect: Send, taken: Taken, setting: Setting, writer: Writer, pace: P
         pace.blocked[server] = (since, f"run {holder}")
     if taken.claimed:
         pace.claimed = now
+        new = {i: h for i, h in taken.claimed.items() if i not in unknown and not writer.run.servers[i].blocked_since}
+        if new:
+            writer.decide((("servers.blocked", {"servers": new}),))
     if taken.spent:
         rows = {i: (Outcome.SKIPPED, "RebootedInCycle", f"by run {run}") for i, run in taken.spent.items()}
         writer.decide((("servers.ended", {"servers": rows}),))

@@ -12,6 +12,7 @@ from runner.model.gate import Gate, GateAnswer, GateState
 from runner.model.inventory import Server
 from runner.model.owner import Owner
 from runner.model.run import Event, Run
+from runner.model.window import CurrentFreezes
 from runner.ports import Clock, Cloud, Gatekeeper, Prober, Spool
 from runner.ports.store import Store
 
@@ -63,6 +64,8 @@ class Setting:
     servers of a wave just read, by id, and says why the run must stop before it, or None (the repository's policy).
     `spares` is asked about servers just read, of a target and of a group, and names those that this process must not
     reboot, each with reason and sentence: the machine it runs on, and what it depends on.
+    `freezes_now` tells what the calendars of the run's plan close from a moment on, as they are now, and None where
+    they are not at hand; it is asked before each wave, in a thread, and must not raise.
     """
 
     store: Store
@@ -76,6 +79,7 @@ class Setting:
     watch: Callable[[Run, Event], None] = lambda run, event: None
     forbids: Callable[[Run, Mapping[str, Server]], str | None] = lambda run, servers: None
     spares: Spares = spares_nobody
+    freezes_now: Callable[[Run, datetime], CurrentFreezes | None] = lambda run, now: None
     talk: Callable[[str], None] = lambda text: None
     spool: Spool | None = None
     gatekeeper: Gatekeeper = field(default_factory=NoGatekeeper)

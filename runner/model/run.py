@@ -16,6 +16,7 @@ from runner.model.gate import GateAnswer
 from runner.model.schedule import GroupRules, Schedule, ServerRef, Wave
 
 CHECK_FAILED = "CheckFailed"
+UNHEALTHY_IN_BAKE = "UnhealthyInBake"
 UNHEALTHY_BEFORE = "UnhealthyBefore"
 
 
@@ -88,6 +89,8 @@ class ServerState:
     attempts: int = 0
     doubted: bool = False
     updated_before: str | None = None
+    blocked_since: datetime | None = None
+    """Since when another run was found to hold it, while this one waits to ask for it."""
     intended: datetime | None = None
     accepted: datetime | None = None
     job_began: datetime | None = None
@@ -98,6 +101,10 @@ class ServerState:
     unhealthy_before: str = ""
     """What its checks answered before the first wave, where they did not pass and that is counted apart."""
     ended: datetime | None = None
+    missing_since: datetime | None = None
+    """Since when the bake of its group has not seen it well."""
+    lost: datetime | None = None
+    """When the bake of its group gave it up: it had been ready."""
     outcome: Outcome | None = None
     reason: str = ""
     detail: str = ""
@@ -107,7 +114,7 @@ class ServerState:
     @property
     def uses_up_budget(self) -> bool:
         """Whether it counts against failure budgets: a check that failed before the run as well does not."""
-        if self.reason == CHECK_FAILED and self.unhealthy_before:
+        if self.reason in (CHECK_FAILED, UNHEALTHY_IN_BAKE) and self.unhealthy_before:
             return False
         return self.outcome is not None and self.outcome.counts_as_failed
 
@@ -175,12 +182,14 @@ class Stop:
 @dataclass(slots=True)
 class WaveState:
     """One wave's course. `held`: since when too many servers of its group are down for it to go on. `reopened`: when
-    gates that had closed again before its first request were open last.
+    gates that had closed again before its first request were open last. `busy`: since when the look at its servers
+    waits for busy ones.
     """
 
     started: datetime | None = None
     held: datetime | None = None
     reopened: datetime | None = None
+    busy: datetime | None = None
     checked: datetime | None = None
     ended: datetime | None = None
     counts: dict[str, int] = field(default_factory=dict)
@@ -214,6 +223,8 @@ class Run:
     answered: set[str] = field(default_factory=set)
     pause_began: datetime | None = None
     bake_began: datetime | None = None
+    baked: set[str] = field(default_factory=set)
+    """Groups whose bake is over."""
     window_since: datetime | None = None
     """Since when the next wave waits for a window, and when the first one was expected then."""
     window_opens: datetime | None = None
@@ -221,6 +232,7 @@ class Run:
     """What the gates answered last before the current wave, as far as the journal tells: changes only."""
     gates_since: datetime | None = None
     """Since when the current wave waits for them; None while they are open."""
+    window_why: str = ""
     stop: Stop | None = None
     send_after: datetime | None = None
     trouble_since: datetime | None = None

@@ -47,6 +47,14 @@ class Freeze:
     ends: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class CurrentFreezes:
+    """What a plan's calendars close as they are now. `problem`: why nobody can tell, which closes."""
+
+    freezes: tuple[Freeze, ...] = ()
+    problem: str = ""
+
+
 class Calendar(Protocol):
     """The events of a calendar as freezes."""
 

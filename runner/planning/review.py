@@ -18,7 +18,7 @@ from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import Allowance, GroupRules, Pause, Rate, Schedule, ServerRef, Spread, Target, Wave
 from runner.model.window import openings
 from runner.planning.belts import few
-from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, RUNNER_SUPPORT, Why
+from runner.planning.exclusions import BUSY, EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, RUNNER_SUPPORT, Why
 from runner.planning.schedule import (
     NEVER,
     Last,
@@ -41,7 +41,10 @@ MAX_AGE = timedelta(days=7)
 """How old a schedule may be when its run is created, unless the caller says otherwise."""
 
 SKIPPED_AT_MOST = Amount(percent=10.0)
-"""Of the servers, at least one: more than these gone before the first wave, and it is not what was reviewed."""
+"""Of the servers, at least one: more than these gone before the first wave, and it is not what was reviewed.
+
+Servers that a passing task keeps busy at that moment are not gone: they are read again before their wave.
+"""
 
 CLOCKS_APART = timedelta(hours=1)
 """How far in the future a schedule may have been made: clocks differ."""
@@ -108,14 +111,15 @@ def review(
     skipped = tuple(_skipped(saved, picks, inventory, support_names(plan.groups)))
     held = {s.id for w in saved.waves for s in w.servers}
     newcomers = tuple(ServerRef(s.id, s.name, s.zone) for p in picks.values() for s in p.eligible if s.id not in held)
-    differences = list(_over_its_limits(saved.servers - len(skipped), len(inventory.servers), plan))
+    gone = [(ref, why) for ref, why in skipped if why.reason != BUSY]
+    differences = list(_over_its_limits(saved.servers - len(gone), len(inventory.servers), plan))
     differences += _crowded(saved, plan, inventory, index)
     allowed = SKIPPED_AT_MOST.as_size(saved.servers) if saved.servers else 0
     standing = Standing((), skipped, newcomers)
-    if len(skipped) > allowed and not standing.is_spent(saved):
+    if len(gone) > allowed and not standing.is_spent(saved):
         differences.append(
-            f"{len(skipped)} of its {saved.servers} servers would be skipped now, at most {allowed} may be"
-            f" ({SKIPPED_AT_MOST}, at least 1): " + few([f"{ref.name} ({ref.id}) {why.reason}" for ref, why in skipped])
+            f"{len(gone)} of its {saved.servers} servers would be skipped now, at most {allowed} may be"
+            f" ({SKIPPED_AT_MOST}, at least 1): " + few([f"{ref.name} ({ref.id}) {why.reason}" for ref, why in gone])
         )
     return replace(standing, differences=tuple(differences))
 

@@ -13,6 +13,8 @@ OUTCOMES = {
     "JobTimedOut": "its part of the job did not end within the time that `ready.timeout` gives",
     "NotReady": "it was rebooted, but was not back within the time that `ready.timeout` gives",
     "CheckFailed": "it was rebooted and runs, but did not pass its checks within the time that `ready.timeout` gives",
+    "LostInBake": "it was ready, and was no longer running in the bake of its group",
+    "UnhealthyInBake": "it was ready and runs, but no longer passed its checks in the bake of its group",
     "ServerError": "after the reboot its status is ERROR",
     "NotAccepted": "for the time of `ready.timeout` every request was throttled or could not be sent",
     "Refused": "the cloud refused the reboot for a reason that is not the server's state",

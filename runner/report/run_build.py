@@ -170,6 +170,7 @@ def _server(run: Run, state: ServerState) -> ServerPart:
             state.up_since,
             state.healthy_since,
             state.ended,
+            state.lost,
         ),
         reboot_s=_between(state.job_began, state.job_ended),
         out_s=_between(state.accepted, state.up_since),

@@ -44,7 +44,8 @@ def present(run: Run) -> Now:
     """What the run is doing, as its events so far tell."""
     wave = run.wave
     if wave is None:
-        return Now("run", {}, (), None)
+        counts = {word: number for word, number in run.counts().items() if number}
+        return Now("all waves over" if run.bake_began else "run", counts if run.bake_began else {}, (), wait_until(run))
     begun = run.waves[run.position].started is not None
     words = wave_counts(run, wave) if begun else {}
     flying = [s for s in run.members(wave) if s.phase in _OUT] if begun else []
@@ -78,7 +79,7 @@ def wait_until(run: Run) -> datetime | None:
     if run.question is not None:
         return run.question.asked + timedelta(seconds=run.schedule.wait_at_most_s)
     if run.wave is None:
-        return None
+        return _bake_until(run) if run.position and run.is_open else None
     if run.gates_since is not None:
         return run.gates_since + timedelta(seconds=run.schedule.wait_at_most_s)
     state = run.waves[run.position]
@@ -93,9 +94,14 @@ def wait_until(run: Run) -> datetime | None:
     before = run.schedule.waves[run.position - 1]
     if run.pause_began is not None:
         return run.pause_began + timedelta(seconds=before.pause.seconds)
-    if run.bake_began is not None:
-        return run.bake_began + timedelta(seconds=run.group(before.group).bake_s)
-    return None
+    return _bake_until(run)
+
+
+def _bake_until(run: Run) -> datetime | None:
+    group = run.schedule.waves[run.position - 1].group
+    if run.bake_began is None or group in run.baked:
+        return None
+    return run.bake_began + timedelta(seconds=run.group(group).bake_s)
 
 
 def heartbeat(run: Run, waits_for: str, now: datetime) -> str:

@@ -211,6 +211,8 @@ class ServerTimes:
     """Its own checks passed, and did so ever since; null where the plan has none."""
     ended: datetime | None
     """Its outcome was decided."""
+    lost: datetime | None
+    """It had been ready, and the bake of its group gave it up."""
 
 
 @dataclass(frozen=True, slots=True)

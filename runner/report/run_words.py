@@ -37,6 +37,9 @@ def troubles(run: Run, event: Event) -> Iterator[tuple[ServerRef, str]]:
     elif event.type == "baseline.checked" and run.group(event.data["group"]).baseline == "exclude":
         for server_id, words in event.data["unhealthy"].items():
             yield run.servers[server_id].ref, _because("skipped", UNHEALTHY_BEFORE, words)
+    elif event.type == "servers.lost":
+        for server_id, (reason, detail) in event.data["servers"].items():
+            yield run.servers[server_id].ref, _because("failed", reason, detail)
     elif event.type == "wave.checked":
         for server_id, (reason, detail) in event.data["skipped"].items():
             yield run.servers[server_id].ref, _because("skipped", reason, detail)
@@ -92,6 +95,17 @@ def _wave_held(run: Run, data: Mapping[str, Any], at: datetime) -> str:
         f"{wave_words(run, data['wave'])}: held, {data['unavailable']} of its group would be down,"
         f" {data['allowed']} allowed; {data['down']} are down already"
     )
+
+
+def _wave_busy(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    return f"{wave_words(run, data['wave'])}: waits for busy servers"
+
+
+def _blocked(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
+    servers = data["servers"]
+    holders = ", ".join(sorted({str(holder) for holder in servers.values()}))
+    what = count(len(servers), "server")
+    return f"waits for {what} in flight in {holders}" if servers else None
 
 
 def _wave_ended(run: Run, data: Mapping[str, Any], at: datetime) -> str:
@@ -177,8 +191,27 @@ def _bake(run: Run, data: Mapping[str, Any], at: datetime) -> str:
     return f"bake of {length(data['seconds'])} after group {data['group']}"
 
 
+def _bake_observed(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
+    missed, back = data["missed"], data["back"]
+    said = [f"{count(len(missed), 'server')} not well ({next(iter(missed.values()))})"] if missed else []
+    said += [f"{count(len(back), 'server')} well again"] if back else []
+    return f"bake of group {data['group']}: {', '.join(said)}" if said else None
+
+
+def _lost(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    servers = data["servers"]
+    reasons = _reasons(reason for reason, _ in servers.values())
+    return f"bake of group {data['group']}: {len(servers)} failed ({reasons})"
+
+
+def _baked(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    lost = f", {data['lost']} lost" if data.get("lost") else ""
+    return f"bake of group {data['group']}: over, {data.get('ready', 0)} still ready{lost}"
+
+
 def _window(run: Run, data: Mapping[str, Any], at: datetime) -> str:
-    opens = f"; it can begin at {_moment(data['until'])}" if data.get("until") else "; none is in sight"
+    opens = "; none is in sight" if not data.get("current") else "; the calendars are read again"
+    opens = f"; it can begin at {_moment(data['until'])}" if data.get("until") else opens
     return f"{wave_words(run, data['wave'])}: waits for a window: {data['why']}{opens}"
 
 
@@ -243,6 +276,8 @@ HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] =
     "wave.started": _wave_started,
     "wave.checked": _wave_checked,
     "wave.held": _wave_held,
+    "wave.busy": _wave_busy,
+    "servers.blocked": _blocked,
     "wave.ended": _wave_ended,
     "batch.accepted": _accepted,
     "batch.not_sent": _not_started("could not be sent"),
@@ -260,6 +295,9 @@ HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] =
     "pause.started": _pause,
     "bake.started": _bake,
     "gates.asked": _gates,
+    "bake.observed": _bake_observed,
+    "servers.lost": _lost,
+    "bake.ended": _baked,
     "window.awaited": _window,
     "window.overridden": _overridden,
     "approval.asked": _asked,

@@ -132,6 +132,7 @@ def _segments(server: ServerPart, wave: WavePart) -> Iterator[tuple[float, float
             yield rebooted, until, "proving", "seen back and stable after another"
     else:
         word = f"{server.outcome.replace('_', ' ')} ({server.reason}) after"
+        word = f"failed ({server.reason}) in the bake of its group; had been ready after" if t.lost else word
         yield _since(t.accepted, begin), _since(last, begin), server.outcome, word
 
 

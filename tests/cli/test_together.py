@@ -143,6 +143,40 @@ def test_resolve(cloud: Remote) -> None:
     assert set(cloud.reboots.values()) == {1}
 
 
+def test_resolve_several_at_once(cloud: Remote) -> None:
+    """`--server` several times is one decision: all of them are recorded, or with one that does not fit none."""
+    cloud.fault(do="reset", on="reboot", when="before")
+    lab = cloud.lab
+    lab.write("web.yaml", PLAN.replace("[1, 50%]", "[3, 100%]").replace("limits", "max_failures: 3\nlimits"))
+    lab.run("run", "web.yaml", "--no-wait")
+    ids = [t["server"] for t in lab.status("web")["troubles"]]
+    assert len(ids) == 3
+    several = [word for i in ids for word in ("--server", i)]
+    words = ("--as", "not-rebooted", "--reason", "uptime is 90 days")
+    assert lab.run("resolve", "web", *several, "--server", "no-such-id", *words).code == 7
+    assert len(lab.status("web")["troubles"]) == 3
+    done = lab.run("resolve", "web", *several, "--server", ids[0], *words)
+    assert (done.code, "3 servers are recorded as not-rebooted" in done.err) == (0, True), done.err
+    assert lab.status("web")["troubles"] == []
+
+
+def test_status_between_an_approval_and_who_goes_on(cloud: Remote) -> None:
+    """What was waited for is not told any more: the run is suspended, approved, and nobody is at it."""
+    lab = cloud.lab
+    lab.write("web.yaml", APPROVALS.replace("50%", "100%"))
+    assert lab.run("run", "web.yaml", "--no-wait").code == 75
+    assert "asks for an approval" in lab.status("web")["suspended"]
+    assert lab.run("approve", "web", "--reason", "well").code == 0
+    state = lab.status("web")
+    assert (state["word"], state["question"]) == ("suspended", None)
+    assert state["suspended"] == "approved since; nobody goes on with it yet"
+    text = lab.run("status", "web").out
+    assert "asks for an approval" not in text
+    assert "goes on" in text
+    assert lab.run("resume", "web", "--no-wait").code == 0
+    assert lab.status("web")["suspended"] is None
+
+
 def test_status_watch(still_cloud: Remote) -> None:
     """`status --watch` shows each change from another process and ends with the run."""
     lab = still_cloud.lab

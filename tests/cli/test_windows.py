@@ -146,3 +146,30 @@ def test_a_rendered_plan_names_its_calendars(lab: Lab) -> None:
     lab.write("again.yaml", done.out)
     assert lab.run("validate", "again.yaml").code == 0
     assert "now.ics" in done.out
+
+
+def test_a_freeze_that_is_added_while_a_run_waits(cloud: Remote) -> None:
+    """`resume` reads the calendars of its checkout; `status` tells what they close; elsewhere the run's copy holds."""
+    lab = cloud.lab
+    lab.write("now.ics", calendar(datetime.now(UTC) - timedelta(days=9), 1))
+    lab.write("web.yaml", PLAN.replace("groups:", "freeze: now.ics\ngroups:") + "    pause: approval\n")
+    assert lab.run("run", "web.yaml", "--yes", "--no-wait").code == 75
+    lab.write("now.ics", calendar(datetime.now(UTC) - timedelta(hours=1), 48))
+    assert lab.run("approve", "web", "--reason", "go on").code == 0
+    done = lab.run("resume", "web", "--no-wait")
+    assert done.code == 75, done.err
+    assert "a freeze that was added since the run began is on" in done.err
+    state = fits("status", lab.run("status", "web", "-o", "json").out)
+    assert "a freeze that was added since the run began is on" in state["waits_for"]
+    assert state["until"]
+    lab.write("now.ics", "hunter2")
+    done = lab.run("reconcile")
+    assert "the plan's calendars cannot be read now: freeze: line 1 is not a line" in done.err
+    assert "cannot be read now" in lab.run("status", "web").out
+    assert cloud.posts == 1
+    (lab.folder / "web.yaml").rename(lab.folder / "elsewhere")
+    done = lab.run("resume", "web", "--no-wait")
+    assert done.err.count("are not at hand here") == 1
+    assert done.code == 75
+    assert cloud.posts == 2
+    assert "hunter2" not in lab.run("report", "web", "-o", "json").out

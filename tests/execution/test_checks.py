@@ -16,7 +16,7 @@ from runner.execution.machine import decide
 from runner.model.check import Check
 from runner.model.job import JobStatus
 from runner.model.run import Event, Evidence, Outcome, Phase, Run
-from runner.model.window import Freeze
+from runner.model.window import CurrentFreezes, Freeze
 from runner.report.run_build import build_report
 from tests.execution.test_deaths import carry_on
 
@@ -456,7 +456,7 @@ def pace_of(case: Case, now: datetime) -> Pace:
 def test_the_baseline_comes_first() -> None:
     """Before the first wave of a plan that wants it nothing is done but that."""
     run = run_in("created", "count")
-    step = decide(run, Pace(), START, lambda target: Tuning())
+    step = decide(run, Pace(calendars=(1, CurrentFreezes())), START, lambda target: Tuning())
     assert step.effects == (AskBefore("t", "web", ("s-000", "s-001")),)
     assert not step.events
     assert decide(run, Pace(), START, lambda t: Tuning(), "halted for now").effects == ()

@@ -15,11 +15,11 @@ from runner.errors import LeaseLost
 from runner.execution.driver import Driver
 from runner.execution.effects import NewEvent, Tuning
 from runner.model.job import RebootAnswer
-from runner.model.run import Outcome
+from runner.model.run import Outcome, Run
 from runner.model.schedule import Pause
 from runner.ports.store import Halt, LeaseHeld
 
-from .memory_cloud import MemoryCloud
+from .memory_cloud import MemoryCloud, lost_before_acceptance
 from .setup import Bench, schedule_of
 
 
@@ -118,6 +118,61 @@ def test_a_claim_that_is_not_given_up_is_named() -> None:
     run = bench.follow(second)
     assert run.counts()["skipped"] == 3
     assert {s.reason for s in run.servers.values()} <= {"ClaimedByOtherRun", "RebootedByOther", "Busy", "NotActive"}
+
+
+def step_by_step(bench: Bench, run_id: str, most: int, **gap: float) -> Run:
+    """Advanced now and then, each time by a new process that lives for one step."""
+    for _ in range(most):
+        step = asyncio.run(bench.driver(run_id).advance())
+        if step.due is None:
+            return step.run
+        bench.clock.jump(**gap)
+    raise AssertionError("the run did not end")
+
+
+def test_patience_with_another_run_outlives_processes() -> None:
+    """Driven by a timer, every step by a new process: the wait for another run ends in time all the same."""
+    bench = Bench.of(3)
+    bench.cloud.answers = [lost_before_acceptance]
+    first = bench.start(schedule_of([3], plan="one", cycle="c1"))
+    bench.follow(first, until="come back")
+    second = bench.start(schedule_of([3], plan="two", cycle="c2"))
+    began = bench.clock.now()
+    run = step_by_step(bench, second, 6, minutes=5)
+    assert {s.reason for s in run.servers.values()} == {"ClaimedByOtherRun"}
+    assert first in run.servers["s-000"].detail
+    assert bench.clock.now() - began == timedelta(minutes=15)
+    assert [e.type for e in bench.store.events(second)].count("servers.blocked") == 1
+
+
+def test_a_server_that_comes_free_in_time_is_asked_for_by_whatever_process() -> None:
+    """Released before the patience is over, it is rebooted; a wait that ended leaves nothing behind."""
+    bench = Bench.of(3)
+    bench.cloud.answers = [lost_before_acceptance]
+    first = bench.start(schedule_of([3], plan="one", cycle="c1"))
+    bench.follow(first, until="come back")
+    second = bench.start(schedule_of([3], plan="two", cycle="c2"))
+    for _ in range(2):
+        asyncio.run(bench.driver(second).advance())
+        bench.clock.jump(minutes=5)
+    assert bench.read(second).servers["s-000"].blocked_since
+    bench.follow(first)
+    for i in ("s-000", "s-001", "s-002"):
+        data = {"server": i, "as": "not-rebooted", "by": "ann", "reason": "seen"}
+        now = bench.clock.now()
+        bench.store.record(first, now, [("server.resolved", data)], forget=[i], open_only=False)
+    run = step_by_step(bench, second, 10, minutes=5)
+    assert (run.word, run.counts()["ready"]) == ("done", 3)
+    assert run.servers["s-000"].blocked_since is None
+
+
+def test_patience_with_busy_servers_outlives_processes() -> None:
+    """A server that another task keeps busy is skipped after two minutes, also by processes of one step each."""
+    bench = Bench.of(3)
+    bench.cloud.servers["s-001"] = replace(bench.cloud.servers["s-001"], task_state="image_snapshot")
+    run_id = bench.start(schedule_of([3]))
+    run = step_by_step(bench, run_id, 5, minutes=3)
+    assert (run.servers["s-001"].reason, run.counts()["ready"]) == ("Busy", 2)
 
 
 def test_a_frozen_owner_that_wakes_sends_nothing() -> None:

@@ -81,6 +81,17 @@ def test_of_few_servers_one_may_be_gone() -> None:
     assert "at most 1" in judged(saved, WAVES, inventory(fleet(3)[2:])).differences[0]
 
 
+def test_busy_servers_are_not_gone() -> None:
+    """A backup or a snapshot that runs on every server at that moment does not make a schedule stale."""
+    saved = schedule(WAVES, inventory(fleet()))
+    found = judged(saved, WAVES, inventory(fleet(task_state="image_snapshot")))
+    assert found.differences == ()
+    assert {why.reason for _, why in found.skipped} == {"Busy"}
+    assert found.settled == {}
+    both = [*fleet(task_state="image_snapshot")[3:], *fleet(status="SHUTOFF")[:3]]
+    assert "3 of its 20 servers" in judged(saved, WAVES, inventory(both)).differences[0]
+
+
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [

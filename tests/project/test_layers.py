@@ -53,7 +53,7 @@ PURE = (
     *("runner/model/", "runner/planning/", "runner/report/"),
     *(
         f"runner/execution/{name}.py"
-        for name in ("machine", "fold", "evidence", "verdicts", "effects", "openings", "gating")
+        for name in ("machine", "fold", "evidence", "verdicts", "effects", "openings", "gating", "baking")
     ),
 )
 WORLD = {

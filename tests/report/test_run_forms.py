@@ -31,6 +31,27 @@ def failing_run(waves: tuple[int, ...], failed: int) -> RunReport:
     return case_of(bench, run_id).report
 
 
+def test_every_form_tells_of_a_server_that_its_bake_lost() -> None:
+    """Failed with its reason in all of them; the picture and the course say that it had been ready."""
+    bench = Bench.of(3)
+    run_id = bench.start(schedule_of([3], max_failures=1, bake_s=600))
+    bench.follow(run_id, until="bake")
+    bench.cloud.dead = {"s-001"}
+    bench.follow(run_id)
+    made = case_of(bench, run_id).report
+    assert (made.state, made.exit_code, made.counts.failed) == ("done", 4, 1)
+    for form in (report_text, report_markdown, report_html, report_junit, report_csv):
+        assert "LostInBake" in form(made), form.__name__
+    assert "had been ready after 4" in report_html(made)
+    (lost,) = [s.times for s in made.servers if s.outcome == "failed"]
+    assert lost.lost
+    assert lost.ended
+    assert lost.lost > lost.ended
+    course = "\n".join(m.sentence for m in made.course)
+    assert "bake of group web: 1 server not well (status SHUTOFF)" in course
+    assert "bake of group web: over, 2 still ready, 1 lost" in course
+
+
 # --- text ---
 
 

@@ -203,3 +203,31 @@ def test_a_process_that_ends_does_not_wait_for_checks(tmp_path: Path) -> None:
             assert (await here.place.follow(run_id)).counts()["ready"] == 1
 
     asyncio.run(scene())
+
+
+def test_servers_that_fall_ill_in_the_bake_stop_the_run_before_the_next_group(tmp_path: Path) -> None:
+    """Over the network: a check fails in mid-bake, a server is switched off: both are lost, nothing more is sent."""
+
+    async def scene() -> None:
+        async with ward(tmp_path, 4, lambda w, n: "ill" if n == 1 and w.seconds() > 600 else "well") as here:
+            text = here.plan("100%", servers="{names: [s-01, s-02]}", bake="1h", max_failures=0)
+            two = here.plan("100%", servers="{names: [s-03, s-04]}").partition("groups:")[2]
+            run_id = await here.place.begin(text + two.replace("name: all", "name: more"))
+            await here.place.follow(run_id, until="bake")
+            here.place.add_rules({"do": "not_active", "servers": {"names": ["s-02"]}})
+            run = await here.place.follow(run_id)
+            assert run.stop
+            assert run.stop.reason == "FailureBudgetExceeded"
+            found = {s.ref.name: s.reason for s in run.servers.values()}
+            assert found["s-02"] == "LostInBake"
+            assert found["s-03"] == found["s-04"] == "FailureBudgetExceeded"
+            assert len(here.place.calls("reboot")) == 1
+            nothing_but_reads_after_the_last_reboot(here.place)
+        async with ward(tmp_path, 4, lambda w, n: "ill" if n == 1 and w.seconds() > 600 else "well") as here:
+            run = await here.place.run(here.plan("1, 3", bake="1h", max_failures=9))
+            assert run.stop
+            assert run.stop.reason == "CanaryFailed"
+            assert run.servers[here.place.ids("s-01")[0]].reason == "UnhealthyInBake"
+            nothing_but_reads_after_the_last_reboot(here.place)
+
+    asyncio.run(scene())
