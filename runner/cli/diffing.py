@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,12 +13,12 @@ from runner.cli.earlier import Revision, is_news, last_run, since_run
 from runner.cli.gating import gates_now
 from runner.cli.policing import Police
 from runner.cli.repeating import spent_for
+from runner.cli.sessions import Sessions, Wanted, choose_targets
 from runner.cli.sparing import judge_made
 from runner.cli.targets import (
     Session,
     all_targets,
     base_folder,
-    choose_target,
     open_store_of,
     open_target,
     store_url,
@@ -36,6 +36,7 @@ from runner.planning.forecast import forecast
 from runner.planning.lifted import Lift
 from runner.planning.schedule import Planned, make_schedule
 from runner.planning.when import outlook
+from runner.ports import Clock
 from runner.report.diff import PlanDiff
 from runner.report.diff_since import SinceBase, SinceRun
 from runner.report.schedule_json import dump
@@ -159,20 +160,22 @@ class _Planner:
             )
 
     async def _plan(self, loaded: Loaded, plan: Plan) -> PlanDiff:
-        session, inventory = await self._open(choose_target(self.config, self.wish.target, plan.target))
-        planned = self._planned(session, inventory, plan, loaded.name)
+        sessions, inventories = await self._open(plan)
+        planned = self._planned(sessions, inventories, plan, loaded.name)
         problems = [*loaded.problems, *(loaded.place(p) for p in planned.problems)]
         problems += unknown_sources(loaded, self.config)
         made = planned.schedule
-        since_base = self._since_base(loaded, plan, session, inventory, made)
+        since_base = self._since_base(loaded, plan, sessions, inventories, made)
         if since_base is not None:
             since_base = replace(since_base, lifts=(*self.wish.rules, *since_base.lifts))
         if made is None:
             return PlanDiff(loaded.name, problems=tuple(problems), since_base=since_base)
+        inventory = sessions.fleet_of(inventories, lambda project: frozenset()).inventory
         if self.police is not None:
             problems += self.police.judge_made(loaded, made, inventory)
-        problems += judge_made(session, loaded, made, inventory)
-        rate = all_targets(self.config)[session.target.name].rate.servers_per_minute
+        problems += judge_made(sessions, loaded, made, inventory)
+        known = all_targets(self.config)
+        rate = min(known[name].rate.servers_per_minute for name in sessions.by_name)
         return PlanDiff(
             loaded.name,
             made,
@@ -180,31 +183,26 @@ class _Planner:
             tuple(problems),
             command=self.wish.command(loaded.name, made),
             since_base=since_base,
-            since_run=self._since_run(session, made),
-            window=outlook(made, session.clock.now(), servers_per_minute=rate),
-            gates=await gates_now(self.app, self.config, session, made),
+            since_run=self._since_run(sessions, made),
+            window=outlook(made, sessions.clock.now(), servers_per_minute=rate),
+            gates=await gates_now(self.app, self.config, sessions, made),
         )
 
-    def _planned(self, session: Session, inventory: Inventory, plan: Plan, file: str) -> Planned:
-        cycle = self._cycle(session, plan)
+    def _planned(self, sessions: Sessions, inventories: Mapping[str, Inventory], plan: Plan, file: str) -> Planned:
+        cycle = self._cycle(sessions, plan)
         try:
-            spent = spent_for(self.store, plan, cycle, session.target.project_id)
+            fleet = sessions.fleet_of(inventories, lambda project: spent_for(self.store, plan, cycle, project))
         except InvalidInput as error:
             return Planned(None, tuple(error.problems))
-        return make_schedule(
-            plan,
-            plan_digest(plan),
-            session.target,
-            inventory,
-            spent,
-            is_last=session.spared.last,
-            now=session.clock.now(),
-            cycle=cycle,
-            plan_file=file,
-        )
+        return make_schedule(plan, plan_digest(plan), fleet, now=sessions.clock.now(), cycle=cycle, plan_file=file)
 
     def _since_base(
-        self, loaded: Loaded, plan: Plan, session: Session, inventory: Inventory, made: Schedule | None
+        self,
+        loaded: Loaded,
+        plan: Plan,
+        sessions: Sessions,
+        inventories: Mapping[str, Inventory],
+        made: Schedule | None,
     ) -> SinceBase | None:
         """The plan of the other revision, planned against the same cloud by the same rules."""
         if self.base is None:
@@ -213,36 +211,46 @@ class _Planner:
         was = earlier.plan
         if was is None or made is None:
             return earlier.since(plan)
-        if self._target_of(was) != session.target.name:
-            note = f"there the plan was for {was.target or 'another target'}: on this one all its servers are new"
+        if self._targets_of(was) != tuple(sessions.by_name):
+            there = ", ".join(t for t in Wanted.of(was).names if t) or "another target"
+            note = f"there the plan was for {there}: all servers count as new"
             return earlier.since(plan, compare(None, made), (note,))
-        before = self._planned(session, inventory, was, earlier.file or "")
+        before = self._planned(sessions, inventories, was, earlier.file or "")
         if before.schedule is None:
             first = next(p for p in before.problems if p.severity == "error")
             note = f"servers are not compared: against the cloud as it is, the plan of then is wrong: {first.message}"
             return earlier.since(plan, notes=(note,))
         return earlier.since(plan, compare(before.schedule, made))
 
-    def _target_of(self, plan: Plan) -> str | None:
-        """The target that another version of a plan means; None where there is no such target any more."""
+    def _targets_of(self, plan: Plan) -> tuple[str, ...] | None:
+        """The targets that another version of a plan means; None where there is no such target any more."""
         try:
-            return choose_target(self.config, self.wish.target, plan.target)
+            return choose_targets(self.config, self.wish.target, Wanted.of(plan))[0]
         except InvalidInput:
             return None
 
-    def _since_run(self, session: Session, made: Schedule) -> SinceRun | None:
+    def _since_run(self, sessions: Sessions, made: Schedule) -> SinceRun | None:
         """Against the last run. Of the embedded simulated cloud, where people try the same again, only what is news."""
-        run = last_run(self.store, made.plan_name, session.target.project_id) if self.store else None
+        run = last_run(self.store, made.plan_name, {t.project_id for t in made.targets}) if self.store else None
         if run is None:
             return None
         since = since_run(run, made)
-        return since if is_news(since) or not session.is_embedded else None
+        return since if is_news(since) or not sessions.is_embedded else None
 
-    async def _open(self, name: str) -> tuple[Session, Inventory]:
-        """The target and its servers. Raises what opening or reading it raised, for each plan anew."""
+    async def _open(self, plan: Plan) -> tuple[Sessions, Mapping[str, Inventory]]:
+        """A plan's targets and their servers. Raises what opening or reading one raised, for each plan anew."""
+        names, default = choose_targets(self.config, self.wish.target, Wanted.of(plan))
+        opened: dict[str, Session] = {}
+        read: dict[str, Inventory] = {}
+        for name in names:
+            clock = next(iter(opened.values())).clock if opened else None
+            opened[name], read[name] = await self._open_one(name, clock)
+        return Sessions(opened, default), read
+
+    async def _open_one(self, name: str, clock: Clock | None) -> tuple[Session, Inventory]:
         if name not in self._read:
             try:
-                session = await self.stack.enter_async_context(open_target(self.app, self.config, name))
+                session = await self.stack.enter_async_context(open_target(self.app, self.config, name, clock))
                 self._read[name] = (session, await session.cloud.inventory())
             except RunnerError as error:
                 self._read[name] = error
@@ -251,8 +259,8 @@ class _Planner:
             raise found
         return found
 
-    def _cycle(self, session: Session, plan: Plan) -> str:
-        if not session.is_embedded or plan.retry_of:
+    def _cycle(self, sessions: Sessions, plan: Plan) -> str:
+        if not sessions.is_embedded or plan.retry_of:
             return plan.campaign
         runs = self.store.runs(plan=plan.name, limit=1_000_000) if self.store else []
         return fresh_cycle(plan.campaign, len(runs))

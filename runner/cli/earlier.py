@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,14 +95,14 @@ def _first(loaded: Loaded | None) -> str:
     return errors[0].message + (f" ({where.file}:{where.line})" if where else "")
 
 
-def last_run(store: Store, plan: str, project_id: str) -> Run | None:
-    """The plan's latest run on the project; None without one, or where its journal cannot be read."""
+def last_run(store: Store, plan: str, projects: Collection[str]) -> Run | None:
+    """The plan's latest run on one of the projects; None without one, or where its journal cannot be read."""
     for row in store.runs(plan=plan, limit=_RUNS):
         try:
             run = read_run(store, row.id)
         except StoreError:
             return None
-        if any(t.project_id == project_id for t in run.schedule.targets):
+        if any(t.project_id in projects for t in run.schedule.targets):
             return run
     return None
 

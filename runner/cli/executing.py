@@ -13,12 +13,12 @@ from runner.cli.freezing import Freezing
 from runner.cli.gating import ConfiguredGatekeeper
 from runner.cli.policing import Police
 from runner.cli.progress import Progress
+from runner.cli.sessions import Sessions
 from runner.cli.sparing import spare
-from runner.cli.targets import Session
 from runner.errors import EXIT_WORDS, CloudError, StoreError
 from runner.execution.driver import Driver
-from runner.execution.effects import Pace
-from runner.execution.site import Setting
+from runner.execution.effects import Pace, Tuning
+from runner.execution.site import Absent, Setting, Site
 from runner.model.run import Event, Run
 from runner.model.run_exit import exit_code
 from runner.report.safe import plain
@@ -57,36 +57,38 @@ class Result:
 def setting_for(
     app: App,
     store: SqlStore,
-    sessions: Mapping[str, Session],
+    sessions: Sessions,
     progress: Progress | None = None,
     watch: Callable[[Run, Event], None] | None = None,
 ) -> Setting:
     """The surroundings of a run: all its targets share one clock (they are simulated together, or real)."""
-    first = next(iter(sessions.values()))
+    first, by_name = sessions.first, sessions.by_name
     watchers = [w for w in (progress.watch if progress else None, watch) if w is not None]
 
     def tell(run: Run, event: Event) -> None:
         for each in watchers:
             each(run, event)
 
+    opened = {name: s.site for name, s in by_name.items()}
+    absent = {name: Site(Absent(error), "", Tuning()) for name, error in sessions.failed.items()}
     return Setting(
         store=store,
-        sites={name: s.site for name, s in sessions.items()},
+        sites={**opened, **absent},
         clock=first.clock,
         owner=this_process(),
         is_dead=is_provably_dead,
         time_scale=first.time_scale,
         watch=tell,
         forbids=lambda run, servers: Police.now(app).forbids(run, servers),
-        spares=lambda run, target, group, servers: spare(app, sessions[target], run, group, servers),
+        spares=lambda run, target, group, servers: spare(app, by_name[target], run, group, servers),
         freezes_now=Freezing(app).now,
         talk=lambda text: app.talk(plain(text, 2000)),
         spool=first.spool,
-        gatekeeper=ConfiguredGatekeeper(app, {name: s.alarms for name, s in sessions.items()}),
+        gatekeeper=ConfiguredGatekeeper(app, {name: s.alarms for name, s in by_name.items()}),
     )
 
 
-async def execute(app: App, store: SqlStore, sessions: Mapping[str, Session], run_id: str, manner: Manner) -> Result:
+async def execute(app: App, store: SqlStore, sessions: Sessions, run_id: str, manner: Manner) -> Result:
     """Follow a run and print its report on stdout."""
     progress = Progress.for_app(app)
     setting = setting_for(app, store, sessions, progress, manner.watch)

@@ -14,7 +14,7 @@ from runner.model.schedule import Schedule
 if TYPE_CHECKING:
     from runner.checks.gatekeeper import Source
     from runner.cli.common import App
-    from runner.cli.targets import Session
+    from runner.cli.sessions import Sessions
     from runner.loading.config import LoadedConfig
     from runner.model.config import Config
     from runner.ports import Alarms
@@ -68,7 +68,7 @@ class ConfiguredGatekeeper:
         return await NetGatekeeper(sources, self.alarms, log=log).ask(gate, servers)
 
 
-async def gates_now(app: App, loaded: LoadedConfig, session: Session, schedule: Schedule) -> GatesNow | None:
+async def gates_now(app: App, loaded: LoadedConfig, sessions: Sessions, schedule: Schedule) -> GatesNow | None:
     """What the gates of a schedule answer now; None where it has none. Never raises for what they do."""
     if not schedule.gates:
         return None
@@ -79,6 +79,6 @@ async def gates_now(app: App, loaded: LoadedConfig, session: Session, schedule: 
     from runner.execution.gates import ask_all
     from runner.report.gates import GatesNow
 
-    sources, alarms = sources_of(loaded.config, os.environ), {session.target.name: session.alarms}
+    sources, alarms = sources_of(loaded.config, os.environ), {n: s.alarms for n, s in sessions.by_name.items()}
     keeper = NetGatekeeper(sources, alarms, log=request_log(app))
     return GatesNow(datetime.now(UTC), await ask_all(schedule, keeper))

@@ -18,8 +18,9 @@ from runner.cli.github_tell import Job, do, earliest
 from runner.cli.ordering import Order, read_order, read_schedule
 from runner.cli.policing import Police
 from runner.cli.running import Runner, open_runs_of_deleted
+from runner.cli.sessions import Wanted, choose_targets
 from runner.cli.starting import OlderOpen, Wish, earlier_run
-from runner.cli.targets import all_targets, choose_target, open_store_of
+from runner.cli.targets import all_targets, open_store_of
 from runner.errors import Exit, InvalidInput, RunnerError, Stale, UsageProblem
 from runner.execution.journal import read_run
 from runner.git.errors import NoRange
@@ -146,7 +147,9 @@ class _Work:
             runner = self._runner(None)
             if not self._is_there(order):
                 saved = await self._reviewed(order, file)
-                order = replace(order, saved=saved, digest=saved.plan_digest, target=saved.targets[0].name)
+                order = replace(
+                    order, saved=saved, digest=saved.plan_digest, wanted=Wanted(tuple(t.name for t in saved.targets))
+                )
                 runner = self._runner(saved.digest)
             result = await runner.run(order)
         except RunnerError as error:
@@ -178,12 +181,12 @@ class _Work:
 
     def _is_there(self, order: Order) -> bool:
         """Whether a run goes on, or was finished, without any schedule: then nothing new is begun."""
-        target = choose_target(self.config, order.target)
-        config = all_targets(self.config)[target]
-        is_embedded = config.cloud == "simulator" and config.endpoints.ecs is None
+        targets, _ = choose_targets(self.config, None, order.wanted)
+        first = all_targets(self.config)[targets[0]]
+        is_embedded = first.cloud == "simulator" and first.endpoints.ecs is None
         with open_store_of(self.job.app, self.config) as store:
             try:
-                row = earlier_run(store, order.plan_name, order.digest, target)
+                row = earlier_run(store, order.plan_name, order.digest, targets)
             except OlderOpen:
                 return True  # the runner says so, with what to do about it
         return row is not None and (row.is_open or not is_embedded)

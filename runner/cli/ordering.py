@@ -8,13 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.cli.sessions import Wanted
 from runner.cli.sparing import demand_spared
 from runner.errors import InvalidInput, Stale, UsageProblem
 from runner.model.problem import Location, Problem
 from runner.report.safe import plain
 
 if TYPE_CHECKING:
-    from runner.cli.targets import Session
+    from runner.cli.sessions import Sessions
     from runner.loading.plan import Loaded
     from runner.model.inventory import Inventory
     from runner.model.plan import Plan
@@ -48,7 +49,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A plan, or with `saved` a schedule of it. `target`: the name that it says. `file`: what the caller named.
+    """A plan, or with `saved` a schedule of it. `wanted`: its targets. `file`: what the caller named.
 
     `digest` is the plan's; of a saved schedule the one that was reviewed. `open_plan` reads the plan: of a saved
     schedule only when a run is to be created of it, so that a run goes on whatever became of its plan's file.
@@ -57,18 +58,18 @@ class Order:
     file: Path
     plan_name: str
     digest: str
-    target: str | None
+    wanted: Wanted
     open_plan: Callable[[], Loaded]
     saved: Schedule | None = None
 
-    def is_done_by(self, row: RunRow, session: Session) -> bool:
+    def is_done_by(self, row: RunRow, sessions: Sessions) -> bool:
         """Whether a closed run of the plan leaves nothing to do.
 
         A plan is run again on the embedded simulated cloud, in a new cycle; a saved schedule has its cycle already.
         """
-        return not session.is_embedded or (self.saved is not None and row.schedule_digest == self.saved.digest)
+        return not sessions.is_embedded or (self.saved is not None and row.schedule_digest == self.saved.digest)
 
-    async def prepare(self, store: SqlStore, session: Session, max_age: timedelta) -> Prepared:
+    async def prepare(self, store: SqlStore, sessions: Sessions, max_age: timedelta) -> Prepared:
         """The schedule and what is to be said of it.
 
         Raises InvalidInput with every problem of the plan against the cloud as it is, Stale for a saved schedule that
@@ -76,23 +77,24 @@ class Order:
         """
         if self.saved is None:
             loaded = self.open_plan()
-            schedule, inventory, warnings = await make_schedule_now(store, session, loaded, self.digest)
+            schedule, inventory, warnings = await make_schedule_now(store, sessions, loaded, self.digest)
             return Prepared(loaded, schedule, inventory, tuple(warnings))
         from runner.loading.plan import plan_digest, require
         from runner.planning.review import outdated, review
 
         loaded = self.open_plan()
         plan = require(loaded)
-        own = session.is_embedded
-        now, target = session.clock.now(), session.target
+        own, now = sessions.is_embedded, sessions.clock.now()
+        targets = tuple(s.target for s in sessions.by_name.values())
         self._demand_current(
-            outdated(self.saved, plan, plan_digest(plan), target, now=now, max_age=max_age, own_cycle=own)
+            outdated(self.saved, plan, plan_digest(plan), targets, now=now, max_age=max_age, own_cycle=own)
         )
-        inventory = await session.cloud.inventory()
-        spent = _spent_for(store, loaded, self.saved.cycle, target.project_id)
-        standing = review(self.saved, plan, inventory, spent, session.spared.last)
+        cycle = self.saved.cycle
+        fleet = await sessions.fleet(lambda project: _spent_for(store, loaded, cycle, project))
+        inventory = fleet.inventory
+        standing = review(self.saved, plan, fleet)
         self._demand_current(standing.differences)
-        warnings = demand_spared(session, loaded, self.saved, inventory, {ref.id for ref, _ in standing.skipped})
+        warnings = demand_spared(sessions, loaded, self.saved, inventory, {ref.id for ref, _ in standing.skipped})
         said = tuple(_said(standing))
         spent_all = standing.is_spent(self.saved)
         # the copy of the freezes is made anew: the digest that was reviewed covers their files, not how far one looked
@@ -153,7 +155,7 @@ def _of_plan(path: Path, load: Loader) -> Order:
 
     loaded = load(path)
     plan = require(loaded)
-    return Order(Path(loaded.name), plan.name, plan_digest(plan), plan.target, lambda: loaded)
+    return Order(Path(loaded.name), plan.name, plan_digest(plan), Wanted.of(plan), lambda: loaded)
 
 
 def _of_schedule(path: Path, target: str | None, load: Loader, plan_file: Path | None) -> Order:
@@ -168,7 +170,7 @@ def _of_schedule(path: Path, target: str | None, load: Loader, plan_file: Path |
         path,
         saved.plan_name,
         saved.plan_digest,
-        next(iter(names), None),
+        Wanted(tuple(names)),
         lambda: load(plan_file or _find_plan(saved, path)),
         saved,
     )
@@ -210,7 +212,7 @@ def _find_plan(saved: Schedule, path: Path) -> Path:
 
 
 async def make_schedule_now(
-    store: SqlStore, session: Session, loaded: Loaded, digest: str
+    store: SqlStore, sessions: Sessions, loaded: Loaded, digest: str
 ) -> tuple[Schedule, Inventory, list[str]]:
     """Read the cloud and plan. Returns the schedule, the inventory, and the warnings as text.
 
@@ -220,26 +222,15 @@ async def make_schedule_now(
     from runner.planning.schedule import make_schedule
 
     plan = require(loaded)
-    inventory = await session.cloud.inventory()
-    cycle = fresh_cycle_of(store, plan) if session.is_embedded else None
+    cycle = fresh_cycle_of(store, plan) if sessions.is_embedded else None
     campaign = cycle or plan.campaign
-    spent = _spent_for(store, loaded, campaign, session.target.project_id)
-    planned = make_schedule(
-        plan,
-        digest,
-        session.target,
-        inventory,
-        spent,
-        is_last=session.spared.last,
-        now=session.clock.now(),
-        cycle=cycle,
-        plan_file=loaded.name,
-    )
+    fleet = await sessions.fleet(lambda project: _spent_for(store, loaded, campaign, project))
+    planned = make_schedule(plan, digest, fleet, now=sessions.clock.now(), cycle=cycle, plan_file=loaded.name)
     problems = [loaded.place(p) for p in planned.problems]
     if planned.schedule is None:
         raise InvalidInput(problems)
-    warnings = demand_spared(session, loaded, planned.schedule, inventory)
-    return planned.schedule, inventory, [*(plain(p.message) for p in problems), *warnings]
+    warnings = demand_spared(sessions, loaded, planned.schedule, fleet.inventory)
+    return planned.schedule, fleet.inventory, [*(plain(p.message) for p in problems), *warnings]
 
 
 def _spent_for(store: SqlStore, loaded: Loaded, cycle: str, project: str) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -86,18 +86,19 @@ class Police:
         if self.loaded.policy is None:
             return []
         made = judge_schedule(self.loaded.policy, plan.plan, schedule, inventory)
-        return [*self.judge(plan, schedule.targets[0].name), *(plan.place(p) for p in made)]
+        return [*self.judge(plan, [t.name for t in schedule.targets]), *(plan.place(p) for p in made)]
 
     def plans_among(self, files: Iterable[Path]) -> list[Path]:
         """The same files without the policy's own: it lies where plans are searched."""
         own = self.loaded.path
         return [path for path in files if own is None or path.resolve() != own.resolve()]
 
-    def judge(self, plan: Loaded, target: str | None = None) -> list[Problem]:
+    def judge(self, plan: Loaded, targets: Sequence[str] = ()) -> list[Problem]:
         """What a plan breaks by what is written in it, each problem at its place in the file.
 
-        `target` is the one that will be used; None takes the plan's own, or the only one there is.
+        `targets` are those that will be used; without any the plan's own, or the only one there is.
         """
+        from runner.cli.sessions import Wanted
         from runner.planning.policy import judge_plan
 
         if self.loaded.policy is None or plan.plan is None:
@@ -106,8 +107,11 @@ class Police:
             path = self.loaded.path_of(Path(plan.name))
         except InvalidInput as error:
             return list(error.problems)
-        target = target or plan.plan.target or self._only_target()
-        return [plan.place(p) for p in judge_plan(self.loaded.policy, plan.plan, path, target)]
+        named: Sequence[str | None] = targets or [t for t in Wanted.of(plan.plan).names if t]
+        found: dict[Problem, None] = {}
+        for target in named or [self._only_target()]:
+            found.update(dict.fromkeys(judge_plan(self.loaded.policy, plan.plan, path, target)))
+        return [plan.place(p) for p in found]
 
     def _only_target(self) -> str | None:
         targets = self.config.config.targets

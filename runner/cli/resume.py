@@ -16,11 +16,11 @@ from runner.cli.options import (
     override_options,
     persistent_option,
 )
-from runner.errors import InvalidInput, Stale
+from runner.errors import Stale
 
 if TYPE_CHECKING:
     from runner.cli.executing import Manner, Result
-    from runner.cli.targets import Session
+    from runner.cli.sessions import Sessions
     from runner.loading.config import LoadedConfig
     from runner.model.run import Run
     from runner.store.sql import SqlStore
@@ -92,9 +92,8 @@ async def follow_open(
 
     async with AsyncExitStack() as stack:
         sessions = await open_targets_of(app, loaded, run, stack)
-        real = any(s.is_real for s in sessions.values())
-        demand_persistent_store(app, loaded, real, store_is_persistent)
-        now = next(iter(sessions.values())).clock.now()
+        demand_persistent_store(app, loaded, sessions.is_real, store_is_persistent)
+        now = sessions.clock.now()
         app.talk(_whereabouts(run, store, now), run=run.id)
         if run.suspended is not None:
             store.record(run.id, now, (("run.resumed", {}),), word="waiting" if run.question else "running")
@@ -111,24 +110,24 @@ def _whereabouts(run: Run, store: SqlStore, now: datetime) -> str:
     return f"run {run.id}: {plain(heartbeat(run, waits, now), 2000)}"
 
 
-async def open_targets_of(app: App, loaded: LoadedConfig, run: Run, stack: AsyncExitStack) -> dict[str, Session]:
+async def open_targets_of(app: App, loaded: LoadedConfig, run: Run, stack: AsyncExitStack) -> Sessions:
     """The targets of a run, as configuration has them now; closed with `stack`.
 
-    Raises InvalidInput for a target that is not configured any more, Stale for one whose project is another.
+    One of several that cannot be opened stops its own groups only. Raises InvalidInput for a target that is not
+    configured any more, Stale for one whose project is another, CloudError, CloudDenied where none can be opened.
     """
-    from runner.cli.targets import choose_target, open_target
+    from runner.cli.sessions import open_sessions
+    from runner.cli.targets import choose_target
 
-    sessions: dict[str, Session] = {}
+    names = [choose_target(loaded, target.name) for target in run.schedule.targets]
+    sessions = await open_sessions(app, loaded, names, names[0], stack, patient=True)
     for target in run.schedule.targets:
-        name = choose_target(loaded, target.name)
-        session = await stack.enter_async_context(open_target(app, loaded, name))
-        if session.target.project_id != target.project_id:
+        session = sessions.by_name.get(target.name)
+        if session is not None and session.target.project_id != target.project_id:
+            name = target.name
             raise Stale(
                 f"target {name} is project {session.target.project_id} now; the run was reviewed for"
                 f" {target.project_id}",
                 hint="mend the configuration, or cancel the run",
             )
-        sessions[name] = session
-    if not sessions:
-        raise InvalidInput([])
     return sessions

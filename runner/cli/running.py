@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +15,9 @@ from runner.cli.executing import Manner, Result, execute
 from runner.cli.ordering import Order, Prepared
 from runner.cli.policing import Police
 from runner.cli.resume import follow_open
+from runner.cli.sessions import Sessions, choose_targets, open_sessions
 from runner.cli.starting import OlderOpen, Wish
-from runner.cli.targets import Session, choose_target, demand_persistent_store, open_store_of, open_target
+from runner.cli.targets import demand_persistent_store, open_store_of
 from runner.errors import Exit, InvalidInput
 from runner.execution.journal import read_run
 from runner.model.run_exit import exit_code
@@ -46,28 +49,29 @@ class Runner:
         """
         if order.saved is not None:
             starting.demand_reviewed(order.saved.digest, self.wish)
-        name = choose_target(self.config, target, order.target)
+        names, default = choose_targets(self.config, target, order.wanted)
         with open_store_of(self.app, self.config) as store:
-            earlier, older = self._found(store, order, name)
+            earlier, older = self._found(store, order, names)
             if earlier is not None and earlier.is_open:
                 return await self._join(store, earlier)
-            async with open_target(self.app, self.config, name) as session:
-                demand_persistent_store(self.app, self.config, session.is_real, self.store_is_persistent)
-                if earlier is not None and order.is_done_by(earlier, session):
+            async with AsyncExitStack() as stack:
+                sessions = await open_sessions(self.app, self.config, names, default, stack)
+                demand_persistent_store(self.app, self.config, sessions.is_real, self.store_is_persistent)
+                if earlier is not None and order.is_done_by(earlier, sessions):
                     return self._done_already(store, earlier.id)
                 police = Police.of(self.config)
                 police.demand_usable()
-                prepared = await order.prepare(store, session, self.wish.max_age)
+                prepared = await order.prepare(store, sessions, self.wish.max_age)
                 _demand_lawful(police, prepared, self.config)
-                return await self._begin(store, session, order, prepared, older)
+                return await self._begin(store, sessions, order, prepared, older)
 
-    def _found(self, store: SqlStore, order: Order, target: str) -> tuple[RunRow | None, OlderOpen | None]:
+    def _found(self, store: SqlStore, order: Order, targets: Collection[str]) -> tuple[RunRow | None, OlderOpen | None]:
         """The run of this version that is there already, and with `supersede` the open one of another version.
 
         Raises OlderOpen where that is not to be superseded.
         """
         try:
-            return starting.earlier_run(store, order.plan_name, order.digest, target), None
+            return starting.earlier_run(store, order.plan_name, order.digest, targets), None
         except OlderOpen as older:
             if not self.wish.supersede:
                 raise
@@ -84,7 +88,7 @@ class Runner:
         await follow_open(self.app, self.config, store, read_run(store, row.id), self.manner, self.store_is_persistent)
 
     async def _begin(
-        self, store: SqlStore, session: Session, order: Order, prepared: Prepared, older: OlderOpen | None
+        self, store: SqlStore, sessions: Sessions, order: Order, prepared: Prepared, older: OlderOpen | None
     ) -> Result:
         for warning in prepared.warnings:
             self.app.talk(f"warning: {warning}")
@@ -94,20 +98,20 @@ class Runner:
             self.app.echo(spent if schedule.servers else headline(schedule))
             return Result(Exit.DONE)
         self.app.talk(headline(schedule))
-        starting.demand_consent(self.app, schedule, session, self.wish)
+        starting.demand_consent(self.app, schedule, sessions, self.wish)
         if older is not None:  # only now: what is refused must not have cancelled anything
             await self._end(store, older.row)
             if store.find(older.row.id).is_open:
                 raise older
         try:
-            run_id = starting.begin_run(store, session, prepared, order.file)
+            run_id = starting.begin_run(store, sessions, prepared, order.file)
         except RunExists:  # another process began it while this one was planning
-            other = starting.earlier_run(store, order.plan_name, order.digest, session.target.name)
+            other = starting.earlier_run(store, order.plan_name, order.digest, sessions.names)
             if other is None:
                 raise
             return await self._join(store, other)
         self.app.talk(f"run {run_id} begins", run=run_id)
-        return await execute(self.app, store, {session.target.name: session}, run_id, self.manner)
+        return await execute(self.app, store, sessions, run_id, self.manner)
 
     async def _join(self, store: SqlStore, row: RunRow) -> Result:
         """Follow the run of the same plan that is there already. Raises Stale when another schedule was reviewed."""

@@ -13,6 +13,7 @@ from runner.report.safe import plain
 
 if TYPE_CHECKING:
     from runner.cli.common import App
+    from runner.cli.sessions import Sessions
     from runner.cli.targets import Session
     from runner.loading.plan import Loaded
     from runner.model.inventory import Inventory, Server
@@ -22,19 +23,24 @@ if TYPE_CHECKING:
 
 
 def judge_made(
-    session: Session, loaded: Loaded, schedule: Schedule, inventory: Inventory, skipped: Collection[str] = ()
+    sessions: Sessions, loaded: Loaded, schedule: Schedule, inventory: Inventory, skipped: Collection[str] = ()
 ) -> list[Problem]:
     """What in a schedule may not go down, each problem at its place in the plan. `skipped`: ids that are out anyway."""
     from runner.planning.spared import judge_spared
 
-    return [loaded.place(p) for p in judge_spared(session.spared, schedule, inventory, skipped)]
+    found = (
+        problem
+        for session in sessions.by_name.values()
+        for problem in judge_spared(session.spared, schedule, inventory, skipped, target=session.target.name)
+    )
+    return [loaded.place(p) for p in found]
 
 
 def demand_spared(
-    session: Session, loaded: Loaded, schedule: Schedule, inventory: Inventory, skipped: Collection[str] = ()
+    sessions: Sessions, loaded: Loaded, schedule: Schedule, inventory: Inventory, skipped: Collection[str] = ()
 ) -> list[str]:
     """The warnings, for people. Raises InvalidInput where a schedule would take down what must stay up."""
-    problems = judge_made(session, loaded, schedule, inventory, skipped)
+    problems = judge_made(sessions, loaded, schedule, inventory, skipped)
     if any(p.severity == "error" for p in problems):
         raise InvalidInput(problems)
     return [plain(p.message, 1000) for p in problems]

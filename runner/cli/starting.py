@@ -6,7 +6,7 @@ import getpass
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ import click
 
 from runner import __version__
 from runner.cli.common import App, is_terminal
-from runner.cli.targets import Session
+from runner.cli.sessions import Sessions
 from runner.errors import Held, Stale, UsageProblem
 from runner.execution.journal import create_run, read_run
 from runner.model.schedule import Schedule
@@ -52,7 +52,7 @@ class OlderOpen(Held):
         self.done = done
 
 
-def earlier_run(store: SqlStore, plan: str, digest: str, target: str) -> RunRow | None:
+def earlier_run(store: SqlStore, plan: str, digest: str, targets: Collection[str]) -> RunRow | None:
     """The run that a plan goes on with: an open one of the same digest; or the closed one that makes it done, however
     many other versions of the plan were run since (a change that was reverted).
 
@@ -62,7 +62,7 @@ def earlier_run(store: SqlStore, plan: str, digest: str, target: str) -> RunRow 
     done: RunRow | None = None
     older: tuple[RunRow, str] | None = None
     for row in store.runs(plan=plan, limit=1_000_000):
-        is_same = row.plan_digest == digest and _is_on(store, row, target)
+        is_same = row.plan_digest == digest and _is_on(store, row, targets)
         if row.is_open and not is_same:
             which = f"of {plan} on another target" if row.plan_digest == digest else f"of another version of {plan}"
             older = (row, which)
@@ -73,8 +73,8 @@ def earlier_run(store: SqlStore, plan: str, digest: str, target: str) -> RunRow 
     return done
 
 
-def _is_on(store: SqlStore, row: RunRow, target: str) -> bool:
-    return any(t.name == target for t in read_run(store, row.id).schedule.targets)
+def _is_on(store: SqlStore, row: RunRow, targets: Collection[str]) -> bool:
+    return {t.name for t in read_run(store, row.id).schedule.targets} == set(targets)
 
 
 def demand_reviewed(digest: str, wish: Wish) -> None:
@@ -86,20 +86,21 @@ def demand_reviewed(digest: str, wish: Wish) -> None:
         )
 
 
-def demand_consent(app: App, schedule: Schedule, session: Session, wish: Wish) -> None:
+def demand_consent(app: App, schedule: Schedule, sessions: Sessions, wish: Wish) -> None:
     """The reviewed digest, `--yes`, or the plan's name typed at a terminal. Simulated servers need none.
 
     Raises Stale when the digest is another, UsageProblem when nobody consented.
     """
     demand_reviewed(schedule.digest, wish)
-    if wish.schedule_digest is not None or wish.yes or not session.is_real:
+    if wish.schedule_digest is not None or wish.yes or not sessions.is_real:
         return
     if not is_terminal():
         raise UsageProblem(
             "nobody is here to confirm",
             hint="give --schedule-digest DIGEST of a reviewed schedule, or --yes",
         )
-    what = f"{schedule.servers} servers of {session.target.name} will be restarted in {len(schedule.waves)} waves."
+    where = " and ".join(sessions.by_name)
+    what = f"{schedule.servers} servers of {where} will be restarted in {len(schedule.waves)} waves."
     app.talk(what)
     with _interruptible():
         typed = click.prompt(f"Type the plan's name ({schedule.plan_name}) to go on", err=True)
@@ -117,7 +118,7 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def begin_run(store: SqlStore, session: Session, prepared: Prepared, plan_file: Path) -> str:
+def begin_run(store: SqlStore, sessions: Sessions, prepared: Prepared, plan_file: Path) -> str:
     """Store the run, with what is to be remembered of its beginning, and return its id."""
     from runner.loading.plan import require
     from runner.loading.writing import plan_document
@@ -125,7 +126,7 @@ def begin_run(store: SqlStore, session: Session, prepared: Prepared, plan_file: 
     found = prepared.inventory.by_id
     servers = (s for w in prepared.schedule.waves for s in w.servers)
     baseline = {s.id: found[s.id].updated if s.id in found else None for s in servers}
-    now = session.clock.now()
+    now = sessions.clock.now()
     document = plan_document(require(prepared.loaded))
     run_id = create_run(store, prepared.schedule, now, facts(plan_file), baseline, prepared.skipped, document)
     if prepared.notes:

@@ -133,11 +133,14 @@ def demand_persistent_store(app: App, loaded: LoadedConfig, session_is_real: boo
 
 
 @asynccontextmanager
-async def open_target(app: App, loaded: LoadedConfig, name: str) -> AsyncIterator[Session]:
-    """The target by name: its client, its clock, and what the driver needs. Raises CloudError, CloudDenied."""
+async def open_target(app: App, loaded: LoadedConfig, name: str, clock: Clock | None = None) -> AsyncIterator[Session]:
+    """The target by name: its client, its clock, and what the driver needs. Raises CloudError, CloudDenied.
+
+    `clock`: that of another embedded cloud that this one is to live by.
+    """
     config = all_targets(loaded)[name]
     if config.cloud == "simulator" and config.endpoints.ecs is None:
-        async with _embedded(app, loaded, name, config) as session:
+        async with _embedded(app, loaded, name, config, clock) as session:
             yield session
     else:
         spool = Spool(_state_folder(app, loaded) / "spool")
@@ -146,12 +149,14 @@ async def open_target(app: App, loaded: LoadedConfig, name: str) -> AsyncIterato
 
 
 @asynccontextmanager
-async def _embedded(app: App, loaded: LoadedConfig, name: str, config: TargetConfig) -> AsyncIterator[Session]:
+async def _embedded(
+    app: App, loaded: LoadedConfig, name: str, config: TargetConfig, clock: Clock | None
+) -> AsyncIterator[Session]:
     """The simulated cloud in this process, spoken to over HTTP like any other. Its state lies beside the store."""
     folder = _state_folder(app, loaded)
     state = folder / f"simulator-{name}.db"
     _forget_if_idle(app, loaded, state)
-    with _started(_simulator_options(loaded, config), state) as simulated:
+    with _started(_simulator_options(loaded, config), state, clock) as simulated:
         keys = {"HUAWEICLOUD_SDK_AK": simulated.ak, "HUAWEICLOUD_SDK_SK": simulated.sk}
         written = config.model_copy(
             update={
@@ -168,14 +173,14 @@ async def _embedded(app: App, loaded: LoadedConfig, name: str, config: TargetCon
 
 
 @contextmanager
-def _started(options: CloudOptions, state: Path) -> Iterator[Embedded]:
+def _started(options: CloudOptions, state: Path, clock: Clock | None) -> Iterator[Embedded]:
     """The embedded cloud; its own errors become ours."""
     from runner.simulator import embedded
     from runner.simulator.log import WorldMismatch
     from runner.simulator.scenario import ScenarioInvalid
 
     try:
-        with embedded.start(options, state) as simulated:
+        with embedded.start(options, state, clock=clock) as simulated:
             yield simulated
     except WorldMismatch as error:
         hint = f"its options have changed: delete {state}, or set them back to end an open run first"

@@ -35,7 +35,7 @@ def rules_now(run: Run) -> GroupRules | None:
         return None
     name = run.schedule.waves[run.position - 1].group
     rules = run.group(name)
-    if rules.bake_s <= 0 or name in run.baked:
+    if rules.bake_s <= 0 or name in run.baked or rules.target in run.failed_targets:
         return None
     if run.wave is not None and (run.wave.group == name or run.waves[run.position].started):
         return None

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from runner.errors import LeaseLost, StoreError
-from runner.execution import gates, journal, reading, sending, watching
+from runner.errors import CloudError, LeaseLost, StoreError
+from runner.execution import failing, gates, journal, reading, sending, watching
 from runner.execution.effects import (
     Ask,
     AskBefore,
@@ -164,9 +164,33 @@ class Driver:
                 await self._let_go(pending, tasks)
         finally:
             end.cancel()
-        errors = [e for e in (t.exception() for t in tasks if not t.cancelled()) if e is not None]
-        if errors:
-            raise next((e for e in errors if isinstance(e, LeaseLost)), errors[0])
+        errors = [(tasks[t], e) for t, e in ((t, t.exception()) for t in tasks if not t.cancelled()) if e is not None]
+        lost = next((e for _, e in errors if isinstance(e, LeaseLost)), None)
+        if lost is not None:
+            raise lost
+        for effect, error in errors:
+            if not self._endures(effect, error, writer):
+                raise error
+
+    def _endures(self, effect: Effect, error: BaseException, writer: Writer) -> bool:
+        """Whether the run goes on although an effect failed: its target is given up, and others have work left."""
+        run = writer.run
+        if not isinstance(error, CloudError):
+            return False
+        if effect.target not in run.failed_targets:
+            if not failing.may_fail(run, effect.target):
+                return False
+            self.setting.talk(f"target {effect.target} is given up, the others go on: {error}")
+            writer.decide((failing.failed(effect.target, error),))
+        again = self.setting.clock.now() + timedelta(seconds=ERROR_DELAY_S)
+        match effect:
+            case Look():
+                self.pace.look_again[effect.batch] = again
+            case Recheck():
+                self.pace.recheck_again = again
+            case Watch():
+                self.pace.watch_again = again
+        return True
 
     async def _let_go(self, pending: set[asyncio.Future[Any]], tasks: Mapping[asyncio.Future[Any], Effect]) -> None:
         for task in pending:

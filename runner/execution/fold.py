@@ -419,6 +419,13 @@ def _baseline_checked(run: Run, event: Event) -> None:
             server.unhealthy_before = words
 
 
+def _target_failed(run: Run, event: Event) -> None:
+    """A target that cannot be used: its groups begin nothing more, those of others go on."""
+    name = event.data["target"]
+    _demand(any(t.name == name for t in run.schedule.targets), "a target fails that the run does not have")
+    run.failed_targets.setdefault(name, str(event.data["why"]))
+
+
 def _servers_ended(run: Run, event: Event) -> None:
     outcomes = {i: (run.servers[i], *row) for i, row in event.data["servers"].items()}
     _demand(all(s.outcome is None for s, *_ in outcomes.values()), "a server ends twice")
@@ -622,6 +629,7 @@ EVENTS: dict[str, Callable[[Run, Event], None]] = {
     "job.gone": _job_gone,
     "servers.observed": _servers_observed,
     "servers.checked": _servers_checked,
+    "target.failed": _target_failed,
     "servers.ended": _servers_ended,
     "server.resolved": _server_resolved,
     "pause.started": _pause_started,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from runner.execution import baking, brakes, gating
+from runner.execution import baking, brakes, failing, gating
 from runner.execution.effects import (
     Ask,
     AskBefore,
@@ -54,7 +54,7 @@ def decide(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
     """
     if not run.is_open:
         return Step(can_suspend=True)
-    for consequence in (_ended_servers, _over_budget, _question_expired, _stopped, _wave_over, baking.over, _all_over):
+    for consequence in CONSEQUENCES:
         events = consequence(run, pace, now)
         if events:
             return Step(events=events)
@@ -275,7 +275,7 @@ def _wave_over(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
         return ()
     if any(s.outcome is None for s in run.members(wave)):
         return ()
-    if any(b.phase.is_in_doubt for b in run.current_batches()):
+    if any(b.phase.is_in_doubt and b.target not in run.failed_targets for b in run.current_batches()):
         return ()
     return (("wave.ended", {"wave": wave.number}),)
 
@@ -284,6 +284,20 @@ def _all_over(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
     if run.wave or baking.rules_now(run):
         return ()
     return (("run.ended", {"word": "done", "reason": "AllWavesDone"}),)
+
+
+CONSEQUENCES = (
+    _ended_servers,
+    failing.ended,
+    _over_budget,
+    _question_expired,
+    _stopped,
+    failing.passed_over,
+    _wave_over,
+    baking.over,
+    _all_over,
+)
+"""In the order in which they are drawn."""
 
 
 # --- following what is in flight ---------------------------------------------------------------------------------
@@ -473,7 +487,7 @@ def _after(run: Run, wave: Wave, now: datetime) -> Step | None:
     baked = baking.waits(run, now)
     if baked:
         return baked
-    if before.pause.kind == "timed" and before.pause.seconds > 0:
+    if before.pause.kind == "timed" and before.pause.seconds > 0 and run.waves[run.position - 1].started:
         begun: NewEvent = ("pause.started", {"after": before.number, "seconds": before.pause.seconds})
         waiting = _timed(run.pause_began, before.pause.seconds, now, "pause", begun)
         if waiting:
@@ -489,7 +503,7 @@ def _questions(run: Run, before: Wave) -> Iterator[tuple[str, str]]:
         yield f"pause:{before.number}", f"the plan asks for an approval after wave {before.number}"
     members = run.members(before)
     proven = any(s.outcome is Outcome.READY for s in members)
-    if not proven and not all(s.reason == "RebootedInCycle" for s in members):
+    if not proven and not all(s.reason == "RebootedInCycle" for s in members) and not failing.says_nothing(run, before):
         yield f"proof:{before.number}", f"no server of wave {before.number} came back ready, so it has proven nothing"
 
 

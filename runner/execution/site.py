@@ -6,12 +6,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from runner.errors import CloudError
 from runner.execution.effects import Tuning
 from runner.model.check import Check
 from runner.model.gate import Gate, GateAnswer, GateState
-from runner.model.inventory import Server
+from runner.model.inventory import Inventory, Server
+from runner.model.job import Action, Job, JobGone, NotSent, RebootAnswer
 from runner.model.owner import Owner
 from runner.model.run import Event, Run
+from runner.model.schedule import RebootType
 from runner.model.window import CurrentFreezes
 from runner.ports import Clock, Cloud, Gatekeeper, Prober, Spool
 from runner.ports.store import Store
@@ -29,6 +32,31 @@ class NoGatekeeper:
 
     async def ask(self, gate: Gate, servers: Mapping[str, Collection[str]]) -> GateAnswer:
         return GateAnswer(GateState.CANNOT_TELL, "", "there is no way from here to ask it")
+
+
+class Absent:
+    """A target that could not be opened by this process: nothing is read, and nothing is sent.
+
+    Whoever comes later may be able to; so the error is one that may pass, whatever it was.
+    """
+
+    def __init__(self, why: CloudError) -> None:
+        self._error = CloudError(why.message, hint=why.hint, code=why.code, status=why.status)
+
+    async def inventory(self) -> Inventory:
+        raise self._error
+
+    async def read_servers(self, ids: Collection[str]) -> Mapping[str, Server]:
+        raise self._error
+
+    async def reboot(self, ids: Collection[str], kind: RebootType, signed_at: datetime) -> RebootAnswer:
+        return NotSent(self._error.message)
+
+    async def job(self, job_id: str) -> Job | JobGone:
+        raise self._error
+
+    async def actions(self, server_id: str) -> tuple[Action, ...]:
+        raise self._error
 
 
 @dataclass(frozen=True, slots=True)

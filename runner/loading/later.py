@@ -11,7 +11,6 @@ from runner.loading.nodes import ListNode, MapNode, Node, Scalar
 LATER_IN_PLANS: tuple[tuple[str, ...], ...] = (
     ("mode",),
     ("groups", "*", "mode"),
-    ("groups", "*", "target"),
 )
 """Paths to keys; `*` is every item of a list, or every key of a mapping."""
 

@@ -53,10 +53,7 @@ class Renderer:
             return value
         if key.text == "groups":
             return self._groups(value)
-        context = self._context
-        if key.text in _IDENTITY:
-            context = {name: data for name, data in context.items() if name != "env"}
-        return self._value(value, context)
+        return self._value(value, _without_env(self._context) if key.text in _IDENTITY else self._context)
 
     # groups
 
@@ -74,7 +71,7 @@ class Renderer:
 
     def _expand(self, group: Node, room: int) -> list[Node]:
         if not isinstance(group, MapNode) or group.get("for_each") is None:
-            return [self._value(group, self._context)]
+            return [self._group(group, self._context)]
         items = self._items(group, room)
         if items is None:
             return [Scalar("", group.span, broken=True)]
@@ -108,10 +105,19 @@ class Renderer:
     def _one_of_each(self, body: MapNode, item: Any, number: int) -> MapNode:
         self._item = f'"{item}"' if isinstance(item, str) and len(item) <= 60 else f"number {number}"
         self._sizes.pop("item", None)
-        rendered = self._value(body, {**self._context, "item": item})
+        rendered = self._group(body, {**self._context, "item": item})
         label, self._item = self._item, None
         assert isinstance(rendered, MapNode)  # noqa: S101 - a mapping renders to a mapping
         return MapNode(rendered.entries, rendered.span, label)
+
+    def _group(self, group: Node, context: Mapping[str, Any]) -> Node:
+        """A group; which target it is for may not depend on the environment either."""
+        target = group.get("target") if isinstance(group, MapNode) else None
+        if not isinstance(group, MapNode) or target is None:
+            return self._value(group, context)
+        apart = _without_env(context)
+        entries = ((key, self._value(v, apart if v is target else context)) for key, v in group.entries)
+        return MapNode(tuple(entries), group.span, group.item)
 
     # values
 
@@ -157,6 +163,10 @@ class Renderer:
             message = f"the rendered plan has more than {MAX_RENDERED_NODES:,} values"
             self._findings.add("TemplateTooLarge", message, at.span)
             raise _Stop
+
+
+def _without_env(context: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: data for name, data in context.items() if name != "env"}
 
 
 def _is_template(node: Scalar) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from runner.loading.config import WITHOUT_FILE, LoadedConfig
 from runner.loading.findings import did_you_mean
 from runner.loading.plan import Loaded
+from runner.model.plan import Plan
 from runner.model.problem import Problem
 
 
@@ -56,13 +57,22 @@ def _unknown_targets(plans: Iterable[Loaded], config: LoadedConfig) -> Iterator[
     if not config.is_valid:
         return
     for one in plans:
-        target = one.plan.target if one.plan else None
-        if target is None or target in known:
-            continue
-        hint = did_you_mean(target, known) or "targets: " + ", ".join(sorted(known))
-        message = f'the configuration has no target "{target}"'
-        if config.path is not None:
-            yield one.place(Problem("UnknownTarget", message, hint=hint, path=("target",)))
-            continue
-        message, hint = f'there is no configuration, so no target "{target}"', "write reboot-runner.yaml"
-        yield one.place(Problem("UnknownTarget", message, hint=hint, severity="warning", path=("target",)))
+        for target, path in _targets(one.plan) if one.plan else ():
+            if target in known:
+                continue
+            hint = did_you_mean(target, known) or "targets: " + ", ".join(sorted(known))
+            message = f'the configuration has no target "{target}"'
+            if config.path is not None:
+                yield one.place(Problem("UnknownTarget", message, hint=hint, path=path))
+                continue
+            message, hint = f'there is no configuration, so no target "{target}"', "write reboot-runner.yaml"
+            yield one.place(Problem("UnknownTarget", message, hint=hint, severity="warning", path=path))
+
+
+def _targets(plan: Plan) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    """Every target that a plan names, with its place."""
+    if plan.target is not None:
+        yield plan.target, ("target",)
+    for n, group in enumerate(plan.groups):
+        if group.target is not None:
+            yield group.target, ("groups", n, "target")

@@ -363,6 +363,7 @@ class Group(Part):
     """Servers with the same rules. Groups run one at a time, in the order of the file."""
 
     name: Name
+    target: Text | None = Field(None, description="A target of the configuration. Default: the plan's.")
     servers: Selector
     exclude: Selector | None = None
     allow_empty: bool = Field(False, description="No error when the selector matches nothing.")
@@ -536,7 +537,9 @@ class Plan(Part):
     description: str | None = Field(None, max_length=2000)
     labels: dict[str, str] = Field(default_factory=dict)
     vars: dict[str, Any] = Field(default_factory=dict, description="For templates; --var and --vars-file override.")
-    target: Text | None = Field(None, description="A target of the configuration; --target overrides.")
+    target: Text | None = Field(
+        None, description="A target of the configuration, for groups that name none; --target overrides."
+    )
     cycle: Name | None = Field(
         None, description="The campaign; a server is rebooted at most once in it. Default: the plan's name."
     )

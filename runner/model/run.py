@@ -233,6 +233,8 @@ class Run:
     gates_since: datetime | None = None
     """Since when the current wave waits for them; None while they are open."""
     window_why: str = ""
+    failed_targets: dict[str, str] = field(default_factory=dict)
+    """Targets that were given up, with the reason: their groups begin nothing more."""
     stop: Stop | None = None
     send_after: datetime | None = None
     trouble_since: datetime | None = None

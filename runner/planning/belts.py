@@ -9,6 +9,7 @@ from runner.model.plan import Group, Limits, Plan, Selector
 from runner.model.problem import Problem
 from runner.model.quantity import Amount
 from runner.model.schedule import Allowance
+from runner.planning.fleet import Share
 from runner.planning.select import Index
 from runner.planning.spread import domains_of
 
@@ -95,8 +96,9 @@ def overlaps(groups: Iterable[tuple[str, Iterable[Server]]]) -> Iterator[Problem
         )
 
 
-def over_limits(limits: Limits, scheduled: int, visible: int) -> Iterator[Problem]:
-    """A plan larger than its belts is refused: too many servers, or too large a share of what the target shows."""
+def over_limits(limits: Limits, shares: Sequence[Share]) -> Iterator[Problem]:
+    """A plan larger than its belts is refused: too many servers, or too large a share of what a target shows."""
+    scheduled = sum(share.scheduled for share in shares)
     if scheduled > limits.servers:
         yield Problem(
             "LimitExceeded",
@@ -104,15 +106,15 @@ def over_limits(limits: Limits, scheduled: int, visible: int) -> Iterator[Proble
             hint=f"narrow the groups, or write limits: {{servers: {scheduled}}} if so many are meant",
             path=("limits", "servers"),
         )
-    allowed = Amount(percent=limits.percent).as_budget(visible)
-    if scheduled > allowed:
-        yield Problem(
-            "LimitExceeded",
-            f"{scheduled} of {visible} visible servers would be rebooted, "
-            f"limits.percent allows {limits.percent:g}% = {allowed}",
-            hint="narrow the groups, or raise limits.percent if so large a share is meant",
-            path=("limits", "percent"),
-        )
+    for share in shares:
+        allowed = Amount(percent=limits.percent).as_budget(share.visible)
+        if share.scheduled > allowed:
+            yield Problem(
+                "LimitExceeded",
+                f"{share} would be rebooted, limits.percent allows {limits.percent:g}% = {allowed}",
+                hint="narrow the groups, or raise limits.percent if so large a share is meant",
+                path=("limits", "percent"),
+            )
 
 
 def first_wave(group: Group, n: int, eligible: int) -> Iterator[Problem]:
@@ -165,12 +167,11 @@ def spread_over_nothing(plan: Plan, n: int, selected: Sequence[Server], index: I
             yield _holds_nothing(key, f"no server of group {group.name}", ("groups", n, "spread", key))
 
 
-def plan_spread_over_nothing(plan: Plan, selected: Iterable[Server], index: Index) -> Iterator[Problem]:
-    """The same for what the plan says of all its groups."""
-    servers = list(selected) if plan.spread else []
+def plan_spread_over_nothing(plan: Plan, selected: Sequence[tuple[Sequence[Server], Index]]) -> Iterator[Problem]:
+    """The same for what the plan says of all its groups: of each its servers, and the index of their target."""
     for key in plan.spread or ():
-        of = domains_of(key, index)
-        if servers and not any(of(server) for server in servers):
+        tests = [(domains_of(key, index), servers) for servers, index in selected]
+        if any(servers for _, servers in tests) and not any(of(s) for of, servers in tests for s in servers):
             yield _holds_nothing(key, "no server of the plan", ("spread", key))
 
 

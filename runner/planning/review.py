@@ -19,9 +19,8 @@ from runner.model.schedule import Allowance, GroupRules, Pause, Rate, Schedule, 
 from runner.model.window import openings
 from runner.planning.belts import few
 from runner.planning.exclusions import BUSY, EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, RUNNER_SUPPORT, Why
+from runner.planning.fleet import Fleet
 from runner.planning.schedule import (
-    NEVER,
-    Last,
     Pick,
     Portioned,
     assemble,
@@ -32,7 +31,6 @@ from runner.planning.schedule import (
     support_names,
     waves_of,
 )
-from runner.planning.select import Index
 from runner.planning.spread import crowded, domains, rule_words
 from runner.planning.waves import cut
 from runner.planning.when import windows_words
@@ -83,7 +81,7 @@ def outdated(
     saved: Schedule,
     plan: Plan,
     plan_digest: str,
-    target: Target,
+    targets: tuple[Target, ...],
     *,
     now: datetime,
     max_age: timedelta = MAX_AGE,
@@ -95,25 +93,20 @@ def outdated(
     week before a window is to run in it. `own_cycle`: each run has a cycle of its own (the embedded simulated cloud),
     so it need not be the plan's.
     """
-    return (*_origin(saved, plan, plan_digest, target, own_cycle), *_age(saved, plan, now, max_age))
+    return (*_origin(saved, plan, plan_digest, targets, own_cycle), *_age(saved, plan, now, max_age))
 
 
-def review(
-    saved: Schedule, plan: Plan, inventory: Inventory, spent: Collection[str], is_last: Last = NEVER
-) -> Standing:
-    """What has become of the servers of a schedule that is not outdated. `spent`: of its cycle and project.
-
-    `is_last`: the servers that go down after all others, as configuration has it now.
+def review(saved: Schedule, plan: Plan, fleet: Fleet) -> Standing:
+    """What has become of the servers of a schedule that is not outdated. `fleet`: its targets as they are now, with
+    what its cycle is spent for, and support as configuration has it now.
     """
-    index = Index(inventory)
-    apart = last_apart(pick_all(plan, index, spent, saved.cycle), is_last)
-    picks = {p.group.name: p for p in apart}
-    skipped = tuple(_skipped(saved, picks, inventory, support_names(plan.groups)))
+    picks = {p.group.name: p for p in last_apart(pick_all(plan, fleet, saved.cycle))}
+    skipped = tuple(_skipped(saved, picks, fleet.inventory, support_names(plan.groups)))
     held = {s.id for w in saved.waves for s in w.servers}
     newcomers = tuple(ServerRef(s.id, s.name, s.zone) for p in picks.values() for s in p.eligible if s.id not in held)
     gone = [(ref, why) for ref, why in skipped if why.reason != BUSY]
-    differences = list(_over_its_limits(saved.servers - len(gone), len(inventory.servers), plan))
-    differences += _crowded(saved, plan, inventory, index)
+    differences = list(_over_its_limits(saved, {ref.id for ref, _ in gone}, fleet, plan))
+    differences += _crowded(saved, plan, fleet)
     allowed = SKIPPED_AT_MOST.as_size(saved.servers) if saved.servers else 0
     standing = Standing((), skipped, newcomers)
     if len(gone) > allowed and not standing.is_spent(saved):
@@ -133,15 +126,17 @@ def follows(saved: Schedule, plan: Plan) -> list[str]:
     return [*_rules_that_differ(saved, _rebuilt(saved, plan)), *_over_unavailable(saved)]
 
 
-def _origin(saved: Schedule, plan: Plan, plan_digest: str, target: Target, own_cycle: bool) -> Iterator[str]:
+def _origin(
+    saved: Schedule, plan: Plan, plan_digest: str, targets: tuple[Target, ...], own_cycle: bool
+) -> Iterator[str]:
     if saved.plan_name != plan.name:
         yield f"it was made from the plan {saved.plan_name}, this is the plan {plan.name}"
         return
     if saved.plan_digest != plan_digest:
         yield f"the plan has changed since: it is {plan_digest} now, {saved.plan_digest} was reviewed"
-    if saved.targets != (target,):
-        was = ", ".join(map(_target, saved.targets))
-        yield f"the target is {_target(target)}, it was made for {was}"
+    if saved.targets != targets:
+        was, now = (", ".join(map(_target, some)) for some in (saved.targets, targets))
+        yield f"the target is {now}, it was made for {was}"
     if saved.cycle != plan.campaign and not own_cycle:
         yield f"the cycle is {plan.campaign}, {saved.cycle} was reviewed"
     yield from follows(saved, plan)
@@ -201,16 +196,21 @@ def _rebuilt(saved: Schedule, plan: Plan) -> Schedule:
     for wave in saved.waves:
         members.setdefault(wave.group, []).extend(wave.servers)
     counted = {g.name: g.selected for g in saved.groups}
-    target = saved.targets[0]
     groups = _with_parts(saved, plan)
+    default = saved.targets[0].name  # of whoever names none; the digest of the plan and the targets are compared too
     return assemble(
         plan,
         saved.plan_digest,
-        target,
+        saved.targets,
         saved.cycle,
         tuple(
             rules_of(
-                g, target.name, counted.get(g.name, 0), len(members.get(g.name, ())), _spread(plan, g), is_support=own
+                g,
+                g.target or plan.target or default,
+                counted.get(g.name, 0),
+                len(members.get(g.name, ())),
+                _spread(plan, g),
+                is_support=own,
             )
             for g, own in groups
         ),
@@ -242,14 +242,16 @@ def _spread(plan: Plan, group: Group) -> tuple[Spread, ...]:
     return tuple(Spread(key, str(amount), 0, 0) for key, amount in sorted(plan.spread_of(group).items()))
 
 
-def _crowded(saved: Schedule, plan: Plan, inventory: Inventory, index: Index) -> Iterator[str]:
+def _crowded(saved: Schedule, plan: Plan, fleet: Fleet) -> Iterator[str]:
     """Waves that hold more of a failure domain, as the cloud is now, than the plan allows: the first of each group."""
     for group, _ in _with_parts(saved, plan):
+        place = fleet.place(group)
+        inventory = place.inventory
         waves = [w for w in saved.waves if w.group == group.name]
         known = [[inventory.by_id[s.id] for s in w.servers if s.id in inventory.by_id] for w in waves]
         servers = [s for some in known for s in some]
         missing = sum(len(w.servers) for w in waves) - len(servers)
-        order = domains(servers, plan.spread_of(group), index, missing)
+        order = domains(servers, plan.spread_of(group), place.index, missing)
         for n, domain, number in crowded(known, order):
             name, rule = domain.name, domain.rule
             yield (
@@ -363,10 +365,14 @@ def _budget(allowance: Allowance | None) -> str:
     return "none" if allowance is None else f"{allowance.written} = {allowance.allowed}"
 
 
-def _over_its_limits(servers: int, visible: int, plan: Plan) -> Iterator[str]:
-    """The plan's own limits, by the target as it is now: how many servers it showed then is nobody's witness."""
-    allowed = Amount(percent=plan.limits.percent).as_budget(visible)
+def _over_its_limits(saved: Schedule, gone: Collection[str], fleet: Fleet, plan: Plan) -> Iterator[str]:
+    """The plan's own limits, by the targets as they are now: how many servers they showed then is nobody's witness."""
+    targets = {g.name: g.target for g in saved.groups}
+    shares = fleet.shares((targets[w.group], s.id) for w in saved.waves for s in w.servers if s.id not in gone)
+    servers = sum(share.scheduled for share in shares)
     if servers > plan.limits.servers:
         yield f"it would reboot {servers} servers, limits.servers of the plan allows {plan.limits.servers}"
-    if servers > allowed:
-        yield f"it would reboot {servers} of {visible} visible servers, limits.percent of the plan allows {allowed}"
+    for share in shares:
+        allowed = Amount(percent=plan.limits.percent).as_budget(share.visible)
+        if share.scheduled > allowed:
+            yield f"it would reboot {share}, limits.percent of the plan allows {allowed}"

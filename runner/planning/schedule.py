@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from runner.model.inventory import Inventory, Server
+from runner.model.inventory import Server
 from runner.model.plan import Group, Plan
 from runner.model.plan import Rate as RateOfPlan
 from runner.model.problem import Problem
@@ -27,18 +27,12 @@ from runner.model.schedule import (
 from runner.planning import belts
 from runner.planning.digest import schedule_digest
 from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why, unfit
+from runner.planning.fleet import NEVER, Fleet, Place
 from runner.planning.order import ordered
-from runner.planning.select import Index, excluder, select
+from runner.planning.select import excluder, select
 from runner.planning.spread import Domains, domains, portions
 from runner.planning.waves import cut, pause_after, size_of, written_at
 from runner.planning.worst_case import worst_case
-
-Last = Callable[[Server], bool]
-
-
-def NEVER(server: Server) -> bool:  # noqa: N802 - a constant
-    return False
-
 
 _LONGEST_NAME = 50
 """So much of a group's name is kept in that of its part that goes last: names have up to 63 characters."""
@@ -58,43 +52,38 @@ class Planned:
 def make_schedule(
     plan: Plan,
     plan_digest: str,
-    target: Target,
-    inventory: Inventory,
-    spent: Collection[str] = (),
+    fleet: Fleet,
     *,
-    is_last: Last = NEVER,
     now: datetime,
     cycle: str | None = None,
     plan_file: str = "",
 ) -> Planned:
     """Say which server goes down in which wave, and why each other one that was matched does not.
 
-    `spent`: ids of servers that were rebooted in the cycle already. `is_last`: which ones go down after all others
-    (support of the runner). `cycle` takes the place of the plan's. The same
-    input gives the same schedule and digest, whatever order the servers of `inventory` come in. All problems are
-    found at once, each with its `path` in the plan.
+    `fleet` holds the targets of all groups. `cycle` takes the place of the plan's. The same input gives the same
+    schedule and digest, whatever order the servers of an inventory come in. All problems are found at once, each with
+    its `path` in the plan.
     """
     cycle = cycle or plan.campaign
-    index = Index(inventory)
-    picks = pick_all(plan, index, spent, cycle)
-    problems = list(_problems(plan, index, picks))
-    picks = last_apart(picks, is_last)
-    held = [domains(p.eligible, plan.spread_of(p.group), index) for p in picks]
+    picks = pick_all(plan, fleet, cycle)
+    problems = list(_problems(plan, fleet, picks))
+    picks = last_apart(picks)
+    held = [domains(p.eligible, plan.spread_of(p.group), p.place.index) for p in picks]
     waves = waves_of((p.group, _portions(p, d)) for p, d in zip(picks, held, strict=True))
-    rules = tuple(p.rules(target.name, d.rules) for p, d in zip(picks, held, strict=True))
+    rules = tuple(p.rules(d.rules) for p, d in zip(picks, held, strict=True))
     problems += _of_waves(plan, picks, rules, waves)
     if any(p.severity == "error" for p in problems):
         return Planned(None, tuple(problems))
     schedule = assemble(
         plan,
         plan_digest,
-        target,
+        fleet.targets,
         cycle,
         rules,
         waves,
         excluded=tuple(e for p in picks for e in p.exclusions()),
         freezes=plan.frozen(now),
-        visible=len(inventory.servers),
+        visible=len(fleet.inventory.servers),
         plan_file=plan_file,
         description=plan.description or "",
         made_at=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -105,7 +94,7 @@ def make_schedule(
 def assemble(
     plan: Plan,
     plan_digest: str,
-    target: Target,
+    targets: tuple[Target, ...],
     cycle: str,
     groups: tuple[GroupRules, ...],
     waves: tuple[Wave, ...],
@@ -117,7 +106,7 @@ def assemble(
         plan_name=plan.name,
         plan_digest=plan_digest,
         cycle=cycle,
-        targets=(target,),
+        targets=targets,
         reboot_type=plan.reboot.type,
         on_unknown=plan.on_unknown,
         max_failures=budget,
@@ -135,28 +124,30 @@ def assemble(
     return replace(schedule, digest=schedule_digest(schedule))
 
 
-def pick_all(plan: Plan, index: Index, spent: Collection[str], cycle: str) -> list[Pick]:
-    """Every group of a plan against the inventory, in the plan's order."""
-    spent = spent if isinstance(spent, set | frozenset) else frozenset(spent)
-    return [_pick(group, index, spent, cycle) for group in plan.groups]
+def pick_all(plan: Plan, fleet: Fleet, cycle: str) -> list[Pick]:
+    """Every group of a plan against the servers of its target, in the plan's order."""
+    spent = {name: frozenset(place.spent) for name, place in fleet.places.items()}
+    places = (fleet.place(group) for group in plan.groups)
+    return [_pick(g, p, spent[p.target.name], cycle) for g, p in zip(plan.groups, places, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One group against the inventory: `selected` = `eligible` (in their order) and `left_out`, each server once.
+    """One group against its target: `selected` = `eligible` (in their order) and `left_out`, each server once.
 
     `is_support`: it is the part of a group that goes down after all groups.
     """
 
     group: Group
+    place: Place
     selected: tuple[Server, ...]
     eligible: tuple[Server, ...]
     left_out: tuple[tuple[Server, Why], ...]
     is_support: bool = False
 
-    def rules(self, target: str, spread: tuple[Spread, ...]) -> GroupRules:
+    def rules(self, spread: tuple[Spread, ...]) -> GroupRules:
         sizes = len(self.selected), len(self.eligible)
-        return rules_of(self.group, target, *sizes, spread, is_support=self.is_support)
+        return rules_of(self.group, self.place.target.name, *sizes, spread, is_support=self.is_support)
 
     def exclusions(self) -> Iterator[Exclusion]:
         for server, why in self.left_out:
@@ -168,7 +159,8 @@ class Pick:
         yield from (server for server, why in self.left_out if why.reason != EXCLUDED_BY_PLAN)
 
 
-def _pick(group: Group, index: Index, spent: Collection[str], cycle: str) -> Pick:
+def _pick(group: Group, place: Place, spent: Collection[str], cycle: str) -> Pick:
+    index = place.index
     selected = select(group.servers, index)
     by_plan = excluder(group.exclude, index) if group.exclude else None
     eligible: list[Server] = []
@@ -184,27 +176,27 @@ def _pick(group: Group, index: Index, spent: Collection[str], cycle: str) -> Pic
         else:
             eligible.append(server)
     order = ordered(eligible, group.order, cycle, group.servers.ids)
-    return Pick(group, selected, order, tuple(left_out))
+    return Pick(group, place, selected, order, tuple(left_out))
 
 
-def last_apart(picks: Sequence[Pick], is_last: Last) -> list[Pick]:
+def last_apart(picks: Sequence[Pick]) -> list[Pick]:
     """The same servers, with those that go last in groups of their own after all groups, in the same order.
 
     Such a group has the rules of the group that it is a part of; its percentages are of its own servers.
     """
-    if is_last is NEVER:
+    if all(p.place.is_last is NEVER for p in picks):
         return list(picks)
     names = support_names([p.group for p in picks])
     first: list[Pick] = []
     last: list[Pick] = []
     for pick in picks:
-        apart = {s.id for s in pick.eligible if is_last(s)}
+        apart = {s.id for s in pick.eligible if pick.place.is_last(s)}
         if not apart:
             first.append(pick)
             continue
         group = pick.group.model_copy(update={"name": names[pick.group.name]})
         theirs, others = (tuple(s for s in pick.eligible if (s.id in apart) is own) for own in (True, False))
-        last.append(Pick(group, theirs, theirs, (), is_support=True))
+        last.append(Pick(group, pick.place, theirs, theirs, (), is_support=True))
         rest = tuple(s for s in pick.selected if s.id not in apart)
         first.append(replace(pick, selected=rest, eligible=others))
     return [*first, *last]
@@ -298,17 +290,18 @@ def rules_of(
     )
 
 
-def _problems(plan: Plan, index: Index, picks: Sequence[Pick]) -> Iterator[Problem]:
+def _problems(plan: Plan, fleet: Fleet, picks: Sequence[Pick]) -> Iterator[Problem]:
     for n, pick in enumerate(picks):
-        yield from belts.unknown_words(pick.group, n, index)
+        yield from belts.unknown_words(pick.group, n, pick.place.index)
         if not pick.selected:
             yield from belts.empty_match(pick.group, n)
         yield from belts.first_wave(pick.group, n, len(pick.eligible))
-        yield from belts.spread_over_nothing(plan, n, pick.selected, index)
-    yield from belts.plan_spread_over_nothing(plan, (s for p in picks for s in p.selected), index)
+        yield from belts.spread_over_nothing(plan, n, pick.selected, pick.place.index)
+    yield from belts.plan_spread_over_nothing(plan, [(p.selected, p.place.index) for p in picks])
     yield from belts.overlaps([(p.group.name, p.kept_by_plan()) for p in picks])
-    scheduled = {s.id for p in picks for s in p.eligible}
-    yield from belts.over_limits(plan.limits, len(scheduled), len(index.servers))
+    yield from belts.over_limits(
+        plan.limits, fleet.shares((p.place.target.name, s.id) for p in picks for s in p.eligible)
+    )
 
 
 def _of_waves(

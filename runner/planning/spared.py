@@ -17,7 +17,7 @@ from runner.model.problem import Problem
 from runner.model.schedule import Schedule
 from runner.planning.belts import few
 from runner.planning.exclusions import RUNNER_ITSELF, RUNNER_SUPPORT, Why
-from runner.planning.schedule import NEVER, Last
+from runner.planning.fleet import NEVER, Last
 from runner.planning.select import Index, Test, matcher
 
 _EMPTY = Index(Inventory((), datetime.min.replace(tzinfo=UTC)))
@@ -86,17 +86,24 @@ def spare_now(spared: Spared, schedule: Schedule, group: str, servers: Mapping[s
 
 
 def judge_spared(
-    spared: Spared, schedule: Schedule, inventory: Inventory, skipped: Collection[str] = ()
+    spared: Spared,
+    schedule: Schedule,
+    inventory: Inventory,
+    skipped: Collection[str] = (),
+    *,
+    target: str | None = None,
 ) -> list[Problem]:
     """What in a schedule may not be rebooted from here: one problem for each group and kind; `path` in the plan.
 
-    `skipped`: ids of its servers that will be left out anyway. Warnings tell which support goes last, and which names
-    no server of the target.
+    `target`: the one that this is about, None for all. `skipped`: ids of its servers that will be left out anyway.
+    Warnings tell which support goes last, and which names no server of the target.
     """
     if spared.is_nothing:
         return []
     found: list[Problem] = []
     for n, group in enumerate(schedule.groups):
+        if target not in (None, group.target):
+            continue
         refs = [s for w in schedule.waves if w.group == group.name for s in w.servers if s.id not in skipped]
         servers = [inventory.by_id[s.id] for s in refs if s.id in inventory.by_id]
         path = ("groups", n, "servers")

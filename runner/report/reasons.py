@@ -33,6 +33,7 @@ OUTCOMES = {
     "RunnerItself": "it is the machine that the runner runs on, which never reboots itself",
     "RunnerSupport": "the runner depends on it, as configuration says, and this was not its turn",
     "RebootedInCycle": "it was rebooted already in this cycle",
+    "TargetFailed": "its target could not be used any more; the groups of other targets went on",
     "ClaimedByOtherRun": "another run had it in flight for the whole time of `ready.timeout`",
     "UnknownInOtherRun": "it ended unknown in another run and nobody has resolved it there",
     "FailureBudgetExceeded": "more servers failed than `max_failures` of the run allows, so the run stopped",

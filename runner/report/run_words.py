@@ -290,6 +290,7 @@ HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] =
     "job.polled": _job_polled,
     "job.gone": _job_gone,
     "servers.checked": _servers_checked,
+    "target.failed": lambda run, data, at: f"target {data['target']} is given up, the others go on: {data['why']}",
     "servers.ended": _servers_ended,
     "server.resolved": _resolved,
     "pause.started": _pause,

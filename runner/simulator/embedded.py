@@ -47,12 +47,15 @@ def options_for(config: SimulatorOptions, region: str, scenario: Path | None = N
 
 
 @contextmanager
-def start(options: CloudOptions, state_path: Path | None = None, wall: Wall = utc_now) -> Iterator[Embedded]:
+def start(
+    options: CloudOptions, state_path: Path | None = None, wall: Wall = utc_now, clock: SimClock | None = None
+) -> Iterator[Embedded]:
     """Serve until the block ends. With a state file the cloud goes on from it: servers, jobs and simulated time.
 
-    Keys are new at each start. Raises WorldMismatch if the file belongs to another fleet.
+    `clock`: of another simulated cloud that this one shares its time with. Keys are new at each start. Raises
+    WorldMismatch if the file belongs to another fleet.
     """
-    state = State(options, state_path=state_path, wall=wall)
+    state = State(options, state_path=state_path, clock=clock, wall=wall)
     try:
         with serve_in_thread(state) as running:
             keys = state.credentials

@@ -146,7 +146,7 @@ def test_an_earlier_plan_that_is_wrong(repo: Repo) -> None:
     repo.commit(plans__web=PLAN.replace("limits", "target: elsewhere\nlimits"))
     repo.lab.write(WEB, PLAN)
     since = repo.since_base(WEB, "--base", "HEAD")
-    assert since["notes"] == ["there the plan was for elsewhere: on this one all its servers are new"]
+    assert since["notes"] == ["there the plan was for elsewhere: all servers count as new"]
     assert len(since["changes"]["added"]) == 10
 
 

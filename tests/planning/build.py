@@ -11,6 +11,7 @@ from runner.model.inventory import Inventory, Server, ServerGroup
 from runner.model.plan import Plan
 from runner.model.problem import Problem
 from runner.model.schedule import Schedule, Target
+from runner.planning.fleet import NEVER, Fleet, Last, Place
 from runner.planning.schedule import Planned, make_schedule
 
 NOW = datetime(2026, 11, 3, 21, 0, tzinfo=UTC)
@@ -49,8 +50,15 @@ def plan(*groups: dict[str, Any], **fields: Any) -> Plan:
     return Plan.model_validate(made)
 
 
-def planned(wanted: Plan, has: Inventory, spent: Collection[str] = (), **options: Any) -> Planned:
-    return make_schedule(wanted, PLAN_DIGEST, TARGET, has, spent, **{"now": NOW, **options})
+def one_target(has: Inventory, spent: Collection[str] = (), is_last: Last = NEVER, target: Target = TARGET) -> Fleet:
+    """One target with these servers."""
+    return Fleet.of([Place(target, has, spent, is_last)])
+
+
+def planned(
+    wanted: Plan, has: Inventory, spent: Collection[str] = (), is_last: Last = NEVER, **options: Any
+) -> Planned:
+    return make_schedule(wanted, PLAN_DIGEST, one_target(has, spent, is_last), **{"now": NOW, **options})
 
 
 def schedule(wanted: Plan, has: Inventory, spent: Collection[str] = (), **options: Any) -> Schedule:

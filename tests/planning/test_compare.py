@@ -15,7 +15,7 @@ from runner.model.inventory import Server
 from runner.model.plan import Plan
 from runner.model.schedule import Pause, Schedule, ServerRef, Target, Wave
 from runner.planning.compare import GroupWaves, Setting, Totals, compare
-from tests.planning.build import NOW, PLAN_DIGEST, group, inventory, plan, schedule, server
+from tests.planning.build import NOW, PLAN_DIGEST, group, inventory, one_target, plan, schedule, server
 from tests.planning.test_laws import fleets, plans, spent_of
 
 WEB = {"names": ("web-*",)}
@@ -147,8 +147,7 @@ def test_target_and_order_of_groups() -> None:
     elsewhere = make_schedule(
         plan(a, b),
         PLAN_DIGEST,
-        Target("test", "simulator", "eu-west-101", "0" * 32),
-        inventory([server(0), server(1)]),
+        one_target(inventory([server(0), server(1)]), target=Target("test", "simulator", "eu-west-101", "0" * 32)),
         now=NOW,
     ).schedule
     (other,) = settings(old, elsewhere) if elsewhere else []

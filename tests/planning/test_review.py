@@ -21,7 +21,7 @@ from runner.planning.digest import inventory_digest, schedule_digest
 from runner.planning.document import document
 from runner.planning.review import Standing, follows, outdated, review
 from runner.report.schedule_json import dump, load
-from tests.planning.build import NOW, PLAN_DIGEST, TARGET, group, inventory, plan, schedule, server, sid
+from tests.planning.build import NOW, PLAN_DIGEST, TARGET, group, inventory, one_target, plan, schedule, server, sid
 from tests.planning.test_laws import fleets, plans, spent_of
 
 WAVES = plan(group(servers={"names": ("web-*",)}, waves=(1, "25%"), pause=("5m",), max_failures="10%"))
@@ -31,8 +31,8 @@ EMPTY = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n"
 
 def judged(saved: Schedule, wanted: Plan, has: Inventory, spent: Collection[str] = (), **changes: Any) -> Standing:
     """Both halves of a review in one."""
-    options: dict[str, Any] = {"plan_digest": PLAN_DIGEST, "target": TARGET, "now": NOW} | changes
-    found = review(saved, wanted, has, spent)
+    options: dict[str, Any] = {"plan_digest": PLAN_DIGEST, "targets": (TARGET,), "now": NOW} | changes
+    found = review(saved, wanted, one_target(has, spent))
     return replace(found, differences=(*outdated(saved, wanted, **options), *found.differences))
 
 
@@ -124,8 +124,8 @@ def test_nothing_left_is_no_difference() -> None:
     ("changes", "words"),
     [
         ({"plan_digest": "sha256:" + "cd" * 32}, "the plan has changed"),
-        ({"target": Target("test", "simulator", "eu-west-101", "f" * 32)}, "the target is"),
-        ({"target": Target("other", "simulator", "eu-west-101", TARGET.project_id)}, "the target is"),
+        ({"targets": (Target("test", "simulator", "eu-west-101", "f" * 32),)}, "the target is"),
+        ({"targets": (Target("other", "simulator", "eu-west-101", TARGET.project_id),)}, "the target is"),
         ({"now": NOW + timedelta(days=7, seconds=1)}, "7d1s ago, at most 7d"),
         ({"now": NOW - timedelta(hours=2)}, "in the future"),
         ({"now": NOW + timedelta(minutes=10), "max_age": timedelta(minutes=5)}, "10m ago, at most 5m"),

@@ -19,7 +19,7 @@ from runner.model.schedule import Schedule
 from runner.planning.schedule import make_schedule
 from runner.report import schedule_json
 from runner.report.schemas import diff_schema, schedule_schema
-from tests.planning.build import codes, group, inventory, plan, schedule, server
+from tests.planning.build import codes, group, inventory, one_target, plan, schedule, server
 from tests.planning.test_laws import fleets, plans, spent_of
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -214,6 +214,8 @@ def test_problems_do_not_quote(tmp_path: Path) -> None:
 def test_the_schedule_is_made_for_saving() -> None:
     """Odd texts of the cloud and of the plan survive: names with control characters, very long sentences."""
     odd = server(1, 'we"b\x00\n\x1b[31m</script>', status="SHUTOFF" + "x" * 900)
-    made = make_schedule(plan(), "sha256:" + "0" * 64, saved().targets[0], inventory([odd]), now=inventory([]).read_at)
+    made = make_schedule(
+        plan(), "sha256:" + "0" * 64, one_target(inventory([odd]), target=saved().targets[0]), now=inventory([]).read_at
+    )
     assert made.schedule is not None
     assert schedule_json.load(schedule_json.dump(made.schedule)) == made.schedule

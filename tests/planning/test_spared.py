@@ -18,7 +18,7 @@ from runner.planning.document import document, from_document
 from runner.planning.review import follows, review
 from runner.planning.spared import Spared, judge_spared, spare_now
 from runner.planning.support_lifted import loosened_support
-from tests.planning.build import codes, group, ids, inventory, plan, planned, schedule, server, sid
+from tests.planning.build import codes, group, ids, inventory, one_target, plan, planned, schedule, server, sid
 
 MAC, OTHER_MAC = "fa:16:3e:00:00:01", "fa:16:3e:00:00:02"
 HERE = server(3, addresses=("10.0.0.3",), macs=(MAC,))
@@ -157,10 +157,10 @@ def test_a_saved_schedule_with_support_follows_from_its_plan() -> None:
 def test_a_schedule_made_before_support_was_named() -> None:
     """Servers that became support since are left out of it, whatever action they have now; the others may run."""
     made = schedule(plan(WEB), fleet())
-    standing = review(made, plan(WEB), fleet(), (), Spared(support=(support(names=["web-002"]),)).last)
+    standing = review(made, plan(WEB), one_target(fleet(), (), Spared(support=(support(names=["web-002"]),)).last))
     assert [(ref.name, why.reason) for ref, why in standing.skipped] == [("web-002", "RunnerSupport")]
     assert standing.differences == ()
-    many = review(made, plan(WEB), fleet(), (), LAST_TWO.last)
+    many = review(made, plan(WEB), one_target(fleet(), (), LAST_TWO.last))
     assert "2 of its 10 servers would be skipped now" in many.differences[0]
     strict = Spared(support=(support("refuse", names=["web-002"]),))
     assert codes(judge_spared(strict, made, fleet())) == ["RunnerSupport"]
@@ -170,7 +170,7 @@ def test_a_schedule_whose_support_is_no_longer_any() -> None:
     """It was reviewed with servers going last; where configuration does not say so any more, they are left out."""
     has = inventory([*fleet().servers, *(server(20 + n, f"db-{n}") for n in range(3))])
     wanted = plan(WEB, group("db", {"names": ("db-*",)}, waves=(5,)))
-    standing = review(made_last(), wanted, has, ())
+    standing = review(made_last(), wanted, one_target(has))
     assert {ref.name for ref, _ in standing.skipped} == {"web-002", "web-003"}
 
 
@@ -182,7 +182,7 @@ def test_a_server_that_is_down_is_left_out_of_the_part_that_goes_last() -> None:
         + [server(20 + n, f"db-{n}") for n in range(3)]
     )
     wanted = plan(WEB, group("db", {"names": ("db-*",)}, waves=(5,)))
-    standing = review(made, wanted, down, (), LAST_TWO.last)
+    standing = review(made, wanted, one_target(down, (), LAST_TWO.last))
     assert [(ref.name, why.reason) for ref, why in standing.skipped] == [("web-002", "NotActive")]
     assert standing.settled == {}
 

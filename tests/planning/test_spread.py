@@ -20,7 +20,7 @@ from runner.planning.review import follows, review
 from runner.report.diff import PlanDiff, rows
 from runner.report.diff_text import diff_text
 from runner.report.schedule_json import dump, load
-from tests.planning.build import codes, group, ids, inventory, plan, planned, schedule, server, sid, sizes
+from tests.planning.build import codes, group, ids, inventory, one_target, plan, planned, schedule, server, sid, sizes
 
 KINDS = ("zone", "server_group", "enterprise_project", "tag:pool")
 
@@ -156,7 +156,7 @@ def test_a_saved_schedule_holds(fleet: list[Server], wanted: Plan) -> None:
     made = schedule(wanted, has)
     assert load(dump(made)) == made
     assert follows(made, wanted) == []
-    assert review(made, wanted, has, ()).differences == ()
+    assert review(made, wanted, one_target(has)).differences == ()
 
 
 def six(**fields: Any) -> list[Server]:
@@ -237,7 +237,7 @@ def test_a_forged_schedule_is_refused() -> None:
     """A saved schedule with a wave over a domain's share is refused, though its sizes follow from the plan."""
     wanted = plan(group(waves=(6,), order="name", spread={"zone": 1}))
     made = forged(schedule(wanted, inventory(six())))
-    (said,) = review(made, wanted, inventory(six()), ()).differences
+    (said,) = review(made, wanted, one_target(inventory(six()))).differences
     assert said == "wave 1 takes 2 servers of z0 down together, spread allows 1 (zone: 1)"
     held = plan(group(waves=(6,), max_unavailable=6))
     lower = plan(group(waves=(6,), max_unavailable=2))

@@ -11,6 +11,7 @@ from runner.loading.plan import load_text, plan_digest, require
 from runner.model.inventory import Inventory, Server
 from runner.model.plan import Plan
 from runner.model.schedule import Schedule, Target
+from runner.planning import fleet as planning
 from runner.planning.compare import compare
 from runner.planning.forecast import forecast
 from runner.planning.lifted import lifted
@@ -79,7 +80,9 @@ def comment() -> str:
     old, new = (require(load_text(text, FILE)) for text in (BEFORE, AFTER))
 
     def planned(plan: Plan) -> Schedule:
-        schedule = make_schedule(plan, plan_digest(plan), target, inventory, now=NOW, plan_file=FILE).schedule
+        schedule = make_schedule(
+            plan, plan_digest(plan), planning.Fleet.of([planning.Place(target, inventory)]), now=NOW, plan_file=FILE
+        ).schedule
         assert schedule is not None
         return schedule
 

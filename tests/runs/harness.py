@@ -24,6 +24,7 @@ from runner.model.owner import Owner
 from runner.model.run import Event, Run
 from runner.model.schedule import Schedule, Target
 from runner.net.transport import Limits
+from runner.planning.fleet import Fleet, Place
 from runner.planning.schedule import make_schedule
 from runner.ports import Cloud, Gatekeeper, Prober
 from runner.simulator.events import Called
@@ -128,7 +129,9 @@ class Field:
         loaded = load_text(text, "plans/test.yaml")
         plan = require(loaded)
         inventory = await self.cloud.inventory()
-        planned = make_schedule(plan, plan_digest(plan), self.target, inventory, now=self.clock.now())
+        planned = make_schedule(
+            plan, plan_digest(plan), Fleet.of([Place(self.target, inventory)]), now=self.clock.now()
+        )
         assert planned.schedule is not None, planned.problems
         return planned.schedule, inventory
 

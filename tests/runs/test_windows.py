@@ -10,6 +10,7 @@ from runner.execution.effects import Pace
 from runner.execution.journal import create_run
 from runner.loading.plan import LoadOptions, load_text, plan_digest, require
 from runner.model.run import Run
+from runner.planning.fleet import Fleet, Place
 from runner.planning.schedule import make_schedule
 from tests.runs.harness import Field, options_of, plan_of, simulated
 
@@ -30,7 +31,9 @@ async def begin(field: Field, text: str, folder: Path | None = None) -> str:
     options = LoadOptions(files=lambda name: (folder / name).read_bytes()) if folder else LoadOptions()
     plan = require(load_text(text, "plans/test.yaml", options))
     inventory = await field.cloud.inventory()
-    made = make_schedule(plan, plan_digest(plan), field.target, inventory, now=field.clock.now()).schedule
+    made = make_schedule(
+        plan, plan_digest(plan), Fleet.of([Place(field.target, inventory)]), now=field.clock.now()
+    ).schedule
     assert made is not None
     baseline = {s.id: inventory.by_id[s.id].updated for w in made.waves for s in w.servers}
     return create_run(field.store, made, field.clock.now(), {"tool_version": "test"}, baseline)
