@@ -180,7 +180,6 @@ class Driver:
         if effect.target not in run.failed_targets:
             if not failing.may_fail(run, effect.target):
                 return False
-            self.setting.talk(f"target {effect.target} is given up, the others go on: {error}")
             writer.decide((failing.failed(effect.target, error),))
         again = self.setting.clock.now() + timedelta(seconds=ERROR_DELAY_S)
         match effect:
