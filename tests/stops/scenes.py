@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from runner.checks.gatekeeper import NetGatekeeper, Source
 from runner.checks.prober import NetProber
@@ -35,6 +34,8 @@ SCENES: dict[str, Scene] = {}
 
 FEW = 40
 """Most servers of scenes whose every server is a real one to be asked."""
+NOBODY = "nobody"
+"""No server's name: an empty list would mean all."""
 KINDS = ("job_fail", "server_error", "stays_in_reboot")
 BELTS = "limits: {servers: 100000, percent: 100}\nspread: {server_group: 100%}\n"
 
@@ -91,10 +92,9 @@ async def trial(place: Field, text: str, *, consent: bool = True) -> Trial:
     return judge(place, shown, await follow(place, await begin(place, shown), consent=consent))
 
 
-def fail(place: Field, ids: list[str] | None, kind: str, **more: Any) -> None:
-    """From now on these servers (or all) fail whenever they are rebooted."""
-    pick: dict[str, Any] = {"servers": {"names": ids}} if ids is not None else {}
-    place.add_rules({"do": kind, **pick, **more})
+def fail(place: Field, ids: list[str], kind: str) -> None:
+    """These servers fail when they are rebooted."""
+    place.add_rules({"do": kind, "servers": {"names": ids}})
 
 
 def by_zone(place: Field) -> dict[str, list[str]]:
@@ -140,16 +140,25 @@ async def bad_zone_spread(servers: int, seed: int) -> Trial:
 async def bad_image(servers: int, seed: int) -> Trial:
     async with cloud(servers, seed) as place:
         shown = await show(place, plan(waves="1, 10%"))
-        run_id = await begin(place, shown)
-        await place.follow(run_id, until=lambda run: run.waves[0].ended)
-        fail(place, None, KINDS[seed % 3])
-        return judge(place, shown, await follow(place, run_id))
+        fail(place, [s.id for w in shown.schedule.waves[1:] for s in w.servers], KINDS[seed % 3])
+        return judge(place, shown, await follow(place, await begin(place, shown)))
+
+
+@scene("the budget is used up, then all fail")
+async def as_bad_as_it_gets(servers: int, seed: int) -> Trial:
+    async with cloud(servers, seed) as place:
+        shown = await show(place, plan(waves="1, 10%"))
+        before = 1 + seed % 4
+        some = shown.schedule.waves[before].servers[: shown.schedule.max_failures.allowed]
+        rest = [s for w in shown.schedule.waves[before + 1 :] for s in w.servers]
+        fail(place, [s.id for s in (*some, *rest)], KINDS[seed % 3])
+        return judge(place, shown, await follow(place, await begin(place, shown)))
 
 
 @scene("the canary fails; max_failures: 100%")
 async def bad_canary(servers: int, seed: int) -> Trial:
     async with cloud(servers, seed) as place:
-        fail(place, None, KINDS[seed % 3])
+        place.add_rules({"do": KINDS[seed % 3]})
         return await trial(place, plan(budget="100%"))
 
 
@@ -354,7 +363,7 @@ async def anything(servers: int, seed: int) -> Trial:
         if run.is_open and run.bake_began is not None:
             ready = [i for i, s in run.servers.items() if s.outcome == "ready"]
             lost = dice.sample(ready, dice.randint(0, len(ready)))
-            place.add_rules({"do": "not_active", "servers": {"names": lost or ["nobody"]}})
+            place.add_rules({"do": "not_active", "servers": {"names": lost or [NOBODY]}})
         return judge(place, shown, await follow(place, run_id))
 
 
