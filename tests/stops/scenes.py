@@ -351,9 +351,10 @@ async def anything(servers: int, seed: int) -> Trial:
                 "times": "all",
             },
         )
+        budgets: list[int | str] = [0, 1, 3, "10%", "50%"]
         text = two_groups(
             *rules,
-            budget=dice.choice([0, 1, 3, "10%", "50%"]),
+            budget=dice.choice(budgets),
             waves=dice.choice(["1, 50%", "2", "1, 1, 3", "40%", "100%"]),
             more=f"on_unknown: {dice.choice(['hold', 'retry'])}\n",
         )

@@ -47,7 +47,8 @@ class Row:
         """`yes`, or what does not hold."""
         broken = sorted({law for t in self.trials for law in t.broken})
         more = sum(not t.is_within for t in self.trials)
-        return "; ".join([*([f"NO, {more} times"] if more else ["yes"]), *(f"BROKEN: {law}" for law in broken)])
+        found = [f"NO, {more} times"] * bool(more) + [f"BROKEN: {law}" for law in broken]
+        return "; ".join(found) or "yes"
 
 
 def row(title: str, servers: int, seeds: Iterable[int], tell: Callable[[str], None] = lambda line: None) -> Row:
