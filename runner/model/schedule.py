@@ -138,12 +138,21 @@ class WorstCase:
     """The most servers the run takes down together, and the most that can end failed before it stops by itself.
 
     `failures_before_stop`: what budgets let pass, plus the whole wave in which the last budget breaks (a wave in
-    flight overshoots); `wave` is the number of that wave, None without waves. The equation: `planning.worst_case`.
+    flight overshoots); `wave` is the number of that wave, None without waves. `failures_in_bake`: the same where
+    servers come back ready and are lost while their group bakes, which no wave can show: what budgets let pass, plus
+    that whole group; 0 where none bakes. Servers that failed stay down: with them more than `down_at_once` may be
+    down at a time, but never more than the larger of the other two. The equations: `planning.worst_case`.
     """
 
     down_at_once: int
     failures_before_stop: int
     wave: int | None = None
+    failures_in_bake: int = 0
+
+    @property
+    def failures(self) -> int:
+        """The most that can end failed, however late it shows."""
+        return max(self.failures_before_stop, self.failures_in_bake)
 
 
 @dataclass(frozen=True, slots=True)

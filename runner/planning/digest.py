@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from typing import Any
 
 from runner.model.gate import Gate
-from runner.model.schedule import GroupRules, Schedule
+from runner.model.schedule import GroupRules, Schedule, WorstCase
 
 FORMAT_VERSION = 1
 
@@ -18,12 +18,17 @@ def schedule_digest(schedule: Schedule) -> str:
 
     Left out: when and from which file it was made, free text (description, names of servers, sentences of
     exclusions: ids and reasons stay), what calendars close in the next months (the digests of their files stay) and how
-    many servers the target shows, which changes with every server that is none of the plan's business. The order of
-    servers in a wave counts; that of exclusions does not. A schedule without windows, freezes and gates has the
-    digest that it had before there were any.
+    many servers the target shows, which changes with every server that is none of the plan's business; and what bakes
+    may find, which follows from the waves. The order of servers in a wave counts; that of exclusions does not. A
+    schedule without windows, freezes and gates has the digest that it had before there were any.
     """
     text = json.dumps(_reviewed(schedule), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return "sha256:" + sha256(text.encode()).hexdigest()
+
+
+def worst_case_document(worst: WorstCase) -> dict[str, Any]:
+    """What a bake may find is left out where none does, so that such schedules are as they always were."""
+    return {key: value for key, value in asdict(worst).items() if value or key != "failures_in_bake"}
 
 
 def group_document(group: GroupRules) -> dict[str, Any]:
@@ -84,7 +89,7 @@ def _reviewed(schedule: Schedule) -> dict[str, Any]:
             for w in schedule.waves
         ],
         "excluded": sorted([e.group, e.server.id, e.reason] for e in schedule.excluded),
-        "worst_case": asdict(schedule.worst_case),
+        "worst_case": worst_case_document(replace(schedule.worst_case, failures_in_bake=0)),
         **({"rate": asdict(schedule.rate)} if schedule.rate else {}),
         **({"retry_of": schedule.retry_of} if schedule.retry_of else {}),
     }

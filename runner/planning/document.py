@@ -23,7 +23,7 @@ from runner.model.schedule import (
     WorstCase,
 )
 from runner.model.window import Freeze, Window
-from runner.planning.digest import FORMAT_VERSION, gate_document, group_document, inventory_digest
+from runner.planning.digest import FORMAT_VERSION, gate_document, group_document, inventory_digest, worst_case_document
 
 
 def document(schedule: Schedule) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
         "excluded": [
             {**_server(e.server), "group": e.group, "reason": e.reason, "detail": e.detail} for e in schedule.excluded
         ],
-        "worst_case": asdict(schedule.worst_case),
+        "worst_case": worst_case_document(schedule.worst_case),
         "rate": None if schedule.rate is None else asdict(schedule.rate),
         **({"retry_of": schedule.retry_of} if schedule.retry_of else {}),
     }

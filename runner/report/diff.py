@@ -124,14 +124,27 @@ def _totals(diff: PlanDiff, schedule: Schedule) -> str:
     if not schedule.waves:
         return _nothing(diff, schedule)
     parts = [f"{count(schedule.servers, 'server')} in {count(len(schedule.waves), 'wave')}{_excluded(diff)}"]
-    worst = schedule.worst_case
-    parts.append(f"worst case {worst.down_at_once} down at once")
-    if worst.failures_before_stop >= schedule.servers:
-        parts.append(f"all {schedule.servers} could fail before it stops" if schedule.servers > 1 else "")
-    else:
-        parts.append(f"at most {count(worst.failures_before_stop, 'failure')} before it stops")
+    parts.append(f"largest wave {schedule.worst_case.down_at_once}")
+    parts.append(_failures(schedule))
     parts.append(expected(diff.forecast) if diff.forecast else "")
     return "; ".join(part for part in parts if part)
+
+
+def _failures(schedule: Schedule) -> str:
+    """`worst case 12 failures before it stops, 37 if only a bake shows them`: as many as anything can cost."""
+    worst, servers = schedule.worst_case, schedule.servers
+    if servers == 1:
+        return ""
+    if worst.failures_before_stop >= servers:
+        words = f"worst case all {servers} fail before it stops"
+    else:
+        words = f"worst case {count(worst.failures_before_stop, 'failure')} before it stops"
+    if worst.failures_in_bake > worst.failures_before_stop:
+        all_of_them = "all " if worst.failures_in_bake >= servers else ""
+        words += f", {all_of_them}{worst.failures_in_bake} if only a bake shows them"
+    if any(g.baseline == "count" for g in schedule.groups):
+        words += ", servers that do not pass their checks before not counted"
+    return words
 
 
 def headline(schedule: Schedule) -> str:

@@ -192,11 +192,14 @@ class ExclusionPart(ServerPart):
 
 
 class WorstCasePart(_Part):
-    """The most servers down together, and the most that can fail before the run stops by itself."""
+    """The most servers taken down together, and the most that can fail before the run stops by itself."""
 
-    down_at_once: Count
-    failures_before_stop: Count
+    down_at_once: Count = Field(description="The largest wave. Servers that failed before it may still be down.")
+    failures_before_stop: Count = Field(description="As the waves show them.")
     wave: int | None = Field(description="The wave in which the most failures are reached.")
+    failures_in_bake: Count = Field(
+        0, description="If servers come back ready and only the bake of their group loses them. Missing: no bake."
+    )
 
 
 class ScheduleDocument(_Part):

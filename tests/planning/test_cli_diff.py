@@ -55,7 +55,7 @@ def test_text(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The dry-run goes to stdout, says what to type next, and leaves no store behind."""
     assert invoke(["diff", "web.yaml"]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("30 servers in 3 waves, none excluded; worst case 15 down at once;")
+    assert out.startswith("30 servers in 3 waves, none excluded; largest wave 15;")
     assert "next    reboot-runner run web.yaml --schedule-digest sha256:" in out
     assert "\x1b" not in out
     assert err == ""

@@ -39,6 +39,15 @@ def example() -> PlanDiff:
     return diff(schedule(wanted, inventory(fleet)))
 
 
+BAKES = group("bakes", {"ids": tuple(sid(n) for n in range(5))}, waves=(2,), bake="10m")
+COUNTS = group(
+    "counts",
+    {"ids": tuple(sid(n) for n in range(5, 9))},
+    waves=(2,),
+    ready={"baseline": "count", "checks": ({"tcp": {"port": 443}},)},
+)
+
+
 def broken(**fields: Any) -> PlanDiff:
     problem = Problem("EmptyMatch", "nothing <b>here</b>", Location("plans/bad.yaml", 3, 5), "mend it")
     return PlanDiff("plans/bad.yaml", problems=(problem,), **fields)
@@ -49,16 +58,21 @@ def broken(**fields: Any) -> PlanDiff:
     [
         (
             example(),
-            "37 servers in 6 waves, 1 excluded; worst case 9 down at once; at most 12 failures before it stops; "
-            "about 46m, plus 4 approvals",
+            "37 servers in 6 waves, 1 excluded; largest wave 9; worst case 12 failures before it stops, "
+            "all 37 if only a bake shows them; about 46m, plus 4 approvals",
         ),
         (
             diff(schedule(plan(), inventory([server(1)]))),
-            "1 server in 1 wave, none excluded; worst case 1 down at once; about 1m",
+            "1 server in 1 wave, none excluded; largest wave 1; about 1m",
+        ),
+        (
+            diff(schedule(plan(BAKES, COUNTS), inventory(FLEET[:9]))),
+            "9 servers in 5 waves, none excluded; largest wave 2; worst case 2 failures before it stops, 5 if only a "
+            "bake shows them, servers that do not pass their checks before not counted; about 15m",
         ),
         (
             diff(schedule(plan(group(waves=(2,))), inventory([server(1), server(2)]))),
-            "2 servers in 1 wave, none excluded; worst case 2 down at once; all 2 could fail before it stops; about 1m",
+            "2 servers in 1 wave, none excluded; largest wave 2; worst case all 2 fail before it stops; about 1m",
         ),
         (
             diff(schedule(plan(cycle="november"), inventory([server(1), server(2)]), {sid(1), sid(2)})),
@@ -75,8 +89,8 @@ def broken(**fields: Any) -> PlanDiff:
         ),
         (
             diff(schedule(plan(), inventory([server(1), server(2), server(3)]), {sid(3)})),
-            "2 servers in 2 waves, 1 excluded (1 of them rebooted already in this cycle); worst case 1 down at once; "
-            "at most 1 failure before it stops; about 2m",
+            "2 servers in 2 waves, 1 excluded (1 of them rebooted already in this cycle); largest wave 1; "
+            "worst case 1 failure before it stops; about 2m",
         ),
         (broken(), "not planned: 1 problem"),
         (broken(failure="down"), "not planned: the cloud or the store could not be asked"),
@@ -99,8 +113,8 @@ def test_text() -> None:
     )
     made = schedule(plan(canary, rest), inventory(fleet), {sid(9)})
     assert diff_text(diff(made)) == (
-        "7 servers in 4 waves, 3 excluded (1 of them rebooted already in this cycle); worst case 2 down at once; "
-        "at most 2 failures before it stops; about 44m, plus 1 approval\n"
+        "7 servers in 4 waves, 3 excluded (1 of them rebooted already in this cycle); largest wave 2; "
+        "worst case 2 failures before it stops; about 44m, plus 1 approval\n"
         "plan kernel (plans/web.yaml), cycle kernel, target test (simulator, eu-west-101, "
         "project 05041fffa40025702f6dc009cc6f8f33), SOFT reboot\n"
         "the run stops when more than 0 servers failed\n"
@@ -207,7 +221,7 @@ def test_markdown() -> None:
     text = diff_markdown([example()])
     lines = text.splitlines()
     assert lines[0] == "### kernel (plans/web.yaml)"
-    assert lines[2].startswith("**37 servers in 6 waves, 1 excluded; worst case 9 down at once;")
+    assert lines[2].startswith("**37 servers in 6 waves, 1 excluded; largest wave 9;")
     assert "| 2 | web | 10% of 37 = 3 | eu&#45;de&#45;0" in text
     assert text.count("<details>") == text.count("</details>") == 2
     assert "cut here" not in text

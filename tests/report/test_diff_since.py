@@ -94,7 +94,7 @@ def test_a_comment_in_a_pull_request() -> None:
     """The totals are the first line, the lifted belts come right below, the three actions are the last lines."""
     text = diff_markdown([example()], in_pull_request=True)
     lines = text.splitlines()
-    assert lines[0].startswith("**kernel: 35 servers in 6 waves, none excluded; worst case 8 down at once;")
+    assert lines[0].startswith("**kernel: 35 servers in 6 waves, none excluded; largest wave 8;")
     assert lines[2:4] == ["> [!CAUTION]", "> **2 belts lifted against main &#40;abababababab&#41;**"]
     assert [line.split("**")[1] for line in lines[-3:]] == ["To apply:", "To discard:", "To plan again:"]
     assert "reboot&#45;runner run" not in text  # in a pull request the merge runs it
