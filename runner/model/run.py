@@ -287,6 +287,16 @@ class Run:
             found = self._members[wave.number] = [self.servers[s.id] for s in wave.servers]
         return found
 
+    def current(self) -> list[ServerState]:
+        """The servers of the current wave; none when all are over."""
+        return self.members(self.wave) if self.wave else []
+
+    def rules(self) -> GroupRules:
+        """Those of the current wave's group. Raises LookupError when all waves are over."""
+        if self.wave is None:
+            raise LookupError("all waves are over")
+        return self.group(self.wave.group)
+
     def current_batches(self) -> list[Batch]:
         """The requests of the current wave, in the order of their numbers: the newest of the run."""
         number = self.wave.number if self.wave else 0
