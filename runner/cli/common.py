@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.errors import EXIT_WORDS, InvalidInput, RunnerError, Stale
+from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
 
 if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
@@ -83,6 +83,9 @@ class App:
         from runner.report.safe import plain
 
         hint = plain(error.hint, 1000) if error.hint else None
+        if error.exit_code == Exit.DENIED:
+            more = "`reboot-runner doctor` tells which credentials are taken, and what they may do"
+            hint = f"{hint}; {more}" if hint else more
         if isinstance(error, InvalidInput):
             self.show_problems(error.problems)
         elif self.log_format == "json":
