@@ -88,7 +88,7 @@ async def _examine(
     from runner.cli.doctoring import settings
     from runner.cli.doctoring.store import store
     from runner.cli.doctoring.target import Examination
-    from runner.cli.targets import all_targets, base_folder, choose_target, store_url
+    from runner.cli.targets import all_targets, base_folder, store_url
     from runner.report.doctor import Diagnosis
 
     app: App = ctx.obj
@@ -97,19 +97,23 @@ async def _examine(
     program = settings.program()
     if not (loaded.is_valid and police.loaded.is_valid):
         return Diagnosis((program, settings.unusable(loaded, police)), problems)
-    chosen = [choose_target(loaded, name) for name in names] or sorted(loaded.config.targets) or ["simulator"]
+    chosen = _chosen(loaded, names)
     known = all_targets(loaded)
     found = settings.look_at_plans(loaded, police, plans)
     real = any(known[name].cloud != "simulator" for name in chosen)
     sections = await asyncio.gather(
         settings.configuration(loaded, police, found, within_s),
         store(url, _origin(app, loaded), base, within_s, real=real),
-        *(
-            Examination(app, loaded, name, known[name], found.alarms, within_s).section()
-            for name in dict.fromkeys(chosen)
-        ),
+        *(Examination(app, loaded, name, known[name], found.alarms, within_s).section() for name in chosen),
     )
     return Diagnosis((program, *sections), problems)
+
+
+def _chosen(loaded: LoadedConfig, names: tuple[str, ...]) -> list[str]:
+    """The targets that are named, each once; without a name all that are configured."""
+    from runner.cli.targets import choose_target
+
+    return list(dict.fromkeys(choose_target(loaded, name) for name in names)) or sorted(loaded.config.targets)
 
 
 def _origin(app: App, loaded: LoadedConfig) -> str:
@@ -126,14 +130,14 @@ def _print_policy(
 ) -> None:
     """The policy for the targets that are meant: all of them may be given it."""
     from runner.cli.doctoring.settings import look_at_plans
-    from runner.cli.targets import all_targets, choose_target
+    from runner.cli.targets import all_targets
     from runner.cloud.permissions import needs, policy
     from runner.errors import InvalidInput, UsageProblem
 
     if not (loaded.is_valid and police.loaded.is_valid):
         raise InvalidInput([*loaded.problems, *police.loaded.problems])
-    chosen = [choose_target(loaded, name) for name in names] or sorted(loaded.config.targets) or ["simulator"]
-    configs = [all_targets(loaded)[name] for name in dict.fromkeys(chosen)]
+    chosen = _chosen(loaded, names)
+    configs = [all_targets(loaded)[name] for name in chosen]
     clouds = sorted({config.cloud for config in configs if config.cloud != "simulator"})
     if len(clouds) > 1:
         raise UsageProblem(

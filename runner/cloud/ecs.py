@@ -181,7 +181,10 @@ class HuaweiCloud:
         async def lookup() -> str:
             return await _looked_up(self._settings, self._credentials, self._reader)
 
-        return CloudTrials(self.project_id, ecs, self._get_ces, lookup)
+        async def login() -> object:
+            return await self._credentials.authorize(self._request("GET", "/"), self._wall())
+
+        return CloudTrials(self.project_id, login, ecs, self._get_ces, lookup)
 
     # The reboot
 

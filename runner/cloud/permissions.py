@@ -24,7 +24,8 @@ When = Literal["always", "alarms", "lookup"]
 class Need:
     """One permission. `action` is None where no page names one. `without`: what becomes of runs that lack it.
 
-    `trial` is None for what cannot be tried without doing it. `is_vital`: nothing works without it.
+    `trial` is None for what cannot be tried without doing it. `is_vital`: runs need it. `identity`: the action's name
+    in identity policies where that is another one (page "Listing ECS Groups", "Authorization").
     """
 
     action: str | None
@@ -34,6 +35,14 @@ class Need:
     is_vital: bool = True
     when: When = "always"
     is_global: bool = False
+    identity: str | None = None
+
+    @property
+    def how_to_allow(self) -> str:
+        if self.action is None:
+            return "no page names the action that allows it; ask who grants rights in the account"
+        other = f" (in an identity policy {self.identity})" if self.identity else ""
+        return f"allow {self.action}{other}; `reboot-runner doctor --policy` prints the whole policy"
 
 
 def needs(cloud: str, *, alarms: bool, lookup: bool) -> tuple[Need, ...]:
@@ -46,6 +55,7 @@ def needs(cloud: str, *, alarms: bool, lookup: bool) -> tuple[Need, ...]:
             "list the server groups",
             "groups",
             "anti-affinity groups are not seen, and may go down as a whole",
+            identity=None if cloud == "otc" else "ecs:cloudServers:listServerGroups",
         ),
         Need(show, "read single servers again", "show", "states cannot be read while a wave runs"),
         Need(None, "follow the job of a reboot", "job", "a run cannot see how reboots end"),

@@ -21,12 +21,20 @@ Get = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class CloudTrials:
-    """`runner.ports.Trials` of one project. `ecs` and `ces` ask the two services; `lookup` asks IAM for the project."""
+    """`runner.ports.Trials` of one project.
+
+    `login` obtains what requests are signed with; `ecs` and `ces` ask the two services; `lookup` asks IAM for the
+    project.
+    """
 
     project_id: str
+    login: Callable[[], Awaitable[object]]
     ecs: Get
     ces: Get
     lookup: Callable[[], Awaitable[str]]
+
+    async def log_in(self) -> None:
+        await self.login()
 
     async def try_read(self, what: str, server_id: str = "") -> None:
         project, server = self.project_id, encode(server_id)

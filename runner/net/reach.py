@@ -82,7 +82,8 @@ async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within
     if isinstance(found, Step):
         yield found
         return
-    yield Step("DNS", True, f"{host} is {' and '.join(found)}")
+    said = "an address: there is no name to look up" if found == (host,) else f"{host} is {' and '.join(found)}"
+    yield Step("DNS", True, said)
     step, address = await _connect(found, host, port, within_s)
     yield step
     if step.ok and is_secure and proxy is None:

@@ -67,9 +67,10 @@ def _demand_room(path: Path) -> None:
     folder = path.absolute().parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    as_we_are = os.access in os.supports_effective_ids
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK, effective_ids=as_we_are):
         hint = "check the path and its permissions, or give --store"
-        raise StoreError(f"the store {path} cannot be made: {folder} is not writable", hint=hint)
+        raise StoreError(f"the store {path} cannot be made: {folder} is no folder that may be written", hint=hint)
 
 
 def _try_to_write(db: Dialect) -> None:

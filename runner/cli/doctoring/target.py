@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -79,8 +79,9 @@ class Examination:
         self.checks.append(skipped("login", f"not tried: {why}"))
         self._leave_permissions()
 
-    def _leave_permissions(self) -> None:
-        self.checks += [_untried(need, "not tried") for need in self._needs()]
+    def _leave_permissions(self, but: str | None = None) -> None:
+        """None of them was tried, but the one for an action."""
+        self.checks += [_untried(need, "not tried") for need in self._needs() if but is None or need.action != but]
 
     def _needs(self) -> tuple[Need, ...]:
         return needs(self.config.cloud, alarms=self.asks_alarms, lookup=self.looks_up)
@@ -139,8 +140,9 @@ class Examination:
             if len(self.checks) > done:  # pragma: no cover - what is asked in there makes checks of its errors
                 self.checks.append(failed("session", error))
                 return
-            self.checks.append(self._not_opened(error))
-            self._leave_permissions()
+            said = self._not_opened(error)
+            self.checks.append(said)
+            self._leave_permissions(said.action)
 
     def _not_opened(self, error: RunnerError) -> Check:
         """A session begins with a login, and with a look-up where nobody says the project's id."""
@@ -153,9 +155,12 @@ class Examination:
         return failed("login", error)
 
     async def _ask(self, session: Session, *, is_own: bool) -> None:
-        refusal = await self._try(session, "list")
-        if refusal is not None and not _is_permission(refusal):
-            self.checks.append(_login_failed(refusal, is_own))
+        refusal = await self._bounded(session.trials.log_in())
+        is_in = refusal is None
+        if is_in:
+            refusal = await self._bounded(session.trials.try_read("list"))
+        if refusal is not None and not (is_in and _is_permission(refusal)):
+            self.checks.append(failed("login", refusal))
             if not isinstance(refusal, CloudDenied) and not is_own:
                 self.checks.append(await self._project(session, refusal))
             return self._leave_permissions()
@@ -167,11 +172,11 @@ class Examination:
         self.checks += checks
         self.checks.append(self._rate())
 
-    async def _try(self, session: Session, trial: str, server_id: str = "") -> CloudError | None:
-        """None if the read is allowed, else why not."""
+    async def _bounded(self, question: Awaitable[object]) -> CloudError | None:
+        """None if the question was answered, else why not."""
         try:
             async with asyncio.timeout(3 * self.within_s):
-                await session.trials.try_read(trial, server_id)
+                await question
         except CloudError as error:
             return error
         except TimeoutError:
@@ -209,7 +214,7 @@ class Examination:
                 self.checks.append(_untried(need, "not tried: no server is known to read"))
             else:
                 if need.trial not in tried:
-                    tried[need.trial] = await self._try(session, need.trial, server_id)
+                    tried[need.trial] = await self._bounded(session.trials.try_read(need.trial, server_id))
                 self.checks.append(_judged(need, tried[need.trial]))
 
     def _rate(self) -> Check:
@@ -227,10 +232,6 @@ def _is_permission(error: CloudError) -> bool:
     return isinstance(error, CloudDenied) and error.status == 403
 
 
-def _login_failed(error: CloudError, is_own: bool) -> Check:
-    return failed("login", error, details=() if is_own else ("asked with a list of one server",))
-
-
 def _untried(need: Need, why: str) -> Check:
     return skipped("permission", f"{_purpose(need)}: {why}", action=need.action)
 
@@ -244,11 +245,9 @@ def _judged(need: Need, error: CloudError | None) -> Check:
         return ok("permission", f"{_purpose(need)}: allowed", action=need.action)
     denied = _is_permission(error) or isinstance(error, CloudDenied)
     said = f"{_purpose(need)}: {error.message}; without it {need.without}"
-    hint = (
-        f"allow {need.action}; `reboot-runner doctor --policy` prints the whole policy" if need.action else error.hint
-    )
+    hint = need.how_to_allow if denied else error.hint
     status: Status = "failed" if need.is_vital else "warning"
-    return Check("permission", status, said, hint if denied else error.hint, (), denied, need.action)
+    return Check("permission", status, said, hint, (), denied, need.action)
 
 
 def _endpoints(config: TargetConfig, urls: Mapping[str, str]) -> Check:
