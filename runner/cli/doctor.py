@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from datetime import timedelta
@@ -54,6 +53,8 @@ def command(
     project, permissions, servers; the store. Exits 0 (warnings allowed), 3 for an invalid configuration, 77 for
     credentials or permissions, 1 for anything else that failed.
     """
+    import asyncio
+
     from runner.cli.policing import rules_of
 
     app: App = ctx.obj
@@ -85,6 +86,8 @@ async def _examine(
     within_s: float,
 ) -> Diagnosis:
     """All sections; targets and store at the same time. Raises InvalidInput for a target that is not there."""
+    import asyncio
+
     from runner.cli.doctoring import settings
     from runner.cli.doctoring.store import store
     from runner.cli.doctoring.target import Examination

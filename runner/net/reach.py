@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import ssl
 import threading
@@ -27,6 +28,8 @@ T = TypeVar("T")
 StepName = Literal["proxy", "DNS", "TCP", "TLS", "HTTP"]
 
 _MOST_ADDRESSES = 3
+_PLACE = re.compile(r"([a-z0-9]+)://(?:[^@/\s]*@)?([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?/?")
+"""Scheme, host and port of a URL whose `@` and `/` stand where they belong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +78,33 @@ async def way_to(
 async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within_s: float) -> AsyncIterator[Step]:
     """Each step, the last one failed or the end of the way to an HTTP answer."""
     if proxy is not None:
-        parts = urlsplit(proxy)
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        found = _PLACE.fullmatch(proxy)
+        if found is None:
+            said = "the environment names a proxy whose address cannot be read"
+            yield Step(
+                "proxy", False, said, "set HTTPS_PROXY to http://HOST:PORT; in a password @ and / are %40 and %2F"
+            )
+            return
+        host, port = found[2].strip("[]"), int(found[3] or (443 if found[1] == "https" else 80))
         yield Step("proxy", True, f"by the proxy {place_of(proxy)}, which the environment names")
-    found = await _resolve(host, port, within_s)
-    if isinstance(found, Step):
-        yield found
+    known = await _resolve(host, port, within_s)
+    if isinstance(known, Step):
+        yield known
         return
-    said = "an address: there is no name to look up" if found == (host,) else f"{host} is {' and '.join(found)}"
+    said = "an address: there is no name to look up" if known == (host,) else f"{host} is {' and '.join(known)}"
     yield Step("DNS", True, said)
-    step, address = await _connect(found, host, port, within_s)
+    step, address = await _connect(known, host, port, within_s)
     yield step
     if step.ok and is_secure and proxy is None:
         yield await _shake_hands(address, host, port, within_s)
 
 
 def place_of(url: str) -> str:
-    """Host and port of a URL, without what may be a user and a password."""
-    return url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    """Host and port of a proxy's URL, without user and password; nothing of one that cannot be taken apart for sure."""
+    found = _PLACE.fullmatch(url)
+    if found is None:
+        return "(an address that cannot be read)"
+    return f"{found[2]}:{found[3]}" if found[3] else found[2]
 
 
 async def _resolve(host: str, port: int, within_s: float) -> tuple[str, ...] | Step:
@@ -146,7 +158,8 @@ async def _ask(
     origin: str, within_s: float, now: Callable[[], datetime], log: Callable[[RequestLog], None] | None
 ) -> tuple[Step, float | None]:
     """One GET without credentials: whatever is answered, somebody is there, and says what time it is."""
-    transport = Transport(Limits(connect_s=within_s, read_s=within_s, total_s=within_s), log=log)
+    limits = Limits(connect_s=within_s, read_s=within_s, total_s=within_s, max_bytes=1 << 20)
+    transport = Transport(limits, log=log)
     began = now()
     try:
         reply = await transport.send(Outgoing("GET", origin, "/"))

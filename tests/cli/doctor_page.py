@@ -29,7 +29,7 @@ wrong. It sends nothing but reads (and what a login takes): it never asks for a 
 $ reboot-runner doctor                              # everything
 $ reboot-runner doctor --target prod-eu --timeout 3s   # one target; no question waits longer
 $ reboot-runner doctor -o json                      # for programs: schemas/doctor.schema.json
-$ reboot-runner doctor --policy > policy.json       # the IAM policy that runs need, and no more
+$ reboot-runner doctor --policy                     # the IAM policy that runs need, and no more
 $ reboot-runner config show                         # every value of the configuration, and where it comes from
 ```
 
@@ -167,7 +167,7 @@ def _scene(forking: Forker, folder: Path, n: int) -> str:
                 done = lab.run("doctor", env=env)
         assert "reboot" not in {c.call for c in cloud.state.requests()}
     story = f"{said}\n\n" if said else ""
-    return f"## {title}\n\n{story}```console\n$ reboot-runner doctor; echo $?\n{_even(done.out)}{done.code}\n```\n\n"
+    return f"## {title}\n\n{story}```console\n$ reboot-runner doctor\n{_even(done.out)}$ echo $?\n{done.code}\n```\n\n"
 
 
 def _policy(forking: Forker, folder: Path) -> str:
@@ -178,7 +178,7 @@ def _policy(forking: Forker, folder: Path) -> str:
 
 EVEN = (
     (r"(127\.0\.0\.1|0\.0\.0\.0):\d+", r"\1:40404"),
-    (r"reboot-runner \d+\.\d+\S*;", "reboot-runner 1.2.3;"),
+    (r"version: \d+\.\d+\S*;", "version: 1.2.3;"),
     (r"Python \S+, OpenSSL .*", "Python 3.x.y, OpenSSL 3.x.y"),
     (r"\[request [0-9a-f]+\]", "[request 5f0c…]"),
     (r"time \d{8}T\d{6}Z is too", "time 20261129T080000Z is too"),

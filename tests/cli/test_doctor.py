@@ -264,6 +264,22 @@ def test_proxy(cloud: Remote) -> None:
 
 
 @pytest.mark.parametrize(
+    "proxy",
+    ["http://me:planted/pw@proxy.invalid:1", "http://me:planted@[::1", "http://x:planted", "http://me:p@planted/w@h:1"],
+)
+def test_proxy_that_is_none(cloud: Remote, proxy: str) -> None:
+    """An address of a proxy that cannot be read is a failed step, and no part of a password is shown."""
+    env = {"REBOOT_RUNNER_ALLOWED_HOSTS": "ecs.cloud.invalid", "HTTPS_PROXY": proxy}
+    cloud.lab.configure(targets={"lab": real("https://ecs.cloud.invalid")})
+    done, checks = doctor(cloud.lab, *SHORT, env=env)
+    assert done.code == 1, done.err
+    assert checks["reach ecs"]["message"].startswith("proxy: ")
+    text = cloud.lab.run("doctor", *SHORT, env=env)
+    shown = cloud.lab.run("config", "show", env=env)
+    assert "planted" not in done.out + done.err + text.out + text.err + shown.out
+
+
+@pytest.mark.parametrize(
     ("settings", "code"),
     [
         ({"targets": {"lab": real("http://ecs.eu-west-101.myhuaweicloud.com")}}, "BadEndpoint"),

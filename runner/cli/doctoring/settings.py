@@ -156,7 +156,7 @@ def program() -> Section:
 
     formats = f"plan 1, schedule {SCHEDULE}, report {REPORT}, store {NEWEST}"
     checks = [
-        ok("version", f"reboot-runner {__version__}; formats: {formats}"),
+        ok("version", f"{__version__}; formats: {formats}"),
         ok("python", f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}"),
     ]
     return Section("program", "program", tuple(checks))
