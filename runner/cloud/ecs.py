@@ -25,7 +25,7 @@ from runner.cloud.reader import Answer, Patience, Reader, denial
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
 from runner.cloud.throttle import Sleep
 from runner.cloud.trials import CloudTrials
-from runner.errors import CloudDenied, CloudError
+from runner.errors import CloudDenied, CloudError, NoProject
 from runner.model.inventory import Inventory, Server, ServerGroup
 from runner.model.job import (
     Accepted,
@@ -399,7 +399,7 @@ async def _project_id(settings: Settings, credentials: Credentials, reader: Read
 async def _looked_up(settings: Settings, credentials: Credentials, reader: Reader) -> str:
     """The project's id by its name ("Querying Project Information"): a region's own project is named like the region.
 
-    Raises CloudError for none and for several.
+    Raises NoProject for none and for several, CloudError.
     """
     request = Outgoing("GET", settings.iam_url, "/v3/projects", (("name", settings.region),), {"Content-Type": JSON})
     answer = await reader.read(request, credentials)
@@ -411,7 +411,7 @@ async def _looked_up(settings: Settings, credentials: Credentials, reader: Reade
     }
     if len(ids) != 1:
         found = "no project" if not ids else f"{len(ids)} projects"
-        raise CloudError(
+        raise NoProject(
             f"IAM knows {found} named {settings.region}",
             hint="set project_id in the target's configuration",
             request_id=answer.reply.request_id,

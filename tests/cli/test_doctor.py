@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from jsonschema import Draft7Validator
@@ -320,6 +321,15 @@ def test_unknown_target(cloud: Remote) -> None:
     assert "targets: lab" in done.err
 
 
+def token_of(cloud: Remote) -> str:
+    """A token that IAM gives out, good until the cloud ends it."""
+    user = {"name": KEYS.user, "password": KEYS.password, "domain": {"name": KEYS.domain}}
+    scope = {"project": {"name": cloud.state.fleet.options.region}}
+    asked = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
+    with urlopen(Request(f"{cloud.url}/v3/auth/tokens", json.dumps(asked).encode())) as answer:
+        return str(answer.headers["X-Subject-Token"])
+
+
 def test_tokens(cloud: Remote) -> None:
     """A token that has ended says so, in whatever kind it came; a password's is renewed."""
     login = {
@@ -329,11 +339,16 @@ def test_tokens(cloud: Remote) -> None:
         "OS_USER_DOMAIN_NAME": KEYS.domain,
         "OS_PASSWORD": KEYS.password,
     }
+    token = token_of(cloud)
+    done, checks = doctor(cloud.lab, env=login | {"OS_PASSWORD": "", "OS_TOKEN": token})
+    assert done.code == 0, done.out
     cloud.fault(do="expire_token", on="list", times="all")
-    done, checks = doctor(cloud.lab, env=login | {"OS_PASSWORD": "", "OS_TOKEN": "planted-ended"})
+    done, checks = doctor(cloud.lab, env=login | {"OS_PASSWORD": "", "OS_TOKEN": token})
     assert done.code == 77
     assert checks["credentials"]["message"].startswith("token is taken: OS_TOKEN")
     assert bad(checks) == {"login"}
+    assert "The token must be updated" in checks["login"]["message"]
+    assert token not in done.out + done.err
     cloud.state.add_rules((), replace=True)
     done, checks = doctor(cloud.lab, env=login)
     assert done.code == 0, done.out

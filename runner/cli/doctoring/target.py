@@ -13,7 +13,7 @@ from runner.cli.common import App
 from runner.cli.doctoring.making import counted, failed, ok, skipped, warning
 from runner.cli.doctoring.servers import servers
 from runner.cloud.permissions import Need, needs
-from runner.errors import CloudDenied, CloudError, RunnerError
+from runner.errors import CloudDenied, CloudError, NoProject, RunnerError
 from runner.report.doctor import Check, Section, Status
 
 if TYPE_CHECKING:
@@ -146,13 +146,10 @@ class Examination:
 
     def _not_opened(self, error: RunnerError) -> Check:
         """A session begins with a login, and with a look-up where nobody says the project's id."""
-        if self.looks_up and isinstance(error, CloudError):
-            if _is_permission(error):
-                need = next(need for need in self._needs() if need.trial == "projects")
-                return _judged(need, error)
-            if error.status is None and not isinstance(error, CloudDenied) and "project" in error.message:
-                return failed("project", error)
-        return failed("login", error)
+        if self.looks_up and isinstance(error, CloudError) and _is_permission(error):
+            need = next(need for need in self._needs() if need.trial == "projects")
+            return _judged(need, error)
+        return failed("project" if isinstance(error, NoProject) else "login", error)
 
     async def _ask(self, session: Session, *, is_own: bool) -> None:
         refusal = await self._bounded(session.trials.log_in())
