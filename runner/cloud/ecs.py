@@ -24,7 +24,8 @@ from runner.cloud.endpoints import Settings
 from runner.cloud.reader import Answer, Patience, Reader, denial
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
 from runner.cloud.throttle import Sleep
-from runner.errors import CloudDenied, CloudError
+from runner.cloud.trials import CloudTrials
+from runner.errors import CloudDenied, CloudError, NoProject
 from runner.model.inventory import Inventory, Server, ServerGroup
 from runner.model.job import (
     Accepted,
@@ -168,15 +169,22 @@ class HuaweiCloud:
 
     async def alarming(self, ids: Collection[str]) -> Mapping[str, str]:
         """Those of the servers that a Cloud Eye alarm is on for, each with the alarm's name (`runner.ports.Alarms`)."""
+        return await alarms.alarming(self._get_ces, self.project_id, ids)
 
-        async def get(path: str, *query: tuple[str, str]) -> Any:
-            if self._settings.ces_url is None:
-                raise CloudError("the address of Cloud Eye is not known", hint="set endpoints.ces")
-            headers = {"Content-Type": JSON, "X-Project-Id": self.project_id}
-            request = Outgoing("GET", self._settings.ces_url, path, tuple(query), headers)
-            return (await self._reader.read(request, self._credentials)).value
+    @property
+    def trials(self) -> CloudTrials:
+        """The reads that show what is allowed (`runner.ports.Trials`)."""
 
-        return await alarms.alarming(get, self.project_id, ids)
+        async def ecs(path: str, *query: tuple[str, str]) -> Any:
+            return (await self._get(path, *query)).value
+
+        async def lookup() -> str:
+            return await _looked_up(self._settings, self._credentials, self._reader)
+
+        async def login() -> object:
+            return await self._credentials.authorize(self._request("GET", "/"), self._wall())
+
+        return CloudTrials(self.project_id, login, ecs, self._get_ces, lookup)
 
     # The reboot
 
@@ -232,6 +240,13 @@ class HuaweiCloud:
 
     async def _get(self, path: str, *query: tuple[str, str]) -> Answer:
         return await self._reader.read(self._request("GET", path, query), self._credentials)
+
+    async def _get_ces(self, path: str, *query: tuple[str, str]) -> Any:
+        if self._settings.ces_url is None:
+            raise CloudError("the address of Cloud Eye is not known", hint="set endpoints.ces")
+        headers = {"Content-Type": JSON, "X-Project-Id": self.project_id}
+        request = Outgoing("GET", self._settings.ces_url, path, tuple(query), headers)
+        return (await self._reader.read(request, self._credentials)).value
 
     async def _list(self) -> dict[str, Server]:
         async def page(number: int, limit: int) -> Any:
@@ -373,14 +388,19 @@ def _credentials(
 
 
 async def _project_id(settings: Settings, credentials: Credentials, reader: Reader) -> str:
-    """The project's id: of the login, of its token, else looked up by name ("Querying Project Information").
-
-    The default project of a region is named like the region. Raises CloudError for none and for several.
-    """
+    """The project's id: of the login, of its token, else looked up."""
     if isinstance(credentials, PasswordToken):
         await credentials.authorize(Outgoing("GET", settings.iam_url, "/v3/projects"), _utc_now())
     if credentials.project_id:
         return credentials.project_id
+    return await _looked_up(settings, credentials, reader)
+
+
+async def _looked_up(settings: Settings, credentials: Credentials, reader: Reader) -> str:
+    """The project's id by its name ("Querying Project Information"): a region's own project is named like the region.
+
+    Raises NoProject for none and for several, CloudError.
+    """
     request = Outgoing("GET", settings.iam_url, "/v3/projects", (("name", settings.region),), {"Content-Type": JSON})
     answer = await reader.read(request, credentials)
     listed = answer.value.get("projects")
@@ -391,7 +411,7 @@ async def _project_id(settings: Settings, credentials: Credentials, reader: Read
     }
     if len(ids) != 1:
         found = "no project" if not ids else f"{len(ids)} projects"
-        raise CloudError(
+        raise NoProject(
             f"IAM knows {found} named {settings.region}",
             hint="set project_id in the target's configuration",
             request_id=answer.reply.request_id,

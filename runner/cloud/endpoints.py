@@ -102,6 +102,11 @@ def _sts(cloud: str, region: str) -> str | None:
     return f"https://sts.{region if region in _STS_REGIONS else _STS_DEFAULT}.{_DOMAIN[cloud]}"
 
 
+def suffixes_of(cloud: str) -> tuple[str, ...]:
+    """What the hosts of a cloud's endpoints may end in, without anybody's word."""
+    return _SUFFIXES[cloud]
+
+
 def allowed_hosts(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Hosts of the environment, comma-separated; one that begins with a dot is a suffix (`.cloud.example.com`)."""
     return tuple(h.strip().lower() for h in environ.get(ALLOWED_HOSTS, "").split(",") if h.strip(" ."))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
@@ -46,11 +46,16 @@ _SECRET_KEYS = re.compile(r"(?i)passw|secret|token|credential|private_?key|acces
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A configuration. `path` is None where there is no file; with an error in `problems`, `config` is the default."""
+    """A configuration. `path` is None where there is no file; with an error in `problems`, `config` is the default.
+
+    `name` is what messages call the file, `tree` where its keys and values stand in it.
+    """
 
     config: Config
     path: Path | None
     problems: tuple[Problem, ...] = ()
+    name: str = ""
+    tree: MapNode | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_valid(self) -> bool:
@@ -129,7 +134,7 @@ def _with_store(loaded: LoadedConfig, env: Mapping[str, str]) -> LoadedConfig:
     problems = loaded.problems
     if said:
         problems = (*problems, Problem("BadStore", f"REBOOT_RUNNER_STORE: {said}", Location("environment")))
-    return LoadedConfig(config, loaded.path, problems)
+    return replace(loaded, config=config, problems=problems)
 
 
 def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
@@ -152,7 +157,8 @@ def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
     config = check(Config, tree, findings)
     problems = findings.problems()
     valid = config is not None and findings.is_clean
-    return LoadedConfig(config if config is not None and valid else WITHOUT_FILE, path, problems)
+    usable = config if config is not None and valid else WITHOUT_FILE
+    return LoadedConfig(usable, path, problems, source.name, tree)
 
 
 def _refuse_credentials(root: MapNode, findings: Findings) -> None:

@@ -108,7 +108,7 @@ class Transport:
 
     async def send(self, request: Outgoing) -> Reply:
         """Exchange once over a kept connection. Raises Unreachable; HTTP errors are answers."""
-        proxy = _proxy_for(request.origin)
+        proxy = proxy_for(request.origin)
         key = (urlsplit(request.origin).scheme, proxy)
         pool = self._pools.get(key)
         if pool is None:
@@ -122,7 +122,7 @@ class Transport:
         does not, and once it is closed no late byte can still arrive. It waits for the answer until the deadline
         of the whole exchange: giving up early would only make "accepted" unknown.
         """
-        pool = self._open(request.origin, _proxy_for(request.origin), 1)
+        pool = self._open(request.origin, proxy_for(request.origin), 1)
         try:
             own = {"Connection": "close", "Accept-Encoding": "identity"}
             return await self._logged(pool, request, own, self._limits.total_s)
@@ -152,7 +152,7 @@ class Transport:
 
     def _context(self) -> ssl.SSLContext:
         if self._ssl is None:
-            self._ssl = _trust()
+            self._ssl = trust()
         return self._ssl
 
     async def _logged(
@@ -319,7 +319,7 @@ def unverified() -> ssl.SSLContext:
     return context
 
 
-def _trust() -> ssl.SSLContext:
+def trust() -> ssl.SSLContext:
     """The system's certificates (and SSL_CERT_FILE, SSL_CERT_DIR); certifi's where the system has none."""
     context = ssl.create_default_context()
     paths = ssl.get_default_verify_paths()
@@ -330,7 +330,7 @@ def _trust() -> ssl.SSLContext:
     return context
 
 
-def _proxy_for(origin: str) -> str | None:
+def proxy_for(origin: str) -> str | None:
     """The tunnel of the environment for an https origin, unless NO_PROXY or loopback says otherwise."""
     parts = urlsplit(origin)
     host = parts.hostname or ""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -152,9 +154,9 @@ class Gateway:
         if plan.resets == "after":
             await reset(scope, receive)
         elif plan.truncates:
-            await send_truncated(reply, header_list(reply, request_id), scope, receive, send)
+            await send_truncated(reply, header_list(reply, request_id, self.state.wall()), scope, receive, send)
         else:
-            await _send(reply, request_id, send)
+            await _send(reply, header_list(reply, request_id, self.state.wall()), send)
 
     def _meet(self, call: Call) -> Plan:
         """What the fault rules want of this call. They count it, whatever becomes of it."""
@@ -244,14 +246,18 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
     )
 
 
-async def _send(reply: Reply, request_id: str, send: Callable[[Any], Awaitable[None]]) -> None:
-    await send({"type": "http.response.start", "status": reply.status, "headers": header_list(reply, request_id)})
+async def _send(reply: Reply, headers: list[tuple[bytes, bytes]], send: Callable[[Any], Awaitable[None]]) -> None:
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def header_list(reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:
-    """The headers that live answers carry: type, length, request id, and the gateway's name."""
+def header_list(reply: Reply, request_id: str, wall: datetime) -> list[tuple[bytes, bytes]]:
+    """The headers that live answers carry: date, type, length, request id, and the gateway's name.
+
+    The date is that of the clock which signatures are judged by.
+    """
     named = (
+        ("date", format_datetime(wall, usegmt=True)),
         ("content-type", reply.content_type),
         ("content-length", str(len(reply.body))),
         ("x-request-id", request_id),
