@@ -179,7 +179,7 @@ class _Planner:
         return PlanDiff(
             loaded.name,
             made,
-            forecast(made, servers_per_minute=rate),
+            forecast(made, servers_per_minute=rate, begins=sessions.clock.now()),
             tuple(problems),
             command=self.wish.command(loaded.name, made),
             since_base=since_base,

@@ -15,14 +15,14 @@ def over_budget(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
     budget = run.schedule.max_failures
     for name in run.failed_in:
         excess = _group_excess(run, name)
-        if excess and name not in run.accepted_over:
+        if excess and name not in run.passed_over:
             action = run.group(name).on_failure
             if action == "stop":
                 return (("run.stopping", {"reason": excess[0], "detail": excess[1]}),)
             if action == "continue":
                 return (("budget.passed", {"group": name, "why": excess[1]}), *_run_excess(run, budget.allowed))
             if run.failed <= budget.allowed and run.question is None and (run.wave or not run.bake_began):
-                return (ask(run, f"budget:{name}", excess[1]),)
+                return (ask(run, f"budget:{name}:{run.failed_in[name]}", excess[1]),)
     return _run_excess(run, budget.allowed)
 
 
@@ -34,11 +34,16 @@ def _run_excess(run: Run, allowed: int) -> tuple[NewEvent, ...]:
 
 
 def _group_excess(run: Run, name: str) -> tuple[str, str] | None:
-    """Why a group's budget is exceeded: its number, or its canary whatever the number."""
+    """Why a group's budget is exceeded: its number, or its canary whatever the number.
+
+    What a person has accepted covers the failures that there were then: the canary's for good, the number up to that.
+    """
     rules = run.group(name)
-    failed = run.failed_in.get(name, 0)
+    failed, accepted = run.failed_in.get(name, 0), run.accepted_over.get(name)
+    if accepted is not None and failed <= accepted:
+        return None
     canary = next((w for w in run.schedule.waves if w.group == name and w.is_canary), None)
-    if canary and any(s.uses_up_budget for s in run.members(canary)):
+    if accepted is None and canary and any(s.uses_up_budget for s in run.members(canary)):
         return ("CanaryFailed", f"the canary of group {name} failed")
     if rules.max_failures is not None and failed > rules.max_failures.allowed:
         return (
@@ -49,5 +54,7 @@ def _group_excess(run: Run, name: str) -> tuple[str, str] | None:
 
 
 def ask(run: Run, question: str, why: str) -> NewEvent:
-    number = run.wave.number if run.wave else len(run.schedule.waves)
+    """A question to people; `wave` is the next one that has not begun, or the last."""
+    begun = run.wave is not None and run.waves[run.position].started is not None
+    number = min(run.position + (2 if begun else 1), len(run.schedule.waves))
     return ("approval.asked", {"question": question, "why": why, "wave": number})

@@ -211,6 +211,8 @@ def _questions(run: Run, before: Wave) -> Iterator[tuple[str, str]]:
         yield f"pause:{before.number}", f"the plan asks for an approval after wave {before.number}"
     members = run.members(before)
     proven = any(s.outcome is Outcome.READY for s in members)
+    if before.is_canary and before.group in run.accepted_over:
+        proven = True  # its failure is what a person was asked about, and said yes
     if not proven and not all(s.reason == "RebootedInCycle" for s in members) and not failing.says_nothing(run, before):
         yield f"proof:{before.number}", f"no server of wave {before.number} came back ready, so it has proven nothing"
 
@@ -261,14 +263,12 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
 
 
 def _held_back(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step | None:
-    """What holds a wave that has begun while none of its servers was asked for: gates that are no longer open. After
-    such a wait it must begin within a window again.
+    """What holds a wave that has begun while none of its servers was asked for: gates that are no longer open, a window
+    that has closed, a freeze. It may have waited for long: for servers that are down or busy, for a rate, for whoever
+    goes on with the run.
     """
-    shut = gating.held(run, wave, pace, now)
-    if shut is not None or run.waves[run.position].reopened is None:
-        return shut
     per_minute = tuning(run.group(wave.group).target).servers_per_minute
-    return outside(run, wave, pace, now, per_minute)
+    return gating.held(run, wave, pace, now) or outside(run, wave, pace, now, per_minute)
 
 
 def batch_size(run: Run, free: list[ServerState], most: int) -> int:
