@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from runner.store.sql import SqlStore
 if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
     from runner.model.config import TargetConfig
+    from runner.net.secret import Secret
     from runner.planning.spared import Spared
     from runner.simulator.embedded import Embedded
     from runner.simulator.state import CloudOptions
@@ -157,6 +158,7 @@ async def _embedded(app: App, loaded: LoadedConfig, name: str, config: TargetCon
             update={
                 "endpoints": config.endpoints.model_copy(update={"ecs": simulated.url, "iam": simulated.url}),
                 "auth": "aksk",
+                "env_prefix": None,
             }
         )
         scale = simulated.state.options.time_scale
@@ -231,8 +233,8 @@ async def _remote(
 ) -> AsyncIterator[Session]:
     from runner.checks.prober import NetProber
     from runner.cli.masking import mask
-    from runner.cloud.auth.environment import KeyLogin, find_login
-    from runner.cloud.auth.oidc_login import OidcLogin
+    from runner.cloud.auth.choice import choose
+    from runner.cloud.auth.environment import given_secrets
     from runner.cloud.ecs import HuaweiCloud
     from runner.cloud.endpoints import settings_for
     from runner.planning.spared import Spared
@@ -247,10 +249,11 @@ async def _remote(
         ces=config.endpoints.ces,
         environ=environ,
     )
-    login = find_login(environ, config.auth)
+    choice = choose(config.auth, environ, config.env_prefix or "")
+    if not is_embedded:
+        _tell_of_login(app, choice.warnings, given_secrets(choice.login))
     prober = NetProber(loopback_only=config.cloud == "simulator")
-    is_signed = isinstance(login, KeyLogin | OidcLogin)
-    async with HuaweiCloud.open(settings, login, now=clock.now, log=request_log(app), on_secret=mask) as cloud:
+    async with HuaweiCloud.open(settings, choice.login, now=clock.now, log=request_log(app), on_secret=mask) as cloud:
         tuning = Tuning(
             poll_every_s=config.rate.poll_every.total_seconds(),
             settle_s=config.rate.settle.total_seconds(),
@@ -262,7 +265,7 @@ async def _remote(
             target=Target(name, config.cloud, config.region, cloud.project_id),
             cloud=cloud,
             clock=clock,
-            site=Site(cloud, cloud.project_id, tuning, "aksk" if is_signed else "", prober),
+            site=Site(cloud, cloud.project_id, tuning, "aksk" if choice.is_signed else "", prober),
             time_scale=time_scale,
             is_embedded=is_embedded,
             is_real=is_real,
@@ -270,6 +273,17 @@ async def _remote(
             spared=Spared(await _this_machine(is_real), config.support),
             alarms=cloud,
         )
+
+
+def _tell_of_login(app: App, warnings: Iterable[str], given: Iterable[Secret]) -> None:
+    """What a person should mend about credentials; those of the environment or a file are masked in a CI job."""
+    from runner.cli.masking import mask
+    from runner.report.safe import plain
+
+    for warning in warnings:
+        app.talk(f"warning: {plain(warning, 1000)}")
+    for secret in given:
+        mask(secret)
 
 
 async def _this_machine(is_real: bool) -> Machine:

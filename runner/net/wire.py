@@ -8,7 +8,10 @@ from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from runner.errors import CloudError
+from runner.net.secret import HIDDEN, Secret, shapes_of
 from runner.net.text import tidy
+
+_SHORTEST_ECHO = 8
 
 
 def encode(text: str) -> str:
@@ -68,6 +71,21 @@ class Reply:
         """`X-Request-Id`, at IAM `X-IAM-Trace-Id`; cut to 64 characters."""
         found = self.headers.get("x-request-id") or self.headers.get("x-iam-trace-id")
         return tidy(found, 64) if found else None
+
+    def without_echo(self, request: Outgoing, secrets: Iterable[Secret]) -> Reply:
+        """The same without those of the secrets that the request's headers carried.
+
+        Nobody but the other side can put them there, in a name or an id as well as in an error, and from there they
+        would go into a journal. Very short ones stay: they are words like any other.
+        """
+        sent = "\n".join(request.headers.values())
+        carried = [s for s in secrets if len(s.reveal()) >= _SHORTEST_ECHO and s.reveal() in sent]
+        shapes = {shape for secret in carried for shape in shapes_of(secret)}
+        headers, body = dict(self.headers), self.body
+        for shape in sorted(shapes, key=len, reverse=True):
+            body = body.replace(shape.encode(), HIDDEN.encode())
+            headers = {name: value.replace(shape, HIDDEN) for name, value in headers.items()}
+        return replace(self, headers=headers, body=body) if shapes else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner.checks.prober import NetProber
-from runner.cloud.auth.environment import Login, find_login
+from runner.cloud.auth.choice import choose_login
+from runner.cloud.auth.environment import Login
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.cloud.reader import Patience
@@ -255,7 +256,7 @@ def login_of(state: State, kind: LoginKind) -> Login:
             "HW_DOMAIN_NAME": keys.domain,
         },
     }
-    return find_login(environ[kind], kind)
+    return choose_login(kind, environ[kind])
 
 
 def ideal_seconds(run: Run, state: State) -> float:
