@@ -197,7 +197,6 @@ class HuaweiCloud:
             reply = await self._transport.send_once(ready)
         except Unreachable as error:
             return _lost(error)
-        reply = reply.without_echo(ready, self._credentials.secrets())
         hide = scrubber(self._credentials.secrets())
         answer = classify(reply.status, reply.headers, reply.body, asked=ids, scrub=hide)
         if isinstance(answer, Denied):

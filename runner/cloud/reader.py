@@ -116,9 +116,8 @@ class Reader:
         await self._pace.wait()
         reply = await self._transport.send(signed)
         if reply.status == 401 and await credentials.renew(signed):
-            signed = await credentials.authorize(request, self._wall())
-            reply = await self._transport.send(signed)
-        return reply.without_echo(signed, credentials.secrets())
+            reply = await self._transport.send(await credentials.authorize(request, self._wall()))
+        return reply
 
     def _good(self, reply: Reply) -> Answer | None:
         if not 200 <= reply.status < 300:

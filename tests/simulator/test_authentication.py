@@ -167,7 +167,7 @@ def test_unreadable_login(body: bytes) -> None:
 
 
 def test_token_needs_the_project() -> None:
-    """A login for another project or domain gets no token; one for none, or our domain, a token that opens IAM alone."""
+    """A login for another project gets no token; one for none, or for our domain, a token that opens IAM alone."""
     with simulated(1) as bench:
         for scope in (None, {"domain": {"name": KEYS.domain}}):
             request = token_request("eu-west-101")
@@ -181,7 +181,8 @@ def test_token_needs_the_project() -> None:
             bench.switch(unscoped_token="APIGW.0301")
             assert bench.get(limits(bench)).json()["error_code"] == "APIGW.0301"
             bench.switch()
-        for scope in ({"domain": {"name": "x"}}, {"project": {"name": "eu-de"}}, {"project": {}}, "x"):
+        wrong: tuple[Any, ...] = ({"domain": {"name": "x"}}, {"project": {"name": "eu-de"}}, {"project": {}}, "x")
+        for scope in wrong:
             request = token_request("eu-west-101")
             request["auth"]["scope"] = scope
             assert http().post(bench.running.url + "/v3/auth/tokens", json=request).status_code == 401
