@@ -208,7 +208,7 @@ async def simulated(
     *,
     store: Path | str = ":memory:",
     tuning: Tuning | None = None,
-    login: LoginKind = "aksk",
+    login: LoginKind | Callable[[Running, VirtualClock], Login] = "aksk",
     patience: Patience = QUICK,
     limits: Limits | None = None,
 ) -> AsyncIterator[Field]:
@@ -231,7 +231,7 @@ async def simulated(
         cloud = await stack.enter_async_context(
             HuaweiCloud.open(
                 settings,
-                login_of(state, login),
+                login(running, clock) if callable(login) else login_of(state, login),
                 wall=clock.now,
                 now=clock.now,
                 patience=patience,
@@ -242,7 +242,7 @@ async def simulated(
         sql = SqlStore(Sqlite(store, clock.seconds))
         stack.callback(sql.close)
         target = Target("simulator", "simulator", running.region, running.project_id)
-        yield Field(state, cloud, sql, clock, target, line, tuning or Tuning(), "aksk" if login == "aksk" else "")
+        yield Field(state, cloud, sql, clock, target, line, tuning or Tuning(), "" if login == "password" else "aksk")
 
 
 def login_of(state: State, kind: LoginKind) -> Login:
