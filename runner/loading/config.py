@@ -41,7 +41,7 @@ _NAMING_KEYS = frozenset({"token_env"})
 """Keys that say which variable holds a credential: they hold none themselves."""
 _SOMEBODY_ELSES = re.compile(
     r"(?i)^(HUAWEICLOUD_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|GITHUB_|GH_|PG|SSH_)"
-    r"|_(HUAWEICLOUD_(SDK|OIDC)_\w+|(HW|OS)_(ACCESS|SECRET|SECURITY|AUTH|USER|TOKEN|PASSWORD|AK|SK)\w*)$"
+    r"|_(HUAWEICLOUD_(SDK|OIDC)_\w+|ACTIONS_ID_TOKEN\w*|(HW|OS)_(ACCESS|SECRET|SECURITY|AUTH|USER|TOKEN|PASSWORD|AK|SK)\w*)$"
 )
 """Variables that are never sent to a source: they log in to something else. A target may give its own a prefix."""
 _SECRET_KEYS = re.compile(r"(?i)passw|secret|token|credential|private_?key|access_?key|api_?key|^(ak|sk)$")
