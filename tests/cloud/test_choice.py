@@ -105,7 +105,7 @@ def test_file_is_read_as_the_sdk_does(tmp_path: Path) -> None:
 def test_home_without_such_a_file(tmp_path: Path, text: str | None) -> None:
     """No file in the home folder, or no `[basic]` in it, is no login; a file that is named must have one."""
     assert isinstance(choose_login("auto", home(tmp_path, text)), MetadataLogin)
-    with pytest.raises(CloudDenied, match="is not there|has no section"):
+    with pytest.raises(CloudDenied, match=r"is not there|has no section"):
         choose_login("auto", {"HUAWEICLOUD_SDK_CREDENTIALS_FILE": str(tmp_path / ".huaweicloud" / "credentials")})
 
 

@@ -15,9 +15,9 @@ from runner.cloud.auth.temporary import OnSecret, TemporaryKey
 from runner.cloud.auth.token import PasswordToken, denied_login
 from runner.cloud.endpoints import Settings
 from runner.cloud.reader import Reader
-from runner.errors import CloudDenied
+from runner.errors import CloudDenied, CloudError
 from runner.net.secret import Secret
-from runner.net.wire import Outgoing, Reply, RequestLog
+from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 
 
 def credentials_for(
@@ -34,7 +34,13 @@ def credentials_for(
     """
 
     async def unsigned(request: Outgoing, hide: tuple[Secret, ...]) -> Reply:
-        return (await reader.read(request, None, hide)).reply
+        try:
+            return (await reader.read(request, None, hide)).reply
+        except CloudDenied:
+            raise
+        except CloudError as error:
+            failure = error
+        raise _for_good(failure)
 
     match login:
         case KeyLogin():
@@ -58,3 +64,11 @@ def credentials_for(
 
     project = replace(login, project_id=settings.project_id or login.project_id)
     return PasswordToken(project, settings.iam_url, settings.region, send, wall, on_secret)
+
+
+def _for_good(error: CloudError) -> CloudError:
+    """The same error for the read that needed the login: it was repeated already, and is not once more for each try."""
+    if isinstance(error, Unreachable):
+        error.lasting = True
+        return error
+    return CloudError(error.message, hint=error.hint, code=error.code, status=error.status, request_id=error.request_id)
