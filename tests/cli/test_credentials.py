@@ -32,7 +32,9 @@ FIXTURES = Path(__file__).parents[1] / "fixtures" / "api"
 SERVER = "0c0ffee0-0000-4000-8000-000000000001"
 """No server of the plan: those are not rebooted from inside."""
 KINDS = ("aksk", "temporary", "token", "password", "file", "metadata", "oidc", "idp")
-REPORTS = ("text", "json", "markdown", "html", "junit", "csv")
+REPORTS = ("json", "text", "markdown", "html", "junit", "csv")
+ALL_FORMS = ("temporary", "idp")
+"""Kinds whose reports are read in all forms: they are all made of the one journal, which is read for every kind."""
 
 
 def login(cloud: Remote, kind: str) -> dict[str, str]:
@@ -97,7 +99,7 @@ def test_a_run_tells_no_secret(cloud: Remote, kind: str) -> None:
         lab.run("-vvv", "diff", "web.yaml", env=job),
         lab.run("-vvv", "run", "web.yaml", env=job),
         lab.run("-vvv", "--log-format", "json", "run", "web.yaml", env=job),
-        *(lab.run("report", "web", "-o", form, env=job) for form in REPORTS),
+        *(lab.run("report", "web", "-o", form, env=job) for form in (REPORTS if kind in ALL_FORMS else REPORTS[:1])),
     ]
     assert [done.code for done in shown] == [0] * len(shown), shown[1].err
     assert list(cloud.reboots.values()) == [1] * 10
@@ -244,7 +246,7 @@ WAYS = ("error", "denied", "html", "request id", "names")
 
 @pytest.mark.parametrize(
     ("way", "kind"),
-    [*product(WAYS[:-1], ["temporary", "token", "password"]), ("names", "token"), ("names", "temporary")],
+    [*product(WAYS, ["temporary", "token"]), ("error", "password"), ("html", "password")],
 )
 def test_an_endpoint_that_echoes(lab: Lab, way: str, kind: str) -> None:
     """Whatever it answers with what it was sent, neither stream, nor journal, nor report holds that."""
