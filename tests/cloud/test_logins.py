@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 import stamina
 
+from runner.cli.crash import report_crash
+from runner.cloud import decode
 from runner.cloud.auth.choice import choose_login
 from runner.cloud.auth.environment import Login, TokenLogin
 from runner.cloud.ecs import HuaweiCloud
@@ -274,5 +277,36 @@ def test_a_broken_answer_that_echoes() -> None:
             assert all(isinstance(a, Ambiguous) for a in answers)
             assert "***" in f"{failed.value} {answers}"
             assert token not in f"{failed.value} {failed.value!r} {answers} {log}"
+
+    run(main())
+
+
+def test_a_defect_leaves_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A defect of ours while keys are held: neither the traceback that is kept nor what is said holds one."""
+    file = tmp_path / "token.jwt"
+    file.write_text(id_token(START))
+    idp = choose_login("auto", {"HUAWEICLOUD_SDK_IDP_ID": "github", "HUAWEICLOUD_SDK_ID_TOKEN_FILE": str(file)})
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def defect(value: object) -> None:
+        raise LookupError("a defect")
+
+    async def main() -> None:
+        for login in (None, idp):
+            async with there(login) as here:
+                with monkeypatch.context() as patch:
+                    patch.setattr(decode, "actions", defect)
+                    try:
+                        await here.read()
+                    except LookupError as error:
+                        assert report_crash(error) == 1
+                (log,) = tmp_path.glob("reboot-runner-crash-*.log")
+                text = log.read_text() + capsys.readouterr().err
+                assert "in actions" in text
+                assert not [secret for secret in here.told if secret in text]
+                assert len(here.told) >= 3
+                log.unlink()
 
     run(main())
