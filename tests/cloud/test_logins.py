@@ -298,10 +298,9 @@ def test_a_defect_leaves_no_secret(
             async with there(login) as here:
                 with monkeypatch.context() as patch:
                     patch.setattr(decode, "actions", defect)
-                    try:
+                    with pytest.raises(LookupError) as failed:
                         await here.read()
-                    except LookupError as error:
-                        assert report_crash(error) == 1
+                assert report_crash(failed.value) == 1
                 (log,) = tmp_path.glob("reboot-runner-crash-*.log")
                 text = log.read_text() + capsys.readouterr().err
                 assert "in actions" in text
