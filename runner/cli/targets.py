@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runner.cloud.endpoints import Settings
     from runner.loading.config import LoadedConfig
     from runner.model.config import TargetConfig
+    from runner.net.secret import Secret
     from runner.net.wire import RequestLog
     from runner.planning.spared import Spared
     from runner.simulator.embedded import Embedded
@@ -183,6 +184,7 @@ async def _embedded(
             update={
                 "endpoints": config.endpoints.model_copy(update={"ecs": simulated.url, "iam": simulated.url}),
                 "auth": "aksk",
+                "env_prefix": None,
             }
         )
         scale = simulated.state.options.time_scale
@@ -267,18 +269,20 @@ async def _remote(
 ) -> AsyncIterator[Session]:
     from runner.checks.prober import NetProber
     from runner.cli.masking import mask
-    from runner.cloud.auth.environment import KeyLogin, find_login
-    from runner.cloud.auth.oidc_login import OidcLogin
+    from runner.cloud.auth.choice import choose
+    from runner.cloud.auth.environment import given_secrets
     from runner.cloud.ecs import HuaweiCloud
     from runner.planning.spared import Spared
 
     settings = settings_of(config, environ, project_id)
-    login = find_login(environ, config.auth)
+    choice = choose(config.auth, environ, config.env_prefix or "")
+    if not is_embedded:
+        _tell_of_login(app, choice.warnings, given_secrets(choice.login))
     prober = NetProber(loopback_only=config.cloud == "simulator")
-    is_signed = isinstance(login, KeyLogin | OidcLogin)
     log = request_log(app)
     hurry = {} if asking is None else _hurry(asking, log)
-    async with HuaweiCloud.open(settings, login, **{"now": clock.now, "log": log, "on_secret": mask} | hurry) as cloud:
+    options = {"now": clock.now, "log": log, "on_secret": mask} | hurry
+    async with HuaweiCloud.open(settings, choice.login, **options) as cloud:
         tuning = Tuning(
             poll_every_s=config.rate.poll_every.total_seconds(),
             settle_s=config.rate.settle.total_seconds(),
@@ -290,7 +294,7 @@ async def _remote(
             target=Target(name, config.cloud, config.region, cloud.project_id),
             cloud=cloud,
             clock=clock,
-            site=Site(cloud, cloud.project_id, tuning, "aksk" if is_signed else "", prober),
+            site=Site(cloud, cloud.project_id, tuning, "aksk" if choice.is_signed else "", prober),
             time_scale=time_scale,
             is_embedded=is_embedded,
             is_real=is_real,
@@ -334,6 +338,17 @@ def _hurry(asking: Asking, log: Callable[[RequestLog], None] | None) -> dict[str
         "patience": Patience(attempts=2, budget_s=within_s, first_wait_s=min(0.4, within_s / 4)),
         "limits": Limits(connect_s=within_s, read_s=within_s, total_s=within_s),
     }
+
+
+def _tell_of_login(app: App, warnings: Iterable[str], given: Iterable[Secret]) -> None:
+    """What a person should mend about credentials; those of the environment or a file are masked in a CI job."""
+    from runner.cli.masking import mask
+    from runner.report.safe import plain
+
+    for warning in warnings:
+        app.talk(f"warning: {plain(warning, 1000)}")
+    for secret in given:
+        mask(secret)
 
 
 async def _this_machine(is_real: bool) -> Machine:

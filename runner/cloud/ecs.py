@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from runner.cloud import alarms, decode, listing
-from runner.cloud.auth.credentials import AkSk, Credentials, StaticToken
-from runner.cloud.auth.environment import KeyLogin, Login, PasswordLogin, TokenLogin
-from runner.cloud.auth.oidc import OidcKey, OnSecret
-from runner.cloud.auth.oidc_login import OidcLogin
-from runner.cloud.auth.token import PasswordToken, denied_login
+from runner.cloud.auth.credentials import Credentials
+from runner.cloud.auth.environment import Login
+from runner.cloud.auth.opened import credentials_for
+from runner.cloud.auth.temporary import OnSecret
+from runner.cloud.auth.token import PasswordToken
 from runner.cloud.bodies import read_error
 from runner.cloud.endpoints import Settings
 from runner.cloud.reader import Answer, Patience, Reader, denial
@@ -39,7 +39,7 @@ from runner.model.job import (
     Throttled,
 )
 from runner.model.schedule import RebootType
-from runner.net.secret import Secret, scrubber
+from runner.net.secret import scrubber
 from runner.net.transport import Limits, Transport
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable, encode
 
@@ -102,14 +102,14 @@ class HuaweiCloud:
         """A client for this target; its connections close at the end.
 
         `wall` is real time: signatures and tokens live by it. `now` is the clock that dates an inventory (default:
-        `wall`). `on_secret` is told each secret that a login by OIDC obtains. The project id is that of the settings,
+        `wall`). `on_secret` is told each secret that the login obtains. The project id is that of the settings,
         of the login, or looked up by the region's name.
         Raises CloudDenied or CloudError where login or look-up fail.
         """
         transport = Transport(limits, log=log)
         try:
             reader = Reader(transport, wall, patience, sleep)
-            credentials = _credentials(settings, login, reader, wall, on_secret)
+            credentials = credentials_for(settings, login, reader, wall, on_secret, log)
             project_id = settings.project_id or await _project_id(settings, credentials, reader)
             yield cls(settings, project_id, credentials, transport, reader, wall=wall, now=now or wall)
         finally:
@@ -359,32 +359,6 @@ def _segment(server_id: str) -> str:
 def _is_gateway(code: str | None) -> bool:
     """The gateway's 404 speaks of the API, not of the resource."""
     return bool(code) and str(code).startswith(("APIGW.", "APIG."))
-
-
-def _credentials(
-    settings: Settings, login: Login, reader: Reader, wall: Callable[[], datetime], on_secret: OnSecret | None
-) -> Credentials:
-    async def unsigned(request: Outgoing, hide: tuple[Secret, ...]) -> Reply:
-        return (await reader.read(request, None, hide)).reply
-
-    match login:
-        case KeyLogin():
-            return AkSk(login.access, login.secret, login.security_token, login.project_id)
-        case TokenLogin():
-            return StaticToken(login.token, login.project_id)
-        case OidcLogin():
-            return OidcKey(login, settings.sts_url, unsigned, wall, on_secret)
-        case PasswordLogin():
-            pass
-
-    async def send(request: Outgoing) -> Reply:
-        try:
-            return await unsigned(request, (login.password,))
-        except CloudDenied as error:
-            raise denied_login(error) from None
-
-    project = replace(login, project_id=settings.project_id or login.project_id)
-    return PasswordToken(project, settings.iam_url, settings.region, send, wall)
 
 
 async def _project_id(settings: Settings, credentials: Credentials, reader: Reader) -> str:

@@ -220,7 +220,7 @@ def _wave_ended(run: Run, event: Event) -> None:
     run.position += 1
     run.pause_began = run.bake_began = None
     run.gate_answers, run.gates_since = (), None
-    run.window_since = run.window_opens = None
+    run.window_since, run.window_opens, run.window_why, run.window_current = None, None, "", False
     run.send_after = run.trouble_since = None
     run.trouble_count = 0
 

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from runner.loading.explain import check
 from runner.loading.files import check_inside, git_root
 from runner.loading.findings import Findings
-from runner.loading.later import LATER_IN_CONFIG, LATER_WORDS_IN_CONFIG, refuse_later, refuse_later_words
+from runner.loading.later import LATER_IN_CONFIG, refuse_later
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar, walk
 from runner.loading.source import Source, Unreadable, decode, read_source
 from runner.loading.yaml_reader import parse
@@ -35,12 +35,15 @@ WITHOUT_FILE = Config(targets={"simulator": TargetConfig(cloud="simulator")})
 """What holds where there is no configuration: one target, the embedded simulated cloud."""
 
 _SECRET_NAMES = re.compile(
-    r"(?i)^(HUAWEICLOUD_SDK_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|PG|SSH_)|SECRET|TOKEN|PASSW|CREDENTIAL|(^|_)KEY|(^|_)(AK|SK|PAT)$"
+    r"(?i)^(HUAWEICLOUD_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|PG|SSH_)|SECRET|TOKEN|PASSW|CREDENTIAL|(^|_)KEY|(^|_)(AK|SK|PAT)$"
 )
 _NAMING_KEYS = frozenset({"token_env"})
 """Keys that say which variable holds a credential: they hold none themselves."""
-_SOMEBODY_ELSES = re.compile(r"(?i)^(HUAWEICLOUD_SDK_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|GITHUB_|GH_|PG|SSH_)")
-"""Variables that are never sent to a source: they log in to something else."""
+_SOMEBODY_ELSES = re.compile(
+    r"(?i)^(HUAWEICLOUD_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|GITHUB_|GH_|PG|SSH_)"
+    r"|_(HUAWEICLOUD_(SDK|OIDC)_\w+|ACTIONS_ID_TOKEN\w*|(HW|OS)_(ACCESS|SECRET|SECURITY|AUTH|USER|TOKEN|PASSWORD|AK|SK)\w*)$"
+)
+"""Variables that are never sent to a source: they log in to something else. A target may give its own a prefix."""
 _SECRET_KEYS = re.compile(r"(?i)passw|secret|token|credential|private_?key|access_?key|api_?key|^(ak|sk)$")
 
 
@@ -104,12 +107,14 @@ def find_config(start: Path) -> Path | None:
 
 def template_env(config: Config, env: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that templates may read: allowed by name, set, and never ones for credentials."""
-    return {name: env[name] for name in config.template_env if name in env and not is_secret_name(name)}
+    prefixes = frozenset(t.env_prefix for t in config.targets.values() if t.env_prefix)
+    return {name: env[name] for name in config.template_env if name in env and not is_secret_name(name, prefixes)}
 
 
-def is_secret_name(name: str) -> bool:
-    """Whether an environment variable can hold a credential, by its name."""
-    return bool(_SECRET_NAMES.search(name))
+def is_secret_name(name: str, prefixes: Iterable[str] = ()) -> bool:
+    """Whether an environment variable can hold a credential, by its name; `prefixes` are those of targets."""
+    bare = (name[len(p) :] for p in prefixes if name.upper().startswith(p))
+    return any(_SECRET_NAMES.search(one) for one in (name, *bare))
 
 
 def _from_env(env: Mapping[str, str]) -> Path | None:
@@ -146,7 +151,6 @@ def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
         return LoadedConfig(WITHOUT_FILE, path, findings.problems())
     _refuse_credentials(root, findings)
     tree = refuse_later(root, LATER_IN_CONFIG, findings)
-    refuse_later_words(tree, LATER_WORDS_IN_CONFIG, findings)
     _check_store(tree, findings)
     _check_env_names(tree, findings)
     _check_policy(tree, path, findings)
@@ -170,11 +174,17 @@ def _refuse_credentials(root: MapNode, findings: Findings) -> None:
 
 
 def _check_env_names(root: MapNode, findings: Findings) -> None:
-    names = root.get("template_env")
+    names, prefixes = root.get("template_env"), _prefixes(root)
     for node in names.items if isinstance(names, ListNode) else ():
-        if isinstance(node, Scalar) and isinstance(node.value, str) and is_secret_name(node.value):
+        if isinstance(node, Scalar) and isinstance(node.value, str) and is_secret_name(node.value, prefixes):
             message = f'templates may not read "{node.value}": a variable of that name can hold a credential'
             findings.add("CredentialInTemplateEnv", message, node.span)
+
+
+def _prefixes(root: MapNode) -> frozenset[str]:
+    """What targets put before the names of their credentials."""
+    written = (target.get("env_prefix") for _, target in _named(root, "targets"))
+    return frozenset(n.value for n in written if isinstance(n, Scalar) and isinstance(n.value, str) and n.value)
 
 
 def _check_store(root: MapNode, findings: Findings) -> None:

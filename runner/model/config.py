@@ -103,7 +103,12 @@ class TargetConfig(Part):
         None, description="Looked up by region where it is not written."
     )
     endpoints: Endpoints = Endpoints()
-    auth: Literal["auto", "token", "password", "aksk", "oidc"] = "auto"
+    auth: Literal["auto", "token", "password", "aksk", "metadata", "oidc"] = "auto"
+    env_prefix: Annotated[str, StringConstraints(pattern="^[A-Z][A-Z0-9_]{0,62}_$")] | None = Field(
+        None,
+        description="Every environment variable with credentials of this target begins with it: PROD_ reads "
+        "PROD_HUAWEICLOUD_SDK_AK, and nothing without the prefix.",
+    )
     rate: Rate = Rate()
     support: Supports = Field((), description="Servers that the runner depends on, and what becomes of them.")
     simulator: SimulatorOptions | None = None

@@ -24,6 +24,7 @@ import httpx
 
 from runner import __version__
 from runner.net.hosts import is_loopback
+from runner.net.secret import scrubber
 from runner.net.text import tidy
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 
@@ -78,6 +79,10 @@ class _Progress:
         is_ours = getattr(info.get("request"), "method", b"") != b"CONNECT"
         if event.endswith("send_request_headers.started") and is_ours:
             self.writing = True
+
+    def partial(self, request: Outgoing) -> Reply | None:
+        """What has come of an answer, without the request's own secrets."""
+        return None if self.reply is None else self.reply.without_echo(request)
 
     async def abandon(self) -> None:
         """Close a socket whose handshake did not come to an end: cancelled there, the library forgets it open."""
@@ -182,7 +187,8 @@ class Transport:
         progress = _Progress()
         try:
             async with asyncio.timeout(self._limits.total_s):
-                return await self._talk(pool, self._prepare(request, extra, progress, read_s), progress)
+                prepared = self._prepare(request, extra, progress, read_s)
+                return (await self._talk(pool, prepared, progress)).without_echo(request)
         except TimeoutError:
             failure = self._too_late(request, progress)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in there, a caller must learn "was it sent?"
@@ -241,18 +247,18 @@ class Transport:
         sent = progress.writing or not progress.connecting
         what = "no complete answer" if sent else "no connection"
         message = f"{request.host}: {what} within {self._limits.total_s:g} s"
-        return Unreachable(message, sent=sent, partial=progress.reply)
+        return Unreachable(message, sent=sent, partial=progress.partial(request))
 
 
 def _failure(error: Exception, request: Outgoing, progress: _Progress) -> Unreachable:
     """The exception of the HTTP library as ours. Not sent only on two proofs: its kind, and no byte was written."""
     sent = progress.writing or not isinstance(error, _NEVER_SENT)
     words = _WORDS.get(type(error).__name__, "")
-    detail = tidy(str(error) or type(error).__name__, 300)
+    detail = tidy(scrubber(request.secrets())(str(error)) or type(error).__name__, 300)
     return Unreachable(
         ": ".join(filter(None, (request.host, words, detail))),
         sent=sent,
-        partial=progress.reply,
+        partial=progress.partial(request),
         hint=_hint(str(error)),
         lasting="CERTIFICATE_VERIFY_FAILED" in str(error),
     )

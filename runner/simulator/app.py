@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from runner.simulator import call_alarms, call_groups, call_metadata, call_tags, iam, sts
+from runner.simulator import call_alarms, call_groups, call_metadata, call_tags, iam, idp, sts
 from runner.simulator import events as ev
 from runner.simulator.answers import Reply, gateway_error
 from runner.simulator.auth import Request, check, check_project
@@ -59,6 +59,8 @@ _GROUP = Call("groups", lambda g, r, t, p: call_groups.show_group(t, p["group"])
 _ALARMS = Call("alarms", lambda g, r, t, p: call_alarms.list_alarms(r, t), project_code="ces.0014")
 _RECORDS = Call("alarms", lambda g, r, t, p: call_alarms.list_records(r, t), project_code="ces.0014")
 _TOKEN = Call("token", lambda g, r, t, p: iam.issue_token(r, t, g.state.credentials), False, None)
+_ID_TOKEN = Call("token", lambda g, r, t, p: idp.issue_token(r, t, g.state.credentials), False, None)
+_TEMPORARY = Call("token", lambda g, r, t, p: idp.temporary_key(r, t, g.state.credentials), False, None)
 _ASSUME = Call("token", lambda g, r, t, p: sts.assume_with_oidc(r, t, g.state.credentials), False, None)
 _METADATA_TOKEN = Call("metadata", lambda g, r, t, p: call_metadata.issue_token(r, t, g.state.credentials), False, None)
 _METADATA = Call("metadata", lambda g, r, t, p: call_metadata.meta_data(r, t, g.state.credentials), False, None)
@@ -83,6 +85,8 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/V1.0/{project}/alarms", _ALARMS),
     ("GET", "/v2/{project}/alarm-histories", _RECORDS),
     ("POST", "/v3/auth/tokens", _TOKEN),
+    ("POST", "/v3.0/OS-AUTH/id-token/tokens", _ID_TOKEN),
+    ("POST", "/v3.0/OS-CREDENTIAL/securitytokens", _TEMPORARY),
     ("POST", "/v5/agencies/assume-with-oidc", _ASSUME),
     ("GET", "/v3/projects", _PROJECTS),
     ("PUT", "/meta-data/latest/api/token", _METADATA_TOKEN),
@@ -194,7 +198,8 @@ class Gateway:
         if len(request.body) > MOST_BODY:
             return gateway_error(413, "APIGW.0201", "Request entity too large.", request.request_id)
         if call.needs_login:
-            refused = check(request, turn, self.state.credentials)
+            is_of_project = call.project_code is not None
+            refused = check(request, turn, self.state.credentials, for_project=is_of_project)
             if refused is None and call.project_code is not None:
                 refused = check_project(turn, request.headers, params["project"], code=call.project_code)
             if refused is not None:

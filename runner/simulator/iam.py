@@ -20,7 +20,7 @@ def issue_token(request: Request, turn: Turn, credentials: Credentials) -> Reply
     """`POST /v3/auth/tokens`: 201 with the token in `X-Subject-Token`, for the right user, password and domain.
 
     Source: "Obtaining a User Token Through Password Authentication". Errors in shape (f). The token is valid for
-    24 hours of real time (`Credentials.token_valid`).
+    24 hours of real time (`Credentials.token_valid`). Without a scope, or for the domain, it opens IAM alone.
     """
     try:
         auth = json.loads(request.body)["auth"]
@@ -33,12 +33,19 @@ def issue_token(request: Request, turn: Turn, credentials: Credentials) -> Reply
         return keystone_error(400, "Bad Request", "Only the method password is known here.")
     if not _is_our_user(user, turn, credentials):
         return keystone_error(401, "Unauthorized", _WRONG)
-    if not _is_our_project(auth.get("scope"), turn):
+    is_scoped = is_for_project(auth.get("scope"), turn, credentials)
+    if is_scoped is None:
         return keystone_error(401, "Unauthorized", "The project does not exist or you have no rights in it.")
-    token = "MII" + secrets.token_urlsafe(1100)
     expires = turn.wall + length_millis(credentials.token_valid)
-    turn.append(ev.TokenIssued(turn.now, digest(token), expires))
-    return ok({"token": _token_body(turn, credentials, expires)}, status=201, x_subject_token=token)
+    body = _token_body(turn, credentials, expires, is_scoped)
+    return ok({"token": body}, status=201, x_subject_token=new_token(turn, expires, is_scoped))
+
+
+def new_token(turn: Turn, expires: Millis, is_scoped: bool) -> str:
+    """A token; the log keeps its digest and its end only."""
+    token = "MII" + secrets.token_urlsafe(1100)
+    turn.append(ev.TokenIssued(turn.now, digest(token), expires, is_scoped))
+    return token
 
 
 def _is_our_user(user: dict[str, Any], turn: Turn, credentials: Credentials) -> bool:
@@ -54,24 +61,34 @@ def _is_our_user(user: dict[str, Any], turn: Turn, credentials: Credentials) -> 
     return is_right and (is_named or user.get("id") == fleet.user_id)
 
 
-def _is_our_project(scope: Any, turn: Turn) -> bool:
-    """Whether the scope is the one project there is, by id or by name (its name is the region's)."""
+def is_for_project(scope: Any, turn: Turn, credentials: Credentials) -> bool | None:
+    """Whether a scope is the one project there is, by id or by name (its name is the region's).
+
+    False for none and for our domain: such a token is for global services. None for what does not exist here.
+    """
     fleet = turn.world.fleet
-    project = scope.get("project") if isinstance(scope, dict) else None
-    if not isinstance(project, dict):
+    if scope in (None, {}):
         return False
-    return project.get("id") == fleet.project_id or project.get("name") == fleet.options.region
+    project = scope.get("project") if isinstance(scope, dict) else None
+    domain = scope.get("domain") if isinstance(scope, dict) else None
+    if isinstance(project, dict):
+        is_ours = project.get("id") == fleet.project_id or project.get("name") == fleet.options.region
+        return True if is_ours else None
+    if isinstance(domain, dict) and (domain.get("id") == fleet.domain_id or domain.get("name") == credentials.domain):
+        return False
+    return None
 
 
-def _token_body(turn: Turn, credentials: Credentials, expires: Millis) -> dict[str, Any]:
+def _token_body(turn: Turn, credentials: Credentials, expires: Millis, is_scoped: bool) -> dict[str, Any]:
     fleet = turn.world.fleet
     domain = {"id": fleet.domain_id, "name": credentials.domain}
+    scope = {"project": {"domain": domain, "id": fleet.project_id, "name": fleet.options.region}}
     return {
         "catalog": [],
         "expires_at": f"{iso_micros(expires)}Z",
         "issued_at": f"{iso_micros(turn.wall)}Z",
         "methods": ["password"],
-        "project": {"domain": domain, "id": fleet.project_id, "name": fleet.options.region},
+        **(scope if is_scoped else {"domain": domain}),
         "roles": [{"id": "0", "name": "te_admin"}],
         "user": {
             "domain": domain,

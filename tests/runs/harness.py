@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner.checks.prober import NetProber
-from runner.cloud.auth.environment import Login, find_login
+from runner.cloud.auth.choice import choose_login
+from runner.cloud.auth.environment import Login
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.cloud.reader import Patience
@@ -210,7 +211,7 @@ async def simulated(
     *,
     store: Path | str = ":memory:",
     tuning: Tuning | None = None,
-    login: LoginKind = "aksk",
+    login: LoginKind | Callable[[Running, VirtualClock], Login] = "aksk",
     patience: Patience = QUICK,
     limits: Limits | None = None,
 ) -> AsyncIterator[Field]:
@@ -233,7 +234,7 @@ async def simulated(
         cloud = await stack.enter_async_context(
             HuaweiCloud.open(
                 settings,
-                login_of(state, login),
+                login(running, clock) if callable(login) else login_of(state, login),
                 wall=clock.now,
                 now=clock.now,
                 patience=patience,
@@ -244,7 +245,7 @@ async def simulated(
         sql = SqlStore(Sqlite(store, clock.seconds))
         stack.callback(sql.close)
         target = Target("simulator", "simulator", running.region, running.project_id)
-        yield Field(state, cloud, sql, clock, target, line, tuning or Tuning(), "aksk" if login == "aksk" else "")
+        yield Field(state, cloud, sql, clock, target, line, tuning or Tuning(), "" if login == "password" else "aksk")
 
 
 def login_of(state: State, kind: LoginKind) -> Login:
@@ -258,7 +259,7 @@ def login_of(state: State, kind: LoginKind) -> Login:
             "HW_DOMAIN_NAME": keys.domain,
         },
     }
-    return find_login(environ[kind], kind)
+    return choose_login(kind, environ[kind])
 
 
 def ideal_seconds(run: Run, state: State) -> float:
