@@ -245,6 +245,7 @@ async def _remote(
         iam=config.endpoints.iam,
         sts=config.endpoints.sts,
         ces=config.endpoints.ces,
+        autoscaling=config.endpoints.autoscaling,
         environ=environ,
     )
     login = find_login(environ, config.auth)
