@@ -86,9 +86,7 @@ def settings_for(
     )
 
 
-def checked(
-    url: str, cloud: str, allowed: tuple[str, ...] = (), *, service: Service = "ecs", region: str = ""
-) -> str:
+def checked(url: str, cloud: str, allowed: tuple[str, ...] = (), *, service: Service = "ecs", region: str = "") -> str:
     """The origin of an endpoint: lower case, without its scheme's own port and without a closing slash.
 
     Raises InvalidInput for anything but https (http on loopback) to an allowed host, and for URLs with a user,

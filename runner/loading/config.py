@@ -226,9 +226,7 @@ def _text(node: Node | None) -> str:
     return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
 
 
-def endpoint_problem(
-    url: str, cloud: str, region: str, service: Service, allowed: tuple[str, ...] = ()
-) -> str | None:
+def endpoint_problem(url: str, cloud: str, region: str, service: Service, allowed: tuple[str, ...] = ()) -> str | None:
     """What is wrong with an endpoint: it decides who is given the credentials. None when it is allowed.
 
     `allowed` are further hosts, from the environment.

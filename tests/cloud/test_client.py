@@ -80,6 +80,7 @@ async def there(
     credentials: Credentials = PLANTED,
     cloud: str = "simulator",
     limits: Limits = QUICK,
+    project: str = "",
     **how: Any,
 ) -> AsyncIterator[There]:
     options = CloudOptions(
@@ -95,7 +96,9 @@ async def there(
 
     log: list[RequestLog] = []
     async with serve(options) as simulated:
-        target = settings_for(cloud=cloud, region=simulated.region, ecs=simulated.url, iam=simulated.url, environ={})
+        known = {"": None, "own": simulated.project_id}.get(project, project)
+        url, region = simulated.url, simulated.region
+        target = settings_for(cloud=cloud, region=region, project_id=known, ecs=url, iam=url, environ={})
         ways: dict[str, Login] = {"key": key(credentials), "password": password(credentials)}
         async with HuaweiCloud.open(target, ways[login], log=log.append, limits=limits, sleep=sleep, **how) as client:
             yield There(client, simulated, log)
@@ -242,6 +245,28 @@ def test_cheaper_of_filter_and_list() -> None:
             assert len(await here.cloud.read_servers(here.ids[:301])) == 301
             assert not here.calls("server_id=")
             assert len(here.log) == 3
+
+    run(main())
+
+
+@pytest.mark.parametrize("login", ["key", "password"])
+@pytest.mark.parametrize("cloud", ["simulator", "otc"])
+def test_several_projects_of_a_region(login: str, cloud: str) -> None:
+    """Nobody guesses which one is meant, whoever logs in; an id that is written settles it, a wrong one is told."""
+    region = FleetOptions().region
+    switches = Switches(other_projects=(f"{region}_team", "MOS"), cloud="otc" if cloud == "otc" else "huaweicloud")
+
+    async def main() -> None:
+        with pytest.raises(CloudError, match=rf"has 2 projects: {region} \(\w+\), {region}_team \(\w+\)"):
+            async with there(login=login, switches=switches, cloud=cloud):
+                pass
+        async with there(login=login, switches=switches, cloud=cloud, project="own") as here:
+            assert len((await here.cloud.inventory()).servers) == 30
+        if login == "key":
+            async with there(login=login, switches=switches, cloud=cloud, project="0" * 32) as here:
+                with pytest.raises(CloudDenied, match=r"not of this project.*Ecs\.0023") as refused:
+                    await here.cloud.inventory()
+                assert "project_id" in str(refused.value.hint)
 
     run(main())
 
@@ -653,19 +678,24 @@ def test_no_secret_anywhere(login: str, caplog: pytest.LogCaptureFixture) -> Non
     [
         ([], "no project"),
         (None, "no project"),
-        ([{"id": "a", "name": "r_x"}], "no project"),
+        ([{"id": "a", "name": "rx"}, {"id": "b", "name": "MOS"}], "no project"),
+        ([{"id": "a", "name": "r", "enabled": False}], "no project"),
+        ([{"id": "a", "name": "r_x"}], r"has 1 project: r_x \(a\)"),
         ([{"id": "a", "name": "r"}, {"id": "b", "name": "r"}], "2 projects"),
+        ([{"id": "b", "name": "r_x"}, {"id": "a", "name": "r"}], r"has 2 projects: r \(a\), r_x \(b\)"),
+        ([{"id": "a", "name": "r"}, {"id": "b", "name": "r_\x1b[31m::error::"}], r"r_ ?\[31m"),
+        ([{"id": f"{n}", "name": f"r_{n:02}"} for n in range(30)], "r_09 .9. and 20 more"),
     ],
 )
 def test_project_that_is_not_found(projects: Any, words: str) -> None:
-    """None or several projects of the region's name: an error that says to configure it."""
+    """None or several projects of the region: an error that lists them and says to configure one."""
 
     async def main() -> CloudError:
         async with wild(reply(200, {"projects": projects})) as server:
             with pytest.raises(CloudError, match=words) as caught:
                 async with HuaweiCloud.open(Settings("huaweicloud", "r", server.url, server.url), key(PLANTED)):
                     pass
-            assert server.seen[0].target == "/v3/projects?name=r"
+            assert server.seen[0].target == "/v3/projects"
             return caught.value
 
     error = run(main())
