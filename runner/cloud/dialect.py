@@ -2,7 +2,8 @@
 
 The same code reads both wherever an answer can be read in both ways: an enterprise project from its field or from the
 system tag (`decode`), error bodies in all shapes (`bodies`), a throttled request as 429, 503 or 202 (`codes`), `offset`
-as the number of a page (`listing`). Here is what has to be known before asking. docs/clouds.md lists all of it.
+as the number of a page (`listing`), pages of groups with and without `page_info` (`servers`). Here is what has to be
+known before asking. docs/clouds.md lists all of it.
 """
 
 from __future__ import annotations
@@ -16,18 +17,15 @@ class Dialect:
 
     `id_filter`: the list takes `server_id` ("Querying Details About ECSs" of Huawei Cloud; that of OTC has no such
     parameter, and would answer with the first page of all servers).
-    `tells_next_group`: a page of server groups ends with `page_info.next_marker`; OTC's has none, and the next page is
-    asked for by the last id ("Querying ECS Groups": `marker` is the id after which the page begins).
     `scheduled_events`: the provider's plans can be asked for (`instance-scheduled-events`).
     """
 
     id_filter: bool
-    tells_next_group: bool
     scheduled_events: bool
 
 
-_HUAWEI = Dialect(id_filter=True, tells_next_group=True, scheduled_events=True)
-_OTC = Dialect(id_filter=False, tells_next_group=False, scheduled_events=False)
+_HUAWEI = Dialect(id_filter=True, scheduled_events=True)
+_OTC = Dialect(id_filter=False, scheduled_events=False)
 
 
 def dialect_of(cloud: str) -> Dialect:

@@ -1,7 +1,7 @@
 """An endpoint as somebody wrote it: its one spelling, or why it is none.
 
-What decides where credentials go is read narrowly: ASCII only, no user, no path, no escapes, no closing dot, and an
-address in numbers only on loopback. Whatever two programs could read differently is refused, not interpreted.
+What decides where credentials go is read narrowly: ASCII only, no user, no path, no escapes, no closing dot, and of
+addresses in numbers only the plain spelling. Whatever two programs could read differently is refused, not interpreted.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from runner.net.hosts import is_loopback
+from runner.net.hosts import is_address, is_loopback
 
 ALLOWED_HOSTS = "REBOOT_RUNNER_ALLOWED_HOSTS"
 
@@ -58,7 +58,7 @@ def origin(url: str, is_allowed: Callable[[str], bool]) -> str:
         raise BadOrigin("EndpointInvalid", "is not https")
     elif scheme != "https":
         raise BadOrigin("EndpointInsecure", f'is not https, and "{host[:100]}" is not this machine')
-    elif not _NAME.fullmatch(host):
+    elif not _NAME.fullmatch(host) and not is_address(host):
         raise _not_allowed(host, "which is no host name")
     elif not is_allowed(host):
         raise _not_allowed(host, "which is no host of this service and cloud")

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import stamina
@@ -15,13 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.cloud.auth.environment import KeyLogin, Login, PasswordLogin, TokenLogin
+from runner.cloud.dialect import dialect_of
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import Settings, settings_for
+from runner.cloud.reader import Answer, Reader
+from runner.cloud.servers import Servers
 from runner.errors import CloudDenied, CloudError
 from runner.model.job import Accepted, Ambiguous, Denied, Job, JobGone, NotSent, RebootAnswer, Refused, Throttled
 from runner.net.secret import Secret
-from runner.net.transport import Limits
-from runner.net.wire import RequestLog
+from runner.net.transport import Limits, Transport
+from runner.net.wire import Outgoing, RequestLog
 from runner.ports import Cloud
 from runner.simulator import faults
 from runner.simulator.faults import Pick, Rule
@@ -29,7 +33,7 @@ from runner.simulator.fleet import FleetOptions
 from runner.simulator.server import Running, serve
 from runner.simulator.state import CloudOptions
 from runner.simulator.switches import Credentials, Switches
-from tests.cloud.wild import free_port, hang, raw, reply, run, wild
+from tests.cloud.wild import Connection, Wild, free_port, hang, raw, reply, run, wild
 
 QUICK = Limits(connect_s=2, read_s=2, total_s=5)
 PLANTED = Credentials(
@@ -202,6 +206,38 @@ def test_groups_that_may_not_be_read() -> None:
                 assert inventory.groups == ()
 
         run(main())
+
+
+@pytest.mark.parametrize("told", ["always", "to the end", "never"])
+def test_pages_of_groups(told: str) -> None:
+    """Where a full page does not tell the next one, it is asked for by the last id; nobody's groups are cut off."""
+    ids = [f"{n:04}" for n in range(1002)]
+    served: list[Wild] = []
+
+    async def answer(connection: Connection) -> None:
+        marker = parse_qs(urlsplit(served[0].seen[-1].target).query).get("marker", [""])[0]
+        page = [i for i in ids if i > marker][:1000]
+        body: dict[str, Any] = {"server_groups": [{"id": i, "name": i, "members": [], "policies": []} for i in page]}
+        if told != "never":
+            is_last = not page or page[-1] == ids[-1]
+            body["page_info"] = {"next_marker": None if not page or (is_last and told == "to the end") else page[-1]}
+        await reply(200, body)(connection)
+
+    async def main() -> None:
+        async with wild(answer) as server:
+            served.append(server)
+            transport = Transport(QUICK)
+            reader = Reader(transport, lambda: datetime.now(UTC))
+
+            async def get(path: str, *query: tuple[str, str]) -> Answer:
+                return await reader.read(Outgoing("GET", server.url, path, query), None)
+
+            found = await Servers(get, "p", dialect_of("otc")).groups()
+            await transport.aclose()
+            assert [g.id for g in found] == ids
+            assert len([s for s in server.seen if "marker=0999" in s.target]) == 1
+
+    run(main())
 
 
 def test_groups_that_fail() -> None:
