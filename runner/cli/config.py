@@ -152,15 +152,19 @@ def _of_target(name: str, config: TargetConfig, environ: Mapping[str, str]) -> I
     """What is no key of the file: who may be asked, by what way, with which credentials."""
     from runner.cli.targets import is_embedded
     from runner.cloud.auth.choice import explain_choice
-    from runner.cloud.endpoints import ALLOWED_HOSTS, allowed_hosts, suffixes_of
+    from runner.cloud.endpoints import suffixes_of
     from runner.model.origin import Origin, Setting
+    from runner.net.origin import ALLOWED_HOSTS, allowed_hosts
     from runner.net.reach import place_of
     from runner.net.transport import proxy_for
 
     if is_embedded(config):
         return
     path = ("targets", name)
-    built_in, more = [f"*{suffix}" for suffix in suffixes_of(config.cloud)] or ["loopback"], [*allowed_hosts(environ)]
+    built_in, more = (
+        [f"*{suffix}" for suffix in suffixes_of(config.cloud, config.region)] or ["loopback"],
+        [*allowed_hosts(environ)],
+    )
     origin = Origin("environment", ALLOWED_HOSTS) if more else Origin("rule", config.cloud)
     yield Setting((*path, "allowed_hosts"), [*built_in, *more], origin)
     proxy = proxy_for(_urls(config, environ)["ecs"] or "")

@@ -317,6 +317,7 @@ def settings_of(config: TargetConfig, environ: Mapping[str, str], project_id: st
         iam=config.endpoints.iam,
         sts=config.endpoints.sts,
         ces=config.endpoints.ces,
+        autoscaling=config.endpoints.autoscaling,
         environ=environ,
     )
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
 from runner.loading.explain import check
@@ -16,20 +15,15 @@ from runner.loading.later import LATER_IN_CONFIG, refuse_later
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar, walk
 from runner.loading.source import Source, Unreadable, decode, read_source
 from runner.loading.yaml_reader import parse
+from runner.model.clouds import SERVICES, Service, how_to_allow, is_host_of
 from runner.model.config import Config, TargetConfig
 from runner.model.problem import Location, Problem
 from runner.net.hosts import is_loopback
+from runner.net.origin import BadOrigin, allowed_hosts, is_listed, origin
 
 FILE_NAME = "reboot-runner.yaml"
 
-CLOUD_HOSTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "huaweicloud": (".myhuaweicloud.com", ".myhuaweicloud.eu", ".myhwclouds.com"),
-        "otc": (".otc.t-systems.com",),
-        "simulator": (),
-    }
-)
-"""What the hosts of a cloud's endpoints end in (Huawei Cloud and Open Telekom Cloud, pages "Regions and Endpoints")."""
+DEFAULT_REGION = str(TargetConfig.model_fields["region"].default)
 
 WITHOUT_FILE = Config(targets={"simulator": TargetConfig(cloud="simulator")})
 """What holds where there is no configuration: one target, the embedded simulated cloud."""
@@ -156,7 +150,7 @@ def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
     _check_policy(tree, path, findings)
     _check_sources(tree, findings)
     for name, target in _named(tree, "targets"):
-        _check_endpoints(target, _allowed_hosts(env), findings)
+        _check_endpoints(target, allowed_hosts(env), findings)
         _check_simulator(name, target, path, findings)
     config = check(Config, tree, findings)
     problems = findings.problems()
@@ -231,27 +225,33 @@ def _check_sources(root: MapNode, findings: Findings) -> None:
             findings.add("BadSource", f"{token.value[:63]} logs in to something else", token.span, hint=hint)
 
 
-def _check_endpoints(target: MapNode, allowed: frozenset[str], findings: Findings) -> None:
-    cloud, endpoints = target.get("cloud"), target.get("endpoints")
-    suffixes = CLOUD_HOSTS.get(str(cloud.value)) if isinstance(cloud, Scalar) else None
-    for _, node in endpoints.entries if isinstance(endpoints, MapNode) else ():
+def _check_endpoints(target: MapNode, allowed: tuple[str, ...], findings: Findings) -> None:
+    cloud, endpoints = _text(target.get("cloud")), target.get("endpoints")
+    region = _text(target.get("region")) or DEFAULT_REGION
+    entries = {k.text: n for k, n in endpoints.entries} if isinstance(endpoints, MapNode) else {}
+    for service in SERVICES:
+        node = entries.get(service)
         if isinstance(node, Scalar) and isinstance(node.value, str):
-            said = endpoint_problem(node.value, suffixes or (), allowed)
+            said = endpoint_problem(node.value, cloud, region, service, allowed)
             if said:
-                hint = "other hosts are allowed by REBOOT_RUNNER_ALLOWED_HOSTS in the environment"
+                hint = how_to_allow(cloud, region, service)
                 findings.add("BadEndpoint", f"the endpoint {said}", node.span, hint=hint)
 
 
-def endpoint_problem(url: str, suffixes: Iterable[str], allowed: Iterable[str] = ()) -> str | None:
+def _text(node: Node | None) -> str:
+    return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
+
+
+def endpoint_problem(url: str, cloud: str, region: str, service: Service, allowed: tuple[str, ...] = ()) -> str | None:
     """What is wrong with an endpoint: it decides who is given the credentials. None when it is allowed.
 
-    `suffixes` are what hosts of the cloud end in, `allowed` are further hosts in full.
+    `allowed` are further hosts, from the environment.
     """
-    said = url_problem(url)
-    host = _host(url)
-    if said or is_loopback(host) or host in set(allowed) or any(host.endswith(suffix) for suffix in suffixes):
-        return said
-    return f'is on "{host[:100]}", which is no host of this cloud'
+    try:
+        origin(url, lambda host: is_listed(host, allowed) or is_host_of(host, cloud, region, service))
+    except BadOrigin as error:
+        return error.message
+    return None
 
 
 def url_problem(url: str) -> str | None:
@@ -283,11 +283,6 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
-
-
-def _allowed_hosts(env: Mapping[str, str]) -> frozenset[str]:
-    listed = env.get("REBOOT_RUNNER_ALLOWED_HOSTS", "").replace(",", " ").split()
-    return frozenset(host.lower().rstrip(".") for host in listed)
 
 
 def _check_simulator(name: str, target: MapNode, path: Path, findings: Findings) -> None:

@@ -37,12 +37,16 @@ Act = Callable[["Gateway", Request, Turn, Mapping[str, str]], Reply]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a route does. `on` is its name in fault rules; `project_code` the answer to a wrong project."""
+    """What a route does. `on` is its name in fault rules; `project_code` the answer to a wrong project.
+
+    `only`: the one cloud that has this call; the other says that there is no such API.
+    """
 
     on: str
     act: Act
     needs_login: bool = True
     project_code: str | None = "Ecs.0023"
+    only: str | None = None
 
 
 _REBOOT = Call("reboot", lambda g, r, t, p: reboot(r, t))
@@ -53,7 +57,8 @@ _LIMITS = Call("limits", lambda g, r, t, p: g.reader(t).limits(t))
 _ACTIONS = Call("actions", lambda g, r, t, p: actions(t, p["server"]))
 _SERVER_TAGS = Call("tags", lambda g, r, t, p: call_tags.server_tags(t, p["server"]))
 _PROJECT_TAGS = Call("tags", lambda g, r, t, p: call_tags.project_tags(t))
-_TAG_QUERY = Call("tags", lambda g, r, t, p: call_tags.query_tags(r, t))
+_TAG_QUERY = Call("tags", lambda g, r, t, p: call_tags.query_tags(r, t), only="huaweicloud")
+_TAG_QUERY_OTC = replace(_TAG_QUERY, only="otc")
 _GROUPS = Call("groups", lambda g, r, t, p: call_groups.list_groups(r, t))
 _GROUP = Call("groups", lambda g, r, t, p: call_groups.show_group(t, p["group"]))
 _ALARMS = Call("alarms", lambda g, r, t, p: call_alarms.list_alarms(r, t), project_code="ces.0014")
@@ -61,7 +66,7 @@ _RECORDS = Call("alarms", lambda g, r, t, p: call_alarms.list_records(r, t), pro
 _TOKEN = Call("token", lambda g, r, t, p: iam.issue_token(r, t, g.state.credentials), False, None)
 _ID_TOKEN = Call("token", lambda g, r, t, p: idp.issue_token(r, t, g.state.credentials), False, None)
 _TEMPORARY = Call("token", lambda g, r, t, p: idp.temporary_key(r, t, g.state.credentials), False, None)
-_ASSUME = Call("token", lambda g, r, t, p: sts.assume_with_oidc(r, t, g.state.credentials), False, None)
+_ASSUME = Call("token", lambda g, r, t, p: sts.assume_with_oidc(r, t, g.state.credentials), False, None, "huaweicloud")
 _METADATA_TOKEN = Call("metadata", lambda g, r, t, p: call_metadata.issue_token(r, t, g.state.credentials), False, None)
 _METADATA = Call("metadata", lambda g, r, t, p: call_metadata.meta_data(r, t, g.state.credentials), False, None)
 _SECURITY_KEY = Call("metadata", lambda g, r, t, p: call_metadata.security_key(r, t, g.state.credentials), False, None)
@@ -78,7 +83,7 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", f"{_ECS}/os-server-groups", _GROUPS),
     ("GET", f"{_ECS}/os-server-groups/{{group}}", _GROUP),
     ("POST", f"{_ECS}/resource_instances/action", _TAG_QUERY),
-    ("POST", "/v1/{project}/servers/resource_instances/action", _TAG_QUERY),
+    ("POST", "/v1/{project}/servers/resource_instances/action", _TAG_QUERY_OTC),
     ("GET", f"{_ECS}/{{server}}", _SHOW),
     ("GET", f"{_ECS}/{{server}}/tags", _SERVER_TAGS),
     ("GET", "/v2.1/{project}/servers/{server}/os-instance-actions", _ACTIONS),
@@ -197,6 +202,8 @@ class Gateway:
     def _answer(self, call: Call, request: Request, turn: Turn, params: Mapping[str, str]) -> Reply:
         if len(request.body) > MOST_BODY:
             return gateway_error(413, "APIGW.0201", "Request entity too large.", request.request_id)
+        if call.only not in (None, turn.world.switches.cloud):
+            return _no_route(request)
         if call.needs_login:
             is_of_project = call.project_code is not None
             refused = check(request, turn, self.state.credentials, for_project=is_of_project)

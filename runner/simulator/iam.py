@@ -9,6 +9,7 @@ from typing import Any
 from runner.simulator import events as ev
 from runner.simulator.answers import Reply, keystone_error, ok
 from runner.simulator.auth import Request, digest, query_pairs
+from runner.simulator.chance import pick_hex
 from runner.simulator.state import Turn
 from runner.simulator.switches import Credentials
 from runner.simulator.timeline import Millis, iso_micros, length_millis
@@ -94,27 +95,37 @@ def _token_body(turn: Turn, credentials: Credentials, expires: Millis, is_scoped
             "domain": domain,
             "id": fleet.user_id,
             "name": credentials.user,
-            "password_expires_at": "",
+            "password_expires_at": None if turn.world.switches.cloud == "otc" else "",
         },
     }
 
 
 def list_projects(request: Request, turn: Turn) -> Reply:
-    """`GET /v3/projects?name=`: the one project, or none. Source: "Querying Project Information"."""
+    """`GET /v3/projects?name=`: the region's own project, and those of `other_projects`.
+
+    Source: "Querying Project Information". Only the region's own has servers.
+    """
     fleet = turn.world.fleet
     host = request.headers.get("host", "")
     base = f"http://{host}/v3/projects"
     wanted = dict(query_pairs(request.query))
-    project = {
-        "is_domain": False,
-        "description": "",
-        "links": {"self": f"{base}/{fleet.project_id}"},
-        "enabled": True,
-        "id": fleet.project_id,
-        "parent_id": fleet.domain_id,
-        "domain_id": fleet.domain_id,
-        "name": fleet.options.region,
+    ids = {fleet.options.region: fleet.project_id}
+    ids |= {
+        name: pick_hex(fleet.options.seed, "project", name, digits=32) for name in turn.world.switches.other_projects
     }
-    matches = all(str(project[key]) == wanted[key] for key in ("name", "domain_id", "parent_id") if key in wanted)
+    projects = [
+        {
+            "is_domain": False,
+            "description": "",
+            "links": {"self": f"{base}/{project_id}"},
+            "enabled": True,
+            "id": project_id,
+            "parent_id": fleet.domain_id,
+            "domain_id": fleet.domain_id,
+            "name": name,
+        }
+        for name, project_id in ids.items()
+    ]
+    keys = [key for key in ("name", "domain_id", "parent_id") if key in wanted]
     links = {"self": base + (f"?{request.query}" if request.query else ""), "previous": None, "next": None}
-    return ok({"links": links, "projects": [project] if matches else []})
+    return ok({"links": links, "projects": [p for p in projects if all(str(p[k]) == wanted[k] for k in keys)]})

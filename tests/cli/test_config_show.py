@@ -70,7 +70,7 @@ def test_origins(lab: Lab) -> None:
         "origin": {"kind": "flag", "name": "--store", "line": None},
     }
     more = settings(lab, env={"REBOOT_RUNNER_ALLOWED_HOSTS": "ecs.example.com"})[(*prod, "allowed_hosts")]
-    assert more["value"] == ["*.myhuaweicloud.com", "*.myhuaweicloud.eu", "ecs.example.com"]
+    assert more["value"] == ["*.myhuaweicloud.com", "*.myhuaweicloud.eu", "*.myhwclouds.com", "ecs.example.com"]
     assert origin(more) == ("environment", "REBOOT_RUNNER_ALLOWED_HOSTS", None)
 
 

@@ -215,7 +215,10 @@ async def simulated(
     patience: Patience = QUICK,
     limits: Limits | None = None,
 ) -> AsyncIterator[Field]:
-    """A field of its own; everything is closed at the end. Signatures and tokens live in virtual time, too."""
+    """A field of its own; everything is closed at the end. Signatures and tokens live in virtual time, too.
+
+    A cloud that is switched to OTC is spoken to as OTC.
+    """
     clock = VirtualClock()
     state = State(options, clock=clock, wall=clock.now)
     async with AsyncExitStack() as stack:
@@ -223,12 +226,12 @@ async def simulated(
         line = Line(state)
         running = await line.mend()
         stack.push_async_callback(line.cut)
+        speaks = "otc" if state.options.switches.cloud == "otc" else "simulator"
         settings = settings_for(
-            cloud="simulator",
+            cloud=speaks,
             region=running.region,
             project_id=running.project_id,
-            ecs=running.url,
-            iam=running.url,
+            **dict.fromkeys(("ecs", "iam", "sts", "ces", "autoscaling"), running.url),
             environ={},
         )
         cloud = await stack.enter_async_context(
@@ -244,7 +247,7 @@ async def simulated(
         )
         sql = SqlStore(Sqlite(store, clock.seconds))
         stack.callback(sql.close)
-        target = Target("simulator", "simulator", running.region, running.project_id)
+        target = Target("simulator", speaks, running.region, running.project_id)
         yield Field(state, cloud, sql, clock, target, line, tuning or Tuning(), "" if login == "password" else "aksk")
 
 

@@ -95,13 +95,13 @@ class Examination:
         self.looks_up = self.config.project_id is None
         others = tuple(f"{one.kind}: {one.why}" for one in considered if one is not taken)
         if taken is not None:
-            named = choose_login(self.config.auth, os.environ).project_id is not None
+            named = choose_login(self.config.auth, os.environ, self.config.env_prefix or "").project_id is not None
             self.looks_up = self.looks_up and not named and taken.kind != "password"
             self.checks.append(ok("credentials", f"{taken.kind} is taken: {taken.why}", details=others))
             return taken.kind
         error: RunnerError = CloudDenied("no credentials can be used")
         try:
-            choose_login(self.config.auth, os.environ)
+            choose_login(self.config.auth, os.environ, self.config.env_prefix or "")
         except RunnerError as refused:
             error = CloudDenied(refused.message, hint=refused.hint)
         self.checks.append(failed("credentials", error, details=others))
@@ -158,7 +158,9 @@ class Examination:
             refusal = await self._bounded(session.trials.try_read("list"))
         if refusal is not None and not (is_in and _is_permission(refusal)):
             self.checks.append(failed("login", refusal))
-            if not isinstance(refusal, CloudDenied) and not is_own:
+            from runner.cloud.reader import OTHER_PROJECT
+
+            if not is_own and (not isinstance(refusal, CloudDenied) or refusal.code in OTHER_PROJECT):
                 self.checks.append(await self._project(session, refusal))
             return self._leave_permissions()
         self.checks.append(ok("login", "the cloud accepts the credentials"))
@@ -248,14 +250,15 @@ def _judged(need: Need, error: CloudError | None) -> Check:
 
 
 def _endpoints(config: TargetConfig, urls: Mapping[str, str]) -> Check:
-    from runner.cloud.endpoints import allowed_hosts, suffixes_of
+    from runner.cloud.endpoints import suffixes_of
+    from runner.net.origin import allowed_hosts
 
     words = []
     for service, url in urls.items():
         written = getattr(config.endpoints, service) is not None
         by = "configured" if written else "as ecs" if config.cloud == "simulator" else "by the rule"
         words.append(f"{service} {url} ({by})")
-    hosts = [f"*{suffix}" for suffix in suffixes_of(config.cloud)] + [*allowed_hosts(os.environ)]
+    hosts = [f"*{suffix}" for suffix in suffixes_of(config.cloud, config.region)] + [*allowed_hosts(os.environ)]
     return ok("endpoints", "; ".join(words), details=(f"allowed hosts: {', '.join(hosts) or 'loopback'}",))
 
 

@@ -166,7 +166,8 @@ def _of_file(variables: Variables) -> Iterator[_Way]:
     if path is None:
         absent = f"{variables.name(credentials_file.FILE)} is not set"
     else:
-        absent = f"{path} has no [{credentials_file.SECTION}] of this kind"
+        shown = path if variables.value(credentials_file.FILE) else "~/.huaweicloud/credentials"
+        absent = f"{shown} has no [{credentials_file.SECTION}] of this kind"
 
     def find(is_idp: bool) -> Login | None:
         login = credentials_file.read_file(variables)

@@ -60,6 +60,11 @@ class PasswordToken:
         """Known from the start if it was configured, else once the first token has come."""
         return self._project_id
 
+    @property
+    def names_project(self) -> bool:
+        """Whether the login says which project, by id or by name; otherwise it is the region's own."""
+        return bool(self._login.project_id or self._login.project_name)
+
     async def authorize(self, request: Outgoing, at: datetime) -> Outgoing:
         token = await self._kept.current()
         return request.with_headers({"X-Auth-Token": token.reveal()})
