@@ -30,6 +30,7 @@ from runner.loading.together import unknown_sources
 from runner.model.inventory import Inventory
 from runner.model.plan import Plan
 from runner.model.schedule import Schedule
+from runner.model.surroundings import Surroundings
 from runner.planning.compare import compare
 from runner.planning.cycle import fresh_cycle
 from runner.planning.forecast import forecast
@@ -139,7 +140,7 @@ class _Planner:
     stack: AsyncExitStack
     base: Revision | None
     police: Police | None
-    _read: dict[str, tuple[Session, Inventory] | RunnerError] = field(default_factory=dict)
+    _read: dict[str, tuple[Session, Inventory, Surroundings] | RunnerError] = field(default_factory=dict)
 
     async def diff(self, loaded: Loaded) -> PlanDiff:
         if loaded.plan is None:
@@ -159,7 +160,7 @@ class _Planner:
             )
 
     async def _plan(self, loaded: Loaded, plan: Plan) -> PlanDiff:
-        session, inventory = await self._open(choose_target(self.config, self.wish.target, plan.target))
+        session, inventory, around = await self._open(choose_target(self.config, self.wish.target, plan.target))
         planned = self._planned(session, inventory, plan, loaded.name)
         problems = [*loaded.problems, *(loaded.place(p) for p in planned.problems)]
         problems += unknown_sources(loaded, self.config)
@@ -183,6 +184,7 @@ class _Planner:
             since_run=self._since_run(session, made),
             window=outlook(made, session.clock.now(), servers_per_minute=rate),
             gates=await gates_now(self.app, self.config, session, made),
+            around=around,
         )
 
     def _planned(self, session: Session, inventory: Inventory, plan: Plan, file: str) -> Planned:
@@ -238,12 +240,13 @@ class _Planner:
         since = since_run(run, made)
         return since if is_news(since) or not session.is_embedded else None
 
-    async def _open(self, name: str) -> tuple[Session, Inventory]:
-        """The target and its servers. Raises what opening or reading it raised, for each plan anew."""
+    async def _open(self, name: str) -> tuple[Session, Inventory, Surroundings]:
+        """The target, its servers, and what else is known of them. Raises what opening or reading it raised, for each plan anew."""
         if name not in self._read:
             try:
                 session = await self.stack.enter_async_context(open_target(self.app, self.config, name))
-                self._read[name] = (session, await session.cloud.inventory())
+                inventory = await session.cloud.inventory()
+                self._read[name] = (session, inventory, await session.surveyor.surroundings())
             except RunnerError as error:
                 self._read[name] = error
         found = self._read[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from runner.execution.journal import read_run
 from runner.model.run_exit import exit_code
 from runner.ports.store import RunExists, RunRow
 from runner.report.diff import headline
+from runner.report.folding import clipped
 from runner.report.run_text import run_text
 from runner.report.safe import plain
 from runner.store.sql import SqlStore
@@ -94,6 +95,7 @@ class Runner:
             self.app.echo(spent if schedule.servers else headline(schedule))
             return Result(Exit.DONE)
         self.app.talk(headline(schedule))
+        prepared = await self._advised(session, prepared)
         starting.demand_consent(self.app, schedule, session, self.wish)
         if older is not None:  # only now: what is refused must not have cancelled anything
             await self._end(store, older.row)
@@ -108,6 +110,18 @@ class Runner:
             return await self._join(store, other)
         self.app.talk(f"run {run_id} begins", run=run_id)
         return await execute(self.app, store, {session.target.name: session}, run_id, self.manner)
+
+    async def _advised(self, session: Session, prepared: Prepared) -> Prepared:
+        """Say before the consent what speaks against rebooting these servers now; the journal keeps it."""
+        from runner.report.surroundings import advice, lines
+
+        schedule, around = prepared.schedule, await session.surveyor.surroundings()
+        said = advice(schedule, around)
+        for sentence in said:
+            self.app.talk(f"warning: {sentence}")
+        for line in lines(schedule, around) if said else ():
+            self.app.talk(plain(f"  {line.words}: {clipped(line.names, 200)}", 1000))
+        return replace(prepared, notes=(*prepared.notes, *said))
 
     async def _join(self, store: SqlStore, row: RunRow) -> Result:
         """Follow the run of the same plan that is there already. Raises Stale when another schedule was reviewed."""

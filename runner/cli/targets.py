@@ -18,7 +18,7 @@ from runner.execution.site import Site
 from runner.model.machine import NOBODY, Machine
 from runner.model.problem import Problem
 from runner.model.schedule import Target
-from runner.ports import Alarms, Clock, Cloud
+from runner.ports import Alarms, Clock, Cloud, Surveyor
 from runner.store.open import is_local_file, open_store
 from runner.store.spool import Spool
 from runner.store.sql import SqlStore
@@ -63,6 +63,7 @@ class Session:
     spool: Spool
     spared: Spared
     alarms: Alarms
+    surveyor: Surveyor
 
 
 def base_folder(loaded: LoadedConfig) -> Path:
@@ -245,6 +246,7 @@ async def _remote(
         iam=config.endpoints.iam,
         sts=config.endpoints.sts,
         ces=config.endpoints.ces,
+        autoscaling=config.endpoints.autoscaling,
         environ=environ,
     )
     login = find_login(environ, config.auth)
@@ -269,6 +271,7 @@ async def _remote(
             spool=spool,
             spared=Spared(await _this_machine(is_real), config.support),
             alarms=cloud,
+            surveyor=cloud,
         )
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from runner.cloud import alarms, decode, listing
+from runner.cloud import surroundings as around
 from runner.cloud.auth.credentials import AkSk, Credentials, StaticToken
 from runner.cloud.auth.environment import KeyLogin, Login, PasswordLogin, TokenLogin
 from runner.cloud.auth.oidc import OidcKey, OnSecret
@@ -38,6 +39,7 @@ from runner.model.job import (
     Throttled,
 )
 from runner.model.schedule import RebootType
+from runner.model.surroundings import Surroundings
 from runner.net.secret import Secret, scrubber
 from runner.net.transport import Limits, Transport
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable, encode
@@ -169,14 +171,26 @@ class HuaweiCloud:
     async def alarming(self, ids: Collection[str]) -> Mapping[str, str]:
         """Those of the servers that a Cloud Eye alarm is on for, each with the alarm's name (`runner.ports.Alarms`)."""
 
-        async def get(path: str, *query: tuple[str, str]) -> Any:
-            if self._settings.ces_url is None:
-                raise CloudError("the address of Cloud Eye is not known", hint="set endpoints.ces")
-            headers = {"Content-Type": JSON, "X-Project-Id": self.project_id}
-            request = Outgoing("GET", self._settings.ces_url, path, tuple(query), headers)
-            return (await self._reader.read(request, self._credentials)).value
+        return await alarms.alarming(self._getter(self._settings.ces_url, "Cloud Eye", "ces"), self.project_id, ids)
 
-        return await alarms.alarming(get, self.project_id, ids)
+    async def surroundings(self) -> Surroundings:
+        """Auto-scaling groups and scheduled events (`runner.ports.Surveyor`)."""
+        scaling = self._getter(self._settings.as_url, "Auto Scaling", "autoscaling", around.BRIEF)
+        ecs = self._getter(self._settings.ecs_url, "ECS", "ecs", around.BRIEF)
+        has_events = self._settings.cloud != "otc"
+        return await around.surroundings(scaling, ecs if has_events else None, self.project_id)
+
+    def _getter(self, origin: str | None, service: str, key: str, patience: Patience | None = None) -> around.Get:
+        """Reads of another service of the project: (path, *query) -> the JSON of its answer."""
+
+        async def get(path: str, *query: tuple[str, str]) -> Any:
+            if origin is None:
+                raise CloudError(f"the address of {service} is not known", hint=f"set endpoints.{key}")
+            headers = {"Content-Type": JSON, "X-Project-Id": self.project_id}
+            request = Outgoing("GET", origin, path, tuple(query), headers)
+            return (await self._reader.read(request, self._credentials, patience=patience)).value
+
+        return get
 
     # The reboot
 

@@ -43,7 +43,7 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 class Settings:
     """What the client needs to know of a target. URLs are origins without a path: `https://host[:port]`.
 
-    `sts_url` is None where no STS is known, `ces_url` (Cloud Eye) where nobody said.
+    `sts_url` is None where no STS is known, `ces_url` (Cloud Eye) and `as_url` (Auto Scaling) where nobody said.
     """
 
     cloud: str
@@ -53,6 +53,7 @@ class Settings:
     project_id: str | None = None
     sts_url: str | None = None
     ces_url: str | None = None
+    as_url: str | None = None
 
 
 def settings_for(
@@ -64,6 +65,7 @@ def settings_for(
     iam: str | None = None,
     sts: str | None = None,
     ces: str | None = None,
+    autoscaling: str | None = None,
     environ: Mapping[str, str],
 ) -> Settings:
     """The endpoints of a target: by the rule `https://ecs.{region}.{domain}`, or those written, if they may be used.
@@ -79,12 +81,13 @@ def settings_for(
     if cloud == "simulator":
         if ecs is None:
             raise _wrong("EndpointMissing", "a simulated cloud needs its endpoint here", "set endpoints.ecs")
-        iam, sts, ces = iam or ecs, sts or ecs, ces or ecs
+        iam, sts, ces, autoscaling = iam or ecs, sts or ecs, ces or ecs, autoscaling or ecs
     ecs_url = f"https://ecs.{region}.{_DOMAIN[cloud]}" if ecs is None else checked(ecs, cloud, allowed)
     iam_url = _iam(cloud, region) if iam is None else checked(iam, cloud, allowed)
     sts_url = _sts(cloud, region) if sts is None else checked(sts, cloud, allowed)
     ces_url = f"https://ces.{region}.{_DOMAIN[cloud]}" if ces is None else checked(ces, cloud, allowed)
-    return Settings(cloud, region, ecs_url, iam_url, project_id, sts_url, ces_url)
+    as_url = f"https://as.{region}.{_DOMAIN[cloud]}" if autoscaling is None else checked(autoscaling, cloud, allowed)
+    return Settings(cloud, region, ecs_url, iam_url, project_id, sts_url, ces_url, as_url)
 
 
 def _iam(cloud: str, region: str) -> str:

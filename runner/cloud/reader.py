@@ -80,12 +80,18 @@ class Reader:
         self._patience = patience or Patience()
         self._pace = Pace(sleep)
 
-    async def read(self, request: Outgoing, credentials: Credentials | None, hide: tuple[Secret, ...] = ()) -> Answer:
-        """The answer to `request`, as JSON. `hide`: secrets that the request itself carries.
+    async def read(
+        self,
+        request: Outgoing,
+        credentials: Credentials | None,
+        hide: tuple[Secret, ...] = (),
+        patience: Patience | None = None,
+    ) -> Answer:
+        """The answer to `request`, as JSON. `hide`: secrets that the request itself carries. `patience`: at most.
 
         Raises CloudDenied (401, 403), Unreachable (no usable answer), CloudError (everything else).
         """
-        patience = self._patience
+        patience = min(patience or self._patience, self._patience, key=lambda p: (p.attempts, p.budget_s))
         async for attempt in stamina.retry_context(
             on=_may_pass,
             attempts=patience.attempts,

@@ -43,6 +43,7 @@ class Endpoints(Part):
     iam: Text | None = None
     sts: Text | None = Field(None, description="Where `auth: oidc` exchanges ID tokens.")
     ces: Text | None = Field(None, description="Cloud Eye, for gates with `alarms`.")
+    autoscaling: Text | None = Field(None, description="Auto Scaling, whose members `diff` warns of.")
 
 
 class SimulatorOptions(Part):

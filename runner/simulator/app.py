@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from runner.simulator import call_alarms, call_groups, call_metadata, call_tags, iam, sts
+from runner.simulator import call_alarms, call_groups, call_metadata, call_scaling, call_tags, iam, sts
 from runner.simulator import events as ev
 from runner.simulator.answers import Reply, gateway_error
 from runner.simulator.auth import Request, check, check_project
@@ -56,6 +56,9 @@ _GROUPS = Call("groups", lambda g, r, t, p: call_groups.list_groups(r, t))
 _GROUP = Call("groups", lambda g, r, t, p: call_groups.show_group(t, p["group"]))
 _ALARMS = Call("alarms", lambda g, r, t, p: call_alarms.list_alarms(r, t), project_code="ces.0014")
 _RECORDS = Call("alarms", lambda g, r, t, p: call_alarms.list_records(r, t), project_code="ces.0014")
+_SCALING = Call("scaling", lambda g, r, t, p: call_scaling.list_groups(r, t))
+_MEMBERS = Call("scaling", lambda g, r, t, p: call_scaling.list_members(r, t, p["group"]))
+_EVENTS = Call("events", lambda g, r, t, p: call_scaling.list_events(r, t))
 _TOKEN = Call("token", lambda g, r, t, p: iam.issue_token(r, t, g.state.credentials), False, None)
 _ASSUME = Call("token", lambda g, r, t, p: sts.assume_with_oidc(r, t, g.state.credentials), False, None)
 _METADATA_TOKEN = Call("metadata", lambda g, r, t, p: call_metadata.issue_token(r, t, g.state.credentials), False, None)
@@ -80,6 +83,9 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/v2.1/{project}/servers/{server}/os-instance-actions", _ACTIONS),
     ("GET", "/V1.0/{project}/alarms", _ALARMS),
     ("GET", "/v2/{project}/alarm-histories", _RECORDS),
+    ("GET", "/autoscaling-api/v1/{project}/scaling_group", _SCALING),
+    ("GET", "/autoscaling-api/v1/{project}/scaling_group_instance/{group}/list", _MEMBERS),
+    ("GET", "/v3/{project}/instance-scheduled-events", _EVENTS),
     ("POST", "/v3/auth/tokens", _TOKEN),
     ("POST", "/v5/agencies/assume-with-oidc", _ASSUME),
     ("GET", "/v3/projects", _PROJECTS),

@@ -19,6 +19,8 @@ from runner.simulator.timeline import Millis
 
 FOREVER: Millis = 2**62
 QUOTA_WINDOW: Millis = 60_000
+BESIDE = ("alarm", "scaling_group", "scheduled_event")
+"""What other services know of servers: changes with such a value leave the servers as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class World:
         self.rules = Rules(fleet.options.seed)
         self.servers: dict[str, FleetServer] = {s.id: s for s in fleet.servers}
         self.created: dict[str, Millis] = {}
-        self.alarms: list[ev.Changed] = []
+        self.beside: dict[str, list[ev.Changed]] = {word: [] for word in BESIDE}
         self.histories: dict[str, _History] = {}
         self.jobs: dict[str, ev.Accepted] = {}
         self.calls: list[ev.Called] = []
@@ -78,8 +80,8 @@ class World:
                 return
             case ev.Accepted():
                 self._fold_accepted(event)
-            case ev.Changed() if "alarm" in event.values:
-                self.alarms.append(event)
+            case ev.Changed() if word := next((w for w in BESIDE if w in event.values), None):
+                self.beside[word].append(event)
             case ev.Changed():
                 for server in event.servers:
                     self.histories.setdefault(server, _History()).changes.append(event)
@@ -230,8 +232,8 @@ class World:
                 latest = max(latest, part.back)
         return latest
 
-    def alarms_on(self, change: ev.Changed, now: Millis) -> bool:
-        """Whether an alarm that was set is on at this moment."""
+    def is_on(self, change: ev.Changed, now: Millis) -> bool:
+        """Whether what another service knows of servers (an alarm, a scaling group) holds at this moment."""
         return self._is_in_force(change, now)
 
     # -- reboots ------------------------------------------------------------------------------------------
