@@ -173,8 +173,10 @@ def _surroundings(diff: PlanDiff) -> Block:
     if diff.schedule is None or diff.around is None:
         return _NOTHING
     told = [f"- **warning** {markdown(words, 500)}\n" for words in advice(diff.schedule, diff.around)]
-    for line in surroundings_lines(diff.schedule, diff.around, diff.shared):
-        told.append(f"  - {markdown(line.words, 500)}: {markdown(clipped(line.names, 200), 400)}\n")
+    told += [
+        f"  - {markdown(line.words, 500)}: {markdown(clipped(line.names, 200), 400)}\n"
+        for line in surroundings_lines(diff.schedule, diff.around, diff.shared)
+    ]
     told += [f"- note: {markdown(words, 500)}\n" for words in diff.around.unread]
     return "", told, "\n"
 

@@ -1,4 +1,5 @@
-"""What other services know of the servers that a schedule reboots, for people and programs. Pure; names are not ours."""
+"""What other services know of the servers that a schedule reboots, for people and programs. Pure; names are not
+ours."""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ def list_groups(request: Request, turn: Turn) -> Reply:
 
 
 def list_members(request: Request, turn: Turn, group_id: str) -> Reply:
-    """`GET …/scaling_group_instance/{scaling_group_id}/list`, paged likewise (page "Querying Instances in an AS Group").
+    """`GET …/scaling_group_instance/{scaling_group_id}/list`, paged likewise (page "Querying Instances in an AS
+    Group").
 
     The code for a group that is none is a guess.
     """
@@ -46,7 +47,7 @@ def list_members(request: Request, turn: Turn, group_id: str) -> Reply:
 
 
 def list_events(request: Request, turn: Turn) -> Reply:
-    """`GET /v3/{project_id}/instance-scheduled-events`: pages by `marker`, 1 to 100 each. Only one of the clouds has it.
+    """`GET /v3/{project_id}/instance-scheduled-events`: pages by `marker`, 1 to 100 each. One of the clouds has it.
 
     Fields as in the vendor's SDK (`EventResponse`); the words for types and states are a guess.
     """

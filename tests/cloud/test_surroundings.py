@@ -103,14 +103,14 @@ def test_lists_without_an_end() -> None:
     """A list that goes on for ever ends with a sentence."""
 
     async def get(path: str, *query: tuple[str, str]) -> Any:
-        nonlocal asked
-        asked += 1
-        return {"scaling_groups": [GROUP] * PAGE, "events": [EVENT] * PAGE, "page_info": {"next_marker": str(asked)}}
+        asked.append(path)
+        info = {"next_marker": str(len(asked))}
+        return {"scaling_groups": [GROUP] * PAGE, "events": [EVENT] * PAGE, "page_info": info}
 
-    asked = 0
+    asked: list[str] = []
     found = run(surroundings(get, get, "p" * 32))
     assert [("does not come to an end" in why) for why in found.unread] == [True, True]
-    assert asked <= 2 * 100
+    assert len(asked) <= 2 * 100
 
 
 ANYTHING = st.recursive(
@@ -134,7 +134,7 @@ def test_wrong_types(group: str, member: str, event: str, value: Any) -> None:
 
 
 def test_the_client_over_http() -> None:
-    """Signed like every other call, page after page; servers that are gone are no members, groups end with their time."""
+    """Signed as every call is, page after page; servers that are gone are no members, events end with their time."""
 
     async def scene() -> None:
         async with simulated(options_of(230)) as place:
