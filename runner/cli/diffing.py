@@ -241,7 +241,8 @@ class _Planner:
         return since if is_news(since) or not session.is_embedded else None
 
     async def _open(self, name: str) -> tuple[Session, Inventory, Surroundings]:
-        """The target, its servers, and what else is known of them. Raises what opening or reading it raised, for each plan anew."""
+        """The target, its servers, and what else is known of them. Raises what opening or reading it raised, for each
+        plan anew."""
         if name not in self._read:
             try:
                 session = await self.stack.enter_async_context(open_target(self.app, self.config, name))

@@ -236,6 +236,7 @@ async def _remote(
     from runner.cloud.auth.oidc_login import OidcLogin
     from runner.cloud.ecs import HuaweiCloud
     from runner.cloud.endpoints import settings_for
+    from runner.cloud.throttle import Pace
     from runner.planning.spared import Spared
 
     settings = settings_for(
@@ -252,7 +253,9 @@ async def _remote(
     login = find_login(environ, config.auth)
     prober = NetProber(loopback_only=config.cloud == "simulator")
     is_signed = isinstance(login, KeyLogin | OidcLogin)
-    async with HuaweiCloud.open(settings, login, now=clock.now, log=request_log(app), on_secret=mask) as cloud:
+    pace = Pace(time_scale=time_scale)
+    log = request_log(app)
+    async with HuaweiCloud.open(settings, login, now=clock.now, log=log, on_secret=mask, pace=pace) as cloud:
         tuning = Tuning(
             poll_every_s=config.rate.poll_every.total_seconds(),
             settle_s=config.rate.settle.total_seconds(),
@@ -264,7 +267,7 @@ async def _remote(
             target=Target(name, config.cloud, config.region, cloud.project_id),
             cloud=cloud,
             clock=clock,
-            site=Site(cloud, cloud.project_id, tuning, "aksk" if is_signed else "", prober),
+            site=Site(cloud, cloud.project_id, tuning, "aksk" if is_signed else "", prober, cloud.held_s),
             time_scale=time_scale,
             is_embedded=is_embedded,
             is_real=is_real,

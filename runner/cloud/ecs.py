@@ -24,7 +24,7 @@ from runner.cloud.bodies import read_error
 from runner.cloud.endpoints import Settings
 from runner.cloud.reader import Answer, Patience, Reader, denial
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
-from runner.cloud.throttle import Sleep
+from runner.cloud.throttle import Pace, Sleep, allowed
 from runner.errors import CloudDenied, CloudError
 from runner.model.inventory import Inventory, Server, ServerGroup
 from runner.model.job import (
@@ -99,17 +99,18 @@ class HuaweiCloud:
         limits: Limits | None = None,
         sleep: Sleep = asyncio.sleep,
         on_secret: OnSecret | None = None,
+        pace: Pace | None = None,
     ) -> AsyncIterator[Self]:
         """A client for this target; its connections close at the end.
 
         `wall` is real time: signatures and tokens live by it. `now` is the clock that dates an inventory (default:
-        `wall`). `on_secret` is told each secret that a login by OIDC obtains. The project id is that of the settings,
-        of the login, or looked up by the region's name.
+        `wall`). `on_secret` is told each secret that a login by OIDC obtains. `pace`: another than that of
+        `sleep`. The project id is that of the settings, of the login, or looked up by the region's name.
         Raises CloudDenied or CloudError where login or look-up fail.
         """
         transport = Transport(limits, log=log)
         try:
-            reader = Reader(transport, wall, patience, sleep)
+            reader = Reader(transport, wall, patience, sleep, pace)
             credentials = _credentials(settings, login, reader, wall, on_secret)
             project_id = settings.project_id or await _project_id(settings, credentials, reader)
             yield cls(settings, project_id, credentials, transport, reader, wall=wall, now=now or wall)
@@ -207,6 +208,7 @@ class HuaweiCloud:
             return Denied(error.code or "login", error.message, error.status or 401, error.request_id)
         except CloudError as error:
             return NotSent(f"no token: {error.message}")
+        self._reader.pace.count(ready.origin)
         try:
             reply = await self._transport.send_once(ready)
         except Unreachable as error:
@@ -215,7 +217,13 @@ class HuaweiCloud:
         answer = classify(reply.status, reply.headers, reply.body, asked=ids, scrub=hide)
         if isinstance(answer, Denied):
             return await self._after_denial(ready, reply, answer)
+        if isinstance(answer, Throttled):
+            self._reader.pace.reboot_throttled(answer.retry_after_s, allowed(answer.reason), ready.origin)
         return answer
+
+    def held_s(self) -> float:
+        """Real seconds until a reboot may be sent: 0, or more after "too many" was the answer to whatever request."""
+        return self._reader.pace.left_s(self._settings.ecs_url)
 
     async def _after_denial(self, request: Outgoing, reply: Reply, answer: Denied) -> RebootAnswer:
         """A token that ended meanwhile is renewed: nothing was begun, and asking again at once makes sense.

@@ -19,7 +19,7 @@ from runner.cloud.auth.credentials import Credentials
 from runner.cloud.bodies import ApiError, read_error
 from runner.cloud.codes import Verdict, proof
 from runner.cloud.reboot import retry_after_s
-from runner.cloud.throttle import Pace, Sleep
+from runner.cloud.throttle import Pace, Sleep, allowed
 from runner.errors import CloudDenied, CloudError
 from runner.net.secret import Scrub, Secret, scrubber
 from runner.net.text import parse_json
@@ -74,11 +74,12 @@ class Reader:
         wall: Callable[[], datetime],
         patience: Patience | None = None,
         sleep: Sleep = asyncio.sleep,
+        pace: Pace | None = None,
     ) -> None:
         self._transport = transport
         self._wall = wall
         self._patience = patience or Patience()
-        self._pace = Pace(sleep)
+        self.pace = self._pace = pace or Pace(sleep)
 
     async def read(
         self,
@@ -116,12 +117,13 @@ class Reader:
     async def _send(self, request: Outgoing, credentials: Credentials | None) -> Reply:
         """One exchange; after a 401 one more with renewed credentials, where there are any."""
         if credentials is None:
-            await self._pace.wait()
+            await self._pace.wait(request.origin)
             return await self._transport.send(request)
+        await self._pace.wait(request.origin)
         signed = await credentials.authorize(request, self._wall())
-        await self._pace.wait()
         reply = await self._transport.send(signed)
         if reply.status == 401 and await credentials.renew(signed):
+            await self._pace.wait(request.origin)
             reply = await self._transport.send(await credentials.authorize(request, self._wall()))
         return reply
 
@@ -138,7 +140,8 @@ class Reader:
         error = read_error(reply, scrub)
         found = proof(error.code, error.status)
         if error.status == 429 or (found is not None and found.verdict is Verdict.THROTTLED):
-            self._pace.slow_down(retry_after_s(reply.headers, error.message))
+            wait = retry_after_s(reply.headers, error.message)
+            self._pace.slow_down(wait, allowed(error.message), request.origin)
             return _made(Passing, error, "the cloud throttles us", "fewer runs at once, or a longer poll_every")
         if error.status in (401, 403):
             return denied(error)

@@ -20,12 +20,13 @@ from runner.simulator import call_alarms, call_groups, call_metadata, call_scali
 from runner.simulator import events as ev
 from runner.simulator.answers import Reply, gateway_error
 from runner.simulator.auth import Request, check, check_project
-from runner.simulator.call_reboot import reboot
+from runner.simulator.call_reboot import reboot, throttled
 from runner.simulator.call_servers import Reader, actions
 from runner.simulator.chance import pick_hex
 from runner.simulator.outcome import Plan, plan_for
 from runner.simulator.sockets import reset, send_truncated
 from runner.simulator.state import State, Turn
+from runner.simulator.timeline import length_millis
 
 MOST_BODY = 12 * 1024 * 1024
 """Bytes of a signed request's body (APIGW.0201 over that)."""
@@ -198,7 +199,7 @@ class Gateway:
         if len(request.body) > MOST_BODY:
             return gateway_error(413, "APIGW.0201", "Request entity too large.", request.request_id)
         if call.needs_login:
-            refused = check(request, turn, self.state.credentials)
+            refused = _too_many_calls(request, turn) or check(request, turn, self.state.credentials)
             if refused is None and call.project_code is not None:
                 refused = check_project(turn, request.headers, params["project"], code=call.project_code)
             if refused is not None:
@@ -213,6 +214,21 @@ class Gateway:
     def _numbered(self, request: Request, turn: Turn) -> Request:
         number = len(turn.world.calls)
         return replace(request, request_id=pick_hex(self.state.fleet.options.seed, "request", number))
+
+
+def _too_many_calls(request: Request, turn: Turn) -> Reply | None:
+    """The gateway's answer to one call too many; calls that it did not take do not count (a guess)."""
+    switches = turn.world.switches
+    if switches.calls is None:
+        return None
+    since, taken = turn.now - length_millis(switches.calls_within), 0
+    for call in reversed(turn.world.calls):
+        if call.at <= since:
+            break
+        taken += call.status not in (0, 429)
+    if taken < switches.calls:
+        return None
+    return throttled(request, 429, "APIGW.0308", limit=switches.calls, window=switches.calls_within)
 
 
 def _called(call: Call, request: Request, turn: Turn, status: int, code: str | None, plan: Plan) -> ev.Called:

@@ -81,6 +81,17 @@ def _room(db: Dialect, run_id: str, intent: Intent, now: float) -> None:
     db.execute("insert into rate(project, at, n, run) values(?,?,?,?)", (intent.project, now, wanted, run_id))
 
 
+FULL = 1000
+"""The most servers of any budget: a reservation of so many leaves no room."""
+
+
+def hold(db: Dialect, project: str, run_id: str, wait_s: float, window_s: float) -> None:
+    """Reserve the whole budget, as if it had been used just so long ago that there is room again after `wait_s`."""
+    db.lock(f"project:{project}")
+    at = db.now() + min(wait_s, window_s) - window_s
+    db.execute("insert into rate(project, at, n, run) values(?,?,?,?)", (project, at, FULL, run_id))
+
+
 def free(db: Dialect, run_id: str, release: Sequence[str], forget: Sequence[str]) -> None:
     """End this run's claims: `release` leaves the cycle spent, `forget` gives it back (to the run that is repeated)."""
     if release:

@@ -101,9 +101,7 @@ def test_besides_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("content", "why"), [(None, "No such file"), ("no certificate", "holds no certificate")])
-def test_a_file_that_is_none(
-    content: str | None, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_none(content: str | None, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is not there, or holds none, is said at once, before anything is sent."""
     path = tmp_path / "ca.pem"
     if content is not None:
