@@ -167,7 +167,8 @@ def _hold_all(effect: Send, answer: Throttled, setting: Setting, writer: Writer)
     if wait_s > 0:
         with suppress(StoreError):
             window_s, real_s = 60.0 / setting.time_scale, wait_s / setting.time_scale
-            setting.store.hold(setting.sites[effect.target].project_id, writer.run.id, real_s, window_s)
+            project, is_guess = setting.sites[effect.target].project_id, answer.retry_after_s is None
+            setting.store.hold(project, writer.run.id, real_s, window_s, is_guess=is_guess)
 
 
 def answer_events(run: Run, effect: Send, answer: RebootAnswer, now: datetime) -> tuple[NewEvent, ...]:

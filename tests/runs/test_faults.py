@@ -102,12 +102,12 @@ def throttled() -> list[Case]:
             most_s=240,
         )
         for shape, hint, posts in (
-            ("429", False, 9),
+            ("429", False, 5),
             ("429", True, 5),
-            ("202", False, 9),
+            ("202", False, 5),
             ("202", True, 5),
             ("429-gateway", False, 4),
-            ("503", False, 9),
+            ("503", False, 5),
             ("503", True, 5),
         )
     ]
