@@ -48,6 +48,10 @@ JSON = "application/json;charset=UTF-8"
 IDS_A_REQUEST = 100
 """Ids in one `server_id` filter: about 100 for the length of the URI ("Querying Details About ECSs")."""
 
+RECENTLY = timedelta(minutes=15)
+"""Servers created within this time count as just created: it has to be longer than a list takes to read, and clocks differ.
+"""
+
 _SHOW_AT_MOST = 3
 _RENEWAL_IS_NEWS = timedelta(minutes=1)
 _GONE = "Common.0011"
@@ -262,7 +266,8 @@ class HuaweiCloud:
             )
             return answer.value
 
-        servers = await listing.list_all(page)
+        recently = (self._now() - RECENTLY).strftime("%Y-%m-%dT%H:%M:%SZ")
+        servers = await listing.list_all(page, since=recently)
         self._fleet = len(servers)
         return servers
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runner.simulator import events as ev
@@ -19,6 +19,8 @@ from runner.simulator.timeline import Millis
 
 FOREVER: Millis = 2**62
 QUOTA_WINDOW: Millis = 60_000
+BUILDING: Millis = 180_000
+"""How long a server is made: it is listed, and `updated`, so long after its `created`."""
 BESIDE = ("alarm", "scaling_group", "scheduled_event")
 """What other services know of servers: changes with such a value leave the servers as they are."""
 
@@ -114,7 +116,7 @@ class World:
 
     def _fold_created(self, event: ev.Created) -> None:
         for _ in range(event.count):
-            server = self.fleet.newcomer(len(self.created))
+            server = replace(self.fleet.newcomer(len(self.created)), created=event.at - BUILDING)
             self.servers[server.id] = server
             self.created[server.id] = event.at
         self._roster = None
@@ -178,7 +180,7 @@ class World:
     def _look(self, server_id: str, now: Millis, *, is_lagging: bool) -> View:
         server = self.servers[server_id]
         history = self.histories.get(server_id)
-        status, task, updated = server.status, server.task_state, server.created + 180_000
+        status, task, updated = server.status, server.task_state, server.created + BUILDING
         if history is None:
             return View(status, task, updated, server.tags, server.locked, server.frozen)
         edges: list[Millis] = []
