@@ -236,7 +236,7 @@ async def _remote(
     from runner.cloud.auth.oidc_login import OidcLogin
     from runner.cloud.ecs import HuaweiCloud
     from runner.cloud.endpoints import settings_for
-    from runner.cloud.throttle import Pace
+    from runner.cloud.throttle import pace_of
     from runner.planning.spared import Spared
 
     settings = settings_for(
@@ -253,7 +253,7 @@ async def _remote(
     login = find_login(environ, config.auth)
     prober = NetProber(loopback_only=config.cloud == "simulator")
     is_signed = isinstance(login, KeyLogin | OidcLogin)
-    pace = Pace(time_scale=time_scale)
+    pace = pace_of(f"{settings.ecs_url} {project_id or config.region}", time_scale)
     log = request_log(app)
     async with HuaweiCloud.open(settings, login, now=clock.now, log=log, on_secret=mask, pace=pace) as cloud:
         tuning = Tuning(

@@ -49,8 +49,7 @@ IDS_A_REQUEST = 100
 """Ids in one `server_id` filter: about 100 for the length of the URI ("Querying Details About ECSs")."""
 
 RECENTLY = timedelta(minutes=15)
-"""Servers created within this time count as just created: it has to be longer than a list takes to read, and clocks differ.
-"""
+"""Servers created within this time count as just created: longer than a list takes to read, as clocks differ."""
 
 _SHOW_AT_MOST = 3
 _RENEWAL_IS_NEWS = timedelta(minutes=1)

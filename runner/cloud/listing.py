@@ -69,9 +69,9 @@ async def list_all(fetch: Fetch, limit: int = PAGE, since: str = "") -> dict[str
     """Every server by id, each once. Where the list seems to move while it is read, it is read once more, backwards.
 
     Backwards and one page after the other, what a deletion moves comes to a page that is still to be read; where new
-    servers stand at the list's end, no server that was there all the time can be missed so. If that reading does not fit
-    either, a third is made (for lists whose new servers stand in front), and all together are the answer: a server that
-    one of them showed exists or has just gone, while one that is left out would never be looked at.
+    servers stand at the list's end, no server that was there all the time can be missed so. If that reading does not
+    fit either, a third is made (for lists whose new servers stand in front), and all together are the answer: a server
+    that one of them showed exists or has just gone, while one that is left out would never be looked at.
     `since`: servers that were created since then show that the list moves (ISO 8601); empty for not to look.
     """
     first = await _read(fetch, limit)
@@ -80,10 +80,13 @@ async def list_all(fetch: Fetch, limit: int = PAGE, since: str = "") -> dict[str
     second = await _read_back(fetch, limit, first)
     if second.is_whole(since):
         return second.servers
+    found = first.servers
+    found.update(second.servers)  # in place: what is replaced is not kept
     if second.counts <= {len(second.servers)}:  # the totals fit; only new servers speak against it
-        return {**first.servers, **second.servers}
-    third = await _read(fetch, limit)
-    return {**first.servers, **second.servers, **third.servers}
+        return found
+    del second
+    found.update((await _read(fetch, limit)).servers)
+    return found
 
 
 async def _read_back(fetch: Fetch, limit: int, before: _Pages) -> _Pages:

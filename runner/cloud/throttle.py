@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 
 LONGEST_S = 30.0
 LONGEST_WINDOW_S = 300.0
@@ -121,3 +122,9 @@ class Pace:
     def ease(self) -> None:
         """After a good answer."""
         self._next_s = _FIRST_S
+
+
+@cache
+def pace_of(target: str, time_scale: float) -> Pace:
+    """The one pace of a target in this process, however often it is opened: what was learned of its limits stays."""
+    return Pace(time_scale=time_scale)

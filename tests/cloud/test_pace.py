@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.cloud.throttle import Allowed, Pace, allowed
+from runner.cloud.throttle import Allowed, Pace, allowed, pace_of
 from runner.execution.effects import Tuning
 from runner.simulator.events import Called
 from tests.cloud.wild import fixture, run
@@ -160,3 +160,11 @@ def test_a_throttled_read_holds_reboots_too(call: str, rule: dict[str, object]) 
 
 async def _read(place: Field, call: str) -> None:
     await (place.cloud.inventory() if call == "list" else place.cloud.job("ff80808288d41e1b018990260955686a"))
+
+
+def test_one_pace_a_process() -> None:
+    """A target that is opened again goes on with what was learned of it; another one does not know it."""
+    first = pace_of("https://ecs.example.com a", 1.0)
+    first.slow_down(20.0, Allowed(1, 60.0), "https://ecs.example.com")
+    assert pace_of("https://ecs.example.com a", 1.0).left_s() > 10
+    assert pace_of("https://ecs.example.com b", 1.0).left_s() == 0
