@@ -7,7 +7,7 @@ import pytest
 from runner.simulator.fleet import FleetOptions, generate
 from tests.cloud.lists import WAYS, read_apart, read_here, reading
 
-FLEET = generate(FleetOptions(servers=3500))
+FLEET = generate(FleetOptions(servers=2200))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -16,7 +16,7 @@ def test_nobody_is_missed(way: str) -> None:
     found = reading(way, FLEET, read_here)
     assert found.missed == found.twice == 0
     assert (found.gone > 0, found.come > 0) == ("go" in way, "come" in way)
-    assert found.pages == (4 if way == "still" else 12 if "go" in way else found.pages)
+    assert found.pages == (3 if way == "still" else 9 if "go" in way else found.pages)
 
 
 def test_the_reader_in_a_process_of_its_own() -> None:
