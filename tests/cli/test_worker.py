@@ -1,0 +1,160 @@
+"""`worker`: takes what is due, goes on with what a person decided, tells how it is, ends in order."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.forked import Child
+from tests.cli.lab import PLAN, Lab, Remote, target
+
+READY = "/healthz"
+APPROVED = PLAN.replace("waves: [1, 50%]", "waves: [1, 50%]\n    pause: [approval, 0s]")
+
+
+def start(lab: Lab, *more: str, given: tuple[str, ...] = ()) -> tuple[Child, str]:
+    """A worker on a free port, and its URL. `given`: options of the program."""
+    child = lab.start(*given, "worker", "--listen", "127.0.0.1:0", *more)
+    said = child.err.wait_for(READY)
+    found = re.search(r"(http://127\.0\.0\.1:\d+)/healthz", said)
+    assert found, said
+    return child, found[1]
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what another process does."""
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def figures(url: str) -> dict[str, float]:
+    """The samples of /metrics; every line is a comment or a sample."""
+    status, text = get(f"{url}/metrics")
+    assert status == 200
+    lines = [line for line in text.splitlines() if not line.startswith(("# HELP ", "# TYPE "))]
+    sample = re.compile(r'([a-z_]+(?:\{[a-z_]+="[^"\\\n]*"(?:,[a-z_]+="[^"\\\n]*")*\})?) (-?[0-9.e+-]+)')
+    return {m[1]: float(m[2]) for m in (sample.fullmatch(line) for line in lines) if m is not None or not lines}
+
+
+def test_a_worker_goes_on_with_what_is_open_and_with_decisions(cloud: Remote) -> None:
+    """A run that waits for an approval is gone on with once somebody approves; its end is counted; SIGTERM ends with
+    143."""
+    lab = cloud.lab
+    lab.write("web.yaml", APPROVED)
+    assert lab.run("run", "web.yaml", "--no-wait").code == 75
+    child, url = start(lab)
+    until(lambda: get(f"{url}/readyz")[0] == 200)
+    assert get(f"{url}/healthz") == (200, "ok\n")
+    assert get(f"{url}/else")[0] == 404
+    until(lambda: figures(url)["reboot_runner_runs_open"] == 1)
+    assert len(cloud.reboots) == 1, "it waits for the approval"
+    assert lab.run("approve", "web", "--reason", "looks good").code == 0
+    child.err.wait_for("run is done")
+    until(lambda: figures(url).get('reboot_runner_runs_ended_total{word="done"}') == 1)
+    seen = figures(url)
+    assert seen["reboot_runner_runs_open"] == seen["reboot_runner_runs_held"] == 0
+    assert seen["reboot_runner_steps_total"] > 1
+    child.send(signal.SIGTERM)
+    assert child.wait().code == 143
+    assert set(cloud.reboots.values()) == {1}
+    assert lab.status("web")["open"] is False
+
+
+def test_one_run_that_cannot_be_opened_keeps_nobody_waiting(cloud: Remote) -> None:
+    """The target of one run is gone from the configuration: the other run ends, and once it is back, so does that one,
+    with the worker that was running all the time."""
+    lab = cloud.lab
+    one = target(cloud.state, cloud.url)
+    lab.configure(targets={"lab": one, "other": one})
+    lab.write("web.yaml", APPROVED.replace("groups:", "target: lab\ngroups:"))
+    other = (
+        APPROVED.replace("name: web", "name: db")
+        .replace("role: web", "role: db")
+        .replace("limits:", "target: other\nlimits:")
+    )
+    lab.write("db.yaml", other)
+    for plan in ("web", "db"):
+        assert lab.run("run", f"{plan}.yaml", "--no-wait").code == 75, plan
+        assert lab.run("approve", plan, "--reason", "fine").code == 0
+    lab.configure(targets={"lab": one})
+    child, url = start(lab)
+    child.err.wait_for("there is no target 'other'")
+    until(lambda: lab.status("web")["open"] is False)
+    assert lab.status("db")["open"] is True
+    seen = figures(url)
+    assert seen['reboot_runner_step_errors_total{result="invalid"}'] >= 1
+    assert seen["reboot_runner_runs_resting"] == 1
+    lab.configure(targets={"lab": one, "other": one})
+    child.err.wait_for("the configuration has changed")
+    until(lambda: lab.status("db")["open"] is False)
+    assert set(cloud.reboots.values()) == {1}
+
+
+def test_nothing_is_done_by_a_configuration_that_is_wrong(cloud: Remote) -> None:
+    """A configuration that was broken meanwhile is told, /readyz says so, nothing is advanced until it is mended."""
+    lab = cloud.lab
+    right = (lab.folder / "reboot-runner.yaml").read_text()
+    lab.write("right.yaml", right)
+    lab.write("web.yaml", APPROVED)
+    assert lab.run("run", "web.yaml", "--no-wait").code == 75
+    child, url = start(lab)
+    lab.write("reboot-runner.yaml", right.replace('"version": 1', '"version": 1, "tragets": {}'))
+    child.err.wait_for("not ready: configuration")
+    assert get(f"{url}/readyz") == (503, "not ready: configuration\n")
+    assert get(f"{url}/healthz")[0] == 200
+    assert lab.run("--config", "right.yaml", "approve", "web", "--reason", "fine").code == 0
+    assert len(cloud.reboots) == 1
+    lab.write("reboot-runner.yaml", right)
+    until(lambda: len(cloud.reboots) > 1)
+    assert get(f"{url}/readyz") == (200, "ok\n")
+    child.send(signal.SIGINT)
+    assert child.wait().code == 130
+
+
+@pytest.mark.parametrize(("grace", "is_answered"), [("20s", True), ("1s", False)])
+def test_a_request_on_its_way_gets_the_grace_to_be_answered(cloud: Remote, grace: str, is_answered: bool) -> None:
+    """SIGTERM while the cloud has the request, which it answers late: with grace enough the answer is in the journal,
+    else nobody knows it yet; nothing is asked again by whoever goes on."""
+    lab = cloud.lab
+    lab.write("web.yaml", APPROVED)
+    assert lab.run("run", "web.yaml", "--no-wait").code == 75
+    assert lab.run("approve", "web", "--reason", "fine").code == 0
+    (run,) = lab.runs()
+    cloud.fault(do="delay", on="reboot", seconds=1.5, clock="wall", when="after")
+    child, _ = start(lab, "--grace", grace, given=("--log-format", "json"))
+    until(lambda: cloud.posts == 2)
+    child.send(signal.SIGTERM)
+    done = child.wait()
+    assert done.code == 143
+    lines = [json.loads(line) for line in done.err.splitlines()]
+    assert any(line.get("run") == run["id"] and line.get("event") == "batch.accepted" for line in lines) is is_answered
+    assert lab.dump().count("'batch.accepted'") == (2 if is_answered else 1)
+    if is_answered:
+        assert lab.run("resume", "web").code == 0
+        assert set(cloud.reboots.values()) == {1}
+
+
+def test_a_port_that_is_taken_is_told(lab: Lab) -> None:
+    """The second worker on one port says how to choose another; so does one with no port at all."""
+    _, url = start(lab)
+    again = lab.run("worker", "--listen", url.removeprefix("http://"))
+    assert again.code == 64
+    assert "--listen" in again.err
+    assert lab.run("worker", "--listen", "localhost").code == 64
