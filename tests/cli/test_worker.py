@@ -44,13 +44,20 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+SAMPLE = re.compile(r'([a-z_]+(?:\{[a-z_]+="[^"\\\n]*"(?:,[a-z_]+="[^"\\\n]*")*\})?) (-?[0-9.e+-]+)')
+
+
 def figures(url: str) -> dict[str, float]:
     """The samples of /metrics; every line is a comment or a sample."""
     status, text = get(f"{url}/metrics")
     assert status == 200
-    lines = [line for line in text.splitlines() if not line.startswith(("# HELP ", "# TYPE "))]
-    sample = re.compile(r'([a-z_]+(?:\{[a-z_]+="[^"\\\n]*"(?:,[a-z_]+="[^"\\\n]*")*\})?) (-?[0-9.e+-]+)')
-    return {m[1]: float(m[2]) for m in (sample.fullmatch(line) for line in lines) if m is not None or not lines}
+    found = {}
+    for line in text.splitlines():
+        sample = SAMPLE.fullmatch(line)
+        assert sample or line.startswith(("# HELP reboot_runner_", "# TYPE reboot_runner_")), line
+        if sample:
+            found[sample[1]] = float(sample[2])
+    return found
 
 
 def test_a_worker_goes_on_with_what_is_open_and_with_decisions(cloud: Remote) -> None:
