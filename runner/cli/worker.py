@@ -69,7 +69,8 @@ def command(ctx: click.Context, runs: int, grace: timedelta, listen: tuple[str, 
     run is left to the others; it exits 143 (SIGTERM) or 130 (SIGINT). A second signal ends it at once.
     """
     from runner.cli.executing import run_now
-    from runner.cli.working import Options, work
+    from runner.cli.worker_base import Options
+    from runner.cli.working import work
 
     app: App = ctx.obj
     ctx.exit(run_now(work(app, Options(runs, grace.total_seconds(), listen))))
