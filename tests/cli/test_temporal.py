@@ -14,7 +14,7 @@ from temporalio.worker import Replayer
 
 from runner.temporal.workflow import STATE, WAKE, WORKFLOW, DriveRun, Left, Order, id_of
 from tests import temporal_server
-from tests.cli.lab import Remote
+from tests.cli.lab import Lab, Remote
 from tests.cli.workers import APPROVED, figures, get, start, until
 
 QUEUE = "reboot-runner"
@@ -70,9 +70,22 @@ async def _replay(address: str, run_id: str) -> None:
         await Replayer(workflows=[DriveRun]).replay_workflow(history)
 
 
+async def _stranger(address: str) -> None:
+    client = await Client.connect(address)
+    with pytest.raises(WorkflowFailureError) as told:
+        await client.execute_workflow(
+            WORKFLOW, Order("20260101-000000-nobody"), id="stranger", task_queue=QUEUE,
+            execution_timeout=timedelta(seconds=20),
+        )  # fmt: skip
+    assert isinstance(told.value.cause, ActivityError)
+    assert isinstance(told.value.cause.cause, ApplicationError)
+    assert told.value.cause.cause.type == "NoSuchRun"
+
+
 def test_temporal_drives_a_run_and_holds_no_truth(cloud: Remote, temporal: str) -> None:
     """A workflow for the open run appears, tells its state, sleeps until somebody approves, begins anew when its
-    history is long, and ends with the run. Rivals at the same run change nothing; each history can be replayed."""
+    history is long, and ends with the run. Rivals at the same run change nothing; each history can be replayed. A
+    workflow about a run that the store has not fails."""
     lab = cloud.lab
     lab.write("web.yaml", APPROVED)
     assert lab.run("run", "web.yaml", "--no-wait").code == 75
@@ -93,30 +106,13 @@ def test_temporal_drives_a_run_and_holds_no_truth(cloud: Remote, temporal: str) 
     assert set(states) == {WorkflowExecutionStatus.COMPLETED, WorkflowExecutionStatus.CONTINUED_AS_NEW}
     assert states.count(WorkflowExecutionStatus.COMPLETED) == 3
     asyncio.run(_replay(temporal, run["id"]))
+    asyncio.run(_stranger(temporal))
     child.send(signal.SIGTERM)
     assert child.wait().code == 143
 
 
-async def _stranger(address: str) -> None:
-    client = await Client.connect(address)
-    with pytest.raises(WorkflowFailureError) as told:
-        await client.execute_workflow(
-            WORKFLOW, Order("20260101-000000-nobody"), id="stranger", task_queue=QUEUE,
-            execution_timeout=timedelta(seconds=20),
-        )  # fmt: skip
-    assert isinstance(told.value.cause, ActivityError)
-    assert isinstance(told.value.cause.cause, ApplicationError)
-    assert told.value.cause.cause.type == "NoSuchRun"
-
-
-def test_what_temporal_asks_and_the_store_does_not_know(cloud: Remote, temporal: str) -> None:
-    """A workflow about a run that the store has not fails, and says why; a cluster that is not there is told at once;
-    options of a cluster need the engine."""
-    lab = cloud.lab
-    child, _ = start(lab, "--engine", "temporal", "--temporal-address", temporal, "--task-queue", QUEUE)
-    asyncio.run(_stranger(temporal))
-    child.send(signal.SIGINT)
-    assert child.wait().code == 130
+def test_a_cluster_that_is_not_there_is_told(lab: Lab) -> None:
+    """At once, with what to check; options of a cluster need the engine."""
     nowhere = lab.run("worker", "--engine", "temporal", "--temporal-address", "127.0.0.1:9", "--listen", "127.0.0.1:0")
     assert nowhere.code == 1
     assert "cannot connect to Temporal" in nowhere.err

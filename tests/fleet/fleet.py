@@ -68,6 +68,8 @@ class Shape:
     pause: str = "1s"
     kill_every_s: tuple[float, float] = (0.5, 4.0)
     patience_s: float = 1200.0
+    outages: int = 0
+    """How often the store goes away for a moment, if there is a way to make it."""
     most_spread: float = 2.0
     """No run may take longer than so many times the median run."""
 
@@ -80,6 +82,7 @@ class Tally:
     store: str
     shape: Shape
     kills: int = 0
+    outages: int = 0
     workers: int = 0
     requests: int = 0
     twice: int = 0
@@ -148,10 +151,14 @@ def fleet(
     shape: Shape,
     engine: str = "store",
     more: Sequence[str] = (),
+    outage: Callable[[], None] | None = None,
     seed: int = 1,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Tally:
-    """Begin all runs, let workers at them and kill workers until all runs have ended. `more`: options of `worker`."""
+    """Begin all runs, let workers at them and kill workers until all runs have ended.
+
+    `more`: options of `worker`. `outage`: takes the store away and brings it back.
+    """
     rng = random.Random(seed)
     tally = Tally(engine, name, shape)
     options = CloudOptions(
@@ -172,7 +179,7 @@ def fleet(
             }
             opened = open_store(store, folder)
             try:
-                place = Place(context, folder, environment, opened, shape, engine, tuple(more), rng, tally)
+                place = Place(context, folder, environment, opened, shape, tuple(more), outage, rng, tally)
                 place.begin(_plans(folder, state, shape))
                 began = time.monotonic()
                 place.live(began, tell)
@@ -216,8 +223,8 @@ class Place:
     environment: dict[str, str]
     store: SqlStore
     shape: Shape
-    engine: str
     more: tuple[str, ...]
+    outage: Callable[[], None] | None
     rng: random.Random
     tally: Tally
     processes: list[Any] = field(default_factory=list)
@@ -260,6 +267,9 @@ class Place:
                     self.rng.choice(self.processes).kill()
                     next_kill = time.monotonic() + self.rng.uniform(*self.shape.kill_every_s)
                 self._bury()
+                if self.outage and self.tally.outages < self.shape.outages and len(ended) > self.tally.outages:
+                    self.outage()
+                    self.tally.outages += 1
                 for row in self.store.runs(limit=1000):
                     if not row.is_open and row.id not in ended:
                         ended[row.id] = time.monotonic() - began

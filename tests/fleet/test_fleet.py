@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.fleet.fleet import HEADER, Shape, Tally, fleet, most_in_a_minute
 
 SMALL = Shape(
-    runs=6, servers=4, workers=2, kills=3, rate=10, minute_s=1.5, margin_s=0.5, pause="0s", kill_every_s=(0.3, 1.0),
+    runs=4, servers=4, workers=2, kills=2, rate=8, minute_s=1.5, margin_s=0.5, pause="0s", kill_every_s=(0.3, 0.8),
     patience_s=60.0, most_spread=4.0,
 )  # fmt: skip
 
