@@ -37,6 +37,8 @@ def served(host: str, port: int, pages: Mapping[str, Callable[[], Page]]) -> Ite
         timeout = PATIENCE_S
         server_version = "reboot-runner"
         sys_version = ""
+        error_message_format = "%(code)d\n"  # nothing of the request comes back
+        error_content_type = "text/plain; charset=utf-8"
 
         def do_GET(self) -> None:
             self._answer(with_body=True)
