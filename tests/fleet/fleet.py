@@ -23,6 +23,12 @@ from runner.store.sql import SqlStore
 from tests.storm.storm import TROUBLES
 from tests.storm.worker import LABELS, Order, work
 
+PRELOADED = [
+    *("tests.fleet.fleet", "runner.cli.working", "runner.cli.starting", "runner.cloud.ecs", "runner.planning.schedule"),
+    *("runner.loading.together", "runner.report.diff_text", "runner.store.postgres", "anyio._backends._asyncio"),
+]
+"""What the program imports late is loaded once, before the forks."""
+
 CONFIG = """
 version: 1
 targets:
@@ -165,7 +171,7 @@ def fleet(
         fleet=FleetOptions(servers=shape.runs * shape.servers, seed=seed, reboot_seconds=0.4), rules=TROUBLES
     )
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.fleet.fleet", "runner.cli.working"])
+    context.set_forkserver_preload(PRELOADED)
     state = State(options)
     try:
         with serve_in_thread(state) as running:
