@@ -56,6 +56,10 @@ groups:
 """
 
 
+OUTAGE_S = 60.0
+"""For so long after the store went away a worker may have found it so when it began."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """The size of a fleet test. `rate`: servers in a minute of `minute_s` seconds, shared by all runs.
@@ -234,6 +238,8 @@ class Place:
     rng: random.Random
     tally: Tally
     processes: list[Any] = field(default_factory=list)
+    away: float = float("-inf")
+    """When the store went away last (monotonic)."""
 
     def order(self, *arguments: str, log: str) -> Order:
         minute = self.shape.minute_s
@@ -255,7 +261,7 @@ class Place:
                 order.arguments, order.folder, order.environment, self.rng.choice(LABELS), self.rng.randint(1, 6),
                 output=order.output, minute_s=order.minute_s,
             )  # fmt: skip
-        process = self.context.Process(target=work, args=(order,))
+        process = self.context.Process(target=work, args=(order,), name=order.output)
         process.start()
         self.processes.append(process)
         self.tally.workers += 1
@@ -274,6 +280,7 @@ class Place:
                     next_kill = time.monotonic() + self.rng.uniform(*self.shape.kill_every_s)
                 self._bury()
                 if self.outage and self.tally.outages < self.shape.outages and len(ended) > self.tally.outages:
+                    self.away = time.monotonic()
                     self.outage()
                     self.tally.outages += 1
                 for row in self.store.runs(limit=1000):
@@ -288,15 +295,16 @@ class Place:
         self.tally.unended += self.shape.runs - len(ended)
 
     def _bury(self) -> None:
+        """Whoever has ended is replaced, as Kubernetes would: killed, or begun while the store was away."""
         for process in [p for p in self.processes if not p.is_alive()]:
             self.processes.remove(process)
-            assert process.exitcode == -9, f"a worker ended with {process.exitcode}:\n{self._logs()[-3000:]}"
+            log = Path(process.name).read_text()
+            is_killed = process.exitcode == -9
+            found_no_store = process.exitcode == 1 and "PostgreSQL" in log and time.monotonic() - self.away < OUTAGE_S
+            assert is_killed or found_no_store, f"a worker ended with {process.exitcode}:\n{log[-3000:]}"
             process.close()
-            self.tally.kills += 1
+            self.tally.kills += is_killed
             self.start()
-
-    def _logs(self) -> str:
-        return "\n".join(f.read_text()[-1500:] for f in sorted(self.folder.glob("worker-*.log")))
 
     def _approve(self, run_id: str) -> None:
         """What a person does about a wave that has proven nothing: the run asks, and goes on."""
@@ -315,9 +323,9 @@ class Place:
             process.terminate()
         for process in self.processes:
             process.join(40)
-            code = process.exitcode
+            code, log = process.exitcode, Path(process.name).read_text()
             process.kill()
-            assert code in (143, -9), f"told to end, a worker ended with {code}:\n{self._logs()[-3000:]}"
+            assert code in (143, -9), f"told to end, a worker ended with {code}:\n{log[-3000:]}"
 
 
 def _judge(store: SqlStore, state: State, tally: Tally) -> None:
