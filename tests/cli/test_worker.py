@@ -51,9 +51,8 @@ def test_what_is_wrong_keeps_nobody_waiting_and_what_is_mended_goes_on(cloud: Re
     lab.configure(targets={"lab": one})
     child, url = start(lab)
     child.err.wait_for("there is no target 'other'")
-    seen = figures(url)
-    assert seen['reboot_runner_step_errors_total{result="invalid"}'] == 1
-    assert seen["reboot_runner_runs_resting"] == 1
+    until(lambda: figures(url)["reboot_runner_runs_resting"] == 1)
+    assert figures(url)['reboot_runner_step_errors_total{result="invalid"}'] == 1
 
     lab.write("reboot-runner.yaml", right.replace('"version": 1', '"version": 1, "tragets": {}'))
     child.err.wait_for("not ready: configuration")
