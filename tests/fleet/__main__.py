@@ -40,6 +40,7 @@ def main() -> int:
         tally = _fleet(Path(name), shape, options)
     print(HEADER)
     print(tally.row())
+    print(", ".join(f"{n} {outcome}" for outcome, n in tally.outcomes.most_common()), f"; {tally.outages} outages")
     print("; ".join(tally.findings) or "clean")
     return 1 if tally.findings else 0
 

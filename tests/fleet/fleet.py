@@ -81,7 +81,7 @@ class Shape:
     outages: int = 0
     """How often the store goes away for a moment, if there is a way to make it."""
     most_spread: float = 2.0
-    """No run may take longer than so many times the median run."""
+    """No run may take longer than so many times what the others take (`Tally.spread`)."""
 
 
 @dataclass
@@ -106,8 +106,13 @@ class Tally:
 
     @property
     def spread(self) -> float:
-        """The slowest run beside the median one."""
-        return max(self.ended_s) / statistics.median(self.ended_s) if self.ended_s else 0.0
+        """The slowest run beside the median one; where that took less than a minute of the rate, beside a minute.
+
+        A run that finds the minute full just before its end waits for the next: that is the rate, and no starving.
+        """
+        if not self.ended_s:
+            return 0.0
+        return max(self.ended_s) / max(statistics.median(self.ended_s), self.shape.minute_s)
 
     @property
     def findings(self) -> list[str]:
@@ -118,7 +123,7 @@ class Tally:
             f"{self.lies} ready that were never rebooted": self.lies,
             f"{self.unended} runs or servers without an end": self.unended,
             f"{self.worst_minute} servers in a minute of {self.shape.rate}": self.worst_minute > self.shape.rate,
-            f"the slowest run took {self.spread:.1f} times the median": self.spread > self.shape.most_spread,
+            f"the slowest run took {self.spread:.1f} times what others took": self.spread > self.shape.most_spread,
         }
         return [text for text, is_so in found.items() if is_so]
 
