@@ -116,10 +116,10 @@ class Ensurer:
                 continue
 
     async def _all(self, look: Look) -> None:
-        rows = (*look.due, *look.following)
-        ended = self.known - {r.id for r in rows} - self.steps.mine
-        self.woken = {r.id: self.woken[r.id] for r in rows if r.id in self.woken}
-        wanted = [(r, wake) for r in rows if (wake := self._is_late(r, look.now)) or r.id not in self.known]
+        ended = self.known - {r.id for r in look.open}
+        self.woken = {r.id: self.woken[r.id] for r in look.open if r.id in self.woken}
+        late = {r.id for r in look.due if self._is_late(r, look.now)}
+        wanted = [(r, r.id in late) for r in look.open if r.id in late or r.id not in self.known]
         try:
             for first in range(0, len(wanted), AT_A_TIME):
                 await asyncio.gather(*(self._one(r, wake) for r, wake in wanted[first : first + AT_A_TIME]))
@@ -140,8 +140,6 @@ class Ensurer:
 
     def _is_late(self, row: RunRow, now: float) -> bool:
         """Whether something was written for the run to act on at once, or nobody has come for long."""
-        if row.due > now:
-            return False
         seq, at = self.woken.get(row.id, (0, float("-inf")))
         if row.due <= AT_ONCE and row.seq != seq:
             return True

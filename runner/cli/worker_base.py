@@ -153,11 +153,11 @@ async def based(app: App, options: Options, engine: str) -> AsyncIterator[Base]:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the store showed: runs that are due and free, runs that are due later; `now` is the store's."""
+    """What the store showed: all open runs, and those of them that are due and free. `now` is the store's."""
 
     now: float
     due: tuple[RunRow, ...]
-    following: tuple[RunRow, ...]
+    open: tuple[RunRow, ...]
 
 
 @dataclass(slots=True)
@@ -184,7 +184,7 @@ class Lookout:
         try:
             now = base.store.now()
             due = base.store.due()
-            following = [r for r in base.store.runs(open_only=True, limit=10_000) if r.due > now]
+            rows = base.store.runs(open_only=True, limit=10_000)
         except StoreError as error:
             base.state.store_errors += 1
             base.trouble("store", error)
@@ -192,17 +192,17 @@ class Lookout:
             self.pause_s = float(min(2 ** (min(self._failures, 10) - 1), STORE_REST_S))
             return None
         self._failures = 0
-        look = Look(now, tuple(r for r in due if r.id not in mine), tuple(following))
-        self._count(look, len(mine))
+        look = Look(now, tuple(r for r in due if r.id not in mine), tuple(rows))
+        self._count(look)
         return look
 
     def lag(self, row: RunRow, now: float) -> float:
         """For how many seconds a run has been due, as far as this worker can know."""
         return now - row.due if row.due > AT_ONCE else time.monotonic() - self._seen.get(row.id, time.monotonic())
 
-    def _count(self, look: Look, mine: int) -> None:
+    def _count(self, look: Look) -> None:
         state, clock = self.base.state, time.monotonic()
         self._seen = {r.id: self._seen.get(r.id, clock) for r in look.due if r.due <= AT_ONCE}
-        state.open, state.due = len(look.following) + len(look.due) + mine, len(look.due)
+        state.open, state.due = len(look.open), len(look.due)
         state.lag_s = max((self.lag(r, look.now) for r in look.due), default=0.0)
         state.resting = self.base.stepper.resting

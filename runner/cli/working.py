@@ -78,7 +78,7 @@ class Worker:
         """Until something can be begun: a run is due, or one's pause is over; at most until the next look."""
         if len(self.tasks) >= self.base.options.runs:
             return LOOK_EVERY_S
-        following = (r.due - look.now for r in look.following)
+        following = (r.due - look.now for r in look.open if r.due > look.now)
         again = (t - time.monotonic() for t in self.not_before.values())
         return max(0.01, min(LOOK_EVERY_S, *following, *again, LOOK_EVERY_S))
 
