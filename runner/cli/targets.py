@@ -247,11 +247,14 @@ def _simulator_options(loaded: LoadedConfig, config: TargetConfig) -> CloudOptio
 
 
 def _state_folder(app: App, loaded: LoadedConfig) -> Path:
+    """Where what belongs to the store and to this machine lies: beside a local store, else in `REBOOT_RUNNER_STATE`,
+    else in a folder beside the configuration."""
     url = store_url(app, loaded)
     base = base_folder(loaded)
     if is_local_file(url):
         return (base / url.removeprefix("sqlite:///")).parent
-    return base / STATE_FOLDER
+    named = os.environ.get("REBOOT_RUNNER_STATE")
+    return Path(named).absolute() if named else base / STATE_FOLDER
 
 
 @asynccontextmanager

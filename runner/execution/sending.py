@@ -15,6 +15,10 @@ from runner.model.job import Accepted, Ambiguous, Denied, NotSent, RebootAnswer,
 from runner.model.run import BatchPhase, Outcome, Run
 from runner.ports.store import Halted, Intent, RateFull, Taken
 
+MINUTE_S = 61.0
+"""The window of the rate budget, of the run's clock. Reservations are counted when they are made, the cloud counts
+requests when they arrive: a second more than its minute, so that one that was slow on its way is not counted with those
+of a minute later."""
 BACK_OFF_S = (5.0, 10.0, 20.0, 40.0, 60.0)
 STATE_CODES = frozenset({"Ecs.0100", "Ecs.0603"})
 """Refusals that, after a doubtful attempt, can mean that the attempt is running."""
@@ -84,7 +88,7 @@ def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pa
         batch=effect.batch,
         servers=effect.servers,
         per_window=site.tuning.servers_per_minute,
-        window_s=60.0 / setting.time_scale,
+        window_s=MINUTE_S / setting.time_scale,
         retry_of=run.schedule.retry_of,
     )
     try:
