@@ -278,6 +278,7 @@ async def _remote(
     from runner.cloud.ecs import HuaweiCloud
     from runner.cloud.throttle import pace_of
     from runner.planning.spared import Spared
+    from runner.report.safe import plain
 
     settings = settings_of(config, environ, project_id)
     choice = choose(config.auth, environ, config.env_prefix or "")
@@ -287,6 +288,7 @@ async def _remote(
     log = request_log(app)
     hurry = {} if asking is None else _hurry(asking, log)
     pace = pace_of(f"{settings.ecs_url} {project_id or config.region}", time_scale)
+    pace.tell = lambda sentence: app.talk(f"target {name}: {plain(sentence)}")
     options = {"now": clock.now, "log": log, "on_secret": mask, "pace": pace} | hurry
     async with HuaweiCloud.open(settings, choice.login, **options) as cloud:
         tuning = Tuning(
@@ -332,6 +334,7 @@ def settings_of(config: TargetConfig, environ: Mapping[str, str], project_id: st
 def _hurry(asking: Asking, log: Callable[[RequestLog], None] | None) -> dict[str, Any]:
     """What opens the client for short questions."""
     from runner.cloud.reader import Patience
+    from runner.cloud.throttle import Pace
     from runner.net.transport import Limits
 
     within_s = asking.within_s
@@ -345,6 +348,7 @@ def _hurry(asking: Asking, log: Callable[[RequestLog], None] | None) -> dict[str
         "log": both,
         "patience": Patience(attempts=2, budget_s=within_s, first_wait_s=min(0.4, within_s / 4)),
         "limits": Limits(connect_s=within_s, read_s=within_s, total_s=within_s),
+        "pace": Pace(most_s=within_s),
     }
 
 

@@ -11,17 +11,7 @@ from dataclasses import dataclass
 
 from runner.cloud.dialect import Dialect, dialect_of
 from runner.errors import InvalidInput
-from runner.model.clouds import (
-    DOMAINS,
-    FURTHER_DOMAINS,
-    PARTNERS,
-    Service,
-    host_of,
-    how_to_allow,
-    is_host_of,
-    is_region,
-    other_domain,
-)
+from runner.model.clouds import DOMAINS, Service, domains_of, host_of, how_to_allow, is_host_of, is_region, other_domain
 from runner.model.problem import Problem
 from runner.net.origin import BadOrigin, allowed_hosts, host_of_origin, is_listed, origin
 
@@ -98,9 +88,7 @@ def settings_for(
 
 def suffixes_of(cloud: str, region: str) -> tuple[str, ...]:
     """What the hosts of a region's endpoints end in, without anybody's word; each begins with a dot."""
-    own = (DOMAINS[cloud], *FURTHER_DOMAINS[cloud]) if cloud in DOMAINS else ()
-    partners = (p.domain for p in PARTNERS if cloud == "huaweicloud" and p.region == region)
-    return tuple(f".{domain}" for domain in (*own, *partners))
+    return tuple(f".{domain}" for domain in domains_of(cloud, region))
 
 
 def checked(url: str, cloud: str, allowed: tuple[str, ...] = (), *, service: Service = "ecs", region: str = "") -> str:

@@ -43,6 +43,11 @@ class _Pages:
             raise CloudError("the list answer has no servers", hint="check the endpoint of the target")
         for item in listed:
             server = decode.server(item)
+            if server is None and decode.ghost(item) is None:
+                raise CloudError(
+                    "an entry of the server list cannot be read: it has no id, or no status",
+                    hint="something on the way to the cloud may change its answers; nothing is decided by half a list",
+                )
             if server is not None:
                 self.servers[server.id] = server
                 created = item.get("created")

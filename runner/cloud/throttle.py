@@ -11,11 +11,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 
+from runner.errors import CloudError
+
 LONGEST_S = 30.0
 LONGEST_WINDOW_S = 300.0
 """Windows that are counted. The longest known from practice is 5 minutes; nobody waits for the end of an hour."""
 MARGIN = 1.02
 """By which a window is taken longer than it is: the cloud counts when requests arrive, we when they leave."""
+TOLD_S = 5.0
+"""People are told of waits from here on."""
 _FIRST_S = 1.0
 _AFTER_REBOOT_S = 5.0
 _MOST_COUNTED = 10_000
@@ -23,6 +27,7 @@ _LIMIT = re.compile(r"limit:\s*(\d{1,6})\s*,\s*time:\s*(\d{1,5})\s*(second|minut
 _SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 Sleep = Callable[[float], Awaitable[None]]
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class Pace:
     """Reads call `wait` before they are sent. Seconds are those of `monotonic`, real ones as a rule.
 
     `time_scale`: how much faster the time of the cloud runs that names its limits (the embedded simulated one).
-    A limit that the cloud has named is kept from then on, for each host: `place` is its origin.
+    A limit that the cloud has named is kept from then on, for each host: `place` is its origin. `most_s`: who asks
+    would rather have no answer than wait for longer. `tell` is told of each wait of TOLD_S or more.
     """
 
     def __init__(
@@ -55,7 +61,10 @@ class Pace:
         sleep: Sleep = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         time_scale: float = 1.0,
+        most_s: float | None = None,
     ) -> None:
+        self.tell: Tell = lambda sentence: None
+        self._most_s = most_s
         self._sleep = sleep
         self._monotonic = monotonic
         self._scale = time_scale
@@ -66,14 +75,35 @@ class Pace:
 
     async def wait(self, place: str = "") -> None:
         """Return when the next read may be sent, which counts from here; up to a tenth later after a throttled answer,
-        so that waiters do not start as one."""
+        so that waiters do not start as one.
+
+        Raises CloudError where that would be longer than this pace may wait.
+        """
         now = self._monotonic()
         left = self._until - now
         spread = left * random.uniform(1.0, 1.1) if left > 0 else 0.0  # noqa: S311 - spreads load, protects nothing
         at = max(now + spread, now + self._room_s(place, now))
+        if at - now >= min(TOLD_S, self._most_s or TOLD_S) / self._scale:
+            self._long(place, at - now)
         self._count(place, at)
         if at > now:
             await self._sleep(at - now)
+
+    def _long(self, place: str, wait_s: float) -> None:
+        limit = self._allowed.get(place)
+        host = place.partition("://")[2] or "the cloud"
+        why = f"{host} throttles us"
+        if limit is not None:
+            window_s = limit.window_s * self._scale / MARGIN
+            why = f"{host} allows {limit.requests} request{'s' * (limit.requests > 1)} in {window_s:.0f} s"
+        if self._most_s is not None and wait_s > self._most_s:
+            raise CloudError(
+                f"{why}, and there is no room for {wait_s:.0f} s",
+                hint="ask again later; fewer runs and other programs at once",
+                status=429,
+            )
+        if wait_s >= TOLD_S / self._scale:
+            self.tell(f"{why}: waiting for {wait_s:.0f} s")
 
     def left_s(self, place: str = "") -> float:
         """Seconds until a request that is no read may be sent; 0 for at once."""

@@ -9,12 +9,15 @@ from runner.model.run import Run
 
 
 def over_budget(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
-    """The failure budgets of run and group, judged after every server's result."""
+    """The failure budgets of run and group, judged after every server's result.
+
+    A group whose target was given up begins nothing more anyway: what failed there counts for the run alone.
+    """
     if run.stop is not None or not run.failed:
         return ()
     budget = run.schedule.max_failures
     for name in run.failed_in:
-        excess = _group_excess(run, name)
+        excess = None if run.group(name).target in run.failed_targets else _group_excess(run, name)
         if excess and name not in run.passed_over:
             action = run.group(name).on_failure
             if action == "stop":

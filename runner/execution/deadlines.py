@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from runner.errors import CloudError
+from runner.execution import failing
 from runner.execution.effects import NewEvent, Pace
 from runner.model.quantity import format_duration
 from runner.model.run import BatchPhase, Outcome, Phase, Run, ServerState
@@ -19,7 +21,15 @@ def ended_servers(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
         verdict = _verdict(run, server, pace, now)
         if verdict:
             ended[server.ref.id] = verdict
-    return (("servers.ended", {"servers": ended}),) if ended else ()
+    if not ended:
+        return ()
+    unseen = any(reason == "CannotSee" for _, reason, _ in ended.values())
+    target = run.rules().target
+    if unseen and failing.may_fail(run, target):
+        words = format_duration(run.rules().ready_timeout_s)
+        error = CloudError(f"it could not be asked at the end of the {words} that servers have to come back")
+        return (failing.failed(target, error), ("servers.ended", {"servers": ended}))
+    return (("servers.ended", {"servers": ended}),)
 
 
 def _verdict(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:

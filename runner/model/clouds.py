@@ -82,7 +82,11 @@ _STS_DEFAULT = "cn-north-4"
 
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # `{service}`, perhaps with a suffix (`iam-pub`), perhaps a region: never two further labels, never storage.
-_SHAPE = re.compile(r"([a-z]+)(?:-[a-z0-9]+)?(?:\.(?!obs|oss|xn-)[a-z]{2,}-[a-z0-9-]{0,60}[a-z0-9])?")
+_SHAPE = re.compile(r"([a-z]+)(?:-[a-z0-9]+)?(?:\.((?!obs|oss|xn-)[a-z]{2,}-[a-z0-9-]{0,60}[a-z0-9]))?")
+
+
+_ANYWHERE = ("iam", "sts")
+"""An account is the same in all regions of a cloud: these services may be asked elsewhere."""
 
 
 def is_region(text: str) -> bool:
@@ -119,7 +123,7 @@ def is_host_of(host: str, cloud: str, region: str, service: Service) -> bool:
         if host.endswith("." + domain):
             shape = _SHAPE.fullmatch(host.removesuffix("." + domain))
             if shape is not None and shape[1] == _LABELS[service]:
-                return True
+                return service in _ANYWHERE or not region or shape[2] in (None, region)
     return False
 
 

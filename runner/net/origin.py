@@ -61,7 +61,7 @@ def origin(url: str, is_allowed: Callable[[str], bool]) -> str:
     elif not _NAME.fullmatch(host) and not is_address(host):
         raise _not_allowed(host, "which is no host name")
     elif not is_allowed(host):
-        raise _not_allowed(host, "which is no host of this service and cloud")
+        raise _not_allowed(host, "which is no host of this service, region and cloud")
     shown = f"[{host}]" if ":" in host else host
     return f"{scheme}://{shown}" + (f":{port}" if port not in (0, _OWN_PORT[scheme]) else "")
 

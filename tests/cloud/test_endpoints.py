@@ -57,8 +57,8 @@ def test_same_as_the_vendors_regions() -> None:
 
 def test_written_endpoints() -> None:
     """Endpoints that are written win; a simulated cloud's ECS endpoint stands for IAM too."""
-    found = settings_for(cloud="otc", region="eu-de", ecs="https://ecs.eu-nl.otc.t-systems.com/", environ={})
-    assert found.ecs_url == "https://ecs.eu-nl.otc.t-systems.com"
+    found = settings_for(cloud="otc", region="eu-de", ecs="https://ecs.eu-de.otc.t-systems.com/", environ={})
+    assert found.ecs_url == "https://ecs.eu-de.otc.t-systems.com"
     assert found.iam_url == "https://iam.eu-de.otc.t-systems.com"
     simulated = settings_for(cloud="simulator", region="r", ecs="http://127.0.0.1:8080", environ={})
     assert simulated.iam_url == simulated.ecs_url == "http://127.0.0.1:8080"

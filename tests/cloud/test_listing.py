@@ -187,3 +187,16 @@ def test_absurd_total() -> None:
 
     with pytest.raises(CloudError, match="pages"):
         asyncio.run(list_all(fetch, 10))
+
+
+@pytest.mark.parametrize(
+    "entry", [None, 5, {"id": 5, "status": "ACTIVE"}, {"id": "a", "status": 7}, {"status": "ACTIVE"}]
+)
+def test_an_entry_that_is_none_is_no_small_thing(entry: Any) -> None:
+    """A list with an entry that cannot be read is not taken for a smaller list: limits and groups would be wrong."""
+
+    async def fetch(page: int, limit: int) -> Any:
+        return {"servers": [{"id": "s", "name": "s", "status": "ACTIVE"}, entry], "count": 2}
+
+    with pytest.raises(CloudError, match="cannot be read"):
+        asyncio.run(list_all(fetch))

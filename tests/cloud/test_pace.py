@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.cloud.throttle import Allowed, Pace, allowed, pace_of
+from runner.errors import CloudError
 from runner.execution.effects import Tuning
 from runner.simulator.events import Called
 from tests.cloud.wild import fixture, run
@@ -168,3 +169,28 @@ def test_one_pace_a_process() -> None:
     first.slow_down(20.0, Allowed(1, 60.0), "https://ecs.example.com")
     assert pace_of("https://ecs.example.com a", 1.0).left_s() > 10
     assert pace_of("https://ecs.example.com b", 1.0).left_s() == 0
+
+
+def test_a_long_wait_is_told_or_refused() -> None:
+    """Who waits for the end of a window is told why and how long; who wants an answer soon gets an error."""
+    told: list[str] = []
+
+    async def scene(most_s: float | None) -> list[float]:
+        slept: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            slept.append(seconds)
+
+        pace = Pace(sleep, lambda: 0.0, most_s=most_s)
+        pace.tell = told.append
+        place = "https://ecs.example.com"
+        await pace.wait(place)
+        pace.slow_down(None, Allowed(1, 240.0), place)
+        await pace.wait(place)
+        return slept
+
+    (slept,) = run(scene(None))
+    assert slept > 240
+    assert told == ["ecs.example.com allows 1 request in 240 s: waiting for 245 s"]
+    with pytest.raises(CloudError, match=r"allows 1 request in 240 s, and there is no room for 245 s"):
+        run(scene(2.0))

@@ -191,3 +191,18 @@ def test_a_stop_ends_although_nobody_can_look_any_more() -> None:
     run = two.bench.read(run_id)
     assert run.word == "cancelled"
     assert outcomes(run) == ["unknown", *["not_started"] * 3]
+
+
+def test_a_target_that_dies_in_its_canary_stops_its_own_groups() -> None:
+    """Nobody can look at the canary any more: its target is given up, it counts for the run's budget only, and the
+    group on the other target, whose servers have shown that the plan works, goes on.
+    """
+    two = Two.of(8)
+    began = two.bench.clock.now()
+    breaks(two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 70, CloudError("nobody is there"))
+    schedule = on_two([1, 1, 2, 4], ["a", "b", "b", "a"], ready_timeout_s=300, max_failures=4)
+    run = two.run(schedule)
+    assert outcomes(run) == ["ready", "unknown", "not_started", "not_started", *["ready"] * 4]
+    assert run.servers["s-001"].reason == "CannotSee"
+    assert run.servers["s-002"].reason == "TargetFailed"
+    assert run.word == "done"

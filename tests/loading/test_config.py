@@ -151,8 +151,8 @@ ALLOWED = ("proxy.example.com",)
     "url",
     [
         "https://ecs.eu-west-101.myhuaweicloud.eu",
-        "https://ecs.cn-north-4.myhuaweicloud.com:443/",
-        "HTTPS://ECS.cn-north-4.MyHuaweiCloud.com",
+        "https://ecs.eu-west-101.myhuaweicloud.com:443/",
+        "HTTPS://ECS.eu-west-101.MyHuaweiCloud.com",
         "http://localhost:8080",
         "http://127.0.0.1",
         "http://[::1]:9000",
@@ -168,6 +168,7 @@ def test_endpoints_that_are_allowed(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
+        "https://ecs.ap-southeast-1.myhuaweicloud.com",
         *("https://evil.com", "https://myhuaweicloud.com.evil.com", "https://evilmyhuaweicloud.com"),
         *("https://evil.com/.myhuaweicloud.com", "https://evil.com#.myhuaweicloud.com"),
         *("https://evil.com?.myhuaweicloud.com", "https://evil.com\\.myhuaweicloud.com"),
