@@ -8,11 +8,16 @@ from pathlib import Path
 from runner.errors import StoreError
 from runner.store.sql import SqlStore
 
-_FORMS = "write sqlite:///PATH (a path after three slashes, as it is) or postgresql://HOST/DATABASE"
+_FORMS = (
+    "write sqlite:///PATH (a path after three slashes, as it is), postgresql://HOST/DATABASE"
+    " or git+https://HOST/OWNER/REPOSITORY"
+)
+STATE_FOLDER = ".reboot-runner"
+"""Beside the configuration: what belongs to this machine."""
 
 
 def open_store(url: str, base: Path) -> SqlStore:
-    """`sqlite:///relative/or//absolute.db` (relative to `base`) or `postgresql://…`.
+    """`sqlite:///relative/or//absolute.db` (relative to `base`), `postgresql://…` or `git+https://…`.
 
     Raises StoreError for other URLs and whatever cannot be opened. The URL may hold a password: it is never quoted.
     """
@@ -24,6 +29,10 @@ def open_store(url: str, base: Path) -> SqlStore:
         from runner.store.postgres import Postgres
 
         return SqlStore(Postgres(url))
+    if url.startswith("git+"):
+        from runner.store.gitref.store import open_git
+
+        return open_git(url, base / STATE_FOLDER / "git-store")
     scheme = re.match(r"[a-z+]{1,20}:", url)
     raise StoreError(f"unknown kind of store {scheme[0] if scheme else ''!r}", hint=_FORMS)
 
@@ -42,5 +51,10 @@ def _path(url: str) -> str:
 
 
 def is_local_file(url: str) -> bool:
-    """Whether the store dies with this machine's disk."""
+    """Whether the store is one file on this machine."""
     return url.startswith("sqlite:")
+
+
+def dies_with_the_disk(url: str) -> bool:
+    """Whether the store is on this machine's disk, in a file or in a repository."""
+    return url.startswith(("sqlite:", "git+file:"))
