@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from runner.store.sql import SqlStore
-from tests.store.kit import Place, bare
+from tests.git_server import bare
+from tests.store.kit import Place
 
 
 @pytest.fixture(params=["sqlite", "postgres", "git"])

@@ -92,12 +92,6 @@ def git_store(url: str, folder: Path, clock: Callable[[], float], **patience: fl
     return GitStore(Git(Remote(Address.read(url, os.environ), folder), clock, fresh_s=0.002, **patience))
 
 
-def bare(path: Path) -> str:
-    """An empty bare repository; its URL as a store."""
-    subprocess.run(["git", "init", "--quiet", "--bare", "--template=", str(path)], check=True)
-    return f"git+file://{path}"
-
-
 def _end(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.communicate()
