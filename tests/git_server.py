@@ -144,7 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
             "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
             "REMOTE_ADDR": "127.0.0.1",
         }
-        return subprocess.run(["git", "http-backend"], input=body, env=environ, stdout=subprocess.PIPE, check=True).stdout
+        return subprocess.run(
+            ["git", "http-backend"], input=body, env=environ, stdout=subprocess.PIPE, check=True
+        ).stdout
 
     def _plain(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
         self.send_response(status)

@@ -72,9 +72,7 @@ class Program:
         kept = {name: v for name, v in environ.items() if not name.startswith("GIT_") or _KEPT.fullmatch(name)}
         return cls(found, {**kept, **_FIXED})
 
-    def run(
-        self, folder: Path, *arguments: str, given: bytes | None = None, timeout_s: float = TIMEOUT_S
-    ) -> Done:
+    def run(self, folder: Path, *arguments: str, given: bytes | None = None, timeout_s: float = TIMEOUT_S) -> Done:
         """One call in `folder`, with `given` as its input. Raises GitError when it cannot be started, GitSlow when it
         takes too long; else see `code`."""
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]

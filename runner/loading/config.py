@@ -186,7 +186,12 @@ def _check_store(root: MapNode, findings: Findings) -> None:
 
 def _store_problem(url: str) -> str | None:
     """What is wrong with a store's URL, without quoting it: it may hold a password."""
-    forms = (r"sqlite:///[^?#]", r"postgres(ql)?://[^/]*/?", r"git\+(https|http|ssh)://[^/]+/[^/]", r"git\+file:///[^/]")
+    forms = (
+        r"sqlite:///[^?#]",
+        r"postgres(ql)?://[^/]*/?",
+        r"git\+(https|http|ssh)://[^/]+/[^/]",
+        r"git\+file:///[^/]",
+    )
     if any(re.match(form, url) for form in forms):
         return None
     return "must be sqlite:///FILE, postgresql://HOST/DATABASE or git+https://HOST/OWNER/REPOSITORY"

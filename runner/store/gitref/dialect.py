@@ -114,7 +114,7 @@ class Git:
             self._store()
 
     @contextmanager
-    def put_off(self, wanted: bool) -> Iterator[None]:  # noqa: FBT001 - read as a condition
+    def put_off(self, wanted: bool) -> Iterator[None]:
         """Transactions inside wait for the next push."""
         before, self._is_put_off = self._is_put_off, wanted
         try:
@@ -192,11 +192,11 @@ class Git:
             files = self.mirror.changes(self._base)
             if files:
                 commit = self.remote.write(self._base, files, f"reboot-runner\n\nTransaction: {uuid4()}\n")
-                tip = self._deliver(commit)
-                if tip is not None:
+                is_stored, tip = self._deliver(commit)
+                if not is_stored:
                     raise _Quicker(tip)
                 self._base = commit
-                self._looked = time.monotonic()
+                self._looked = time.monotonic() if tip == commit else float("-inf")
             self.mirror.execute("commit")
             self.waiting = []
         except _Quicker as quicker:
@@ -209,8 +209,8 @@ class Git:
             self._wait_again()
             raise
 
-    def _deliver(self, commit: str) -> str | None:
-        """Push a commit until it is known what became of it: None when it is stored, else what was stored instead.
+    def _deliver(self, commit: str) -> tuple[bool, str]:
+        """Push a commit until it is known what became of it: whether it is stored, and the newest commit of the ref.
 
         Raises StoreError when the host refuses it for good, or gives no answer for long.
         """
@@ -219,7 +219,7 @@ class Git:
         while True:
             answer = self.remote.push(commit)
             if answer is None:
-                return None
+                return True, commit
             if not isinstance(answer, Refusal):
                 doubt = answer
             try:
@@ -228,9 +228,9 @@ class Git:
                 doubt = error
             else:
                 if tip is not None and self.remote.is_in(commit, tip):
-                    return None  # what others have put on top of it is read at the next look
+                    return True, tip
                 if tip != self._base and tip is not None:
-                    return tip
+                    return False, tip
                 if isinstance(answer, Refusal) and answer.is_final:
                     raise answer.error
                 if answer is doubt and not isinstance(answer, Unreachable):

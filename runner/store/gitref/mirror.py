@@ -282,7 +282,7 @@ class Mirror(Sqlite):
                 hint="use the newer reboot-runner that wrote it",
             )
         marks = ", ".join("?" * len(columns))
-        sql = f"insert or replace into {table}({', '.join(columns)}) values({marks})"  # noqa: S608 - names of our own
+        sql = f"insert or replace into {table}({', '.join(columns)}) values({marks})"
         self.executemany(sql, [tuple(row[column] for column in columns) for row in found])
 
     def _clear_store(self, _key: str, _n: int) -> None:

@@ -68,9 +68,9 @@ class Remote:
     def fetch(self, base: str | None, *, whole: bool = False) -> str | None:
         """The newest commit of the ref, with all that it needs; None where there is no such ref.
 
-        `base`: the newest one so far; only what came after it is fetched, and where there is none yet the newest alone, without
-        its history (`whole`: with it). Raises StoreRefused when it is no ancestor
-        of the newest one: the ref was rewound or replaced.
+        `base`: the newest one so far; only what came after it is fetched, and where there is none yet the newest alone,
+        without its history (`whole`: with it). Raises StoreRefused when it is no ancestor of the newest one: the ref
+        was rewound or replaced.
         """
         depth = () if base or whole else ("--depth=1",)
         done = self._network("fetch", *_FETCH, *depth, "--", self.address.url, f"{REF}:{_TRACKING}")
@@ -93,9 +93,7 @@ class Remote:
         A refusal is what the host said; a StoreError says that nobody knows, or not yet.
         """
         try:
-            done = self._network(
-                "push", "--porcelain", "--no-verify", "--", self.address.url, f"{commit}:{REF}"
-            )
+            done = self._network("push", "--porcelain", "--no-verify", "--", self.address.url, f"{commit}:{REF}")
         except Unreachable as error:
             return error
         if done.code == 0:

@@ -121,6 +121,12 @@ class GitStore(SqlStore):
         finally:
             db.lost.discard(run)
 
+    def watched_s(self) -> float | None:
+        """Until a lease can be judged that keeps a run which is due: it is watched since it was last seen renewed."""
+        now = self.now()
+        rows = [r for r in super().runs(open_only=True, limit=10_000) if r.due <= now < r.lease_until]
+        return min((r.lease_until - now for r in rows), default=None)
+
     def _is_kept(self, run_id: str, owner: Owner, ttl_s: float) -> bool:
         """Whether the ref has the run as this owner's, and for so long that nobody can take it over soon."""
         return self.db.mirror.lease_left(run_id, rows.written_owner(owner)) >= ttl_s * 2 / 3
