@@ -15,6 +15,7 @@ from runner.errors import LeaseLost, StoreError
 from runner.execution.journal import read_run
 from runner.ports.store import JournalMoved, LeaseHeld, RateFull
 from runner.store.gitref import mirror
+from runner.store.gitref.errors import Unreachable
 from runner.store.gitref.store import GitStore
 from runner.store.sql import SqlStore
 from tests.execution.memory_cloud import MemoryCloud, VirtualClock
@@ -105,24 +106,21 @@ def test_nobody_knows_what_became_of_a_push(host: GitServer, tmp_path: Path) -> 
     """Neither answer nor ref can be had for long: it is said so, and the journal tells later."""
     with closing(at(host, tmp_path, patience_s=0.1)) as store:
         lease = leased(store)
-        url, host.cut = store.db.remote.address.url, 1.0  # type: ignore[attr-defined]
-        host.redirect, host.answer = None, None
-        fetch = store.db.remote.fetch  # type: ignore[attr-defined]
-        store.db.remote.fetch = lambda *a, **k: _raise_unreachable()  # type: ignore[attr-defined]
+        url, fetch = store.db.remote.address.url, store.db.remote.fetch  # type: ignore[attr-defined]
+
+        def no_network(*_: Any, **__: Any) -> None:
+            host.answer = 503
+            raise Unreachable("the network is gone")
+
+        host.cuts, store.db.remote.fetch = 1, no_network  # type: ignore[attr-defined]
         with pytest.raises(StoreError, match="may be stored or not") as unknown:
             store.append(lease, AT, INTENDED, expect=1, intent=intent(["s1"]))
         assert unknown.value.hint is not None
         assert url not in str(unknown.value)
-        host.cut, store.db.remote.fetch = 0.0, fetch  # type: ignore[attr-defined]
+        host.answer, store.db.remote.fetch = None, fetch  # type: ignore[attr-defined]
         assert told(store, "r1") == [(1, "run.created"), (2, "batch.intended")]
         with pytest.raises(JournalMoved):
             store.append(lease, AT, INTENDED, expect=1, intent=intent(["s2"]))
-
-
-def _raise_unreachable() -> None:
-    from runner.store.gitref.errors import Unreachable
-
-    raise Unreachable("the network is gone")
 
 
 def test_two_runners_race_over_http(host: GitServer, tmp_path: Path) -> None:
@@ -268,7 +266,7 @@ def test_what_waits_survives_writes_to_other_runs(place: Place) -> None:
 
 
 def test_a_holder_is_told_when_what_waited_is_lost(place: Place) -> None:
-    """A person decides in between: nothing can be appended, or read on, before the run was read anew; then it goes on."""
+    """A person decides in between: nothing can be appended, or read on, before the run was read anew."""
     store, other = place.open(), place.open()
     lease = leased(store)
     store.append(lease, AT, SEEN, expect=1)
@@ -322,7 +320,7 @@ def test_a_run_is_driven_to_its_end_beside_somebody_who_writes(place: Place) -> 
 
 
 def test_runs_that_ended_leave_the_tree_and_stay_readable(place: Place) -> None:
-    """Only the newest ones' events are fetched with the ref; those of older ones come from its history when asked for."""
+    """Only the newest ones' events are fetched with the ref; those of older ones come from its history."""
     store = place.open()
     last = mirror.KEPT_CLOSED + 2
     for n in range(last + 1):

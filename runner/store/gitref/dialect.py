@@ -187,27 +187,36 @@ class Git:
         self._base = tip
 
     def _store(self) -> None:
-        """Push what was written to the tables, whatever waited included."""
+        """Push what was written to the tables, whatever waited included.
+
+        Raises Overtaken when others were quicker, StoreError when the host refuses or nobody knows; what waited waits on.
+        """
         try:
-            files = self.mirror.changes(self._base)
-            if files:
-                commit = self.remote.write(self._base, files, f"reboot-runner\n\nTransaction: {uuid4()}\n")
-                is_stored, tip = self._deliver(commit)
-                if not is_stored:
-                    raise _Quicker(tip)
-                self._base = commit
-                self._looked = time.monotonic() if tip == commit else float("-inf")
-            self.mirror.execute("commit")
-            self.waiting = []
-        except _Quicker as quicker:
-            self._undo()
-            self._load(quicker.tip)
-            self._wait_again()
-            raise Overtaken from None
+            quicker = self._push()
         except BaseException:
             self._undo()
             self._wait_again()
             raise
+        if quicker is not None:
+            self._undo()
+            self._load(quicker)
+            self._wait_again()
+            raise Overtaken
+        self.mirror.execute("commit")
+        self.waiting = []
+
+    def _push(self) -> str | None:
+        """Make files and a commit of the touched rows, and deliver it; the newest commit where others were quicker."""
+        files = self.mirror.changes(self._base)
+        if not files:
+            return None
+        commit = self.remote.write(self._base, files, f"reboot-runner\n\nTransaction: {uuid4()}\n")
+        is_stored, tip = self._deliver(commit)
+        if not is_stored:
+            return tip
+        self._base = commit
+        self._looked = time.monotonic() if tip == commit else float("-inf")
+        return None
 
     def _deliver(self, commit: str) -> tuple[bool, str]:
         """Push a commit until it is known what became of it: whether it is stored, and the newest commit of the ref.
@@ -238,12 +247,6 @@ class Git:
             if time.monotonic() > until:
                 raise _unknown(doubt) if doubt else _error(answer)
             time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - only so that two do not keep in step
-
-
-class _Quicker(Exception):
-    def __init__(self, tip: str) -> None:
-        super().__init__(tip)
-        self.tip = tip
 
 
 def _error(answer: Refusal | StoreError) -> StoreError:
