@@ -67,7 +67,7 @@ def failure(done: Done, address: Address) -> StoreError:
         return StoreDenied(f"{where} does not accept the login for the store: {done.reason}", hint=hint)
     if _DENIALS.search(talk):
         return _denied(done.reason, address)
-    if "redirect" in talk:
+    if re.search(r"redirect|error: 30\d", talk):
         return StoreRefused("the store's repository has moved", hint="write the URL that it has now")
     if "dumb http" in talk or "mismatched algorithms" in talk or "not valid: is this a git" in talk:
         hint = "it takes a repository with SHA-1 ids, over smart HTTP, SSH or a folder"

@@ -189,7 +189,8 @@ class Git:
     def _store(self) -> None:
         """Push what was written to the tables, whatever waited included.
 
-        Raises Overtaken when others were quicker, StoreError when the host refuses or nobody knows; what waited waits on.
+        Raises Overtaken when others were quicker, StoreError when the host refuses or nobody knows. What waited still
+        waits then.
         """
         try:
             quicker = self._push()
