@@ -18,7 +18,7 @@ from runner.store.open import open_store
 from tests.git_server import GitServer, bare, serve
 from tests.store.kit import ROOT, begun, told
 
-SECRET = "ghs_aVeryLongSecret0123"  # noqa: S105 - no real one
+SECRET = "ghs_aVeryLongSecret0123"
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ PATIENCE_S = 30.0
 """How long one call may take. A lease is a minute: a host that is slower than this is no place for a store."""
 
 _TRACKING = "refs/remotes/store"
+"""Of the clone. It follows wherever the ref goes (`+`); whether that may be is seen from the history."""
 _FETCH = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
 _NAME = re.compile(r"(\d+)-(\d*)-\w+")
 
@@ -73,7 +74,7 @@ class Remote:
         was rewound or replaced.
         """
         depth = () if base or whole else ("--depth=1",)
-        done = self._network("fetch", *_FETCH, *depth, "--", self.address.url, f"{REF}:{_TRACKING}")
+        done = self._network("fetch", *_FETCH, *depth, "--", self.address.url, f"+{REF}:{_TRACKING}")
         if done.code == 0:
             tip = (self._clone / _TRACKING).read_text(encoding="ascii").strip()
             if base is not None and tip != base and not self.is_in(base, tip):
@@ -83,8 +84,6 @@ class Remote:
             if base is None:
                 return None
             raise _replaced("is gone")
-        if "non-fast-forward" in done.talk or "would clobber" in done.talk:
-            raise _replaced("was rewound or replaced")
         raise failure(done, self.address)
 
     def push(self, commit: str) -> Refusal | StoreError | None:
