@@ -150,6 +150,14 @@ class Store(Protocol):
         """Open runs that are due and not held by a living process, longest due first."""
         ...
 
+    def watched_s(self) -> float | None:
+        """For how long this process has to stay to know whether the holder of a run that is due still lives.
+
+        None where no run is in such doubt: where the store's clock tells, none ever is. Where there is no common clock,
+        a lease is over once it was seen unchanged for its length; one that was renewed meanwhile is its holder's.
+        """
+        ...
+
     def events(self, run_id: str, after: int = 0) -> list[Event]: ...
 
     def take(self, run_id: str, owner: Owner, ttl_s: float) -> Lease:

@@ -176,7 +176,6 @@ def test_a_lease_runs_by_the_clock_of_who_watches(place: Place) -> None:
     assert held.value.until == watcher() + TTL, "it was renewed, so its time begins anew"
     watcher.step(TTL - 1)
     second.record("r1", AT, NOTE)  # a write by others is no renewal
-    assert second.watched_s() == 1.0  # type: ignore[attr-defined]
     watcher.step(1)
     assert second.take("r1", owner(2), TTL).fence == 2
     with pytest.raises(LeaseLost):
@@ -190,10 +189,23 @@ def test_a_new_process_believes_no_lease_to_be_over(place: Place) -> None:
     place.clock.step(10 * 86_400)
     late = place.open()
     assert late.due() == []
-    assert late.watched_s() == TTL  # type: ignore[attr-defined]
+    assert late.watched_s() == TTL
     place.clock.step(TTL)
     assert [r.id for r in late.due()] == ["r1"]
-    assert late.watched_s() is None  # type: ignore[attr-defined]
+    assert late.watched_s() is None
+
+
+def test_who_renews_is_not_waited_for(place: Place) -> None:
+    """A process that stays to see whether a holder lives leaves as soon as it does."""
+    holder = Clock()
+    store, late = place.open(holder), place.open()
+    lease = leased(store)
+    assert late.watched_s() == TTL
+    place.clock.step(15)
+    assert late.watched_s() == TTL - 15
+    holder.step(15)
+    store.touch(lease)
+    assert late.watched_s() is None
 
 
 @pytest.mark.parametrize("wrong_by", [-86_400.0, 86_400.0])

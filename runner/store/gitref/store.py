@@ -70,6 +70,8 @@ class GitStore(SqlStore):
 
     def __init__(self, db: Git) -> None:
         super().__init__(db)
+        self._watched: dict[str, float] = {}
+        """Runs that were held when they were first looked at, and until when; renewals change that."""
 
     def close(self) -> None:
         with suppress(StoreError):  # the lease runs out
@@ -122,10 +124,10 @@ class GitStore(SqlStore):
             db.lost.discard(run)
 
     def watched_s(self) -> float | None:
-        """Until a lease can be judged that keeps a run which is due: it is watched since it was last seen renewed."""
         now = self.now()
-        rows = [r for r in super().runs(open_only=True, limit=10_000) if r.due <= now < r.lease_until]
-        return min((r.lease_until - now for r in rows), default=None)
+        held = [r for r in super().runs(open_only=True, limit=10_000) if r.due <= now < r.lease_until]
+        silent = [r for r in held if self._watched.setdefault(r.id, r.lease_until) == r.lease_until]
+        return min((r.lease_until - now for r in silent), default=None)
 
     def _is_kept(self, run_id: str, owner: Owner, ttl_s: float) -> bool:
         """Whether the ref has the run as this owner's, and for so long that nobody can take it over soon."""
