@@ -6,7 +6,8 @@ RunnerError (1)
 ├── Held (7)                another runner holds the run, or everything is halted
 ├── UsageProblem (64)       the command was called wrongly
 ├── CloudError (1)          the cloud cannot be reached or answers what we do not understand
-│   └── CloudDenied (77)    credentials or permission
+│   ├── CloudDenied (77)    credentials or permission
+│   └── NoProject (1)       the project of a target cannot be told
 └── StoreError (1)          the store cannot be read or written
     └── LeaseLost (7)       somebody else has taken the run over: stop at once
 """
@@ -120,6 +121,10 @@ class CloudDenied(CloudError):
     """Credentials are missing or wrong, or a permission is missing."""
 
     exit_code = Exit.DENIED
+
+
+class NoProject(CloudError):
+    """The cloud knows no project of the region's name, or several."""
 
 
 class StoreError(RunnerError):

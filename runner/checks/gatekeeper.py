@@ -103,7 +103,8 @@ class NetGatekeeper:
         if reply.status != 200:
             return cannot_tell(f"{request.host} answered {_status(reply)}{_after(error_words(body))}")
         if body is None:
-            return cannot_tell(f"{request.host} answered something that is not JSON")
+            kind = "" if is_json else f": its Content-Type is {reply.headers.get('content-type') or 'missing'}"
+            return cannot_tell(f"{request.host} answered something that is not JSON{kind}")
         return self._skewed(reply) or judge(body, gate, self.wall(), grid)
 
     async def _http(self, gate: Gate, source: Source) -> GateAnswer:

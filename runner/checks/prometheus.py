@@ -99,7 +99,9 @@ def _broken(gate: Gate, series: Sequence[_Series]) -> GateAnswer | None:
     when = f" at {datetime.fromtimestamp(at, UTC):%H:%M:%S} UTC" if gate.for_s else ""
     many = len({n for _, n, _ in found})
     others = f", and {many - 1} other series" if many > 1 else ""
-    return GateAnswer(GateState.CLOSED, f"{value:g}", f"{name}is {value:g}{when}, {gate.bounds} is wanted{others}")
+    return GateAnswer(
+        GateState.CLOSED, f"{value:.12g}", f"{name}is {value:.12g}{when}, {gate.bounds} is wanted{others}"
+    )
 
 
 def _demand_whole(series: Sequence[_Series], now: datetime, grid: Grid | None) -> None:
@@ -119,7 +121,7 @@ def _demand_whole(series: Sequence[_Series], now: datetime, grid: Grid | None) -
 
 def _values(series: Sequence[_Series]) -> str:
     last = sorted({s.samples[-1][1] for s in series})
-    return f"{last[0]:g}" if len(last) == 1 else f"{last[0]:g} to {last[-1]:g}"
+    return f"{last[0]:.12g}" if len(last) == 1 else f"{last[0]:.12g} to {last[-1]:.12g}"
 
 
 def _read(body: Any, grid: Grid | None) -> list[_Series]:

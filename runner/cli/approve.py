@@ -48,6 +48,6 @@ def _judge(run: Run, by: str, reason: str) -> Decision:
     }
     return Decision(
         (("approval.given", data),),
-        f"approved: {question.why}; wave {question.wave} may begin",
+        f"approved: {question.why}; the run goes on (wave {question.wave} is next)",
         word="suspended" if run.suspended else None,
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.errors import EXIT_WORDS, InvalidInput, RunnerError, Stale
+from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
 
 if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
@@ -82,7 +82,7 @@ class App:
         from runner.report.log_lines import log_line
         from runner.report.safe import plain
 
-        hint = plain(error.hint, 1000) if error.hint else None
+        hint = plain(said, 1000) if (said := hint_of(error)) else None
         if isinstance(error, InvalidInput):
             self.show_problems(error.problems)
         elif self.log_format == "json":
@@ -101,6 +101,14 @@ class App:
     def echo(text: str, *, newline: bool = True) -> None:
         """Data on stdout."""
         click.echo(text, nl=newline)
+
+
+def hint_of(error: RunnerError) -> str | None:
+    """How to mend it; where credentials or a permission fail, also who tells more."""
+    if error.exit_code != Exit.DENIED:
+        return error.hint
+    told = "`reboot-runner doctor` tells which credentials are taken, and what they may do"
+    return f"{error.hint}; {told}" if error.hint else told
 
 
 def write_whole(path: Path, text: str) -> None:

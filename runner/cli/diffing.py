@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from runner.cli.common import App, write_whole
+from runner.cli.common import App, hint_of, write_whole
 from runner.cli.earlier import Revision, is_news, last_run, since_run
 from runner.cli.gating import gates_now
 from runner.cli.policing import Police
@@ -155,7 +155,7 @@ class _Planner:
                 loaded.name,
                 problems=loaded.problems,
                 failure=error.message,
-                failure_hint=error.hint,
+                failure_hint=hint_of(error),
                 failure_code=error.exit_code,
             )
 
@@ -179,7 +179,7 @@ class _Planner:
         return PlanDiff(
             loaded.name,
             made,
-            forecast(made, servers_per_minute=rate),
+            forecast(made, servers_per_minute=rate, begins=sessions.clock.now()),
             tuple(problems),
             command=self.wish.command(loaded.name, made),
             since_base=since_base,

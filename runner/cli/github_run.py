@@ -20,7 +20,7 @@ from runner.cli.policing import Police
 from runner.cli.running import Runner, open_runs_of_deleted
 from runner.cli.sessions import Wanted, choose_targets
 from runner.cli.starting import OlderOpen, Wish, earlier_run
-from runner.cli.targets import all_targets, open_store_of
+from runner.cli.targets import all_targets, is_embedded, open_store_of
 from runner.errors import Exit, InvalidInput, RunnerError, Stale, UsageProblem
 from runner.execution.journal import read_run
 from runner.git.errors import NoRange
@@ -182,14 +182,13 @@ class _Work:
     def _is_there(self, order: Order) -> bool:
         """Whether a run goes on, or was finished, without any schedule: then nothing new is begun."""
         targets, _ = choose_targets(self.config, None, order.wanted)
-        first = all_targets(self.config)[targets[0]]
-        is_embedded = first.cloud == "simulator" and first.endpoints.ecs is None
+        is_tried = is_embedded(all_targets(self.config)[targets[0]])
         with open_store_of(self.job.app, self.config) as store:
             try:
                 row = earlier_run(store, order.plan_name, order.digest, targets)
             except OlderOpen:
                 return True  # the runner says so, with what to do about it
-        return row is not None and (row.is_open or not is_embedded)
+        return row is not None and (row.is_open or not is_tried)
 
     async def _reviewed(self, order: Order, file: Path) -> Schedule:
         """The schedule that the pull request's last diff has stored. Raises Stale where there is none."""

@@ -14,6 +14,8 @@ from runner.errors import EXIT_WORDS, Exit, RunnerError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("runner.cli.init", "Write a starter repository: configuration, policy, a plan, workflows."),
+    "doctor": ("runner.cli.doctor", "Check configuration, credentials, network, permissions, store."),
+    "config": ("runner.cli.config", "Show the configuration that holds here, with the origin of each value."),
     "validate": ("runner.cli.validate", "Check plans offline; all problems of all files."),
     "render": ("runner.cli.render", "Print a plan with templates resolved."),
     "diff": ("runner.cli.diff", "Dry-run against the live cloud: waves, servers, exclusions."),

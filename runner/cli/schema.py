@@ -17,6 +17,8 @@ GENERATORS: dict[str, tuple[str, str]] = {
     "diff": ("runner.report.schemas", "diff_schema"),
     "status": ("runner.report.schemas", "status_schema"),
     "init": ("runner.report.schemas", "init_schema"),
+    "doctor": ("runner.report.schemas", "doctor_schema"),
+    "config-show": ("runner.report.schemas", "config_show_schema"),
     "report": ("runner.report.schemas", "report_schema"),
     "problems": ("runner.report.problems", "problems_schema"),
 }

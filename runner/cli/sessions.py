@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runner.cli.common import App
-from runner.cli.targets import Session, all_targets, choose_target, open_target
+from runner.cli.targets import Session, all_targets, choose_target, is_embedded, open_target
 from runner.errors import CloudError, InvalidInput
 from runner.model.problem import Problem
 
@@ -53,7 +53,7 @@ def choose_targets(loaded: LoadedConfig, override: str | None, wanted: Wanted) -
     default = override or wanted.default
     chosen = choose_target(loaded, default) if default or None in wanted.names else names[0]
     known = all_targets(loaded)
-    embedded = [n for n in names if known[n].cloud == "simulator" and known[n].endpoints.ecs is None]
+    embedded = [n for n in names if is_embedded(known[n])]
     if embedded and len(embedded) < len(names):
         message = f"target {embedded[0]} is simulated in a time of its own, the others of the plan are not"
         hint = "serve it with `reboot-runner simulator` and give the target its endpoints"

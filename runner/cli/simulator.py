@@ -36,6 +36,7 @@ seconds; --time-scale makes them pass quicker.
 
 
 @click.command(epilog=EPILOG)
+@click.option("--cloud", type=click.Choice(["huaweicloud", "otc"]), help="Which cloud's dialect it speaks.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="On loopback. 0, the default, takes a free one.")
 @click.option("--servers", type=click.IntRange(1, 200_000), default=60, show_default=True, help="Size of the fleet.")
 @click.option("--seed", type=click.IntRange(0, 2**53), default=1, show_default=True, help="Same seed, same fleet.")
@@ -56,6 +57,7 @@ seconds; --time-scale makes them pass quicker.
 @click.option("--metadata-of", metavar="SERVER", help="Also be the metadata service of this server (name or id).")
 @click.option("--security-token", is_flag=True, help="A temporary key: requests must carry its security token.")
 def command(
+    cloud: str | None,
     port: int,
     servers: int,
     seed: int,
@@ -83,6 +85,7 @@ def command(
     try:
         fleet = FleetOptions(servers, seed, region, zones, reboot_seconds)
         options = _options(_fleet(fleet, inventory), scenario, time_scale, control, _credentials(security_token))
+        options = _speaking(options, cloud)
     except ScenarioInvalid as error:
         raise _invalid(error) from error
     except ValueError as error:
@@ -127,6 +130,13 @@ def _options(
 
     loaded = Scenario() if scenario is None else load_scenario(scenario)
     return CloudOptions(fleet, credentials, loaded.switches, loaded.rules, loaded.digest, time_scale, control)
+
+
+def _speaking(options: CloudOptions, cloud: str | None) -> CloudOptions:
+    """The same cloud in this dialect; without one, in that of the scenario."""
+    from dataclasses import replace
+
+    return replace(options, switches=options.switches.model_copy(update={"cloud": cloud})) if cloud else options
 
 
 def _with_instance(options: CloudOptions, server: str | None) -> CloudOptions:
@@ -181,6 +191,14 @@ async def _serve(world: State, port: int) -> None:
         click.echo("simulated cloud: stopped", err=True)
 
 
+def _target(running: Running) -> str:
+    """The target to write. One that is to be spoken to as OTC names every endpoint: else the rule's would hold."""
+    if running.state.options.switches.cloud == "otc":
+        services = ", ".join(f"{service}: '{running.url}'" for service in ("ecs", "iam", "ces", "autoscaling"))
+        return f"{{cloud: otc, region: {running.region}, endpoints: {{{services}}}}}"
+    return f"{{cloud: simulator, region: {running.region}, endpoints: {{ecs: '{running.url}'}}}}"
+
+
 def _explain(running: Running) -> None:
     """How to point a client at it: environment lines on stdout, the rest as comments, so that `source` works."""
     keys = running.state.credentials
@@ -199,7 +217,7 @@ def _explain(running: Running) -> None:
         f"# or a token: user {keys.user}, domain {keys.domain}, password {password}, at {running.url}/v3/auth/tokens\n"
         "# in reboot-runner.yaml:\n"
         "#   targets:\n"
-        f"#     simulated: {{cloud: simulator, region: {running.region}, endpoints: {{ecs: '{running.url}'}}}}"
+        f"#     simulated: {_target(running)}"
     )
     if keys.oidc is not None:
         trust = keys.oidc

@@ -226,9 +226,10 @@ def _open_lines(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
     if waits:
         left = f" (until {until:%Y-%m-%d %H:%M:%S} UTC)" if until and "until" not in waits else ""
         yield f"  waits for {plain(waits)}{left}"
-    yield from (f"  {plain(line, 4000)}" for line in when_lines(run.schedule, _outlook(run)))
+    outlook = None if run.window_current else _outlook(run)  # by the run's own copy, which says less
+    yield from (f"  {plain(line, 4000)}" for line in when_lines(run.schedule, outlook))
     if run.question is not None:
-        yield f"  `reboot-runner approve {run.id} --reason …` lets wave {run.question.wave} begin"
+        yield f"  `reboot-runner approve {run.id} --reason …` lets it go on (wave {run.question.wave} is next)"
     if row.owner is not None and row.lease_until > datetime.now(UTC).timestamp():
         yield f"  held by {plain(row.owner)}"
     elif run.suspended is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.cli.common import App, in_ci
 from runner.errors import InvalidInput, StoreError
@@ -18,14 +18,17 @@ from runner.execution.site import Site
 from runner.model.machine import NOBODY, Machine
 from runner.model.problem import Problem
 from runner.model.schedule import Target
-from runner.ports import Alarms, Clock, Cloud
+from runner.ports import Alarms, Clock, Cloud, Trials
 from runner.store.open import STATE_FOLDER, dies_with_the_disk, is_local_file, open_store
 from runner.store.spool import Spool
 from runner.store.sql import SqlStore
 
 if TYPE_CHECKING:
+    from runner.cloud.endpoints import Settings
     from runner.loading.config import LoadedConfig
     from runner.model.config import TargetConfig
+    from runner.net.secret import Secret
+    from runner.net.wire import RequestLog
     from runner.planning.spared import Spared
     from runner.simulator.embedded import Embedded
     from runner.simulator.state import CloudOptions
@@ -62,6 +65,16 @@ class Session:
     spool: Spool
     spared: Spared
     alarms: Alarms
+    trials: Trials
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a target is asked by who cannot wait as long as a run does: `within_s` for each question, a second try at
+    most. `watch` is told of each request."""
+
+    within_s: float
+    watch: Callable[[RequestLog], None]
 
 
 def base_folder(loaded: LoadedConfig) -> Path:
@@ -132,25 +145,34 @@ def demand_persistent_store(app: App, loaded: LoadedConfig, session_is_real: boo
         )
 
 
+def is_embedded(config: TargetConfig) -> bool:
+    """Whether a target is the simulated cloud inside this process."""
+    return config.cloud == "simulator" and config.endpoints.ecs is None
+
+
 @asynccontextmanager
-async def open_target(app: App, loaded: LoadedConfig, name: str, clock: Clock | None = None) -> AsyncIterator[Session]:
+async def open_target(
+    app: App, loaded: LoadedConfig, name: str, clock: Clock | None = None, asking: Asking | None = None
+) -> AsyncIterator[Session]:
     """The target by name: its client, its clock, and what the driver needs. Raises CloudError, CloudDenied.
 
     `clock`: that of another embedded cloud that this one is to live by.
     """
     config = all_targets(loaded)[name]
-    if config.cloud == "simulator" and config.endpoints.ecs is None:
-        async with _embedded(app, loaded, name, config, clock) as session:
+    if is_embedded(config):
+        async with _embedded(app, loaded, name, config, clock, asking) as session:
             yield session
     else:
         spool = Spool(_state_folder(app, loaded) / "spool")
-        async with _remote(app, name, config, os.environ, WallClock(), 1.0, spool, config.project_id) as session:
+        async with _remote(
+            app, name, config, os.environ, WallClock(), 1.0, spool, config.project_id, asking=asking
+        ) as session:
             yield session
 
 
 @asynccontextmanager
 async def _embedded(
-    app: App, loaded: LoadedConfig, name: str, config: TargetConfig, clock: Clock | None
+    app: App, loaded: LoadedConfig, name: str, config: TargetConfig, clock: Clock | None, asking: Asking | None
 ) -> AsyncIterator[Session]:
     """The simulated cloud in this process, spoken to over HTTP like any other. Its state lies beside the store."""
     folder = _state_folder(app, loaded)
@@ -162,12 +184,22 @@ async def _embedded(
             update={
                 "endpoints": config.endpoints.model_copy(update={"ecs": simulated.url, "iam": simulated.url}),
                 "auth": "aksk",
+                "env_prefix": None,
             }
         )
         scale = simulated.state.options.time_scale
         spool = Spool(folder / "spool")
         async with _remote(
-            app, name, written, keys, simulated.clock, scale, spool, simulated.project_id, is_embedded=True
+            app,
+            name,
+            written,
+            keys,
+            simulated.clock,
+            scale,
+            spool,
+            simulated.project_id,
+            is_embedded=True,
+            asking=asking,
         ) as session:
             yield session
 
@@ -233,29 +265,24 @@ async def _remote(
     project_id: str | None,
     *,
     is_embedded: bool = False,
+    asking: Asking | None = None,
 ) -> AsyncIterator[Session]:
     from runner.checks.prober import NetProber
     from runner.cli.masking import mask
-    from runner.cloud.auth.environment import KeyLogin, find_login
-    from runner.cloud.auth.oidc_login import OidcLogin
+    from runner.cloud.auth.choice import choose
+    from runner.cloud.auth.environment import given_secrets
     from runner.cloud.ecs import HuaweiCloud
-    from runner.cloud.endpoints import settings_for
     from runner.planning.spared import Spared
 
-    settings = settings_for(
-        cloud=config.cloud,
-        region=config.region,
-        project_id=project_id,
-        ecs=config.endpoints.ecs,
-        iam=config.endpoints.iam,
-        sts=config.endpoints.sts,
-        ces=config.endpoints.ces,
-        environ=environ,
-    )
-    login = find_login(environ, config.auth)
+    settings = settings_of(config, environ, project_id)
+    choice = choose(config.auth, environ, config.env_prefix or "")
+    if not is_embedded:
+        _tell_of_login(app, choice.warnings, given_secrets(choice.login))
     prober = NetProber(loopback_only=config.cloud == "simulator")
-    is_signed = isinstance(login, KeyLogin | OidcLogin)
-    async with HuaweiCloud.open(settings, login, now=clock.now, log=request_log(app), on_secret=mask) as cloud:
+    log = request_log(app)
+    hurry = {} if asking is None else _hurry(asking, log)
+    options = {"now": clock.now, "log": log, "on_secret": mask} | hurry
+    async with HuaweiCloud.open(settings, choice.login, **options) as cloud:
         tuning = Tuning(
             poll_every_s=config.rate.poll_every.total_seconds(),
             settle_s=config.rate.settle.total_seconds(),
@@ -267,14 +294,62 @@ async def _remote(
             target=Target(name, config.cloud, config.region, cloud.project_id),
             cloud=cloud,
             clock=clock,
-            site=Site(cloud, cloud.project_id, tuning, "aksk" if is_signed else "", prober),
+            site=Site(cloud, cloud.project_id, tuning, "aksk" if choice.is_signed else "", prober),
             time_scale=time_scale,
             is_embedded=is_embedded,
             is_real=is_real,
             spool=spool,
             spared=Spared(await _this_machine(is_real), config.support),
             alarms=cloud,
+            trials=cloud.trials,
         )
+
+
+def settings_of(config: TargetConfig, environ: Mapping[str, str], project_id: str | None) -> Settings:
+    """The endpoints of a target. Raises InvalidInput for those that may not be used."""
+    from runner.cloud.endpoints import settings_for
+
+    return settings_for(
+        cloud=config.cloud,
+        region=config.region,
+        project_id=project_id,
+        ecs=config.endpoints.ecs,
+        iam=config.endpoints.iam,
+        sts=config.endpoints.sts,
+        ces=config.endpoints.ces,
+        autoscaling=config.endpoints.autoscaling,
+        environ=environ,
+    )
+
+
+def _hurry(asking: Asking, log: Callable[[RequestLog], None] | None) -> dict[str, Any]:
+    """What opens the client for short questions."""
+    from runner.cloud.reader import Patience
+    from runner.net.transport import Limits
+
+    within_s = asking.within_s
+
+    def both(entry: RequestLog) -> None:
+        asking.watch(entry)
+        if log is not None:
+            log(entry)
+
+    return {
+        "log": both,
+        "patience": Patience(attempts=2, budget_s=within_s, first_wait_s=min(0.4, within_s / 4)),
+        "limits": Limits(connect_s=within_s, read_s=within_s, total_s=within_s),
+    }
+
+
+def _tell_of_login(app: App, warnings: Iterable[str], given: Iterable[Secret]) -> None:
+    """What a person should mend about credentials; those of the environment or a file are masked in a CI job."""
+    from runner.cli.masking import mask
+    from runner.report.safe import plain
+
+    for warning in warnings:
+        app.talk(f"warning: {plain(warning, 1000)}")
+    for secret in given:
+        mask(secret)
 
 
 async def _this_machine(is_real: bool) -> Machine:

@@ -1,7 +1,7 @@
 """The ECS service of one project, as the core wants it (`runner.ports.Cloud`).
 
-Reads go through `Reader` (repeated, paced); the reboot goes its own way: one exchange on a fresh connection, and its
-answer sorted by what it proves.
+Reads go through `Reader` (repeated, paced), those of servers through `Servers`; the reboot goes its own way: one
+exchange on a fresh connection, and its answer sorted by what it proves.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from runner.cloud import alarms, decode, listing
-from runner.cloud.auth.credentials import AkSk, Credentials, StaticToken
-from runner.cloud.auth.environment import KeyLogin, Login, PasswordLogin, TokenLogin
-from runner.cloud.auth.oidc import OidcKey, OnSecret
-from runner.cloud.auth.oidc_login import OidcLogin
-from runner.cloud.auth.token import PasswordToken, denied_login
+from runner.cloud import alarms, decode
+from runner.cloud.auth.credentials import Credentials
+from runner.cloud.auth.environment import Login
+from runner.cloud.auth.opened import credentials_for
+from runner.cloud.auth.temporary import OnSecret
 from runner.cloud.bodies import read_error
 from runner.cloud.endpoints import Settings
+from runner.cloud.projects import looked_up, project_id_of
 from runner.cloud.reader import Answer, Patience, Reader, denial
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
+from runner.cloud.servers import Servers, is_gateway, segment
 from runner.cloud.throttle import Sleep
+from runner.cloud.trials import CloudTrials
 from runner.errors import CloudDenied, CloudError
 from runner.model.inventory import Inventory, Server, ServerGroup
 from runner.model.job import (
@@ -38,18 +40,13 @@ from runner.model.job import (
     Throttled,
 )
 from runner.model.schedule import RebootType
-from runner.net.secret import Secret, scrubber
+from runner.net.secret import scrubber
 from runner.net.transport import Limits, Transport
-from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable, encode
+from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 
 JSON = "application/json;charset=UTF-8"
-IDS_A_REQUEST = 100
-"""Ids in one `server_id` filter: about 100 for the length of the URI ("Querying Details About ECSs")."""
-
-_SHOW_AT_MOST = 3
 _RENEWAL_IS_NEWS = timedelta(minutes=1)
 _GONE = "Common.0011"
-_MAX_GROUP_PAGES = 100
 
 
 def _utc_now() -> datetime:
@@ -77,7 +74,7 @@ class HuaweiCloud:
         self._reader = reader
         self._wall = wall
         self._now = now
-        self._fleet: int | None = None
+        self._servers = Servers(self._get, project_id, settings.dialect)
         self._renewed_at: datetime | None = None
 
     def __repr__(self) -> str:
@@ -101,15 +98,15 @@ class HuaweiCloud:
         """A client for this target; its connections close at the end.
 
         `wall` is real time: signatures and tokens live by it. `now` is the clock that dates an inventory (default:
-        `wall`). `on_secret` is told each secret that a login by OIDC obtains. The project id is that of the settings,
+        `wall`). `on_secret` is told each secret that the login obtains. The project id is that of the settings,
         of the login, or looked up by the region's name.
         Raises CloudDenied or CloudError where login or look-up fail.
         """
         transport = Transport(limits, log=log)
         try:
             reader = Reader(transport, wall, patience, sleep)
-            credentials = _credentials(settings, login, reader, wall, on_secret)
-            project_id = settings.project_id or await _project_id(settings, credentials, reader)
+            credentials = credentials_for(settings, login, reader, wall, on_secret, log)
+            project_id = settings.project_id or await project_id_of(settings, credentials, reader, wall)
             yield cls(settings, project_id, credentials, transport, reader, wall=wall, now=now or wall)
         finally:
             await transport.aclose()
@@ -119,7 +116,7 @@ class HuaweiCloud:
     async def inventory(self) -> Inventory:
         """All servers and server groups. Groups that may not be read are left out; servers never are."""
         read_at = self._now()
-        servers, groups = await _both(self._list(), self._groups())
+        servers, groups = await _both(self._servers.all(), self._servers.groups())
         in_group = {member: group.id for group in groups for member in group.members}
         found = (
             replace(s, server_group=in_group[s.id]) if s.server_group is None and s.id in in_group else s
@@ -128,23 +125,8 @@ class HuaweiCloud:
         return Inventory(tuple(sorted(found, key=lambda s: s.id)), read_at, groups)
 
     async def read_servers(self, ids: Collection[str]) -> Mapping[str, Server]:
-        """These servers now; those the cloud does not know are left out.
-
-        By the `server_id` filter where that takes no more requests than the list has pages. OTC has no such
-        filter: there up to three servers are read one by one.
-        """
-        wanted = dict.fromkeys(ids)
-        if not wanted:
-            return {}
-        if self._settings.cloud == "otc":
-            if len(wanted) <= _SHOW_AT_MOST:
-                return await self._show(wanted)
-        elif self._is_filter_cheaper(len(wanted)):
-            found = await self._filtered(list(wanted))
-            if found is not None:
-                return found
-        servers = await self._list()
-        return {i: servers[i] for i in wanted if i in servers}
+        """These servers now; those the cloud does not know are left out."""
+        return await self._servers.some(ids)
 
     async def job(self, job_id: str) -> Job | JobGone:
         """One job with all its sub-jobs (page "Querying Job Execution Status")."""
@@ -153,14 +135,14 @@ class HuaweiCloud:
         try:
             answer = await self._get(f"/v1/{self.project_id}/jobs/{job_id}")
         except CloudError as error:
-            if error.code == _GONE or (error.status == 404 and not _is_gateway(error.code)):
+            if error.code == _GONE or (error.status == 404 and not is_gateway(error.code)):
                 return JobGone(job_id)
             raise
         return decode.job(answer.value, job_id)
 
     async def actions(self, server_id: str) -> tuple[Action, ...]:
         """The action history of one server, newest first. Raises CloudError where it cannot be read, 404 included."""
-        answer = await self._get(f"/v2.1/{self.project_id}/servers/{_segment(server_id)}/os-instance-actions")
+        answer = await self._get(f"/v2.1/{self.project_id}/servers/{segment(server_id)}/os-instance-actions")
         try:
             return decode.actions(answer.value)
         except ValueError:
@@ -168,15 +150,22 @@ class HuaweiCloud:
 
     async def alarming(self, ids: Collection[str]) -> Mapping[str, str]:
         """Those of the servers that a Cloud Eye alarm is on for, each with the alarm's name (`runner.ports.Alarms`)."""
+        return await alarms.alarming(self._get_ces, self.project_id, ids)
 
-        async def get(path: str, *query: tuple[str, str]) -> Any:
-            if self._settings.ces_url is None:
-                raise CloudError("the address of Cloud Eye is not known", hint="set endpoints.ces")
-            headers = {"Content-Type": JSON, "X-Project-Id": self.project_id}
-            request = Outgoing("GET", self._settings.ces_url, path, tuple(query), headers)
-            return (await self._reader.read(request, self._credentials)).value
+    @property
+    def trials(self) -> CloudTrials:
+        """The reads that show what is allowed (`runner.ports.Trials`)."""
 
-        return await alarms.alarming(get, self.project_id, ids)
+        async def ecs(path: str, *query: tuple[str, str]) -> Any:
+            return (await self._get(path, *query)).value
+
+        async def lookup() -> str:
+            return await looked_up(self._settings, self._credentials, self._reader)
+
+        async def login() -> object:
+            return await self._credentials.authorize(self._request("GET", "/"), self._wall())
+
+        return CloudTrials(self.project_id, login, ecs, self._get_ces, lookup)
 
     # The reboot
 
@@ -233,81 +222,12 @@ class HuaweiCloud:
     async def _get(self, path: str, *query: tuple[str, str]) -> Answer:
         return await self._reader.read(self._request("GET", path, query), self._credentials)
 
-    async def _list(self) -> dict[str, Server]:
-        async def page(number: int, limit: int) -> Any:
-            answer = await self._get(
-                f"/v1/{self.project_id}/cloudservers/detail", ("offset", str(number)), ("limit", str(limit))
-            )
-            return answer.value
-
-        servers = await listing.list_all(page)
-        self._fleet = len(servers)
-        return servers
-
-    def _is_filter_cheaper(self, number: int) -> bool:
-        requests = -(-number // IDS_A_REQUEST)
-        pages = 1 if self._fleet is None else -(-self._fleet // listing.PAGE)
-        return requests <= max(pages, 1)
-
-    async def _filtered(self, ids: list[str]) -> dict[str, Server] | None:
-        """By the `server_id` filter. None where the answer is silent about some ids: then only the list is sure.
-
-        For an id that does not exist the service answers with an entry without a status ("ghost").
-        """
-        found: dict[str, Server] = {}
-        for start in range(0, len(ids), IDS_A_REQUEST):
-            part = ids[start : start + IDS_A_REQUEST]
-            answer = await self._get(
-                f"/v1/{self.project_id}/cloudservers/detail",
-                ("limit", str(listing.PAGE)),
-                ("server_id", ",".join(part)),
-            )
-            listed = answer.value.get("servers")
-            entries = listed if isinstance(listed, list) else []
-            here = {s.id: s for s in map(decode.server, entries) if s is not None}
-            ghosts = {g for g in map(decode.ghost, entries) if g is not None}
-            if not ghosts.union(here).issuperset(part):
-                return None
-            found.update((i, here[i]) for i in part if i in here)
-        return found
-
-    async def _show(self, ids: Iterable[str]) -> dict[str, Server]:
-        found: dict[str, Server] = {}
-        for server_id in ids:
-            try:
-                answer = await self._get(f"/v1/{self.project_id}/cloudservers/{_segment(server_id)}")
-            except CloudError as error:
-                if error.status == 404 and not _is_gateway(error.code):
-                    continue
-                raise
-            server = decode.server(answer.value.get("server"))
-            if server is not None and server.id == server_id:
-                found[server_id] = server
-        return found
-
-    async def _groups(self) -> tuple[ServerGroup, ...]:
-        """All server groups by marker; none where the project may not or cannot read them (403, 404)."""
-        path = f"/v1/{self.project_id}/cloudservers/os-server-groups"
-        found: dict[str, ServerGroup] = {}
-        marker: tuple[tuple[str, str], ...] = ()
-        for _ in range(_MAX_GROUP_PAGES):
-            try:
-                answer = await self._get(path, ("limit", str(listing.PAGE)), *marker)
-            except CloudError as error:
-                if error.status in (403, 404):
-                    return ()
-                raise
-            listed = answer.value.get("server_groups")
-            entries = listed if isinstance(listed, list) else []
-            found.update((g.id, g) for g in map(decode.server_group, entries) if g is not None)
-            info = answer.value.get("page_info")
-            following = info.get("next_marker") if isinstance(info, dict) else None
-            if len(entries) < listing.PAGE or not isinstance(following, str) or not following:
-                break
-            if marker == (("marker", following),):
-                break
-            marker = (("marker", following),)
-        return tuple(sorted(found.values(), key=lambda g: g.id))
+    async def _get_ces(self, path: str, *query: tuple[str, str]) -> Any:
+        if self._settings.ces_url is None:
+            raise CloudError("the address of Cloud Eye is not known", hint="set endpoints.ces")
+        headers = {"Content-Type": JSON, "X-Project-Id": self.project_id}
+        request = Outgoing("GET", self._settings.ces_url, path, tuple(query), headers)
+        return (await self._reader.read(request, self._credentials)).value
 
 
 async def _both(servers: Any, groups: Any) -> tuple[dict[str, Server], tuple[ServerGroup, ...]]:
@@ -332,68 +252,3 @@ def _lost(error: Unreachable) -> RebootAnswer:
         if job_id is not None:
             return Accepted(job_id, partial.request_id, partial.status)
     return Ambiguous(error.message, error.status, None, error.request_id)
-
-
-def _segment(server_id: str) -> str:
-    """An id as one segment of a path. Raises CloudError for what would be none (empty, dots)."""
-    if not server_id.strip("."):
-        raise CloudError("that is no server id")
-    return encode(server_id)
-
-
-def _is_gateway(code: str | None) -> bool:
-    """The gateway's 404 speaks of the API, not of the resource."""
-    return bool(code) and str(code).startswith(("APIGW.", "APIG."))
-
-
-def _credentials(
-    settings: Settings, login: Login, reader: Reader, wall: Callable[[], datetime], on_secret: OnSecret | None
-) -> Credentials:
-    async def unsigned(request: Outgoing, hide: tuple[Secret, ...]) -> Reply:
-        return (await reader.read(request, None, hide)).reply
-
-    match login:
-        case KeyLogin():
-            return AkSk(login.access, login.secret, login.security_token, login.project_id)
-        case TokenLogin():
-            return StaticToken(login.token, login.project_id)
-        case OidcLogin():
-            return OidcKey(login, settings.sts_url, unsigned, wall, on_secret)
-        case PasswordLogin():
-            pass
-
-    async def send(request: Outgoing) -> Reply:
-        try:
-            return await unsigned(request, (login.password,))
-        except CloudDenied as error:
-            raise denied_login(error) from None
-
-    project = replace(login, project_id=settings.project_id or login.project_id)
-    return PasswordToken(project, settings.iam_url, settings.region, send, wall)
-
-
-async def _project_id(settings: Settings, credentials: Credentials, reader: Reader) -> str:
-    """The project's id: of the login, of its token, else looked up by name ("Querying Project Information").
-
-    The default project of a region is named like the region. Raises CloudError for none and for several.
-    """
-    if isinstance(credentials, PasswordToken):
-        await credentials.authorize(Outgoing("GET", settings.iam_url, "/v3/projects"), _utc_now())
-    if credentials.project_id:
-        return credentials.project_id
-    request = Outgoing("GET", settings.iam_url, "/v3/projects", (("name", settings.region),), {"Content-Type": JSON})
-    answer = await reader.read(request, credentials)
-    listed = answer.value.get("projects")
-    ids = {
-        p["id"]
-        for p in (listed if isinstance(listed, list) else ())
-        if isinstance(p, dict) and isinstance(p.get("id"), str) and p.get("name") == settings.region
-    }
-    if len(ids) != 1:
-        found = "no project" if not ids else f"{len(ids)} projects"
-        raise CloudError(
-            f"IAM knows {found} named {settings.region}",
-            hint="set project_id in the target's configuration",
-            request_id=answer.reply.request_id,
-        )
-    return str(ids.pop())

@@ -37,6 +37,8 @@ _PASSING_CODES = frozenset(
         *("Ecs.1000", "Ecs.1001", "Ecs.1002", "Ecs.1100", "Common.0001", "Common.0025"),
     )
 )
+# "Error Codes": the project of the token is not that of the address. ECS documents them with 400.
+OTHER_PROJECT = frozenset({"Common.0018", "Ecs.0023"})
 _SKEW = re.compile(
     r"signature expired.{0,20}?signature time:\s*([\w:.+-]{8,32}).{0,20}?server time:\s*([\w:.+-]{8,32})"
 )
@@ -134,7 +136,7 @@ class Reader:
         if error.status == 429 or (found is not None and found.verdict is Verdict.THROTTLED):
             self._pace.slow_down(retry_after_s(reply.headers, error.message))
             return _made(Passing, error, "the cloud throttles us", "fewer runs at once, or a longer poll_every")
-        if error.status in (401, 403):
+        if error.status in (401, 403) or error.code in OTHER_PROJECT:
             return denied(error)
         if 200 <= error.status < 300 and not error.is_json:
             return _made(Passing, error, f"{request.host} answered something that is not JSON", None)
@@ -183,8 +185,13 @@ def denial(error: ApiError) -> tuple[str, str]:
             f"the signature's time {skew[1]} is too far from the cloud's time {skew[2]}",
             "set this machine's clock (NTP): 15 minutes are allowed",
         )
-    if error.code in ("APIGW.0307", "APIG.0307", "Common.0018", "Ecs.0023"):
+    if error.code in ("APIGW.0307", "APIG.0307"):
         return f"the token does not fit: {error.sentence}", "log in again, for the project and region of the target"
+    if error.code in OTHER_PROJECT:
+        return (
+            f"the credentials are not of this project: {error.sentence}",
+            "check project_id and region of the target; without project_id it is looked up by region",
+        )
     if error.status == 401:
         return (
             f"the cloud does not accept our credentials: {error.sentence}",

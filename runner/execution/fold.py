@@ -146,7 +146,7 @@ def _wave_started(run: Run, event: Event) -> None:
     _demand_open(run)
     run.waves[run.position].started = event.at
     run.pause_began = run.bake_began = None
-    run.window_since, run.window_opens, run.window_why = None, None, ""
+    run.window_since, run.window_opens, run.window_why, run.window_current = None, None, "", False
     run.suspended = None
 
 
@@ -220,7 +220,7 @@ def _wave_ended(run: Run, event: Event) -> None:
     run.position += 1
     run.pause_began = run.bake_began = None
     run.gate_answers, run.gates_since = (), None
-    run.window_since = run.window_opens = None
+    run.window_since, run.window_opens, run.window_why, run.window_current = None, None, "", False
     run.send_after = run.trouble_since = None
     run.trouble_count = 0
 
@@ -247,6 +247,7 @@ def _batch_intended(run: Run, event: Event) -> None:
     _demand(run.stop is None, "a batch is intended by a run that stops")
     if not run.current_batches():
         _demand_open(run)
+        run.window_since, run.window_opens, run.window_why, run.window_current = None, None, "", False
     run.batches[number] = Batch(
         number, wave.number, data["target"], tuple(data["servers"]), event.at,
         sender=data.get("sender", {}), signed=data.get("signed", ""),
@@ -523,11 +524,13 @@ def _window_awaited(run: Run, event: Event) -> None:
     _demand(run.wave is not None and run.wave.number == event.data["wave"], "a window is awaited out of turn")
     run.window_opens, run.window_why = _time(event.data["until"]), str(event.data["why"])
     run.window_since = run.window_since or event.at
+    run.window_current = bool(event.data.get("current"))
 
 
 def _window_overridden(run: Run, event: Event) -> None:
     _demand(run.wave is not None and run.wave.number == event.data["wave"], "a window is overridden out of turn")
-    run.waves[run.position].reopened = None
+    state = run.waves[run.position]
+    state.reopened, state.overridden = None, event.at
     run.decisions.append(event)
 
 
@@ -545,12 +548,14 @@ def _approval_given(run: Run, event: Event) -> None:
     run.question, run.word = None, "suspended" if run.suspended else "running"
     _suspended_still(run, event, "approved")
     run.decisions.append(event)
-    if question.id.startswith("budget:"):
-        run.accepted_over.add(question.id.removeprefix("budget:"))
+    kind, _, rest = question.id.partition(":")
+    if kind == "budget":
+        group, _, failed = rest.partition(":")
+        run.accepted_over[group] = int(failed) if failed else run.failed_in.get(group, 0)
 
 
 def _budget_passed(run: Run, event: Event) -> None:
-    run.accepted_over.add(event.data["group"])
+    run.passed_over.add(event.data["group"])
 
 
 def _cancel_requested(run: Run, event: Event) -> None:

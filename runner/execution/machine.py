@@ -6,44 +6,32 @@ first, then what is in flight is followed, and only then something new is begun.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from runner.execution import baking, brakes, failing, gating
+from runner.execution.budgets import ask, over_budget
+from runner.execution.deadlines import ended_servers
 from runner.execution.effects import (
-    Ask,
     AskBefore,
-    Effect,
-    Look,
     NewEvent,
     Pace,
-    Poll,
-    ReadBack,
     ReadWave,
-    Recheck,
     Send,
     Step,
     Tuning,
 )
-from runner.execution.evidence import is_held
+from runner.execution.following import TuningOf, follow
 from runner.execution.openings import outside
 from runner.model.quantity import format_duration
-from runner.model.run import IN_FLIGHT, Batch, BatchPhase, Outcome, Phase, Run, ServerState
-from runner.model.schedule import GroupRules, Wave
+from runner.model.run import IN_FLIGHT, BatchPhase, Outcome, Phase, Run, ServerState
+from runner.model.schedule import Wave
 
-BLIND_GRACE_S = 120.0
-"""How long reading may fail at a deadline before a server is called unknown."""
-SECOND_LOOK = 1 / 3
-"""Time between the two readings that prove "no trace", as a share of `settle`: 60 s of 3 minutes."""
-STRAGGLER_READ_S = 120.0
-"""How often states are read while some servers of the wave are still rebooting."""
 LOOK_HOLDS_S = 600.0
 """How long the look at a wave's servers holds: those that were not asked for by then are read again first."""
 CLAIM_AGAIN_S = 60.0
 """How often a server that another run holds is asked for."""
 DEFAULT_TUNING = Tuning()
-
-TuningOf = Callable[[str], Tuning]
 
 
 def decide(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | None = None) -> Step:
@@ -58,8 +46,8 @@ def decide(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
         events = consequence(run, pace, now)
         if events:
             return Step(events=events)
-    effects, wakes = _follow(run, pace, now, tuning)
-    busy = any(s.phase in IN_FLIGHT for s in _current(run))
+    effects, wakes = follow(run, pace, now, tuning)
+    busy = any(s.phase in IN_FLIGHT for s in run.current())
     begun = _begin(run, pace, now, tuning, halted)
     if begun.events:
         return begun
@@ -74,168 +62,13 @@ def decide(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
 
 
 def _awaited(run: Run) -> str:
-    flying = [s for s in _current(run) if s.phase in IN_FLIGHT]
-    if _rules(run).checks and all(s.up_since for s in flying):
+    flying = [s for s in run.current() if s.phase in IN_FLIGHT]
+    if run.rules().checks and all(s.up_since for s in flying):
         return f"the checks of {len(flying)} server{'' if len(flying) == 1 else 's'} to pass"
     return "servers to come back"
 
 
 # --- consequences of what is known -------------------------------------------------------------------------------
-
-
-def _current(run: Run) -> list[ServerState]:
-    return run.members(run.wave) if run.wave else []
-
-
-def _rules(run: Run) -> GroupRules:
-    assert run.wave is not None  # noqa: S101 - asked only while a wave is current
-    return run.group(run.wave.group)
-
-
-def _ended_servers(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
-    """Servers whose outcome is known now: back and stable, or past their deadline."""
-    ended: dict[str, tuple[str, str, str]] = {}
-    for server in _current(run):
-        verdict = _verdict(run, server, pace, now)
-        if verdict:
-            ended[server.ref.id] = verdict
-    return (("servers.ended", {"servers": ended}),) if ended else ()
-
-
-def _verdict(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
-    if server.phase not in (Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED):
-        return _waited_too_long(run, server, pace, now)
-    if server.phase is Phase.ACCEPTED:
-        batch = run.batches[server.batch or 0]
-        if batch.phase is BatchPhase.GONE:
-            return None  # its evidence is being looked for
-        return _too_late(run, server, pace, now, batch.number)
-    if server.up_since is None:
-        return _too_late(run, server, pace, now, 0)
-    rules, looked = _rules(run), pace.looked.get(server.ref.id)
-    if rules.checks and not _lasts(server.healthy_since, pace.asked.get(server.ref.id), rules.stable_for_s):
-        return _unhealthy(run, server, pace, now)
-    if not _lasts(server.up_since, looked, rules.stable_for_s):
-        return _out_of_sight(run, server, pace, now) if rules.checks else None
-    return (Outcome.READY, "Rebooted" if server.phase is Phase.REBOOTED else "RebootSeen", "")
-
-
-def _lasts(since: datetime | None, seen: datetime | None, stable_s: float) -> bool:
-    """Whether what has been so `since`, and was last seen so by this process at `seen`, has lasted for long enough."""
-    if since is None or seen is None:
-        return False
-    return stable_s <= 0 or (seen - since).total_seconds() >= stable_s
-
-
-def _unhealthy(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
-    """A server that runs and whose checks do not pass: failed when an answer from its deadline on says so.
-
-    Checks that have begun to pass by then may go on to the end of `stable_for`; the first miss ends it.
-    """
-    deadline, asked = ready_deadline(run, server), pace.asked.get(server.ref.id)
-    if now < deadline:
-        return None
-    if server.healthy_since is None and asked is not None and asked >= deadline:
-        timeout = format_duration(_rules(run).ready_timeout_s)
-        words = pace.answers.get(server.ref.id) or "no answer"
-        return (Outcome.FAILED, "CheckFailed", f"runs, but does not pass its checks within {timeout}: {words}")
-    return _out_of_sight(run, server, pace, now)
-
-
-def _out_of_sight(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
-    """A server that runs, as far as is known, while the cloud cannot be asked at its deadline."""
-    deadline = ready_deadline(run, server)
-    if now < deadline or not pace.is_blind(0, pace.looked.get(server.ref.id), deadline, now, BLIND_GRACE_S):
-        return None
-    timeout = format_duration(_rules(run).ready_timeout_s)
-    return (Outcome.UNKNOWN, "CannotSee", f"the cloud could not be asked at the end of its {timeout}")
-
-
-def _too_late(run: Run, server: ServerState, pace: Pace, now: datetime, what: int) -> tuple[str, str, str] | None:
-    """A server past its deadline, judged only by a reading of it made since, or when reading has failed for a while.
-
-    `what`: the batch whose job it waits for, `0` when it waits for its own state.
-    """
-    deadline = ready_deadline(run, server)
-    seen = pace.seen.get(what) if what else pace.looked.get(server.ref.id)
-    blind = pace.is_blind(what, seen, deadline, now, BLIND_GRACE_S) if now >= deadline else None
-    if blind is None:
-        return None
-    timeout = format_duration(_rules(run).ready_timeout_s)
-    if blind:
-        return (Outcome.UNKNOWN, "CannotSee", f"the cloud could not be asked at the end of its {timeout}")
-    if server.phase is Phase.ACCEPTED:
-        return (Outcome.FAILED, "JobTimedOut", f"its job did not end within {timeout}")
-    state = pace.states.get(server.ref.id, "no state seen")
-    return (Outcome.FAILED, "NotReady", f"rebooted, but not back within {timeout}: {state}")
-
-
-def ready_deadline(run: Run, server: ServerState) -> datetime:
-    """When a server must be back: `ready.timeout` after the cloud's acceptance, job and state together."""
-    began = server.accepted or server.intended or run.created
-    return began + timedelta(seconds=run.group(_group_of(run, server)).ready_timeout_s)
-
-
-def _group_of(run: Run, server: ServerState) -> str:
-    return run.schedule.waves[server.wave - 1].group
-
-
-def _waited_too_long(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
-    """A server that no request could be made for within `ready.timeout`."""
-    if server.phase is not Phase.WAITING:
-        return None
-    patience = timedelta(seconds=_rules(run).ready_timeout_s)
-    blocked = pace.blocked.get(server.ref.id)
-    if blocked and now - (server.blocked_since or blocked[0]) >= patience:
-        return (Outcome.SKIPPED, "ClaimedByOtherRun", f"in flight in {blocked[1]}")
-    if run.trouble_since and now - run.trouble_since >= patience:
-        return (Outcome.FAILED, "NotAccepted", f"{run.trouble_count} requests were throttled or could not be sent")
-    return None
-
-
-def _over_budget(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
-    """The failure budgets of run and group, judged after every server's result."""
-    if run.stop is not None or not run.failed:
-        return ()
-    budget = run.schedule.max_failures
-    for name in run.failed_in:
-        excess = _group_excess(run, name)
-        if excess and name not in run.accepted_over:
-            action = run.group(name).on_failure
-            if action == "stop":
-                return (("run.stopping", {"reason": excess[0], "detail": excess[1]}),)
-            if action == "continue":
-                return (("budget.passed", {"group": name, "why": excess[1]}), *_run_excess(run, budget.allowed))
-            if run.failed <= budget.allowed and run.question is None and (run.wave or not run.bake_began):
-                return (_ask(run, f"budget:{name}", excess[1]),)
-    return _run_excess(run, budget.allowed)
-
-
-def _run_excess(run: Run, allowed: int) -> tuple[NewEvent, ...]:
-    if run.failed <= allowed:
-        return ()
-    detail = f"{run.failed} failed, {allowed} allowed ({run.schedule.max_failures.written})"
-    return (("run.stopping", {"reason": "FailureBudgetExceeded", "detail": detail}),)
-
-
-def _group_excess(run: Run, name: str) -> tuple[str, str] | None:
-    """Why a group's budget is exceeded: its number, or its canary whatever the number."""
-    rules = run.group(name)
-    failed = run.failed_in.get(name, 0)
-    canary = next((w for w in run.schedule.waves if w.group == name and w.is_canary), None)
-    if canary and any(s.uses_up_budget for s in run.members(canary)):
-        return ("CanaryFailed", f"the canary of group {name} failed")
-    if rules.max_failures is not None and failed > rules.max_failures.allowed:
-        return (
-            "GroupBudgetExceeded",
-            f"{failed} of group {name} failed, {rules.max_failures.allowed} allowed ({rules.max_failures.written})",
-        )
-    return None
-
-
-def _ask(run: Run, question: str, why: str) -> NewEvent:
-    number = run.wave.number if run.wave else len(run.schedule.waves)
-    return ("approval.asked", {"question": question, "why": why, "wave": number})
 
 
 def _question_expired(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
@@ -256,8 +89,8 @@ def _stopped(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
     stop = run.stop
     if stop is None:
         return ()
-    if any(s.phase in IN_FLIGHT for s in _current(run)):
-        idle = [s for s in _current(run) if s.phase is Phase.WAITING]
+    if any(s.phase in IN_FLIGHT for s in run.current()):
+        idle = [s for s in run.current() if s.phase is Phase.WAITING]
     else:
         idle = [s for s in run.servers.values() if s.outcome is None]
     if idle:
@@ -287,9 +120,9 @@ def _all_over(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
 
 
 CONSEQUENCES = (
-    _ended_servers,
+    ended_servers,
     failing.ended,
-    _over_budget,
+    over_budget,
     _question_expired,
     _stopped,
     failing.passed_over,
@@ -298,131 +131,6 @@ CONSEQUENCES = (
     _all_over,
 )
 """In the order in which they are drawn."""
-
-
-# --- following what is in flight ---------------------------------------------------------------------------------
-
-
-def _follow(run: Run, pace: Pace, now: datetime, tuning: TuningOf) -> tuple[list[Effect], list[datetime]]:
-    """Effects that are due for servers in flight, and when the next will be."""
-    effects: list[Effect] = []
-    wakes: list[datetime] = []
-    members = run.members(run.wave) if run.wave else []
-    flying = _follow_ups(run, members, pace, now, tuning) if run.wave else ()
-    for due, effect in (*flying, *baking.rounds(run, pace, now)):
-        if due <= now:
-            effects.append(effect)
-        else:
-            wakes.append(due)
-    wakes += [d for d in (_next_deadline(run, members, now),) if d]
-    return effects, wakes
-
-
-def _follow_ups(
-    run: Run, members: list[ServerState], pace: Pace, now: datetime, tuning: TuningOf
-) -> Iterator[tuple[datetime, Effect]]:
-    waiting_for_job: set[int] = set()
-    back: list[str] = []
-    refused: list[str] = []
-    for s in members:
-        if s.phase is Phase.ACCEPTED and s.batch:
-            waiting_for_job.add(s.batch)
-        elif s.phase in (Phase.REBOOTED, Phase.ADOPTED):
-            back.append(s.ref.id)
-        elif s.phase is Phase.REFUSED:
-            refused.append(s.ref.id)
-    target = _rules(run).target
-    tune = tuning(target)
-    for number in sorted(waiting_for_job):
-        batch = run.batches[number]
-        if batch.phase is BatchPhase.ACCEPTED and batch.job_id:
-            yield _poll_due(run, batch, pace, now, tune), Poll(number, target, batch.job_id)
-    for batch in run.current_batches():
-        if _needs_a_look(run, batch):
-            held = tuple(i for i in batch.servers if is_held(run.servers[i], batch))
-            yield _look_due(batch, pace, tune), Look(batch.number, target, held)
-    if back:
-        seldom = (waiting_for_job and _began_rebooting(members)) or _only_checks_miss(run, members)
-        gap = STRAGGLER_READ_S if seldom else tune.poll_every_s
-        began = run.waves[run.position].started
-        last = pace.read_back if pace.read_back and began and pace.read_back >= began else None
-        first = _first_straggler_read(members, now) if waiting_for_job else now
-        yield (last + timedelta(seconds=gap) if last else first), ReadBack(target, tuple(back))
-        for due, servers in _due_checks(run, members, pace, now, tune).items():
-            yield due, Ask(target, _rules(run).name, tuple(servers))
-    if refused:
-        yield pace.recheck_again or now, Recheck(target, tuple(refused))
-
-
-def _due_checks(
-    run: Run, members: list[ServerState], pace: Pace, now: datetime, tune: Tuning
-) -> dict[datetime, list[str]]:
-    """Servers that run again and whose address this process knows, by when their checks are due."""
-    due: dict[datetime, list[str]] = {}
-    for server in members if _rules(run).checks else ():
-        server_id = server.ref.id
-        if server.phase in (Phase.ADOPTED, Phase.REBOOTED) and server.up_since and server_id in pace.addresses:
-            asked = pace.asked.get(server_id)
-            at = asked + timedelta(seconds=tune.poll_every_s) if asked else now
-            due.setdefault(max(at, now), []).append(server_id)
-    return due
-
-
-def _only_checks_miss(run: Run, members: list[ServerState]) -> bool:
-    """Whether all that are back run, and only their checks do not pass: those tell sooner than the cloud would."""
-    back = [s for s in members if s.phase in (Phase.ADOPTED, Phase.REBOOTED)]
-    return bool(_rules(run).checks) and all(s.up_since and not s.healthy_since for s in back)
-
-
-def _needs_a_look(run: Run, batch: Batch) -> bool:
-    return batch.phase.is_in_doubt or batch.phase is BatchPhase.GONE
-
-
-def _began_rebooting(members: list[ServerState]) -> bool:
-    return any(s.phase is Phase.ACCEPTED for s in members)
-
-
-def _first_straggler_read(members: list[ServerState], now: datetime) -> datetime:
-    """While jobs still run, those that ended are read only when they have waited for the others a while."""
-    ended = [s.job_ended for s in members if s.phase is Phase.REBOOTED and s.job_ended]
-    return min(ended) + timedelta(seconds=STRAGGLER_READ_S) if ended else now
-
-
-def _poll_due(run: Run, batch: Batch, pace: Pace, now: datetime, tune: Tuning) -> datetime:
-    """Every `poll_every`; the first not before the shortest reboot seen, and placed so that one falls just behind
-    the longest seen. At a server's deadline there is always one more."""
-    last = pace.polled.get(batch.number)
-    if last is not None:
-        due = last + timedelta(seconds=tune.poll_every_s)
-    else:
-        due = (batch.answered or batch.intended) + timedelta(seconds=_first_poll_s(run, tune.poll_every_s))
-    deadline = min((ready_deadline(run, run.servers[i]) for i in batch.servers), default=due)
-    seen = pace.seen.get(batch.number)
-    if now >= deadline and (seen is None or seen < deadline) and last is None:
-        return now
-    return due
-
-
-def _first_poll_s(run: Run, every_s: float) -> float:
-    shortest, longest = run.shortest_s or 0.0, run.longest_s or 0.0
-    if shortest <= every_s:
-        return every_s
-    return shortest + (longest + 0.5 - shortest) % every_s
-
-
-def _look_due(batch: Batch, pace: Pace, tune: Tuning) -> datetime:
-    if batch.number in pace.look_again:
-        return pace.look_again[batch.number]
-    if batch.last_round is not None:
-        return batch.last_round + timedelta(seconds=tune.settle_s * SECOND_LOOK)
-    if batch.phase is BatchPhase.GONE:
-        return batch.answered or batch.intended
-    return (batch.answered or batch.intended) + timedelta(seconds=tune.settle_s)
-
-
-def _next_deadline(run: Run, members: list[ServerState], now: datetime) -> datetime | None:
-    late = [ready_deadline(run, s) for s in members if s.phase in (Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED)]
-    return min((d for d in late if d > now), default=None)
 
 
 # --- beginning something new -------------------------------------------------------------------------------------
@@ -470,7 +178,7 @@ def _look_at_wave(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step:
             return Step(wake=due, waits_for="busy servers")
         return Step(wake=due, waits_for="servers of the group that are down (max_unavailable)", can_suspend=True)
     waiting = tuple(s.ref.id for s in run.members(wave) if s.phase is Phase.WAITING)
-    return Step(effects=(ReadWave(wave.number, _rules(run).target, waiting, brakes.others_to_read(run, wave)),))
+    return Step(effects=(ReadWave(wave.number, run.rules().target, waiting, brakes.others_to_read(run, wave)),))
 
 
 def _before_wave(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step:
@@ -494,7 +202,7 @@ def _after(run: Run, wave: Wave, now: datetime) -> Step | None:
             return waiting
     for question, why in _questions(run, before):
         if question not in run.answered:
-            return Step(events=(_ask(run, question, why),))
+            return Step(events=(ask(run, question, why),))
     return None
 
 
@@ -503,6 +211,8 @@ def _questions(run: Run, before: Wave) -> Iterator[tuple[str, str]]:
         yield f"pause:{before.number}", f"the plan asks for an approval after wave {before.number}"
     members = run.members(before)
     proven = any(s.outcome is Outcome.READY for s in members)
+    if before.is_canary and before.group in run.accepted_over:
+        proven = True  # its failure is what a person was asked about, and said yes
     if not proven and not all(s.reason == "RebootedInCycle" for s in members) and not failing.says_nothing(run, before):
         yield f"proof:{before.number}", f"no server of wave {before.number} came back ready, so it has proven nothing"
 
@@ -543,7 +253,7 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
     held = None if run.current_batches() else _held_back(run, wave, pace, now, tuning)
     if held is not None:
         return held
-    target = _rules(run).target
+    target = run.rules().target
     size = batch_size(run, free, tuning(target).servers_per_request)
     size = size if left is None else min(size, left)
     first = free[0]
@@ -553,14 +263,12 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
 
 
 def _held_back(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step | None:
-    """What holds a wave that has begun while none of its servers was asked for: gates that are no longer open. After
-    such a wait it must begin within a window again.
+    """What holds a wave that has begun while none of its servers was asked for: gates that are no longer open, a window
+    that has closed, a freeze. It may have waited for long: for servers that are down or busy, for a rate, for whoever
+    goes on with the run.
     """
-    shut = gating.held(run, wave, pace, now)
-    if shut is not None or run.waves[run.position].reopened is None:
-        return shut
     per_minute = tuning(run.group(wave.group).target).servers_per_minute
-    return outside(run, wave, pace, now, per_minute)
+    return gating.held(run, wave, pace, now) or outside(run, wave, pace, now, per_minute)
 
 
 def batch_size(run: Run, free: list[ServerState], most: int) -> int:

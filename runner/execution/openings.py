@@ -58,8 +58,10 @@ def _read_first(run: Run, wave: Wave, target: str) -> Step:
     return Step(effects=(ReadFreezes(target, wave.number),), waits_for=words, until=run.window_opens)
 
 
-def _wait(run: Run, wave: Wave, pace: Pace, now: datetime, start: tuple[NewEvent, ...], closed: Closed) -> Step:
+def _wait(run: Run, wave: Wave, pace: Pace, now: datetime, start: tuple[NewEvent, ...], closed: Closed) -> Step | None:
     data: dict[str, Any] = {"wave": wave.number, "why": closed.why}
+    if pace.override is not None and not start and run.waves[run.position].overridden:
+        return None  # by this call or an earlier one; it is recorded once
     if pace.override is not None:
         return Step(events=(("window.overridden", {**data, **pace.override}), *start))
     if run.window_since is None or (closed.current and closed.why != run.window_why):
@@ -71,6 +73,8 @@ def _wait(run: Run, wave: Wave, pace: Pace, now: datetime, start: tuple[NewEvent
     over = min(closed.opens or deadline, deadline)
     again = now + timedelta(seconds=READ_AGAIN_S) if closed.current else over
     words = _words(closed.why, closed.opens)
+    if closed.opens is None or closed.opens > deadline:
+        words += f"; the run stops at {deadline.isoformat(timespec='seconds')}, before that (wait_at_most)"
     return Step(wake=min(again, over), waits_for=words, can_suspend=True, until=over)
 
 

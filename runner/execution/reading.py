@@ -83,7 +83,7 @@ def _is_held(writer: Writer, seen: Mapping[str, Server], others: tuple[str, ...]
         writer.decide((("wave.held", data),))
     elif (now - since).total_seconds() >= rules.ready_timeout_s:
         waited = format_duration(rules.ready_timeout_s)
-        detail = f"with wave {run.wave.number} {found[0]} of group {rules.name} would be down, {allowed} allowed;"
+        detail = f"with wave {run.wave.number}, {found[0]} of group {rules.name} would be down, {allowed} allowed;"
         detail += f" {found[1]} are down already, and were not back within {waited}"
         writer.decide((("run.stopping", {"reason": "TooManyUnavailable", "detail": detail}),))
     return True

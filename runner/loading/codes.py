@@ -47,7 +47,9 @@ CODES: dict[str, str] = {
     "BadCalendar": "A file of freezes is no iCalendar file, or holds events that cannot be followed, or too many.",
     # configuration
     "UnknownTarget": "The plan names a target that the configuration does not have.",
-    "BadEndpoint": "An endpoint must be https (or http on loopback) on a host of the target's cloud.",
+    "TargetOverride": "--target was given for a plan whose groups name targets of their own.",
+    "TargetsApart": "A plan mixes the embedded simulated cloud, which lives in a time of its own, with other targets.",
+    "BadEndpoint": "An endpoint must be https (or http on loopback) on a host of this service in the target's cloud.",
     "BadSource": "A source of gates must be https (or http on loopback), and is given no credential of something else.",
     "UnknownSource": "A gate of the plan asks a source that the configuration does not have, or one of another kind.",
     "BadStore": "The store's URL cannot be used.",

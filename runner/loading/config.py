@@ -4,53 +4,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
 from runner.loading.explain import check
 from runner.loading.files import check_inside, git_root
 from runner.loading.findings import Findings
-from runner.loading.later import LATER_IN_CONFIG, LATER_WORDS_IN_CONFIG, refuse_later, refuse_later_words
+from runner.loading.later import LATER_IN_CONFIG, refuse_later
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar, walk
 from runner.loading.source import Source, Unreadable, decode, read_source
 from runner.loading.yaml_reader import parse
+from runner.model.clouds import SERVICES, Service, how_to_allow, is_host_of
 from runner.model.config import Config, TargetConfig
 from runner.model.problem import Location, Problem
 from runner.net.hosts import is_loopback
+from runner.net.origin import BadOrigin, allowed_hosts, is_listed, origin
 
 FILE_NAME = "reboot-runner.yaml"
 
-CLOUD_HOSTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "huaweicloud": (".myhuaweicloud.com", ".myhuaweicloud.eu", ".myhwclouds.com"),
-        "otc": (".otc.t-systems.com",),
-        "simulator": (),
-    }
-)
-"""What the hosts of a cloud's endpoints end in (Huawei Cloud and Open Telekom Cloud, pages "Regions and Endpoints")."""
+DEFAULT_REGION = str(TargetConfig.model_fields["region"].default)
 
 WITHOUT_FILE = Config(targets={"simulator": TargetConfig(cloud="simulator")})
 """What holds where there is no configuration: one target, the embedded simulated cloud."""
 
 _SECRET_NAMES = re.compile(
-    r"(?i)^(HUAWEICLOUD_SDK_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|PG|SSH_)|SECRET|TOKEN|PASSW|CREDENTIAL|(^|_)KEY|(^|_)(AK|SK|PAT)$"
+    r"(?i)^(HUAWEICLOUD_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|PG|SSH_)|SECRET|TOKEN|PASSW|CREDENTIAL|(^|_)KEY|(^|_)(AK|SK|PAT)$"
 )
 _NAMING_KEYS = frozenset({"token_env"})
 """Keys that say which variable holds a credential: they hold none themselves."""
-_SOMEBODY_ELSES = re.compile(r"(?i)^(HUAWEICLOUD_SDK_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|GITHUB_|GH_|PG|SSH_)")
-"""Variables that are never sent to a source: they log in to something else."""
+_SOMEBODY_ELSES = re.compile(
+    r"(?i)^(HUAWEICLOUD_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|GITHUB_|GH_|PG|SSH_)"
+    r"|_(HUAWEICLOUD_(SDK|OIDC)_\w+|ACTIONS_ID_TOKEN\w*|(HW|OS)_(ACCESS|SECRET|SECURITY|AUTH|USER|TOKEN|PASSWORD|AK|SK)\w*)$"
+)
+"""Variables that are never sent to a source: they log in to something else. A target may give its own a prefix."""
 _SECRET_KEYS = re.compile(r"(?i)passw|secret|token|credential|private_?key|access_?key|api_?key|^(ak|sk)$")
 
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A configuration. `path` is None where there is no file; with an error in `problems`, `config` is the default."""
+    """A configuration. `path` is None where there is no file; with an error in `problems`, `config` is the default.
+
+    `name` is what messages call the file, `tree` where its keys and values stand in it.
+    """
 
     config: Config
     path: Path | None
     problems: tuple[Problem, ...] = ()
+    name: str = ""
+    tree: MapNode | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_valid(self) -> bool:
@@ -99,12 +101,14 @@ def find_config(start: Path) -> Path | None:
 
 def template_env(config: Config, env: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that templates may read: allowed by name, set, and never ones for credentials."""
-    return {name: env[name] for name in config.template_env if name in env and not is_secret_name(name)}
+    prefixes = frozenset(t.env_prefix for t in config.targets.values() if t.env_prefix)
+    return {name: env[name] for name in config.template_env if name in env and not is_secret_name(name, prefixes)}
 
 
-def is_secret_name(name: str) -> bool:
-    """Whether an environment variable can hold a credential, by its name."""
-    return bool(_SECRET_NAMES.search(name))
+def is_secret_name(name: str, prefixes: Iterable[str] = ()) -> bool:
+    """Whether an environment variable can hold a credential, by its name; `prefixes` are those of targets."""
+    bare = (name[len(p) :] for p in prefixes if name.upper().startswith(p))
+    return any(_SECRET_NAMES.search(one) for one in (name, *bare))
 
 
 def _from_env(env: Mapping[str, str]) -> Path | None:
@@ -129,7 +133,7 @@ def _with_store(loaded: LoadedConfig, env: Mapping[str, str]) -> LoadedConfig:
     problems = loaded.problems
     if said:
         problems = (*problems, Problem("BadStore", f"REBOOT_RUNNER_STORE: {said}", Location("environment")))
-    return LoadedConfig(config, loaded.path, problems)
+    return replace(loaded, config=config, problems=problems)
 
 
 def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
@@ -141,18 +145,18 @@ def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
         return LoadedConfig(WITHOUT_FILE, path, findings.problems())
     _refuse_credentials(root, findings)
     tree = refuse_later(root, LATER_IN_CONFIG, findings)
-    refuse_later_words(tree, LATER_WORDS_IN_CONFIG, findings)
     _check_store(tree, findings)
     _check_env_names(tree, findings)
     _check_policy(tree, path, findings)
     _check_sources(tree, findings)
     for name, target in _named(tree, "targets"):
-        _check_endpoints(target, _allowed_hosts(env), findings)
+        _check_endpoints(target, allowed_hosts(env), findings)
         _check_simulator(name, target, path, findings)
     config = check(Config, tree, findings)
     problems = findings.problems()
     valid = config is not None and findings.is_clean
-    return LoadedConfig(config if config is not None and valid else WITHOUT_FILE, path, problems)
+    usable = config if config is not None and valid else WITHOUT_FILE
+    return LoadedConfig(usable, path, problems, source.name, tree)
 
 
 def _refuse_credentials(root: MapNode, findings: Findings) -> None:
@@ -164,11 +168,17 @@ def _refuse_credentials(root: MapNode, findings: Findings) -> None:
 
 
 def _check_env_names(root: MapNode, findings: Findings) -> None:
-    names = root.get("template_env")
+    names, prefixes = root.get("template_env"), _prefixes(root)
     for node in names.items if isinstance(names, ListNode) else ():
-        if isinstance(node, Scalar) and isinstance(node.value, str) and is_secret_name(node.value):
+        if isinstance(node, Scalar) and isinstance(node.value, str) and is_secret_name(node.value, prefixes):
             message = f'templates may not read "{node.value}": a variable of that name can hold a credential'
             findings.add("CredentialInTemplateEnv", message, node.span)
+
+
+def _prefixes(root: MapNode) -> frozenset[str]:
+    """What targets put before the names of their credentials."""
+    written = (target.get("env_prefix") for _, target in _named(root, "targets"))
+    return frozenset(n.value for n in written if isinstance(n, Scalar) and isinstance(n.value, str) and n.value)
 
 
 def _check_store(root: MapNode, findings: Findings) -> None:
@@ -221,27 +231,33 @@ def _check_sources(root: MapNode, findings: Findings) -> None:
             findings.add("BadSource", f"{token.value[:63]} logs in to something else", token.span, hint=hint)
 
 
-def _check_endpoints(target: MapNode, allowed: frozenset[str], findings: Findings) -> None:
-    cloud, endpoints = target.get("cloud"), target.get("endpoints")
-    suffixes = CLOUD_HOSTS.get(str(cloud.value)) if isinstance(cloud, Scalar) else None
-    for _, node in endpoints.entries if isinstance(endpoints, MapNode) else ():
+def _check_endpoints(target: MapNode, allowed: tuple[str, ...], findings: Findings) -> None:
+    cloud, endpoints = _text(target.get("cloud")), target.get("endpoints")
+    region = _text(target.get("region")) or DEFAULT_REGION
+    entries = {k.text: n for k, n in endpoints.entries} if isinstance(endpoints, MapNode) else {}
+    for service in SERVICES:
+        node = entries.get(service)
         if isinstance(node, Scalar) and isinstance(node.value, str):
-            said = endpoint_problem(node.value, suffixes or (), allowed)
+            said = endpoint_problem(node.value, cloud, region, service, allowed)
             if said:
-                hint = "other hosts are allowed by REBOOT_RUNNER_ALLOWED_HOSTS in the environment"
+                hint = how_to_allow(cloud, region, service)
                 findings.add("BadEndpoint", f"the endpoint {said}", node.span, hint=hint)
 
 
-def endpoint_problem(url: str, suffixes: Iterable[str], allowed: Iterable[str] = ()) -> str | None:
+def _text(node: Node | None) -> str:
+    return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
+
+
+def endpoint_problem(url: str, cloud: str, region: str, service: Service, allowed: tuple[str, ...] = ()) -> str | None:
     """What is wrong with an endpoint: it decides who is given the credentials. None when it is allowed.
 
-    `suffixes` are what hosts of the cloud end in, `allowed` are further hosts in full.
+    `allowed` are further hosts, from the environment.
     """
-    said = url_problem(url)
-    host = _host(url)
-    if said or is_loopback(host) or host in set(allowed) or any(host.endswith(suffix) for suffix in suffixes):
-        return said
-    return f'is on "{host[:100]}", which is no host of this cloud'
+    try:
+        origin(url, lambda host: is_listed(host, allowed) or is_host_of(host, cloud, region, service))
+    except BadOrigin as error:
+        return error.message
+    return None
 
 
 def url_problem(url: str) -> str | None:
@@ -273,11 +289,6 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
-
-
-def _allowed_hosts(env: Mapping[str, str]) -> frozenset[str]:
-    listed = env.get("REBOOT_RUNNER_ALLOWED_HOSTS", "").replace(",", " ").split()
-    return frozenset(host.lower().rstrip(".") for host in listed)
 
 
 def _check_simulator(name: str, target: MapNode, path: Path, findings: Findings) -> None:

@@ -43,6 +43,7 @@ class Endpoints(Part):
     iam: Text | None = None
     sts: Text | None = Field(None, description="Where `auth: oidc` exchanges ID tokens.")
     ces: Text | None = Field(None, description="Cloud Eye, for gates with `alarms`.")
+    autoscaling: Text | None = Field(None, description="Auto Scaling, whose members `diff` warns of.")
 
 
 class SimulatorOptions(Part):
@@ -103,7 +104,12 @@ class TargetConfig(Part):
         None, description="Looked up by region where it is not written."
     )
     endpoints: Endpoints = Endpoints()
-    auth: Literal["auto", "token", "password", "aksk", "oidc"] = "auto"
+    auth: Literal["auto", "token", "password", "aksk", "metadata", "oidc"] = "auto"
+    env_prefix: Annotated[str, StringConstraints(pattern="^[A-Z][A-Z0-9_]{0,62}_$")] | None = Field(
+        None,
+        description="Every environment variable with credentials of this target begins with it: PROD_ reads "
+        "PROD_HUAWEICLOUD_SDK_AK, and nothing without the prefix.",
+    )
     rate: Rate = Rate()
     support: Supports = Field((), description="Servers that the runner depends on, and what becomes of them.")
     simulator: SimulatorOptions | None = None

@@ -183,13 +183,14 @@ class Stop:
 class WaveState:
     """One wave's course. `held`: since when too many servers of its group are down for it to go on. `reopened`: when
     gates that had closed again before its first request were open last. `busy`: since when the look at its servers
-    waits for busy ones.
+    waits for busy ones. `overridden`: when a person last let it begin outside windows or in a freeze.
     """
 
     started: datetime | None = None
     held: datetime | None = None
     reopened: datetime | None = None
     busy: datetime | None = None
+    overridden: datetime | None = None
     checked: datetime | None = None
     ended: datetime | None = None
     counts: dict[str, int] = field(default_factory=dict)
@@ -217,8 +218,10 @@ class Run:
     failed_in: dict[str, int] = field(default_factory=dict)
     baselined: set[str] = field(default_factory=set)
     """Groups whose servers were asked before the first wave."""
-    accepted_over: set[str] = field(default_factory=set)
-    """Groups whose exceeded budget a person has accepted, or which go on by `on_failure: continue`."""
+    accepted_over: dict[str, int] = field(default_factory=dict)
+    """Groups whose exceeded budget a person has accepted, each with how many had failed then: more are asked about."""
+    passed_over: set[str] = field(default_factory=set)
+    """Groups whose exceeded budget is none of anybody's business: they go on by `on_failure: continue`."""
     question: Question | None = None
     answered: set[str] = field(default_factory=set)
     pause_began: datetime | None = None
@@ -233,6 +236,8 @@ class Run:
     gates_since: datetime | None = None
     """Since when the current wave waits for them; None while they are open."""
     window_why: str = ""
+    window_current: bool = False
+    """Whether it waits for what only the plan's calendars of the moment close."""
     failed_targets: dict[str, str] = field(default_factory=dict)
     """Targets that were given up, with the reason: their groups begin nothing more."""
     stop: Stop | None = None
@@ -286,6 +291,16 @@ class Run:
         if found is None:
             found = self._members[wave.number] = [self.servers[s.id] for s in wave.servers]
         return found
+
+    def current(self) -> list[ServerState]:
+        """The servers of the current wave; none when all are over."""
+        return self.members(self.wave) if self.wave else []
+
+    def rules(self) -> GroupRules:
+        """Those of the current wave's group. Raises LookupError when all waves are over."""
+        if self.wave is None:
+            raise LookupError("all waves are over")
+        return self.group(self.wave.group)
 
     def current_batches(self) -> list[Batch]:
         """The requests of the current wave, in the order of their numbers: the newest of the run."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable
+import json
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
 
@@ -49,13 +51,12 @@ class Secret:
 
 
 def scrubber(secrets: Iterable[Secret]) -> Scrub:
-    """A function that replaces these secrets in a text, also percent-encoded.
+    """A function that replaces these secrets in a text, also percent-encoded, in base64 and as JSON escapes them.
 
     Needed because the gateway answers a wrong signature with the whole canonical request it has seen, the
     security token included ("verify aksk signature fail, canonicalRequest:…").
     """
-    values = {s.reveal() for s in secrets if s}
-    shapes = sorted(values | {quote(v, safe="~") for v in values}, key=len, reverse=True)
+    shapes = sorted({shape for s in secrets if s for shape in shapes_of(s)}, key=len, reverse=True)
 
     def scrub(text: str) -> str:
         for value in shapes:
@@ -63,6 +64,15 @@ def scrubber(secrets: Iterable[Secret]) -> Scrub:
         return text
 
     return scrub
+
+
+def shapes_of(secret: Secret) -> Iterator[str]:
+    """The texts by which a secret may come back: itself, percent-encoded, in JSON, in base64 (without its padding)."""
+    value = secret.reveal()
+    yield from (value, quote(value, safe="~"), quote_plus(value))
+    yield from (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])
+    raw = value.encode("utf-8", "surrogatepass")
+    yield from (packed(raw).decode().rstrip("=") for packed in (b64encode, urlsafe_b64encode))
 
 
 def no_scrub(text: str) -> str:

@@ -24,6 +24,7 @@ import httpx
 
 from runner import __version__
 from runner.net.hosts import is_loopback
+from runner.net.secret import scrubber
 from runner.net.text import tidy
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 
@@ -79,6 +80,10 @@ class _Progress:
         if event.endswith("send_request_headers.started") and is_ours:
             self.writing = True
 
+    def partial(self, request: Outgoing) -> Reply | None:
+        """What has come of an answer, without the request's own secrets."""
+        return None if self.reply is None else self.reply.without_echo(request)
+
     async def abandon(self) -> None:
         """Close a socket whose handshake did not come to an end: cancelled there, the library forgets it open."""
         if self._stream is not None and not self.writing:
@@ -108,7 +113,7 @@ class Transport:
 
     async def send(self, request: Outgoing) -> Reply:
         """Exchange once over a kept connection. Raises Unreachable; HTTP errors are answers."""
-        proxy = _proxy_for(request.origin)
+        proxy = proxy_for(request.origin)
         key = (urlsplit(request.origin).scheme, proxy)
         pool = self._pools.get(key)
         if pool is None:
@@ -122,7 +127,7 @@ class Transport:
         does not, and once it is closed no late byte can still arrive. It waits for the answer until the deadline
         of the whole exchange: giving up early would only make "accepted" unknown.
         """
-        pool = self._open(request.origin, _proxy_for(request.origin), 1)
+        pool = self._open(request.origin, proxy_for(request.origin), 1)
         try:
             own = {"Connection": "close", "Accept-Encoding": "identity"}
             return await self._logged(pool, request, own, self._limits.total_s)
@@ -152,7 +157,7 @@ class Transport:
 
     def _context(self) -> ssl.SSLContext:
         if self._ssl is None:
-            self._ssl = _trust()
+            self._ssl = trust()
         return self._ssl
 
     async def _logged(
@@ -182,7 +187,8 @@ class Transport:
         progress = _Progress()
         try:
             async with asyncio.timeout(self._limits.total_s):
-                return await self._talk(pool, self._prepare(request, extra, progress, read_s), progress)
+                prepared = self._prepare(request, extra, progress, read_s)
+                return (await self._talk(pool, prepared, progress)).without_echo(request)
         except TimeoutError:
             failure = self._too_late(request, progress)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in there, a caller must learn "was it sent?"
@@ -241,18 +247,18 @@ class Transport:
         sent = progress.writing or not progress.connecting
         what = "no complete answer" if sent else "no connection"
         message = f"{request.host}: {what} within {self._limits.total_s:g} s"
-        return Unreachable(message, sent=sent, partial=progress.reply)
+        return Unreachable(message, sent=sent, partial=progress.partial(request))
 
 
 def _failure(error: Exception, request: Outgoing, progress: _Progress) -> Unreachable:
     """The exception of the HTTP library as ours. Not sent only on two proofs: its kind, and no byte was written."""
     sent = progress.writing or not isinstance(error, _NEVER_SENT)
     words = _WORDS.get(type(error).__name__, "")
-    detail = tidy(str(error) or type(error).__name__, 300)
+    detail = tidy(scrubber(request.secrets())(str(error)) or type(error).__name__, 300)
     return Unreachable(
         ": ".join(filter(None, (request.host, words, detail))),
         sent=sent,
-        partial=progress.reply,
+        partial=progress.partial(request),
         hint=_hint(str(error)),
         lasting="CERTIFICATE_VERIFY_FAILED" in str(error),
     )
@@ -319,7 +325,7 @@ def unverified() -> ssl.SSLContext:
     return context
 
 
-def _trust() -> ssl.SSLContext:
+def trust() -> ssl.SSLContext:
     """The system's certificates (and SSL_CERT_FILE, SSL_CERT_DIR); certifi's where the system has none."""
     context = ssl.create_default_context()
     paths = ssl.get_default_verify_paths()
@@ -330,7 +336,7 @@ def _trust() -> ssl.SSLContext:
     return context
 
 
-def _proxy_for(origin: str) -> str | None:
+def proxy_for(origin: str) -> str | None:
     """The tunnel of the environment for an https origin, unless NO_PROXY or loopback says otherwise."""
     parts = urlsplit(origin)
     host = parts.hostname or ""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from runner.errors import CloudError
+from runner.net.secret import HIDDEN, Secret, shapes_of
 from runner.net.text import tidy
+
+_SHORTEST = 8
+_CREDENTIAL_HEADERS = frozenset({"authorization", "x-auth-token", "x-security-token", "x-metadata-token"})
+_PARTS = re.compile(r"(?:Access=|Signature=|^[Bb]earer )([^\s,]+)")
 
 
 def encode(text: str) -> str:
@@ -51,6 +57,15 @@ class Outgoing:
         """Path and query, as on the request line."""
         return f"{self.path}?{canonical_query(self.query)}" if self.query else self.path
 
+    def secrets(self) -> tuple[Secret, ...]:
+        """What its headers hold that nobody else may read: tokens, access key, signature (good for 15 minutes).
+
+        Very short ones are left out: they are words like any other.
+        """
+        found = [v for name, v in self.headers.items() if name.lower() in _CREDENTIAL_HEADERS]
+        parts = [part for value in found for part in _PARTS.findall(value)]
+        return tuple(Secret(text) for text in (*found, *parts) if len(text) >= _SHORTEST)
+
     def with_headers(self, headers: Mapping[str, str]) -> Outgoing:
         return replace(self, headers={**self.headers, **headers})
 
@@ -68,6 +83,19 @@ class Reply:
         """`X-Request-Id`, at IAM `X-IAM-Trace-Id`; cut to 64 characters."""
         found = self.headers.get("x-request-id") or self.headers.get("x-iam-trace-id")
         return tidy(found, 64) if found else None
+
+    def without_echo(self, request: Outgoing) -> Reply:
+        """The same without the secrets of the request.
+
+        Nobody but the other side can put them there, in a name or an id as well as in an error, and from there they
+        would go into a journal.
+        """
+        shapes = {shape for secret in request.secrets() for shape in shapes_of(secret)}
+        headers, body = dict(self.headers), self.body
+        for shape in sorted(shapes, key=len, reverse=True):
+            body = body.replace(shape.encode(), HIDDEN.encode())
+            headers = {name: value.replace(shape, HIDDEN) for name, value in headers.items()}
+        return replace(self, headers=headers, body=body) if shapes else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from runner.model.schedule import GroupRules, Rate, Schedule, Wave
+from runner.model.window import first_fit
 
 REBOOT_S = 60.0
 """A guess, until runs have shown better: small Linux servers are back within a minute of the request."""
@@ -33,12 +35,19 @@ class Forecast:
     reboot_s: float
 
 
-def forecast(schedule: Schedule, reboot_s: float = REBOOT_S, servers_per_minute: int = SERVERS_PER_MINUTE) -> Forecast:
+def forecast(
+    schedule: Schedule,
+    reboot_s: float = REBOOT_S,
+    servers_per_minute: int = SERVERS_PER_MINUTE,
+    begins: datetime | None = None,
+) -> Forecast:
     """Expect each server to be back `reboot_s` after its request, and approvals to be given at once.
 
     A wave ends when its last server is ready, `stable_for` included. The bake follows a group's last wave, then its
     pause. No more than `servers_per_minute` are asked for in any 60 s, so a large wave is sent in several minutes:
     2,500 servers at 1,000 a minute are sent at 0, 60 and 120 s. The plan's own `rate`s brake as well.
+    With `begins`, the moment of the run's start, waves wait for windows and freezes; one that fits into no opening in
+    sight is expected as if there were none.
     """
     rules = {g.name: g for g in schedule.groups}
     of_run = [_Quota(servers_per_minute, 60.0), *_quotas(schedule.rate)]
@@ -47,6 +56,10 @@ def forecast(schedule: Schedule, reboot_s: float = REBOOT_S, servers_per_minute:
     now, approvals = 0.0, 0
     for wave, following in zip(schedule.waves, (*schedule.waves[1:], None), strict=False):
         group = rules[wave.group]
+        if begins is not None:
+            now = _opening_s(
+                schedule, begins, now, wave_length_s(wave, group, schedule.rate, reboot_s, servers_per_minute)
+            )
         first, last = _send([*of_run, *of_group[wave.group]], now, len(wave.servers))
         end = last + reboot_s + group.stable_for_s
         waves.append(WaveForecast(wave.number, first, end))
@@ -57,6 +70,13 @@ def forecast(schedule: Schedule, reboot_s: float = REBOOT_S, servers_per_minute:
             now += wave.pause.seconds
             approvals += wave.pause.kind == "approval"
     return Forecast(tuple(waves), now, approvals, reboot_s)
+
+
+def _opening_s(schedule: Schedule, begins: datetime, now_s: float, length_s: float) -> float:
+    if not schedule.windows and not schedule.freezes:
+        return now_s
+    opens = first_fit(schedule.windows, schedule.freezes, begins + timedelta(seconds=now_s), length_s)
+    return now_s if opens is None else max(now_s, (opens - begins).total_seconds())
 
 
 def wave_length_s(

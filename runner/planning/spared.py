@@ -138,7 +138,7 @@ def _refused(
 
 _HOW_ITSELF = (
     "exclude it in the plan, or run the plan from another machine; if it is another machine, set"
-    " REBOOT_RUNNER_ITSELF=none"
+    " REBOOT_RUNNER_ITSELF=none (that does not overrule the metadata service)"
 )
 _HOW_SUPPORT = "exclude them in the plan, or write action: last for them in the configuration, then plan again"
 

@@ -29,6 +29,8 @@ class Outlook:
     waves: int
     left: int
     too_long: tuple[int, ...] = ()
+    gives_up: datetime | None = None
+    """When the run would stop (`wait_at_most`), where nothing opens before that."""
 
     @property
     def is_open(self) -> bool:
@@ -53,8 +55,10 @@ def outlook(
     opening = next(openings(schedule.windows, schedule.freezes, now), None)
     endless = {s for s in set(lengths) if first_fit(schedule.windows, schedule.freezes, now, s) is None}
     long = tuple(n for n, length in enumerate(lengths, done + 1) if length in endless)
+    deadline = now + timedelta(seconds=schedule.wait_at_most_s)
     if opening is None:
-        return Outlook(closed_why(schedule.windows, schedule.freezes, now), None, None, None, 0, len(lengths), long)
+        why = closed_why(schedule.windows, schedule.freezes, now)
+        return Outlook(why, None, None, None, 0, len(lengths), long, deadline)
     why = "" if opening.takes(now) else closed_why(schedule.windows, schedule.freezes, now)
     at, fit = max(now, opening.begins), 0
     for n, length in enumerate(lengths, done):
@@ -62,7 +66,8 @@ def outlook(
             break
         at += timedelta(seconds=length + _rest_s(schedule, n, rules))
         fit += 1
-    return Outlook(why, opening.begins, opening.starts_until, opening.ends, fit, len(lengths), long)
+    late = deadline if opening.begins > deadline else None
+    return Outlook(why, opening.begins, opening.starts_until, opening.ends, fit, len(lengths), long, late)
 
 
 def windows_words(windows: Sequence[Window]) -> str:

@@ -71,6 +71,28 @@ class Alarms(Protocol):
         ...
 
 
+class Trials(Protocol):
+    """What the credentials of one target may do, found out by reads that change nothing."""
+
+    async def log_in(self) -> None:
+        """Obtain what requests are signed with, where the environment does not hold it.
+
+        Raises CloudDenied, CloudError.
+        """
+        ...
+
+    async def try_read(self, what: str, server_id: str = "") -> None:
+        """One harmless read; its answer is dropped. `what`: a `Trial` of `cloud.permissions`; some read `server_id`.
+
+        Raises CloudDenied where it is not allowed, CloudError where it fails otherwise.
+        """
+        ...
+
+    async def project_of_region(self) -> str:
+        """The id of the region's own project, asked of IAM whatever is configured. Raises CloudError, CloudDenied."""
+        ...
+
+
 class Gatekeeper(Protocol):
     """Asks gates. Reads only."""
 

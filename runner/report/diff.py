@@ -215,6 +215,7 @@ def rows(diff: PlanDiff) -> Iterator[Row]:
     if schedule is None:
         return
     rules = {g.name: g for g in schedule.groups}
+    several = len(schedule.targets) > 1
     starts = diff.forecast.waves if diff.forecast else ()
     waits = False
     for n, (wave, following) in enumerate(zip(schedule.waves, (*schedule.waves[1:], None), strict=False)):
@@ -223,7 +224,8 @@ def rows(diff: PlanDiff) -> Iterator[Row]:
         then = _then(wave, following, group.bake_s)
         names = fold(wave.servers, diff.shared)
         size, held = size_words(wave, group.eligible), held_words(wave)
-        yield Row(wave.number, wave.group, size, zone_words(wave), begins, then, names, held)
+        where = f"{wave.group} on {group.target}" if several else wave.group
+        yield Row(wave.number, where, size, zone_words(wave), begins, then, names, held)
         waits = waits or wave.pause.kind == "approval"
 
 

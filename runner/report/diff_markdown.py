@@ -251,7 +251,7 @@ def _brakes(diff: PlanDiff) -> Block:
 def _row(row: Row) -> str:
     names = markdown(clipped(row.names, 60), 100)
     size = f"{row.size}, {markdown(row.held, 100)}" if row.held else row.size
-    cells = [str(row.number), markdown(row.group, 63), size, markdown(row.zones), row.starts, row.then, names]
+    cells = [str(row.number), markdown(row.group, 130), size, markdown(row.zones), row.starts, row.then, names]
     return "| " + " | ".join(cells) + " |\n"
 
 
@@ -281,7 +281,7 @@ def _reasons(diff: PlanDiff, excluded: Sequence[Exclusion], more: str) -> Iterat
 def _members(diff: PlanDiff) -> Block:
     if not diff.schedule or not diff.schedule.waves:
         return _NOTHING
-    lines = (line for row in rows(diff) for line in _list(f"wave {row.number}, {markdown(row.group, 63)}", row.names))
+    lines = (line for row in rows(diff) for line in _list(f"wave {row.number}, {markdown(row.group, 130)}", row.names))
     return _details(f"{count(diff.schedule.servers, 'server')}, wave by wave", lines)
 
 

@@ -56,6 +56,7 @@ class WindowPart(_Part):
     waves_fit: Count = Field(description="So many of the waves left fit into it, one after the other.")
     waves_left: Count
     too_long: list[int] = Field(description="Numbers of the waves that fit into no window.")
+    gives_up: str | None = Field(description="When a run begun now would stop, where nothing opens before that.")
 
 
 class GateNowPart(_Part):

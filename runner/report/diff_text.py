@@ -109,7 +109,7 @@ def _table(table: Sequence[Row]) -> Iterator[str]:
 def _cells(row: Row) -> tuple[str, ...]:
     names = clipped(row.names, _NAMES_WIDTH)
     size = f"{row.size}, {plain(row.held, 100)}" if row.held else row.size
-    return (str(row.number), plain(row.group, 63), size, plain(row.zones, 200), row.starts, row.then, names)
+    return (str(row.number), plain(row.group, 130), size, plain(row.zones, 200), row.starts, row.then, names)
 
 
 def _members(table: Iterable[Row]) -> Iterator[str]:

@@ -85,10 +85,10 @@ def wait_until(run: Run) -> datetime | None:
     state = run.waves[run.position]
     if state.held is not None:
         return state.held + timedelta(seconds=run.group(run.wave.group).ready_timeout_s)
-    if state.started is not None:
-        return None
     if run.window_since is not None:
         return run.window_opens
+    if state.started is not None:
+        return None
     if run.position == 0:
         return None
     before = run.schedule.waves[run.position - 1]

@@ -38,6 +38,20 @@ def init_schema() -> dict[str, Any]:
     return _schema(InitDocument, "init.schema.json", "Files of a starter repository of reboot-runner")
 
 
+def doctor_schema() -> dict[str, Any]:
+    """Of `doctor -o json`."""
+    from runner.report.doctor_schema import DoctorDocument
+
+    return _schema(DoctorDocument, "doctor.schema.json", "What reboot-runner doctor found")
+
+
+def config_show_schema() -> dict[str, Any]:
+    """Of `config show -o json`."""
+    from runner.report.settings_schema import ConfigShowDocument
+
+    return _schema(ConfigShowDocument, "config-show.schema.json", "The effective configuration of reboot-runner")
+
+
 def report_schema() -> dict[str, Any]:
     """Of `report -o json`. It is made of the report's own classes, so it cannot say anything else than they hold."""
     from pydantic import TypeAdapter

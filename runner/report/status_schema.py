@@ -54,6 +54,7 @@ class _Window(_Part):
     waves_fit: int
     waves_left: int
     too_long: list[int]
+    gives_up: str | None
 
 
 class _Question(_Part):

@@ -32,6 +32,8 @@ def when_lines(schedule: Schedule, outlook: Outlook | None) -> Iterator[str]:
         numbers = ", ".join(map(str, outlook.too_long[:5])) + ("" if len(outlook.too_long) <= 5 else ", …")
         waves = f"wave{_plural(len(outlook.too_long))} {numbers}"
         yield f"NEVER FITS: {waves} would not be over before the end of any window"
+    if outlook.gives_up:
+        yield f"NEVER OPENS IN TIME: begun now, the run would stop at {_time(outlook.gives_up)} (wait_at_most)"
 
 
 def outlook_json(outlook: Outlook | None) -> dict[str, Any] | None:
@@ -47,6 +49,7 @@ def outlook_json(outlook: Outlook | None) -> dict[str, Any] | None:
         "waves_fit": outlook.waves,
         "waves_left": outlook.left,
         "too_long": list(outlook.too_long),
+        "gives_up": _iso(outlook.gives_up),
     }
 
 
@@ -55,7 +58,7 @@ def _iso(at: datetime | None) -> str | None:
 
 
 def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at.second else f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _plural(number: int) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from runner.simulator import call_alarms, call_groups, call_metadata, call_tags, iam, sts
+from runner.simulator import call_alarms, call_groups, call_metadata, call_tags, iam, idp, sts
 from runner.simulator import events as ev
 from runner.simulator.answers import Reply, gateway_error
 from runner.simulator.auth import Request, check, check_project
@@ -35,12 +37,16 @@ Act = Callable[["Gateway", Request, Turn, Mapping[str, str]], Reply]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a route does. `on` is its name in fault rules; `project_code` the answer to a wrong project."""
+    """What a route does. `on` is its name in fault rules; `project_code` the answer to a wrong project.
+
+    `only`: the one cloud that has this call; the other says that there is no such API.
+    """
 
     on: str
     act: Act
     needs_login: bool = True
     project_code: str | None = "Ecs.0023"
+    only: str | None = None
 
 
 _REBOOT = Call("reboot", lambda g, r, t, p: reboot(r, t))
@@ -51,13 +57,16 @@ _LIMITS = Call("limits", lambda g, r, t, p: g.reader(t).limits(t))
 _ACTIONS = Call("actions", lambda g, r, t, p: actions(t, p["server"]))
 _SERVER_TAGS = Call("tags", lambda g, r, t, p: call_tags.server_tags(t, p["server"]))
 _PROJECT_TAGS = Call("tags", lambda g, r, t, p: call_tags.project_tags(t))
-_TAG_QUERY = Call("tags", lambda g, r, t, p: call_tags.query_tags(r, t))
+_TAG_QUERY = Call("tags", lambda g, r, t, p: call_tags.query_tags(r, t), only="huaweicloud")
+_TAG_QUERY_OTC = replace(_TAG_QUERY, only="otc")
 _GROUPS = Call("groups", lambda g, r, t, p: call_groups.list_groups(r, t))
 _GROUP = Call("groups", lambda g, r, t, p: call_groups.show_group(t, p["group"]))
 _ALARMS = Call("alarms", lambda g, r, t, p: call_alarms.list_alarms(r, t), project_code="ces.0014")
 _RECORDS = Call("alarms", lambda g, r, t, p: call_alarms.list_records(r, t), project_code="ces.0014")
 _TOKEN = Call("token", lambda g, r, t, p: iam.issue_token(r, t, g.state.credentials), False, None)
-_ASSUME = Call("token", lambda g, r, t, p: sts.assume_with_oidc(r, t, g.state.credentials), False, None)
+_ID_TOKEN = Call("token", lambda g, r, t, p: idp.issue_token(r, t, g.state.credentials), False, None)
+_TEMPORARY = Call("token", lambda g, r, t, p: idp.temporary_key(r, t, g.state.credentials), False, None)
+_ASSUME = Call("token", lambda g, r, t, p: sts.assume_with_oidc(r, t, g.state.credentials), False, None, "huaweicloud")
 _METADATA_TOKEN = Call("metadata", lambda g, r, t, p: call_metadata.issue_token(r, t, g.state.credentials), False, None)
 _METADATA = Call("metadata", lambda g, r, t, p: call_metadata.meta_data(r, t, g.state.credentials), False, None)
 _SECURITY_KEY = Call("metadata", lambda g, r, t, p: call_metadata.security_key(r, t, g.state.credentials), False, None)
@@ -74,13 +83,15 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", f"{_ECS}/os-server-groups", _GROUPS),
     ("GET", f"{_ECS}/os-server-groups/{{group}}", _GROUP),
     ("POST", f"{_ECS}/resource_instances/action", _TAG_QUERY),
-    ("POST", "/v1/{project}/servers/resource_instances/action", _TAG_QUERY),
+    ("POST", "/v1/{project}/servers/resource_instances/action", _TAG_QUERY_OTC),
     ("GET", f"{_ECS}/{{server}}", _SHOW),
     ("GET", f"{_ECS}/{{server}}/tags", _SERVER_TAGS),
     ("GET", "/v2.1/{project}/servers/{server}/os-instance-actions", _ACTIONS),
     ("GET", "/V1.0/{project}/alarms", _ALARMS),
     ("GET", "/v2/{project}/alarm-histories", _RECORDS),
     ("POST", "/v3/auth/tokens", _TOKEN),
+    ("POST", "/v3.0/OS-AUTH/id-token/tokens", _ID_TOKEN),
+    ("POST", "/v3.0/OS-CREDENTIAL/securitytokens", _TEMPORARY),
     ("POST", "/v5/agencies/assume-with-oidc", _ASSUME),
     ("GET", "/v3/projects", _PROJECTS),
     ("PUT", "/meta-data/latest/api/token", _METADATA_TOKEN),
@@ -152,9 +163,9 @@ class Gateway:
         if plan.resets == "after":
             await reset(scope, receive)
         elif plan.truncates:
-            await send_truncated(reply, header_list(reply, request_id), scope, receive, send)
+            await send_truncated(reply, header_list(reply, request_id, self.state.wall()), scope, receive, send)
         else:
-            await _send(reply, request_id, send)
+            await _send(reply, header_list(reply, request_id, self.state.wall()), send)
 
     def _meet(self, call: Call) -> Plan:
         """What the fault rules want of this call. They count it, whatever becomes of it."""
@@ -191,8 +202,11 @@ class Gateway:
     def _answer(self, call: Call, request: Request, turn: Turn, params: Mapping[str, str]) -> Reply:
         if len(request.body) > MOST_BODY:
             return gateway_error(413, "APIGW.0201", "Request entity too large.", request.request_id)
+        if call.only not in (None, turn.world.switches.cloud):
+            return _no_route(request)
         if call.needs_login:
-            refused = check(request, turn, self.state.credentials)
+            is_of_project = call.project_code is not None
+            refused = check(request, turn, self.state.credentials, for_project=is_of_project)
             if refused is None and call.project_code is not None:
                 refused = check_project(turn, request.headers, params["project"], code=call.project_code)
             if refused is not None:
@@ -244,14 +258,18 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
     )
 
 
-async def _send(reply: Reply, request_id: str, send: Callable[[Any], Awaitable[None]]) -> None:
-    await send({"type": "http.response.start", "status": reply.status, "headers": header_list(reply, request_id)})
+async def _send(reply: Reply, headers: list[tuple[bytes, bytes]], send: Callable[[Any], Awaitable[None]]) -> None:
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def header_list(reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:
-    """The headers that live answers carry: type, length, request id, and the gateway's name."""
+def header_list(reply: Reply, request_id: str, wall: datetime) -> list[tuple[bytes, bytes]]:
+    """The headers that live answers carry: date, type, length, request id, and the gateway's name.
+
+    The date is that of the clock which signatures are judged by.
+    """
     named = (
+        ("date", format_datetime(wall, usegmt=True)),
         ("content-type", reply.content_type),
         ("content-length", str(len(reply.body))),
         ("x-request-id", request_id),

@@ -39,11 +39,14 @@ class Request:
     request_id: str
 
 
-def check(request: Request, turn: Turn, credentials: Credentials) -> Reply | None:
-    """None if the caller is who he says; else the gateway's answer (401, shape b)."""
+def check(request: Request, turn: Turn, credentials: Credentials, *, for_project: bool = True) -> Reply | None:
+    """None if the caller is who he says; else the gateway's answer (401, shape b).
+
+    `for_project`: a token must be for the project, as with every service but IAM.
+    """
     token = request.headers.get("x-auth-token")
     if token is not None:
-        return _check_token(request, turn, token)
+        return _check_token(request, turn, token, for_project)
     if "authorization" in request.headers:
         return _check_signature(request, turn, credentials)
     return _refuse(request, "x-auth-token not found")
@@ -62,12 +65,16 @@ def _refuse(request: Request, tail: str) -> Reply:
     return gateway_error(401, "APIGW.0301", message, request.request_id)
 
 
-def _check_token(request: Request, turn: Turn, token: str) -> Reply | None:
-    expires = turn.world.tokens.get(digest(token))
+def _check_token(request: Request, turn: Turn, token: str, for_project: bool) -> Reply | None:
+    kept = digest(token)
+    expires = turn.world.tokens.get(kept)
     if expires is None:
         return _refuse(request, "decrypt token fail")
     if turn.wall >= expires:
         return gateway_error(401, "APIGW.0307", "The token must be updated.", request.request_id)
+    if for_project and kept in turn.world.unscoped:
+        code = turn.world.switches.unscoped_token
+        return gateway_error(401, code, "The token is for no project.", request.request_id)
     return None
 
 

@@ -160,9 +160,9 @@ def _filtered(turn: Turn, wanted: Mapping[str, str]) -> list[str]:
         found = [i for i in found if match(world.servers[i].name)]
     if ip := wanted.get("ip"):
         found = [i for i in found if ip in world.servers[i].address]
-    if ip := wanted.get("ip_eq"):
-        found = [i for i in found if ip == world.servers[i].address]
     if world.switches.cloud == "huaweicloud":
+        if ip := wanted.get("ip_eq"):
+            found = [i for i in found if ip == world.servers[i].address]
         project = wanted.get("enterprise_project_id", "all_granted_eps")
         if project != "all_granted_eps":
             found = [i for i in found if world.servers[i].enterprise_project == project]

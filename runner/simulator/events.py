@@ -132,11 +132,15 @@ class Switched:
 
 @dataclass(frozen=True, slots=True)
 class TokenIssued:
-    """A token was given out. Only its SHA-256 is kept. `expires` is real time."""
+    """A token or a temporary key was given out. Only a SHA-256 is kept. `expires` is real time.
+
+    `is_scoped`: it is for the project, else it opens IAM alone.
+    """
 
     at: Millis
     digest: str
     expires: Millis
+    is_scoped: bool = True
     kind: Literal["token"] = "token"
 
 

@@ -96,6 +96,7 @@ async def serve(world: State | CloudOptions | None = None, *, port: int = 0) -> 
         log_level="critical",
         access_log=False,
         server_header=False,
+        date_header=False,
         timeout_keep_alive=75,
         h11_max_incomplete_event_size=64 * 1024,
     )

@@ -44,8 +44,8 @@ class Asked(BaseModel):
     policy_ids: list[str] | None = None
 
 
-class _Refused(Exception):
-    """Status, code and text of the answer."""
+class Refused(Exception):
+    """An ID token or a request that is not taken: status, code and text of the answer."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -63,7 +63,7 @@ def assume_with_oidc(request: Request, turn: Turn, credentials: Credentials) -> 
         asked = _asked(request)
         trust = _trust(asked, credentials)
         claims = verified(asked.id_token, trust, turn.wall)
-    except _Refused as refused:
+    except Refused as refused:
         return gateway_error(refused.status, refused.code, refused.message, request.request_id)
     return _key(asked, claims, trust, turn, credentials)
 
@@ -73,15 +73,15 @@ def _asked(request: Request) -> Asked:
         return Asked.model_validate_json(request.body)
     except ValidationError as error:
         fields = ", ".join(sorted({str(e["loc"][0]) for e in error.errors(include_input=False) if e["loc"]}))
-        raise _Refused(400, "STS5.0400", f"The request body is invalid: {fields or 'no JSON object'}.") from None
+        raise Refused(400, "STS5.0400", f"The request body is invalid: {fields or 'no JSON object'}.") from None
 
 
 def _trust(asked: Asked, credentials: Credentials) -> OidcTrust:
     trust = credentials.oidc
     if trust is None or asked.provider_urn != trust.provider_urn:
-        raise _Refused(404, "STS5.0404", "The identity provider does not exist.")
+        raise Refused(404, "STS5.0404", "The identity provider does not exist.")
     if asked.agency_urn != trust.agency_urn:
-        raise _Refused(404, "STS5.0404", "The agency does not exist.")
+        raise Refused(404, "STS5.0404", "The agency does not exist.")
     return trust
 
 
@@ -89,19 +89,19 @@ def verified(token: str, trust: OidcTrust, wall: Millis) -> dict[str, Any]:
     """The claims of a token that was signed by the issuer, is valid now, and may have the agency."""
     head, body, signature = _parts(token)
     if _object(head).get("alg") != "HS256":
-        raise _Refused(401, "STS5.0401", "The ID token is not signed with HS256.")
+        raise Refused(401, "STS5.0401", "The ID token is not signed with HS256.")
     right = hmac.new(trust.secret.encode(), token.rpartition(".")[0].encode(), hashlib.sha256).digest()
     if not hmac.compare_digest(right, signature):
-        raise _Refused(401, "STS5.0401", "The signature of the ID token is wrong.")
+        raise Refused(401, "STS5.0401", "The signature of the ID token is wrong.")
     claims = _object(body)
     _check_times(claims, wall // 1000)
     audiences = claims.get("aud")
     if claims.get("iss") != trust.issuer:
-        raise _Refused(403, "STS5.0403", "The issuer of the ID token is not the provider's.")
+        raise Refused(403, "STS5.0403", "The issuer of the ID token is not the provider's.")
     if trust.audience not in (audiences if isinstance(audiences, list) else [audiences]):
-        raise _Refused(403, "STS5.0403", "The audience of the ID token is not one of the provider's client ids.")
+        raise Refused(403, "STS5.0403", "The audience of the ID token is not one of the provider's client ids.")
     if not fnmatchcase(str(claims.get("sub", "")), trust.subject):
-        raise _Refused(403, "STS5.0403", "The trust policy of the agency does not allow the subject.")
+        raise Refused(403, "STS5.0403", "The trust policy of the agency does not allow the subject.")
     return claims
 
 
@@ -111,7 +111,7 @@ def _parts(token: str) -> tuple[bytes, bytes, bytes]:
             base64.b64decode(p + "=" * (-len(p) % 4), b"-_", validate=True) for p in token.split(".")
         )
     except (ValueError, binascii.Error):
-        raise _Refused(400, "STS5.0400", "The ID token is no JWT.") from None
+        raise Refused(400, "STS5.0400", "The ID token is no JWT.") from None
     return head, body, signature
 
 
@@ -121,17 +121,17 @@ def _object(text: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise _Refused(400, "STS5.0400", "The ID token is no JWT.")
+        raise Refused(400, "STS5.0400", "The ID token is no JWT.")
     return value
 
 
 def _check_times(claims: Mapping[str, Any], now_s: int) -> None:
     ends = claims.get("exp")
     if not isinstance(ends, int) or now_s >= ends:
-        raise _Refused(401, "STS5.0401", "The ID token has expired.")
+        raise Refused(401, "STS5.0401", "The ID token has expired.")
     for name in ("nbf", "iat"):
         if isinstance(since := claims.get(name), int) and since > now_s + LEEWAY_S:
-            raise _Refused(401, "STS5.0401", "The ID token is not valid yet.")
+            raise Refused(401, "STS5.0401", "The ID token is not valid yet.")
 
 
 def _key(asked: Asked, claims: dict[str, Any], trust: OidcTrust, turn: Turn, credentials: Credentials) -> Reply:

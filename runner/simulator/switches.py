@@ -26,7 +26,8 @@ class Switches(BaseModel):
 
     cloud: Literal["huaweicloud", "otc"] = Field(
         "huaweicloud",
-        description="otc: no `server_id` and `marker` filters, no `enterprise_project_id`, no `page_info`.",
+        description="otc: another path of the tag query, no STS, no `server_id`, `marker`, `ip_eq` and"
+        " `enterprise_project_id` in lists, no `page_info` in groups.",
     )
     bad_servers: Literal["refuse", "sub_job"] = Field(
         "refuse",
@@ -65,16 +66,23 @@ class Switches(BaseModel):
         timedelta(0), description="Lists and shows lag behind the server, at both edges of a reboot."
     )
     history_lag: Duration = Field(timedelta(0), description="The action history lags so far behind.")
+    unscoped_token: Literal["APIGW.0307", "APIGW.0301"] = Field(
+        "APIGW.0307", description="The code for a token that is for no project: it does not fit, or is none."
+    )
+    other_projects: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        (), description="Names of further projects that IAM lists, for example `eu-de_team`; they hold no servers."
+    )
     only_enterprise_project: str | None = Field(
         None, description="The user's rights cover one enterprise project: a list must name it, else Pdp.0001."
     )
 
 
 class OidcTrust(BaseModel):
-    """Which ID tokens the simulated STS takes: those of one issuer, signed with HS256 and `secret`.
+    """Which ID tokens the simulated STS and IAM take: those of one issuer, signed with HS256 and `secret`.
 
-    The real service knows issuers by their public keys (RS256); a shared secret needs no library, and every other
-    condition is the same. `subject` is a glob. `key_valid` makes keys end earlier than was asked for.
+    The real services know issuers by their public keys (RS256); a shared secret needs no library, and every other
+    condition is the same. `subject` is a glob. IAM knows the provider as `idp_id`. `key_valid` makes keys end earlier
+    than was asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +93,7 @@ class OidcTrust(BaseModel):
     subject: str = "*"
     provider_urn: str = "iam::simulated:oidcProvider:github"
     agency_urn: str = "iam::simulated:agency:reboot-runner"
+    idp_id: str = "github"
     key_valid: Duration | None = None
 
 

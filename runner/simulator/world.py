@@ -60,6 +60,7 @@ class World:
         self.calls: list[ev.Called] = []
         self.accepted: list[ev.Accepted] = []
         self.tokens: dict[str, Millis] = {}
+        self.unscoped: set[str] = set()
         self.latest: Millis = 0
         self.version = 0
         self._asked: deque[tuple[Millis, int]] = deque()
@@ -97,6 +98,8 @@ class World:
                 self._views.clear()
             case ev.TokenIssued():
                 self.tokens[event.digest] = event.expires
+                if not event.is_scoped:
+                    self.unscoped.add(event.digest)
             case ev.TokensExpired():
                 self.tokens = dict.fromkeys(self.tokens, 0)
         self.version += 1

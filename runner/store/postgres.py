@@ -47,9 +47,18 @@ class Postgres:
     elements: ClassVar = "unnest(?::text[]) as elements(value)"
     is_one_of: ClassVar = "= any(?::text[])"
 
-    def __init__(self, url: str, clock: Callable[[], float] | None = None, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Callable[[], float] | None = None,
+        *,
+        patience_s: float = PATIENCE_S,
+        connect_s: float | None = None,
+    ) -> None:
         self._clock = clock
         self._url = url
+        # the driver counts whole seconds, and takes 1 for 2
+        self._defaults = DEFAULTS if connect_s is None else {**DEFAULTS, "connect_timeout": f"{max(2, connect_s):.0f}"}
         self._begin = _begin(patience_s)
         self._inside = False
         self._connection = self._connect()
@@ -57,7 +66,7 @@ class Postgres:
     def _connect(self) -> psycopg.Connection[Any]:
         try:
             said = conninfo_to_dict(self._url)
-            wanted = make_conninfo(self._url, **{k: v for k, v in DEFAULTS.items() if k not in said})
+            wanted = make_conninfo(self._url, **{k: v for k, v in self._defaults.items() if k not in said})
         except psycopg.Error:  # its text quotes the URL
             raise StoreError(
                 "the PostgreSQL store's URL cannot be read",
@@ -129,6 +138,9 @@ class Postgres:
     def lock(self, name: str, *, shared: bool = False) -> None:
         function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
         self.execute(f"select {function}(hashtextextended(?, 0))", (f"reboot-runner:{name}",))
+
+    def ask_to_write(self) -> None:
+        """Each statement of a transaction asks."""
 
     def has_table(self, name: str) -> bool:
         # Not `to_regclass`: after a wait for `lock` it still answers from what this session knew before.

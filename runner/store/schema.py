@@ -39,15 +39,16 @@ def prepare(db: Dialect) -> None:
 
     Raises StoreError for a store that a newer program wrote, and for a `schema_version` that is not ours.
     """
-    if _version(db) == len(MIGRATIONS):
+    if version_of(db) == len(MIGRATIONS):
         return
     with db.transaction():
         db.lock("schema")
-        _migrate(db)
+        migrate(db)
 
 
-def _migrate(db: Dialect) -> None:
-    version = _version(db)  # again: another process may have been at it while we waited
+def migrate(db: Dialect) -> None:
+    """The steps that are missing, in the caller's transaction, which holds the lock `schema`."""
+    version = version_of(db)  # again: another process may have been at it while we waited
     if version < 0:
         db.execute("create table schema_version(version integer not null)")
         db.execute("insert into schema_version(version) values(0)")
@@ -57,7 +58,7 @@ def _migrate(db: Dialect) -> None:
     db.execute("update schema_version set version = ?", (len(MIGRATIONS),))
 
 
-def _version(db: Dialect) -> int:
+def version_of(db: Dialect) -> int:
     """How many steps the store has had, -1 for one that is empty."""
     if not db.has_table("schema_version"):
         return -1

@@ -33,9 +33,9 @@ def lab(tmp_path: Path, forking: Forker) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def cloud(lab: Lab) -> Iterator[Remote]:
-    """The lab's target is a simulated cloud behind an endpoint, and its time runs."""
-    with remote(lab) as one:
+def cloud(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Remote]:
+    """The lab's target is a simulated cloud behind an endpoint, and its time runs. Its parameter is the dialect."""
+    with remote(lab, cloud=getattr(request, "param", "huaweicloud")) as one:
         yield one
 
 

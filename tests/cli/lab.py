@@ -19,6 +19,7 @@ from runner.simulator.fleet import Fleet, FleetOptions
 from runner.simulator.server import serve_in_thread
 from runner.simulator.state import CloudOptions, State
 from runner.simulator.switches import Credentials, Switches
+from runner.simulator.timeline import Wall, utc_now
 from tests.cli.forked import Child, Done, Forker
 
 KEYS = Credentials(ak="EXAMPLEACCESSKEY0002", sk="ExampleSecretNotReal-cli-0123456789abcdef", password="Example-2")
@@ -128,21 +129,29 @@ class Remote:
 def target(state: State, url: str, **more: Any) -> dict[str, Any]:
     """A target of a configuration that is this cloud, polled quickly."""
     return {
-        "cloud": "simulator",
+        "cloud": "otc" if state.options.switches.cloud == "otc" else "simulator",
         "region": state.fleet.options.region,
         "project_id": state.fleet.project_id,
-        "endpoints": {"ecs": url, "iam": url},
+        "endpoints": dict.fromkeys(("ecs", "iam", "ces", "autoscaling"), url),
         "rate": {"poll_every": "50ms", "settle": "500ms"},
     } | more
 
 
 @contextmanager
-def remote(lab: Lab, *, still: bool = False, fleet: Fleet | FleetOptions | None = None) -> Iterator[Remote]:
-    """Serve a cloud of 20 servers and configure it as target `lab`. `still`: its time stands still."""
-    quick = Switches(parent_lag=timedelta(milliseconds=50), init=timedelta(0))
+def remote(
+    lab: Lab,
+    *,
+    still: bool = False,
+    fleet: Fleet | FleetOptions | None = None,
+    wall: Wall = utc_now,
+    **switches: Any,
+) -> Iterator[Remote]:
+    """Serve a cloud of 20 servers and configure it as target `lab`. `still`: its time stands still. `wall`: what it
+    takes for real time."""
+    quick = Switches(parent_lag=timedelta(milliseconds=50), init=timedelta(0), **switches)
     options = CloudOptions(fleet or FleetOptions(servers=20, reboot_seconds=0.1), KEYS, quick)
     clock = StoppedClock() if still else None
-    state = State(options, clock=clock)
+    state = State(options, clock=clock, wall=wall)
     try:
         with serve_in_thread(state) as running:
             lab.env |= {"HUAWEICLOUD_SDK_AK": KEYS.ak, "HUAWEICLOUD_SDK_SK": KEYS.sk}

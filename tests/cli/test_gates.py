@@ -113,6 +113,7 @@ def test_a_source_that_is_dead_does_not_break_the_dry_run(lab: Lab, metrics: Met
     assert load(saved).gates[0].query == "errors"
 
 
+@pytest.mark.parametrize("cloud", ["huaweicloud", "otc"], indirect=True)
 def test_a_closed_gate_suspends_and_an_open_one_goes_on(cloud: Remote, metrics: Metrics) -> None:
     """Exit 75 and no request while it is closed; status says why and until when; `resume` goes on; reports have it."""
     lab = cloud.lab

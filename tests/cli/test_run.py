@@ -37,6 +37,7 @@ def test_quickstart(lab: Lab) -> None:
     assert report["counts"]["ready"] >= 40
 
 
+@pytest.mark.parametrize("cloud", ["huaweicloud", "otc"], indirect=True)
 def test_done_already(cloud: Remote) -> None:
     """A plan whose run has ended sends nothing more, says how to do it again, and exits as that run did."""
     first = cloud.lab.run("run", "web.yaml")
@@ -64,6 +65,7 @@ def test_not_every_server_ready(cloud: Remote) -> None:
     assert cloud.posts == 3
 
 
+@pytest.mark.parametrize("cloud", ["huaweicloud", "otc"], indirect=True)
 def test_stopped(cloud: Remote) -> None:
     """Exit 5: the budget was exceeded, and the rest was left alone."""
     cloud.fault(do="job_fail", on="reboot", servers={"names": ["web-003"]})
@@ -175,6 +177,7 @@ def test_a_changed_plan_waits_for_the_open_run(cloud: Remote) -> None:
     assert cloud.posts == 1
 
 
+@pytest.mark.parametrize("cloud", ["huaweicloud", "otc"], indirect=True)
 def test_no_wait(cloud: Remote) -> None:
     """Exit 75 instead of waiting for a person; `run` of the same plan goes on when there is nothing to wait for."""
     cloud.lab.write("web.yaml", PAUSED)

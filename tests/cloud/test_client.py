@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import stamina
@@ -15,13 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.cloud.auth.environment import KeyLogin, Login, PasswordLogin, TokenLogin
+from runner.cloud.dialect import dialect_of
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import Settings, settings_for
+from runner.cloud.reader import Answer, Reader
+from runner.cloud.servers import Servers
 from runner.errors import CloudDenied, CloudError
 from runner.model.job import Accepted, Ambiguous, Denied, Job, JobGone, NotSent, RebootAnswer, Refused, Throttled
 from runner.net.secret import Secret
-from runner.net.transport import Limits
-from runner.net.wire import RequestLog
+from runner.net.transport import Limits, Transport
+from runner.net.wire import Outgoing, RequestLog
 from runner.ports import Cloud
 from runner.simulator import faults
 from runner.simulator.faults import Pick, Rule
@@ -29,7 +33,7 @@ from runner.simulator.fleet import FleetOptions
 from runner.simulator.server import Running, serve
 from runner.simulator.state import CloudOptions
 from runner.simulator.switches import Credentials, Switches
-from tests.cloud.wild import free_port, hang, raw, reply, run, wild
+from tests.cloud.wild import Connection, Wild, free_port, hang, raw, reply, run, wild
 
 QUICK = Limits(connect_s=2, read_s=2, total_s=5)
 PLANTED = Credentials(
@@ -80,6 +84,7 @@ async def there(
     credentials: Credentials = PLANTED,
     cloud: str = "simulator",
     limits: Limits = QUICK,
+    project: str = "",
     **how: Any,
 ) -> AsyncIterator[There]:
     options = CloudOptions(
@@ -95,7 +100,9 @@ async def there(
 
     log: list[RequestLog] = []
     async with serve(options) as simulated:
-        target = settings_for(cloud=cloud, region=simulated.region, ecs=simulated.url, iam=simulated.url, environ={})
+        known = {"": None, "own": simulated.project_id}.get(project, project)
+        url, region = simulated.url, simulated.region
+        target = settings_for(cloud=cloud, region=region, project_id=known, ecs=url, iam=url, environ={})
         ways: dict[str, Login] = {"key": key(credentials), "password": password(credentials)}
         async with HuaweiCloud.open(target, ways[login], log=log.append, limits=limits, sleep=sleep, **how) as client:
             yield There(client, simulated, log)
@@ -201,6 +208,38 @@ def test_groups_that_may_not_be_read() -> None:
         run(main())
 
 
+@pytest.mark.parametrize("told", ["always", "to the end", "never"])
+def test_pages_of_groups(told: str) -> None:
+    """Where a full page does not tell the next one, it is asked for by the last id; nobody's groups are cut off."""
+    ids = [f"{n:04}" for n in range(1002)]
+    served: list[Wild] = []
+
+    async def answer(connection: Connection) -> None:
+        marker = parse_qs(urlsplit(served[0].seen[-1].target).query).get("marker", [""])[0]
+        page = [i for i in ids if i > marker][:1000]
+        body: dict[str, Any] = {"server_groups": [{"id": i, "name": i, "members": [], "policies": []} for i in page]}
+        if told != "never":
+            is_last = not page or page[-1] == ids[-1]
+            body["page_info"] = {"next_marker": None if not page or (is_last and told == "to the end") else page[-1]}
+        await reply(200, body)(connection)
+
+    async def main() -> None:
+        async with wild(answer) as server:
+            served.append(server)
+            transport = Transport(QUICK)
+            reader = Reader(transport, lambda: datetime.now(UTC))
+
+            async def get(path: str, *query: tuple[str, str]) -> Answer:
+                return await reader.read(Outgoing("GET", server.url, path, query), None)
+
+            found = await Servers(get, "p", dialect_of("otc")).groups()
+            await transport.aclose()
+            assert [g.id for g in found] == ids
+            assert len([s for s in server.seen if "marker=0999" in s.target]) == 1
+
+    run(main())
+
+
 def test_groups_that_fail() -> None:
     """Any other error of the groups is an error: a spread over unknown groups would be none."""
 
@@ -242,6 +281,28 @@ def test_cheaper_of_filter_and_list() -> None:
             assert len(await here.cloud.read_servers(here.ids[:301])) == 301
             assert not here.calls("server_id=")
             assert len(here.log) == 3
+
+    run(main())
+
+
+@pytest.mark.parametrize("login", ["key", "password"])
+@pytest.mark.parametrize("cloud", ["simulator", "otc"])
+def test_several_projects_of_a_region(login: str, cloud: str) -> None:
+    """Nobody guesses which one is meant, whoever logs in; an id that is written settles it, a wrong one is told."""
+    region = FleetOptions().region
+    switches = Switches(other_projects=(f"{region}_team", "MOS"), cloud="otc" if cloud == "otc" else "huaweicloud")
+
+    async def main() -> None:
+        with pytest.raises(CloudError, match=rf"has 2 projects: {region} \(\w+\), {region}_team \(\w+\)"):
+            async with there(login=login, switches=switches, cloud=cloud):
+                pass
+        async with there(login=login, switches=switches, cloud=cloud, project="own") as here:
+            assert len((await here.cloud.inventory()).servers) == 30
+        if login == "key":
+            async with there(login=login, switches=switches, cloud=cloud, project="0" * 32) as here:
+                with pytest.raises(CloudDenied, match=r"not of this project.*Ecs\.0023") as refused:
+                    await here.cloud.inventory()
+                assert "project_id" in str(refused.value.hint)
 
     run(main())
 
@@ -653,19 +714,24 @@ def test_no_secret_anywhere(login: str, caplog: pytest.LogCaptureFixture) -> Non
     [
         ([], "no project"),
         (None, "no project"),
-        ([{"id": "a", "name": "r_x"}], "no project"),
+        ([{"id": "a", "name": "rx"}, {"id": "b", "name": "MOS"}], "no project"),
+        ([{"id": "a", "name": "r", "enabled": False}], "no project"),
+        ([{"id": "a", "name": "r_x"}], r"has 1 project: r_x \(a\)"),
         ([{"id": "a", "name": "r"}, {"id": "b", "name": "r"}], "2 projects"),
+        ([{"id": "b", "name": "r_x"}, {"id": "a", "name": "r"}], r"has 2 projects: r \(a\), r_x \(b\)"),
+        ([{"id": "a", "name": "r"}, {"id": "b", "name": "r_\x1b[31m::error::"}], r"r_ ?\[31m"),
+        ([{"id": f"{n}", "name": f"r_{n:02}"} for n in range(30)], "r_09 .9. and 20 more"),
     ],
 )
 def test_project_that_is_not_found(projects: Any, words: str) -> None:
-    """None or several projects of the region's name: an error that says to configure it."""
+    """None or several projects of the region: an error that lists them and says to configure one."""
 
     async def main() -> CloudError:
         async with wild(reply(200, {"projects": projects})) as server:
             with pytest.raises(CloudError, match=words) as caught:
                 async with HuaweiCloud.open(Settings("huaweicloud", "r", server.url, server.url), key(PLANTED)):
                     pass
-            assert server.seen[0].target == "/v3/projects?name=r"
+            assert server.seen[0].target == "/v3/projects"
             return caught.value
 
     error = run(main())

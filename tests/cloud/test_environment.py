@@ -7,13 +7,12 @@ import pickle
 
 import pytest
 
+from runner.cloud.auth.choice import AuthKind, choose_login
 from runner.cloud.auth.environment import (
     CREDENTIAL_NAMES,
-    AuthKind,
     KeyLogin,
     PasswordLogin,
     TokenLogin,
-    find_login,
 )
 from runner.errors import CloudDenied
 from runner.net.secret import Secret, scrubber
@@ -33,14 +32,14 @@ OS_PASSWORD = {
 def test_the_vendors_names_come_first() -> None:
     """The vendor SDK's names win over Terraform's, those over OpenStack's; a key over a token over a password."""
     everything = {**OS_PASSWORD, **OS, **HW_PASSWORD, "HW_AUTH_TOKEN": "hw-auth", **HW, **SDK}
-    assert find_login(everything) == KeyLogin(Secret("sdk-ak"), Secret("sdk-sk"), None, "sdk-project")
+    assert choose_login("auto", everything) == KeyLogin(Secret("sdk-ak"), Secret("sdk-sk"), None, "sdk-project")
     without_sdk = {k: v for k, v in everything.items() if k not in SDK}
-    assert find_login(without_sdk) == KeyLogin(Secret("hw-ak"), Secret("hw-sk"), Secret("hw-token"), None)
+    assert choose_login("auto", without_sdk) == KeyLogin(Secret("hw-ak"), Secret("hw-sk"), Secret("hw-token"), None)
     without_keys = {k: v for k, v in without_sdk.items() if k not in HW}
-    assert find_login(without_keys) == TokenLogin(Secret("hw-auth"))
+    assert choose_login("auto", without_keys) == TokenLogin(Secret("hw-auth"))
     del without_keys["HW_AUTH_TOKEN"]
-    assert find_login(without_keys) == PasswordLogin(Secret("hw-pass"), "hw-user", domain="hw-domain")
-    assert find_login({**OS_PASSWORD, **OS}) == KeyLogin(Secret("os-ak"), Secret("os-sk"), None, "os-project")
+    assert choose_login("auto", without_keys) == PasswordLogin(Secret("hw-pass"), "hw-user", domain="hw-domain")
+    assert choose_login("auto", {**OS_PASSWORD, **OS}) == KeyLogin(Secret("os-ak"), Secret("os-sk"), None, "os-project")
 
 
 @pytest.mark.parametrize(
@@ -49,27 +48,28 @@ def test_the_vendors_names_come_first() -> None:
 )
 def test_a_kind_can_be_chosen(kind: AuthKind, expected: type) -> None:
     """A configured kind takes the first of that kind, whatever else is there."""
-    assert isinstance(find_login({**SDK, **HW_PASSWORD, "OS_TOKEN": "t"}, kind), expected)
+    assert isinstance(choose_login(kind, {**SDK, **HW_PASSWORD, "OS_TOKEN": "t"}), expected)
 
 
 def test_password_login() -> None:
     """A user can be given by name and account, or by id; the project by its name."""
-    assert find_login(OS_PASSWORD) == PasswordLogin(
+    assert choose_login("auto", OS_PASSWORD) == PasswordLogin(
         Secret("os-pass"), "os-user", domain="os-domain", project_name="eu-de_team"
     )
-    assert find_login({"OS_USER_ID": "u", "OS_PASSWORD": "p"}) == PasswordLogin(Secret("p"), user_id="u")
+    assert choose_login("auto", {"OS_USER_ID": "u", "OS_PASSWORD": "p"}) == PasswordLogin(Secret("p"), user_id="u")
 
 
 def test_line_breaks_of_ci_stores() -> None:
     """Blanks and line breaks around a value are not part of it; an empty value is none."""
     padded = {"HUAWEICLOUD_SDK_AK": " ak\r\n", "HUAWEICLOUD_SDK_SK": "sk\n", "HUAWEICLOUD_SDK_SECURITY_TOKEN": ""}
-    assert find_login(padded) == KeyLogin(Secret("ak"), Secret("sk"))
+    assert choose_login("auto", padded) == KeyLogin(Secret("ak"), Secret("sk"))
 
 
 @pytest.mark.parametrize(
     ("environ", "kind", "names"),
     [
-        ({}, "auto", ["HUAWEICLOUD_SDK_AK", "HW_USER_NAME", "OS_TOKEN"]),
+        ({}, "aksk", ["HUAWEICLOUD_SDK_AK", "HW_ACCESS_KEY", "OS_ACCESS_KEY", "HUAWEICLOUD_SDK_CREDENTIALS_FILE"]),
+        ({}, "token", ["HW_AUTH_TOKEN", "OS_TOKEN"]),
         (SDK, "password", ["HW_USER_PASSWORD"]),
         ({"HUAWEICLOUD_SDK_AK": "planted-1", **HW}, "auto", ["HUAWEICLOUD_SDK_SK"]),
         ({"HW_SECRET_KEY": "planted-1"}, "auto", ["HW_ACCESS_KEY"]),
@@ -83,7 +83,7 @@ def test_line_breaks_of_ci_stores() -> None:
 def test_what_is_missing_is_named(environ: dict[str, str], kind: AuthKind, names: list[str]) -> None:
     """None, half a pair, or a value no header can carry: the variable is named, its value never."""
     with pytest.raises(CloudDenied) as caught:
-        find_login(environ, kind)
+        choose_login(kind, environ)
     shown = f"{caught.value} {caught.value.hint}"
     assert all(name in shown for name in names)
     assert "planted-1" not in shown
@@ -92,7 +92,7 @@ def test_what_is_missing_is_named(environ: dict[str, str], kind: AuthKind, names
 def test_passwords_may_hold_anything() -> None:
     """A password goes into a JSON body, so it may be in any script."""
     environ = {**HW_PASSWORD, "HW_USER_PASSWORD": "pä$$\u2028wörd"}
-    login = find_login(environ)
+    login = choose_login("auto", environ)
     assert isinstance(login, PasswordLogin)
     assert login.password.reveal() == "pä$$\u2028wörd"
 

@@ -16,8 +16,9 @@ import pytest
 import stamina
 from huaweicloudsdkcore.auth.endpoint import get_sts_endpoint_by_id
 
-from runner.cloud.auth.environment import CREDENTIAL_NAMES, KeyLogin, find_login
-from runner.cloud.auth.oidc import claims_of
+from runner.cloud.auth.choice import choose_login
+from runner.cloud.auth.environment import CREDENTIAL_NAMES, KeyLogin
+from runner.cloud.auth.id_token import claims_of
 from runner.cloud.auth.oidc_login import OidcLogin, TokenRequest
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
@@ -101,7 +102,7 @@ async def there(environ: dict[str, str] | None = None, **trust: Any) -> AsyncIte
     with issuer(time) as one:
         async with serve(state) as simulated:
             target = settings_for(cloud="simulator", region=simulated.region, ecs=simulated.url, environ={})
-            login = find_login(one.environ if environ is None else NAMES | environ)
+            login = choose_login("auto", one.environ if environ is None else NAMES | environ)
             async with HuaweiCloud.open(
                 target,
                 login,
@@ -129,25 +130,25 @@ def test_everything_of_the_environment_is_read() -> None:
     }
     github = {URL: "https://issuer.example.com/a/b?api-version=2.0&audience=x", REQUEST_TOKEN: "bearer"}
     names = (TRUST.provider_urn, TRUST.agency_urn)
-    given = find_login({**NAMES, **more, **github, TOKEN: "the-token\n", FILE: "token.jwt"})
+    given = choose_login("auto", {**NAMES, **more, **github, TOKEN: "the-token\n", FILE: "token.jwt"})
     assert given == OidcLogin(*names, Secret("the-token"), "plans", 900, '{"Version":"5.0"}', ("a", "b"), "p")
-    assert find_login({**NAMES, **github, FILE: "token.jwt"}) == OidcLogin(*names, Path("token.jwt"))
+    assert choose_login("auto", {**NAMES, **github, FILE: "token.jwt"}) == OidcLogin(*names, Path("token.jwt"))
     for audience in ("sts.myhuaweicloud.com", "mine"):
         chosen = {"HUAWEICLOUD_OIDC_AUDIENCE": audience} if audience == "mine" else {}
         query = (("api-version", "2.0"), ("audience", audience))
         request = TokenRequest("https://issuer.example.com", "/a/b", query, Secret("bearer"))
-        assert find_login({**NAMES, **github, **chosen}) == OidcLogin(*names, request)
+        assert choose_login("auto", {**NAMES, **github, **chosen}) == OidcLogin(*names, request)
 
 
 def test_which_login_is_taken() -> None:
     """`auto` takes OIDC first where its names are set; another kind leaves it alone; `oidc` takes nothing else."""
     both = {**NAMES, TOKEN: "the-token", "HUAWEICLOUD_SDK_AK": "a", "HUAWEICLOUD_SDK_SK": "s"}
-    assert isinstance(find_login(both), OidcLogin)
-    assert isinstance(find_login(both, "oidc"), OidcLogin)
-    assert isinstance(find_login(both, "aksk"), KeyLogin)
+    assert isinstance(choose_login("auto", both), OidcLogin)
+    assert isinstance(choose_login("oidc", both), OidcLogin)
+    assert isinstance(choose_login("aksk", both), KeyLogin)
     with pytest.raises(CloudDenied) as refused:
-        find_login({k: v for k, v in both.items() if k not in NAMES}, "oidc")
-    assert refused.value.hint == "set HUAWEICLOUD_OIDC_PROVIDER_URN and HUAWEICLOUD_OIDC_AGENCY_URN"
+        choose_login("oidc", {k: v for k, v in both.items() if k not in NAMES})
+    assert "HUAWEICLOUD_OIDC_PROVIDER_URN and HUAWEICLOUD_OIDC_AGENCY_URN are not set" in str(refused.value.hint)
     assert {TOKEN, REQUEST_TOKEN} <= CREDENTIAL_NAMES
 
 
@@ -172,7 +173,7 @@ def test_half_a_login_is_an_error(environ: dict[str, str], words: str) -> None:
     """What is missing or out of limits is said by its name; nothing else is taken instead, no value is shown."""
     keys = {"HUAWEICLOUD_SDK_AK": "a", "HUAWEICLOUD_SDK_SK": "s"}
     with pytest.raises(CloudDenied) as refused:
-        find_login({**keys, **NAMES, TOKEN: "the-token", **environ})
+        choose_login("auto", {**keys, **NAMES, TOKEN: "the-token", **environ})
     assert words in f"{refused.value.message} {refused.value.hint}"
     assert "the-token" not in f"{refused.value.message} {refused.value.hint}"
 
@@ -193,7 +194,7 @@ def test_half_a_login_is_an_error(environ: dict[str, str], words: str) -> None:
 def test_the_jobs_token_goes_to_https_only(url: str) -> None:
     """GitHub's service is asked over https, or on loopback; the job's token is never sent to anything else."""
     with pytest.raises(CloudDenied) as refused:
-        find_login({**NAMES, URL: url, REQUEST_TOKEN: "planted"})
+        choose_login("auto", {**NAMES, URL: url, REQUEST_TOKEN: "planted"})
     assert "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL" in refused.value.message
 
 
@@ -220,7 +221,7 @@ def test_without_an_endpoint() -> None:
     async def main() -> None:
         target = settings_for(cloud="otc", region="eu-de", project_id="p", environ={})
         with pytest.raises(CloudDenied, match="no STS endpoint is known") as refused:
-            async with HuaweiCloud.open(target, find_login({**NAMES, TOKEN: "the-token"})):
+            async with HuaweiCloud.open(target, choose_login("auto", {**NAMES, TOKEN: "the-token"})):
                 pass
         assert "endpoints.sts" in str(refused.value.hint)
 
@@ -446,7 +447,7 @@ def test_what_is_asked_of_sts() -> None:
         async with wild(reply(403, {"error_code": "X", "error_msg": "no"})) as server:
             target = settings_for(cloud="simulator", region="r", ecs=server.url, environ={})
             with pytest.raises(CloudDenied):
-                async with HuaweiCloud.open(target, find_login({**NAMES, **environ, TOKEN: "the-token"})):
+                async with HuaweiCloud.open(target, choose_login("auto", {**NAMES, **environ, TOKEN: "the-token"})):
                     pass
             (seen,) = server.seen
             assert (seen.method, seen.target) == ("POST", "/v5/agencies/assume-with-oidc")
@@ -544,7 +545,7 @@ def test_sts_answers_nonsense(body: dict[str, Any]) -> None:
         async with wild(reply(200, body)) as server:
             target = settings_for(cloud="simulator", region="r", ecs=server.url, environ={})
             with pytest.raises(CloudError, match="STS gave no usable key"):
-                async with HuaweiCloud.open(target, find_login({**NAMES, TOKEN: "planted"})):
+                async with HuaweiCloud.open(target, choose_login("auto", {**NAMES, TOKEN: "planted"})):
                     pass
             assert len(server.seen) == 1
 
@@ -560,7 +561,7 @@ def test_a_wrong_endpoint_is_no_refusal() -> None:
             for url, words in ((server.url, "APIGW.0101"), (f"http://127.0.0.1:{free_port()}", "cannot connect")):
                 target = settings_for(cloud="simulator", region="r", ecs=url, environ={})
                 with pytest.raises(CloudError, match=words) as found:
-                    async with HuaweiCloud.open(target, find_login({**NAMES, TOKEN: "planted"})):
+                    async with HuaweiCloud.open(target, choose_login("auto", {**NAMES, TOKEN: "planted"})):
                         pass
                 assert not isinstance(found.value, CloudDenied)
 
@@ -583,7 +584,7 @@ def test_secrets_are_told_once_and_shown_nowhere(caplog: pytest.LogCaptureFixtur
             here.fault(do="error", on="actions", times="all", status=400, code="Ecs.0005", message=echo)
             with pytest.raises(CloudError) as failed:
                 await here.read()
-            login = find_login(here.issuer.environ)
+            login = choose_login("auto", here.issuer.environ)
             shown = f"{here.log} {here.cloud!r} {vars(here.cloud)} {login!r} {failed.value!r} {caplog.text}"
             assert len(here.told) == len(set(here.told)) == 2 * 4
             assert here.issuer.issued == [here.told[0], here.told[4]]

@@ -231,9 +231,9 @@ def test_a_loss_may_ask_a_person() -> None:
     bench.cloud.dead = {"s-000"}
     run = bench.follow(run_id, until="approval")
     assert run.question
-    assert run.question.id == "budget:a"
+    assert run.question.id == "budget:a:1"
     assert run.servers["s-000"].reason == "LostInBake"
-    bench.store.record(run_id, bench.clock.now(), [("approval.given", {"question": "budget:a", "by": "ann"})])
+    bench.store.record(run_id, bench.clock.now(), [("approval.given", {"question": "budget:a:1", "by": "ann"})])
     run = bench.follow(run_id)
     assert (run.word, run.counts()["ready"]) == ("done", 3)
     assert run.waves[1].started

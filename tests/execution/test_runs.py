@@ -278,8 +278,8 @@ def test_on_failure_approval_asks_in_the_middle_of_a_wave() -> None:
     run_id = bench.start(schedule_of([10, 10], max_failures=5, group_max=0, on_failure="approval"))
     run = bench.follow(run_id, until="approval")
     assert run.question
-    assert run.question.id == "budget:web"
-    bench.store.record(run_id, bench.clock.now(), [("approval.given", {"question": "budget:web", "by": "ann"})])
+    assert run.question.id == "budget:web:1"
+    bench.store.record(run_id, bench.clock.now(), [("approval.given", {"question": "budget:web:1", "by": "ann"})])
     assert bench.follow(run_id).counts()["ready"] == 19
 
 

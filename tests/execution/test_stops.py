@@ -29,3 +29,37 @@ def test_each_lease_is_known_by_its_fence() -> None:
     bench.follow(run_id, second)
     assert second.fence == bench.store.find(run_id).fence
     assert first.fence != second.fence
+
+
+def asked(bench: Bench, run_id: str) -> list[str]:
+    """Every question that the run asks, each answered with a yes."""
+    said: list[str] = []
+    while True:
+        run = bench.follow(run_id, until="approval")
+        if run.question is None:
+            return said
+        said.append(run.question.why)
+        answer = {"question": run.question.id, "by": "ann"}
+        bench.store.record(run_id, bench.clock.now(), [("approval.given", answer)])
+
+
+def test_a_yes_covers_the_failures_that_there_were() -> None:
+    """`on_failure: approval`: each further failure over the group's budget is asked about, not only the first."""
+    bench = Bench.of(10)
+    bench.cloud.fails = {f"s-00{n}": "boot failed" for n in (1, 2, 5, 8)}
+    run_id = bench.start(schedule_of([3, 3, 3, 1], max_failures=9, group_max=1, on_failure="approval"))
+    assert asked(bench, run_id) == [f"{n} of group web failed, 1 allowed (1)" for n in (2, 3, 4)]
+    assert bench.read(run_id).word == "done"
+
+
+def test_a_yes_to_the_canary_is_none_to_the_number() -> None:
+    """The canary's failure is asked about once, not also as a wave that proved nothing; the budget counts on."""
+    bench = Bench.of(6)
+    bench.cloud.fails = {f"s-00{n}": "boot failed" for n in (0, 1, 3)}
+    run_id = bench.start(schedule_of([1, 2, 2, 1], max_failures=9, group_max=1, on_failure="approval"))
+    assert asked(bench, run_id) == [
+        "the canary of group web failed",
+        "2 of group web failed, 1 allowed (1)",
+        "3 of group web failed, 1 allowed (1)",
+    ]
+    assert bench.read(run_id).word == "done"

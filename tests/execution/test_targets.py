@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,6 +12,7 @@ import pytest
 from runner.errors import CloudDenied, CloudError
 from runner.execution.driver import Driver
 from runner.execution.site import Absent, Site
+from runner.model.job import Ambiguous
 from runner.model.run import Outcome, Run
 from runner.model.run_exit import exit_code
 from runner.model.schedule import Pause, Schedule, Target
@@ -155,8 +157,6 @@ def test_a_target_that_this_process_cannot_open_is_waited_for() -> None:
 
 def test_a_lost_answer_there_is_settled_as_unknown() -> None:
     """The request's answer is lost, and then nobody can look: unknown when `ready.timeout` is over, never repeated."""
-    from runner.model.job import Ambiguous
-
     two = Two.of(4)
     began = two.bench.clock.now()
 
@@ -169,3 +169,25 @@ def test_a_lost_answer_there_is_settled_as_unknown() -> None:
     first = run.servers["s-000"]
     assert (first.outcome, first.reason) == (Outcome.UNKNOWN, "CannotSee")
     assert not two.other.reboots
+
+
+def test_a_stop_ends_although_nobody_can_look_any_more() -> None:
+    """A run that is cancelled while a request's answer is lost on a target that was given up comes to its end."""
+    two = Two.of(4)
+    began = two.bench.clock.now()
+    two.other.answers = [lambda cloud, ids: Ambiguous("the line broke", None, None, None)]
+    breaks(two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 5, CloudDenied("no"))
+    run_id = two.bench.start(on_two([1, 2, 1], ["b", "a", "a"], ready_timeout_s=400, max_failures=3))
+    driver = two.driver(run_id)
+
+    async def until_given_up() -> None:
+        while not (step := await driver.advance()).run.failed_targets:
+            assert step.due
+            await two.bench.clock.sleep(max(0.001, (step.due - two.bench.clock.now()).total_seconds()))
+
+    asyncio.run(until_given_up())
+    two.bench.store.record(run_id, two.bench.clock.now(), [("cancel.requested", {"by": "ann", "reason": "no"})])
+    two.bench.follow(run_id, driver)
+    run = two.bench.read(run_id)
+    assert run.word == "cancelled"
+    assert outcomes(run) == ["unknown", *["not_started"] * 3]

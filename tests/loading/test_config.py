@@ -107,7 +107,9 @@ def test_option_and_environment_win(tmp_path: Path) -> None:
         ("sources: {a: {http: 'https://h', token_env: 'a b'}}", [("BadValue", 1)]),
         ("sources: {a: {http: 'https://h', token_env: HW_SECRET_KEY}}", [("BadSource", 1)]),
         ("sources: {a: {http: 'https://h', token_env: GITHUB_TOKEN}}", [("BadSource", 1)]),
-        ("targets: {a: {cloud: otc, auth: metadata}}", [("NotSupportedYet", 1)]),
+        ("targets: {a: {cloud: otc, auth: keyring}}", [("BadValue", 1)]),
+        ("targets: {a: {cloud: otc, env_prefix: prod_}}", [("BadValue", 1)]),
+        ("targets: {a: {cloud: otc, env_prefix: PROD}}", [("BadValue", 1)]),
         ("targets: {a: {cloud: otc, auth: magic}}", [("BadValue", 1)]),
         ("targets: {a: {cloud: otc, project_id: '../x'}}", [("BadValue", 1)]),
         ("targets: {a: {cloud: otc, region: 'x.evil.com/#'}}", [("BadValue", 1)]),
@@ -142,7 +144,7 @@ def test_a_bad_store_of_the_environment_is_not_quoted() -> None:
     assert not any("hunter2" in repr(p) for p in loaded.problems)
 
 
-HUAWEI = (".myhuaweicloud.com", ".myhuaweicloud.eu", ".myhwclouds.com")
+ALLOWED = ("proxy.example.com",)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ HUAWEI = (".myhuaweicloud.com", ".myhuaweicloud.eu", ".myhwclouds.com")
 )
 def test_endpoints_that_are_allowed(url: str) -> None:
     """The cloud's own hosts by https, this machine, and hosts that the environment lists."""
-    assert endpoint_problem(url, HUAWEI, {"proxy.example.com"}) is None
+    assert endpoint_problem(url, "huaweicloud", "eu-west-101", "ecs", ALLOWED) is None
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ def test_endpoints_that_are_allowed(url: str) -> None:
 )
 def test_endpoints_that_are_refused(url: str) -> None:
     """Whatever could send credentials to another host, or in clear, is refused."""
-    assert endpoint_problem(url, HUAWEI, {"proxy.example.com"}) is not None
+    assert endpoint_problem(url, "huaweicloud", "eu-west-101", "ecs", ALLOWED) is not None
 
 
 def test_further_hosts_come_from_the_environment_only() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from runner.planning.forecast import Forecast, forecast
-from tests.planning.build import group, inventory, plan, schedule, server, sid
+from tests.planning.build import NOW, group, inventory, plan, schedule, server, sid
 
 
 def times(made: Forecast) -> list[tuple[float, float]]:
@@ -51,3 +51,14 @@ def test_nothing_to_do() -> None:
     """Without waves there is nothing to wait for."""
     made = forecast(schedule(plan(), inventory([server(1, status="SHUTOFF")])))
     assert (times(made), made.total_s) == ([], 0)
+
+
+def test_waves_wait_for_windows() -> None:
+    """A window of ten minutes a day takes one wave of each day, after its pause."""
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    nights = [{"days": days, "start": "22:00", "length": "10m", "timezone": "UTC"}]
+    made = schedule(plan(group(pause=("30m",)), windows=nights), inventory([server(n) for n in range(3)]))
+    foreseen = forecast(made, reboot_s=60.0, begins=NOW)
+    assert [w.start_s for w in foreseen.waves] == [3600, 3600 + 86400, 3600 + 2 * 86400]
+    assert foreseen.total_s == 3600 + 2 * 86400 + 60
+    assert [w.start_s for w in forecast(made, reboot_s=60.0).waves] == [0, 1860, 3720]

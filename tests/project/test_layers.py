@@ -53,7 +53,10 @@ PURE = (
     *("runner/model/", "runner/planning/", "runner/report/"),
     *(
         f"runner/execution/{name}.py"
-        for name in ("machine", "fold", "evidence", "verdicts", "effects", "openings", "gating", "baking")
+        for name in (
+            *("machine", "fold", "evidence", "verdicts", "effects", "openings", "gating", "baking"),
+            *("brakes", "budgets", "deadlines", "failing", "following", "savepoint"),
+        )
     ),
 )
 WORLD = {

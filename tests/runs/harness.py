@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner.checks.prober import NetProber
-from runner.cloud.auth.environment import Login, find_login
+from runner.cloud.auth.choice import choose_login
+from runner.cloud.auth.environment import Login
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.cloud.reader import Patience
@@ -210,11 +211,14 @@ async def simulated(
     *,
     store: Path | str = ":memory:",
     tuning: Tuning | None = None,
-    login: LoginKind = "aksk",
+    login: LoginKind | Callable[[Running, VirtualClock], Login] = "aksk",
     patience: Patience = QUICK,
     limits: Limits | None = None,
 ) -> AsyncIterator[Field]:
-    """A field of its own; everything is closed at the end. Signatures and tokens live in virtual time, too."""
+    """A field of its own; everything is closed at the end. Signatures and tokens live in virtual time, too.
+
+    A cloud that is switched to OTC is spoken to as OTC.
+    """
     clock = VirtualClock()
     state = State(options, clock=clock, wall=clock.now)
     async with AsyncExitStack() as stack:
@@ -222,18 +226,18 @@ async def simulated(
         line = Line(state)
         running = await line.mend()
         stack.push_async_callback(line.cut)
+        speaks = "otc" if state.options.switches.cloud == "otc" else "simulator"
         settings = settings_for(
-            cloud="simulator",
+            cloud=speaks,
             region=running.region,
             project_id=running.project_id,
-            ecs=running.url,
-            iam=running.url,
+            **dict.fromkeys(("ecs", "iam", "sts", "ces", "autoscaling"), running.url),
             environ={},
         )
         cloud = await stack.enter_async_context(
             HuaweiCloud.open(
                 settings,
-                login_of(state, login),
+                login(running, clock) if callable(login) else login_of(state, login),
                 wall=clock.now,
                 now=clock.now,
                 patience=patience,
@@ -243,8 +247,8 @@ async def simulated(
         )
         sql = SqlStore(Sqlite(store, clock.seconds))
         stack.callback(sql.close)
-        target = Target("simulator", "simulator", running.region, running.project_id)
-        yield Field(state, cloud, sql, clock, target, line, tuning or Tuning(), "aksk" if login == "aksk" else "")
+        target = Target("simulator", speaks, running.region, running.project_id)
+        yield Field(state, cloud, sql, clock, target, line, tuning or Tuning(), "" if login == "password" else "aksk")
 
 
 def login_of(state: State, kind: LoginKind) -> Login:
@@ -258,7 +262,7 @@ def login_of(state: State, kind: LoginKind) -> Login:
             "HW_DOMAIN_NAME": keys.domain,
         },
     }
-    return find_login(environ[kind], kind)
+    return choose_login(kind, environ[kind])
 
 
 def ideal_seconds(run: Run, state: State) -> float:

@@ -50,9 +50,9 @@ class Metrics:
 
 @asynccontextmanager
 async def guarded(
-    servers: int, value: Callable[[float], float | None], *, is_dead: bool = False
+    servers: int, value: Callable[[float], float | None], *, is_dead: bool = False, speaks: str = "huaweicloud"
 ) -> AsyncIterator[tuple[Field, Metrics]]:
-    async with simulated(options_of(servers)) as place:
+    async with simulated(options_of(servers, switches={"cloud": speaks})) as place:
         metrics = Metrics(place, value)
         async with wild(metrics.answer) as server:
             url = f"http://127.0.0.1:{free_port()}" if is_dead else server.url
@@ -219,11 +219,12 @@ def test_a_run_that_is_resumed_after_its_patience_asks_once_more() -> None:
     assert asyncio.run(scene(9.0)).word == "stopped"
 
 
-def test_cloud_eye_alarms_hold_the_next_wave() -> None:
+@pytest.mark.parametrize("speaks", ["huaweicloud", "otc"])
+def test_cloud_eye_alarms_hold_the_next_wave(speaks: str) -> None:
     """An alarm on a server of the plan closes, one on another server does not; missing permission cannot tell."""
 
     async def scene() -> None:
-        async with guarded(6, lambda s: 1.0) as (place, _):
+        async with guarded(6, lambda s: 1.0, speaks=speaks) as (place, _):
             schedule, _ = await place.plan("gates: [{alarms: none}]\n" + plan_of("1, 100%"))
             names = [s.name for w in schedule.waves for s in w.servers]
             text = "gates: [{alarms: none}]\n" + plan_of("1, 100%", servers=f"{{names: {json.dumps(names[:4])}}}")

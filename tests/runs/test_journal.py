@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runner.errors import StoreError
+from runner.errors import CloudDenied, StoreError
 from runner.execution import fold
 from runner.execution.driver import Driver
 from runner.execution.effects import NewEvent
@@ -27,6 +27,7 @@ from runner.ports.store import JournalMoved, LeaseHeld, RunNotFound
 from tests.execution.bedside import bench_of
 from tests.execution.memory_cloud import Answer, MemoryCloud, lost_after_acceptance, lost_before_acceptance
 from tests.execution.setup import Bench, Keeper, schedule_of
+from tests.execution.test_targets import Two, breaks, on_two
 
 
 def refuse(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
@@ -106,6 +107,11 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     run_id = bench.start(schedule)
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
+    two = Two.of(4)
+    began = two.bench.clock.now()
+    breaks(two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 70, CloudDenied("no"))
+    schedule = on_two([1, 2, 1], ["b", "b", "a"], pause=Pause("timed", 60))
+    yield schedule, two.bench.store.events(two.run(schedule).id)
     bench = Bench.of(2)
     bench.cloud.servers["s-001"] = replace(bench.cloud.servers["s-001"], task_state="image_snapshot")
     bench.cloud.answers = [lost_before_acceptance]

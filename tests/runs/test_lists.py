@@ -22,12 +22,13 @@ SHIFT: Mapping[str, Any] = {
 GROW: Mapping[str, Any] = {"do": "create_servers", "on": "list", "after": 1, "count": 3}
 
 
+@pytest.mark.parametrize("speaks", ["huaweicloud", "otc"])
 @pytest.mark.parametrize("fault", [SHIFT, GROW], ids=["two deleted", "three created"])
-def test_the_list_shifts_between_the_pages_of_the_look_before_a_wave(fault: Mapping[str, Any]) -> None:
+def test_the_list_shifts_between_the_pages_of_the_look_before_a_wave(fault: Mapping[str, Any], speaks: str) -> None:
     """Servers of the first page go (or new ones come) before the second is read: only those gone are skipped."""
 
     async def scene() -> None:
-        async with simulated(options_of(1012), tuning=Tuning(poll_every_s=60)) as field:
+        async with simulated(options_of(1012, switches={"cloud": speaks}), tuning=Tuning(poll_every_s=60)) as field:
             run_id = await field.begin(WEB)
             field.add_rules(fault)
             run = await field.follow(run_id)

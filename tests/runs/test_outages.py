@@ -32,12 +32,13 @@ def once_each(field: Field, servers: int) -> bool:
     return len(counts) == servers and set(counts.values()) == {1}
 
 
+@pytest.mark.parametrize("speaks", ["huaweicloud", "otc"])
 @pytest.mark.parametrize("login", ["aksk", "password"])
-def test_a_run_resumed_after_two_days(login: LoginKind) -> None:
+def test_a_run_resumed_after_two_days(login: LoginKind, speaks: str) -> None:
     """Killed in its second wave and resumed when the job is gone: history tells, the rest of the run follows."""
 
     async def scene() -> None:
-        async with simulated(options_of(9), login=login, tuning=SLOWLY) as field:
+        async with simulated(options_of(9, switches={"cloud": speaks}), login=login, tuning=SLOWLY) as field:
             run_id = await field.begin(plan_of("3"))
             run = await field.follow(run_id, until=lambda r: 2 in r.batches)
             assert run.batches[2].job_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from runner.execution.effects import Pace
 from runner.execution.journal import create_run
 from runner.loading.plan import LoadOptions, load_text, plan_digest, require
 from runner.model.run import Run
+from runner.model.window import CurrentFreezes, Freeze
 from runner.planning.fleet import Fleet, Place
 from runner.planning.schedule import make_schedule
+from runner.simulator.timeline import from_millis
 from tests.runs.harness import Field, options_of, plan_of, simulated
 
 NIGHTS = "windows: [{days: [mon, tue, wed, thu, fri, sat, sun], start: '22:00', length: 2h, timezone: Europe/Berlin}]\n"
@@ -158,3 +161,75 @@ def test_a_journal_from_before_windows_is_read() -> None:
     other = schedule(plan(windows=(window,)), inventory([server(1)]))
     assert other.digest != made.digest
     assert from_document(document(other)).windows == other.windows
+
+
+def asked_at(field: Field) -> list[datetime]:
+    """When servers were asked for: the simulated cloud's word."""
+    return [from_millis(c.at) for c in field.calls("reboot")]
+
+
+def test_a_wave_that_has_not_sent_anything_waits_for_the_next_window() -> None:
+    """A rate holds the second wave, which has begun, until the window is closed: nothing is sent before the next night,
+    whoever goes on with the run, and then all comes to its end.
+    """
+
+    async def scene() -> None:
+        async with simulated(options_of(3)) as field:
+            at_night(field, 23, 50)
+            closes = field.clock.now() + timedelta(minutes=10)
+            text = NIGHTS + plan_of("1", rate="{servers: 1, per: 20m}", pause="1m")
+            run_id = await begin(field, text)
+            run = await field.follow(run_id, until="no window is open")
+            assert [w.started is not None for w in run.waves] == [True, True, False]
+            (first,) = asked_at(field)
+            assert first < closes
+            step = await field.driver(run_id).advance()  # another process knows it as well
+            assert step.can_suspend
+            assert "no window is open" in step.waits_for
+            run = await field.follow(run_id)
+            assert run.word == "done"
+            opens = closes + timedelta(hours=22)
+            second, third = asked_at(field)[1:]
+            assert opens <= second < third < opens + timedelta(hours=2)
+            assert set(field.state.reboot_counts().values()) == {1}
+
+    asyncio.run(scene())
+
+
+def test_a_freeze_that_is_added_holds_a_wave_that_has_not_sent_anything() -> None:
+    """The calendars are read again before the first request, not only before the wave is said to begin."""
+
+    async def scene() -> None:
+        async with simulated(options_of(2)) as field:
+            run_id = await begin(field, plan_of("1", rate="{servers: 1, per: 20m}"))
+            driver = field.driver(run_id)
+            frozen: list[Freeze] = []
+            current = lambda run, now: CurrentFreezes(tuple(frozen))  # noqa: E731
+            driver.setting = replace(driver.setting, freezes_now=current)
+            await field.follow(run_id, driver=driver, until="rate")
+            assert len(field.calls("reboot")) == 1
+            now = field.clock.now()
+            ends = now + timedelta(days=1)
+            frozen.append(Freeze(now - timedelta(hours=1), ends))
+            run = await field.follow(run_id, driver=driver)
+            assert run.word == "done"
+            assert asked_at(field)[-1] >= ends
+
+    asyncio.run(scene())
+
+
+def test_a_wave_that_is_overridden_in_its_wait_is_recorded_once() -> None:
+    """`--override-window` lets a wave that has begun and sent nothing go on, and the journal says so one time."""
+
+    async def scene() -> None:
+        async with simulated(options_of(2)) as field:
+            at_night(field, 23, 50)
+            run_id = await begin(field, NIGHTS + plan_of("1", rate="{servers: 1, per: 20m}", pause="1m"))
+            await field.follow(run_id, until="no window is open")
+            driver = field.driver(run_id)
+            driver.pace = Pace(override={"by": "ann", "reason": "urgent"})
+            run = await field.follow(run_id, driver=driver)
+            assert run.word == "done"
+            assert [e.type for e in field.store.events(run_id)].count("window.overridden") == 1
+
+    asyncio.run(scene())

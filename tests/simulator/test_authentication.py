@@ -167,9 +167,22 @@ def test_unreadable_login(body: bytes) -> None:
 
 
 def test_token_needs_the_project() -> None:
-    """A login without a project scope, or for another project, gets no token here."""
+    """A login for another project gets no token; one for none, or for our domain, a token that opens IAM alone."""
     with simulated(1) as bench:
-        for scope in (None, {"domain": {"name": "x"}}, {"project": {"name": "eu-de"}}):
+        for scope in (None, {"domain": {"name": KEYS.domain}}):
+            request = token_request("eu-west-101")
+            request["auth"]["scope"] = scope
+            answer = http().post(bench.running.url + "/v3/auth/tokens", json=request)
+            assert answer.status_code == 201
+            bench.headers["X-Auth-Token"] = answer.headers["X-Subject-Token"]
+            assert bench.get("/v3/projects").status_code == 200
+            refused = bench.get(limits(bench))
+            assert (refused.status_code, refused.json()["error_code"]) == (401, "APIGW.0307")
+            bench.switch(unscoped_token="APIGW.0301")
+            assert bench.get(limits(bench)).json()["error_code"] == "APIGW.0301"
+            bench.switch()
+        wrong: tuple[Any, ...] = ({"domain": {"name": "x"}}, {"project": {"name": "eu-de"}}, {"project": {}}, "x")
+        for scope in wrong:
             request = token_request("eu-west-101")
             request["auth"]["scope"] = scope
             assert http().post(bench.running.url + "/v3/auth/tokens", json=request).status_code == 401

@@ -158,7 +158,8 @@ def test_tag_query_narrows(bench: Bench) -> None:
 
     def count(**query: Any) -> int:
         body = {"action": "count", **query}
-        return int(bench.request("POST", "/v1/{p}/servers/resource_instances/action", json=body).json()["total_count"])
+        answer = bench.request("POST", "/v1/{p}/cloudservers/resource_instances/action", json=body)
+        return int(answer.json()["total_count"])
 
     web, staging = {"key": "role", "values": ["web"]}, {"key": "env", "values": ["staging"]}
     assert count(tags=[web]) == 30

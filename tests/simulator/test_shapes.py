@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from runner.simulator.switches import Switches
+
 from .bench import KEYS, Bench, http, simulated, token_request
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "api"
@@ -135,14 +137,17 @@ def test_other_reads(bench: Bench, path: str, name: str) -> None:
 
 
 def test_tag_query(bench: Bench) -> None:
-    """The tag query answers like the documented one on both of its paths, and counts."""
+    """The tag query answers like the documented one on the path of its cloud, is unknown on the other's, and counts."""
     wanted = {"action": "filter", "limit": "2", "offset": "1", "tags": [{"key": "role", "values": ["web", "db"]}]}
-    for path in ("cloudservers", "servers"):
+    for path, other, cloud in (("cloudservers", "servers", "huaweicloud"), ("servers", "cloudservers", "otc")):
+        bench.state.set_switches(Switches.model_validate({"cloud": cloud}))
+        stray = bench.request("POST", f"/v1/{{p}}/{other}/resource_instances/action", json=wanted)
+        assert (stray.status_code, stray.json()["error_code"]) == (404, "APIGW.0101")
         answer = bench.request("POST", f"/v1/{{p}}/{path}/resource_instances/action", json=wanted)
         assert unlike(shape(answer.json()), shape(documented("tags-query.json"))) == []
         assert answer.json()["total_count"] == 24
         assert len(answer.json()["resources"]) == 2
-    counted = bench.request("POST", "/v1/{p}/cloudservers/resource_instances/action", json=wanted | {"action": "count"})
+    counted = bench.request("POST", "/v1/{p}/servers/resource_instances/action", json=wanted | {"action": "count"})
     assert counted.json() == {"total_count": 24}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,8 @@ from huaweicloudsdkcore.http.http_config import HttpConfig
 from huaweicloudsdkcore.region.region import Region
 from huaweicloudsdkecs import v2 as ecs
 from huaweicloudsdkiam import v3 as iam
+
+from tests.cloud.wild import FIXTURES as API
 
 from .bench import KEYS, Bench, simulated
 
@@ -89,6 +92,48 @@ def test_other_reads(bench: Bench) -> None:
     say("list_servers_by_tag", f"total_count={found.total_count} first={found.resources[0].resource_name}")
     assert found.total_count == 6
     assert client.show_server_limits(ecs.ShowServerLimitsRequest()).absolute.max_server_group_members == 16
+
+
+def test_the_other_cloud(bench: Bench) -> None:
+    """Switched to OTC, the paths that both clouds have work through the SDK; those that it lacks are no API there."""
+    bench.switch(cloud="otc")
+    client = ecs_client(bench)
+    listed = client.list_servers_details(ecs.ListServersDetailsRequest(limit=2, server_id=[bench.ids[7]]))
+    say("list_servers_details", f"server_id is not known: count={listed.count}")
+    assert (listed.count, len(listed.servers)) == (60, 2)
+    assert listed.servers[0].enterprise_project_id is None
+    assert listed.servers[0].sys_tags[0].key == "_sys_enterprise_project_id"
+    groups = client.list_server_groups(ecs.ListServerGroupsRequest(limit=2))
+    assert (len(groups.server_groups), groups.page_info) == (2, None)
+    job_id = soft_reboot(client, bench.ids[:2]).job_id
+    bench.clock.advance(200)
+    assert client.show_job(ecs.ShowJobRequest(job_id=job_id)).status == "SUCCESS"
+    assert client.show_server(ecs.ShowServerRequest(server_id=bench.ids[0])).server.status == "ACTIVE"
+    body = ecs.ListServersByTagRequestBody(action="count", tags=[ecs.ServerTags(key="role", values=["db"])])
+    with pytest.deprecated_call(), pytest.raises(ClientRequestException) as refused:
+        client.list_servers_by_tag(ecs.ListServersByTagRequest(body=body))
+    say("list_servers_by_tag", f"{refused.value.status_code} {refused.value.error_code}")
+    assert (refused.value.status_code, refused.value.error_code) == (404, "APIGW.0101")
+    assert bench.state.reboot_counts() == dict.fromkeys(bench.ids[:2], 1)
+
+
+def test_requests_of_the_other_clouds_own_client(bench: Bench) -> None:
+    """Raw requests as OTC's pages and its Go client write them: headers, paths, `limit` and `marker` of groups."""
+    bench.switch(cloud="otc")
+    token = bench.login()
+    assert token.json()["token"]["user"]["password_expires_at"] is None
+    body = json.loads((API / "tags-query-request.json").read_bytes()) | {"tags": [{"key": "role", "values": ["db"]}]}
+    body = {k: v for k, v in body.items() if k in ("action", "limit", "offset", "tags")}
+    found = bench.request("POST", "/v1/{p}/servers/resource_instances/action", json=body | {"offset": "0"}).json()
+    assert found["total_count"] == 6
+    first = bench.get("/v1/{p}/cloudservers/os-server-groups", limit=1).json()
+    assert set(first) == {"server_groups"}
+    marker = first["server_groups"][0]["id"]
+    second = bench.get("/v1/{p}/cloudservers/os-server-groups", limit=1, marker=marker).json()
+    assert second["server_groups"][0]["id"] != marker
+    stray = bench.request("POST", "/v5/agencies/assume-with-oidc", json={"provider_urn": "x"})
+    assert (stray.status_code, stray.json()["error_code"]) == (404, "APIGW.0101")
+    assert bench.get("/v1.1/{p}/cloudservers/detail").status_code == 404
 
 
 def test_project_is_looked_up_by_region(bench: Bench) -> None:

@@ -1,19 +1,26 @@
 """Which login a target gets, and for each kind why or why not: the order of `auth: auto` is written here, once.
 
-First OpenID Connect (nobody names an agency without meaning it), then what the environment holds: the names of the
-vendor's SDK, of Terraform, of OpenStack, in each family an access key before a token, a token before a password. The
-first that is there is taken. One that is half there, or unusable, is an error and no reason to take another quietly.
+First OpenID Connect (nobody names an agency or an identity provider without meaning it), then what the environment
+holds: the names of the vendor's SDK, of Terraform, of OpenStack, in each family an access key before a token, a token
+before a password; then the credentials file of the vendor's SDK; last the metadata service of an ECS. The first that
+is there is taken. One that is half there, or unusable, is an error and no reason to take another quietly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from runner.cloud.auth.environment import FAMILIES, Family, FamilyReader, Login
-from runner.cloud.auth.oidc_login import AGENCY, PROVIDER, read_oidc
-from runner.errors import CloudDenied
+from runner.cloud.auth import credentials_file
+from runner.cloud.auth.environment import FAMILIES, Family, FamilyReader, Login, MetadataLogin
+from runner.cloud.auth.oidc_login import AGENCY, IDP, PROJECT, PROVIDER, IdpLogin, read_idp, read_oidc
+from runner.cloud.auth.variables import Variables
+from runner.cloud.metadata import origin_of
+from runner.errors import CloudDenied, InvalidInput
 from runner.model.config import TargetConfig
+
+AuthKind = Literal["auto", "token", "password", "aksk", "metadata", "oidc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,21 @@ class Considered:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """The login that is taken. `warnings`: what a person should mend, though it works."""
+
+    login: Login
+    kind: str
+    why: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether requests carry a signature, which ends 15 minutes after its date; tokens have no date."""
+        return self.kind not in ("token", "password")
+
+
+@dataclass(frozen=True, slots=True)
 class _Way:
     """One place to look at: `find` answers with a login, None for none, and raises CloudDenied for half of one."""
 
@@ -36,70 +58,138 @@ class _Way:
     find: Callable[[], Login | None]
     found: str
     absent: str
+    warn: Callable[[], str | None] = lambda: None
 
 
-def _ways(environ: Mapping[str, str]) -> Iterator[_Way]:
-    """Every place, in the order of `auto`."""
-    yield _Way(
-        "oidc", lambda: read_oidc(environ), f"{PROVIDER} and {AGENCY} are set", f"{PROVIDER} and {AGENCY} are not set"
-    )
-    for family in FAMILIES:
-        reader = FamilyReader(environ, family)
-        yield from _of_family(reader, family)
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a way came to. Neither login nor error: there is nothing, or `auth` asks for another kind."""
+
+    way: _Way
+    is_asked: bool
+    login: Login | None = None
+    error: CloudDenied | None = None
 
 
-def _of_family(reader: FamilyReader, family: Family) -> Iterator[_Way]:
-    for kind, find, names in (
-        ("aksk", reader.key, family.access[:1] + family.secret[:1]),
-        ("token", reader.token, family.token[:1]),
-        ("password", reader.password, family.password[:1]),
-    ):
-        if names:
-            listed = " and ".join(names)
-            verb = "are" if len(names) > 1 else "is"
-            yield _Way(kind, find, f"{listed} {verb} set", f"{listed} {verb} not set")
-
-
-def choose_login(auth: str, environ: Mapping[str, str]) -> Login:
-    """The login of a target with this `auth`.
+def choose(auth: str, environ: Mapping[str, str], prefix: str = "") -> Choice:
+    """The login of a target with this `auth` and `env_prefix`. Asks nobody on the network.
 
     Raises CloudDenied, with the names of variables but never their values, when there is none, half of one, or a
     value that no header can carry.
     """
     absent: list[str] = []
-    for way in _ways(environ):
-        if auth in ("auto", way.kind):
-            login = way.find()
-            if login is not None:
-                return login
-            absent.append(way.absent)
+    for looked in _look(auth, Variables(environ, prefix)):
+        if looked.error is not None:
+            raise looked.error
+        if looked.login is not None:
+            login, way = looked.login, looked.way
+            if isinstance(login, MetadataLogin) and auth == "auto":
+                login = replace(login, instead_of="; ".join(absent))
+            warning = way.warn()
+            return Choice(login, way.kind, way.found, (warning,) if warning else ())
+        if looked.is_asked:
+            absent.append(looked.way.absent)
     raise CloudDenied(f"no credentials of kind {auth} in the environment", hint="; ".join(absent))
+
+
+def choose_login(auth: AuthKind, environ: Mapping[str, str], prefix: str = "") -> Login:
+    """`choose`, for who wants the login alone."""
+    return choose(auth, environ, prefix).login
 
 
 def explain_choice(target: TargetConfig, environ: Mapping[str, str]) -> tuple[Considered, ...]:
     """Every kind once, in the order of `auto`; at most one is taken. Asks nobody on the network."""
     made: dict[str, list[str]] = {}
     taken: str | None = None
-    broken = False
-    for way in _ways(environ):
-        words = made.setdefault(way.kind, [])
-        if target.auth not in ("auto", way.kind):
+    is_decided = False
+    for looked in _look(target.auth, Variables(environ, target.env_prefix or "")):
+        way, words = looked.way, made.setdefault(looked.way.kind, [])
+        if not looked.is_asked:
             words[:] = [f"auth of the target is {target.auth}"]
-            continue
-        try:
-            is_there = way.find() is not None
-        except CloudDenied as error:
-            words.append(f"cannot be used: {error.message}" if taken is None else f"{way.found}, and not needed")
-            broken = broken or taken is None
-            continue
-        if not is_there:
+        elif looked.error is not None:
+            words.append(f"{way.found}, and not needed" if is_decided else f"cannot be used: {looked.error.message}")
+            is_decided = True
+        elif looked.login is None:
             words.append(way.absent)
-        elif taken is None and not broken:
-            taken, words[:] = way.kind, [way.found]
-        else:
+        elif is_decided:
             words.append(f"{way.found}, but another came first")
+        else:
+            is_decided, taken = True, way.kind
+            warning = way.warn()
+            words[:] = [f"{way.found}; {warning}" if warning else way.found]
     return tuple(Considered(kind, kind == taken, _sentence(kind, taken, words)) for kind, words in made.items())
 
 
 def _sentence(kind: str, taken: str | None, words: list[str]) -> str:
     return words[0] if kind == taken else "; ".join(words)
+
+
+def _look(auth: str, variables: Variables) -> Iterator[_Looked]:
+    """What is at each place, in the order of `auto`. Who has enough stops asking."""
+    for way in _ways(auth, variables):
+        if auth not in ("auto", way.kind):
+            yield _Looked(way, is_asked=False)
+            continue
+        try:
+            looked = _Looked(way, is_asked=True, login=way.find())
+        except CloudDenied as error:
+            looked = _Looked(way, is_asked=True, error=error)
+        yield looked
+
+
+def _ways(auth: str, variables: Variables) -> Iterator[_Way]:
+    """Every place, in the order of `auto`."""
+    yield _set_or_not("oidc", lambda: read_oidc(variables), variables, PROVIDER, AGENCY)
+    yield _set_or_not("oidc", lambda: read_idp(variables), variables, IDP)
+    for family in FAMILIES:
+        yield from _of_family(FamilyReader(variables, family), family, variables)
+    yield from _of_file(variables)
+    yield _of_metadata(auth, variables)
+
+
+def _set_or_not(kind: str, find: Callable[[], Login | None], variables: Variables, *names: str) -> _Way:
+    listed, verb = variables.names(*names), "are" if len(names) > 1 else "is"
+    return _Way(kind, find, f"{listed} {verb} set", f"{listed} {verb} not set")
+
+
+def _of_family(reader: FamilyReader, family: Family, variables: Variables) -> Iterator[_Way]:
+    yield _set_or_not("aksk", reader.key, variables, family.access[0], family.secret[0])
+    if family.token:
+        yield _set_or_not("token", reader.token, variables, family.token[0])
+    if family.password:
+        yield _set_or_not("password", reader.password, variables, family.password[0])
+
+
+def _of_file(variables: Variables) -> Iterator[_Way]:
+    """The file holds a key, or names an identity provider: of each kind a way, and one at most finds something."""
+    path = credentials_file.path_of(variables)
+    if path is None:
+        absent = f"{variables.name(credentials_file.FILE)} is not set"
+    else:
+        shown = path if variables.value(credentials_file.FILE) else "~/.huaweicloud/credentials"
+        absent = f"{shown} has no [{credentials_file.SECTION}] of this kind"
+
+    def find(is_idp: bool) -> Login | None:
+        login = credentials_file.read_file(variables)
+        return login if isinstance(login, IdpLogin) == is_idp else None
+
+    def warn() -> str | None:
+        return credentials_file.warning_of(path) if path else None
+
+    for kind, is_idp in (("oidc", True), ("aksk", False)):
+        yield _Way(kind, lambda is_idp=is_idp: find(is_idp), f"it is in the file {path}", absent, warn)  # type: ignore[misc]
+
+
+def _of_metadata(auth: str, variables: Variables) -> _Way:
+    def find() -> Login | None:
+        if variables.prefix and auth != "metadata":
+            return None
+        try:
+            origin = origin_of(variables.environ)
+        except InvalidInput as error:
+            problem = error.problems[0]
+            raise CloudDenied(problem.message, hint=problem.hint) from None
+        return MetadataLogin(origin, variables.header_value(PROJECT))
+
+    found = "auth of the target is metadata" if auth == "metadata" else "this machine's metadata service is asked last"
+    return _Way("metadata", find, found, "with env_prefix the metadata service is asked for `auth: metadata` only")

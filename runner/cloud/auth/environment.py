@@ -1,21 +1,16 @@
-"""Which credentials the environment holds: the vendor SDK's names, then Terraform's, then OpenStack's.
+"""Logins as plain data, and those that families of variables hold: the vendor SDK's names, Terraform's, OpenStack's.
 
-A login by OIDC comes first, as in the vendor's SDK: nobody names an agency without meaning it.
-Within each family an access key comes before a token, a token before a password. The first complete one is taken; one
-that is half there is an error and not a reason to take another one quietly.
+Which of them is taken is decided in `choice`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-from runner.cloud.auth.oidc_login import AGENCY, PROVIDER, SECRET_NAMES, OidcLogin, read_oidc
-from runner.errors import CloudDenied
+from runner.cloud.auth.oidc_login import SECRET_NAMES, IdpLogin, OidcLogin
+from runner.cloud.auth.variables import Variables
 from runner.net.secret import Secret
-
-AuthKind = Literal["auto", "token", "password", "aksk", "oidc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,31 @@ class PasswordLogin:
     project_name: str | None = None
 
 
-Login = KeyLogin | TokenLogin | PasswordLogin | OidcLogin
+@dataclass(frozen=True, slots=True)
+class MetadataLogin:
+    """The agency of the server that this machine is. `origin`: where its metadata service answers.
+
+    `instead_of`: set where the service is only the last resort; then it says what else could have been set.
+    """
+
+    origin: str
+    project_id: str | None = None
+    instead_of: str | None = None
+
+
+Login = KeyLogin | TokenLogin | PasswordLogin | OidcLogin | IdpLogin | MetadataLogin
+
+
+def given_secrets(login: Login) -> tuple[Secret, ...]:
+    """What is secret about a login that somebody has written down; those that are fetched are told when they come."""
+    match login:
+        case KeyLogin():
+            return (login.secret, login.security_token) if login.security_token else (login.secret,)
+        case TokenLogin():
+            return (login.token,)
+        case PasswordLogin():
+            return (login.password,)
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,59 +129,30 @@ CREDENTIAL_NAMES = SECRET_NAMES.union(
     for names in (family.access, family.secret, family.security_token, family.token, family.password)
     for name in names
 )
-"""Environment variables that hold credentials: never to be readable by templates."""
-
-
-def find_login(environ: Mapping[str, str], kind: AuthKind = "auto") -> Login:
-    """The login of this environment. Values are stripped: CI stores like to append a line break.
-
-    Raises CloudDenied, with the names of variables but never their values, when there is none, half of one, or
-    a value that no header can carry.
-    """
-    if kind in ("auto", "oidc") and (oidc := read_oidc(environ)) is not None:
-        return oidc
-    for family in FAMILIES:
-        reader = FamilyReader(environ, family)
-        for one, read in (("aksk", reader.key), ("token", reader.token), ("password", reader.password)):
-            if kind in ("auto", one):
-                login = read()
-                if login is not None:
-                    return login
-    raise CloudDenied(f"no credentials of kind {kind} in the environment", hint=_how(kind))
-
-
-def _how(kind: AuthKind) -> str:
-    ways = {
-        "aksk": "HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK",
-        "token": "HW_AUTH_TOKEN or OS_TOKEN",
-        "password": "HW_USER_NAME, HW_USER_PASSWORD and HW_DOMAIN_NAME (or OS_USERNAME, OS_PASSWORD, OS_DOMAIN_NAME)",
-        "oidc": f"{PROVIDER} and {AGENCY}",
-    }
-    return "set " + ("; or ".join(ways.values()) if kind == "auto" else ways[kind])
+"""Environment variables that hold credentials, without the prefix of a target: never to be readable by templates."""
 
 
 class FamilyReader:
-    """What one family of variables holds; values are stripped, for CI stores like to append a line break."""
+    """What one family of variables holds."""
 
-    def __init__(self, environ: Mapping[str, str], family: Family) -> None:
-        self._environ = environ
+    def __init__(self, variables: Variables, family: Family) -> None:
+        self._variables = variables
         self._family = family
-        self._in_headers = {*family.access, *family.security_token, *family.token, *family.project_id}
 
     def key(self) -> KeyLogin | None:
         f = self._family
-        access, secret = self._value(f.access), self._value(f.secret)
+        access, secret = self._in_header(f.access), self._value(f.secret)
         if not access and not secret:
             return None
         if not access or not secret:
             have, lack = (f.access, f.secret) if access else (f.secret, f.access)
-            raise CloudDenied(f"{have[0]} is set but {lack[0]} is not", hint=f"set {lack[0]} as well")
-        token = self._value(f.security_token)
-        return KeyLogin(Secret(access), Secret(secret), Secret(token) if token else None, self._value(f.project_id))
+            raise self._variables.half(have[0], lack[0])
+        token = self._in_header(f.security_token)
+        return KeyLogin(Secret(access), Secret(secret), Secret(token) if token else None, self._project())
 
     def token(self) -> TokenLogin | None:
-        found = self._value(self._family.token)
-        return TokenLogin(Secret(found), self._value(self._family.project_id)) if found else None
+        found = self._in_header(self._family.token)
+        return TokenLogin(Secret(found), self._project()) if found else None
 
     def password(self) -> PasswordLogin | None:
         f = self._family
@@ -171,27 +161,23 @@ class FamilyReader:
             return None
         domain, domain_id = self._value(f.domain), self._value(f.domain_id)
         if not user_id and not user:
-            raise CloudDenied(f"{f.password[0]} is set but {f.user[0]} is not", hint=f"set {f.user[0]} as well")
+            raise self._variables.half(f.password[0], f.user[0])
         if not user_id and not domain and not domain_id:
-            raise CloudDenied(
-                f"{f.user[0]} is set but {f.domain[0]} is not",
-                hint=f"set {f.domain[0]} to the name of the account",
-            )
+            hint = f"set {self._variables.name(f.domain[0])} to the name of the account"
+            raise self._variables.half(f.user[0], f.domain[0], hint)
         return PasswordLogin(
-            Secret(password),
-            user,
-            user_id,
-            domain,
-            domain_id,
-            self._value(f.project_id),
-            self._value(f.project_name),
+            Secret(password), user, user_id, domain, domain_id, self._project(), self._value(f.project_name)
         )
 
+    def _project(self) -> str | None:
+        return self._in_header(self._family.project_id)
+
     def _value(self, names: tuple[str, ...]) -> str | None:
-        for name in names:
-            value = self._environ.get(name, "").strip()
-            if name in self._in_headers and not (value.isascii() and value.isprintable()):
-                raise CloudDenied(f"{name} holds characters that no header can carry", hint=f"set {name} again")
-            if value:
-                return value
-        return None
+        return _first(self._variables.value, names)
+
+    def _in_header(self, names: tuple[str, ...]) -> str | None:
+        return _first(self._variables.header_value, names)
+
+
+def _first(read: Callable[[str], str | None], names: tuple[str, ...]) -> str | None:
+    return next((value for name in names if (value := read(name))), None)

@@ -1,48 +1,36 @@
-"""Temporary keys for an ID token: nothing that lasts is stored anywhere.
+"""Temporary keys for an ID token: nothing that lasts is stored anywhere. Two services exchange them.
 
-SDK model `AssumeAgencyWithOIDC`: `POST /v5/agencies/assume-with-oidc`, unsigned; the answer holds an access key, its
-secret, a security token and their end. GitHub's page "OpenID Connect reference": a job with `id-token: write` gets an
-ID token by `GET $ACTIONS_ID_TOKEN_REQUEST_URL&audience=…`; it lives for minutes, so each exchange asks for a new one.
+STS, SDK model `AssumeAgencyWithOIDC`: `POST /v5/agencies/assume-with-oidc`, unsigned; the answer holds an access key,
+its secret, a security token and their end.
+
+IAM, page "Obtaining a Token with an OpenID Connect ID Token": `POST /v3.0/OS-AUTH/id-token/tokens` with `X-Idp-Id`
+gives a token; page "Obtaining a Temporary Access Key and Security Token": `POST /v3.0/OS-CREDENTIAL/securitytokens`
+gives a key for that. The vendor's SDK does just this (`FederalAccessor`): an unscoped token, a key for six hours.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from runner.cloud.auth.credentials import AkSk
-from runner.cloud.auth.oidc_login import ID_TOKEN, TOKEN_FILE, OidcLogin, TokenRequest
-from runner.cloud.decode import when
+from runner.cloud.auth.id_token import explained, fetch_id_token, fixed_secrets
+from runner.cloud.auth.oidc_login import IDP_TOKEN_FILE, IdpLogin, OidcLogin
+from runner.cloud.auth.temporary import Fresh, Known, OnSecret, Send, fresh_key
 from runner.errors import CloudDenied, CloudError
 from runner.net.secret import Secret
-from runner.net.text import parse_json, tidy
-from runner.net.wire import Outgoing, Reply
+from runner.net.wire import Outgoing
 
-_MARGIN = timedelta(minutes=5)
-_AGAIN = timedelta(seconds=30)
-_LONGEST_ID_TOKEN = 20_000
-_REFUSALS = (400, 401, 403, 404)
-_KEPT = 8
-
-Send = Callable[[Outgoing, tuple[Secret, ...]], Awaitable[Reply]]
-"""Sends a request that needs no signature, with the retries of a read; raises for HTTP errors. The secrets are those
-that the request carries."""
-
-OnSecret = Callable[[Secret], None]
-"""Is told each new secret before the first use of it, so that a log can be made to hide it."""
+_SIX_HOURS = timedelta(hours=6)
+_JSON = "application/json;charset=UTF-8"
+_STS_TRUST = "the agency's trust policy must allow this sub and aud, and the provider must know the issuer and the aud"
+_IAM_TRUST = "the identity provider must know this issuer, its key and the aud, and map the sub to a group of users"
 
 
-class OidcKey:
-    """A temporary key of an agency, exchanged for an ID token: kept, and renewed 5 minutes before it ends.
-
-    `wall` is real time. A key's life is the shorter of what was asked for and what the answer says; of a very short
-    one a third is the margin. Where a renewal fails, the old key is used as long as it lives.
-    """
+class StsExchange:
+    """A key of an agency, for an ID token. `wall` is real time."""
 
     def __init__(
         self,
@@ -61,76 +49,29 @@ class OidcKey:
         self._sts_url = sts_url
         self._send = send
         self._wall = wall
-        self._on_secret = on_secret
-        self._lock = asyncio.Lock()
-        self._key: AkSk | None = None
-        self._renew_at = self._ends = wall()
-        self._known: list[Secret] = []
-
-    def __repr__(self) -> str:
-        return "OidcKey(***)"
+        self._known = Known(on_secret)
 
     @property
     def project_id(self) -> str | None:
         return self._login.project_id
 
-    async def authorize(self, request: Outgoing, at: datetime) -> Outgoing:
-        return await (await self._current(instead_of=None)).authorize(request, at)
-
-    async def renew(self, refused: Outgoing) -> bool:
-        used = Secret(token) if (token := refused.headers.get("X-Security-Token")) else None
-        return (await self._current(instead_of=used)).security_token != used
-
     def secrets(self) -> tuple[Secret, ...]:
+        return (*fixed_secrets(self._login.id_token), *self._known.all())
+
+    async def fetch(self) -> Fresh[AkSk]:
         source = self._login.id_token
-        fixed = source if isinstance(source, Secret) else source.bearer if isinstance(source, TokenRequest) else None
-        return (*((fixed,) if fixed else ()), *self._known)
-
-    async def _current(self, instead_of: Secret | None) -> AkSk:
-        """The key; a new one if there is none, it has ended, or it is the one that was refused.
-
-        Whoever comes while it is being fetched waits and gets the same one.
-        """
-        async with self._lock:
-            now = self._wall()
-            if self._key is None or now >= self._ends or self._key.security_token == instead_of:
-                self._key = await self._exchange()
-            elif now >= self._renew_at:
-                self._key = await self._renewed(self._key)
-            return self._key
-
-    async def _renewed(self, old: AkSk) -> AkSk:
-        """A new key; the old one, which is still good, where there is none to be had now."""
-        try:
-            return await self._exchange()
-        except CloudError:
-            self._renew_at = self._wall() + _AGAIN
-            return old
-
-    async def _exchange(self) -> AkSk:
-        token = await self._id_token()
-        self._tell(token)
+        token = await fetch_id_token(source, self._send)
+        self._known.add(token)
         began = self._wall()
-        request = Outgoing(
-            "POST",
-            self._sts_url,
-            "/v5/agencies/assume-with-oidc",
-            headers={"Content-Type": "application/json;charset=UTF-8"},
-            body=json.dumps(self._question(token), separators=(",", ":")).encode(),
-        )
+        request = _post(self._sts_url, "/v5/agencies/assume-with-oidc", self._question(token))
         try:
             reply = await self._send(request, (token,))
         except CloudError as error:
-            raise _explained(error, token, self._login, began) from None
-        key, ends = _key_of(reply)
-        for secret in key.secrets():
-            self._tell(secret)
-        life = timedelta(seconds=self._login.duration_s)
-        if ends is not None and ends > began:
-            life = min(life, ends - began)
-        self._ends = began + life
-        self._renew_at = self._ends - min(_MARGIN, life / 3)
-        return key
+            is_given = isinstance(source, Secret)
+            raise explained(error, token, began, who="STS", trust=_STS_TRUST, is_given=is_given) from None
+        fresh = fresh_key(reply, began, timedelta(seconds=self._login.duration_s), "STS")
+        self._known.add(*fresh.value.secrets())
+        return fresh
 
     def _question(self, token: Secret) -> dict[str, Any]:
         login = self._login
@@ -147,111 +88,65 @@ class OidcKey:
             asked["policy_ids"] = list(login.policy_ids)
         return asked
 
-    def _tell(self, secret: Secret) -> None:
-        if secret in self._known:
-            return
-        self._known = [secret, *self._known][:_KEPT]
-        if self._on_secret is not None:
-            self._on_secret(secret)
 
-    async def _id_token(self) -> Secret:
-        source = self._login.id_token
-        if isinstance(source, Secret):
-            return source
-        if isinstance(source, Path):
-            return _from_file(source)
-        return await self._from_github(source)
+class IamExchange:
+    """A key of a user of IAM that an identity provider is mapped to. `wall` is real time."""
 
-    async def _from_github(self, source: TokenRequest) -> Secret:
-        headers = {"Authorization": f"bearer {source.bearer.reveal()}"}
-        request = Outgoing("GET", source.origin, source.path, source.query, headers)
+    def __init__(
+        self,
+        login: IdpLogin,
+        iam_url: str,
+        send: Send,
+        wall: Callable[[], datetime],
+        on_secret: OnSecret | None = None,
+    ) -> None:
+        self._login = login
+        self._iam_url = iam_url
+        self._send = send
+        self._wall = wall
+        self._known = Known(on_secret)
+
+    @property
+    def project_id(self) -> str | None:
+        return self._login.project_id
+
+    def secrets(self) -> tuple[Secret, ...]:
+        return (*fixed_secrets(self._login.id_token), *self._known.all())
+
+    async def fetch(self) -> Fresh[AkSk]:
+        token = await self._token()
+        began = self._wall()
+        asked = {"id": token.reveal(), "duration_seconds": int(_SIX_HOURS.total_seconds())}
+        question = {"auth": {"identity": {"methods": ["token"], "token": asked}}}
+        reply = await self._send(_post(self._iam_url, "/v3.0/OS-CREDENTIAL/securitytokens", question), (token,))
+        fresh = fresh_key(reply, began, _SIX_HOURS, "IAM")
+        self._known.add(*fresh.value.secrets())
+        return fresh
+
+    async def _token(self) -> Secret:
+        """IAM's own token for an ID token; it opens nothing but IAM."""
+        id_token = await fetch_id_token(self._login.id_token, self._send, IDP_TOKEN_FILE)
+        self._known.add(id_token)
+        began = self._wall()
+        question = {"auth": {"id_token": {"id": id_token.reveal()}}}
+        request = _post(self._iam_url, "/v3.0/OS-AUTH/id-token/tokens", question, {"X-Idp-Id": self._login.idp_id})
         try:
-            reply = await self._send(request, (source.bearer,))
+            reply = await self._send(request, (id_token,))
         except CloudError as error:
-            if error.status not in _REFUSALS:
-                raise
-            raise CloudDenied(
-                f"GitHub gave no ID token: HTTP {error.status}",
-                hint="the job needs `permissions: id-token: write`; a called workflow and its caller both do",
-                status=error.status,
-            ) from None
-        value = parse_json(reply.body)
-        token = value.get("value") if isinstance(value, dict) else None
-        if not isinstance(token, str) or not _is_usable(token):
-            raise CloudError(f"{request.host} gave no usable ID token", status=reply.status)
-        return Secret(token)
+            raise explained(error, id_token, began, who="IAM", trust=_IAM_TRUST) from None
+        token = Secret(subject_token(reply.headers))
+        if not token:
+            raise CloudError("IAM gave no usable token", status=reply.status, request_id=reply.request_id)
+        self._known.add(token)
+        return token
 
 
-def _from_file(path: Path) -> Secret:
-    """The token in the file as it is now: who keeps it fresh replaces it. Raises CloudDenied."""
-    try:
-        with path.open("rb") as file:
-            text = file.read(_LONGEST_ID_TOKEN + 2).decode("ascii").strip()
-    except OSError as error:
-        raise CloudDenied(f"{TOKEN_FILE} cannot be read: {error.strerror}", hint=f"check the file {path}") from None
-    except ValueError:
-        text = ""
-    if not _is_usable(text):
-        raise CloudDenied(f"{TOKEN_FILE} holds no ID token", hint=f"check the file {path}")
-    return Secret(text)
+def subject_token(headers: Mapping[str, str]) -> str:
+    """The token in IAM's answer; empty where there is none that another header could carry."""
+    token = headers.get("x-subject-token", "")
+    return token if token.isascii() and token.isprintable() else ""
 
 
-def _is_usable(token: str) -> bool:
-    """Whether it can be an ID token: visible ASCII, of a length that STS takes (4 to 20,000)."""
-    return 4 <= len(token) <= _LONGEST_ID_TOKEN and token.isascii() and token.isprintable()
-
-
-def _key_of(reply: Reply) -> tuple[AkSk, datetime | None]:
-    """The key of an answer, and its end where that can be read. Raises CloudError for an answer without a key."""
-    value = parse_json(reply.body)
-    found = value.get("credentials") if isinstance(value, dict) else None
-    parts = found if isinstance(found, dict) else {}
-    texts = [parts.get(name) for name in ("access_key_id", "secret_access_key", "security_token")]
-    usable = [Secret(t) for t in texts if isinstance(t, str) and t and t.isascii() and t.isprintable()]
-    if len(usable) != len(texts):
-        raise CloudError("STS gave no usable key", status=reply.status, request_id=reply.request_id)
-    access, secret, token = usable
-    return AkSk(access, secret, token), when(parts.get("expiration"))
-
-
-def claims_of(token: Secret) -> Mapping[str, Any]:
-    """What an ID token says of itself; nothing is verified. Empty for what is no JWT."""
-    parts = token.reveal().split(".")
-    if len(parts) != 3:
-        return {}
-    try:
-        value = parse_json(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _explained(error: CloudError, token: Secret, login: OidcLogin, now: datetime) -> CloudError:
-    """A refusal with the claims that the agency's trust policy judges; other errors as they are."""
-    is_of_gateway = (error.code or "").startswith(("APIGW.", "APIG."))
-    if error.status not in _REFUSALS or is_of_gateway:
-        return error
-    claims = claims_of(token)
-    told = [f"{name} {_shown(claims[name])}" for name in ("sub", "aud", "iss") if name in claims]
-    shown = f"; the ID token says {', '.join(told)}" if told else "; the ID token is no JWT"
-    return CloudDenied(
-        f"STS refused the ID token: {error.message}{shown}",
-        hint=_how_to_mend(claims, login, now),
-        code=error.code,
-        status=error.status,
-        request_id=error.request_id,
-    )
-
-
-def _shown(claim: object) -> str:
-    """A claim in one line. A list (of audiences) shows its items."""
-    return tidy(", ".join(map(str, claim)) if isinstance(claim, list) else str(claim), 200)
-
-
-def _how_to_mend(claims: Mapping[str, Any], login: OidcLogin, now: datetime) -> str:
-    ends = claims.get("exp")
-    if isinstance(ends, int | float) and ends <= now.timestamp():
-        if isinstance(login.id_token, Secret):
-            return f"it has expired, and {ID_TOKEN} cannot be renewed: use {TOKEN_FILE}, or GitHub's own service"
-        return "it has expired: see that a new one is issued, and check this machine's clock"
-    return "the agency's trust policy must allow this sub and aud, and the provider must know the issuer and the aud"
+def _post(url: str, path: str, question: Mapping[str, Any], more: Mapping[str, str] | None = None) -> Outgoing:
+    body = json.dumps(question, separators=(",", ":")).encode()
+    return Outgoing("POST", url, path, headers={"Content-Type": _JSON, **(more or {})}, body=body)

@@ -1,16 +1,18 @@
 """What the environment says of a login by OpenID Connect: whom to become, and where ID tokens come from.
 
+Two services exchange ID tokens: STS for an agency (`HUAWEICLOUD_OIDC_…`), and IAM for a user that an identity provider
+is mapped to (`HUAWEICLOUD_SDK_IDP_ID`; the older way, and the only one of Open Telekom Cloud).
 The names are those of the vendor's SDK (`HUAWEICLOUD_OIDC_…`), and GitHub's own for a job that may ask for ID tokens
 (`permissions: id-token: write`). `HUAWEICLOUD_OIDC_AUDIENCE` is ours: the SDK cannot ask GitHub.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+from runner.cloud.auth.variables import Variables
 from runner.errors import CloudDenied
 from runner.net.hosts import is_loopback
 from runner.net.secret import Secret
@@ -20,6 +22,8 @@ ID_TOKEN, TOKEN_FILE = "HUAWEICLOUD_OIDC_ID_TOKEN", "HUAWEICLOUD_OIDC_TOKEN_FILE
 REQUEST_URL, REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 SESSION_NAME, DURATION = "HUAWEICLOUD_OIDC_SESSION_NAME", "HUAWEICLOUD_OIDC_DURATION_SECONDS"
 POLICY, POLICY_IDS = "HUAWEICLOUD_OIDC_POLICY", "HUAWEICLOUD_OIDC_POLICY_IDS"
+IDP, IDP_TOKEN_FILE = "HUAWEICLOUD_SDK_IDP_ID", "HUAWEICLOUD_SDK_ID_TOKEN_FILE"
+PROJECT = "HUAWEICLOUD_SDK_PROJECT_ID"
 AUDIENCE = "HUAWEICLOUD_OIDC_AUDIENCE"
 DEFAULT_AUDIENCE = "sts.myhuaweicloud.com"
 
@@ -28,7 +32,7 @@ SECRET_NAMES = frozenset({ID_TOKEN, REQUEST_TOKEN})
 _LONGEST_URN = 1500
 _SESSION_LENGTH = range(2, 129)
 _SECONDS = range(900, 43201)
-_SOURCES = f"set {ID_TOKEN} or {TOKEN_FILE}; in GitHub Actions give the job `permissions: id-token: write`"
+_IN_GITHUB = "in GitHub Actions give the job `permissions: id-token: write`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,45 +63,79 @@ class OidcLogin:
     project_id: str | None = None
 
 
-def read_oidc(environ: Mapping[str, str]) -> OidcLogin | None:
+@dataclass(frozen=True, slots=True)
+class IdpLogin:
+    """An identity provider of IAM, by its id. `id_token`: a file that is read anew, or GitHub."""
+
+    idp_id: str
+    id_token: Path | TokenRequest
+    project_id: str | None = None
+
+
+def read_oidc(variables: Variables) -> OidcLogin | None:
     """The login by OIDC that the environment describes; None where neither provider nor agency is named.
 
     Raises CloudDenied for half of one, for values out of the service's limits, and where no ID token can come from.
     """
-    provider, agency = _value(environ, PROVIDER), _value(environ, AGENCY)
+    provider, agency = variables.value(PROVIDER), variables.value(AGENCY)
     if not provider and not agency:
         return None
     if not provider or not agency:
-        have, lack = (PROVIDER, AGENCY) if provider else (AGENCY, PROVIDER)
-        raise CloudDenied(f"{have} is set but {lack} is not", hint=f"set {lack} as well")
+        raise variables.half(PROVIDER, AGENCY) if provider else variables.half(AGENCY, PROVIDER)
     for name, urn in ((PROVIDER, provider), (AGENCY, agency)):
         if len(urn) > _LONGEST_URN:
-            raise CloudDenied(f"{name} is longer than {_LONGEST_URN} characters", hint=f"set {name} again")
-    ids = (part.strip() for part in environ.get(POLICY_IDS, "").split(","))
+            shown = variables.name(name)
+            raise CloudDenied(f"{shown} is longer than {_LONGEST_URN} characters", hint=f"set {shown} again")
+    ids = (part.strip() for part in (variables.value(POLICY_IDS) or "").split(","))
     return OidcLogin(
         provider,
         agency,
-        _source(environ),
-        _session_name(environ),
-        _duration(environ),
-        _value(environ, POLICY),
+        _source(variables),
+        _session_name(variables),
+        _duration(variables),
+        variables.value(POLICY),
         tuple(part for part in ids if part),
-        _header_value(environ, "HUAWEICLOUD_SDK_PROJECT_ID"),
+        variables.header_value(PROJECT),
     )
 
 
-def _source(environ: Mapping[str, str]) -> Secret | Path | TokenRequest:
+def read_idp(variables: Variables) -> IdpLogin | None:
+    """The login by IAM's identity provider that the environment describes; None where none is named.
+
+    Raises CloudDenied for half of one.
+    """
+    idp, file = variables.header_value(IDP), variables.value(IDP_TOKEN_FILE)
+    if not idp:
+        if file:
+            raise variables.half(IDP_TOKEN_FILE, IDP)
+        return None
+    source = Path(file) if file else _from_github(variables)
+    if source is None:
+        hint = f"set {variables.name(IDP_TOKEN_FILE)}; {_IN_GITHUB}"
+        raise CloudDenied(f"{variables.name(IDP)} is set, but there is no ID token", hint=hint)
+    return IdpLogin(idp, source, variables.header_value(PROJECT))
+
+
+def _source(variables: Variables) -> Secret | Path | TokenRequest:
     """In the order of the vendor's SDK: the token itself, then a file; then GitHub's service."""
-    given = _header_value(environ, ID_TOKEN)
+    given = variables.header_value(ID_TOKEN)
     if given:
         return Secret(given)
-    file = _value(environ, TOKEN_FILE)
+    file = variables.value(TOKEN_FILE)
     if file:
         return Path(file)
-    url, bearer = _value(environ, REQUEST_URL), _header_value(environ, REQUEST_TOKEN)
-    if not url or not bearer:
-        raise CloudDenied(f"{PROVIDER} is set, but there is no ID token", hint=_SOURCES)
-    return _token_request(url, bearer, _value(environ, AUDIENCE) or DEFAULT_AUDIENCE)
+    request = _from_github(variables)
+    if request is None:
+        hint = f"set {variables.name(ID_TOKEN)} or {variables.name(TOKEN_FILE)}; {_IN_GITHUB}"
+        raise CloudDenied(f"{variables.name(PROVIDER)} is set, but there is no ID token", hint=hint)
+    return request
+
+
+def _from_github(variables: Variables) -> TokenRequest | None:
+    """The service of the job: its two names are GitHub's own, so they have no prefix."""
+    job = variables.of_the_job()
+    url, bearer = job.value(REQUEST_URL), job.header_value(REQUEST_TOKEN)
+    return _token_request(url, bearer, variables.value(AUDIENCE) or DEFAULT_AUDIENCE) if url and bearer else None
 
 
 def _token_request(url: str, bearer: str, audience: str) -> TokenRequest:
@@ -115,27 +153,17 @@ def _token_request(url: str, bearer: str, audience: str) -> TokenRequest:
     )
 
 
-def _session_name(environ: Mapping[str, str]) -> str:
-    name = _value(environ, SESSION_NAME) or "oidc-sts-session"
+def _session_name(variables: Variables) -> str:
+    name = variables.value(SESSION_NAME) or "oidc-sts-session"
     if len(name) not in _SESSION_LENGTH:
-        raise CloudDenied(f"{SESSION_NAME} has {len(name)} characters", hint="give it 2 to 128")
+        raise CloudDenied(f"{variables.name(SESSION_NAME)} has {len(name)} characters", hint="give it 2 to 128")
     return name
 
 
-def _duration(environ: Mapping[str, str]) -> int:
-    text = _value(environ, DURATION) or "3600"
+def _duration(variables: Variables) -> int:
+    text = variables.value(DURATION) or "3600"
     seconds = int(text) if text.isascii() and text.isdecimal() and len(text) < 8 else 0
     if seconds not in _SECONDS:
-        raise CloudDenied(f"{DURATION} is no number of seconds from 900 to 43200", hint="leave it out for 3600")
+        message = f"{variables.name(DURATION)} is no number of seconds from 900 to 43200"
+        raise CloudDenied(message, hint="leave it out for 3600")
     return seconds
-
-
-def _value(environ: Mapping[str, str], name: str) -> str | None:
-    return environ.get(name, "").strip() or None
-
-
-def _header_value(environ: Mapping[str, str], name: str) -> str | None:
-    value = _value(environ, name)
-    if value and not (value.isascii() and value.isprintable()):
-        raise CloudDenied(f"{name} holds characters that no header can carry", hint=f"set {name} again")
-    return value

@@ -6,13 +6,14 @@ Page "Obtaining a User Token Through Password Authentication": `POST /v3/auth/to
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from runner.cloud.auth.environment import PasswordLogin
+from runner.cloud.auth.oidc import subject_token
+from runner.cloud.auth.temporary import Fresh, Kept, Known, OnSecret
 from runner.cloud.decode import when
 from runner.errors import CloudDenied, CloudError
 from runner.net.secret import Secret
@@ -29,22 +30,26 @@ Send = Callable[[Outgoing], Awaitable[Reply]]
 class PasswordToken:
     """A token for one project, by name (the region's own project is named like the region) or by id.
 
-    `wall` is real time. A token counts as expired a tenth of its life, at most 30 minutes, before it is; its life
-    is measured from its arrival on our clock, so that a clock that is wrong does no harm.
+    `wall` is real time. A token is renewed a tenth of its life, at most 30 minutes, before it ends; its life is
+    measured from its arrival on our clock, so that a clock that is wrong does no harm.
     """
 
     def __init__(
-        self, login: PasswordLogin, iam_url: str, project: str, send: Send, wall: Callable[[], datetime]
+        self,
+        login: PasswordLogin,
+        iam_url: str,
+        project: str,
+        send: Send,
+        wall: Callable[[], datetime],
+        on_secret: OnSecret | None = None,
     ) -> None:
         self._login = login
         self._iam_url = iam_url
         self._project = project
         self._send = send
         self._wall = wall
-        self._lock = asyncio.Lock()
-        self._token: Secret | None = None
-        self._until: datetime | None = None
-        self._old: list[Secret] = []
+        self._kept = Kept(self._fetch, lambda token: token, wall)
+        self._known = Known(on_secret)
         self._project_id = login.project_id
 
     def __repr__(self) -> str:
@@ -55,44 +60,34 @@ class PasswordToken:
         """Known from the start if it was configured, else once the first token has come."""
         return self._project_id
 
+    @property
+    def names_project(self) -> bool:
+        """Whether the login says which project, by id or by name; otherwise it is the region's own."""
+        return bool(self._login.project_id or self._login.project_name)
+
     async def authorize(self, request: Outgoing, at: datetime) -> Outgoing:
-        token = await self._current(instead_of=None)
+        token = await self._kept.current()
         return request.with_headers({"X-Auth-Token": token.reveal()})
 
     async def renew(self, refused: Outgoing) -> bool:
-        used = Secret(request_token) if (request_token := refused.headers.get("X-Auth-Token")) else None
-        return await self._current(instead_of=used) != used
+        return await self._kept.is_renewed(refused.headers.get("X-Auth-Token"))
 
     def secrets(self) -> tuple[Secret, ...]:
-        return tuple(s for s in (self._login.password, self._token, *self._old) if s)
+        return (self._login.password, *self._known.all())
 
-    async def _current(self, instead_of: Secret | None) -> Secret:
-        """The token, fetched anew if there is none, it is about to end, or it is the one that was refused.
-
-        Whoever comes while it is being fetched waits and gets the same one.
-        """
-        async with self._lock:
-            old = self._token
-            fresh = old is not None and self._until is not None and self._wall() < self._until
-            if old is None or not fresh or old == instead_of:
-                await self._fetch()
-            assert self._token is not None  # noqa: S101 - for the type checker: _fetch sets it or raises
-            return self._token
-
-    async def _fetch(self) -> None:
+    async def _fetch(self) -> Fresh[Secret]:
         body = json.dumps(self._question(), separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json;charset=utf8"}
         reply = await self._send(
             Outgoing("POST", self._iam_url, "/v3/auth/tokens", (("nocatalog", "true"),), headers, body)
         )
-        token = reply.headers.get("x-subject-token", "")
-        if not token or not token.isascii() or not token.isprintable():
+        token = Secret(subject_token(reply.headers))
+        if not token:
             raise CloudError("IAM gave no usable token", status=reply.status, request_id=reply.request_id)
-        if self._token is not None:
-            self._old = [self._token, *self._old][:4]
-        self._token = Secret(token)
-        self._until = self._wall() + _useful_life(reply.body)
+        self._known.add(token)
         self._project_id = self._project_id or _project_of(reply.body)
+        life = _life(reply.body)
+        return Fresh(token, self._wall(), life, min(life / 10, _LONGEST_MARGIN))
 
     def _question(self) -> dict[str, Any]:
         login = self._login
@@ -111,12 +106,11 @@ class PasswordToken:
         }
 
 
-def _useful_life(body: bytes) -> timedelta:
-    """How long to use a token: its documented life less the margin. Unreadable times: as if 24 hours."""
+def _life(body: bytes) -> timedelta:
+    """The documented life of a token. Unreadable times: as if 24 hours."""
     token = _token_of(body)
     issued, expires = when(token.get("issued_at")), when(token.get("expires_at"))
-    life = expires - issued if issued and expires and expires > issued else _DAY
-    return life - min(life / 10, _LONGEST_MARGIN)
+    return expires - issued if issued and expires and expires > issued else _DAY
 
 
 def _project_of(body: bytes) -> str | None:

@@ -12,15 +12,18 @@ offered again.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
 
 from runner.errors import RunnerError, StoreError
+from runner.store.gitref.address import Address
 from runner.store.gitref.answers import Refusal
 from runner.store.gitref.errors import Overtaken, Unreachable
 from runner.store.gitref.mirror import Mirror
@@ -41,6 +44,14 @@ class Waiting:
     run: str
     again: Callable[[], object]
     has_events: bool
+
+
+def open_ref(url: str, state: Path, patience_s: float | None = None) -> Git:
+    """The dialect of a `git+…` URL; its clone is in a folder of its own in `state`. Raises StoreError."""
+    address = Address.read(url, os.environ)
+    if patience_s is None:
+        return Git(Remote(address, state), steady())
+    return Git(Remote(address, state, patience_s=patience_s), steady(), patience_s=patience_s)
 
 
 class Git:
@@ -161,6 +172,13 @@ class Git:
                 self.lost.add(write.run)
             else:
                 self.waiting.append(write)
+
+    def ask_to_write(self) -> None:
+        """Go through a write up to the point where the host would take it: nothing is stored. Raises StoreError."""
+        commit = self._base or self.remote.write(None, {}, "nothing\n")
+        answer = self.remote.push(commit, dry=True)
+        if answer is not None:
+            raise _error(answer)
 
     def recall(self, run: str) -> bool:
         """Make the events of a run readable that has ended long ago; whether they were not."""

@@ -52,7 +52,7 @@ class Remote:
         with _ours():
             self._program = Program.find(address.environ)
             _check_version(self._program, state)
-            self._root = _folder(state)
+            self._root = _folder(state.absolute())
             self._clone = self._new_clone("store.git")
         self._writes = 0
 
@@ -86,13 +86,16 @@ class Remote:
             raise _replaced("is gone")
         raise failure(done, self.address)
 
-    def push(self, commit: str) -> Refusal | StoreError | None:
-        """Offer a commit as the newest one: None when the host took it. Never forced.
+    def push(self, commit: str, *, dry: bool = False) -> Refusal | StoreError | None:
+        """Offer a commit as the newest one: None when the host took it (`dry`: when it is ready to). Never forced.
 
         A refusal is what the host said; a StoreError says that nobody knows, or not yet.
         """
+        options = ("--dry-run",) if dry else ()
         try:
-            done = self._network("push", "--porcelain", "--no-verify", "--", self.address.url, f"{commit}:{REF}")
+            done = self._network(
+                "push", "--porcelain", "--no-verify", *options, "--", self.address.url, f"{commit}:{REF}"
+            )
         except Unreachable as error:
             return error
         if done.code == 0:

@@ -12,14 +12,12 @@ repeats what it only saw; whatever it did is in the journal, since no intent wai
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from runner.errors import Held, LeaseLost, StoreError
@@ -38,10 +36,8 @@ from runner.ports.store import (
     Taken,
 )
 from runner.store import rows
-from runner.store.gitref.address import Address
-from runner.store.gitref.dialect import Git, Waiting, steady
+from runner.store.gitref.dialect import Git, Waiting
 from runner.store.gitref.errors import Overtaken
-from runner.store.gitref.remote import Remote
 from runner.store.sql import SqlStore
 
 MAY_WAIT = frozenset(
@@ -56,11 +52,6 @@ SOON_S = 15.0
 
 _REFUSALS = (Held, RunNotFound, JournalMoved, Halted, RateFull, Taken, LeaseLost)
 _T = TypeVar("_T")
-
-
-def open_git(url: str, state: Path) -> GitStore:
-    """The store at a `git+…` URL; its clone is in a folder of its own in `state`. Raises StoreError."""
-    return GitStore(Git(Remote(Address.read(url, os.environ), state), steady()))
 
 
 class GitStore(SqlStore):

@@ -1,0 +1,94 @@
+"""Which permissions the runner needs of IAM, what each is for, and whether a read can show that it is there.
+
+Sources: "Permissions and Supported Actions" of the ECS API reference of each cloud (its pages on lifecycle management,
+batch operations and ECS groups), of Cloud Eye, and of IAM. The page "Querying Job Execution Status" names no action,
+nor does the one on the history of operations ("Querying Operations on an ECS"): both are tried all the same. A custom
+policy has version 1.1 and holds either actions of project-level services or of global ones ("Creating a Custom Policy
+for Cloud Services").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Trial = Literal["list", "groups", "show", "job", "history", "alarms", "records", "projects"]
+"""Harmless reads, each of which a permission allows. See `runner.cloud.trials`."""
+
+When = Literal["always", "alarms", "lookup"]
+"""`alarms`: where plans have gates that ask Cloud Eye. `lookup`: where the project's id is not configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One permission. `action` is None where no page names one. `without`: what becomes of runs that lack it.
+
+    `trial` is None for what cannot be tried without doing it. `is_vital`: runs need it. `identity`: the action's name
+    in identity policies where that is another one (page "Listing ECS Groups", "Authorization").
+    """
+
+    action: str | None
+    purpose: str
+    trial: Trial | None
+    without: str
+    is_vital: bool = True
+    when: When = "always"
+    is_global: bool = False
+    identity: str | None = None
+
+    @property
+    def how_to_allow(self) -> str:
+        if self.action is None:
+            return "no page names the action that allows it; ask who grants rights in the account"
+        other = f" (in an identity policy {self.identity})" if self.identity else ""
+        return f"allow {self.action}{other}; `reboot-runner doctor --policy` prints the whole policy"
+
+
+def needs(cloud: str, *, alarms: bool, lookup: bool) -> tuple[Need, ...]:
+    """What a target of this cloud needs, where its plans ask for alarms, and where its project is looked up."""
+    show = "ecs:cloudServers:get" if cloud == "otc" else "ecs:cloudServers:showServer"
+    every = (
+        Need("ecs:cloudServers:list", "list the servers", "list", "nothing can be planned"),
+        Need(
+            "ecs:cloudServers:list",
+            "list the server groups",
+            "groups",
+            "anti-affinity groups are not seen, and may go down as a whole",
+            identity=None if cloud == "otc" else "ecs:cloudServers:listServerGroups",
+        ),
+        Need(show, "read single servers again", "show", "states cannot be read while a wave runs"),
+        Need(None, "follow the job of a reboot", "job", "a run cannot see how reboots end"),
+        Need(
+            None,
+            "read the history of a server",
+            "history",
+            "after a lost answer a server stays unknown until a person looks",
+            is_vital=False,
+        ),
+        Need("ecs:cloudServers:reboot", "reboot servers", None, "a run is refused at its first wave"),
+        Need("ces:alarms:list", "read the alarm rules", "alarms", "gates with alarms stay closed", when="alarms"),
+        Need(
+            "ces:alarmHistory:list",
+            "read alarms that are on",
+            "records",
+            "gates with alarms stay closed",
+            when="alarms",
+        ),
+        Need(
+            "iam:projects:listProjects",
+            "look up the project's id",
+            "projects",
+            "project_id must be configured",
+            when="lookup",
+            is_global=True,
+        ),
+    )
+    wanted = {"always": True, "alarms": alarms, "lookup": lookup}
+    return tuple(need for need in every if wanted[need.when])
+
+
+def policy(wanted: Iterable[Need], *, is_global: bool = False) -> dict[str, Any]:
+    """The smallest custom policy that allows all of these: of project-level services, or of global ones."""
+    actions = dict.fromkeys(n.action for n in wanted if n.action is not None and n.is_global == is_global)
+    return {"Version": "1.1", "Statement": [{"Effect": "Allow", "Action": list(actions)}]}

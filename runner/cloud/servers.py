@@ -1,0 +1,150 @@
+"""Servers and server groups of one project: all of them, or some, in the way that the cloud's dialect allows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any
+
+from runner.cloud import decode, listing
+from runner.cloud.dialect import Dialect
+from runner.cloud.reader import Answer
+from runner.errors import CloudError
+from runner.model.inventory import Server, ServerGroup
+from runner.net.wire import encode
+
+IDS_A_REQUEST = 100
+"""Ids in one `server_id` filter: about 100 for the length of the URI ("Querying Details About ECSs")."""
+
+_SHOW_AT_MOST = 3
+_MAX_GROUP_PAGES = 100
+
+Get = Callable[..., Awaitable[Answer]]
+"""(path, *query) -> a good answer. Raises CloudError, CloudDenied."""
+
+
+class Servers:
+    """Reads of `/v1/{project_id}/cloudservers`. Remembers how large the fleet was."""
+
+    def __init__(self, get: Get, project_id: str, dialect: Dialect) -> None:
+        self._get = get
+        self._path = f"/v1/{project_id}/cloudservers"
+        self._dialect = dialect
+        self._fleet: int | None = None
+
+    async def all(self) -> dict[str, Server]:
+        """Every server by id (page "Querying Details About ECSs")."""
+
+        async def page(number: int, limit: int) -> Any:
+            return (await self._get(f"{self._path}/detail", ("offset", str(number)), ("limit", str(limit)))).value
+
+        servers = await listing.list_all(page)
+        self._fleet = len(servers)
+        return servers
+
+    async def some(self, ids: Collection[str]) -> dict[str, Server]:
+        """These servers; those the cloud does not know are left out.
+
+        By the `server_id` filter where there is one, and where that takes no more requests than the list has pages.
+        Without it up to three servers are read one by one.
+        """
+        wanted = dict.fromkeys(ids)
+        if not wanted:
+            return {}
+        if not self._dialect.id_filter:
+            if len(wanted) <= _SHOW_AT_MOST:
+                return await self._show(wanted)
+        elif self._is_filter_cheaper(len(wanted)):
+            found = await self._filtered(list(wanted))
+            if found is not None:
+                return found
+        servers = await self.all()
+        return {i: servers[i] for i in wanted if i in servers}
+
+    def _is_filter_cheaper(self, number: int) -> bool:
+        requests = -(-number // IDS_A_REQUEST)
+        pages = 1 if self._fleet is None else -(-self._fleet // listing.PAGE)
+        return requests <= max(pages, 1)
+
+    async def _filtered(self, ids: list[str]) -> dict[str, Server] | None:
+        """By the `server_id` filter. None where the answer is silent about some ids: then only the list is sure.
+
+        For an id that does not exist the service answers with an entry without a status ("ghost").
+        """
+        found: dict[str, Server] = {}
+        for start in range(0, len(ids), IDS_A_REQUEST):
+            part = ids[start : start + IDS_A_REQUEST]
+            answer = await self._get(
+                f"{self._path}/detail", ("limit", str(listing.PAGE)), ("server_id", ",".join(part))
+            )
+            listed = answer.value.get("servers")
+            entries = listed if isinstance(listed, list) else []
+            here = {s.id: s for s in map(decode.server, entries) if s is not None}
+            ghosts = {g for g in map(decode.ghost, entries) if g is not None}
+            if not ghosts.union(here).issuperset(part):
+                return None
+            found.update((i, here[i]) for i in part if i in here)
+        return found
+
+    async def _show(self, ids: Iterable[str]) -> dict[str, Server]:
+        found: dict[str, Server] = {}
+        for server_id in ids:
+            try:
+                answer = await self._get(f"{self._path}/{segment(server_id)}")
+            except CloudError as error:
+                if error.status == 404 and not is_gateway(error.code):
+                    continue
+                raise
+            server = decode.server(answer.value.get("server"))
+            if server is not None and server.id == server_id:
+                found[server_id] = server
+        return found
+
+    async def groups(self) -> tuple[ServerGroup, ...]:
+        """All server groups by marker; none where the project may not or cannot read them (403, 404).
+
+        Raises CloudError where they do not come to an end: a spread over some of the groups would be none.
+        """
+        found: dict[str, ServerGroup] = {}
+        marker: str | None = None
+        for _ in range(_MAX_GROUP_PAGES):
+            more = () if marker is None else (("marker", marker),)
+            try:
+                answer = await self._get(f"{self._path}/os-server-groups", ("limit", str(listing.PAGE)), *more)
+            except CloudError as error:
+                if error.status in (403, 404) and marker is None:
+                    return ()
+                raise
+            listed = answer.value.get("server_groups")
+            entries = [g for g in map(decode.server_group, listed if isinstance(listed, list) else ()) if g is not None]
+            known = len(found)
+            found.update((g.id, g) for g in entries)
+            following = _next_group(answer.value, entries)
+            if following is None or len(found) == known:
+                return tuple(sorted(found.values(), key=lambda g: g.id))
+            marker = following
+        raise CloudError(f"the list of server groups does not come to an end within {_MAX_GROUP_PAGES} pages")
+
+
+def _next_group(value: Any, entries: list[ServerGroup]) -> str | None:
+    """The marker of the next page. `page_info` decides where there is one, whatever the page's size.
+
+    OTC's page has it in the table and not in the example ("Querying ECS Groups"): without it a full page is followed
+    by what comes after its last id, which is what `marker` means on both clouds.
+    """
+    info = value.get("page_info")
+    if isinstance(info, dict):
+        following = info.get("next_marker")
+        return following if isinstance(following, str) and following else None
+    return entries[-1].id if len(entries) >= listing.PAGE else None
+
+
+def segment(server_id: str) -> str:
+    """An id as one segment of a path. Raises CloudError for what would be none (empty, dots)."""
+    if not server_id.strip("."):
+        raise CloudError("that is no server id")
+    return encode(server_id)
+
+
+def is_gateway(code: str | None) -> bool:
+    """The gateway's 404 speaks of the API, not of the resource."""
+    return bool(code) and str(code).startswith(("APIGW.", "APIG."))

@@ -1,0 +1,113 @@
+"""Servers whose outcome is known now: back and stable, or past their deadline. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from runner.execution.effects import NewEvent, Pace
+from runner.model.quantity import format_duration
+from runner.model.run import BatchPhase, Outcome, Phase, Run, ServerState
+
+BLIND_GRACE_S = 120.0
+"""How long reading may fail at a deadline before a server is called unknown."""
+
+
+def ended_servers(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
+    """Servers whose outcome is known now: back and stable, or past their deadline."""
+    ended: dict[str, tuple[str, str, str]] = {}
+    for server in run.current():
+        verdict = _verdict(run, server, pace, now)
+        if verdict:
+            ended[server.ref.id] = verdict
+    return (("servers.ended", {"servers": ended}),) if ended else ()
+
+
+def _verdict(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
+    if server.phase not in (Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED):
+        return _waited_too_long(run, server, pace, now)
+    if server.phase is Phase.ACCEPTED:
+        batch = run.batches[server.batch or 0]
+        if batch.phase is BatchPhase.GONE:
+            return None  # its evidence is being looked for
+        return _too_late(run, server, pace, now, batch.number)
+    if server.up_since is None:
+        return _too_late(run, server, pace, now, 0)
+    rules, looked = run.rules(), pace.looked.get(server.ref.id)
+    if rules.checks and not _lasts(server.healthy_since, pace.asked.get(server.ref.id), rules.stable_for_s):
+        return _unhealthy(run, server, pace, now)
+    if not _lasts(server.up_since, looked, rules.stable_for_s):
+        return _out_of_sight(run, server, pace, now) if rules.checks else None
+    return (Outcome.READY, "Rebooted" if server.phase is Phase.REBOOTED else "RebootSeen", "")
+
+
+def _lasts(since: datetime | None, seen: datetime | None, stable_s: float) -> bool:
+    """Whether what has been so `since`, and was last seen so by this process at `seen`, has lasted for long enough."""
+    if since is None or seen is None:
+        return False
+    return stable_s <= 0 or (seen - since).total_seconds() >= stable_s
+
+
+def _unhealthy(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
+    """A server that runs and whose checks do not pass: failed when an answer from its deadline on says so.
+
+    Checks that have begun to pass by then may go on to the end of `stable_for`; the first miss ends it.
+    """
+    deadline, asked = ready_deadline(run, server), pace.asked.get(server.ref.id)
+    if now < deadline:
+        return None
+    if server.healthy_since is None and asked is not None and asked >= deadline:
+        timeout = format_duration(run.rules().ready_timeout_s)
+        words = pace.answers.get(server.ref.id) or "no answer"
+        return (Outcome.FAILED, "CheckFailed", f"runs, but does not pass its checks within {timeout}: {words}")
+    return _out_of_sight(run, server, pace, now)
+
+
+def _out_of_sight(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
+    """A server that runs, as far as is known, while the cloud cannot be asked at its deadline."""
+    deadline = ready_deadline(run, server)
+    if now < deadline or not pace.is_blind(0, pace.looked.get(server.ref.id), deadline, now, BLIND_GRACE_S):
+        return None
+    timeout = format_duration(run.rules().ready_timeout_s)
+    return (Outcome.UNKNOWN, "CannotSee", f"the cloud could not be asked at the end of its {timeout}")
+
+
+def _too_late(run: Run, server: ServerState, pace: Pace, now: datetime, what: int) -> tuple[str, str, str] | None:
+    """A server past its deadline, judged only by a reading of it made since, or when reading has failed for a while.
+
+    `what`: the batch whose job it waits for, `0` when it waits for its own state.
+    """
+    deadline = ready_deadline(run, server)
+    seen = pace.seen.get(what) if what else pace.looked.get(server.ref.id)
+    blind = pace.is_blind(what, seen, deadline, now, BLIND_GRACE_S) if now >= deadline else None
+    if blind is None:
+        return None
+    timeout = format_duration(run.rules().ready_timeout_s)
+    if blind:
+        return (Outcome.UNKNOWN, "CannotSee", f"the cloud could not be asked at the end of its {timeout}")
+    if server.phase is Phase.ACCEPTED:
+        return (Outcome.FAILED, "JobTimedOut", f"its job did not end within {timeout}")
+    state = pace.states.get(server.ref.id, "no state seen")
+    return (Outcome.FAILED, "NotReady", f"rebooted, but not back within {timeout}: {state}")
+
+
+def ready_deadline(run: Run, server: ServerState) -> datetime:
+    """When a server must be back: `ready.timeout` after the cloud's acceptance, job and state together."""
+    began = server.accepted or server.intended or run.created
+    return began + timedelta(seconds=run.group(_group_of(run, server)).ready_timeout_s)
+
+
+def _group_of(run: Run, server: ServerState) -> str:
+    return run.schedule.waves[server.wave - 1].group
+
+
+def _waited_too_long(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
+    """A server that no request could be made for within `ready.timeout`."""
+    if server.phase is not Phase.WAITING:
+        return None
+    patience = timedelta(seconds=run.rules().ready_timeout_s)
+    blocked = pace.blocked.get(server.ref.id)
+    if blocked and now - (server.blocked_since or blocked[0]) >= patience:
+        return (Outcome.SKIPPED, "ClaimedByOtherRun", f"in flight in {blocked[1]}")
+    if run.trouble_since and now - run.trouble_since >= patience:
+        return (Outcome.FAILED, "NotAccepted", f"{run.trouble_count} requests were throttled or could not be sent")
+    return None

@@ -1,0 +1,142 @@
+"""What `doctor` found, as data; as text for people and as a document for programs. Pure.
+
+Messages hold names of files, hosts and servers, and sentences of clouds and databases: the text makes each line
+harmless, the document leaves them as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from runner.errors import EXIT_WORDS, Exit
+from runner.model.problem import Problem
+from runner.report.problems import problems_document, problems_text
+from runner.report.safe import line_start, plain
+
+FORMAT_VERSION = 1
+
+Status = Literal["ok", "warning", "failed", "skipped"]
+STATUSES: tuple[Status, ...] = ("ok", "warning", "failed", "skipped")
+
+_LONGEST = 1000
+_COLORS: dict[Status, str] = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "cyan"}
+
+Paint = Callable[[str, str], str]
+"""(text, name of a colour) -> the text in that colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question and its answer, in a sentence. `hint`: how to mend it.
+
+    `denied`: it failed because of credentials or a permission. `action`: the IAM action that it is about. `details`:
+    further sentences, for example why other credentials were not taken.
+    """
+
+    name: str
+    status: Status
+    message: str
+    hint: str | None = None
+    details: tuple[str, ...] = ()
+    denied: bool = False
+    action: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The checks of one thing. `about` is stable (`configuration`, `store`, `program`, `target`), `title` for people.
+
+    `target`: the name of the target that a section is about.
+    """
+
+    about: str
+    title: str
+    checks: tuple[Check, ...]
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Everything that was found. `problems`: of the configuration and of the files it names."""
+
+    sections: tuple[Section, ...]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return tuple(check for section in self.sections for check in section.checks)
+
+    @property
+    def exit_code(self) -> int:
+        """3 for an invalid configuration, else 77 where credentials or permissions fail, else 1 where anything does."""
+        if any(p.severity == "error" for p in self.problems):
+            return Exit.INVALID
+        failed = [check for check in self.checks if check.status == "failed"]
+        if any(check.denied for check in failed):
+            return Exit.DENIED
+        return Exit.ERROR if failed else Exit.DONE
+
+    def count(self, status: Status) -> int:
+        return sum(check.status == status for check in self.checks)
+
+
+def doctor_text(found: Diagnosis, paint: Paint = lambda text, _: text) -> str:
+    """For people: the problems first, then a block for each section, then the sum."""
+    blocks = [problems_text(found.problems)] if found.problems else []
+    blocks += ["\n".join(_section(section, paint)) for section in found.sections]
+    return "\n\n".join([*blocks, _sum(found, paint)])
+
+
+def _section(section: Section, paint: Paint) -> Iterator[str]:
+    yield line_start(plain(section.title, _LONGEST))
+    for check in section.checks:
+        about = f"{check.name} {check.action}" if check.action else check.name
+        word = paint(check.status, _COLORS[check.status]) + " " * (9 - len(check.status))
+        yield line_start(f"  {word}{plain(about, 200)}: {plain(check.message, _LONGEST)}")
+        if check.hint and check.status != "ok":
+            yield line_start(f"{'':11}mend: {plain(check.hint, _LONGEST)}")
+        for detail in check.details:
+            yield line_start(f"{'':11}- {plain(detail, _LONGEST)}")
+
+
+def _sum(found: Diagnosis, paint: Paint) -> str:
+    counts = ", ".join(f"{found.count(s)} {s}" for s in STATUSES if found.count(s))
+    said = {
+        Exit.DONE: "ready to run plans",
+        Exit.ERROR: "something has to be mended",
+        Exit.DENIED: "credentials or permissions have to be mended",
+        Exit.INVALID: "the configuration has to be mended",
+    }[found.exit_code]
+    return f"{paint(said, _COLORS['failed' if found.exit_code else 'ok'])}: {counts}"
+
+
+def doctor_document(found: Diagnosis) -> dict[str, Any]:
+    """For programs; its schema is schemas/doctor.schema.json."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "result": EXIT_WORDS[found.exit_code],
+        "counts": {status: found.count(status) for status in STATUSES},
+        "problems": problems_document(found.problems, ())["problems"],
+        "checks": [_as_object(section, check) for section in found.sections for check in section.checks],
+    }
+
+
+def _as_object(section: Section, check: Check) -> dict[str, Any]:
+    return {
+        "about": section.about,
+        "target": section.target,
+        "name": check.name,
+        "action": check.action,
+        "status": check.status,
+        "message": check.message,
+        "hint": check.hint,
+        "details": list(check.details),
+    }
+
+
+def listed(words: Sequence[str], most: int = 5) -> str:
+    """`a, b, c and 4 more`."""
+    shown = ", ".join(words[:most])
+    return f"{shown} and {len(words) - most} more" if len(words) > most else shown

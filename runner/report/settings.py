@@ -1,0 +1,90 @@
+"""The effective configuration as YAML with the origin of each value beside it, and as a document. Pure.
+
+The YAML is for people: it also shows what is no part of the file (allowed hosts, the proxy, credentials by name).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from runner.model.origin import Origin, Setting
+from runner.report.log_lines import json_text
+from runner.report.safe import line_start, plain
+
+FORMAT_VERSION = 1
+_PLAIN = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_.-]*(://[A-Za-z0-9_.:/-]*[A-Za-z0-9_/-])?"  # a word, a URL
+    r"|[A-Za-z_/][A-Za-z0-9_./-]*"  # a path
+    r"|([0-9]+(ms|[smhd]))+"  # a duration
+)
+"""What YAML reads as text without quotes."""
+_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+_WIDEST = 60
+
+
+def settings_yaml(settings: Sequence[Setting], head: Sequence[str] = ()) -> str:
+    """One line a value, its origin as a comment. `head`: sentences for the beginning."""
+    lines = list(_lines(settings))
+    width = min(_WIDEST, max((len(line) for line, origin in lines if origin is not None), default=0))
+    told = [f"# {plain(sentence, 1000)}" for sentence in head]
+    told += [f"{line:<{width}}  # {plain(origin)}" if origin is not None else line for line, origin in lines]
+    return "\n".join(map(line_start, told))
+
+
+def _lines(settings: Sequence[Setting]) -> Iterator[tuple[str, Origin | None]]:
+    """Keys above their values; an item of a list begins with a dash."""
+    before: tuple[str | int, ...] = ()
+    for setting in settings:
+        path = setting.path
+        shared = next(
+            (n for n, (a, b) in enumerate(zip(before, path, strict=False)) if a != b), min(len(before), len(path))
+        )
+        dash = ""
+        for depth in range(shared, len(path) - 1):
+            if isinstance(path[depth], int):
+                dash = f"{_indent(path, depth)}- "
+                continue
+            yield f"{dash or _indent(path, depth)}{_scalar(path[depth])}:", None
+            dash = ""
+        depth = len(path) - 1
+        lead = dash or _indent(path, depth)
+        yield f"{lead}{_scalar(path[depth])}: {_value(setting.value)}", setting.origin
+        before = path
+
+
+def _indent(path: Sequence[str | int], depth: int) -> str:
+    return "  " * depth
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_scalar, value))}]"
+    return "{}" if isinstance(value, dict) else _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        return value
+    return json_text(value)
+
+
+def settings_document(
+    settings: Sequence[Setting], file: str | None, found_by: str, revision: str | None
+) -> dict[str, Any]:
+    """For programs; its schema is schemas/config-show.schema.json."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "file": file,
+        "found_by": found_by,
+        "revision": revision,
+        "settings": [
+            {
+                "path": list(s.path),
+                "value": s.value,
+                "origin": {"kind": s.origin.kind, "name": s.origin.name or None, "line": s.origin.line},
+            }
+            for s in settings
+        ],
+    }

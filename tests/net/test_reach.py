@@ -1,0 +1,55 @@
+"""The way to an address: each step by itself, in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from runner.net.reach import aside, place_of, way_to
+from runner.simulator.server import serve_in_thread
+
+
+def test_what_never_ends_is_left_alone() -> None:
+    """A function that does not return costs its time-out, not the end of the process; errors and values come back."""
+    never = threading.Event()
+
+    async def main() -> int:
+        with pytest.raises(TimeoutError):
+            await aside(never.wait, 0.05)
+        with pytest.raises(LookupError, match="none"):
+            await aside(_fails, 5)
+        return await aside(lambda: 42, 5)
+
+    assert asyncio.run(main()) == 42
+
+
+def _fails() -> None:
+    raise LookupError("none")
+
+
+@pytest.mark.parametrize("minutes", [-16, 0, 16])
+def test_the_servers_clock(minutes: int) -> None:
+    """How far the server is ahead of our clock, whatever ours says."""
+    with serve_in_thread() as cloud:
+        way = asyncio.run(way_to(cloud.url, 5, now=lambda: datetime.now(UTC) - timedelta(minutes=minutes)))
+    assert way.failed is None
+    assert way.ahead_s == pytest.approx(60 * minutes, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://proxy:3128", "proxy:3128"),
+        ("http://me:pw@proxy.example:3128/", "proxy.example:3128"),
+        ("https://[2001:db8::1]:8443", "[2001:db8::1]:8443"),
+        ("http://me:p@pw@proxy", "(an address that cannot be read)"),
+        ("http://me:p/pw@proxy", "(an address that cannot be read)"),
+        ("http://me:pw", "(an address that cannot be read)"),
+    ],
+)
+def test_a_proxy_is_named_without_its_user(url: str, said: str) -> None:
+    """Host and port, or nothing at all."""
+    assert place_of(url) == said
