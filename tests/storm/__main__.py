@@ -52,7 +52,7 @@ def _git_storms(folder: Path, options: argparse.Namespace) -> list[Tally]:
         url = git_server.bare(folder / f"{mode}.git")
         tallies.append(_storm(folder / f"git-{mode}", "git", mode, options, url))
     for mode in ("hold", "retry"):
-        with git_server.serve(folder / "served", cut=0.1) as server:
+        with git_server.serve(folder / "served", cut=0.1, lose=0.03) as server:
             url = server.make(f"{mode}.git")
             tallies.append(_storm(folder / f"http-{mode}", "git+http", mode, options, url))
     return tallies

@@ -91,5 +91,5 @@ def _persistent(url: str, real: bool) -> list[Check]:
     if not in_ci() or not dies_with_the_disk(url):
         return []
     said = "in CI a store on the local disk is lost with the job, and with it what was asked of the cloud"
-    hint = "set REBOOT_RUNNER_STORE to git+https://… or postgresql://…; `run` refuses this one, but with --store-is-persistent"
+    hint = "set REBOOT_RUNNER_STORE to git+https://… or postgresql://…; `run` needs --store-is-persistent for this one"
     return [warning("persistent", said, hint) if real else ok("persistent", f"{said}; no target has real servers")]
