@@ -52,17 +52,17 @@ class Remote:
         with _ours():
             self._program = Program.find(address.environ)
             _check_version(self._program, state)
-            self._root = _folder(state.absolute())
+            self.root = _folder(state.absolute())
             self._clone = self._new_clone("store.git")
         self._writes = 0
 
     def _new_clone(self, name: str) -> Path:
-        folder = self._root / name
-        self._check("init", "--quiet", "--bare", "--template=", "--", str(folder), folder=self._root)
+        folder = self.root / name
+        self._check("init", "--quiet", "--bare", "--template=", "--", str(folder), folder=self.root)
         return folder
 
     def close(self) -> None:
-        shutil.rmtree(self._root, ignore_errors=True)
+        shutil.rmtree(self.root, ignore_errors=True)
 
     # --- to and from the other side --------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class Remote:
         Fetched into a clone of its own, so that the history of the other one stays as it is; where the host gives no
         commit by its id, with the whole history of the ref.
         """
-        clone = self._root / "older.git"
+        clone = self.root / "older.git"
         if not clone.is_dir():
             self._new_clone("older.git")
         name = f"refs/older/{commit}"
