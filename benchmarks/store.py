@@ -6,8 +6,9 @@ Runs are real ones, in virtual time, against a cloud in memory: waves of 1,000 w
 usual, ids like the cloud's. On a SQLite file, and on PostgreSQL: the one of TEST_POSTGRES_URL, else one that is
 started here; commits are flushed to the disk on both. In Git: a bare repository on disk, the same over HTTP (`git
 http-backend` on loopback), and over HTTP with 100 ms before each answer, as of a host on the internet. The last table
-has all of them side by side, as multiples of SQLite; the run that is resumed is a tenth as large in Git. Targets: a run of 10,000 servers writes at most 50 MB in all, in
-less than a second; a run of 100,000 servers starts to work within 3 s when it is resumed. Asserts nothing.
+has all of them side by side, as multiples of SQLite; the run that is resumed is a tenth as large in Git. Targets, but
+for Git: a run of 10,000 servers writes at most 50 MB in all, in less than a second; a run of 100,000 servers starts to
+work within 3 s when it is resumed. Asserts nothing.
 """
 
 from __future__ import annotations
