@@ -158,10 +158,11 @@ def writes(name: str, opener: Opener) -> tuple[float, float]:
     ids = [str(uuid.uuid4()) for _ in range(WAVE)]
     data = {"job": "ff80808288d41e1b018990260955686a", "servers": dict.fromkeys(ids[:20], "2026-11-23T22:00:40+00:00")}
 
-    cycles = iter(range(1000))
+    batches = iter(range(1, 1000))
 
     def claim() -> None:
-        intent = Intent("p", f"c{next(cycles)}", 1, tuple(ids), 10**9)
+        batch = next(batches)
+        intent = Intent("p", f"c{batch}", batch, tuple(ids), 10**9)
         store.append(lease, AT, [("batch.intended", {"servers": ids})], intent=intent)
 
     def release() -> None:

@@ -99,14 +99,12 @@ class GitStore(SqlStore):
 
     def give_back(self, lease: Lease, due: float | None) -> None:
         run, db = lease.run_id, self.db
-        waits = (
-            due is not None
-            and due - self.now() <= SOON_S
-            and not any(write.run == run and write.has_events for write in db.waiting)
-            and self._is_kept(run, lease.owner, lease.ttl_s)
-        )
+        is_soon = due is not None and due - self.now() <= SOON_S
         again = partial(super().give_back, lease, due)
         try:
+            if is_soon and any(write.run == run and write.has_events for write in db.waiting):
+                self._write(db.flush)  # what was seen is stored, and the lease stays in the ref
+            waits = is_soon and self._is_kept(run, lease.owner, lease.ttl_s)
             self._write(again, waits=waits)
             if waits:
                 db.waiting.append(Waiting(run, again, has_events=False))
