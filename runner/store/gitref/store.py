@@ -50,6 +50,9 @@ MAY_WAIT = frozenset(
 SOON_S = 15.0
 """A run that its holder comes back to so soon is not given back in between."""
 
+CONTENTION_S = 60.0
+"""How long a write is tried again while others are quicker each time."""
+
 _REFUSALS = (Held, RunNotFound, JournalMoved, Halted, RateFull, Taken, LeaseLost)
 _T = TypeVar("_T")
 
@@ -178,7 +181,7 @@ class GitStore(SqlStore):
 
         `holder_of`: the run whose lease the write needs. Raises LeaseLost when what waited for that run was lost.
         """
-        until = time.monotonic() + self.db.patience_s
+        until = time.monotonic() + CONTENTION_S
         while True:
             if holder_of is not None:
                 self._still(holder_of)
@@ -188,7 +191,7 @@ class GitStore(SqlStore):
             except Overtaken:
                 if time.monotonic() > until:
                     raise
-                time.sleep(random.uniform(0.0, 0.05))  # noqa: S311 - only so that two do not keep in step
+                time.sleep(random.uniform(0.0, 0.02))  # noqa: S311 - only so that two do not keep in step
             except _REFUSALS:
                 if not self.db.look() or time.monotonic() > until:
                     raise
