@@ -31,10 +31,10 @@ def test_each_command_on_another_machine(cloud: Remote, tmp_path: Path) -> None:
         assert lab.status("web")["waves"][0]["ended"]
         assert lab.run("approve", "web", "--reason", "looks good").code == 0
         elsewhere(cloud)
-        assert lab.run("reconcile").code == 0
+        assert lab.run("reconcile", "--wait", "1m").code == 0
         assert lab.run("approve", "web", "--reason", "good").code == 0
         elsewhere(cloud)
-        assert lab.run("resume", "web", "--no-wait").code == 0
+        assert lab.run("resume", "web").code == 0
         elsewhere(cloud)
         assert "10 ready" in lab.run("report", "web", "-o", "markdown").out
         again = lab.run("run", "web.yaml", "--yes")

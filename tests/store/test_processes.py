@@ -57,7 +57,7 @@ def test_no_event_is_lost_between_processes(place: Place) -> None:
     """Writers of one run, with and without the lease: the sequence has no gap and holds all that was acknowledged."""
     store = place.open(time.time)
     begun(store)
-    processes = [place.work("contend", "r1", "7" if place.is_git else "30") for _ in range(3)]
+    processes = [place.work("contend", "r1", "4" if place.is_git else "30") for _ in range(3)]
     go(processes)
     counts = [[int(n) for n in out[-1].split()] for out in answers(processes)]
     events = store.events("r1")

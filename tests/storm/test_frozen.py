@@ -23,7 +23,7 @@ from tests.storm.worker import Order, work
 
 @pytest.mark.parametrize(
     ("label", "where", "lease_s"),
-    [("intent.after", "sqlite", 1.0), ("append.after", "sqlite", 1.0), ("intent.after", "git", 3.0)],
+    [("intent.after", "sqlite", 1.0), ("append.after", "sqlite", 1.0), ("intent.after", "git", 2.0)],
 )
 def test_an_owner_that_wakes_after_its_lease_was_taken_sends_nothing(
     tmp_path: Path, label: str, where: str, lease_s: float
