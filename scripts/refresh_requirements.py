@@ -4,7 +4,8 @@
     python scripts/refresh_requirements.py --upgrade  # move every pin to the newest that fits
     python scripts/refresh_requirements.py --check    # offline: say what is stale, exit 1 if anything is
 
-`runtime.txt` is what the command needs, `postgres.txt` that and the extra `postgres`, `dev.txt` all that and the tools.
+`runtime.txt` is what the command needs, `postgres.txt` that and the extra `postgres`, `temporal.txt` that and the extra
+`temporal`, `dev.txt` all that and the tools.
 The files name no index and no address, so each user's own pip configuration decides where packages come from.
 One resolution covers all platforms and all Python versions from the oldest supported; markers tell them apart.
 """
@@ -33,7 +34,8 @@ OLDEST_PYTHON = "3.11"
 FILES: Mapping[str, tuple[str, ...]] = {
     "runtime": (),
     "postgres": ("--extra", "postgres", "-c", "requirements/runtime.txt"),
-    "dev": ("--group", "dev", "-c", "requirements/postgres.txt"),
+    "temporal": ("--extra", "postgres", "--extra", "temporal", "-c", "requirements/postgres.txt"),
+    "dev": ("--group", "dev", "-c", "requirements/temporal.txt"),
 }
 """Name of the file -> how it is resolved. Each holds the pins of those before it."""
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
@@ -99,9 +101,11 @@ def declarations(root: Path) -> str:
     """What pyproject.toml asks for, as JSON: a sorted list for each of FILES. The others include `runtime`."""
     pyproject = tomllib.loads((root / "pyproject.toml").read_text())
     runtime = sorted(pyproject["project"]["dependencies"])
-    postgres = sorted([*runtime, *pyproject["project"]["optional-dependencies"]["postgres"]])
+    extras = pyproject["project"]["optional-dependencies"]
+    postgres = sorted([*runtime, *extras["postgres"]])
+    temporal = sorted([*postgres, *extras["temporal"]])
     dev = sorted([*runtime, *pyproject["dependency-groups"]["dev"]])
-    return json.dumps({"runtime": runtime, "postgres": postgres, "dev": dev})
+    return json.dumps({"runtime": runtime, "postgres": postgres, "temporal": temporal, "dev": dev})
 
 
 def header(declared: Iterable[str]) -> str:

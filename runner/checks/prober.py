@@ -111,7 +111,8 @@ class NetProber:
         return self._transport(verify=False)
 
     def _transport(self, *, verify: bool) -> Transport:
-        from runner.net.transport import Limits, Transport, unverified
+        from runner.net.transport import Limits, Transport
+        from runner.net.trust import unverified
 
         total = self._longest_s
         limits = Limits(connect_s=total, read_s=total, total_s=total, max_bytes=MOST_BYTES)

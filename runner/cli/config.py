@@ -156,7 +156,7 @@ def _of_target(name: str, config: TargetConfig, environ: Mapping[str, str]) -> I
     from runner.model.origin import Origin, Setting
     from runner.net.origin import ALLOWED_HOSTS, allowed_hosts
     from runner.net.reach import place_of
-    from runner.net.transport import proxy_for
+    from runner.net.trust import proxy_for
 
     if is_embedded(config):
         return

@@ -30,6 +30,7 @@ from runner.loading.together import unknown_sources
 from runner.model.inventory import Inventory
 from runner.model.plan import Plan
 from runner.model.schedule import Schedule
+from runner.model.surroundings import Surroundings
 from runner.planning.compare import compare
 from runner.planning.cycle import fresh_cycle
 from runner.planning.forecast import forecast
@@ -140,7 +141,7 @@ class _Planner:
     stack: AsyncExitStack
     base: Revision | None
     police: Police | None
-    _read: dict[str, tuple[Session, Inventory] | RunnerError] = field(default_factory=dict)
+    _read: dict[str, tuple[Session, Inventory, Surroundings] | RunnerError] = field(default_factory=dict)
 
     async def diff(self, loaded: Loaded) -> PlanDiff:
         if loaded.plan is None:
@@ -160,7 +161,7 @@ class _Planner:
             )
 
     async def _plan(self, loaded: Loaded, plan: Plan) -> PlanDiff:
-        sessions, inventories = await self._open(plan)
+        sessions, inventories, around = await self._open(plan)
         planned = self._planned(sessions, inventories, plan, loaded.name)
         problems = [*loaded.problems, *(loaded.place(p) for p in planned.problems)]
         problems += unknown_sources(loaded, self.config)
@@ -186,6 +187,7 @@ class _Planner:
             since_run=self._since_run(sessions, made),
             window=outlook(made, sessions.clock.now(), servers_per_minute=rate),
             gates=await gates_now(self.app, self.config, sessions, made),
+            around=around,
         )
 
     def _planned(self, sessions: Sessions, inventories: Mapping[str, Inventory], plan: Plan, file: str) -> Planned:
@@ -237,21 +239,25 @@ class _Planner:
         since = since_run(run, made)
         return since if is_news(since) or not sessions.is_embedded else None
 
-    async def _open(self, plan: Plan) -> tuple[Sessions, Mapping[str, Inventory]]:
-        """A plan's targets and their servers. Raises what opening or reading one raised, for each plan anew."""
+    async def _open(self, plan: Plan) -> tuple[Sessions, Mapping[str, Inventory], Surroundings]:
+        """A plan's targets, their servers, and what else is known of those. Raises what opening or reading a target
+        raised, for each plan anew."""
         names, default = choose_targets(self.config, self.wish.target, Wanted.of(plan))
         opened: dict[str, Session] = {}
         read: dict[str, Inventory] = {}
+        around: list[Surroundings] = []
         for name in names:
             clock = next(iter(opened.values())).clock if opened else None
-            opened[name], read[name] = await self._open_one(name, clock)
-        return Sessions(opened, default), read
+            opened[name], read[name], of_target = await self._open_one(name, clock)
+            around.append(of_target)
+        return Sessions(opened, default), read, Surroundings.joined(around)
 
-    async def _open_one(self, name: str, clock: Clock | None) -> tuple[Session, Inventory]:
+    async def _open_one(self, name: str, clock: Clock | None) -> tuple[Session, Inventory, Surroundings]:
         if name not in self._read:
             try:
                 session = await self.stack.enter_async_context(open_target(self.app, self.config, name, clock))
-                self._read[name] = (session, await session.cloud.inventory())
+                inventory = await session.cloud.inventory()
+                self._read[name] = (session, inventory, await session.surveyor.surroundings())
             except RunnerError as error:
                 self._read[name] = error
         found = self._read[name]

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("runner.cli.run", "Execute a plan and follow it to its end."),
     "resume": ("runner.cli.resume", "Go on with a suspended or interrupted run."),
     "reconcile": ("runner.cli.reconcile", "Advance every open run that is due, then exit."),
+    "worker": ("runner.cli.worker", "Advance due runs for as long as the process lives."),
     "status": ("runner.cli.status", "Show runs, or one run: waves, servers, what it waits for."),
     "approve": ("runner.cli.approve", "Answer the question a run waits for."),
     "cancel": ("runner.cli.cancel", "Stop a run; what is in flight is followed to its end."),

@@ -85,9 +85,11 @@ class Progress:
 class LineProgress(Progress):
     """Whole lines for logs: every change of a wave, a request, a decision, a server gone wrong; ids in full."""
 
-    def __init__(self, app: App, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, app: App, monotonic: Callable[[], float] = time.monotonic, *, named: bool = False) -> None:
+        """`named`: the run's id stands in each line, where several runs write into one log."""
         super().__init__(app)
         self._monotonic = monotonic
+        self._named = named
         self._last = monotonic()
 
     def on_event(self, run: Run, event: Event) -> None:
@@ -114,7 +116,7 @@ class LineProgress(Progress):
         if self.app.log_format == "json":
             self.app.talk(said.strip(), run=run.id, run_at=at.isoformat(), **fields)
         else:
-            self.app.talk(f"{at:%H:%M:%S} {said}")
+            self.app.talk(f"{at:%H:%M:%S} {f'{run.id} ' if self._named else ''}{said}")
 
 
 def server_words(server: ServerRef) -> str:

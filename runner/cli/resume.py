@@ -96,8 +96,13 @@ async def follow_open(
         now = sessions.clock.now()
         app.talk(_whereabouts(run, store, now), run=run.id)
         if run.suspended is not None:
-            store.record(run.id, now, (("run.resumed", {}),), word="waiting" if run.question else "running")
+            resumed(store, run, now)
         return await execute(app, store, sessions, run.id, manner)
+
+
+def resumed(store: SqlStore, run: Run, now: datetime) -> None:
+    """Write that somebody is at a suspended run again. Raises RunNotFound when it has ended meanwhile."""
+    store.record(run.id, now, (("run.resumed", {}),), word="waiting" if run.question else "running")
 
 
 def _whereabouts(run: Run, store: SqlStore, now: datetime) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from runner.execution.journal import read_run
 from runner.model.run_exit import exit_code
 from runner.ports.store import RunExists, RunRow
 from runner.report.diff import headline
+from runner.report.folding import clipped
 from runner.report.run_text import run_text
 from runner.report.safe import plain
 from runner.store.sql import SqlStore
@@ -98,6 +99,7 @@ class Runner:
             self.app.echo(spent if schedule.servers else headline(schedule))
             return Result(Exit.DONE)
         self.app.talk(headline(schedule))
+        prepared = await self._advised(sessions, prepared)
         starting.demand_consent(self.app, schedule, sessions, self.wish)
         if older is not None:  # only now: what is refused must not have cancelled anything
             await self._end(store, older.row)
@@ -112,6 +114,18 @@ class Runner:
             return await self._join(store, other)
         self.app.talk(f"run {run_id} begins", run=run_id)
         return await execute(self.app, store, sessions, run_id, self.manner)
+
+    async def _advised(self, sessions: Sessions, prepared: Prepared) -> Prepared:
+        """Say before the consent what speaks against rebooting these servers now; the journal keeps it."""
+        from runner.report.surroundings import advice, lines
+
+        schedule, around = prepared.schedule, await sessions.surroundings()
+        said = advice(schedule, around)
+        for sentence in said:
+            self.app.talk(f"warning: {sentence}")
+        for line in lines(schedule, around) if said else ():
+            self.app.talk(plain(f"  {line.words}: {clipped(line.names, 200)}", 1000))
+        return replace(prepared, notes=(*prepared.notes, *said))
 
     async def _join(self, store: SqlStore, row: RunRow) -> Result:
         """Follow the run of the same plan that is there already. Raises Stale when another schedule was reviewed."""

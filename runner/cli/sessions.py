@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
     from runner.model.inventory import Inventory
     from runner.model.plan import Plan
+    from runner.model.surroundings import Surroundings
     from runner.planning.fleet import Fleet
     from runner.ports import Clock
 
@@ -102,6 +103,15 @@ class Sessions:
 
         found = await asyncio.gather(*(s.cloud.inventory() for s in self.by_name.values()))
         return dict(zip(self.by_name, found, strict=True))
+
+    async def surroundings(self) -> Surroundings:
+        """What else the targets know of their servers. Never raises for what they answer."""
+        import asyncio
+
+        from runner.model.surroundings import Surroundings
+
+        found = await asyncio.gather(*(s.surveyor.surroundings() for s in self.by_name.values()))
+        return Surroundings.joined(found)
 
     def fleet_of(self, inventories: Mapping[str, Inventory], spent: SpentFor) -> Fleet:
         from runner.planning.fleet import Fleet, Place

@@ -13,10 +13,11 @@ from runner.errors import Exit, InvalidInput, UsageProblem
 
 if TYPE_CHECKING:
     from runner.simulator.fleet import Fleet, FleetOptions
-    from runner.simulator.server import Running
+    from runner.simulator.server import Running, Tls
     from runner.simulator.state import CloudOptions, State
     from runner.simulator.switches import Credentials
 
+_FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 AK, SK, PASSWORD, OIDC_SECRET = (f"REBOOT_RUNNER_SIMULATOR_{name}" for name in ("AK", "SK", "PASSWORD", "OIDC_SECRET"))
 
 EPILOG = f"""\b
@@ -55,6 +56,8 @@ seconds; --time-scale makes them pass quicker.
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep the world in this file.")
 @click.option("--control", is_flag=True, help="Serve /_simulator: add faults, read the log. Needs no credentials.")
 @click.option("--metadata-of", metavar="SERVER", help="Also be the metadata service of this server (name or id).")
+@click.option("--tls-cert", type=_FILE, help="Serve https with this certificate (PEM), for 127.0.0.1.")
+@click.option("--tls-key", type=_FILE, help="Its key, if it is in a file of its own.")
 @click.option("--security-token", is_flag=True, help="A temporary key: requests must carry its security token.")
 def command(
     cloud: str | None,
@@ -70,6 +73,8 @@ def command(
     state: Path | None,
     control: bool,
     metadata_of: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
     security_token: bool,
 ) -> None:
     """Serve a simulated cloud over HTTP.
@@ -78,10 +83,13 @@ def command(
     goes wrong as a scenario file says. It listens on loopback only, until SIGINT or SIGTERM.
     """
     import asyncio
+    import ssl
 
     from runner.simulator.fleet import FleetOptions
     from runner.simulator.scenario import ScenarioInvalid
 
+    if tls_key is not None and tls_cert is None:
+        raise UsageProblem("--tls-key without --tls-cert")
     try:
         fleet = FleetOptions(servers, seed, region, zones, reboot_seconds)
         options = _options(_fleet(fleet, inventory), scenario, time_scale, control, _credentials(security_token))
@@ -92,7 +100,12 @@ def command(
         raise UsageProblem(str(error)) from error
     world = _world(_with_instance(options, metadata_of), state)
     try:
-        asyncio.run(_serve(world, port))
+        asyncio.run(_serve(world, port, _tls(tls_cert, tls_key)))
+    except ssl.SSLError as error:
+        raise UsageProblem(
+            f"--tls-cert {tls_cert} cannot be used: {error.reason or 'no certificate with its key'}",
+            hint="both are files in PEM form; give the key with --tls-key if it is in another file",
+        ) from error
     except OSError as error:
         raise UsageProblem(f"cannot listen on port {port}: {error.strerror}", hint="choose another --port") from error
     finally:
@@ -174,7 +187,13 @@ def _invalid(error: Exception) -> InvalidInput:
     return InvalidInput(Problem("ScenarioInvalid", f, Location(error.name)) for f in error.findings)
 
 
-async def _serve(world: State, port: int) -> None:
+def _tls(certificate: Path | None, key: Path | None) -> Tls | None:
+    from runner.simulator.server import Tls
+
+    return Tls(certificate, key) if certificate else None
+
+
+async def _serve(world: State, port: int, tls: Tls | None) -> None:
     """Serve until a signal comes, which is the ordinary end."""
     import asyncio
     import signal
@@ -185,7 +204,7 @@ async def _serve(world: State, port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with serve(world, port=port) as running:
+    async with serve(world, port=port, tls=tls) as running:
         _explain(running)
         await stop.wait()
         click.echo("simulated cloud: stopped", err=True)
@@ -219,6 +238,8 @@ def _explain(running: Running) -> None:
         "#   targets:\n"
         f"#     simulated: {_target(running)}"
     )
+    if running.url.startswith("https:"):
+        click.echo("# its certificate is trusted with REBOOT_RUNNER_CA_FILE=the certificate of its authority")
     if keys.oidc is not None:
         trust = keys.oidc
         click.echo(

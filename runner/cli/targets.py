@@ -18,7 +18,7 @@ from runner.execution.site import Site
 from runner.model.machine import NOBODY, Machine
 from runner.model.problem import Problem
 from runner.model.schedule import Target
-from runner.ports import Alarms, Clock, Cloud, Trials
+from runner.ports import Alarms, Clock, Cloud, Surveyor, Trials
 from runner.store.open import STATE_FOLDER, dies_with_the_disk, is_local_file, open_store
 from runner.store.spool import Spool
 from runner.store.sql import SqlStore
@@ -65,6 +65,7 @@ class Session:
     spool: Spool
     spared: Spared
     alarms: Alarms
+    surveyor: Surveyor
     trials: Trials
 
 
@@ -246,11 +247,14 @@ def _simulator_options(loaded: LoadedConfig, config: TargetConfig) -> CloudOptio
 
 
 def _state_folder(app: App, loaded: LoadedConfig) -> Path:
+    """Where what belongs to the store and to this machine lies: beside a local store, else in `REBOOT_RUNNER_STATE`,
+    else in a folder beside the configuration."""
     url = store_url(app, loaded)
     base = base_folder(loaded)
     if is_local_file(url):
         return (base / url.removeprefix("sqlite:///")).parent
-    return base / STATE_FOLDER
+    named = os.environ.get("REBOOT_RUNNER_STATE")
+    return Path(named).absolute() if named else base / STATE_FOLDER
 
 
 @asynccontextmanager
@@ -272,6 +276,7 @@ async def _remote(
     from runner.cloud.auth.choice import choose
     from runner.cloud.auth.environment import given_secrets
     from runner.cloud.ecs import HuaweiCloud
+    from runner.cloud.throttle import pace_of
     from runner.planning.spared import Spared
 
     settings = settings_of(config, environ, project_id)
@@ -281,7 +286,8 @@ async def _remote(
     prober = NetProber(loopback_only=config.cloud == "simulator")
     log = request_log(app)
     hurry = {} if asking is None else _hurry(asking, log)
-    options = {"now": clock.now, "log": log, "on_secret": mask} | hurry
+    pace = pace_of(f"{settings.ecs_url} {project_id or config.region}", time_scale)
+    options = {"now": clock.now, "log": log, "on_secret": mask, "pace": pace} | hurry
     async with HuaweiCloud.open(settings, choice.login, **options) as cloud:
         tuning = Tuning(
             poll_every_s=config.rate.poll_every.total_seconds(),
@@ -294,13 +300,14 @@ async def _remote(
             target=Target(name, config.cloud, config.region, cloud.project_id),
             cloud=cloud,
             clock=clock,
-            site=Site(cloud, cloud.project_id, tuning, "aksk" if choice.is_signed else "", prober),
+            site=Site(cloud, cloud.project_id, tuning, "aksk" if choice.is_signed else "", prober, cloud.held_s),
             time_scale=time_scale,
             is_embedded=is_embedded,
             is_real=is_real,
             spool=spool,
             spared=Spared(await _this_machine(is_real), config.support),
             alarms=cloud,
+            surveyor=cloud,
             trials=cloud.trials,
         )
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from runner.cloud import alarms, decode
+from runner.cloud import surroundings as around
 from runner.cloud.auth.credentials import Credentials
 from runner.cloud.auth.environment import Login
 from runner.cloud.auth.opened import credentials_for
@@ -24,7 +25,7 @@ from runner.cloud.projects import looked_up, project_id_of
 from runner.cloud.reader import Answer, Patience, Reader, denial
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
 from runner.cloud.servers import Servers, is_gateway, segment
-from runner.cloud.throttle import Sleep
+from runner.cloud.throttle import Pace, Sleep, allowed
 from runner.cloud.trials import CloudTrials
 from runner.errors import CloudDenied, CloudError
 from runner.model.inventory import Inventory, Server, ServerGroup
@@ -40,6 +41,7 @@ from runner.model.job import (
     Throttled,
 )
 from runner.model.schedule import RebootType
+from runner.model.surroundings import Surroundings
 from runner.net.secret import scrubber
 from runner.net.transport import Limits, Transport
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
@@ -74,7 +76,7 @@ class HuaweiCloud:
         self._reader = reader
         self._wall = wall
         self._now = now
-        self._servers = Servers(self._get, project_id, settings.dialect)
+        self._servers = Servers(self._get, project_id, settings.dialect, now)
         self._renewed_at: datetime | None = None
 
     def __repr__(self) -> str:
@@ -94,17 +96,18 @@ class HuaweiCloud:
         limits: Limits | None = None,
         sleep: Sleep = asyncio.sleep,
         on_secret: OnSecret | None = None,
+        pace: Pace | None = None,
     ) -> AsyncIterator[Self]:
         """A client for this target; its connections close at the end.
 
         `wall` is real time: signatures and tokens live by it. `now` is the clock that dates an inventory (default:
-        `wall`). `on_secret` is told each secret that the login obtains. The project id is that of the settings,
-        of the login, or looked up by the region's name.
+        `wall`). `on_secret` is told each secret that the login obtains. `pace`: another than that of `sleep`. The
+        project id is that of the settings, of the login, or looked up by the region's name.
         Raises CloudDenied or CloudError where login or look-up fail.
         """
         transport = Transport(limits, log=log)
         try:
-            reader = Reader(transport, wall, patience, sleep)
+            reader = Reader(transport, wall, patience, sleep, pace)
             credentials = credentials_for(settings, login, reader, wall, on_secret, log)
             project_id = settings.project_id or await project_id_of(settings, credentials, reader, wall)
             yield cls(settings, project_id, credentials, transport, reader, wall=wall, now=now or wall)
@@ -150,7 +153,31 @@ class HuaweiCloud:
 
     async def alarming(self, ids: Collection[str]) -> Mapping[str, str]:
         """Those of the servers that a Cloud Eye alarm is on for, each with the alarm's name (`runner.ports.Alarms`)."""
-        return await alarms.alarming(self._get_ces, self.project_id, ids)
+        return await alarms.alarming(self._ces(), self.project_id, ids)
+
+    async def surroundings(self) -> Surroundings:
+        """Auto-scaling groups and scheduled events (`runner.ports.Surveyor`)."""
+        ecs = self._getter(self._settings.ecs_url, "ECS", "ecs", around.BRIEF)
+        has_events = self._settings.dialect.scheduled_events
+        return await around.surroundings(self._scaling(), ecs if has_events else None, self.project_id)
+
+    def _ces(self) -> around.Get:
+        return self._getter(self._settings.ces_url, "Cloud Eye", "ces")
+
+    def _scaling(self) -> around.Get:
+        return self._getter(self._settings.as_url, "Auto Scaling", "autoscaling", around.BRIEF)
+
+    def _getter(self, origin: str | None, service: str, key: str, patience: Patience | None = None) -> around.Get:
+        """Reads of another service of the project: (path, *query) -> the JSON of its answer."""
+
+        async def get(path: str, *query: tuple[str, str]) -> Any:
+            if origin is None:
+                raise CloudError(f"the address of {service} is not known", hint=f"set endpoints.{key}")
+            headers = {"Content-Type": JSON, "X-Project-Id": self.project_id}
+            request = Outgoing("GET", origin, path, tuple(query), headers)
+            return (await self._reader.read(request, self._credentials, patience=patience)).value
+
+        return get
 
     @property
     def trials(self) -> CloudTrials:
@@ -165,7 +192,7 @@ class HuaweiCloud:
         async def login() -> object:
             return await self._credentials.authorize(self._request("GET", "/"), self._wall())
 
-        return CloudTrials(self.project_id, login, ecs, self._get_ces, lookup)
+        return CloudTrials(self.project_id, login, ecs, self._ces(), lookup)
 
     # The reboot
 
@@ -182,6 +209,7 @@ class HuaweiCloud:
             return Denied(error.code or "login", error.message, error.status or 401, error.request_id)
         except CloudError as error:
             return NotSent(f"no token: {error.message}")
+        self._reader.pace.count(ready.origin)
         try:
             reply = await self._transport.send_once(ready)
         except Unreachable as error:
@@ -190,7 +218,13 @@ class HuaweiCloud:
         answer = classify(reply.status, reply.headers, reply.body, asked=ids, scrub=hide)
         if isinstance(answer, Denied):
             return await self._after_denial(ready, reply, answer)
+        if isinstance(answer, Throttled):
+            self._reader.pace.reboot_throttled(answer.retry_after_s, allowed(answer.reason), ready.origin)
         return answer
+
+    def held_s(self) -> float:
+        """Real seconds until a reboot may be sent: 0, or more after "too many" was the answer to whatever request."""
+        return self._reader.pace.left_s(self._settings.ecs_url)
 
     async def _after_denial(self, request: Outgoing, reply: Reply, answer: Denied) -> RebootAnswer:
         """A token that ended meanwhile is renewed: nothing was begun, and asking again at once makes sense.
@@ -221,13 +255,6 @@ class HuaweiCloud:
 
     async def _get(self, path: str, *query: tuple[str, str]) -> Answer:
         return await self._reader.read(self._request("GET", path, query), self._credentials)
-
-    async def _get_ces(self, path: str, *query: tuple[str, str]) -> Any:
-        if self._settings.ces_url is None:
-            raise CloudError("the address of Cloud Eye is not known", hint="set endpoints.ces")
-        headers = {"Content-Type": JSON, "X-Project-Id": self.project_id}
-        request = Outgoing("GET", self._settings.ces_url, path, tuple(query), headers)
-        return (await self._reader.read(request, self._credentials)).value
 
 
 async def _both(servers: Any, groups: Any) -> tuple[dict[str, Server], tuple[ServerGroup, ...]]:

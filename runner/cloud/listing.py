@@ -1,7 +1,8 @@
 """All pages of the server list, as one consistent set.
 
 Page "Querying Details About ECSs": `offset` is a page number (0 and 1 are the first), `limit` at most 1,000, `count`
-the total of all pages. Pages are cut from a live table, so entries shift while servers come and go.
+the total of all pages. Pages are cut from a live table, so entries shift while servers come and go: a server that is
+deleted from a page that was read moves one of the next page there, where nobody looks again.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ Fetch = Callable[[int, int], Awaitable[Any]]
 
 @dataclass(slots=True)
 class _Pages:
-    """What has been collected. `size` is what the service really puts on a page; `counts` every total it told."""
+    """What has been collected. `size` is what the service really puts on a page; `counts` every total it told; `number`
+    the pages there were; `newest` the latest `created` of a server (ISO 8601, to be compared as text)."""
 
     servers: dict[str, Server] = field(default_factory=dict)
     counts: set[int] = field(default_factory=set)
     count: int | None = None
     size: int = PAGE
+    number: int = 1
+    newest: str = ""
 
     def add(self, value: Any) -> int:
         """Take a page in; how many entries it had."""
@@ -41,33 +45,63 @@ class _Pages:
             server = decode.server(item)
             if server is not None:
                 self.servers[server.id] = server
+                created = item.get("created")
+                self.newest = max(self.newest, created if isinstance(created, str) else "")
         count = value.get("count")
         if isinstance(count, int) and not isinstance(count, bool) and count >= 0:
             self.count = count
             self.counts.add(count)
         return len(listed)
 
-    @property
-    def is_whole(self) -> bool:
-        """Every page told the same total, and it was collected.
+    def is_whole(self, since: str) -> bool:
+        """Every page told the same total, it was collected, and no server has come since then.
 
         The total alone would not do: a server that was deleted after its page was read, and the one that its
-        deletion moved from the next page to that one, make up for each other.
+        deletion moved from the next page to that one, make up for each other. Nor would equal totals: a server that
+        is created in the moment in which another is deleted keeps them the same.
         """
-        return not self.counts or self.counts == {len(self.servers)}
+        if not self.counts or self.number == 1:
+            return self.counts <= {len(self.servers)}
+        return self.counts == {len(self.servers)} and not (since and self.newest >= since)
 
 
-async def list_all(fetch: Fetch, limit: int = PAGE) -> dict[str, Server]:
-    """Every server by id, each once. Where the totals of the pages differ or do not fit, all is read once more.
+async def list_all(fetch: Fetch, limit: int = PAGE, since: str = "") -> dict[str, Server]:
+    """Every server by id, each once. Where the list seems to move while it is read, it is read once more, backwards.
 
-    If they still do, both readings together are the answer: a server that two different cuts showed exists
-    or has just gone, while one that is left out would never be looked at.
+    Backwards and one page after the other, what a deletion moves comes to a page that is still to be read; where new
+    servers stand at the list's end, no server that was there all the time can be missed so. If that reading does not
+    fit either, a third is made (for lists whose new servers stand in front), and all together are the answer: a server
+    that one of them showed exists or has just gone, while one that is left out would never be looked at.
+    `since`: servers that were created since then show that the list moves (ISO 8601); empty for not to look.
     """
     first = await _read(fetch, limit)
-    if first.is_whole:
+    if first.is_whole(since):
         return first.servers
-    second = await _read(fetch, limit)
-    return second.servers if second.is_whole else {**first.servers, **second.servers}
+    second = await _read_back(fetch, limit, first)
+    if second.is_whole(since):
+        return second.servers
+    found = first.servers
+    found.update(second.servers)  # in place: what is replaced is not kept
+    if second.counts <= {len(second.servers)}:  # the totals fit; only new servers speak against it
+        return found
+    del second
+    found.update((await _read(fetch, limit)).servers)
+    return found
+
+
+async def _read_back(fetch: Fetch, limit: int, before: _Pages) -> _Pages:
+    """From the last page down to the first."""
+    size = before.size
+    number = before.number
+    while True:
+        pages = _Pages(size=size, number=number)
+        is_full = pages.add(await fetch(number, limit)) >= size
+        if not is_full or number >= _MAX_PAGES or (pages.count is not None and number * size >= pages.count):
+            break
+        number += 1
+    for page in range(number - 1, 0, -1):
+        pages.add(await fetch(page, limit))
+    return pages
 
 
 async def _read(fetch: Fetch, limit: int) -> _Pages:
@@ -86,6 +120,7 @@ async def _read(fetch: Fetch, limit: int) -> _Pages:
     while got >= pages.size and number < _MAX_PAGES and (pages.count is None or number * pages.size < pages.count):
         number += 1
         got = pages.add(await fetch(number, limit))
+    pages.number = number
     return pages
 
 

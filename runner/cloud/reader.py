@@ -19,7 +19,7 @@ from runner.cloud.auth.credentials import Credentials
 from runner.cloud.bodies import ApiError, read_error
 from runner.cloud.codes import Verdict, proof
 from runner.cloud.reboot import retry_after_s
-from runner.cloud.throttle import Pace, Sleep
+from runner.cloud.throttle import Pace, Sleep, allowed
 from runner.errors import CloudDenied, CloudError
 from runner.net.secret import Scrub, Secret, scrubber
 from runner.net.text import parse_json
@@ -76,18 +76,25 @@ class Reader:
         wall: Callable[[], datetime],
         patience: Patience | None = None,
         sleep: Sleep = asyncio.sleep,
+        pace: Pace | None = None,
     ) -> None:
         self._transport = transport
         self._wall = wall
         self._patience = patience or Patience()
-        self._pace = Pace(sleep)
+        self.pace = self._pace = pace or Pace(sleep)
 
-    async def read(self, request: Outgoing, credentials: Credentials | None, hide: tuple[Secret, ...] = ()) -> Answer:
-        """The answer to `request`, as JSON. `hide`: secrets that the request itself carries.
+    async def read(
+        self,
+        request: Outgoing,
+        credentials: Credentials | None,
+        hide: tuple[Secret, ...] = (),
+        patience: Patience | None = None,
+    ) -> Answer:
+        """The answer to `request`, as JSON. `hide`: secrets that the request itself carries. `patience`: at most.
 
         Raises CloudDenied (401, 403), Unreachable (no usable answer), CloudError (everything else).
         """
-        patience = self._patience
+        patience = min(patience or self._patience, self._patience, key=lambda p: (p.attempts, p.budget_s))
         async for attempt in stamina.retry_context(
             on=_may_pass,
             attempts=patience.attempts,
@@ -112,12 +119,13 @@ class Reader:
     async def _send(self, request: Outgoing, credentials: Credentials | None) -> Reply:
         """One exchange; after a 401 one more with renewed credentials, where there are any."""
         if credentials is None:
-            await self._pace.wait()
+            await self._pace.wait(request.origin)
             return await self._transport.send(request)
+        await self._pace.wait(request.origin)
         signed = await credentials.authorize(request, self._wall())
-        await self._pace.wait()
         reply = await self._transport.send(signed)
         if reply.status == 401 and await credentials.renew(signed):
+            await self._pace.wait(request.origin)
             reply = await self._transport.send(await credentials.authorize(request, self._wall()))
         return reply
 
@@ -134,7 +142,8 @@ class Reader:
         error = read_error(reply, scrub)
         found = proof(error.code, error.status)
         if error.status == 429 or (found is not None and found.verdict is Verdict.THROTTLED):
-            self._pace.slow_down(retry_after_s(reply.headers, error.message))
+            wait = retry_after_s(reply.headers, error.message)
+            self._pace.slow_down(wait, allowed(error.message), request.origin)
             return _made(Passing, error, "the cloud throttles us", "fewer runs at once, or a longer poll_every")
         if error.status in (401, 403) or error.code in OTHER_PROJECT:
             return denied(error)

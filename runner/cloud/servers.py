@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from runner.cloud import decode, listing
@@ -15,6 +16,9 @@ from runner.net.wire import encode
 IDS_A_REQUEST = 100
 """Ids in one `server_id` filter: about 100 for the length of the URI ("Querying Details About ECSs")."""
 
+RECENTLY = timedelta(minutes=15)
+"""Servers created within this time count as just created: longer than a list takes to read, as clocks differ."""
+
 _SHOW_AT_MOST = 3
 _MAX_GROUP_PAGES = 100
 
@@ -25,10 +29,11 @@ Get = Callable[..., Awaitable[Answer]]
 class Servers:
     """Reads of `/v1/{project_id}/cloudservers`. Remembers how large the fleet was."""
 
-    def __init__(self, get: Get, project_id: str, dialect: Dialect) -> None:
+    def __init__(self, get: Get, project_id: str, dialect: Dialect, now: Callable[[], datetime]) -> None:
         self._get = get
         self._path = f"/v1/{project_id}/cloudservers"
         self._dialect = dialect
+        self._now = now
         self._fleet: int | None = None
 
     async def all(self) -> dict[str, Server]:
@@ -37,7 +42,8 @@ class Servers:
         async def page(number: int, limit: int) -> Any:
             return (await self._get(f"{self._path}/detail", ("offset", str(number)), ("limit", str(limit)))).value
 
-        servers = await listing.list_all(page)
+        recently = (self._now() - RECENTLY).strftime("%Y-%m-%dT%H:%M:%SZ")
+        servers = await listing.list_all(page, since=recently)
         self._fleet = len(servers)
         return servers
 

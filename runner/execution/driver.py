@@ -41,7 +41,7 @@ from runner.ports.store import RunNotFound
 ERROR_DELAY_S = 30.0
 ERROR_DELAY_MOST_S = 3600.0
 GRACE_S = 4.0
-"""How long a request that is on its way may still answer when the process is told to end."""
+"""The grace of a process that a person ends: he waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ class Driver:
     pace: Pace = field(default_factory=Pace)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is to end: nothing new is begun, `advance` returns soon."""
+    grace_s: float = GRACE_S
+    """How long a request that is on its way may still answer then."""
 
     def load(self) -> Run:
         """The run as its journal tells now, without the lease."""
@@ -197,7 +199,7 @@ class Driver:
         for task in pending:
             if not isinstance(tasks[task], Send):
                 task.cancel()
-        _, late = await asyncio.wait(pending, timeout=GRACE_S)
+        _, late = await asyncio.wait(pending, timeout=self.grace_s)
         for task in late:
             task.cancel()
         if late:

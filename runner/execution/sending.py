@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime, timedelta
 
-from runner.errors import CloudDenied
+from runner.errors import CloudDenied, StoreError
 from runner.execution.effects import NewEvent, Pace, Send
 from runner.execution.reading import TROUBLE_AGAIN, read_patiently, vet
 from runner.execution.site import Setting, Site, spares_nobody
@@ -14,6 +15,10 @@ from runner.model.job import Accepted, Ambiguous, Denied, NotSent, RebootAnswer,
 from runner.model.run import BatchPhase, Outcome, Run
 from runner.ports.store import Halted, Intent, RateFull, Taken
 
+MINUTE_S = 61.0
+"""The window of the rate budget, of the run's clock. Reservations are counted when they are made, the cloud counts
+requests when they arrive: a second more than its minute, so that one that was slow on its way is not counted with those
+of a minute later."""
 BACK_OFF_S = (5.0, 10.0, 20.0, 40.0, 60.0)
 STATE_CODES = frozenset({"Ecs.0100", "Ecs.0603"})
 """Refusals that, after a doubtful attempt, can mean that the attempt is running."""
@@ -25,6 +30,10 @@ async def send(effect: Send, setting: Setting, site: Site, writer: Writer, pace:
 
     Raises LeaseLost when somebody else has the run, CloudDenied when credentials or permission are missing.
     """
+    held_s = site.held_s()
+    if held_s > 0:
+        pace.send_after = setting.clock.now() + timedelta(seconds=held_s * setting.time_scale + 0.05)
+        return
     if not await _vetted(effect, setting, site, writer, pace):
         return
     run, now = writer.run, setting.clock.now()
@@ -79,7 +88,7 @@ def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pa
         batch=effect.batch,
         servers=effect.servers,
         per_window=site.tuning.servers_per_minute,
-        window_s=60.0 / setting.time_scale,
+        window_s=MINUTE_S / setting.time_scale,
         retry_of=run.schedule.retry_of,
     )
     try:
@@ -140,6 +149,8 @@ async def record_answer(effect: Send, answer: RebootAnswer, setting: Setting, wr
         data = {"batch": effect.batch, "job": answer.job_id, "request_id": answer.request_id}
         return await writer.accepted(data)
     writer.conclude(lambda: answer_events(writer.run, effect, answer, now))
+    if isinstance(answer, Throttled):
+        _hold_all(effect, answer, setting, writer)
     if isinstance(answer, Denied):
         raise CloudDenied(
             f"the cloud denied the reboot: {answer.code}: {answer.reason}",
@@ -149,6 +160,19 @@ async def record_answer(effect: Send, answer: RebootAnswer, setting: Setting, wr
             request_id=answer.request_id,
         )
     return None
+
+
+def _hold_all(effect: Send, answer: Throttled, setting: Setting, writer: Writer) -> None:
+    """The other runs of the store wait as well, of whatever process: what throttles one would throttle each of them.
+
+    At most a minute; only a help, so that a store that does not take it costs nothing.
+    """
+    wait_s = _wait_s(writer.run, answer.retry_after_s)
+    if wait_s > 0:
+        with suppress(StoreError):
+            window_s, real_s = 60.0 / setting.time_scale, wait_s / setting.time_scale
+            project, is_guess = setting.sites[effect.target].project_id, answer.retry_after_s is None
+            setting.store.hold(project, writer.run.id, real_s, window_s, is_guess=is_guess)
 
 
 def answer_events(run: Run, effect: Send, answer: RebootAnswer, now: datetime) -> tuple[NewEvent, ...]:
@@ -191,5 +215,8 @@ def _is_of_doubt(answer: Refused) -> bool:
 
 def _again(run: Run, now: datetime, after_s: float | None) -> str:
     """When to ask again: what the cloud says, else a growing back-off."""
-    wait = after_s if after_s is not None else BACK_OFF_S[min(run.trouble_count, len(BACK_OFF_S) - 1)]
-    return (now + timedelta(seconds=wait)).isoformat()
+    return (now + timedelta(seconds=_wait_s(run, after_s))).isoformat()
+
+
+def _wait_s(run: Run, after_s: float | None) -> float:
+    return after_s if after_s is not None else BACK_OFF_S[min(run.trouble_count, len(BACK_OFF_S) - 1)]

@@ -61,13 +61,17 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One target at work. `signed`: `aksk` where requests carry the date of their intent, else empty."""
+    """One target at work. `signed`: `aksk` where requests carry the date of their intent, else empty.
+
+    `held_s`: real seconds for which nothing is to be sent, as the target throttles this process; 0 for none.
+    """
 
     cloud: Cloud
     project_id: str
     tuning: Tuning
     signed: str = ""
     prober: Prober = field(default_factory=Nobody)
+    held_s: Callable[[], float] = lambda: 0.0
 
 
 def wall_clock() -> datetime:

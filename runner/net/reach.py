@@ -20,7 +20,8 @@ from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from runner.net.text import tidy
-from runner.net.transport import Limits, Transport, proxy_for, trust
+from runner.net.transport import Limits, Transport
+from runner.net.trust import proxy_for, trust
 from runner.net.wire import Outgoing, RequestLog, Unreachable
 
 T = TypeVar("T")

@@ -16,16 +16,15 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
 
 from runner import __version__
-from runner.net.hosts import is_loopback
 from runner.net.secret import scrubber
 from runner.net.text import tidy
+from runner.net.trust import CA_FILE, proxy_for, trust, trusts_nobody
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 
 # httpcore writes every header of an answer to its debug log, the new token (X-Subject-Token) among them.
@@ -41,6 +40,7 @@ _NEVER_SENT = (
 )
 
 _PIECE = 1024 * 1024
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +146,24 @@ class Transport:
                 await pool.aclose()
 
     def _open(self, origin: str, proxy: str | None, connections: int) -> httpx.AsyncHTTPTransport:
-        context = self._context() if origin.startswith("https:") else _trusts_nobody()
-        return httpx.AsyncHTTPTransport(
-            verify=context,
-            trust_env=False,
-            retries=0,
-            proxy=proxy,
-            limits=httpx.Limits(max_connections=connections, keepalive_expiry=15.0),
+        context = self._context() if origin.startswith("https:") else trusts_nobody()
+        try:
+            return httpx.AsyncHTTPTransport(
+                verify=context,
+                trust_env=False,
+                retries=0,
+                proxy=proxy,
+                limits=httpx.Limits(max_connections=connections, keepalive_expiry=15.0),
+            )
+        except Exception:
+            if proxy is None:
+                raise
+        # Outside of the handler, and without the address: it may hold a password.
+        raise Unreachable(
+            "the proxy of HTTPS_PROXY cannot be used",
+            sent=False,
+            hint="its address is http://HOST:PORT or http://USER:PASSWORD@HOST:PORT",
+            lasting=True,
         )
 
     def _context(self) -> ssl.SSLContext:
@@ -254,13 +265,15 @@ def _failure(error: Exception, request: Outgoing, progress: _Progress) -> Unreac
     """The exception of the HTTP library as ours. Not sent only on two proofs: its kind, and no byte was written."""
     sent = progress.writing or not isinstance(error, _NEVER_SENT)
     words = _WORDS.get(type(error).__name__, "")
+    if _UNTRUSTED in str(error):
+        words = "its certificate is not trusted"
     detail = tidy(scrubber(request.secrets())(str(error)) or type(error).__name__, 300)
     return Unreachable(
         ": ".join(filter(None, (request.host, words, detail))),
         sent=sent,
         partial=progress.partial(request),
         hint=_hint(str(error)),
-        lasting="CERTIFICATE_VERIFY_FAILED" in str(error),
+        lasting=_UNTRUSTED in str(error),
     )
 
 
@@ -277,8 +290,11 @@ _WORDS = {
 
 
 def _hint(text: str) -> str | None:
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "set SSL_CERT_FILE to your organisation's certificates if a proxy opens the connections"
+    if _UNTRUSTED in text:
+        return (
+            "if your organisation has an authority of its own, or a proxy that opens connections, name the file of its"
+            f" certificate in {CA_FILE} (it is trusted besides the system's), or in SSL_CERT_FILE"
+        )
     if "Name or service not known" in text or "nodename nor servname" in text or "getaddrinfo" in text:
         return "check the target's region or endpoint, and the name service"
     return None
@@ -309,42 +325,3 @@ async def _unpacked(stream: AsyncIterator[bytes], encoding: str) -> AsyncIterato
             piece = unzip.decompress(unzip.unconsumed_tail, _PIECE)
     if not unzip.eof:
         raise _TooMuch("the packed answer is cut off")
-
-
-@cache
-def _trusts_nobody() -> ssl.SSLContext:
-    """For plain HTTP on loopback: should TLS ever be tried with it, it fails."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def unverified() -> ssl.SSLContext:
-    """Encrypts, and takes any certificate: for questions whose answer decides nothing secret."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def trust() -> ssl.SSLContext:
-    """The system's certificates (and SSL_CERT_FILE, SSL_CERT_DIR); certifi's where the system has none."""
-    context = ssl.create_default_context()
-    paths = ssl.get_default_verify_paths()
-    if not (paths.cafile or paths.capath or context.cert_store_stats()["x509_ca"]):
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    return context
-
-
-def proxy_for(origin: str) -> str | None:
-    """The tunnel of the environment for an https origin, unless NO_PROXY or loopback says otherwise."""
-    parts = urlsplit(origin)
-    host = parts.hostname or ""
-    if parts.scheme != "https" or is_loopback(host):
-        return None
-    from urllib.request import getproxies, proxy_bypass
-
-    proxy = getproxies().get("https")
-    if not proxy or proxy_bypass(parts.netloc):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"

@@ -11,6 +11,7 @@ from runner.model.gate import Gate, GateAnswer
 from runner.model.inventory import Inventory, Server
 from runner.model.job import Action, Job, JobGone, RebootAnswer
 from runner.model.schedule import RebootType
+from runner.model.surroundings import Surroundings
 
 
 class Clock(Protocol):
@@ -90,6 +91,14 @@ class Trials(Protocol):
 
     async def project_of_region(self) -> str:
         """The id of the region's own project, asked of IAM whatever is configured. Raises CloudError, CloudDenied."""
+        ...
+
+
+class Surveyor(Protocol):
+    """What else one target knows of its servers. Reads only, and only advice comes of it."""
+
+    async def surroundings(self) -> Surroundings:
+        """Auto-scaling groups and scheduled events of the whole target. What cannot be read is told, never raised."""
         ...
 
 

@@ -12,6 +12,7 @@ from runner.errors import EXIT_WORDS, Exit
 from runner.model.problem import Problem
 from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import ALL_BUT_ONE, Exclusion, Rate, Schedule, Spread, Wave
+from runner.model.surroundings import Surroundings
 from runner.planning.exclusions import REASONS, REBOOTED_IN_CYCLE
 from runner.planning.forecast import Forecast, forecast
 from runner.planning.when import Outlook
@@ -21,6 +22,7 @@ from runner.report.gates import GatesNow, gates_json
 from runner.report.log_lines import json_text
 from runner.report.problems import problems_document
 from runner.report.schedule_json import document
+from runner.report.surroundings import surroundings_json
 from runner.report.windows import outlook_json
 
 FORMAT_VERSION = 1
@@ -50,6 +52,7 @@ class PlanDiff:
     since_run: SinceRun | None = None
     window: Outlook | None = None
     gates: GatesNow | None = None
+    around: Surroundings | None = None
 
     @property
     def code(self) -> int:
@@ -338,6 +341,7 @@ def _plan_json(diff: PlanDiff) -> dict[str, Any]:
         "forecast": asdict(diff.forecast) if diff.forecast else None,
         "window": outlook_json(diff.window),
         "gates": [] if schedule is None else gates_json(schedule, diff.gates),
+        "surroundings": surroundings_json(schedule, diff.around),
         "schedule": document(schedule) if schedule else None,
         "problems": problems_document(diff.problems, [])["problems"],
         "error": None if diff.failure is None else {"message": diff.failure, "hint": diff.failure_hint},

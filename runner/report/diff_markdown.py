@@ -22,6 +22,8 @@ from runner.report.diff_since import (
 from runner.report.folding import clipped, fold, wrapped
 from runner.report.gates import gate_lines
 from runner.report.safe import markdown
+from runner.report.surroundings import advice
+from runner.report.surroundings import lines as surroundings_lines
 from runner.report.windows import when_lines
 
 MAX_CHARACTERS = 60_000
@@ -136,6 +138,7 @@ def _body(diff: PlanDiff, room: int, in_pull_request: bool) -> str:
     command = _NOTHING if in_pull_request else _command(diff)
     blocks: tuple[Block, ...] = (
         _problems(diff),
+        _surroundings(diff),
         _when(diff),
         command,
         _since(diff),
@@ -163,6 +166,19 @@ def _body(diff: PlanDiff, room: int, in_pull_request: bool) -> str:
 
 def _problems(diff: PlanDiff) -> Block:
     return "", [f"- {_problem(p)}\n" for p in (*diff.errors, *diff.warnings)], "\n"
+
+
+def _surroundings(diff: PlanDiff) -> Block:
+    """What speaks against rebooting now, with the groups and events behind it, and what could not be read."""
+    if diff.schedule is None or diff.around is None:
+        return _NOTHING
+    told = [f"- **warning** {markdown(words, 500)}\n" for words in advice(diff.schedule, diff.around)]
+    told += [
+        f"  - {markdown(line.words, 500)}: {markdown(clipped(line.names, 200), 400)}\n"
+        for line in surroundings_lines(diff.schedule, diff.around, diff.shared)
+    ]
+    told += [f"- note: {markdown(words, 500)}\n" for words in diff.around.unread]
+    return "", told, "\n"
 
 
 def _when(diff: PlanDiff) -> Block:

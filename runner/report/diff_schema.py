@@ -71,6 +71,37 @@ class GateNowPart(_Part):
     reason: str | None
 
 
+class ScalingGroupPart(_Part):
+    """An auto-scaling group of which servers are rebooted."""
+
+    id: str
+    name: str
+    audit_minutes: int | None = Field(description="How often it judges health; null where that is not said.")
+    is_scaling: bool
+    servers: list[ServerPart]
+
+
+class EventPart(_Part):
+    """What the provider plans to do with a server that is rebooted. Times as the cloud writes them."""
+
+    id: str
+    type: str
+    state: str
+    begins: str | None
+    ends: str | None
+    server: ServerPart
+
+
+class SurroundingsPart(_Part):
+    """What other services of the cloud know of the servers that are rebooted: advice, and no part of the schedule."""
+
+    servers_in_scaling_groups: Count
+    servers_with_events: Count
+    scaling_groups: list[ScalingGroupPart]
+    events: list[EventPart]
+    unread: list[str] = Field(description="What could not be read, a sentence each: nothing is known of it.")
+
+
 class ProblemPart(_Part):
     """What is wrong and where; line and column count from 1."""
 
@@ -197,6 +228,7 @@ class PlanDiffPart(_Part):
     forecast: ForecastPart | None
     window: WindowPart | None = Field(description="Null for a plan without windows and freezes.")
     gates: list[GateNowPart]
+    surroundings: SurroundingsPart | None = Field(description="Null where nobody asked.")
     schedule: ScheduleDocument | None
     problems: list[ProblemPart]
     error: ErrorPart | None

@@ -12,6 +12,7 @@ from runner.report.diff_since import Line, base_lines, base_words, lift_words, r
 from runner.report.folding import clipped, fold, wrapped
 from runner.report.gates import gate_lines
 from runner.report.safe import line_start, plain
+from runner.report.surroundings import advice, lines
 from runner.report.windows import when_lines
 
 LIFTED = "BELT LIFTED"
@@ -41,6 +42,7 @@ def _lines(diff: PlanDiff) -> Iterator[str]:
     yield from _about(diff, schedule)
     yield from _since(diff)
     yield from (f"warning[{p.code}] {_where(p, diff.file)}: {plain(p.message, 1000)}" for p in diff.warnings)
+    yield from _surroundings(diff, schedule)
     table = list(rows(diff))
     if table:
         yield ""
@@ -81,10 +83,10 @@ def _gates(diff: PlanDiff, schedule: Schedule) -> Iterator[tuple[int, str]]:
 
 def _since(diff: PlanDiff) -> Iterator[str]:
     """What changed since the other revision and since the last run: a line each, then what is behind it."""
-    for sentence, notes, lines in _comparisons(diff):
+    for sentence, notes, changed in _comparisons(diff):
         yield plain(sentence, 1000)
         yield from (f"  {plain(note, 1000)}" for note in notes)
-        for line in lines:
+        for line in changed:
             yield from (
                 _list(f"  {plain(line.words, 1000)}: ", line.names) if line.names else [f"  {plain(line.words, 1000)}"]
             )
@@ -95,6 +97,14 @@ def _comparisons(diff: PlanDiff) -> Iterator[tuple[str, Sequence[str], Iterable[
         yield base_words(diff.since_base), diff.since_base.notes, base_lines(diff.since_base, diff.shared)
     if diff.since_run:
         yield run_words(diff.since_run), (), run_lines(diff.since_run, diff.shared)
+
+
+def _surroundings(diff: PlanDiff, schedule: Schedule) -> Iterator[str]:
+    """What speaks against rebooting now, the servers that it is about, and what could not be read."""
+    yield from (f"warning: {plain(words, 500)}" for words in advice(schedule, diff.around))
+    for line in lines(schedule, diff.around, diff.shared):
+        yield from _list(f"  {plain(line.words, 500)}: ", line.names)
+    yield from (f"note: {plain(words, 500)}" for words in (diff.around.unread if diff.around else ()))
 
 
 def _table(table: Sequence[Row]) -> Iterator[str]:

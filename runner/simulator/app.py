@@ -18,16 +18,17 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from runner.simulator import call_alarms, call_groups, call_metadata, call_tags, iam, idp, sts
+from runner.simulator import call_alarms, call_groups, call_metadata, call_scaling, call_tags, iam, idp, sts
 from runner.simulator import events as ev
 from runner.simulator.answers import Reply, gateway_error
 from runner.simulator.auth import Request, check, check_project
-from runner.simulator.call_reboot import reboot
+from runner.simulator.call_reboot import reboot, throttled
 from runner.simulator.call_servers import Reader, actions
 from runner.simulator.chance import pick_hex
 from runner.simulator.outcome import Plan, plan_for
 from runner.simulator.sockets import reset, send_truncated
 from runner.simulator.state import State, Turn
+from runner.simulator.timeline import length_millis
 
 MOST_BODY = 12 * 1024 * 1024
 """Bytes of a signed request's body (APIGW.0201 over that)."""
@@ -63,6 +64,9 @@ _GROUPS = Call("groups", lambda g, r, t, p: call_groups.list_groups(r, t))
 _GROUP = Call("groups", lambda g, r, t, p: call_groups.show_group(t, p["group"]))
 _ALARMS = Call("alarms", lambda g, r, t, p: call_alarms.list_alarms(r, t), project_code="ces.0014")
 _RECORDS = Call("alarms", lambda g, r, t, p: call_alarms.list_records(r, t), project_code="ces.0014")
+_SCALING = Call("scaling", lambda g, r, t, p: call_scaling.list_groups(r, t))
+_MEMBERS = Call("scaling", lambda g, r, t, p: call_scaling.list_members(r, t, p["group"]))
+_EVENTS = Call("events", lambda g, r, t, p: call_scaling.list_events(r, t), only="huaweicloud")
 _TOKEN = Call("token", lambda g, r, t, p: iam.issue_token(r, t, g.state.credentials), False, None)
 _ID_TOKEN = Call("token", lambda g, r, t, p: idp.issue_token(r, t, g.state.credentials), False, None)
 _TEMPORARY = Call("token", lambda g, r, t, p: idp.temporary_key(r, t, g.state.credentials), False, None)
@@ -89,6 +93,9 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", "/v2.1/{project}/servers/{server}/os-instance-actions", _ACTIONS),
     ("GET", "/V1.0/{project}/alarms", _ALARMS),
     ("GET", "/v2/{project}/alarm-histories", _RECORDS),
+    ("GET", "/autoscaling-api/v1/{project}/scaling_group", _SCALING),
+    ("GET", "/autoscaling-api/v1/{project}/scaling_group_instance/{group}/list", _MEMBERS),
+    ("GET", "/v3/{project}/instance-scheduled-events", _EVENTS),
     ("POST", "/v3/auth/tokens", _TOKEN),
     ("POST", "/v3.0/OS-AUTH/id-token/tokens", _ID_TOKEN),
     ("POST", "/v3.0/OS-CREDENTIAL/securitytokens", _TEMPORARY),
@@ -206,7 +213,9 @@ class Gateway:
             return _no_route(request)
         if call.needs_login:
             is_of_project = call.project_code is not None
-            refused = check(request, turn, self.state.credentials, for_project=is_of_project)
+            refused = _too_many_calls(request, turn) or check(
+                request, turn, self.state.credentials, for_project=is_of_project
+            )
             if refused is None and call.project_code is not None:
                 refused = check_project(turn, request.headers, params["project"], code=call.project_code)
             if refused is not None:
@@ -221,6 +230,21 @@ class Gateway:
     def _numbered(self, request: Request, turn: Turn) -> Request:
         number = len(turn.world.calls)
         return replace(request, request_id=pick_hex(self.state.fleet.options.seed, "request", number))
+
+
+def _too_many_calls(request: Request, turn: Turn) -> Reply | None:
+    """The gateway's answer to one call too many; calls that it did not take do not count (a guess)."""
+    switches = turn.world.switches
+    if switches.calls is None:
+        return None
+    since, taken = turn.now - length_millis(switches.calls_within), 0
+    for call in reversed(turn.world.calls):
+        if call.at <= since:
+            break
+        taken += call.status not in (0, 429)
+    if taken < switches.calls:
+        return None
+    return throttled(request, 429, "APIGW.0308", limit=switches.calls, window=switches.calls_within)
 
 
 def _called(call: Call, request: Request, turn: Turn, status: int, code: str | None, plan: Plan) -> ev.Called:

@@ -74,8 +74,8 @@ def _wrong(name: str) -> Reply:
 def _rules(turn: Turn) -> Iterator[dict[str, Any]]:
     """A rule for each server that ever had an alarm, and one for each alarm that is shared."""
     rules: dict[str, dict[str, Any]] = {}
-    for change in turn.world.alarms:
-        is_on = turn.world.alarms_on(change, turn.now)
+    for change in turn.world.beside["alarm"]:
+        is_on = turn.world.is_on(change, turn.now)
         for server in change.servers[:1] if change.values["shared"] else change.servers:
             number = _rule_id(turn, change, server)
             rule = rules.setdefault(number, _rule(number, change, "" if change.values["shared"] else server))
@@ -107,10 +107,10 @@ def _rule(number: str, change: Changed, server: str) -> dict[str, Any]:
 
 
 def _records(turn: Turn) -> Iterator[dict[str, Any]]:
-    for change in reversed(turn.world.alarms):
+    for change in reversed(turn.world.beside["alarm"]):
         if change.at > turn.now:
             continue
-        is_on = turn.world.alarms_on(change, turn.now)
+        is_on = turn.world.is_on(change, turn.now)
         for server in change.servers:
             yield {
                 "record_id": "ah" + pick_hex(turn.world.fleet.options.seed, "record", change.at, server, digits=22),

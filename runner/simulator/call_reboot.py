@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from runner.simulator.answers import ECS_TEXTS, Reply, ecs_error, gateway_error, ok
@@ -108,11 +109,18 @@ def _over_quota(request: Request, turn: Turn, wanted: int) -> Reply | None:
 
 
 def throttled(
-    request: Request, status: int, code: str, headers: tuple[tuple[str, str], ...] = (), limit: int = 60
+    request: Request,
+    status: int,
+    code: str,
+    headers: tuple[tuple[str, str], ...] = (),
+    limit: int = 60,
+    window: timedelta = timedelta(minutes=1),
 ) -> Reply:
     """A flow-control answer. APIGW.0308 tells the window in its text, as recorded; the ECS codes do not."""
     if code == "APIGW.0308":
-        text = f"The throttling threshold has been reached: policy user over ratelimit,limit:{limit},time:1 minute"
+        seconds = round(window.total_seconds())
+        time = f"{seconds} second" if seconds % 60 else f"{seconds // 60} minute"
+        text = f"The throttling threshold has been reached: policy user over ratelimit,limit:{limit},time:{time}"
         reply = gateway_error(status, code, text, request.request_id)
     else:
         reply = ecs_error(code, status=status)

@@ -47,6 +47,15 @@ def _values(rule: faults.WorldRule) -> dict[str, Any]:
             return {"status": rule.status, "task_state": None}
         case faults.Alarm():
             return {"alarm": rule.name, "shared": rule.rule == "shared"}
+        case faults.ScalingGroup():
+            return {
+                "scaling_group": rule.name,
+                "audit_minutes": round(rule.audit.total_seconds() / 60),
+                "is_scaling": rule.is_scaling,
+            }
+        case faults.ScheduledEvent():
+            window = {"begins": length_millis(rule.begins), "lasts": length_millis(rule.lasts_for)}
+            return {"scheduled_event": rule.type, "state": rule.state, **window}
         case faults.SetTags():
             return {"tags": dict(rule.tags)}
         case _:

@@ -62,7 +62,8 @@ class Changed:
     """Something else happened to servers from `at` to `until` (None: for good).
 
     `values` overlay the server's own: `status`, `task_state`, `locked`, `frozen`, `deleted`, `tags`, `fault`. Those
-    with `alarm` (its name) and `shared` are about Cloud Eye, and change nothing of the server itself.
+    with `alarm` (its name), `scaling_group` (its name) or `scheduled_event` (its type) are about Cloud Eye, Auto
+    Scaling and the provider's plans, and change nothing of the server itself.
     """
 
     at: Millis

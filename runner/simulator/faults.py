@@ -30,6 +30,8 @@ On = Literal[
     "metadata",
     "projects",
     "alarms",
+    "scaling",
+    "events",
     "unknown",
     "any",
 ]  # fmt: skip
@@ -261,6 +263,25 @@ class Alarm(WorldRule):
     rule: Literal["own", "shared"] = "own"
 
 
+class ScalingGroup(WorldRule):
+    """They are members of an auto-scaling group, which judges their health every `audit` (the service: in minutes)."""
+
+    do: Literal["scaling_group"]
+    name: Annotated[str, Field(min_length=1, max_length=64)] = "as-group"
+    audit: Duration = timedelta(minutes=5)
+    is_scaling: bool = False
+
+
+class ScheduledEvent(WorldRule):
+    """The provider plans something with them: from `begins` on, counted from the rule's time, for `lasts_for`."""
+
+    do: Literal["scheduled_event"]
+    type: Annotated[str, Field(min_length=1, max_length=64)] = "system-maintenance"
+    state: Annotated[str, Field(min_length=1, max_length=32)] = "scheduled"
+    begins: Duration = timedelta(hours=2)
+    lasts_for: Duration = timedelta(hours=4)
+
+
 class CreateServers(WorldRule):
     """New servers appear at the end of the list, for good. They are new, so `servers` and `for` are refused."""
 
@@ -291,7 +312,8 @@ class RebootBySomebody(WorldRule):
 Rule = Annotated[
     Throttle | Error | Reset | Delay | Truncate | ExpireToken
     | JobFail | JobStuck | JobUnknown | SubJobMissing | ServerError | StaysInReboot | Slow | StateLag
-    | Locked | Frozen | Busy | Missing | NotActive | Alarm | CreateServers | SetTags | RebootBySomebody,
+    | Locked | Frozen | Busy | Missing | NotActive | Alarm | ScalingGroup | ScheduledEvent
+    | CreateServers | SetTags | RebootBySomebody,
     Field(discriminator="do"),
 ]  # fmt: skip
 

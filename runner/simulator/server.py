@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 
@@ -19,6 +20,14 @@ from runner.simulator.state import CloudOptions, State
 HOST = "127.0.0.1"
 GRACE_S = 0.5
 """How long answers may take to leave when the server stops; slower ones (delays) are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM form. Without a `key` the certificate's file holds it as well."""
+
+    certificate: Path
+    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +91,11 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve(world: State | CloudOptions | None = None, *, port: int = 0) -> AsyncIterator[Running]:
-    """Serve in the running loop until the block ends. Port 0 takes a free one. Raises OSError if it is taken."""
+async def serve(
+    world: State | CloudOptions | None = None, *, port: int = 0, tls: Tls | None = None
+) -> AsyncIterator[Running]:
+    """Serve in the running loop until the block ends. Port 0 takes a free one. Raises OSError if it is taken, and for a
+    certificate or a key that cannot be used (ssl.SSLError is one)."""
     state = world if isinstance(world, State) else State(world)
     listener = _listen(port)
     config = uvicorn.Config(
@@ -99,14 +111,21 @@ async def serve(world: State | CloudOptions | None = None, *, port: int = 0) -> 
         date_header=False,
         timeout_keep_alive=75,
         h11_max_incomplete_event_size=64 * 1024,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
+    try:
+        config.load()
+    except BaseException:
+        listener.close()
+        raise
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         up = asyncio.create_task(server.is_up.wait())
         await asyncio.wait({task, up}, return_when=asyncio.FIRST_COMPLETED)
         up.cancel()
-        yield Running(f"http://{HOST}:{listener.getsockname()[1]}", state)
+        yield Running(f"{'https' if tls else 'http'}://{HOST}:{listener.getsockname()[1]}", state)
     finally:
         server.stop()
         await task
@@ -129,14 +148,16 @@ def _listen(port: int) -> socket.socket:
 
 
 @contextmanager
-def serve_in_thread(world: State | CloudOptions | None = None, *, port: int = 0) -> Iterator[Running]:
+def serve_in_thread(
+    world: State | CloudOptions | None = None, *, port: int = 0, tls: Tls | None = None
+) -> Iterator[Running]:
     """The same in a thread with an event loop of its own, for callers that block."""
     started: threading.Event = threading.Event()
     outcome: list[Running | BaseException] = []
     stop: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     async def main() -> None:
-        async with serve(world, port=port) as running:
+        async with serve(world, port=port, tls=tls) as running:
             done = asyncio.Event()
             stop.append((asyncio.get_running_loop(), done))
             outcome.append(running)

@@ -57,6 +57,10 @@ class Switches(BaseModel):
     )
     quota_retry_after: bool = Field(False, description="The quota's answer carries `Retry-After`.")
     quota_servers: Annotated[int, Field(ge=1)] = Field(1000, description="Servers in any 60 simulated seconds.")
+    calls: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="The gateway takes so many calls in any `calls_within`, else 429 APIGW.0308."
+    )
+    calls_within: Duration = Field(timedelta(minutes=1), description="The window of `calls`.")
     gone_job: Literal["400", "404"] = Field("400", description="An unknown job: 400 Common.0011, or 404.")
     job_visible_after: Duration = Field(timedelta(0), description="A new job is unknown for so long.")
     job_kept: Duration = Field(timedelta(days=1), description="A finished job vanishes after this (documented).")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runner.simulator import events as ev
@@ -19,6 +19,10 @@ from runner.simulator.timeline import Millis
 
 FOREVER: Millis = 2**62
 QUOTA_WINDOW: Millis = 60_000
+BUILDING: Millis = 180_000
+"""How long a server is made: it is listed, and `updated`, so long after its `created`."""
+BESIDE = ("alarm", "scaling_group", "scheduled_event")
+"""What other services know of servers: changes with such a value leave the servers as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class World:
         self.rules = Rules(fleet.options.seed)
         self.servers: dict[str, FleetServer] = {s.id: s for s in fleet.servers}
         self.created: dict[str, Millis] = {}
-        self.alarms: list[ev.Changed] = []
+        self.beside: dict[str, list[ev.Changed]] = {word: [] for word in BESIDE}
         self.histories: dict[str, _History] = {}
         self.jobs: dict[str, ev.Accepted] = {}
         self.calls: list[ev.Called] = []
@@ -79,8 +83,8 @@ class World:
                 return
             case ev.Accepted():
                 self._fold_accepted(event)
-            case ev.Changed() if "alarm" in event.values:
-                self.alarms.append(event)
+            case ev.Changed() if word := next((w for w in BESIDE if w in event.values), None):
+                self.beside[word].append(event)
             case ev.Changed():
                 for server in event.servers:
                     self.histories.setdefault(server, _History()).changes.append(event)
@@ -115,7 +119,7 @@ class World:
 
     def _fold_created(self, event: ev.Created) -> None:
         for _ in range(event.count):
-            server = self.fleet.newcomer(len(self.created))
+            server = replace(self.fleet.newcomer(len(self.created)), created=event.at - BUILDING)
             self.servers[server.id] = server
             self.created[server.id] = event.at
         self._roster = None
@@ -179,7 +183,7 @@ class World:
     def _look(self, server_id: str, now: Millis, *, is_lagging: bool) -> View:
         server = self.servers[server_id]
         history = self.histories.get(server_id)
-        status, task, updated = server.status, server.task_state, server.created + 180_000
+        status, task, updated = server.status, server.task_state, server.created + BUILDING
         if history is None:
             return View(status, task, updated, server.tags, server.locked, server.frozen)
         edges: list[Millis] = []
@@ -233,8 +237,8 @@ class World:
                 latest = max(latest, part.back)
         return latest
 
-    def alarms_on(self, change: ev.Changed, now: Millis) -> bool:
-        """Whether an alarm that was set is on at this moment."""
+    def is_on(self, change: ev.Changed, now: Millis) -> bool:
+        """Whether what another service knows of servers (an alarm, a scaling group) holds at this moment."""
         return self._is_in_force(change, now)
 
     # -- reboots ------------------------------------------------------------------------------------------

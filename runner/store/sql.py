@@ -28,7 +28,7 @@ from runner.ports.store import (
 from runner.store import rows
 from runner.store.dialect import Dialect
 from runner.store.owner import is_provably_dead
-from runner.store.reserve import free, halted, reserve, set_halt
+from runner.store.reserve import free, halted, hold, reserve, set_halt
 from runner.store.schema import prepare
 
 RECORDED = 0.0
@@ -226,6 +226,10 @@ class SqlStore:
 
     def spent(self, cycle: str, project: str) -> dict[str, str]:
         return dict(self.db.execute("select server, run from claim where cycle = ? and project = ?", (cycle, project)))
+
+    def hold(self, project: str, run_id: str, wait_s: float, window_s: float, *, is_guess: bool = False) -> None:
+        with self.db.transaction():
+            hold(self.db, project, run_id, wait_s, window_s, is_guess=is_guess)
 
     def set_halt(self, halt: Halt | None) -> None:
         with self.db.transaction():

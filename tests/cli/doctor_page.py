@@ -110,7 +110,7 @@ def _lab(forking: Forker, folder: Path, name: str) -> Iterator[Lab]:
 
 def _settings(cloud: Remote, **more: Any) -> Settings:
     """A target with all services at one address."""
-    services = dict.fromkeys(("ecs", "iam", "ces"), cloud.url)
+    services = dict.fromkeys(("ecs", "iam", "ces", "autoscaling"), cloud.url)
     own = {"cloud": "huaweicloud", "region": "eu-west-101", "endpoints": services}
     return own | {"project_id": cloud.state.fleet.project_id} | more
 
@@ -160,7 +160,7 @@ def _scene(forking: Forker, folder: Path, n: int) -> str:
             env = prepare(lab, cloud)
             if prepare is _certificate:
                 with tls_front(int(cloud.url.rsplit(":", 1)[1])) as url:
-                    services = {"ecs": url, "iam": url, "ces": url}
+                    services = {"ecs": url, "iam": url, "ces": url, "autoscaling": url}
                     lab.configure(targets={"prod-eu": _settings(cloud, endpoints=services)})
                     done = lab.run("doctor", env=env)
             else:

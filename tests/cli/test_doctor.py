@@ -80,7 +80,7 @@ def test_good(cloud: Remote) -> None:
     assert checks["project"]["message"].endswith(f"is the project of region {cloud.state.fleet.options.region}")
     assert [step.partition(":")[0] for step in checks["reach ecs"]["details"]] == ["DNS", "TCP", "HTTP"]
     tried = {c.call for c in cloud.state.requests()}
-    assert tried == {"unknown", "list", "groups", "show", "job", "actions", "projects"}
+    assert tried == {"unknown", "list", "groups", "show", "job", "actions", "projects", "scaling", "events"}
 
 
 def test_text(cloud: Remote) -> None:
@@ -219,7 +219,8 @@ def test_refused_and_hanging(cloud: Remote) -> None:
 
 
 def real(url: str, **more: Any) -> dict[str, Any]:
-    return {"cloud": "huaweicloud", "region": "eu-west-101", "endpoints": {"ecs": url, "iam": url}} | more
+    services = dict.fromkeys(("ecs", "iam", "autoscaling"), url)
+    return {"cloud": "huaweicloud", "region": "eu-west-101", "endpoints": services} | more
 
 
 def test_unresolvable(cloud: Remote) -> None:

@@ -232,7 +232,7 @@ def test_pages_of_groups(told: str) -> None:
             async def get(path: str, *query: tuple[str, str]) -> Answer:
                 return await reader.read(Outgoing("GET", server.url, path, query), None)
 
-            found = await Servers(get, "p", dialect_of("otc")).groups()
+            found = await Servers(get, "p", dialect_of("otc"), lambda: datetime.now(UTC)).groups()
             await transport.aclose()
             assert [g.id for g in found] == ids
             assert len([s for s in server.seen if "marker=0999" in s.target]) == 1

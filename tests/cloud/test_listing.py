@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runner.cloud.listing import list_all
 from runner.errors import CloudError
@@ -89,20 +91,68 @@ def test_created_while_paging() -> None:
 
 
 def test_always_moving() -> None:
-    """Where the second reading does not fit either, both together are the answer, and it ends."""
+    """Where the second reading does not fit either, three together are the answer, and it ends."""
     table = Table(40)
     first = [i for i in table.ids if i != "s00003"]
     second = [i for i in first if i != "s00016"]
     table.edits = {2: first, 8: second}
     assert set(second) <= set(collect(table, 10))
+    assert table.calls == [1, 2, 3, 4, 4, 3, 2, 1, 1, 2, 3, 4]
+
+
+def test_equal_totals() -> None:
+    """A server that comes while another goes keeps the total: that it is new tells that all must be read again."""
+    table = Table(40)
+    table.edits = {2: [*(i for i in table.ids if i != "s00003"), "new"]}
+
+    async def fetch(page: int, limit: int) -> Any:
+        value = await table.fetch(page, limit)
+        for one in value["servers"]:
+            one["created"] = "2026-11-29T08:00:00Z" if one["id"] == "new" else "2025-01-01T00:00:00Z"
+        return value
+
+    assert set(table.edits[2]) <= set(asyncio.run(list_all(fetch, 10, since="2026-11-29T07:45:00Z")))
     assert len(table.calls) == 8
+    assert len(asyncio.run(list_all(fetch, 40, since="2026-11-29T07:45:00Z"))) == 40
+    assert len(table.calls) == 9
+
+
+@given(
+    st.integers(1, 60),
+    st.integers(1, 9),
+    st.lists(st.tuples(st.integers(0, 80), st.sampled_from(["gone", "new", "both"])), max_size=40),
+)
+def test_whoever_was_there_all_the_time_is_found(number: int, limit: int, course: list[tuple[int, str]]) -> None:
+    """Between any two calls a server may go, one may come at the end, or both: no other is ever missed or met twice."""
+    table = Table(number)
+    always, made = set(table.ids), 0
+    created = dict.fromkeys(table.ids, "2025-01-01T00:00:00Z")
+
+    async def fetch(page: int, size: int) -> Any:
+        nonlocal made
+        value = await table.fetch(page, size)
+        for one in value["servers"]:
+            one["created"] = created[one["id"]]
+        if len(table.calls) <= len(course):
+            where, what = course[len(table.calls) - 1]
+            if what != "new" and where < len(table.ids):
+                always.discard(table.ids[where])
+                table.ids = [*table.ids[:where], *table.ids[where + 1 :]]
+            if what != "gone":
+                made += 1
+                table.ids = [*table.ids, f"n{made}"]
+                created[f"n{made}"] = "2026-11-29T08:00:00Z"
+        return value
+
+    found = asyncio.run(list_all(fetch, limit, since="2026-11-29T07:45:00Z"))
+    assert always <= set(found)
 
 
 def test_entries_that_are_none() -> None:
-    """A total that counts what cannot be read costs one more reading, not an endless one."""
+    """A total that counts what cannot be read costs two more readings, not endless ones."""
     table = Table(15, ignored=1)
     assert collect(table, 10) == table.ids
-    assert len(table.calls) == 4
+    assert len(table.calls) == 6
 
 
 @pytest.mark.parametrize("value", [{}, [], None, {"servers": None}, {"error": "x"}])

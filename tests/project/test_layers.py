@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "store": {"model", "errors", "ports", "net", "git"},
     "simulator": {"model"},
     "starter": {"model", "errors"},
+    "temporal": {"errors"},
     "github": {"model", "errors", "net", "git", "report"},
 }
 """Part -> the parts of ours that it may import. Parts that are not named here (`cli`, `__main__`) join the others."""
@@ -43,6 +44,7 @@ ONLY_IN = {
     "click": {"runner/cli/"},
     "sqlite3": {"runner/store/", "runner/simulator/"},
     "psycopg": {"runner/store/"},
+    "temporalio": {"runner/temporal/"},
     "starlette": {"runner/simulator/"},
     "uvicorn": {"runner/simulator/", "runner/cli/"},
     "pydantic": {"runner/model/", "runner/loading/", "runner/report/", "runner/simulator/"},

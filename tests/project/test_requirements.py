@@ -80,7 +80,7 @@ def test_different_versions_are_noticed(project: Path) -> None:
     version = pinned(project, "click")
     replace(project / "requirements" / "dev.txt", f"\nclick=={version}", "\nclick==8.2.0")
     findings = requirements.check(project)
-    assert f"dev.txt: click ; None is 8.2.0, but postgres.txt says {version}" in findings
+    assert f"dev.txt: click ; None is 8.2.0, but temporal.txt says {version}" in findings
 
 
 def test_missing_file_is_noticed(project: Path) -> None:

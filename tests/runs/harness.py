@@ -15,6 +15,7 @@ from runner.cloud.auth.environment import Login
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.cloud.reader import Patience
+from runner.cloud.throttle import Pace
 from runner.execution.driver import Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run, read_run
@@ -154,7 +155,12 @@ class Field:
             self.store,
             {
                 self.target.name: Site(
-                    cloud or self.cloud, self.target.project_id, self.tuning, self.signed, self.prober
+                    cloud or self.cloud,
+                    self.target.project_id,
+                    self.tuning,
+                    self.signed,
+                    self.prober,
+                    self.cloud.held_s,
                 )
             },
             self.clock,
@@ -242,7 +248,7 @@ async def simulated(
                 now=clock.now,
                 patience=patience,
                 limits=limits,
-                sleep=clock.sleep,
+                pace=Pace(clock.sleep, clock.seconds),
             )
         )
         sql = SqlStore(Sqlite(store, clock.seconds))

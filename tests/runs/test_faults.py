@@ -83,7 +83,7 @@ def throttled() -> list[Case]:
             "for ever",
             (rule("throttle", "reboot", times="all"),),
             all="failed NotAccepted",
-            posts=18,
+            posts=17,
             least_s=900,
             most_s=1000,
         ),
@@ -102,12 +102,12 @@ def throttled() -> list[Case]:
             most_s=240,
         )
         for shape, hint, posts in (
-            ("429", False, 11),
+            ("429", False, 5),
             ("429", True, 5),
-            ("202", False, 11),
+            ("202", False, 5),
             ("202", True, 5),
-            ("429-gateway", False, 5),
-            ("503", False, 11),
+            ("429-gateway", False, 4),
+            ("503", False, 5),
             ("503", True, 5),
         )
     ]

@@ -137,3 +137,46 @@ def test_the_budget_outlives_its_processes(place: Place, tmp_path: Path) -> None
     assert fleet.ask(0, 10, 10) == 0.0
     fleet.store = place.open()
     assert fleet.ask(0, 1, 10) == 60.0
+
+
+def test_a_hold_is_for_every_run(store: SqlStore, place: Place) -> None:
+    """What the cloud has said to one run keeps the others of the project waiting just as long, and nobody else."""
+    fleet = Fleet(store, place, runs=3)
+    assert fleet.ask(0, 10, 1000) == 0.0
+    store.hold(fleet.project, fleet.leases[0].run_id, 20.0, 60.0)
+    assert fleet.ask(1, 1, 1000) == 20.0
+    place.clock.step(20 - TICK)
+    assert fleet.ask(2, 1, 1000) == TICK
+    place.clock.step(TICK)
+    assert fleet.ask(2, 1000, 1000) == 0.0
+    assert fleet.ask(1, 1, 1000) == 60.0
+    fleet.project = os.urandom(16).hex()
+    assert fleet.ask(0, 10, 10) == 0.0
+
+
+def test_a_hold_is_a_window_at_most(store: SqlStore, place: Place) -> None:
+    """However long the cloud wants one run to wait, the others try again after a window."""
+    fleet = Fleet(store, place, runs=1)
+    store.hold(fleet.project, fleet.leases[0].run_id, 3600.0, 60.0)
+    assert fleet.ask(0, 1, 1000) == 60.0
+    place.clock.step(60)
+    assert fleet.ask(0, 1, 1000) == 0.0
+
+
+def test_a_hold_of_which_nobody_knows_how_long(store: SqlStore, place: Place) -> None:
+    """Where the cloud names no time, there is room when the oldest request before the refused one leaves the window."""
+    fleet = Fleet(store, place, runs=2)
+    assert fleet.ask(0, 10, 1000) == 0.0
+    place.clock.step(15)
+    assert fleet.ask(1, 10, 1000) == 0.0
+    place.clock.step(1)
+    store.hold(fleet.project, fleet.leases[1].run_id, 5.0, 60.0, is_guess=True)
+    assert fleet.ask(0, 1, 1000) == 44.0
+
+
+def test_a_hold_after_the_first_request(store: SqlStore, place: Place) -> None:
+    """Where nothing was asked before, there is only the back-off."""
+    fleet = Fleet(store, place, runs=2)
+    assert fleet.ask(0, 10, 1000) == 0.0
+    store.hold(fleet.project, fleet.leases[0].run_id, 5.0, 60.0, is_guess=True)
+    assert fleet.ask(1, 1, 1000) == 5.0

@@ -17,7 +17,7 @@ from typing import Any
 from runner.cli import approve, executing, resume, run
 from runner.cli.main import invoke
 from runner.cloud.ecs import HuaweiCloud
-from runner.execution import evidence
+from runner.execution import evidence, sending
 from runner.loading import plan
 from runner.report import run_text
 from runner.store.sql import SqlStore
@@ -38,7 +38,8 @@ ANSWERS = ("batch.accepted", "batch.not_sent", "batch.throttled", "batch.refused
 class Order:
     """What one process is to do. `die_at`: a label, at its `nth` passing; None: never by itself.
 
-    `by`: the signal it sends itself there (SIGSTOP freezes it). `lease_s`: a shorter lease than the program's.
+    `by`: the signal it sends itself there (SIGSTOP freezes it). `lease_s`, `minute_s`: a shorter lease, and a shorter
+    minute of the rate budget, than the program's.
     """
 
     arguments: tuple[str, ...]
@@ -50,6 +51,7 @@ class Order:
     output: str = os.devnull
     by: int = signal.SIGKILL
     lease_s: float | None = None
+    minute_s: float | None = None
 
 
 def work(order: Order) -> None:
@@ -65,6 +67,8 @@ def work(order: Order) -> None:
         _plan_death(order.die_at, order.nth, order.by)
     if order.lease_s:
         _shorten_lease(order.lease_s)
+    if order.minute_s:
+        sending.MINUTE_S = order.minute_s
     if order.naive:
         _be_naive()
     code = invoke(list(order.arguments))

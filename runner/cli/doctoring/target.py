@@ -169,7 +169,21 @@ class Examination:
         found, checks = (None, []) if refusal is not None else await servers(session, self.within_s)
         await self._permissions(session, refusal, next(iter(found.servers), None) if found else None)
         self.checks += checks
+        self.checks.append(await self._surroundings(session))
         self.checks.append(self._rate())
+
+    async def _surroundings(self, session: Session) -> Check:
+        """What only advises: whoever may not read it plans and runs all the same."""
+        try:
+            async with asyncio.timeout(3 * self.within_s):
+                around = await session.surveyor.surroundings()
+        except TimeoutError:
+            return warning("advice", f"no answer within {3 * self.within_s:g} s", "give more time with --timeout")
+        if around.unread:
+            hint = "allow the user to read Auto Scaling and scheduled events, if there are any"
+            return warning("advice", f"{'; '.join(around.unread)}; diff cannot warn of them", hint)
+        groups, events = counted(len(around.scaling_groups), "auto-scaling group"), len(around.events)
+        return ok("advice", f"{groups} and {counted(events, 'scheduled event')} of the provider were read")
 
     async def _bounded(self, question: Awaitable[object]) -> CloudError | None:
         """None if the question was answered, else why not."""

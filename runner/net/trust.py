@@ -1,0 +1,80 @@
+"""Whom TLS trusts, and which proxy leads out: by the environment of the process, never by a file of the repository."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from functools import cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from runner.net.hosts import is_loopback
+from runner.net.text import tidy
+from runner.net.wire import Unreachable
+
+CA_FILE = "REBOOT_RUNNER_CA_FILE"
+"""Names a file with certificates (PEM) of authorities that are trusted besides those of the system."""
+
+
+def trust() -> ssl.SSLContext:
+    """The system's certificates, or those of SSL_CERT_FILE and SSL_CERT_DIR; certifi's where there are none. Besides
+    them those of `REBOOT_RUNNER_CA_FILE`. Certificates and names are always verified.
+
+    Raises Unreachable for a file that has no certificate: to go on without it would only fail later, and less clearly.
+    """
+    context = ssl.create_default_context()
+    paths = ssl.get_default_verify_paths()
+    if not (paths.cafile or paths.capath or context.cert_store_stats()["x509_ca"]):
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    own = os.environ.get(CA_FILE)
+    if own:
+        try:
+            context.load_verify_locations(own)
+        except OSError as error:  # ssl.SSLError is one
+            why = "holds no certificate (PEM)" if isinstance(error, ssl.SSLError) else error.strerror
+            message = f"the file of {CA_FILE} cannot be used: {tidy(own, 200)}: {why}"
+            raise Unreachable(
+                message, sent=False, hint="name a file with certificates in PEM form", lasting=True
+            ) from None
+    return context
+
+
+@cache
+def trusts_nobody() -> ssl.SSLContext:
+    """For plain HTTP on loopback: should TLS ever be tried with it, it fails."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def unverified() -> ssl.SSLContext:
+    """Encrypts, and takes any certificate: for questions whose answer decides nothing secret."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def proxy_for(origin: str) -> str | None:
+    """The tunnel of the environment (HTTPS_PROXY) for an https origin, unless NO_PROXY says otherwise.
+
+    Never for loopback, nor for link-local addresses, where the metadata service is. What is returned may hold a
+    password.
+    """
+    parts = urlsplit(origin)
+    host = parts.hostname or ""
+    if parts.scheme != "https" or is_loopback(host) or _is_link_local(host):
+        return None
+    from urllib.request import getproxies, proxy_bypass
+
+    proxy = getproxies().get("https")
+    if not proxy or proxy_bypass(parts.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_link_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_link_local
+    except ValueError:
+        return False

@@ -1,0 +1,116 @@
+"""What other services know of the servers that a schedule reboots, for people and programs. Pure; names are not
+ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from runner.model.schedule import Schedule, ServerRef
+from runner.model.surroundings import ScalingGroup, ScheduledEvent, Surroundings
+from runner.report.diff_since import Line
+from runner.report.folding import fold
+
+
+def _scheduled(schedule: Schedule) -> Mapping[str, ServerRef]:
+    return {s.id: s for w in schedule.waves for s in w.servers}
+
+
+def groups_touched(schedule: Schedule, around: Surroundings) -> Iterator[tuple[ScalingGroup, list[ServerRef]]]:
+    """The auto-scaling groups of which servers go down, each with those servers."""
+    servers = _scheduled(schedule)
+    for group in around.scaling_groups:
+        touched = [servers[i] for i in group.members if i in servers]
+        if touched:
+            yield group, touched
+
+
+def events_touching(schedule: Schedule, around: Surroundings) -> Iterator[tuple[ScheduledEvent, ServerRef]]:
+    """The provider's events of servers that go down."""
+    servers = _scheduled(schedule)
+    return ((event, servers[event.server]) for event in around.events if event.server in servers)
+
+
+def advice(schedule: Schedule, around: Surroundings | None) -> tuple[str, ...]:
+    """What speaks against rebooting now, a sentence each; nothing where nothing does. Ours, but for numbers."""
+    if around is None:
+        return ()
+    groups, events = list(groups_touched(schedule, around)), list(events_touching(schedule, around))
+    said = []
+    if groups:
+        members = len({s.id for _, some in groups for s in some})
+        said.append(
+            f"{_count(members, 'server')} in {_count(len(groups), 'auto-scaling group')}: a member that reboots may be"
+            " judged faulty and replaced by a new server"
+        )
+    if events:
+        number = len({s.id for _, s in events})
+        said.append(f"{_count(number, 'server')} with a scheduled event of the provider: better wait until it is over")
+    return tuple(said)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def lines(schedule: Schedule, around: Surroundings | None, shared: frozenset[str] = frozenset()) -> Iterator[Line]:
+    """The groups and events behind the advice, each with its servers. Untrusted: names, types, times."""
+    if around is None:
+        return
+    for group, some in groups_touched(schedule, around):
+        yield Line(f"auto-scaling group {group.name}{_audit(group)}", fold(some, shared))
+    found: dict[str, list[ServerRef]] = {}
+    for event, server in events_touching(schedule, around):
+        found.setdefault(_event_words(event), []).append(server)
+    for words, some in found.items():
+        yield Line(words, fold(some, shared))
+
+
+def _audit(group: ScalingGroup) -> str:
+    said = [f"judges health every {group.audit_minutes} min"] if group.audit_minutes else []
+    said += ["is scaling now"] if group.is_scaling else []
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _event_words(event: ScheduledEvent) -> str:
+    state = f", {event.state}" if event.state else ""
+    window = " to ".join(filter(None, (event.begins, event.ends)))
+    return f"event {event.type}{state}" + (f", {window}" if window else "")
+
+
+def surroundings_json(schedule: Schedule | None, around: Surroundings | None) -> dict[str, Any] | None:
+    """The same as plain values; None where nobody asked."""
+    if schedule is None or around is None:
+        return None
+    groups = list(groups_touched(schedule, around))
+    events = list(events_touching(schedule, around))
+    return {
+        "servers_in_scaling_groups": len({s.id for _, some in groups for s in some}),
+        "servers_with_events": len({s.id for _, s in events}),
+        "scaling_groups": [
+            {
+                "id": group.id,
+                "name": group.name,
+                "audit_minutes": group.audit_minutes,
+                "is_scaling": group.is_scaling,
+                "servers": [_server(s) for s in some],
+            }
+            for group, some in groups
+        ],
+        "events": [
+            {
+                "id": event.id,
+                "type": event.type,
+                "state": event.state,
+                "begins": event.begins or None,
+                "ends": event.ends or None,
+                "server": _server(server),
+            }
+            for event, server in events
+        ],
+        "unread": list(around.unread),
+    }
+
+
+def _server(server: ServerRef) -> dict[str, str]:
+    return {"id": server.id, "name": server.name, "zone": server.zone}

@@ -1,0 +1,170 @@
+"""How a client keeps to what the cloud allows: limits that answers name, for all requests of the process."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.cloud.throttle import Allowed, Pace, allowed, pace_of
+from runner.execution.effects import Tuning
+from runner.simulator.events import Called
+from tests.cloud.wild import fixture, run
+from tests.runs.harness import Field, options_of, plan_of, simulated
+
+GATEWAY = "The throttling threshold has been reached: policy user over ratelimit,limit:200,time:5 minute"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (GATEWAY, Allowed(200, 300.0)),
+        (fixture("error-apigw-429.json").decode(), Allowed(60, 60.0)),
+        ("policy ip over ratelimit,limit:5,time:1 second", Allowed(5, 1.0)),
+        ("Limit: 5 , time: 30 SECOND", Allowed(5, 30.0)),
+        ("limit:100,time:1 hour", None),
+        ("limit:0,time:1 minute", None),
+        ("limit:5,time:0 minute", None),
+        ("limit:999999,time:1 minute", None),
+        ("limit:-5,time:1 minute", None),
+        ("limit:5000000000000,time:1 minute", None),
+        ("Flow limit exceeded.", None),
+        ("", None),
+    ],
+)
+def test_limits_in_texts(text: str, found: Allowed | None) -> None:
+    """What the gateway says is read; what cannot be kept, or would stop everything, is not."""
+    assert allowed(text) == found
+
+
+class Traffic:
+    """Requests by a pace in virtual time, many at once."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self.now = 1000.0
+        self.sent: list[float] = []
+        self.pace = Pace(self._sleep, lambda: self.now, scale)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept = seconds
+
+    def read(self) -> None:
+        """One read: sent when its wait is over, whenever others are."""
+        self.slept = 0.0
+        run(self.pace.wait("https://ecs"))
+        self.sent.append(self.now + self.slept)
+
+    def reboot(self) -> None:
+        left = self.pace.left_s("https://ecs")
+        self.pace.count("https://ecs") if left == 0 else None
+        if left == 0:
+            self.sent.append(self.now)
+
+    def most_within(self, window_s: float) -> int:
+        return max(sum(1 for at in self.sent if end - window_s < at <= end) for end in self.sent)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 12),
+    st.sampled_from([1.0, 10.0, 60.0]),
+    st.lists(st.tuples(st.sampled_from("rRb"), st.floats(0, 15)), min_size=1, max_size=40),
+)
+def test_never_more_than_was_named(requests: int, window_s: float, course: list[tuple[str, float]]) -> None:
+    """Whatever is asked when, no window ever holds more than the cloud said; other hosts are not counted."""
+    traffic = Traffic()
+    traffic.pace.slow_down(0.0, Allowed(requests, window_s), "https://ecs")
+    for what, pause in course:
+        traffic.now += pause
+        if what == "b":
+            traffic.reboot()
+        else:
+            traffic.read()
+    if traffic.sent:
+        assert traffic.most_within(window_s) <= requests
+    assert traffic.pace.left_s("https://elsewhere") == 0.0
+
+
+def test_what_was_sent_before_counts() -> None:
+    """Requests from before the limit was known count as well."""
+    traffic = Traffic()
+    for _ in range(5):
+        traffic.read()
+    traffic.pace.slow_down(0.0, Allowed(5, 60.0), "https://ecs")
+    traffic.read()
+    assert traffic.sent[-1] - traffic.sent[0] > 60.0
+
+
+def test_seconds_of_the_cloud() -> None:
+    """Where the cloud's time runs faster, its limits and hints are shorter by as much."""
+    traffic = Traffic(scale=60.0)
+    traffic.pace.slow_down(30.0, Allowed(1, 60.0), "https://ecs")
+    assert traffic.pace.left_s() == pytest.approx(0.5)
+    traffic.now += 1
+    for _ in range(3):
+        traffic.read()
+    assert 1.0 < traffic.sent[1] - traffic.sent[0] < 1.1
+
+
+def _most(calls: list[Called], window_ms: int = 60_000) -> int:
+    return max(sum(1 for c in calls if end.at - window_ms < c.at <= end.at) for end in calls)
+
+
+@pytest.mark.parametrize("calls", [6, 20])
+def test_a_limit_of_the_gateway_is_learned_by_a_run(calls: int) -> None:
+    """A run against a gateway with a limit of calls gets few refusals, keeps to it, and reboots each server once."""
+
+    async def scene() -> Field:
+        limits = {"calls": calls, "calls_within": "60s"}
+        async with simulated(options_of(12, switches=limits), tuning=Tuning(poll_every_s=2.0)) as place:
+            done = await place.run(plan_of("4"))
+            assert done.word == "done"
+            assert set(place.state.reboot_counts().values()) == {1}
+            return place
+
+    place = run(scene())
+    taken = [c for c in place.calls() if c.status == 200]
+    refused = [c for c in place.calls() if c.status == 429]
+    assert _most(taken) <= calls
+    assert 1 <= len(refused) <= 3
+
+
+@pytest.mark.parametrize(
+    ("call", "rule"),
+    [
+        ("job", {"status": 429}),
+        ("job", {"status": 202}),
+        ("list", {"status": 503}),
+        ("list", {"status": 429, "code": "APIGW.0308"}),
+    ],
+)
+def test_a_throttled_read_holds_reboots_too(call: str, rule: dict[str, object]) -> None:
+    """While the cloud has said "too many" to any read, no reboot is sent."""
+
+    async def scene() -> None:
+        async with simulated(options_of(4)) as place:
+            assert place.cloud.held_s() == 0
+            place.add_rules({"do": "throttle", "on": call, **rule})
+            task = asyncio.create_task(_read(place, call))
+            held = 0.0
+            while not task.done():
+                held = max(held, place.cloud.held_s())
+                await asyncio.sleep(0)
+            await task
+            assert held > 0
+
+    run(scene())
+
+
+async def _read(place: Field, call: str) -> None:
+    await (place.cloud.inventory() if call == "list" else place.cloud.job("ff80808288d41e1b018990260955686a"))
+
+
+def test_one_pace_a_process() -> None:
+    """A target that is opened again goes on with what was learned of it; another one does not know it."""
+    first = pace_of("https://ecs.example.com a", 1.0)
+    first.slow_down(20.0, Allowed(1, 60.0), "https://ecs.example.com")
+    assert pace_of("https://ecs.example.com a", 1.0).left_s() > 10
+    assert pace_of("https://ecs.example.com b", 1.0).left_s() == 0
