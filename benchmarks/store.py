@@ -1,11 +1,14 @@
 """What durability costs: rows and bytes of a large run, milliseconds of a write, seconds until a large run goes on.
 
-    python benchmarks/store.py [--servers 10000] [--resumed 100000]
+    python benchmarks/store.py [--servers 10000] [--resumed 100000] [--only NAME]
 
 Runs are real ones, in virtual time, against a cloud in memory: waves of 1,000 whose reboots take 30 to 90 s, polled as
 usual, ids like the cloud's. On a SQLite file, and on PostgreSQL: the one of TEST_POSTGRES_URL, else one that is
-started here; commits are flushed to the disk on both. Targets: a run of 10,000 servers writes at most 50 MB in all, in
-less than a second; a run of 100,000 servers starts to work within 3 s when it is resumed. Asserts nothing.
+started here; commits are flushed to the disk on both. In Git: a bare repository on disk, the same over HTTP (`git
+http-backend` on loopback), and over HTTP with 100 ms before each answer, as of a host on the internet. The last table
+has all of them side by side, as multiples of SQLite; the run that is resumed is a tenth as large in Git. Targets, but
+for Git: a run of 10,000 servers writes at most 50 MB in all, in less than a second; a run of 100,000 servers starts to
+work within 3 s when it is resumed. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import asyncio
 import os
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,14 +35,20 @@ from runner.model.inventory import Server
 from runner.model.job import Accepted, Job, JobGone, JobStatus
 from runner.model.schedule import ServerRef
 from runner.ports.store import Intent
+from runner.store.gitref.address import Address
+from runner.store.gitref.dialect import Git
+from runner.store.gitref.remote import Remote
+from runner.store.gitref.store import GitStore
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
-from tests import postgres
+from tests import git_server, postgres
 from tests.execution.memory_cloud import MemoryCloud, Reboot, VirtualClock
 from tests.execution.setup import Bench, schedule_of
 from tests.store.kit import AT, leased
 
 WAVE = 1000
+FAR = "Git far away"
+NAMES = ("SQLite", "PostgreSQL", "Git on disk", "Git over HTTP", FAR)
 WRITES = ("create", "take", "append", "record", "touch", "give_back")
 Opener = Callable[[Callable[[], float]], SqlStore]
 
@@ -48,23 +58,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--servers", type=int, default=10_000, help="servers of the run that is written")
     parser.add_argument("--resumed", type=int, default=100_000, help="servers of the run that is resumed")
+    parser.add_argument("--only", choices=NAMES, help="one of the stores")
     options = parser.parse_args(arguments)
+    figures: dict[str, tuple[float, ...]] = {}
     with ExitStack() as stack:
-        for name, opener in backends(stack):
-            writes(name, opener)
-            whole_run(name, opener, options.servers)
-            resume(name, opener, options.resumed)
+        for name, opener in backends(stack, options.only):
+            print(f"-- {name}", flush=True)
+            wrote = writes(name, opener)
+            per_wave = whole_run(name, opener, options.servers)
+            if name != FAR:
+                resume(name, opener, options.resumed // (10 if name.startswith("Git") else 1))
+            figures[name] = (*wrote, per_wave)
+    side_by_side(figures)
     return 0
 
 
-def backends(stack: ExitStack) -> Iterator[tuple[str, Opener]]:
-    """Each back end with a way to open an empty store of it on a clock."""
+def side_by_side(figures: dict[str, tuple[float, ...]]) -> None:
+    """Milliseconds of a small write, of an intent, and of all of a wave's writes; and how many times SQLite's."""
+    first = next(iter(figures.values()))
+    print(f"\n{'ms':<14} {'small write':>18} {'intent of 1,000':>18} {'a wave of 1,000':>18}")
+    for name, row in figures.items():
+        cells = (f"{1000 * a:.1f} ({a / b:.0f}x)" for a, b in zip(row, first, strict=True))
+        print(f"{name:<14} " + " ".join(f"{cell:>18}" for cell in cells))
+
+
+def backends(stack: ExitStack, only: str | None) -> Iterator[tuple[str, Opener]]:
+    """Each back end, or one, with a way to open an empty store of it on a clock."""
+    for name, make in zip(NAMES, (files, databases, folders, hosts, far_hosts), strict=True):
+        if only in (None, name):
+            yield name, make(stack)
+
+
+def files(stack: ExitStack) -> Opener:
+    """SQLite."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="store-")))
 
     def sqlite(clock: Callable[[], float]) -> SqlStore:
         return SqlStore(Sqlite(folder / f"{uuid.uuid4()}.db", clock))
 
-    yield "SQLite", sqlite
+    return sqlite
+
+
+def databases(stack: ExitStack) -> Opener:
+    """PostgreSQL."""
     url = stack.enter_context(durable_server())
 
     def postgresql(clock: Callable[[], float]) -> SqlStore:
@@ -72,7 +108,35 @@ def backends(stack: ExitStack) -> Iterator[tuple[str, Opener]]:
 
         return SqlStore(Postgres(stack.enter_context(postgres.fresh_schema(url)), clock))
 
-    yield "PostgreSQL", postgresql
+    return postgresql
+
+
+def folders(stack: ExitStack) -> Opener:
+    """Bare repositories on this disk, which flush what they take."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="store-")))
+    return _git(folder, lambda: git_server.bare(folder / f"{uuid.uuid4()}.git"))
+
+
+def hosts(stack: ExitStack, delay_s: float = 0.0) -> Opener:
+    """The same behind an HTTP server."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="store-")))
+    host = stack.enter_context(git_server.serve(folder, delay_s=delay_s))
+    return _git(folder, lambda: host.make(f"{uuid.uuid4()}.git"))
+
+
+def far_hosts(stack: ExitStack) -> Opener:
+    """The same, and each answer takes 100 ms more."""
+    return hosts(stack, 0.1)
+
+
+def _git(folder: Path, make: Callable[[], str]) -> Opener:
+    def git(clock: Callable[[], float]) -> SqlStore:
+        url = make()
+        repository = str(folder / url.rpartition("/")[2])
+        subprocess.run(["git", "-C", repository, "config", "core.fsync", "all"], check=True)
+        return GitStore(Git(Remote(Address.read(url, os.environ), folder / "clones"), clock))
+
+    return git
 
 
 @contextmanager
@@ -86,33 +150,37 @@ def durable_server() -> Iterator[str]:
         yield server.url
 
 
-def writes(name: str, opener: Opener) -> None:
-    """Milliseconds of single writes."""
+def writes(name: str, opener: Opener) -> tuple[float, float]:
+    """Milliseconds of single writes; returns seconds of a small one and of an intent."""
+    times = 20 if name.startswith("Git") else 300
     store = opener(time.time)
     lease = leased(store)
     ids = [str(uuid.uuid4()) for _ in range(WAVE)]
     data = {"job": "ff80808288d41e1b018990260955686a", "servers": dict.fromkeys(ids[:20], "2026-11-23T22:00:40+00:00")}
 
-    cycles = iter(range(1000))
+    batches = iter(range(1, 1000))
 
     def claim() -> None:
-        intent = Intent("p", f"c{next(cycles)}", 1, tuple(ids), 10**9)
+        batch = next(batches)
+        intent = Intent("p", f"c{batch}", batch, tuple(ids), 10**9)
         store.append(lease, AT, [("batch.intended", {"servers": ids})], intent=intent)
 
     def release() -> None:
         store.append(lease, AT, [("servers.ended", {"servers": ids})], release=ids)
 
-    small = [timed(lambda: store.append(lease, AT, [("job.polled", data)])) for _ in range(300)]
+    small = [timed(lambda: store.append(lease, AT, [("batch.looked", data)])) for _ in range(times)]
     claims, releases = zip(*((timed(claim), timed(release)) for _ in range(10)), strict=True)
-    read = [timed(lambda: store.find("r1")) for _ in range(300)]
+    read = [timed(lambda: store.find("r1")) for _ in range(times)]
     store.close()
     print(f"{name}: append {ms(small)}, find {ms(read)}, intent of {WAVE:,} servers {ms(claims)}, "
           f"their release {ms(releases)} ms")  # fmt: skip
+    return statistics.median(small), statistics.median(claims)
 
 
-def whole_run(name: str, opener: Opener, servers: int) -> None:
-    """Rows, bytes and time of all writes of one run."""
+def whole_run(name: str, opener: Opener, servers: int) -> float:
+    """Rows, bytes and time of all writes of one run; returns the seconds of one wave."""
     bench, run_id = run_of(servers, opener)
+    pushes = counted_pushes(bench.store)
     spent, calls = watched(bench.store)
     bench.cloud.calls.clear()
     began = bench.clock.now()
@@ -126,7 +194,27 @@ def whole_run(name: str, opener: Opener, servers: int) -> None:
           f"{sum(calls.values())} writes in {writing:.2f} s, {writing / lasted:.2%} of {lasted:.0f} s")  # fmt: skip
     print(f"    {', '.join(f'{n} {kind}' for kind, n in kinds.most_common())}")
     print(f"    cloud: {', '.join(f'{n} {call}' for call, n in bench.cloud.calls.most_common())}")
+    if pushes:
+        print(f"    {len(pushes)} pushes, {len(pushes) / (servers // WAVE):.1f} a wave, {ms(pushes)} ms each")
     bench.store.close()
+    return writing / (servers // WAVE)
+
+
+def counted_pushes(store: SqlStore) -> list[float]:
+    """Seconds of each push of a store in Git from now on."""
+    times: list[float] = []
+    if isinstance(store, GitStore):
+        push = store.db.remote.push
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return push(*arguments, **named)
+            finally:
+                times.append(time.perf_counter() - began)
+
+        store.db.remote.push = counted  # type: ignore[method-assign]
+    return times
 
 
 def stored(store: SqlStore) -> tuple[int, int]:
@@ -135,6 +223,12 @@ def stored(store: SqlStore) -> tuple[int, int]:
     if isinstance(store.db, Sqlite):
         pages, page = (store.db.execute(f"pragma {what}")[0][0] for what in ("page_count", "page_size"))
         return int(events), pages * page
+    if isinstance(store.db, Git):
+        clones = store.db.remote.root.parent.parent
+        repository = clones / store.db.remote.address.url.rpartition("/")[2]
+        command = ["git", "-C", str(repository), "gc", "--quiet", "--prune=now"]
+        subprocess.run(command, check=True)
+        return int(events), sum(f.stat().st_size for f in repository.rglob("*") if f.is_file())
     tables = "(values ('run'), ('event'), ('claim'), ('rate')) as t(name)"
     sql = f"select sum(pg_total_relation_size(to_regclass(name))) from {tables}"  # noqa: S608
     return int(events), int(store.db.execute(sql)[0][0])

@@ -19,7 +19,7 @@ from runner.model.machine import NOBODY, Machine
 from runner.model.problem import Problem
 from runner.model.schedule import Target
 from runner.ports import Alarms, Clock, Cloud, Surveyor, Trials
-from runner.store.open import is_local_file, open_store
+from runner.store.open import STATE_FOLDER, dies_with_the_disk, is_local_file, open_store
 from runner.store.spool import Spool
 from runner.store.sql import SqlStore
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from runner.simulator.embedded import Embedded
     from runner.simulator.state import CloudOptions
 
-STATE_FOLDER = ".reboot-runner"
 FORGET_AFTER_S = 600.0
 
 
@@ -134,13 +133,14 @@ def _no_target(message: str, known: list[str]) -> InvalidInput:
 
 def demand_persistent_store(app: App, loaded: LoadedConfig, session_is_real: bool, promised: bool) -> None:
     """A CI runner's disk dies with it, and the job ids too: refuse a local file there for a real target."""
-    if session_is_real and in_ci() and is_local_file(store_url(app, loaded)) and not promised:
+    if session_is_real and in_ci() and dies_with_the_disk(store_url(app, loaded)) and not promised:
         raise InvalidInput(
             [
                 Problem(
                     "StoreNotPersistent",
                     "in CI a store in a local file is lost with the job, and with it what was asked of the cloud",
-                    hint="set REBOOT_RUNNER_STORE to postgresql://…; or give --store-is-persistent if the disk stays",
+                    hint="set REBOOT_RUNNER_STORE to git+https://… or postgresql://…; "
+                    "or give --store-is-persistent if the disk stays",
                 )
             ]
         )

@@ -83,9 +83,12 @@ class _Ticker:
                 self.done.codes[row.id] = await self._advance(row)
             self.done.next_s = self._next_s()
             left = until - time.monotonic() if until is not None else None
-            if wait_s <= 0 or self.done.next_s is None or self.done.next_s > wait_s or (left is not None and left <= 0):
+            watched_s, next_s = self.store.watched_s(), self.done.next_s
+            if next_s is not None and (wait_s <= 0 or next_s > wait_s):
+                next_s = None
+            if (next_s is None and watched_s is None) or (left is not None and left <= 0):
                 return
-            pause = min(self.done.next_s, LOOK_EVERY_S, *([left] if left is not None else []))
+            pause = min(s for s in (next_s, watched_s, left, LOOK_EVERY_S) if s is not None)
             await _sleep(max(pause, 0.05), self.ending)
 
     def _next_s(self) -> float | None:

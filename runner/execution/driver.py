@@ -119,8 +119,10 @@ class Driver:
             self.run = None
             raise
         finally:
-            with contextlib.suppress(StoreError):
+            try:
                 store.give_back(lease, self._store_time(due))
+            except StoreError:  # what was appended may not be stored: it is read anew
+                self.run = None
 
     def _note_error(self, writer: Writer, error: Exception) -> datetime | None:
         """Leave a line in the journal and come back later each time: one poisoned run never stops the others."""

@@ -2,6 +2,7 @@
 
 RunnerError (1)
 ├── GitError (1)            the program cannot be used, or says no
+│   ├── GitSlow             a call took too long and was ended
 │   ├── NoRepository        there is no repository here, or no program `git`
 │   ├── MissingHistory      a commit is not in this clone and cannot be fetched, or too little of the history is
 │   └── NotReadable         what stands at a path of a revision is no file that we read
@@ -19,6 +20,10 @@ ALL_HISTORY = "check out with all history (fetch-depth: 0 of actions/checkout), 
 
 class GitError(RunnerError):
     """Git cannot be used, or refuses."""
+
+
+class GitSlow(GitError):
+    """A call took too long and was ended: what it did by then is not known."""
 
 
 class NoRepository(GitError):

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.git.errors import GitError, NoRepository
+from runner.git.errors import GitError, GitSlow, NoRepository
 
 TIMEOUT_S = 60.0
 NETWORK_TIMEOUT_S = 120.0
@@ -36,15 +36,18 @@ _KEPT = re.compile("GIT_(CONFIG_.*|SSH|SSH_.*|SSL_.*|HTTP_.*|ASKPASS|ALLOW_PROTO
 
 _IN_URL = re.compile(r"://[^/@\s']*@")
 _LONGEST_REASON = 300
+_LONGEST_TALK = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a call ended. `reason` is the last line that Git said about it, without credentials of a URL."""
+    """How a call ended. `reason` is the last line that Git said about it, `talk` all it said, without credentials of
+    a URL."""
 
     code: int
     out: bytes
     reason: str
+    talk: str = ""
 
     @property
     def text(self) -> str:
@@ -69,15 +72,16 @@ class Program:
         kept = {name: v for name, v in environ.items() if not name.startswith("GIT_") or _KEPT.fullmatch(name)}
         return cls(found, {**kept, **_FIXED})
 
-    def run(self, folder: Path, *arguments: str, timeout_s: float = TIMEOUT_S) -> Done:
-        """One call in `folder`. Raises GitError when it cannot be started or takes too long; else see `code`."""
+    def run(self, folder: Path, *arguments: str, given: bytes | None = None, timeout_s: float = TIMEOUT_S) -> Done:
+        """One call in `folder`, with `given` as its input. Raises GitError when it cannot be started, GitSlow when it
+        takes too long; else see `code`."""
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         command = [self.path, "-C", str(folder), *_OPTIONS, *settings, *arguments]
         try:
             process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
                 command,
                 env=dict(self.environ),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,  # no terminal to ask on; its children end with it
@@ -86,19 +90,20 @@ class Program:
             raise GitError(f"git cannot be started: {getattr(error, 'strerror', None) or 'bad argument'}") from None
         with process:
             try:
-                out, err = process.communicate(timeout=timeout_s)
+                out, err = process.communicate(given, timeout=timeout_s)
             except subprocess.TimeoutExpired:
-                raise GitError(f"git {arguments[0]} gave no answer within {timeout_s:.0f} s") from None
+                raise GitSlow(f"git {arguments[0]} gave no answer within {timeout_s:.0f} s") from None
             finally:
                 if process.returncode is None:
                     os.killpg(process.pid, signal.SIGKILL)
-        return Done(process.returncode, out, _reason(err))
+        talk = _IN_URL.sub("://", err.decode("utf-8", "replace"))
+        return Done(process.returncode, out, _reason(talk), talk[-_LONGEST_TALK:])
 
 
-def _reason(err: bytes) -> str:
+def _reason(talk: str) -> str:
     """The line that says why: the last with `fatal:` or `error:`, else the last."""
-    lines = [line.strip() for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in talk.splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
     if not telling:
         return "no reason given"
-    return _IN_URL.sub("://", telling[-1].removeprefix("fatal: ").removeprefix("error: "))[:_LONGEST_REASON]
+    return telling[-1].removeprefix("fatal: ").removeprefix("error: ")[:_LONGEST_REASON]

@@ -186,7 +186,7 @@ def _check_store(root: MapNode, findings: Findings) -> None:
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         return
     if re.search(r"://[^/@]*:[^/@]*@|[?&]password=", node.value):
-        hint = "use REBOOT_RUNNER_STORE, PGPASSWORD or a PGPASSFILE"
+        hint = "use REBOOT_RUNNER_STORE, PGPASSWORD or a PGPASSFILE; for a store in Git REBOOT_RUNNER_STORE_TOKEN"
         findings.add("CredentialInFile", "store: the URL holds a password", node.span, hint=hint)
         return
     said = _store_problem(node.value)
@@ -196,9 +196,15 @@ def _check_store(root: MapNode, findings: Findings) -> None:
 
 def _store_problem(url: str) -> str | None:
     """What is wrong with a store's URL, without quoting it: it may hold a password."""
-    if re.match(r"sqlite:///[^?#]", url) or re.match(r"postgres(ql)?://[^/]*/?", url):
+    forms = (
+        r"sqlite:///[^?#]",
+        r"postgres(ql)?://[^/]*/?",
+        r"git\+(https|http|ssh)://[^/]+/[^/]",
+        r"git\+file:///[^/]",
+    )
+    if any(re.match(form, url) for form in forms):
         return None
-    return "must be sqlite:///FILE or postgresql://HOST/DATABASE"
+    return "must be sqlite:///FILE, postgresql://HOST/DATABASE or git+https://HOST/OWNER/REPOSITORY"
 
 
 def _named(root: MapNode, part: str) -> Iterator[tuple[str, MapNode]]:

@@ -145,7 +145,8 @@ class Config(Part):
     version: Version = Field(1, description="Of the format.")
     store: Text = Field(
         "sqlite:///.reboot-runner/runs.db",
-        description="Where journals live: sqlite:///FILE or postgresql://HOST/DATABASE, without a password.",
+        description="Where journals live: sqlite:///FILE, git+https://HOST/OWNER/REPOSITORY or"
+        " postgresql://HOST/DATABASE, without a password.",
     )
     targets: dict[Name, TargetConfig] = Field(
         default_factory=dict, description="Cloud projects by the name that plans use."

@@ -132,7 +132,7 @@ class Halt:
 
 
 class Store(Protocol):
-    """See `store.sql` for the one implementation; SQLite and PostgreSQL share its text."""
+    """See `store.sql` for the one implementation; SQLite, PostgreSQL and the ref of a Git repository share its text."""
 
     def create(self, run: NewRun, created: Event) -> None:
         """Insert a run with its first event. Raises RunExists while a run of the same plan is open."""
@@ -148,6 +148,14 @@ class Store(Protocol):
 
     def due(self) -> list[RunRow]:
         """Open runs that are due and not held by a living process, longest due first."""
+        ...
+
+    def watched_s(self) -> float | None:
+        """For how long this process has to stay to know whether the holder of a run that is due still lives.
+
+        None where no run is in such doubt: where the store's clock tells, none ever is. Where there is no common clock,
+        a lease is over once it was seen unchanged for its length; one that was renewed meanwhile is its holder's.
+        """
         ...
 
     def events(self, run_id: str, after: int = 0) -> list[Event]: ...
@@ -182,7 +190,11 @@ class Store(Protocol):
         ...
 
     def give_back(self, lease: Lease, due: float | None) -> None:
-        """End the lease; `due` is when the run wants to be advanced next. No error when it is lost already."""
+        """End the lease; `due` is when the run wants to be advanced next. No error when it is lost already.
+
+        A store may let the lease's writes wait until here, all but intents and job ids. Raises LeaseLost when they
+        could not be stored, because somebody else wrote to the run in between: then it has to be read anew.
+        """
         ...
 
     def record(

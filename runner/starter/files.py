@@ -27,8 +27,8 @@ GITHUB = (
     ".github/dependabot.yml",
 )
 SECRETS = (
-    *("REBOOT_RUNNER_STORE", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"),
-    "GATES_TOKEN",
+    *("REBOOT_RUNNER_STORE", "REBOOT_RUNNER_STORE_TOKEN"),
+    *("HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN", "GATES_TOKEN"),
 )
 """What the workflows pass on, each by its name, where the repository or its environment has it.
 

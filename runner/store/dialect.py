@@ -39,6 +39,10 @@ class Dialect(Protocol):
         """Inside a transaction, to its end: one at a time for this name, or many that share it."""
         ...
 
+    def ask_to_write(self) -> None:
+        """Whether the store would take a write, where only the end of a transaction asks that. Raises StoreError."""
+        ...
+
     def has_table(self, name: str) -> bool: ...
 
     def now(self) -> float:

@@ -49,7 +49,7 @@ def look_at(url: str, base: Path, patience_s: float, clock: Callable[[], float] 
         return StoreFacts(None)
     db = open_dialect(url, base, patience_s)
     try:
-        version = version_of(db)
+        version = -1 if _is_unborn(db) else version_of(db)
         _try_to_write(db)
         began = clock()
         now = db.now()
@@ -60,6 +60,11 @@ def look_at(url: str, base: Path, patience_s: float, clock: Callable[[], float] 
         return StoreFacts(version, ahead_s, now, tuple(store.runs(open_only=True, limit=_MOST_RUNS)), store.halted())
     finally:
         db.close()
+
+
+def _is_unborn(db: Dialect) -> bool:
+    """A store in Git whose ref is not there yet: the tables are this process's own."""
+    return db.has_table("git_store") and not db.execute("select id from git_store")
 
 
 def _demand_room(path: Path) -> None:
@@ -75,6 +80,7 @@ def _demand_room(path: Path) -> None:
 
 def _try_to_write(db: Dialect) -> None:
     """What the next command would write first, and a row besides; then all of it is undone."""
+    db.ask_to_write()
     with suppress(_Undo), db.transaction():
         db.lock("schema")
         migrate(db)

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.errors import StoreError
 from runner.store.dialect import Dialect
 from runner.store.sql import SqlStore
 
-_FORMS = "write sqlite:///PATH (a path after three slashes, as it is) or postgresql://HOST/DATABASE"
+if TYPE_CHECKING:
+    from runner.store.gitref.dialect import Git
+
+_FORMS = (
+    "write sqlite:///PATH (a path after three slashes, as it is), postgresql://HOST/DATABASE"
+    " or git+https://HOST/OWNER/REPOSITORY"
+)
+STATE_FOLDER = ".reboot-runner"
+"""Beside the configuration: what belongs to this machine."""
 
 _SERVER = re.compile(r"(postgres(?:ql)?)://(?:[^@/?#]*@)?([^@/?#]*)(/[^@/?#]*)?(?:\?[^@]*)?")
 """Scheme, host, database of a URL that has its `@` and `/` only where they belong."""
+_REPOSITORY = re.compile(r"(git\+[a-z]+)://(?:[^@/?#:]*@)?([^@?#]*)")
 
 
 def open_store(url: str, base: Path) -> SqlStore:
-    """`sqlite:///relative/or//absolute.db` (relative to `base`) or `postgresql://…`.
+    """`sqlite:///relative/or//absolute.db` (relative to `base`), `postgresql://…` or `git+https://…`.
 
     Raises StoreError for other URLs and whatever cannot be opened. The URL may hold a password: it is never quoted.
     """
+    if url.startswith("git+"):
+        from runner.store.gitref.store import GitStore
+
+        return GitStore(_open_ref(url, base))
     return SqlStore(open_dialect(url, base))
 
 
@@ -38,8 +52,16 @@ def open_dialect(url: str, base: Path, patience_s: float | None = None) -> Diale
         if patience_s is None:
             return Postgres(url)
         return Postgres(url, patience_s=patience_s, connect_s=patience_s)
+    if url.startswith("git+"):
+        return _open_ref(url, base, patience_s)
     scheme = re.match(r"[a-z+]{1,20}:", url)
     raise StoreError(f"unknown kind of store {scheme[0] if scheme else ''!r}", hint=_FORMS)
+
+
+def _open_ref(url: str, base: Path, patience_s: float | None = None) -> Git:
+    from runner.store.gitref.dialect import open_ref
+
+    return open_ref(url, base / STATE_FOLDER / "git-store", patience_s)
 
 
 def sqlite_file(url: str, base: Path) -> Path:
@@ -51,6 +73,9 @@ def shown(url: str) -> str:
     """A store's URL for people: without user, password and parameters; nothing of one that cannot be taken apart."""
     if is_local_file(url):
         return url
+    repository = _REPOSITORY.fullmatch(url)
+    if repository:
+        return f"{repository[1]}://{repository[2]}"
     found = _SERVER.fullmatch(url)
     return f"{found[1]}://{found[2]}{found[3] or ''}" if found else "(a URL that may hold a password)"
 
@@ -69,5 +94,10 @@ def _path(url: str) -> str:
 
 
 def is_local_file(url: str) -> bool:
-    """Whether the store dies with this machine's disk."""
+    """Whether the store is one file on this machine."""
     return url.startswith("sqlite:")
+
+
+def dies_with_the_disk(url: str) -> bool:
+    """Whether the store is on this machine's disk, in a file or in a repository."""
+    return url.startswith(("sqlite:", "git+file:"))

@@ -139,6 +139,9 @@ class Postgres:
         function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
         self.execute(f"select {function}(hashtextextended(?, 0))", (f"reboot-runner:{name}",))
 
+    def ask_to_write(self) -> None:
+        """Each statement of a transaction asks."""
+
     def has_table(self, name: str) -> bool:
         # Not `to_regclass`: after a wait for `lock` it still answers from what this session knew before.
         return bool(self.execute("select 1 from pg_class where relname = ? and pg_table_is_visible(oid)", (name,)))

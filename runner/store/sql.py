@@ -97,6 +97,9 @@ class SqlStore:
         found = self._rows("is_open = 1 and due <= ?", (now,), 10_000, "due, created, id")
         return [r for r in found if r.lease_until <= now or (r.owner and is_provably_dead(r.owner))]
 
+    def watched_s(self) -> float | None:
+        return None
+
     def _rows(self, where: str, args: Sequence[Any], limit: int, order: str = "created desc, id desc") -> list[RunRow]:
         sql = f"select {rows.RUN_COLUMNS} from run where {where} order by {order} limit {limit:d}"  # noqa: S608
         return [rows.run_row(r) for r in self.db.execute(sql, args)]

@@ -101,6 +101,9 @@ class Sqlite:
     def lock(self, name: str, *, shared: bool = False) -> None:
         """`begin immediate` has locked the whole file already."""
 
+    def ask_to_write(self) -> None:
+        """A transaction asks at its beginning."""
+
     def has_table(self, name: str) -> bool:
         return bool(self.execute("select 1 from sqlite_master where type = 'table' and name = ?", (name,)))
 

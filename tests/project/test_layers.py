@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "report": {"model", "errors", "planning"},
     "cloud": {"model", "errors", "ports", "net"},
     "checks": {"model", "errors", "ports", "net"},
-    "store": {"model", "errors", "ports"},
+    "store": {"model", "errors", "ports", "net", "git"},
     "simulator": {"model"},
     "starter": {"model", "errors"},
     "temporal": {"errors"},

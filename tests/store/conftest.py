@@ -1,4 +1,4 @@
-"""Every test of this folder that asks for `place` or `store` runs on both real back ends."""
+"""Every test of this folder that asks for `place` or `store` runs on all real back ends."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 from runner.store.sql import SqlStore
+from tests.git_server import bare
 from tests.store.kit import Place
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "git"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """An empty store, not opened yet."""
     if request.param == "postgres":
         url = request.getfixturevalue("postgres_url")
+    elif request.param == "git":
+        url = bare(tmp_path / "store.git")
     else:
         url = f"sqlite:///{tmp_path / 'runs.db'}"
     place = Place(url)

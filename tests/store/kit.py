@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +49,15 @@ class Place:
     def is_postgres(self) -> bool:
         return self.url.startswith("postgresql:")
 
+    @property
+    def is_git(self) -> bool:
+        return self.url.startswith("git+")
+
+    @property
+    def folder(self) -> Path:
+        """Where a process at a store in Git keeps its clone."""
+        return Path(self.url.removeprefix("git+file://")).parent / "state"
+
     def open(self, clock: Callable[[], float] | None = None, **patience: float) -> SqlStore:
         """A store on the clock of this place, or on `clock`; closed at the end of the test."""
         clock = clock or self.clock
@@ -55,6 +65,8 @@ class Place:
             from runner.store.postgres import Postgres
 
             store = SqlStore(Postgres(self.url, clock, **patience))
+        elif self.is_git:
+            store = git_store(self.url, self.folder, clock, **patience)
         else:
             store = SqlStore(Sqlite(Path(self.url.removeprefix("sqlite:///")), clock, **patience))
         self.stack.callback(store.close)
@@ -63,11 +75,21 @@ class Place:
     def work(self, *arguments: str) -> subprocess.Popen[str]:
         """Another process at this store (`tests.store.work`), on real time."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.store.work", self.url, *arguments],
+            [sys.executable, "-m", "tests.store.work", self.url, str(self.folder), *arguments],
             cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.stack.callback(_end, process)
         return process
+
+
+def git_store(url: str, folder: Path, clock: Callable[[], float], **patience: float) -> SqlStore:
+    """A store in Git that sees at once what others have written: no write takes less than its 2 ms."""
+    from runner.store.gitref.address import Address
+    from runner.store.gitref.dialect import Git
+    from runner.store.gitref.remote import Remote
+    from runner.store.gitref.store import GitStore
+
+    return GitStore(Git(Remote(Address.read(url, os.environ), folder), clock, fresh_s=0.002, **patience))
 
 
 def _end(process: subprocess.Popen[str]) -> None:

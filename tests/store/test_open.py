@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import StoreError
-from runner.store.open import is_local_file, open_store
+from runner.store.open import dies_with_the_disk, is_local_file, open_store
 from tests.store.kit import ROOT, begun
 
 
@@ -51,7 +51,11 @@ def test_other_urls_are_refused(tmp_path: Path, url: str, says: str) -> None:
 
 
 def test_which_stores_die_with_the_machine() -> None:
-    """A file does, a server elsewhere does not."""
+    """A file does, and a repository on the disk; a server elsewhere does not."""
+    assert dies_with_the_disk("sqlite:///runs.db")
+    assert dies_with_the_disk("git+file:///srv/store.git")
+    assert not dies_with_the_disk("git+https://example.com/a/b")
+    assert not dies_with_the_disk("postgresql://db/runs")
     assert is_local_file("sqlite:///runs.db")
     assert not is_local_file("postgresql://db/runs")
 

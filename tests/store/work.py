@@ -1,4 +1,4 @@
-"""Another process at a store: `python -m tests.store.work URL WHAT …`. Its answers are lines on stdout."""
+"""Another process at a store: `python -m tests.store.work URL FOLDER WHAT …`. Its answers are lines on stdout."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import random
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -118,8 +119,9 @@ TOGETHER = {f.__name__: f for f in (create, contend, claim, write)}
 ALONE = {f.__name__: f for f in (take, hold_on)}
 
 if __name__ == "__main__":
-    url, what, *arguments = sys.argv[1:]
+    url, folder, what, *arguments = sys.argv[1:]
     if what in TOGETHER:
         say("ready")
         sys.stdin.readline()
-    (TOGETHER | ALONE)[what](open_store(url, Path()), *arguments)
+    with closing(open_store(url, Path(folder))) as opened:
+        (TOGETHER | ALONE)[what](opened, *arguments)

@@ -16,18 +16,24 @@ from runner.simulator.fleet import FleetOptions
 from runner.simulator.server import serve_in_thread
 from runner.simulator.state import CloudOptions, State
 from runner.store.open import open_store
+from tests.git_server import bare
 from tests.storm.storm import CONFIG, PLAN
 from tests.storm.worker import Order, work
 
 
-@pytest.mark.parametrize("label", ["intent.after", "append.after"])
-def test_an_owner_that_wakes_after_its_lease_was_taken_sends_nothing(tmp_path: Path, label: str) -> None:
+@pytest.mark.parametrize(
+    ("label", "where", "lease_s"),
+    [("intent.after", "sqlite", 1.0), ("append.after", "sqlite", 1.0), ("intent.after", "git", 2.0)],
+)
+def test_an_owner_that_wakes_after_its_lease_was_taken_sends_nothing(
+    tmp_path: Path, label: str, where: str, lease_s: float
+) -> None:
     """Frozen behind its intent, or before it, it finds the lease gone; the run is its successor's, nothing doubles.
 
     Behind the intent nobody can know whether the request left, so with `hold` its servers end unknown (exit 4).
     """
     state = State(CloudOptions(fleet=FleetOptions(servers=6, reboot_seconds=0.3)))
-    store = f"sqlite:///{tmp_path / 'runs.db'}"
+    store = bare(tmp_path / "store.git") if where == "git" else f"sqlite:///{tmp_path / 'runs.db'}"
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.storm.worker"])
     with serve_in_thread(state) as running:
@@ -43,7 +49,7 @@ def test_an_owner_that_wakes_after_its_lease_was_taken_sends_nothing(tmp_path: P
         }
 
         arguments = ("run", str(plan), "--yes")
-        order = Order(arguments, str(tmp_path), environment, output=str(tmp_path / "out.log"), lease_s=1.0)
+        order = Order(arguments, str(tmp_path), environment, output=str(tmp_path / "out.log"), lease_s=lease_s)
         first = context.Process(target=work, args=(replace(order, die_at=label, by=signal.SIGSTOP),))
         first.start()
         try:

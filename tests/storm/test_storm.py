@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.git_server import serve
 from tests.storm.storm import storm
 
 
@@ -18,6 +19,16 @@ def test_kills_at_any_instant_reboot_nothing_twice_on_postgres(tmp_path: Path, p
     """The same on PostgreSQL, with `retry`."""
     tally = storm(tmp_path, store=postgres_url, name="postgres", mode="retry", kills=5, seed=6)
     assert tally.kills >= 5
+    assert tally.is_clean, tally.row()
+
+
+def test_kills_at_any_instant_reboot_nothing_twice_in_git(tmp_path: Path) -> None:
+    """The same with journals in a Git ref, over HTTP, where answers to pushes are lost too."""
+    (tmp_path / "runs").mkdir()
+    with serve(tmp_path / "host", cut=0.1, lose=0.03) as host:
+        url = host.make("store.git")
+        tally = storm(tmp_path / "runs", store=url, name="git", mode="retry", kills=3, seed=6)
+    assert tally.kills >= 3
     assert tally.is_clean, tally.row()
 
 

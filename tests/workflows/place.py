@@ -34,6 +34,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PLACEHOLDER = f"reboot-runner==0.1.0 --hash=sha256:{'12' * 32}"
 PULL = 7
 PLAN = "plans/web.yaml"
+OWN_REPOSITORY = "git+${{ github.server_url }}/${{ github.repository }}"
+"""Where journals are by default. Here a bare repository on this disk stands for it."""
 SERVERS = 8
 """How many servers of the simulated fleet of twenty the plan selects."""
 KEYS = {
@@ -240,7 +242,8 @@ class Place:
             self.git("switch", "--quiet", "--force-create", "main", cwd=clone)
         self.git("remote", "set-url", "origin", url, cwd=clone)
         for file in (clone / ".github" / "workflows").glob("*.yml"):
-            file.write_text(for_act(file.read_text()))
+            own = file.read_text().replace(OWN_REPOSITORY, "${{ secrets.REBOOT_RUNNER_STORE }}")
+            file.write_text(for_act(own))
         (clone / CALLED).mkdir()
         for name in REUSABLE:
             (clone / CALLED / name).write_text(for_act((WORKFLOWS / name).read_text()))
@@ -266,7 +269,7 @@ class Place:
     def _secrets(self) -> dict[str, str]:
         return {
             "GITHUB_TOKEN": TOKEN,
-            "REBOOT_RUNNER_STORE": f"sqlite:///{self.folder / 'store' / 'runs.db'}",
+            "REBOOT_RUNNER_STORE": f"git+file://{self.folder / 'store.git'}",
             "HUAWEICLOUD_SDK_AK": KEYS["REBOOT_RUNNER_SIMULATOR_AK"],
             "HUAWEICLOUD_SDK_SK": KEYS["REBOOT_RUNNER_SIMULATOR_SK"],
         }
@@ -357,7 +360,7 @@ def opened_place(folder: Path, *simulator_options: str, release: str = PLACEHOLD
         place = Place(folder, github, cloud, {}, release)
         snapshot(folder / "project")
         place.repo.mkdir()
-        (folder / "store").mkdir()
+        place.git("init", "--quiet", "--bare", "--template=", str(folder / "store.git"), cwd=folder)
         place.git("init", "--quiet", "--initial-branch", "main")
         begin(place)
         place.git("switch", "--quiet", "--create", "kernel")

@@ -112,7 +112,7 @@ def from_fork(place: Place, callers: Callers) -> None:
     assert "validated offline" in ended.summary
     assert place.github.state.comments(PULL) == []
     assert place.github.state.all("artifacts") == []
-    assert not (place.folder / "store" / "runs.db").exists()
+    assert not list((place.folder / "store.git" / "refs").rglob("store"))
 
 
 def from_merge_queue(place: Place, callers: Callers) -> None:

@@ -89,8 +89,10 @@ def test_forks_get_nothing() -> None:
     environ = step(reusable("reboot-plan.yml"), "Validate and diff")["env"]
     assert environ["REBOOT_RUNNER_GITHUB_OFFLINE"] == "${{ env.TRUSTED != 'true' }}"
     secrets = called("reboot-plan.yml")["secrets"]
+    store = "(secrets.REBOOT_RUNNER_STORE || inputs.store)"
     for name in secrets:
-        assert environ[name] == f"${{{{ env.TRUSTED == 'true' && secrets.{name} || '' }}}}"
+        value = store if name == "REBOOT_RUNNER_STORE" else f"secrets.{name}"
+        assert environ[name] == f"${{{{ env.TRUSTED == 'true' && {value} || '' }}}}"
     assert (WORKFLOWS / "reboot-plan.yml").read_text().count("secrets.") == len(secrets)
 
 
@@ -127,11 +129,11 @@ def test_program_suspends_before_its_job_ends(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["reboot-run.yml", "reboot-reconcile.yml"])
-def test_only_the_follow_up_may_write(name: str) -> None:
-    """The permission to dispatch a workflow is that of a job that does nothing else; the others only read."""
+def test_only_the_follow_up_may_dispatch(name: str) -> None:
+    """The permission to dispatch a workflow is that of a job that does nothing else; the others write journals only."""
     for job, it in jobs(name).items():
         writes = {key for key, value in it["permissions"].items() if value == "write"}
-        assert writes == ({"actions"} if job == "follow-up" else {"id-token"})
+        assert writes == ({"actions"} if job == "follow-up" else {"id-token", "contents"})
 
 
 @pytest.mark.parametrize(

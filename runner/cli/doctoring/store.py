@@ -9,7 +9,7 @@ from runner.cli.doctoring.making import counted, failed, ok, warning
 from runner.errors import StoreError
 from runner.report.doctor import Check, Section, listed
 from runner.store.inspect import NEWEST, StoreFacts, look_at
-from runner.store.open import is_local_file, shown
+from runner.store.open import dies_with_the_disk, is_local_file, shown
 
 FAR_S = 60.0
 """Leases and rate budgets live by the store's clock; signatures and reports by ours. A minute apart is told."""
@@ -27,11 +27,17 @@ async def store(url: str, origin: str, base: Path, within_s: float, *, real: boo
     except TimeoutError:
         late = StoreError(f"no answer within {3 * within_s:g} s", hint="check the host of the store and the network")
         return Section("store", title, (failed("open", late), *_persistent(url, real)))
-    return Section("store", title, (_tables(facts, url), *_of_others(facts), *_persistent(url, real)))
+    return Section("store", title, (_tables(facts, url), *_of_others(facts, url), *_persistent(url, real)))
+
+
+def _kind(url: str) -> str:
+    if url.startswith("git+"):
+        return "Git"
+    return "SQLite" if is_local_file(url) else "PostgreSQL"
 
 
 def _tables(facts: StoreFacts, url: str) -> Check:
-    kind = "SQLite" if is_local_file(url) else "PostgreSQL"
+    kind = _kind(url)
     if facts.version is None:
         return ok("open", f"{kind}; there is no file yet, and the first run can make it")
     if facts.version < 0:
@@ -42,10 +48,11 @@ def _tables(facts: StoreFacts, url: str) -> Check:
     return ok("open", f"{kind}, writable; schema version {facts.version}")
 
 
-def _of_others(facts: StoreFacts) -> list[Check]:
+def _of_others(facts: StoreFacts, url: str) -> list[Check]:
     if facts.version is None:
         return []
-    checks = [_clock(facts.ahead_s)]
+    needs_none = "a store in Git needs no common clock: leases run by the clock of who watches them"
+    checks = [ok("clock", needs_none) if url.startswith("git+") else _clock(facts.ahead_s)]
     if facts.version == NEWEST:
         checks += [_runs(facts), _halt(facts)]
     return checks
@@ -81,8 +88,8 @@ def _halt(facts: StoreFacts) -> Check:
 
 
 def _persistent(url: str, real: bool) -> list[Check]:
-    if not in_ci() or not is_local_file(url):
+    if not in_ci() or not dies_with_the_disk(url):
         return []
-    said = "in CI a store in a local file is lost with the job, and with it what was asked of the cloud"
-    hint = "set REBOOT_RUNNER_STORE to postgresql://…; `run` refuses this one, but with --store-is-persistent"
+    said = "in CI a store on the local disk is lost with the job, and with it what was asked of the cloud"
+    hint = "set REBOOT_RUNNER_STORE to git+https://… or postgresql://…; `run` needs --store-is-persistent for this one"
     return [warning("persistent", said, hint) if real else ok("persistent", f"{said}; no target has real servers")]

@@ -1,0 +1,162 @@
+"""How the store's rows lie in the ref's tree. Files of text, so that people can read them with `git show`.
+
+    store.json                              what this is: format, schema, a random id
+    flags/halt                              the halt flag, where it is set
+    rate/PROJECT.json                       the last minutes' reservations
+    runs/RUN/run.json                       the run's row and its lease
+    runs/RUN/events/00000001.jsonl          events from that number on, about 64 KiB a file
+    runs/RUN/claims/000001.json             the claims of a batch
+    archive/202611/RUN.json                 a run that ended a while ago: its row, its claims, and the commit of the
+                                            ref's history that has its events
+
+Names of people and of the cloud are percent-encoded in paths.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+from runner.store.gitref.errors import StoreRefused
+
+FORMAT = 1
+CHUNK = 64 << 10
+"""Bytes of a file of events that is still added to."""
+
+STORE = "store.json"
+
+
+def name(text: str) -> str:
+    """A text as one part of a path: no slash, no control character, no leading dot."""
+    quoted = quote(text, safe="", errors="surrogatepass")
+    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted or "%"
+
+
+def _text(part: str) -> str:
+    return "" if part == "%" else unquote(part, errors="surrogatepass")
+
+
+def flag_path(flag: str) -> str:
+    return f"flags/{name(flag)}"
+
+
+def rate_path(project: str) -> str:
+    return f"rate/{name(project)}.json"
+
+
+def run_folder(run: str) -> str:
+    return f"runs/{name(run)}"
+
+
+def run_path(run: str) -> str:
+    return f"{run_folder(run)}/run.json"
+
+
+def events_path(run: str, first: int) -> str:
+    return f"{run_folder(run)}/events/{first:08d}.jsonl"
+
+
+def claims_path(run: str, batch: int) -> str:
+    return f"{run_folder(run)}/claims/{batch:06d}.json"
+
+
+def archive_path(run: str) -> str:
+    """Ids begin with year and month: no folder of the archive grows without end."""
+    quoted = name(run)
+    return f"archive/{quoted[:6]}/{quoted}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a path holds: `kind` is store, flag, rate, run, events, claims or archive; `number`: first event, batch."""
+
+    kind: str
+    key: str = ""
+    number: int = 0
+
+
+def place(path: str) -> Place:
+    """What is at a path. Raises StoreRefused for one that is not ours."""
+    match path.split("/"):
+        case ["store.json"]:
+            return Place("store")
+        case ["flags", flag]:
+            return Place("flag", _text(flag))
+        case ["rate", file] if file.endswith(".json"):
+            return Place("rate", _text(file.removesuffix(".json")))
+        case ["runs", run, "run.json"]:
+            return Place("run", _text(run))
+        case ["runs", run, "events" | "claims" as kind, file] if file.split(".")[0].isdigit():
+            return Place(kind, _text(run), int(file.split(".")[0]))
+        case ["archive", _, file] if file.endswith(".json"):
+            return Place("archive", _text(file.removesuffix(".json")))
+    raise StoreRefused(
+        f"the store's ref holds a file that is not one of reboot-runner: {path[:200]!r}",
+        hint="give the store a repository whose ref nobody else writes, or use the newer reboot-runner that wrote it",
+    )
+
+
+def document(data: Any) -> bytes:
+    """A small file, indented for people."""
+    return (json.dumps(data, indent=1) + "\n").encode()
+
+
+def nested(text: str | None) -> Any:
+    """A column that holds JSON, as what it means; what is none stays the text."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def event_line(row: Sequence[Any]) -> bytes:
+    """A row of `rows.EVENT_COLUMNS` as a line. Its data is JSON already, and stands as it is."""
+    seq, at, kind, fence, data = row
+    head = json.dumps({"seq": seq, "at": at, "type": kind, "fence": fence})[:-1]
+    return f'{head}, "data": {data.replace(chr(10), " ")}}}\n'.encode()
+
+
+def event_rows(data: bytes) -> list[tuple[int, str, str, int, str]]:
+    """Lines as rows of `rows.EVENT_COLUMNS`. Data that was edited into something else is left for whoever reads it."""
+    return [_event_row(line) for line in data.decode("utf-8", "surrogatepass").split("\n") if line]
+
+
+def _event_row(line: str) -> tuple[int, str, str, int, str]:
+    head, found, data = line.partition(', "data": ')
+    if not found or not data.endswith("}"):
+        raise ValueError("a line of events is none")
+    facts = json.loads(head + "}")
+    return int(facts["seq"]), str(facts["at"]), str(facts["type"]), int(facts["fence"]), data[:-1]
+
+
+_SHARED = ("project", "cycle")
+
+
+def claim_groups(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Claims of one run and batch: what they share is said once, the rest by server."""
+    groups: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        own = [column for column in row if column not in (*_SHARED, "run", "batch", "server")]
+        key = tuple(row[column] for column in _SHARED)
+        made = {**dict(zip(_SHARED, key, strict=True)), "columns": own, "servers": {}}
+        groups.setdefault(key, made)["servers"][row["server"]] = [row[column] for column in own]
+    return list(groups.values())
+
+
+def claim_rows(group: Mapping[str, Any], run: str, batch: int) -> list[dict[str, Any]]:
+    """The claims of one of `claim_groups`, as rows."""
+    shared = {column: group[column] for column in _SHARED} | {"run": run, "batch": batch}
+    return [
+        {**shared, "server": server, **dict(zip(group["columns"], values, strict=True))}
+        for server, values in group["servers"].items()
+    ]
+
+
+def compact(groups: list[dict[str, Any]]) -> bytes:
+    """A file of claims: a line a server."""
+    return (json.dumps(groups, separators=(",", ":")).replace('],"', '],\n"') + "\n").encode()
