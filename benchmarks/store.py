@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wrote = writes(name, opener)
             per_wave = whole_run(name, opener, options.servers)
             if name != FAR:
-                resume(name, opener, options.resumed // (10 if name.startswith("Git") else 1))
+                resume(name, opener, max(WAVE, options.resumed // (10 if name.startswith("Git") else 1)))
             figures[name] = (*wrote, per_wave)
     side_by_side(figures)
     return 0

@@ -3,9 +3,12 @@
 Triggers note which rows were touched since the last commit; `changes` makes files of those, `load` rows of files. What
 is noted lies in tables too, so that it is undone together with the rows.
 
-No clock of another machine is believed. Of a lease the file has how long it is, and a mark that each renewal changes:
-whoever reads a mark that it has not seen before counts the lease's whole length from then on, on its own clock. A
-reservation of the rate budget counts from when it was first seen.
+No clock of another machine is believed for a lease. The file has how long it is, and a mark that each renewal changes:
+whoever reads a mark that it has not seen before counts the lease's whole length from then on, on its own clock.
+
+A reservation of the rate budget was as old as the file says when it was first seen, too, but is not taken for more than
+a minute younger than its writer's clock says: processes that live shorter than the budget's window would otherwise
+never see it empty.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from runner.store.sqlite import Sqlite
 KEPT_CLOSED = 3
 """So many of the newest runs that have ended keep their events in the tree; those of older ones are in the history."""
 ARCHIVED_AT_ONCE = 5
+SKEW_S = 60.0
+"""So far apart may clocks be that share a rate budget; nothing else depends on it."""
 
 _TABLES = (
     "create table git_touched(kind text, key text, n integer, primary key(kind, key, n))",
@@ -135,7 +140,8 @@ class Mirror(Sqlite):
             "select id, at, n, run from rate join git_rate on row = rate.rowid where project = ? order by at, id",
             (project,),
         )
-        rooms = [dict(zip(("id", "at", "n", "run"), row, strict=True)) for row in found]
+        now = self.now()
+        rooms = [{"id": key, "at": at, "age": now - at, "n": n, "run": run} for key, at, n, run in found]
         return {tree.rate_path(project): tree.document(rooms) if rooms else None}
 
     def _run_files(self, run: str, _n: int) -> dict[str, bytes | None]:
@@ -315,7 +321,8 @@ class Mirror(Sqlite):
 
     def _load_rate(self, project: str, _n: int, data: bytes, seen_at: float) -> None:
         for room in json.loads(data):
-            at = self._rooms.get((project, room["id"]), seen_at)
+            first_seen = min(seen_at - float(room["age"]), float(room["at"]) + SKEW_S)
+            at = self._rooms.get((project, room["id"]), first_seen)
             row = self.execute(
                 "insert into rate(project, at, n, run) values(?,?,?,?) returning rowid",
                 (project, at, int(room["n"]), str(room["run"])),
