@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import math
 import os
@@ -34,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 POLL_S = 5.0
+PAUSE = "30s"
 REAL_S = 3.0
 REAL_POLL_S = 1.0
 REAL_PAUSE = "1s"
@@ -55,7 +57,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of one run. `spent`: figures of the runner's process; `best`: what is possible, by the name of a figure."""
+    """What came of one run. `best`: what is possible at best, by the name of a figure."""
 
     setup: Setup
     figures: dict[str, float]
@@ -89,10 +91,15 @@ def main() -> int:
 
 def measured(setup: Setup) -> Row:
     """Serve the clouds, let the runner run, and ask the clouds what happened."""
+    from tests.runs.many import plan_text
+
     with tempfile.TemporaryDirectory(prefix="scale-") as name:
         folder = Path(name)
         with process("clouds", asdict(setup), folder) as clouds:
-            (folder / "spots.json").write_text(clouds.stdout.readline())
+            spots = json.loads(clouds.stdout.readline())
+            (folder / "spots.json").write_text(json.dumps(spots))
+            pause = REAL_PAUSE if setup.is_real else PAUSE
+            (folder / "plan.yaml").write_text(plan_text([s["name"] for s in spots], setup.wave, pause))
             with process("runner", asdict(setup), folder) as runner:
                 spent = json.loads(runner.stdout.readline() or "null")
             if spent is None:
@@ -198,14 +205,14 @@ def virtual_run(setup: Setup, folder: Path, spots: list[dict[str, str]]) -> None
     """The engine, the client and the store of the command, on a clock that jumps."""
     from runner.store.sql import SqlStore
     from runner.store.sqlite import Sqlite
-    from tests.runs.many import Many, SharedClock, Spot, plan_text
+    from tests.runs.many import Many, SharedClock, Spot
 
     async def running() -> None:
         clock = SharedClock(folder / "clock")
         with closing(SqlStore(Sqlite(folder / "store.db", clock.seconds))) as store:
             async with Many.opened([Spot(**s) for s in spots], store, clock) as many:
                 base, began = peak_mb(), time.process_time()
-                run_id = await many.begin(plan_text([s["name"] for s in spots], setup.wave))
+                run_id = await many.begin((folder / "plan.yaml").read_text())
                 planned = time.process_time()
                 await many.follow(run_id)
                 ended = time.process_time()
@@ -234,7 +241,6 @@ def real_run(setup: Setup, folder: Path, spots: list[dict[str, str]]) -> None:
         },
     }
     (folder / "reboot-runner.yaml").write_text(json.dumps(configuration))
-    (folder / "plan.yaml").write_text(real_plan([s["name"] for s in spots], setup.wave))
     os.chdir(folder)
     base, began = peak_mb(), time.process_time()
     figures = os.dup(1)
@@ -247,16 +253,6 @@ def real_run(setup: Setup, folder: Path, spots: list[dict[str, str]]) -> None:
     if code not in (0, 4):
         raise SystemExit(f"the command ended with {code}: {(folder / 'output').read_text()[-2000:]}")
     tell(**{"CPU of the run": time.process_time() - began, "memory": peak_mb() - base, "memory at start": base})
-
-
-def real_plan(names: Sequence[str], wave: int) -> str:
-    """Written here, as a process that imports the tests' harness is larger than the command."""
-    groups = "".join(
-        f"  - {{name: g-{n}, target: {n}, servers: {{all: true}}, waves: [{wave}], pause: {REAL_PAUSE}}}\n"
-        for n in names
-    )
-    head = "version: 1\nname: scale\nlimits: {servers: 200000, percent: 100}\nmax_failures: 5%\n"
-    return f"{head}spread: {{server_group: 100%}}\ngroups:\n{groups}"
 
 
 def tell(**figures: float) -> None:
@@ -322,11 +318,11 @@ def _cell(row: Row, key: str, form: str) -> str:
 
 
 def _growth(rows: Sequence[Row]) -> list[str]:
-    steps = [f"{a.setup.servers:,} -> {b.setup.servers:,}" for a, b in zip(rows, rows[1:], strict=False)]
+    steps = [f"{a.setup.servers:,} -> {b.setup.servers:,}" for a, b in itertools.pairwise(rows)]
     lines = [["growth (10.0 is linear)", *steps]]
     for key in GROWING:
         values = [_value(r, key) for r in rows]
-        lines.append([key, *(f"{b / a:.1f}" for a, b in zip(values, values[1:], strict=False))])
+        lines.append([key, *(f"{b / a:.1f}" for a, b in itertools.pairwise(values))])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [_line(line, widths) for line in lines]
 

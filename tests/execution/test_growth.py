@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runner.errors import StoreError
 from runner.execution import fold
 from runner.model.run import Event, Outcome
 from runner.model.schedule import Target, Wave
@@ -68,16 +69,21 @@ def test_what_is_taken_back_is_neither_counted_nor_kept() -> None:
     bench = Bench.of(3)
     run = bench.driver(bench.start(schedule_of([2, 1]))).load()
     first: dict[str, Any] = {"batch": 1, "wave": 1, "target": "t", "servers": ["s-000"]}
-    events = [
+    events: list[tuple[str, dict[str, Any]]] = [
         ("wave.started", {"wave": 1}),
         ("wave.checked", {"wave": 1, "fit": {"s-000": None}, "skipped": {"s-001": ("Missing", "")}}),
         ("batch.intended", first),
     ]
     made = [Event(kind, data, bench.clock.now()) for kind, data in events]
-    with pytest.raises(RuntimeError), fold.trial(run, made):
-        assert run.open_on == {"t": 2}
-        assert list(run.batches) == [1]
-        raise RuntimeError
+
+    def in_vain() -> None:
+        with fold.trial(run, made):
+            assert run.open_on == {"t": 2}
+            assert list(run.batches) == [1]
+            raise StoreError("the disk is full")
+
+    with pytest.raises(StoreError):
+        in_vain()
     assert run.open_on == {"t": 3}
     assert not run.batches
     fold.apply_all(run, made)

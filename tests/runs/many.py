@@ -1,7 +1,7 @@
-"""One plan over many simulated clouds, in virtual time: what serves them, what drives the run, and what they tell of it.
+"""One plan over many simulated clouds: what serves them, what drives the run in virtual time, and what they tell of it.
 
-The small form runs in one process; `benchmarks/scale.py` puts clouds and runner into processes of their own, which share
-a clock by a file.
+The small form runs in one process; `benchmarks/scale.py` puts clouds and runner into processes of their own, which
+share a clock by a file.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class SharedClock(VirtualClock):
 
     @property
     def _now(self) -> datetime:
-        return EPOCH + struct.unpack("<q", self._map[:])[0] * _MICROSECOND
+        (micros,) = struct.unpack("<q", self._map[:])
+        return EPOCH + timedelta(microseconds=micros)
 
     @_now.setter
     def _now(self, now: datetime) -> None:
@@ -107,7 +108,8 @@ class Tally:
     def of(cls, states: Sequence[State], begun: datetime) -> Tally:
         since = begun.timestamp() * 1000
         calls = [c for s in states for c in s.requests()]
-        took, times = {}, {}
+        took: dict[str, float] = {}
+        times: dict[str, int] = {}
         for state in states:
             took |= {r.server_id: (r.back - r.at).total_seconds() for r in state.accepted_reboots() if r.back}
             times |= state.reboot_counts()
