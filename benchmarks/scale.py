@@ -136,6 +136,7 @@ def stored(path: Path) -> tuple[Any, int, int]:
 
 def row_of(setup: Setup, spent: dict[str, float], run: Any, events: int, size: int, tally: dict[str, Any]) -> Row:
     """All figures of a run, and the best ones there can be."""
+    from runner.cloud.servers import IDS_A_REQUEST
     from tests.runs.harness import ideal_of
 
     took, times, calls = tally["took"], tally["times"], tally["calls"]
@@ -166,7 +167,7 @@ def row_of(setup: Setup, spent: dict[str, float], run: Any, events: int, size: i
         "without an outcome": 0,
         "rebooted twice": 0,
         "calls to plan": targets * (pages + (3 if setup.is_real else 1)),
-        "lists": 2 * len(waves),
+        "lists": sum(2 * min(math.ceil(len(w.servers) / IDS_A_REQUEST), pages) for w in waves),
         "requests": sum(math.ceil(len(w.servers) / 1000) for w in waves),
         "polls": sum(1 + math.ceil((max(n) - min(n)) / every) for n in lengths if n),
         "other calls": 0,
