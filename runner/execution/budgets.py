@@ -45,7 +45,7 @@ def _group_excess(run: Run, name: str) -> tuple[str, str] | None:
     failed, accepted = run.failed_in.get(name, 0), run.accepted_over.get(name)
     if accepted is not None and failed <= accepted:
         return None
-    canary = next((w for w in run.schedule.waves if w.group == name and w.is_canary), None)
+    canary = run.canary(name)
     if accepted is None and canary and any(s.uses_up_budget for s in run.members(canary)):
         return ("CanaryFailed", f"the canary of group {name} failed")
     if rules.max_failures is not None and failed > rules.max_failures.allowed:

@@ -44,7 +44,7 @@ def ended(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
     Those in flight are followed for as long as any others; of a request that nobody can look for any more its servers
     are unknown at their deadline.
     """
-    if not run.failed_targets or run.wave is None:
+    if run.wave is None or not any(run.open_on.get(t) for t in run.failed_targets):
         return ()
     rows: dict[str, tuple[str, str, str]] = {}
     for wave in run.schedule.waves[run.position :]:

@@ -56,6 +56,8 @@ def begin(run_id: str, schedule: Schedule, created: Event) -> Run:
     for wave in schedule.waves:
         for ref in wave.servers:
             run.servers[ref.id] = ServerState(ref, wave.number)
+        target = run.group(wave.group).target
+        run.open_on[target] = run.open_on.get(target, 0) + len(wave.servers)
     if len(run.servers) != schedule.servers:
         raise IllegalEvent("a server stands in two waves of the schedule")
     for server_id, (reason, detail) in created.data.get("skipped", {}).items():
@@ -438,6 +440,7 @@ def _end(
     run: Run, server: ServerState, at: datetime, outcome: Outcome, reason: str, detail: str, evidence: Evidence
 ) -> None:
     server.phase, server.outcome, server.reason, server.ended = Phase.ENDED, outcome, reason, at
+    run.open_on[run.target_of(server)] -= 1
     server.evidence = evidence
     server.detail = detail or server.detail
     if server.uses_up_budget:
@@ -453,6 +456,7 @@ def _count_failure(run: Run, server: ServerState, by: int) -> None:
 def _reopen(run: Run, server: ServerState) -> None:
     """An `unknown` server whose job id arrived after all."""
     _count_failure(run, server, -1)
+    run.open_on[run.target_of(server)] += 1
     server.outcome, server.ended, server.reason, server.phase = None, None, "", Phase.INTENDED
 
 

@@ -12,19 +12,19 @@ from runner.model.run import Batch, Event, Run, ServerState, WaveState
 _SERVER = tuple(f.name for f in fields(ServerState))
 _BATCH = tuple(f.name for f in fields(Batch))
 _WAVE = tuple(f.name for f in fields(WaveState))
-_LISTS = ("decisions", "errors")
-"""These only grow."""
+_GROWING = ("decisions", "errors", "batches")
+"""These only grow, so their lengths are enough: a run of 100,000 servers can have thousands of batches."""
 _APART = {
     "schedule",
     "facts",
     "baseline",
     "servers",
-    "batches",
     "waves",
     "_members",
     "_groups",
     "_group_servers",
-    *_LISTS,
+    "_canaries",
+    *_GROWING,
 }
 _OWN = tuple(f.name for f in fields(Run) if f.name not in _APART)
 
@@ -47,8 +47,7 @@ class Savepoint:
     def __init__(self, run: Run, events: Sequence[Event]) -> None:
         self._run = run
         self._own = {name: _copied(getattr(run, name)) for name in _OWN}
-        self._lengths = {name: len(getattr(run, name)) for name in _LISTS}
-        self._batches = dict(run.batches)
+        self._lengths = {name: len(getattr(run, name)) for name in _GROWING}
         touched: dict[int, _Part] = {}
         for part in _touched(run, events):
             touched[id(part)] = part
@@ -62,8 +61,9 @@ class Savepoint:
         for name, value in self._own.items():
             setattr(self._run, name, value)
         for name, length in self._lengths.items():
-            del getattr(self._run, name)[length:]
-        self._run.batches = self._batches
+            grown = getattr(self._run, name)
+            while len(grown) > length:  # the newest of a list or of a dictionary
+                grown.popitem() if isinstance(grown, dict) else grown.pop()
 
 
 def _copied(value: Any) -> Any:

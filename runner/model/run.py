@@ -240,6 +240,8 @@ class Run:
     """Whether it waits for what only the plan's calendars of the moment close."""
     failed_targets: dict[str, str] = field(default_factory=dict)
     """Targets that were given up, with the reason: their groups begin nothing more."""
+    open_on: dict[str, int] = field(default_factory=dict)
+    """How many servers of each target have no outcome yet."""
     stop: Stop | None = None
     send_after: datetime | None = None
     trouble_since: datetime | None = None
@@ -256,6 +258,7 @@ class Run:
     _members: dict[int, list[ServerState]] = field(default_factory=dict, repr=False)
     _groups: dict[str, GroupRules] = field(default_factory=dict, repr=False)
     _group_servers: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    _canaries: dict[str, Wave] | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         """Short: a run can hold 100,000 servers."""
@@ -275,6 +278,16 @@ class Run:
         if not self._groups:
             self._groups.update((g.name, g) for g in self.schedule.groups)
         return self._groups[name]
+
+    def canary(self, name: str) -> Wave | None:
+        """The canary of a group, if it has one."""
+        if self._canaries is None:
+            self._canaries = {w.group: w for w in self.schedule.waves if w.is_canary}
+        return self._canaries.get(name)
+
+    def target_of(self, server: ServerState) -> str:
+        """The name of the target that a server is on."""
+        return self.group(self.schedule.waves[server.wave - 1].group).target
 
     def group_servers(self, name: str) -> list[str]:
         """The ids of a group's servers: those of its waves, and those that were left out for anything but the plan."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -182,14 +181,7 @@ class Field:
         driver: Driver | None = None,
     ) -> Run:
         """To the end, or until the run waits for something that holds the text `until` (or until that is true)."""
-        driver = driver or self.driver(run_id)
-        for _ in range(most):
-            step = await driver.advance()
-            met = until(step.run) if callable(until) else until and until in step.waits_for
-            if step.due is None or met:
-                return step.run
-            await self.clock.sleep(max(0.001, (step.due - self.clock.now()).total_seconds()))
-        raise AssertionError("the run did not end")
+        return await follow(driver or self.driver(run_id), self.clock, until=until, most=most)
 
     async def run(self, text: str) -> Run:
         return await self.follow(await self.begin(text))
@@ -257,25 +249,39 @@ async def simulated(
         yield Field(state, cloud, sql, clock, target, line, tuning or Tuning(), "" if login == "password" else "aksk")
 
 
+async def follow(
+    driver: Driver, clock: VirtualClock, *, until: str | Callable[[Run], object] = "", most: int = 100_000
+) -> Run:
+    """Advance until the run has ended, or waits for something that holds the text `until` (or until that is true)."""
+    for _ in range(most):
+        step = await driver.advance()
+        met = until(step.run) if callable(until) else until and until in step.waits_for
+        if step.due is None or met:
+            return step.run
+        await clock.sleep(max(0.001, (step.due - clock.now()).total_seconds()))
+    raise AssertionError("the run did not end")
+
+
+def login_of_keys(ak: str, sk: str) -> Login:
+    """An access key, as an environment would give it."""
+    return choose_login("aksk", {"HUAWEICLOUD_SDK_AK": ak, "HUAWEICLOUD_SDK_SK": sk})
+
+
 def login_of(state: State, kind: LoginKind) -> Login:
     """The simulated cloud's one user or key, as an environment would give it."""
     keys = state.credentials
-    environ = {
-        "aksk": {"HUAWEICLOUD_SDK_AK": keys.ak, "HUAWEICLOUD_SDK_SK": keys.sk},
-        "password": {
-            "HW_USER_NAME": keys.user,
-            "HW_USER_PASSWORD": keys.password,
-            "HW_DOMAIN_NAME": keys.domain,
-        },
-    }
-    return choose_login(kind, environ[kind])
+    if kind == "aksk":
+        return login_of_keys(keys.ak, keys.sk)
+    user = {"HW_USER_NAME": keys.user, "HW_USER_PASSWORD": keys.password, "HW_DOMAIN_NAME": keys.domain}
+    return choose_login(kind, user)
 
 
 def ideal_seconds(run: Run, state: State) -> float:
     """The longest reboot of each wave plus the pauses: less is not possible. Reboots as the cloud timed them."""
-    took: dict[str, timedelta] = {r.server_id: r.back - r.at for r in state.accepted_reboots() if r.back is not None}
-    total = 0.0
-    for wave in run.schedule.waves:
-        lengths = [took[s.id].total_seconds() for s in wave.servers if s.id in took]
-        total += max(lengths, default=0.0) + wave.pause.seconds
-    return total
+    return ideal_of(run, {r.server_id: (r.back - r.at).total_seconds() for r in state.accepted_reboots() if r.back})
+
+
+def ideal_of(run: Run, took: Mapping[str, float]) -> float:
+    """The same from the seconds that each server was away, by id."""
+    longest = (max((took[s.id] for s in w.servers if s.id in took), default=0.0) for w in run.schedule.waves)
+    return sum(longest) + sum(w.pause.seconds for w in run.schedule.waves)
