@@ -148,7 +148,7 @@ def test_which_login_is_taken() -> None:
     assert isinstance(choose_login("aksk", both), KeyLogin)
     with pytest.raises(CloudDenied) as refused:
         choose_login("oidc", {k: v for k, v in both.items() if k not in NAMES})
-    assert "HUAWEICLOUD_OIDC_PROVIDER_URN and HUAWEICLOUD_OIDC_AGENCY_URN are not set" in str(refused.value.hint)
+    assert "set HUAWEICLOUD_OIDC_PROVIDER_URN and HUAWEICLOUD_OIDC_AGENCY_URN" in str(refused.value.hint)
     assert {TOKEN, REQUEST_TOKEN} <= CREDENTIAL_NAMES
 
 
