@@ -24,7 +24,7 @@ import httpx
 from runner import __version__
 from runner.net.secret import scrubber
 from runner.net.text import tidy
-from runner.net.trust import CA_FILE, proxy_for, trust, trusts_nobody
+from runner.net.trust import TRUST_HINT, proxy_for, trust, trusts_nobody
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 
 # httpcore writes every header of an answer to its debug log, the new token (X-Subject-Token) among them.
@@ -291,10 +291,7 @@ _WORDS = {
 
 def _hint(text: str) -> str | None:
     if _UNTRUSTED in text:
-        return (
-            "if your organisation has an authority of its own, or a proxy that opens connections, name the file of its"
-            f" certificate in {CA_FILE} (it is trusted besides the system's), or in SSL_CERT_FILE"
-        )
+        return TRUST_HINT
     if "Name or service not known" in text or "nodename nor servname" in text or "getaddrinfo" in text:
         return "check the target's region or endpoint, and the name service"
     return None
