@@ -521,6 +521,7 @@ def test_locked_store(cloud: Remote) -> None:
     ("store", "said"),
     [
         ("sqlite:///web.yaml/runs.db", "is no folder that may be written"),
+        ("sqlite:////proc/x/runs.db", "is no folder that may be written"),  # os.access says that it may, to root
         ("sqlite:///web.yaml", "not a database"),
         ("postgresql://me:planted@127.0.0.1:1/runs", "cannot open the PostgreSQL store"),
     ],
