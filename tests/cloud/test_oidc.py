@@ -223,7 +223,7 @@ def test_without_an_endpoint() -> None:
         with pytest.raises(CloudDenied, match="no STS endpoint is known") as refused:
             async with HuaweiCloud.open(target, choose_login("auto", {**NAMES, TOKEN: "the-token"})):
                 pass
-        assert "endpoints.sts" in str(refused.value.hint)
+        assert "HUAWEICLOUD_SDK_IDP_ID instead of the two URNs" in str(refused.value.hint)
 
     run(main())
 
