@@ -147,17 +147,18 @@ class Transport:
 
     def _open(self, origin: str, proxy: str | None, connections: int) -> httpx.AsyncHTTPTransport:
         context = self._context() if origin.startswith("https:") else trusts_nobody()
-        try:
-            return httpx.AsyncHTTPTransport(
-                verify=context,
-                trust_env=False,
-                retries=0,
-                proxy=proxy,
-                limits=httpx.Limits(max_connections=connections, keepalive_expiry=15.0),
-            )
-        except Exception:
-            if proxy is None:
-                raise
+        if proxy is None or _has_place(proxy):
+            try:
+                return httpx.AsyncHTTPTransport(
+                    verify=context,
+                    trust_env=False,
+                    retries=0,
+                    proxy=proxy,
+                    limits=httpx.Limits(max_connections=connections, keepalive_expiry=15.0),
+                )
+            except Exception:
+                if proxy is None:
+                    raise
         # Outside of the handler, and without the address: it may hold a password.
         raise Unreachable(
             "the proxy of HTTPS_PROXY cannot be used",
@@ -259,6 +260,15 @@ class Transport:
         what = "no complete answer" if sent else "no connection"
         message = f"{request.host}: {what} within {self._limits.total_s:g} s"
         return Unreachable(message, sent=sent, partial=progress.partial(request))
+
+
+def _has_place(proxy: str) -> bool:
+    """Whether the address of a proxy has a host and a port that can be: httpx would look up no name at all."""
+    try:
+        parts = urlsplit(proxy)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _failure(error: Exception, request: Outgoing, progress: _Progress) -> Unreachable:

@@ -74,6 +74,21 @@ def test_origins(lab: Lab) -> None:
     assert origin(more) == ("environment", "REBOOT_RUNNER_ALLOWED_HOSTS", None)
 
 
+def test_proxies(lab: Lab) -> None:
+    """One row for all services, or one for each where NO_PROXY takes some of them out."""
+    lab.write("reboot-runner.yaml", FILE)
+    env = KEYS | {"HTTPS_PROXY": "http://me:planted@proxy.example:3128"}
+    proxy = ("targets", "prod", "proxy")
+    found = settings(lab, env=env)
+    assert found[proxy]["value"] == "proxy.example:3128"
+    assert origin(found[proxy]) == ("environment", "HTTPS_PROXY", None)
+    found = settings(lab, env=env | {"NO_PROXY": "iam.eu-west-101.myhuaweicloud.eu"})
+    assert proxy not in found
+    assert (found[(*proxy, "ecs")]["value"], found[(*proxy, "iam")]["value"]) == ("proxy.example:3128", None)
+    assert origin(found[(*proxy, "iam")]) == ("rule", "NO_PROXY, or on this machine", None)
+    assert settings(lab, env=KEYS)[proxy]["value"] is None
+
+
 def test_yaml(lab: Lab) -> None:
     """The text is YAML that reads as the values, whatever is in them."""
     lab.write("reboot-runner.yaml", FILE)
