@@ -55,13 +55,17 @@ def show(ctx: click.Context, config_rev: str | None, output: str) -> None:
     """
     from runner.cli.policing import rules_of
     from runner.errors import InvalidInput
+    from runner.net.origin import VAIN_HINT, vain_hosts
     from runner.report import settings as forms
     from runner.report.log_lines import json_text
+    from runner.report.safe import plain
 
     app: App = ctx.obj
     loaded, _ = rules_of(app, config_rev)
     if not loaded.is_valid:
         raise InvalidInput(loaded.problems)
+    if (vain := vain_hosts(os.environ)) is not None:
+        app.talk(f"warning: {plain(vain, 1000)}; {VAIN_HINT}")
     found_by = _found_by(ctx, loaded)
     settings = list(_settings(app, loaded))
     if output == "json":

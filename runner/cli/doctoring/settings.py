@@ -159,6 +159,7 @@ def program() -> Section:
         ok("version", f"{__version__}; formats: {formats}"),
         ok("python", f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}"),
         *_authorities(),
+        *_allowed_hosts(),
     ]
     return Section("program", "program", tuple(checks))
 
@@ -174,3 +175,10 @@ def _authorities() -> Iterable[Check]:
         trust()
     except Unreachable as error:
         yield warning("authorities", f"{error.message}; nothing can be asked by https", error.hint or "")
+
+
+def _allowed_hosts() -> Iterable[Check]:
+    from runner.net.origin import VAIN_HINT, vain_hosts
+
+    if (said := vain_hosts(os.environ)) is not None:
+        yield warning("allowed hosts", said, VAIN_HINT)
