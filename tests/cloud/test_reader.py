@@ -89,7 +89,7 @@ def test_a_gigantic_answer_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> No
     """It is JSON, and the error says why it is not read."""
     monkeypatch.setattr("runner.net.text.MOST_VALUES", 3)
     read = Read(*[reply(200, "[1, 2, 3, 4, 5]")] * 9)
-    assert "answered JSON with more than 3 values, which is not read" in read.error.message
+    assert "answered JSON with more than 3 values, which is not read" in str(read.error)
 
 
 LASTING: dict[str, tuple[Script, type[CloudError]]] = {
