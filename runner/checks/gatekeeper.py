@@ -14,7 +14,7 @@ from runner.checks.prometheus import STALE, Grid, cannot_tell, error_words, judg
 from runner.errors import CloudDenied, CloudError
 from runner.model.gate import Gate, GateAnswer, GateState
 from runner.net.secret import Secret, scrubber
-from runner.net.text import parse_json, tidy
+from runner.net.text import parse_json, tidy, why_no_json
 from runner.ports import Alarms
 
 if TYPE_CHECKING:
@@ -96,15 +96,16 @@ class NetGatekeeper:
         if reply is None:
             return cannot_tell(why)
         is_json = reply.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+        body, what = None, "something that is not JSON"
         try:
             body = parse_json(reply.body) if is_json else None
-        except ValueError:
-            body = None
+        except ValueError as error:
+            what = why_no_json(error)
         if reply.status != 200:
             return cannot_tell(f"{request.host} answered {_status(reply)}{_after(error_words(body))}")
         if body is None:
             kind = "" if is_json else f": its Content-Type is {reply.headers.get('content-type') or 'missing'}"
-            return cannot_tell(f"{request.host} answered something that is not JSON{kind}")
+            return cannot_tell(f"{request.host} answered {what}{kind}")
         return self._skewed(reply) or judge(body, gate, self.wall(), grid)
 
     async def _http(self, gate: Gate, source: Source) -> GateAnswer:

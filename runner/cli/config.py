@@ -55,13 +55,17 @@ def show(ctx: click.Context, config_rev: str | None, output: str) -> None:
     """
     from runner.cli.policing import rules_of
     from runner.errors import InvalidInput
+    from runner.net.origin import VAIN_HINT, vain_hosts
     from runner.report import settings as forms
     from runner.report.log_lines import json_text
+    from runner.report.safe import plain
 
     app: App = ctx.obj
     loaded, _ = rules_of(app, config_rev)
     if not loaded.is_valid:
         raise InvalidInput(loaded.problems)
+    if (vain := vain_hosts(os.environ)) is not None:
+        app.talk(f"warning: {plain(vain, 1000)}; {VAIN_HINT}")
     found_by = _found_by(ctx, loaded)
     settings = list(_settings(app, loaded))
     if output == "json":
@@ -155,8 +159,6 @@ def _of_target(name: str, config: TargetConfig, environ: Mapping[str, str]) -> I
     from runner.cloud.endpoints import suffixes_of
     from runner.model.origin import Origin, Setting
     from runner.net.origin import ALLOWED_HOSTS, allowed_hosts
-    from runner.net.reach import place_of
-    from runner.net.trust import proxy_for
 
     if is_embedded(config):
         return
@@ -167,9 +169,26 @@ def _of_target(name: str, config: TargetConfig, environ: Mapping[str, str]) -> I
     )
     origin = Origin("environment", ALLOWED_HOSTS) if more else Origin("rule", config.cloud)
     yield Setting((*path, "allowed_hosts"), [*built_in, *more], origin)
-    proxy = proxy_for(_urls(config, environ)["ecs"] or "")
-    said = Origin("environment", "HTTPS_PROXY") if proxy else Origin("default")
-    yield Setting((*path, "proxy"), place_of(proxy) if proxy else None, said)
+    yield from _proxies((*path, "proxy"), _urls(config, environ))
     taken = next((one for one in explain_choice(config, environ) if one.taken), None)
     why = Origin("credentials", taken.why if taken else "there are none that can be used")
     yield Setting((*path, "credentials"), taken.kind if taken else None, why)
+
+
+def _proxies(path: tuple[str, ...], urls: Mapping[str, str | None]) -> Iterator[Setting]:
+    """One row where the same way leads to every service; else one for each."""
+    from runner.model.origin import Origin, Setting
+    from runner.net.reach import place_of
+    from runner.net.trust import proxy_for
+
+    by = {service: proxy_for(url) for service, url in urls.items() if url}
+    ways = set(by.values())
+    for service, proxy in by.items():
+        if proxy:
+            origin = Origin("environment", "HTTPS_PROXY")
+        else:
+            origin = Origin("rule", "NO_PROXY, or on this machine") if len(ways) > 1 else Origin("default")
+        row = (*path, service) if len(ways) > 1 else path
+        yield Setting(row, place_of(proxy) if proxy else None, origin)
+        if len(ways) == 1:
+            return

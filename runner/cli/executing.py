@@ -70,7 +70,7 @@ def setting_for(
             each(run, event)
 
     opened = {name: s.site for name, s in by_name.items()}
-    absent = {name: Site(Absent(error), "", Tuning()) for name, error in sessions.failed.items()}
+    absent = {name: Site(Absent(name, error), "", Tuning()) for name, error in sessions.failed.items()}
     return Setting(
         store=store,
         sites={**opened, **absent},

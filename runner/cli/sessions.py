@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner.cli.common import App
+from runner.cli.common import App, hint_of
 from runner.cli.targets import Session, all_targets, choose_target, is_embedded, open_target
 from runner.errors import CloudError, InvalidInput
 from runner.model.problem import Problem
@@ -128,7 +128,8 @@ async def open_sessions(
 ) -> Sessions:
     """Open these targets; they close with `stack`.
 
-    Raises CloudError, CloudDenied of the first that cannot be opened; `patient` does so only where none can.
+    Raises CloudError, CloudDenied of the first that cannot be opened; `patient` does so only where none can, and else
+    tells once of each that cannot, with what mends it.
     """
     opened: dict[str, Session] = {}
     failed: dict[str, CloudError] = {}
@@ -142,4 +143,14 @@ async def open_sessions(
             failed[name] = error
     if not opened and failed:
         raise next(iter(failed.values()))
+    for name, why in failed.items():
+        _tell_closed(app, name, why)
     return Sessions(opened, default, failed)
+
+
+def _tell_closed(app: App, name: str, error: CloudError) -> None:
+    from runner.report.safe import plain
+
+    hint = hint_of(error)
+    said = f"target {name} could not be opened, the others go on: {error.message}" + (f"; {hint}" if hint else "")
+    app.talk(plain(said, 2000))

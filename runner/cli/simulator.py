@@ -242,11 +242,11 @@ def _explain(running: Running) -> None:
         click.echo("# its certificate is trusted with REBOOT_RUNNER_CA_FILE=the certificate of its authority")
     if keys.oidc is not None:
         trust = keys.oidc
-        click.echo(
-            f"# or OIDC: HUAWEICLOUD_OIDC_PROVIDER_URN={trust.provider_urn}"
-            f" HUAWEICLOUD_OIDC_AGENCY_URN={trust.agency_urn}\n"
-            f"#   ID tokens: HS256, iss {trust.issuer}, aud {trust.audience}, any sub"
-        )
+        if running.state.options.switches.cloud == "otc":  # it has no STS
+            who = f"HUAWEICLOUD_SDK_IDP_ID={trust.idp_id}, and HUAWEICLOUD_SDK_ID_TOKEN_FILE"
+        else:
+            who = f"HUAWEICLOUD_OIDC_PROVIDER_URN={trust.provider_urn} HUAWEICLOUD_OIDC_AGENCY_URN={trust.agency_urn}"
+        click.echo(f"# or OIDC: {who}\n#   ID tokens: HS256, iss {trust.issuer}, aud {trust.audience}, any sub")
     if keys.instance is not None:
         click.echo(
             f"# or as server {keys.instance.server}, which its metadata service says and gives keys to:\n"

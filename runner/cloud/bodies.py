@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.net.secret import Scrub, no_scrub
-from runner.net.text import parse_json, tidy
+from runner.net.text import parse_json, tidy, why_no_json
 from runner.net.wire import Reply
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -38,7 +38,7 @@ class ApiError:
 
     Texts are one line of at most 500 characters. `is_json` is False for bodies that no service of ours wrote.
     `denied` means the answer carries an authorisation verdict (`encoded_authorization_message`).
-    `did_some`: the body also lists servers for which the batch went through.
+    `did_some`: the body also lists servers for which the batch went through. `answered`: what came where it is no JSON.
     """
 
     status: int
@@ -49,6 +49,7 @@ class ApiError:
     is_json: bool = True
     denied: bool = False
     did_some: bool = False
+    answered: str = "something that is not JSON"
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -68,8 +69,8 @@ def read_error(reply: Reply, scrub: Scrub = no_scrub) -> ApiError:
     """The error of an answer, whatever its shape. Never raises. `scrub` takes our secrets out of its texts."""
     try:
         value = parse_json(reply.body)
-    except ValueError:
-        return _not_json(reply, scrub)
+    except ValueError as error:
+        return _not_json(reply, scrub, why_no_json(error))
     if not isinstance(value, dict):
         return ApiError(reply.status, None, f"HTTP {reply.status}", request_id=reply.request_id, is_json=False)
     code, message, details = _top(value)
@@ -142,7 +143,7 @@ def _text(value: Any, scrub: Scrub) -> str:
     return "" if value is None else tidy(scrub(str(value)))
 
 
-def _not_json(reply: Reply, scrub: Scrub) -> ApiError:
+def _not_json(reply: Reply, scrub: Scrub, why: str) -> ApiError:
     text = reply.body[:20_000].decode("utf-8", "replace").strip()
     title = _TITLE.search(text)
     if title:
@@ -152,4 +153,4 @@ def _not_json(reply: Reply, scrub: Scrub) -> ApiError:
     else:
         shown = text
     message = f"HTTP {reply.status}" + (f" ({tidy(scrub(shown), 200)})" if shown else " without a body")
-    return ApiError(reply.status, None, message, request_id=reply.request_id, is_json=False)
+    return ApiError(reply.status, None, message, request_id=reply.request_id, is_json=False, answered=why)

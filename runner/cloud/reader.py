@@ -148,7 +148,7 @@ class Reader:
         if error.status in (401, 403) or error.code in OTHER_PROJECT:
             return denied(error)
         if 200 <= error.status < 300 and not error.is_json:
-            return _made(Passing, error, f"{request.host} answered something that is not JSON", None)
+            return _made(Passing, error, f"{request.host} answered {error.answered}", None)
         if 300 <= error.status < 400:
             return _made(CloudError, error, f"{request.host} redirects, which is not followed", "check the endpoint")
         says_so = error.code in _PASSING_CODES or "try again later" in error.message.lower()

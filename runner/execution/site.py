@@ -37,11 +37,12 @@ class NoGatekeeper:
 class Absent:
     """A target that could not be opened by this process: nothing is read, and nothing is sent.
 
-    Whoever comes later may be able to; so the error is one that may pass, whatever it was.
+    Whoever comes later may be able to; so the error is one that may pass, whatever it was. It names the target.
     """
 
-    def __init__(self, why: CloudError) -> None:
-        self._error = CloudError(why.message, hint=why.hint, code=why.code, status=why.status)
+    def __init__(self, name: str, why: CloudError) -> None:
+        message = f"target {name} could not be opened: {why.message}"
+        self._error = CloudError(message, hint=why.hint, code=why.code, status=why.status)
 
     async def inventory(self) -> Inventory:
         raise self._error

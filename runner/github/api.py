@@ -23,7 +23,7 @@ from runner.errors import RunnerError
 from runner.github.elsewhere import address_of
 from runner.net.hosts import is_loopback
 from runner.net.secret import Secret, scrubber
-from runner.net.text import parse_json, tidy
+from runner.net.text import parse_json, tidy, why_no_json
 from runner.net.transport import Limits, Transport
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable, encode
 
@@ -258,8 +258,8 @@ class GitHub:
     def _json(self, reply: Reply) -> Any:
         try:
             return parse_json(reply.body)
-        except ValueError:
-            message = f"{self.address.host} answered something that is not JSON"
+        except ValueError as error:
+            message = f"{self.address.host} answered {why_no_json(error)}"
             raise GitHubError(message, hint="check GITHUB_API_URL", status=reply.status) from None
 
     def _refused(self, method: str, path: str, reply: Reply, needs: str) -> GitHubError:

@@ -22,7 +22,8 @@ def parse_duration(text: str) -> timedelta:
     """
     text = text.strip()
     if re.fullmatch("[0-9]{1,18}", text):
-        raise ValueError(f"a duration needs a unit, for example {text}s or {text}m")
+        number = text.lstrip("0") or "10"  # zero is seldom allowed: no example of it
+        raise ValueError(f"a duration needs a unit, for example {number}s or {number}m")
     match = _DURATION.fullmatch(text)
     if not match or not text:
         raise ValueError("not a duration; write for example 90s, 5m, 1h30m or 2d")

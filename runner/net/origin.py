@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from runner.net.hosts import is_address, is_loopback
+from runner.net.text import tidy
 
 ALLOWED_HOSTS = "REBOOT_RUNNER_ALLOWED_HOSTS"
 
@@ -30,9 +31,32 @@ class BadOrigin(ValueError):
 
 
 def allowed_hosts(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Hosts that the environment allows, by commas or blanks; one with a leading dot is a suffix (`.example.com`)."""
-    listed = environ.get(ALLOWED_HOSTS, "").replace(",", " ").split()
-    return tuple(host.lower().rstrip(".") for host in listed if host.strip("."))
+    """Hosts that the environment allows, by commas or blanks; one with a leading dot is a suffix (`.example.com`).
+
+    Only those that some host could match; `vain_hosts` has the others.
+    """
+    return tuple(host.lower().rstrip(".") for host in _listed(environ) if _can_match(host))
+
+
+def vain_hosts(environ: Mapping[str, str]) -> str | None:
+    """A sentence about entries that no host can match: URLs, patterns, ports. None where there are none."""
+    vain = ["one with @" if "@" in entry else tidy(entry, 100) for entry in _listed(environ) if not _can_match(entry)]
+    if not vain:
+        return None
+    more = f" and {len(vain) - 5} more" if len(vain) > 5 else ""
+    return f"entries of {ALLOWED_HOSTS} match no host: {', '.join(vain[:5])}{more}"
+
+
+VAIN_HINT = "write a host (ecs.example.com), or a suffix with a leading dot (.example.com): no scheme, port, path or *"
+
+
+def _listed(environ: Mapping[str, str]) -> list[str]:
+    return environ.get(ALLOWED_HOSTS, "").replace(",", " ").split()
+
+
+def _can_match(entry: str) -> bool:
+    host = entry.lower().rstrip(".")
+    return bool(_NAME.fullmatch(host.removeprefix("."))) or is_address(host)
 
 
 def is_listed(host: str, allowed: tuple[str, ...]) -> bool:

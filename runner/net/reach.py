@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from runner.net.text import tidy
 from runner.net.transport import Limits, Transport
-from runner.net.trust import proxy_for, trust
+from runner.net.trust import TRUST_HINT, proxy_for, trust
 from runner.net.wire import Outgoing, RequestLog, Unreachable
 
 T = TypeVar("T")
@@ -139,12 +139,15 @@ async def _connect(addresses: tuple[str, ...], host: str, port: int, within_s: f
 
 async def _shake_hands(address: str, host: str, port: int, within_s: float) -> Step:
     try:
+        context = trust()
         async with asyncio.timeout(within_s):
-            _, writer = await asyncio.open_connection(address, port, ssl=trust(), server_hostname=host)
+            _, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=host)
+    except Unreachable as error:
+        return Step("TLS", False, error.message, error.hint)
     except TimeoutError:
         return Step("TLS", False, f"no handshake within {within_s:g} s", "is this an https endpoint?")
     except ssl.SSLCertVerificationError as error:
-        hint = "check the endpoint; for an authority of your own set SSL_CERT_FILE to its certificate"
+        hint = f"check the endpoint; {TRUST_HINT}"
         return Step("TLS", False, f"the certificate of {host} is not trusted: {tidy(error.verify_message)}", hint)
     except (ssl.SSLError, OSError) as error:
         return Step("TLS", False, f"no handshake with {host}: {_text(error)}", "is this an https endpoint?")

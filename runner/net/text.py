@@ -24,15 +24,26 @@ def tidy(text: str, limit: int = LONGEST) -> str:
     return head if len(head) <= limit else head[: limit - 1] + "…"
 
 
+class TooManyValues(ValueError):
+    """JSON, maybe, but with more values than any answer has."""
+
+
+def why_no_json(error: ValueError) -> str:
+    """The end of `HOST answered …`, for what `parse_json` raised."""
+    if isinstance(error, TooManyValues):
+        return f"JSON with more than {MOST_VALUES:,} values, which is not read"
+    return "something that is not JSON"
+
+
 def parse_json(body: bytes) -> Any:
     """The JSON value of `body`.
 
-    Raises ValueError for everything else: other text, bad encoding, numbers without end, absurd nesting, and more
-    values than any answer has, which would take twenty times the memory of their text. The error never quotes the
-    body: a list answer can hold password hashes (`user_data`).
+    Raises ValueError for everything else: other text, bad encoding, numbers without end, absurd nesting; TooManyValues
+    for more values than any answer has, which would take twenty times the memory of their text. The error never quotes
+    the body: a list answer can hold password hashes (`user_data`).
     """
     if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise ValueError("JSON with too many values")
+        raise TooManyValues("JSON with too many values")
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -24,7 +24,7 @@ import httpx
 from runner import __version__
 from runner.net.secret import scrubber
 from runner.net.text import tidy
-from runner.net.trust import CA_FILE, proxy_for, trust, trusts_nobody
+from runner.net.trust import TRUST_HINT, proxy_for, trust, trusts_nobody
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 
 # httpcore writes every header of an answer to its debug log, the new token (X-Subject-Token) among them.
@@ -147,17 +147,18 @@ class Transport:
 
     def _open(self, origin: str, proxy: str | None, connections: int) -> httpx.AsyncHTTPTransport:
         context = self._context() if origin.startswith("https:") else trusts_nobody()
-        try:
-            return httpx.AsyncHTTPTransport(
-                verify=context,
-                trust_env=False,
-                retries=0,
-                proxy=proxy,
-                limits=httpx.Limits(max_connections=connections, keepalive_expiry=15.0),
-            )
-        except Exception:
-            if proxy is None:
-                raise
+        if proxy is None or _has_place(proxy):
+            try:
+                return httpx.AsyncHTTPTransport(
+                    verify=context,
+                    trust_env=False,
+                    retries=0,
+                    proxy=proxy,
+                    limits=httpx.Limits(max_connections=connections, keepalive_expiry=15.0),
+                )
+            except Exception:
+                if proxy is None:
+                    raise
         # Outside of the handler, and without the address: it may hold a password.
         raise Unreachable(
             "the proxy of HTTPS_PROXY cannot be used",
@@ -261,6 +262,15 @@ class Transport:
         return Unreachable(message, sent=sent, partial=progress.partial(request))
 
 
+def _has_place(proxy: str) -> bool:
+    """Whether the address of a proxy has a host and a port that can be: httpx would look up no name at all."""
+    try:
+        parts = urlsplit(proxy)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _failure(error: Exception, request: Outgoing, progress: _Progress) -> Unreachable:
     """The exception of the HTTP library as ours. Not sent only on two proofs: its kind, and no byte was written."""
     sent = progress.writing or not isinstance(error, _NEVER_SENT)
@@ -291,10 +301,7 @@ _WORDS = {
 
 def _hint(text: str) -> str | None:
     if _UNTRUSTED in text:
-        return (
-            "if your organisation has an authority of its own, or a proxy that opens connections, name the file of its"
-            f" certificate in {CA_FILE} (it is trusted besides the system's), or in SSL_CERT_FILE"
-        )
+        return TRUST_HINT
     if "Name or service not known" in text or "nodename nor servname" in text or "getaddrinfo" in text:
         return "check the target's region or endpoint, and the name service"
     return None

@@ -14,6 +14,11 @@ from runner.net.wire import Unreachable
 
 CA_FILE = "REBOOT_RUNNER_CA_FILE"
 """Names a file with certificates (PEM) of authorities that are trusted besides those of the system."""
+TRUST_HINT = (
+    "if your organisation has an authority of its own, or a proxy that opens connections, name the file of its"
+    f" certificate in {CA_FILE} (it is trusted besides the system's), or in SSL_CERT_FILE"
+)
+"""How to mend a certificate that is not trusted."""
 
 
 def trust() -> ssl.SSLContext:

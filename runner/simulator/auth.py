@@ -118,22 +118,21 @@ def _check_signature(request: Request, turn: Turn, credentials: Credentials) -> 
         return _refuse(request, "verify aksk signature fail, signed headers are missing")
     if (late := _check_date(request, turn.wall)) is not None:
         return late
-    if (
-        ak == credentials.ak
-        and credentials.security_token is not None
-        and (
-            "x-security-token" not in signed
-            or not hmac.compare_digest(
-                request.headers["x-security-token"].encode(), credentials.security_token.encode()
-            )
-        )
-    ):
+    if ak == credentials.ak and not _is_its_token(request, credentials, signed):
         return _refuse(request, "Get secretKey failed,error code: security token is wrong or not signed")
     canonical = canonical_request(request, signed)
     if not hmac.compare_digest(sign(canonical, request.headers["x-sdk-date"], sk), signature):
         shown = canonical.replace("\n", "|")
         return _refuse(request, f"verify aksk signature fail, canonicalRequest:{shown}")
     return None
+
+
+def _is_its_token(request: Request, credentials: Credentials, signed: list[str]) -> bool:
+    """Whether the key comes with its security token, signed; a permanent key comes with none."""
+    shown = request.headers.get("x-security-token")
+    if credentials.security_token is None or shown is None:
+        return credentials.security_token == shown
+    return "x-security-token" in signed and hmac.compare_digest(shown.encode(), credentials.security_token.encode())
 
 
 def _check_date(request: Request, wall: Millis) -> Reply | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -72,10 +72,21 @@ def _demand_room(path: Path) -> None:
     folder = path.absolute().parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    as_we_are = os.access in os.supports_effective_ids
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK, effective_ids=as_we_are):
+    if not _takes_files(folder):
         hint = "check the path and its permissions, or give --store"
         raise StoreError(f"the store {path} cannot be made: {folder} is no folder that may be written", hint=hint)
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether a file can be made in there: tried, for permissions alone say too much (root, read-only disks, /proc).
+
+    What is made has no name where the system can do so, and is gone at once.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder, prefix=".reboot-runner-doctor-"):
+            return True
+    except OSError:
+        return False
 
 
 def _try_to_write(db: Dialect) -> None:

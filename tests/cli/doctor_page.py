@@ -42,7 +42,7 @@ builds on a step that failed is skipped.
 | `file`, `policy`, `source …`, `plans` | what was found where; whether sources answer; what gates ask |
 | `endpoints` | the address of each service, by the rule or configured; which hosts are allowed |
 | `credentials` | which kind is taken, and why the others are not: names of variables, never values |
-| `reach …` | proxy, DNS, TCP, TLS, HTTP, each by itself; without credentials |
+| `reach …` | proxy, DNS, TCP, TLS, HTTP, each by itself, without credentials; by a proxy, TLS is part of HTTP |
 | `clock` | the server's `Date` against this machine's time; a refused signature tells both times as well |
 | `login`, `project` | a real login and a read; the configured project against the region's own |
 | `permission …` | each by a harmless read; rebooting cannot be tried without doing it, and is not |

@@ -74,6 +74,41 @@ def test_origins(lab: Lab) -> None:
     assert origin(more) == ("environment", "REBOOT_RUNNER_ALLOWED_HOSTS", None)
 
 
+def test_hosts_that_nothing_matches(lab: Lab) -> None:
+    """What no host can match is not shown as allowed, but warned of, here and by `doctor`."""
+    lab.write("reboot-runner.yaml", FILE)
+    vain = ["http://x", "*.evil", "*", "evil.com:80", ".", "..b", "[::2]", "a/b", "https://u:planted@h"]
+    env = KEYS | {"REBOOT_RUNNER_ALLOWED_HOSTS": ", ".join([*vain, "ECS.example.com.", ".b.example", "10.0.0.1"])}
+    allowed = settings(lab, env=env)["targets", "prod", "allowed_hosts"]["value"]
+    assert allowed[-4:] == ["*.myhwclouds.com", "ecs.example.com", ".b.example", "10.0.0.1"]
+    done = lab.run("config", "show", env=env)
+    said = "entries of REBOOT_RUNNER_ALLOWED_HOSTS match no host: http://x, *.evil, *, evil.com:80, . and 4 more"
+    assert f"warning: {said}; write a host" in done.err
+    assert "planted" not in done.err
+    lab.write("reboot-runner.yaml", "version: 1\n")
+    told = json.loads(lab.run("doctor", "-o", "json", env=env).out)["checks"]
+    (check,) = (check for check in told if check["name"] == "allowed hosts")
+    assert (check["status"], check["message"]) == ("warning", said)
+    assert "leading dot" in check["hint"]
+    hidden = lab.run("config", "show", env={"REBOOT_RUNNER_ALLOWED_HOSTS": "https://u:planted@h"})
+    assert "match no host: one with @" in hidden.err
+
+
+def test_proxies(lab: Lab) -> None:
+    """One row for all services, or one for each where NO_PROXY takes some of them out."""
+    lab.write("reboot-runner.yaml", FILE)
+    env = KEYS | {"HTTPS_PROXY": "http://me:planted@proxy.example:3128"}
+    proxy = ("targets", "prod", "proxy")
+    found = settings(lab, env=env)
+    assert found[proxy]["value"] == "proxy.example:3128"
+    assert origin(found[proxy]) == ("environment", "HTTPS_PROXY", None)
+    found = settings(lab, env=env | {"NO_PROXY": "iam.eu-west-101.myhuaweicloud.eu"})
+    assert proxy not in found
+    assert (found[(*proxy, "ecs")]["value"], found[(*proxy, "iam")]["value"]) == ("proxy.example:3128", None)
+    assert origin(found[(*proxy, "iam")]) == ("rule", "NO_PROXY, or on this machine", None)
+    assert settings(lab, env=KEYS)[proxy]["value"] is None
+
+
 def test_yaml(lab: Lab) -> None:
     """The text is YAML that reads as the values, whatever is in them."""
     lab.write("reboot-runner.yaml", FILE)

@@ -240,7 +240,7 @@ def test_certificate(cloud: Remote) -> None:
         done, checks = doctor(cloud.lab, env=env)
         assert done.code == 1
         assert checks["reach ecs"]["message"].startswith("TLS: the certificate of 0.0.0.0 is not trusted: ")
-        assert "SSL_CERT_FILE" in checks["reach ecs"]["hint"]
+        assert "REBOOT_RUNNER_CA_FILE (it is trusted besides the system's)" in checks["reach ecs"]["hint"]
         done, checks = doctor(cloud.lab, env=env | {"SSL_CERT_FILE": str(TRUSTED)})
         assert done.code == 0, done.out
         assert any(step.startswith("TLS: TLSv1.") for step in checks["reach ecs"]["details"])
@@ -248,6 +248,22 @@ def test_certificate(cloud: Remote) -> None:
         assert (in_ci.code, bad(checks)) == (0, {"store persistent"})
         itself = {"SSL_CERT_FILE": str(TRUSTED), "REBOOT_RUNNER_ITSELF": cloud.id_of("web-003")}
         assert "web-003" in doctor(cloud.lab, env=env | itself)[1]["this machine"]["message"]
+
+
+def test_authorities_that_cannot_be_read(cloud: Remote) -> None:
+    """A file of authorities that is not there fails https targets at TLS, and nothing else: the rest is told."""
+    env = {"REBOOT_RUNNER_ALLOWED_HOSTS": HOST, "REBOOT_RUNNER_CA_FILE": "/nonexistent"}
+    done, checks = doctor(cloud.lab, env=env)
+    assert (done.code, bad(checks)) == (0, {"authorities"})
+    assert "REBOOT_RUNNER_CA_FILE cannot be used: /nonexistent" in checks["authorities"]["message"]
+    with tls_front(int(cloud.url.rsplit(":", 1)[1])) as url:
+        targets = {"lab": real(url), "plain": target(cloud.state, cloud.url)}
+        cloud.lab.configure(targets=targets)
+        done = cloud.lab.run("doctor", "-o", "json", env=env)
+    assert done.code == 1
+    told = {(c["target"], c["name"]): c for c in json.loads(done.out)["checks"]}
+    assert told["lab", "reach ecs"]["message"].startswith("TLS: the file of REBOOT_RUNNER_CA_FILE cannot be used")
+    assert told["plain", "login"]["status"] == told[None, "open"]["status"] == "ok"
 
 
 def test_proxy(cloud: Remote) -> None:
@@ -505,6 +521,7 @@ def test_locked_store(cloud: Remote) -> None:
     ("store", "said"),
     [
         ("sqlite:///web.yaml/runs.db", "is no folder that may be written"),
+        ("sqlite:////proc/x/runs.db", "is no folder that may be written"),  # os.access says that it may, to root
         ("sqlite:///web.yaml", "not a database"),
         ("postgresql://me:planted@127.0.0.1:1/runs", "cannot open the PostgreSQL store"),
     ],

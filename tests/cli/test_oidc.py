@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from runner.cli.masking import mask
 from runner.net.secret import Secret
@@ -164,3 +166,22 @@ def test_the_simulator_takes_id_tokens(lab: Lab) -> None:
     assert done.code == 0, done.err
     short = lab.run("simulator", env={"REBOOT_RUNNER_SIMULATOR_OIDC_SECRET": "short"})
     assert (short.code, "shorter than 16 characters" in short.err) == (64, True)
+
+
+def test_the_simulator_without_sts(lab: Lab) -> None:
+    """As Open Telekom Cloud it names IAM's exchange, which works there; the two URNs are refused with that name."""
+    secret = {"REBOOT_RUNNER_SIMULATOR_OIDC_SECRET": TRUST.secret}
+    cloud = lab.start("simulator", "--cloud", "otc", "--region", "eu-de", "--servers", "20", env=secret)
+    said = cloud.out.wait_for("Ctrl-C")
+    assert "OIDC_PROVIDER_URN" not in said
+    (written,) = (line.partition("simulated: ")[2] for line in said.splitlines() if "simulated: {" in line)
+    lab.configure(targets={"lab": yaml.safe_load(written) | {"auth": "oidc"}})
+    idp = said.partition("# or OIDC: HUAWEICLOUD_SDK_IDP_ID=")[2].partition(",")[0]
+    lab.write("token.jwt", id_token(sub="anybody"))
+    env = {"HUAWEICLOUD_SDK_IDP_ID": idp, "HUAWEICLOUD_SDK_ID_TOKEN_FILE": str(lab.folder / "token.jwt")}
+    done = lab.run("diff", "web.yaml", env=env)
+    assert done.code == 0, done.err
+    urns = lab.run("doctor", "-o", "json", env={**NAMES, "HUAWEICLOUD_OIDC_ID_TOKEN": id_token()})
+    (login,) = (check for check in json.loads(urns.out)["checks"] if check["name"] == "login")
+    assert (urns.code, login["status"]) == (77, "failed")
+    assert "HUAWEICLOUD_SDK_IDP_ID instead of the two URNs" in login["hint"]

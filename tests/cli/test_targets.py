@@ -128,6 +128,24 @@ def test_a_target_that_is_gone_in_mid_run_stops_its_own_groups(pair: Pair) -> No
     assert "other" in (lab.folder / "again.yaml").read_text()
 
 
+def test_resume_without_one_targets_credentials(pair: Pair) -> None:
+    """The target is named with the variables that it lacks, once."""
+    lab = pair.lab
+    other = target(pair.there.state, pair.there.url) | {"env_prefix": "OTHER_"}
+    lab.configure(targets={"lab": target(pair.here.state, pair.here.url), "other": other})
+    head, here, there = PLAN.split("  - name: ")
+    pause = "    pause: approval\n"
+    lab.write("both.yaml", f"{head}  - name: {there}{pause}  - name: {here}")
+    keys = {"OTHER_HUAWEICLOUD_SDK_AK": KEYS.ak, "OTHER_HUAWEICLOUD_SDK_SK": KEYS.sk}
+    begun = lab.run("run", "both.yaml", "--yes", "--no-wait", env=keys)
+    assert begun.code == 75, begun.err
+    assert lab.run("approve", "both", "--reason", "fine").code == 0
+    done = lab.run("resume", "both", "--deadline", "1s")
+    first = "target other could not be opened, the others go on: no credentials of kind auto in the environment; "
+    assert done.err.count(first) == 1, done.err
+    assert "OTHER_HUAWEICLOUD_SDK_AK and OTHER_HUAWEICLOUD_SDK_SK are not set" in done.err
+
+
 def test_percent_of_limits_is_of_each_target(pair: Pair) -> None:
     """What is a small share of both together may be all of one."""
     lab = pair.lab

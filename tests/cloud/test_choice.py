@@ -46,7 +46,7 @@ def test_order_of_auto(tmp_path: Path) -> None:
         (IDP, "HUAWEICLOUD_SDK_IDP_ID is set"),
         (SDK, "HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK are set"),
         ({"OS_TOKEN": "planted"}, "OS_TOKEN is set"),
-        (at_home, f"it is in the file {tmp_path}/.huaweicloud/credentials"),
+        (at_home, f"it is in the file {tmp_path}/.huaweicloud/credentials, with a security token"),
         ({}, "this machine's metadata service is asked last"),
     ]
     for n in range(len(steps)):
@@ -73,10 +73,51 @@ def test_half_a_login_ends_the_search(tmp_path: Path) -> None:
     told = {c.kind: c for c in explain_choice(TargetConfig(cloud="otc"), environ)}
     assert not any(c.taken for c in told.values())
     assert "cannot be used: HUAWEICLOUD_SDK_AK is set" in told["aksk"].why
-    assert "OS_TOKEN is set, but another came first" in told["token"].why
+    assert "OS_TOKEN is set, but not taken: the search ends at what cannot be used" in told["token"].why
+    assert not any("another came first" in c.why or "not needed" in c.why for c in told.values())
     for half in ({"HUAWEICLOUD_SDK_IDP_ID": "github"}, {"HUAWEICLOUD_SDK_ID_TOKEN_FILE": "x"}):
         with pytest.raises(CloudDenied, match="HUAWEICLOUD_SDK_I"):
             choose("auto", {**half, **SDK})
+
+
+def test_half_a_login_after_a_whole_one() -> None:
+    """It is no error then, and is not called set."""
+    told = {c.kind: c.why for c in explain_choice(TargetConfig(cloud="otc"), {"OS_TOKEN": "t", "HW_USER_NAME": "u"})}
+    assert "cannot be used: HW_USER_NAME is set but HW_USER_PASSWORD is not" in told["password"]
+    told = {
+        c.kind: c.why for c in explain_choice(TargetConfig(cloud="otc"), {"HW_AUTH_TOKEN": "t", "OS_USERNAME": "u"})
+    }
+    assert "not needed; it could not be used: OS_USERNAME is set but OS_PASSWORD is not" in told["password"]
+    assert "and not needed" not in told["password"]
+
+
+def test_what_is_said_of_a_file(tmp_path: Path) -> None:
+    """One that is not there, one that is none, and one with both kinds: what is told of each kind is true."""
+    target = TargetConfig(cloud="otc")
+    for text in (None, "no ini", "[basic]\nak = a\n"):
+        file = tmp_path / "named"
+        file.unlink(missing_ok=True)
+        if text is not None:
+            file.write_text(text)
+        environ = {"HUAWEICLOUD_SDK_CREDENTIALS_FILE": str(file)}
+        with pytest.raises(CloudDenied) as refused:
+            choose("auto", environ)
+        told = {c.kind: c.why for c in explain_choice(target, environ)}
+        for kind in ("oidc", "aksk"):
+            assert told[kind].endswith(f"cannot be used: {refused.value.message}")
+            assert "it is in the file" not in told[kind]
+        assert "another came first" not in told["metadata"]
+    file.write_text("[basic]\nak = a\nsk = s\nidp_id = github\nid_token_file = /x/token.jwt\n")
+    told = {c.kind: c.why for c in explain_choice(target, environ)}
+    assert told["aksk"].endswith(f"{file} names an identity provider, which comes before a key")
+    assert "of this kind" not in told["aksk"]
+
+
+def test_a_security_token_is_told() -> None:
+    """Its value is not; a key without one says nothing of it."""
+    with_one = choose("auto", {**SDK, "HUAWEICLOUD_SDK_SECURITY_TOKEN": "planted"})
+    assert with_one.why == "HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK are set, with a security token"
+    assert "security" not in choose("auto", SDK).why
 
 
 def test_an_identity_provider_in_github() -> None:

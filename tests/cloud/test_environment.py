@@ -75,6 +75,21 @@ def test_line_breaks_of_ci_stores() -> None:
         ({"HW_SECRET_KEY": "planted-1"}, "auto", ["HW_ACCESS_KEY"]),
         ({"OS_USERNAME": "u", "OS_PASSWORD": "planted-1"}, "auto", ["OS_USER_DOMAIN_NAME"]),
         ({"HW_USER_PASSWORD": "planted-1"}, "auto", ["HW_USER_NAME"]),
+        (
+            {"HW_USER_NAME": "u", "HW_USER_PASSWORD": "", "HW_DOMAIN_NAME": "d"},
+            "auto",
+            ["HW_USER_NAME is set but HW_USER_PASSWORD is not (it is empty)", "or unset HW_USER_NAME"],
+        ),
+        ({"OS_USERNAME": "u"}, "auto", ["OS_USERNAME is set but OS_PASSWORD is not", "or unset OS_USERNAME"]),
+        ({"HW_USER_ID": "u"}, "password", ["HW_USER_ID is set but HW_USER_PASSWORD is not"]),
+        ({"OS_ACCESS_KEY_ID": "a"}, "auto", ["OS_ACCESS_KEY_ID is set but OS_SECRET_KEY is not"]),
+        (
+            {"HUAWEICLOUD_SDK_SECURITY_TOKEN": "planted-1"},
+            "auto",
+            ["HUAWEICLOUD_SDK_SECURITY_TOKEN is set but HUAWEICLOUD_SDK_AK is not"],
+        ),
+        ({"HUAWEICLOUD_OIDC_TOKEN_FILE": "f"}, "auto", ["HUAWEICLOUD_OIDC_TOKEN_FILE is set", "OIDC_AGENCY_URN"]),
+        ({"HUAWEICLOUD_OIDC_ID_TOKEN": "planted-1"}, "oidc", ["HUAWEICLOUD_OIDC_ID_TOKEN is set"]),
         ({"OS_TOKEN": "planted-1\nX-Other: 1"}, "auto", ["OS_TOKEN"]),
         ({**SDK, "HUAWEICLOUD_SDK_PROJECT_ID": "a\r\nb: planted-1"}, "auto", ["HUAWEICLOUD_SDK_PROJECT_ID"]),
         ({"HW_AUTH_TOKEN": "planted-1é"}, "auto", ["HW_AUTH_TOKEN"]),
@@ -87,6 +102,14 @@ def test_what_is_missing_is_named(environ: dict[str, str], kind: AuthKind, names
     shown = f"{caught.value} {caught.value.hint}"
     assert all(name in shown for name in names)
     assert "planted-1" not in shown
+
+
+def test_a_user_beside_a_whole_login() -> None:
+    """A user's name ends the search where it is reached; what comes before it is taken."""
+    assert isinstance(choose_login("auto", {**SDK, "OS_USERNAME": "u"}), KeyLogin)
+    assert isinstance(choose_login("auto", {"OS_TOKEN": "t", "OS_USERNAME": "u"}), TokenLogin)
+    with pytest.raises(CloudDenied, match="HW_USER_NAME is set"):
+        choose_login("auto", {"HW_USER_NAME": "u", "OS_TOKEN": "t"})
 
 
 def test_passwords_may_hold_anything() -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from runner.cloud import decode
 from runner.cloud.auth.environment import KeyLogin
+from runner.cloud.bodies import read_error
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.cloud.reader import Patience
@@ -26,6 +27,7 @@ from runner.model.job import Ambiguous, RebootAnswer
 from runner.net.secret import Secret
 from runner.net.text import MOST_VALUES, parse_json
 from runner.net.transport import Limits
+from runner.net.wire import Reply
 from tests.cloud.wild import Connection, Script, Wild, fixture, raw, reply, run, wild
 
 PROJECT = "05041fffa40025702f6dc009cc6f8f33"
@@ -163,6 +165,14 @@ def test_too_many_values() -> None:
         assert tracemalloc.get_traced_memory()[1] < MEBIBYTE
     finally:
         tracemalloc.stop()
+
+
+def test_too_many_values_are_told_as_that() -> None:
+    """Not as something that is no JSON, which would send people looking for a proxy."""
+    body = b"[" + b"1," * (MOST_VALUES + 1) + b"1]"
+    error = read_error(Reply(200, {}, body))
+    assert (error.is_json, error.answered) == (False, "JSON with more than 2,000,000 values, which is not read")
+    assert read_error(Reply(200, {}, b"<html>")).answered == "something that is not JSON"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -85,6 +85,13 @@ def test_what_may_pass_is_repeated(script: Script) -> None:
     assert len(read.server.seen) == 3
 
 
+def test_a_gigantic_answer_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is JSON, and the error says why it is not read."""
+    monkeypatch.setattr("runner.net.text.MOST_VALUES", 3)
+    read = Read(*[reply(200, "[1, 2, 3, 4, 5]")] * 9)
+    assert "answered JSON with more than 3 values, which is not read" in str(read.error)
+
+
 LASTING: dict[str, tuple[Script, type[CloudError]]] = {
     "400": (reply(400, {"error": {"code": "Ecs.0005", "message": "bad"}}), CloudError),
     "404": (reply(404, fixture("error-ecs.json")), CloudError),

@@ -147,12 +147,20 @@ def test_the_last_target_that_could_go_on_keeps_the_run_open() -> None:
 def test_a_target_that_this_process_cannot_open_is_waited_for() -> None:
     """Its groups are given up only when it could not be read for `ready.timeout`; nothing is sent there."""
     two = Two.of(4)
-    two.sites["u"] = Absent(CloudDenied("no credentials"))
+    two.sites["u"] = Absent("u", CloudDenied("no credentials"))
     began = two.bench.clock.now()
     run = two.run(on_two([1, 1, 2], ["a", "b", "a"], ready_timeout_s=600))
     assert outcomes(run) == ["ready", "not_started", "ready", "ready"]
     assert (two.bench.clock.now() - began).total_seconds() > 600
     assert not two.other.reboots
+
+
+def test_a_target_that_cannot_be_opened_is_named() -> None:
+    """Whatever is asked of it: a line that repeats at each poll says where to look."""
+    absent = Absent("u", CloudDenied("no credentials"))
+    for question in (absent.job("j"), absent.inventory(), absent.read_servers(["s"]), absent.actions("s")):
+        with pytest.raises(CloudError, match=r"^target u could not be opened: no credentials$"):
+            asyncio.run(question)
 
 
 def test_a_lost_answer_there_is_settled_as_unknown() -> None:

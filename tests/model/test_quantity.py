@@ -47,6 +47,8 @@ def test_a_bare_number_is_told_its_unit() -> None:
     """The commonest slip is answered with what to write."""
     with pytest.raises(ValueError, match="for example 90s or 90m"):
         parse_duration("90")
+    with pytest.raises(ValueError, match="for example 10s or 10m"):
+        parse_duration("0")
 
 
 @given(st.integers(0, 366 * 86_400_000))

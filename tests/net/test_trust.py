@@ -158,20 +158,43 @@ def test_credentials_of_a_proxy(monkeypatch: pytest.MonkeyPatch, caplog: pytest.
         assert seen.headers["proxy-authorization"] not in text
 
 
-@pytest.mark.parametrize("address", ["http://user:planted-password@h:99999", "gopher://user:planted-password@h", "://"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://user:planted-password@h:99999",
+        "gopher://user:planted-password@h",
+        "://",
+        "http://user:planted-password@",
+        "http://user:planted-password@:3128",
+    ],
+)
 def test_a_proxy_that_is_none(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that cannot be used is said without being quoted: it may hold a password."""
     error, _ = through(REFUSES, CLOUD, monkeypatch, HTTPS_PROXY=address)
     assert isinstance(error, Unreachable)
     assert not error.sent
+    assert "the proxy of HTTPS_PROXY" in error.message
     assert "planted" not in f"{error!r} {vars(error)} {error.__context__!r} {error.__cause__!r}"
 
 
-@pytest.mark.parametrize("no_proxy", ["ecs.eu-west-101.myhuaweicloud.com", ".myhuaweicloud.com", "*"])
-def test_no_proxy(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_PROXY keeps a host from the proxy."""
+@pytest.mark.parametrize(
+    ("no_proxy", "counts"),
+    [
+        ("ecs.eu-west-101.myhuaweicloud.com", True),
+        (".myhuaweicloud.com", True),
+        ("a.example, MyHuaweiCloud.com", True),
+        ("*", True),
+        ("*.myhuaweicloud.com", False),
+        ("*,a.example", False),
+        ("0.0.0.0/0", False),
+        ("myhuaweicloud.com:443", False),
+        ("https://ecs.eu-west-101.myhuaweicloud.com", False),
+    ],
+)
+def test_no_proxy(no_proxy: str, counts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_PROXY keeps a host from the proxy, in the forms that docs/inventory.md names and no others."""
     _, proxy = through(REFUSES, CLOUD, monkeypatch, NO_PROXY=no_proxy)
-    assert proxy.connections == 0
+    assert (proxy.connections == 0) is counts
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,15 @@ def test_temporary_key_needs_its_security_token() -> None:
         assert send(bench, path, signed_headers(bench, "GET", path, x_security_token="temporary=="))[0] == 200
 
 
+def test_permanent_key_has_no_security_token() -> None:
+    """One that somebody made up, or left over from another key, is refused beside it."""
+    with simulated(1) as bench:
+        path = limits(bench)
+        assert send(bench, path, signed_headers(bench, "GET", path))[0] == 200
+        assert send(bench, path, signed_headers(bench, "GET", path, x_security_token="made-up"))[0] == 401
+        assert send(bench, path, signed_headers(bench, "GET", path) | {"x-security-token": "made-up"})[0] == 401
+
+
 def test_unsigned_payload_is_what_is_stated() -> None:
     """`X-Sdk-Content-Sha256` stands for the body's hash, as the vendor's signer uses it."""
     with simulated(1) as bench:

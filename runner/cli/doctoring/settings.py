@@ -158,5 +158,27 @@ def program() -> Section:
     checks = [
         ok("version", f"{__version__}; formats: {formats}"),
         ok("python", f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}"),
+        *_authorities(),
+        *_allowed_hosts(),
     ]
     return Section("program", "program", tuple(checks))
+
+
+def _authorities() -> Iterable[Check]:
+    """Said even where no target speaks https yet; one that does fails at its own step."""
+    if not os.environ.get("REBOOT_RUNNER_CA_FILE"):
+        return
+    from runner.net.trust import trust
+    from runner.net.wire import Unreachable
+
+    try:
+        trust()
+    except Unreachable as error:
+        yield warning("authorities", f"{error.message}; nothing can be asked by https", error.hint or "")
+
+
+def _allowed_hosts() -> Iterable[Check]:
+    from runner.net.origin import VAIN_HINT, vain_hosts
+
+    if (said := vain_hosts(os.environ)) is not None:
+        yield warning("allowed hosts", said, VAIN_HINT)

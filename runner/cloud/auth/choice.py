@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from runner.cloud.auth import credentials_file
-from runner.cloud.auth.environment import FAMILIES, Family, FamilyReader, Login, MetadataLogin
+from runner.cloud.auth.environment import FAMILIES, Family, FamilyReader, KeyLogin, Login, MetadataLogin
 from runner.cloud.auth.oidc_login import AGENCY, IDP, PROJECT, PROVIDER, IdpLogin, read_idp, read_oidc
 from runner.cloud.auth.variables import Variables
 from runner.cloud.metadata import origin_of
@@ -86,7 +87,7 @@ def choose(auth: str, environ: Mapping[str, str], prefix: str = "") -> Choice:
             if isinstance(login, MetadataLogin) and auth == "auto":
                 login = replace(login, instead_of="; ".join(absent))
             warning = way.warn()
-            return Choice(login, way.kind, way.found, (warning,) if warning else ())
+            return Choice(login, way.kind, _found(way, login), (warning,) if warning else ())
         if looked.is_asked:
             absent.append(looked.way.absent)
     raise CloudDenied(f"no credentials of kind {auth} in the environment", hint="; ".join(absent))
@@ -101,23 +102,38 @@ def explain_choice(target: TargetConfig, environ: Mapping[str, str]) -> tuple[Co
     """Every kind once, in the order of `auto`; at most one is taken. Asks nobody on the network."""
     made: dict[str, list[str]] = {}
     taken: str | None = None
-    is_decided = False
+    ended: CloudDenied | None = None
     for looked in _look(target.auth, Variables(environ, target.env_prefix or "")):
         way, words = looked.way, made.setdefault(looked.way.kind, [])
         if not looked.is_asked:
             words[:] = [f"auth of the target is {target.auth}"]
         elif looked.error is not None:
-            words.append(f"{way.found}, and not needed" if is_decided else f"cannot be used: {looked.error.message}")
-            is_decided = True
+            words.append(_wrong(looked.error, ended, taken))
+            ended = ended or (None if taken else looked.error)
         elif looked.login is None:
             words.append(way.absent)
-        elif is_decided:
-            words.append(f"{way.found}, but another came first")
+        elif taken is not None:
+            words.append(f"{_found(way, looked.login)}, but another came first")
+        elif ended is not None:
+            words.append(f"{_found(way, looked.login)}, but not taken: the search ends at what cannot be used")
         else:
-            is_decided, taken = True, way.kind
+            taken = way.kind
             warning = way.warn()
-            words[:] = [f"{way.found}; {warning}" if warning else way.found]
+            words[:] = ["; ".join(filter(None, (_found(way, looked.login), warning)))]
     return tuple(Considered(kind, kind == taken, _sentence(kind, taken, words)) for kind, words in made.items())
+
+
+def _wrong(error: CloudDenied, ended: CloudDenied | None, taken: str | None) -> str:
+    """About half of a login, or one that is unusable. Of a file, both kinds that could be in it have the same error."""
+    if taken is not None:
+        return f"not needed; it could not be used: {error.message}"
+    is_first = ended is None or ended.message == error.message
+    return f"cannot be used: {error.message}" if is_first else f"cannot be used either: {error.message}"
+
+
+def _found(way: _Way, login: Login) -> str:
+    is_temporary = isinstance(login, KeyLogin) and login.security_token is not None
+    return f"{way.found}, with a security token" if is_temporary else way.found
 
 
 def _sentence(kind: str, taken: str | None, words: list[str]) -> str:
@@ -163,21 +179,38 @@ def _of_family(reader: FamilyReader, family: Family, variables: Variables) -> It
 def _of_file(variables: Variables) -> Iterator[_Way]:
     """The file holds a key, or names an identity provider: of each kind a way, and one at most finds something."""
     path = credentials_file.path_of(variables)
-    if path is None:
-        absent = f"{variables.name(credentials_file.FILE)} is not set"
-    else:
-        shown = path if variables.value(credentials_file.FILE) else "~/.huaweicloud/credentials"
-        absent = f"{shown} has no [{credentials_file.SECTION}] of this kind"
+    held: KeyLogin | IdpLogin | None = None
+    error: CloudDenied | None = None
+    try:
+        held = credentials_file.read_file(variables)
+    except CloudDenied as refused:
+        error = refused
 
     def find(is_idp: bool) -> Login | None:
-        login = credentials_file.read_file(variables)
-        return login if isinstance(login, IdpLogin) == is_idp else None
+        if error is not None:
+            raise error
+        return held if isinstance(held, IdpLogin) == is_idp else None
 
     def warn() -> str | None:
         return credentials_file.warning_of(path) if path else None
 
     for kind, is_idp in (("oidc", True), ("aksk", False)):
-        yield _Way(kind, lambda is_idp=is_idp: find(is_idp), f"it is in the file {path}", absent, warn)  # type: ignore[misc]
+        absent, found = _not_in_file(variables, path, held), f"it is in the file {path}"
+        yield _Way(kind, lambda is_idp=is_idp: find(is_idp), found, absent, warn)  # type: ignore[misc]
+
+
+def _not_in_file(variables: Variables, path: Path | None, held: KeyLogin | IdpLogin | None) -> str:
+    """Why the file has no login of the one kind, where it holds one of the other, or none."""
+    if path is None:
+        return f"{variables.name(credentials_file.FILE)} is not set"
+    shown = path if variables.value(credentials_file.FILE) else "~/.huaweicloud/credentials"
+    if held is None:
+        return f"{shown} has no [{credentials_file.SECTION}] of this kind"
+    return f"{shown} names " + (
+        "an identity provider, which comes before a key"
+        if isinstance(held, IdpLogin)
+        else "a key, and no identity provider with a file of ID tokens"
+    )
 
 
 def _of_metadata(auth: str, variables: Variables) -> _Way:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from runner.cloud.auth.oidc_login import SECRET_NAMES, IdpLogin, OidcLogin
 from runner.cloud.auth.variables import Variables
+from runner.errors import CloudDenied
 from runner.net.secret import Secret
 
 
@@ -140,14 +141,16 @@ class FamilyReader:
         self._family = family
 
     def key(self) -> KeyLogin | None:
+        """None where neither key nor security token is set. Raises CloudDenied for a part without the others."""
         f = self._family
         access, secret = self._in_header(f.access), self._value(f.secret)
+        token = self._in_header(f.security_token)
         if not access and not secret:
+            if token:
+                raise self._half(f.security_token, f.access)
             return None
         if not access or not secret:
-            have, lack = (f.access, f.secret) if access else (f.secret, f.access)
-            raise self._variables.half(have[0], lack[0])
-        token = self._in_header(f.security_token)
+            raise self._half(f.access, f.secret) if access else self._half(f.secret, f.access)
         return KeyLogin(Secret(access), Secret(secret), Secret(token) if token else None, self._project())
 
     def token(self) -> TokenLogin | None:
@@ -155,19 +158,29 @@ class FamilyReader:
         return TokenLogin(Secret(found), self._project()) if found else None
 
     def password(self) -> PasswordLogin | None:
+        """None where neither user nor password is set. An account alone is no login: other tools' files set it.
+
+        Raises CloudDenied for a user without a password (a secret that is empty in CI), and for the reverse.
+        """
         f = self._family
         password, user, user_id = self._value(f.password), self._value(f.user), self._value(f.user_id)
         if not password:
+            if user or user_id:
+                raise self._half(f.user if user else f.user_id, f.password)
             return None
         domain, domain_id = self._value(f.domain), self._value(f.domain_id)
         if not user_id and not user:
-            raise self._variables.half(f.password[0], f.user[0])
+            raise self._half(f.password, f.user)
         if not user_id and not domain and not domain_id:
             hint = f"set {self._variables.name(f.domain[0])} to the name of the account"
             raise self._variables.half(f.user[0], f.domain[0], hint)
         return PasswordLogin(
             Secret(password), user, user_id, domain, domain_id, self._project(), self._value(f.project_name)
         )
+
+    def _half(self, have: tuple[str, ...], lack: tuple[str, ...]) -> CloudDenied:
+        """The error for half of a login, with the spelling that is set."""
+        return self._variables.half(next(name for name in have if self._variables.value(name)), lack[0])
 
     def _project(self) -> str | None:
         return self._in_header(self._family.project_id)

@@ -27,6 +27,11 @@ _SIX_HOURS = timedelta(hours=6)
 _JSON = "application/json;charset=UTF-8"
 _STS_TRUST = "the agency's trust policy must allow this sub and aud, and the provider must know the issuer and the aud"
 _IAM_TRUST = "the identity provider must know this issuer, its key and the aud, and map the sub to a group of users"
+_NO_STS = (
+    "name an identity provider of IAM in HUAWEICLOUD_SDK_IDP_ID instead of the two URNs, as on Open Telekom Cloud,"
+    " which has no STS; where the cloud has one, set endpoints.sts of the target; or use another login, for example"
+    " `auth: aksk`"
+)
 
 
 class StsExchange:
@@ -43,7 +48,7 @@ class StsExchange:
         if sts_url is None:
             raise CloudDenied(
                 "no STS endpoint is known for this cloud and region, so an ID token cannot be exchanged",
-                hint="set endpoints.sts of the target; or use another login, for example `auth: aksk`",
+                hint=_NO_STS,
             )
         self._login = login
         self._sts_url = sts_url

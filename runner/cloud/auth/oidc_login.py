@@ -75,10 +75,16 @@ class IdpLogin:
 def read_oidc(variables: Variables) -> OidcLogin | None:
     """The login by OIDC that the environment describes; None where neither provider nor agency is named.
 
-    Raises CloudDenied for half of one, for values out of the service's limits, and where no ID token can come from.
+    Raises CloudDenied for half of one (also an ID token, but nobody to become), for values out of the service's limits,
+    and where no ID token can come from.
     """
     provider, agency = variables.value(PROVIDER), variables.value(AGENCY)
     if not provider and not agency:
+        token = next((name for name in (ID_TOKEN, TOKEN_FILE) if variables.value(name)), None)
+        if token is not None and not variables.value(IDP):
+            raise variables.half(
+                token, PROVIDER, f"set {variables.names(PROVIDER, AGENCY)}, or unset {variables.name(token)}"
+            )
         return None
     if not provider or not agency:
         raise variables.half(PROVIDER, AGENCY) if provider else variables.half(AGENCY, PROVIDER)

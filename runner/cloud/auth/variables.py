@@ -39,8 +39,9 @@ class Variables:
 
     def half(self, have: str, lack: str, hint: str | None = None) -> CloudDenied:
         """The error for half of a login."""
-        message = f"{self.name(have)} is set but {self.name(lack)} is not"
-        return CloudDenied(message, hint=hint or f"set {self.name(lack)} as well")
+        empty = " (it is empty)" if self.name(lack) in self.environ else ""
+        message = f"{self.name(have)} is set but {self.name(lack)} is not{empty}"
+        return CloudDenied(message, hint=hint or f"set {self.name(lack)} as well, or unset {self.name(have)}")
 
     def of_the_job(self) -> Variables:
         """The names that the CI system itself sets, which nobody can prefix."""
