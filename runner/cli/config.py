@@ -144,7 +144,8 @@ def _project(setting: Setting, config: TargetConfig, environ: Mapping[str, str])
 
 def _urls(config: TargetConfig, environ: Mapping[str, str]) -> dict[str, str | None]:
     """The addresses that a target is asked at. None of the embedded cloud, which has a new one each time."""
-    from runner.cli.targets import is_embedded, settings_of
+    from runner.cli.opening import settings_of
+    from runner.cli.targets import is_embedded
 
     if is_embedded(config):
         return {}

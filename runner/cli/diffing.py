@@ -11,18 +11,12 @@ from pathlib import Path
 from runner.cli.common import App, hint_of, write_whole
 from runner.cli.earlier import Revision, is_news, last_run, since_run
 from runner.cli.gating import gates_now
+from runner.cli.opening import Session, open_target
 from runner.cli.policing import Police
 from runner.cli.repeating import spent_for
 from runner.cli.sessions import Sessions, Wanted, choose_targets
 from runner.cli.sparing import judge_made
-from runner.cli.targets import (
-    Session,
-    all_targets,
-    base_folder,
-    open_store_of,
-    open_target,
-    store_url,
-)
+from runner.cli.targets import all_targets, base_folder, open_store_of, store_url
 from runner.errors import Exit, InvalidInput, RunnerError, UsageProblem
 from runner.loading.config import LoadedConfig
 from runner.loading.plan import NO_OPTIONS, Loaded, LoadOptions, plan_digest

@@ -58,7 +58,7 @@ class ConfiguredGatekeeper:
 
     async def ask(self, gate: Gate, servers: Mapping[str, Collection[str]]) -> GateAnswer:
         from runner.checks.gatekeeper import NetGatekeeper
-        from runner.cli.targets import request_log
+        from runner.cli.opening import request_log
         from runner.loading.config import load_config
 
         loaded = load_config(self.app.config, Path.cwd(), os.environ)
@@ -75,7 +75,7 @@ async def gates_now(app: App, loaded: LoadedConfig, sessions: Sessions, schedule
     from datetime import UTC, datetime
 
     from runner.checks.gatekeeper import NetGatekeeper
-    from runner.cli.targets import request_log
+    from runner.cli.opening import request_log
     from runner.execution.gates import ask_all
     from runner.report.gates import GatesNow
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runner.cli.common import App, hint_of
-from runner.cli.targets import Session, all_targets, choose_target, is_embedded, open_target
+from runner.cli.opening import Session, open_target
+from runner.cli.targets import all_targets, choose_target, is_embedded
 from runner.errors import CloudError, InvalidInput
 from runner.model.problem import Problem
 

@@ -13,8 +13,8 @@ from runner.report.safe import plain
 
 if TYPE_CHECKING:
     from runner.cli.common import App
+    from runner.cli.opening import Session
     from runner.cli.sessions import Sessions
-    from runner.cli.targets import Session
     from runner.loading.plan import Loaded
     from runner.model.inventory import Inventory, Server
     from runner.model.problem import Problem

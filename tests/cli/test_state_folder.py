@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli.common import App
-from runner.cli.targets import open_target
+from runner.cli.opening import open_target
 from runner.loading.config import load_config
 
 CONFIG = """

@@ -11,7 +11,7 @@ from runner.model.machine import NOBODY, is_it
 from runner.report.doctor import Check, listed
 
 if TYPE_CHECKING:
-    from runner.cli.targets import Session
+    from runner.cli.opening import Session
     from runner.model.inventory import Inventory
 
 LIST_WITHIN = 6

@@ -17,7 +17,7 @@ from runner.errors import CloudDenied, CloudError, NoProject, RunnerError
 from runner.report.doctor import Check, Section, Status
 
 if TYPE_CHECKING:
-    from runner.cli.targets import Session
+    from runner.cli.opening import Session
     from runner.cloud.endpoints import Settings
     from runner.loading.config import LoadedConfig
     from runner.model.config import TargetConfig
@@ -56,7 +56,7 @@ class Examination:
         return Section("target", title, tuple(self.checks), self.name)
 
     async def _from_outside(self) -> None:
-        from runner.cli.targets import settings_of
+        from runner.cli.opening import settings_of
 
         try:
             settings = settings_of(self.config, os.environ, self.config.project_id)
@@ -119,7 +119,7 @@ class Examination:
         return urls
 
     async def _ways(self, urls: Mapping[str, str]) -> dict[str, Way]:
-        from runner.cli.targets import request_log
+        from runner.cli.opening import request_log
         from runner.net.reach import way_to
 
         different = list(dict.fromkeys(urls.values()))
@@ -129,7 +129,7 @@ class Examination:
 
     async def _inside(self, settings: Settings | None) -> None:
         """What only a session shows. `settings`: None for the embedded cloud."""
-        from runner.cli.targets import Asking, open_target
+        from runner.cli.opening import Asking, open_target
 
         asking = Asking(self.within_s, self.answers.append)
         done = len(self.checks)
