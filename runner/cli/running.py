@@ -62,6 +62,11 @@ class Runner:
                     return self._done_already(store, earlier.id)
                 police = Police.of(self.config)
                 police.demand_usable()
+                if store.is_new and not sessions.is_embedded:
+                    self.app.talk(
+                        "warning: the store holds nothing yet and is begun now; if it held runs before, stop here:"
+                        " without them servers can be rebooted again"
+                    )
                 prepared = await order.prepare(store, sessions, self.wish.max_age)
                 _demand_lawful(police, prepared, self.config)
                 return await self._begin(store, sessions, order, prepared, older)

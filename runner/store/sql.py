@@ -51,6 +51,12 @@ class SqlStore:
     def now(self) -> float:
         return self.db.now()
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the store was made by opening it, where that is worth a word: one in Git, which anybody could have
+        deleted. False for databases."""
+        return False
+
     def close(self) -> None:
         self.db.close()
 

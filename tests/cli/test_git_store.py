@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from runner.ports.store import Halt
 from runner.store.open import open_store
 from tests.cli.lab import PLAN, Remote
 from tests.git_server import bare, serve
@@ -73,3 +76,27 @@ def test_a_denied_store_ends_with_77(cloud: Remote, tmp_path: Path, status: int)
     assert done.code == 77, done.err
     assert "REBOOT_RUNNER_STORE_TOKEN" in done.err
     assert cloud.posts == 0
+
+
+def test_a_store_that_is_gone_is_no_new_one(cloud: Remote, tmp_path: Path) -> None:
+    """Somebody deleted the ref, or put another one there: a machine that knew it refuses; one that cannot know is told
+    that the store is begun.
+    """
+    lab, repository = cloud.lab, tmp_path / "store.git"
+    lab.env["REBOOT_RUNNER_STORE"] = bare(repository)
+    lab.write("web.yaml", PLAN)
+    first = lab.run("run", "web.yaml", "--yes")
+    assert (first.code, "begun now" in first.err) == (0, True)
+    assert "begun now" not in lab.run("run", "web.yaml", "--yes").err
+    subprocess.run(["git", "-C", str(repository), "update-ref", "-d", "refs/reboot-runner/store"], check=True)
+    gone = lab.run("run", "web.yaml", "--yes")
+    assert gone.code != 0
+    assert "is gone since it was last read" in gone.err
+    assert set(cloud.reboots.values()) == {1}
+    with closing(open_store(lab.env["REBOOT_RUNNER_STORE"], tmp_path)) as other:
+        other.set_halt(Halt("another store", "somebody", datetime.now(UTC)))
+    replaced = lab.run("status", "web")
+    assert replaced.code != 0
+    assert "another store's" in replaced.err
+    elsewhere(cloud)
+    assert lab.run("status").code == 0

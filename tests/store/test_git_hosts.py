@@ -32,7 +32,7 @@ def refused(url: str, folder: Path) -> StoreError:
     with pytest.raises(StoreError) as error, closing(open_store(url, folder)) as store:
         begun(store)
     assert error.value.hint is not None
-    assert list((folder / ".reboot-runner" / "git-store").glob("*")) == [], "the clone is left behind"
+    assert list((folder / ".reboot-runner" / "git-store").glob("*-*")) == [], "the clone is left behind"
     return error.value
 
 

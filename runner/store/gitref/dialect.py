@@ -27,7 +27,7 @@ from runner.store.gitref.address import Address
 from runner.store.gitref.answers import Refusal
 from runner.store.gitref.errors import Overtaken, Unreachable
 from runner.store.gitref.mirror import Mirror
-from runner.store.gitref.remote import Remote, patiently
+from runner.store.gitref.remote import Remote, patiently, replaced
 from runner.store.gitref.tree import run_folder
 from runner.store.sqlite import Sqlite
 
@@ -88,9 +88,27 @@ class Git:
         try:
             self.mirror = Mirror(clock)
             self.look()
+            self.is_new = self._base is None
+            self._demand_known()
         except BaseException:
             remote.close()
             raise
+
+    def _demand_known(self) -> None:
+        """Raises StoreRefused where this machine has seen another store there: that one is gone, and with it what was
+        asked of the cloud.
+        """
+        known, found = self.remote.known_store(), self._store_id()
+        if known is not None and self.is_new:
+            raise replaced("is gone")
+        if known is not None and found is not None and known != found:
+            raise replaced("was replaced by another store's")
+        if not self.is_new and found is not None and found != known:
+            self.remote.remember(found)
+
+    def _store_id(self) -> str | None:
+        found = self.mirror.execute("select id from git_store")
+        return str(found[0][0]) if found else None
 
     # --- what the store's SQL needs --------------------------------------------------------------------------
 
@@ -242,6 +260,8 @@ class Git:
         is_stored, tip = self._deliver(commit)
         if not is_stored:
             return tip
+        if self._base is None and (store := self._store_id()):
+            self.remote.remember(store)
         self._base = commit
         self._pushed = time.monotonic()
         self._took_s = self._pushed - began

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from runner.errors import StoreError
@@ -55,6 +56,19 @@ class Remote:
             self.root = _folder(state.absolute())
             self._clone = self._new_clone("store.git")
         self._writes = 0
+        self._memory = state.absolute() / f"{sha256(address.url.encode()).hexdigest()[:16]}.store"
+
+    def known_store(self) -> str | None:
+        """The id of the store that this machine last found there; None for the first time, or where nobody can tell."""
+        try:
+            return self._memory.read_text(encoding="ascii").strip() or None
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def remember(self, store: str) -> None:
+        """Keep the store's id beside the configuration: a ref that is gone the next time was not always gone."""
+        with suppress(OSError):  # then the next process knows less, and nothing is wrong now
+            self._memory.write_text(f"{store}\n", encoding="ascii")
 
     def _new_clone(self, name: str) -> Path:
         folder = self.root / name
@@ -78,12 +92,12 @@ class Remote:
         if done.code == 0:
             tip = (self._clone / _TRACKING).read_text(encoding="ascii").strip()
             if base is not None and tip != base and not self.is_in(base, tip):
-                raise _replaced("was rewound or replaced")
+                raise replaced("was rewound or replaced")
             return tip
         if "couldn't find remote ref" in done.talk:
             if base is None:
                 return None
-            raise _replaced("is gone")
+            raise replaced("is gone")
         raise failure(done, self.address)
 
     def push(self, commit: str, *, dry: bool = False) -> Refusal | StoreError | None:
@@ -193,7 +207,8 @@ def _ours() -> Iterator[None]:
         raise StoreError(f"the store's clone cannot be made: {error.strerror}") from error
 
 
-def _replaced(how: str) -> StoreRefused:
+def replaced(how: str) -> StoreRefused:
+    """The error of a ref that is not what it was."""
     return StoreRefused(
         f"the store's ref {REF} {how} since it was last read",
         hint="nothing of ours does that: find out who did, and what was asked of the cloud, before anything is run",
