@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.cli.common import App
 from runner.cli.executing import setting_for
 from runner.cli.resume import open_targets_of, resumed
-from runner.errors import Exit, InvalidInput, RunnerError
+from runner.errors import Exit, InvalidInput, LeaseLost, RunnerError
 from runner.execution.driver import GRACE_S, Advance, Driver
 from runner.execution.journal import read_run
 from runner.execution.machine import counts_line
@@ -117,7 +117,7 @@ class Stepper:
             if self.stays and row.word == "suspended":
                 self._resume(driver)
             advance = await driver.advance()
-        except LeaseHeld as held:
+        except (LeaseHeld, LeaseLost) as held:
             self._say(row, f"{row.id} {row.plan}: {held}")
             return Stepped(Exit.DONE, is_held=True)
         except RunnerError as error:
