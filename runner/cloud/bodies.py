@@ -2,8 +2,8 @@
 
 Shapes (API reference of ECS, "Returned Values for General Requests" and the error pages of the other services):
 `{"error": {...}}`, `{"error_code", "error_msg"}`, `{"errorCode", "errorMsg"}`, `{"code", "message"}`, Nova's
-`{"itemNotFound": {...}}`, Keystone's integer code, Neutron's without a code, Cloud Eye's nested ones, the batch
-answer with `internalError`, and whatever proxies say in HTML or not at all.
+`{"itemNotFound": {...}}`, Keystone's integer code, Neutron's `type`, Cloud Eye's nested ones, the batch answer
+with `internalError`, and whatever proxies say in HTML or not at all.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from runner.net.wire import Reply
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,300})", re.IGNORECASE)
+_TAG = re.compile(r"<(?:style|script)\b[^<]*|<[^<>]{0,2000}>", re.IGNORECASE)
 _MAX_DETAILS = 2000
 
 
@@ -34,7 +35,7 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """What an error answer says. `code` is None where it names none (HTML, empty bodies, Neutron).
+    """What an error answer says. `code` is None where it names none (HTML, empty bodies).
 
     Texts are one line of at most 500 characters. `is_json` is False for bodies that no service of ours wrote.
     `denied` means the answer carries an authorisation verdict (`encoded_authorization_message`).
@@ -50,6 +51,11 @@ class ApiError:
     denied: bool = False
     did_some: bool = False
     answered: str = "something that is not JSON"
+
+    @property
+    def says(self) -> str:
+        """The message; empty where the answer has none."""
+        return "" if self.message == f"HTTP {self.status}" else self.message
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -105,7 +111,7 @@ def _top(value: Mapping[str, Any]) -> tuple[Any, Any, tuple[Detail, ...]]:
         return value.get("code"), message, _details(nested)
     for inner in value.values():
         if isinstance(inner, dict) and "message" in inner:
-            return inner.get("code"), inner["message"], _details(inner.get("details"))
+            return inner.get("code", inner.get("type")), inner["message"], _details(inner.get("details"))
     return None, error if isinstance(error, str) else None, ()
 
 
@@ -143,14 +149,20 @@ def _text(value: Any, scrub: Scrub) -> str:
     return "" if value is None else tidy(scrub(str(value)))
 
 
+def words_of_page(page: str) -> str:
+    """Return the title of a page of HTML, or its words where it has none."""
+    return _title(page) or html.unescape(" ".join(_TAG.sub(" ", page).split()))
+
+
+def _title(page: str) -> str:
+    title = _TITLE.search(page)
+    return html.unescape(title[1].strip()) if title else ""
+
+
 def _not_json(reply: Reply, scrub: Scrub, why: str) -> ApiError:
     text = reply.body[:20_000].decode("utf-8", "replace").strip()
-    title = _TITLE.search(text)
-    if title:
-        shown = html.unescape(title[1])
-    elif text.startswith("<"):
-        shown = "a page of HTML"
-    else:
-        shown = text
+    shown = text
+    if text.startswith("<"):
+        shown = _title(text) or "a page of HTML"
     message = f"HTTP {reply.status}" + (f" ({tidy(scrub(shown), 200)})" if shown else " without a body")
     return ApiError(reply.status, None, message, request_id=reply.request_id, is_json=False, answered=why)

@@ -7,8 +7,10 @@ Status"): unknown keys are ignored, missing and null ones mean "not known", a wr
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
@@ -16,7 +18,7 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any
 
-from runner.cloud.bodies import read_error
+from runner.cloud.bodies import read_error, words_of_page
 from runner.model.inventory import NO_TAGS, Server, ServerGroup
 from runner.model.job import Action, Job, JobStatus, SubJob
 from runner.net.text import tidy
@@ -25,6 +27,7 @@ from runner.net.wire import Reply
 _ENTERPRISE_PROJECT = "_sys_enterprise_project_id"
 _FRACTION = re.compile(r"[.,](\d{1,6})\d*")
 _MAX_NAME = 256
+_MAX_CAUSE = 20_000
 
 
 def server(value: Any) -> Server | None:
@@ -138,39 +141,66 @@ def server_group(value: Any) -> ServerGroup | None:
     return ServerGroup(value["id"], name, _strings(value.get("policies")), _strings(value.get("members")))
 
 
-def job(value: Any, job_id: str) -> Job:
-    """A job with its sub-jobs by server id. What is unknown is pending; what failed always has a reason.
+def job(value: Any, job_id: str, request_id: str | None = None) -> Job:
+    """Return a job with its sub-jobs by server id, and those without one. Every failure has a reason.
 
     A job for a single resource has no `sub_jobs`: then its own `entities.server_id` is read as its only one.
     """
     fields = _map(value)
-    status = job_status(fields.get("status"))
-    code, reason = _cause(fields)
-    entities = _map(fields.get("entities"))
+    whole = _part(fields)
+    listed = _map(fields.get("entities")).get("sub_jobs")
+    items = listed if isinstance(listed, list) else []
     parts: dict[str, SubJob] = {}
-    listed = entities.get("sub_jobs")
-    for item in listed if isinstance(listed, list) else ():
-        part = _sub_job(_map(item), code, reason)
-        if part is not None:
+    anonymous: list[SubJob] = []
+    for item in items:
+        if not isinstance(item, dict):
+            continue
+        part = _explained(_part(item), whole)
+        if part.server_id:
             parts[part.server_id] = _later(parts.get(part.server_id), part)
-    began, ended = when(fields.get("begin_time")), when(fields.get("end_time"))
-    alone = entities.get("server_id")
-    if not parts and isinstance(alone, str) and alone:
-        parts[alone] = SubJob(alone, status, began, ended, code, reason or _no_reason(status))
-    return Job(job_id, status, MappingProxyType(parts), began, ended, code, reason)
+        else:
+            anonymous.append(part)
+    if not items and whole.server_id:
+        parts[whole.server_id] = _explained(whole, whole)
+    return Job(
+        job_id,
+        whole.status,
+        MappingProxyType(parts),
+        whole.began,
+        whole.ended,
+        whole.code,
+        whole.reason,
+        tuple(anonymous),
+        whole.word,
+        whole.end_time,
+        request_id,
+    )
 
 
-def _sub_job(fields: Mapping[str, Any], parent_code: str | None, parent_reason: str | None) -> SubJob | None:
-    server_id = _map(fields.get("entities")).get("server_id")
-    if not isinstance(server_id, str) or not server_id:
-        return None
-    status = job_status(fields.get("status"))
+def _part(fields: Mapping[str, Any]) -> SubJob:
+    """Return what a job and a sub-job have in common."""
+    word, end_time = tidy(_str(fields.get("status")), 64), fields.get("end_time")
     code, reason = _cause(fields)
-    if status is JobStatus.FAIL and not code and not reason:
-        code, reason = parent_code, parent_reason
-    if status is JobStatus.FAIL and not reason:
-        reason = _no_reason(status)
-    return SubJob(server_id, status, when(fields.get("begin_time")), when(fields.get("end_time")), code, reason)
+    return SubJob(
+        _str(_map(fields.get("entities")).get("server_id")),
+        job_status(word),
+        when(fields.get("begin_time")),
+        when(end_time),
+        code,
+        reason,
+        word,
+        tidy(str(end_time or ""), 40) if isinstance(end_time, str | int) else "",
+    )
+
+
+def _explained(part: SubJob, whole: SubJob) -> SubJob:
+    """Return a part that did not succeed with a cause: its own, the whole job's, or that there is none."""
+    if part.status is JobStatus.SUCCESS or not (part.status.is_final or part.looks_ended):
+        return part
+    code, reason = part.code, part.reason
+    if not code and not reason:
+        code, reason = whole.code, whole.reason
+    return replace(part, code=code, reason=reason or "the cloud gave no reason")
 
 
 def _later(old: SubJob | None, new: SubJob) -> SubJob:
@@ -181,21 +211,34 @@ def _later(old: SubJob | None, new: SubJob) -> SubJob:
 
 
 def _cause(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Code and reason of a job or a sub-job: `error_code`, `fail_reason`, else `entities.errorcode_message`.
+    """Return code and reason: `error_code`, `fail_reason`, `entities.errorcode_message`.
 
-    Each can hold a JSON document or a page of HTML as text.
+    The last two can hold, or end in, a JSON document or a page of HTML. A code in them counts where
+    `error_code` is empty, but not a bare HTTP status.
     """
-    code = _str(fields.get("error_code"))
-    reason = _str(fields.get("fail_reason"))
-    deep = _str(_map(fields.get("entities")).get("errorcode_message"))
-    if not reason and deep:
-        error = read_error(Reply(0, {}, deep.encode("utf-8", "replace")))
-        reason = error.message if error.is_json and not error.message.startswith("HTTP ") else deep
-    return (tidy(code, 64) or None), (tidy(reason) or None)
+    error_code = fields.get("error_code")
+    code = str(error_code) if isinstance(error_code, str | int) and error_code else ""
+    reason, inner = _readable(fields.get("fail_reason"))
+    detail, deepest = _readable(_map(fields.get("entities")).get("errorcode_message"))
+    if detail and detail not in reason:
+        reason = f"{reason} ({detail})" if reason else detail
+    found = next((c for c in (inner, deepest) if c and not c.isdigit()), "")
+    return (tidy(code, 64) or found or None), (tidy(reason) or None)
 
 
-def _no_reason(status: JobStatus) -> str | None:
-    return "the cloud gave no reason" if status is JobStatus.FAIL else None
+def _readable(value: Any) -> tuple[str, str]:
+    """Return the words of a text without the JSON or HTML it holds, and the code in that JSON."""
+    text = (json.dumps(value) if isinstance(value, dict | list) else _str(value))[:_MAX_CAUSE].strip()
+    start = min((at for mark in "{<" if (at := text.find(mark)) >= 0), default=-1)
+    if start < 0:
+        return text, ""
+    head, tail = text[:start].strip(), text[start:]
+    if tail.startswith("<"):
+        return f"{head} {words_of_page(tail)}".strip(), ""
+    error = read_error(Reply(0, {}, tail.encode("utf-8", "replace")))
+    if not error.is_json or (not error.code and not error.says):
+        return text, ""
+    return f"{head} {error.says}".strip(), error.code or ""
 
 
 def job_status(value: Any) -> JobStatus:

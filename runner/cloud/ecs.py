@@ -141,7 +141,7 @@ class HuaweiCloud:
             if error.code == _GONE or (error.status == 404 and not is_gateway(error.code)):
                 return JobGone(job_id)
             raise
-        return decode.job(answer.value, job_id)
+        return decode.job(answer.value, job_id, answer.reply.request_id)
 
     async def actions(self, server_id: str) -> tuple[Action, ...]:
         """The action history of one server, newest first. Raises CloudError where it cannot be read, 404 included."""

@@ -20,9 +20,17 @@ class JobStatus(StrEnum):
         return self is not JobStatus.PENDING
 
 
+OPEN_WORDS = frozenset({"INIT", "RUNNING", "PENDING_PAYMENT"})
+"""Documented words of work that goes on ("Querying Job Execution Status", `status`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class SubJob:
-    """A job's part for one server. `ended` is the cloud's `end_time`; `reason` is already cut to 500 characters."""
+    """A job's part for one server; `server_id` is empty where the cloud names none.
+
+    `word` is the status and `end_time` the time as the cloud wrote them, `ended` the same time where
+    it can be read. `reason` is at most 500 characters.
+    """
 
     server_id: str
     status: JobStatus
@@ -30,6 +38,13 @@ class SubJob:
     ended: datetime | None = None
     code: str | None = None
     reason: str | None = None
+    word: str = ""
+    end_time: str = ""
+
+    @property
+    def looks_ended(self) -> bool:
+        """Return True for an undocumented status word with an `end_time`, like `CANCELLED`."""
+        return _looks_ended(self.status, self.word, self.end_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +52,8 @@ class Job:
     """A job with its sub-jobs by server id (page "Querying Job Execution Status", `entities.sub_jobs[]`).
 
     The parent's status in a mixed batch is documented nowhere: judge a server by its own sub-job. `sub_jobs`
-    may be empty or incomplete at any time.
+    may be empty or incomplete at any time. `anonymous`: sub-jobs that name no server. `word` and `end_time` are
+    those of `SubJob`. `request_id` is that of the request that read the job.
     """
 
     id: str
@@ -47,6 +63,20 @@ class Job:
     ended: datetime | None = None
     code: str | None = None
     reason: str | None = None
+    anonymous: tuple[SubJob, ...] = ()
+    word: str = ""
+    end_time: str = ""
+    request_id: str | None = None
+
+    @property
+    def looks_ended(self) -> bool:
+        """Return True for an undocumented status word with an `end_time`, like `CANCELLED`."""
+        return _looks_ended(self.status, self.word, self.end_time)
+
+
+def _looks_ended(status: JobStatus, word: str, end_time: str) -> bool:
+    is_undocumented = bool(word) and word.upper() not in OPEN_WORDS
+    return not status.is_final and is_undocumented and bool(end_time)
 
 
 @dataclass(frozen=True, slots=True)

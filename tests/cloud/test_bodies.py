@@ -15,6 +15,7 @@ from runner.net.wire import Reply
 from tests.cloud.wild import FIXTURES, fixture
 
 CODES = {
+    "error-am-422.json": "602",
     "error-apigw-401.json": "APIGW.0301",
     "error-apigw-404.json": "APIGW.0101",
     "error-apigw-429.json": "APIGW.0308",
@@ -23,6 +24,9 @@ CODES = {
     "error-ces.json": "403",
     "error-ecs-details.json": "Ecs.0611",
     "error-ecs.json": "Ecs.0114",
+    "error-elb-v2-404.json": "PoolNotFound",
+    "error-elb-v3-404.json": "ELB.8904",
+    "error-elb-v3-409.json": "ELB.8907",
     "error-flow-limit-202.json": "Common.0024",
     "error-iam-keystone.json": "401",
     "error-iam.json": "IAM.0001",
@@ -63,7 +67,7 @@ def test_details() -> None:
     [
         ('{"errorCode": "X.1", "errorMsg": "m"}', "X.1", "m"),
         ('{"code": "X.1", "message": "m"}', "X.1", "m"),
-        ('{"NeutronError": {"message": "m", "type": "t", "detail": ""}}', None, "m"),
+        ('{"NeutronError": {"message": "m", "type": "t", "detail": ""}}', "t", "m"),
         (
             '{"code": 400, "element": "e", "message": "m", "details": {"details": "d", "code": "ces.0013"}}',
             "ces.0013",

@@ -152,6 +152,7 @@ def test_groups() -> None:
         ("job-success-batch.json", JobStatus.SUCCESS, [JobStatus.SUCCESS, JobStatus.SUCCESS]),
         ("job-partial-fail.json", JobStatus.FAIL, [JobStatus.SUCCESS, JobStatus.FAIL]),
         ("job-success-createserver.json", JobStatus.SUCCESS, [JobStatus.SUCCESS]),
+        ("job-fail-no-subjobs.json", JobStatus.FAIL, []),
     ],
 )
 def test_documented_jobs(name: str, status: JobStatus, parts: list[JobStatus]) -> None:
@@ -194,7 +195,28 @@ def job_of(*parts: dict[str, Any], **fields: Any) -> dict[str, Any]:
         (sub(error_code="Ecs.0227", fail_reason="own"), {"error_code": "Common.0021"}, "Ecs.0227", "own"),
         (sub(entities={"errorcode_message": '{"forbidden": {"code": 403, "message": "deep"}}'}), {}, None, "deep"),
         (sub(entities={"errorcode_message": "plain"}), {}, None, "plain"),
-        (sub(entities={"errorcode_message": "<html>x</html>"}), {}, None, "<html>x</html>"),
+        (sub(entities={"errorcode_message": "<html>x</html>"}), {}, None, "x"),
+        (
+            sub(entities={"errorcode_message": '{"error": {"code": "Ecs.0319", "message": "deep"}}'}),
+            {"error_code": "Common.0021", "fail_reason": "Sub job fail!"},
+            "Ecs.0319",
+            "deep",
+        ),
+        (
+            sub(error_code="Ecs.0227", fail_reason="own", entities={"errorcode_message": "<title>502</title>"}),
+            {},
+            "Ecs.0227",
+            "own (502)",
+        ),
+        (
+            sub(fail_reason='Reboot-fail: httpCode:400;response:{"error":{"code":"Ecs.0100","message":"no"}}'),
+            {},
+            "Ecs.0100",
+            "Reboot-fail: httpCode:400;response: no",
+        ),
+        (sub(fail_reason={"message": "an object", "code": "Ecs.0005"}), {}, "Ecs.0005", "an object"),
+        (sub(error_code=227, fail_reason="{broken"), {}, "227", "{broken"),
+        (sub(status="CANCELLED", end_time="2026-01-01T00:00:00Z"), {"fail_reason": "p"}, None, "p"),
         (sub(), {"error_code": "Common.0021", "fail_reason": "parent's"}, "Common.0021", "parent's"),
         (sub(error_code="Ecs.0227"), {}, "Ecs.0227", "the cloud gave no reason"),
         (sub(), {}, None, "the cloud gave no reason"),
@@ -215,6 +237,51 @@ def test_unknown_words_are_pending() -> None:
         assert decode.job_status(word) is JobStatus.PENDING
     assert decode.job_status("SUCCESS").is_final
     assert decode.job_status("FAIL").is_final
+
+
+@pytest.mark.parametrize(
+    ("word", "end_time", "looks"),
+    [
+        ("FAILED", "2026-01-01T00:00:00.000Z", True),
+        ("CANCELLED", "yesterday", True),
+        ("Done", 1442341200000, True),
+        ("CANCELLED", "", False),
+        ("CANCELLED", None, False),
+        ("RUNNING", "2026-01-01T00:00:00.000Z", False),
+        ("init", "2026-01-01T00:00:00.000Z", False),
+        ("SUCCESS", "2026-01-01T00:00:00.000Z", False),
+        ("FAIL", "2026-01-01T00:00:00.000Z", False),
+        ("", "2026-01-01T00:00:00.000Z", False),
+    ],
+)
+def test_unknown_word_with_an_end(word: str, end_time: Any, looks: bool) -> None:
+    """An undocumented status word with an end time looks ended, in the job and in its parts; its word is kept."""
+    job = decode.job(job_of(sub(status=word, end_time=end_time)) | {"status": word, "end_time": end_time}, "j")
+    assert (job.looks_ended, job.sub_jobs[ONE].looks_ended) == (looks, looks)
+    assert (job.word, job.sub_jobs[ONE].word) == (word, word)
+    assert job.end_time == job.sub_jobs[ONE].end_time == str(end_time or "")
+
+
+def test_part_without_a_server() -> None:
+    """A sub-job that names no server keeps its code and reason, apart from those of servers."""
+    nameless = {"status": "FAIL", "error_code": "Ecs.0227", "fail_reason": "host is gone", "end_time": "x"}
+    job = decode.job(job_of(sub(status="SUCCESS"), nameless, {"entities": {"server_id": 7}}, "junk"), "j", "req")
+    assert list(job.sub_jobs) == [ONE]
+    assert [(p.server_id, p.code, p.reason) for p in job.anonymous] == [
+        ("", "Ecs.0227", "host is gone"),
+        ("", None, None),
+    ]
+    assert job.request_id == "req"
+
+
+def test_failed_job_without_parts() -> None:
+    """A job that failed before it had parts tells its code and reason, and names no server."""
+    job = decode.job(load("job-fail-no-subjobs.json"), "j")
+    assert (job.status, job.word, job.code) == (JobStatus.FAIL, "FAIL", "Common.0021")
+    assert job.reason == "Internal error: the task could not be carried out."
+    assert job.ended == datetime(2026, 11, 30, 22, 10, 5, 870000, tzinfo=UTC)
+    assert not job.sub_jobs
+    assert not job.anonymous
 
 
 def test_two_parts_for_one_server() -> None:

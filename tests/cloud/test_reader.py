@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,7 @@ from runner.errors import CloudDenied, CloudError
 from runner.net.secret import Secret
 from runner.net.transport import Limits, Transport
 from runner.net.wire import Outgoing, Unreachable
-from tests.cloud.wild import Script, Wild, fixture, free_port, hang, raw, reply, reset, run, wild
+from tests.cloud.wild import FIXTURES, Script, Wild, fixture, free_port, hang, raw, reply, reset, run, wild
 
 GOOD = reply(200, '{"ok": 1}')
 KEY = AkSk(Secret("planted-access"), Secret("planted-secret"), Secret("planted-sts"))
@@ -75,6 +76,27 @@ PASSING: dict[str, Script] = {
     "400 in words": reply(400, {"error": {"code": "Ecs.9999", "message": "Busy. Try again later."}}),
     "400 that says try again": reply(400, {"error": {"code": "Ecs.0301", "message": "query failed"}}),
 }
+
+
+def test_every_good_example_is_an_answer() -> None:
+    """No body of the API pages that stands for success is taken for an error, a failed job included."""
+    names = sorted(
+        p.name
+        for p in FIXTURES.glob("*.json")
+        if not p.name.startswith(("error-", "signing-")) and "-request" not in p.name
+    )
+    names.remove("job-query-error.json")
+
+    async def main() -> None:
+        transport = Transport(QUICK)
+        async with wild(*(reply(200, fixture(name).decode()) for name in names)) as server:
+            reader = Reader(transport, lambda: NOW, Patience(attempts=1))
+            for name in names:
+                answer = await reader.read(Outgoing("GET", server.url, "/v1/x"), None)
+                assert answer.value == json.loads(fixture(name)), name
+        await transport.aclose()
+
+    run(main())
 
 
 @pytest.mark.parametrize("script", PASSING.values(), ids=PASSING.keys())
