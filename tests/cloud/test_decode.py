@@ -265,7 +265,7 @@ def test_unknown_word_with_an_end(word: str, end_time: Any, looks: bool) -> None
 def test_part_without_a_server() -> None:
     """A sub-job that names no server keeps its code and reason, apart from those of servers."""
     nameless = {"status": "FAIL", "error_code": "Ecs.0227", "fail_reason": "host is gone", "end_time": "x"}
-    job = decode.job(job_of(sub(status="SUCCESS"), nameless, {"entities": {"server_id": 7}}, "junk"), "j", "req")
+    job = decode.job(job_of(sub(status="SUCCESS"), nameless, {"entities": {"server_id": 7}}), "j", "req")
     assert list(job.sub_jobs) == [ONE]
     assert [(p.server_id, p.code, p.reason) for p in job.anonymous] == [
         ("", "Ecs.0227", "host is gone"),
