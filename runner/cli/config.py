@@ -179,14 +179,13 @@ def _of_target(name: str, config: TargetConfig, environ: Mapping[str, str]) -> I
 def _proxies(path: tuple[str, ...], urls: Mapping[str, str | None]) -> Iterator[Setting]:
     """One row where the same way leads to every service; else one for each."""
     from runner.model.origin import Origin, Setting
-    from runner.net.reach import place_of
-    from runner.net.trust import proxy_for
+    from runner.net.trust import place_of, proxy_for, proxy_variable
 
     by = {service: proxy_for(url) for service, url in urls.items() if url}
     ways = set(by.values())
     for service, proxy in by.items():
         if proxy:
-            origin = Origin("environment", "HTTPS_PROXY")
+            origin = Origin("environment", proxy_variable())
         else:
             origin = Origin("rule", "NO_PROXY, or on this machine") if len(ways) > 1 else Origin("default")
         row = (*path, service) if len(ways) > 1 else path

@@ -22,6 +22,8 @@ _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,300})", re.IGNORECASE)
 _TAG = re.compile(r"<(?:style|script)\b[^<]*|<[^<>]{0,2000}>", re.IGNORECASE)
 _MAX_DETAILS = 2000
+_AUTHORIZATION = "encoded_authorization_message"
+_FLAT = ("error_code", "errorCode", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class ApiError:
     Texts are one line of at most 500 characters. `is_json` is False for bodies that no service of ours wrote.
     `denied` means the answer carries an authorisation verdict (`encoded_authorization_message`).
     `did_some`: the body also lists servers for which the batch went through. `answered`: what came where it is no JSON.
+    `in_object`: code and message stand in an object of their own, as the services write them, and not at the top.
+    `is_foreign`: a page, a text or a value that is no beginning of an API's JSON, so that asking again is useless.
     """
 
     status: int
@@ -51,6 +55,8 @@ class ApiError:
     denied: bool = False
     did_some: bool = False
     answered: str = "something that is not JSON"
+    in_object: bool = False
+    is_foreign: bool = False
 
     @property
     def says(self) -> str:
@@ -88,8 +94,9 @@ def read_error(reply: Reply, scrub: Scrub = no_scrub) -> ApiError:
         _text(message, scrub) or f"HTTP {reply.status}",
         tuple(Detail(d.code, _text(d.message, scrub), d.server_id) for d in details),
         request_id=reply.request_id or _text(value.get("request_id"), scrub)[:64] or None,
-        denied=bool(value.get("encoded_authorization_message")),
+        denied=any(isinstance(v, dict) and v.get(_AUTHORIZATION) for v in (value, *value.values())),
         did_some=bool(value.get("response")),
+        in_object=not any(value.get(key) is not None for key in _FLAT),
     )
 
 
@@ -110,8 +117,8 @@ def _top(value: Mapping[str, Any]) -> tuple[Any, Any, tuple[Detail, ...]]:
     if value.get("code") is not None or message is not None:
         return value.get("code"), message, _details(nested)
     for inner in value.values():
-        if isinstance(inner, dict) and "message" in inner:
-            return inner.get("code", inner.get("type")), inner["message"], _details(inner.get("details"))
+        if isinstance(inner, dict) and ("message" in inner or "code" in inner):
+            return inner.get("code", inner.get("type")), inner.get("message"), _details(inner.get("details"))
     return None, error if isinstance(error, str) else None, ()
 
 
@@ -165,4 +172,13 @@ def _not_json(reply: Reply, scrub: Scrub, why: str) -> ApiError:
     if text.startswith("<"):
         shown = _title(text) or "a page of HTML"
     message = f"HTTP {reply.status}" + (f" ({tidy(scrub(shown), 200)})" if shown else " without a body")
-    return ApiError(reply.status, None, message, request_id=reply.request_id, is_json=False, answered=why)
+    is_text = bool(text) and text[0] not in "{[" and reply.status not in (401, 403)
+    return ApiError(
+        reply.status,
+        None,
+        message,
+        request_id=reply.request_id,
+        is_json=False,
+        answered=why,
+        is_foreign=text.startswith("<") or is_text,
+    )

@@ -69,7 +69,11 @@ _TABLE: tuple[tuple[str, Verdict, range, str], ...] = (
     ("Ecs.0023", _D, _ERROR, "the token is of another project"),
     ("Ecs.0003", _D, _ERROR, "no permission, or the account is limited"),
     ("Ecs.0110", _D, _ERROR, "not permitted for this client"),
-    ("Pdp.0001", _D, _ERROR, "a policy does not allow the action"),
+    ("PolicyNotAuthorized", _D, range(403, 404), "a policy does not allow the action (type of a NeutronError)"),
+    ("EPS.0003", _D, _CLIENT, "no permission for the enterprise project"),
+    ("IAM.0003", _D, _CLIENT, "no permission"),
+    # The account is checked with the permissions.
+    ("CBC.0150", _D, _CLIENT, "account: in arrears"),
     ("Ecs.0066", _D, _ERROR, "account: real-name authentication missing"),
     ("Ecs.0067", _D, _ERROR, "account: balance"),
     ("Ecs.0068", _D, _ERROR, "account: partner"),
@@ -95,6 +99,7 @@ BATCH_FAILED = "Ecs.0611"
 """The batch as a whole failed; proves only what its details prove."""
 
 _GATEWAY = re.compile(r"APIG\.(\d{4})")
+_POLICY_ENGINE = re.compile(r"Pdp\.\d{4}", re.IGNORECASE)
 _FRONT = re.compile(r"(?:APIGW|Common)\.\d{4}")
 
 
@@ -111,6 +116,8 @@ def proof(code: str | None, status: int) -> Proof | None:
     found = PROOFS.get(same(code))
     if found and status in found.statuses:
         return found
+    if status in _ERROR and _POLICY_ENGINE.fullmatch(code):
+        return Proof(Verdict.DENIED, _ERROR, "the policy engine does not allow the action")
     if status == 429 and _FRONT.fullmatch(same(code)):
         return Proof(Verdict.THROTTLED, range(429, 430), "429 with a code of the gateway or the flow control")
     return None

@@ -19,10 +19,9 @@ from runner.cloud.auth.credentials import Credentials
 from runner.cloud.auth.environment import Login
 from runner.cloud.auth.opened import credentials_for
 from runner.cloud.auth.temporary import OnSecret
-from runner.cloud.bodies import read_error
 from runner.cloud.endpoints import Settings
 from runner.cloud.projects import looked_up, project_id_of
-from runner.cloud.reader import Answer, Patience, Reader, denial
+from runner.cloud.reader import Answer, Patience, Reader
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
 from runner.cloud.servers import Servers, is_gateway, segment
 from runner.cloud.throttle import Pace, Sleep, allowed
@@ -44,7 +43,7 @@ from runner.model.schedule import RebootType
 from runner.model.surroundings import Surroundings
 from runner.net.secret import scrubber
 from runner.net.transport import Limits, Transport
-from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
+from runner.net.wire import Outgoing, RequestLog, Unreachable
 
 JSON = "application/json;charset=UTF-8"
 _RENEWAL_IS_NEWS = timedelta(minutes=1)
@@ -206,7 +205,7 @@ class HuaweiCloud:
         try:
             ready = await self._credentials.authorize(request, signed_at)
         except CloudDenied as error:
-            return Denied(error.code or "login", error.message, error.status or 401, error.request_id)
+            return Denied(error.code or "login", error.message, error.status or 401, error.request_id, error.hint or "")
         except CloudError as error:
             return NotSent(f"no token: {error.message}")
         self._reader.pace.count(ready.origin)
@@ -217,7 +216,7 @@ class HuaweiCloud:
         hide = scrubber(self._credentials.secrets())
         answer = classify(reply.status, reply.headers, reply.body, asked=ids, scrub=hide)
         if isinstance(answer, Denied):
-            return await self._after_denial(ready, reply, answer)
+            return await self._after_denial(ready, answer)
         if isinstance(answer, Throttled):
             self._reader.pace.reboot_throttled(answer.retry_after_s, allowed(answer.reason), ready.origin)
         return answer
@@ -226,26 +225,23 @@ class HuaweiCloud:
         """Real seconds until a reboot may be sent: 0, or more after "too many" was the answer to whatever request."""
         return self._reader.pace.left_s(self._settings.ecs_url)
 
-    async def _after_denial(self, request: Outgoing, reply: Reply, answer: Denied) -> RebootAnswer:
+    async def _after_denial(self, request: Outgoing, answer: Denied) -> RebootAnswer:
         """A token that ended meanwhile is renewed: nothing was begun, and asking again at once makes sense.
 
         The request itself is not repeated here: each attempt needs its own intent in the journal first. A second
         refusal right after a renewal is final.
         """
-        error = read_error(reply, scrubber(self._credentials.secrets()))
-        message, hint = denial(error)
-        refused = replace(answer, reason=f"{message}; {hint}")
         news = self._renewed_at is None or self._wall() - self._renewed_at > _RENEWAL_IS_NEWS
-        if reply.status != 401 or not news:
-            return refused
+        if answer.status != 401 or not news:
+            return answer
         try:
             renewed = await self._credentials.renew(request)
         except CloudError:
-            return refused
+            return answer
         if not renewed:
-            return refused
+            return answer
         self._renewed_at = self._wall()
-        return Throttled(answer.code, f"{answer.reason}; the token is renewed", 0.0, answer.request_id, reply.status)
+        return Throttled(answer.code, f"{answer.reason}; the token is renewed", 0.0, answer.request_id, answer.status)
 
     # How reads are made
 

@@ -6,7 +6,6 @@ Only for requests that may be repeated at will (GET, and the token request). The
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +17,14 @@ import stamina.instrumentation
 from runner.cloud.auth.credentials import Credentials
 from runner.cloud.bodies import ApiError, read_error
 from runner.cloud.codes import Verdict, proof
+from runner.cloud.denials import OtherProject, denial, is_other_project
 from runner.cloud.reboot import retry_after_s
 from runner.cloud.throttle import Pace, Sleep, allowed
 from runner.errors import CloudDenied, CloudError
 from runner.net.secret import Scrub, Secret, scrubber
 from runner.net.text import parse_json
 from runner.net.transport import Transport
+from runner.net.trust import PROXY_HINT
 from runner.net.wire import Outgoing, Reply, Unreachable
 
 # Every request is logged already, repeated ones too; the library's own warnings would only land in people's output.
@@ -36,11 +37,6 @@ _PASSING_CODES = frozenset(
         *("Ecs.0002", "Ecs.0004", "Ecs.0301", "Ecs.0313", "Ecs.0603", "Ecs.0615"),
         *("Ecs.1000", "Ecs.1001", "Ecs.1002", "Ecs.1100", "Common.0001", "Common.0025"),
     )
-)
-# "Error Codes": the project of the token is not that of the address. ECS documents them with 400.
-OTHER_PROJECT = frozenset({"Common.0018", "Ecs.0023"})
-_SKEW = re.compile(
-    r"signature expired.{0,20}?signature time:\s*([\w:.+-]{8,32}).{0,20}?server time:\s*([\w:.+-]{8,32})"
 )
 
 
@@ -145,7 +141,9 @@ class Reader:
             wait = retry_after_s(reply.headers, error.message)
             self._pace.slow_down(wait, allowed(error.message), request.origin)
             return _made(Passing, error, "the cloud throttles us", "fewer runs at once, or a longer poll_every")
-        if error.status in (401, 403) or error.code in OTHER_PROJECT:
+        if error.status == 407 or (error.is_foreign and error.status not in _PASSING_STATUS):
+            return _not_an_api(request, error)
+        if error.status in (401, 403) or is_other_project(error):
             return denied(error)
         if 200 <= error.status < 300 and not error.is_json:
             return _made(Passing, error, f"{request.host} answered {error.answered}", None)
@@ -170,6 +168,20 @@ def _is_error(value: Any) -> bool:
     return "error_code" in value and "error_msg" in value and "job_id" not in value
 
 
+def _not_an_api(request: Outgoing, error: ApiError) -> CloudError:
+    """Return the error of a page or a text where an API answers JSON.
+
+    It has no status: a 404 that is not the API's says nothing of a job or a server.
+    """
+    if error.status == 407:
+        message = f"a proxy before {request.host} asks for a login: {error.message}"
+        return CloudError(message, hint=PROXY_HINT)
+    return CloudError(
+        f"{request.host} is not the cloud's API: it answered {error.answered}, {error.message}",
+        hint="check region and endpoints of the target, and the proxies, firewalls and login pages before it",
+    )
+
+
 def _made(kind: type[CloudError], error: ApiError, message: str, hint: str | None) -> CloudError:
     if error.code and error.code not in message:
         message = f"{message} ({error.code})"
@@ -181,32 +193,6 @@ def _made(kind: type[CloudError], error: ApiError, message: str, hint: str | Non
 def denied(error: ApiError) -> CloudDenied:
     """401 and 403 as an error with the sentence of what to do."""
     message, hint = denial(error)
-    made = _made(CloudDenied, error, message, hint)
+    made = _made(OtherProject if is_other_project(error) else CloudDenied, error, message, hint)
     assert isinstance(made, CloudDenied)  # noqa: S101 - for the type checker
     return made
-
-
-def denial(error: ApiError) -> tuple[str, str]:
-    """What a refused login or permission means, and what to do. A clock that is wrong is named with both times."""
-    skew = _SKEW.search(error.message)
-    if skew:
-        return (
-            f"the signature's time {skew[1]} is too far from the cloud's time {skew[2]}",
-            "set this machine's clock (NTP): 15 minutes are allowed",
-        )
-    if error.code in ("APIGW.0307", "APIG.0307"):
-        return f"the token does not fit: {error.sentence}", "log in again, for the project and region of the target"
-    if error.code in OTHER_PROJECT:
-        return (
-            f"the credentials are not of this project: {error.sentence}",
-            "check project_id and region of the target; without project_id it is looked up by region",
-        )
-    if error.status == 401:
-        return (
-            f"the cloud does not accept our credentials: {error.sentence}",
-            "check the credentials in the environment",
-        )
-    return (
-        f"a permission is missing: {error.sentence}",
-        "reading needs ecs:cloudServers:list and :showServer, restarting ecs:cloudServers:reboot",
-    )

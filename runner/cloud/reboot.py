@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 
 from runner.cloud.bodies import ApiError, read_error
 from runner.cloud.codes import BATCH_FAILED, Proof, Verdict, proof, same
+from runner.cloud.denials import REBOOT, denial, is_denial
 from runner.model.job import Accepted, Ambiguous, Denied, RebootAnswer, Refused, Throttled
 from runner.model.schedule import RebootType
 from runner.net.secret import Scrub, no_scrub
@@ -67,7 +68,10 @@ def classify(
         wait = retry_after_s(headers, error.message)
         return Throttled(error.code or str(status), error.sentence, wait, error.request_id, status)
     if found is Verdict.DENIED:
-        return Denied(error.code or str(status), error.sentence, status, error.request_id)
+        message, hint = denial(error, REBOOT)
+        if error.code and error.code not in message:
+            message = f"{message} ({error.code})"
+        return Denied(error.code or str(status), message, status, error.request_id, hint)
     because = found is Verdict.SERVERS
     named = _named(error, asked) if because else None
     return Refused(error.code or str(status), error.sentence, status, error.request_id, because, named, error.codes)
@@ -93,7 +97,7 @@ def _proven(error: ApiError, asked: Collection[str]) -> Verdict | None:
     inner = {p.verdict for p in details if p is not None}
     if error.code is not None and same(error.code) == BATCH_FAILED:
         return _batch_failed(error, inner, asked)
-    if error.code is not None and _denies(error):
+    if is_denial(error):
         return Verdict.DENIED
     outer = proof(error.code, error.status)
     if outer is None:
@@ -119,14 +123,6 @@ def _batch_failed(error: ApiError, inner: set[Verdict], asked: Collection[str]) 
     if inner == {Verdict.DENIED}:
         return Verdict.DENIED
     return Verdict.SERVERS if inner == {Verdict.SERVERS} else Verdict.REFUSED
-
-
-def _denies(error: ApiError) -> bool:
-    """401 "has not been applied" (RFC 9110, 15.5.2); 403 with IAM's own authorisation message.
-
-    Both only with a JSON body that has a code, so that an API has said so and not something on the way.
-    """
-    return error.status == 401 or (error.status == 403 and error.denied)
 
 
 def _named(error: ApiError, asked: Collection[str]) -> Mapping[str, str] | None:

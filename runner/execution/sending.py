@@ -153,8 +153,8 @@ async def record_answer(effect: Send, answer: RebootAnswer, setting: Setting, wr
         _hold_all(effect, answer, setting, writer)
     if isinstance(answer, Denied):
         raise CloudDenied(
-            f"the cloud denied the reboot: {answer.code}: {answer.reason}",
-            hint="the request needs the permission ecs:cloudServers:reboot; nothing was rebooted by it",
+            f"the cloud denied the reboot: {answer.reason}; nothing was rebooted by this request",
+            hint=answer.hint or None,
             code=answer.code,
             status=answer.status,
             request_id=answer.request_id,

@@ -136,12 +136,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """Credentials or permission: nothing was begun, and repeating does not help."""
+    """Credentials, permission or the account: nothing was begun, and repeating does not help. `hint`: what to do."""
 
     code: str
     reason: str
     status: int
     request_id: str | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

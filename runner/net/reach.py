@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import socket
 import ssl
 import threading
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 
 from runner.net.text import tidy
 from runner.net.transport import Limits, Transport
-from runner.net.trust import TRUST_HINT, proxy_for, trust
+from runner.net.trust import TRUST_HINT, place_of, place_parts, proxy_for, trust
 from runner.net.wire import Outgoing, RequestLog, Unreachable
 
 T = TypeVar("T")
@@ -29,8 +28,6 @@ T = TypeVar("T")
 StepName = Literal["proxy", "DNS", "TCP", "TLS", "HTTP"]
 
 _MOST_ADDRESSES = 3
-_PLACE = re.compile(r"([a-z0-9]+)://(?:[^@/\s]*@)?([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?/?")
-"""Scheme, host and port of a URL whose `@` and `/` stand where they belong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ async def way_to(
 async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within_s: float) -> AsyncIterator[Step]:
     """Each step, the last one failed or the end of the way to an HTTP answer."""
     if proxy is not None:
-        found = _PLACE.fullmatch(proxy)
+        found = place_parts(proxy)
         if found is None:
             said = "the environment names a proxy whose address cannot be read"
             yield Step(
@@ -98,14 +95,6 @@ async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within
     yield step
     if step.ok and is_secure and proxy is None:
         yield await _shake_hands(address, host, port, within_s)
-
-
-def place_of(url: str) -> str:
-    """Host and port of a proxy's URL, without user and password; nothing of one that cannot be taken apart for sure."""
-    found = _PLACE.fullmatch(url)
-    if found is None:
-        return "(an address that cannot be read)"
-    return f"{found[2]}:{found[3]}" if found[3] else found[2]
 
 
 async def _resolve(host: str, port: int, within_s: float) -> tuple[str, ...] | Step:

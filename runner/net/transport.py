@@ -24,7 +24,15 @@ import httpx
 from runner import __version__
 from runner.net.secret import scrubber
 from runner.net.text import tidy
-from runner.net.trust import TRUST_HINT, proxy_for, trust, trusts_nobody
+from runner.net.trust import (
+    PROXY_HINT,
+    TRUST_HINT,
+    place_of,
+    proxy_for,
+    proxy_variable,
+    trust,
+    trusts_nobody,
+)
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 
 # httpcore writes every header of an answer to its debug log, the new token (X-Subject-Token) among them.
@@ -62,9 +70,10 @@ class _TooMuch(Exception):
 
 
 class _Progress:
-    """Sees how far an exchange has come (httpcore's `trace` extension)."""
+    """Sees how far an exchange has come (httpcore's `trace` extension). `proxy`: its URL, until its tunnel is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, proxy: str | None = None) -> None:
+        self.proxy = proxy
         self.connecting = False
         self.writing = False
         self.reply: Reply | None = None
@@ -75,6 +84,8 @@ class _Progress:
             self.connecting = True
         elif event.endswith("connect_tcp.complete"):
             self._stream = info.get("return_value")
+        elif event == "proxy.start_tls.started":
+            self.proxy = None
         # A CONNECT speaks to the proxy only: the request itself has not left with it.
         is_ours = getattr(info.get("request"), "method", b"") != b"CONNECT"
         if event.endswith("send_request_headers.started") and is_ours:
@@ -118,7 +129,7 @@ class Transport:
         pool = self._pools.get(key)
         if pool is None:
             pool = self._pools[key] = self._open(request.origin, proxy, self._limits.connections)
-        return await self._logged(pool, request, {"Accept-Encoding": "gzip"}, self._limits.read_s)
+        return await self._logged(pool, request, {"Accept-Encoding": "gzip"}, self._limits.read_s, proxy)
 
     async def send_once(self, request: Outgoing) -> Reply:
         """Exchange once over a connection of its own, which is closed afterwards. Raises Unreachable.
@@ -127,10 +138,11 @@ class Transport:
         does not, and once it is closed no late byte can still arrive. It waits for the answer until the deadline
         of the whole exchange: giving up early would only make "accepted" unknown.
         """
-        pool = self._open(request.origin, proxy_for(request.origin), 1)
+        proxy = proxy_for(request.origin)
+        pool = self._open(request.origin, proxy, 1)
         try:
             own = {"Connection": "close", "Accept-Encoding": "identity"}
-            return await self._logged(pool, request, own, self._limits.total_s)
+            return await self._logged(pool, request, own, self._limits.total_s, proxy)
         finally:
             with suppress(Exception):  # the answer is there; how its connection closes changes nothing
                 await pool.aclose()
@@ -161,7 +173,7 @@ class Transport:
                     raise
         # Outside of the handler, and without the address: it may hold a password.
         raise Unreachable(
-            "the proxy of HTTPS_PROXY cannot be used",
+            f"the proxy of {proxy_variable()} cannot be used",
             sent=False,
             hint="its address is http://HOST:PORT or http://USER:PASSWORD@HOST:PORT",
             lasting=True,
@@ -173,11 +185,16 @@ class Transport:
         return self._ssl
 
     async def _logged(
-        self, pool: httpx.AsyncHTTPTransport, request: Outgoing, extra: Mapping[str, str], read_s: float
+        self,
+        pool: httpx.AsyncHTTPTransport,
+        request: Outgoing,
+        extra: Mapping[str, str],
+        read_s: float,
+        proxy: str | None = None,
     ) -> Reply:
         began, outcome, request_id = time.monotonic(), "cancelled", None
         try:
-            reply = await self._exchange(pool, request, extra, read_s)
+            reply = await self._exchange(pool, request, extra, read_s, _Progress(proxy))
             outcome, request_id = str(reply.status), reply.request_id
             return reply
         except Unreachable as error:
@@ -194,9 +211,13 @@ class Transport:
                 self._log(RequestLog(request.method, request.host, target, outcome, round(seconds * 1000), request_id))
 
     async def _exchange(
-        self, pool: httpx.AsyncHTTPTransport, request: Outgoing, extra: Mapping[str, str], read_s: float
+        self,
+        pool: httpx.AsyncHTTPTransport,
+        request: Outgoing,
+        extra: Mapping[str, str],
+        read_s: float,
+        progress: _Progress,
     ) -> Reply:
-        progress = _Progress()
         try:
             async with asyncio.timeout(self._limits.total_s):
                 prepared = self._prepare(request, extra, progress, read_s)
@@ -259,6 +280,8 @@ class Transport:
         sent = progress.writing or not progress.connecting
         what = "no complete answer" if sent else "no connection"
         message = f"{request.host}: {what} within {self._limits.total_s:g} s"
+        if progress.proxy is not None and not sent:
+            message = f"{_proxy_words(progress.proxy)} gave no tunnel to {message}"
         return Unreachable(message, sent=sent, partial=progress.partial(request))
 
 
@@ -278,6 +301,8 @@ def _failure(error: Exception, request: Outgoing, progress: _Progress) -> Unreac
     if _UNTRUSTED in str(error):
         words = "its certificate is not trusted"
     detail = tidy(scrubber(request.secrets())(str(error)) or type(error).__name__, 300)
+    if progress.proxy is not None and not progress.writing:
+        return _proxy_failure(error, request, progress.proxy, detail)
     return Unreachable(
         ": ".join(filter(None, (request.host, words, detail))),
         sent=sent,
@@ -295,8 +320,22 @@ _WORDS = {
     "ReadError": "the connection broke",
     "WriteError": "the connection broke",
     "RemoteProtocolError": "the connection broke or the answer is not HTTP",
-    "ProxyError": "the proxy refused",
 }
+
+
+def _proxy_failure(error: Exception, request: Outgoing, proxy: str, detail: str) -> Unreachable:
+    """Return the failure of the way to the proxy, or of its tunnel. The proxy's own 5xx and time-outs may pass."""
+    may_pass = isinstance(error, httpx.TimeoutException) or detail.startswith("5")
+    did = "cannot be reached"
+    if isinstance(error, httpx.ProxyError):
+        did = f"refused a tunnel to {request.host}"
+    elif not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        did = f"gave no tunnel to {request.host}"
+    return Unreachable(f"{_proxy_words(proxy)} {did}: {detail}", sent=False, hint=PROXY_HINT, lasting=not may_pass)
+
+
+def _proxy_words(proxy: str) -> str:
+    return f"the proxy {place_of(proxy)} (environment variable {proxy_variable()})"
 
 
 def _hint(text: str) -> str | None:

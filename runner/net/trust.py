@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from functools import cache
 from ipaddress import ip_address
@@ -19,6 +20,12 @@ TRUST_HINT = (
     f" certificate in {CA_FILE} (it is trusted besides the system's), or in SSL_CERT_FILE"
 )
 """How to mend a certificate that is not trusted."""
+PROXY_HINT = (
+    "check the address, user and password of the proxy (http://USER:PASSWORD@HOST:PORT);"
+    " list hosts that need no proxy in NO_PROXY"
+)
+_PLACE = re.compile(r"([a-z0-9]+)://(?:[^@/\s]*@)?([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?/?")
+"""Scheme, host and port of a URL whose `@` and `/` stand where they belong."""
 
 
 def trust() -> ssl.SSLContext:
@@ -76,6 +83,24 @@ def proxy_for(origin: str) -> str | None:
     if not proxy or proxy_bypass(parts.netloc):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def place_of(url: str) -> str:
+    """Host and port of a proxy's URL, without user and password; nothing of one that cannot be taken apart for sure."""
+    found = place_parts(url)
+    if found is None:
+        return "(an address that cannot be read)"
+    return f"{found[2]}:{found[3]}" if found[3] else found[2]
+
+
+def place_parts(url: str) -> re.Match[str] | None:
+    """Scheme, host and port of a proxy's URL as groups 1 to 3; None where they are not certain."""
+    return _PLACE.fullmatch(url)
+
+
+def proxy_variable() -> str:
+    """Return the environment variable that names the proxy: lower case wins, as in `urllib`."""
+    return "https_proxy" if os.environ.get("https_proxy") else "HTTPS_PROXY"
 
 
 def _is_link_local(host: str) -> bool:

@@ -101,13 +101,13 @@ class Throttle(CallRule):
 
 
 class Error(CallRule):
-    """An error answer. `effect`: the request was carried out all the same."""
+    """An error answer. `effect`: the request was carried out all the same. `body: raw`: `message` is the JSON body."""
 
     do: Literal["error"]
-    status: Annotated[int, Field(ge=400, le=599)] = 500
+    status: Annotated[int, Field(ge=200, le=599)] = 500
     code: str = "Common.0001"
     message: str = "System exception."
-    body: Literal["json", "html", "text", "empty"] = "json"
+    body: Literal["json", "html", "text", "empty", "raw"] = "json"
     effect: bool = False
 
 

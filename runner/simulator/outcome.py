@@ -70,6 +70,8 @@ def _error(rule: faults.Error) -> Answerer:
             return proxy_page(rule.status, _phrase(rule.status))
         if rule.body == "text":
             return Reply(rule.status, rule.message.encode(), "text/plain", code=str(rule.status))
+        if rule.body == "raw":
+            return Reply(rule.status, rule.message.encode(), code=str(rule.status))
         if rule.body == "empty":
             return Reply(rule.status, b"", "text/plain", code=str(rule.status))
         if rule.code.startswith("APIG"):

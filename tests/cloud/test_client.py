@@ -520,7 +520,7 @@ def test_late_request() -> None:
         async with there() as here:
             found = await here.reboot(here.ids[:2], at=datetime.now(UTC) - timedelta(minutes=16))
             assert isinstance(found, Denied)
-            assert "clock" in found.reason
+            assert "clock" in found.hint
             assert not here.simulated.state.reboot_counts()
 
     run(main())

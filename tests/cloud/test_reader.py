@@ -12,6 +12,7 @@ import pytest
 import stamina
 
 from runner.cloud.auth.credentials import AkSk, Credentials, StaticToken
+from runner.cloud.denials import OtherProject
 from runner.cloud.reader import Patience, Reader
 from runner.cloud.throttle import Pace
 from runner.errors import CloudDenied, CloudError
@@ -70,7 +71,6 @@ PASSING: dict[str, Script] = {
     "502 HTML": reply(502, "<html>"),
     "503": reply(503),
     "504": reply(504),
-    "not JSON": reply(200, "<html>maintenance</html>"),
     "half a JSON": reply(200, '{"servers": ['),
     "flow limit as 202": reply(202, fixture("error-flow-limit-202.json")),
     "400 in words": reply(400, {"error": {"code": "Ecs.9999", "message": "Busy. Try again later."}}),
@@ -114,13 +114,29 @@ def test_a_gigantic_answer_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> No
     assert "answered JSON with more than 3 values, which is not read" in str(read.error)
 
 
+MISMATCH = "URL's project_id 'aaa' doesn't match Context's project_id 'bbb'"
 LASTING: dict[str, tuple[Script, type[CloudError]]] = {
     "400": (reply(400, {"error": {"code": "Ecs.0005", "message": "bad"}}), CloudError),
     "404": (reply(404, fixture("error-ecs.json")), CloudError),
     "302": (reply(302, b"", {"Location": "/elsewhere"}), CloudError),
     "401": (reply(401, fixture("error-apigw-401.json")), CloudDenied),
     "403": (reply(403, fixture("error-policy-403.json")), CloudDenied),
-    "403 HTML": (reply(403, "<html>no</html>"), CloudDenied),
+    "403 empty": (reply(403), CloudDenied),
+    "403 HTML": (reply(403, "<html>no</html>"), CloudError),
+    "200 HTML": (reply(200, "<!doctype html><title>Log in</title>"), CloudError),
+    "200 text": (reply(200, "OK"), CloudError),
+    "404 HTML": (reply(404, "<html><title>404 Not Found</title>"), CloudError),
+    "404 text": (reply(404, "404 page not found"), CloudError),
+    "407": (reply(407), CloudError),
+    "403 CBC.0150": (reply(403, {"error_code": "CBC.0150", "error_msg": "arrears"}), CloudDenied),
+    "401 other project": (reply(401, {"error": {"code": 401, "message": MISMATCH}}), OtherProject),
+}
+CAUSES = {
+    "200 HTML": ("is not the cloud's API", "HTTP 200 (Log in)", "region and endpoints"),
+    "404 HTML": ("is not the cloud's API", "HTTP 404 (404 Not Found)", "region and endpoints"),
+    "407": ("asks for a login", "USER:PASSWORD@"),
+    "403 CBC.0150": ("because of the account, not of a permission", "CBC.0150", "balance"),
+    "401 other project": ("not of this project", "check project_id and region"),
 }
 
 
@@ -130,6 +146,14 @@ def test_what_lasts_is_not_repeated(script: Script, kind: type[CloudError]) -> N
     read = Read(script, GOOD)
     assert type(read.error) is kind
     assert len(read.server.seen) == 1
+
+
+@pytest.mark.parametrize(("name", "words"), CAUSES.items(), ids=CAUSES.keys())
+def test_right_cause(name: str, words: tuple[str, ...]) -> None:
+    """Login pages, proxies, unpaid bills and other projects are told as what they are."""
+    error = Read(LASTING[name][0]).error
+    assert error is not None
+    assert all(word in f"{error}; {error.hint}" for word in words)
 
 
 def test_attempts_end() -> None:
@@ -243,7 +267,7 @@ def test_errors_say_code_and_request() -> None:
     assert "Pdp.0001" in str(error)
     assert "req-7" in str(error)
     assert error.hint is not None
-    assert "ecs:cloudServers:list" in error.hint
+    assert "allow ecs:cloudServers:reboot" in error.hint
 
 
 def test_echoed_credentials_are_hidden() -> None:

@@ -58,6 +58,7 @@ def test_a_job_id_beside_an_error_is_acceptance() -> None:
     assert isinstance(answer(202, {"job_id": "ff80", **ecs("Common.0024")}), Accepted)
 
 
+POLICY = "Policy doesn't allow ecs:cloudServers:reboot to be performed."
 AMBIGUOUS: dict[str, tuple[int, Any]] = {
     "2xx without a job id": (200, {}),
     "2xx, empty": (204, b""),
@@ -92,6 +93,15 @@ AMBIGUOUS: dict[str, tuple[int, Any]] = {
     "403 HTML": (403, b"<html>WAF</html>"),
     "403 empty": (403, b""),
     "403 unknown code": (403, ecs("Xyz.0001")),
+    "403 flat, as any proxy writes it": (403, {"code": 403, "message": "Forbidden"}),
+    "403 without a code": (403, {"message": "Forbidden"}),
+    "403 of a web framework": (403, {"status": 403, "error": "Forbidden", "path": "/v1/x"}),
+    "403 with a detail that proves nothing": (403, ecs("403", "Ecs.0227")),
+    "403 policy page": (403, b"<html>Policy doesn't allow ecs:cloudServers:reboot to be performed.</html>"),
+    "500 with a denial inside": (500, {"forbidden": {"message": POLICY, "code": 403}}),
+    "400 Ecs.1000 with a denial inside": (400, {"error": {"code": "Ecs.1000", "message": POLICY}}),
+    "200 with a denial": (200, {"forbidden": {"message": POLICY, "code": 403}}),
+    "403 denial, some went through": (403, {"forbidden": {"message": POLICY}, "response": [{"id": ONE}]}),
     "404 empty": (404, b""),
     "408": (408, b""),
     "429 without a code": (429, b""),
@@ -154,11 +164,48 @@ def test_throttled(status: int, body: Any) -> None:
         (403, {"error_code": "New.0001", "error_msg": "m", "encoded_authorization_message": "x"}),
         (400, ecs("Common.0018")),
         (400, ecs("Ecs.0611", "Pdp.0001")),
+        (401, {"error": {"code": "EPS.0003", "message": "m"}}),
+        (403, {"error": {"code": "CBC.0150", "message": "arrears"}}),
+        (401, {"error": {"code": 401, "message": "URL's project_id 'a' doesn't match Context's project_id"}}),
     ],
 )
 def test_denied(status: int, body: Any) -> None:
     """Missing permission and wrong credentials are told apart from refusals: repeating does not help."""
     assert isinstance(answer(status, body), Denied)
+
+
+PERMISSION: dict[str, tuple[int, Any]] = {
+    "Nova": (403, {"forbidden": {"message": POLICY, "code": 403}}),
+    "Nova, no code": (403, {"forbidden": {"message": POLICY}}),
+    "Nova, no message": (403, {"forbidden": {"code": 403}}),
+    "text code": (403, ecs("403")),
+    "Keystone": (403, {"error": {"code": 403, "message": "Forbidden", "title": "Forbidden"}}),
+    "Neutron": (403, {"NeutronError": {"message": "m", "type": "PolicyNotAuthorized", "detail": ""}}),
+    "Cloud Eye": (403, {"http_code": "403", "message": {"details": "m", "code": "403"}}),
+    "flat, of the policy engine": (403, {"code": 403, "message": POLICY}),
+    "enterprise project": (403, gateway("EPS.0003")),
+    "policy engine": (403, ecs("Pdp.0001")),
+    "policy engine, another": (403, ecs("Pdp.0104")),
+    "policy engine, other status": (400, ecs("Pdp.0001")),
+    "IAM": (403, gateway("IAM.0003")),
+    "identity policy": (403, {"error_code": "Any.0001", "error_msg": "m", "encoded_authorization_message": "x"}),
+    "identity policy, in the object": (
+        403,
+        {"error": {"code": "Any.0001", "message": "m", "encoded_authorization_message": "x"}},
+    ),
+    "identity policy, in words": (
+        403,
+        gateway("Any.0001") | {"error_msg": "User x is not authorized to perform: ecs:cloudServers:reboot"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "body"), PERMISSION.values(), ids=PERMISSION.keys())
+def test_missing_permission(status: int, body: Any) -> None:
+    """An API's own JSON about permissions is a denial, whatever its shape, and names the permission."""
+    found = answer(status, body)
+    assert isinstance(found, Denied)
+    assert "ecs:cloudServers:reboot" in f"{found.reason}; {found.hint}"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runner.net.reach import aside, place_of, way_to
+from runner.net.reach import aside, way_to
+from runner.net.trust import place_of
 from runner.simulator.server import serve_in_thread
 
 

@@ -159,6 +159,29 @@ def test_credentials_of_a_proxy(monkeypatch: pytest.MonkeyPatch, caplog: pytest.
 
 
 @pytest.mark.parametrize(
+    ("proxy", "words", "lasting"),
+    [
+        ("http://me:planted@proxy.invalid:3128", "the proxy proxy.invalid:3128 (environment variable {}) cannot", True),
+        ("http://me:planted@127.0.0.1:{closed}", "the proxy 127.0.0.1:{closed} (environment variable {}) cannot", True),
+        ("http://me:planted@{proxy}", "{}) refused a tunnel to ecs.eu-west-101.myhuaweicloud.com: 407", True),
+    ],
+)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
+def test_a_proxy_that_fails_is_named(
+    proxy: str, words: str, lasting: bool, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that is not there, or refuses, is named with its variable and without its password, not the target."""
+    closed = str(free_port())
+    place = proxy.replace("{closed}", closed)
+    error, _ = through(REFUSES, CLOUD, monkeypatch, **{"HTTPS_PROXY": place, variable: place})
+    assert isinstance(error, Unreachable)
+    assert words.replace("{closed}", closed).format(variable) in error.message
+    assert "planted" not in f"{error!r} {vars(error)} {error.__context__!r}"
+    assert (error.sent, error.lasting) == (False, lasting)
+    assert "NO_PROXY" in str(error.hint)
+
+
+@pytest.mark.parametrize(
     "address",
     [
         "http://user:planted-password@h:99999",

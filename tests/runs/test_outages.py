@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -214,15 +215,27 @@ def test_credentials_that_end_in_mid_run_are_a_persons_matter() -> None:
     asyncio.run(scene())
 
 
-def test_a_denied_request_reboots_nothing_and_can_be_repeated() -> None:
+POLICY = "Policy doesn't allow ecs:cloudServers:reboot to be performed."
+DENIALS = {
+    "policy engine": {"status": 403, "code": "Pdp.0001"},
+    "Nova": {"status": 403, "body": "raw", "message": json.dumps({"forbidden": {"message": POLICY, "code": 403}})},
+    "enterprise project": {"status": 401, "code": "EPS.0003"},
+}
+
+
+@pytest.mark.parametrize("denied", DENIALS.values(), ids=DENIALS.keys())
+def test_a_denied_request_reboots_nothing_and_can_be_repeated(denied: dict[str, Any]) -> None:
     """The permission is missing: exit 77, nothing spent, and with the permission the same run goes on."""
 
     async def scene() -> None:
         async with simulated(options_of(6), tuning=SLOWLY) as field:
             run_id = await field.begin(plan_of("6"))
-            field.add_rules({"do": "error", "on": "reboot", "status": 403, "code": "Pdp.0001"})
-            with pytest.raises(CloudDenied, match=r"Pdp\.0001"):
+            field.add_rules({"do": "error", "on": "reboot"} | denied)
+            with pytest.raises(CloudDenied) as caught:
                 await field.follow(run_id)
+            assert caught.value.exit_code == 77
+            assert "ecs:cloudServers:reboot" in f"{caught.value} {caught.value.hint}"
+            assert {s.outcome for s in field.read(run_id).servers.values()} == {None}
             assert not field.state.reboot_counts()
             assert field.store.spent(field.read(run_id).schedule.cycle, field.target.project_id) == {}
             field.clock.jump(minutes=1)

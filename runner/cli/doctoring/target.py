@@ -158,9 +158,9 @@ class Examination:
             refusal = await self._bounded(session.trials.try_read("list"))
         if refusal is not None and not (is_in and _is_permission(refusal)):
             self.checks.append(failed("login", refusal))
-            from runner.cloud.reader import OTHER_PROJECT
+            from runner.cloud.denials import OtherProject
 
-            if not is_own and (not isinstance(refusal, CloudDenied) or refusal.code in OTHER_PROJECT):
+            if not is_own and (not isinstance(refusal, CloudDenied) or isinstance(refusal, OtherProject)):
                 self.checks.append(await self._project(session, refusal))
             return self._leave_permissions()
         self.checks.append(ok("login", "the cloud accepts the credentials"))
