@@ -25,6 +25,7 @@ from runner.ports.store import RunExists, RunRow
 from runner.report.diff import headline
 from runner.report.folding import clipped
 from runner.report.run_text import run_text
+from runner.report.run_words import STORE_BEGUN
 from runner.report.safe import plain
 from runner.store.sql import SqlStore
 
@@ -62,11 +63,8 @@ class Runner:
                     return self._done_already(store, earlier.id)
                 police = Police.of(self.config)
                 police.demand_usable()
-                if store.is_new and not sessions.is_embedded:
-                    self.app.talk(
-                        "warning: the store holds nothing yet and is begun now; if it held runs before, stop here:"
-                        " without them servers can be rebooted again"
-                    )
+                if store.begun:
+                    self.app.talk(_store_begun(is_real=not sessions.is_embedded))
                 prepared = await order.prepare(store, sessions, self.wish.max_age)
                 _demand_lawful(police, prepared, self.config)
                 return await self._begin(store, sessions, order, prepared, older)
@@ -152,6 +150,18 @@ class Runner:
             + (f"; only those that are not ready: `reboot-runner retry {run_id}`." if exit_code(run) else ".")
         )
         return Result(exit_code(run), run_id, is_old=True)
+
+
+def _store_begun(*, is_real: bool) -> str:
+    """Return what `run` says before the first run of a store. An embedded simulator lives beside its store: with it
+    nothing that could be forgotten was rebooted.
+    """
+    if not is_real:
+        return STORE_BEGUN
+    return (
+        f"warning: {STORE_BEGUN}. If the store held runs before, stop now and restore it: without them servers can"
+        " be rebooted a second time"
+    )
 
 
 def _demand_lawful(police: Police, prepared: Prepared, config: LoadedConfig) -> None:

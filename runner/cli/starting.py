@@ -127,8 +127,9 @@ def begin_run(store: SqlStore, sessions: Sessions, prepared: Prepared, plan_file
     servers = (s for w in prepared.schedule.waves for s in w.servers)
     baseline = {s.id: found[s.id].updated if s.id in found else None for s in servers}
     now = sessions.clock.now()
+    said = facts(plan_file) | ({"store_begun": True} if store.begun else {})
     document = plan_document(require(prepared.loaded))
-    run_id = create_run(store, prepared.schedule, now, facts(plan_file), baseline, prepared.skipped, document)
+    run_id = create_run(store, prepared.schedule, now, said, baseline, prepared.skipped, document)
     if prepared.notes:
         store.record(run_id, now, [("note", {"text": note}) for note in prepared.notes])
     return run_id

@@ -134,6 +134,10 @@ class Halt:
 class Store(Protocol):
     """See `store.sql` for the one implementation; SQLite, PostgreSQL and the ref of a Git repository share its text."""
 
+    begun: bool
+    """True if no run was in the store when this process opened it: it is new, or was emptied. What was rebooted in
+    a cycle before is not known here then."""
+
     def create(self, run: NewRun, created: Event) -> None:
         """Insert a run with its first event. Raises RunExists while a run of the same plan is open."""
         ...

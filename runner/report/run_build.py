@@ -70,6 +70,7 @@ def build_report(run: Run, events: Sequence[Event]) -> RunReport:
         actor=_fact(run, "actor"),
         commit=_fact(run, "commit"),
         ci_run=_fact(run, "ci_run"),
+        store_begun=run.facts.get("store_begun") is True,
         plan=PlanRef(schedule.plan_name, schedule.plan_digest, schedule.plan_file, schedule.description),
         schedule_digest=schedule.digest,
         cycle=schedule.cycle,

@@ -16,7 +16,7 @@ from runner.report.log_lines import markup_text
 from runner.report.reasons import sentence
 from runner.report.run_page import SCRIPT, STYLE
 from runner.report.run_report import RunReport, ServerPart, Spread, WavePart
-from runner.report.run_words import counts_words, length
+from runner.report.run_words import STORE_BEGUN, counts_words, length
 from runner.report.safe import markup
 from runner.report.timeline import course_svg, servers_svg
 
@@ -77,6 +77,8 @@ def _tone(report: RunReport) -> str:
 
 
 def _todo(report: RunReport) -> Iterator[str]:
+    if report.store_begun:
+        yield f"<p>{markup(STORE_BEGUN)}</p>"
     if report.stop:
         detail = f": {markup(report.stop.detail)}" if report.stop.detail else ""
         explained = f" – {markup(sentence(report.stop.reason))}" if sentence(report.stop.reason) else ""

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as Xml
 from runner.report.log_lines import markup_text
 from runner.report.reasons import sentence
 from runner.report.run_report import RunReport, ServerPart, WavePart
+from runner.report.run_words import STORE_BEGUN
 from runner.report.safe import plain
 
 
@@ -45,7 +46,10 @@ def _suite(report: RunReport, wave: WavePart, servers: list[ServerPart]) -> Xml.
     if wave.started:
         suite.set("timestamp", wave.started.replace(tzinfo=None).isoformat(timespec="seconds"))
     properties = Xml.SubElement(suite, "properties")
-    for name, value in (("run", report.run), ("cycle", report.cycle), ("schedule", report.schedule_digest)):
+    said = {"run": report.run, "cycle": report.cycle, "schedule": report.schedule_digest}
+    if report.store_begun:
+        said["store"] = STORE_BEGUN
+    for name, value in said.items():
         Xml.SubElement(properties, "property", name=name, value=plain(value, 200))
     for server in servers:
         suite.append(_case(report, server))

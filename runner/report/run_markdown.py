@@ -12,7 +12,7 @@ from runner.model.schedule import ServerRef
 from runner.report.folding import fold, wrapped
 from runner.report.reasons import sentence
 from runner.report.run_report import ExcludedPart, RunReport, ServerPart, Spread, WavePart
-from runner.report.run_words import count, counts_words, length
+from runner.report.run_words import STORE_BEGUN, count, counts_words, length
 from runner.report.safe import markdown as escaped
 
 COMMENT_LIMIT = 60_000
@@ -86,6 +86,7 @@ def _head(report: RunReport) -> str:
         f"### Run {_md(report.run)} of plan {_md(report.plan.name, 63)}",
         f"**{_md(report.summary, 300)}**",
         *_stop(report),
+        *([STORE_BEGUN] if report.store_begun else []),
         *(_step(step.what, step.command) for step in report.next),
         _about(report),
     ]

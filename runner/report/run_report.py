@@ -311,6 +311,8 @@ class RunReport:
     actor: str
     commit: str
     ci_run: str
+    store_begun: bool
+    """The store held no run before this one: earlier reboots of the cycle were not known to it."""
     plan: PlanRef
     schedule_digest: str
     cycle: str

@@ -10,7 +10,7 @@ from runner.model.run import Event, Run
 from runner.report.log_lines import log_line
 from runner.report.run_build import build_report
 from runner.report.run_report import RunReport, ServerPart, Spread, WavePart
-from runner.report.run_words import count, counts_words, length
+from runner.report.run_words import STORE_BEGUN, count, counts_words, length
 from runner.report.safe import plain
 
 MOST_WAVES = 30
@@ -58,6 +58,8 @@ def _about(report: RunReport) -> Iterator[str]:
     if report.stop:
         detail = f": {plain(report.stop.detail)}" if report.stop.detail else ""
         yield f"stopped at {report.stop.at:%H:%M:%S} UTC: {plain(report.stop.reason, 80)}{detail}"
+    if report.store_begun:
+        yield STORE_BEGUN
     yield from _gates(report)
     for decision in report.decisions:
         about = f" {plain(decision.about, 200)}" if decision.about else ""

@@ -16,6 +16,7 @@ from runner.model.run import UNHEALTHY_BEFORE, BatchPhase, Event, Outcome, Run
 from runner.model.schedule import ServerRef
 from runner.report.gates import answer_words
 
+STORE_BEGUN = "this run started a new, empty store: earlier reboots of this cycle are not known here"
 ORDER = ("ready", "failed", "unknown", "skipped", "not_started", "pending")
 
 

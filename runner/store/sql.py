@@ -44,18 +44,13 @@ class SqlStore:
         self.db = db
         try:
             prepare(db)
+            self.begun = not db.execute("select 1 from run limit 1")
         except BaseException:
             db.close()
             raise
 
     def now(self) -> float:
         return self.db.now()
-
-    @property
-    def is_new(self) -> bool:
-        """Whether the store was made by opening it, where that is worth a word: one in Git, which anybody could have
-        deleted. False for databases."""
-        return False
 
     def close(self) -> None:
         self.db.close()

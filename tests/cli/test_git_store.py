@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from runner.ports.store import Halt
+from runner.report.run_words import STORE_BEGUN
 from runner.store.open import open_store
 from tests.cli.lab import PLAN, Remote
 from tests.git_server import bare, serve
@@ -86,8 +87,8 @@ def test_a_store_that_is_gone_is_no_new_one(cloud: Remote, tmp_path: Path) -> No
     lab.env["REBOOT_RUNNER_STORE"] = bare(repository)
     lab.write("web.yaml", PLAN)
     first = lab.run("run", "web.yaml", "--yes")
-    assert (first.code, "begun now" in first.err) == (0, True)
-    assert "begun now" not in lab.run("run", "web.yaml", "--yes").err
+    assert (first.code, STORE_BEGUN in first.err) == (0, True)
+    assert STORE_BEGUN not in lab.run("run", "web.yaml", "--yes").err
     subprocess.run(["git", "-C", str(repository), "update-ref", "-d", "refs/reboot-runner/store"], check=True)
     gone = lab.run("run", "web.yaml", "--yes")
     assert gone.code != 0

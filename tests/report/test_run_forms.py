@@ -13,12 +13,14 @@ import pytest
 from runner.report import timeline
 from runner.report.run_csv import COLUMNS, report_csv
 from runner.report.run_html import policy, report_html
+from runner.report.run_json import report_json
 from runner.report.run_junit import report_junit
 from runner.report.run_markdown import COMMENT_LIMIT, LEAST_LIMIT, SUMMARY_LIMIT, report_markdown
 from runner.report.run_report import RunReport
 from runner.report.run_text import MOST_SERVERS, MOST_WAVES, report_text
+from runner.report.run_words import STORE_BEGUN
 from tests.execution.setup import Bench, schedule_of
-from tests.report.cases import case_of, plain_run, troubled_run
+from tests.report.cases import begin, case_of, plain_run, troubled_run
 from tests.report.readers import Page
 
 
@@ -50,6 +52,16 @@ def test_every_form_tells_of_a_server_that_its_bake_lost() -> None:
     course = "\n".join(m.sentence for m in made.course)
     assert "bake of group web: 1 server not well (status SHUTOFF)" in course
     assert "bake of group web: over, 2 still ready, 1 lost" in course
+
+
+def test_every_form_of_a_run_says_that_it_started_a_new_store() -> None:
+    """A fact of the journal; nothing is said of a run in a store that held others."""
+    bench = Bench.of(1)
+    case = case_of(bench, begin(bench, schedule_of([1]), {"store_begun": True}))
+    for form in (report_text, report_markdown, report_html, report_junit, report_json):
+        said = 'store_begun": true' if form is report_json else STORE_BEGUN
+        assert said in form(case.report), form.__name__
+        assert said not in form(plain_run().report), form.__name__
 
 
 # --- text ---

@@ -8,7 +8,7 @@ import pytest
 
 from runner.errors import LeaseLost, StoreError
 from runner.model.run import Event
-from runner.ports.store import RunExists, RunNotFound
+from runner.ports.store import Halt, RunExists, RunNotFound
 from runner.store.sql import SqlStore
 from tests.store.kit import AT, NOTE, TTL, Place, begun, leased, new_run, owner, told
 
@@ -128,3 +128,12 @@ def test_an_unknown_run_is_named(store: SqlStore) -> None:
     with pytest.raises(RunNotFound, match="r9"):
         store.record("r9", AT, NOTE, open_only=False)
     assert store.events("r9") == []
+
+
+def test_a_store_without_runs_is_begun_by_this_process(place: Place) -> None:
+    """New, or emptied down to its tables: `begun` is what it was when it was opened. A halt flag is no run."""
+    store = place.open()
+    store.set_halt(Halt("maintenance", "ana", AT))
+    assert place.open().begun
+    begun(store)
+    assert (store.begun, place.open().begun) == (True, False)

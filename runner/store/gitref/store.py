@@ -67,11 +67,6 @@ class GitStore(SqlStore):
         self._watched: dict[str, float] = {}
         """Runs that were held when they were first looked at, and until when; renewals change that."""
 
-    @property
-    def is_new(self) -> bool:
-        """Whether there was no such ref when it was opened."""
-        return self.db.is_new
-
     def close(self) -> None:
         with suppress(StoreError):  # the lease runs out
             self._write(self.db.flush)
