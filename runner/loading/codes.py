@@ -12,6 +12,7 @@ CODES: dict[str, str] = {
     "TooLarge": "The file, its nesting or its number of values is over the limit for plans.",
     "NotUtf8": "The file is not UTF-8 text.",
     "ControlCharacter": "The text holds characters that people cannot see, so a reviewer would be misled.",
+    "BlankAtEnd": "A word of a selector begins or ends with a blank, which counts when it is compared.",
     "Empty": "The file holds no value.",
     "NoPlans": "The folder holds no .yaml or .yml file.",
     # YAML

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from runner.loading.explain import check
 from runner.loading.files import check_inside, git_root
 from runner.loading.findings import Findings
+from runner.loading.hidden import check_words
 from runner.loading.later import LATER_IN_CONFIG, refuse_later
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar, walk
 from runner.loading.source import Source, Unreadable, decode, read_source
@@ -145,6 +146,7 @@ def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
         return LoadedConfig(WITHOUT_FILE, path, findings.problems())
     _refuse_credentials(root, findings)
     tree = refuse_later(root, LATER_IN_CONFIG, findings)
+    check_words(tree, findings)
     _check_store(tree, findings)
     _check_env_names(tree, findings)
     _check_policy(tree, path, findings)

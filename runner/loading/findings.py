@@ -55,6 +55,10 @@ class Findings:
         if item and item not in found.items:
             found.items.append(item)
 
+    def cover(self, span: Span) -> None:
+        """Mark a place whose problem is noted at a more exact one."""
+        self._places.add(span)
+
     @property
     def places(self) -> frozenset[Span]:
         """Where problems are known, so that another at exactly such a place would only be their consequence."""

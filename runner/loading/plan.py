@@ -13,6 +13,7 @@ from runner.loading.calendars import freezes_of
 from runner.loading.explain import check
 from runner.loading.files import FileReader, check_inside, git_root, reader_beside
 from runner.loading.findings import WHOLE_FILE, Findings, did_you_mean
+from runner.loading.hidden import check_words, note_hidden
 from runner.loading.id_lists import IdLists
 from runner.loading.later import LATER_IN_PLANS, refuse_later
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar, Span, locate
@@ -20,6 +21,7 @@ from runner.loading.rendering import Renderer
 from runner.loading.source import Source, Unreadable, decode, read_source
 from runner.loading.variables import merged, plan_vars, read_vars_file
 from runner.loading.yaml_reader import parse
+from runner.model.hidden import hidden_in
 from runner.model.plan import FreezeFile, Plan
 from runner.model.problem import Location, Problem
 
@@ -126,7 +128,9 @@ def _load(source: Source, options: LoadOptions, files: FileReader) -> Loaded:
     freezes: tuple[FreezeFile, ...] = ()
     if rendered is not None:
         _note_unused(options, root, renderer, findings)
+        _refuse_hidden(options, renderer, findings)
         tree = refuse_later(rendered, LATER_IN_PLANS, findings)
+        check_words(tree, findings)
         _check_names(tree, findings)
         freezes = freezes_of(tree, files, findings)
         plan = check(Plan, IdLists(files, findings).resolve(tree), findings)
@@ -162,6 +166,16 @@ def _note_unused(options: LoadOptions, root: MapNode, renderer: Renderer, findin
         if name not in used and name not in known:
             hint = did_you_mean(name, [*known, *used])
             findings.add("UnusedVariable", f'no template uses "{name}"', WHOLE_FILE, hint=hint, severity="warning")
+
+
+def _refuse_hidden(options: LoadOptions, renderer: Renderer, findings: Findings) -> None:
+    """Values from outside the file: what cannot be seen in them can decide a comparison without being printed."""
+    given = [(f"--var {name}: ", value) for name, value in options.vars.items()]
+    read = {name for root_name, name in renderer.used if root_name == "env"}
+    given += [(f"env.{name}: ", value) for name, value in options.env.items() if read & {name, "*"}]
+    for what, value in given:
+        if char := hidden_in(value):
+            note_hidden(char, WHOLE_FILE, findings, what=what)
 
 
 def _check_names(tree: MapNode, findings: Findings) -> None:

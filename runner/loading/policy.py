@@ -10,6 +10,7 @@ from runner.loading.config import WITHOUT_FILE, LoadedConfig, shown_path
 from runner.loading.explain import check
 from runner.loading.files import check_inside, git_root
 from runner.loading.findings import Findings, did_you_mean
+from runner.loading.hidden import check_words
 from runner.loading.later import LATER_IN_POLICY, refuse_later
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar, walk
 from runner.loading.source import Source, Unreadable, decode, read_source
@@ -114,6 +115,7 @@ def _load(source: Source, config: Config | None) -> tuple[Policy | None, tuple[P
         return None, findings.problems()
     tree = refuse_later(root, LATER_IN_POLICY, findings)
     _refuse_empty(tree, findings)
+    check_words(tree, findings)
     policy = check(Policy, tree, findings)
     if config is not None:
         _check_targets(tree, config, findings)

@@ -6,11 +6,13 @@ a `for_each` stands where it is written and knows its item. Jinja is imported on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.loading.findings import Findings
+from runner.loading.hidden import note_hidden
 from runner.loading.nodes import Key, ListNode, MapNode, Node, Scalar, from_data, to_data, walk
+from runner.model.hidden import hidden_in
 from runner.model.plan import MAX_GROUPS
 
 if TYPE_CHECKING:
@@ -150,6 +152,10 @@ class Renderer:
             return Scalar("", node.span, broken=True)
         result = from_data(value, node.span)
         self._count(sum(1 for _ in walk(result)), node)
+        char = next(filter(None, map(hidden_in, _texts(result))), None)
+        if char is not None:
+            note_hidden(char, node.span, self._findings, what="the template makes text with a ", item=self._item)
+            return Scalar("", node.span, broken=True)
         return result
 
     def _size(self, value: Any) -> int:
@@ -163,6 +169,15 @@ class Renderer:
             message = f"the rendered plan has more than {MAX_RENDERED_NODES:,} values"
             self._findings.add("TemplateTooLarge", message, at.span)
             raise _Stop
+
+
+def _texts(root: Node) -> Iterator[str]:
+    """Every text of a tree, keys included."""
+    for node in walk(root):
+        if isinstance(node, MapNode):
+            yield from (key.text for key, _ in node.entries)
+        elif isinstance(node, Scalar) and isinstance(node.value, str):
+            yield node.value
 
 
 def _without_env(context: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from runner.model.hidden import described
 from runner.model.problem import Location, Problem
 
 MAX_BYTES = 1 << 20
@@ -17,7 +18,8 @@ MAX_BYTES = 1 << 20
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]|\r(?!\n)"
 )
-"""Control characters, line breaks that editors do not show as such, and marks that reverse the reading order."""
+"""What is refused anywhere in a file, comments included: control characters, line breaks that editors do not show as
+such, and marks that reverse the reading order. Values are checked for more (`runner.model.hidden`)."""
 
 _SECRET = re.compile(
     r"""(?ix) ://[^/@\s]*:[^/@\s]*@ | \b\w*(passw|secret|token|credential|private_?key|access_?key|api_?key)\w*["']?\s*:
@@ -107,16 +109,11 @@ def read_source(path: Path, name: str) -> tuple[Source | None, tuple[Problem, ..
     return decode(data, name)
 
 
-def has_unseen(text: str) -> bool:
-    """Whether a value (after YAML's escapes) holds characters that people cannot see. A line break is seen."""
-    return bool(_UNSEEN.search(text))
-
-
 def _unseen(source: Source, found: re.Match[str]) -> Problem:
     where = _place(source.name, source.text, found.start())
     return Problem(
         "ControlCharacter",
-        f"character U+{ord(found[0][0]):04X} cannot be seen and is not allowed",
+        f"character {described(found[0][0])} cannot be seen and is not allowed",
         where,
         hint="remove it; line ends are LF or CRLF, indentation is spaces, the encoding is UTF-8",
         excerpt=source.excerpt(where.line),

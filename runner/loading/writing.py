@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from runner.loading.source import has_unseen
+from runner.model.hidden import hidden_in
 from runner.model.plan import Plan
 
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
@@ -35,7 +35,7 @@ def document_yaml(data: Mapping[str, Any]) -> str:
     """The document of a plan as YAML, in the order of the format."""
     ordered = {name: _literal(data[name]) for name in Plan.model_fields if name in data}
     text = yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False)
-    if has_unseen(text):
+    if hidden_in(text):
         text = yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, width=110, default_flow_style=False)
     return text
 

@@ -13,9 +13,11 @@ from typing import Any
 import yaml
 
 from runner.loading.findings import WHOLE_FILE, Findings
+from runner.loading.hidden import note_hidden
 from runner.loading.nodes import Key, ListNode, MapNode, Node, Scalar, Span
 from runner.loading.scalars import resolve
-from runner.loading.source import Source, has_unseen
+from runner.loading.source import Source
+from runner.model.hidden import hidden_in
 
 MAX_DEPTH = 64
 MAX_NODES = 200_000
@@ -135,8 +137,8 @@ class _Reader:
     def _scalar(self, event: Any) -> Scalar:
         span, text = _span(event), event.value
         quoted = bool(event.style)  # None or empty for plain text, as the parser likes
-        if has_unseen(text):
-            self.findings.add("ControlCharacter", "the text has characters that cannot be seen", span)
+        if char := hidden_in(text):
+            note_hidden(char, span, self.findings)
             return Scalar("", span, text, quoted, broken=True)
         if quoted:
             return Scalar(text, span, text, True)

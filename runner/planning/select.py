@@ -1,8 +1,9 @@
 """Which servers a selector means.
 
 In `servers` all keys must match, in `exclude` any one key or any one tag. Names are shell globs, told apart by case;
-everything else is compared exactly. A selector is compiled once; `Index` keeps it from looking at every server of a
-large project for every group.
+everything else is compared exactly. `exclude` also matches a server whose name or tags only look like the ones written:
+a hidden character in the cloud must not undo an exclusion. A selector is compiled once; `Index` keeps it from looking
+at every server of a large project for every group.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import translate
 from functools import cached_property
 from operator import attrgetter
 
+from runner.model.hidden import as_seen
 from runner.model.inventory import Inventory, Server
 from runner.model.plan import Selector
 
@@ -87,6 +90,18 @@ class Index:
                 found.setdefault(server_id, []).append(group)
         return {server_id: tuple(groups) for server_id, groups in found.items()}
 
+    @cached_property
+    def as_seen(self) -> Mapping[str, Server]:
+        """By id, the servers whose name or tags hold what a reader does not see, as a reader sees them."""
+        found: dict[str, Server] = {}
+        for server in self.servers:
+            tags = server.tags
+            if not (_is_odd(server.name) or any(map(_is_odd, tags)) or any(map(_is_odd, tags.values()))):
+                continue
+            seen = {as_seen(key): as_seen(value) for key, value in tags.items()}
+            found[server.id] = replace(server, name=as_seen(server.name), tags=seen)
+        return found
+
     def in_server_group(self, word: str) -> frozenset[str]:
         """The ids of the servers in the group of this id, or in the groups of this name."""
         ids = self.group_ids.get(word, frozenset())
@@ -133,15 +148,37 @@ def excluder(selector: Selector, index: Index) -> Test:
     if selector.all:
         return lambda _: "all"
     tests = _tests(selector, index, any_tag=True)
+    seen_selector = _as_seen(selector)
+    is_same = seen_selector is selector
+    seen_tests = tests if is_same else _tests(seen_selector, index, any_tag=True)
 
     def test(server: Server) -> str | None:
-        for key, matches in tests:
-            what = matches(server)
-            if what is not None:
-                return f"{key} {what}" if what else key
-        return None
+        found = _first_match(tests, server)
+        if found is None and not (is_same and server.id not in index.as_seen):
+            found = _first_match(seen_tests, index.as_seen.get(server.id, server))
+        return found
 
     return test
+
+
+def _first_match(tests: Iterable[tuple[str, Test]], server: Server) -> str | None:
+    for key, matches in tests:
+        what = matches(server)
+        if what is not None:
+            return f"{key} {what}" if what else key
+    return None
+
+
+def _is_odd(text: str) -> bool:
+    return as_seen(text) != text
+
+
+def _as_seen(selector: Selector) -> Selector:
+    """The same selector with its names and tags as a reader sees them; itself where that makes no difference."""
+    names = None if selector.names is None else tuple(map(as_seen, selector.names))
+    tags = {as_seen(key): tuple(map(as_seen, values)) for key, values in (selector.tags or {}).items()}
+    seen = selector.model_copy(update={"names": names, "tags": tags or None})
+    return selector if seen == selector else seen
 
 
 def _tests(selector: Selector, index: Index, any_tag: bool = False) -> list[tuple[str, Test]]:

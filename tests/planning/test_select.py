@@ -111,3 +111,26 @@ def test_an_unread_file_of_ids_is_never_taken_for_everything() -> None:
     """A selector whose ids_from nobody has read is refused."""
     with pytest.raises(ValueError, match="ids_from"):
         select(Selector(ids_from="ids.txt"), INDEX)
+
+
+@pytest.mark.parametrize(
+    ("name", "tags", "exclude"),
+    [
+        ("prod\u200b-1", {}, {"names": ("prod-1",)}),
+        ("\u00a0prod-1", {}, {"names": ("prod-*",)}),
+        ("cafe\u0301-1", {}, {"names": ("caf\u00e9-*",)}),
+        ("caf\u00e9-1", {}, {"names": ("cafe\u0301-1",)}),
+        ("a", {"can\u00adary": "true"}, {"tags": {"canary": ("true",)}}),
+        ("a", {"canary": "true "}, {"tags": {"canary": ("true",)}}),
+        ("a", {"canary": "true\u2060"}, {"tags": {"x": ("y",), "canary": ("true",)}}),
+    ],
+)
+def test_what_the_cloud_hides_in_a_name_undoes_no_exclusion(
+    name: str, tags: dict[str, str], exclude: dict[str, Any]
+) -> None:
+    """`exclude` takes names and tags as a reader sees them, `servers` exactly as they are."""
+    odd, plain = server(1, name, tags=tags), server(2, "other-1", tags={"canary": "false"})
+    index = Index(inventory([odd, plain]))
+    test = excluder(Selector(**exclude), index)
+    assert [test(s) is not None for s in (odd, plain)] == [True, False]
+    assert select(Selector(**exclude), index) == ()
