@@ -21,7 +21,7 @@ from runner.model.run import Event, Run
 from runner.model.schedule import Wave
 from runner.report.log_lines import log_line
 from runner.report.run_now import CHECKED, PHASES, doing, present, waiting_words, wave_counts
-from runner.report.run_words import counts_words, headline, length, troubles
+from runner.report.run_words import counts_words, headline, length, shown, troubles
 from runner.report.safe import plain
 
 REFRESH_S = 0.1
@@ -110,7 +110,7 @@ class LiveProgress(Progress):
             state = present(run)
             if not state.in_flight:
                 parts.append(_text(plain(waiting_words(self._waits_for, state.until, now)), "yellow"))
-        parts.append(_text(counts_words(run.counts()), ""))
+        parts.append(_text(counts_words(run.counts(is_sending=True)), ""))
         return Text("\n", no_wrap=True, overflow="ellipsis").join(parts)
 
     def _waves(self, run: Run) -> Iterator[Text]:
@@ -137,7 +137,7 @@ class LiveProgress(Progress):
         if state.started is None and set(counts) <= {"waiting"}:
             line.append(f"  {len(wave.servers)} to come", "bright_black")
         else:
-            line.append("  " + ", ".join(f"{n} {word.replace('_', ' ')}" for word, n in counts.items()))
+            line.append("  " + ", ".join(f"{n} {shown(word)}" for word, n in counts.items()))
         if is_current:
             line.stylize("bold")
         return line
@@ -157,8 +157,8 @@ class LiveProgress(Progress):
     def _in_flight(self, run: Run, now: datetime) -> Iterator[Text]:
         state = present(run)
         for server in state.in_flight[:MOST_IN_FLIGHT]:
-            line = f"  {plain(server_words(server.ref), 120)}  {doing(run, server)}  {length(state.age_s(server, now))}"
-            yield _text(line, "cyan")
+            does = f"{shown(doing(run, server))}  {length(state.age_s(server, now))}"
+            yield _text(f"  {plain(server_words(server.ref), 120)}  {does}", "cyan")
         if len(state.in_flight) > MOST_IN_FLIGHT:
             yield _text(f"  … and {len(state.in_flight) - MOST_IN_FLIGHT} more in flight", "cyan")
 

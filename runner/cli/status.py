@@ -12,6 +12,7 @@ import click
 
 from runner.cli.common import App
 from runner.report.log_lines import json_text
+from runner.report.run_words import count, counts_words
 from runner.report.safe import line_start, plain
 from runner.report.windows import outlook_json, when_lines
 
@@ -161,7 +162,7 @@ def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
     waits, until = waiting_for(run, halt) if run.is_open else ("", None)
     data = _row(row) | {
         "format_version": FORMAT_VERSION,
-        "counts": run.counts(),
+        "counts": run.counts(is_sending=_is_held(row)),
         "waits_for": waits or None,
         "until": until.isoformat() if until else None,
         "window": outlook_json(_outlook(run)),
@@ -205,17 +206,15 @@ def _troubles(run: Run) -> list[Any]:
 
 
 def _lines(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
-    from runner.execution.machine import counts_line
-
     yield f"run {run.id}: {row.word}  plan {run.schedule.plan_name}  cycle {run.schedule.cycle}"
-    yield f"  servers: {counts_line(run.counts())}"
+    yield f"  servers: {counts_words(run.counts(is_sending=_is_held(row)))}"
     if run.is_open:
         yield from _open_lines(run, row, halt)
     if run.stop is not None:
         yield f"  stop: {run.stop.reason}: {plain(run.stop.detail)}"
     for wave, state in zip(run.schedule.waves, run.waves, strict=True):
         words = _wave_words(state.started, state.ended)
-        counts = counts_line(state.counts) if state.ended else f"{len(wave.servers)} servers"
+        counts = counts_words(state.counts) if state.ended else count(len(wave.servers), "server")
         yield f"  wave {wave.number}  {wave.group:<20}  {words:<34}  {counts}"
     for server in _troubles(run):
         yield f"  {server.outcome}  {server.ref.id}  {plain(server.ref.name)}  {server.reason}: {plain(server.detail)}"
@@ -230,10 +229,18 @@ def _open_lines(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
     yield from (f"  {plain(line, 4000)}" for line in when_lines(run.schedule, outlook))
     if run.question is not None:
         yield f"  `reboot-runner approve {run.id} --reason …` lets it go on (wave {run.question.wave} is next)"
-    if row.owner is not None and row.lease_until > datetime.now(UTC).timestamp():
+    if _is_held(row):
         yield f"  held by {plain(row.owner)}"
     elif run.suspended is not None:
         yield f"  suspended: {plain(run.suspended.data.get('why', ''))}; `reboot-runner resume {run.id}` goes on"
+
+
+def _is_held(row: RunRow) -> bool:
+    """Return whether a process that may be alive works on the run at this moment."""
+    from runner.store.owner import is_provably_dead
+
+    is_leased = row.owner is not None and row.lease_until > datetime.now(UTC).timestamp()
+    return is_leased and not (row.owner and is_provably_dead(row.owner))
 
 
 def _wave_words(started: datetime | None, ended: datetime | None) -> str:

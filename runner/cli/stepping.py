@@ -15,9 +15,9 @@ from runner.cli.resume import open_targets_of, resumed
 from runner.errors import Exit, InvalidInput, LeaseLost, RunnerError
 from runner.execution.driver import GRACE_S, Advance, Driver
 from runner.execution.journal import read_run
-from runner.execution.machine import counts_line
 from runner.model.run import Event, Run
 from runner.ports.store import LeaseHeld, RunRow
+from runner.report.run_words import counts_words
 from runner.report.safe import plain
 from runner.store.sql import SqlStore
 
@@ -132,7 +132,7 @@ class Stepper:
         self._resting.pop(row.id, None)
         waits = f", waits for {plain(advance.waits_for)}" if advance.run.is_open and advance.waits_for else ""
         word = advance.run.word
-        self._say(row, f"{row.id} {row.plan}: {word}: {counts_line(advance.run.counts())}{waits}", word=word)
+        self._say(row, f"{row.id} {row.plan}: {word}: {counts_words(advance.run.counts())}{waits}", word=word)
         if not advance.run.is_open:
             await self.let_go(row.id)
             self._said.pop(row.id, None)

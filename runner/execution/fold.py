@@ -9,6 +9,7 @@ goes on with an older journal as long as the old event types stay readable.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -31,7 +32,7 @@ from runner.model.run import (
     Stop,
     WaveState,
 )
-from runner.model.schedule import Schedule
+from runner.model.schedule import Schedule, Wave
 
 
 class IllegalEvent(Exception):
@@ -218,7 +219,7 @@ def _wave_ended(run: Run, event: Event) -> None:
     _demand(all(s.outcome for s in run.members(wave)), "a wave ends before its servers")
     state = run.waves[run.position]
     state.ended = event.at
-    state.counts = _count(run.members(wave))
+    state.counts = _count(run, wave)
     run.position += 1
     run.pause_began = run.bake_began = None
     run.gate_answers, run.gates_since = (), None
@@ -227,12 +228,8 @@ def _wave_ended(run: Run, event: Event) -> None:
     run.trouble_count = 0
 
 
-def _count(servers: list[ServerState]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for server in servers:
-        word = server.outcome.value if server.outcome else "pending"
-        counts[word] = counts.get(word, 0) + 1
-    return counts
+def _count(run: Run, wave: Wave) -> dict[str, int]:
+    return dict(Counter(map(run.word_of, run.members(wave))))
 
 
 # --- requests --------------------------------------------------------------------------------------------------
@@ -516,7 +513,7 @@ def _servers_lost(run: Run, event: Event) -> None:
         if server.uses_up_budget:
             _count_failure(run, server, 1)
     for number in {s.wave for s in servers}:
-        run.waves[number - 1].counts = _count(run.members(run.schedule.waves[number - 1]))
+        run.waves[number - 1].counts = _count(run, run.schedule.waves[number - 1])
 
 
 def _bake_ended(run: Run, event: Event) -> None:

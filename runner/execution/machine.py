@@ -6,7 +6,7 @@ first, then what is in flight is followed, and only then something new is begun.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from runner.execution import baking, brakes, failing, gating
@@ -277,9 +277,3 @@ def batch_size(run: Run, free: list[ServerState], most: int) -> int:
     if last is not None and last.phase is BatchPhase.REFUSED:
         return max(1, min(most, len(last.servers) // 2))
     return most
-
-
-def counts_line(counts: Mapping[str, int]) -> str:
-    """`12 ready, 1 failed, 3 pending`: only what is not zero, in a fixed order."""
-    order = ("ready", "failed", "unknown", "skipped", "not_started", "pending")
-    return ", ".join(f"{counts[k]} {k.replace('_', ' ')}" for k in order if counts.get(k)) or "no servers"

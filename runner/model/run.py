@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from itertools import takewhile
-from typing import Any
+from typing import Any, Literal, get_args
 
 from runner.model.gate import GateAnswer
 from runner.model.schedule import GroupRules, Schedule, ServerRef, Wave
@@ -33,6 +33,16 @@ class Outcome(StrEnum):
     def counts_as_failed(self) -> bool:
         """Whether it uses up a failure budget: what is unknown is as bad as what failed."""
         return self in (Outcome.FAILED, Outcome.UNKNOWN)
+
+
+ServerWord = Literal["ready", "failed", "unknown", "skipped", "not_started", "in_doubt", "in_flight", "pending"]
+"""Where a server stands, in every count and every report: its outcome, or one of the three words without an outcome.
+
+`in_doubt`: a request for it was written down, and it is not known whether the cloud accepted it. `in_flight`: the
+cloud accepted a request for it, and its reboot is followed. `pending`: no request holds it.
+"""
+SERVER_WORDS: tuple[ServerWord, ...] = get_args(ServerWord)
+"""In the order in which counts are shown."""
 
 
 class Evidence(StrEnum):
@@ -321,9 +331,34 @@ class Run:
         newest = takewhile(lambda b: b.wave == number, reversed(self.batches.values()))
         return list(newest)[::-1]
 
-    def counts(self) -> dict[str, int]:
-        """How many servers have each outcome; those without one yet are `pending`."""
-        counts = {o.value: 0 for o in Outcome} | {"pending": 0}
+    def word_of(self, server: ServerState, *, is_sending: bool = False) -> ServerWord:
+        """Return where a server stands.
+
+        A request without an answer is in doubt: the journal cannot tell whether its sender still waits for the answer.
+        `is_sending`: the caller knows that a process works on the run, so the answer of a new request can still come.
+        """
+        if server.outcome is not None:
+            return server.outcome.value
+        batch = self.batches.get(server.batch or 0)
+        match server.phase:
+            case Phase.INTENDED:
+                is_expected = is_sending and batch is not None and self._awaits_answer(batch)
+                return "in_flight" if is_expected else "in_doubt"
+            case Phase.ACCEPTED if batch is not None and batch.phase is BatchPhase.GONE:
+                return "in_doubt"
+            case Phase.ACCEPTED | Phase.ADOPTED | Phase.REBOOTED:
+                return "in_flight"
+            case Phase.REFUSED if server.doubted:
+                return "in_doubt"
+        return "pending"
+
+    def _awaits_answer(self, batch: Batch) -> bool:
+        """Return whether nothing shows yet that the answer is lost: no suspension, no search for evidence."""
+        return batch.phase is BatchPhase.INTENDED and batch.rounds == 0 and self.suspended is None
+
+    def counts(self, *, is_sending: bool = False) -> dict[str, int]:
+        """Return how many servers stand where (`word_of`), with zeros."""
+        counts: dict[str, int] = dict.fromkeys(SERVER_WORDS, 0)
         for server in self.servers.values():
-            counts[server.outcome.value if server.outcome else "pending"] += 1
+            counts[self.word_of(server, is_sending=is_sending)] += 1
         return counts

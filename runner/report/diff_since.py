@@ -5,7 +5,6 @@ Words are not escaped here: they hold names of plans and servers, and each chann
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from typing import Any
 from runner.model.schedule import ServerRef
 from runner.planning.compare import Changes, GroupWaves, Move, Place
 from runner.planning.lifted import Lift
-from runner.report.folding import fold
+from runner.report.folding import fold, names_shared
 
 SHORT = 12
 """Digits of a commit that people are shown."""
@@ -130,7 +129,7 @@ def run_words(since: SinceRun) -> str:
 
 def run_lines(since: SinceRun, shared: Collection[str] = ()) -> Iterator[Line]:
     """The servers that are new since the last run, and those that are gone."""
-    several = {*shared, *_names_shared((*since.added, *since.removed))}
+    several = {*shared, *names_shared((*since.added, *since.removed))}
     if since.added:
         yield Line(f"new since run {since.run}, {_servers(len(since.added))}", fold(since.added, several))
     if since.removed:
@@ -177,9 +176,4 @@ def _waves(waves: GroupWaves) -> str:
 
 
 def _shared(changes: Changes) -> frozenset[str]:
-    return _names_shared((*changes.added, *changes.removed, *(m.server for m in changes.moved)))
-
-
-def _names_shared(servers: Iterable[ServerRef]) -> frozenset[str]:
-    names = {s.id: s.name for s in servers}
-    return frozenset(name for name, number in Counter(names.values()).items() if number > 1)
+    return names_shared((*changes.added, *changes.removed, *(m.server for m in changes.moved)))

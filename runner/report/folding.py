@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Protocol
 
 from runner.model.schedule import Schedule, ServerRef
 from runner.report.safe import plain
@@ -42,11 +43,26 @@ def label(server: ServerRef, shared_names: Collection[str] = ()) -> str:
     return f"{name} ({plain(server.id, 80)})" if server.name in shared_names else name
 
 
-def shared_names(schedule: Schedule) -> frozenset[str]:
-    """The names that more than one server of the schedule bears. Names are not unique in the cloud."""
-    names = {s.id: s.name for w in schedule.waves for s in w.servers}
-    names.update((e.server.id, e.server.name) for e in schedule.excluded)
+class Named(Protocol):
+    """A server, in whatever form."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+def names_shared(servers: Iterable[Named]) -> frozenset[str]:
+    """Return the names that more than one of the servers bears. Names are not unique in the cloud."""
+    names = {s.id: s.name for s in servers}
     return frozenset(name for name, count in Counter(names.values()).items() if count > 1)
+
+
+def shared_names(schedule: Schedule) -> frozenset[str]:
+    """Return the names that more than one server of the schedule bears."""
+    scheduled = [s for w in schedule.waves for s in w.servers]
+    return names_shared([*scheduled, *(e.server for e in schedule.excluded)])
 
 
 def wrapped(items: Sequence[str], width: int = 100) -> Iterator[str]:

@@ -22,7 +22,6 @@ from runner.report.run_report import (
     ExcludedPart,
     GatePart,
     Moment,
-    OutcomeWord,
     PlanRef,
     RunReport,
     ServerPart,
@@ -77,7 +76,7 @@ def build_report(run: Run, events: Sequence[Event]) -> RunReport:
         targets=schedule.targets,
         reboot_type=schedule.reboot_type,
         max_failures=schedule.max_failures,
-        counts=_counts(run.servers.values()),
+        counts=_counts(run, run.servers.values()),
         failed_before=_failed_before(run),
         reboot=spread(s.reboot_s for s in servers),
         out=spread(s.out_s for s in servers if s.outcome == "ready"),
@@ -135,12 +134,8 @@ def _fact(run: Run, name: str) -> str:
     return "" if value is None else str(value)
 
 
-def _word(server: ServerState) -> OutcomeWord:
-    return server.outcome.value if server.outcome else "pending"
-
-
-def _counts(servers: Iterable[ServerState]) -> Counts:
-    found = Counter[str](_word(s) for s in servers)
+def _counts(run: Run, servers: Iterable[ServerState]) -> Counts:
+    found = Counter[str](map(run.word_of, servers))
     return Counts(scheduled=found.total(), **found)
 
 
@@ -153,7 +148,7 @@ def _server(run: Run, state: ServerState) -> ServerPart:
         zone=ref.zone,
         group=run.schedule.waves[state.wave - 1].group,
         wave=state.wave,
-        outcome=_word(state),
+        outcome=run.word_of(state),
         phase=state.phase,
         reason=state.reason,
         detail=state.detail,
@@ -197,7 +192,7 @@ def _waves(run: Run) -> Iterator[WavePart]:
             checked=state.checked,
             ended=state.ended,
             duration_s=_between(state.started, state.ended),
-            counts=_counts(run.members(wave)),
+            counts=_counts(run, run.members(wave)),
             batches=tuple(batches.get(wave.number, ())),
         )
 

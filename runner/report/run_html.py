@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 
+from runner.report.folding import fold, names_shared
 from runner.report.log_lines import markup_text
 from runner.report.reasons import sentence
 from runner.report.run_page import SCRIPT, STYLE
 from runner.report.run_report import RunReport, ServerPart, Spread, WavePart
-from runner.report.run_words import STORE_BEGUN, counts_words, length
+from runner.report.run_requests import HELD, held_by, request_words
+from runner.report.run_words import STORE_BEGUN, counts_words, length, shown
 from runner.report.safe import markup
 from runner.report.timeline import course_svg, servers_svg
 
@@ -53,6 +55,8 @@ def _body(report: RunReport) -> Iterator[str]:
         yield from _section("Course of the run", [_LEGEND, course_svg(report)], is_open=True)
         yield from _section("Servers in their waves", [_LEGEND, servers_svg(report)], is_open=len(report.servers) <= 60)
     trouble = [s for s in report.servers if s.outcome in ("failed", "unknown")]
+    for word, meaning in HELD:
+        yield from _held(report, word, meaning)
     if trouble:
         yield from _section(f"{len(trouble)} failed or unknown", _server_table(trouble, ""), is_open=True)
     yield from _section(f"All {len(report.servers)} servers", _server_table(report.servers, "servers"), is_open=False)
@@ -63,6 +67,20 @@ def _body(report: RunReport) -> Iterator[str]:
     yield from _section("What happened when", _course(report))
     yield from _section("What the reasons mean", _reasons(report))
     yield "</main>"
+
+
+def _held(report: RunReport, word: str, meaning: str) -> Iterator[str]:
+    """The servers that a request holds, request by request."""
+    held = list(held_by(report, word))
+    shared = names_shared(report.servers)
+    rows = [
+        f"<dt>{markup(request_words(batch))}</dt><dd>{markup(', '.join(fold(refs, shared)), 200_000)}</dd>"
+        for batch, refs in held
+    ]
+    if rows:
+        number = sum(len(refs) for _, refs in held)
+        lines = [f"<p>{markup(meaning)}</p>", f"<dl>{''.join(rows)}</dl>"]
+        yield from _section(f"{number} {shown(word)}", lines, is_open=True)
 
 
 def _section(title: str, lines: Iterable[str], *, is_open: bool = False) -> Iterator[str]:
@@ -122,7 +140,8 @@ def _spread(spread: Spread | None) -> str:
 _LEGEND = (
     '<p class="legend"><span class="asked">asked for</span> <span class="ready">rebooting</span> '
     '<span class="proving">until seen back and stable</span> <span class="failed">failed</span> '
-    '<span class="unknown">unknown</span> <span class="pending">not over</span></p>'
+    '<span class="unknown">unknown</span> '
+    '<span class="in_flight">in flight</span> <span class="in_doubt">in doubt</span></p>'
 )
 
 
@@ -168,7 +187,7 @@ def _server_row(server: ServerPart) -> str:
         markup(server.id, 80),
         markup(server.zone, 80),
         str(server.wave),
-        f'<span class="{server.outcome}">{server.outcome.replace("_", " ")}</span>',
+        f'<span class="{server.outcome}">{shown(server.outcome)}</span>',
         markup(server.reason, 80),
         markup(
             "; ".join(text for text in (server.detail, before, said, f"evidence: {server.evidence.value}") if text),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as Xml
 
+from runner.model.run import Phase
 from runner.report.log_lines import markup_text
 from runner.report.reasons import sentence
 from runner.report.run_report import RunReport, ServerPart, WavePart
-from runner.report.run_words import STORE_BEGUN
+from runner.report.run_words import STORE_BEGUN, shown
 from runner.report.safe import plain
 
 
@@ -40,7 +41,7 @@ def _suite(report: RunReport, wave: WavePart, servers: list[ServerPart]) -> Xml.
         tests=str(counts.scheduled),
         failures=str(counts.failed),
         errors=str(counts.unknown),
-        skipped=str(counts.skipped + counts.not_started + counts.pending),
+        skipped=str(counts.scheduled - counts.ready - counts.failed - counts.unknown),
         time=_s(wave.duration_s or 0.0),
     )
     if wave.started:
@@ -65,8 +66,8 @@ def _case(report: RunReport, server: ServerPart) -> Xml.Element:
         time=_s(server.out_s),
     )
     kinds = {"failed": "failure", "unknown": "error", "skipped": "skipped", "not_started": "skipped"}
-    if server.outcome == "pending":
-        Xml.SubElement(case, "skipped", message="has no outcome yet")
+    if server.phase is not Phase.ENDED:
+        Xml.SubElement(case, "skipped", message=f"{shown(server.outcome)}: no outcome yet")
     elif server.outcome in kinds:
         what = f"{plain(server.reason, 80)}: {plain(server.detail or sentence(server.reason), 600)}"
         found = Xml.SubElement(case, kinds[server.outcome], message=what)

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from runner.model.schedule import ServerRef
-from runner.report.folding import fold, wrapped
+from runner.report.folding import fold, names_shared, wrapped
 from runner.report.reasons import sentence
-from runner.report.run_report import ExcludedPart, RunReport, ServerPart, Spread, WavePart
-from runner.report.run_words import STORE_BEGUN, count, counts_words, length
+from runner.report.run_report import RunReport, ServerPart, Spread, WavePart
+from runner.report.run_requests import HELD, held_by, request_words
+from runner.report.run_words import STORE_BEGUN, count, counts_words, length, shown
 from runner.report.safe import markdown as escaped
 
 COMMENT_LIMIT = 60_000
@@ -25,7 +26,7 @@ LEAST_LIMIT = 20_000
 _ROOM = 300
 """Kept free of each block for its closing and for saying what was cut."""
 _WWW = re.compile(r"www\.", re.IGNORECASE)
-_TROUBLES = (("unknown", "nobody can say whether they restarted"), ("failed", ""), ("skipped", ""))
+_TROUBLES = (("unknown", "it is not known whether they restarted"), ("failed", ""), ("skipped", ""))
 
 
 class Block(NamedTuple):
@@ -136,6 +137,8 @@ def _spread(spread: Spread | None) -> str:
 def _blocks(report: RunReport) -> Iterator[Block]:
     heads = "| wave | group | servers | began | took | outcome | requests |\n|---:|---|---:|---|---:|---|---:|\n"
     yield Block(heads, (_wave(w) for w in report.waves), share=0.4)
+    for word, meaning in HELD:
+        yield _held(report, word, meaning)
     for outcome, more in _TROUBLES:
         yield _outcome(report, outcome, more)
     yield _not_started(report)
@@ -162,6 +165,14 @@ def _wave(wave: WavePart) -> str:
         str(len(wave.batches)),
     ]
     return _row(cells)
+
+
+def _held(report: RunReport, word: str, meaning: str) -> Block:
+    """The servers that a request holds, request by request."""
+    held = [(_md(request_words(batch), 400), refs) for batch, refs in held_by(report, word)]
+    lines = (line for head, refs in held for line in _folded(head, refs, report))
+    number = sum(len(refs) for _, refs in held)
+    return Block(f"**{count(number, 'server')} {shown(word)}**: {meaning}\n\n", lines)
 
 
 def _outcome(report: RunReport, outcome: str, more: str) -> Block:
@@ -251,25 +262,14 @@ def _excluded(report: RunReport) -> Block:
 
 def _folded(head: str, refs: list[ServerRef], report: RunReport) -> Iterator[str]:
     """Names without one lost, several lines where they are many."""
-    names = _shared(report)
+    names = names_shared([*report.servers, *report.excluded])
     for line in wrapped(fold(refs, names), 200):
         yield f"- {head} – {_md(line, 10_000)}\n"
 
 
-def _shared(report: RunReport) -> frozenset[str]:
-    """Names that stand for several servers: they are shown with ids."""
-    seen: dict[str, str] = {}
-    shared = set()
-    parts: list[ServerPart | ExcludedPart] = [*report.servers, *report.excluded]
-    for part in parts:
-        if seen.setdefault(part.name, part.id) != part.id:
-            shared.add(part.name)
-    return frozenset(shared)
-
-
 def _server_row(server: ServerPart) -> str:
     back = length(server.out_s) if server.out_s is not None else ""
-    words = [server.outcome.replace("_", " "), _md(server.reason, 80), back, _md(server.job_id or "", 80)]
+    words = [shown(server.outcome), _md(server.reason, 80), back, _md(server.job_id or "", 80)]
     return _row([_md(server.name, 255), _md(server.id, 80), str(server.wave), *words])
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from runner.model.run import Phase, Run, ServerState
+from runner.model.run import IN_FLIGHT, Phase, Run, ServerState
 from runner.model.schedule import Wave
-from runner.report.run_words import length, wave_words
+from runner.report.run_words import length, shown, wave_words
 
 PHASES = {
     Phase.WAITING: "waiting",
@@ -22,8 +22,10 @@ PHASES = {
 CHECKED = "being checked"
 """The word for one that runs again and whose own checks are asked."""
 
-_OUT = frozenset({Phase.INTENDED, Phase.REFUSED, Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED})
-_ORDER = ("asked", "refused", "rebooting", "coming back", CHECKED, "waiting", "ready", "failed", "unknown", "skipped")
+_ORDER = (
+    *("in_doubt", "asked", "refused", "rebooting", "coming back", CHECKED, "waiting"),
+    *("ready", "failed", "unknown", "skipped", "not_started"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,19 @@ def present(run: Run) -> Now:
     """What the run is doing, as its events so far tell."""
     wave = run.wave
     if wave is None:
-        counts = {word: number for word, number in run.counts().items() if number}
+        counts = {word: number for word, number in run.counts(is_sending=True).items() if number}
         return Now("all waves over" if run.bake_began else "run", counts if run.bake_began else {}, (), wait_until(run))
     begun = run.waves[run.position].started is not None
     words = wave_counts(run, wave) if begun else {}
-    flying = [s for s in run.members(wave) if s.phase in _OUT] if begun else []
+    flying = [s for s in run.members(wave) if s.phase in IN_FLIGHT] if begun else []
     flying.sort(key=lambda s: s.accepted or s.intended or run.created)
     return Now(wave_words(run, wave.number), words, tuple(flying), wait_until(run))
 
 
 def doing(run: Run, server: ServerState) -> str:
-    """What a server without an outcome is doing, in a word."""
+    """Return in a word what a server without an outcome is doing, while a process works on its run."""
+    if run.word_of(server, is_sending=True) == "in_doubt":
+        return "in_doubt"
     runs = server.up_since is not None and server.phase in (Phase.ADOPTED, Phase.REBOOTED)
     if runs and run.group(run.schedule.waves[server.wave - 1].group).checks:
         return CHECKED
@@ -67,7 +71,7 @@ def wave_counts(run: Run, wave: Wave) -> dict[str, int]:
     for server in run.members(wave):
         word = server.outcome.value if server.outcome else doing(run, server)
         counts[word] = counts.get(word, 0) + 1
-    return {w: counts[w] for w in (*_ORDER, "not_started") if w in counts}
+    return {w: counts[w] for w in _ORDER if w in counts}
 
 
 def wait_until(run: Run) -> datetime | None:
@@ -107,7 +111,7 @@ def _bake_until(run: Run) -> datetime | None:
 def heartbeat(run: Run, waits_for: str, now: datetime) -> str:
     """`wave 2/5 web: 12 rebooting, 3 ready, oldest 94 s`, or what the run waits for and how long it still may."""
     state = present(run)
-    parts = [f"{number} {word.replace('_', ' ')}" for word, number in state.words.items()]
+    parts = [f"{number} {shown(word)}" for word, number in state.words.items()]
     if state.in_flight:
         parts.append(f"oldest {state.age_s(state.in_flight[0], now):.0f} s")
     line = f"{state.place}: " + (", ".join(parts) or "not begun")

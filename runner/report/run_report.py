@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from runner.model.run import BatchPhase, Evidence, Phase
+from runner.model.run import BatchPhase, Evidence, Phase, ServerWord
 from runner.model.schedule import Allowance, Target
 
 FORMAT_VERSION: Literal[1] = 1
 
 SHAPE: Mapping[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True, "strict": True}
 """How the schema is made of these classes: nothing but their fields, each described by the text below it."""
-
-OutcomeWord = Literal["ready", "failed", "skipped", "unknown", "not_started", "pending"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class PlanRef:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many servers ended how. The outcomes and `pending` add up to `scheduled`."""
+    """How many servers stand where. All of them add up to `scheduled`."""
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
@@ -48,8 +46,12 @@ class Counts:
     unknown: int = 0
     skipped: int = 0
     not_started: int = 0
+    in_doubt: int = 0
+    """Without an outcome yet: it is not known whether the cloud accepted the request for it."""
+    in_flight: int = 0
+    """Without an outcome yet: the cloud accepted a request for it, and its reboot is followed."""
     pending: int = 0
-    """Without an outcome yet."""
+    """Without an outcome yet: no request holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +228,12 @@ class ServerPart:
     zone: str
     group: str
     wave: int
-    outcome: OutcomeWord
+    outcome: ServerWord
+    """The outcome, or where a server without one stands: `in_doubt`, `in_flight` or `pending`."""
     phase: Phase
-    """Where a pending server is; `ended` for all others."""
+    """Where a server without an outcome is; `ended` for all others."""
     reason: str
-    """A code that `reasons` explains; empty while pending."""
+    """A code that `reasons` explains; empty without an outcome."""
     detail: str
     evidence: Evidence
     """How much was seen of its reboot."""

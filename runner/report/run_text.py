@@ -7,16 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from runner.model.run import Event, Run
+from runner.report.folding import fold, names_shared, wrapped
 from runner.report.log_lines import log_line
 from runner.report.run_build import build_report
 from runner.report.run_report import RunReport, ServerPart, Spread, WavePart
-from runner.report.run_words import STORE_BEGUN, count, counts_words, length
+from runner.report.run_requests import HELD, held_by, request_words
+from runner.report.run_words import STORE_BEGUN, count, counts_words, length, shown
 from runner.report.safe import plain
 
 MOST_WAVES = 30
 """With more of them, those without trouble are only counted."""
 MOST_SERVERS = 50
 """Of each outcome; the rest is counted, and in every other form of the report."""
+MOST_NAMES = 10
+"""Lines of names for each request that holds servers."""
 
 _HEADS = ("wave", "group", "servers", "took", "outcome")
 
@@ -36,6 +40,8 @@ def _lines(report: RunReport) -> Iterator[str]:
     yield from _about(report)
     yield ""
     yield from _waves(report)
+    for word, meaning in HELD:
+        yield from _held(report, word, meaning)
     for outcome in ("unknown", "failed", "skipped", "not_started"):
         yield from _servers(report, outcome)
     yield from _next(report)
@@ -86,15 +92,15 @@ def _spread(spread: Spread) -> str:
 
 def _waves(report: RunReport) -> Iterator[str]:
     """The waves as a table, as wide as its widest words."""
-    shown = [w for w in report.waves if len(report.waves) <= MOST_WAVES or _is_noteworthy(w)]
-    cells = [_HEADS, *(_row(wave) for wave in shown[:MOST_WAVES])]
+    listed = [w for w in report.waves if len(report.waves) <= MOST_WAVES or _is_noteworthy(w)][:MOST_WAVES]
+    cells = [_HEADS, *map(_row, listed)]
     widths = [max(len(row[n]) for row in cells) for n in range(len(_HEADS))]
     for row in cells:
         yield "  ".join(
             cell.rjust(width) if n in (0, 2, 3) else cell.ljust(width)
             for n, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-    hidden = len(report.waves) - min(len(shown), MOST_WAVES)
+    hidden = len(report.waves) - len(listed)
     if hidden:
         yield f"… and {count(hidden, 'more wave')}"
 
@@ -118,13 +124,29 @@ def _servers(report: RunReport, outcome: str) -> Iterator[str]:
         return
     yield ""
     by_reason = ", ".join(f"{number} {plain(reason, 80)}" for reason, number in sorted(_reasons(found).items()))
-    yield f"{outcome.replace('_', ' ')}: {count(len(found), 'server')} ({by_reason})"
+    yield f"{shown(outcome)}: {count(len(found), 'server')} ({by_reason})"
     if outcome == "not_started":
         return
     for server in found[:MOST_SERVERS]:
         yield "  " + _server_line(server)
     if len(found) > MOST_SERVERS:
         yield f"  … and {len(found) - MOST_SERVERS} more, all in the report"
+
+
+def _held(report: RunReport, word: str, meaning: str) -> Iterator[str]:
+    """The servers that a request holds: a line for each request, then their names."""
+    requests = list(held_by(report, word))
+    if not requests:
+        return
+    yield ""
+    yield f"{shown(word)}: {count(sum(len(refs) for _, refs in requests), 'server')}: {meaning}"
+    shared = names_shared(report.servers)
+    for batch, refs in requests:
+        yield f"  {count(len(refs), 'server')} of {plain(request_words(batch), 400)}"
+        names = list(wrapped(fold(refs, shared)))
+        yield from (f"    {line}" for line in names[:MOST_NAMES])
+        if len(names) > MOST_NAMES:
+            yield "    … and more, all in the report"
 
 
 def _reasons(servers: Sequence[ServerPart]) -> Counter[str]:

@@ -12,12 +12,11 @@ from typing import Any
 
 from runner.model.gate import GateAnswer, GateState, verdict
 from runner.model.quantity import format_duration
-from runner.model.run import UNHEALTHY_BEFORE, BatchPhase, Event, Outcome, Run
+from runner.model.run import SERVER_WORDS, UNHEALTHY_BEFORE, BatchPhase, Event, Outcome, Run
 from runner.model.schedule import ServerRef
 from runner.report.gates import answer_words
 
 STORE_BEGUN = "this run started a new, empty store: earlier reboots of this cycle are not known here"
-ORDER = ("ready", "failed", "unknown", "skipped", "not_started", "pending")
 
 
 def headline(run: Run, event: Event) -> str | None:
@@ -47,8 +46,13 @@ def troubles(run: Run, event: Event) -> Iterator[tuple[ServerRef, str]]:
 
 
 def counts_words(counts: Mapping[str, int]) -> str:
-    """`12 ready, 1 failed, 3 pending`: only what is not zero, in a fixed order."""
-    return ", ".join(f"{counts[k]} {k.replace('_', ' ')}" for k in ORDER if counts.get(k)) or "no servers"
+    """`12 ready, 1 failed, 3 in flight`: only what is not zero, in a fixed order."""
+    return ", ".join(f"{counts[k]} {shown(k)}" for k in SERVER_WORDS if counts.get(k)) or "no servers"
+
+
+def shown(word: str) -> str:
+    """Return a word of the report as people read it: `not_started` as `not started`."""
+    return word.replace("_", " ")
 
 
 def count(number: int, noun: str) -> str:
@@ -124,11 +128,10 @@ def _accepted(run: Run, data: Mapping[str, Any], at: datetime) -> str:
 
 def _not_started(what: str) -> Callable[[Run, Mapping[str, Any], datetime], str]:
     def words(run: Run, data: Mapping[str, Any], at: datetime) -> str:
-        code = f" {data['code']}" if data.get("code") else ""
+        why = ": ".join(str(word) for word in (what, data.get("code"), data.get("reason")) if word)
         again = f"; again at {_clock(data['again'])}" if data.get("again") else ""
-        why = f": {data['reason']}" if data.get("reason") else ""
         request = f" (request {data['request_id']})" if data.get("request_id") else ""
-        return f"{_batch(run, data)}: {what}{code}{why}{request}{again}"
+        return f"{_batch(run, data)}: {why}{request}{again}"
 
     return words
 
@@ -282,10 +285,10 @@ HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] =
     "wave.ended": _wave_ended,
     "batch.accepted": _accepted,
     "batch.not_sent": _not_started("could not be sent"),
-    "batch.throttled": _not_started("throttled,"),
-    "batch.refused": _not_started("refused,"),
-    "batch.denied": _not_started("denied,"),
-    "batch.ambiguous": _not_started("nobody knows whether it was accepted"),
+    "batch.throttled": _not_started("throttled"),
+    "batch.refused": _not_started("refused"),
+    "batch.denied": _not_started("denied"),
+    "batch.ambiguous": _not_started("it is not known whether the cloud accepted it"),
     "batch.looked": _looked,
     "batch.settled": _settled,
     "job.polled": _job_polled,
@@ -316,13 +319,13 @@ HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] =
 """Intents, single observations and rechecks are left out: what comes of them is told."""
 
 BATCH_WORDS = {
-    BatchPhase.INTENDED: "intended, its answer is not known",
+    BatchPhase.INTENDED: "not answered, it is not known whether the cloud accepted it",
     BatchPhase.ACCEPTED: "accepted",
     BatchPhase.NOT_SENT: "could not be sent",
     BatchPhase.THROTTLED: "throttled",
     BatchPhase.REFUSED: "refused",
     BatchPhase.DENIED: "denied",
-    BatchPhase.AMBIGUOUS: "nobody knows whether it was accepted",
+    BatchPhase.AMBIGUOUS: "it is not known whether the cloud accepted it",
     BatchPhase.GONE: "accepted, then its job was gone",
     BatchPhase.SETTLED: "settled by evidence",
 }

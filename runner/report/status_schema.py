@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, RootModel
 
+from runner.model.run import ServerWord
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -86,10 +88,11 @@ class _Trouble(_Part):
 
 class _Run(_Row):
     """`status RUN`. `until`: the deadline of what it waits for. `window`: null for a closed run and for one without
-    windows and freezes. `counts`: servers by outcome, `pending` without one."""
+    windows and freezes. `counts`: servers by outcome; without one they are `in_doubt` (it is not known whether
+    the cloud accepted the request), `in_flight` (accepted, and followed) or `pending` (no request holds them)."""
 
     format_version: Literal[1]
-    counts: dict[Literal["ready", "failed", "skipped", "unknown", "not_started", "pending"], int]
+    counts: dict[ServerWord, int]
     waits_for: str | None
     until: str | None
     window: _Window | None

@@ -7,12 +7,12 @@ Each bar carries a `<title>` for a pointer and for screen readers; the tables be
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import accumulate
 
 from runner.report.run_report import RunReport, ServerPart, WavePart
-from runner.report.run_words import counts_words, length
+from runner.report.run_words import counts_words, length, shown
 from runner.report.safe import markup
 
 MOST_SERVERS = 200
@@ -71,7 +71,10 @@ def servers_svg(report: RunReport) -> str:
     y = 0
     for wave in waves:
         servers = by_wave[wave.number]
-        parts.append(_curve(report, wave, servers, scale, y) if is_folded else "".join(_bars(wave, servers, scale, y)))
+        if is_folded:
+            parts.append(_curve(report, wave, servers, scale, y))
+        else:
+            parts.extend(_bars(wave, servers, scale, y, report.as_of))
         y += _CURVE if is_folded else (len(servers) + 1) * _ROW
     title = "Servers that were out, wave by wave" if is_folded else "Each server from the request to its outcome"
     return _svg(title, [*parts, *_axis(scale, y)], y)
@@ -81,10 +84,7 @@ def _wave_bar(report: RunReport, wave: WavePart, scale: _Scale, y: int) -> str:
     assert wave.started is not None  # noqa: S101 - only waves that began are drawn
     start = _since(wave.started, report.created)
     end = _since(wave.ended or report.as_of, report.created)
-    counts = counts_words(
-        {k: getattr(wave.counts, k) for k in ("ready", "failed", "unknown", "skipped", "not_started", "pending")}
-    )
-    words = f"wave {wave.number}, {wave.group}: {length(end - start)}: {counts}"
+    words = f"wave {wave.number}, {wave.group}: {length(end - start)}: {counts_words(asdict(wave.counts))}"
     bars = _bar(scale, start, end, y, _wave_class(wave), words)
     troubles = [kind for kind in ("failed", "unknown") if getattr(wave.counts, kind)]
     for n, kind in enumerate(troubles):  # however few: a strip along the foot of the bar
@@ -95,27 +95,39 @@ def _wave_bar(report: RunReport, wave: WavePart, scale: _Scale, y: int) -> str:
 def _wave_class(wave: WavePart) -> str:
     """The colour of most of the wave: of the outcome that most of its servers have."""
     found = {kind: getattr(wave.counts, kind) for kind in ("ready", "failed", "unknown", "skipped")}
+    held = [kind for kind in ("in_doubt", "in_flight") if getattr(wave.counts, kind)]
+    if held:
+        return held[0]
     if wave.ended is None or not any(found.values()):
         return "pending"
     return max(found, key=lambda kind: found[kind])
 
 
-def _bars(wave: WavePart, servers: Sequence[ServerPart], scale: _Scale, y: int) -> Iterator[str]:
+def _bars(wave: WavePart, servers: Sequence[ServerPart], scale: _Scale, y: int, as_of: datetime) -> Iterator[str]:
     """A heading, then a row for each server."""
     assert wave.started is not None  # noqa: S101 - only waves that began are drawn
     yield _label(f"wave {wave.number} {wave.group}", y, "head")
     for n, server in enumerate(servers, 1):
         row = y + n * _ROW
         yield _label(server.name or server.id, row)
-        for start, end, kind, what in _segments(server, wave):
+        for start, end, kind, what in _segments(server, wave, as_of):
             yield _bar(scale, start, end, row, kind, f"{server.name} ({server.id}): {what} {length(end - start)}")
 
 
-def _segments(server: ServerPart, wave: WavePart) -> Iterator[tuple[float, float, str, str]]:
-    """(start, end, class, words) of each thing it did, in seconds since its wave began, by the run's clock."""
+def _segments(server: ServerPart, wave: WavePart, as_of: datetime) -> Iterator[tuple[float, float, str, str]]:
+    """Yield (start, end, class, words) of each thing it did, in seconds since its wave began, by the run's clock.
+
+    What a request still holds goes on until `as_of`.
+    """
     begin = wave.started
     t = server.times
     if begin is None or t.intended is None:
+        return
+    if server.outcome in ("in_doubt", "in_flight"):
+        begun = t.accepted or t.intended
+        if begun > t.intended:
+            yield _since(t.intended, begin), _since(begun, begin), "asked", "asked for"
+        yield _since(begun, begin), _since(as_of, begin), server.outcome, f"{shown(server.outcome)} for"
         return
     last = t.ended or t.up_since or t.accepted or t.intended
     answered = t.accepted or last
@@ -124,14 +136,14 @@ def _segments(server: ServerPart, wave: WavePart) -> Iterator[tuple[float, float
     if t.accepted is None:
         return
     back = t.up_since or last
-    if server.outcome in ("ready", "pending"):
+    if server.outcome == "ready":
         start, until = _since(t.accepted, begin), _since(last, begin)
         rebooted = min(start + server.reboot_s, until) if server.reboot_s is not None else _since(back, begin)
         yield start, rebooted, "ready", "rebooted within"
         if until > rebooted:
             yield rebooted, until, "proving", "seen back and stable after another"
     else:
-        word = f"{server.outcome.replace('_', ' ')} ({server.reason}) after"
+        word = f"{shown(server.outcome)} ({server.reason}) after"
         word = f"failed ({server.reason}) in the bake of its group; had been ready after" if t.lost else word
         yield _since(t.accepted, begin), _since(last, begin), server.outcome, word
 

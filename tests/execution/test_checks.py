@@ -100,7 +100,7 @@ def test_a_bad_image_takes_one_server_down() -> None:
     but reads."""
     run, bench = follow(lambda s, now, rebooted: "no kernel module" if rebooted else None, waves=(1, 10, 30))
     assert run.word == "stopped"
-    assert run.counts() == {"ready": 0, "failed": 1, "skipped": 0, "unknown": 0, "not_started": 40, "pending": 0}
+    assert {k: n for k, n in run.counts().items() if n} == {"failed": 1, "not_started": 40}
     assert dict(bench.cloud.times_rebooted()) == {"s-000": 1}
     assert bench.cloud.calls["reboot"] == 1
 

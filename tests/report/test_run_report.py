@@ -73,7 +73,7 @@ def test_a_throttled_request_is_told_with_its_code() -> None:
     assert (first.state, first.code, first.request_id, first.job_id) == ("throttled", "APIGW.0308", "req-1", None)
     assert (second.state, second.job_id) == ("accepted", "job-1")
     assert {s.attempts for s in made.servers} == {2}
-    assert any("throttled, APIGW.0308" in m.sentence and "again at 22:00:30" in m.sentence for m in made.course)
+    assert any("throttled: APIGW.0308" in m.sentence and "again at 22:00:30" in m.sentence for m in made.course)
 
 
 def test_outcomes_add_up() -> None:
