@@ -45,13 +45,14 @@ class Manner:
 class Result:
     """What came of a plan: the exit code, the run if there is one, and in how many real seconds it wants to go on.
 
-    `is_old`: the run had ended before, and nothing was sent now.
+    `is_old`: the run had ended before, and nothing was sent now. `note`: why there is no run, lines of plain text.
     """
 
     code: int
     run_id: str | None = None
     due_s: float | None = None
     is_old: bool = False
+    note: str = ""
 
 
 def setting_for(

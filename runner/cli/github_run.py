@@ -160,6 +160,8 @@ class _Work:
         if result.run_id is not None:
             with open_store_of(self.job.app, self.config) as store:
                 self.job.keep(store, read_run(store, result.run_id), is_old=result.is_old)
+        else:
+            self.job.tell_no_run(file, result.code, result.note)
         return result
 
     def _keep_open(self, plan: str) -> None:

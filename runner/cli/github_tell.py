@@ -190,6 +190,14 @@ class Job:
         except (OSError, RunnerError) as error:
             self.warn(f"the reports could not be written: {error}")
 
+    def tell_no_run(self, file: Path, code: int, note: str) -> None:
+        """Say in the summary why no run was begun, and annotate the plan where servers should have been rebooted."""
+        lines = "".join(f"- {markdown(line, 1000)}\n" for line in note.splitlines())
+        self.section(file.as_posix(), f"### {markdown(file)}\n\n{lines}")
+        if code != Exit.DONE:
+            said = note.replace("\n", "; ")
+            self.problems.append(Problem("NotAllReady", said, Location(file.as_posix())))
+
     async def end(self, code: int, due_s: float | None, outputs: Mapping[str, Value], event: Happened | None) -> int:
         """Outputs and follow-up; the exit code of the step: a suspended run is no failure.
 

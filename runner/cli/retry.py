@@ -26,11 +26,12 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), metavar="PLAN", help="Write to PLAN instead of stdout.")
 @click.pass_obj
 def command(app: App, run: str, out: Path | None) -> None:
-    """Write a plan that repeats RUN, a closed run, with only the servers that failed or were not started.
+    """Write a plan that repeats RUN, a closed run, with only the servers that are still to be rebooted: those that
+    failed, were not started, were busy, locked or stopped, or were not scheduled for such a reason.
 
     It has the same groups, rules and cycle. `retry_of` in it lets the servers that failed in RUN go down once more in
     that cycle: once, for a server that another run has asked for since is left alone again. Servers whose outcome is
-    unknown, and those that were skipped, stand in it as comments only. Nothing is sent anywhere.
+    unknown, that show a reboot, or that are gone stand in it as comments only. Nothing is sent anywhere.
     """
     from runner.cli.targets import open_store_of
     from runner.errors import Held, UsageProblem

@@ -20,11 +20,13 @@ from runner.cli.starting import OlderOpen, Wish
 from runner.cli.targets import demand_persistent_store, open_store_of
 from runner.errors import Exit, InvalidInput
 from runner.execution.journal import read_run
-from runner.model.run_exit import exit_code
+from runner.model.run_exit import exit_code, owes
+from runner.planning.again import left_of
 from runner.ports.store import RunExists, RunRow
 from runner.report.diff import headline
 from runner.report.folding import clipped
-from runner.report.run_text import run_text
+from runner.report.run_build import not_scheduled
+from runner.report.run_text import not_scheduled_lines, run_text
 from runner.report.run_words import STORE_BEGUN
 from runner.report.safe import plain
 from runner.store.sql import SqlStore
@@ -99,8 +101,12 @@ class Runner:
         schedule = prepared.schedule
         if not schedule.servers or prepared.is_spent:
             spent = f"nothing to reboot: all {schedule.servers} servers rebooted already in cycle {schedule.cycle}"
-            self.app.echo(spent if schedule.servers else headline(schedule))
-            return Result(Exit.DONE)
+            lines = [spent if schedule.servers else headline(schedule)]
+            if left := not_scheduled(schedule):
+                lines += not_scheduled_lines(left)
+            note = "\n".join(lines)
+            self.app.echo(note)
+            return Result(Exit.INCOMPLETE if owes(schedule) else Exit.DONE, note=note)
         self.app.talk(headline(schedule))
         prepared = await self._advised(sessions, prepared)
         starting.demand_consent(self.app, schedule, sessions, self.wish)
@@ -147,7 +153,7 @@ class Runner:
         self.app.talk(
             f"nothing was sent: this plan has run already, as run {run_id} ({run.word})."
             " To restart its servers again, give the plan a new `cycle`"
-            + (f"; only those that are not ready: `reboot-runner retry {run_id}`." if exit_code(run) else ".")
+            + (f"; only those that are not ready: `reboot-runner retry {run_id}`." if left_of(run) else ".")
         )
         return Result(exit_code(run), run_id, is_old=True)
 

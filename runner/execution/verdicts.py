@@ -11,7 +11,7 @@ from runner.execution.evidence import last_reboot
 from runner.model.inventory import Server
 from runner.model.job import Action, Job, JobGone, JobStatus, SubJob
 from runner.model.run import Batch, BatchPhase, Outcome, Phase, Run
-from runner.planning.exclusions import BUSY, REBOOTED_IN_CYCLE, unfit
+from runner.planning.exclusions import BUSY, REBOOTED_IN_CYCLE, is_busy, unfit
 
 JOB_INVISIBLE = timedelta(seconds=60)
 """How long a job may be unknown right after its acceptance."""
@@ -30,11 +30,6 @@ SINGLE_REFUSED = {
 def is_rebooting(server: Server) -> bool:
     """REBOOT and HARD_REBOOT come of the task states with `reboot` in their names (table of server states)."""
     return server.status in ("REBOOT", "HARD_REBOOT") or "reboot" in (server.task_state or "")
-
-
-def is_busy(server: Server) -> bool:
-    """Something runs on it that ends by itself: worth reading again in a moment."""
-    return bool(server.task_state) or server.status in ("REBOOT", "HARD_REBOOT")
 
 
 def wave_events(
@@ -209,7 +204,7 @@ def busy_ones(run: Run, seen: Mapping[str, Server]) -> list[str]:
     """Servers of the current wave that only a passing task keeps from being fit."""
     assert run.wave is not None  # noqa: S101 - asked for the current wave
     found = (seen.get(s.ref.id) for s in run.members(run.wave))
-    return [s.id for s in found if s is not None and is_busy(s) and (unfit(s) or ("", ""))[0] in (BUSY, "NotActive")]
+    return [s.id for s in found if s is not None and (unfit(s) or ("", ""))[0] == BUSY]
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import Any, Literal, get_args
 
 from runner.model.gate import GateAnswer
-from runner.model.schedule import GroupRules, Schedule, ServerRef, Wave
+from runner.model.schedule import EXCLUDED_BY_PLAN, GroupRules, Schedule, ServerRef, Wave
 
 CHECK_FAILED = "CheckFailed"
 UNHEALTHY_IN_BAKE = "UnhealthyInBake"
@@ -304,7 +304,7 @@ class Run:
         found = self._group_servers.get(name)
         if found is None:
             own = [s.id for w in self.schedule.waves if w.group == name for s in w.servers]
-            own += [e.server.id for e in self.schedule.excluded if e.group == name and e.reason != "ExcludedByPlan"]
+            own += [e.server.id for e in self.schedule.excluded if e.group == name and e.reason != EXCLUDED_BY_PLAN]
             found = self._group_servers[name] = own
         return found
 

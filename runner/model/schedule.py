@@ -51,6 +51,9 @@ class Rate:
     per_s: float
 
 
+EXCLUDED_BY_PLAN = "ExcludedByPlan"
+REBOOTED_IN_CYCLE = "RebootedInCycle"
+
 ALL_BUT_ONE = ""
 """`Spread.written` of the rule that holds without being written: never a whole server group in one wave."""
 
@@ -125,12 +128,16 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A server that a selector matched and the schedule leaves out, with a stable reason and a sentence."""
+    """A server that a selector matched and the schedule leaves out, with a stable reason and a sentence.
+
+    `named`: `servers` of the group names it by its id (`ids` or `ids_from`).
+    """
 
     server: ServerRef
     group: str
     reason: str
     detail: str = ""
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,3 +199,14 @@ class Schedule:
     def servers(self) -> int:
         """How many servers the waves hold."""
         return sum(len(w.servers) for w in self.waves)
+
+    @property
+    def not_scheduled(self) -> tuple[Exclusion, ...]:
+        """The servers that the plan means and no wave holds, each once: locked or stopped ones, for example.
+
+        Those that `exclude` removes and those that were rebooted in this cycle before are not among them.
+        """
+        held = {s.id for w in self.waves for s in w.servers}
+        settled = (EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE)
+        found = {e.server.id: e for e in reversed(self.excluded) if e.reason not in settled}
+        return tuple(e for e in reversed(found.values()) if e.server.id not in held)

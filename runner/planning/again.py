@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from runner.model.run import Outcome, Run, ServerState
+from runner.model.run import Outcome, Run
+from runner.model.schedule import REBOOTED_IN_CYCLE, ServerRef
+from runner.planning.schedule import support_names
 
 UNDONE = frozenset({Outcome.FAILED, Outcome.NOT_STARTED})
 """What is tried again. A server whose outcome is unknown is not: a person decides about it first."""
 
+LEFT_TO_PEOPLE = frozenset(
+    {
+        *("Missing", "NotSelected", "ExcludedByPlan", "BareMetal", "RunnerItself", "RunnerSupport"),
+        *("RebootedByOther", "RebootedSinceReview", "HistoryUnreadable", "UnknownInOtherRun"),
+    }
+)
+"""Reasons of servers that were not rebooted and are not tried again: a plan that names them is refused, or they show a
+reboot."""
+
 _LONGEST = 63
 _NUMBERED = re.compile(r"^(?P<stem>.*-retry)(?:-(?P<number>\d{1,9}))?$")
+
+
+class Left(NamedTuple):
+    """A server that is not ready: how it ended (`failed`, `not scheduled`), and whether it is tried again."""
+
+    ref: ServerRef
+    ended: str
+    reason: str
+    is_repeated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +42,22 @@ class Retry:
     """A plan's document, the servers that it repeats, and those that somebody may want to add by hand."""
 
     document: dict[str, Any]
-    repeated: tuple[ServerState, ...]
-    left_out: tuple[ServerState, ...]
+    repeated: tuple[Left, ...]
+    left_out: tuple[Left, ...]
 
 
 def retry_of(run: Run, plan: Mapping[str, Any], folder: str = "") -> Retry | None:
-    """The plan of a closed run again, with only the servers that failed or were not started; None where none are.
+    """Return the plan of a closed run again, with only the servers that are still to be rebooted; None without any.
 
-    `plan`: the document that the run was made of. It keeps all its rules, its groups with such servers, its order and
-    its cycle; `retry_of` lets the cycle's failed servers go down once more. `folder`: from the new file to the old
-    one's folder, for the files that the plan names.
+    Those failed, were not started, were skipped as busy or locked, for example, or were not scheduled for such a
+    reason. `plan`: the document that the run was made of. It keeps all its rules, its groups with such servers, its
+    order and its cycle; `retry_of` lets the cycle's failed servers go down once more. `folder`: from the new file to
+    the old one's folder, for the files that the plan names.
     """
-    undone = {name: [s for s in members if s.outcome in UNDONE] for name, members in _by_group(run).items()}
-    groups = [_group(run, group, undone[group["name"]]) for group in plan["groups"] if undone.get(group["name"])]
+    names = [group["name"] for group in plan["groups"]]
+    left = left_of(run, names)
+    undone = {name: [s.ref.id for s in some if s.is_repeated] for name, some in left.items()}
+    groups = [_group(group, undone[group["name"]]) for group in plan["groups"] if undone.get(group["name"])]
     if not groups:
         return None
     document = {
@@ -46,8 +69,9 @@ def retry_of(run: Run, plan: Mapping[str, Any], folder: str = "") -> Retry | Non
         **_freezes(plan, folder),
         "groups": groups,
     }
-    unsure = (s for members in _by_group(run).values() for s in members if _may_be_wanted(s))
-    return Retry(document, tuple(s for members in undone.values() for s in members), tuple(unsure))
+    servers = [s for some in left.values() for s in some]
+    repeated = tuple(s for s in servers if s.is_repeated)
+    return Retry(document, repeated, tuple(s for s in servers if not s.is_repeated))
 
 
 def retry_name(name: str) -> str:
@@ -59,21 +83,33 @@ def retry_name(name: str) -> str:
     return found["stem"][: _LONGEST - len(number)].rstrip("-") + number
 
 
-def _by_group(run: Run) -> dict[str, list[ServerState]]:
-    found: dict[str, list[ServerState]] = {}
+def left_of(run: Run, names: Sequence[str] = ()) -> dict[str, list[Left]]:
+    """Return the servers of each group of the plan that are not ready and were not rebooted in the cycle before.
+
+    `names`: those of the plan's groups. The part of a group that goes last in the schedule belongs to its group.
+    """
+    home = {part: name for name, part in support_names(names).items()}
+    found: dict[str, list[Left]] = {}
     for wave in run.schedule.waves:
-        found.setdefault(wave.group, []).extend(run.members(wave))
+        for server in run.members(wave):
+            if server.outcome in (None, Outcome.READY):
+                continue
+            is_skipped = server.outcome is Outcome.SKIPPED
+            if is_skipped and server.reason == REBOOTED_IN_CYCLE:
+                continue
+            is_repeated = server.reason not in LEFT_TO_PEOPLE if is_skipped else server.outcome in UNDONE
+            ended = server.outcome.value.replace("_", " ")
+            left = Left(server.ref, ended, server.reason, is_repeated)
+            found.setdefault(home.get(wave.group, wave.group), []).append(left)
+    for e in run.schedule.not_scheduled:
+        left = Left(e.server, "not scheduled", e.reason, e.reason not in LEFT_TO_PEOPLE)
+        found.setdefault(e.group, []).append(left)
     return found
 
 
-def _may_be_wanted(server: ServerState) -> bool:
-    is_done = server.reason == "RebootedInCycle"
-    return server.outcome is Outcome.UNKNOWN or (server.outcome is Outcome.SKIPPED and not is_done)
-
-
-def _group(run: Run, group: Mapping[str, Any], servers: list[ServerState]) -> dict[str, Any]:
+def _group(group: Mapping[str, Any], ids: list[str]) -> dict[str, Any]:
     kept = {key: value for key, value in group.items() if key not in ("allow_empty", "target")}
-    return {**kept, "servers": {"ids": [s.ref.id for s in servers]}}
+    return {**kept, "servers": {"ids": ids}}
 
 
 def _targets(run: Run, groups: list[dict[str, Any]]) -> dict[str, str]:
@@ -95,19 +131,18 @@ def _freezes(plan: Mapping[str, Any], folder: str) -> dict[str, Any]:
 def comments(retry: Retry, most: int) -> Iterator[str]:
     """Lines that say what is repeated and what is not, and why; without the mark of a comment."""
     run, number = retry.document["retry_of"], len(retry.repeated)
-    yield f"Run {run} again, with what failed in it or was not started: {number} server{'' if number == 1 else 's'}."
+    yield f"Run {run} again, with the servers of it that are still to be rebooted: {number}."
     yield from _listed(retry.repeated, most)
     if retry.left_out:
         yield ""
-        yield f"Not repeated: {len(retry.left_out)}. Nobody knows whether they went down, or they could not be asked."
+        yield f"Not repeated: {len(retry.left_out)}. It is not known whether they went down, or they cannot be asked."
         yield "Decide about unknown ones with `reboot-runner resolve`, then add by hand the ids that you want."
         yield from _listed(retry.left_out, most)
 
 
-def _listed(servers: tuple[ServerState, ...], most: int) -> Iterator[str]:
+def _listed(servers: tuple[Left, ...], most: int) -> Iterator[str]:
     for server in servers[:most]:
-        outcome = server.outcome.value if server.outcome else ""
         reason = f" ({server.reason})" if server.reason else ""
-        yield f"  {server.ref.id}  {server.ref.name}  {outcome}{reason}"
+        yield f"  {server.ref.id}  {server.ref.name}  {server.ended}{reason}"
     if len(servers) > most:
         yield f"  … and {len(servers) - most} more; all are in the report of the run"

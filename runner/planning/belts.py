@@ -9,6 +9,7 @@ from runner.model.plan import Group, Limits, Plan, Selector
 from runner.model.problem import Problem
 from runner.model.quantity import Amount
 from runner.model.schedule import Allowance
+from runner.planning.exclusions import busy_words, is_busy
 from runner.planning.fleet import Share
 from runner.planning.select import Index
 from runner.planning.spread import domains_of
@@ -71,6 +72,22 @@ def _unknown_ids(selector: Selector, path: Path, index: Index) -> Iterator[Probl
             f"{'entry' if len(unknown) == 1 else 'entries'} {entries}",
             hint="remove what is gone, or check that this is the right target",
             path=(*path, "ids", unknown[0]),
+        )
+
+
+def busy_now(group: Group, n: int, eligible: Sequence[Server]) -> Iterator[Problem]:
+    """A warning for servers of the schedule that are busy at this moment: their wave waits for them."""
+    busy = [s for s in eligible if is_busy(s)]
+    if busy:
+        words = few([f"{s.name} ({s.id}), {busy_words(s)}" for s in busy])
+        verb = "is" if len(busy) == 1 else "are"
+        number = f"{len(busy)} of {len(eligible)} servers"
+        yield Problem(
+            "BusyNow",
+            f"{number} of group {group.name} {verb} busy now, waited for when the wave begins: {words}",
+            hint="nothing to do: a server that stays busy for 2 minutes then is skipped and named at the end",
+            path=("groups", n),
+            severity="warning",
         )
 
 

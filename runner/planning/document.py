@@ -49,9 +49,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
         "visible": schedule.visible,
         "groups": [group_document(g) for g in schedule.groups],
         "waves": [_wave(w) for w in schedule.waves],
-        "excluded": [
-            {**_server(e.server), "group": e.group, "reason": e.reason, "detail": e.detail} for e in schedule.excluded
-        ],
+        "excluded": [_excluded(e) for e in schedule.excluded],
         "worst_case": worst_case_document(schedule.worst_case),
         "rate": None if schedule.rate is None else asdict(schedule.rate),
         **({"retry_of": schedule.retry_of} if schedule.retry_of else {}),
@@ -74,10 +72,7 @@ def from_document(raw: Mapping[str, Any]) -> Schedule:
         wait_at_most_s=float(raw["wait_at_most_s"]),
         groups=tuple(_read_group(g) for g in raw["groups"]),
         waves=tuple(_read_wave(w) for w in raw["waves"]),
-        excluded=tuple(
-            Exclusion(ServerRef(e["id"], e["name"], e["zone"]), e["group"], e["reason"], e["detail"])
-            for e in raw["excluded"]
-        ),
+        excluded=tuple(_read_excluded(e) for e in raw["excluded"]),
         visible=raw["visible"],
         worst_case=WorstCase(**raw["worst_case"]),
         windows=tuple(_read_window(w) for w in raw.get("windows", ())),
@@ -103,6 +98,12 @@ def _when(schedule: Schedule) -> dict[str, list[Any]]:
 
 def _server(server: ServerRef) -> dict[str, str]:
     return {"id": server.id, "name": server.name, "zone": server.zone}
+
+
+def _excluded(exclusion: Exclusion) -> dict[str, Any]:
+    """`named` is left out where it is false: such exclusions are as they always were."""
+    about = {"group": exclusion.group, "reason": exclusion.reason, "detail": exclusion.detail}
+    return _server(exclusion.server) | about | ({"named": True} if exclusion.named else {})
 
 
 def _wave(wave: Wave) -> dict[str, Any]:
@@ -149,6 +150,11 @@ def _read_allowance(raw: Mapping[str, Any] | None) -> Allowance | None:
 
 def _read_rate(raw: Mapping[str, Any] | None) -> Rate | None:
     return None if raw is None else Rate(raw["servers"], float(raw["per_s"]))
+
+
+def _read_excluded(raw: Mapping[str, Any]) -> Exclusion:
+    server = ServerRef(raw["id"], raw["name"], raw["zone"])
+    return Exclusion(server, raw["group"], raw["reason"], raw["detail"], raw.get("named", False))
 
 
 def _read_wave(raw: Mapping[str, Any]) -> Wave:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from runner.model.inventory import Server
+from runner.model.schedule import EXCLUDED_BY_PLAN as EXCLUDED_BY_PLAN
+from runner.model.schedule import REBOOTED_IN_CYCLE as REBOOTED_IN_CYCLE
 
-EXCLUDED_BY_PLAN = "ExcludedByPlan"
-REBOOTED_IN_CYCLE = "RebootedInCycle"
 NOT_ACTIVE = "NotActive"
 BUSY = "Busy"
 LOCKED = "Locked"
@@ -36,8 +36,16 @@ class Why(NamedTuple):
     detail: str
 
 
+def is_busy(server: Server) -> bool:
+    """Return True while something runs on the server that ends by itself.
+
+    REBOOT and HARD_REBOOT are states of a server that restarts (table of server states).
+    """
+    return bool(server.task_state) or server.status in ("REBOOT", "HARD_REBOOT")
+
+
 def unfit(server: Server) -> Why | None:
-    """Why this server cannot be rebooted as it is now, or None if it can.
+    """Return why this server cannot be rebooted as it is now, or None if it can.
 
     Locked and frozen servers are refused by the cloud whatever their state (`locked`, and error `Ecs.0030`, pages
     "Querying Details About ECSs" and "Error Codes"). A server that is powering off still reads ACTIVE, so its task
@@ -47,8 +55,21 @@ def unfit(server: Server) -> Why | None:
         return Why(LOCKED, "unlock it, or exclude it in the plan")
     if server.frozen:
         return Why(FROZEN, "")
+    if is_busy(server):
+        return Why(BUSY, busy_words(server))
     if server.status != "ACTIVE":
         return Why(NOT_ACTIVE, f"status {server.status}")
-    if server.task_state:
-        return Why(BUSY, f"task {server.task_state}")
     return None
+
+
+def busy_words(server: Server) -> str:
+    """Return what a busy server does: `task powering-off`, `status SHUTOFF, task powering-on`."""
+    task = f"task {server.task_state}" if server.task_state else ""
+    status = f"status {server.status}" if server.status != "ACTIVE" else ""
+    return ", ".join(filter(None, (status, task)))
+
+
+def unfit_for_long(server: Server) -> Why | None:
+    """Return the same for a schedule, which keeps busy servers: their wave waits for them."""
+    why = unfit(server)
+    return None if why is not None and why.reason == BUSY else why

@@ -18,7 +18,7 @@ from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import Allowance, GroupRules, Pause, Rate, Schedule, ServerRef, Spread, Target, Wave
 from runner.model.window import openings
 from runner.planning.belts import few
-from runner.planning.exclusions import BUSY, EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, RUNNER_SUPPORT, Why
+from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, RUNNER_SUPPORT, Why
 from runner.planning.fleet import Fleet
 from runner.planning.schedule import (
     Pick,
@@ -39,10 +39,7 @@ MAX_AGE = timedelta(days=7)
 """How old a schedule may be when its run is created, unless the caller says otherwise."""
 
 SKIPPED_AT_MOST = Amount(percent=10.0)
-"""Of the servers, at least one: more than these gone before the first wave, and it is not what was reviewed.
-
-Servers that a passing task keeps busy at that moment are not gone: they are read again before their wave.
-"""
+"""Of the servers, at least one: more than these gone before the first wave, and it is not what was reviewed."""
 
 CLOCKS_APART = timedelta(hours=1)
 """How far in the future a schedule may have been made: clocks differ."""
@@ -101,18 +98,17 @@ def review(saved: Schedule, plan: Plan, fleet: Fleet) -> Standing:
     what its cycle is spent for, and support as configuration has it now.
     """
     picks = {p.group.name: p for p in last_apart(pick_all(plan, fleet, saved.cycle))}
-    skipped = tuple(_skipped(saved, picks, fleet.inventory, support_names(plan.groups)))
+    skipped = tuple(_skipped(saved, picks, fleet.inventory, support_names([g.name for g in plan.groups])))
     held = {s.id for w in saved.waves for s in w.servers}
     newcomers = tuple(ServerRef(s.id, s.name, s.zone) for p in picks.values() for s in p.eligible if s.id not in held)
-    gone = [(ref, why) for ref, why in skipped if why.reason != BUSY]
-    differences = list(_over_its_limits(saved, {ref.id for ref, _ in gone}, fleet, plan))
+    differences = list(_over_its_limits(saved, {ref.id for ref, _ in skipped}, fleet, plan))
     differences += _crowded(saved, plan, fleet)
     allowed = SKIPPED_AT_MOST.as_size(saved.servers) if saved.servers else 0
     standing = Standing((), skipped, newcomers)
-    if len(gone) > allowed and not standing.is_spent(saved):
+    if len(skipped) > allowed and not standing.is_spent(saved):
         differences.append(
-            f"{len(gone)} of its {saved.servers} servers would be skipped now, at most {allowed} may be"
-            f" ({SKIPPED_AT_MOST}, at least 1): " + few([f"{ref.name} ({ref.id}) {why.reason}" for ref, why in gone])
+            f"{len(skipped)} of its {saved.servers} servers would be skipped now, at most {allowed} may be"
+            f" ({SKIPPED_AT_MOST}, at least 1): " + few([f"{ref.name} ({ref.id}) {why.reason}" for ref, why in skipped])
         )
     return replace(standing, differences=tuple(differences))
 
@@ -222,7 +218,7 @@ def _rebuilt(saved: Schedule, plan: Plan) -> Schedule:
 
 def _with_parts(saved: Schedule, plan: Plan) -> list[tuple[Group, bool]]:
     """The plan's groups, and after them the parts that go last in the schedule as support of the runner."""
-    names = support_names(plan.groups)
+    names = support_names([g.name for g in plan.groups])
     last = {g.name for g in saved.groups if g.support}
     parts = [g.model_copy(update={"name": names[g.name]}) for g in plan.groups if names[g.name] in last]
     return [(g, False) for g in plan.groups] + [(g, True) for g in parts]

@@ -26,7 +26,7 @@ from runner.model.schedule import (
 )
 from runner.planning import belts
 from runner.planning.digest import schedule_digest
-from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why, unfit
+from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why, unfit_for_long
 from runner.planning.fleet import NEVER, Fleet, Place
 from runner.planning.order import ordered
 from runner.planning.select import excluder, select
@@ -150,8 +150,10 @@ class Pick:
         return rules_of(self.group, self.place.target.name, *sizes, spread, is_support=self.is_support)
 
     def exclusions(self) -> Iterator[Exclusion]:
+        named = frozenset(self.group.servers.ids or ())
         for server, why in self.left_out:
-            yield Exclusion(_ref(server), self.group.name, why.reason, why.detail[:_DETAIL])
+            detail = why.detail[:_DETAIL]
+            yield Exclusion(_ref(server), self.group.name, why.reason, detail, server.id in named)
 
     def kept_by_plan(self) -> Iterator[Server]:
         """What the plan itself means by this group: selected and not excluded, whatever state it is in."""
@@ -171,7 +173,7 @@ def _pick(group: Group, place: Place, spent: Collection[str], cycle: str) -> Pic
             left_out.append((server, Why(EXCLUDED_BY_PLAN, what)))
         elif server.id in spent:
             left_out.append((server, Why(REBOOTED_IN_CYCLE, f"cycle {cycle}")))
-        elif why := unfit(server):
+        elif why := unfit_for_long(server):
             left_out.append((server, why))
         else:
             eligible.append(server)
@@ -186,7 +188,7 @@ def last_apart(picks: Sequence[Pick]) -> list[Pick]:
     """
     if all(p.place.is_last is NEVER for p in picks):
         return list(picks)
-    names = support_names([p.group for p in picks])
+    names = support_names([p.group.name for p in picks])
     first: list[Pick] = []
     last: list[Pick] = []
     for pick in picks:
@@ -202,16 +204,16 @@ def last_apart(picks: Sequence[Pick]) -> list[Pick]:
     return [*first, *last]
 
 
-def support_names(groups: Sequence[Group]) -> dict[str, str]:
-    """What the part of each group is called that goes last: a name that no group of the plan has."""
-    taken = {g.name for g in groups}
+def support_names(groups: Collection[str]) -> dict[str, str]:
+    """Return, for each name of a group, that of its part that goes last: a name that no group of the plan has."""
+    taken = set(groups)
     made: dict[str, str] = {}
     for group in groups:
-        n, name = 1, f"{group.name[:_LONGEST_NAME]}-support"
+        n, name = 1, f"{group[:_LONGEST_NAME]}-support"
         while name in taken:
             n += 1
-            name = f"{group.name[:_LONGEST_NAME]}-support-{n}"
-        made[group.name] = name
+            name = f"{group[:_LONGEST_NAME]}-support-{n}"
+        made[group] = name
         taken.add(name)
     return made
 
@@ -296,6 +298,7 @@ def _problems(plan: Plan, fleet: Fleet, picks: Sequence[Pick]) -> Iterator[Probl
         if not pick.selected:
             yield from belts.empty_match(pick.group, n)
         yield from belts.first_wave(pick.group, n, len(pick.eligible))
+        yield from belts.busy_now(pick.group, n, pick.eligible)
         yield from belts.spread_over_nothing(plan, n, pick.selected, pick.place.index)
     yield from belts.plan_spread_over_nothing(plan, [(p.selected, p.place.index) for p in picks])
     yield from belts.overlaps([(p.group.name, p.kept_by_plan()) for p in picks])
@@ -308,7 +311,7 @@ def _of_waves(
     plan: Plan, picks: Sequence[Pick], rules: Sequence[GroupRules], waves: Sequence[Wave]
 ) -> Iterator[Problem]:
     number = {g.name: n for n, g in enumerate(plan.groups)}
-    number |= {part: number[name] for name, part in support_names(plan.groups).items()}
+    number |= {part: number[name] for name, part in support_names(list(number)).items()}
     for pick, of_group in zip(picks, rules, strict=True):
         if of_group.max_unavailable is not None:
             group = pick.group

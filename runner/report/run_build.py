@@ -12,6 +12,7 @@ from runner.errors import EXIT_WORDS
 from runner.model.owner import Owner
 from runner.model.run import Batch, Event, Outcome, Run, ServerState
 from runner.model.run_exit import exit_code
+from runner.model.schedule import Exclusion, Schedule
 from runner.report.reasons import sentence
 from runner.report.run_report import (
     FORMAT_VERSION,
@@ -32,7 +33,7 @@ from runner.report.run_report import (
     WavePart,
 )
 from runner.report.run_steps import next_steps
-from runner.report.run_words import count, counts_words, headline, length
+from runner.report.run_words import NOT_SCHEDULED, count, counts_words, headline, length
 
 ResultWord = Literal["done", "incomplete", "stopped", "suspended", "held"]
 _KINDS: Mapping[str, Literal["approve", "cancel", "resolve", "override"]] = {
@@ -46,10 +47,7 @@ _KINDS: Mapping[str, Literal["approve", "cancel", "resolve", "override"]] = {
 def build_report(run: Run, events: Sequence[Event]) -> RunReport:
     """Everything a report holds, of an open run too. `events`: the whole journal that `run` was folded from."""
     servers = tuple(_server(run, run.servers[ref.id]) for wave in run.schedule.waves for ref in wave.servers)
-    excluded = tuple(
-        ExcludedPart(e.server.id, e.server.name, e.server.zone, e.group, e.reason, e.detail)
-        for e in run.schedule.excluded
-    )
+    excluded = tuple(map(_excluded, run.schedule.excluded))
     approvals = tuple(_approvals(events))
     code, as_of = exit_code(run), run.last_event_at or run.created
     schedule = run.schedule
@@ -88,6 +86,7 @@ def build_report(run: Run, events: Sequence[Event]) -> RunReport:
         waves=tuple(_waves(run)),
         unknown=tuple(_unknown(run)),
         servers=servers,
+        not_scheduled=not_scheduled(schedule),
         excluded=excluded,
         course=tuple(Moment(e.at, e.type, text) for e in events if (text := headline(run, e))),
         reasons={
@@ -97,9 +96,9 @@ def build_report(run: Run, events: Sequence[Event]) -> RunReport:
 
 
 def summary(run: Run) -> str:
-    """The totals in a sentence: `done: 40 of 40 servers ready in 12m3s`."""
-    counts = run.counts()
-    ready, total = counts.pop("ready"), len(run.servers)
+    """The totals in a sentence: `done: 38 of 40 servers ready, 2 not scheduled; 12m3s`."""
+    counts = run.counts() | {NOT_SCHEDULED: len(run.schedule.not_scheduled)}
+    ready, total = counts.pop("ready"), len(run.servers) + counts[NOT_SCHEDULED]
     others = counts_words(counts)
     rest = "" if others == "no servers" else f", {others}"
     if old := _failed_before(run):
@@ -127,6 +126,16 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 
 def _failed_before(run: Run) -> int:
     return sum(s.outcome is Outcome.FAILED and not s.uses_up_budget for s in run.servers.values())
+
+
+def not_scheduled(schedule: Schedule) -> tuple[ExcludedPart, ...]:
+    """Return the servers that the plan means and no wave holds."""
+    return tuple(map(_excluded, schedule.not_scheduled))
+
+
+def _excluded(exclusion: Exclusion) -> ExcludedPart:
+    server, e = exclusion.server, exclusion
+    return ExcludedPart(server.id, server.name, server.zone, e.group, e.reason, e.detail)
 
 
 def _fact(run: Run, name: str) -> str:

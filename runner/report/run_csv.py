@@ -31,7 +31,9 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def report_csv(report: RunReport) -> str:
-    """A heading and every scheduled server in the order of the waves. Comma, double quotes, lines ended by LF.
+    """A heading, every scheduled server in the order of the waves, and those not scheduled, without a wave.
+
+    Comma, double quotes, lines ended by LF.
 
     A cell that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, "CSV Injection").
     """
@@ -40,6 +42,9 @@ def report_csv(report: RunReport) -> str:
     writer.writerow(COLUMNS)
     for server in report.servers:
         writer.writerow([_cell(value) for value in _values(server)])
+    for left in report.not_scheduled:
+        row = ("", left.group, left.id, left.name, left.zone, "not_scheduled", left.reason, left.detail)
+        writer.writerow([_cell(value) for value in (*row, *[None] * (len(COLUMNS) - len(row)))])
     return out.getvalue()
 
 

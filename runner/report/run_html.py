@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from runner.report.folding import fold, names_shared
 from runner.report.log_lines import markup_text
 from runner.report.reasons import sentence
 from runner.report.run_page import SCRIPT, STYLE
-from runner.report.run_report import RunReport, ServerPart, Spread, WavePart
+from runner.report.run_report import ExcludedPart, RunReport, ServerPart, Spread, WavePart
 from runner.report.run_requests import HELD, held_by, request_words
 from runner.report.run_words import STORE_BEGUN, counts_words, length, shown
 from runner.report.safe import markup
@@ -59,8 +59,10 @@ def _body(report: RunReport) -> Iterator[str]:
         yield from _held(report, word, meaning)
     if trouble:
         yield from _section(f"{len(trouble)} failed or unknown", _server_table(trouble, ""), is_open=True)
+    left_out = report.not_scheduled
+    yield from _section(f"{len(left_out)} not scheduled", _excluded(left_out), is_open=True)
     yield from _section(f"All {len(report.servers)} servers", _server_table(report.servers, "servers"), is_open=False)
-    yield from _section(f"{len(report.excluded)} excluded from the schedule", _excluded(report))
+    yield from _section(f"{len(report.excluded)} excluded from the schedule", _excluded(report.excluded))
     yield from _section("Gates", _gates(report))
     yield from _section("Decisions", _decisions(report))
     yield from _section("Requests", _requests(report))
@@ -200,10 +202,10 @@ def _server_row(server: ServerPart) -> str:
     )
 
 
-def _excluded(report: RunReport) -> Iterator[str]:
-    if report.excluded:
+def _excluded(excluded: Sequence[ExcludedPart]) -> Iterator[str]:
+    if excluded:
         yield _table_head(("server", "id", "zone", "group", "reason", "detail"))
-        for e in report.excluded:
+        for e in excluded:
             cells = (markup(e.name, 255), markup(e.id, 80), markup(e.zone, 80), markup(e.group, 80))
             yield _row(*cells, markup(e.reason, 80), markup(e.detail, 1000))
         yield "</tbody></table>"

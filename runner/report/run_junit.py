@@ -7,7 +7,7 @@ import xml.etree.ElementTree as Xml
 from runner.model.run import Phase
 from runner.report.log_lines import markup_text
 from runner.report.reasons import sentence
-from runner.report.run_report import RunReport, ServerPart, WavePart
+from runner.report.run_report import ExcludedPart, RunReport, ServerPart, WavePart
 from runner.report.run_words import STORE_BEGUN, shown
 from runner.report.safe import plain
 
@@ -23,6 +23,8 @@ def report_junit(report: RunReport) -> str:
         by_wave.setdefault(server.wave, []).append(server)
     for wave in report.waves:
         root.append(_suite(report, wave, by_wave.get(wave.number, [])))
+    if report.not_scheduled:
+        root.append(_not_scheduled(report))
     _total(root)
     Xml.indent(root, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + markup_text(Xml.tostring(root, encoding="unicode")) + "\n"
@@ -57,20 +59,35 @@ def _suite(report: RunReport, wave: WavePart, servers: list[ServerPart]) -> Xml.
     return suite
 
 
-def _case(report: RunReport, server: ServerPart) -> Xml.Element:
+def _not_scheduled(report: RunReport) -> Xml.Element:
+    """A suite of the servers that the plan means and no wave holds: each is skipped."""
+    found = report.not_scheduled
+    numbers = {"tests": str(len(found)), "failures": "0", "errors": "0", "skipped": str(len(found))}
+    suite = Xml.Element("testsuite", {"name": "not scheduled", **numbers, "time": _s(None)})
+    for server in found:
+        case = _bare_case(report, server, None)
+        Xml.SubElement(case, "skipped", message=_message(server))
+        suite.append(case)
+    return suite
+
+
+def _bare_case(report: RunReport, server: ServerPart | ExcludedPart, seconds: float | None) -> Xml.Element:
     name = f"{plain(server.name, 255)} ({plain(server.id, 80)})" if server.name else plain(server.id, 80)
-    case = Xml.Element(
-        "testcase",
-        name=name,
-        classname=f"{plain(report.plan.name, 80)}.{plain(server.group, 80)}",
-        time=_s(server.out_s),
-    )
+    place = f"{plain(report.plan.name, 80)}.{plain(server.group, 80)}"
+    return Xml.Element("testcase", name=name, classname=place, time=_s(seconds))
+
+
+def _message(server: ServerPart | ExcludedPart) -> str:
+    return f"{plain(server.reason, 80)}: {plain(server.detail or sentence(server.reason), 600)}"
+
+
+def _case(report: RunReport, server: ServerPart) -> Xml.Element:
+    case = _bare_case(report, server, server.out_s)
     kinds = {"failed": "failure", "unknown": "error", "skipped": "skipped", "not_started": "skipped"}
     if server.phase is not Phase.ENDED:
         Xml.SubElement(case, "skipped", message=f"{shown(server.outcome)}: no outcome yet")
     elif server.outcome in kinds:
-        what = f"{plain(server.reason, 80)}: {plain(server.detail or sentence(server.reason), 600)}"
-        found = Xml.SubElement(case, kinds[server.outcome], message=what)
+        found = Xml.SubElement(case, kinds[server.outcome], message=_message(server))
         if server.outcome in ("failed", "unknown"):
             found.set("type", plain(server.reason, 80))
             found.text = _long(server)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from runner.model.schedule import ServerRef
 from runner.report.folding import fold, names_shared, wrapped
 from runner.report.reasons import sentence
-from runner.report.run_report import RunReport, ServerPart, Spread, WavePart
+from runner.report.run_report import ExcludedPart, RunReport, ServerPart, Spread, WavePart
 from runner.report.run_requests import HELD, held_by, request_words
 from runner.report.run_words import STORE_BEGUN, count, counts_words, length, shown
 from runner.report.safe import markdown as escaped
@@ -142,6 +142,7 @@ def _blocks(report: RunReport) -> Iterator[Block]:
     for outcome, more in _TROUBLES:
         yield _outcome(report, outcome, more)
     yield _not_started(report)
+    yield _not_scheduled(report)
     yield _gates(report)
     yield Block("**Decisions**\n\n", [f"- {line}\n" for line in _decisions(report)])
     yield _doubtful_batches(report)
@@ -200,11 +201,21 @@ def _reason(reason: str) -> str:
 
 def _not_started(report: RunReport) -> Block:
     found = [s for s in report.servers if s.outcome == "not_started"]
+    return Block(f"**{count(len(found), 'server')} not started**\n\n", _by_reason(found, report))
+
+
+def _not_scheduled(report: RunReport) -> Block:
+    found = report.not_scheduled
+    title = f"**{count(len(found), 'server')} not scheduled**: the plan means them, and they could not be rebooted"
+    return Block(f"{title}\n\n", _by_reason(found, report))
+
+
+def _by_reason(found: Iterable[ServerPart | ExcludedPart], report: RunReport) -> Iterator[str]:
     by_reason: dict[str, list[ServerRef]] = {}
     for server in found:
         by_reason.setdefault(server.reason, []).append(ServerRef(server.id, server.name, server.zone))
-    lines = (line for reason, refs in sorted(by_reason.items()) for line in _folded(_reason(reason), refs, report))
-    return Block(f"**{count(len(found), 'server')} not started**\n\n", lines)
+    for reason, refs in sorted(by_reason.items()):
+        yield from _folded(_reason(reason), refs, report)
 
 
 def _gates(report: RunReport) -> Block:
@@ -252,12 +263,10 @@ def _doubtful_batches(report: RunReport) -> Block:
 
 
 def _excluded(report: RunReport) -> Block:
-    by_reason: dict[str, list[ServerRef]] = {}
-    for e in report.excluded:
-        by_reason.setdefault(e.reason, []).append(ServerRef(e.id, e.name, e.zone))
-    number = len({e.id for e in report.excluded})
-    lines = (line for reason, refs in by_reason.items() for line in _folded(_reason(reason), refs, report))
-    return _details(f"{count(number, 'server')} excluded from the schedule", lines)
+    counted = {e.id for e in report.not_scheduled}
+    rest = [e for e in report.excluded if e.id not in counted]
+    number = len({e.id for e in rest})
+    return _details(f"{count(number, 'server')} excluded from the schedule", _by_reason(rest, report))
 
 
 def _folded(head: str, refs: list[ServerRef], report: RunReport) -> Iterator[str]:

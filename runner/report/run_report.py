@@ -340,8 +340,11 @@ class RunReport:
     unknown: tuple[UnknownPart, ...]
     servers: tuple[ServerPart, ...]
     """Every scheduled server, in the order of the waves."""
+    not_scheduled: tuple[ExcludedPart, ...]
+    """Servers that the plan means and no wave holds, each once: locked or stopped ones, for example. They were not
+    rebooted, and count beside the scheduled ones."""
     excluded: tuple[ExcludedPart, ...]
-    """What the schedule left out."""
+    """All that the schedule left out of its groups, with those that `exclude` removes or that the cycle had before."""
     course: tuple[Moment, ...]
     """The run's course in sentences."""
     reasons: Mapping[str, str]

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from runner.model.run import Outcome, Run
+from runner.planning.again import left_of
 from runner.report.run_report import NextStep
 from runner.report.run_words import count
 
@@ -31,9 +32,9 @@ def _steps(run: Run) -> Iterator[NextStep]:
     failed = sum(s.outcome is Outcome.FAILED for s in run.servers.values())
     if failed:
         yield NextStep(f"look after {count(failed, 'failed server')}", "")
-    left = failed + sum(s.outcome is Outcome.NOT_STARTED for s in run.servers.values())
+    left = sum(server.is_repeated for some in left_of(run).values() for server in some)
     if left:
-        what = f"when the cause is mended, restart what failed or was not started: {count(left, 'server')}"
+        what = f"when the cause is fixed, reboot what is left: {count(left, 'server')}"
         yield NextStep(what, _command("retry", run.id, "--out", "PLAN"))
 
 

@@ -10,7 +10,7 @@ from runner.model.run import Event, Run
 from runner.report.folding import fold, names_shared, wrapped
 from runner.report.log_lines import log_line
 from runner.report.run_build import build_report
-from runner.report.run_report import RunReport, ServerPart, Spread, WavePart
+from runner.report.run_report import ExcludedPart, RunReport, ServerPart, Spread, WavePart
 from runner.report.run_requests import HELD, held_by, request_words
 from runner.report.run_words import STORE_BEGUN, count, counts_words, length, shown
 from runner.report.safe import plain
@@ -44,6 +44,7 @@ def _lines(report: RunReport) -> Iterator[str]:
         yield from _held(report, word, meaning)
     for outcome in ("unknown", "failed", "skipped", "not_started"):
         yield from _servers(report, outcome)
+    yield from _not_scheduled(report.not_scheduled)
     yield from _next(report)
     yield ""
     yield f"the whole report: reboot-runner report {report.run} -o html --out report.html"
@@ -123,8 +124,7 @@ def _servers(report: RunReport, outcome: str) -> Iterator[str]:
     if not found:
         return
     yield ""
-    by_reason = ", ".join(f"{number} {plain(reason, 80)}" for reason, number in sorted(_reasons(found).items()))
-    yield f"{shown(outcome)}: {count(len(found), 'server')} ({by_reason})"
+    yield _by_reason(shown(outcome), found)
     if outcome == "not_started":
         return
     for server in found[:MOST_SERVERS]:
@@ -149,19 +149,41 @@ def _held(report: RunReport, word: str, meaning: str) -> Iterator[str]:
             yield "    … and more, all in the report"
 
 
-def _reasons(servers: Sequence[ServerPart]) -> Counter[str]:
-    return Counter(s.reason for s in servers)
+def _by_reason(what: str, servers: Sequence[ServerPart | ExcludedPart]) -> str:
+    """`skipped: 3 servers (2 Busy, 1 NotActive)`."""
+    found = Counter(s.reason for s in servers)
+    reasons = ", ".join(f"{number} {plain(reason, 80)}" for reason, number in sorted(found.items()))
+    return f"{what}: {count(len(servers), 'server')} ({reasons})"
+
+
+def _not_scheduled(servers: Sequence[ExcludedPart]) -> Iterator[str]:
+    if servers:
+        yield ""
+        yield from not_scheduled_lines(servers)
+
+
+def not_scheduled_lines(servers: Sequence[ExcludedPart]) -> Iterator[str]:
+    """The servers that the plan means and no wave holds, each with its reason; nothing untrusted is left in them."""
+    yield _by_reason("not scheduled", servers)
+    for server in servers[:MOST_SERVERS]:
+        detail = f": {plain(server.detail, 600)}" if server.detail else ""
+        yield f"  {_name(server)}, group {plain(server.group, 63)}: {plain(server.reason, 80)}{detail}"
+    if len(servers) > MOST_SERVERS:
+        yield f"  … and {len(servers) - MOST_SERVERS} more"
+
+
+def _name(server: ServerPart | ExcludedPart) -> str:
+    return f"{plain(server.name, 255)} ({plain(server.id, 80)})" if server.name else plain(server.id, 80)
 
 
 def _server_line(server: ServerPart) -> str:
     """`web-011 (id), wave 2: JobFailed: Ecs.0227: boot failed; job …; request …`."""
-    name = f"{plain(server.name, 255)} ({plain(server.id, 80)})" if server.name else plain(server.id, 80)
     detail = f": {plain(server.detail, 600)}" if server.detail else ""
     if server.unhealthy_before:
         detail += f"; before the run: {plain(server.unhealthy_before, 300)}"
     job = f"; job {plain(server.job_id, 80)}" if server.job_id else ""
     request = f"; request {plain(server.request_id, 80)}" if server.request_id else ""
-    return f"{name}, wave {server.wave}: {plain(server.reason, 80)}{detail}{job}{request}"
+    return f"{_name(server)}, wave {server.wave}: {plain(server.reason, 80)}{detail}{job}{request}"
 
 
 def _next(report: RunReport) -> Iterator[str]:

@@ -16,6 +16,9 @@ from runner.model.run import SERVER_WORDS, UNHEALTHY_BEFORE, BatchPhase, Event, 
 from runner.model.schedule import ServerRef
 from runner.report.gates import answer_words
 
+NOT_SCHEDULED = "not_scheduled"
+"""Beside the words of the model: servers that the plan means and no wave holds."""
+
 STORE_BEGUN = "this run started a new, empty store: earlier reboots of this cycle are not known here"
 
 
@@ -47,7 +50,7 @@ def troubles(run: Run, event: Event) -> Iterator[tuple[ServerRef, str]]:
 
 def counts_words(counts: Mapping[str, int]) -> str:
     """`12 ready, 1 failed, 3 in flight`: only what is not zero, in a fixed order."""
-    return ", ".join(f"{counts[k]} {shown(k)}" for k in SERVER_WORDS if counts.get(k)) or "no servers"
+    return ", ".join(f"{counts[k]} {shown(k)}" for k in (*SERVER_WORDS, NOT_SCHEDULED) if counts.get(k)) or "no servers"
 
 
 def shown(word: str) -> str:

@@ -189,6 +189,7 @@ class ExclusionPart(ServerPart):
     group: Name
     reason: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]{0,63}$")] = Field(description="A stable word.")
     detail: Line = Field(description="A sentence, for people.")
+    named: bool = Field(default=False, description="The group's `servers` names it by its id.")
 
 
 class WorstCasePart(_Part):

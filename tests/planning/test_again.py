@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from runner.execution.fold import begin
 from runner.model.run import Event, Outcome, Run
+from runner.model.schedule import Exclusion, ServerRef
 from runner.planning.again import comments, retry_name, retry_of
 from tests.execution.setup import schedule_of
 
@@ -23,9 +26,9 @@ PLAN: dict[str, Any] = {
 }
 
 
-def ended(outcomes: list[Outcome], reason: str = "") -> Run:
+def ended(outcomes: list[Outcome], reason: str = "", groups: Sequence[str] = ("a", "a", "b")) -> Run:
     """A run of groups a (two waves of two) and b (one of two), each server with its outcome."""
-    made = schedule_of((2, 2, 2), groups=["a", "a", "b"])
+    made = schedule_of((2, 2, 2), groups=list(groups))
     now = datetime(2026, 1, 1, tzinfo=UTC)
     run = begin("r1", made, Event("run.created", {"schedule": {}, "facts": {}, "baseline": {}}, now, 1))
     for server, outcome in zip(run.servers.values(), outcomes, strict=True):
@@ -63,14 +66,39 @@ def test_only_groups_with_something_left() -> None:
     assert retry_of(ended([ok] * 6), PLAN) is None
 
 
+def test_skipped_servers_that_show_no_reboot_are_repeated() -> None:
+    """Busy, locked and stopped servers were not rebooted; the part of a group that goes last belongs to its group."""
+    skip, plan = [Outcome.SKIPPED] * 6, {**PLAN, "groups": [{**PLAN["groups"][0], "name": "web"}]}
+    for reason in ("Busy", "Locked", "Frozen", "NotActive", "ClaimedByOtherRun", "UnhealthyBefore"):
+        made = retry_of(ended(skip, reason, groups=["web", "web", "web-support"]), plan)
+        assert made is not None
+        assert made.document["groups"][0]["servers"]["ids"] == [f"s-{n:03d}" for n in range(6)]
+    assert retry_of(ended(skip, "RebootedByOther", groups=["web", "web", "web"]), plan) is None
+
+
+def test_servers_in_no_wave_are_repeated() -> None:
+    """What the schedule left out though the plan means it is in the next plan, where naming it is allowed."""
+    run = ended([Outcome.READY] * 6)
+    left = [("s-100", "b", "Locked"), ("s-101", "a", "ExcludedByPlan"), ("s-102", "a", "RunnerItself")]
+    excluded = tuple(Exclusion(ServerRef(i, f"web-{i}"), name, reason) for i, name, reason in left)
+    run.schedule = replace(run.schedule, excluded=excluded)
+    made = retry_of(run, PLAN)
+    assert made is not None
+    assert [g["servers"] for g in made.document["groups"]] == [{"ids": ["s-100"]}]
+    said = "\n".join(comments(made, 9))
+    assert "s-100  web-s-100  not scheduled (Locked)" in said
+    assert "s-102  web-s-102  not scheduled (RunnerItself)" in said
+    assert "s-101" not in said
+
+
 def test_what_nobody_knows_is_a_comment() -> None:
-    """Unknown and skipped servers are named, never selected; those that the cycle has had are not even named."""
+    """Unknown servers are named, never selected; those that the cycle has had are not even named."""
     ok = Outcome.READY
-    made = retry_of(ended([Outcome.FAILED, Outcome.UNKNOWN, Outcome.SKIPPED, ok, ok, ok], "Busy"), PLAN)
+    made = retry_of(ended([Outcome.FAILED, Outcome.UNKNOWN, Outcome.UNKNOWN, ok, ok, ok], "NoTrace"), PLAN)
     assert made is not None
     assert made.document["groups"][0]["servers"] == {"ids": ["s-000"]}
     said = "\n".join(comments(made, 1))
-    assert "s-001  web-1  unknown (Busy)" in said
+    assert "s-001  web-1  unknown (NoTrace)" in said
     assert "… and 1 more" in said
     spent = retry_of(ended([Outcome.FAILED, *[Outcome.SKIPPED] * 5], "RebootedInCycle"), PLAN)
     assert spent is not None

@@ -10,6 +10,7 @@ import pytest
 from runner.model.inventory import ServerGroup
 from runner.model.schedule import Pause
 from runner.planning.cycle import fresh_cycle
+from runner.planning.document import document, from_document
 from tests.planning.build import codes, group, ids, inventory, plan, planned, schedule, server, sid, sizes
 
 TEN = inventory([server(n) for n in range(1, 11)])
@@ -50,7 +51,7 @@ def test_percentages_are_of_the_eligible() -> None:
     ("fields", "reason", "detail"),
     [
         ({"status": "SHUTOFF"}, "NotActive", "status SHUTOFF"),
-        ({"task_state": "powering-off"}, "Busy", "task powering-off"),
+        ({"status": "ERROR", "locked": True, "task_state": "x"}, "Locked", "unlock it, or exclude it in the plan"),
         ({"locked": True}, "Locked", "unlock it, or exclude it in the plan"),
         ({"locked": True, "status": "ERROR"}, "Locked", "unlock it, or exclude it in the plan"),
         ({"frozen": True}, "Frozen", ""),
@@ -64,6 +65,37 @@ def test_why_a_server_is_left_out(fields: dict[str, Any], reason: str, detail: s
     made = schedule(plan(group(exclude={"names": ("old-*",)})), fleet)
     assert [(e.server.id, e.group, e.reason, e.detail) for e in made.excluded] == [(sid(2), "web", reason, detail)]
     assert ids(made) == [[sid(1)]]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"task_state": "image_snapshot"}, {"status": "REBOOT"}, {"status": "SHUTOFF", "task_state": "powering-on"}],
+)
+def test_a_server_that_is_only_busy_now_stays_in_the_schedule(fields: dict[str, Any]) -> None:
+    """Waves, percentages, worst case and digest are those of an idle fleet; a warning names who is waited for."""
+    wanted = plan(group(waves=(1, "50%"), max_failures="25%"))
+    idle = [server(n) for n in range(8)]
+    found = planned(wanted, inventory([*idle[:6], server(6, **fields), server(7)]))
+    assert found.schedule == schedule(wanted, inventory(idle))
+    (warning,) = found.problems
+    assert (warning.code, warning.severity) == ("BusyNow", "warning")
+    assert "1 of 8 servers of group web is busy now, waited for when the wave begins: web-006" in warning.message
+
+
+def test_which_left_out_servers_are_counted() -> None:
+    """Each server that the plan means and no wave holds, once; never what `exclude` or the cycle takes away."""
+    fleet = inventory([server(1), server(2, locked=True), server(3, "old-3"), server(4), server(5, status="SHUTOFF")])
+    groups = (
+        group("web", {"ids": (sid(2), sid(3), sid(4))}, exclude={"names": ("old-*",)}),
+        group("rest", {"ids": (sid(1), sid(3), sid(5))}, exclude={"ids": (sid(3),)}),
+    )
+    made = schedule(plan(*groups), fleet, {sid(4)})
+    assert [(e.server.id, e.reason, e.named) for e in made.not_scheduled] == [
+        (sid(2), "Locked", True),
+        (sid(5), "NotActive", True),
+    ]
+    assert from_document(document(made)) == made
+    assert [e.named for e in schedule(plan(), inventory([server(1), server(2, locked=True)])).excluded] == [False]
 
 
 def test_spent_in_the_cycle() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from runner.errors import EXIT_WORDS, Exit
 from runner.model import run_exit
 from runner.model.run import Outcome, Run
 from runner.model.run_exit import exit_code
-from runner.model.schedule import Pause
+from runner.model.schedule import Exclusion, Pause, ServerRef
 from tests.execution.setup import Bench, schedule_of
 from tests.report.cases import plain_run, record, troubled_run
 
@@ -46,6 +48,27 @@ def run_with(outcome: Outcome, reason: str) -> Run:
 def test_one_server_decides_between_done_and_incomplete(outcome: Outcome, reason: str, code: int) -> None:
     """4: the run went to its end, but a scheduled server is not ready, unless this cycle restarted it before."""
     assert exit_code(run_with(outcome, reason)) == code
+
+
+@pytest.mark.parametrize(
+    ("reason", "named", "code"),
+    [
+        ("NotActive", False, 0),
+        ("NotActive", True, 4),
+        ("Locked", False, 4),
+        ("Frozen", False, 4),
+        ("TagsUnknown", False, 4),
+        ("BareMetal", False, 0),
+        ("ExcludedByPlan", True, 0),
+        ("RebootedInCycle", True, 0),
+    ],
+)
+def test_a_server_in_no_wave_can_make_a_run_incomplete(reason: str, named: bool, code: int) -> None:
+    """4: the plan names it by its id, or it runs and is locked or unreadable. A stopped one of a rule is only named."""
+    run = plain_run().run
+    excluded = (Exclusion(ServerRef("s-900", "web-900"), "web", reason, named=named),)
+    run.schedule = replace(run.schedule, excluded=excluded)
+    assert exit_code(run) == code
 
 
 def test_stopped_and_cancelled_are_stopped() -> None:

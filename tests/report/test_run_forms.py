@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import xml.etree.ElementTree as Xml
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -108,8 +109,19 @@ def test_markdown_says_what_to_do_before_anything_else() -> None:
     """Heading, totals, why it stopped and the next steps come first, then the waves."""
     made = troubled_run().report
     told = report_markdown(made)
-    places = [told.index(x) for x in ("### Run", "2 of 12 servers ready", "Stopped at", "➡ find out", "| wave |")]
+    places = [told.index(x) for x in ("### Run", "2 of 13 servers ready", "Stopped at", "➡ find out", "| wave |")]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("render", [report_markdown, report_html, report_text])
+def test_servers_that_are_in_no_wave_are_named_with_their_reason(render: Callable[[RunReport], str]) -> None:
+    """They count in the totals, and their names, ids and reasons stand in a part of their own."""
+    told = render(troubled_run("anna", "").report)
+    assert "2 of 13 servers ready" in told
+    assert "1 not scheduled" in told
+    part = told[re.search(r"1 server not scheduled|not scheduled: 1 server|<summary>1 not scheduled", told).start() :]  # type: ignore[union-attr]  # it is there
+    assert "anna" in part[:700]
+    assert "Locked" in part[:700]
 
 
 def test_markdown_explains_each_reason_once() -> None:
@@ -240,7 +252,7 @@ def test_junit_has_a_suite_a_wave() -> None:
     """Failed servers are failures, unknown ones errors, skipped and not started ones skipped, with their reasons."""
     made = troubled_run().report
     root = Xml.fromstring(report_junit(made))  # noqa: S314 - our own document
-    assert [s.get("name") for s in root] == [f"wave {n} web" for n in (1, 2, 3, 4)]
+    assert [s.get("name") for s in root] == [*(f"wave {n} web" for n in (1, 2, 3, 4)), "not scheduled"]
     kinds = {"failed": "failure", "unknown": "error", "skipped": "skipped", "not_started": "skipped"}
     cases = {c.get("name", "").rpartition("(")[2].rstrip(")"): c for c in root.iter("testcase")}
     for server in made.servers:
@@ -250,6 +262,7 @@ def test_junit_has_a_suite_a_wave() -> None:
         else:
             assert [f.tag for f in found] == [kinds[server.outcome]]
             assert found[0].get("message", "").startswith(server.reason)
+    assert [(e.tag, e.get("message")) for e in cases["s-900"]] == [("skipped", "Locked: boot failed")]
     assert cases["s-001"].find("failure").text.endswith("intended: 2026-11-23T22:00:00+00:00")  # type: ignore[union-attr]  # it is there
 
 
@@ -264,7 +277,8 @@ def test_csv_tells_each_server_in_wave_order() -> None:
     """The columns are those documented; times are ISO 8601, missing values empty."""
     made = troubled_run().report
     rows = list(csv.DictReader(io.StringIO(report_csv(made))))
-    assert [r["id"] for r in rows] == [s.id for s in made.servers]
+    assert [r["id"] for r in rows] == [*(s.id for s in made.servers), "s-900"]
+    assert (rows[-1]["wave"], rows[-1]["outcome"], rows[-1]["reason"]) == ("", "not_scheduled", "Locked")
     assert tuple(rows[0]) == COLUMNS
     assert rows[0]["intended"] == "2026-11-23T22:00:00+00:00"
     assert rows[0]["reboot_s"] == "40.0"
@@ -275,4 +289,4 @@ def test_csv_sets_formulas_off() -> None:
     """What a spreadsheet would compute gets an apostrophe; numbers of ours stay numbers."""
     rows = list(csv.DictReader(io.StringIO(report_csv(troubled_run("=1+1", "").report))))
     assert {r["name"] for r in rows} == {"'=1+1"}
-    assert {r["wave"] for r in rows} == {"1", "2", "3", "4"}
+    assert {r["wave"] for r in rows} == {"1", "2", "3", "4", ""}
