@@ -157,7 +157,8 @@ class _Planner:
     async def _plan(self, loaded: Loaded, plan: Plan) -> PlanDiff:
         sessions, inventories, around = await self._open(plan)
         planned = self._planned(sessions, inventories, plan, loaded.name)
-        problems = [*loaded.problems, *(loaded.place(p) for p in planned.problems)]
+        found = planned.problems if self.police is None else self.police.held_to(planned.problems)
+        problems = [*loaded.problems, *(loaded.place(p) for p in found)]
         problems += unknown_sources(loaded, self.config)
         made = planned.schedule
         since_base = self._since_base(loaded, plan, sessions, inventories, made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ Loader = Callable[[Path], "Loaded"]
 class Prepared:
     """A schedule that may run. `warnings`: sentences for people; `notes`: those of them that the journal keeps.
 
+    `problems`: warnings of planning, which a policy can make errors.
     `skipped`: servers of it that are out before it begins, id -> reason and sentence. `is_spent`: nothing is left.
     """
 
@@ -45,6 +46,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     skipped: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     is_spent: bool = False
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,9 @@ class Order:
         """
         if self.saved is None:
             loaded = self.open_plan()
-            schedule, inventory, warnings = await make_schedule_now(store, sessions, loaded, self.digest)
-            return Prepared(loaded, schedule, inventory, tuple(warnings))
+            return await make_schedule_now(store, sessions, loaded, self.digest)
         from runner.loading.plan import plan_digest, require
+        from runner.planning.dead_words import dead_exclusions
         from runner.planning.review import outdated, review
 
         loaded = self.open_plan()
@@ -99,7 +101,9 @@ class Order:
         spent_all = standing.is_spent(self.saved)
         # the copy of the freezes is made anew: the digest that was reviewed covers their files, not how far one looked
         current = replace(self.saved, freezes=plan.frozen(now))
-        return Prepared(loaded, current, inventory, (*said, *warnings), said, standing.settled, spent_all)
+        dead = tuple(loaded.place(p) for p in dead_exclusions(plan, fleet))
+        warnings = [*_texts(dead), *warnings]
+        return Prepared(loaded, current, inventory, (*said, *warnings), said, standing.settled, spent_all, dead)
 
     def _demand_current(self, differences: tuple[str, ...]) -> None:
         if differences:
@@ -211,10 +215,8 @@ def _find_plan(saved: Schedule, path: Path) -> Path:
     )
 
 
-async def make_schedule_now(
-    store: SqlStore, sessions: Sessions, loaded: Loaded, digest: str
-) -> tuple[Schedule, Inventory, list[str]]:
-    """Read the cloud and plan. Returns the schedule, the inventory, and the warnings as text.
+async def make_schedule_now(store: SqlStore, sessions: Sessions, loaded: Loaded, digest: str) -> Prepared:
+    """Read the cloud and plan.
 
     Raises InvalidInput with every problem, at its place in the plan.
     """
@@ -226,11 +228,21 @@ async def make_schedule_now(
     campaign = cycle or plan.campaign
     fleet = await sessions.fleet(lambda project: _spent_for(store, loaded, campaign, project))
     planned = make_schedule(plan, digest, fleet, now=sessions.clock.now(), cycle=cycle, plan_file=loaded.name)
-    problems = [loaded.place(p) for p in planned.problems]
+    problems = tuple(loaded.place(p) for p in planned.problems)
     if planned.schedule is None:
         raise InvalidInput(problems)
     warnings = demand_spared(sessions, loaded, planned.schedule, fleet.inventory)
-    return planned.schedule, fleet.inventory, [*(plain(p.message) for p in problems), *warnings]
+    warnings = [*_texts(problems), *warnings]
+    return Prepared(loaded, planned.schedule, fleet.inventory, tuple(warnings), problems=problems)
+
+
+def _texts(problems: Iterable[Problem]) -> list[str]:
+    """Warnings as sentences: where it is, what, and what to do."""
+    texts = []
+    for p in problems:
+        where = f"{p.location.file}:{p.location.line}: " if p.location else ""
+        texts.append(plain(where + p.message + (f" ({p.hint})" if p.hint else ""), 1000))
+    return texts
 
 
 def _spent_for(store: SqlStore, loaded: Loaded, cycle: str, project: str) -> frozenset[str]:

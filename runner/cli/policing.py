@@ -88,6 +88,12 @@ class Police:
         made = judge_schedule(self.loaded.policy, plan.plan, schedule, inventory)
         return [*self.judge(plan, [t.name for t in schedule.targets]), *(plan.place(p) for p in made)]
 
+    def held_to(self, planned: Iterable[Problem]) -> list[Problem]:
+        """What planning found, with the warnings that the policy makes errors."""
+        from runner.planning.policy import held_to
+
+        return list(planned) if self.loaded.policy is None else held_to(self.loaded.policy, planned)
+
     def plans_among(self, files: Iterable[Path]) -> list[Path]:
         """The same files without the policy's own: it lies where plans are searched."""
         own = self.loaded.path

@@ -174,7 +174,8 @@ def _demand_lawful(police: Police, prepared: Prepared, config: LoadedConfig) -> 
     """Raises InvalidInput when the schedule breaks the repository's policy, or asks a source that there is not."""
     from runner.loading.together import unknown_sources
 
-    problems = police.judge_made(prepared.loaded, prepared.schedule, prepared.inventory)
+    problems = [p for p in police.held_to(prepared.problems) if p.severity == "error"]
+    problems += police.judge_made(prepared.loaded, prepared.schedule, prepared.inventory)
     problems += unknown_sources(prepared.loaded, config)
     if any(p.severity == "error" for p in problems):
         raise InvalidInput(problems)

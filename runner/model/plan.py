@@ -84,7 +84,7 @@ def _integer(value: object) -> object:
     return value
 
 
-def _true(value: object) -> object:
+def only_true(value: object) -> object:
     if value is not True:
         raise ValueError("can only be true; leave the key out otherwise")
     return value
@@ -245,7 +245,7 @@ class Selector(Part):
     flavors: Texts | None = Field(None, description="Flavor ids.")
     server_groups: Texts | None = Field(None, description="Ids or names of the cloud's anti-affinity groups.")
     enterprise_projects: Texts | None = Field(None, description="Ids of enterprise projects; 0 is the default one.")
-    all: Annotated[Literal[True], BeforeValidator(_true)] | None = Field(
+    all: Annotated[Literal[True], BeforeValidator(only_true)] | None = Field(
         None, description="Every server of the target. Stands alone; the only way to mean everything."
     )
 

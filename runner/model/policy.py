@@ -12,7 +12,7 @@ from fnmatch import translate
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from runner.model.plan import (
     Budget,
@@ -26,6 +26,7 @@ from runner.model.plan import (
     Texts,
     Version,
     as_the_cloud_writes,
+    only_true,
 )
 
 _ANY_DEPTH = "**"
@@ -115,6 +116,9 @@ class Policy(Part):
     gates: Literal["required"] | None = Field(None, description="Every plan has a gate that decides.")
     hard: HardRule | None = Field(None, description="Where HARD reboots are allowed; without it nowhere.")
     on_unknown: OnUnknown | None = Field(None, description="The values of on_unknown that plans may have.")
+    exclude_must_match: Annotated[Literal[True], BeforeValidator(only_true)] | None = Field(
+        None, description="A word of a plan's exclude that matches no server of the target is an error."
+    )
     forbidden: Forbidden | None = Field(None, description="Servers that no plan may reboot.")
     targets: Annotated[tuple[TargetRule, ...], Field(min_length=1, max_length=1000), Many()] | None = Field(
         None, description="The first rule with a matching path decides; a plan without one may use no target."

@@ -18,6 +18,7 @@ from runner.model.problem import Problem
 from runner.model.quantity import Amount
 from runner.model.schedule import GroupRules, Schedule, ServerRef, Wave
 from runner.planning.belts import few
+from runner.planning.dead_words import EXCLUDES_NOTHING
 from runner.planning.policy_lifted import loosened as loosened  # one face for everything about the policy
 from runner.planning.select import Index, excluder
 from runner.planning.words import is_covered, words_of
@@ -59,6 +60,18 @@ def judge_schedule(policy: Policy, plan: Plan | None, schedule: Schedule, invent
     """
     found = list(_carried(policy, schedule)) if plan is None else []
     return [*found, *_whole(policy, schedule), *_parts(policy, schedule, schedule.waves, inventory)]
+
+
+def held_to(policy: Policy, planned: Iterable[Problem]) -> list[Problem]:
+    """Return what planning found, with the warnings that this policy makes errors."""
+    if policy.exclude_must_match is None:
+        return list(planned)
+    return [_must_match(p) if p.code == EXCLUDES_NOTHING else p for p in planned]
+
+
+def _must_match(problem: Problem) -> Problem:
+    said = f"policy exclude_must_match: {problem.message}"
+    return replace(problem, code="PolicyViolated", message=said, severity="error")
 
 
 def forbidden_now(policy: Policy, schedule: Schedule, wave: Inventory) -> str | None:

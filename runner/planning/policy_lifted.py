@@ -33,7 +33,7 @@ def _raised(before: float | None, after: float | None) -> str | None:
     return "raised" if after > before else None
 
 
-def _dropped(before: str | None, after: str | None) -> str | None:
+def _dropped(before: object | None, after: object | None) -> str | None:
     return "dropped" if before is not None and after is None else None
 
 
@@ -83,6 +83,10 @@ def _written(value: object) -> str:
     return "no rule" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _yes(value: object) -> str:
+    return "no rule" if value is None else "true"
+
+
 def _listed(words: Sequence[str] | None) -> str:
     return "no rule" if words is None else few(words)
 
@@ -110,6 +114,7 @@ RULES: tuple[Belt[Policy], ...] = (
     Belt(("gates",), lambda p: p.gates, _dropped, _written),
     Belt(("hard",), lambda p: p.hard, _hard_widened, _hard),
     Belt(("on_unknown",), lambda p: p.on_unknown, _widened, _listed),
+    Belt(("exclude_must_match",), lambda p: p.exclude_must_match, _dropped, _yes),
     Belt(("targets",), lambda p: p.targets, _targets_widened, _rules),
 )
 """Every rule but `forbidden`, which is compared word by word. A new rule of the policy is one line here."""

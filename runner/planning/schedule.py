@@ -25,6 +25,7 @@ from runner.model.schedule import (
     Wave,
 )
 from runner.planning import belts
+from runner.planning.dead_words import dead_exclusions
 from runner.planning.digest import schedule_digest
 from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why, unfit_for_long
 from runner.planning.fleet import NEVER, Fleet, Place
@@ -300,6 +301,7 @@ def _problems(plan: Plan, fleet: Fleet, picks: Sequence[Pick]) -> Iterator[Probl
         yield from belts.first_wave(pick.group, n, len(pick.eligible))
         yield from belts.busy_now(pick.group, n, pick.eligible)
         yield from belts.spread_over_nothing(plan, n, pick.selected, pick.place.index)
+    yield from dead_exclusions(plan, fleet)
     yield from belts.plan_spread_over_nothing(plan, [(p.selected, p.place.index) for p in picks])
     yield from belts.overlaps([(p.group.name, p.kept_by_plan()) for p in picks])
     yield from belts.over_limits(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import translate
 from functools import cached_property
+from itertools import chain
 from operator import attrgetter
 
 from runner.model.hidden import as_seen
@@ -159,6 +160,14 @@ def excluder(selector: Selector, index: Index) -> Test:
         return found
 
     return test
+
+
+def excludes_any(selector: Selector, index: Index) -> bool:
+    """Return True if `excluder` matches a server of the index: for a selector of one word, without asking each one."""
+    test = excluder(selector, index)
+    seen = _as_seen(selector)
+    likely = (_candidates(key, form, index) for form in (selector, seen) for key in form.keys)
+    return any(test(server) is not None for server in chain(*likely, index.as_seen.values()))
 
 
 def _first_match(tests: Iterable[tuple[str, Test]], server: Server) -> str | None:

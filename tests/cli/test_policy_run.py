@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 
 from tests.cli.lab import PLAN, Remote, target
@@ -54,3 +55,23 @@ def test_a_policy_that_changes_meanwhile(cloud: Remote) -> None:
     report = json.loads(lab.run("report", "web", "-o", "json").out)
     assert report["stop"]["reason"] == "PolicyViolated"
     assert "forbidden" in report["stop"]["detail"]
+
+
+def test_an_exclusion_that_excludes_nothing(cloud: Remote) -> None:
+    """A warning with its line in diff and run, of a plan and of a saved schedule; by `exclude_must_match` an error."""
+    lab = cloud.lab
+    lab.write("web.yaml", PLAN + "    exclude: {names: [wbe-*]}\n")
+    shown = lab.run("diff", "web.yaml", "--out", "saved.json")
+    assert (shown.code, "warning[ExcludesNothing] web.yaml:" in shown.out) == (0, True), shown.out
+    assert "exclude.names wbe-*" in html.unescape(lab.run("diff", "web.yaml", "-o", "markdown").out)
+    obey(cloud, "version: 1\nexclude_must_match: true\n")
+    refused = lab.run("diff", "web.yaml", "-o", "json")
+    codes = [p["code"] for p in json.loads(refused.out)["plans"][0]["problems"]]
+    assert (refused.code, codes) == (3, ["PolicyViolated"])
+    for what in ("web.yaml", "saved.json"):
+        done = lab.run("run", what, "--yes")
+        assert (done.code, "exclude_must_match" in done.err) == (3, True), done.err
+    assert cloud.posts == 0
+    lab.configure(targets={"lab": target(cloud.state, cloud.url)})
+    done = lab.run("run", "saved.json", "--yes")
+    assert (done.code, "exclude.names wbe-*" in done.err) == (0, True), done.err

@@ -13,8 +13,8 @@ from runner.model.inventory import Server, ServerGroup
 from runner.model.plan import Plan
 from runner.model.policy import Policy
 from runner.model.problem import Problem
-from runner.planning.policy import forbidden_now, judge_plan, judge_schedule, loosened
-from tests.planning.build import group, inventory, plan, schedule, server, sid
+from runner.planning.policy import forbidden_now, held_to, judge_plan, judge_schedule, loosened
+from tests.planning.build import group, inventory, plan, planned, schedule, server, sid
 
 IDS = [sid(n) for n in range(1, 5)]
 
@@ -457,3 +457,19 @@ def test_a_forbidden_id_protects_however_it_is_written() -> None:
     rules = Policy.model_validate({"version": 1, "forbidden": {"ids": (letters.upper(),)}})
     made = schedule(plan(group()), has)
     assert [p.code for p in judge_schedule(rules, plan(group()), made, has)] == ["PolicyViolated"]
+
+
+def test_a_policy_can_demand_that_every_exclusion_matches() -> None:
+    """`exclude_must_match` makes an error of an exclusion that excludes nothing; other warnings stay what they are."""
+    wanted = plan(group(servers={"all": True}, waves=(1,), exclude={"names": ("web-001", "wbe-*")}))
+    found = planned(wanted, inventory(fleet(3))).problems
+    assert [(p.code, p.severity, p.path) for p in found] == [
+        ("ExcludesNothing", "warning", ("groups", 0, "exclude", "names", 1))
+    ]
+    other = Problem("SpreadOverNothing", "x", severity="warning")
+    assert held_to(policy(max_wave={"servers": 5}), [*found, other]) == [*found, other]
+    held = held_to(policy(exclude_must_match=True), [*found, other])
+    assert [(p.code, p.severity) for p in held] == [("PolicyViolated", "error"), ("SpreadOverNothing", "warning")]
+    assert "policy exclude_must_match" in held[0].message
+    lifts = loosened(policy(exclude_must_match=True), policy(max_failures=1))
+    assert [lift.what for lift in lifts] == ["policy exclude_must_match dropped"]
