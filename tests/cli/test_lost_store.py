@@ -29,3 +29,18 @@ def test_a_new_store_is_announced_and_reported(cloud: Remote) -> None:
     other = lab.run("run", "web.yaml", "--yes")
     assert other.code == 0, other.err
     assert STORE_BEGUN not in other.err + other.out
+
+
+def test_every_command_refuses_a_store_that_was_emptied(cloud: Remote) -> None:
+    """Readers, deciders and `run` alike: an error that says what to do, and no request to the cloud."""
+    lab = cloud.lab
+    assert lab.run("run", "web.yaml", "--yes").code == 0
+    posts, db = cloud.posts, db_of(cloud)
+    db.write_bytes(b"")
+    for line in ("run web.yaml --yes", "diff web.yaml", "status", "report web", "resume web", "reconcile", "unhalt"):
+        done = lab.run(*line.split())
+        assert done.code == 1, (line, done)
+        assert "is an empty file" in done.err, (line, done.err)
+        assert "restore it from a backup" in done.err
+        assert "Traceback" not in done.err
+    assert (cloud.posts, db.read_bytes()) == (posts, b"")

@@ -9,13 +9,15 @@ import sqlite3
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from runner.errors import StoreError
+from runner.store.inspect import look_at
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
 from tests.store.kit import AT, NOTE, PROJECT, Clock, begun, intent, leased, told
@@ -42,10 +44,13 @@ def test_a_new_file_is_its_owners(tmp_path: Path) -> None:
         )
 
 
-def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
+def test_a_file_without_a_log_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
     """SQLite itself gives up at once on switching such a file to a write-ahead log; the store waits as for all else."""
     path = tmp_path / "runs.db"
+    with opened(path):
+        pass
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("pragma journal_mode = delete")
         other.execute("begin immediate")
         began = time.monotonic()
         with pytest.raises(StoreError, match="locked"), opened(path, patience_s=0.2):
@@ -59,11 +64,26 @@ def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path
 def test_a_mode_that_somebody_chose_stays(tmp_path: Path) -> None:
     """A store that a team shares stays shared."""
     path = tmp_path / "runs.db"
-    path.touch()
-    path.chmod(0o660)
+    with opened(path):
+        path.chmod(0o660)
     with opened(path) as store:
         begun(store)
         assert mode(path) == mode(tmp_path / "runs.db-wal") == 0o660
+
+
+def test_two_processes_begin_one_store(tmp_path: Path) -> None:
+    """The file appears whole, so none of them sees an empty one, and nothing else is left in the folder."""
+    path = tmp_path / "runs.db"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: _begin_one(path, n), range(8)))
+    with opened(path) as store:
+        assert len(store.runs()) == 8
+    assert [p.name for p in tmp_path.iterdir()] == ["runs.db"]
+
+
+def _begin_one(path: Path, number: int) -> None:
+    with opened(path, patience_s=20.0) as store:
+        begun(store, f"r{number}")
 
 
 def test_closing_leaves_one_file(tmp_path: Path) -> None:
@@ -194,6 +214,64 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot open"), opened(tmp_path / "file" / "runs.db"):
         pass
+
+
+def _keep_the_log_alone(path: Path) -> None:
+    path.with_name(f"{path.name}-wal").write_bytes(b"frames" * 100)
+    path.unlink()
+
+
+def _of_another_program(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("create table song(title text)")
+
+
+def _without_tables(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("pragma user_version = 1")
+
+
+def _a_dangling_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("gone.db")
+
+
+def _a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda path: os.truncate(path, 0), "is an empty file: what it held is lost"),
+        (lambda path: os.truncate(path, 50), "malformed"),
+        (lambda path: os.truncate(path, 4096), "malformed"),
+        (lambda path: os.truncate(path, 10_000), "malformed"),
+        (lambda path: path.write_bytes(bytes(40_000)), "not a database"),
+        (_keep_the_log_alone, "is gone, but its log runs.db-wal is still there"),
+        (_of_another_program, r"the tables of another program \(song\)"),
+        (_without_tables, "a database with no tables"),
+        (_a_dangling_link, "a link to a file that does not exist"),
+        (_a_pipe, "not a regular file"),
+    ],
+)
+def test_a_lost_store_is_no_new_one(tmp_path: Path, harm: Callable[[Path], None], says: str) -> None:
+    """What was a store and is none any more is refused with what to do, by `doctor` too, and nothing is changed."""
+    path = tmp_path / "runs.db"
+    with opened(path) as store:
+        lease = leased(store)
+        for _ in range(10):
+            store.append(lease, AT, [("note", {"text": "x" * 3000})])
+    harm(path)
+    before = [(p.name, p.lstat().st_size) for p in tmp_path.iterdir()]
+    for look in (lambda: opened(path).__enter__(), lambda: look_at(f"sqlite:///{path}", tmp_path, 1.0)):
+        with pytest.raises(StoreError, match=says) as refused:
+            look()
+        assert "backup" in (refused.value.hint or "") or says == "not a regular file"
+    assert [(p.name, p.lstat().st_size) for p in tmp_path.iterdir()] == before
 
 
 def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
