@@ -140,7 +140,7 @@ def is_there(path: Path) -> bool:
     """
     try:
         size = path.stat().st_size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return _demand_free(path)
     except (OSError, ValueError) as error:
         raise _cannot_open(path, error) from error
