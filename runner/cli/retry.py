@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.common import App, write_whole
+from runner.model.problem import Problem
+
+if TYPE_CHECKING:
+    from runner.planning.again import Retry
 
 MOST_COMMENTS = 1000
+"""So many servers are listed in comments."""
+MOST_IDS = 1000
+"""The ids of more servers than these are written into a file beside the plan."""
 
 
 @click.command(
@@ -36,8 +45,7 @@ def command(app: App, run: str, out: Path | None) -> None:
     from runner.cli.targets import open_store_of
     from runner.errors import Held, UsageProblem
     from runner.execution.journal import replay
-    from runner.loading.writing import document_yaml
-    from runner.planning.again import comments, retry_of
+    from runner.planning.again import retry_of
     from runner.report.safe import plain
 
     if out is not None and out.exists():
@@ -54,18 +62,60 @@ def command(app: App, run: str, out: Path | None) -> None:
         raise UsageProblem(f"run {row.id} was begun by an older version, which did not keep its plan")
     made = retry_of(then, plan, _folder(then.schedule.plan_file, out))
     if made is None:
-        app.talk(f"nothing to repeat: no server of run {row.id} failed or was not started", run=row.id)
+        app.talk(f"nothing to repeat: no server of run {row.id} is left to be rebooted", run=row.id)
         return
-    said = "".join(f"# {plain(line, 300)}".rstrip() + "\n" for line in comments(made, MOST_COMMENTS))
-    text = said + document_yaml(made.document)
+    text, lists = texts(made, out)
     if out is None:
         app.echo(text, newline=False)
         return
+    for path, ids in lists.items():
+        write_whole(path, ids)
     write_whole(out, text)
-    number = len(made.repeated)
+    beside = f" (ids in {', '.join(plain(path.name) for path in lists)})" if lists else ""
     app.talk(
-        f"a plan with {number} servers of run {row.id} is in {plain(out)}; review it: reboot-runner diff", run=row.id
+        f"a plan with {len(made.repeated)} servers of run {row.id} is in {plain(out)}{beside};"
+        " review it: reboot-runner diff",
+        run=row.id,
     )
+
+
+def texts(made: Retry, out: Path | None) -> tuple[str, dict[Path, str]]:
+    """Return the text of the plan, and those of the files beside it that hold the ids of many servers.
+
+    The plan is read back first. Raises InvalidInput with its problems if it is not valid, UsageProblem if it is too
+    large for one file and `out` is None, or if a file beside it exists.
+    """
+    from runner.errors import InvalidInput, UsageProblem
+    from runner.loading.files import git_root, reader_beside
+    from runner.loading.plan import LoadOptions, load_text
+    from runner.loading.source import MAX_BYTES
+    from runner.loading.writing import document_yaml
+    from runner.planning.again import comments, with_lists
+    from runner.report.safe import plain
+
+    document, most = made.document, MOST_COMMENTS
+    lists: dict[str, list[str]] = {}
+    if len(made.repeated) > MOST_IDS and out is not None:
+        document, lists = with_lists(made.document, f"{out.stem}.ids")
+        most = MOST_IDS // 10
+    said = "".join(f"# {plain(line, 300)}".rstrip() + "\n" for line in comments(made, most))
+    text = said + document_yaml(document)
+    if len(text.encode()) > MAX_BYTES and out is None:
+        what = f"the plan would name {len(made.repeated):,} servers, which is too much for one file"
+        raise UsageProblem(what, hint="name a file with --out PLAN: the ids are written into another one beside it")
+    folder = out.parent if out is not None else Path()
+    files = {name: "".join(f"{i}\n" for i in ids) for name, ids in lists.items()}
+    for name in files:
+        if (folder / name).exists():
+            raise UsageProblem(f"{plain(folder / name)} exists already", hint="name another plan; nothing was written")
+    on_disk = reader_beside(folder, git_root(folder))
+    options = LoadOptions(files=lambda name: files[name].encode() if name in files else on_disk(name))
+    problems = load_text(text, (out or Path("plan.yaml")).as_posix(), options).problems
+    if len(text.encode()) > MAX_BYTES:
+        problems = (*problems, Problem("TooLarge", f"the plan would have {len(text.encode()):,} bytes"))
+    if any(p.severity == "error" for p in problems):
+        raise InvalidInput([replace(p, hint=p.hint or "nothing was written") for p in problems])
+    return text, {folder / name: ids for name, ids in files.items()}
 
 
 def _folder(plan_file: str, out: Path | None) -> str:

@@ -74,6 +74,17 @@ def retry_of(run: Run, plan: Mapping[str, Any], folder: str = "") -> Retry | Non
     return Retry(document, repeated, tuple(s for s in servers if not s.is_repeated))
 
 
+def with_lists(document: Mapping[str, Any], stem: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return a plan whose groups read their ids from text files beside it, and the ids by the names of those files."""
+    lists: dict[str, list[str]] = {}
+    groups = []
+    for n, group in enumerate(document["groups"], 1):
+        name = f"{stem}.txt" if len(document["groups"]) == 1 else f"{stem}-{n}.txt"
+        lists[name] = group["servers"]["ids"]
+        groups.append({**group, "servers": {"ids_from": name}})
+    return {**document, "groups": groups}, lists
+
+
 def retry_name(name: str) -> str:
     """`web-retry`, then `web-retry-2`, `web-retry-3`; never longer than a name may be."""
     found = _NUMBERED.match(name)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runner.cli.retry import texts
+from runner.errors import InvalidInput, UsageProblem
 from runner.execution.fold import begin
+from runner.loading.plan import load_plan, require
 from runner.model.run import Event, Outcome, Run
 from runner.model.schedule import Exclusion, ServerRef
 from runner.planning.again import comments, retry_name, retry_of
@@ -103,3 +107,40 @@ def test_what_nobody_knows_is_a_comment() -> None:
     spent = retry_of(ended([Outcome.FAILED, *[Outcome.SKIPPED] * 5], "RebootedInCycle"), PLAN)
     assert spent is not None
     assert spent.left_out == ()
+
+
+def test_a_run_of_thirty_thousand_is_written_as_a_plan_that_is_valid(tmp_path: Path) -> None:
+    """The ids are in files beside the plan, and nothing is lost when the plan is read; on stdout there is no room."""
+    number = 30_000
+    made = schedule_of((number // 2, number // 2), groups=["a", "b"])
+    ids = [f"{n:08x}-0000-4000-8000-000000000000" for n in range(number)]
+    waves = tuple(
+        replace(w, servers=tuple(ServerRef(ids[int(s.id[2:])], s.name) for s in w.servers)) for w in made.waves
+    )
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    run = begin("r1", replace(made, waves=waves), Event("run.created", {}, now, 1))
+    for server in run.servers.values():
+        server.outcome, server.reason = Outcome.NOT_STARTED, "CanaryFailed"
+    retry = retry_of(run, PLAN)
+    assert retry is not None
+    out = tmp_path / "again.yaml"
+    text, lists = texts(retry, out)
+    assert {path.name for path in lists} == {"again.ids-1.txt", "again.ids-2.txt"}
+    for path, content in {out: text, **lists}.items():
+        path.write_text(content)
+    loaded = load_plan(out)
+    assert loaded.problems == ()
+    assert [i for g in require(loaded).groups for i in g.servers.ids or ()] == ids
+    with pytest.raises(UsageProblem, match="30,000 servers"):
+        texts(retry, None)
+    with pytest.raises(UsageProblem, match="exists already"):
+        texts(retry, out)
+
+
+def test_a_plan_that_would_not_be_valid_is_not_written(tmp_path: Path) -> None:
+    """A calendar that is gone is a problem with its place, before anything is written."""
+    retry = retry_of(ended([Outcome.FAILED] * 6), {**PLAN, "freeze": ["gone.ics"]})
+    assert retry is not None
+    with pytest.raises(InvalidInput) as caught:
+        texts(retry, tmp_path / "again.yaml")
+    assert [p.code for p in caught.value.problems] == ["Unreadable"]
