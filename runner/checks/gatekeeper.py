@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from runner.checks.prometheus import STALE, Grid, cannot_tell, error_words, judge
 from runner.errors import CloudDenied, CloudError
+from runner.inputs.json_text import parse_json, why_no_json
 from runner.model.gate import Gate, GateAnswer, GateState
 from runner.net.secret import Secret, scrubber
-from runner.net.text import parse_json, tidy, why_no_json
+from runner.net.text import tidy
 from runner.ports import Alarms
 
 if TYPE_CHECKING:

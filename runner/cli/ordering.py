@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from runner.cli.sessions import Wanted
 from runner.cli.sparing import demand_spared
 from runner.errors import InvalidInput, Stale, UsageProblem
+from runner.inputs.files import TooLarge, describe, open_regular, read_regular
+from runner.inputs.json_text import SCHEDULE
 from runner.model.problem import Location, Problem
 from runner.report.safe import plain
 
@@ -148,7 +150,7 @@ def _is_schedule(path: Path) -> bool:
     if path.suffix in PLANS:
         return False
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(256).lstrip().startswith(b"{")
     except OSError:
         return False
@@ -182,17 +184,15 @@ def _of_schedule(path: Path, target: str | None, load: Loader, plan_file: Path |
 
 def read_schedule(path: Path) -> Schedule:
     """A saved schedule. Raises InvalidInput with all problems of the file."""
-    from runner.report.schedule_json import MAX_BYTES, load
+    from runner.report.schedule_json import load
 
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1).decode()
-    except UnicodeDecodeError:
-        raise InvalidInput([Problem("NotJson", "not UTF-8 text", Location(path.as_posix()))]) from None
+        data = read_regular(path, SCHEDULE.size)
     except OSError as error:
-        message = f"the file cannot be read: {error.strerror}"
-        raise InvalidInput([Problem("Unreadable", message, Location(path.as_posix()))]) from None
-    return load(text, path.as_posix())
+        code = "ScheduleTooLarge" if isinstance(error, TooLarge) else "Unreadable"
+        problem = Problem(code, f"the file {describe(error)}", Location(path.as_posix()))
+        raise InvalidInput([problem]) from None
+    return load(data, path.as_posix())
 
 
 def _find_plan(saved: Schedule, path: Path) -> Path:

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runner.inputs.json_text import parse_json, why_no_json
 from runner.net.secret import Scrub, no_scrub
-from runner.net.text import parse_json, tidy, why_no_json
+from runner.net.text import tidy
 from runner.net.wire import Reply
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

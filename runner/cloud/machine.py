@@ -12,9 +12,9 @@ from pathlib import Path
 
 from runner.cloud.metadata import META_DATA, Metadata, origin_of
 from runner.errors import InvalidInput
+from runner.inputs.json_text import parse_json
 from runner.model.machine import NO_SERVER, Machine
 from runner.model.problem import Location, Problem
-from runner.net.text import parse_json
 from runner.net.wire import Unreachable
 
 ITSELF = "REBOOT_RUNNER_ITSELF"

@@ -21,8 +21,8 @@ from runner.cloud.denials import OtherProject, denial, is_other_project
 from runner.cloud.reboot import retry_after_s
 from runner.cloud.throttle import Pace, Sleep, allowed
 from runner.errors import CloudDenied, CloudError
+from runner.inputs.json_text import parse_json
 from runner.net.secret import Scrub, Secret, scrubber
-from runner.net.text import parse_json
 from runner.net.transport import Transport
 from runner.net.trust import PROXY_HINT
 from runner.net.wire import Outgoing, Reply, Unreachable

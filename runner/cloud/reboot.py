@@ -16,10 +16,10 @@ from email.utils import parsedate_to_datetime
 from runner.cloud.bodies import ApiError, read_error
 from runner.cloud.codes import BATCH_FAILED, Proof, Verdict, proof, same
 from runner.cloud.denials import REBOOT, denial, is_denial
+from runner.inputs.json_text import parse_json
 from runner.model.job import Accepted, Ambiguous, Denied, RebootAnswer, Refused, Throttled
 from runner.model.schedule import RebootType
 from runner.net.secret import Scrub, no_scrub
-from runner.net.text import parse_json
 from runner.net.wire import Reply
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")

@@ -21,9 +21,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from runner.errors import RunnerError
 from runner.github.elsewhere import address_of
+from runner.inputs.json_text import parse_json, why_no_json
 from runner.net.hosts import is_loopback
 from runner.net.secret import Secret, scrubber
-from runner.net.text import parse_json, tidy, why_no_json
+from runner.net.text import tidy
 from runner.net.transport import Limits, Transport
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable, encode
 

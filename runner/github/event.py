@@ -16,10 +16,9 @@ from runner.errors import RunnerError
 from runner.git.errors import NoRange
 from runner.git.ranges import Range
 from runner.git.repository import Repository, is_sha
-from runner.net.text import parse_json, tidy
-
-MAX_BYTES = 32 << 20
-"""GitHub caps payloads at 25 MB (page "Webhook events and payloads")."""
+from runner.inputs.files import describe, read_regular
+from runner.inputs.json_text import EVENT, parse_json, why_no_json
+from runner.net.text import tidy
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 _NOTHING = re.compile("0+")
@@ -134,16 +133,13 @@ def _payload(path: str) -> dict[str, Any]:
     if not path:
         return {}
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError):
-        raise BadEvent("the file of GITHUB_EVENT_PATH cannot be read") from None
-    try:
-        payload = parse_json(data) if len(data) <= MAX_BYTES else None
-    except ValueError:
-        payload = None
+        payload = parse_json(read_regular(Path(path), EVENT.size), EVENT)
+    except OSError as error:
+        raise BadEvent(f"the file of GITHUB_EVENT_PATH {describe(error)}") from None
+    except ValueError as error:
+        raise BadEvent(f"the file of GITHUB_EVENT_PATH is {why_no_json(error)}") from None
     if not isinstance(payload, dict):
-        raise BadEvent(f"the file of GITHUB_EVENT_PATH is no JSON object of at most {MAX_BYTES >> 20} MiB")
+        raise BadEvent("the file of GITHUB_EVENT_PATH is not a JSON object")
     return payload
 
 

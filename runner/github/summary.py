@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runner.github.api import GitHubError
+from runner.inputs.files import open_regular
 
 LIMIT = 900_000
 """Bytes of the whole file."""
@@ -106,7 +107,7 @@ def _cut(section: str, room: int) -> str:
 def _front(path: Path, limit: int) -> bytes:
     """What other tools have written, a blank line after it; the file may still be missing."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found = file.read(limit + 1)
     except FileNotFoundError:
         return b""

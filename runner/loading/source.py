@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from runner.model.hidden import described
+from runner.inputs import files
 from runner.model.problem import Location, Problem
 
 MAX_BYTES = 1 << 20
@@ -59,26 +58,12 @@ class Unreadable(Exception):
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes.
-
-    Opened without blocking and checked after opening, so that a pipe or device can neither hang nor flood us.
-    Raises Unreadable.
-    """
+    """Return the bytes of a regular file of at most `limit` bytes. Raises Unreadable."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        raise Unreadable("Unreadable", f"cannot be read: {_reason(error)}") from None
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise Unreadable("Unreadable", "is not a regular file")
-    with os.fdopen(fd, "rb") as file:
-        try:
-            data = file.read(limit + 1)
-        except OSError as error:
-            raise Unreadable("Unreadable", f"cannot be read: {_reason(error)}") from None
-    if len(data) > limit:
-        raise Unreadable("TooLarge", f"is larger than {limit >> 20} MiB")
-    return data
+        return files.read_regular(path, limit)
+    except OSError as error:
+        code = "TooLarge" if isinstance(error, files.TooLarge) else "Unreadable"
+        raise Unreadable(code, files.describe(error)) from None
 
 
 def decode(data: bytes, name: str) -> tuple[Source | None, tuple[Problem, ...]]:
@@ -123,7 +108,3 @@ def _unseen(source: Source, found: re.Match[str]) -> Problem:
 def _place(name: str, text: str, index: int) -> Location:
     line_start = text.rfind("\n", 0, index) + 1
     return Location(name, text.count("\n", 0, index) + 1, index - line_start + 1)
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror or "unknown reason").lower() if isinstance(error, OSError) else "bad path"

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import InvalidInput
+from runner.inputs.json_text import SCHEDULE, NotJson, TooMuchJson, parse_json
 from runner.model.problem import Location, Problem
 from runner.model.schedule import Schedule
 from runner.planning.digest import FORMAT_VERSION, inventory_digest, schedule_digest
 from runner.planning.document import document, from_document
 from runner.planning.worst_case import worst_case
 
-__all__ = ["MAX_BYTES", "document", "dump", "from_document", "load"]
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
-MAX_BYTES = 64 * 1024 * 1024
-"""Of a saved schedule: several times what 100,000 servers take."""
+__all__ = ["document", "dump", "from_document", "load"]
 
 _SHOWN = 20
 """So many problems of one file are told; a file that is wrong everywhere is wrong in the same way."""
@@ -29,14 +31,16 @@ def dump(schedule: Schedule) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def load(text: str, file: str = "") -> Schedule:
+def load(text: bytes | str, file: str = "") -> Schedule:
     """Read a saved schedule that may come from anywhere.
 
     Raises InvalidInput with all problems found if it is too large, not JSON, of another format version, not as the
     schema says, contradicts itself, or does not have the digest it claims.
     """
     raw = _parse(text, file)
-    problems = list(_shape(raw, file))
+    problems = list(islice(_shape(raw, file), _SHOWN + 1))
+    if len(problems) > _SHOWN:
+        problems[_SHOWN] = _problem("InvalidSchedule", "and more of this kind", file)
     if problems:
         raise InvalidInput(problems)
     schedule = from_document(raw)
@@ -58,18 +62,16 @@ def _value(value: object) -> str:
     return _compact(value)
 
 
-def _parse(text: str, file: str) -> dict[str, Any]:
+def _parse(text: bytes | str, file: str) -> dict[str, Any]:
     """JSON without duplicate keys, NaN and infinity. Raises InvalidInput."""
-    if len(text) > MAX_BYTES:
-        raise InvalidInput([_problem("ScheduleTooLarge", f"larger than {MAX_BYTES // 1024**2} MiB", file)])
     try:
-        raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        where = Location(file, error.lineno, error.colno)
-        raise InvalidInput([Problem("NotJson", f"not a JSON document: {error.msg}", where)]) from None
-    except (ValueError, RecursionError) as error:
-        sentence = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InvalidInput([_problem("NotJson", sentence, file)]) from None
+        raw = parse_json(text, SCHEDULE, strict=True)
+    except TooMuchJson as error:
+        hint = "make the schedule again: reboot-runner diff PLAN --out FILE"
+        raise InvalidInput([_problem("ScheduleTooLarge", f"the file is JSON {error}", file, hint)]) from None
+    except NotJson as error:
+        where = Location(file, error.line, error.column) if error.line else Location(file)
+        raise InvalidInput([Problem("NotJson", f"not a JSON document: {error}", where)]) from None
     if not isinstance(raw, dict):
         raise InvalidInput([_problem("NotASchedule", "a schedule is a JSON object", file)])
     version = raw.get("format_version")
@@ -81,19 +83,27 @@ def _parse(text: str, file: str) -> dict[str, Any]:
 
 
 def _shape(raw: dict[str, Any], file: str) -> Iterator[Problem]:
-    """What the schema would say against it, in sentences that quote nothing."""
+    """What the schema would say against it, in sentences that quote nothing; the first ones only.
+
+    The long lists are checked item by item, so that neither many errors nor many valid items are held at once.
+    """
     from pydantic import ValidationError
 
-    from runner.report.schedule_schema import ScheduleDocument
+    from runner.report.schedule_schema import ExclusionPart, ScheduleDocument, WavePart
 
-    try:
-        ScheduleDocument.model_validate(raw)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        for item in found[:_SHOWN]:
-            yield _problem("InvalidSchedule", f"{_path(item['loc'])}: {item['msg']}", file)
-        if len(found) > _SHOWN:
-            yield _problem("InvalidSchedule", f"and {len(found) - _SHOWN} more of this kind", file)
+    def check(part: type[BaseModel], value: object, *path: int | str) -> Iterator[Problem]:
+        try:
+            part.model_validate(value)
+        except ValidationError as error:
+            for item in error.errors(include_url=False, include_context=False, include_input=False):
+                yield _problem("InvalidSchedule", f"{_path((*path, *item['loc']))}: {item['msg']}", file)
+
+    parts: dict[str, type[BaseModel]] = {"waves": WavePart, "excluded": ExclusionPart}
+    lists = {key: value for key in parts if isinstance(value := raw.get(key), list)}
+    yield from check(ScheduleDocument, raw | {key: value[:1] for key, value in lists.items()})
+    for key, value in lists.items():
+        for number, item in enumerate(value[1:], 1):
+            yield from check(parts[key], item, key, number)
 
 
 def _contradictions(schedule: Schedule) -> Iterator[tuple[str, str]]:
@@ -125,14 +135,3 @@ def _path(loc: tuple[int | str, ...]) -> str:
 
 def _brief(value: object) -> str:
     return str(value)[:40] if isinstance(value, int | str) else "nothing we know"
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return made
-
-
-def _no_constant(_: str) -> None:
-    raise ValueError("NaN and infinity are not JSON")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field
 
 from runner.model.plan import (
     CLOCK_PATTERN,
@@ -29,6 +29,10 @@ Word = Annotated[str, Field(min_length=1, max_length=1000)]
 Line = Annotated[str, Field(max_length=1000)]
 Count = Annotated[int, Field(ge=0, le=10_000_000)]
 Seconds = Annotated[float, Field(ge=0, le=366 * 86_400, allow_inf_nan=False)]
+
+_T = TypeVar("_T")
+Several = Annotated[list[_T], FailFast()]
+"""A list of any length. Its first wrong item is reported: the errors of a million would take gigabytes."""
 
 
 def _instant(text: str) -> str:
@@ -121,7 +125,7 @@ class GroupPart(_Part):
     max_unavailable: AllowancePart | None = Field(
         None, description="Servers of the group that may be down at once, those already down included."
     )
-    spread: list[SpreadPart] = []
+    spread: Several[SpreadPart] = []
     rate: RatePart | None = None
     support: bool = Field(
         False, description="The runner depends on these servers: they go down after all groups. Left out where false."
@@ -179,8 +183,8 @@ class WavePart(_Part):
     )
     is_canary: bool = Field(description="The first wave of its group, and a single server.")
     pause: PausePart = Field(description="After the wave; after the run's last, a wait of 0 s.")
-    held_by: list[Word] = Field([], description="The rules of spread that made it smaller than written.")
-    servers: list[ServerPart] = Field(min_length=1)
+    held_by: Several[Word] = Field([], description="The rules of spread that made it smaller than written.")
+    servers: Several[ServerPart] = Field(min_length=1)
 
 
 class ExclusionPart(ServerPart):
@@ -212,7 +216,7 @@ class ScheduleDocument(_Part):
     made_at: Annotated[str, Field(max_length=40)]
     plan: PlanPart
     cycle: Name = Field(description="The campaign; a server is rebooted at most once in it.")
-    targets: list[TargetPart] = Field(min_length=1)
+    targets: Several[TargetPart] = Field(min_length=1)
     reboot_type: Literal["SOFT", "HARD"]
     on_unknown: Literal["hold", "retry"]
     wait_at_most_s: Seconds
@@ -224,9 +228,9 @@ class ScheduleDocument(_Part):
     gates: list[GatePart] = Field([], max_length=MAX_GATES, description="Asked before every wave; all must be open.")
     max_failures: AllowancePart = Field(description="Of the run.")
     visible: Count = Field(description="Servers that the target showed.")
-    groups: list[GroupPart] = Field(min_length=1)
-    waves: list[WavePart]
-    excluded: list[ExclusionPart]
+    groups: Several[GroupPart] = Field(min_length=1)
+    waves: Several[WavePart]
+    excluded: Several[ExclusionPart]
     worst_case: WorstCasePart
     rate: RatePart | None = Field(None, description="Of the run, besides the target's own quota.")
     retry_of: Annotated[str, Field(pattern=RUN_PATTERN)] | None = Field(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runner.errors import StoreError
+from runner.inputs.json_text import JOURNAL, parse_json
 from runner.model.owner import Owner
 from runner.model.run import Event
 from runner.ports.store import Halt, RunRow
@@ -47,24 +48,24 @@ def run_row(row: Sequence[Any]) -> RunRow:
         raise _unreadable("run", key) from error
 
 
-def event(row: Sequence[Any]) -> Event:
-    """From `EVENT_COLUMNS`. Raises StoreError."""
+def event(row: Sequence[Any], run: str) -> Event:
+    """From `EVENT_COLUMNS`, of a run. Raises StoreError."""
     seq, at, kind, fence, data = row
     try:
-        return Event(kind, json.loads(data), datetime.fromisoformat(at), seq, fence)
-    except (ValueError, TypeError) as error:
-        raise _unreadable("event", seq) from error
+        return Event(kind, parse_json(data, JOURNAL), datetime.fromisoformat(at), seq, fence)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _unreadable("event", f"{run}, event {seq}") from error
 
 
 def owner(text: str | None) -> Owner | None:
     """Raises ValueError, TypeError or AttributeError for what is not one."""
-    return Owner.from_json(json.loads(text)) if text else None
+    return Owner.from_json(parse_json(text, JOURNAL)) if text else None
 
 
 def halt(text: str) -> Halt:
     """Raises StoreError."""
     try:
-        data = json.loads(text)
+        data = parse_json(text, JOURNAL)
         return Halt(str(data["reason"]), str(data["by"]), datetime.fromisoformat(data["at"]))
     except (ValueError, TypeError, KeyError) as error:
         raise _unreadable("flag", "halt") from error

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.inputs.files import read_regular
+from runner.inputs.json_text import JOURNAL, parse_json
+
 
 @dataclass(frozen=True, slots=True)
 class Spool:
@@ -36,13 +39,13 @@ class Spool:
     def read(self, run_id: str) -> list[dict[str, Any]]:
         """The facts of a run; a line torn by a power cut is left out."""
         try:
-            lines = self.path(run_id).read_text(encoding="utf-8").splitlines()
+            lines = read_regular(self.path(run_id), JOURNAL.size).splitlines()
         except FileNotFoundError:
             return []
         facts = []
         for line in lines:
             try:
-                fact = json.loads(line)
+                fact = parse_json(line, JOURNAL)
             except ValueError:
                 continue
             if isinstance(fact, dict) and {"batch", "job"} <= fact.keys():

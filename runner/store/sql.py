@@ -107,7 +107,7 @@ class SqlStore:
 
     def events(self, run_id: str, after: int = 0) -> list[Event]:
         sql = f"select {rows.EVENT_COLUMNS} from event where run = ? and seq > ? order by seq"  # noqa: S608
-        return [rows.event(r) for r in self.db.execute(sql, (run_id, after))]
+        return [rows.event(r, run_id) for r in self.db.execute(sql, (run_id, after))]
 
     # --- leases ----------------------------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class SqlStore:
                     (word, 0 if close else 1, lease.run_id),
                 )
             stored = self._insert(lease.run_id, before + 1, at, lease.fence, new)
-        return [rows.event(r) for r in stored]
+        return [rows.event(r, lease.run_id) for r in stored]
 
     def record(
         self,
@@ -209,7 +209,7 @@ class SqlStore:
             _expect(run_id, before, expect)
             free(self.db, run_id, release, forget)
             stored = self._insert(run_id, before + 1, at, 0, new)
-        return [rows.event(r) for r in stored]
+        return [rows.event(r, run_id) for r in stored]
 
     def _insert(
         self, run_id: str, first: int, at: datetime, fence: int, new: Sequence[tuple[str, str]]

@@ -16,6 +16,7 @@ from runner.cloud.auth.environment import KeyLogin
 from runner.cloud.auth.oidc_login import IdpLogin
 from runner.cloud.auth.variables import Variables
 from runner.errors import CloudDenied
+from runner.inputs.files import describe, read_regular
 from runner.net.secret import Secret
 
 FILE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
@@ -65,17 +66,13 @@ def warning_of(path: Path) -> str | None:
 def _text(path: Path, is_named: bool) -> str | None:
     failed = "is no text in UTF-8"
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-        if len(data) <= _MAX_BYTES:
-            return data.decode("utf-8-sig")
-        failed = f"is larger than {_MAX_BYTES} bytes"
+        return read_regular(path, _MAX_BYTES).decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         if not is_named:
             return None
         failed = "is not there"
     except OSError as error:
-        failed = f"cannot be read: {error.strerror}"
+        failed = describe(error)
     except UnicodeDecodeError:
         pass
     raise _unusable(path, failed, "see docs/credentials.md for what it holds")

@@ -15,8 +15,10 @@ from typing import Any
 from runner.cloud.auth.oidc_login import ID_TOKEN, TOKEN_FILE, TokenRequest
 from runner.cloud.auth.temporary import Send
 from runner.errors import CloudDenied, CloudError
+from runner.inputs.files import describe, read_regular
+from runner.inputs.json_text import parse_json
 from runner.net.secret import Secret
-from runner.net.text import parse_json, tidy
+from runner.net.text import tidy
 from runner.net.wire import Outgoing
 
 _LONGEST_ID_TOKEN = 20_000
@@ -65,10 +67,9 @@ async def _from_github(source: TokenRequest, send: Send) -> Secret:
 def _from_file(path: Path, name: str) -> Secret:
     """The token in the file as it is now: who keeps it fresh replaces it. Raises CloudDenied."""
     try:
-        with path.open("rb") as file:
-            text = file.read(_LONGEST_ID_TOKEN + 2).decode("ascii").strip()
+        text = read_regular(path, _LONGEST_ID_TOKEN + 2).decode("ascii").strip()
     except OSError as error:
-        raise CloudDenied(f"{name} cannot be read: {error.strerror}", hint=f"check the file {path}") from None
+        raise CloudDenied(f"{name} {describe(error)}", hint=f"check the file {path}") from None
     except ValueError:
         text = ""
     if not _is_usable(text):

@@ -15,8 +15,8 @@ from typing import Generic, Protocol, TypeVar
 from runner.cloud.auth.credentials import AkSk
 from runner.cloud.decode import when
 from runner.errors import CloudError
+from runner.inputs.json_text import parse_json
 from runner.net.secret import Secret
-from runner.net.text import parse_json
 from runner.net.wire import Outgoing, Reply
 
 T = TypeVar("T")

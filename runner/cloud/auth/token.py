@@ -16,8 +16,8 @@ from runner.cloud.auth.oidc import subject_token
 from runner.cloud.auth.temporary import Fresh, Kept, Known, OnSecret
 from runner.cloud.decode import when
 from runner.errors import CloudDenied, CloudError
+from runner.inputs.json_text import parse_json
 from runner.net.secret import Secret
-from runner.net.text import parse_json
 from runner.net.wire import Outgoing, Reply
 
 _DAY = timedelta(hours=24)

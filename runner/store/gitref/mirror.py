@@ -13,12 +13,12 @@ never see it empty.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runner.errors import StoreError
+from runner.inputs.json_text import JOURNAL, parse_json
 from runner.store import rows
 from runner.store.gitref import tree
 from runner.store.gitref.errors import StoreRefused
@@ -295,7 +295,7 @@ class Mirror(Sqlite):
         """It is never gone."""
 
     def _load_store(self, _key: str, _n: int, data: bytes, _seen_at: float) -> None:
-        facts = json.loads(data)
+        facts = parse_json(data, JOURNAL)
         if facts["store"] != "reboot-runner" or facts["format"] != tree.FORMAT:
             raise StoreRefused(
                 f"the store's ref has format {facts['format']!r}, this program knows {tree.FORMAT}",
@@ -320,7 +320,7 @@ class Mirror(Sqlite):
         self.execute("delete from rate where project = ?", (project,))
 
     def _load_rate(self, project: str, _n: int, data: bytes, seen_at: float) -> None:
-        for room in json.loads(data):
+        for room in parse_json(data, JOURNAL):
             first_seen = min(seen_at - float(room["age"]), float(room["at"]) + SKEW_S)
             at = self._rooms.get((project, room["id"]), first_seen)
             row = self.execute(
@@ -333,7 +333,7 @@ class Mirror(Sqlite):
         self.execute("delete from run where id = ?", (run,))
 
     def _load_run(self, run: str, _n: int, data: bytes, seen_at: float) -> None:
-        self._insert_run(json.loads(data), seen_at)
+        self._insert_run(parse_json(data, JOURNAL), seen_at)
 
     def _insert_run(self, row: dict[str, Any], seen_at: float) -> None:
         lease, until = row.pop("lease", None), 0.0
@@ -362,7 +362,7 @@ class Mirror(Sqlite):
         self.execute("delete from claim where run = ? and batch = ?", (run, batch))
 
     def _load_claims(self, run: str, batch: int, data: bytes, _seen_at: float) -> None:
-        for group in json.loads(data):
+        for group in parse_json(data, JOURNAL):
             self._insert("claim", tree.claim_rows(group, run, batch))
 
     def _clear_archive(self, run: str, _n: int) -> None:
@@ -370,7 +370,7 @@ class Mirror(Sqlite):
             self.execute(f"delete from {table} where {column} = ?", (run,))  # noqa: S608 - names of our own
 
     def _load_archive(self, run: str, _n: int, data: bytes, seen_at: float) -> None:
-        facts = json.loads(data)
+        facts = parse_json(data, JOURNAL)
         self._insert_run(facts["run"], seen_at)
         for batch, groups in facts["claims"].items():
             for group in groups:

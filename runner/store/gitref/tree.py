@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
+from runner.inputs.json_text import JOURNAL, parse_json
 from runner.store.gitref.errors import StoreRefused
 
 FORMAT = 1
@@ -109,7 +110,7 @@ def nested(text: str | None) -> Any:
     if text is None:
         return None
     try:
-        return json.loads(text)
+        return parse_json(text, JOURNAL)
     except ValueError:
         return text
 
@@ -130,7 +131,7 @@ def _event_row(line: str) -> tuple[int, str, str, int, str]:
     head, found, data = line.partition(', "data": ')
     if not found or not data.endswith("}"):
         raise ValueError("a line of events is none")
-    facts = json.loads(head + "}")
+    facts = parse_json(head + "}", JOURNAL)
     return int(facts["seq"]), str(facts["at"]), str(facts["type"]), int(facts["fence"]), data[:-1]
 
 
