@@ -31,7 +31,7 @@ from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable, encode
 DEFAULT_API = "https://api.github.com"
 VERSION = "2022-11-28"
 LIMITS = Limits(total_s=120.0)
-"""64 MiB an answer: a page of 100 comments of full length fits, and so does an artefact that we accept."""
+"""20 MB an answer: a page of 100 comments of full length fits, and so does an artefact that we accept."""
 MAX_PAGES = 100
 LONGEST_WAIT_S = 60.0
 FALLBACK_LOGIN = "github-actions[bot]"
@@ -165,7 +165,7 @@ class GitHub:
     async def download(self, path: str, *, needs: str) -> bytes:
         """What is at `path`, by exactly one redirect to another place, which never sees the token.
 
-        Raises GitHubError where that place is not https, is private, or sends more than 64 MiB.
+        Raises GitHubError where that place is not https, is private, or sends more than an answer may have.
         """
         reply = await self._send(self._request("GET", path))
         if reply.status not in _REDIRECTS:

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from runner.github.api import GitHub, GitHubError, repo_path
+from runner.inputs.json_text import SCHEDULE
 from runner.net.text import tidy
 
 NEEDS = "actions: read"
 MOST_FILES = 1_000
-MOST_EACH = 64 * 1024 * 1024
+MOST_EACH = SCHEDULE.size
 MOST_TOGETHER = 256 * 1024 * 1024
 MOST_RUNS = 50
 """Runs that are looked at for one artefact's name: a name with a commit in it has as many as it was run again."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from runner.model.hidden import described
 from runner.inputs import files
+from runner.model.hidden import described
 from runner.model.problem import Location, Problem
 
 MAX_BYTES = 1 << 20

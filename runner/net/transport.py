@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from runner import __version__
+from runner.inputs.json_text import ANSWER
 from runner.net.secret import scrubber
 from runner.net.text import tidy
 from runner.net.trust import (
@@ -61,7 +62,7 @@ class Limits:
     connect_s: float = 10.0
     read_s: float = 30.0
     total_s: float = 60.0
-    max_bytes: int = 64 * 1024 * 1024
+    max_bytes: int = ANSWER.size
     connections: int = 8
 
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.cloud.bodies import Detail, read_error
-from runner.net.secret import Secret, scrubber
 from runner.inputs.json_text import NotJson, parse_json
+from runner.net.secret import Secret, scrubber
 from runner.net.text import tidy
 from runner.net.wire import Reply
 from tests.cloud.wild import FIXTURES, fixture

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.errors import InvalidInput
+from runner.inputs.json_text import SCHEDULE
 from runner.model.inventory import Server
 from runner.model.plan import Plan
 from runner.model.schedule import Schedule
 from runner.planning.schedule import make_schedule
-from runner.inputs.json_text import SCHEDULE
 from runner.report import schedule_json
 from runner.report.schemas import diff_schema, schedule_schema
 from tests.planning.build import codes, group, inventory, one_target, plan, schedule, server
