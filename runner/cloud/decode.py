@@ -42,6 +42,7 @@ def server(value: Any) -> Server | None:
     if not isinstance(server_id, str) or not server_id or not isinstance(status, str) or not status:
         return None
     metadata = _map(value.get("metadata"))
+    read_tags = tags(value.get("tags"))
     return Server(
         id=server_id,
         name=tidy(_str(value.get("name")), _MAX_NAME),
@@ -49,7 +50,8 @@ def server(value: Any) -> Server | None:
         task_state=_str(value.get("OS-EXT-STS:task_state")) or None,
         zone=intern(_str(value.get("OS-EXT-AZ:availability_zone"))),
         flavor=intern(_str(_map(value.get("flavor")).get("id"))),
-        tags=tags(value.get("tags")),
+        tags=NO_TAGS if read_tags is None else read_tags,
+        tags_unknown=read_tags is None,
         enterprise_project=intern(_enterprise_project(value)),
         server_group=_first(_map(value.get("os:scheduler_hints")).get("group")),
         locked=value.get("locked") in (True, "true"),
@@ -68,26 +70,36 @@ def ghost(value: Any) -> str | None:
     return None
 
 
-def tags(value: Any) -> Mapping[str, str]:
-    """`["env=prod", "canary"]` as a mapping; split at the first `=`, no `=` is an empty value.
+def tags(value: Any) -> Mapping[str, str] | None:
+    """Return `["env=prod", "canary"]` as a mapping: split at the first `=`, no `=` is an empty value.
 
-    The pages of the tag service write `[{"key", "value"}]`; that is read too.
+    The pages of the tag service write `[{"key", "value"}]`; that is read too. None and a missing field are no tags.
+    Everything else, and one key with two values, is None: tags that cannot be read must not look like none.
     """
-    items = value if isinstance(value, list) else ()
-    return _tags(tuple(text for item in items if (text := _tag(item))))
+    if value is None:
+        return NO_TAGS
+    items = [_tag(item) for item in value] if isinstance(value, list) else [None]
+    texts = tuple(text for text in items if text is not None)
+    return _tags(texts) if len(texts) == len(items) else None
 
 
-def _tag(item: Any) -> str:
-    if isinstance(item, dict):
-        return f"{_str(item.get('key'))}={_str(item.get('value'))}"
-    return _str(item)
+def _tag(item: Any) -> str | None:
+    """Return `key=value`, empty for a blank entry; None for what is no tag."""
+    if isinstance(item, str):
+        return None if item.startswith("=") else item
+    key, text = (item.get("key"), item.get("value")) if isinstance(item, dict) else (None, None)
+    if not isinstance(key, str) or not key or not isinstance(text, str | None):
+        return None
+    return f"{key}={text or ''}"
 
 
 @lru_cache(maxsize=4096)
-def _tags(items: tuple[str, ...]) -> Mapping[str, str]:
-    """Many servers have the same tags: they share one mapping."""
-    parts = (item.partition("=") for item in items)
-    found = {intern(key): intern(text) for key, _, text in parts if key}
+def _tags(items: tuple[str, ...]) -> Mapping[str, str] | None:
+    """Many servers have the same tags: they share one mapping. None where a key has two values."""
+    parts = {item.partition("=")[::2] for item in items if item}
+    found = {intern(key): intern(text) for key, text in parts}
+    if len(found) < len(parts):
+        return None
     return MappingProxyType(found) if found else NO_TAGS
 
 

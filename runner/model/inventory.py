@@ -19,7 +19,7 @@ class Server:
     compared, never interpreted as a boot time. `task_state` is None when the server is idle, and also where
     the answer has no such field. `own_address`: the first private address of its own network cards, else the first of
     them, empty where none is shown; floating (elastic) addresses are none of its own. `macs`: of its network cards,
-    empty where the answer has none.
+    empty where the answer has none. `tags_unknown`: the answer had tags that could not be read; `tags` is empty then.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Server:
     addresses: tuple[str, ...] = ()
     own_address: str = ""
     macs: tuple[str, ...] = ()
+    tags_unknown: bool = False
 
     @property
     def is_idle(self) -> bool:

@@ -10,7 +10,7 @@ from runner.model.problem import Problem
 from runner.model.quantity import Amount
 from runner.model.schedule import Allowance
 from runner.planning.exclusions import busy_words, is_busy
-from runner.planning.fleet import Share
+from runner.planning.fleet import Fleet, Share
 from runner.planning.select import Index
 from runner.planning.spread import domains_of
 
@@ -54,6 +54,25 @@ def unknown_words(group: Group, n: int, index: Index) -> Iterator[Problem]:
                     hint="correct it; if it exists, the credentials may not be allowed to list server groups",
                     path=(*path, "server_groups", k),
                 )
+
+
+def unknown_tags(plan: Plan, fleet: Fleet) -> Iterator[Problem]:
+    """Warn of servers whose tags cannot be read, where a group selects by tags: it does not see them."""
+    told: set[str] = set()
+    for n, group in enumerate(plan.groups):
+        place = fleet.place(group)
+        if group.servers.tags is None or place.target.name in told:
+            continue
+        told.add(place.target.name)
+        unread = [f"{s.name} ({s.id})" for s in place.inventory.servers if s.tags_unknown]
+        if unread:
+            yield Problem(
+                "TagsUnknown",
+                f"the tags of {len(unread)} servers of the target cannot be read: {few(unread)}",
+                hint="groups that select by tags do not see them, and none of them is rebooted",
+                severity="warning",
+                path=("groups", n, "servers", "tags"),
+            )
 
 
 def _unknown_ids(selector: Selector, path: Path, index: Index) -> Iterator[Problem]:

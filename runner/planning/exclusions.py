@@ -15,6 +15,7 @@ NOT_ACTIVE = "NotActive"
 BUSY = "Busy"
 LOCKED = "Locked"
 FROZEN = "Frozen"
+TAGS_UNKNOWN = "TagsUnknown"
 RUNNER_ITSELF = "RunnerItself"
 RUNNER_SUPPORT = "RunnerSupport"
 
@@ -25,6 +26,7 @@ REASONS = {
     BUSY: "another task is running on it",
     LOCKED: "locked: the cloud would refuse the reboot",
     FROZEN: "frozen by the cloud: it would refuse the reboot",
+    TAGS_UNKNOWN: "with tags that cannot be read, so that nothing tells whether a tag excludes them",
 }
 """Each reason as a heading, in the order in which they are judged: what the plan says, what was done, what is."""
 
@@ -55,6 +57,8 @@ def unfit(server: Server) -> Why | None:
         return Why(LOCKED, "unlock it, or exclude it in the plan")
     if server.frozen:
         return Why(FROZEN, "")
+    if server.tags_unknown:
+        return Why(TAGS_UNKNOWN, "its tags are unknown")
     if is_busy(server):
         return Why(BUSY, busy_words(server))
     if server.status != "ACTIVE":

@@ -27,6 +27,7 @@ OUTCOMES = {
     "Busy": "another task was running on it",
     "Locked": "it is locked: the cloud would refuse the reboot",
     "Frozen": "it is frozen by the cloud, which would refuse the reboot",
+    "TagsUnknown": "its tags could not be read, so nothing told whether a tag excludes it",
     "RebootedByOther": "somebody else rebooted it since the run began",
     "HistoryUnreadable": "it changed since the run began, and its history could not be read",
     "UnhealthyBefore": "it did not pass its checks before the first wave, so it was left out, or the run stopped",

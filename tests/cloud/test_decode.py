@@ -127,13 +127,39 @@ def test_frozen_and_group_spellings() -> None:
 
 
 def test_tags() -> None:
-    """Tags are split at the first `=`; both spellings are read; what is none is left out."""
-    assert dict(decode.tags(["a=b=c", "d", "", "=x", 7, {"key": "e", "value": "f"}, {"value": "g"}])) == {
-        "a": "b=c",
-        "d": "",
-        "e": "f",
-    }
+    """Tags are split at the first `=`; both spellings are read; an empty entry is left out."""
+    read = decode.tags(
+        ["a=b=c", "d", "", {"key": "e", "value": "f"}, {"key": "g"}, {"key": "h", "value": None}, "a=b=c"]
+    )
+    assert read == {"a": "b=c", "d": "", "e": "f", "g": "", "h": ""}
     assert decode.tags(None) is NO_TAGS
+    assert decode.tags([]) is NO_TAGS
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "env=prod",
+        {"env": "prod"},
+        7,
+        True,
+        ["env=prod", 7],
+        ["env=prod", None],
+        [["env", "prod"]],
+        ["=prod"],
+        [{"key": "env", "value": 1}],
+        [{"value": "prod"}],
+        [{"Key": "env", "Value": "prod"}],
+        ["env=prod", "env=test"],
+        ["env=prod", {"key": "env", "value": "test"}],
+    ],
+)
+def test_tags_that_cannot_be_read_are_unknown(value: Any) -> None:
+    """They never look like none: an exclusion by a tag would be lost."""
+    assert decode.tags(value) is None
+    found = decode.server({"id": "a", "name": "a", "status": "ACTIVE", "tags": value})
+    assert found is not None
+    assert (found.tags_unknown, dict(found.tags)) == (True, {})
 
 
 def test_groups() -> None:

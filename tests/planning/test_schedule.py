@@ -55,6 +55,8 @@ def test_percentages_are_of_the_eligible() -> None:
         ({"locked": True}, "Locked", "unlock it, or exclude it in the plan"),
         ({"locked": True, "status": "ERROR"}, "Locked", "unlock it, or exclude it in the plan"),
         ({"frozen": True}, "Frozen", ""),
+        ({"tags_unknown": True}, "TagsUnknown", "its tags are unknown"),
+        ({"tags_unknown": True, "task_state": "x"}, "TagsUnknown", "its tags are unknown"),
         ({"name": "old-1"}, "ExcludedByPlan", "names old-*"),
         ({"name": "old-1", "status": "SHUTOFF"}, "ExcludedByPlan", "names old-*"),
     ],
@@ -316,3 +318,14 @@ def test_fresh_cycles_stay_names() -> None:
     assert fresh_cycle("a" * 58 + "-bcde", 99) == "a" * 58 + "-100"
     with pytest.raises(ValueError, match="negative"):
         fresh_cycle("kernel", -1)
+
+
+def test_servers_with_unknown_tags_are_told_where_tags_select() -> None:
+    """No selector by tags sees them, so a warning names them; without such a selector each is an exclusion alone."""
+    fleet = inventory([server(1, tags={"role": "web"}), server(2, tags_unknown=True)])
+    by_tag = planned(plan(group(servers={"tags": {"role": ("web",)}})), fleet)
+    assert [(p.code, p.severity, p.path) for p in by_tag.problems] == [
+        ("TagsUnknown", "warning", ("groups", 0, "servers", "tags"))
+    ]
+    assert "web-002" in by_tag.problems[0].message
+    assert planned(plan(group()), fleet).problems == ()
