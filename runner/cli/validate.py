@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,7 +104,7 @@ def _check(
     from runner.loading.config import template_env
     from runner.loading.plan import load_plan
     from runner.loading.together import across
-    from runner.planning.belts import first_waves
+    from runner.planning.belts import first_waves, idle_freezes
 
     config, police = rules_of(app, config_rev)
     options: LoadOptions = load_options(var, vars_file, template_env(config.config, os.environ))
@@ -113,7 +114,10 @@ def _check(
     problems += [problem for one in loaded for problem in one.problems]
     problems += across(loaded, config)
     problems += [problem for one in loaded for problem in police.judge(one)]
-    problems += [one.place(problem) for one in loaded if one.plan for problem in first_waves(one.plan)]
+    now = datetime.now(UTC)
+    for one in loaded:
+        found = (*first_waves(one.plan), *idle_freezes(one.plan, now)) if one.plan else ()
+        problems += [one.place(problem) for problem in found]
     return files, problems, sum(one.plan is not None for one in loaded)
 
 

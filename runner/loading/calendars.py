@@ -1,79 +1,188 @@
-"""iCalendar files (`freeze`): read with suspicion, reduced to what closes, expanded by the library.
+"""Freezes from iCalendar files: read with suspicion, and reduced to what closes.
 
-A file comes from anybody's calendar program. Of its text only the lines about times are kept, rewritten, and given to
-`icalendar`; who meets where, and time zones that it defines itself, are never looked at. What could make expanding it
-long is refused before: rules finer than a day, rules that never match, more repetitions than a calendar for people has.
-Messages name a line and quote nothing.
+The rule: what is not understood is an error with its line, what has no effect is a warning, and neither
+looks like "nothing to hold back". Where programs read a calendar differently, the reading that closes
+longer holds. Only lines about times are looked at; messages name a line and quote nothing of it.
+docs/windows.md states the rules for users.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from typing import Any
+from functools import cache
 from zoneinfo import ZoneInfo
 
+from runner.loading.calendar_lines import EXPORT, BadCalendar, ContentLine, content_lines
+from runner.loading.calendar_rules import BadRule, Rule, read_moment, read_rule
+from runner.loading.calendar_zones import zone_named
 from runner.loading.files import FileReader
 from runner.loading.findings import Findings
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar
 from runner.loading.source import Unreadable
-from runner.model.plan import ZONE_PATTERN, FreezeFile
+from runner.model.plan import FreezeFile
 from runner.model.window import Freeze, join
 
 MAX_CALENDAR_BYTES = 1 << 20
 MAX_EVENTS = 2_000
 MAX_DATES = 5_000
 """Single dates (`RDATE`, `EXDATE`) of all events."""
-MAX_REPETITIONS = 25_000
-"""Of all rules together, from their beginnings until the end of `COUNTED_UNTIL`."""
-COUNTED_UNTIL = 2040
+MAX_WORK = 60_000
+"""Days that all rules together may look at to expand any 400 days."""
+MAX_COUNTED = 200_000
+"""Days that may be looked at to find where rules with COUNT end, and what single dates mean."""
+MAX_DEPTH = 4
 LONGEST = timedelta(days=366)
-YEARS = range(1970, 2200)
 
-_LINE = re.compile(r'([A-Za-z0-9-]+)((?:;[^:;="]+=(?:"[^"]*"|[^";:])*)*):(.*)')
-_PARAM = re.compile(r';([^=;:"]+)=("[^"]*"|[^";:]*)')
-_MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(T\d{6}Z?)?")
-_DURATION = re.compile(r"\+?P(\d{1,4}W|(\d{1,4}D)?(T(\d{1,6}H)?(\d{1,6}M)?(\d{1,6}S)?)?)")
-_TZID = re.compile(r"[A-Za-z0-9_+\-/ .()&,]{1,100}")
-_RULE = re.compile("[A-Za-z0-9=;,+-]{1,1000}")
-_STEPS = {"DAILY": 1.0, "WEEKLY": 7.0, "MONTHLY": 30.4, "YEARLY": 365.2}
-_DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-_RULE_KEYS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTH", "BYMONTHDAY", "BYSETPOS", "WKST"}
-_MOMENTS = {"DTSTART", "DTEND", "RECURRENCE-ID", "RDATE", "EXDATE"}
-_KEPT = {*_MOMENTS, "DURATION", "RRULE", "STATUS", "UID", "SEQUENCE"}
+ZONE_HINT = (
+    "in Outlook or Thunderbird open the event, show its time zones, choose one of the list"
+    " such as Europe/Berlin, and export the calendar again"
+)
+RULE_HINT = (
+    "in Outlook or Thunderbird open the series, choose a daily, weekly, monthly or yearly pattern"
+    " with an end date, and export the calendar again"
+)
+EVENT_HINT = (
+    "in Outlook or Thunderbird open the event that begins near this line, correct its start and end,"
+    " and export the calendar again"
+)
+SERIES_HINT = (
+    "in Outlook or Thunderbird open the series, delete or move the single day there, and export the calendar again"
+)
+
+_DURATION = re.compile(
+    r"([+-]?)P(?:([0-9]{1,4})W|(?:([0-9]{1,4})D)?(?:T(?=[0-9])(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6})S)?)?)"
+)
+_ONCE = ("DTSTART", "DTEND", "DURATION", "RRULE", "UID", "SEQUENCE", "STATUS", "RECURRENCE-ID")
+_ALL_DAY_FLAGS = ("X-MICROSOFT-CDO-ALLDAYEVENT", "X-FUNAMBOL-ALLDAY", "X-ALLDAY", "X-CO-ALLDAY")
+_BUSY = ("VFREEBUSY", "VAVAILABILITY")
+_IDLE = ("VTODO", "VJOURNAL")
+_EVENT, _CALENDAR, _ZONE = ["VCALENDAR", "VEVENT"], ["VCALENDAR"], ["VCALENDAR", "VTIMEZONE"]
 
 
-class BadCalendar(Exception):
-    """A calendar cannot be used; the sentence quotes nothing of it."""
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A part of a calendar that has no effect. `count`: how many such parts there are; `line`: of the first."""
+
+    line: int
+    what: str
+    hint: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A day, or a time by the clocks of a zone. `zone` is None where the calendar's own zone holds."""
+
+    wall: datetime
+    zone: ZoneInfo | None
+    is_day: bool
+
+    def at(self, own: ZoneInfo) -> datetime:
+        """Return the instant in UTC; a day begins at its midnight."""
+        return _instant(self.wall, self.zone or own)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. `end` is None where `nominal` days and `exact` seconds say how long it lasts.
+
+    `replaced`: the starts of repetitions that exceptions and moved days take out. `instance`: for a
+    moved day, the start that it had in its series.
+    """
+
+    line: int
+    uid: str
+    sequence: int
+    start: Moment
+    end: Moment | None
+    nominal: timedelta
+    exact: timedelta
+    rule: Rule | None
+    dates: tuple[Moment, ...]
+    replaced: tuple[Moment, ...]
+    replaced_lines: tuple[int, ...]
+    instance: Moment | None
+    is_cancelled: bool
+    is_flagged: bool
+
+    @property
+    def closes(self) -> bool:
+        return not self.is_cancelled and (self.is_flagged or self.start.is_day or self.length > timedelta(0))
+
+    @property
+    def length(self) -> timedelta:
+        """Return how long it lasts by the clocks."""
+        if self.end is None:
+            return self.nominal + self.exact
+        return _same_zone(self.end, self.start) - self.start.wall
+
+    def closed(self, begin: datetime, end: datetime, own: ZoneInfo) -> Iterator[Freeze]:
+        """Yield what the event closes between two instants, in no order."""
+        replaced = {moment.at(own) for moment in self.replaced}
+        margin = self.length + timedelta(days=3)
+        first, last = (begin - margin).date(), (end + margin).date()
+        for moment in self._starts(first, last, own):
+            if moment.at(own) in replaced:
+                continue
+            found = self._span(moment, own)
+            if found.ends > begin and found.begins < end:
+                yield found
+
+    def starts_at(self, instant: datetime, own: ZoneInfo) -> bool:
+        """Return True if one of its repetitions begins at an instant."""
+        day = instant.astimezone(self.start.zone or own).date()
+        return any(moment.at(own) == instant for moment in self._starts(day, day, own))
+
+    def _starts(self, first: date, last: date, own: ZoneInfo) -> Iterator[Moment]:
+        """Yield its start, its single dates, and the repetitions between two days."""
+        yield self.start
+        yield from self.dates
+        if self.rule is None:
+            return
+        clock = self.start.wall.time()
+        for day in self.rule.days(first, last):
+            moment = Moment(datetime.combine(day, clock), self.start.zone, self.start.is_day)
+            if _is_until(self.rule.until, moment, own):
+                yield moment
+
+    def _span(self, moment: Moment, own: ZoneInfo) -> Freeze:
+        """Return what one repetition closes.
+
+        RFC 5545 3.3.6: days are nominal, hours exact. An event with DTEND has an exact length by
+        RFC 5545 and a nominal one in calendar programs: the later end holds.
+        """
+        zone, begins = moment.zone or own, moment.at(own)
+        if self.end is None:
+            ends = _instant(moment.wall + self.nominal, zone) + self.exact
+        else:
+            ends = _instant(moment.wall + self.length, zone)
+            ends = max(ends, begins + (self.end.at(own) - self.start.at(own)))
+        if self.is_flagged:
+            return _whole_days(begins, ends, own if zone.key == "UTC" else zone)
+        return Freeze(begins, ends)
 
 
 @dataclass(frozen=True, slots=True)
 class IcsCalendar:
-    """What a calendar closes. `text`: its events, rewritten; `zone`: of days and times without one, if it says."""
+    """What a calendar closes. `zone`: of days and times without one, if it says; `notes`: what has no effect."""
 
-    text: str
+    events: tuple[Event, ...]
     zone: str | None = None
+    notes: tuple[Note, ...] = ()
 
     def closed(self, begin: datetime, end: datetime, zone: str) -> tuple[Freeze, ...]:
-        """The events between two instants, in order, those that overlap or touch as one; cancelled ones left out."""
+        """Return the events between two instants, in order, those that overlap or touch as one."""
         own = ZoneInfo(self.zone or zone)
-        margin = timedelta(days=2)  # times without a zone are compared with instants
-        found = []
-        for event in _expansion(self.text).between(begin - margin, end + margin):
-            if str(event.get("STATUS", "")).upper() == "CANCELLED":
-                continue
-            begins, ends = (_instant(event[key].dt, own) for key in ("DTSTART", "DTEND"))
-            if begins < ends and ends > begin and begins < end:
-                found.append(Freeze(begins, ends))
-        return join(found)
+        return join(found for event in self.events for found in event.closed(begin, end, own))
 
 
 def freezes_of(tree: MapNode, files: FileReader, findings: Findings) -> tuple[FreezeFile, ...]:
-    """The calendars that a plan names under `freeze`, read. What is wrong with one is noted at its name."""
+    """Return the calendars that a plan names under `freeze`. What is wrong with one is noted at its name."""
     node = tree.get("freeze")
     names: tuple[Node, ...] = node.items if isinstance(node, ListNode) else (node,) if node is not None else ()
     read = []
@@ -82,277 +191,433 @@ def freezes_of(tree: MapNode, files: FileReader, findings: Findings) -> tuple[Fr
             continue  # the model says what is wrong with it
         try:
             data = files(name.value)
-            read.append(FreezeFile(name.value, "sha256:" + hashlib.sha256(data).hexdigest(), read_calendar(data)))
+            calendar = read_calendar(data)
         except Unreadable as error:
             findings.add(error.code, f"freeze: the file {error.message}", name.span, hint=error.hint)
+            continue
         except BadCalendar as error:
-            findings.add("BadCalendar", f"freeze: {error}", name.span, hint="export it again, or remove such events")
+            where = name.value if error.line is None else f"{name.value}:{error.line}"
+            findings.add("BadCalendar", f"freeze: {where}: {error.what}", name.span, hint=error.hint)
+            continue
+        for note in calendar.notes:
+            more = f" ({note.count - 1:,} more like it)" if note.count > 1 else ""
+            message = f"freeze: {name.value}:{note.line}: {note.what}{more}"
+            findings.add("FreezeWithoutEffect", message, name.span, hint=note.hint, severity="warning")
+        read.append(FreezeFile(name.value, "sha256:" + hashlib.sha256(data).hexdigest(), calendar))
     return tuple(read)
 
 
 def read_calendar(data: bytes) -> IcsCalendar:
-    """A calendar from the bytes of its file. Raises BadCalendar, soon, for what is no calendar or would take long."""
+    """Return the calendar in the bytes of a file. Raises BadCalendar, in bounded time and memory."""
     if len(data) > MAX_CALENDAR_BYTES:
-        raise BadCalendar(f"the file is larger than {MAX_CALENDAR_BYTES >> 20} MiB")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadCalendar("the file is not UTF-8 text") from None
-    events, zone = _events(text)
-    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//reboot-runner//EN"]
-    repetitions, dates, firsts = 0.0, 0, []
-    for event in events:
-        first = event.first()
-        firsts.append(first)
-        repetitions += event.repetitions(first)
-        dates += event.dates
-        if repetitions > MAX_REPETITIONS or dates > MAX_DATES:
-            raise BadCalendar("its events repeat more often than a calendar for people does")
-        lines += ["BEGIN:VEVENT", *event.lines, "END:VEVENT"]
-    calendar = IcsCalendar("\r\n".join([*lines, "END:VCALENDAR", ""]), zone)
-    _try(calendar, firsts)
-    return calendar
+        raise BadCalendar(None, f"the file is larger than {MAX_CALENDAR_BYTES >> 20} MiB")
+    reader = _Reader()
+    for line in content_lines(data):
+        reader.take(line)
+    return reader.calendar()
 
 
 @dataclass(slots=True)
-class _Event:
-    """One event as it is read. `line`: where it begins."""
+class _Draft:
+    """The lines of one event that say something about times. `line`: where it begins."""
 
     line: int
-    lines: list[str] = field(default_factory=list)
-    values: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, list[ContentLine]] = field(default_factory=lambda: defaultdict(list))
+
+    def one(self, name: str) -> ContentLine | None:
+        found = self.lines.get(name)
+        return found[0] if found else None
+
+
+@dataclass(slots=True)
+class _Reader:
+    """A calendar as its lines come in."""
+
+    inside: list[str] = field(default_factory=list)
+    drafts: list[_Draft] = field(default_factory=list)
+    own: ZoneInfo | None = None
+    calendars: int = 0
     dates: int = 0
+    work: int = 0
+    counted: int = 0
+    zone_id: str = ""
+    offsets: dict[str, set[timedelta]] = field(default_factory=dict)
+    notes: dict[str, Note] = field(default_factory=dict)
 
-    def take(self, number: int, name: str, params: Mapping[str, str], value: str) -> None:
-        if name == "EXRULE":
-            raise BadCalendar(f"line {number}: EXRULE is not supported")
-        if name not in _KEPT:
+    def take(self, line: ContentLine) -> None:
+        if line.name == "BEGIN":
+            self._begin(line)
+        elif line.name == "END":
+            if not self.inside or self.inside.pop() != line.value.strip().upper():
+                raise BadCalendar(line.number, "END: ends a component that has not begun")
+        elif not self.inside:
+            raise BadCalendar(line.number, "the line stands outside BEGIN:VCALENDAR and END:VCALENDAR")
+        elif self.inside == _EVENT:
+            self._take_of_event(line)
+        elif self.inside == _CALENDAR:
+            self._take_of_calendar(line)
+        elif self.inside[:2] == _ZONE:
+            self._take_of_zone(line)
+
+    def calendar(self) -> IcsCalendar:
+        if self.inside or not self.calendars:
+            raise BadCalendar(None, "the file is not a whole iCalendar file (BEGIN:VCALENDAR to END:VCALENDAR)")
+        events = [self._event(draft) for draft in self.drafts]
+        self._spend_work(events)
+        self._note_idle(events)
+        events = self._in_force(events)
+        events = self._with_moved(events)
+        key = self.own.key if self.own else None
+        return IcsCalendar(tuple(event for event in events if event.closes), key, tuple(self.notes.values()))
+
+    def note(self, line: int, what: str, hint: str) -> None:
+        """Note something without effect, once for each kind."""
+        known = self.notes.get(what)
+        self.notes[what] = replace(known, count=known.count + 1) if known else Note(line, what, hint)
+
+    # --- lines
+
+    def _begin(self, line: ContentLine) -> None:
+        name = line.value.strip().upper()
+        self.inside.append(name)
+        depth = len(self.inside)
+        self.calendars += name == "VCALENDAR"
+        if self.inside[0] != "VCALENDAR" or depth > MAX_DEPTH:
+            raise BadCalendar(line.number, "BEGIN: this is not the structure of an iCalendar file")
+        if self.calendars > 1:
+            raise BadCalendar(line.number, "BEGIN: a second calendar begins; keep each in a file of its own")
+        if name == "VEVENT" and self.inside != _EVENT:
+            raise BadCalendar(line.number, "BEGIN: an event begins inside another component")
+        if depth == 2:
+            self._begin_component(line, name)
+
+    def _begin_component(self, line: ContentLine, name: str) -> None:
+        self.zone_id = ""
+        if name == "VEVENT":
+            if len(self.drafts) >= MAX_EVENTS:
+                raise BadCalendar(line.number, f"the file holds more than {MAX_EVENTS:,} events")
+            self.drafts.append(_Draft(line.number))
+        elif name in _BUSY:
+            raise BadCalendar(line.number, f"BEGIN: {name} is not read; only events (VEVENT) close")
+        elif name in _IDLE or name.startswith("X-"):
+            shown = name if name in _IDLE else "a component of a vendor"
+            self.note(line.number, f"BEGIN: {shown} closes nothing; only events (VEVENT) do", "make it an event")
+        elif name != "VTIMEZONE":
+            raise BadCalendar(line.number, "BEGIN: a component of this name is not known")
+
+    def _take_of_calendar(self, line: ContentLine) -> None:
+        value = line.value.strip().upper()
+        if line.name == "X-WR-TIMEZONE":
+            zone = zone_named(line.value.strip())
+            if zone is None:
+                what = "X-WR-TIMEZONE: the time zone of the calendar is not known by this name"
+                raise BadCalendar(line.number, what, _WR_HINT)
+            if self.own is not None and self.own.key != zone.key:
+                raise BadCalendar(line.number, "X-WR-TIMEZONE: the calendar names two time zones", _WR_HINT)
+            self.own = zone
+        elif line.name == "VERSION" and value != "2.0":
+            raise BadCalendar(line.number, "VERSION: this is not iCalendar 2.0")
+        elif line.name == "CALSCALE" and value != "GREGORIAN":
+            raise BadCalendar(line.number, "CALSCALE: only the Gregorian calendar is supported")
+        elif line.name == "METHOD" and value not in ("PUBLISH", "REQUEST"):
+            raise BadCalendar(line.number, "METHOD: this is a message about events, not a calendar")
+
+    def _take_of_zone(self, line: ContentLine) -> None:
+        """Keep which offsets a zone of the file's own has, to compare them with the zone of that name."""
+        if line.name == "TZID":
+            self.zone_id = line.value.strip().strip('"')
+        elif line.name == "TZOFFSETTO":
+            match = re.fullmatch("([+-])([0-9]{2})([0-9]{2})([0-9]{2})?", line.value.strip())
+            if match is not None:
+                size = timedelta(hours=int(match[2]), minutes=int(match[3]), seconds=int(match[4] or 0))
+                self.offsets.setdefault(self.zone_id, set()).add(-size if match[1] == "-" else size)
+
+    def _take_of_event(self, line: ContentLine) -> None:
+        draft = self.drafts[-1]
+        if line.name == "EXRULE":
+            raise BadCalendar(line.number, "EXRULE is not supported", SERIES_HINT)
+        if line.name in ("RDATE", "EXDATE"):
+            self.dates += line.value.count(",") + 1
+            if self.dates > MAX_DATES:
+                what = f"{line.name}: the file holds more than {MAX_DATES:,} single dates (RDATE, EXDATE)"
+                raise BadCalendar(line.number, what, RULE_HINT)
+        elif line.name in _ONCE:
+            if line.name in draft.lines:
+                raise BadCalendar(line.number, f"{line.name} is there twice in one event", EVENT_HINT)
+        elif line.name not in _ALL_DAY_FLAGS:
             return
-        if name in self.values and name not in ("RDATE", "EXDATE"):
-            raise BadCalendar(f"line {number}: {name} stands twice in one event")
-        self.values[name] = value
-        if name in _MOMENTS:
-            count = len(parts := value.split(","))
-            if not all(_is_moment(part) for part in parts) or (count > 1 and name not in ("RDATE", "EXDATE")):
-                raise BadCalendar(f"line {number}: {name} is no day or time that is understood")
-            self.dates += count if name in ("RDATE", "EXDATE") else 0
-        elif name == "DURATION" and (not _DURATION.fullmatch(value) or value.endswith(("P", "T"))):
-            raise BadCalendar(f"line {number}: {name} is no length of time that is understood")
-        elif name == "UID":
-            value = hashlib.sha256(value.encode()).hexdigest()
-        elif name == "STATUS":
-            value = "CANCELLED" if value.strip().upper() == "CANCELLED" else "CONFIRMED"
-        elif name == "SEQUENCE" and not re.fullmatch(r"\d{1,9}", value):
-            return
-        self.lines.append(f"{name}{_parameters(number, name, params)}:{value}")
+        draft.lines[line.name].append(line)
 
-    def first(self) -> date:
-        """The day of its start. Raises BadCalendar where it has none, or none that can be meant."""
-        match = _MOMENT.fullmatch(self.values.get("DTSTART", ""))
+    # --- events
+
+    def _event(self, draft: _Draft) -> Event:
+        begins = draft.one("DTSTART")
+        if begins is None:
+            raise BadCalendar(draft.line, "DTSTART: the event has no start", EVENT_HINT)
+        (start,) = self._moments(begins, 1)
+        end, nominal, exact = self._length(draft, start)
+        dates = tuple(m for line in draft.lines.get("RDATE", ()) for m in self._moments(line, of=start))
+        replaced, replaced_lines = [], []
+        for line in draft.lines.get("EXDATE", ()):
+            found = self._moments(line, of=start)
+            replaced += found
+            replaced_lines += [line.number] * len(found)
+        instance = draft.one("RECURRENCE-ID")
+        moved = self._moments(instance, 1)[0] if instance else None
+        rule = self._rule(draft, start)
+        uid = draft.one("UID")
+        if instance and (rule or dates or replaced or not uid):
+            raise BadCalendar(
+                instance.number, "RECURRENCE-ID: a single day of a series repeats, or has no UID", SERIES_HINT
+            )
+        status = draft.one("STATUS")
+        flags = [line.value.strip().upper() for name in _ALL_DAY_FLAGS for line in draft.lines.get(name, ())]
+        return Event(
+            line=draft.line,
+            uid=uid.value if uid else f"\n{draft.line}",
+            sequence=_sequence(draft.one("SEQUENCE")),
+            start=start,
+            end=end,
+            nominal=nominal,
+            exact=exact,
+            rule=rule,
+            dates=dates,
+            replaced=tuple(replaced),
+            replaced_lines=tuple(replaced_lines),
+            instance=moved,
+            is_cancelled=status is not None and status.value.strip().upper() == "CANCELLED",
+            is_flagged=not start.is_day and any(flag in ("TRUE", "1") for flag in flags),
+        )
+
+    def _rule(self, draft: _Draft, start: Moment) -> Rule | None:
+        line = draft.one("RRULE")
+        if line is None:
+            return None
+
+        def spend(days: int) -> None:
+            self.counted += days
+            if self.counted > MAX_COUNTED:
+                raise BadCalendar(line.number, "RRULE: COUNT is larger than a calendar for people has", RULE_HINT)
+
         try:
-            first = date(*(int(part) for part in match.groups()[:3])) if match else None
-        except ValueError:
-            first = None
-        if first is None or first.year not in YEARS:
-            raise BadCalendar(f"line {self.line}: the event has no start, or none that can be meant")
-        return first
+            rule = read_rule(line.value, start.wall.date(), spend)
+        except BadRule as error:
+            raise BadCalendar(line.number, f"RRULE {error}", RULE_HINT) from None
+        if (start.zone or start.is_day) and not _is_until(rule.until, start, self.own or _utc()):
+            raise BadCalendar(line.number, "RRULE ends (UNTIL) before the event begins", RULE_HINT)
+        return rule
 
-    def repetitions(self, first: date) -> float:
-        """How many times it repeats, at most. Raises BadCalendar for rules that this reader does not follow."""
-        if "RRULE" not in self.values:
-            return 0.0
+    def _length(self, draft: _Draft, start: Moment) -> tuple[Moment | None, timedelta, timedelta]:
+        """Return the end of an event, or the nominal and the exact part of its duration."""
+        ends, lasts = draft.one("DTEND"), draft.one("DURATION")
+        end, nominal, exact = None, timedelta(0), timedelta(0)
+        line = ends or lasts
+        if line is None:
+            return None, timedelta(days=1 if start.is_day else 0), exact
+        if ends and lasts:
+            raise BadCalendar(lasts.number, "DURATION: the event has a DTEND as well", EVENT_HINT)
+        if ends:
+            (end,) = self._moments(ends, 1, of=start)
+            if start.is_day:
+                end = replace(end, zone=start.zone)
+            if (end.zone is None) != (start.zone is None):
+                raise BadCalendar(ends.number, "DTEND: of start and end only one has a time zone", ZONE_HINT)
+            nominal = _same_zone(end, start) - start.wall
+            is_backward = end.at(_utc()) < start.at(_utc())
+        else:
+            nominal, exact = _duration(line)
+            is_backward = min(nominal, exact) < timedelta(0)
+        if is_backward:
+            raise BadCalendar(line.number, f"{line.name}: the event ends before it begins", EVENT_HINT)
+        if nominal + exact > LONGEST:
+            raise BadCalendar(line.number, f"{line.name}: the event lasts longer than {LONGEST.days} days", EVENT_HINT)
+        if start.is_day:
+            days = nominal if nominal + exact else timedelta(days=1)  # a day that ends as it begins is a whole day
+            return None, days, exact
+        return end, nominal, exact
+
+    def _moments(self, line: ContentLine, most: int = MAX_DATES, of: Moment | None = None) -> list[Moment]:
+        """Return the days or times of a line. `of`: the start of the event, whose kind they must have."""
+        zone, kind = self._zone_and_kind(line)
+        if line.value.count(",") >= most:
+            raise BadCalendar(line.number, f"{line.name} holds more than one date or time", EVENT_HINT)
+        found = [self._moment(line, text, zone) for text in line.value.split(",")]
+        for moment in found:
+            if kind and moment.is_day != (kind == "DATE"):
+                raise BadCalendar(line.number, f"{line.name} is not what its VALUE says", EVENT_HINT)
+            if of is not None and moment.is_day != of.is_day:
+                what = f"{line.name}: of this and DTSTART one is a day, the other a time"
+                raise BadCalendar(line.number, what, EVENT_HINT)
+        return found
+
+    def _zone_and_kind(self, line: ContentLine) -> tuple[ZoneInfo | None, str]:
+        """Return what the parameters of a line say: its zone, and DATE, DATE-TIME or nothing."""
+        zone, kind = None, ""
+        for name, value in line.parameters().items():
+            if name == "TZID":
+                zone = self._zone(line, value)
+            elif name == "VALUE" and value.upper() in ("DATE", "DATE-TIME"):
+                kind = value.upper()
+            elif name == "RANGE":
+                what = f"{line.name}: a change to all days from one on (RANGE) is not supported"
+                raise BadCalendar(line.number, what, SERIES_HINT)
+            elif not name.startswith("X-"):
+                raise BadCalendar(
+                    line.number, f"{line.name} has a form or a parameter that is not supported", EVENT_HINT
+                )
+        return zone, kind
+
+    def _zone(self, line: ContentLine, name: str) -> ZoneInfo:
+        zone = zone_named(name)
+        if zone is None:
+            known = " (the file defines it itself, which is not read)" if name in self.offsets else ""
+            what = f"{line.name}: the time zone (TZID) is not known by this name{known}"
+            raise BadCalendar(line.number, what, ZONE_HINT)
+        return zone
+
+    def _moment(self, line: ContentLine, text: str, zone: ZoneInfo | None) -> Moment:
         try:
-            return _repetitions(self.values["RRULE"], first)
-        except (ValueError, KeyError):
-            said = "its rule of repetition is none that is supported (daily, weekly, monthly or yearly,"
-            raise BadCalendar(f"line {self.line}: {said} on days that the first one is of)") from None
+            found = read_moment(text)
+        except BadRule as error:
+            raise BadCalendar(line.number, f"{line.name} {error}", EVENT_HINT) from None
+        if not isinstance(found, datetime):
+            return Moment(datetime.combine(found, time()), zone, True)
+        if found.tzinfo is not None:
+            if zone is not None and zone.key not in ("UTC", "Etc/UTC"):
+                raise BadCalendar(line.number, f"{line.name} is in UTC (Z) and names another time zone", ZONE_HINT)
+            return Moment(found.replace(tzinfo=None), _utc(), False)
+        if zone is not None:
+            self._check_offset(line, found, zone)
+        return Moment(found, zone, False)
+
+    def _check_offset(self, line: ContentLine, wall: datetime, zone: ZoneInfo) -> None:
+        """Refuse a known name whose definition in the file has other offsets: the two mean different times."""
+        declared = self.offsets.get(line.parameters().get("TZID", ""))
+        if declared and wall.replace(tzinfo=zone).utcoffset() not in declared:
+            what = f"{line.name}: the file defines the time zone of this name with other offsets"
+            raise BadCalendar(line.number, what, ZONE_HINT)
+
+    # --- the file as a whole
+
+    def _spend_work(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.work += event.rule.yearly_work if event.rule else 0
+            if self.work > MAX_WORK:
+                what = "RRULE: the events repeat more often than a calendar for people does"
+                raise BadCalendar(event.line, what, RULE_HINT)
+
+    def _note_idle(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if not event.is_cancelled and not event.closes:
+                self.note(event.line, "DTSTART: the event has no length and closes nothing", EVENT_HINT)
+
+    def _in_force(self, events: Sequence[Event]) -> list[Event]:
+        """Return the events that no higher SEQUENCE of the same event replaces."""
+        highest: dict[tuple[str, datetime | None], Event] = {}
+        own = self.own or _utc()
+        keys = [(event.uid, event.instance.at(own) if event.instance else None) for event in events]
+        for key, event in zip(keys, events, strict=True):
+            if key not in highest or event.sequence > highest[key].sequence:
+                highest[key] = event
+        found = []
+        for key, event in zip(keys, events, strict=True):
+            if event.sequence == highest[key].sequence:
+                found.append(event)
+            else:
+                what = "UID: an event of the same UID and a higher SEQUENCE replaces this one"
+                self.note(event.line, what, "remove the older event")
+        return found
+
+    def _with_moved(self, events: Sequence[Event]) -> list[Event]:
+        """Return the events; of series, the days that are moved or cancelled are taken out."""
+        moved: dict[str, list[Event]] = defaultdict(list)
+        series: dict[str, list[Event]] = defaultdict(list)
+        for event in events:
+            (moved if event.instance else series)[event.uid].append(event)
+        found = [event for events_of in moved.values() for event in events_of]
+        for uid, masters in series.items():
+            days = moved.get(uid, ())
+            if days and len(masters) > 1:
+                what = f"UID: line {masters[0].line} has the same, and line {days[0].line} moves a day of one of them"
+                raise BadCalendar(masters[1].line, what, "give each event a UID of its own, or remove one of the two")
+            found += [self._without(master, days) for master in masters]
+        return found
+
+    def _without(self, master: Event, days: Sequence[Event]) -> Event:
+        own = self.own or _utc()
+        instances = []
+        for day in days:
+            instance = day.instance
+            if instance is None:
+                continue
+            if instance.is_day != master.start.is_day:
+                what = "RECURRENCE-ID: of this and the DTSTART of its series one is a day, the other a time"
+                raise BadCalendar(day.line, what, SERIES_HINT)
+            instances.append(instance)
+        for moment, line in zip(master.replaced, master.replaced_lines, strict=True):
+            self.counted += master.rule.work if master.rule else 1
+            is_comparable = self.own or (moment.zone is None) == (master.start.zone is None)
+            if self.counted <= MAX_COUNTED and is_comparable and not master.starts_at(moment.at(own), own):
+                self.note(line, "EXDATE takes out a time at which the event does not begin", SERIES_HINT)
+        return replace(master, replaced=(*master.replaced, *instances))
 
 
-def _events(text: str) -> tuple[list[_Event], str | None]:
-    """The events of a calendar and the zone that it names. Other components, and those inside events, are left out."""
-    inside: list[str] = []
-    events: list[_Event] = []
-    zone, calendars = None, 0
-    for number, line in _unfolded(text):
-        match = _LINE.fullmatch(line)
-        if match is None:
-            raise BadCalendar(f"line {number} is not a line of an iCalendar file")
-        name, value = match[1].upper(), match[3]
-        if name == "BEGIN":
-            inside.append(value.strip().upper())
-            calendars += inside == ["VCALENDAR"]
-            if len(inside) > 4 or inside[0] != "VCALENDAR" or calendars > 1:
-                raise BadCalendar(f"line {number}: not the structure of one calendar")
-            if inside == ["VCALENDAR", "VEVENT"]:
-                events.append(_Event(number))
-        elif name == "END":
-            if not inside or inside.pop() != value.strip().upper():
-                raise BadCalendar(f"line {number}: ends what has not begun")
-        elif inside == ["VCALENDAR", "VEVENT"]:
-            params = {m[1].upper(): m[2].strip('"') for m in _PARAM.finditer(match[2])}
-            events[-1].take(number, name, params, value)
-        elif inside == ["VCALENDAR"] and name == "X-WR-TIMEZONE":
-            zone = _zone(number, value.strip())
-        if len(events) > MAX_EVENTS:
-            raise BadCalendar(f"it holds more than {MAX_EVENTS:,} events")
-    if inside or not calendars:
-        raise BadCalendar("the file is not a whole iCalendar file (BEGIN:VCALENDAR to END:VCALENDAR)")
-    return events, zone
+_WR_HINT = f"choose the calendar's time zone in its settings, a name such as Europe/Berlin; {EXPORT}"
 
 
-def _unfolded(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of content with the numbers they begin at; a line that begins with a blank goes on with the last."""
-    number, parts = 0, [""]
-    for n, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
-        if line[:1] in (" ", "\t"):
-            parts.append(line[1:])
-            continue
-        if whole := "".join(parts).strip():
-            yield number, whole
-        number, parts = n, [line]
-    if whole := "".join(parts).strip():
-        yield number, whole
+def _sequence(line: ContentLine | None) -> int:
+    if line is None:
+        return 0
+    if not re.fullmatch("[0-9]{1,9}", line.value.strip()):
+        raise BadCalendar(line.number, "SEQUENCE is not a number", EVENT_HINT)
+    return int(line.value)
 
 
-def _is_moment(text: str) -> bool:
-    match = _MOMENT.fullmatch(text)
-    return match is not None and int(match[1]) in YEARS
+def _duration(line: ContentLine) -> tuple[timedelta, timedelta]:
+    """Return the nominal and the exact part of a duration."""
+    match = _DURATION.fullmatch(line.value.strip())
+    if match is None or line.value.strip().endswith(("P", "T")):
+        raise BadCalendar(line.number, "DURATION is not a length of time (P1D, PT8H)", EVENT_HINT)
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[1:])
+    sign = -1 if match[1] == "-" else 1
+    nominal = timedelta(weeks=weeks, days=days)
+    return sign * nominal, sign * timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
-def _parameters(number: int, name: str, params: Mapping[str, str]) -> str:
-    """What of a line's parameters decides about times."""
-    if name not in _MOMENTS:
-        return ""
-    kept = ""
-    if "VALUE" in params:
-        if params["VALUE"].upper() not in ("DATE", "DATE-TIME"):
-            raise BadCalendar(f"line {number}: {name} is given in a form that is not supported")
-        kept += f";VALUE={params['VALUE'].upper()}"
-    if "TZID" in params:
-        if not _TZID.fullmatch(params["TZID"]):
-            raise BadCalendar(f"line {number}: its time zone is not known by this name")
-        kept += f';TZID="{params["TZID"].lstrip("/")}"'
-    if params.get("RANGE", "").upper() == "THISANDFUTURE":
-        kept += ";RANGE=THISANDFUTURE"
-    return kept
+@cache
+def _utc() -> ZoneInfo:
+    return ZoneInfo("UTC")
 
 
-def _zone(number: int, name: str) -> str:
-    try:
-        if re.fullmatch(ZONE_PATTERN, name):
-            return ZoneInfo(name).key
-    except (KeyError, ValueError, OSError):
-        pass
-    raise BadCalendar(f"line {number}: the calendar's time zone is not an IANA name")
+def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
+    """Return the instant at which clocks show a time.
 
-
-def _repetitions(rule: str, first: date) -> float:
-    """How often a rule applies at most until the end of COUNTED_UNTIL, or of its own end.
-
-    Raises ValueError or KeyError for rules with parts that are not supported, that are finer than a day, and for those
-    that their own first day does not fit: such a rule may never match, and the search for its next day never ends.
+    RFC 5545 3.3.5: the first of two; a time that is skipped counts from the offset before the change.
     """
-    if not _RULE.fullmatch(rule):
-        raise ValueError
-    parts = dict(part.split("=", 1) for part in rule.upper().rstrip(";").split(";"))
-    step, interval = _STEPS[parts["FREQ"]], int(parts.get("INTERVAL", "1"))
-    if not parts.keys() <= _RULE_KEYS or not 1 <= interval <= 1000 or ("COUNT" in parts and "UNTIL" in parts):
-        raise ValueError
-    last = date(COUNTED_UNTIL, 12, 31)
-    if "UNTIL" in parts:
-        until = _MOMENT.fullmatch(parts["UNTIL"])
-        if until is None:
-            raise ValueError
-        last = min(last, date(int(until[1]), int(until[2]), int(until[3])))
-    days = _days_each_time(parts, first)
-    times = max(0.0, ((last - first).days / (step * interval) + 1) * days)
-    return min(times, float(int(parts["COUNT"]))) if "COUNT" in parts else times
+    return wall.replace(tzinfo=zone).astimezone(UTC)
 
 
-def _days_each_time(parts: Mapping[str, str], first: date) -> float:
-    """How many days a period of the rule has at most. Raises ValueError where the first day is none of them."""
-    often = parts["FREQ"]
-    months, numbers, places = (_numbers(parts.get(key)) for key in ("BYMONTH", "BYMONTHDAY", "BYSETPOS"))
-    week = [(m[1], m[2]) for m in map(_weekday, parts["BYDAY"].split(","))] if "BYDAY" in parts else []
-    ordinals = [number for number, _ in week if number]
-    monthly = often in ("MONTHLY", "YEARLY")
-    last_day = ((first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)).day
-    if (
-        (months and first.month not in months)
-        or (numbers and not {first.day, first.day - last_day - 1} & set(numbers))
-        or (week and _DAYS[first.weekday()] not in {day for _, day in week})
-        or ((numbers or ordinals or places) and not monthly)
-        or (ordinals and (numbers or (often == "YEARLY" and not months) or any(abs(int(n)) > 5 for n in ordinals)))
-        or (places and (not week or ordinals or numbers or any(abs(p) > 4 for p in places)))
-    ):
-        raise ValueError
-    if often == "DAILY":
-        return 1.0
-    if often == "WEEKLY":
-        return float(len(week) or 1)
-    by_day = float(len(numbers)) or float(sum(1 if number else 5 for number, _ in week)) or 1.0
-    return by_day * (1 if often == "MONTHLY" else len(months) or (12 if numbers or week else 1))
+def _same_zone(end: Moment, start: Moment) -> datetime:
+    """Return an end as the clocks of the start's zone show it."""
+    if end.zone == start.zone or end.zone is None or start.zone is None:
+        return end.wall
+    return end.wall.replace(tzinfo=end.zone).astimezone(start.zone).replace(tzinfo=None)
 
 
-def _numbers(text: str | None) -> list[int]:
-    numbers = [int(part) for part in text.split(",")] if text is not None else []
-    if 0 in numbers or len(numbers) > 62:
-        raise ValueError
-    return numbers
+def _is_until(until: date | datetime | None, moment: Moment, own: ZoneInfo) -> bool:
+    """Return True if a repetition is not after the end of its rule. An UNTIL without a time includes its day."""
+    if until is None:
+        return True
+    if not isinstance(until, datetime):
+        return moment.wall.date() <= until
+    if until.tzinfo is None:
+        return moment.wall <= until or (moment.is_day and moment.wall.date() <= until.date())
+    return moment.at(own) <= until or (moment.is_day and moment.wall.date() <= until.date())
 
 
-def _weekday(text: str) -> re.Match[str]:
-    match = re.fullmatch(r"([+-]?[1-9]\d?)?(MO|TU|WE|TH|FR|SA|SU)", text)
-    if match is None:
-        raise ValueError
-    return match
-
-
-def _try(calendar: IcsCalendar, firsts: list[date]) -> None:
-    """Expand it once, around its first and its last event: what the library stumbles over is told here.
-
-    Raises BadCalendar.
-    """
-    import icalendar
-
-    try:
-        parsed = icalendar.Calendar.from_ical(calendar.text)
-        _check(parsed)
-        for first in {min(firsts), max(firsts)} if firsts else ():
-            begin = datetime.combine(first, time(), UTC)
-            calendar.closed(begin, begin + timedelta(days=40), "UTC")
-    except BadCalendar:
-        raise
-    except Exception:  # noqa: BLE001 - whatever the library says quotes the file
-        raise BadCalendar("the file holds an event that cannot be understood") from None
-
-
-def _check(parsed: Any) -> None:
-    for n, event in enumerate(parsed.walk("VEVENT"), 1):
-        start, end, length = (event.get(key) for key in ("DTSTART", "DTEND", "DURATION"))
-        if any(getattr(v, "dt", None) is not None and _is_lost(v) for v in (start, end)):
-            raise BadCalendar(f"event {n}: its time zone is not known by this name")
-        took = end.dt - start.dt if end is not None else length.dt if length is not None else timedelta(0)
-        if not timedelta(0) <= took <= LONGEST:
-            raise BadCalendar(f"event {n}: it ends before it begins, or lasts longer than {LONGEST.days} days")
-
-
-def _is_lost(moment: Any) -> bool:
-    """Whether a zone was named that the library does not know: it takes such a time for one without a zone."""
-    return "TZID" in moment.params and isinstance(moment.dt, datetime) and moment.dt.tzinfo is None
-
-
-@lru_cache(maxsize=8)
-def _expansion(text: str) -> Any:
-    """The library's view of a calendar that was read."""
-    import icalendar
-    import recurring_ical_events
-
-    return recurring_ical_events.of(icalendar.Calendar.from_ical(text), components=["VEVENT"])
-
-
-def _instant(moment: date | datetime, zone: ZoneInfo) -> datetime:
-    """A day begins at its midnight; a time without a zone is of the given one."""
-    if not isinstance(moment, datetime):
-        moment = datetime.combine(moment, time())
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+def _whole_days(begins: datetime, ends: datetime, zone: ZoneInfo) -> Freeze:
+    """Return the days of a zone that a time touches, at least one."""
+    first = begins.astimezone(zone).date()
+    last = max(ends - timedelta(seconds=1), begins).astimezone(zone).date()
+    midnight = datetime.combine(first, time())
+    return Freeze(_instant(midnight, zone), _instant(midnight + timedelta((last - first).days + 1), zone))

@@ -45,7 +45,9 @@ CODES: dict[str, str] = {
     "DuplicateName": "Two groups have the same name.",
     "NotSupportedYet": "The key belongs to the format, but this version cannot execute it, so it is refused.",
     "BadIdList": "A file of server ids holds a line that is no id, or no id at all.",
-    "BadCalendar": "A file of freezes is no iCalendar file, or holds events that cannot be followed, or too many.",
+    "BadCalendar": "A file of freezes is not iCalendar, holds something that is not understood, or holds too much.",
+    "FreezeWithoutEffect": "A part of a calendar of freezes closes nothing.",
+    "FreezeClosesNothing": "A calendar of freezes closes nothing in the next 400 days.",
     # configuration
     "UnknownTarget": "The plan names a target that the configuration does not have.",
     "TargetOverride": "--target was given for a plan whose groups name targets of their own.",

@@ -603,13 +603,14 @@ class Plan(Part):
         Days and times without a zone are of the calendar's zone, else of the first window's, else of UTC. Raises
         ValueError for a file that the loader has not read: a freeze that is not known must never look like none.
         """
+        return join(freeze for file in self.freeze or () for freeze in self.frozen_by(file, now))
+
+    def frozen_by(self, file: FreezeFile, now: datetime) -> tuple[Freeze, ...]:
+        """Return what one of the freezes closes in the same time. Raises ValueError as `frozen` does."""
+        if file.calendar is None:
+            raise ValueError("a freeze that was not read")
         zone = self.windows[0].timezone if self.windows else "UTC"
-        closed: list[Freeze] = []
-        for file in self.freeze or ():
-            if file.calendar is None:
-                raise ValueError("a freeze that was not read")
-            closed += file.calendar.closed(now, now + HORIZON, zone)
-        return join(closed)
+        return file.calendar.closed(now, now + HORIZON, zone)
 
     def spread_of(self, group: Group) -> dict[str, Amount]:
         """The rules of spread that hold for one of its groups: the plan's, and over them the group's own."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 from runner.model.inventory import Server
 from runner.model.plan import Group, Limits, Plan, Selector
 from runner.model.problem import Problem
 from runner.model.quantity import Amount
 from runner.model.schedule import Allowance
+from runner.model.window import HORIZON
 from runner.planning.exclusions import busy_words, is_busy
 from runner.planning.fleet import Fleet, Share
 from runner.planning.select import Index
@@ -174,6 +176,19 @@ def first_waves(plan: Plan) -> Iterator[Problem]:
 def _no_canary(n: int, message: str) -> Problem:
     hint = "let it begin with one: waves: [1, ...]"
     return Problem("FirstWaveNotCanary", message, hint=hint, severity="warning", path=("groups", n, "waves"))
+
+
+def idle_freezes(plan: Plan, now: datetime) -> Iterator[Problem]:
+    """Warn of each calendar that closes nothing as far as plans look ahead."""
+    for n, file in enumerate(plan.freeze or ()):
+        if not plan.frozen_by(file, now):
+            yield Problem(
+                "FreezeClosesNothing",
+                f"freeze: {file.path}: the calendar closes nothing in the next {HORIZON.days} days",
+                hint="add the coming freezes to the calendar, or remove the file from the plan",
+                severity="warning",
+                path=("freeze", n),
+            )
 
 
 def over_unavailable(group: Group, n: int, sizes: Sequence[int], most: Allowance) -> Iterator[Problem]:

@@ -67,7 +67,7 @@ def make_schedule(
     """
     cycle = cycle or plan.campaign
     picks = pick_all(plan, fleet, cycle)
-    problems = list(_problems(plan, fleet, picks))
+    problems = [*_problems(plan, fleet, picks), *belts.idle_freezes(plan, now)]
     picks = last_apart(picks)
     held = [domains(p.eligible, plan.spread_of(p.group), p.place.index) for p in picks]
     waves = waves_of((p.group, _portions(p, d)) for p, d in zip(picks, held, strict=True))

@@ -164,7 +164,7 @@ def test_a_freeze_that_is_added_while_a_run_waits(cloud: Remote) -> None:
     assert state["until"]
     lab.write("now.ics", "hunter2")
     done = lab.run("reconcile")
-    assert "the plan's calendars cannot be read now: freeze: line 1 is not a line" in done.err
+    assert "the plan's calendars cannot be read now: freeze: now.ics:1: this is not a line" in done.err
     assert "cannot be read now" in lab.run("status", "web").out
     assert cloud.posts == 1
     (lab.folder / "web.yaml").rename(lab.folder / "elsewhere")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.loading.calendars import MAX_CALENDAR_BYTES, BadCalendar, read_calendar
+from runner.loading.calendar_lines import BadCalendar
+from runner.loading.calendars import MAX_CALENDAR_BYTES, read_calendar
 from runner.loading.plan import Loaded, load_plan, plan_digest, require
 from runner.loading.revision import load_plan_at
 

@@ -26,8 +26,6 @@ from tests.planning.test_laws import fleets, plans, spent_of
 
 WAVES = plan(group(servers={"names": ("web-*",)}, waves=(1, "25%"), pause=("5m",), max_failures="10%"))
 
-EMPTY = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n"
-
 
 def judged(saved: Schedule, wanted: Plan, has: Inventory, spent: Collection[str] = (), **changes: Any) -> Standing:
     """Both halves of a review in one."""
@@ -229,7 +227,7 @@ TUESDAY = {"days": ("tue",), "start": "22:00", "length": "2h", "timezone": "UTC"
         (timedelta(hours=3), {"windows": (TUESDAY,)}, True),
         (timedelta(days=4, hours=2), {"windows": ({**TUESDAY, "days": ("sat",)},)}, False),
         (timedelta(days=4, hours=3), {"windows": ({**TUESDAY, "days": ("sat",)},)}, True),
-        (timedelta(hours=2), {"freeze": (FreezeFile("a.ics", "sha256:" + "1" * 64, IcsCalendar(EMPTY)),)}, True),
+        (timedelta(hours=2), {"freeze": (FreezeFile("a.ics", "sha256:" + "1" * 64, IcsCalendar(())),)}, True),
     ],
 )
 def test_a_schedule_is_not_too_old_before_the_next_window_is_over(
@@ -244,7 +242,7 @@ def test_a_schedule_is_not_too_old_before_the_next_window_is_over(
 
 def test_a_saved_schedule_with_other_windows_or_freezes_is_refused() -> None:
     """Windows and calendars follow from the plan, as everything else does; how far one looked ahead makes no digest."""
-    file = FreezeFile("a.ics", "sha256:" + "1" * 64, IcsCalendar(EMPTY))
+    file = FreezeFile("a.ics", "sha256:" + "1" * 64, IcsCalendar(()))
     wanted, has = plan(windows=(TUESDAY,), freeze=(file,)), inventory(fleet())
     saved = schedule(wanted, has)
     assert follows(saved, wanted) == []
