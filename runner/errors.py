@@ -116,6 +116,11 @@ class CloudError(RunnerError):
         self.status = status
         self.request_id = request_id
 
+    def name_target(self, name: str) -> None:
+        """Say in the message which target this is about."""
+        self.message = f"target {name}: {self.message}"
+        self.args = (self.message,)
+
 
 class CloudDenied(CloudError):
     """Credentials are missing or wrong, or a permission is missing."""

@@ -251,7 +251,7 @@ class _Planner:
         if name not in self._read:
             try:
                 session = await self.stack.enter_async_context(open_target(self.app, self.config, name, clock))
-                inventory = await session.cloud.inventory()
+                inventory = await session.inventory()
                 self._read[name] = (session, inventory, await session.surveyor.surroundings())
             except RunnerError as error:
                 self._read[name] = error

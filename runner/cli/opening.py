@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.cli.common import App
 from runner.cli.targets import all_targets, base_folder, is_embedded, open_store_of, store_url
-from runner.errors import StoreError
+from runner.errors import CloudError, StoreError
 from runner.execution.effects import Tuning
 from runner.execution.site import Site
 from runner.model.machine import NOBODY, Machine
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runner.cloud.endpoints import Settings
     from runner.loading.config import LoadedConfig
     from runner.model.config import TargetConfig
+    from runner.model.inventory import Inventory
     from runner.net.secret import Secret
     from runner.net.wire import RequestLog
     from runner.planning.spared import Spared
@@ -66,6 +67,14 @@ class Session:
     alarms: Alarms
     surveyor: Surveyor
     trials: Trials
+
+    async def inventory(self) -> Inventory:
+        """Return what the target has now. Raises CloudError, CloudDenied that name the target."""
+        try:
+            return await self.cloud.inventory()
+        except CloudError as error:
+            error.name_target(self.target.name)
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +262,7 @@ def settings_of(config: TargetConfig, environ: Mapping[str, str], project_id: st
         sts=config.endpoints.sts,
         ces=config.endpoints.ces,
         autoscaling=config.endpoints.autoscaling,
+        enterprise_project=config.enterprise_project,
         environ=environ,
     )
 

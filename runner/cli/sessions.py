@@ -102,7 +102,7 @@ class Sessions:
         """What each target has now."""
         import asyncio
 
-        found = await asyncio.gather(*(s.cloud.inventory() for s in self.by_name.values()))
+        found = await asyncio.gather(*(s.inventory() for s in self.by_name.values()))
         return dict(zip(self.by_name, found, strict=True))
 
     async def surroundings(self) -> Surroundings:

@@ -25,21 +25,21 @@ from runner.net.text import tidy
 from runner.net.wire import Reply
 
 _ENTERPRISE_PROJECT = "_sys_enterprise_project_id"
+_BARE_METAL = "__type_baremetal"
 _FRACTION = re.compile(r"[.,](\d{1,6})\d*")
 _MAX_NAME = 256
 _MAX_CAUSE = 20_000
 
 
 def server(value: Any) -> Server | None:
-    """A server of a list or a single answer; None for what is none.
+    """Return a server of a list or a single answer; None for an entry without an id.
 
-    The `server_id` filter answers for an id that does not exist with an entry whose fields are all null: such
-    ghosts have no `status`, the one field every server has.
+    A status that is missing, null or empty is kept as "": such a server is never rebooted, and never disappears.
     """
     if not isinstance(value, dict):
         return None
-    server_id, status = value.get("id"), value.get("status")
-    if not isinstance(server_id, str) or not server_id or not isinstance(status, str) or not status:
+    server_id, status = value.get("id"), _str(value.get("status"))
+    if not isinstance(server_id, str) or not server_id:
         return None
     metadata = _map(value.get("metadata"))
     read_tags = tags(value.get("tags"))
@@ -60,14 +60,19 @@ def server(value: Any) -> Server | None:
         addresses=_addresses(value.get("addresses")),
         own_address=_own_address(value.get("addresses")),
         macs=_macs(value.get("addresses")),
+        bare_metal=_BARE_METAL in (read_tags or ()) or _BARE_METAL in (tags(value.get("sys_tags")) or ()),
     )
 
 
 def ghost(value: Any) -> str | None:
-    """The id of an entry that says "no such server"."""
-    if isinstance(value, dict) and isinstance(value.get("id"), str) and not value.get("status"):
-        return str(value["id"])
-    return None
+    """Return the id of an entry that says "no such server": every field but `id` and `fault` is null or empty.
+
+    So the `server_id` filter answers for an id that does not exist.
+    """
+    if not isinstance(value, dict) or not isinstance(value.get("id"), str):
+        return None
+    is_ghost = not any(content for key, content in value.items() if key not in ("id", "fault"))
+    return str(value["id"]) if is_ghost else None
 
 
 def tags(value: Any) -> Mapping[str, str] | None:

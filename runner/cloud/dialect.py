@@ -17,15 +17,17 @@ class Dialect:
 
     `id_filter`: the list takes `server_id` ("Querying Details About ECSs" of Huawei Cloud; that of OTC has no such
     parameter, and would answer with the first page of all servers).
+    `enterprise_project_filter`: the lists of servers and of AS groups take `enterprise_project_id` (same page).
     `scheduled_events`: the provider's plans can be asked for (`instance-scheduled-events`).
     """
 
     id_filter: bool
+    enterprise_project_filter: bool
     scheduled_events: bool
 
 
-_HUAWEI = Dialect(id_filter=True, scheduled_events=True)
-_OTC = Dialect(id_filter=False, scheduled_events=False)
+_HUAWEI = Dialect(id_filter=True, enterprise_project_filter=True, scheduled_events=True)
+_OTC = Dialect(id_filter=False, enterprise_project_filter=False, scheduled_events=False)
 
 
 def dialect_of(cloud: str) -> Dialect:

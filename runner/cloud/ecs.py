@@ -23,7 +23,7 @@ from runner.cloud.endpoints import Settings
 from runner.cloud.projects import looked_up, project_id_of
 from runner.cloud.reader import Answer, Patience, Reader
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
-from runner.cloud.servers import Servers, is_gateway, segment
+from runner.cloud.servers import Servers, is_unknown_job, segment
 from runner.cloud.throttle import Pace, Sleep, allowed
 from runner.cloud.trials import CloudTrials
 from runner.errors import CloudDenied, CloudError
@@ -47,7 +47,6 @@ from runner.net.wire import Outgoing, RequestLog, Unreachable
 
 JSON = "application/json;charset=UTF-8"
 _RENEWAL_IS_NEWS = timedelta(minutes=1)
-_GONE = "Common.0011"
 
 
 def _utc_now() -> datetime:
@@ -75,7 +74,7 @@ class HuaweiCloud:
         self._reader = reader
         self._wall = wall
         self._now = now
-        self._servers = Servers(self._get, project_id, settings.dialect, now)
+        self._servers = Servers(self._get, project_id, settings.dialect, now, settings.filters)
         self._renewed_at: datetime | None = None
 
     def __repr__(self) -> str:
@@ -137,7 +136,7 @@ class HuaweiCloud:
         try:
             answer = await self._get(f"/v1/{self.project_id}/jobs/{job_id}")
         except CloudError as error:
-            if error.code == _GONE or (error.status == 404 and not is_gateway(error.code)):
+            if is_unknown_job(error):
                 return JobGone(job_id)
             raise
         return decode.job(answer.value, job_id, answer.reply.request_id)
@@ -158,7 +157,8 @@ class HuaweiCloud:
         """Auto-scaling groups and scheduled events (`runner.ports.Surveyor`)."""
         ecs = self._getter(self._settings.ecs_url, "ECS", "ecs", around.BRIEF)
         has_events = self._settings.dialect.scheduled_events
-        return await around.surroundings(self._scaling(), ecs if has_events else None, self.project_id)
+        events = ecs if has_events else None
+        return await around.surroundings(self._scaling(), events, self.project_id, self._settings.filters)
 
     def _ces(self) -> around.Get:
         return self._getter(self._settings.ces_url, "Cloud Eye", "ces")
@@ -191,7 +191,7 @@ class HuaweiCloud:
         async def login() -> object:
             return await self._credentials.authorize(self._request("GET", "/"), self._wall())
 
-        return CloudTrials(self.project_id, login, ecs, self._ces(), lookup)
+        return CloudTrials(self.project_id, login, ecs, self._ces(), lookup, self._settings.filters)
 
     # The reboot
 

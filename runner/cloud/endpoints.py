@@ -31,6 +31,14 @@ class Settings:
     sts_url: str | None = None
     ces_url: str | None = None
     as_url: str | None = None
+    enterprise_project: str | None = None
+
+    @property
+    def filters(self) -> tuple[tuple[str, str], ...]:
+        """Return the query that goes with every list of servers and AS groups, where the cloud takes it."""
+        if self.enterprise_project is None or not self.dialect.enterprise_project_filter:
+            return ()
+        return (("enterprise_project_id", self.enterprise_project),)
 
     @property
     def dialect(self) -> Dialect:
@@ -48,6 +56,7 @@ def settings_for(
     sts: str | None = None,
     ces: str | None = None,
     autoscaling: str | None = None,
+    enterprise_project: str | None = None,
     environ: Mapping[str, str],
 ) -> Settings:
     """The endpoints of a target: by the rule `https://ecs.{region}.{domain}`, or those written, if they may be used.
@@ -83,6 +92,7 @@ def settings_for(
         urls.get("sts"),
         urls.get("ces"),
         urls.get("autoscaling"),
+        enterprise_project,
     )
 
 

@@ -43,19 +43,18 @@ class _Pages:
             raise CloudError("the list answer has no servers", hint="check the endpoint of the target")
         for item in listed:
             server = decode.server(item)
-            if server is None and decode.ghost(item) is None:
+            if server is None:
                 raise CloudError(
-                    "an entry of the server list cannot be read: it has no id, or no status",
+                    "an entry of the server list cannot be read: it has no id",
                     hint="something on the way to the cloud may change its answers; nothing is decided by half a list",
                 )
-            if server is not None:
-                self.servers[server.id] = server
-                created = item.get("created")
-                self.newest = max(self.newest, created if isinstance(created, str) else "")
-        count = value.get("count")
-        if isinstance(count, int) and not isinstance(count, bool) and count >= 0:
-            self.count = count
-            self.counts.add(count)
+            self.servers[server.id] = server
+            created = item.get("created")
+            self.newest = max(self.newest, created if isinstance(created, str) else "")
+        count = str(value.get("count"))
+        if count.isdecimal() and len(count) < 16:
+            self.count = int(count)
+            self.counts.add(self.count)
         return len(listed)
 
     def is_whole(self, since: str) -> bool:
@@ -77,6 +76,7 @@ async def list_all(fetch: Fetch, limit: int = PAGE, since: str = "") -> dict[str
     servers stand at the list's end, no server that was there all the time can be missed so. If that reading does not
     fit either, a third is made (for lists whose new servers stand in front), and all together are the answer: a server
     that one of them showed exists or has just gone, while one that is left out would never be looked at.
+    Raises CloudError (`InventoryIncomplete`) where all three together show fewer servers than the cloud counts.
     `since`: servers that were created since then show that the list moves (ISO 8601); empty for not to look.
     """
     first = await _read(fetch, limit)
@@ -90,7 +90,16 @@ async def list_all(fetch: Fetch, limit: int = PAGE, since: str = "") -> dict[str
     if second.counts <= {len(second.servers)}:  # the totals fit; only new servers speak against it
         return found
     del second
-    found.update((await _read(fetch, limit)).servers)
+    third = await _read(fetch, limit)
+    found.update(third.servers)
+    if len(found) < min(third.counts, default=0):
+        raise CloudError(
+            f"the server list is incomplete: the cloud counts {min(third.counts):,} servers"
+            f" and shows {len(found):,}, on three readings",
+            hint="try again later; where the credentials are limited to an enterprise project,"
+            " set enterprise_project of the target",
+            code="InventoryIncomplete",
+        )
     return found
 
 

@@ -152,7 +152,10 @@ class Reader:
         says_so = error.code in _PASSING_CODES or "try again later" in error.message.lower()
         if error.status in _PASSING_STATUS or says_so:
             return _made(Passing, error, f"the cloud failed: {error.sentence}", None)
-        return _made(CloudError, error, f"the cloud refused: {error.sentence}", None)
+        hint = None
+        if error.status == 404 and (error.code or "").startswith(("APIGW.", "APIG.")):
+            hint = "the gateway does not know this API: check region and endpoints of the target"
+        return _made(CloudError, error, f"the cloud refused: {error.sentence}", hint)
 
 
 def _may_pass(error: Exception) -> bool:

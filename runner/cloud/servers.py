@@ -27,10 +27,18 @@ Get = Callable[..., Awaitable[Answer]]
 
 
 class Servers:
-    """Reads of `/v1/{project_id}/cloudservers`. Remembers how large the fleet was."""
+    """Reads of `/v1/{project_id}/cloudservers`. Remembers how large the fleet was. `filters` go with every list."""
 
-    def __init__(self, get: Get, project_id: str, dialect: Dialect, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        get: Get,
+        project_id: str,
+        dialect: Dialect,
+        now: Callable[[], datetime],
+        filters: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         self._get = get
+        self._filters = filters
         self._path = f"/v1/{project_id}/cloudservers"
         self._dialect = dialect
         self._now = now
@@ -40,7 +48,8 @@ class Servers:
         """Every server by id (page "Querying Details About ECSs")."""
 
         async def page(number: int, limit: int) -> Any:
-            return (await self._get(f"{self._path}/detail", ("offset", str(number)), ("limit", str(limit)))).value
+            place = (("offset", str(number)), ("limit", str(limit)))
+            return (await self._get(f"{self._path}/detail", *place, *self._filters)).value
 
         recently = (self._now() - RECENTLY).strftime("%Y-%m-%dT%H:%M:%SZ")
         servers = await listing.list_all(page, since=recently)
@@ -74,18 +83,17 @@ class Servers:
     async def _filtered(self, ids: list[str]) -> dict[str, Server] | None:
         """By the `server_id` filter. None where the answer is silent about some ids: then only the list is sure.
 
-        For an id that does not exist the service answers with an entry without a status ("ghost").
+        For an id that does not exist the service answers with an entry whose fields are null ("ghost").
         """
         found: dict[str, Server] = {}
         for start in range(0, len(ids), IDS_A_REQUEST):
             part = ids[start : start + IDS_A_REQUEST]
-            answer = await self._get(
-                f"{self._path}/detail", ("limit", str(listing.PAGE)), ("server_id", ",".join(part))
-            )
+            named = (("limit", str(listing.PAGE)), ("server_id", ",".join(part)))
+            answer = await self._get(f"{self._path}/detail", *named, *self._filters)
             listed = answer.value.get("servers")
             entries = listed if isinstance(listed, list) else []
-            here = {s.id: s for s in map(decode.server, entries) if s is not None}
             ghosts = {g for g in map(decode.ghost, entries) if g is not None}
+            here = {s.id: s for s in map(decode.server, entries) if s is not None and s.id not in ghosts}
             if not ghosts.union(here).issuperset(part):
                 return None
             found.update((i, here[i]) for i in part if i in here)
@@ -149,6 +157,11 @@ def segment(server_id: str) -> str:
     if not server_id.strip("."):
         raise CloudError("that is no server id")
     return encode(server_id)
+
+
+def is_unknown_job(error: CloudError) -> bool:
+    """Return True if the service says that it has no such job: `Common.0011`, or a 404 that is not the gateway's."""
+    return error.code == "Common.0011" or (error.status == 404 and not is_gateway(error.code))
 
 
 def is_gateway(code: str | None) -> bool:

@@ -32,10 +32,15 @@ Get = Callable[..., Awaitable[Any]]
 """(path, *query) -> the JSON of a good answer. Raises CloudError, CloudDenied."""
 
 
-async def surroundings(scaling: Get, ecs: Get | None, project_id: str) -> Surroundings:
-    """Both at once. `ecs` is None where the cloud has no scheduled events. Raises nothing that the cloud does."""
+async def surroundings(
+    scaling: Get, ecs: Get | None, project_id: str, filters: tuple[tuple[str, str], ...] = ()
+) -> Surroundings:
+    """Both at once. `ecs` is None where the cloud has no scheduled events. Raises nothing that the cloud does.
+
+    `filters`: a query that goes with the list of groups.
+    """
     groups, events = await asyncio.gather(
-        _or_why(_groups(scaling, project_id), "auto-scaling groups"),
+        _or_why(_groups(scaling, project_id, filters), "auto-scaling groups"),
         _or_why(_events(ecs, project_id), "scheduled events") if ecs else _nothing(),
     )
     unread = tuple(why for why in (groups[1], events[1]) if why)
@@ -53,9 +58,9 @@ async def _or_why(reading: Awaitable[list[T]], what: str) -> tuple[list[T], str]
         return [], tidy(f"{what} could not be read: {error.message}", 300)
 
 
-async def _groups(get: Get, project_id: str) -> list[ScalingGroup]:
+async def _groups(get: Get, project_id: str, filters: tuple[tuple[str, str], ...]) -> list[ScalingGroup]:
     base = f"/autoscaling-api/v1/{project_id}"
-    listed = await _records(get, f"{base}/scaling_group", "scaling_groups")
+    listed = await _records(get, f"{base}/scaling_group", "scaling_groups", filters)
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(raw: Mapping[str, Any], group_id: str) -> ScalingGroup:
@@ -88,11 +93,11 @@ def _minutes(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**6 else None
 
 
-async def _records(get: Get, path: str, key: str) -> list[Mapping[str, Any]]:
+async def _records(get: Get, path: str, key: str, filters: tuple[tuple[str, str], ...] = ()) -> list[Mapping[str, Any]]:
     """All records of a list that is paged by `start_number`."""
     found: list[Mapping[str, Any]] = []
     for _ in range(MOST_PAGES):
-        body = await get(path, ("start_number", str(len(found))), ("limit", str(PAGE)))
+        body = await get(path, ("start_number", str(len(found))), ("limit", str(PAGE)), *filters)
         page = _entries(body, key)
         found += page
         total = body.get("total_number")

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from runner.cloud.servers import is_unknown_job
 from runner.errors import CloudError
 from runner.net.wire import encode
 
@@ -24,7 +25,7 @@ class CloudTrials:
     """`runner.ports.Trials` of one project.
 
     `login` obtains what requests are signed with; `ecs` and `ces` ask the two services; `lookup` asks IAM for the
-    project.
+    project. `filters` go with every list of servers.
     """
 
     project_id: str
@@ -32,6 +33,7 @@ class CloudTrials:
     ecs: Get
     ces: Get
     lookup: Callable[[], Awaitable[str]]
+    filters: tuple[tuple[str, str], ...] = ()
 
     async def log_in(self) -> None:
         await self.login()
@@ -40,7 +42,7 @@ class CloudTrials:
         project, server = self.project_id, encode(server_id)
         match what:
             case "list":
-                await self.ecs(f"/v1/{project}/cloudservers/detail", ("offset", "1"), ("limit", "1"))
+                await self.ecs(f"/v1/{project}/cloudservers/detail", ("offset", "1"), ("limit", "1"), *self.filters)
             case "groups":
                 await self.ecs(f"/v1/{project}/cloudservers/os-server-groups", ("limit", "1"))
             case "show":
@@ -66,5 +68,5 @@ class CloudTrials:
         try:
             await self.ecs(f"/v1/{self.project_id}/jobs/{NO_JOB}")
         except CloudError as error:
-            if error.code != "Common.0011" and error.status != 404:
+            if not is_unknown_job(error):
                 raise

@@ -154,6 +154,7 @@ def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
     for name, target in _named(tree, "targets"):
         _check_endpoints(target, allowed_hosts(env), findings)
         _check_simulator(name, target, path, findings)
+        _check_enterprise_project(target, findings)
     config = check(Config, tree, findings)
     problems = findings.problems()
     valid = config is not None and findings.is_clean
@@ -244,6 +245,13 @@ def _check_endpoints(target: MapNode, allowed: tuple[str, ...], findings: Findin
             if said:
                 hint = how_to_allow(cloud, region, service)
                 findings.add("BadEndpoint", f"the endpoint {said}", node.span, hint=hint)
+
+
+def _check_enterprise_project(target: MapNode, findings: Findings) -> None:
+    node = target.get("enterprise_project")
+    if node is not None and _text(target.get("cloud")) == "otc":
+        message = "enterprise_project: the lists of Open Telekom Cloud cannot be limited to one"
+        findings.add("BadValue", message, node.span, hint="select servers by enterprise_projects in the plan")
 
 
 def _text(node: Node | None) -> str:

@@ -23,6 +23,8 @@ from runner.model.plan import (
     as_the_cloud_writes,
 )
 
+ALL_GRANTED = "all_granted_eps"
+"""Every enterprise project that the credentials can use ("Querying Details About ECSs", `enterprise_project_id`)."""
 EnvName = Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 EnvNames = Annotated[tuple[EnvName, ...], Many()]
 
@@ -102,6 +104,16 @@ class TargetConfig(Part):
     region: Name = "eu-west-101"
     project_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None = Field(
         None, description="Looked up by region where it is not written."
+    )
+    enterprise_project: (
+        Annotated[
+            str, StringConstraints(pattern=f"^({ALL_GRANTED}|0|[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})$")
+        ]
+        | None
+    ) = Field(
+        None,
+        description="An enterprise project, sent with every list: its id, 0 for the default one, or all_granted_eps"
+        " for all that the credentials can use. Not on Open Telekom Cloud.",
     )
     endpoints: Endpoints = Endpoints()
     auth: Literal["auto", "token", "password", "aksk", "metadata", "oidc"] = "auto"

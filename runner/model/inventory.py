@@ -14,9 +14,10 @@ NO_TAGS: Mapping[str, str] = MappingProxyType({})
 class Server:
     """One server as the list call shows it, without `user_data` (it can hold a password hash).
 
-    Only `id`, `name` and `status` are sure to be there: live answers leave out many of the other fields
-    (page "Querying Details About ECSs"). `updated` is the cloud's time of the last change of any kind; it is
-    compared, never interpreted as a boot time. `task_state` is None when the server is idle, and also where
+    Only `id` is sure to be there: live answers leave out many of the other fields (page "Querying Details About
+    ECSs"). `status` is empty where the answer has none. `bare_metal`: the entry is a bare metal server (BMS), which
+    shares the list with ECSs and has an API of its own. `updated` is the cloud's time of the last change of any kind;
+    it is compared, never interpreted as a boot time. `task_state` is None when the server is idle, and also where
     the answer has no such field. `own_address`: the first private address of its own network cards, else the first of
     them, empty where none is shown; floating (elastic) addresses are none of its own. `macs`: of its network cards,
     empty where the answer has none. `tags_unknown`: the answer had tags that could not be read; `tags` is empty then.
@@ -38,6 +39,7 @@ class Server:
     own_address: str = ""
     macs: tuple[str, ...] = ()
     tags_unknown: bool = False
+    bare_metal: bool = False
 
     @property
     def is_idle(self) -> bool:

@@ -11,6 +11,8 @@ from runner.model.inventory import Server
 from runner.model.schedule import EXCLUDED_BY_PLAN as EXCLUDED_BY_PLAN
 from runner.model.schedule import REBOOTED_IN_CYCLE as REBOOTED_IN_CYCLE
 
+BARE_METAL = "BareMetal"
+STATUS_UNKNOWN = "StatusUnknown"
 NOT_ACTIVE = "NotActive"
 BUSY = "Busy"
 LOCKED = "Locked"
@@ -22,6 +24,8 @@ RUNNER_SUPPORT = "RunnerSupport"
 REASONS = {
     EXCLUDED_BY_PLAN: "left out by `exclude` in the plan",
     REBOOTED_IN_CYCLE: "rebooted already in this cycle",
+    BARE_METAL: "a bare metal server (BMS): the ECS API cannot reboot it",
+    STATUS_UNKNOWN: "status unknown: the cloud's answer has none",
     NOT_ACTIVE: "not running",
     BUSY: "another task is running on it",
     LOCKED: "locked: the cloud would refuse the reboot",
@@ -53,12 +57,16 @@ def unfit(server: Server) -> Why | None:
     "Querying Details About ECSs" and "Error Codes"). A server that is powering off still reads ACTIVE, so its task
     counts as well (table of server states).
     """
+    if server.bare_metal:
+        return Why(BARE_METAL, "tag __type_baremetal")
     if server.locked:
         return Why(LOCKED, "unlock it, or exclude it in the plan")
     if server.frozen:
         return Why(FROZEN, "")
     if server.tags_unknown:
         return Why(TAGS_UNKNOWN, "its tags are unknown")
+    if not server.status:
+        return Why(STATUS_UNKNOWN, "")
     if is_busy(server):
         return Why(BUSY, busy_words(server))
     if server.status != "ACTIVE":

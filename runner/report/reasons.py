@@ -26,6 +26,8 @@ OUTCOMES = {
     "NotActive": "it was not running",
     "Busy": "another task was running on it",
     "Locked": "it is locked: the cloud would refuse the reboot",
+    "BareMetal": "it is a bare metal server (BMS), which the ECS API cannot reboot",
+    "StatusUnknown": "the cloud's answer has no status for it",
     "Frozen": "it is frozen by the cloud, which would refuse the reboot",
     "TagsUnknown": "its tags could not be read, so nothing told whether a tag excludes it",
     "RebootedByOther": "somebody else rebooted it since the run began",

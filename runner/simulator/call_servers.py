@@ -77,7 +77,8 @@ class Reader:
         start = (max(page, 1) - 1) * limit
         if "marker" in wanted and world.switches.cloud == "huaweicloud":
             start = after(found, wanted["marker"])
-        return self._page(request, turn, found[start : start + limit], len(found))
+        shown = found[: max(0, len(found) - world.switches.unlisted)]
+        return self._page(request, turn, shown[start : start + limit], len(found))
 
     def _found(self, turn: Turn, wanted: Mapping[str, str]) -> list[str]:
         """Ids of the servers that match, kept from page to page as long as nothing changes."""

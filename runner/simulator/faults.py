@@ -252,7 +252,7 @@ class NotActive(WorldRule):
     """In another state than ACTIVE."""
 
     do: Literal["not_active"]
-    status: Literal["SHUTOFF", "ERROR", "BUILD", "REBUILD", "MIGRATING", "RESIZE", "SHELVED", "UNKNOWN"] = "SHUTOFF"
+    status: Literal["", "SHUTOFF", "ERROR", "BUILD", "REBUILD", "MIGRATING", "RESIZE", "SHELVED", "UNKNOWN"] = "SHUTOFF"
 
 
 class Alarm(WorldRule):

@@ -76,6 +76,9 @@ class Switches(BaseModel):
     other_projects: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
         (), description="Names of further projects that IAM lists, for example `eu-de_team`; they hold no servers."
     )
+    unlisted: Annotated[int, Field(ge=0)] = Field(
+        0, description="The list counts so many servers without showing them: the last ones."
+    )
     only_enterprise_project: str | None = Field(
         None, description="The user's rights cover one enterprise project: a list must name it, else Pdp.0001."
     )

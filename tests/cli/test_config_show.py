@@ -21,6 +21,7 @@ targets:
     cloud: huaweicloud
     region: eu-west-101
     rate: {servers_per_minute: 300}
+    enterprise_project: all_granted_eps
     support:
       - name: bastion
         servers: {names: ["bastion-*"], tags: {"a: b": "no"}}
@@ -54,7 +55,9 @@ def test_origins(lab: Lab) -> None:
     assert origin(found[(*prod, "rate", "servers_per_minute")]) == ("file", "reboot-runner.yaml", 6)
     assert origin(found[(*prod, "rate", "settle")]) == ("default", None, None)
     assert found[(*prod, "rate", "settle")]["value"] == "3m"
-    assert origin(found[(*prod, "support", 1, "action")]) == ("file", "reboot-runner.yaml", 12)
+    assert origin(found[(*prod, "support", 1, "action")]) == ("file", "reboot-runner.yaml", 13)
+    assert origin(found[(*prod, "enterprise_project")]) == ("file", "reboot-runner.yaml", 7)
+    assert found[(*prod, "enterprise_project")]["value"] == "all_granted_eps"
     assert origin(found[(*prod, "endpoints", "iam")]) == ("rule", "huaweicloud", None)
     assert found[(*prod, "endpoints", "iam")]["value"] == "https://iam.eu-west-101.myhuaweicloud.eu"
     assert found[(*prod, "credentials")]["value"] == "aksk"

@@ -169,6 +169,23 @@ def test_missing_permission(cloud: Remote, on: str, need: str, status: str, code
     assert "\x1b" not in cloud.lab.run("doctor").out
 
 
+def test_unknown_route_is_no_permission(cloud: Remote) -> None:
+    """A gateway that does not know the path of job queries has not allowed them: the endpoint is named as the cause."""
+    gone = {"error_code": "APIGW.0101", "error_msg": "The API does not exist or has not been published."}
+    cloud.fault(do="error", on="job", status=404, body="raw", message=json.dumps(gone), times="all")
+    done, checks = doctor(cloud.lab)
+    assert (done.code, bad(checks)) == (1, {"follow the job of a reboot"})
+    assert "APIGW.0101" in checks["follow the job of a reboot"]["message"]
+    assert "check region and endpoints" in checks["follow the job of a reboot"]["hint"]
+
+
+def test_enterprise_project(cloud: Remote) -> None:
+    """The enterprise project that lists ask for is told."""
+    cloud.lab.configure(targets={"lab": target(cloud.state, cloud.url, enterprise_project="all_granted_eps")})
+    checks = doctor(cloud.lab)[1]
+    assert checks["enterprise project"]["message"] == "lists ask for every one that the credentials can use"
+
+
 def without_project(cloud: Remote) -> dict[str, Any]:
     return {key: value for key, value in target(cloud.state, cloud.url).items() if key != "project_id"}
 

@@ -16,6 +16,7 @@ from runner.simulator.server import serve_in_thread
 from runner.simulator.state import CloudOptions, State
 from runner.simulator.switches import Switches
 from tests.cli.lab import KEYS, Lab, Remote, remote, target
+from tests.cli.lab import PLAN as LAB_PLAN
 
 PLAN = """\
 version: 1
@@ -60,6 +61,15 @@ def two_clouds(lab: Lab) -> Iterator[Pair]:
                 child.dispose()
     finally:
         state.close()
+
+
+def test_incomplete_inventory(lab: Lab) -> None:
+    """A cloud that shows fewer servers than it counts is an error that names the target; no plan is blamed."""
+    lab.write("plan.yaml", LAB_PLAN)
+    with remote(lab, unlisted=2):
+        done = lab.run("diff", "plan.yaml", "--target", "lab")
+    assert done.code == 1
+    assert "target lab: the server list is incomplete: the cloud counts 20 servers and shows 18" in done.err
 
 
 @pytest.fixture

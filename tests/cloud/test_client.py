@@ -85,6 +85,7 @@ async def there(
     cloud: str = "simulator",
     limits: Limits = QUICK,
     project: str = "",
+    enterprise_project: str | None = None,
     **how: Any,
 ) -> AsyncIterator[There]:
     options = CloudOptions(
@@ -102,7 +103,16 @@ async def there(
     async with serve(options) as simulated:
         known = {"": None, "own": simulated.project_id}.get(project, project)
         url, region = simulated.url, simulated.region
-        target = settings_for(cloud=cloud, region=region, project_id=known, ecs=url, iam=url, environ={})
+        target = settings_for(
+            cloud=cloud,
+            region=region,
+            project_id=known,
+            ecs=url,
+            iam=url,
+            autoscaling=url,
+            enterprise_project=enterprise_project,
+            environ={},
+        )
         ways: dict[str, Login] = {"key": key(credentials), "password": password(credentials)}
         async with HuaweiCloud.open(target, ways[login], log=log.append, limits=limits, sleep=sleep, **how) as client:
             yield There(client, simulated, log)
@@ -236,6 +246,27 @@ def test_pages_of_groups(told: str) -> None:
             await transport.aclose()
             assert [g.id for g in found] == ids
             assert len([s for s in server.seen if "marker=0999" in s.target]) == 1
+
+    run(main())
+
+
+def test_enterprise_project_goes_with_every_list() -> None:
+    """A user of one enterprise project sees its servers when the target names it, and is denied when it does not."""
+    limited = Switches(only_enterprise_project="0")
+
+    async def main() -> None:
+        async with there(switches=limited, enterprise_project="0") as here:
+            found = await here.cloud.inventory()
+            assert {s.enterprise_project for s in found.servers} == {"0"}
+            await here.cloud.read_servers(here.ids[:1])
+            await here.cloud.trials.try_read("list")
+            await here.cloud.surroundings()
+            lists = [r.target for r in here.log if "/cloudservers/detail" in r.target or "/scaling_group?" in r.target]
+            assert len(lists) >= 4
+            assert all("enterprise_project_id=0" in target for target in lists)
+        async with there(switches=limited) as here:
+            with pytest.raises(CloudDenied, match="ecs:cloudServers:list"):
+                await here.cloud.inventory()
 
     run(main())
 

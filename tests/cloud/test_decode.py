@@ -91,13 +91,12 @@ def test_user_data_is_never_kept() -> None:
 def test_ghosts() -> None:
     """An entry that says "no such server" is no server, and tells the id it was asked for."""
     entry = load("servers-by-id-missing.json")["servers"][0]
-    assert decode.server(entry) is None
     assert decode.ghost(entry) == "4f4b3dfa-eb70-47cf-a60a-998a53bd598a"
     assert decode.ghost(load("server-single.json")["server"]) is None
 
 
 def test_bare_server() -> None:
-    """Only id and status are required: everything else may be missing, null or of a wrong type."""
+    """Only the id is required: everything else may be missing, null or of a wrong type."""
     assert decode.server({"id": "a", "status": "ACTIVE"}) == Server("a", "", "ACTIVE")
     fields = ["name", "tags", "flavor", "metadata", "addresses", "os:scheduler_hints", "sys_tags", "updated", "locked"]
     for wrong in (None, 7, "x", [1], {"a": 1}, [None], [["x"]]):
@@ -107,10 +106,40 @@ def test_bare_server() -> None:
         assert found.is_idle
 
 
-@pytest.mark.parametrize("value", [None, [], "x", {}, {"id": "a"}, {"id": 3, "status": "ACTIVE"}, {"status": "ACTIVE"}])
+@pytest.mark.parametrize("value", [None, [], "x", {}, {"id": ""}, {"id": 3, "status": "ACTIVE"}, {"status": "ACTIVE"}])
 def test_what_is_no_server(value: Any) -> None:
-    """What has no id or no status is no server."""
+    """What has no id is no server."""
     assert decode.server(value) is None
+
+
+@pytest.mark.parametrize("status", [None, "", 7, []])
+def test_unknown_status(status: Any) -> None:
+    """A server whose status is missing is kept, with an empty one; only an entry of nulls says "no such server"."""
+    entry = {"id": "a", "name": "web", "status": status}
+    found = decode.server(entry)
+    assert found is not None
+    assert (found.status, found.is_idle) == ("", False)
+    assert decode.ghost(entry) is None
+    assert decode.ghost({"id": "a", "name": None, "status": None, "tags": [], "fault": {"code": 404}}) == "a"
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"tags": ["__type_baremetal"]},
+        {"tags": ["role=db", "__type_baremetal=true"]},
+        {"sys_tags": [{"key": "__type_baremetal", "value": ""}]},
+        {"tags": [{"key": "__type_baremetal", "value": None}]},
+    ],
+)
+def test_bare_metal(tags: dict[str, Any]) -> None:
+    """A bare metal server is known by its system tag, wherever that stands."""
+    found = decode.server({"id": "a", "status": "ACTIVE", **tags})
+    assert found is not None
+    assert found.bare_metal
+    other = decode.server({"id": "a", "status": "ACTIVE", "tags": ["baremetal=__type_baremetal"]})
+    assert other is not None
+    assert not other.bare_metal
 
 
 def test_frozen_and_group_spellings() -> None:

@@ -148,11 +148,37 @@ def test_whoever_was_there_all_the_time_is_found(number: int, limit: int, course
     assert always <= set(found)
 
 
-def test_entries_that_are_none() -> None:
-    """A total that counts what cannot be read costs two more readings, not endless ones."""
-    table = Table(15, ignored=1)
-    assert collect(table, 10) == table.ids
-    assert len(table.calls) == 6
+@pytest.mark.parametrize(("number", "ignored", "calls"), [(2, 2, 6), (0, 4, 3), (15, 1, 6)])
+def test_incomplete_list(number: int, ignored: int, calls: int) -> None:
+    """A list that shows fewer servers than it counts, on three readings, is an error and never a smaller fleet."""
+    table = Table(number, ignored=ignored)
+    with pytest.raises(CloudError, match=f"counts {number + ignored} servers and shows {number},") as caught:
+        collect(table, 10)
+    assert (caught.value.code, caught.value.exit_code) == ("InventoryIncomplete", 1)
+    assert "enterprise_project" in str(caught.value.hint)
+    assert len(table.calls) == calls
+
+
+@pytest.mark.parametrize("count", ["2", 2])
+def test_the_same_server_twice_is_no_second_one(count: object) -> None:
+    """Entries are counted by id, and a total that is written as text counts too."""
+
+    async def fetch(page: int, limit: int) -> Any:
+        return {"servers": [{"id": "s", "status": "ACTIVE"}] * 2, "count": count}
+
+    with pytest.raises(CloudError, match="counts 2 servers and shows 1,"):
+        asyncio.run(list_all(fetch))
+
+
+def test_servers_without_a_status_stay_in_the_list() -> None:
+    """A status that is empty, null or missing does not make a server disappear."""
+    entries = [{"id": "a", "status": ""}, {"id": "b", "status": None}, {"id": "c"}, {"id": "d", "status": "ACTIVE"}]
+
+    async def fetch(page: int, limit: int) -> Any:
+        return {"servers": entries, "count": 4}
+
+    found = asyncio.run(list_all(fetch))
+    assert [s.status for s in found.values()] == ["", "", "", "ACTIVE"]
 
 
 @pytest.mark.parametrize("value", [{}, [], None, {"servers": None}, {"error": "x"}])
@@ -190,7 +216,7 @@ def test_absurd_total() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [None, 5, {"id": 5, "status": "ACTIVE"}, {"id": "a", "status": 7}, {"status": "ACTIVE"}]
+    "entry", [None, 5, {"id": 5, "status": "ACTIVE"}, {"id": "", "status": "ACTIVE"}, {"status": "ACTIVE"}]
 )
 def test_an_entry_that_is_none_is_no_small_thing(entry: Any) -> None:
     """A list with an entry that cannot be read is not taken for a smaller list: limits and groups would be wrong."""

@@ -14,6 +14,7 @@ from runner.cli.doctoring.making import counted, failed, ok, skipped, warning
 from runner.cli.doctoring.servers import servers
 from runner.cloud.permissions import Need, needs
 from runner.errors import CloudDenied, CloudError, NoProject, RunnerError
+from runner.model.config import ALL_GRANTED
 from runner.report.doctor import Check, Section, Status
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ class Examination:
         self.checks.append(ok("login", "the cloud accepts the credentials"))
         if not is_own:
             self.checks.append(await self._project(session, None))
+            self._say_enterprise_project()
         found, checks = (None, []) if refusal is not None else await servers(session, self.within_s)
         await self._permissions(session, refusal, next(iter(found.servers), None) if found else None)
         self.checks += checks
@@ -215,6 +217,12 @@ class Examination:
         said = f"{mine} is configured; the project of region {self.config.region} is {own}"
         hint = f"set project_id: {own}, or leave it out; a sub-project may be meant"
         return Check("project", "failed" if refusal is not None else "warning", said, hint)
+
+    def _say_enterprise_project(self) -> None:
+        chosen = self.config.enterprise_project
+        if chosen is not None:
+            words = "every one that the credentials can use" if chosen == ALL_GRANTED else f"{chosen} only"
+            self.checks.append(ok("enterprise project", f"lists ask for {words}"))
 
     async def _permissions(self, session: Session, listing: CloudError | None, server: object) -> None:
         """Each need, tried where a read can show it."""
