@@ -5,29 +5,34 @@ The only module that imports rich; imported only where stderr is a terminal.
 
 from __future__ import annotations
 
+import asyncio
+import io
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from typing import IO, TextIO
 
 from rich.console import Console
-from rich.file_proxy import FileProxy
-from rich.live import Live
 from rich.text import Text
 
 from runner.cli.common import App
 from runner.cli.progress import MOST_SERVERS, Progress, server_words
-from runner.model.run import Event, Run
+from runner.model.run import SERVER_WORDS, Event, Run
 from runner.model.schedule import Wave
+from runner.report.fitting import cells, middle, wrap
 from runner.report.log_lines import log_line
-from runner.report.run_now import CHECKED, PHASES, doing, present, waiting_words, wave_counts
+from runner.report.run_now import Now, bar_cells, doing, present, waiting_words, wave_counts
 from runner.report.run_words import counts_words, headline, length, shown, troubles
 from runner.report.safe import plain
 
 REFRESH_S = 0.1
-BAR = 30
 MOST_WAVES = 16
 MOST_IN_FLIGHT = 8
+LEAST_NAME = 8
+"""Columns under which a name is not worth a place beside the counts."""
 
 STYLES = {
     "ready": "green",
@@ -35,31 +40,41 @@ STYLES = {
     "unknown": "magenta",
     "skipped": "yellow",
     "not_started": "bright_black",
+    "in_doubt": "magenta",
     "waiting": "bright_black",
 }
-"""Of outcomes; whatever is in flight is cyan."""
+"""Of what servers do; whatever is in flight is cyan."""
+
+_ENDED_ILL = frozenset({"failed", "unknown", "skipped", "not_started"})
+_FILLS = {"ready": "█#", "ill": "xx", "in_doubt": "??", "waiting": "·.", "": "▒="}
+"""What bars are made of, with and without UTF-8: without colors they must tell the same."""
 
 PASSING = frozenset({"wave.started", "batch.accepted", "job.polled", "pause.started", "bake.started"})
 """Events that the display itself shows; a line is written of all others."""
 
 
 class LiveProgress(Progress):
-    """Drawn anew at each event and tick, ten times a second at most. Untrusted text is shown, never interpreted."""
+    """Drawn anew at each event and tick, ten times a second at most, and at once when the terminal changes its size.
+
+    Untrusted text is shown, never interpreted.
+    """
 
     def __init__(
         self, app: App, console: Console | None = None, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(app)
         self._console = console or _console(app)
+        self._screen = _Screen(self._console)
         self._monotonic = monotonic
-        self._live: Live | None = None
+        self._is_on = False
         self._drawn = float("-inf")
         self._waits_for = ""
+        self._run: Run | None = None
         self._now: datetime | None = None
         self._stderr = sys.stderr
 
     def on_event(self, run: Run, event: Event) -> None:
-        live = self._started()
+        self._start()
         text = headline(run, event)
         if text is not None and event.type not in PASSING:
             self._write(f"{event.at:%H:%M:%S} {plain(text, 2000)}", _style(event.type))
@@ -70,112 +85,222 @@ class LiveProgress(Progress):
             self._write(f"  … and {len(wrong) - MOST_SERVERS} more, all in the report", "red")
         self._now = max(event.at, self._now or event.at)
         self._waits_for = ""
-        self._draw(live, run)
+        self._draw(run)
 
     def on_tick(self, run: Run, waits_for: str, now: datetime) -> None:
+        self._start()
         self._now, self._waits_for = now, waits_for
-        self._draw(self._started(), run)
+        self._draw(run)
 
     def on_close(self) -> None:
-        if self._live is not None:
+        if self._is_on:
+            self._is_on = False
             sys.stderr = self._stderr
-            self._live.stop()
+            with suppress(RuntimeError):  # no loop: nothing was listened for
+                asyncio.get_running_loop().remove_signal_handler(signal.SIGWINCH)
+            self._screen.clear()
 
-    def _started(self) -> Live:
-        if self._live is None:
-            self._live = Live(
-                console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-            )
-            self._stderr, sys.stderr = sys.stderr, _Above(self._console, sys.stderr)
-            self._live.start()
-            self._console.show_cursor(True)  # a process that is killed must not leave a terminal without one
-        return self._live
+    def _start(self) -> None:
+        if self._is_on:
+            return
+        self._is_on = True
+        self._screen.file = self._console.file  # rich's console would follow what `sys.stderr` becomes
+        self._stderr, sys.stderr = sys.stderr, _Above(self._screen, sys.stderr)
+        with suppress(RuntimeError, ValueError):  # no loop, or not in the main thread: drawn at the next event
+            asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, self._on_resize)
+
+    def _on_resize(self) -> None:
+        if (run := self._run) is not None:
+            self._safely(lambda: self._draw(run, at_once=True))
 
     def _write(self, line: str, style: str) -> None:
-        """A line above the display that stays; wrapped by the terminal, never cut."""
-        self._console.print(Text(log_line(line), style=style), soft_wrap=True)
+        """Write a line above the display that stays: wrapped at spaces, never cut."""
+        pieces = wrap(log_line(line), self._console.width)
+        self._screen.write([Text(piece, style=style) for piece in pieces])
 
-    def _draw(self, live: Live, run: Run) -> None:
-        moment = self._monotonic()
-        if moment - self._drawn < REFRESH_S:
+    def _draw(self, run: Run, *, at_once: bool = False) -> None:
+        self._run, moment = run, self._monotonic()
+        if moment - self._drawn < REFRESH_S and not at_once:
             return
         self._drawn = moment
-        live.update(self._picture(run, self._now or run.created), refresh=True)
+        self._screen.draw(self._picture(run, self._now or run.created))
 
-    def _picture(self, run: Run, now: datetime) -> Text:
-        """One text with a line for each part: a table of rich's would cost ten times as much, ten times a second."""
-        head = f"run {run.id}  {plain(run.schedule.plan_name, 80)}  {length((now - run.created).total_seconds())}"
-        parts = [_text(head, "bold"), *self._waves(run), *self._in_flight(run, now)]
-        if self._waits_for:
-            state = present(run)
-            if not state.in_flight:
-                parts.append(_text(plain(waiting_words(self._waits_for, state.until, now)), "yellow"))
-        parts.append(_text(counts_words(run.counts(is_sending=True)), ""))
-        return Text("\n", no_wrap=True, overflow="ellipsis").join(parts)
+    def _picture(self, run: Run, now: datetime) -> list[Text]:
+        """The counts first: whatever does not fit is cut at the end. A table of rich's would cost ten times as much."""
+        width, height, state = self._console.width - 1, self._console.height - 1, present(run)
+        head = f"run {run.id}  {length((now - run.created).total_seconds())}  "
+        head += middle(plain(run.schedule.plan_name, 80), max(LEAST_NAME, width - cells(head)))
+        parts = [_text(head, "bold")]
+        parts += [_text(line, "") for line in wrap(counts_words(run.counts(is_sending=True)), width)]
+        if self._waits_for and not state.in_flight:
+            waits = plain(waiting_words(self._waits_for, state.until, now))
+            parts += [_text(line, "yellow") for line in wrap(waits, width)]
+        room = height - len(parts)
+        flying = list(self._in_flight(run, state, now, width, min(MOST_IN_FLIGHT, max(1, room // 3))))
+        waves = list(self._waves(run, width, min(MOST_WAVES, room - len(flying))))
+        return [*parts, *waves, *flying][:height]
 
-    def _waves(self, run: Run) -> Iterator[Text]:
-        """The waves around the current one."""
-        most = max(3, min(MOST_WAVES, self._console.height - MOST_IN_FLIGHT - 6))
+    def _waves(self, run: Run, width: int, rows: int) -> Iterator[Text]:
+        """The waves around the current one, in at most `rows` lines where that is possible."""
         waves = run.schedule.waves
+        most = len(waves) if len(waves) <= rows else max(1, rows - 2)
         first = max(0, min(run.position - most // 2, len(waves) - most))
+        listed = waves[first : first + most]
         if first:
             yield _text(f"… {first} before", "bright_black")
-        width = max(len(w.group) for w in waves)
-        for wave in waves[first : first + most]:
-            yield self._wave(run, wave, len(waves), min(width, 40))
+        said = [self._wave_words(run, wave) for wave in listed]
+        columns = _Columns.of(width, len(waves), [cells(text) for text in said], [w.group for w in listed])
+        for wave, text in zip(listed, said, strict=True):
+            yield from self._wave(run, wave, text, columns)
         after = len(waves) - first - most
         if after > 0:
             yield _text(f"… {after} after", "bright_black")
 
-    def _wave(self, run: Run, wave: Wave, total: int, width: int) -> Text:
-        state = run.waves[wave.number - 1]
+    @staticmethod
+    def _wave_words(run: Run, wave: Wave) -> str:
         counts = wave_counts(run, wave)
-        is_current = state.started is not None and state.ended is None
-        number = f"{wave.number}/{total}".rjust(2 * len(str(total)) + 1)
-        line = _text(f"{number}  {plain(wave.group, 40).ljust(width)}  ", "")
-        line.append_text(self._bar(counts, len(wave.servers)))
-        if state.started is None and set(counts) <= {"waiting"}:
-            line.append(f"  {len(wave.servers)} to come", "bright_black")
-        else:
-            line.append("  " + ", ".join(f"{n} {shown(word)}" for word, n in counts.items()))
-        if is_current:
-            line.stylize("bold")
-        return line
+        if run.waves[wave.number - 1].started is None and set(counts) <= {"waiting"}:
+            return f"{len(wave.servers)} to come"
+        return ", ".join(f"{number} {shown(word)}" for word, number in counts.items())
 
-    def _bar(self, counts: Mapping[str, int], size: int) -> Text:
-        """One character for each share of the servers: ended ones first."""
-        full, empty = ("█", "░") if self._console.encoding.startswith("utf") else ("#", "-")
-        bar, done, drawn = Text(no_wrap=True), 0, 0
-        words = sorted(counts, key=lambda w: (w == "waiting", w in (*PHASES.values(), CHECKED), list(counts).index(w)))
-        for word in words:
-            done += counts[word]
-            upto = round(BAR * done / size)
-            bar.append((empty if word == "waiting" else full) * (upto - drawn), STYLES.get(word, "cyan"))
-            drawn = upto
+    def _wave(self, run: Run, wave: Wave, words: str, columns: _Columns) -> Iterator[Text]:
+        state, group = run.waves[wave.number - 1], plain(wave.group, 80)
+        number = f"{wave.number}/{len(run.schedule.waves)}".rjust(columns.number)
+        first, *more = wrap(words, columns.words, 0)
+        name = middle(group, columns.name(cells(first))) if not more else ""
+        line = Text(f"{number}  ")
+        line.append_text(self._bar(wave_counts(run, wave), columns.bar))
+        line.append(f"  {first}{' ' * columns.gap(cells(first))}  {name}".rstrip())
+        lines = [line, *(Text(" " * columns.indent + piece) for piece in more)]
+        for each in lines:
+            if state.started is not None and state.ended is None:
+                each.stylize("bold")
+            elif state.started is None:
+                each.stylize("bright_black")
+            yield each
+
+    def _bar(self, counts: Mapping[str, int], width: int) -> Text:
+        """A fill for each thing that servers do, in proportion: what has ended first."""
+        which, bar = 0 if self._console.encoding.startswith("utf") else 1, Text()
+        order = sorted(counts, key=lambda w: (w == "waiting", w not in SERVER_WORDS, w == "in_doubt", w != "ready"))
+        drawn = bar_cells(counts, width)
+        for word in order:
+            kind = "ill" if word in _ENDED_ILL else word
+            bar.append(_FILLS.get(kind, _FILLS[""])[which] * drawn.get(word, 0), STYLES.get(word, "cyan"))
         return bar
 
-    def _in_flight(self, run: Run, now: datetime) -> Iterator[Text]:
-        state = present(run)
-        for server in state.in_flight[:MOST_IN_FLIGHT]:
-            does = f"{shown(doing(run, server))}  {length(state.age_s(server, now))}"
-            yield _text(f"  {plain(server_words(server.ref), 120)}  {does}", "cyan")
-        if len(state.in_flight) > MOST_IN_FLIGHT:
-            yield _text(f"  … and {len(state.in_flight) - MOST_IN_FLIGHT} more in flight", "cyan")
+    @staticmethod
+    def _in_flight(run: Run, state: Now, now: datetime, width: int, most: int) -> Iterator[Text]:
+        """The servers in flight, those out longest first: age and word, then the name."""
+        for server in state.in_flight[:most]:
+            word = shown(doing(run, server))
+            head = f"  {length(state.age_s(server, now)).rjust(6)}  {word.ljust(11)}  "
+            yield _text(head + middle(plain(server_words(server.ref), 300), width - cells(head)), "cyan")
+        if len(state.in_flight) > most:
+            yield _text(f"  … and {len(state.in_flight) - most} more in flight", "cyan")
 
 
-class _Above(FileProxy):
-    """What others write to stderr while the display is on: put above it.
+class _Columns:
+    """How a line of a wave is divided: number, bar, counts, name. The counts are never cut."""
 
-    Rich's own proxy has no encoding, so click takes it for unfit and writes to the terminal past it, into the display.
-    """
+    def __init__(self, width: int, number: int, bar: int, words: int, aligned: int) -> None:
+        self.width, self.number, self.bar, self.words, self.aligned = width, number, bar, words, aligned
+        self.indent = number + bar + 4
+
+    @classmethod
+    def of(cls, width: int, waves: int, words: Sequence[int], names: Sequence[str]) -> _Columns:
+        number, widest = 2 * len(str(waves)) + 1, max(words)
+        bar = 30 if width >= 108 else 20 if width >= 76 else 10
+        room = width - number - bar - 4
+        name = min(max(map(cells, names)), 20)
+        return cls(width, number, bar, max(room, LEAST_NAME), widest if widest + 2 + name <= room else 0)
+
+    def gap(self, words: int) -> int:
+        """Return how many blanks stand after counts of this width, so that names are aligned where all fit."""
+        return max(0, self.aligned - words)
+
+    def name(self, words: int) -> int:
+        """Return how wide a name may be beside counts of this width: 0 where it is not worth a place."""
+        left = self.width - self.indent - max(words, self.aligned) - 2
+        return left if left >= LEAST_NAME else 0
+
+
+class _Screen:
+    """Lines that stay, and below them a picture that is drawn anew in its place."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.file: IO[str] = console.file
+        self._picture: list[Text] = []
+        self._rows: list[int] = []
+        """How wide each line of the picture on the terminal is."""
+
+    def draw(self, picture: list[Text]) -> None:
+        """Draw a picture of lines that are narrower than the terminal."""
+        self._picture = picture
+        self._show(())
+
+    def write(self, lines: Sequence[Text | str]) -> None:
+        """Write lines above the picture."""
+        self._show(lines)
+
+    def clear(self) -> None:
+        """Take the picture away."""
+        self._picture = []
+        self._show(())
+
+    def _show(self, above: Sequence[Text | str]) -> None:
+        width = self._console.width
+        picture = [line.copy() for line in self._picture]
+        for line in picture:
+            line.truncate(max(1, width - 1), overflow="ellipsis")
+        staying = "".join(self._rendered(line) + "\x1b[K\n" for line in above)
+        drawn = "\x1b[K\n".join(self._rendered(line) for line in picture)
+        self.file.write(self._back(width) + staying + drawn + "\x1b[J")
+        self.file.flush()
+        self._rows = [line.cell_len for line in picture]
+
+    def _back(self, width: int) -> str:
+        """Return to where the picture on the terminal begins.
+
+        A terminal that has become narrower has broken its lines into several rows.
+        """
+        rows = sum(max(1, -(-cells_ // max(1, width))) for cells_ in self._rows)
+        return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "")
+
+    def _rendered(self, line: Text | str) -> str:
+        if isinstance(line, str):
+            return line
+        with self._console.capture() as captured:
+            self._console.print(line, end="", soft_wrap=True)
+        return captured.get()
+
+
+class _Above(io.TextIOBase):
+    """What others write to stderr while the display is on: put above it, line by line."""
+
+    def __init__(self, screen: _Screen, file: TextIO) -> None:
+        self._screen, self._file, self._begun = screen, file, ""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # a read-only attribute of the base class
-        return self.rich_proxied_file.encoding  # type: ignore[attr-defined,no-any-return]  # it is a text file
+        return self._file.encoding
 
     @property
     def errors(self) -> str:  # type: ignore[override]  # the same
         return "replace"
+
+    def isatty(self) -> bool:
+        return self._file.isatty()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        if lines:
+            self._screen.write(lines)
+        return len(text)
 
 
 def _console(app: App) -> Console:
@@ -184,7 +309,7 @@ def _console(app: App) -> Console:
 
 
 def _text(text: str, style: str) -> Text:
-    return Text(log_line(text), style=style, no_wrap=True, overflow="ellipsis")
+    return Text(log_line(text), style=style)
 
 
 def _style(event: str) -> str:

@@ -74,6 +74,21 @@ def wave_counts(run: Run, wave: Wave) -> dict[str, int]:
     return {w: counts[w] for w in _ORDER if w in counts}
 
 
+def bar_cells(counts: Mapping[str, int], width: int) -> dict[str, int]:
+    """Return how many of `width` cells of a bar each word gets: its share, and at least one where there is a server.
+
+    So one failure among thousands is seen, and no bar is full of `ready` before the last server is.
+    """
+    total = sum(counts.values())
+    if not total:
+        return {}
+    shares = {word: max(1, width * number // total) for word, number in counts.items() if number}
+    while (left := width - sum(shares.values())) and (left > 0 or max(shares.values()) > 1):
+        most = max(shares, key=lambda word: counts[word] / shares[word] if left > 0 else shares[word])
+        shares[most] += 1 if left > 0 else -1
+    return shares
+
+
 def wait_until(run: Run) -> datetime | None:
     """When the bake, the pause, the wait for a window, or the patience with a question, gates or servers that are down
     ends.

@@ -199,7 +199,7 @@ def live_of(case: Case, width: int = 120) -> str:
     return screen.getvalue()
 
 
-OURS = re.compile(r"\x1b\[(?:[0-9;]*m|[0-9]*[AK]|\?25[lh])|\r")
+OURS = re.compile(r"\x1b\[(?:[0-9;]*m|[0-9]*[AJK]|\?25[lh])|\r")
 """What rich writes: colours, going up and clearing lines, the cursor."""
 
 
@@ -301,7 +301,7 @@ def read_terminal(side: int) -> bytes:
 def test_what_is_said_meanwhile_stands_above_the_display() -> None:
     """Other talk on stderr is not swallowed by the display: it is cleared, the line is written, it is drawn again."""
     _, seen = on_terminal(TALK)
-    assert re.search(r"\x1b\[2Ksaid meanwhile\r\n(?:\x1b\[\d+m)*run 20", seen)
+    assert re.search(r"\r\x1b\[3Asaid meanwhile\x1b\[K\r\n(?:\x1b\[\d+m)*run 20", seen)
     assert seen.endswith("said after\r\n")
 
 

@@ -1,0 +1,105 @@
+"""The live display and `status --watch` on a real terminal: narrow, wide, resized, without colors."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from runner.report.run_now import bar_cells
+from tests.cli.terminal import Program, Screen
+
+LIVE = """
+import asyncio, sys
+from runner.cli.common import App
+from runner.cli.progress import Progress
+from tests.cli.scenes import long_names
+run, events = long_names()
+async def main():
+    progress = Progress.for_app(App())
+    for event in events:
+        progress.watch(run, event)
+    progress.tick(run, "servers to come back", run.last_event_at)
+    progress._drawn = float("-inf")
+    progress.tick(run, "servers to come back", run.last_event_at)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    progress.close()
+asyncio.run(main())
+print("over")
+"""
+
+
+def live_rows(screen: Screen) -> list[str]:
+    """The rows of the display, from its head on."""
+    rows = screen.shown()
+    heads = [n for n, row in enumerate(rows) if row.startswith("run 2026")]
+    assert len(heads) == 1, rows
+    return rows[heads[0] :]
+
+
+def test_the_live_display_fits_and_follows_the_terminal() -> None:
+    """At 60, 80 and 200 columns the counts are whole, long names keep both ends, and a resize leaves nothing stale."""
+    with Program(LIVE, 60, 30) as program:
+        for n, width in enumerate((60, 80, 200, 60)):
+            if n:
+                program.resize(width, 30)
+            program.wait_for(lambda s, w=width: is_drawn_for(s, w))  # type: ignore[misc]
+            demand_readable(program.screen, width)
+        program.type("\n")
+        assert program.end() == 0
+    assert "JobFailed" in program.screen.everything()
+    assert program.screen.shown()[-2:] == ["over", ""], "the display is taken away at the end"
+
+
+def is_drawn_for(screen: Screen, width: int) -> bool:
+    if not screen.is_settled or "more in flight" not in screen.shown()[-1]:
+        return False
+    rows = screen.shown()
+    heads = [n for n, row in enumerate(rows) if row.startswith("run 2026")]
+    return bool(heads) and width * 0.6 < max(map(len, rows[heads[0] :])) < width
+
+
+def demand_readable(screen: Screen, width: int) -> None:
+    """Counts are whole, names keep their ends, and nothing of another size is left."""
+    rows = live_rows(screen)
+    assert rows[1] == "1 ready, 2 failed, 37 in flight, 140 pending", width
+    (current,) = [r for r in rows if "37 rebooting" in r]
+    assert "37 rebooting, 2 failed" in current, width
+    assert current.endswith("blue"), width
+    flying = [r.split("  ")[-1] for r in rows if re.match(r" +\d+m?\d*s?  rebooting", r)]
+    assert len(set(flying)) == len(flying) == 8, width
+    assert ["…" in name for name in flying] == [width < 200] * 8
+    assert [r.split("/")[0].strip() for r in rows if "/6  " in r] == list("123456"), "stale bars"
+
+
+def test_without_colors_bars_tell_ready_from_rebooting() -> None:
+    """NO_COLOR: two fills, and no color at all; a wave that only reboots has nothing of `ready` in its bar."""
+    with Program(LIVE, 100, 30, NO_COLOR="1") as program:
+        screen = program.wait_for(lambda s: is_drawn_for(s, 100))
+        bars = {row.split("/")[0].strip(): row.split()[1] for row in live_rows(screen) if re.match(r" *\d/6", row)}
+        program.type("\n")
+        assert program.end() == 0
+    assert set(bars["1"]) == {"█"}
+    assert set(bars["2"]) == {"x", "▒"}
+    assert set(bars["3"]) == {"·"}
+    assert screen.styles <= {"0", "1", "2", ""}, "colors"
+
+
+COUNTS = ({"ready": 999, "failed": 1}, {"a": 1, "b": 1, "c": 1}, {"ready": 5}, {"a": 400, "b": 3, "c": 2, "d": 1})
+
+
+@pytest.mark.parametrize("width", [10, 20, 30])
+def test_shares_of_a_bar(width: int) -> None:
+    """They fill the bar; one of a thousand is seen, and it is never full of one word while there is another."""
+    for counts in (
+        {"ready": 999, "failed": 1},
+        {"a": 1, "b": 1, "c": 1},
+        {"ready": 5},
+        {"a": 400, "b": 3, "c": 2, "d": 1},
+    ):
+        drawn = bar_cells(counts, width)
+        assert sum(drawn.values()) == width
+        assert min(drawn.values()) >= 1
+        assert drawn.keys() == counts.keys()
+    assert bar_cells({}, width) == {}
+    assert sum(bar_cells(dict.fromkeys(map(str, range(40)), 1), width).values()) == 40
