@@ -38,7 +38,7 @@ class Prepared:
     """A schedule that may run. `warnings`: sentences for people; `notes`: those of them that the journal keeps.
 
     `problems`: warnings of planning, which a policy can make errors.
-    `skipped`: servers of it that are out before it begins, id -> reason and sentence. `is_spent`: nothing is left.
+    `skipped`: servers of it that are out before it begins, id -> reason and sentence.
     """
 
     loaded: Loaded
@@ -47,7 +47,6 @@ class Prepared:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     skipped: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    is_spent: bool = False
     problems: tuple[Problem, ...] = ()
 
 
@@ -100,12 +99,11 @@ class Order:
         self._demand_current(standing.differences)
         warnings = demand_spared(sessions, loaded, self.saved, inventory, {ref.id for ref, _ in standing.skipped})
         said = tuple(_said(standing))
-        spent_all = standing.is_spent(self.saved)
         # the copy of the freezes is made anew: the digest that was reviewed covers their files, not how far one looked
         current = replace(self.saved, freezes=plan.frozen(now))
         dead = tuple(loaded.place(p) for p in dead_exclusions(plan, fleet))
         warnings = [*_texts(dead), *warnings]
-        return Prepared(loaded, current, inventory, (*said, *warnings), said, standing.settled, spent_all, dead)
+        return Prepared(loaded, current, inventory, (*said, *warnings), said, standing.settled, dead)
 
     def _demand_current(self, differences: tuple[str, ...]) -> None:
         if differences:

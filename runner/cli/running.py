@@ -16,11 +16,13 @@ from runner.cli.ordering import Order, Prepared
 from runner.cli.policing import Police
 from runner.cli.resume import follow_open
 from runner.cli.sessions import Sessions, choose_targets, open_sessions
+from runner.cli.since_review import leave_rebooted_alone
 from runner.cli.starting import OlderOpen, Wish
 from runner.cli.targets import demand_persistent_store, open_store_of
 from runner.errors import Exit, InvalidInput
 from runner.execution.journal import read_run
 from runner.model.run_exit import exit_code, owes
+from runner.model.schedule import REBOOTED_IN_CYCLE
 from runner.planning.again import left_of
 from runner.ports.store import RunExists, RunRow
 from runner.report.diff import headline
@@ -69,6 +71,8 @@ class Runner:
                     self.app.talk(_store_begun(is_real=not sessions.is_embedded))
                 prepared = await order.prepare(store, sessions, self.wish.max_age)
                 _demand_lawful(police, prepared, self.config)
+                is_reviewed = order.saved is not None
+                prepared = await leave_rebooted_alone(self.app, store, sessions, prepared, is_reviewed=is_reviewed)
                 return await self._begin(store, sessions, order, prepared, older)
 
     def _found(self, store: SqlStore, order: Order, targets: Collection[str]) -> tuple[RunRow | None, OlderOpen | None]:
@@ -99,14 +103,10 @@ class Runner:
         for warning in prepared.warnings:
             self.app.talk(f"warning: {warning}")
         schedule = prepared.schedule
-        if not schedule.servers or prepared.is_spent:
-            spent = f"nothing to reboot: all {schedule.servers} servers rebooted already in cycle {schedule.cycle}"
-            lines = [spent if schedule.servers else headline(schedule)]
-            if left := not_scheduled(schedule):
-                lines += not_scheduled_lines(left)
-            note = "\n".join(lines)
-            self.app.echo(note)
-            return Result(Exit.INCOMPLETE if owes(schedule) else Exit.DONE, note=note)
+        if len(prepared.skipped) == schedule.servers:
+            result = _nothing_left(prepared)
+            self.app.echo(result.note)
+            return result
         self.app.talk(headline(schedule))
         prepared = await self._advised(sessions, prepared)
         starting.demand_consent(self.app, schedule, sessions, self.wish)
@@ -156,6 +156,25 @@ class Runner:
             + (f"; only those that are not ready: `reboot-runner retry {run_id}`." if left_of(run) else ".")
         )
         return Result(exit_code(run), run_id, is_old=True)
+
+
+def _nothing_left(prepared: Prepared) -> Result:
+    """Return why no run begins: 0 if nothing was to be done, 4 if a server that should be rebooted is not."""
+    schedule, skipped = prepared.schedule, prepared.skipped
+    is_spent = all(reason == REBOOTED_IN_CYCLE for reason, _ in skipped.values())
+    lines = [headline(schedule)]
+    if skipped and is_spent:
+        lines = [f"nothing to reboot: all {schedule.servers} servers rebooted already in cycle {schedule.cycle}"]
+    elif skipped:
+        lines = [f"nothing was rebooted: all {schedule.servers} servers of the schedule are left alone"]
+        refs = (ref for wave in schedule.waves for ref in wave.servers)
+        parts = [(ref, *skipped[ref.id]) for ref in refs]
+        lines += [plain(f"  {ref.name} ({ref.id}): {reason}: {detail}", 1000) for ref, reason, detail in parts[:50]]
+        lines += [f"  … and {len(parts) - 50} more"] if len(parts) > 50 else []
+        lines += ["to reboot them all the same, make and review a new schedule with `reboot-runner diff`"]
+    if left := not_scheduled(schedule):
+        lines += not_scheduled_lines(left)
+    return Result(Exit.DONE if is_spent and not owes(schedule) else Exit.INCOMPLETE, note="\n".join(lines))
 
 
 def _store_begun(*, is_real: bool) -> str:

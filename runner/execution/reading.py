@@ -18,6 +18,7 @@ from runner.model.owner import Owner
 from runner.model.quantity import format_duration
 from runner.model.run import Batch
 from runner.model.window import CurrentFreezes
+from runner.ports import Cloud
 
 BUSY_PATIENCE = timedelta(minutes=2)
 BUSY_AGAIN = timedelta(seconds=10)
@@ -57,7 +58,7 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
     spared = vet(effect.target, seen, setting, writer, pace)
     moved = [i for i in effect.servers if i in seen and verdicts.has_moved(writer.run, seen[i])]
     spent = setting.store.spent(writer.run.schedule.cycle, site.project_id) if moved else {}
-    histories = await _histories([i for i in moved if i not in spent], site)
+    histories = await histories_of([i for i in moved if i not in spent], site.cloud)
     if writer.decide(verdicts.wave_events(writer.run, seen, histories, spent, held, spared)):
         pace.check_again = None
 
@@ -183,7 +184,7 @@ async def look(effect: Look, setting: Setting, site: Site, writer: Writer, pace:
     if seen is None:
         pace.look_again[effect.batch] = now + TROUBLE_AGAIN
         return
-    histories = await _histories(effect.servers, site)
+    histories = await histories_of(effect.servers, site.cloud)
     pace.look_again.pop(effect.batch, None)
     findings = {i: evidence.Finding(seen.get(i), histories.get(i)) for i in effect.servers}
     late = may_arrive_late(batch, setting)
@@ -222,14 +223,14 @@ async def read_patiently(
     return seen
 
 
-async def _histories(ids: Collection[str], site: Site) -> dict[str, tuple[Action, ...] | None]:
+async def histories_of(ids: Collection[str], cloud: Cloud) -> dict[str, tuple[Action, ...] | None]:
     """Action histories, few at once; None for one that cannot be read."""
     gate = asyncio.Semaphore(HISTORIES_AT_ONCE)
 
     async def one(server_id: str) -> tuple[Action, ...] | None:
         async with gate:
             try:
-                return await site.cloud.actions(server_id)
+                return await cloud.actions(server_id)
             except CloudError:
                 return None
 

@@ -30,6 +30,7 @@ OUTCOMES = {
     "StatusUnknown": "the cloud's answer has no status for it",
     "Frozen": "it is frozen by the cloud, which would refuse the reboot",
     "TagsUnknown": "its tags could not be read, so nothing told whether a tag excludes it",
+    "RebootedSinceReview": "it was rebooted after its schedule was made, so it was left alone",
     "RebootedByOther": "somebody else rebooted it since the run began",
     "HistoryUnreadable": "it changed since the run began, and its history could not be read",
     "UnhealthyBefore": "it did not pass its checks before the first wave, so it was left out, or the run stopped",

@@ -1,0 +1,79 @@
+"""Servers that others rebooted after a schedule was made are left alone by its run."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.lab import PLAN, Remote
+from tests.cli.test_saved import save
+
+
+def reboot_by_somebody(cloud: Remote, *names: str) -> None:
+    """Have servers rebooted by somebody else, of which no store of ours knows."""
+    cloud.fault(do="rebooted_by_somebody", servers={"names": list(names) or ["web-*"]})
+
+
+def test_a_server_that_was_rebooted_since_the_review_is_left_alone(cloud: Remote) -> None:
+    """It is skipped with the time of its reboot, the others go down; that is exit 4, and `retry` names it only."""
+    save(cloud)
+    reboot_by_somebody(cloud, "web-003")
+    cloud.fault(do="tags", servers={"names": ["web-004"]}, tags={"role": "web", "changed": "yes"})
+    done = cloud.lab.run("run", "saved.json", "--yes")
+    assert done.code == 4, (done.out, done.err)
+    assert "1 servers were rebooted since the schedule was made, and are left alone: web-003" in done.err
+    assert "web-003" not in cloud.reboots
+    assert len(cloud.reboots) == 9
+    report = json.loads(cloud.lab.run("report", "web", "-o", "json").out)
+    (skipped,) = [s for s in report["servers"] if s["outcome"] == "skipped"]
+    assert (skipped["name"], skipped["reason"]) == ("web-003", "RebootedSinceReview")
+    assert "its history has a reboot at" in skipped["detail"]
+    assert cloud.lab.run("retry", "web").out == ""
+
+
+def test_where_all_were_rebooted_since_the_review_nothing_begins(cloud: Remote) -> None:
+    """Exit 4, never 0, each server with its reason; a new review makes them eligible."""
+    save(cloud)
+    reboot_by_somebody(cloud)
+    done = cloud.lab.run("run", "saved.json", "--yes")
+    assert done.code == 4, (done.out, done.err)
+    assert done.out.count("RebootedSinceReview: its history has a reboot at") == 10
+    assert (cloud.posts, cloud.lab.runs()) == (0, [])
+
+
+def test_a_store_that_was_lost_does_not_reboot_twice(cloud: Remote) -> None:
+    """Both the reviewed schedule and a fresh one find the reboots of a moment ago where the store is new."""
+    save(cloud)
+    assert cloud.lab.run("run", "saved.json", "--yes").code == 0
+    before = dict(cloud.reboots)
+    for what in ("saved.json", "web.yaml"):
+        (cloud.lab.folder / ".reboot-runner" / "runs.db").unlink()
+        done = cloud.lab.run("run", what, "--yes")
+        assert done.code == 4, (done.out, done.err)
+    assert cloud.reboots == before
+
+
+def test_a_new_cycle_right_after_a_run_is_no_second_reboot(cloud: Remote) -> None:
+    """What a plan asks for by itself, and what `retry` repeats, is not taken for a reboot since the review."""
+    cloud.lab.write("web.yaml", PLAN)
+    assert cloud.lab.run("run", "web.yaml", "--yes").code == 0
+    cloud.lab.write("web.yaml", PLAN + "cycle: second\n")
+    done = cloud.lab.run("run", "web.yaml", "--yes")
+    assert done.code == 0, (done.out, done.err)
+    assert set(cloud.reboots.values()) == {2}
+
+
+def test_an_unreadable_history_is_named_and_refused_on_a_new_store(cloud: Remote) -> None:
+    """Where the store is new nothing is sent (6); where it knows earlier runs, the server is named and goes down."""
+    save(cloud)
+    reboot_by_somebody(cloud, "web-003")
+    cloud.fault(do="error", on="actions", status=403, code="Ecs.0013", times=99)
+    refused = cloud.lab.run("run", "saved.json", "--yes")
+    assert refused.code == 6, (refused.out, refused.err)
+    assert "web-003" in refused.err
+    assert "cannot be read" in refused.err
+    assert cloud.posts == 0
+    cloud.lab.write("other.yaml", PLAN.replace("name: web\nl", "name: other\nl").replace("role: web", "role: api"))
+    assert cloud.lab.run("run", "other.yaml", "--yes").code == 0
+    done = cloud.lab.run("run", "saved.json", "--yes")
+    assert done.code == 0, (done.out, done.err)
+    assert "they stay in the schedule: web-003" in done.err

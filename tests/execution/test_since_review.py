@@ -1,0 +1,46 @@
+"""Which servers changed, and which were rebooted, after their schedule was made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from runner.execution.since_review import changed_since_review, rebooted_since_review
+from runner.model.inventory import Inventory, Server
+from runner.model.job import Action
+from tests.execution.setup import schedule_of
+
+START = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
+SCHEDULE = replace(schedule_of([1]), made_at=START.isoformat())
+
+
+@pytest.mark.parametrize(
+    ("after_s", "is_old", "is_changed"),
+    [(1, True, True), (1, False, True), (-1, True, True), (-1, False, False), (-301, True, False)],
+)
+def test_what_counts_as_changed(after_s: float, is_old: bool, is_changed: bool) -> None:
+    """The cloud's clock may be 5 minutes behind; a schedule of this very call is compared to the second."""
+    updated = (START + timedelta(seconds=after_s)).isoformat()
+    found = Inventory((Server("s-000", "web-0", "ACTIVE", updated=updated),), START)
+    assert changed_since_review(SCHEDULE, found, (), is_old=is_old) == ({"t": ["s-000"]} if is_changed else {})
+
+
+@pytest.mark.parametrize("updated", [None, "", "yesterday", "2026-11-23T22:00:00"])
+def test_a_server_without_a_time_of_its_last_change_is_looked_at(updated: str | None) -> None:
+    """A list that does not say when servers changed hides no reboot since a review."""
+    found = Inventory((Server("s-000", "web-0", "ACTIVE", updated=updated),), START)
+    assert changed_since_review(SCHEDULE, found, (), is_old=True) == {"t": ["s-000"]}
+    assert changed_since_review(SCHEDULE, found, {"s-000"}, is_old=True) == {}
+    assert changed_since_review(SCHEDULE, found, (), is_old=False) == {}
+
+
+@pytest.mark.parametrize(
+    ("after_s", "action", "is_found"), [(-299, "reboot", True), (-301, "reboot", False), (9, "stop", False)]
+)
+def test_which_actions_are_reboots_since_the_review(after_s: float, action: str, is_found: bool) -> None:
+    """A reboot from 5 minutes before the schedule on, by the cloud's clock; no other action, and no unreadable history."""
+    history = (Action(action, START + timedelta(seconds=after_s)),)
+    found = dict(rebooted_since_review(SCHEDULE, {"s-000": history, "s-001": None}))
+    assert [(i, why[0]) for i, why in found.items()] == ([("s-000", "RebootedSinceReview")] if is_found else [])
