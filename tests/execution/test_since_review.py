@@ -40,7 +40,7 @@ def test_a_server_without_a_time_of_its_last_change_is_looked_at(updated: str | 
     ("after_s", "action", "is_found"), [(-299, "reboot", True), (-301, "reboot", False), (9, "stop", False)]
 )
 def test_which_actions_are_reboots_since_the_review(after_s: float, action: str, is_found: bool) -> None:
-    """A reboot from 5 minutes before the schedule on, by the cloud's clock; no other action, and no unreadable history."""
+    """A reboot from 5 minutes before the schedule on; no other action, and no unreadable history."""
     history = (Action(action, START + timedelta(seconds=after_s)),)
     found = dict(rebooted_since_review(SCHEDULE, {"s-000": history, "s-001": None}))
     assert [(i, why[0]) for i, why in found.items()] == ([("s-000", "RebootedSinceReview")] if is_found else [])
