@@ -9,6 +9,7 @@ RunnerError (1)
 │   ├── CloudDenied (77)    credentials or permission
 │   └── NoProject (1)       the project of a target cannot be told
 └── StoreError (1)          the store cannot be read or written
+    ├── BadStoreUrl (3)     the store's URL is none that can be used
     └── LeaseLost (7)       somebody else has taken the run over: stop at once
 """
 
@@ -134,6 +135,12 @@ class NoProject(CloudError):
 
 class StoreError(RunnerError):
     """The store cannot be read or written."""
+
+
+class BadStoreUrl(StoreError):
+    """The store's URL is none that can be used."""
+
+    exit_code = Exit.INVALID
 
 
 class LeaseLost(StoreError):

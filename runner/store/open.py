@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.errors import StoreError
+from runner.errors import BadStoreUrl
 from runner.store.dialect import Dialect
 from runner.store.sql import SqlStore
 
@@ -28,7 +28,8 @@ _REPOSITORY = re.compile(r"(git\+[a-z]+)://(?:[^@/?#:]*@)?([^@?#]*)")
 def open_store(url: str, base: Path) -> SqlStore:
     """`sqlite:///relative/or//absolute.db` (relative to `base`), `postgresql://…` or `git+https://…`.
 
-    Raises StoreError for other URLs and whatever cannot be opened. The URL may hold a password: it is never quoted.
+    Raises BadStoreUrl for other URLs, StoreError for whatever cannot be opened. The URL may hold a password: it is
+    never quoted.
     """
     if url.startswith("git+"):
         from runner.store.gitref.store import GitStore
@@ -55,7 +56,7 @@ def open_dialect(url: str, base: Path, patience_s: float | None = None) -> Diale
     if url.startswith("git+"):
         return _open_ref(url, base, patience_s)
     scheme = re.match(r"[a-z+]{1,20}:", url)
-    raise StoreError(f"unknown kind of store {scheme[0] if scheme else ''!r}", hint=_FORMS)
+    raise BadStoreUrl(f"unknown kind of store {scheme[0] if scheme else ''!r}", hint=_FORMS)
 
 
 def _open_ref(url: str, base: Path, patience_s: float | None = None) -> Git:
@@ -65,7 +66,7 @@ def _open_ref(url: str, base: Path, patience_s: float | None = None) -> Git:
 
 
 def sqlite_file(url: str, base: Path) -> Path:
-    """The file of a `sqlite:` URL. Raises StoreError for a URL that names none."""
+    """The file of a `sqlite:` URL. Raises BadStoreUrl for a URL that names none."""
     return base / _path(url)
 
 
@@ -83,13 +84,13 @@ def shown(url: str) -> str:
 def _path(url: str) -> str:
     path = url.removeprefix("sqlite:///")
     if path == url:
-        raise StoreError("the store's URL needs three slashes before its path", hint=_FORMS)
+        raise BadStoreUrl("the store's URL needs three slashes before its path", hint=_FORMS)
     if not path:
-        raise StoreError("the store's URL has no path", hint=_FORMS)
+        raise BadStoreUrl("the store's URL has no path", hint=_FORMS)
     if path == ":memory:":
-        raise StoreError("a store in memory would forget its runs with the process", hint=_FORMS)
+        raise BadStoreUrl("a store in memory would forget its runs with the process", hint=_FORMS)
     if "?" in path:
-        raise StoreError("the URL of a SQLite store takes no options", hint=_FORMS)
+        raise BadStoreUrl("the URL of a SQLite store takes no options", hint=_FORMS)
     return path
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
-from runner.errors import StoreError
+from runner.errors import BadStoreUrl, StoreError
 
 try:
     import psycopg
@@ -68,7 +68,7 @@ class Postgres:
             said = conninfo_to_dict(self._url)
             wanted = make_conninfo(self._url, **{k: v for k, v in self._defaults.items() if k not in said})
         except psycopg.Error:  # its text quotes the URL
-            raise StoreError(
+            raise BadStoreUrl(
                 "the PostgreSQL store's URL cannot be read",
                 hint="write postgresql://HOST/DATABASE; characters like @ / : in a password are written as %40 %2F %3A",
             ) from None

@@ -13,6 +13,7 @@ import pytest
 
 from runner.ports.store import Halt
 from runner.report.run_words import STORE_BEGUN
+from runner.store.gitref.address import REF
 from runner.store.open import open_store
 from tests.cli.lab import PLAN, Remote
 from tests.git_server import bare, serve
@@ -80,8 +81,8 @@ def test_a_denied_store_ends_with_77(cloud: Remote, tmp_path: Path, status: int)
 
 
 def test_a_store_that_is_gone_is_no_new_one(cloud: Remote, tmp_path: Path) -> None:
-    """Somebody deleted the ref, or put another one there: a machine that knew it refuses; one that cannot know is told
-    that the store is begun.
+    """Somebody rewound or deleted the ref, or put another one there: a machine that knew it refuses; one that cannot
+    know is told that the store is begun.
     """
     lab, repository = cloud.lab, tmp_path / "store.git"
     lab.env["REBOOT_RUNNER_STORE"] = bare(repository)
@@ -89,10 +90,15 @@ def test_a_store_that_is_gone_is_no_new_one(cloud: Remote, tmp_path: Path) -> No
     first = lab.run("run", "web.yaml", "--yes")
     assert (first.code, STORE_BEGUN in first.err) == (0, True)
     assert STORE_BEGUN not in lab.run("run", "web.yaml", "--yes").err
-    subprocess.run(["git", "-C", str(repository), "update-ref", "-d", "refs/reboot-runner/store"], check=True)
+    change = ["git", "-C", str(repository), "update-ref"]
+    subprocess.run([*change, REF, f"{REF}~5"], check=True)
+    rewound = lab.run("run", "web.yaml", "--yes")
+    assert rewound.code == 1
+    assert "was rewound or replaced since this machine last read it" in rewound.err
+    subprocess.run([*change, "-d", REF], check=True)
     gone = lab.run("run", "web.yaml", "--yes")
     assert gone.code != 0
-    assert "is gone since it was last read" in gone.err
+    assert "is gone since this machine last read it" in gone.err
     assert set(cloud.reboots.values()) == {1}
     with closing(open_store(lab.env["REBOOT_RUNNER_STORE"], tmp_path)) as other:
         other.set_halt(Halt("another store", "somebody", datetime.now(UTC)))

@@ -55,6 +55,7 @@ def test_urls_that_cannot_be_meant(tmp_path: Path, url: str, says: str) -> None:
     """They are refused with the way to write them, before Git is asked; no password is quoted."""
     with pytest.raises(StoreError, match=says) as error:
         open_store(url, tmp_path)
+    assert error.value.exit_code == Exit.INVALID
     assert error.value.hint is not None
     assert "hunter2" not in f"{error.value} {error.value.hint}"
     assert list(tmp_path.iterdir()) == []
@@ -63,7 +64,7 @@ def test_urls_that_cannot_be_meant(tmp_path: Path, url: str, says: str) -> None:
 def test_no_repository(host: GitServer, tmp_path: Path) -> None:
     """Neither at an address nor in a folder."""
     assert "no repository" in refused(f"git+{host.url}/nothing.git", tmp_path).message
-    assert "no repository" in refused(f"git+file://{tmp_path}/nothing.git", tmp_path).message
+    assert "is not a Git repository" in refused(f"git+file://{tmp_path}/nothing.git", tmp_path).message
 
 
 def test_nobody_answers(tmp_path: Path) -> None:

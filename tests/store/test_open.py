@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import StoreError
+from runner.errors import Exit, StoreError
 from runner.store.open import dies_with_the_disk, is_local_file, open_store
 from tests.store.kit import ROOT, begun
 
@@ -46,6 +46,7 @@ def test_other_urls_are_refused(tmp_path: Path, url: str, says: str) -> None:
     """What cannot be meant is said, with the way to write it, and nothing is made."""
     with pytest.raises(StoreError, match=says) as refused:
         open_store(url, tmp_path)
+    assert refused.value.exit_code == (Exit.ERROR if says == "cannot open" else Exit.INVALID)
     assert refused.value.hint is not None
     assert list(tmp_path.iterdir()) == []
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from runner.errors import StoreError
+from runner.errors import BadStoreUrl
 from runner.net.hosts import is_loopback
+from runner.store.gitref.errors import StoreDenied
 
 REF = "refs/reboot-runner/store"
 TOKEN = "REBOOT_RUNNER_STORE_TOKEN"  # noqa: S105 - the name of a variable
@@ -51,17 +52,19 @@ class Address:
 
     @classmethod
     def read(cls, written: str, environ: Mapping[str, str]) -> Address:
-        """From a store's URL. Raises StoreError for what is none, without quoting it: it may hold a password."""
+        """From a store's URL. Raises BadStoreUrl for what is none, without quoting it: it may hold a password;
+        StoreDenied for a token that cannot be one.
+        """
         url = written.removeprefix("git+")
         try:
             parts = urlsplit(url)
             host, has_password = parts.hostname or "", parts.password is not None
             port = f":{parts.port}" if parts.port else ""
         except ValueError:
-            raise StoreError("the Git store's URL cannot be read", hint=FORMS) from None
+            raise BadStoreUrl("the Git store's URL cannot be read", hint=FORMS) from None
         _check(url, parts.scheme, host, parts.path, has_password=has_password)
         if parts.query or parts.fragment:
-            raise StoreError("the URL of a Git store takes no options", hint=FORMS)
+            raise BadStoreUrl("the URL of a Git store takes no options", hint=FORMS)
         if parts.scheme == "file":
             return cls(url, "file", "", _with(environ, "file", ()))
         token = _token(parts.scheme, host, environ)
@@ -72,16 +75,16 @@ class Address:
 
 def _check(url: str, scheme: str, host: str, path: str, *, has_password: bool) -> None:
     if scheme not in ("https", "http", "ssh", "file") or not url.startswith(f"{scheme}://") or not url.isprintable():
-        raise StoreError("the Git store's URL is of a kind that is not supported", hint=FORMS)
+        raise BadStoreUrl("the Git store's URL is of a kind that is not supported", hint=FORMS)
     if has_password:
         hint = f"give the token in the environment variable {TOKEN}, and the URL without it"
-        raise StoreError("the Git store's URL holds a password", hint=hint)
+        raise BadStoreUrl("the Git store's URL holds a password", hint=hint)
     if scheme == "http" and not is_loopback(host):
-        raise StoreError("a Git store is spoken to over https; plain http is for this machine alone", hint=FORMS)
+        raise BadStoreUrl("a Git store is spoken to over https; plain http is for this machine alone", hint=FORMS)
     if scheme == "file" and (host or not path.startswith("/")):
-        raise StoreError("a Git store in a folder is named by an absolute path after three slashes", hint=FORMS)
+        raise BadStoreUrl("a Git store in a folder is named by an absolute path after three slashes", hint=FORMS)
     if (scheme != "file" and not host) or host.startswith("-") or not unquote(path).strip("/"):
-        raise StoreError("the Git store's URL names no repository", hint=FORMS)
+        raise BadStoreUrl("the Git store's URL names no repository", hint=FORMS)
 
 
 def _token(scheme: str, host: str, environ: Mapping[str, str]) -> str:
@@ -93,7 +96,7 @@ def _token(scheme: str, host: str, environ: Mapping[str, str]) -> str:
         if (scheme, host) == (server.scheme, server.hostname):
             token = environ.get("GITHUB_TOKEN", "")
     if not token.isprintable() or " " in token:
-        raise StoreError("the token for the Git store has characters that no token has", hint=f"see {TOKEN}")
+        raise StoreDenied("the token for the Git store has characters that no token has", hint=f"see {TOKEN}")
     return token
 
 

@@ -29,6 +29,12 @@ _DENIALS = re.compile(
     re.I,
 )
 _ABSENT = re.compile(r"error: 404|not found|does not appear to be a git repository|does not exist|no such file", re.I)
+_DAMAGE = re.compile(
+    r"repository corruption|is corrupt|does not match index|not our ref|bad (?:tree|commit|object|config|pack|ref)"
+    r"|unable to (?:read|unpack|parse) [0-9a-f]{40}|missing (?:blob|tree|commit)|object file .* is empty"
+    r"|did not send all necessary objects|invalid object",
+    re.I,
+)
 _FLAG = re.compile(rb"^!\t[^\t]*\t\[([a-z ]+)\](?: \((.*)\))?", re.M)
 
 
@@ -72,6 +78,14 @@ def failure(done: Done, address: Address) -> StoreError:
     if "dumb http" in talk or "mismatched algorithms" in talk or "not valid: is this a git" in talk:
         hint = "it takes a repository with SHA-1 ids, over smart HTTP, SSH or a folder"
         return StoreRefused(f"{where} is no Git host that a store can be on: {done.reason}", hint=hint)
+    if _DAMAGE.search(talk):
+        what = f"{where} cannot read the store's ref: objects or files of the repository are missing or damaged"
+        hint = "run `git fsck --full` in the repository, and restore it from a backup or from another clone"
+        return Unreachable(what, hint=hint)
+    if _ABSENT.search(talk) and address.scheme == "file":
+        what = f"the store's folder {where.removeprefix('file://')} is not a Git repository, or not a whole one"
+        hint = "check the path; make a new one with `git init --bare`, or restore the one that was there from a backup"
+        return StoreRefused(what, hint=hint)
     if _ABSENT.search(talk):
         hint = "check the URL; private repositories are not found without a token that may read them"
         return StoreRefused(f"there is no repository at the store's URL: {done.reason}", hint=hint)

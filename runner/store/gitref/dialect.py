@@ -26,6 +26,7 @@ from runner.errors import RunnerError, StoreError
 from runner.store.gitref.address import Address
 from runner.store.gitref.answers import Refusal
 from runner.store.gitref.errors import Overtaken, Unreachable
+from runner.store.gitref.memory import Seen
 from runner.store.gitref.mirror import Mirror
 from runner.store.gitref.remote import Remote, patiently, replaced
 from runner.store.gitref.tree import run_folder
@@ -88,23 +89,34 @@ class Git:
         try:
             self.mirror = Mirror(clock)
             self.look()
-            self.is_new = self._base is None
             self._demand_known()
         except BaseException:
             remote.close()
             raise
 
     def _demand_known(self) -> None:
-        """Raises StoreRefused where this machine has seen another store there: that one is gone, and with it what was
-        asked of the cloud.
+        """Raises StoreRefused where the ref does not contain what this machine last saw there: with what is gone, what
+        was asked of the cloud would be forgotten.
         """
-        known, found = self.remote.known_store(), self._store_id()
-        if known is not None and self.is_new:
-            raise replaced("is gone")
-        if known is not None and found is not None and known != found:
-            raise replaced("was replaced by another store's")
-        if not self.is_new and found is not None and found != known:
-            self.remote.remember(found)
+        memory = self.remote.memory
+        seen = self._remembered = memory.read()
+        if seen is not None and self._base is None:
+            raise replaced("is gone", memory)
+        if seen is not None and seen.store != self._store_id():
+            raise replaced("was replaced by another store's", memory)
+        if seen is not None and seen.commit not in ("", self._base) and not self.remote.was_built_on(seen.commit):
+            raise replaced("was rewound or replaced", memory)
+        self._remember()
+
+    def _remember(self) -> None:
+        """Keep the newest commit, unless another process of this machine has kept one that is not known here yet."""
+        store, held = self._store_id(), self.remote.memory.read()
+        if store is None or self._base is None:
+            return
+        is_older = held in (None, self._remembered) or self.remote.is_in(held.commit, self._base)
+        if is_older:
+            self._remembered = Seen(store, self._base)
+            self.remote.memory.write(self._remembered)
 
     def _store_id(self) -> str | None:
         found = self.mirror.execute("select id from git_store")
@@ -180,8 +192,11 @@ class Git:
         if tip == self._base or tip is None:
             return False
         self._undo()
+        is_first = self._base is None
         self._load(tip)
         self._wait_again()
+        if not is_first:
+            self._remember()
         return True
 
     def _wait_again(self) -> None:
@@ -260,9 +275,8 @@ class Git:
         is_stored, tip = self._deliver(commit)
         if not is_stored:
             return tip
-        if self._base is None and (store := self._store_id()):
-            self.remote.remember(store)
         self._base = commit
+        self._remember()
         self._pushed = time.monotonic()
         self._took_s = self._pushed - began
         self._looked = self._pushed if tip == commit else float("-inf")

@@ -21,6 +21,7 @@ from runner.errors import StoreError
 from runner.inputs.json_text import JOURNAL, parse_json
 from runner.store import rows
 from runner.store.gitref import tree
+from runner.store.gitref.address import REF
 from runner.store.gitref.errors import StoreRefused
 from runner.store.schema import prepare
 from runner.store.sqlite import Sqlite
@@ -28,6 +29,10 @@ from runner.store.sqlite import Sqlite
 KEPT_CLOSED = 3
 """So many of the newest runs that have ended keep their events in the tree; those of older ones are in the history."""
 ARCHIVED_AT_ONCE = 5
+_EDITED = (
+    "it was edited, damaged or written by another program, and nothing was sent: restore the ref from a backup, or give"
+    " the store a repository whose ref nobody else writes"
+)
 SKEW_S = 60.0
 """So far apart may clocks be that share a rate budget; nothing else depends on it."""
 
@@ -259,22 +264,34 @@ class Mirror(Sqlite):
         seen_at = self.now()
         self._rooms.clear()
         found = [(tree.place(path), data) for path, data in files.items()]
-        for place, _ in found:
-            getattr(self, f"_clear_{place.kind}")(place.key, place.number)
-        for place, data in found:
-            if data is None:
-                continue
+        work: list[tuple[str, tree.Place, tuple[Any, ...]]]
+        work = [(f"_clear_{place.kind}", place, ()) for place, _ in found]
+        work += [(f"_load_{place.kind}", place, (data, seen_at)) for place, data in found if data is not None]
+        for method, place, more in work:
             try:
-                getattr(self, f"_load_{place.kind}")(place.key, place.number, data, seen_at)
-            except (ValueError, TypeError, KeyError, AttributeError, StopIteration, StoreError) as error:
-                if isinstance(error, StoreRefused):
-                    raise
-                raise StoreRefused(
-                    f"the store's ref holds something unreadable: {place.kind} {place.key!r}",
-                    hint="it was edited, or written by another program; nothing was sent",
-                ) from error
+                getattr(self, method)(place.key, place.number, *more)
+            except StoreRefused:
+                raise
+            except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, StoreError) as error:
+                what = f"the store's ref holds something unreadable: {place.kind} {place.key[:200]!r}"
+                raise StoreRefused(what, hint=_EDITED) from error
+        if files.get(tree.STORE, b"") is None or not self.execute("select 1 from git_store"):
+            what = f"the store's ref {REF} holds no {tree.STORE}: it is no store of reboot-runner"
+            raise StoreRefused(what, hint=_EDITED)
+        self._demand_whole({place.key for place, _ in found if place.kind in ("run", "events", "claims")})
         self.execute("delete from git_rate where row not in (select rowid from rate)")
         self.execute("delete from git_touched")
+
+    def _demand_whole(self, runs: set[str]) -> None:
+        """Raises StoreRefused where files of these runs are missing: the row, or some events."""
+        for run in sorted(runs):
+            if self._archived(run):
+                continue
+            (expected,) = self.execute("select coalesce(max(seq), 0) from run where id = ?", (run,))
+            (found,) = self.execute("select count(*) from event where run = ?", (run,))
+            claims = self.execute("select 1 from claim where run = ? limit 1", (run,))
+            if expected != found or (claims and not expected[0]):
+                raise StoreRefused(f"the store's ref lacks files of run {run[:200]!r}", hint=_EDITED)
 
     def _insert(self, table: str, found: Sequence[Mapping[str, Any]]) -> None:
         """Rows that have all the same columns."""
@@ -292,7 +309,7 @@ class Mirror(Sqlite):
         self.executemany(sql, [tuple(row[column] for column in columns) for row in found])
 
     def _clear_store(self, _key: str, _n: int) -> None:
-        """It is never gone."""
+        """Its facts never change; `_demand_whole` refuses a ref without it."""
 
     def _load_store(self, _key: str, _n: int, data: bytes, _seen_at: float) -> None:
         facts = parse_json(data, JOURNAL)
@@ -305,7 +322,7 @@ class Mirror(Sqlite):
         if known and known[0][0] != facts["id"]:
             raise StoreRefused("the store's ref is another store than a moment ago", hint="find out who replaced it")
         if not known:
-            self.execute("insert into git_store values(?)", (facts["id"],))
+            self.execute("insert into git_store values(?)", (tree.store_id(facts["id"]),))
         self.execute("update schema_version set version = max(version, ?)", (int(facts["schema"]),))
 
     def _clear_flag(self, flag: str, _n: int) -> None:

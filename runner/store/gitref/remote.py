@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 
 from runner.errors import StoreError
@@ -23,6 +22,7 @@ from runner.git.program import Done, Program
 from runner.store.gitref.address import REF, Address
 from runner.store.gitref.answers import Refusal, failure, refusal
 from runner.store.gitref.errors import StoreRefused, Unreachable
+from runner.store.gitref.memory import Memory
 from runner.store.owner import is_provably_dead, this_process
 
 OLDEST = (2, 31)
@@ -32,6 +32,9 @@ PATIENCE_S = 30.0
 
 _TRACKING = "refs/remotes/store"
 """Of the clone. It follows wherever the ref goes (`+`); whether that may be is seen from the history."""
+_DEPTHS = (100, 2000, 2**31 - 1)
+"""Of the history that is searched for a commit; the last one is Git's word for all of it."""
+_FOREIGN = "give the store a repository whose ref nobody else writes; if it held a store, restore the ref from a backup"
 _FETCH = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
 _NAME = re.compile(r"(\d+)-(\d*)-\w+")
 
@@ -56,19 +59,7 @@ class Remote:
             self.root = _folder(state.absolute())
             self._clone = self._new_clone("store.git")
         self._writes = 0
-        self._memory = state.absolute() / f"{sha256(address.url.encode()).hexdigest()[:16]}.store"
-
-    def known_store(self) -> str | None:
-        """The id of the store that this machine last found there; None for the first time, or where nobody can tell."""
-        try:
-            return self._memory.read_text(encoding="ascii").strip() or None
-        except (OSError, UnicodeDecodeError):
-            return None
-
-    def remember(self, store: str) -> None:
-        """Keep the store's id beside the configuration: a ref that is gone the next time was not always gone."""
-        with suppress(OSError):  # then the next process knows less, and nothing is wrong now
-            self._memory.write_text(f"{store}\n", encoding="ascii")
+        self.memory = Memory.of(address.url, state)
 
     def _new_clone(self, name: str) -> Path:
         folder = self.root / name
@@ -91,8 +82,10 @@ class Remote:
         done = self._network("fetch", *_FETCH, *depth, "--", self.address.url, f"+{REF}:{_TRACKING}")
         if done.code == 0:
             tip = (self._clone / _TRACKING).read_text(encoding="ascii").strip()
-            if base is not None and tip != base and not self.is_in(base, tip):
-                raise replaced("was rewound or replaced")
+            if tip != base:
+                self._demand_commit(tip)
+                if base is not None and not self.is_in(base, tip):
+                    raise replaced("was rewound or replaced")
             return tip
         if "couldn't find remote ref" in done.talk:
             if base is None:
@@ -120,6 +113,31 @@ class Remote:
         """Whether a commit that this process has read or made is in the history of the newest one."""
         return self._run("merge-base", "--is-ancestor", commit, tip).code == 0
 
+    def was_built_on(self, commit: str) -> bool:
+        """Whether a commit that another process has seen is in the history of the ref.
+
+        That history is not in the clone: it is fetched into one of its own, the newest part first, and without files
+        where the host can leave them out (`git help fetch`, --filter). So what it takes grows with what was written
+        since, not with the age of the store.
+        """
+        clone = self.root / "history.git"
+        self._new_clone(clone.name)
+        for depth in _DEPTHS:
+            options = ("--filter=tree:0", f"--depth={depth}")
+            done = self._network("fetch", *_FETCH, *options, "--", self.address.url, f"+{REF}:{_TRACKING}", clone=clone)
+            if done.code != 0:
+                raise failure(done, self.address)
+            if commit in self._check("rev-list", _TRACKING, folder=clone).text.split("\n"):
+                return True
+            if not (clone / "shallow").exists():
+                break
+        return False
+
+    def _demand_commit(self, tip: str) -> None:
+        kind = self._check("cat-file", "-t", tip).text
+        if kind != "commit":
+            raise StoreRefused(f"the store's ref {REF} points at a {kind}, not at a commit of a store", hint=_FOREIGN)
+
     # --- here ------------------------------------------------------------------------------------------------
 
     def write(self, base: str | None, changes: Mapping[str, bytes | None], message: str) -> str:
@@ -146,11 +164,12 @@ class Remote:
         held, at = [], 0
         for _ in blobs:
             end = out.index(b"\n", at)
-            _, kind, size = out[at:end].split(b" ")
-            if kind != b"blob":
-                raise StoreRefused("the ref holds something that is no file")
-            held.append(out[end + 1 : end + 1 + int(size)])
-            at = end + int(size) + 2
+            _, kind, *size = out[at:end].split(b" ")
+            if kind != b"blob":  # a link to another repository is `missing`
+                raise StoreRefused("the store's ref holds something that is not a file", hint=_FOREIGN)
+            length = int(size[0])
+            held.append(out[end + 1 : end + 1 + length])
+            at = end + length + 2
         return held
 
     def recall(self, commit: str, folder: str) -> list[bytes]:
@@ -207,12 +226,15 @@ def _ours() -> Iterator[None]:
         raise StoreError(f"the store's clone cannot be made: {error.strerror}") from error
 
 
-def replaced(how: str) -> StoreRefused:
-    """The error of a ref that is not what it was."""
-    return StoreRefused(
-        f"the store's ref {REF} {how} since it was last read",
-        hint="nothing of ours does that: find out who did, and what was asked of the cloud, before anything is run",
+def replaced(how: str, memory: Memory | None = None) -> StoreRefused:
+    """The error of a ref that is not what it was. `memory`: what says so, where no commit of this process does."""
+    hint = (
+        "no reboot-runner does that: find out what happened and what was asked of the cloud since, and restore the ref"
+        " from a backup or another clone"
     )
+    if memory is not None:
+        hint += f"; to go on with what is there on purpose, delete {memory.path}"
+    return StoreRefused(f"the store's ref {REF} {how} since this machine last read it", hint=hint)
 
 
 def _check_version(program: Program, folder: Path) -> None:

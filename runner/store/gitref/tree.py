@@ -15,6 +15,7 @@ Names of people and of the cloud are percent-encoded in paths.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,8 @@ CHUNK = 64 << 10
 """Bytes of a file of events that is still added to."""
 
 STORE = "store.json"
+_NUMBERED = re.compile(r"[0-9]{1,12}\.")
+_ID = re.compile(r"[!-~]{1,64}")
 
 
 def name(text: str) -> str:
@@ -37,7 +40,14 @@ def name(text: str) -> str:
 
 
 def _text(part: str) -> str:
-    return "" if part == "%" else unquote(part, errors="surrogatepass")
+    return "" if part == "%" else unquote(part, errors="replace")
+
+
+def store_id(found: object) -> str:
+    """The id of a store as its file has it. Raises ValueError for what none of ours can be."""
+    if not isinstance(found, str) or not _ID.fullmatch(found):
+        raise ValueError("a store's id is none")
+    return found
 
 
 def flag_path(flag: str) -> str:
@@ -90,7 +100,7 @@ def place(path: str) -> Place:
             return Place("rate", _text(file.removesuffix(".json")))
         case ["runs", run, "run.json"]:
             return Place("run", _text(run))
-        case ["runs", run, "events" | "claims" as kind, file] if file.split(".")[0].isdigit():
+        case ["runs", run, "events" | "claims" as kind, file] if _NUMBERED.match(file):
             return Place(kind, _text(run), int(file.split(".")[0]))
         case ["archive", _, file] if file.endswith(".json"):
             return Place("archive", _text(file.removesuffix(".json")))
