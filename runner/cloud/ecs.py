@@ -24,7 +24,7 @@ from runner.cloud.projects import looked_up, project_id_of
 from runner.cloud.reader import Answer, Patience, Reader
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
 from runner.cloud.servers import Servers, is_unknown_job, segment
-from runner.cloud.throttle import Pace, Sleep, allowed
+from runner.cloud.throttle import Pace, Sleep
 from runner.cloud.trials import CloudTrials
 from runner.errors import CloudDenied, CloudError
 from runner.model.inventory import Inventory, Server, ServerGroup
@@ -218,7 +218,7 @@ class HuaweiCloud:
         if isinstance(answer, Denied):
             return await self._after_denial(ready, answer)
         if isinstance(answer, Throttled):
-            self._reader.pace.reboot_throttled(answer.retry_after_s, allowed(answer.reason), ready.origin)
+            self._reader.pace.reboot_throttled(answer.retry_after_s, answer.limit, ready.origin)
         return answer
 
     def held_s(self) -> float:

@@ -138,8 +138,8 @@ class Reader:
         error = read_error(reply, scrub)
         found = proof(error.code, error.status)
         if error.status == 429 or (found is not None and found.verdict is Verdict.THROTTLED):
-            wait = retry_after_s(reply.headers, error.message)
-            self._pace.slow_down(wait, allowed(error.message), request.origin)
+            wait_s = retry_after_s(reply.headers)
+            self._pace.slow_down(wait_s, allowed(error.message), request.origin)
             return _made(Passing, error, "the cloud throttles us", "fewer runs at once, or a longer poll_every")
         if error.status == 407 or (error.is_foreign and error.status not in _PASSING_STATUS):
             return _not_an_api(request, error)

@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from runner.cloud.bodies import ApiError, read_error
 from runner.cloud.codes import BATCH_FAILED, Proof, Verdict, proof, same
 from runner.cloud.denials import REBOOT, denial, is_denial
+from runner.cloud.throttle import allowed
 from runner.inputs.json_text import parse_json
 from runner.model.job import Accepted, Ambiguous, Denied, RebootAnswer, Refused, Throttled
 from runner.model.schedule import RebootType
@@ -24,8 +25,6 @@ from runner.net.wire import Reply
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_WINDOW = re.compile(r"time:\s*(\d{1,5})\s*(second|minute|hour)", re.IGNORECASE)
-_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 _LONGEST_WAIT_S = 3600.0
 
 
@@ -65,8 +64,8 @@ def classify(
     if found is None:
         return Ambiguous(_unclear(error), status, error.code, error.request_id)
     if found is Verdict.THROTTLED:
-        wait = retry_after_s(headers, error.message)
-        return Throttled(error.code or str(status), error.sentence, wait, error.request_id, status)
+        code, wait = error.code or str(status), retry_after_s(headers)
+        return Throttled(code, error.sentence, wait, error.request_id, status, allowed(error.message))
     if found is Verdict.DENIED:
         message, hint = denial(error, REBOOT)
         if error.code and error.code not in message:
@@ -151,11 +150,10 @@ def _unclear(error: ApiError) -> str:
     return f"{error.message}, which does not prove that nothing was begun"
 
 
-def retry_after_s(headers: Mapping[str, str], text: str = "") -> float | None:
-    """Seconds to wait: `Retry-After` as seconds or as a date (against the answer's own `Date`), else the hint.
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds of `Retry-After`, written as a number or as a date (against the answer's own `Date`).
 
-    The gateway's text names its window: `…over ratelimit,limit:200,time:5 minute` is 300. At most an hour; None
-    where nothing is said.
+    At most an hour; None where the header is missing or unreadable.
     """
     said = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,3})?", said):
@@ -163,8 +161,7 @@ def retry_after_s(headers: Mapping[str, str], text: str = "") -> float | None:
     until, now = _http_date(said), _http_date(headers.get("date", ""))
     if until and now:
         return min(max((until - now).total_seconds(), 0.0), _LONGEST_WAIT_S)
-    match = _WINDOW.search(text)
-    return min(int(match[1]) * _SECONDS[match[2].lower()], _LONGEST_WAIT_S) if match else None
+    return None
 
 
 def _http_date(text: str) -> datetime | None:

@@ -8,10 +8,10 @@ import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import cache
 
 from runner.errors import CloudError
+from runner.model.job import Allowed
 
 LONGEST_S = 30.0
 LONGEST_WINDOW_S = 300.0
@@ -28,14 +28,6 @@ _SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 Sleep = Callable[[float], Awaitable[None]]
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """So many requests in any `window_s` seconds."""
-
-    requests: int
-    window_s: float
 
 
 def allowed(text: str) -> Allowed | None:
@@ -80,22 +72,28 @@ class Pace:
         Raises CloudError where that would be longer than this pace may wait.
         """
         now = self._monotonic()
-        left = self._until - now
-        spread = left * random.uniform(1.0, 1.1) if left > 0 else 0.0  # noqa: S311 - spreads load, protects nothing
-        at = max(now + spread, now + self._room_s(place, now))
-        if at - now >= min(TOLD_S, self._most_s or TOLD_S) / self._scale:
-            self._long(place, at - now)
-        self._count(place, at)
-        if at > now:
-            await self._sleep(at - now)
+        left = max(self._until - now, 0.0)
+        back_off_s = left * random.uniform(1.0, 1.1)  # noqa: S311 - spreads load, protects nothing
+        room_s = self._room_s(place, now)
+        wait_s = max(back_off_s, room_s)
+        if wait_s >= min(TOLD_S, self._most_s or TOLD_S) / self._scale:
+            self._tell_wait(place, wait_s, is_full=room_s >= back_off_s)
+        self._count(place, now + wait_s)
+        if wait_s > 0:
+            await self._sleep(wait_s)
 
-    def _long(self, place: str, wait_s: float) -> None:
+    def _tell_wait(self, place: str, wait_s: float, *, is_full: bool) -> None:
+        """Say why a read waits. `is_full`: because this process has made the requests that the cloud allows."""
         limit = self._allowed.get(place)
         host = place.partition("://")[2] or "the cloud"
         why = f"{host} throttles us"
         if limit is not None:
-            window_s = limit.window_s * self._scale / MARGIN
-            why = f"{host} allows {limit.requests} request{'s' * (limit.requests > 1)} in {window_s:.0f} s"
+            window_s, is_one = limit.window_s * self._scale / MARGIN, limit.requests == 1
+            named = f"{limit.requests:,} request{'' if is_one else 's'} in {window_s:.0f} s"
+            made = self._made_within(place, limit.window_s)
+            why = f"{why} (its limit is {named}, this process made {made:,})"
+            if is_full:
+                why = f"{host} allows {named}, and this process has made {'it' if is_one else 'them'}"
         if self._most_s is not None and wait_s > self._most_s:
             raise CloudError(
                 f"{why}, and there is no room for {wait_s:.0f} s",
@@ -126,16 +124,23 @@ class Pace:
         soonest = sent[-limit.requests] + limit.window_s if len(sent) >= limit.requests else now
         return max(soonest, sent[-1]) - now
 
-    def slow_down(self, seconds: float | None, limit: Allowed | None = None, place: str = "") -> None:
-        """After a throttled answer: wait `seconds`, or, where it names none, twice as long as the last time.
+    def _made_within(self, place: str, window_s: float) -> int:
+        since = self._monotonic() - window_s
+        return sum(at > since for at in self._sent.get(place, ()))
 
-        Never more than 30 s: the hint names a whole quota window (up to 5 minutes), whose end nobody knows. `limit`:
-        what the answer says is allowed.
+    def slow_down(self, seconds: float | None, limit: Allowed | None = None, place: str = "") -> None:
+        """After a throttled answer: wait `seconds` (of `Retry-After`), else 1, 2, 4 … s; never more than 30 s.
+
+        `limit`: what the answer says is allowed. It is waited for only when our own count fills it: else others have
+        used it up, and the end of their window is not known. Answers that come during a wait do not lengthen it:
+        their requests left before it began.
         """
+        self._learn(limit, place)
         if seconds is None:
+            if self._monotonic() < self._until:
+                return
             seconds, self._next_s = self._next_s, min(self._next_s * 2, LONGEST_S)
         self._hold(min(seconds, LONGEST_S))
-        self._learn(limit, place)
 
     def reboot_throttled(self, seconds: float | None, limit: Allowed | None, place: str) -> None:
         """The same after a reboot: reads wait a moment, as its limit may be one of servers and none of theirs."""

@@ -103,10 +103,19 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True)
-class Throttled:
-    """Flow control in front of the service refused the request: nothing was accepted.
+class Allowed:
+    """A limit that the cloud names: at most `requests` in any `window_s` seconds."""
 
-    `retry_after_s`: seconds from `Retry-After`, else from the hint in the text, else None (back off).
+    requests: int
+    window_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Flow control in front of the service refused the request.
+
+    `retry_after_s`: seconds from the header `Retry-After`, else None (back off). `limit`: the limit that the text
+    names. It is no time to wait: other programs may have used it up, and the end of its window is not known.
     """
 
     code: str
@@ -114,6 +123,7 @@ class Throttled:
     retry_after_s: float | None = None
     request_id: str | None = None
     status: int = 429
+    limit: Allowed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.cloud.throttle import Allowed, Pace, allowed, pace_of
+from runner.cloud.throttle import Pace, allowed, pace_of
 from runner.errors import CloudError
 from runner.execution.effects import Tuning
+from runner.model.job import Allowed
 from runner.simulator.events import Called
 from tests.cloud.wild import fixture, run
 from tests.runs.harness import Field, options_of, plan_of, simulated
@@ -38,6 +40,9 @@ GATEWAY = "The throttling threshold has been reached: policy user over ratelimit
 def test_limits_in_texts(text: str, found: Allowed | None) -> None:
     """What the gateway says is read; what cannot be kept, or would stop everything, is not."""
     assert allowed(text) == found
+
+
+LIMIT = json.dumps({"error_code": "APIGW.0308", "error_msg": "policy user over ratelimit,limit:1000,time:1 minute"})
 
 
 class Traffic:
@@ -163,6 +168,50 @@ async def _read(place: Field, call: str) -> None:
     await (place.cloud.inventory() if call == "list" else place.cloud.job("ff80808288d41e1b018990260955686a"))
 
 
+def test_a_named_limit_that_others_use_up_is_no_time_to_wait() -> None:
+    """With 11 of 1,000 allowed requests made by us, throttled answers cost 1, 2, 4 … s, and the count is ours."""
+    traffic = Traffic()
+    told: list[str] = []
+    traffic.pace.tell = told.append
+    for _ in range(11):
+        traffic.read()
+    waits = []
+    for _ in range(4):
+        traffic.pace.slow_down(None, Allowed(1000, 60.0), "https://ecs")
+        waits.append(traffic.pace.left_s("https://ecs"))
+        traffic.now += waits[-1]
+    assert waits == [1, 2, 4, 8]
+    traffic.pace.slow_down(None, Allowed(1000, 60.0), "https://ecs")
+    traffic.read()
+    assert told[0].startswith("ecs throttles us (its limit is 1,000 requests in 60 s, this process made 11): waiting")
+
+
+def test_answers_during_a_wait_do_not_lengthen_it() -> None:
+    """Four pages that are throttled at once cost one wait, not 1, 2, 4 and 8 s."""
+    traffic = Traffic()
+    for _ in range(4):
+        traffic.pace.slow_down(None, None, "https://ecs")
+    assert traffic.pace.left_s() == 1
+    traffic.pace.slow_down(7.0, None, "https://ecs")
+    assert traffic.pace.left_s() == 7
+
+
+@pytest.mark.parametrize("on", ["job", "list"])
+def test_one_throttled_answer_is_cheap(on: str) -> None:
+    """One 429 that names 1,000 requests a minute, after a few requests of ours, delays a run by 5 s at most."""
+
+    async def scene(throttled: bool) -> float:
+        async with simulated(options_of(6), tuning=Tuning(poll_every_s=2.0)) as place:
+            if throttled:
+                place.add_rules({"do": "error", "on": on, "status": 429, "body": "raw", "message": LIMIT, "after": 1})
+            began = place.clock.now()
+            assert (await place.run(plan_of("2"))).word == "done"
+            assert any(c.status == 429 for c in place.calls()) is throttled
+            return (place.clock.now() - began).total_seconds()
+
+    assert run(scene(True)) - run(scene(False)) <= 5.0
+
+
 def test_one_pace_a_process() -> None:
     """A target that is opened again goes on with what was learned of it; another one does not know it."""
     first = pace_of("https://ecs.example.com a", 1.0)
@@ -191,6 +240,6 @@ def test_a_long_wait_is_told_or_refused() -> None:
 
     (slept,) = run(scene(None))
     assert slept > 240
-    assert told == ["ecs.example.com allows 1 request in 240 s: waiting for 245 s"]
-    with pytest.raises(CloudError, match=r"allows 1 request in 240 s, and there is no room for 245 s"):
+    assert told == ["ecs.example.com allows 1 request in 240 s, and this process has made it: waiting for 245 s"]
+    with pytest.raises(CloudError, match=r"has made it, and there is no room for 245 s"):
         run(scene(2.0))

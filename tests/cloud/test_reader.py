@@ -288,10 +288,10 @@ def test_wrong_job_code_is_no_error() -> None:
 
 @pytest.mark.parametrize(
     ("headers", "message", "expected"),
-    [({"Retry-After": "7"}, "", 7), ({}, "limit:60,time:1 minute", 30), ({}, "", 1), ({"Retry-After": "600"}, "", 30)],
+    [({"Retry-After": "7"}, "", 7), ({}, "limit:60,time:1 minute", 1), ({}, "", 1), ({"Retry-After": "600"}, "", 30)],
 )
 def test_throttled_reads_wait(headers: dict[str, str], message: str, expected: float) -> None:
-    """After "too many" a read waits as told, else as hinted, but never over half a minute, plus a little jitter."""
+    """After "too many" a read waits as `Retry-After` says, else a second; never over half a minute, plus jitter."""
     read = Read(reply(429, {"error_code": "APIGW.0308", "error_msg": message}, headers), GOOD)
     assert read.value == {"ok": 1}
     assert len(read.waits) == 1

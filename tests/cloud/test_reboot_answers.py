@@ -9,7 +9,7 @@ import pytest
 
 from runner.cloud.codes import PROOFS, Verdict
 from runner.cloud.reboot import classify, reboot_body, retry_after_s
-from runner.model.job import Accepted, Ambiguous, Denied, RebootAnswer, Refused, Throttled
+from runner.model.job import Accepted, Allowed, Ambiguous, Denied, RebootAnswer, Refused, Throttled
 from tests.cloud.wild import fixture
 
 ONE, TWO = "616fb98f-46ca-475e-917e-2563e5a8cd19", "726fb98f-46ca-475e-917e-2563e5a8cd20"
@@ -274,21 +274,26 @@ def test_every_proof_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "text", "expected"),
+    ("headers", "expected"),
     [
-        ({"retry-after": "3"}, "limit:200,time:5 minute", 3),
-        ({"retry-after": "0.5"}, "", 0.5),
-        ({"retry-after": "999999"}, "", 3600),
-        ({"retry-after": "Fri, 02 Jan 2026 03:05:05 GMT", "date": "Fri, 02 Jan 2026 03:04:05 GMT"}, "", 60),
-        ({"retry-after": "Fri, 02 Jan 2026 03:03:05 GMT", "date": "Fri, 02 Jan 2026 03:04:05 GMT"}, "", 0),
-        ({"retry-after": "soon"}, "policy user over ratelimit,limit:200,time:5 minute", 300),
-        ({}, "policy ip over ratelimit,limit:10,time:1 second", 1),
-        ({}, "limit:10,time:99999 hour", 3600),
-        ({"retry-after": "-1"}, "", None),
-        ({"retry-after": "Fri, 02 Jan 2026 03:05:05 GMT"}, "", None),
-        ({}, "", None),
+        ({"retry-after": "3"}, 3),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "999999"}, 3600),
+        ({"retry-after": "Fri, 02 Jan 2026 03:05:05 GMT", "date": "Fri, 02 Jan 2026 03:04:05 GMT"}, 60),
+        ({"retry-after": "Fri, 02 Jan 2026 03:03:05 GMT", "date": "Fri, 02 Jan 2026 03:04:05 GMT"}, 0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "Fri, 02 Jan 2026 03:05:05 GMT"}, None),
+        ({}, None),
     ],
 )
-def test_how_long_to_wait(headers: dict[str, str], text: str, expected: float | None) -> None:
-    """`Retry-After` in both its forms, else the window that the text names, else nothing."""
-    assert retry_after_s(headers, text) == expected
+def test_how_long_to_wait(headers: dict[str, str], expected: float | None) -> None:
+    """`Retry-After` in both its forms, else nothing."""
+    assert retry_after_s(headers) == expected
+
+
+def test_a_named_limit_is_no_time_to_wait() -> None:
+    """The window in the gateway's text is a limit, and says nothing of when to ask again."""
+    found = answer(429, fixture("error-apigw-429.json"))
+    assert isinstance(found, Throttled)
+    assert (found.retry_after_s, found.limit) == (None, Allowed(60, 60.0))
