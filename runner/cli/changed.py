@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-DEFAULT_FOLDER = Path("plans")
+DEFAULT_FOLDER = "plans"
+"""Where plans are looked for if none are named: below the repository's root and below the working directory."""
 _MOST_LINKS = 40
+_MOST_LOOKED_INTO = 200
+"""So many changed files outside of the searched folder are looked into, whether they are plans."""
 
 
 def changed_option(function: F) -> F:
@@ -39,7 +42,7 @@ def changed_option(function: F) -> F:
         default=None,
         metavar="[BASE..HEAD]",
         help="Only plans that changed between two commits (A...B: since B left A). Without a range, that of the"
-        " GitHub event. Without PLANS, those in plans/.",
+        " GitHub event. Without PLANS, those in plans/ of the repository's root.",
     )(function)
 
 
@@ -48,26 +51,30 @@ class Selection:
     """What changed, in the paths that the caller named. Paths are as the caller would write them.
 
     `files` are the plans to look at, those in `renamed` (new to old) included; `deleted` no longer exist at `head`.
-    `unchanged` plans are only counted. `dirty` files differ from what is committed. `base` and `head` are full ids.
+    `unchanged` are the other plans. `dirty` files differ from what is committed. `base` and `head` are full ids.
+    `outside` changed and look like plans, but nothing searched for them.
     """
 
     files: list[Path]
     deleted: list[str]
     renamed: dict[str, str]
-    unchanged: int
+    unchanged: list[Path]
     base: str
     head: str
     dirty: list[str]
+    outside: list[str]
 
 
 def select(
     paths: Sequence[Path], written: str, environ: Mapping[str, str], cwd: Path, *, shared: Sequence[Path] = ()
 ) -> Selection:
-    """The plans of `paths` (files or folders; none: the folder `plans`) that changed in the range `written`.
+    """Return the plans of `paths` (files or folders) that changed in the range `written`.
 
-    A plan has changed when its file did, or a file that it names; where templates make names, when any file did
-    that is no plan. `shared` files (`--vars-file`) belong to every plan. Raises UsageProblem when the range does not
-    exist, or when the working tree holds other plans than its end; GitError when Git cannot be asked.
+    Without `paths` the folder `plans` of the repository's root is searched, and that of `cwd`. If there is none, or if
+    no plan changed there and one did elsewhere, nothing can be concluded: UsageProblem. A plan has changed when its
+    file did, or a file that it names; where templates make names, when any file did that is no plan. `shared` files
+    (`--vars-file`) belong to every plan. Raises UsageProblem when the range does not exist, or when the working tree
+    holds other plans than its end; GitError when Git cannot be asked.
     """
     from runner.git.repository import Repository
 
@@ -80,16 +87,44 @@ def select(
     chosen = [plan for plan in plans if tree.touches(plan, tree.changed, scope)]
     for plan in chosen:
         _demand_checked_out(plan, tree, scope)
+    deleted = _deleted(tree, scope)
+    outside = [] if paths else _plans_outside(tree, scope, plans)
+    if outside and not chosen and not deleted:
+        raise UsageProblem(
+            f"no plan changed in {DEFAULT_FOLDER}/, and {plain(outside[0])} changed, which looks like a plan",
+            hint=f"name the folders to search: {plain(posixpath.dirname(outside[0]) or '.')}/, {DEFAULT_FOLDER}/",
+        )
     renamed = {c.path: c.old_path for c in tree.changes if c.old_path is not None}
     return Selection(
         files=[Path(scope.shown(plan.path)) for plan in chosen],
-        deleted=[scope.shown(path) for path in _deleted(tree, scope)],
+        deleted=[scope.shown(path) for path in deleted],
         renamed={scope.shown(p.path): scope.shown(renamed[p.path]) for p in chosen if p.path in renamed},
-        unchanged=len(plans) - len(chosen),
+        unchanged=[Path(scope.shown(plan.path)) for plan in plans if plan not in chosen],
         base=span.base,
         head=span.head,
         dirty=_dirty(chosen, tree, scope),
+        outside=[scope.shown(path) for path in outside],
     )
+
+
+def _default_folders(tree: _Tree, cwd: Path) -> list[Path]:
+    """Return the folders that are searched where no plans are named, as they are written from `cwd`.
+
+    Raises UsageProblem if there is none: an empty result would look like a search.
+    """
+    root, here = tree.repository.root, cwd.resolve()
+    known = {*tree.at_head, *tree.changed}
+    found = {}
+    for place in (root / DEFAULT_FOLDER, here / DEFAULT_FOLDER):
+        name = tree.repository.path_of(place.resolve() if place.is_dir() else place)
+        if name is not None and any(file.startswith(f"{name}/") for file in known):
+            found[name] = Path(posixpath.relpath(place.as_posix(), here.as_posix()))
+    if not found:
+        raise UsageProblem(
+            f"the repository {root} has no folder {DEFAULT_FOLDER}, where plans are looked for",
+            hint="name the folder that holds the plans; if there are none yet, create this one",
+        )
+    return list(found.values())
 
 
 def _range(written: str, environ: Mapping[str, str], repository: Repository) -> Range:
@@ -164,7 +199,7 @@ class _Scope:
         repository = tree.repository
         known = {*tree.at_head, *tree.changed}
         roots: dict[str, tuple[Path, bool]] = {}
-        for path in paths or (DEFAULT_FOLDER,):
+        for path in paths or _default_folders(tree, cwd):
             place = cwd / path
             is_folder = place.is_dir()
             name = repository.path_of(place.resolve() if is_folder else place)
@@ -172,7 +207,7 @@ class _Scope:
                 raise UsageProblem(f"{path} is not in the repository {repository.root}")
             is_file = not is_folder and (place.exists() or name in known)
             was_folder = is_folder or any(file.startswith(f"{name}/") for file in known)
-            if paths and not is_file and not was_folder:
+            if not is_file and not was_folder:
                 raise UsageProblem(f"there is no file or folder {path}", hint="name plan files, or folders with plans")
             roots.setdefault("" if name == "." else name, (path, is_file))
         return cls(roots, repository, cwd)
@@ -207,6 +242,33 @@ def _deleted(tree: _Tree, scope: _Scope) -> list[str]:
     gone = [c.path for c in tree.changes if c.status == "deleted"]
     gone += [c.old_path for c in tree.changes if c.old_path is not None and not scope.is_plan(c.path)]
     return sorted(scope.plans(gone))
+
+
+def _plans_outside(tree: _Tree, scope: _Scope, plans: Iterable[_Plan]) -> list[str]:
+    """Changed files at the range's end that look like plans and lie where nothing searches, nor leads to."""
+    from runner.loading.search import is_plan_below
+
+    seen = set().union(*(plan.files for plan in plans))
+    changed = sorted((tree.changed & set(tree.at_head)) - seen)
+    likely = [path for path in changed if is_plan_below(path) and not scope.is_plan(path)]
+    return [path for path in likely[:_MOST_LOOKED_INTO] if _looks_like_plan(path, tree)]
+
+
+def _looks_like_plan(path: str, tree: _Tree) -> bool:
+    from runner.loading.findings import Findings
+    from runner.loading.nodes import MapNode
+    from runner.loading.source import decode
+    from runner.loading.yaml_reader import parse
+
+    try:
+        data = tree.repository.read(tree.span.head, path)
+    except RunnerError:
+        return False
+    if not data or b"groups" not in data:
+        return False
+    source, _ = decode(data, path)
+    root = None if source is None else parse(source, Findings(source))
+    return isinstance(root, MapNode) and {"version", "name", "groups"} <= {key.text for key, _ in root.entries}
 
 
 def _demand_checked_out(plan: _Plan, tree: _Tree, scope: _Scope) -> None:
@@ -285,6 +347,10 @@ def tell_selection(app: App, selection: Selection) -> None:
         app.talk(f"{plain(path)} was deleted: no run of it begins")
     for new, old in selection.renamed.items():
         app.talk(f"{plain(new)} was {plain(old)} before: a plan goes by its name, not by its file's")
+    for path in selection.outside:
+        app.talk(
+            f"warning: {plain(path)} looks like a plan, and only {DEFAULT_FOLDER}/ is searched: name its folder too"
+        )
     for path in selection.dirty:
         app.talk(f"warning: {plain(path)} is not as it is committed")
     if not (selection.files or selection.deleted):

@@ -136,7 +136,9 @@ def _files(
 def _selected(selection: Selection) -> Selected:
     from runner.report.diff import Selected
 
-    return Selected(selection.base, selection.head, tuple(selection.deleted), selection.renamed, selection.unchanged)
+    return Selected(
+        selection.base, selection.head, tuple(selection.deleted), selection.renamed, len(selection.unchanged)
+    )
 
 
 def _show(ctx: click.Context, app: App, output: str, diffs: Sequence[PlanDiff], selected: Selected | None) -> None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.cli.changed import DEFAULT_FOLDER, Selection, select, tell_selection
+from runner.cli.changed import Selection, select, tell_selection
 from runner.cli.common import App
 from runner.cli.diffing import Wish, diff_all, save
 from runner.cli.github_run import LABEL, demand_event
@@ -23,7 +23,6 @@ from runner.github.comment import Key, Reviewed, exists, retire, upsert
 from runner.github.event import Event
 from runner.loading.config import LoadedConfig, template_env
 from runner.loading.plan import Loaded, LoadOptions, load_plan
-from runner.loading.search import find_plans
 from runner.loading.together import across
 from runner.model.problem import Location, Problem
 from runner.planning.lifted import Lift
@@ -161,11 +160,8 @@ class _Review:
 
     def _across(self, loaded: Sequence[Loaded]) -> list[Problem]:
         """What is wrong with the plans together, those that the pull request leaves alone included."""
-        changed = {one.name for one in loaded}
-        others, _ = find_plans(self.wanted.plans or [DEFAULT_FOLDER])
-        rest = [load_plan(path, self._options) for path in self.police.plans_among(others)]
-        every = [*(one for one in rest if one.name not in changed), *loaded]
-        found = [p for p in across(every, self.config) if p.location is None or p.location.file in changed]
+        rest = [load_plan(path, self._options) for path in self.police.plans_among(self.selection.unchanged)]
+        found = across(loaded, self.config, rest)
         return [replace(p, severity="error") if p.code == "SamePlanName" else p for p in found]
 
     @property

@@ -60,8 +60,8 @@ def command(
     Exits 3 when there is an error, 0 otherwise; warnings do not count.
     """
     app: App = ctx.obj
-    named, found = _files(app, plans, changed, vars_file)
-    files, more, checked = _check(app, named, var, vars_file, config_rev)
+    named, others, found = _files(app, plans, changed, vars_file)
+    files, more, checked = _check(app, named, others, var, vars_file, config_rev)
     problems = list(dict.fromkeys([*found, *more]))  # a file of variables is read for every plan
     shown = _rendered(output, problems, [path.as_posix() for path in files])
     if shown:
@@ -74,8 +74,11 @@ def command(
 
 def _files(
     app: App, plans: Sequence[Path], changed: str | None, vars_file: tuple[Path, ...]
-) -> tuple[list[Path], list[Problem]]:
-    """The files that are meant: those that are named or lie in a folder, or what a range of commits changed of them."""
+) -> tuple[list[Path], list[Path], list[Problem]]:
+    """The files that are meant: those that are named or lie in a folder, or what a range of commits changed of them.
+
+    Second, the plans beside them that did not change: a plan's name must not be that of one of them.
+    """
     import os
 
     from runner.cli.changed import select, tell_selection
@@ -84,15 +87,17 @@ def _files(
     if changed is None:
         if not plans:
             raise UsageProblem("name plans or a folder with plans, or give --changed BASE..HEAD")
-        return find_plans(plans)
+        files, problems = find_plans(plans)
+        return files, [], problems
     selection = select(plans, changed, os.environ, Path.cwd(), shared=vars_file)
     tell_selection(app, selection)
-    return selection.files, []
+    return selection.files, selection.unchanged, []
 
 
 def _check(
     app: App,
     named: Sequence[Path],
+    others: Sequence[Path],
     var: tuple[tuple[str, str], ...],
     vars_file: tuple[Path, ...],
     config_rev: str | None,
@@ -112,7 +117,8 @@ def _check(
     loaded: list[Loaded] = [load_plan(path, options) for path in files]
     problems = [*config.problems, *police.loaded.problems]
     problems += [problem for one in loaded for problem in one.problems]
-    problems += across(loaded, config)
+    beside = [load_plan(path, options) for path in police.plans_among(others)] if loaded else []
+    problems += across(loaded, config, beside)
     problems += [problem for one in loaded for problem in police.judge(one)]
     now = datetime.now(UTC)
     for one in loaded:

@@ -11,13 +11,13 @@ from runner.model.plan import Plan
 from runner.model.problem import Problem
 
 
-def across(loaded: Iterable[Loaded], config: LoadedConfig) -> list[Problem]:
+def across(loaded: Iterable[Loaded], config: LoadedConfig, beside: Iterable[Loaded] = ()) -> list[Problem]:
     """Plans of the same name, and targets and sources that the configuration does not have (errors only where there is
-    one).
+    one). `beside` are further plans of the repository: only their names count.
     """
     plans = [one for one in loaded if one.plan is not None]
     sources = [problem for one in plans for problem in unknown_sources(one, config)]
-    return [*_same_names(plans), *_unknown_targets(plans, config), *sources]
+    return [*_same_names(plans, beside), *_unknown_targets(plans, config), *sources]
 
 
 def unknown_sources(one: Loaded, config: LoadedConfig) -> list[Problem]:
@@ -41,8 +41,8 @@ def _unknown_sources(one: Loaded, config: LoadedConfig) -> Iterator[Problem]:
             yield Problem("UnknownSource", message, hint=hint, path=path)
 
 
-def _same_names(plans: Iterable[Loaded]) -> Iterator[Problem]:
-    first: dict[str, str] = {}
+def _same_names(plans: Iterable[Loaded], beside: Iterable[Loaded]) -> Iterator[Problem]:
+    first = {one.plan.name: one.name for one in beside if one.plan}
     for one in plans:
         name = one.plan.name if one.plan else ""
         if name in first:

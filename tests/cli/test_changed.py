@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from runner.cli.changed import Selection, changed_option, select
+from runner.cli.main import cli
 from runner.errors import Exit, UsageProblem
 from runner.git.errors import NoRange
 from tests.git.made import ENV, Made, plan
@@ -57,10 +58,11 @@ def test_every_kind_of_change_has_its_place(made: Made) -> None:
         ],
         deleted=["plans/gone.yaml", "plans/off.yaml"],
         renamed={"plans/moved.yml": "plans/edit.yaml", "plans/sub-new.yaml": "plans/old.yaml"},
-        unchanged=1,
+        unchanged=[Path("plans/same.yaml")],
         base=base,
         head=made.head,
         dirty=[],
+        outside=["elsewhere/y.yaml"],
     )
 
 
@@ -78,6 +80,7 @@ def test_paths_come_out_as_they_were_written(made: Made) -> None:
     """From a subfolder, as a file, a folder or an absolute path: results are spelled like the argument."""
     made.commit({"team/plans/a.yaml": plan("a"), "team/plans/b.yaml": plan("b"), "other/c.yaml": plan("c")})
     made.commit({"team/plans/a.yaml": plan("a") + "#\n", "team/plans/b.yaml": None, "other/c.yaml": plan("c") + "#\n"})
+    assert chosen(made, cwd="team").outside == ["../other/c.yaml"]
     assert names(chosen(made, cwd="team")) == ["plans/a.yaml"]
     assert names(chosen(made, "plans/a.yaml", "../other", cwd="team")) == ["../other/c.yaml", "plans/a.yaml"]
     assert names(chosen(made, ".")) == ["other/c.yaml", "team/plans/a.yaml"]
@@ -87,14 +90,50 @@ def test_paths_come_out_as_they_were_written(made: Made) -> None:
 
 
 def test_nothing_changed_is_nothing(made: Made) -> None:
-    """An empty result is empty, never everything; also where no folder of plans is left."""
+    """An empty result is empty, never everything; where no folder of plans is left, that is told."""
     made.commit({"plans/a.yaml": plan("a"), "README": "1"})
     made.commit({"README": "2"})
-    assert (chosen(made).files, chosen(made).unchanged) == ([], 1)
+    assert (chosen(made).files, chosen(made).unchanged) == ([], [Path("plans/a.yaml")])
     made.commit({"plans/a.yaml": None})
     assert (chosen(made).files, chosen(made).deleted) == ([], ["plans/a.yaml"])
     made.commit({"README": "3"})
-    assert (chosen(made).files, chosen(made).deleted, chosen(made).unchanged) == ([], [], 0)
+    with pytest.raises(UsageProblem, match="has no folder plans"):
+        chosen(made)
+
+
+def test_the_folder_is_that_of_the_repositorys_root(made: Made) -> None:
+    """Wherever the command is started, and paths are written from there."""
+    made.commit({"plans/a.yaml": plan("a"), "src/x": "1"})
+    made.commit({"plans/a.yaml": plan("a") + "#\n"})
+    assert names(chosen(made, cwd="src")) == ["../plans/a.yaml"]
+    assert names(chosen(made, cwd="plans")) == ["a.yaml"]
+
+
+@pytest.mark.parametrize("folder", ["reboots", "team/plans", "."])
+def test_a_plan_that_changed_elsewhere_is_never_nothing(made: Made, folder: str) -> None:
+    """Without the folder, and beside it: a usage error that names the file; by its own folder it is found."""
+    made.commit({"README": "1"})
+    text = plan("a", "names: ['\u00fc']")
+    made.commit({f"{folder}/a.yaml": text, "compose.yaml": "version: 1\nservices: {groups: x}\n"})
+    with pytest.raises(UsageProblem, match="has no folder plans"):
+        chosen(made)
+    made.commit({"plans/b.yaml": plan("b")})
+    made.commit({f"{folder}/a.yaml": text + "#\n"})
+    with pytest.raises(UsageProblem, match=r"a\.yaml changed, which looks like a plan") as caught:
+        chosen(made)
+    assert caught.value.exit_code == Exit.USAGE
+    assert [path.name for path in chosen(made, folder).files] == ["a.yaml"]
+    assert chosen(made, "plans").files == []
+
+
+def test_a_copied_plan_keeps_no_name(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`validate --changed` warns of the name of a plan that did not change, at the copy."""
+    made.commit({"plans/b.yaml": plan("web")})
+    made.commit({"plans/a.yaml": plan("web") + "# copied\n"})
+    monkeypatch.chdir(made.folder)
+    done = CliRunner().invoke(cli, ["validate", "--changed", LAST, "-o", "json"])
+    problems = [(p["code"], p["file"]) for p in json.loads(done.stdout)["problems"] if p["code"] == "SamePlanName"]
+    assert (done.exit_code, problems) == (0, [("SamePlanName", "plans/a.yaml")])
 
 
 def test_a_file_that_a_plan_names_changes_the_plan(made: Made) -> None:
@@ -191,7 +230,7 @@ def test_a_linked_plan_changes_with_what_it_leads_to(made: Made) -> None:
     made.commit()
     assert names(chosen(made)) == ["plans/web.yaml"]
     made.commit({"shared/web.yaml": plan("web")})
-    assert names(chosen(made)) == []
+    assert names(chosen(made, "plans")) == []
 
 
 def test_the_ranges_end_must_be_checked_out(made: Made) -> None:
@@ -230,7 +269,7 @@ def test_uncommitted_work_is_reported(made: Made) -> None:
     made.write("web.txt", "2")
     made.write("notes.txt", "2")
     found = chosen(made)
-    assert (names(found), found.unchanged) == (["plans/a.yaml"], 1)
+    assert (names(found), found.unchanged) == (["plans/a.yaml"], [Path("plans/b.yaml")])
     assert found.dirty == ["plans/b.yaml", "plans/new.yaml", "web.txt"]
 
 
