@@ -22,7 +22,7 @@ from runner.execution.site import Absent, Setting, Site
 from runner.model.run import Event, Run
 from runner.model.run_exit import exit_code
 from runner.report.safe import plain
-from runner.store.owner import is_provably_dead, this_process
+from runner.store.owner import boot_clock, is_provably_dead, this_process
 from runner.store.sql import SqlStore
 
 T = TypeVar("T")
@@ -79,6 +79,7 @@ def setting_for(
         owner=this_process(),
         is_dead=is_provably_dead,
         time_scale=first.time_scale,
+        boot=None if first.is_embedded else boot_clock(),
         watch=tell,
         forbids=lambda run, servers: Police.now(app).forbids(run, servers),
         spares=lambda run, target, group, servers: spare(app, by_name[target], run, group, servers),

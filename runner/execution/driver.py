@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +33,7 @@ from runner.execution.effects import (
     Watch,
 )
 from runner.execution.machine import decide
+from runner.execution.run_clock import RunClock
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
 from runner.model.run import Run
@@ -73,6 +74,10 @@ class Driver:
     """Set when the process is to end: nothing new is begun, `advance` returns soon."""
     grace_s: float = GRACE_S
     """How long a request that is on its way may still answer then."""
+
+    def __post_init__(self) -> None:
+        if self.setting.boot is not None:
+            self.setting = replace(self.setting, clock=RunClock(self.setting.clock, self.setting.boot))
 
     def load(self) -> Run:
         """The run as its journal tells now, without the lease."""
@@ -140,6 +145,8 @@ class Driver:
         self.pace.calendars = None
         while True:
             writer.read_on()
+            if isinstance(setting.clock, RunClock):
+                setting.clock.hold_to(writer.run)
             halt = setting.store.halted()
             reason = halt.reason if halt else None
             step = decide(writer.run, self.pace, setting.clock.now(), self._tuning, reason)

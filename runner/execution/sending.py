@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from runner.errors import CloudDenied, StoreError
 from runner.execution.effects import NewEvent, Pace, Send
 from runner.execution.reading import TROUBLE_AGAIN, read_patiently, vet
+from runner.execution.run_clock import stamp_of
 from runner.execution.site import Setting, Site, spares_nobody
 from runner.execution.writer import Writer
 from runner.model.job import Accepted, Ambiguous, Denied, NotSent, RebootAnswer, Refused, Throttled
@@ -78,7 +79,7 @@ def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pa
             "target": effect.target,
             "servers": list(effect.servers),
             "attempt": max(run.servers[i].attempts for i in effect.servers) + 1,
-            "sender": {**setting.owner.as_json(), "wall": signed_at.isoformat()},
+            "sender": {**setting.owner.as_json(), "wall": signed_at.isoformat(), **stamp_of(setting.clock)},
             "signed": site.signed,
         },
     )

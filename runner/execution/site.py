@@ -16,7 +16,7 @@ from runner.model.owner import Owner
 from runner.model.run import Event, Run
 from runner.model.schedule import RebootType
 from runner.model.window import CurrentFreezes
-from runner.ports import Clock, Cloud, Gatekeeper, Prober, Spool
+from runner.ports import BootClock, Clock, Cloud, Gatekeeper, Prober, Spool
 from runner.ports.store import Store
 
 
@@ -92,7 +92,8 @@ class Setting:
     """The surroundings of a run in this process.
 
     `clock` is the run's time: it may run `time_scale` times faster than the wall clock (embedded simulated cloud). The
-    store's clock and `wall` are real time, but in tests of virtual time. `is_dead` tells of an owner that it is
+    store's clock and `wall` are real time, but in tests of virtual time. `boot`: what a run's time goes on by from
+    that of its journal (`run_clock`); None where `clock` is simulated. `is_dead` tells of an owner that it is
     provably gone. `watch` is told of each event after it is durable; it must not raise. `forbids` is asked about the
     servers of a wave just read, by id, and says why the run must stop before it, or None (the repository's policy).
     `spares` is asked about servers just read, of a target and of a group, and names those that this process must not
@@ -109,6 +110,7 @@ class Setting:
     time_scale: float = 1.0
     lease_s: float = 60.0
     wall: Callable[[], datetime] = wall_clock
+    boot: BootClock | None = None
     watch: Callable[[Run, Event], None] = lambda run, event: None
     forbids: Callable[[Run, Mapping[str, Server]], str | None] = lambda run, servers: None
     spares: Spares = spares_nobody

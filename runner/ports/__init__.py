@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -22,6 +23,15 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait `seconds` of this clock's time."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class BootClock:
+    """Seconds since the machine booted, its sleep included; never set. `id`: equal for all processes that share it,
+    empty where that is not known."""
+
+    id: str
+    seconds: Callable[[], float]
 
 
 class Cloud(Protocol):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from functools import lru_cache
 from pathlib import Path
 
 from runner.model.owner import Owner
+from runner.ports import BootClock
+
+CLOCKS_AGREE_S = 2.0
 
 
 @lru_cache(maxsize=1)
@@ -16,7 +20,7 @@ def _me(pid: int) -> Owner:
         host=socket.gethostname(),
         pid=pid,
         boot=_read("/proc/sys/kernel/random/boot_id"),
-        namespace=_namespace(),
+        namespace=_link("/proc/self/ns/pid"),
         started=_start_time(pid),
         ci_run=_ci_run(),
     )
@@ -40,6 +44,19 @@ def is_provably_dead(owner: Owner) -> bool:
     return _start_time(owner.pid) != owner.started
 
 
+def boot_clock() -> BootClock:
+    """Return the boot-time clock of this process.
+
+    It has no id if the system does not tell the boot, or if the kernel's own count (/proc/uptime) differs: then this
+    process is shown another time than others of the same boot.
+    """
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    boot, uptime = this_process().boot, _read("/proc/uptime").split()
+    is_plain = bool(boot and uptime) and abs(float(uptime[0]) - time.clock_gettime(clock)) < CLOCKS_AGREE_S
+    name = f"{boot} {_link('/proc/self/ns/time')}" if is_plain else ""
+    return BootClock(name, lambda: time.clock_gettime(clock))
+
+
 def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="ascii").strip()
@@ -47,9 +64,9 @@ def _read(path: str) -> str:
         return ""
 
 
-def _namespace() -> str:
+def _link(path: str) -> str:
     try:
-        return str(Path("/proc/self/ns/pid").readlink())
+        return str(Path(path).readlink())
     except OSError:
         return ""
 

@@ -143,7 +143,7 @@ class Bench:
             step: Advance = await driver.advance()
             if step.due is None or (until and until in step.waits_for):
                 return step.run
-            await self.clock.sleep(max(0.001, (step.due - self.clock.now()).total_seconds()))
+            await self.clock.sleep(max(0.001, (step.due - driver.setting.clock.now()).total_seconds()))
         raise AssertionError("the run did not end")
 
     def read(self, run_id: str) -> Run:

@@ -8,7 +8,7 @@ import pytest
 
 from runner.errors import Exit, LeaseLost
 from runner.ports.store import LeaseHeld
-from runner.store.owner import is_provably_dead, this_process
+from runner.store.owner import boot_clock, is_provably_dead, this_process
 from runner.store.sql import SqlStore
 from tests.store.kit import AT, NOTE, TTL, Place, begun, intent, leased, owner, told
 
@@ -144,3 +144,14 @@ def test_no_decision_is_slept_through(place: Place, store: SqlStore) -> None:
     next_one = store.take("r1", owner(2), TTL)
     store.give_back(next_one, place.clock.now + 7 * 86_400)
     assert store.due() == []
+
+
+def test_the_boot_clock_is_one_for_all_processes_of_a_boot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the boot and counts on; where the kernel tells another time than the process sees, it has no name."""
+    clock = boot_clock()
+    assert clock.id.startswith(this_process().boot)
+    assert clock.id == boot_clock().id
+    before = clock.seconds()
+    assert clock.seconds() >= before > 0
+    monkeypatch.setattr("runner.store.owner._read", lambda path: "12345678.90 1.0" if "uptime" in path else "x")
+    assert boot_clock().id == ""
