@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -63,14 +63,14 @@ class App:
             line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "message": text, **fields}
             click.echo(json_text(line), err=True)
         else:
-            click.echo(log_line(text), err=True)
+            click.echo(_fitted(log_line(text), sys.stderr), err=True)
 
     def show_problems(self, problems: Iterable[Problem]) -> None:
         """Problems on stderr: with their lines for people, or an object each."""
         if self.log_format != "json":
             from runner.report.problems import problems_text
 
-            click.echo(problems_text(problems, color=True), err=True, color=self.click_color)
+            click.echo(_fitted(problems_text(problems, color=True), sys.stderr), err=True, color=self.click_color)
             return
         from runner.report.problems import problems_document
 
@@ -91,7 +91,8 @@ class App:
             return
         else:
             head = click.style("error:", fg="red", bold=True)
-            click.echo(log_line(f"{head} {plain(error.message, 2000)}"), err=True, color=self.click_color)
+            text = _fitted(log_line(f"{head} {plain(error.message, 2000)}"), sys.stderr)
+            click.echo(text, err=True, color=self.click_color)
         for difference in error.differences if isinstance(error, Stale) else ():
             self.talk(f"  - {plain(difference, 1000)}")
         if hint:
@@ -101,6 +102,21 @@ class App:
     def echo(text: str, *, newline: bool = True) -> None:
         """Data on stdout."""
         click.echo(text, nl=newline)
+
+    @staticmethod
+    def show(text: str) -> None:
+        """Text for people on stdout: on a terminal its lines are wrapped at spaces."""
+        click.echo(_fitted(text, sys.stdout))
+
+
+def _fitted(text: str, stream: TextIO) -> str:
+    """Return the text wrapped for the terminal that a stream is; unchanged where it is none."""
+    if not stream.isatty() or in_ci():
+        return text
+    from runner.cli.screen import size_of
+    from runner.report.fitting import wrap_all
+
+    return wrap_all(text, size_of(stream)[0])
 
 
 def hint_of(error: RunnerError) -> str | None:

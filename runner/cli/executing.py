@@ -106,14 +106,17 @@ async def execute(app: App, store: SqlStore, sessions: Sessions, run_id: str, ma
 
 
 def show_ending(app: App, store: SqlStore, ending: Ending) -> Result:
-    """The report as text on stdout, and on stderr what to do next."""
+    """Print the report as text on stdout: it holds the run's one label, and what to do next.
+
+    What its journal does not tell, and what machines read of a suspension, goes to stderr.
+    """
     from runner.report.run_text import run_text
 
     run = ending.run
     with closed_pipe_is_fine():
-        app.echo(run_text(run, store.events(run.id)))
+        app.show(run_text(run, store.events(run.id)))
     code = exit_code(run) if ending.code is None else ending.code
-    if ending.code is not None:
+    if ending.code is not None and (run.suspended is None or app.log_format == "json"):
         why = plain(ending.why)
         app.talk(
             f"{EXIT_WORDS[code]}: {why}. `reboot-runner resume {run.id}` goes on.", run=run.id, result=EXIT_WORDS[code]

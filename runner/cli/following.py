@@ -143,12 +143,14 @@ class Follower:
 
     def _suspend(self, run: Run, code: int, why: str, due_s: float | None = None) -> Ending:
         """Leave a line in the journal: who reads it knows that nobody is at it, and why."""
-        setting = self.driver.setting
-        word = "waiting" if run.question else "suspended"
+        setting, word = self.driver.setting, "waiting" if run.question else "suspended"
+        data = {"why": why}
+        if code == Exit.HELD:
+            word = data["word"] = "held"
         if setting.store.find(run.id).fence != self.driver.fence:
             return Ending(run, code, f"{why}; another process goes on with the run", due_s)
         try:
-            setting.store.record(run.id, setting.clock.now(), (("run.suspended", {"why": why}),), word=word)
+            setting.store.record(run.id, setting.clock.now(), (("run.suspended", data),), word=word)
         except RunNotFound:  # another process has ended it since it was read
             return Ending(self.driver.load(), None)
         return Ending(self.driver.load(), code, why, due_s)

@@ -23,6 +23,8 @@ HEARTBEAT_S = 30.0
 MOST_SERVERS = 20
 """Of one event's servers that went wrong, so many are named as text; all are as JSON, and in the report."""
 _LINE = 4000
+TOLD_AT_THE_END = frozenset({"run.suspended"})
+"""Events that the report tells, which is printed right after them."""
 
 
 class Progress:
@@ -94,7 +96,7 @@ class LineProgress(Progress):
 
     def on_event(self, run: Run, event: Event) -> None:
         text = headline(run, event)
-        if text is not None:
+        if text is not None and event.type not in TOLD_AT_THE_END:
             self._line(run, event.at, text, event=event.type, seq=event.seq)
         wrong = list(troubles(run, event))
         shown = wrong if self.app.log_format == "json" else wrong[:MOST_SERVERS]

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import IO, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
 from runner.cli.common import App
-from runner.cli.progress import MOST_SERVERS, Progress, server_words
+from runner.cli.progress import MOST_SERVERS, TOLD_AT_THE_END, Progress, server_words
+from runner.cli.screen import Screen
 from runner.model.run import SERVER_WORDS, Event, Run
 from runner.model.schedule import Wave
 from runner.report.fitting import cells, middle, wrap
@@ -49,8 +50,8 @@ _ENDED_ILL = frozenset({"failed", "unknown", "skipped", "not_started"})
 _FILLS = {"ready": "█#", "ill": "xx", "in_doubt": "??", "waiting": "·.", "": "▒="}
 """What bars are made of, with and without UTF-8: without colors they must tell the same."""
 
-PASSING = frozenset({"wave.started", "batch.accepted", "job.polled", "pause.started", "bake.started"})
-"""Events that the display itself shows; a line is written of all others."""
+PASSING = TOLD_AT_THE_END | {"wave.started", "batch.accepted", "job.polled", "pause.started", "bake.started"}
+"""Events that the display itself or the report shows; a line is written of all others."""
 
 
 class LiveProgress(Progress):
@@ -64,7 +65,7 @@ class LiveProgress(Progress):
     ) -> None:
         super().__init__(app)
         self._console = console or _console(app)
-        self._screen = _Screen(self._console)
+        self._screen = Screen(self._console.file)
         self._monotonic = monotonic
         self._is_on = False
         self._drawn = float("-inf")
@@ -104,7 +105,6 @@ class LiveProgress(Progress):
         if self._is_on:
             return
         self._is_on = True
-        self._screen.file = self._console.file  # rich's console would follow what `sys.stderr` becomes
         self._stderr, sys.stderr = sys.stderr, _Above(self._screen, sys.stderr)
         with suppress(RuntimeError, ValueError):  # no loop, or not in the main thread: drawn at the next event
             asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, self._on_resize)
@@ -116,14 +116,22 @@ class LiveProgress(Progress):
     def _write(self, line: str, style: str) -> None:
         """Write a line above the display that stays: wrapped at spaces, never cut."""
         pieces = wrap(log_line(line), self._console.width)
-        self._screen.write([Text(piece, style=style) for piece in pieces])
+        self._screen.write([self._rendered(Text(piece, style=style)) for piece in pieces])
 
     def _draw(self, run: Run, *, at_once: bool = False) -> None:
         self._run, moment = run, self._monotonic()
         if moment - self._drawn < REFRESH_S and not at_once:
             return
         self._drawn = moment
-        self._screen.draw(self._picture(run, self._now or run.created))
+        width, picture = self._console.width - 1, self._picture(run, self._now or run.created)
+        for line in picture:
+            line.truncate(max(1, width), overflow="ellipsis")
+        self._screen.draw([self._rendered(line) for line in picture])
+
+    def _rendered(self, line: Text) -> str:
+        with self._console.capture() as captured:
+            self._console.print(line, end="", soft_wrap=True)
+        return captured.get()
 
     def _picture(self, run: Run, now: datetime) -> list[Text]:
         """The counts first: whatever does not fit is cut at the end. A table of rich's would cost ten times as much."""
@@ -225,61 +233,10 @@ class _Columns:
         return left if left >= LEAST_NAME else 0
 
 
-class _Screen:
-    """Lines that stay, and below them a picture that is drawn anew in its place."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self.file: IO[str] = console.file
-        self._picture: list[Text] = []
-        self._rows: list[int] = []
-        """How wide each line of the picture on the terminal is."""
-
-    def draw(self, picture: list[Text]) -> None:
-        """Draw a picture of lines that are narrower than the terminal."""
-        self._picture = picture
-        self._show(())
-
-    def write(self, lines: Sequence[Text | str]) -> None:
-        """Write lines above the picture."""
-        self._show(lines)
-
-    def clear(self) -> None:
-        """Take the picture away."""
-        self._picture = []
-        self._show(())
-
-    def _show(self, above: Sequence[Text | str]) -> None:
-        width = self._console.width
-        picture = [line.copy() for line in self._picture]
-        for line in picture:
-            line.truncate(max(1, width - 1), overflow="ellipsis")
-        staying = "".join(self._rendered(line) + "\x1b[K\n" for line in above)
-        drawn = "\x1b[K\n".join(self._rendered(line) for line in picture)
-        self.file.write(self._back(width) + staying + drawn + "\x1b[J")
-        self.file.flush()
-        self._rows = [line.cell_len for line in picture]
-
-    def _back(self, width: int) -> str:
-        """Return to where the picture on the terminal begins.
-
-        A terminal that has become narrower has broken its lines into several rows.
-        """
-        rows = sum(max(1, -(-cells_ // max(1, width))) for cells_ in self._rows)
-        return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "")
-
-    def _rendered(self, line: Text | str) -> str:
-        if isinstance(line, str):
-            return line
-        with self._console.capture() as captured:
-            self._console.print(line, end="", soft_wrap=True)
-        return captured.get()
-
-
 class _Above(io.TextIOBase):
     """What others write to stderr while the display is on: put above it, line by line."""
 
-    def __init__(self, screen: _Screen, file: TextIO) -> None:
+    def __init__(self, screen: Screen, file: TextIO) -> None:
         self._screen, self._file, self._begun = screen, file, ""
 
     @property

@@ -121,7 +121,8 @@ class Runner:
             if other is None:
                 raise
             return await self._join(store, other)
-        self.app.talk(f"run {run_id} begins", run=run_id)
+        clock = f" ({sessions.clock_words})" if sessions.clock_words else ""
+        self.app.talk(f"run {run_id} begins{clock}", run=run_id)
         return await execute(self.app, store, sessions, run_id, self.manner)
 
     async def _advised(self, sessions: Sessions, prepared: Prepared) -> Prepared:
@@ -149,7 +150,7 @@ class Runner:
         """The same plan has run to its end: nothing is sent, and its own exit code is returned."""
         run = read_run(store, run_id)
         with closed_pipe_is_fine():
-            self.app.echo(run_text(run, store.events(run_id)))
+            self.app.show(run_text(run, store.events(run_id)))
         self.app.talk(
             f"nothing was sent: this plan has run already, as run {run_id} ({run.word})."
             " To restart its servers again, give the plan a new `cycle`"

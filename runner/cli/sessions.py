@@ -83,6 +83,14 @@ class Sessions:
         return self.first.clock
 
     @property
+    def clock_words(self) -> str:
+        """What every time of the run is to be read with: `simulated clock, 30 times real time`; empty for real time."""
+        if not self.is_embedded:
+            return ""
+        scale = self.first.time_scale
+        return "simulated clock" + (f", {scale:g} times real time" if scale != 1 else "")
+
+    @property
     def is_embedded(self) -> bool:
         return self.first.is_embedded
 

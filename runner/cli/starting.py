@@ -22,6 +22,7 @@ from runner.errors import Held, Stale, UsageProblem
 from runner.execution.journal import create_run, read_run
 from runner.model.schedule import Schedule
 from runner.ports.store import RunRow
+from runner.report.run_words import count
 from runner.report.safe import plain
 from runner.store.sql import SqlStore
 
@@ -100,12 +101,13 @@ def demand_consent(app: App, schedule: Schedule, sessions: Sessions, wish: Wish)
             hint="give --schedule-digest DIGEST of a reviewed schedule, or --yes",
         )
     where = " and ".join(sessions.by_name)
-    what = f"{schedule.servers} servers of {where} will be restarted in {len(schedule.waves)} waves."
-    app.talk(what)
+    servers, waves = count(schedule.servers, "server"), count(len(schedule.waves), "wave")
+    app.talk(f"{servers} of {where} will be rebooted in {waves}.")
+    app.talk(f"To continue, type the plan's name: {schedule.plan_name}")
     with _interruptible():
-        typed = click.prompt(f"Type the plan's name ({schedule.plan_name}) to go on", err=True)
+        typed = click.prompt("Plan's name", err=True)
     if typed.strip() != schedule.plan_name:
-        raise UsageProblem("that is not the plan's name; nothing was started")
+        raise UsageProblem("this is not the plan's name; nothing was started")
 
 
 @contextmanager
@@ -128,6 +130,7 @@ def begin_run(store: SqlStore, sessions: Sessions, prepared: Prepared, plan_file
     baseline = {s.id: found[s.id].updated if s.id in found else None for s in servers}
     now = sessions.clock.now()
     said = facts(plan_file) | ({"store_begun": True} if store.begun else {})
+    said |= {"clock": sessions.clock_words} if sessions.clock_words else {}
     document = plan_document(require(prepared.loaded))
     run_id = create_run(store, prepared.schedule, now, said, baseline, prepared.skipped, document)
     if prepared.notes:

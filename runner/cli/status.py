@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +24,14 @@ if TYPE_CHECKING:
     from runner.model.run import Run
     from runner.planning.when import Outlook
     from runner.ports.store import Halt, RunRow
+    from runner.report.run_report import NextStep
+    from runner.report.status_text import Listed
     from runner.store.sql import SqlStore
 
 FORMAT_VERSION = 1
+WATCH_S = 2.0
+MOST_EVENTS = 20_000
+"""How many events of journals the list of runs reads for closed ones; open ones are always read."""
 
 
 @click.command(
@@ -61,23 +70,70 @@ def _list(app: App, store: SqlStore, plans: Path | None, open_only: bool, output
     rows = store.runs(open_only=open_only)
     without = _plans_without_run(store, plans) if plans else []
     halt = store.halted()
+    states = list(_states(store, rows, halt))
     if output == "json":
         data = {
             "format_version": FORMAT_VERSION,
             "halted": _halt(halt),
-            "runs": [_row(r) for r in rows],
+            "runs": [_row(row) | _state_json(state) for row, state in zip(rows, states, strict=True)],
             "plans_without_run": without,
         }
         return app.echo(json_text(data, indent=2))
+    from runner.cli.screen import size_of
+    from runner.report.status_text import runs_table
+
     if halt is not None:
-        app.echo(line_start(f"HALTED by {plain(halt.by)} at {halt.at:%Y-%m-%d %H:%M}: {plain(halt.reason)}"))
-    for line in _table(rows):
-        app.echo(line_start(line))
+        app.show(line_start(f"HALTED by {plain(halt.by)} at {halt.at:%Y-%m-%d %H:%M}: {plain(halt.reason)}"))
+    width = size_of(sys.stdout)[0] if sys.stdout.isatty() else None
+    for line in runs_table(states, width) if rows else ():
+        app.echo(line_start(line.rstrip()))
+    if unread := sum(state.counts is None for state in states):
+        app.show(f"the counts of {count(unread, 'older run')} are not read; `reboot-runner status RUN` shows them")
     for name in without:
-        app.echo(line_start(f"{'no run':<10} {plain(name)}"))
+        app.show(line_start(f"no run: {plain(name)}"))
     if not rows and not without:
         app.echo("no runs")
     return None
+
+
+def _states(store: SqlStore, rows: Sequence[RunRow], halt: Halt | None) -> Iterator[Listed]:
+    """Yield what the journals say of the runs. Closed runs are read as long as all journals together are short."""
+    from runner.errors import StoreError
+    from runner.execution.journal import read_run
+    from runner.report.status_text import Listed
+
+    read = 0
+    for row in rows:
+        listed = Listed(row.id, row.plan, row.word, "", None, row.created, "")
+        read += row.seq
+        if row.is_open or read <= MOST_EVENTS:
+            try:
+                run = read_run(store, row.id)
+            except StoreError as error:
+                yield replace(listed, waits_for=f"nothing: {error.message}")
+                continue
+            waits = waiting_for(run, halt)[0] if run.is_open else ""
+            counts = run.counts(is_sending=_is_held(row))
+            listed = replace(listed, waits_for=waits, counts=counts, next=_next(run, row))
+        yield listed
+
+
+def _next(run: Run, row: RunRow) -> str:
+    """Return the name of the command that a person should give next; empty where a process works on the run."""
+    verbs = [step.command.split()[1] for step in _steps(run, row) if step.command]
+    return verbs[0] if verbs else ""
+
+
+def _steps(run: Run, row: RunRow) -> Sequence[NextStep]:
+    from runner.report.run_steps import next_steps
+
+    steps = next_steps(run)
+    return [s for s in steps if not s.command.startswith("reboot-runner resume")] if _is_held(row) else steps
+
+
+def _state_json(state: Listed) -> dict[str, Any]:
+    counts = dict(state.counts) if state.counts is not None else None
+    return {"counts": counts, "waits_for": state.waits_for or None, "next": state.next or None}
 
 
 def _halt(halt: Halt | None) -> dict[str, str] | None:
@@ -96,12 +152,6 @@ def _row(row: RunRow) -> dict[str, Any]:
         "plan_digest": row.plan_digest,
         "schedule_digest": row.schedule_digest,
     }
-
-
-def _table(rows: Sequence[RunRow]) -> Iterator[str]:
-    for row in rows:
-        held = f"  held by {plain(row.owner)}" if row.owner else ""
-        yield f"{row.word:<10} {row.id}  {row.created:%Y-%m-%d %H:%M}  {row.plan}  (cycle {row.cycle}){held}"
 
 
 def _plans_without_run(store: SqlStore, folder: Path) -> list[str]:
@@ -125,23 +175,47 @@ def _plans_without_run(store: SqlStore, folder: Path) -> list[str]:
 
 def _one(app: App, store: SqlStore, text: str, watch: bool, output: str) -> None:
     from runner.execution.journal import read_on, read_run
+    from runner.report.status_text import full
 
     row = store.find(text)
     run = read_run(store, row.id)
+    if watch and run.is_open and output == "text" and sys.stdout.isatty():
+        _watch(store, run)
+        row = store.find(row.id)
     shown = -1
     while True:
         if run.seq != shown:
             shown = run.seq
             row = store.find(row.id)
-            app.echo(
-                _json(run, row, store.halted())
-                if output == "json"
-                else "\n".join(map(line_start, _lines(run, row, store.halted())))
-            )
+            if output == "json":
+                app.echo(_json(run, row, store.halted()))
+            else:
+                app.show("\n".join(map(line_start, full(run, _head(run, row, store.halted())))))
         if not watch or not run.is_open:
             return
-        time.sleep(2)
+        time.sleep(WATCH_S)
         read_on(store, run)
+
+
+def _watch(store: SqlStore, run: Run) -> None:
+    """Show the run in one place until it is closed, fitted to the terminal, also when that changes its size."""
+    from runner.cli.screen import Screen, size_of
+    from runner.execution.journal import read_on
+    from runner.report.status_text import fitted
+
+    screen, resized = Screen(sys.stdout), threading.Event()
+    before = signal.signal(signal.SIGWINCH, lambda *_: resized.set())
+    try:
+        while run.is_open:
+            width, height = size_of(sys.stdout)
+            head = list(_head(run, store.find(run.id), store.halted()))
+            screen.draw([line_start(line) for line in fitted(run, head, width - 3, height - 1)])
+            resized.wait(WATCH_S)
+            resized.clear()
+            read_on(store, run)
+    finally:
+        signal.signal(signal.SIGWINCH, before)
+        screen.clear()
 
 
 def waiting_for(run: Run, halt: Halt | None) -> tuple[str, datetime | None]:
@@ -164,6 +238,7 @@ def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
         "format_version": FORMAT_VERSION,
         "counts": run.counts(is_sending=_is_held(row)),
         "waits_for": waits or None,
+        "next": _next(run, row) or None,
         "until": until.isoformat() if until else None,
         "window": outlook_json(_outlook(run)),
         "question": {"id": run.question.id, "why": run.question.why, "wave": run.question.wave}
@@ -205,34 +280,29 @@ def _troubles(run: Run) -> list[Any]:
     return [s for s in run.servers.values() if s.outcome and s.outcome.value in ("failed", "unknown")]
 
 
-def _lines(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
-    yield f"run {run.id}: {row.word}  plan {run.schedule.plan_name}  cycle {run.schedule.cycle}"
-    yield f"  servers: {counts_words(run.counts(is_sending=_is_held(row)))}"
+def _head(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
+    """Yield what the run is, its state and counts, what it waits for, and what to do next."""
+    from runner.report.run_build import state_words
+
+    clock = f"; {plain(run.facts['clock'])}" if run.facts.get("clock") else ""
+    yield f"run {run.id} of plan {plain(run.schedule.plan_name)}, cycle {plain(run.schedule.cycle)}{clock}"
+    held = f", held by {plain(row.owner)}" if _is_held(row) else ""
+    yield f"  {plain(state_words(run))}: {counts_words(run.counts(is_sending=_is_held(row)))}{held}"
     if run.is_open:
         yield from _open_lines(run, row, halt)
-    if run.stop is not None:
-        yield f"  stop: {run.stop.reason}: {plain(run.stop.detail)}"
-    for wave, state in zip(run.schedule.waves, run.waves, strict=True):
-        words = _wave_words(state.started, state.ended)
-        counts = counts_words(state.counts) if state.ended else count(len(wave.servers), "server")
-        yield f"  wave {wave.number}  {wave.group:<20}  {words:<34}  {counts}"
-    for server in _troubles(run):
-        yield f"  {server.outcome}  {server.ref.id}  {plain(server.ref.name)}  {server.reason}: {plain(server.detail)}"
+    if run.stop is not None and run.stop.detail:
+        yield f"  {plain(run.stop.reason)}: {plain(run.stop.detail)}"
 
 
 def _open_lines(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
     waits, until = waiting_for(run, halt)
-    if waits:
+    if waits and run.word != "held":
         left = f" (until {until:%Y-%m-%d %H:%M:%S} UTC)" if until and "until" not in waits else ""
         yield f"  waits for {plain(waits)}{left}"
     outlook = None if run.window_current else _outlook(run)  # by the run's own copy, which says less
     yield from (f"  {plain(line, 4000)}" for line in when_lines(run.schedule, outlook))
-    if run.question is not None:
-        yield f"  `reboot-runner approve {run.id} --reason …` lets it go on (wave {run.question.wave} is next)"
-    if _is_held(row):
-        yield f"  held by {plain(row.owner)}"
-    elif run.suspended is not None:
-        yield f"  suspended: {plain(run.suspended.data.get('why', ''))}; `reboot-runner resume {run.id}` goes on"
+    for step in _steps(run, row):
+        yield f"  next: {plain(step.what, 1000)}" + (f": {plain(step.command)}" if step.command else "")
 
 
 def _is_held(row: RunRow) -> bool:
@@ -241,11 +311,3 @@ def _is_held(row: RunRow) -> bool:
 
     is_leased = row.owner is not None and row.lease_until > datetime.now(UTC).timestamp()
     return is_leased and not (row.owner and is_provably_dead(row.owner))
-
-
-def _wave_words(started: datetime | None, ended: datetime | None) -> str:
-    if started is None:
-        return "not begun"
-    if ended is None:
-        return f"since {started:%H:%M:%S}"
-    return f"{started:%H:%M:%S} to {ended:%H:%M:%S}, {(ended - started).total_seconds():.0f} s"

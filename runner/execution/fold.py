@@ -573,7 +573,7 @@ def _run_stopping(run: Run, event: Event) -> None:
 
 def _run_suspended(run: Run, event: Event) -> None:
     run.suspended = event
-    run.word = "waiting" if run.question else "suspended"
+    run.word = event.data.get("word") or ("waiting" if run.question else "suspended")
 
 
 def _run_resumed(run: Run, event: Event) -> None:

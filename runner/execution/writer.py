@@ -130,7 +130,7 @@ class Writer:
     def _append(self, events: Sequence[NewEvent], intent: Intent | None = None) -> None:
         """Fold the events, then store them: what cannot follow is never stored, what is not stored never happened."""
         before, now, run = self.lease_mark(), self.setting.clock.now(), self.run
-        seq, word = run.seq, _word(events) or ("running" if run.word == "suspended" else None)
+        seq, word = run.seq, _word(events) or ("running" if run.word in ("suspended", "held") else None)
         new = [Event(t, data, now, seq + i, self.lease.fence) for i, (t, data) in enumerate(events, 1)]
         with fold.trial(run, new):
             stored = self.setting.store.append(

@@ -29,6 +29,11 @@ def middle(text: str, width: int) -> str:
     return _start(text, half) + "…" + _start(text[::-1], width - 1 - half)[::-1]
 
 
+def end(text: str, width: int) -> str:
+    """Return the text in at most `width` columns, with `…` at its end where it is longer."""
+    return text if cells(text) <= width else _start(text, max(0, width - 1)) + "…"
+
+
 def wrap(text: str, width: int, hang: int = 2) -> list[str]:
     """Return the lines of one line of text, broken at spaces only. Further lines are indented by `hang` more.
 

@@ -13,6 +13,7 @@ from runner.model.owner import Owner
 from runner.model.run import Batch, Event, Outcome, Run, ServerState
 from runner.model.run_exit import exit_code
 from runner.model.schedule import Exclusion, Schedule
+from runner.report.fitting import end
 from runner.report.reasons import sentence
 from runner.report.run_report import (
     FORMAT_VERSION,
@@ -67,6 +68,7 @@ def build_report(run: Run, events: Sequence[Event]) -> RunReport:
         actor=_fact(run, "actor"),
         commit=_fact(run, "commit"),
         ci_run=_fact(run, "ci_run"),
+        clock=_fact(run, "clock"),
         store_begun=run.facts.get("store_begun") is True,
         plan=PlanRef(schedule.plan_name, schedule.plan_digest, schedule.plan_file, schedule.description),
         schedule_digest=schedule.digest,
@@ -105,8 +107,15 @@ def summary(run: Run) -> str:
         rest += f" ({old} of the failed as before the run)"
     until = run.ended or run.last_event_at or run.created
     took = length((until - run.created).total_seconds())
-    why = f" ({run.stop.reason})" if run.stop and run.stop.reason != "Cancelled" else ""
-    return f"{run.word}{why}: {ready} of {count(total, 'server')} ready{rest}; {took}"
+    return f"{state_words(run)}: {ready} of {count(total, 'server')} ready{rest}; {took}"
+
+
+def state_words(run: Run) -> str:
+    """Return the run's one label and its cause: `stopped (CanaryFailed)`, `suspended (SIGINT)`, `running`."""
+    why = run.stop.reason if run.stop and run.stop.reason != "Cancelled" else ""
+    if run.suspended is not None:
+        why = end(str(run.suspended.data.get("why", "")), 120)
+    return f"{run.word} ({why})" if why else run.word
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:

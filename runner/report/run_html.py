@@ -119,6 +119,7 @@ def _facts(report: RunReport) -> str:
         "target": ", ".join(f"{t.name} ({t.cloud}, {t.region}, project {t.project_id})" for t in report.targets),
         "reboot": report.reboot_type,
         "begun": f"{report.created:%Y-%m-%d %H:%M:%S} UTC" + (f" by {report.actor}" if report.actor else ""),
+        "clock": report.clock,
         "took": length(report.duration_s) + ("" if report.ended else " so far"),
         "commit": report.commit,
         "CI": report.ci_run,

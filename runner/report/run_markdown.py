@@ -117,6 +117,7 @@ def _about(report: RunReport) -> str:
         "commit": _md(report.commit, 80),
         "CI": _md(report.ci_run, 300),
         "begun": f"{report.created:%Y-%m-%d} {_time(report.created)}",
+        "clock": _md(report.clock, 80),
         "version": _md(report.tool_version, 40),
         "time of a reboot": _spread(report.reboot),
         "time until back": _spread(report.out),

@@ -314,6 +314,8 @@ class RunReport:
     actor: str
     commit: str
     ci_run: str
+    clock: str
+    """`simulated clock, 30 times real time` where all times of the run are of such a clock; else empty."""
     store_begun: bool
     """The store held no run before this one: earlier reboots of the cycle were not known to it."""
     plan: PlanRef

@@ -26,7 +26,10 @@ def _steps(run: Run) -> Iterator[NextStep]:
     if unknown:
         yield _resolve(run, unknown)
     if run.is_open and run.question is None:
-        yield NextStep("go on with it, if no process is at it", _command("resume", run.id))
+        what = "continue the run, if no process works on it"
+        if run.word == "held":
+            what = "lift the halt with `reboot-runner unhalt`, then continue the run"
+        yield NextStep(what, _command("resume", run.id))
     if run.is_open:
         return
     failed = sum(s.outcome is Outcome.FAILED for s in run.servers.values())

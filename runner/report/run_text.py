@@ -55,7 +55,7 @@ def _about(report: RunReport) -> Iterator[str]:
     file = f" ({plain(report.plan.file)})" if report.plan.file else ""
     yield (
         f"plan {plain(report.plan.name, 80)}{file}, cycle {plain(report.cycle, 80)}, target {targets}, "
-        f"{report.reboot_type} reboot"
+        f"{report.reboot_type} reboot" + (f"; {plain(report.clock, 80)}" if report.clock else "")
     )
     times = [
         f"{name} {_spread(spread)}" for name, spread in (("reboot", report.reboot), ("back", report.out)) if spread

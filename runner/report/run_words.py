@@ -262,7 +262,7 @@ def _stopping(run: Run, data: Mapping[str, Any], at: datetime) -> str:
 
 
 def _suspended(run: Run, data: Mapping[str, Any], at: datetime) -> str:
-    return "suspended" + (f": {data['why']}" if data.get("why") else "")
+    return str(data.get("word") or "suspended") + (f": {data['why']}" if data.get("why") else "")
 
 
 def _error(run: Run, data: Mapping[str, Any], at: datetime) -> str:

@@ -17,7 +17,12 @@ Word = Literal["running", "waiting", "suspended", "held", "done", "stopped", "ca
 
 
 class _Row(_Part):
-    """A run. `held_by`: the process that advances it at this moment. Times are ISO 8601 with a zone."""
+    """A run. `held_by`: the process that advances it at this moment. Times are ISO 8601 with a zone.
+
+    `counts`: servers by outcome; without one they are `in_doubt` (it is not known whether the cloud accepted the
+    request), `in_flight` (accepted, and followed) or `pending` (no request holds them). Null in the list of runs for
+    old runs whose journals were not read. `next`: the command that a person should give, by its name.
+    """
 
     id: str
     plan: str
@@ -28,6 +33,9 @@ class _Row(_Part):
     held_by: str | None
     plan_digest: str
     schedule_digest: str
+    counts: dict[ServerWord, int] | None
+    waits_for: str | None
+    next: str | None
 
 
 class _Halt(_Part):
@@ -88,12 +96,10 @@ class _Trouble(_Part):
 
 class _Run(_Row):
     """`status RUN`. `until`: the deadline of what it waits for. `window`: null for a closed run and for one without
-    windows and freezes. `counts`: servers by outcome; without one they are `in_doubt` (it is not known whether
-    the cloud accepted the request), `in_flight` (accepted, and followed) or `pending` (no request holds them)."""
+    windows and freezes."""
 
     format_version: Literal[1]
     counts: dict[ServerWord, int]
-    waits_for: str | None
     until: str | None
     window: _Window | None
     question: _Question | None

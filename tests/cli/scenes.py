@@ -6,23 +6,28 @@ from dataclasses import replace
 
 from runner.execution.journal import replay
 from runner.model.run import Event, Run
+from runner.model.schedule import Schedule
 from tests.execution.setup import Bench, schedule_of
 from tests.report.cases import case_of
 
 NAME = "prod-platform-web-frontend-eu-de-01-blue-kernel-2026-11-customer-facing-autoscaled-pool-a-node-"
 
 
+def named(schedule: Schedule) -> Schedule:
+    """The schedule with names of 100 characters that differ at their ends."""
+    waves = [
+        replace(w, servers=tuple(replace(s, name=f"{NAME}{s.id[2:]:>05}") for s in w.servers)) for w in schedule.waves
+    ]
+    return replace(schedule, waves=tuple(waves))
+
+
 def long_names() -> tuple[Run, list[Event]]:
     """A run whose second wave has begun, of 39 servers with names of 100 characters, 2 of them failed already."""
     bench = Bench.of(180)
-    schedule = schedule_of([1, 39, 35, 35, 35, 35], max_failures=5)
-    waves = [
-        replace(w, group=w.group, servers=tuple(replace(s, name=f"{NAME}{s.id[2:]:>05}") for s in w.servers))
-        for w in schedule.waves
-    ]
+    schedule = named(schedule_of([1, 39, 35, 35, 35, 35], max_failures=5))
     group = "group-of-a-very-long-name-web-frontend-eu-de-01-blue"
     rules = tuple(replace(g, name=group) for g in schedule.groups)
-    schedule = replace(schedule, waves=tuple(replace(w, group=group) for w in waves), groups=rules)
+    schedule = replace(schedule, waves=tuple(replace(w, group=group) for w in schedule.waves), groups=rules)
     bench.cloud.fails = {"s-001": "boot failed", "s-002": "boot failed"}
     bench.cloud.takes = {f"s-{n:03d}": 200.0 + n for n in range(3, 40)}
     run_id = bench.start(schedule)

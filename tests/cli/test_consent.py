@@ -52,8 +52,8 @@ def test_the_digest_is_consent(real: Remote) -> None:
 def test_the_name_is_asked_for(real: Remote, typed: str, code: int) -> None:
     """At a terminal the plan's name is asked for, after what will happen was said; anything else begins nothing."""
     child = real.lab.start("run", "web.yaml", terminal=True)
-    said = child.err.wait_for("Type the plan's name (web)")
-    assert "10 servers of prod will be restarted in 3 waves" in said
+    said = child.err.wait_for("Plan's name:")
+    assert "10 servers of prod will be rebooted in 3 waves." in said
     assert real.posts == 0
     child.type(f"{typed}\n")
     done = child.wait()
@@ -65,7 +65,7 @@ def test_the_name_is_asked_for(real: Remote, typed: str, code: int) -> None:
 def test_the_question_can_be_left(real: Remote, key: str) -> None:
     """Ctrl-C and Ctrl-D at the question begin nothing."""
     child = real.lab.start("run", "web.yaml", terminal=True)
-    child.err.wait_for("Type the plan's name (web)")
+    child.err.wait_for("Plan's name:")
     child.type(key)
     again = threading.Timer(3, child.type, (key,))  # a key between the prompt and the reading of it is not seen
     again.start()

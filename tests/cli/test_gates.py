@@ -121,7 +121,7 @@ def test_a_closed_gate_suspends_and_an_open_one_goes_on(cloud: Remote, metrics: 
     metrics.value = 9
     done = lab.run("run", "web.yaml", "--yes", "--no-wait")
     assert done.code == 75, done.err
-    assert "gates: errors is closed (errors{pod=" in done.err
+    assert "gates: errors is closed (errors{pod=" in done.out
     assert cloud.posts == 0
     state = fits("status", lab.run("status", "web", "-o", "json").out)
     assert state["waits_for"].startswith("gates: errors is closed")
@@ -198,7 +198,7 @@ def test_an_override_of_windows_opens_no_gate(cloud: Remote, metrics: Metrics) -
     argv = ("--override-window", "--reason", "urgent", "--no-wait")
     done = lab.run("run", "web.yaml", "--yes", *argv)
     assert done.code == 75, done.err
-    assert "gates: errors is closed" in done.err
+    assert "gates: errors is closed" in done.out
     assert cloud.posts == 0
     metrics.value = 1
     assert lab.run("resume", "web", *argv).code == 0

@@ -184,8 +184,8 @@ def test_no_wait(cloud: Remote) -> None:
     done = cloud.lab.run("run", "web.yaml", "--no-wait")
     assert done.code == 75, done.err
     (run,) = cloud.lab.runs()
-    assert "suspended" in done.err.splitlines()[-1]
-    assert f"resume {run['id']}" in done.err
+    assert done.out.startswith(f"run {run['id']} is waiting (approval: the plan asks for an approval after wave 1): 1 ")
+    assert f"reboot-runner approve {run['id']} " in done.out
     assert cloud.posts == 1
     assert cloud.lab.run("approve", "web", "--reason", "canary is well").code == 0
     done = cloud.lab.run("run", "web.yaml")

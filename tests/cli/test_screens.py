@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
+import signal
+from pathlib import Path
 
 import pytest
 
+from runner.model.schedule import Pause
 from runner.report.run_now import bar_cells
+from runner.store.sql import SqlStore
+from runner.store.sqlite import Sqlite
+from tests.cli.scenes import named
 from tests.cli.terminal import Program, Screen
+from tests.execution.setup import Bench, schedule_of
 
 LIVE = """
 import asyncio, sys
@@ -39,10 +46,10 @@ def live_rows(screen: Screen) -> list[str]:
 
 def test_the_live_display_fits_and_follows_the_terminal() -> None:
     """At 60, 80 and 200 columns the counts are whole, long names keep both ends, and a resize leaves nothing stale."""
-    with Program(LIVE, 60, 30) as program:
-        for n, width in enumerate((60, 80, 200, 60)):
+    with Program(LIVE, 60, 60) as program:
+        for n, width in enumerate((60, 80, 200, 80, 60)):
             if n:
-                program.resize(width, 30)
+                program.resize(width, 60)
             program.wait_for(lambda s, w=width: is_drawn_for(s, w))  # type: ignore[misc]
             demand_readable(program.screen, width)
         program.type("\n")
@@ -69,7 +76,7 @@ def demand_readable(screen: Screen, width: int) -> None:
     flying = [r.split("  ")[-1] for r in rows if re.match(r" +\d+m?\d*s?  rebooting", r)]
     assert len(set(flying)) == len(flying) == 8, width
     assert ["…" in name for name in flying] == [width < 200] * 8
-    assert [r.split("/")[0].strip() for r in rows if "/6  " in r] == list("123456"), "stale bars"
+    assert [r.split("/")[0].strip() for r in screen.shown() if "/6  " in r] == list("123456"), "stale bars"
 
 
 def test_without_colors_bars_tell_ready_from_rebooting() -> None:
@@ -103,3 +110,61 @@ def test_shares_of_a_bar(width: int) -> None:
         assert drawn.keys() == counts.keys()
     assert bar_cells({}, width) == {}
     assert sum(bar_cells(dict.fromkeys(map(str, range(40)), 1), width).values()) == 40
+
+
+def watched(folder: Path) -> tuple[str, str]:
+    """A store with an open run of 12 waves that waits for an approval, 33 of its servers failed; its address and id."""
+    bench = Bench.of(120)
+    bench.store = SqlStore(Sqlite(folder / "runs.db", bench.clock.seconds))
+    bench.cloud.fails = {f"s-{n:03d}": "boot failed" for n in range(1, 34)}
+    run_id = bench.start(named(schedule_of([1, 39, *[8] * 10], max_failures=50, pause=Pause("approval"))))
+    bench.follow(run_id, until="approval")
+    bench.store.record(run_id, bench.clock.now(), [("approval.given", {"question": "pause:1", "by": "ann"})])
+    bench.follow(run_id, until="approval")
+    bench.store.close()
+    return f"sqlite:///{folder}/runs.db", run_id
+
+
+def test_status_watch_fits_the_screen(tmp_path: Path) -> None:
+    """33 failures on 30 rows: the headline stays, the rest is counted; at 60, 80 and 200 columns, in one place."""
+    store, run_id = watched(tmp_path)
+    code = f"from runner.cli.main import invoke; invoke({['--store', store, 'status', run_id, '--watch']!r})"
+    with Program(code, 80, 30, NO_COLOR="1") as program:
+        for width in (80, 200, 60):
+            program.resize(width, 30)
+
+            def is_there(screen: Screen, width: int = width) -> bool:
+                rows = [row for row in screen.shown() if row]
+                return screen.is_settled and bool(rows) and rows[0].startswith("run ") and len(rows[0]) < width
+
+            screen = program.wait_for(is_there)
+            rows = [row for row in screen.shown() if row]
+            assert len(rows) <= 29, width
+            assert max(map(len, rows)) < width
+            assert rows[0].startswith(f"run {run_id} of plan web"), width
+            assert "  waiting: 7 ready, 33 failed, 80 pending" in rows[1], width
+            failed = [row for row in rows if row.startswith("  failed")]
+            assert rows[-1] == f"  and {33 - len(failed)} more", width
+            assert len({row.split(", wave")[0] for row in failed}) == len(failed) > 8, width
+            assert any(row.startswith("  wave  2/12") for row in rows), width
+            assert "".join(rows).count("run 2026") == 1, "stale rows"
+        program.process.send_signal(signal.SIGINT)
+        program.end()
+
+
+def test_the_prompt_is_readable_at_sixty_columns() -> None:
+    """What is asked stands in lines that break at spaces, the long name of the plan whole, the cursor behind it."""
+    code = (
+        "from runner.cli.common import App; import click\n"
+        "App().talk('120 servers of production-eu-de and production-eu-nl will be rebooted in 12 waves.')\n"
+        "click.prompt('Plan\\'s name', err=True)"
+    )
+    with Program(code, 60, 10) as program:
+        screen = program.wait_for(lambda s: "Plan's name:" in s.everything())
+        assert [row for row in screen.shown() if row] == [
+            "120 servers of production-eu-de and production-eu-nl will be",
+            "  rebooted in 12 waves.",
+            "Plan's name:",
+        ]
+        program.type("web\n")
+        assert program.end() == 0

@@ -79,7 +79,14 @@ def test_halt_and_unhalt(cloud: Remote) -> None:
     assert "HALTED" in lab.run("status").out
     held = lab.run("run", "web.yaml")
     assert held.code == 7, held.err
-    assert "incident 4711" in held.err
+    (run,) = lab.runs()
+    assert held.out.startswith(f"run {run['id']} is held (halted: incident 4711): 0 of 10 servers ready, 10 pending; ")
+    assert (held.out + held.err).count("incident 4711") == 1
+    assert (run["word"], run["next"]) == ("held", "resume")
+    report = json.loads(lab.run("report", "web", "-o", "json").out)
+    assert (report["state"], report["result"], report["exit_code"]) == ("held", "held", 7)
+    text = lab.run("status", "web").out
+    assert text.count("held (halted: incident 4711)") == text.count("incident 4711") == 1
     assert cloud.posts == 0
     assert json.loads(lab.run("status", "-o", "json").out)["halted"]["reason"] == "incident 4711"
     assert lab.run("resume", "web").code == 7
@@ -188,8 +195,8 @@ def test_status_watch(still_cloud: Remote) -> None:
     assert child.wait().code == 0
     done = watching.wait()
     assert done.code == 0
-    assert ": running" in done.out
-    assert ": done" in done.out
+    assert "  running: " in done.out
+    assert "  done" in done.out
 
 
 def test_status_of_plans(cloud: Remote) -> None:

@@ -64,7 +64,8 @@ def test_every_form_tells_where_servers_without_an_outcome_stand(name: str) -> N
     made = case.report
     counts = {"ready": 1, word: 4, "pending": 5}
     assert {k: n for k, n in case.run.counts().items() if n} == counts
-    assert made.summary.startswith(f"{case.run.word}: 1 of 10 servers ready, 4 {held}, 5 pending; ")
+    state = {"running": "running", "suspended": "suspended (SIGINT)"}[case.run.word]
+    assert made.summary.startswith(f"{state}: 1 of 10 servers ready, 4 {held}, 5 pending; ")
 
     forms = {form: rendered(made, form) for form in FORMS}
     document = json.loads(forms["json"])

@@ -1,0 +1,170 @@
+"""What `status` shows as text: a table of runs, or one run, in full or fitted to a screen. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from runner.model.run import Run, ServerState
+from runner.model.schedule import Wave
+from runner.report.fitting import cells, end, middle, wrap
+from runner.report.run_now import wave_counts
+from runner.report.run_words import count, counts_words, length, shown
+from runner.report.safe import plain
+
+_HEADS = ("run", "plan", "state", "waiting for", "ready/failed/in flight/total", "started", "next")
+_RIGHT = 4
+"""The column of numbers."""
+NARROW = 120
+"""Columns under which the table is folded: two lines for each run."""
+_WORST = ("unknown", "failed", "in_doubt")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A run in the table. `counts`: None where its journal was not read. Nothing of it is escaped yet."""
+
+    id: str
+    plan: str
+    state: str
+    waits_for: str
+    counts: Mapping[str, int] | None
+    started: datetime
+    next: str
+
+    @property
+    def numbers(self) -> str:
+        """Return `12/1/292/899`. Unknown servers count as failed, as in budgets; those in doubt as in flight."""
+        if self.counts is None:
+            return ""
+        c = self.counts
+        failed, flying = c["failed"] + c["unknown"], c["in_flight"] + c["in_doubt"]
+        return f"{c['ready']}/{failed}/{flying}/{sum(c.values())}"
+
+
+def runs_table(runs: Sequence[Listed], width: int | None) -> Iterator[str]:
+    """Yield the runs as an aligned table with a heading; `width`: of the terminal, None where there is none."""
+    if width is not None and width < NARROW:
+        for run in runs:
+            yield from _folded(run, width)
+        return
+    rows = [_HEADS, *map(_cells, runs)]
+    widths = [max(cells(row[n]) for row in rows) for n in range(len(_HEADS))]
+    if width is not None:
+        widths = _fitted(widths, width)
+    for row in rows:
+        columns = enumerate(zip(row, widths, strict=True))
+        yield "  ".join(_padded(text, size, is_right=n == _RIGHT) for n, (text, size) in columns)
+
+
+def _cells(run: Listed) -> tuple[str, ...]:
+    started = f"{run.started:%Y-%m-%d %H:%M}"
+    return (run.id, plain(run.plan, 63), run.state, plain(run.waits_for, 60), run.numbers, started, run.next)
+
+
+def _folded(run: Listed, width: int) -> Iterator[str]:
+    head = f"{run.id}  {run.state}"
+    left = width - cells(head) - 2
+    yield f"{head}  {middle(plain(run.plan, 63), max(8, left))}"
+    said = [counts_words(run.counts)] if run.counts is not None else []
+    said += [f"waits for {plain(run.waits_for, 200)}"] if run.waits_for else []
+    said += [f"next: {run.next}"] if run.next else []
+    yield from wrap("  " + "; ".join(said or [f"started {run.started:%Y-%m-%d %H:%M}"]), width, 0)
+
+
+def _fitted(widths: list[int], width: int) -> list[int]:
+    """Return the widths of the columns with those of plan and wait made narrower, down to 12."""
+    over = sum(widths) + 2 * (len(widths) - 1) - width
+    fitted = list(widths)
+    for n in (3, 1):
+        less = max(0, min(over, fitted[n] - 12))
+        fitted[n] -= less
+        over -= less
+    return fitted
+
+
+def _padded(text: str, size: int, *, is_right: bool) -> str:
+    text = middle(text, size)
+    blanks = " " * (size - cells(text))
+    return blanks + text if is_right else text + blanks
+
+
+# --- one run -----------------------------------------------------------------------------------------------------
+
+
+def wave_lines(run: Run, waves: Sequence[Wave]) -> Iterator[str]:
+    """Yield an aligned line for each wave: number, group, when, and its servers."""
+    rows = [_wave_cells(run, wave) for wave in waves]
+    widths = [max((cells(row[n]) for row in rows), default=0) for n in range(3)]
+    for row in rows:
+        yield "  " + "  ".join([*(_padded(row[n], widths[n], is_right=False) for n in range(3)), row[3]])
+
+
+def _wave_cells(run: Run, wave: Wave) -> tuple[str, str, str, str]:
+    state = run.waves[wave.number - 1]
+    counts = ", ".join(f"{number} {shown(word)}" for word, number in wave_counts(run, wave).items())
+    when = "not begun"
+    if state.started is not None:
+        when = f"since {state.started:%H:%M:%S}"
+        if state.ended is not None:
+            took = length((state.ended - state.started).total_seconds())
+            when = f"{state.started:%H:%M:%S} to {state.ended:%H:%M:%S}, {took}"
+    elif counts == f"{len(wave.servers)} waiting":
+        counts = count(len(wave.servers), "server")
+    total = str(len(run.waves))
+    return f"wave {wave.number:>{len(total)}}/{total}", plain(wave.group, 63), when, counts
+
+
+def troubled(run: Run) -> list[ServerState]:
+    """Return the servers that need a person, the worst first: unknown, failed, in doubt."""
+    found: dict[str, list[ServerState]] = {word: [] for word in _WORST}
+    for server in run.servers.values():
+        word = run.word_of(server, is_sending=True)
+        if word in found:
+            found[word].append(server)
+    return [server for word in _WORST for server in found[word]]
+
+
+def trouble_line(run: Run, server: ServerState, name_width: int = 400) -> str:
+    """Return `failed  web-011 (id), wave 2: JobFailed: boot failed`."""
+    name = plain(f"{server.ref.name} ({server.ref.id})" if server.ref.name else server.ref.id, 400)
+    why = ": ".join(plain(text) for text in (server.reason, server.detail) if text)
+    where = f"{shown(run.word_of(server, is_sending=True)):<8}  {middle(name, name_width)}, wave {server.wave}"
+    return f"  {where}: {why}" if why else f"  {where}"
+
+
+def full(run: Run, head: Iterable[str]) -> Iterator[str]:
+    """Yield all lines of one run; `head`: what it is and what it waits for."""
+    yield from head
+    yield from wave_lines(run, run.schedule.waves)
+    yield from (trouble_line(run, server) for server in troubled(run))
+
+
+def fitted(run: Run, head: Sequence[str], width: int, height: int) -> list[str]:
+    """Return the lines of one run that fit a screen: head, waves around the current one, servers the worst first.
+
+    Each line takes one row; what is left out is counted.
+    """
+    top = [piece for line in head for piece in wrap(line, width)][: max(1, height - 4)]
+    servers = troubled(run)
+    room = max(2, height - len(top))
+    waves = run.schedule.waves
+    most_waves = room if not servers else max(room - len(servers), room // 3, 1)
+    lines = [*top, *_around(run, waves, min(most_waves, room))]
+    left = max(1, height - len(lines))
+    listed = servers if len(servers) <= left else servers[: left - 1]
+    lines += [trouble_line(run, server, max(20, width // 3)) for server in listed]
+    if len(listed) < len(servers):
+        lines.append(f"  and {len(servers) - len(listed)} more")
+    return [end(line, width) for line in lines][:height]
+
+
+def _around(run: Run, waves: Sequence[Wave], rows: int) -> Iterator[str]:
+    most = len(waves) if len(waves) <= rows else max(1, rows - 2)
+    first = max(0, min(run.position - most // 2, len(waves) - most))
+    if first:
+        yield f"  … {count(first, 'wave')} before"
+    yield from wave_lines(run, waves[first : first + most])
+    if after := len(waves) - first - most:
+        yield f"  … {count(after, 'wave')} after"
