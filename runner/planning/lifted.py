@@ -77,12 +77,15 @@ def lifted(old: Plan, new: Plan) -> tuple[Lift, ...]:
     A group that is new has no earlier belts, one that is gone reboots nothing.
     """
     found = [lift for belt in PLAN_BELTS for lift in belt.compare(old, new)]
-    for before, n in _matched(old.groups, new.groups):
+    pairs = list(_matched(old.groups, new.groups))
+    found += _reordered(old, new, pairs)
+    for before, n in pairs:
         after = new.groups[n]
         was = "" if before.name == after.name else f" (was {before.name})"
         prefix = f"group {after.name}{was}: "
         for belt in GROUP_BELTS:
             found += belt.compare(before, after, ("groups", n), prefix)
+        found += _target_changed(before, after, old, new, ("groups", n), prefix)
         found += _exclusions_lost(before, after, ("groups", n), prefix)
         found += _spread_lost(old.spread_of(before), new.spread_of(after), after, ("groups", n), prefix)
     return tuple(found)
@@ -103,6 +106,25 @@ def _matched(old: Sequence[Group], new: Sequence[Group]) -> Iterator[tuple[Group
         pairs[alone[0]] = next(iter(earlier.values()))
     for n in sorted(pairs):
         yield pairs[n], n
+
+
+def _reordered(old: Plan, new: Plan, pairs: Sequence[tuple[Group, int]]) -> Iterator[Lift]:
+    """Groups run in the order of the file: what held the others back may come after them now."""
+    kept = {before.name for before, _ in pairs}
+    earlier = [g.name for g in old.groups if g.name in kept]
+    if earlier != [before.name for before, _ in pairs]:
+        before, after = (few([g.name for g in plan.groups]) for plan in (old, new))
+        yield Lift("order of groups changed", before, after, ("groups",))
+
+
+def _target_changed(before: Group, after: Group, old: Plan, new: Plan, path: Path, prefix: str) -> Iterator[Lift]:
+    """The target of a group that names one, now or then; the plan's own is a row of the table."""
+    if before.target is None and after.target is None:
+        return
+    was, now = before.target or old.target, after.target or new.target
+    if was != now:
+        place = path if after.target is None else (*path, "target")
+        yield Lift(f"{prefix}target changed", _target(was), _target(now), place)
 
 
 def _key(selector: Selector) -> str:
@@ -130,6 +152,11 @@ def changed(before: object, after: object) -> str | None:
 
 def new_cycle(before: str, after: str) -> str | None:
     return "changed (servers that were rebooted in the old cycle go down again)" if before != after else None
+
+
+def repeats(before: str | None, after: str | None) -> str | None:
+    """A plan that repeats a run reboots servers again that the cycle has rebooted already."""
+    return "set (servers that failed there go down again in the same cycle)" if after not in (None, before) else None
 
 
 def becomes(value: object, how: str) -> Judge:
@@ -402,6 +429,10 @@ def _calendars(files: Sequence[FreezeFile]) -> str:
     return few([f.path for f in files]) or "none"
 
 
+def _run(run: str | None) -> str:
+    return run or "no run"
+
+
 def _target(target: str | None) -> str:
     return target or "not named"
 
@@ -423,6 +454,7 @@ PLAN_BELTS: tuple[Belt[Plan], ...] = (
     Belt(("gates",), lambda p: p.asking, gates_loosened, _gates),
     Belt(("wait_at_most",), lambda p: p.wait_at_most, lengthened, format_duration),
     Belt(("rate",), lambda p: p.rate, rate_raised, _rate),
+    Belt(("retry_of",), lambda p: p.retry_of, repeats, _run),
 )
 GROUP_BELTS: tuple[Belt[Group], ...] = (
     Belt(("servers",), lambda g: bool(g.servers.all), becomes(True, "widened to all: true"), _selected),
@@ -434,6 +466,7 @@ GROUP_BELTS: tuple[Belt[Group], ...] = (
     Belt(("rate",), lambda g: g.rate, rate_raised, _rate),
     Belt(("max_failures",), lambda g: g.max_failures, budget_raised, _budget),
     Belt(("on_failure",), lambda g: g.on_failure, weaker(_ON_FAILURE)),
+    Belt(("ready", "timeout"), lambda g: g.ready.timeout, lengthened, format_duration),
     Belt(("ready", "stable_for"), lambda g: g.ready.stable_for, shortened, format_duration),
     Belt(("ready", "checks"), _checks, checks_lost, _check_words),
     Belt(("ready", "baseline"), lambda g: g.ready.baseline or NO_BASELINE, weaker(_BASELINE)),

@@ -7,8 +7,23 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from runner.model.plan import FreezeFile, Plan
+from runner.model.plan import (
+    FreezeFile,
+    GatePart,
+    Group,
+    HttpCheck,
+    HttpGate,
+    Part,
+    Plan,
+    PrometheusGate,
+    Rate,
+    Selector,
+    SshBannerCheck,
+    TcpCheck,
+    WeeklyWindow,
+)
 from runner.planning.lifted import GROUP_BELTS, PLAN_BELTS, lifted
 from tests.planning.build import group, plan
 from tests.planning.test_laws import plans
@@ -44,6 +59,10 @@ RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "cutoff": (({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "cutoff": "29m"},)}), "windows.cutoff shortened"),
     "freeze": (({"freeze": (FROZEN,)}, {}), "freeze removed"),
     "gates": (({"gates": (QUERY,)}, {"gates": (MORE,)}), "gates loosened: prometheus main max raised"),
+    "retry_of": (
+        ({}, {"retry_of": "20261103-abcd"}),
+        "retry_of set (servers that failed there go down again in the same cycle)",
+    ),
     "rate": (
         ({"rate": {"servers": 5, "per": "1m"}}, {"rate": {"servers": 6, "per": "1m"}}),
         "rate raised",
@@ -84,6 +103,7 @@ GROUP_RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "group-rate-gone": (({"rate": {"servers": 1, "per": "10s"}}, {}), "rate removed"),
     "on_failure": (({}, {"on_failure": "approval"}), "on_failure weakened"),
     "on_failure-more": (({"on_failure": "approval"}, {"on_failure": "continue"}), "on_failure weakened"),
+    "timeout": (({}, {"ready": {"timeout": "16m"}}), "ready.timeout lengthened"),
     "stable": (({"ready": {"stable_for": "60s"}}, {"ready": {"stable_for": "59s"}}), "ready.stable_for shortened"),
     "checks": (({"ready": ASKED}, {}), "ready.checks removed or changed"),
     "checks-other": (
@@ -266,14 +286,17 @@ def test_many_words_are_counted() -> None:
 
 
 def test_groups_by_name_whatever_their_order() -> None:
-    """Each group is compared with its own earlier form; new ones and those that are gone are no lifted belts."""
+    """Each group is compared with its own earlier form; new ones and those that are gone are no lifted belts.
+
+    Another order is told by itself.
+    """
     a, b = group("a", {"names": ("a",)}, waves=(1, 5)), group("b", {"names": ("b",)}, waves=(9,))
     c = group("c", {"names": ("c",)}, waves=(20,))
-    assert lifted(plan(a, b), plan(b, a)) == ()
-    assert lifted(plan(a, b), plan(b, a, c)) == ()
+    for reordered in (plan(b, a), plan(b, a, c)):
+        assert [lift.what for lift in lifted(plan(a, b), reordered)] == ["order of groups changed"]
     assert lifted(plan(a, b), plan(b)) == ()
     wider = group("b", {"names": ("b",)}, waves=(10,))
-    (told,) = lifted(plan(a, b), plan(wider, a))
+    (_, told) = lifted(plan(a, b), plan(wider, a))
     assert (told.what, told.path) == ("group b: waves raised", ("groups", 0, "waves"))
 
 
@@ -318,3 +341,132 @@ def test_gates_by_what_they_let_pass(before: list[Any], after: list[Any], how: s
     told = [lift.what for lift in lifted(plan(gates=tuple(before) or None), plan(gates=tuple(after) or None))]
     assert bool(told) is bool(how)
     assert all(what.startswith("gates loosened: ") and how in what for what in told)
+
+
+NO_GUARDRAIL = {
+    ("version",): "of the format",
+    ("name",): "only words; as the cycle it has a rule",
+    ("description",): "only words",
+    ("labels",): "only words",
+    ("vars",): "templates are rendered before plans are compared",
+    ("groups", "name"): "only words",
+    ("groups", "order"): "which servers go first, never how many",
+}
+"""Fields of a plan that hold nothing back, each with the reason."""
+BY_FUNCTIONS = {("groups", "target"), ("groups", "exclude"), ("spread",), ("groups", "spread")}
+"""Fields that are compared part by part."""
+
+_OF_PROMETHEUS: dict[str, dict[str, Any]] = {
+    "source": {"source": "other"},
+    "query": {"query": "vector(0)"},
+    "max": {"max": 6},
+    "lasting": {"for": "1m"},
+}
+_OF_HTTP: dict[str, dict[str, Any]] = {
+    "source": {"source": "other"},
+    "path": {"path": "/other"},
+    "status": {"status": (200, 500)},
+    "body": {"body": "y"},
+}
+
+PARTS: dict[tuple[type[Part], str], tuple[dict[str, Any], dict[str, Any]] | None] = {
+    (WeeklyWindow, "days"): RULES["windows-day"][0],
+    (WeeklyWindow, "start"): ({"windows": (LATE,)}, {"windows": ({**LATE, "start": "22:59"},)}),
+    (WeeklyWindow, "length"): RULES["windows-length"][0],
+    (WeeklyWindow, "timezone"): ({"windows": (LATE,)}, {"windows": ({**LATE, "timezone": "Asia/Tokyo"},)}),
+    (WeeklyWindow, "cutoff"): RULES["cutoff"][0],
+    (Rate, "servers"): RULES["rate"][0],
+    (Rate, "per"): ({"rate": {"servers": 5, "per": "1m"}}, {"rate": {"servers": 5, "per": "59s"}}),
+    (GatePart, "name"): None,  # only words
+    (GatePart, "prometheus"): ({"gates": (QUERY,)}, {"gates": ({"alarms": "none"},)}),
+    (GatePart, "alarms"): ({"gates": ({"alarms": "none"},)}, {}),
+    (GatePart, "http"): ({"gates": (HOOK,)}, {}),
+    (GatePart, "dry_run"): ({"gates": (QUERY,)}, {"gates": ({**QUERY, "dry_run": True},)}),
+    **{
+        (PrometheusGate, field): ({"gates": (QUERY,)}, {"gates": ({"prometheus": {**ERRORS, **more}},)})
+        for field, more in _OF_PROMETHEUS.items()
+    },
+    (PrometheusGate, "min"): (
+        {"gates": ({"prometheus": {**ERRORS, "min": 1}},)},
+        {"gates": ({"prometheus": {**ERRORS, "min": 0}},)},
+    ),
+    **{
+        (HttpGate, field): ({"gates": (HOOK,)}, {"gates": ({"http": {**HOOK["http"], **more}},)})
+        for field, more in _OF_HTTP.items()
+    },
+}
+"""Each field of a part that stands in a list: the stricter plan, the looser one; None holds nothing back."""
+CHECKS: dict[tuple[type[Part], str], tuple[dict[str, Any], dict[str, Any]]] = {
+    (TcpCheck, "port"): ({"tcp": {"port": 80}}, {"tcp": {"port": 81}}),
+    (SshBannerCheck, "port"): ({"ssh_banner": {}}, {"ssh_banner": {"port": 81}}),
+    (HttpCheck, "scheme"): ({"http": {"port": 80}}, {"http": {"port": 80, "scheme": "http"}}),
+    (HttpCheck, "port"): ({"http": {}}, {"http": {"port": 80}}),
+    (HttpCheck, "path"): ({"http": {}}, {"http": {"path": "/x"}}),
+    (HttpCheck, "host"): ({"http": {"host": "a"}}, {"http": {"host": "b"}}),
+    (HttpCheck, "verify"): ({"http": {}}, {"http": {"verify": False}}),
+    (HttpCheck, "status"): ({"http": {}}, {"http": {"status": (200, 500)}}),
+    (HttpCheck, "body"): ({"http": {"body": "ok"}}, {"http": {}}),
+}
+
+
+def fields(model: type[BaseModel], path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    """Every field of a model; for one that is itself a part, that part's."""
+    found: set[tuple[str, ...]] = set()
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Part) and kind is not Selector:
+            found |= fields(kind, (*path, name))
+        else:
+            found.add((*path, name))
+    return found
+
+
+def test_every_field_of_a_plan_has_a_rule_or_a_reason_for_none() -> None:
+    """A field that is added to the plan cannot be forgotten here."""
+    there = (fields(Plan) - {("groups",)}) | fields(Group, ("groups",))
+    ruled = {tuple(map(str, belt.path)) for belt in PLAN_BELTS}
+    ruled |= {("groups", *map(str, belt.path)) for belt in GROUP_BELTS}
+    assert there - ruled - BY_FUNCTIONS == NO_GUARDRAIL.keys()
+    parts = (WeeklyWindow, Rate, GatePart, PrometheusGate, HttpGate)
+    assert {(model, name) for model in parts for name in model.model_fields} == PARTS.keys()
+    assert {(m, name) for m in (TcpCheck, HttpCheck, SshBannerCheck) for name in m.model_fields} == CHECKS.keys()
+
+
+@pytest.mark.parametrize("key", [key for key, case in PARTS.items() if case], ids=str)
+def test_every_field_of_a_part_is_compared(key: tuple[type[Part], str]) -> None:
+    """One field looser is one belt told."""
+    case = PARTS[key]
+    assert case is not None
+    strict, loose = case
+    assert len(lifted(plan(**strict), plan(**loose))) == 1
+
+
+@pytest.mark.parametrize("key", CHECKS, ids=str)
+def test_every_field_of_a_check_is_compared(key: tuple[type[Part], str]) -> None:
+    """Another question to the servers is told: which of the two asks more cannot be known."""
+    strict, loose = (plan(group(ready={"checks": (check,)})) for check in CHECKS[key])
+    assert [lift.what for lift in lifted(strict, loose)] == ["group web: ready.checks removed or changed"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({"target": "a"}, {"target": "b"}, ["group web: target changed"]),
+        ({}, {"target": "b"}, ["group web: target changed"]),
+        ({"target": "b"}, {}, ["group web: target changed"]),
+        ({}, {"target": "main"}, []),
+        ({"target": "main"}, {}, []),
+    ],
+)
+def test_the_target_of_a_group(before: dict[str, Any], after: dict[str, Any], told: list[str]) -> None:
+    """What counts is where its servers are, whether the group names it or the plan."""
+    found = lifted(plan(group(**before), target="main"), plan(group(**after), target="main"))
+    assert [lift.what for lift in found] == told
+
+
+def test_groups_in_another_order() -> None:
+    """A canary group that comes last holds nothing back any more; a new group between others changes no order."""
+    canary, web, new = (group(name, servers={"names": (name,)}) for name in ("canary", "web", "new"))
+    assert [lift.what for lift in lifted(plan(canary, web), plan(web, canary))] == ["order of groups changed"]
+    assert lifted(plan(canary, web), plan(canary, new, web)) == ()
+    assert lifted(plan(canary, web), plan(web)) == ()
