@@ -137,6 +137,21 @@ def test_a_calendar_that_cannot_be_read_is_a_problem_of_the_plan(lab: Lab, comma
     assert "hunter2" not in done.out + done.err
 
 
+@pytest.mark.parametrize("command", ["validate", "diff"])
+def test_a_calendar_that_closes_nothing_is_named(lab: Lab, command: str) -> None:
+    """A warning at the name of the calendar, exit 0; the calendar beside it closes and is not named."""
+    now = datetime.now(UTC)
+    lab.write("old.ics", calendar(now - timedelta(days=9), 1))
+    lab.write("new.ics", calendar(now + timedelta(days=399), 1))
+    lab.write("web.yaml", PLAN.replace("groups:", "freeze: [new.ics, old.ics]\ngroups:"))
+    done = lab.run(command, "web.yaml")
+    assert done.code == 0, done.err
+    said = [line for line in done.out.splitlines() if "FreezeClosesNothing" in line]
+    assert len(said) == 1
+    assert "web.yaml:4:" in said[0]
+    assert "freeze: old.ics: the calendar closes nothing in the next 400 days" in said[0]
+
+
 def test_a_rendered_plan_names_its_calendars(lab: Lab) -> None:
     """What `render` prints is the plan again: the files' names, not what they hold."""
     lab.write("now.ics", calendar(datetime.now(UTC), 1))

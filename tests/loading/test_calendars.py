@@ -10,6 +10,9 @@ import pytest
 from runner.loading.calendar_lines import BadCalendar
 from runner.loading.calendars import read_calendar
 from runner.loading.plan import load_plan
+from runner.model.plan import FreezeFile
+from runner.planning.belts import idle_freezes
+from tests.planning.build import inventory, plan, planned, server
 
 BEGIN, END = datetime(2026, 11, 1, tzinfo=UTC), datetime(2027, 11, 1, tzinfo=UTC)
 BERLIN, NEW_YORK = "TZID=Europe/Berlin", "TZID=America/New_York"
@@ -399,6 +402,33 @@ def test_components_that_close_nothing_are_named(component: str) -> None:
     (note,) = notes(data)
     assert note.startswith("4: BEGIN: ")
     assert "closes nothing; only events (VEVENT) do" in note
+
+
+IDLE = {
+    "no event": calendar(),
+    "only a task": calendar(head="BEGIN:VTODO|END:VTODO"),
+    "all taken out": calendar(
+        "DTSTART;VALUE=DATE:20261201|RRULE:FREQ=DAILY;COUNT=2|EXDATE;VALUE=DATE:20261201,20261202"
+    ),
+    "itself taken out": calendar("DTSTART:20261201T100000Z|DURATION:PT1H|EXDATE:20261201T100000Z"),
+    "all cancelled": calendar("DTSTART;VALUE=DATE:20261201|STATUS:CANCELLED"),
+    "over": calendar("DTSTART;VALUE=DATE:20251201|RRULE:FREQ=WEEKLY;UNTIL=20260901"),
+    "far away": calendar("DTSTART;VALUE=DATE:20290101"),
+    "without length": calendar("DTSTART:20261201T100000Z"),
+}
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_a_calendar_that_closes_nothing_is_a_warning_of_its_plan(name: str) -> None:
+    """Whatever the reason; the same calendar with an event that closes is none."""
+    day = calendar("DTSTART;VALUE=DATE:20261224")
+    for data, is_idle in ((IDLE[name], True), (day, False)):
+        made = plan(freeze=(FreezeFile("a.ics", "sha256:" + "1" * 64, read_calendar(data)),))
+        problems = planned(made, inventory([server(1)]), now=BEGIN).problems
+        assert [(p.code, p.severity, p.path) for p in problems] == [
+            ("FreezeClosesNothing", "warning", ("freeze", 0))
+        ] * is_idle
+        assert list(idle_freezes(made, BEGIN)) == list(problems)
 
 
 def test_problems_of_a_calendar_name_its_file_and_line(tmp_path: Path) -> None:

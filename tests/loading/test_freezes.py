@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -134,6 +135,19 @@ HOSTILE = {
     "zeros": b"\0" * 1000,
     "nothing": b"",
     "too large": b"X" * (MAX_CALENDAR_BYTES + 1),
+    "a million lines": b"BEGIN:VCALENDAR\r\n" + b"A:\n" * 340_000,
+    "a line of many folds": b"A:" + b"\n " * 500_000,
+    "quotes without end": b"BEGIN:VCALENDAR\r\nA;B=" + b'""' * 500_000 + b'"',
+    "a count of leap days": calendar(
+        *["DTSTART:20240229T100000Z DURATION:PT1H RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;COUNT=99"] * 2_000
+    ),
+    "an end of leap days": calendar(
+        *["DTSTART:20240229T100000Z DURATION:PT1H RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;UNTIL=21990101"] * 2_000
+    ),
+    "all days of all years": calendar(*[f"{ONE} RRULE:FREQ=YEARLY;BYDAY=MO,TU,WE,TH,FR,SA,SU;UNTIL=21990101"] * 500),
+    "dates without number": calendar(f"{ONE} RDATE:" + "," * 900_000),
+    "starts without number": calendar("DTSTART:" + "," * 900_000),
+    "zones without number": calendar(*[f"DTSTART;TZID=A/B{n}:20261102T100000 DURATION:PT1H" for n in range(2_000)]),
 }
 
 
@@ -147,12 +161,40 @@ def test_a_hostile_calendar_ends_soon_in_a_sentence_that_quotes_nothing(name: st
     assert not any(word in str(refused.value) for word in ("hunter2", "Middle", "passwd", "FREQ"))
 
 
-def test_the_most_that_is_allowed_is_quick() -> None:
-    """A calendar as full as the limits let it be is read and expanded within seconds."""
-    rules = [f"{ONE} RRULE:FREQ=DAILY;UNTIL=20271101T000000Z"] * 65
+MOST = {
+    "rules": calendar(*[f"{ONE} RRULE:FREQ=DAILY"] * 149),
+    "holidays": calendar(*["DTSTART:19001102 RRULE:FREQ=YEARLY"] * 2_000),
+    "exceptions": calendar(
+        f"{ONE} RRULE:FREQ=YEARLY;BYDAY=MO EXDATE:"
+        + ",".join(
+            f"{year}{month:02}{day:02}T100000Z"
+            for year in range(2027, 2042)
+            for month in range(1, 13)
+            for day in range(1, 28)
+        )
+    ),
+    "versions": calendar(*[f"UID:x SEQUENCE:{n} {ONE}" for n in range(2_000)]),
+}
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_the_most_that_is_allowed_is_quick(name: str) -> None:
+    """A calendar as full as the limits let it be is read and expanded within seconds, in little memory."""
     began = time.process_time()
-    assert len(read_calendar(calendar(*rules)).closed(BEGIN, END, "UTC")) == 91
+    found = read_calendar(MOST[name])
+    assert found.closed(BEGIN, END, "UTC")
     assert time.process_time() - began < 6
+    assert len(found.notes) <= 2
+
+
+def test_the_memory_for_a_calendar_is_bounded() -> None:
+    """A line of half a million folds is the most that a file can be blown up to."""
+    tracemalloc.start()
+    with pytest.raises(BadCalendar):
+        read_calendar(HOSTILE["a line of many folds"])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 100 << 20
 
 
 def _repository(folder: Path, data: bytes) -> Loaded:
