@@ -84,9 +84,9 @@ def stamp_of(clock: Clock) -> dict[str, str]:
 
 
 def _is_timed(run: Run) -> bool:
-    """Return True while a pause, a bake or a wave that has begun is counted."""
+    """Return True while a pause, a bake or a wave that has begun is counted, and when all waves are over."""
     if run.window_since is not None or run.gates_since is not None:
         return False
     if run.pause_began is not None or run.bake_began is not None:
         return True
-    return run.wave is not None and run.waves[run.position].started is not None
+    return run.wave is None or run.waves[run.position].started is not None

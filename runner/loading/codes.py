@@ -60,6 +60,7 @@ CODES: dict[str, str] = {
     "CredentialInTemplateEnv": "template_env names an environment variable that can hold a credential.",
     "SamePlanName": "Two plan files have the same name; the name is a plan's identity.",
     "TagsUnknown": "Servers of the target have tags that cannot be read; selectors by tag do not see them.",
+    "BusyNow": "Servers of the schedule are busy at this moment; they stay in it, and their wave waits for them.",
     "ExcludesNothing": "A word of `exclude` matches no server of the target, so it keeps nothing out.",
     "PolicyViolated": "The plan breaks a rule of the repository's policy.",
     "RunnerItself": "The plan would reboot the machine that the runner runs on.",

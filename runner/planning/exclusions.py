@@ -25,7 +25,7 @@ REASONS = {
     EXCLUDED_BY_PLAN: "left out by `exclude` in the plan",
     REBOOTED_IN_CYCLE: "rebooted already in this cycle",
     BARE_METAL: "a bare metal server (BMS): the ECS API cannot reboot it",
-    STATUS_UNKNOWN: "status unknown: the cloud's answer has none",
+    STATUS_UNKNOWN: "status unknown: the cloud's answer has none, or says UNKNOWN",
     NOT_ACTIVE: "not running",
     BUSY: "another task is running on it",
     LOCKED: "locked: the cloud would refuse the reboot",
@@ -65,8 +65,8 @@ def unfit(server: Server) -> Why | None:
         return Why(FROZEN, "")
     if server.tags_unknown:
         return Why(TAGS_UNKNOWN, "its tags are unknown")
-    if not server.status:
-        return Why(STATUS_UNKNOWN, "")
+    if server.status in ("", "UNKNOWN"):
+        return Why(STATUS_UNKNOWN, f"status {server.status}" if server.status else "")
     if is_busy(server):
         return Why(BUSY, busy_words(server))
     if server.status != "ACTIVE":

@@ -27,7 +27,7 @@ OUTCOMES = {
     "Busy": "another task was running on it",
     "Locked": "it is locked: the cloud would refuse the reboot",
     "BareMetal": "it is a bare metal server (BMS), which the ECS API cannot reboot",
-    "StatusUnknown": "the cloud's answer has no status for it",
+    "StatusUnknown": "the cloud's answer has no status for it, or says UNKNOWN",
     "Frozen": "it is frozen by the cloud, which would refuse the reboot",
     "TagsUnknown": "its tags could not be read, so nothing told whether a tag excludes it",
     "RebootedSinceReview": "it was rebooted after its schedule was made, so it was left alone",

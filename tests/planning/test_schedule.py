@@ -55,6 +55,7 @@ def test_percentages_are_of_the_eligible() -> None:
         ({"locked": True}, "Locked", "unlock it, or exclude it in the plan"),
         ({"locked": True, "status": "ERROR"}, "Locked", "unlock it, or exclude it in the plan"),
         ({"frozen": True}, "Frozen", ""),
+        ({"status": "UNKNOWN", "task_state": "powering-off"}, "StatusUnknown", "status UNKNOWN"),
         ({"tags_unknown": True}, "TagsUnknown", "its tags are unknown"),
         ({"tags_unknown": True, "task_state": "x"}, "TagsUnknown", "its tags are unknown"),
         ({"status": ""}, "StatusUnknown", ""),
