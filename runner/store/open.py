@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import BadStoreUrl
 from runner.store.dialect import Dialect
+from runner.store.memory import LastWrite
 from runner.store.sql import SqlStore
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ def open_store(url: str, base: Path) -> SqlStore:
         from runner.store.gitref.store import GitStore
 
         return GitStore(_open_ref(url, base))
-    return SqlStore(open_dialect(url, base))
+    db = open_dialect(url, base)
+    if is_local_file(url):
+        return SqlStore(db, LastWrite.beside(sqlite_file(url, base)))
+    return SqlStore(db, LastWrite.of(url, base / STATE_FOLDER))
 
 
 def open_dialect(url: str, base: Path, patience_s: float | None = None) -> Dialect:

@@ -193,6 +193,8 @@ def _hint(error: psycopg.Error) -> str | None:
             return "the store's user needs a database or a schema in which it may create tables"
         case psycopg.errors.ReadOnlySqlTransaction():
             return "this is a standby: give the primary"
+        case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
+            return "tables of the store were dropped or changed: restore a backup, or give an empty schema"
     return None
 
 

@@ -27,6 +27,7 @@ from runner.ports.store import (
 )
 from runner.store import rows
 from runner.store.dialect import Dialect
+from runner.store.memory import LastWrite
 from runner.store.owner import is_provably_dead
 from runner.store.reserve import free, halted, hold, reserve, set_halt
 from runner.store.schema import prepare
@@ -40,11 +41,15 @@ TAKEN = 1.0
 class SqlStore:
     """`ports.store.Store` on a dialect. One connection, used by one thread."""
 
-    def __init__(self, db: Dialect) -> None:
+    def __init__(self, db: Dialect, memory: LastWrite | None = None) -> None:
+        """`memory`: what a store that holds runs must contain, and where its newest intents are kept in mind."""
         self.db = db
+        self._memory = memory
         try:
             prepare(db)
             self.begun = not db.execute("select 1 from run limit 1")
+            if memory is not None and not self.begun:
+                memory.demand(db)
         except BaseException:
             db.close()
             raise
@@ -68,6 +73,8 @@ class SqlStore:
             if not inserted:
                 raise self._in_the_way(run)
             self._insert(run.id, 1, created.at, 0, [(created.type, rows.written(created.data))])
+        if self._memory is not None:
+            self._memory.write(run.id, 1, rows.written_time(created.at))
 
     def _in_the_way(self, run: NewRun) -> Exception:
         other = self.db.execute("select id from run where plan = ? and is_open = 1", (run.plan,))
@@ -182,6 +189,8 @@ class SqlStore:
                     (word, 0 if close else 1, lease.run_id),
                 )
             stored = self._insert(lease.run_id, before + 1, at, lease.fence, new)
+        if intent is not None and stored and self._memory is not None:  # before the request leaves
+            self._memory.write(lease.run_id, *stored[-1][:2])
         return [rows.event(r, lease.run_id) for r in stored]
 
     def record(

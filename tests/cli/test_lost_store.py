@@ -22,13 +22,33 @@ def test_a_new_store_is_announced_and_reported(cloud: Remote) -> None:
     assert f"warning: {STORE_BEGUN}" in first.err
     assert STORE_BEGUN in first.out
     assert json.loads(lab.run("report", "web", "-o", "json").out)["store_begun"] is True
-    db_of(cloud).unlink()
-    assert lab.run("status").code == 0
-    assert f"warning: {STORE_BEGUN}" in lab.run("run", "web.yaml", "--yes").err
-    lab.write("web.yaml", (lab.folder / "web.yaml").read_text().replace("name: web\n", "name: other\n", 1))
-    other = lab.run("run", "web.yaml", "--yes")
+    plan = (lab.folder / "web.yaml").read_text()
+    lab.write("other.yaml", plan.replace("name: web\n", "name: other\n", 1))
+    other = lab.run("run", "other.yaml", "--yes")
     assert other.code == 0, other.err
     assert STORE_BEGUN not in other.err + other.out
+    before = cloud.reboots
+    db_of(cloud).unlink()
+    assert lab.run("status").code == 0
+    again = lab.run("run", "web.yaml", "--yes")
+    assert f"warning: {STORE_BEGUN}" in again.err
+    assert (again.code, cloud.reboots) == (4, before)
+
+
+def test_an_older_copy_of_the_store_is_refused(cloud: Remote) -> None:
+    """A backup from before the last run came back: `run` and readers say so, and nothing is rebooted again."""
+    lab, db = cloud.lab, db_of(cloud)
+    lab.write("other.yaml", (lab.folder / "web.yaml").read_text().replace("name: web\n", "name: other\n", 1))
+    assert lab.run("run", "other.yaml", "--yes").code == 0
+    backup = db.read_bytes()
+    assert lab.run("run", "web.yaml", "--yes").code == 0
+    before = cloud.reboots
+    db.write_bytes(backup)
+    for line in ("run web.yaml --yes", "status"):
+        done = lab.run(*line.split())
+        assert done.code == 1, done
+        assert "it was rewound, replaced, or restored from an older copy" in done.err
+    assert cloud.reboots == before
 
 
 def test_every_command_refuses_a_store_that_was_emptied(cloud: Remote) -> None:
