@@ -50,7 +50,8 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open target. `time_scale` is 1 but for the embedded simulated cloud; `is_real`: its servers are real.
+    """An open target. `time_scale` is 1 but for the embedded simulated cloud. `is_real`: its servers are real, which
+    only `cloud` decides: an endpoint on loopback can be a tunnel to a real cloud.
 
     `spared`: what must stay up while plans run here: this machine, and what configuration names as support.
     """
@@ -232,7 +233,7 @@ async def _remote(
             servers_per_request=min(config.rate.servers_per_request, config.rate.servers_per_minute),
             servers_per_minute=config.rate.servers_per_minute,
         )
-        is_real = config.cloud != "simulator" and not _is_loopback(settings.ecs_url)
+        is_real = config.cloud != "simulator"
         yield Session(
             target=Target(name, config.cloud, config.region, cloud.project_id),
             cloud=cloud,
@@ -309,14 +310,6 @@ async def _this_machine(is_real: bool) -> Machine:
         return NOBODY
     machine = await this_machine(os.environ)
     return machine if is_real else replace(machine, addresses=frozenset())
-
-
-def _is_loopback(url: str) -> bool:
-    from urllib.parse import urlsplit
-
-    from runner.net.hosts import is_loopback
-
-    return is_loopback(urlsplit(url).hostname or "")
 
 
 def request_log(app: App):  # type: ignore[no-untyped-def]  # the client's type is imported only with the client

@@ -16,7 +16,7 @@ from typing import Any
 
 from runner.cloud.permissions import needs
 from tests.cli.forked import Forker, forker
-from tests.cli.lab import PLAN, Lab, Remote, bare_environment, remote
+from tests.cli.lab import NO_METADATA, PLAN, Lab, Remote, bare_environment, remote
 from tests.cli.tls import HOST, tls_front
 
 HEAD = """\
@@ -102,6 +102,7 @@ def _lab(forking: Forker, folder: Path, name: str) -> Iterator[Lab]:
     home = folder / name
     (home / "repository" / ".git").mkdir(parents=True)
     lab = Lab(home / "repository", forking, bare_environment(home))
+    lab.env |= NO_METADATA
     lab.write("plans/web.yaml", PLAN + "gates: [{alarms: none}]\n")
     yield lab
     for child in lab.children:

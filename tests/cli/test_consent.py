@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cli.lab import Lab, Remote, target
+from tests.cli.lab import NO_METADATA, Lab, Remote, target
 from tests.cli.tls import HOST, TRUSTED, tls_front
 
 
@@ -32,6 +32,19 @@ def test_nobody_is_there_to_confirm(real: Remote) -> None:
     assert "--yes" in done.err
     assert real.posts == 0
     assert real.lab.runs() == []
+
+
+def test_an_endpoint_on_loopback_is_as_real(cloud: Remote) -> None:
+    """A tunnel to a real cloud ends on loopback: it needs consent and a store that lasts; a simulated one does not."""
+    lab = cloud.lab
+    lab.configure(targets={"prod": target(cloud.state, cloud.url, cloud="huaweicloud")})
+    done = lab.run("run", "web.yaml", env=NO_METADATA)
+    assert (done.code, "--schedule-digest" in done.err) == (64, True), done.err
+    done = lab.run("run", "web.yaml", "--yes", env=NO_METADATA | {"CI": "true"})
+    assert (done.code, "StoreNotPersistent" in done.err) == (3, True), done.err
+    assert (cloud.posts, lab.runs()) == (0, [])
+    lab.configure(targets={"lab": target(cloud.state, cloud.url)})
+    assert lab.run("run", "web.yaml", env={"CI": "true"}).code == 0
 
 
 def test_yes(real: Remote) -> None:

@@ -13,7 +13,7 @@ from runner.simulator.fleet import FleetOptions
 from runner.simulator.server import serve_in_thread
 from runner.simulator.state import CloudOptions
 from runner.simulator.switches import Instance
-from tests.cli.lab import KEYS, PLAN, Lab, Remote, target
+from tests.cli.lab import KEYS, NO_METADATA, PLAN, Lab, Remote, target
 
 BY_NAME = PLAN.replace("    waves:", "    order: name\n    waves:")
 """web-001 first, then five, then four."""
@@ -57,6 +57,19 @@ def test_a_plan_with_the_machine_in_it_is_refused(cloud: Remote, tokens: str) ->
         assert lab.run("run", "web.yaml", "--yes", env=env).code == 0
     assert mine not in cloud.reboots
     assert len(cloud.reboots) == len(web(cloud)) - 1
+
+
+def test_a_tunnel_to_a_real_cloud_protects_the_machine(cloud: Remote) -> None:
+    """An endpoint on loopback changes nothing: the machine that REBOOT_RUNNER_ITSELF names is refused, exit 3."""
+    lab, mine = cloud.lab, web(cloud)[4]
+    env = NO_METADATA | {"REBOOT_RUNNER_ITSELF": cloud.id_of(mine)}
+    lab.configure(targets={"lab": target(cloud.state, cloud.url, cloud="huaweicloud")})
+    for command in (["diff", "web.yaml"], ["run", "web.yaml", "--yes"]):
+        done = lab.run(*command, env=env)
+        assert (done.code, "error[RunnerItself]" in done.err, mine in done.err) == (3, True, True), done.err
+    assert (cloud.posts, lab.runs()) == (0, [])
+    lab.configure(targets={"lab": target(cloud.state, cloud.url)})
+    assert lab.run("diff", "web.yaml", env={"REBOOT_RUNNER_ITSELF": cloud.id_of(mine)}).code == 0
 
 
 def test_a_saved_schedule_with_the_machine_in_it_is_refused(cloud: Remote) -> None:

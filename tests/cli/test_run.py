@@ -40,9 +40,9 @@ def test_quickstart(lab: Lab) -> None:
 @pytest.mark.parametrize("cloud", ["huaweicloud", "otc"], indirect=True)
 def test_done_already(cloud: Remote) -> None:
     """A plan whose run has ended sends nothing more, says how to do it again, and exits as that run did."""
-    first = cloud.lab.run("run", "web.yaml")
+    first = cloud.lab.run("run", "web.yaml", "--yes")
     assert first.code == 0, first.err
-    second = cloud.lab.run("run", "web.yaml")
+    second = cloud.lab.run("run", "web.yaml", "--yes")
     assert second.code == 0
     assert "nothing was sent" in second.err
     assert "`cycle`" in second.err
@@ -50,7 +50,7 @@ def test_done_already(cloud: Remote) -> None:
     assert cloud.posts == 3
     assert set(cloud.reboots.values()) == {1}
     cloud.lab.write("web.yaml", PLAN.replace("limits", "cycle: again\nlimits"))
-    assert cloud.lab.run("run", "web.yaml").code == 0
+    assert cloud.lab.run("run", "web.yaml", "--yes").code == 0
     assert set(cloud.reboots.values()) == {2}
 
 
@@ -70,7 +70,7 @@ def test_stopped(cloud: Remote) -> None:
     """Exit 5: the budget was exceeded, and the rest was left alone."""
     cloud.fault(do="job_fail", on="reboot", servers={"names": ["web-003"]})
     cloud.lab.write("web.yaml", BY_NAME)
-    done = cloud.lab.run("run", "web.yaml")
+    done = cloud.lab.run("run", "web.yaml", "--yes")
     assert done.code == 5, done.err
     assert cloud.posts == 2
     assert "web-003" in done.out
@@ -181,14 +181,14 @@ def test_a_changed_plan_waits_for_the_open_run(cloud: Remote) -> None:
 def test_no_wait(cloud: Remote) -> None:
     """Exit 75 instead of waiting for a person; `run` of the same plan goes on when there is nothing to wait for."""
     cloud.lab.write("web.yaml", PAUSED)
-    done = cloud.lab.run("run", "web.yaml", "--no-wait")
+    done = cloud.lab.run("run", "web.yaml", "--yes", "--no-wait")
     assert done.code == 75, done.err
     (run,) = cloud.lab.runs()
     assert done.out.startswith(f"run {run['id']} is waiting (approval: the plan asks for an approval after wave 1): 1 ")
     assert f"reboot-runner approve {run['id']} " in done.out
     assert cloud.posts == 1
     assert cloud.lab.run("approve", "web", "--reason", "canary is well").code == 0
-    done = cloud.lab.run("run", "web.yaml")
+    done = cloud.lab.run("run", "web.yaml", "--yes")
     assert done.code == 0, done.err
     assert "going on with it" in done.err
     assert set(cloud.reboots.values()) == {1}
