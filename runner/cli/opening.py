@@ -209,7 +209,7 @@ async def _remote(
 ) -> AsyncIterator[Session]:
     from runner.checks.prober import NetProber
     from runner.cli.masking import mask
-    from runner.cloud.auth.choice import choose
+    from runner.cloud.auth.choice import choose, explain_choice
     from runner.cloud.auth.environment import given_secrets
     from runner.cloud.ecs import HuaweiCloud
     from runner.cloud.throttle import pace_of
@@ -217,6 +217,10 @@ async def _remote(
     from runner.report.safe import plain
 
     settings = settings_of(config, environ, project_id)
+    if app.verbose and not is_embedded:
+        for one in explain_choice(config, environ):
+            taken = "taken" if one.taken else "not taken"
+            app.talk(f"target {name}: login {one.kind} is {taken}: {plain(one.why, 1000)}")
     choice = choose(config.auth, environ, config.env_prefix or "")
     if not is_embedded:
         _tell_of_login(app, choice.warnings, given_secrets(choice.login))

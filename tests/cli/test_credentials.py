@@ -23,7 +23,7 @@ from runner.simulator.server import serve_in_thread
 from runner.simulator.state import CloudOptions, State
 from runner.simulator.switches import Instance
 from tests.cli.forked import Done
-from tests.cli.lab import KEYS, Lab, Remote, target
+from tests.cli.lab import KEYS, NO_METADATA, Lab, Remote, target
 from tests.cli.test_oidc import as_a_runner
 from tests.cli.test_secrets import kept
 from tests.issuer import TRUST, id_token
@@ -126,12 +126,15 @@ def test_a_file_that_others_can_read(cloud: Remote) -> None:
 
 
 def test_nothing_is_set(cloud: Remote) -> None:
-    """Without any credentials the last resort is the metadata service; where nobody answers, all names are told."""
+    """Without any credentials the first line says what to set, and nothing else; `-v` tells what was looked for."""
     cloud.lab.env = {k: v for k, v in cloud.lab.env.items() if not k.startswith("HUAWEICLOUD_")}
-    done = cloud.lab.run("diff", "web.yaml", env={"REBOOT_RUNNER_METADATA": "http://127.0.0.1:9"})
+    done = cloud.lab.run("diff", "web.yaml", env=NO_METADATA)
     assert done.code == 77
-    assert "no credentials are set, and this machine is no ECS that has some" in done.err
-    assert "HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK are not set" in done.err
+    first = done.err.splitlines()[0]
+    assert first == "error: web.yaml: target lab: no credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+    assert "HW_ACCESS_KEY" not in done.err
+    more = cloud.lab.run("-v", "diff", "web.yaml", env=NO_METADATA)
+    assert "login aksk is not taken: HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK are not set; HW_ACCESS_KEY" in more.err
 
 
 def test_targets_with_keys_of_their_own(cloud: Remote) -> None:

@@ -68,8 +68,9 @@ def test_line_breaks_of_ci_stores() -> None:
 @pytest.mark.parametrize(
     ("environ", "kind", "names"),
     [
-        ({}, "aksk", ["HUAWEICLOUD_SDK_AK", "HW_ACCESS_KEY", "OS_ACCESS_KEY", "HUAWEICLOUD_SDK_CREDENTIALS_FILE"]),
-        ({}, "token", ["HW_AUTH_TOKEN", "OS_TOKEN"]),
+        ({}, "aksk", ["set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"]),
+        ({}, "token", ["set HW_AUTH_TOKEN"]),
+        ({}, "oidc", ["set HUAWEICLOUD_OIDC_PROVIDER_URN and HUAWEICLOUD_OIDC_AGENCY_URN"]),
         (SDK, "password", ["HW_USER_PASSWORD"]),
         ({"HUAWEICLOUD_SDK_AK": "planted-1", **HW}, "auto", ["HUAWEICLOUD_SDK_SK"]),
         ({"HW_SECRET_KEY": "planted-1"}, "auto", ["HW_ACCESS_KEY"]),

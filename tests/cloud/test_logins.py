@@ -171,7 +171,7 @@ def test_a_machine_that_is_no_ecs(auth: Any, status: int, body: str) -> None:
             with pytest.raises(CloudDenied) as refused:
                 async with there(login):
                     pass
-            assert ("HUAWEICLOUD_SDK_AK" in str(refused.value.hint)) == (auth == "auto")
+            assert ("HUAWEICLOUD_SDK_AK" in str(refused.value)) == (auth == "auto")
             assert len(service.seen) == 1
             assert not other.seen
 

@@ -78,19 +78,28 @@ def choose(auth: str, environ: Mapping[str, str], prefix: str = "") -> Choice:
     Raises CloudDenied, with the names of variables but never their values, when there is none, half of one, or a
     value that no header can carry.
     """
-    absent: list[str] = []
-    for looked in _look(auth, Variables(environ, prefix)):
+    variables = Variables(environ, prefix)
+    for looked in _look(auth, variables):
         if looked.error is not None:
             raise looked.error
         if looked.login is not None:
             login, way = looked.login, looked.way
             if isinstance(login, MetadataLogin) and auth == "auto":
-                login = replace(login, instead_of="; ".join(absent))
+                login = replace(login, instead_of=_simplest(auth, variables))
             warning = way.warn()
             return Choice(login, way.kind, _found(way, login), (warning,) if warning else ())
-        if looked.is_asked:
-            absent.append(looked.way.absent)
-    raise CloudDenied(f"no credentials of kind {auth} in the environment", hint="; ".join(absent))
+    raise CloudDenied(f"no credentials: {_simplest(auth, variables)}")
+
+
+def _simplest(auth: str, variables: Variables) -> str:
+    """Return what to set, in one sentence, for a target that has no login."""
+    names = {
+        "token": (next(f.token[0] for f in FAMILIES if f.token),),
+        "password": (next(f.password[0] for f in FAMILIES if f.password),),
+        "oidc": (PROVIDER, AGENCY),
+    }
+    listed = variables.names(*names.get(auth, (FAMILIES[0].access[0], FAMILIES[0].secret[0])))
+    return f"set {listed}"
 
 
 def choose_login(auth: AuthKind, environ: Mapping[str, str], prefix: str = "") -> Login:

@@ -49,7 +49,7 @@ class PasswordLogin:
 class MetadataLogin:
     """The agency of the server that this machine is. `origin`: where its metadata service answers.
 
-    `instead_of`: set where the service is only the last resort; then it says what else could have been set.
+    `instead_of`: set where the service is only the last resort; then it says what could be set instead.
     """
 
     origin: str

@@ -60,7 +60,7 @@ class AgencyKey:
         """
         reply = await self._ask()
         if reply.status == 401 and b"Agency" in reply.body:
-            raise CloudDenied("this server has no agency", hint="bind one to it that may use ECS; docs/credentials.md")
+            raise self._failed("this server has no agency", "bind one to it that may use ECS; docs/credentials.md")
         began = self._wall()
         if reply.status != 200:
             raise self._failed(f"the metadata service answered HTTP {reply.status}")
@@ -86,11 +86,12 @@ class AgencyKey:
             await metadata.aclose()
         raise self._failed(message)
 
-    def _failed(self, what: str) -> CloudError:
-        if self._has_answered:
+    def _failed(self, what: str, hint: str | None = None) -> CloudError:
+        if self._has_answered and hint is None:
             return CloudError(what, hint="`-v` shows each try")
         if self._login.instead_of is not None:
-            message = f"no credentials are set, and this machine is no ECS that has some: {what}"
-            return CloudDenied(message, hint=self._login.instead_of)
-        hint = "`auth: metadata` is for an ECS with an agency; elsewhere set another login"
-        return CloudDenied(what, hint=hint)
+            other = hint or "only an ECS with an agency needs none"
+            return CloudDenied(f"no credentials: {self._login.instead_of}", hint=f"{other} ({what})")
+        return CloudDenied(
+            what, hint=hint or "`auth: metadata` is for an ECS with an agency; elsewhere set another login"
+        )
