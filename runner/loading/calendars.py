@@ -58,7 +58,16 @@ _DURATION = re.compile(
     r"([+-]?)P(?:([0-9]{1,4})W|(?:([0-9]{1,4})D)?(?:T(?=[0-9])(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6})S)?)?)"
 )
 _ONCE = ("DTSTART", "DTEND", "DURATION", "RRULE", "UID", "SEQUENCE", "STATUS", "RECURRENCE-ID")
-_ALL_DAY_FLAGS = ("X-MICROSOFT-CDO-ALLDAYEVENT", "X-FUNAMBOL-ALLDAY", "X-ALLDAY", "X-CO-ALLDAY")
+_ALL_DAY_FLAG = re.compile("X-([A-Z0-9-]+-)?ALL-?DAY(-?EVENT)?")
+"""X-MICROSOFT-CDO-ALLDAYEVENT, X-FUNAMBOL-ALLDAY and the like."""
+_ABOUT_OTHERS = {
+    *("ACKNOWLEDGED", "ATTACH", "ATTENDEE", "CALENDAR-ADDRESS", "CATEGORIES", "CLASS", "COLOR", "COMMENT"),
+    *("CONCEPT", "CONFERENCE", "CONTACT", "CREATED", "DESCRIPTION", "DTSTAMP", "GEO", "IMAGE"),
+    *("LAST-MODIFIED", "LINK", "LOCATION", "LOCATION-TYPE", "NAME", "ORGANIZER", "PRIORITY", "REFID"),
+    *("RELATED-TO", "REQUEST-STATUS", "RESOURCES", "SOURCE", "STRUCTURED-DATA", "STYLED-DESCRIPTION"),
+    *("SUMMARY", "TRANSP", "URL"),
+}
+"""Properties of events (RFC 5545, 7986, 9073, 9253) that say nothing about times."""
 _BUSY = ("VFREEBUSY", "VAVAILABILITY")
 _IDLE = ("VTODO", "VJOURNAL")
 _EVENT, _CALENDAR, _ZONE = ["VCALENDAR", "VEVENT"], ["VCALENDAR"], ["VCALENDAR", "VTIMEZONE"]
@@ -223,6 +232,7 @@ class _Draft:
 
     line: int
     lines: dict[str, list[ContentLine]] = field(default_factory=lambda: defaultdict(list))
+    is_flagged: bool = False
 
     def one(self, name: str) -> ContentLine | None:
         found = self.lines.get(name)
@@ -307,13 +317,13 @@ class _Reader:
 
     def _take_of_calendar(self, line: ContentLine) -> None:
         value = line.value.strip().upper()
-        if line.name == "X-WR-TIMEZONE":
+        if line.name in ("X-WR-TIMEZONE", "TIMEZONE-ID"):
             zone = zone_named(line.value.strip())
             if zone is None:
-                what = "X-WR-TIMEZONE: the time zone of the calendar is not known by this name"
+                what = f"{line.name}: the time zone of the calendar is not known by this name"
                 raise BadCalendar(line.number, what, _WR_HINT)
             if self.own is not None and self.own.key != zone.key:
-                raise BadCalendar(line.number, "X-WR-TIMEZONE: the calendar names two time zones", _WR_HINT)
+                raise BadCalendar(line.number, f"{line.name}: the calendar names two time zones", _WR_HINT)
             self.own = zone
         elif line.name == "VERSION" and value != "2.0":
             raise BadCalendar(line.number, "VERSION: this is not iCalendar 2.0")
@@ -344,7 +354,13 @@ class _Reader:
         elif line.name in _ONCE:
             if line.name in draft.lines:
                 raise BadCalendar(line.number, f"{line.name} is there twice in one event", EVENT_HINT)
-        elif line.name not in _ALL_DAY_FLAGS:
+        elif _ALL_DAY_FLAG.fullmatch(line.name):
+            draft.is_flagged |= line.value.strip().upper() in ("TRUE", "1", "YES")
+            return
+        else:
+            if line.name not in _ABOUT_OTHERS and not line.name.startswith("X-"):
+                what = "a property of an event has a name that is not known, and no effect"
+                self.note(line.number, what, "correct the name, or remove the line")
             return
         draft.lines[line.name].append(line)
 
@@ -371,7 +387,6 @@ class _Reader:
                 instance.number, "RECURRENCE-ID: a single day of a series repeats, or has no UID", SERIES_HINT
             )
         status = draft.one("STATUS")
-        flags = [line.value.strip().upper() for name in _ALL_DAY_FLAGS for line in draft.lines.get(name, ())]
         return Event(
             line=draft.line,
             uid=uid.value if uid else f"\n{draft.line}",
@@ -386,7 +401,7 @@ class _Reader:
             replaced_lines=tuple(replaced_lines),
             instance=moved,
             is_cancelled=status is not None and status.value.strip().upper() == "CANCELLED",
-            is_flagged=not start.is_day and any(flag in ("TRUE", "1") for flag in flags),
+            is_flagged=draft.is_flagged and not start.is_day,
         )
 
     def _rule(self, draft: _Draft, start: Moment) -> Rule | None:
@@ -397,7 +412,7 @@ class _Reader:
         def spend(days: int) -> None:
             self.counted += days
             if self.counted > MAX_COUNTED:
-                raise BadCalendar(line.number, "RRULE: COUNT is larger than a calendar for people has", RULE_HINT)
+                raise BadCalendar(line.number, "RRULE: the rules with COUNT take too long to follow", RULE_HINT)
 
         try:
             rule = read_rule(line.value, start.wall.date(), spend)
@@ -445,7 +460,8 @@ class _Reader:
         for moment in found:
             if kind and moment.is_day != (kind == "DATE"):
                 raise BadCalendar(line.number, f"{line.name} is not what its VALUE says", EVENT_HINT)
-            if of is not None and moment.is_day != of.is_day:
+            is_midnight = line.name == "EXDATE" and not moment.is_day  # compared with the midnight of a day
+            if of is not None and moment.is_day != of.is_day and not is_midnight:
                 what = f"{line.name}: of this and DTSTART one is a day, the other a time"
                 raise BadCalendar(line.number, what, EVENT_HINT)
         return found
@@ -493,7 +509,7 @@ class _Reader:
     def _check_offset(self, line: ContentLine, wall: datetime, zone: ZoneInfo) -> None:
         """Refuse a known name whose definition in the file has other offsets: the two mean different times."""
         declared = self.offsets.get(line.parameters().get("TZID", ""))
-        if declared and wall.replace(tzinfo=zone).utcoffset() not in declared:
+        if declared and wall.year >= 1970 and wall.replace(tzinfo=zone).utcoffset() not in declared:
             what = f"{line.name}: the file defines the time zone of this name with other offsets"
             raise BadCalendar(line.number, what, ZONE_HINT)
 
@@ -503,7 +519,7 @@ class _Reader:
         for event in events:
             self.work += event.rule.yearly_work if event.rule else 0
             if self.work > MAX_WORK:
-                what = "RRULE: the events repeat more often than a calendar for people does"
+                what = f"RRULE: the rules of this file name more than {MAX_WORK:,} days in 400 days"
                 raise BadCalendar(event.line, what, RULE_HINT)
 
     def _note_idle(self, events: Iterable[Event]) -> None:
@@ -550,8 +566,8 @@ class _Reader:
             instance = day.instance
             if instance is None:
                 continue
-            if instance.is_day != master.start.is_day:
-                what = "RECURRENCE-ID: of this and the DTSTART of its series one is a day, the other a time"
+            if instance.is_day and not master.start.is_day:
+                what = "RECURRENCE-ID: this is a day, and the DTSTART of its series a time"
                 raise BadCalendar(day.line, what, SERIES_HINT)
             instances.append(instance)
         for moment, line in zip(master.replaced, master.replaced_lines, strict=True):
@@ -605,11 +621,17 @@ def _same_zone(end: Moment, start: Moment) -> datetime:
 
 
 def _is_until(until: date | datetime | None, moment: Moment, own: ZoneInfo) -> bool:
-    """Return True if a repetition is not after the end of its rule. An UNTIL without a time includes its day."""
+    """Return True if a repetition is not after the end of its rule.
+
+    An UNTIL without a time includes its day: in the zone of the event, and for a time in UTC also in
+    the calendar's.
+    """
     if until is None:
         return True
     if not isinstance(until, datetime):
-        return moment.wall.date() <= until
+        is_utc = moment.zone is not None and moment.zone.key == "UTC"
+        here = moment.at(own).astimezone(own).date() if is_utc else moment.wall.date()
+        return min(here, moment.wall.date()) <= until
     if until.tzinfo is None:
         return moment.wall <= until or (moment.is_day and moment.wall.date() <= until.date())
     return moment.at(own) <= until or (moment.is_day and moment.wall.date() <= until.date())

@@ -59,6 +59,7 @@ TWO_DAYS = ["11-30 23:00/12-01 23:00", "12-07 23:00/12-08 23:00"]
         ("DTSTART;VALUE=DATE:20261201|DTEND;VALUE=DATE:20261201|RDATE;VALUE=DATE:20261208", TWO_DAYS),
         ("DTSTART:20261201T000000|DTEND:20261201T000000|X-MICROSOFT-CDO-ALLDAYEVENT:TRUE", WHOLE_DAY),
         ("DTSTART:20261201T000000|X-FUNAMBOL-ALLDAY:1", WHOLE_DAY),
+        ("DTSTART:20261201T000000|X-MICROSOFT-MSNCALENDAR-ALLDAYEVENT:TRUE", WHOLE_DAY),
         ("DTSTART:20261201T000000|DTEND:20261201T235900|X-FUNAMBOL-ALLDAY:TRUE", WHOLE_DAY),
         ("DTSTART:20261130T230000Z|DTEND:20261130T230000Z|X-FUNAMBOL-ALLDAY:TRUE", WHOLE_DAY),
         (f"DTSTART;{BERLIN}:20261201T090000|X-MICROSOFT-CDO-ALLDAYEVENT:TRUE", WHOLE_DAY),
@@ -275,8 +276,8 @@ REFUSED = {
     ),
     "a day without UID": (calendar(f"RECURRENCE-ID:20261201|{DAY}"), "line 5: RECURRENCE-ID: a single day"),
     "another kind of day": (
-        calendar(f"UID:x|{DAY}|RRULE:FREQ=DAILY", "UID:x|RECURRENCE-ID:20261202T000000Z|DTSTART:20261203T000000Z"),
-        "line 9: RECURRENCE-ID: of this and the DTSTART of its series",
+        calendar("UID:x|DTSTART:20261201T000000Z|RRULE:FREQ=DAILY", f"UID:x|RECURRENCE-ID:20261202|{DAY}"),
+        "line 9: RECURRENCE-ID: this is a day",
     ),
 }
 
@@ -392,6 +393,36 @@ def test_bytes_of_all_kinds_of_exports_are_read(end: bytes) -> None:
     data = b"\xef\xbb\xbf" + calendar(f"SUMMARY:caf\u00e9|{DAY}|dtend;value=date:20261202")
     data = data.replace(b"\xc3\xa9", b"\xc3\r\n \xa9").replace(b"20261201", b"2026\r\n\t1201")
     assert closed(data.replace(b"\r\n", end) + end * 3) == WHOLE_DAY
+
+
+def test_a_time_takes_out_a_whole_day_by_its_midnight() -> None:
+    """Some programs write exceptions of all-day events as times; what is not the midnight takes nothing out."""
+    days = f"UID:x|{DAY}|RRULE:FREQ=DAILY;COUNT=3|EXDATE:{{}}"
+    rest = ["12-01 23:00/12-03 23:00"]
+    assert closed(calendar(days.format("20261201T000000"), head="X-WR-TIMEZONE:Europe/Berlin")) == rest
+    assert closed(calendar(days.format("20261130T230000Z"))) == rest
+    other = calendar(days.format("20261201T100000"))
+    assert closed(other) == ["11-30 23:00/12-03 23:00"]
+    assert (
+        closed(calendar(days.format("20290101"), f"UID:x|RECURRENCE-ID:20261201T000000|{DAY}|STATUS:CANCELLED")) == rest
+    )
+    assert notes(calendar(days.format("20261201T100000"), head="X-WR-TIMEZONE:UTC")) == [
+        "9: EXDATE takes out a time at which the event does not begin"
+    ]
+
+
+def test_a_date_only_until_of_a_time_in_utc_includes_its_day_where_the_calendar_is() -> None:
+    """03:00 UTC is 22:00 of the day before in New York."""
+    data = calendar("DTSTART:20261201T030000Z|DURATION:PT1H|RRULE:FREQ=DAILY;UNTIL=20261201")
+    assert closed(data, "America/New_York")[-1] == "12-02 03:00/12-02 04:00"
+    assert closed(data, "UTC")[-1] == "12-01 03:00/12-01 04:00"
+
+
+def test_a_misspelt_property_is_named() -> None:
+    """It would otherwise look as if the event did not repeat; what vendors add is not named."""
+    assert notes(calendar(f"{DAY}|SUMMARY:x|X-COFFEE:y|RRUEL:FREQ=DAILY")) == [
+        "8: a property of an event has a name that is not known, and no effect"
+    ]
 
 
 @pytest.mark.parametrize("component", ["VTODO", "VJOURNAL", "X-COFFEE"])
