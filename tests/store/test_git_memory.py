@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +14,7 @@ from runner.errors import StoreError
 from runner.store.gitref.store import GitStore
 from runner.store.open import open_store
 from tests.git_server import bare, serve
-from tests.store.kit import begun
+from tests.store.kit import AT, begun
 
 REF = "refs/reboot-runner/store"
 
@@ -143,6 +144,20 @@ def _submodule(repository: Path) -> str:
     return git(repository, "commit-tree", "-m", "x", tree)
 
 
+def _archive(commit: str) -> str:
+    """A run that ended long ago: its events are said to be in that commit."""
+    row: dict[str, object] = {
+        "id": "r9",
+        "plan": "p",
+        "plan_digest": "d",
+        "schedule_digest": "s",
+        "cycle": "c",
+        "word": "done",
+    }
+    row |= {"is_open": 0, "created": AT.isoformat(), "fence": 1, "owner": None, "due": 0.0, "seq": 3}
+    return json.dumps({"run": row, "claims": {}, "later": [], "events_in": {"commit": commit, "upto": 3}})
+
+
 FOREIGN: dict[str, tuple[Callable[[Path], str], str]] = {
     "blob": (lambda r: git(r, "hash-object", "-w", "--stdin", given="x"), "points at a blob"),
     "tree": (lambda r: git(r, "rev-parse", f"{REF}^{{tree}}"), "points at a tree"),
@@ -160,6 +175,7 @@ FOREIGN: dict[str, tuple[Callable[[Path], str], str]] = {
     "id": (_with("store.json", '{"store": "reboot-runner", "format": 1, "schema": 3, "id": [1]}'), "unreadable: store"),
     "large": (_with("runs/r1/run.json", '{"id": "r1", "owner": null, "seq": 1' + "0" * 30 + "}"), "unreadable: run"),
     "deep": (_with("rate/p.json", "[" * 5000), "unreadable: rate"),
+    "commit": (_with("archive/202611/r9.json", _archive("--upload-pack=x")), "unreadable: archive 'r9'"),
     "path": (_with('"runs/\\377/run.json"', "{}"), "unreadable: run"),
 }
 
@@ -181,6 +197,20 @@ def test_a_ref_that_holds_no_store(store_of_one_run: tuple[str, Path], tmp_path:
     git(repository, "update-ref", REF, make(repository))
     try:
         assert says in refusal(url, tmp_path).message
+    finally:
+        git(repository, "update-ref", REF, whole)
+
+
+def test_a_history_that_is_gone(store_of_one_run: tuple[str, Path], tmp_path: Path) -> None:
+    """The events of an older run are said to be in a commit that the history does not have, or are none there."""
+    url, repository = store_of_one_run
+    whole = git(repository, "rev-parse", REF)
+    damaged = _with("runs/r9/events/00000001.jsonl", "{")(repository)
+    try:
+        for commit, says in (("1" * 40, "lacks commit '1111"), (damaged, "unreadable: events of run 'r9'")):
+            git(repository, "update-ref", REF, _with("archive/202611/r9.json", _archive(commit))(repository))
+            with closing(open_store(url, tmp_path / commit)) as store, pytest.raises(StoreError, match=says):
+                store.events("r9")
     finally:
         git(repository, "update-ref", REF, whole)
 

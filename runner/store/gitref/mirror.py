@@ -33,6 +33,8 @@ _EDITED = (
     "it was edited, damaged or written by another program, and nothing was sent: restore the ref from a backup, or give"
     " the store a repository whose ref nobody else writes"
 )
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""What taking a file apart raises that is not one of ours."""
 SKEW_S = 60.0
 """So far apart may clocks be that share a rate budget; nothing else depends on it."""
 
@@ -243,7 +245,11 @@ class Mirror(Sqlite):
     def recalled(self, run: str, files: list[bytes]) -> None:
         """Take the events of an archived run in. They are in the ref as they are."""
         _, upto = self._archived(run) or ("", 0)
-        found = [row for data in files for row in tree.event_rows(data) if row[0] <= upto]
+        try:
+            found = [row for data in files for row in tree.event_rows(data) if row[0] <= upto]
+        except _UNREADABLE as error:
+            what = f"the store's history holds something unreadable: events of run {run[:200]!r}"
+            raise StoreRefused(what, hint=_EDITED) from error
         self._insert_events(run, found)
         self.execute("delete from git_touched where kind = 'event' and key = ? and n <= ?", (run, upto))
         self.execute("update git_archive set recalled = 1 where run = ?", (run,))
@@ -272,7 +278,7 @@ class Mirror(Sqlite):
                 getattr(self, method)(place.key, place.number, *more)
             except StoreRefused:
                 raise
-            except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, StoreError) as error:
+            except (*_UNREADABLE, StoreError) as error:
                 what = f"the store's ref holds something unreadable: {place.kind} {place.key[:200]!r}"
                 raise StoreRefused(what, hint=_EDITED) from error
         if files.get(tree.STORE, b"") is None or not self.execute("select 1 from git_store"):
@@ -394,4 +400,5 @@ class Mirror(Sqlite):
                 self._insert("claim", tree.claim_rows(group, run, int(batch)))
         self._insert_events(run, [row for line in facts["later"] for row in tree.event_rows(line.encode())])
         said = facts["events_in"]
-        self.execute("insert or replace into git_archive values(?,?,?,0)", (run, said["commit"], int(said["upto"])))
+        commit = tree.commit_id(said["commit"])
+        self.execute("insert or replace into git_archive values(?,?,?,0)", (run, commit, int(said["upto"])))

@@ -187,8 +187,13 @@ class Remote:
             done = self._network("fetch", *_FETCH, "--", self.address.url, f"{REF}:refs/older/all", clone=clone)
             if done.code != 0:
                 raise failure(done, self.address)
-        out = self._check("ls-tree", "-r", "-z", "--full-tree", commit, "--", f"{folder}/", folder=clone).out
-        blobs = [row.split(b"\t", 1)[0].split(b" ")[2].decode() for row in out.split(b"\0")[:-1]]
+        found = self._run("ls-tree", "-r", "-z", "--full-tree", commit, "--", f"{folder}/", folder=clone)
+        if found.code != 0:
+            what = (
+                f"the history of the store's ref lacks commit {commit[:40]!r}, which holds the events of an older run"
+            )
+            raise StoreRefused(what, hint=_FOREIGN)
+        blobs = [row.split(b"\t", 1)[0].split(b" ")[2].decode() for row in found.out.split(b"\0")[:-1]]
         return self.read(blobs, clone)
 
     # --- the program -----------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ CHUNK = 64 << 10
 STORE = "store.json"
 _NUMBERED = re.compile(r"[0-9]{1,12}\.")
 _ID = re.compile(r"[!-~]{1,64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def name(text: str) -> str:
@@ -45,8 +46,17 @@ def _text(part: str) -> str:
 
 def store_id(found: object) -> str:
     """The id of a store as its file has it. Raises ValueError for what none of ours can be."""
-    if not isinstance(found, str) or not _ID.fullmatch(found):
-        raise ValueError("a store's id is none")
+    return _checked(found, _ID)
+
+
+def commit_id(found: object) -> str:
+    """The id of a commit as a file has it: it goes into Git's command lines. Raises ValueError for anything else."""
+    return _checked(found, _COMMIT)
+
+
+def _checked(found: object, form: re.Pattern[str]) -> str:
+    if not isinstance(found, str) or not form.fullmatch(found):
+        raise ValueError("an id is none")
     return found
 
 
