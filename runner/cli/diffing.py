@@ -16,6 +16,7 @@ from runner.cli.policing import Police
 from runner.cli.repeating import spent_for
 from runner.cli.sessions import Sessions, Wanted, choose_targets
 from runner.cli.sparing import judge_made
+from runner.cli.starting import OlderOpen, earlier_run
 from runner.cli.targets import all_targets, base_folder, open_store_of, store_url
 from runner.errors import Exit, InvalidInput, RunnerError, UsageProblem
 from runner.loading.config import LoadedConfig
@@ -23,6 +24,7 @@ from runner.loading.plan import NO_OPTIONS, Loaded, LoadOptions, plan_digest
 from runner.loading.together import unknown_sources
 from runner.model.inventory import Inventory
 from runner.model.plan import Plan
+from runner.model.problem import Problem
 from runner.model.schedule import Schedule
 from runner.model.surroundings import Surroundings
 from runner.planning.compare import compare
@@ -37,6 +39,9 @@ from runner.report.diff_since import SinceBase, SinceRun
 from runner.report.schedule_json import dump
 from runner.store.open import is_local_file
 from runner.store.sql import SqlStore
+
+OLDER_OPEN = "OlderRunOpen"
+"""The code of the warning that another version of the plan has an open run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +175,7 @@ class _Planner:
         if self.police is not None:
             problems += self.police.judge_made(loaded, made, inventory)
         problems += judge_made(sessions, loaded, made, inventory)
+        problems += self._older_open(loaded, made)
         known = all_targets(self.config)
         rate = min(known[name].rate.servers_per_minute for name in sessions.by_name)
         return PlanDiff(
@@ -218,6 +224,17 @@ class _Planner:
             note = f"servers are not compared: against the cloud as it is, the plan of then is wrong: {first.message}"
             return earlier.since(plan, notes=(note,))
         return earlier.since(plan, compare(before.schedule, made))
+
+    def _older_open(self, loaded: Loaded, made: Schedule) -> list[Problem]:
+        """Warn of an open run of the plan that `run` does not continue with this schedule, and that holds it."""
+        if self.store is None:
+            return []
+        try:
+            earlier_run(self.store, made.plan_name, made.plan_digest, {t.name for t in made.targets})
+        except OlderOpen as older:
+            said = f"{older.message}: `run` refuses this version until that run has ended"
+            return [loaded.place(Problem(OLDER_OPEN, said, None, older.hint, severity="warning", path=("name",)))]
+        return []
 
     def _targets_of(self, plan: Plan) -> tuple[str, ...] | None:
         """The targets that another version of a plan means; None where there is no such target any more."""

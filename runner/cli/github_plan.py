@@ -6,19 +6,19 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runner.cli.changed import Selection, select, tell_selection
 from runner.cli.common import App
-from runner.cli.diffing import Wish, diff_all, save
+from runner.cli.diffing import OLDER_OPEN, Wish, diff_all, save
 from runner.cli.github_run import LABEL, demand_event
 from runner.cli.github_tell import Job, do
 from runner.cli.policing import Police, loosened_rules, rules_of
 from runner.errors import Exit, RunnerError, UsageProblem
 from runner.git.repository import Repository
 from runner.github.api import GitHub, tolerated
+from runner.github.artifacts import merged_at
 from runner.github.comment import Key, Reviewed, exists, retire, upsert
 from runner.github.event import Event
 from runner.loading.config import LoadedConfig, template_env
@@ -30,9 +30,6 @@ from runner.report.diff import PlanDiff, count, exit_code
 from runner.report.diff_markdown import diff_markdown
 from runner.report.problems import problems_text
 from runner.report.safe import markdown, plain
-
-if TYPE_CHECKING:
-    pass
 
 COMMENT_LIMIT = 60_000
 SECTION_LIMIT = 400_000
@@ -94,7 +91,8 @@ class _Found:
     def code(self) -> int:
         if any(p.severity == "error" for p in self.problems):
             return exit_code([Exit.INVALID, *(d.code for d in self.diffs)])
-        code = exit_code(d.code for d in self.diffs)
+        held = [Exit.HELD for p in self.problems if p.code == OLDER_OPEN]
+        code = exit_code([*held, *(d.code for d in self.diffs)])
         return Exit.DONE if code == Exit.CHANGES else code
 
     def outputs(self) -> dict[str, list[int] | dict[str, str]]:
@@ -218,12 +216,13 @@ class _Review:
         made: list[int] = []
         keys: list[Key] = []
         async with GitHub(os.environ) as api:
+            notes = [*self.notes, *_merged_early(await merged_at(api, repo, pull))]
             for diff in diffs:
                 keys.append(Key(LABEL, self._path(diff)))
                 is_quiet = self.wanted.comment == "on-change" and diff.code == Exit.DONE and not diff.problems
                 if is_quiet and not await exists(api, repo, pull, keys[-1]):
                     continue
-                body = "".join(f"> [!IMPORTANT]\n> {note}\n\n" for note in self.notes)
+                body = "".join(f"> [!IMPORTANT]\n> {note}\n\n" for note in notes)
                 body += diff_markdown([diff], COMMENT_LIMIT - len(body) - 2_000, in_pull_request=True)
                 made.append(await upsert(api, repo, pull, keys[-1], body, self._reviewed(diff)))
             await retire(api, repo, pull, LABEL, keys)
@@ -236,6 +235,16 @@ class _Review:
         if diff.schedule is None or self.event.head_sha is None or not is_sound(diff):
             return None
         return Reviewed(diff.schedule.digest, diff.schedule.plan_digest, self.event.head_sha)
+
+
+def _merged_early(when: datetime | None) -> list[str]:
+    """Return what to say on a pull request that was merged while its dry run was made."""
+    if when is None:
+        return []
+    return [
+        f"This pull request was merged at {when:%Y-%m-%d %H:%M:%SZ}, before this dry run ended. The merge runs nothing:"
+        " open a new pull request that touches the plan, and merge it when its dry run is there."
+    ]
 
 
 def _unjudged(loaded: Loaded) -> PlanDiff:

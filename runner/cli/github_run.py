@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.changed import select, tell_selection
 from runner.cli.executing import Manner, Result
-from runner.cli.github_tell import Job, do, earliest
+from runner.cli.github_tell import Job, do, earliest, failure_section
 from runner.cli.ordering import Order, read_order, read_schedule
 from runner.cli.policing import Police
 from runner.cli.running import Runner, open_runs_of_deleted
@@ -25,11 +26,11 @@ from runner.errors import Exit, InvalidInput, RunnerError, Stale, UsageProblem
 from runner.execution.journal import read_run
 from runner.git.errors import NoRange
 from runner.git.repository import Repository
-from runner.github.api import GitHub
-from runner.github.artifacts import Artifact, download, find_schedules, merged_pull
+from runner.github.api import GitHub, tolerated
+from runner.github.artifacts import Artifact, MergedPull, download, find_schedules, merged_pull
 from runner.github.commands import group
-from runner.github.comment import Key, read_digest
-from runner.github.event import Event, read_event
+from runner.github.comment import Key, exists, read_digest, upsert
+from runner.github.event import Event, is_first_push, read_event
 from runner.loading.search import find_plans
 from runner.model.problem import Problem
 from runner.report.diff import exit_code
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from runner.model.schedule import Schedule
 
 LABEL = "plan"
-"""Of the comments of this workflow."""
+"""Of the comments that show a dry run."""
+RUN_LABEL = "run"
+"""Of the comments that say why a merge ran nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,26 @@ def demand_event() -> Event:
     return event
 
 
+def demand_default_branch(event: Event) -> None:
+    """Raise UsageProblem on another branch: only what was merged is run, by the configuration that was merged.
+
+    The event of a schedule may not name the default branch. GitHub starts schedules there only (page "Events that
+    trigger workflows").
+    """
+    if event.default_branch and event.ref != f"refs/heads/{event.default_branch}":
+        raise UsageProblem(
+            f"this job runs on {plain(event.ref, 200) or 'no branch'}, and plans run on the default branch,"
+            f" {plain(event.default_branch, 200)}, only",
+            hint="start the workflow on the default branch",
+        )
+
+
 def run_job(job: Job, sources: Sources) -> int:
     """Run what the event is about; the exit code of the step."""
     event = demand_event()
 
     def work() -> int:
+        demand_default_branch(event)
         config = job.app.load_config()
         mine = _Work(job, sources, event, config, Repository.find(Path.cwd(), os.environ))
         return asyncio.run(mine.go(mine.files()))
@@ -91,7 +109,9 @@ class _Work:
     repository: Repository
     began: float = field(default_factory=time.monotonic)
     fetched: dict[int, Path] = field(default_factory=dict)
-    """Artefacts that are unpacked already: several plans of one pull request lie in one."""
+    """Artifacts that are unpacked already: several plans of one pull request lie in one."""
+    pulls: dict[Path, MergedPull] = field(default_factory=dict)
+    """The pull request that a plan came from, as far as it is known."""
 
     def files(self) -> list[Path]:
         """The plans to be run: named ones, or those that the event changed. Of deleted ones open runs are told."""
@@ -100,6 +120,8 @@ class _Work:
             if problems:
                 raise InvalidInput(problems)
             return Police.of(self.config).plans_among(files)
+        if is_first_push(self.event):
+            return []
         try:
             selection = select((), "", os.environ, Path.cwd())
         except NoRange as error:
@@ -124,11 +146,16 @@ class _Work:
                 results |= {f.as_posix(): self._not_begun(f, why) for f in files[n + 1 :]}
                 break
         if not files:
-            self.job.section("nothing", "No reboot plan has changed: nothing was begun.\n")
+            self.job.section("nothing", f"{self._why_nothing()}: nothing was begun.\n")
         codes = [r.code for r in results.values()]
         code = next((c for c in codes if c in (Exit.INTERRUPTED, Exit.TERMINATED)), exit_code(codes))
         due_s = earliest(r.due_s for r in results.values())
         return await self.job.end(code, due_s, {"plans": list(results)}, self.event)
+
+    def _why_nothing(self) -> str:
+        if is_first_push(self.event):
+            return "The branch is new, so no pull request was merged into it"
+        return "No reboot plan has changed"
 
     def _left_s(self) -> float | None:
         """Seconds until the job's deadline, which is one for all plans; None without one."""
@@ -156,7 +183,11 @@ class _Work:
             self.job.fail(error, file)
             if order is not None:
                 self._keep_open(order.plan_name)
+            with tolerated(self.job.warn):
+                await self._tell_pull_request(file, error)
             return Result(error.exit_code)
+        with tolerated(self.job.warn):
+            await self._correct_pull_request(file)
         if result.run_id is not None:
             with open_store_of(self.job.app, self.config) as store:
                 self.job.keep(store, read_run(store, result.run_id), is_old=result.is_old)
@@ -193,38 +224,89 @@ class _Work:
         return row is not None and (row.is_open or not is_tried)
 
     async def _reviewed(self, order: Order, file: Path) -> Schedule:
-        """The schedule that the pull request's last diff has stored. Raises Stale where there is none."""
+        """Return the schedule that the pull request's last diff has stored. Raises Stale without one."""
         why = "no pull request was merged with this commit"
         async with GitHub(os.environ) as api:
-            for commit in self._commits(file):
-                pull = await merged_pull(api, self.event.repository, commit)
-                if pull is None:
-                    continue
+            async for pull in self._pulls(api, [*self._commits(file), *self._last_change(file)]):
                 name = f"{self.sources.artifact}-{pull.head_sha}"
-                found = await find_schedules(
+                stored = await find_schedules(
                     api, self.event.repository, pull.head_sha, name, self.sources.plan_workflow
                 )
-                found = [a for a in found if a.created_at <= pull.merged_at]
-                why = f"pull request {pull.number} had stored no artefact {name} for its last commit when it was merged"
+                found = [a for a in stored if a.created_at <= pull.merged_at]
                 if not found:
+                    why = _why_unstored(pull, name, is_late=bool(stored))
                     continue
                 saved = await self._fetch(api, found[0], order.plan_name)
                 if saved is None:
-                    why = f"the artefact {name} of pull request {pull.number} holds no schedule of {order.plan_name}"
+                    why = f"the artifact {name} of pull request {pull.number} holds no schedule of {order.plan_name}"
                     continue
+                self.pulls[file] = pull
                 await self._demand_shown(api, saved, pull.number, pull.head_sha, file)
                 return saved
         raise Stale(
             f"{plain(file)}: there is no reviewed schedule: {why}",
-            hint="open a pull request that touches the plan, and merge it when its dry-run is there; what nobody could"
-            " have reviewed is never run",
+            hint="open a pull request that touches the plan, and merge it when its dry run is there; a schedule that"
+            " was not reviewed is never run",
         )
 
+    async def _pulls(self, api: GitHub, commits: Iterable[str]) -> AsyncIterator[MergedPull]:
+        """Yield the pull requests that brought these commits, each once."""
+        seen: set[int] = set()
+        for commit in dict.fromkeys(commits):
+            pull = await merged_pull(api, self.event.repository, commit)
+            if pull is not None and pull.number not in seen:
+                seen.add(pull.number)
+                yield pull
+
     def _commits(self, file: Path) -> list[str]:
-        """What may have brought the plan here: the commit of the event, and the last that changed its file."""
-        name = self.repository.path_of(Path.cwd() / file)
+        """Return the commits of the event that can have brought the plan here, the newest first.
+
+        A merge queue pushes several pull requests at once, and a rebase makes several commits of one.
+        """
+        name, before = self._name(file), self.event.before
+        found = [self.event.after or self.event.sha]
+        if name and before is not None and self.repository.has(before):
+            found += self.repository.mainline_since(name, before)
+        return [commit for commit in found if commit]
+
+    def _last_change(self, file: Path) -> list[str]:
+        name = self._name(file)
         last = self.repository.last_change(name) if name else None
-        return list(dict.fromkeys(c for c in (self.event.after or self.event.sha, last) if c))
+        return [last] if last else []
+
+    def _name(self, file: Path) -> str | None:
+        """Return the plan's path in the repository."""
+        return self.repository.path_of(Path.cwd() / file)
+
+    async def _tell_pull_request(self, file: Path, error: RunnerError) -> None:
+        """Say on the pull request that brought the plan that its merge has run nothing. Raises GitHubError."""
+        async with GitHub(os.environ) as api:
+            pulls = [pull async for pull in self._pulls(api, self._commits(file))]
+            pull = self.pulls.get(file) or (pulls[-1] if pulls else None)
+            if pull is None or self.sources.comment == "never":
+                return
+            body = f"> [!CAUTION]\n> The merge did not run this plan.\n\n{failure_section(error, file)}"
+            await upsert(api, self.event.repository, pull.number, self._key(RUN_LABEL, file), body + self._link())
+
+    async def _correct_pull_request(self, file: Path) -> None:
+        """Withdraw what an earlier attempt of this job said on the pull request. Raises GitHubError."""
+        pull, key = self.pulls.get(file), self._key(RUN_LABEL, file)
+        if pull is None or self.sources.comment == "never":
+            return
+        async with GitHub(os.environ) as api:
+            if await exists(api, self.event.repository, pull.number, key):
+                body = f"A later attempt ran `{markdown(file)}`.\n" + self._link()
+                await upsert(api, self.event.repository, pull.number, key, body)
+
+    def _link(self) -> str:
+        """Return where the job is on GitHub, as Markdown."""
+        event = self.event
+        if not (event.server_url and event.repository and event.run_id):
+            return ""
+        return f"\n[The job]({event.server_url}/{event.repository}/actions/runs/{event.run_id}) has the details.\n"
+
+    def _key(self, label: str, file: Path) -> Key:
+        return Key(label, self._name(file) or file.as_posix())
 
     async def _download(self, api: GitHub, artifact: Artifact) -> Path:
         """A new folder with the artefact's files: what a checkout could have brought is never taken for them."""
@@ -252,8 +334,7 @@ class _Work:
         """
         if self.sources.comment == "never":
             return
-        name = self.repository.path_of(Path.cwd() / file)
-        shown = await read_digest(api, self.event.repository, pull, Key(LABEL, name or file.as_posix()))
+        shown = await read_digest(api, self.event.repository, pull, self._key(LABEL, file))
         if shown is None or shown.head != head_sha:
             raise Stale(
                 f"no comment of pull request {pull} shows the schedule that was stored for its last commit",
@@ -268,6 +349,15 @@ class _Work:
             )
 
 
+def _why_unstored(pull: MergedPull, name: str, *, is_late: bool) -> str:
+    if is_late:
+        return (
+            f"pull request {pull.number} was merged at {pull.merged_at:%Y-%m-%d %H:%M:%SZ}, before its dry run ended"
+            f" and stored {name}"
+        )
+    return f"pull request {pull.number} had stored no artifact {name} for its last commit when it was merged"
+
+
 def reconcile_job(job: Job) -> int:
     """Go on with what is due; the exit code of the step."""
     from runner.cli.ticking import tick
@@ -275,6 +365,8 @@ def reconcile_job(job: Job) -> int:
     event = read_event(os.environ)
 
     def work() -> int:
+        if event is not None:
+            demand_default_branch(event)
         config = job.app.load_config()
         deadline_s = job.deadline.total_seconds() if job.deadline else None
         ticked = asyncio.run(tick(job.app, job.wait.total_seconds(), deadline_s, job.watch(config)))

@@ -14,7 +14,7 @@ from runner.errors import Exit, UsageProblem
 
 if TYPE_CHECKING:
     from runner.starter.files import FillIn
-    from runner.starter.wishes import Wishes
+    from runner.starter.request import Source, StarterRequest
     from runner.starter.writing import Step
 
 T = TypeVar("T")
@@ -25,16 +25,16 @@ DID = {"write": "wrote", "overwrite": "overwrote", "same": "unchanged", "keep": 
 
 
 class Checked(click.ParamType[T]):
-    """A text that a function of `runner.starter.wishes` understands, by its name: imported when it is used."""
+    """A text that a function of `runner.starter.request` understands, by its name: imported when it is used."""
 
     def __init__(self, name: str, function: str) -> None:
         self.name = name
         self.function = function
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:
-        from runner.starter import wishes
+        from runner.starter import request
 
-        parse: Callable[[str], T] = getattr(wishes, self.function)
+        parse: Callable[[str], T] = getattr(request, self.function)
         try:
             return parse(str(value))
         except ValueError as error:
@@ -49,6 +49,7 @@ Examples:
   reboot-runner init                                  in the root of a repository, or in an empty folder
   reboot-runner init fleet --target prod-eu --region eu-west-101 --owners @example/sre
   reboot-runner init --no-github                      for another CI system
+  reboot-runner init --hardened --workflows example/reboot-runner@0123456789abcdef0123456789abcdef01234567
 """,
 )
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
@@ -64,17 +65,17 @@ Examples:
 )
 @click.option("--region", type=Checked[str]("NAME", "name"), help="Of the target, for example eu-west-101.")
 @click.option(
-    "--release",
-    type=Checked[str]("LINE", "release"),
-    help="What the workflows install: reboot-runner==VERSION --hash=sha256:HASH.",
+    "--hardened", is_flag=True, help="Workflows with every action pinned by its commit, a job per permission."
 )
 @click.option(
     "--workflows",
     "source",
-    type=Checked[Any]("OWNER/NAME@SHA", "source"),
-    help="Whose reusable workflows are called: reboot-runner's repository at a full commit.",
+    type=Checked[Any]("OWNER/NAME[@REF]", "source"),
+    help="Where the action comes from: reboot-runner's repository, or your copy of it, at a tag or a full commit.",
 )
-@click.option("--owners", type=Checked[Any]("NAMES", "owners"), help="Who must review: @user, @organisation/team.")
+@click.option(
+    "--owners", type=Checked[Any]("NAMES", "owners"), help="Who must review, for CODEOWNERS: @user, @organisation/team."
+)
 @click.option("--no-github", is_flag=True, help="Without the files in .github/.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there with another content.")
 @click.option(
@@ -87,7 +88,7 @@ def command(
     target: str,
     cloud: str,
     region: str | None,
-    release: str | None,
+    hardened: bool,
     source: Any,
     owners: Any,
     no_github: bool,
@@ -96,11 +97,11 @@ def command(
 ) -> None:
     """Write a repository for reboot plans into FOLDER (default: this one).
 
-    Files that are there are kept unless --force is given. What was not said is a placeholder that can do nothing
-    (a commit and a hash of zeros); at the end it is told what to fill in. Nothing is sent anywhere.
+    Files that are there are kept unless --force is given. Every file works as it is written. At the end `init` lists
+    the values that it had to assume. Nothing is sent anywhere.
     """
     from runner.starter.files import fill_ins, starter_files
-    from runner.starter.wishes import Wishes
+    from runner.starter.request import Source, StarterRequest
     from runner.starter.writing import survey, write
 
     if target == "simulator" and cloud != "simulator":
@@ -108,17 +109,36 @@ def command(
             "simulator is the embedded cloud, name a real target differently", param_hint="--target"
         )
     app: App = ctx.obj
-    wishes = Wishes(target, cloud, region, release, source, owners or (), not no_github)
+    request = StarterRequest(
+        target=target,
+        cloud=cloud,
+        region=region,
+        source=source or Source(),
+        owners=owners or (),
+        github=not no_github,
+        hardened=hardened,
+    )
+    if hardened and not request.source.is_commit:
+        raise UsageProblem(
+            "--hardened pins the action by a full commit, and --workflows names none",
+            hint=_how_to_find_the_commit(request.source),
+        )
     place = folder or _here()
-    steps = survey(place, starter_files(wishes, _schemas()), force=force)
+    steps = survey(place, starter_files(request, _schemas()), force=force)
     write(place, steps)
     written = {step.file.path for step in steps if step.is_written}
-    missing = [one for one in fill_ins(wishes) if written.intersection(one.files)]
+    missing = [one for one in fill_ins(request) if written.intersection(one.files)]
     if output == "json":
-        _show_json(app, place, steps, missing, wishes)
+        _show_json(app, place, steps, missing, request)
     else:
-        _show_text(app, place, steps, missing, wishes)
+        _show_text(app, place, steps, missing, request)
     ctx.exit(Exit.DONE)
+
+
+def _how_to_find_the_commit(source: Source) -> str:
+    """Return the command that prints the commit of the tag, and where it belongs."""
+    ask = f"git ls-remote https://github.com/{source.repository} 'refs/tags/{source.revision}*'"
+    return f"the last line of `{ask}` begins with it; write --workflows {source.repository}@COMMIT"
 
 
 def _here() -> Path:
@@ -142,20 +162,24 @@ def _schemas() -> dict[str, str]:
     return {name: as_json(FILES[name]()) for name in SCHEMAS if name in FILES}
 
 
-def _show_text(app: App, folder: Path, steps: Sequence[Step], missing: Sequence[FillIn], wishes: Wishes) -> None:
+def _show_text(
+    app: App, folder: Path, steps: Sequence[Step], missing: Sequence[FillIn], request: StarterRequest
+) -> None:
     from runner.report.safe import line_start, plain
 
     lines = [f"{DID[step.action]:<10}{plain(folder / step.file.path)}" for step in steps]
     for one in missing:
         lines += ["", f"fill in   {one.what}", *(f"          {plain(folder / file)}" for file in one.files)]
-    lines += ["", *(f"{'' if n else 'next':<10}{plain(line)}" for n, line in enumerate(_next(folder, wishes)))]
+    lines += ["", *(f"{'' if n else 'next':<10}{plain(line)}" for n, line in enumerate(_next(folder, request)))]
     for line in lines:
         app.echo(line_start(line))
-    for note in _notes(folder, steps, wishes):
+    for note in _notes(folder, steps, request):
         app.talk(f"note: {note}")
 
 
-def _show_json(app: App, folder: Path, steps: Sequence[Step], missing: Sequence[FillIn], wishes: Wishes) -> None:
+def _show_json(
+    app: App, folder: Path, steps: Sequence[Step], missing: Sequence[FillIn], request: StarterRequest
+) -> None:
     from runner.report.log_lines import json_text
 
     made = {
@@ -163,16 +187,16 @@ def _show_json(app: App, folder: Path, steps: Sequence[Step], missing: Sequence[
         "folder": str(folder),
         "files": [{"path": step.file.path, "result": DID[step.action]} for step in steps],
         "fill_in": [{"files": list(one.files), "what": one.what} for one in missing],
-        "notes": _notes(folder, steps, wishes),
-        "next": _next(folder, wishes),
+        "notes": _notes(folder, steps, request),
+        "next": _next(folder, request),
     }
     app.echo(json_text(made, indent=2))
 
 
-def _next(folder: Path, wishes: Wishes) -> list[str]:
+def _next(folder: Path, request: StarterRequest) -> list[str]:
     """Three command lines for a shell: check, try, hand in."""
     go = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
-    what = "open a pull request" if wishes.github else "have it reviewed"
+    what = "open a pull request" if request.github else "have it reviewed"
     return [
         f"{go}reboot-runner validate plans/",
         "reboot-runner run plans/example.yaml    # on the embedded simulated cloud, no account needed",
@@ -180,7 +204,7 @@ def _next(folder: Path, wishes: Wishes) -> list[str]:
     ]
 
 
-def _notes(folder: Path, steps: Sequence[Step], wishes: Wishes) -> list[str]:
+def _notes(folder: Path, steps: Sequence[Step], request: StarterRequest) -> list[str]:
     from runner.loading.files import git_root
 
     notes = []
@@ -190,6 +214,6 @@ def _notes(folder: Path, steps: Sequence[Step], wishes: Wishes) -> list[str]:
     if ".gitignore" in kept and ".reboot-runner/" not in (folder / ".gitignore").read_text(errors="replace").split():
         notes.append("add the line .reboot-runner/ to .gitignore: journals stay out of the repository")
     root = git_root(folder)
-    if wishes.github and root is not None and root != folder.resolve():
+    if request.github and root is not None and root != folder.resolve():
         notes.append(f"GitHub reads .github/ only in the root of the repository, which is {root}")
     return notes

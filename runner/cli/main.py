@@ -41,8 +41,10 @@ EXPECTED = (RunnerError, click.ClickException, click.Abort, KeyboardInterrupt, O
 """What may end a command without being a defect of ours."""
 
 EPILOG = """\b
-Try it without an account:
-  reboot-runner run plans/quickstart.yaml      on the embedded simulated cloud
+Try it without an account, on the embedded simulated cloud:
+  reboot-runner init reboots                   a repository with a plan
+  cd reboots
+  reboot-runner run plans/example.yaml         reboots simulated servers
 \b
 From a plan to a report:
   reboot-runner validate plans/web.yaml        offline

@@ -108,6 +108,15 @@ class Repository:
         done = self._run("log", "-1", "--format=%H", "HEAD", "--", path)
         return done.text if done.code == 0 and is_sha(done.text) else None
 
+    def mainline_since(self, path: str, base: str, most: int = 100) -> list[str]:
+        """Return HEAD's first-parent commits that `base` lacks, from the last that changed a file, the newest first.
+
+        Where `base` has that change already, they are all that it lacks. At most `most` commits.
+        """
+        changed = self._run("log", "-1", "--first-parent", "--format=%H", "HEAD", "--", path).text
+        before = [f"^{changed}^@"] if is_sha(changed) else []
+        return self._text("rev-list", "--first-parent", f"--max-count={most}", "HEAD", f"^{base}", *before).split()
+
     # files
 
     def read(self, revision: str, path: str, limit: int = MAX_BLOB_BYTES) -> bytes | None:

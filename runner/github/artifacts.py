@@ -218,6 +218,15 @@ async def merged_pull(api: GitHub, repo: str, sha: str) -> MergedPull | None:
     return max(exact, key=lambda p: (p.merged_at, p.number), default=None)
 
 
+async def merged_at(api: GitHub, repo: str, pull: int) -> datetime | None:
+    """Return when a pull request was merged; None while it is not. Raises GitHubError.
+
+    `GET /repos/{owner}/{repo}/pulls/{pull_number}`, which needs `pull-requests: read`.
+    """
+    found = await api.get(repo_path(repo, "pulls", pull), needs="pull-requests: read")
+    return _instant(found, "merged_at") if isinstance(found, dict) else None
+
+
 def _merged(pull: dict[str, Any], repo: str) -> MergedPull | None:
     """The pull request, if it was merged into the default branch of the repository."""
     base, head = pull.get("base"), pull.get("head")

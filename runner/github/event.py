@@ -83,6 +83,11 @@ def read_event(environ: Mapping[str, str]) -> Event | None:
     )
 
 
+def is_first_push(event: Event) -> bool:
+    """Return True for the push that made its branch: no pull request can have been merged into it before."""
+    return event.name == "push" and event.before is not None and _NOTHING.fullmatch(event.before) is not None
+
+
 def range_of(event: Event, repository: Repository) -> Range:
     """The commits an event is about; what the clone lacks is fetched.
 

@@ -62,6 +62,7 @@ CODES: dict[str, str] = {
     "TagsUnknown": "Servers of the target have tags that cannot be read; selectors by tag do not see them.",
     "BusyNow": "Servers of the schedule are busy at this moment; they stay in it, and their wave waits for them.",
     "ExcludesNothing": "A word of `exclude` matches no server of the target, so it keeps nothing out.",
+    "OlderRunOpen": "Another version of the plan, or the plan on another target, has an open run.",
     "PolicyViolated": "The plan breaks a rule of the repository's policy.",
     "RunnerItself": "The plan would reboot the machine that the runner runs on.",
     "RunnerSupport": "The plan would reboot servers that the runner depends on, as `support` of the target says.",

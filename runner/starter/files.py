@@ -9,7 +9,8 @@ from functools import partial
 from importlib import resources
 from pathlib import PurePosixPath
 
-from runner.starter.wishes import CLOUDS, NO_OWNERS, NO_RELEASE, NO_SOURCE, Wishes
+from runner import REPOSITORY, __version__
+from runner.starter.request import CLOUDS, StarterRequest
 
 ALWAYS = (
     "README.md",
@@ -19,22 +20,20 @@ ALWAYS = (
     ".gitignore",
     ".pre-commit-config.yaml",
 )
-GITHUB = (
-    ".github/workflows/reboot-plan.yml",
-    ".github/workflows/reboot-run.yml",
-    ".github/workflows/reboot-reconcile.yml",
-    ".github/CODEOWNERS",
-    ".github/dependabot.yml",
-)
+PLAN_WORKFLOW = ".github/workflows/reboot-plan.yml"
+RUN_WORKFLOW = ".github/workflows/reboot-run.yml"
+WORKFLOWS = (PLAN_WORKFLOW, RUN_WORKFLOW)
 SECRETS = (
-    *("REBOOT_RUNNER_STORE", "REBOOT_RUNNER_STORE_TOKEN"),
-    *("HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN", "GATES_TOKEN"),
+    *("HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"),
+    *("REBOOT_RUNNER_STORE", "REBOOT_RUNNER_STORE_TOKEN", "GATES_TOKEN"),
 )
-"""What the workflows pass on, each by its name, where the repository or its environment has it.
+"""What the hardened workflows read, where the job's environment or the repository has it. Absent ones are blank."""
+VARIABLES = ("HUAWEICLOUD_OIDC_PROVIDER_URN", "HUAWEICLOUD_OIDC_AGENCY_URN")
+"""The same for what is no secret. Each environment holds its own value under the one name."""
+DEPENDABOT = ".github/dependabot.yml"
+CODEOWNERS = ".github/CODEOWNERS"
 
-A pull request can change what its own job does, so that job is given others, named `…_READ`: for who may only read.
-"""
-
+_CREDENTIALS = [*(("vars", name) for name in VARIABLES), *(("secrets", name) for name in SECRETS)]
 _ENDPOINTS = """
     # A simulated cloud that is served over HTTP, `reboot-runner simulator`, is reached by its address:
     # endpoints: {ecs: "http://127.0.0.1:8080"}"""
@@ -59,51 +58,44 @@ class FillIn:
     what: str
 
 
-def starter_files(wishes: Wishes, schemas: Mapping[str, str]) -> tuple[StarterFile, ...]:
-    """Every file, in the order in which it is shown. `schemas`: file name -> text, for `schemas/`."""
-    values = _values(wishes)
-    paths = (*ALWAYS, *(GITHUB if wishes.github else ()))
-    made = [StarterFile(path, _filled(_template(path), values)) for path in paths]
+def starter_files(request: StarterRequest, schemas: Mapping[str, str]) -> tuple[StarterFile, ...]:
+    """Return every file, in the order in which it is shown. `schemas`: file name -> text, for `schemas/`."""
+    values = _values(request)
+    made = [StarterFile(path, _filled(_template(path), values)) for path in ALWAYS]
+    if request.github:
+        form = "hardened" if request.hardened else "quick"
+        made += [StarterFile(path, _filled(_template(path, form), values)) for path in WORKFLOWS]
+        others = (DEPENDABOT, CODEOWNERS) if request.owners else (DEPENDABOT,)
+        made += [StarterFile(path, _filled(_template(path), values)) for path in others]
     made += [StarterFile(f"schemas/{name}", text) for name, text in schemas.items()]
     return tuple(made)
 
 
-def fill_ins(wishes: Wishes) -> tuple[FillIn, ...]:
-    """What `wishes` left open. Empty when everything was said."""
-    workflows = tuple(path for path in GITHUB if wishes.github and path.startswith(".github/workflows/"))
-    missing = []
-    if wishes.source is None:
-        what = f"{NO_SOURCE}: OWNER/NAME of reboot-runner on GitHub, and the commit of a release"
-        missing.append(FillIn((*workflows, ".pre-commit-config.yaml"), what))
-    if wishes.release is None and workflows:
-        what = "`release`: reboot-runner==VERSION --hash=sha256:HASH, the line in the notes of that release"
-        missing.append(FillIn(workflows, what))
-    if wishes.github and not wishes.owners:
-        missing.append(FillIn((".github/CODEOWNERS",), f"{NO_OWNERS[0]}: who reviews reboots"))
-    if wishes.region is None and wishes.cloud != "simulator":
-        missing.append(FillIn(("reboot-runner.yaml",), f"`region`: {CLOUDS[wishes.cloud]} is only assumed"))
-    return tuple(missing)
+def fill_ins(request: StarterRequest) -> tuple[FillIn, ...]:
+    """Return what `request` leaves open. Empty when everything was given."""
+    if request.region is not None or request.cloud == "simulator":
+        return ()
+    assumed = f"`region` of target {request.target}: {CLOUDS[request.cloud]} is only assumed"
+    return (FillIn(("reboot-runner.yaml",), assumed),)
 
 
-def _values(wishes: Wishes) -> dict[str, str]:
-    """What stands for `@@…@@` in the templates. All of it was checked: nothing needs more than YAML's quotes."""
-    source = str(wishes.source or NO_SOURCE)
-    repository, _, commit = source.partition("@")
+def _values(request: StarterRequest) -> dict[str, str]:
+    """Return what stands for `@@…@@` in the templates. Each value was checked and needs at most YAML's quotes."""
+    source = request.source
+    tag = f" # v{__version__}" if source.is_commit and source.repository == REPOSITORY else ""
     return {
-        "target": _scalar(wishes.target),
-        "cloud": wishes.cloud,
-        "region": _scalar(wishes.region or CLOUDS[wishes.cloud]),
-        "allowed": ", ".join(dict.fromkeys((_scalar(wishes.target), "simulator"))),
-        "endpoints": _ENDPOINTS if wishes.cloud == "simulator" else "",
-        "repository": repository,
-        "commit": commit,
-        "release": wishes.release or NO_RELEASE,
-        "secrets": "\n".join(f"      {name}: ${{{{ secrets.{name} }}}}" for name in SECRETS),
-        "readers": "\n".join(f"      {name}: ${{{{ secrets.{name}_READ }}}}" for name in SECRETS),
-        "handover": _part("pull-request" if wishes.github else "by-hand"),
-        "github": _part("on-github") if wishes.github else "",
-        "program": f"[reboot-runner](https://github.com/{repository})" if wishes.source else "reboot-runner",
-        "owners": " ".join(wishes.owners or NO_OWNERS),
+        "target": _scalar(request.target),
+        "cloud": request.cloud,
+        "region": _scalar(request.region or CLOUDS[request.cloud]),
+        "allowed": ", ".join(dict.fromkeys((_scalar(request.target), "simulator"))),
+        "endpoints": _ENDPOINTS if request.cloud == "simulator" else "",
+        "repository": source.repository,
+        "revision": source.revision,
+        "action": f"{source.repository}/.github/actions/reboot-runner@{source.revision}{tag}",
+        "credentials": "\n".join(f"          {name}: ${{{{ {kind}.{name} }}}}" for kind, name in _CREDENTIALS),
+        "handover": _part("pull-request" if request.github else "by-hand"),
+        "github": _part("on-github") if request.github else "",
+        "owners": " ".join(request.owners),
     }
 
 
@@ -112,10 +104,14 @@ def _scalar(text: str) -> str:
     return text if _PLAIN.fullmatch(text) and text not in _WORDS else f'"{text}"'
 
 
-def _template(path: str) -> str:
-    """The template of a path: `dot-` stands for the dot of hidden names, which packages and searches pass over."""
+def _template(path: str, form: str = "") -> str:
+    """Return the template of a path, of the `form` where there are two.
+
+    `dot-` stands for the dot of hidden names, which packages and searches pass over.
+    """
     parts = [f"dot-{part[1:]}" if part.startswith(".") else part for part in PurePosixPath(path).parts]
-    return resources.files("runner.starter").joinpath("templates", *parts).read_text(encoding="utf-8")
+    folder = resources.files("runner.starter").joinpath("templates", form)
+    return folder.joinpath(*parts).read_text(encoding="utf-8")
 
 
 def _part(name: str) -> str:

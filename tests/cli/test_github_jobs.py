@@ -66,22 +66,35 @@ class Fleet:
     def summary(self) -> str:
         return (self.files / "summary.md").read_text()
 
-    def request(self, plan: str = PLAN, *, path: str = "plans/web.yaml", fork: bool = False) -> dict[str, str]:
-        """A pull request with the plan, checked out as GitHub does: its test merge. The step's environment."""
+    def request(
+        self,
+        plan: str = PLAN,
+        *,
+        path: str = "plans/web.yaml",
+        fork: bool = False,
+        number: int = 7,
+        more: tuple[str, ...] = (),
+    ) -> dict[str, str]:
+        """A pull request with the plan, checked out as GitHub does: its test merge. The step's environment.
+
+        `more`: files that commits of their own add after the plan's.
+        """
         base = self.repo.git("rev-parse", "main")
         self.repo.git("checkout", "-q", "-B", "topic", "main")
-        head = self.repo.commit({path: plan})
+        commits = [self.repo.commit({path: plan}), *(self.repo.commit({name: "more\n"}) for name in more)]
+        head = commits[-1]
+        self.repo.git("branch", "-f", f"pull-{number}")
         self.repo.git("checkout", "-q", "--detach", "main")
         self.repo.git("merge", "-q", "--no-ff", "-m", "test merge", "topic")
-        self.github.state.write_pull(7, head_sha=head, commits=[head], fork=fork)
+        self.github.state.write_pull(number, head_sha=head, commits=commits, fork=fork)
         origin = {"full_name": "mallory/fork" if fork else "octo/fleet"}
         ours = {"full_name": "octo/fleet"}
-        pull = {"number": 7, "head": {"sha": head, "repo": origin}, "base": {"sha": base, "repo": ours}}
+        pull = {"number": number, "head": {"sha": head, "repo": origin}, "base": {"sha": base, "repo": ours}}
         return self.event("pull_request", {"pull_request": pull}, self.repo.git("rev-parse", "HEAD"))
 
-    def store(self, **fields: Any) -> None:
+    def store(self, number: int = 7, **fields: Any) -> None:
         """What the workflow's upload step does with the saved schedules."""
-        head = self.github.state.read("pulls", 7)
+        head = self.github.state.read("pulls", number)
         assert head is not None
         found = {p.name: p.read_bytes() for p in (self.files / "schedules").glob("*.json")}
         self.github.state.write_artifact(
@@ -427,3 +440,100 @@ def test_a_schedule_that_the_checkout_brings_is_not_taken(fleet: Fleet) -> None:
     forged.write_text("{}")
     assert fleet.job("run", env).code == 0
     assert len(fleet.cloud.reboots) == 10
+
+
+def told(fleet: Fleet, number: int = 7) -> list[str]:
+    """What the run job said on the pull request: every comment but those that show a dry run."""
+    bodies = [str(comment["body"]) for comment in fleet.github.state.comments(number)]
+    return [body for body in bodies if "digest none" in body and "did not run" in body]
+
+
+def payload(env: dict[str, str]) -> dict[str, Any]:
+    """The event of a step's environment."""
+    return dict(json.loads(Path(env["GITHUB_EVENT_PATH"]).read_text()))
+
+
+def test_merged_before_the_dry_run_had_ended(fleet: Fleet) -> None:
+    """A pull request that was merged too early runs nothing, and both jobs say so on it, whichever ends first."""
+    planned = fleet.request()
+    opened, test_merge = payload(planned), planned["GITHUB_SHA"]
+    push = payload(fleet.merge())
+    fleet.github.state.write_pull(7, merged_at="2026-11-01T10:00:00Z")
+    early = fleet.job("run", fleet.event("push", push, push["after"]))
+    assert (early.code, "had stored no artifact" in early.err) == (6, True)
+    (said,) = told(fleet)
+    assert "open a pull request that touches the plan" in said
+    fleet.repo.git("checkout", "-q", "--detach", test_merge)
+    late = fleet.job("plan", fleet.event("pull_request", opened, test_merge))
+    assert late.code == 0, late.err
+    (shown,) = [c["body"] for c in fleet.github.state.comments(7) if "10 servers in 3 waves" in c["body"]]
+    assert "was merged at 2026-11-01 10:00:00Z, before this dry run ended" in shown
+    fleet.store()
+    fleet.repo.git("checkout", "-q", "main")
+    again = fleet.job("run", fleet.event("push", push, push["after"]))
+    assert (again.code, "before its dry run ended" in again.err) == (6, True)
+    assert len(told(fleet)) == 1
+    assert fleet.cloud.posts == 0
+
+
+def test_two_pull_requests_of_one_push(fleet: Fleet) -> None:
+    """A merge queue that rebases pushes two pull requests at once: each plan runs by the schedule of its own."""
+    other = PLAN.replace("web", "api")
+    for number, name, plan in ((7, "web", PLAN), (8, "api", other)):
+        done = fleet.job("plan", fleet.request(plan, path=f"plans/{name}.yaml", number=number, more=(f"{name}.md",)))
+        assert done.code == 0, done.err
+        fleet.store(number)
+    before = fleet.repo.git("rev-parse", "main")
+    fleet.repo.git("checkout", "-q", "main")
+    for number in (7, 8):
+        # Rebased commits are new ones, which are in no pull request: GitHub names the last as its merge commit.
+        fleet.repo.git("cherry-pick", "--no-ff", "-x", f"{before}..pull-{number}")
+        head = fleet.repo.git("rev-parse", "HEAD")
+        when = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        fleet.github.state.write_pull(number, merged_at=when, merge_commit_sha=head)
+    done = fleet.job("run", fleet.event("push", {"before": before, "after": head, "forced": False}, head))
+    assert done.code == 0, done.err
+    assert set(fleet.cloud.reboots.values()) == {1}
+    assert {run["plan"] for run in fleet.cloud.lab.runs()} == {"web", "api"}
+
+
+def test_an_edited_plan_whose_older_run_is_open(fleet: Fleet) -> None:
+    """While an older version of a plan waits, its pull request is red and names the run; so is the merge."""
+    reviewed(fleet, PLAN + "    pause: [approval, 0s]\n")
+    assert fleet.job("run", fleet.merge()).code == 0
+    edited = PLAN.replace("50%", "90%")
+    done = fleet.job("plan", fleet.request(edited))
+    assert (done.code, fleet.outputs["result"], fleet.outputs["failure-reason"]) == (7, "held", "locked")
+    assert "OlderRunOpen" in done.out
+    (comment,) = fleet.github.state.comments(7)
+    assert "another version of web is open" in comment["body"]
+    fleet.store()
+    env = fleet.merge()
+    push = payload(env)
+    refused = fleet.job("run", env)
+    assert refused.code == 7, refused.err
+    (said,) = told(fleet)
+    assert "another version of web is open" in said
+    assert len(fleet.cloud.reboots) == 1
+    assert fleet.cloud.lab.run("cancel", "web", "--reason", "the new version replaces it").code == 0
+    assert fleet.cloud.lab.run("resume", "web").code == 5
+    last = fleet.job("run", fleet.event("push", push, push["after"]))
+    assert last.code == 0, last.err
+    assert told(fleet) == []
+
+
+def test_the_first_push_of_a_repository(fleet: Fleet) -> None:
+    """The push that makes the branch brings plans that no pull request has reviewed: nothing runs, and that is said."""
+    head = fleet.repo.commit({"plans/web.yaml": PLAN})
+    done = fleet.job("run", fleet.event("push", {"before": "0" * 40, "after": head, "forced": False}, head))
+    assert (done.code, fleet.outputs["result"]) == (0, "done"), done.err
+    assert "The branch is new" in fleet.summary
+    assert fleet.cloud.posts == 0
+
+
+@pytest.mark.parametrize("name", ["run", "reconcile"])
+def test_another_branch_runs_nothing(fleet: Fleet, name: str) -> None:
+    """A job that was started by hand on another branch neither starts nor continues anything."""
+    env = fleet.event("workflow_dispatch", {}, fleet.repo.git("rev-parse", "HEAD"))
+    done = fleet.job(name, env, GITHUB_REF="refs/heads/topic")
+    assert (done.code, "the default branch, main, only" in done.err) == (64, True)

@@ -12,28 +12,30 @@ import jsonschema
 import pytest
 import yaml
 
+from runner import REPOSITORY, __version__
 from runner.errors import RunnerError, UsageProblem
 from runner.loading.config import load_config_text
 from runner.report.schemas import init_schema
-from runner.starter import wishes
-from runner.starter.files import ALWAYS, GITHUB, StarterFile, starter_files
-from runner.starter.wishes import NO_OWNERS, Wishes
+from runner.starter import request
+from runner.starter.files import ALWAYS, CODEOWNERS, DEPENDABOT, WORKFLOWS, StarterFile, starter_files
+from runner.starter.request import StarterRequest
 from runner.starter.writing import survey, write
 from tests.cli.lab import Lab, bare_environment
 from tests.cli.test_help import in_text, parse
+from tests.workflows.files import ACTION, called, documented_callers, documented_quick, load, reusable, steps
 from tests.workflows.linters import lint
 
 ROOT = Path(__file__).resolve().parents[2]
-HASH = "5a" * 32
-RELEASE = f"reboot-runner==0.1.0 --hash=sha256:{HASH}"
 SOURCE = f"example-org/reboot-runner@{'c0ffee42' * 5}"
 SAID = (
     *("--target", "lab-1", "--region", "eu-west-0", "--owners", "@example-org/sre,@alice"),
-    *("--release", RELEASE, "--workflows", SOURCE),
+    *("--hardened", "--workflows", SOURCE),
 )
 """Everything that can be said."""
 
-ZEROS = re.compile(r"FILL_IN|\b0{40}\b|\b0{64}\b")
+PLACEHOLDER = re.compile(r"@@|FILL|CHANGE|TODO|<[A-Z_]+>|\b0{40}\b|\b0{64}\b")
+QUICK_FINDINGS = {"excessive-permissions", "unpinned-uses", "undocumented-permissions", "anonymous-definition"}
+"""What makes the quick form quick; zizmor, at its strictest, would have it otherwise."""
 
 
 @pytest.fixture
@@ -65,20 +67,81 @@ def test_everything_said_leaves_nothing_open(empty: Lab) -> None:
     made = texts(empty.folder)
     listed = re.findall(r"^wrote +(\S+)$", done.out, re.MULTILINE)
     assert sorted(listed) == sorted(made)
-    assert set(made) == {*ALWAYS, *GITHUB} | {f"schemas/{n}.schema.json" for n in ("plan", "config", "policy")}
+    assert set(made) == {*ALWAYS, *WORKFLOWS, DEPENDABOT, CODEOWNERS} | {
+        f"schemas/{n}.schema.json" for n in ("plan", "config", "policy")
+    }
     assert "fill in" not in done.out
-    assert not [path for path, text in made.items() if ZEROS.search(text) or "@@" in text]
+    assert not [path for path, text in made.items() if PLACEHOLDER.search(text)]
     assert made[".github/CODEOWNERS"].count("@example-org/sre @alice\n") == 4
     assert done.out.rstrip().splitlines()[-3].split() == ["next", "reboot-runner", "validate", "plans/"]
 
 
-@pytest.mark.parametrize("argv", [(), SAID[:4], SAID[4:6], SAID[6:8], SAID[8:]], ids=lambda a: a[0] if a else "none")
-def test_what_was_not_said_is_told(empty: Lab, argv: tuple[str, ...]) -> None:
-    """Every file with a placeholder is named at the end, with what belongs there, and no other is."""
+@pytest.mark.parametrize("argv", [(), SAID[:2], SAID[2:4], SAID[4:6], SAID[6:]], ids=lambda a: a[0] if a else "none")
+def test_every_file_works_as_it_is_texts_of(empty: Lab, argv: tuple[str, ...]) -> None:
+    """No file has a placeholder, whatever was said; only a region that was assumed is told."""
     told = said(empty, *argv)["fill_in"]
-    named = {file for one in told for file in one["files"] if "region" not in one["what"]}
-    assert named == {path for path, text in texts(empty.folder).items() if ZEROS.search(text)}
-    assert any("region" in one["what"] for one in told) == ("--region" not in argv)
+    assert not [path for path, text in texts(empty.folder).items() if PLACEHOLDER.search(text)]
+    expected = [] if "--region" in argv else ["`region` of target prod: eu-west-101 is only assumed"]
+    if "--target" in argv:
+        expected = [expected[0].replace("prod", "lab-1")]
+    assert [one["what"] for one in told] == expected
+    assert (empty.folder / CODEOWNERS).exists() == ("--owners" in argv)
+
+
+def test_the_quick_form_in_numbers(empty: Lab) -> None:
+    """To its first comment a repository needs two workflows of at most 25 lines, two values and no hash to look up."""
+    assert empty.run("init", "--target", "prod-eu", "--region", "eu-west-101").code == 0
+    made = texts(empty.folder)
+    workflows = {path: text for path, text in made.items() if path.startswith(".github/workflows/")}
+    assert set(workflows) == set(WORKFLOWS)
+    for path, text in workflows.items():
+        assert len(text.splitlines()) <= 25, path
+        assert max(map(len, text.splitlines())) <= 120
+        assert not re.search(r"[0-9a-f]{40}", text), path
+        assert set(re.findall(r"uses: \S+@(\S+)", text)) == {"v7", f"v{__version__}"}
+        assert set(re.findall(r"secrets\.(\w+)", text)) == {"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"}
+        assert not re.search(r"^ +token:|vars\.", text, re.MULTILINE), "the job's own token does it all"
+    other = texts_of(StarterRequest(target="other", region="eu-de"))
+    ours = texts_of(StarterRequest(target="prod-eu", region="eu-west-101"))
+    differing = {path for path in ours if ours[path] != other[path]}
+    assert differing == {"reboot-runner.yaml", "policy.yaml", "plans/example.yaml", "README.md"}
+    assert said(empty, "--force", "--target", "prod-eu", "--region", "eu-west-101")["fill_in"] == []
+
+
+def test_the_document_shows_the_quick_form() -> None:
+    """docs/github.md shows both workflows of the quick form, word for word."""
+    ours = texts_of(StarterRequest())
+    assert documented_quick() == {path: ours[path] for path in WORKFLOWS}
+
+
+def test_hardened_pins_every_action(empty: Lab) -> None:
+    """The hardened form names every action by its full commit, with its version beside ours of this release."""
+    assert empty.run("init", "--hardened", "--workflows", f"{REPOSITORY}@{'c0ffee42' * 5}").code == 0
+    for path in WORKFLOWS:
+        used = re.findall(r"uses: (\S+)(.*)", (empty.folder / path).read_text())
+        assert all(re.search(r"@[0-9a-f]{40}$", action) for action, _ in used), used
+        assert all(re.fullmatch(r" # v[\d.]+", version) for _, version in used), used
+
+
+@pytest.mark.parametrize(
+    "argv", [(), ("--workflows", "sre/reboot-runner"), ("--workflows", "sre/reboot-runner@v0.1.0")]
+)
+def test_hardened_needs_a_commit(empty: Lab, argv: tuple[str, ...]) -> None:
+    """Without a full commit nothing is written, and the hint has the command that prints the commit."""
+    done = empty.run("init", "--hardened", *argv)
+    assert done.code == 64
+    repository = "sre/reboot-runner" if argv else REPOSITORY
+    assert f"git ls-remote https://github.com/{repository} 'refs/tags/v0.1.0*'" in done.err
+    assert texts(empty.folder) == {}
+
+
+def test_a_copy_of_the_project(empty: Lab) -> None:
+    """The action and the hook come from the repository and the tag that are named."""
+    assert empty.run("init", "--workflows", "sre/reboots@v9.8").code == 0
+    made = texts(empty.folder)
+    for path in WORKFLOWS:
+        assert "uses: sre/reboots/.github/actions/reboot-runner@v9.8\n" in made[path]
+    assert "repo: https://github.com/sre/reboots\n    rev: v9.8\n" in made[".pre-commit-config.yaml"]
 
 
 def test_json_is_as_published(empty: Lab) -> None:
@@ -94,13 +157,16 @@ def test_json_is_as_published(empty: Lab) -> None:
     assert not validator.is_valid({**first, "more": 1})
 
 
-@pytest.mark.parametrize("argv", [(), SAID], ids=["placeholders", "said"])
+@pytest.mark.parametrize("argv", [(), SAID], ids=["quick", "hardened"])
 def test_what_is_written_passes_every_check(empty: Lab, argv: tuple[str, ...]) -> None:
     """Our own validation, with the policy, and the linters of workflows find nothing; the plan runs at once."""
     assert empty.run("init", *argv).code == 0
     checked = empty.run("validate", "plans/")
     assert (checked.code, "no problems" in checked.err) == (0, True), checked.out + checked.err
-    assert lint(empty.folder) == []
+    found = lint(empty.folder)
+    if argv:
+        assert found == []
+    assert {finding.split(": ")[2] for finding in found} <= QUICK_FINDINGS
     shown = empty.run("diff", "plans/")
     assert shown.code == 0, shown.err
     assert "(canary)" in shown.out
@@ -167,18 +233,17 @@ def test_what_is_there_is_kept(empty: Lab) -> None:
     assert texts(empty.folder)["README.md"] != "mine\n"
 
 
-def test_placeholders_of_kept_files_are_not_told(empty: Lab) -> None:
+def test_what_kept_files_lack_is_not_told(empty: Lab) -> None:
     """What to fill in is said of files that were written, not of a person's own."""
-    empty.write(".github/CODEOWNERS", "* @me\n")
-    told = said(empty)["fill_in"]
-    assert not [one for one in told if NO_OWNERS[0] in one["what"]]
+    empty.write("reboot-runner.yaml", "version: 1\n")
+    assert said(empty)["fill_in"] == []
 
 
 def test_without_github(empty: Lab) -> None:
     """`--no-github` writes nothing that only GitHub reads, and asks for none of its values."""
     told = said(empty, "--no-github", "--region", "eu-west-0")
     assert not (empty.folder / ".github").exists()
-    assert [one["files"] for one in told["fill_in"]] == [[".pre-commit-config.yaml"]]
+    assert told["fill_in"] == []
 
 
 def test_a_folder_is_made(empty: Lab) -> None:
@@ -212,8 +277,7 @@ def test_where_a_repository_begins(lab: Lab) -> None:
         ("--target", "simulator"),
         ("--region", "eu-west-101.evil.example"),
         ("--cloud", "aws"),
-        ("--release", "reboot-runner==0.1.0"),
-        ("--workflows", "example-org/reboot-runner@v1"),
+        ("--workflows", "example-org/reboot-runner@main"),
         ("--owners", "@sre\n* @mallory #"),
     ],
 )
@@ -228,22 +292,16 @@ def test_values_that_are_none(empty: Lab, argv: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("parser", "bad"),
     [
-        (wishes.name, ["", "Prod", "-", "a/b", "a\n", "x" * 64]),
+        (request.name, ["", "Prod", "-", "a/b", "a\n", "x" * 64]),
         (
-            wishes.release,
-            [RELEASE + " --index-url=https://evil.example", RELEASE + "\nrun: x", RELEASE + "\n", "#" + RELEASE],
+            request.source,
+            [f"example-org/reboot-runner@{'0' * 40}", f"example-org/../evil@{'a' * 40}", SOURCE + "\n", "a/b@v1\nx: y"],
         ),
-        (wishes.release, [RELEASE.replace("reboot-runner", "other"), RELEASE.replace(HASH, "0" * 64), RELEASE[:-1]]),
         (
-            wishes.release,
-            [RELEASE.replace("0.1.0", "0.1.*"), RELEASE.replace("==", ">="), RELEASE + f" --hash=sha256:{HASH}"],
-        ),
-        (wishes.source, [f"example-org/reboot-runner@{'0' * 40}", f"example-org/../evil@{'a' * 40}", SOURCE + "\n"]),
-        (
-            wishes.source,
+            request.source,
             [f"example-org/..@{'a' * 40}", f"-x/${{{{github}}}}@{'a' * 40}", "reboot-runner", SOURCE.upper()],
         ),
-        (wishes.owners, ["", " , ", "sre", "@a/b/c", "@a *", "@", "# @a", "@a/"]),
+        (request.owners, ["", " , ", "sre", "@a/b/c", "@a *", "@", "# @a", "@a/"]),
     ],
 )
 def test_forms(parser: Callable[[str], object], bad: list[str]) -> None:
@@ -256,7 +314,7 @@ def test_forms(parser: Callable[[str], object], bad: list[str]) -> None:
 @pytest.mark.parametrize("name", ["on", "123", "null", "1-2", "0x1f", "1e3"])
 def test_names_that_yaml_reads_otherwise(tmp_path: Path, name: str) -> None:
     """A target or region whose name is a number or a truth value elsewhere is still that name."""
-    text = written(Wishes(target=name, region=name))["reboot-runner.yaml"]
+    text = texts_of(StarterRequest(target=name, region=name))["reboot-runner.yaml"]
     assert yaml.safe_load(text)["targets"] == {name: {"cloud": "huaweicloud", "region": name}}
     (tmp_path / "policy.yaml").write_text("")
     loaded = load_config_text(text, str(tmp_path / "reboot-runner.yaml"), {})
@@ -328,29 +386,38 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 def test_the_hook_is_one_of_ours() -> None:
     """The hook of the written pre-commit configuration is one that this project declares."""
     declared = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
-    (repo,) = yaml.safe_load(written()[".pre-commit-config.yaml"])["repos"]
+    (repo,) = yaml.safe_load(texts_of()[".pre-commit-config.yaml"])["repos"]
     assert {hook["id"] for hook in repo["hooks"]} <= declared
 
 
-def written(wanted: Wishes | None = None) -> dict[str, str]:
-    return {file.path: file.text for file in starter_files(wanted or Wishes(), {})}
+def texts_of(wanted: StarterRequest | None = None) -> dict[str, str]:
+    return {file.path: file.text for file in starter_files(wanted or StarterRequest(), {})}
 
 
-@pytest.mark.parametrize("path", [path for path in GITHUB if "/workflows/" in path])
-def test_workflows_fit_those_they_call(path: str) -> None:
+@pytest.mark.parametrize("path", WORKFLOWS)
+def test_documented_callers_fit_those_they_call(path: str) -> None:
     """Inputs and secrets are declared by the called workflow, required ones are given, permissions are enough."""
-    caller = yaml.safe_load(written()[path])
+    caller = yaml.safe_load(documented_callers()[path])
     assert caller["permissions"] == {}
-    called_name = path
-    called = yaml.safe_load((ROOT / called_name).read_text())
-    declared = (called.get("on") or called[True])["workflow_call"]  # YAML 1.1 reads `on` as true
     for job in caller["jobs"].values():
-        assert job["uses"].partition("@")[0].endswith(called_name)
+        name = job["uses"].partition("@")[0].rpartition("/")[2]
+        declared = called(name)
         for kind, given in (("inputs", "with"), ("secrets", "secrets")):
             names = declared.get(kind) or {}
             required = {name for name, about in names.items() if about.get("required")}
             assert required <= set(job.get(given, {})) <= set(names)
-        assert allows(job["permissions"], called["jobs"].values())
+        assert allows(job["permissions"], reusable(name)["jobs"].values())
+
+
+@pytest.mark.parametrize("hardened", [False, True])
+def test_steps_fit_the_action(hardened: bool) -> None:
+    """What the written workflows give to the action are inputs that it has, the required one among them."""
+    inputs = load(ACTION)["inputs"]
+    files = texts_of(StarterRequest(hardened=hardened))
+    given = [step.get("with", {}) for path in WORKFLOWS for step in steps(yaml.safe_load(files[path]))]
+    ours = [one for one in given if "command" in one]
+    assert len(ours) == (3 if hardened else 2)
+    assert all(set(one) <= set(inputs) for one in ours)
 
 
 def allows(granted: dict[str, str], jobs: Any) -> bool:
@@ -366,7 +433,7 @@ def allows(granted: dict[str, str], jobs: Any) -> bool:
 @pytest.mark.parametrize("github", [True, False])
 def test_what_the_readme_says_to_type(github: bool) -> None:
     """Command lines in the written README and in the comments of the other files are ones that the program accepts."""
-    lines = [line for text in written(Wishes(github=github)).values() for line in in_text(text)]
+    lines = [line for text in texts_of(StarterRequest(github=github)).values() for line in in_text(text)]
     assert len(lines) >= (7 if github else 9)
     for line in lines:
         parse(line)

@@ -159,6 +159,10 @@ class Calls:
         self._allow(request, "read", "pull_requests")
         return self._page(request, self._state.pulls_of(request.path_params["sha"]))
 
+    async def pull(self, request: Request) -> Response:
+        self._allow(request, "read", "pull_requests")
+        return JSONResponse(self._state.pull_document(self._existing(request, "pulls", "number")))
+
     async def pull_commits(self, request: Request) -> Response:
         self._allow(request, "read", "pull_requests")
         pull = self._existing(request, "pulls", "number")
@@ -273,6 +277,7 @@ def _routes(calls: Calls) -> Starlette:
             Route(repo + "/actions/artifacts/{artifact:int}/zip", calls.artifact_zip),
             Route(repo + "/actions/runs/{run:int}", calls.run),
             Route(repo + "/commits/{sha}/pulls", calls.commit_pulls),
+            Route(repo + "/pulls/{number:int}", calls.pull),
             Route(repo + "/pulls/{number:int}/commits", calls.pull_commits),
             Route(repo + "/actions/workflows/{workflow}/dispatches", calls.dispatch, methods=["POST"]),
             Route("/_standin/pulls", calls.set_pull, methods=["POST"]),

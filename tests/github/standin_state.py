@@ -99,9 +99,10 @@ class State:
     def pulls_of(self, sha: str) -> list[Json]:
         """Pull requests that have the commit, or whose merge made it."""
         found = self.all("pulls")
-        return [self._pull_document(p) for p in found if sha in (p["merge_commit_sha"], p["head_sha"], *p["commits"])]
+        return [self.pull_document(p) for p in found if sha in (p["merge_commit_sha"], p["head_sha"], *p["commits"])]
 
-    def _pull_document(self, pull: Json) -> Json:
+    def pull_document(self, pull: Json) -> Json:
+        """As the API shows it."""
         repo: Json = {"full_name": self.repository, "id": REPOSITORY_ID, "default_branch": self.default_branch}
         head = {**repo, "id": FORK_ID, "full_name": "mallory/fork"} if pull["fork"] else repo
         return {

@@ -15,9 +15,10 @@ CALLED = ".github/called"
 
 
 def for_act(text: str) -> str:
-    """The same workflow for act."""
-    without = re.sub(r"^ +queue: max\n", "", text, flags=re.MULTILINE)
-    return re.sub(r"uses: [\w.-]+/[\w.-]+/\.github/workflows/([\w.-]+)@[0-9a-f]{40}", rf"uses: ./{CALLED}/\1", without)
+    """Return the same workflow for act."""
+    without = re.sub(r"^ +queue: max\n|, queue: max(?=\})", "", text, flags=re.MULTILINE)
+    called = r"uses: [\w.-]+/[\w.-]+/\.github/workflows/([\w.-]+)@(?:[0-9a-f]{40}|v[\d.]+)"
+    return re.sub(called, rf"uses: ./{CALLED}/\1", without)
 
 
 def differences(one: Any, other: Any, path: tuple[str, ...] = ()) -> Iterator[str]:

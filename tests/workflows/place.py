@@ -23,19 +23,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.github.standin import TOKEN, StandIn, serving
+from runner import REPOSITORY, __version__
+from runner.starter.files import PLAN_WORKFLOW, RUN_WORKFLOW
+from tests.github.standin import ALL_PERMISSIONS, TOKEN, Account, StandIn, serving
 from tests.workflows.copies import CALLED, for_act
-from tests.workflows.files import REUSABLE, ROOT, WORKFLOWS
+from tests.workflows.files import REUSABLE, ROOT, WORKFLOWS, called_workflows, documented_callers
+from tests.workflows.rules import Environment, Settings, act_secrets, is_fork, with_visible_secrets
 
 TOOLS = Path(sys.executable).parent
 STAND_INS = Path(__file__).parent / "stand_ins"
-OURS = "example/reboot-runner"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-PLACEHOLDER = f"reboot-runner==0.1.0 --hash=sha256:{'12' * 32}"
+FORMS = ("quick", "hardened", "reusable")
+"""The workflows that `init` writes, in both forms, and the callers that docs/github.md shows."""
+ENVIRONMENTS = ("reboot-plan", "reboot", "reboot-reconcile")
+READER = "standin-token-of-a-fork"
 PULL = 7
 PLAN = "plans/web.yaml"
-OWN_REPOSITORY = "git+${{ github.server_url }}/${{ github.repository }}"
-"""Where journals are by default. Here a bare repository on this disk stands for it."""
 SERVERS = 8
 """How many servers of the simulated fleet of twenty the plan selects."""
 KEYS = {
@@ -115,7 +118,6 @@ class Place:
     github: StandIn
     cloud: Cloud
     environ: dict[str, str]
-    release: str = PLACEHOLDER
     jobs: int = 0
 
     @property
@@ -215,8 +217,8 @@ class Place:
             command += ["--local-repository", f"{name}={where}"]
         for name, value in self._environ(workflow).items():
             command += ["--env", f"{name}={value}"]
-        secrets = self._secrets()
-        for name, value in (secrets | {f"{n}_READ": v for n, v in secrets.items()}).items():
+        given = {"GITHUB_TOKEN": READER} if is_fork(payload) else {"GITHUB_TOKEN": TOKEN, **act_secrets(self.settings)}
+        for name, value in given.items():
             command += ["-s", f"{name}={value}"]
         env = {k: v for k, v in os.environ.items() if k.startswith(TAKEN_ALONG)} | {"HOME": str(here)}
         env["PATH"] = f"{TOOLS}:{env['PATH']}"
@@ -242,8 +244,8 @@ class Place:
             self.git("switch", "--quiet", "--force-create", "main", cwd=clone)
         self.git("remote", "set-url", "origin", url, cwd=clone)
         for file in (clone / ".github" / "workflows").glob("*.yml"):
-            own = file.read_text().replace(OWN_REPOSITORY, "${{ secrets.REBOOT_RUNNER_STORE }}")
-            file.write_text(for_act(own))
+            visible = with_visible_secrets(file.read_text(), payload, self.settings, called_workflows())
+            file.write_text(for_act(visible))
         (clone / CALLED).mkdir()
         for name in REUSABLE:
             (clone / CALLED / name).write_text(for_act((WORKFLOWS / name).read_text()))
@@ -255,7 +257,8 @@ class Place:
             folder = STAND_INS / pin.partition("@")[0]
             if folder.is_dir():
                 yield f"actions/{pin}", folder
-        yield f"{OURS}@{COMMIT}", self.folder / "project"
+        for revision in (COMMIT, f"v{__version__}"):
+            yield f"{REPOSITORY}@{revision}", self.folder / "project"
 
     def _environ(self, workflow: str) -> dict[str, str]:
         fixed = {
@@ -266,9 +269,13 @@ class Place:
         }
         return {k: v for k, v in os.environ.items() if k.startswith("PIP_")} | fixed | self.environ
 
+    @property
+    def settings(self) -> Settings:
+        """Environments hold the secrets, and the repository holds none: what is not seen there is not seen."""
+        return Settings(environments=dict.fromkeys(ENVIRONMENTS, Environment(self._secrets())))
+
     def _secrets(self) -> dict[str, str]:
         return {
-            "GITHUB_TOKEN": TOKEN,
             "REBOOT_RUNNER_STORE": f"git+file://{self.folder / 'store.git'}",
             "HUAWEICLOUD_SDK_AK": KEYS["REBOOT_RUNNER_SIMULATOR_AK"],
             "HUAWEICLOUD_SDK_SK": KEYS["REBOOT_RUNNER_SIMULATOR_SK"],
@@ -354,42 +361,54 @@ def simulator(folder: Path, *options: str) -> Iterator[Cloud]:
 
 
 @contextmanager
-def opened_place(folder: Path, *simulator_options: str, release: str = PLACEHOLDER) -> Iterator[Place]:
-    """Everything there is before the first pull request: main holds what `init` wrote, the branch `kernel` the plan."""
+def opened_place(
+    folder: Path, *simulator_options: str, form: str = "quick", release: str | None = None
+) -> Iterator[Place]:
+    """Everything there is before the first pull request: main holds what `init` wrote, the branch `kernel` the plan.
+
+    `release`: what the reusable workflows install.
+    """
     with serving(folder / "github") as github, simulator(folder, *simulator_options) as cloud:
-        place = Place(folder, github, cloud, {}, release)
+        github.accounts[READER] = Account(permissions=dict.fromkeys(ALL_PERMISSIONS, "read"))
+        place = Place(folder, github, cloud, {})
         snapshot(folder / "project")
         place.repo.mkdir()
         place.git("init", "--quiet", "--bare", "--template=", str(folder / "store.git"), cwd=folder)
         place.git("init", "--quiet", "--initial-branch", "main")
-        begin(place)
+        begin(place, form, release)
         place.git("switch", "--quiet", "--create", "kernel")
         place.write_plan()
         place.commit("Kernel of the web servers")
         yield place
 
 
-def begin(place: Place) -> None:
-    """What `init` writes, with the simulated cloud's address, and the workflow of docs/github.md beside it."""
+def begin(place: Place, form: str, release: str | None) -> None:
+    """What `init` writes, with the simulated cloud's address, or the callers of docs/github.md in their place."""
     command = [sys.executable, "-P", "-m", "runner", "init", "--target", "lab", "--cloud", "simulator"]
-    command += ["--region", "eu-west-101", "--workflows", f"{OURS}@{COMMIT}", "--release", place.release]
+    command += ["--region", "eu-west-101"]
+    if form == "hardened":
+        command += ["--hardened", "--workflows", f"{REPOSITORY}@{COMMIT}"]
     env = {"PATH": os.environ["PATH"], "HOME": str(place.folder), "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=place.repo, env=env, check=True, capture_output=True)
     endpoint = f'    endpoints: {{ecs: "{place.cloud.url}", iam: "{place.cloud.url}"}}\n'
     rate = f"    project_id: {place.cloud.project_id}\n    rate: {{poll_every: 50ms, settle: 500ms}}\n"
     place.edit("reboot-runner.yaml", ("    cloud: simulator\n", f"    cloud: simulator\n{endpoint}{rate}"))
     place.edit("policy.yaml", ("percent: 34}", "percent: 100}"))
-    (place.repo / ".github" / "workflows" / "reboots.yml").write_text(documented())
+    for path, text in documented_callers().items() if form == "reusable" else ():
+        (place.repo / path).write_text(re.sub(r"release: .+", f"release: {release}", text))
+    for path in (PLAN_WORKFLOW, RUN_WORKFLOW):
+        (place.repo / path).write_text(_with_store(place.repo / path))
     for name in NEVER_RUN:
         (place.repo / name).parent.mkdir(exist_ok=True)
         (place.repo / name).write_text('raise SystemExit("code of the repository has run")\n')
     place.commit("What init wrote")
 
 
-def documented() -> str:
-    """The workflow that docs/github.md shows."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs" / "github.md").read_text(), re.MULTILINE | re.DOTALL)
-    return next(str(block) for block in blocks if block.startswith("name: reboots\n"))
+def _with_store(workflow: Path) -> str:
+    """The workflow with the store of this disk, which stands for the repository itself, as a secret beside the key."""
+    name, text = "REBOOT_RUNNER_STORE", workflow.read_text()
+    key = re.compile(r"^( +)HUAWEICLOUD_SDK_SK: .+\n", re.MULTILINE)
+    return text if name in text else key.sub(rf"\g<0>\1{name}: ${{{{ secrets.{name} }}}}\n", text)
 
 
 def snapshot(target: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from runner import __version__
 from tests.workflows.files import ACTION, INSTALL, REUSABLE, WORKFLOWS, called, load, reusable, step, steps
 
 SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
@@ -47,10 +48,11 @@ def test_no_expression_stands_in_a_script(name: str) -> None:
 
 def test_no_expression_stands_in_the_action_s_scripts() -> None:
     """Inputs reach the action's scripts by the environment only, and its last line becomes the program."""
-    scripts = [it["run"] for it in load(ACTION)["runs"]["steps"]]
+    scripts = [it["run"] for it in load(ACTION)["runs"]["steps"] if "run" in it]
+    assert len(scripts) == 2
     assert not [it for it in scripts if "${{" in it]
     assert all(re.search(r"^(\w+=\S+ )?exec ", it.splitlines()[-1]) for it in scripts)
-    assert all(it["shell"] == "bash" for it in load(ACTION)["runs"]["steps"])
+    assert all(it["shell"] == "bash" for it in load(ACTION)["runs"]["steps"] if "run" in it)
 
 
 @pytest.mark.parametrize("name", REUSABLE)
@@ -78,6 +80,7 @@ def test_every_input_of_the_action_is_read() -> None:
 def test_secrets_are_named_one_by_one(name: str) -> None:
     """Secrets are declared and optional: an environment's own take their place."""
     assert all(it["required"] is False for it in called(name)["secrets"].values())
+    assert not [secret for secret in called(name)["secrets"] if secret.endswith("_READ")]
     assert "inherit" not in (WORKFLOWS / name).read_text()
 
 
@@ -130,10 +133,17 @@ def test_program_suspends_before_its_job_ends(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["reboot-run.yml", "reboot-reconcile.yml"])
 def test_only_the_follow_up_may_dispatch(name: str) -> None:
-    """The permission to dispatch a workflow is that of a job that does nothing else; the others write journals only."""
+    """A job that does nothing else may dispatch a workflow; the others write journals and comments."""
     for job, it in jobs(name).items():
         writes = {key for key, value in it["permissions"].items() if value == "write"}
-        assert writes == ({"actions"} if job == "follow-up" else {"id-token", "contents"})
+        told = {"pull-requests"} if job == "run" else set()
+        assert writes == ({"actions"} if job == "follow-up" else {"id-token", "contents"} | told)
+
+
+@pytest.mark.parametrize("name", REUSABLE)
+def test_release_is_the_version_of_the_workflow(name: str) -> None:
+    """Without the input `release`, a called workflow installs the version that it belongs to."""
+    assert called(name)["inputs"]["release"]["default"] == f"reboot-runner=={__version__}"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +151,7 @@ def test_only_the_follow_up_may_dispatch(name: str) -> None:
     [
         "",
         "reboot-runner",
-        "reboot-runner==0.1.0",
+        "reboot-runner==0.1.0 ",
         GOOD[:-1],
         GOOD + "0",
         GOOD + "\n--index-url=http://192.0.2.1/",
@@ -152,8 +162,8 @@ def test_only_the_follow_up_may_dispatch(name: str) -> None:
         GOOD.replace("sha256", "md5"),
     ],
 )
-def test_release_must_be_pinned(tmp_path: Path, release: str) -> None:
-    """Anything but one version with one SHA-256 ends the job before anything is installed or run."""
+def test_release_must_be_one_version(tmp_path: Path, release: str) -> None:
+    """Anything but one version, with at most one SHA-256, ends the job before anything is installed or run."""
     done = bash(step(reusable("reboot-plan.yml"), INSTALL)["run"], tmp_path, RELEASE=release)
     assert done.returncode == 64
     assert "must read: reboot-runner==VERSION" in done.stdout
