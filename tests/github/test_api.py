@@ -185,7 +185,7 @@ def test_writes_are_never_repeated(github: StandIn) -> None:
 def test_answers_of_another_shape(github: StandIn, body: bytes) -> None:
     """An answer that is not the list asked for is an error of ours."""
     github.faults = [Fault(200, body=body)]
-    assert re.search("not JSON|not the list", refusal(github, list_comments).message)
+    assert re.search("not JSON|not the list|nested deeper", refusal(github, list_comments).message)
 
 
 def test_redirects_of_the_api_are_not_followed(github: StandIn) -> None:
