@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.loading.calendars import IcsCalendar
+from runner.loading.calendar_events import IcsCalendar
 from runner.model.check import Check
 from runner.model.inventory import Inventory, Server
 from runner.model.plan import FreezeFile, Plan
