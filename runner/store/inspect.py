@@ -12,7 +12,7 @@ from pathlib import Path
 from runner.errors import StoreError
 from runner.ports.store import Halt, RunRow
 from runner.store.dialect import Dialect
-from runner.store.open import is_local_file, open_dialect, sqlite_file
+from runner.store.open import is_local_file, memory_of, open_dialect, sqlite_file
 from runner.store.schema import MIGRATIONS, migrate, version_of
 from runner.store.sql import SqlStore
 
@@ -59,7 +59,7 @@ def look_at(url: str, base: Path, patience_s: float, clock: Callable[[], float] 
         ahead_s = now - (began + clock()) / 2
         if version != NEWEST:
             return StoreFacts(version, ahead_s, now)
-        store = SqlStore(db)
+        store = SqlStore(db, memory_of(url, base))
         return StoreFacts(version, ahead_s, now, tuple(store.runs(open_only=True, limit=_MOST_RUNS)), store.halted())
     finally:
         db.close()

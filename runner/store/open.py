@@ -36,10 +36,16 @@ def open_store(url: str, base: Path) -> SqlStore:
         from runner.store.gitref.store import GitStore
 
         return GitStore(_open_ref(url, base))
-    db = open_dialect(url, base)
+    return SqlStore(open_dialect(url, base), memory_of(url, base))
+
+
+def memory_of(url: str, base: Path) -> LastWrite | None:
+    """Return where this machine remembers a store's last intent. None for Git, whose dialect does that itself."""
+    if url.startswith("git+"):
+        return None
     if is_local_file(url):
-        return SqlStore(db, LastWrite.beside(sqlite_file(url, base)))
-    return SqlStore(db, LastWrite.of(url, base / STATE_FOLDER))
+        return LastWrite.beside(sqlite_file(url, base))
+    return LastWrite.of(url, base / STATE_FOLDER)
 
 
 def open_dialect(url: str, base: Path, patience_s: float | None = None) -> Dialect:

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from runner.errors import StoreError
+from runner.store.inspect import look_at
 from runner.store.memory import LastWrite
 from runner.store.open import open_store
 from runner.store.sql import SqlStore
@@ -42,6 +43,8 @@ def test_an_older_copy_of_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"lacks event 2 of run r2.*rewound") as refused, opened(URL, tmp_path):
         pass
     assert f"delete {tmp_path / FILE}.last" in str(refused.value.hint)
+    with pytest.raises(StoreError, match="lacks event 2 of run r2"):
+        look_at(URL, tmp_path, 1.0)
     shutil.copy(newest, tmp_path / FILE)
     with opened(URL, tmp_path) as store:
         assert told(store, "r2") == [(1, "run.created"), (2, "batch.intended")]
