@@ -117,9 +117,10 @@ def _top(value: Mapping[str, Any]) -> tuple[Any, Any, tuple[Detail, ...]]:
         return message.get("code", value.get("http_code")), message.get("details"), ()
     if value.get("code") is not None or message is not None:
         return value.get("code"), message, _details(nested)
-    for inner in value.values():
+    for name, inner in value.items():
         if isinstance(inner, dict) and ("message" in inner or "code" in inner):
-            return inner.get("code", inner.get("type")), inner.get("message"), _details(inner.get("details"))
+            code = inner.get("code", inner.get("type", name))
+            return code, inner.get("message"), _details(inner.get("details"))
     return None, error if isinstance(error, str) else None, ()
 
 

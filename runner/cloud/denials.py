@@ -1,8 +1,8 @@
 """Denied requests: which answers prove a denial, what caused it, and what to do. Pure.
 
 An answer proves that nothing was begun when the API itself refuses in its own JSON: 401 with a code, or 403 with a
-code for permissions (`runner.cloud.codes`), with 403 as the code of an error object, or with a sentence of the
-policy engine. A page of HTML, an empty body or a flat `{"code": 403}` can come from a proxy or a firewall that
+code for permissions (`runner.cloud.codes`), with 403 or "forbidden" as the code of an error object, or with a sentence
+of the policy engine. A page of HTML, an empty body or a flat `{"code": 403}` can come from a proxy or a firewall that
 inspects responses, after the request was carried out: these prove nothing.
 """
 
@@ -24,9 +24,13 @@ OTHER_PROJECT = frozenset({"Common.0018", "Ecs.0023"})
 
 _ACCOUNT = re.compile(r"CBC\.\d{4}|Ecs\.00(?:6[6-9]|7[01])")
 _ENTERPRISE_PROJECT = re.compile(r"EPS\.\d{4}")
+_FORBIDDEN = frozenset({"403", "forbidden", "accessdenied", "unauthorized"})
+"""Codes, in lower case, that say 403 once more, in the error object of an API."""
 _POLICY = re.compile(
-    r"polic(?:y|ies) (?:does not|doesn't|doesn’t|do not|don't) allow|not authorized to perform", re.IGNORECASE
+    r"polic(?:y|ies) (?:does not|doesn't|doesn’t|do not|don't) allow|disallowed by policy|not authorized to perform",
+    re.IGNORECASE,
 )
+_OF_SERVICE = re.compile(r"(?:Ecs|Common)\.\d{4}")
 _ACTION = re.compile(r"\b[a-z][a-z0-9]{1,31}:[A-Za-z][A-Za-z0-9]{0,63}:[A-Za-z][A-Za-z0-9]{0,63}\b")
 _MISMATCH = re.compile(r"project_?id.{0,100}(?:does not|doesn't|doesn’t) match", re.IGNORECASE)
 _SKEW = re.compile(
@@ -42,8 +46,13 @@ def is_denial(error: ApiError) -> bool:
         return True
     if error.status == 401:  # "has not been applied" (RFC 9110, 15.5.2)
         return error.code is not None
-    own_403 = error.code == "403" and error.in_object
-    return error.status == 403 and (own_403 or _POLICY.search(error.message) is not None)
+    if error.status != 403:
+        return False
+    code = error.code or ""
+    if error.in_object and code.lower() in _FORBIDDEN:
+        return True
+    # A code of the service that is not on the list can come from the middle of its work.
+    return not _OF_SERVICE.fullmatch(code) and _POLICY.search(error.message) is not None
 
 
 def is_other_project(error: ApiError) -> bool:

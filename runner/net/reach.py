@@ -12,7 +12,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal, TypeVar
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from runner.net.text import tidy
 from runner.net.transport import Limits, Transport
-from runner.net.trust import TRUST_HINT, place_of, place_parts, proxy_for, trust
+from runner.net.trust import PROXY_HINT, TRUST_HINT, place_of, place_parts, proxy_for, proxy_variable, trust
 from runner.net.wire import Outgoing, RequestLog, Unreachable
 
 T = TypeVar("T")
@@ -84,17 +84,23 @@ async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within
             )
             return
         host, port = found[2].strip("[]"), int(found[3] or (443 if found[1] == "https" else 80))
-        yield Step("proxy", True, f"by the proxy {place_of(proxy)}, which the environment names")
+        yield Step("proxy", True, f"by the proxy {place_of(proxy)}, which the environment names ({proxy_variable()})")
     known = await _resolve(host, port, within_s)
     if isinstance(known, Step):
-        yield known
+        yield known if proxy is None else _blame_proxy(known, proxy)
         return
     said = "an address: there is no name to look up" if known == (host,) else f"{host} is {' and '.join(known)}"
     yield Step("DNS", True, said)
     step, address = await _connect(known, host, port, within_s)
-    yield step
+    yield step if proxy is None or step.ok else _blame_proxy(step, proxy)
     if step.ok and is_secure and proxy is None:
         yield await _shake_hands(address, host, port, within_s)
+
+
+def _blame_proxy(step: Step, proxy: str) -> Step:
+    """Return a failed step of the way to the proxy, which is not the target's fault."""
+    said = f"the proxy {place_of(proxy)} ({proxy_variable()}) cannot be reached: {step.said}"
+    return replace(step, said=said, hint=PROXY_HINT)
 
 
 async def _resolve(host: str, port: int, within_s: float) -> tuple[str, ...] | Step:

@@ -293,7 +293,7 @@ def test_proxy(cloud: Remote) -> None:
         done, checks = doctor(cloud.lab, *SHORT, env=env)
         shown = cloud.lab.run("config", "show", env=env)
     assert done.code == 1
-    assert checks["reach ecs"]["message"].startswith(f"TCP: cannot connect to {place}")
+    assert checks["reach ecs"]["message"].startswith(f"TCP: the proxy {place} (HTTPS_PROXY) cannot")
     assert f"by the proxy {place}" in checks["reach ecs"]["details"][0]
     assert re.search(rf'proxy: "{place}" +# environment variable HTTPS_PROXY', shown.out)
     assert "planted" not in done.out + done.err + shown.out

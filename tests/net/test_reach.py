@@ -11,6 +11,7 @@ import pytest
 from runner.net.reach import aside, way_to
 from runner.net.trust import place_of
 from runner.simulator.server import serve_in_thread
+from tests.cloud.wild import free_port
 
 
 def test_what_never_ends_is_left_alone() -> None:
@@ -54,3 +55,27 @@ def test_the_servers_clock(minutes: int) -> None:
 def test_a_proxy_is_named_without_its_user(url: str, said: str) -> None:
     """Host and port, or nothing at all."""
     assert place_of(url) == said
+
+
+@pytest.mark.parametrize(
+    ("proxy", "place", "step"),
+    [
+        ("http://me:planted@proxy.invalid:3128", "proxy.invalid:3128", "DNS"),
+        ("http://me:planted@127.0.0.1:{port}", "127.0.0.1:{port}", "TCP"),
+    ],
+)
+def test_a_proxy_that_cannot_be_reached_is_blamed(
+    proxy: str, place: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its failure names the proxy and its variable, and never the target's region; the password stays hidden."""
+    port = str(free_port())
+    for name in ("https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", proxy.replace("{port}", port))
+    failed = asyncio.run(way_to("https://ecs.eu-west-101.myhuaweicloud.com", 5)).failed
+    assert failed is not None
+    assert failed.name == step
+    assert failed.said.startswith(f"the proxy {place.replace('{port}', port)} (HTTPS_PROXY) cannot be reached: ")
+    assert "NO_PROXY" in str(failed.hint)
+    assert "region" not in str(failed.hint)
+    assert "planted" not in f"{failed}"
