@@ -189,7 +189,7 @@ def _when(diff: PlanDiff) -> Block:
 
 def _problem(problem: Problem) -> str:
     where = problem.location
-    place = f"{markdown(where.file)}:{where.line}:{where.column}: " if where else ""
+    place = f"{markdown(f'{where.file}:{where.line}:{where.column}')}: " if where else ""
     hint = f" {markdown(problem.hint, 300)}." if problem.hint else ""
     return f"**{problem.severity}** {place}{markdown(problem.message, 500)} ({markdown(problem.code)}).{hint}"
 

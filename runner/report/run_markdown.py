@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -14,7 +13,7 @@ from runner.report.reasons import sentence
 from runner.report.run_report import ExcludedPart, RunReport, ServerPart, Spread, WavePart
 from runner.report.run_requests import HELD, held_by, request_words
 from runner.report.run_words import STORE_BEGUN, count, counts_words, length, shown
-from runner.report.safe import markdown as escaped
+from runner.report.safe import markdown as _md
 
 COMMENT_LIMIT = 60_000
 """A comment holds 65,536 characters; what posts it adds a few of its own."""
@@ -25,7 +24,6 @@ LEAST_LIMIT = 20_000
 
 _ROOM = 300
 """Kept free of each block for its closing and for saying what was cut."""
-_WWW = re.compile(r"www\.", re.IGNORECASE)
 _TROUBLES = (("unknown", "it is not known whether they restarted"), ("failed", ""), ("skipped", ""))
 
 
@@ -293,8 +291,3 @@ def _row(cells: list[str]) -> str:
 
 def _time(at: datetime) -> str:
     return f"{at:%H:%M:%S} UTC"
-
-
-def _md(text: object, limit: int = 200) -> str:
-    """Inline Markdown that shows exactly the text; what begins with `www.` is not made a link either."""
-    return _WWW.sub(lambda found: found[0][:-1] + "&#46;", escaped(text, limit))

@@ -10,8 +10,14 @@ import html
 import re
 import unicodedata
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&@:$-])")
-_WWW = re.compile(r"(?i)(www)\.")
+_MARKDOWN = re.compile(
+    r"(?P<number>\A\d{1,9}(?=[.)](?:\s|\Z)))"  # a list, where the text stands at the beginning of a line
+    r"|(?P<entity>\$|<|&(?=\#?\w*(?:;|\Z))|:(?=//)|\A:(?=:)|(?<=www)\.)"
+    r"|(?P<apart>@(?=\w)|\#(?=\d)|\bGH-(?=\d)|:(?=(?:[\w+-]*[a-z][\w+-]*|100|1234|[+-]1):|[a-z][\w+-]{0,40}\Z))"
+    r"|(?P<slash>\A[-+>=\[\#]|[`*|~]|\\(?=[!-/:-@\[-`{-~]|\Z)|(?<=\#)\[|\](?=[(\[])|\#\Z)"
+    r"|(?P<underscores>_+)",
+    re.IGNORECASE,
+)
 _ELLIPSIS = "…"
 
 
@@ -38,12 +44,15 @@ def line_start(text: str) -> str:
 
 
 def markdown(text: object, limit: int = 200) -> str:
-    """Inline Markdown that shows exactly the text: no links, mentions, tables, HTML or formatting.
+    """Return inline Markdown that shows exactly the text: no links, mentions, tables, HTML or formatting.
 
-    GitHub looks for mentions and references when entities are resolved already, so a space of no width keeps what
-    follows `@` and `#` apart from it.
+    Only what can be interpreted where it stands is escaped, so that names, times and ranges stay readable in the
+    source: `web-[001-042]`, `a_b`, `done: 49`. Rules: the CommonMark specification 0.31 (backslash escapes, flanking
+    of `_`, links), GitHub's extensions (tables, `~`, autolinks of `://`, `www.` and addresses, `$` for formulas), and
+    GitHub's filters of the rendered text (mentions, references, emoji codes). The filters read entities and escapes
+    when they are resolved already, so a space of no width stands in what they would take.
     """
-    return _WWW.sub(r"\1&#46;", _MARKDOWN.sub(_entity, plain(text, limit)))
+    return _MARKDOWN.sub(_escaped, plain(text, limit).strip())
 
 
 def markup(text: object, limit: int = 500) -> str:
@@ -71,7 +80,17 @@ def _visible(char: str) -> str:
     return named.get(char) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
 
 
-def _entity(match: re.Match[str]) -> str:
-    """A numeric entity: Markdown never interprets what it stands for, and every renderer shows the character."""
-    apart = "&#8203;" if match[1] in "@#" else ""
-    return f"&#{ord(match[1])};{apart}"
+def _escaped(found: re.Match[str]) -> str:
+    """Return what Markdown shows as the characters that were found."""
+    said, kind = found[0], found.lastgroup
+    if kind == "entity":
+        return {"<": "&lt;", "&": "&amp;"}.get(said, f"&#{ord(said)};")
+    if kind == "apart":
+        return f"{said}&#8203;"
+    if kind == "number":
+        return f"{said}\\"
+    if kind == "underscores":
+        text, start, end = found.string, found.start(), found.end()
+        is_inside = start > 0 and text[start - 1].isalnum() and text[end : end + 1].isalnum()
+        return said if is_inside else said.replace("_", "\\_")
+    return f"\\{said}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -95,9 +96,9 @@ def test_a_comment_in_a_pull_request() -> None:
     text = diff_markdown([example()], in_pull_request=True)
     lines = text.splitlines()
     assert lines[0].startswith("**kernel: 35 servers in 6 waves, none excluded; largest wave 8;")
-    assert lines[2:4] == ["> [!CAUTION]", "> **2 belts lifted against main &#40;abababababab&#41;**"]
+    assert lines[2:4] == ["> [!CAUTION]", "> **2 belts lifted against main (abababababab)**"]
     assert [line.split("**")[1] for line in lines[-3:]] == ["To apply:", "To discard:", "To plan again:"]
-    assert "reboot&#45;runner run" not in text  # in a pull request the merge runs it
+    assert "reboot-runner run" not in text  # in a pull request the merge runs it
     assert text.index("[!CAUTION]") < text.index("digest <code>sha256:") < text.index("| wave |")
     assert text.index("| wave |") < text.index("<summary>what changed") < text.index("wave by wave</summary>")
     assert "To apply" not in diff_markdown([example()])
@@ -129,8 +130,8 @@ def test_belts_are_cut_last(lifts: int, plans: int, limit: int, in_pull_request:
     assert not in_pull_request or text.endswith("or run this job again.\n")
     for one in text.split("35 servers in 18 waves")[1:]:
         if "| wave |" in one:
-            assert one.count("waves raised&#58;") == lifts
-        elif lifts and one.count("waves raised&#58;") < lifts:
+            assert one.count("waves raised:") == lifts
+        elif lifts and one.count("waves raised:") < lifts:
             assert "> - … " in one
 
 
@@ -145,7 +146,7 @@ def test_markdown_shows_hostile_text_and_obeys_none(text: str, in_pull_request: 
     assert set(page.tags) <= TAGS
     assert page.attributes <= {("td", "style"), ("th", "style")}
     assert written.count("\n> ") == 4  # the alert keeps its lines: nothing of a text begins one
-    assert "@" not in written.replace("&#64;", "")
+    assert not re.search(r"@\w", written)
     tame = Page(READER.render(diff_markdown([hostile("tame")], in_pull_request=in_pull_request, selected=selected)))
     kinds = ("tr", "td", "details", "blockquote")
     assert {kind: page.tags[kind] for kind in kinds} == {kind: tame.tags[kind] for kind in kinds}
