@@ -32,7 +32,9 @@ def option(name: str, **settings: Any) -> Callable[[F], F]:
 
 
 plans_option = option(
-    "--plans", default="", help="Plan files or folders, one a line, instead of what the event changed."
+    "--plans",
+    default="",
+    help="Folders whose changed plans count, one a line, instead of plans/; for run also files, changed or not.",
 )
 reports_option = option(
     "--reports", type=click.Path(path_type=Path), default=Path(".reboot-runner/reports"), help="Where reports go."
@@ -76,7 +78,7 @@ Examples:
     "--schedules",
     type=click.Path(path_type=Path),
     default=Path(".reboot-runner/schedules"),
-    help="Where the schedules are saved, to be stored as an artefact.",
+    help="Where the schedules are saved, to be stored as an artifact.",
 )
 @option(
     "--comment",
@@ -114,7 +116,7 @@ Examples:
     default=Path(".reboot-runner/schedules"),
     help="Where fetched schedules are kept.",
 )
-@option("--artifact", default="reboot-schedules", show_default=True, help="How the names of the artefacts begin.")
+@option("--artifact", default="reboot-schedules", show_default=True, help="How the names of the artifacts begin.")
 @option("--plan-workflow", default="", help="The workflow file that stores schedules; no other's are trusted.")
 @option("--max-age", type=Length(), default="7d", show_default=True, help="Refuse older schedules.")
 @option(

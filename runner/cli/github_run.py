@@ -31,7 +31,7 @@ from runner.github.artifacts import Artifact, MergedPull, download, find_schedul
 from runner.github.commands import group
 from runner.github.comment import Key, exists, read_digest, upsert
 from runner.github.event import Event, is_first_push, read_event
-from runner.loading.search import find_plans
+from runner.loading.search import find_plans, is_plan
 from runner.model.problem import Problem
 from runner.report.diff import exit_code
 from runner.report.safe import markdown, plain
@@ -114,18 +114,22 @@ class _Work:
     """The pull request that a plan came from, as far as it is known."""
 
     def files(self) -> list[Path]:
-        """The plans to be run: named ones, or those that the event changed. Of deleted ones open runs are told."""
-        if self.sources.plans:
-            files, problems = find_plans(self.sources.plans)
+        """Return the plans to run: files that were named, else those that the push changed in the folders.
+
+        Reports the open runs of deleted plans.
+        """
+        is_push, named = self.event.name == "push", self.sources.plans
+        if named and not (is_push and not any(is_plan(path.name) for path in named)):
+            files, problems = find_plans(named)
             if problems:
                 raise InvalidInput(problems)
             return Police.of(self.config).plans_among(files)
         if is_first_push(self.event):
             return []
         try:
-            selection = select((), "", os.environ, Path.cwd())
+            selection = select(named, "", os.environ, Path.cwd())
         except NoRange as error:
-            hint = "name the plans: the workflow's input `plans`, or REBOOT_RUNNER_GITHUB_PLANS"
+            hint = "name the plan files: the workflow's input `plans`, or REBOOT_RUNNER_GITHUB_PLANS"
             raise UsageProblem(error.message, hint=hint) from None
         tell_selection(self.job.app, selection)
         for path, said, hint in open_runs_of_deleted(self.job.app, self.config, selection):
@@ -309,7 +313,7 @@ class _Work:
         return Key(label, self._name(file) or file.as_posix())
 
     async def _download(self, api: GitHub, artifact: Artifact) -> Path:
-        """A new folder with the artefact's files: what a checkout could have brought is never taken for them."""
+        """A new folder with the artifact's files: what a checkout could have brought is never taken for them."""
         self.sources.folder.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{artifact.id}-", dir=self.sources.folder))
         await download(api, artifact, folder)

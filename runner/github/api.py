@@ -31,7 +31,7 @@ from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable, encode
 DEFAULT_API = "https://api.github.com"
 VERSION = "2022-11-28"
 LIMITS = Limits(total_s=120.0)
-"""20 MB an answer: a page of 100 comments of full length fits, and so does an artefact that we accept."""
+"""20 MB an answer: a page of 100 comments of full length fits, and so does an artifact that we accept."""
 MAX_PAGES = 100
 LONGEST_WAIT_S = 60.0
 FALLBACK_LOGIN = "github-actions[bot]"

@@ -1,6 +1,6 @@
 """Schedules that a pull request's workflow has stored, and the pull request that a commit came from.
 
-An artefact cannot be changed once it is there. It is as trustworthy as those who can push a branch to the repository:
+An artifact cannot be changed once it is there. It is as trustworthy as those who can push a branch to the repository:
 runs of forks are left out. What is in it is other people's data all the same, and is unpacked as such.
 """
 
@@ -28,7 +28,7 @@ MOST_FILES = 1_000
 MOST_EACH = SCHEDULE.size
 MOST_TOGETHER = 256 * 1024 * 1024
 MOST_RUNS = 50
-"""Runs that are looked at for one artefact's name: a name with a commit in it has as many as it was run again."""
+"""Runs that are looked at for one artifact's name: a name with a commit in it has as many as it was run again."""
 _MOST_DIRECTORY = 1024 * 1024
 
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\.json")
@@ -59,7 +59,7 @@ class MergedPull:
 async def find_schedules(
     api: GitHub, repo: str, head_sha: str, name: str, workflow_path: str | None = None
 ) -> list[Artifact]:
-    """The artefacts of this name that a pull request's run on `head_sha` has stored, the newest first.
+    """The artifacts of this name that a pull request's run on `head_sha` has stored, the newest first.
 
     Left out: expired ones, those of forks, of other events, of other commits, and with `workflow_path`
     (`.github/workflows/reboot-plan.yml`) those of other workflows. Raises GitHubError.
@@ -75,7 +75,7 @@ async def find_schedules(
 
 
 def _read(repo: str, item: dict[str, Any], head_sha: str, name: str) -> Artifact | None:
-    """The artefact, if what GitHub's list says of it fits."""
+    """The artifact, if what GitHub's list says of it fits."""
     run = item.get("workflow_run")
     if not isinstance(run, dict) or item.get("expired") is not False or item.get("name") != name:
         return None
@@ -105,7 +105,7 @@ def _is_ours(run: Any, head_sha: str, workflow_path: str | None) -> bool:
 
 
 async def download(api: GitHub, artifact: Artifact, into: Path) -> list[Path]:
-    """Unpack the artefact's files into the folder, which is made; their paths, by name.
+    """Unpack the artifact's files into the folder, which is made; their paths, by name.
 
     Raises GitHubError, and leaves no file behind, for anything but a bounded number of `*.json` files of bounded size
     without folders, for one that is there already, and where the bytes are not those that GitHub has recorded.
@@ -122,7 +122,7 @@ async def download(api: GitHub, artifact: Artifact, into: Path) -> list[Path]:
         raise _bad(artifact, tidy(str(error), 200)) from None
     except FileExistsError:
         raise GitHubError(
-            f"{tidy(str(into), 200)} already holds a file of the artefact, which is not overwritten",
+            f"{tidy(str(into), 200)} already holds a file of the artifact, which is not overwritten",
             hint="name an empty folder",
         ) from None
     except OSError as error:
@@ -131,7 +131,7 @@ async def download(api: GitHub, artifact: Artifact, into: Path) -> list[Path]:
 
 def _bad(artifact: Artifact, why: str) -> GitHubError:
     return GitHubError(
-        f"the artefact {tidy(artifact.name, 100)} (id {artifact.id}) is not used: {why}",
+        f"the artifact {tidy(artifact.name, 100)} (id {artifact.id}) is not used: {why}",
         hint="open a pull request that touches the plan: what is stored after a merge was reviewed by nobody",
     )
 

@@ -537,3 +537,21 @@ def test_another_branch_runs_nothing(fleet: Fleet, name: str) -> None:
     env = fleet.event("workflow_dispatch", {}, fleet.repo.git("rev-parse", "HEAD"))
     done = fleet.job(name, env, GITHUB_REF="refs/heads/topic")
     assert (done.code, "the default branch, main, only" in done.err) == (64, True)
+
+
+def test_plans_in_another_folder(fleet: Fleet) -> None:
+    """A plan outside of `plans` is no green job that did nothing; with its folder named, what changed there runs."""
+    fleet.repo.commit({"reboots/api.yaml": PLAN.replace("web", "api"), "plans/.keep": ""})
+    env = fleet.request(path="reboots/web.yaml")
+    lost = fleet.job("plan", env)
+    assert (lost.code, "reboots/web.yaml" in lost.err) == (64, True)
+    named = {"REBOOT_RUNNER_GITHUB_PLANS": "reboots"}
+    assert fleet.job("plan", fleet.again(env), **named).code == 0
+    fleet.store()
+    merged = fleet.merge()
+    refused = fleet.job("run", merged)
+    assert (refused.code, fleet.outputs["result"]) == (64, "usage")
+    done = fleet.job("run", fleet.again(merged), **named)
+    assert done.code == 0, done.err
+    assert [run["plan"] for run in fleet.cloud.lab.runs()] == ["web"]
+    assert len(fleet.cloud.reboots) == 10

@@ -119,6 +119,8 @@ class Place:
     cloud: Cloud
     environ: dict[str, str]
     jobs: int = 0
+    is_set_up: bool = True
+    """Whether the repository has its environments with their secrets."""
 
     @property
     def repo(self) -> Path:
@@ -272,6 +274,8 @@ class Place:
     @property
     def settings(self) -> Settings:
         """Environments hold the secrets, and the repository holds none: what is not seen there is not seen."""
+        if not self.is_set_up:
+            return Settings({name: value for name, value in self._secrets().items() if name.endswith("STORE")})
         return Settings(environments=dict.fromkeys(ENVIRONMENTS, Environment(self._secrets())))
 
     def _secrets(self) -> dict[str, str]:

@@ -34,6 +34,21 @@ def review(place: Place) -> Ended:
     return job
 
 
+def first_comment(place: Place) -> None:
+    """The first pull request of a new repository, with all that `init` wrote: a comment, before anything is set up."""
+    place.is_set_up = False
+    place.git("switch", "--quiet", "--orphan", "empty")
+    place.git("commit", "--quiet", "--allow-empty", "--message", "A new repository")
+    place.git("switch", "--quiet", "--create", "setup")
+    place.git("checkout", "--quiet", "main", "--", ".")
+    place.commit("What init wrote")
+    place.git("branch", "--force", "main", "empty")
+    good(place.act("pull_request", place.opened("setup"), PLAN_WORKFLOW))
+    (comment,) = place.github.state.comments(PULL)
+    assert "example: " in html.unescape(comment["body"])
+    good(place.act("push", place.merged("setup"), RUN_WORKFLOW))
+
+
 def merge_and_run_again(place: Place) -> None:
     """After a review: the merge reboots each server of the plan once; the same event again reboots nothing."""
     push = place.merged()

@@ -48,7 +48,11 @@ def test_action_installs_its_pins(tmp_path: Path, wheels: Wheels) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    "scene", [scenes.unreviewed, scenes.suspended, scenes.from_fork, scenes.from_merge_queue, scenes.invalid]
+    "scene",
+    [
+        *(scenes.first_comment, scenes.unreviewed, scenes.suspended),
+        *(scenes.from_fork, scenes.from_merge_queue, scenes.invalid),
+    ],
 )
 def test_quick_form_in(scene: scenes.Scene, prepared: Place) -> None:
     """What the scene promises holds for the quick form."""
