@@ -58,7 +58,7 @@ class Out:
         In a folder files are called by the plans' names, so no two plans may have the same.
         """
         place = Path(written)
-        if place.suffix in (".yaml", ".yml") or written == "-":
+        if place.suffix.lower() in (".yaml", ".yml") or written == "-":
             raise UsageProblem(f"--out {written}: a schedule is a JSON file", hint="for example --out web.json")
         is_folder = len(plans) != 1 or place.is_dir() or written.endswith("/")
         if is_folder and place.exists() and not place.is_dir():

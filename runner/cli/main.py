@@ -45,6 +45,7 @@ Try it without an account, on the embedded simulated cloud:
   reboot-runner init reboots                   a repository with a plan
   cd reboots
   reboot-runner run plans/example.yaml         reboots simulated servers
+
 \b
 From a plan to a report:
   reboot-runner validate plans/web.yaml        offline
@@ -52,6 +53,35 @@ From a plan to a report:
   reboot-runner run plans/web.yaml             do it, wave by wave
   reboot-runner report web -o markdown         what happened to each server
 """
+
+
+ELSEWHERE = {
+    **dict.fromkeys(("plan", "preview", "dry-run", "dryrun", "what-if"), "diff"),
+    **dict.fromkeys(("apply", "execute", "exec", "start", "reboot", "restart", "deploy", "up"), "run"),
+    **dict.fromkeys(("check", "lint", "verify", "test"), "validate"),
+    **dict.fromkeys(("list", "ls", "show", "ps", "get", "describe", "history", "watch"), "status"),
+    **dict.fromkeys(("stop", "abort", "kill", "destroy", "delete", "down"), "cancel"),
+    **dict.fromkeys(("pause", "suspend", "freeze"), "halt"),
+    **dict.fromkeys(("continue", "proceed"), "resume"),
+    **dict.fromkeys(("template", "expand"), "render"),
+    **dict.fromkeys(("logs", "log", "output", "summary"), "report"),
+    **dict.fromkeys(("rerun", "repeat"), "retry"),
+    **dict.fromkeys(("new", "create", "setup"), "init"),
+    **dict.fromkeys(("confirm", "accept"), "approve"),
+    **dict.fromkeys(("help", "version"), ""),
+}
+"""What other tools call these commands -> ours; empty for an option of that name."""
+
+
+def _meant(word: str) -> str | None:
+    """Return the command, or the commands, that an unknown word can mean."""
+    import difflib
+
+    ours = ELSEWHERE.get(word.lower())
+    if ours is not None:
+        return repr(ours or f"--{word.lower()}")
+    close = difflib.get_close_matches(word.lower(), COMMANDS, n=2)
+    return " or ".join(map(repr, close)) or None
 
 
 class LazyGroup(click.Group):
@@ -82,12 +112,10 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib
-
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if not close:
+            meant = _meant(args[0])
+            if meant is None:
                 raise
-            ctx.fail(f"{error.message} Did you mean {close[0]!r}?")
+            ctx.fail(f"{error.message} Did you mean {meant}?")
 
     def invoke(self, ctx: click.Context) -> object:
         """Errors that are expected are told in here, where the options (`--log-format`, `--color`) are known."""

@@ -145,7 +145,7 @@ def read_order(path: Path, target: str | None, load: Loader, plan_file: Path | N
 
 def _is_schedule(path: Path) -> bool:
     """Whether a file holds a JSON object and is not named like a plan."""
-    if path.suffix in PLANS:
+    if path.suffix.lower() in PLANS:
         return False
     try:
         with open_regular(path) as file:
@@ -201,7 +201,7 @@ def _find_plan(saved: Schedule, path: Path) -> Path:
     from runner.loading.files import git_root
 
     named = Path(saved.plan_file)
-    is_plain = bool(saved.plan_file) and named.suffix in PLANS and ".." not in named.parts
+    is_plain = bool(saved.plan_file) and named.suffix.lower() in PLANS and ".." not in named.parts
     root = git_root(Path.cwd()) or Path.cwd()
     for folder in (Path(), root, path.parent) if is_plain else ():
         found = folder / named

@@ -41,6 +41,7 @@ Examples:
   reboot-runner run web.json --schedule-digest sha256:…         what `diff --out web.json` saved
   reboot-runner run --changed origin/main~1..HEAD plans/        the plans that a merge changed
   reboot-runner run plans/web.yaml --deadline 5h30m   in a CI job of six hours
+
 \b
 Exit codes: 0 done · 3 plan invalid · 4 not every server ready · 5 stopped ·
 6 schedule differs · 7 held or halted · 75 suspended, go on with `resume` ·
@@ -137,8 +138,10 @@ def _files(
     if changed is None:
         if len(plans) != 1:
             raise UsageProblem("name one plan or schedule, or give --changed BASE..HEAD")
+        if plans[0].is_dir():
+            raise _is_folder(plans[0])
         return [plans[0]]
-    if any(path.suffix not in PLANS and not path.is_dir() for path in plans):
+    if any(path.suffix.lower() not in PLANS and not path.is_dir() for path in plans):
         raise UsageProblem("--changed is for plans and folders with plans; a saved schedule is run by itself")
     selection = select(plans, changed, os.environ, Path.cwd(), shared=vars_file)
     if selection.dirty:
@@ -147,6 +150,17 @@ def _files(
     tell_selection(app, selection)
     tell_open_runs(app, config, selection)
     return selection.files
+
+
+def _is_folder(path: Path) -> UsageProblem:
+    """The error for `run plans/`, with the plans that are there."""
+    from runner.loading.search import find_plans
+
+    found = [plain(one) for one in find_plans([path])[0]]
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    there = f"name one of {', '.join(found[:5])}{more}" if found else "name a plan; this folder holds none"
+    hint = f"{there}, or run those that commits changed: --changed BASE..HEAD {plain(path)}"
+    return UsageProblem(f"{plain(path)} is a folder, and run takes one plan", hint=hint)
 
 
 def _run_each(app: App, runner: Runner, files: list[Path], target: str | None, load: Loader) -> int:

@@ -16,6 +16,7 @@ CODES: dict[str, str] = {
     "Empty": "The file holds no value.",
     "NoPlans": "The folder holds no .yaml or .yml file.",
     # YAML
+    "MergeConflict": "The file holds the markers of a merge that was not finished.",
     "YamlSyntax": "The file is not valid YAML.",
     "UnquotedTemplate": "YAML reads an unquoted {{ at the start of a value as a mapping.",
     "DuplicateKey": "The same key is written twice in one mapping.",

@@ -7,12 +7,13 @@ and is not shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from runner.loading.findings import Findings, did_you_mean
+from runner.loading.hints import day_hint, elsewhere_hint, models_in, selector_hint, space_hint, zone_hint
 from runner.loading.nodes import ListNode, MapNode, Node, Place, Scalar, Span, locate, to_data, walk
 from runner.loading.scalars import resolve
 
@@ -150,7 +151,9 @@ def _unknown_key(path: Sequence[str | int], model: type[BaseModel]) -> Said:
     if "servers" in known:
         known.append("for_each")
     key = str(path[-1])
-    hint = did_you_mean(key, known) or ("known keys: " + ", ".join(sorted(known)) if known else None)
+    here = tuple(part for part in path[:-1] if isinstance(part, str))
+    hint = space_hint(key) or elsewhere_hint(key, model, here) or did_you_mean(key, known)
+    hint = hint or ("known keys: " + ", ".join(sorted(known)) if known else None)
     return "UnknownKey", f'unknown key "{key}"', hint
 
 
@@ -159,15 +162,8 @@ def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> Mapping[str
     current: type[BaseModel] | None = model
     for part in path:
         if current is not None and part in current.model_fields:
-            current = next(_models_in(current.model_fields[str(part)].annotation), None)
+            current = next(iter(models_in(current.model_fields[str(part)].annotation)), None)
     return current.model_fields if current else {}
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models_in(inner)
 
 
 def _missing(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
@@ -185,7 +181,8 @@ def _text_needed(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
             f"{name}: text is needed, and YAML reads {node.raw} as {kind}",
             f'quote it{where}: "{node.raw}"',
         )
-    return "WrongType", f"{name}: text is needed, not {_found(node)}", None
+    hint = 'quote a pattern that begins with "?"' if isinstance(node, MapNode) and name == "names" else None
+    return "WrongType", f"{name}: text is needed, not {_found(node)}", hint
 
 
 def _needs(what: str) -> Callable[[str, Mapping[str, Any], Place], Said]:
@@ -207,17 +204,24 @@ def _list_needed(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
 
 
 def _map_needed(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
-    return "WrongType", f"{name}: a mapping (key: value) is needed, not {_found(place.node)}", None
+    node = place.node
+    hint = space_hint(node.raw) if isinstance(node, Scalar) else None
+    if hint is None and name in ("servers", "exclude"):
+        hint = selector_hint(name, node)
+    return "WrongType", f"{name}: a mapping (key: value) is needed, not {_found(node)}", hint
 
 
 def _one_of(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
     expected = str(ctx.get("expected", ""))
     written = place.node.raw if isinstance(place.node, Scalar) else ""
     words = [part for i, part in enumerate(expected.split("'")) if i % 2]
-    return "BadValue", f"{name}: must be {expected.replace(chr(39), '')}", did_you_mean(written, words)
+    hint = day_hint(written) if name == "days" else None
+    return "BadValue", f"{name}: must be {expected.replace(chr(39), '')}", hint or did_you_mean(written, words)
 
 
 def _pattern(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
+    if name == "timezone" and (said := _zone(place.node)):
+        return said
     sentence = _PATTERNS.get(name, _PATTERNS["name"])
     return "BadValue", f"{name}: {sentence}", _made(place.node)
 
@@ -238,10 +242,17 @@ def _range(word: str, bound: str) -> Callable[[str, Mapping[str, Any], Place], S
 
 def _own_sentence(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
     """What our own validators say."""
+    if name == "timezone" and (zone := _zone(place.node)):
+        return zone
     said = str(ctx.get("error", "is wrong"))
     if isinstance(place.node, MapNode):
         return ("BadValue", f"{name}: {said}", None) if name in _NO_SELECTORS else ("BadSelector", said, None)
     return "BadValue", f"{name}: {said}", _made(place.node)
+
+
+def _zone(node: Node) -> Said | None:
+    found = zone_hint(str(node.value)) if isinstance(node, Scalar) else None
+    return None if found is None else ("BadValue", f"timezone: {found[0]}", found[1])
 
 
 def _made(node: Node) -> str | None:

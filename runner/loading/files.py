@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from runner.loading.source import Unreadable, read_regular
-from runner.model.plan import ID_PATTERN, MAX_IDS
+from runner.model.hidden import described, hidden_in
+from runner.model.plan import MAX_IDS
 
 MAX_ID_BYTES = 16 << 20
 
-_ID = re.compile(ID_PATTERN)
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32}")
+_HEADER = re.compile(
+    r"""(?i)["']?(?:(?:ecs|server|instance|resource|host)[ _-]?)?(?:ids?|uuids?|names?)["']?(?:[,;\t].*)?"""
+)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 
 FileReader: TypeAlias = Callable[[str], bytes]
 """Gives the bytes of a file named relative to the plan. Raises Unreadable."""
@@ -52,25 +58,57 @@ def reader_beside(folder: Path, root: Path | None) -> FileReader:
     return read
 
 
-def read_ids(data: bytes) -> tuple[tuple[str, ...], int | None]:
-    """Server ids, one a line, each once, in order; blank lines and `#` comments are passed over.
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line of a file of ids that is none. `number` counts from 1; `what` says what it looks like, never its text."""
 
-    The second part is the number of the first line that is no id (counting from 1), or None.
-    Raises Unreadable for other encodings, too many ids, or none.
+    number: int
+    what: str
+
+
+def read_ids(data: bytes) -> tuple[tuple[str, ...], tuple[BadLine, ...]]:
+    """Return server ids, one a line, each once, in order; blank lines and `#` comments are passed over.
+
+    An id is a UUID, as the cloud makes them (page "Querying Details About ECSs"), in lower case. The second part are
+    lines that are no id. Raises Unreadable for other encodings, too many ids, or none.
     """
-    try:
-        text = data.decode("ascii")
-    except UnicodeDecodeError:
-        raise Unreadable("BadIdList", "holds something other than ids in ASCII") from None
     ids: dict[str, None] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        entry = line.partition("#")[0].strip()
-        if entry and not _ID.match(entry):
-            return (), number
-        if entry:
-            ids[entry] = None
-    if not ids:
+    bad: list[BadLine] = []
+    for number, line in enumerate(_text_of(data).split("\n"), 1):
+        entry = line.partition("#")[0].strip(" \t\r")
+        if _UUID.fullmatch(entry):
+            ids[entry.lower()] = None
+        elif entry:
+            bad.append(BadLine(number, _what_it_is(entry, is_first=not ids and not bad)))
+    if not ids and not bad:
         raise Unreadable("BadIdList", "holds no id")
     if len(ids) > MAX_IDS:
         raise Unreadable("BadIdList", f"holds more than {MAX_IDS:,} ids")
-    return tuple(ids), None
+    return tuple(ids), tuple(bad)
+
+
+def _text_of(data: bytes) -> str:
+    """The text of a file of ids; a byte order mark is dropped. Raises Unreadable."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Unreadable("BadIdList", "is not UTF-8 but UTF-16", "save it as UTF-8, without another encoding")
+    try:
+        return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Unreadable("BadIdList", f"is not UTF-8 text in line {line}", "save it as UTF-8") from None
+
+
+def _what_it_is(entry: str, *, is_first: bool) -> str:
+    """What a line looks like that is no id."""
+    char = hidden_in(entry)
+    if char is not None:
+        return f"holds the character {described(char)}, which cannot be seen"
+    if re.match(r"<{7}|={7}$|>{7}|\|{7}", entry):
+        return "is a merge conflict marker"
+    if is_first and _HEADER.fullmatch(entry):
+        return "looks like a header"
+    if re.search(r"[,;\t\"']", entry):
+        return "has more than a bare id (columns, commas or quotes)"
+    if _NAME.fullmatch(entry):
+        return "looks like a name"
+    return "is not a server id"

@@ -59,6 +59,10 @@ class Findings:
         """Mark a place whose problem is noted at a more exact one."""
         self._places.add(span)
 
+    def has(self, code: str) -> bool:
+        """Return True if a problem of this kind is noted."""
+        return any(key[0] == code for key in self._found)
+
     @property
     def places(self) -> frozenset[Span]:
         """Where problems are known, so that another at exactly such a place would only be their consequence."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from runner.loading.files import FileReader, read_ids
+from collections.abc import Sequence
+
+from runner.loading.files import BadLine, FileReader, read_ids
 from runner.loading.findings import Findings
 from runner.loading.nodes import Key, ListNode, MapNode, Node, Scalar, Span
 from runner.loading.source import Unreadable
 
 MAX_ALL_IDS = 500_000
+_TOLD = 3
+"""So many bad lines of a file are told one by one; the rest is counted."""
 
 
 class IdLists:
@@ -68,16 +72,30 @@ class IdLists:
 
     def _from_file(self, name: str, span: Span, item: str | None) -> tuple[str, ...]:
         try:
-            ids, bad_line = read_ids(self._files(name))
+            ids, bad = read_ids(self._files(name))
         except Unreadable as error:
             self._findings.add(error.code, f"ids_from: the file {error.message}", span, hint=error.hint, item=item)
             return ()
-        if bad_line is not None:
-            message = f"ids_from: line {bad_line} of the file is not a server id"
-            self._findings.add("BadIdList", message, span, hint="one id a line; # begins a comment", item=item)
+        if bad:
+            message = f"ids_from: {_lines_words(bad)}"
+            self._findings.add("BadIdList", message, span, hint=_how_to_correct(bad), item=item)
+            return ()
         return ids
 
 
 def _with(node: MapNode, name: str, value: Node) -> MapNode:
     entries = tuple((key, value if key.text == name else old) for key, old in node.entries)
     return MapNode(entries, node.span, node.item)
+
+
+def _lines_words(bad: Sequence[BadLine]) -> str:
+    """`line 1 of the file looks like a header, line 3 looks like a name, and 4 more lines are not server ids`."""
+    words = [f"line {line.number}{' of the file' if n == 0 else ''} {line.what}" for n, line in enumerate(bad[:_TOLD])]
+    rest = len(bad) - _TOLD
+    return ", ".join(words) + (f", and {rest} more lines are not server ids" if rest > 0 else "")
+
+
+def _how_to_correct(bad: Sequence[BadLine]) -> str:
+    if all(line.what.endswith("a name") for line in bad):
+        return 'an id is a UUID; select servers by name with names: ["web-*"]'
+    return "one id (a UUID) a line; # begins a comment"

@@ -42,7 +42,7 @@ def _in_folder(folder: Path) -> list[Path]:
 
 def is_plan(name: str) -> bool:
     """Whether a file of this name, met in a folder, is taken for a plan."""
-    return name.endswith(_SUFFIXES) and not name.startswith(".") and name != FILE_NAME
+    return name.lower().endswith(_SUFFIXES) and not name.startswith(".") and name != FILE_NAME
 
 
 def is_plan_below(relative: str) -> bool:

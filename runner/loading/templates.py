@@ -9,6 +9,7 @@ its number of nodes times the size of the variables it names, so neither output 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,8 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.TemplateData,
     nodes.Test,
 )
+
+_DASHED = re.compile(r"\bvars\.([A-Za-z_]\w*(?:-\w+)+)")
 
 _PLAIN_WORDS: Mapping[type[nodes.Node], str] = {
     nodes.Call: "calls",
@@ -134,6 +137,16 @@ class Templates:
         `context` maps `vars`, `env`, `item` to plain data; `sizes` gives the size of each (`size_of`).
         Raises TemplateProblem.
         """
+        try:
+            return self._render(text, context, sizes)
+        except TemplateProblem as problem:
+            dashed = _dashed_key(text, context)
+            if dashed is None or problem.code not in ("TemplateUndefined", "TemplateFailed"):
+                raise
+            message = f'"-" is a minus in templates, so vars.{dashed} is a subtraction'
+            raise TemplateProblem(problem.code, message, f"write vars['{dashed}']") from None
+
+    def _render(self, text: str, context: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
         compiled = self._compile(text)
         self.used |= compiled.keys
         for name in sorted(compiled.names - set(context)):
@@ -325,6 +338,15 @@ def _unknown_name(name: str, context: Mapping[str, Any]) -> TemplateProblem:
     known = vars_ if isinstance(vars_ := context.get("vars"), Mapping) else {}
     hint = f"write vars.{name}" if name in known else did_you_mean(name, context) or "write vars.NAME"
     return TemplateProblem("TemplateUndefined", f'"{name}" has no value', hint)
+
+
+def _dashed_key(text: str, context: Mapping[str, Any]) -> str | None:
+    """Return the key with dashes that `vars.my-role` means: one of vars, or one whose first part is none of them."""
+    known = vars_ if isinstance(vars_ := context.get("vars"), Mapping) else {}
+    for found in _DASHED.finditer(text):
+        if found[1] in known or found[1].partition("-")[0] not in known:
+            return found[1]
+    return None
 
 
 def _undefined(error: UndefinedError, compiled: _Compiled, context: Mapping[str, Any]) -> TemplateProblem:

@@ -6,18 +6,20 @@ from collections.abc import Iterable, Iterator
 
 from runner.loading.config import WITHOUT_FILE, LoadedConfig
 from runner.loading.findings import did_you_mean
+from runner.loading.nodes import ListNode, MapNode, Node, Scalar, locate
 from runner.loading.plan import Loaded
-from runner.model.plan import Plan
 from runner.model.problem import Problem
+
+Path = tuple[str | int, ...]
 
 
 def across(loaded: Iterable[Loaded], config: LoadedConfig, beside: Iterable[Loaded] = ()) -> list[Problem]:
     """Plans of the same name, and targets and sources that the configuration does not have (errors only where there is
     one). `beside` are further plans of the repository: only their names count.
     """
-    plans = [one for one in loaded if one.plan is not None]
-    sources = [problem for one in plans for problem in unknown_sources(one, config)]
-    return [*_same_names(plans, beside), *_unknown_targets(plans, config), *sources]
+    files = list(loaded)
+    sources = [problem for one in files for problem in unknown_sources(one, config)]
+    return [*_same_names(files, beside), *_unknown_targets(files, config), *sources]
 
 
 def unknown_sources(one: Loaded, config: LoadedConfig) -> list[Problem]:
@@ -27,24 +29,25 @@ def unknown_sources(one: Loaded, config: LoadedConfig) -> list[Problem]:
 
 def _unknown_sources(one: Loaded, config: LoadedConfig) -> Iterator[Problem]:
     known = config.config.sources
-    for n, gate in enumerate(one.plan.asking if one.plan and config.is_valid else ()):
-        if gate.kind == "alarms" or (gate.source in known and known[gate.source].kind == gate.kind):
+    for kind, source, path in _sources(one.tree) if config.is_valid else ():
+        if source in known and known[source].kind == kind:
             continue
-        fitting = sorted(name for name, source in known.items() if source.kind == gate.kind)
-        hint = did_you_mean(gate.source, fitting) or f"{gate.kind} sources: {', '.join(fitting) or 'none'}"
-        path = ("gates", n, gate.kind, "source")
+        fitting = sorted(name for name, found in known.items() if found.kind == kind)
+        hint = did_you_mean(source, fitting) or f"{kind} sources: {', '.join(fitting) or 'none'}"
         if config.path is None:
-            message, hint = f'there is no configuration, so no source "{gate.source}"', "write reboot-runner.yaml"
+            message, hint = f'there is no configuration, so no source "{source}"', "write reboot-runner.yaml"
             yield Problem("UnknownSource", message, hint=hint, severity="warning", path=path)
         else:
-            message = f'the configuration has no {gate.kind} source "{gate.source}"'
+            message = f'the configuration has no {kind} source "{source}"'
             yield Problem("UnknownSource", message, hint=hint, path=path)
 
 
 def _same_names(plans: Iterable[Loaded], beside: Iterable[Loaded]) -> Iterator[Problem]:
     first = {one.plan.name: one.name for one in beside if one.plan}
     for one in plans:
-        name = one.plan.name if one.plan else ""
+        if one.plan is None:
+            continue
+        name = one.plan.name
         if name in first:
             message = f'the name "{name}" is also that of {first[name]}'
             hint = "runs, cycles and reports go by the name"
@@ -57,7 +60,7 @@ def _unknown_targets(plans: Iterable[Loaded], config: LoadedConfig) -> Iterator[
     if not config.is_valid:
         return
     for one in plans:
-        for target, path in _targets(one.plan) if one.plan else ():
+        for target, path in _targets(one.tree):
             if target in known:
                 continue
             hint = did_you_mean(target, known) or "targets: " + ", ".join(sorted(known))
@@ -69,10 +72,29 @@ def _unknown_targets(plans: Iterable[Loaded], config: LoadedConfig) -> Iterator[
             yield one.place(Problem("UnknownTarget", message, hint=hint, severity="warning", path=path))
 
 
-def _targets(plan: Plan) -> Iterator[tuple[str, tuple[str | int, ...]]]:
-    """Every target that a plan names, with its place."""
-    if plan.target is not None:
-        yield plan.target, ("target",)
-    for n, group in enumerate(plan.groups):
-        if group.target is not None:
-            yield group.target, ("groups", n, "target")
+def _targets(tree: Node | None) -> Iterator[tuple[str, Path]]:
+    """Every target that a plan names, with its place; also of a plan that is not valid for another reason."""
+    yield from _text_at(tree, ("target",))
+    for n in range(_length_at(tree, "groups")):
+        yield from _text_at(tree, ("groups", n, "target"))
+
+
+def _sources(tree: Node | None) -> Iterator[tuple[str, str, Path]]:
+    """The kind and name of every source that a gate asks, with its place."""
+    for n in range(_length_at(tree, "gates")):
+        for kind in ("prometheus", "http"):
+            for source, path in _text_at(tree, ("gates", n, kind, "source")):
+                yield kind, source, path
+
+
+def _length_at(tree: Node | None, key: str) -> int:
+    node = tree.get(key) if isinstance(tree, MapNode) else None
+    return len(node.items) if isinstance(node, ListNode) else 0
+
+
+def _text_at(tree: Node | None, path: Path) -> Iterator[tuple[str, Path]]:
+    """The text at a path, if there is one."""
+    place = None if tree is None else locate(tree, path)
+    node = place.node if place is not None and place.exact else None
+    if isinstance(node, Scalar) and isinstance(node.value, str) and node.value and not node.broken:
+        yield node.value, path

@@ -7,7 +7,6 @@ directives and further documents are refused. PyYAML's C parser is used where it
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import yaml
@@ -17,15 +16,13 @@ from runner.loading.hidden import note_hidden
 from runner.loading.nodes import Key, ListNode, MapNode, Node, Scalar, Span
 from runner.loading.scalars import resolve
 from runner.loading.source import Source
+from runner.loading.syntax import QUOTE_IT, UNQUOTED_SAID, note_conflict, note_syntax, pattern_at, quote
 from runner.model.hidden import hidden_in
 
 MAX_DEPTH = 64
 MAX_NODES = 200_000
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_QUOTE_IT = 'quote the template: "{{ … }}"'
-_UNQUOTED_SAID = "YAML reads an unquoted {{ as a mapping in a mapping"
-_UNQUOTED = re.compile(r"""(?:^|[\s:\[,{-])(\{\{)""")
 
 
 class _TooMuch(Exception):
@@ -37,6 +34,8 @@ def parse(source: Source, findings: Findings) -> Node | None:
 
     Duplicate keys are noted, and the first of them counts, so that the rest of the file can be checked as well.
     """
+    if note_conflict(source, findings):
+        return None
     reader = _Reader(findings)
     try:
         for event in yaml.parse(source.text, Loader=_LOADER):
@@ -44,7 +43,7 @@ def parse(source: Source, findings: Findings) -> Node | None:
     except _TooMuch:
         return None
     except yaml.YAMLError as error:
-        _syntax_problem(error, source, findings, reader.open_bracket)
+        note_syntax(error, source, findings, reader.open_bracket)
         return None
     if reader.unusable:
         return None
@@ -97,7 +96,10 @@ class _Reader:
         elif isinstance(event, yaml.CollectionEndEvent):
             self._attach(self._close(event))
         elif isinstance(event, yaml.AliasEvent):
-            self._refuse("AliasNotAllowed", "aliases (*name) are not allowed", event, "use vars, or write it out")
+            span = _span(event)
+            written = pattern_at(self.findings.source, span.line, span.column)
+            message = "an unquoted * begins an alias in YAML, and aliases are not allowed"
+            self._refuse("AliasNotAllowed", message, event, quote(written) + "; for an alias use vars")
             self._attach(Scalar("", _span(event), broken=True))
         elif isinstance(event, yaml.DocumentStartEvent):
             self._document(event)
@@ -171,7 +173,7 @@ class _Reader:
         if parent.flow and isinstance(node, MapNode):
             line, column = parent.start.line + 1, parent.start.column + 1
             span = Span(line, column, line, column + 2)
-            self._refuse_at("UnquotedTemplate", _UNQUOTED_SAID, span, _QUOTE_IT)
+            self._refuse_at("UnquotedTemplate", UNQUOTED_SAID, span, QUOTE_IT)
         elif not self._is_template(node.span):
             self._refuse_at("KeyNotText", "a key must be text, not a list or a mapping", node.span, None)
         return Key("", node.span)
@@ -212,71 +214,3 @@ def _between(start: Any, end: Any) -> Span:
 
 def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
-
-
-_SENTENCES: tuple[tuple[str, str, str | None], ...] = (
-    (
-        "mapping values are not allowed",
-        '":" is not expected here',
-        'quote a value that holds ": ", or mend the indentation',
-    ),
-    ("quoted scalar.*end of stream", "the quote that begins here is never closed", None),
-    ("quoted scalar.*unknown escape", "unknown escape after \\", "use single quotes, or write the backslash twice"),
-    ("quoted scalar.*document", "the quote that begins here is never closed", None),
-    ("flow sequence", 'the list that begins here with "[" is not closed, or a comma is missing', None),
-    ("flow mapping", 'the mapping that begins here with "{" is not closed, or a comma is missing', None),
-    ("cannot start any token|tab character|indentation.*tab", "", None),
-    ("simple key|expected ':'", 'a key without ":" after it', "write key: value"),
-    ("flow node|block node", "a value is missing here", None),
-    ("block collection|block sequence", 'a list item must begin with "- " at the same column as the others', None),
-    ("block mapping", "this does not belong here: the indentation is wrong, or a quote is missing", None),
-    ("document start", "text after the end of the document: mend the indentation", None),
-    ("incompatible YAML|directive", "directives (%…) are not allowed", "remove the line"),
-)
-"""Pattern over the parser's context and problem (its C and its Python form word them differently) -> sentence, hint."""
-
-_AT_CONTEXT = ("flow sequence", "flow mapping", "quoted scalar.*end of stream", "quoted scalar.*document")
-
-
-def _syntax_problem(error: yaml.YAMLError, source: Source, findings: Findings, bracket: Span | None) -> None:
-    problem_mark = getattr(error, "problem_mark", None)
-    context_mark = getattr(error, "context_mark", None)
-    mark = problem_mark or context_mark
-    span = _between(mark, mark) if mark else Span()
-    unquoted = _unquoted_template(source, span)
-    if unquoted:
-        findings.add("UnquotedTemplate", _UNQUOTED_SAID, unquoted, hint=_QUOTE_IT)
-        return
-    if bracket and span.line >= len(source.lines) and not source.lines[-1][span.column - 1 :].strip():
-        findings.add("YamlSyntax", "the bracket that begins here is never closed", bracket)
-        return
-    said = f"{getattr(error, 'context', '') or ''}: {getattr(error, 'problem', '') or ''}"
-    for pattern, sentence, hint in _SENTENCES:
-        if re.search(pattern, said):
-            if pattern in _AT_CONTEXT and context_mark:
-                span = _between(context_mark, context_mark)
-            sentence, hint = (sentence, hint) if sentence else _bad_start(source, span)
-            findings.add("YamlSyntax", sentence, span, hint=hint)
-            return
-    findings.add("YamlSyntax", said.strip(": ") or "not valid YAML", span)
-
-
-def _bad_start(source: Source, span: Span) -> tuple[str, str | None]:
-    """A character that cannot begin a value: mostly a tab, or a word that needs quotes."""
-    line = source.lines[span.line - 1] if span.line <= len(source.lines) else ""
-    if "\t" in line[: span.column]:
-        return "a tab cannot be used here", "indent with spaces"
-    return "a value cannot begin with this character", "quote the value"
-
-
-def _unquoted_template(source: Source, span: Span) -> Span | None:
-    """The place of an unquoted `{{` before `span` on its line, the usual reason of an error there."""
-    if span.line > len(source.lines):
-        return None
-    before = source.lines[span.line - 1][: span.column]
-    for match in _UNQUOTED.finditer(before):
-        head = before[: match.start(1)]
-        if head.count('"') % 2 == 0 and head.count("'") % 2 == 0:
-            column = match.start(1) + 1
-            return Span(span.line, column, span.line, column + 2)
-    return None

@@ -95,6 +95,8 @@ def _amount(value: object) -> Amount:
 
 
 def _size(value: object) -> Amount:
+    if isinstance(value, int) and value < 0:
+        raise ValueError("must be at least 1")
     amount = _amount(value)
     if amount.is_zero:
         raise ValueError("a size of zero is not allowed; zero never means all")
@@ -393,11 +395,12 @@ class Group(Part):
     )
     bake: Duration = Field(timedelta(0), description="Observed wait at the end of the group.")
 
-    @model_validator(mode="after")
-    def _leaves_something(self) -> Group:
-        if self.exclude and self.exclude.all:
+    @field_validator("exclude")
+    @classmethod
+    def _leaves_something(cls, exclude: Selector | None) -> Selector | None:
+        if exclude and exclude.all:
             raise ValueError("exclude with all: true leaves no server; name what is to be left out")
-        return self
+        return exclude
 
 
 class Reboot(Part):

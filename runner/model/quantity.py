@@ -70,8 +70,10 @@ class Amount:
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise ValueError("write a number of servers (3) or a percentage (10%)")  # noqa: TRY004 - pydantic turns ValueErrors into problems
         if isinstance(value, int):
-            if not 0 <= value <= MAX_NUMBER:
-                raise ValueError(f"must be from 0 to {MAX_NUMBER}")
+            if value < 0:
+                raise ValueError("must be at least 0")
+            if value > MAX_NUMBER:
+                raise ValueError(f"must be at most {MAX_NUMBER:,}")
             return cls(number=value)
         text = value.strip()
         if re.fullmatch("[0-9]{1,9}", text):

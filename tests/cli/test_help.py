@@ -16,8 +16,9 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
-from runner.cli.main import COMMANDS, cli
+from runner.cli.main import COMMANDS, ELSEWHERE, cli
 from runner.errors import Exit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -194,3 +195,63 @@ def test_help_of_commands_is_cheap() -> None:
     loaded = ast.literal_eval(done.stderr)
     assert set(loaded) == set(COMMANDS)
     assert {name: HEAVY & set(modules) for name, modules in loaded.items() if HEAVY & set(modules)} == {}
+
+
+def help_pages() -> Iterator[tuple[str, str]]:
+    """Each command's help as it is printed, with that of its own commands."""
+    waiting: list[tuple[str, ...]] = [(), *((name,) for name in NAMES)]
+    while waiting:
+        words = waiting.pop()
+        command = cli if not words else command_of(words[0])
+        for word in words[1:]:
+            assert isinstance(command, click.Group)
+            command = command.commands[word]
+        if isinstance(command, click.Group) and words:
+            waiting += [(*words, name) for name in command.commands]
+        yield " ".join(words), command.get_help(click.Context(command, info_name="x", max_content_width=110))
+
+
+def test_no_help_page_has_a_control_character() -> None:
+    """What terminals act upon never gets into a page, whatever formats it."""
+    pages = dict(help_pages())
+    assert len(pages) > len(NAMES) + 3
+    for name, page in pages.items():
+        assert re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", page) == [], name
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("plan", "'diff'"),
+        ("apply", "'run'"),
+        ("Check", "'validate'"),
+        ("ls", "'status'"),
+        ("abort", "'cancel'"),
+        ("version", "'--version'"),
+        ("validat", "'validate'"),
+        ("reume", "'resume'"),
+        ("xyzzy", None),
+    ],
+)
+def test_unknown_commands(word: str, meant: str | None) -> None:
+    """The words of other tools, and misspelled ones, are answered with the command that is meant."""
+    done = CliRunner().invoke(cli, [word, "x"])
+    assert done.exit_code != 0
+    assert (f"Did you mean {meant}" in done.stderr) if meant else ("Did you mean" not in done.stderr)
+
+
+def test_what_other_tools_call_the_commands() -> None:
+    """Every command that is suggested exists, and none of ours is taken for another."""
+    assert set(ELSEWHERE.values()) - {""} <= COMMANDS.keys()
+    assert not ELSEWHERE.keys() & COMMANDS.keys()
+
+
+def test_run_of_a_folder_names_its_plans(tmp_path: Path) -> None:
+    """`run plans/` takes one plan: the error lists those that are there."""
+    for name in ("a.yaml", "b.yml"):
+        (tmp_path / name).write_text("version: 1\n")
+    done = CliRunner().invoke(cli, ["run", str(tmp_path)])
+    assert done.exit_code == Exit.USAGE
+    assert "is a folder, and run takes one plan" in done.stderr
+    assert "a.yaml" in done.stderr
+    assert "--changed" in done.stderr

@@ -251,7 +251,10 @@ def test_what_is_wrong_with_a_freeze_is_told_at_its_name(tmp_path: Path, name: s
         ('{days: sun, start: "22:00", length: 8d, timezone: UTC}', "length: at most 7d"),
         ('{days: sun, start: "22:00", length: 1h, cutoff: 1h, timezone: UTC}', "cutoff: must be shorter"),
         ('{days: sun, start: "22:00", length: 1h, timezone: localtime}', "timezone: must be an IANA"),
-        ('{days: sun, start: "22:00", length: 1h, timezone: Europe/Bern}', "timezone: no time zone has this name"),
+        (
+            '{days: sun, start: "22:00", length: 1h, timezone: Europe/Bern}',
+            "timezone: there is no time zone Europe/Bern",
+        ),
         ('{days: sun, start: "22:00", length: 1h, timezone: Europe}', "timezone: must be an IANA"),
         ('{days: sun, start: "22:00", timezone: UTC}', '"length" is missing'),
         ('{days: sun, start: "22:00", length: 1h, timezone: UTC, until: x}', 'unknown key "until"'),

@@ -27,7 +27,7 @@ def test_a_plan_is_as_it_was(made: Made) -> None:
     """The plan of an older commit, with the ids of that commit, has the digest that it had on disk then."""
     text = plan("{{ vars.name }}", "ids_from: ../lists/web.txt").replace("groups:", "vars: {name: web}\ngroups:")
     text = text.replace("name: {{ vars.name }}", 'name: "{{ vars.name }}"')
-    made.commit({"plans/web.yaml": text, "lists/web.txt": "id-1\n"})
+    made.commit({"plans/web.yaml": text, "lists/web.txt": "5b919bd2-e315-41d0-850d-a15cb5a686a1\n"})
     then = plan_digest(require(load_plan(made.folder / "plans/web.yaml")))
     made.commit({"plans/web.yaml": plan("other"), "lists/web.txt": "id-2\n"})
     old = require(load_plan_at(reading(made, "HEAD~1"), "plans/web.yaml"))
