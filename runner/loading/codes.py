@@ -45,6 +45,7 @@ CODES: dict[str, str] = {
     "BadSelector": "The selector says nothing, contradicts itself, or leaves nothing.",
     "DuplicateName": "Two groups have the same name.",
     "NotSupportedYet": "The key belongs to the format, but this version cannot execute it, so it is refused.",
+    "NotAnId": "An id is not a UUID, as the ids of servers are, so it matches no server.",
     "BadIdList": "A file of server ids holds a line that is no id, or no id at all.",
     "BadCalendar": "A file of freezes is not iCalendar, holds something that is not understood, or holds too much.",
     "FreezeWithoutEffect": "A part of a calendar of freezes closes nothing.",

@@ -55,6 +55,8 @@ def check(model: type[M], root: MapNode, findings: Findings) -> M | None:
         if not _convert(errors, root, data):
             break
     for one in errors[:_MAX_ERRORS]:
+        if findings.is_full:
+            break  # more would only be counted
         _note(one, model, root, findings, known)
     return None
 

@@ -58,6 +58,11 @@ def reader_beside(folder: Path, root: Path | None) -> FileReader:
     return read
 
 
+def is_server_id(text: str) -> bool:
+    """Return True for the form of the cloud's ids: a UUID, with or without dashes."""
+    return _UUID.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class BadLine:
     """A line of a file of ids that is none. `number` counts from 1; `what` says what it looks like, never its text."""
@@ -76,7 +81,7 @@ def read_ids(data: bytes) -> tuple[tuple[str, ...], tuple[BadLine, ...]]:
     bad: list[BadLine] = []
     for number, line in enumerate(_text_of(data).split("\n"), 1):
         entry = line.partition("#")[0].strip(" \t\r")
-        if _UUID.fullmatch(entry):
+        if is_server_id(entry):
             ids[entry.lower()] = None
         elif entry:
             bad.append(BadLine(number, _what_it_is(entry, is_first=not ids and not bad)))

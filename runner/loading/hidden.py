@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from runner.loading.files import is_server_id
 from runner.loading.findings import Findings
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar, Span, walk
 from runner.loading.source import Source
 from runner.model.hidden import described, is_blank
+from runner.model.plan import ID_PATTERN
 
 _SELECTORS = frozenset({"servers", "exclude", "forbidden"})
 """Keys whose mappings select servers, in plans, policies and configurations."""
@@ -53,6 +56,8 @@ def check_words(root: MapNode, findings: Findings) -> None:
         for key, value in selector.entries:
             for text, span in _words(value) if key.text in _WORDS else ():
                 _check_word(key.text, text, span, item, findings)
+            if key.text == "ids":
+                _check_ids(list(_words(value)), item, findings)
 
 
 def _check_word(key: str, text: str, span: Span, item: str | None, findings: Findings) -> None:
@@ -62,6 +67,18 @@ def _check_word(key: str, text: str, span: Span, item: str | None, findings: Fin
     elif text != text.strip():
         message = f"{key}: a blank at the end of a word counts: it matches only a server that has it too"
         findings.add("BlankAtEnd", message, span, hint="remove the blank", severity="warning", item=item)
+
+
+def _check_ids(ids: list[tuple[str, Span]], item: str | None, findings: Findings) -> None:
+    """The cloud refuses other ids than UUIDs (error `Ecs.0005`), and none of its servers has one.
+
+    One warning for a list, at the first; what cannot be an id at all is an error of the model.
+    """
+    odd = [span for text, span in ids if re.match(ID_PATTERN, text) and not is_server_id(text)]
+    if odd:
+        message = f"ids: {len(odd)} of {len(ids)} are no UUIDs, as the ids of servers are, so they match no server"
+        hint = "copy ids from the console; to choose servers by name, use names"
+        findings.add("NotAnId", message, odd[0], hint=hint, severity="warning", item=item)
 
 
 def _selectors(node: Node, item: str | None) -> Iterator[tuple[MapNode, str | None]]:

@@ -29,6 +29,8 @@ _SPANS = {
     "everyday": "mon-sun",
     "*": "mon-sun",
 }
+_LONGEST = 50
+"""Longer texts are no misspelled days or zones."""
 _UUID = re.compile(r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}")
 _ABBREVIATIONS = {
     **dict.fromkeys(("CET", "CEST", "MET", "MEZ", "MESZ"), "Europe/Berlin"),
@@ -51,6 +53,8 @@ _OFFSET = re.compile(r"(?i)(?:utc|gmt|z)?\s*[+-]\s*\d{1,2}(?::?\d{2})?")
 
 def day_hint(written: str) -> str | None:
     """Return `write mon, tue, wed` for a span of days or the name of one."""
+    if len(written) > _LONGEST:
+        return None
     text = _SPANS.get(written.strip().lower(), written.strip().lower())
     first, *others = (_day(part) for part in re.split(r"\s*(?:-|–|—|\.\.|\bto\b)\s*", text))
     if first is None or None in others or len(others) > 1:
@@ -70,6 +74,8 @@ def _day(word: str) -> str | None:
 
 def zone_hint(written: str) -> tuple[str, str] | None:
     """Return what is wrong with a time zone, and what to write instead: for abbreviations, offsets, cities, typos."""
+    if len(written) > _LONGEST:
+        return None
     name = written.strip()
     if name.upper() in _ABBREVIATIONS:
         said = f"{name.upper()} is a fixed abbreviation, which does not follow summer time"
@@ -80,19 +86,23 @@ def zone_hint(written: str) -> tuple[str, str] | None:
     return None if not found else (f"there is no time zone {name[:60]}", f"did you mean {' or '.join(found[:3])}?")
 
 
-@lru_cache(maxsize=64)
 def _zones_like(name: str) -> tuple[str, ...]:
     """IANA zones of this name in another case, of a city of this name, or nearly so."""
-    from zoneinfo import available_timezones
-
-    zones = sorted(z for z in available_timezones() if "/" in z and not z.startswith(("posix/", "right/", "Etc/")))
-    wanted = re.sub(r"\s+", "_", name).lower()[:100]
+    wanted = re.sub(r"\s+", "_", name).lower()
+    zones = _zones()
     exact = [z for z in zones if z.lower() == wanted] or [z for z in zones if z.lower().rpartition("/")[2] == wanted]
     if exact:
         return tuple(exact)
     by_lower = {z.lower(): z for z in zones} | {z.lower().rpartition("/")[2]: z for z in zones}
     near = difflib.get_close_matches(wanted, by_lower, n=1, cutoff=0.75)
     return tuple(by_lower[word] for word in near)
+
+
+@lru_cache(maxsize=1)
+def _zones() -> tuple[str, ...]:
+    from zoneinfo import available_timezones
+
+    return tuple(sorted(z for z in available_timezones() if "/" in z and not z.startswith("Etc/")))
 
 
 def selector_hint(name: str, node: Node) -> str | None:

@@ -25,8 +25,8 @@ _CONFLICT = re.compile(r"^(<{7,}|\|{7,}|>{7,})(?= |\r?$)", re.MULTILINE)
 _COLONS = "\uff1a\ufe55\u2236\ua789\u02d0\ufe13"
 _ODD_COLON = re.compile(rf"^\s*(?:- +)*[A-Za-z_][\w-]*\s*([{_COLONS}])")
 _NO_SPACE = re.compile(r"(?:^\s*(?:- +)*|[{,]\s*)([A-Za-z_][\w-]*):(?=[^\s/:])")
-_NO_COLON = re.compile(r"^\s*(?:- +)*([A-Za-z_][\w-]*)\s*(?:=|;|\s)\s*\S")
-_PATTERN = re.compile(r"""[^\s,{}"']*[*!?&][^\s,{}"']*""")
+_NO_COLON = re.compile(r"^\s*(?:- +)*([A-Za-z_][\w-]*)(?:\s*[=;]|\s)\s*\S")
+_AROUND = frozenset(" \t,{}\"'")
 
 Slip = tuple[int, str, str, str]
 """A column (from 0), code, sentence and hint."""
@@ -49,10 +49,12 @@ def note_conflict(source: Source, findings: Findings) -> bool:
 def pattern_at(source: Source, line: int, column: int) -> str:
     """Return the unquoted word that stands at a place (both from 1), for `quote it: "*-legacy"`; empty if none."""
     text = source.lines[line - 1] if line <= len(source.lines) else ""
-    for found in _PATTERN.finditer(text):
-        if found.start() < column <= found.end():
-            return _balanced(found[0])
-    return ""
+    start = end = min(column - 1, len(text))
+    while start > 0 and text[start - 1] not in _AROUND:
+        start -= 1
+    while end < len(text) and text[end] not in _AROUND:
+        end += 1
+    return _balanced(text[start:end])
 
 
 def _balanced(word: str) -> str:

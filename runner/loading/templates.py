@@ -140,8 +140,9 @@ class Templates:
         try:
             return self._render(text, context, sizes)
         except TemplateProblem as problem:
-            dashed = _dashed_key(text, context)
-            if dashed is None or problem.code not in ("TemplateUndefined", "TemplateFailed"):
+            is_of_values = problem.code in ("TemplateUndefined", "TemplateFailed")
+            dashed = _dashed_key(text, context) if is_of_values else None
+            if dashed is None:
                 raise
             message = f'"-" is a minus in templates, so vars.{dashed} is a subtraction'
             raise TemplateProblem(problem.code, message, f"write vars['{dashed}']") from None

@@ -76,7 +76,7 @@ def test_validate_has_the_same_exit_code_in_every_form(
 
 def test_validate_misses_a_canary_where_it_can_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A list of more than ten ids that begins with several at once is a warning at its waves, and exit 0."""
-    ids = ", ".join(f"s-{n}" for n in range(11))
+    ids = ", ".join(f"a{n:031x}" for n in range(11))
     plan = PLAN.replace("{all: true}", f"{{ids: [{ids}]}}").replace("[1, 10%]", "[20%]")
     (folder / "plans" / "web.yaml").write_text(plan)
     assert invoke(["validate", "plans"]) == 0
@@ -85,7 +85,7 @@ def test_validate_misses_a_canary_where_it_can_count(folder: Path, capsys: pytes
         "plans/web.yaml:7:12: warning[FirstWaveNotCanary]: group prod begins with 2 of its 11 servers"
     )
     assert "0 errors, 1 warning" in err
-    (folder / "plans" / "web.yaml").write_text(plan.replace(", s-10", ""))
+    (folder / "plans" / "web.yaml").write_text(plan.replace(f", a{10:031x}", ""))
     assert invoke(["validate", "plans"]) == 0
     assert capsys.readouterr().out == ""
 

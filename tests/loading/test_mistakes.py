@@ -8,6 +8,7 @@ import pytest
 
 from runner.loading.config import load_config_text
 from runner.loading.plan import Loaded, LoadOptions, load_text
+from runner.loading.policy import load_policy_text
 from runner.loading.search import find_plans, is_plan
 from runner.loading.together import across
 from runner.model.problem import Problem
@@ -259,3 +260,18 @@ def test_everything_that_is_wrong_with_a_plan_is_told_in_one_round() -> None:
         ("BadValue", 11),
         ("BadSelector", 12),
     }
+
+
+def test_names_among_ids() -> None:
+    """A warning at each, in plans and policies: such a word selects nothing and protects nothing."""
+    text = PLAN.replace("{all: true}", f"{{ids: [web-01, {ID}]}}").replace("HERE", "  waves: 1")
+    assert [(p.code, p.severity, place(p)) for p in load(text).problems] == [("NotAnId", "warning", (5, 19))]
+    policy = load_policy_text("version: 1\nforbidden: {ids: [db-01]}\n", "policy.yaml")
+    assert [(p.code, p.severity, place(p)) for p in policy.problems] == [("NotAnId", "warning", (2, 19))]
+
+
+@pytest.mark.parametrize("text", ["[" + "a" * 300_000 + "*", "a" + " " * 300_000, "a: *" + "x*" * 90_000])
+def test_hostile_lines_are_explained_quickly(text: str) -> None:
+    """What looks for the mistake reads each character a few times at most: a quadratic search would take minutes."""
+    assert load(text).plan is None
+    assert load(f"version: 1\nwindows: [{{days: '{' ' * 90_000}', timezone: '{'Z' * 90_000}'}}]\n").plan is None

@@ -27,7 +27,7 @@ approval: {above: 100}
 max_failures: 5%
 hard: {paths: ["plans/lab/**"], targets: [lab]}
 on_unknown: [hold]
-forbidden: {tags: {reboot: never}, names: ["db-*"], server_groups: [etcd], ids: [a-1]}
+forbidden: {tags: {reboot: never}, names: ["db-*"], server_groups: [etcd], ids: [5b919bd2-e315-41d0-850d-a15cb5a686a1]}
 targets: [{paths: ["plans/prod/**"], allow: [prod-eu]}, {paths: ["plans/**"], allow: [staging, simulator]}]
 """
 
