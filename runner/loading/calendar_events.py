@@ -60,24 +60,25 @@ class Event:
 
     @property
     def closes(self) -> bool:
-        return not self.is_cancelled and (self.is_flagged or self.start.is_day or self.length > timedelta(0))
-
-    @property
-    def length(self) -> timedelta:
-        """Return how long it lasts by the clocks."""
-        if self.end is None:
-            return self.nominal + self.exact
-        return same_zone(self.end, self.start) - self.start.wall
+        """Return True if it is in force and has a length, by the clocks or by elapsed time."""
+        has_length = self.start.is_day or self.is_flagged or max(self._lengths(utc())) > timedelta(0)
+        return has_length and not self.is_cancelled
 
     def closed(self, begin: datetime, end: datetime, own: ZoneInfo) -> Iterator[Freeze]:
         """Yield what the event closes between two instants, in no order."""
         replaced = {moment.at(own) for moment in self.replaced}
-        margin = self.length + timedelta(days=3)
+        nominal, exact = self._lengths(own)
+        margin = nominal + exact + timedelta(days=3)
         first, last = (begin - margin).date(), (end + margin).date()
         for moment in self._starts(first, last, own):
-            if moment.at(own) in replaced:
+            begins, zone = moment.at(own), moment.zone or own
+            if begins in replaced:
                 continue
-            found = self._span(moment, own)
+            ends = _instant(moment.wall + nominal, zone)
+            ends = ends + exact if self.end is None else max(ends, begins + exact)
+            found = Freeze(begins, ends)
+            if self.is_flagged:
+                found = _whole_days(found, own if zone.key == "UTC" else zone)
             if found.ends > begin and found.begins < end:
                 yield found
 
@@ -98,21 +99,16 @@ class Event:
             if is_until(self.rule.until, moment, own):
                 yield moment
 
-    def _span(self, moment: Moment, own: ZoneInfo) -> Freeze:
-        """Return what one repetition closes.
+    def _lengths(self, own: ZoneInfo) -> tuple[timedelta, timedelta]:
+        """Return the nominal length, by the clocks, and the exact one, in elapsed time.
 
-        RFC 5545 3.3.6: days are nominal, hours exact. An event with DTEND has an exact length by
-        RFC 5545 and a nominal one in calendar programs: the later end holds.
+        RFC 5545 3.3.6: days are nominal, hours exact; a DURATION is the one and then the other. An event
+        with DTEND has an exact length by RFC 5545 and a nominal one in calendar programs: of its two
+        ends the later holds.
         """
-        zone, begins = moment.zone or own, moment.at(own)
         if self.end is None:
-            ends = _instant(moment.wall + self.nominal, zone) + self.exact
-        else:
-            ends = _instant(moment.wall + self.length, zone)
-            ends = max(ends, begins + (self.end.at(own) - self.start.at(own)))
-        if self.is_flagged:
-            return _whole_days(begins, ends, own if zone.key == "UTC" else zone)
-        return Freeze(begins, ends)
+            return self.nominal, self.exact
+        return same_zone(self.end, self.start) - self.start.wall, self.end.at(own) - self.start.at(own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +162,9 @@ def is_until(until: date | datetime | None, moment: Moment, own: ZoneInfo) -> bo
     return moment.at(own) <= until or (moment.is_day and moment.wall.date() <= until.date())
 
 
-def _whole_days(begins: datetime, ends: datetime, zone: ZoneInfo) -> Freeze:
+def _whole_days(freeze: Freeze, zone: ZoneInfo) -> Freeze:
     """Return the days of a zone that a time touches, at least one."""
-    first = begins.astimezone(zone).date()
-    last = max(ends - timedelta(seconds=1), begins).astimezone(zone).date()
+    first = freeze.begins.astimezone(zone).date()
+    last = max(freeze.ends - timedelta(seconds=1), freeze.begins).astimezone(zone).date()
     midnight = datetime.combine(first, time())
     return Freeze(_instant(midnight, zone), _instant(midnight + timedelta((last - first).days + 1), zone))

@@ -127,14 +127,8 @@ def _end(spec: Spec, when: When) -> datetime:
     nominal = (when.wall + timedelta(spec.days)).replace(tzinfo=zone).astimezone(UTC)
     if not spec.has_end:
         return nominal + timedelta(seconds=spec.seconds)
-    by_clock = (when.wall + _clock_length(spec)).replace(tzinfo=zone).astimezone(UTC)
+    by_clock = (when.wall + timedelta(spec.days, spec.seconds)).replace(tzinfo=zone).astimezone(UTC)
     return max(by_clock, when.instant + (first_end(spec).instant - spec.start.instant))
-
-
-def _clock_length(spec: Spec) -> timedelta:
-    """By the clocks of the start's zone, from the first start to the first end."""
-    first, zone = first_end(spec), ZoneInfo(spec.start.zone or OWN)
-    return first.instant.astimezone(zone).replace(tzinfo=None) - spec.start.wall
 
 
 def first_end(spec: Spec) -> When:
