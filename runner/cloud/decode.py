@@ -28,7 +28,9 @@ _ENTERPRISE_PROJECT = "_sys_enterprise_project_id"
 _BARE_METAL = "__type_baremetal"
 _FRACTION = re.compile(r"[.,](\d{1,6})\d*")
 _MAX_NAME = 256
-_MAX_CAUSE = 20_000
+_MAX_CAUSE = 4_000
+MOST_SUB_JOBS = 2_000
+"""A request has at most 1,000 servers ("Restarting ECSs in a Batch")."""
 
 
 def server(value: Any) -> Server | None:
@@ -162,11 +164,14 @@ def job(value: Any, job_id: str, request_id: str | None = None) -> Job:
     """Return a job with its sub-jobs by server id, and those without one. Every failure has a reason.
 
     A job for a single resource has no `sub_jobs`: then its own `entities.server_id` is read as its only one.
+    Raises ValueError for more sub-jobs than any request of ours can have.
     """
     fields = _map(value)
     whole = _part(fields)
     listed = _map(fields.get("entities")).get("sub_jobs")
     items = listed if isinstance(listed, list) else []
+    if len(items) > MOST_SUB_JOBS:
+        raise ValueError(f"the job has {len(items):,} sub-jobs, more than {MOST_SUB_JOBS:,}")
     parts: dict[str, SubJob] = {}
     anonymous: list[SubJob] = []
     for item in items:

@@ -139,7 +139,10 @@ class HuaweiCloud:
             if is_unknown_job(error):
                 return JobGone(job_id)
             raise
-        return decode.job(answer.value, job_id, answer.reply.request_id)
+        try:
+            return decode.job(answer.value, job_id, answer.reply.request_id)
+        except ValueError as error:
+            raise CloudError(str(error), status=answer.reply.status) from None
 
     async def actions(self, server_id: str) -> tuple[Action, ...]:
         """The action history of one server, newest first. Raises CloudError where it cannot be read, 404 included."""

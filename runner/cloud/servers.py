@@ -105,7 +105,7 @@ class Servers:
             try:
                 answer = await self._get(f"{self._path}/{segment(server_id)}")
             except CloudError as error:
-                if error.status == 404 and not is_gateway(error.code):
+                if is_missing(error):
                     continue
                 raise
             server = decode.server(answer.value.get("server"))
@@ -160,10 +160,10 @@ def segment(server_id: str) -> str:
 
 
 def is_unknown_job(error: CloudError) -> bool:
-    """Return True if the service says that it has no such job: `Common.0011`, or a 404 that is not the gateway's."""
-    return error.code == "Common.0011" or (error.status == 404 and not is_gateway(error.code))
+    """Return True if the service says that it has no such job: `Common.0011`, or 404."""
+    return error.code == "Common.0011" or is_missing(error)
 
 
-def is_gateway(code: str | None) -> bool:
-    """The gateway's 404 speaks of the API, not of the resource."""
-    return bool(code) and str(code).startswith(("APIGW.", "APIG."))
+def is_missing(error: CloudError) -> bool:
+    """Return True for a 404 with a code of the service. Without a code, or with the gateway's, the route is missing."""
+    return error.status == 404 and bool(error.code) and not str(error.code).startswith(("APIGW.", "APIG."))

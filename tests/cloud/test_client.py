@@ -385,15 +385,16 @@ def test_unknown_job(gone: Any) -> None:
     run(main())
 
 
-def test_no_such_api_is_no_missing_job() -> None:
-    """The gateway's 404 speaks of the API: it is an error and says nothing about the job."""
-    rule = faults.Error(do="error", on="job", status=404, code="APIGW.0101", times="all")
+@pytest.mark.parametrize("body", ["json", "html", "text", "empty"])
+@pytest.mark.parametrize("on", ["job", "show"])
+def test_a_missing_route_is_no_missing_job_or_server(on: Any, body: Any) -> None:
+    """A 404 of the gateway, of a proxy or without a code says nothing about a job or a server: it is an error."""
+    rule = faults.Error(do="error", on=on, status=404, code="APIGW.0101", body=body, times="all")
 
     async def main() -> None:
-        async with there(rule) as here:
-            with pytest.raises(CloudError) as caught:
-                await here.cloud.job("ff8080")
-            assert caught.value.code == "APIGW.0101"
+        async with there(rule, cloud="otc") as here:
+            with pytest.raises(CloudError):
+                await (here.cloud.job("ff8080") if on == "job" else here.cloud.read_servers(here.ids[:1]))
 
     run(main())
 

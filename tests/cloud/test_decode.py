@@ -329,6 +329,14 @@ def test_part_without_a_server() -> None:
     assert job.request_id == "req"
 
 
+def test_job_with_too_many_parts() -> None:
+    """More sub-jobs than a request can have servers are refused before any is read."""
+    most = decode.MOST_SUB_JOBS
+    assert len(decode.job(job_of(*[sub(str(n)) for n in range(most)]), "j").sub_jobs) == most
+    with pytest.raises(ValueError, match="sub-jobs, more than"):
+        decode.job(job_of(*[{}] * (most + 1)), "j")
+
+
 def test_failed_job_without_parts() -> None:
     """A job that failed before it had parts tells its code and reason, and names no server."""
     job = decode.job(load("job-fail-no-subjobs.json"), "j")
