@@ -15,7 +15,7 @@ from datetime import datetime
 from runner.report.folding import fold, names_shared
 from runner.report.log_lines import markup_text
 from runner.report.reasons import sentence
-from runner.report.run_page import SCRIPT, STYLE
+from runner.report.run_page import SCRIPT, STYLE, TABLES
 from runner.report.run_report import ExcludedPart, RunReport, ServerPart, Spread, WavePart
 from runner.report.run_requests import HELD, held_by, request_words
 from runner.report.run_words import STORE_BEGUN, counts_words, length, shown
@@ -25,7 +25,7 @@ from runner.report.timeline import course_svg, servers_svg
 
 def report_html(report: RunReport) -> str:
     """A whole document, UTF-8. Light or dark as the reader's system says; tables beside every picture."""
-    title = f"{markup(report.plan.name, 80)}: {markup(report.state, 40)}"
+    title = f"{markup(report.plan.name, 80)}: {markup(report.summary)}"
     head = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy()}">\n'
@@ -47,12 +47,13 @@ def _hash(text: str) -> str:
 
 
 def _body(report: RunReport) -> Iterator[str]:
-    yield f'<header><h1>Run {markup(report.run, 80)}</h1><p class="total {_tone(report)}">{markup(report.summary)}</p>'
+    yield f"<header><h1>{markup(report.plan.name, 80)}</h1>"
+    yield f'<p class="total {_tone(report)}">{markup(report.summary)}</p>'
     yield "".join(_todo(report)) + _facts(report) + "</header>"
     yield "<main>"
     yield from _section("Waves", _wave_table(report), is_open=True)
     if any(w.started for w in report.waves):
-        yield from _section("Course of the run", [_LEGEND, course_svg(report)], is_open=True)
+        yield from _section("Course of the run", [_COURSE_LEGEND, course_svg(report)], is_open=True)
         yield from _section("Servers in their waves", [_LEGEND, servers_svg(report)], is_open=len(report.servers) <= 60)
     trouble = [s for s in report.servers if s.outcome in ("failed", "unknown")]
     for word, meaning in HELD:
@@ -113,7 +114,8 @@ def _todo(report: RunReport) -> Iterator[str]:
 
 def _facts(report: RunReport) -> str:
     said = {
-        "plan": f"{report.plan.name} ({report.plan.file})" if report.plan.file else report.plan.name,
+        "plan": report.plan.file or report.plan.name,
+        "run": report.run,
         "description": report.plan.description,
         "cycle": report.cycle,
         "target": ", ".join(f"{t.name} ({t.cloud}, {t.region}, project {t.project_id})" for t in report.targets),
@@ -148,8 +150,15 @@ _LEGEND = (
 )
 
 
+_COURSE_LEGEND = (
+    '<p class="legend"><span class="ready">ready</span> <span class="failed">failed</span> '
+    '<span class="unknown">unknown</span> <span class="in_flight">in flight</span> '
+    '<span class="in_doubt">in doubt</span> <span class="pause">pause or other wait</span></p>'
+)
+
+
 def _wave_table(report: RunReport) -> Iterator[str]:
-    yield _table_head(("wave", "group", "size", "servers", "began", "took", "outcome"))
+    yield _table_head("waves")
     yield from (_wave_row(wave) for wave in report.waves)
     yield "</tbody></table>"
 
@@ -170,10 +179,7 @@ def _server_table(servers: Iterable[ServerPart], name: str) -> Iterator[str]:
     """`name`: the id of a table that gets a field to search in, where scripts run."""
     if name:
         yield f'<p hidden><label>Search <input type="search" data-table="{name}"></label></p>'
-    yield _table_head(
-        ("server", "id", "zone", "wave", "outcome", "reason", "what was seen", "asked", "back after", "job", "request"),
-        name,
-    )
+    yield _table_head("servers", name)
     yield from (_server_row(server) for server in servers)
     yield "</tbody></table>"
 
@@ -205,7 +211,7 @@ def _server_row(server: ServerPart) -> str:
 
 def _excluded(excluded: Sequence[ExcludedPart]) -> Iterator[str]:
     if excluded:
-        yield _table_head(("server", "id", "zone", "group", "reason", "detail"))
+        yield _table_head("excluded")
         for e in excluded:
             cells = (markup(e.name, 255), markup(e.id, 80), markup(e.zone, 80), markup(e.group, 80))
             yield _row(*cells, markup(e.reason, 80), markup(e.detail, 1000))
@@ -214,7 +220,7 @@ def _excluded(excluded: Sequence[ExcludedPart]) -> Iterator[str]:
 
 def _gates(report: RunReport) -> Iterator[str]:
     if report.gates:
-        yield _table_head(("when", "wave", "gate", "what it asks", "answer", "value", "reason"))
+        yield _table_head("gates")
         for g in report.gates:
             name = markup(g.gate, 100) + (" (dry run)" if g.dry_run else "")
             cells = (_time(g.at), str(g.wave), name, markup(g.asks, 2500), g.state.replace("_", " "))
@@ -224,7 +230,7 @@ def _gates(report: RunReport) -> Iterator[str]:
 
 def _decisions(report: RunReport) -> Iterator[str]:
     if report.decisions or report.approvals:
-        yield _table_head(("when", "what", "about", "by", "why"))
+        yield _table_head("decisions")
         for d in report.decisions:
             yield _row(_time(d.at), d.kind, markup(d.about), markup(d.by), markup(d.reason, 2000))
         for a in report.approvals:
@@ -236,9 +242,7 @@ def _decisions(report: RunReport) -> Iterator[str]:
 def _requests(report: RunReport) -> Iterator[str]:
     batches = [b for w in report.waves for b in w.batches]
     if batches:
-        yield _table_head(
-            ("request", "state", "servers", "asked", "answered", "code", "answer", "job", "request id", "by")
-        )
+        yield _table_head("requests")
         for b in batches:
             yield _row(
                 *(str(b.number), b.state.value.replace("_", " "), str(len(b.servers)), _time(b.intended)),
@@ -250,7 +254,7 @@ def _requests(report: RunReport) -> Iterator[str]:
 
 def _course(report: RunReport) -> Iterator[str]:
     if report.course:
-        yield _table_head(("when", "what"))
+        yield _table_head("course")
         yield from (_row(_time(m.at), markup(m.sentence, 2000)) for m in report.course)
         yield "</tbody></table>"
 
@@ -261,9 +265,11 @@ def _reasons(report: RunReport) -> Iterator[str]:
         yield f"<dl>{rows}</dl>"
 
 
-def _table_head(names: Iterable[str], name: str = "") -> str:
-    cells = "".join(f'<th scope="col">{markup(n)}</th>' for n in names)
-    return f"<table{f' id={chr(34)}{name}{chr(34)}' if name else ''}><thead><tr>{cells}</tr></thead><tbody>"
+def _table_head(kind: str, name: str = "") -> str:
+    """Begin one of TABLES. `name`: its id, where a script looks for it."""
+    cells = "".join(f'<th scope="col">{markup(n)}</th>' for n in TABLES[kind])
+    named = f' id="{name}"' if name else ""
+    return f'<table class="{kind}"{named}><thead><tr>{cells}</tr></thead><tbody>'
 
 
 def _row(*cells: str) -> str:

@@ -11,24 +11,38 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import accumulate
 
+from runner.report.fitting import middle
 from runner.report.run_report import RunReport, ServerPart, WavePart
 from runner.report.run_words import counts_words, length, shown
-from runner.report.safe import markup
+from runner.report.safe import markup, plain
 
 MOST_SERVERS = 200
 """With more servers than this a wave is one curve instead of a bar for each."""
 MOST_WAVES = 400
 """More waves than this are not drawn one by one."""
 
-_WIDTH = 1000
-_LEFT = 190
-_PLOT = _WIDTH - _LEFT - 20
 _ROW = 14
 _CURVE = 44
 _POINTS = 80
 
 
+_WAITS = frozenset({"pause.started", "bake.started", "approval.asked", "window.awaited", "gates.asked", "wave.held"})
+"""Events whose sentences say what a wave waits for."""
 _STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A picture for one width of page: which class shows it, its width, the room for labels and their characters."""
+
+    name: str
+    width: int
+    left: int
+    letters: int
+
+
+_LAYOUTS = (_Layout("wide", 1000, 190, 28), _Layout("narrow", 340, 96, 15))
+"""A picture that is only made smaller cannot be read on a telephone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +50,11 @@ class _Scale:
     """Seconds -> horizontal place."""
 
     span_s: float
+    layout: _Layout
 
     def x(self, seconds: float) -> float:
         share = min(1.0, max(0.0, seconds / self.span_s)) if self.span_s > 0 else 0.0
-        return _LEFT + share * _PLOT
+        return self.layout.left + share * (self.layout.width - self.layout.left - 20)
 
     def width(self, start_s: float, end_s: float) -> float:
         """Of a bar; one that would be invisible is drawn a little wider."""
@@ -47,12 +62,24 @@ class _Scale:
 
 
 def course_svg(report: RunReport) -> str:
-    """The waves as bars along the time of the whole run: what they took, and the pauses between them."""
-    waves = [w for w in report.waves if w.started][:MOST_WAVES]
-    scale = _Scale(report.duration_s)
-    rows = [_wave_bar(report, wave, scale, n * _ROW) for n, wave in enumerate(waves)]
-    height = len(rows) * _ROW
-    return _svg(f"Waves along the {length(report.duration_s)} of the run", [*rows, *_axis(scale, height)], height)
+    """The waves as bars along the time of the whole run: what they took, and what was waited for between them."""
+    return "".join(_course(report, layout) for layout in _LAYOUTS)
+
+
+def _course(report: RunReport, layout: _Layout) -> str:
+    begun = sum(w.started is not None for w in report.waves)
+    waves = report.waves[: begun + (report.ended is None)][:MOST_WAVES]
+    scale = _Scale(report.duration_s, layout)
+    waits = sorted((m.at, m.sentence) for m in report.course if m.event in _WAITS)
+    rows = []
+    for n, wave in enumerate(waves):
+        before = report.waves[n - 1].ended if n else report.created
+        rows.append(_label(scale, f"{wave.number} {wave.group}", n * _ROW))
+        rows += _wait_bar(report, wave, before, waits, scale, n * _ROW)
+        rows += _wave_bar(report, wave, scale, n * _ROW) if wave.started else ()
+    height = len(waves) * _ROW
+    title = f"Waves along the {length(report.duration_s)} of the run"
+    return _svg(layout, title, [*rows, *_axis(scale, height)], height)
 
 
 def servers_svg(report: RunReport) -> str:
@@ -60,12 +87,16 @@ def servers_svg(report: RunReport) -> str:
 
     Up to MOST_SERVERS a bar each: waiting, asked, rebooting, proving; above that a curve a wave: how many were out.
     """
+    return "".join(_servers(report, layout) for layout in _LAYOUTS)
+
+
+def _servers(report: RunReport, layout: _Layout) -> str:
     by_wave: dict[int, list[ServerPart]] = {}
     for server in report.servers:
         if server.times.intended:
             by_wave.setdefault(server.wave, []).append(server)
     waves = [w for w in report.waves if w.started and w.number in by_wave][:MOST_WAVES]
-    scale = _Scale(max((_wave_span(report, w) for w in waves), default=0.0))
+    scale = _Scale(max((_wave_span(report, w) for w in waves), default=0.0), layout)
     is_folded = sum(map(len, by_wave.values())) > MOST_SERVERS
     parts: list[str] = []
     y = 0
@@ -77,19 +108,34 @@ def servers_svg(report: RunReport) -> str:
             parts.extend(_bars(wave, servers, scale, y, report.as_of))
         y += _CURVE if is_folded else (len(servers) + 1) * _ROW
     title = "Servers that were out, wave by wave" if is_folded else "Each server from the request to its outcome"
-    return _svg(title, [*parts, *_axis(scale, y)], y)
+    return _svg(layout, title, [*parts, *_axis(scale, y)], y)
 
 
-def _wave_bar(report: RunReport, wave: WavePart, scale: _Scale, y: int) -> str:
+def _wait_bar(
+    report: RunReport,
+    wave: WavePart,
+    before: datetime | None,
+    waits: Sequence[tuple[datetime, str]],
+    scale: _Scale,
+    y: int,
+) -> Iterator[str]:
+    """What a wave waited for since the one before it: a pause, a bake, an approval, a window, a gate."""
+    until = wave.started or report.as_of
+    said = "; ".join(text for at, text in waits if before is not None and before <= at <= until)
+    if before is not None and said:
+        start, end = _since(before, report.created), _since(until, report.created)
+        yield _bar(scale, start, end, y, "pause", f"{length(end - start)}: {said}", height=4, foot=3)
+
+
+def _wave_bar(report: RunReport, wave: WavePart, scale: _Scale, y: int) -> Iterator[str]:
     assert wave.started is not None  # noqa: S101 - only waves that began are drawn
     start = _since(wave.started, report.created)
     end = _since(wave.ended or report.as_of, report.created)
     words = f"wave {wave.number}, {wave.group}: {length(end - start)}: {counts_words(asdict(wave.counts))}"
-    bars = _bar(scale, start, end, y, _wave_class(wave), words)
+    yield _bar(scale, start, end, y, _wave_class(wave), words)
     troubles = [kind for kind in ("failed", "unknown") if getattr(wave.counts, kind)]
     for n, kind in enumerate(troubles):  # however few: a strip along the foot of the bar
-        bars += _bar(scale, start, end, y, kind, words, height=3, foot=3 * n)
-    return _label(f"{wave.number} {wave.group}", y) + bars
+        yield _bar(scale, start, end, y, kind, words, height=3, foot=3 * n)
 
 
 def _wave_class(wave: WavePart) -> str:
@@ -106,10 +152,10 @@ def _wave_class(wave: WavePart) -> str:
 def _bars(wave: WavePart, servers: Sequence[ServerPart], scale: _Scale, y: int, as_of: datetime) -> Iterator[str]:
     """A heading, then a row for each server."""
     assert wave.started is not None  # noqa: S101 - only waves that began are drawn
-    yield _label(f"wave {wave.number} {wave.group}", y, "head")
+    yield _label(scale, f"wave {wave.number} {wave.group}", y, "head")
     for n, server in enumerate(servers, 1):
         row = y + n * _ROW
-        yield _label(server.name or server.id, row)
+        yield _label(scale, server.name or server.id, row)
         for start, end, kind, what in _segments(server, wave, as_of):
             yield _bar(scale, start, end, row, kind, f"{server.name} ({server.id}): {what} {length(end - start)}")
 
@@ -150,7 +196,7 @@ def _segments(server: ServerPart, wave: WavePart, as_of: datetime) -> Iterator[t
 
 def _curve(report: RunReport, wave: WavePart, servers: Sequence[ServerPart], scale: _Scale, y: int) -> str:
     """How many servers of a wave were rebooting at each moment; those that ended badly once more, in their colour."""
-    label = _label(f"{wave.number} {wave.group} ({len(servers)})", y + _CURVE // 2 - _ROW // 2)
+    label = _label(scale, f"{wave.number} {wave.group} ({len(servers)})", y + _CURVE // 2 - _ROW // 2)
     areas = [_area(report, wave, servers, "ready", len(servers), scale, y)]
     for kind in ("failed", "unknown"):
         some = [s for s in servers if s.outcome == kind]
@@ -173,7 +219,7 @@ def _area(
     points.append(f"{_n(scale.x(span))},{base}")
     which = f"{len(servers)} servers" if kind == "ready" else f"{len(servers)} {kind}"
     words = f"wave {wave.number}, {wave.group}: {which}, at most {_most(spans)} rebooting at once"
-    return f'<polygon class="{kind}" points="{" ".join(points)}">{_title(words)}</polygon>'
+    return f'<polygon class="{kind}" points="{" ".join(points)}">{_title(scale.layout, words)}</polygon>'
 
 
 def _down(report: RunReport, server: ServerPart, begin: datetime) -> tuple[float, float]:
@@ -195,16 +241,18 @@ def _wave_span(report: RunReport, wave: WavePart) -> float:
 
 def _axis(scale: _Scale, height: int) -> Iterator[str]:
     """Marks at round times."""
-    step = next((s for s in _STEPS_S if scale.span_s <= 6 * s), scale.span_s / 6)
+    marks = scale.layout.width // 140
+    step = next((s for s in _STEPS_S if scale.span_s <= marks * s), scale.span_s / marks)
     for n in range(int(scale.span_s // step) + 1 if step else 1):
         x = _n(scale.x(n * step))
         yield f'<line class="axis" x1="{x}" y1="0" x2="{x}" y2="{height + 3}"/>'
         yield f'<text class="axis" x="{x}" y="{height + 15}" text-anchor="middle">{markup(length(n * step))}</text>'
 
 
-def _svg(title: str, parts: Sequence[str], height: int) -> str:
-    size = f'viewBox="0 0 {_WIDTH} {height + 20}" width="{_WIDTH}" height="{height + 20}"'
-    return f'<svg {size} role="img" aria-label="{markup(title)}">{_title(title)}{"".join(parts)}</svg>'
+def _svg(layout: _Layout, title: str, parts: Sequence[str], height: int) -> str:
+    size = f'viewBox="0 0 {layout.width} {height + 20}" width="{layout.width}" height="{height + 20}"'
+    label = f'role="img" aria-label="{markup(title)}"'
+    return f'<svg class="{layout.name}" {size} {label}>{_title(layout, title)}{"".join(parts)}</svg>'
 
 
 def _bar(
@@ -213,15 +261,17 @@ def _bar(
     """A bar `height` high that stands `foot` over the lower edge of its row."""
     top = y + _ROW - 2 - height - foot
     place = f'x="{_n(scale.x(start_s))}" y="{top}" width="{_n(scale.width(start_s, end_s))}" height="{height}"'
-    return f'<rect class="{kind}" {place}>{_title(words)}</rect>'
+    return f'<rect class="{kind}" {place}>{_title(scale.layout, words)}</rect>'
 
 
-def _label(text: str, y: int, kind: str = "label") -> str:
-    return f'<text class="{kind}" x="4" y="{y + _ROW - 4}">{markup(text, 28)}</text>'
+def _label(scale: _Scale, text: str, y: int, kind: str = "label") -> str:
+    words = middle(plain(text, 300), scale.layout.letters)
+    return f'<text class="{kind}" x="4" y="{y + _ROW - 4}">{markup(words, 60)}</text>'
 
 
-def _title(text: str) -> str:
-    return f"<title>{markup(text, 700)}</title>"
+def _title(layout: _Layout, text: str) -> str:
+    """Words for a pointer: only where there is one."""
+    return f"<title>{markup(text, 700)}</title>" if layout.name == "wide" else ""
 
 
 def _since(at: datetime, begin: datetime) -> float:

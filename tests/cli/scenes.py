@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from runner.execution.journal import replay
 from runner.model.run import Event, Run
-from runner.model.schedule import Schedule
+from runner.model.schedule import Pause, Schedule
 from tests.execution.setup import Bench, schedule_of
-from tests.report.cases import case_of
+from tests.report.cases import Case, case_of
 
 NAME = "prod-platform-web-frontend-eu-de-01-blue-kernel-2026-11-customer-facing-autoscaled-pool-a-node-"
 
@@ -36,3 +37,18 @@ def long_names() -> tuple[Run, list[Event]]:
     last = next(n for n, e in enumerate(events) if e.type == "servers.ended" and len(e.data["servers"]) == 2)
     run = replay(run_id, events[: last + 1])
     return run, events[last : last + 1]
+
+
+def paused_run() -> Case:
+    """An interrupted run with pauses between its waves, failures, and servers in flight, all with long names."""
+    bench = Bench.of(60)
+    bench.cloud.fails = {"s-003": "boot failed", "s-004": "boot failed: no bootable device was found"}
+    schedule = schedule_of([1, 5, 10, 20, 24], max_failures=5, pause=Pause("timed", 600), plan="prod-kernel-2026-11")
+    run_id = bench.start(replace(named(schedule), description="Kernel fix for CVE-2026-0000"))
+    bench.follow(run_id)
+    events = list(case_of(bench, run_id).events)
+    accepted = [n for n, e in enumerate(events) if e.type == "batch.accepted"][3]
+    last = events[accepted]
+    at = last.at + timedelta(seconds=25)
+    kept = [*events[: accepted + 1], Event("run.suspended", {"why": "SIGINT"}, at, last.seq + 1)]
+    return Case(replay(run_id, kept), kept)
