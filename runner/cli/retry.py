@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 MOST_COMMENTS = 1000
 """So many servers are listed in comments."""
 MOST_IDS = 1000
-"""The ids of more servers than these are written into a file beside the plan."""
+"""More ids than these are written into files beside the plan."""
+MOST_ON_STDOUT = 20_000
+"""A plan on stdout holds all its ids: so many of 36 characters fit into one."""
 
 
 @click.command(
@@ -90,19 +92,19 @@ def texts(made: Retry, out: Path | None) -> tuple[str, dict[Path, str]]:
     from runner.loading.plan import LoadOptions, load_text
     from runner.loading.source import MAX_BYTES
     from runner.loading.writing import document_yaml
-    from runner.planning.again import comments, with_lists
+    from runner.planning.again import comments, ids_in, with_lists
     from runner.report.safe import plain
 
     document, most = made.document, MOST_COMMENTS
     lists: dict[str, list[str]] = {}
-    if len(made.repeated) > MOST_IDS and out is not None:
+    if ids_in(document) > MOST_IDS and out is not None:
         document, lists = with_lists(made.document, f"{out.stem}.ids")
         most = MOST_IDS // 10
+    if out is None and ids_in(document) > MOST_ON_STDOUT:
+        what = f"the plan would name {len(made.repeated):,} servers, which is too much for one file"
+        raise UsageProblem(what, hint="name a file with --out PLAN: the ids are written into others beside it")
     said = "".join(f"# {plain(line, 300)}".rstrip() + "\n" for line in comments(made, most))
     text = said + document_yaml(document)
-    if len(text.encode()) > MAX_BYTES and out is None:
-        what = f"the plan would name {len(made.repeated):,} servers, which is too much for one file"
-        raise UsageProblem(what, hint="name a file with --out PLAN: the ids are written into another one beside it")
     folder = out.parent if out is not None else Path()
     files = {name: "".join(f"{i}\n" for i in ids) for name, ids in lists.items()}
     for name in files:
@@ -112,7 +114,8 @@ def texts(made: Retry, out: Path | None) -> tuple[str, dict[Path, str]]:
     options = LoadOptions(files=lambda name: files[name].encode() if name in files else on_disk(name))
     problems = load_text(text, (out or Path("plan.yaml")).as_posix(), options).problems
     if len(text.encode()) > MAX_BYTES:
-        problems = (*problems, Problem("TooLarge", f"the plan would have {len(text.encode()):,} bytes"))
+        hint = None if out is not None else "name a file with --out PLAN: the ids are written into others beside it"
+        problems = (*problems, Problem("TooLarge", f"the plan would have {len(text.encode()):,} bytes", hint=hint))
     if any(p.severity == "error" for p in problems):
         raise InvalidInput([replace(p, hint=p.hint or "nothing was written") for p in problems])
     return text, {folder / name: ids for name, ids in files.items()}

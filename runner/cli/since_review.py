@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from runner.errors import Stale
 from runner.execution.journal import read_run
 from runner.execution.reading import HISTORIES_AT_ONCE, histories_of
-from runner.execution.since_review import changed_since_review, rebooted_since_review
+from runner.execution.since_review import changed_since_review, may_be_older, reason_of, rebooted_since_review
+from runner.model.run import Outcome
 from runner.model.schedule import Schedule
 from runner.report.safe import plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
 
     from runner.cli.common import App
     from runner.cli.ordering import Prepared
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 MANY = 10 * HISTORIES_AT_ONCE
 """Reading more histories than these is announced, and its progress is told after as many."""
 NAMED = 5
+NEWEST = 50
+"""So many runs, the newest first, are asked whether they sent a reboot shortly before a schedule was made."""
 
 
 async def leave_rebooted_alone(
@@ -56,7 +60,10 @@ async def leave_rebooted_alone(
             hint += " reading histories (see `reboot-runner doctor`). Nothing was sent"
             raise Stale(f"{what}: they may have been rebooted already", hint=hint, differences=(names,))
         notes = (*notes, f"{what}; they stay in the schedule: {names}")
-    rebooted = dict(rebooted_since_review(schedule, histories))
+    found = rebooted_since_review(schedule, histories, {})
+    if doubtful := may_be_older(schedule, found):
+        found = rebooted_since_review(schedule, histories, _asked_lately(store, doubtful))
+    rebooted = {i: reason_of(schedule, reboot) for i, reboot in found.items()}
     if rebooted:
         words = f"{len(rebooted)} servers were rebooted since the schedule was made, and are left alone"
         notes = (*notes, f"{words}: {_names(schedule, rebooted)}")
@@ -76,6 +83,18 @@ async def _read(app: App, sessions: Sessions, changed: dict[str, list[str]]) -> 
             if number > MANY:
                 app.talk(f"{len(found):,} of {number:,} action histories read")
     return found
+
+
+def _asked_lately(store: SqlStore, servers: Collection[str]) -> dict[str, list[datetime]]:
+    """Return when the newest runs of this store had these servers rebooted, by server id."""
+    asked: dict[str, list[datetime]] = {}
+    for row in store.runs(limit=NEWEST):
+        states = read_run(store, row.id).servers
+        for state in (states[i] for i in servers if i in states):
+            at = state.accepted or (state.intended if state.outcome is Outcome.READY else None)
+            if at is not None:
+                asked.setdefault(state.ref.id, []).append(at)
+    return asked
 
 
 def _asked_in_cycle(store: SqlStore, schedule: Schedule) -> set[str]:

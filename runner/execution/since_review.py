@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from runner.execution.evidence import CLOCK_SKEW, last_reboot
@@ -31,25 +31,43 @@ def changed_since_review(
             if server is None or ref.id in skipped:
                 continue
             updated = _moment(server.updated)
-            if is_old if updated is None else updated > made:
+            is_changed = is_old if updated is None else updated > made
+            if is_changed:
                 found.setdefault(targets[wave.group], []).append(ref.id)
     return found
 
 
 def rebooted_since_review(
-    schedule: Schedule, histories: Mapping[str, tuple[Action, ...] | None]
-) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield the servers whose history shows a reboot since their schedule was made, with reason and sentence.
+    schedule: Schedule, histories: Mapping[str, tuple[Action, ...] | None], asked: Mapping[str, Sequence[datetime]]
+) -> dict[str, Action]:
+    """Return the last reboot of the servers whose history shows one since their schedule was made, by server id.
 
-    A reboot within CLOCK_SKEW before that counts, because clocks differ.
+    A reboot within CLOCK_SKEW before that counts, because clocks differ, unless a run of this store asked for it before
+    the schedule was made: `asked` holds those times, by server id.
     """
     made = datetime.fromisoformat(schedule.made_at)
+    found: dict[str, Action] = {}
     for server_id, actions in histories.items():
-        reboot = last_reboot(actions, made - CLOCK_SKEW)
-        if reboot is not None and reboot.started is not None:
-            at = reboot.started.isoformat(timespec="seconds")
-            words = f"its history has a reboot at {at}, and the schedule is of {schedule.made_at}"
-            yield server_id, (REBOOTED_SINCE_REVIEW, words)
+        before = [at for at in asked.get(server_id, ()) if made - 2 * CLOCK_SKEW < at <= made]
+        since = min([made, *before]) - CLOCK_SKEW
+        reboots = [a for a in actions or () if last_reboot((a,), since)]
+        last = last_reboot(tuple(reboots), since)
+        if last is not None and len(reboots) > len(before):
+            found[server_id] = last
+    return found
+
+
+def may_be_older(schedule: Schedule, reboots: Mapping[str, Action]) -> list[str]:
+    """Return the servers whose reboot may have been before their schedule was made, because clocks differ."""
+    made = datetime.fromisoformat(schedule.made_at)
+    return [i for i, reboot in reboots.items() if reboot.started and reboot.started < made + CLOCK_SKEW]
+
+
+def reason_of(schedule: Schedule, reboot: Action) -> tuple[str, str]:
+    """Return why a server is skipped: reason and sentence."""
+    at = reboot.started.isoformat(timespec="seconds") if reboot.started else "an unknown time"
+    words = f"its history has a reboot at {at}, and the schedule is of {schedule.made_at}"
+    return (REBOOTED_SINCE_REVIEW, words)
 
 
 def _moment(updated: str | None) -> datetime | None:

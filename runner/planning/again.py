@@ -78,11 +78,21 @@ def with_lists(document: Mapping[str, Any], stem: str) -> tuple[dict[str, Any], 
     """Return a plan whose groups read their ids from text files beside it, and the ids by the names of those files."""
     lists: dict[str, list[str]] = {}
     groups = []
-    for n, group in enumerate(document["groups"], 1):
-        name = f"{stem}.txt" if len(document["groups"]) == 1 else f"{stem}-{n}.txt"
-        lists[name] = group["servers"]["ids"]
-        groups.append({**group, "servers": {"ids_from": name}})
+    for group in document["groups"]:
+        selectors = {part: dict(group[part]) for part in ("servers", "exclude") if group.get(part)}
+        for selector in selectors.values():
+            if ids := selector.pop("ids", None):
+                name = f"{stem}-{len(lists) + 1}.txt"
+                lists[name] = ids
+                selector["ids_from"] = name
+        groups.append({**group, **selectors})
     return {**document, "groups": groups}, lists
+
+
+def ids_in(document: Mapping[str, Any]) -> int:
+    """Return how many ids the selectors of a plan's document hold."""
+    selectors = [group[part] for group in document["groups"] for part in ("servers", "exclude") if group.get(part)]
+    return sum(len(selector.get("ids") or ()) for selector in selectors)
 
 
 def retry_name(name: str) -> str:

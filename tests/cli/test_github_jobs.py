@@ -160,6 +160,20 @@ def test_from_pull_request_to_reboot(fleet: Fleet) -> None:
     assert fleet.cloud.posts == 3
 
 
+def test_servers_that_are_left_alone_are_named_where_no_run_begins(fleet: Fleet) -> None:
+    """All were rebooted by others since the review: the job fails with 4; summary and annotation name each of them."""
+    fleet.job("plan", fleet.request())
+    fleet.store()
+    env = fleet.merge()
+    fleet.cloud.fault(do="rebooted_by_somebody", servers={"names": ["web-*"]})
+    done = fleet.job("run", env)
+    assert done.code == 4, done.err
+    assert fleet.outputs["result"] == "incomplete"
+    assert fleet.summary.count("RebootedSinceReview") == 10
+    assert "::error" in done.out
+    assert fleet.cloud.posts == 0
+
+
 def test_nothing_without_a_review(fleet: Fleet) -> None:
     """A merge whose pull request has stored no schedule is exit 6: a fresh one is never made."""
     fleet.request()

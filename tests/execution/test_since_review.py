@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runner.execution.since_review import changed_since_review, rebooted_since_review
+from runner.execution.since_review import changed_since_review, may_be_older, reason_of, rebooted_since_review
 from runner.model.inventory import Inventory, Server
 from runner.model.job import Action
 from tests.execution.setup import schedule_of
@@ -42,5 +42,28 @@ def test_a_server_without_a_time_of_its_last_change_is_looked_at(updated: str | 
 def test_which_actions_are_reboots_since_the_review(after_s: float, action: str, is_found: bool) -> None:
     """A reboot from 5 minutes before the schedule on; no other action, and no unreadable history."""
     history = (Action(action, START + timedelta(seconds=after_s)),)
-    found = dict(rebooted_since_review(SCHEDULE, {"s-000": history, "s-001": None}))
-    assert [(i, why[0]) for i, why in found.items()] == ([("s-000", "RebootedSinceReview")] if is_found else [])
+    found = rebooted_since_review(SCHEDULE, {"s-000": history, "s-001": None}, {})
+    assert found == ({"s-000": history[0]} if is_found else {})
+    assert reason_of(SCHEDULE, history[0])[0] == "RebootedSinceReview"
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "reboots_s", "is_found"),
+    [
+        ((-60,), (-59,), False),
+        ((-60,), (90,), False),
+        ((-60,), (-59, 60), True),
+        ((-60,), (-300, -59), True),
+        ((60,), (61,), True),
+        ((-700,), (-200,), True),
+        ((-200, -60), (-199, -59), False),
+    ],
+)
+def test_what_the_store_asked_for_before_the_review_is_no_reboot_since(
+    asked_s: tuple[int, ...], reboots_s: tuple[int, ...], is_found: bool
+) -> None:
+    """A new cycle may be reviewed right after a run; one reboot more than was asked for is somebody else's."""
+    history = tuple(Action("reboot", START + timedelta(seconds=s)) for s in reboots_s)
+    asked = {"s-000": [START + timedelta(seconds=s) for s in asked_s]}
+    assert bool(rebooted_since_review(SCHEDULE, {"s-000": history}, asked)) is is_found
+    assert bool(may_be_older(SCHEDULE, {"s-000": history[-1]}))

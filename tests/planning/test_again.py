@@ -121,16 +121,20 @@ def test_a_run_of_thirty_thousand_is_written_as_a_plan_that_is_valid(tmp_path: P
     run = begin("r1", replace(made, waves=waves), Event("run.created", {}, now, 1))
     for server in run.servers.values():
         server.outcome, server.reason = Outcome.NOT_STARTED, "CanaryFailed"
-    retry = retry_of(run, PLAN)
+    gone = [f"{n:08x}-0000-4000-8000-ffffffffffff" for n in range(5_000)]
+    retry = retry_of(run, {**PLAN, "groups": [PLAN["groups"][0], {**PLAN["groups"][1], "exclude": {"ids": gone}}]})
     assert retry is not None
     out = tmp_path / "again.yaml"
     text, lists = texts(retry, out)
-    assert {path.name for path in lists} == {"again.ids-1.txt", "again.ids-2.txt"}
+    assert {path.name for path in lists} == {f"again.ids-{n}.txt" for n in (1, 2, 3)}
     for path, content in {out: text, **lists}.items():
         path.write_text(content)
     loaded = load_plan(out)
     assert loaded.problems == ()
-    assert [i for g in require(loaded).groups for i in g.servers.ids or ()] == ids
+    groups = require(loaded).groups
+    assert [i for g in groups for i in g.servers.ids or ()] == ids
+    assert groups[1].exclude is not None
+    assert list(groups[1].exclude.ids or ()) == gone
     with pytest.raises(UsageProblem, match="30,000 servers"):
         texts(retry, None)
     with pytest.raises(UsageProblem, match="exists already"):
