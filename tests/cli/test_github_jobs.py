@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.forked import Done
 from tests.cli.lab import PLAN, Remote
+from tests.cli.test_since_review import reboot_by_somebody
 from tests.git.made import Made
 from tests.github.runner_files import read_outputs
 from tests.github.standin import Fault, StandIn, serving
@@ -165,7 +166,7 @@ def test_servers_that_are_left_alone_are_named_where_no_run_begins(fleet: Fleet)
     fleet.job("plan", fleet.request())
     fleet.store()
     env = fleet.merge()
-    fleet.cloud.fault(do="rebooted_by_somebody", servers={"names": ["web-*"]})
+    reboot_by_somebody(fleet.cloud)
     done = fleet.job("run", env)
     assert done.code == 4, done.err
     assert fleet.outputs["result"] == "incomplete"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 
 from tests.cli.lab import PLAN, Remote
 from tests.cli.test_saved import save
 
 
 def reboot_by_somebody(cloud: Remote, *names: str) -> None:
-    """Have servers rebooted by somebody else, of which no store of ours knows."""
+    """Have servers rebooted by somebody else, of which no store of ours knows; they are down or back by now."""
     cloud.fault(do="rebooted_by_somebody", servers={"names": list(names) or ["web-*"]})
+    while any(r.begins > cloud.state.now() for r in cloud.state.accepted_reboots(by=None)):
+        time.sleep(0.01)
 
 
 def test_a_server_that_was_rebooted_since_the_review_is_left_alone(cloud: Remote) -> None:
