@@ -16,6 +16,7 @@ from runner.loading.findings import Findings, did_you_mean
 from runner.loading.hints import day_hint, elsewhere_hint, models_in, selector_hint, space_hint, zone_hint
 from runner.loading.nodes import ListNode, MapNode, Node, Place, Scalar, Span, locate, to_data, walk
 from runner.loading.scalars import resolve
+from runner.model.hidden import described
 
 M = TypeVar("M", bound=BaseModel)
 Said: TypeAlias = tuple[str, str, str | None]  # code, message, hint
@@ -118,6 +119,8 @@ def _note(error: Any, model: type[BaseModel], root: Node, findings: Findings, kn
     if span in known and kind != "missing":
         return
     code, message, hint = _say(error, model, place)
+    if hint is None and isinstance(place.node, Scalar):
+        hint = _odd_character(place.node)
     findings.add(code, message, span, hint=hint, item=place.item)
 
 
@@ -250,6 +253,12 @@ def _own_sentence(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
     if isinstance(place.node, MapNode):
         return ("BadValue", f"{name}: {said}", None) if name in _NO_SELECTORS else ("BadSelector", said, None)
     return "BadValue", f"{name}: {said}", _made(place.node)
+
+
+def _odd_character(node: Scalar) -> str | None:
+    """A look-alike from a web page or another keyboard: a typographic quote, a minus sign, a full-width digit."""
+    char = next((char for char in node.raw if not char.isascii()), None)
+    return None if char is None else f"it holds {described(char)}; type it with the keyboard"
 
 
 def _zone(node: Node) -> Said | None:

@@ -21,9 +21,11 @@ QUOTE_IT = 'quote the template: "{{ … }}"'
 UNQUOTED_SAID = "YAML reads an unquoted {{ as a mapping in a mapping"
 
 _UNQUOTED = re.compile(r"""(?:^|[\s:\[,{-])(\{\{)""")
-_CONFLICT = re.compile(r"^(<{7,}|\|{7,}|>{7,})(?= |\r?$)", re.MULTILINE)
+_CONFLICT = re.compile(r"^(<{7,}|\|{7,}|>{7,}|={7,}(?=\r?$))(?= |\r?$)", re.MULTILINE)
 _COLONS = "\uff1a\ufe55\u2236\ua789\u02d0\ufe13"
 _ODD_COLON = re.compile(rf"^\s*(?:- +)*[A-Za-z_][\w-]*\s*([{_COLONS}])")
+_ODD_DASH = re.compile(r"^\s*([\u2010-\u2015\u2022\u2212])(?=\s|\w)")
+_NO_SPACE_IN_LIST = re.compile(r"^\s*-(?=[^\s-])")
 _NO_SPACE = re.compile(r"(?:^\s*(?:- +)*|[{,]\s*)([A-Za-z_][\w-]*):(?=[^\s/:])")
 _NO_COLON = re.compile(r"^\s*(?:- +)*([A-Za-z_][\w-]*)(?:\s*[=;]|\s)\s*\S")
 _AROUND = frozenset(" \t,{}\"'")
@@ -159,6 +161,10 @@ def slip_in(text: str, *, of_key: bool) -> Slip | None:
         return (bare.index(char), "ControlCharacter", *said_of_hidden(char))
     if found := _ODD_COLON.search(bare):
         return found.start(1), "YamlSyntax", f'{described(found[1])} is not the ":" of the keyboard', 'write ":"'
+    if found := _ODD_DASH.search(bare):
+        return found.start(1), "YamlSyntax", f'{described(found[1])} is not the "-" of the keyboard', 'write "- "'
+    if of_key and (found := _NO_SPACE_IN_LIST.search(bare)):
+        return found.end(), "YamlSyntax", 'a space is missing after "-"', "begin each item with a dash and a space"
     if found := _NO_SPACE.search(bare):
         return found.end(), "YamlSyntax", f'a space is missing after "{found[1]}:"', f"write {found[1]}: value"
     if of_key and (found := _NO_COLON.search(bare)):

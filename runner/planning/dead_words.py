@@ -72,7 +72,11 @@ def _hint(word: Selector, index: Index) -> str:
         if odd is not None and text.translate(_DASHES) != text:
             return f'write "{text.translate(_DASHES)}": {described(odd)} is not the hyphen of the keyboard'
     near = _near_tag(word, index) if word.tags else _near_word(word, written, index)
-    return f"did you mean {near}?" if near else "correct it, or remove it if what it excluded is gone"
+    if near:
+        return f"did you mean {near}?"
+    odd = next((char for text in (*(word.tags or {}), written) for char in text if not char.isascii()), None)
+    holds = f"it holds {described(odd)}; " if odd else ""
+    return f"{holds}correct it, or remove it if what it excluded is gone"
 
 
 def _near_tag(word: Selector, index: Index) -> str | None:

@@ -46,6 +46,8 @@ def place(problem: Problem) -> tuple[int, int]:
         ("  exclude:{names: [x]}", 11, 'a space is missing after "exclude:"'),
         ("  waves 1", 8, 'a ":" is missing after "waves"'),
         ("  waves = 1", 8, 'a ":" is missing after "waves"'),
+        ("\u2013 name: b", 1, 'U+2013 (EN DASH) is not the "-"'),
+        ("  waves:\n  -1\n  -10%", 4, 'a space is missing after "-"'),
         ("  waves=1", 8, 'a ":" is missing after "waves"'),
     ],
 )
@@ -53,7 +55,7 @@ def test_a_mistyped_key_is_told_at_its_own_line(line: str, column: int, said: st
     """The parser stumbles a line later; whatever stands around the mistyped line."""
     for text in (PLAN.replace("HERE", line), PLAN.replace("HERE", f"{line} # why\n  # and how")):
         problem = only(load(text))
-        assert (place(problem), said in problem.message) == ((6, column), True), problem
+        assert (place(problem), said in problem.message) == ((7 if "\n" in line else 6, column), True), problem
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,8 @@ def test_conflict_markers(ends: str) -> None:
     assert (problem.code, place(problem)) == ("MergeConflict", (6, 1))
     only_end = load(PLAN.replace("HERE", "  waves: 2\n>>>>>>> other"))
     assert (only(only_end).code, place(only(only_end))) == ("MergeConflict", (7, 1))
+    middle = only(load(PLAN.replace("HERE", "  waves: 1\n=======\n  waves: 2")))
+    assert (middle.code, place(middle)) == ("MergeConflict", (7, 1))
     described = "description: |\n  <<<<<<< this is text\n"
     assert load(PLAN.replace("HERE", "  waves: 1").replace("name: p\n", f"name: p\n{described}")).problems == ()
 
@@ -275,3 +279,10 @@ def test_hostile_lines_are_explained_quickly(text: str) -> None:
     """What looks for the mistake reads each character a few times at most: a quadratic search would take minutes."""
     assert load(text).plan is None
     assert load(f"version: 1\nwindows: [{{days: '{' ' * 90_000}', timezone: '{'Z' * 90_000}'}}]\n").plan is None
+
+
+@pytest.mark.parametrize("value", ["\u201c1\u201d", "\u22121", "10\uff05", "\u0661"])
+def test_look_alikes_in_values_are_named(value: str) -> None:
+    """A typographic quote, another minus, a full-width or foreign digit."""
+    odd = next(char for char in value if not char.isascii())
+    assert f"U+{ord(odd):04X} (" in (only(load(PLAN.replace("HERE", f"  waves: {value}"))).hint or "")

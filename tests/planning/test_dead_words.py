@@ -33,6 +33,12 @@ def dead(exclude: dict[str, Any]) -> list[Problem]:
         ({"tags": {"canry": ("true",)}}, ("tags", "canry", 0), "tags canry=true", "did you mean canary?"),
         ({"tags": {"canary": ("true", "yes")}}, ("tags", "canary", 1), "tags canary=yes", "correct it"),
         ({"names": ("prod–*",)}, ("names", 0), "names prod–*", 'write "prod-*": U+2013 (EN DASH)'),
+        (
+            {"names": ("\u201cprod-1\u201d",)},
+            ("names", 0),
+            "names \u201cprod-1\u201d",
+            "it holds U+201C (LEFT DOUBLE QUOTATION MARK)",
+        ),
         ({"names": ("prod-1", "old-*")}, ("names", 1), "names old-*", "correct it"),
         ({"names": ("PROD-1",)}, ("names", 0), "names PROD-1", "correct it"),
         ({"zones": ("eu-de-3",)}, ("zones", 0), "zones eu-de-3", "did you mean eu-de-0"),
