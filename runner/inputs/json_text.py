@@ -28,10 +28,9 @@ class Bounds:
 
 ANSWER = Bounds(20 * MEGABYTE, 90 * MEGABYTE)
 """An API's answer. A page of 1,000 servers has 3 MB and is estimated at 25 MB."""
-SCHEDULE = Bounds(32 * MEGABYTE, 160 * MEGABYTE)
-"""A saved schedule. 100,000 servers are 10 MB, estimated at 85 MB if they are in waves and
-at 150 MB if all of them are excluded."""
-JOURNAL = Bounds(128 * MEGABYTE, 400 * MEGABYTE)
+SCHEDULE = Bounds(32 * MEGABYTE, 120 * MEGABYTE)
+"""A saved schedule. 100,000 servers are 9 MB, estimated at 92 MB."""
+JOURNAL = Bounds(64 * MEGABYTE, 160 * MEGABYTE)
 """An entry of a store. The largest holds a plan and its schedule; a run that would be over it cannot be begun."""
 EVENT = Bounds(26 * MEGABYTE, 90 * MEGABYTE)
 """The file in which GitHub describes what happened; GitHub's page "Webhook events and payloads" caps it at 25 MB."""
@@ -96,7 +95,7 @@ def check_json(text: bytes | str, bounds: Bounds) -> None:
 
 
 def estimate(data: bytes) -> int:
-    """Return about how many bytes the values of a JSON text take in memory; punctuation within strings counts too.
+    """Return about how many bytes a JSON text and its values take in memory; punctuation within strings counts too.
 
     The weights are those of CPython on 64 bits, rounded up: an object with a key 200, a list 100, a key or a value 75.
     Commas that no key explains are members of lists, which can be as short as two bytes, and count twice.
@@ -104,7 +103,7 @@ def estimate(data: bytes) -> int:
     commas, colons = data.count(b","), data.count(b":")
     values = 200 * data.count(b"{") + 100 * data.count(b"[") + 75 * (colons + commas + max(0, commas - colons))
     text, strings = _widths(data)
-    return values + len(data) * (text + strings)
+    return values + len(data) * (1 + text + strings)
 
 
 def depth(data: bytes) -> int:

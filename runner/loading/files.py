@@ -13,6 +13,9 @@ from runner.model.hidden import described, hidden_in
 from runner.model.plan import MAX_IDS
 
 MAX_ID_BYTES = 16 << 20
+MAX_LINES = 1_000_000
+MAX_BAD_LINES = 1_000
+"""The reading ends there: a file of another kind is wrong in every line."""
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32}")
 _HEADER = re.compile(
@@ -79,16 +82,20 @@ def read_ids(data: bytes) -> tuple[tuple[str, ...], tuple[BadLine, ...]]:
     """
     ids: dict[str, None] = {}
     bad: list[BadLine] = []
+    if data.count(b"\n") > MAX_LINES:
+        raise Unreadable("BadIdList", f"holds more than {MAX_LINES:,} lines")
     for number, line in enumerate(_text_of(data).split("\n"), 1):
         entry = line.partition("#")[0].strip(" \t\r")
         if is_server_id(entry):
             ids[entry.lower()] = None
         elif entry:
             bad.append(BadLine(number, _what_it_is(entry, is_first=not ids and not bad)))
+        if len(ids) > MAX_IDS:
+            raise Unreadable("BadIdList", f"holds more than {MAX_IDS:,} ids")
+        if len(bad) >= MAX_BAD_LINES:
+            break
     if not ids and not bad:
         raise Unreadable("BadIdList", "holds no id")
-    if len(ids) > MAX_IDS:
-        raise Unreadable("BadIdList", f"holds more than {MAX_IDS:,} ids")
     return tuple(ids), tuple(bad)
 
 

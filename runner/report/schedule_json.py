@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import InvalidInput
-from runner.inputs.json_text import SCHEDULE, NotJson, TooMuchJson, parse_json
+from runner.inputs.json_text import SCHEDULE, NotJson, TooMuchJson, check_json, parse_json
 from runner.model.problem import Location, Problem
 from runner.model.schedule import Schedule
 from runner.planning.digest import FORMAT_VERSION, inventory_digest, schedule_digest
@@ -26,9 +26,18 @@ _SHOWN = 20
 
 
 def dump(schedule: Schedule) -> str:
-    """The schedule as text: keys sorted, one wave and one exclusion a line, ASCII only; equal input, equal bytes."""
+    """Return the schedule as text: keys sorted, a wave and an exclusion a line, ASCII; equal input, equal bytes.
+
+    Raises InvalidInput for one so large that `load` would refuse it.
+    """
     lines = [f"{_compact(key)}:{_value(value)}" for key, value in sorted(document(schedule).items())]
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    try:
+        check_json(text, SCHEDULE)
+    except TooMuchJson as error:
+        message, hint = f"the schedule would be saved as JSON {error}", "split the plan into several"
+        raise InvalidInput([Problem("ScheduleTooLarge", message, hint=hint)]) from None
+    return text
 
 
 def load(text: bytes | str, file: str = "") -> Schedule:

@@ -80,10 +80,13 @@ def _text(path: Path, is_named: bool) -> str | None:
 
 def _section(text: str, path: Path) -> dict[str, str] | None:
     """The values of the section, as the SDK reads them. The parser's own errors quote lines, so none is passed on."""
-    parser = configparser.ConfigParser()
+    # Without interpolation: ten lines of `%(name)s` grow to gigabytes, and no credential needs it.
+    parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(text)
-        return dict(parser.items(SECTION)) if parser.has_section(SECTION) else None
+        values = dict(parser.items(SECTION)) if parser.has_section(SECTION) else {}
+        if not any("%" in value.replace("%%", "") for value in values.values()):
+            return {name: value.replace("%%", "%") for name, value in values.items()} or None
     except configparser.Error:
         pass
     raise _unusable(path, "is no INI file", f"it begins with [{SECTION}], then lines such as `ak = …`; write %% for %")
