@@ -1,1 +1,1 @@
-"""Bytes from outside: files that are opened safely, JSON that is measured before it is read."""
+"""Bytes from outside: files that are opened safely, JSON and YAML that are bounded before they are read."""

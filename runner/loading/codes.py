@@ -73,7 +73,7 @@ CODES: dict[str, str] = {
     # saved schedules
     "NotJson": "The saved schedule is not a JSON document.",
     "NotASchedule": "The JSON document is no schedule.",
-    "ScheduleTooLarge": "The saved schedule is larger than any that `diff` writes.",
+    "ScheduleTooLarge": "The saved schedule is larger, deeper or has more values than any that `diff` writes.",
     "UnknownFormatVersion": "The saved schedule was written by a version with another format.",
     "InvalidSchedule": "The saved schedule is not as its schema says, or contradicts itself.",
     "DigestMismatch": "The saved schedule was changed after it was made.",

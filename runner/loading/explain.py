@@ -21,6 +21,7 @@ from runner.model.hidden import described
 M = TypeVar("M", bound=BaseModel)
 Said: TypeAlias = tuple[str, str, str | None]  # code, message, hint
 
+MAX_KEYS = 1_000
 _MAX_ERRORS = 2_000
 _CONVERTIBLE = frozenset({"int_type", "bool_type", "float_type", "literal_error", "value_error"})
 _EXAMPLES: Mapping[str, str] = {
@@ -45,6 +46,8 @@ def check(model: type[M], root: MapNode, findings: Findings) -> M | None:
     A text that came from a template is read as YAML would read it where the field is a number or a truth value
     (`--var` gives text only); a text that is written in the file is not.
     """
+    if _is_too_wide(root, findings):
+        return None
     _refuse_null(root, findings)
     known = findings.places
     data = to_data(root)
@@ -60,6 +63,14 @@ def check(model: type[M], root: MapNode, findings: Findings) -> M | None:
             break  # more would only be counted
         _note(one, model, root, findings, known)
     return None
+
+
+def _is_too_wide(root: MapNode, findings: Findings) -> bool:
+    """Whether a mapping has more keys than can be checked: each could be an error. Noted."""
+    wide = [n for n in walk(root.without(["vars"])) if isinstance(n, MapNode) and len(n.entries) > MAX_KEYS]
+    for node in wide:
+        findings.add("TooLarge", f"a mapping with more than {MAX_KEYS:,} keys", node.span, item=node.item)
+    return bool(wide)
 
 
 def _refuse_null(root: MapNode, findings: Findings) -> None:

@@ -147,7 +147,7 @@ class Renderer:
             value = self._templates.render(str(node.value), context, self._sizes)
         except TemplateProblem as error:
             self._findings.add(error.code, error.message, node.span, hint=error.hint, item=self._item)
-            if error.is_final:
+            if error.is_final or self._findings.is_full:
                 raise _Stop from None
             return Scalar("", node.span, broken=True)
         result = from_data(value, node.span)

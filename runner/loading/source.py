@@ -13,6 +13,8 @@ from runner.model.hidden import described
 from runner.model.problem import Location, Problem
 
 MAX_BYTES = 1 << 20
+EXCERPT = 2000
+"""Characters of a line that a message can show."""
 
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]|\r(?!\n)"
@@ -44,7 +46,10 @@ class Source:
         if not 1 <= line <= len(self.lines):
             return ""
         text = self.lines[line - 1]
-        return "" if _SECRET.search(text) else text[:2000]
+        shown = text[:EXCERPT]
+        # Only what is shown is searched: the patterns take quadratic time. A cut may fall inside of `://user:password@`.
+        end = "@" if len(text) > EXCERPT else ""
+        return "" if _SECRET.search(shown + end) else shown
 
 
 class Unreadable(Exception):

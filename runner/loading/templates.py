@@ -26,9 +26,11 @@ from runner.loading.scalars import MAX_DIGITS
 MAX_TEMPLATE = 4_000
 MAX_PARTS = 250
 MAX_DIFFERENT = 1_000
+MAX_PARSED = 100_000
+"""Characters of all different templates of a plan: parsing takes some ten microseconds for each."""
 MAX_DEPTH = 64
 MAX_COST = 10_000_000
-MAX_TOTAL_COST = 200_000_000
+MAX_TOTAL_COST = 120_000_000
 
 _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Add,
@@ -127,7 +129,9 @@ class Templates:
 
     def __init__(self) -> None:
         self._environment = _Environment()
-        self._compiled: dict[str, _Compiled] = {}
+        self._compiled: dict[str, _Compiled | TemplateProblem] = {}
+        self._undefined: dict[tuple[str, str], TemplateProblem] = {}
+        self._parsed = 0
         self._spent = 0
         self.used: set[tuple[str, str]] = set()
 
@@ -158,7 +162,7 @@ class Templates:
                 return self._value(compiled.parts[0], context)
             return _bounded("".join(self._texts(compiled, context)))
         except UndefinedError as error:
-            raise _undefined(error, compiled, context) from None
+            raise self._explained(text, error, compiled, context) from None
         except SecurityError:
             raise TemplateProblem("TemplateNotAllowed", "the template is not allowed") from None
         except Unfit as error:
@@ -166,6 +170,15 @@ class Templates:
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError):
             message = "the template cannot be computed: its values do not fit what is done with them"
             raise TemplateProblem("TemplateFailed", message) from None
+
+    def _explained(
+        self, text: str, error: UndefinedError, compiled: _Compiled, context: Mapping[str, Any]
+    ) -> TemplateProblem:
+        """The problem of a hole, made once: the search for a similar name is slow, and a group has 1,000 items."""
+        key = (text, str(error.message))
+        if key not in self._undefined:
+            self._undefined[key] = _undefined(error, compiled, context)
+        return self._undefined[key]
 
     def _texts(self, compiled: _Compiled, context: Mapping[str, Any]) -> Iterator[str]:
         for part in compiled.parts:
@@ -191,17 +204,30 @@ class Templates:
 
     def _compile(self, text: str) -> _Compiled:
         compiled = self._compiled.get(text)
-        if compiled is None and len(self._compiled) >= MAX_DIFFERENT:
+        if compiled is None:
+            compiled = self._compiled[text] = self._tried(text)
+        if isinstance(compiled, TemplateProblem):
+            raise compiled
+        return compiled
+
+    def _tried(self, text: str) -> _Compiled | TemplateProblem:
+        """A new template, or what is wrong with it. Raises TemplateProblem where no further one may be parsed."""
+        if len(self._compiled) >= MAX_DIFFERENT:
             message = f"more than {MAX_DIFFERENT:,} different templates"
             raise TemplateProblem("TemplateTooLarge", message, is_final=True)
-        if compiled is None:
-            compiled = self._compiled[text] = self._compile_new(text)
-        return compiled
+        if len(text) > MAX_TEMPLATE:
+            return TemplateProblem("TemplateTooLarge", f"a template may have {MAX_TEMPLATE} characters at most")
+        self._parsed += len(text)
+        if self._parsed > MAX_PARSED:
+            message = f"the different templates have more than {MAX_PARSED:,} characters"
+            raise TemplateProblem("TemplateTooLarge", message, "use fewer or shorter ones", is_final=True)
+        try:
+            return self._compile_new(text)
+        except TemplateProblem as problem:
+            return problem.with_traceback(None)
 
     def _compile_new(self, text: str) -> _Compiled:
         """Parsed, checked and compiled: about a millisecond."""
-        if len(text) > MAX_TEMPLATE:
-            raise TemplateProblem("TemplateTooLarge", f"a template may have {MAX_TEMPLATE} characters at most")
         try:
             tree = self._environment.parse(text)
             expressions = list(_expressions(tree))

@@ -2,7 +2,7 @@
 
 Nothing is built by PyYAML's constructors: its events are read one at a time, and size, depth and number of values are
 checked before a value is kept. So a file of 200,000 `[` ends at the 65th. Duplicate keys, aliases, anchors, tags,
-directives and further documents are refused. PyYAML's C parser is used where it is there (some forty times faster).
+directives and further documents are refused.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from runner.inputs.yaml_text import TooMuchYaml, events
 from runner.loading.findings import WHOLE_FILE, Findings
 from runner.loading.hidden import note_hidden
 from runner.loading.nodes import Key, ListNode, MapNode, Node, Scalar, Span
@@ -18,11 +19,6 @@ from runner.loading.scalars import resolve
 from runner.loading.source import Source
 from runner.loading.syntax import QUOTE_IT, UNQUOTED_SAID, note_conflict, note_syntax, pattern_at, quote
 from runner.model.hidden import hidden_in
-
-MAX_DEPTH = 64
-MAX_NODES = 200_000
-
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _TooMuch(Exception):
@@ -38,9 +34,12 @@ def parse(source: Source, findings: Findings) -> Node | None:
         return None
     reader = _Reader(findings)
     try:
-        for event in yaml.parse(source.text, Loader=_LOADER):
+        for event in events(source.text):
             reader.take(event)
     except _TooMuch:
+        return None
+    except TooMuchYaml as error:
+        findings.add("TooLarge", str(error), _span(error.event))
         return None
     except yaml.YAMLError as error:
         note_syntax(error, source, findings, reader.open_bracket)
@@ -76,7 +75,6 @@ class _Reader:
         self.root: Node | None = None
         self.unusable = False
         self._stack: list[_Open] = []
-        self._nodes = 0
         self._documents = 0
 
     @property
@@ -88,10 +86,10 @@ class _Reader:
     def take(self, event: Any) -> None:
         """Go on by one event. Raises _TooMuch when a limit is passed."""
         if isinstance(event, yaml.ScalarEvent):
-            self._count(event)
+            self._refuse_properties(event)
             self._attach(self._scalar(event))
         elif isinstance(event, yaml.CollectionStartEvent):
-            self._count(event)
+            self._refuse_properties(event)
             self._open(event)
         elif isinstance(event, yaml.CollectionEndEvent):
             self._attach(self._close(event))
@@ -112,20 +110,13 @@ class _Reader:
         if event.version or event.tags:
             self._refuse("TagNotAllowed", "directives (%…) are not allowed", event, "remove the line")
 
-    def _count(self, event: Any) -> None:
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            self._refuse("TooLarge", f"more than {MAX_NODES:,} values", event, None)
-            raise _TooMuch
+    def _refuse_properties(self, event: Any) -> None:
         if event.anchor is not None:
             self._refuse("AliasNotAllowed", "anchors (&name) are not allowed", event, "use vars, or write it out")
         if event.tag is not None:
             self._refuse("TagNotAllowed", "YAML tags (!name) are not allowed", event, "quotes are enough to make text")
 
     def _open(self, event: Any) -> None:
-        if len(self._stack) >= MAX_DEPTH:
-            self._refuse("TooLarge", f"nested deeper than {MAX_DEPTH} levels", event, None)
-            raise _TooMuch
         is_map = isinstance(event, yaml.MappingStartEvent)
         self._stack.append(_Open(is_map, event.start_mark, bool(event.flow_style)))
 

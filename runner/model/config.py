@@ -26,7 +26,7 @@ from runner.model.plan import (
 ALL_GRANTED = "all_granted_eps"
 """Every enterprise project that the credentials can use ("Querying Details About ECSs", `enterprise_project_id`)."""
 EnvName = Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
-EnvNames = Annotated[tuple[EnvName, ...], Many()]
+EnvNames = Annotated[tuple[EnvName, ...], Field(max_length=1000), Many()]
 
 
 class Rate(Part):

@@ -7,9 +7,11 @@ expanded before a `Plan` is made, so every value here is final. Durations are ti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -29,7 +31,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from runner.model.check import DEFAULT_PORTS, Check
 from runner.model.gate import Gate
@@ -45,6 +47,8 @@ MAX_CHECKS = 10
 MAX_GATES = 20
 MAX_QUERY = 2_000
 LONGEST_FOR = timedelta(days=1)
+MAX_TEXTS = 10_000
+"""Patterns of names, values of a tag and the like in one selector."""
 MAX_IDS = 200_000
 MAX_WINDOWS = 50
 MAX_FREEZES = 10
@@ -130,20 +134,33 @@ def _freeze(value: object) -> FreezeFile:
 
 
 class Many:
-    """A list is read into a tuple; with `or_one`, a single scalar stands for a list of one."""
+    """A list is read into a tuple; with `or_one`, a single scalar stands for a list of one.
 
-    def __init__(self, *, or_one: bool = False) -> None:
+    `items`: what items match where there can be very many. A long list is cut after its first wrong item: pydantic
+    would hold an error for each.
+    """
+
+    def __init__(self, *, or_one: bool = False, items: str = "") -> None:
         self.or_one = or_one
+        self.items = re.compile(items)
 
-    def _read(self, value: object) -> object:
+    def _read(self, value: object, most: int | None) -> object:
         if isinstance(value, list):
+            if most is not None and len(value) > most:  # pydantic would hold an error for each item first
+                facts = {"field_type": "List", "max_length": most, "actual_length": len(value)}
+                raise PydanticKnownError("too_long", facts)
+            if len(value) > MAX_TEXTS:
+                wrong = (n for n, v in enumerate(value) if not isinstance(v, str) or not self.items.match(v))
+                return tuple(value[: next(wrong, len(value)) + 1])
             return tuple(value)
         if self.or_one and isinstance(value, str | int | float):
             return (value,)
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._read, handler(source))
+        items = handler(source)
+        read = partial(self._read, most=items.get("max_length"))
+        return core_schema.no_info_before_validator_function(read, items)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         array = handler(schema)
@@ -206,7 +223,7 @@ SpreadKey = Annotated[str, StringConstraints(pattern=SPREAD_PATTERN)]
 
 Version = Annotated[Literal[1], BeforeValidator(_integer)]
 
-Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_IDS), Many(or_one=True)]
+Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_IDS), Many(or_one=True, items=ID_PATTERN)]
 
 
 def as_the_cloud_writes(ids: tuple[str, ...]) -> tuple[str, ...]:
@@ -214,8 +231,8 @@ def as_the_cloud_writes(ids: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(server.lower() for server in ids)
 
 
-Texts = Annotated[tuple[Text, ...], Field(min_length=1), Many(or_one=True)]
-TagValues = Annotated[tuple[TagValue, ...], Field(min_length=1), Many(or_one=True)]
+Texts = Annotated[tuple[Text, ...], Field(min_length=1, max_length=MAX_TEXTS), Many(or_one=True)]
+TagValues = Annotated[tuple[TagValue, ...], Field(min_length=1, max_length=MAX_TEXTS), Many(or_one=True)]
 Sizes = Annotated[tuple[Size, ...], Field(min_length=1, max_length=1000), Many(or_one=True)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Statuses = Annotated[

@@ -45,7 +45,7 @@ def _path_glob(value: str) -> str:
 
 PathGlob = Annotated[Text, AfterValidator(_path_glob)]
 PathGlobs = Annotated[tuple[PathGlob, ...], Field(min_length=1, max_length=1000), Many(or_one=True)]
-OnUnknown = Annotated[tuple[Literal["hold", "retry"], ...], Field(min_length=1), Many(or_one=True)]
+OnUnknown = Annotated[tuple[Literal["hold", "retry"], ...], Field(min_length=1, max_length=10), Many(or_one=True)]
 _SAYS_SOMETHING = ConfigDict(json_schema_extra={"minProperties": 1})
 
 

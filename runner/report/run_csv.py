@@ -7,7 +7,7 @@ import io
 from datetime import datetime
 
 from runner.report.run_report import RunReport, ServerPart
-from runner.report.safe import plain
+from runner.report.safe import plain, spreadsheet
 
 COLUMNS = (
     *("wave", "group", "id", "name", "zone", "outcome", "reason", "detail", "evidence", "attempts"),
@@ -27,18 +27,15 @@ COLUMNS = (
 )
 """The first is a number, so that no line begins with somebody else's text."""
 
-_FORMULA = ("=", "+", "-", "@")
-
 
 def report_csv(report: RunReport) -> str:
     """A heading, every scheduled server in the order of the waves, and those not scheduled, without a wave.
 
-    Comma, double quotes, lines ended by LF.
-
-    A cell that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, "CSV Injection").
+    Commas, lines ended by LF. Every text is in double quotes, and what a spreadsheet could take for a formula has an
+    apostrophe before it (OWASP, "CSV Injection"); numbers have no quotes.
     """
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(COLUMNS)
     for server in report.servers:
         writer.writerow([_cell(value) for value in _values(server)])
@@ -66,12 +63,11 @@ def _values(server: ServerPart) -> tuple[object, ...]:
     )
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> str | int | float:
     if value is None:
         return ""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, int | float):
-        return str(value)
-    text = plain(value, 1000).replace("##[", "## [")
-    return "'" + text if text.lstrip().startswith(_FORMULA) else text
+        return value
+    return spreadsheet(plain(value, 1000).replace("##[", "## ["))

@@ -18,6 +18,7 @@ _MARKDOWN = re.compile(
     r"|(?P<underscores>_+)",
     re.IGNORECASE,
 )
+_FORMULA = re.compile(r"""(?:^|[;,|\t])(?=([\s"']*[=+\-@\u2212]))""")
 _ELLIPSIS = "…"
 
 
@@ -31,6 +32,19 @@ def plain(text: object, limit: int = 500) -> str:
     cut = raw[: limit + 1]
     shown = "".join(c if c == " " or (c.isprintable() and not _hidden(c)) else _visible(c) for c in cut)
     return shown if len(raw) <= limit and len(shown) <= limit else shown[: max(0, limit - 1)] + _ELLIPSIS
+
+
+def spreadsheet(text: str) -> str:
+    """Return a text in which no spreadsheet finds a formula, wherever it begins a cell.
+
+    Programs that separate cells by `;`, tabs or `|` begin a cell in the middle of ours, and those for East Asian
+    languages read full-width forms (`＝`) like ASCII. An apostrophe in front makes a cell text.
+    """
+    folded = "".join(unicodedata.normalize("NFKC", char)[:1] or char for char in text)
+    places = [found.start(1) for found in _FORMULA.finditer(folded)]
+    for place in reversed(places):
+        text = f"{text[:place]}'{text[place:]}"
+    return text
 
 
 def line_start(text: str) -> str:

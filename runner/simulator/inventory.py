@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from runner.model.inventory import Inventory
 from runner.simulator.chance import pick_uuid
@@ -42,7 +43,7 @@ class InventoryFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    servers: list[InventoryServer] = Field(min_length=1, max_length=200_000)
+    servers: Annotated[list[InventoryServer], FailFast()] = Field(min_length=1, max_length=200_000)
     project_id: str = Field("", pattern="^([0-9a-f]{32})?$")
 
 

@@ -10,10 +10,13 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from runner.inputs.files import describe, read_regular
+from runner.inputs.yaml_text import TooMuchYaml, events
 from runner.simulator.faults import Rule
 from runner.simulator.switches import Switches
 
 MOST_BYTES = 1024 * 1024
+MOST_RULES = 1_000
 
 
 class ScenarioInvalid(ValueError):
@@ -36,7 +39,10 @@ class Scenario(BaseModel):
     digest: str = ""
 
 
-class _Loader(yaml.SafeLoader):
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc] # C or Python, as it is there
     """Scalars of YAML 1.2 as far as they differ here: `on` is a text, and so is a date."""
 
 
@@ -61,28 +67,32 @@ def read_document(path: Path) -> Any:
     """
     text = _read_text(path)
     try:
+        _refuse_aliases(path.name, text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer implicit types
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ScenarioInvalid(path.name, [f"{line}{error.problem or 'is not YAML'}"]) from error
+    except TooMuchYaml as error:
+        raise ScenarioInvalid(path.name, [f"has {error}"]) from None
+    except ScenarioInvalid:
+        raise
     except (yaml.YAMLError, ValueError) as error:
         raise ScenarioInvalid(path.name, ["is not YAML that can be read"]) from error
-    except RecursionError:
-        raise ScenarioInvalid(path.name, ["is nested too deeply"]) from None
+
+
+def _refuse_aliases(name: str, text: str) -> None:
+    """Raise ScenarioInvalid for `*name`, TooMuchYaml for a text over its bounds."""
+    if any(isinstance(event, yaml.AliasEvent) for event in events(text)):
+        raise ScenarioInvalid(name, ["aliases (*name) are not allowed"])
 
 
 def _read_text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
-        text = raw.decode()
+        return read_regular(path, MOST_BYTES).decode()
     except OSError as error:
-        raise ScenarioInvalid(path.name, [error.strerror or "cannot be read"]) from error
+        raise ScenarioInvalid(path.name, [describe(error)]) from error
     except UnicodeDecodeError as error:
         raise ScenarioInvalid(path.name, ["is not UTF-8 text"]) from error
-    if len(raw) > MOST_BYTES:
-        raise ScenarioInvalid(path.name, ["is larger than 1 MiB"])
-    return text
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -92,10 +102,13 @@ def load_scenario(path: Path) -> Scenario:
         document = {}
     if not isinstance(document, dict) or "digest" in document:
         raise ScenarioInvalid(path.name, ["must be a mapping with version, switches and rules"])
+    rules = document.get("rules")
+    if isinstance(rules, list) and len(rules) > MOST_RULES:
+        raise ScenarioInvalid(path.name, [f"has more than {MOST_RULES:,} rules"])
     try:
         scenario = Scenario.model_validate(document)
     except ValidationError as error:
-        raise ScenarioInvalid(path.name, [_finding(e["loc"], e["msg"]) for e in error.errors()]) from error
+        raise ScenarioInvalid(path.name, [_finding(e["loc"], e["msg"]) for e in error.errors()[:50]]) from error
     digest = hashlib.sha256(scenario.model_dump_json().encode()).hexdigest()
     return scenario.model_copy(update={"digest": digest})
 

@@ -20,7 +20,7 @@ from tests.fuzz.readers import HOLE, Reader, readers
 
 MOST_S = 2.0
 MOST_MB = 150.0
-SIZES = (30_000, 1_000_000, 4_000_000)
+SIZES = (30_000, 570_000, 1_000_000, 4_000_000)
 ALL_FRAMES = 1_000_000
 """Above this size only the last frame is filled."""
 

@@ -228,7 +228,7 @@ def _zip(*files: tuple[str, bytes]) -> bytes:
 
 @cache
 def _bad_calendar() -> type[Exception]:
-    from runner.loading.calendars import BadCalendar
+    from runner.loading.calendar_lines import BadCalendar
 
     return BadCalendar
 
@@ -256,6 +256,8 @@ def readers() -> Mapping[str, Reader]:
                 b"version: 1\nname: web\nvars: {x: @@}\ngroups: [{name: web, servers: {all: true}, waves: [1]}]\n",
                 b"version: 1\nname: web\ngroups: @@\n",
                 b"version: 1\nname: web\ngroups: [{name: web, servers: {all: true}, waves: @@}]\n",
+                b"version: 1\nname: web\nvars: {x: [%s]}\ngroups: [{name: 'w-{{ item }}', for_each: '{{ vars.x }}',"
+                b" servers: {names: @@}, waves: [1]}]\n" % b", ".join(b"'%d'" % n for n in range(1000)),
                 b"version: 1\nname: web\ngroups: [{name: web, for_each: @@, servers: {names: ['{{ item }}']},"
                 b" waves: [1]}]\n",
             ),

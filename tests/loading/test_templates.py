@@ -254,3 +254,55 @@ def test_the_environment_is_only_what_is_allowed() -> None:
     for key in ("cycle", "target"):
         refused = plan(f'{key}: "{{{{ env.CI_ENVIRONMENT }}}}"\n' + GROUP, env={"CI_ENVIRONMENT": "x"})
         assert [p.code for p in refused.problems] == ["TemplateUndefined"]
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The templates that are parsed from now on."""
+    parsed: list[str] = []
+    compile_new = Templates._compile_new
+
+    def counting(self: Templates, text: str) -> Any:
+        parsed.append(text)
+        return compile_new(self, text)
+
+    monkeypatch.setattr(Templates, "_compile_new", counting)
+    return parsed
+
+
+def test_failing_templates_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand items of a `for_each` meet the same wrong template, which is parsed for the first of them only."""
+    parsed = counted(monkeypatch)
+    wrong = "<".join(["1"] * 1900)
+    items = ", ".join(map(str, range(1000)))
+    text = (
+        f"version: 1\nname: web\nvars: {{items: [{items}]}}\ngroups:\n  - name: 'w-{{{{ item }}}}'\n"
+        f"    for_each: '{{{{ vars.items }}}}'\n    servers: {{ids: '{{{{ {wrong} }}}}'}}\n    waves: [1]\n"
+    )
+    problems = load_text(text, "plan.yaml").problems
+    assert [p.code for p in problems] == ["TemplateTooLarge"]
+    assert "and 999 more" in problems[0].message
+    assert len([t for t in parsed if wrong in t]) == 1
+
+
+def test_parsing_of_templates_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Different wrong templates end with the characters that may be parsed, or with the problems that are shown."""
+    parsed = counted(monkeypatch)
+    for count, length in ((60, 3_500), (900, 5)):
+        parsed.clear()
+        ids = ", ".join(f"'{{{{ {'-' * length} {n} {n} }}}}'" for n in range(count))
+        text = f"version: 1\nname: web\ngroups: [{{name: web, servers: {{ids: [{ids}]}}, waves: [1]}}]\n"
+        load_text(text, "plan.yaml")
+        assert sum(map(len, parsed)) <= 100_000
+        assert len(parsed) <= 101
+
+
+def test_the_search_for_a_similar_name_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is slow, and a hole in a template is met with every item."""
+    searched: list[str] = []
+    monkeypatch.setattr("runner.loading.templates.did_you_mean", lambda word, _known: searched.append(word))
+    text = (
+        f"version: 1\nname: web\nvars: {{items: [{', '.join(map(str, range(500)))}]}}\ngroups:\n"
+        "  - {name: 'w-{{ item }}', for_each: '{{ vars.items }}', servers: {ids: '{{ vars.itemz }}'}, waves: [1]}\n"
+    )
+    load_text(text, "plan.yaml")
+    assert len(searched) == 1

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from runner.inputs.yaml_text import MAX_DEPTH, MAX_NODES
 from runner.loading.findings import MAX_PROBLEMS, Findings
 from runner.loading.nodes import locate, to_data
 from runner.loading.source import MAX_BYTES, decode
-from runner.loading.yaml_reader import MAX_DEPTH, MAX_NODES, parse
+from runner.loading.yaml_reader import parse
 from runner.model.problem import Problem
 
 

@@ -40,7 +40,7 @@ JOINERS = {"cli", "__main__"}
 ONLY_IN = {
     "httpx": {"runner/net/transport.py"},
     "jinja2": {"runner/loading/"},
-    "yaml": {"runner/loading/", "runner/cli/", "runner/simulator/"},
+    "yaml": {"runner/inputs/", "runner/loading/", "runner/cli/", "runner/simulator/"},
     "rich": {"runner/cli/"},
     "click": {"runner/cli/"},
     "sqlite3": {"runner/store/", "runner/simulator/"},

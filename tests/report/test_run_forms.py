@@ -20,6 +20,7 @@ from runner.report.run_markdown import COMMENT_LIMIT, LEAST_LIMIT, SUMMARY_LIMIT
 from runner.report.run_report import RunReport
 from runner.report.run_text import MOST_SERVERS, MOST_WAVES, report_text
 from runner.report.run_words import STORE_BEGUN
+from runner.report.safe import spreadsheet
 from tests.execution.setup import Bench, schedule_of
 from tests.report.cases import begin, case_of, plain_run, troubled_run
 from tests.report.readers import Page
@@ -290,3 +291,30 @@ def test_csv_sets_formulas_off() -> None:
     rows = list(csv.DictReader(io.StringIO(report_csv(troubled_run("=1+1", "").report))))
     assert {r["name"] for r in rows} == {"'=1+1"}
     assert {r["wave"] for r in rows} == {"1", "2", "3", "4", ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("＝1+1", "'＝1+1"),
+        ("＠SUM(1)", "'＠SUM(1)"),
+        ("﹣1", "'﹣1"),
+        ("−1", "'−1"),
+        ('x;=HYPERLINK("http://e")', "x;'=HYPERLINK(\"http://e\")"),
+        ("x； ＋1", "x；' ＋1"),
+        ('x|"=1', "x|'\"=1"),
+        ("x,@a;-b", "x,'@a;'-b"),
+        ("\u00a0=1", "'\u00a0=1"),
+        ("web-1 = a + b", "web-1 = a + b"),
+    ],
+)
+def test_no_cell_is_a_formula_for_any_spreadsheet(text: str, safe: str) -> None:
+    """Full-width signs count, and so does what follows another program's separator."""
+    assert spreadsheet(text) == safe
+
+
+def test_every_text_of_csv_is_quoted() -> None:
+    """A reader that splits at other separators still sees where our texts begin; tabs and line breaks are visible."""
+    lines = report_csv(troubled_run("a\t=1\r\n=2", "").report).split("\n")
+    assert all(line.count('"') >= 2 * 8 for line in lines[:-1])
+    assert any(r"a\t=1\r\n=2" in line for line in lines)

@@ -114,3 +114,13 @@ def test_what_cannot_be_read_is_a_store_error(store: SqlStore) -> None:
     for read in (lambda: store.events("r1"), lambda: store.find("r1"), store.halted):
         with pytest.raises(StoreError, match="unreadable"):
             read()
+
+
+@pytest.mark.parametrize("data", ["[" * 5000, '{"a":' * 5000, "[" + "[]," * 2_000_000 + "1]"], ids=lambda d: d[:6])
+def test_hostile_data_of_an_event_names_run_and_event(store: SqlStore, data: str) -> None:
+    """Deep or endless JSON in a row is a store error, not a crash."""
+    store.append(leased(store), AT, NOTE)
+    with store.db.transaction():
+        store.db.execute("update event set data = ? where seq = 2", (data,))
+    with pytest.raises(StoreError, match=r"event holds something unreadable at 'r1, event 2'"):
+        store.events("r1")
