@@ -67,4 +67,4 @@ def test_every_file_argument(
         main(list(command))
     assert ended.value.code in (3, 64)
     said = "".join(capfd.readouterr())
-    assert "regular file" in said or "is a directory" in said
+    assert "regular file" in said or "is a directory" in said or "is a folder" in said
