@@ -300,7 +300,7 @@ def test_csv_sets_formulas_off() -> None:
         ("＠SUM(1)", "'＠SUM(1)"),
         ("﹣1", "'﹣1"),
         ("−1", "'−1"),
-        ('x;=HYPERLINK("http://e")', "x;'=HYPERLINK(\"http://e\")"),
+        ('x;=HYPERLINK("http://e")', 'x;\'=HYPERLINK("http://e")'),
         ("x； ＋1", "x；' ＋1"),
         ('x|"=1', "x|'\"=1"),
         ("x,@a;-b", "x,'@a;'-b"),
