@@ -255,3 +255,10 @@ def test_run_of_a_folder_names_its_plans(tmp_path: Path) -> None:
     assert "is a folder, and run takes one plan" in done.stderr
     assert "a.yaml" in done.stderr
     assert "--changed" in done.stderr
+
+
+def test_the_first_example_needs_no_file() -> None:
+    """The main page begins with `init`: where the package is installed, there is no plan to run yet."""
+    shown = cli.epilog or ""
+    assert shown.index("reboot-runner init reboots") < shown.index("reboot-runner run plans/example.yaml")
+    assert "quickstart" not in shown
