@@ -117,6 +117,7 @@ def command(
         owners=owners or (),
         github=not no_github,
         hardened=hardened,
+        branch=_default_branch(folder or Path()),
     )
     if hardened and not request.source.is_commit:
         raise UsageProblem(
@@ -153,6 +154,17 @@ def _here() -> Path:
             hint="call `reboot-runner init` in the repository's root, or say which folder: `reboot-runner init .`",
         )
     return Path()
+
+
+def _default_branch(folder: Path) -> str | None:
+    """Return the default branch of the repository that holds the folder, as far as it is known."""
+    from runner.git.errors import GitError
+    from runner.git.repository import Repository
+
+    try:
+        return Repository.find(folder).default_branch() if folder.is_dir() else None
+    except GitError:
+        return None
 
 
 def _schemas() -> dict[str, str]:

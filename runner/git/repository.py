@@ -117,6 +117,16 @@ class Repository:
         before = [f"^{changed}^@"] if is_sha(changed) else []
         return self._text("rev-list", "--first-parent", f"--max-count={most}", "HEAD", f"^{base}", *before).split()
 
+    def default_branch(self) -> str | None:
+        """Return the branch that `origin` names as its default, else the one of a repository without commits."""
+        remote = self._run("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").text
+        if remote:
+            return remote.removeprefix("origin/")
+        is_new = self._run("rev-parse", "--verify", "--quiet", "HEAD").code != 0
+        if not is_new:
+            return None
+        return self._run("symbolic-ref", "--quiet", "--short", "HEAD").text or None
+
     # files
 
     def read(self, revision: str, path: str, limit: int = MAX_BLOB_BYTES) -> bytes | None:

@@ -89,6 +89,7 @@ def _values(request: StarterRequest) -> dict[str, str]:
         "region": _scalar(request.region or CLOUDS[request.cloud]),
         "allowed": ", ".join(dict.fromkeys((_scalar(request.target), "simulator"))),
         "endpoints": _ENDPOINTS if request.cloud == "simulator" else "",
+        "branches": ", ".join(_scalar(branch) for branch in request.branches),
         "repository": source.repository,
         "revision": source.revision,
         "action": f"{source.repository}/.github/actions/reboot-runner@{source.revision}{tag}",

@@ -12,6 +12,8 @@ CLOUDS = {"huaweicloud": "eu-west-101", "otc": "eu-de", "simulator": "eu-west-10
 """Cloud -> the region that is assumed without `--region`."""
 
 _SOURCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100})(?:@([0-9a-f]{40}|v[0-9]+(?:\.[0-9]+)*))?")
+_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
+_USUAL = ("main", "master")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _OWNER = re.compile(
     r"@[A-Za-z0-9][A-Za-z0-9_-]{0,63}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,99})?|[\w.+-]{1,64}@[A-Za-z0-9.-]{1,190}"
@@ -33,7 +35,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class StarterRequest:
-    """What a starter repository holds. `region` None: that of `CLOUDS`. `owners` empty: no CODEOWNERS file."""
+    """What a starter repository holds.
+
+    `region` None: that of `CLOUDS`. `owners` empty: no CODEOWNERS file. `branch`: the default branch, where known.
+    """
 
     target: str = "prod"
     cloud: str = "huaweicloud"
@@ -42,6 +47,14 @@ class StarterRequest:
     owners: tuple[str, ...] = ()
     github: bool = True
     hardened: bool = False
+    branch: str | None = None
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """The branches whose pushes start a run: the default branch, or the names that one usually has."""
+        if self.branch is None or self.branch in _USUAL or not _BRANCH.fullmatch(self.branch):
+            return _USUAL
+        return (self.branch,)
 
 
 def name(text: str) -> str:

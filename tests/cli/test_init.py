@@ -17,11 +17,12 @@ from runner.errors import RunnerError, UsageProblem
 from runner.loading.config import load_config_text
 from runner.report.schemas import init_schema
 from runner.starter import request
-from runner.starter.files import ALWAYS, CODEOWNERS, DEPENDABOT, WORKFLOWS, StarterFile, starter_files
+from runner.starter.files import ALWAYS, CODEOWNERS, DEPENDABOT, RUN_WORKFLOW, WORKFLOWS, StarterFile, starter_files
 from runner.starter.request import StarterRequest
 from runner.starter.writing import survey, write
 from tests.cli.lab import Lab, bare_environment
 from tests.cli.test_help import in_text, parse
+from tests.git.made import Made
 from tests.workflows.files import ACTION, called, documented_callers, documented_quick, load, reusable, steps
 from tests.workflows.linters import lint
 
@@ -112,6 +113,20 @@ def test_the_document_shows_the_quick_form() -> None:
     """docs/github.md shows both workflows of the quick form, word for word."""
     ours = texts_of(StarterRequest())
     assert documented_quick() == {path: ours[path] for path in WORKFLOWS}
+
+
+@pytest.mark.parametrize(("branch", "pushed"), [("trunk", ["trunk"]), ("main", ["main", "master"]), ("on", ["on"])])
+def test_the_default_branch_of_the_repository(tmp_path: Path, lab: Lab, branch: str, pushed: list[str]) -> None:
+    """The run starts on pushes to the branch that the repository begins with, whatever it is called."""
+    made = Made(tmp_path / "fleet")
+    made.folder.mkdir()
+    made.git("init", "--quiet", f"--initial-branch={branch}")
+    assert Lab(made.folder, lab.forker, bare_environment(tmp_path / "home")).run("init").code == 0
+    for text in (
+        texts(made.folder)[RUN_WORKFLOW],
+        texts_of(StarterRequest(hardened=True, branch=branch))[RUN_WORKFLOW],
+    ):
+        assert yaml.safe_load(text)[True]["push"]["branches"] == pushed
 
 
 def test_hardened_pins_every_action(empty: Lab) -> None:
