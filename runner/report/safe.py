@@ -10,6 +10,8 @@ import html
 import re
 import unicodedata
 
+from runner.model.hidden import hidden_in
+
 _MARKDOWN = re.compile(
     r"(?P<number>\A\d{1,9}(?=[.)](?:\s|\Z)))"  # a list, where the text stands at the beginning of a line
     r"|(?P<entity>\$|<|&(?=\#?\w*(?:;|\Z))|:(?=//)|\A:(?=:)|(?<=www)\.)"
@@ -25,7 +27,7 @@ _ELLIPSIS = "…"
 def plain(text: object, limit: int = 500) -> str:
     """One line of printable text: for terminals and logs.
 
-    Control characters (line breaks, ANSI escapes), directional marks, private and unassigned characters become
+    Control characters (line breaks, ANSI escapes), whatever cannot be seen, private and unassigned characters become
     visible as `\\x1b` or `\\u202e`; longer text ends in `…` at `limit` characters.
     """
     raw = str(text)
@@ -85,7 +87,9 @@ def command_property(text: object) -> str:
 
 
 def _hidden(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    if char.isascii():
+        return not char.isprintable()
+    return unicodedata.category(char) in ("Co", "Cn") or hidden_in(char) is not None
 
 
 def _visible(char: str) -> str:

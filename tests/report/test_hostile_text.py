@@ -155,3 +155,10 @@ def test_markdown_never_exceeds_its_limit(text: str) -> None:
     assert len(made.encode()) <= 20_000
     assert "2 of 13 servers ready" in made
     assert "3 unknown servers" in made
+
+
+@pytest.mark.parametrize("char", "\u200b\u00ad\ufe0f\u3164\u115f\u00a0\u3000\u2800\U000e0041\u202e\x1b\n")
+def test_what_cannot_be_seen_is_shown(char: str) -> None:
+    """Two names that look alike are told apart wherever they are printed."""
+    assert plain(f"a{char}b") not in ("ab", "a b", f"a{char}b")
+    assert plain("é 日本 b") == "é 日本 b"
