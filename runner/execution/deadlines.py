@@ -8,19 +8,27 @@ from runner.errors import CloudError
 from runner.execution import failing
 from runner.execution.effects import NewEvent, Pace
 from runner.model.quantity import format_duration
-from runner.model.run import BatchPhase, Outcome, Phase, Run, ServerState
+from runner.model.run import JOB_TIMED_OUT, BatchPhase, Outcome, Phase, Run, ServerState
 
 BLIND_GRACE_S = 120.0
 """How long reading may fail at a deadline before a server is called unknown."""
 
 
 def ended_servers(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
-    """Servers whose outcome is known now: back and stable, or past their deadline."""
+    """Servers whose outcome is known now: back and stable, or past their deadline.
+
+    A server whose job did not end in time is looked at first: it is only marked as failing here.
+    """
     ended: dict[str, tuple[str, str, str]] = {}
+    suspects: dict[str, tuple[str, str]] = {}
     for server in run.current():
         verdict = _verdict(run, server, pace, now)
-        if verdict:
+        if verdict and verdict[1] == JOB_TIMED_OUT and server.phase is Phase.ACCEPTED:
+            suspects[server.ref.id] = verdict[1:]
+        elif verdict:
             ended[server.ref.id] = verdict
+    if suspects:
+        return (("servers.failing", {"servers": suspects}),)
     if not ended:
         return ()
     unseen = any(reason == "CannotSee" for _, reason, _ in ended.values())
@@ -33,6 +41,8 @@ def ended_servers(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
 
 
 def _verdict(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
+    if server.phase is Phase.FAILING:
+        return _failing_unseen(run, server, pace, now)
     if server.phase not in (Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED):
         return _waited_too_long(run, server, pace, now)
     if server.phase is Phase.ACCEPTED:
@@ -95,7 +105,8 @@ def _too_late(run: Run, server: ServerState, pace: Pace, now: datetime, what: in
     if blind:
         return (Outcome.UNKNOWN, "CannotSee", f"the cloud could not be asked at the end of its {timeout}")
     if server.phase is Phase.ACCEPTED:
-        return (Outcome.FAILED, "JobTimedOut", f"its job did not end within {timeout}")
+        job = run.batches[server.batch or 0].job_id
+        return (Outcome.FAILED, JOB_TIMED_OUT, f"its job {job} did not end within {timeout}")
     state = pace.states.get(server.ref.id, "no state seen")
     return (Outcome.FAILED, "NotReady", f"rebooted, but not back within {timeout}: {state}")
 
@@ -110,14 +121,34 @@ def _group_of(run: Run, server: ServerState) -> str:
     return run.schedule.waves[server.wave - 1].group
 
 
+def _failing_unseen(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
+    """A server whose job failed, when looking at it has failed for a while."""
+    since = pace.troubles.get(f"looking {server.batch}")
+    if since is None or (now - since).total_seconds() < BLIND_GRACE_S:
+        return None
+    return (Outcome.UNKNOWN, server.reason, f"{server.detail}; the cloud could not be asked what became of it")
+
+
 def _waited_too_long(run: Run, server: ServerState, pace: Pace, now: datetime) -> tuple[str, str, str] | None:
-    """A server that no request could be made for within `ready.timeout`."""
+    """A server that no request could be made for within `ready.timeout`; within `wait_at_most` where the cloud only
+    throttles."""
     if server.phase is not Phase.WAITING:
         return None
     patience = timedelta(seconds=run.rules().ready_timeout_s)
     blocked = pace.blocked.get(server.ref.id)
     if blocked and now - (server.blocked_since or blocked[0]) >= patience:
         return (Outcome.SKIPPED, "ClaimedByOtherRun", f"in flight in {blocked[1]}")
+    throttled = run.throttled_since
+    if throttled and now - throttled >= timedelta(seconds=run.schedule.wait_at_most_s):
+        return (Outcome.FAILED, "NotAccepted", _not_accepted(run, server, "were throttled"))
     if run.trouble_since and now - run.trouble_since >= patience:
-        return (Outcome.FAILED, "NotAccepted", f"{run.trouble_count} requests were throttled or could not be sent")
+        return (Outcome.FAILED, "NotAccepted", _not_accepted(run, server, "could not be sent"))
     return None
+
+
+def _not_accepted(run: Run, server: ServerState, how: str) -> str:
+    """Return what the last request was answered with, and what was seen of the server since."""
+    answers = [b.answer for b in run.current_batches() if b.answer]
+    last = f", the last with {answers[-1]}" if answers else ""
+    seen = "; it was read again since: ACTIVE, idle and not updated" if server.first_asked else ""
+    return f"{run.trouble_count} requests {how}{last}{seen}"

@@ -52,7 +52,7 @@ class ReadBack:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Read state and history of the servers of a batch in doubt."""
+    """Read state and history of servers of a batch: it is in doubt, or their job failed."""
 
     batch: int
     target: str
@@ -61,7 +61,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """Read the servers of a refused batch again."""
+    """Read servers whose request was turned away again, before they may be asked for once more."""
 
     target: str
     servers: tuple[str, ...]
@@ -174,6 +174,8 @@ class Pace:
     read_back: datetime | None = None
     check_again: datetime | None = None
     recheck_again: datetime | None = None
+    rechecked: dict[str, datetime] = field(default_factory=dict)
+    odd: dict[tuple[int, str], tuple[str, datetime]] = field(default_factory=dict)
     look_again: dict[int, datetime] = field(default_factory=dict)
     send_after: datetime | None = None
     blocked: dict[str, tuple[datetime, str]] = field(default_factory=dict)

@@ -1,29 +1,47 @@
-"""What can be known of a request whose answer is missing: by state, `updated` and action history. Pure.
+"""What the servers tell of a request whose answer is missing, or of a job that failed. Pure.
 
-There is no idempotency token and no list of jobs, so a lost answer is settled by looking at the servers
+There is no idempotency token and no list of jobs, so the servers are looked at: state, `updated` and action history
 (page "Querying the actions of a server", `instanceActions[].action` and `start_time`; field `updated` of a server).
+Proof is a reboot in the history or a status REBOOT. A changed `updated` is a hint: it blocks a resend, proves nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from runner.execution.deadlines import ready_deadline
 from runner.execution.effects import NewEvent
 from runner.model.inventory import Server
 from runner.model.job import Action
-from runner.model.run import Batch, BatchPhase, Outcome, Phase, Run, ServerState
+from runner.model.owner import Owner
+from runner.model.run import (
+    JOB_TIMED_OUT,
+    Batch,
+    BatchPhase,
+    EarlierRequest,
+    Outcome,
+    Phase,
+    Run,
+    ServerState,
+)
+from runner.planning.exclusions import is_busy
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the cloud's clock may be from ours: an action this much before the intent can still be ours."""
 
+SECOND_LOOK = 1 / 3
+"""Time between the two readings that prove "no trace", as a share of `settle`: 60 s of 3 minutes."""
 SECOND_ROUND = 2
 LATEST_ROUND = 30
 MOST_LOST = 3
 """Requests for a server that may be lost without a trace before it is left to a person."""
+SIGNATURE_LIFE = timedelta(minutes=20)
+"""The gateway refuses a signature more than 15 minutes old (API Signing Guide, APIGW.0301); five more for its clock."""
+NO_TRACE = "NoTrace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +60,55 @@ class Trace(StrEnum):
     UNCLEAR = "unclear"
 
 
-def trace_of(finding: Finding, intended: datetime, updated_before: str | None) -> tuple[Trace, str]:
-    """Whether the server was rebooted by a request of `intended`, with the sentence that is kept.
+def is_rebooting(server: Server) -> bool:
+    """REBOOT and HARD_REBOOT come of the task states with `reboot` in their names (table of server states)."""
+    return server.status in ("REBOOT", "HARD_REBOOT") or "reboot" in (server.task_state or "")
 
-    REBOOTED: its history has a reboot since the intent, or one within the clock skew before it and `updated` moved, or
-    it is in a reboot now. NONE: readable history without that, `updated` unchanged, ACTIVE and idle. Else UNCLEAR.
+
+def has_moved(server: Server, updated_before: str | None) -> bool:
+    """Return True unless `updated` is known to be what it was."""
+    return server.updated is None or server.updated != updated_before
+
+
+def shows_hint(server: Server | None, updated_before: str | None) -> bool:
+    """Return True if a server is anything but ACTIVE, idle and unchanged: then its history is read."""
+    return server is None or not server.is_idle or has_moved(server, updated_before)
+
+
+def trace_of(
+    finding: Finding, asked: datetime, updated_before: str | None, since: datetime | None = None
+) -> tuple[Trace, str]:
+    """Return whether a request written at `asked` rebooted the server, with the sentence that is kept.
+
+    REBOOTED: its history has a reboot since then, or it is in a reboot now. NONE: readable history without that,
+    `updated` unchanged, ACTIVE and idle. Else UNCLEAR, as for a reboot within the clock skew before the request and an
+    unchanged `updated`. `since`: only reboots after it count, where a person knew of earlier ones.
     """
     server = finding.server
     if server is None:
         return Trace.UNCLEAR, "the cloud does not know the server any more"
-    moved = server.updated is None or updated_before is None or server.updated != updated_before
     if server.status in ("REBOOT", "HARD_REBOOT"):
         return Trace.REBOOTED, f"its status is {server.status}"
-    reboot = last_reboot(finding.actions, intended - CLOCK_SKEW)
-    if reboot is not None and reboot.started is not None and (moved or reboot.started >= intended):
-        return Trace.REBOOTED, f"its history has a reboot at {reboot.started.isoformat(timespec='seconds')}"
+    moved = has_moved(server, updated_before)
+    reboot = last_reboot(finding.actions, since or asked - CLOCK_SKEW)
+    if reboot is not None and reboot.started is not None:
+        words = f"its history has a reboot at {_second(reboot.started)}"
+        if moved or reboot.started >= asked:
+            return Trace.REBOOTED, words
+        return Trace.UNCLEAR, f"{words}, just before the request"
     if finding.actions is None:
-        return Trace.UNCLEAR, "its action history cannot be read"
+        changed = f"; it was updated at {server.updated}" if moved else "; it was not updated"
+        return Trace.UNCLEAR, f"its action history cannot be read{changed}"
     if moved:
         return Trace.UNCLEAR, f"no reboot in its history, but it was updated at {server.updated}"
     if not server.is_idle:
-        return Trace.UNCLEAR, f"status {server.status}, task {server.task_state}"
+        return Trace.UNCLEAR, f"no reboot in its history; {state_words(server)}"
     return Trace.NONE, "no reboot in its history, not updated, ACTIVE and idle"
 
 
-def vanished_trace(finding: Finding, intended: datetime, updated_before: str | None) -> tuple[Trace, str]:
+def vanished_trace(finding: Finding, asked: datetime, updated_before: str | None) -> tuple[Trace, str]:
     """The same for a server of an accepted job that vanished: `updated` after the intent is evidence too."""
-    trace, why = trace_of(finding, intended, updated_before)
+    trace, why = trace_of(finding, asked, updated_before)
     server = finding.server
     if trace is Trace.UNCLEAR and server and server.updated and updated_before and server.updated != updated_before:
         return Trace.REBOOTED, f"its job was accepted, and it was updated at {server.updated}"
@@ -81,9 +121,49 @@ def last_reboot(actions: tuple[Action, ...] | None, since: datetime) -> Action |
     return max(reboots, key=lambda a: a.started or since, default=None)
 
 
+def state_words(server: Server | None) -> str:
+    """Return `status ACTIVE, task powering-off`: a server's state as the cloud told it."""
+    if server is None:
+        return "missing"
+    return f"status {server.status}" + (f", task {server.task_state}" if server.task_state else "")
+
+
+def _second(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")
+
+
+# --- requests in doubt -------------------------------------------------------------------------------------------
+
+
 def is_held(server: ServerState, batch: Batch) -> bool:
     """Whether the batch, and no later one, still has to tell what became of the server."""
     return server.batch == batch.number and server.phase in (Phase.INTENDED, Phase.ACCEPTED)
+
+
+def needs_a_look(batch: Batch) -> bool:
+    """Return True if the servers that a batch holds have to tell what became of it."""
+    return batch.phase.is_in_doubt or batch.phase is BatchPhase.GONE
+
+
+def round_due(batch: Batch, settle_s: float) -> datetime:
+    """Return when the next reading may count for "no trace": `settle` after the request, then a third of it later."""
+    if batch.last_round is not None:
+        return batch.last_round + timedelta(seconds=settle_s * SECOND_LOOK)
+    answered = batch.answered or batch.intended
+    return answered if batch.phase is BatchPhase.GONE else answered + timedelta(seconds=settle_s)
+
+
+def may_arrive_late(batch: Batch, owner: Owner, is_dead: Callable[[Owner], bool], wall: datetime) -> bool:
+    """Return False if the request of a batch in doubt can no longer reach the cloud.
+
+    Its sender is this process, whose connection is closed by now, or provably dead; or it was signed with the date of
+    its intent and that date is over. A process elsewhere may be frozen.
+    """
+    sender = Owner.from_json(batch.sender)
+    if sender == owner or is_dead(sender):
+        return False
+    sent = batch.sender.get("wall")
+    return not (batch.signed == "aksk" and sent and wall - datetime.fromisoformat(sent) > SIGNATURE_LIFE)
 
 
 def _times_lost(run: Run, servers: Collection[str]) -> int:
@@ -93,29 +173,34 @@ def _times_lost(run: Run, servers: Collection[str]) -> int:
     return 1 + max(Counter(i for b in lost for i in b.servers if i in wanted).values(), default=0)
 
 
-def judge(run: Run, batch: Batch, findings: Mapping[str, Finding], *, may_arrive_late: bool) -> tuple[NewEvent, ...]:
-    """Events that follow from one look at a batch in doubt.
+def judge(
+    run: Run, batch: Batch, findings: Mapping[str, Finding], *, is_round: bool, may_arrive_late: bool
+) -> tuple[NewEvent, ...]:
+    """Return the events that follow from one look at a batch in doubt.
 
-    Evidence of a reboot: adopted at once. *No trace* needs every server of the batch and two readings; then `hold`
-    makes them unknown, and `retry` asks again – but only where no late request can still arrive, else it waits on, and
-    only until three requests were lost. Anything mixed or unreadable is unknown after the second reading. Nothing
-    follows for a batch that is not in doubt any more.
+    Proof of a reboot: adopted at once. `is_round`: the reading is late enough to count for *no trace*, which needs
+    every server of the batch and two such readings; then `hold` makes them unknown and stops the run, and `retry` asks
+    again – but only where no late request can still arrive, else it waits on, and only until three requests were lost.
+    Anything mixed or unreadable is unknown after the second reading. Nothing follows for a batch that is not in doubt.
     """
-    if not (batch.phase.is_in_doubt or batch.phase is BatchPhase.GONE):
+    if not needs_a_look(batch):
         return ()
     findings = {i: f for i, f in findings.items() if is_held(run.servers[i], batch)}
     look = vanished_trace if batch.phase is BatchPhase.GONE else trace_of
-    traces = {i: look(f, batch.intended, run.servers[i].updated_before) for i, f in findings.items()}
+    traces = {i: look(f, first_asked(run, i), run.servers[i].updated_before) for i, f in findings.items()}
     adopted = [i for i, (t, _) in traces.items() if t is Trace.REBOOTED]
     rest = [i for i in traces if i not in set(adopted)]
+    if rest and not is_round and not adopted:
+        return ()
+    said = {i: why for i, (_, why) in traces.items()}
     seen: NewEvent = (
         "batch.looked",
-        {"batch": batch.number, "adopted": adopted, "seen": {i: why for i, (_, why) in traces.items()}},
+        {"batch": batch.number, "adopted": adopted, "seen": said, "round": is_round or not rest},
     )
     if not rest:
         return (seen, ("batch.settled", {"batch": batch.number}))
     round_ = batch.rounds + 1
-    if round_ < SECOND_ROUND:
+    if not is_round or round_ < SECOND_ROUND:
         return (seen,)
     clean = len(rest) == len(batch.servers) and all(t is Trace.NONE for t, _ in traces.values())
     may_repeat = run.schedule.on_unknown == "retry" and _times_lost(run, rest) < MOST_LOST
@@ -124,6 +209,113 @@ def judge(run: Run, batch: Batch, findings: Mapping[str, Finding], *, may_arrive
             return (seen, ("batch.settled", {"batch": batch.number, "again": rest}))
         if round_ < LATEST_ROUND:
             return (seen,)
-    reason = "NoTrace" if clean else "JobVanished" if batch.phase is BatchPhase.GONE else "MixedEvidence"
-    ended = {i: (Outcome.UNKNOWN, reason, traces[i][1]) for i in rest}
-    return (seen, ("servers.ended", {"servers": ended}), ("batch.settled", {"batch": batch.number}))
+    reason = NO_TRACE if clean else "JobVanished" if batch.phase is BatchPhase.GONE else "MixedEvidence"
+    answer = f"; the request was answered with {batch.answer}" if batch.answer else ""
+    ended = {i: (Outcome.UNKNOWN, reason, said[i] + answer) for i in rest}
+    events = (seen, ("servers.ended", {"servers": ended}), ("batch.settled", {"batch": batch.number}))
+    return (*events, _no_trace_stop(run, batch)) if reason == NO_TRACE and run.stop is None else events
+
+
+def _no_trace_stop(run: Run, batch: Batch) -> NewEvent:
+    answer = f" ({batch.answer})" if batch.answer else ""
+    detail = (
+        f"the request of batch {batch.number} got no usable answer{answer}, and none of its {len(batch.servers)}"
+        " servers shows a trace of it. Resolve the batch, then repeat it with `retry`:"
+        f" reboot-runner resolve {run.id} --batch {batch.number} --as not-rebooted --reason REASON"
+    )
+    return ("run.stopping", {"reason": NO_TRACE, "detail": detail})
+
+
+def first_asked(run: Run, server_id: str) -> datetime:
+    """Return when this run first asked for a server, the beginning of the run before that."""
+    return run.servers[server_id].first_asked or run.created
+
+
+# --- jobs that failed --------------------------------------------------------------------------------------------
+
+
+def judge_failing(run: Run, batch: Batch, findings: Mapping[str, Finding], now: datetime) -> tuple[NewEvent, ...]:
+    """Return the events that follow from a look at servers whose job failed, or did not end in time.
+
+    A failed job never makes a server ready: it is `failed`, or `unknown` where it runs and was only updated. A job
+    that did not end is judged by proof: a server that was rebooted is followed by its state. A server that is busy
+    is looked at again until its deadline.
+    """
+    rows: dict[str, tuple[str, str, str]] = {}
+    adopted: list[str] = []
+    proven: list[str] = []
+    for server_id, finding in findings.items():
+        state, server = run.servers[server_id], finding.server
+        if state.phase is not Phase.FAILING or state.batch != batch.number:
+            continue
+        if server is not None and is_busy(server) and now < ready_deadline(run, state):
+            continue
+        trace, seen = trace_of(finding, first_asked(run, server_id), state.updated_before)
+        if trace is Trace.REBOOTED and state.reason == JOB_TIMED_OUT:
+            adopted.append(server_id)
+            continue
+        if trace is Trace.REBOOTED:
+            proven.append(server_id)
+        is_unclear = server is not None and server.is_idle and has_moved(server, state.updated_before)
+        is_unclear = is_unclear and trace is not Trace.REBOOTED
+        outcome = Outcome.UNKNOWN if is_unclear else Outcome.FAILED
+        words = f"{state.detail}; seen since: {seen}" + (f"; {state_words(server)}" if server else "")
+        rows[server_id] = (outcome, state.reason, words)
+    events: list[NewEvent] = []
+    if adopted or proven:
+        looked = {"batch": batch.number, "adopted": adopted, "proven": proven, "seen": {}, "round": False}
+        events.append(("batch.looked", looked))
+    if rows:
+        events.append(("servers.ended", {"servers": rows}))
+    return tuple(events)
+
+
+# --- earlier runs of the cycle -----------------------------------------------------------------------------------
+
+
+def earlier_requests(runs: Iterable[Run], ids: Collection[str]) -> dict[str, EarlierRequest]:
+    """Return what earlier runs of a cycle, oldest first, asked of these servers and may have reached.
+
+    Of each server the first request counts, and after a person's decision that decision.
+    """
+    found: dict[str, EarlierRequest] = {}
+    for run in runs:
+        for server_id in ids:
+            state = run.servers.get(server_id)
+            if state is None:
+                continue
+            if state.first_asked is not None and server_id not in found:
+                found[server_id] = EarlierRequest(run.id, state.first_asked, state.updated_before)
+            made_eligible = state.resolution and state.resolution["as"] in ("not-rebooted", "reboot-again")
+            if state.resolution and made_eligible:
+                found[server_id] = _after(run, found.get(server_id), state.resolution)
+    return found
+
+
+def _after(run: Run, first: EarlierRequest | None, said: Mapping[str, str]) -> EarlierRequest:
+    at = datetime.fromisoformat(said["at"])
+    known = said.get("last_reboot")
+    return EarlierRequest(
+        run.id,
+        first.at if first else at,
+        said.get("updated"),
+        resolved=at,
+        known_reboot=datetime.fromisoformat(known) if known else None,
+    )
+
+
+def earlier_sign(request: EarlierRequest, finding: Finding) -> tuple[str, str] | None:
+    """Return why a server is left alone that an earlier request may have rebooted; None for no sign of that."""
+    updated, since = request.updated, None
+    server = finding.server
+    if request.resolved is not None:
+        since = (request.known_reboot or request.resolved) + timedelta(microseconds=1)
+        if updated is None and server is not None:
+            updated = server.updated
+        if finding.actions is None and not shows_hint(server, updated):
+            return None
+    trace, seen = trace_of(finding, request.at, updated, since)
+    if trace is Trace.NONE:
+        return None
+    reason = "RebootedByEarlierRequest" if trace is Trace.REBOOTED else "EarlierRequestInDoubt"
+    return reason, f"{seen}; run {request.run} asked for it at {_second(request.at)}"

@@ -55,18 +55,26 @@ def ended(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
         for server in run.members(wave):
             if server.outcome is not None:
                 continue
-            if server.phase not in IN_FLIGHT or (server.phase is Phase.REFUSED and not server.doubted):
+            if server.phase not in IN_FLIGHT or _is_refused(run, server):
                 rows[server.ref.id] = (Outcome.NOT_STARTED, TARGET_FAILED, why)
             elif _is_lost(run, wave, server, now):
                 rows[server.ref.id] = (Outcome.UNKNOWN, "CannotSee", f"nobody can look for its reboot: {why}")
     return (("servers.ended", {"servers": rows}),) if rows else ()
 
 
+def _is_refused(run: Run, server: ServerState) -> bool:
+    """Return True if the server's only request was refused by an answer that proves that nothing began."""
+    batch = run.batches.get(server.batch or 0)
+    was_refused = batch is not None and batch.phase is BatchPhase.REFUSED
+    return server.phase is Phase.REFUSED and was_refused and not server.doubted
+
+
 def _is_lost(run: Run, wave: Wave, server: ServerState, now: datetime) -> bool:
     """Whether only evidence of its reboot could still tell, and the time for that is over."""
     batch = run.batches.get(server.batch or 0)
     is_gone = server.phase is Phase.ACCEPTED and batch is not None and batch.phase is BatchPhase.GONE
-    if server.intended is None or not (server.phase in (Phase.INTENDED, Phase.REFUSED) or is_gone):
+    lost = (Phase.INTENDED, Phase.REFUSED, Phase.FAILING)
+    if server.intended is None or not (server.phase in lost or is_gone):
         return False
     return (now - server.intended).total_seconds() >= run.group(wave.group).ready_timeout_s
 

@@ -22,6 +22,7 @@ from runner.model.run import (
     UNHEALTHY_BEFORE,
     Batch,
     BatchPhase,
+    EarlierRequest,
     Event,
     Evidence,
     Outcome,
@@ -50,6 +51,7 @@ def begin(run_id: str, schedule: Schedule, created: Event) -> Run:
         created=created.at,
         facts=created.data.get("facts", {}),
         baseline=created.data.get("baseline", {}),
+        earlier={i: EarlierRequest.from_json(row) for i, row in created.data.get("earlier", {}).items()},
         seq=created.seq,
         waves=[WaveState() for _ in schedule.waves],
         last_event_at=created.at,
@@ -224,7 +226,12 @@ def _wave_ended(run: Run, event: Event) -> None:
     run.pause_began = run.bake_began = None
     run.gate_answers, run.gates_since = (), None
     run.window_since, run.window_opens, run.window_why, run.window_current = None, None, "", False
-    run.send_after = run.trouble_since = None
+    _end_trouble(run)
+
+
+def _end_trouble(run: Run) -> None:
+    """Forget the back-off: a request was accepted, or the wave is over."""
+    run.send_after = run.trouble_since = run.throttled_since = None
     run.trouble_count = 0
 
 
@@ -244,7 +251,7 @@ def _batch_intended(run: Run, event: Event) -> None:
     _demand(servers, "an empty batch")
     _demand(all(s.phase is Phase.WAITING and s.wave == wave.number for s in servers), "a server is asked for twice")
     _demand(run.stop is None, "a batch is intended by a run that stops")
-    if not run.current_batches():
+    if not run.current_batches() or any(s.first_asked for s in servers):
         _demand_open(run)
         run.window_since, run.window_opens, run.window_why, run.window_current = None, None, "", False
     run.batches[number] = Batch(
@@ -253,6 +260,7 @@ def _batch_intended(run: Run, event: Event) -> None:
     )  # fmt: skip
     for server in servers:
         server.phase, server.batch, server.intended = Phase.INTENDED, number, event.at
+        server.first_asked = server.first_asked or event.at
         server.blocked_since = None
         server.attempts += 1
 
@@ -277,48 +285,89 @@ def _batch_accepted(run: Run, event: Event) -> None:
                 server.detail = f"its job {job[:100]} became known when its wave was over"
         if server.phase in (Phase.INTENDED, Phase.ADOPTED, Phase.WAITING, Phase.REFUSED):
             server.phase, server.accepted = Phase.ACCEPTED, accepted
-    run.trouble_since, run.send_after, run.trouble_count = None, None, 0
+    _end_trouble(run)
 
 
-def _batch_not_started(phase: BatchPhase, then: Phase) -> Callable[[Run, Event], None]:
+def _answered(run: Run, event: Event, phase: BatchPhase) -> Batch:
+    """Note the answer to a request that was not accepted."""
+    batch = _batch(run, event, BatchPhase.INTENDED)
+    batch.phase, batch.answered = phase, event.at
+    batch.code, batch.reason = event.data.get("code"), event.data.get("reason", "")
+    batch.codes = tuple(event.data.get("codes", ()))
+    batch.request_id = event.data.get("request_id")
+    return batch
+
+
+def _batch_not_begun(phase: BatchPhase) -> Callable[[Run, Event], None]:
+    """Handle an answer that proves that no server of the batch was touched."""
+
     def handler(run: Run, event: Event) -> None:
-        batch = _batch(run, event, BatchPhase.INTENDED)
-        batch.phase, batch.answered = phase, event.at
-        batch.code, batch.reason = event.data.get("code"), event.data.get("reason", "")
-        batch.request_id = event.data.get("request_id")
+        batch = _answered(run, event, phase)
         for server in _of(run, batch):
-            server.phase = then
-        if phase in (BatchPhase.THROTTLED, BatchPhase.NOT_SENT):
+            server.phase = Phase.WAITING
+            if server.first_asked == batch.intended:
+                server.first_asked = None
+        if phase is BatchPhase.NOT_SENT:
             run.trouble_since = run.trouble_since or event.at
-            run.trouble_count += 1
-            run.send_after = _time(event.data["again"])
+            _back_off(run, event)
 
     return handler
 
 
+def _batch_turned_away(phase: BatchPhase) -> Callable[[Run, Event], None]:
+    """Handle an answer after which each server is read before it may be asked for again."""
+
+    def handler(run: Run, event: Event) -> None:
+        batch = _answered(run, event, phase)
+        for server in _of(run, batch):
+            server.phase = Phase.REFUSED
+        if phase is BatchPhase.THROTTLED:
+            run.throttled_since = run.throttled_since or event.at
+            run.trouble_since = None
+            _back_off(run, event)
+
+    return handler
+
+
+def _back_off(run: Run, event: Event) -> None:
+    run.trouble_count += 1
+    run.send_after = _time(event.data["again"])
+
+
 def _batch_ambiguous(run: Run, event: Event) -> None:
-    batch = _batch(run, event, BatchPhase.INTENDED)
-    batch.phase, batch.answered = BatchPhase.AMBIGUOUS, event.at
-    batch.code, batch.reason = event.data.get("code"), event.data.get("reason", "")
-    batch.request_id = event.data.get("request_id")
+    batch = _answered(run, event, BatchPhase.AMBIGUOUS)
     for server in _of(run, batch):
         server.doubted = True
 
 
 def _batch_looked(run: Run, event: Event) -> None:
-    """Evidence was read for a batch in doubt; `adopted` were rebooted, of the others nothing is decided yet."""
-    batch = _batch(run, event, BatchPhase.INTENDED, BatchPhase.AMBIGUOUS, BatchPhase.GONE)
-    batch.rounds += 1
-    batch.last_round = event.at
+    """Evidence was read for servers of a batch in doubt, or of one whose job failed.
+
+    `adopted` were rebooted and are followed by their state; `proven` were rebooted as well, but their
+    job has failed. Of the others nothing is decided yet. `round`: whether the reading counts for the
+    proof that there is no trace.
+    """
+    batch = _batch(run, event)
+    if event.data.get("round", True):
+        doubted = (BatchPhase.INTENDED, BatchPhase.AMBIGUOUS, BatchPhase.GONE)
+        _demand(batch.phase in doubted, f"{event.type} of a batch that is {batch.phase}")
+        batch.rounds += 1
+        batch.last_round = event.at
     for server_id, seen in event.data["seen"].items():
         server = run.servers[server_id]
         server.doubted = True
         server.detail = str(seen)[:300]
     for server_id in event.data["adopted"]:
-        server = run.servers[server_id]
-        if server.phase in (Phase.INTENDED, Phase.ACCEPTED, Phase.REFUSED):
-            server.phase, server.accepted = Phase.ADOPTED, server.accepted or event.at
-            server.evidence = Evidence.STATE
+        _adopt(run.servers[server_id], event)
+    for server_id in event.data.get("proven", ()):
+        run.servers[server_id].evidence = Evidence.STATE
+
+
+def _adopt(server: ServerState, event: Event) -> None:
+    if server.phase in (Phase.WAITING, Phase.ENDED, Phase.ADOPTED, Phase.REBOOTED):
+        return
+    server.phase, server.accepted = Phase.ADOPTED, server.accepted or event.at
+    server.evidence = Evidence.STATE
 
 
 def _batch_settled(run: Run, event: Event) -> None:
@@ -332,15 +381,30 @@ def _batch_settled(run: Run, event: Event) -> None:
 
 
 def _servers_rechecked(run: Run, event: Event) -> None:
-    """Servers of a refused batch were read again: fit ones wait, moving ones are taken for rebooted."""
-    touched = [run.servers[i] for i in (*event.data["fit"], *event.data["moving"])]
-    _demand(all(s.phase is Phase.REFUSED for s in touched), "a server is rechecked out of turn")
-    for server_id, updated in event.data["fit"].items():
-        server = run.servers[server_id]
-        server.phase, server.updated_before = Phase.WAITING, updated
-    for server_id in event.data["moving"]:
+    """Servers whose request was turned away were read again.
+
+    `fit` wait again, `moving` were rebooted and are followed by their state, `doubted` show a sign
+    that proves nothing: they are in doubt from now on.
+    """
+    data = event.data
+    doubted = data.get("doubted", {})
+    touched = [run.servers[i] for i in (*data["fit"], *data["moving"], *doubted)]
+    _demand(all(_may_be_rechecked(s) for s in touched), "a server is rechecked out of turn")
+    for server_id in data["fit"]:
+        run.servers[server_id].phase = Phase.WAITING
+    for server_id in data["moving"]:
         server = run.servers[server_id]
         server.phase, server.accepted, server.doubted = Phase.ADOPTED, event.at, True
+        server.evidence = Evidence.STATE
+    for server_id, seen in doubted.items():
+        server = run.servers[server_id]
+        server.phase, server.doubted, server.detail = Phase.INTENDED, True, str(seen)[:300]
+        run.batches[server.batch or 0].phase = BatchPhase.AMBIGUOUS
+
+
+def _may_be_rechecked(server: ServerState) -> bool:
+    is_repeated = server.phase is Phase.WAITING and server.first_asked is not None
+    return server.phase is Phase.REFUSED or is_repeated
 
 
 # --- jobs and servers ------------------------------------------------------------------------------------------
@@ -366,6 +430,15 @@ def _learn(run: Run, server: ServerState) -> None:
         took = (server.job_ended - server.job_began).total_seconds()
         run.shortest_s = min(took, run.shortest_s or took)
         run.longest_s = max(took, run.longest_s or took)
+
+
+def _servers_failing(run: Run, event: Event) -> None:
+    """A job failed for servers, or did not end in time: they are looked at before they are judged."""
+    rows = {i: (str(reason), str(detail)) for i, (reason, detail) in event.data["servers"].items()}
+    servers = [run.servers[i] for i in rows]
+    _demand(all(s.phase is Phase.ACCEPTED for s in servers), "a server fails that no job holds")
+    for server, (reason, detail) in zip(servers, rows.values(), strict=True):
+        server.phase, server.reason, server.detail = Phase.FAILING, reason, detail
 
 
 def _job_gone(run: Run, event: Event) -> None:
@@ -458,16 +531,27 @@ def _reopen(run: Run, server: ServerState) -> None:
 
 
 def _server_resolved(run: Run, event: Event) -> None:
-    server = run.servers.get(event.data["server"])
-    if server is None or server.outcome is not Outcome.UNKNOWN:
-        raise IllegalEvent("only an unknown server can be resolved")
-    rebooted = event.data["as"] == "rebooted"
-    _count_failure(run, server, -1)
-    server.outcome = Outcome.READY if rebooted else Outcome.NOT_STARTED
-    server.reason = "ResolvedAsRebooted" if rebooted else "ResolvedAsNotRebooted"
-    server.evidence = Evidence.PERSON
-    server.resolution = {k: str(event.data[k]) for k in ("as", "by", "reason")}
+    data = event.data
+    server = run.servers.get(data["server"])
+    if server is None or server.outcome not in (Outcome.UNKNOWN, Outcome.FAILED):
+        raise IllegalEvent("only an unknown or failed server can be resolved")
+    outcome, reason = _RESOLVED[data["as"]]
+    counted = server.uses_up_budget
+    server.outcome, server.reason, server.evidence = outcome, reason, Evidence.PERSON
+    server.resolution = {
+        "at": event.at.isoformat(),
+        **{k: str(data[k]) for k in ("as", "by", "reason", "seen", "updated", "last_reboot") if data.get(k)},
+    }
+    if counted and not server.uses_up_budget:
+        _count_failure(run, server, -1)
     run.decisions.append(event)
+
+
+_RESOLVED = {
+    "rebooted": (Outcome.READY, "ResolvedAsRebooted"),
+    "not-rebooted": (Outcome.NOT_STARTED, "ResolvedAsNotRebooted"),
+    "reboot-again": (Outcome.FAILED, "ResolvedAsRebootAgain"),
+}
 
 
 # --- waiting, deciding, ending ---------------------------------------------------------------------------------
@@ -623,15 +707,16 @@ EVENTS: dict[str, Callable[[Run, Event], None]] = {
     "wave.ended": _wave_ended,
     "batch.intended": _batch_intended,
     "batch.accepted": _batch_accepted,
-    "batch.not_sent": _batch_not_started(BatchPhase.NOT_SENT, Phase.WAITING),
-    "batch.throttled": _batch_not_started(BatchPhase.THROTTLED, Phase.WAITING),
-    "batch.refused": _batch_not_started(BatchPhase.REFUSED, Phase.REFUSED),
-    "batch.denied": _batch_not_started(BatchPhase.DENIED, Phase.WAITING),
+    "batch.not_sent": _batch_not_begun(BatchPhase.NOT_SENT),
+    "batch.throttled": _batch_turned_away(BatchPhase.THROTTLED),
+    "batch.refused": _batch_turned_away(BatchPhase.REFUSED),
+    "batch.denied": _batch_not_begun(BatchPhase.DENIED),
     "batch.ambiguous": _batch_ambiguous,
     "batch.looked": _batch_looked,
     "batch.settled": _batch_settled,
     "servers.rechecked": _servers_rechecked,
     "job.polled": _job_polled,
+    "servers.failing": _servers_failing,
     "job.gone": _job_gone,
     "servers.observed": _servers_observed,
     "servers.checked": _servers_checked,

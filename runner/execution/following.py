@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from runner.execution import baking
 from runner.execution.deadlines import ready_deadline
 from runner.execution.effects import Ask, Effect, Look, Pace, Poll, ReadBack, Recheck, Tuning
-from runner.execution.evidence import is_held
+from runner.execution.evidence import is_held, needs_a_look, round_due
 from runner.model.run import Batch, BatchPhase, Phase, Run, ServerState
 
-SECOND_LOOK = 1 / 3
-"""Time between the two readings that prove "no trace", as a share of `settle`: 60 s of 3 minutes."""
+AFTER_THROTTLE_S = 2.0
+"""How long after a throttled answer servers are read at the earliest: their state lags behind."""
 STRAGGLER_READ_S = 120.0
 """How often states are read while some servers of the wave are still rebooting."""
 
@@ -40,14 +40,17 @@ def _follow_ups(
 ) -> Iterator[tuple[datetime, Effect]]:
     waiting_for_job: set[int] = set()
     back: list[str] = []
-    refused: list[str] = []
+    refused: dict[datetime, list[str]] = {}
+    failing: dict[int, list[str]] = {}
     for s in members:
         if s.phase is Phase.ACCEPTED and s.batch:
             waiting_for_job.add(s.batch)
         elif s.phase in (Phase.REBOOTED, Phase.ADOPTED):
             back.append(s.ref.id)
         elif s.phase is Phase.REFUSED:
-            refused.append(s.ref.id)
+            refused.setdefault(_recheck_due(run, s, pace, now), []).append(s.ref.id)
+        elif s.phase is Phase.FAILING:
+            failing.setdefault(s.batch or 0, []).append(s.ref.id)
     target = run.rules().target
     tune = tuning(target)
     for number in sorted(waiting_for_job):
@@ -55,9 +58,12 @@ def _follow_ups(
         if batch.phase is BatchPhase.ACCEPTED and batch.job_id:
             yield _poll_due(run, batch, pace, now, tune), Poll(number, target, batch.job_id)
     for batch in run.current_batches():
-        if _needs_a_look(run, batch):
-            held = tuple(i for i in batch.servers if is_held(run.servers[i], batch))
-            yield _look_due(batch, pace, tune), Look(batch.number, target, held)
+        suspects = list(failing.get(batch.number, ()))
+        in_question = needs_a_look(batch)
+        if in_question:
+            suspects += (i for i in batch.servers if is_held(run.servers[i], batch))
+        if suspects or in_question:
+            yield _look_due(batch, pace, now, tune), Look(batch.number, target, tuple(suspects))
     if back:
         seldom = (waiting_for_job and _began_rebooting(members)) or _only_checks_miss(run, members)
         gap = STRAGGLER_READ_S if seldom else tune.poll_every_s
@@ -67,8 +73,8 @@ def _follow_ups(
         yield (last + timedelta(seconds=gap) if last else first), ReadBack(target, tuple(back))
         for due, servers in _due_checks(run, members, pace, now, tune).items():
             yield due, Ask(target, run.rules().name, tuple(servers))
-    if refused:
-        yield pace.recheck_again or now, Recheck(target, tuple(refused))
+    for due, servers in refused.items():
+        yield due, Recheck(target, tuple(servers))
 
 
 def _due_checks(
@@ -91,8 +97,13 @@ def _only_checks_miss(run: Run, members: list[ServerState]) -> bool:
     return bool(run.rules().checks) and all(s.up_since and not s.healthy_since for s in back)
 
 
-def _needs_a_look(run: Run, batch: Batch) -> bool:
-    return batch.phase.is_in_doubt or batch.phase is BatchPhase.GONE
+def _recheck_due(run: Run, server: ServerState, pace: Pace, now: datetime) -> datetime:
+    """At once after a refusal; after a throttled answer when it may be repeated, and the state has had time to show."""
+    due = pace.recheck_again or now
+    batch = run.batches[server.batch or 0]
+    if batch.phase is BatchPhase.THROTTLED and batch.answered is not None:
+        due = max(due, batch.answered + timedelta(seconds=AFTER_THROTTLE_S), run.send_after or due)
+    return due
 
 
 def _began_rebooting(members: list[ServerState]) -> bool:
@@ -127,16 +138,16 @@ def _first_poll_s(run: Run, every_s: float) -> float:
     return shortest + (longest + 0.5 - shortest) % every_s
 
 
-def _look_due(batch: Batch, pace: Pace, tune: Tuning) -> datetime:
-    if batch.number in pace.look_again:
-        return pace.look_again[batch.number]
-    if batch.last_round is not None:
-        return batch.last_round + timedelta(seconds=tune.settle_s * SECOND_LOOK)
-    if batch.phase is BatchPhase.GONE:
-        return batch.answered or batch.intended
-    return (batch.answered or batch.intended) + timedelta(seconds=tune.settle_s)
+def _look_due(batch: Batch, pace: Pace, now: datetime, tune: Tuning) -> datetime:
+    """Return when to look for proof: at once, then at every poll, and exactly when a reading may prove "no trace"."""
+    again = pace.look_again.get(batch.number)
+    if again is None:
+        return now
+    counts = round_due(batch, tune.settle_s)
+    return min(again, counts) if counts > now and needs_a_look(batch) else again
 
 
 def _next_deadline(run: Run, members: list[ServerState], now: datetime) -> datetime | None:
-    late = [ready_deadline(run, s) for s in members if s.phase in (Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED)]
+    followed = (Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED, Phase.FAILING)
+    late = [ready_deadline(run, s) for s in members if s.phase in followed]
     return min((d for d in late if d > now), default=None)

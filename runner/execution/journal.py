@@ -9,7 +9,8 @@ from typing import Any
 
 from runner.errors import StoreError
 from runner.execution import fold
-from runner.model.run import Event, Run
+from runner.execution.evidence import earlier_requests
+from runner.model.run import EarlierRequest, Event, Run
 from runner.model.schedule import Schedule
 from runner.planning.document import document, from_document
 from runner.ports.store import NewRun, Store
@@ -30,12 +31,14 @@ def create_run(
     baseline: Mapping[str, str | None],
     skipped: Mapping[str, tuple[str, str]] | None = None,
     plan: Mapping[str, Any] | None = None,
+    earlier: Mapping[str, EarlierRequest] | None = None,
 ) -> str:
     """Store a new run of a schedule and return its id.
 
     `facts`: tool version, actor, commit and the like, plain JSON. `baseline`: `updated` of each scheduled server as it
     was read for the schedule, by which a reboot by somebody else is noticed. `skipped`: servers that are out before
-    the run begins, with reason and sentence. `plan`: the document of the compiled plan, for whoever wants to repeat
+    the run begins, with reason and sentence. `earlier`: by server id, what earlier runs of the cycle asked for.
+    `plan`: the document of the compiled plan, for whoever wants to repeat
     the run when its file has changed. Raises RunExists while a run of the same plan is open.
     """
     run_id = new_run_id(at)
@@ -44,6 +47,8 @@ def create_run(
         data["skipped"] = {server: list(why) for server, why in skipped.items()}
     if plan:
         data["plan"] = dict(plan)
+    if earlier:
+        data["earlier"] = {server: request.as_json() for server, request in earlier.items()}
     row = NewRun(run_id, schedule.plan_name, schedule.plan_digest, schedule.digest, schedule.cycle, at)
     store.create(row, Event("run.created", data, at, 1))
     return run_id
@@ -65,6 +70,15 @@ def replay(run_id: str, events: list[Event]) -> Run:
         return fold.apply_all(run, events[1:])
     except (fold.IllegalEvent, KeyError, TypeError, ValueError) as error:
         raise _unreadable(run_id, error) from error
+
+
+def earlier_in_cycle(store: Store, schedule: Schedule) -> dict[str, EarlierRequest]:
+    """Return what earlier runs of a schedule's cycle asked of its servers and may have reached, by server id."""
+    projects = {t.project_id for t in schedule.targets}
+    rows = [row for row in store.runs(limit=1_000_000) if row.cycle == schedule.cycle]
+    runs = (read_run(store, row.id) for row in reversed(rows))
+    related = (run for run in runs if projects & {t.project_id for t in run.schedule.targets})
+    return earlier_requests(related, {s.id for wave in schedule.waves for s in wave.servers})
 
 
 def read_on(store: Store, run: Run) -> list[Event]:

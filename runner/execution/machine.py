@@ -17,6 +17,7 @@ from runner.execution.effects import (
     NewEvent,
     Pace,
     ReadWave,
+    Recheck,
     Send,
     Step,
     Tuning,
@@ -29,6 +30,8 @@ from runner.model.schedule import Wave
 
 LOOK_HOLDS_S = 600.0
 """How long the look at a wave's servers holds: those that were not asked for by then are read again first."""
+RECHECK_HOLDS_S = 10.0
+"""How long the look at servers that are asked for once more holds."""
 CLAIM_AGAIN_S = 60.0
 """How often a server that another run holds is asked for."""
 DEFAULT_TUNING = Tuning()
@@ -232,6 +235,8 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
     waiting = [s for s in run.members(wave) if s.phase is Phase.WAITING]
     if not waiting:
         return Step()
+    if any(s.phase is Phase.FAILING for s in run.members(wave)):
+        return Step(waits_for="servers whose job failed to be looked at")
     after = max((t for t in (run.send_after, pace.send_after) if t), default=now)
     free = [s for s in waiting if s.ref.id not in pace.blocked]
     since = now - timedelta(seconds=LOOK_HOLDS_S)
@@ -250,22 +255,34 @@ def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> 
     checked = run.waves[run.position].checked
     if checked is None or checked < since:
         return _look_at_wave(run, wave, pace, now)
-    held = None if run.current_batches() else _held_back(run, wave, pace, now, tuning)
-    if held is not None:
-        return held
     target = run.rules().target
     size = batch_size(run, free, tuning(target).servers_per_request)
     size = size if left is None else min(size, left)
     first = free[0]
     same = [s for s in free if s.attempts == first.attempts][:size]
+    is_repeat = any(s.first_asked for s in same)
+    starts = is_repeat or not run.current_batches()
+    held = _held_back(run, wave, pace, now, tuning) if starts else None
+    if held is not None:
+        return held
+    ids = tuple(s.ref.id for s in same)
+    if is_repeat and not _are_rechecked(ids, pace, now):
+        due = pace.recheck_again or now
+        return Step(wake=due) if due > now else Step(effects=(Recheck(target, ids),))
     number = next(reversed(run.batches), 0) + 1
-    return Step(effects=(Send(number, target, tuple(s.ref.id for s in same)),))
+    return Step(effects=(Send(number, target, ids),))
+
+
+def _are_rechecked(ids: tuple[str, ...], pace: Pace, now: datetime) -> bool:
+    """Return True if this process has read all these servers a moment ago."""
+    since = now - timedelta(seconds=RECHECK_HOLDS_S)
+    return all((at := pace.rechecked.get(i)) is not None and at >= since for i in ids)
 
 
 def _held_back(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step | None:
-    """What holds a wave that has begun while none of its servers was asked for: gates that are no longer open, a window
-    that has closed, a freeze. It may have waited for long: for servers that are down or busy, for a rate, for whoever
-    goes on with the run.
+    """What holds a wave that has begun while none of its servers was asked for, or a request that is repeated: gates
+    that are no longer open, a window that has closed, a freeze. It may have waited for long: for servers that are down
+    or busy, for a rate, for throttling to end, for the next process.
     """
     per_minute = tuning(run.group(wave.group).target).servers_per_minute
     return gating.held(run, wave, pace, now) or outside(run, wave, pace, now, per_minute)

@@ -9,14 +9,24 @@ from datetime import datetime, timedelta
 from runner.errors import CloudDenied, CloudError
 from runner.execution import brakes, evidence, verdicts
 from runner.execution.checking import ask_all
-from runner.execution.effects import Ask, AskBefore, Look, Pace, Poll, ReadBack, ReadFreezes, ReadWave, Recheck
+from runner.execution.effects import (
+    Ask,
+    AskBefore,
+    Look,
+    NewEvent,
+    Pace,
+    Poll,
+    ReadBack,
+    ReadFreezes,
+    ReadWave,
+    Recheck,
+)
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
 from runner.model.inventory import Server
-from runner.model.job import Action
-from runner.model.owner import Owner
+from runner.model.job import Action, Job, JobGone, SubJob
 from runner.model.quantity import format_duration
-from runner.model.run import Batch
+from runner.model.run import Phase
 from runner.model.window import CurrentFreezes
 from runner.ports import Cloud
 
@@ -24,8 +34,8 @@ BUSY_PATIENCE = timedelta(minutes=2)
 BUSY_AGAIN = timedelta(seconds=10)
 TROUBLE_AGAIN = timedelta(seconds=30)
 DOWN_AGAIN = timedelta(seconds=30)
-SIGNATURE_LIFE = timedelta(minutes=20)
-"""The gateway refuses a signature more than 15 minutes old (API Signing Guide, APIGW.0301); five more for its clock."""
+ODD_WORD_HOLDS = timedelta(seconds=60)
+"""How long an undocumented status word with an end time stays unchanged before it is taken for a failure."""
 HISTORIES_AT_ONCE = 8
 PATIENCE_WITH_DENIALS = 3
 
@@ -56,7 +66,7 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
         pace.check_again = now + DOWN_AGAIN
         return
     spared = vet(effect.target, seen, setting, writer, pace)
-    moved = [i for i in effect.servers if i in seen and verdicts.has_moved(writer.run, seen[i])]
+    moved = [i for i in effect.servers if i in seen and verdicts.needs_history(writer.run, seen[i])]
     spent = setting.store.spent(writer.run.schedule.cycle, site.project_id) if moved else {}
     histories = await histories_of([i for i in moved if i not in spent], site.cloud)
     if writer.decide(verdicts.wave_events(writer.run, seen, histories, spent, held, spared)):
@@ -116,7 +126,26 @@ async def poll(effect: Poll, setting: Setting, site: Site, writer: Writer, pace:
     now = setting.clock.now()
     pace.denied.pop(effect.batch, None)
     pace.tried(effect.batch, now, success=True)
-    writer.conclude(lambda: verdicts.job_events(writer.run, writer.run.batches[effect.batch], job, now))
+    stale = _stale_words(effect.batch, job, pace, now)
+    writer.conclude(lambda: verdicts.job_events(writer.run, writer.run.batches[effect.batch], job, now, stale))
+
+
+def _stale_words(batch: int, job: Job | JobGone, pace: Pace, now: datetime) -> set[str]:
+    """Return the servers whose last word is undocumented and has not changed for a minute; "" is the job itself."""
+    if isinstance(job, JobGone):
+        return set()
+    stale: set[str] = set()
+    parts: dict[str, Job | SubJob] = {"": job, **job.sub_jobs}
+    for server_id, part in parts.items():
+        if not part.looks_ended:
+            pace.odd.pop((batch, server_id), None)
+            continue
+        word, since = pace.odd.setdefault((batch, server_id), (part.word, now))
+        if word != part.word:
+            pace.odd[batch, server_id] = (part.word, now)
+        elif now - since >= ODD_WORD_HOLDS:
+            stale.add(server_id)
+    return stale
 
 
 async def read_back(effect: ReadBack, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
@@ -134,7 +163,7 @@ async def read_back(effect: ReadBack, setting: Setting, site: Site, writer: Writ
     writer.conclude(lambda: verdicts.back_events(writer.run, effect.servers, seen))
     pace.tried(0, now, success=True)
     pace.looked.update(dict.fromkeys(effect.servers, now))
-    pace.states.update({i: _state_words(seen.get(i)) for i in effect.servers})
+    pace.states.update({i: evidence.state_words(seen.get(i)) for i in effect.servers})
     pace.addresses.update({i: server.own_address for i, server in seen.items()})
 
 
@@ -167,41 +196,50 @@ async def ask_before(effect: AskBefore, setting: Setting, site: Site, writer: Wr
 
 
 async def recheck(effect: Recheck, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
-    """Read the servers of a refused batch again."""
+    """Read servers whose request was turned away again, and the history of those that show a hint."""
     now = setting.clock.now()
     seen = await read_patiently(effect.servers, site, writer, pace, now, "rechecking")
     if seen is None:
         pace.recheck_again = now + TROUBLE_AGAIN
         return
     pace.recheck_again = None
-    writer.conclude(lambda: verdicts.recheck_events(writer.run, effect.servers, seen))
+    traced = [i for i, s in seen.items() if i in writer.run.servers and verdicts.to_be_traced(writer.run, i, s)]
+    histories = await histories_of(traced, site.cloud)
+    writer.conclude(lambda: verdicts.recheck_events(writer.run, effect.servers, seen, histories))
+    pace.rechecked.update(dict.fromkeys(effect.servers, setting.clock.now()))
 
 
 async def look(effect: Look, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
-    """Read state and history of the servers of a batch in doubt, and judge what that proves."""
+    """Read state and history of servers of a batch in doubt, or whose job failed, and judge what that proves.
+
+    All histories are read at first and for a reading that may prove that there is no trace, in between only those of
+    servers that show a hint.
+    """
     now, batch = setting.clock.now(), writer.run.batches[effect.batch]
+    run, tuning = writer.run, site.tuning
     seen = await read_patiently(effect.servers, site, writer, pace, now, f"looking {effect.batch}")
     if seen is None:
         pace.look_again[effect.batch] = now + TROUBLE_AGAIN
         return
-    histories = await histories_of(effect.servers, site.cloud)
-    pace.look_again.pop(effect.batch, None)
+    is_round = now >= evidence.round_due(batch, tuning.settle_s)
+    reads_all = is_round or effect.batch not in pace.look_again
+    traced = [
+        i
+        for i in effect.servers
+        if reads_all
+        or run.servers[i].phase is Phase.FAILING
+        or evidence.shows_hint(seen.get(i), run.servers[i].updated_before)
+    ]
+    histories = await histories_of(traced, site.cloud)
     findings = {i: evidence.Finding(seen.get(i), histories.get(i)) for i in effect.servers}
-    late = may_arrive_late(batch, setting)
-    writer.conclude(lambda: evidence.judge(writer.run, batch, findings, may_arrive_late=late))
+    pace.look_again[effect.batch] = now + timedelta(seconds=tuning.poll_every_s)
+    late = evidence.may_arrive_late(batch, setting.owner, setting.is_dead, setting.wall())
 
+    def follows() -> tuple[NewEvent, ...]:
+        events = evidence.judge_failing(run, batch, findings, now)
+        return events or evidence.judge(run, batch, findings, is_round=is_round, may_arrive_late=late)
 
-def may_arrive_late(batch: Batch, setting: Setting) -> bool:
-    """Whether the request of a batch in doubt can still reach the cloud.
-
-    Not when its sender is this process (its connection is closed by now) or provably dead, nor when it was signed with
-    the date of its intent and that date is over. Of a process elsewhere that may be frozen nobody knows.
-    """
-    sender = Owner.from_json(batch.sender)
-    if sender == setting.owner or setting.is_dead(sender):
-        return False
-    sent = batch.sender.get("wall")
-    return not (batch.signed == "aksk" and sent and setting.wall() - datetime.fromisoformat(sent) > SIGNATURE_LIFE)
+    writer.conclude(follows)
 
 
 async def read_patiently(
@@ -244,9 +282,3 @@ def _endure(error: CloudError, pace: Pace, what: int, now: datetime) -> None:
         pace.denied[what] = pace.denied.get(what, 0) + 1
         if pace.denied[what] >= PATIENCE_WITH_DENIALS:
             raise error
-
-
-def _state_words(server: Server | None) -> str:
-    if server is None:
-        return "missing"
-    return f"status {server.status}" + (f", task {server.task_state}" if server.task_state else "")

@@ -18,6 +18,7 @@ _APART = {
     "schedule",
     "facts",
     "baseline",
+    "earlier",
     "servers",
     "waves",
     "_members",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from runner.execution.effects import NewEvent, Pace, Send
 from runner.execution.reading import TROUBLE_AGAIN, read_patiently, vet
 from runner.execution.run_clock import stamp_of
 from runner.execution.site import Setting, Site, spares_nobody
+from runner.execution.verdicts import STATE_CODES
 from runner.execution.writer import Writer
 from runner.model.job import Accepted, Ambiguous, Denied, NotSent, RebootAnswer, Refused, Throttled
 from runner.model.run import BatchPhase, Outcome, Run
@@ -20,9 +22,9 @@ MINUTE_S = 61.0
 """The window of the rate budget, of the run's clock. Reservations are counted when they are made, the cloud counts
 requests when they arrive: a second more than its minute, so that one that was slow on its way is not counted with those
 of a minute later."""
-BACK_OFF_S = (5.0, 10.0, 20.0, 40.0, 60.0)
-STATE_CODES = frozenset({"Ecs.0100", "Ecs.0603"})
-"""Refusals that, after a doubtful attempt, can mean that the attempt is running."""
+NOT_SENT_BACK_OFF_S = (5.0, 10.0, 20.0, 40.0, 60.0)
+THROTTLED_BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 120.0, 300.0)
+"""At least, whatever time the answer names; up to a quarter more, so that runs which were throttled together part."""
 TOO_MANY = "Ecs.0118"
 
 
@@ -168,12 +170,12 @@ def _hold_all(effect: Send, answer: Throttled, setting: Setting, writer: Writer)
 
     At most a minute; only a help, so that a store that does not take it costs nothing.
     """
-    wait_s = _wait_s(writer.run, answer.retry_after_s)
+    wait_s = _wait_s(writer.run, answer)
     if wait_s > 0:
         with suppress(StoreError):
             window_s, real_s = 60.0 / setting.time_scale, wait_s / setting.time_scale
-            project, is_guess = setting.sites[effect.target].project_id, answer.retry_after_s is None
-            setting.store.hold(project, writer.run.id, real_s, window_s, is_guess=is_guess)
+            project = setting.sites[effect.target].project_id
+            setting.store.hold(project, writer.run.id, real_s, window_s)
 
 
 def answer_events(run: Run, effect: Send, answer: RebootAnswer, now: datetime) -> tuple[NewEvent, ...]:
@@ -190,16 +192,16 @@ def answer_events(run: Run, effect: Send, answer: RebootAnswer, now: datetime) -
     if not isinstance(answer, NotSent | Accepted):
         data |= {"code": answer.code, "status": answer.status, "request_id": answer.request_id}
     match answer:
-        case NotSent():
-            return (("batch.not_sent", data | {"again": _again(run, now, None)}),)
-        case Throttled(retry_after_s=after):
-            return (("batch.throttled", data | {"again": _again(run, now, after)}),)
+        case NotSent() | Throttled():
+            kind = "batch.not_sent" if isinstance(answer, NotSent) else "batch.throttled"
+            again = now + timedelta(seconds=_wait_s(run, answer))
+            return ((kind, data | {"again": again.isoformat()}),)
         case Denied():
             return (("batch.denied", data),)
         case Refused() if _is_of_doubt(answer) and any(run.servers[i].doubted for i in effect.servers):
             return (("batch.ambiguous", data),)
         case Refused() if answer.because_of_servers or answer.code == TOO_MANY:
-            return (("batch.refused", data),)
+            return (("batch.refused", data | {"codes": list(answer.codes)}),)
         case Refused():
             rows = dict.fromkeys(effect.servers, (Outcome.FAILED, "Refused", f"{answer.code}: {answer.reason}"))
             return (("batch.refused", data), ("servers.ended", {"servers": rows}))
@@ -214,10 +216,10 @@ def _is_of_doubt(answer: Refused) -> bool:
     return not STATE_CODES.isdisjoint((answer.code, *answer.codes))
 
 
-def _again(run: Run, now: datetime, after_s: float | None) -> str:
-    """When to ask again: what the cloud says, else a growing back-off."""
-    return (now + timedelta(seconds=_wait_s(run, after_s))).isoformat()
-
-
-def _wait_s(run: Run, after_s: float | None) -> float:
-    return after_s if after_s is not None else BACK_OFF_S[min(run.trouble_count, len(BACK_OFF_S) - 1)]
+def _wait_s(run: Run, answer: NotSent | Throttled) -> float:
+    """Return the seconds until the next request: what the cloud says, else a growing back-off."""
+    if isinstance(answer, NotSent):
+        return NOT_SENT_BACK_OFF_S[min(run.trouble_count, len(NOT_SENT_BACK_OFF_S) - 1)]
+    wait_s = THROTTLED_BACK_OFF_S[min(run.trouble_count, len(THROTTLED_BACK_OFF_S) - 1)]
+    share = zlib.crc32(f"{run.id} {run.trouble_count}".encode()) / 2**32
+    return max(answer.retry_after_s or 0.0, wait_s * (1 + share / 4))

@@ -7,15 +7,27 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from runner.execution.effects import NewEvent
-from runner.execution.evidence import last_reboot
+from runner.execution.evidence import (
+    Finding,
+    Trace,
+    earlier_sign,
+    first_asked,
+    has_moved,
+    is_rebooting,
+    last_reboot,
+    shows_hint,
+    trace_of,
+)
 from runner.model.inventory import Server
 from runner.model.job import Action, Job, JobGone, JobStatus, SubJob
-from runner.model.run import Batch, BatchPhase, Outcome, Phase, Run
-from runner.planning.exclusions import BUSY, REBOOTED_IN_CYCLE, is_busy, unfit
+from runner.model.run import Batch, BatchPhase, Outcome, Phase, Run, ServerState
+from runner.planning.exclusions import BUSY, REBOOTED_IN_CYCLE, Why, is_busy, unfit
 
 JOB_INVISIBLE = timedelta(seconds=60)
 """How long a job may be unknown right after its acceptance."""
 MISSING = ("Missing", "the cloud does not know it any more")
+STATE_CODES = frozenset({"Ecs.0100", "Ecs.0603"})
+"""Refusals because of a server's state or task: what is in the way can be an earlier request of ours."""
 SINGLE_REFUSED = {
     "Ecs.0100": "NotActive",
     "Ecs.0114": "Missing",
@@ -25,11 +37,6 @@ SINGLE_REFUSED = {
     "Ecs.0030": "Frozen",
 }
 """Why a single server was refused, by the cloud's code (page "Error Codes")."""
-
-
-def is_rebooting(server: Server) -> bool:
-    """REBOOT and HARD_REBOOT come of the task states with `reboot` in their names (table of server states)."""
-    return server.status in ("REBOOT", "HARD_REBOOT") or "reboot" in (server.task_state or "")
 
 
 def wave_events(
@@ -42,9 +49,11 @@ def wave_events(
 ) -> tuple[NewEvent, ...]:
     """The look at a wave's servers before they are asked for: who is fit, who is skipped and why.
 
-    `histories`: of the servers whose `updated` moved since the run began; None where unreadable. `spent`: servers that
-    were rebooted in this cycle, and the run that did it. `held`: servers that another run has in flight: while they are
-    busy with that they go on waiting. `spared`: those that must not be rebooted from here, reason and sentence.
+    `histories`: of the servers that `needs_history` names; None where unreadable. A server that this run has asked
+    for already and that shows a hint goes on waiting: before it is asked for again its history is read. `spent`:
+    servers that were rebooted in this cycle, and the run that did it. `held`: servers that another run has in flight:
+    while they are busy with that they go on waiting. `spared`: those that must not be rebooted from here, reason and
+    sentence.
     """
     assert run.wave is not None  # noqa: S101 - asked for the current wave
     fit: dict[str, str | None] = {}
@@ -52,6 +61,8 @@ def wave_events(
     for state in run.members(run.wave):
         server = seen.get(state.ref.id)
         if state.phase is not Phase.WAITING or (server and state.ref.id in held and is_busy(server)):
+            continue
+        if state.first_asked is not None and shows_hint(server, state.updated_before):
             continue
         if state.ref.id in spent:
             why: tuple[str, str] | None = (REBOOTED_IN_CYCLE, f"by run {spent[state.ref.id]}")
@@ -66,9 +77,10 @@ def wave_events(
     return (("wave.checked", {"wave": run.wave.number, "fit": fit, "skipped": skipped}),)
 
 
-def has_moved(run: Run, server: Server) -> bool:
-    """Whether anything changed on it since the run began: only then its history is read."""
-    return server.id in run.baseline and server.updated != run.baseline[server.id]
+def needs_history(run: Run, server: Server) -> bool:
+    """Return True if a server changed since the run began, or an earlier run of its cycle may have reached it."""
+    changed = server.id in run.baseline and server.updated != run.baseline[server.id]
+    return changed or server.id in run.earlier
 
 
 def _rebooted_elsewhere(
@@ -77,6 +89,11 @@ def _rebooted_elsewhere(
     if server.id not in histories:
         return None
     actions = histories[server.id]
+    earlier = run.earlier.get(server.id)
+    if earlier is not None:
+        sign = earlier_sign(earlier, Finding(server, actions))
+        if sign is not None or actions is None:
+            return sign
     if actions is None:
         return ("HistoryUnreadable", "it changed since the run began, and its history cannot be read")
     reboot = last_reboot(actions, run.created)
@@ -85,11 +102,15 @@ def _rebooted_elsewhere(
     return ("RebootedByOther", f"its history has a reboot at {reboot.started.isoformat(timespec='seconds')}")
 
 
-def job_events(run: Run, batch: Batch, job: Job | JobGone, now: datetime) -> tuple[NewEvent, ...]:
+def job_events(
+    run: Run, batch: Batch, job: Job | JobGone, now: datetime, stale: Collection[str] = ()
+) -> tuple[NewEvent, ...]:
     """What a poll changed: sub-jobs that ended, by server id; nothing when nothing did.
 
-    A server without a sub-job when the parent is final, or whose sub-job is not, is looked for by its state; so are
-    all when the cloud does not know the job, unless it is too new to be seen.
+    A server whose sub-job failed, or that has no result when its job failed, is looked at before it is judged. One
+    without a result of a job that ended well is looked for by its state; so are all when the cloud does not know the
+    job, unless it is too new to be seen. `stale`: servers whose undocumented last word has not changed for a while,
+    and the batch itself as "": they have failed.
     """
     if batch.phase is not BatchPhase.ACCEPTED:
         return ()
@@ -100,29 +121,44 @@ def job_events(run: Run, batch: Batch, job: Job | JobGone, now: datetime) -> tup
     waiting = [run.servers[i] for i in batch.servers]
     waiting = [s for s in waiting if s.batch == batch.number and s.phase is Phase.ACCEPTED]
     done: dict[str, tuple[str, str | None, str | None]] = {}
-    failed: dict[str, tuple[str, str, str]] = {}
+    failing: dict[str, tuple[str, str]] = {}
+    has_failed = job.status is JobStatus.FAIL or "" in stale
+    is_final = job.status.is_final or has_failed
     for state in waiting:
         sub = job.sub_jobs.get(state.ref.id)
-        if sub is None or not sub.status.is_final:
-            continue
-        done[state.ref.id] = (sub.status.value, _iso(sub.began), _iso(sub.ended))
-        if sub.status is JobStatus.FAIL:
-            failed[state.ref.id] = (Outcome.FAILED, "JobFailed", _cause(sub, job))
-    lost = job.status.is_final and len(done) < len(waiting)
+        ended = sub is not None and (sub.status.is_final or state.ref.id in stale)
+        if sub is not None and ended:
+            done[state.ref.id] = (sub.status.value, _iso(sub.began), _iso(sub.ended))
+        if sub is not None and ended and sub.status is not JobStatus.SUCCESS:
+            failing[state.ref.id] = ("JobFailed", _cause(sub, job))
+        elif has_failed and not ended:
+            failing[state.ref.id] = ("JobFailed", _anonymous_cause(job))
+    lost = is_final and len(done.keys() | failing.keys()) < len(waiting)
     events: list[NewEvent] = []
-    if done or (job.status.is_final and batch.job_final is None):
-        events.append(("job.polled", {"batch": batch.number, "servers": done, "final": job.status.is_final}))
-    if failed:
-        events.append(("servers.ended", {"servers": failed}))
+    if done or (is_final and batch.job_final is None):
+        events.append(("job.polled", {"batch": batch.number, "servers": done, "final": is_final}))
+    if failing:
+        events.append(("servers.failing", {"batch": batch.number, "servers": failing}))
     if lost:
         events.append(("job.gone", {"batch": batch.number, "why": "the job ended without a result for some servers"}))
     return tuple(events)
 
 
-def _cause(sub: SubJob, job: Job) -> str:
-    code = sub.code or job.code
-    reason = sub.reason or job.reason or "no reason given"
-    return f"{code}: {reason}" if code else reason
+def _cause(part: SubJob | Job, job: Job) -> str:
+    """Return the cloud's words for a failure: status if it is not FAIL, code, reason, request id of the poll."""
+    code = part.code or job.code
+    said = part.reason or job.reason or "no reason given"
+    said = f"{code}: {said}" if code else said
+    if part.looks_ended:
+        said = f"{part.word}: {said}"
+    request = f", request id {job.request_id}" if job.request_id else ""
+    return f"{said} (job {job.id}{request})"
+
+
+def _anonymous_cause(job: Job) -> str:
+    """Return why a job failed that has no result for a server: its failed part without a server, else itself."""
+    parts = [part for part in job.anonymous if part.status is not JobStatus.SUCCESS and (part.code or part.reason)]
+    return _cause(parts[0] if parts else job, job)
 
 
 def back_events(run: Run, ids: tuple[str, ...], seen: Mapping[str, Server]) -> tuple[NewEvent, ...]:
@@ -175,29 +211,69 @@ def baseline_events(run: Run, group: str, answers: Mapping[str, str | None]) -> 
     return (said, ("run.stopping", {"reason": "UnhealthyBefore", "detail": detail}))
 
 
-def recheck_events(run: Run, ids: tuple[str, ...], seen: Mapping[str, Server]) -> tuple[NewEvent, ...]:
-    """After a refusal because of single servers: what is explained is dropped, what reboots now is taken for rebooted,
-    the rest goes on in smaller batches; a single refused server that looks fit is skipped with the cloud's code.
+def recheck_events(
+    run: Run,
+    ids: tuple[str, ...],
+    seen: Mapping[str, Server],
+    histories: Mapping[str, tuple[Action, ...] | None],
+) -> tuple[NewEvent, ...]:
+    """After a request was turned away: who may be asked for again, who was rebooted after all, who is in doubt.
+
+    Servers with proof of a reboot since the first request are followed by their state. A sign that proves nothing puts
+    them in doubt. What is explained otherwise is dropped, the rest goes on, after a refusal in smaller batches; a
+    single refused server that looks fit is skipped with the cloud's code. `histories`: of the servers that
+    `to_be_traced` names.
     """
-    fit: dict[str, str | None] = {}
+    fit: list[str] = []
     moving: list[str] = []
+    doubted: dict[str, str] = {}
     skipped: dict[str, tuple[str, str, str]] = {}
-    for server_id in (i for i in ids if run.servers[i].phase is Phase.REFUSED):
-        server, batch = seen.get(server_id), run.batches[run.servers[server_id].batch or 0]
-        if server is not None and is_rebooting(server):
+    for server_id in (i for i in ids if _was_turned_away(run.servers[i])):
+        state, server = run.servers[server_id], seen.get(server_id)
+        batch = run.batches[state.batch or 0]
+        refused = batch.phase is BatchPhase.REFUSED
+        if server is None:
+            skipped[server_id] = (Outcome.SKIPPED, *MISSING)
+            continue
+        if is_rebooting(server):
             moving.append(server_id)
             continue
-        why = MISSING if server is None else unfit(server)
-        if why is None and len(batch.servers) == 1:
-            why = (SINGLE_REFUSED.get(batch.code or "", "Refused"), f"{batch.code}: {batch.reason}")
-        if why:
+        asked = first_asked(run, server_id)
+        trace, words = trace_of(Finding(server, histories.get(server_id)), asked, state.updated_before)
+        if trace is Trace.REBOOTED:
+            moving.append(server_id)
+            continue
+        why = unfit(server)
+        busy_by_us = is_busy(server) and not STATE_CODES.isdisjoint((batch.code or "", *batch.codes))
+        has_sign = has_moved(server, state.updated_before) or is_busy(server)
+        if busy_by_us or (has_sign and (why is None or not refused)):
+            doubted[server_id] = words
+            continue
+        if why is None and refused and len(batch.servers) == 1:
+            why = Why(SINGLE_REFUSED.get(batch.code or "", "Refused"), batch.answer)
+        if why is not None:
             skipped[server_id] = (Outcome.SKIPPED, why[0], why[1])
-        elif server is not None:
-            fit[server_id] = server.updated
-    events: list[NewEvent] = [("servers.rechecked", {"fit": fit, "moving": moving})]
+        else:
+            fit.append(server_id)
+    events: list[NewEvent] = [("servers.rechecked", {"fit": fit, "moving": moving, "doubted": doubted})]
     if skipped:
         events.append(("servers.ended", {"servers": skipped}))
     return tuple(events)
+
+
+def to_be_traced(run: Run, server_id: str, server: Server) -> bool:
+    """Return True if a server's history is read before it is asked for again.
+
+    After a throttled answer only where it shows a hint; after a refusal always.
+    """
+    state = run.servers[server_id]
+    batch = run.batches.get(state.batch or 0)
+    was_refused = batch is not None and batch.phase is BatchPhase.REFUSED
+    return was_refused or shows_hint(server, state.updated_before)
+
+
+def _was_turned_away(server: ServerState) -> bool:
+    return server.phase is Phase.REFUSED or (server.phase is Phase.WAITING and server.first_asked is not None)
 
 
 def busy_ones(run: Run, seen: Mapping[str, Server]) -> list[str]:

@@ -25,8 +25,9 @@ _WORDS = {
     "run.stopping": "running",
 }
 """The word of a run's row after an event, where it changes."""
-_NOT_BEGUN = frozenset({"batch.not_sent", "batch.throttled", "batch.denied"})
-"""Proof that no server of the batch was touched. A refusal is none before its servers were read again."""
+_NOT_BEGUN = frozenset({"batch.not_sent", "batch.denied"})
+"""Proof that no server of the batch was touched. A refused or throttled answer is none before its servers were read
+again."""
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from runner.model.schedule import EXCLUDED_BY_PLAN, GroupRules, Schedule, Server
 CHECK_FAILED = "CheckFailed"
 UNHEALTHY_IN_BAKE = "UnhealthyInBake"
 UNHEALTHY_BEFORE = "UnhealthyBefore"
+JOB_TIMED_OUT = "JobTimedOut"
 
 
 class Outcome(StrEnum):
@@ -74,17 +75,19 @@ class Phase(StrEnum):
     INTENDED = "intended"
     """A request for it may be on its way, or was lost: nobody but evidence can tell."""
     REFUSED = "refused"
-    """The cloud refused a request because of single servers of it: to be read again."""
+    """Its request was refused or throttled: its state is read before it may be asked for again."""
     ACCEPTED = "accepted"
     """The cloud has a job for it."""
     ADOPTED = "adopted"
     """It was rebooted, but there is no job to follow: followed by its state."""
     REBOOTED = "rebooted"
     """Its sub-job ended well; not yet seen to be back."""
+    FAILING = "failing"
+    """Its job failed, or did not end in time: its state and history are read before it is judged."""
     ENDED = "ended"
 
 
-IN_FLIGHT = frozenset({Phase.INTENDED, Phase.REFUSED, Phase.ACCEPTED, Phase.ADOPTED, Phase.REBOOTED})
+IN_FLIGHT = frozenset(Phase) - {Phase.WAITING, Phase.ENDED}
 """A request holds the server: it is down, or may be at any moment."""
 
 
@@ -102,6 +105,8 @@ class ServerState:
     blocked_since: datetime | None = None
     """Since when another run was found to hold it, while this one waits to ask for it."""
     intended: datetime | None = None
+    first_asked: datetime | None = None
+    """When the first request of this run was written that may have reached the cloud."""
     accepted: datetime | None = None
     job_began: datetime | None = None
     job_ended: datetime | None = None
@@ -163,10 +168,60 @@ class Batch:
     job_id: str | None = None
     request_id: str | None = None
     code: str | None = None
+    codes: tuple[str, ...] = ()
+    """All codes of a refusal, those of its details included."""
     reason: str = ""
     rounds: int = 0
     last_round: datetime | None = None
     job_final: datetime | None = None
+
+    @property
+    def answer(self) -> str:
+        """What the cloud answered to the request, for people; empty where it said nothing."""
+        said = self.reason
+        if self.code and self.code not in said:
+            said = f"{self.code}: {said}" if said else self.code
+        if said and self.request_id:
+            said += f" (request id {self.request_id})"
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRequest:
+    """A request for a server by an earlier run of the cycle, which may have reached the cloud.
+
+    `updated`: the server's value before it. `known_reboot`: the last reboot that a person knew of who
+    made the server eligible again at `resolved`; later ones count alone.
+    """
+
+    run: str
+    at: datetime
+    updated: str | None = None
+    resolved: datetime | None = None
+    known_reboot: datetime | None = None
+
+    def as_json(self) -> dict[str, str]:
+        """Return what `from_json` reads; keys without a value are left out."""
+        rows = {
+            "run": self.run,
+            "at": self.at.isoformat(),
+            "updated": self.updated,
+            "resolved": self.resolved.isoformat() if self.resolved else None,
+            "known_reboot": self.known_reboot.isoformat() if self.known_reboot else None,
+        }
+        return {key: value for key, value in rows.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, str]) -> EarlierRequest:
+        """Raise LookupError and ValueError for a row that `as_json` did not write."""
+        resolved, known = row.get("resolved"), row.get("known_reboot")
+        return cls(
+            row["run"],
+            datetime.fromisoformat(row["at"]),
+            row.get("updated"),
+            datetime.fromisoformat(resolved) if resolved else None,
+            datetime.fromisoformat(known) if known else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +270,8 @@ class Run:
     created: datetime
     facts: Mapping[str, Any] = field(default_factory=dict)
     baseline: Mapping[str, str | None] = field(default_factory=dict)
+    earlier: Mapping[str, EarlierRequest] = field(default_factory=dict)
+    """By server id: what earlier runs of the cycle asked of it."""
     seq: int = 0
     word: str = "running"
     ended: datetime | None = None
@@ -255,7 +312,9 @@ class Run:
     stop: Stop | None = None
     send_after: datetime | None = None
     trouble_since: datetime | None = None
-    """Since when requests have been throttled or not sent without one being accepted."""
+    """Since when requests could not be sent without one being accepted."""
+    throttled_since: datetime | None = None
+    """Since when requests have been throttled without one being accepted."""
     trouble_count: int = 0
     shortest_s: float | None = None
     longest_s: float | None = None

@@ -223,11 +223,10 @@ class Store(Protocol):
         """Server id -> run id: the servers that this cycle is spent for."""
         ...
 
-    def hold(self, project: str, run_id: str, wait_s: float, window_s: float, *, is_guess: bool = False) -> None:
+    def hold(self, project: str, run_id: str, wait_s: float, window_s: float) -> None:
         """No room in the rate budget of a project before `wait_s` from now (at most `window_s`), for any run.
 
-        For what the cloud itself says: its limit may be lower than the budget, or used by others. `is_guess`: it named
-        no time; then until the oldest of the requests before this one has left the window, if that is later.
+        For what the cloud itself says: its limit may be lower than the budget, or used by others.
         """
         ...
 

@@ -85,12 +85,10 @@ HELD = 1001
 """Servers of a reservation that stands for none: more than any batch has, so that no budget has room beside it."""
 
 
-def hold(db: Dialect, project: str, run_id: str, wait_s: float, window_s: float, *, is_guess: bool) -> None:
+def hold(db: Dialect, project: str, run_id: str, wait_s: float, window_s: float) -> None:
     """Reserve the whole budget, as if it had been used just so long ago that there is room again after `wait_s`.
 
-    The run's newest reservation was refused as a whole, provably, so that it counts for nothing.
-    `is_guess`: the cloud named no time. Then it is at least until the oldest of the other requests has left the window:
-    where their number is what is too many, there is no room before.
+    The run's newest reservation was turned away as a whole, so that it counts for nothing.
     """
     db.lock(f"project:{project}")
     now = db.now()
@@ -99,10 +97,6 @@ def hold(db: Dialect, project: str, run_id: str, wait_s: float, window_s: float,
     for newest, number in db.execute(sql, (project, run_id)):
         if number == 1:  # of two that were made at the same instant nobody could tell which it was
             db.execute(f"update rate set n = 0 where {asked} and run = ? and at = ?", (project, run_id, newest))  # noqa: S608
-    if is_guess:
-        sql = f"select min(at) from rate where {asked} and at > ?"  # noqa: S608
-        oldest = db.execute(sql, (project, now - window_s))[0][0]
-        wait_s = wait_s if oldest is None else max(wait_s, oldest + window_s - now)
     at = now + min(wait_s, window_s) - window_s
     db.execute("insert into rate(project, at, n, run) values(?,?,?,?)", (project, at, HELD, run_id))
 

@@ -237,9 +237,9 @@ class SqlStore:
     def spent(self, cycle: str, project: str) -> dict[str, str]:
         return dict(self.db.execute("select server, run from claim where cycle = ? and project = ?", (cycle, project)))
 
-    def hold(self, project: str, run_id: str, wait_s: float, window_s: float, *, is_guess: bool = False) -> None:
+    def hold(self, project: str, run_id: str, wait_s: float, window_s: float) -> None:
         with self.db.transaction():
-            hold(self.db, project, run_id, wait_s, window_s, is_guess=is_guess)
+            hold(self.db, project, run_id, wait_s, window_s)
 
     def set_halt(self, halt: Halt | None) -> None:
         with self.db.transaction():

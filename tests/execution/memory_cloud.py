@@ -57,7 +57,11 @@ Answer = Callable[["MemoryCloud", Collection[str]], RebootAnswer | None]
 
 @dataclass
 class MemoryCloud:
-    """Servers s-000 …; `answers` are faults taken in turn, one a request; `takes`, `fails`, `stuck` by server id."""
+    """Servers s-000 …; `answers` are faults taken in turn, one a request; `takes`, `fails`, `stuck` by server id.
+
+    The job of a `stuck` server never ends although it was rebooted; that of an `idle` one never ends either, and
+    nothing happens to the server.
+    """
 
     clock: VirtualClock
     servers: dict[str, Server]
@@ -65,6 +69,7 @@ class MemoryCloud:
     takes: dict[str, float] = field(default_factory=dict)
     fails: dict[str, str] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
+    idle: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
     reboots: list[Reboot] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
@@ -88,14 +93,21 @@ class MemoryCloud:
         now = self.clock.now()
         for server in ids:
             self.reboots.append(
-                Reboot(server, job, now, self.takes.get(server, 40.0), self.fails.get(server), server in self.stuck)
+                Reboot(
+                    server,
+                    job,
+                    now,
+                    self.takes.get(server, 40.0),
+                    self.fails.get(server),
+                    server in self.stuck | self.idle,
+                )
             )
         return Accepted(job)
 
     def see(self, server_id: str) -> Server | None:
         """The server as it reads now: in REBOOT while one runs; `updated` moves at begin and end."""
         server = self.servers.get(server_id)
-        mine = [r for r in self.reboots if r.server == server_id]
+        mine = [r for r in self.reboots if r.server == server_id and server_id not in self.idle]
         if server is None or not mine:
             return server
         last, now = mine[-1], self.clock.now()
@@ -147,7 +159,7 @@ class MemoryCloud:
             from runner.errors import CloudError
 
             raise CloudError("history is not readable")
-        mine = [r for r in self.reboots if r.server == server_id]
+        mine = [r for r in self.reboots if r.server == server_id and server_id not in self.idle]
         return tuple(Action("reboot", r.began) for r in reversed(mine))
 
     def _call(self, name: str) -> None:

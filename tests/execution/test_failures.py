@@ -152,10 +152,11 @@ def test_a_job_that_ended_well_does_not_make_a_server_ready_that_is_still_down()
 def test_a_server_that_never_returns_does_not_hold_its_wave_for_ever() -> None:
     """Every wait has a deadline; then the budget decides."""
     bench = Bench.of(5)
-    bench.cloud.stuck = {"s-001"}
+    bench.cloud.idle = {"s-001"}
     run = bench.follow(bench.start(schedule_of([2, 3], max_failures=1)))
     assert run.word == "done"
     assert run.servers["s-001"].reason == "JobTimedOut"
+    assert "no reboot in its history" in run.servers["s-001"].detail
     assert run.ended
     assert run.ended - run.created < timedelta(minutes=25)
 
@@ -171,12 +172,16 @@ def test_a_failed_wave_is_followed_by_no_request_at_all() -> None:
 
 
 def test_repeating_is_bounded_and_counted() -> None:
-    """A cloud that throttles for ever ends in a failure that says how often it was asked."""
+    """A cloud that throttles for ever ends in a failure that says how often it was asked and what it answered."""
     bench = Bench.of(2)
-    bench.cloud.answers = [lambda c, i: Throttled("APIGW.0308", "limit", 30.0)] * 1000
-    run = bench.follow(bench.start(schedule_of([2], max_failures=2)))
+    bench.cloud.answers = [lambda c, i: Throttled("APIGW.0308", "limit", 30.0, "r-1")] * 1000
+    schedule = replace(schedule_of([2], max_failures=2, ready_timeout_s=60.0), wait_at_most_s=3 * 3600.0)
+    run = bench.follow(bench.start(schedule))
     assert {s.reason for s in run.servers.values()} == {"NotAccepted"}
     assert "requests were throttled" in run.servers["s-000"].detail
+    assert "APIGW.0308: limit (request id r-1)" in run.servers["s-000"].detail
+    assert run.ended
+    assert run.ended - run.created >= timedelta(hours=3)
     assert bench.cloud.calls["reboot"] < 60
     assert not bench.cloud.reboots
 

@@ -110,7 +110,7 @@ def test_an_approval_that_never_comes_stops_the_run() -> None:
 def test_a_server_that_never_returns_is_failed_at_its_deadline() -> None:
     """Every wait has a deadline: a job that never ends, and a server that stays down, are failed."""
     bench = Bench.of(3)
-    bench.cloud.stuck, bench.cloud.dead = {"s-001"}, {"s-002"}
+    bench.cloud.idle, bench.cloud.dead = {"s-001"}, {"s-002"}
     run = bench.follow(bench.start(schedule_of([3], max_failures=3)))
     assert run.servers["s-001"].reason == "JobTimedOut"
     assert run.servers["s-002"].reason == "NotReady"

@@ -161,22 +161,3 @@ def test_a_hold_is_a_window_at_most(store: SqlStore, place: Place) -> None:
     assert fleet.ask(0, 1, 1000) == 60.0
     place.clock.step(60)
     assert fleet.ask(0, 1, 1000) == 0.0
-
-
-def test_a_hold_of_which_nobody_knows_how_long(store: SqlStore, place: Place) -> None:
-    """Where the cloud names no time, there is room when the oldest request before the refused one leaves the window."""
-    fleet = Fleet(store, place, runs=2)
-    assert fleet.ask(0, 10, 1000) == 0.0
-    place.clock.step(15)
-    assert fleet.ask(1, 10, 1000) == 0.0
-    place.clock.step(1)
-    store.hold(fleet.project, fleet.leases[1].run_id, 5.0, 60.0, is_guess=True)
-    assert fleet.ask(0, 1, 1000) == 44.0
-
-
-def test_a_hold_after_the_first_request(store: SqlStore, place: Place) -> None:
-    """Where nothing was asked before, there is only the back-off."""
-    fleet = Fleet(store, place, runs=2)
-    assert fleet.ask(0, 10, 1000) == 0.0
-    store.hold(fleet.project, fleet.leases[0].run_id, 5.0, 60.0, is_guess=True)
-    assert fleet.ask(1, 1, 1000) == 5.0

@@ -140,7 +140,7 @@ def _around_async(method: Callable[..., Any], name: str, instant: Callable[[str]
 def _be_naive() -> None:
     """A runner that repeats after a doubtful answer, as many do: the judge must catch it."""
 
-    def again(run: Any, batch: Any, findings: Any, *, may_arrive_late: bool) -> Any:
+    def again(run: Any, batch: Any, findings: Any, **late: bool) -> Any:
         return (
             ("batch.looked", {"batch": batch.number, "adopted": [], "seen": {}}),
             ("batch.settled", {"batch": batch.number, "again": list(findings)}),

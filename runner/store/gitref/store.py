@@ -171,8 +171,8 @@ class GitStore(SqlStore):
         record = partial(super().record, run_id, at, events, expect=expect, release=release, forget=forget)
         return self._write(partial(record, open_only=open_only, word=word))
 
-    def hold(self, project: str, run_id: str, wait_s: float, window_s: float, *, is_guess: bool = False) -> None:
-        self._write(partial(super().hold, project, run_id, wait_s, window_s, is_guess=is_guess))
+    def hold(self, project: str, run_id: str, wait_s: float, window_s: float) -> None:
+        self._write(partial(super().hold, project, run_id, wait_s, window_s))
 
     def set_halt(self, halt: Halt | None) -> None:
         self._write(partial(super().set_halt, halt))
