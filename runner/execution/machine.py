@@ -66,6 +66,8 @@ def decide(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
 
 def _awaited(run: Run) -> str:
     flying = [s for s in run.current() if s.phase in IN_FLIGHT]
+    if all(s.phase is Phase.REFUSED for s in flying):
+        return "room to send"
     if run.rules().checks and all(s.up_since for s in flying):
         return f"the checks of {len(flying)} server{'' if len(flying) == 1 else 's'} to pass"
     return "servers to come back"

@@ -67,7 +67,8 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
         return
     spared = vet(effect.target, seen, setting, writer, pace)
     moved = [i for i in effect.servers if i in seen and verdicts.needs_history(writer.run, seen[i])]
-    spent = setting.store.spent(writer.run.schedule.cycle, site.project_id) if moved else {}
+    spent = setting.store.spent(run.schedule.cycle, site.project_id) if moved else {}
+    spent = {i: holder for i, holder in spent.items() if holder != run.schedule.retry_of}
     histories = await histories_of([i for i in moved if i not in spent], site.cloud)
     if writer.decide(verdicts.wave_events(writer.run, seen, histories, spent, held, spared)):
         pace.check_again = None

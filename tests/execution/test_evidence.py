@@ -1,0 +1,405 @@
+"""A server is judged by what is seen of it: failed jobs, stuck jobs, throttled requests, lost answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from runner.errors import CloudError
+from runner.execution.effects import Tuning
+from runner.execution.evidence import earlier_requests
+from runner.execution.journal import create_run
+from runner.model.inventory import Server
+from runner.model.job import Accepted, Ambiguous, Job, JobGone, JobStatus, RebootAnswer, Refused, SubJob, Throttled
+from runner.model.run import Evidence, Outcome, Run
+
+from .memory_cloud import MemoryCloud, lost_after_acceptance, lost_before_acceptance
+from .setup import Bench, schedule_of
+
+ALL_MAY_FAIL = 99
+THROTTLED = Throttled("APIGW.0308", "over ratelimit", None, "req-7")
+
+
+def touch(cloud: MemoryCloud, *ids: str) -> None:
+    """Change `updated` of servers, as any change of theirs does."""
+    for server_id in ids:
+        cloud.servers[server_id] = replace(cloud.servers[server_id], updated="touched")
+
+
+def quiet(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
+    """Accept a job that does nothing to its servers."""
+    cloud.idle |= set(ids)
+    return cloud.accept(ids)
+
+
+def with_job(bench: Bench, make: Callable[[Job], Job]) -> None:
+    """Answer job polls with what `make` makes of the real job."""
+    real = bench.cloud.job
+
+    async def job(job_id: str) -> Job | JobGone:
+        found = await real(job_id)
+        return found if isinstance(found, JobGone) else make(found)
+
+    bench.cloud.job = job  # type: ignore[method-assign]
+
+
+def follow(bench: Bench, *, servers: int, **rules: object) -> Run:
+    schedule = schedule_of([servers], max_failures=ALL_MAY_FAIL, **rules)  # type: ignore[arg-type]
+    return bench.follow(bench.start(schedule))
+
+
+# --- jobs that failed --------------------------------------------------------------------------------------------
+
+
+def failed_whole(job: Job) -> Job:
+    return replace(
+        job, status=JobStatus.FAIL, sub_jobs={}, code="Common.0021", reason="could not be carried out", request_id="p-1"
+    )
+
+
+def test_a_failed_job_is_never_made_good_by_a_changed_updated() -> None:
+    """A job that failed without sub-jobs leaves servers failed or unknown, with the cloud's code and what was seen."""
+    bench = Bench.of(2)
+    bench.cloud.answers = [quiet]
+    with_job(bench, failed_whole)
+    bench.cloud.after_call = lambda name: touch(bench.cloud, "s-001") if name == "reboot" else None
+    run = follow(bench, servers=2)
+    untouched, touched = run.servers["s-000"], run.servers["s-001"]
+    assert (untouched.outcome, untouched.reason) == (Outcome.FAILED, "JobFailed")
+    assert "Common.0021: could not be carried out (job job-1, request id p-1)" in untouched.detail
+    assert "no reboot in its history, not updated" in untouched.detail
+    assert (touched.outcome, touched.reason) == (Outcome.UNKNOWN, "JobFailed")
+    assert "it was updated at touched" in touched.detail
+
+
+def test_the_code_of_a_failed_part_without_a_server_reaches_the_servers_without_a_result() -> None:
+    """One server's part succeeded, the failed one names no server: it is the other's."""
+
+    def mixed(job: Job) -> Job:
+        good = SubJob("s-000", JobStatus.SUCCESS, word="SUCCESS", end_time="x")
+        bad = SubJob("", JobStatus.FAIL, code="Ecs.0319", reason="no host", word="FAIL")
+        return replace(job, status=JobStatus.FAIL, sub_jobs={"s-000": good}, anonymous=(bad,), code="Common.0021")
+
+    bench = Bench.of(2)
+    with_job(bench, mixed)
+    run = follow(bench, servers=2)
+    assert run.servers["s-000"].outcome is Outcome.READY
+    assert run.servers["s-001"].outcome is Outcome.FAILED
+    assert "Ecs.0319: no host" in run.servers["s-001"].detail
+
+
+def test_a_server_whose_job_failed_although_it_rebooted_is_failed_with_what_was_seen() -> None:
+    """The reboot in its history is told, counts as evidence, and does not make it ready."""
+    bench = Bench.of(1)
+    bench.cloud.fails = {"s-000": "agent said no"}
+    server = follow(bench, servers=1).servers["s-000"]
+    assert (server.outcome, server.reason, server.evidence) == (Outcome.FAILED, "JobFailed", Evidence.STATE)
+    assert "Ecs.0227: agent said no" in server.detail
+    assert "its history has a reboot at 2026-11-23T22:00:00+00:00; status ACTIVE" in server.detail
+
+
+def test_a_server_that_reboots_while_its_job_says_fail_is_waited_for() -> None:
+    """It is judged when it no longer reboots, not in the middle."""
+    bench = Bench.of(1)
+    bench.cloud.takes = {"s-000": 120.0}
+    with_job(bench, failed_whole)
+    run = follow(bench, servers=1)
+    server = run.servers["s-000"]
+    assert server.outcome is Outcome.FAILED
+    assert "status ACTIVE" in server.detail
+    assert server.ended
+    assert server.ended - run.created >= timedelta(seconds=120)
+
+
+def test_no_request_leaves_before_a_failed_server_is_judged() -> None:
+    """The second batch of a wave waits for the look at the first one's failures, and the budget stops it."""
+    bench = Bench.of(4)
+    bench.tuning = Tuning(servers_per_request=2, servers_per_minute=2)
+    bench.cloud.fails = {"s-000": "no"}
+    run = bench.follow(bench.start(schedule_of([4])))
+    assert run.word == "stopped"
+    assert bench.cloud.calls["reboot"] == 1
+
+
+def test_a_failed_server_that_cannot_be_looked_at_is_unknown_with_the_cause() -> None:
+    """The cloud's word stays, and that nothing was seen is said."""
+    bench = Bench.of(1)
+    with_job(bench, failed_whole)
+    polled = bench.clock.now() + timedelta(seconds=1)
+
+    def blind(name: str) -> None:
+        if name == "read_servers" and bench.clock.now() >= polled:
+            raise CloudError("503")
+
+    bench.cloud.before_call = blind
+    server = follow(bench, servers=1).servers["s-000"]
+    assert (server.outcome, server.reason) == (Outcome.UNKNOWN, "JobFailed")
+    assert "Common.0021" in server.detail
+    assert "could not be asked" in server.detail
+
+
+@pytest.mark.parametrize("word", ["CANCELLED", "FAILED"])
+def test_an_undocumented_last_word_with_an_end_time_is_a_failure_after_a_minute(word: str) -> None:
+    """Without an end time it is pending, until the job has timed out."""
+    bench = Bench.of(2)
+    bench.cloud.answers = [quiet]
+
+    def odd(job: Job) -> Job:
+        parts = {i: SubJob(i, JobStatus.PENDING, word=word) for i in ("s-000", "s-001")}
+        parts["s-000"] = replace(parts["s-000"], end_time="2026-11-23T22:00:09Z", code="Ecs.9", reason="gave up")
+        return replace(job, sub_jobs=parts)
+
+    with_job(bench, odd)
+    run = follow(bench, servers=2)
+    ended, pending = run.servers["s-000"], run.servers["s-001"]
+    assert (ended.outcome, ended.reason) == (Outcome.FAILED, "JobFailed")
+    assert f"{word}: Ecs.9: gave up" in ended.detail
+    assert ended.ended
+    assert timedelta(seconds=60) <= ended.ended - run.created < timedelta(minutes=3)
+    assert (pending.outcome, pending.reason) == (Outcome.FAILED, "JobTimedOut")
+
+
+def test_a_job_that_never_ends_is_judged_by_the_server() -> None:
+    """Rebooted and back: ready by its state. Nothing in its history: failed, and the sentence says so."""
+    bench = Bench.of(3)
+    bench.cloud.stuck, bench.cloud.idle = {"s-000"}, {"s-001", "s-002"}
+    bench.cloud.after_call = lambda name: touch(bench.cloud, "s-002") if name == "reboot" else None
+    run = follow(bench, servers=3)
+    rebooted, idle, touched = run.servers.values()
+    assert (rebooted.outcome, rebooted.reason, rebooted.evidence) == (Outcome.READY, "RebootSeen", Evidence.STATE)
+    assert (idle.outcome, idle.reason) == (Outcome.FAILED, "JobTimedOut")
+    assert "its job job-1 did not end within 15m; seen since: no reboot in its history" in idle.detail
+    assert (touched.outcome, touched.reason) == (Outcome.UNKNOWN, "JobTimedOut")
+
+
+# --- throttled requests ------------------------------------------------------------------------------------------
+
+
+def throttled_after_effect(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
+    cloud.accept(ids)
+    return THROTTLED
+
+
+def test_a_throttled_request_that_took_effect_is_not_repeated() -> None:
+    """The servers are read before the repeat: what reboots is followed, and never asked for again."""
+    bench = Bench.of(3)
+    bench.cloud.answers = [throttled_after_effect] * 10
+    run = follow(bench, servers=3)
+    assert run.counts()["ready"] == 3
+    assert max(bench.cloud.times_rebooted().values()) == 1
+    assert bench.cloud.calls["reboot"] == 1
+
+
+def test_a_throttled_request_is_repeated_after_one_list_call() -> None:
+    """Nothing changed: one reading, at least 2 s after the answer, and no history."""
+    bench = Bench.of(3)
+    bench.cloud.answers = [lambda cloud, ids: THROTTLED]
+    run_id = bench.start(schedule_of([3]))
+    bench.follow(run_id, until="come back")
+    answered, repeated = (b.intended for b in bench.read(run_id).batches.values())
+    assert timedelta(seconds=2) <= repeated - answered <= timedelta(seconds=5)
+    assert bench.cloud.calls["read_servers"] == 2
+    assert bench.cloud.calls["actions"] == 0
+    assert bench.follow(run_id).counts()["ready"] == 3
+
+
+def test_a_changed_server_is_not_asked_again_after_a_throttled_answer() -> None:
+    """A hint blocks the repeat for that server alone; without proof it ends unknown, with the cloud's code."""
+    bench = Bench.of(3)
+    bench.cloud.answers = [lambda cloud, ids: touch(cloud, "s-001") or THROTTLED]
+    run = follow(bench, servers=3)
+    doubted = run.servers["s-001"]
+    assert (doubted.outcome, doubted.reason) == (Outcome.UNKNOWN, "MixedEvidence")
+    assert "APIGW.0308: over ratelimit (request id req-7)" in doubted.detail
+    assert bench.cloud.times_rebooted() == {"s-000": 1, "s-002": 1}
+    assert run.counts()["ready"] == 2
+
+
+def test_throttling_never_uses_up_the_time_to_get_ready() -> None:
+    """An hour of it passes with a `ready.timeout` of a minute, and all servers become ready."""
+    bench = Bench.of(2)
+    until = bench.clock.now() + timedelta(hours=1)
+    bench.cloud.answers = [lambda c, i: THROTTLED if c.clock.now() < until else None] * 200
+    run = follow(bench, servers=2, ready_timeout_s=60.0)
+    assert run.counts()["ready"] == 2
+    assert len(run.batches) < 30
+
+
+def test_a_repeat_waits_for_halt_and_reads_again() -> None:
+    """Each repeat is a new intent: the halt flag holds it, and what was read before the wait is read anew."""
+    from runner.ports.store import Halt
+
+    bench = Bench.of(2)
+    bench.cloud.answers = [lambda cloud, ids: THROTTLED]
+    run_id = bench.start(schedule_of([2], max_failures=ALL_MAY_FAIL))
+    driver = bench.driver(run_id)
+    asyncio.run(driver.advance())
+    bench.store.set_halt(Halt("night is over", "ann", bench.clock.now()))
+    bench.follow(run_id, driver, until="halted")
+    touch(bench.cloud, "s-000")
+    bench.clock.jump(seconds=11)
+    bench.store.set_halt(None)
+    run = bench.follow(run_id, driver)
+    assert run.servers["s-000"].outcome is Outcome.UNKNOWN
+    assert bench.cloud.times_rebooted() == {"s-001": 1}
+
+
+def test_a_stop_reads_throttled_servers_before_it_calls_them_not_started() -> None:
+    """A cancelled run knows of each throttled server whether it went down after all."""
+    bench = Bench.of(2)
+    bench.cloud.answers = [throttled_after_effect]
+    run_id = bench.start(schedule_of([2]))
+    asyncio.run(bench.driver(run_id).advance())
+    bench.store.record(run_id, bench.clock.now(), [("cancel.requested", {"by": "ann", "reason": "enough"})])
+    run = bench.follow(run_id)
+    assert run.word == "cancelled"
+    assert run.counts()["ready"] == 2
+
+
+# --- refused requests --------------------------------------------------------------------------------------------
+
+
+def test_a_state_in_the_way_of_a_refused_request_can_be_our_own_reboot() -> None:
+    """A server that is found busy after Ecs.0603 is in doubt, not skipped; a reboot in its history is proof."""
+
+    def refused(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
+        cloud.accept(["s-000"])
+        cloud.servers["s-001"] = replace(cloud.servers["s-001"], task_state="powering-off")
+        return Refused("Ecs.0603", "another task", 501, because_of_servers=True, codes=("Ecs.0603",))
+
+    bench = Bench.of(3)
+    bench.cloud.answers = [refused]
+    run = follow(bench, servers=3)
+    assert run.servers["s-000"].outcome is Outcome.READY
+    assert run.servers["s-001"].outcome is Outcome.UNKNOWN
+    assert run.servers["s-002"].outcome is Outcome.READY
+    assert max(bench.cloud.times_rebooted().values()) == 1
+
+
+# --- lost answers ------------------------------------------------------------------------------------------------
+
+
+def test_proof_is_seen_at_the_first_look() -> None:
+    """A lost answer costs no `settle` where the servers can be seen to reboot."""
+    bench = Bench.of(3)
+    bench.cloud.answers = [lost_after_acceptance]
+    run = follow(bench, servers=3)
+    assert run.counts()["ready"] == 3
+    assert run.ended
+    assert run.ended - run.created < timedelta(seconds=60)
+
+
+def test_proof_that_comes_late_is_seen_at_the_next_poll() -> None:
+    """While the state lags, servers are read at every poll."""
+    bench = Bench.of(2)
+    bench.cloud.answers = [lost_after_acceptance]
+    shows = bench.clock.now() + timedelta(seconds=23)
+    real = bench.cloud.see
+
+    def lagging(server_id: str) -> Server | None:
+        return real(server_id) if bench.clock.now() >= shows else bench.cloud.servers[server_id]
+
+    bench.cloud.see = lagging  # type: ignore[method-assign]
+    bench.cloud.history_readable = False
+    run = follow(bench, servers=2)
+    assert run.counts()["ready"] == 2
+    adopted = min(s.accepted for s in run.servers.values() if s.accepted)
+    assert shows <= adopted <= shows + timedelta(seconds=5)
+
+
+def test_no_trace_stops_the_run_and_names_the_command_that_resolves_it() -> None:
+    """With `hold` one lost request ends in one decision, whatever the budget is."""
+    bench = Bench.of(4)
+    bench.cloud.answers = [lambda cloud, ids: Ambiguous("HTTP 503", 503, "APIGW.0201", "req-9")]
+    run = bench.follow(bench.start(schedule_of([2, 2], max_failures=ALL_MAY_FAIL)))
+    assert run.stop
+    assert run.stop.reason == "NoTrace"
+    assert f"reboot-runner resolve {run.id} --batch 1 --as not-rebooted" in run.stop.detail
+    assert [s.outcome for s in run.servers.values()] == ["unknown", "unknown", "not_started", "not_started"]
+    assert "APIGW.0201: HTTP 503 (request id req-9)" in run.servers["s-000"].detail
+
+
+def test_a_hint_alone_never_adopts_a_server_whose_request_was_not_accepted() -> None:
+    """It was updated, its history is unreadable: unknown, and the others of the batch are unknown as well."""
+    bench = Bench.of(2)
+    bench.cloud.history_readable = False
+    bench.cloud.answers = [lambda cloud, ids: touch(cloud, "s-000") or lost_before_acceptance(cloud, ids)]
+    run = follow(bench, servers=2)
+    assert {s.outcome for s in run.servers.values()} == {Outcome.UNKNOWN}
+    assert {s.reason for s in run.servers.values()} == {"MixedEvidence"}
+
+
+# --- earlier runs of the cycle -----------------------------------------------------------------------------------
+
+
+def again(bench: Bench, first: Run, servers: int) -> Run:
+    """Run the servers of a closed run once more."""
+    schedule = replace(schedule_of([servers], max_failures=ALL_MAY_FAIL, plan="again"), retry_of=first.id)
+    earlier = earlier_requests([first], first.servers)
+    seen = {i: s.updated for i in bench.cloud.servers if (s := bench.cloud.see(i))}
+    run_id = create_run(bench.store, schedule, bench.clock.now(), {}, seen, earlier=earlier)
+    return bench.follow(run_id)
+
+
+def test_a_repeat_leaves_servers_alone_that_an_earlier_request_rebooted() -> None:
+    """The job never ended, the run gave up, then the reboot came: the repetition sees it and sends nothing for it."""
+    bench = Bench.of(2)
+    bench.cloud.idle = {"s-000", "s-001"}
+    first = follow(bench, servers=2)
+    assert first.counts()["failed"] == 2
+    bench.cloud.idle = set()
+    bench.cloud.stuck = set()
+    bench.cloud.reboots = [replace(r, began=bench.clock.now(), never_ends=False) for r in bench.cloud.reboots[:1]]
+    bench.clock.jump(minutes=5)
+    second = again(bench, first, 2)
+    left_alone, repeated = second.servers.values()
+    assert (left_alone.outcome, left_alone.reason) == (Outcome.SKIPPED, "RebootedByEarlierRequest")
+    assert f"run {first.id} asked for it" in left_alone.detail
+    assert repeated.outcome is Outcome.READY
+    assert bench.cloud.times_rebooted() == {"s-000": 1, "s-001": 1}
+
+
+def test_a_person_s_decision_is_newer_than_the_signs_before_it() -> None:
+    """A server that rebooted and failed goes down once more after `reboot-again`; later reboots still count."""
+    bench = Bench.of(2)
+    bench.cloud.fails = {"s-000": "boot failed", "s-001": "boot failed"}
+    first = follow(bench, servers=2)
+    bench.clock.jump(minutes=1)
+    for server_id in first.servers:
+        seen = bench.cloud.see(server_id)
+        reboots = [r.began for r in bench.cloud.reboots if r.server == server_id]
+        data = {
+            "server": server_id,
+            "as": "reboot-again",
+            "by": "ann",
+            "reason": "still broken",
+            "updated": seen.updated if seen else None,
+            "last_reboot": max(reboots).isoformat(),
+        }
+        bench.store.record(
+            first.id, bench.clock.now(), [("server.resolved", data)], forget=[server_id], open_only=False
+        )
+    bench.cloud.fails = {}
+    bench.clock.jump(minutes=1)
+    bench.cloud.accept(["s-001"])  # somebody else was quicker
+    bench.clock.jump(minutes=3)
+    second = again(bench, bench.read(first.id), 2)
+    assert second.servers["s-000"].outcome is Outcome.READY
+    assert second.servers["s-001"].reason == "RebootedByEarlierRequest"
+
+
+def test_an_accepted_job_that_is_told_late_is_followed_after_a_throttled_answer() -> None:
+    """A job id is a fact, also of a request that was answered as throttled."""
+    bench = Bench.of(1)
+    bench.cloud.answers = [throttled_after_effect]
+    run_id = bench.start(schedule_of([1]))
+    asyncio.run(bench.driver(run_id).advance())
+    accepted = Accepted(bench.cloud.reboots[0].job)
+    bench.store.record(run_id, bench.clock.now(), [("batch.accepted", {"batch": 1, "job": accepted.job_id})])
+    run = bench.follow(run_id)
+    assert run.servers["s-000"].reason == "Rebooted"
+    assert run.servers["s-000"].evidence is not Evidence.NONE
