@@ -6,7 +6,6 @@ from runner.errors import InvalidInput
 from runner.execution.journal import read_run
 from runner.model.plan import Plan
 from runner.model.problem import Problem
-from runner.planning.again import UNDONE
 from runner.ports.store import RunNotFound, Store
 
 
@@ -35,7 +34,7 @@ def spent_for(store: Store | None, plan: Plan, cycle: str, project: str) -> froz
         hint = f"write cycle: {row.cycle}, or leave retry_of out"
         raise _wrong("RetryOfOtherCycle", f"run {row.id} was of cycle {row.cycle}, the plan is of {cycle}", hint)
     run = read_run(store, row.id)
-    undone = {server for server, state in run.servers.items() if state.outcome in UNDONE}
+    undone = {server for server, state in run.servers.items() if state.may_be_asked_again}
     return frozenset(server for server, holder in spent.items() if holder != run.id or server not in undone)
 
 

@@ -20,6 +20,7 @@ from runner.model.job import Action
 from runner.model.owner import Owner
 from runner.model.run import (
     JOB_TIMED_OUT,
+    NO_TRACE,
     Batch,
     BatchPhase,
     EarlierRequest,
@@ -41,7 +42,6 @@ MOST_LOST = 3
 """Requests for a server that may be lost without a trace before it is left to a person."""
 SIGNATURE_LIFE = timedelta(minutes=20)
 """The gateway refuses a signature more than 15 minutes old (API Signing Guide, APIGW.0301); five more for its clock."""
-NO_TRACE = "NoTrace"
 
 
 @dataclass(frozen=True, slots=True)

@@ -540,7 +540,9 @@ def _server_resolved(run: Run, event: Event) -> None:
     server.outcome, server.reason, server.evidence = outcome, reason, Evidence.PERSON
     server.resolution = {
         "at": event.at.isoformat(),
-        **{k: str(data[k]) for k in ("as", "by", "reason", "seen", "updated", "last_reboot") if data.get(k)},
+        **{
+            k: str(data[k]) for k in ("as", "by", "reason", "seen", "updated", "last_reboot") if data.get(k) is not None
+        },
     }
     if counted and not server.uses_up_budget:
         _count_failure(run, server, -1)

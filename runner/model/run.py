@@ -19,6 +19,7 @@ CHECK_FAILED = "CheckFailed"
 UNHEALTHY_IN_BAKE = "UnhealthyInBake"
 UNHEALTHY_BEFORE = "UnhealthyBefore"
 JOB_TIMED_OUT = "JobTimedOut"
+NO_TRACE = "NoTrace"
 
 
 class Outcome(StrEnum):
@@ -132,6 +133,14 @@ class ServerState:
         if self.reason in (CHECK_FAILED, UNHEALTHY_IN_BAKE) and self.unhealthy_before:
             return False
         return self.outcome is not None and self.outcome.counts_as_failed
+
+    @property
+    def may_be_asked_again(self) -> bool:
+        """Whether the cycle may ask for it once more: it was not rebooted as far as is known, or a person decided."""
+        if self.outcome is Outcome.NOT_STARTED:
+            return True
+        has_decision = self.resolution is not None
+        return self.outcome is Outcome.FAILED and (has_decision or self.evidence is Evidence.NONE)
 
 
 class BatchPhase(StrEnum):
@@ -405,9 +414,9 @@ class Run:
                 return "in_flight" if is_expected else "in_doubt"
             case Phase.ACCEPTED if batch is not None and batch.phase is BatchPhase.GONE:
                 return "in_doubt"
-            case Phase.ACCEPTED | Phase.ADOPTED | Phase.REBOOTED:
+            case Phase.ACCEPTED | Phase.ADOPTED | Phase.REBOOTED | Phase.FAILING:
                 return "in_flight"
-            case Phase.REFUSED if server.doubted:
+            case Phase.REFUSED if server.doubted or (batch and batch.phase is BatchPhase.THROTTLED):
                 return "in_doubt"
         return "pending"
 

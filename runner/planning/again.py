@@ -12,13 +12,11 @@ from runner.model.run import Outcome, Run
 from runner.model.schedule import REBOOTED_IN_CYCLE, ServerRef
 from runner.planning.schedule import support_names
 
-UNDONE = frozenset({Outcome.FAILED, Outcome.NOT_STARTED})
-"""What is tried again. A server whose outcome is unknown is not: a person decides about it first."""
-
 LEFT_TO_PEOPLE = frozenset(
     {
         *("Missing", "NotSelected", "ExcludedByPlan", "BareMetal", "RunnerItself", "RunnerSupport"),
         *("RebootedByOther", "RebootedSinceReview", "HistoryUnreadable", "UnknownInOtherRun"),
+        *("RebootedByEarlierRequest", "EarlierRequestInDoubt"),
     }
 )
 """Reasons of servers that were not rebooted and are not tried again: a plan that names them is refused, or they show a
@@ -29,12 +27,13 @@ _NUMBERED = re.compile(r"^(?P<stem>.*-retry)(?:-(?P<number>\d{1,9}))?$")
 
 
 class Left(NamedTuple):
-    """A server that is not ready: how it ended (`failed`, `not scheduled`), and whether it is tried again."""
+    """A server that is not ready: how it ended (`failed`, `not scheduled`), if it is tried again, and what was seen."""
 
     ref: ServerRef
     ended: str
     reason: str
     is_repeated: bool
+    seen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +117,9 @@ def left_of(run: Run, names: Sequence[str] = ()) -> dict[str, list[Left]]:
             is_skipped = server.outcome is Outcome.SKIPPED
             if is_skipped and server.reason == REBOOTED_IN_CYCLE:
                 continue
-            is_repeated = server.reason not in LEFT_TO_PEOPLE if is_skipped else server.outcome in UNDONE
+            is_repeated = server.reason not in LEFT_TO_PEOPLE if is_skipped else server.may_be_asked_again
             ended = server.outcome.value.replace("_", " ")
-            left = Left(server.ref, ended, server.reason, is_repeated)
+            left = Left(server.ref, ended, server.reason, is_repeated, server.detail)
             found.setdefault(home.get(wave.group, wave.group), []).append(left)
     for e in run.schedule.not_scheduled:
         left = Left(e.server, "not scheduled", e.reason, e.reason not in LEFT_TO_PEOPLE)
@@ -156,14 +155,15 @@ def comments(retry: Retry, most: int) -> Iterator[str]:
     yield from _listed(retry.repeated, most)
     if retry.left_out:
         yield ""
-        yield f"Not repeated: {len(retry.left_out)}. It is not known whether they went down, or they cannot be asked."
-        yield "Decide about unknown ones with `reboot-runner resolve`, then add by hand the ids that you want."
+        yield f"Not repeated: {len(retry.left_out)}. They rebooted, or may have, or cannot be asked."
+        yield "Decide about failed and unknown ones with `reboot-runner resolve`, then write this plan again."
         yield from _listed(retry.left_out, most)
 
 
 def _listed(servers: tuple[Left, ...], most: int) -> Iterator[str]:
     for server in servers[:most]:
         reason = f" ({server.reason})" if server.reason else ""
-        yield f"  {server.ref.id}  {server.ref.name}  {server.ended}{reason}"
+        seen = f": {server.seen}" if server.seen and not server.is_repeated else ""
+        yield f"  {server.ref.id}  {server.ref.name}  {server.ended}{reason}{seen}"
     if len(servers) > most:
         yield f"  … and {len(servers) - most} more; all are in the report of the run"

@@ -17,13 +17,14 @@ PHASES = {
     Phase.ACCEPTED: "rebooting",
     Phase.ADOPTED: "rebooting",
     Phase.REBOOTED: "coming back",
+    Phase.FAILING: "failing",
 }
 """What a server without an outcome is doing, in a word."""
 CHECKED = "being checked"
 """The word for one that runs again and whose own checks are asked."""
 
 _ORDER = (
-    *("in_doubt", "asked", "refused", "rebooting", "coming back", CHECKED, "waiting"),
+    *("in_doubt", "failing", "asked", "refused", "rebooting", "coming back", CHECKED, "waiting"),
     *("ready", "failed", "unknown", "skipped", "not_started"),
 )
 

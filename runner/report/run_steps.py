@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from runner.model.run import Outcome, Run
+from runner.model.run import NO_TRACE, Outcome, Run
 from runner.planning.again import left_of
 from runner.report.run_report import NextStep
 from runner.report.run_words import count
@@ -22,9 +22,13 @@ def next_steps(run: Run) -> tuple[NextStep, ...]:
 def _steps(run: Run) -> Iterator[NextStep]:
     if run.question is not None:
         yield NextStep(f"answer: {run.question.why}", _command("approve", run.id, "--reason", "TEXT"))
-    unknown = [s.ref.id for s in run.servers.values() if s.outcome is Outcome.UNKNOWN]
-    if unknown:
-        yield _resolve(run, unknown)
+    unknown = [s for s in run.servers.values() if s.outcome is Outcome.UNKNOWN]
+    traceless = dict.fromkeys(s.batch for s in unknown if s.reason == NO_TRACE)
+    for batch in traceless:
+        yield _resolve_batch(run, batch or 0)
+    others = [s.ref.id for s in unknown if s.reason != NO_TRACE]
+    if others:
+        yield _resolve(run, others)
     if run.is_open and run.question is None:
         what = "continue the run, if no process works on it"
         if run.word == "held":
@@ -32,9 +36,15 @@ def _steps(run: Run) -> Iterator[NextStep]:
         yield NextStep(what, _command("resume", run.id))
     if run.is_open:
         return
-    failed = sum(s.outcome is Outcome.FAILED for s in run.servers.values())
+    failed = [s for s in run.servers.values() if s.outcome is Outcome.FAILED]
     if failed:
-        yield NextStep(f"look after {count(failed, 'failed server')}", "")
+        yield NextStep(f"look after {count(len(failed), 'failed server')}", "")
+    rebooted = [s.ref.id for s in failed if not s.may_be_asked_again]
+    if rebooted:
+        what = f"{count(len(rebooted), 'failed server')} rebooted: say so before one is to reboot once more"
+        server = rebooted[0] if len(rebooted) == 1 else "ID"
+        words = ("--server", server, "--as", "reboot-again", "--reason", "TEXT")
+        yield NextStep(what, _command("resolve", run.id, *words))
     left = sum(server.is_repeated for some in left_of(run).values() for server in some)
     if left:
         what = f"when the cause is fixed, reboot what is left: {count(left, 'server')}"
@@ -48,6 +58,16 @@ def _resolve(run: Run, ids: list[str]) -> NextStep:
     )
     server = ids[0] if len(ids) == 1 else "ID"
     return NextStep(what, _command("resolve", run.id, "--server", server, "--as", "rebooted", "--reason", "TEXT"))
+
+
+def _resolve_batch(run: Run, number: int) -> NextStep:
+    what = (
+        f"no server of batch {number} shows a trace of its request: if none restarted, give the whole batch back;"
+        " until then nothing restarts it in this cycle"
+    )
+    return NextStep(
+        what, _command("resolve", run.id, "--batch", str(number), "--as", "not-rebooted", "--reason", "TEXT")
+    )
 
 
 def _command(verb: str, *words: str) -> str:

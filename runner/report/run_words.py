@@ -155,6 +155,11 @@ def _job_polled(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
     return f"{_batch(run, data)}: its job is over" if data.get("final") else None
 
 
+def _servers_failing(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+    rows = list(data["servers"].values())
+    return f"{count(len(rows), 'server')} to be looked at: {rows[0][0]}: {rows[0][1]}" if rows else ""
+
+
 def _job_gone(run: Run, data: Mapping[str, Any], at: datetime) -> str:
     return f"{_batch(run, data)}: {data.get('why') or 'its job cannot be followed any more'}"
 
@@ -295,6 +300,7 @@ HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] =
     "batch.looked": _looked,
     "batch.settled": _settled,
     "job.polled": _job_polled,
+    "servers.failing": _servers_failing,
     "job.gone": _job_gone,
     "servers.checked": _servers_checked,
     "target.failed": lambda run, data, at: f"target {data['target']} is given up, the others go on: {data['why']}",

@@ -17,7 +17,7 @@ from runner.model.inventory import Server
 from runner.model.job import Accepted, Ambiguous, Job, JobGone, JobStatus, RebootAnswer, Refused, SubJob, Throttled
 from runner.model.run import Evidence, Outcome, Run
 
-from .memory_cloud import MemoryCloud, lost_after_acceptance, lost_before_acceptance
+from .memory_cloud import MemoryCloud, lost_after_acceptance
 from .setup import Bench, schedule_of
 
 ALL_MAY_FAIL = 99
@@ -28,6 +28,16 @@ def touch(cloud: MemoryCloud, *ids: str) -> None:
     """Change `updated` of servers, as any change of theirs does."""
     for server_id in ids:
         cloud.servers[server_id] = replace(cloud.servers[server_id], updated="touched")
+
+
+def touched(*ids: str, answer: RebootAnswer) -> Callable[[MemoryCloud, Collection[str]], RebootAnswer]:
+    """Change `updated` of servers when a request comes, and give this answer."""
+
+    def fault(cloud: MemoryCloud, asked: Collection[str]) -> RebootAnswer:
+        touch(cloud, *ids)
+        return answer
+
+    return fault
 
 
 def quiet(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
@@ -210,7 +220,7 @@ def test_a_throttled_request_is_repeated_after_one_list_call() -> None:
 def test_a_changed_server_is_not_asked_again_after_a_throttled_answer() -> None:
     """A hint blocks the repeat for that server alone; without proof it ends unknown, with the cloud's code."""
     bench = Bench.of(3)
-    bench.cloud.answers = [lambda cloud, ids: touch(cloud, "s-001") or THROTTLED]
+    bench.cloud.answers = [touched("s-001", answer=THROTTLED)]
     run = follow(bench, servers=3)
     doubted = run.servers["s-001"]
     assert (doubted.outcome, doubted.reason) == (Outcome.UNKNOWN, "MixedEvidence")
@@ -327,7 +337,7 @@ def test_a_hint_alone_never_adopts_a_server_whose_request_was_not_accepted() -> 
     """It was updated, its history is unreadable: unknown, and the others of the batch are unknown as well."""
     bench = Bench.of(2)
     bench.cloud.history_readable = False
-    bench.cloud.answers = [lambda cloud, ids: touch(cloud, "s-000") or lost_before_acceptance(cloud, ids)]
+    bench.cloud.answers = [touched("s-000", answer=Ambiguous("reset"))]
     run = follow(bench, servers=2)
     assert {s.outcome for s in run.servers.values()} == {Outcome.UNKNOWN}
     assert {s.reason for s in run.servers.values()} == {"MixedEvidence"}

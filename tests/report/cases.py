@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from runner.execution.journal import create_run, replay
-from runner.model.job import Refused
+from runner.model.job import RebootAnswer, Refused
 from runner.model.run import Event, Run
 from runner.model.schedule import Exclusion, Pause, Schedule, ServerRef
 from runner.report.run_build import build_report
 from runner.report.run_report import RunReport
-from tests.execution.memory_cloud import lost_before_acceptance
+from tests.execution.memory_cloud import MemoryCloud, lost_before_acceptance
 from tests.execution.setup import Bench, schedule_of
 
 HOSTILE = (
@@ -94,7 +94,7 @@ def _troubled(text: str, extra: str) -> tuple[str, tuple[Event, ...]]:
     schedule = _with_text(schedule_of([2, 3, 4, 3], max_failures=9, pause=Pause("approval")), text, extra)
     bench.cloud.fails = {"s-001": text}
     bench.cloud.servers["s-003"] = replace(bench.cloud.servers["s-003"], status=f"SHUTOFF{text}")
-    bench.cloud.answers = [None, lambda c, i: Refused("Ecs.0005", text, 400, f"req {text}"), lost_before_acceptance]
+    bench.cloud.answers = [None, lambda c, i: Refused("Ecs.0005", text, 400, f"req {text}"), lost_and_changed]
     facts = {"tool_version": "0.1.0", "actor": text, "commit": text, "ci_run": text}
     run_id = begin(bench, schedule, facts)
     for question in ("pause:1", "pause:2", "proof:2"):
@@ -109,6 +109,13 @@ def _troubled(text: str, extra: str) -> tuple[str, tuple[Event, ...]]:
     resolved = {"server": "s-005", "as": "rebooted", "by": text, "reason": text}
     bench.store.record(run_id, bench.clock.now(), [("server.resolved", resolved)], open_only=False)
     return run_id, tuple(bench.store.events(run_id))
+
+
+def lost_and_changed(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
+    """The answer is lost, and one server changes: what is seen proves nothing."""
+    first = min(ids)
+    cloud.servers[first] = replace(cloud.servers[first], updated="later")
+    return lost_before_acceptance(cloud, ids)
 
 
 def record(bench: Bench, run_id: str, kind: str, data: Mapping[str, Any]) -> None:

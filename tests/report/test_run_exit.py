@@ -83,10 +83,10 @@ def test_stopped_and_cancelled_are_stopped() -> None:
 
 def test_a_person_who_resolves_the_last_doubt_makes_a_run_done() -> None:
     """An unknown server that was found to have restarted does not keep the code at 4."""
-    from tests.execution.memory_cloud import lost_before_acceptance
+    from tests.report.cases import lost_and_changed
 
     bench = Bench.of(2)
-    bench.cloud.answers = [lost_before_acceptance]
+    bench.cloud.answers = [lost_and_changed]
     run_id = bench.start(schedule_of([2], max_failures=2))
     assert exit_code(bench.follow(run_id)) == 4
     for server in ("s-000", "s-001"):

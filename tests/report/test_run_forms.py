@@ -128,9 +128,9 @@ def test_servers_that_are_in_no_wave_are_named_with_their_reason(render: Callabl
 def test_markdown_explains_each_reason_once() -> None:
     """The meaning of a reason stands above the servers that have it, not in every row."""
     told = report_markdown(troubled_run().report)
-    assert told.count("the answer to the request was lost") == 1
-    assert told.count("| **NoTrace**") == 0
-    assert len(re.findall(r"\| NoTrace \|", told)) == 3 + 3
+    assert told.count("the cloud did not accept its request for certain") == 1
+    assert told.count("| **MixedEvidence**") == 0
+    assert len(re.findall(r"\| MixedEvidence \|", told)) == 3 + 3
 
 
 def test_markdown_lists_every_server_where_there_is_room() -> None:

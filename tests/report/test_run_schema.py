@@ -90,7 +90,7 @@ def test_every_reason_is_explained() -> None:
     assert len(used) > 20
     assert used - {"AllWavesDone"} <= REASONS.keys()
     of_planning = {"Missing", "NotActive", "Busy", "Locked", "Frozen", "NotSelected", "RunnerItself", "RunnerSupport"}
-    of_planning |= {"TagsUnknown"}
+    of_planning |= {"TagsUnknown", "JobTimedOut", "NoTrace"}
     of_planning |= {"BareMetal", "StatusUnknown"}
     assert OUTCOMES.keys() - used <= of_planning
 
