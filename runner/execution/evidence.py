@@ -237,13 +237,14 @@ def first_asked(run: Run, server_id: str) -> datetime:
 def judge_failing(run: Run, batch: Batch, findings: Mapping[str, Finding], now: datetime) -> tuple[NewEvent, ...]:
     """Return the events that follow from a look at servers whose job failed, or did not end in time.
 
-    A failed job never makes a server ready: it is `failed`, or `unknown` where it runs and was only updated. A job
-    that did not end is judged by proof: a server that was rebooted is followed by its state. A server that is busy
-    is looked at again until its deadline.
+    A failed job never makes a server ready: it is `failed`, or `unknown` where it runs and was updated while its
+    history cannot be read. A job that did not end is judged by proof: a server that was rebooted is followed by its
+    state. A server that is busy is looked at again until its deadline.
     """
     rows: dict[str, tuple[str, str, str]] = {}
     adopted: list[str] = []
     proven: list[str] = []
+    hints: dict[str, str] = {}
     for server_id, finding in findings.items():
         state, server = run.servers[server_id], finding.server
         if state.phase is not Phase.FAILING or state.batch != batch.number:
@@ -254,16 +255,18 @@ def judge_failing(run: Run, batch: Batch, findings: Mapping[str, Finding], now: 
         if trace is Trace.REBOOTED and state.reason == JOB_TIMED_OUT:
             adopted.append(server_id)
             continue
+        outcome = Outcome.FAILED
         if trace is Trace.REBOOTED:
             proven.append(server_id)
-        is_unclear = server is not None and server.is_idle and has_moved(server, state.updated_before)
-        is_unclear = is_unclear and trace is not Trace.REBOOTED
-        outcome = Outcome.UNKNOWN if is_unclear else Outcome.FAILED
+        elif shows_hint(server, state.updated_before):
+            hints[server_id] = seen
+            if finding.actions is None and server is not None and server.is_idle:
+                outcome = Outcome.UNKNOWN
         words = f"{state.detail}; seen since: {seen}" + (f"; {state_words(server)}" if server else "")
         rows[server_id] = (outcome, state.reason, words)
     events: list[NewEvent] = []
-    if adopted or proven:
-        looked = {"batch": batch.number, "adopted": adopted, "proven": proven, "seen": {}, "round": False}
+    if adopted or proven or hints:
+        looked = {"batch": batch.number, "adopted": adopted, "proven": proven, "seen": hints, "round": False}
         events.append(("batch.looked", looked))
     if rows:
         events.append(("servers.ended", {"servers": rows}))

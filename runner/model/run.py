@@ -136,11 +136,11 @@ class ServerState:
 
     @property
     def may_be_asked_again(self) -> bool:
-        """Whether the cycle may ask for it once more: it was not rebooted as far as is known, or a person decided."""
+        """Whether its cycle may ask for it once more: nothing shows a reboot, or a person decided so."""
         if self.outcome is Outcome.NOT_STARTED:
             return True
-        has_decision = self.resolution is not None
-        return self.outcome is Outcome.FAILED and (has_decision or self.evidence is Evidence.NONE)
+        shows_nothing = self.evidence is Evidence.NONE and not self.doubted
+        return self.outcome is Outcome.FAILED and (shows_nothing or self.resolution is not None)
 
 
 class BatchPhase(StrEnum):

@@ -9,7 +9,7 @@ BY_NAME = PLAN.replace("waves: [1, 50%]", "order: name\n    waves: [1, 50%]")
 
 def stopped(cloud: Remote, plan: str = BY_NAME) -> str:
     """A run of ten that fails at web-003 in its second wave; four are not started. Its id."""
-    cloud.fault(do="job_fail", on="reboot", servers={"names": ["web-003"]}, times=1)
+    cloud.fault(do="job_fail", on="reboot", servers={"names": ["web-003"]}, times=1, goes_down=False)
     cloud.lab.write("plans/web.yaml", plan)
     done = cloud.lab.run("run", "plans/web.yaml", "--yes")
     assert done.code == 5, done.err
@@ -61,13 +61,59 @@ def test_a_retry_that_fails_is_repeated_by_the_next(cloud: Remote) -> None:
     """Each retry repeats the one before: the same server a third time, in the same cycle."""
     run = stopped(cloud)
     retry(cloud, run)
-    cloud.fault(do="job_fail", on="reboot", servers={"names": ["web-003"]}, times=1)
+    cloud.fault(do="job_fail", on="reboot", servers={"names": ["web-003"]}, times=1, goes_down=False)
     assert cloud.lab.run("run", "plans/web-retry.yaml", "--yes").code == 5
     text = retry(cloud, "web-retry", "plans/third.yaml")
     assert "name: web-retry-2" in text
     assert "cycle: web\n" in text
     assert cloud.lab.run("run", "plans/third.yaml", "--yes").code == 0
     assert cloud.reboots["web-001"] == 1
+
+
+def test_a_failed_server_that_rebooted_is_repeated_only_when_a_person_says_so(cloud: Remote) -> None:
+    """`retry` names it with what was seen; `resolve --as reboot-again` makes it eligible, `not-rebooted` is refused."""
+    cloud.fault(do="job_fail", on="reboot", servers={"names": ["web-003"]}, times=1)
+    cloud.lab.write("plans/web.yaml", BY_NAME)
+    done = cloud.lab.run("run", "plans/web.yaml", "--yes")
+    assert done.code == 5, done.err
+    assert "1 failed server rebooted" in done.out
+    failed = cloud.id_of("web-003")
+    text = cloud.lab.run("retry", "web").out
+    assert f"- {failed}" not in text
+    assert f"#   {failed}  web-003  failed (JobFailed): " in text
+    assert "its history has a reboot at" in text
+    words = ("resolve", "web", "--server", failed, "--reason", "it hangs", "--as")
+    refused = cloud.lab.run(*words, "not-rebooted")
+    assert (refused.code, "its history has a reboot at" in refused.err) == (7, True), refused.err
+    assert cloud.lab.run(*words, "reboot-again").code == 0
+    assert f"- {failed}" in retry(cloud, "web")
+    again = cloud.lab.run("run", "plans/web-retry.yaml", "--yes")
+    assert (again.code, "5 of 5 servers ready" in again.out) == (0, True), again.out
+    assert cloud.reboots["web-003"] == 2
+    assert max(n for name, n in cloud.reboots.items() if name != "web-003") == 1
+
+
+def test_a_request_without_a_trace_is_given_back_as_a_batch(cloud: Remote) -> None:
+    """The run stops, prints the command that resolves it, and `retry` goes on from there."""
+    cloud.fault(do="error", on="reboot", status=503, after=1, times=1)
+    cloud.lab.write("plans/web.yaml", BY_NAME.replace("version: 1", "version: 1\nmax_failures: 100%"))
+    done = cloud.lab.run("run", "plans/web.yaml", "--yes")
+    assert done.code == 5, done.err
+    (row,) = cloud.lab.runs()
+    command = f"reboot-runner resolve {row['id']} --batch 2 --as not-rebooted --reason TEXT"
+    assert command in done.out
+    missing = cloud.lab.run("resolve", "web", "--batch", "7", "--as", "not-rebooted", "--reason", "x")
+    assert missing.code == 7
+    cloud.fault(do="tags", servers={"names": ["web-002"]}, tags={"role": "web", "changed": "yes"})
+    partly = cloud.lab.run(*command.replace("TEXT", "down").split()[1:])
+    assert partly.code == 4, partly.err
+    assert "web-002: left as it is: no reboot in its history, but it was updated at" in partly.err
+    assert "4 servers are recorded as not-rebooted" in partly.err
+    text = retry(cloud, "web")
+    assert cloud.id_of("web-003") in text
+    again = cloud.lab.run("run", "plans/web-retry.yaml", "--yes")
+    assert (again.code, "8 of 8 servers ready" in again.out) == (0, True), again.out
+    assert set(cloud.reboots.values()) == {1}
 
 
 def test_what_cannot_be_repeated(cloud: Remote) -> None:

@@ -71,9 +71,11 @@ def failed_whole(job: Job) -> Job:
     )
 
 
-def test_a_failed_job_is_never_made_good_by_a_changed_updated() -> None:
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_failed_job_is_never_made_good_by_a_changed_updated(readable: bool) -> None:
     """A job that failed without sub-jobs leaves servers failed or unknown, with the cloud's code and what was seen."""
     bench = Bench.of(2)
+    bench.cloud.history_readable = readable
     bench.cloud.answers = [quiet]
     with_job(bench, failed_whole)
     bench.cloud.after_call = lambda name: touch(bench.cloud, "s-001") if name == "reboot" else None
@@ -81,9 +83,11 @@ def test_a_failed_job_is_never_made_good_by_a_changed_updated() -> None:
     untouched, touched = run.servers["s-000"], run.servers["s-001"]
     assert (untouched.outcome, untouched.reason) == (Outcome.FAILED, "JobFailed")
     assert "Common.0021: could not be carried out (job job-1, request id p-1)" in untouched.detail
-    assert "no reboot in its history, not updated" in untouched.detail
-    assert (touched.outcome, touched.reason) == (Outcome.UNKNOWN, "JobFailed")
+    assert "not updated" in untouched.detail
+    assert untouched.may_be_asked_again
+    assert (touched.outcome, touched.reason) == (Outcome.FAILED if readable else Outcome.UNKNOWN, "JobFailed")
     assert "it was updated at touched" in touched.detail
+    assert not touched.may_be_asked_again
 
 
 def test_the_code_of_a_failed_part_without_a_server_reaches_the_servers_without_a_result() -> None:
@@ -183,7 +187,8 @@ def test_a_job_that_never_ends_is_judged_by_the_server() -> None:
     assert (rebooted.outcome, rebooted.reason, rebooted.evidence) == (Outcome.READY, "RebootSeen", Evidence.STATE)
     assert (idle.outcome, idle.reason) == (Outcome.FAILED, "JobTimedOut")
     assert "its job job-1 did not end within 15m; seen since: no reboot in its history" in idle.detail
-    assert (touched.outcome, touched.reason) == (Outcome.UNKNOWN, "JobTimedOut")
+    assert (touched.outcome, touched.reason) == (Outcome.FAILED, "JobTimedOut")
+    assert [s.may_be_asked_again for s in (rebooted, idle, touched)] == [False, True, False]
 
 
 # --- throttled requests ------------------------------------------------------------------------------------------

@@ -64,6 +64,7 @@ def plan_of(
     pause: str = "0s",
     max_failures: int | str = 0,
     on_unknown: str = "hold",
+    wait_at_most: str = "",
     name: str = "test",
     **group: object,
 ) -> str:
@@ -78,6 +79,7 @@ name: {name}
 limits: {{servers: 100000, percent: 100}}
 max_failures: {max_failures}
 on_unknown: {on_unknown}
+{f"wait_at_most: {wait_at_most}" if wait_at_most else ""}
 spread: {{server_group: 100%}}
 groups:
   - name: all

@@ -339,6 +339,7 @@ def test_a_meddler_cannot_poison_a_run(on_unknown: str) -> None:
         dice = random.Random(seed)
         bench = Bench.of(6)
         bench.cloud.history_readable = dice.random() < 0.7
+        bench.cloud.takes = dict.fromkeys(bench.cloud.servers, 0.0) if dice.random() < 0.4 else {}
         bench.cloud.fails = {"s-004": "boot failed"} if dice.random() < 0.3 else {}
         schedule = schedule_of([2, 2, 2], max_failures=6, pause=Pause("timed", 60), on_unknown=on_unknown)
         run_id = bench.start(schedule)
@@ -373,6 +374,7 @@ def test_a_late_job_id_of_a_wave_that_is_over_ends_no_run() -> None:
         return Ambiguous("reset")
 
     bench.cloud.answers = [None, lost]
+    bench.cloud.takes = {"s-002": 0.0}
     run_id = bench.start(schedule_of([2, 1, 1], max_failures=4, pause=Pause("timed", 600)))
     bench.follow(run_id, until="pause")
     bench.clock.jump(seconds=601)
@@ -407,7 +409,7 @@ def test_a_late_job_id_brings_servers_of_the_current_wave_back() -> None:
         return Ambiguous("reset")
 
     bench.cloud.answers = [lost]
-    bench.cloud.takes["s-000"] = 1.0
+    bench.cloud.takes["s-000"] = 0.0
     run_id = bench.start(schedule_of([3], max_failures=3))
     driver = bench.driver(run_id)
     is_unknown: Callable[[Run], bool] = lambda run: run.servers["s-000"].outcome is Outcome.UNKNOWN  # noqa: E731

@@ -57,9 +57,11 @@ def test_calls_are_two_lists_and_one_request_a_wave_and_polls(sizes: tuple[Measu
     for measured in sizes:
         waves, calls, throttled = len(measured.run.waves), measured.tally.calls, measured.tally.throttled
         assert throttled
-        assert calls.keys() == {"list", "reboot", "job"}
+        assert calls.keys() == {"list", "reboot", "job", "actions"}
+        failed = sum(server.reason == "JobFailed" for server in measured.run.servers.values())
+        assert calls["actions"] == failed
         assert waves <= calls["reboot"] <= waves + throttled
-        assert 2 * waves <= calls["list"] <= 2 * waves + throttled + _straggling(measured)
+        assert 2 * waves <= calls["list"] <= 2 * waves + throttled + failed + _straggling(measured)
         assert calls["job"] <= _intervals(measured) + throttled
         assert measured.tally.planning["list"] <= 3 + 3
 

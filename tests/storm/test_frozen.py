@@ -58,7 +58,7 @@ def test_an_owner_that_wakes_after_its_lease_was_taken_sends_nothing(
             second.start()
             second.join(60)
             asked_by_then = sum(1 for c in state.requests() if c.call == "reboot")
-            assert second.exitcode == (4 if label == "intent.after" else 0)
+            assert second.exitcode == (5 if label == "intent.after" else 0)
             os.kill(first.pid or 0, signal.SIGCONT)
             first.join(60)
             assert first.exitcode == second.exitcode

@@ -17,7 +17,7 @@ from typing import Any
 from runner.cli import approve, executing, resume, run
 from runner.cli.main import invoke
 from runner.cloud.ecs import HuaweiCloud
-from runner.execution import evidence, sending
+from runner.execution import evidence, machine, sending
 from runner.loading import plan
 from runner.report import run_text
 from runner.store.sql import SqlStore
@@ -147,3 +147,4 @@ def _be_naive() -> None:
         )
 
     evidence.judge = again
+    machine._are_rechecked = lambda ids, pace, now: True
