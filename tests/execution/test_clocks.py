@@ -75,7 +75,7 @@ def test_both_processes_go_on_side_by_side() -> None:
 def test_a_server_that_does_not_come_back_is_judged_in_bounded_time(boot: str, by: timedelta) -> None:
     """A process that goes on with the run gives it up after `ready.timeout`, and five minutes elsewhere at most."""
     bench = Bench.of(3)
-    bench.cloud.stuck = {"s-000"}
+    bench.cloud.idle = {"s-000"}
     run_id = with_a_canary_in_flight(bench)
     began = bench.clock.now()
     run = bench.follow(run_id, driver(bench, run_id, by, boot))
@@ -88,7 +88,7 @@ def test_a_server_that_does_not_come_back_is_judged_in_bounded_time(boot: str, b
 def test_a_process_that_takes_over_days_later_judges_soon(boot: str) -> None:
     """Nothing was seen meanwhile, and the time is over by every clock."""
     bench = Bench.of(3)
-    bench.cloud.stuck = {"s-000"}
+    bench.cloud.idle = {"s-000"}
     run_id = with_a_canary_in_flight(bench)
     bench.clock.jump(seconds=timedelta(days=3).total_seconds())
     began = bench.clock.now()
