@@ -97,7 +97,8 @@ class _Reader:
             span = _span(event)
             written = pattern_at(self.findings.source, span.line, span.column)
             message = "an unquoted * begins an alias in YAML, and aliases are not allowed"
-            self._refuse("AliasNotAllowed", message, event, quote(written) + "; for an alias use vars")
+            self.findings.add("AliasNotAllowed", message, span, hint=quote(written) + "; for an alias use vars")
+            self._stop_when_full()  # mostly an unquoted pattern: the rest of the file can be checked as well
             self._attach(Scalar("", _span(event), broken=True))
         elif isinstance(event, yaml.DocumentStartEvent):
             self._document(event)

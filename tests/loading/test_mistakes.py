@@ -286,3 +286,9 @@ def test_look_alikes_in_values_are_named(value: str) -> None:
     """A typographic quote, another minus, a full-width or foreign digit."""
     odd = next(char for char in value if not char.isascii())
     assert f"U+{ord(odd):04X} (" in (only(load(PLAN.replace("HERE", f"  waves: {value}"))).hint or "")
+
+
+def test_an_unquoted_pattern_hides_no_other_mistake() -> None:
+    """The rest of the plan is checked in the same round."""
+    text = PLAN.replace("HERE", "  waves: 0\n  exclude: {names: [*-old]}")
+    assert [(p.code, place(p)[0]) for p in load(text).problems] == [("BadValue", 6), ("AliasNotAllowed", 7)]
