@@ -18,7 +18,7 @@ from runner.cli.sessions import Sessions, Wanted, choose_targets
 from runner.cli.sparing import judge_made
 from runner.cli.starting import OlderOpen, earlier_run
 from runner.cli.targets import all_targets, base_folder, open_store_of, store_url
-from runner.errors import Exit, InvalidInput, RunnerError, UsageProblem
+from runner.errors import Exit, InvalidInput, RunnerError, StoreError, UsageProblem
 from runner.loading.config import LoadedConfig
 from runner.loading.plan import NO_OPTIONS, Loaded, LoadOptions, plan_digest
 from runner.loading.together import unknown_sources
@@ -234,6 +234,8 @@ class _Planner:
         except OlderOpen as older:
             said = f"{older.message}: `run` refuses this version until that run has ended"
             return [loaded.place(Problem(OLDER_OPEN, said, None, older.hint, severity="warning", path=("name",)))]
+        except StoreError:  # a journal that cannot be read: `run` reports it, and a dry run does without
+            pass
         return []
 
     def _targets_of(self, plan: Plan) -> tuple[str, ...] | None:
