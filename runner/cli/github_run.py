@@ -283,13 +283,15 @@ class _Work:
         return self.repository.path_of(Path.cwd() / file)
 
     async def _tell_pull_request(self, file: Path, error: RunnerError) -> None:
-        """Say on the pull request that brought the plan that its merge has run nothing. Raises GitHubError."""
+        """Say on the pull request that brought the plan why it was not run, or failed. Raises GitHubError."""
         async with GitHub(os.environ) as api:
             pulls = [pull async for pull in self._pulls(api, self._commits(file))]
             pull = self.pulls.get(file) or (pulls[-1] if pulls else None)
             if pull is None or self.sources.comment == "never":
                 return
-            body = f"> [!CAUTION]\n> The merge did not run this plan.\n\n{failure_section(error, file)}"
+            is_refused = isinstance(error, Stale | OlderOpen | InvalidInput | UsageProblem)
+            said = "The merge did not run this plan." if is_refused else "The job that runs this plan failed."
+            body = f"> [!CAUTION]\n> {said}\n\n{failure_section(error, file)}"
             await upsert(api, self.event.repository, pull.number, self._key(RUN_LABEL, file), body + self._link())
 
     async def _correct_pull_request(self, file: Path) -> None:
