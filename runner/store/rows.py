@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runner.errors import StoreError
-from runner.inputs.json_text import JOURNAL, parse_json
+from runner.inputs.json_text import JOURNAL, TooMuchJson, check_json, parse_json
 from runner.model.owner import Owner
 from runner.model.run import Event
 from runner.ports.store import Halt, RunRow
@@ -22,6 +22,16 @@ EVENT_COLUMNS = "seq, at, type, fence, data"
 def written(data: Any) -> str:
     """JSON in ASCII: what an API answered can hold half a surrogate pair or a NUL, which no database takes as text."""
     return json.dumps(data, separators=(",", ":"), default=str)
+
+
+def readable(data: Any) -> str:
+    """Return what `written` makes of the data. Raises StoreError where `event` would refuse it later."""
+    text = written(data)
+    try:
+        check_json(text, JOURNAL)
+    except TooMuchJson as error:
+        raise StoreError(f"the run's plan and schedule are JSON {error}", hint="split the plan into several") from None
+    return text
 
 
 def written_time(at: datetime) -> str:

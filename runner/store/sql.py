@@ -72,7 +72,7 @@ class SqlStore:
             )
             if not inserted:
                 raise self._in_the_way(run)
-            self._insert(run.id, 1, created.at, 0, [(created.type, rows.written(created.data))])
+            self._insert(run.id, 1, created.at, 0, [(created.type, rows.readable(created.data))])
         if self._memory is not None:
             self._memory.write(run.id, 1, rows.written_time(created.at))
 
