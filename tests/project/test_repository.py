@@ -16,7 +16,7 @@ from tests.git.made import Made
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-NAMED = re.compile(r"(?:github\.com/|uses: |--workflows )([\w-]+/reboot-runner)\b")
+NAMED = re.compile(rf"(?:github\.com/|uses: |--workflows )([\w-]+/{re.escape(REPOSITORY.partition('/')[2])})\b")
 
 
 def mentions(root: Path) -> dict[str, set[str]]:
