@@ -104,9 +104,9 @@ class App:
         click.echo(text, nl=newline)
 
     @staticmethod
-    def show(text: str) -> None:
-        """Text for people on stdout: on a terminal its lines are wrapped at spaces."""
-        click.echo(_fitted(text, sys.stdout))
+    def show(text: str, *, color: bool | None = None) -> None:
+        """Text for people on stdout: on a terminal its lines are wrapped at spaces. `color`: as of click."""
+        click.echo(_fitted(text, sys.stdout), color=color)
 
 
 def _fitted(text: str, stream: TextIO) -> str:

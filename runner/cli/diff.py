@@ -157,9 +157,9 @@ def _show(ctx: click.Context, app: App, output: str, diffs: Sequence[PlanDiff], 
 
     for n, diff in enumerate(diffs):
         first, *rest = diff_text(diff).removesuffix("\n").split("\n")
-        click.echo(("\n" if n else "") + click.style(first, bold=True), color=ctx.color)
+        app.show(("\n" if n else "") + click.style(first, bold=True), color=ctx.color)
         for line in rest:
-            click.echo(click.style(line, fg="red", bold=True) if line.startswith(LIFTED) else line, color=ctx.color)
+            app.show(click.style(line, fg="red", bold=True) if line.startswith(LIFTED) else line, color=ctx.color)
         if diff.errors:
             app.show_problems(diff.errors)
         if diff.failure is not None:

@@ -74,7 +74,7 @@ def _show(app: App, found: Diagnosis, output: str) -> None:
 
     if output == "json":
         return app.echo(json_text(doctor_document(found), indent=2))
-    return click.echo(doctor_text(found, lambda text, color: click.style(text, fg=color)), color=app.click_color)
+    return app.show(doctor_text(found, lambda text, color: click.style(text, fg=color)), color=app.click_color)
 
 
 async def _examine(

@@ -49,7 +49,9 @@ def command(app: App, run: str, output: str, out: Path | None, limit: int | None
         row = store.find(run)
         events = store.events(row.id)
         text = rendered(build_report(replay(row.id, events), events), output, limit).rstrip("\n") + "\n"
-    if out is None:
+    if out is None and output == "text":
+        app.show(text.rstrip("\n"))
+    elif out is None:
         app.echo(text, newline=False)
     else:
         write_whole(out, text)

@@ -112,7 +112,8 @@ def _whereabouts(run: Run, store: SqlStore, now: datetime) -> str:
     from runner.report.safe import plain
 
     waits, _ = waiting_for(run, store.halted())
-    return f"run {run.id}: {plain(heartbeat(run, waits, now), 2000)}"
+    clock = f" ({plain(run.facts['clock'])})" if run.facts.get("clock") else ""
+    return f"run {run.id}{clock}: {plain(heartbeat(run, waits, now), 2000)}"
 
 
 async def open_targets_of(app: App, loaded: LoadedConfig, run: Run, stack: AsyncExitStack) -> Sessions:

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -89,6 +90,8 @@ def _list(app: App, store: SqlStore, plans: Path | None, open_only: bool, output
         app.echo(line_start(line.rstrip()))
     if unread := sum(state.counts is None for state in states):
         app.show(f"the counts of {count(unread, 'older run')} are not read; `reboot-runner status RUN` shows them")
+    for clock, number in Counter(state.clock for state in states if state.clock).items():
+        app.show(line_start(f"times of {count(number, 'run')}: {plain(clock)}"))
     for name in without:
         app.show(line_start(f"no run: {plain(name)}"))
     if not rows and not without:
@@ -114,7 +117,7 @@ def _states(store: SqlStore, rows: Sequence[RunRow], halt: Halt | None) -> Itera
                 continue
             waits = waiting_for(run, halt)[0] if run.is_open else ""
             counts = run.counts(is_sending=_is_held(row))
-            listed = replace(listed, waits_for=waits, counts=counts, next=_next(run, row))
+            listed = replace(listed, waits_for=waits, counts=counts, next=_next(run, row), clock=_clock(run))
         yield listed
 
 
@@ -122,6 +125,10 @@ def _next(run: Run, row: RunRow) -> str:
     """Return the name of the command that a person should give next; empty where a process works on the run."""
     verbs = [step.command.split()[1] for step in _steps(run, row) if step.command]
     return verbs[0] if verbs else ""
+
+
+def _clock(run: Run) -> str:
+    return str(run.facts.get("clock", ""))
 
 
 def _steps(run: Run, row: RunRow) -> Sequence[NextStep]:
@@ -133,7 +140,8 @@ def _steps(run: Run, row: RunRow) -> Sequence[NextStep]:
 
 def _state_json(state: Listed) -> dict[str, Any]:
     counts = dict(state.counts) if state.counts is not None else None
-    return {"counts": counts, "waits_for": state.waits_for or None, "next": state.next or None}
+    waits, step, clock = (text or None for text in (state.waits_for, state.next, state.clock))
+    return {"counts": counts, "waits_for": waits, "next": step, "clock": clock}
 
 
 def _halt(halt: Halt | None) -> dict[str, str] | None:
@@ -239,6 +247,7 @@ def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
         "counts": run.counts(is_sending=_is_held(row)),
         "waits_for": waits or None,
         "next": _next(run, row) or None,
+        "clock": _clock(run) or None,
         "until": until.isoformat() if until else None,
         "window": outlook_json(_outlook(run)),
         "question": {"id": run.question.id, "why": run.question.why, "wave": run.question.wave}
@@ -284,7 +293,7 @@ def _head(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
     """Yield what the run is, its state and counts, what it waits for, and what to do next."""
     from runner.report.run_build import state_words
 
-    clock = f"; {plain(run.facts['clock'])}" if run.facts.get("clock") else ""
+    clock = f"; {plain(_clock(run))}" if _clock(run) else ""
     yield f"run {run.id} of plan {plain(run.schedule.plan_name)}, cycle {plain(run.schedule.cycle)}{clock}"
     held = f", held by {plain(row.owner)}" if _is_held(row) else ""
     yield f"  {plain(state_words(run))}: {counts_words(run.counts(is_sending=_is_held(row)))}{held}"

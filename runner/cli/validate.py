@@ -64,7 +64,9 @@ def command(
     files, more, checked = _check(app, named, others, var, vars_file, config_rev)
     problems = list(dict.fromkeys([*found, *more]))  # a file of variables is read for every plan
     shown = _rendered(output, problems, [path.as_posix() for path in files])
-    if shown:
+    if shown and output == "text":
+        app.show(shown, color=ctx.color)
+    elif shown:
         click.echo(shown, color=ctx.color)
     errors = sum(p.severity == "error" for p in problems)
     app.talk(_summary(len(files), errors, len(problems) - errors), files=len(files), errors=errors, valid=checked)

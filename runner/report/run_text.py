@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from runner.model.run import Event, Run
 from runner.report.folding import fold, names_shared, wrapped
@@ -26,8 +26,8 @@ _HEADS = ("wave", "group", "servers", "took", "outcome")
 
 
 def run_text(run: Run, events: Sequence[Event]) -> str:
-    """What `run` prints at its end. See `report_text`."""
-    return report_text(build_report(run, events))
+    """Return what `run` and `resume` print at their end; they say at their beginning what clock it is."""
+    return report_text(replace(build_report(run, events), clock=""))
 
 
 def report_text(report: RunReport) -> str:

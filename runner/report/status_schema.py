@@ -22,6 +22,7 @@ class _Row(_Part):
     `counts`: servers by outcome; without one they are `in_doubt` (it is not known whether the cloud accepted the
     request), `in_flight` (accepted, and followed) or `pending` (no request holds them). Null in the list of runs for
     old runs whose journals were not read. `next`: the command that a person should give, by its name.
+    `clock`: `simulated clock, 30 times real time` where the run's times are of such a clock.
     """
 
     id: str
@@ -36,6 +37,7 @@ class _Row(_Part):
     counts: dict[ServerWord, int] | None
     waits_for: str | None
     next: str | None
+    clock: str | None
 
 
 class _Halt(_Part):

@@ -32,6 +32,8 @@ class Listed:
     counts: Mapping[str, int] | None
     started: datetime
     next: str
+    clock: str = ""
+    """What its times are to be read with: `simulated clock, 30 times real time`; empty for real time."""
 
     @property
     def numbers(self) -> str:

@@ -24,7 +24,7 @@ def test_live_display_at_a_terminal(lab: Lab) -> None:
     """At a terminal a run is drawn, and its report stays when the drawing is gone."""
     done = at_a_terminal(lab, "run", "web.yaml")
     assert done.code == 0
-    assert f"{ESCAPE}[2K" in done.out, "lines are cleared and drawn again"
+    assert f"{ESCAPE}[J" in done.out, "lines are cleared and drawn again"
     assert COLOURED.search(done.out)
     report = done.out[done.out.rindex("is done: 10 of 10") :]
     assert ESCAPE not in report
@@ -45,7 +45,7 @@ def test_a_display_without_colour(lab: Lab, how: str) -> None:
     option, env = (["--color", "never"], {}) if how == "option" else ([], {"NO_COLOR": "1"})
     done = at_a_terminal(lab, *option, "run", "web.yaml", **env)
     assert done.code == 0
-    assert f"{ESCAPE}[2K" in done.out
+    assert f"{ESCAPE}[J" in done.out
     assert not COLOURED.search(done.out)
 
 

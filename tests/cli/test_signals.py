@@ -107,7 +107,10 @@ def test_the_embedded_cloud_survives_its_process(lab: Lab) -> None:
     child = lab.start("run", "web.yaml")
     child.err.wait_for(ACCEPTED)
     child.send(signal.SIGKILL)
-    child.wait()
+    begun = child.wait()
+    assert begun.err.count("simulated clock, 200 times real time") == 1
     done = lab.run("resume", "web")
     assert done.code == 0, done.err
     assert "10 of 10 servers ready" in done.out
+    for said in (done.out + done.err, *(lab.run(*command, "web").out for command in (("status",), ("report",)))):
+        assert said.count("simulated clock, 200 times real time") == 1
