@@ -139,7 +139,9 @@ def _not_started(what: str) -> Callable[[Run, Mapping[str, Any], datetime], str]
     return words
 
 
-def _looked(run: Run, data: Mapping[str, Any], at: datetime) -> str:
+def _looked(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
+    if not data["seen"]:
+        return None
     return (
         f"{_batch(run, data)}: looked for traces of its reboot on {count(len(data['seen']), 'server')}:"
         f" {len(data['adopted'])} rebooted"

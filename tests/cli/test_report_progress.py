@@ -93,7 +93,7 @@ def test_many_failures_of_one_moment_are_counted(capsys: pytest.CaptureFixture[s
     run_id = bench.start(schedule_of([100]))
     bench.follow(run_id)
     lines = lines_of(case_of(bench, run_id), capsys)
-    assert sum("JobFailed: Ecs.0227" in x for x in lines) == MOST_SERVERS
+    assert sum(" failed: JobFailed: Ecs.0227" in x for x in lines) == MOST_SERVERS
     assert any(x.endswith(f"  … and {100 - MOST_SERVERS} more, all in the report") for x in lines)
 
 
@@ -211,7 +211,7 @@ def test_live_display_shows_waves_and_keeps_troubles() -> None:
     assert "2 rebooting" in told
     assert "█" in told
     for server in case.report.unknown:
-        assert f"({server.id}) unknown: NoTrace" in told
+        assert f"({server.id}) unknown: {server.reason}" in told
     assert "cancelled by because: because" in told
     assert "3 not started" in told
 

@@ -26,9 +26,6 @@ async def main():
     progress = Progress.for_app(App())
     for event in events:
         progress.watch(run, event)
-    progress.tick(run, "servers to come back", run.last_event_at)
-    progress._drawn = float("-inf")
-    progress.tick(run, "servers to come back", run.last_event_at)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     progress.close()
 asyncio.run(main())
