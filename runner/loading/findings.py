@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from runner.loading.source import Source
 from runner.model.problem import Location, Problem, Severity
 
 MAX_PROBLEMS = 100
+"""Errors that are shown of one file, and warnings as well: a flood of warnings hides no error."""
 WHOLE_FILE = Span()
 """The place of a problem that is about no line in particular."""
 
@@ -29,7 +31,8 @@ class Findings:
         self.source = source
         self._found: dict[tuple[str, Span, str], _Finding] = {}
         self._places: set[Span] = set()
-        self._left_out = 0
+        self._kept: Counter[Severity] = Counter()
+        self._left_out: set[Severity] = set()
 
     def add(
         self,
@@ -45,12 +48,13 @@ class Findings:
         key = (code, span, message)
         found = self._found.get(key)
         if found is None:
-            if len(self._found) >= MAX_PROBLEMS:
-                self._left_out += 1
+            if self._kept[severity] >= MAX_PROBLEMS:
+                self._left_out.add(severity)
                 return
             if code not in CODES:
                 raise KeyError(code)
             found = self._found[key] = _Finding(self._problem(code, message, span, hint, severity))
+            self._kept[severity] += 1
             self._places.add(span)
         if item and item not in found.items:
             found.items.append(item)
@@ -70,8 +74,8 @@ class Findings:
 
     @property
     def is_full(self) -> bool:
-        """Whether more problems are only counted: whoever finds thousands may stop looking."""
-        return self._left_out > 0
+        """Return True if more errors than are shown were found, so that a search for more may end."""
+        return "error" in self._left_out
 
     @property
     def is_clean(self) -> bool:
@@ -84,7 +88,8 @@ class Findings:
         if self._left_out:
             last = max(p.location.line for p in found if p.location)
             message = f"there are more problems than the {len(found)} that are shown"
-            found.append(Problem("MoreProblems", message, Location(self.source.name, last)))
+            severity: Severity = "error" if self.is_full else "warning"
+            found.append(Problem("MoreProblems", message, Location(self.source.name, last), severity=severity))
         return tuple(sorted(found, key=lambda p: p.sort_key))
 
     def _problem(self, code: str, message: str, span: Span, hint: str | None, severity: Severity) -> Problem:

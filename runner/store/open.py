@@ -53,6 +53,8 @@ def open_dialect(url: str, base: Path, patience_s: float | None = None) -> Diale
 
     Raises StoreError as `open_store` does.
     """
+    if "\0" in url:
+        raise BadStoreUrl("the store's URL holds a NUL character", hint=_FORMS)
     if url.startswith("sqlite:"):
         from runner.store.sqlite import PATIENCE_S, Sqlite
 

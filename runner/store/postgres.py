@@ -35,6 +35,16 @@ DEFAULTS = {
 }
 """Connection parameters; those of the URL win. TLS is up to the URL too (`sslmode`, `sslrootcert`)."""
 
+_FORM = (
+    "write postgresql://HOST:PORT/DATABASE; characters like @ / : in a password are written as %40 %2F %3A;"
+    " parameters are those of libpq"
+)
+_BAD_PARAMETER = re.compile(
+    r'invalid port number: |invalid (?:\w+|"\w+") value: |invalid integer value ".*" for connection option'
+    r"|could not match \d+ (?:port numbers|host names)"
+)
+"""What libpq says of a value of the URL, or of its PG… variables, before it connects (`fe-connect.c`)."""
+
 _LOST = "the connection to the store was lost"
 
 
@@ -68,17 +78,17 @@ class Postgres:
             said = conninfo_to_dict(self._url)
             wanted = make_conninfo(self._url, **{k: v for k, v in self._defaults.items() if k not in said})
         except psycopg.Error:  # its text quotes the URL
-            raise BadStoreUrl(
-                "the PostgreSQL store's URL cannot be read",
-                hint="write postgresql://HOST/DATABASE; characters like @ / : in a password are written as %40 %2F %3A",
-            ) from None
+            raise BadStoreUrl("the PostgreSQL store's URL cannot be read", hint=_FORM) from None
+        if not all(map(_is_port, str(said.get("port") or "").split(","))):
+            raise BadStoreUrl("the port in the PostgreSQL store's URL is not a number from 1 to 65535", hint=_FORM)
         try:
             return psycopg.connect(wanted, autocommit=True, prepare_threshold=None)
         except (psycopg.Error, ValueError) as error:  # ValueError: a number that is none
-            raise StoreError(
-                f"cannot open the PostgreSQL store: {_without_secrets(error, self._url)}",
-                hint="check the URL, the password and the network",
-            ) from None
+            text = _without_secrets(error, self._url)
+            if isinstance(error, ValueError | psycopg.ProgrammingError) or _BAD_PARAMETER.search(str(error)):
+                raise BadStoreUrl(f"the PostgreSQL store's URL cannot be used: {text}", hint=_FORM) from None
+            hint = "check the URL, the password and the network"
+            raise StoreError(f"cannot open the PostgreSQL store: {text}", hint=hint) from None
 
     def listed(self, texts: Sequence[str]) -> list[str]:
         return list(texts)
@@ -161,6 +171,12 @@ class Postgres:
         except psycopg.Error as error:
             what = _LOST if self._connection.closed else "the store refused"
             raise StoreError(f"{what}: {_without_secrets(error, self._url)}", hint=_hint(error)) from error
+
+
+def _is_port(text: str) -> bool:
+    """Return True for the number of a port, or for an empty text, which means the usual one."""
+    digits = text.strip()
+    return not digits or (digits.isascii() and digits.isdigit() and 0 < int(digits[:6]) < 65_536)
 
 
 def _begin(patience_s: float) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from runner.inputs.yaml_text import MAX_DEPTH, MAX_NODES
 from runner.loading.findings import MAX_PROBLEMS, Findings
-from runner.loading.nodes import locate, to_data
+from runner.loading.nodes import Span, locate, to_data
 from runner.loading.source import MAX_BYTES, decode
 from runner.loading.yaml_reader import parse
 from runner.model.problem import Problem
@@ -156,3 +156,20 @@ def test_a_flood_of_problems_is_counted_not_shown() -> None:
     _, problems = read("a: b\n" * 500)
     assert len(problems) == MAX_PROBLEMS + 1
     assert problems[-1].code == "MoreProblems"
+    assert problems[-1].severity == "error"
+
+
+def test_a_flood_of_warnings_neither_fails_a_file_nor_hides_its_errors() -> None:
+    """Warnings that are left out are told by a warning; an error after any number of them is shown."""
+    source, _ = decode(b"a: b\n", "plan.yaml")
+    assert source is not None
+    findings = Findings(source)
+    for line in range(1, 500):
+        findings.add("FirstWaveNotCanary", "no canary", Span(line, 1), severity="warning")
+    assert findings.is_clean
+    assert not findings.is_full, "the search for errors goes on"
+    more = findings.problems()[-1]
+    assert (len(findings.problems()), more.code, more.severity) == (MAX_PROBLEMS + 1, "MoreProblems", "warning")
+    findings.add("UnknownKey", "unknown", Span(600, 1))
+    assert not findings.is_clean
+    assert [p.code for p in findings.problems() if p.severity == "error"] == ["UnknownKey"]

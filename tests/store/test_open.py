@@ -39,14 +39,25 @@ def test_four_slashes_are_an_absolute_path(tmp_path: Path) -> None:
         ("mysql://h/d", "unknown kind of store 'mysql:'"),
         ("runs.db", "unknown kind of store"),
         ("", "unknown kind of store"),
-        ("sqlite:///a\x00b", "cannot open"),
+        ("sqlite:///a\x00b", "NUL"),
+        ("git+https://host:port/o/r", "cannot be read"),
+        ("git+https://host:0/o/r", "names port 0"),
+        ("postgresql://h:abc/d", "is not a number from 1 to 65535"),
+        ("postgresql://h:99999/d", "is not a number from 1 to 65535"),
+        ("postgresql://h:0/d", "is not a number from 1 to 65535"),
+        ("postgresql://h:5432,h2:-1/d", "is not a number from 1 to 65535"),
+        ("postgresql://h/d?port=\u0665", "is not a number from 1 to 65535"),
+        ("postgresql://127.0.0.1:1,127.0.0.1/d?port=1,2,3", "cannot be used"),
+        ("postgresql://127.0.0.1/d?sslmode=sure", 'cannot be used: .*invalid sslmode value: "sure"'),
+        ("postgresql://127.0.0.1/d?connect_timeout=soon", "cannot be used: bad value for connect_timeout"),
+        ("postgresql://127.0.0.1:1/d?keepalives=often", "cannot be used: .*invalid integer value"),
     ],
 )
 def test_other_urls_are_refused(tmp_path: Path, url: str, says: str) -> None:
     """What cannot be meant is said, with the way to write it, and nothing is made."""
     with pytest.raises(StoreError, match=says) as refused:
         open_store(url, tmp_path)
-    assert refused.value.exit_code == (Exit.ERROR if says == "cannot open" else Exit.INVALID)
+    assert refused.value.exit_code == Exit.INVALID
     assert refused.value.hint is not None
     assert list(tmp_path.iterdir()) == []
 

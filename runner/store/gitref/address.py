@@ -59,9 +59,11 @@ class Address:
         try:
             parts = urlsplit(url)
             host, has_password = parts.hostname or "", parts.password is not None
-            port = f":{parts.port}" if parts.port else ""
+            port = f":{parts.port}" if parts.port is not None else ""
         except ValueError:
             raise BadStoreUrl("the Git store's URL cannot be read", hint=FORMS) from None
+        if port == ":0":
+            raise BadStoreUrl("the Git store's URL names port 0", hint=FORMS)
         _check(url, parts.scheme, host, parts.path, has_password=has_password)
         if parts.query or parts.fragment:
             raise BadStoreUrl("the URL of a Git store takes no options", hint=FORMS)
