@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import deque
 from collections.abc import Sequence
 from typing import IO
 
 from runner.report.fitting import cells
+
+KEPT = 200
+"""How many of the lines that stay can be written again when the terminal has changed its size."""
 
 
 class Screen:
@@ -16,36 +20,42 @@ class Screen:
     def __init__(self, file: IO[str]) -> None:
         self.file = file
         self._picture: Sequence[str] = ()
-        self._drawn: list[int] = []
-        """How wide each line of the picture on the terminal is."""
+        self._above: deque[str] = deque(maxlen=KEPT)
+        self._size: tuple[int, int] | None = None
+        """Columns and lines of the terminal when it was drawn last."""
 
     def draw(self, picture: Sequence[str]) -> None:
         """Draw a picture of lines that are narrower than the terminal."""
-        self._picture = picture
-        self._show(())
+        self._show((), picture)
 
     def write(self, lines: Sequence[str]) -> None:
         """Write lines above the picture."""
-        self._show(lines)
+        self._show(lines, self._picture)
 
     def clear(self) -> None:
         """Take the picture away."""
         self.draw(())
 
-    def _show(self, above: Sequence[str]) -> None:
+    def _show(self, above: Sequence[str], picture: Sequence[str]) -> None:
+        size = size_of(self.file)
+        back = f"\x1b[{len(self._picture) - 1}A" if len(self._picture) > 1 else ""
+        self._above.extend(above)
+        if self._size not in (None, size):  # the terminal may have broken or cut any line: where they are is not known
+            back, above = "\x1b[H\x1b[2J", self._fitting(*size, len(picture))
         staying = "".join(f"{line}\x1b[K\n" for line in above)
-        drawn = "\x1b[K\n".join(self._picture)
-        self.file.write(self._back(size_of(self.file)[0]) + staying + drawn + "\x1b[J")
+        self.file.write(f"\r{back}{staying}" + "\x1b[K\n".join(picture) + "\x1b[J")
         self.file.flush()
-        self._drawn = [cells(line) for line in self._picture]
+        self._picture, self._size = picture, size
 
-    def _back(self, width: int) -> str:
-        """Return to where the picture on the terminal begins.
-
-        A terminal that has become narrower has broken its lines into several rows.
-        """
-        rows = sum(max(1, -(-taken // width)) for taken in self._drawn)
-        return "\r" + (f"\x1b[{rows - 1}A" if rows > 1 else "")
+    def _fitting(self, width: int, height: int, taken: int) -> list[str]:
+        """Return the last lines that stay and find room above a picture."""
+        room, found = height - taken, list[str]()
+        for line in reversed(self._above):
+            room -= max(1, -(-cells(line) // width))
+            if room < 0:
+                break
+            found.append(line)
+        return found[::-1]
 
 
 def size_of(file: IO[str]) -> tuple[int, int]:

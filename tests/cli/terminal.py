@@ -92,7 +92,11 @@ class Screen:
         elif letter == "K":
             self.lines[self.row][self.column :] = []
             self.continued.discard(self.row)
+        elif letter == "H":
+            self.row, self.column = self.top, 0
         elif letter == "J":
+            if numbers == "2":
+                self.row, self.column = self.top, 0
             self.lines[self.row][self.column :] = []
             self.lines[self.row + 1 :] = []
             self.continued = {n for n in self.continued if n < self.row}
