@@ -87,13 +87,16 @@ async def follow_open(
     app: App, loaded: LoadedConfig, store: SqlStore, run: Run, manner: Manner, store_is_persistent: bool
 ) -> Result:
     """Follow an open run to its end on the targets that it was begun on."""
-    from runner.cli.executing import execute
+    from runner.cli.executing import execute, setting_for
     from runner.cli.targets import demand_persistent_store
+    from runner.execution.driver import Driver
 
     async with AsyncExitStack() as stack:
         sessions = await open_targets_of(app, loaded, run, stack)
         demand_persistent_store(app, loaded, sessions.is_real, store_is_persistent)
-        now = sessions.clock.now()
+        driver = Driver(setting_for(app, store, sessions), run.id, run=run)
+        driver.load()
+        now = driver.setting.clock.now()  # this machine's clock may be ahead of the run's
         app.talk(_whereabouts(run, store, now), run=run.id)
         if run.suspended is not None:
             resumed(store, run, now)

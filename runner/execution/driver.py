@@ -80,13 +80,18 @@ class Driver:
             self.setting = replace(self.setting, clock=RunClock(self.setting.clock, self.setting.boot))
 
     def load(self) -> Run:
-        """The run as its journal tells now, without the lease."""
+        """Return the run as its journal tells now, without the lease. From here on the clock tells the run's time."""
         if self.run is None:
             self.run = journal.read_run(self.setting.store, self.run_id)
         else:
             for event in journal.read_on(self.setting.store, self.run):
                 self.setting.watch(self.run, event)
+        self._hold_clock_to(self.run)
         return self.run
+
+    def _hold_clock_to(self, run: Run) -> None:
+        if isinstance(self.setting.clock, RunClock):
+            self.setting.clock.hold_to(run)
 
     async def advance(self) -> Advance:
         """Do all that is due now.
@@ -145,8 +150,7 @@ class Driver:
         self.pace.calendars = None
         while True:
             writer.read_on()
-            if isinstance(setting.clock, RunClock):
-                setting.clock.hold_to(writer.run)
+            self._hold_clock_to(writer.run)
             halt = setting.store.halted()
             reason = halt.reason if halt else None
             step = decide(writer.run, self.pace, setting.clock.now(), self._tuning, reason)

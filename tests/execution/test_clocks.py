@@ -10,6 +10,7 @@ import pytest
 from runner.execution.driver import Driver
 from runner.model.run import Outcome
 from runner.ports import BootClock
+from runner.report.run_now import heartbeat
 from tests.execution.memory_cloud import VirtualClock, lost_before_acceptance
 from tests.execution.setup import Bench, schedule_of
 
@@ -54,6 +55,17 @@ def test_a_second_process_with_another_clock_ends_no_server_early(boot: str, by:
     run_id = with_a_canary_in_flight(bench)
     run = bench.follow(run_id, driver(bench, run_id, by, boot))
     assert (run.word, run.counts()["ready"]) == ("done", 3)
+
+
+@pytest.mark.parametrize("boot", ["this boot", "another boot"])
+def test_a_process_that_has_only_read_the_journal_tells_the_runs_time(boot: str) -> None:
+    """`resume` says for how long servers are down by the run's clock, not by its own that is ahead."""
+    bench = Bench.of(3)
+    run_id = with_a_canary_in_flight(bench)
+    second = driver(bench, run_id, AHEAD, boot)
+    run = second.load()
+    down_s = 10 if boot == "this boot" else 0
+    assert f"1 rebooting, oldest {down_s} s" in heartbeat(run, "", second.setting.clock.now())
 
 
 def test_both_processes_go_on_side_by_side() -> None:
