@@ -80,10 +80,11 @@ def command(
     """
     import asyncio
 
-    from runner.cli.diffing import Out, Wish, diff_all
+    from runner.cli.diffing import Out, Wish, diff_all, with_problems
     from runner.cli.policing import loosened_rules, rules_of
     from runner.loading.config import template_env
     from runner.loading.plan import load_plan
+    from runner.loading.together import same_names
     from runner.report.diff import exit_code
 
     app: App = ctx.obj
@@ -96,27 +97,29 @@ def command(
         raise InvalidInput(config.problems)
     police.demand_usable()
     options = load_options(var, vars_file, template_env(config.config, os.environ))
-    files, selected = _files(app, plans, changed, vars_file)
+    files, selection = _files(app, plans, changed, vars_file)
     loaded = [load_plan(path, options) for path in police.plans_among(files)]
+    others = police.plans_among(selection.unchanged) if selection and loaded else []
     place = Out.of(out, loaded) if out else None
     rules = loosened_rules(app, base, rules_of(app, None)[1]) if base else ()
     wish = Wish(target, place, tuple(repeat), base, options, rules)
     diffs = asyncio.run(diff_all(app, config, loaded, wish, police))
+    diffs = with_problems(diffs, same_names(loaded, (load_plan(path, options) for path in others)))
     if place is not None:
         for one in diffs:
             place.save(one)
     with closed_pipe_is_fine():
-        _show(ctx, app, output, diffs, selected)
+        _show(ctx, app, output, diffs, _selected(selection) if selection else None)
     code = exit_code(diff.code for diff in diffs)
     ctx.exit(Exit.DONE if code == Exit.CHANGES and not detailed_exitcode else code)
 
 
 def _files(
     app: App, plans: Sequence[Path], changed: str | None, vars_file: tuple[Path, ...]
-) -> tuple[list[Path], Selected | None]:
-    """The plans that are meant: named, in a folder, or those among them that a range of commits changed.
+) -> tuple[list[Path], Selection | None]:
+    """Return the plans that are meant: named, in a folder, or those among them that a range of commits changed.
 
-    Raises InvalidInput for what is no plan's fault.
+    Second, what the range selects, None without one. Raises InvalidInput for what is no plan's fault.
     """
     from runner.cli.changed import select, tell_selection
     from runner.loading.search import find_plans
@@ -124,7 +127,7 @@ def _files(
     if changed is not None:
         selection = select(plans, changed, os.environ, Path.cwd(), shared=vars_file)
         tell_selection(app, selection)
-        return selection.files, _selected(selection)
+        return selection.files, selection
     if not plans:
         raise UsageProblem("name plans or a folder with plans, or give --changed BASE..HEAD")
     files, problems = find_plans(plans)

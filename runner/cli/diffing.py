@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -127,6 +127,15 @@ async def diff_all(
         async with AsyncExitStack() as stack:
             planner = _Planner(app, config, store, wish, stack, base, police)
             return [await planner.diff(one) for one in loaded]
+
+
+def with_problems(diffs: Iterable[PlanDiff], problems: Iterable[Problem]) -> list[PlanDiff]:
+    """Return the dry-runs, each with those of the problems that are in its file."""
+    by_file: dict[str, list[Problem]] = {}
+    for problem in problems:
+        if problem.location is not None:
+            by_file.setdefault(problem.location.file, []).append(problem)
+    return [replace(d, problems=(*d.problems, *by_file.get(d.file, ()))) for d in diffs]
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runner.cli.changed import Selection, select, tell_selection
 from runner.cli.common import App
-from runner.cli.diffing import OLDER_OPEN, Wish, diff_all, save
+from runner.cli.diffing import OLDER_OPEN, Wish, diff_all, save, with_problems
 from runner.cli.github_run import LABEL, demand_event
 from runner.cli.github_tell import Job, do
 from runner.cli.policing import Police, loosened_rules, rules_of
@@ -152,9 +152,7 @@ class _Review:
         """The dry-runs. Of two plans of one name none is sound: files, comments and runs go by the name."""
         wish = Wish(base=self.base, options=self._options, rules=self.rules)
         diffs = await diff_all(self.job.app, self.config, loaded, wish, self.police)
-        same = [p for p in self._across(loaded) if p.code == "SamePlanName"]
-        twice = {one.name: [p for p in same if p.location and p.location.file == one.name] for one in loaded}
-        return [replace(d, problems=(*d.problems, *twice.get(d.file, ()))) for d in diffs]
+        return with_problems(diffs, (p for p in self._across(loaded) if p.code == "SamePlanName"))
 
     def _across(self, loaded: Sequence[Loaded]) -> list[Problem]:
         """What is wrong with the plans together, those that the pull request leaves alone included."""

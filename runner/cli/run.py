@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,7 +113,7 @@ def command(
 
     app: App = ctx.obj
     config = app.load_config()
-    files = _files(app, config, plans, changed, vars_file)
+    files, others = _files(app, config, plans, changed, vars_file)
     if len(files) > 1 and schedule_digest:
         raise UsageProblem("--schedule-digest names one schedule, these are several plans")
     wish = Wish(yes, schedule_digest, supersede, max_age)
@@ -120,6 +121,8 @@ def command(
         app, config, wish, manner_of(deadline, no_wait, max_wait, override_window, reason), store_is_persistent
     )
     load = _loader(config, var, vars_file)
+    if changed is not None and files:
+        _tell_same_names(app, config, load, files, others)
     if len(files) == 1:
         ctx.exit(run_now(runner.run(read_order(files[0], target, load, plan_file), target)).code)
     ctx.exit(_run_each(app, runner, files, target, load))
@@ -127,8 +130,11 @@ def command(
 
 def _files(
     app: App, config: LoadedConfig, plans: tuple[Path, ...], changed: str | None, vars_file: tuple[Path, ...]
-) -> list[Path]:
-    """What is to be run: one file that was named, or the plans that a range changed."""
+) -> tuple[list[Path], list[Path]]:
+    """Return what is to be run: one file that was named, or the plans that a range changed.
+
+    Second, the plans beside them that did not change.
+    """
     import os
 
     from runner.cli.changed import select, tell_selection
@@ -140,7 +146,7 @@ def _files(
             raise UsageProblem("name one plan or schedule, or give --changed BASE..HEAD")
         if plans[0].is_dir():
             raise _is_folder(plans[0])
-        return [plans[0]]
+        return [plans[0]], []
     if any(path.suffix.lower() not in PLANS and not path.is_dir() for path in plans):
         raise UsageProblem("--changed is for plans and folders with plans; a saved schedule is run by itself")
     selection = select(plans, changed, os.environ, Path.cwd(), shared=vars_file)
@@ -149,7 +155,20 @@ def _files(
         raise UsageProblem(f"not as it is committed: {listed}", hint="commit it or put it aside: a range is of commits")
     tell_selection(app, selection)
     tell_open_runs(app, config, selection)
-    return selection.files
+    return selection.files, selection.unchanged
+
+
+def _tell_same_names(
+    app: App, config: LoadedConfig, load: Loader, files: Sequence[Path], others: Sequence[Path]
+) -> None:
+    """Warn of plans that have the name of another: what one has rebooted counts as rebooted by both."""
+    from runner.cli.policing import Police
+    from runner.loading.together import same_names
+
+    plans_among = Police.of(config).plans_among
+    for problem in same_names(map(load, plans_among(files)), map(load, plans_among(others))):
+        where = f"{problem.location.file}: " if problem.location else ""
+        app.talk(f"warning: {plain(f'{where}{problem.message}: {problem.hint}', 1000)}")
 
 
 def _is_folder(path: Path) -> UsageProblem:

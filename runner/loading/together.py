@@ -19,7 +19,7 @@ def across(loaded: Iterable[Loaded], config: LoadedConfig, beside: Iterable[Load
     """
     files = list(loaded)
     sources = [problem for one in files for problem in unknown_sources(one, config)]
-    return [*_same_names(files, beside), *_unknown_targets(files, config), *sources]
+    return [*same_names(files, beside), *_unknown_targets(files, config), *sources]
 
 
 def unknown_sources(one: Loaded, config: LoadedConfig) -> list[Problem]:
@@ -42,7 +42,8 @@ def _unknown_sources(one: Loaded, config: LoadedConfig) -> Iterator[Problem]:
             yield Problem("UnknownSource", message, hint=hint, path=path)
 
 
-def _same_names(plans: Iterable[Loaded], beside: Iterable[Loaded]) -> Iterator[Problem]:
+def same_names(plans: Iterable[Loaded], beside: Iterable[Loaded] = ()) -> Iterator[Problem]:
+    """Yield a warning for each plan that has the name of an earlier one, or of one `beside` them."""
     first = {one.plan.name: one.name for one in beside if one.plan}
     for one in plans:
         if one.plan is None:

@@ -127,13 +127,18 @@ def test_a_plan_that_changed_elsewhere_is_never_nothing(made: Made, folder: str)
 
 
 def test_a_copied_plan_keeps_no_name(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`validate --changed` warns of the name of a plan that did not change, at the copy."""
+    """`validate`, `diff` and `run` with `--changed` warn of the name of a plan that did not change, at the copy."""
     made.commit({"plans/b.yaml": plan("web")})
     made.commit({"plans/a.yaml": plan("web") + "# copied\n"})
     monkeypatch.chdir(made.folder)
     done = CliRunner().invoke(cli, ["validate", "--changed", LAST, "-o", "json"])
     problems = [(p["code"], p["file"]) for p in json.loads(done.stdout)["problems"] if p["code"] == "SamePlanName"]
     assert (done.exit_code, problems) == (0, [("SamePlanName", "plans/a.yaml")])
+    done = CliRunner().invoke(cli, ["diff", "--changed", LAST, "-o", "json"])
+    (shown,) = json.loads(done.stdout)["plans"]
+    assert [p["file"] for p in shown["problems"] if p["code"] == "SamePlanName"] == ["plans/a.yaml"]
+    done = CliRunner().invoke(cli, ["run", "--changed", LAST, "--yes"])
+    assert 'warning: plans/a.yaml: the name "web" is also that of plans/b.yaml' in " ".join(done.stderr.split())
 
 
 def test_a_file_that_a_plan_names_changes_the_plan(made: Made) -> None:
