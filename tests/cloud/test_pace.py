@@ -196,7 +196,7 @@ def test_answers_during_a_wait_do_not_lengthen_it() -> None:
     assert traffic.pace.left_s() == 7
 
 
-@pytest.mark.parametrize("on", ["job", "list"])
+@pytest.mark.parametrize("on", ["job", "list", "reboot"])
 def test_one_throttled_answer_is_cheap(on: str) -> None:
     """One 429 that names 1,000 requests a minute, after a few requests of ours, delays a run by 5 s at most."""
 
