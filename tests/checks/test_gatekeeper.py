@@ -201,7 +201,7 @@ TROUBLES: list[tuple[str, Script, str]] = [
     ("HTML", reply(200, "<html>", {"Content-Type": "text/html"}), "not JSON"),
     ("JSON as text", reply(200, GOOD, {"Content-Type": "text/plain"}), "not JSON"),
     ("cut off", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"), "broke"),
-    ("nested", reply(200, "[" * 100_000), "not JSON"),
+    ("nested", reply(200, "[" * 100_000), "nested deeper than 64 levels"),
     ("of yesterday", reply(200, GOOD, {"Date": format_datetime(NOW - timedelta(days=1))}), "86400 s away"),
 ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 
 from tests.cli.lab import PLAN, Remote, target
@@ -63,7 +62,7 @@ def test_an_exclusion_that_excludes_nothing(cloud: Remote) -> None:
     lab.write("web.yaml", PLAN + "    exclude: {names: [wbe-*]}\n")
     shown = lab.run("diff", "web.yaml", "--out", "saved.json")
     assert (shown.code, "warning[ExcludesNothing] web.yaml:" in shown.out) == (0, True), shown.out
-    assert "exclude.names wbe-*" in html.unescape(lab.run("diff", "web.yaml", "-o", "markdown").out)
+    assert r"exclude.names wbe-\*" in lab.run("diff", "web.yaml", "-o", "markdown").out
     obey(cloud, "version: 1\nexclude_must_match: true\n")
     refused = lab.run("diff", "web.yaml", "-o", "json")
     codes = [p["code"] for p in json.loads(refused.out)["plans"][0]["problems"]]

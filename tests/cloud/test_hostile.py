@@ -171,7 +171,9 @@ def test_too_many_values_are_told_as_that() -> None:
     """Not as something that is no JSON, which would send people looking for a proxy."""
     body = b"[" + b"1," * 2_000_000 + b"1]"
     error = read_error(Reply(200, {}, body))
-    assert (error.is_json, error.answered) == (False, "JSON with too many values (about 308 MB in memory, at most 90)")
+    assert not error.is_json
+    assert error.answered.startswith("JSON with too many values (about ")
+    assert error.answered.endswith(" MB in memory, at most 90)")
     assert read_error(Reply(200, {}, b"<html>")).answered == "something that is not JSON"
 
 
