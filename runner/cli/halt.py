@@ -32,4 +32,5 @@ def command(ctx: click.Context, reason: str) -> None:
     with open_store_of(ctx.obj) as store:
         store.set_halt(Halt(reason, actor(), datetime.now(UTC)))
         runs = len(store.runs(open_only=True, limit=10_000))
-    ctx.obj.talk(f"halted: {runs} open runs start no further batch")
+    said = "1 open run starts" if runs == 1 else f"{runs} open runs start"
+    ctx.obj.talk(f"halted: {said} no further batch")

@@ -14,6 +14,7 @@ from runner.errors import InvalidInput, Stale, UsageProblem
 from runner.inputs.files import TooLarge, describe, open_regular, read_regular
 from runner.inputs.json_text import SCHEDULE
 from runner.model.problem import Location, Problem
+from runner.report.run_words import count
 from runner.report.safe import plain
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Order:
 def _said(standing: Standing) -> Iterator[str]:
     if standing.skipped:
         rows = [f"{ref.name} ({ref.id}): {why.reason}" for ref, why in standing.skipped]
-        yield f"{len(rows)} servers of the schedule will be skipped as things are: {_few(rows)}"
+        yield f"{count(len(rows), 'server')} of the schedule will be skipped as things are: {_few(rows)}"
     if standing.newcomers:
         names = [f"{ref.name} ({ref.id})" for ref in standing.newcomers]
         yield (

@@ -18,7 +18,7 @@ from runner.report.reasons import sentence
 from runner.report.run_page import SCRIPT, STYLE, TABLES
 from runner.report.run_report import ExcludedPart, RunReport, ServerPart, Spread, WavePart
 from runner.report.run_requests import HELD, held_by, request_words
-from runner.report.run_words import STORE_BEGUN, counts_words, length, shown
+from runner.report.run_words import STORE_BEGUN, count, counts_words, length, shown
 from runner.report.safe import markup
 from runner.report.timeline import course_svg, servers_svg
 
@@ -62,7 +62,8 @@ def _body(report: RunReport) -> Iterator[str]:
         yield from _section(f"{len(trouble)} failed or unknown", _server_table(trouble, ""), is_open=True)
     left_out = report.not_scheduled
     yield from _section(f"{len(left_out)} not scheduled", _excluded(left_out), is_open=True)
-    yield from _section(f"All {len(report.servers)} servers", _server_table(report.servers, "servers"), is_open=False)
+    everything = f"All {count(len(report.servers), 'server')}"
+    yield from _section(everything, _server_table(report.servers, "servers"), is_open=False)
     yield from _section(f"{len(report.excluded)} excluded from the schedule", _excluded(report.excluded))
     yield from _section("Gates", _gates(report))
     yield from _section("Decisions", _decisions(report))
@@ -139,7 +140,7 @@ def _spread(spread: Spread | None) -> str:
     if spread is None:
         return ""
     values = f"{length(spread.p50_s)} (p50), {length(spread.p90_s)} (p90), {length(spread.max_s)} (longest)"
-    return f"{values}, of {spread.servers} servers"
+    return f"{values}, of {count(spread.servers, 'server')}"
 
 
 _LEGEND = (

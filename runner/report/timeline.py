@@ -13,7 +13,7 @@ from itertools import accumulate
 
 from runner.report.fitting import middle
 from runner.report.run_report import RunReport, ServerPart, WavePart
-from runner.report.run_words import counts_words, length, shown
+from runner.report.run_words import count, counts_words, length, shown
 from runner.report.safe import markup, plain
 
 MOST_SERVERS = 200
@@ -217,7 +217,7 @@ def _area(
         down = sum(start <= at < end for start, end in spans)
         points.append(f"{_n(scale.x(at))},{_n(base - height * down / of)}")
     points.append(f"{_n(scale.x(span))},{base}")
-    which = f"{len(servers)} servers" if kind == "ready" else f"{len(servers)} {kind}"
+    which = count(len(servers), "server") if kind == "ready" else f"{len(servers)} {kind}"
     words = f"wave {wave.number}, {wave.group}: {which}, at most {_most(spans)} rebooting at once"
     return f'<polygon class="{kind}" points="{" ".join(points)}">{_title(scale.layout, words)}</polygon>'
 
