@@ -149,19 +149,32 @@ def test_status_watch_fits_the_screen(tmp_path: Path) -> None:
         program.end()
 
 
-def test_the_prompt_is_readable_at_sixty_columns() -> None:
-    """What is asked stands in lines that break at spaces, the long name of the plan whole, the cursor behind it."""
-    code = (
-        "from runner.cli.common import App; import click\n"
-        "App().talk('120 servers of production-eu-de and production-eu-nl will be rebooted in 12 waves.')\n"
-        "click.prompt('Plan\\'s name', err=True)"
-    )
-    with Program(code, 60, 10) as program:
+PROMPT = """
+from types import SimpleNamespace
+from runner.cli.common import App
+from runner.cli.starting import Wish, demand_consent
+from tests.execution.setup import schedule_of
+sessions = SimpleNamespace(is_real=True, by_name={"production-eu-de": 1, "production-eu-nl": 2})
+demand_consent(App(), schedule_of([1, 40], plan="web-" + "k" * 59), sessions, Wish())
+print("consented")
+"""
+
+
+def test_the_prompt_is_readable() -> None:
+    """At 60, 80 and 200 columns: lines break at spaces, the plan's name is whole, and what is typed follows."""
+    name = "web-" + "k" * 59
+    with Program(PROMPT, 60, 12) as program:
         screen = program.wait_for(lambda s: "Plan's name:" in s.everything())
         assert [row for row in screen.shown() if row] == [
-            "120 servers of production-eu-de and production-eu-nl will be",
-            "  rebooted in 12 waves.",
+            "41 servers of production-eu-de and production-eu-nl will be",
+            "  rebooted in 2 waves.",
+            "To continue, type the plan's name:",
+            f"  {name[:58]}",
+            name[58:],
             "Plan's name:",
         ]
-        program.type("web\n")
+        for width in (200, 80):
+            program.resize(width, 12)
+        program.type(f"{name}\n")
         assert program.end() == 0
+    assert [row for row in screen.everything().splitlines() if row][-2:] == [f"Plan's name: {name}", "consented"]
