@@ -14,7 +14,7 @@ from runner.cli.gating import gates_now
 from runner.cli.opening import Session, open_target
 from runner.cli.policing import Police
 from runner.cli.repeating import spent_for
-from runner.cli.sessions import Sessions, Wanted, choose_targets
+from runner.cli.sessions import Sessions, Wanted, choose_targets, demand_groups
 from runner.cli.sparing import judge_made
 from runner.cli.starting import OlderOpen, earlier_run
 from runner.cli.targets import all_targets, base_folder, open_store_of, store_url
@@ -170,6 +170,7 @@ class _Planner:
 
     async def _plan(self, loaded: Loaded, plan: Plan) -> PlanDiff:
         sessions, inventories, around = await self._open(plan)
+        demand_groups(plan, sessions.fleet_of(inventories, lambda project: frozenset()))
         planned = self._planned(sessions, inventories, plan, loaded.name)
         found = planned.problems if self.police is None else self.police.held_to(planned.problems)
         problems = [*loaded.problems, *(loaded.place(p) for p in found)]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.cli.sessions import Wanted
+from runner.cli.sessions import Wanted, demand_groups
 from runner.cli.sparing import demand_spared
 from runner.errors import InvalidInput, Stale, UsageProblem
 from runner.inputs.files import TooLarge, describe, open_regular, read_regular
@@ -96,15 +96,18 @@ class Order:
         cycle = self.saved.cycle
         fleet = await sessions.fleet(lambda project: _spent_for(store, loaded, cycle, project))
         inventory = fleet.inventory
+        unread = tuple(loaded.place(p) for p in demand_groups(plan, fleet))
+        if any(p.severity == "error" for p in unread):
+            raise InvalidInput(unread)
         standing = review(self.saved, plan, fleet)
         self._demand_current(standing.differences)
         warnings = demand_spared(sessions, loaded, self.saved, inventory, {ref.id for ref, _ in standing.skipped})
         said = tuple(_said(standing))
         # the copy of the freezes is made anew: the digest that was reviewed covers their files, not how far one looked
         current = replace(self.saved, freezes=plan.frozen(now))
-        dead = tuple(loaded.place(p) for p in dead_exclusions(plan, fleet))
-        warnings = [*_texts(dead), *warnings]
-        return Prepared(loaded, current, inventory, (*said, *warnings), said, standing.settled, dead)
+        found = (*unread, *(loaded.place(p) for p in dead_exclusions(plan, fleet)))
+        warnings = [*_texts(found), *warnings]
+        return Prepared(loaded, current, inventory, (*said, *warnings), said, standing.settled, found)
 
     def _demand_current(self, differences: tuple[str, ...]) -> None:
         if differences:
@@ -226,6 +229,7 @@ async def make_schedule_now(store: SqlStore, sessions: Sessions, loaded: Loaded,
     cycle = fresh_cycle_of(store, plan) if sessions.is_embedded else None
     campaign = cycle or plan.campaign
     fleet = await sessions.fleet(lambda project: _spent_for(store, loaded, campaign, project))
+    demand_groups(plan, fleet)
     planned = make_schedule(plan, digest, fleet, now=sessions.clock.now(), cycle=cycle, plan_file=loaded.name)
     problems = tuple(loaded.place(p) for p in planned.problems)
     if planned.schedule is None:

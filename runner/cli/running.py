@@ -133,6 +133,8 @@ class Runner:
         said = advice(schedule, around)
         for sentence in said:
             self.app.talk(f"warning: {sentence}")
+        for sentence in around.unread:
+            self.app.talk(f"note: {plain(sentence, 500)}")
         for line in lines(schedule, around) if said else ():
             self.app.talk(plain(f"  {line.words}: {clipped(line.names, 200)}", 1000))
         return replace(prepared, notes=(*prepared.notes, *said))

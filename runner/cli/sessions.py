@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runner.cli.common import App, hint_of
 from runner.cli.opening import Session, open_target
 from runner.cli.targets import all_targets, choose_target, is_embedded
-from runner.errors import CloudError, InvalidInput
+from runner.errors import CloudDenied, CloudError, InvalidInput
 from runner.model.problem import Problem
 
 if TYPE_CHECKING:
@@ -130,6 +130,22 @@ class Sessions:
             for name, s in self.by_name.items()
         )
         return Fleet.of(places, self.default)
+
+
+def demand_groups(plan: Plan, fleet: Fleet) -> tuple[Problem, ...]:
+    """Return the problems of server groups that could not be read.
+
+    Raises CloudDenied where the plan names server groups and the permission to read them is missing.
+    """
+    from runner.planning.belts import unread_groups
+
+    problems = tuple(unread_groups(plan, fleet))
+    unread = [place.inventory.groups_unread for place in fleet.places.values()]
+    denied = {one.hint for one in unread if one is not None and one.is_denied}
+    for problem in problems:
+        if problem.severity == "error" and problem.hint in denied:
+            raise CloudDenied(problem.message, hint=problem.hint)
+    return problems
 
 
 async def open_sessions(

@@ -160,6 +160,21 @@ def server_group(value: Any) -> ServerGroup | None:
     return ServerGroup(value["id"], name, _strings(value.get("policies")), _strings(value.get("members")))
 
 
+def server_groups(value: Any) -> list[ServerGroup]:
+    """Return the groups of one page. Raises ValueError for another shape: a group that is left out is not spread."""
+    listed = _map(value).get("server_groups")
+    entries = listed if isinstance(listed, list) else [None]
+    groups = [group for group in map(server_group, entries) if group is not None]
+    if len(groups) < len(entries) or not all(map(_has_members, entries)):
+        raise ValueError("the list of server groups is not as its page documents")
+    return groups
+
+
+def _has_members(group: Mapping[str, Any]) -> bool:
+    members = group.get("members")
+    return members is None or (isinstance(members, list) and all(isinstance(m, str) for m in members))
+
+
 def job(value: Any, job_id: str, request_id: str | None = None) -> Job:
     """Return a job with its sub-jobs by server id, and those without one. Every failure has a reason.
 

@@ -7,11 +7,11 @@ exchange on a fresh connection, and its answer sorted by what it proves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from runner.cloud import alarms, decode
 from runner.cloud import surroundings as around
@@ -20,6 +20,7 @@ from runner.cloud.auth.environment import Login
 from runner.cloud.auth.opened import credentials_for
 from runner.cloud.auth.temporary import OnSecret
 from runner.cloud.endpoints import Settings
+from runner.cloud.permissions import need
 from runner.cloud.projects import looked_up, project_id_of
 from runner.cloud.reader import Answer, Patience, Reader
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
@@ -27,7 +28,7 @@ from runner.cloud.servers import Servers, is_unknown_job, segment
 from runner.cloud.throttle import Pace, Sleep
 from runner.cloud.trials import CloudTrials
 from runner.errors import CloudDenied, CloudError
-from runner.model.inventory import Inventory, Server, ServerGroup
+from runner.model.inventory import Inventory, Server, ServerGroup, Unread
 from runner.model.job import (
     Accepted,
     Action,
@@ -44,6 +45,9 @@ from runner.model.surroundings import Surroundings
 from runner.net.secret import scrubber
 from runner.net.transport import Limits, Transport
 from runner.net.wire import Outgoing, RequestLog, Unreachable
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 JSON = "application/json;charset=UTF-8"
 _RENEWAL_IS_NEWS = timedelta(minutes=1)
@@ -115,15 +119,26 @@ class HuaweiCloud:
     # Reads
 
     async def inventory(self) -> Inventory:
-        """All servers and server groups. Groups that may not be read are left out; servers never are."""
+        """All servers and server groups. Groups that cannot be read are told as unread; servers always raise."""
         read_at = self._now()
-        servers, groups = await _both(self._servers.all(), self._servers.groups())
+        servers, (groups, unread) = await _both(self._servers.all(), self._groups())
         in_group = {member: group.id for group in groups for member in group.members}
         found = (
             replace(s, server_group=in_group[s.id]) if s.server_group is None and s.id in in_group else s
             for s in servers.values()
         )
-        return Inventory(tuple(sorted(found, key=lambda s: s.id)), read_at, groups)
+        return Inventory(tuple(sorted(found, key=lambda s: s.id)), read_at, groups, unread)
+
+    async def _groups(self) -> tuple[tuple[ServerGroup, ...], Unread | None]:
+        """Return the server groups, or why the cloud or the permissions have none for us (403, 404, another shape)."""
+        try:
+            return await self._servers.groups(), None
+        except CloudError as error:
+            if error.status not in (200, 403, 404):
+                raise
+            is_denied = isinstance(error, CloudDenied)
+            allow = need(self._settings.cloud, "groups").how_to_allow
+            return (), Unread(error.message, allow if is_denied else error.hint or "", is_denied)
 
     async def read_servers(self, ids: Collection[str]) -> Mapping[str, Server]:
         """These servers now; those the cloud does not know are left out."""
@@ -256,7 +271,7 @@ class HuaweiCloud:
         return await self._reader.read(self._request("GET", path, query), self._credentials)
 
 
-async def _both(servers: Any, groups: Any) -> tuple[dict[str, Server], tuple[ServerGroup, ...]]:
+async def _both(servers: Coroutine[Any, Any, T], groups: Coroutine[Any, Any, U]) -> tuple[T, U]:
     """Both at once; the first error of either ends the other."""
     try:
         async with asyncio.TaskGroup() as tasks:

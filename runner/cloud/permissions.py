@@ -45,6 +45,11 @@ class Need:
         return f"allow {self.action}{other}; `reboot-runner doctor --policy` prints the whole policy"
 
 
+def need(cloud: str, trial: Trial) -> Need:
+    """Return what a read of a target of this cloud needs."""
+    return next(one for one in needs(cloud, alarms=True, lookup=True) if one.trial == trial)
+
+
 def needs(cloud: str, *, alarms: bool, lookup: bool) -> tuple[Need, ...]:
     """What a target of this cloud needs, where its plans ask for alarms, and where its project is looked up."""
     show = "ecs:cloudServers:get" if cloud == "otc" else "ecs:cloudServers:showServer"

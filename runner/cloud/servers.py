@@ -114,22 +114,20 @@ class Servers:
         return found
 
     async def groups(self) -> tuple[ServerGroup, ...]:
-        """All server groups by marker; none where the project may not or cannot read them (403, 404).
+        """All server groups by marker.
 
-        Raises CloudError where they do not come to an end: a spread over some of the groups would be none.
+        Raises CloudDenied and CloudError; where they do not come to an end, too: a spread over some of the groups
+        would be none.
         """
         found: dict[str, ServerGroup] = {}
         marker: str | None = None
         for _ in range(_MAX_GROUP_PAGES):
             more = () if marker is None else (("marker", marker),)
+            answer = await self._get(f"{self._path}/os-server-groups", ("limit", str(listing.PAGE)), *more)
             try:
-                answer = await self._get(f"{self._path}/os-server-groups", ("limit", str(listing.PAGE)), *more)
-            except CloudError as error:
-                if error.status in (403, 404) and marker is None:
-                    return ()
-                raise
-            listed = answer.value.get("server_groups")
-            entries = [g for g in map(decode.server_group, listed if isinstance(listed, list) else ()) if g is not None]
+                entries = decode.server_groups(answer.value)
+            except ValueError as error:
+                raise CloudError(str(error), status=answer.reply.status) from None
             known = len(found)
             found.update((g.id, g) for g in entries)
             following = _next_group(answer.value, entries)

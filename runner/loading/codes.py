@@ -61,6 +61,7 @@ CODES: dict[str, str] = {
     "CredentialInFile": "A credential is written into a file of the repository.",
     "CredentialInTemplateEnv": "template_env names an environment variable that can hold a credential.",
     "SamePlanName": "Two plan files have the same name; the name is a plan's identity.",
+    "ServerGroupsUnread": "The cloud's server groups could not be read, and the plan or a default needs them.",
     "TagsUnknown": "Servers of the target have tags that cannot be read; selectors by tag do not see them.",
     "BusyNow": "Servers of the schedule are busy at this moment; they stay in it, and their wave waits for them.",
     "ExcludesNothing": "A word of `exclude` matches no server of the target, so it keeps nothing out.",

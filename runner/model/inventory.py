@@ -62,12 +62,25 @@ class ServerGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """Why a part of an inventory could not be read. `is_denied`: a permission is missing, which `hint` names."""
+
+    message: str
+    hint: str = ""
+    is_denied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
-    """The servers of one target at one moment. Servers are sorted by id, each once."""
+    """The servers of one target at one moment. Servers are sorted by id, each once.
+
+    `groups_unread`: `groups` is empty because the server groups could not be read, not because there are none.
+    """
 
     servers: tuple[Server, ...]
     read_at: datetime
     groups: tuple[ServerGroup, ...] = ()
+    groups_unread: Unread | None = None
     by_id: Mapping[str, Server] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from runner.model.window import HORIZON
 from runner.planning.exclusions import busy_words, is_busy
 from runner.planning.fleet import Fleet, Share
 from runner.planning.select import Index
-from runner.planning.spread import domains_of
+from runner.planning.spread import SERVER_GROUP, domains_of
 
 FEW = 5
 """So many servers are named in a sentence; the rest is counted."""
@@ -49,13 +49,50 @@ def unknown_words(group: Group, n: int, index: Index) -> Iterator[Problem]:
         path: Path = ("groups", n, part)
         yield from _unknown_ids(selector, path, index)
         for k, word in enumerate(selector.server_groups or ()):
-            if word not in index.group_ids:
+            if word not in index.group_ids and index.inventory.groups_unread is None:
                 yield Problem(
                     "UnknownServerGroup",
                     f"the cloud has no server group with the id or name {word}",
                     hint="correct it; if it exists, the credentials may not be allowed to list server groups",
                     path=(*path, "server_groups", k),
                 )
+
+
+def unread_groups(plan: Plan, fleet: Fleet) -> Iterator[Problem]:
+    """Tell of targets whose server groups could not be read: an error where the plan names server groups.
+
+    Else only the default is lost, that no server group goes down as a whole: a warning, once for each target.
+    `server_group: 100%` gives that up, and then nothing is told.
+    """
+    told: set[str] = set()
+    for n, group in enumerate(plan.groups):
+        place = fleet.place(group)
+        unread = place.inventory.groups_unread
+        if unread is None:
+            continue
+        name = place.target.name
+        said = f"the server groups of target {name} could not be read: {unread.message}"
+        paths = _that_name_server_groups(plan, group, n)
+        for path in paths:
+            yield Problem("ServerGroupsUnread", said, hint=unread.hint or None, path=path)
+        if not paths and name not in told and SERVER_GROUP not in plan.spread_of(group):
+            told.add(name)
+            lost = "servers of one anti-affinity group may all go down in one wave"
+            accept = "or accept it with `spread: {server_group: 100%}`"
+            hint = f"{unread.hint}; {accept}" if unread.hint else accept.removeprefix("or ")
+            yield Problem("ServerGroupsUnread", f"{said}; {lost}", hint=hint, severity="warning", path=("groups", n))
+
+
+def _that_name_server_groups(plan: Plan, group: Group, n: int) -> list[Path]:
+    """Return where a group says something about server groups that cannot be judged without knowing them."""
+    here: Path = ("groups", n)
+    selectors = (("servers", group.servers), ("exclude", group.exclude))
+    paths = [(*here, part, "server_groups") for part, selector in selectors if selector and selector.server_groups]
+    most = plan.spread_of(group).get(SERVER_GROUP)
+    if most is not None and most.percent != 100:
+        is_own = SERVER_GROUP in (group.spread or {})
+        paths.append((*here, "spread", SERVER_GROUP) if is_own else ("spread", SERVER_GROUP))
+    return paths
 
 
 def unknown_tags(plan: Plan, fleet: Fleet) -> Iterator[Problem]:

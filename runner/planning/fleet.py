@@ -80,7 +80,10 @@ class Fleet:
         servers = {s.id: s for i in (first, *rest) for s in i.servers}
         groups = {g.id: g for i in (first, *rest) for g in i.groups}
         read_at = min(i.read_at for i in (first, *rest))
-        return Inventory(tuple(servers[i] for i in sorted(servers)), read_at, tuple(groups[i] for i in sorted(groups)))
+        unread = next((i.groups_unread for i in (first, *rest) if i.groups_unread), None)
+        return Inventory(
+            tuple(servers[i] for i in sorted(servers)), read_at, tuple(groups[i] for i in sorted(groups)), unread
+        )
 
 
 @dataclass(frozen=True, slots=True)

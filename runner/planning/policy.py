@@ -347,10 +347,14 @@ def _forbidden(
 
 
 def _unseen_groups(policy: Policy, index: Index, inventory: Inventory | None) -> Iterator[Problem]:
-    """Where no server group can be seen at all, the credentials may not be allowed to list them."""
+    """A policy about server groups that could not be read is broken; where none is listed, that is told."""
     words = (policy.forbidden.server_groups if policy.forbidden else None) or ()
     unseen = [word for word in words if word not in index.group_ids]
-    if inventory is not None and not inventory.groups and unseen:
+    unread = None if inventory is None else inventory.groups_unread
+    if unread is not None and words:
+        said = f"policy forbidden.server_groups cannot be judged: {unread.message}"
+        yield _problem(said, unread.hint or "plans that the policy cannot judge are refused", ("groups",))
+    elif inventory is not None and not inventory.groups and unseen:
         said = f"policy forbidden.server_groups could not be judged for {few(unseen)}: the cloud lists no server group"
         hint = "allow the credentials to list server groups, if there are any"
         yield Problem("PolicyViolated", said, hint=hint, severity="warning", path=("groups",))

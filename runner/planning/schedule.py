@@ -301,6 +301,7 @@ def _problems(plan: Plan, fleet: Fleet, picks: Sequence[Pick]) -> Iterator[Probl
         yield from belts.first_wave(pick.group, n, len(pick.eligible))
         yield from belts.busy_now(pick.group, n, pick.eligible)
         yield from belts.spread_over_nothing(plan, n, pick.selected, pick.place.index)
+    yield from belts.unread_groups(plan, fleet)
     yield from belts.unknown_tags(plan, fleet)
     yield from dead_exclusions(plan, fleet)
     yield from belts.plan_spread_over_nothing(plan, [(p.selected, p.place.index) for p in picks])

@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from runner.errors import Exit
 from runner.report.schemas import diff_schema
 from tests.cli.lab import PLAN, Lab, remote
 
@@ -47,6 +48,27 @@ def test_diff_in_every_form(lab: Lab) -> None:
         assert (found["servers_in_scaling_groups"], found["servers_with_events"]) == (3, 1)
         assert [s["name"] for s in found["scaling_groups"][0]["servers"]] == ["web-001", "web-002", "web-003"]
         assert found["events"][0]["server"]["name"] == "web-002"
+
+
+def test_server_groups_that_may_not_be_read(lab: Lab) -> None:
+    """A plan that needs them is denied with the permission to add; else `diff` and `run` warn that they are unknown."""
+    lab.write("web.yaml", PLAN)
+    lab.write("spread.yaml", PLAN.replace("waves:", "spread: {server_group: 1}\n    waves:"))
+    with remote(lab) as place:
+        assert lab.run("diff", "web.yaml", "--out", "saved.json").code == 0
+        place.fault(do="error", on="groups", times="all", status=403, code="Ecs.0005", message="no")
+        for argv in (("diff", "spread.yaml"), ("run", "spread.yaml", "--yes")):
+            done = lab.run(*argv)
+            assert done.code == Exit.DENIED, done.err
+            said = " ".join(done.err.split())
+            assert "the server groups of target lab could not be read" in said
+            assert "ecs:cloudServers:listServerGroups" in said
+        assert place.posts == 0
+        found = json.loads(lab.run("diff", "web.yaml", "-o", "json").out)["plans"][0]["problems"]
+        assert [(p["code"], p["severity"]) for p in found] == [("ServerGroupsUnread", "warning")]
+        done = lab.run("run", "saved.json", "--yes")
+        assert done.code == 0, done.err
+        assert "servers of one anti-affinity group may all go down in one wave" in " ".join(done.err.split())
 
 
 def test_run_says_it_before_it_begins(lab: Lab) -> None:

@@ -250,6 +250,34 @@ def test_pages_of_groups(told: str) -> None:
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("answer", "says", "is_denied"),
+    [
+        ({"status": 403, "code": "Ecs.0005"}, "permission", True),
+        ({"status": 404, "code": "APIGW.0101"}, "refused", False),
+        ({"status": 200, "body": "raw", "message": '{"groups": []}'}, "not as its page documents", False),
+        ({"status": 200, "body": "raw", "message": '{"server_groups": [{"name": "g"}]}'}, "not as its page", False),
+        ({"status": 200, "body": "raw", "message": '{"server_groups": [{"id": "g", "members": {}}]}'}, "not as", False),
+    ],
+)
+def test_server_groups_that_cannot_be_read_never_look_like_none(
+    answer: dict[str, Any], says: str, is_denied: bool
+) -> None:
+    """Denied, without the API, or in another shape: the inventory says so, and has its servers all the same."""
+
+    async def main() -> None:
+        rule = faults.Error.model_validate({"do": "error", "on": "groups", "times": "all", **answer})
+        async with there(rule, servers=3) as here:
+            found = await here.cloud.inventory()
+            assert (len(found.servers), found.groups) == (3, ())
+            assert found.groups_unread is not None
+            assert says in found.groups_unread.message
+            assert found.groups_unread.is_denied == is_denied
+            assert ("ecs:cloudServers:list" in found.groups_unread.hint) == is_denied
+
+    run(main())
+
+
 def test_enterprise_project_goes_with_every_list() -> None:
     """A user of one enterprise project sees its servers when the target names it, and is denied when it does not."""
     limited = Switches(only_enterprise_project="0")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.model.inventory import Server, ServerGroup
+from runner.model.inventory import Server, ServerGroup, Unread
 from runner.model.plan import Plan
 from runner.model.policy import Policy
 from runner.model.problem import Problem
@@ -220,6 +220,13 @@ def test_server_groups_that_nobody_may_list_are_told() -> None:
     has = inventory(fleet(3))
     (problem,) = judge_schedule(policy(forbidden={"server_groups": ["etcd"]}), plan(), schedule(plan(), has), has)
     assert (problem.severity, "etcd" in problem.message) == ("warning", True)
+
+
+def test_a_policy_about_server_groups_that_cannot_be_read_refuses() -> None:
+    """What the policy cannot judge may be what it forbids."""
+    has = replace(inventory(fleet(3)), groups_unread=Unread("denied", "allow it"))
+    (problem,) = judge_schedule(policy(forbidden={"server_groups": ["etcd"]}), plan(), schedule(plan(), has), has)
+    assert (problem.code, problem.severity, problem.hint) == ("PolicyViolated", "error", "allow it")
 
 
 def test_a_schedule_alone_tells_what_it_carries() -> None:

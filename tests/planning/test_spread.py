@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.model.inventory import Inventory, Server, ServerGroup
+from runner.model.inventory import Inventory, Server, ServerGroup, Unread
 from runner.model.plan import Plan
 from runner.model.quantity import Amount
 from runner.model.schedule import Schedule
@@ -266,3 +267,35 @@ def test_rates_in_the_forecast() -> None:
     only = plan(group(waves=(3,), rate={"servers": 2, "per": "30s"}))
     made = forecast(schedule(only, fleet), reboot_s=10).waves
     assert [(w.start_s, w.end_s) for w in made] == [(0, 40), (40, 80)]
+
+
+UNREAD = replace(inventory([server(n, server_group="g") for n in range(4)]), groups_unread=Unread("denied", "allow it"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "of_group", "path"),
+    [
+        ({}, {"spread": {"server_group": Amount(number=1)}}, ("groups", 0, "spread", "server_group")),
+        ({"spread": {"server_group": Amount(percent=50)}}, {}, ("spread", "server_group")),
+        ({}, {"servers": {"server_groups": ("g",)}}, ("groups", 0, "servers", "server_groups")),
+        ({}, {"exclude": {"server_groups": ("other",)}}, ("groups", 0, "exclude", "server_groups")),
+    ],
+)
+def test_a_plan_that_names_server_groups_needs_them(
+    fields: dict[str, Any], of_group: dict[str, Any], path: tuple[str | int, ...]
+) -> None:
+    """Where the cloud's groups cannot be read, spread, selection and exclusion by them are refused at their place."""
+    made = planned(plan(group(**of_group), **fields), UNREAD)
+    assert made.schedule is None
+    assert [(p.code, p.path) for p in made.problems if p.severity == "error"] == [("ServerGroupsUnread", path)]
+
+
+def test_the_default_of_server_groups_is_not_lost_in_silence() -> None:
+    """Where only the default needs the groups, a plan runs with a warning, once for a target; 100% accepts it."""
+    groups = [group("a", {"ids": (sid(0), sid(1))}), group("b", {"ids": (sid(2), sid(3))})]
+    made = planned(plan(*groups), UNREAD)
+    assert made.schedule is not None
+    (told,) = made.problems
+    assert (told.code, told.severity, told.path) == ("ServerGroupsUnread", "warning", ("groups", 0))
+    assert "denied" in told.message
+    assert planned(plan(*groups, spread={"server_group": Amount(percent=100)}), UNREAD).problems == ()
