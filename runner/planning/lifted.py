@@ -74,11 +74,12 @@ def lifted(old: Plan, new: Plan) -> tuple[Lift, ...]:
     """Every belt that `new` loosens, the run's first, then group by group. Nothing for a plan that is only stricter.
 
     Groups are matched by name; a group that was renamed is matched by its selector, or as the only one that is left.
-    A group that is new has no earlier belts, one that is gone reboots nothing.
+    A group that is new has no earlier belts. One that is gone reboots nothing, and holds back no group after it.
     """
     found = [lift for belt in PLAN_BELTS for lift in belt.compare(old, new)]
     pairs = list(_matched(old.groups, new.groups))
     found += _reordered(old, new, pairs)
+    found += _groups_gone(old, new, pairs)
     for before, n in pairs:
         after = new.groups[n]
         was = "" if before.name == after.name else f" (was {before.name})"
@@ -86,6 +87,7 @@ def lifted(old: Plan, new: Plan) -> tuple[Lift, ...]:
         for belt in GROUP_BELTS:
             found += belt.compare(before, after, ("groups", n), prefix)
         found += _target_changed(before, after, old, new, ("groups", n), prefix)
+        found += _selects_more(before, after, ("groups", n), prefix)
         found += _exclusions_lost(before, after, ("groups", n), prefix)
         found += _spread_lost(old.spread_of(before), new.spread_of(after), after, ("groups", n), prefix)
     return tuple(found)
@@ -115,6 +117,24 @@ def _reordered(old: Plan, new: Plan, pairs: Sequence[tuple[Group, int]]) -> Iter
     if earlier != [before.name for before, _ in pairs]:
         before, after = (few([g.name for g in plan.groups]) for plan in (old, new))
         yield Lift("order of groups changed", before, after, ("groups",))
+
+
+def _groups_gone(old: Plan, new: Plan, pairs: Sequence[tuple[Group, int]]) -> Iterator[Lift]:
+    """Yield the groups that are gone, and that held back what comes after them by a canary, an approval or a bake.
+
+    The last group held back no other one, unless it may live on as a new group that cannot be matched.
+    """
+    kept = {before.name for before, _ in pairs}
+    is_all_matched = len(pairs) == len(new.groups)
+    for place, group in enumerate(old.groups, start=1):
+        is_last = place == len(old.groups)
+        if group.name in kept or (is_last and is_all_matched):
+            continue
+        held = ["canary"] if group.waves[0].number == 1 else []
+        held += ["approval"] if "approval" in group.pause else []
+        held += [f"bake {format_duration(group.bake)}"] if group.bake else []
+        if held:
+            yield Lift(f"group {group.name} removed", ", ".join(held), "no such group", ("groups",))
 
 
 def _target_changed(before: Group, after: Group, old: Plan, new: Plan, path: Path, prefix: str) -> Iterator[Lift]:
@@ -335,6 +355,42 @@ def _looser(before: Amount, after: Amount, least: int) -> str | None:
 
 def _at(items: Sequence[Any], n: int) -> Any:
     return items[min(n, len(items) - 1)]
+
+
+# --- selection: which servers are meant ---------------------------------------------------------------------------
+
+
+def _selects_more(old: Group, new: Group, path: Path, prefix: str) -> Iterator[Lift]:
+    """Yield each key of `servers`, and each tag, that is gone or has more values: all of them must match a server.
+
+    `all: true` is a row of the table. Ids are counted, not quoted: they may come from a file.
+    """
+    if old.servers.all or new.servers.all:
+        return
+    before, after = _conditions(old.servers), _conditions(new.servers)
+    for (key, name), words in before.items():
+        now = after.get((key, name))
+        by = frozenset(words)
+        if now is not None and all(is_covered(key, word, by) for word in now):
+            continue
+        place: Path = ("servers", key) if key in new.servers.keys else ("servers",)
+        how = "removed" if now is None else "selects more"
+        was, becomes_now = (_alternatives(key, some) for some in (words, now))
+        yield Lift(f"{prefix}servers.{name} {how}", was, becomes_now, (*path, *place))
+
+
+def _alternatives(key: str, words: Sequence[str] | None) -> str:
+    if words is None:
+        return "any"
+    return f"{len(words)} ids" if key == "ids" else few(words)
+
+
+def _conditions(selector: Selector) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return the conditions of a selector, all of which a server must meet: (key, name) -> its alternatives."""
+    made = {(key, key): words for key, words in words_of(selector).items() if key != "tags"}
+    for tag, values in (selector.tags or {}).items():
+        made["tags", f"tags.{tag}"] = values
+    return made
 
 
 # --- exclusions: what is no longer kept out -----------------------------------------------------------------------

@@ -78,9 +78,10 @@ def test_what_differs_from_a_revision(repo: Repo) -> None:
     lines = repo.diff(WEB, "--base", "main").out.splitlines()
     short = repo.git("rev-parse", "main")[:12]
     assert lines[0].startswith("15 servers in 3 waves")
-    assert lines[1:3] == [
+    assert lines[1:4] == [
         "BELT LIFTED  limits.servers raised: 200 → 900",
         "BELT LIFTED  group web: waves raised: 1, 50% → 1, 60%",
+        "BELT LIFTED  group web: servers.tags.role selects more: web → web, api",
     ]
     assert f"against main ({short}): 5 added; servers 10 → 15; largest wave 5 → 9" in lines
     assert any(line.startswith("  added, 5 servers: api-") for line in lines)
@@ -88,11 +89,14 @@ def test_what_differs_from_a_revision(repo: Repo) -> None:
     assert "  group web: bake: 0s → 5m" in lines
     since = repo.since_base(WEB, "--base", "main")
     assert (since["revision"], since["commit"][:12], since["file"]) == ("main", short, WEB)
-    assert [lift["path"] for lift in since["lifts"]] == [["limits", "servers"], ["groups", 0, "waves"]]
+    assert [lift["path"] for lift in since["lifts"]] == [
+        *(["limits", "servers"], ["groups", 0, "waves"]),
+        ["groups", 0, "servers", "tags"],
+    ]
     assert len(since["changes"]["added"]) == 5
     markdown = repo.diff(WEB, "--base", "main", "-o", "markdown").out.splitlines()
     assert markdown[4] == "> [!CAUTION]"
-    assert markdown[5].startswith("> **2 belts lifted against main")
+    assert markdown[5].startswith("> **3 belts lifted against main")
 
 
 def test_nothing_differs(repo: Repo) -> None:

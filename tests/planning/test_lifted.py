@@ -114,6 +114,22 @@ GROUP_RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "baseline-count": (({"ready": ASKED}, {"ready": ASKED | {"baseline": "count"}}), "ready.baseline weakened"),
     "bake": (({"bake": "30m"}, {}), "bake shortened"),
     "empty": (({}, {"allow_empty": True}), "allow_empty added"),
+    "servers-key": (
+        ({"servers": {"names": ("web-*",), "zones": ("z1",)}}, {"servers": {"names": ("web-*",)}}),
+        "servers.zones removed",
+    ),
+    "servers-tag": (
+        ({"servers": {"tags": {"role": ("web",), "env": ("prod",)}}}, {"servers": {"tags": {"role": ("web",)}}}),
+        "servers.tags.env removed",
+    ),
+    "servers-value": (
+        ({"servers": {"tags": {"role": ("web",)}}}, {"servers": {"tags": {"role": ("web", "api")}}}),
+        "servers.tags.role selects more",
+    ),
+    "servers-glob": (
+        ({"servers": {"names": ("web-1*",)}}, {"servers": {"names": ("web-*",)}}),
+        "servers.names selects more",
+    ),
     "exclude-gone": (({"exclude": {"zones": ("z1",)}}, {}), "exclude.zones keeps out less"),
     "exclude-tag": (
         ({"exclude": {"tags": {"a": ("1", "2"), "b": ("1",)}}}, {"exclude": {"tags": {"a": ("2",), "b": ("1",)}}}),
@@ -275,6 +291,8 @@ def test_ids_are_counted() -> None:
     ids = tuple(f"secret-{n}" for n in range(9))
     (told,) = lifted(plan(group(exclude={"ids": ids})), plan(group(exclude={"ids": ids[:2]})))
     assert (told.before, told.path) == ("7 ids", ("groups", 0, "exclude", "ids"))
+    (told,) = lifted(plan(group(servers={"ids": ids[:2]})), plan(group(servers={"ids": ids})))
+    assert (told.before, told.after, told.path) == ("2 ids", "9 ids", ("groups", 0, "servers", "ids"))
 
 
 def test_many_words_are_counted() -> None:
@@ -286,15 +304,16 @@ def test_many_words_are_counted() -> None:
 
 
 def test_groups_by_name_whatever_their_order() -> None:
-    """Each group is compared with its own earlier form; new ones and those that are gone are no lifted belts.
+    """Each group is compared with its own earlier form; new ones are no lifted belts.
 
-    Another order is told by itself.
+    Another order is told by itself, and so is a group that is gone and held back others.
     """
     a, b = group("a", {"names": ("a",)}, waves=(1, 5)), group("b", {"names": ("b",)}, waves=(9,))
     c = group("c", {"names": ("c",)}, waves=(20,))
     for reordered in (plan(b, a), plan(b, a, c)):
         assert [lift.what for lift in lifted(plan(a, b), reordered)] == ["order of groups changed"]
-    assert lifted(plan(a, b), plan(b)) == ()
+    assert [lift.what for lift in lifted(plan(a, b), plan(b))] == ["group a removed"]
+    assert lifted(plan(a, b), plan(a)) == ()
     wider = group("b", {"names": ("b",)}, waves=(10,))
     (_, told) = lifted(plan(a, b), plan(wider, a))
     assert (told.what, told.path) == ("group b: waves raised", ("groups", 0, "waves"))
@@ -309,10 +328,14 @@ def test_a_new_name_does_not_hide_a_group() -> None:
         "group x (was a): waves raised",
         "group d (was b): canary gone (the first wave is no longer a single server)",
         "group d (was b): waves raised",
+        "group d (was b): servers.names selects more",
     ]
     other = group("x", {"names": ("y",)}, waves=(1, 9))
-    assert [t.what for t in lifted(plan(a), plan(other))] == ["group x (was a): waves raised"]
-    assert lifted(plan(a, b), plan(other, d)) == ()
+    assert [t.what for t in lifted(plan(a), plan(other))] == [
+        "group x (was a): waves raised",
+        "group x (was a): servers.names selects more",
+    ]
+    assert [t.what for t in lifted(plan(a, b), plan(other, d))] == ["group a removed", "group b removed"]
 
 
 @pytest.mark.parametrize(
@@ -469,4 +492,23 @@ def test_groups_in_another_order() -> None:
     canary, web, new = (group(name, servers={"names": (name,)}) for name in ("canary", "web", "new"))
     assert [lift.what for lift in lifted(plan(canary, web), plan(web, canary))] == ["order of groups changed"]
     assert lifted(plan(canary, web), plan(canary, new, web)) == ()
-    assert lifted(plan(canary, web), plan(web)) == ()
+    assert [lift.what for lift in lifted(plan(canary, web), plan(web))] == ["group canary removed"]
+
+
+@pytest.mark.parametrize(
+    ("gone", "held"),
+    [
+        ({"waves": (1, "100%"), "pause": ("approval",)}, "canary, approval"),
+        ({"waves": (5,), "pause": ("5m", "approval")}, "approval"),
+        ({"waves": (5,), "bake": "30m"}, "bake 30m"),
+        ({"waves": (5,), "pause": ("5m",)}, None),
+    ],
+)
+def test_a_group_that_held_back_others_is_gone(gone: dict[str, Any], held: str | None) -> None:
+    """Its canary, approval and bake came before what is left; behind the last group nothing was held back."""
+    first, web = group("first", {"zones": ("z1",)}, **gone), group("web", {"zones": ("z2",)})
+    assert [lift.before for lift in lifted(plan(first, web), plan(web))] == ([held] if held else [])
+    assert lifted(plan(web, first), plan(web)) == ()
+    everything = group("new", {"all": True})
+    found = lifted(plan(web, first), plan(everything))
+    assert [lift.before for lift in found] == (["canary", held] if held else ["canary"])
