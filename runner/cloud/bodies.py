@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.inputs.json_text import parse_json, why_no_json
+from runner.inputs.json_text import TooMuchJson, parse_json, why_no_json
 from runner.net.secret import Scrub, no_scrub
 from runner.net.text import tidy
 from runner.net.wire import Reply
@@ -45,6 +45,7 @@ class ApiError:
     `did_some`: the body also lists servers for which the batch went through. `answered`: what came where it is no JSON.
     `in_object`: code and message stand in an object of their own, as the services write them, and not at the top.
     `is_foreign`: a page, a text or a value that is no beginning of an API's JSON, so that asking again is useless.
+    `is_too_much`: JSON over the bounds of `inputs.json_text`, which it will be the next time as well.
     """
 
     status: int
@@ -58,6 +59,7 @@ class ApiError:
     answered: str = "something that is not JSON"
     in_object: bool = False
     is_foreign: bool = False
+    is_too_much: bool = False
 
     @property
     def says(self) -> str:
@@ -83,7 +85,7 @@ def read_error(reply: Reply, scrub: Scrub = no_scrub) -> ApiError:
     try:
         value = parse_json(reply.body)
     except ValueError as error:
-        return _not_json(reply, scrub, why_no_json(error))
+        return _not_json(reply, scrub, error)
     if not isinstance(value, dict):
         return ApiError(reply.status, None, f"HTTP {reply.status}", request_id=reply.request_id, is_json=False)
     code, message, details = _top(value)
@@ -168,7 +170,7 @@ def _title(page: str) -> str:
     return html.unescape(title[1].strip()) if title else ""
 
 
-def _not_json(reply: Reply, scrub: Scrub, why: str) -> ApiError:
+def _not_json(reply: Reply, scrub: Scrub, why: ValueError) -> ApiError:
     text = reply.body[:20_000].decode("utf-8", "replace").strip()
     shown = text
     if text.startswith("<"):
@@ -181,6 +183,7 @@ def _not_json(reply: Reply, scrub: Scrub, why: str) -> ApiError:
         message,
         request_id=reply.request_id,
         is_json=False,
-        answered=why,
+        answered=why_no_json(why),
+        is_too_much=isinstance(why, TooMuchJson),
         is_foreign=text.startswith("<") or is_text,
     )

@@ -146,7 +146,8 @@ class Reader:
         if error.status in (401, 403) or is_other_project(error):
             return denied(error)
         if 200 <= error.status < 300 and not error.is_json:
-            return _made(Passing, error, f"{request.host} answered {error.answered}", None)
+            kind = CloudError if error.is_too_much else Passing
+            return _made(kind, error, f"{request.host} answered {error.answered}", None)
         if 300 <= error.status < 400:
             return _made(CloudError, error, f"{request.host} redirects, which is not followed", "check the endpoint")
         says_so = error.code in _PASSING_CODES or "try again later" in error.message.lower()

@@ -7,7 +7,7 @@ a `for_each` stands where it is written and knows its item. Jinja is imported on
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from runner.loading.findings import Findings
 from runner.loading.hidden import note_hidden
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from runner.loading.templates import Templates
 
 MAX_RENDERED_NODES = 500_000
+MAX_RENDERED_TEXT = 10_000_000
+"""Characters that templates and `for_each` may make: a text of 1 MB stands a thousand times in a thousand groups."""
 
 _IDENTITY = ("name", "cycle", "target")
 """Top-level keys that say what a plan is: they may not depend on the environment they are read in."""
@@ -37,6 +39,7 @@ class Renderer:
         self._sizes: dict[str, int] = {}
         self._templates: Templates | None = None
         self._nodes = 0
+        self._characters = 0
         self._item: str | None = None
 
     @property
@@ -78,7 +81,7 @@ class Renderer:
         if items is None:
             return [Scalar("", group.span, broken=True)]
         body = group.without(["for_each"])
-        self._count(len(items) * sum(1 for _ in walk(body)), group)
+        self._count(body, group, len(items))
         return [self._one_of_each(body, item, number) for number, item in enumerate(items, 1)]
 
     def _items(self, group: MapNode, room: int) -> list[Any] | None:
@@ -151,7 +154,7 @@ class Renderer:
                 raise _Stop from None
             return Scalar("", node.span, broken=True)
         result = from_data(value, node.span)
-        self._count(sum(1 for _ in walk(result)), node)
+        self._count(result, node)
         char = next(filter(None, map(hidden_in, _texts(result))), None)
         if char is not None:
             note_hidden(char, node.span, self._findings, what="the template makes text with a ", item=self._item)
@@ -163,12 +166,17 @@ class Renderer:
 
         return size_of(value)
 
-    def _count(self, nodes: int, at: Node) -> None:
-        self._nodes += nodes
+    def _count(self, made: Node, at: Node, times: int = 1) -> None:
+        self._nodes += times * sum(1 for _ in walk(made))
+        self._characters += times * sum(len(node.raw) for node in walk(made) if isinstance(node, Scalar))
         if self._nodes > MAX_RENDERED_NODES:
-            message = f"the rendered plan has more than {MAX_RENDERED_NODES:,} values"
-            self._findings.add("TemplateTooLarge", message, at.span)
-            raise _Stop
+            self._stop(f"{MAX_RENDERED_NODES:,} values", at)
+        if self._characters > MAX_RENDERED_TEXT:
+            self._stop(f"{MAX_RENDERED_TEXT:,} characters", at)
+
+    def _stop(self, most: str, at: Node) -> NoReturn:
+        self._findings.add("TemplateTooLarge", f"the rendered plan has more than {most}", at.span)
+        raise _Stop
 
 
 def _texts(root: Node) -> Iterator[str]:

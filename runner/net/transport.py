@@ -67,7 +67,11 @@ class Limits:
 
 
 class _TooMuch(Exception):
-    """The answer is larger than allowed, or packed in a way we did not ask for."""
+    """The answer is larger than allowed, or packed in a way we did not ask for: the same if it is read again."""
+
+
+class _CutOff(Exception):
+    """The answer ended before its packing did."""
 
 
 class _Progress:
@@ -304,12 +308,14 @@ def _failure(error: Exception, request: Outgoing, progress: _Progress) -> Unreac
     detail = tidy(scrubber(request.secrets())(str(error)) or type(error).__name__, 300)
     if progress.proxy is not None and not progress.writing:
         return _proxy_failure(error, request, progress.proxy, detail)
+    partial = progress.partial(request)
+    stays_too_much = isinstance(error, _TooMuch) and partial is not None and partial.status < 500
     return Unreachable(
         ": ".join(filter(None, (request.host, words, detail))),
         sent=sent,
-        partial=progress.partial(request),
+        partial=partial,
         hint=_hint(str(error)),
-        lasting=_UNTRUSTED in str(error),
+        lasting=stays_too_much or _UNTRUSTED in str(error),
     )
 
 
@@ -371,4 +377,4 @@ async def _unpacked(stream: AsyncIterator[bytes], encoding: str) -> AsyncIterato
             yield piece
             piece = unzip.decompress(unzip.unconsumed_tail, _PIECE)
     if not unzip.eof:
-        raise _TooMuch("the packed answer is cut off")
+        raise _CutOff("the packed answer is cut off")

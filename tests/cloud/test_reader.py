@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from tests.cloud.wild import FIXTURES, Script, Wild, fixture, free_port, hang, r
 GOOD = reply(200, '{"ok": 1}')
 KEY = AkSk(Secret("planted-access"), Secret("planted-secret"), Secret("planted-sts"))
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-QUICK = Limits(connect_s=0.5, read_s=0.3, total_s=0.6)
+QUICK = Limits(connect_s=0.5, read_s=0.3, total_s=0.6, max_bytes=2_000_000)
 
 
 @pytest.fixture(autouse=True)
@@ -109,8 +110,25 @@ def test_what_may_pass_is_repeated(script: Script) -> None:
 
 def test_a_gigantic_answer_is_told_as_one() -> None:
     """It is JSON, and the error says why it is not read."""
-    read = Read(*[reply(200, "[" + "[]," * 600_000 + "1]")] * 9)
+    read = Read(reply(200, "[" + "[]," * 600_000 + "1]"), GOOD)
     assert "answered JSON with too many values (about " in str(read.error)
+    assert len(read.server.seen) == 1
+
+
+@pytest.mark.parametrize(("status", "times"), [(200, 1), (404, 1), (503, 2)])
+def test_an_answer_over_the_limit_is_not_asked_for_again(status: int, times: int) -> None:
+    """It would be as large the next time, unless the cloud only failed at that moment."""
+    read = Read(reply(status, b"a" * 2_000_001), GOOD)
+    assert len(read.server.seen) == times
+    assert ("larger than 2,000,000 bytes" in str(read.error)) == (times == 1)
+
+
+@pytest.mark.parametrize(("encoding", "times"), [("br", 1), ("gzip", 2)])
+def test_an_answer_in_another_packing_is_not_asked_for_again(encoding: str, times: int) -> None:
+    """One that is only cut off is."""
+    body = gzip.compress(b'{"ok":1}' * 9)[:-9]
+    read = Read(reply(200, body, {"Content-Encoding": encoding}), GOOD)
+    assert len(read.server.seen) == times
 
 
 MISMATCH = "URL's project_id 'aaa' doesn't match Context's project_id 'bbb'"

@@ -167,3 +167,12 @@ def test_any_character_many_times(char: str) -> None:
     """A long run of any character with a meaning ends quickly."""
     for text in (char * 20_000, "name: " + char * 20_000, 'name: "' + char * 20_000):
         check(load_text(text, "plan.yaml").problems)
+
+
+@pytest.mark.parametrize("text", ["a" * 100_000, "'" + "a" * 100_000 + "'", ", ".join(["9" * 4000] * 25)])
+def test_a_long_text_in_many_groups(text: str) -> None:
+    """A text that stands once in the file and in a thousand groups is refused before it is checked in each."""
+    items = ", ".join(f"'{n}'" for n in range(1000))
+    group = f"{{name: 'g-{{{{ item }}}}', for_each: [{items}], servers: {{names: [{text}]}}, waves: [1]}}"
+    loaded = load_text(f"version: 1\nname: web\ngroups: [{group}]\n", "plan.yaml")
+    assert "the rendered plan has more than 10,000,000 characters" in [p.message for p in loaded.problems]
