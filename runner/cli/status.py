@@ -316,7 +316,6 @@ def _open_lines(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
 
 def _is_held(row: RunRow) -> bool:
     """Return whether a process that may be alive works on the run at this moment."""
-    from runner.store.owner import is_provably_dead
+    from runner.store.owner import boot_clock, is_held
 
-    is_leased = row.owner is not None and row.lease_until > datetime.now(UTC).timestamp()
-    return is_leased and not (row.owner and is_provably_dead(row.owner))
+    return is_held(row, datetime.now(UTC).timestamp(), boot_clock())

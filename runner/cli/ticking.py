@@ -95,7 +95,7 @@ class _Ticker:
         """Until the first open run that nobody holds is due; failed steps count when they are due again."""
         now = self.store.now()
         rows = self.store.runs(open_only=True, limit=10_000)
-        free = [r for r in rows if r.lease_until <= now and not self.stepper.rest_s(r.id)]
+        free = [r for r in rows if not self.store.is_held(r) and not self.stepper.rest_s(r.id)]
         return min((self._later_s(r) or max(0.0, r.due - now) for r in free), default=None)
 
     def _rests(self, row: RunRow) -> bool:

@@ -66,7 +66,11 @@ class Taken(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as the store lists it. `lease_until` and `due` are seconds since the epoch of the store's clock."""
+    """A run as the store lists it. `lease_until` and `due` are seconds since the epoch of the store's clock.
+
+    `clock` and `booted`: the id of the holder's boot-time clock, and when that was 0 by the holder's wall clock. They
+    are set where each process counts by its own wall clock, and tell processes of the same boot when the lease ends.
+    """
 
     id: str
     plan: str
@@ -81,6 +85,8 @@ class RunRow:
     lease_until: float
     due: float
     seq: int
+    clock: str = ""
+    booted: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from runner.errors import BadStoreUrl
 from runner.store.dialect import Dialect
 from runner.store.memory import LastWrite
+from runner.store.owner import boot_clock
 from runner.store.sql import SqlStore
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def open_store(url: str, base: Path) -> SqlStore:
         from runner.store.gitref.store import GitStore
 
         return GitStore(_open_ref(url, base))
-    return SqlStore(open_dialect(url, base), memory_of(url, base))
+    boot = boot_clock() if is_local_file(url) else None
+    return SqlStore(open_dialect(url, base), memory_of(url, base), boot)
 
 
 def memory_of(url: str, base: Path) -> LastWrite | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runner.model.owner import Owner
 from runner.ports import BootClock
+from runner.ports.store import RunRow
 
 CLOCKS_AGREE_S = 2.0
 
@@ -42,6 +43,19 @@ def is_provably_dead(owner: Owner) -> bool:
     if (owner.boot, owner.namespace) != (me.boot, me.namespace):
         return False
     return _start_time(owner.pid) != owner.started
+
+
+def is_held(run: RunRow, now: float, boot: BootClock | None) -> bool:
+    """Return True while the holder of a run's lease may go on with it. `now`: the store's clock.
+
+    Clocks of processes can differ. A process that shares the holder's boot-time clock, `boot`, goes by that as well, so
+    that a clock that is ahead takes no lease over before it has ended.
+    """
+    if run.owner is None or is_provably_dead(run.owner):
+        return False
+    if boot is not None and boot.id and boot.id == run.clock:
+        now = min(now, run.booted + boot.seconds())
+    return run.lease_until > now
 
 
 def boot_clock() -> BootClock:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from runner.errors import StoreError
@@ -17,6 +18,8 @@ RUN_COLUMNS = (
     "id, plan, plan_digest, schedule_digest, cycle, word, is_open, created, fence, owner, lease_until, due, seq"
 )
 EVENT_COLUMNS = "seq, at, type, fence, data"
+
+NO_CLOCK: Mapping[str, str | float] = MappingProxyType({})
 
 
 def written(data: Any) -> str:
@@ -39,8 +42,9 @@ def written_time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def written_owner(owner: Owner) -> str:
-    return written(owner.as_json())
+def written_owner(owner: Owner, clock: Mapping[str, str | float] = NO_CLOCK) -> str:
+    """Return the holder of a lease; `clock`: `clock` and `booted` of `RunRow`."""
+    return written({**owner.as_json(), **clock})
 
 
 def written_halt(halt: Halt) -> str:
@@ -53,7 +57,7 @@ def run_row(row: Sequence[Any]) -> RunRow:
     try:
         at = datetime.fromisoformat(created)
         facts = (key, plan, plan_digest, schedule_digest, cycle, word, bool(is_open), at)
-        return RunRow(*facts, fence, owner(holder), until, due, seq)
+        return RunRow(*facts, fence, owner(holder), until, due, seq, *_clock(holder))
     except (ValueError, TypeError, AttributeError) as error:
         raise _unreadable("run", key) from error
 
@@ -70,6 +74,12 @@ def event(row: Sequence[Any], run: str) -> Event:
 def owner(text: str | None) -> Owner | None:
     """Raises ValueError, TypeError or AttributeError for what is not one."""
     return Owner.from_json(parse_json(text, JOURNAL)) if text else None
+
+
+def _clock(holder: str | None) -> tuple[str, float]:
+    """Raises ValueError, TypeError or AttributeError for what is none."""
+    data = parse_json(holder, JOURNAL) if holder else {}
+    return str(data.get("clock", "")), float(data.get("booted", 0.0))
 
 
 def halt(text: str) -> Halt:

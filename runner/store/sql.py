@@ -13,6 +13,7 @@ from typing import Any
 from runner.errors import LeaseLost, StoreError
 from runner.model.owner import Owner
 from runner.model.run import Event
+from runner.ports import BootClock
 from runner.ports.store import (
     Halt,
     Intent,
@@ -28,7 +29,7 @@ from runner.ports.store import (
 from runner.store import rows
 from runner.store.dialect import Dialect
 from runner.store.memory import LastWrite
-from runner.store.owner import is_provably_dead
+from runner.store.owner import is_held
 from runner.store.reserve import free, halted, hold, reserve, set_halt
 from runner.store.schema import prepare
 
@@ -41,9 +42,13 @@ TAKEN = 1.0
 class SqlStore:
     """`ports.store.Store` on a dialect. One connection, used by one thread."""
 
-    def __init__(self, db: Dialect, memory: LastWrite | None = None) -> None:
-        """`memory`: what a store that holds runs must contain, and where its newest intents are kept in mind."""
+    def __init__(self, db: Dialect, memory: LastWrite | None = None, boot: BootClock | None = None) -> None:
+        """`memory`: what a store that holds runs must contain, and where its newest intents are kept in mind.
+
+        `boot`: the boot-time clock beside the dialect's own, if that is this process's wall clock.
+        """
         self.db = db
+        self._boot = boot
         self._memory = memory
         try:
             prepare(db)
@@ -103,7 +108,10 @@ class SqlStore:
     def due(self) -> list[RunRow]:
         now = self.now()
         found = self._rows("is_open = 1 and due <= ?", (now,), 10_000, "due, created, id")
-        return [r for r in found if r.lease_until <= now or (r.owner and is_provably_dead(r.owner))]
+        return [r for r in found if not is_held(r, now, self._boot)]
+
+    def is_held(self, run: RunRow) -> bool:
+        return is_held(run, self.now(), self._boot)
 
     def watched_s(self) -> float | None:
         return None
@@ -129,13 +137,18 @@ class SqlStore:
             if not found:
                 raise RunNotFound(f"run {run_id} is not open")
             run = rows.run_row(found[0])
-            if run.lease_until > now and not (run.owner and is_provably_dead(run.owner)):
+            if is_held(run, now, self._boot):
                 raise LeaseHeld(run.owner, run.lease_until)
             self.db.execute(
                 "update run set owner = ?, fence = ?, lease_until = ?, due = ? where id = ?",
-                (rows.written_owner(owner), run.fence + 1, now + ttl_s, max(run.due, TAKEN), run_id),
+                (rows.written_owner(owner, self._clock(now)), run.fence + 1, now + ttl_s, max(run.due, TAKEN), run_id),
             )
         return Lease(run_id, run.fence + 1, owner, ttl_s)
+
+    def _clock(self, now: float) -> dict[str, str | float]:
+        if self._boot is None or not self._boot.id:
+            return {}
+        return {"clock": self._boot.id, "booted": now - self._boot.seconds()}
 
     def touch(self, lease: Lease) -> None:
         with self.db.transaction():

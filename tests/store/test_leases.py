@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from runner.errors import Exit, LeaseLost
+from runner.ports import BootClock
 from runner.ports.store import LeaseHeld
+from runner.store.open import open_store
 from runner.store.owner import boot_clock, is_provably_dead, this_process
 from runner.store.sql import SqlStore
-from tests.store.kit import AT, NOTE, TTL, Place, begun, intent, leased, owner, told
+from runner.store.sqlite import Sqlite
+from tests.store.kit import AT, NOTE, TTL, Clock, Place, begun, intent, leased, owner, told
 
 
 def test_one_holder_at_a_time(store: SqlStore) -> None:
@@ -155,3 +160,42 @@ def test_the_boot_clock_is_one_for_all_processes_of_a_boot(monkeypatch: pytest.M
     assert clock.seconds() >= before > 0
     monkeypatch.setattr("runner.store.owner._read", lambda path: "12345678.90 1.0" if "uptime" in path else "x")
     assert boot_clock().id == ""
+
+
+@pytest.mark.parametrize("boot", ["this boot", "another boot", ""])
+def test_a_clock_that_is_ahead_takes_no_lease_over(tmp_path: Path, boot: str) -> None:
+    """Processes of one boot judge a lease by the boot-time clock as well; of others only the wall clocks are known."""
+    clock, ahead, up = Clock(), Clock(), Clock()
+    ahead.step(2 * TTL)
+    up.now = 1000.0
+
+    def opened(wall: Clock, name: str) -> SqlStore:
+        return SqlStore(Sqlite(tmp_path / "runs.db", wall), boot=BootClock(name, up))
+
+    with closing(opened(clock, "this boot")) as first, closing(opened(ahead, boot)) as second:
+        old = leased(first)
+        if boot != "this boot":
+            assert second.take("r1", owner(2), TTL).fence == old.fence + 1
+            return
+        for moved in (clock, ahead, up):
+            moved.step(TTL / 2)
+        first.touch(old)
+        for moved in (clock, ahead, up):
+            moved.step(TTL - 1)
+        assert (second.due(), second.is_held(second.find("r1"))) == ([], True)
+        with pytest.raises(LeaseHeld):
+            second.take("r1", owner(2), TTL)
+        first.append(old, AT, [("batch.intended", {})], intent=intent(["s1"]))
+        for moved in (clock, ahead, up):
+            moved.step(TTL)
+        assert [r.id for r in second.due()] == ["r1"]
+        assert second.take("r1", owner(2), TTL).fence == old.fence + 1
+
+
+def test_a_store_in_a_file_knows_this_boot(tmp_path: Path) -> None:
+    """As commands open it, the lease of a process that lives holds for one whose wall clock is days ahead."""
+    with closing(open_store("sqlite:///runs.db", tmp_path)) as first:
+        leased(first)
+        later = SqlStore(Sqlite(tmp_path / "runs.db", lambda: first.now() + 1e6), boot=boot_clock())
+        with closing(later), pytest.raises(LeaseHeld):
+            later.take("r1", owner(2), TTL)
