@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import chain, groupby
 from typing import Any
 
 from runner.model.check import Check
@@ -49,7 +51,7 @@ def document(schedule: Schedule) -> dict[str, Any]:
         "visible": schedule.visible,
         "groups": [group_document(g) for g in schedule.groups],
         "waves": [_wave(w) for w in schedule.waves],
-        "excluded": [_excluded(e) for e in schedule.excluded],
+        "excluded": [_excluded(list(e)) for _, e in groupby(schedule.excluded, _why)],
         "worst_case": worst_case_document(schedule.worst_case),
         "rate": None if schedule.rate is None else asdict(schedule.rate),
         **({"retry_of": schedule.retry_of} if schedule.retry_of else {}),
@@ -72,7 +74,7 @@ def from_document(raw: Mapping[str, Any]) -> Schedule:
         wait_at_most_s=float(raw["wait_at_most_s"]),
         groups=tuple(_read_group(g) for g in raw["groups"]),
         waves=tuple(_read_wave(w) for w in raw["waves"]),
-        excluded=tuple(_read_excluded(e) for e in raw["excluded"]),
+        excluded=tuple(chain.from_iterable(map(_read_excluded, raw["excluded"]))),
         visible=raw["visible"],
         worst_case=WorstCase(**raw["worst_case"]),
         windows=tuple(_read_window(w) for w in raw.get("windows", ())),
@@ -100,10 +102,22 @@ def _server(server: ServerRef) -> dict[str, str]:
     return {"id": server.id, "name": server.name, "zone": server.zone}
 
 
-def _excluded(exclusion: Exclusion) -> dict[str, Any]:
-    """`named` is left out where it is false: such exclusions are as they always were."""
-    about = {"group": exclusion.group, "reason": exclusion.reason, "detail": exclusion.detail}
-    return _server(exclusion.server) | about | ({"named": True} if exclusion.named else {})
+def _why(exclusion: Exclusion) -> tuple[str, str, bool]:
+    return exclusion.group, exclusion.reason, exclusion.named
+
+
+def _excluded(exclusions: Sequence[Exclusion]) -> dict[str, Any]:
+    """Return an entry of exclusions that have group, reason and `named` in common.
+
+    A single one is an entry of its own. Several share one, in which a server has a `detail` only where it is not that
+    of most: 90,000 excluded servers must not make a schedule too large. `named` is left out where it is false.
+    """
+    [(detail, _)] = Counter(e.detail for e in exclusions).most_common(1)
+    about: dict[str, Any] = {"group": exclusions[0].group, "reason": exclusions[0].reason, "detail": detail}
+    if exclusions[0].named:
+        about["named"] = True
+    servers = [_server(e.server) | ({} if e.detail == detail else {"detail": e.detail}) for e in exclusions]
+    return servers[0] | about if len(servers) == 1 else about | {"servers": servers}
 
 
 def _wave(wave: Wave) -> dict[str, Any]:
@@ -152,9 +166,12 @@ def _read_rate(raw: Mapping[str, Any] | None) -> Rate | None:
     return None if raw is None else Rate(raw["servers"], float(raw["per_s"]))
 
 
-def _read_excluded(raw: Mapping[str, Any]) -> Exclusion:
-    server = ServerRef(raw["id"], raw["name"], raw["zone"])
-    return Exclusion(server, raw["group"], raw["reason"], raw["detail"], raw.get("named", False))
+def _read_excluded(raw: Mapping[str, Any]) -> Iterator[Exclusion]:
+    """Yield the exclusions of an entry: of one server, or of several that share it."""
+    for server in raw.get("servers", [raw]):
+        ref = ServerRef(server["id"], server["name"], server["zone"])
+        detail = server.get("detail", raw["detail"])
+        yield Exclusion(ref, raw["group"], raw["reason"], detail, raw.get("named", False))
 
 
 def _read_wave(raw: Mapping[str, Any]) -> Wave:

@@ -151,8 +151,9 @@ class Pick:
         return rules_of(self.group, self.place.target.name, *sizes, spread, is_support=self.is_support)
 
     def exclusions(self) -> Iterator[Exclusion]:
+        """Yield why each server is left out; those with the same reason stand together (`planning.document`)."""
         named = frozenset(self.group.servers.ids or ())
-        for server, why in self.left_out:
+        for server, why in sorted(self.left_out, key=lambda found: (found[1].reason, found[0].id in named)):
             detail = why.detail[:_DETAIL]
             yield Exclusion(_ref(server), self.group.name, why.reason, detail, server.id in named)
 

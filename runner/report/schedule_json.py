@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["document", "dump", "from_document", "load"]
 
+_AT_ONCE = 1_000
 _SHOWN = 20
 """So many problems of one file are told; a file that is wrong everywhere is wrong in the same way."""
 
@@ -94,25 +95,52 @@ def _parse(text: bytes | str, file: str) -> dict[str, Any]:
 def _shape(raw: dict[str, Any], file: str) -> Iterator[Problem]:
     """What the schema would say against it, in sentences that quote nothing; the first ones only.
 
-    The long lists are checked item by item, so that neither many errors nor many valid items are held at once.
+    The long lists are checked piece by piece, so that neither many errors nor many valid items are held at once.
     """
     from pydantic import ValidationError
 
-    from runner.report.schedule_schema import ExclusionPart, ScheduleDocument, WavePart
+    from runner.report.schedule_schema import (
+        ExcludedServersPart,
+        ExclusionPart,
+        ExclusionsPart,
+        ScheduleDocument,
+        ServersPart,
+        WavePart,
+    )
 
-    def check(part: type[BaseModel], value: object, *path: int | str) -> Iterator[Problem]:
+    def check(part: type[BaseModel], value: object, *path: int | str, first: int = 0) -> Iterator[Problem]:
         try:
             part.model_validate(value)
         except ValidationError as error:
             for item in error.errors(include_url=False, include_context=False, include_input=False):
-                yield _problem("InvalidSchedule", f"{_path((*path, *item['loc']))}: {item['msg']}", file)
+                loc = item["loc"]
+                if first and loc[0] == "servers":
+                    loc = ("servers", first + int(loc[1]), *loc[2:])
+                yield _problem("InvalidSchedule", f"{_path((*path, *loc))}: {item['msg']}", file)
 
-    parts: dict[str, type[BaseModel]] = {"waves": WavePart, "excluded": ExclusionPart}
-    lists = {key: value for key in parts if isinstance(value := raw.get(key), list)}
-    yield from check(ScheduleDocument, raw | {key: value[:1] for key, value in lists.items()})
-    for key, value in lists.items():
-        for number, item in enumerate(value[1:], 1):
-            yield from check(parts[key], item, key, number)
+    lists = {key: value for key in ("waves", "excluded") if isinstance(value := raw.get(key), list)}
+    yield from check(ScheduleDocument, {**raw, **{key: [] for key in lists}})
+    for number, wave in enumerate(lists.get("waves", ())):
+        head, rest = _cut(wave)
+        yield from check(WavePart, head, "waves", number)
+        for first, servers in rest:
+            yield from check(ServersPart, servers, "waves", number, first=first)
+    for number, excluded in enumerate(lists.get("excluded", ())):
+        head, rest = _cut(excluded)
+        is_of_several = isinstance(head, dict) and "servers" in head
+        yield from check(ExclusionsPart if is_of_several else ExclusionPart, head, "excluded", number)
+        for first, servers in rest:
+            yield from check(ExcludedServersPart, servers, "excluded", number, first=first)
+
+
+def _cut(item: Any) -> tuple[Any, Iterator[tuple[int, dict[str, Any]]]]:
+    """Return an item with its first 1,000 servers, and the other servers in pieces, each after its first index."""
+    servers = item.get("servers") if isinstance(item, dict) else None
+    if not isinstance(servers, list):
+        return item, iter(())
+    starts = range(_AT_ONCE, len(servers), _AT_ONCE)
+    rest = ((first, {"servers": servers[first : first + _AT_ONCE]}) for first in starts)
+    return item | {"servers": servers[:_AT_ONCE]}, rest
 
 
 def _contradictions(schedule: Schedule) -> Iterator[tuple[str, str]]:

@@ -173,6 +173,12 @@ class ServerPart(_Part):
     zone: Line
 
 
+class ServersPart(_Part):
+    """A piece of a wave's servers."""
+
+    servers: Several[ServerPart]
+
+
 class WavePart(_Part):
     """Servers that go down together."""
 
@@ -187,13 +193,33 @@ class WavePart(_Part):
     servers: Several[ServerPart] = Field(min_length=1)
 
 
-class ExclusionPart(ServerPart):
-    """A server that a group's selector matches and the schedule leaves out of that group."""
-
+class _WhyPart(_Part):
     group: Name
     reason: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]{0,63}$")] = Field(description="A stable word.")
     detail: Line = Field(description="A sentence, for people.")
     named: bool = Field(default=False, description="The group's `servers` names it by its id.")
+
+
+class ExclusionPart(ServerPart, _WhyPart):
+    """A server that a group's selector matches and the schedule leaves out of that group."""
+
+
+class ExcludedServerPart(ServerPart):
+    """A server of several that are left out for the same reason."""
+
+    detail: Line = Field("", description="If it is another than that of the entry.")
+
+
+class ExcludedServersPart(_Part):
+    """A piece of such a list."""
+
+    servers: Several[ExcludedServerPart]
+
+
+class ExclusionsPart(_WhyPart):
+    """Several such servers with the same reason."""
+
+    servers: Several[ExcludedServerPart] = Field(min_length=1)
 
 
 class WorstCasePart(_Part):
@@ -230,7 +256,7 @@ class ScheduleDocument(_Part):
     visible: Count = Field(description="Servers that the target showed.")
     groups: Several[GroupPart] = Field(min_length=1)
     waves: Several[WavePart]
-    excluded: Several[ExclusionPart]
+    excluded: Several[ExclusionPart | ExclusionsPart]
     worst_case: WorstCasePart
     rate: RatePart | None = Field(None, description="Of the run, besides the target's own quota.")
     retry_of: Annotated[str, Field(pattern=RUN_PATTERN)] | None = Field(

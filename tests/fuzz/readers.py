@@ -295,6 +295,7 @@ def readers() -> Mapping[str, Reader]:
                 HOLE,
                 b'{"format_version":1,"waves":@@}',
                 b'{"format_version":1,"excluded":@@}',
+                b'{"format_version":1,"excluded":[{"servers":@@}]}',
                 b'{"format_version":1,"waves":[' + wave + b"]}",
                 b'{"format_version":1,"groups":[{"name":"web","spread":@@}]}',
             ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.errors import InvalidInput
-from runner.inputs.json_text import SCHEDULE
+from runner.inputs.json_text import SCHEDULE, estimate
 from runner.model.inventory import Server
 from runner.model.plan import Plan
-from runner.model.schedule import Schedule
+from runner.model.schedule import Exclusion, Schedule, ServerRef
 from runner.planning.schedule import make_schedule
 from runner.report import schedule_json
 from runner.report.schemas import diff_schema, schedule_schema
@@ -220,3 +221,42 @@ def test_the_schedule_is_made_for_saving() -> None:
     )
     assert made.schedule is not None
     assert schedule_json.load(schedule_json.dump(made.schedule)) == made.schedule
+
+
+@pytest.mark.parametrize("detail", ["names web-000{}", "ids"])
+def test_a_fleet_of_which_most_is_excluded(detail: str) -> None:
+    """90,000 excluded servers, even each with a detail of its own, leave room for 10,000 that are scheduled."""
+    made = saved()
+    server = {"id": "616fb98f-46ca-475e-917e-2563e5a8cd19", "name": "web-000000", "zone": "eu-de-01"}
+    ref = ServerRef(**server)
+    few = tuple(Exclusion(ref, "one", "ExcludedByPlan", detail.format(n)) for n in range(100, 1000))
+    raw = schedule_json.document(replace(made, waves=(replace(made.waves[0], servers=(ref,) * 100),), excluded=few))
+    assert estimate(json.dumps(raw, separators=(",", ":")).encode()) * 100 < SCHEDULE.memory
+
+
+@pytest.mark.parametrize(("key", "at"), [("waves", 1), ("excluded", 0)])
+def test_every_server_of_a_long_list_is_checked(key: str, at: int) -> None:
+    """The long lists are checked in pieces; the place of what is wrong is that in the whole list."""
+
+    def change(raw: dict[str, Any]) -> None:
+        raw["excluded"] = [{"group": "one", "reason": "Locked", "detail": "", "servers": []}]
+        server = {"id": "a", "name": "b", "zone": "c"}
+        raw[key][at]["servers"] = [server] * 2345 + [server | {"id": "?"}]
+
+    with pytest.raises(InvalidInput) as caught:
+        schedule_json.load(changed(change))
+    assert f"{key}[{at}].servers[2345].id: " in " ".join(p.message for p in caught.value.problems)
+
+
+def test_exclusions_that_share_an_entry() -> None:
+    """Servers with the same reason share an entry; one alone has its own, as all had in earlier versions."""
+    made, ref = saved(), ServerRef("a", "b", "c")
+    one = Exclusion(ref, "one", "Locked", "x")
+    same = replace(made, excluded=(one, replace(one, detail="y"), one, replace(one, named=True)))
+    found = schedule_json.document(same)["excluded"]
+    server = {"id": "a", "name": "b", "zone": "c"}
+    about = {"group": "one", "reason": "Locked", "detail": "x"}
+    assert found == [about | {"servers": [server, server | {"detail": "y"}, server]}, server | about | {"named": True}]
+    earlier = [schedule_json.document(replace(made, excluded=(e,)))["excluded"][0] for e in same.excluded]
+    raw = schedule_json.document(same)
+    assert schedule_json.from_document(raw | {"excluded": earlier}) == schedule_json.from_document(raw) == same
