@@ -82,7 +82,8 @@ def trace_of(
 
     REBOOTED: its history has a reboot since then, or it is in a reboot now. NONE: readable history without that,
     `updated` unchanged, ACTIVE and idle. Else UNCLEAR, as for a reboot within the clock skew before the request and an
-    unchanged `updated`. `since`: only reboots after it count, where a person knew of earlier ones.
+    unchanged `updated`, or for one that began before `updated_before`, which the cloud's own clock tells: it was over
+    or under way when the server was read. `since`: only reboots after it count, where a person knew of earlier ones.
     """
     server = finding.server
     if server is None:
@@ -93,7 +94,9 @@ def trace_of(
     reboot = last_reboot(finding.actions, since or asked - CLOCK_SKEW)
     if reboot is not None and reboot.started is not None:
         words = f"its history has a reboot at {_second(reboot.started)}"
-        if moved or reboot.started >= asked:
+        known = moment_of(updated_before)
+        is_older = known is not None and reboot.started < known
+        if not is_older and (moved or reboot.started >= asked):
             return Trace.REBOOTED, words
         return Trace.UNCLEAR, f"{words}, just before the request"
     if finding.actions is None:
@@ -126,6 +129,15 @@ def state_words(server: Server | None) -> str:
     if server is None:
         return "missing"
     return f"status {server.status}" + (f", task {server.task_state}" if server.task_state else "")
+
+
+def moment_of(updated: str | None) -> datetime | None:
+    """Return the time of an `updated`, which the cloud writes in UTC; None for one that cannot be read."""
+    try:
+        moment = datetime.fromisoformat(updated or "")
+        return moment if moment.tzinfo else None
+    except ValueError:
+        return None
 
 
 def _second(at: datetime) -> str:
@@ -296,15 +308,18 @@ def earlier_requests(runs: Iterable[Run], ids: Collection[str]) -> dict[str, Ear
 
 
 def _after(run: Run, first: EarlierRequest | None, said: Mapping[str, str]) -> EarlierRequest:
+    """Return what counts after a decision: signs that are newer than what the person saw.
+
+    A person who said `not-rebooted` saw no reboot since the first request: one that shows now is new,
+    whenever it began, because a history can be late.
+    """
     at = datetime.fromisoformat(said["at"])
-    known = said.get("last_reboot")
-    return EarlierRequest(
-        run.id,
-        first.at if first else at,
-        said.get("updated"),
-        resolved=at,
-        known_reboot=datetime.fromisoformat(known) if known else None,
-    )
+    asked = first.at if first else at
+    last = said.get("last_reboot")
+    known = datetime.fromisoformat(last) if last else None
+    if known is None and said["as"] == "not-rebooted":
+        known = asked - CLOCK_SKEW
+    return EarlierRequest(run.id, asked, said.get("updated"), resolved=at, known_reboot=known)
 
 
 def earlier_sign(request: EarlierRequest, finding: Finding) -> tuple[str, str] | None:

@@ -277,6 +277,9 @@ def _batch_accepted(run: Run, event: Event) -> None:
     batch.phase, batch.job_id, batch.answered = BatchPhase.ACCEPTED, job, event.at
     batch.request_id = event.data.get("request_id")
     accepted = batch.intended if event.data.get("late") else event.at
+    for server in (run.servers[i] for i in batch.servers):
+        if server.batch != batch.number and server.phase in (Phase.WAITING, Phase.REFUSED):
+            server.batch = batch.number  # its later request was turned away, and this one was not
     for server in _of(run, batch):
         if server.outcome is Outcome.UNKNOWN and server.resolution is None:
             if run.is_open and run.wave and run.wave.number == server.wave:

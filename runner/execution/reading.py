@@ -161,7 +161,8 @@ async def read_back(effect: ReadBack, setting: Setting, site: Site, writer: Writ
         return
     now = setting.clock.now()
     pace.denied.pop(0, None)
-    writer.conclude(lambda: verdicts.back_events(writer.run, effect.servers, seen))
+    settle_s = site.tuning.settle_s
+    writer.conclude(lambda: verdicts.back_events(writer.run, effect.servers, seen, now, settle_s))
     pace.tried(0, now, success=True)
     pace.looked.update(dict.fromkeys(effect.servers, now))
     pace.states.update({i: evidence.state_words(seen.get(i)) for i in effect.servers})

@@ -84,6 +84,8 @@ def _touched(run: Run, events: Sequence[Event]) -> Iterator[_Part]:
             server = run.servers.get(server_id)
             if server is not None:
                 yield server
+                if event.type == "servers.rechecked" and server.batch in run.batches:
+                    yield run.batches[server.batch]  # put in doubt together with its server
                 if event.type == "servers.lost":  # of a wave that is over: its counts change
                     yield run.waves[server.wave - 1]
 

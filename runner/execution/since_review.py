@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from runner.execution.evidence import CLOCK_SKEW, last_reboot
+from runner.execution.evidence import CLOCK_SKEW, last_reboot, moment_of
 from runner.model.inventory import Inventory
 from runner.model.job import Action
 from runner.model.schedule import Schedule
@@ -30,7 +30,7 @@ def changed_since_review(
             server = inventory.by_id.get(ref.id)
             if server is None or ref.id in skipped:
                 continue
-            updated = _moment(server.updated)
+            updated = moment_of(server.updated)
             is_changed = is_old if updated is None else updated > made
             if is_changed:
                 found.setdefault(targets[wave.group], []).append(ref.id)
@@ -68,12 +68,3 @@ def reason_of(schedule: Schedule, reboot: Action) -> tuple[str, str]:
     at = reboot.started.isoformat(timespec="seconds") if reboot.started else "an unknown time"
     words = f"its history has a reboot at {at}, and the schedule is of {schedule.made_at}"
     return (REBOOTED_SINCE_REVIEW, words)
-
-
-def _moment(updated: str | None) -> datetime | None:
-    """Return the time of an `updated`, which the cloud writes in UTC; None for one that cannot be read."""
-    try:
-        moment = datetime.fromisoformat(updated or "")
-        return moment if moment.tzinfo else None
-    except ValueError:
-        return None

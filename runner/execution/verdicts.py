@@ -161,7 +161,9 @@ def _anonymous_cause(job: Job) -> str:
     return _cause(parts[0] if parts else job, job)
 
 
-def back_events(run: Run, ids: tuple[str, ...], seen: Mapping[str, Server]) -> tuple[NewEvent, ...]:
+def back_events(
+    run: Run, ids: tuple[str, ...], seen: Mapping[str, Server], now: datetime, settle_s: float
+) -> tuple[NewEvent, ...]:
     """Who is back, who fell down again, who will never be: from one reading of the servers' states."""
     up: list[str] = []
     down: list[str] = []
@@ -175,7 +177,8 @@ def back_events(run: Run, ids: tuple[str, ...], seen: Mapping[str, Server]) -> t
         elif server.status == "ERROR":
             ended[server_id] = (Outcome.FAILED, "ServerError", "status ERROR after the reboot")
         elif server.is_idle and state.up_since is None:
-            up.append(server_id)
+            if not _may_lag(run, state, server, now, settle_s):
+                up.append(server_id)
         elif not server.is_idle and state.up_since is not None:
             down.append(server_id)
     events: list[NewEvent] = []
@@ -184,6 +187,17 @@ def back_events(run: Run, ids: tuple[str, ...], seen: Mapping[str, Server]) -> t
     if ended:
         events.append(("servers.ended", {"servers": ended}))
     return tuple(events)
+
+
+def _may_lag(run: Run, state: ServerState, server: Server, now: datetime, settle_s: float) -> bool:
+    """Return True if a server still reads as it was before the reboot that its history shows.
+
+    Its state lags, and it is down: for as long as `settle`, or half of `ready.timeout`.
+    """
+    if state.phase is not Phase.ADOPTED or has_moved(server, state.updated_before) or state.accepted is None:
+        return False
+    patience = min(settle_s, run.rules().ready_timeout_s / 2)
+    return now - state.accepted < timedelta(seconds=patience)
 
 
 def check_events(run: Run, answers: Mapping[str, str | None]) -> tuple[NewEvent, ...]:
@@ -221,7 +235,8 @@ def recheck_events(
 
     Servers with proof of a reboot since the first request are followed by their state. A sign that proves nothing puts
     them in doubt. What is explained otherwise is dropped, the rest goes on, after a refusal in smaller batches; a
-    single refused server that looks fit is skipped with the cloud's code. `histories`: of the servers that
+    single refused server that looks fit is skipped with the cloud's code, or is in doubt if that code speaks of its
+    state and an earlier request was throttled: that one may be in the way. `histories`: of the servers that
     `to_be_traced` names.
     """
     fit: list[str] = []
@@ -244,12 +259,14 @@ def recheck_events(
             moving.append(server_id)
             continue
         why = unfit(server)
-        busy_by_us = is_busy(server) and not STATE_CODES.isdisjoint((batch.code or "", *batch.codes))
+        says_state = not STATE_CODES.isdisjoint((batch.code or "", *batch.codes))
         has_sign = has_moved(server, state.updated_before) or is_busy(server)
-        if busy_by_us or (has_sign and (why is None or not refused)):
+        is_alone = why is None and refused and len(batch.servers) == 1
+        in_the_way = is_alone and says_state and _may_have_begun(run, server_id)
+        if in_the_way or (is_busy(server) and says_state) or (has_sign and (why is None or not refused)):
             doubted[server_id] = words
             continue
-        if why is None and refused and len(batch.servers) == 1:
+        if is_alone:
             why = Why(SINGLE_REFUSED.get(batch.code or "", "Refused"), batch.answer)
         if why is not None:
             skipped[server_id] = (Outcome.SKIPPED, why[0], why[1])
@@ -259,6 +276,12 @@ def recheck_events(
     if skipped:
         events.append(("servers.ended", {"servers": skipped}))
     return tuple(events)
+
+
+def _may_have_begun(run: Run, server_id: str) -> bool:
+    """Return True if an earlier request of the wave for a server was answered, but not refused."""
+    proven = (BatchPhase.REFUSED, BatchPhase.NOT_SENT, BatchPhase.DENIED)
+    return any(server_id in b.servers and b.phase not in proven for b in run.current_batches())
 
 
 def to_be_traced(run: Run, server_id: str, server: Server) -> bool:

@@ -92,12 +92,16 @@ class CallRule(_Rule):
 
 
 class Throttle(CallRule):
-    """Flow control in front of the service: nothing is accepted. 202 has `Common.0024` in its body."""
+    """Flow control in front of the service: nothing is accepted. 202 has `Common.0024` in its body.
+
+    `effect`: the request was carried out all the same, as when flow control judges the answer.
+    """
 
     do: Literal["throttle"]
     status: Literal[429, 202, 503] = 429
     code: Literal["Common.1503", "Common.0024", "APIGW.0308"] | None = None
     retry_after: Duration | None = None
+    effect: bool = False
 
 
 class Error(CallRule):

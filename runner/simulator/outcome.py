@@ -40,6 +40,8 @@ def _with(plan: Plan, rule: faults.Rule) -> Plan:
     match rule:
         case faults.Delay():
             return replace(plan, delays=(*plan.delays, rule))
+        case faults.Throttle(effect=True):
+            return replace(plan, spoils=plan.spoils or _throttle(rule))
         case faults.Throttle():
             return replace(plan, refusal=plan.refusal or _throttle(rule))
         case faults.Error(effect=False):
