@@ -10,12 +10,24 @@ from datetime import timedelta
 import pytest
 
 from runner.errors import CloudError
+from runner.execution import fold
 from runner.execution.effects import Tuning
-from runner.execution.evidence import earlier_requests
+from runner.execution.evidence import Finding, Trace, earlier_requests, trace_of
 from runner.execution.journal import create_run
 from runner.model.inventory import Server
-from runner.model.job import Accepted, Ambiguous, Job, JobGone, JobStatus, RebootAnswer, Refused, SubJob, Throttled
-from runner.model.run import Evidence, Outcome, Run
+from runner.model.job import (
+    Accepted,
+    Action,
+    Ambiguous,
+    Job,
+    JobGone,
+    JobStatus,
+    RebootAnswer,
+    Refused,
+    SubJob,
+    Throttled,
+)
+from runner.model.run import BatchPhase, Event, Evidence, Outcome, Phase, Run
 
 from .memory_cloud import MemoryCloud, lost_after_acceptance
 from .setup import Bench, schedule_of
@@ -295,6 +307,50 @@ def test_a_state_in_the_way_of_a_refused_request_can_be_our_own_reboot() -> None
     assert max(bench.cloud.times_rebooted().values()) == 1
 
 
+BUSY = Refused("Ecs.0603", "another task", 501, because_of_servers=True, codes=("Ecs.0603",))
+
+
+def blind(cloud: MemoryCloud, seconds: float) -> None:
+    """Show every server and its history as they were at first, for so long."""
+    shows = cloud.clock.now() + timedelta(seconds=seconds)
+    see, actions = cloud.see, cloud.actions
+
+    def lagging(server_id: str) -> Server | None:
+        return see(server_id) if cloud.clock.now() >= shows else cloud.servers[server_id]
+
+    async def late(server_id: str) -> tuple[Action, ...]:
+        found = await actions(server_id)
+        return found if cloud.clock.now() >= shows else ()
+
+    cloud.see, cloud.actions = lagging, late  # type: ignore[method-assign]
+
+
+def test_a_refused_repeat_can_be_in_the_way_of_the_throttled_request_before_it() -> None:
+    """Ecs.0603 for a single server that looks fit, after a throttled answer: in doubt, and never skipped as busy."""
+    bench = Bench.of(1)
+    bench.cloud.answers = [throttled_after_effect, lambda cloud, ids: BUSY]
+    blind(bench.cloud, 30)
+    server = follow(bench, servers=1).servers["s-000"]
+    assert (server.outcome, server.reason) == (Outcome.READY, "RebootSeen")
+    assert bench.cloud.times_rebooted() == {"s-000": 1}
+
+
+def test_a_server_in_doubt_takes_its_batch_with_it_and_back() -> None:
+    """When the event cannot be stored, neither the server nor its request stays in doubt."""
+    bench = Bench.of(1)
+    bench.cloud.answers = [lambda cloud, ids: THROTTLED]
+    run_id = bench.start(schedule_of([1]))
+    asyncio.run(bench.driver(run_id).advance())
+    run = bench.read(run_id)
+    data = {"fit": [], "moving": [], "doubted": {"s-000": "it was updated"}}
+    saved = fold.trial(run, [Event("servers.rechecked", data, bench.clock.now())])
+    saved.__enter__()
+    assert run.batches[1].phase is BatchPhase.AMBIGUOUS
+    error = OSError("the disk is full")
+    assert not saved.__exit__(OSError, error, None)
+    assert (run.batches[1].phase, run.servers["s-000"].phase) == (BatchPhase.THROTTLED, Phase.REFUSED)
+
+
 # --- lost answers ------------------------------------------------------------------------------------------------
 
 
@@ -324,6 +380,56 @@ def test_proof_that_comes_late_is_seen_at_the_next_poll() -> None:
     assert run.counts()["ready"] == 2
     adopted = min(s.accepted for s in run.servers.values() if s.accepted)
     assert shows <= adopted <= shows + timedelta(seconds=5)
+
+
+def test_a_server_whose_state_lags_behind_its_history_is_not_back() -> None:
+    """Its history shows the reboot, its state is still the old one: it is waited for, not ready."""
+    bench = Bench.of(1)
+    bench.cloud.answers = [lost_after_acceptance]
+    bench.cloud.takes = {"s-000": 20.0}
+    see, shows = bench.cloud.see, bench.clock.now() + timedelta(seconds=8)
+    bench.cloud.see = lambda i: see(i) if bench.clock.now() >= shows else bench.cloud.servers[i]  # type: ignore[method-assign, assignment]
+    run = follow(bench, servers=1)
+    server = run.servers["s-000"]
+    assert (server.outcome, server.evidence) == (Outcome.READY, Evidence.STATE)
+    assert server.ended
+    assert server.ended - run.created >= timedelta(seconds=20)
+
+
+def test_a_server_whose_updated_never_moves_is_back_after_settle() -> None:
+    """A cloud that does not touch `updated` costs time, and no failure."""
+    bench = Bench.of(1)
+    bench.cloud.answers = [lost_after_acceptance]
+    bench.cloud.see = bench.cloud.servers.get  # type: ignore[method-assign, assignment]
+    run = follow(bench, servers=1)
+    server = run.servers["s-000"]
+    assert server.outcome is Outcome.READY
+    assert server.ended
+    assert timedelta(minutes=3) <= server.ended - run.created <= timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(("began", "trace"), [(-61, Trace.UNCLEAR), (-60, Trace.REBOOTED), (5, Trace.REBOOTED)])
+def test_a_reboot_that_began_before_updated_was_read_is_not_ours(began: int, trace: Trace) -> None:
+    """Both times are of the cloud's clock: what was there before the request never proves it."""
+    asked = Bench.of(1).clock.now()
+    before = (asked - timedelta(seconds=60)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    server = Server("s-000", "web-0", "ACTIVE", updated="2026-11-23T23:00:00Z")
+    finding = Finding(server, (Action("reboot", asked + timedelta(seconds=began)),))
+    assert trace_of(finding, asked, before)[0] is trace
+
+
+def test_a_job_id_that_comes_late_counts_after_a_later_request_was_turned_away() -> None:
+    """The first request was given up as lost and repeated; the repeat is throttled when the first one's job is told."""
+    bench = Bench.of(1)
+    bench.cloud.answers = [lost_after_acceptance, lambda cloud, ids: THROTTLED]
+    blind(bench.cloud, 600)
+    run_id = bench.start(schedule_of([1], on_unknown="retry"))
+    bench.follow(run_id, until="room to send")
+    accepted = {"batch": 1, "job": bench.cloud.reboots[0].job, "late": True}
+    bench.store.record(run_id, bench.clock.now(), [("batch.accepted", accepted)])
+    run = bench.follow(run_id)
+    assert run.servers["s-000"].outcome is Outcome.READY
+    assert bench.cloud.times_rebooted() == {"s-000": 1}
 
 
 def test_no_trace_stops_the_run_and_names_the_command_that_resolves_it() -> None:
@@ -376,6 +482,32 @@ def test_a_repeat_leaves_servers_alone_that_an_earlier_request_rebooted() -> Non
     assert f"run {first.id} asked for it" in left_alone.detail
     assert repeated.outcome is Outcome.READY
     assert bench.cloud.times_rebooted() == {"s-000": 1, "s-001": 1}
+
+
+def test_a_history_that_shows_a_reboot_after_a_person_saw_none_is_a_new_sign() -> None:
+    """`not-rebooted` was said while the history lagged: the repetition sees the reboot, whenever it began."""
+    bench = Bench.of(2)
+    bench.cloud.answers = [lambda cloud, ids: Ambiguous("reset")]
+    first = follow(bench, servers=2)
+    assert first.counts()["unknown"] == 2
+    for server_id in first.servers:
+        data = {"server": server_id, "as": "not-rebooted", "by": "ann", "reason": "no trace", "updated": "u0"}
+        bench.store.record(
+            first.id, bench.clock.now(), [("server.resolved", data)], forget=[server_id], open_only=False
+        )
+    real = bench.cloud.actions
+    at = first.created + timedelta(seconds=2)
+
+    async def late(server_id: str) -> tuple[Action, ...]:
+        found = await real(server_id)
+        return (*found, Action("reboot", at)) if server_id == "s-000" else found
+
+    bench.cloud.actions = late  # type: ignore[method-assign]
+    bench.clock.jump(minutes=1)
+    second = again(bench, bench.read(first.id), 2)
+    left_alone, repeated = second.servers.values()
+    assert left_alone.reason == "RebootedByEarlierRequest"
+    assert repeated.outcome is Outcome.READY
 
 
 def test_a_person_s_decision_is_newer_than_the_signs_before_it() -> None:

@@ -43,6 +43,16 @@ def test_throttle(bench: Bench, rule: dict[str, Any], status: int, code: str) ->
     assert bench.reboot(bench.ids).status_code == 200
 
 
+def test_a_throttled_answer_although_the_request_took_effect(bench: Bench) -> None:
+    """The answer says throttled, the log and the servers know better."""
+    bench.fault(do="throttle", on="reboot", effect=True)
+    answer = bench.reboot(bench.ids[:2])
+    assert (answer.status_code, "Common.1503" in answer.text) == (429, True)
+    assert len(bench.state.accepted_reboots()) == 2
+    bench.clock.advance(5)
+    assert bench.status(bench.ids[0])[0] == "REBOOT"
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @pytest.mark.parametrize("has_effect", [False, True])
 def test_error_with_and_without_effect(bench: Bench, status: int, has_effect: bool) -> None:
