@@ -94,9 +94,8 @@ def trace_of(
     reboot = last_reboot(finding.actions, since or asked - CLOCK_SKEW)
     if reboot is not None and reboot.started is not None:
         words = f"its history has a reboot at {_second(reboot.started)}"
-        known = moment_of(updated_before)
-        is_older = known is not None and reboot.started < known
-        if not is_older and (moved or reboot.started >= asked):
+        is_later = reboot.started >= asked.replace(microsecond=0)  # histories can tell whole seconds only
+        if may_be_ours(reboot, updated_before) and (moved or is_later):
             return Trace.REBOOTED, words
         return Trace.UNCLEAR, f"{words}, just before the request"
     if finding.actions is None:
@@ -129,6 +128,18 @@ def state_words(server: Server | None) -> str:
     if server is None:
         return "missing"
     return f"status {server.status}" + (f", task {server.task_state}" if server.task_state else "")
+
+
+def may_be_ours(reboot: Action, updated_before: str | None) -> bool:
+    """Return True unless the cloud's own clock shows that a reboot began before the server was read."""
+    known = moment_of(updated_before)
+    return known is None or reboot.started is None or reboot.started >= known
+
+
+def shows_reboot(finding: Finding, asked: datetime, updated_before: str | None) -> bool:
+    """Return True if a history has a reboot that can be ours, even if nothing proves that it is."""
+    reboot = last_reboot(finding.actions, asked - CLOCK_SKEW)
+    return reboot is not None and may_be_ours(reboot, updated_before)
 
 
 def moment_of(updated: str | None) -> datetime | None:
@@ -263,14 +274,15 @@ def judge_failing(run: Run, batch: Batch, findings: Mapping[str, Finding], now: 
             continue
         if server is not None and is_busy(server) and now < ready_deadline(run, state):
             continue
-        trace, seen = trace_of(finding, first_asked(run, server_id), state.updated_before)
+        asked = first_asked(run, server_id)
+        trace, seen = trace_of(finding, asked, state.updated_before)
         if trace is Trace.REBOOTED and state.reason == JOB_TIMED_OUT:
             adopted.append(server_id)
             continue
         outcome = Outcome.FAILED
         if trace is Trace.REBOOTED:
             proven.append(server_id)
-        elif shows_hint(server, state.updated_before):
+        elif shows_hint(server, state.updated_before) or shows_reboot(finding, asked, state.updated_before):
             hints[server_id] = seen
             if finding.actions is None and server is not None and server.is_idle:
                 outcome = Outcome.UNKNOWN

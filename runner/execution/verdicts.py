@@ -16,6 +16,7 @@ from runner.execution.evidence import (
     is_rebooting,
     last_reboot,
     shows_hint,
+    shows_reboot,
     trace_of,
 )
 from runner.model.inventory import Server
@@ -254,7 +255,8 @@ def recheck_events(
             moving.append(server_id)
             continue
         asked = first_asked(run, server_id)
-        trace, words = trace_of(Finding(server, histories.get(server_id)), asked, state.updated_before)
+        finding = Finding(server, histories.get(server_id))
+        trace, words = trace_of(finding, asked, state.updated_before)
         if trace is Trace.REBOOTED:
             moving.append(server_id)
             continue
@@ -262,7 +264,8 @@ def recheck_events(
         says_state = not STATE_CODES.isdisjoint((batch.code or "", *batch.codes))
         has_sign = has_moved(server, state.updated_before) or is_busy(server)
         is_alone = why is None and refused and len(batch.servers) == 1
-        in_the_way = is_alone and says_state and _may_have_begun(run, server_id)
+        is_suspect = (is_alone and says_state) or shows_reboot(finding, asked, state.updated_before)
+        in_the_way = refused and is_suspect and _may_have_begun(run, server_id)
         if in_the_way or (is_busy(server) and says_state) or (has_sign and (why is None or not refused)):
             doubted[server_id] = words
             continue

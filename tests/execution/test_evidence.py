@@ -128,6 +128,22 @@ def test_a_server_whose_job_failed_although_it_rebooted_is_failed_with_what_was_
     assert "its history has a reboot at 2026-11-23T22:00:00+00:00; status ACTIVE" in server.detail
 
 
+def test_a_failed_server_whose_history_is_ahead_of_its_state_is_not_repeated() -> None:
+    """The history shows a reboot by a clock that is behind, and the state lags: a sign, so that a person decides."""
+    bench = Bench.of(1)
+    bench.cloud.answers = [quiet]
+    with_job(bench, failed_whole)
+    real, began = bench.cloud.actions, bench.clock.now() - timedelta(minutes=2)
+
+    async def behind(server_id: str) -> tuple[Action, ...]:
+        return (*await real(server_id), Action("reboot", began))
+
+    bench.cloud.actions = behind  # type: ignore[method-assign]
+    server = follow(bench, servers=1).servers["s-000"]
+    assert (server.outcome, server.may_be_asked_again) == (Outcome.FAILED, False)
+    assert "its history has a reboot at 2026-11-23T21:58:00+00:00" in server.detail
+
+
 def test_a_server_that_reboots_while_its_job_says_fail_is_waited_for() -> None:
     """It is judged when it no longer reboots, not in the middle."""
     bench = Bench.of(1)
@@ -406,6 +422,14 @@ def test_a_server_whose_updated_never_moves_is_back_after_settle() -> None:
     assert server.outcome is Outcome.READY
     assert server.ended
     assert timedelta(minutes=3) <= server.ended - run.created <= timedelta(minutes=5)
+
+
+def test_a_history_in_whole_seconds_shows_a_reboot_of_the_same_second() -> None:
+    """The request left in the middle of a second, and the history knows its beginning only."""
+    asked = Bench.of(1).clock.now() + timedelta(milliseconds=900)
+    unmoved = Server("s-000", "web-0", "ACTIVE", updated="2026-11-23T20:00:00Z")
+    finding = Finding(unmoved, (Action("reboot", asked.replace(microsecond=0)),))
+    assert trace_of(finding, asked, unmoved.updated)[0] is Trace.REBOOTED
 
 
 @pytest.mark.parametrize(("began", "trace"), [(-61, Trace.UNCLEAR), (-60, Trace.REBOOTED), (5, Trace.REBOOTED)])
