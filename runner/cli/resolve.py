@@ -188,11 +188,11 @@ async def _findings(app: App, run: Run, ids: Sequence[str], *, must_be_read: boo
 
 def _contradiction(run: Run, server_id: str, finding: Finding | None, request: ResolveRequest) -> str | None:
     """Return why a decision is not taken, as the server shows something else."""
-    from runner.execution.evidence import Trace, first_asked, is_rebooting, trace_of
+    from runner.execution.evidence import Trace, is_rebooting, trace_in
 
     if finding is None:
         return None
-    trace, seen = trace_of(finding, first_asked(run, server_id), run.servers[server_id].updated_before)
+    trace, seen = trace_in(run, server_id, finding)
     is_whole_batch = request.batch is not None
     match request.says:
         case "not-rebooted":
@@ -224,13 +224,12 @@ def _decision(
 
 def _seen(run: Run, server_id: str, finding: Finding | None) -> dict[str, str | None]:
     """Return what the decision was based on: later signs are told from it."""
-    from runner.execution.evidence import CLOCK_SKEW, first_asked, last_reboot, state_words, trace_of
+    from runner.execution.evidence import last_reboot, reboots_since, state_words, trace_in
 
     if finding is None:
         return {"seen": "it could not be read"}
-    asked, state = first_asked(run, server_id), run.servers[server_id]
-    _, words = trace_of(finding, asked, state.updated_before)
-    reboot = last_reboot(finding.actions, asked - CLOCK_SKEW)
+    _, words = trace_in(run, server_id, finding)
+    reboot = last_reboot(finding.actions, reboots_since(run, server_id))
     started = reboot.started.isoformat() if reboot and reboot.started else None
     updated = finding.server.updated if finding.server else None
     return {"seen": f"{words}; {state_words(finding.server)}", "updated": updated, "last_reboot": started}

@@ -108,10 +108,16 @@ def trace_of(
     return Trace.NONE, "no reboot in its history, not updated, ACTIVE and idle"
 
 
-def vanished_trace(finding: Finding, asked: datetime, updated_before: str | None) -> tuple[Trace, str]:
+def trace_in(run: Run, server_id: str, finding: Finding) -> tuple[Trace, str]:
+    """Return the same for the requests of one run."""
+    updated_before = run.servers[server_id].updated_before
+    return trace_of(finding, first_asked(run, server_id), updated_before, reboots_since(run, server_id))
+
+
+def vanished_trace(run: Run, server_id: str, finding: Finding) -> tuple[Trace, str]:
     """The same for a server of an accepted job that vanished: `updated` after the intent is evidence too."""
-    trace, why = trace_of(finding, asked, updated_before)
-    server = finding.server
+    trace, why = trace_in(run, server_id, finding)
+    server, updated_before = finding.server, run.servers[server_id].updated_before
     if trace is Trace.UNCLEAR and server and server.updated and updated_before and server.updated != updated_before:
         return Trace.REBOOTED, f"its job was accepted, and it was updated at {server.updated}"
     return trace, why
@@ -136,10 +142,22 @@ def may_be_ours(reboot: Action, updated_before: str | None) -> bool:
     return known is None or reboot.started is None or reboot.started >= known
 
 
-def shows_reboot(finding: Finding, asked: datetime, updated_before: str | None) -> bool:
-    """Return True if a history has a reboot that can be ours, even if nothing proves that it is."""
-    reboot = last_reboot(finding.actions, asked - CLOCK_SKEW)
-    return reboot is not None and may_be_ours(reboot, updated_before)
+def shows_reboot(run: Run, server_id: str, finding: Finding) -> bool:
+    """Return True if a history has a reboot that can be the run's, even if nothing proves that it is."""
+    reboot = last_reboot(finding.actions, reboots_since(run, server_id))
+    return reboot is not None and may_be_ours(reboot, run.servers[server_id].updated_before)
+
+
+def reboots_since(run: Run, server_id: str) -> datetime:
+    """Return since when reboots of a server can be the run's.
+
+    Those that a person knew of, who made the server eligible again before the run, are not.
+    """
+    earlier = run.earlier.get(server_id)
+    since = first_asked(run, server_id) - CLOCK_SKEW
+    if earlier is None or earlier.known_reboot is None:
+        return since
+    return max(since, earlier.known_reboot + timedelta(microseconds=1))
 
 
 def moment_of(updated: str | None) -> datetime | None:
@@ -209,8 +227,8 @@ def judge(
     if not needs_a_look(batch):
         return ()
     findings = {i: f for i, f in findings.items() if is_held(run.servers[i], batch)}
-    look = vanished_trace if batch.phase is BatchPhase.GONE else trace_of
-    traces = {i: look(f, first_asked(run, i), run.servers[i].updated_before) for i, f in findings.items()}
+    look = vanished_trace if batch.phase is BatchPhase.GONE else trace_in
+    traces = {i: look(run, i, f) for i, f in findings.items()}
     adopted = [i for i, (t, _) in traces.items() if t is Trace.REBOOTED]
     rest = [i for i in traces if i not in set(adopted)]
     if rest and not is_round and not adopted:
@@ -274,15 +292,14 @@ def judge_failing(run: Run, batch: Batch, findings: Mapping[str, Finding], now: 
             continue
         if server is not None and is_busy(server) and now < ready_deadline(run, state):
             continue
-        asked = first_asked(run, server_id)
-        trace, seen = trace_of(finding, asked, state.updated_before)
+        trace, seen = trace_in(run, server_id, finding)
         if trace is Trace.REBOOTED and state.reason == JOB_TIMED_OUT:
             adopted.append(server_id)
             continue
         outcome = Outcome.FAILED
         if trace is Trace.REBOOTED:
             proven.append(server_id)
-        elif shows_hint(server, state.updated_before) or shows_reboot(finding, asked, state.updated_before):
+        elif shows_hint(server, state.updated_before) or shows_reboot(run, server_id, finding):
             hints[server_id] = seen
             if finding.actions is None and server is not None and server.is_idle:
                 outcome = Outcome.UNKNOWN
@@ -330,7 +347,8 @@ def _after(run: Run, first: EarlierRequest | None, said: Mapping[str, str]) -> E
     last = said.get("last_reboot")
     known = datetime.fromisoformat(last) if last else None
     if known is None and said["as"] == "not-rebooted":
-        known = asked - CLOCK_SKEW
+        decided = first.known_reboot or first.resolved if first else None
+        known = decided or asked - CLOCK_SKEW
     return EarlierRequest(run.id, asked, said.get("updated"), resolved=at, known_reboot=known)
 
 

@@ -11,13 +11,12 @@ from runner.execution.evidence import (
     Finding,
     Trace,
     earlier_sign,
-    first_asked,
     has_moved,
     is_rebooting,
     last_reboot,
     shows_hint,
     shows_reboot,
-    trace_of,
+    trace_in,
 )
 from runner.model.inventory import Server
 from runner.model.job import Action, Job, JobGone, JobStatus, SubJob
@@ -254,9 +253,8 @@ def recheck_events(
         if is_rebooting(server):
             moving.append(server_id)
             continue
-        asked = first_asked(run, server_id)
         finding = Finding(server, histories.get(server_id))
-        trace, words = trace_of(finding, asked, state.updated_before)
+        trace, words = trace_in(run, server_id, finding)
         if trace is Trace.REBOOTED:
             moving.append(server_id)
             continue
@@ -264,7 +262,7 @@ def recheck_events(
         says_state = not STATE_CODES.isdisjoint((batch.code or "", *batch.codes))
         has_sign = has_moved(server, state.updated_before) or is_busy(server)
         is_alone = why is None and refused and len(batch.servers) == 1
-        is_suspect = (is_alone and says_state) or shows_reboot(finding, asked, state.updated_before)
+        is_suspect = (is_alone and says_state) or shows_reboot(run, server_id, finding)
         in_the_way = refused and is_suspect and _may_have_begun(run, server_id)
         if in_the_way or (is_busy(server) and says_state) or (has_sign and (why is None or not refused)):
             doubted[server_id] = words

@@ -508,6 +508,43 @@ def test_a_repeat_leaves_servers_alone_that_an_earlier_request_rebooted() -> Non
     assert bench.cloud.times_rebooted() == {"s-000": 1, "s-001": 1}
 
 
+def test_a_reboot_that_a_person_knew_of_proves_nothing_of_the_repetition() -> None:
+    """After `reboot-again` the repeated request is lost, and the late state of the first reboot moves `updated`."""
+    bench = Bench.of(1)
+    bench.cloud.fails = {"s-000": "boot failed"}
+    first = follow(bench, servers=1)
+    known = bench.cloud.reboots[0].began
+    data = {"server": "s-000", "as": "reboot-again", "by": "ann", "reason": "hangs", "last_reboot": known.isoformat()}
+    bench.store.record(first.id, bench.clock.now(), [("server.resolved", data)], forget=["s-000"], open_only=False)
+    bench.cloud.answers = [touched("s-000", answer=Ambiguous("reset"))]
+    see = bench.cloud.see
+    moved = bench.cloud.servers["s-000"]
+    bench.cloud.see = lambda i: moved if bench.cloud.servers[i] is moved else see(i)  # type: ignore[method-assign, assignment]
+    second = again(bench, bench.read(first.id), 1)
+    assert bench.cloud.times_rebooted() == {"s-000": 1}
+    assert second.servers["s-000"].outcome is Outcome.UNKNOWN
+
+
+def test_a_person_can_say_twice_that_a_server_was_not_rebooted() -> None:
+    """The reboot that was known at the first decision is known at the second."""
+    bench = Bench.of(1)
+    bench.cloud.fails = {"s-000": "boot failed"}
+    run = follow(bench, servers=1)
+    known = bench.cloud.reboots[0].began.isoformat()
+    for says, more in (("reboot-again", {"last_reboot": known}), ("not-rebooted", {})):
+        now = bench.clock.now()
+        data = {"server": "s-000", "as": says, "by": "ann", "reason": "x", **more}
+        bench.store.record(run.id, now, [("server.resolved", data)], forget=["s-000"], open_only=False)
+        earlier = earlier_requests([bench.read(i.id) for i in reversed(bench.store.runs())], ["s-000"])
+        bench.cloud.fails = {}
+        bench.cloud.answers = [lambda cloud, ids: Ambiguous("reset")] if says == "reboot-again" else []
+        schedule = replace(schedule_of([1], max_failures=ALL_MAY_FAIL, plan=says), retry_of=run.id)
+        seen = {"s-000": bench.cloud.servers["s-000"].updated}
+        run = bench.follow(create_run(bench.store, schedule, now, {}, seen, earlier=earlier))
+    assert run.servers["s-000"].outcome is Outcome.READY
+    assert bench.cloud.times_rebooted() == {"s-000": 2}
+
+
 def test_a_history_that_shows_a_reboot_after_a_person_saw_none_is_a_new_sign() -> None:
     """`not-rebooted` was said while the history lagged: the repetition sees the reboot, whenever it began."""
     bench = Bench.of(2)
