@@ -60,7 +60,7 @@ def _git_storms(folder: Path, options: argparse.Namespace) -> list[Tally]:
 
 def _storm(folder: Path, name: str, mode: str, options: argparse.Namespace, url: str = "") -> Tally:
     folder.mkdir()
-    kills = min(options.kills, 40) if mode == "naive" else options.kills
+    kills = max(options.kills // 4, 2) if mode == "naive" else options.kills
     store = url or f"sqlite:///{folder / 'runs.db'}"
     return storm(
         folder, store=store, name=name, mode=mode, kills=kills, seed=options.seed,
