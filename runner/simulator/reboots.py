@@ -103,7 +103,8 @@ def _spoiled(part: ev.Part, rule: faults.Rule) -> ev.Part:
             failed = replace(part, sub_status="FAIL", code=rule.code, reason=rule.reason, message=rule.message)
             if rule.goes_down:
                 return failed
-            return replace(failed, goes_down=False, back=None, ends=part.begins + REFUSAL_TIME)
+            ends = part.begins + REFUSAL_TIME
+            return replace(failed, goes_down=False, back=None, ends=min(ends, part.ends or ends))
         case faults.JobStuck():
             return replace(part, sub_status="RUNNING", ends=None)
         case faults.SubJobMissing():
