@@ -11,6 +11,8 @@ from runner.model.job import Action
 from runner.model.schedule import Schedule
 
 REBOOTED_SINCE_REVIEW = "RebootedSinceReview"
+SECOND = timedelta(seconds=1)
+"""A schedule's time is cut to the second."""
 
 
 def changed_since_review(
@@ -48,7 +50,7 @@ def rebooted_since_review(
     made = datetime.fromisoformat(schedule.made_at)
     found: dict[str, Action] = {}
     for server_id, actions in histories.items():
-        before = [at for at in asked.get(server_id, ()) if made - 2 * CLOCK_SKEW < at <= made]
+        before = [at for at in asked.get(server_id, ()) if made - 2 * CLOCK_SKEW < at < made + SECOND]
         since = min([made, *before]) - CLOCK_SKEW
         reboots = [a for a in actions or () if last_reboot((a,), since)]
         last = last_reboot(tuple(reboots), since)
