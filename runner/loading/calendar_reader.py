@@ -14,6 +14,8 @@ from runner.loading.calendar_lines import EXPORT, BadCalendar, ContentLine
 from runner.loading.calendar_rules import BadRule, Rule, read_moment, read_rule
 from runner.loading.calendar_zones import zone_named
 
+# The limits hold for all calendars of a plan together.
+MAX_LINES = 150_000
 MAX_EVENTS = 2_000
 MAX_DATES = 5_000
 """Single dates (`RDATE`, `EXDATE`) of all events."""
@@ -24,6 +26,7 @@ MAX_COUNTED = 200_000
 MAX_DEPTH = 4
 LONGEST = timedelta(days=366)
 
+LARGE_HINT = "export only what closes: a calendar of its own for freezes, from this year on"
 ZONE_HINT = (
     "in Outlook or Thunderbird open the event, show its time zones, choose one of the list"
     " such as Europe/Berlin, and export the calendar again"
@@ -74,21 +77,36 @@ class _Draft:
 
 
 @dataclass(slots=True)
+class Spent:
+    """What the calendars of one plan have used up of the limits."""
+
+    lines: int = 0
+    events: int = 0
+    dates: int = 0
+    work: int = 0
+    counted: int = 0
+
+
+@dataclass(slots=True)
 class CalendarReader:
-    """Reads one calendar: `take` each line, then `calendar`. Both raise BadCalendar."""
+    """Reads one calendar: `take` each line, then `calendar`. Both raise BadCalendar.
+
+    `spent` is shared by the calendars of a plan.
+    """
 
     inside: list[str] = field(default_factory=list)
     drafts: list[_Draft] = field(default_factory=list)
     own: ZoneInfo | None = None
     calendars: int = 0
-    dates: int = 0
-    work: int = 0
-    counted: int = 0
+    spent: Spent = field(default_factory=Spent)
     zone_id: str = ""
     offsets: dict[str, set[timedelta]] = field(default_factory=dict)
     notes: dict[str, Note] = field(default_factory=dict)
 
     def take(self, line: ContentLine) -> None:
+        self.spent.lines += 1
+        if self.spent.lines > MAX_LINES:
+            raise BadCalendar(line.number, f"the plan's calendars have more than {MAX_LINES:,} lines", LARGE_HINT)
         if line.name == "BEGIN":
             self._begin(line)
         elif line.name == "END":
@@ -138,8 +156,10 @@ class CalendarReader:
     def _begin_component(self, line: ContentLine, name: str) -> None:
         self.zone_id = ""
         if name == "VEVENT":
-            if len(self.drafts) >= MAX_EVENTS:
-                raise BadCalendar(line.number, f"the file holds more than {MAX_EVENTS:,} events")
+            self.spent.events += 1
+            if self.spent.events > MAX_EVENTS:
+                what = f"the plan's calendars hold more than {MAX_EVENTS:,} events"
+                raise BadCalendar(line.number, what, LARGE_HINT)
             self.drafts.append(_Draft(line.number))
         elif name in _BUSY:
             raise BadCalendar(line.number, f"BEGIN: {name} is not read; only events (VEVENT) close")
@@ -181,9 +201,9 @@ class CalendarReader:
         if line.name == "EXRULE":
             raise BadCalendar(line.number, "EXRULE is not supported", SERIES_HINT)
         if line.name in ("RDATE", "EXDATE"):
-            self.dates += line.value.count(",") + 1
-            if self.dates > MAX_DATES:
-                what = f"{line.name}: the file holds more than {MAX_DATES:,} single dates (RDATE, EXDATE)"
+            self.spent.dates += line.value.count(",") + 1
+            if self.spent.dates > MAX_DATES:
+                what = f"{line.name}: the plan's calendars hold more than {MAX_DATES:,} single dates (RDATE, EXDATE)"
                 raise BadCalendar(line.number, what, RULE_HINT)
         elif line.name in _ONCE:
             if line.name in draft.lines:
@@ -244,8 +264,8 @@ class CalendarReader:
             return None
 
         def spend(days: int) -> None:
-            self.counted += days
-            if self.counted > MAX_COUNTED:
+            self.spent.counted += days
+            if self.spent.counted > MAX_COUNTED:
                 raise BadCalendar(line.number, "RRULE: the rules with COUNT take too long to follow", RULE_HINT)
 
         try:
@@ -351,9 +371,9 @@ class CalendarReader:
 
     def _spend_work(self, events: Iterable[Event]) -> None:
         for event in events:
-            self.work += event.rule.yearly_work if event.rule else 0
-            if self.work > MAX_WORK:
-                what = f"RRULE: the rules of this file name more than {MAX_WORK:,} days in 400 days"
+            self.spent.work += event.rule.yearly_work if event.rule else 0
+            if self.spent.work > MAX_WORK:
+                what = f"RRULE: the rules of the plan's calendars name more than {MAX_WORK:,} days in 400 days"
                 raise BadCalendar(event.line, what, RULE_HINT)
 
     def _note_idle(self, events: Iterable[Event]) -> None:
@@ -405,9 +425,9 @@ class CalendarReader:
                 raise BadCalendar(day.line, what, SERIES_HINT)
             instances.append(instance)
         for moment, line in zip(master.replaced, master.replaced_lines, strict=True):
-            self.counted += master.rule.work if master.rule else 1
+            self.spent.counted += master.rule.work if master.rule else 1
             is_comparable = self.own or (moment.zone is None) == (master.start.zone is None)
-            if self.counted <= MAX_COUNTED and is_comparable and not master.starts_at(moment.at(own), own):
+            if self.spent.counted <= MAX_COUNTED and is_comparable and not master.starts_at(moment.at(own), own):
                 self.note(line, "EXDATE takes out a time at which the event does not begin", SERIES_HINT)
         return replace(master, replaced=(*master.replaced, *instances))
 

@@ -56,14 +56,14 @@ def test_what_is_wrong_keeps_nobody_waiting_and_what_is_mended_goes_on(cloud: Re
 
     lab.write("reboot-runner.yaml", right.replace('"version": 1', '"version": 1, "tragets": {}'))
     child.err.wait_for("not ready: configuration")
-    assert get(f"{url}/readyz") == (503, "not ready: configuration\n")
+    until(lambda: get(f"{url}/readyz") == (503, "not ready: configuration\n"))
     assert get(f"{url}/healthz")[0] == 200
     assert lab.run("--config", "right.yaml", "approve", "web", "--reason", "fine").code == 0
     assert len(cloud.reboots) == 2, "a canary of each"
     lab.write("reboot-runner.yaml", right)
     child.err.wait_for("the configuration has changed")
     child.err.wait_for("run is done", times=2)
-    assert get(f"{url}/readyz") == (200, "ok\n")
+    until(lambda: get(f"{url}/readyz") == (200, "ok\n"))
     assert set(cloud.reboots.values()) == {1}
     child.send(signal.SIGINT)
     assert child.wait().code == 130

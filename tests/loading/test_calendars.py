@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.loading.calendar_lines import BadCalendar
+from runner.loading.calendar_reader import MAX_DATES, MAX_EVENTS, MAX_LINES, MAX_WORK, Spent
 from runner.loading.calendars import read_calendar
 from runner.loading.plan import load_plan
 from runner.model.plan import FreezeFile
@@ -476,3 +477,27 @@ def test_problems_of_a_calendar_name_its_file_and_line(tmp_path: Path) -> None:
     assert "Thunderbird" in (error.hint or "")
     assert "freeze: b.ics:4: DTSTART: the event has no length and closes nothing (1 more like it)" in warning.message
     assert warning.severity == "warning"
+
+
+def test_the_calendars_of_a_plan_share_one_limit(tmp_path: Path) -> None:
+    """Ten calendars cost no more than one of the largest: the one that exceeds the limit is named with its line."""
+    plan = "version: 1\nname: web\nfreeze: [a.ics, b.ics]\ngroups: [{name: web, servers: {all: true}, waves: [1]}]\n"
+    (tmp_path / "web.yaml").write_text(plan)
+    half = calendar(*["DTSTART;VALUE=DATE:20261224"] * (MAX_EVENTS // 2))
+    for name in ("a.ics", "b.ics"):
+        (tmp_path / name).write_bytes(half)
+    assert load_plan(tmp_path / "web.yaml").problems == ()
+    (tmp_path / "b.ics").write_bytes(half.replace(b"END:VCALENDAR", b"BEGIN:VEVENT\r\nEND:VEVENT\r\nEND:VCALENDAR"))
+    (problem,) = load_plan(tmp_path / "web.yaml").problems
+    assert (problem.code, problem.severity) == ("BadCalendar", "error")
+    line = len(half.splitlines())
+    assert f"freeze: b.ics:{line}: the plan's calendars hold more than 2,000 events" in problem.message
+
+
+@pytest.mark.parametrize(("name", "most"), [("lines", MAX_LINES), ("dates", MAX_DATES), ("work", MAX_WORK)])
+def test_what_other_calendars_have_used_up_counts(name: str, most: int) -> None:
+    """Lines, single dates and the days that rules name are limited for all calendars of a plan."""
+    data = calendar("DTSTART:20261201T100000Z|DURATION:PT1H|RRULE:FREQ=DAILY|EXDATE:20261202T100000Z")
+    assert read_calendar(data, Spent()) == read_calendar(data)
+    with pytest.raises(BadCalendar, match=f"the plan's calendars .* more than {most:,}"):
+        read_calendar(data, Spent(**{name: most}))
