@@ -117,6 +117,7 @@ TROUBLES: tuple[Rule, ...] = (
     Throttle(on="reboot", do="throttle", effect=True, probability=0.1, times="all"),
     Error(on="job", do="error", status=503, body="html", probability=0.05, times="all"),
     JobFail(do="job_fail", probability=0.03, times="all"),
+    JobFail(do="job_fail", goes_down=False, probability=0.03, times="all"),
 )
 
 REFUSED = Error(on="actions", do="error", status=403, code="Ecs.0015", message="no permission", times="all")
