@@ -11,6 +11,7 @@ import click
 
 from runner.cli.common import App
 from runner.errors import Exit, UsageProblem
+from runner.inputs.files import read_regular
 
 if TYPE_CHECKING:
     from runner.starter.files import FillIn
@@ -216,6 +217,14 @@ def _next(folder: Path, request: StarterRequest) -> list[str]:
     ]
 
 
+def _gitignore(folder: Path) -> bytes:
+    """Return what the file holds; nothing where it cannot be read, so that people look themselves."""
+    try:
+        return read_regular(folder / ".gitignore", 1 << 20)
+    except OSError:
+        return b""
+
+
 def _notes(folder: Path, steps: Sequence[Step], request: StarterRequest) -> list[str]:
     from runner.loading.files import git_root
 
@@ -223,7 +232,7 @@ def _notes(folder: Path, steps: Sequence[Step], request: StarterRequest) -> list
     kept = [step.file.path for step in steps if step.action == "keep"]
     if kept:
         notes.append(f"kept as they were: {', '.join(kept)}. --force overwrites them.")
-    if ".gitignore" in kept and ".reboot-runner/" not in (folder / ".gitignore").read_text(errors="replace").split():
+    if ".gitignore" in kept and b".reboot-runner/" not in _gitignore(folder).split():
         notes.append("add the line .reboot-runner/ to .gitignore: journals stay out of the repository")
     root = git_root(folder)
     if request.github and root is not None and root != folder.resolve():

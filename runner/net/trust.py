@@ -7,12 +7,16 @@ import re
 import ssl
 from functools import cache
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from runner.inputs.files import describe, read_regular
 from runner.net.hosts import is_loopback
 from runner.net.text import tidy
 from runner.net.wire import Unreachable
 
+MOST_BYTES = 8 << 20
+"""Of a file of certificates. The list of Mozilla's authorities has a quarter of a megabyte."""
 CA_FILE = "REBOOT_RUNNER_CA_FILE"
 """Names a file with certificates (PEM) of authorities that are trusted besides those of the system."""
 TRUST_HINT = (
@@ -34,23 +38,41 @@ def trust() -> ssl.SSLContext:
 
     Raises Unreachable for a file that has no certificate: to go on without it would only fail later, and less clearly.
     """
+    _demand_file("SSL_CERT_FILE")
     context = ssl.create_default_context()
     paths = ssl.get_default_verify_paths()
     if not (paths.cafile or paths.capath or context.cert_store_stats()["x509_ca"]):
         import certifi
 
         context.load_verify_locations(certifi.where())
-    own = os.environ.get(CA_FILE)
+    own = _demand_file(CA_FILE)
     if own:
         try:
             context.load_verify_locations(own)
         except OSError as error:  # ssl.SSLError is one
             why = "holds no certificate (PEM)" if isinstance(error, ssl.SSLError) else error.strerror
-            message = f"the file of {CA_FILE} cannot be used: {tidy(own, 200)}: {why}"
-            raise Unreachable(
-                message, sent=False, hint="name a file with certificates in PEM form", lasting=True
-            ) from None
+            raise _unusable(CA_FILE, own, str(why)) from None
     return context
+
+
+def _demand_file(variable: str) -> str:
+    """Return the path in a variable, empty where it is not set: OpenSSL would wait for a pipe, and read a device for
+    ever. Raises Unreachable.
+    """
+    path = os.environ.get(variable, "")
+    try:
+        if path:
+            read_regular(Path(path), MOST_BYTES)
+    except FileNotFoundError:
+        pass  # OpenSSL says so, or takes the folder instead
+    except OSError as error:
+        raise _unusable(variable, path, describe(error)) from None
+    return path
+
+
+def _unusable(variable: str, path: str, why: str) -> Unreachable:
+    message = f"the file of {variable} cannot be used: {tidy(path, 200)}: {why}"
+    return Unreachable(message, sent=False, hint="name a file with certificates in PEM form", lasting=True)
 
 
 @cache

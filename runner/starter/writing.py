@@ -73,8 +73,10 @@ def _action(folder: Path, file: StarterFile, *, force: bool) -> Action:
         return "write"
     if not stat.S_ISREG(mode):
         raise UsageProblem(f"{place} is there and is no regular file", hint="move it away, then call init again")
-    if place.read_bytes() == file.text.encode():
-        return "same"
+    text = file.text.encode()
+    with place.open("rb") as found:
+        if found.read(len(text) + 1) == text:
+            return "same"
     return "overwrite" if force else "keep"
 
 

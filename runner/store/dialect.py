@@ -18,6 +18,10 @@ class Dialect(Protocol):
     is_one_of: ClassVar[str]
     """A condition, to stand behind a column: its text is one of a list, which is one value `?`."""
 
+    def bounded(self, column: str) -> str:
+        """Return SQL for a column of texts that gives null in the place of a text too large to be read."""
+        ...
+
     def listed(self, texts: Sequence[str]) -> Any:
         """Many texts as one value: statements have a limit of values, and a batch may have 1,000 servers."""
         ...

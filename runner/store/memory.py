@@ -14,7 +14,11 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from runner.errors import StoreError
+from runner.inputs.files import read_regular
 from runner.store.dialect import Dialect
+
+MOST_BYTES = 1_000
+"""Of the file, which holds three short lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class LastWrite:
     def demand(self, db: Dialect) -> None:
         """Raises StoreError for a store that lacks the event. A file that cannot be read is no memory."""
         try:
-            run, seq, at = self.path.read_text(encoding="utf-8").splitlines()
+            run, seq, at = read_regular(self.path, MOST_BYTES).decode().splitlines()
             number = int(seq)
         except (OSError, ValueError):
             return

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from runner.errors import BadStoreUrl, StoreError
+from runner.inputs.json_text import JOURNAL, WIDE_TEXT
 
 try:
     import psycopg
@@ -89,6 +90,11 @@ class Postgres:
                 raise BadStoreUrl(f"the PostgreSQL store's URL cannot be used: {text}", hint=_FORM) from None
             hint = "check the URL, the password and the network"
             raise StoreError(f"cannot open the PostgreSQL store: {text}", hint=hint) from None
+
+    def bounded(self, column: str) -> str:
+        octets = f"octet_length({column})"
+        is_narrow = f"{octets} <= {WIDE_TEXT} or ({octets} <= {JOURNAL.size} and {octets} = length({column}))"
+        return f"case when {is_narrow} then {column} end"
 
     def listed(self, texts: Sequence[str]) -> list[str]:
         return list(texts)

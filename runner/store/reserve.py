@@ -126,5 +126,5 @@ def set_halt(db: Dialect, halt: Halt | None) -> None:
 
 
 def halted(db: Dialect) -> Halt | None:
-    found = db.execute("select data from flag where name = 'halt'")
+    found = db.execute(f"select {db.bounded('data')} from flag where name = 'halt'")  # noqa: S608
     return rows.halt(found[0][0]) if found else None

@@ -121,7 +121,8 @@ class SqlStore:
         return [rows.run_row(r) for r in self.db.execute(sql, args)]
 
     def events(self, run_id: str, after: int = 0) -> list[Event]:
-        sql = f"select {rows.EVENT_COLUMNS} from event where run = ? and seq > ? order by seq"  # noqa: S608
+        columns = rows.EVENT_COLUMNS.replace("data", self.db.bounded("data"))
+        sql = f"select {columns} from event where run = ? and seq > ? order by seq"  # noqa: S608
         return [rows.event(r, run_id) for r in self.db.execute(sql, (run_id, after))]
 
     # --- leases ----------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from runner.errors import StoreError
+from runner.inputs.json_text import JOURNAL, MEGABYTE, WIDE_TEXT
 from runner.store.schema import prepare
 
 PATIENCE_S = 30.0
@@ -68,6 +69,8 @@ class Sqlite:
         with _ours(f"cannot open the store {path}"):
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=patience_s)
             try:
+                self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, JOURNAL.size + MEGABYTE)
+                self._connection.text_factory = text_of
                 self._use_log()
                 self._connection.execute("pragma synchronous = full")
                 if is_file:
@@ -94,6 +97,10 @@ class Sqlite:
                 time.sleep(0.01)
             else:
                 return
+
+    def bounded(self, column: str) -> str:
+        """The connection itself refuses what is too large."""
+        return column
 
     def listed(self, texts: Sequence[str]) -> str:
         return json.dumps(texts)
@@ -131,6 +138,18 @@ class Sqlite:
     def close(self) -> None:
         with _ours("the store cannot be closed"):
             self._connection.close()
+
+
+def text_of(data: bytes) -> str:
+    """Return a text of a row. Raises sqlite3.DataError for one that is not UTF-8, or long and not ASCII as ours are:
+    each of its characters takes up to four bytes.
+    """
+    if len(data) > WIDE_TEXT and not data.isascii():
+        raise sqlite3.DataError(f"a text of {len(data):,} bytes is not ASCII")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise sqlite3.DataError("a text is not UTF-8") from None
 
 
 def is_there(path: Path) -> bool:

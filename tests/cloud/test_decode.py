@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runner.cloud import decode
 from runner.model.inventory import NO_TAGS, Server
-from runner.model.job import JobStatus
+from runner.model.job import Job, JobStatus
 from tests.cloud.wild import fixture
 
 ONE, TWO = "616fb98f-46ca-475e-917e-2563e5a8cd19", "726fb98f-46ca-475e-917e-2563e5a8cd20"
@@ -465,3 +465,17 @@ def test_nothing_breaks_the_reading(value: Any) -> None:
     decode.job(value, "j")
     decode.tags(value)
     decode.when(value)
+
+
+def test_a_job_with_very_many_parts() -> None:
+    """20,000 sub-jobs are more than a request of ours can have: an error before any of them is read. 2,000 are read."""
+    message = json.dumps({"error": {"code": "Ecs.0005", "message": "<b>" * 100}})
+    part = {"status": "FAIL", "entities": {"errorcode_message": message}}
+
+    def read(number: int) -> Job:
+        parts = [part | {"entities": {"server_id": f"s{n}", "errorcode_message": message}} for n in range(number)]
+        return decode.job({"status": "FAIL", "job_id": "j", "entities": {"sub_jobs": parts}}, "j")
+
+    with pytest.raises(ValueError, match="the job has 20,000 sub-jobs, more than 2,000"):
+        read(20_000)
+    assert {part.code for part in read(2_000).sub_jobs.values()} == {"Ecs.0005"}

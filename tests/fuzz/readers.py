@@ -209,7 +209,7 @@ def _git_store(path: str) -> Callable[[], Read]:
         def read(data: bytes) -> None:
             mirror = Mirror(lambda: 0.0)
             try:
-                mirror.load({path: data})
+                mirror.load([path], [(path, data)])
             finally:
                 mirror.close()
 

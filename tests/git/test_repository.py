@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from runner.errors import Exit
+from runner.git import program
 from runner.git.changes import Change
 from runner.git.errors import GitError, MissingHistory, NoRepository, NotReadable, UnknownRevision
+from runner.git.program import Program
 from runner.git.ranges import Range, parse_range
 from runner.git.repository import Repository
 from tests.git.made import ENV, Made, plan
@@ -316,3 +318,10 @@ def test_bad_ends_of_a_range_are_refused(still: Made, written: str) -> None:
     """Both ends are revisions, never options."""
     with pytest.raises(UnknownRevision):
         parse_range(written, still.repository)
+
+
+def test_an_answer_without_end_is_cut_off(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git is ended when it gives more than is read of any answer."""
+    monkeypatch.setattr(program, "MOST_OUT", 10)
+    with pytest.raises(GitError, match="git version gave more than"):
+        Program.find(os.environ).run(Path.cwd(), "version")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from runner.errors import CloudError
 from runner.net.transport import Limits, Transport
-from runner.net.trust import CA_FILE
+from runner.net.trust import CA_FILE, MOST_BYTES, trust
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 from tests.cloud.wild import Connection, Script, Wild, free_port, reply, run, wild
 
@@ -247,3 +248,14 @@ def test_verified_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     error, _ = through(opens, CLOUD, monkeypatch)
     assert "certificate is not trusted" in str(error)
     assert got in ([], [b""])
+
+
+@pytest.mark.parametrize("name", [CA_FILE, "SSL_CERT_FILE"])
+def test_a_pipe_or_a_huge_file_of_certificates(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error at once, also where OpenSSL would wait for a writer."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "huge").write_bytes(b"\n" * (MOST_BYTES + 1))
+    for file, says in (("pipe", "is not a regular file"), ("huge", "is larger than 8 MiB")):
+        monkeypatch.setenv(name, str(tmp_path / file))
+        with pytest.raises(Unreachable, match=f"the file of {name} cannot be used: .*{says}"):
+            trust()

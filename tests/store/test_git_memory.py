@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from runner.errors import StoreError
+from runner.inputs.json_text import JOURNAL
+from runner.store.gitref.memory import Memory
 from runner.store.gitref.store import GitStore
 from runner.store.open import open_store
 from tests.git_server import bare, serve
@@ -176,6 +179,7 @@ FOREIGN: dict[str, tuple[Callable[[Path], str], str]] = {
     "large": (_with("runs/r1/run.json", '{"id": "r1", "owner": null, "seq": 1' + "0" * 30 + "}"), "unreadable: run"),
     "deep": (_with("rate/p.json", "[" * 5000), "unreadable: rate"),
     "commit": (_with("archive/202611/r9.json", _archive("--upload-pack=x")), "unreadable: archive 'r9'"),
+    "huge": (_with("rate/p.json", " " * (JOURNAL.size + 1)), "holds a file of 32,000,001 bytes, at most 32,000,000"),
     "path": (_with('"runs/\\377/run.json"', "{}"), "unreadable: run"),
 }
 
@@ -199,6 +203,13 @@ def test_a_ref_that_holds_no_store(store_of_one_run: tuple[str, Path], tmp_path:
         assert says in refusal(url, tmp_path).message
     finally:
         git(repository, "update-ref", REF, whole)
+
+
+def test_a_memory_that_is_no_file_is_none(tmp_path: Path) -> None:
+    """A pipe is not waited for, and a large file is not read."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_bytes(b"a" * 100_000)
+    assert Memory(tmp_path / "pipe").read() is Memory(tmp_path / "large").read() is None
 
 
 def test_a_history_that_is_gone(store_of_one_run: tuple[str, Path], tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from datetime import timedelta, timezone
 import pytest
 
 from runner.errors import LeaseLost, StoreError
+from runner.model.run import Event
 from runner.ports.store import JournalMoved, Taken
 from runner.store.sql import SqlStore
-from tests.store.kit import AT, NOTE, PROJECT, TTL, Place, begun, intent, leased, owner, told
+from tests.store.kit import AT, NOTE, PROJECT, TTL, Place, begun, intent, leased, new_run, owner, told
 
 HOSTILE = {
     "name": "wéb \x00 \x1b[31m \ud800 \u202e 服务器 😀",
@@ -124,3 +125,12 @@ def test_hostile_data_of_an_event_names_run_and_event(store: SqlStore, data: str
         store.db.execute("update event set data = ? where seq = 2", (data,))
     with pytest.raises(StoreError, match=r"event holds something unreadable at 'r1, event 2'"):
         store.events("r1")
+
+
+def test_a_run_whose_first_event_could_not_be_read_back_is_not_begun(store: SqlStore) -> None:
+    """A plan and schedule over the bounds of the journal are refused, and nothing is stored."""
+    servers: dict[str, object] = {"schedule": [[]] * 1_000_000}
+    with pytest.raises(StoreError, match="plan and schedule are JSON with too many values") as refused:
+        store.create(new_run(), Event("run.created", servers, AT))
+    assert refused.value.hint == "split the plan into several"
+    assert store.runs() == []

@@ -279,3 +279,17 @@ def test_a_user_who_may_not_make_tables(postgres_url: str) -> None:
         finally:
             admin.execute(f"drop owned by {role}".encode())
             admin.execute(f"drop role {role}".encode())
+
+
+@pytest.mark.parametrize("text", ["repeat('1', 32000001)", "repeat('a', 4000000) || chr(128512)"])
+def test_a_text_too_large_to_be_read_stays_at_the_server(postgres_url: str, text: str) -> None:
+    """A row that another program wrote is named instead of read; a halt flag never looks like none."""
+    with closing(SqlStore(Postgres(postgres_url))) as store:
+        begun(store)
+        with store.db.transaction():
+            store.db.execute(f"update event set data = {text}")  # noqa: S608
+            store.db.execute(f"insert into flag(name, data) values('halt', {text})")
+        with pytest.raises(StoreError, match="event holds something unreadable at 'r1, event 1'"):
+            store.events("r1")
+        with pytest.raises(StoreError, match="unreadable at 'halt'"):
+            store.halted()

@@ -365,3 +365,18 @@ def test_a_file_that_may_not_be_written(public_folder: Path) -> None:
         with pytest.raises(StoreError, match="Permission denied"), opened(public_folder / "new.db"):
             pass
         public_folder.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("printf('%.*c', 33500000, 'x')", "too big"), ("printf('%.*c', 4000000, 'x') || char(128512)", "is not ASCII")],
+)
+def test_a_text_too_large_to_be_read(tmp_path: Path, text: str, says: str) -> None:
+    """A row that another program wrote is refused before it fills the memory."""
+    path = tmp_path / "runs.db"
+    with opened(path) as store:
+        begun(store)
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute(f"update event set data = {text}")  # noqa: S608
+    with opened(path) as store, pytest.raises(StoreError, match=says):
+        store.events("r1")

@@ -124,6 +124,9 @@ class Git:
 
     # --- what the store's SQL needs --------------------------------------------------------------------------
 
+    def bounded(self, column: str) -> str:
+        return self.mirror.bounded(column)
+
     def listed(self, texts: Sequence[str]) -> Any:
         return self.mirror.listed(texts)
 
@@ -239,9 +242,9 @@ class Git:
     def _load(self, tip: str) -> None:
         files = self.remote.differences(self._base, tip)
         blobs = [file.blob for file in files if file.blob is not None]
-        held = dict(zip(blobs, self.remote.read(blobs), strict=True))
+        held = (file.path for file in files if file.blob is not None)
         with self.mirror.transaction():
-            self.mirror.load({file.path: held[file.blob] if file.blob else None for file in files})
+            self.mirror.load([file.path for file in files], zip(held, self.remote.read(blobs), strict=True))
         self._base = tip
 
     def _store(self) -> None:

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from runner.inputs.files import read_regular
+
+MOST_BYTES = 1_000
+"""Of the file, which holds two lines."""
 _FORM = re.compile(r"([!-~]{1,64})\n(?:([0-9a-f]{40})\n)?")
 
 
@@ -36,7 +40,7 @@ class Memory:
     def read(self) -> Seen | None:
         """None the first time, and for a file that cannot be read or was edited."""
         try:
-            found = _FORM.fullmatch(self.path.read_text(encoding="ascii"))
+            found = _FORM.fullmatch(read_regular(self.path, MOST_BYTES).decode("ascii"))
         except (OSError, UnicodeDecodeError):
             return None
         return Seen(found[1], found[2] or "") if found else None

@@ -14,7 +14,7 @@ never see it empty.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from runner.errors import StoreError
@@ -242,7 +242,7 @@ class Mirror(Sqlite):
         found = self.execute("select at from git_archive where run = ? and recalled = 0", (run,))
         return found[0][0] if found else None
 
-    def recalled(self, run: str, files: list[bytes]) -> None:
+    def recalled(self, run: str, files: Iterable[bytes]) -> None:
         """Take the events of an archived run in. They are in the ref as they are."""
         _, upto = self._archived(run) or ("", 0)
         try:
@@ -262,31 +262,36 @@ class Mirror(Sqlite):
 
     # --- files to rows ---------------------------------------------------------------------------------------
 
-    def load(self, files: Mapping[str, bytes | None]) -> None:
-        """Take in files that differ, in a transaction of the caller. Raises StoreRefused for what is not ours.
+    def load(self, paths: Sequence[str], files: Iterable[tuple[str, bytes]]) -> None:
+        """Take in what differs, in a transaction of the caller: the paths, and what those that are there hold now.
 
-        What was there goes first: a claim that has moved from one file to another must not be there twice.
+        What was there goes first: a claim that has moved from one file to another must not be there twice. Raises
+        StoreRefused for what is not ours.
         """
         seen_at = self.now()
         self._rooms.clear()
-        found = [(tree.place(path), data) for path, data in files.items()]
-        work: list[tuple[str, tree.Place, tuple[Any, ...]]]
-        work = [(f"_clear_{place.kind}", place, ()) for place, _ in found]
-        work += [(f"_load_{place.kind}", place, (data, seen_at)) for place, data in found if data is not None]
-        for method, place, more in work:
-            try:
-                getattr(self, method)(place.key, place.number, *more)
-            except StoreRefused:
-                raise
-            except (*_UNREADABLE, StoreError) as error:
-                what = f"the store's ref holds something unreadable: {place.kind} {place.key[:200]!r}"
-                raise StoreRefused(what, hint=_EDITED) from error
-        if files.get(tree.STORE, b"") is None or not self.execute("select 1 from git_store"):
+        places = {path: tree.place(path) for path in paths}
+        is_named = tree.STORE not in places
+        for place in places.values():
+            self._take(f"_clear_{place.kind}", place)
+        for path, data in files:
+            self._take(f"_load_{places[path].kind}", places[path], data, seen_at)
+            is_named = is_named or path == tree.STORE
+        if not is_named or not self.execute("select 1 from git_store"):
             what = f"the store's ref {REF} holds no {tree.STORE}: it is no store of reboot-runner"
             raise StoreRefused(what, hint=_EDITED)
-        self._demand_whole({place.key for place, _ in found if place.kind in ("run", "events", "claims")})
+        self._demand_whole({p.key for p in places.values() if p.kind in ("run", "events", "claims")})
         self.execute("delete from git_rate where row not in (select rowid from rate)")
         self.execute("delete from git_touched")
+
+    def _take(self, method: str, place: tree.Place, *more: Any) -> None:
+        try:
+            getattr(self, method)(place.key, place.number, *more)
+        except StoreRefused:
+            raise
+        except (*_UNREADABLE, StoreError) as error:
+            what = f"the store's ref holds something unreadable: {place.kind} {place.key[:200]!r}"
+            raise StoreRefused(what, hint=_EDITED) from error
 
     def _demand_whole(self, runs: set[str]) -> None:
         """Raises StoreRefused where files of these runs are missing: the row, or some events."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from runner.errors import StoreError
 from runner.git.errors import GitError, GitSlow, NoRepository
 from runner.git.program import Done, Program
+from runner.inputs.json_text import JOURNAL
 from runner.store.gitref.address import REF, Address
 from runner.store.gitref.answers import Refusal, failure, refusal
 from runner.store.gitref.errors import StoreRefused, Unreachable
@@ -29,6 +30,9 @@ OLDEST = (2, 31)
 """Settings by the environment came with it (`git help config`, GIT_CONFIG_COUNT)."""
 PATIENCE_S = 30.0
 """How long one call may take. A lease is a minute: a host that is slower than this is no place for a store."""
+
+MOST_BYTES = 1_000_000_000
+"""Of the files of a ref that are read at once. A run of 100,000 servers has about 100 MB."""
 
 _TRACKING = "refs/remotes/store"
 """Of the clone. It follows wherever the ref goes (`+`); whether that may be is seen from the history."""
@@ -156,24 +160,47 @@ class Remote:
         words = iter(out.split(b"\0")[:-1])
         return [_changed(facts, next(words)) for facts in words]
 
-    def read(self, blobs: Sequence[str], clone: Path | None = None) -> list[bytes]:
-        """What blobs hold, in their order."""
+    def read(self, blobs: Sequence[str], clone: Path | None = None) -> Iterator[bytes]:
+        """Yield what blobs hold, in their order. Their sizes are known before anything of them is read."""
+        piece: list[tuple[str, int]] = []
+        for blob, size in zip(blobs, self._sizes(blobs, clone), strict=True):
+            if sum(size for _, size in piece) + size > JOURNAL.size:
+                yield from self._read(piece, clone)
+                piece = []
+            piece.append((blob, size))
+        yield from self._read(piece, clone)
+
+    def _sizes(self, blobs: Sequence[str], clone: Path | None) -> list[int]:
+        """Return the bytes of each blob. Raises StoreRefused for what is none, or too large."""
         if not blobs:
             return []
-        out = self._check("cat-file", "--batch", given=("\n".join(blobs) + "\n").encode(), folder=clone).out
-        held, at = [], 0
-        for _ in blobs:
-            end = out.index(b"\n", at)
-            _, kind, *size = out[at:end].split(b" ")
+        out = self._check("cat-file", "--batch-check", given=_lines(blobs), folder=clone).out
+        sizes = []
+        for line in out.splitlines():
+            _, kind, *size = line.split(b" ")
             if kind != b"blob":  # a link to another repository is `missing`
                 raise StoreRefused("the store's ref holds something that is not a file", hint=_FOREIGN)
-            length = int(size[0])
-            held.append(out[end + 1 : end + 1 + length])
-            at = end + length + 2
-        return held
+            sizes.append(int(size[0]))
+        if max(sizes) > JOURNAL.size:
+            what = f"the store's ref holds a file of {max(sizes):,} bytes, at most {JOURNAL.size:,} are read"
+            raise StoreRefused(what, hint=_FOREIGN)
+        if sum(sizes) > MOST_BYTES:
+            what = f"the store's ref holds {sum(sizes):,} bytes of files, at most {MOST_BYTES:,} are read"
+            raise StoreRefused(what, hint=_FOREIGN)
+        return sizes
 
-    def recall(self, commit: str, folder: str) -> list[bytes]:
-        """The files of a folder as an older commit has them, in order of their names.
+    def _read(self, piece: Sequence[tuple[str, int]], clone: Path | None) -> Iterator[bytes]:
+        if not piece:
+            return
+        out = self._check("cat-file", "--batch", given=_lines([blob for blob, _ in piece]), folder=clone).out
+        at = 0
+        for _, size in piece:
+            begin = out.index(b"\n", at) + 1
+            yield out[begin : begin + size]
+            at = begin + size + 1
+
+    def recall(self, commit: str, folder: str) -> Iterator[bytes]:
+        """Yield the files of a folder as an older commit has them, in order of their names.
 
         Fetched into a clone of its own, so that the history of the other one stays as it is; where the host gives no
         commit by its id, with the whole history of the ref.
@@ -215,6 +242,10 @@ class Remote:
         if done.code != 0:
             raise StoreError(f"git {arguments[0]} failed in the store's clone: {done.reason}")
         return done
+
+
+def _lines(words: Sequence[str]) -> bytes:
+    return "".join(f"{word}\n" for word in words).encode()
 
 
 @contextmanager
