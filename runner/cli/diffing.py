@@ -13,7 +13,7 @@ from runner.cli.earlier import Revision, is_news, last_run, since_run
 from runner.cli.gating import gates_now
 from runner.cli.opening import Session, open_target
 from runner.cli.policing import Police
-from runner.cli.repeating import spent_for
+from runner.cli.repeating import Spent, spent_for
 from runner.cli.sessions import Sessions, Wanted, choose_targets, demand_groups
 from runner.cli.sparing import judge_made
 from runner.cli.starting import OlderOpen, earlier_run
@@ -170,7 +170,7 @@ class _Planner:
 
     async def _plan(self, loaded: Loaded, plan: Plan) -> PlanDiff:
         sessions, inventories, around = await self._open(plan)
-        demand_groups(plan, sessions.fleet_of(inventories, lambda project: frozenset()))
+        demand_groups(plan, sessions.fleet_of(inventories, lambda project: Spent()))
         planned = self._planned(sessions, inventories, plan, loaded.name)
         found = planned.problems if self.police is None else self.police.held_to(planned.problems)
         problems = [*loaded.problems, *(loaded.place(p) for p in found)]
@@ -181,7 +181,7 @@ class _Planner:
             since_base = replace(since_base, lifts=(*self.wish.rules, *since_base.lifts))
         if made is None:
             return PlanDiff(loaded.name, problems=tuple(problems), since_base=since_base)
-        inventory = sessions.fleet_of(inventories, lambda project: frozenset()).inventory
+        inventory = sessions.fleet_of(inventories, lambda project: Spent()).inventory
         if self.police is not None:
             problems += self.police.judge_made(loaded, made, inventory)
         problems += judge_made(sessions, loaded, made, inventory)

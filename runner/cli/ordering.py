@@ -18,6 +18,7 @@ from runner.report.run_words import count
 from runner.report.safe import plain
 
 if TYPE_CHECKING:
+    from runner.cli.repeating import Spent
     from runner.cli.sessions import Sessions
     from runner.loading.plan import Loaded
     from runner.model.inventory import Inventory
@@ -248,7 +249,7 @@ def _texts(problems: Iterable[Problem]) -> list[str]:
     return texts
 
 
-def _spent_for(store: SqlStore, loaded: Loaded, cycle: str, project: str) -> frozenset[str]:
+def _spent_for(store: SqlStore, loaded: Loaded, cycle: str, project: str) -> Spent:
     """What the cycle is spent for. Raises InvalidInput when the plan repeats a run that cannot be repeated."""
     from runner.cli.repeating import spent_for
     from runner.loading.plan import require

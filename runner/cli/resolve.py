@@ -75,12 +75,13 @@ def command(
     Each server is read first, and what was seen is recorded with the decision. `not-rebooted` and `reboot-again` make
     a server eligible again in its cycle: `retry` lists it. `not-rebooted` is refused for a server that shows a reboot.
 
-    With --batch, servers that show any sign of the request are left as they are and listed; the exit code is then 4.
+    Servers that show something else are left as they are and listed, and the exit code is then 4: with --batch any sign
+    of the request, with --server a reboot. With --server all or nothing is recorded.
     """
     import asyncio
 
     if bool(servers) == (batch is not None):
-        raise UsageProblem("give the servers with --server ID, or a batch with --batch N, not both")
+        raise UsageProblem("give either the servers with --server ID, or a batch with --batch N")
     chosen = tuple(dict.fromkeys(servers))
     ctx.exit(asyncio.run(_resolve(ctx.obj, ResolveRequest(run, chosen, batch, says, reason, accept_late_request))))
 
@@ -102,10 +103,18 @@ async def _resolve(app: App, request: ResolveRequest) -> int:
         app.talk(plain(f"{server_id} {run.servers[server_id].ref.name}: left as it is: {why}", 1000), run=run.id)
     accepted = [i for i in chosen if i not in refused]
     if not accepted or (refused and request.batch is None):
-        hint = "to reboot a server that has rebooted, say `--as reboot-again`"
-        raise Held("nothing was recorded: what was seen of the servers contradicts it", hint=hint)
+        app.talk(f"nothing was recorded: what was seen of the servers contradicts it; {_INSTEAD[request.says]}")
+        return Exit.INCOMPLETE
     decide(app, run.id, lambda state, by: _decision(state, by, accepted, findings, request))
     return Exit.INCOMPLETE if refused else Exit.DONE
+
+
+_INSTEAD = {
+    "not-rebooted": "to reboot a server that has rebooted, say `--as reboot-again`",
+    "rebooted": "to decide about single servers, name them with --server ID",
+    "reboot-again": "wait until the server has rebooted",
+}
+"""What to do if a decision is refused for what was seen."""
 
 
 def _chosen(run: Run, request: ResolveRequest) -> tuple[str, ...]:
@@ -115,11 +124,11 @@ def _chosen(run: Run, request: ResolveRequest) -> tuple[str, ...]:
     if request.batch is not None:
         batch = run.batches.get(request.batch)
         if batch is None:
-            raise Held(f"run {run.id} has no batch {request.batch}")
+            raise UsageProblem(f"run {run.id} has no batch {request.batch}")
         members = (run.servers[i] for i in batch.servers)
         found = tuple(s.ref.id for s in members if s.batch == batch.number and s.outcome is Outcome.UNKNOWN)
         if not found:
-            raise Held(f"no server of batch {request.batch} is unknown")
+            raise UsageProblem(f"no server of batch {request.batch} is unknown")
         return found
     for server_id in request.servers:
         _demand_resolvable(run, server_id)
@@ -131,10 +140,10 @@ def _demand_resolvable(run: Run, server_id: str) -> None:
 
     state = run.servers.get(server_id)
     if state is None:
-        raise Held(f"run {run.id} has no server {server_id}")
+        raise UsageProblem(f"run {run.id} has no server {server_id}", hint="give the id; `report` shows it")
     if state.outcome not in (Outcome.UNKNOWN, Outcome.FAILED):
         is_now = state.outcome.value if state.outcome else "still under way"
-        raise Held(f"server {server_id} is not unknown or failed: {is_now}")
+        raise UsageProblem(f"server {server_id} is not unknown or failed: {is_now}")
 
 
 def _demand_no_late_request(run: Run, request: ResolveRequest) -> None:

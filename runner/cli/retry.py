@@ -47,6 +47,7 @@ def command(app: App, run: str, out: Path | None) -> None:
     from runner.cli.targets import open_store_of
     from runner.errors import Held, UsageProblem
     from runner.execution.journal import replay
+    from runner.model.run import Outcome
     from runner.planning.again import retry_of
     from runner.report.safe import plain
 
@@ -63,8 +64,13 @@ def command(app: App, run: str, out: Path | None) -> None:
     if plan is None:
         raise UsageProblem(f"run {row.id} was begun by an older version, which did not keep its plan")
     made = retry_of(then, plan, _folder(then.schedule.plan_file, out))
+    unclear = [s for s in then.servers.values() if s.outcome in (Outcome.FAILED, Outcome.UNKNOWN)]
+    undecided = sum(not s.may_be_asked_again for s in unclear)
+    decide = ""
+    if undecided:
+        decide = f"; {undecided} failed or unknown servers wait for a decision: reboot-runner resolve {row.id}"
     if made is None:
-        app.talk(f"nothing to repeat: no server of run {row.id} is left to be rebooted", run=row.id)
+        app.talk(f"nothing to repeat: no server of run {row.id} may be rebooted again{decide}", run=row.id)
         return
     text, lists = texts(made, out)
     if out is None:
@@ -76,7 +82,7 @@ def command(app: App, run: str, out: Path | None) -> None:
     beside = f" (ids in {', '.join(plain(path.name) for path in lists)})" if lists else ""
     app.talk(
         f"a plan with {len(made.repeated)} servers of run {row.id} is in {plain(out)}{beside};"
-        " review it: reboot-runner diff",
+        f" review it: reboot-runner diff {plain(out)}{decide}",
         run=row.id,
     )
 

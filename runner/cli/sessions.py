@@ -14,6 +14,7 @@ from runner.errors import CloudDenied, CloudError, InvalidInput
 from runner.model.problem import Problem
 
 if TYPE_CHECKING:
+    from runner.cli.repeating import Spent
     from runner.loading.config import LoadedConfig
     from runner.model.inventory import Inventory
     from runner.model.plan import Plan
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from runner.planning.fleet import Fleet
     from runner.ports import Clock
 
-SpentFor = Callable[[str], frozenset[str]]
+SpentFor = Callable[[str], "Spent"]
 """Project id -> the servers that the plan's cycle is spent for."""
 
 
@@ -125,10 +126,11 @@ class Sessions:
     def fleet_of(self, inventories: Mapping[str, Inventory], spent: SpentFor) -> Fleet:
         from runner.planning.fleet import Fleet, Place
 
-        places = (
-            Place(s.target, inventories[name], spent(s.target.project_id), s.spared.last)
-            for name, s in self.by_name.items()
-        )
+        places: list[Place] = []
+        for name, session in self.by_name.items():
+            asked = spent(session.target.project_id)
+            place = Place(session.target, inventories[name], asked.rebooted, session.spared.last, asked.unfinished)
+            places.append(place)
         return Fleet.of(places, self.default)
 
 

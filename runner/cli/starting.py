@@ -19,7 +19,7 @@ from runner import __version__
 from runner.cli.common import App, is_terminal
 from runner.cli.sessions import Sessions
 from runner.errors import Held, Stale, UsageProblem
-from runner.execution.journal import create_run, earlier_in_cycle, read_run
+from runner.execution.journal import create_run, earlier_in_cycle, read_run, repeated_by
 from runner.model.schedule import Schedule
 from runner.ports.store import RunRow
 from runner.report.run_words import count
@@ -133,7 +133,8 @@ def begin_run(store: SqlStore, sessions: Sessions, prepared: Prepared, plan_file
     said |= {"clock": sessions.clock_words} if sessions.clock_words else {}
     document = plan_document(require(prepared.loaded))
     earlier = earlier_in_cycle(store, prepared.schedule)
-    run_id = create_run(store, prepared.schedule, now, said, baseline, prepared.skipped, document, earlier)
+    repeats = [run.id for run in repeated_by(store, prepared.schedule.retry_of)]
+    run_id = create_run(store, prepared.schedule, now, said, baseline, prepared.skipped, document, earlier, repeats)
     if prepared.notes:
         store.record(run_id, now, [("note", {"text": note}) for note in prepared.notes])
     return run_id

@@ -52,6 +52,7 @@ def begin(run_id: str, schedule: Schedule, created: Event) -> Run:
         facts=created.data.get("facts", {}),
         baseline=created.data.get("baseline", {}),
         earlier={i: EarlierRequest.from_json(row) for i, row in created.data.get("earlier", {}).items()},
+        repeats=tuple(created.data.get("repeats", (schedule.retry_of,) if schedule.retry_of else ())),
         seq=created.seq,
         waves=[WaveState() for _ in schedule.waves],
         last_event_at=created.at,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,23 +32,26 @@ def create_run(
     skipped: Mapping[str, tuple[str, str]] | None = None,
     plan: Mapping[str, Any] | None = None,
     earlier: Mapping[str, EarlierRequest] | None = None,
+    repeats: Sequence[str] = (),
 ) -> str:
     """Store a new run of a schedule and return its id.
 
     `facts`: tool version, actor, commit and the like, plain JSON. `baseline`: `updated` of each scheduled server as it
     was read for the schedule, by which a reboot by somebody else is noticed. `skipped`: servers that are out before
     the run begins, with reason and sentence. `earlier`: by server id, what earlier runs of the cycle asked for.
-    `plan`: the document of the compiled plan, for whoever wants to repeat
-    the run when its file has changed. Raises RunExists while a run of the same plan is open.
+    `repeats`: the runs that it repeats, the last one first. `plan`: the document of the compiled plan, from which the
+    run can be repeated when its file has changed. Raises RunExists while a run of the same plan is open.
     """
     run_id = new_run_id(at)
-    data = {"schedule": document(schedule), "facts": dict(facts), "baseline": dict(baseline)}
+    data: dict[str, Any] = {"schedule": document(schedule), "facts": dict(facts), "baseline": dict(baseline)}
     if skipped:
         data["skipped"] = {server: list(why) for server, why in skipped.items()}
     if plan:
         data["plan"] = dict(plan)
     if earlier:
         data["earlier"] = {server: request.as_json() for server, request in earlier.items()}
+    if repeats:
+        data["repeats"] = list(repeats)
     row = NewRun(run_id, schedule.plan_name, schedule.plan_digest, schedule.digest, schedule.cycle, at)
     store.create(row, Event("run.created", data, at, 1))
     return run_id
@@ -79,6 +82,15 @@ def earlier_in_cycle(store: Store, schedule: Schedule) -> dict[str, EarlierReque
     runs = (read_run(store, row.id) for row in reversed(rows))
     related = (run for run in runs if projects & {t.project_id for t in run.schedule.targets})
     return earlier_requests(related, {s.id for wave in schedule.waves for s in wave.servers})
+
+
+def repeated_by(store: Store, retry_of: str) -> list[Run]:
+    """Return the run of this id, the run that it repeated, and so on. Raises StoreError for one that is unknown."""
+    runs: list[Run] = []
+    while retry_of and retry_of not in {run.id for run in runs}:
+        runs.append(read_run(store, retry_of))
+        retry_of = runs[-1].schedule.retry_of
+    return runs
 
 
 def read_on(store: Store, run: Run) -> list[Event]:

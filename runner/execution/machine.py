@@ -180,7 +180,7 @@ def _look_at_wave(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step:
     due = pace.check_again or now
     if due > now:
         if run.waves[run.position].held is None:
-            return Step(wake=due, waits_for="busy servers")
+            return Step(wake=due, waits_for="servers to be read again before the wave")
         return Step(wake=due, waits_for="servers of the group that are down (max_unavailable)", can_suspend=True)
     waiting = tuple(s.ref.id for s in run.members(wave) if s.phase is Phase.WAITING)
     return Step(effects=(ReadWave(wave.number, run.rules().target, waiting, brakes.others_to_read(run, wave)),))

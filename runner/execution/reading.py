@@ -26,7 +26,7 @@ from runner.execution.writer import Writer
 from runner.model.inventory import Server
 from runner.model.job import Action, Job, JobGone, SubJob
 from runner.model.quantity import format_duration
-from runner.model.run import Phase
+from runner.model.run import Phase, Run
 from runner.model.window import CurrentFreezes
 from runner.ports import Cloud
 
@@ -65,13 +65,24 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
     if _is_held(writer, both, effect.others, now):
         pace.check_again = now + DOWN_AGAIN
         return
+    settled = _settled_at(run, effect.servers, site.tuning.settle_s)
+    if settled is not None and now < settled:
+        pace.check_again = settled
+        return
     spared = vet(effect.target, seen, setting, writer, pace)
     moved = [i for i in effect.servers if i in seen and verdicts.needs_history(writer.run, seen[i])]
     spent = setting.store.spent(run.schedule.cycle, site.project_id) if moved else {}
-    spent = {i: holder for i, holder in spent.items() if holder != run.schedule.retry_of}
+    spent = {i: holder for i, holder in spent.items() if holder not in run.repeats}
     histories = await histories_of([i for i in moved if i not in spent], site.cloud)
     if writer.decide(verdicts.wave_events(writer.run, seen, histories, spent, held, spared)):
         pace.check_again = None
+
+
+def _settled_at(run: Run, ids: Collection[str], settle_s: float) -> datetime | None:
+    """Return when the last request of an earlier run is old enough for its servers to show a sign of it."""
+    requests = (run.earlier[i] for i in ids if i in run.earlier)
+    asked = [request.at for request in requests if request.resolved is None]
+    return max(asked) + timedelta(seconds=settle_s) if asked else None
 
 
 def _is_busy_still(wave: int, writer: Writer, now: datetime) -> bool:

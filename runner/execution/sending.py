@@ -92,7 +92,7 @@ def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pa
         servers=effect.servers,
         per_window=site.tuning.servers_per_minute,
         window_s=MINUTE_S / setting.time_scale,
-        retry_of=run.schedule.retry_of,
+        repeats=run.repeats,
     )
     try:
         if not writer.decide((event,), intent):

@@ -281,6 +281,8 @@ class Run:
     baseline: Mapping[str, str | None] = field(default_factory=dict)
     earlier: Mapping[str, EarlierRequest] = field(default_factory=dict)
     """By server id: what earlier runs of the cycle asked of it."""
+    repeats: tuple[str, ...] = ()
+    """The runs that this one repeats, the last one first."""
     seq: int = 0
     word: str = "running"
     ended: datetime | None = None

@@ -53,6 +53,7 @@ class Rate:
 
 EXCLUDED_BY_PLAN = "ExcludedByPlan"
 REBOOTED_IN_CYCLE = "RebootedInCycle"
+NOT_READY_IN_CYCLE = "NotReadyInCycle"
 
 ALL_BUT_ONE = ""
 """`Spread.written` of the rule that holds without being written: never a whole server group in one wave."""

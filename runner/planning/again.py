@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from runner.model.run import Outcome, Run
-from runner.model.schedule import REBOOTED_IN_CYCLE, ServerRef
+from runner.model.schedule import NOT_READY_IN_CYCLE, REBOOTED_IN_CYCLE, ServerRef
 from runner.planning.schedule import support_names
 
 LEFT_TO_PEOPLE = frozenset(
     {
         *("Missing", "NotSelected", "ExcludedByPlan", "BareMetal", "RunnerItself", "RunnerSupport"),
         *("RebootedByOther", "RebootedSinceReview", "HistoryUnreadable", "UnknownInOtherRun"),
-        *("RebootedByEarlierRequest", "EarlierRequestInDoubt"),
+        *(NOT_READY_IN_CYCLE, "RebootedByEarlierRequest", "EarlierRequestInDoubt"),
     }
 )
 """Reasons of servers that were not rebooted and are not tried again: a plan that names them is refused, or they show a

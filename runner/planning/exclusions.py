@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from runner.model.inventory import Server
 from runner.model.schedule import EXCLUDED_BY_PLAN as EXCLUDED_BY_PLAN
+from runner.model.schedule import NOT_READY_IN_CYCLE as NOT_READY_IN_CYCLE
 from runner.model.schedule import REBOOTED_IN_CYCLE as REBOOTED_IN_CYCLE
 
 BARE_METAL = "BareMetal"
@@ -24,6 +25,7 @@ RUNNER_SUPPORT = "RunnerSupport"
 REASONS = {
     EXCLUDED_BY_PLAN: "left out by `exclude` in the plan",
     REBOOTED_IN_CYCLE: "rebooted already in this cycle",
+    NOT_READY_IN_CYCLE: "asked for already in this cycle, and not ready: only `retry` or `resolve` repeats it",
     BARE_METAL: "a bare metal server (BMS): the ECS API cannot reboot it",
     STATUS_UNKNOWN: "status unknown: the cloud's answer has none, or says UNKNOWN",
     NOT_ACTIVE: "not running",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from runner.model.inventory import Inventory, Server
@@ -23,14 +23,15 @@ def NEVER(server: Server) -> bool:  # noqa: N802 - a constant
 class Place:
     """One target with its servers as they are now.
 
-    `spent`: ids of servers that were rebooted in the plan's cycle already. `is_last`: which ones go down after all
-    others.
+    `spent`: ids of servers that were rebooted in the plan's cycle already. `unfinished`: by id, which run of the cycle
+    asked for a server that is not ready, and what became of it. `is_last`: which ones go down after all others.
     """
 
     target: Target
     inventory: Inventory
     spent: Collection[str] = frozenset()
     is_last: Last = NEVER
+    unfinished: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def index(self) -> Index:

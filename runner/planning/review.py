@@ -18,7 +18,7 @@ from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import Allowance, GroupRules, Pause, Rate, Schedule, ServerRef, Spread, Target, Wave
 from runner.model.window import openings
 from runner.planning.belts import few
-from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, RUNNER_SUPPORT, Why
+from runner.planning.exclusions import EXCLUDED_BY_PLAN, NOT_READY_IN_CYCLE, REBOOTED_IN_CYCLE, RUNNER_SUPPORT, Why
 from runner.planning.fleet import Fleet
 from runner.planning.schedule import (
     Pick,
@@ -48,7 +48,7 @@ MISSING = "Missing"
 NONE = "none"
 NOT_SELECTED = "NotSelected"
 
-FOR_GOOD = frozenset({NOT_SELECTED, EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE})
+FOR_GOOD = frozenset({NOT_SELECTED, EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, NOT_READY_IN_CYCLE})
 """Reasons that no look at a server's state finds again: they are judged once, when the run is created."""
 
 

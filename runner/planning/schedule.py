@@ -27,7 +27,7 @@ from runner.model.schedule import (
 from runner.planning import belts
 from runner.planning.dead_words import dead_exclusions
 from runner.planning.digest import schedule_digest
-from runner.planning.exclusions import EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, Why, unfit_for_long
+from runner.planning.exclusions import EXCLUDED_BY_PLAN, NOT_READY_IN_CYCLE, REBOOTED_IN_CYCLE, Why, unfit_for_long
 from runner.planning.fleet import NEVER, Fleet, Place
 from runner.planning.order import ordered
 from runner.planning.select import excluder, select
@@ -173,6 +173,8 @@ def _pick(group: Group, place: Place, spent: Collection[str], cycle: str) -> Pic
         what = by_plan(server) if by_plan else None
         if what is not None:
             left_out.append((server, Why(EXCLUDED_BY_PLAN, what)))
+        elif server.id in place.unfinished:
+            left_out.append((server, Why(NOT_READY_IN_CYCLE, place.unfinished[server.id])))
         elif server.id in spent:
             left_out.append((server, Why(REBOOTED_IN_CYCLE, f"cycle {cycle}")))
         elif why := unfit_for_long(server):

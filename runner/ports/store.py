@@ -116,7 +116,8 @@ class Intent:
     """What an intent reserves: claims on servers of a project in a cycle, and room in the rate budget.
 
     `window_s`: the length of the budget's minute in the store's clock (shorter where simulated time runs faster).
-    `retry_of`: a closed run of the cycle that this one repeats; what it asked for as the last one is free.
+    `repeats`: closed runs of the cycle that this one repeats, one after the other; what one of them asked for as the
+    last run is free.
     """
 
     project: str
@@ -125,7 +126,7 @@ class Intent:
     servers: tuple[str, ...]
     per_window: int
     window_s: float = 60.0
-    retry_of: str = ""
+    repeats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def _steps(run: Run) -> Iterator[NextStep]:
         yield NextStep(f"look after {count(len(failed), 'failed server')}", "")
     rebooted = [s.ref.id for s in failed if not s.may_be_asked_again]
     if rebooted:
-        what = f"{count(len(rebooted), 'failed server')} rebooted: say so before one is to reboot once more"
+        what = f"{count(len(rebooted), 'failed server')} rebooted, or may have: decide before one reboots once more"
         server = rebooted[0] if len(rebooted) == 1 else "ID"
         words = ("--server", server, "--as", "reboot-again", "--reason", "TEXT")
         yield NextStep(what, _command("resolve", run.id, *words))

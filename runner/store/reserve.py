@@ -34,7 +34,7 @@ def _claim(db: Dialect, run_id: str, intent: Intent, now: float) -> None:
         (intent.project, servers, intent.cycle),
     )
     for server, holder, released in found:
-        if released is not None and intent.retry_of and holder == intent.retry_of:
+        if released is not None and holder in intent.repeats:
             again.append(server)
         else:
             (claimed if released is None else spent)[server] = holder

@@ -143,7 +143,7 @@ def test_resolve(cloud: Remote) -> None:
     words = ("resolve", "web", "--server", trouble["server"], "--as", "not-rebooted", "--reason", "uptime is 90 days")
     first, second = lab.run(*words), lab.run(*words)
     assert first.code == 0, first.err
-    assert (second.code, "not unknown" in second.err) == (7, True)
+    assert (second.code, "not unknown" in second.err) == (64, True)
     assert "uptime is 90 days" in lab.run("report", "web").out
     lab.write("web.yaml", PLAN.replace("limits", "max_failures: 1\nlimits"))
     assert lab.run("run", "web.yaml").code == 0, "what was not rebooted is free in its cycle"
@@ -160,7 +160,7 @@ def test_resolve_several_at_once(cloud: Remote) -> None:
     assert len(ids) == 3
     several = [word for i in ids for word in ("--server", i)]
     words = ("--as", "not-rebooted", "--reason", "uptime is 90 days")
-    assert lab.run("resolve", "web", *several, "--server", "no-such-id", *words).code == 7
+    assert lab.run("resolve", "web", *several, "--server", "no-such-id", *words).code == 64
     assert len(lab.status("web")["troubles"]) == 3
     done = lab.run("resolve", "web", *several, "--server", ids[0], *words)
     assert (done.code, "3 servers are recorded as not-rebooted" in done.err) == (0, True), done.err

@@ -59,7 +59,7 @@ def test_a_run_that_is_repeated_leaves_its_servers_free(store: SqlStore) -> None
     store.append(first, AT, INTENDED, intent=intent(["s1", "s2"]))
     store.append(first, AT, [("run.ended", {})], release=["s1", "s2"], word="stopped", close=True)
     second, third = leased(store, "r2"), leased(store, "r3")
-    again = replace(intent(["s1", "s2", "s3"]), retry_of="r1")
+    again = replace(intent(["s1", "s2", "s3"]), repeats=("r1",))
     store.append(second, AT, INTENDED, intent=again)
     assert store.spent("c1", PROJECT) == {"s1": "r2", "s2": "r2", "s3": "r2"}
     with pytest.raises(Taken) as taken:
@@ -77,7 +77,7 @@ def test_a_forgotten_repetition_gives_the_claim_back_to_the_run_before(store: Sq
     store.append(first, AT, INTENDED, intent=intent(["s1"]))
     store.append(first, AT, [("run.ended", {})], release=["s1"], word="stopped", close=True)
     second = leased(store, "r2")
-    again = replace(intent(["s1", "s3"]), retry_of="r1")
+    again = replace(intent(["s1", "s3"]), repeats=("r1",))
     for _ in range(2):
         store.append(second, AT, INTENDED, intent=again)
         store.append(second, AT, [("batch.throttled", {})], forget=["s1", "s3"])
