@@ -98,7 +98,7 @@ async def execute(app: App, store: SqlStore, sessions: Sessions, run_id: str, ma
     try:
         ending = await Follower(app, driver, progress, manner.max_wait_s, manner.deadline_s).follow()
     except (CloudError, StoreError) as error:
-        error.hint = f"{error.hint or 'mend it'}; then `reboot-runner resume {run_id}` goes on"
+        error.hint = f"{error.hint or 'fix the cause'}; then `reboot-runner resume {run_id}` continues the run"
         raise
     finally:
         progress.close()

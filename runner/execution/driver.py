@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from runner.errors import CloudError, LeaseLost, StoreError
+from runner.errors import CloudError, LeaseLost, RunnerError, StoreError
 from runner.execution import failing, gates, journal, reading, sending, watching
 from runner.execution.effects import (
     Ask,
@@ -136,7 +136,8 @@ class Driver:
 
     def _note_error(self, writer: Writer, error: Exception) -> datetime | None:
         """Leave a line in the journal and come back later each time: one poisoned run never stops the others."""
-        message = f"{type(error).__name__}: {error}"[:500]
+        words = f"{error}" if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
+        message = words[:500]
         try:
             writer.observe((("run.error", {"error": message}),))
         except Exception:  # noqa: BLE001 - the first error is the one to be told

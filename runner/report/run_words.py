@@ -131,7 +131,9 @@ def _accepted(run: Run, data: Mapping[str, Any], at: datetime) -> str:
 
 def _not_started(what: str) -> Callable[[Run, Mapping[str, Any], datetime], str]:
     def words(run: Run, data: Mapping[str, Any], at: datetime) -> str:
-        why = ": ".join(str(word) for word in (what, data.get("code"), data.get("reason")) if word)
+        code, reason = data.get("code"), str(data.get("reason") or "")
+        is_told = bool(code) and reason.startswith(f"{code}:")
+        why = ": ".join(str(word) for word in (what, None if is_told else code, reason) if word)
         again = f"; again at {_clock(data['again'])}" if data.get("again") else ""
         request = f" (request {data['request_id']})" if data.get("request_id") else ""
         return f"{_batch(run, data)}: {why}{request}{again}"
