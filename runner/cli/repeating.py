@@ -61,8 +61,9 @@ def _became(run: Run, state: ServerState) -> str:
     if state.outcome is None:
         return f"run {run.id} asked for it and is not over: `reboot-runner resume {run.id}`"
     ended = state.outcome.value.replace("_", " ")
-    verb = "resolve" if state.outcome is Outcome.UNKNOWN or not state.may_be_asked_again else "retry"
-    return f"{ended} ({state.reason}) in run {run.id}: see `reboot-runner {verb} {run.id}`"
+    is_unclear = state.outcome is Outcome.UNKNOWN or not state.may_be_asked_again
+    repeat = f"`reboot-runner report {run.id}`" if is_unclear else f"`reboot-runner retry {run.id}`"
+    return f"{ended} ({state.reason}) in run {run.id}: see {repeat}"
 
 
 def _repeated(store: Store | None, run_id: str, cycle: str) -> list[Run]:

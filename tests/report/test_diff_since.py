@@ -222,4 +222,4 @@ def test_the_comment_in_the_documents_is_fresh() -> None:
     )
     assert len(made) < 60_000
     assert "cut here" not in made
-    assert made.count("\n> - ") == 2
+    assert made.count("\n> - ") == 3
