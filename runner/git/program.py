@@ -38,7 +38,7 @@ _FIXED = {"LC_ALL": "C", "LANGUAGE": "", "GIT_TERMINAL_PROMPT": "0"}
 _KEPT = re.compile("GIT_(CONFIG_.*|SSH|SSH_.*|SSL_.*|HTTP_.*|ASKPASS|ALLOW_PROTOCOL|EXEC_PATH|CEILING_DIRECTORIES)")
 """What of Git's own variables stays: how to reach a remote, and settings; not which repository, index or diff."""
 
-MOST_OUT = 40 << 20
+MOST_OUT = 64 << 20
 """Most bytes of an answer: more than the largest entry of a store (`inputs.json_text.JOURNAL`)."""
 
 _IN_URL = re.compile(r"://[^/@\s']*@")

@@ -30,8 +30,8 @@ ANSWER = Bounds(20 * MEGABYTE, 90 * MEGABYTE)
 """An API's answer. A page of 1,000 servers has 3 MB and is estimated at 25 MB."""
 SCHEDULE = Bounds(32 * MEGABYTE, 135 * MEGABYTE)
 """A saved schedule. 100,000 servers are 9 MB, estimated at 92 MB; at 124 MB if most are excluded by their names."""
-JOURNAL = Bounds(32 * MEGABYTE, 160 * MEGABYTE)
-"""An entry of a store. The largest holds a plan and its schedule; a run that would be over it cannot be begun."""
+JOURNAL = Bounds(16 * MEGABYTE, 160 * MEGABYTE)
+"""An entry of a store. The largest holds a plan and its schedule: 11 MB for 100,000 servers. Larger: refused."""
 WIDE_TEXT = 4 * MEGABYTE
 """Most bytes of a store's text that is not ASCII, which takes up to four times as much once it is decoded."""
 EVENT = Bounds(26 * MEGABYTE, 90 * MEGABYTE)

@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.inputs.files import read_regular
+from runner.errors import StoreError
+from runner.inputs.files import describe, read_regular
 from runner.inputs.json_text import JOURNAL, parse_json
+
+MOST_BYTES = 4 << 20
+"""Of the file of a run. A job id has a line of about 200 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,15 @@ class Spool:
         return path
 
     def read(self, run_id: str) -> list[dict[str, Any]]:
-        """The facts of a run; a line torn by a power cut is left out."""
+        """Return the facts of a run; a line torn by a power cut is left out. Raises StoreError."""
+        path = self.path(run_id)
         try:
-            lines = read_regular(self.path(run_id), JOURNAL.size).splitlines()
+            lines = read_regular(path, MOST_BYTES).splitlines()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            hint = "it may hold the ids of jobs that the store lacks: correct it, or move it away"
+            raise StoreError(f"the file {path} {describe(error)}", hint=hint) from None
         facts = []
         for line in lines:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from runner.errors import StoreError
 from runner.execution import writer
-from runner.store.spool import Spool
+from runner.store.spool import MOST_BYTES, Spool
 
 from .setup import Bench, schedule_of
 
@@ -75,3 +76,12 @@ def test_a_spooled_job_id_is_read_by_the_next_process(tmp_path: Path) -> None:
     assert {s.reason for s in run.servers.values()} == {"Rebooted"}
     assert not spool.path(run_id).exists()
     assert bench.cloud.calls["reboot"] == 1
+
+
+def test_a_file_that_is_no_spool_is_named(tmp_path: Path) -> None:
+    """It may hold job ids, so a run does not go on without it; a pipe is not waited for."""
+    (tmp_path / "large.jsonl").write_bytes(b" " * (MOST_BYTES + 1))
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    for name, says in (("large", "is larger than 4 MiB"), ("pipe", "is not a regular file")):
+        with pytest.raises(StoreError, match=f"{name}.jsonl {says}"):
+            Spool(tmp_path).read(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 import struct
 import tempfile
 import zipfile
@@ -191,9 +192,10 @@ def _prometheus() -> Read:
 
 def _journal() -> Read:
     from runner.store.rows import event
+    from runner.store.sqlite import text_of
 
     head = (7, MOMENT.isoformat(), "run.created", 1)
-    return _bytes_of(lambda data: event((*head, data.decode("utf-8", "replace")), "web-1"))
+    return _bytes_of(lambda data: event((*head, text_of(data)), "web-1"))
 
 
 def _spool() -> Read:
@@ -240,6 +242,7 @@ def readers() -> Mapping[str, Reader]:
     from runner.loading.files import MAX_ID_BYTES
     from runner.loading.source import MAX_BYTES, Unreadable
     from runner.simulator.scenario import MOST_BYTES, ScenarioInvalid
+    from runner.store.spool import MOST_BYTES as SPOOLED
 
     not_json = (NotJson, TooMuchJson, RunnerError)
     wave = (
@@ -350,7 +353,7 @@ def readers() -> Mapping[str, Reader]:
                 b'{"status":"FAIL","entities":{"errorcode_message":@@}}',
             ),
             (_fixture("job-partial-fail"),),
-            not_json,
+            (*not_json, ValueError),
         ),
         "action history": Reader(
             "json",
@@ -389,13 +392,18 @@ def readers() -> Mapping[str, Reader]:
             not_json,
         ),
         "journal event": Reader(
-            "json", _journal, JOURNAL.size, (HOLE, b'{"schedule":@@}'), (b'{"batch":1,"servers":["a"]}',)
+            "json",
+            _journal,
+            JOURNAL.size,
+            (HOLE, b'{"schedule":@@}'),
+            (b'{"batch":1,"servers":["a"]}',),
+            (RunnerError, sqlite3.Error),
         ),
-        "spool": Reader("json", _spool, JOURNAL.size, (HOLE, b'{"batch":@@}'), (b'{"batch":1,"job":"j"}\n',)),
+        "spool": Reader("json", _spool, SPOOLED, (HOLE, b'{"batch":@@}'), (b'{"batch":1,"job":"j"}\n',)),
         "Git store, run": Reader(
             "json",
             _git_store("runs/web-1/run.json"),
-            JOURNAL.size,
+            1 << 20,
             (HOLE, b'{"id":"web-1","owner":@@}'),
             (b'{"id":"web-1","plan":"web","owner":null}',),
         ),
@@ -403,20 +411,24 @@ def readers() -> Mapping[str, Reader]:
             "json",
             _git_store("runs/web-1/events/00000001.jsonl"),
             JOURNAL.size,
-            (HOLE, b'{"seq": 1, "at": @@, "type": "x", "fence": 1, "data": {}}\n'),
+            (
+                HOLE,
+                b'{"seq": 1, "at": @@, "type": "x", "fence": 1, "data": {}}\n',
+                b'{"seq": 1, "at": "2026-01-01T00:00:00+00:00", "type": "x", "fence": 1, "data": @@}\n',
+            ),
             (b'{"seq": 1, "at": "2026-01-01T00:00:00+00:00", "type": "x", "fence": 1, "data": {}}\n',),
         ),
         "Git store, claims": Reader(
             "json",
             _git_store("runs/web-1/claims/000001.json"),
-            JOURNAL.size,
+            4 << 20,
             (HOLE, b'[{"project":"p","cycle":"c","columns":["at"],"servers":@@}]'),
             (b'[{"project":"p","cycle":"c","columns":[],"servers":{"a":[]}}]',),
         ),
         "Git store, rate": Reader(
             "json",
             _git_store("rate/p.json"),
-            JOURNAL.size,
+            4 << 20,
             (HOLE,),
             (b'[{"id":"a","at":1.0,"age":0.5,"n":1,"run":"r"}]',),
         ),
@@ -427,5 +439,5 @@ def readers() -> Mapping[str, Reader]:
             (HOLE, b'{"run":@@}'),
             (b"{}",),
         ),
-        "Git store, flag": Reader("json", _git_store("flags/halt"), JOURNAL.size, (HOLE,), (b"{}",)),
+        "Git store, flag": Reader("json", _git_store("flags/halt"), 64 << 10, (HOLE,), (b"{}",)),
     }

@@ -179,7 +179,7 @@ FOREIGN: dict[str, tuple[Callable[[Path], str], str]] = {
     "large": (_with("runs/r1/run.json", '{"id": "r1", "owner": null, "seq": 1' + "0" * 30 + "}"), "unreadable: run"),
     "deep": (_with("rate/p.json", "[" * 5000), "unreadable: rate"),
     "commit": (_with("archive/202611/r9.json", _archive("--upload-pack=x")), "unreadable: archive 'r9'"),
-    "huge": (_with("rate/p.json", " " * (JOURNAL.size + 1)), "holds a file of 32,000,001 bytes, at most 32,000,000"),
+    "huge": (_with("rate/p.json", " " * (JOURNAL.size + 1)), "holds a file of 16,000,001 bytes, at most 16,000,000"),
     "path": (_with('"runs/\\377/run.json"', "{}"), "unreadable: run"),
 }
 

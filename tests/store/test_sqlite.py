@@ -369,7 +369,7 @@ def test_a_file_that_may_not_be_written(public_folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("printf('%.*c', 33500000, 'x')", "too big"), ("printf('%.*c', 4000000, 'x') || char(128512)", "is not ASCII")],
+    [("printf('%.*c', 17500000, 'x')", "too big"), ("printf('%.*c', 4000000, 'x') || char(128512)", "is not ASCII")],
 )
 def test_a_text_too_large_to_be_read(tmp_path: Path, text: str, says: str) -> None:
     """A row that another program wrote is refused before it fills the memory."""

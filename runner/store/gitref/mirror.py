@@ -35,6 +35,8 @@ _EDITED = (
 )
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What taking a file apart raises that is not one of ours."""
+_MOST_BYTES = {"store": 64 << 10, "flag": 64 << 10, "run": 1 << 20, "rate": 4 << 20, "claims": 4 << 20}
+"""Of a file of each kind; others may be as large as an entry of the journal."""
 SKEW_S = 60.0
 """So far apart may clocks be that share a rate budget; nothing else depends on it."""
 
@@ -275,6 +277,9 @@ class Mirror(Sqlite):
         for place in places.values():
             self._take(f"_clear_{place.kind}", place)
         for path, data in files:
+            if len(data) > _MOST_BYTES.get(places[path].kind, JOURNAL.size):
+                what = f"the store's ref holds a file that is too large: {path[:200]!r}, {len(data):,} bytes"
+                raise StoreRefused(what, hint=_EDITED)
             self._take(f"_load_{places[path].kind}", places[path], data, seen_at)
             is_named = is_named or path == tree.STORE
         if not is_named or not self.execute("select 1 from git_store"):

@@ -31,6 +31,8 @@ OLDEST = (2, 31)
 PATIENCE_S = 30.0
 """How long one call may take. A lease is a minute: a host that is slower than this is no place for a store."""
 
+AT_ONCE = 1_000
+"""Files that are read with one call, if they are not over the bound of an entry together."""
 MOST_BYTES = 1_000_000_000
 """Of the files of a ref that are read at once. A run of 100,000 servers has about 100 MB."""
 
@@ -164,7 +166,7 @@ class Remote:
         """Yield what blobs hold, in their order. Their sizes are known before anything of them is read."""
         piece: list[tuple[str, int]] = []
         for blob, size in zip(blobs, self._sizes(blobs, clone), strict=True):
-            if sum(size for _, size in piece) + size > JOURNAL.size:
+            if len(piece) == AT_ONCE or sum(size for _, size in piece) + size > JOURNAL.size:
                 yield from self._read(piece, clone)
                 piece = []
             piece.append((blob, size))

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from runner.inputs.json_text import JOURNAL, parse_json
+from runner.inputs.json_text import JOURNAL, WIDE_TEXT, parse_json
 from runner.store.gitref.errors import StoreRefused
 
 FORMAT = 1
@@ -143,17 +143,35 @@ def event_line(row: Sequence[Any]) -> bytes:
 
 
 def event_rows(data: bytes) -> list[tuple[int, str, str, int, str]]:
-    """Lines as rows of `rows.EVENT_COLUMNS`. Data that was edited into something else is left for whoever reads it."""
-    return [_event_row(line) for line in data.decode("utf-8", "surrogatepass").split("\n") if line]
+    """Return lines as rows of `rows.EVENT_COLUMNS`. Data that was edited into something else is left to its reader.
+
+    Raises ValueError for what is no line of events, and for a large text that is not ASCII as ours are. A line can be
+    large, so its data is copied once.
+    """
+    if len(data) > WIDE_TEXT and not data.isascii():
+        raise ValueError("a file of events is not ASCII")
+    found, begin = [], 0
+    while begin < len(data):
+        end = data.find(b"\n", begin)
+        end = len(data) if end < 0 else end
+        if end > begin:
+            found.append(_event_row(data, begin, end))
+        begin = end + 1
+    return found
 
 
-def _event_row(line: str) -> tuple[int, str, str, int, str]:
-    head, found, data = line.partition(', "data": ')
-    if not found or not data.endswith("}"):
+def _event_row(data: bytes, begin: int, end: int) -> tuple[int, str, str, int, str]:
+    mark = data.find(_DATA, begin, min(end, begin + _MOST_HEAD))
+    if mark < 0 or data[end - 1 : end] != b"}":
         raise ValueError("a line of events is none")
-    facts = parse_json(head + "}", JOURNAL)
-    return int(facts["seq"]), str(facts["at"]), str(facts["type"]), int(facts["fence"]), data[:-1]
+    facts = parse_json(data[begin:mark] + b"}", JOURNAL)
+    text = str(memoryview(data)[mark + len(_DATA) : end - 1], "utf-8", "surrogatepass")
+    return int(facts["seq"]), str(facts["at"]), str(facts["type"]), int(facts["fence"]), text
 
+
+_DATA = b', "data": '
+_MOST_HEAD = 10_000
+"""Bytes of a line before its data."""
 
 _SHARED = ("project", "cycle")
 
