@@ -176,10 +176,17 @@ def _demand_free(path: Path) -> bool:
     if path.is_symlink():
         raise StoreError(f"the store {path} is a link to a file that does not exist", hint=_LOST.format(path=path))
     for log in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-journal")):
-        if log.exists() and log.stat().st_size:
+        if _size(log) and not path.exists():  # a process that begins the store just now makes both
             what = f"the store {path} is gone, but its log {log.name} is still there"
             raise StoreError(what, hint=_LOST.format(path=path))
     return False
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _make_file(path: Path) -> None:
