@@ -58,8 +58,8 @@ Examples (steps of a job; docs/github.md has whole workflows):
 def command() -> None:
     """The three jobs of a repository with reboot plans on GitHub.
 
-    Each reads the event that started it, and leaves annotations, a step summary and outputs. A comment or a summary
-    that cannot be written never changes the exit code.
+    Each reads the event that started it, and leaves annotations, a step summary and outputs. A summary that cannot be
+    written never changes the exit code. A comment that plan cannot write fails it: a merge is refused without.
     """
 
 

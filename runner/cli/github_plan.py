@@ -17,7 +17,7 @@ from runner.cli.github_tell import Job, do
 from runner.cli.policing import Police, loosened_rules, rules_of
 from runner.errors import Exit, RunnerError, UsageProblem
 from runner.git.repository import Repository
-from runner.github.api import GitHub, tolerated
+from runner.github.api import GitHub, GitHubError
 from runner.github.artifacts import merged_at
 from runner.github.comment import Key, Reviewed, exists, retire, upsert
 from runner.github.event import Event
@@ -60,7 +60,7 @@ def plan_job(app: App, wanted: Wanted) -> int:
         found = asyncio.run(review.look())
         if found.problems:
             app.show_problems(found.problems)
-        job.problems += found.problems
+        job.problems += [replace(p, severity="error") if p.code == OLDER_OPEN else p for p in found.problems]
         outputs = {"plans": [f.as_posix() for f in selection.files]} | found.outputs()
         return asyncio.run(job.end(found.code, None, outputs, event))
 
@@ -86,13 +86,15 @@ class _Found:
     problems: list[Problem]
     diffs: list[PlanDiff] = field(default_factory=list)
     comments: list[int] = field(default_factory=list)
+    has_no_comment: bool = False
 
     @property
     def code(self) -> int:
         if any(p.severity == "error" for p in self.problems):
             return exit_code([Exit.INVALID, *(d.code for d in self.diffs)])
         held = [Exit.HELD for p in self.problems if p.code == OLDER_OPEN]
-        code = exit_code([*held, *(d.code for d in self.diffs)])
+        unsaid = [Exit.ERROR] if self.has_no_comment else []
+        code = exit_code([*held, *unsaid, *(d.code for d in self.diffs)])
         return Exit.DONE if code == Exit.CHANGES else code
 
     def outputs(self) -> dict[str, list[int] | dict[str, str]]:
@@ -113,6 +115,8 @@ class _Review:
     notes: list[str] = field(default_factory=list)
     rules: tuple[Lift, ...] = ()
     """Rules of the policy that the pull request loosens."""
+    blocked: str = ""
+    """What must happen before a merge can apply any of the plans."""
 
     @classmethod
     def of(cls, job: Job, wanted: Wanted, event: Event, repository: Repository, selection: Selection) -> _Review:
@@ -142,11 +146,31 @@ class _Review:
             if diff.schedule is not None and is_sound(diff):
                 self.wanted.schedules.mkdir(parents=True, exist_ok=True)
                 save(self.wanted.schedules / f"{diff.schedule.plan_name}.json", diff)
-            self.job.section(diff.file, diff_markdown([diff], SECTION_LIMIT, in_pull_request=True))
+        self._show(diffs)
         self._summarise(loaded)
-        with tolerated(self.job.warn):
+        try:
             found.comments = await self._comment(diffs)
+        except GitHubError as error:
+            said = f"the pull request has no comment with this dry run: {error.message}"
+            hint = "the merge is refused without it: see that the job may write comments, then run it again"
+            self.job.fail(RunnerError(said, hint="; ".join(h for h in (error.hint, hint) if h)))
+            self.blocked = "run this job again when it can write its comment; a merge before that is refused."
+            found.has_no_comment = True
+        if self.blocked:
+            self._show(diffs)
         return found
+
+    def _show(self, diffs: Sequence[PlanDiff]) -> None:
+        """Write each plan's part of the summary."""
+        for diff in diffs:
+            text = diff_markdown([diff], SECTION_LIMIT, in_pull_request=True, blocked=self._blocked(diff))
+            self.job.section(diff.file, text)
+
+    def _blocked(self, diff: PlanDiff) -> str:
+        """Return what must happen before a merge can apply the plan; empty where a merge does."""
+        older = (p.hint for p in diff.problems if p.code == OLDER_OPEN)
+        first = [f"end the older run first; merged before that, this is refused. {hint}." for hint in older]
+        return " ".join([*first, self.blocked]).strip()
 
     async def _diffs(self, loaded: Sequence[Loaded]) -> list[PlanDiff]:
         """The dry-runs. Of two plans of one name none is sound: files, comments and runs go by the name."""
@@ -214,14 +238,19 @@ class _Review:
         made: list[int] = []
         keys: list[Key] = []
         async with GitHub(os.environ) as api:
-            notes = [*self.notes, *_merged_early(await merged_at(api, repo, pull))]
+            early = _merged_early(await merged_at(api, repo, pull))
+            if early:
+                self.blocked = "open a new pull request that touches the plan; this one was merged already."
+            notes = [*self.notes, *early]
             for diff in diffs:
                 keys.append(Key(LABEL, self._path(diff)))
                 is_quiet = self.wanted.comment == "on-change" and diff.code == Exit.DONE and not diff.problems
                 if is_quiet and not await exists(api, repo, pull, keys[-1]):
                     continue
                 body = "".join(f"> [!IMPORTANT]\n> {note}\n\n" for note in notes)
-                body += diff_markdown([diff], COMMENT_LIMIT - len(body) - 2_000, in_pull_request=True)
+                body += diff_markdown(
+                    [diff], COMMENT_LIMIT - len(body) - 2_000, in_pull_request=True, blocked=self._blocked(diff)
+                )
                 made.append(await upsert(api, repo, pull, keys[-1], body, self._reviewed(diff)))
             await retire(api, repo, pull, LABEL, keys)
         return made

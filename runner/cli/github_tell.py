@@ -108,13 +108,14 @@ def _problem_line(problem: Problem) -> str:
 def _open(run: Run) -> Problem:
     """What people must know of a run that is not over: a notice at its plan."""
     where = Location(run.schedule.plan_file) if run.schedule.plan_file else None
-    if run.question is not None:
+    is_asked = run.question is not None and run.stop is None
+    if run.question is not None and is_asked:
         said = f"run {run.id} waits for an approval: {run.question.why}"
         hint = f"reboot-runner approve {run.id} --reason …"
     else:
         said = f"run {run.id} is not over: {run.suspended.data.get('why', '') if run.suspended else run.word}"
         hint = f"`reconcile`, or reboot-runner resume {run.id}, goes on with it"
-    return Problem("Waiting" if run.question else "Suspended", said, where, hint, severity="warning")
+    return Problem("Waiting" if is_asked else "Suspended", said, where, hint, severity="warning")
 
 
 def _not_well(run: Run) -> Problem:

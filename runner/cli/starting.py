@@ -46,8 +46,9 @@ class OlderOpen(Held):
     def __init__(self, row: RunRow, which: str, done: RunRow | None = None) -> None:
         super().__init__(
             f"run {row.id} {which} is open ({row.word})",
-            hint=f"`reboot-runner resume {row.id}` follows it to its end, `cancel {row.id}` stops it first;"
-            " `run --supersede` does both and goes on with this one",
+            hint=f"`reboot-runner resume {row.id}` follows it to its end; or `cancel {row.id} --reason …` stops it, and"
+            f" the next `reconcile` or `resume {row.id}` ends it. Then plan or run this version again, in GitHub by"
+            " running the job again; outside of jobs, `run --supersede` does it all",
         )
         self.row = row
         self.done = done

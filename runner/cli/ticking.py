@@ -64,6 +64,8 @@ class _Ticker:
     later: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Runs whose wait is over later than this process stays, though they are to be looked at sooner (a bake): when that
     is (monotonic), and the number of the last event then."""
+    halted: set[str] = field(default_factory=set)
+    """Runs that the store's halt stopped at their last step: this process does not wait for `unhalt`."""
     wait_s: float = 0.0
 
     @property
@@ -95,7 +97,9 @@ class _Ticker:
         """Until the first open run that nobody holds is due; failed steps count when they are due again."""
         now = self.store.now()
         rows = self.store.runs(open_only=True, limit=10_000)
-        free = [r for r in rows if not self.store.is_held(r) and not self.stepper.rest_s(r.id)]
+        free = [
+            r for r in rows if r.id not in self.halted and not self.store.is_held(r) and not self.stepper.rest_s(r.id)
+        ]
         return min((self._later_s(r) or max(0.0, r.due - now) for r in free), default=None)
 
     def _rests(self, row: RunRow) -> bool:
@@ -111,6 +115,9 @@ class _Ticker:
         step, driver = stepped.advance, self.stepper.driver_of(row.id)
         if step is not None:
             self.later.pop(row.id, None)
+        self.halted.discard(row.id)
+        if step is not None and step.halted is not None and step.can_suspend:
+            self.halted.add(row.id)
         if step is not None and driver is not None and step.until is not None and step.can_suspend:
             setting = driver.setting
             left_s = (step.until - setting.clock.now()).total_seconds() / setting.time_scale

@@ -43,6 +43,7 @@ def diff_markdown(
     limit: int = MAX_CHARACTERS,
     *,
     in_pull_request: bool = False,
+    blocked: str = "",
     selected: Selected | None = None,
 ) -> str:
     """All plans in at most `limit` characters (2,000 or more).
@@ -52,8 +53,11 @@ def diff_markdown(
 
     `in_pull_request`: for a comment there. The totals are the first line, and the last ones say what applies the
     plans, what discards them and what plans again. `selected`: what a range of commits selected beside `diffs`.
+    `blocked`: what must happen before a merge applies them.
     """
-    tail = _selected(selected, bool(diffs), limit // 4) + (_actions(diffs) if in_pull_request and diffs else "")
+    tail = _selected(selected, bool(diffs), limit // 4) + (
+        _actions(diffs, markdown(blocked, 1000)) if in_pull_request and diffs else ""
+    )
     room = limit - _ROOM - len(tail)
     heads = [_head(diff, 0, in_pull_request) for diff in diffs]
     shown = _fitting(heads, room)
@@ -240,10 +244,12 @@ def _selected(selected: Selected | None, has_plans: bool, room: int) -> str:
     return "\n" + "".join(lines) if lines else ""
 
 
-def _actions(diffs: Sequence[PlanDiff]) -> str:
-    """What applies the plans, what discards them, what plans again."""
+def _actions(diffs: Sequence[PlanDiff], blocked: str) -> str:
+    """What applies the plans, what discards them, what plans again. `blocked`: what to do first, if there is any."""
     codes = {d.code for d in diffs}
-    if codes <= {Exit.DONE}:
+    if blocked:
+        applies = blocked
+    elif codes <= {Exit.DONE}:
         applies = "merging restarts nothing."
     elif codes <= {Exit.DONE, Exit.CHANGES}:
         applies = "merge this pull request. What is shown here is then run, exactly so and once."

@@ -248,12 +248,13 @@ def test_problems_are_annotated_and_commented(fleet: Fleet) -> None:
     assert list((fleet.files / "schedules").glob("*.json")) == []
 
 
-def test_a_comment_that_fails_changes_nothing(fleet: Fleet) -> None:
-    """When GitHub's API refuses everything, the job ends as it would have."""
+def test_a_comment_that_cannot_be_written_fails_the_check(fleet: Fleet) -> None:
+    """A merge is refused without the comment, so the check is red and the summary does not say to merge."""
     env = fleet.request() | {"GITHUB_TOKEN": "wrong"}
     done = fleet.job("plan", env)
-    assert done.code == 0, done.err
-    assert "warning" in done.err
+    assert done.code == 1, done.err
+    assert "::error" in done.out
+    assert "To apply:** run this job again" in fleet.summary
     assert fleet.github.state.comments(7) == []
 
 
@@ -365,7 +366,7 @@ def test_nothing_is_stored_that_was_there_before(fleet: Fleet) -> None:
 def test_what_nobody_was_shown_is_not_run(fleet: Fleet) -> None:
     """A stored schedule without its comment is refused, unless the jobs say that they write none."""
     env = fleet.request() | {"GITHUB_TOKEN": "wrong"}
-    assert fleet.job("plan", env).code == 0
+    assert fleet.job("plan", env).code == 1
     fleet.store()
     merged = fleet.merge()
     refused = fleet.job("run", merged)
@@ -483,6 +484,7 @@ def test_merged_before_the_dry_run_had_ended(fleet: Fleet) -> None:
     assert late.code == 0, late.err
     (shown,) = [c["body"] for c in fleet.github.state.comments(7) if "10 servers in 3 waves" in c["body"]]
     assert "was merged at 2026-11-01 10:00:00Z, before this dry run ended" in shown
+    assert "To apply:** open a new pull request" in shown
     fleet.store()
     fleet.repo.git("checkout", "-q", "main")
     again = fleet.job("run", fleet.event("push", push, push["after"]))
@@ -522,6 +524,8 @@ def test_an_edited_plan_whose_older_run_is_open(fleet: Fleet) -> None:
     assert "OlderRunOpen" in done.out
     (comment,) = fleet.github.state.comments(7)
     assert "another version of web is open" in comment["body"]
+    assert "To apply:** end the older run first" in comment["body"]
+    assert "::error file=plans/web.yaml" in done.out
     fleet.store()
     env = fleet.merge()
     push = payload(env)

@@ -90,6 +90,7 @@ def test_halt_and_unhalt(cloud: Remote) -> None:
     assert cloud.posts == 0
     assert json.loads(lab.run("status", "-o", "json").out)["halted"]["reason"] == "incident 4711"
     assert lab.run("resume", "web").code == 7
+    assert lab.run("reconcile", "--wait", "30m").code in (0, 7)
     lifted = lab.run("unhalt")
     assert "incident 4711" in lifted.err
     assert lab.run("run", "web.yaml").code == 0
