@@ -29,6 +29,8 @@ _BARE_METAL = "__type_baremetal"
 _FRACTION = re.compile(r"[.,](\d{1,6})\d*")
 _MAX_NAME = 256
 _MAX_CAUSE = 4_000
+MOST_TAGS = 1_000
+"""Of a server. The cloud's own limit is far lower: 10 or 20 by its version."""
 MOST_SUB_JOBS = 2_000
 """A request has at most 1,000 servers ("Restarting ECSs in a Batch")."""
 
@@ -81,11 +83,14 @@ def tags(value: Any) -> Mapping[str, str] | None:
     """Return `["env=prod", "canary"]` as a mapping: split at the first `=`, no `=` is an empty value.
 
     The pages of the tag service write `[{"key", "value"}]`; that is read too. None and a missing field are no tags.
-    Everything else, and one key with two values, is None: tags that cannot be read must not look like none.
+    Everything else, one key with two values, and more than `MOST_TAGS` are None: tags that cannot be read must not look
+    like none.
     """
     if value is None:
         return NO_TAGS
-    items = [_tag(item) for item in value] if isinstance(value, list) else [None]
+    if not isinstance(value, list) or len(value) > MOST_TAGS:
+        return None
+    items = [_tag(item) for item in value]
     texts = tuple(text for text in items if text is not None)
     return _tags(texts) if len(texts) == len(items) else None
 

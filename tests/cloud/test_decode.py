@@ -479,3 +479,9 @@ def test_a_job_with_very_many_parts() -> None:
     with pytest.raises(ValueError, match="the job has 20,000 sub-jobs, more than 2,000"):
         read(20_000)
     assert {part.code for part in read(2_000).sub_jobs.values()} == {"Ecs.0005"}
+
+
+def test_more_tags_than_a_server_can_have_are_unreadable() -> None:
+    """They must not fill the memory, and must not look like none either."""
+    assert decode.tags([f"k{n}" for n in range(1_000)]) is not None
+    assert decode.tags([f"k{n}" for n in range(1_001)]) is None

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from runner.errors import StoreError
-from runner.inputs.json_text import JOURNAL, parse_json
+from runner.inputs.json_text import JOURNAL, WIDE_TEXT, parse_json
 from runner.store import rows
 from runner.store.gitref import tree
 from runner.store.gitref.address import REF
@@ -277,7 +277,8 @@ class Mirror(Sqlite):
         for place in places.values():
             self._take(f"_clear_{place.kind}", place)
         for path, data in files:
-            if len(data) > _MOST_BYTES.get(places[path].kind, JOURNAL.size):
+            is_wide = len(data) > WIDE_TEXT and not data.isascii()
+            if is_wide or len(data) > _MOST_BYTES.get(places[path].kind, JOURNAL.size):
                 what = f"the store's ref holds a file that is too large: {path[:200]!r}, {len(data):,} bytes"
                 raise StoreRefused(what, hint=_EDITED)
             self._take(f"_load_{places[path].kind}", places[path], data, seen_at)
