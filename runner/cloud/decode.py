@@ -30,7 +30,7 @@ _FRACTION = re.compile(r"[.,](\d{1,6})\d*")
 _MAX_NAME = 256
 _MAX_CAUSE = 4_000
 MOST_TAGS = 1_000
-"""Of a server. The cloud's own limit is far lower: 10 or 20 by its version."""
+"""Of a server. A longer list is taken for damaged."""
 MOST_SUB_JOBS = 2_000
 """A request has at most 1,000 servers ("Restarting ECSs in a Batch")."""
 
