@@ -18,7 +18,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
+from runner.simulator.events import RulesAdded, from_line, to_line
 from runner.simulator.faults import Rule
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.log import WorldMismatch
@@ -267,3 +269,17 @@ def test_two_states_in_turns(tmp_path: Path) -> None:
 def test_wall_is_utc() -> None:
     """The real time that signatures are judged by is aware UTC."""
     assert utc_now().utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"do": "delay", "on": "reboot", "seconds": 8},
+        {"do": "delay", "on": "reboot", "seconds": "90s", "at": "1m", "until": "2h"},
+        {"do": "throttle", "on": "reboot", "retry_after": "5m"},
+    ],
+)
+def test_durations_of_rules_are_read_again(rule: dict[str, object]) -> None:
+    """A rule that the log stores is the same for every later process."""
+    made = RulesAdded(0, (TypeAdapter(Rule).validate_python(rule),), "", False)
+    assert from_line(to_line(made)) == made
