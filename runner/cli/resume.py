@@ -123,7 +123,8 @@ async def open_targets_of(app: App, loaded: LoadedConfig, run: Run, stack: Async
     """The targets of a run, as configuration has them now; closed with `stack`.
 
     One of several that cannot be opened stops its own groups only. Raises InvalidInput for a target that is not
-    configured any more, Stale for one whose project is another, CloudError, CloudDenied where none can be opened.
+    configured any more, Stale for one whose cloud or project is another, CloudError, CloudDenied where none can be
+    opened.
     """
     from runner.cli.sessions import open_sessions
     from runner.cli.targets import choose_target
@@ -132,11 +133,13 @@ async def open_targets_of(app: App, loaded: LoadedConfig, run: Run, stack: Async
     sessions = await open_sessions(app, loaded, names, names[0], stack, patient=True)
     for target in run.schedule.targets:
         session = sessions.by_name.get(target.name)
-        if session is not None and session.target.project_id != target.project_id:
-            name = target.name
+        if session is None:
+            continue
+        is_now = (session.target.cloud, session.target.project_id)
+        if is_now != (target.cloud, target.project_id):
             raise Stale(
-                f"target {name} is project {session.target.project_id} now; the run was reviewed for"
-                f" {target.project_id}",
-                hint="mend the configuration, or cancel the run",
+                f"target {target.name} is cloud {is_now[0]}, project {is_now[1]} now; the run was begun for"
+                f" cloud {target.cloud}, project {target.project_id}",
+                hint="correct the configuration, or cancel the run",
             )
     return sessions

@@ -295,6 +295,9 @@ class CalendarReader:
             is_backward = end.at(utc()) < start.at(utc())
         else:
             nominal, exact = _duration(line)
+            if start.is_day and exact:
+                what = "DURATION: an event of whole days lasts days or weeks (RFC 5545, 3.6.1)"
+                raise BadCalendar(line.number, what, EVENT_HINT)
             is_backward = min(nominal, exact) < timedelta(0)
         if is_backward:
             raise BadCalendar(line.number, f"{line.name}: the event ends before it begins", EVENT_HINT)
@@ -425,7 +428,7 @@ class CalendarReader:
                 raise BadCalendar(day.line, what, SERIES_HINT)
             instances.append(instance)
         for moment, line in zip(master.replaced, master.replaced_lines, strict=True):
-            self.spent.counted += master.rule.work if master.rule else 1
+            self.spent.counted += (master.rule.work if master.rule else 1) + len(master.dates)
             is_comparable = self.own or (moment.zone is None) == (master.start.zone is None)
             if self.spent.counted <= MAX_COUNTED and is_comparable and not master.starts_at(moment.at(own), own):
                 self.note(line, "EXDATE takes out a time at which the event does not begin", SERIES_HINT)

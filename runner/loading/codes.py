@@ -51,6 +51,7 @@ CODES: dict[str, str] = {
     "FreezeWithoutEffect": "A part of a calendar of freezes closes nothing.",
     "FreezeClosesNothing": "A calendar of freezes closes nothing in the next 400 days.",
     # configuration
+    "ConfigNotRead": "A file has nearly the name of the configuration and is not read.",
     "UnknownTarget": "The plan names a target that the configuration does not have.",
     "TargetOverride": "--target was given for a plan whose groups name targets of their own.",
     "TargetsApart": "A plan mixes the embedded simulated cloud, which lives in a time of its own, with other targets.",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from runner.errors import InvalidInput
 from runner.loading.explain import check
 from runner.loading.files import check_inside, git_root
 from runner.loading.findings import Findings
@@ -89,15 +90,33 @@ def load_config_text(text: str | bytes, name: str, env: Mapping[str, str], *, pa
 
 
 def find_config(start: Path) -> Path | None:
-    """The nearest configuration from `start` upwards, not beyond the Git root; without one, only in `start`."""
+    """Return the nearest configuration from `start` upwards, not beyond the Git root; without one, only in `start`.
+
+    Raises InvalidInput where a file of nearly its name would be passed over: targets and policy would be lost with it.
+    """
     folder = start.absolute()
     root = git_root(folder) or folder
     for candidate in (folder, *folder.parents):
         if (candidate / FILE_NAME).is_file():
             return candidate / FILE_NAME
+        for other in _nearly_named(candidate):
+            message = f"{other.name} is not read: the configuration is called {FILE_NAME}"
+            location = Location(other.as_posix(), 1, 1)
+            problem = Problem("ConfigNotRead", message, location, hint=f"rename it to {FILE_NAME}")
+            raise InvalidInput([problem])
         if candidate == root:
             return None
     return None
+
+
+def _nearly_named(folder: Path) -> list[Path]:
+    """Return the files of a folder that somebody may have meant as its configuration."""
+    stem = Path(FILE_NAME).stem
+    try:
+        found = [path for path in folder.iterdir() if path.name.lower() in (f"{stem}.yml", FILE_NAME)]
+    except OSError:
+        return []
+    return sorted(path for path in found if path.is_file())
 
 
 def template_env(config: Config, env: Mapping[str, str]) -> dict[str, str]:

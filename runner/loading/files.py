@@ -85,8 +85,11 @@ def read_ids(data: bytes) -> tuple[tuple[str, ...], tuple[BadLine, ...]]:
     if data.count(b"\n") > MAX_LINES:
         raise Unreadable("BadIdList", f"holds more than {MAX_LINES:,} lines")
     for number, line in enumerate(_text_of(data).split("\n"), 1):
-        entry = line.partition("#")[0].strip(" \t\r")
-        if is_server_id(entry):
+        entry, _, comment = line.partition("#")
+        entry = entry.strip(" \t\r")
+        if hidden_in(comment.removesuffix("\r").replace("\t", " ")) is not None:
+            bad.append(BadLine(number, _what_it_is(comment.removesuffix("\r").replace("\t", " "), is_first=False)))
+        elif is_server_id(entry):
             ids[entry.lower()] = None
         elif entry:
             bad.append(BadLine(number, _what_it_is(entry, is_first=not ids and not bad)))

@@ -226,7 +226,8 @@ def _candidates(key: str, selector: Selector, index: Index) -> Collection[Server
         ids = {i for word in selector.server_groups or () for i in index.in_server_group(word)}
         return [by_id[i] for i in ids if i in by_id]
     if key == "names":
-        return [s for pattern in selector.names or () for s in index.named(pattern)]
+        patterns = dict.fromkeys(selector.names or ())
+        return list({s.id: s for pattern in patterns for s in index.named(pattern)}.values())
     grouped: Mapping[str, list[Server]] = getattr(index, key)
     return [s for word in getattr(selector, key) for s in grouped.get(word, ())]
 

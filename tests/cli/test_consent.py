@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cli.lab import NO_METADATA, Lab, Remote, target
+from tests.cli.lab import NO_METADATA, PLAN, Lab, Remote, target
 from tests.cli.tls import HOST, TRUSTED, tls_front
 
 
@@ -45,6 +45,19 @@ def test_an_endpoint_on_loopback_is_as_real(cloud: Remote) -> None:
     assert (cloud.posts, lab.runs()) == (0, [])
     lab.configure(targets={"lab": target(cloud.state, cloud.url)})
     assert lab.run("run", "web.yaml", env={"CI": "true"}).code == 0
+
+
+def test_an_open_run_stays_with_the_cloud_that_it_was_begun_on(cloud: Remote) -> None:
+    """A run begun on simulated servers is not continued on real ones, for which nobody has consented."""
+    lab = cloud.lab
+    lab.write("web.yaml", PLAN.replace("waves: [1, 50%]", "waves: [1, 50%]\n    pause: 1h"))
+    assert lab.run("run", "web.yaml", "--no-wait").code == 75
+    posts = cloud.posts
+    lab.configure(targets={"lab": target(cloud.state, cloud.url, cloud="huaweicloud")})
+    for words in (("run", "web.yaml"), ("resume", "web")):
+        done = lab.run(*words, env=NO_METADATA)
+        assert (done.code, "was begun for cloud simulator" in done.err) == (6, True), done.err
+    assert cloud.posts == posts
 
 
 def test_yes(real: Remote) -> None:

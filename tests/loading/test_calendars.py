@@ -276,6 +276,10 @@ REFUSED = {
         calendar(f"UID:x|RECURRENCE-ID:20261201|{DAY}|RRULE:FREQ=DAILY"),
         "line 6: RECURRENCE-ID: a",
     ),
+    "hours of whole days": (
+        calendar("DTSTART;VALUE=DATE:20261201|DURATION:PT4H"),
+        "line 6: DURATION: an event of whole days",
+    ),
     "a day without UID": (calendar(f"RECURRENCE-ID:20261201|{DAY}"), "line 5: RECURRENCE-ID: a single day"),
     "another kind of day": (
         calendar("UID:x|DTSTART:20261201T000000Z|RRULE:FREQ=DAILY", f"UID:x|RECURRENCE-ID:20261202|{DAY}"),

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from runner.loading.config import endpoint_problem, is_secret_name, load_config, load_config_text, template_env
+from runner.errors import InvalidInput
+from runner.loading.config import (
+    endpoint_problem,
+    find_config,
+    is_secret_name,
+    load_config,
+    load_config_text,
+    template_env,
+)
 from runner.model.config import Config
 
 FULL = """\
@@ -216,3 +224,12 @@ def test_ordinary_variables_are_for_templates() -> None:
     """Names of CI systems that say where they run can be allowed."""
     for name in ("CI_ENVIRONMENT", "GITHUB_REF_NAME", "TEAM", "MONKEY", "TASK"):
         assert codes(f"template_env: [{name}]") == []
+
+
+@pytest.mark.parametrize("name", ["reboot-runner.yml", "Reboot-Runner.yaml"])
+def test_a_file_of_nearly_its_name_is_not_passed_over(tmp_path: Path, name: str) -> None:
+    """Targets and policy in it would be lost without a word."""
+    (tmp_path / name).write_text("version: 1\n")
+    with pytest.raises(InvalidInput) as refused:
+        find_config(tmp_path)
+    assert [problem.code for problem in refused.value.problems] == ["ConfigNotRead"]

@@ -151,6 +151,14 @@ def test_lines_of_a_file_of_ids_that_are_none(content: str, said: str) -> None:
     assert not any(word in f"{problem.message} {problem.hint}" for word in (ID, "web-0", "schöner"))
 
 
+@pytest.mark.parametrize("char", ["\r", "\u2028", "\x85", "\x0b", "\x0c", "\u202e", "\x00"])
+def test_comments_of_a_file_of_ids_hide_no_line(char: str) -> None:
+    """What an editor shows as a line of its own, or not at all, is refused in comments as well."""
+    text = PLAN.replace("{all: true}", "{ids_from: ids.txt}").replace("HERE", "  waves: 1")
+    problem = only(load(text, {"ids.txt": f"{ID}\n# old ones{char}{ID[::-1]}\r\n".encode()}))
+    assert (problem.code, "cannot be seen" in problem.message) == ("BadIdList", True), problem.message
+
+
 def test_a_file_of_ids_in_another_encoding() -> None:
     """A byte order mark is no content; UTF-16 is named."""
     text = PLAN.replace("{all: true}", "{ids_from: ids.txt}").replace("HERE", "  waves: 1")
