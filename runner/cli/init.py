@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from runner import REPOSITORY
 from runner.cli.common import App
 from runner.errors import Exit, UsageProblem
 from runner.inputs.files import read_regular
@@ -208,12 +209,15 @@ def _show_json(
 
 def _next(folder: Path, request: StarterRequest) -> list[str]:
     """Three command lines for a shell: check, try, hand in."""
+    from runner.loading.files import git_root
+
     go = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
-    what = "open a pull request" if request.github else "have it reviewed"
+    what = "push it; README.md says the rest" if request.github else "have it reviewed"
+    begin = "" if git_root(folder) else "git init -b main && "
     return [
         f"{go}reboot-runner validate plans/",
         "reboot-runner run plans/example.yaml    # on the embedded simulated cloud, no account needed",
-        f"git add . && git commit -m 'Reboot plans'    # and {what}; README.md says the rest",
+        f"{begin}git add . && git commit -m 'Reboot plans'    # and {what}",
     ]
 
 
@@ -234,6 +238,13 @@ def _notes(folder: Path, steps: Sequence[Step], request: StarterRequest) -> list
         notes.append(f"kept as they were: {', '.join(kept)}. --force overwrites them.")
     if ".gitignore" in kept and b".reboot-runner/" not in _gitignore(folder).split():
         notes.append("add the line .reboot-runner/ to .gitignore: journals stay out of the repository")
+    if request.github and "README.md" in kept:
+        notes.append("what to set up on GitHub is not in the README.md that was kept: docs/github.md of reboot-runner")
+    if request.github and request.source.repository == REPOSITORY and REPOSITORY.startswith("example/"):
+        notes.append(
+            f"the workflows use {REPOSITORY}, a placeholder until the project is published there: push a copy of"
+            " reboot-runner to GitHub, tag it, and give its name with --workflows OWNER/NAME"
+        )
     root = git_root(folder)
     if request.github and root is not None and root != folder.resolve():
         notes.append(f"GitHub reads .github/ only in the root of the repository, which is {root}")

@@ -110,6 +110,7 @@ class LiveProgress(Progress):
             asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, self._on_resize)
 
     def _on_resize(self) -> None:
+        self._screen.invalidate()
         if (run := self._run) is not None:
             self._safely(lambda: self._draw(run, at_once=True))
 

@@ -32,6 +32,11 @@ class Screen:
         """Write lines above the picture."""
         self._show(lines, self._picture)
 
+    def invalidate(self) -> None:
+        """Draw everything anew the next time: the terminal's size may have changed while a picture was made."""
+        if self._size is not None:
+            self._size = (0, 0)
+
     def clear(self) -> None:
         """Take the picture away."""
         self.draw(())

@@ -218,8 +218,9 @@ def _watch(store: SqlStore, run: Run) -> None:
             width, height = size_of(sys.stdout)
             head = list(_head(run, store.find(run.id), store.halted()))
             screen.draw([line_start(line) for line in fitted(run, head, width - 3, height - 1)])
-            resized.wait(WATCH_S)
-            resized.clear()
+            if resized.wait(WATCH_S):
+                resized.clear()
+                screen.invalidate()
             read_on(store, run)
     finally:
         signal.signal(signal.SIGWINCH, before)
