@@ -104,7 +104,7 @@ def begun(forking: Forker, place: Path) -> Iterator[Project]:
         made.git("init", "--quiet", "--initial-branch", "main")
         region = cloud.state.fleet.options.region
         done = team.run("init", "--target", "lab", "--cloud", "simulator", "--region", region)
-        assert (done.code, done.err) == (0, ""), done.err
+        assert done.code == 0, done.err
         endpoint = f'    endpoints: {{ecs: "{cloud.url}"}}\n    project_id: {cloud.state.fleet.project_id}\n'
         quick = "    rate: {poll_every: 10ms, settle: 500ms}\n"
         made.edit("    cloud: simulator\n", f"    cloud: simulator\n{endpoint}{quick}", "reboot-runner.yaml")
