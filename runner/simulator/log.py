@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -78,6 +79,9 @@ class MemoryLog:
         self._lines.clear()
 
 
+_WAL_TRIES, _WAL_AGAIN_S = 100, 0.05
+
+
 class SqliteLog:
     """Lines in a file. `BEGIN IMMEDIATE` lets one process at a time read what is new, decide and append."""
 
@@ -93,7 +97,7 @@ class SqliteLog:
             raise WorldMismatch(f"{path.name} cannot be opened: {error}") from error
         self._seen = 0
         try:
-            self._db.execute("PRAGMA journal_mode=WAL")
+            self._switch_to_wal()
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
             self.anchor = self._agree(world, anchor)
@@ -103,6 +107,19 @@ class SqliteLog:
         except BaseException:
             self._db.close()
             raise
+
+    def _switch_to_wal(self) -> None:
+        """Use the write-ahead log. While another process opens the file, SQLite refuses this without a wait."""
+        for _ in range(_WAL_TRIES):
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                time.sleep(_WAL_AGAIN_S)
+            else:
+                return
+        self._db.execute("PRAGMA journal_mode=WAL")
 
     def _agree(self, world: str, fresh: Anchor) -> Anchor:
         self._db.execute("BEGIN IMMEDIATE")
