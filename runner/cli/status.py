@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -211,19 +213,28 @@ def _watch(store: SqlStore, run: Run) -> None:
     from runner.execution.journal import read_on
     from runner.report.status_text import fitted
 
-    screen, resized = Screen(sys.stdout), threading.Event()
-    before = signal.signal(signal.SIGWINCH, lambda *_: resized.set())
+    screen = Screen(sys.stdout)
+    reader, writer = os.pipe()  # a handler may take no lock: it would wait for what it interrupts
+    os.set_blocking(writer, False)
+
+    def on_resize(*_: object) -> None:
+        with suppress(BlockingIOError):
+            os.write(writer, b".")
+
+    before = signal.signal(signal.SIGWINCH, on_resize)
     try:
         while run.is_open:
             width, height = size_of(sys.stdout)
             head = list(_head(run, store.find(run.id), store.halted()))
             screen.draw([line_start(line) for line in fitted(run, head, width - 3, height - 1)])
-            if resized.wait(WATCH_S):
-                resized.clear()
+            if select.select([reader], [], [], WATCH_S)[0]:
+                os.read(reader, 4096)
                 screen.invalidate()
             read_on(store, run)
     finally:
         signal.signal(signal.SIGWINCH, before)
+        os.close(reader)
+        os.close(writer)
         screen.clear()
 
 
