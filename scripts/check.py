@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("runner", "tests", "benchmarks", "scripts")
-MOST_WORKERS = 4  # more start-up than gain: the suite is short
+MOST_WORKERS = 8  # more start-up than gain: the suite is short
 
 Command = tuple[str, ...]
 
@@ -71,8 +71,9 @@ def _coverage(options: Options) -> Command:
 
 
 def _workers() -> tuple[str, ...]:
-    # Parallel here only, so that a plain `pytest PATH` can be debugged.
-    return ("-n", str(min((os.cpu_count() or 1) + 1, MOST_WORKERS)), "--dist", "worksteal")
+    # Parallel here only, so that a plain `pytest PATH` can be debugged. Half of the time the tests wait
+    # for servers and timers, so that two workers keep one core busy.
+    return ("-n", str(min(2 * (os.cpu_count() or 1), MOST_WORKERS)), "--dist", "worksteal")
 
 
 CHECKS = (
