@@ -46,4 +46,4 @@ def _judge(run: Run, by: str, reason: str) -> Decision:
     said = (
         f"run {run.id} starts nothing more; `reboot-runner resume {run.id}` follows what is in flight, if nobody does"
     )
-    return Decision((("cancel.requested", {"by": by, "reason": reason}),), said)
+    return Decision((("cancel.requested", {"by": by, "reason": reason}),), said, word="stopping")

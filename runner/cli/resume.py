@@ -105,7 +105,7 @@ async def follow_open(
 
 def resumed(store: SqlStore, run: Run, now: datetime) -> None:
     """Write that somebody is at a suspended run again. Raises RunNotFound when it has ended meanwhile."""
-    store.record(run.id, now, (("run.resumed", {}),), word="waiting" if run.question else "running")
+    store.record(run.id, now, (("run.resumed", {}),), word=run.working_word)
 
 
 def _whereabouts(run: Run, store: SqlStore, now: datetime) -> str:

@@ -636,7 +636,8 @@ def _approval_given(run: Run, event: Event) -> None:
     if question is None or question.id != event.data["question"]:
         raise IllegalEvent("an answer to a question that is not open")
     run.answered.add(question.id)
-    run.question, run.word = None, "suspended" if run.suspended else "running"
+    run.question = None
+    run.word = "suspended" if run.suspended else run.working_word
     _suspended_still(run, event, "approved")
     run.decisions.append(event)
     kind, _, rest = question.id.partition(":")
@@ -654,16 +655,21 @@ def _cancel_requested(run: Run, event: Event) -> None:
     _suspended_still(run, event, "cancelled")
     if run.stop is None:
         run.stop = Stop("Cancelled", str(event.data.get("reason", "")), "cancelled", event.at)
+        run.question = None
+        run.word = run.working_word
 
 
 def _run_stopping(run: Run, event: Event) -> None:
     _demand(run.stop is None, "a run stops twice")
     run.stop = Stop(event.data["reason"], event.data.get("detail", ""), "stopped", event.at)
+    run.question = None
+    run.word = run.working_word
 
 
 def _run_suspended(run: Run, event: Event) -> None:
     run.suspended = event
-    run.word = event.data.get("word") or ("waiting" if run.question else "suspended")
+    waits = "waiting" if run.question else "suspended"
+    run.word = event.data.get("word") or waits
 
 
 def _run_resumed(run: Run, event: Event) -> None:
@@ -681,7 +687,7 @@ def _go_on(run: Run) -> None:
     """Somebody is at the run again."""
     if run.suspended is not None:
         run.suspended = None
-        run.word = "waiting" if run.question else "running"
+        run.word = run.working_word
 
 
 def _run_error(run: Run, event: Event) -> None:

@@ -19,12 +19,6 @@ INSIST_EVERY_S = 2.0
 INSIST_TIMES = 60
 """How long a job id is offered to a store that cannot be reached, in real seconds."""
 
-_WORDS = {
-    "approval.asked": "waiting",
-    "approval.given": "running",
-    "run.stopping": "running",
-}
-"""The word of a run's row after an event, where it changes."""
 _NOT_BEGUN = frozenset({"batch.not_sent", "batch.denied"})
 """Proof that no server of the batch was touched. A refused or throttled answer is none before its servers were read
 again."""
@@ -131,7 +125,7 @@ class Writer:
     def _append(self, events: Sequence[NewEvent], intent: Intent | None = None) -> None:
         """Fold the events, then store them: what cannot follow is never stored, what is not stored never happened."""
         before, now, run = self.lease_mark(), self.setting.clock.now(), self.run
-        seq, word = run.seq, _word(events) or ("running" if run.word in ("suspended", "held") else None)
+        seq = run.seq
         new = [Event(t, data, now, seq + i, self.lease.fence) for i, (t, data) in enumerate(events, 1)]
         with fold.trial(run, new):
             stored = self.setting.store.append(
@@ -142,7 +136,7 @@ class Writer:
                 intent=intent,
                 release=_released(events),
                 forget=_forgotten(run, events),
-                word=word,
+                word=run.word,
                 close=any(t == "run.ended" for t, _ in events),
             )
         self.renewed_wall, self.renewed_boot = before
@@ -156,13 +150,6 @@ class Writer:
     def lease_mark() -> tuple[float, float]:
         """Both clocks, read before the store renews: the age is never judged too young."""
         return time.time(), _boot_time()
-
-
-def _word(events: Sequence[NewEvent]) -> str | None:
-    word = None
-    for kind, data in events:
-        word = str(data["word"]) if kind == "run.ended" else _WORDS.get(kind, word)
-    return word
 
 
 def _released(events: Sequence[NewEvent]) -> list[str]:

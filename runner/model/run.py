@@ -401,6 +401,13 @@ class Run:
         newest = takewhile(lambda b: b.wave == number, reversed(self.batches.values()))
         return list(newest)[::-1]
 
+    @property
+    def working_word(self) -> str:
+        """Return the word of an open run that a process works on."""
+        if self.question is not None:
+            return "waiting"
+        return "running" if self.stop is None else "stopping"
+
     def word_of(self, server: ServerState, *, is_sending: bool = False) -> ServerWord:
         """Return where a server stands.
 

@@ -181,9 +181,9 @@ def _server_line(server: ServerPart) -> str:
     detail = f": {plain(server.detail, 600)}" if server.detail else ""
     if server.unhealthy_before:
         detail += f"; before the run: {plain(server.unhealthy_before, 300)}"
-    job = f"; job {plain(server.job_id, 80)}" if server.job_id else ""
-    request = f"; request {plain(server.request_id, 80)}" if server.request_id else ""
-    return f"{_name(server)}, wave {server.wave}: {plain(server.reason, 80)}{detail}{job}{request}"
+    ids = (("job", server.job_id), ("request", server.request_id))
+    rest = [f"; {kind} {plain(value, 80)}" for kind, value in ids if value and value not in server.detail]
+    return f"{_name(server)}, wave {server.wave}: {plain(server.reason, 80)}{detail}{''.join(rest)}"
 
 
 def _next(report: RunReport) -> Iterator[str]:

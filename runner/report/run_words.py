@@ -164,6 +164,16 @@ def _servers_failing(run: Run, data: Mapping[str, Any], at: datetime) -> str:
     return f"{count(len(rows), 'server')} to be looked at: {rows[0][0]}: {rows[0][1]}" if rows else ""
 
 
+def _rechecked(run: Run, data: Mapping[str, Any], at: datetime) -> str | None:
+    """Say what a second reading found after a request was turned away; nothing where all may be asked again."""
+    moving, doubted = data["moving"], data["doubted"]
+    said = [f"{count(len(moving), 'server')} rebooted or are rebooting"] if moving else []
+    if doubted:
+        why = next(iter(doubted.values()))
+        said.append(f"{count(len(doubted), 'server')} in doubt ({why})")
+    return f"read again before a second request: {', '.join(said)}" if said else None
+
+
 def _job_gone(run: Run, data: Mapping[str, Any], at: datetime) -> str:
     return f"{_batch(run, data)}: {data.get('why') or 'its job cannot be followed any more'}"
 
@@ -305,6 +315,7 @@ HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] =
     "batch.settled": _settled,
     "job.polled": _job_polled,
     "servers.failing": _servers_failing,
+    "servers.rechecked": _rechecked,
     "job.gone": _job_gone,
     "servers.checked": _servers_checked,
     "target.failed": lambda run, data, at: f"target {data['target']} is given up, the others go on: {data['why']}",
@@ -329,7 +340,7 @@ HEADLINES: dict[str, Callable[[Run, Mapping[str, Any], datetime], str | None]] =
     "run.ended": _ended,
     "note": _note,
 }
-"""Intents, single observations and rechecks are left out: what comes of them is told."""
+"""Intents and single observations are left out: their results are shown."""
 
 BATCH_WORDS = {
     BatchPhase.INTENDED: "not answered, it is not known whether the cloud accepted it",

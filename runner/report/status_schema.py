@@ -13,7 +13,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-Word = Literal["running", "waiting", "suspended", "held", "done", "stopped", "cancelled"]
+Word = Literal["running", "waiting", "stopping", "suspended", "held", "done", "stopped", "cancelled"]
 
 
 class _Row(_Part):

@@ -13,10 +13,10 @@ from runner.report.run_now import wave_counts
 from runner.report.run_words import count, counts_words, length, shown
 from runner.report.safe import plain
 
-_HEADS = ("run", "plan", "state", "waiting for", "ready/failed/in flight/total", "started", "next")
+_HEADS = ("run", "plan", "state", "waiting for", "ready/failed/in flight/in doubt/total", "started", "next")
 _RIGHT = 4
 """The column of numbers."""
-NARROW = 120
+NARROW = 130
 """Columns under which the table is folded: two lines for each run."""
 _WORST = ("unknown", "failed", "in_doubt")
 
@@ -37,12 +37,12 @@ class Listed:
 
     @property
     def numbers(self) -> str:
-        """Return `12/1/292/899`. Unknown servers count as failed, as in budgets; those in doubt as in flight."""
+        """Return `12/1/292/0/899`. Unknown servers count as failed, as in failure budgets."""
         if self.counts is None:
             return ""
         c = self.counts
-        failed, flying = c["failed"] + c["unknown"], c["in_flight"] + c["in_doubt"]
-        return f"{c['ready']}/{failed}/{flying}/{sum(c.values())}"
+        failed = c["failed"] + c["unknown"]
+        return f"{c['ready']}/{failed}/{c['in_flight']}/{c['in_doubt']}/{sum(c.values())}"
 
 
 def runs_table(runs: Sequence[Listed], width: int | None) -> Iterator[str]:

@@ -28,6 +28,7 @@ from runner.model.job import (
     Throttled,
 )
 from runner.model.run import BatchPhase, Event, Evidence, Outcome, Phase, Run
+from runner.report.run_words import headline
 
 from .memory_cloud import MemoryCloud, lost_after_acceptance
 from .setup import Bench, schedule_of
@@ -359,7 +360,9 @@ def test_a_server_in_doubt_takes_its_batch_with_it_and_back() -> None:
     asyncio.run(bench.driver(run_id).advance())
     run = bench.read(run_id)
     data = {"fit": [], "moving": [], "doubted": {"s-000": "it was updated"}}
-    saved = fold.trial(run, [Event("servers.rechecked", data, bench.clock.now())])
+    event = Event("servers.rechecked", data, bench.clock.now())
+    assert headline(run, event) == "read again before a second request: 1 server in doubt (it was updated)"
+    saved = fold.trial(run, [event])
     saved.__enter__()
     assert run.batches[1].phase is BatchPhase.AMBIGUOUS
     error = OSError("the disk is full")

@@ -9,6 +9,7 @@ from runner.execution.effects import Tuning
 from runner.model.job import Ambiguous, NotSent, Refused, Throttled
 from runner.model.run import Evidence, Outcome
 from runner.model.schedule import Pause
+from runner.report.run_steps import next_steps
 
 from .memory_cloud import Answer, MemoryCloud, lost_after_acceptance, lost_before_acceptance
 from .setup import PROJECT, Bench, schedule_of
@@ -269,6 +270,20 @@ def test_a_cancel_reaches_a_run_between_two_waves() -> None:
     assert run.word == "cancelled"
     assert run.counts()["ready"] == 1
     assert run.servers["s-001"].reason == "Cancelled"
+
+
+def test_a_cancelled_run_asks_nothing_and_says_that_it_stops() -> None:
+    """Until a process ends it, it is `stopping`, its question is closed, and the next step is to follow it."""
+    bench = Bench.of(2)
+    run_id = bench.start(schedule_of([1, 1], pause=Pause("approval")))
+    assert bench.follow(run_id, until="approval").word == bench.store.find(run_id).word == "waiting"
+    cancel = ("cancel.requested", {"by": "ann", "reason": "incident"})
+    bench.store.record(run_id, bench.clock.now(), [cancel], word="stopping")
+    run = bench.read(run_id)
+    assert run.word == "stopping"
+    assert run.question is None
+    assert [step.command for step in next_steps(run)] == [f"reboot-runner resume {run_id}"]
+    assert bench.follow(run_id).word == bench.store.find(run_id).word == "cancelled"
 
 
 def test_on_failure_approval_asks_in_the_middle_of_a_wave() -> None:

@@ -24,7 +24,7 @@ from tests.execution.setup import Bench, schedule_of
 from tests.report.cases import HOSTILE, Case, case_of, plain_run, troubled_run
 
 ROOT = Path(__file__).resolve().parents[2]
-SILENT = {"batch.intended", "servers.observed", "servers.rechecked"}
+SILENT = {"batch.intended", "servers.observed"}
 """Events that are told by what comes of them."""
 
 
