@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from runner.cli.common import App
+from runner.cli.common import Terminal
 from runner.cli.progress_live import LiveProgress
 from runner.execution import fold
 from runner.execution.journal import replay
@@ -56,7 +56,7 @@ class Shown(LiveProgress):
             file=io.StringIO(), width=width, height=height, force_terminal=True, color_system="standard",
             markup=False, highlight=False, emoji=False, legacy_windows=False,
         )  # fmt: skip
-        super().__init__(App(), console, iter(range(1_000_000)).__next__)
+        super().__init__(Terminal(), console, iter(range(1_000_000)).__next__)
         self.kept = Kept()
         self._screen = self.kept  # type: ignore[assignment]  # the same calls
 

@@ -10,7 +10,7 @@ from runner.cli.options import Reason
 from runner.errors import Held
 
 if TYPE_CHECKING:
-    from runner.cli.deciding import Decision
+    from runner.app.decide import Decision
     from runner.model.run import Run
 
 
@@ -28,13 +28,13 @@ Examples:
 @click.pass_context
 def command(ctx: click.Context, run: str, reason: str) -> None:
     """Let RUN go on with its next wave. Refused when it asks nothing."""
-    from runner.cli.deciding import decide
+    from runner.app.decide import decide
 
     decide(ctx.obj, run, lambda state, by: _judge(state, by, reason))
 
 
 def _judge(run: Run, by: str, reason: str) -> Decision:
-    from runner.cli.deciding import Decision
+    from runner.app.decide import Decision
 
     if not run.is_open or run.question is None or run.stop is not None:
         raise Held(f"run {run.id} asks nothing now ({run.word})", hint="`reboot-runner status` shows what it waits for")

@@ -10,7 +10,7 @@ from runner.cli.options import Reason
 from runner.errors import Held
 
 if TYPE_CHECKING:
-    from runner.cli.deciding import Decision
+    from runner.app.decide import Decision
     from runner.model.run import Run
 
 
@@ -31,13 +31,13 @@ def command(ctx: click.Context, run: str, reason: str) -> None:
     What the cloud has accepted cannot be called back: it is followed to its end by the process that has the run, or by
     `resume` or `reconcile`.
     """
-    from runner.cli.deciding import decide
+    from runner.app.decide import decide
 
     decide(ctx.obj, run, lambda state, by: _judge(state, by, reason))
 
 
 def _judge(run: Run, by: str, reason: str) -> Decision:
-    from runner.cli.deciding import Decision
+    from runner.app.decide import Decision
 
     if not run.is_open:
         raise Held(f"run {run.id} is closed already ({run.word})")

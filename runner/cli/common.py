@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,25 +13,22 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
+from runner.app.app import App, hint_of, in_ci
+from runner.errors import EXIT_WORDS, InvalidInput, RunnerError, Stale
 
 if TYPE_CHECKING:
-    from runner.loading.config import LoadedConfig
+    from runner.app.app import Display
     from runner.model.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
-class App:
-    """The global options. Data goes to stdout by `echo`, talk to stderr by `talk`."""
-
-    config: Path | None = None
-    store: str | None = None
-    color: str = "auto"
-    verbose: int = 0
-    log_format: str = "text"
+class Terminal(App):
+    """The command line: data on stdout, everything else on stderr."""
 
     @classmethod
-    def from_options(cls, *, config: str | None, store: str | None, color: str, verbose: int, log_format: str) -> App:
+    def from_options(
+        cls, *, config: str | None, store: str | None, color: str, verbose: int, log_format: str
+    ) -> Terminal:
         """Options first, then the environment."""
         path = config or os.environ.get("REBOOT_RUNNER_CONFIG") or None
         return cls(Path(path) if path else None, store, color, verbose, log_format)
@@ -43,15 +41,6 @@ class App:
         if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             return False
         return True if os.environ.get("FORCE_COLOR") else None
-
-    def load_config(self) -> LoadedConfig:
-        """The configuration, or its problems as InvalidInput."""
-        from runner.loading.config import load_config
-
-        loaded = load_config(self.config, Path.cwd(), os.environ)
-        if any(p.severity == "error" for p in loaded.problems):
-            raise InvalidInput(loaded.problems)
-        return loaded
 
     def talk(self, text: str, **fields: Any) -> None:
         """One line on stderr, never a command of a CI system. With `--log-format json` an object with `fields`."""
@@ -98,15 +87,42 @@ class App:
         if hint:
             self.talk(f"  hint: {hint}")
 
-    @staticmethod
-    def echo(text: str, *, newline: bool = True) -> None:
+    def echo(self, text: str, *, newline: bool = True) -> None:
         """Data on stdout."""
         click.echo(text, nl=newline)
 
-    @staticmethod
-    def show(text: str, *, color: bool | None = None) -> None:
+    def show(self, text: str, *, color: bool | None = None) -> None:
         """Text for people on stdout: on a terminal its lines are wrapped at spaces. `color`: as of click."""
         click.echo(_fitted(text, sys.stdout), color=color)
+
+    def show_result(self, text: str) -> None:
+        """The report of a run on stdout."""
+        with closed_pipe_is_fine():
+            self.show(text)
+
+    def ask(self, prompt: str, *lines: str) -> str | None:
+        """Ask the person at the terminal; None where stdin or stderr is none. Ctrl-C ends the question."""
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return None
+        for line in lines:
+            self.talk(line)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # an event loop's would wait for the answer
+        try:
+            return str(click.prompt(prompt, err=True))
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def progress(self) -> Display:
+        """A live display on a terminal, else lines."""
+        from runner.cli.progress import Progress
+
+        return Progress.for_app(self)
+
+    def log(self) -> Display:
+        """Lines that name their run."""
+        from runner.cli.progress import LineProgress
+
+        return LineProgress(self, named=True)
 
 
 def _fitted(text: str, stream: TextIO) -> str:
@@ -117,40 +133,6 @@ def _fitted(text: str, stream: TextIO) -> str:
     from runner.report.fitting import wrap_all
 
     return wrap_all(text, size_of(stream)[0])
-
-
-def hint_of(error: RunnerError) -> str | None:
-    """How to mend it; where credentials or a permission fail, also who tells more."""
-    if error.exit_code != Exit.DENIED:
-        return error.hint
-    told = "`reboot-runner doctor` tells which credentials are taken, and what they may do"
-    return f"{error.hint}; {told}" if error.hint else told
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it: through a link, and into a pipe or a device as it is.
-
-    Raises RunnerError when it cannot be written.
-    """
-    try:
-        place = path.resolve() if path.is_symlink() else path
-        if place.exists() and not place.is_file():
-            place.write_text(text, encoding="utf-8", newline="")  # a pipe or a device cannot be replaced
-            return
-        part = place.with_name(f".{place.name}.{os.getpid()}.part")
-        try:
-            part.write_text(text, encoding="utf-8", newline="")
-            part.replace(place)
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise RunnerError(f"cannot write {path}: {error.strerror}") from None
-
-
-def in_ci() -> bool:
-    """Whether a CI system runs us (`CI` is set and not `false`)."""
-    return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
 @contextmanager
@@ -165,8 +147,3 @@ def closed_pipe_is_fine() -> Iterator[None]:
 def silence_stdout() -> None:
     """Nobody reads our stdout any more: nothing may be written there, not even what is buffered."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def is_terminal() -> bool:
-    """Whether a person sits at both ends."""
-    return sys.stdin.isatty() and sys.stderr.isatty()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.common import App
-from runner.cli.policing import config_rev_option
+from runner.app.app import App
+from runner.cli.options import config_rev_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,7 +53,7 @@ def show(ctx: click.Context, config_rev: str | None, output: str) -> None:
     proxy, and which credentials are taken, by the names of their variables. No secret is printed. Exits 3 for a
     configuration that is invalid.
     """
-    from runner.cli.policing import rules_of
+    from runner.app.policy import rules_of
     from runner.errors import InvalidInput
     from runner.net.origin import VAIN_HINT, vain_hosts
     from runner.report import settings as forms
@@ -126,7 +126,7 @@ def _effective(loaded: LoadedConfig, setting: Setting) -> Setting:
 
 def _project(setting: Setting, config: TargetConfig, environ: Mapping[str, str]) -> Setting:
     """The id of a project that the configuration does not say: of the login, else of the cloud."""
-    from runner.cli.targets import is_embedded
+    from runner.app.targets import is_embedded
     from runner.cloud.auth.choice import choose_login
     from runner.errors import CloudDenied
     from runner.model.origin import Origin
@@ -144,8 +144,8 @@ def _project(setting: Setting, config: TargetConfig, environ: Mapping[str, str])
 
 def _urls(config: TargetConfig, environ: Mapping[str, str]) -> dict[str, str | None]:
     """The addresses that a target is asked at. None of the embedded cloud, which has a new one each time."""
-    from runner.cli.opening import settings_of
-    from runner.cli.targets import is_embedded
+    from runner.app.open_target import settings_of
+    from runner.app.targets import is_embedded
 
     if is_embedded(config):
         return {}
@@ -155,7 +155,7 @@ def _urls(config: TargetConfig, environ: Mapping[str, str]) -> dict[str, str | N
 
 def _of_target(name: str, config: TargetConfig, environ: Mapping[str, str]) -> Iterator[Setting]:
     """What is no key of the file: who may be asked, by what way, with which credentials."""
-    from runner.cli.targets import is_embedded
+    from runner.app.targets import is_embedded
     from runner.cloud.auth.choice import explain_choice
     from runner.cloud.endpoints import suffixes_of
     from runner.model.origin import Origin, Setting

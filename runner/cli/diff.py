@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.changed import changed_option
-from runner.cli.common import App, closed_pipe_is_fine
-from runner.cli.options import load_options, template_options
-from runner.cli.policing import config_rev_option
+from runner.app.app import App
+from runner.cli.common import closed_pipe_is_fine
+from runner.cli.options import changed_option, config_rev_option, load_options, template_options
 from runner.errors import Exit, InvalidInput, RunnerError, UsageProblem
 
 if TYPE_CHECKING:
-    from runner.cli.changed import Selection
+    from runner.app.changed_plans import Selection
     from runner.report.diff import PlanDiff, Selected
 
 
@@ -80,8 +79,8 @@ def command(
     """
     import asyncio
 
-    from runner.cli.diffing import Out, Wish, diff_all, with_problems
-    from runner.cli.policing import loosened_rules, rules_of
+    from runner.app.diff_plans import Out, Wish, diff_all, with_problems
+    from runner.app.policy import loosened_rules, rules_of
     from runner.loading.config import template_env
     from runner.loading.plan import load_plan
     from runner.loading.together import same_names
@@ -121,7 +120,7 @@ def _files(
 
     Second, what the range selects, None without one. Raises InvalidInput for what is no plan's fault.
     """
-    from runner.cli.changed import select, tell_selection
+    from runner.app.changed_plans import select, tell_selection
     from runner.loading.search import find_plans
 
     if changed is not None:

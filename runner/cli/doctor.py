@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.common import App
+from runner.app.app import App
 from runner.cli.options import Length
 
 if TYPE_CHECKING:
-    from runner.cli.policing import Police
+    from runner.app.policy import Police
     from runner.loading.config import LoadedConfig
     from runner.report.doctor import Diagnosis
 
@@ -55,26 +55,26 @@ def command(
     """
     import asyncio
 
-    from runner.cli.policing import rules_of
+    from runner.app.policy import rules_of
 
     app: App = ctx.obj
     loaded, police = rules_of(app, None)
     if policy:
         return _print_policy(app, loaded, police, targets, plans)
     found = asyncio.run(_examine(ctx, loaded, police, targets, plans, timeout.total_seconds()))
-    _show(app, found, output)
+    _show(app, found, output, ctx.color)
     if found.exit_code:
         ctx.exit(found.exit_code)
     return None
 
 
-def _show(app: App, found: Diagnosis, output: str) -> None:
+def _show(app: App, found: Diagnosis, output: str, color: bool | None) -> None:
     from runner.report.doctor import doctor_document, doctor_text
     from runner.report.log_lines import json_text
 
     if output == "json":
         return app.echo(json_text(doctor_document(found), indent=2))
-    return app.show(doctor_text(found, lambda text, color: click.style(text, fg=color)), color=app.click_color)
+    return app.show(doctor_text(found, lambda text, color: click.style(text, fg=color)), color=color)
 
 
 async def _examine(
@@ -88,10 +88,10 @@ async def _examine(
     """All sections; targets and store at the same time. Raises InvalidInput for a target that is not there."""
     import asyncio
 
-    from runner.cli.doctoring import settings
-    from runner.cli.doctoring.store import store
-    from runner.cli.doctoring.target import Examination
-    from runner.cli.targets import all_targets, base_folder, store_url
+    from runner.app.doctor import settings
+    from runner.app.doctor.store import store
+    from runner.app.doctor.target import Examination
+    from runner.app.targets import all_targets, base_folder, store_url
     from runner.report.doctor import Diagnosis
 
     app: App = ctx.obj
@@ -114,7 +114,7 @@ async def _examine(
 
 def _chosen(loaded: LoadedConfig, names: tuple[str, ...]) -> list[str]:
     """The targets that are named, each once; without a name all that are configured."""
-    from runner.cli.targets import choose_target
+    from runner.app.targets import choose_target
 
     return list(dict.fromkeys(choose_target(loaded, name) for name in names)) or sorted(loaded.config.targets)
 
@@ -132,8 +132,8 @@ def _print_policy(
     app: App, loaded: LoadedConfig, police: Police, names: tuple[str, ...], plans: tuple[Path, ...]
 ) -> None:
     """The policy for the targets that are meant: all of them may be given it."""
-    from runner.cli.doctoring.settings import look_at_plans
-    from runner.cli.targets import all_targets
+    from runner.app.doctor.settings import look_at_plans
+    from runner.app.targets import all_targets
     from runner.cloud.permissions import needs, policy
     from runner.errors import InvalidInput, UsageProblem
 

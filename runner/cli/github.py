@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from runner.cli.common import App
+from runner.app.app import App
 from runner.cli.options import Length, persistent_option
 
 PREFIX = "REBOOT_RUNNER_GITHUB_"
@@ -95,7 +95,7 @@ def plan(app: App, plans: str, base: str, schedules: Path, comment: str, offline
     Configuration and policy are those of the base revision: a change to them is shown, and never used. Requests from
     forks are only validated, without the network. Exits 3 when a plan is not valid.
     """
-    from runner.cli.github_plan import Wanted, plan_job
+    from runner.app.github_plan import Wanted, plan_job
 
     click.get_current_context().exit(plan_job(app, Wanted(lines(plans), base, schedules, comment, offline)))
 
@@ -151,8 +151,8 @@ def run(
     already sends nothing. A run that must wait for longer than --wait is suspended: the step is green then, with the
     output result=suspended.
     """
-    from runner.cli.github_run import Sources, run_job
-    from runner.cli.github_tell import Job
+    from runner.app.github_job import Job
+    from runner.app.github_run import Sources, run_job
 
     sources = Sources(lines(plans), schedules, artifact, plan_workflow or None, max_age, comment, store_is_persistent)
     job = Job(app, reports, wait, deadline, follow_up)
@@ -175,8 +175,8 @@ Examples:
 @click.pass_obj
 def reconcile(app: App, reports: Path, deadline: timedelta | None, wait: timedelta, follow_up: str) -> None:
     """Advance every open run that is due, and stay with those that are due soon. It starts none."""
-    from runner.cli.github_run import reconcile_job
-    from runner.cli.github_tell import Job
+    from runner.app.github_job import Job
+    from runner.app.github_run import reconcile_job
 
     click.get_current_context().exit(reconcile_job(Job(app, reports, wait, deadline, follow_up)))
 

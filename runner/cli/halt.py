@@ -25,8 +25,8 @@ def command(ctx: click.Context, reason: str) -> None:
     The flag is read in the transaction of every intent, so it holds for every runner at once. What is in flight is
     followed to its end. `unhalt` lifts it; suspended runs go on with `resume` or `reconcile`.
     """
-    from runner.cli.starting import actor
-    from runner.cli.targets import open_store_of
+    from runner.app.start_run import actor
+    from runner.app.targets import open_store_of
     from runner.ports.store import Halt
 
     with open_store_of(ctx.obj) as store:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from runner import REPOSITORY
-from runner.cli.common import App
+from runner.app.app import App
 from runner.errors import Exit, UsageProblem
 from runner.inputs.files import read_regular
 

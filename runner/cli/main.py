@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import click
 
 from runner import __version__
-from runner.cli.common import App, silence_stdout
+from runner.app.app import App
+from runner.cli.common import Terminal, silence_stdout
 from runner.errors import EXIT_WORDS, Exit, RunnerError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -104,7 +105,7 @@ class LazyGroup(click.Group):
         try:
             return super().parse_args(ctx, args)
         except BrokenPipeError as error:  # `--help | head`: click itself would exit 1
-            ctx.exit(tell(App(), error))
+            ctx.exit(tell(Terminal(), error))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -122,7 +123,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except EXPECTED as error:
-            ctx.exit(tell(ctx.obj if isinstance(ctx.obj, App) else App(), error))
+            ctx.exit(tell(ctx.obj if isinstance(ctx.obj, App) else Terminal(), error))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -155,7 +156,7 @@ class LazyGroup(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, config: str | None, store: str | None, color: str, verbose: int, log_format: str) -> None:
     """Restart fleets of cloud servers safely: reviewed plans in Git, executed wave by wave, never twice."""
-    ctx.obj = App.from_options(config=config, store=store, color=color, verbose=verbose, log_format=log_format)
+    ctx.obj = Terminal.from_options(config=config, store=store, color=color, verbose=verbose, log_format=log_format)
     ctx.color = ctx.obj.click_color
 
 
@@ -172,7 +173,7 @@ def invoke(argv: Sequence[str] | None = None) -> int:
     try:
         result = cli.main(args=argv, prog_name="reboot-runner", standalone_mode=False)
     except EXPECTED as error:
-        return tell(App(), error)
+        return tell(Terminal(), error)
     except Exception as error:  # noqa: BLE001 - the last handler
         from runner.cli.crash import report_crash
 

@@ -13,7 +13,7 @@ import click
 from runner.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from runner.cli.executing import Manner
+    from runner.app.execute_run import Manner
     from runner.loading.plan import LoadOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,8 +96,8 @@ def manner_of(
     reason: str | None = None,
 ) -> Manner:
     """How a run is followed. Raises UsageProblem for options that contradict or need each other."""
-    from runner.cli.executing import Manner
-    from runner.cli.starting import actor
+    from runner.app.execute_run import Manner
+    from runner.app.start_run import actor
 
     if override_window != (reason is not None):
         raise UsageProblem("--override-window and --reason TEXT go together: say why")
@@ -133,3 +133,26 @@ def load_options(var: tuple[tuple[str, str], ...], vars_file: tuple[Path, ...], 
     from runner.loading.plan import LoadOptions
 
     return LoadOptions(vars=dict(var), vars_files=vars_file, env=env)
+
+
+def config_rev_option(function: F) -> F:
+    """Adds `--config-rev`: parameter `config_rev`, None for the working tree."""
+    return click.option(
+        "--config-rev",
+        metavar="REV",
+        help="Configuration and policy of this Git revision, for a pull request its base; those of the working tree"
+        " are not used.",
+    )(function)
+
+
+def changed_option(function: F) -> F:
+    """Adds `--changed [BASE..HEAD]`: parameter `changed`, None without it, empty for the range of GitHub's event."""
+    return click.option(
+        "--changed",
+        is_flag=False,
+        flag_value="",
+        default=None,
+        metavar="[BASE..HEAD]",
+        help="Only plans that changed between two commits (A...B: since B left A). Without a range, that of the"
+        " GitHub event. Without PLANS, those in plans/ of the repository's root.",
+    )(function)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from runner.cli.common import App, in_ci
+from runner.app.app import App, in_ci
+from runner.cli.common import Terminal
 from runner.model.run import Event, Run
 from runner.model.schedule import ServerRef
 from runner.report.log_lines import log_line
@@ -38,7 +39,7 @@ class Progress:
         self._is_broken = False
 
     @staticmethod
-    def for_app(app: App) -> Progress:
+    def for_app(app: Terminal) -> Progress:
         """The display that suits stderr. Nothing is shown before the first call."""
         if app.log_format == "text" and sys.stderr.isatty() and not in_ci() and os.environ.get("TERM") != "dumb":
             from runner.cli.progress_live import LiveProgress

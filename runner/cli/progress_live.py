@@ -18,7 +18,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from runner.cli.common import App
+from runner.cli.common import Terminal
 from runner.cli.progress import MOST_SERVERS, TOLD_AT_THE_END, Progress, server_words
 from runner.cli.screen import Screen
 from runner.model.run import SERVER_WORDS, Event, Run
@@ -61,7 +61,7 @@ class LiveProgress(Progress):
     """
 
     def __init__(
-        self, app: App, console: Console | None = None, monotonic: Callable[[], float] = time.monotonic
+        self, app: Terminal, console: Console | None = None, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(app)
         self._console = console or _console(app)
@@ -261,7 +261,7 @@ class _Above(io.TextIOBase):
         return len(text)
 
 
-def _console(app: App) -> Console:
+def _console(app: Terminal) -> Console:
     """Rich's console on stderr with everything switched off that would read meaning into text."""
     return Console(stderr=True, markup=False, highlight=False, emoji=False, no_color=app.click_color is False)
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.common import App
+from runner.app.app import App
 from runner.cli.options import Length
 from runner.errors import Exit
 
 if TYPE_CHECKING:
-    from runner.cli.ticking import Ticked
+    from runner.app.reconcile import Ticked
 
 
 @click.command(
@@ -37,8 +37,8 @@ def command(ctx: click.Context, wait: timedelta, deadline: timedelta | None) -> 
     It never starts a run: work is begun by `run`. A run that fails is set back with a growing delay and does not stop
     the others. Exits 0, or with the code of the first failure.
     """
-    from runner.cli.executing import run_now
-    from runner.cli.ticking import tick
+    from runner.app.execute_run import run_now
+    from runner.app.reconcile import tick
 
     app: App = ctx.obj
     ticked: Ticked = run_now(tick(app, wait.total_seconds(), deadline.total_seconds() if deadline else None))

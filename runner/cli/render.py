@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.common import App
+from runner.app.app import App
 from runner.cli.options import load_options, template_options
 
 

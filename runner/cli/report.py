@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.common import App, write_whole
-
-if TYPE_CHECKING:
-    from runner.report.run_report import RunReport
-
-FORMS = ("text", "json", "markdown", "html", "junit", "csv")
+from runner.app.app import App
+from runner.app.files import write_whole
+from runner.report.forms import FORMS, rendered
 
 
 @click.command(
@@ -38,7 +34,7 @@ Examples:
 @click.pass_obj
 def command(app: App, run: str, output: str, out: Path | None, limit: int | None) -> None:
     """Write the report of RUN (an id, a unique prefix, or a plan's name: its latest run), closed or still open."""
-    from runner.cli.targets import open_store_of
+    from runner.app.targets import open_store_of
     from runner.execution.journal import replay
     from runner.report.run_build import build_report
     from runner.report.safe import plain
@@ -56,30 +52,3 @@ def command(app: App, run: str, output: str, out: Path | None, limit: int | None
     else:
         write_whole(out, text)
         app.talk(f"report of run {row.id} written to {plain(out)}", run=row.id, file=str(out))
-
-
-def rendered(report: RunReport, form: str, limit: int | None = None) -> str:
-    """The report in one of FORMS. Only the module of that form is imported."""
-    if form == "json":
-        from runner.report.run_json import report_json
-
-        return report_json(report)
-    if form == "markdown":
-        from runner.report.run_markdown import SUMMARY_LIMIT, report_markdown
-
-        return report_markdown(report, limit or SUMMARY_LIMIT)
-    if form == "html":
-        from runner.report.run_html import report_html
-
-        return report_html(report)
-    if form == "junit":
-        from runner.report.run_junit import report_junit
-
-        return report_junit(report)
-    if form == "csv":
-        from runner.report.run_csv import report_csv
-
-        return report_csv(report)
-    from runner.report.run_text import report_text
-
-    return report_text(report)

@@ -14,8 +14,8 @@ from runner.cli.options import Reason
 from runner.errors import Exit, Held, UsageProblem
 
 if TYPE_CHECKING:
-    from runner.cli.common import App
-    from runner.cli.deciding import Decision
+    from runner.app.app import App
+    from runner.app.decide import Decision
     from runner.execution.evidence import Finding
     from runner.model.run import Run
 
@@ -87,8 +87,8 @@ def command(
 
 
 async def _resolve(app: App, request: ResolveRequest) -> int:
-    from runner.cli.deciding import decide
-    from runner.cli.targets import open_store_of
+    from runner.app.decide import decide
+    from runner.app.targets import open_store_of
     from runner.execution.journal import read_run
     from runner.report.safe import plain
 
@@ -166,8 +166,8 @@ def _demand_no_late_request(run: Run, request: ResolveRequest) -> None:
 
 async def _findings(app: App, run: Run, ids: Sequence[str], *, must_be_read: bool) -> Mapping[str, Finding]:
     """Read the servers and their histories. What cannot be read is left out, or raises CloudError."""
-    from runner.cli.opening import open_target
-    from runner.cli.targets import choose_target
+    from runner.app.open_target import open_target
+    from runner.app.targets import choose_target
     from runner.errors import CloudError, Stale
     from runner.execution.evidence import Finding
     from runner.execution.reading import histories_of
@@ -216,7 +216,7 @@ def _contradiction(run: Run, server_id: str, finding: Finding | None, request: R
 def _decision(
     run: Run, by: str, ids: Sequence[str], findings: Mapping[str, Finding], request: ResolveRequest
 ) -> Decision:
-    from runner.cli.deciding import Decision
+    from runner.app.decide import Decision
 
     for server_id in ids:
         _demand_resolvable(run, server_id)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.common import App
+from runner.app.app import App
 from runner.cli.options import (
     deadline_option,
     max_wait_option,
@@ -16,14 +15,9 @@ from runner.cli.options import (
     override_options,
     persistent_option,
 )
-from runner.errors import Stale
 
 if TYPE_CHECKING:
-    from runner.cli.executing import Manner, Result
-    from runner.cli.sessions import Sessions
-    from runner.loading.config import LoadedConfig
-    from runner.model.run import Run
-    from runner.store.sql import SqlStore
+    from runner.app.execute_run import Manner, Result
 
 
 @click.command(
@@ -61,7 +55,7 @@ def command(
     What was asked of the cloud before is taken from the journal and from the servers: nothing is asked twice. A run
     that is closed is only reported.
     """
-    from runner.cli.executing import run_now
+    from runner.app.execute_run import run_now
     from runner.cli.options import manner_of
 
     manner = manner_of(deadline, no_wait, max_wait, override_window, reason)
@@ -69,9 +63,10 @@ def command(
 
 
 async def _resume(app: App, text: str, manner: Manner, store_is_persistent: bool) -> Result:
-    from runner.cli.executing import show_ending
-    from runner.cli.following import Ending
-    from runner.cli.targets import open_store_of
+    from runner.app.execute_run import show_ending
+    from runner.app.follow_run import Ending
+    from runner.app.resume_run import follow_open
+    from runner.app.targets import open_store_of
     from runner.execution.journal import read_run
 
     loaded = app.load_config()
@@ -81,65 +76,3 @@ async def _resume(app: App, text: str, manner: Manner, store_is_persistent: bool
         if not run.is_open:
             return show_ending(app, store, Ending(run, None))
         return await follow_open(app, loaded, store, run, manner, store_is_persistent)
-
-
-async def follow_open(
-    app: App, loaded: LoadedConfig, store: SqlStore, run: Run, manner: Manner, store_is_persistent: bool
-) -> Result:
-    """Follow an open run to its end on the targets that it was begun on."""
-    from runner.cli.executing import execute, setting_for
-    from runner.cli.targets import demand_persistent_store
-    from runner.execution.driver import Driver
-
-    async with AsyncExitStack() as stack:
-        sessions = await open_targets_of(app, loaded, run, stack)
-        demand_persistent_store(app, loaded, sessions.is_real, store_is_persistent)
-        driver = Driver(setting_for(app, store, sessions), run.id, run=run)
-        driver.load()
-        now = driver.setting.clock.now()  # this machine's clock may be ahead of the run's
-        app.talk(_whereabouts(run, store, now), run=run.id)
-        if run.suspended is not None:
-            resumed(store, run, now)
-        return await execute(app, store, sessions, run.id, manner)
-
-
-def resumed(store: SqlStore, run: Run, now: datetime) -> None:
-    """Write that somebody is at a suspended run again. Raises RunNotFound when it has ended meanwhile."""
-    store.record(run.id, now, (("run.resumed", {}),), word=run.working_word)
-
-
-def _whereabouts(run: Run, store: SqlStore, now: datetime) -> str:
-    """Where the run is and what it waits for: whoever goes on with it has not seen how it came there."""
-    from runner.cli.status import waiting_for
-    from runner.report.run_now import heartbeat
-    from runner.report.safe import plain
-
-    waits, _ = waiting_for(run, store.halted())
-    clock = f" ({plain(run.facts['clock'])})" if run.facts.get("clock") else ""
-    return f"run {run.id}{clock}: {plain(heartbeat(run, waits, now), 2000)}"
-
-
-async def open_targets_of(app: App, loaded: LoadedConfig, run: Run, stack: AsyncExitStack) -> Sessions:
-    """The targets of a run, as configuration has them now; closed with `stack`.
-
-    One of several that cannot be opened stops its own groups only. Raises InvalidInput for a target that is not
-    configured any more, Stale for one whose cloud or project is another, CloudError, CloudDenied where none can be
-    opened.
-    """
-    from runner.cli.sessions import open_sessions
-    from runner.cli.targets import choose_target
-
-    names = [choose_target(loaded, target.name) for target in run.schedule.targets]
-    sessions = await open_sessions(app, loaded, names, names[0], stack, patient=True)
-    for target in run.schedule.targets:
-        session = sessions.by_name.get(target.name)
-        if session is None:
-            continue
-        is_now = (session.target.cloud, session.target.project_id)
-        if is_now != (target.cloud, target.project_id):
-            raise Stale(
-                f"target {target.name} is cloud {is_now[0]}, project {is_now[1]} now; the run was begun for"
-                f" cloud {target.cloud}, project {target.project_id}",
-                hint="correct the configuration, or cancel the run",
-            )
-    return sessions

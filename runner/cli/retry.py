@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.common import App, write_whole
+from runner.app.app import App
+from runner.app.files import write_whole
 from runner.model.problem import Problem
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def command(app: App, run: str, out: Path | None) -> None:
     that cycle: once, for a server that another run has asked for since is left alone again. Servers whose outcome is
     unknown, that show a reboot, or that are gone stand in it as comments only. Nothing is sent anywhere.
     """
-    from runner.cli.targets import open_store_of
+    from runner.app.targets import open_store_of
     from runner.errors import Held, UsageProblem
     from runner.execution.journal import replay
     from runner.model.run import Outcome

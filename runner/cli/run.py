@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.changed import changed_option
-from runner.cli.common import App
+from runner.app.app import App
+from runner.app.prepare import Loader, read_order
 from runner.cli.options import (
     Length,
+    changed_option,
     deadline_option,
     load_options,
     manner_of,
@@ -22,12 +23,11 @@ from runner.cli.options import (
     persistent_option,
     template_options,
 )
-from runner.cli.ordering import Loader, read_order
 from runner.errors import Exit, RunnerError, UsageProblem
 from runner.report.safe import plain
 
 if TYPE_CHECKING:
-    from runner.cli.running import Runner
+    from runner.app.run_plan import Runner
     from runner.loading.config import LoadedConfig
 
 
@@ -107,9 +107,9 @@ def command(
     With --changed the plans that a range of commits changed are run, one after the other; the exit code is the first
     of 1, 77, 3, 7, 6, 5, 4, 75, 0 that occurs.
     """
-    from runner.cli.executing import run_now
-    from runner.cli.running import Runner
-    from runner.cli.starting import Wish
+    from runner.app.execute_run import run_now
+    from runner.app.run_plan import Runner
+    from runner.app.start_run import Wish
 
     app: App = ctx.obj
     config = app.load_config()
@@ -137,9 +137,9 @@ def _files(
     """
     import os
 
-    from runner.cli.changed import select, tell_selection
-    from runner.cli.ordering import PLANS
-    from runner.cli.running import tell_open_runs
+    from runner.app.changed_plans import select, tell_selection
+    from runner.app.prepare import PLANS
+    from runner.app.run_plan import tell_open_runs
 
     if changed is None:
         if len(plans) != 1:
@@ -162,7 +162,7 @@ def _tell_same_names(
     app: App, config: LoadedConfig, load: Loader, files: Sequence[Path], others: Sequence[Path]
 ) -> None:
     """Warn of plans that have the name of another: what one has rebooted counts as rebooted by both."""
-    from runner.cli.policing import Police
+    from runner.app.policy import Police
     from runner.loading.together import same_names
 
     plans_among = Police.of(config).plans_among
@@ -184,7 +184,7 @@ def _is_folder(path: Path) -> UsageProblem:
 
 def _run_each(app: App, runner: Runner, files: list[Path], target: str | None, load: Loader) -> int:
     """Plan after plan; what is wrong with one does not keep the others from running."""
-    from runner.cli.executing import run_now
+    from runner.app.execute_run import run_now
     from runner.report.diff import exit_code
 
     codes = []

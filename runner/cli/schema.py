@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from runner.cli.common import App
+from runner.app.app import App
 
 GENERATORS: dict[str, tuple[str, str]] = {
     "plan": ("runner.loading.schemas", "plan_schema"),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.common import App
+from runner.app.app import App
 from runner.report.log_lines import json_text
 from runner.report.run_words import count, counts_words
 from runner.report.safe import line_start, plain
@@ -57,7 +57,7 @@ Examples:
 @click.pass_context
 def command(ctx: click.Context, run: str | None, watch: bool, plans: Path | None, open_only: bool, output: str) -> None:
     """Show the runs of the store, or RUN (an id, a unique prefix, or a plan's name: its latest run)."""
-    from runner.cli.targets import open_store_of
+    from runner.app.targets import open_store_of
 
     app: App = ctx.obj
     with open_store_of(app) as store:
@@ -105,6 +105,7 @@ def _states(store: SqlStore, rows: Sequence[RunRow], halt: Halt | None) -> Itera
     """Yield what the journals say of the runs. Closed runs are read as long as all journals together are short."""
     from runner.errors import StoreError
     from runner.execution.journal import read_run
+    from runner.execution.waiting import waiting_for
     from runner.report.status_text import Listed
 
     read = 0
@@ -238,21 +239,9 @@ def _watch(store: SqlStore, run: Run) -> None:
         screen.clear()
 
 
-def waiting_for(run: Run, halt: Halt | None) -> tuple[str, datetime | None]:
-    """What an open run waits for, and until when, as its journal tells."""
-    from runner.execution.effects import Pace, ReadFreezes
-    from runner.execution.machine import DEFAULT_TUNING, decide
-    from runner.model.window import CurrentFreezes
-
-    now, reason = run.last_event_at or run.created, halt.reason if halt else None
-    step = decide(run, Pace(), now, lambda target: DEFAULT_TUNING, reason)
-    if run.wave and not step.waits_for and any(isinstance(e, ReadFreezes) for e in step.effects):
-        pace = Pace(calendars=(run.wave.number, CurrentFreezes()))  # what follows, if they close nothing more
-        step = decide(run, pace, now, lambda target: DEFAULT_TUNING, reason)
-    return step.waits_for, (step.until or step.wake) if step.waits_for else None
-
-
 def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
+    from runner.execution.waiting import waiting_for
+
     waits, until = waiting_for(run, halt) if run.is_open else ("", None)
     data = _row(row) | {
         "format_version": FORMAT_VERSION,
@@ -316,6 +305,8 @@ def _head(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
 
 
 def _open_lines(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
+    from runner.execution.waiting import waiting_for
+
     waits, until = waiting_for(run, halt)
     if waits and run.word != "held":
         left = f" (until {until:%Y-%m-%d %H:%M:%S} UTC)" if until and "until" not in waits else ""

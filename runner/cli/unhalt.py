@@ -16,7 +16,7 @@ Example:
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Lift the halt flag of the store. Runs go on with `resume` or at the next `reconcile`."""
-    from runner.cli.targets import open_store_of
+    from runner.app.targets import open_store_of
     from runner.report.safe import plain
 
     with open_store_of(ctx.obj) as store:

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.changed import changed_option
-from runner.cli.common import App
-from runner.cli.options import load_options, template_options
-from runner.cli.policing import config_rev_option
+from runner.app.app import App
+from runner.cli.options import changed_option, config_rev_option, load_options, template_options
 from runner.errors import Exit, UsageProblem
 
 if TYPE_CHECKING:
@@ -83,7 +81,7 @@ def _files(
     """
     import os
 
-    from runner.cli.changed import select, tell_selection
+    from runner.app.changed_plans import select, tell_selection
     from runner.loading.search import find_plans
 
     if changed is None:
@@ -107,7 +105,7 @@ def _check(
     """The files, all problems (the configuration's and the policy's too), and how many files hold a usable plan."""
     import os
 
-    from runner.cli.policing import rules_of
+    from runner.app.policy import rules_of
     from runner.loading.config import template_env
     from runner.loading.plan import load_plan
     from runner.loading.together import across

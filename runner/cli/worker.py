@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from runner.cli.common import App
+from runner.app.app import App
 from runner.cli.options import Length
 from runner.errors import UsageProblem
 
@@ -92,19 +92,21 @@ def command(
     With --engine temporal each open run has a workflow `reboot-runner/RUN` that takes the steps; the journal in the
     store stays the truth, and `approve`, `cancel` and `status` work as ever.
     """
-    from runner.cli.executing import run_now
-    from runner.cli.worker_base import Options
+    from runner.app.execute_run import run_now
+    from runner.app.worker_base import Options
 
     app: App = ctx.obj
     options = Options(runs, grace.total_seconds(), listen)
     if engine == "temporal":
-        from runner.cli import temporal_working
         from runner.temporal.driving import Cluster
 
         cluster = Cluster(temporal_address, namespace, task_queue or "reboot-runner")
-        ctx.exit(run_now(temporal_working.work(app, options, cluster)))
+        from runner.app import temporal_worker
+
+        ctx.exit(run_now(temporal_worker.work(app, options, cluster)))
     if temporal_address or namespace or task_queue:
         raise UsageProblem("--temporal-address, --namespace and --task-queue go with --engine temporal")
-    from runner.cli import working
 
-    ctx.exit(run_now(working.work(app, options)))
+    from runner.app import worker
+
+    ctx.exit(run_now(worker.work(app, options)))

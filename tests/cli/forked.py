@@ -55,9 +55,9 @@ def _preload() -> None:
     late = (
         "anyio._backends._asyncio",
         "httpcore",
-        "runner.cli.executing",
+        "runner.app.execute_run",
         "runner.cli.progress_live",
-        "runner.cli.starting",
+        "runner.app.start_run",
         "runner.cloud.ecs",
         "runner.loading.together",
         "runner.planning.schedule",

@@ -10,8 +10,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from runner.cli.changed import Selection, changed_option, select
+from runner.app.changed_plans import Selection, select
 from runner.cli.main import cli
+from runner.cli.options import changed_option
 from runner.errors import Exit, UsageProblem
 from runner.git.errors import NoRange
 from tests.git.made import ENV, Made, plan

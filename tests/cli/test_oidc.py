@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.cli.masking import mask
+from runner.app.mask import mask
 from runner.net.secret import Secret
 from runner.simulator.switches import OidcTrust
 from tests.cli.lab import KEYS, PLAN, Lab, Remote

@@ -68,7 +68,7 @@ def test_a_run_is_found_by_plan_id_or_prefix(report: Command, store: Bench, how:
     assert ran.out.startswith(f"run {run} is done: 4 of 5 servers ready, 1 failed; ")
     (failed,) = [line for line in ran.out.splitlines() if line.startswith("  web-3 (s-003), wave 2: ")]
     assert "JobFailed: Ecs.0227: boot ::error::failed" in failed
-    assert "; job job-2" in failed
+    assert "job job-2" in failed
 
 
 def test_an_open_run_is_reported_too(report: Command) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from runner.cli.common import App
+from runner.cli.common import Terminal
 from runner.cli.progress import HEARTBEAT_S, MOST_SERVERS, LineProgress, Progress
 from runner.cli.progress_live import LiveProgress
 from runner.execution import fold
@@ -56,7 +56,7 @@ def show(case: Case, progress: Progress, seconds: Seconds | None = None) -> None
 
 
 def lines_of(case: Case, capsys: pytest.CaptureFixture[str], **app: str) -> list[str]:
-    show(case, LineProgress(App(**app), Seconds()))  # type: ignore[arg-type]  # options of the app by name
+    show(case, LineProgress(Terminal(**app), Seconds()))  # type: ignore[arg-type]  # options of the app by name
     said = capsys.readouterr()
     assert said.out == ""
     return said.err.splitlines()
@@ -112,7 +112,7 @@ def test_hostile_text_stays_text(text: str, capsys: pytest.CaptureFixture[str]) 
 def test_a_heartbeat_comes_after_thirty_silent_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     """While nothing changes there is a line every 30 s of real time, whatever the run's clock does; none before."""
     run, seconds = waiting_for_servers(), Seconds()
-    progress = LineProgress(App(), seconds)
+    progress = LineProgress(Terminal(), seconds)
     now = run.last_event_at or run.created
     for _ in range(100):
         seconds.now += HEARTBEAT_S / 10
@@ -195,7 +195,7 @@ def live_of(case: Case, width: int = 120) -> str:
         color_system="standard", legacy_windows=False,
     )  # fmt: skip
     seconds = Seconds()
-    show(case, LiveProgress(App(), console, seconds), seconds)
+    show(case, LiveProgress(Terminal(), console, seconds), seconds)
     return screen.getvalue()
 
 
@@ -242,7 +242,7 @@ def test_a_display_that_fails_does_not_stop_the_run(capsys: pytest.CaptureFixtur
         def on_event(self, run: Run, event: Event) -> None:
             raise ValueError("no \x1b[31m such thing")
 
-    show(case, Broken(App()))
+    show(case, Broken(Terminal()))
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["no more progress is shown: ValueError: no \\x1b[31m such thing"]
 
@@ -251,7 +251,7 @@ def test_a_live_display_that_fails_gives_the_terminal_back(capsys: pytest.Captur
     """Stderr is what it was before, and what is said next is seen."""
     case = plain_run((1,))
     before = sys.stderr
-    broken = LiveProgress(App(), Console(file=io.StringIO(), force_terminal=True))
+    broken = LiveProgress(Terminal(), Console(file=io.StringIO(), force_terminal=True))
 
     def fail(run: Run, waits_for: str, now: datetime) -> None:
         raise ValueError("no such thing")
@@ -265,10 +265,10 @@ def test_a_live_display_that_fails_gives_the_terminal_back(capsys: pytest.Captur
 
 
 TALK = """
-from runner.cli.common import App
+from runner.cli.common import Terminal
 from runner.cli.progress import Progress
 from tests.report.cases import plain_run
-case, app = plain_run((1, 2)), App()
+case, app = plain_run((1, 2)), Terminal()
 progress = Progress.for_app(app)
 progress.watch(case.run, case.events[-1])
 app.talk("said meanwhile")
@@ -317,8 +317,8 @@ def test_what_is_said_meanwhile_stands_above_the_display() -> None:
 def test_the_display_suits_the_terminal(change: dict[str, str], expected: str) -> None:
     """On a real terminal it is live, but not in CI, on a dumb terminal or for machines; rich is imported only then."""
     code = (
-        "import os, sys; from runner.cli.common import App; from runner.cli.progress import Progress\n"
-        "made = Progress.for_app(App(log_format=os.environ.get('LOG', 'text')))\n"
+        "import os, sys; from runner.cli.common import Terminal; from runner.cli.progress import Progress\n"
+        "made = Progress.for_app(Terminal(log_format=os.environ.get('LOG', 'text')))\n"
         "print(type(made).__name__, 'rich' in sys.modules)"
     )
     out, _ = on_terminal(code, **change)
@@ -328,6 +328,6 @@ def test_the_display_suits_the_terminal(change: dict[str, str], expected: str) -
 def test_without_a_terminal_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe or a file gets lines."""
     monkeypatch.delenv("CI", raising=False)
-    make: Callable[[App], Progress] = Progress.for_app
-    assert type(make(App())) is LineProgress
-    assert type(make(replace(App(), log_format="json"))) is LineProgress
+    make: Callable[[Terminal], Progress] = Progress.for_app
+    assert type(make(Terminal())) is LineProgress
+    assert type(make(replace(Terminal(), log_format="json"))) is LineProgress

@@ -20,12 +20,12 @@ from tests.execution.setup import Bench, schedule_of
 
 LIVE = """
 import asyncio, sys
-from runner.cli.common import App
+from runner.cli.common import Terminal
 from runner.cli.progress import Progress
 from tests.cli.scenes import long_names
 run, events = long_names()
 async def main():
-    progress = Progress.for_app(App())
+    progress = Progress.for_app(Terminal())
     for event in events:
         progress.watch(run, event)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
@@ -167,11 +167,11 @@ def test_status_watch_fits_the_screen(tmp_path: Path) -> None:
 
 PROMPT = """
 from types import SimpleNamespace
-from runner.cli.common import App
-from runner.cli.starting import Wish, demand_consent
+from runner.cli.common import Terminal
+from runner.app.start_run import Wish, demand_consent
 from tests.execution.setup import schedule_of
 sessions = SimpleNamespace(is_real=True, by_name={"production-eu-de": 1, "production-eu-nl": 2})
-demand_consent(App(), schedule_of([1, 40], plan="web-" + "k" * 59), sessions, Wish())
+demand_consent(Terminal(), schedule_of([1, 40], plan="web-" + "k" * 59), sessions, Wish())
 print("consented")
 """
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli.common import App
-from runner.cli.opening import open_target
+from runner.app.open_target import open_target
+from runner.cli.common import Terminal
 from runner.loading.config import load_config
 
 CONFIG = """
@@ -38,7 +38,7 @@ def test_the_folder_can_be_named(
 
     async def folder() -> Path:
         loaded = load_config(tmp_path / "reboot-runner.yaml", tmp_path, {})
-        async with open_target(App(), loaded, "lab") as session:
+        async with open_target(Terminal(), loaded, "lab") as session:
             return session.spool.folder
 
     assert asyncio.run(folder()) == tmp_path / place / "spool"

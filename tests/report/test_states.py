@@ -13,10 +13,10 @@ from collections.abc import Callable
 import jsonschema
 import pytest
 
-from runner.cli.report import FORMS, rendered
 from runner.execution.journal import replay
 from runner.model.run import SERVER_WORDS, Event, Run
 from runner.model.schedule import Pause
+from runner.report.forms import FORMS, rendered
 from runner.report.run_now import heartbeat
 from runner.report.schemas import report_schema, status_schema
 from tests.execution.memory_cloud import Answer, lost_after_acceptance, lost_before_acceptance

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runner.cli import approve, executing, resolve, resume, retry, run
+from runner.app import execute_run
+from runner.cli import approve, resolve, resume, retry, run
 from runner.cli.main import invoke
 from runner.cloud.ecs import HuaweiCloud
 from runner.execution import evidence, machine, sending
@@ -77,12 +78,12 @@ def work(order: Order) -> None:
 
 
 def _shorten_lease(seconds: float) -> None:
-    made = executing.setting_for
+    made = execute_run.setting_for
 
     def shorter(*args: Any, **kwargs: Any) -> Any:
         return replace(made(*args, **kwargs), lease_s=seconds)
 
-    executing.setting_for = shorter
+    execute_run.setting_for = shorter
 
 
 def _plan_death(label: str, nth: int, by: int) -> None:

@@ -1,0 +1,127 @@
+"""Puts a driver together, follows a run, and says how it ended: shared by `run` and `resume`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from runner.app.app import App, Display
+from runner.app.current_freezes import Freezing
+from runner.app.follow_run import Ending, Follower
+from runner.app.gates import ConfiguredGatekeeper
+from runner.app.policy import Police
+from runner.app.protected import spare
+from runner.app.sessions import Sessions
+from runner.errors import EXIT_WORDS, CloudError, StoreError
+from runner.execution.driver import Driver
+from runner.execution.effects import Pace, Tuning
+from runner.execution.site import Absent, Setting, Site
+from runner.model.run import Event, Run
+from runner.model.run_exit import exit_code
+from runner.report.safe import plain
+from runner.store.owner import boot_clock, is_provably_dead, this_process
+from runner.store.sql import SqlStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a run is followed, in real seconds: it suspends rather than wait longer than `max_wait_s`, and in any case
+    after `deadline_s`. `watch` is told every event once it is stored. `override`: who lets this process begin waves
+    outside windows, and why.
+    """
+
+    max_wait_s: float | None = None
+    deadline_s: float | None = None
+    watch: Callable[[Run, Event], None] | None = None
+    override: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a plan: the exit code, the run if there is one, and in how many real seconds it wants to go on.
+
+    `is_old`: the run had ended before, and nothing was sent now. `note`: why there is no run, lines of plain text.
+    """
+
+    code: int
+    run_id: str | None = None
+    due_s: float | None = None
+    is_old: bool = False
+    note: str = ""
+
+
+def setting_for(
+    app: App,
+    store: SqlStore,
+    sessions: Sessions,
+    progress: Display | None = None,
+    watch: Callable[[Run, Event], None] | None = None,
+) -> Setting:
+    """The surroundings of a run: all its targets share one clock (they are simulated together, or real)."""
+    first, by_name = sessions.first, sessions.by_name
+    watchers = [w for w in (progress.watch if progress else None, watch) if w is not None]
+
+    def tell(run: Run, event: Event) -> None:
+        for each in watchers:
+            each(run, event)
+
+    opened = {name: s.site for name, s in by_name.items()}
+    absent = {name: Site(Absent(name, error), "", Tuning()) for name, error in sessions.failed.items()}
+    return Setting(
+        store=store,
+        sites={**opened, **absent},
+        clock=first.clock,
+        owner=this_process(),
+        is_dead=is_provably_dead,
+        time_scale=first.time_scale,
+        boot=None if first.is_embedded else boot_clock(),
+        watch=tell,
+        forbids=lambda run, servers: Police.now(app).forbids(run, servers),
+        spares=lambda run, target, group, servers: spare(app, by_name[target], run, group, servers),
+        freezes_now=Freezing(app).now,
+        talk=lambda text: app.talk(plain(text, 2000)),
+        spool=first.spool,
+        gatekeeper=ConfiguredGatekeeper(app, {name: s.alarms for name, s in by_name.items()}),
+    )
+
+
+async def execute(app: App, store: SqlStore, sessions: Sessions, run_id: str, manner: Manner) -> Result:
+    """Follow a run and print its report on stdout."""
+    progress = app.progress()
+    setting = setting_for(app, store, sessions, progress, manner.watch)
+    driver = Driver(setting, run_id, pace=Pace(override=manner.override))
+    try:
+        ending = await Follower(app, driver, progress, manner.max_wait_s, manner.deadline_s).follow()
+    except (CloudError, StoreError) as error:
+        error.hint = f"{error.hint or 'fix the cause'}; then `reboot-runner resume {run_id}` continues the run"
+        raise
+    finally:
+        progress.close()
+    return show_ending(app, store, ending)
+
+
+def show_ending(app: App, store: SqlStore, ending: Ending) -> Result:
+    """Print the report as text on stdout: it holds the run's one label, and what to do next.
+
+    What its journal does not tell, and what machines read of a suspension, goes to stderr.
+    """
+    from runner.report.run_text import run_text
+
+    run = ending.run
+    app.show_result(run_text(run, store.events(run.id)))
+    code = exit_code(run) if ending.code is None else ending.code
+    if ending.code is not None and (run.suspended is None or app.log_format == "json"):
+        why = plain(ending.why)
+        app.talk(
+            f"{EXIT_WORDS[code]}: {why}. `reboot-runner resume {run.id}` goes on.", run=run.id, result=EXIT_WORDS[code]
+        )
+    return Result(code, run.id, ending.due_s)
+
+
+def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run one coroutine in an event loop of its own."""
+    return asyncio.run(coroutine)

@@ -1,0 +1,325 @@
+"""Opens a target: its client, its clock, and what the driver needs; the simulated cloud in this process too."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.app.app import App
+from runner.app.targets import all_targets, base_folder, is_embedded, open_store_of, store_url
+from runner.errors import CloudError, StoreError
+from runner.execution.effects import Tuning
+from runner.execution.site import Site
+from runner.model.machine import NOBODY, Machine
+from runner.model.schedule import Target
+from runner.ports import Alarms, Clock, Cloud, Surveyor, Trials
+from runner.store.open import STATE_FOLDER, is_local_file
+from runner.store.spool import Spool
+
+if TYPE_CHECKING:
+    from runner.cloud.endpoints import Settings
+    from runner.loading.config import LoadedConfig
+    from runner.model.config import TargetConfig
+    from runner.model.inventory import Inventory
+    from runner.net.secret import Secret
+    from runner.net.wire import RequestLog
+    from runner.planning.spared import Spared
+    from runner.simulator.embedded import Embedded
+    from runner.simulator.state import CloudOptions
+
+FORGET_AFTER_S = 600.0
+
+
+class WallClock:
+    """Real time, in UTC."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(max(0.0, seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open target. `time_scale` is 1 but for the embedded simulated cloud. `is_real`: its servers are real, which
+    only `cloud` decides: an endpoint on loopback can be a tunnel to a real cloud.
+
+    `spared`: what must stay up while plans run here: this machine, and what configuration names as support.
+    """
+
+    target: Target
+    cloud: Cloud
+    clock: Clock
+    site: Site
+    time_scale: float
+    is_embedded: bool
+    is_real: bool
+    spool: Spool
+    spared: Spared
+    alarms: Alarms
+    surveyor: Surveyor
+    trials: Trials
+
+    async def inventory(self) -> Inventory:
+        """Return what the target has now. Raises CloudError, CloudDenied that name the target."""
+        try:
+            return await self.cloud.inventory()
+        except CloudError as error:
+            error.name_target(self.target.name)
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a target is asked by who cannot wait as long as a run does: `within_s` for each question, a second try at
+    most. `watch` is told of each request."""
+
+    within_s: float
+    watch: Callable[[RequestLog], None]
+
+
+@asynccontextmanager
+async def open_target(
+    app: App, loaded: LoadedConfig, name: str, clock: Clock | None = None, asking: Asking | None = None
+) -> AsyncIterator[Session]:
+    """The target by name: its client, its clock, and what the driver needs. Raises CloudError, CloudDenied.
+
+    `clock`: that of another embedded cloud that this one is to live by.
+    """
+    config = all_targets(loaded)[name]
+    if is_embedded(config):
+        async with _embedded(app, loaded, name, config, clock, asking) as session:
+            yield session
+    else:
+        spool = Spool(_state_folder(app, loaded) / "spool")
+        async with _remote(
+            app, name, config, os.environ, WallClock(), 1.0, spool, config.project_id, asking=asking
+        ) as session:
+            yield session
+
+
+@asynccontextmanager
+async def _embedded(
+    app: App, loaded: LoadedConfig, name: str, config: TargetConfig, clock: Clock | None, asking: Asking | None
+) -> AsyncIterator[Session]:
+    """The simulated cloud in this process, spoken to over HTTP like any other. Its state lies beside the store."""
+    folder = _state_folder(app, loaded)
+    state = folder / f"simulator-{name}.db"
+    _forget_if_idle(app, loaded, state)
+    with _started(_simulator_options(loaded, config), state, clock) as simulated:
+        keys = {"HUAWEICLOUD_SDK_AK": simulated.ak, "HUAWEICLOUD_SDK_SK": simulated.sk}
+        written = config.model_copy(
+            update={
+                "endpoints": config.endpoints.model_copy(update={"ecs": simulated.url, "iam": simulated.url}),
+                "auth": "aksk",
+                "env_prefix": None,
+            }
+        )
+        scale = simulated.state.options.time_scale
+        spool = Spool(folder / "spool")
+        async with _remote(
+            app,
+            name,
+            written,
+            keys,
+            simulated.clock,
+            scale,
+            spool,
+            simulated.project_id,
+            is_embedded=True,
+            asking=asking,
+        ) as session:
+            yield session
+
+
+@contextmanager
+def _started(options: CloudOptions, state: Path, clock: Clock | None) -> Iterator[Embedded]:
+    """The embedded cloud; its own errors become ours."""
+    from runner.simulator import embedded
+    from runner.simulator.log import WorldMismatch
+    from runner.simulator.scenario import ScenarioInvalid
+
+    try:
+        with embedded.start(options, state, clock=clock) as simulated:
+            yield simulated
+    except WorldMismatch as error:
+        hint = f"its options have changed: delete {state}, or set them back to end an open run first"
+        raise StoreError(f"the simulated cloud's state cannot be used: {error}", hint=hint) from error
+    except ScenarioInvalid as error:
+        raise StoreError(f"the scenario cannot be used: {error}", hint="see docs/simulator.md") from error
+
+
+def _forget_if_idle(app: App, loaded: LoadedConfig, state: Path) -> None:
+    """Simulated time runs on while nobody serves it: without an open run a cloud of a while ago begins anew, today."""
+    try:
+        age_s = time.time() - state.stat().st_mtime
+    except OSError:
+        return
+    if age_s < FORGET_AFTER_S:
+        return
+    with open_store_of(app, loaded) as store:
+        if store.runs(open_only=True, limit=1):
+            return
+    for suffix in ("", "-wal", "-shm"):
+        state.with_name(state.name + suffix).unlink(missing_ok=True)
+
+
+def _simulator_options(loaded: LoadedConfig, config: TargetConfig) -> CloudOptions:
+    from runner.model.config import SimulatorOptions
+    from runner.simulator.embedded import options_for
+
+    options = config.simulator or SimulatorOptions()
+    scenario = base_folder(loaded) / options.scenario if options.scenario else None
+    return options_for(options, config.region, scenario)
+
+
+def _state_folder(app: App, loaded: LoadedConfig) -> Path:
+    """Where what belongs to the store and to this machine lies: beside a local store, else in `REBOOT_RUNNER_STATE`,
+    else in a folder beside the configuration."""
+    url = store_url(app, loaded)
+    base = base_folder(loaded)
+    if is_local_file(url):
+        return (base / url.removeprefix("sqlite:///")).parent
+    named = os.environ.get("REBOOT_RUNNER_STATE")
+    return Path(named).absolute() if named else base / STATE_FOLDER
+
+
+@asynccontextmanager
+async def _remote(
+    app: App,
+    name: str,
+    config: TargetConfig,
+    environ: Mapping[str, str],
+    clock: Clock,
+    time_scale: float,
+    spool: Spool,
+    project_id: str | None,
+    *,
+    is_embedded: bool = False,
+    asking: Asking | None = None,
+) -> AsyncIterator[Session]:
+    from runner.app.mask import mask
+    from runner.checks.prober import NetProber
+    from runner.cloud.auth.choice import choose, explain_choice
+    from runner.cloud.auth.environment import given_secrets
+    from runner.cloud.ecs import HuaweiCloud
+    from runner.cloud.throttle import pace_of
+    from runner.planning.spared import Spared
+    from runner.report.safe import plain
+
+    settings = settings_of(config, environ, project_id)
+    if app.verbose and not is_embedded:
+        for one in explain_choice(config, environ):
+            taken = "taken" if one.taken else "not taken"
+            app.talk(f"target {name}: login {one.kind} is {taken}: {plain(one.why, 1000)}")
+    choice = choose(config.auth, environ, config.env_prefix or "")
+    if not is_embedded:
+        _tell_of_login(app, choice.warnings, given_secrets(choice.login))
+    prober = NetProber(loopback_only=config.cloud == "simulator")
+    log = request_log(app)
+    hurry = {} if asking is None else _hurry(asking, log)
+    pace = pace_of(f"{settings.ecs_url} {project_id or config.region}", time_scale)
+    pace.tell = lambda sentence: app.talk(f"target {name}: {plain(sentence)}")
+    options = {"now": clock.now, "log": log, "on_secret": mask, "pace": pace} | hurry
+    async with HuaweiCloud.open(settings, choice.login, **options) as cloud:
+        tuning = Tuning(
+            poll_every_s=config.rate.poll_every.total_seconds(),
+            settle_s=config.rate.settle.total_seconds(),
+            servers_per_request=min(config.rate.servers_per_request, config.rate.servers_per_minute),
+            servers_per_minute=config.rate.servers_per_minute,
+        )
+        is_real = config.cloud != "simulator"
+        yield Session(
+            target=Target(name, config.cloud, config.region, cloud.project_id),
+            cloud=cloud,
+            clock=clock,
+            site=Site(cloud, cloud.project_id, tuning, "aksk" if choice.is_signed else "", prober, cloud.held_s),
+            time_scale=time_scale,
+            is_embedded=is_embedded,
+            is_real=is_real,
+            spool=spool,
+            spared=Spared(await _this_machine(is_real), config.support),
+            alarms=cloud,
+            surveyor=cloud,
+            trials=cloud.trials,
+        )
+
+
+def settings_of(config: TargetConfig, environ: Mapping[str, str], project_id: str | None) -> Settings:
+    """The endpoints of a target. Raises InvalidInput for those that may not be used."""
+    from runner.cloud.endpoints import settings_for
+
+    return settings_for(
+        cloud=config.cloud,
+        region=config.region,
+        project_id=project_id,
+        ecs=config.endpoints.ecs,
+        iam=config.endpoints.iam,
+        sts=config.endpoints.sts,
+        ces=config.endpoints.ces,
+        autoscaling=config.endpoints.autoscaling,
+        enterprise_project=config.enterprise_project,
+        environ=environ,
+    )
+
+
+def _hurry(asking: Asking, log: Callable[[RequestLog], None] | None) -> dict[str, Any]:
+    """What opens the client for short questions."""
+    from runner.cloud.reader import Patience
+    from runner.cloud.throttle import Pace
+    from runner.net.transport import Limits
+
+    within_s = asking.within_s
+
+    def both(entry: RequestLog) -> None:
+        asking.watch(entry)
+        if log is not None:
+            log(entry)
+
+    return {
+        "log": both,
+        "patience": Patience(attempts=2, budget_s=within_s, first_wait_s=min(0.4, within_s / 4)),
+        "limits": Limits(connect_s=within_s, read_s=within_s, total_s=within_s),
+        "pace": Pace(most_s=within_s),
+    }
+
+
+def _tell_of_login(app: App, warnings: Iterable[str], given: Iterable[Secret]) -> None:
+    """What a person should mend about credentials; those of the environment or a file are masked in a CI job."""
+    from runner.app.mask import mask
+    from runner.report.safe import plain
+
+    for warning in warnings:
+        app.talk(f"warning: {plain(warning, 1000)}")
+    for secret in given:
+        mask(secret)
+
+
+async def _this_machine(is_real: bool) -> Machine:
+    """The machine we run on. It is no server of a simulated cloud, whose addresses are made up, unless a metadata
+    service on loopback says so."""
+    from runner.cloud.machine import this_machine
+    from runner.cloud.metadata import OVERRIDE
+
+    if not is_real and OVERRIDE not in os.environ:
+        return NOBODY
+    machine = await this_machine(os.environ)
+    return machine if is_real else replace(machine, addresses=frozenset())
+
+
+def request_log(app: App):  # type: ignore[no-untyped-def]  # the client's type is imported only with the client
+    """What tells of each request on stderr; None without `-v`."""
+    if not app.verbose:
+        return None
+    from runner.report.safe import plain
+
+    return lambda entry: app.talk(f"http: {plain(entry)}")

@@ -1,0 +1,171 @@
+"""The policy in commands: loaded once, asked about each plan."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from runner.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from runner.app.app import App
+    from runner.loading.config import LoadedConfig
+    from runner.loading.plan import Loaded
+    from runner.loading.policy import LoadedPolicy
+    from runner.loading.revision import RevisionReader
+    from runner.model.inventory import Inventory, Server
+    from runner.model.problem import Problem
+    from runner.model.run import Run
+    from runner.model.schedule import Schedule
+    from runner.planning.lifted import Lift
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Police:
+    """The policy that holds for a command, or that there is none: then nothing is ever wrong."""
+
+    loaded: LoadedPolicy
+    config: LoadedConfig
+
+    @classmethod
+    def of(cls, config: LoadedConfig) -> Police:
+        """The policy of a configuration on disk. What is wrong with it is in `loaded.problems`."""
+        from runner.loading.policy import load_policy
+
+        return cls(load_policy(config, Path.cwd()), config)
+
+    @classmethod
+    def now(cls, app: App) -> Police:
+        """The policy as it is at this moment: a run that goes on for long reads it before each wave."""
+        return rules_of(app, None)[1]
+
+    @classmethod
+    def at(cls, config: LoadedConfig, read: RevisionReader, root: Path) -> Police:
+        """The policy that a revision's configuration names, as it is in that revision. `root`: of the repository."""
+        from runner.loading.policy import LoadedPolicy, load_policy_text
+        from runner.model.problem import Location, Problem
+
+        name = config.config.policy
+        if name is None or config.path is None:
+            return cls(LoadedPolicy(None, None), config)
+        path = posixpath.normpath((config.path.absolute().parent.relative_to(root.absolute()) / name).as_posix())
+        data = None if path.startswith("../") else read(path)
+        if data is None:
+            hint = "add the file, or remove policy: from the configuration"
+            missing = Problem("Unreadable", "the policy is not in the base revision", Location(path), hint)
+            return cls(LoadedPolicy(None, Path(path), (missing,), root), config)
+        return cls(load_policy_text(data, path, config.config, root), config)
+
+    def forbids(self, run: Run, servers: Mapping[str, Server]) -> str | None:
+        """Why a run must stop before a wave of these servers; a policy that cannot be used forbids all."""
+        from runner.model.inventory import Inventory
+        from runner.planning.policy import forbidden_now
+
+        if not self.loaded.is_valid:
+            return f"the policy cannot be used: {self.loaded.problems[0].message}"
+        if self.loaded.policy is None:
+            return None
+        wave = Inventory(tuple(sorted(servers.values(), key=lambda s: s.id)), run.created)
+        return forbidden_now(self.loaded.policy, run.schedule, wave)
+
+    def demand_usable(self) -> None:
+        """Raises InvalidInput where there is a policy that cannot be used: then nothing may run."""
+        from runner.loading.policy import require_policy
+
+        require_policy(self.loaded)
+
+    def judge_made(self, plan: Loaded, schedule: Schedule, inventory: Inventory) -> list[Problem]:
+        """What a plan breaks by what is written in it and by what became of it, each problem at its place."""
+        from runner.planning.policy import judge_schedule
+
+        if self.loaded.policy is None:
+            return []
+        made = judge_schedule(self.loaded.policy, plan.plan, schedule, inventory)
+        return [*self.judge(plan, [t.name for t in schedule.targets]), *(plan.place(p) for p in made)]
+
+    def held_to(self, planned: Iterable[Problem]) -> list[Problem]:
+        """What planning found, with the warnings that the policy makes errors."""
+        from runner.planning.policy import held_to
+
+        return list(planned) if self.loaded.policy is None else held_to(self.loaded.policy, planned)
+
+    def plans_among(self, files: Iterable[Path]) -> list[Path]:
+        """The same files without the policy's own: it lies where plans are searched."""
+        own = self.loaded.path
+        return [path for path in files if own is None or path.resolve() != own.resolve()]
+
+    def judge(self, plan: Loaded, targets: Sequence[str] = ()) -> list[Problem]:
+        """What a plan breaks by what is written in it, each problem at its place in the file.
+
+        `targets` are those that will be used; without any the plan's own, or the only one there is.
+        """
+        from runner.app.sessions import Wanted
+        from runner.planning.policy import judge_plan
+
+        if self.loaded.policy is None or plan.plan is None:
+            return []
+        try:
+            path = self.loaded.path_of(Path(plan.name))
+        except InvalidInput as error:
+            return list(error.problems)
+        named: Sequence[str | None] = targets or [t for t in Wanted.of(plan.plan).names if t]
+        found: dict[Problem, None] = {}
+        for target in named or [self._only_target()]:
+            found.update(dict.fromkeys(judge_plan(self.loaded.policy, plan.plan, path, target)))
+        return [plan.place(p) for p in found]
+
+    def _only_target(self) -> str | None:
+        targets = self.config.config.targets
+        return next(iter(targets)) if len(targets) == 1 else None
+
+
+def rules_of(app: App, revision: str | None) -> tuple[LoadedConfig, Police]:
+    """Configuration and policy of a revision, or of the working tree. What is wrong with them is in their problems.
+
+    Raises UnknownRevision, GitError.
+    """
+    import os
+
+    from runner.git.repository import Repository
+    from runner.loading.config import load_config
+    from runner.loading.revision import load_config_at
+
+    if revision is None:
+        config = load_config(app.config, Path.cwd(), os.environ)
+        return config, Police.of(config)
+    repository = Repository.find(Path.cwd(), os.environ)
+    commit = repository.resolve(revision)
+
+    def read(path: str) -> bytes | None:
+        return repository.read(commit, path)
+
+    here = repository.path_of(Path.cwd())
+    named = repository.path_of(Path.cwd() / app.config) if app.config is not None else None
+    start = "" if here in (None, ".") else here
+    config = load_config_at(read, os.environ, root=repository.root, start=start or "", path=named)
+    return config, Police.at(config, read, repository.root)
+
+
+def loosened_rules(app: App, revision: str, police: Police) -> tuple[Lift, ...]:
+    """Which rules the policy loosens against that of a revision, which support its configuration protects less, and
+    which of its targets became others.
+
+    Nothing of what cannot be used in one of the two.
+    """
+    from runner.planning.policy import loosened
+    from runner.planning.support_lifted import loosened_support
+    from runner.planning.targets_lifted import changed_targets
+
+    config, before = rules_of(app, revision)
+    found: list[Lift] = []
+    if before.loaded.is_valid and police.loaded.is_valid:
+        found += loosened(before.loaded.policy, police.loaded.policy)
+    if config.is_valid and police.config.is_valid:
+        found += loosened_support(config.config.targets, police.config.config.targets)
+        found += changed_targets(config.config.targets, police.config.config.targets)
+    return tuple(found)

@@ -1,0 +1,65 @@
+"""What must stay up while plans run, in commands: this machine, and what the configuration names as support."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.errors import InvalidInput
+from runner.report.safe import plain
+
+if TYPE_CHECKING:
+    from runner.app.app import App
+    from runner.app.open_target import Session
+    from runner.app.sessions import Sessions
+    from runner.loading.plan import Loaded
+    from runner.model.inventory import Inventory, Server
+    from runner.model.problem import Problem
+    from runner.model.run import Run
+    from runner.model.schedule import Schedule
+
+
+def judge_made(
+    sessions: Sessions, loaded: Loaded, schedule: Schedule, inventory: Inventory, skipped: Collection[str] = ()
+) -> list[Problem]:
+    """What in a schedule may not go down, each problem at its place in the plan. `skipped`: ids that are out anyway."""
+    from runner.planning.spared import judge_spared
+
+    found = (
+        problem
+        for session in sessions.by_name.values()
+        for problem in judge_spared(session.spared, schedule, inventory, skipped, target=session.target.name)
+    )
+    return [loaded.place(p) for p in found]
+
+
+def demand_spared(
+    sessions: Sessions, loaded: Loaded, schedule: Schedule, inventory: Inventory, skipped: Collection[str] = ()
+) -> list[str]:
+    """The warnings, for people. Raises InvalidInput where a schedule would take down what must stay up."""
+    problems = judge_made(sessions, loaded, schedule, inventory, skipped)
+    if any(p.severity == "error" for p in problems):
+        raise InvalidInput(problems)
+    return [plain(p.message, 1000) for p in problems]
+
+
+def spare(
+    app: App, session: Session, run: Run, group: str, servers: Mapping[str, Server]
+) -> Mapping[str, tuple[str, str]]:
+    """Those of a wave's servers that may not go down after all, by the configuration of this moment.
+
+    Where that cannot be read the one that the run was taken up with holds.
+    """
+    from runner.app.targets import all_targets
+    from runner.loading.config import load_config
+    from runner.planning.spared import spare_now
+
+    spared = session.spared
+    config = load_config(app.config, Path.cwd(), os.environ)
+    current = all_targets(config).get(session.target.name) if config.is_valid else None
+    if current is not None:
+        spared = replace(spared, support=current.support)
+    return {i: (why.reason, why.detail) for i, why in spare_now(spared, run.schedule, group, servers).items()}

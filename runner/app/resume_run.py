@@ -1,0 +1,70 @@
+"""Follows an open run on the targets that it was begun on."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from datetime import datetime
+
+from runner.app.app import App
+from runner.app.execute_run import Manner, Result, execute, setting_for
+from runner.app.sessions import Sessions, open_sessions
+from runner.app.targets import choose_target, demand_persistent_store
+from runner.errors import Stale
+from runner.execution.driver import Driver
+from runner.execution.waiting import waiting_for
+from runner.loading.config import LoadedConfig
+from runner.model.run import Run
+from runner.report.run_now import heartbeat
+from runner.report.safe import plain
+from runner.store.sql import SqlStore
+
+
+async def follow_open(
+    app: App, loaded: LoadedConfig, store: SqlStore, run: Run, manner: Manner, store_is_persistent: bool
+) -> Result:
+    """Follow an open run to its end on the targets that it was begun on."""
+    async with AsyncExitStack() as stack:
+        sessions = await open_targets_of(app, loaded, run, stack)
+        demand_persistent_store(app, loaded, sessions.is_real, store_is_persistent)
+        driver = Driver(setting_for(app, store, sessions), run.id, run=run)
+        driver.load()
+        now = driver.setting.clock.now()  # this machine's clock may be ahead of the run's
+        app.talk(_whereabouts(run, store, now), run=run.id)
+        if run.suspended is not None:
+            resumed(store, run, now)
+        return await execute(app, store, sessions, run.id, manner)
+
+
+def resumed(store: SqlStore, run: Run, now: datetime) -> None:
+    """Write that somebody is at a suspended run again. Raises RunNotFound when it has ended meanwhile."""
+    store.record(run.id, now, (("run.resumed", {}),), word=run.working_word)
+
+
+def _whereabouts(run: Run, store: SqlStore, now: datetime) -> str:
+    """Where the run is and what it waits for: whoever goes on with it has not seen how it came there."""
+    waits, _ = waiting_for(run, store.halted())
+    clock = f" ({plain(run.facts['clock'])})" if run.facts.get("clock") else ""
+    return f"run {run.id}{clock}: {plain(heartbeat(run, waits, now), 2000)}"
+
+
+async def open_targets_of(app: App, loaded: LoadedConfig, run: Run, stack: AsyncExitStack) -> Sessions:
+    """The targets of a run, as configuration has them now; closed with `stack`.
+
+    One of several that cannot be opened stops its own groups only. Raises InvalidInput for a target that is not
+    configured any more, Stale for one whose cloud or project is another, CloudError, CloudDenied where none can be
+    opened.
+    """
+    names = [choose_target(loaded, target.name) for target in run.schedule.targets]
+    sessions = await open_sessions(app, loaded, names, names[0], stack, patient=True)
+    for target in run.schedule.targets:
+        session = sessions.by_name.get(target.name)
+        if session is None:
+            continue
+        is_now = (session.target.cloud, session.target.project_id)
+        if is_now != (target.cloud, target.project_id):
+            raise Stale(
+                f"target {target.name} is cloud {is_now[0]}, project {is_now[1]} now; the run was begun for"
+                f" cloud {target.cloud}, project {target.project_id}",
+                hint="correct the configuration, or cancel the run",
+            )
+    return sessions

@@ -1,0 +1,111 @@
+"""Before a run is created: servers that others rebooted since its schedule was made are left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runner.errors import Stale
+from runner.execution.journal import read_run
+from runner.execution.reading import HISTORIES_AT_ONCE, histories_of
+from runner.execution.since_review import changed_since_review, may_be_older, reason_of, rebooted_since_review
+from runner.model.run import Outcome
+from runner.model.schedule import Schedule
+from runner.report.safe import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from runner.app.app import App
+    from runner.app.prepare import Prepared
+    from runner.app.sessions import Sessions
+    from runner.model.job import Action
+    from runner.store.sql import SqlStore
+
+MANY = 10 * HISTORIES_AT_ONCE
+"""Reading more histories than these is announced, and its progress is told after as many."""
+NAMED = 5
+NEWEST = 50
+"""So many runs, the newest first, are asked whether they sent a reboot shortly before a schedule was made."""
+
+
+async def leave_rebooted_alone(
+    app: App, store: SqlStore, sessions: Sessions, prepared: Prepared, *, is_reviewed: bool
+) -> Prepared:
+    """Return what may run, without the servers that were rebooted since the schedule was made.
+
+    `is_reviewed`: the schedule was saved by an earlier call. Servers that earlier runs of the cycle asked for are
+    exempt: those runs, `retry` and `resolve` decide about them. So are those of the embedded simulated cloud, where
+    each run has a cycle of its own. A history that cannot be read is named. Raises Stale for it if the store was begun
+    by this call, which knows of no earlier run then.
+    """
+    if sessions.is_embedded:
+        return prepared
+    schedule = prepared.schedule
+    is_old = is_reviewed or store.begun
+    changed = changed_since_review(schedule, prepared.inventory, prepared.skipped, is_old=is_old)
+    if not changed:
+        return prepared
+    exempt = _asked_in_cycle(store, schedule)
+    changed = {name: [i for i in ids if i not in exempt] for name, ids in changed.items()}
+    histories = await _read(app, sessions, changed)
+    unreadable = [i for i, actions in histories.items() if actions is None]
+    notes = prepared.notes
+    if unreadable:
+        names = _names(schedule, unreadable)
+        what = f"{len(unreadable)} servers changed since the schedule was made, and their action history cannot be read"
+        if store.begun:
+            hint = "this store is new, so earlier reboots are not known; use the store of earlier runs, or allow"
+            hint += " reading histories (see `reboot-runner doctor`). Nothing was sent"
+            raise Stale(f"{what}: they may have been rebooted already", hint=hint, differences=(names,))
+        notes = (*notes, f"{what}; they stay in the schedule: {names}")
+    found = rebooted_since_review(schedule, histories, {})
+    if doubtful := may_be_older(schedule, found):
+        found = rebooted_since_review(schedule, histories, _asked_lately(store, doubtful))
+    rebooted = {i: reason_of(schedule, reboot) for i, reboot in found.items()}
+    if rebooted:
+        words = f"{len(rebooted)} servers were rebooted since the schedule was made, and are left alone"
+        notes = (*notes, f"{words}: {_names(schedule, rebooted)}")
+    new = notes[len(prepared.notes) :]
+    skipped = {**prepared.skipped, **rebooted}
+    return replace(prepared, skipped=skipped, notes=notes, warnings=(*prepared.warnings, *new))
+
+
+async def _read(app: App, sessions: Sessions, changed: dict[str, list[str]]) -> dict[str, tuple[Action, ...] | None]:
+    number = sum(map(len, changed.values()))
+    if number > MANY:
+        app.talk(f"reading the action history of {number:,} servers that changed since the schedule was made")
+    found: dict[str, tuple[Action, ...] | None] = {}
+    for name, ids in changed.items():
+        for begin in range(0, len(ids), MANY):
+            found |= await histories_of(ids[begin : begin + MANY], sessions.by_name[name].cloud)
+            if number > MANY:
+                app.talk(f"{len(found):,} of {number:,} action histories read")
+    return found
+
+
+def _asked_lately(store: SqlStore, servers: Collection[str]) -> dict[str, list[datetime]]:
+    """Return when the newest runs of this store had these servers rebooted, by server id."""
+    asked: dict[str, list[datetime]] = {}
+    for row in store.runs(limit=NEWEST):
+        states = read_run(store, row.id).servers
+        for state in (states[i] for i in servers if i in states):
+            at = state.accepted or (state.intended if state.outcome is Outcome.READY else None)
+            if at is not None:
+                asked.setdefault(state.ref.id, []).append(at)
+    return asked
+
+
+def _asked_in_cycle(store: SqlStore, schedule: Schedule) -> set[str]:
+    """Return the servers that earlier runs of the schedule's cycle asked for, whatever became of them."""
+    rows = [row for row in store.runs(limit=1_000_000) if row.cycle == schedule.cycle]
+    runs = (read_run(store, row.id) for row in rows)
+    return {i for run in runs for i, state in run.servers.items() if state.attempts or state.resolution}
+
+
+def _names(schedule: Schedule, ids: Collection[str]) -> str:
+    named = {s.id: s.name for w in schedule.waves for s in w.servers}
+    words = [f"{named[i]} ({i})" for i in ids]
+    more = f" and {len(words) - NAMED} more" if len(words) > NAMED else ""
+    return plain(", ".join(words[:NAMED]) + more, 1500)

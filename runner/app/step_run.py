@@ -1,0 +1,209 @@
+"""One step of one run of a store, whoever asks for it: `reconcile`, a worker, or an engine that drives one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runner.app.app import App
+from runner.app.execute_run import setting_for
+from runner.app.resume_run import open_targets_of, resumed
+from runner.errors import Exit, InvalidInput, LeaseLost, RunnerError
+from runner.execution.driver import GRACE_S, Advance, Driver
+from runner.execution.journal import read_run
+from runner.model.run import Event, Run
+from runner.ports.store import LeaseHeld, RunRow
+from runner.report.run_words import counts_words
+from runner.report.safe import plain
+from runner.store.sql import SqlStore
+
+if TYPE_CHECKING:
+    from runner.loading.config import LoadedConfig
+
+REST_S = 15.0
+REST_MOST_S = 300.0
+"""How long a run whose step failed is left alone by this process: longer each time."""
+
+MOST_KEPT = 100
+"""Runs whose connections are kept between their steps; those that were stepped longest ago are closed first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What came of a step. `code`: 0, or of the error that it failed with. `advance`: None where it failed.
+
+    `is_held`: nothing was done, another process (or another task of this one) is at the run.
+    """
+
+    code: int
+    advance: Advance | None = None
+    is_held: bool = False
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A run in this process: its driver, what closes its targets, and the configuration that they were opened by."""
+
+    driver: Driver
+    stack: AsyncExitStack
+    loaded: LoadedConfig
+
+
+@dataclass(slots=True)
+class _Resting:
+    until: float
+    failures: int
+
+
+@dataclass(slots=True)
+class Stepper:
+    """Advances runs by one step each; what goes wrong with one is told, and never keeps the others from theirs.
+
+    `config` gives the configuration of the moment: the same object for as long as nothing has changed in it. Several
+    runs may be stepped side by side, all in one thread. `close` when done.
+    """
+
+    app: App
+    store: SqlStore
+    config: Callable[[], LoadedConfig]
+    ending: asyncio.Event
+    watch: Callable[[Run, Event], None] | None = None
+    grace_s: float = GRACE_S
+    stays: bool = False
+    """This process stays with the runs: one that was suspended is so no longer once it is at it."""
+    _kept: dict[str, _Kept] = field(default_factory=dict)
+    _busy: set[str] = field(default_factory=set)
+    _resting: dict[str, _Resting] = field(default_factory=dict)
+    _said: dict[str, str] = field(default_factory=dict)
+
+    def rest_s(self, run_id: str) -> float:
+        """For how long this process leaves a run alone because its last step failed. The store may not know of it."""
+        resting = self._resting.get(run_id)
+        return max(0.0, resting.until - time.monotonic()) if resting else 0.0
+
+    def rouse(self) -> None:
+        """What failed may be tried again at once: something has been mended."""
+        for resting in self._resting.values():
+            resting.until = 0.0
+
+    @property
+    def resting(self) -> int:
+        """How many runs are left alone."""
+        return sum(1 for run_id in self._resting if self.rest_s(run_id) > 0)
+
+    def driver_of(self, run_id: str) -> Driver | None:
+        """The driver that is kept for a run."""
+        kept = self._kept.get(run_id)
+        return kept.driver if kept else None
+
+    async def step(self, row: RunRow) -> Stepped:
+        """One step of one run. Never raises but for cancellation."""
+        if row.id in self._busy:
+            return Stepped(Exit.DONE, is_held=True)
+        self._busy.add(row.id)
+        try:
+            return await self._step(row)
+        finally:
+            self._busy.discard(row.id)
+            await self._make_room()
+
+    async def _step(self, row: RunRow) -> Stepped:
+        try:
+            driver = await self._driver(row)
+            if self.stays and row.word == "suspended":
+                self._resume(driver)
+            advance = await driver.advance()
+        except (LeaseHeld, LeaseLost) as held:
+            self._say(row, f"{row.id} {row.plan}: {held}")
+            return Stepped(Exit.DONE, is_held=True)
+        except RunnerError as error:
+            await self._rest(row)
+            text = plain(_words(error), 1000)
+            self.app.talk(f"{row.id} {row.plan}: error: {text}", run=row.id, error=text)
+            return Stepped(error.exit_code)
+        except Exception as error:  # noqa: BLE001 - one poisoned run must not stop the others
+            await self._rest(row)
+            self.app.talk(f"{row.id} {row.plan}: unexpected error: {type(error).__name__}: {plain(error)}", run=row.id)
+            return Stepped(Exit.ERROR)
+        self._resting.pop(row.id, None)
+        waits = f", waits for {plain(advance.waits_for)}" if advance.run.is_open and advance.waits_for else ""
+        word = advance.run.word
+        self._say(row, f"{row.id} {row.plan}: {word}: {counts_words(advance.run.counts())}{waits}", word=word)
+        if not advance.run.is_open:
+            await self.let_go(row.id)
+            self._said.pop(row.id, None)
+        return Stepped(Exit.DONE, advance)
+
+    def _resume(self, driver: Driver) -> None:
+        run = driver.load()
+        if run.is_open and run.suspended is not None:
+            resumed(self.store, run, driver.setting.clock.now())
+
+    def _say(self, row: RunRow, text: str, **fields: str) -> None:
+        """Talk, but not the same of a run again and again."""
+        if self._said.get(row.id) != text:
+            self._said[row.id] = text
+            self.app.talk(text, run=row.id, **fields)
+
+    async def _rest(self, row: RunRow) -> None:
+        await self.let_go(row.id)
+        self._said.pop(row.id, None)
+        last = self._resting.get(row.id)
+        failures = last.failures + 1 if last else 1
+        self._resting[row.id] = _Resting(
+            time.monotonic() + min(REST_S * 2 ** min(failures - 1, 10), REST_MOST_S), failures
+        )
+
+    async def _driver(self, row: RunRow) -> Driver:
+        """The driver of a run: its pace, and the connections to its targets, are kept between its steps."""
+        loaded = self.config()
+        kept = self._kept.pop(row.id, None)
+        if kept is not None and kept.loaded is not loaded:
+            await self._close(row.id, kept)
+            kept = None
+        if kept is None:
+            kept = await self._open(row, loaded)
+        self._kept[row.id] = kept  # the last in order: the one stepped last
+        return kept.driver
+
+    async def _open(self, row: RunRow, loaded: LoadedConfig) -> _Kept:
+        stack = AsyncExitStack()
+        try:
+            sessions = await open_targets_of(self.app, loaded, read_run(self.store, row.id), stack)
+            setting = setting_for(self.app, self.store, sessions, watch=self.watch)
+        except BaseException:
+            await stack.aclose()
+            raise
+        return _Kept(Driver(setting, row.id, ending=self.ending, grace_s=self.grace_s), stack, loaded)
+
+    async def _make_room(self) -> None:
+        for run_id in [i for i in self._kept if i not in self._busy][: max(0, len(self._kept) - MOST_KEPT)]:
+            await self.let_go(run_id)
+
+    async def let_go(self, run_id: str) -> None:
+        """Close what is kept for a run; its next step opens it anew."""
+        kept = self._kept.pop(run_id, None)
+        if kept is not None:
+            await self._close(run_id, kept)
+
+    async def _close(self, run_id: str, kept: _Kept) -> None:
+        try:
+            await kept.stack.aclose()
+        except Exception as error:  # noqa: BLE001 - what cannot be closed is gone all the same
+            self.app.talk(f"{run_id}: its targets were not closed well: {type(error).__name__}: {plain(error)}")
+
+    async def close(self) -> None:
+        """Close everything that is kept."""
+        for run_id in list(self._kept):
+            await self.let_go(run_id)
+
+
+def _words(error: RunnerError) -> str:
+    """What went wrong, on one line."""
+    if isinstance(error, InvalidInput):
+        return "; ".join(p.message for p in error.problems)
+    return error.message
