@@ -15,6 +15,7 @@ from runner.app.app import App
 from runner.app.files import write_whole
 from runner.app.targets import open_store_of
 from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
+from runner.execution.machine import question_deadline
 from runner.github.api import GitHub, tolerated
 from runner.github.commands import stop_commands
 from runner.github.dispatch import dispatch
@@ -25,6 +26,8 @@ from runner.model.run_exit import exit_code
 from runner.report.forms import rendered
 from runner.report.problems import problems_github
 from runner.report.run_build import build_report
+from runner.report.run_markdown import step_line
+from runner.report.run_steps import next_steps
 from runner.report.run_words import counts_words
 from runner.report.safe import markdown, plain
 
@@ -119,6 +122,28 @@ def _open(run: Run) -> Problem:
     return Problem("Waiting" if is_asked else "Suspended", said, where, hint, severity="warning")
 
 
+def to_be_acted_on(run: Run) -> str:
+    """Return what to say on the merged pull request of a run that needs a person; empty if it needs none."""
+    is_asked = run.question is not None
+    if run.is_open and not is_asked:
+        return ""  # `reconcile` continues it
+    if not run.is_open and exit_code(run) == Exit.DONE:
+        return ""
+    problem = _open(run) if is_asked else _not_well(run)
+    lines = [f"> [!{'IMPORTANT' if is_asked else 'CAUTION'}]", f"> {markdown(problem.message, 1000)}", ""]
+    if is_asked:
+        lines += [f"Servers: {markdown(counts_words(run.counts()))}.", ""]
+        lines += [f"Not answered until {question_deadline(run):%Y-%m-%d %H:%M} UTC, the run stops.", ""]
+    lines += [f"- {step_line(step.what, step.command)}" for step in next_steps(run)]
+    return "\n".join(lines) + "\n"
+
+
+def no_run_section(file: Path, note: str) -> str:
+    """Return why a plan began no run, for the summary and the pull request."""
+    lines = "".join(f"- {markdown(line, 1000)}\n" for line in note.splitlines())
+    return f"### {markdown(file)}\n\n{lines}"
+
+
 def _not_well(run: Run) -> Problem:
     """An ended run that people must look at: an error at its plan."""
     where = Location(run.schedule.plan_file) if run.schedule.plan_file else None
@@ -194,8 +219,7 @@ class Job:
 
     def tell_no_run(self, file: Path, code: int, note: str) -> None:
         """Say in the summary why no run was begun, and annotate the plan where servers should have been rebooted."""
-        lines = "".join(f"- {markdown(line, 1000)}\n" for line in note.splitlines())
-        self.section(file.as_posix(), f"### {markdown(file)}\n\n{lines}")
+        self.section(file.as_posix(), no_run_section(file, note))
         if code != Exit.DONE:
             said = note.replace("\n", "; ")
             self.problems.append(Problem("NotAllReady", said, Location(file.as_posix())))

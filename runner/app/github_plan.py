@@ -227,6 +227,8 @@ class _Review:
         body = problems_text(found.problems)
         fence = "~" * 12
         shown = f"\n{fence}text\n{body.replace(fence, '~ ~')}\n{fence}\n" if body else ""
+        if self.event.is_fork:
+            head += f"\n> [!IMPORTANT]\n> {_FORK}\n"
         self.job.section("validate", head + shown)
         self._summarise(loaded)
 
@@ -262,6 +264,12 @@ class _Review:
         if diff.schedule is None or self.event.head_sha is None or not is_sound(diff):
             return None
         return Reviewed(diff.schedule.digest, diff.schedule.plan_digest, self.event.head_sha)
+
+
+_FORK = (
+    "This pull request comes from a fork, and GitHub gives its jobs no credentials: there is no dry run, and a merge"
+    " runs nothing. Push the change to a branch of this repository and open a pull request from there."
+)
 
 
 def _merged_early(when: datetime | None) -> list[str]:

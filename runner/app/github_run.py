@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runner.app.changed_plans import select, tell_selection
 from runner.app.execute_run import Manner, Result
-from runner.app.github_job import Job, do, earliest, failure_section
+from runner.app.github_job import Job, do, earliest, failure_section, no_run_section, to_be_acted_on
 from runner.app.policy import Police
 from runner.app.prepare import Order, read_order, read_schedule
 from runner.app.run_plan import Runner, open_runs_of_deleted
@@ -187,16 +187,21 @@ class _Work:
             self.job.fail(error, file)
             if order is not None:
                 self._keep_open(order.plan_name)
+            is_refused = isinstance(error, Stale | OlderOpen | InvalidInput | UsageProblem)
+            said = "The merge did not run this plan." if is_refused else "The job that runs this plan failed."
             with tolerated(self.job.warn):
-                await self._tell_pull_request(file, error)
+                await self._tell_pull_request(file, f"> [!CAUTION]\n> {said}\n\n{failure_section(error, file)}")
             return Result(error.exit_code)
-        with tolerated(self.job.warn):
-            await self._correct_pull_request(file)
-        if result.run_id is not None:
-            with open_store_of(self.job.app, self.config) as store:
-                self.job.keep(store, read_run(store, result.run_id), is_old=result.is_old)
-        else:
+        if result.run_id is None:
             self.job.tell_no_run(file, result.code, result.note)
+            said = no_run_section(file, result.note) if result.code != Exit.DONE else ""
+        else:
+            with open_store_of(self.job.app, self.config) as store:
+                run = read_run(store, result.run_id)
+                self.job.keep(store, run, is_old=result.is_old)
+            said = "" if result.is_old else to_be_acted_on(run)
+        with tolerated(self.job.warn):
+            await (self._tell_pull_request(file, said) if said else self._correct_pull_request(file))
         return result
 
     def _keep_open(self, plan: str) -> None:
@@ -282,16 +287,13 @@ class _Work:
         """Return the plan's path in the repository."""
         return self.repository.path_of(Path.cwd() / file)
 
-    async def _tell_pull_request(self, file: Path, error: RunnerError) -> None:
-        """Say on the pull request that brought the plan why it was not run, or failed. Raises GitHubError."""
+    async def _tell_pull_request(self, file: Path, body: str) -> None:
+        """Say on the pull request that brought the plan what a person must know or do. Raise GitHubError."""
         async with GitHub(os.environ) as api:
             pulls = [pull async for pull in self._pulls(api, self._commits(file))]
             pull = self.pulls.get(file) or (pulls[-1] if pulls else None)
             if pull is None or self.sources.comment == "never":
                 return
-            is_refused = isinstance(error, Stale | OlderOpen | InvalidInput | UsageProblem)
-            said = "The merge did not run this plan." if is_refused else "The job that runs this plan failed."
-            body = f"> [!CAUTION]\n> {said}\n\n{failure_section(error, file)}"
             await upsert(api, self.event.repository, pull.number, self._key(RUN_LABEL, file), body + self._link())
 
     async def _correct_pull_request(self, file: Path) -> None:

@@ -86,7 +86,7 @@ def _head(report: RunReport) -> str:
         f"**{_md(report.summary, 300)}**",
         *_stop(report),
         *([STORE_BEGUN] if report.store_begun else []),
-        *(_step(step.what, step.command) for step in report.next),
+        *(step_line(step.what, step.command) for step in report.next),
         _about(report),
     ]
     return "\n\n".join(lines) + "\n\n"
@@ -99,7 +99,8 @@ def _stop(report: RunReport) -> Iterator[str]:
         yield f"Stopped at {_time(report.stop.at)}: **{_md(report.stop.reason, 80)}**{detail}{explained}"
 
 
-def _step(what: str, command: str) -> str:
+def step_line(what: str, command: str) -> str:
+    """Return one next step: what to do, and the command that does it."""
     typed = f"<br><code>{_md(command, 400)}</code>" if command else ""
     return f"➡ {_md(what, 400)}{typed}"
 

@@ -173,6 +173,7 @@ def test_servers_that_are_left_alone_are_named_where_no_run_begins(fleet: Fleet)
     assert fleet.summary.count("RebootedSinceReview") == 10
     assert "::error" in done.out
     assert fleet.cloud.posts == 0
+    assert fleet.github.state.comments(7)[-1]["body"].count("RebootedSinceReview") == 10
 
 
 def test_nothing_without_a_review(fleet: Fleet) -> None:
@@ -232,6 +233,8 @@ def test_forks_are_validated_offline(fleet: Fleet) -> None:
     assert fleet.cloud.state.requests() == []
     assert fleet.github.state.comments(7) == []
     assert "validated offline" in fleet.summary
+    assert "comes from a fork" in fleet.summary
+    assert "a merge runs nothing" in fleet.summary
     bad = fleet.job("plan", fleet.request(PLAN.replace("waves:", "wave:"), fork=True))
     assert bad.code == 3
     assert "::error file=plans/web.yaml,line=" in bad.out
@@ -287,6 +290,10 @@ def test_a_long_wait_suspends_green(fleet: Fleet) -> None:
     assert (said["result"], said["exit-code"], said["due"], said["follow-up"]) == ("suspended", "75", "", "false")
     assert "::warning" in done.out
     assert len(fleet.cloud.reboots) == 1
+    told = fleet.github.state.comments(7)[-1]["body"]
+    assert "waits for an approval" in told
+    assert f"reboot-runner approve {json.loads(said['run-ids'])[0]} --reason TEXT" in told
+    assert "Not answered until 20" in told
     assert fleet.cloud.lab.run("approve", "web", "--reason", "the canary is well").code == 0
     env = fleet.event("schedule", {}, fleet.repo.git("rev-parse", "HEAD"))
     rest = fleet.job("reconcile", env)
@@ -522,7 +529,7 @@ def test_an_edited_plan_whose_older_run_is_open(fleet: Fleet) -> None:
     done = fleet.job("plan", fleet.request(edited))
     assert (done.code, fleet.outputs["result"], fleet.outputs["failure-reason"]) == (7, "held", "locked")
     assert "OlderRunOpen" in done.out
-    (comment,) = fleet.github.state.comments(7)
+    comment = fleet.github.state.comments(7)[0]
     assert "another version of web is open" in comment["body"]
     assert "To apply:** end the older run first" in comment["body"]
     assert "::error file=plans/web.yaml" in done.out
