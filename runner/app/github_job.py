@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from runner.app.app import App
 from runner.app.files import write_whole
 from runner.app.targets import open_store_of
-from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
+from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale, UsageProblem
 from runner.execution.machine import question_deadline
 from runner.github.api import GitHub, tolerated
 from runner.github.commands import stop_commands
 from runner.github.dispatch import dispatch
+from runner.github.event import read_event
 from runner.github.outputs import write_outputs
 from runner.github.summary import StepSummary
 from runner.model.problem import Location, Problem
@@ -66,14 +67,48 @@ STOPPED_BY = {
 """The same for stopped runs, by the reason of the stop."""
 
 
-def do(job: Job, event: Happened | None, work: Callable[[], int]) -> int:
+OUTSIDE = UsageProblem(
+    "this is no job of GitHub Actions", hint="elsewhere use `reboot-runner validate`, `diff`, `run` and `reconcile`"
+)
+WRONG_JOB = {
+    "plan": {
+        "push": "run the plans of a push with `reboot-runner github run`",
+        "schedule": "continue open runs on a schedule with `reboot-runner github reconcile`",
+    },
+    "run": {
+        "pull_request": "show the plans of a pull request with `reboot-runner github plan`",
+        "pull_request_target": "show the plans of a pull request with `reboot-runner github plan`",
+        "merge_group": "check a merge group with `reboot-runner github plan`; its push runs the plans",
+    },
+}
+WRONG_JOB["reconcile"] = WRONG_JOB["run"]
+"""Command -> event that it is not for -> what to do instead."""
+
+
+def event_for(command: str) -> Happened:
+    """Return the event of this job. Raise UsageProblem outside of GitHub Actions and for an event of another command.
+
+    Raise BadEvent for an event that cannot be read.
+    """
+    event = read_event(os.environ)
+    if event is None:
+        raise OUTSIDE
+    instead = WRONG_JOB[command].get(event.name)
+    if instead is not None:
+        raise UsageProblem(f"`github {command}` is not for the event {event.name}", hint=instead)
+    return event
+
+
+def do(job: Job, command: str, work: Callable[[Happened], int]) -> int:
     """Do a job's work while commands are stopped; the exit code of the step.
 
     What goes wrong as a whole is told where the rest is told: in the summary, the outputs and an annotation.
     """
+    event: Happened | None = None
     with stop_commands(os.environ, sys.stderr):
         try:
-            code = work()
+            event = event_for(command)
+            code = work(event)
         except RunnerError as error:
             job.fail(error)
             code = asyncio.run(job.end(error.exit_code, None, {}, event))

@@ -13,7 +13,7 @@ from runner.app.app import App
 from runner.app.changed_plans import Selection, select, tell_selection
 from runner.app.diff_plans import OLDER_OPEN, Wish, diff_all, save, with_problems
 from runner.app.github_job import Job, do
-from runner.app.github_run import LABEL, demand_event
+from runner.app.github_run import LABEL
 from runner.app.policy import Police, loosened_rules, rules_of
 from runner.errors import Exit, RunnerError, UsageProblem
 from runner.git.repository import Repository
@@ -48,10 +48,9 @@ class Wanted:
 
 def plan_job(app: App, wanted: Wanted) -> int:
     """Validate and show; the exit code of the step."""
-    event = demand_event()
     job = Job(app, wanted.schedules, timedelta(0), None, "")
 
-    def work() -> int:
+    def work(event: Event) -> int:
         _demand_empty(wanted.schedules)
         repository = Repository.find(Path.cwd(), os.environ)
         selection = select(wanted.plans, "", os.environ, Path.cwd())
@@ -64,7 +63,7 @@ def plan_job(app: App, wanted: Wanted) -> int:
         outputs = {"plans": [f.as_posix() for f in selection.files]} | found.outputs()
         return asyncio.run(job.end(found.code, None, outputs, event))
 
-    return do(job, event, work)
+    return do(job, "plan", work)
 
 
 def _demand_empty(folder: Path) -> None:

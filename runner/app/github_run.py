@@ -30,7 +30,7 @@ from runner.github.api import GitHub, tolerated
 from runner.github.artifacts import Artifact, MergedPull, download, find_schedules, merged_pull
 from runner.github.commands import group
 from runner.github.comment import Key, exists, read_digest, upsert
-from runner.github.event import Event, is_first_push, read_event
+from runner.github.event import Event, is_first_push
 from runner.loading.search import find_plans, is_plan
 from runner.model.problem import Problem
 from runner.report.diff import exit_code
@@ -63,16 +63,6 @@ class Sources:
     store_is_persistent: bool
 
 
-def demand_event() -> Event:
-    """The event of this job. Raises UsageProblem outside of GitHub Actions."""
-    event = read_event(os.environ)
-    if event is None:
-        raise UsageProblem(
-            "this is no job of GitHub Actions", hint="elsewhere use `reboot-runner validate`, `diff` and `run`"
-        )
-    return event
-
-
 def demand_default_branch(event: Event) -> None:
     """Raise UsageProblem on another branch: only what was merged is run, by the configuration that was merged.
 
@@ -89,15 +79,14 @@ def demand_default_branch(event: Event) -> None:
 
 def run_job(job: Job, sources: Sources) -> int:
     """Run what the event is about; the exit code of the step."""
-    event = demand_event()
 
-    def work() -> int:
+    def work(event: Event) -> int:
         demand_default_branch(event)
         config = job.app.load_config()
         mine = _Work(job, sources, event, config, Repository.find(Path.cwd(), os.environ))
         return asyncio.run(mine.go(mine.files()))
 
-    return do(job, event, work)
+    return do(job, "run", work)
 
 
 @dataclass(slots=True)
@@ -370,11 +359,8 @@ def reconcile_job(job: Job) -> int:
     """Go on with what is due; the exit code of the step."""
     from runner.app.reconcile import tick
 
-    event = read_event(os.environ)
-
-    def work() -> int:
-        if event is not None:
-            demand_default_branch(event)
+    def work(event: Event) -> int:
+        demand_default_branch(event)
         config = job.app.load_config()
         deadline_s = job.deadline.total_seconds() if job.deadline else None
         ticked = asyncio.run(tick(job.app, job.wait.total_seconds(), deadline_s, job.watch(config)))
@@ -385,7 +371,8 @@ def reconcile_job(job: Job) -> int:
         if not code and any(run.is_open for run in job.runs.values()):
             code = Exit.SUSPENDED
         if not job.runs:
+            job.app.talk("no open run is due")
             job.section("nothing", "No open run is due.\n")
         return asyncio.run(job.end(code, ticked.next_s, {}, event))
 
-    return do(job, event, work)
+    return do(job, "reconcile", work)

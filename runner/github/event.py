@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.errors import RunnerError
+from runner.errors import UsageProblem
 from runner.git.errors import NoRange
 from runner.git.ranges import Range
 from runner.git.repository import Repository, is_sha
@@ -24,7 +24,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 _NOTHING = re.compile("0+")
 
 
-class BadEvent(RunnerError):
+class BadEvent(UsageProblem):
     """The event file cannot be read."""
 
 

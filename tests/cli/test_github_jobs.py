@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from runner.app.github_job import event_for
+from runner.errors import UsageProblem
 from tests.cli.forked import Done
 from tests.cli.lab import PLAN, Remote
 from tests.cli.test_since_review import reboot_by_somebody
@@ -316,9 +318,41 @@ def test_a_deadline_asks_for_a_follow_up(fleet: Fleet) -> None:
     assert [d["workflow"] for d in dispatched] == ["reboot-reconcile.yml"]
 
 
-def test_outside_of_github(fleet: Fleet) -> None:
+@pytest.mark.parametrize(
+    ("command", "name", "instead"),
+    [
+        ("plan", "push", "github run"),
+        ("plan", "schedule", "github reconcile"),
+        ("run", "pull_request", "github plan"),
+        ("run", "merge_group", "github plan"),
+        ("reconcile", "pull_request_target", "github plan"),
+    ],
+)
+def test_each_command_has_its_events(monkeypatch: pytest.MonkeyPatch, command: str, name: str, instead: str) -> None:
+    """A command that the workflow calls for another event says which one belongs there."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
+    monkeypatch.setenv("GITHUB_EVENT_NAME", name)
+    with pytest.raises(UsageProblem, match=f"`github {command}` is not for the event {name}") as wrong:
+        event_for(command)
+    assert instead in (wrong.value.hint or "")
+    monkeypatch.setenv("GITHUB_EVENT_NAME", "workflow_dispatch")
+    assert event_for(command).name == "workflow_dispatch"
+
+
+def test_an_event_file_that_is_missing_is_annotated(fleet: Fleet) -> None:
+    """It is exit 64, in the annotation as well as on stderr."""
+    env = fleet.event("push", {}, "0" * 40)
+    Path(env["GITHUB_EVENT_PATH"]).unlink()
+    done = fleet.job("run", env)
+    assert (done.code, fleet.outputs["result"]) == (64, "usage")
+    assert "::error title=Usage::the file of GITHUB_EVENT_PATH cannot be read" in done.out
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "reconcile"])
+def test_outside_of_github(fleet: Fleet, command: str) -> None:
     """On a desk the jobs say what to use instead."""
-    done = fleet.cloud.lab.run("github", "run")
+    done = fleet.cloud.lab.run("github", command)
     assert (done.code, "reboot-runner validate" in done.err) == (64, True)
 
 
