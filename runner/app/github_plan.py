@@ -215,7 +215,8 @@ class _Review:
         gone = "was deleted: no run of it begins any more. A run that is open goes on; `cancel` stops it."
         lines += [f"- {markdown(path)} {gone}\n" for path in self.selection.deleted]
         if not loaded:
-            lines.append("No reboot plan has changed.\n")
+            which = "No other" if self.selection.deleted else "No"
+            lines.append(f"{which} reboot plan has changed.\n")
         if lines:
             self.job.section("notes", "\n".join(lines))
 

@@ -101,6 +101,8 @@ class _Work:
     """Artifacts that are unpacked already: several plans of one pull request lie in one."""
     pulls: dict[Path, MergedPull] = field(default_factory=dict)
     """The pull request that a plan came from, as far as it is known."""
+    has_deleted: bool = False
+    """Whether the push deleted plans."""
 
     def files(self) -> list[Path]:
         """Return the plans to run: files that were named, else those that the push changed in the folders.
@@ -121,6 +123,7 @@ class _Work:
             hint = "name the plan files: the workflow's input `plans`, or REBOOT_RUNNER_GITHUB_PLANS"
             raise UsageProblem(error.message, hint=hint) from None
         tell_selection(self.job.app, selection)
+        self.has_deleted = bool(selection.deleted)
         for path, said, hint in open_runs_of_deleted(self.job.app, self.config, selection):
             self.job.warn(f"{said}; {hint}")
             self.job.section(path, f"> [!WARNING]\n> {markdown(said, 1000)}: {markdown(hint, 500)}.\n")
@@ -148,6 +151,8 @@ class _Work:
     def _why_nothing(self) -> str:
         if is_first_push(self.event):
             return "The branch is new, so no pull request was merged into it"
+        if self.has_deleted:
+            return "Reboot plans were deleted, and no other has changed"
         return "No reboot plan has changed"
 
     def _left_s(self) -> float | None:

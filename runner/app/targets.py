@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from runner.app.app import App, in_ci
 from runner.errors import InvalidInput
 from runner.model.problem import Problem
-from runner.store.open import dies_with_the_disk, open_store
+from runner.ports.store import RunNotFound
+from runner.store.open import dies_with_the_disk, open_store, shown
 from runner.store.sql import SqlStore
 
 if TYPE_CHECKING:
@@ -34,11 +35,19 @@ def store_url(app: App, loaded: LoadedConfig) -> str:
 
 @contextmanager
 def open_store_of(app: App, loaded: LoadedConfig | None = None) -> Iterator[SqlStore]:
-    """The store of this call. Raises StoreError when it cannot be opened, InvalidInput for a bad configuration."""
+    """Open the store of this call. A run that it does not have is reported with the store's address.
+
+    Raises StoreError when it cannot be opened, InvalidInput for a bad configuration.
+    """
     loaded = loaded or app.load_config()
-    store = open_store(store_url(app, loaded), base_folder(loaded))
+    url = store_url(app, loaded)
+    store = open_store(url, base_folder(loaded))
     try:
         yield store
+    except RunNotFound as error:
+        where = f"this is the store {shown(url)}; --store or REBOOT_RUNNER_STORE name another"
+        error.hint = f"{error.hint}; {where}" if error.hint else where
+        raise
     finally:
         store.close()
 

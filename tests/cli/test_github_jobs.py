@@ -365,6 +365,7 @@ def test_a_deleted_plan_runs_nothing(fleet: Fleet) -> None:
     done = fleet.job("run", fleet.event("push", {"before": before, "after": after, "forced": False}, after))
     assert done.code == 0, done.err
     assert "was deleted" in done.err
+    assert "Reboot plans were deleted, and no other has changed: nothing was begun." in fleet.summary
     assert fleet.cloud.posts == 0
 
 

@@ -16,6 +16,7 @@ import pytest
 from runner.cli.main import invoke
 from runner.errors import Exit
 from runner.report.schemas import report_schema
+from tests.cli.lab import Lab
 from tests.execution.setup import Bench, schedule_of
 
 
@@ -144,3 +145,12 @@ def test_without_a_run_the_command_explains_itself(report: Command) -> None:
     text = report("--help").out
     assert all(form in text for form in ("text", "json", "markdown", "html", "junit", "csv"))
     assert "reboot-runner report web" in text
+
+
+@pytest.mark.parametrize("command", [("status",), ("approve", "--reason", "x"), ("cancel", "--reason", "x")])
+def test_a_run_that_is_not_there_is_reported_with_the_store(lab: Lab, command: tuple[str, ...]) -> None:
+    """A wrong store is the usual cause: its address is said, without a password."""
+    done = lab.run(command[0], "web", *command[1:])
+    assert done.code == 1
+    assert "error: no run 'web'" in done.err
+    assert "this is the store sqlite:" in done.err
