@@ -11,6 +11,16 @@ _PARAMETER = re.compile(r';([^=;:"]++)=((?:"[^"]*+"|[^";]++)*+)')
 _HIDES = re.compile("[\x00\r]")
 """What some programs take for the end of a line or of the text, so that they read other lines than these."""
 
+_OWN_LINE = re.compile(
+    rb"[ \t]*+(?:(BEGIN|END):[A-Z-]++[ \t]*+$"
+    rb"|(?:DTSTART|DTEND|DURATION|RRULE|RDATE|EXDATE|EXRULE|RECURRENCE-ID|UID|SEQUENCE|STATUS|TZID)[;:])",
+    re.IGNORECASE,
+)
+"""What is a line of its own, although a blank before it makes it continue the line before."""
+_SHORTEST_FOLD = 60
+"""Bytes from which on a line can be one that a program has folded: they fold at 75 (RFC 5545 section 3.1) or a few
+before it."""
+
 EXPORT = "export the calendar again: in Outlook File > Save Calendar, in Thunderbird Events and Tasks > Export"
 
 
@@ -64,10 +74,15 @@ def content_lines(data: bytes) -> Iterator[ContentLine]:
 
 
 def _unfolded(data: bytes) -> Iterator[tuple[int, bytes]]:
-    begun, parts = 1, [b""]
+    begun, parts, size = 1, [b""], 0
     for number, line in enumerate(data.split(b"\n"), 1):
         line = line.rstrip(b"\r")
+        before, size = size, len(line)
         if line[:1] in (b" ", b"\t"):
+            own = _OWN_LINE.match(line)
+            if own is not None and (own[1] or before < _SHORTEST_FOLD):
+                what = "the blank at the beginning of this line makes it a part of the line before"
+                raise BadCalendar(number, what, f"remove the blanks at the beginning of the lines, or {EXPORT}")
             parts.append(line[1:])
             continue
         if whole := b"".join(parts).strip():

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
+from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
 from runner.loading.calendar_events import Event, IcsCalendar, Moment, Note, is_until, same_zone, utc
@@ -57,6 +58,18 @@ _ABOUT_OTHERS = {
     *("SUMMARY", "TRANSP", "URL"),
 }
 """Properties of events (RFC 5545, 7986, 9073, 9253) that say nothing about times."""
+_TIMES = {"DTSTART", "DTEND", "RRULE", "RDATE", "EXDATE", "EXRULE", "RECURRENCE-ID"}
+"""Properties of events, and of time zones, that are found nowhere else."""
+_OF_CALENDARS = {
+    *("PRODID", "VERSION", "CALSCALE", "METHOD", "X-WR-TIMEZONE", "TIMEZONE-ID", "NAME", "DESCRIPTION", "UID"),
+    *("LAST-MODIFIED", "URL", "CATEGORIES", "REFRESH-INTERVAL", "SOURCE", "COLOR", "IMAGE", "CONFERENCE"),
+}
+"""Properties of calendars (RFC 5545 and 7986, and what Google writes)."""
+_OF_ZONES = {
+    *("TZID", "LAST-MODIFIED", "TZURL", "TZUNTIL", "TZID-ALIAS-OF", "DTSTART", "TZOFFSETTO", "TZOFFSETFROM"),
+    *("RRULE", "RDATE", "TZNAME", "COMMENT"),
+}
+"""Properties of time zones and their parts (RFC 5545 and 7808)."""
 _BUSY = ("VFREEBUSY", "VAVAILABILITY")
 _IDLE = ("VTODO", "VJOURNAL")
 _EVENT, _CALENDAR, _ZONE = ["VCALENDAR", "VEVENT"], ["VCALENDAR"], ["VCALENDAR", "VTIMEZONE"]
@@ -120,6 +133,9 @@ class CalendarReader:
             self._take_of_calendar(line)
         elif self.inside[:2] == _ZONE:
             self._take_of_zone(line)
+        elif self.inside[:2] == _EVENT and line.name in _TIMES:
+            what = f"{line.name} stands in a component inside the event, where it says nothing about the event"
+            raise BadCalendar(line.number, what, EVENT_HINT)
 
     def calendar(self) -> IcsCalendar:
         if self.inside or not self.calendars:
@@ -185,9 +201,17 @@ class CalendarReader:
             raise BadCalendar(line.number, "CALSCALE: only the Gregorian calendar is supported")
         elif line.name == "METHOD" and value not in ("PUBLISH", "REQUEST"):
             raise BadCalendar(line.number, "METHOD: this is a message about events, not a calendar")
+        elif line.name in _TIMES or line.name == "DURATION":
+            raise BadCalendar(line.number, f"{line.name} stands outside of an event (BEGIN:VEVENT to END:VEVENT)")
+        elif line.name not in _OF_CALENDARS:
+            if meant := get_close_matches(line.name, ("X-WR-TIMEZONE", "TIMEZONE-ID"), cutoff=0.85):
+                raise BadCalendar(line.number, f"the calendar has no property of this name; did you mean {meant[0]}?")
+            self._note_unknown(line, "the calendar")
 
     def _take_of_zone(self, line: ContentLine) -> None:
         """Keep which offsets a zone of the file's own has, to compare them with the zone of that name."""
+        if line.name not in _OF_ZONES:
+            self._note_unknown(line, "a time zone")
         if line.name == "TZID":
             self.zone_id = line.value.strip().strip('"')
         elif line.name == "TZOFFSETTO":
@@ -212,11 +236,17 @@ class CalendarReader:
             draft.is_flagged |= line.value.strip().upper() in ("TRUE", "1", "YES")
             return
         else:
-            if line.name not in _ABOUT_OTHERS and not line.name.startswith("X-"):
-                what = "a property of an event has a name that is not known, and no effect"
-                self.note(line.number, what, "correct the name, or remove the line")
+            if line.name not in _ABOUT_OTHERS:
+                self._note_unknown(line, "an event")
             return
         draft.lines[line.name].append(line)
+
+    def _note_unknown(self, line: ContentLine, of: str) -> None:
+        """Note a property without effect. Those of vendors have none by design, unless named like one that has."""
+        if line.name.startswith("X-") and line.name[2:] not in (*_TIMES, "DURATION", "STATUS"):
+            return
+        what = f"a property of {of} has a name that is not known, and no effect"
+        self.note(line.number, what, "correct the name, or remove the line")
 
     # --- events
 

@@ -233,6 +233,21 @@ REFUSED = {
     "cut off": (calendar(DAY)[:-20], "line 6: END: ends a component that has not begun"),
     "hidden line": (calendar(f"SUMMARY:x\rRRULE:FREQ=DAILY|{DAY}"), "line 5: the line holds a carriage return"),
     "folded off": (calendar(f"SUMMARY:x| y|and so on|{DAY}"), "line 7: this is not a line"),
+    "indented event": (
+        calendar(DAY).replace(b"\nBEGIN:VEVENT", b"\n BEGIN:VEVENT"),
+        "line 4: the blank at the beginning",
+    ),
+    "indented line": (calendar(f"{DAY}|  RRULE:FREQ=DAILY"), "line 6: the blank at the beginning of this line"),
+    "indented file": (calendar(DAY).replace(b"\n", b"\n\t"), "line 4: the blank at the beginning"),
+    "outside of an event": (calendar(DAY, head="DTSTART;VALUE=DATE:20261210"), "line 4: DTSTART stands outside of an"),
+    "in an alarm": (
+        calendar(f"{DAY}|BEGIN:VALARM|TRIGGER:PT0S|DURATION:PT1H|DTEND;VALUE=DATE:20261210|END:VALARM"),
+        "line 9: DTEND stands in a component inside the event",
+    ),
+    "misspelt own zone": (
+        calendar(DAY, head="X-WR-TIMEZON:Europe/Berlin"),
+        "line 4: the calendar has no property of this name; did you mean X-WR-TIMEZONE?",
+    ),
     "vCalendar 1.0": (calendar(DAY).replace(b":2.0", b":1.0"), "line 2: VERSION"),
     "other calendar": (calendar(DAY, head="CALSCALE:CHINESE"), "line 4: CALSCALE"),
     "cancel": (calendar(DAY, head="METHOD:CANCEL"), "line 4: METHOD: this is a message"),
@@ -429,6 +444,31 @@ def test_a_misspelt_property_is_named() -> None:
     assert notes(calendar(f"{DAY}|SUMMARY:x|X-COFFEE:y|RRUEL:FREQ=DAILY")) == [
         "8: a property of an event has a name that is not known, and no effect"
     ]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (calendar(f"{DAY}|X-DTEND;VALUE=DATE:20261209"), "6: a property of an event"),
+        (calendar(DAY, head="PUBLISHED:x|X-WR-CALNAME:Freezes"), "4: a property of the calendar"),
+        (
+            calendar(DAY, head="BEGIN:VTIMEZONE|TZID:UTC|TZOFFSETFORM:+0100|X-LIC:y|END:VTIMEZONE"),
+            "6: a property of a time",
+        ),
+    ],
+)
+def test_a_name_that_is_not_known_is_a_warning_wherever_it_stands(data: bytes, said: str) -> None:
+    """In events, calendars and zones; of vendors' names those that look like one that has an effect."""
+    (note,) = notes(data)
+    assert note.startswith(said)
+    assert note.endswith("has a name that is not known, and no effect")
+
+
+@pytest.mark.parametrize("at", range(60, 76))
+def test_a_folded_text_may_hold_the_names_of_properties(at: int) -> None:
+    """Programs fold long lines at 75 bytes or a few before; what continues there is text, whatever it looks like."""
+    text = ("SUMMARY:" + "x" * 80)[:at]
+    assert closed(calendar(f"{DAY}|{text}| DTSTART:20261210T100000Z")) == WHOLE_DAY
 
 
 @pytest.mark.parametrize("component", ["VTODO", "VJOURNAL", "X-COFFEE"])
