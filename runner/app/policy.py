@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -81,12 +81,22 @@ class Police:
 
     def judge_made(self, plan: Loaded, schedule: Schedule, inventory: Inventory) -> list[Problem]:
         """What a plan breaks by what is written in it and by what became of it, each problem at its place."""
+        from runner.model.problem import Location
+        from runner.planning.dead_words import dead_of_policy
         from runner.planning.policy import judge_schedule
 
-        if self.loaded.policy is None:
+        policy = self.loaded.policy
+        if policy is None:
             return []
-        made = judge_schedule(self.loaded.policy, plan.plan, schedule, inventory)
-        return [*self.judge(plan, [t.name for t in schedule.targets]), *(plan.place(p) for p in made)]
+        names = [t.name for t in schedule.targets]
+        made = [plan.place(p) for p in judge_schedule(policy, plan.plan, schedule, inventory)]
+        if policy.forbidden is not None:
+            where = Location(self.loaded.path.as_posix()) if self.loaded.path else None
+            dead = dead_of_policy(
+                policy.forbidden.selector, inventory, is_all=self.config.config.targets.keys() <= set(names)
+            )
+            made += [replace(p, location=where) for p in dead]
+        return [*self.judge(plan, names), *made]
 
     def held_to(self, planned: Iterable[Problem]) -> list[Problem]:
         """What planning found, with the warnings that the policy makes errors."""

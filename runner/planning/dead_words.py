@@ -1,4 +1,4 @@
-"""Exclusions that exclude nothing: a typing mistake there reboots the very servers that a plan means to keep. Pure."""
+"""Words of exclusions and of a policy that match nothing: a typing mistake there reboots what was to be kept. Pure."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import difflib
 from collections.abc import Collection, Iterator
 
 from runner.model.hidden import described
+from runner.model.inventory import Inventory
 from runner.model.plan import Plan, Selector
 from runner.model.problem import Problem
 from runner.planning.fleet import Fleet
 from runner.planning.select import Index, excludes_any
 
 EXCLUDES_NOTHING = "ExcludesNothing"
+FORBIDS_NOTHING = "ForbidsNothing"
 
 MOST_TOLD = 50
 """So many dead words of one plan are told one by one; the rest is counted."""
 
+_NOT_NEAR = "correct it, or remove it if what it excluded is gone"
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"))
 _MOST_COMPARED = 2_000
 
@@ -46,13 +49,34 @@ def dead_exclusions(plan: Plan, fleet: Fleet) -> list[Problem]:
     return [*found[:MOST_TOLD], Problem(EXCLUDES_NOTHING, said, severity="warning", path=found[MOST_TOLD].path)]
 
 
-def _words(selector: Selector | None, index: Index) -> Iterator[Word]:
-    """Every word that can be dead; what the cloud does not know at all is told elsewhere."""
+def dead_of_policy(forbidden: Selector, inventory: Inventory, *, is_all: bool) -> list[Problem]:
+    """Return a warning for each word of a policy's `forbidden` that matches no server of the inventory.
+
+    `is_all`: the inventory is that of all targets. If it is not, a word may be meant for another target: then only one
+    that is written nearly like a word of these servers is reported.
+    """
+    index = Index(inventory)
+    found: list[Problem] = []
+    for written, _, word in _words(forbidden, index, unknown_groups=is_all):
+        hint = _hint(word, index)
+        if not excludes_any(word, index) and (is_all or not hint.endswith(_NOT_NEAR)):
+            said = f"policy forbidden.{written} matches no server of the plan's targets, so it forbids nothing"
+            found.append(Problem(FORBIDS_NOTHING, said, hint=hint, severity="warning"))
+    ids = forbidden.ids or ()
+    gone = sum(server_id not in inventory.by_id for server_id in ids)
+    if gone and is_all:  # never quoted: they may come from a file
+        said = f"policy forbidden.ids: {gone} of {len(ids)} ids belong to no server of the plan's targets"
+        found.append(Problem(FORBIDS_NOTHING, said, hint=_NOT_NEAR, severity="warning"))
+    return found[:MOST_TOLD]
+
+
+def _words(selector: Selector | None, index: Index, *, unknown_groups: bool = False) -> Iterator[Word]:
+    """Yield every word that can be dead, `unknown_groups`: with server groups that the cloud does not have."""
     if selector is None:
         return
     for key in ("names", "zones", "flavors", "server_groups", "enterprise_projects"):
         for k, word in enumerate(getattr(selector, key) or ()):
-            if key != "server_groups" or word in index.group_ids:
+            if key != "server_groups" or unknown_groups or word in index.group_ids:
                 yield f"{key} {word}", (key, k), Selector.model_validate({key: (word,)})
     for tag, values in (selector.tags or {}).items():
         for k, value in enumerate(values):
@@ -76,7 +100,7 @@ def _hint(word: Selector, index: Index) -> str:
         return f"did you mean {near}?"
     odd = next((char for text in (*(word.tags or {}), written) for char in text if not char.isascii()), None)
     holds = f"it holds {described(odd)}; " if odd else ""
-    return f"{holds}correct it, or remove it if what it excluded is gone"
+    return f"{holds}{_NOT_NEAR}"
 
 
 def _near_tag(word: Selector, index: Index) -> str | None:

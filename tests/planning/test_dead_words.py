@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from runner.model.inventory import ServerGroup
+from runner.model.plan import Selector
 from runner.model.problem import Problem
 from runner.model.schedule import Target
-from runner.planning.dead_words import MOST_TOLD, dead_exclusions
+from runner.planning.dead_words import MOST_TOLD, dead_exclusions, dead_of_policy
 from runner.planning.fleet import Fleet, Place
 from tests.planning.build import TARGET, group, inventory, one_target, plan, server, sid
 
@@ -87,3 +88,25 @@ def test_many_dead_words_are_counted() -> None:
     found = dead({"names": tuple(f"gone-{n}" for n in range(1000))})
     assert len(found) == MOST_TOLD + 1
     assert found[-1].message.startswith(f"{1000 - MOST_TOLD} more words")
+
+
+@pytest.mark.parametrize("is_all", [True, False])
+def test_words_of_a_policy_that_forbid_nothing(is_all: bool) -> None:
+    """A near miss is always reported; a word that may be meant for another target only where all targets are read."""
+    forbidden = Selector(
+        ids=(sid(1), sid(7)),
+        server_groups=("etcd", "ectd"),
+        names=("db-*", "prod-1"),
+        tags={"env": ("prd", "lab"), "canary": ("true",)},
+        zones=("eu-nl-01",),
+    )
+    found = dead_of_policy(forbidden, HAS, is_all=is_all)
+    assert {(p.code, p.severity) for p in found} == {("ForbidsNothing", "warning")}
+    gone = "policy forbidden.ids: 1 of 2 ids belong to no server of the plan's targets"
+    assert (found[-1].message == gone) == is_all
+    found = [p for p in found if p.message != gone]
+    said = [p.message.split(" matches")[0].removeprefix("policy forbidden.") for p in found]
+    near = ["zones eu-nl-01", "tags env=prd"]
+    others = ["names db-*", "zones eu-nl-01", "server_groups ectd", "tags env=prd", "tags env=lab"]
+    assert said == (others if is_all else near)
+    assert found[said.index("tags env=prd")].hint == "did you mean env=prod?"
