@@ -54,7 +54,8 @@ def select(
     """Return the plans of `paths` (files or folders) that changed in the range `written`.
 
     Without `paths` the folder `plans` of the repository's root is searched, and that of `cwd`. If there is none, or if
-    no plan changed there and one did elsewhere, nothing can be concluded: UsageProblem. A plan has changed when its
+    no plan changed there and one did elsewhere, nothing can be concluded: UsageProblem. Where folders are named, plans
+    that changed elsewhere are in `outside`: another job may have its own folders. A plan has changed when its
     file did, or a file that it names; where templates make names, when any file did that is no plan. `shared` files
     (`--vars-file`) belong to every plan. Raises UsageProblem when the range does not exist, or when the working tree
     holds other plans than its end; GitError when Git cannot be asked.
@@ -71,8 +72,9 @@ def select(
     for plan in chosen:
         _demand_checked_out(plan, tree, scope)
     deleted = _deleted(tree, scope)
-    outside = [] if paths else _plans_outside(tree, scope, plans)
-    if outside and not chosen and not deleted:
+    names_folders = any((cwd / path).is_dir() for path in paths)
+    outside = _plans_outside(tree, scope, plans) if names_folders or not paths else []
+    if outside and not (paths or chosen or deleted):
         raise UsageProblem(
             f"no plan changed in {DEFAULT_FOLDER}/, and {plain(outside[0])} changed, which looks like a plan",
             hint=f"name the folders to search: {plain(posixpath.dirname(outside[0]) or '.')}/, {DEFAULT_FOLDER}/",
@@ -332,7 +334,8 @@ def tell_selection(app: App, selection: Selection) -> None:
         app.talk(f"{plain(new)} was {plain(old)} before: a plan goes by its name, not by its file's")
     for path in selection.outside:
         app.talk(
-            f"warning: {plain(path)} looks like a plan, and only {DEFAULT_FOLDER}/ is searched: name its folder too"
+            f"warning: {plain(path)} changed and looks like a plan, but is in no folder that is searched:"
+            " name its folder too"
         )
     for path in selection.dirty:
         app.talk(f"warning: {plain(path)} is not as it is committed")

@@ -112,8 +112,9 @@ class _Work:
         is_push, named = self.event.name == "push", self.sources.plans
         if named and not (is_push and not any(is_plan(path.name) for path in named)):
             files, problems = find_plans(named)
-            if problems:
+            if any(p.severity == "error" for p in problems):
                 raise InvalidInput(problems)
+            self.job.problems += problems
             return Police.of(self.config).plans_among(files)
         if is_first_push(self.event):
             return []

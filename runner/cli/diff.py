@@ -130,8 +130,10 @@ def _files(
     if not plans:
         raise UsageProblem("name plans or a folder with plans, or give --changed BASE..HEAD")
     files, problems = find_plans(plans)
-    if problems:
+    if any(p.severity == "error" for p in problems):
         raise InvalidInput(problems)
+    if problems:
+        app.show_problems(problems)
     return files, None
 
 

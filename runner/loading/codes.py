@@ -66,6 +66,7 @@ CODES: dict[str, str] = {
     "TagsUnknown": "Servers of the target have tags that cannot be read; selectors by tag do not see them.",
     "BusyNow": "Servers of the schedule are busy at this moment; they stay in it, and their wave waits for them.",
     "ExcludesNothing": "A word of `exclude` matches no server of the target, so it keeps nothing out.",
+    "PassedOver": "A file in a folder looks like a plan, but its name is not that of a plan.",
     "ForbidsNothing": "A word of the policy's `forbidden` matches no server of the targets, so it forbids nothing.",
     "OlderRunOpen": "Another version of the plan, or the plan on another target, has an open run.",
     "PolicyViolated": "The plan breaks a rule of the repository's policy.",

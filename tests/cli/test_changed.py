@@ -84,6 +84,8 @@ def test_paths_come_out_as_they_were_written(made: Made) -> None:
     assert chosen(made, cwd="team").outside == ["../other/c.yaml"]
     assert names(chosen(made, cwd="team")) == ["plans/a.yaml"]
     assert names(chosen(made, "plans/a.yaml", "../other", cwd="team")) == ["../other/c.yaml", "plans/a.yaml"]
+    assert chosen(made, "team").outside == ["other/c.yaml"]
+    assert chosen(made, "team/plans/a.yaml").outside == []
     assert names(chosen(made, ".")) == ["other/c.yaml", "team/plans/a.yaml"]
     assert names(chosen(made, str(made.folder / "other"))) == [str(made.folder / "other/c.yaml")]
     assert chosen(made, "plans/b.yaml", cwd="team").deleted == ["plans/b.yaml"]

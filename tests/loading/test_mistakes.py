@@ -171,6 +171,22 @@ def test_plans_in_upper_case_are_plans(tmp_path: Path) -> None:
     for name in ("a.YAML", "b.Yml", "c.yaml", "d.txt"):
         (tmp_path / name).write_text("x")
     assert [path.name for path in find_plans([tmp_path])[0]] == ["a.YAML", "b.Yml", "c.yaml"]
+
+
+def test_files_that_look_like_plans_are_not_passed_over_in_silence(tmp_path: Path) -> None:
+    """Dot-files, JSON and second endings hold no plan of a folder; what is no plan, or put aside, is not named."""
+    text = "version: 1\nname: web\ngroups: []\n"
+    json_text = '{"version": 1, "name": "web", "groups": []}'
+    for name in (".web.yaml", "api.yaml.txt", "a.yaml", "b.yaml.bak", ".b.yaml.swp", "notes.md"):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "c.json").write_text(json_text)
+    (tmp_path / "package.json").write_text('{\n "name": "x",\n "version": 1\n}')
+    (tmp_path / ".yamllint.yaml").write_text("rules: {}\n")
+    found, problems = find_plans([tmp_path])
+    assert [path.name for path in found] == ["a.yaml"]
+    named = [Path(p.location.file).name for p in problems if p.location]
+    assert named == [".web.yaml", "api.yaml.txt", "c.json"]
+    assert {(p.code, p.severity) for p in problems} == {("PassedOver", "warning")}
     assert not is_plan("reboot-runner.yaml")
 
 
