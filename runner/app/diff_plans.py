@@ -31,7 +31,7 @@ from runner.model.surroundings import Surroundings
 from runner.planning.compare import compare
 from runner.planning.cycle import fresh_cycle
 from runner.planning.forecast import forecast
-from runner.planning.lifted import Lift
+from runner.planning.lifted import Lift, lifted_by_moves
 from runner.planning.schedule import Planned, make_schedule
 from runner.planning.when import outlook
 from runner.ports import Clock
@@ -234,7 +234,8 @@ class _Planner:
             first = next(p for p in before.problems if p.severity == "error")
             note = f"servers are not compared: against the cloud as it is, the plan of then is wrong: {first.message}"
             return earlier.since(plan, notes=(note,))
-        return earlier.since(plan, compare(before.schedule, made))
+        moves = lifted_by_moves(was, plan, before.schedule, made)
+        return earlier.since(plan, compare(before.schedule, made), moves=moves)
 
     def _older_open(self, loaded: Loaded, made: Schedule) -> list[Problem]:
         """Warn of an open run of the plan that `run` does not continue with this schedule, and that holds it."""

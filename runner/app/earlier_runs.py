@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from runner.model.plan import Plan
 from runner.model.run import Run
 from runner.model.schedule import Schedule, ServerRef
 from runner.planning.compare import Changes
-from runner.planning.lifted import lifted
+from runner.planning.lifted import Lift, lifted
 from runner.ports.store import Store
 from runner.report.diff_since import SinceBase, SinceRun
 from runner.report.run_words import counts_words
@@ -78,12 +78,21 @@ class Earlier:
     def plan(self) -> Plan | None:
         return self.loaded.plan if self.loaded else None
 
-    def since(self, plan: Plan, changes: Changes | None = None, notes: tuple[str, ...] = ()) -> SinceBase:
-        """The comparison: belts always, where both plans are valid; servers where `changes` are known."""
+    def since(
+        self,
+        plan: Plan,
+        changes: Changes | None = None,
+        notes: tuple[str, ...] = (),
+        moves: Iterable[Lift] = (),
+    ) -> SinceBase:
+        """Return the comparison: of guardrails if both plans are valid, of servers if `changes` are known.
+
+        `moves`: the guardrails that are looser for servers which changed their group.
+        """
         revision, was = self.revision, self.plan
         if self.file is not None and was is None:
             notes = (f"the plan of then is not valid, so nothing is compared: {_first(self.loaded)}", *notes)
-        lifts = lifted(was, plan) if was else ()
+        lifts = (*lifted(was, plan), *moves) if was else ()
         return SinceBase(revision.written, revision.commit, self.file, self.renamed, notes, lifts, changes)
 
 

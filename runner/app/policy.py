@@ -162,14 +162,14 @@ def rules_of(app: App, revision: str | None) -> tuple[LoadedConfig, Police]:
 
 
 def loosened_rules(app: App, revision: str, police: Police) -> tuple[Lift, ...]:
-    """Which rules the policy loosens against that of a revision, which support its configuration protects less, and
-    which of its targets became others.
+    """Return which rules the policy loosens against that of a revision, which support its configuration protects less,
+    and which targets, sources of gates and stores became others.
 
     Nothing of what cannot be used in one of the two.
     """
     from runner.planning.policy import loosened
     from runner.planning.support_lifted import loosened_support
-    from runner.planning.targets_lifted import changed_targets
+    from runner.planning.targets_lifted import changed_configuration
 
     config, before = rules_of(app, revision)
     found: list[Lift] = []
@@ -177,5 +177,5 @@ def loosened_rules(app: App, revision: str, police: Police) -> tuple[Lift, ...]:
         found += loosened(before.loaded.policy, police.loaded.policy)
     if config.is_valid and police.config.is_valid:
         found += loosened_support(config.config.targets, police.config.config.targets)
-        found += changed_targets(config.config.targets, police.config.config.targets)
+        found += changed_configuration(config.config, police.config.config)
     return tuple(found)

@@ -7,6 +7,7 @@ line there.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from runner.model.check import Check
 from runner.model.gate import Gate
 from runner.model.plan import FreezeFile, Group, Plan, Rate, Selector
 from runner.model.quantity import Amount, format_duration
+from runner.model.schedule import Schedule
 from runner.model.window import Window, openings
 from runner.planning.belts import few
 from runner.planning.spread import SERVER_GROUP
@@ -31,6 +33,8 @@ T = TypeVar("T")
 
 YEAR = (datetime(2026, 1, 5, tzinfo=UTC), datetime(2027, 1, 18, tzinfo=UTC))
 """In which windows are compared: any year will do, this one begins on a Monday."""
+_OF_SELECTION = (("servers",), ("allow_empty",))
+"""Rows that tell which servers a group has: of servers that moved that is known."""
 _ON_FAILURE = ("stop", "approval", "continue")
 NO_BASELINE = "not asked"
 _BASELINE = ("stop", "exclude", NO_BASELINE, "count")
@@ -91,6 +95,28 @@ def lifted(old: Plan, new: Plan) -> tuple[Lift, ...]:
         found += _exclusions_lost(before, after, ("groups", n), prefix)
         found += _spread_lost(old.spread_of(before), new.spread_of(after), after, ("groups", n), prefix)
     return tuple(found)
+
+
+def lifted_by_moves(old: Plan, new: Plan, before: Schedule, after: Schedule) -> Iterator[Lift]:
+    """Yield the guardrails of a group that are looser for servers which another group had before.
+
+    `before` and `after`: the schedules of the two plans against the same inventory. What is compared group by group is
+    left to `lifted`.
+    """
+    compared = {(group.name, new.groups[n].name) for group, n in _matched(old.groups, new.groups)}
+    places = {group.name: (n, group) for n, group in enumerate(new.groups)}
+    earlier = {group.name: group for group in old.groups}
+    was = {server.id: wave.group for wave in before.waves for server in wave.servers}
+    moved = Counter((was[s.id], w.group) for w in after.waves for s in w.servers if s.id in was)
+    for (source, place), number in moved.items():
+        if (source, place) in compared:
+            continue
+        n, group = places[place]
+        servers = f"{number} {'server' if number == 1 else 'servers'}"
+        prefix = f"{servers} moved from group {source} to group {place}: "
+        for belt in GROUP_BELTS:
+            if belt.path not in _OF_SELECTION:
+                yield from belt.compare(earlier[source], group, ("groups", n), prefix)
 
 
 def _matched(old: Sequence[Group], new: Sequence[Group]) -> Iterator[tuple[Group, int]]:

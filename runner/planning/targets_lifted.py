@@ -1,4 +1,4 @@
-"""What a configuration changes about its targets: whose servers they are, and where requests go. Pure.
+"""What a configuration changes of its targets, of the sources of gates and of the store. Pure.
 
 A plan that is judged by the earlier configuration will run by the new one, so whoever reviews must see the difference.
 """
@@ -7,12 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from runner.model.config import Rate, TargetConfig
+from runner.model.config import Config, Rate, TargetConfig
 from runner.model.plan import Part
 from runner.planning.lifted import Lift
 
 _JUDGED_ELSEWHERE = frozenset({"support", "rate", "simulator"})
 _FASTER = ("servers_per_minute", "servers_per_request")
+
+
+def changed_configuration(old: Config, new: Config) -> tuple[Lift, ...]:
+    """Return what an earlier configuration says otherwise of targets, sources of gates, and the store of journals.
+
+    A source that is gone cannot be asked, so its gates are errors.
+    """
+    found = list(changed_targets(old.targets, new.targets))
+    for name in old.sources:
+        if name in new.sources:
+            found += _changed_words(f"source {name}", old.sources[name], new.sources[name])
+    if old.store != new.store:
+        what = "store changed (another store does not know what was rebooted)"
+        found.append(Lift(what, old.store, new.store, ()))
+    return tuple(found)
 
 
 def changed_targets(old: Mapping[str, TargetConfig], new: Mapping[str, TargetConfig]) -> tuple[Lift, ...]:
@@ -24,13 +39,16 @@ def changed_targets(old: Mapping[str, TargetConfig], new: Mapping[str, TargetCon
 
 
 def _of_target(name: str, old: TargetConfig, new: TargetConfig) -> Iterator[Lift]:
+    yield from _changed_words(f"target {name}", old, new)
+    yield from _faster(name, old.rate, new.rate)
+
+
+def _changed_words(of: str, old: Part, new: Part) -> Iterator[Lift]:
     before, after = dict(_words(old)), dict(_words(new))
     for key in dict.fromkeys((*before, *after)):
-        if before.get(key) != after.get(key):
-            yield Lift(
-                f"target {name}: {key} changed", before.get(key, "not written"), after.get(key, "not written"), ()
-            )
-    yield from _faster(name, old.rate, new.rate)
+        was, now = before.get(key, "not written"), after.get(key, "not written")
+        if was != now:
+            yield Lift(f"{of}: {key} changed", was, now, ())
 
 
 def _words(part: Part, prefix: str = "") -> Iterator[tuple[str, str]]:

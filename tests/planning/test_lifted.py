@@ -24,8 +24,8 @@ from runner.model.plan import (
     TcpCheck,
     WeeklyWindow,
 )
-from runner.planning.lifted import GROUP_BELTS, PLAN_BELTS, lifted
-from tests.planning.build import group, plan
+from runner.planning.lifted import GROUP_BELTS, PLAN_BELTS, lifted, lifted_by_moves
+from tests.planning.build import group, inventory, plan, schedule, server
 from tests.planning.test_laws import plans
 
 ASKED: dict[str, Any] = {"checks": ({"http": {}},)}
@@ -512,3 +512,31 @@ def test_a_group_that_held_back_others_is_gone(gone: dict[str, Any], held: str |
     everything = group("new", {"all": True})
     found = lifted(plan(web, first), plan(everything))
     assert [lift.before for lift in found] == (["canary", held] if held else ["canary"])
+
+
+Groups = tuple[dict[str, Any], ...]
+
+
+def moves(old: Groups, new: Groups) -> list[str]:
+    """What `lifted_by_moves` says of five servers whose groups the two plans tell."""
+    has = inventory([server(n, f"{'db' if n < 3 else 'web'}-{n}") for n in range(1, 6)])
+    before, after = plan(*old), plan(*new)
+    found = lifted_by_moves(before, after, schedule(before, has), schedule(after, has))
+    return [lift.what for lift in found]
+
+
+def test_servers_that_move_to_a_looser_group_are_told() -> None:
+    """A new or another group has fewer guardrails than the one in which its servers were before."""
+    careful: dict[str, Any] = {"waves": (1, 2), "pause": ("approval",), "max_failures": 0}
+    careless: dict[str, Any] = {"waves": ("100%",), "max_failures": "100%"}
+    web, all_of = group("web", {"names": ("web-*",)}, **careful), group("web", {"all": True}, **careful)
+    new = group("db", {"names": ("db-*",)}, **careless)
+    said = moves((all_of,), (new, web))
+    assert (
+        "2 servers moved from group web to group db: canary gone (the first wave is no longer a single server)" in said
+    )
+    assert "2 servers moved from group web to group db: approval removed" in said
+    assert "2 servers moved from group web to group db: max_failures raised" in said
+    assert not any("servers widened" in what for what in said)
+    assert moves((all_of,), (group("db", {"names": ("db-*",)}, **careful), web)) == []
+    assert moves((all_of,), (all_of,)) == []

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from runner.model.config import TargetConfig
-from runner.planning.targets_lifted import changed_targets
+from runner.model.config import Config, TargetConfig
+from runner.planning.targets_lifted import changed_configuration, changed_targets
 
 ELSEWHERE = {"ecs": "https://ecs.example.com"}
 
@@ -42,3 +42,27 @@ def test_what_is_told(before: dict[str, Any], after: dict[str, Any], told: list[
 def test_targets_that_come_and_go() -> None:
     """A new target had nothing before, one that is gone reboots nothing."""
     assert changed_targets(target(), {"new": TargetConfig(cloud="otc")}) == ()
+
+
+def test_sources_of_gates_and_the_store() -> None:
+    """A gate that is asked elsewhere, and journals that lie elsewhere, hold nothing of what was reviewed."""
+    old = Config.model_validate(
+        {"sources": {"main": {"prometheus": "https://a.example"}, "gone": {"http": "https://b"}}}
+    )
+    new = Config.model_validate(
+        {
+            "store": "sqlite:///other.db",
+            "sources": {"main": {"http": "https://evil.example"}, "new": {"http": "https://c"}},
+        }
+    )
+    found = [(lift.what, lift.before, lift.after) for lift in changed_configuration(old, new)]
+    assert found == [
+        ("source main: prometheus changed", "https://a.example", "not written"),
+        ("source main: http changed", "not written", "https://evil.example"),
+        (
+            "store changed (another store does not know what was rebooted)",
+            "sqlite:///.reboot-runner/runs.db",
+            "sqlite:///other.db",
+        ),
+    ]
+    assert changed_configuration(new, new) == ()
