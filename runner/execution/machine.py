@@ -150,7 +150,7 @@ def _begin(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
     if run.question is not None:
         return Step(wake=question_deadline(run), waits_for=f"approval: {run.question.why}", can_suspend=True)
     if halted is not None:
-        return Step(wake=now + timedelta(seconds=30), waits_for=f"halted: {halted}", can_suspend=True)
+        return Step(wake=now + timedelta(seconds=30), waits_for=f"`unhalt` (halted: {halted})", can_suspend=True)
     course = run.waves[run.position]
     if course.started is None:
         step = _before_wave(run, wave, pace, now, tuning)
@@ -219,7 +219,7 @@ def _questions(run: Run, before: Wave) -> Iterator[tuple[str, str]]:
     if before.is_canary and before.group in run.accepted_over:
         proven = True  # its failure is what a person was asked about, and said yes
     if not proven and not all(s.reason == "RebootedInCycle" for s in members) and not failing.says_nothing(run, before):
-        yield f"proof:{before.number}", f"no server of wave {before.number} came back ready, so it has proven nothing"
+        yield f"proof:{before.number}", f"no server of wave {before.number} came back ready"
 
 
 def _timed(began: datetime | None, seconds: float, now: datetime, what: str, begin: NewEvent) -> Step | None:

@@ -140,5 +140,8 @@ def waiting_words(waits_for: str, until: datetime | None, now: datetime) -> str:
     """`waits for pause until 22:15:00 (4m30s left)`; without a time where no end is known."""
     if until is None:
         return f"waits for {waits_for}"
+    left = f"{length(max(0.0, (until - now).total_seconds()))} left"
+    if waits_for.startswith("approval:"):  # a sentence, after which a bare time says something else
+        return f"waits for {waits_for} (until {until:%H:%M:%S}, {left})"
     what = waits_for.partition(" until ")[0]
-    return f"waits for {what} until {until:%H:%M:%S} ({length(max(0.0, (until - now).total_seconds()))} left)"
+    return f"waits for {what} until {until:%H:%M:%S} ({left})"

@@ -127,7 +127,7 @@ def test_where_nothing_was_proven_a_person_is_asked() -> None:
     two.bench.follow(run_id, driver, until="approval")
     run = two.bench.read(run_id)
     assert run.question is not None
-    assert "has proven nothing" in run.question.why
+    assert "came back ready" in run.question.why
     assert not two.bench.cloud.reboots
 
 

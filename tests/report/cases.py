@@ -99,7 +99,7 @@ def _troubled(text: str, extra: str) -> tuple[str, tuple[Event, ...]]:
     run_id = begin(bench, schedule, facts)
     for question in ("pause:1", "pause:2", "proof:2"):
         if question == "proof:2":
-            bench.follow(run_id, until="proven nothing")
+            bench.follow(run_id, until="came back ready")
         else:
             bench.follow(run_id, until="asks for an approval")
         record(bench, run_id, "approval.given", {"question": question, "by": text, "reason": text})
