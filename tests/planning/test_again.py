@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runner.cli.retry import texts
+from runner.app.retry import texts
 from runner.errors import InvalidInput, UsageProblem
 from runner.execution.fold import begin
 from runner.loading.plan import load_plan, require
