@@ -113,10 +113,15 @@ class Terminal(App):
             signal.signal(signal.SIGINT, before)
 
     def progress(self) -> Display:
-        """A live display on a terminal, else lines."""
-        from runner.cli.progress import Progress
+        """A live display where stderr is a terminal, else lines."""
+        is_plain = in_ci() or os.environ.get("TERM") == "dumb" or not sys.stderr.isatty()
+        if self.log_format != "text" or is_plain:
+            from runner.cli.progress import LineProgress
 
-        return Progress.for_app(self)
+            return LineProgress(self)
+        from runner.cli.progress_live import LiveProgress, console_of
+
+        return LiveProgress(self, console_of(is_colorless=self.click_color is False))
 
     def log(self) -> Display:
         """Lines that name their run."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from runner.app.app import App, in_ci
-from runner.cli.common import Terminal
+from runner.app.app import App
 from runner.model.run import Event, Run
 from runner.model.schedule import ServerRef
 from runner.report.log_lines import log_line
@@ -37,15 +34,6 @@ class Progress:
     def __init__(self, app: App) -> None:
         self.app = app
         self._is_broken = False
-
-    @staticmethod
-    def for_app(app: Terminal) -> Progress:
-        """The display that suits stderr. Nothing is shown before the first call."""
-        if app.log_format == "text" and sys.stderr.isatty() and not in_ci() and os.environ.get("TERM") != "dumb":
-            from runner.cli.progress_live import LiveProgress
-
-            return LiveProgress(app)
-        return LineProgress(app)
 
     def watch(self, run: Run, event: Event) -> None:
         """Show an event; `run` is the state after it."""

@@ -18,7 +18,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from runner.cli.common import Terminal
+from runner.app.app import App
 from runner.cli.progress import MOST_SERVERS, TOLD_AT_THE_END, Progress, server_words
 from runner.cli.screen import Screen
 from runner.model.run import SERVER_WORDS, Event, Run
@@ -60,11 +60,9 @@ class LiveProgress(Progress):
     Untrusted text is shown, never interpreted.
     """
 
-    def __init__(
-        self, app: Terminal, console: Console | None = None, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, app: App, console: Console, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__(app)
-        self._console = console or _console(app)
+        self._console = console
         self._screen = Screen(self._console.file)
         self._monotonic = monotonic
         self._is_on = False
@@ -261,9 +259,9 @@ class _Above(io.TextIOBase):
         return len(text)
 
 
-def _console(app: Terminal) -> Console:
-    """Rich's console on stderr with everything switched off that would read meaning into text."""
-    return Console(stderr=True, markup=False, highlight=False, emoji=False, no_color=app.click_color is False)
+def console_of(*, is_colorless: bool) -> Console:
+    """Return stderr as a console that takes nothing of what is printed for markup."""
+    return Console(stderr=True, markup=False, highlight=False, emoji=False, no_color=is_colorless)
 
 
 def _text(text: str, style: str) -> Text:

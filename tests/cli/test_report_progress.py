@@ -9,7 +9,6 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -269,7 +268,7 @@ from runner.cli.common import Terminal
 from runner.cli.progress import Progress
 from tests.report.cases import plain_run
 case, app = plain_run((1, 2)), Terminal()
-progress = Progress.for_app(app)
+progress = app.progress()
 progress.watch(case.run, case.events[-1])
 app.talk("said meanwhile")
 progress.close()
@@ -318,7 +317,7 @@ def test_the_display_suits_the_terminal(change: dict[str, str], expected: str) -
     """On a real terminal it is live, but not in CI, on a dumb terminal or for machines; rich is imported only then."""
     code = (
         "import os, sys; from runner.cli.common import Terminal; from runner.cli.progress import Progress\n"
-        "made = Progress.for_app(Terminal(log_format=os.environ.get('LOG', 'text')))\n"
+        "made = Terminal(log_format=os.environ.get('LOG', 'text')).progress()\n"
         "print(type(made).__name__, 'rich' in sys.modules)"
     )
     out, _ = on_terminal(code, **change)
@@ -328,6 +327,6 @@ def test_the_display_suits_the_terminal(change: dict[str, str], expected: str) -
 def test_without_a_terminal_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe or a file gets lines."""
     monkeypatch.delenv("CI", raising=False)
-    make: Callable[[Terminal], Progress] = Progress.for_app
+    make = Terminal.progress
     assert type(make(Terminal())) is LineProgress
     assert type(make(replace(Terminal(), log_format="json"))) is LineProgress

@@ -25,7 +25,7 @@ from runner.cli.progress import Progress
 from tests.cli.scenes import long_names
 run, events = long_names()
 async def main():
-    progress = Progress.for_app(Terminal())
+    progress = Terminal().progress()
     for event in events:
         progress.watch(run, event)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
