@@ -25,7 +25,7 @@ CODES: dict[str, str] = {
     "AliasNotAllowed": "Anchors, aliases and merge keys are refused; use vars.",
     "TagNotAllowed": "YAML tags (!…) and directives (%…) are refused; quotes are enough to make text.",
     "SeveralDocuments": "The file holds more than one YAML document.",
-    "BadNumber": "A number is too long, infinite or not a number.",
+    "BadNumber": "A number is too long, infinite, not a number, or begins with a 0 like 010.",
     # templates
     "TemplateSyntax": "The template is not well-formed.",
     "TemplateNotAllowed": "The template uses something outside the allowed subset of Jinja.",

@@ -29,6 +29,8 @@ _EXAMPLES: Mapping[str, str] = {
     "name": "name: web-kernel",
     "groups": "groups: [{name: web, servers: {tags: {role: web}}, waves: [1, 10%]}]",
     "servers": "servers: {tags: {role: web}}",
+    "rate.servers": "servers: 10",
+    "rate.per": "per: 1m",
     "waves": "waves: [1, 10%, 25%]",
     "cloud": "cloud: huaweicloud",
     "days": "days: [tue, wed, thu]",
@@ -148,10 +150,21 @@ def _say(error: Any, model: type[BaseModel], place: Place) -> Said:
     name = _name(path)
     if kind == "extra_forbidden":
         return _unknown_key(path, model)
+    if kind == "missing":
+        return _missing(path)
     speaker = _SPEAKERS.get(kind)
     if speaker is None:
         return "BadValue", f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}", None
-    return speaker(name, error.get("ctx", {}), place)
+    code, message, hint = speaker(name, error.get("ctx", {}), place)
+    if hint is None and kind in ("model_type", "model_attributes_type"):
+        hint = _keys_hint("" if isinstance(path[-1], int) else f"{name}: ", _fields_at(model, path))
+    return code, message, hint
+
+
+def _keys_hint(prefix: str, fields: Mapping[str, Any]) -> str | None:
+    """Return how to write a mapping: with the keys that it must have, or with those that it can have."""
+    keys = [key for key, field in fields.items() if field.is_required()] or sorted(fields)
+    return f"write {prefix}{{{', '.join(f'{key}: …' for key in keys)}}}" if keys else None
 
 
 def _name(path: Sequence[str | int]) -> str:
@@ -164,11 +177,13 @@ def _name(path: Sequence[str | int]) -> str:
 
 def _unknown_key(path: Sequence[str | int], model: type[BaseModel]) -> Said:
     known = [field.alias or name for name, field in _fields_at(model, path[:-1]).items()]
-    if "servers" in known:
+    if "waves" in known:
         known.append("for_each")
     key = str(path[-1])
     here = tuple(part for part in path[:-1] if isinstance(part, str))
-    hint = space_hint(key) or elsewhere_hint(key, model, here) or did_you_mean(key, known)
+    longer = [name for name in known if name.startswith(f"{key}_") or key.startswith(f"{name}_")]
+    hint = space_hint(key) or (f"did you mean {' or '.join(longer)}?" if longer else None)
+    hint = hint or elsewhere_hint(key, model, here) or did_you_mean(key, known)
     hint = hint or ("known keys: " + ", ".join(sorted(known)) if known else None)
     return "UnknownKey", f'unknown key "{key}"', hint
 
@@ -182,8 +197,9 @@ def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> Mapping[str
     return current.model_fields if current else {}
 
 
-def _missing(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
-    example = _EXAMPLES.get(name)
+def _missing(path: Sequence[str | int]) -> Said:
+    name = _name(path)
+    example = _EXAMPLES.get(".".join(map(str, path[-2:])), _EXAMPLES.get(name))
     return "MissingKey", f'"{name}" is missing', f"for example {example}" if example else None
 
 
@@ -207,6 +223,10 @@ def _needs(what: str) -> Callable[[str, Mapping[str, Any], Place], Said]:
         hint = None
         if isinstance(node, Scalar) and node.quoted:
             hint = "remove the quotes"
+        elif isinstance(node, Scalar) and node.raw.endswith("%"):
+            hint = "a percentage cannot be used here"
+        elif isinstance(node, Scalar):
+            hint = _made(node)
         if name == "percent":
             hint = "write the number alone, for example percent: 30"
         return "WrongType", f"{name}: {what} is needed, not {_found(node)}", hint
@@ -322,7 +342,6 @@ _SPEAKERS: Mapping[str, Callable[[str, Mapping[str, Any], Place], Said]] = {
     "less_than_equal": _range("at most", "le"),
     "list_type": _list_needed,
     "literal_error": _one_of,
-    "missing": _missing,
     "model_attributes_type": _map_needed,
     "model_type": _map_needed,
     "string_pattern_mismatch": _pattern,

@@ -15,7 +15,7 @@ from runner.inputs.yaml_text import TooMuchYaml, events
 from runner.loading.findings import WHOLE_FILE, Findings
 from runner.loading.hidden import note_hidden
 from runner.loading.nodes import Key, ListNode, MapNode, Node, Scalar, Span
-from runner.loading.scalars import resolve
+from runner.loading.scalars import MAX_DIGITS, resolve
 from runner.loading.source import Source
 from runner.loading.syntax import QUOTE_IT, UNQUOTED_SAID, note_conflict, note_syntax, pattern_at, quote
 from runner.model.hidden import hidden_in
@@ -134,13 +134,17 @@ class _Reader:
         if char := hidden_in(text):
             note_hidden(char, span, self.findings)
             return Scalar("", span, text, quoted, broken=True)
-        if quoted:
-            return Scalar(text, span, text, True)
+        if quoted or self._is_at_key:
+            return Scalar(text, span, text, quoted)
         try:
             return Scalar(resolve(text), span, text)
         except ValueError as error:
-            self.findings.add("BadNumber", str(error), span, hint="quote it if it is text")
+            self.findings.add("BadNumber", str(error), span, hint=_number_hint(text))
             return Scalar("", span, text, broken=True)
+
+    @property
+    def _is_at_key(self) -> bool:
+        return bool(self._stack) and self._stack[-1].is_map and self._stack[-1].key is None
 
     def _attach(self, node: Node) -> None:
         if not self._stack:
@@ -202,6 +206,13 @@ def _span(event: Any) -> Span:
 
 def _between(start: Any, end: Any) -> Span:
     return Span(start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+
+
+def _number_hint(text: str) -> str:
+    plain = text.lstrip("0")
+    if plain.isdecimal() and plain != text and len(text) <= MAX_DIGITS:
+        return f'write {plain}, or "{text}" if it is text'
+    return "write a plain number, or quote it if it is text"
 
 
 def _short(text: str) -> str:

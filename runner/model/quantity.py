@@ -76,6 +76,8 @@ class Amount:
                 raise ValueError(f"must be at most {MAX_NUMBER:,}")
             return cls(number=value)
         text = value.strip()
+        if re.fullmatch("0[0-9]{1,8}", text):
+            raise ValueError("write the number without the 0 at its beginning")
         if re.fullmatch("[0-9]{1,9}", text):
             return cls(number=int(text))
         match = _PERCENT.fullmatch(text)

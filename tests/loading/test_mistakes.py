@@ -316,3 +316,38 @@ def test_an_unquoted_pattern_hides_no_other_mistake() -> None:
     """The rest of the plan is checked in the same round."""
     text = PLAN.replace("HERE", "  waves: 0\n  exclude: {names: [*-old]}")
     assert [(p.code, place(p)[0]) for p in load(text).problems] == [("BadValue", 6), ("AliasNotAllowed", 7)]
+
+
+@pytest.mark.parametrize(
+    ("rate", "hint"),
+    [
+        ("{servers: 10}", "per: 1m"),
+        ("{per: 1m}", "servers: 10"),
+        ("{servers: 10%, per: 1m}", "a percentage cannot be used here"),
+        ("100 per minute", "write rate: {servers: …, per: …}"),
+    ],
+)
+def test_mistakes_in_a_rate(rate: str, hint: str) -> None:
+    """A rate of a plan is a number of servers and a duration: the hint is never about the other `servers`."""
+    problem = only(load(PLAN.replace("HERE", f"  waves: 1\n  rate: {rate}")))
+    assert hint in (problem.hint or "")
+
+
+def test_a_rate_of_a_target_has_other_keys_than_that_of_a_plan() -> None:
+    text = "version: 1\ntargets: {a: {cloud: otc, rate: {servers: 10}}}\n"
+    (problem,) = load_config_text(text, "c.yaml", {}).problems
+    assert problem.hint == "did you mean servers_per_minute or servers_per_request?"
+
+
+def test_a_number_with_a_leading_zero_is_refused_in_every_file() -> None:
+    """In a plan, a policy, a configuration, and in what a template made of a --var."""
+    texts = (PLAN.replace("HERE", "  waves: 010"), "version: 1\nmax_wave: {servers: 010}\n")
+    config = "version: 1\ntargets: {a: {cloud: otc, rate: {servers_per_minute: 010}}}\n"
+    loaded = (load(texts[0]), load_policy_text(texts[1], "policy.yaml"), load_config_text(config, "c.yaml", {}))
+    assert [[p.code for p in one.problems] for one in loaded] == [["BadNumber"]] * 3
+    made = load_text(
+        PLAN.replace("HERE", "  waves: '{{ vars.n }}'\n  rate: {servers: '{{ vars.n }}', per: 1m}"),
+        "plan.yaml",
+        LoadOptions(vars={"n": "010"}),
+    )
+    assert [(p.code, p.location.line) for p in made.problems if p.location] == [("BadValue", 6), ("WrongType", 7)]

@@ -215,7 +215,7 @@ def test_a_written_text_is_no_number() -> None:
 def test_tags_stay_text() -> None:
     """A number from vars is no tag value, but the text of --var is, whatever it looks like."""
     body = "groups: [{name: a, servers: {tags: {n: '{{ vars.n }}'}}, waves: 1}]\n"
-    assert [p.code for p in plan("vars: {n: 010}\n" + body).problems] == ["QuoteIt"]
+    assert [p.code for p in plan("vars: {n: 10}\n" + body).problems] == ["QuoteIt"]
     loaded = plan(body, vars={"n": "010"})
     assert loaded.plan is not None
     assert loaded.plan.groups[0].servers.tags == {"n": ("010",)}

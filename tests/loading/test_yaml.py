@@ -31,7 +31,17 @@ def read(text: str | bytes) -> tuple[Any, tuple[Problem, ...]]:
         *[("22:00", "22:00"), ("22:30:00", "22:30:00"), ("2026-11-23", "2026-11-23"), ("1_000", "1_000")],
         *[("no", "no"), ("on", "on"), ("y", "y"), ("Yes", "Yes"), ("=", "="), ("tRue", "tRue")],
         *[("true", True), ("False", False), ("TRUE", True), ("null", None), ("~", None), ("", None)],
-        *[("010", 10), ("0o10", 8), ("0x1F", 31), ("-3", -3), ("+3", 3), ("0b1", "0b1"), ("0o8", "0o8")],
+        *[
+            ("0", 0),
+            ("0.5", 0.5),
+            ("-0", 0),
+            ("0o10", 8),
+            ("0x1F", 31),
+            ("-3", -3),
+            ("+3", 3),
+            ("0b1", "0b1"),
+            ("0o8", "0o8"),
+        ],
         *[("1e3", 1000.0), ("1.5", 1.5), (".5", 0.5), ("5.", 5.0), ("1e", "1e"), ("-.5e-1", -0.05), (".", ".")],
         *[('"010"', "010"), ("'true'", "true"), ("10%", "10%"), ("1h30m", "1h30m"), ("<<x", "<<x")],
     ],
@@ -49,6 +59,18 @@ def test_numbers_without_end_are_refused(written: str) -> None:
     """Infinite, undefined and over-long numbers are a problem, not a value."""
     _, problems = read(f"a: {written}")
     assert [p.code for p in problems] == ["BadNumber"]
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [("010", 'write 10, or "010" if it is text'), *((n, "plain number") for n in ("-08", "00", "010.5", "+01e3"))],
+)
+def test_a_number_with_a_leading_zero_is_ambiguous(written: str, hint: str) -> None:
+    """YAML 1.1 reads 010 as 8, YAML 1.2 as 10: neither is taken, wherever it stands."""
+    _, problems = read(f"a:\n- {{b: {written}}}\n")
+    (problem,) = problems
+    assert (problem.code, problem.location and problem.location.line) == ("BadNumber", 2)
+    assert hint in (problem.hint or "")
 
 
 def test_keys_are_text_as_written() -> None:
