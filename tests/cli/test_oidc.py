@@ -104,7 +104,7 @@ def test_masks_among_stopped_commands(cloud: Remote, github: Issuer) -> None:
     cloud.lab.write("web.yaml", PLAN + "    pause: approval\n")
     assert cloud.lab.run("run", "--no-wait", "web.yaml").code == 75
     assert cloud.lab.run("approve", "web", "--reason", "seen").code == 0
-    job = {"GITHUB_ACTIONS": "true", "REBOOT_RUNNER_GITHUB_REPORTS": "reports"}
+    job = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "schedule", "REBOOT_RUNNER_GITHUB_REPORTS": "reports"}
     done = cloud.lab.run("-v", "github", "reconcile", env=job)
     assert done.code in (0, 75), done.err
     assert STOP in done.err
