@@ -81,6 +81,8 @@ class Police:
 
     def judge_made(self, plan: Loaded, schedule: Schedule, inventory: Inventory) -> list[Problem]:
         """What a plan breaks by what is written in it and by what became of it, each problem at its place."""
+        import os
+
         from runner.model.problem import Location
         from runner.planning.dead_words import dead_of_policy
         from runner.planning.policy import judge_schedule
@@ -91,7 +93,8 @@ class Police:
         names = [t.name for t in schedule.targets]
         made = [plan.place(p) for p in judge_schedule(policy, plan.plan, schedule, inventory)]
         if policy.forbidden is not None:
-            where = Location(self.loaded.path.as_posix()) if self.loaded.path else None
+            path = self.loaded.path
+            where = Location(Path(os.path.relpath(path)).as_posix()) if path else None
             dead = dead_of_policy(
                 policy.forbidden.selector, inventory, is_all=self.config.config.targets.keys() <= set(names)
             )

@@ -52,14 +52,15 @@ def dead_exclusions(plan: Plan, fleet: Fleet) -> list[Problem]:
 def dead_of_policy(forbidden: Selector, inventory: Inventory, *, is_all: bool) -> list[Problem]:
     """Return a warning for each word of a policy's `forbidden` that matches no server of the inventory.
 
-    `is_all`: the inventory is that of all targets. If it is not, a word may be meant for another target: then only one
-    that is written nearly like a word of these servers is reported.
+    `is_all`: the inventory is that of all targets. If it is not, a word may be meant for another target, whose zones
+    and flavors have similar names: then only a tag that is nearly one of these servers' tags is reported.
     """
     index = Index(inventory)
     found: list[Problem] = []
     for written, _, word in _words(forbidden, index, unknown_groups=is_all):
         hint = _hint(word, index)
-        if not excludes_any(word, index) and (is_all or not hint.endswith(_NOT_NEAR)):
+        is_misspelt = bool(word.tags) and not hint.endswith(_NOT_NEAR)
+        if not excludes_any(word, index) and (is_all or is_misspelt):
             said = f"policy forbidden.{written} matches no server of the plan's targets, so it forbids nothing"
             found.append(Problem(FORBIDS_NOTHING, said, hint=hint, severity="warning"))
     ids = forbidden.ids or ()

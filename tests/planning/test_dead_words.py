@@ -106,7 +106,7 @@ def test_words_of_a_policy_that_forbid_nothing(is_all: bool) -> None:
     assert (found[-1].message == gone) == is_all
     found = [p for p in found if p.message != gone]
     said = [p.message.split(" matches")[0].removeprefix("policy forbidden.") for p in found]
-    near = ["zones eu-nl-01", "tags env=prd"]
+    near = ["tags env=prd"]
     others = ["names db-*", "zones eu-nl-01", "server_groups ectd", "tags env=prd", "tags env=lab"]
     assert said == (others if is_all else near)
     assert found[said.index("tags env=prd")].hint == "did you mean env=prod?"
