@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +33,37 @@ class Display(Protocol):
 
     def close(self) -> None:
         """End the display."""
+
+
+class Picture(Protocol):
+    """A terminal on which lines are drawn again and again in one place. Entered, it follows the terminal's size."""
+
+    def __enter__(self) -> object:
+        """Begin."""
+
+    def __exit__(self, *error: object) -> None:
+        """Take the picture away."""
+
+    def size(self) -> tuple[int, int]:
+        """Return columns and lines."""
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Draw lines that are narrower than the terminal."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but not longer than until the terminal has another size."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChoice:
+    """Which plans a command means: files and folders, or with `changed` what a range of commits changed of them (empty:
+    the range of GitHub's event). `variables` and `vars_files` are for their templates.
+    """
+
+    paths: tuple[Path, ...]
+    changed: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+    vars_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +102,20 @@ class App(ABC):
         """Write data as it is."""
 
     @abstractmethod
-    def show(self, text: str, *, color: bool | None = None) -> None:
-        """Write text for people, wrapped where a terminal shows it."""
+    def show(self, text: str) -> None:
+        """Write text for people, wrapped where a terminal shows it; its colours are left out where none are shown."""
+
+    @abstractmethod
+    def closed_pipe_is_fine(self) -> AbstractContextManager[None]:
+        """Return what surrounds the writing of data that may lose its reader without changing the exit code."""
 
     @abstractmethod
     def show_result(self, text: str) -> None:
         """Write the report of a run: a reader that is gone does not change how the program ends."""
+
+    @abstractmethod
+    def picture(self) -> Picture | None:
+        """Return the terminal that shows the data; None where there is none."""
 
     @abstractmethod
     def ask(self, prompt: str, *lines: str) -> str | None:

@@ -1,20 +1,20 @@
-"""A person's decisions about a run, recorded with who and when: shared by `approve`, `cancel` and `resolve`."""
+"""A person's decisions, recorded with who and when: about one run, or about all runs of a store (`halt`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from runner.app.app import App
 from runner.app.start_run import actor
 from runner.app.targets import open_store_of
+from runner.errors import Held
 from runner.execution.effects import NewEvent
-from runner.ports.store import JournalMoved
-
-if TYPE_CHECKING:
-    from runner.model.run import Run
+from runner.execution.journal import read_run
+from runner.model.run import Run
+from runner.ports.store import Halt, JournalMoved
+from runner.report.safe import plain
 
 ATTEMPTS = 20
 
@@ -39,8 +39,6 @@ def decide(app: App, text: str, judge: Callable[[Run, str], Decision]) -> None:
 
     If the journal moves meanwhile the decision is judged anew: nobody answers a question that is not open any more.
     """
-    from runner.execution.journal import read_run
-
     with open_store_of(app) as store:
         row = store.find(text)
         for _ in range(ATTEMPTS):
@@ -57,3 +55,56 @@ def decide(app: App, text: str, judge: Callable[[Run, str], Decision]) -> None:
             app.talk(decision.said, run=run.id)
             return
         raise JournalMoved(f"the journal of {row.id} moves all the time", hint="try again")
+
+
+def approve(app: App, text: str, reason: str) -> None:
+    """Answer the question that a run asks. Raises Held if it asks none."""
+
+    def judge(run: Run, by: str) -> Decision:
+        question = run.question
+        if not run.is_open or question is None or run.stop is not None:
+            hint = "`reboot-runner status` shows what it waits for"
+            raise Held(f"run {run.id} asks nothing now ({run.word})", hint=hint)
+        data = {"question": question.id, "wave": question.wave, "schedule": run.schedule.digest}
+        return Decision(
+            (("approval.given", {**data, "by": by, "reason": reason}),),
+            f"approved: {question.why}; the run goes on (wave {question.wave} is next)",
+            word="suspended" if run.suspended else None,
+        )
+
+    decide(app, text, judge)
+
+
+def cancel(app: App, text: str, reason: str) -> None:
+    """Have a run start nothing more. Raises Held if it stops already or is closed."""
+
+    def judge(run: Run, by: str) -> Decision:
+        if not run.is_open:
+            raise Held(f"run {run.id} is closed already ({run.word})")
+        if run.stop is not None:
+            raise Held(f"run {run.id} stops already: {run.stop.reason}")
+        said = (
+            f"run {run.id} starts nothing more; `reboot-runner resume {run.id}` follows what is in flight,"
+            " if nobody does"
+        )
+        return Decision((("cancel.requested", {"by": by, "reason": reason}),), said, word="stopping")
+
+    decide(app, text, judge)
+
+
+def halt(app: App, reason: str) -> None:
+    """Have no run of the store start a batch until `unhalt`."""
+    with open_store_of(app) as store:
+        store.set_halt(Halt(reason, actor(), datetime.now(UTC)))
+        runs = len(store.runs(open_only=True, limit=10_000))
+    said = "1 open run starts" if runs == 1 else f"{runs} open runs start"
+    app.talk(f"halted: {said} no further batch")
+
+
+def unhalt(app: App) -> None:
+    """Lift the halt of the store."""
+    with open_store_of(app) as store:
+        halted = store.halted()
+        store.set_halt(None)
+    said = f"lifted the halt of {plain(halted.by)}: {plain(halted.reason)}" if halted else "nothing was halted"
+    app.talk(said)

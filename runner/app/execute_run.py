@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from runner.app.app import App, Display
 from runner.app.current_freezes import Freezing
@@ -23,8 +21,6 @@ from runner.model.run_exit import exit_code
 from runner.report.safe import plain
 from runner.store.owner import boot_clock, is_provably_dead, this_process
 from runner.store.sql import SqlStore
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +116,3 @@ def show_ending(app: App, store: SqlStore, ending: Ending) -> Result:
             f"{EXIT_WORDS[code]}: {why}. `reboot-runner resume {run.id}` goes on.", run=run.id, result=EXIT_WORDS[code]
         )
     return Result(code, run.id, ending.due_s)
-
-
-def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run one coroutine in an event loop of its own."""
-    return asyncio.run(coroutine)

@@ -216,7 +216,7 @@ async def _remote(
     from runner.planning.spared import Spared
     from runner.report.safe import plain
 
-    settings = settings_of(config, environ, project_id)
+    settings = endpoints_of(config, environ, project_id)
     if app.verbose and not is_embedded:
         for one in explain_choice(config, environ):
             taken = "taken" if one.taken else "not taken"
@@ -254,7 +254,7 @@ async def _remote(
         )
 
 
-def settings_of(config: TargetConfig, environ: Mapping[str, str], project_id: str | None) -> Settings:
+def endpoints_of(config: TargetConfig, environ: Mapping[str, str], project_id: str | None) -> Settings:
     """The endpoints of a target. Raises InvalidInput for those that may not be used."""
     from runner.cloud.endpoints import settings_for
 

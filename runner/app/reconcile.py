@@ -11,6 +11,7 @@ from runner.app.app import App
 from runner.app.follow_run import signals_handled
 from runner.app.step_run import Stepper
 from runner.app.targets import open_store_of
+from runner.errors import Exit
 from runner.model.run import Event, Run
 from runner.ports.store import RunRow
 from runner.store.sql import SqlStore
@@ -34,6 +35,13 @@ class Ticked:
     @property
     def advanced(self) -> list[str]:
         return list(self.codes)
+
+
+def reconcile(app: App, wait_s: float, deadline_s: float | None) -> int:
+    """Advance the runs that are due, say how many there were, and return 0 or the code of the first failure."""
+    ticked = asyncio.run(tick(app, wait_s, deadline_s))
+    app.talk(f"{len(ticked.advanced)} due, {ticked.open} open now", advanced=len(ticked.advanced), open=ticked.open)
+    return ticked.signal or next((c for c in ticked.codes.values() if c), Exit.DONE)
 
 
 async def tick(

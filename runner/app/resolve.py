@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -42,11 +43,17 @@ class ResolveRequest:
     accepts_late_request: bool
 
 
-async def resolve(app: App, request: ResolveRequest) -> int:
+def resolve(app: App, request: ResolveRequest) -> int:
     """Read the servers, record the decision about those that do not contradict it, and return the exit code.
 
     Raises UsageProblem, Held, and CloudError where a batch's servers cannot be read.
     """
+    if bool(request.servers) == (request.batch is not None):
+        raise UsageProblem("give either the servers with --server ID, or a batch with --batch N")
+    return asyncio.run(_resolve(app, request))
+
+
+async def _resolve(app: App, request: ResolveRequest) -> int:
     loaded = app.load_config()
     with open_store_of(app, loaded) as store:
         run = read_run(store, store.find(request.run).id)

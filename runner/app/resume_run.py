@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from datetime import datetime
 
 from runner.app.app import App
-from runner.app.execute_run import Manner, Result, execute, setting_for
+from runner.app.execute_run import Manner, Result, execute, setting_for, show_ending
+from runner.app.follow_run import Ending
 from runner.app.sessions import Sessions, open_sessions
-from runner.app.targets import choose_target, demand_persistent_store
+from runner.app.targets import choose_target, demand_persistent_store, open_store_of
 from runner.errors import Stale
 from runner.execution.driver import Driver
+from runner.execution.journal import read_run
 from runner.execution.waiting import waiting_for
 from runner.loading.config import LoadedConfig
 from runner.model.run import Run
 from runner.report.run_now import heartbeat
 from runner.report.safe import plain
 from runner.store.sql import SqlStore
+
+
+def resume(app: App, text: str, manner: Manner, store_is_persistent: bool) -> int:
+    """Follow the run that `text` names (an id, a unique prefix, or a plan's name); a closed run is only reported.
+
+    Return the exit code.
+    """
+    return asyncio.run(_resume(app, text, manner, store_is_persistent)).code
+
+
+async def _resume(app: App, text: str, manner: Manner, store_is_persistent: bool) -> Result:
+    loaded = app.load_config()
+    with open_store_of(app, loaded) as store:
+        row = store.find(text)
+        run = read_run(store, row.id)
+        if not run.is_open:
+            return show_ending(app, store, Ending(run, None))
+        return await follow_open(app, loaded, store, run, manner, store_is_persistent)
 
 
 async def follow_open(

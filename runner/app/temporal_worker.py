@@ -28,8 +28,12 @@ AT_A_TIME = 20
 """Requests to Temporal at once."""
 
 
-async def work(app: App, options: Options, cluster: Cluster) -> int:
-    """Take steps from Temporal until a signal says to end; the exit code of that. Raises TemporalError."""
+def work(app: App, options: Options, cluster: Cluster) -> int:
+    """Take steps from Temporal until a signal says to end; return the exit code of that. Raises TemporalError."""
+    return asyncio.run(_work(app, options, cluster))
+
+
+async def _work(app: App, options: Options, cluster: Cluster) -> int:
     async with based(app, options, "temporal") as base:
         connection = await connect(cluster, lambda text: app.talk(plain(text, 2000)))
         steps = Steps(base)

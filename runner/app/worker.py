@@ -20,8 +20,12 @@ RIVAL_S = 0.5
 """About how long a run is left alone that another process has just taken."""
 
 
-async def work(app: App, options: Options) -> int:
-    """Advance what is due until a signal says to end; the exit code of that."""
+def work(app: App, options: Options) -> int:
+    """Advance what is due until a signal says to end; return the exit code of that."""
+    return asyncio.run(_work(app, options))
+
+
+async def _work(app: App, options: Options) -> int:
     async with based(app, options, "store") as base:
         await Worker(base, Lookout(base)).go()
         return base.told.code

@@ -1,4 +1,4 @@
-"""What every command shares: the global options, and how to talk. Imports nothing slow."""
+"""The command line as the port of the use cases: data on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
 
-from runner.app.app import App, hint_of, in_ci
-from runner.errors import EXIT_WORDS, InvalidInput, RunnerError, Stale
-
-if TYPE_CHECKING:
-    from runner.app.app import Display
-    from runner.model.problem import Problem
+from runner.app.app import App, Display, Picture, hint_of, in_ci
+from runner.cli.screen import TerminalPicture, size_of
+from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
+from runner.model.problem import Problem
+from runner.report.fitting import wrap_all
+from runner.report.log_lines import json_text, log_line
+from runner.report.problems import problems_document, problems_text
+from runner.report.safe import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,7 @@ class Terminal(App):
 
     def talk(self, text: str, **fields: Any) -> None:
         """One line on stderr, never a command of a CI system. With `--log-format json` an object with `fields`."""
-        from runner.report.log_lines import json_text, log_line
-
         if self.log_format == "json":
-            from datetime import UTC, datetime
-
             line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "message": text, **fields}
             click.echo(json_text(line), err=True)
         else:
@@ -57,20 +56,13 @@ class Terminal(App):
     def show_problems(self, problems: Iterable[Problem]) -> None:
         """Problems on stderr: with their lines for people, or an object each."""
         if self.log_format != "json":
-            from runner.report.problems import problems_text
-
             click.echo(_fitted(problems_text(problems, color=True), sys.stderr), err=True, color=self.click_color)
             return
-        from runner.report.problems import problems_document
-
         for found in problems_document(problems, ())["problems"]:
             self.talk(**{"text": found.pop("message"), **found})
 
     def show_error(self, error: RunnerError) -> None:
         """An expected error on stderr: the sentence, every problem where there are several, and how to mend it."""
-        from runner.report.log_lines import log_line
-        from runner.report.safe import plain
-
         hint = plain(said, 1000) if (said := hint_of(error)) else None
         if isinstance(error, InvalidInput):
             self.show_problems(error.problems)
@@ -91,14 +83,26 @@ class Terminal(App):
         """Data on stdout."""
         click.echo(text, nl=newline)
 
-    def show(self, text: str, *, color: bool | None = None) -> None:
-        """Text for people on stdout: on a terminal its lines are wrapped at spaces. `color`: as of click."""
-        click.echo(_fitted(text, sys.stdout), color=color)
+    def show(self, text: str) -> None:
+        """Text for people on stdout: on a terminal its lines are wrapped at spaces."""
+        click.echo(_fitted(text, sys.stdout), color=self.click_color)
+
+    @contextmanager
+    def closed_pipe_is_fine(self) -> Iterator[None]:
+        """For data on stdout that `| head` may not want to the end, where the exit code says more than "done"."""
+        try:
+            yield
+        except BrokenPipeError:
+            silence_stdout()
 
     def show_result(self, text: str) -> None:
         """The report of a run on stdout."""
-        with closed_pipe_is_fine():
+        with self.closed_pipe_is_fine():
             self.show(text)
+
+    def picture(self) -> Picture | None:
+        """The terminal that stdout is."""
+        return TerminalPicture(sys.stdout) if sys.stdout.isatty() else None
 
     def ask(self, prompt: str, *lines: str) -> str | None:
         """Ask the person at the terminal; None where stdin or stderr is none. Ctrl-C ends the question."""
@@ -134,21 +138,33 @@ def _fitted(text: str, stream: TextIO) -> str:
     """Return the text wrapped for the terminal that a stream is; unchanged where it is none."""
     if not stream.isatty() or in_ci():
         return text
-    from runner.cli.screen import size_of
-    from runner.report.fitting import wrap_all
-
     return wrap_all(text, size_of(stream)[0])
-
-
-@contextmanager
-def closed_pipe_is_fine() -> Iterator[None]:
-    """For data on stdout that `| head` may not want to the end, where the exit code says more than "done"."""
-    try:
-        yield
-    except BrokenPipeError:
-        silence_stdout()
 
 
 def silence_stdout() -> None:
     """Nobody reads our stdout any more: nothing may be written there, not even what is buffered."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def tell(error: BaseException, app: App | None = None) -> int:
+    """Say on stderr what ended a command, one of `main.EXPECTED`, and return its exit code."""
+    app = app or Terminal()
+    if isinstance(error, RunnerError):
+        app.show_error(error)
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        silence_stdout()
+        return Exit.DONE
+    if isinstance(error, OSError):  # a full disk, a file that may not be written
+        silence_stdout()
+        app.show_error(RunnerError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"))
+        return Exit.ERROR
+    if isinstance(error, click.ClickException):
+        code = Exit.USAGE if isinstance(error, click.UsageError) else Exit.ERROR
+        if app.log_format == "json":
+            app.talk(error.format_message(), result=EXIT_WORDS[code])
+        else:
+            error.show(sys.stderr)
+        return code
+    app.talk("interrupted", result=EXIT_WORDS[Exit.INTERRUPTED])
+    return Exit.INTERRUPTED

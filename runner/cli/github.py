@@ -89,7 +89,7 @@ Examples:
 )
 @option("--offline", type=bool, default=False, help="Validate only, with a summary. Always so for forks.")
 @click.pass_obj
-def plan(app: App, plans: str, base: str, schedules: Path, comment: str, offline: bool) -> None:
+def plan(app: App, plans: str, base: str, schedules: Path, comment: str, offline: bool) -> int:
     """Validate the plans that the pull request changes and show what each would do.
 
     Configuration and policy are those of the base revision: a change to them is shown, and never used. Requests from
@@ -97,7 +97,7 @@ def plan(app: App, plans: str, base: str, schedules: Path, comment: str, offline
     """
     from runner.app.github_plan import Wanted, plan_job
 
-    click.get_current_context().exit(plan_job(app, Wanted(lines(plans), base, schedules, comment, offline)))
+    return plan_job(app, Wanted(lines(plans), base, schedules, comment, offline))
 
 
 @command.command(
@@ -144,7 +144,7 @@ def run(
     wait: timedelta,
     follow_up: str,
     store_is_persistent: bool,
-) -> None:
+) -> int:
     """Run the plans that the push changed, each by the schedule that its pull request's last diff has stored.
 
     A plan without a schedule that was stored and shown before the merge is refused (exit 6); a plan that has run
@@ -156,7 +156,7 @@ def run(
 
     sources = Sources(lines(plans), schedules, artifact, plan_workflow or None, max_age, comment, store_is_persistent)
     job = Job(app, reports, wait, deadline, follow_up)
-    click.get_current_context().exit(run_job(job, sources))
+    return run_job(job, sources)
 
 
 @command.command(
@@ -173,12 +173,12 @@ Examples:
 @wait_option
 @option("--follow-up", default="", help="A workflow file to dispatch when a suspended run is due soon.")
 @click.pass_obj
-def reconcile(app: App, reports: Path, deadline: timedelta | None, wait: timedelta, follow_up: str) -> None:
+def reconcile(app: App, reports: Path, deadline: timedelta | None, wait: timedelta, follow_up: str) -> int:
     """Advance every open run that is due, and stay with those that are due soon. It starts none."""
     from runner.app.github_job import Job
     from runner.app.github_run import reconcile_job
 
-    click.get_current_context().exit(reconcile_job(Job(app, reports, wait, deadline, follow_up)))
+    return reconcile_job(Job(app, reports, wait, deadline, follow_up))
 
 
 def lines(text: str) -> list[Path]:

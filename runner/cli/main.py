@@ -1,42 +1,50 @@
-"""`reboot-runner`: one entry point; commands are imported when they are used, so that `--help` is quick."""
+"""`reboot-runner`: one entry point.
+
+Everything is imported when it is used, in two steps, so that help and wrong options cost little: this module knows the
+names of the commands and imports the module of the one that is called (`get_command`); that module holds options
+and imports its use case of `runner.app` when they are right.
+"""
 
 from __future__ import annotations
 
 import io
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
 import click
 
 from runner import __version__
-from runner.app.app import App
-from runner.cli.common import Terminal, silence_stdout
-from runner.errors import EXIT_WORDS, Exit, RunnerError
+from runner.errors import Exit, RunnerError
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("runner.cli.init", "Write a starter repository: configuration, policy, a plan, workflows."),
-    "doctor": ("runner.cli.doctor", "Check configuration, credentials, network, permissions, store."),
-    "config": ("runner.cli.config", "Show the configuration that holds here, with the origin of each value."),
-    "validate": ("runner.cli.validate", "Check plans offline; all problems of all files."),
-    "render": ("runner.cli.render", "Print a plan with templates resolved."),
-    "diff": ("runner.cli.diff", "Dry-run against the live cloud: waves, servers, exclusions."),
-    "run": ("runner.cli.run", "Execute a plan and follow it to its end."),
-    "resume": ("runner.cli.resume", "Go on with a suspended or interrupted run."),
-    "reconcile": ("runner.cli.reconcile", "Advance every open run that is due, then exit."),
-    "worker": ("runner.cli.worker", "Advance due runs for as long as the process lives."),
-    "status": ("runner.cli.status", "Show runs, or one run: waves, servers, what it waits for."),
-    "approve": ("runner.cli.approve", "Answer the question a run waits for."),
-    "cancel": ("runner.cli.cancel", "Stop a run; what is in flight is followed to its end."),
-    "resolve": ("runner.cli.resolve", "Say what became of a server that ended unknown."),
-    "halt": ("runner.cli.halt", "Stop every run of the store before its next batch."),
-    "unhalt": ("runner.cli.unhalt", "Lift the halt."),
-    "retry": ("runner.cli.retry", "Write a plan with what a run left undone."),
-    "report": ("runner.cli.report", "Write the report of a run from its journal."),
-    "github": ("runner.cli.github", "What the jobs of GitHub Actions call: plan, run, reconcile."),
-    "simulator": ("runner.cli.simulator", "Serve a simulated cloud over HTTP."),
-    "schema": ("runner.cli.schema", "Print a JSON Schema: plan, config, schedule, diff, report and more."),
+COMMANDS = {
+    "init": "Write a starter repository: configuration, policy, a plan, workflows.",
+    "doctor": "Check configuration, credentials, network, permissions, store.",
+    "config": "Show the configuration that holds here, with the origin of each value.",
+    "validate": "Check plans offline; all problems of all files.",
+    "render": "Print a plan with templates resolved.",
+    "diff": "Dry-run against the live cloud: waves, servers, exclusions.",
+    "run": "Execute a plan and follow it to its end.",
+    "resume": "Go on with a suspended or interrupted run.",
+    "reconcile": "Advance every open run that is due, then exit.",
+    "worker": "Advance due runs for as long as the process lives.",
+    "status": "Show runs, or one run: waves, servers, what it waits for.",
+    "approve": "Answer the question a run waits for.",
+    "cancel": "Stop a run; what is in flight is followed to its end.",
+    "resolve": "Say what became of a server that ended unknown.",
+    "halt": "Stop every run of the store before its next batch.",
+    "unhalt": "Lift the halt.",
+    "retry": "Write a plan with what a run left undone.",
+    "report": "Write the report of a run from its journal.",
+    "github": "What the jobs of GitHub Actions call: plan, run, reconcile.",
+    "simulator": "Serve a simulated cloud over HTTP.",
+    "schema": "Print a JSON Schema: plan, config, schedule, diff, report and more.",
 }
-"""Name -> module with a click command named `command`, and the line for `--help`."""
+"""Name -> the line for `--help`. The module of that name in `runner.cli` has the click command `command`."""
+
+TOGETHER = dict.fromkeys(("approve", "cancel", "resolve", "halt", "unhalt"), "decisions")
+"""Name -> the module that holds the command, under its own name, together with others."""
 
 EXPECTED = (RunnerError, click.ClickException, click.Abort, KeyboardInterrupt, OSError)
 """What may end a command without being a defect of ours."""
@@ -74,17 +82,6 @@ ELSEWHERE = {
 """What other tools call these commands -> ours; empty for an option of that name."""
 
 
-def _meant(word: str) -> str | None:
-    """Return the command, or the commands, that an unknown word can mean."""
-    import difflib
-
-    ours = ELSEWHERE.get(word.lower())
-    if ours is not None:
-        return repr(ours or f"--{word.lower()}")
-    close = difflib.get_close_matches(word.lower(), COMMANDS, n=2)
-    return " or ".join(map(repr, close)) or None
-
-
 class LazyGroup(click.Group):
     """A group that knows its commands' names and help lines without importing them."""
 
@@ -94,10 +91,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        import importlib
-
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command = module.command
+        module = import_module(f"runner.cli.{TOGETHER.get(cmd_name, cmd_name)}")
+        command = getattr(module, cmd_name if cmd_name in TOGETHER else "command")
         assert isinstance(command, click.Command)  # noqa: S101 - a wrong table is a bug
         return command
 
@@ -105,7 +100,7 @@ class LazyGroup(click.Group):
         try:
             return super().parse_args(ctx, args)
         except BrokenPipeError as error:  # `--help | head`: click itself would exit 1
-            ctx.exit(tell(Terminal(), error))
+            ctx.exit(_tell(error))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -113,21 +108,28 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            meant = _meant(args[0])
-            if meant is None:
+            from difflib import get_close_matches
+
+            word = args[0].lower()
+            if (ours := ELSEWHERE.get(word)) is not None:
+                meant = repr(ours or f"--{word}")
+            else:
+                meant = " or ".join(map(repr, get_close_matches(word, COMMANDS, n=2)))
+            if not meant:
                 raise
             ctx.fail(f"{error.message} Did you mean {meant}?")
 
-    def invoke(self, ctx: click.Context) -> object:
-        """Errors that are expected are told in here, where the options (`--log-format`, `--color`) are known."""
+    def invoke(self, ctx: click.Context) -> None:
+        """Exit with the code that the command returns. Expected errors are told here, where `--log-format` is known."""
         try:
-            return super().invoke(ctx)
+            code = super().invoke(ctx)
         except EXPECTED as error:
-            ctx.exit(tell(ctx.obj if isinstance(ctx.obj, App) else Terminal(), error))
+            code = _tell(error, ctx.obj)
+        ctx.exit(code or Exit.DONE)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(
@@ -156,6 +158,8 @@ class LazyGroup(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, config: str | None, store: str | None, color: str, verbose: int, log_format: str) -> None:
     """Restart fleets of cloud servers safely: reviewed plans in Git, executed wave by wave, never twice."""
+    from runner.cli.common import Terminal
+
     ctx.obj = Terminal.from_options(config=config, store=store, color=color, verbose=verbose, log_format=log_format)
     ctx.color = ctx.obj.click_color
 
@@ -172,36 +176,20 @@ def invoke(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; errors are printed on stderr."""
     try:
         result = cli.main(args=argv, prog_name="reboot-runner", standalone_mode=False)
-    except EXPECTED as error:
-        return tell(Terminal(), error)
-    except Exception as error:  # noqa: BLE001 - the last handler
-        from runner.cli.crash import report_crash
-
-        return report_crash(error)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last handler
+        return _tell(error)
     return result if isinstance(result, int) else Exit.DONE
 
 
-def tell(app: App, error: BaseException) -> int:
-    """Say on stderr what ended a command, one of EXPECTED, and return its exit code."""
-    if isinstance(error, RunnerError):
-        app.show_error(error)
-        return error.exit_code
-    if isinstance(error, BrokenPipeError):
-        silence_stdout()
-        return Exit.DONE
-    if isinstance(error, OSError):  # a full disk, a file that may not be written
-        silence_stdout()
-        app.show_error(RunnerError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"))
-        return Exit.ERROR
-    if isinstance(error, click.ClickException):
-        code = Exit.USAGE if isinstance(error, click.UsageError) else Exit.ERROR
-        if app.log_format == "json":
-            app.talk(error.format_message(), result=EXIT_WORDS[code])
-        else:
-            error.show(sys.stderr)
-        return code
-    app.talk("interrupted", result=EXIT_WORDS[Exit.INTERRUPTED])
-    return Exit.INTERRUPTED
+def _tell(error: BaseException, app: Any = None) -> int:
+    """Say what ended a command and return its exit code."""
+    if isinstance(error, EXPECTED):
+        from runner.cli.common import tell
+
+        return tell(error, app)
+    from runner.cli.crash import report_crash
+
+    return report_crash(error)
 
 
 if __name__ == "__main__":

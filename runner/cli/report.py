@@ -7,23 +7,21 @@ from pathlib import Path
 import click
 
 from runner.app.app import App
-from runner.app.files import write_whole
-from runner.report.forms import FORMS, rendered
+from runner.cli.options import output_option
+from runner.report.forms import FORMS
 
 
 @click.command(
-    "report",
-    short_help="Write the report of a run from its journal.",
     epilog="""\b
 Examples:
   reboot-runner report web                                what happened in the latest run of plan web
   reboot-runner report web -o html --out report.html      one file, to keep or to send
   reboot-runner report web -o markdown --limit 60000      for a pull-request comment
   reboot-runner report 20261123-2130 -o json              any unique beginning of a run's id
-""",
+"""
 )
 @click.argument("run")
-@click.option("-o", "--output", type=click.Choice(FORMS), default="text", show_default=True, help="The form.")
+@output_option(*FORMS, of="The form.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
 @click.option(
     "--limit",
@@ -34,21 +32,8 @@ Examples:
 @click.pass_obj
 def command(app: App, run: str, output: str, out: Path | None, limit: int | None) -> None:
     """Write the report of RUN (an id, a unique prefix, or a plan's name: its latest run), closed or still open."""
-    from runner.app.targets import open_store_of
-    from runner.execution.journal import replay
-    from runner.report.run_build import build_report
-    from runner.report.safe import plain
+    from runner.app.write_report import write_report
 
     if limit is not None and output != "markdown":
         raise click.UsageError("--limit is for -o markdown")
-    with open_store_of(app) as store:
-        row = store.find(run)
-        events = store.events(row.id)
-        text = rendered(build_report(replay(row.id, events), events), output, limit).rstrip("\n") + "\n"
-    if out is None and output == "text":
-        app.show(text.rstrip("\n"))
-    elif out is None:
-        app.echo(text, newline=False)
-    else:
-        write_whole(out, text)
-        app.talk(f"report of run {row.id} written to {plain(out)}", run=row.id, file=str(out))
+    write_report(app, run, output, out, limit)

@@ -10,14 +10,12 @@ from runner.app.app import App
 
 
 @click.command(
-    "retry",
-    short_help="Write a plan with what a run left undone.",
     epilog="""\b
 Examples:
   reboot-runner retry web                                    print it: plan web's latest run
   reboot-runner retry web --out plans/web-retry.yaml         write it, then review it as any plan:
   reboot-runner diff plans/web-retry.yaml
-""",
+"""
 )
 @click.argument("run")
 @click.option("--out", type=click.Path(path_type=Path), metavar="PLAN", help="Write to PLAN instead of stdout.")

@@ -26,14 +26,12 @@ GENERATORS: dict[str, tuple[str, str]] = {
 
 
 @click.command(
-    "schema",
-    short_help="Print a JSON Schema.",
     epilog="""\b
 Examples:
   reboot-runner schema plan > plan.schema.json
 Then, as the first line of a plan, editors read:
   # yaml-language-server: $schema=plan.schema.json
-""",
+"""
 )
 @click.argument("name", type=click.Choice(list(GENERATORS)))
 @click.pass_obj

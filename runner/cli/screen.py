@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
+import signal
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO
 
 from runner.report.fitting import cells
@@ -61,6 +64,42 @@ class Screen:
                 break
             found.append(line)
         return found[::-1]
+
+
+class TerminalPicture:
+    """The picture of a command that only shows: it follows the terminal's size while it waits."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self.screen = Screen(file)
+
+    def size(self) -> tuple[int, int]:
+        """Return columns and lines."""
+        return size_of(self.screen.file)
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Draw lines that are narrower than the terminal."""
+        self.screen.draw(lines)
+
+    def __enter__(self) -> None:
+        self._reader, self._writer = os.pipe()  # a handler may take no lock: it would wait for what it interrupts
+        os.set_blocking(self._writer, False)
+        self._before = signal.signal(signal.SIGWINCH, self._resized)
+
+    def _resized(self, *_: object) -> None:
+        with suppress(BlockingIOError):
+            os.write(self._writer, b".")
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but not longer than until the terminal has another size."""
+        if select.select([self._reader], [], [], seconds)[0]:
+            os.read(self._reader, 4096)
+            self.screen.invalidate()
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGWINCH, self._before)
+        os.close(self._reader)
+        os.close(self._writer)
+        self.screen.clear()
 
 
 def size_of(file: IO[str]) -> tuple[int, int]:

@@ -31,15 +31,13 @@ class HostPort(click.ParamType[tuple[str, int]]):
 
 
 @click.command(
-    "worker",
-    short_help="Advance due runs for as long as the process lives.",
     epilog="""\b
 Examples:
   reboot-runner worker                                      one of any number, on any number of machines
   reboot-runner worker --runs 50 --listen 0.0.0.0:9464      in a container: probes and Prometheus reach it
   REBOOT_RUNNER_STORE=postgresql://… reboot-runner worker
   reboot-runner worker --engine temporal --temporal-address temporal.example.com:7233 --namespace ops
-""",
+"""
 )
 @click.option(
     "--runs", type=click.IntRange(1, 1000), default=10, show_default=True, help="Most runs that are advanced at once."
@@ -68,9 +66,9 @@ Examples:
 @click.option("--temporal-address", metavar="HOST:PORT", help="Of the cluster; else TEMPORAL_ADDRESS.")
 @click.option("--namespace", help="Of the cluster; else TEMPORAL_NAMESPACE, else `default`.")
 @click.option("--task-queue", help="One for each store.  [default: reboot-runner]")
-@click.pass_context
+@click.pass_obj
 def command(
-    ctx: click.Context,
+    app: App,
     runs: int,
     grace: timedelta,
     listen: tuple[str, int],
@@ -78,7 +76,7 @@ def command(
     temporal_address: str | None,
     namespace: str | None,
     task_queue: str | None,
-) -> None:
+) -> int:
     """Advance the open runs of the store, each when it is due, until SIGTERM or SIGINT.
 
     Any number of workers, of `reconcile` in cron and of people with `run` and `resume` share one store: a run is
@@ -92,21 +90,17 @@ def command(
     With --engine temporal each open run has a workflow `reboot-runner/RUN` that takes the steps; the journal in the
     store stays the truth, and `approve`, `cancel` and `status` work as ever.
     """
-    from runner.app.execute_run import run_now
     from runner.app.worker_base import Options
 
-    app: App = ctx.obj
     options = Options(runs, grace.total_seconds(), listen)
     if engine == "temporal":
+        from runner.app import temporal_worker
         from runner.temporal.driving import Cluster
 
         cluster = Cluster(temporal_address, namespace, task_queue or "reboot-runner")
-        from runner.app import temporal_worker
-
-        ctx.exit(run_now(temporal_worker.work(app, options, cluster)))
+        return temporal_worker.work(app, options, cluster)
     if temporal_address or namespace or task_queue:
         raise UsageProblem("--temporal-address, --namespace and --task-queue go with --engine temporal")
-
     from runner.app import worker
 
-    ctx.exit(run_now(worker.work(app, options)))
+    return worker.work(app, options)

@@ -112,3 +112,8 @@ class Amount:
 def _share(percent: float, of: int) -> int:
     """`percent` of `of`, rounded down, in integers: 29% of 100 is 29, though 0.29 * 100 is 28.999…."""
     return round(percent * 1_000_000) * of // 100_000_000
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 server`, `2,500 servers`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -6,12 +6,13 @@ harmless, the document leaves them as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from runner.errors import EXIT_WORDS, Exit
 from runner.model.problem import Problem
+from runner.report.ansi import CYAN, GREEN, RED, YELLOW, paint
 from runner.report.problems import problems_document, problems_text
 from runner.report.safe import line_start, plain
 
@@ -21,10 +22,7 @@ Status = Literal["ok", "warning", "failed", "skipped"]
 STATUSES: tuple[Status, ...] = ("ok", "warning", "failed", "skipped")
 
 _LONGEST = 1000
-_COLORS: dict[Status, str] = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "cyan"}
-
-Paint = Callable[[str, str], str]
-"""(text, name of a colour) -> the text in that colour."""
+_COLORS: dict[Status, str] = {"ok": GREEN, "warning": YELLOW, "failed": RED, "skipped": CYAN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +80,18 @@ class Diagnosis:
         return sum(check.status == status for check in self.checks)
 
 
-def doctor_text(found: Diagnosis, paint: Paint = lambda text, _: text) -> str:
+def doctor_text(found: Diagnosis, *, color: bool = False) -> str:
     """For people: the problems first, then a block for each section, then the sum."""
     blocks = [problems_text(found.problems)] if found.problems else []
-    blocks += ["\n".join(_section(section, paint)) for section in found.sections]
-    return "\n\n".join([*blocks, _sum(found, paint)])
+    blocks += ["\n".join(_section(section, color)) for section in found.sections]
+    return "\n\n".join([*blocks, _sum(found, color)])
 
 
-def _section(section: Section, paint: Paint) -> Iterator[str]:
+def _section(section: Section, color: bool) -> Iterator[str]:
     yield line_start(plain(section.title, _LONGEST))
     for check in section.checks:
         about = f"{check.name} {check.action}" if check.action else check.name
-        word = paint(check.status, _COLORS[check.status]) + " " * (9 - len(check.status))
+        word = paint(check.status, _COLORS[check.status], color) + " " * (9 - len(check.status))
         yield line_start(f"  {word}{plain(about, 200)}: {plain(check.message, _LONGEST)}")
         if check.hint and check.status != "ok":
             yield line_start(f"{'':11}mend: {plain(check.hint, _LONGEST)}")
@@ -101,7 +99,7 @@ def _section(section: Section, paint: Paint) -> Iterator[str]:
             yield line_start(f"{'':11}- {plain(detail, _LONGEST)}")
 
 
-def _sum(found: Diagnosis, paint: Paint) -> str:
+def _sum(found: Diagnosis, color: bool) -> str:
     counts = ", ".join(f"{found.count(s)} {s}" for s in STATUSES if found.count(s))
     said = {
         Exit.DONE: "ready to run plans",
@@ -109,7 +107,7 @@ def _sum(found: Diagnosis, paint: Paint) -> str:
         Exit.DENIED: "credentials or permissions have to be mended",
         Exit.INVALID: "the configuration has to be mended",
     }[found.exit_code]
-    return f"{paint(said, _COLORS['failed' if found.exit_code else 'ok'])}: {counts}"
+    return f"{paint(said, _COLORS['failed' if found.exit_code else 'ok'], color)}: {counts}"
 
 
 def doctor_document(found: Diagnosis) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runner.model.problem import Location, Problem
+from runner.report.ansi import BOLD, DIM, RED, YELLOW, paint
 from runner.report.log_lines import json_text
 from runner.report.safe import command_data, command_property, line_start, plain
 
@@ -19,7 +20,6 @@ FORMAT_VERSION = 1
 _URI_SAFE = frozenset(b"/-._~ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _WIDTH = 110
 _LEAD = 60
-_RED, _YELLOW, _BOLD, _DIM, _END = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
 def problems_text(problems: Iterable[Problem], *, color: bool = False) -> str:
@@ -133,9 +133,9 @@ def _sorted(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _block(problem: Problem, color: bool) -> str:
-    where, tint = _where(problem.location), _RED if problem.severity == "error" else _YELLOW
-    head = _paint(f"{problem.severity}[{plain(problem.code, 100)}]", _BOLD + tint, color)
-    lines = [f"{_paint(where, _BOLD, color)}{head}: {plain(problem.message, 2000)}"]
+    where, tint = _where(problem.location), RED if problem.severity == "error" else YELLOW
+    head = paint(f"{problem.severity}[{plain(problem.code, 100)}]", BOLD + tint, color)
+    lines = [f"{paint(where, BOLD, color)}{head}: {plain(problem.message, 2000)}"]
     shown = problem.location is not None and bool(problem.excerpt.strip())
     if shown and problem.location is not None:
         lines += _excerpt(problem.location, problem.excerpt, problem.hint, color, tint)
@@ -160,8 +160,8 @@ def _excerpt(where: Location, source: str, hint: str | None, color: bool, tint: 
     caret = "^" * _caret_length(where, rest)
     mend = f" {plain(hint, 1000)}" if hint else ""
     return [
-        _paint(f"    {where.line} | ", _DIM, color) + line,
-        _paint(f"{margin} | ", _DIM, color) + " " * _columns(lead) + _paint(caret, tint, color) + mend,
+        paint(f"    {where.line} | ", DIM, color) + line,
+        paint(f"{margin} | ", DIM, color) + " " * _columns(lead) + paint(caret, tint, color) + mend,
     ]
 
 
@@ -175,10 +175,6 @@ def _columns(text: str) -> int:
     """Terminal columns: wide characters take two, combining ones none."""
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
-
-
-def _paint(text: str, code: str, color: bool) -> str:
-    return f"{code}{text}{_END}" if color and text else text
 
 
 # JSON, GitHub, SARIF

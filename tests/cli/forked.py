@@ -50,12 +50,26 @@ def serve(control: socket.socket) -> None:
 def _preload() -> None:
     import importlib
 
-    from runner.cli.main import COMMANDS
+    import click
+
+    from runner.cli.main import COMMANDS, cli
 
     late = (
         "anyio._backends._asyncio",
         "httpcore",
+        "runner.app.decide",
+        "runner.app.doctor.diagnose",
         "runner.app.execute_run",
+        "runner.app.reconcile",
+        "runner.app.resolve",
+        "runner.app.resume_run",
+        "runner.app.retry",
+        "runner.app.run_plans",
+        "runner.app.show_diff",
+        "runner.app.show_status",
+        "runner.app.validate",
+        "runner.app.worker",
+        "runner.app.write_report",
         "runner.cli.progress_live",
         "runner.app.start_run",
         "runner.cloud.ecs",
@@ -66,7 +80,9 @@ def _preload() -> None:
         "runner.simulator.embedded",
         "runner.store.sqlite",
     )
-    for name in (*(module for module, _ in COMMANDS.values()), *late):
+    for name in COMMANDS:
+        cli.get_command(click.Context(cli), name)
+    for name in late:
         importlib.import_module(name)
 
 

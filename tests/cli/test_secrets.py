@@ -88,9 +88,9 @@ def command():
 
 module = types.ModuleType("crashing")
 module.command = command
-sys.modules["crashing"] = module
-main.COMMANDS["crash"] = ("crashing", "")
-main.main(["crash"])
+sys.modules["runner.cli.crashing"] = module
+main.COMMANDS["crashing"] = ""
+main.main(["crashing"])
 """
 
 

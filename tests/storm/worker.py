@@ -14,8 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runner.app import execute_run
-from runner.cli import approve, resolve, resume, retry, run
+from runner.app import decide, execute_run, resolve, resume_run, retry, run_plans
 from runner.cli.main import invoke
 from runner.cloud.ecs import HuaweiCloud
 from runner.execution import evidence, machine, sending
@@ -29,7 +28,7 @@ LABELS = (
 )
 """Where a process can be told to die: before or after it."""
 
-PRELOADED = (approve, resolve, resume, retry, run, plan, run_text)
+PRELOADED = (decide, resolve, resume_run, retry, run_plans, plan, run_text)
 """What the program imports late is loaded before the fork: a process of a storm lives for a second or two."""
 
 ANSWERS = ("batch.accepted", "batch.not_sent", "batch.throttled", "batch.refused", "batch.ambiguous")

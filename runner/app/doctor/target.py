@@ -57,10 +57,10 @@ class Examination:
         return Section("target", title, tuple(self.checks), self.name)
 
     async def _from_outside(self) -> None:
-        from runner.app.open_target import settings_of
+        from runner.app.open_target import endpoints_of
 
         try:
-            settings = settings_of(self.config, os.environ, self.config.project_id)
+            settings = endpoints_of(self.config, os.environ, self.config.project_id)
         except RunnerError as error:
             self.checks.append(failed("endpoints", error))
             return self._leave_out("its endpoints may not be used")

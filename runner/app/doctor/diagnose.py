@@ -1,0 +1,84 @@
+"""`doctor`: whether plans could run from here, and what to mend. Reads only; it never asks for a reboot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+from runner.app.app import App
+from runner.app.doctor import settings
+from runner.app.doctor.store import store
+from runner.app.doctor.target import Examination
+from runner.app.policy import Police, rules_of
+from runner.app.targets import all_targets, base_folder, choose_target, store_url
+from runner.cloud.permissions import needs, policy
+from runner.errors import InvalidInput, UsageProblem
+from runner.loading.config import LoadedConfig
+from runner.loading.origins import origin_of
+from runner.report.doctor import Diagnosis, doctor_document, doctor_text
+from runner.report.log_lines import json_text
+
+
+def diagnose(app: App, names: tuple[str, ...], plans: tuple[Path, ...], within_s: float, output: str) -> int:
+    """Check everything and write what was found; return the exit code.
+
+    `names`: of targets; without one all that are configured. `plans`: those whose gates count. `within_s`: of each
+    question. Raises InvalidInput for a target that is not there.
+    """
+    found = asyncio.run(_examine(app, *rules_of(app, None), names, plans, within_s))
+    if output == "json":
+        app.echo(json_text(doctor_document(found), indent=2))
+    else:
+        app.show(doctor_text(found, color=True))
+    return found.exit_code
+
+
+async def _examine(
+    app: App, loaded: LoadedConfig, police: Police, names: tuple[str, ...], plans: tuple[Path, ...], within_s: float
+) -> Diagnosis:
+    problems = (*loaded.problems, *police.loaded.problems)
+    program = settings.program()
+    if not (loaded.is_valid and police.loaded.is_valid):
+        return Diagnosis((program, settings.unusable(loaded, police)), problems)
+    chosen = _chosen(loaded, names)
+    known = all_targets(loaded)
+    found = settings.look_at_plans(loaded, police, plans)
+    real = any(known[name].cloud != "simulator" for name in chosen)
+    origin = "--store" if app.store else str(origin_of(loaded, ("store",), os.environ))
+    sections = await asyncio.gather(
+        settings.configuration(loaded, police, found, within_s),
+        store(store_url(app, loaded), origin, base_folder(loaded), within_s, real=real),
+        *(Examination(app, loaded, name, known[name], found.alarms, within_s).section() for name in chosen),
+    )
+    return Diagnosis((program, *sections), problems)
+
+
+def _chosen(loaded: LoadedConfig, names: tuple[str, ...]) -> list[str]:
+    """Return the targets that are named, each once; without a name all that are configured."""
+    return list(dict.fromkeys(choose_target(loaded, name) for name in names)) or sorted(loaded.config.targets)
+
+
+def print_policy(app: App, names: tuple[str, ...], plans: tuple[Path, ...]) -> None:
+    """Write the IAM policy for the targets that are meant: all of them may be given it. Asks nobody."""
+    loaded, police = rules_of(app, None)
+    if not (loaded.is_valid and police.loaded.is_valid):
+        raise InvalidInput([*loaded.problems, *police.loaded.problems])
+    chosen = _chosen(loaded, names)
+    configs = [all_targets(loaded)[name] for name in chosen]
+    clouds = sorted({config.cloud for config in configs if config.cloud != "simulator"})
+    if len(clouds) > 1:
+        raise UsageProblem(
+            f"the targets are of several clouds ({', '.join(clouds)}), whose actions have different names",
+            hint="choose those of one cloud with --target",
+        )
+    cloud, lookup = next(iter(clouds), "simulator"), any(config.project_id is None for config in configs)
+    wanted = needs(cloud, alarms=settings.look_at_plans(loaded, police, plans).alarms, lookup=lookup)
+    app.echo(json.dumps(policy(wanted), indent=2))
+    elsewhere = policy(wanted, is_global=True)["Statement"][0]["Action"]
+    if elsewhere:
+        app.talk(
+            f"where project_id is not configured, {', '.join(elsewhere)} is needed too: an action of a global service,"
+            " which IAM wants in a policy of its own"
+        )

@@ -1,0 +1,109 @@
+"""`config show`: the configuration that holds here, and where each value of it comes from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from runner.app.app import App
+from runner.app.open_target import endpoints_of
+from runner.app.policy import rules_of
+from runner.app.targets import is_embedded
+from runner.cloud.auth.choice import choose_login, explain_choice
+from runner.cloud.endpoints import suffixes_of
+from runner.errors import CloudDenied, InvalidInput
+from runner.loading.config import LoadedConfig
+from runner.loading.origins import DEFAULT, settings_of
+from runner.model.config import TargetConfig
+from runner.model.origin import Origin, Setting
+from runner.net.origin import ALLOWED_HOSTS, VAIN_HINT, allowed_hosts, vain_hosts
+from runner.net.trust import place_of, proxy_for, proxy_variable
+from runner.report.log_lines import json_text
+from runner.report.safe import plain
+from runner.report.settings import settings_document, settings_yaml
+from runner.store.open import shown
+
+
+def show_config(app: App, config_rev: str | None, output: str, *, is_named: bool) -> None:
+    """Write the effective configuration. `is_named`: an option names its file. Raises InvalidInput if it is invalid."""
+    loaded, _ = rules_of(app, config_rev)
+    if not loaded.is_valid:
+        raise InvalidInput(loaded.problems)
+    if (vain := vain_hosts(os.environ)) is not None:
+        app.talk(f"warning: {plain(vain, 1000)}; {VAIN_HINT}")
+    found_by = "REBOOT_RUNNER_CONFIG" if os.environ.get("REBOOT_RUNNER_CONFIG") else "search"
+    if is_named:
+        found_by = "--config"
+    head = f"{loaded.name}, {'found from here up to the Git root' if found_by == 'search' else f'named by {found_by}'}"
+    if config_rev:
+        head += f", as it is in revision {config_rev}"
+    if loaded.path is None:
+        found_by, head = "none", "no reboot-runner.yaml from here up to the Git root: the defaults hold"
+    settings = list(_settings(app, loaded))
+    if output == "json":
+        app.echo(json_text(settings_document(settings, loaded.name or None, found_by, config_rev), indent=2))
+    else:
+        app.echo(settings_yaml(settings, [head]))
+
+
+def _settings(app: App, loaded: LoadedConfig) -> Iterator[Setting]:
+    """Yield those of the file and its defaults, with what follows from them for each target."""
+    written = settings_of(loaded, os.environ)
+    for n, setting in enumerate(written):
+        path = setting.path
+        if path == ("store",):
+            origin = Origin("flag", "--store") if app.store else setting.origin
+            yield Setting(path, shown(app.store or str(setting.value)), origin)
+            continue
+        if path[0] != "targets" or len(path) < 3:
+            yield setting
+            continue
+        name = str(path[1])
+        config = loaded.config.targets[name]
+        urls = {} if is_embedded(config) else _urls(config, os.environ)
+        yield setting if setting.value is not None or is_embedded(config) else _effective(setting, config, urls)
+        following = written[n + 1].path if n + 1 < len(written) else ()
+        if following[:2] != path[:2] and not is_embedded(config):
+            yield from _of_target(name, config, urls)
+
+
+def _urls(config: TargetConfig, environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the addresses that a target is asked at."""
+    made = endpoints_of(config, environ, config.project_id)
+    return {"ecs": made.ecs_url, "iam": made.iam_url, "sts": made.sts_url, "ces": made.ces_url}
+
+
+def _effective(setting: Setting, config: TargetConfig, urls: Mapping[str, str | None]) -> Setting:
+    """Return what holds where nothing is written: an endpoint by its rule, a project by the login or by look-up."""
+    path = setting.path
+    if path[2:] == ("project_id",):
+        try:
+            named = choose_login(config.auth, os.environ).project_id
+        except CloudDenied:
+            named = None
+        if named is not None:
+            return replace(setting, value=named, origin=Origin("credentials", "of the login, in the environment"))
+        return replace(setting, origin=Origin("looked-up", "by the region's name"))
+    url = urls.get(str(path[3])) if path[2] == "endpoints" else None
+    return replace(setting, value=url, origin=Origin("rule", config.cloud)) if url else setting
+
+
+def _of_target(name: str, config: TargetConfig, urls: Mapping[str, str | None]) -> Iterator[Setting]:
+    """Yield what is no key of the file: who may be asked, by what way, with which credentials."""
+    path = ("targets", name)
+    built_in = [f"*{suffix}" for suffix in suffixes_of(config.cloud, config.region)] or ["loopback"]
+    more = [*allowed_hosts(os.environ)]
+    origin = Origin("environment", ALLOWED_HOSTS) if more else Origin("rule", config.cloud)
+    yield Setting((*path, "allowed_hosts"), [*built_in, *more], origin)
+    proxies = {service: proxy_for(url) for service, url in urls.items() if url}
+    is_one = len(set(proxies.values())) == 1
+    for service in list(proxies)[:1] if is_one else proxies:  # one row where the same way leads to every service
+        proxy = proxies[service]
+        direct = DEFAULT if is_one else Origin("rule", "NO_PROXY, or on this machine")
+        origin = Origin("environment", proxy_variable()) if proxy else direct
+        row = (*path, "proxy") if is_one else (*path, "proxy", service)
+        yield Setting(row, place_of(proxy) if proxy else None, origin)
+    taken = next((one for one in explain_choice(config, os.environ) if one.taken), None)
+    why = Origin("credentials", taken.why if taken else "there are none that can be used")
+    yield Setting((*path, "credentials"), taken.kind if taken else None, why)
