@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from runner.app.app import App
 from runner.app.start_run import actor
-from runner.app.targets import open_store_of
+from runner.app.stores import open_store_of
 from runner.errors import Held
 from runner.execution.effects import NewEvent
 from runner.execution.journal import read_run

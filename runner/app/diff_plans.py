@@ -15,10 +15,11 @@ from runner.app.gates import gates_now
 from runner.app.open_target import Session, open_target
 from runner.app.policy import Police
 from runner.app.protected import judge_made
-from runner.app.sessions import Sessions, Wanted, choose_targets, demand_groups
+from runner.app.sessions import Sessions, demand_groups
 from runner.app.spent_servers import Spent, spent_for
 from runner.app.start_run import OlderOpen, earlier_run
-from runner.app.targets import all_targets, base_folder, open_store_of, store_url
+from runner.app.stores import open_store_of, store_url
+from runner.app.targets import Wanted, all_targets, base_folder, choose_targets
 from runner.errors import Exit, InvalidInput, RunnerError, StoreError, UsageProblem
 from runner.loading.config import LoadedConfig
 from runner.loading.plan import NO_OPTIONS, Loaded, LoadOptions, plan_digest

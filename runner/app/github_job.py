@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from runner.app.app import App
 from runner.app.files import write_whole
-from runner.app.targets import open_store_of
+from runner.app.stores import open_store_of
 from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale, UsageProblem
 from runner.execution.machine import question_deadline
 from runner.github.api import GitHub, tolerated

@@ -19,9 +19,9 @@ from runner.app.github_job import Job, do, earliest, failure_section, no_run_sec
 from runner.app.policy import Police
 from runner.app.prepare import Order, read_order, read_schedule
 from runner.app.run_plan import Runner, open_runs_of_deleted
-from runner.app.sessions import Wanted, choose_targets
 from runner.app.start_run import OlderOpen, Wish, earlier_run
-from runner.app.targets import all_targets, is_embedded, open_store_of
+from runner.app.stores import open_store_of
+from runner.app.targets import Wanted, all_targets, choose_targets, is_embedded
 from runner.errors import Exit, InvalidInput, RunnerError, Stale, UsageProblem
 from runner.execution.journal import read_run
 from runner.git.errors import NoRange

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from runner.net.secret import Secret
+from runner.github.commands import add_mask
+from runner.net.secret import Secret
 
 
 def mask(secret: Secret) -> None:
@@ -15,7 +14,5 @@ def mask(secret: Secret) -> None:
 
     A login must not fail because nobody reads stderr any more: then there is nothing to hide it from.
     """
-    from runner.github.commands import add_mask
-
     with suppress(OSError):
         add_mask(os.environ, secret)

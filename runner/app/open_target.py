@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -9,29 +10,42 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner.app.app import App
-from runner.app.targets import all_targets, base_folder, is_embedded, open_store_of, store_url
+from runner.app.mask import mask
+from runner.app.stores import open_store_of, store_url
+from runner.app.targets import all_targets, base_folder, is_embedded
+from runner.checks.prober import NetProber
+from runner.cloud.auth.choice import choose, explain_choice
+from runner.cloud.auth.environment import given_secrets
+from runner.cloud.ecs import HuaweiCloud
+from runner.cloud.endpoints import Settings, settings_for
+from runner.cloud.machine import this_machine
+from runner.cloud.metadata import OVERRIDE
+from runner.cloud.reader import Patience
+from runner.cloud.throttle import Pace, pace_of
 from runner.errors import CloudError, StoreError
 from runner.execution.effects import Tuning
 from runner.execution.site import Site
+from runner.loading.config import LoadedConfig
+from runner.model.config import SimulatorOptions, TargetConfig
+from runner.model.inventory import Inventory
 from runner.model.machine import NOBODY, Machine
 from runner.model.schedule import Target
+from runner.net.secret import Secret
+from runner.net.transport import Limits
+from runner.net.wire import RequestLog
+from runner.planning.spared import Spared
 from runner.ports import Alarms, Clock, Cloud, Surveyor, Trials
+from runner.report.safe import plain
+from runner.simulator import embedded
+from runner.simulator.embedded import Embedded, options_for
+from runner.simulator.log import WorldMismatch
+from runner.simulator.scenario import ScenarioInvalid
+from runner.simulator.state import CloudOptions
 from runner.store.open import STATE_FOLDER, is_local_file
 from runner.store.spool import Spool
-
-if TYPE_CHECKING:
-    from runner.cloud.endpoints import Settings
-    from runner.loading.config import LoadedConfig
-    from runner.model.config import TargetConfig
-    from runner.model.inventory import Inventory
-    from runner.net.secret import Secret
-    from runner.net.wire import RequestLog
-    from runner.planning.spared import Spared
-    from runner.simulator.embedded import Embedded
-    from runner.simulator.state import CloudOptions
 
 FORGET_AFTER_S = 600.0
 
@@ -43,8 +57,6 @@ class WallClock:
         return datetime.now(UTC)
 
     async def sleep(self, seconds: float) -> None:
-        import asyncio
-
         await asyncio.sleep(max(0.0, seconds))
 
 
@@ -144,10 +156,6 @@ async def _embedded(
 @contextmanager
 def _started(options: CloudOptions, state: Path, clock: Clock | None) -> Iterator[Embedded]:
     """The embedded cloud; its own errors become ours."""
-    from runner.simulator import embedded
-    from runner.simulator.log import WorldMismatch
-    from runner.simulator.scenario import ScenarioInvalid
-
     try:
         with embedded.start(options, state, clock=clock) as simulated:
             yield simulated
@@ -174,9 +182,6 @@ def _forget_if_idle(app: App, loaded: LoadedConfig, state: Path) -> None:
 
 
 def _simulator_options(loaded: LoadedConfig, config: TargetConfig) -> CloudOptions:
-    from runner.model.config import SimulatorOptions
-    from runner.simulator.embedded import options_for
-
     options = config.simulator or SimulatorOptions()
     scenario = base_folder(loaded) / options.scenario if options.scenario else None
     return options_for(options, config.region, scenario)
@@ -207,15 +212,6 @@ async def _remote(
     is_embedded: bool = False,
     asking: Asking | None = None,
 ) -> AsyncIterator[Session]:
-    from runner.app.mask import mask
-    from runner.checks.prober import NetProber
-    from runner.cloud.auth.choice import choose, explain_choice
-    from runner.cloud.auth.environment import given_secrets
-    from runner.cloud.ecs import HuaweiCloud
-    from runner.cloud.throttle import pace_of
-    from runner.planning.spared import Spared
-    from runner.report.safe import plain
-
     settings = endpoints_of(config, environ, project_id)
     if app.verbose and not is_embedded:
         for one in explain_choice(config, environ):
@@ -256,8 +252,6 @@ async def _remote(
 
 def endpoints_of(config: TargetConfig, environ: Mapping[str, str], project_id: str | None) -> Settings:
     """The endpoints of a target. Raises InvalidInput for those that may not be used."""
-    from runner.cloud.endpoints import settings_for
-
     return settings_for(
         cloud=config.cloud,
         region=config.region,
@@ -274,10 +268,6 @@ def endpoints_of(config: TargetConfig, environ: Mapping[str, str], project_id: s
 
 def _hurry(asking: Asking, log: Callable[[RequestLog], None] | None) -> dict[str, Any]:
     """What opens the client for short questions."""
-    from runner.cloud.reader import Patience
-    from runner.cloud.throttle import Pace
-    from runner.net.transport import Limits
-
     within_s = asking.within_s
 
     def both(entry: RequestLog) -> None:
@@ -295,9 +285,6 @@ def _hurry(asking: Asking, log: Callable[[RequestLog], None] | None) -> dict[str
 
 def _tell_of_login(app: App, warnings: Iterable[str], given: Iterable[Secret]) -> None:
     """What a person should mend about credentials; those of the environment or a file are masked in a CI job."""
-    from runner.app.mask import mask
-    from runner.report.safe import plain
-
     for warning in warnings:
         app.talk(f"warning: {plain(warning, 1000)}")
     for secret in given:
@@ -307,9 +294,6 @@ def _tell_of_login(app: App, warnings: Iterable[str], given: Iterable[Secret]) -
 async def _this_machine(is_real: bool) -> Machine:
     """The machine we run on. It is no server of a simulated cloud, whose addresses are made up, unless a metadata
     service on loopback says so."""
-    from runner.cloud.machine import this_machine
-    from runner.cloud.metadata import OVERRIDE
-
     if not is_real and OVERRIDE not in os.environ:
         return NOBODY
     machine = await this_machine(os.environ)
@@ -320,6 +304,4 @@ def request_log(app: App):  # type: ignore[no-untyped-def]  # the client's type 
     """What tells of each request on stderr; None without `-v`."""
     if not app.verbose:
         return None
-    from runner.report.safe import plain
-
     return lambda entry: app.talk(f"http: {plain(entry)}")

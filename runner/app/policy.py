@@ -117,7 +117,7 @@ class Police:
 
         `targets` are those that will be used; without any the plan's own, or the only one there is.
         """
-        from runner.app.sessions import Wanted
+        from runner.app.targets import Wanted
         from runner.planning.policy import judge_plan
 
         if self.loaded.policy is None or plan.plan is None:

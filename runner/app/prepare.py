@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.app.protected import demand_spared
-from runner.app.sessions import Wanted, demand_groups
+from runner.app.sessions import demand_groups
+from runner.app.targets import Wanted
 from runner.errors import InvalidInput, Stale, UsageProblem
 from runner.inputs.files import TooLarge, describe, open_regular, read_regular
 from runner.inputs.json_text import SCHEDULE

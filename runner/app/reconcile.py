@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from runner.app.app import App
 from runner.app.follow_run import signals_handled
 from runner.app.step_run import Stepper
-from runner.app.targets import open_store_of
+from runner.app.stores import open_store_of
 from runner.errors import Exit
 from runner.model.run import Event, Run
 from runner.ports.store import RunRow

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from runner.app.app import App
 from runner.app.decide import Decision, decide
 from runner.app.open_target import open_target
-from runner.app.targets import choose_target, open_store_of
+from runner.app.stores import open_store_of
+from runner.app.targets import choose_target
 from runner.errors import CloudError, Exit, Held, Stale, UsageProblem
 from runner.execution.evidence import (
     Finding,

@@ -10,7 +10,8 @@ from runner.app.app import App
 from runner.app.execute_run import Manner, Result, execute, setting_for, show_ending
 from runner.app.follow_run import Ending
 from runner.app.sessions import Sessions, open_sessions
-from runner.app.targets import choose_target, demand_persistent_store, open_store_of
+from runner.app.stores import demand_persistent_store, open_store_of
+from runner.app.targets import choose_target
 from runner.errors import Stale
 from runner.execution.driver import Driver
 from runner.execution.journal import read_run

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runner.app.app import App
 from runner.app.files import write_whole
-from runner.app.targets import open_store_of
+from runner.app.stores import open_store_of
 from runner.errors import Held, InvalidInput, UsageProblem
 from runner.execution.journal import replay
 from runner.loading.files import git_root, reader_beside

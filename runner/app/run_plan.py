@@ -15,10 +15,11 @@ from runner.app.execute_run import Manner, Result, execute
 from runner.app.policy import Police
 from runner.app.prepare import Order, Prepared
 from runner.app.resume_run import follow_open
-from runner.app.sessions import Sessions, choose_targets, open_sessions
+from runner.app.sessions import Sessions, open_sessions
 from runner.app.since_review import leave_rebooted_alone
 from runner.app.start_run import OlderOpen, Wish
-from runner.app.targets import demand_persistent_store, open_store_of
+from runner.app.stores import demand_persistent_store, open_store_of
+from runner.app.targets import choose_targets
 from runner.errors import Exit, InvalidInput
 from runner.execution.journal import read_run
 from runner.model.run_exit import exit_code, owes

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.app.app import App
-from runner.app.targets import open_store_of
+from runner.app.stores import open_store_of
 from runner.errors import StoreError
 from runner.execution.journal import read_on, read_run
 from runner.execution.waiting import waiting_for

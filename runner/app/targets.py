@@ -1,55 +1,24 @@
-"""Joins configuration and store: which targets there are, and where journals live."""
+"""The targets of a configuration: which there are, and which of them a plan uses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from runner.app.app import App, in_ci
 from runner.errors import InvalidInput
+from runner.loading.config import WITHOUT_FILE, LoadedConfig
+from runner.loading.files import git_root
+from runner.model.config import TargetConfig
+from runner.model.plan import Plan
 from runner.model.problem import Problem
-from runner.ports.store import RunNotFound
-from runner.store.open import dies_with_the_disk, open_store, shown
-from runner.store.sql import SqlStore
-
-if TYPE_CHECKING:
-    from runner.loading.config import LoadedConfig
-    from runner.model.config import TargetConfig
 
 
 def base_folder(loaded: LoadedConfig) -> Path:
     """What relative paths of the configuration start from: its folder, else the Git root, else where we are."""
-    from runner.loading.files import git_root
-
     if loaded.path is not None:
         return loaded.path.absolute().parent
     return git_root(Path.cwd()) or Path.cwd()
-
-
-def store_url(app: App, loaded: LoadedConfig) -> str:
-    """`--store`, else `REBOOT_RUNNER_STORE`, else the configuration's."""
-    return app.store or loaded.config.store
-
-
-@contextmanager
-def open_store_of(app: App, loaded: LoadedConfig | None = None) -> Iterator[SqlStore]:
-    """Open the store of this call. A run that it does not have is reported with the store's address.
-
-    Raises StoreError when it cannot be opened, InvalidInput for a bad configuration.
-    """
-    loaded = loaded or app.load_config()
-    url = store_url(app, loaded)
-    store = open_store(url, base_folder(loaded))
-    try:
-        yield store
-    except RunNotFound as error:
-        where = f"this is the store {shown(url)}; --store or REBOOT_RUNNER_STORE name another"
-        error.hint = f"{error.hint}; {where}" if error.hint else where
-        raise
-    finally:
-        store.close()
 
 
 def choose_target(loaded: LoadedConfig, *names: str | None) -> str:
@@ -70,8 +39,6 @@ def choose_target(loaded: LoadedConfig, *names: str | None) -> str:
 
 def all_targets(loaded: LoadedConfig) -> Mapping[str, TargetConfig]:
     """The configured targets; `simulator` is always there, so that the examples run in every repository."""
-    from runner.loading.config import WITHOUT_FILE
-
     return {**WITHOUT_FILE.targets, **loaded.config.targets}
 
 
@@ -80,21 +47,44 @@ def _no_target(message: str, known: list[str]) -> InvalidInput:
     return InvalidInput([Problem("UnknownTarget", message, hint=f"targets: {listed}; give one with --target")])
 
 
-def demand_persistent_store(app: App, loaded: LoadedConfig, session_is_real: bool, promised: bool) -> None:
-    """A CI runner's disk dies with it, and the job ids too: refuse a local file there for a real target."""
-    if session_is_real and in_ci() and dies_with_the_disk(store_url(app, loaded)) and not promised:
-        raise InvalidInput(
-            [
-                Problem(
-                    "StoreNotPersistent",
-                    "in CI a store in a local file is lost with the job, and with it what was asked of the cloud",
-                    hint="set REBOOT_RUNNER_STORE to git+https://… or postgresql://…; "
-                    "or give --store-is-persistent if the disk stays",
-                )
-            ]
-        )
-
-
 def is_embedded(config: TargetConfig) -> bool:
     """Whether a target is the simulated cloud inside this process."""
     return config.cloud == "simulator" and config.endpoints.ecs is None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which targets a plan uses: what its groups name, in their order, None where neither group nor plan names one.
+
+    `default`: of groups that name none, as the plan writes it. `groups_name`: some group names its own.
+    """
+
+    names: tuple[str | None, ...]
+    default: str | None = None
+    groups_name: bool = False
+
+    @classmethod
+    def of(cls, plan: Plan) -> Wanted:
+        names = tuple(dict.fromkeys(g.target or plan.target for g in plan.groups))
+        return cls(names, plan.target, any(g.target for g in plan.groups))
+
+
+def choose_targets(loaded: LoadedConfig, override: str | None, wanted: Wanted) -> tuple[tuple[str, ...], str]:
+    """The names of a plan's targets, each once, and the default among them. `override`: what `--target` says.
+
+    Raises InvalidInput for a name that is not configured, where there are several to choose from, for `--target`
+    with a plan whose groups name their own, and where simulated and other targets would share one clock.
+    """
+    if override is not None and wanted.groups_name:
+        message = "groups of the plan name targets of their own, and --target would send all of them to one"
+        raise InvalidInput([Problem("TargetOverride", message, hint="leave --target out, or change the plan")])
+    names = tuple(dict.fromkeys(choose_target(loaded, override, name) for name in wanted.names))
+    default = override or wanted.default
+    chosen = choose_target(loaded, default) if default or None in wanted.names else names[0]
+    known = all_targets(loaded)
+    embedded = [n for n in names if is_embedded(known[n])]
+    if embedded and len(embedded) < len(names):
+        message = f"target {embedded[0]} is simulated in a time of its own, the others of the plan are not"
+        hint = "serve it with `reboot-runner simulator` and give the target its endpoints"
+        raise InvalidInput([Problem("TargetsApart", message, hint=hint)])
+    return names, chosen

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runner.app.app import App
 from runner.app.follow_run import Told, signals_handled
 from runner.app.step_run import Stepped, Stepper
-from runner.app.targets import open_store_of, store_url
+from runner.app.stores import open_store_of, store_url
 from runner.app.worker_state import WorkerState
 from runner.errors import InvalidInput, RunnerError, StoreError
 from runner.net.pages import served

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runner.app.app import App
 from runner.app.files import write_whole
-from runner.app.targets import open_store_of
+from runner.app.stores import open_store_of
 from runner.execution.journal import replay
 from runner.report.forms import rendered
 from runner.report.run_build import build_report

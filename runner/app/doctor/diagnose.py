@@ -12,7 +12,8 @@ from runner.app.doctor import settings
 from runner.app.doctor.store import store
 from runner.app.doctor.target import Examination
 from runner.app.policy import Police, rules_of
-from runner.app.targets import all_targets, base_folder, choose_target, store_url
+from runner.app.stores import store_url
+from runner.app.targets import all_targets, base_folder, choose_target
 from runner.cloud.permissions import needs, policy
 from runner.errors import InvalidInput, UsageProblem
 from runner.loading.config import LoadedConfig

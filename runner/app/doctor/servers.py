@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from runner.app.doctor.making import counted, failed, ok, skipped, warning
+from runner.app.open_target import Session
 from runner.errors import CloudError
+from runner.model.inventory import Inventory
 from runner.model.machine import NOBODY, is_it
 from runner.report.doctor import Check, listed
-
-if TYPE_CHECKING:
-    from runner.app.open_target import Session
-    from runner.model.inventory import Inventory
 
 LIST_WITHIN = 6
 """The whole list may take so many times as long as one question: a large fleet has many pages."""

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
+import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from runner import __version__
 from runner.app.doctor.making import counted, ok, skipped, warning
+from runner.app.gates import sources_of
+from runner.app.policy import Police
+from runner.app.targets import base_folder
+from runner.checks.gatekeeper import Source
+from runner.loading.config import LoadedConfig, template_env
+from runner.loading.plan import LoadOptions, load_plan
+from runner.loading.search import find_plans
+from runner.net.origin import VAIN_HINT, vain_hosts
+from runner.net.reach import Way, way_to
+from runner.net.trust import trust
+from runner.net.wire import Unreachable
+from runner.planning.digest import FORMAT_VERSION as SCHEDULE
 from runner.report.doctor import Check, Section, listed
-
-if TYPE_CHECKING:
-    from runner.app.policy import Police
-    from runner.checks.gatekeeper import Source
-    from runner.loading.config import LoadedConfig
-    from runner.net.reach import Way
+from runner.report.run_report import FORMAT_VERSION as REPORT
+from runner.store.inspect import NEWEST
 
 PLANS = "plans"
 """The folder beside the configuration that `init` makes for plans."""
@@ -34,11 +44,6 @@ class PlansFound:
 
 def look_at_plans(loaded: LoadedConfig, police: Police, named: Sequence[Path]) -> PlansFound:
     """Those that are named, else those of the folder `plans` beside the configuration."""
-    from runner.app.targets import base_folder
-    from runner.loading.config import template_env
-    from runner.loading.plan import LoadOptions, load_plan
-    from runner.loading.search import find_plans
-
     folder = base_folder(loaded) / PLANS
     paths = named or ([folder] if folder.is_dir() else [])
     files, _ = find_plans(paths)
@@ -55,8 +60,6 @@ def look_at_plans(loaded: LoadedConfig, police: Police, named: Sequence[Path]) -
 
 async def configuration(loaded: LoadedConfig, police: Police, plans: PlansFound, within_s: float) -> Section:
     """What was found where, and whether the sources of gates can be asked."""
-    from runner.app.gates import sources_of
-
     checks = [_file(loaded), _policy(loaded, police)]
     checks += await _sources(sources_of(loaded.config, os.environ), within_s)
     checks += _names(loaded)
@@ -101,8 +104,6 @@ def _policy(loaded: LoadedConfig, police: Police) -> Check:
 
 
 async def _sources(sources: dict[str, Source], within_s: float) -> list[Check]:
-    from runner.net.reach import way_to
-
     names = list(sources)
     ways = await asyncio.gather(*(way_to(_origin(sources[name].url), within_s) for name in names))
     return [_source(name, sources[name], way) for name, way in zip(names, ways, strict=True)]
@@ -146,14 +147,6 @@ def _plans(plans: PlansFound) -> Check:
 
 def program() -> Section:
     """The versions of what runs here, and of the formats that it writes."""
-    import platform
-    import ssl
-
-    from runner import __version__
-    from runner.planning.digest import FORMAT_VERSION as SCHEDULE
-    from runner.report.run_report import FORMAT_VERSION as REPORT
-    from runner.store.inspect import NEWEST
-
     formats = f"plan 1, schedule {SCHEDULE}, report {REPORT}, store {NEWEST}"
     checks = [
         ok("version", f"{__version__}; formats: {formats}"),
@@ -168,9 +161,6 @@ def _authorities() -> Iterable[Check]:
     """Said even where no target speaks https yet; one that does fails at its own step."""
     if not os.environ.get("REBOOT_RUNNER_CA_FILE"):
         return
-    from runner.net.trust import trust
-    from runner.net.wire import Unreachable
-
     try:
         trust()
     except Unreachable as error:
@@ -178,7 +168,5 @@ def _authorities() -> Iterable[Check]:
 
 
 def _allowed_hosts() -> Iterable[Check]:
-    from runner.net.origin import VAIN_HINT, vain_hosts
-
     if (said := vain_hosts(os.environ)) is not None:
         yield warning("allowed hosts", said, VAIN_HINT)

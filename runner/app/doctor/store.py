@@ -7,6 +7,7 @@ from pathlib import Path
 from runner.app.app import in_ci
 from runner.app.doctor.making import counted, failed, ok, warning
 from runner.errors import StoreError
+from runner.net.reach import aside
 from runner.report.doctor import Check, Section, listed
 from runner.store.inspect import NEWEST, StoreFacts, look_at
 from runner.store.open import dies_with_the_disk, is_local_file, shown
@@ -17,8 +18,6 @@ FAR_S = 60.0
 
 async def store(url: str, origin: str, base: Path, within_s: float, *, real: bool) -> Section:
     """`origin`: where the URL comes from, for people. `real`: a target with real servers is configured."""
-    from runner.net.reach import aside
-
     title = f"store {shown(url)} ({origin})"
     try:
         facts = await aside(lambda: look_at(url, base, within_s), 3 * within_s)

@@ -7,23 +7,23 @@ import os
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from runner.app.app import App
 from runner.app.doctor.making import counted, failed, ok, skipped, warning
 from runner.app.doctor.servers import servers
+from runner.app.open_target import Asking, Session, endpoints_of, open_target, request_log
+from runner.app.targets import is_embedded
+from runner.cloud.auth.choice import choose_login, explain_choice
+from runner.cloud.denials import OtherProject
+from runner.cloud.endpoints import Settings, suffixes_of
 from runner.cloud.permissions import Need, needs
 from runner.errors import CloudDenied, CloudError, NoProject, RunnerError
-from runner.model.config import ALL_GRANTED
+from runner.loading.config import LoadedConfig
+from runner.model.config import ALL_GRANTED, TargetConfig
+from runner.net.origin import allowed_hosts
+from runner.net.reach import Way, way_to
+from runner.net.wire import RequestLog
 from runner.report.doctor import Check, Section, Status
-
-if TYPE_CHECKING:
-    from runner.app.open_target import Session
-    from runner.cloud.endpoints import Settings
-    from runner.loading.config import LoadedConfig
-    from runner.model.config import TargetConfig
-    from runner.net.reach import Way
-    from runner.net.wire import RequestLog
 
 NEAR_S, FAR_S = 120.0, 900.0
 """Clocks that differ by more than the second are refused (API Signing Guide: 15 minutes); the first is told early."""
@@ -46,8 +46,6 @@ class Examination:
 
     async def section(self) -> Section:
         """Every check, in the order in which one builds on another. Raises nothing that a target can cause."""
-        from runner.app.targets import is_embedded
-
         title = f"target {self.name} ({self.config.cloud}, {self.config.region})"
         if is_embedded(self.config):
             self.checks.append(ok("endpoints", "the simulated cloud inside this process: nothing leaves this machine"))
@@ -57,8 +55,6 @@ class Examination:
         return Section("target", title, tuple(self.checks), self.name)
 
     async def _from_outside(self) -> None:
-        from runner.app.open_target import endpoints_of
-
         try:
             settings = endpoints_of(self.config, os.environ, self.config.project_id)
         except RunnerError as error:
@@ -89,8 +85,6 @@ class Examination:
 
     def _credentials(self) -> str | None:
         """Which kind is taken, and why the others are not. None, with a check that says so, where there is none."""
-        from runner.cloud.auth.choice import choose_login, explain_choice
-
         considered = explain_choice(self.config, os.environ)
         taken = next((one for one in considered if one.taken), None)
         self.looks_up = self.config.project_id is None
@@ -120,9 +114,6 @@ class Examination:
         return urls
 
     async def _ways(self, urls: Mapping[str, str]) -> dict[str, Way]:
-        from runner.app.open_target import request_log
-        from runner.net.reach import way_to
-
         different = list(dict.fromkeys(urls.values()))
         log = request_log(self.app)
         ways = await asyncio.gather(*(way_to(url, self.within_s, log=log) for url in different))
@@ -130,8 +121,6 @@ class Examination:
 
     async def _inside(self, settings: Settings | None) -> None:
         """What only a session shows. `settings`: None for the embedded cloud."""
-        from runner.app.open_target import Asking, open_target
-
         asking = Asking(self.within_s, self.answers.append)
         done = len(self.checks)
         try:
@@ -159,8 +148,6 @@ class Examination:
             refusal = await self._bounded(session.trials.try_read("list"))
         if refusal is not None and not (is_in and _is_permission(refusal)):
             self.checks.append(failed("login", refusal))
-            from runner.cloud.denials import OtherProject
-
             if not is_own and (not isinstance(refusal, CloudDenied) or isinstance(refusal, OtherProject)):
                 self.checks.append(await self._project(session, refusal))
             return self._leave_permissions()
@@ -272,9 +259,6 @@ def _judged(need: Need, error: CloudError | None) -> Check:
 
 
 def _endpoints(config: TargetConfig, urls: Mapping[str, str]) -> Check:
-    from runner.cloud.endpoints import suffixes_of
-    from runner.net.origin import allowed_hosts
-
     words = []
     for service, url in urls.items():
         written = getattr(config.endpoints, service) is not None
