@@ -44,7 +44,8 @@ from runner.store.sqlite import Sqlite
 from tests import git_server, postgres
 from tests.execution.memory_cloud import MemoryCloud, Reboot, VirtualClock
 from tests.execution.setup import Bench, schedule_of
-from tests.store.kit import AT, leased
+from tests.journal import made
+from tests.store.kit import AT, asked, ended, leased
 
 WAVE = 1000
 FAR = "Git far away"
@@ -163,12 +164,12 @@ def writes(name: str, opener: Opener) -> tuple[float, float]:
     def claim() -> None:
         batch = next(batches)
         intent = Intent("p", f"c{batch}", batch, tuple(ids), 10**9)
-        store.append(lease, AT, [("batch.intended", {"servers": ids})], intent=intent)
+        store.append(lease, AT, [asked(*ids)], intent=intent)
 
     def release() -> None:
-        store.append(lease, AT, [("servers.ended", {"servers": ids})], release=ids)
+        store.append(lease, AT, [ended(*ids)], release=ids)
 
-    small = [timed(lambda: store.append(lease, AT, [("batch.looked", data)])) for _ in range(times)]
+    small = [timed(lambda: store.append(lease, AT, [made("batch.looked", data)])) for _ in range(times)]
     claims, releases = zip(*((timed(claim), timed(release)) for _ in range(10)), strict=True)
     read = [timed(lambda: store.find("r1")) for _ in range(times)]
     store.close()

@@ -18,7 +18,8 @@ from runner.cli.common import Terminal
 from runner.cli.progress_live import LiveProgress
 from runner.execution import fold
 from runner.execution.journal import replay
-from runner.model.run import Event, Phase, Run
+from runner.model.events import Event
+from runner.model.run import Phase, Run
 from runner.report.diff import headline
 from runner.report.fitting import wrap_all
 from runner.report.run_text import run_text

@@ -18,8 +18,9 @@ from runner.errors import Exit, InvalidInput, RunnerError
 
 if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
+    from runner.model.events import Event
     from runner.model.problem import Problem
-    from runner.model.run import Event, Run
+    from runner.model.run import Run
 
 
 class Display(Protocol):

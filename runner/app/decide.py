@@ -10,8 +10,8 @@ from runner.app.app import App
 from runner.app.start_run import actor
 from runner.app.stores import open_store_of
 from runner.errors import Held
-from runner.execution.effects import NewEvent
 from runner.execution.journal import read_run
+from runner.model.events import ApprovalGiven, CancelRequested, EventData
 from runner.model.run import Run
 from runner.ports.store import Halt, JournalMoved
 from runner.report.safe import plain
@@ -26,7 +26,7 @@ class Decision:
     `release`, `forget`: servers whose claim ends, or for which the cycle is not spent. `word`: of the run's row.
     """
 
-    events: Sequence[NewEvent]
+    events: Sequence[EventData]
     said: str
     release: Sequence[str] = ()
     forget: Sequence[str] = ()
@@ -65,9 +65,8 @@ def approve(app: App, text: str, reason: str) -> None:
         if not run.is_open or question is None or run.stop is not None:
             hint = "`reboot-runner status` shows what it waits for"
             raise Held(f"run {run.id} asks nothing now ({run.word})", hint=hint)
-        data = {"question": question.id, "wave": question.wave, "schedule": run.schedule.digest}
         return Decision(
-            (("approval.given", {**data, "by": by, "reason": reason}),),
+            (ApprovalGiven(question.id, by, reason, question.wave, run.schedule.digest),),
             f"approved: {question.why}; the run goes on (wave {question.wave} is next)",
             word="suspended" if run.suspended else None,
         )
@@ -87,7 +86,7 @@ def cancel(app: App, text: str, reason: str) -> None:
             f"run {run.id} starts nothing more; `reboot-runner resume {run.id}` follows what is in flight,"
             " if nobody does"
         )
-        return Decision((("cancel.requested", {"by": by, "reason": reason}),), said, word="stopping")
+        return Decision((CancelRequested(by, reason),), said, word="stopping")
 
     decide(app, text, judge)
 

@@ -16,7 +16,8 @@ from runner.errors import EXIT_WORDS, CloudError, StoreError
 from runner.execution.driver import Driver
 from runner.execution.effects import Pace, Tuning
 from runner.execution.site import Absent, Setting, Site
-from runner.model.run import Event, Run
+from runner.model.events import Event
+from runner.model.run import Run
 from runner.model.run_exit import exit_code
 from runner.report.safe import plain
 from runner.store.owner import boot_clock, is_provably_dead, this_process

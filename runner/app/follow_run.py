@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from runner.app.app import App, Display
 from runner.errors import Exit, LeaseLost
 from runner.execution.driver import Advance, Driver
+from runner.model.events import RunSuspended
 from runner.model.run import Run
 from runner.ports.store import LeaseHeld, RunNotFound
 
@@ -135,14 +136,12 @@ class Follower:
 
     def _suspend(self, run: Run, code: int, why: str, due_s: float | None = None) -> Ending:
         """Leave a line in the journal: who reads it knows that nobody is at it, and why."""
-        setting, word = self.driver.setting, "waiting" if run.question else "suspended"
-        data = {"why": why}
-        if code == Exit.HELD:
-            word = data["word"] = "held"
+        setting, held = self.driver.setting, "held" if code == Exit.HELD else ""
+        word = held or ("waiting" if run.question else "suspended")
         if setting.store.find(run.id).fence != self.driver.fence:
             return Ending(run, code, f"{why}; another process goes on with the run", due_s)
         try:
-            setting.store.record(run.id, setting.clock.now(), (("run.suspended", data),), word=word)
+            setting.store.record(run.id, setting.clock.now(), (RunSuspended(why, held),), word=word)
         except RunNotFound:  # another process has ended it since it was read
             return Ending(self.driver.load(), None)
         return Ending(self.driver.load(), code, why, due_s)

@@ -22,6 +22,7 @@ from runner.github.dispatch import dispatch
 from runner.github.event import read_event
 from runner.github.outputs import write_outputs
 from runner.github.summary import StepSummary
+from runner.model.events import ApprovalAsked, GatesAsked, RunEnded, RunStopping, WaveEnded
 from runner.model.problem import Location, Problem
 from runner.model.run_exit import exit_code
 from runner.report.forms import rendered
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from runner.github.event import Event as Happened
     from runner.github.outputs import Value
     from runner.loading.config import LoadedConfig
-    from runner.model.run import Event, Run
+    from runner.model.events import Event
+    from runner.model.run import Run
     from runner.ports.store import Store
 
 FORMS = {"json": "json", "markdown": "md", "html": "html", "junit": "xml", "csv": "csv"}
@@ -152,7 +154,7 @@ def _open(run: Run) -> Problem:
         said = f"run {run.id} waits for an approval: {run.question.why}"
         hint = f"reboot-runner approve {run.id} --reason …"
     else:
-        said = f"run {run.id} is not over: {run.suspended.data.get('why', '') if run.suspended else run.word}"
+        said = f"run {run.id} is not over: {run.suspended.why if run.suspended else run.word}"
         hint = f"`reconcile`, or reboot-runner resume {run.id}, goes on with it"
     return Problem("Waiting" if is_asked else "Suspended", said, where, hint, severity="warning")
 
@@ -187,7 +189,7 @@ def _not_well(run: Run) -> Problem:
     return Problem("NotAllReady" if run.stop is None else "Stopped", said, where, "the report names each server")
 
 
-TOLD = frozenset({"wave.ended", "gates.asked", "approval.asked", "run.stopping", "run.ended"})
+TOLD = (WaveEnded, GatesAsked, ApprovalAsked, RunStopping, RunEnded)
 """Events after which a run's part of the summary is written anew."""
 
 
@@ -297,7 +299,7 @@ class Watch:
     config: LoadedConfig
 
     def __call__(self, run: Run, event: Event) -> None:
-        if event.type in TOLD:
+        if isinstance(event.data, TOLD):
             with open_store_of(self.job.app, self.config) as store:
                 events = store.events(run.id)
             self.job.section(run.id, rendered(build_report(run, events), "markdown", SECTION_LIMIT))

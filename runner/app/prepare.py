@@ -14,6 +14,7 @@ from runner.app.targets import Wanted
 from runner.errors import InvalidInput, Stale, UsageProblem
 from runner.inputs.files import TooLarge, describe, open_regular, read_regular
 from runner.inputs.json_text import SCHEDULE
+from runner.model.events import Why
 from runner.model.problem import Location, Problem
 from runner.report.run_words import count
 from runner.report.safe import plain
@@ -49,7 +50,7 @@ class Prepared:
     inventory: Inventory
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    skipped: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    skipped: Mapping[str, Why] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
 

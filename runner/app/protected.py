@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import InvalidInput
+from runner.model.events import Why
 from runner.report.safe import plain
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ def demand_spared(
     return [plain(p.message, 1000) for p in problems]
 
 
-def spare(
-    app: App, session: Session, run: Run, group: str, servers: Mapping[str, Server]
-) -> Mapping[str, tuple[str, str]]:
+def spare(app: App, session: Session, run: Run, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
     """Those of a wave's servers that may not go down after all, by the configuration of this moment.
 
     Where that cannot be read the one that the run was taken up with holds.
@@ -62,4 +61,4 @@ def spare(
     current = all_targets(config).get(session.target.name) if config.is_valid else None
     if current is not None:
         spared = replace(spared, support=current.support)
-    return {i: (why.reason, why.detail) for i, why in spare_now(spared, run.schedule, group, servers).items()}
+    return spare_now(spared, run.schedule, group, servers)

@@ -12,7 +12,8 @@ from runner.app.follow_run import signals_handled
 from runner.app.step_run import Stepper
 from runner.app.stores import open_store_of
 from runner.errors import Exit
-from runner.model.run import Event, Run
+from runner.model.events import Event
+from runner.model.run import Run
 from runner.ports.store import RunRow
 from runner.store.sql import SqlStore
 

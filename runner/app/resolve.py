@@ -26,8 +26,9 @@ from runner.execution.evidence import (
 )
 from runner.execution.journal import read_run
 from runner.execution.reading import histories_of
+from runner.model.events import Outcome, ResolvedAs, ServerResolved
 from runner.model.owner import Owner
-from runner.model.run import Outcome, Run
+from runner.model.run import Run
 from runner.report.safe import plain
 from runner.store.owner import is_provably_dead, this_process
 
@@ -39,7 +40,7 @@ class ResolveRequest:
     run: str
     servers: tuple[str, ...]
     batch: int | None
-    says: str
+    says: ResolvedAs
     reason: str
     accepts_late_request: bool
 
@@ -166,9 +167,8 @@ def _decision(
     for server_id in ids:
         _demand_resolvable(run, server_id)
     said = f"server {ids[0]} is" if len(ids) == 1 else f"{len(ids)} servers are"
-    told = {"as": request.says, "by": by, "reason": request.reason}
     return Decision(
-        tuple(("server.resolved", {"server": i, **told, **_seen(run, i, findings.get(i))}) for i in ids),
+        tuple(ServerResolved(i, request.says, by, request.reason, *_seen(run, i, findings.get(i))) for i in ids),
         f"{said} recorded as {request.says}",
         release=ids if request.says == "rebooted" else (),
         forget=ids if request.says != "rebooted" else (),
@@ -176,12 +176,12 @@ def _decision(
     )
 
 
-def _seen(run: Run, server_id: str, finding: Finding | None) -> dict[str, str | None]:
-    """Return what the decision was based on: later signs are told from it."""
+def _seen(run: Run, server_id: str, finding: Finding | None) -> tuple[str, str | None, str | None]:
+    """Return what the decision was based on, `updated` and the last reboot: later signs are told from it."""
     if finding is None:
-        return {"seen": "it could not be read"}
+        return "it could not be read", None, None
     _, words = trace_in(run, server_id, finding)
     reboot = last_reboot(finding.actions, reboots_since(run, server_id))
     started = reboot.started.isoformat() if reboot and reboot.started else None
     updated = finding.server.updated if finding.server else None
-    return {"seen": f"{words}; {state_words(finding.server)}", "updated": updated, "last_reboot": started}
+    return f"{words}; {state_words(finding.server)}", updated, started

@@ -17,6 +17,7 @@ from runner.execution.driver import Driver
 from runner.execution.journal import read_run
 from runner.execution.waiting import waiting_for
 from runner.loading.config import LoadedConfig
+from runner.model.events import RunResumed
 from runner.model.run import Run
 from runner.report.run_now import heartbeat
 from runner.report.safe import plain
@@ -59,7 +60,7 @@ async def follow_open(
 
 def resumed(store: SqlStore, run: Run, now: datetime) -> None:
     """Write that somebody is at a suspended run again. Raises RunNotFound when it has ended meanwhile."""
-    store.record(run.id, now, (("run.resumed", {}),), word=run.working_word)
+    store.record(run.id, now, (RunResumed(),), word=run.working_word)
 
 
 def _whereabouts(run: Run, store: SqlStore, now: datetime) -> str:

@@ -15,8 +15,8 @@ from runner.loading.files import git_root, reader_beside
 from runner.loading.plan import LoadOptions, load_text
 from runner.loading.source import MAX_BYTES
 from runner.loading.writing import document_yaml
+from runner.model.events import Outcome, RunCreated
 from runner.model.problem import Problem
-from runner.model.run import Outcome
 from runner.planning.again import Retry, comments, ids_in, retry_of, with_lists
 from runner.report.safe import plain
 
@@ -42,10 +42,9 @@ def write_retry(app: App, run: str, out: Path | None) -> None:
     if then.is_open:
         hint = f"end it first: `reboot-runner resume {row.id}`, or `cancel`"
         raise Held(f"run {row.id} is still {then.word}: what it will leave undone is not known yet", hint=hint)
-    plan = events[0].data.get("plan")
-    if plan is None:
-        raise UsageProblem(f"run {row.id} was begun by an older version, which did not keep its plan")
-    made = retry_of(then, plan, _folder(then.schedule.plan_file, out))
+    created = events[0].data
+    assert isinstance(created, RunCreated)  # noqa: S101 - it was replayed
+    made = retry_of(then, created.plan, _folder(then.schedule.plan_file, out))
     unclear = [s for s in then.servers.values() if s.outcome in (Outcome.FAILED, Outcome.UNKNOWN)]
     undecided = sum(not s.may_be_asked_again for s in unclear)
     decide = ""

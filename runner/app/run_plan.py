@@ -22,6 +22,7 @@ from runner.app.stores import demand_persistent_store, open_store_of
 from runner.app.targets import choose_targets
 from runner.errors import Exit, InvalidInput
 from runner.execution.journal import read_run
+from runner.model.events import CancelRequested
 from runner.model.run_exit import exit_code, owes
 from runner.model.schedule import REBOOTED_IN_CYCLE
 from runner.planning.again import left_of
@@ -93,8 +94,8 @@ class Runner:
         run = read_run(store, row.id)
         if run.stop is None:
             at = max(start_run.utc_now(), run.last_event_at or run.created)
-            decision = {"by": start_run.actor(), "reason": "superseded by another version of the plan"}
-            store.record(run.id, at, (("cancel.requested", decision),))
+            decision = CancelRequested(start_run.actor(), "superseded by another version of the plan")
+            store.record(run.id, at, (decision,))
         self.app.talk(f"run {run.id} of another version is cancelled; what it has in flight is followed first")
         await follow_open(self.app, self.config, store, read_run(store, row.id), self.manner, self.store_is_persistent)
 

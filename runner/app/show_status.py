@@ -187,7 +187,7 @@ def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
         if run.question
         else None,
         "stop": {"reason": run.stop.reason, "detail": run.stop.detail} if run.stop else None,
-        "suspended": run.suspended.data.get("why") if run.suspended else None,
+        "suspended": run.suspended.why if run.suspended else None,
         "waves": [
             {
                 "number": wave.number,

@@ -9,7 +9,7 @@ from runner.errors import Stale
 from runner.execution.journal import read_run
 from runner.execution.reading import HISTORIES_AT_ONCE, histories_of
 from runner.execution.since_review import changed_since_review, may_be_older, reason_of, rebooted_since_review
-from runner.model.run import Outcome
+from runner.model.events import Outcome
 from runner.model.schedule import Schedule
 from runner.report.safe import plain
 

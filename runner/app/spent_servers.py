@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from runner.errors import InvalidInput
 from runner.execution.journal import read_run, repeated_by
+from runner.model.events import Outcome
 from runner.model.plan import Plan
 from runner.model.problem import Problem
-from runner.model.run import Outcome, Run, ServerState
+from runner.model.run import Run, ServerState
 from runner.ports.store import RunNotFound, Store
 
 

@@ -16,6 +16,7 @@ from runner.app.app import App
 from runner.app.sessions import Sessions
 from runner.errors import Held, Stale, UsageProblem
 from runner.execution.journal import create_run, earlier_in_cycle, read_run, repeated_by
+from runner.model.events import Note
 from runner.model.schedule import Schedule
 from runner.ports.store import RunRow
 from runner.report.run_words import count
@@ -124,7 +125,7 @@ def begin_run(store: SqlStore, sessions: Sessions, prepared: Prepared, plan_file
     repeats = [run.id for run in repeated_by(store, prepared.schedule.retry_of)]
     run_id = create_run(store, prepared.schedule, now, said, baseline, prepared.skipped, document, earlier, repeats)
     if prepared.notes:
-        store.record(run_id, now, [("note", {"text": note}) for note in prepared.notes])
+        store.record(run_id, now, [Note(note) for note in prepared.notes])
     return run_id
 
 

@@ -15,7 +15,8 @@ from runner.app.resume_run import open_targets_of, resumed
 from runner.errors import Exit, InvalidInput, LeaseLost, RunnerError
 from runner.execution.driver import GRACE_S, Advance, Driver
 from runner.execution.journal import read_run
-from runner.model.run import Event, Run
+from runner.model.events import Event
+from runner.model.run import Run
 from runner.ports.store import LeaseHeld, RunRow
 from runner.report.run_words import counts_words
 from runner.report.safe import plain

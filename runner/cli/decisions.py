@@ -6,6 +6,7 @@ import click
 
 from runner.app.app import App
 from runner.cli.options import Reason, reason_option
+from runner.model.events import ResolvedAs
 
 
 @click.command(
@@ -77,7 +78,7 @@ def resolve(
     run: str,
     servers: tuple[str, ...],
     batch: int | None,
-    says: str,
+    says: ResolvedAs,
     reason: str,
     accept_late_request: bool,
 ) -> int:

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from runner.app.app import App
-from runner.model.run import Event, Run
+from runner.model.events import Event
+from runner.model.run import Run
 from runner.model.schedule import ServerRef
 from runner.report.log_lines import log_line
 from runner.report.run_now import heartbeat

@@ -21,7 +21,8 @@ from rich.text import Text
 from runner.app.app import App
 from runner.cli.progress import MOST_SERVERS, TOLD_AT_THE_END, Progress, server_words
 from runner.cli.screen import Screen
-from runner.model.run import SERVER_WORDS, Event, Run
+from runner.model.events import Event
+from runner.model.run import SERVER_WORDS, Run
 from runner.model.schedule import Wave
 from runner.report.fitting import cells, middle, wrap
 from runner.report.log_lines import log_line

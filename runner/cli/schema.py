@@ -20,6 +20,7 @@ GENERATORS: dict[str, tuple[str, str]] = {
     "doctor": ("runner.report.schemas", "doctor_schema"),
     "config-show": ("runner.report.schemas", "config_show_schema"),
     "report": ("runner.report.schemas", "report_schema"),
+    "journal": ("runner.store.event_json", "journal_schema"),
     "problems": ("runner.report.problems", "problems_schema"),
 }
 """Name -> module and function that makes the schema. Imported only when it is asked for."""

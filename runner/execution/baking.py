@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from runner.execution.effects import NewEvent, Pace, Step, Watch
+from runner.execution.effects import Pace, Step, Watch
+from runner.model.events import BakeEnded, BakeObserved, BakeStarted, EventData, Outcome, ServersLost, Why
 from runner.model.inventory import Server
 from runner.model.quantity import format_duration
-from runner.model.run import Outcome, Run, ServerState
+from runner.model.run import Run, ServerState
 from runner.model.schedule import GroupRules
 
 OFTEN_S = 60.0
@@ -60,7 +61,7 @@ def waits(run: Run, now: datetime) -> Step | None:
     if rules is None:
         return None
     if run.bake_began is None:
-        return Step(events=(("bake.started", {"group": rules.name, "seconds": rules.bake_s}),))
+        return Step(events=(BakeStarted(rules.name, rules.bake_s),))
     until = ends(run, rules)
     if now < until:
         words = f"bake until {until.isoformat(timespec='seconds')}"
@@ -92,7 +93,7 @@ def _last(run: Run, pace: Pace) -> datetime | None:
     return pace.watched if pace.watched and run.bake_began and pace.watched >= run.bake_began else None
 
 
-def over(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
+def over(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     """The end of a bake: its servers were looked at after its time, and nobody is waited for; or nobody is left."""
     rules = rules_now(run)
     if rules is None or run.bake_began is None:
@@ -101,7 +102,7 @@ def over(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
     if servers and (last is None or last < ends(run, rules) or any(s.missing_since for s in servers)):
         return ()
     lost = sum(s.lost is not None for w in run.schedule.waves if w.group == rules.name for s in run.members(w))
-    return (("bake.ended", {"group": rules.name, "ready": len(servers), "lost": lost}),)
+    return (BakeEnded(rules.name, len(servers), lost),)
 
 
 def not_running(server: Server | None) -> str | None:
@@ -118,7 +119,7 @@ def not_running(server: Server | None) -> str | None:
 
 def seen_events(
     run: Run, group: str, down: Mapping[str, str], ill: Mapping[str, str], at: datetime
-) -> tuple[NewEvent, ...]:
+) -> tuple[EventData, ...]:
     """What one round changed: who is not well since now, who is again, and who is lost.
 
     `down`: servers that do not run, `ill`: those that run and do not pass their checks, with words; `at`: when they
@@ -131,16 +132,17 @@ def seen_events(
     servers = watched(run, group)
     missed = {s.ref.id: words[s.ref.id] for s in servers if s.ref.id in words and s.missing_since is None}
     back = [s.ref.id for s in servers if s.missing_since is not None and s.ref.id not in words]
-    events: list[NewEvent] = []
+    events: list[EventData] = []
     if missed or back:
-        events.append(("bake.observed", {"group": group, "missed": missed, "back": back}))
-    lost: dict[str, tuple[str, str]] = {}
+        events.append(BakeObserved(group, missed, tuple(back)))
+    lost: dict[str, Why] = {}
     for server in servers:
         since = server.missing_since
         if since is not None and server.ref.id in words and (at - since).total_seconds() >= MISSED_FOR_S:
             missed_for = format_duration(float(round((at - since).total_seconds())))
             reason = "LostInBake" if server.ref.id in down else "UnhealthyInBake"
-            lost[server.ref.id] = (reason, f"was ready, and has not been well for {missed_for}: {words[server.ref.id]}")
+            detail = f"was ready, and has not been well for {missed_for}: {words[server.ref.id]}"
+            lost[server.ref.id] = Why(reason, detail)
     if lost:
-        events.append(("servers.lost", {"group": group, "servers": lost}))
+        events.append(ServersLost(group, lost))
     return tuple(events)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from runner.execution.effects import NewEvent, Pace
+from runner.execution.effects import Pace
+from runner.model.events import ApprovalAsked, BudgetPassed, EventData, RunStopping
 from runner.model.run import Run
 
 
-def over_budget(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
+def over_budget(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     """The failure budgets of run and group, judged after every server's result.
 
     A group whose target was given up begins nothing more anyway: what failed there counts for the run alone.
@@ -21,19 +22,19 @@ def over_budget(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
         if excess and name not in run.passed_over:
             action = run.group(name).on_failure
             if action == "stop":
-                return (("run.stopping", {"reason": excess[0], "detail": excess[1]}),)
+                return (RunStopping(*excess),)
             if action == "continue":
-                return (("budget.passed", {"group": name, "why": excess[1]}), *_run_excess(run, budget.allowed))
+                return (BudgetPassed(name, excess[1]), *_run_excess(run, budget.allowed))
             if run.failed <= budget.allowed and run.question is None and (run.wave or not run.bake_began):
                 return (ask(run, f"budget:{name}:{run.failed_in[name]}", excess[1]),)
     return _run_excess(run, budget.allowed)
 
 
-def _run_excess(run: Run, allowed: int) -> tuple[NewEvent, ...]:
+def _run_excess(run: Run, allowed: int) -> tuple[EventData, ...]:
     if run.failed <= allowed:
         return ()
     detail = f"{run.failed} failed, {allowed} allowed ({run.schedule.max_failures.written})"
-    return (("run.stopping", {"reason": "FailureBudgetExceeded", "detail": detail}),)
+    return (RunStopping("FailureBudgetExceeded", detail),)
 
 
 def _group_excess(run: Run, name: str) -> tuple[str, str] | None:
@@ -56,8 +57,8 @@ def _group_excess(run: Run, name: str) -> tuple[str, str] | None:
     return None
 
 
-def ask(run: Run, question: str, why: str) -> NewEvent:
+def ask(run: Run, question: str, why: str) -> EventData:
     """A question to people; `wave` is the next one that has not begun, or the last."""
     begun = run.wave is not None and run.waves[run.position].started is not None
     number = min(run.position + (2 if begun else 1), len(run.schedule.waves))
-    return ("approval.asked", {"question": question, "why": why, "wave": number})
+    return ApprovalAsked(question, why, number)

@@ -36,6 +36,7 @@ from runner.execution.machine import decide
 from runner.execution.run_clock import RunClock
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
+from runner.model.events import RunError
 from runner.model.run import Run
 from runner.ports.store import RunNotFound
 
@@ -139,7 +140,7 @@ class Driver:
         words = f"{error}" if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
         message = words[:500]
         try:
-            writer.observe((("run.error", {"error": message}),))
+            writer.observe((RunError(message),))
         except Exception:  # noqa: BLE001 - the first error is the one to be told
             return None
         delay = min(ERROR_DELAY_S * 2 ** (writer.run.error_streak - 1), ERROR_DELAY_MOST_S)

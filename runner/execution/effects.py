@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
+from runner.model.events import EventData
 from runner.model.gate import GateAnswer
 from runner.model.window import CurrentFreezes
 
@@ -112,9 +112,6 @@ class ReadFreezes:
 
 Effect = AskGates | ReadWave | Send | Poll | ReadBack | Look | Recheck | Ask | AskBefore | Watch | ReadFreezes
 
-NewEvent = tuple[str, Mapping[str, Any]]
-"""Type and data of an event to be appended; sequence, time and fence are the store's and the driver's."""
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -124,7 +121,7 @@ class Step:
     when the wait is over, where `wake` is only a look in between.
     """
 
-    events: tuple[NewEvent, ...] = ()
+    events: tuple[EventData, ...] = ()
     effects: tuple[Effect, ...] = ()
     wake: datetime | None = None
     waits_for: str = ""

@@ -14,21 +14,21 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from runner.execution.deadlines import ready_deadline
-from runner.execution.effects import NewEvent
+from runner.model.events import (
+    BatchLooked,
+    BatchSettled,
+    EarlierRequest,
+    Ended,
+    EventData,
+    Outcome,
+    RunStopping,
+    ServersEnded,
+    Why,
+)
 from runner.model.inventory import Server
 from runner.model.job import Action
 from runner.model.owner import Owner
-from runner.model.run import (
-    JOB_TIMED_OUT,
-    NO_TRACE,
-    Batch,
-    BatchPhase,
-    EarlierRequest,
-    Outcome,
-    Phase,
-    Run,
-    ServerState,
-)
+from runner.model.run import JOB_TIMED_OUT, NO_TRACE, Batch, BatchPhase, Phase, Run, ServerState
 from runner.planning.exclusions import is_busy
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -216,7 +216,7 @@ def _times_lost(run: Run, servers: Collection[str]) -> int:
 
 def judge(
     run: Run, batch: Batch, findings: Mapping[str, Finding], *, is_round: bool, may_arrive_late: bool
-) -> tuple[NewEvent, ...]:
+) -> tuple[EventData, ...]:
     """Return the events that follow from one look at a batch in doubt.
 
     Proof of a reboot: adopted at once. `is_round`: the reading is late enough to count for *no trace*, which needs
@@ -234,12 +234,9 @@ def judge(
     if rest and not is_round and not adopted:
         return ()
     said = {i: why for i, (_, why) in traces.items()}
-    seen: NewEvent = (
-        "batch.looked",
-        {"batch": batch.number, "adopted": adopted, "seen": said, "round": is_round or not rest},
-    )
+    seen = BatchLooked(batch.number, tuple(adopted), said, round=is_round or not rest)
     if not rest:
-        return (seen, ("batch.settled", {"batch": batch.number}))
+        return (seen, BatchSettled(batch.number))
     round_ = batch.rounds + 1
     if not is_round or round_ < SECOND_ROUND:
         return (seen,)
@@ -247,24 +244,24 @@ def judge(
     may_repeat = run.schedule.on_unknown == "retry" and _times_lost(run, rest) < MOST_LOST
     if clean and batch.phase is not BatchPhase.GONE and may_repeat:
         if not may_arrive_late:
-            return (seen, ("batch.settled", {"batch": batch.number, "again": rest}))
+            return (seen, BatchSettled(batch.number, tuple(rest)))
         if round_ < LATEST_ROUND:
             return (seen,)
     reason = NO_TRACE if clean else "JobVanished" if batch.phase is BatchPhase.GONE else "MixedEvidence"
     answer = f"; the request was answered with {batch.answer}" if batch.answer else ""
-    ended = {i: (Outcome.UNKNOWN, reason, said[i] + answer) for i in rest}
-    events = (seen, ("servers.ended", {"servers": ended}), ("batch.settled", {"batch": batch.number}))
+    ended = {i: Ended(Outcome.UNKNOWN, reason, said[i] + answer) for i in rest}
+    events = (seen, ServersEnded(ended), BatchSettled(batch.number))
     return (*events, _no_trace_stop(run, batch)) if reason == NO_TRACE and run.stop is None else events
 
 
-def _no_trace_stop(run: Run, batch: Batch) -> NewEvent:
+def _no_trace_stop(run: Run, batch: Batch) -> EventData:
     answer = f" ({batch.answer})" if batch.answer else ""
     detail = (
         f"the request of batch {batch.number} got no usable answer{answer}, and none of its {len(batch.servers)}"
         " servers shows a trace of it. Resolve the batch, then repeat it with `retry`:"
         f" reboot-runner resolve {run.id} --batch {batch.number} --as not-rebooted --reason REASON"
     )
-    return ("run.stopping", {"reason": NO_TRACE, "detail": detail})
+    return RunStopping(NO_TRACE, detail)
 
 
 def first_asked(run: Run, server_id: str) -> datetime:
@@ -275,14 +272,14 @@ def first_asked(run: Run, server_id: str) -> datetime:
 # --- jobs that failed --------------------------------------------------------------------------------------------
 
 
-def judge_failing(run: Run, batch: Batch, findings: Mapping[str, Finding], now: datetime) -> tuple[NewEvent, ...]:
+def judge_failing(run: Run, batch: Batch, findings: Mapping[str, Finding], now: datetime) -> tuple[EventData, ...]:
     """Return the events that follow from a look at servers whose job failed, or did not end in time.
 
     A failed job never makes a server ready: it is `failed`, or `unknown` where it runs and was updated while its
     history cannot be read. A job that did not end is judged by proof: a server that was rebooted is followed by its
     state. A server that is busy is looked at again until its deadline.
     """
-    rows: dict[str, tuple[str, str, str]] = {}
+    rows: dict[str, Ended] = {}
     adopted: list[str] = []
     proven: list[str] = []
     hints: dict[str, str] = {}
@@ -304,13 +301,12 @@ def judge_failing(run: Run, batch: Batch, findings: Mapping[str, Finding], now: 
             if finding.actions is None and server is not None and server.is_idle:
                 outcome = Outcome.UNKNOWN
         words = f"{state.detail}; seen since: {seen}" + (f"; {state_words(server)}" if server else "")
-        rows[server_id] = (outcome, state.reason, words)
-    events: list[NewEvent] = []
+        rows[server_id] = Ended(outcome, state.reason, words)
+    events: list[EventData] = []
     if adopted or proven or hints:
-        looked = {"batch": batch.number, "adopted": adopted, "proven": proven, "seen": hints, "round": False}
-        events.append(("batch.looked", looked))
+        events.append(BatchLooked(batch.number, tuple(adopted), hints, tuple(proven), round=False))
     if rows:
-        events.append(("servers.ended", {"servers": rows}))
+        events.append(ServersEnded(rows))
     return tuple(events)
 
 
@@ -352,7 +348,7 @@ def _after(run: Run, first: EarlierRequest | None, said: Mapping[str, str]) -> E
     return EarlierRequest(run.id, asked, said.get("updated"), resolved=at, known_reboot=known)
 
 
-def earlier_sign(request: EarlierRequest, finding: Finding) -> tuple[str, str] | None:
+def earlier_sign(request: EarlierRequest, finding: Finding) -> Why | None:
     """Return why a server is left alone that an earlier request may have rebooted; None for no sign of that."""
     updated, since = request.updated, None
     server = finding.server
@@ -366,4 +362,4 @@ def earlier_sign(request: EarlierRequest, finding: Finding) -> tuple[str, str] |
     if trace is Trace.NONE:
         return None
     reason = "RebootedByEarlierRequest" if trace is Trace.REBOOTED else "EarlierRequestInDoubt"
-    return reason, f"{seen}; run {request.run} asked for it at {_second(request.at)}"
+    return Why(reason, f"{seen}; run {request.run} asked for it at {_second(request.at)}")

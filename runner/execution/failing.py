@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from runner.execution.effects import NewEvent, Pace
-from runner.model.run import IN_FLIGHT, BatchPhase, Outcome, Phase, Run, ServerState
+from runner.execution.effects import Pace
+from runner.model.events import Ended, EventData, Outcome, ServersEnded, TargetFailed, WaveEnded
+from runner.model.run import IN_FLIGHT, BatchPhase, Phase, Run, ServerState
 from runner.model.schedule import Wave
 
 TARGET_FAILED = "TargetFailed"
@@ -33,12 +34,12 @@ def may_fail(run: Run, target: str) -> bool:
     return any(s.outcome is None for w in others for s in run.members(w))
 
 
-def failed(target: str, error: Exception) -> NewEvent:
+def failed(target: str, error: Exception) -> EventData:
     """The event that gives a target up."""
-    return ("target.failed", {"target": target, "why": f"{error}"[:_WORDS]})
+    return TargetFailed(target, f"{error}"[:_WORDS])
 
 
-def ended(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
+def ended(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     """What becomes of servers on a target that was given up: who was not asked for is not started.
 
     Those in flight are followed for as long as any others; of a request that nobody can look for any more its servers
@@ -46,7 +47,7 @@ def ended(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
     """
     if run.wave is None or not any(run.open_on.get(t) for t in run.failed_targets):
         return ()
-    rows: dict[str, tuple[str, str, str]] = {}
+    rows: dict[str, Ended] = {}
     for wave in run.schedule.waves[run.position :]:
         target = target_of(run, wave)
         if target not in run.failed_targets:
@@ -56,10 +57,10 @@ def ended(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
             if server.outcome is not None:
                 continue
             if server.phase not in IN_FLIGHT or _is_refused(run, server):
-                rows[server.ref.id] = (Outcome.NOT_STARTED, TARGET_FAILED, why)
+                rows[server.ref.id] = Ended(Outcome.NOT_STARTED, TARGET_FAILED, why)
             elif _is_lost(run, wave, server, now):
-                rows[server.ref.id] = (Outcome.UNKNOWN, "CannotSee", f"nobody can look for its reboot: {why}")
-    return (("servers.ended", {"servers": rows}),) if rows else ()
+                rows[server.ref.id] = Ended(Outcome.UNKNOWN, "CannotSee", f"nobody can look for its reboot: {why}")
+    return (ServersEnded(rows),) if rows else ()
 
 
 def _is_refused(run: Run, server: ServerState) -> bool:
@@ -79,14 +80,14 @@ def _is_lost(run: Run, wave: Wave, server: ServerState, now: datetime) -> bool:
     return (now - server.intended).total_seconds() >= run.group(wave.group).ready_timeout_s
 
 
-def passed_over(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
+def passed_over(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     """The end of a wave that never began, because its target was given up."""
     wave = run.wave
     if wave is None or run.stop is not None or run.waves[run.position].started or not is_failed(run, wave):
         return ()
     if any(s.outcome is None for s in run.members(wave)):
         return ()
-    return (("wave.ended", {"wave": wave.number}),)
+    return (WaveEnded(wave.number),)
 
 
 def says_nothing(run: Run, before: Wave) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from runner.execution.effects import AskGates, GateLook, NewEvent, Pace, Step
+from runner.execution.effects import AskGates, GateLook, Pace, Step
+from runner.model.events import EventData, GatesAsked, RunStopping
 from runner.model.gate import GateAnswer, GateState, verdict
 from runner.model.quantity import format_duration
 from runner.model.run import Run
@@ -85,14 +86,14 @@ def shut_words(run: Run, answers: tuple[GateAnswer, ...]) -> str:
 _IS = {GateState.OPEN: "is open", GateState.CLOSED: "is closed", GateState.CANNOT_TELL: "cannot tell"}
 
 
-def _stopping(run: Run, wave: Wave, state: GateState, answers: tuple[GateAnswer, ...]) -> NewEvent:
+def _stopping(run: Run, wave: Wave, state: GateState, answers: tuple[GateAnswer, ...]) -> EventData:
     wait = format_duration(run.schedule.wait_at_most_s)
     detail = f"before wave {wave.number}: {shut_words(run, answers)}; not open within {wait}"
-    return ("run.stopping", {"reason": REASONS[state], "detail": detail})
+    return RunStopping(REASONS[state], detail)
 
 
-def news(run: Run, wave: int, answers: tuple[GateAnswer, ...]) -> tuple[NewEvent, ...]:
+def news(run: Run, wave: int, answers: tuple[GateAnswer, ...]) -> tuple[EventData, ...]:
     """The event that tells of answers, where they are not what the journal has: the first ones, and changes."""
     if [a.state for a in run.gate_answers] == [a.state for a in answers]:
         return ()
-    return (("gates.asked", {"wave": wave, "answers": [[a.state.value, a.value, a.reason] for a in answers]}),)
+    return (GatesAsked(wave, answers),)

@@ -10,7 +10,8 @@ from typing import Any
 from runner.errors import StoreError
 from runner.execution import fold
 from runner.execution.evidence import earlier_requests
-from runner.model.run import EarlierRequest, Event, Run
+from runner.model.events import EarlierRequest, Event, RunCreated, Why
+from runner.model.run import Run
 from runner.model.schedule import Schedule
 from runner.planning.document import document, from_document
 from runner.ports.store import NewRun, Store
@@ -29,7 +30,7 @@ def create_run(
     at: datetime,
     facts: Mapping[str, Any],
     baseline: Mapping[str, str | None],
-    skipped: Mapping[str, tuple[str, str]] | None = None,
+    skipped: Mapping[str, Why] | None = None,
     plan: Mapping[str, Any] | None = None,
     earlier: Mapping[str, EarlierRequest] | None = None,
     repeats: Sequence[str] = (),
@@ -43,33 +44,27 @@ def create_run(
     run can be repeated when its file has changed. Raises RunExists while a run of the same plan is open.
     """
     run_id = new_run_id(at)
-    data: dict[str, Any] = {"schedule": document(schedule), "facts": dict(facts), "baseline": dict(baseline)}
-    if skipped:
-        data["skipped"] = {server: list(why) for server, why in skipped.items()}
-    if plan:
-        data["plan"] = dict(plan)
-    if earlier:
-        data["earlier"] = {server: request.as_json() for server, request in earlier.items()}
-    if repeats:
-        data["repeats"] = list(repeats)
+    created = RunCreated(document(schedule), facts, baseline, skipped or {}, plan or {}, earlier or {}, tuple(repeats))
     row = NewRun(run_id, schedule.plan_name, schedule.plan_digest, schedule.digest, schedule.cycle, at)
-    store.create(row, Event("run.created", data, at, 1))
+    store.create(row, created)
     return run_id
 
 
 def read_run(store: Store, run_id: str) -> Run:
     """The run as its journal tells. Raises StoreError for a journal that cannot be read."""
     events = store.events(run_id)
-    if not events or events[0].type != "run.created":
+    if not events:
         raise StoreError(f"the journal of run {run_id} has no beginning")
     return replay(run_id, events)
 
 
 def replay(run_id: str, events: list[Event]) -> Run:
     """Fold a journal from its first event on. Raises StoreError for one that contradicts itself."""
-    created = events[0]
+    created = events[0].data
+    if not isinstance(created, RunCreated):
+        raise StoreError(f"the journal of run {run_id} has no beginning")
     try:
-        run = fold.begin(run_id, from_document(created.data["schedule"]), created)
+        run = fold.begin(run_id, from_document(created.schedule), events[0])
         return fold.apply_all(run, events[1:])
     except (fold.IllegalEvent, KeyError, TypeError, ValueError) as error:
         raise _unreadable(run_id, error) from error

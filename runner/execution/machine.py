@@ -14,7 +14,6 @@ from runner.execution.budgets import ask, over_budget
 from runner.execution.deadlines import ended_servers
 from runner.execution.effects import (
     AskBefore,
-    NewEvent,
     Pace,
     ReadWave,
     Recheck,
@@ -24,8 +23,19 @@ from runner.execution.effects import (
 )
 from runner.execution.following import TuningOf, follow
 from runner.execution.openings import outside
+from runner.model.events import (
+    Ended,
+    EventData,
+    Outcome,
+    PauseStarted,
+    RunEnded,
+    RunStopping,
+    ServersEnded,
+    WaveEnded,
+    WaveStarted,
+)
 from runner.model.quantity import format_duration
-from runner.model.run import IN_FLIGHT, BatchPhase, Outcome, Phase, Run, ServerState
+from runner.model.run import IN_FLIGHT, BatchPhase, Phase, Run, ServerState
 from runner.model.schedule import Wave
 
 LOOK_HOLDS_S = 600.0
@@ -76,11 +86,11 @@ def _awaited(run: Run) -> str:
 # --- consequences of what is known -------------------------------------------------------------------------------
 
 
-def _question_expired(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
+def _question_expired(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     if run.question is None or run.stop is not None or now < question_deadline(run):
         return ()
     wait = format_duration(run.schedule.wait_at_most_s)
-    return (("run.stopping", {"reason": "ApprovalTimeout", "detail": f"no answer within {wait}"}),)
+    return (RunStopping("ApprovalTimeout", f"no answer within {wait}"),)
 
 
 def question_deadline(run: Run) -> datetime:
@@ -89,7 +99,7 @@ def question_deadline(run: Run) -> datetime:
     return run.question.asked + timedelta(seconds=run.schedule.wait_at_most_s)
 
 
-def _stopped(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
+def _stopped(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     """A run that stops starts nothing more; what is in flight is followed to its end, then it is over."""
     stop = run.stop
     if stop is None:
@@ -99,15 +109,14 @@ def _stopped(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
     else:
         idle = [s for s in run.servers.values() if s.outcome is None]
     if idle:
-        row = (Outcome.NOT_STARTED, stop.reason, "")
-        return (("servers.ended", {"servers": {s.ref.id: row for s in idle}}),)
+        row = Ended(Outcome.NOT_STARTED, stop.reason)
+        return (ServersEnded({s.ref.id: row for s in idle}),)
     if all(s.outcome for s in run.servers.values()):
-        ended: NewEvent = ("run.ended", {"word": stop.word, "reason": stop.reason})
-        return _wave_over(run, pace, now) or (ended,)
+        return _wave_over(run, pace, now) or (RunEnded(stop.word, stop.reason),)
     return ()
 
 
-def _wave_over(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
+def _wave_over(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     wave = run.wave
     if wave is None or run.waves[run.position].started is None:
         return ()
@@ -115,13 +124,13 @@ def _wave_over(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
         return ()
     if any(b.phase.is_in_doubt and b.target not in run.failed_targets for b in run.current_batches()):
         return ()
-    return (("wave.ended", {"wave": wave.number}),)
+    return (WaveEnded(wave.number),)
 
 
-def _all_over(run: Run, pace: Pace, now: datetime) -> tuple[NewEvent, ...]:
+def _all_over(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     if run.wave or baking.rules_now(run):
         return ()
-    return (("run.ended", {"word": "done", "reason": "AllWavesDone"}),)
+    return (RunEnded("done", "AllWavesDone"),)
 
 
 CONSEQUENCES = (
@@ -154,7 +163,7 @@ def _begin(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
     course = run.waves[run.position]
     if course.started is None:
         step = _before_wave(run, wave, pace, now, tuning)
-        begins = any(kind == "wave.started" for kind, _ in step.events)
+        begins = any(isinstance(event, WaveStarted) for event in step.events)
         return ((gating.held(run, wave, pace, now) or _baseline(run, pace, now)) if begins else None) or step
     if course.checked is None:
         return _look_at_wave(run, wave, pace, now)
@@ -188,7 +197,7 @@ def _look_at_wave(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step:
 
 def _before_wave(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step:
     """Bake, then pause or approval, then proof that the wave before came back, then a window; then it starts."""
-    start: NewEvent = ("wave.started", {"wave": wave.number})
+    start = WaveStarted(wave.number)
     waits = _after(run, wave, now) if run.position else None
     per_minute = tuning(run.group(wave.group).target).servers_per_minute
     return waits or outside(run, wave, pace, now, per_minute, start) or Step(events=(start,))
@@ -201,7 +210,7 @@ def _after(run: Run, wave: Wave, now: datetime) -> Step | None:
     if baked:
         return baked
     if before.pause.kind == "timed" and before.pause.seconds > 0 and run.waves[run.position - 1].started:
-        begun: NewEvent = ("pause.started", {"after": before.number, "seconds": before.pause.seconds})
+        begun = PauseStarted(before.number, before.pause.seconds)
         waiting = _timed(run.pause_began, before.pause.seconds, now, "pause", begun)
         if waiting:
             return waiting
@@ -222,7 +231,7 @@ def _questions(run: Run, before: Wave) -> Iterator[tuple[str, str]]:
         yield f"proof:{before.number}", f"no server of wave {before.number} came back ready"
 
 
-def _timed(began: datetime | None, seconds: float, now: datetime, what: str, begin: NewEvent) -> Step | None:
+def _timed(began: datetime | None, seconds: float, now: datetime, what: str, begin: EventData) -> Step | None:
     """A stored start and length, asked afresh: None when it is over."""
     if began is None:
         return Step(events=(begin,))

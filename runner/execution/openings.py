@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from runner.execution.effects import NewEvent, Pace, ReadFreezes, Step
+from runner.execution.effects import Pace, ReadFreezes, Step
+from runner.model.events import EventData, RunStopping, WindowAwaited, WindowOverridden
 from runner.model.quantity import format_duration
 from runner.model.run import Run
 from runner.model.schedule import Schedule, Wave
@@ -28,7 +28,7 @@ class Closed:
     current: bool = False
 
 
-def outside(run: Run, wave: Wave, pace: Pace, now: datetime, servers_per_minute: int, *start: NewEvent) -> Step | None:
+def outside(run: Run, wave: Wave, pace: Pace, now: datetime, servers_per_minute: int, *start: EventData) -> Step | None:
     """What a wave waits for that may not start now, or would not be over in time; None where it may.
 
     `start`: what begins the wave, if it has not begun. Windows and the run's copy of the freezes are asked first, then
@@ -39,7 +39,7 @@ def outside(run: Run, wave: Wave, pace: Pace, now: datetime, servers_per_minute:
     if run.window_since is not None and now >= window_deadline(run, run.window_since):
         wait = format_duration(schedule.wait_at_most_s)
         detail = f"wave {wave.number} could not begin in any window within {wait}"
-        return Step(events=(("run.stopping", {"reason": "WindowTimeout", "detail": detail}),))
+        return Step(events=(RunStopping("WindowTimeout", detail),))
     rules = run.group(wave.group)
     length = wave_length_s(wave, rules, schedule.rate, run.longest_s or REBOOT_S, servers_per_minute)
     closed = _closed(schedule, now, length)
@@ -58,17 +58,14 @@ def _read_first(run: Run, wave: Wave, target: str) -> Step:
     return Step(effects=(ReadFreezes(target, wave.number),), waits_for=words, until=run.window_opens)
 
 
-def _wait(run: Run, wave: Wave, pace: Pace, now: datetime, start: tuple[NewEvent, ...], closed: Closed) -> Step | None:
-    data: dict[str, Any] = {"wave": wave.number, "why": closed.why}
+def _wait(run: Run, wave: Wave, pace: Pace, now: datetime, start: tuple[EventData, ...], closed: Closed) -> Step | None:
     if pace.override is not None and not start and run.waves[run.position].overridden:
         return None  # by this call or an earlier one; it is recorded once
     if pace.override is not None:
-        return Step(events=(("window.overridden", {**data, **pace.override}), *start))
+        return Step(events=(WindowOverridden(wave.number, closed.why, **pace.override), *start))
     if run.window_since is None or (closed.current and closed.why != run.window_why):
-        until = closed.opens.isoformat(timespec="seconds") if closed.opens else None
-        return Step(
-            events=(("window.awaited", {**data, "until": until} | ({"current": True} if closed.current else {})),)
-        )
+        until = closed.opens.replace(microsecond=0) if closed.opens else None
+        return Step(events=(WindowAwaited(wave.number, closed.why, until, closed.current),))
     deadline = window_deadline(run, run.window_since)
     over = min(closed.opens or deadline, deadline)
     again = now + timedelta(seconds=READ_AGAIN_S) if closed.current else over

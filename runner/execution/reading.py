@@ -13,7 +13,6 @@ from runner.execution.effects import (
     Ask,
     AskBefore,
     Look,
-    NewEvent,
     Pace,
     Poll,
     ReadBack,
@@ -23,6 +22,7 @@ from runner.execution.effects import (
 )
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
+from runner.model.events import EventData, RunStopping, WaveBusy, WaveHeld, Why
 from runner.model.inventory import Server
 from runner.model.job import Action, Job, JobGone, SubJob
 from runner.model.quantity import format_duration
@@ -60,7 +60,7 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
         return
     forbidden = setting.forbids(writer.run, seen)
     if forbidden is not None:
-        writer.decide((("run.stopping", {"reason": "PolicyViolated", "detail": forbidden}),))
+        writer.decide((RunStopping("PolicyViolated", forbidden),))
         return
     if _is_held(writer, both, effect.others, now):
         pace.check_again = now + DOWN_AGAIN
@@ -89,7 +89,7 @@ def _is_busy_still(wave: int, writer: Writer, now: datetime) -> bool:
     """Whether busy servers are waited for: for two minutes from when the first was seen, by whatever process."""
     since = writer.run.waves[writer.run.position].busy
     if since is None:
-        writer.decide((("wave.busy", {"wave": wave}),))
+        writer.decide((WaveBusy(wave),))
     return since is None or now - since < BUSY_PATIENCE
 
 
@@ -101,20 +101,17 @@ def _is_held(writer: Writer, seen: Mapping[str, Server], others: tuple[str, ...]
         return False
     rules, since = run.group(run.wave.group), run.waves[run.position].held
     allowed = rules.max_unavailable.allowed if rules.max_unavailable else 0
-    data = {"wave": run.wave.number, "unavailable": found[0], "down": found[1], "allowed": allowed}
     if since is None:
-        writer.decide((("wave.held", data),))
+        writer.decide((WaveHeld(run.wave.number, found[0], allowed, found[1]),))
     elif (now - since).total_seconds() >= rules.ready_timeout_s:
         waited = format_duration(rules.ready_timeout_s)
         detail = f"with wave {run.wave.number}, {found[0]} of group {rules.name} would be down, {allowed} allowed;"
         detail += f" {found[1]} are down already, and were not back within {waited}"
-        writer.decide((("run.stopping", {"reason": "TooManyUnavailable", "detail": detail}),))
+        writer.decide((RunStopping("TooManyUnavailable", detail),))
     return True
 
 
-def vet(
-    target: str, seen: Mapping[str, Server], setting: Setting, writer: Writer, pace: Pace
-) -> Mapping[str, tuple[str, str]]:
+def vet(target: str, seen: Mapping[str, Server], setting: Setting, writer: Writer, pace: Pace) -> Mapping[str, Why]:
     """Those of the current wave's servers that this process must not reboot; the others are vetted for it."""
     run = writer.run
     if run.wave is None:
@@ -248,7 +245,7 @@ async def look(effect: Look, setting: Setting, site: Site, writer: Writer, pace:
     pace.look_again[effect.batch] = now + timedelta(seconds=tuning.poll_every_s)
     late = evidence.may_arrive_late(batch, setting.owner, setting.is_dead, setting.wall())
 
-    def follows() -> tuple[NewEvent, ...]:
+    def follows() -> tuple[EventData, ...]:
         events = evidence.judge_failing(run, batch, findings, now)
         return events or evidence.judge(run, batch, findings, is_round=is_round, may_arrive_late=late)
 

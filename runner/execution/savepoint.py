@@ -7,12 +7,13 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
-from runner.model.run import Batch, Event, Run, ServerState, WaveState
+from runner.model.events import Event, EventData, ServersLost, ServersRechecked
+from runner.model.run import Batch, Run, ServerState, WaveState
 
 _SERVER = tuple(f.name for f in fields(ServerState))
 _BATCH = tuple(f.name for f in fields(Batch))
 _WAVE = tuple(f.name for f in fields(WaveState))
-_GROWING = ("decisions", "errors", "batches")
+_GROWING = ("decisions", "batches")
 """These only grow, so their lengths are enough: a run of 100,000 servers can have thousands of batches."""
 _APART = {
     "schedule",
@@ -75,25 +76,24 @@ def _copied(value: Any) -> Any:
 def _touched(run: Run, events: Sequence[Event]) -> Iterator[_Part]:
     yield from run.waves[run.position : run.position + len(events) + 1]
     for event in events:
-        number = event.data.get("batch")
-        batch = run.batches.get(number) if isinstance(number, int) else None
+        data = event.data
+        batch = run.batches.get(getattr(data, "batch", 0))
         if batch is not None:
             yield batch
             yield from (run.servers[i] for i in batch.servers)
-        for server_id in _texts(event.data):
-            server = run.servers.get(server_id)
-            if server is not None:
-                yield server
-                if event.type == "servers.rechecked" and server.batch in run.batches:
-                    yield run.batches[server.batch]  # put in doubt together with its server
-                if event.type == "servers.lost":  # of a wave that is over: its counts change
-                    yield run.waves[server.wave - 1]
+        for server in filter(None, map(run.servers.get, _texts(data))):
+            yield server
+            if isinstance(data, ServersRechecked) and server.batch in run.batches:
+                yield run.batches[server.batch]  # put in doubt together with its server
+            if isinstance(data, ServersLost):  # of a wave that is over: its counts change
+                yield run.waves[server.wave - 1]
 
 
-def _texts(data: Mapping[str, Any]) -> Iterator[str]:
-    """Everything in an event's data that can be a server's id."""
-    for value in data.values():
+def _texts(data: EventData) -> Iterator[str]:
+    """Everything in an event that can be a server's id."""
+    for field in fields(data):
+        value = getattr(data, field.name)
         if isinstance(value, str):
             yield value
-        elif isinstance(value, Mapping | list | tuple):
+        elif isinstance(value, Mapping | tuple):
             yield from (item for item in value if isinstance(item, str))

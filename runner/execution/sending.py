@@ -8,14 +8,28 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from runner.errors import CloudDenied, StoreError
-from runner.execution.effects import NewEvent, Pace, Send
+from runner.execution.effects import Pace, Send
 from runner.execution.reading import TROUBLE_AGAIN, read_patiently, vet
 from runner.execution.run_clock import stamp_of
 from runner.execution.site import Setting, Site, spares_nobody
 from runner.execution.verdicts import STATE_CODES
 from runner.execution.writer import Writer
+from runner.model.events import (
+    BatchAccepted,
+    BatchAmbiguous,
+    BatchDenied,
+    BatchIntended,
+    BatchNotSent,
+    BatchRefused,
+    BatchThrottled,
+    Ended,
+    EventData,
+    Outcome,
+    ServersBlocked,
+    ServersEnded,
+)
 from runner.model.job import Accepted, Ambiguous, Denied, NotSent, RebootAnswer, Refused, Throttled
-from runner.model.run import BatchPhase, Outcome, Run
+from runner.model.run import BatchPhase, Run
 from runner.ports.store import Halted, Intent, RateFull, Taken
 
 MINUTE_S = 61.0
@@ -65,25 +79,22 @@ async def _vetted(effect: Send, setting: Setting, site: Site, writer: Writer, pa
         return False
     spared = vet(effect.target, seen, setting, writer, pace)
     gone = {i: ("Missing", "the cloud does not know it any more") for i in effect.servers if i not in seen}
-    rows = {i: (Outcome.SKIPPED, *why) for i, why in {**gone, **spared}.items()}
+    rows = {i: Ended(Outcome.SKIPPED, *why) for i, why in {**gone, **spared}.items()}
     if rows:
-        writer.decide((("servers.ended", {"servers": rows}),))
+        writer.decide((ServersEnded(rows),))
     return not rows
 
 
 def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pace, signed_at: datetime) -> bool:
     run, now = writer.run, setting.clock.now()
-    event: NewEvent = (
-        "batch.intended",
-        {
-            "batch": effect.batch,
-            "wave": run.wave.number if run.wave else 0,
-            "target": effect.target,
-            "servers": list(effect.servers),
-            "attempt": max(run.servers[i].attempts for i in effect.servers) + 1,
-            "sender": {**setting.owner.as_json(), "wall": signed_at.isoformat(), **stamp_of(setting.clock)},
-            "signed": site.signed,
-        },
+    event = BatchIntended(
+        batch=effect.batch,
+        wave=run.wave.number if run.wave else 0,
+        target=effect.target,
+        servers=effect.servers,
+        attempt=max(run.servers[i].attempts for i in effect.servers) + 1,
+        sender={**setting.owner.as_json(), "wall": signed_at.isoformat(), **stamp_of(setting.clock)},
+        signed=site.signed,
     )
     intent = Intent(
         project=site.project_id,
@@ -122,14 +133,14 @@ def _taken(effect: Send, taken: Taken, setting: Setting, writer: Writer, pace: P
     unknown = {i: h for i, h in taken.claimed.items() if h in closed}
     if unknown:
         rows = {
-            i: (
+            i: Ended(
                 Outcome.SKIPPED,
                 "UnknownInOtherRun",
                 f"unknown since run {h}: `reboot-runner resolve {h} --server {i} --as rebooted --reason …`",
             )
             for i, h in unknown.items()
         }
-        writer.decide((("servers.ended", {"servers": rows}),))
+        writer.decide((ServersEnded(rows),))
     for server, holder in taken.claimed.items():
         if server in unknown:
             continue
@@ -139,18 +150,17 @@ def _taken(effect: Send, taken: Taken, setting: Setting, writer: Writer, pace: P
         pace.claimed = now
         new = {i: h for i, h in taken.claimed.items() if i not in unknown and not writer.run.servers[i].blocked_since}
         if new:
-            writer.decide((("servers.blocked", {"servers": new}),))
+            writer.decide((ServersBlocked(new),))
     if taken.spent:
-        rows = {i: (Outcome.SKIPPED, "RebootedInCycle", f"by run {run}") for i, run in taken.spent.items()}
-        writer.decide((("servers.ended", {"servers": rows}),))
+        rows = {i: Ended(Outcome.SKIPPED, "RebootedInCycle", f"by run {run}") for i, run in taken.spent.items()}
+        writer.decide((ServersEnded(rows),))
 
 
 async def record_answer(effect: Send, answer: RebootAnswer, setting: Setting, writer: Writer) -> None:
     """Record what came of a request; raises CloudDenied after a denial is recorded."""
     now = setting.clock.now()
     if isinstance(answer, Accepted):
-        data = {"batch": effect.batch, "job": answer.job_id, "request_id": answer.request_id}
-        return await writer.accepted(data)
+        return await writer.accepted(BatchAccepted(effect.batch, answer.job_id, answer.request_id))
     writer.conclude(lambda: answer_events(writer.run, effect, answer, now))
     if isinstance(answer, Throttled):
         _hold_all(effect, answer, setting, writer)
@@ -178,37 +188,33 @@ def _hold_all(effect: Send, answer: Throttled, setting: Setting, writer: Writer)
             setting.store.hold(project, writer.run.id, real_s, window_s)
 
 
-def answer_events(run: Run, effect: Send, answer: RebootAnswer, now: datetime) -> tuple[NewEvent, ...]:
+def answer_events(run: Run, effect: Send, answer: RebootAnswer, now: datetime) -> tuple[EventData, ...]:
     """The events that an answer other than an acceptance becomes. Pure.
 
     None when the batch is known to be accepted by then: a job id is the stronger fact.
     """
     if run.batches[effect.batch].phase is not BatchPhase.INTENDED:
         return ()
-    data: dict[str, object] = {
-        "batch": effect.batch,
-        "reason": answer.reason if not isinstance(answer, Accepted) else "",
-    }
-    if not isinstance(answer, NotSent | Accepted):
-        data |= {"code": answer.code, "status": answer.status, "request_id": answer.request_id}
+    if isinstance(answer, Accepted):
+        raise AssertionError("an acceptance is recorded by record_answer")  # noqa: TRY004 - a bug
+    batch, reason = effect.batch, answer.reason
+    if isinstance(answer, NotSent):
+        return (BatchNotSent(batch, reason, again=now + timedelta(seconds=_wait_s(run, answer))),)
+    said = (batch, reason, answer.code, answer.status, answer.request_id)
     match answer:
-        case NotSent() | Throttled():
-            kind = "batch.not_sent" if isinstance(answer, NotSent) else "batch.throttled"
-            again = now + timedelta(seconds=_wait_s(run, answer))
-            return ((kind, data | {"again": again.isoformat()}),)
+        case Throttled():
+            return (BatchThrottled(*said, again=now + timedelta(seconds=_wait_s(run, answer))),)
         case Denied():
-            return (("batch.denied", data),)
+            return (BatchDenied(*said),)
         case Refused() if _is_of_doubt(answer) and any(run.servers[i].doubted for i in effect.servers):
-            return (("batch.ambiguous", data),)
+            return (BatchAmbiguous(*said),)
         case Refused() if answer.because_of_servers or answer.code == TOO_MANY:
-            return (("batch.refused", data | {"codes": list(answer.codes)}),)
+            return (BatchRefused(*said, codes=answer.codes),)
         case Refused():
-            rows = dict.fromkeys(effect.servers, (Outcome.FAILED, "Refused", f"{answer.code}: {answer.reason}"))
-            return (("batch.refused", data), ("servers.ended", {"servers": rows}))
+            row = Ended(Outcome.FAILED, "Refused", f"{answer.code}: {reason}")
+            return (BatchRefused(*said), ServersEnded(dict.fromkeys(effect.servers, row)))
         case Ambiguous():
-            return (("batch.ambiguous", data),)
-        case Accepted():
-            raise AssertionError("an acceptance is recorded by record_answer")
+            return (BatchAmbiguous(*said),)
 
 
 def _is_of_doubt(answer: Refused) -> bool:

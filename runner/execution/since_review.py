@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from runner.execution.evidence import CLOCK_SKEW, last_reboot, moment_of
+from runner.model.events import Why
 from runner.model.inventory import Inventory
 from runner.model.job import Action
 from runner.model.schedule import Schedule
@@ -65,8 +66,8 @@ def may_be_older(schedule: Schedule, reboots: Mapping[str, Action]) -> list[str]
     return [i for i, reboot in reboots.items() if reboot.started and reboot.started < made + CLOCK_SKEW]
 
 
-def reason_of(schedule: Schedule, reboot: Action) -> tuple[str, str]:
+def reason_of(schedule: Schedule, reboot: Action) -> Why:
     """Return why a server is skipped: reason and sentence."""
     at = reboot.started.isoformat(timespec="seconds") if reboot.started else "an unknown time"
     words = f"its history has a reboot at {at}, and the schedule is of {schedule.made_at}"
-    return (REBOOTED_SINCE_REVIEW, words)
+    return Why(REBOOTED_SINCE_REVIEW, words)

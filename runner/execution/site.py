@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from runner.errors import CloudError
 from runner.execution.effects import Tuning
 from runner.model.check import Check
+from runner.model.events import Event, Why
 from runner.model.gate import Gate, GateAnswer, GateState
 from runner.model.inventory import Inventory, Server
 from runner.model.job import Action, Job, JobGone, NotSent, RebootAnswer
 from runner.model.owner import Owner
-from runner.model.run import Event, Run
+from runner.model.run import Run
 from runner.model.schedule import RebootType
 from runner.model.window import CurrentFreezes
 from runner.ports import BootClock, Clock, Cloud, Gatekeeper, Prober, Spool
@@ -79,11 +80,11 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
-Spares = Callable[[Run, str, str, Mapping[str, Server]], Mapping[str, tuple[str, str]]]
+Spares = Callable[[Run, str, str, Mapping[str, Server]], Mapping[str, Why]]
 """(run, target, group, servers by id) -> those to be spared, each with reason and sentence."""
 
 
-def spares_nobody(run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, tuple[str, str]]:
+def spares_nobody(run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
     return {}
 
 

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from runner.execution.effects import NewEvent
 from runner.execution.evidence import (
     Finding,
     Trace,
@@ -18,14 +17,30 @@ from runner.execution.evidence import (
     shows_reboot,
     trace_in,
 )
+from runner.model.events import (
+    BaselineChecked,
+    Ended,
+    EventData,
+    JobLost,
+    JobPolled,
+    Outcome,
+    RunStopping,
+    ServersChecked,
+    ServersEnded,
+    ServersFailing,
+    ServersObserved,
+    ServersRechecked,
+    SubJobEnd,
+    WaveChecked,
+)
 from runner.model.inventory import Server
 from runner.model.job import Action, Job, JobGone, JobStatus, SubJob
-from runner.model.run import Batch, BatchPhase, Outcome, Phase, Run, ServerState
+from runner.model.run import Batch, BatchPhase, Phase, Run, ServerState
 from runner.planning.exclusions import BUSY, REBOOTED_IN_CYCLE, Why, is_busy, unfit
 
 JOB_INVISIBLE = timedelta(seconds=60)
 """How long a job may be unknown right after its acceptance."""
-MISSING = ("Missing", "the cloud does not know it any more")
+MISSING = Why("Missing", "the cloud does not know it any more")
 STATE_CODES = frozenset({"Ecs.0100", "Ecs.0603"})
 """Refusals because of a server's state or task: what is in the way can be an earlier request of ours."""
 SINGLE_REFUSED = {
@@ -45,8 +60,8 @@ def wave_events(
     histories: Mapping[str, tuple[Action, ...] | None],
     spent: Mapping[str, str],
     held: Collection[str] = (),
-    spared: Mapping[str, tuple[str, str]] = MappingProxyType({}),
-) -> tuple[NewEvent, ...]:
+    spared: Mapping[str, Why] = MappingProxyType({}),
+) -> tuple[EventData, ...]:
     """The look at a wave's servers before they are asked for: who is fit, who is skipped and why.
 
     `histories`: of the servers that `needs_history` names; None where unreadable. A server that this run has asked
@@ -57,7 +72,7 @@ def wave_events(
     """
     assert run.wave is not None  # noqa: S101 - asked for the current wave
     fit: dict[str, str | None] = {}
-    skipped: dict[str, tuple[str, str]] = {}
+    skipped: dict[str, Why] = {}
     for state in run.members(run.wave):
         server = seen.get(state.ref.id)
         if state.phase is not Phase.WAITING or (server and state.ref.id in held and is_busy(server)):
@@ -65,16 +80,16 @@ def wave_events(
         if state.first_asked is not None and shows_hint(server, state.updated_before):
             continue
         if state.ref.id in spent:
-            why: tuple[str, str] | None = (REBOOTED_IN_CYCLE, f"by run {spent[state.ref.id]}")
+            why: Why | None = Why(REBOOTED_IN_CYCLE, f"by run {spent[state.ref.id]}")
         elif state.ref.id in spared:
             why = spared[state.ref.id]
         else:
             why = MISSING if server is None else unfit(server) or _rebooted_elsewhere(run, server, histories)
         if why:
-            skipped[state.ref.id] = (why[0], why[1])
+            skipped[state.ref.id] = why
         elif server is not None:
             fit[state.ref.id] = server.updated
-    return (("wave.checked", {"wave": run.wave.number, "fit": fit, "skipped": skipped}),)
+    return (WaveChecked(run.wave.number, fit, skipped),)
 
 
 def needs_history(run: Run, server: Server) -> bool:
@@ -83,9 +98,7 @@ def needs_history(run: Run, server: Server) -> bool:
     return changed or server.id in run.earlier
 
 
-def _rebooted_elsewhere(
-    run: Run, server: Server, histories: Mapping[str, tuple[Action, ...] | None]
-) -> tuple[str, str] | None:
+def _rebooted_elsewhere(run: Run, server: Server, histories: Mapping[str, tuple[Action, ...] | None]) -> Why | None:
     if server.id not in histories:
         return None
     actions = histories[server.id]
@@ -95,16 +108,16 @@ def _rebooted_elsewhere(
         if sign is not None or actions is None:
             return sign
     if actions is None:
-        return ("HistoryUnreadable", "it changed since the run began, and its history cannot be read")
+        return Why("HistoryUnreadable", "it changed since the run began, and its history cannot be read")
     reboot = last_reboot(actions, run.created)
     if reboot is None or reboot.started is None:
         return None
-    return ("RebootedByOther", f"its history has a reboot at {reboot.started.isoformat(timespec='seconds')}")
+    return Why("RebootedByOther", f"its history has a reboot at {reboot.started.isoformat(timespec='seconds')}")
 
 
 def job_events(
     run: Run, batch: Batch, job: Job | JobGone, now: datetime, stale: Collection[str] = ()
-) -> tuple[NewEvent, ...]:
+) -> tuple[EventData, ...]:
     """What a poll changed: sub-jobs that ended, by server id; nothing when nothing did.
 
     A server whose sub-job failed, or that has no result when its job failed, is looked at before it is judged. One
@@ -117,30 +130,30 @@ def job_events(
     if isinstance(job, JobGone):
         if now - (batch.answered or batch.intended) < JOB_INVISIBLE:
             return ()
-        return (("job.gone", {"batch": batch.number, "why": "the cloud does not know the job any more"}),)
+        return (JobLost(batch.number, "the cloud does not know the job any more"),)
     waiting = [run.servers[i] for i in batch.servers]
     waiting = [s for s in waiting if s.batch == batch.number and s.phase is Phase.ACCEPTED]
-    done: dict[str, tuple[str, str | None, str | None]] = {}
-    failing: dict[str, tuple[str, str]] = {}
+    done: dict[str, SubJobEnd] = {}
+    failing: dict[str, Why] = {}
     has_failed = job.status is JobStatus.FAIL or "" in stale
     is_final = job.status.is_final or has_failed
     for state in waiting:
         sub = job.sub_jobs.get(state.ref.id)
         ended = sub is not None and (sub.status.is_final or state.ref.id in stale)
         if sub is not None and ended:
-            done[state.ref.id] = (sub.status.value, _iso(sub.began), _iso(sub.ended))
+            done[state.ref.id] = SubJobEnd(sub.status.value, sub.began, sub.ended)
         if sub is not None and ended and sub.status is not JobStatus.SUCCESS:
-            failing[state.ref.id] = ("JobFailed", _cause(sub, job))
+            failing[state.ref.id] = Why("JobFailed", _cause(sub, job))
         elif has_failed and not ended:
-            failing[state.ref.id] = ("JobFailed", _anonymous_cause(job))
+            failing[state.ref.id] = Why("JobFailed", _anonymous_cause(job))
     lost = is_final and len(done.keys() | failing.keys()) < len(waiting)
-    events: list[NewEvent] = []
+    events: list[EventData] = []
     if done or (is_final and batch.job_final is None):
-        events.append(("job.polled", {"batch": batch.number, "servers": done, "final": is_final}))
+        events.append(JobPolled(batch.number, done, is_final))
     if failing:
-        events.append(("servers.failing", {"batch": batch.number, "servers": failing}))
+        events.append(ServersFailing(failing))
     if lost:
-        events.append(("job.gone", {"batch": batch.number, "why": "the job ended without a result for some servers"}))
+        events.append(JobLost(batch.number, "the job ended without a result for some servers"))
     return tuple(events)
 
 
@@ -163,29 +176,29 @@ def _anonymous_cause(job: Job) -> str:
 
 def back_events(
     run: Run, ids: tuple[str, ...], seen: Mapping[str, Server], now: datetime, settle_s: float
-) -> tuple[NewEvent, ...]:
+) -> tuple[EventData, ...]:
     """Who is back, who fell down again, who will never be: from one reading of the servers' states."""
     up: list[str] = []
     down: list[str] = []
-    ended: dict[str, tuple[str, str, str]] = {}
+    ended: dict[str, Ended] = {}
     for server_id in ids:
         state, server = run.servers[server_id], seen.get(server_id)
         if state.outcome is not None:
             continue
         if server is None:
-            ended[server_id] = (Outcome.FAILED, *MISSING)
+            ended[server_id] = Ended(Outcome.FAILED, *MISSING)
         elif server.status == "ERROR":
-            ended[server_id] = (Outcome.FAILED, "ServerError", "status ERROR after the reboot")
+            ended[server_id] = Ended(Outcome.FAILED, "ServerError", "status ERROR after the reboot")
         elif server.is_idle and state.up_since is None:
             if not _may_lag(run, state, server, now, settle_s):
                 up.append(server_id)
         elif not server.is_idle and state.up_since is not None:
             down.append(server_id)
-    events: list[NewEvent] = []
+    events: list[EventData] = []
     if up or down:
-        events.append(("servers.observed", {"up": up, "down": down}))
+        events.append(ServersObserved(tuple(up), tuple(down)))
     if ended:
-        events.append(("servers.ended", {"servers": ended}))
+        events.append(ServersEnded(ended))
     return tuple(events)
 
 
@@ -200,7 +213,7 @@ def _may_lag(run: Run, state: ServerState, server: Server, now: datetime, settle
     return now - state.accepted < timedelta(seconds=patience)
 
 
-def check_events(run: Run, answers: Mapping[str, str | None]) -> tuple[NewEvent, ...]:
+def check_events(run: Run, answers: Mapping[str, str | None]) -> tuple[EventData, ...]:
     """What one round of checks changed: who passes now, and who no longer does. `answers`: words, None for a pass."""
     passed: list[str] = []
     missed: dict[str, str] = {}
@@ -212,17 +225,17 @@ def check_events(run: Run, answers: Mapping[str, str | None]) -> tuple[NewEvent,
             passed.append(server_id)
         elif words is not None and state.healthy_since is not None:
             missed[server_id] = words
-    return (("servers.checked", {"passed": passed, "missed": missed}),) if passed or missed else ()
+    return (ServersChecked(tuple(passed), missed),) if passed or missed else ()
 
 
-def baseline_events(run: Run, group: str, answers: Mapping[str, str | None]) -> tuple[NewEvent, ...]:
+def baseline_events(run: Run, group: str, answers: Mapping[str, str | None]) -> tuple[EventData, ...]:
     """What the checks of a group answered before the run's first wave, and the stop that the plan may want of it."""
     unhealthy = {i: words for i, words in answers.items() if words is not None and run.servers[i].outcome is None}
-    said: NewEvent = ("baseline.checked", {"group": group, "asked": len(answers), "unhealthy": unhealthy})
+    said = BaselineChecked(group, len(answers), unhealthy)
     if not unhealthy or run.group(group).baseline != "stop":
         return (said,)
     detail = f"{len(unhealthy)} of {len(answers)} servers of group {group} do not pass their checks"
-    return (said, ("run.stopping", {"reason": "UnhealthyBefore", "detail": detail}))
+    return (said, RunStopping("UnhealthyBefore", detail))
 
 
 def recheck_events(
@@ -230,7 +243,7 @@ def recheck_events(
     ids: tuple[str, ...],
     seen: Mapping[str, Server],
     histories: Mapping[str, tuple[Action, ...] | None],
-) -> tuple[NewEvent, ...]:
+) -> tuple[EventData, ...]:
     """After a request was turned away: who may be asked for again, who was rebooted after all, who is in doubt.
 
     Servers with proof of a reboot since the first request are followed by their state. A sign that proves nothing puts
@@ -242,13 +255,13 @@ def recheck_events(
     fit: list[str] = []
     moving: list[str] = []
     doubted: dict[str, str] = {}
-    skipped: dict[str, tuple[str, str, str]] = {}
+    skipped: dict[str, Ended] = {}
     for server_id in (i for i in ids if _was_turned_away(run.servers[i])):
         state, server = run.servers[server_id], seen.get(server_id)
         batch = run.batches[state.batch or 0]
         refused = batch.phase is BatchPhase.REFUSED
         if server is None:
-            skipped[server_id] = (Outcome.SKIPPED, *MISSING)
+            skipped[server_id] = Ended(Outcome.SKIPPED, *MISSING)
             continue
         if is_rebooting(server):
             moving.append(server_id)
@@ -270,12 +283,12 @@ def recheck_events(
         if is_alone:
             why = Why(SINGLE_REFUSED.get(batch.code or "", "Refused"), batch.answer)
         if why is not None:
-            skipped[server_id] = (Outcome.SKIPPED, why[0], why[1])
+            skipped[server_id] = Ended(Outcome.SKIPPED, *why)
         else:
             fit.append(server_id)
-    events: list[NewEvent] = [("servers.rechecked", {"fit": fit, "moving": moving, "doubted": doubted})]
+    events: list[EventData] = [ServersRechecked(tuple(fit), tuple(moving), doubted)]
     if skipped:
-        events.append(("servers.ended", {"servers": skipped}))
+        events.append(ServersEnded(skipped))
     return tuple(events)
 
 
@@ -305,7 +318,3 @@ def busy_ones(run: Run, seen: Mapping[str, Server]) -> list[str]:
     assert run.wave is not None  # noqa: S101 - asked for the current wave
     found = (seen.get(s.ref.id) for s in run.members(run.wave))
     return [s.id for s in found if s is not None and (unfit(s) or ("", ""))[0] == BUSY]
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None

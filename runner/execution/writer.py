@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from runner.errors import LeaseLost, StoreError
 from runner.execution import fold, journal
-from runner.execution.effects import NewEvent
 from runner.execution.site import Setting
-from runner.model.run import Event, Run
+from runner.model.events import (
+    BatchAccepted,
+    BatchDenied,
+    BatchNotSent,
+    BatchSettled,
+    Event,
+    EventData,
+    Outcome,
+    RunEnded,
+    ServersEnded,
+    ServersRechecked,
+)
+from runner.model.run import Run
 from runner.ports.store import Intent, JournalMoved, Lease
 
 INSIST_EVERY_S = 2.0
 INSIST_TIMES = 60
 """How long a job id is offered to a store that cannot be reached, in real seconds."""
-
-_NOT_BEGUN = frozenset({"batch.not_sent", "batch.denied"})
-"""Proof that no server of the batch was touched. A refused or throttled answer is none before its servers were read
-again."""
 
 
 @dataclass(slots=True)
@@ -44,7 +50,7 @@ class Writer:
             self.setting.watch(self.run, event)
         return events
 
-    def decide(self, events: Sequence[NewEvent], intent: Intent | None = None) -> bool:
+    def decide(self, events: Sequence[EventData], intent: Intent | None = None) -> bool:
         """Append what follows from the run as read; False when the journal moved meanwhile: decide again."""
         try:
             self._append(events, intent)
@@ -53,7 +59,7 @@ class Writer:
             return False
         return True
 
-    def conclude(self, make: Callable[[], Sequence[NewEvent]]) -> None:
+    def conclude(self, make: Callable[[], Sequence[EventData]]) -> None:
         """Append what follows from a reading. `make` is asked again when the journal moved meanwhile.
 
         What was read stays true, but not always what follows from it: a late job id, above all, changes that.
@@ -63,43 +69,43 @@ class Writer:
             if not events or self.decide(events):
                 return
 
-    def observe(self, events: Sequence[NewEvent]) -> None:
+    def observe(self, events: Sequence[EventData]) -> None:
         """Append what can follow in every state, whatever others appended meanwhile: job ids and errors."""
         while not self.decide(events):
             pass
 
-    async def accepted(self, data: Mapping[str, Any]) -> None:
+    async def accepted(self, fact: BatchAccepted) -> None:
         """Append a job id, also when the lease is gone: commands need the fence, facts never do.
 
         When the store cannot be reached the id is told, spooled to a file, and tried again for a while. Raises
         LeaseLost and StoreError when this process cannot go on; the fact is kept in either case.
         """
         try:
-            self.observe((("batch.accepted", data),))
+            self.observe((fact,))
         except LeaseLost:
-            self._record_late(data)
+            self._record_late(fact)
             raise
         except StoreError:
-            await self._insist(data)
+            await self._insist(fact)
 
-    async def _insist(self, data: Mapping[str, Any]) -> None:
+    async def _insist(self, fact: BatchAccepted) -> None:
         setting, run_id = self.setting, self.run.id
-        where = setting.spool.put(run_id, data) if setting.spool else "this message only"
-        setting.talk(f"the store cannot be reached; job {data['job']} of run {run_id} is kept in {where}")
+        where = setting.spool.put(run_id, fact) if setting.spool else "this message only"
+        setting.talk(f"the store cannot be reached; job {fact.job} of run {run_id} is kept in {where}")
         for attempt in range(INSIST_TIMES):
             await asyncio.sleep(INSIST_EVERY_S)
             try:
-                self._record_late(data)
+                self._record_late(fact)
             except StoreError:
                 if attempt == INSIST_TIMES - 1:
                     raise
             else:
                 if setting.spool:
                     setting.spool.clear(run_id)
-                raise LeaseLost(f"job {data['job']} is stored late; the run is read again")
+                raise LeaseLost(f"job {fact.job} is stored late; the run is read again")
 
-    def _record_late(self, data: Mapping[str, Any]) -> None:
-        late = ("batch.accepted", {**data, "late": True})
+    def _record_late(self, fact: BatchAccepted) -> None:
+        late = replace(fact, late=True)
         self.setting.store.record(self.run.id, self.setting.clock.now(), (late,), open_only=False)
 
     def unspool(self) -> None:
@@ -122,11 +128,11 @@ class Writer:
         self.setting.store.touch(self.lease)
         self._renewed()
 
-    def _append(self, events: Sequence[NewEvent], intent: Intent | None = None) -> None:
+    def _append(self, events: Sequence[EventData], intent: Intent | None = None) -> None:
         """Fold the events, then store them: what cannot follow is never stored, what is not stored never happened."""
         before, now, run = self.lease_mark(), self.setting.clock.now(), self.run
         seq = run.seq
-        new = [Event(t, data, now, seq + i, self.lease.fence) for i, (t, data) in enumerate(events, 1)]
+        new = [Event(data, now, seq + i, self.lease.fence) for i, data in enumerate(events, 1)]
         with fold.trial(run, new):
             stored = self.setting.store.append(
                 self.lease,
@@ -137,7 +143,7 @@ class Writer:
                 release=_released(events),
                 forget=_forgotten(run, events),
                 word=run.word,
-                close=any(t == "run.ended" for t, _ in events),
+                close=any(isinstance(event, RunEnded) for event in events),
             )
         self.renewed_wall, self.renewed_boot = before
         for event in stored:
@@ -152,27 +158,33 @@ class Writer:
         return time.time(), _boot_time()
 
 
-def _released(events: Sequence[NewEvent]) -> list[str]:
+def _released(events: Sequence[EventData]) -> list[str]:
     """Servers whose claim ends: all that end, but those that end unknown keep it until a person resolves them."""
     released: list[str] = []
-    for kind, data in events:
-        if kind == "servers.ended":
-            released += [i for i, (outcome, *_) in data["servers"].items() if outcome != "unknown"]
+    for event in events:
+        if isinstance(event, ServersEnded):
+            released += [i for i, row in event.servers.items() if row.outcome is not Outcome.UNKNOWN]
     return released
 
 
-def _forgotten(run: Run, events: Sequence[NewEvent]) -> list[str]:
-    """Servers that were provably not rebooted by a request: the cycle is not spent for them, and their claim ends."""
+def _forgotten(run: Run, events: Sequence[EventData]) -> list[str]:
+    """Servers that were provably not rebooted by a request: the cycle is not spent for them, and their claim ends.
+
+    A refused or throttled answer proves nothing before its servers were read again.
+    """
     forgotten: list[str] = []
-    for kind, data in events:
-        if kind in _NOT_BEGUN:
-            forgotten += run.batches[data["batch"]].servers
-        elif kind == "batch.settled":
-            forgotten += data.get("again", ())
-        elif kind == "servers.rechecked":
-            forgotten += data["fit"]
-        elif kind == "servers.ended":
-            forgotten += [i for i, (word, why, _) in data["servers"].items() if word == "skipped" or why == "Refused"]
+    for event in events:
+        match event:
+            case BatchNotSent(batch=number) | BatchDenied(batch=number):
+                forgotten += run.batches[number].servers
+            case BatchSettled(again=again):
+                forgotten += again
+            case ServersRechecked(fit=fit):
+                forgotten += fit
+            case ServersEnded(servers=servers):
+                forgotten += [
+                    i for i, row in servers.items() if row.outcome is Outcome.SKIPPED or row.reason == "Refused"
+                ]
     return forgotten
 
 

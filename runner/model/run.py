@@ -1,4 +1,4 @@
-"""A run's nouns: events of its journal, outcomes, and the state they add up to.
+"""A run's nouns: the state that the events of its journal add up to.
 
 The journal is the truth: everything here can be built again from its events (`execution.fold`).
 """
@@ -12,6 +12,7 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Any, Literal, get_args
 
+from runner.model.events import EarlierRequest, Event, Outcome, RunSuspended
 from runner.model.gate import GateAnswer
 from runner.model.schedule import EXCLUDED_BY_PLAN, GroupRules, Schedule, ServerRef, Wave
 
@@ -20,21 +21,6 @@ UNHEALTHY_IN_BAKE = "UnhealthyInBake"
 UNHEALTHY_BEFORE = "UnhealthyBefore"
 JOB_TIMED_OUT = "JobTimedOut"
 NO_TRACE = "NoTrace"
-
-
-class Outcome(StrEnum):
-    """How a server ends. Each has exactly one."""
-
-    READY = "ready"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    UNKNOWN = "unknown"
-    NOT_STARTED = "not_started"
-
-    @property
-    def counts_as_failed(self) -> bool:
-        """Whether it uses up a failure budget: what is unknown is as bad as what failed."""
-        return self in (Outcome.FAILED, Outcome.UNKNOWN)
 
 
 ServerWord = Literal["ready", "failed", "unknown", "skipped", "not_started", "in_doubt", "in_flight", "pending"]
@@ -55,17 +41,6 @@ class Evidence(StrEnum):
     STATE = "state"
     CHECK = "check"
     PERSON = "person"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of a journal. `seq` counts from 1; `at` is the run's clock, aware UTC; `data` is plain JSON."""
-
-    type: str
-    data: Mapping[str, Any]
-    at: datetime
-    seq: int = 0
-    fence: int = 0
 
 
 class Phase(StrEnum):
@@ -196,44 +171,6 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierRequest:
-    """A request for a server by an earlier run of the cycle, which may have reached the cloud.
-
-    `updated`: the server's value before it. `known_reboot`: the last reboot that a person knew of who
-    made the server eligible again at `resolved`; later ones count alone.
-    """
-
-    run: str
-    at: datetime
-    updated: str | None = None
-    resolved: datetime | None = None
-    known_reboot: datetime | None = None
-
-    def as_json(self) -> dict[str, str]:
-        """Return what `from_json` reads; keys without a value are left out."""
-        rows = {
-            "run": self.run,
-            "at": self.at.isoformat(),
-            "updated": self.updated,
-            "resolved": self.resolved.isoformat() if self.resolved else None,
-            "known_reboot": self.known_reboot.isoformat() if self.known_reboot else None,
-        }
-        return {key: value for key, value in rows.items() if value is not None}
-
-    @classmethod
-    def from_json(cls, row: Mapping[str, str]) -> EarlierRequest:
-        """Raise LookupError and ValueError for a row that `as_json` did not write."""
-        resolved, known = row.get("resolved"), row.get("known_reboot")
-        return cls(
-            row["run"],
-            datetime.fromisoformat(row["at"]),
-            row.get("updated"),
-            datetime.fromisoformat(resolved) if resolved else None,
-            datetime.fromisoformat(known) if known else None,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Question:
     """What a person must answer before the run goes on: `wave` is the one that comes next."""
 
@@ -330,8 +267,7 @@ class Run:
     shortest_s: float | None = None
     longest_s: float | None = None
     decisions: list[Event] = field(default_factory=list)
-    suspended: Event | None = None
-    errors: list[Event] = field(default_factory=list)
+    suspended: RunSuspended | None = None
     error_streak: int = 0
     """Errors since anything else happened: the delay before the next try grows with it."""
     last_event_at: datetime | None = None

@@ -6,7 +6,8 @@ It lives with the model because the command line and the reports both tell it. T
 
 from __future__ import annotations
 
-from runner.model.run import Outcome, Run, ServerState
+from runner.model.events import Outcome
+from runner.model.run import Run, ServerState
 from runner.model.schedule import REBOOTED_IN_CYCLE, Exclusion, Schedule
 
 DONE = 0

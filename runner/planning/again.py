@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from runner.model.run import Outcome, Run
+from runner.model.events import Outcome
+from runner.model.run import Run
 from runner.model.schedule import NOT_READY_IN_CYCLE, REBOOTED_IN_CYCLE, ServerRef
 from runner.planning.schedule import support_names
 

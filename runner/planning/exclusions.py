@@ -5,8 +5,7 @@ The same test of a server's state serves the diff and the look at each wave's se
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from runner.model.events import Why as Why
 from runner.model.inventory import Server
 from runner.model.schedule import EXCLUDED_BY_PLAN as EXCLUDED_BY_PLAN
 from runner.model.schedule import NOT_READY_IN_CYCLE as NOT_READY_IN_CYCLE
@@ -35,13 +34,6 @@ REASONS = {
     TAGS_UNKNOWN: "with tags that cannot be read, so that nothing tells whether a tag excludes them",
 }
 """Each reason as a heading, in the order in which they are judged: what the plan says, what was done, what is."""
-
-
-class Why(NamedTuple):
-    """A reason and its sentence. The sentence may hold text of the cloud or of the plan."""
-
-    reason: str
-    detail: str
 
 
 def is_busy(server: Server) -> bool:

@@ -69,9 +69,9 @@ class Standing:
         return len(self.skipped) == saved.servers and all(why.reason == REBOOTED_IN_CYCLE for _, why in self.skipped)
 
     @property
-    def settled(self) -> dict[str, tuple[str, str]]:
+    def settled(self) -> dict[str, Why]:
         """Server id -> reason and sentence of those that are skipped whatever state they will be in."""
-        return {ref.id: (why.reason, why.detail) for ref, why in self.skipped if why.reason in FOR_GOOD}
+        return {ref.id: why for ref, why in self.skipped if why.reason in FOR_GOOD}
 
 
 def outdated(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from runner.model.check import Check
+from runner.model.events import BatchAccepted
 from runner.model.gate import Gate, GateAnswer
 from runner.model.inventory import Inventory, Server
 from runner.model.job import Action, Job, JobGone, RebootAnswer
@@ -127,10 +128,10 @@ class Gatekeeper(Protocol):
 class Spool(Protocol):
     """Where facts wait that the store could not take: job ids, above all."""
 
-    def put(self, run_id: str, data: Mapping[str, Any]) -> object:
+    def put(self, run_id: str, fact: BatchAccepted) -> object:
         """Keep a fact on this machine's disk; returns where, for people."""
         ...
 
-    def read(self, run_id: str) -> list[dict[str, Any]]: ...
+    def read(self, run_id: str) -> list[BatchAccepted]: ...
 
     def clear(self, run_id: str) -> None: ...

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from runner.errors import Held, StoreError
+from runner.model.events import Event, EventData, RunCreated
 from runner.model.owner import Owner
-from runner.model.run import Event
-
-NewEvent = tuple[str, Mapping[str, Any]]
 
 
 class LeaseHeld(Held):
@@ -145,8 +143,10 @@ class Store(Protocol):
     """True if no run was in the store when this process opened it: it is new, or was emptied. What was rebooted in
     a cycle before is not known here then."""
 
-    def create(self, run: NewRun, created: Event) -> None:
-        """Insert a run with its first event. Raises RunExists while a run of the same plan is open."""
+    def create(self, run: NewRun, created: RunCreated) -> None:
+        """Insert a run with its first event, at the time of its creation. Raises RunExists while a run of
+        the same plan is open.
+        """
         ...
 
     def find(self, text: str) -> RunRow:
@@ -169,7 +169,9 @@ class Store(Protocol):
         """
         ...
 
-    def events(self, run_id: str, after: int = 0) -> list[Event]: ...
+    def events(self, run_id: str, after: int = 0) -> list[Event]:
+        """Return the run's events after a sequence number, in order. Raises StoreError for one that cannot be read."""
+        ...
 
     def take(self, run_id: str, owner: Owner, ttl_s: float) -> Lease:
         """The lease of an open run. Raises LeaseHeld, RunNotFound."""
@@ -179,7 +181,7 @@ class Store(Protocol):
         self,
         lease: Lease,
         at: datetime,
-        events: Sequence[NewEvent],
+        events: Sequence[EventData],
         *,
         expect: int | None = None,
         intent: Intent | None = None,
@@ -212,7 +214,7 @@ class Store(Protocol):
         self,
         run_id: str,
         at: datetime,
-        events: Sequence[NewEvent],
+        events: Sequence[EventData],
         *,
         expect: int | None = None,
         release: Sequence[str] = (),

@@ -9,8 +9,18 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from runner.errors import EXIT_WORDS
+from runner.model.events import (
+    ApprovalAsked,
+    ApprovalGiven,
+    CancelRequested,
+    Event,
+    GatesAsked,
+    Outcome,
+    ServerResolved,
+    WindowOverridden,
+)
 from runner.model.owner import Owner
-from runner.model.run import Batch, Event, Outcome, Run, ServerState
+from runner.model.run import Batch, Run, ServerState
 from runner.model.run_exit import exit_code
 from runner.model.schedule import Exclusion, Schedule
 from runner.report.fitting import end
@@ -37,12 +47,6 @@ from runner.report.run_steps import next_steps
 from runner.report.run_words import NOT_SCHEDULED, count, counts_words, headline, length
 
 ResultWord = Literal["done", "incomplete", "stopped", "suspended", "held"]
-_KINDS: Mapping[str, Literal["approve", "cancel", "resolve", "override"]] = {
-    "approval.given": "approve",
-    "cancel.requested": "cancel",
-    "server.resolved": "resolve",
-    "window.overridden": "override",
-}
 
 
 def build_report(run: Run, events: Sequence[Event]) -> RunReport:
@@ -114,7 +118,7 @@ def state_words(run: Run) -> str:
     """Return the run's one label and its cause: `stopped (CanaryFailed)`, `suspended (SIGINT)`, `running`."""
     why = run.stop.reason if run.stop and run.stop.reason != "Cancelled" else ""
     if run.suspended is not None:
-        why = end(str(run.suspended.data.get("why", "")), 120)
+        why = end(run.suspended.why, 120)
     return f"{run.word} ({why})" if why else run.word
 
 
@@ -256,42 +260,30 @@ def _unknown(run: Run) -> Iterator[UnknownPart]:
 
 def _gates(run: Run, events: Iterable[Event]) -> Iterator[GatePart]:
     for event in events:
-        if event.type == "gates.asked":
-            for gate, (state, value, reason) in zip(run.schedule.gates, event.data["answers"], strict=True):
-                yield GatePart(
-                    event.at, event.data["wave"], gate.title, str(gate), gate.dry_run, state, str(value), str(reason)
-                )
+        if isinstance(event.data, GatesAsked):
+            for gate, answer in zip(run.schedule.gates, event.data.answers, strict=True):
+                said = (answer.state, answer.value, answer.reason)
+                yield GatePart(event.at, event.data.wave, gate.title, str(gate), gate.dry_run, *said)
 
 
-def _approvals(events: Iterable[Event]) -> Iterator[Approval]:
+def _approvals(events: Sequence[Event]) -> Iterator[Approval]:
     """Every question with its answer, in the order of asking. A question id is asked and answered once."""
-    asked: dict[str, Event] = {}
-    given: dict[str, Event] = {}
+    given = {e.data.question: (e.at, e.data) for e in events if isinstance(e.data, ApprovalGiven)}
     for event in events:
-        if event.type == "approval.asked":
-            asked[event.data["question"]] = event
-        elif event.type == "approval.given":
-            given[event.data["question"]] = event
-    for question, event in asked.items():
-        answer = given.get(question)
-        data = answer.data if answer else {}
-        yield Approval(
-            question=question,
-            why=str(event.data["why"]),
-            wave=event.data["wave"],
-            asked=event.at,
-            given=answer.at if answer else None,
-            by=str(data.get("by", "")),
-            reason=str(data.get("reason", "")),
-        )
+        if isinstance(asked := event.data, ApprovalAsked):
+            at, answer = given.get(asked.question, (None, None))
+            by, reason = (answer.by, answer.reason) if answer else ("", "")
+            yield Approval(asked.question, asked.why, asked.wave, event.at, at, by, reason)
 
 
 def _decision(event: Event) -> Decision:
-    data, kind = event.data, _KINDS[event.type]
-    about = {
-        "approve": str(data.get("question", "")),
-        "cancel": "",
-        "resolve": f"{data.get('server')} as {data.get('as')}",
-        "override": f"window before wave {data.get('wave')}",
-    }[kind]
-    return Decision(event.at, kind, about, str(data.get("by", "")), str(data.get("reason", "")))
+    match event.data:
+        case ApprovalGiven(question=question, by=by, reason=reason):
+            return Decision(event.at, "approve", question, by, reason)
+        case CancelRequested(by=by, reason=reason):
+            return Decision(event.at, "cancel", "", by, reason)
+        case ServerResolved(by=by, reason=reason) as resolved:
+            return Decision(event.at, "resolve", f"{resolved.server} as {resolved.resolved_as}", by, reason)
+        case WindowOverridden(by=by, reason=reason) as overridden:
+            return Decision(event.at, "override", f"window before wave {overridden.wave}", by, reason)
+    raise AssertionError(f"{event.type} is no decision")

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from runner.model.run import Event, Run
+from runner.model.events import Event
+from runner.model.run import Run
 from runner.report.run_build import build_report
 from runner.report.run_report import RunReport
 

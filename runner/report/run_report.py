@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
+from runner.model.gate import GateState
 from runner.model.run import BatchPhase, Evidence, Phase, ServerWord
 from runner.model.schedule import Allowance, Target
 
@@ -107,7 +108,7 @@ class GatePart:
     """The condition, in words."""
     dry_run: bool
     """It decides nothing."""
-    state: Literal["open", "closed", "cannot_tell"]
+    state: GateState
     value: str
     reason: str
 

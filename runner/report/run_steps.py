@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from runner.model.run import NO_TRACE, Outcome, Run
+from runner.model.events import Outcome
+from runner.model.run import NO_TRACE, Run
 from runner.planning.again import left_of
 from runner.report.run_report import NextStep
 from runner.report.run_words import count

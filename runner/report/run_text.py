@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
-from runner.model.run import Event, Run
+from runner.model.events import Event
+from runner.model.run import Run
 from runner.report.folding import fold, names_shared, wrapped
 from runner.report.log_lines import log_line
 from runner.report.run_build import build_report

@@ -11,14 +11,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             id text primary key, plan text not null, plan_digest text not null, schedule_digest text not null,
             cycle text not null, word text not null, is_open integer not null, created text not null,
             fence bigint not null, owner text, lease_until double precision not null,
-            due double precision not null, seq bigint not null)""",
+            due double precision not null, seq bigint not null, head text not null)""",
         "create unique index run_open on run(plan) where is_open = 1",
         """create table event(
-            run text not null, seq bigint not null, at text not null, type text not null, fence bigint not null,
-            data text not null, primary key(run, seq))""",
+            run text not null, format integer not null, seq bigint not null, at text not null, type text not null,
+            fence bigint not null, previous text not null, data text not null, primary key(run, seq))""",
         """create table claim(
             project text not null, server text not null, cycle text not null, run text not null,
-            batch integer not null, at double precision not null, released double precision,
+            batch integer not null, at double precision not null, released double precision, before text,
             primary key(project, server, cycle))""",
         "create unique index claim_held on claim(project, server) where released is null",
         "create index claim_run on claim(run, server)",
@@ -28,8 +28,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # Claims stay for good: they are how a cycle is remembered. Years of them must not slow the next diff.
     ("create index claim_cycle on claim(cycle, project)",),
-    # A plan that repeats another run takes its spent claims over; what was provably not sent goes back to that run.
-    ("alter table claim add column before text",),
 )
 """Numbered steps: a store at version n has had the first n. Never edit one that was released; add another."""
 

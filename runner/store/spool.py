@@ -6,16 +6,15 @@ is flushed to a local file before anything is tried again.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from runner.errors import StoreError
 from runner.inputs.files import describe, read_regular
-from runner.inputs.json_text import JOURNAL, parse_json
+from runner.model.events import BatchAccepted
+from runner.store.event_json import read_event, write_event
 
 MOST_BYTES = 4 << 20
 """Of the file of a run. A job id has a line of about 200 bytes."""
@@ -30,17 +29,17 @@ class Spool:
     def path(self, run_id: str) -> Path:
         return self.folder / f"{run_id}.jsonl"
 
-    def put(self, run_id: str, data: Mapping[str, Any]) -> Path:
+    def put(self, run_id: str, fact: BatchAccepted) -> Path:
         """Append a fact and flush it to the disk. Raises OSError when that fails too."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.path(run_id)
         with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dict(data)) + "\n")
+            file.write(write_event(fact) + "\n")
             file.flush()
             os.fsync(file.fileno())
         return path
 
-    def read(self, run_id: str) -> list[dict[str, Any]]:
+    def read(self, run_id: str) -> list[BatchAccepted]:
         """Return the facts of a run; a line torn by a power cut is left out. Raises StoreError."""
         path = self.path(run_id)
         try:
@@ -52,11 +51,9 @@ class Spool:
             raise StoreError(f"the file {path} {describe(error)}", hint=hint) from None
         facts = []
         for line in lines:
-            try:
-                fact = parse_json(line, JOURNAL)
-            except ValueError:
-                continue
-            if isinstance(fact, dict) and {"batch", "job"} <= fact.keys():
+            with suppress(ValueError):
+                fact = read_event(BatchAccepted.type, line)
+                assert isinstance(fact, BatchAccepted)  # noqa: S101 - by its type
                 facts.append(fact)
         return facts
 

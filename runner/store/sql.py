@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from runner.errors import LeaseLost, StoreError
+from runner.model.events import Event, EventData, RunCreated
 from runner.model.owner import Owner
-from runner.model.run import Event
 from runner.ports import BootClock
 from runner.ports.store import (
     Halt,
@@ -20,7 +20,6 @@ from runner.ports.store import (
     JournalMoved,
     Lease,
     LeaseHeld,
-    NewEvent,
     NewRun,
     RunExists,
     RunNotFound,
@@ -67,19 +66,20 @@ class SqlStore:
 
     # --- runs ------------------------------------------------------------------------------------------------
 
-    def create(self, run: NewRun, created: Event) -> None:
+    def create(self, run: NewRun, created: RunCreated) -> None:
+        new, head = rows.written_events(run.id, (created,), run.created, first=1, fence=0, head="")
         with self.db.transaction():
             first = (run.id, run.plan, run.plan_digest, run.schedule_digest, run.cycle, "running")
             inserted = self.db.execute(
-                f"insert into run({rows.RUN_COLUMNS}) values(?,?,?,?,?,?,1,?,0,null,0,0,1)"
+                f"insert into run({rows.RUN_COLUMNS}, head) values(?,?,?,?,?,?,1,?,0,null,0,0,1,?)"
                 " on conflict do nothing returning id",
-                (*first, rows.written_time(run.created)),
+                (*first, rows.written_time(run.created), head),
             )
             if not inserted:
                 raise self._in_the_way(run)
-            self._insert(run.id, 1, created.at, 0, [(created.type, rows.readable(created.data))])
+            self._insert(run.id, new)
         if self._memory is not None:
-            self._memory.write(run.id, 1, rows.written_time(created.at))
+            self._memory.write(run.id, 1, rows.written_time(run.created))
 
     def _in_the_way(self, run: NewRun) -> Exception:
         other = self.db.execute("select id from run where plan = ? and is_open = 1", (run.plan,))
@@ -163,17 +163,20 @@ class SqlStore:
                 (RECORDED, due, lease.run_id, lease.fence),
             )
 
-    def _renew(self, lease: Lease, count: int, *, strict: bool) -> int:
-        """Renew and count up the sequence; returns the sequence before. `strict`: not after its expiry either."""
+    def _renew(self, lease: Lease, count: int, *, strict: bool) -> tuple[int, str]:
+        """Renew and count up the sequence; returns the sequence before, and the hash of the event that it numbers.
+
+        `strict`: not after its expiry either.
+        """
         now = self.now()
         found = self.db.execute(
             "update run set seq = seq + ?, lease_until = ? where id = ? and fence = ? and lease_until > ?"
-            " and is_open = 1 returning seq",
+            " and is_open = 1 returning seq, head",
             (count, now + lease.ttl_s, lease.run_id, lease.fence, now if strict else 0.0),
         )
         if not found:
             raise LeaseLost(f"the lease on run {lease.run_id} is gone", hint="another process goes on with the run")
-        return int(found[0][0]) - count
+        return int(found[0][0]) - count, found[0][1]
 
     # --- journal ---------------------------------------------------------------------------------------------
 
@@ -181,7 +184,7 @@ class SqlStore:
         self,
         lease: Lease,
         at: datetime,
-        events: Sequence[NewEvent],
+        events: Sequence[EventData],
         *,
         expect: int | None = None,
         intent: Intent | None = None,
@@ -190,28 +193,27 @@ class SqlStore:
         word: str | None = None,
         close: bool = False,
     ) -> list[Event]:
-        new = [(kind, rows.written(data)) for kind, data in events]
         with self.db.transaction():
-            before = self._renew(lease, len(new), strict=intent is not None)
+            before, head = self._renew(lease, len(events), strict=intent is not None)
             _expect(lease.run_id, before, expect)
             if intent is not None:
                 reserve(self.db, lease.run_id, intent)
             free(self.db, lease.run_id, release, forget)
-            if word is not None or close:
-                self.db.execute(
-                    "update run set word = coalesce(?, word), is_open = ? where id = ?",
-                    (word, 0 if close else 1, lease.run_id),
-                )
-            stored = self._insert(lease.run_id, before + 1, at, lease.fence, new)
-        if intent is not None and stored and self._memory is not None:  # before the request leaves
-            self._memory.write(lease.run_id, *stored[-1][:2])
-        return [rows.event(r, lease.run_id) for r in stored]
+            new, head = rows.written_events(lease.run_id, events, at, first=before + 1, fence=lease.fence, head=head)
+            self.db.execute(
+                "update run set word = coalesce(?, word), is_open = ?, head = ? where id = ?",
+                (word, 0 if close else 1, head, lease.run_id),
+            )
+            self._insert(lease.run_id, new)
+        if intent is not None and new and self._memory is not None:  # before the request leaves
+            self._memory.write(lease.run_id, before + len(new), rows.written_time(at))
+        return [rows.event(r, lease.run_id) for r in new]
 
     def record(
         self,
         run_id: str,
         at: datetime,
-        events: Sequence[NewEvent],
+        events: Sequence[EventData],
         *,
         expect: int | None = None,
         release: Sequence[str] = (),
@@ -219,32 +221,25 @@ class SqlStore:
         open_only: bool = True,
         word: str | None = None,
     ) -> list[Event]:
-        new = [(kind, rows.written(data)) for kind, data in events]
         with self.db.transaction():
             found = self.db.execute(
                 "update run set seq = seq + ?, due = ?, word = coalesce(?, word)"
-                " where id = ? and is_open >= ? returning seq",
-                (len(new), RECORDED, word, run_id, 1 if open_only else 0),
+                " where id = ? and is_open >= ? returning seq, head",
+                (len(events), RECORDED, word, run_id, 1 if open_only else 0),
             )
             if not found:
                 raise RunNotFound(f"run {run_id} is not open") if open_only else _no_run(run_id)
-            before = int(found[0][0]) - len(new)
+            before, head = int(found[0][0]) - len(events), found[0][1]
             _expect(run_id, before, expect)
             free(self.db, run_id, release, forget)
-            stored = self._insert(run_id, before + 1, at, 0, new)
-        return [rows.event(r, run_id) for r in stored]
+            new, head = rows.written_events(run_id, events, at, first=before + 1, fence=0, head=head)
+            self.db.execute("update run set head = ? where id = ?", (head, run_id))
+            self._insert(run_id, new)
+        return [rows.event(r, run_id) for r in new]
 
-    def _insert(
-        self, run_id: str, first: int, at: datetime, fence: int, new: Sequence[tuple[str, str]]
-    ) -> list[tuple[int, str, str, int, str]]:
-        """Insert events whose data is written already; returns their rows, as `rows.EVENT_COLUMNS`."""
-        when = rows.written_time(at)
-        stored = [(first + i, when, kind, fence, data) for i, (kind, data) in enumerate(new)]
-        self.db.executemany(
-            f"insert into event(run, {rows.EVENT_COLUMNS}) values(?,?,?,?,?,?)",
-            [(run_id, *row) for row in stored],
-        )
-        return stored
+    def _insert(self, run_id: str, new: Sequence[rows.EventRow]) -> None:
+        sql = f"insert into event(run, {rows.EVENT_COLUMNS}) values(?,?,?,?,?,?,?,?)"
+        self.db.executemany(sql, [(run_id, *row) for row in new])
 
     # --- cycles, halt ----------------------------------------------------------------------------------------
 

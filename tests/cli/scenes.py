@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from runner.execution.journal import replay
-from runner.model.run import Event, Run
+from runner.model.events import Event
+from runner.model.run import Run
 from runner.model.schedule import Pause, Schedule
 from tests.execution.setup import Bench, schedule_of
+from tests.journal import fields_of, made
 from tests.report.cases import Case, case_of
 
 NAME = "prod-platform-web-frontend-eu-de-01-blue-kernel-2026-11-customer-facing-autoscaled-pool-a-node-"
@@ -34,7 +36,7 @@ def long_names() -> tuple[Run, list[Event]]:
     run_id = bench.start(schedule)
     bench.follow(run_id)
     events = list(case_of(bench, run_id).events)
-    last = next(n for n, e in enumerate(events) if e.type == "servers.ended" and len(e.data["servers"]) == 2)
+    last = next(n for n, e in enumerate(events) if e.type == "servers.ended" and len(fields_of(e)["servers"]) == 2)
     run = replay(run_id, events[: last + 1])
     return run, events[last : last + 1]
 
@@ -50,5 +52,5 @@ def paused_run() -> Case:
     accepted = [n for n, e in enumerate(events) if e.type == "batch.accepted"][3]
     last = events[accepted]
     at = last.at + timedelta(seconds=25)
-    kept = [*events[: accepted + 1], Event("run.suspended", {"why": "SIGINT"}, at, last.seq + 1)]
+    kept = [*events[: accepted + 1], Event(made("run.suspended", {"why": "SIGINT"}), at, last.seq + 1)]
     return Case(replay(run_id, kept), kept)

@@ -594,17 +594,17 @@ def test_old_store(cloud: Remote) -> None:
     """Tables of an older version are told and left as they are; those of a newer one are a failure."""
     assert cloud.lab.run("status").code == 0
     path = cloud.lab.folder / ".reboot-runner" / "runs.db"
-    for version, code, status in ((99, 1, "failed"), (2, 0, "warning")):
+    for version, code, status in ((99, 1, "failed"), (1, 0, "warning")):
         with sqlite3.connect(path) as db:
             db.execute("update schema_version set version = ?", (version,))
-            if version == 2:
-                db.execute("alter table claim drop column before")
+            if version == 1:
+                db.execute("drop index claim_cycle")
         db.close()
         done, checks = doctor(cloud.lab)
         assert (done.code, checks["store open"]["status"]) == (code, status), done.out
-    assert "schema version 2" in checks["store open"]["message"]
+    assert "schema version 1" in checks["store open"]["message"]
     with sqlite3.connect(path) as db:
-        assert db.execute("select version from schema_version").fetchone() == (2,)
+        assert db.execute("select version from schema_version").fetchone() == (1,)
     db.close()
 
 

@@ -21,7 +21,8 @@ from runner.cli.progress import HEARTBEAT_S, MOST_SERVERS, LineProgress, Progres
 from runner.cli.progress_live import LiveProgress
 from runner.execution import fold
 from runner.execution.journal import replay
-from runner.model.run import Event, Run
+from runner.model.events import Event
+from runner.model.run import Run
 from runner.model.schedule import Pause
 from runner.report.run_now import heartbeat, present, wait_until
 from tests.execution.setup import Bench, schedule_of

@@ -17,6 +17,7 @@ from runner.store.sqlite import Sqlite
 from tests.cli.scenes import named
 from tests.cli.terminal import Program, Screen
 from tests.execution.setup import Bench, schedule_of
+from tests.journal import made
 
 LIVE = """
 import asyncio, sys
@@ -131,7 +132,7 @@ def watched(folder: Path) -> tuple[str, str]:
     bench.cloud.fails = {f"s-{n:03d}": "boot failed" for n in range(1, 34)}
     run_id = bench.start(named(schedule_of([1, 39, *[8] * 10], max_failures=50, pause=Pause("approval"))))
     bench.follow(run_id, until="approval")
-    bench.store.record(run_id, bench.clock.now(), [("approval.given", {"question": "pause:1", "by": "ann"})])
+    bench.store.record(run_id, bench.clock.now(), [made("approval.given", {"question": "pause:1", "by": "ann"})])
     bench.follow(run_id, until="approval")
     bench.store.close()
     return f"sqlite:///{folder}/runs.db", run_id

@@ -13,6 +13,7 @@ from runner.report.schemas import status_schema
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
 from tests.execution.setup import Bench, schedule_of
+from tests.journal import made
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,7 +49,7 @@ def test_a_suspended_run_says_so_until_somebody_goes_on(
     bench.store = SqlStore(Sqlite(tmp_path / "runs.db", bench.clock.seconds))
     run_id = bench.start(schedule_of([1, 2]))
     bench.follow(run_id, until="come back")
-    bench.store.record(run_id, bench.clock.now(), [("run.suspended", {"why": "SIGINT"})], word="suspended")
+    bench.store.record(run_id, bench.clock.now(), [made("run.suspended", {"why": "SIGINT"})], word="suspended")
 
     def word() -> str:
         assert invoke(["--store", f"sqlite:///{tmp_path}/runs.db", "status", run_id, "-o", "json"]) == 0

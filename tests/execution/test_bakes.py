@@ -11,13 +11,15 @@ import pytest
 from runner.errors import CloudDenied, CloudError
 from runner.execution.journal import replay
 from runner.model.check import Check
+from runner.model.events import Outcome
 from runner.model.inventory import Server
-from runner.model.run import Evidence, Outcome, Run
+from runner.model.run import Evidence, Run
 from runner.model.schedule import Pause, Schedule
 from tests.execution.bedside import bedside, bench_of, well
 from tests.execution.memory_cloud import MemoryCloud
 from tests.execution.setup import Bench, schedule_of
 from tests.execution.test_deaths import carry_on
+from tests.journal import made
 
 TCP = (Check("tcp", 443),)
 
@@ -212,7 +214,7 @@ def test_what_stops_a_run_ends_its_bake(event: str) -> None:
     bench.follow(run_id, until="bake")
     began = bench.clock.now()
     if event == "cancel.requested":
-        bench.store.record(run_id, bench.clock.now(), [(event, {"by": "ann", "reason": "incident"})])
+        bench.store.record(run_id, bench.clock.now(), [made(event, {"by": "ann", "reason": "incident"})])
         assert bench.follow(run_id).word == "cancelled"
         assert bench.clock.now() == began
         return
@@ -233,7 +235,7 @@ def test_a_loss_may_ask_a_person() -> None:
     assert run.question
     assert run.question.id == "budget:a:1"
     assert run.servers["s-000"].reason == "LostInBake"
-    bench.store.record(run_id, bench.clock.now(), [("approval.given", {"question": "budget:a:1", "by": "ann"})])
+    bench.store.record(run_id, bench.clock.now(), [made("approval.given", {"question": "budget:a:1", "by": "ann"})])
     run = bench.follow(run_id)
     assert (run.word, run.counts()["ready"]) == ("done", 3)
     assert run.waves[1].started
@@ -291,7 +293,7 @@ def test_a_journal_of_an_older_version_goes_on_in_its_pause() -> None:
     run_id = bench.start(two_groups(100.0, pause=Pause("timed", 1000)))
     bench.follow(run_id, until="bake")
     bench.clock.jump(seconds=101)
-    bench.store.record(run_id, bench.clock.now(), [("pause.started", {"after": 1, "seconds": 1000.0})])
+    bench.store.record(run_id, bench.clock.now(), [made("pause.started", {"after": 1, "seconds": 1000.0})])
     began = bench.clock.now()
     run = bench.follow(run_id)
     assert (run.word, types(bench, run).count("pause.started")) == ("done", 1)
@@ -313,8 +315,8 @@ def test_a_server_that_a_person_resolved_is_left_to_that_person() -> None:
     run_id = bench.start(two_groups(max_failures=4))
     run = bench.follow(run_id, until="bake")
     (server,) = [s.ref.id for s in run.servers.values() if s.outcome is Outcome.UNKNOWN]
-    data = {"server": server, "as": "rebooted", "by": "ann", "reason": "seen"}
-    bench.store.record(run_id, bench.clock.now(), [("server.resolved", data)])
+    data = {"server": server, "resolved_as": "rebooted", "by": "ann", "reason": "seen"}
+    bench.store.record(run_id, bench.clock.now(), [made("server.resolved", data)])
     dies(bench, server)
     run = bench.follow(run_id)
     assert (run.word, run.servers[server].outcome) == ("done", Outcome.READY)
@@ -350,7 +352,7 @@ def test_a_meddler_in_the_bake_cannot_poison_the_run() -> None:
 
     def cancel(name: str) -> None:
         if name == "read_servers" and bench.read(run_id).servers["s-001"].missing_since:
-            event = ("cancel.requested", {"by": "ann", "reason": "incident"})
+            event = made("cancel.requested", {"by": "ann", "reason": "incident"})
             bench.cloud.after_call = lambda name: None
             bench.store.record(run_id, bench.clock.now(), [event])
 

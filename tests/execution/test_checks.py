@@ -14,11 +14,13 @@ from runner.execution import fold
 from runner.execution.effects import Ask, AskBefore, Pace, ReadBack, Send, Tuning
 from runner.execution.machine import decide
 from runner.model.check import Check
+from runner.model.events import Event, EventData, Outcome, ServersEnded
 from runner.model.job import JobStatus
-from runner.model.run import Event, Evidence, Outcome, Phase, Run
+from runner.model.run import Evidence, Phase, Run
 from runner.model.window import CurrentFreezes, Freeze
 from runner.report.run_build import build_report
 from tests.execution.test_deaths import carry_on
+from tests.journal import made
 
 from .bedside import Health, bedside, bench_of, old_fault, well
 from .memory_cloud import START
@@ -285,31 +287,30 @@ def test_a_cloud_that_cannot_be_read_delays_the_baseline() -> None:
 
 def run_in(phase: str, baseline: str | None = None) -> Run:
     """A run of two servers, whose first is in this state."""
-    created = Event("run.created", {}, START, 1)
+    created = Event(made("run.created", {"schedule": {}}), START, 1)
     rules: dict[str, Any] = {"checks": (TCP,), "baseline": baseline}
     run = fold.begin("r", schedule_of([1, 1], **rules), created)
     for event in list(events_to(phase)):
-        fold.apply(run, Event(*event, START, run.seq + 1))
+        fold.apply(run, Event(event, START, run.seq + 1))
     return run
 
 
-WAY: dict[str, tuple[str, dict[str, Any]]] = {
-    "baselined": ("baseline.checked", {"group": "web", "asked": 2, "unhealthy": {}}),
-    "started": ("wave.started", {"wave": 1}),
-    "waiting": ("wave.checked", {"wave": 1, "fit": {"s-000": "u0"}, "skipped": {}}),
-    "intended": ("batch.intended", {"batch": 1, "target": "t", "servers": ["s-000"]}),
-    "accepted": ("batch.accepted", {"batch": 1, "job": "j"}),
-    "rebooted": (
-        "job.polled",
-        {"batch": 1, "servers": {"s-000": [JobStatus.SUCCESS.value, None, None]}, "final": True},
+WAY: dict[str, EventData] = {
+    "baselined": made("baseline.checked", {"group": "web", "asked": 2, "unhealthy": {}}),
+    "started": made("wave.started", {"wave": 1}),
+    "waiting": made("wave.checked", {"wave": 1, "fit": {"s-000": "u0"}, "skipped": {}}),
+    "intended": made("batch.intended", {"batch": 1, "wave": 1, "target": "t", "servers": ["s-000"]}),
+    "accepted": made("batch.accepted", {"batch": 1, "job": "j"}),
+    "rebooted": made(
+        "job.polled", {"batch": 1, "servers": {"s-000": [JobStatus.SUCCESS.value, None, None]}, "final": True}
     ),
-    "up": ("servers.observed", {"up": ["s-000"], "down": []}),
-    "healthy": ("servers.checked", {"passed": ["s-000"], "missed": {}}),
-    "ended": ("servers.ended", {"servers": {"s-000": ["ready", "Rebooted", ""]}}),
+    "up": made("servers.observed", {"up": ["s-000"], "down": []}),
+    "healthy": made("servers.checked", {"passed": ["s-000"], "missed": {}}),
+    "ended": made("servers.ended", {"servers": {"s-000": ["ready", "Rebooted", ""]}}),
 }
 
 
-def events_to(phase: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def events_to(phase: str) -> Iterator[EventData]:
     for name, event in WAY.items():
         if phase == "created":
             return
@@ -318,12 +319,12 @@ def events_to(phase: str) -> Iterator[tuple[str, dict[str, Any]]]:
             return
 
 
-PASSED = ("servers.checked", {"passed": ["s-000"], "missed": {}})
-MISSED = ("servers.checked", {"passed": [], "missed": {"s-000": "503"}})
-DOWN = ("servers.observed", {"up": [], "down": ["s-000"]})
-BASELINE = ("baseline.checked", {"group": "web", "asked": 2, "unhealthy": {"s-000": "old"}})
-OF_NOBODY = ("servers.checked", {"passed": ["s-999"], "missed": {}})
-OF_NO_GROUP = ("baseline.checked", {"group": "db", "asked": 0, "unhealthy": {}})
+PASSED = made("servers.checked", {"passed": ["s-000"], "missed": {}})
+MISSED = made("servers.checked", {"passed": [], "missed": {"s-000": "503"}})
+DOWN = made("servers.observed", {"up": [], "down": ["s-000"]})
+BASELINE = made("baseline.checked", {"group": "web", "asked": 2, "unhealthy": {"s-000": "old"}})
+OF_NOBODY = made("servers.checked", {"passed": ["s-999"], "missed": {}})
+OF_NO_GROUP = made("baseline.checked", {"group": "db", "asked": 0, "unhealthy": {}})
 LEGAL = {
     ("up", "PASSED"): ("healthy", Evidence.CHECK),
     ("up", "MISSED"): ("up", Evidence.STATE),
@@ -334,7 +335,7 @@ LEGAL = {
     ("rebooted", "DOWN"): ("down", Evidence.JOB),
     ("created", "BASELINE"): ("skipped", Evidence.NONE),
 }
-EVENTS: dict[str, tuple[str, dict[str, Any]]] = {
+EVENTS: dict[str, EventData] = {
     "PASSED": PASSED,
     "MISSED": MISSED,
     "DOWN": DOWN,
@@ -359,7 +360,7 @@ def test_each_state_and_event(phase: str, name: str) -> None:
     """Answers follow only of servers that run again, a baseline only before the first wave; no other is taken."""
     run = run_in(phase, "exclude")
     wanted = LEGAL.get((phase, name))
-    event = Event(*EVENTS[name], START + timedelta(seconds=1), run.seq + 1)
+    event = Event(EVENTS[name], START + timedelta(seconds=1), run.seq + 1)
     if wanted is not None:
         fold.apply(run, event)
         assert (word_of(run), run.servers["s-000"].evidence) == wanted
@@ -426,9 +427,9 @@ def test_each_state_and_moment(name: str) -> None:
     step = decide(run, pace_of(case, now), now, lambda target: Tuning())
     assert not any(isinstance(e, Send) for e in step.effects)
     if case.then in ("ready", "CheckFailed", "CannotSee"):
-        ((kind, data),) = step.events
-        assert kind == "servers.ended"
-        assert case.then in data["servers"]["s-000"]
+        (event,) = step.events
+        assert isinstance(event, ServersEnded)
+        assert case.then in event.servers["s-000"]
     else:
         assert not step.events
         kinds = {"Ask": Ask, "ReadBack": ReadBack}

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from runner.execution.driver import Driver
-from runner.model.run import Outcome
+from runner.model.events import Outcome
 from runner.ports import BootClock
 from runner.report.run_now import heartbeat
 from tests.execution.memory_cloud import VirtualClock, lost_before_acceptance

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from runner.execution.journal import replay
+from runner.model.events import Event, Outcome
 from runner.model.job import RebootAnswer, Refused, Throttled
-from runner.model.run import Event, Outcome
 from runner.model.schedule import Pause
 
 from .memory_cloud import Answer, MemoryCloud, lost_after_acceptance
@@ -141,7 +141,7 @@ def test_every_prefix_of_a_journal_ends_the_same() -> None:
         bench.clock.jump(seconds=(events[length - 1].at - bench.clock.now()).total_seconds())
         intents = sum(1 for e in events[:length] if e.type == "batch.intended")
         bench.cloud.reboots = [r for r in whole.cloud.reboots if int(r.job.removeprefix("job-")) <= intents]
-        bench.store.record(fresh, bench.clock.now(), [(e.type, e.data) for e in events[1:length]])
+        bench.store.record(fresh, bench.clock.now(), [e.data for e in events[1:length]])
         _with_their_times(bench, fresh, events[:length])
         run = bench.follow(fresh)
         assert max(bench.cloud.times_rebooted().values()) == 1, f"prefix of {length}"

@@ -14,6 +14,7 @@ from runner.execution import fold
 from runner.execution.effects import Tuning
 from runner.execution.evidence import Finding, Trace, earlier_requests, trace_of
 from runner.execution.journal import create_run
+from runner.model.events import Event, Outcome
 from runner.model.inventory import Server
 from runner.model.job import (
     Accepted,
@@ -27,8 +28,9 @@ from runner.model.job import (
     SubJob,
     Throttled,
 )
-from runner.model.run import BatchPhase, Event, Evidence, Outcome, Phase, Run
+from runner.model.run import BatchPhase, Evidence, Phase, Run
 from runner.report.run_words import headline
+from tests.journal import made
 
 from .memory_cloud import MemoryCloud, lost_after_acceptance
 from .setup import Bench, schedule_of
@@ -298,7 +300,7 @@ def test_a_stop_reads_throttled_servers_before_it_calls_them_not_started() -> No
     bench.cloud.answers = [throttled_after_effect]
     run_id = bench.start(schedule_of([2]))
     asyncio.run(bench.driver(run_id).advance())
-    bench.store.record(run_id, bench.clock.now(), [("cancel.requested", {"by": "ann", "reason": "enough"})])
+    bench.store.record(run_id, bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "enough"})])
     run = bench.follow(run_id)
     assert run.word == "cancelled"
     assert run.counts()["ready"] == 2
@@ -360,7 +362,7 @@ def test_a_server_in_doubt_takes_its_batch_with_it_and_back() -> None:
     asyncio.run(bench.driver(run_id).advance())
     run = bench.read(run_id)
     data = {"fit": [], "moving": [], "doubted": {"s-000": "it was updated"}}
-    event = Event("servers.rechecked", data, bench.clock.now())
+    event = Event(made("servers.rechecked", data), bench.clock.now())
     assert headline(run, event) == "read again before a second request: 1 server in doubt (it was updated)"
     saved = fold.trial(run, [event])
     saved.__enter__()
@@ -453,7 +455,7 @@ def test_a_job_id_that_comes_late_counts_after_a_later_request_was_turned_away()
     run_id = bench.start(schedule_of([1], on_unknown="retry"))
     bench.follow(run_id, until="room to send")
     accepted = {"batch": 1, "job": bench.cloud.reboots[0].job, "late": True}
-    bench.store.record(run_id, bench.clock.now(), [("batch.accepted", accepted)])
+    bench.store.record(run_id, bench.clock.now(), [made("batch.accepted", accepted)])
     run = bench.follow(run_id)
     assert run.servers["s-000"].outcome is Outcome.READY
     assert bench.cloud.times_rebooted() == {"s-000": 1}
@@ -489,7 +491,7 @@ def again(bench: Bench, first: Run, servers: int) -> Run:
     schedule = replace(schedule_of([servers], max_failures=ALL_MAY_FAIL, plan="again"), retry_of=first.id)
     earlier = earlier_requests([first], first.servers)
     seen = {i: s.updated for i in bench.cloud.servers if (s := bench.cloud.see(i))}
-    run_id = create_run(bench.store, schedule, bench.clock.now(), {}, seen, earlier=earlier)
+    run_id = create_run(bench.store, schedule, bench.clock.now(), {}, seen, earlier=earlier, repeats=[first.id])
     return bench.follow(run_id)
 
 
@@ -517,8 +519,14 @@ def test_a_reboot_that_a_person_knew_of_proves_nothing_of_the_repetition() -> No
     bench.cloud.fails = {"s-000": "boot failed"}
     first = follow(bench, servers=1)
     known = bench.cloud.reboots[0].began
-    data = {"server": "s-000", "as": "reboot-again", "by": "ann", "reason": "hangs", "last_reboot": known.isoformat()}
-    bench.store.record(first.id, bench.clock.now(), [("server.resolved", data)], forget=["s-000"], open_only=False)
+    data = {
+        "server": "s-000",
+        "resolved_as": "reboot-again",
+        "by": "ann",
+        "reason": "hangs",
+        "last_reboot": known.isoformat(),
+    }
+    bench.store.record(first.id, bench.clock.now(), [made("server.resolved", data)], forget=["s-000"], open_only=False)
     bench.cloud.answers = [touched("s-000", answer=Ambiguous("reset"))]
     see = bench.cloud.see
     moved = bench.cloud.servers["s-000"]
@@ -536,14 +544,15 @@ def test_a_person_can_say_twice_that_a_server_was_not_rebooted() -> None:
     known = bench.cloud.reboots[0].began.isoformat()
     for says, more in (("reboot-again", {"last_reboot": known}), ("not-rebooted", {})):
         now = bench.clock.now()
-        data = {"server": "s-000", "as": says, "by": "ann", "reason": "x", **more}
-        bench.store.record(run.id, now, [("server.resolved", data)], forget=["s-000"], open_only=False)
+        data = {"server": "s-000", "resolved_as": says, "by": "ann", "reason": "x", **more}
+        bench.store.record(run.id, now, [made("server.resolved", data)], forget=["s-000"], open_only=False)
         earlier = earlier_requests([bench.read(i.id) for i in reversed(bench.store.runs())], ["s-000"])
         bench.cloud.fails = {}
         bench.cloud.answers = [lambda cloud, ids: Ambiguous("reset")] if says == "reboot-again" else []
         schedule = replace(schedule_of([1], max_failures=ALL_MAY_FAIL, plan=says), retry_of=run.id)
         seen = {"s-000": bench.cloud.servers["s-000"].updated}
-        run = bench.follow(create_run(bench.store, schedule, now, {}, seen, earlier=earlier))
+        again_id = create_run(bench.store, schedule, now, {}, seen, earlier=earlier, repeats=[run.id])
+        run = bench.follow(again_id)
     assert run.servers["s-000"].outcome is Outcome.READY
     assert bench.cloud.times_rebooted() == {"s-000": 2}
 
@@ -555,9 +564,9 @@ def test_a_history_that_shows_a_reboot_after_a_person_saw_none_is_a_new_sign() -
     first = follow(bench, servers=2)
     assert first.counts()["unknown"] == 2
     for server_id in first.servers:
-        data = {"server": server_id, "as": "not-rebooted", "by": "ann", "reason": "no trace", "updated": "u0"}
+        data = {"server": server_id, "resolved_as": "not-rebooted", "by": "ann", "reason": "no trace", "updated": "u0"}
         bench.store.record(
-            first.id, bench.clock.now(), [("server.resolved", data)], forget=[server_id], open_only=False
+            first.id, bench.clock.now(), [made("server.resolved", data)], forget=[server_id], open_only=False
         )
     real = bench.cloud.actions
     at = first.created + timedelta(seconds=2)
@@ -585,14 +594,14 @@ def test_a_person_s_decision_is_newer_than_the_signs_before_it() -> None:
         reboots = [r.began for r in bench.cloud.reboots if r.server == server_id]
         data = {
             "server": server_id,
-            "as": "reboot-again",
+            "resolved_as": "reboot-again",
             "by": "ann",
             "reason": "still broken",
             "updated": seen.updated if seen else None,
             "last_reboot": max(reboots).isoformat(),
         }
         bench.store.record(
-            first.id, bench.clock.now(), [("server.resolved", data)], forget=[server_id], open_only=False
+            first.id, bench.clock.now(), [made("server.resolved", data)], forget=[server_id], open_only=False
         )
     bench.cloud.fails = {}
     bench.clock.jump(minutes=1)
@@ -610,7 +619,7 @@ def test_an_accepted_job_that_is_told_late_is_followed_after_a_throttled_answer(
     run_id = bench.start(schedule_of([1]))
     asyncio.run(bench.driver(run_id).advance())
     accepted = Accepted(bench.cloud.reboots[0].job)
-    bench.store.record(run_id, bench.clock.now(), [("batch.accepted", {"batch": 1, "job": accepted.job_id})])
+    bench.store.record(run_id, bench.clock.now(), [made("batch.accepted", {"batch": 1, "job": accepted.job_id})])
     run = bench.follow(run_id)
     assert run.servers["s-000"].reason == "Rebooted"
     assert run.servers["s-000"].evidence is not Evidence.NONE

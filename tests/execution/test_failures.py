@@ -12,10 +12,11 @@ import pytest
 from runner.cloud.reboot import reboot_body
 from runner.errors import CloudError
 from runner.execution.effects import Tuning
+from runner.model.events import Outcome
 from runner.model.job import RebootAnswer, Throttled
 from runner.model.owner import Owner
-from runner.model.run import Outcome
 from runner.ports.store import LeaseHeld
+from tests.journal import made
 
 from .memory_cloud import MemoryCloud, lost_after_acceptance
 from .setup import Bench, schedule_of
@@ -125,7 +126,7 @@ def test_the_budget_does_not_depend_on_the_size_of_the_wave() -> None:
     run = bench.follow(run_id, until="approval")
     assert run.question is not None
     assert run.question.id == "proof:3"
-    bench.store.record(run_id, bench.clock.now(), [("approval.given", {"question": "proof:3", "by": "ann"})])
+    bench.store.record(run_id, bench.clock.now(), [made("approval.given", {"question": "proof:3", "by": "ann"})])
     assert bench.follow(run_id).counts()["ready"] == 5
 
 

@@ -16,6 +16,7 @@ from runner.model.schedule import Pause, Schedule
 from tests.execution.memory_cloud import VirtualClock
 from tests.execution.setup import Bench, Keeper, schedule_of
 from tests.execution.test_deaths import carry_on
+from tests.journal import fields_of
 
 OPEN, CLOSED, UNTOLD = GateState.OPEN, GateState.CLOSED, GateState.CANNOT_TELL
 NOW = datetime(2026, 11, 3, 22, 0, tzinfo=UTC)
@@ -113,8 +114,8 @@ def test_what_a_wave_does(
     if expected == "ask":
         assert step.effects == (AskGates(1, "t"),)
     elif expected.startswith("stop"):
-        ((kind, data),) = step.events
-        assert (kind, data["reason"]) == ("run.stopping", expected.split()[1])
+        (event,) = step.events
+        assert (event.type, fields_of(event)["reason"]) == ("run.stopping", expected.split()[1])
     else:
         assert step.can_suspend
         assert step.wake == NOW + timedelta(seconds=float(expected.split()[1]))
@@ -142,7 +143,7 @@ def test_the_journal_has_first_answers_and_changes_only() -> None:
     bench.gatekeeper = Keeper([CLOSED] * 50 + [UNTOLD] * 50 + [OPEN])
     run = bench.follow(bench.start(gated(schedule_of([1, 1]))))
     assert run.word == "done"
-    told = [e.data["answers"][0][0] for e in bench.store.events(run.id) if e.type == "gates.asked"]
+    told = [fields_of(e)["answers"][0]["state"] for e in bench.store.events(run.id) if e.type == "gates.asked"]
     assert told == ["closed", "cannot_tell", "open", "open"]
 
 

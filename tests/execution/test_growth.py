@@ -10,9 +10,10 @@ import pytest
 
 from runner.errors import StoreError
 from runner.execution import fold
-from runner.model.run import Event, Outcome
+from runner.model.events import Event, EventData, Outcome, TargetFailed
 from runner.model.schedule import Target, Wave
 from tests.execution.setup import Bench, schedule_of
+from tests.journal import made
 
 
 class Counted(tuple[Wave, ...]):
@@ -44,7 +45,7 @@ def _looks(waves: int, *, gives_up: bool) -> int:
         bench.cloud.fails[f"s-{number:03d}"] = "Ecs.0227"
     run_id = bench.start(replace(made, groups=rules, targets=targets))
     if gives_up:
-        bench.store.record(run_id, bench.clock.now(), (("target.failed", {"target": "u", "why": "no access"}),))
+        bench.store.record(run_id, bench.clock.now(), (TargetFailed("u", "no access"),))
     driver = bench.driver(run_id)
     run = driver.load()
     Counted.looks = 0
@@ -69,15 +70,15 @@ def test_what_is_taken_back_is_neither_counted_nor_kept() -> None:
     bench = Bench.of(3)
     run = bench.driver(bench.start(schedule_of([2, 1]))).load()
     first: dict[str, Any] = {"batch": 1, "wave": 1, "target": "t", "servers": ["s-000"]}
-    events: list[tuple[str, dict[str, Any]]] = [
-        ("wave.started", {"wave": 1}),
-        ("wave.checked", {"wave": 1, "fit": {"s-000": None}, "skipped": {"s-001": ("Missing", "")}}),
-        ("batch.intended", first),
+    events: list[EventData] = [
+        made("wave.started", {"wave": 1}),
+        made("wave.checked", {"wave": 1, "fit": {"s-000": None}, "skipped": {"s-001": ("Missing", "")}}),
+        made("batch.intended", first),
     ]
-    made = [Event(kind, data, bench.clock.now()) for kind, data in events]
+    journal = [Event(data, bench.clock.now()) for data in events]
 
     def in_vain() -> None:
-        with fold.trial(run, made):
+        with fold.trial(run, journal):
             assert run.open_on == {"t": 2}
             assert list(run.batches) == [1]
             raise StoreError("the disk is full")
@@ -86,8 +87,8 @@ def test_what_is_taken_back_is_neither_counted_nor_kept() -> None:
         in_vain()
     assert run.open_on == {"t": 3}
     assert not run.batches
-    fold.apply_all(run, made)
-    again = Event("batch.intended", {**first, "batch": 2}, bench.clock.now())
+    fold.apply_all(run, journal)
+    again = Event(made("batch.intended", {**first, "batch": 2}), bench.clock.now())
     with pytest.raises(fold.IllegalEvent, match="asked for twice"):
         fold.apply(run, again)
     assert list(run.batches) == [1]

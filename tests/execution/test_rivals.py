@@ -13,11 +13,13 @@ import pytest
 
 from runner.errors import LeaseLost
 from runner.execution.driver import Driver
-from runner.execution.effects import NewEvent, Tuning
+from runner.execution.effects import Tuning
+from runner.model.events import EventData, Outcome
 from runner.model.job import RebootAnswer
-from runner.model.run import Outcome, Run
+from runner.model.run import Run
 from runner.model.schedule import Pause
 from runner.ports.store import Halt, LeaseHeld
+from tests.journal import fields_of, made
 
 from .memory_cloud import MemoryCloud, lost_before_acceptance
 from .setup import Bench, schedule_of
@@ -158,9 +160,9 @@ def test_a_server_that_comes_free_in_time_is_asked_for_by_whatever_process() -> 
     assert bench.read(second).servers["s-000"].blocked_since
     bench.follow(first)
     for i in ("s-000", "s-001", "s-002"):
-        data = {"server": i, "as": "not-rebooted", "by": "ann", "reason": "seen"}
+        data = {"server": i, "resolved_as": "not-rebooted", "by": "ann", "reason": "seen"}
         now = bench.clock.now()
-        bench.store.record(first, now, [("server.resolved", data)], forget=[i], open_only=False)
+        bench.store.record(first, now, [made("server.resolved", data)], forget=[i], open_only=False)
     run = step_by_step(bench, second, 10, minutes=5)
     assert (run.word, run.counts()["ready"]) == ("done", 3)
     assert run.servers["s-000"].blocked_since is None
@@ -226,7 +228,7 @@ def test_a_job_id_that_arrives_after_the_lease_was_lost_is_kept() -> None:
     with pytest.raises(LeaseLost):
         bench.follow(run_id, slow)
     late = [e for e in bench.store.events(run_id) if e.type == "batch.accepted"]
-    assert [e.data.get("late") for e in late] == [True]
+    assert [fields_of(e).get("late") for e in late] == [True]
     bench.lapse()
     run = bench.follow(run_id, quick)
     assert run.counts()["ready"] == 4
@@ -311,10 +313,10 @@ def test_a_run_that_another_process_ended_meanwhile_is_over_and_no_error() -> No
     def after_the_rival(*args, **kwargs):  # type: ignore[no-untyped-def]
         now = bench.clock.now()
         rows = dict.fromkeys(("s-000", "s-001"), ("ready", "Rebooted", ""))
-        events: list[NewEvent] = [
-            ("servers.ended", {"servers": rows}),
-            ("wave.ended", {"wave": 1}),
-            ("run.ended", {"word": "done", "reason": "AllWavesDone"}),
+        events: list[EventData] = [
+            made("servers.ended", {"servers": rows}),
+            made("wave.ended", {"wave": 1}),
+            made("run.ended", {"word": "done", "reason": "AllWavesDone"}),
         ]
         bench.store.record(run_id, now, events)
         outside.execute("update run set is_open = 0, word = 'done' where id = ?", (run_id,))

@@ -6,10 +6,12 @@ from collections import Counter
 from datetime import timedelta
 
 from runner.execution.effects import Tuning
+from runner.model.events import Outcome
 from runner.model.job import Ambiguous, NotSent, Refused, Throttled
-from runner.model.run import Evidence, Outcome
+from runner.model.run import Evidence
 from runner.model.schedule import Pause
 from runner.report.run_steps import next_steps
+from tests.journal import fields_of, made
 
 from .memory_cloud import Answer, MemoryCloud, lost_after_acceptance, lost_before_acceptance
 from .setup import PROJECT, Bench, schedule_of
@@ -94,9 +96,9 @@ def test_a_wave_without_a_ready_server_asks_a_person() -> None:
     run = bench.follow(run_id, until="approval")
     assert run.question
     assert run.question.id == "proof:1"
-    bench.store.record(run_id, bench.clock.now(), [("approval.given", {"question": "proof:1", "by": "ann"})])
+    bench.store.record(run_id, bench.clock.now(), [made("approval.given", {"question": "proof:1", "by": "ann"})])
     assert bench.follow(run_id).word == "done"
-    assert [d.data["by"] for d in bench.read(run_id).decisions] == ["ann"]
+    assert [fields_of(d)["by"] for d in bench.read(run_id).decisions] == ["ann"]
 
 
 def test_an_approval_that_never_comes_stops_the_run() -> None:
@@ -265,7 +267,7 @@ def test_a_cancel_reaches_a_run_between_two_waves() -> None:
     bench = Bench.of(2)
     run_id = bench.start(schedule_of([1, 1], pause=Pause("timed", 3600)))
     bench.follow(run_id, until="pause")
-    bench.store.record(run_id, bench.clock.now(), [("cancel.requested", {"by": "ann", "reason": "incident"})])
+    bench.store.record(run_id, bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "incident"})])
     run = bench.follow(run_id)
     assert run.word == "cancelled"
     assert run.counts()["ready"] == 1
@@ -277,7 +279,7 @@ def test_a_cancelled_run_asks_nothing_and_says_that_it_stops() -> None:
     bench = Bench.of(2)
     run_id = bench.start(schedule_of([1, 1], pause=Pause("approval")))
     assert bench.follow(run_id, until="approval").word == bench.store.find(run_id).word == "waiting"
-    cancel = ("cancel.requested", {"by": "ann", "reason": "incident"})
+    cancel = made("cancel.requested", {"by": "ann", "reason": "incident"})
     bench.store.record(run_id, bench.clock.now(), [cancel], word="stopping")
     run = bench.read(run_id)
     assert run.word == "stopping"
@@ -294,7 +296,7 @@ def test_on_failure_approval_asks_in_the_middle_of_a_wave() -> None:
     run = bench.follow(run_id, until="approval")
     assert run.question
     assert run.question.id == "budget:web:1"
-    bench.store.record(run_id, bench.clock.now(), [("approval.given", {"question": "budget:web:1", "by": "ann"})])
+    bench.store.record(run_id, bench.clock.now(), [made("approval.given", {"question": "budget:web:1", "by": "ann"})])
     assert bench.follow(run_id).counts()["ready"] == 19
 
 

@@ -10,24 +10,25 @@ import pytest
 from runner.errors import CloudError
 from runner.execution.driver import Driver
 from runner.execution.site import Spares
+from runner.model.events import Outcome, Why
 from runner.model.inventory import Server
 from runner.model.job import Throttled
-from runner.model.run import Outcome, Run
+from runner.model.run import Run
 
 from .memory_cloud import Answer
 from .setup import Bench, schedule_of
 from .test_deaths import Death, Mortal
 
 MINE = "s-003"
-WHY = ("RunnerItself", "it is the machine that the runner runs on")
+WHY = Why("RunnerItself", "it is the machine that the runner runs on")
 
 
-def spares_mine(run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, tuple[str, str]]:
+def spares_mine(run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
     assert (target, group) == ("t", "web")
     return {MINE: WHY} if MINE in servers else {}
 
 
-def spares_none(run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, tuple[str, str]]:
+def spares_none(run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
     return {}
 
 

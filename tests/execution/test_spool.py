@@ -30,7 +30,7 @@ def failing(bench: Bench, times: int) -> None:
 
         def call(*args, **kwargs):  # type: ignore[no-untyped-def]
             events = args[2] if len(args) > 2 else ()
-            if bench.cloud.reboots and left["n"] < times and any(t == "batch.accepted" for t, _ in events):
+            if bench.cloud.reboots and left["n"] < times and any(e.type == "batch.accepted" for e in events):
                 left["n"] += 1
                 raise StoreError("the disk is full")
             return method(*args, **kwargs)
@@ -67,7 +67,7 @@ def test_a_spooled_job_id_is_read_by_the_next_process(tmp_path: Path) -> None:
     failing(bench, writer.INSIST_TIMES + 1)
     with pytest.raises(StoreError):
         bench.follow(run_id, driver)
-    assert [f["job"] for f in spool.read(run_id)] == ["job-1"]
+    assert [f.job for f in spool.read(run_id)] == ["job-1"]
     with spool.path(run_id).open("a") as file:
         file.write('{"batch": 1, "jo')
     following = bench.driver(run_id)

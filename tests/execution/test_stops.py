@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.journal import made
+
 from .setup import Bench, schedule_of
 
 
@@ -11,7 +13,7 @@ def test_a_cancelled_run_leaves_no_wave_open() -> None:
     run_id = bench.start(schedule_of([1, 5]))
     driver = bench.driver(run_id)
     bench.follow(run_id, driver, until="come back")
-    bench.store.record(run_id, bench.clock.now(), [("cancel.requested", {"by": "ann", "reason": "incident"})])
+    bench.store.record(run_id, bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "incident"})])
     run = bench.follow(run_id, driver)
     assert run.word == "cancelled"
     assert run.waves[0].ended is not None
@@ -40,7 +42,7 @@ def asked(bench: Bench, run_id: str) -> list[str]:
             return said
         said.append(run.question.why)
         answer = {"question": run.question.id, "by": "ann"}
-        bench.store.record(run_id, bench.clock.now(), [("approval.given", answer)])
+        bench.store.record(run_id, bench.clock.now(), [made("approval.given", answer)])
 
 
 def test_a_yes_covers_the_failures_that_there_were() -> None:

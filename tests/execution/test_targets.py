@@ -12,13 +12,15 @@ import pytest
 from runner.errors import CloudDenied, CloudError
 from runner.execution.driver import Driver
 from runner.execution.site import Absent, Site
+from runner.model.events import Outcome
 from runner.model.job import Ambiguous
-from runner.model.run import Outcome, Run
+from runner.model.run import Run
 from runner.model.run_exit import exit_code
 from runner.model.schedule import Pause, Schedule, Target
 from runner.ports import Cloud
 from tests.execution.memory_cloud import MemoryCloud, VirtualClock
 from tests.execution.setup import Bench, schedule_of
+from tests.journal import made
 
 OTHER = "1" * 32
 
@@ -194,7 +196,7 @@ def test_a_stop_ends_although_nobody_can_look_any_more() -> None:
             await two.bench.clock.sleep(max(0.001, (step.due - two.bench.clock.now()).total_seconds()))
 
     asyncio.run(until_given_up())
-    two.bench.store.record(run_id, two.bench.clock.now(), [("cancel.requested", {"by": "ann", "reason": "no"})])
+    two.bench.store.record(run_id, two.bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "no"})])
     two.bench.follow(run_id, driver)
     run = two.bench.read(run_id)
     assert run.word == "cancelled"

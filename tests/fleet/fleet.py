@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.execution.journal import read_run
-from runner.model.run import Outcome, Run
+from runner.model.events import Outcome
+from runner.model.run import Run
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.server import serve_in_thread
 from runner.simulator.state import CloudOptions, State

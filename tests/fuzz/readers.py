@@ -194,7 +194,7 @@ def _journal() -> Read:
     from runner.store.rows import event
     from runner.store.sqlite import text_of
 
-    head = (7, MOMENT.isoformat(), "run.created", 1)
+    head = (1, 7, MOMENT.isoformat(), "run.created", 1, "")
     return _bytes_of(lambda data: event((*head, text_of(data)), "web-1"))
 
 

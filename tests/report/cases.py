@@ -8,13 +8,15 @@ from functools import cache
 from typing import Any
 
 from runner.execution.journal import create_run, replay
+from runner.model.events import Event
 from runner.model.job import RebootAnswer, Refused
-from runner.model.run import Event, Run
+from runner.model.run import Run
 from runner.model.schedule import Exclusion, Pause, Schedule, ServerRef
 from runner.report.run_build import build_report
 from runner.report.run_report import RunReport
 from tests.execution.memory_cloud import MemoryCloud, lost_before_acceptance
 from tests.execution.setup import Bench, schedule_of
+from tests.journal import made
 
 HOSTILE = (
     "::error file=a,line=1::boom",
@@ -106,8 +108,8 @@ def _troubled(text: str, extra: str) -> tuple[str, tuple[Event, ...]]:
     bench.follow(run_id, until="asks for an approval")
     record(bench, run_id, "cancel.requested", {"by": text, "reason": text})
     bench.follow(run_id)
-    resolved = {"server": "s-005", "as": "rebooted", "by": text, "reason": text}
-    bench.store.record(run_id, bench.clock.now(), [("server.resolved", resolved)], open_only=False)
+    resolved = {"server": "s-005", "resolved_as": "rebooted", "by": text, "reason": text}
+    bench.store.record(run_id, bench.clock.now(), [made("server.resolved", resolved)], open_only=False)
     return run_id, tuple(bench.store.events(run_id))
 
 
@@ -119,7 +121,7 @@ def lost_and_changed(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
 
 
 def record(bench: Bench, run_id: str, kind: str, data: Mapping[str, Any]) -> None:
-    bench.store.record(run_id, bench.clock.now(), [(kind, data)])
+    bench.store.record(run_id, bench.clock.now(), [made(kind, data)])
 
 
 def _with_text(schedule: Schedule, text: str, extra: str) -> Schedule:

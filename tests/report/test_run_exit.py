@@ -8,10 +8,12 @@ import pytest
 
 from runner.errors import EXIT_WORDS, Exit
 from runner.model import run_exit
-from runner.model.run import Outcome, Run
+from runner.model.events import Outcome
+from runner.model.run import Run
 from runner.model.run_exit import exit_code
 from runner.model.schedule import Exclusion, Pause, ServerRef
 from tests.execution.setup import Bench, schedule_of
+from tests.journal import made
 from tests.report.cases import plain_run, record, troubled_run
 
 
@@ -90,8 +92,8 @@ def test_a_person_who_resolves_the_last_doubt_makes_a_run_done() -> None:
     run_id = bench.start(schedule_of([2], max_failures=2))
     assert exit_code(bench.follow(run_id)) == 4
     for server in ("s-000", "s-001"):
-        said = {"server": server, "as": "rebooted", "by": "ann", "reason": "uptime"}
-        bench.store.record(run_id, bench.clock.now(), [("server.resolved", said)], open_only=False)
+        said = {"server": server, "resolved_as": "rebooted", "by": "ann", "reason": "uptime"}
+        bench.store.record(run_id, bench.clock.now(), [made("server.resolved", said)], open_only=False)
     assert exit_code(bench.read(run_id)) == 0
 
 

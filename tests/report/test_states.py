@@ -14,19 +14,19 @@ import jsonschema
 import pytest
 
 from runner.execution.journal import replay
-from runner.model.run import SERVER_WORDS, Event, Run
+from runner.model.events import Event, EventData
+from runner.model.run import SERVER_WORDS, Run
 from runner.model.schedule import Pause
 from runner.report.forms import FORMS, rendered
 from runner.report.run_now import heartbeat
 from runner.report.schemas import report_schema, status_schema
 from tests.execution.memory_cloud import Answer, lost_after_acceptance, lost_before_acceptance
 from tests.execution.setup import Bench, schedule_of
+from tests.journal import made
 from tests.report.cases import Case, record
 
 
-def cut_at(
-    event: str, *, answer: Answer | None = None, forget: bool = False, more: tuple[str, dict[str, str]] | None = None
-) -> Case:
+def cut_at(event: str, *, answer: Answer | None = None, forget: bool = False, more: EventData | None = None) -> Case:
     """A run of waves of 1, 4 and 5 whose process ended in its second wave, right after an event of this type."""
     bench = Bench.of(10)
     bench.cloud.answers = [None, answer]
@@ -37,21 +37,21 @@ def cut_at(
         bench.cloud.forgotten_jobs = {"job-2"}
     bench.follow(run_id, until="approval")
     events = bench.store.events(run_id)
-    last = max(n for n, e in enumerate(events) if e.type == event and e.data.get("batch", 2) == 2)
+    last = max(n for n, e in enumerate(events) if e.type == event and getattr(e.data, "batch", 2) == 2)
     kept = events[: last + 1]
     if more:
-        kept.append(Event(*more, kept[-1].at, kept[-1].seq + 1))
+        kept.append(Event(more, kept[-1].at, kept[-1].seq + 1))
     return Case(replay(run_id, kept), kept)
 
 
 CASES: dict[str, tuple[Callable[[], Case], str]] = {
     "accepted": (lambda: cut_at("batch.accepted"), "in_flight"),
-    "interrupted": (lambda: cut_at("batch.accepted", more=("run.suspended", {"why": "SIGINT"})), "in_flight"),
+    "interrupted": (lambda: cut_at("batch.accepted", more=made("run.suspended", {"why": "SIGINT"})), "in_flight"),
     "answer lost": (lambda: cut_at("batch.ambiguous", answer=lost_after_acceptance), "in_doubt"),
     "killed before the answer": (lambda: cut_at("batch.intended"), "in_doubt"),
     "found on the servers": (lambda: cut_at("batch.looked", answer=lost_after_acceptance), "in_flight"),
     "no trace so far": (lambda: cut_at("batch.looked", answer=lost_before_acceptance), "in_doubt"),
-    "job gone": (lambda: cut_at("job.gone", forget=True), "in_doubt"),
+    "job gone": (lambda: cut_at("job.lost", forget=True), "in_doubt"),
 }
 
 

@@ -20,9 +20,10 @@ from runner.execution.effects import Tuning
 from runner.execution.journal import create_run, read_run
 from runner.execution.site import NoGatekeeper, Setting, Site
 from runner.loading.plan import load_text, plan_digest, require
+from runner.model.events import Event
 from runner.model.inventory import Inventory
 from runner.model.owner import Owner
-from runner.model.run import Event, Run
+from runner.model.run import Run
 from runner.model.schedule import Schedule, Target
 from runner.net.transport import Limits
 from runner.planning.fleet import Fleet, Place

@@ -10,6 +10,7 @@ import pytest
 
 from runner.execution.effects import Tuning
 from runner.model.run import Run
+from tests.journal import made
 from tests.runs.harness import Field, options_of, plan_of, simulated
 
 SLOWLY = Tuning(poll_every_s=30)
@@ -89,7 +90,7 @@ async def follow_with_consent(field: Field, run_id: str) -> Run:
             return run
         assert run.question
         given = {"question": run.question.id, "by": "ann"}
-        field.store.record(run_id, field.clock.now(), [("approval.given", given)], expect=run.seq)
+        field.store.record(run_id, field.clock.now(), [made("approval.given", given)], expect=run.seq)
 
 
 @pytest.mark.parametrize("seed", range(8))

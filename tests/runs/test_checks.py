@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from runner.checks.prober import NetProber
-from runner.model.run import Evidence, Outcome, Run
+from runner.model.events import Outcome
+from runner.model.run import Evidence, Run
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.inventory import load_fleet
 from runner.simulator.state import CloudOptions

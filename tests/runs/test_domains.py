@@ -12,6 +12,7 @@ from runner.execution import brakes
 from runner.execution.effects import Tuning
 from runner.model.run import Run
 from tests.execution.setup import Bench, schedule_of
+from tests.journal import fields_of
 from tests.runs.harness import Field, options_of, plan_of, simulated
 
 SLOWLY = Tuning(poll_every_s=30)
@@ -68,7 +69,7 @@ def test_a_wave_waits_for_servers_that_are_down(restart: bool) -> None:
             first = min(at for at, _ in asked(field))
             assert 300 <= first - began.timestamp() <= 340
             held = [e for e in field.store.events(run_id) if e.type == "wave.held"]
-            assert [dict(e.data) for e in held] == [{"wave": 1, "unavailable": 5, "down": 2, "allowed": 4}]
+            assert [fields_of(e) for e in held] == [{"wave": 1, "unavailable": 5, "down": 2, "allowed": 4}]
 
     asyncio.run(scene())
 

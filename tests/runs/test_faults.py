@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from runner.execution.effects import Tuning
-from runner.model.run import Outcome, Run
+from runner.model.events import Outcome
+from runner.model.run import Run
 from runner.net.transport import Limits
 from tests.runs.harness import Field, LoginKind, options_of, plan_of, simulated
 

@@ -14,6 +14,7 @@ from runner.execution.effects import Pace
 from runner.loading.current import current_freezes
 from runner.model.run import Run
 from runner.model.window import CurrentFreezes
+from tests.journal import fields_of
 from tests.runs.harness import Field, plan_of, simulated
 from tests.runs.harness import options_of as options
 from tests.runs.test_windows import begin
@@ -76,7 +77,7 @@ def test_a_freeze_that_is_added_in_mid_run_holds_the_next_wave(tmp_path: Path) -
             frozen_until = field.clock.now() + timedelta(hours=5)
             run = await here.follow(run_id, until="a freeze that was added since the run began is on")
             assert len(field.calls("reboot")) == 1
-            (awaited,) = [e.data for e in field.store.events(run_id) if e.type == "window.awaited"]
+            (awaited,) = [fields_of(e) for e in field.store.events(run_id) if e.type == "window.awaited"]
             assert awaited["current"] is True
             assert datetime.fromisoformat(awaited["until"]) == run.window_opens
             assert run.window_opens
@@ -158,7 +159,9 @@ def test_an_override_holds_for_added_freezes_too(tmp_path: Path) -> None:
             driver.pace = Pace(override={"by": "alex", "reason": "CVE"})
             run = await field.follow(run_id, driver=driver)
             assert run.word == "done"
-            assert [d.data["why"] for d in run.decisions] == ["a freeze that was added since the run began is on"] * 2
+            assert [fields_of(d)["why"] for d in run.decisions] == [
+                "a freeze that was added since the run began is on"
+            ] * 2
 
     asyncio.run(scene())
 

@@ -14,10 +14,12 @@ import pytest
 from runner.checks.gatekeeper import NetGatekeeper, Source
 from runner.execution.fold import IllegalEvent, apply
 from runner.execution.journal import read_run
+from runner.model.events import Event, Outcome
 from runner.model.gate import GateState
-from runner.model.run import Event, Outcome, Run
+from runner.model.run import Run
 from runner.report.run_build import build_report
 from tests.cloud.wild import Connection, free_port, wild
+from tests.journal import fields_of, made
 from tests.runs.harness import Field, options_of, plan_of, simulated
 
 READS = {"list", "show", "job", "actions", "groups", "limits", "tags", "projects", "token", "alarms"}
@@ -69,7 +71,7 @@ def plan(waves: str, more: str = "", *, wait: str = "1h", **group: object) -> st
 
 def states(place: Field, run: Run) -> list[str]:
     """What the journal tells of the first gate, in order."""
-    return [e.data["answers"][0][0] for e in place.store.events(run.id) if e.type == "gates.asked"]
+    return [fields_of(e)["answers"][0]["state"] for e in place.store.events(run.id) if e.type == "gates.asked"]
 
 
 def seconds_of(run: Run, at: datetime | None) -> float:
@@ -136,7 +138,7 @@ def test_nothing_is_asked_of_the_cloud_once_a_gate_has_closed() -> None:
             assert run.stop
             assert run.stop.reason == "GateClosed"
             assert sum(place.state.reboot_counts().values()) == 1
-            closed = next(e.at for e in place.store.events(run.id) if "closed" in str(e.data.get("answers")))
+            closed = next(e.at for e in place.store.events(run.id) if "closed" in str(fields_of(e).get("answers")))
             assert not [c for c in place.calls() if c.at / 1000 >= closed.timestamp()]
             report = build_report(run, place.store.events(run.id))
             assert [(g.wave, g.state) for g in report.gates] == [(1, "open"), (2, "closed")]
@@ -255,7 +257,7 @@ def test_a_journal_in_which_a_wave_begins_while_a_gate_is_not_open_is_refused() 
             await place.driver(run_id).advance()
             run = read_run(place.store, run_id)
             assert run.gates_since
-            begun = Event("wave.started", {"wave": 1}, place.clock.now(), run.seq + 1, 1)
+            begun = Event(made("wave.started", {"wave": 1}), place.clock.now(), run.seq + 1, 1)
             with pytest.raises(IllegalEvent, match="gate"):
                 apply(run, begun)
             assert run.waves[0].started is None

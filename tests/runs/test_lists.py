@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runner.execution.effects import Tuning
-from runner.model.run import Outcome
+from runner.model.events import Outcome
 from tests.runs.harness import options_of, plan_of, simulated
 
 WEB = plan_of("100%", servers="{tags: {role: web}}", max_failures="100%")

@@ -13,10 +13,11 @@ import pytest
 from runner.cloud.ecs import HuaweiCloud
 from runner.errors import CloudDenied, CloudError
 from runner.execution.effects import Tuning
+from runner.model.events import Event
 from runner.model.inventory import Inventory, Server
 from runner.model.job import Action, Job, JobGone, RebootAnswer
 from runner.model.owner import Owner
-from runner.model.run import Event, Evidence, Run
+from runner.model.run import Evidence, Run
 from runner.model.schedule import RebootType
 from tests.runs.harness import Field, LoginKind, options_of, plan_of, simulated
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from runner.execution.effects import Tuning
-from runner.model.run import Event, Run
+from runner.model.events import Event
+from runner.model.run import Run
 from tests.runs.harness import Field, ideal_seconds, options_of, plan_of, simulated
 
 Slices = list[tuple[str, float]]

@@ -15,6 +15,7 @@ from runner.model.window import CurrentFreezes, Freeze
 from runner.planning.fleet import Fleet, Place
 from runner.planning.schedule import make_schedule
 from runner.simulator.timeline import from_millis
+from tests.journal import fields_of
 from tests.runs.harness import Field, options_of, plan_of, simulated
 
 NIGHTS = "windows: [{days: [mon, tue, wed, thu, fri, sat, sun], start: '22:00', length: 2h, timezone: Europe/Berlin}]\n"
@@ -137,8 +138,8 @@ def test_an_override_holds_for_the_process_that_was_given_it() -> None:
             driver = field.driver(run_id)
             driver.pace = Pace(override={"by": "alex", "reason": "CVE"})
             run = await field.follow(run_id, driver=driver, until=lambda r: r.position == 2)
-            assert [d.data["wave"] for d in run.decisions] == [1, 2]
-            assert {(d.data["by"], d.data["reason"]) for d in run.decisions} == {("alex", "CVE")}
+            assert [fields_of(d)["wave"] for d in run.decisions] == [1, 2]
+            assert {(fields_of(d)["by"], fields_of(d)["reason"]) for d in run.decisions} == {("alex", "CVE")}
             run = await field.follow(run_id, until="no window is open")
             assert run.waves[2].started is None
             run = await field.follow(run_id)

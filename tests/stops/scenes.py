@@ -22,6 +22,7 @@ from runner.simulator.fleet import FleetOptions
 from runner.simulator.inventory import load_fleet
 from runner.simulator.state import CloudOptions
 from tests.cloud.wild import free_port, wild
+from tests.journal import made
 from tests.runs.harness import Field, options_of, simulated
 from tests.runs.test_checks import Ward
 from tests.runs.test_gates import Metrics
@@ -83,7 +84,7 @@ async def follow(place: Field, run_id: str, *, consent: bool = True) -> Run:
         if not run.is_open or run.question is None:
             return run
         given = {"question": run.question.id, "by": "ann"}
-        place.store.record(run_id, place.clock.now(), [("approval.given", given)], expect=run.seq)
+        place.store.record(run_id, place.clock.now(), [made("approval.given", given)], expect=run.seq)
 
 
 async def trial(place: Field, text: str, *, consent: bool = True) -> Trial:

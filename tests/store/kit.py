@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from runner.model.events import BatchIntended, Ended, EventData, Note, Outcome, RunCreated, ServersEnded
 from runner.model.owner import Owner
-from runner.model.run import Event
-from runner.ports.store import Intent, Lease, NewEvent, NewRun
+from runner.ports.store import Intent, Lease, NewRun
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
 
@@ -108,7 +108,7 @@ def new_run(run_id: str = "r1", plan: str = "web", cycle: str = "c1", created: d
 
 def begun(store: SqlStore, run_id: str = "r1", plan: str | None = None, **more: Any) -> str:
     """A run of a plan of its own; returns its id."""
-    store.create(new_run(run_id, plan or f"plan-of-{run_id}", **more), Event("run.created", {"servers": 3}, AT))
+    store.create(new_run(run_id, plan or f"plan-of-{run_id}", **more), RunCreated({"servers": 3}))
     return run_id
 
 
@@ -126,4 +126,12 @@ def told(store: SqlStore, run_id: str) -> list[tuple[int, str]]:
     return [(e.seq, e.type) for e in store.events(run_id)]
 
 
-NOTE: Sequence[NewEvent] = (("note", {}),)
+NOTE: Sequence[EventData] = (Note(""),)
+
+
+def asked(*servers: str, batch: int = 1) -> BatchIntended:
+    return BatchIntended(batch, 1, "t", servers)
+
+
+def ended(*servers: str) -> ServersEnded:
+    return ServersEnded(dict.fromkeys(servers, Ended(Outcome.READY, "Rebooted")))

@@ -8,11 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from runner.ports.store import Halt, Halted, NewEvent, RateFull, Taken
+from runner.model.events import BatchThrottled, EventData, RunEnded, ServerResolved
+from runner.ports.store import Halt, Halted, RateFull, Taken
 from runner.store.sql import SqlStore
-from tests.store.kit import AT, NOTE, PROJECT, Place, intent, leased, told
+from tests.store.kit import AT, NOTE, PROJECT, Place, asked, ended, intent, leased, told
 
-INTENDED: Sequence[NewEvent] = (("batch.intended", {}),)
+INTENDED: Sequence[EventData] = (asked(),)
 
 
 def test_a_server_is_in_flight_in_one_run(store: SqlStore) -> None:
@@ -29,7 +30,7 @@ def test_a_released_server_is_free_for_another_cycle_only(store: SqlStore) -> No
     """With its outcome known a server may be asked for again, but not in the same cycle."""
     first = leased(store, "r1")
     store.append(first, AT, INTENDED, intent=intent(["s1", "s2"]))
-    store.append(first, AT, [("servers.ended", {})], release=["s1", "s2"])
+    store.append(first, AT, [ended()], release=["s1", "s2"])
     second = leased(store, "r2")
     with pytest.raises(Taken) as taken:
         store.append(second, AT, INTENDED, intent=intent(["s1", "s9"]))
@@ -44,12 +45,12 @@ def test_an_unknown_server_stays_claimed(store: SqlStore) -> None:
     """What nobody can know keeps its claim, also after its run has ended, until a person decides."""
     first = leased(store, "r1")
     store.append(first, AT, INTENDED, intent=intent(["s1", "s2"]))
-    store.append(first, AT, [("run.ended", {})], release=["s1"], word="done", close=True)
+    store.append(first, AT, [RunEnded("done", "AllWavesDone")], release=["s1"], word="done", close=True)
     second = leased(store, "r2")
     with pytest.raises(Taken) as taken:
         store.append(second, AT, INTENDED, intent=intent(["s2"], cycle="c2"))
     assert taken.value.claimed == {"s2": "r1"}
-    store.record("r1", AT, [("server.resolved", {})], release=["s2"], open_only=False)
+    store.record("r1", AT, [ServerResolved("s2", "rebooted", "ann", "seen")], release=["s2"], open_only=False)
     store.append(second, AT, INTENDED, intent=intent(["s2"], cycle="c2"))
 
 
@@ -57,7 +58,7 @@ def test_a_run_that_is_repeated_leaves_its_servers_free(store: SqlStore) -> None
     """Who repeats a run may ask for what it asked for, nobody else may; the servers of other runs stay taken."""
     first = leased(store, "r1")
     store.append(first, AT, INTENDED, intent=intent(["s1", "s2"]))
-    store.append(first, AT, [("run.ended", {})], release=["s1", "s2"], word="stopped", close=True)
+    store.append(first, AT, [RunEnded("done", "AllWavesDone")], release=["s1", "s2"], word="stopped", close=True)
     second, third = leased(store, "r2"), leased(store, "r3")
     again = replace(intent(["s1", "s2", "s3"]), repeats=("r1",))
     store.append(second, AT, INTENDED, intent=again)
@@ -65,7 +66,7 @@ def test_a_run_that_is_repeated_leaves_its_servers_free(store: SqlStore) -> None
     with pytest.raises(Taken) as taken:
         store.append(third, AT, INTENDED, intent=replace(again, batch=2))
     assert taken.value.claimed == {"s1": "r2", "s2": "r2", "s3": "r2"}
-    store.append(second, AT, [("servers.ended", {})], release=["s1", "s3"])
+    store.append(second, AT, [ended()], release=["s1", "s3"])
     with pytest.raises(Taken) as taken:
         store.append(third, AT, INTENDED, intent=replace(again, servers=("s1",), batch=3))
     assert taken.value.spent == {"s1": "r2"}
@@ -75,12 +76,12 @@ def test_a_forgotten_repetition_gives_the_claim_back_to_the_run_before(store: Sq
     """What was provably not sent a second time is still spent by the run that was repeated; new servers are free."""
     first = leased(store, "r1")
     store.append(first, AT, INTENDED, intent=intent(["s1"]))
-    store.append(first, AT, [("run.ended", {})], release=["s1"], word="stopped", close=True)
+    store.append(first, AT, [RunEnded("done", "AllWavesDone")], release=["s1"], word="stopped", close=True)
     second = leased(store, "r2")
     again = replace(intent(["s1", "s3"]), repeats=("r1",))
     for _ in range(2):
         store.append(second, AT, INTENDED, intent=again)
-        store.append(second, AT, [("batch.throttled", {})], forget=["s1", "s3"])
+        store.append(second, AT, [BatchThrottled(1, again=AT)], forget=["s1", "s3"])
         assert store.spent("c1", PROJECT) == {"s1": "r1"}
     store.append(second, AT, INTENDED, intent=again)
     assert store.spent("c1", PROJECT) == {"s1": "r2", "s3": "r2"}
@@ -90,7 +91,7 @@ def test_a_forgotten_server_gives_the_cycle_back(store: SqlStore) -> None:
     """A request that was provably refused spends nothing: the same cycle may ask for the server again."""
     first = leased(store, "r1")
     store.append(first, AT, INTENDED, intent=intent(["s1", "s2"]))
-    store.append(first, AT, [("batch.throttled", {})], forget=["s1"])
+    store.append(first, AT, [BatchThrottled(1, again=AT)], forget=["s1"])
     assert store.spent("c1", PROJECT) == {"s2": "r1"}
     store.append(first, AT, INTENDED, intent=intent(["s1"], batch=2))
     assert store.spent("c1", PROJECT) == {"s1": "r1", "s2": "r1"}

@@ -13,6 +13,7 @@ import pytest
 
 from runner.errors import LeaseLost, StoreError
 from runner.execution.journal import read_run
+from runner.model.events import BatchAccepted, CancelRequested, JobPolled, Note, RunEnded, RunResumed
 from runner.ports.store import JournalMoved, LeaseHeld, RateFull
 from runner.store.gitref import mirror
 from runner.store.gitref.errors import Unreachable
@@ -21,10 +22,11 @@ from runner.store.sql import SqlStore
 from tests.execution.memory_cloud import MemoryCloud, VirtualClock
 from tests.execution.setup import Bench, schedule_of
 from tests.git_server import GitServer, bare, serve
-from tests.store.kit import AT, NOTE, PROJECT, TTL, Clock, Place, begun, git_store, intent, leased, owner, told
+from tests.journal import fields_of
+from tests.store.kit import AT, NOTE, PROJECT, TTL, Clock, Place, asked, begun, git_store, intent, leased, owner, told
 
-SEEN = (("job.polled", dict[str, Any]()),)
-INTENDED = (("batch.intended", dict[str, Any]()),)
+SEEN = (JobPolled(1, {}),)
+INTENDED = (asked(),)
 
 
 @pytest.fixture
@@ -93,13 +95,13 @@ def test_a_push_is_known_as_stored_under_later_ones(host: GitServer, tmp_path: P
 
         def after_another(*arguments: Any, **named: Any) -> Any:
             store.db.remote.fetch = fetch  # type: ignore[attr-defined]
-            other.record("r1", AT, [("cancel.asked", {})])
+            other.record("r1", AT, [CancelRequested("ann", "incident")])
             return fetch(*arguments, **named)
 
         store.db.remote.fetch = after_another  # type: ignore[attr-defined]
         host.cuts = 1
         store.append(lease, AT, INTENDED, expect=1, intent=intent(["s1"]))
-        assert told(store, "r1") == [(1, "run.created"), (2, "batch.intended"), (3, "cancel.asked")]
+        assert told(store, "r1") == [(1, "run.created"), (2, "batch.intended"), (3, "cancel.requested")]
 
 
 def test_nobody_knows_what_became_of_a_push(host: GitServer, tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def test_two_runners_race_over_http(host: GitServer, tmp_path: Path) -> None:
                 with closing(at(host, tmp_path)) as mine:
                     lease = leased(mine, f"r{me}")
                     for n in range(3):
-                        mine.record("both", AT, [("fact", {"me": me, "n": n})])
+                        mine.record("both", AT, [Note(f"{me} {n}")])
                         mine.append(lease, AT, INTENDED, intent=intent([f"{me}-{n}"], batch=n))
             except BaseException as error:
                 errors.append(error)
@@ -149,7 +151,7 @@ def test_two_runners_race_over_http(host: GitServer, tmp_path: Path) -> None:
         assert not errors
         events = store.events("both")
         assert [e.seq for e in events] == list(range(1, 8))
-        facts = [(e.data["me"], e.data["n"]) for e in events[1:]]
+        facts = [tuple(map(int, fields_of(e)["text"].split())) for e in events[1:]]
         assert sorted(facts) == [(me, n) for me in (1, 2) for n in range(3)]
         assert [n for me, n in facts if me == 1] == [0, 1, 2], "in the order in which they were written"
         assert len(store.spent("c1", PROJECT)) == 6
@@ -301,7 +303,7 @@ def test_a_holder_is_told_when_what_waited_is_lost(place: Place) -> None:
     store, other = place.open(), place.open()
     lease = leased(store)
     store.append(lease, AT, SEEN, expect=1)
-    other.record("r1", AT, [("cancel.asked", {})])
+    other.record("r1", AT, [CancelRequested("ann", "incident")])
     for call in (
         lambda: store.append(lease, AT, INTENDED, expect=2, intent=intent(["s1"])),
         lambda: store.append(lease, AT, SEEN, expect=2),
@@ -312,7 +314,7 @@ def test_a_holder_is_told_when_what_waited_is_lost(place: Place) -> None:
         with pytest.raises(LeaseLost):
             call()
     assert store.spent("c1", PROJECT) == {}
-    assert told(store, "r1")[1:] == [(2, "cancel.asked")]
+    assert told(store, "r1")[1:] == [(2, "cancel.requested")]
     again = store.take("r1", owner(2), TTL)
     store.append(again, AT, SEEN, expect=2)
 
@@ -330,7 +332,7 @@ def test_a_run_is_driven_to_its_end_beside_somebody_who_writes(place: Place) -> 
         stored = append(*arguments, **named)
         if stored[0].type in ("wave.checked", "servers.observed") and stored[0].type not in disturbed:
             disturbed.append(stored[0].type)
-            other.record(run_id, clock.now(), [("run.resumed", {"by": "somebody"})])
+            other.record(run_id, clock.now(), [RunResumed()])
         return stored
 
     store.append = disturbing  # type: ignore[method-assign]
@@ -357,7 +359,7 @@ def test_runs_that_ended_leave_the_tree_and_stay_readable(place: Place) -> None:
     for n in range(last + 1):
         lease = leased(store, f"202611{n:02}-x")
         store.append(lease, AT, INTENDED, intent=intent([f"s{n}"], cycle=f"c{n}"))
-        store.append(lease, AT, [("run.ended", {})], release=[f"s{n}"], word="done", close=True)
+        store.append(lease, AT, [RunEnded("done", "AllWavesDone")], release=[f"s{n}"], word="done", close=True)
     names = git(place, "ls-tree", "-r", "--name-only", "refs/reboot-runner/store").split()
     assert "archive/202611/20261100-x.json" in names
     assert not [n for n in names if n.startswith("runs/20261100-x")]
@@ -368,7 +370,7 @@ def test_runs_that_ended_leave_the_tree_and_stay_readable(place: Place) -> None:
     assert len(other.db.execute("select * from event where run = '20261100-x'")) == 0
     whole = [(1, "run.created"), (2, "batch.intended"), (3, "run.ended")]
     assert told(other, "20261100-x") == told(store, "20261100-x") == whole
-    other.record("20261100-x", AT, [("batch.accepted", {"late": True})], open_only=False)
+    other.record("20261100-x", AT, [BatchAccepted(1, "j", late=True)], open_only=False)
     for reader in (store, other, place.open()):
         assert told(reader, "20261100-x") == [*whole, (4, "batch.accepted")]
 
@@ -378,7 +380,7 @@ def test_long_journals_are_cut_into_files(place: Place) -> None:
     store = place.open()
     lease = leased(store)
     for _ in range(4):
-        store.append(lease, AT, [("note", {"text": "x" * 40_000})])
+        store.append(lease, AT, [Note("x" * 40_000)])
     sizes = [
         int(line.split()[3])
         for line in git(place, "ls-tree", "-r", "-l", "refs/reboot-runner/store", "runs/r1/events/").splitlines()

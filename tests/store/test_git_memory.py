@@ -157,7 +157,7 @@ def _archive(commit: str) -> str:
         "cycle": "c",
         "word": "done",
     }
-    row |= {"is_open": 0, "created": AT.isoformat(), "fence": 1, "owner": None, "due": 0.0, "seq": 3}
+    row |= {"is_open": 0, "created": AT.isoformat(), "fence": 1, "owner": None, "due": 0.0, "seq": 3, "head": ""}
     return json.dumps({"run": row, "claims": {}, "later": [], "events_in": {"commit": commit, "upto": 3}})
 
 

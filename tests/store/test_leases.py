@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from runner.errors import Exit, LeaseLost
+from runner.model.events import ApprovalGiven
 from runner.ports import BootClock
 from runner.ports.store import LeaseHeld
 from runner.store.open import open_store
 from runner.store.owner import boot_clock, is_provably_dead, this_process
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
-from tests.store.kit import AT, NOTE, TTL, Clock, Place, begun, intent, leased, owner, told
+from tests.store.kit import AT, NOTE, TTL, Clock, Place, asked, begun, intent, leased, owner, told
 
 
 def test_one_holder_at_a_time(store: SqlStore) -> None:
@@ -68,10 +69,10 @@ def test_a_late_holder_may_write_facts_but_no_intent(place: Place, store: SqlSto
     lease = leased(store)
     place.clock.step(TTL + 1)
     with pytest.raises(LeaseLost):
-        store.append(lease, AT, [("batch.intended", {})], intent=intent(["s1"]))
+        store.append(lease, AT, [asked()], intent=intent(["s1"]))
     assert store.spent("c1", "0" * 32) == {}
     store.append(lease, AT, NOTE)
-    store.append(lease, AT, [("batch.intended", {})], intent=intent(["s1"]))
+    store.append(lease, AT, [asked()], intent=intent(["s1"]))
     assert told(store, "r1")[1:] == [(2, "note"), (3, "batch.intended")]
 
 
@@ -143,7 +144,7 @@ def test_runs_are_due_longest_first(place: Place, store: SqlStore) -> None:
 def test_no_decision_is_slept_through(place: Place, store: SqlStore) -> None:
     """What is recorded while a process holds the run makes it due at once, whatever the process says when it leaves."""
     lease = leased(store)
-    store.record("r1", AT, [("approval.given", {})])
+    store.record("r1", AT, [ApprovalGiven("pause:1", "ann")])
     store.give_back(lease, place.clock.now + 7 * 86_400)
     assert [r.id for r in store.due()] == ["r1"]
     next_one = store.take("r1", owner(2), TTL)
@@ -185,7 +186,7 @@ def test_a_clock_that_is_ahead_takes_no_lease_over(tmp_path: Path, boot: str) ->
         assert (second.due(), second.is_held(second.find("r1"))) == ([], True)
         with pytest.raises(LeaseHeld):
             second.take("r1", owner(2), TTL)
-        first.append(old, AT, [("batch.intended", {})], intent=intent(["s1"]))
+        first.append(old, AT, [asked()], intent=intent(["s1"]))
         for moved in (clock, ahead, up):
             moved.step(TTL)
         assert [r.id for r in second.due()] == ["r1"]

@@ -11,11 +11,12 @@ import psycopg
 import pytest
 
 from runner.errors import StoreError
+from runner.model.events import Note
 from runner.store.inspect import look_at
 from runner.store.memory import LastWrite
 from runner.store.open import open_store
 from runner.store.sql import SqlStore
-from tests.store.kit import AT, begun, intent, leased, told
+from tests.store.kit import AT, asked, begun, intent, leased, told
 
 URL = "sqlite:///runs.db"
 FILE = "runs.db"
@@ -28,7 +29,7 @@ def opened(url: str, base: Path) -> Iterator[SqlStore]:
 
 
 def intend(store: SqlStore, run: str, server: str) -> None:
-    store.append(leased(store, run), AT, [("batch.intended", {})], intent=intent([server]))
+    store.append(leased(store, run), AT, [asked()], intent=intent([server]))
 
 
 def test_an_older_copy_of_a_file_is_refused(tmp_path: Path) -> None:
@@ -61,9 +62,9 @@ def test_an_older_copy_that_was_written_to_is_refused(tmp_path: Path) -> None:
         lease = leased(store)
         shutil.copy(tmp_path / FILE, tmp_path / "backup")
         shutil.copy(tmp_path / f"{FILE}-wal", tmp_path / "backup-wal")
-        store.append(lease, AT, [("batch.intended", {})], intent=intent(["s1"]))
+        store.append(lease, AT, [asked()], intent=intent(["s1"]))
     with closing(open_store("sqlite:///backup", tmp_path)) as other:
-        other.record("r1", AT.replace(minute=7), [("note", {})])
+        other.record("r1", AT.replace(minute=7), [Note("")])
     shutil.copy(tmp_path / "backup", tmp_path / FILE)
     with pytest.raises(StoreError, match="lacks event 2 of run r1"), opened(URL, tmp_path):
         pass

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from runner.errors import StoreError
+from runner.model.events import Note
 from runner.store.open import open_store
 from runner.store.postgres import Postgres
 from runner.store.sql import SqlStore
@@ -92,10 +93,10 @@ def test_a_connection_lost_in_the_commit_says_so(postgres_url: str) -> None:
             )
             store.db.execute(
                 "create constraint trigger cut after insert on event deferrable initially deferred"
-                " for each row when (new.type = 'fatal') execute function cut()"
+                " for each row when (new.data like '%fatal%') execute function cut()"
             )
         with pytest.raises(StoreError, match="may be stored or not"):
-            store.append(lease, AT, [("fatal", {})])
+            store.append(lease, AT, [Note("fatal")])
         assert told(store, "r1") == [(1, "run.created")]
         store.append(lease, AT, NOTE, expect=1)
 
@@ -114,7 +115,7 @@ def test_a_server_that_is_down_is_an_error_until_it_is_back(tmp_path_factory: py
             store.append(lease, AT, NOTE, intent=intent(["s1"]))
             server.crash()
             with pytest.raises(StoreError):
-                store.append(lease, AT, [("lost", {})])
+                store.append(lease, AT, [Note("lost")])
             with pytest.raises(StoreError, match="cannot open the PostgreSQL store"):
                 store.events("r1")
             server.start()

@@ -14,6 +14,7 @@ import pytest
 from runner.errors import StoreError
 from runner.ports.store import Intent
 from runner.store.sql import SqlStore
+from tests.journal import fields_of
 from tests.store.kit import AT, NOTE, PROJECT, TTL, Place, begun, leased, owner, told
 
 Process = subprocess.Popen[str]
@@ -63,11 +64,13 @@ def test_no_event_is_lost_between_processes(place: Place) -> None:
     events = store.events("r1")
     assert [e.seq for e in events] == list(range(1, len(events) + 1))
     assert len(events) == 1 + sum(map(sum, counts)) == store.find("r1").seq
-    mine = [e for e in events if e.type == "mine"]
+    mine = [e for e in events if e.type == "note" and not fields_of(e)["text"].startswith("fact")]
     assert len(mine) == sum(appended for appended, _ in counts)
-    assert all(e.data["before"] == e.seq - 1 for e in mine), "written over something that was not read"
+    assert all(int(fields_of(e)["text"].split()[1]) == e.seq - 1 for e in mine), (
+        "written over something that was not read"
+    )
     for fence, group in itertools.groupby(mine, key=lambda e: e.fence):
-        assert len({e.data["pid"] for e in group}) == 1, f"two processes wrote under fence {fence}"
+        assert len({fields_of(e)["text"].split()[0] for e in group}) == 1, f"two processes wrote under fence {fence}"
     assert [e.fence for e in mine] == sorted(e.fence for e in mine), "an old holder wrote after a new one"
 
 
@@ -115,8 +118,8 @@ def check_whole(store: SqlStore, run: str, acknowledged: int) -> None:
     events = store.events(run)
     assert [e.seq for e in events] == list(range(1, len(events) + 1))
     assert acknowledged <= len(events) == store.find(run).seq
-    intended = {s for e in events if e.type == "batch.intended" for s in e.data["servers"]}
-    ended = {s for e in events if e.type == "servers.ended" for s in e.data["servers"]}
+    intended = {s for e in events if e.type == "batch.intended" for s in fields_of(e)["servers"]}
+    ended = {s for e in events if e.type == "servers.ended" for s in fields_of(e)["servers"]}
     claims = dict(store.db.execute("select server, released is not null from claim where run = ?", (run,)))
     assert set(claims) == intended
     assert {server for server, released in claims.items() if released} == ended

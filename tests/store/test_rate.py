@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,10 +13,10 @@ from hypothesis import strategies as st
 from runner.errors import StoreError
 from runner.ports.store import Lease, RateFull
 from runner.store.sql import SqlStore
-from tests.store.kit import AT, Place, intent, leased
+from tests.store.kit import AT, Place, asked, intent, leased
 
 TICK = 1 / 1024
-INTENDED = (("batch.intended", dict[str, Any]()),)
+INTENDED = (asked(),)
 
 
 class Fleet:
@@ -58,7 +57,7 @@ def store(place: Place) -> SqlStore:
     return store
 
 
-asked = st.tuples(st.integers(0, 2), st.integers(1, 50), st.integers(0, 40 * 1024))
+wishes = st.tuples(st.integers(0, 2), st.integers(1, 50), st.integers(0, 40 * 1024))
 """Which run, how many servers, how many ticks pass before."""
 
 
@@ -66,7 +65,7 @@ def test_no_minute_exceeds_the_budget(store: SqlStore, place: Place) -> None:
     """Whatever runs ask for, whenever: in any 60 s at most the budget; who waits as told is let in then, not before."""
 
     @settings(max_examples=2 if place.is_git else 25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(limit=st.integers(50, 120), steps=st.lists(asked, min_size=1, max_size=3 if place.is_git else 12))
+    @given(limit=st.integers(50, 120), steps=st.lists(wishes, min_size=1, max_size=3 if place.is_git else 12))
     def law(limit: int, steps: list[tuple[int, int, int]]) -> None:
         fleet = Fleet(store, place, runs=3)
         for run, servers, ticks in steps:

@@ -7,7 +7,7 @@ from datetime import timedelta, timezone
 import pytest
 
 from runner.errors import LeaseLost, StoreError
-from runner.model.run import Event
+from runner.model.events import BatchAccepted, Event, RunCreated, RunEnded
 from runner.ports.store import Halt, RunExists, RunNotFound
 from runner.store.sql import SqlStore
 from tests.store.kit import AT, NOTE, TTL, Place, begun, leased, new_run, owner, told
@@ -16,13 +16,13 @@ from tests.store.kit import AT, NOTE, TTL, Place, begun, leased, new_run, owner,
 def test_a_run_is_stored_with_its_first_event(store: SqlStore) -> None:
     """What was given to `create` is read back, with nothing held and the run due at once."""
     run = new_run("20261123-220000-k3m9x2")
-    store.create(run, Event("run.created", {"schedule": {"waves": [1]}}, AT))
+    store.create(run, RunCreated({"waves": [1]}))
     row = store.find(run.id)
     assert (row.id, row.plan, row.plan_digest, row.schedule_digest, row.cycle, row.created) == (
         *(run.id, run.plan, run.plan_digest, run.schedule_digest, run.cycle, run.created),
     )
     assert (row.word, row.is_open, row.owner, row.lease_until, row.seq) == ("running", True, None, 0.0, 1)
-    assert store.events(run.id) == [Event("run.created", {"schedule": {"waves": [1]}}, AT, 1, 0)]
+    assert store.events(run.id) == [Event(RunCreated({"waves": [1]}), AT, 1, 0)]
     assert [r.id for r in store.due()] == [run.id]
 
 
@@ -46,7 +46,7 @@ def test_a_closed_run_makes_room_for_the_next(store: SqlStore) -> None:
     """When a plan's run has ended, its next run can begin, and the plan's name then means the newer one."""
     begun(store, "r1", "web")
     lease = store.take("r1", owner(), TTL)
-    store.append(lease, AT, [("run.ended", {"word": "done"})], word="done", close=True)
+    store.append(lease, AT, [RunEnded("done", "AllWavesDone")], word="done", close=True)
     begun(store, "r2", "web", created=AT + timedelta(seconds=1))
     assert store.find("web").id == "r2"
     assert [r.id for r in store.runs(plan="web", open_only=True)] == ["r2"]
@@ -103,7 +103,7 @@ def test_runs_are_listed_newest_first(store: SqlStore) -> None:
 def test_a_closed_run_takes_no_more_commands(store: SqlStore) -> None:
     """After its end a run is not due, has no lease, and the old holder's writes fail; facts are still recorded."""
     lease = leased(store)
-    store.append(lease, AT, [("run.ended", {"word": "done"})], word="done", close=True)
+    store.append(lease, AT, [RunEnded("done", "AllWavesDone")], word="done", close=True)
     assert store.due() == []
     assert store.runs(open_only=True) == []
     with pytest.raises(LeaseLost):
@@ -114,7 +114,7 @@ def test_a_closed_run_takes_no_more_commands(store: SqlStore) -> None:
         store.take("r1", owner(), TTL)
     with pytest.raises(RunNotFound, match="not open"):
         store.record("r1", AT, NOTE)
-    store.record("r1", AT, [("batch.accepted", {"late": True})], open_only=False)
+    store.record("r1", AT, [BatchAccepted(1, "j", late=True)], open_only=False)
     row = store.find("r1")
     assert (row.word, row.is_open, row.seq) == ("done", False, 3)
 

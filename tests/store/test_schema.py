@@ -7,7 +7,7 @@ import pytest
 from runner.errors import StoreError
 from runner.store import schema
 from runner.store.sql import SqlStore
-from tests.store.kit import AT, NOTE, Place, begun, intent, leased, told
+from tests.store.kit import AT, NOTE, Place, asked, begun, intent, leased, told
 
 
 def version(store: SqlStore) -> object:
@@ -34,7 +34,7 @@ def test_an_older_store_is_brought_up(place: Place, monkeypatch: pytest.MonkeyPa
     store = place.open()
     assert version(store) == len(schema.MIGRATIONS)
     assert told(store, "r1") == [(1, "run.created")]
-    store.append(leased(store, "r2"), AT, [("batch.intended", {})], intent=intent(["s1"]))
+    store.append(leased(store, "r2"), AT, [asked()], intent=intent(["s1"]))
     assert store.spent("c1", "0" * 32) == {"s1": "r2"}
 
 

@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from runner.errors import StoreError
+from runner.model.events import Note
 from runner.store.inspect import look_at
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
-from tests.store.kit import AT, NOTE, PROJECT, Clock, begun, intent, leased, told
+from tests.store.kit import AT, NOTE, PROJECT, Clock, asked, begun, intent, leased, told
 
 
 @contextmanager
@@ -103,7 +104,7 @@ def test_the_log_does_not_grow_without_end(tmp_path: Path) -> None:
         store.db.execute("pragma synchronous = off")
         lease = leased(store)
         for _ in range(40):
-            store.append(lease, AT, [("big", {"text": "x" * 1_000_000})])
+            store.append(lease, AT, [Note("x" * 1_000_000)])
         assert path.stat().st_size > 35_000_000
         assert (tmp_path / "runs.db-wal").stat().st_size < 10_000_000
 
@@ -116,8 +117,8 @@ def written(path: Path, count: int = 25) -> None:
     with opened(path) as store:
         lease = leased(store)
         for i in range(count):
-            store.append(lease, AT, [("batch.intended", {"i": i})], intent=intent([f"s{i}"]))
-            store.append(lease, AT, [("servers.ended", {"i": i, "text": "x" * 300 * i})], release=[f"s{i}"])
+            store.append(lease, AT, [asked(batch=i)], intent=intent([f"s{i}"]))
+            store.append(lease, AT, [Note("x" * 300 * i)], release=[f"s{i}"])
             if i == count // 3:
                 store.db.execute("pragma wal_checkpoint(passive)")
         for name in (path.name, f"{path.name}-wal"):
@@ -264,7 +265,7 @@ def test_a_lost_store_is_no_new_one(tmp_path: Path, harm: Callable[[Path], None]
     with opened(path) as store:
         lease = leased(store)
         for _ in range(10):
-            store.append(lease, AT, [("note", {"text": "x" * 3000})])
+            store.append(lease, AT, [Note("x" * 3000)])
     harm(path)
     before = [(p.name, p.lstat().st_size) for p in tmp_path.iterdir()]
     for look in (lambda: opened(path).__enter__(), lambda: look_at(f"sqlite:///{path}", tmp_path, 1.0)):
@@ -280,7 +281,7 @@ def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
     with opened(path) as store:
         lease = leased(store)
         for _ in range(50):
-            store.append(lease, AT, [("note", {"text": "x" * 3000})])
+            store.append(lease, AT, [Note("x" * 3000)])
     data = bytearray(path.read_bytes())
     data[4096:-4096] = b"\xa5" * len(data[4096:-4096])
     path.write_bytes(data)
@@ -297,7 +298,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
         (pages,) = store.db.execute("pragma page_count")[0]
         store.db.execute(f"pragma max_page_count = {pages + 2}")
         with pytest.raises(StoreError, match="full") as refused:
-            store.append(lease, AT, [("big", {"text": "x" * 100_000})], intent=intent(["s1"]))
+            store.append(lease, AT, [Note("x" * 100_000)], intent=intent(["s1"]))
         assert refused.value.hint == "the disk is full"
         store.db.execute("pragma max_page_count = 1000000")
         assert told(store, "r1") == [(1, "run.created")]

@@ -10,11 +10,12 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner.model.run import Event
+from runner.model.events import Note, RunCreated
 from runner.ports.store import Intent, JournalMoved, LeaseHeld, NewRun, RateFull, RunExists, Taken
 from runner.store.open import open_store
 from runner.store.owner import this_process
 from runner.store.sql import SqlStore
+from tests.store.kit import asked, ended
 
 PROJECT = "0" * 32
 
@@ -38,7 +39,7 @@ def create(store: SqlStore, plan: str) -> None:
     """Begin a run of a plan; says who won."""
     run = NewRun(f"run-{os.getpid()}", plan, "p", "s", "c", now())
     try:
-        store.create(run, Event("run.created", {}, run.created))
+        store.create(run, RunCreated({}))
     except RunExists as other:
         say("exists", other.run_id)
     else:
@@ -57,13 +58,13 @@ def contend(store: SqlStore, run_id: str, times: str) -> None:
         try:
             for _ in range(5):
                 before = store.events(run_id)[-1].seq
-                store.append(lease, now(), [("mine", {"pid": os.getpid(), "before": before})], expect=before)
+                store.append(lease, now(), [Note(f"{os.getpid()} {before}")], expect=before)
                 appended += 1
         except JournalMoved:
             pass
         finally:
             store.give_back(lease, 0.0)
-        store.record(run_id, now(), [("fact", {"pid": os.getpid()})])
+        store.record(run_id, now(), [Note(f"fact {os.getpid()}")])
         recorded += 1
     say(appended, recorded)
 
@@ -83,7 +84,7 @@ def claim(store: SqlStore, run_id: str, servers: str, limit: str, window_s: str)
         some = tuple(chance.sample(wanted, min(4, len(wanted))))
         intent = Intent(PROJECT, run_id, batch, some, int(limit), float(window_s))
         try:
-            store.append(lease, now(), [("batch.intended", {"servers": some})], intent=intent)
+            store.append(lease, now(), [asked(*some)], intent=intent)
         except RateFull as full:
             time.sleep(min(full.wait_s, 0.02))
         except Taken:
@@ -92,7 +93,7 @@ def claim(store: SqlStore, run_id: str, servers: str, limit: str, window_s: str)
             began = time.time()
             time.sleep(0.002)
             say(began, time.time(), *some)
-            store.append(lease, now(), [("servers.ended", {"servers": some})], release=some)
+            store.append(lease, now(), [ended(*some)], release=some)
             wanted = [s for s in wanted if s not in some]
 
 
@@ -102,8 +103,8 @@ def write(store: SqlStore, run_id: str) -> None:
     for batch in range(1, 1_000_000):
         servers = tuple(f"{run_id}-{batch}-{i}" for i in range(3))
         intent = Intent(PROJECT, "c1", batch, servers, 10_000_000, 0.001)
-        say(store.append(lease, now(), [("batch.intended", {"servers": servers})], intent=intent)[-1].seq)
-        say(store.append(lease, now(), [("servers.ended", {"servers": servers})], release=servers)[-1].seq)
+        say(store.append(lease, now(), [asked(*servers)], intent=intent)[-1].seq)
+        say(store.append(lease, now(), [ended(*servers)], release=servers)[-1].seq)
 
 
 def hold_on(store: SqlStore, run_id: str) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.execution.journal import read_run
-from runner.model.run import NO_TRACE, Outcome, Run, ServerState
+from runner.model.events import Outcome
+from runner.model.run import NO_TRACE, Run, ServerState
 from runner.planning.again import retry_name
 from runner.simulator.faults import Error, JobFail, Reset, Rule, Throttle
 from runner.simulator.fleet import FleetOptions

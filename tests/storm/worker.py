@@ -19,6 +19,7 @@ from runner.cli.main import invoke
 from runner.cloud.ecs import HuaweiCloud
 from runner.execution import evidence, machine, sending
 from runner.loading import plan
+from runner.model.events import BatchLooked, BatchSettled
 from runner.report import run_text
 from runner.store.sql import SqlStore
 
@@ -105,7 +106,7 @@ def _around_append(instant: Callable[[str], None]) -> None:
 
     @functools.wraps(append)
     def dying(self: Any, lease: Any, at: Any, events: Any, **rest: Any) -> Any:
-        kind = events[0][0] if events else ""
+        kind = events[0].type if events else ""
         name = "intent" if kind == "batch.intended" else "answer" if kind in ANSWERS else "append"
         instant(f"{name}.before")
         stored = append(self, lease, at, events, **rest)
@@ -142,8 +143,8 @@ def _be_naive() -> None:
 
     def again(run: Any, batch: Any, findings: Any, **late: bool) -> Any:
         return (
-            ("batch.looked", {"batch": batch.number, "adopted": [], "seen": {}}),
-            ("batch.settled", {"batch": batch.number, "again": list(findings)}),
+            BatchLooked(batch.number, (), {}),
+            BatchSettled(batch.number, tuple(findings)),
         )
 
     evidence.judge = again

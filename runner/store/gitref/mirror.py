@@ -191,12 +191,12 @@ class Mirror(Sqlite):
             (run, begin),
         )
         for number, event in enumerate(events):
-            lines.append(tree.event_line(event))
+            lines.append(rows.event_line(event) + b"\n")
             size += len(lines[-1])
             if size >= tree.CHUNK or number == len(events) - 1:
-                at = event[0] - len(lines) + 1
+                at = event[1] - len(lines) + 1
                 files[tree.events_path(run, at)] = b"".join(lines)
-                self.execute("insert into git_chunk values(?,?,?,?)", (run, at, event[0], size))
+                self.execute("insert into git_chunk values(?,?,?,?)", (run, at, event[1], size))
                 lines, size = [], 0
         return files
 
@@ -235,7 +235,7 @@ class Mirror(Sqlite):
             "run": self._run_document(run),
             "events_in": {"commit": at, "upto": upto},
             "claims": {str(batch): tree.claim_groups(found) for batch, found in sorted(by_batch.items())},
-            "later": [tree.event_line(e).decode() for e in events],
+            "later": [rows.event_line(e).decode() for e in events],
         }
         return {tree.archive_path(run): tree.document(data), tree.run_folder(run): None}
 
@@ -248,7 +248,7 @@ class Mirror(Sqlite):
         """Take the events of an archived run in. They are in the ref as they are."""
         _, upto = self._archived(run) or ("", 0)
         try:
-            found = [row for data in files for row in tree.event_rows(data) if row[0] <= upto]
+            found = [row for data in files for row in tree.event_rows(data) if row[1] <= upto]
         except _UNREADABLE as error:
             what = f"the store's history holds something unreadable: events of run {run[:200]!r}"
             raise StoreRefused(what, hint=_EDITED) from error
@@ -256,9 +256,9 @@ class Mirror(Sqlite):
         self.execute("delete from git_touched where kind = 'event' and key = ? and n <= ?", (run, upto))
         self.execute("update git_archive set recalled = 1 where run = ?", (run,))
 
-    def _insert_events(self, run: str, found: list[tuple[int, str, str, int, str]]) -> None:
+    def _insert_events(self, run: str, found: list[rows.EventRow]) -> None:
         self.executemany(
-            f"insert or replace into event(run, {rows.EVENT_COLUMNS}) values(?,?,?,?,?,?)",
+            f"insert or replace into event(run, {rows.EVENT_COLUMNS}) values(?,?,?,?,?,?,?,?)",
             [(run, *row) for row in found],
         )
 
@@ -390,7 +390,7 @@ class Mirror(Sqlite):
     def _load_events(self, run: str, first: int, data: bytes, _seen_at: float) -> None:
         found = tree.event_rows(data)
         self._insert_events(run, found)
-        self.execute("insert or replace into git_chunk values(?,?,?,?)", (run, first, found[-1][0], len(data)))
+        self.execute("insert or replace into git_chunk values(?,?,?,?)", (run, first, found[-1][1], len(data)))
 
     def _clear_claims(self, run: str, batch: int) -> None:
         self.execute("delete from claim where run = ? and batch = ?", (run, batch))

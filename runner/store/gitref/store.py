@@ -21,15 +21,30 @@ from functools import partial
 from typing import TypeVar
 
 from runner.errors import Held, LeaseLost, StoreError
+from runner.model.events import (
+    BakeObserved,
+    BaselineChecked,
+    Event,
+    EventData,
+    GatesAsked,
+    JobPolled,
+    RunCreated,
+    ServersBlocked,
+    ServersChecked,
+    ServersEnded,
+    ServersObserved,
+    WaveBusy,
+    WaveChecked,
+    WaveEnded,
+    WaveStarted,
+)
 from runner.model.owner import Owner
-from runner.model.run import Event
 from runner.ports.store import (
     Halt,
     Halted,
     Intent,
     JournalMoved,
     Lease,
-    NewEvent,
     NewRun,
     RateFull,
     RunNotFound,
@@ -40,11 +55,9 @@ from runner.store.gitref.dialect import Git, Waiting
 from runner.store.gitref.errors import Overtaken
 from runner.store.sql import SqlStore
 
-MAY_WAIT = frozenset(
-    {
-        *("baseline.checked", "wave.started", "wave.busy", "wave.checked", "wave.ended", "gates.asked"),
-        *("servers.blocked", "servers.observed", "servers.checked", "servers.ended", "job.polled", "bake.observed"),
-    }
+MAY_WAIT = (
+    *(BaselineChecked, WaveStarted, WaveBusy, WaveChecked, WaveEnded, GatesAsked),
+    *(ServersBlocked, ServersObserved, ServersChecked, ServersEnded, JobPolled, BakeObserved),
 )
 """Events that say what was seen. Who loses them sees it again."""
 SOON_S = 15.0
@@ -74,7 +87,7 @@ class GitStore(SqlStore):
 
     # --- runs ------------------------------------------------------------------------------------------------
 
-    def create(self, run: NewRun, created: Event) -> None:
+    def create(self, run: NewRun, created: RunCreated) -> None:
         self._write(partial(super().create, run, created))
 
     def events(self, run_id: str, after: int = 0) -> list[Event]:
@@ -131,7 +144,7 @@ class GitStore(SqlStore):
         self,
         lease: Lease,
         at: datetime,
-        events: Sequence[NewEvent],
+        events: Sequence[EventData],
         *,
         expect: int | None = None,
         intent: Intent | None = None,
@@ -144,7 +157,7 @@ class GitStore(SqlStore):
         waits = (
             intent is None
             and not (forget or close)
-            and MAY_WAIT.issuperset(kind for kind, _ in events)
+            and all(isinstance(event, MAY_WAIT) for event in events)
             and self._is_kept(run, lease.owner, lease.ttl_s)
         )
         append = partial(super().append, lease, at, events, release=release, word=word)
@@ -160,7 +173,7 @@ class GitStore(SqlStore):
         self,
         run_id: str,
         at: datetime,
-        events: Sequence[NewEvent],
+        events: Sequence[EventData],
         *,
         expect: int | None = None,
         release: Sequence[str] = (),

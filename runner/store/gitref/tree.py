@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
 from runner.inputs.json_text import JOURNAL, WIDE_TEXT, parse_json
 from runner.store.gitref.errors import StoreRefused
+from runner.store.rows import EventRow
 
 FORMAT = 1
 CHUNK = 64 << 10
@@ -135,14 +136,7 @@ def nested(text: str | None) -> Any:
         return text
 
 
-def event_line(row: Sequence[Any]) -> bytes:
-    """A row of `rows.EVENT_COLUMNS` as a line. Its data is JSON already, and stands as it is."""
-    seq, at, kind, fence, data = row
-    head = json.dumps({"seq": seq, "at": at, "type": kind, "fence": fence})[:-1]
-    return f'{head}, "data": {data.replace(chr(10), " ")}}}\n'.encode()
-
-
-def event_rows(data: bytes) -> list[tuple[int, str, str, int, str]]:
+def event_rows(data: bytes) -> list[EventRow]:
     """Return lines as rows of `rows.EVENT_COLUMNS`. Data that was edited into something else is left to its reader.
 
     Raises ValueError for what is no line of events, and for a large text that is not ASCII as ours are. A line can be
@@ -160,13 +154,14 @@ def event_rows(data: bytes) -> list[tuple[int, str, str, int, str]]:
     return found
 
 
-def _event_row(data: bytes, begin: int, end: int) -> tuple[int, str, str, int, str]:
+def _event_row(data: bytes, begin: int, end: int) -> EventRow:
     mark = data.find(_DATA, begin, min(end, begin + _MOST_HEAD))
     if mark < 0 or data[end - 1 : end] != b"}":
         raise ValueError("a line of events is none")
     facts = parse_json(data[begin:mark] + b"}", JOURNAL)
     text = str(memoryview(data)[mark + len(_DATA) : end - 1], "utf-8", "surrogatepass")
-    return int(facts["seq"]), str(facts["at"]), str(facts["type"]), int(facts["fence"]), text
+    number, seq, fence = (int(facts[key]) for key in ("format", "seq", "fence"))
+    return number, seq, str(facts["at"]), str(facts["type"]), fence, str(facts["previous"]), text
 
 
 _DATA = b', "data": '
