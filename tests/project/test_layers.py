@@ -49,7 +49,13 @@ ONLY_IN = {
     "temporalio": {"runner/temporal/"},
     "starlette": {"runner/simulator/"},
     "uvicorn": {"runner/simulator/", "runner/cli/"},
-    "pydantic": {"runner/model/", "runner/loading/", "runner/report/", "runner/simulator/", "runner/store/event_json.py"},
+    "pydantic": {
+        "runner/model/",
+        "runner/loading/",
+        "runner/report/",
+        "runner/simulator/",
+        "runner/store/event_json.py",
+    },
 }
 """Package of somebody else -> where it may be imported."""
 
