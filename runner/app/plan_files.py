@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.app.app import App, PlanChoice
-from runner.app.changed_plans import Selection, select, tell_selection
 from runner.errors import UsageProblem
 from runner.loading.config import LoadedConfig, template_env
 from runner.loading.plan import LoadOptions
 from runner.loading.search import find_plans
 from runner.model.problem import Problem
+
+if TYPE_CHECKING:
+    from runner.app.changed_plans import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class PlanFiles:
 def find_chosen(app: App, chosen: PlanChoice) -> PlanFiles:
     """Return the plans that were named, that lie in a folder, or that a range of commits changed."""
     if chosen.changed is not None:
+        from runner.app.changed_plans import select, tell_selection
+
         selection = select(chosen.paths, chosen.changed, os.environ, Path.cwd(), shared=chosen.vars_files)
         tell_selection(app, selection)
         return PlanFiles(selection.files, [], selection)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
+from runner.app.app import App
+from runner.app.targets import Wanted
 from runner.errors import InvalidInput
+from runner.loading.config import LoadedConfig, load_config
+from runner.loading.plan import Loaded
+from runner.loading.policy_file import LoadedPolicy, require_policy
+from runner.model.problem import Location, Problem
 
 if TYPE_CHECKING:
-    from runner.app.app import App
-    from runner.loading.config import LoadedConfig
-    from runner.loading.plan import Loaded
-    from runner.loading.policy import LoadedPolicy
     from runner.loading.revision import RevisionReader
     from runner.model.inventory import Inventory, Server
-    from runner.model.problem import Problem
     from runner.model.run import Run
     from runner.model.schedule import Schedule
     from runner.planning.lifted import Lift
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Police:
     @classmethod
     def of(cls, config: LoadedConfig) -> Police:
         """The policy of a configuration on disk. What is wrong with it is in `loaded.problems`."""
+        if config.config.policy is None:
+            return cls(LoadedPolicy(None, None), config)
         from runner.loading.policy import load_policy
 
         return cls(load_policy(config, Path.cwd()), config)
@@ -47,8 +49,7 @@ class Police:
     @classmethod
     def at(cls, config: LoadedConfig, read: RevisionReader, root: Path) -> Police:
         """The policy that a revision's configuration names, as it is in that revision. `root`: of the repository."""
-        from runner.loading.policy import LoadedPolicy, load_policy_text
-        from runner.model.problem import Location, Problem
+        from runner.loading.policy import load_policy_text
 
         name = config.config.policy
         if name is None or config.path is None:
@@ -75,15 +76,10 @@ class Police:
 
     def demand_usable(self) -> None:
         """Raises InvalidInput where there is a policy that cannot be used: then nothing may run."""
-        from runner.loading.policy import require_policy
-
         require_policy(self.loaded)
 
     def judge_made(self, plan: Loaded, schedule: Schedule, inventory: Inventory) -> list[Problem]:
         """What a plan breaks by what is written in it and by what became of it, each problem at its place."""
-        import os
-
-        from runner.model.problem import Location
         from runner.planning.dead_words import dead_of_policy
         from runner.planning.policy import judge_schedule
 
@@ -117,11 +113,10 @@ class Police:
 
         `targets` are those that will be used; without any the plan's own, or the only one there is.
         """
-        from runner.app.targets import Wanted
-        from runner.planning.policy import judge_plan
-
         if self.loaded.policy is None or plan.plan is None:
             return []
+        from runner.planning.policy import judge_plan
+
         try:
             path = self.loaded.path_of(Path(plan.name))
         except InvalidInput as error:
@@ -142,15 +137,12 @@ def rules_of(app: App, revision: str | None) -> tuple[LoadedConfig, Police]:
 
     Raises UnknownRevision, GitError.
     """
-    import os
-
-    from runner.git.repository import Repository
-    from runner.loading.config import load_config
-    from runner.loading.revision import load_config_at
-
     if revision is None:
         config = load_config(app.config, Path.cwd(), os.environ)
         return config, Police.of(config)
+    from runner.git.repository import Repository
+    from runner.loading.revision import load_config_at
+
     repository = Repository.find(Path.cwd(), os.environ)
     commit = repository.resolve(revision)
 

@@ -15,7 +15,7 @@ from runner.loading.plan import load_plan
 from runner.loading.together import across
 from runner.model.problem import Problem
 from runner.model.quantity import counted
-from runner.planning.belts import first_waves, idle_freezes
+from runner.planning.plan_warnings import first_waves, idle_freezes
 from runner.report.problems import problems_github, problems_json, problems_sarif, problems_text
 
 

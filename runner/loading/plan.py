@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner.errors import InvalidInput
-from runner.loading.calendars import freezes_of
 from runner.loading.explain import check
 from runner.loading.files import FileReader, check_inside, git_root, reader_beside
 from runner.loading.findings import WHOLE_FILE, Findings, did_you_mean
@@ -132,7 +131,10 @@ def _load(source: Source, options: LoadOptions, files: FileReader) -> Loaded:
         tree = refuse_later(rendered, LATER_IN_PLANS, findings)
         check_words(tree, findings)
         _check_names(tree, findings)
-        freezes = freezes_of(tree, files, findings)
+        if tree.get("freeze") is not None:
+            from runner.loading.calendars import freezes_of
+
+            freezes = freezes_of(tree, files, findings)
         plan = check(Plan, IdLists(files, findings).resolve(tree), findings)
     problems = (*findings.problems(), *elsewhere)
     if plan is None or any(p.severity == "error" for p in problems):

@@ -1,11 +1,9 @@
-"""`policy.yaml`: read like a plan, without templates; and where a plan lies, as the policy's paths see it."""
+"""`policy.yaml`: read like a plan, without templates."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from runner.errors import InvalidInput
 from runner.loading.config import WITHOUT_FILE, LoadedConfig, shown_path
 from runner.loading.explain import check
 from runner.loading.files import check_inside, git_root
@@ -13,36 +11,12 @@ from runner.loading.findings import Findings, did_you_mean
 from runner.loading.hidden import check_words
 from runner.loading.later import LATER_IN_POLICY, refuse_later
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar, walk
+from runner.loading.policy_file import LoadedPolicy
 from runner.loading.source import Source, Unreadable, decode, read_source
 from runner.loading.yaml_reader import parse
 from runner.model.config import Config
 from runner.model.policy import Policy
 from runner.model.problem import Location, Problem
-
-
-@dataclass(frozen=True)
-class LoadedPolicy:
-    """A policy, or that there is none. With an error in `problems` there is one that cannot be used: nothing may run.
-
-    `root` is the folder from which the policy's paths are written. None where the policy was read as a text.
-    """
-
-    policy: Policy | None
-    path: Path | None
-    problems: tuple[Problem, ...] = ()
-    root: Path | None = None
-
-    @property
-    def is_valid(self) -> bool:
-        return not any(p.severity == "error" for p in self.problems)
-
-    def path_of(self, plan: Path) -> str:
-        """A plan file as the rules see it. Raises InvalidInput where it lies outside the repository of the policy."""
-        try:
-            return path_in_repository(plan, self.root or Path())
-        except Unreadable as error:
-            said = f"the policy cannot judge the plan: the file {error.message}"
-            raise InvalidInput([Problem(error.code, said, Location(plan.as_posix()), error.hint)]) from None
 
 
 def load_policy(config: LoadedConfig, cwd: Path) -> LoadedPolicy:
@@ -76,34 +50,6 @@ def load_policy_text(
         return LoadedPolicy(None, Path(name), problems, root)
     policy, problems = _load(source, config)
     return LoadedPolicy(policy, Path(name), problems, root)
-
-
-def require_policy(loaded: LoadedPolicy) -> Policy | None:
-    """The policy, or None where there is none. Raises InvalidInput where there is one that cannot be used."""
-    if not loaded.is_valid:
-        raise InvalidInput(loaded.problems)
-    return loaded.policy
-
-
-def path_in_repository(path: Path, root: Path) -> str:
-    """Where a file lies, from the repository's root, with `/`; its links are resolved first.
-
-    Raises Unreadable for a file outside, and for a path that is spelled otherwise than on disk: a file system that
-    does not tell `Plans` from `plans` must not let a path slip past a rule.
-    """
-    base = root.resolve()
-    real = check_inside(path, root)
-    folder = base
-    for part in real.relative_to(base).parts:
-        try:
-            listed = any(entry.name == part for entry in folder.iterdir())
-        except OSError:
-            listed = False
-        if not listed:
-            hint = "write the path as it is listed, with the same upper and lower case"
-            raise Unreadable("Unreadable", "does not exist under exactly this name", hint)
-        folder /= part
-    return real.relative_to(base).as_posix()
 
 
 def _load(source: Source, config: Config | None) -> tuple[Policy | None, tuple[Problem, ...]]:

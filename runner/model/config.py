@@ -115,14 +115,14 @@ class TargetConfig(Part):
         description="An enterprise project, sent with every list: its id, 0 for the default one, or all_granted_eps"
         " for all that the credentials can use. Not on Open Telekom Cloud.",
     )
-    endpoints: Endpoints = Endpoints()
+    endpoints: Endpoints = Endpoints.model_construct()
     auth: Literal["auto", "token", "password", "aksk", "metadata", "oidc"] = "auto"
     env_prefix: Annotated[str, StringConstraints(pattern="^[A-Z][A-Z0-9_]{0,62}_$")] | None = Field(
         None,
         description="Every environment variable with credentials of this target begins with it: PROD_ reads "
         "PROD_HUAWEICLOUD_SDK_AK, and nothing without the prefix.",
     )
-    rate: Rate = Rate()
+    rate: Rate = Rate.model_construct()
     support: Supports = Field((), description="Servers that the runner depends on, and what becomes of them.")
     simulator: SimulatorOptions | None = None
 

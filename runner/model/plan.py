@@ -242,10 +242,18 @@ Pauses = Annotated[tuple[Pause, ...], Field(min_length=1, max_length=1000), Many
 
 
 class Part(BaseModel):
-    """What every part of a plan has in common: frozen, strict about types, unknown keys refused."""
+    """What every part of a plan has in common: frozen, strict about types, unknown keys refused.
+
+    A model's validator is built when it is used, once for the whole of a document: `validate` has to start quickly.
+    """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True, populate_by_name=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        arbitrary_types_allowed=True,
+        populate_by_name=True,
+        defer_build=True,
     )
 
 
@@ -406,7 +414,7 @@ class Group(Part):
     max_failures: Budget | None = Field(
         None, description="How many of the group may fail. Without it only the run's budget counts."
     )
-    ready: Ready = Ready()
+    ready: Ready = Ready.model_construct()
     on_failure: Literal["stop", "approval", "continue"] = Field(
         "stop", description="When the group's budget is exceeded; never lifts the run's."
     )
@@ -563,8 +571,8 @@ class Plan(Part):
     cycle: Name | None = Field(
         None, description="The campaign; a server is rebooted at most once in it. Default: the plan's name."
     )
-    reboot: Reboot = Reboot()
-    limits: Limits = Limits()
+    reboot: Reboot = Reboot.model_construct()
+    limits: Limits = Limits.model_construct()
     max_failures: Budget = Field(Amount(number=0), description="How many servers of the run may fail.")
     on_unknown: Literal["hold", "retry"] = Field(
         "hold", description="What becomes of servers whose reboot request was lost without a trace."

@@ -30,6 +30,7 @@ from runner.planning.digest import schedule_digest
 from runner.planning.exclusions import EXCLUDED_BY_PLAN, NOT_READY_IN_CYCLE, REBOOTED_IN_CYCLE, Why, unfit_for_long
 from runner.planning.fleet import NEVER, Fleet, Place
 from runner.planning.order import ordered
+from runner.planning.plan_warnings import first_wave, idle_freezes
 from runner.planning.select import excluder, select
 from runner.planning.spread import Domains, domains, portions
 from runner.planning.waves import cut, pause_after, size_of, written_at
@@ -67,7 +68,7 @@ def make_schedule(
     """
     cycle = cycle or plan.campaign
     picks = pick_all(plan, fleet, cycle)
-    problems = [*_problems(plan, fleet, picks), *belts.idle_freezes(plan, now)]
+    problems = [*_problems(plan, fleet, picks), *idle_freezes(plan, now)]
     picks = last_apart(picks)
     held = [domains(p.eligible, plan.spread_of(p.group), p.place.index) for p in picks]
     waves = waves_of((p.group, _portions(p, d)) for p, d in zip(picks, held, strict=True))
@@ -301,7 +302,7 @@ def _problems(plan: Plan, fleet: Fleet, picks: Sequence[Pick]) -> Iterator[Probl
         yield from belts.unknown_words(pick.group, n, pick.place.index)
         if not pick.selected:
             yield from belts.empty_match(pick.group, n)
-        yield from belts.first_wave(pick.group, n, len(pick.eligible))
+        yield from first_wave(pick.group, n, len(pick.eligible))
         yield from belts.busy_now(pick.group, n, pick.eligible)
         yield from belts.spread_over_nothing(plan, n, pick.selected, pick.place.index)
     yield from belts.unread_groups(plan, fleet)

@@ -12,7 +12,7 @@ from runner.loading.calendar_reader import MAX_DATES, MAX_EVENTS, MAX_LINES, MAX
 from runner.loading.calendars import read_calendar
 from runner.loading.plan import load_plan
 from runner.model.plan import FreezeFile
-from runner.planning.belts import idle_freezes
+from runner.planning.plan_warnings import idle_freezes
 from tests.planning.build import inventory, plan, planned, server
 
 BEGIN, END = datetime(2026, 11, 1, tzinfo=UTC), datetime(2027, 11, 1, tzinfo=UTC)

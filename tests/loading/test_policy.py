@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from runner.errors import InvalidInput
 from runner.loading.config import load_config, load_config_text
-from runner.loading.policy import LoadedPolicy, load_policy, load_policy_text, path_in_repository, require_policy
+from runner.loading.policy import load_policy, load_policy_text
+from runner.loading.policy_file import LoadedPolicy, path_in_repository, require_policy
 from runner.loading.source import Unreadable
 from runner.model.config import Config
 from runner.model.policy import Policy
