@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from runner.app.app import App
-from runner.app.doctor import settings
-from runner.app.doctor.store import store
-from runner.app.doctor.target import Examination
+from runner.app.doctor.here import CONFIGURATION, PROGRAM, STORE, UNUSABLE, Here, look_at_plans
+from runner.app.doctor.questions import Question, ask_all
+from runner.app.doctor.target import EMBEDDED, TARGET, Examined
 from runner.app.policy import Police, rules_of
-from runner.app.stores import store_url
-from runner.app.targets import all_targets, base_folder, choose_target
+from runner.app.targets import all_targets, choose_target, is_embedded
 from runner.cloud.permissions import needs, policy
 from runner.errors import InvalidInput, UsageProblem
 from runner.loading.config import LoadedConfig
-from runner.loading.origins import origin_of
-from runner.report.doctor import Diagnosis, doctor_document, doctor_text
+from runner.report.doctor import Diagnosis, Section, doctor_document, doctor_text
 from runner.report.log_lines import json_text
 
 
@@ -39,19 +38,29 @@ def diagnose(app: App, names: tuple[str, ...], plans: tuple[Path, ...], within_s
 async def _examine(
     app: App, loaded: LoadedConfig, police: Police, names: tuple[str, ...], plans: tuple[Path, ...], within_s: float
 ) -> Diagnosis:
+    here = Here(app, loaded, police, plans, within_s)
     problems = (*loaded.problems, *police.loaded.problems)
-    program = settings.program()
-    if not (loaded.is_valid and police.loaded.is_valid):
-        return Diagnosis((program, settings.unusable(loaded, police)), problems)
-    chosen = _chosen(loaded, names)
-    known = all_targets(loaded)
-    found = settings.look_at_plans(loaded, police, plans)
-    real = any(known[name].cloud != "simulator" for name in chosen)
-    origin = "--store" if app.store else str(origin_of(loaded, ("store",), os.environ))
+    program = Section("program", "program", await ask_all(PROGRAM, here))
+    if not here.is_valid:
+        return Diagnosis((program, Section("configuration", "configuration", await ask_all(UNUSABLE, here))), problems)
+    chosen, known = _chosen(loaded, names), all_targets(loaded)
+    here.is_real = any(known[name].cloud != "simulator" for name in chosen)
+    alarms = look_at_plans(loaded, police, plans).alarms
+
+    async def examine(name: str) -> Section:
+        config = known[name]
+        async with AsyncExitStack() as stack:
+            it = Examined(app, loaded, name, config, alarms, within_s, stack)
+            checks = await ask_all(EMBEDDED if is_embedded(config) else TARGET, it)
+        return Section("target", f"target {name} ({config.cloud}, {config.region})", checks, name)
+
+    async def section(about: str, title: str, questions: Sequence[Question[Here]]) -> Section:
+        return Section(about, title, await ask_all(questions, here))
+
     sections = await asyncio.gather(
-        settings.configuration(loaded, police, found, within_s),
-        store(store_url(app, loaded), origin, base_folder(loaded), within_s, real=real),
-        *(Examination(app, loaded, name, known[name], found.alarms, within_s).section() for name in chosen),
+        section("configuration", "configuration", CONFIGURATION),
+        section("store", here.store_title, STORE),
+        *map(examine, chosen),
     )
     return Diagnosis((program, *sections), problems)
 
@@ -75,7 +84,7 @@ def print_policy(app: App, names: tuple[str, ...], plans: tuple[Path, ...]) -> N
             hint="choose those of one cloud with --target",
         )
     cloud, lookup = next(iter(clouds), "simulator"), any(config.project_id is None for config in configs)
-    wanted = needs(cloud, alarms=settings.look_at_plans(loaded, police, plans).alarms, lookup=lookup)
+    wanted = needs(cloud, alarms=look_at_plans(loaded, police, plans).alarms, lookup=lookup)
     app.echo(json.dumps(policy(wanted), indent=2))
     elsewhere = policy(wanted, is_global=True)["Statement"][0]["Action"]
     if elsewhere:
