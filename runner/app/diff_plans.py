@@ -284,7 +284,7 @@ class _Planner:
             try:
                 session = await self.stack.enter_async_context(open_target(self.app, self.config, name, clock))
                 inventory = await session.inventory()
-                self._read[name] = (session, inventory, await session.surveyor.surroundings())
+                self._read[name] = (session, inventory, await session.cloud.surroundings())
             except RunnerError as error:
                 self._read[name] = error
         found = self._read[name]

@@ -82,7 +82,7 @@ def setting_for(
         freezes_now=Freezing(app).now,
         talk=lambda text: app.talk(plain(text, 2000)),
         spool=first.spool,
-        gatekeeper=ConfiguredGatekeeper(app, {name: s.alarms for name, s in by_name.items()}),
+        gatekeeper=ConfiguredGatekeeper(app, {name: s.cloud for name, s in by_name.items()}),
     )
 
 

@@ -79,6 +79,6 @@ async def gates_now(app: App, loaded: LoadedConfig, sessions: Sessions, schedule
     from runner.execution.gates import ask_all
     from runner.report.gates import GatesNow
 
-    sources, alarms = sources_of(loaded.config, os.environ), {n: s.alarms for n, s in sessions.by_name.items()}
+    sources, alarms = sources_of(loaded.config, os.environ), {n: s.cloud for n, s in sessions.by_name.items()}
     keeper = NetGatekeeper(sources, alarms, log=request_log(app))
     return GatesNow(datetime.now(UTC), await ask_all(schedule, keeper))

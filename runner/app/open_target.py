@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,19 +31,17 @@ from runner.execution.site import Site
 from runner.loading.config import LoadedConfig
 from runner.model.config import SimulatorOptions, TargetConfig
 from runner.model.inventory import Inventory
-from runner.model.machine import NOBODY, Machine
+from runner.model.machine import NOBODY
 from runner.model.schedule import Target
-from runner.net.secret import Secret
 from runner.net.transport import Limits
 from runner.net.wire import RequestLog
 from runner.planning.spared import Spared
-from runner.ports import Alarms, Clock, Cloud, Surveyor, Trials
+from runner.ports import Clock
 from runner.report.safe import plain
 from runner.simulator import embedded
-from runner.simulator.embedded import Embedded, options_for
+from runner.simulator.embedded import Embedded
 from runner.simulator.log import WorldMismatch
 from runner.simulator.scenario import ScenarioInvalid
-from runner.simulator.state import CloudOptions
 from runner.store.open import STATE_FOLDER, is_local_file
 from runner.store.spool import Spool
 
@@ -69,7 +67,7 @@ class Session:
     """
 
     target: Target
-    cloud: Cloud
+    cloud: HuaweiCloud
     clock: Clock
     site: Site
     time_scale: float
@@ -77,9 +75,6 @@ class Session:
     is_real: bool
     spool: Spool
     spared: Spared
-    alarms: Alarms
-    surveyor: Surveyor
-    trials: Trials
 
     async def inventory(self) -> Inventory:
         """Return what the target has now. Raises CloudError, CloudDenied that name the target."""
@@ -98,6 +93,22 @@ class Asking:
     within_s: float
     watch: Callable[[RequestLog], None]
 
+    def options(self, log: Callable[[RequestLog], None] | None) -> dict[str, Any]:
+        """Return what opens the client for short questions."""
+
+        def both(entry: RequestLog) -> None:
+            self.watch(entry)
+            if log is not None:
+                log(entry)
+
+        within_s = self.within_s
+        return {
+            "log": both,
+            "patience": Patience(attempts=2, budget_s=within_s, first_wait_s=min(0.4, within_s / 4)),
+            "limits": Limits(connect_s=within_s, read_s=within_s, total_s=within_s),
+            "pace": Pace(most_s=within_s),
+        }
+
 
 @asynccontextmanager
 async def open_target(
@@ -108,56 +119,73 @@ async def open_target(
     `clock`: that of another embedded cloud that this one is to live by.
     """
     config = all_targets(loaded)[name]
-    if is_embedded(config):
-        async with _embedded(app, loaded, name, config, clock, asking) as session:
-            yield session
-    else:
-        spool = Spool(_state_folder(app, loaded) / "spool")
-        async with _remote(
-            app, name, config, os.environ, WallClock(), 1.0, spool, config.project_id, asking=asking
-        ) as session:
-            yield session
-
-
-@asynccontextmanager
-async def _embedded(
-    app: App, loaded: LoadedConfig, name: str, config: TargetConfig, clock: Clock | None, asking: Asking | None
-) -> AsyncIterator[Session]:
-    """The simulated cloud in this process, spoken to over HTTP like any other. Its state lies beside the store."""
     folder = _state_folder(app, loaded)
-    state = folder / f"simulator-{name}.db"
-    _forget_if_idle(app, loaded, state)
-    with _started(_simulator_options(loaded, config), state, clock) as simulated:
-        keys = {"HUAWEICLOUD_SDK_AK": simulated.ak, "HUAWEICLOUD_SDK_SK": simulated.sk}
-        written = config.model_copy(
-            update={
-                "endpoints": config.endpoints.model_copy(update={"ecs": simulated.url, "iam": simulated.url}),
-                "auth": "aksk",
-                "env_prefix": None,
-            }
-        )
-        scale = simulated.state.options.time_scale
-        spool = Spool(folder / "spool")
-        async with _remote(
-            app,
-            name,
-            written,
-            keys,
-            simulated.clock,
-            scale,
-            spool,
-            simulated.project_id,
-            is_embedded=True,
-            asking=asking,
-        ) as session:
-            yield session
+    with _started(app, loaded, name, config, folder, clock) if is_embedded(config) else nullcontext() as simulated:
+        environ: Mapping[str, str] = os.environ
+        scale, project_id = 1.0, config.project_id
+        if simulated is None:
+            clock = WallClock()
+        else:
+            clock, scale, project_id = simulated.clock, simulated.state.options.time_scale, simulated.project_id
+            environ = {"HUAWEICLOUD_SDK_AK": simulated.ak, "HUAWEICLOUD_SDK_SK": simulated.sk}
+            here = config.endpoints.model_copy(update={"ecs": simulated.url, "iam": simulated.url})
+            config = config.model_copy(update={"endpoints": here, "auth": "aksk", "env_prefix": None})
+        settings = endpoints_of(config, environ, project_id)
+        if app.verbose and simulated is None:
+            for one in explain_choice(config, environ):
+                taken = "taken" if one.taken else "not taken"
+                app.talk(f"target {name}: login {one.kind} is {taken}: {plain(one.why, 1000)}")
+        choice = choose(config.auth, environ, config.env_prefix or "")
+        if simulated is None:
+            for warning in choice.warnings:
+                app.talk(f"warning: {plain(warning, 1000)}")
+            for secret in given_secrets(choice.login):
+                mask(secret)
+        log = request_log(app)
+        pace = pace_of(f"{settings.ecs_url} {project_id or config.region}", scale)
+        pace.tell = lambda sentence: app.talk(f"target {name}: {plain(sentence)}")
+        options = {"log": log, "pace": pace} | (asking.options(log) if asking else {})
+        async with HuaweiCloud.open(settings, choice.login, now=clock.now, on_secret=mask, **options) as cloud:
+            rate, is_real = config.rate, config.cloud != "simulator"
+            tuning = Tuning(
+                poll_every_s=rate.poll_every.total_seconds(),
+                settle_s=rate.settle.total_seconds(),
+                servers_per_request=min(rate.servers_per_request, rate.servers_per_minute),
+                servers_per_minute=rate.servers_per_minute,
+            )
+            prober, signer = NetProber(loopback_only=not is_real), "aksk" if choice.is_signed else ""
+            machine = NOBODY
+            if is_real or OVERRIDE in os.environ:
+                machine = await this_machine(os.environ)
+                if not is_real:  # made-up addresses: it is a simulated server only if a metadata service says so
+                    machine = replace(machine, addresses=frozenset())
+            yield Session(
+                target=Target(name, config.cloud, config.region, cloud.project_id),
+                cloud=cloud,
+                clock=clock,
+                site=Site(cloud, cloud.project_id, tuning, signer, prober, cloud.held_s),
+                time_scale=scale,
+                is_embedded=simulated is not None,
+                is_real=is_real,
+                spool=Spool(folder / "spool"),
+                spared=Spared(machine, config.support),
+            )
 
 
 @contextmanager
-def _started(options: CloudOptions, state: Path, clock: Clock | None) -> Iterator[Embedded]:
-    """The embedded cloud; its own errors become ours."""
+def _started(
+    app: App, loaded: LoadedConfig, name: str, config: TargetConfig, folder: Path, clock: Clock | None
+) -> Iterator[Embedded]:
+    """The simulated cloud in this process, spoken to over HTTP like any other. Its state lies beside the store.
+
+    Raises StoreError for a state or a scenario that cannot be used.
+    """
+    state = folder / f"simulator-{name}.db"
+    _forget_if_idle(app, loaded, state)
+    options = config.simulator or SimulatorOptions()
+    scenario = base_folder(loaded) / options.scenario if options.scenario else None
     try:
-        with embedded.start(options, state, clock=clock) as simulated:
+        with embedded.start(embedded.options_for(options, config.region, scenario), state, clock=clock) as simulated:
             yield simulated
     except WorldMismatch as error:
         hint = f"its options have changed: delete {state}, or set them back to end an open run first"
@@ -181,12 +209,6 @@ def _forget_if_idle(app: App, loaded: LoadedConfig, state: Path) -> None:
         state.with_name(state.name + suffix).unlink(missing_ok=True)
 
 
-def _simulator_options(loaded: LoadedConfig, config: TargetConfig) -> CloudOptions:
-    options = config.simulator or SimulatorOptions()
-    scenario = base_folder(loaded) / options.scenario if options.scenario else None
-    return options_for(options, config.region, scenario)
-
-
 def _state_folder(app: App, loaded: LoadedConfig) -> Path:
     """Where what belongs to the store and to this machine lies: beside a local store, else in `REBOOT_RUNNER_STATE`,
     else in a folder beside the configuration."""
@@ -196,58 +218,6 @@ def _state_folder(app: App, loaded: LoadedConfig) -> Path:
         return (base / url.removeprefix("sqlite:///")).parent
     named = os.environ.get("REBOOT_RUNNER_STATE")
     return Path(named).absolute() if named else base / STATE_FOLDER
-
-
-@asynccontextmanager
-async def _remote(
-    app: App,
-    name: str,
-    config: TargetConfig,
-    environ: Mapping[str, str],
-    clock: Clock,
-    time_scale: float,
-    spool: Spool,
-    project_id: str | None,
-    *,
-    is_embedded: bool = False,
-    asking: Asking | None = None,
-) -> AsyncIterator[Session]:
-    settings = endpoints_of(config, environ, project_id)
-    if app.verbose and not is_embedded:
-        for one in explain_choice(config, environ):
-            taken = "taken" if one.taken else "not taken"
-            app.talk(f"target {name}: login {one.kind} is {taken}: {plain(one.why, 1000)}")
-    choice = choose(config.auth, environ, config.env_prefix or "")
-    if not is_embedded:
-        _tell_of_login(app, choice.warnings, given_secrets(choice.login))
-    prober = NetProber(loopback_only=config.cloud == "simulator")
-    log = request_log(app)
-    hurry = {} if asking is None else _hurry(asking, log)
-    pace = pace_of(f"{settings.ecs_url} {project_id or config.region}", time_scale)
-    pace.tell = lambda sentence: app.talk(f"target {name}: {plain(sentence)}")
-    options = {"now": clock.now, "log": log, "on_secret": mask, "pace": pace} | hurry
-    async with HuaweiCloud.open(settings, choice.login, **options) as cloud:
-        tuning = Tuning(
-            poll_every_s=config.rate.poll_every.total_seconds(),
-            settle_s=config.rate.settle.total_seconds(),
-            servers_per_request=min(config.rate.servers_per_request, config.rate.servers_per_minute),
-            servers_per_minute=config.rate.servers_per_minute,
-        )
-        is_real = config.cloud != "simulator"
-        yield Session(
-            target=Target(name, config.cloud, config.region, cloud.project_id),
-            cloud=cloud,
-            clock=clock,
-            site=Site(cloud, cloud.project_id, tuning, "aksk" if choice.is_signed else "", prober, cloud.held_s),
-            time_scale=time_scale,
-            is_embedded=is_embedded,
-            is_real=is_real,
-            spool=spool,
-            spared=Spared(await _this_machine(is_real), config.support),
-            alarms=cloud,
-            surveyor=cloud,
-            trials=cloud.trials,
-        )
 
 
 def endpoints_of(config: TargetConfig, environ: Mapping[str, str], project_id: str | None) -> Settings:
@@ -266,42 +236,6 @@ def endpoints_of(config: TargetConfig, environ: Mapping[str, str], project_id: s
     )
 
 
-def _hurry(asking: Asking, log: Callable[[RequestLog], None] | None) -> dict[str, Any]:
-    """What opens the client for short questions."""
-    within_s = asking.within_s
-
-    def both(entry: RequestLog) -> None:
-        asking.watch(entry)
-        if log is not None:
-            log(entry)
-
-    return {
-        "log": both,
-        "patience": Patience(attempts=2, budget_s=within_s, first_wait_s=min(0.4, within_s / 4)),
-        "limits": Limits(connect_s=within_s, read_s=within_s, total_s=within_s),
-        "pace": Pace(most_s=within_s),
-    }
-
-
-def _tell_of_login(app: App, warnings: Iterable[str], given: Iterable[Secret]) -> None:
-    """What a person should mend about credentials; those of the environment or a file are masked in a CI job."""
-    for warning in warnings:
-        app.talk(f"warning: {plain(warning, 1000)}")
-    for secret in given:
-        mask(secret)
-
-
-async def _this_machine(is_real: bool) -> Machine:
-    """The machine we run on. It is no server of a simulated cloud, whose addresses are made up, unless a metadata
-    service on loopback says so."""
-    if not is_real and OVERRIDE not in os.environ:
-        return NOBODY
-    machine = await this_machine(os.environ)
-    return machine if is_real else replace(machine, addresses=frozenset())
-
-
-def request_log(app: App):  # type: ignore[no-untyped-def]  # the client's type is imported only with the client
-    """What tells of each request on stderr; None without `-v`."""
-    if not app.verbose:
-        return None
-    return lambda entry: app.talk(f"http: {plain(entry)}")
+def request_log(app: App) -> Callable[[RequestLog], None] | None:
+    """Return what tells of each request on stderr; None without `-v`."""
+    return (lambda entry: app.talk(f"http: {plain(entry)}")) if app.verbose else None

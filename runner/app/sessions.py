@@ -75,7 +75,7 @@ class Sessions:
 
     async def surroundings(self) -> Surroundings:
         """What else the targets know of their servers. Never raises for what they answer."""
-        found = await asyncio.gather(*(s.surveyor.surroundings() for s in self.by_name.values()))
+        found = await asyncio.gather(*(s.cloud.surroundings() for s in self.by_name.values()))
         return Surroundings.joined(found)
 
     def fleet_of(self, inventories: Mapping[str, Inventory], spent: SpentFor) -> Fleet:
@@ -122,11 +122,6 @@ async def open_sessions(
     if not opened and failed:
         raise next(iter(failed.values()))
     for name, why in failed.items():
-        _tell_closed(app, name, why)
+        hint = f"; {said}" if (said := hint_of(why)) else ""
+        app.talk(plain(f"target {name} could not be opened, the others go on: {why.message}{hint}", 2000))
     return Sessions(opened, default, failed)
-
-
-def _tell_closed(app: App, name: str, error: CloudError) -> None:
-    hint = hint_of(error)
-    said = f"target {name} could not be opened, the others go on: {error.message}" + (f"; {hint}" if hint else "")
-    app.talk(plain(said, 2000))

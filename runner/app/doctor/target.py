@@ -173,9 +173,9 @@ async def _login(it: Examined) -> list[Check]:
             it.judged = need.action
             return [_judged(need, error)]
         return [failed(error, name="project" if isinstance(error, NoProject) else "")]
-    it.refused = await it.bounded(it.open.trials.log_in())
+    it.refused = await it.bounded(it.open.cloud.trials.log_in())
     if it.refused is None:
-        it.refused = await it.bounded(it.open.trials.try_read("list"))
+        it.refused = await it.bounded(it.open.cloud.trials.try_read("list"))
         it.is_in = it.refused is None or _is_permission(it.refused)
     if it.refused is not None and not it.is_in:
         return [failed(it.refused)]
@@ -192,7 +192,7 @@ async def _project(it: Examined) -> list[Check]:
         return [ok(f"{mine}, {'looked up by the name of the region' if it.looks_up else 'of the login'}")]
     try:
         async with asyncio.timeout(3 * it.within_s):
-            own = await it.session.trials.project_of_region()
+            own = await it.session.cloud.trials.project_of_region()
     except (CloudError, TimeoutError):
         return [skipped(f"{mine} is configured; IAM does not tell the region's own project to compare with")]
     if own == mine:
@@ -230,7 +230,7 @@ async def _permissions(it: Examined) -> list[Check]:
             checks.append(_untried(need, "not tried: no server is known to read"))
         else:
             if need.trial not in tried:
-                tried[need.trial] = await it.bounded(it.open.trials.try_read(need.trial, server_id))
+                tried[need.trial] = await it.bounded(it.open.cloud.trials.try_read(need.trial, server_id))
             checks.append(_judged(need, tried[need.trial]))
     return checks
 
@@ -300,7 +300,7 @@ async def _advice(it: Examined) -> list[Check]:
     """What only advises: whoever may not read it plans and runs all the same."""
     try:
         async with asyncio.timeout(3 * it.within_s):
-            around = await it.open.surveyor.surroundings()
+            around = await it.open.cloud.surroundings()
     except TimeoutError:
         return [warning(f"no answer within {3 * it.within_s:g} s", SLOW)]
     if around.unread:
