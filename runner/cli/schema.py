@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 
 import click
@@ -41,7 +42,5 @@ def command(app: App, name: str) -> None:
 
     plan is for plans as they are edited: values may be templates. plan-rendered is for what `render` prints.
     """
-    import json
-
     module, function = GENERATORS[name]
     app.echo(json.dumps(getattr(import_module(module), function)(), indent=2, ensure_ascii=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -76,6 +77,40 @@ WORLD = {
 """Standard modules through which the world comes in: time, chance, files, processes, the network."""
 
 
+OPTIONS = "a command imports its use case when its options are right: help, completion and mistakes stay quick"
+HELP = "`--help` and the names of the commands need nothing but click"
+VALIDATE = "`validate` starts without what its plans do not use; test_startup.py counts it"
+EXTRA = "an optional extra, or only on some systems"
+KINDS = "one of several kinds, of which a process uses one"
+
+LATE = (
+    ("runner/cli/*", "runner.app", OPTIONS),
+    ("runner/cli/*", "runner.starter", OPTIONS),
+    ("runner/cli/worker.py", "runner.temporal", EXTRA),
+    ("runner/cli/main.py", "runner.cli", HELP),
+    ("runner/cli/main.py", "difflib", HELP),
+    ("runner/cli/common.py", "runner.cli", "only what follows a run draws; on a terminal with rich"),
+    ("runner/app/app.py", "runner.loading.config", HELP),
+    ("runner/app/plan_files.py", "runner.app.changed_plans", VALIDATE),
+    ("runner/app/policy.py", "runner", VALIDATE),
+    ("runner/loading/plan.py", "runner.loading.calendars", VALIDATE),
+    ("runner/loading/rendering.py", "runner.loading.templates", VALIDATE),
+    ("runner/loading/calendar_zones.py", "icalendar", EXTRA),
+    ("runner/net/trust.py", "certifi", EXTRA),
+    ("runner/store/open.py", "runner.store", KINDS),
+    ("runner/store/inspect.py", "runner.store", KINDS),
+    ("runner/report/forms.py", "runner.report", KINDS),
+    ("runner/report/schemas.py", "", KINDS),
+)
+"""Files, what they may import inside a function (that module and what is in it), and why not at their top."""
+
+NOT_YET = (
+    *("runner/app/*", "runner/checks/*", "runner/loading/hints.py", "runner/model/*", "runner/net/*"),
+    *("runner/report/schedule_json.py", "runner/simulator/app.py", "runner/store/event_json.py"),
+)
+"""Files whose imports are still to be moved to their top."""
+
+
 @dataclass(frozen=True)
 class Import:
     """One import: the file it stands in, its line, and the full name of what is imported."""
@@ -127,6 +162,17 @@ def absolute(path: Path, root: Path, node: ast.ImportFrom) -> str:
     here = path.relative_to(root).parent.parts
     above = here[: len(here) - (node.level - 1)]
     return ".".join([*above, *([node.module] if node.module else [])])
+
+
+@cache
+def late_imports() -> list[Import]:
+    """The imports inside functions."""
+    late = set()
+    for path in sources():
+        tree, file = ast.parse(path.read_text()), path.relative_to(ROOT).as_posix()
+        functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+        late |= {(file, n.lineno) for f in functions for n in ast.walk(f) if isinstance(n, ast.Import | ast.ImportFrom)}
+    return [found for found in all_imports() if (found.file, found.line) in late]
 
 
 @cache
@@ -191,6 +237,28 @@ def test_pure_parts_do_not_ask_for_the_time() -> None:
                 if isinstance(call.func, ast.Attribute) and call.func.attr in {"now", "today", "utcnow"}
             ]
     assert not asked
+
+
+def allows(row: tuple[str, str, str], found: Import) -> bool:
+    files, module, _ = row
+    return fnmatch(found.file, files) and f"{found.name}.".startswith(f"{module}." if module else "")
+
+
+def test_imports_stand_at_the_top() -> None:
+    """An import inside a function has a reason in LATE, and no reason outlives its imports."""
+    late = [found for found in late_imports() if not any(fnmatch(found.file, files) for files in NOT_YET)]
+    stray = [found for found in late if not any(allows(row, found) for row in LATE)]
+    assert not stray, listed(stray)
+    assert [row for row in LATE if not any(allows(row, found) for found in late_imports())] == []
+
+
+def test_no_command_imports_another() -> None:
+    """What commands share is in `options` and `common`, or a use case of `app`: each command can change by itself."""
+    shared = {"common", "crash", "main", "options", "progress", "progress_live", "screen"}
+    commands = {path.stem for path in sources(PACKAGE / "cli")} - shared
+    stray = [i for i in all_imports() if i.part == "cli" and i.name.split(".")[2] in commands]
+    assert len(commands) > 10
+    assert not stray, listed(stray)
 
 
 def test_every_module_says_what_it_is_for() -> None:
