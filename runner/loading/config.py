@@ -27,7 +27,7 @@ FILE_NAME = "reboot-runner.yaml"
 
 DEFAULT_REGION = str(TargetConfig.model_fields["region"].default)
 
-WITHOUT_FILE = Config.model_validate({"targets": {"simulator": {"cloud": "simulator"}}})
+WITHOUT_FILE = Config.model_construct(targets={"simulator": TargetConfig.model_construct(cloud="simulator")})
 """What holds where there is no configuration: one target, the embedded simulated cloud."""
 
 _SECRET_NAMES = re.compile(

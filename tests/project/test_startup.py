@@ -14,26 +14,35 @@ ROOT = Path(__file__).resolve().parents[2]
 
 HEAVY = {"asyncio", "httpx", "jinja2", "pydantic", "rich", "sqlite3", "starlette", "uvicorn", "yaml"}
 
-HELP = """
+UNUSED = {"concurrent", "http", "logging", "ssl", "subprocess", "traceback"}
+"""What `validate` needs as little as the big libraries, where no plan has templates."""
+
+RUN = """
 import sys
 from runner.cli.main import main
-sys.argv = ["reboot-runner", "--help"]
 try:
-    main()
+    main(sys.argv[1:])
 except SystemExit as end:
     assert not end.code, end.code
 """
 
+PLAN = """\
+version: 1
+name: web
+groups: [{name: web, servers: {tags: {role: web}}, waves: [1, 10%], pause: 10m}]
+"""
 
-def modules_after(code: str) -> set[str]:
-    """Top-level modules that a fresh interpreter holds after `code`, over those that it starts with."""
-    tell = "\nimport json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+
+def modules_after(code: str, *arguments: str) -> set[str]:
+    """Modules that a fresh interpreter holds after `code`, over those that it starts with; of `runner` also parts."""
+    tell = "\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("COV", "PYTEST"))}
 
     def held(program: str) -> set[str]:
-        command = [sys.executable, "-c", program + tell]
+        command = [sys.executable, "-c", program + tell, *arguments]
         out = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
-        return set(json.loads(out.splitlines()[-1]))
+        names = [name.split(".") for name in json.loads(out.splitlines()[-1])]
+        return {name[0] for name in names} | {".".join(name[:2]) for name in names if name[0] == "runner"}
 
     return held(code) - held("")
 
@@ -48,9 +57,20 @@ def test_import_is_cheap(module: str) -> None:
 
 def test_help_is_cheap() -> None:
     """`--help` lists the commands without importing what they need."""
-    loaded = modules_after(HELP)
+    loaded = modules_after(RUN, "--help")
     assert "click" in loaded
     assert not loaded & HEAVY
+    assert {name for name in loaded if name.startswith("runner.")} == {"runner.cli", "runner.errors", "runner.model"}
+
+
+def test_validate_is_cheap(tmp_path: Path) -> None:
+    """`validate` of a plain plan imports what reads and checks plans, and nothing that runs them."""
+    plan = tmp_path / "web.yaml"
+    plan.write_text(PLAN)
+    loaded = modules_after(RUN, "validate", str(plan))
+    assert not loaded & ((HEAVY | UNUSED) - {"pydantic", "yaml"})
+    parts = {name.partition(".")[2] for name in loaded if name.startswith("runner.")}
+    assert parts == {"app", "cli", "errors", "inputs", "loading", "model", "net", "planning", "report"}
 
 
 def test_heavy_libraries_would_be_seen() -> None:
