@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from runner.app.app import App
-from runner.app.doctor.here import CONFIGURATION, PROGRAM, STORE, UNUSABLE, Here, look_at_plans
+from runner.app.doctor.here import CONFIGURATION, PROGRAM, STORE, UNUSABLE, Here, asks_alarms, plans_of
 from runner.app.doctor.questions import Question, ask_all
 from runner.app.doctor.target import EMBEDDED, TARGET, Examined
 from runner.app.policy import Police, rules_of
@@ -38,14 +38,15 @@ def diagnose(app: App, names: tuple[str, ...], plans: tuple[Path, ...], within_s
 async def _examine(
     app: App, loaded: LoadedConfig, police: Police, names: tuple[str, ...], plans: tuple[Path, ...], within_s: float
 ) -> Diagnosis:
-    here = Here(app, loaded, police, plans, within_s)
+    here = Here(app, loaded, police, within_s)
     problems = (*loaded.problems, *police.loaded.problems)
     program = Section("program", "program", await ask_all(PROGRAM, here))
     if not here.is_valid:
         return Diagnosis((program, Section("configuration", "configuration", await ask_all(UNUSABLE, here))), problems)
     chosen, known = _chosen(loaded, names), all_targets(loaded)
     here.is_real = any(known[name].cloud != "simulator" for name in chosen)
-    alarms = look_at_plans(loaded, police, plans).alarms
+    here.plans = plans_of(loaded, police, plans)
+    alarms = asks_alarms(here.plans)
 
     async def examine(name: str) -> Section:
         config = known[name]
@@ -84,7 +85,7 @@ def print_policy(app: App, names: tuple[str, ...], plans: tuple[Path, ...]) -> N
             hint="choose those of one cloud with --target",
         )
     cloud, lookup = next(iter(clouds), "simulator"), any(config.project_id is None for config in configs)
-    wanted = needs(cloud, alarms=look_at_plans(loaded, police, plans).alarms, lookup=lookup)
+    wanted = needs(cloud, alarms=asks_alarms(plans_of(loaded, police, plans)), lookup=lookup)
     app.echo(json.dumps(policy(wanted), indent=2))
     elsewhere = policy(wanted, is_global=True)["Statement"][0]["Action"]
     if elsewhere:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import platform
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from runner.loading.config import LoadedConfig, template_env
 from runner.loading.origins import origin_of
 from runner.loading.plan import LoadOptions, load_plan
 from runner.loading.search import find_plans
+from runner.model.plan import Plan
 from runner.model.quantity import counted
 from runner.net.origin import VAIN_HINT, vain_hosts
 from runner.net.reach import aside, way_to
@@ -41,13 +42,13 @@ FAR_S = 60.0
 
 @dataclass(slots=True)
 class Here:
-    """What is looked at. `named`: plans that the caller names. `within_s`: of each question. `facts`: of the store."""
+    """What is looked at. `within_s`: of each question. `facts`: of the store, once it was opened."""
 
     app: App
     loaded: LoadedConfig
     police: Police
-    named: Sequence[Path]
     within_s: float
+    plans: Sequence[Plan | None] = ()
     is_real: bool = False
     facts: StoreFacts | None = None
 
@@ -65,60 +66,43 @@ class Here:
         return f"store {shown(self.url)} ({origin})"
 
 
-@dataclass(frozen=True, slots=True)
-class PlansFound:
-    """The plans that were looked at, and what their gates ask. `unusable`: files that hold no plan as they are."""
+def plans_of(loaded: LoadedConfig, police: Police, named: Sequence[Path]) -> list[Plan | None]:
+    """Return the plans that are named, else those of the folder `plans` beside the configuration.
 
-    files: int = 0
-    unusable: int = 0
-    sources: tuple[str, ...] = ()
-    alarms: bool = False
-
-
-def look_at_plans(loaded: LoadedConfig, police: Police, named: Sequence[Path]) -> PlansFound:
-    """Return what is said by the plans that are named, else by those of the folder `plans` beside the configuration."""
+    None stands for a file that holds no plan as it is.
+    """
     folder = base_folder(loaded) / PLANS
     files, _ = find_plans(named or ([folder] if folder.is_dir() else []))
     options = LoadOptions(env=template_env(loaded.config, os.environ))
-    plans = [load_plan(path, options).plan for path in police.plans_among(files)]
-    gates = [gate for plan in plans if plan is not None for gate in plan.asking]
-    return PlansFound(
-        len(plans),
-        sum(plan is None for plan in plans),
-        tuple(dict.fromkeys(gate.source for gate in gates if gate.source)),
-        any(gate.kind == "alarms" for gate in gates),
-    )
+    return [load_plan(path, options).plan for path in police.plans_among(files)]
+
+
+def asks_alarms(plans: Sequence[Plan | None]) -> bool:
+    """Return whether a gate of these plans asks Cloud Eye."""
+    return any(gate.kind == "alarms" for plan in plans if plan is not None for gate in plan.asking)
 
 
 # --- the program ---------------------------------------------------------------------------------------------------
 
 
-def _version(_: Here) -> Iterator[Check]:
-    formats = f"plan 1, schedule {SCHEDULE_FORMAT}, report {REPORT_FORMAT}, store {NEWEST}"
-    yield ok(f"{__version__}; formats: {formats}")
-
-
-def _python(_: Here) -> Iterator[Check]:
-    yield ok(f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}")
-
-
-def _authorities(_: Here) -> Iterator[Check]:
+def _authorities(_: Here) -> Check | None:
     """Said even where no target speaks https yet; one that does fails at its own step."""
     if os.environ.get("REBOOT_RUNNER_CA_FILE"):
         try:
             trust()
         except Unreachable as error:
-            yield warning(f"{error.message}; nothing can be asked by https", error.hint or "")
+            return warning(f"{error.message}; nothing can be asked by https", error.hint or "")
+    return None
 
 
-def _allowed_hosts(_: Here) -> Iterator[Check]:
-    if (said := vain_hosts(os.environ)) is not None:
-        yield warning(said)
+def _allowed_hosts(_: Here) -> Check | None:
+    return warning(said) if (said := vain_hosts(os.environ)) is not None else None
 
 
-PROGRAM = (
-    Question("version", _version),
-    Question("python", _python),
+_FORMATS = f"plan 1, schedule {SCHEDULE_FORMAT}, report {REPORT_FORMAT}, store {NEWEST}"
+PROGRAM: tuple[Question[Here], ...] = (
+    Question("version", lambda _: ok(f"{__version__}; formats: {_FORMATS}")),
+    Question("python", lambda _: ok(f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}")),
     Question("authorities", _authorities),
     Question("allowed hosts", _allowed_hosts, hint=VAIN_HINT),
 )
@@ -127,32 +111,30 @@ PROGRAM = (
 # --- the configuration ---------------------------------------------------------------------------------------------
 
 
-def _file(here: Here) -> Iterator[Check]:
+def _unusable(path: Path | None) -> Check:
+    return Check("", "failed", f"{path or 'the environment'} cannot be used", "the problems above say how")
+
+
+def _file(here: Here) -> Check | None:
     loaded = here.loaded
-    if not loaded.is_valid:
-        yield Check("", "failed", f"{loaded.path or 'the environment'} cannot be used")
     if not here.is_valid:
-        return
+        return None if loaded.is_valid else _unusable(loaded.path)
     names = sorted(loaded.config.targets)
     said = f"{counted(len(names), 'target')}: {listed(names)}" if names else "no target of its own"
     told = [p.message for p in loaded.problems]
     if loaded.path is None:
-        yield ok("no reboot-runner.yaml from here up to the Git root: the defaults hold; " + said)
-    elif told:
-        yield warning(
-            f"{loaded.name} is valid, with {counted(len(told), 'warning')}", "the warnings above say how", told
-        )
-    else:
-        yield ok(f"{loaded.name} is valid; {said}")
+        return ok("no reboot-runner.yaml from here up to the Git root: the defaults hold; " + said)
+    if told:
+        many = counted(len(told), "warning")
+        return warning(f"{loaded.name} is valid, with {many}", "the warnings above say how", told)
+    return ok(f"{loaded.name} is valid; {said}")
 
 
-def _policy(here: Here) -> Iterator[Check]:
-    policy = here.police.loaded
-    if not policy.is_valid:
-        yield Check("", "failed", f"{policy.path or 'the environment'} cannot be used")
-    elif here.loaded.is_valid:
-        name = here.loaded.config.policy
-        yield ok(f"{name} is valid" if name else "none is configured; docs/policy.md says what one is good for")
+def _policy(here: Here) -> Check | None:
+    if not here.is_valid:
+        return None if here.police.loaded.is_valid else _unusable(here.police.loaded.path)
+    name = here.loaded.config.policy
+    return ok(f"{name} is valid" if name else "none is configured; docs/policy.md says what one is good for")
 
 
 async def _sources(here: Here) -> list[Check]:
@@ -174,101 +156,98 @@ async def _sources(here: Here) -> list[Check]:
     return checks
 
 
-def _template_env(here: Here) -> Iterator[Check]:
-    if unset := [name for name in here.loaded.config.template_env if name not in os.environ]:
-        yield warning(f"templates may read {listed(unset)}, which the environment does not hold")
+def _template_env(here: Here) -> Check | None:
+    unset = [name for name in here.loaded.config.template_env if name not in os.environ]
+    return warning(f"templates may read {listed(unset)}, which the environment does not hold") if unset else None
 
 
-def _plans(here: Here) -> Iterator[Check]:
-    plans = look_at_plans(here.loaded, here.police, here.named)
-    asked = [*plans.sources, *(["Cloud Eye's alarms"] if plans.alarms else [])]
-    said = counted(plans.files, "plan") + (f"; gates ask {listed(asked)}" if asked else "")
-    if not plans.files:
-        yield skipped(f"none looked at: there is no folder {PLANS} beside the configuration; --plans names one")
-    elif plans.unusable:
-        yield warning(f"{said}; {plans.unusable} cannot be used as they are")
-    else:
-        yield ok(said)
-
-
-def _targets(_: Here) -> Iterator[Check]:
-    yield skipped("not looked at: nothing runs with this configuration")
+def _plans(here: Here) -> Check:
+    plans = here.plans
+    if not plans:
+        return skipped(f"none looked at: there is no folder {PLANS} beside the configuration; --plans names one")
+    asked = [*dict.fromkeys(gate.source for plan in plans if plan for gate in plan.asking if gate.source)]
+    asked += ["Cloud Eye's alarms"] if asks_alarms(plans) else []
+    said = counted(len(plans), "plan") + (f"; gates ask {listed(asked)}" if asked else "")
+    unusable = plans.count(None)
+    return warning(f"{said}; {unusable} cannot be used as they are") if unusable else ok(said)
 
 
 CONFIGURATION = (
-    Question("file", _file, hint="the problems above say how"),
-    Question("policy", _policy, hint="the problems above say how"),
+    Question("file", _file),
+    Question("policy", _policy),
     Question("source", _sources),
     Question("template_env", _template_env, hint="set them, or take them out of template_env"),
     Question("plans", _plans, hint="`reboot-runner validate` says why; those with variables need --var there"),
 )
-UNUSABLE = (*CONFIGURATION[:2], Question("targets", _targets))
+UNUSABLE: tuple[Question[Here], ...] = (
+    *CONFIGURATION[:2],
+    Question("targets", lambda _: skipped("not looked at: nothing runs with this configuration")),
+)
 """The same where the configuration or the policy cannot be used: the problems themselves are told elsewhere."""
 
 
 # --- the store -----------------------------------------------------------------------------------------------------
 
 
-async def _open(here: Here) -> list[Check]:
+async def _open(here: Here) -> Check:
     within_s = 3 * here.within_s
     try:
-        facts = here.facts = await aside(lambda: look_at(here.url, base_folder(here.loaded), here.within_s), within_s)
+        here.facts = await aside(lambda: look_at(here.url, base_folder(here.loaded), here.within_s), within_s)
     except TimeoutError:
         late = f"no answer within {within_s:g} s"
         raise StoreError(late, hint="check the host of the store and the network") from None
     kind = "Git" if here.url.startswith("git+") else "SQLite" if is_local_file(here.url) else "PostgreSQL"
-    if facts.version is None:
-        return [ok(f"{kind}; there is no file yet, and the first run can make it")]
-    if facts.version < 0:
-        return [ok(f"{kind}, empty and writable; the first command makes its tables")]
-    said = f"{kind}, writable; schema version {facts.version}"
-    if facts.version < NEWEST:
-        return [warning(f"{said}, the next command brings it to {NEWEST}", "end the runners of older versions first")]
-    return [ok(said)]
+    version = here.facts.version
+    if version is None:
+        return ok(f"{kind}; there is no file yet, and the first run can make it")
+    if version < 0:
+        return ok(f"{kind}, empty and writable; the first command makes its tables")
+    said = f"{kind}, writable; schema version {version}"
+    if version < NEWEST:
+        return warning(f"{said}, the next command brings it to {NEWEST}", "end the runners of older versions first")
+    return ok(said)
 
 
-def _clock(here: Here) -> Iterator[Check]:
-    facts = here.facts
-    if facts is None or facts.version is None:
-        return
+def _clock(here: Here) -> Check | None:
+    if here.facts is None or here.facts.version is None:
+        return None
     if here.url.startswith("git+"):
-        yield ok("a store in Git needs no common clock: leases run by the clock of who watches them")
-    elif abs(facts.ahead_s) < FAR_S:
-        yield ok("the store's clock and this machine's agree")
-    else:
-        direction = "ahead of" if facts.ahead_s > 0 else "behind"
-        yield warning(f"the store's clock is {abs(facts.ahead_s):.0f} s {direction} this machine's")
+        return ok("a store in Git needs no common clock: leases run by the clock of who watches them")
+    ahead_s = here.facts.ahead_s
+    if abs(ahead_s) < FAR_S:
+        return ok("the store's clock and this machine's agree")
+    direction = "ahead of" if ahead_s > 0 else "behind"
+    return warning(f"the store's clock is {abs(ahead_s):.0f} s {direction} this machine's")
 
 
-def _runs(here: Here) -> Iterator[Check]:
-    facts = here.facts
-    if facts is None or facts.version != NEWEST:
-        return
+def _runs(here: Here) -> Check | None:
+    if (facts := here.facts) is None or facts.version != NEWEST:
+        return None
+    if not facts.runs:
+        return ok("no run is open")
     held = [
         f"{run.id} is held by {run.owner} for {run.lease_until - facts.now:.0f} s more"
         for run in facts.runs
         if run.owner is not None and run.lease_until > facts.now
     ]
     rows = listed([f"{run.word} {run.id}" for run in facts.runs])
-    said = f"{counted(len(facts.runs), 'run')} open: {rows}; leases held: {len(held)}"
-    yield ok(said, held[:5]) if facts.runs else ok("no run is open")
+    return ok(f"{counted(len(facts.runs), 'run')} open: {rows}; leases held: {len(held)}", held[:5])
 
 
-def _halt(here: Here) -> Iterator[Check]:
-    facts = here.facts
-    if facts is None or facts.version != NEWEST:
-        return
+def _halt(here: Here) -> Check | None:
+    if (facts := here.facts) is None or facts.version != NEWEST:
+        return None
     if (halt := facts.halt) is None:
-        yield ok("not halted")
-    else:
-        since = f"{halt.at:%Y-%m-%d %H:%M}Z"
-        yield warning(f"halted by {halt.by} since {since}: {halt.reason}; no run of this store begins a batch")
+        return ok("not halted")
+    since = f"{halt.at:%Y-%m-%d %H:%M}Z"
+    return warning(f"halted by {halt.by} since {since}: {halt.reason}; no run of this store begins a batch")
 
 
-def _persistent(here: Here) -> Iterator[Check]:
-    if in_ci() and dies_with_the_disk(here.url):
-        said = "in CI a store on the local disk is lost with the job, and with it what was asked of the cloud"
-        yield warning(said) if here.is_real else ok(f"{said}; no target has real servers")
+def _persistent(here: Here) -> Check | None:
+    if not in_ci() or not dies_with_the_disk(here.url):
+        return None
+    said = "in CI a store on the local disk is lost with the job, and with it what was asked of the cloud"
+    return warning(said) if here.is_real else ok(f"{said}; no target has real servers")
 
 
 STORE = (

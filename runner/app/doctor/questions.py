@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from runner.errors import CloudDenied, InvalidInput, RunnerError
 from runner.report.doctor import Check
 
 S = TypeVar("S")
 
+Answer: TypeAlias = Check | Iterable[Check] | None
 SLOW = "give more time with --timeout"
 
 
@@ -18,12 +19,12 @@ SLOW = "give more time with --timeout"
 class Question(Generic[S]):
     """One row of a table of checks. `ask` gives the checks, which are called `name` if they have no name of their own.
 
-    `needs`: earlier questions without which this one cannot be asked, and what is said then; nothing if that is empty.
-    `hint`: how to mend what is no failure with a hint of its own.
+    `needs`: checks; if one has failed or was left out, this question is left out too, and the text says why, if any.
+    `hint`: how to mend what has no hint of its own.
     """
 
     name: str
-    ask: Callable[[S], Iterable[Check] | Awaitable[Iterable[Check]]]
+    ask: Callable[[S], Answer | Awaitable[Answer]]
     needs: Mapping[str, str] = field(default_factory=dict)
     hint: str | None = None
 
@@ -34,21 +35,20 @@ async def ask_all(questions: Sequence[Question[S]], subject: S) -> tuple[Check, 
     lost: set[str] = set()
     for question in questions:
         missing = next((need for need in question.needs if need in lost), None)
+        answer: Answer = None
         if missing is not None:
-            why = question.needs[missing]
-            found = [skipped(f"not tried: {why}")] if why else []
             lost.add(question.name)
+            answer = skipped(f"not tried: {why}") if (why := question.needs[missing]) else None
         else:
             try:
                 asked = question.ask(subject)
-                found = [*(await asked if isinstance(asked, Awaitable) else asked)]
+                answer = await asked if isinstance(asked, Awaitable) else asked
             except RunnerError as error:
-                found = [failed(error)]
-            if any(check.status == "failed" for check in found):
-                lost.add(question.name)
-        for check in found:
+                answer = failed(error)
+        for check in [answer] if isinstance(answer, Check) else answer or ():
             hint = check.hint or (question.hint if check.status in ("warning", "failed") else None)
             checks.append(replace(check, name=check.name or question.name, hint=hint))
+            lost |= {question.name, checks[-1].name} if check.status == "failed" else set()
     return tuple(checks)
 
 

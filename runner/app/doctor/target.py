@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -83,12 +83,11 @@ class Examined:
         return None
 
 
-def _endpoints(it: Examined) -> Iterator[Check]:
+def _endpoints(it: Examined) -> Check:
     """The services that are asked depend on the login that is taken."""
     config = it.config
     if is_embedded(config):
-        yield ok("the simulated cloud inside this process: nothing leaves this machine")
-        return
+        return ok("the simulated cloud inside this process: nothing leaves this machine")
     made = endpoints_of(config, os.environ, config.project_id)
     it.considered = explain_choice(config, os.environ)
     kind = next((one.kind for one in it.considered if one.taken), None)
@@ -109,60 +108,52 @@ def _endpoints(it: Examined) -> Iterator[Check]:
         by = "configured" if written else "as ecs" if config.cloud == "simulator" else "by the rule"
         words.append(f"{service} {url} ({by})")
     hosts = [f"*{suffix}" for suffix in suffixes_of(config.cloud, config.region)] + [*allowed_hosts(os.environ)]
-    yield ok("; ".join(words), [f"allowed hosts: {', '.join(hosts) or 'loopback'}"])
+    return ok("; ".join(words), [f"allowed hosts: {', '.join(hosts) or 'loopback'}"])
 
 
-def _credentials(it: Examined) -> Iterator[Check]:
+def _credentials(it: Examined) -> Check:
     """Which kind is taken, and why the others are not."""
     taken = next((one for one in it.considered if one.taken), None)
     others = [f"{one.kind}: {one.why}" for one in it.considered if one is not taken]
     if taken is not None:
-        yield ok(f"{taken.kind} is taken: {taken.why}", others)
-        return
+        return ok(f"{taken.kind} is taken: {taken.why}", others)
     error = CloudDenied("no credentials can be used")
     try:
         choose_login(it.config.auth, os.environ, it.config.env_prefix or "")
     except RunnerError as refused:
         error = CloudDenied(refused.message, hint=refused.hint)
-    yield failed(error, others)
+    return failed(error, others)
 
 
 async def _reach(it: Examined) -> list[Check]:
-    """Without Cloud Eye, whose gates only stay closed."""
     urls, log = list(dict.fromkeys(it.urls.values())), request_log(it.app)
     it.ways = await asyncio.gather(*(way_to(url, it.within_s, log=log) for url in urls))
-    return [_reached(it, service) for service in it.urls if service != "ces"]
+    way_of, checks = dict(zip(urls, it.ways, strict=True)), []
+    for service, url in it.urls.items():
+        steps = tuple(f"{step.name}: {step.said}" for step in way_of[url].steps)
+        name, wrong = f"reach {service}", way_of[url].failed
+        if wrong is None:
+            checks.append(Check(name, "ok", f"{url} answers", details=steps))
+        else:
+            checks.append(Check(name, "failed", f"{wrong.name}: {wrong.said}", wrong.hint, steps[:-1]))
+    return checks
 
 
-def _reach_alarms(it: Examined) -> list[Check]:
-    return [_reached(it, "ces")] if "ces" in it.urls else []
-
-
-def _reached(it: Examined, service: str) -> Check:
-    url = it.urls[service]
-    way = next(way for way in it.ways if way.origin == url)
-    steps = tuple(f"{step.name}: {step.said}" for step in way.steps)
-    if (wrong := way.failed) is not None:
-        return Check(f"reach {service}", "failed", f"{wrong.name}: {wrong.said}", wrong.hint, steps[:-1])
-    return Check(f"reach {service}", "ok", f"{url} answers", details=steps)
-
-
-def _clock(it: Examined) -> Iterator[Check]:
+def _clock(it: Examined) -> Check:
     ahead_s = next((way.ahead_s for way in it.ways if way.ahead_s is not None), None)
     if ahead_s is None:
-        yield skipped("no server said what time it is")
-    elif abs(ahead_s) <= NEAR_S:
-        yield ok("this machine's clock and the cloud's agree")
-    else:
-        direction = "behind" if ahead_s > 0 else "ahead of"
-        said = (
-            f"this machine's clock ({datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z) is {abs(ahead_s) / 60:.0f} minutes"
-            f" {direction} the cloud's: signatures are refused from 15 minutes on"
-        )
-        yield Check("", "failed" if abs(ahead_s) > FAR_S else "warning", said)
+        return skipped("no server said what time it is")
+    if abs(ahead_s) <= NEAR_S:
+        return ok("this machine's clock and the cloud's agree")
+    direction = "behind" if ahead_s > 0 else "ahead of"
+    said = (
+        f"this machine's clock ({datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z) is {abs(ahead_s) / 60:.0f} minutes"
+        f" {direction} the cloud's: signatures are refused from 15 minutes on"
+    )
+    return Check("", "failed" if abs(ahead_s) > FAR_S else "warning", said)
 
 
-async def _login(it: Examined) -> list[Check]:
+async def _login(it: Examined) -> Check | None:
     """A session begins with a login, and with a look-up where nobody says the project's id."""
     asking = Asking(it.within_s, it.answers.append)
     try:
@@ -171,41 +162,42 @@ async def _login(it: Examined) -> list[Check]:
         if it.looks_up and isinstance(error, CloudError) and _is_permission(error):
             need = next(need for need in it.needs if need.trial == "projects")
             it.judged = need.action
-            return [_judged(need, error)]
-        return [failed(error, name="project" if isinstance(error, NoProject) else "")]
+            return _judged(need, error)
+        return failed(error, name="project" if isinstance(error, NoProject) else "")
     it.refused = await it.bounded(it.open.cloud.trials.log_in())
     if it.refused is None:
         it.refused = await it.bounded(it.open.cloud.trials.try_read("list"))
         it.is_in = it.refused is None or _is_permission(it.refused)
     if it.refused is not None and not it.is_in:
-        return [failed(it.refused)]
-    return [ok("the cloud accepts the credentials")]
+        return failed(it.refused)
+    return ok("the cloud accepts the credentials")
 
 
-async def _project(it: Examined) -> list[Check]:
+async def _project(it: Examined) -> Check | None:
     """The configured project against the region's own; a sub-project is neither, and may be meant."""
     denied = isinstance(it.refused, CloudDenied) and not isinstance(it.refused, OtherProject)
     if it.session is None or (denied and not it.is_in):
-        return []
+        return None
     mine, region = it.session.target.project_id, it.config.region
     if it.config.project_id is None:
-        return [ok(f"{mine}, {'looked up by the name of the region' if it.looks_up else 'of the login'}")]
+        return ok(f"{mine}, {'looked up by the name of the region' if it.looks_up else 'of the login'}")
     try:
         async with asyncio.timeout(3 * it.within_s):
             own = await it.session.cloud.trials.project_of_region()
     except (CloudError, TimeoutError):
-        return [skipped(f"{mine} is configured; IAM does not tell the region's own project to compare with")]
+        return skipped(f"{mine} is configured; IAM does not tell the region's own project to compare with")
     if own == mine:
-        return [ok(f"{mine} is configured, and is the project of region {region}")]
+        return ok(f"{mine} is configured, and is the project of region {region}")
     said = f"{mine} is configured; the project of region {region} is {own}"
     hint = f"set project_id: {own}, or leave it out; a sub-project may be meant"
-    return [Check("", "warning" if it.is_in else "failed", said, hint)]
+    return Check("", "warning" if it.is_in else "failed", said, hint)
 
 
-def _enterprise_project(it: Examined) -> Iterator[Check]:
-    if (chosen := it.config.enterprise_project) is not None:
-        words = "every one that the credentials can use" if chosen == ALL_GRANTED else f"{chosen} only"
-        yield ok(f"lists ask for {words}")
+def _enterprise_project(it: Examined) -> Check | None:
+    if (chosen := it.config.enterprise_project) is None:
+        return None
+    words = "every one that the credentials can use" if chosen == ALL_GRANTED else f"{chosen} only"
+    return ok(f"lists ask for {words}")
 
 
 async def _permissions(it: Examined) -> list[Check]:
@@ -256,67 +248,61 @@ def _judged(need: Need, error: CloudError | None) -> Check:
     return Check("permission", "failed" if need.is_vital else "warning", said, hint, (), denied, need.action)
 
 
-def _servers(it: Examined) -> Iterator[Check]:
-    if it.unread is not None:
-        yield it.unread
-    elif it.inventory is not None and not it.inventory.servers:
-        yield warning("the target shows no server at all")
-    elif it.inventory is not None:
-        groups = counted(len(it.inventory.groups), "server group")
-        yield ok(f"{counted(len(it.inventory.servers), 'server')} and {groups} are visible")
-
-
-def _this_machine(it: Examined) -> Iterator[Check]:
+def _servers(it: Examined) -> Check | None:
     if it.inventory is None:
-        return
+        return it.unread
+    if not it.inventory.servers:
+        return warning("the target shows no server at all")
+    groups = counted(len(it.inventory.groups), "server group")
+    return ok(f"{counted(len(it.inventory.servers), 'server')} and {groups} are visible")
+
+
+def _this_machine(it: Examined) -> Check | None:
+    if it.inventory is None:
+        return None
     machine = it.open.spared.machine
     if machine == NOBODY:
-        yield skipped("the servers are simulated: none of them is this machine")
-        return
-    found = [
-        f"{one.name} ({one.id}): {how}" for one in it.inventory.servers if (how := is_it(machine, one)) is not None
-    ]
+        return skipped("the servers are simulated: none of them is this machine")
+    found = [(server, how) for server in it.inventory.servers if (how := is_it(machine, server)) is not None]
     if found:
-        yield ok(f"it is a server of the target, and is never rebooted from here: {listed(found)}")
-    elif machine.server_id or machine.stated:
-        yield ok("it is no server of this target")
-    else:
-        yield ok("it is no server of this target by its addresses; no metadata service answers here")
+        rows = listed([f"{server.name} ({server.id}): {how}" for server, how in found])
+        return ok(f"it is a server of the target, and is never rebooted from here: {rows}")
+    is_sure = machine.server_id or machine.stated
+    how = "" if is_sure else " by its addresses; no metadata service answers here"
+    return ok(f"it is no server of this target{how}")
 
 
-def _support(it: Examined) -> Iterator[Check]:
+def _support(it: Examined) -> Check | None:
     if it.inventory is None:
-        return
+        return None
     spared = it.open.spared
     if not spared.support:
-        yield ok("nothing is configured that the runner depends on (docs/itself.md)")
-    elif missing := list(spared.unmatched(it.inventory.servers)):
-        yield warning(f"{listed(missing)}: the target has no such server, so nothing is protected by it")
-    else:
-        yield ok(f"{listed([one.name for one in spared.support])}: found among the servers")
+        return ok("nothing is configured that the runner depends on (docs/itself.md)")
+    if missing := list(spared.unmatched(it.inventory.servers)):
+        return warning(f"{listed(missing)}: the target has no such server, so nothing is protected by it")
+    return ok(f"{listed([one.name for one in spared.support])}: found among the servers")
 
 
-async def _advice(it: Examined) -> list[Check]:
+async def _advice(it: Examined) -> Check:
     """What only advises: whoever may not read it plans and runs all the same."""
     try:
         async with asyncio.timeout(3 * it.within_s):
             around = await it.open.cloud.surroundings()
     except TimeoutError:
-        return [warning(f"no answer within {3 * it.within_s:g} s", SLOW)]
+        return warning(f"no answer within {3 * it.within_s:g} s", SLOW)
     if around.unread:
-        return [warning(f"{'; '.join(around.unread)}; diff cannot warn of them")]
+        return warning(f"{'; '.join(around.unread)}; diff cannot warn of them")
     groups, events = counted(len(around.scaling_groups), "auto-scaling group"), len(around.events)
-    return [ok(f"{groups} and {counted(events, 'scheduled event')} of the provider were read")]
+    return ok(f"{groups} and {counted(events, 'scheduled event')} of the provider were read")
 
 
-def _rate(it: Examined) -> Iterator[Check]:
+def _rate(it: Examined) -> Check:
     rate = it.config.rate
     request = min(rate.servers_per_request, rate.servers_per_minute)
     said = f"{rate.servers_per_minute:,} servers a minute, {request:,} a request"
     if throttled := sum(entry.outcome == "429" for entry in it.answers):
-        yield warning(f"{said}; {throttled} of {len(it.answers)} requests were throttled (429)")
-    else:
-        yield ok(f"{said}; none of {counted(len(it.answers), 'request')} was throttled")
+        return warning(f"{said}; {throttled} of {len(it.answers)} requests were throttled (429)")
+    return ok(f"{said}; none of {counted(len(it.answers), 'request')} was throttled")
 
 
 _ENDPOINTS, _IN = {"endpoints": ""}, {"login": ""}
@@ -324,7 +310,6 @@ TARGET = (
     Question("endpoints", _endpoints),
     Question("credentials", _credentials, _ENDPOINTS),
     Question("reach", _reach, _ENDPOINTS),
-    Question("reach ces", _reach_alarms, _ENDPOINTS),
     Question("clock", _clock, _ENDPOINTS, "set this machine's clock by NTP"),
     Question(
         "login",
@@ -332,7 +317,7 @@ TARGET = (
         {
             "endpoints": "its endpoints may not be used",
             "credentials": "there are no credentials",
-            "reach": "an endpoint cannot be reached",
+            **dict.fromkeys(("reach ecs", "reach iam", "reach sts"), "an endpoint cannot be reached"),
         },
     ),
     Question("project", _project),
@@ -349,6 +334,6 @@ TARGET = (
 EMBEDDED = tuple(
     question
     for question in TARGET
-    if question.name not in {"credentials", "reach", "reach ces", "clock", "project", "enterprise project"}
+    if question.name not in {"credentials", "reach", "clock", "project", "enterprise project"}
 )
 """What is asked of the simulated cloud inside this process, which has no way that leads to it and no project."""
