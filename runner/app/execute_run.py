@@ -6,11 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from runner.app.app import App, Display
-from runner.app.current_freezes import Freezing
 from runner.app.follow_run import Ending, Follower
-from runner.app.gates import ConfiguredGatekeeper
-from runner.app.policy import Police
-from runner.app.protected import spare
+from runner.app.live_rules import ConfiguredRules
 from runner.app.sessions import Sessions
 from runner.errors import EXIT_WORDS, CloudError, StoreError
 from runner.execution.driver import Driver
@@ -77,12 +74,9 @@ def setting_for(
         time_scale=first.time_scale,
         boot=None if first.is_embedded else boot_clock(),
         watch=tell,
-        forbids=lambda run, servers: Police.now(app).forbids(run, servers),
-        spares=lambda run, target, group, servers: spare(app, by_name[target], run, group, servers),
-        freezes_now=Freezing(app).now,
         talk=lambda text: app.talk(plain(text, 2000)),
         spool=first.spool,
-        gatekeeper=ConfiguredGatekeeper(app, {name: s.cloud for name, s in by_name.items()}),
+        rules=ConfiguredRules(app, by_name),
     )
 
 

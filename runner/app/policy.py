@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +19,7 @@ from runner.model.problem import Location, Problem
 
 if TYPE_CHECKING:
     from runner.loading.revision import RevisionReader
-    from runner.model.inventory import Inventory, Server
-    from runner.model.run import Run
+    from runner.model.inventory import Inventory
     from runner.model.schedule import Schedule
     from runner.planning.lifted import Lift
 
@@ -42,11 +41,6 @@ class Police:
         return cls(load_policy(config, Path.cwd()), config)
 
     @classmethod
-    def now(cls, app: App) -> Police:
-        """The policy as it is at this moment: a run that goes on for long reads it before each wave."""
-        return rules_of(app, None)[1]
-
-    @classmethod
     def at(cls, config: LoadedConfig, read: RevisionReader, root: Path) -> Police:
         """The policy that a revision's configuration names, as it is in that revision. `root`: of the repository."""
         from runner.loading.policy import load_policy_text
@@ -61,18 +55,6 @@ class Police:
             missing = Problem("Unreadable", "the policy is not in the base revision", Location(path), hint)
             return cls(LoadedPolicy(None, Path(path), (missing,), root), config)
         return cls(load_policy_text(data, path, config.config, root), config)
-
-    def forbids(self, run: Run, servers: Mapping[str, Server]) -> str | None:
-        """Why a run must stop before a wave of these servers; a policy that cannot be used forbids all."""
-        from runner.model.inventory import Inventory
-        from runner.planning.policy import forbidden_now
-
-        if not self.loaded.is_valid:
-            return f"the policy cannot be used: {self.loaded.problems[0].message}"
-        if self.loaded.policy is None:
-            return None
-        wave = Inventory(tuple(sorted(servers.values(), key=lambda s: s.id)), run.created)
-        return forbidden_now(self.loaded.policy, run.schedule, wave)
 
     def demand_usable(self) -> None:
         """Raises InvalidInput where there is a policy that cannot be used: then nothing may run."""

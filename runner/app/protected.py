@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from runner.errors import InvalidInput
-from runner.model.events import Why
 from runner.report.safe import plain
 
 if TYPE_CHECKING:
-    from runner.app.app import App
-    from runner.app.open_target import Session
     from runner.app.sessions import Sessions
     from runner.loading.plan import Loaded
-    from runner.model.inventory import Inventory, Server
+    from runner.model.inventory import Inventory
     from runner.model.problem import Problem
-    from runner.model.run import Run
     from runner.model.schedule import Schedule
 
 
@@ -45,20 +38,3 @@ def demand_spared(
     if any(p.severity == "error" for p in problems):
         raise InvalidInput(problems)
     return [plain(p.message, 1000) for p in problems]
-
-
-def spare(app: App, session: Session, run: Run, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
-    """Those of a wave's servers that may not go down after all, by the configuration of this moment.
-
-    Where that cannot be read the one that the run was taken up with holds.
-    """
-    from runner.app.targets import all_targets
-    from runner.loading.config import load_config
-    from runner.planning.spared import spare_now
-
-    spared = session.spared
-    config = load_config(app.config, Path.cwd(), os.environ)
-    current = all_targets(config).get(session.target.name) if config.is_valid else None
-    if current is not None:
-        spared = replace(spared, support=current.support)
-    return spare_now(spared, run.schedule, group, servers)

@@ -17,7 +17,7 @@ from runner.ports import Gatekeeper
 async def ask_gates(effect: AskGates, setting: Setting, writer: Writer, pace: Pace) -> None:
     """Ask all gates at once. The journal gets what has changed; this process remembers all, and when it was."""
     began = setting.clock.now()
-    answers = await ask_all(writer.run.schedule, setting.gatekeeper)
+    answers = await ask_all(writer.run.schedule, setting.rules)
     now = setting.clock.now()
     events = gating.news(writer.run, effect.wave, answers)
     if not events or writer.decide(events):

@@ -42,7 +42,7 @@ PATIENCE_WITH_DENIALS = 3
 
 async def read_freezes(effect: ReadFreezes, setting: Setting, writer: Writer, pace: Pace) -> None:
     """Read the plan's calendars of this moment; where they are not at hand, the run's own copy of them holds alone."""
-    found = await asyncio.to_thread(setting.freezes_now, writer.run, setting.clock.now())
+    found = await asyncio.to_thread(setting.rules.freezes, writer.run, setting.clock.now())
     pace.calendars = (effect.wave, found or CurrentFreezes())
 
 
@@ -58,7 +58,7 @@ async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writ
     if any(i not in held for i in verdicts.busy_ones(run, seen)) and _is_busy_still(effect.wave, writer, now):
         pace.check_again = now + BUSY_AGAIN
         return
-    forbidden = setting.forbids(writer.run, seen)
+    forbidden = setting.rules.forbidden(writer.run, seen)
     if forbidden is not None:
         writer.decide((RunStopping("PolicyViolated", forbidden),))
         return
@@ -116,7 +116,7 @@ def vet(target: str, seen: Mapping[str, Server], setting: Setting, writer: Write
     run = writer.run
     if run.wave is None:
         return {}
-    spared = setting.spares(run, target, run.wave.group, seen)
+    spared = setting.rules.spared(run, target, run.wave.group, seen)
     pace.vetted |= seen.keys() - spared.keys()
     pace.vetted -= spared.keys()
     return spared

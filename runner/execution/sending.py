@@ -11,7 +11,7 @@ from runner.errors import CloudDenied, StoreError
 from runner.execution.effects import Pace, Send
 from runner.execution.reading import TROUBLE_AGAIN, read_patiently, vet
 from runner.execution.run_clock import stamp_of
-from runner.execution.site import Setting, Site, spares_nobody
+from runner.execution.site import Setting, Site
 from runner.execution.verdicts import STATE_CODES
 from runner.execution.writer import Writer
 from runner.model.events import (
@@ -70,7 +70,7 @@ async def _vetted(effect: Send, setting: Setting, site: Site, writer: Writer, pa
     The look at the wave may be that of another process, on another machine. Then the servers are read again here first;
     those to be spared are skipped, and the machine asks anew.
     """
-    if setting.spares is spares_nobody or pace.vetted.issuperset(effect.servers):
+    if not setting.rules.spares_any or pace.vetted.issuperset(effect.servers):
         return True
     now = setting.clock.now()
     seen = await read_patiently(effect.servers, site, writer, pace, now, "vetting")

@@ -17,7 +17,7 @@ from runner.model.owner import Owner
 from runner.model.run import Run
 from runner.model.schedule import RebootType
 from runner.model.window import CurrentFreezes
-from runner.ports import BootClock, Clock, Cloud, Gatekeeper, Prober, Spool
+from runner.ports import BootClock, Clock, Cloud, Prober, Spool
 from runner.ports.store import Store
 
 
@@ -28,10 +28,32 @@ class Nobody:
         return "there is no way from here to the servers of this target"
 
 
-class NoGatekeeper:
-    """Asks no gate: where nobody can, none is open."""
+class LiveRules:
+    """What is asked anew while a run goes on, because it may have changed since the run began.
+
+    This class has no rules: nothing is forbidden, spared or frozen; and no gate is open, since nobody can ask one.
+    """
+
+    spares_any = False
+    """Whether each process must look itself at servers before it asks for them."""
+
+    def forbidden(self, run: Run, servers: Mapping[str, Server]) -> str | None:
+        """Return why the run must stop before a wave of these servers, which were just read, by id."""
+        return None
+
+    def spared(self, run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
+        """Return those of a group's servers on a target that this process must not reboot."""
+        return {}
+
+    def freezes(self, run: Run, now: datetime) -> CurrentFreezes | None:
+        """Return what the calendars of the run's plan close from a moment on; None where they are not at hand.
+
+        Called in a thread. Must not raise.
+        """
+        return None
 
     async def ask(self, gate: Gate, servers: Mapping[str, Collection[str]]) -> GateAnswer:
+        """Return what a gate says now; see `ports.Gatekeeper`. Must not raise."""
         return GateAnswer(GateState.CANNOT_TELL, "", "there is no way from here to ask it")
 
 
@@ -80,14 +102,6 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
-Spares = Callable[[Run, str, str, Mapping[str, Server]], Mapping[str, Why]]
-"""(run, target, group, servers by id) -> those to be spared, each with reason and sentence."""
-
-
-def spares_nobody(run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
-    return {}
-
-
 @dataclass(frozen=True, slots=True)
 class Setting:
     """The surroundings of a run in this process.
@@ -95,12 +109,7 @@ class Setting:
     `clock` is the run's time: it may run `time_scale` times faster than the wall clock (embedded simulated cloud). The
     store's clock and `wall` are real time, but in tests of virtual time. `boot`: what a run's time goes on by from
     that of its journal (`run_clock`); None where `clock` is simulated. `is_dead` tells of an owner that it is
-    provably gone. `watch` is told of each event after it is durable; it must not raise. `forbids` is asked about the
-    servers of a wave just read, by id, and says why the run must stop before it, or None (the repository's policy).
-    `spares` is asked about servers just read, of a target and of a group, and names those that this process must not
-    reboot, each with reason and sentence: the machine it runs on, and what it depends on.
-    `freezes_now` tells what the calendars of the run's plan close from a moment on, as they are now, and None where
-    they are not at hand; it is asked before each wave, in a thread, and must not raise.
+    provably gone. `watch` is told of each event after it is durable; it must not raise.
     """
 
     store: Store
@@ -113,9 +122,6 @@ class Setting:
     wall: Callable[[], datetime] = wall_clock
     boot: BootClock | None = None
     watch: Callable[[Run, Event], None] = lambda run, event: None
-    forbids: Callable[[Run, Mapping[str, Server]], str | None] = lambda run, servers: None
-    spares: Spares = spares_nobody
-    freezes_now: Callable[[Run, datetime], CurrentFreezes | None] = lambda run, now: None
     talk: Callable[[str], None] = lambda text: None
     spool: Spool | None = None
-    gatekeeper: Gatekeeper = field(default_factory=NoGatekeeper)
+    rules: LiveRules = field(default_factory=LiveRules)

@@ -11,13 +11,13 @@ from typing import Literal
 from runner.execution.driver import Advance, Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run, read_run
-from runner.execution.site import Nobody, NoGatekeeper, Setting, Site
+from runner.execution.site import LiveRules, Nobody, Setting, Site
 from runner.model.check import Check
 from runner.model.gate import Gate, GateAnswer, GateState
 from runner.model.owner import Owner
 from runner.model.run import Run
 from runner.model.schedule import Allowance, GroupRules, Pause, Schedule, ServerRef, Target, Wave, WorstCase
-from runner.ports import Gatekeeper, Prober
+from runner.ports import Prober
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
 
@@ -84,7 +84,7 @@ def schedule_of(
 
 
 @dataclass
-class Keeper:
+class Keeper(LiveRules):
     """Answers for all gates alike, one after the other; the last answer stays."""
 
     answers: list[GateState]
@@ -105,7 +105,7 @@ class Bench:
     process: int = 1
     log: list[str] = field(default_factory=list)
     prober: Prober = field(default_factory=Nobody)
-    gatekeeper: Gatekeeper = field(default_factory=NoGatekeeper)
+    rules: LiveRules = field(default_factory=LiveRules)
 
     @classmethod
     def of(cls, servers: int, path: str = ":memory:") -> Bench:
@@ -125,7 +125,7 @@ class Bench:
             Setting(
                 self.store, {"t": site}, self.clock, owner, self.is_dead, wall=self.clock.now,
                 watch=lambda run, event: self.log.append(event.type), talk=self.log.append,
-                gatekeeper=self.gatekeeper,
+                rules=self.rules,
             ),
             run_id,
         )  # fmt: skip

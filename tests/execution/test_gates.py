@@ -10,6 +10,7 @@ import pytest
 
 from runner.execution.effects import AskGates, GateLook, Pace, Step
 from runner.execution.gating import HOLDS_S, again_s, held
+from runner.execution.site import LiveRules
 from runner.model.gate import Gate, GateAnswer, GateState
 from runner.model.run import Run
 from runner.model.schedule import Pause, Schedule
@@ -27,7 +28,7 @@ def gated(schedule: Schedule, *gates: Gate) -> Schedule:
 
 
 @dataclass
-class Flapping:
+class Flapping(LiveRules):
     """Open in the first minute of every three; `open_at` tells it."""
 
     clock: VirtualClock
@@ -51,7 +52,7 @@ def test_a_death_at_any_call_sends_nothing_while_a_gate_is_shut() -> None:
     for at in range(1, 2_000, 3):
         bench = Bench.of(3)
         keeper = Flapping(bench.clock)
-        bench.gatekeeper = keeper
+        bench.rules = keeper
         run_id = bench.start(gated(schedule_of([1, 2], pause=Pause("timed", 100))))
         if not carry_on(bench, run_id, at):
             break
@@ -140,7 +141,7 @@ def test_slow_answers_and_fast_clocks_still_begin() -> None:
 def test_the_journal_has_first_answers_and_changes_only() -> None:
     """A gate that is asked a hundred times and answers the same is told once."""
     bench = Bench.of(2)
-    bench.gatekeeper = Keeper([CLOSED] * 50 + [UNTOLD] * 50 + [OPEN])
+    bench.rules = Keeper([CLOSED] * 50 + [UNTOLD] * 50 + [OPEN])
     run = bench.follow(bench.start(gated(schedule_of([1, 1]))))
     assert run.word == "done"
     told = [fields_of(e)["answers"][0]["state"] for e in bench.store.events(run.id) if e.type == "gates.asked"]
@@ -150,7 +151,7 @@ def test_the_journal_has_first_answers_and_changes_only() -> None:
 def test_without_gates_nobody_is_asked() -> None:
     """A schedule without gates has no such events, whoever would answer."""
     bench = Bench.of(1)
-    bench.gatekeeper = Keeper([CLOSED])
+    bench.rules = Keeper([CLOSED])
     run = bench.follow(bench.start(schedule_of([1])))
     assert run.word == "done"
     assert "gates.asked" not in bench.log

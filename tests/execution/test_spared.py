@@ -9,7 +9,7 @@ import pytest
 
 from runner.errors import CloudError
 from runner.execution.driver import Driver
-from runner.execution.site import Spares
+from runner.execution.site import LiveRules
 from runner.model.events import Outcome, Why
 from runner.model.inventory import Server
 from runner.model.job import Throttled
@@ -23,18 +23,21 @@ MINE = "s-003"
 WHY = Why("RunnerItself", "it is the machine that the runner runs on")
 
 
-def spares_mine(run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
-    assert (target, group) == ("t", "web")
-    return {MINE: WHY} if MINE in servers else {}
+class SparesMine(LiveRules):
+    spares_any = True
+
+    def spared(self, run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
+        assert (target, group) == ("t", "web")
+        return {MINE: WHY} if MINE in servers else {}
 
 
-def spares_none(run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
-    return {}
+class SparesNone(LiveRules):
+    spares_any = True
 
 
-def driver(bench: Bench, run_id: str, spares: Spares) -> Driver:
+def driver(bench: Bench, run_id: str, rules: LiveRules) -> Driver:
     made = bench.driver(run_id)
-    made.setting = replace(made.setting, spares=spares)
+    made.setting = replace(made.setting, rules=rules)
     return made
 
 
@@ -42,7 +45,7 @@ def test_a_server_that_is_spared_is_skipped() -> None:
     """With reason and sentence; all others of its wave are rebooted, and it is not read once more for that."""
     bench = Bench.of(6)
     run_id = bench.start(schedule_of([1, 5]))
-    run = bench.follow(run_id, driver(bench, run_id, spares_mine))
+    run = bench.follow(run_id, driver(bench, run_id, SparesMine()))
     state = run.servers[MINE]
     assert (state.outcome, state.reason, state.detail) == (Outcome.SKIPPED, *WHY)
     assert bench.cloud.times_rebooted() == {i: 1 for i in bench.cloud.servers if i != MINE}
@@ -57,7 +60,7 @@ def test_death_anywhere_and_life_on_one_of_the_servers(offset: int) -> None:
         answers: list[Answer | None] = [None, lambda c, i: Throttled("APIGW.0308", "limit", 5.0)]
         bench.cloud.answers = list(answers)
         run_id = bench.start(schedule_of([1, 5], max_failures=9))
-        mortal, first = Mortal(bench, at), driver(bench, run_id, spares_none)
+        mortal, first = Mortal(bench, at), driver(bench, run_id, SparesNone())
         first.setting = replace(first.setting, store=mortal.store)
         try:
             bench.follow(run_id, first)
@@ -68,7 +71,7 @@ def test_death_anywhere_and_life_on_one_of_the_servers(offset: int) -> None:
         bench.cloud.before_call = bench.cloud.after_call = lambda name: None
         bench.lapse()
         before = bench.cloud.times_rebooted()[MINE]
-        run = bench.follow(run_id, driver(bench, run_id, spares_mine))
+        run = bench.follow(run_id, driver(bench, run_id, SparesMine()))
         times = bench.cloud.times_rebooted()
         assert times[MINE] == before, f"death at call {at}: the machine rebooted itself"
         assert max(times.values(), default=0) <= 1
@@ -84,7 +87,7 @@ def test_servers_that_cannot_be_read_are_not_asked_for() -> None:
     bench = Bench.of(6)
     bench.cloud.answers = [None, lambda c, i: Throttled("APIGW.0308", "limit", 5.0)]
     run_id = bench.start(schedule_of([1, 5]))
-    bench.follow(run_id, driver(bench, run_id, spares_none), until="room to send")
+    bench.follow(run_id, driver(bench, run_id, SparesNone()), until="room to send")
     calls: list[str] = []
 
     def blind(name: str) -> None:
@@ -93,7 +96,7 @@ def test_servers_that_cannot_be_read_are_not_asked_for() -> None:
             raise CloudError("nobody answers")
 
     bench.cloud.before_call = blind
-    run = bench.follow(run_id, driver(bench, run_id, spares_mine))
+    run = bench.follow(run_id, driver(bench, run_id, SparesMine()))
     assert calls[:6] == ["read_servers"] * 5 + ["reboot"]  # one more, as the request is a repeat
     assert run.servers[MINE].reason == "RunnerItself"
     assert bench.cloud.times_rebooted() == {i: 1 for i in bench.cloud.servers if i != MINE}

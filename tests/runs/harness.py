@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from runner.checks.gatekeeper import NetGatekeeper
 from runner.checks.prober import NetProber
 from runner.cloud.auth.choice import choose_login
 from runner.cloud.auth.environment import Login
@@ -18,9 +19,10 @@ from runner.cloud.throttle import Pace
 from runner.execution.driver import Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run, read_run
-from runner.execution.site import NoGatekeeper, Setting, Site
+from runner.execution.site import LiveRules, Setting, Site
 from runner.loading.plan import load_text, plan_digest, require
 from runner.model.events import Event
+from runner.model.gate import Gate, GateAnswer
 from runner.model.inventory import Inventory
 from runner.model.owner import Owner
 from runner.model.run import Run
@@ -28,7 +30,7 @@ from runner.model.schedule import Schedule, Target
 from runner.net.transport import Limits
 from runner.planning.fleet import Fleet, Place
 from runner.planning.schedule import make_schedule
-from runner.ports import Cloud, Gatekeeper, Prober
+from runner.ports import Cloud, Prober
 from runner.simulator.events import Called
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.scenario import Scenario
@@ -112,6 +114,16 @@ class Line:
 
 
 @dataclass
+class Gated(LiveRules):
+    """Rules of gates alone, which this keeper asks."""
+
+    keeper: NetGatekeeper
+
+    async def ask(self, gate: Gate, servers: Mapping[str, Collection[str]]) -> GateAnswer:
+        return await self.keeper.ask(gate, servers)
+
+
+@dataclass
 class Field:
     """A simulated cloud, a client, a store and a clock that jumps."""
 
@@ -125,7 +137,7 @@ class Field:
     signed: str = "aksk"
     talk: list[str] = field(default_factory=list)
     prober: Prober = field(default_factory=NetProber)
-    gatekeeper: Gatekeeper = field(default_factory=NoGatekeeper)
+    rules: LiveRules = field(default_factory=LiveRules)
     watch: Callable[[Run, Event], None] = lambda run, event: None
 
     async def plan(self, text: str) -> tuple[Schedule, Inventory]:
@@ -171,7 +183,7 @@ class Field:
             wall=self.clock.now,
             talk=self.talk.append,
             watch=lambda run, event: self.watch(run, event),
-            gatekeeper=self.gatekeeper,
+            rules=self.rules,
         )
         return Driver(setting, run_id)
 

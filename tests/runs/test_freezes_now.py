@@ -11,6 +11,7 @@ import pytest
 
 from runner.execution.driver import Driver
 from runner.execution.effects import Pace
+from runner.execution.site import LiveRules
 from runner.loading.current import current_freezes
 from runner.model.run import Run
 from runner.model.window import CurrentFreezes
@@ -34,10 +35,11 @@ def driver_at(field: Field, folder: Path, run_id: str) -> Driver:
     """A driver in a process that runs in a checkout."""
     driver = field.driver(run_id)
 
-    def now(run: Run, at: datetime) -> CurrentFreezes | None:
-        return current_freezes("plans/test.yaml", run.schedule.plan_name, "UTC", folder, at)
+    class Rules(LiveRules):
+        def freezes(self, run: Run, now: datetime) -> CurrentFreezes | None:
+            return current_freezes("plans/test.yaml", run.schedule.plan_name, "UTC", folder, now)
 
-    driver.setting = replace(driver.setting, freezes_now=now)
+    driver.setting = replace(driver.setting, rules=Rules())
     return driver
 
 

@@ -20,7 +20,7 @@ from runner.model.run import Run
 from runner.report.run_build import build_report
 from tests.cloud.wild import Connection, free_port, wild
 from tests.journal import fields_of, made
-from tests.runs.harness import Field, options_of, plan_of, simulated
+from tests.runs.harness import Field, Gated, options_of, plan_of, simulated
 
 READS = {"list", "show", "job", "actions", "groups", "limits", "tags", "projects", "token", "alarms"}
 GATES = "gates: [{prometheus: {source: main, query: errors, max: 5}}%s]\nwait_at_most: %s\n"
@@ -59,9 +59,8 @@ async def guarded(
         async with wild(metrics.answer) as server:
             url = f"http://127.0.0.1:{free_port()}" if is_dead else server.url
             metrics.began = place.clock.now()
-            place.gatekeeper = NetGatekeeper(
-                {"main": Source("prometheus", url)}, {place.target.name: place.cloud}, place.clock.now, 2.0
-            )
+            sources = {"main": Source("prometheus", url)}
+            place.rules = Gated(NetGatekeeper(sources, {place.target.name: place.cloud}, place.clock.now, 2.0))
             yield place, metrics
 
 

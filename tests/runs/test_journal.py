@@ -133,7 +133,7 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
     bench = Bench.of(2)
-    bench.gatekeeper = Keeper([GateState.CLOSED, GateState.CANNOT_TELL, GateState.OPEN])
+    bench.rules = Keeper([GateState.CLOSED, GateState.CANNOT_TELL, GateState.OPEN])
     schedule = replace(schedule_of([1, 1]), gates=(Gate("alarms"),))
     run_id = bench.start(schedule)
     bench.follow(run_id)

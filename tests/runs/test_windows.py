@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runner.execution.effects import Pace
 from runner.execution.journal import create_run
+from runner.execution.site import LiveRules
 from runner.loading.plan import LoadOptions, load_text, plan_digest, require
 from runner.model.run import Run
 from runner.model.window import CurrentFreezes, Freeze
@@ -205,8 +206,12 @@ def test_a_freeze_that_is_added_holds_a_wave_that_has_not_sent_anything() -> Non
             run_id = await begin(field, plan_of("1", rate="{servers: 1, per: 20m}"))
             driver = field.driver(run_id)
             frozen: list[Freeze] = []
-            current = lambda run, now: CurrentFreezes(tuple(frozen))  # noqa: E731
-            driver.setting = replace(driver.setting, freezes_now=current)
+
+            class Rules(LiveRules):
+                def freezes(self, run: Run, now: datetime) -> CurrentFreezes | None:
+                    return CurrentFreezes(tuple(frozen))
+
+            driver.setting = replace(driver.setting, rules=Rules())
             await field.follow(run_id, driver=driver, until="rate")
             assert len(field.calls("reboot")) == 1
             now = field.clock.now()

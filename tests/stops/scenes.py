@@ -23,7 +23,7 @@ from runner.simulator.inventory import load_fleet
 from runner.simulator.state import CloudOptions
 from tests.cloud.wild import free_port, wild
 from tests.journal import made
-from tests.runs.harness import Field, options_of, simulated
+from tests.runs.harness import Field, Gated, options_of, simulated
 from tests.runs.test_checks import Ward
 from tests.runs.test_gates import Metrics
 from tests.stops.judge import Trial, begin, judge, show
@@ -186,7 +186,7 @@ async def flapping_gate(servers: int, seed: int) -> Trial:
         metrics = Metrics(place, value)
         async with wild(metrics.answer) as server:
             sources = {"main": Source("prometheus", server.url)}
-            place.gatekeeper = NetGatekeeper(sources, {place.target.name: place.cloud}, place.clock.now, 2.0)
+            place.rules = Gated(NetGatekeeper(sources, {place.target.name: place.cloud}, place.clock.now, 2.0))
             began = metrics.began = place.clock.now()
             more = "gates: [{prometheus: {source: main, query: errors, max: 5}}]\nwait_at_most: 1h\n"
             shown = await show(place, plan("pause: 2m", more=more))
