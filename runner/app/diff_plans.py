@@ -36,11 +36,11 @@ from runner.planning.lifted import Lift, lifted_by_moves
 from runner.planning.schedule import Planned, make_schedule
 from runner.planning.when import outlook
 from runner.ports import Clock
+from runner.ports.store import Store
 from runner.report.diff import PlanDiff
 from runner.report.diff_since import SinceBase, SinceRun
 from runner.report.schedule_json import dump
 from runner.store.open import is_local_file
-from runner.store.sql import SqlStore
 
 OLDER_OPEN = "OlderRunOpen"
 """The code of the warning that another version of the plan has an open run."""
@@ -146,7 +146,7 @@ class _Planner:
 
     app: App
     config: LoadedConfig
-    store: SqlStore | None
+    store: Store | None
     wish: Wish
     stack: AsyncExitStack
     base: Revision | None
@@ -300,7 +300,7 @@ class _Planner:
 
 
 @contextmanager
-def _existing_store(app: App, config: LoadedConfig) -> Iterator[SqlStore | None]:
+def _existing_store(app: App, config: LoadedConfig) -> Iterator[Store | None]:
     """The store, or None where it is a local file that nobody has written yet: a dry-run makes none."""
     url = store_url(app, config)
     if is_local_file(url) and not (base_folder(config) / url.removeprefix("sqlite:///")).exists():

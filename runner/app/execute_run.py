@@ -16,9 +16,9 @@ from runner.execution.site import Absent, Setting, Site
 from runner.model.events import Event
 from runner.model.run import Run
 from runner.model.run_exit import exit_code
+from runner.ports.store import Store
 from runner.report.safe import plain
 from runner.store.owner import boot_clock, is_provably_dead, this_process
-from runner.store.sql import SqlStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Result:
 
 def setting_for(
     app: App,
-    store: SqlStore,
+    store: Store,
     sessions: Sessions,
     progress: Display | None = None,
     watch: Callable[[Run, Event], None] | None = None,
@@ -80,7 +80,7 @@ def setting_for(
     )
 
 
-async def execute(app: App, store: SqlStore, sessions: Sessions, run_id: str, manner: Manner) -> Result:
+async def execute(app: App, store: Store, sessions: Sessions, run_id: str, manner: Manner) -> Result:
     """Follow a run and print its report on stdout."""
     progress = app.progress()
     setting = setting_for(app, store, sessions, progress, manner.watch)
@@ -95,7 +95,7 @@ async def execute(app: App, store: SqlStore, sessions: Sessions, run_id: str, ma
     return show_ending(app, store, ending)
 
 
-def show_ending(app: App, store: SqlStore, ending: Ending) -> Result:
+def show_ending(app: App, store: Store, ending: Ending) -> Result:
     """Print the report as text on stdout: it holds the run's one label, and what to do next.
 
     What its journal does not tell, and what machines read of a suspension, goes to stderr.

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from runner.model.plan import Plan
     from runner.model.schedule import Schedule
     from runner.planning.review import Standing
-    from runner.ports.store import RunRow
-    from runner.store.sql import SqlStore
+    from runner.ports.store import RunRow, Store
 
 PLANS = (".yaml", ".yml")
 NAMED = 5
@@ -76,7 +75,7 @@ class Order:
         """
         return not sessions.is_embedded or (self.saved is not None and row.schedule_digest == self.saved.digest)
 
-    async def prepare(self, store: SqlStore, sessions: Sessions, max_age: timedelta) -> Prepared:
+    async def prepare(self, store: Store, sessions: Sessions, max_age: timedelta) -> Prepared:
         """The schedule and what is to be said of it.
 
         Raises InvalidInput with every problem of the plan against the cloud as it is, Stale for a saved schedule that
@@ -220,7 +219,7 @@ def _find_plan(saved: Schedule, path: Path) -> Path:
     )
 
 
-async def make_schedule_now(store: SqlStore, sessions: Sessions, loaded: Loaded, digest: str) -> Prepared:
+async def make_schedule_now(store: Store, sessions: Sessions, loaded: Loaded, digest: str) -> Prepared:
     """Read the cloud and plan.
 
     Raises InvalidInput with every problem, at its place in the plan.
@@ -251,7 +250,7 @@ def _texts(problems: Iterable[Problem]) -> list[str]:
     return texts
 
 
-def _spent_for(store: SqlStore, loaded: Loaded, cycle: str, project: str) -> Spent:
+def _spent_for(store: Store, loaded: Loaded, cycle: str, project: str) -> Spent:
     """What the cycle is spent for. Raises InvalidInput when the plan repeats a run that cannot be repeated."""
     from runner.app.spent_servers import spent_for
     from runner.loading.plan import require
@@ -262,7 +261,7 @@ def _spent_for(store: SqlStore, loaded: Loaded, cycle: str, project: str) -> Spe
         raise InvalidInput([loaded.place(p) for p in error.problems]) from None
 
 
-def fresh_cycle_of(store: SqlStore, plan: Plan) -> str:
+def fresh_cycle_of(store: Store, plan: Plan) -> str:
     """A cycle of its own for each run on the embedded simulated cloud: people try things there again and again.
 
     A plan that repeats a run stays in that run's cycle.

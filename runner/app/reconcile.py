@@ -14,8 +14,7 @@ from runner.app.stores import open_store_of
 from runner.errors import Exit
 from runner.model.events import Event
 from runner.model.run import Run
-from runner.ports.store import RunRow
-from runner.store.sql import SqlStore
+from runner.ports.store import RunRow, Store
 
 LOOK_EVERY_S = 5.0
 """How often, at least, the store is asked for runs that somebody has made due meanwhile."""
@@ -78,7 +77,7 @@ class _Ticker:
     wait_s: float = 0.0
 
     @property
-    def store(self) -> SqlStore:
+    def store(self) -> Store:
         return self.stepper.store
 
     @property

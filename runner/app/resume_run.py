@@ -19,9 +19,9 @@ from runner.execution.waiting import waiting_for
 from runner.loading.config import LoadedConfig
 from runner.model.events import RunResumed
 from runner.model.run import Run
+from runner.ports.store import Store
 from runner.report.run_now import heartbeat
 from runner.report.safe import plain
-from runner.store.sql import SqlStore
 
 
 def resume(app: App, text: str, manner: Manner, store_is_persistent: bool) -> int:
@@ -43,7 +43,7 @@ async def _resume(app: App, text: str, manner: Manner, store_is_persistent: bool
 
 
 async def follow_open(
-    app: App, loaded: LoadedConfig, store: SqlStore, run: Run, manner: Manner, store_is_persistent: bool
+    app: App, loaded: LoadedConfig, store: Store, run: Run, manner: Manner, store_is_persistent: bool
 ) -> Result:
     """Follow an open run to its end on the targets that it was begun on."""
     async with AsyncExitStack() as stack:
@@ -58,12 +58,12 @@ async def follow_open(
         return await execute(app, store, sessions, run.id, manner)
 
 
-def resumed(store: SqlStore, run: Run, now: datetime) -> None:
+def resumed(store: Store, run: Run, now: datetime) -> None:
     """Write that somebody is at a suspended run again. Raises RunNotFound when it has ended meanwhile."""
     store.record(run.id, now, (RunResumed(),), word=run.working_word)
 
 
-def _whereabouts(run: Run, store: SqlStore, now: datetime) -> str:
+def _whereabouts(run: Run, store: Store, now: datetime) -> str:
     """Where the run is and what it waits for: whoever goes on with it has not seen how it came there."""
     waits, _ = waiting_for(run, store.halted())
     clock = f" ({plain(run.facts['clock'])})" if run.facts.get("clock") else ""

@@ -26,14 +26,13 @@ from runner.model.events import CancelRequested
 from runner.model.run_exit import exit_code, owes
 from runner.model.schedule import REBOOTED_IN_CYCLE
 from runner.planning.again import left_of
-from runner.ports.store import RunExists, RunRow
+from runner.ports.store import RunExists, RunRow, Store
 from runner.report.diff import headline
 from runner.report.folding import clipped
 from runner.report.run_build import not_scheduled
 from runner.report.run_text import not_scheduled_lines, run_text
 from runner.report.run_words import STORE_BEGUN
 from runner.report.safe import plain
-from runner.store.sql import SqlStore
 
 if TYPE_CHECKING:
     from runner.app.changed_plans import Selection
@@ -77,7 +76,7 @@ class Runner:
                 prepared = await leave_rebooted_alone(self.app, store, sessions, prepared, is_reviewed=is_reviewed)
                 return await self._begin(store, sessions, order, prepared, older)
 
-    def _found(self, store: SqlStore, order: Order, targets: Collection[str]) -> tuple[RunRow | None, OlderOpen | None]:
+    def _found(self, store: Store, order: Order, targets: Collection[str]) -> tuple[RunRow | None, OlderOpen | None]:
         """The run of this version that is there already, and with `supersede` the open one of another version.
 
         Raises OlderOpen where that is not to be superseded.
@@ -89,7 +88,7 @@ class Runner:
                 raise
             return older.done, older
 
-    async def _end(self, store: SqlStore, row: RunRow) -> None:
+    async def _end(self, store: Store, row: RunRow) -> None:
         """Cancel a run and follow what it has in flight to its end."""
         run = read_run(store, row.id)
         if run.stop is None:
@@ -100,7 +99,7 @@ class Runner:
         await follow_open(self.app, self.config, store, read_run(store, row.id), self.manner, self.store_is_persistent)
 
     async def _begin(
-        self, store: SqlStore, sessions: Sessions, order: Order, prepared: Prepared, older: OlderOpen | None
+        self, store: Store, sessions: Sessions, order: Order, prepared: Prepared, older: OlderOpen | None
     ) -> Result:
         for warning in prepared.warnings:
             self.app.talk(f"warning: {warning}")
@@ -141,7 +140,7 @@ class Runner:
             self.app.talk(plain(f"  {line.words}: {clipped(line.names, 200)}", 1000))
         return replace(prepared, notes=(*prepared.notes, *said))
 
-    async def _join(self, store: SqlStore, row: RunRow) -> Result:
+    async def _join(self, store: Store, row: RunRow) -> Result:
         """Follow the run of the same plan that is there already. Raises Stale when another schedule was reviewed."""
         start_run.demand_reviewed(row.schedule_digest, self.wish)
         if not row.is_open:
@@ -150,7 +149,7 @@ class Runner:
         run = read_run(store, row.id)
         return await follow_open(self.app, self.config, store, run, self.manner, self.store_is_persistent)
 
-    def _done_already(self, store: SqlStore, run_id: str) -> Result:
+    def _done_already(self, store: Store, run_id: str) -> Result:
         """The same plan has run to its end: nothing is sent, and its own exit code is returned."""
         run = read_run(store, run_id)
         self.app.show_result(run_text(run, store.events(run_id)))

@@ -20,7 +20,7 @@ from runner.loading.search import find_plans
 from runner.model.run import Run
 from runner.planning.forecast import REBOOT_S
 from runner.planning.when import Outlook, outlook
-from runner.ports.store import Halt, RunRow
+from runner.ports.store import Halt, RunRow, Store
 from runner.report.log_lines import json_text
 from runner.report.run_build import state_words
 from runner.report.run_report import NextStep
@@ -30,7 +30,6 @@ from runner.report.safe import line_start, plain
 from runner.report.status_text import Listed, fitted, full, runs_table
 from runner.report.windows import outlook_json, when_lines
 from runner.store.owner import boot_clock, is_held
-from runner.store.sql import SqlStore
 
 FORMAT_VERSION = 1
 WATCH_S = 2.0
@@ -50,7 +49,7 @@ def show_status(app: App, run: str | None, plans: Path | None, output: str, *, w
 # --- all runs ----------------------------------------------------------------------------------------------------
 
 
-def _list(app: App, store: SqlStore, plans: Path | None, open_only: bool, output: str) -> None:
+def _list(app: App, store: Store, plans: Path | None, open_only: bool, output: str) -> None:
     rows = store.runs(open_only=open_only)
     without = _plans_without_run(store, plans) if plans else []
     halt = store.halted()
@@ -79,7 +78,7 @@ def _list(app: App, store: SqlStore, plans: Path | None, open_only: bool, output
         app.echo("no runs")
 
 
-def _states(store: SqlStore, rows: Sequence[RunRow], halt: Halt | None) -> Iterator[Listed]:
+def _states(store: Store, rows: Sequence[RunRow], halt: Halt | None) -> Iterator[Listed]:
     """Yield what the journals say of the runs. Closed runs are read as long as all journals together are short."""
     read = 0
     for row in rows:
@@ -131,7 +130,7 @@ def _row(row: RunRow) -> dict[str, Any]:
     }
 
 
-def _plans_without_run(store: SqlStore, folder: Path) -> list[str]:
+def _plans_without_run(store: Store, folder: Path) -> list[str]:
     """Names of plans in a folder whose present content has no run: merged, and perhaps dropped by a CI system."""
     files, _ = find_plans((folder,))
     without = []
@@ -147,7 +146,7 @@ def _plans_without_run(store: SqlStore, folder: Path) -> list[str]:
 # --- one run -----------------------------------------------------------------------------------------------------
 
 
-def _one(app: App, store: SqlStore, text: str, watch: bool, output: str) -> None:
+def _one(app: App, store: Store, text: str, watch: bool, output: str) -> None:
     row = store.find(text)
     run = read_run(store, row.id)
     if watch and run.is_open and output == "text" and (picture := app.picture()) is not None:

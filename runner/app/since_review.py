@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runner.app.prepare import Prepared
     from runner.app.sessions import Sessions
     from runner.model.job import Action
-    from runner.store.sql import SqlStore
+    from runner.ports.store import Store
 
 MANY = 10 * HISTORIES_AT_ONCE
 """Reading more histories than these is announced, and its progress is told after as many."""
@@ -31,7 +31,7 @@ NEWEST = 50
 
 
 async def leave_rebooted_alone(
-    app: App, store: SqlStore, sessions: Sessions, prepared: Prepared, *, is_reviewed: bool
+    app: App, store: Store, sessions: Sessions, prepared: Prepared, *, is_reviewed: bool
 ) -> Prepared:
     """Return what may run, without the servers that were rebooted since the schedule was made.
 
@@ -85,7 +85,7 @@ async def _read(app: App, sessions: Sessions, changed: dict[str, list[str]]) -> 
     return found
 
 
-def _asked_lately(store: SqlStore, servers: Collection[str]) -> dict[str, list[datetime]]:
+def _asked_lately(store: Store, servers: Collection[str]) -> dict[str, list[datetime]]:
     """Return when the newest runs of this store had these servers rebooted, by server id."""
     asked: dict[str, list[datetime]] = {}
     for row in store.runs(limit=NEWEST):
@@ -97,7 +97,7 @@ def _asked_lately(store: SqlStore, servers: Collection[str]) -> dict[str, list[d
     return asked
 
 
-def _asked_in_cycle(store: SqlStore, schedule: Schedule) -> set[str]:
+def _asked_in_cycle(store: Store, schedule: Schedule) -> set[str]:
     """Return the servers that earlier runs of the schedule's cycle asked for, whatever became of them."""
     rows = [row for row in store.runs(limit=1_000_000) if row.cycle == schedule.cycle]
     runs = (read_run(store, row.id) for row in rows)

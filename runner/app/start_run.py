@@ -18,10 +18,9 @@ from runner.errors import Held, Stale, UsageProblem
 from runner.execution.journal import create_run, earlier_in_cycle, read_run, repeated_by
 from runner.model.events import Note
 from runner.model.schedule import Schedule
-from runner.ports.store import RunRow
+from runner.ports.store import RunRow, Store
 from runner.report.run_words import count
 from runner.report.safe import plain
-from runner.store.sql import SqlStore
 
 if TYPE_CHECKING:
     from runner.app.prepare import Prepared
@@ -51,7 +50,7 @@ class OlderOpen(Held):
         self.done = done
 
 
-def earlier_run(store: SqlStore, plan: str, digest: str, targets: Collection[str]) -> RunRow | None:
+def earlier_run(store: Store, plan: str, digest: str, targets: Collection[str]) -> RunRow | None:
     """The run that a plan goes on with: an open one of the same digest; or the closed one that makes it done, however
     many other versions of the plan were run since (a change that was reverted).
 
@@ -72,7 +71,7 @@ def earlier_run(store: SqlStore, plan: str, digest: str, targets: Collection[str
     return done
 
 
-def _is_on(store: SqlStore, row: RunRow, targets: Collection[str]) -> bool:
+def _is_on(store: Store, row: RunRow, targets: Collection[str]) -> bool:
     return {t.name for t in read_run(store, row.id).schedule.targets} == set(targets)
 
 
@@ -109,7 +108,7 @@ def demand_consent(app: App, schedule: Schedule, sessions: Sessions, wish: Wish)
         raise UsageProblem("this is not the plan's name; nothing was started")
 
 
-def begin_run(store: SqlStore, sessions: Sessions, prepared: Prepared, plan_file: Path) -> str:
+def begin_run(store: Store, sessions: Sessions, prepared: Prepared, plan_file: Path) -> str:
     """Store the run, with what is to be remembered of its beginning, and return its id."""
     from runner.loading.plan import require
     from runner.loading.writing import plan_document

@@ -17,10 +17,9 @@ from runner.execution.driver import GRACE_S, Advance, Driver
 from runner.execution.journal import read_run
 from runner.model.events import Event
 from runner.model.run import Run
-from runner.ports.store import LeaseHeld, RunRow
+from runner.ports.store import LeaseHeld, RunRow, Store
 from runner.report.run_words import counts_words
 from runner.report.safe import plain
-from runner.store.sql import SqlStore
 
 if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
@@ -69,7 +68,7 @@ class Stepper:
     """
 
     app: App
-    store: SqlStore
+    store: Store
     config: Callable[[], LoadedConfig]
     ending: asyncio.Event
     watch: Callable[[Run, Event], None] | None = None

@@ -10,9 +10,8 @@ from runner.app.targets import base_folder
 from runner.errors import InvalidInput
 from runner.loading.config import LoadedConfig
 from runner.model.problem import Problem
-from runner.ports.store import RunNotFound
+from runner.ports.store import RunNotFound, Store
 from runner.store.open import dies_with_the_disk, open_store, shown
-from runner.store.sql import SqlStore
 
 
 def store_url(app: App, loaded: LoadedConfig) -> str:
@@ -21,7 +20,7 @@ def store_url(app: App, loaded: LoadedConfig) -> str:
 
 
 @contextmanager
-def open_store_of(app: App, loaded: LoadedConfig | None = None) -> Iterator[SqlStore]:
+def open_store_of(app: App, loaded: LoadedConfig | None = None) -> Iterator[Store]:
     """Open the store of this call. A run that it does not have is reported with the store's address.
 
     Raises StoreError when it cannot be opened, InvalidInput for a bad configuration.

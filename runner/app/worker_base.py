@@ -16,9 +16,8 @@ from runner.app.stores import open_store_of, store_url
 from runner.app.worker_state import WorkerState
 from runner.errors import InvalidInput, RunnerError, StoreError
 from runner.net.pages import served
-from runner.ports.store import RunRow
+from runner.ports.store import RunRow, Store
 from runner.report.safe import plain
-from runner.store.sql import SqlStore
 
 if TYPE_CHECKING:
     from runner.loading.config import LoadedConfig
@@ -77,7 +76,7 @@ class Base:
     app: App
     options: Options
     config: Configuration
-    store: SqlStore
+    store: Store
     stepper: Stepper
     state: WorkerState
     told: Told

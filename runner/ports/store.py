@@ -161,6 +161,10 @@ class Store(Protocol):
         """Open runs that are due and not held by a living process, longest due first."""
         ...
 
+    def is_held(self, run: RunRow) -> bool:
+        """Return whether the holder of a run's lease may go on with it."""
+        ...
+
     def watched_s(self) -> float | None:
         """For how long this process has to stay to know whether the holder of a run that is due still lives.
 

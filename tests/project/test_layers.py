@@ -212,6 +212,13 @@ def test_packages_of_others_stay_where_they_belong(package: str) -> None:
     assert not stray, listed(stray)
 
 
+def test_nothing_is_typed_on_a_concrete_store() -> None:
+    """Outside of its room a store is the port `Store`; `runner.store.open` gives one by its URL."""
+    names = ("runner.store.sql", "runner.store.sqlite", "runner.store.postgres", "runner.store.gitref")
+    stray = [i for i in all_imports() if i.name.startswith(names) and i.from_part != "store"]
+    assert not stray, listed(stray)
+
+
 def test_simulated_cloud_is_reached_only_by_commands() -> None:
     """Nothing that runs against a real cloud knows the simulated one; only commands start it."""
     stray = [i for i in all_imports() if i.part == "simulator" and i.from_part not in {"simulator", *JOINERS}]
