@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from pydantic_core import to_json
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """An HTTP answer. `code` is the error code in its body, for the log."""
 
     status: int
     body: bytes
     content_type: str = "application/json"
     code: str | None = None
-    headers: tuple[tuple[str, str], ...] = field(default=())
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Refusal(Exception):
+    """A request that is not carried out: `response` is its answer."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.code)
+        self.response = response
 
 
 def compact(value: object) -> bytes:
@@ -24,14 +33,10 @@ def compact(value: object) -> bytes:
     return to_json(value)
 
 
-def ok(value: object, status: int = 200, **headers: str) -> Reply:
+def ok(value: object, status: int = 200, **headers: str) -> Response:
     """A success. Keyword names become header names: `x_subject_token` is `X-Subject-Token`."""
     named = tuple((name.replace("_", "-").title(), text) for name, text in headers.items())
-    return Reply(status, compact(value), headers=named)
-
-
-def raw(body: bytes) -> Reply:
-    return Reply(200, body)
+    return Response(status, compact(value), headers=named)
 
 
 # The texts are those of the page "Error Codes" of the ECS API, shortened where they are long.
@@ -69,44 +74,69 @@ def ecs_error(
     status: int | None = None,
     details: list[dict[str, str]] | None = None,
     internal: list[dict[str, str]] | None = None,
-) -> Reply:
+) -> Response:
     """Shape (a): `{"error": {"message", "code", "details"?}}`, plus `internalError` where servers are named."""
     usual, text = ECS_TEXTS.get(code, (400, "Request error."))
     error: dict[str, Any] = {"message": message or text, "code": code}
     if details is not None:
         error["details"] = details
-    body: dict[str, Any] = {"error": error}
-    if internal is not None:
-        body["internalError"] = internal
-    return Reply(status or usual, compact(body), code=code)
+    body = {"error": error} if internal is None else {"error": error, "internalError": internal}
+    return Response(status or usual, compact(body), code=code)
 
 
-def gateway_error(status: int, code: str, message: str, request_id: str) -> Reply:
+def invalid(detail: str) -> Refusal:
+    """A request with a parameter that is wrong: `detail` says which."""
+    return Refusal(ecs_error("Ecs.0005", details=[{"code": "Ecs.0005", "message": detail}]))
+
+
+def gateway_error(status: int, code: str, message: str, request_id: str) -> Response:
     """Shape (b): the API gateway's `{"error_msg", "error_code", "request_id"}`."""
     body = {"error_msg": message, "error_code": code, "request_id": request_id}
-    return Reply(status, compact(body), code=code)
+    return Response(status, compact(body), code=code)
 
 
-def flat_error(code: str, status: int | None = None) -> Reply:
+def flat_error(code: str, status: int | None = None) -> Response:
     """Shape (d): the job query's `{"message", "code"}`."""
     usual, text = ECS_TEXTS[code]
-    return Reply(status or usual, compact({"message": text, "code": code}), code=code)
+    return Response(status or usual, compact({"message": text, "code": code}), code=code)
 
 
-def nova_error(status: int, word: str, message: str) -> Reply:
+def nova_error(status: int, word: str, message: str) -> Response:
     """Shape (e): `{"itemNotFound": {"code": 404, "message"}}`."""
-    return Reply(status, compact({word: {"code": status, "message": message}}), code=word)
+    return Response(status, compact({word: {"code": status, "message": message}}), code=word)
 
 
-def keystone_error(status: int, title: str, message: str) -> Reply:
+def keystone_error(status: int, title: str, message: str) -> Response:
     """Shape (f): `{"error": {"code": 401, "message", "title"}}` with an integer code."""
-    return Reply(status, compact({"error": {"code": status, "message": message, "title": title}}), code=str(status))
+    return Response(status, compact({"error": {"code": status, "message": message, "title": title}}), code=str(status))
 
 
-def proxy_page(status: int, title: str) -> Reply:
+def proxy_page(status: int, title: str) -> Response:
     """Shape (j): what a proxy in front says when it gives up."""
     page = (
         f"<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n"
         f"<center><h1>{status} {title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
     )
-    return Reply(status, page.encode(), "text/html", code=str(status))
+    return Response(status, page.encode(), "text/html", code=str(status))
+
+
+def throttled(
+    request_id: str,
+    status: int,
+    code: str,
+    wait_s: int | None = None,
+    limit: int = 60,
+    window: timedelta = timedelta(minutes=1),
+) -> Response:
+    """A flow-control answer. APIGW.0308 tells the window in its text, as recorded; the ECS codes do not.
+
+    `wait_s`: what `Retry-After` says, None for no such header.
+    """
+    if code == "APIGW.0308":
+        seconds = round(window.total_seconds())
+        time = f"{seconds} second" if seconds % 60 else f"{seconds // 60} minute"
+        text = f"The throttling threshold has been reached: policy user over ratelimit,limit:{limit},time:{time}"
+        response = gateway_error(status, code, text, request_id)
+    else:
+        response = ecs_error(code, status=status)
+    return response if wait_s is None else replace(response, headers=(("Retry-After", str(wait_s)),))

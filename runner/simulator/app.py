@@ -7,33 +7,35 @@ written to the log (another turn), and is answered, perhaps badly. No turn is he
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import format_datetime
-from typing import Any
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from runner.simulator import call_alarms, call_groups, call_metadata, call_scaling, call_tags, iam, idp, sts
 from runner.simulator import events as ev
-from runner.simulator.answers import Reply, gateway_error
+from runner.simulator import identity, lists
+from runner.simulator.answers import Refusal, Response, gateway_error, throttled
 from runner.simulator.auth import Request, check, check_project
-from runner.simulator.call_reboot import reboot, throttled
-from runner.simulator.call_servers import Reader, actions
+from runner.simulator.call_servers import ServerCalls, actions
 from runner.simulator.chance import pick_hex
-from runner.simulator.outcome import Plan, plan_for
+from runner.simulator.control import control_routes
+from runner.simulator.faults import Delay, Error, ExpireToken, Reset, Rule, Throttle, Truncate
+from runner.simulator.reboot import reboot
 from runner.simulator.sockets import reset, send_truncated
 from runner.simulator.state import State, Turn
+from runner.simulator.switches import Credentials
 from runner.simulator.timeline import length_millis
 
 MOST_BODY = 12 * 1024 * 1024
 """Bytes of a signed request's body (APIGW.0201 over that)."""
 
-Act = Callable[["Gateway", Request, Turn, Mapping[str, str]], Reply]
+Act = Callable[["Gateway", Request, Turn, Mapping[str, str]], Response]
+Issue = Callable[[Request, Turn, Credentials], Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,65 +52,67 @@ class Call:
     only: str | None = None
 
 
-_REBOOT = Call("reboot", lambda g, r, t, p: reboot(r, t))
-_JOB = Call("job", lambda g, r, t, p: g.reader(t).job(t, p["job"]), project_code="Common.0018")
-_LIST = Call("list", lambda g, r, t, p: g.reader(t).list_servers(r, t))
-_SHOW = Call("show", lambda g, r, t, p: g.reader(t).show(t, p["server"]))
-_LIMITS = Call("limits", lambda g, r, t, p: g.reader(t).limits(t))
-_ACTIONS = Call("actions", lambda g, r, t, p: actions(t, p["server"]))
-_SERVER_TAGS = Call("tags", lambda g, r, t, p: call_tags.server_tags(t, p["server"]))
-_PROJECT_TAGS = Call("tags", lambda g, r, t, p: call_tags.project_tags(t))
-_TAG_QUERY = Call("tags", lambda g, r, t, p: call_tags.query_tags(r, t), only="huaweicloud")
-_TAG_QUERY_OTC = replace(_TAG_QUERY, only="otc")
-_GROUPS = Call("groups", lambda g, r, t, p: call_groups.list_groups(r, t))
-_GROUP = Call("groups", lambda g, r, t, p: call_groups.show_group(t, p["group"]))
-_ALARMS = Call("alarms", lambda g, r, t, p: call_alarms.list_alarms(r, t), project_code="ces.0014")
-_RECORDS = Call("alarms", lambda g, r, t, p: call_alarms.list_records(r, t), project_code="ces.0014")
-_SCALING = Call("scaling", lambda g, r, t, p: call_scaling.list_groups(r, t))
-_MEMBERS = Call("scaling", lambda g, r, t, p: call_scaling.list_members(r, t, p["group"]))
-_EVENTS = Call("events", lambda g, r, t, p: call_scaling.list_events(r, t), only="huaweicloud")
-_TOKEN = Call("token", lambda g, r, t, p: iam.issue_token(r, t, g.state.credentials), False, None)
-_ID_TOKEN = Call("token", lambda g, r, t, p: idp.issue_token(r, t, g.state.credentials), False, None)
-_TEMPORARY = Call("token", lambda g, r, t, p: idp.temporary_key(r, t, g.state.credentials), False, None)
-_ASSUME = Call("token", lambda g, r, t, p: sts.assume_with_oidc(r, t, g.state.credentials), False, None, "huaweicloud")
-_METADATA_TOKEN = Call("metadata", lambda g, r, t, p: call_metadata.issue_token(r, t, g.state.credentials), False, None)
-_METADATA = Call("metadata", lambda g, r, t, p: call_metadata.meta_data(r, t, g.state.credentials), False, None)
-_SECURITY_KEY = Call("metadata", lambda g, r, t, p: call_metadata.security_key(r, t, g.state.credentials), False, None)
-_PROJECTS = Call("projects", lambda g, r, t, p: iam.list_projects(r, t), project_code=None)
+def _listed(on: str, act: Callable[[Request, Turn], Response], code: str = "Ecs.0023", only: str | None = None) -> Call:
+    return Call(on, lambda g, r, t, p: act(r, t), project_code=code, only=only)
+
+
+def _open(on: str, issue: Issue, only: str | None = None) -> Call:
+    """A call that needs no login."""
+    return Call(on, lambda g, r, t, p: issue(r, t, g.state.credentials), False, None, only)
+
+
 _UNKNOWN = Call("unknown", lambda g, r, t, p: _no_route(r), False, None)
 
 _ECS = "/v1/{project}/cloudservers"
+_AS = "/autoscaling-api/v1/{project}"
+_HUAWEI = "huaweicloud"
 ROUTES: tuple[tuple[str, str, Call], ...] = (
-    ("POST", f"{_ECS}/action", _REBOOT),
-    ("GET", "/v1/{project}/jobs/{job}", _JOB),
-    ("GET", f"{_ECS}/detail", _LIST),
-    ("GET", f"{_ECS}/limits", _LIMITS),
-    ("GET", f"{_ECS}/tags", _PROJECT_TAGS),
-    ("GET", f"{_ECS}/os-server-groups", _GROUPS),
-    ("GET", f"{_ECS}/os-server-groups/{{group}}", _GROUP),
-    ("POST", f"{_ECS}/resource_instances/action", _TAG_QUERY),
-    ("POST", "/v1/{project}/servers/resource_instances/action", _TAG_QUERY_OTC),
-    ("GET", f"{_ECS}/{{server}}", _SHOW),
-    ("GET", f"{_ECS}/{{server}}/tags", _SERVER_TAGS),
-    ("GET", "/v2.1/{project}/servers/{server}/os-instance-actions", _ACTIONS),
-    ("GET", "/V1.0/{project}/alarms", _ALARMS),
-    ("GET", "/v2/{project}/alarm-histories", _RECORDS),
-    ("GET", "/autoscaling-api/v1/{project}/scaling_group", _SCALING),
-    ("GET", "/autoscaling-api/v1/{project}/scaling_group_instance/{group}/list", _MEMBERS),
-    ("GET", "/v3/{project}/instance-scheduled-events", _EVENTS),
-    ("POST", "/v3/auth/tokens", _TOKEN),
-    ("POST", "/v3.0/OS-AUTH/id-token/tokens", _ID_TOKEN),
-    ("POST", "/v3.0/OS-CREDENTIAL/securitytokens", _TEMPORARY),
-    ("POST", "/v5/agencies/assume-with-oidc", _ASSUME),
-    ("GET", "/v3/projects", _PROJECTS),
-    ("PUT", "/meta-data/latest/api/token", _METADATA_TOKEN),
-    ("GET", "/openstack/latest/meta_data.json", _METADATA),
-    ("GET", "/openstack/latest/securitykey", _SECURITY_KEY),
+    ("POST", f"{_ECS}/action", _listed("reboot", reboot)),
+    (
+        "GET",
+        "/v1/{project}/jobs/{job}",
+        Call("job", lambda g, r, t, p: g.servers(t).job(t, p["job"]), project_code="Common.0018"),
+    ),
+    ("GET", f"{_ECS}/detail", Call("list", lambda g, r, t, p: g.servers(t).list_servers(r, t))),
+    ("GET", f"{_ECS}/limits", Call("limits", lambda g, r, t, p: g.servers(t).limits(t))),
+    ("GET", f"{_ECS}/tags", Call("tags", lambda g, r, t, p: lists.project_tags(t))),
+    ("GET", f"{_ECS}/os-server-groups", _listed("groups", lists.list_server_groups)),
+    (
+        "GET",
+        f"{_ECS}/os-server-groups/{{group}}",
+        Call("groups", lambda g, r, t, p: lists.show_server_group(t, p["group"])),
+    ),
+    ("POST", f"{_ECS}/resource_instances/action", _listed("tags", lists.query_tags, only=_HUAWEI)),
+    ("POST", "/v1/{project}/servers/resource_instances/action", _listed("tags", lists.query_tags, only="otc")),
+    ("GET", f"{_ECS}/{{server}}", Call("show", lambda g, r, t, p: g.servers(t).show(t, p["server"]))),
+    ("GET", f"{_ECS}/{{server}}/tags", Call("tags", lambda g, r, t, p: lists.server_tags(t, p["server"]))),
+    (
+        "GET",
+        "/v2.1/{project}/servers/{server}/os-instance-actions",
+        Call("actions", lambda g, r, t, p: actions(t, p["server"])),
+    ),
+    ("GET", "/V1.0/{project}/alarms", _listed("alarms", lists.list_alarms, "ces.0014")),
+    ("GET", "/v2/{project}/alarm-histories", _listed("alarms", lists.list_records, "ces.0014")),
+    ("GET", f"{_AS}/scaling_group", _listed("scaling", lists.list_scaling_groups)),
+    (
+        "GET",
+        f"{_AS}/scaling_group_instance/{{group}}/list",
+        Call("scaling", lambda g, r, t, p: lists.list_scaling_members(r, t, p["group"])),
+    ),
+    ("GET", "/v3/{project}/instance-scheduled-events", _listed("events", lists.list_events, only=_HUAWEI)),
+    ("POST", "/v3/auth/tokens", _open("token", identity.issue_token)),
+    ("POST", "/v3.0/OS-AUTH/id-token/tokens", _open("token", identity.issue_token_for_id_token)),
+    ("POST", "/v3.0/OS-CREDENTIAL/securitytokens", _open("token", identity.temporary_key)),
+    ("POST", "/v5/agencies/assume-with-oidc", _open("token", identity.assume_with_oidc, _HUAWEI)),
+    ("GET", "/v3/projects", Call("projects", lambda g, r, t, p: identity.list_projects(r, t), project_code=None)),
+    ("PUT", "/meta-data/latest/api/token", _open("metadata", identity.metadata_token)),
+    ("GET", "/openstack/latest/meta_data.json", _open("metadata", identity.meta_data)),
+    ("GET", "/openstack/latest/securitykey", _open("metadata", identity.security_key)),
 )
 """What the simulated cloud answers. Everything else, a wrong method included, is APIGW.0101."""
 
 
-def _no_route(request: Request) -> Reply:
+def _no_route(request: Request) -> Response:
     text = "The API does not exist or has not been published in the environment."
     return gateway_error(404, "APIGW.0101", text, request.request_id)
 
@@ -118,8 +122,6 @@ def make_app(state: State) -> Starlette:
     gateway = Gateway(state)
     routes = [Route(path, _Endpoint(gateway, method, call)) for method, path, call in ROUTES]
     if state.options.control:
-        from runner.simulator.control import control_routes
-
         routes = [*control_routes(state), *routes]
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False
@@ -143,120 +145,112 @@ class _Endpoint:
 class Gateway:
     """Takes requests through the state. One for each application."""
 
-    state: State
-
     def __init__(self, state: State) -> None:
         self.state = state
-        self._reader: Reader | None = None
+        self._servers: ServerCalls | None = None
 
-    def reader(self, turn: Turn) -> Reader:
-        if self._reader is None or not self._reader.fits(turn.world):
-            self._reader = Reader(turn.world)
-        return self._reader
+    def servers(self, turn: Turn) -> ServerCalls:
+        if self._servers is None or not self._servers.fits(turn.world):
+            self._servers = ServerCalls(turn.world)
+        return self._servers
 
     async def serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         """One request from its first byte to its answer (or to what a fault makes of it)."""
         request = await _read(scope, receive)
         if request is None:
             return
-        plan = self._meet(call)
-        await self._wait(plan, "before")
-        if plan.resets == "before":
-            self._note(call, request, plan)
+        faults = self._meet(call)
+        await self._wait(faults, "before")
+        resets = next((rule.when for rule in faults if isinstance(rule, Reset)), None)
+        response, request_id = self._carry_out(call, request, scope.get("path_params", {}), faults, resets)
+        if response is not None:
+            await self._wait(faults, "after")
+        if resets or response is None:
             await reset(scope, receive)
             return
-        reply, request_id = self._carry_out(call, request, scope.get("path_params", {}), plan)
-        await self._wait(plan, "after")
-        if plan.resets == "after":
-            await reset(scope, receive)
-        elif plan.truncates:
-            await send_truncated(reply, header_list(reply, request_id, self.state.wall()), scope, receive, send)
-        else:
-            await _send(reply, header_list(reply, request_id, self.state.wall()), send)
+        headers = header_list(response, request_id, self.state.wall())
+        if any(isinstance(rule, Truncate) for rule in faults):
+            await send_truncated(response, headers, scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
 
-    def _meet(self, call: Call) -> Plan:
-        """What the fault rules want of this call. They count it, whatever becomes of it."""
+    def _meet(self, call: Call) -> list[Rule]:
+        """The fault rules that fire on this call. They count it, whatever becomes of it."""
         with self.state.turn() as turn:
             if not turn.world.rules:
-                return Plan()
+                return []
             fired, met = turn.world.rules.on_call(call.on, turn.now)
             if met is not None:
                 turn.append(met)
-            for active in fired:
-                turn.apply(active.rule)
-            plan = plan_for(active.rule for active in fired)
-            if plan.expires_tokens:
+            rules = [active.rule for active in fired]
+            for rule in rules:
+                turn.apply(rule)
+            if any(isinstance(rule, ExpireToken) for rule in rules):
                 turn.append(ev.TokensExpired(turn.now))
-            return plan
+            return rules
 
-    async def _wait(self, plan: Plan, when: str) -> None:
-        for delay in plan.delays:
-            if delay.when == when:
-                await _sleep(self.state, delay.seconds.total_seconds(), delay.clock)
+    async def _wait(self, faults: list[Rule], when: str) -> None:
+        for rule in faults:
+            if isinstance(rule, Delay) and rule.when == when:
+                sleep = self.state.clock.sleep if rule.clock == "sim" else asyncio.sleep
+                await sleep(rule.seconds.total_seconds())
 
-    def _carry_out(self, call: Call, request: Request, params: Mapping[str, str], plan: Plan) -> tuple[Reply, str]:
-        """The answer, and its request id. The log has the call, and what it did, when this returns."""
+    def _carry_out(
+        self, call: Call, request: Request, params: Mapping[str, str], faults: list[Rule], resets: str | None
+    ) -> tuple[Response | None, str]:
+        """The answer, and its request id. The log has the call, and what it did, when this returns.
+
+        No answer: the request is cut off before the cloud takes it. Of several faults that answer the first counts.
+        """
         with self.state.turn() as turn:
-            request = self._numbered(request, turn)
-            reply = plan.refusal(request) if plan.refusal else None
-            if reply is None:
-                reply = self._answer(call, request, turn, params)
-                if plan.spoils is not None:
-                    reply = plan.spoils(request)
-            turn.append(_called(call, request, turn, reply.status, reply.code, plan))
-            return reply, request.request_id
+            number = len(turn.world.calls)
+            request_id = pick_hex(self.state.fleet.options.seed, "request", number)
+            request = replace(request, request_id=request_id)
+            response = None
+            if resets != "before":
+                answering = [rule for rule in faults if isinstance(rule, Throttle | Error)]
+                refusal = next((rule for rule in answering if not rule.effect), None)
+                spoiler = next((rule for rule in answering if rule.effect), None)
+                response = refusal.answer(request_id) if refusal else self._answer(call, request, turn, params)
+                if spoiler and not refusal:
+                    response = spoiler.answer(request_id)
+            path = request.path if not request.query else f"{request.path}?{request.query}"
+            status, code = (response.status, response.code) if response else (0, None)
+            names = tuple(rule.do for rule in faults)
+            turn.append(ev.Called(turn.now, call.on, request.method, path[:2000], status, code, request_id, names))
+            return response, request_id
 
-    def _answer(self, call: Call, request: Request, turn: Turn, params: Mapping[str, str]) -> Reply:
+    def _answer(self, call: Call, request: Request, turn: Turn, params: Mapping[str, str]) -> Response:
         if len(request.body) > MOST_BODY:
             return gateway_error(413, "APIGW.0201", "Request entity too large.", request.request_id)
         if call.only not in (None, turn.world.switches.cloud):
             return _no_route(request)
-        if call.needs_login:
-            is_of_project = call.project_code is not None
-            refused = _too_many_calls(request, turn) or check(
-                request, turn, self.state.credentials, for_project=is_of_project
-            )
-            if refused is None and call.project_code is not None:
-                refused = check_project(turn, request.headers, params["project"], code=call.project_code)
-            if refused is not None:
-                return refused
-        return call.act(self, request, turn, params)
-
-    def _note(self, call: Call, request: Request, plan: Plan) -> None:
-        """Log a request that was cut off before the cloud took it."""
-        with self.state.turn() as turn:
-            turn.append(_called(call, self._numbered(request, turn), turn, 0, None, plan))
-
-    def _numbered(self, request: Request, turn: Turn) -> Request:
-        number = len(turn.world.calls)
-        return replace(request, request_id=pick_hex(self.state.fleet.options.seed, "request", number))
+        try:
+            if call.needs_login:
+                _count_calls(request, turn)
+                is_of_project = call.project_code is not None
+                check(request, turn, self.state.credentials, for_project=is_of_project)
+                if call.project_code is not None:
+                    check_project(turn, request.headers, params["project"], code=call.project_code)
+            return call.act(self, request, turn, params)
+        except Refusal as refusal:
+            return refusal.response
 
 
-def _too_many_calls(request: Request, turn: Turn) -> Reply | None:
-    """The gateway's answer to one call too many; calls that it did not take do not count (a guess)."""
+def _count_calls(request: Request, turn: Turn) -> None:
+    """Raise Refusal for one call too many; calls that the gateway did not take do not count (a guess)."""
     switches = turn.world.switches
     if switches.calls is None:
-        return None
+        return
     since, taken = turn.now - length_millis(switches.calls_within), 0
     for call in reversed(turn.world.calls):
         if call.at <= since:
             break
         taken += call.status not in (0, 429)
-    if taken < switches.calls:
-        return None
-    return throttled(request, 429, "APIGW.0308", limit=switches.calls, window=switches.calls_within)
-
-
-def _called(call: Call, request: Request, turn: Turn, status: int, code: str | None, plan: Plan) -> ev.Called:
-    path = request.path if not request.query else f"{request.path}?{request.query}"
-    return ev.Called(turn.now, call.on, request.method, path[:2000], status, code, request.request_id, plan.names)
-
-
-async def _sleep(state: State, seconds: float, clock: str) -> None:
-    if clock == "sim":
-        await state.clock.sleep(seconds)
-        return
-    await asyncio.sleep(seconds)
+    if taken >= switches.calls:
+        limit, window = switches.calls, switches.calls_within
+        raise Refusal(throttled(request.request_id, 429, "APIGW.0308", limit=limit, window=window))
 
 
 async def _read(scope: Scope, receive: Receive) -> Request | None:
@@ -282,22 +276,17 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
     )
 
 
-async def _send(reply: Reply, headers: list[tuple[bytes, bytes]], send: Callable[[Any], Awaitable[None]]) -> None:
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
-
-
-def header_list(reply: Reply, request_id: str, wall: datetime) -> list[tuple[bytes, bytes]]:
+def header_list(response: Response, request_id: str, wall: datetime) -> list[tuple[bytes, bytes]]:
     """The headers that live answers carry: date, type, length, request id, and the gateway's name.
 
     The date is that of the clock which signatures are judged by.
     """
     named = (
         ("date", format_datetime(wall, usegmt=True)),
-        ("content-type", reply.content_type),
-        ("content-length", str(len(reply.body))),
+        ("content-type", response.content_type),
+        ("content-length", str(len(response.body))),
         ("x-request-id", request_id),
         ("server", "api-gateway"),
-        *((name.lower(), value) for name, value in reply.headers),
+        *((name.lower(), value) for name, value in response.headers),
     )
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named]

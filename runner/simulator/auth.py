@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
-from runner.simulator.answers import Reply, ecs_error, gateway_error
+from runner.simulator.answers import Refusal, ecs_error, gateway_error
 from runner.simulator.state import Turn
 from runner.simulator.switches import Credentials
 from runner.simulator.timeline import Millis, to_millis
@@ -39,43 +39,38 @@ class Request:
     request_id: str
 
 
-def check(request: Request, turn: Turn, credentials: Credentials, *, for_project: bool = True) -> Reply | None:
-    """None if the caller is who he says; else the gateway's answer (401, shape b).
+def check(request: Request, turn: Turn, credentials: Credentials, *, for_project: bool = True) -> None:
+    """Raise Refusal (401, shape b) unless the caller is who he says.
 
     `for_project`: a token must be for the project, as with every service but IAM.
     """
     token = request.headers.get("x-auth-token")
-    if token is not None:
-        return _check_token(request, turn, token, for_project)
-    if "authorization" in request.headers:
-        return _check_signature(request, turn, credentials)
-    return _refuse(request, "x-auth-token not found")
-
-
-def check_project(turn: Turn, headers: Mapping[str, str], project_id: str, *, code: str) -> Reply | None:
-    """None if URL and credentials speak of the project that exists here."""
-    known = turn.world.fleet.project_id
-    if project_id == known and headers.get("x-project-id", known) == known:
-        return None
-    return ecs_error(code)
-
-
-def _refuse(request: Request, tail: str) -> Reply:
-    message = f"Incorrect IAM authentication information: {tail}"
-    return gateway_error(401, "APIGW.0301", message, request.request_id)
-
-
-def _check_token(request: Request, turn: Turn, token: str, for_project: bool) -> Reply | None:
+    if token is None:
+        if "authorization" not in request.headers:
+            raise _refused(request, "x-auth-token not found")
+        _check_signature(request, turn, credentials)
+        return
     kept = digest(token)
     expires = turn.world.tokens.get(kept)
     if expires is None:
-        return _refuse(request, "decrypt token fail")
+        raise _refused(request, "decrypt token fail")
     if turn.wall >= expires:
-        return gateway_error(401, "APIGW.0307", "The token must be updated.", request.request_id)
+        raise Refusal(gateway_error(401, "APIGW.0307", "The token must be updated.", request.request_id))
     if for_project and kept in turn.world.unscoped:
         code = turn.world.switches.unscoped_token
-        return gateway_error(401, code, "The token is for no project.", request.request_id)
-    return None
+        raise Refusal(gateway_error(401, code, "The token is for no project.", request.request_id))
+
+
+def check_project(turn: Turn, headers: Mapping[str, str], project_id: str, *, code: str) -> None:
+    """Raise Refusal unless URL and credentials speak of the project that exists here."""
+    known = turn.world.fleet.project_id
+    if project_id != known or headers.get("x-project-id", known) != known:
+        raise Refusal(ecs_error(code))
+
+
+def _refused(request: Request, tail: str) -> Refusal:
+    message = f"Incorrect IAM authentication information: {tail}"
+    return Refusal(gateway_error(401, "APIGW.0301", message, request.request_id))
 
 
 def digest(token: str) -> str:
@@ -92,60 +87,51 @@ def temporary_digest(ak: str, security_token: str) -> str:
     return digest(f"{ak}\n{security_token}")
 
 
-def _secret_of(request: Request, turn: Turn, credentials: Credentials, ak: str, signed: list[str]) -> str | Reply:
-    """The secret key that belongs to an access key, or why there is none."""
-    if ak == credentials.ak:
-        return credentials.sk
-    shown = request.headers.get("x-security-token", "") if "x-security-token" in signed else ""
-    ends = turn.world.tokens.get(temporary_digest(ak, shown))
-    if ends is None:
-        return _refuse(request, f"ak {ak} not exist")
-    if turn.wall >= ends:
-        return _refuse(request, "Get secretKey failed, the security token has expired")
-    return temporary_secret(credentials, ak)
-
-
-def _check_signature(request: Request, turn: Turn, credentials: Credentials) -> Reply | None:
+def _check_signature(request: Request, turn: Turn, credentials: Credentials) -> None:
     given = _AUTHORIZATION.fullmatch(request.headers["authorization"])
     if given is None:
-        return _refuse(request, "Get secretKey failed")
+        raise _refused(request, "Get secretKey failed")
     ak, names, signature = given.groups()
     signed = names.split(";")
-    sk = _secret_of(request, turn, credentials, ak, signed)
-    if isinstance(sk, Reply):
-        return sk
+    shown = request.headers.get("x-security-token")
+    is_permanent = ak == credentials.ak
+    sk = credentials.sk
+    if not is_permanent:
+        token = shown if shown is not None and "x-security-token" in signed else ""
+        ends = turn.world.tokens.get(temporary_digest(ak, token))
+        if ends is None:
+            raise _refused(request, f"ak {ak} not exist")
+        if turn.wall >= ends:
+            raise _refused(request, "Get secretKey failed, the security token has expired")
+        sk = temporary_secret(credentials, ak)
     if "host" not in signed or "x-sdk-date" not in signed or not all(n in request.headers for n in signed):
-        return _refuse(request, "verify aksk signature fail, signed headers are missing")
-    if (late := _check_date(request, turn.wall)) is not None:
-        return late
-    if ak == credentials.ak and not _is_its_token(request, credentials, signed):
-        return _refuse(request, "Get secretKey failed,error code: security token is wrong or not signed")
+        raise _refused(request, "verify aksk signature fail, signed headers are missing")
+    _check_date(request, turn.wall)
+    if is_permanent and not _is_its_token(shown, credentials.security_token, signed):
+        raise _refused(request, "Get secretKey failed,error code: security token is wrong or not signed")
     canonical = canonical_request(request, signed)
     if not hmac.compare_digest(sign(canonical, request.headers["x-sdk-date"], sk), signature):
-        shown = canonical.replace("\n", "|")
-        return _refuse(request, f"verify aksk signature fail, canonicalRequest:{shown}")
-    return None
+        seen = canonical.replace("\n", "|")
+        raise _refused(request, f"verify aksk signature fail, canonicalRequest:{seen}")
 
 
-def _is_its_token(request: Request, credentials: Credentials, signed: list[str]) -> bool:
+def _is_its_token(shown: str | None, token: str | None, signed: list[str]) -> bool:
     """Whether the key comes with its security token, signed; a permanent key comes with none."""
-    shown = request.headers.get("x-security-token")
-    if credentials.security_token is None or shown is None:
-        return credentials.security_token == shown
-    return "x-security-token" in signed and hmac.compare_digest(shown.encode(), credentials.security_token.encode())
+    if token is None or shown is None:
+        return token == shown
+    return "x-security-token" in signed and hmac.compare_digest(shown.encode(), token.encode())
 
 
-def _check_date(request: Request, wall: Millis) -> Reply | None:
+def _check_date(request: Request, wall: Millis) -> None:
     date = request.headers["x-sdk-date"]
     try:
         signed_at = to_millis(datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC))
     except ValueError:
-        return _refuse(request, "verify aksk signature fail, X-Sdk-Date is no date")
-    if abs(wall - signed_at) <= SKEW:
-        return None
-    server_time = f"{datetime.fromtimestamp(wall / 1000, UTC):%Y%m%dT%H%M%SZ}"
-    tail = f"calc aksk signature fail:signature expired, signature time:{date},server time:{server_time}"
-    return _refuse(request, tail)
+        raise _refused(request, "verify aksk signature fail, X-Sdk-Date is no date") from None
+    if abs(wall - signed_at) > SKEW:
+        server_time = f"{datetime.fromtimestamp(wall / 1000, UTC):%Y%m%dT%H%M%SZ}"
+        tail = f"calc aksk signature fail:signature expired, signature time:{date},server time:{server_time}"
+        raise _refused(request, tail)
 
 
 def sign(canonical: str, date: str, sk: str) -> str:

@@ -10,44 +10,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from runner.simulator.faults import Rule
+from runner.simulator.faults import RebootPart, Rule
 from runner.simulator.switches import Switches
 from runner.simulator.timeline import Millis
 
-SubStatus = Literal["SUCCESS", "FAIL", "RUNNING"]
-
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One server's part of an accepted batch, its whole course already decided.
-
-    `ends` None: the sub-job never ends. `back` None: the server never comes back from REBOOT. `goes_down` False:
-    it was refused inside the job and never went down; then `back` means nothing.
-    """
-
-    server: str
-    begins: Millis
-    ends: Millis | None
-    sub_status: SubStatus = "SUCCESS"
-    goes_down: bool = True
-    back: Millis | None = None
-    back_to: str = "ACTIVE"
-    code: str | None = None
-    reason: str | None = None
-    message: str | None = None
-    is_listed: bool = True
-    lag: Millis = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedBatch:
     """A reboot that the cloud took. `by` is `api`, or `scenario` for one that somebody else asked for."""
 
     at: Millis
     job: str
     request_id: str
     type: str
-    parts: tuple[Part, ...]
+    parts: tuple[RebootPart, ...]
     visible: Millis
     runs_from: Millis
     ends: Millis | None
@@ -71,6 +47,10 @@ class Changed:
     values: dict[str, Any]
     until: Millis | None = None
     kind: Literal["changed"] = "changed"
+
+    def is_on(self, now: Millis) -> bool:
+        """Return True while it holds."""
+        return self.at <= now and (self.until is None or now < self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +133,7 @@ class TokensExpired:
     kind: Literal["tokens_expired"] = "tokens_expired"
 
 
-Event = Accepted | Changed | Created | Called | RulesAdded | RulesMet | Switched | TokenIssued | TokensExpired
+Event = AcceptedBatch | Changed | Created | Called | RulesAdded | RulesMet | Switched | TokenIssued | TokensExpired
 
 _LINES: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 

@@ -1,48 +1,66 @@
 """Fault rules: what goes wrong, on which call, how often. The models are the scenario file's format.
 
-Three families. *Call* rules spoil single HTTP calls. *Batch* rules decide the course of servers whose reboot was
+Three families. *Call* rules spoil single HTTP calls. *Batch* rules decide what becomes of servers whose reboot was
 just accepted. *World* rules change the fleet, at a time or when a call comes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from http.client import responses
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from runner.simulator.answers import Response, ecs_error, gateway_error, proxy_page, throttled
 from runner.simulator.chance import pick_share
 from runner.simulator.fleet import FleetServer
 from runner.simulator.switches import Duration
+from runner.simulator.timeline import Millis, length_millis
+
+REFUSAL_TIME: Millis = 7_000
+"""How long a sub-job takes to find out that its server cannot be rebooted (a guess)."""
+
+SubStatus = Literal["SUCCESS", "FAIL", "RUNNING"]
+
+
+@dataclass(frozen=True, slots=True)
+class RebootPart:
+    """One server's part of an accepted batch, all of it already decided.
+
+    `ends` None: the sub-job never ends. `back` None: the server never comes back from REBOOT. `goes_down` False:
+    it was refused inside the job and never went down; then `back` means nothing.
+    """
+
+    server: str
+    begins: Millis
+    ends: Millis | None
+    sub_status: SubStatus = "SUCCESS"
+    goes_down: bool = True
+    back: Millis | None = None
+    back_to: str = "ACTIVE"
+    code: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    is_listed: bool = True
+    lag: Millis = 0
+
 
 On = Literal[
-    "reboot",
-    "job",
-    "list",
-    "show",
-    "actions",
-    "tags",
-    "groups",
-    "limits",
-    "token",
-    "metadata",
-    "projects",
-    "alarms",
-    "scaling",
-    "events",
-    "unknown",
-    "any",
+    "reboot", "job", "list", "show", "actions", "tags", "groups", "limits", "token", "metadata", "projects",
+    "alarms", "scaling", "events", "unknown", "any",
 ]  # fmt: skip
 """The kinds of calls. `unknown` is any route that the cloud does not have."""
 
 
-class _Part(BaseModel):
+class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Pick(_Part):
+class Pick(_Strict):
     """Which servers: all that match `names` (globs, or ids) and `tags`; of those a `share` (0 to 1) or `count`.
 
     Shares and counts are drawn by the seed: the same servers each time. An empty pick means every server.
@@ -55,7 +73,12 @@ class Pick(_Part):
 
     def choose(self, servers: Iterable[FleetServer], seed: int, salt: int) -> list[str]:
         """The ids of the picked ones among `servers`, in their order."""
-        found = [s for s in servers if self._matches(s)]
+        found = [
+            s
+            for s in servers
+            if (not self.names or any(n == s.id or fnmatchcase(s.name, n) for n in self.names))
+            and self.tags.items() <= dict(s.tags).items()
+        ]
         if self.share is not None:
             found = [s for s in found if pick_share(seed, "pick", salt, s.id) < self.share]
         if self.count is not None:
@@ -64,14 +87,8 @@ class Pick(_Part):
             found = [s for s in found if s.id in keep]
         return [s.id for s in found]
 
-    def _matches(self, server: FleetServer) -> bool:
-        if self.names and not any(n == server.id or fnmatchcase(server.name, n) for n in self.names):
-            return False
-        tags = dict(server.tags)
-        return all(tags.get(key) == value for key, value in self.tags.items())
 
-
-class _Rule(_Part):
+class _Rule(_Strict):
     """`after`: that many matching calls (batches) pass first. `times`: how often it fires.
 
     `at`, `until`: only in this stretch of simulated time, counted from the moment the rule was added.
@@ -83,6 +100,12 @@ class _Rule(_Part):
     at: Duration | None = None
     until: Duration | None = None
     probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    def is_due(self, since_added: timedelta) -> bool:
+        """Return True within the rule's stretch of time."""
+        if self.at is not None and since_added < self.at:
+            return False
+        return self.until is None or since_added < self.until
 
 
 class CallRule(_Rule):
@@ -103,6 +126,11 @@ class Throttle(CallRule):
     retry_after: Duration | None = None
     effect: bool = False
 
+    def answer(self, request_id: str) -> Response:
+        code = self.code or ("Common.0024" if self.status == 202 else "Common.1503")
+        wait_s = None if self.retry_after is None else round(self.retry_after.total_seconds())
+        return throttled(request_id, self.status, code, wait_s)
+
 
 class Error(CallRule):
     """An error answer. `effect`: the request was carried out all the same. `body: raw`: `message` is the JSON body."""
@@ -113,6 +141,21 @@ class Error(CallRule):
     message: str = "System exception."
     body: Literal["json", "html", "text", "empty", "raw"] = "json"
     effect: bool = False
+
+    def answer(self, request_id: str) -> Response:
+        code = str(self.status)
+        match self.body:
+            case "html":
+                return proxy_page(self.status, responses.get(self.status, "Error"))
+            case "text":
+                return Response(self.status, self.message.encode(), "text/plain", code=code)
+            case "raw":
+                return Response(self.status, self.message.encode(), code=code)
+            case "empty":
+                return Response(self.status, b"", "text/plain", code=code)
+        if self.code.startswith("APIG"):
+            return gateway_error(self.status, self.code, self.message, request_id)
+        return ecs_error(self.code, self.message, status=self.status)
 
 
 class Reset(CallRule):
@@ -144,10 +187,14 @@ class ExpireToken(CallRule):
 
 
 class BatchRule(_Rule):
-    """Decides the course of servers in accepted batches. `times` counts for each server by itself."""
+    """Decides what becomes of servers in accepted batches. `times` counts for each server by itself."""
 
     on: Literal["reboot"] = "reboot"
     servers: Pick = Pick()
+
+    def decide(self, part: RebootPart) -> RebootPart:
+        """Return the part as this rule decides it. Rules apply one after the other."""
+        return part
 
 
 class JobFail(BatchRule):
@@ -160,11 +207,21 @@ class JobFail(BatchRule):
     parent: Literal["FAIL", "SUCCESS"] | None = None
     goes_down: bool = True
 
+    def decide(self, part: RebootPart) -> RebootPart:
+        part = replace(part, sub_status="FAIL", code=self.code, reason=self.reason, message=self.message)
+        if self.goes_down:
+            return part
+        ends = part.begins + REFUSAL_TIME
+        return replace(part, goes_down=False, back=None, ends=min(ends, part.ends or ends))
+
 
 class JobStuck(BatchRule):
     """The sub-job, and so its parent, stays RUNNING for ever. The server itself comes back."""
 
     do: Literal["job_stuck"]
+
+    def decide(self, part: RebootPart) -> RebootPart:
+        return with_sub_job(part, "RUNNING")
 
 
 class JobUnknown(BatchRule):
@@ -179,21 +236,31 @@ class SubJobMissing(BatchRule):
 
     do: Literal["sub_job_missing"]
 
+    def decide(self, part: RebootPart) -> RebootPart:
+        return replace(part, is_listed=False)
+
 
 class ServerError(BatchRule):
     """The server ends in ERROR."""
 
     do: Literal["server_error"]
-    sub_job: Literal["SUCCESS", "FAIL", "RUNNING"] = "FAIL"
+    sub_job: SubStatus = "FAIL"
     code: str | None = "Ecs.0227"
     reason: str | None = "Failed to restart the ECS."
+
+    def decide(self, part: RebootPart) -> RebootPart:
+        part = with_sub_job(part, self.sub_job)
+        return replace(part, back_to="ERROR", code=self.code, reason=self.reason)
 
 
 class StaysInReboot(BatchRule):
     """The server never comes back from REBOOT (HARD_REBOOT)."""
 
     do: Literal["stays_in_reboot"]
-    sub_job: Literal["SUCCESS", "FAIL", "RUNNING"] = "SUCCESS"
+    sub_job: SubStatus = "SUCCESS"
+
+    def decide(self, part: RebootPart) -> RebootPart:
+        return replace(with_sub_job(part, self.sub_job), back=None)
 
 
 class Slow(BatchRule):
@@ -202,12 +269,24 @@ class Slow(BatchRule):
     do: Literal["slow"]
     seconds: Duration
 
+    def decide(self, part: RebootPart) -> RebootPart:
+        back = part.begins + length_millis(self.seconds)
+        return replace(part, back=part.back and back, ends=part.ends and back)
+
 
 class StateLag(BatchRule):
     """Lists and shows lag behind this server, at both edges of its reboot."""
 
     do: Literal["state_lag"]
     seconds: Duration
+
+    def decide(self, part: RebootPart) -> RebootPart:
+        return replace(part, lag=length_millis(self.seconds))
+
+
+def with_sub_job(part: RebootPart, status: SubStatus) -> RebootPart:
+    """Return the part with a sub-job of this status; one that is RUNNING never ends."""
+    return replace(part, sub_status=status, ends=None if status == "RUNNING" else part.ends)
 
 
 class WorldRule(_Rule):
@@ -219,6 +298,11 @@ class WorldRule(_Rule):
     on: On | None = None
     servers: Pick = Pick()
     lasts: Annotated[Duration | None, Field(alias="for")] = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What `events.Changed` overlays while the rule holds."""
+        raise NotImplementedError
 
     @model_validator(mode="after")
     def _once(self) -> WorldRule:
@@ -232,11 +316,19 @@ class Locked(WorldRule):
 
     do: Literal["locked"]
 
+    @property
+    def values(self) -> dict[str, Any]:
+        return {"locked": True}
+
 
 class Frozen(WorldRule):
     """Frozen by the provider (`EcmResStatus: freeze`): refused with Ecs.0030."""
 
     do: Literal["frozen"]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {"frozen": True}
 
 
 class Busy(WorldRule):
@@ -245,11 +337,19 @@ class Busy(WorldRule):
     do: Literal["busy"]
     task_state: str = "powering-off"
 
+    @property
+    def values(self) -> dict[str, Any]:
+        return {"task_state": self.task_state}
+
 
 class Missing(WorldRule):
     """Deleted: no list shows it any more."""
 
     do: Literal["missing", "delete_servers"]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {"deleted": True}
 
 
 class NotActive(WorldRule):
@@ -257,6 +357,10 @@ class NotActive(WorldRule):
 
     do: Literal["not_active"]
     status: Literal["", "SHUTOFF", "ERROR", "BUILD", "REBUILD", "MIGRATING", "RESIZE", "SHELVED", "UNKNOWN"] = "SHUTOFF"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {"status": self.status, "task_state": None}
 
 
 class Alarm(WorldRule):
@@ -266,8 +370,12 @@ class Alarm(WorldRule):
     name: Annotated[str, Field(min_length=1, max_length=128)] = "cpu-high"
     rule: Literal["own", "shared"] = "own"
 
+    @property
+    def values(self) -> dict[str, Any]:
+        return {"alarm": self.name, "shared": self.rule == "shared"}
 
-class ScalingGroup(WorldRule):
+
+class InScalingGroup(WorldRule):
     """They are members of an auto-scaling group, which judges their health every `audit` (the service: in minutes)."""
 
     do: Literal["scaling_group"]
@@ -275,8 +383,16 @@ class ScalingGroup(WorldRule):
     audit: Duration = timedelta(minutes=5)
     is_scaling: bool = False
 
+    @property
+    def values(self) -> dict[str, Any]:
+        return {
+            "scaling_group": self.name,
+            "audit_minutes": round(self.audit.total_seconds() / 60),
+            "is_scaling": self.is_scaling,
+        }
 
-class ScheduledEvent(WorldRule):
+
+class HasScheduledEvent(WorldRule):
     """The provider plans something with them: from `begins` on, counted from the rule's time, for `lasts_for`."""
 
     do: Literal["scheduled_event"]
@@ -284,6 +400,15 @@ class ScheduledEvent(WorldRule):
     state: Annotated[str, Field(min_length=1, max_length=32)] = "scheduled"
     begins: Duration = timedelta(hours=2)
     lasts_for: Duration = timedelta(hours=4)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {
+            "scheduled_event": self.type,
+            "state": self.state,
+            "begins": length_millis(self.begins),
+            "lasts": length_millis(self.lasts_for),
+        }
 
 
 class CreateServers(WorldRule):
@@ -305,6 +430,10 @@ class SetTags(WorldRule):
     do: Literal["tags"]
     tags: Mapping[str, str]
 
+    @property
+    def values(self) -> dict[str, Any]:
+        return {"tags": dict(self.tags)}
+
 
 class RebootBySomebody(WorldRule):
     """Somebody else reboots these servers; no job of ours tells about it."""
@@ -316,14 +445,7 @@ class RebootBySomebody(WorldRule):
 Rule = Annotated[
     Throttle | Error | Reset | Delay | Truncate | ExpireToken
     | JobFail | JobStuck | JobUnknown | SubJobMissing | ServerError | StaysInReboot | Slow | StateLag
-    | Locked | Frozen | Busy | Missing | NotActive | Alarm | ScalingGroup | ScheduledEvent
+    | Locked | Frozen | Busy | Missing | NotActive | Alarm | InScalingGroup | HasScheduledEvent
     | CreateServers | SetTags | RebootBySomebody,
     Field(discriminator="do"),
 ]  # fmt: skip
-
-
-def is_due(rule: _Rule, since_added: timedelta) -> bool:
-    """Whether the rule is within its stretch of time."""
-    if rule.at is not None and since_added < rule.at:
-        return False
-    return rule.until is None or since_added < rule.until

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from runner.simulator import events as ev
 from runner.simulator.chance import pick_share
-from runner.simulator.faults import BatchRule, CallRule, Rule, WorldRule, is_due
+from runner.simulator.faults import BatchRule, CallRule, Rule, WorldRule
 from runner.simulator.fleet import FleetServer
 from runner.simulator.timeline import Millis
 
@@ -26,17 +26,14 @@ class ActiveRule:
     hits: Counter[str] = field(default_factory=Counter)
 
     def is_due(self, now: Millis) -> bool:
-        return is_due(self.rule, timedelta(milliseconds=now - self.added))
-
-    def is_spent(self) -> bool:
-        return self.rule.times != "all" and self.fired >= self.rule.times
+        return self.rule.is_due(timedelta(milliseconds=now - self.added))
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A batch rule and the servers of one batch that it decides."""
 
-    rule: Rule
+    rule: BatchRule
     servers: frozenset[str]
 
 
@@ -81,7 +78,8 @@ class Rules:
             rule = active.rule
             if not isinstance(rule, CallRule | WorldRule) or rule.on not in (call, "any"):
                 continue
-            if active.is_spent() or not active.is_due(now):
+            is_spent = rule.times != "all" and active.fired >= rule.times
+            if is_spent or not active.is_due(now):
                 continue
             (fired if self._strikes(active) else passed).append(active)
         if not fired and not passed:
@@ -97,7 +95,9 @@ class Rules:
             rule = active.rule
             if not isinstance(rule, BatchRule) or not active.is_due(now):
                 continue
-            chosen = self._chosen(active, rule, servers)
+            chosen = rule.servers.choose(servers, self._seed, active.number)
+            if rule.times != "all":
+                chosen = [s for s in chosen if active.hits[s] < rule.times]
             if not chosen:
                 continue
             if active.met < rule.after:
@@ -112,12 +112,6 @@ class Rules:
         if not hits and not passed:
             return [], None
         return hits, ev.RulesMet(now, tuple(passed), tuple(fired), fired)
-
-    def _chosen(self, active: ActiveRule, rule: BatchRule, servers: Iterable[FleetServer]) -> list[str]:
-        chosen = rule.servers.choose(servers, self._seed, active.number)
-        if rule.times == "all":
-            return chosen
-        return [s for s in chosen if active.hits[s] < rule.times]
 
     def _strikes(self, active: ActiveRule, *who: str) -> bool:
         """Whether a rule that met its call fires: `after` have passed, and the seed's draw says so."""

@@ -12,7 +12,7 @@ import struct
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from runner.simulator.answers import Reply
+from runner.simulator.answers import Response
 
 _KEY = "simulator.transport"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -42,11 +42,11 @@ async def reset(scope: Scope, receive: Receive) -> None:
 
 
 async def send_truncated(
-    reply: Reply, headers: list[tuple[bytes, bytes]], scope: Scope, receive: Receive, send: Send
+    response: Response, headers: list[tuple[bytes, bytes]], scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Announce the whole body, send half of it and close the connection."""
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body[: len(reply.body) // 2], "more_body": True})
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body[: len(response.body) // 2], "more_body": True})
     _transport(scope).close()
     await _gone(receive)
 

@@ -6,13 +6,12 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from runner.simulator import events as ev
-from runner.simulator.changes import change_events
-from runner.simulator.faults import Rule
+from runner.simulator.faults import CreateServers, RebootBySomebody, RebootPart, Rule, WorldRule
 from runner.simulator.fleet import Fleet, FleetOptions, generate
 from runner.simulator.log import Log, MemoryLog, SqliteLog
 from runner.simulator.switches import Credentials, Switches
@@ -23,10 +22,11 @@ from runner.simulator.timeline import (
     SimClock,
     Wall,
     from_millis,
+    length_millis,
     to_millis,
     utc_now,
 )
-from runner.simulator.world import World
+from runner.simulator.world import World, accept
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,21 @@ class Turn:
         self.has_written = True
 
     def apply(self, rule: Rule) -> None:
-        """Carry out a world rule now (or at its `at`)."""
-        for event in change_events(rule, self.world, self.now):
-            self.append(event)
+        """Carry out a world rule: now if it has `on`, else at its `at`, counted from now. Others do nothing."""
+        if not isinstance(rule, WorldRule):
+            return
+        world = self.world
+        at = self.now if rule.on or rule.at is None else self.now + length_millis(rule.at)
+        if isinstance(rule, CreateServers):
+            self.append(ev.Created(at, rule.count))
+            return
+        here = (world.servers[s] for s in world.roster(self.now))
+        chosen = rule.servers.choose(here, world.fleet.options.seed, 0)
+        if chosen and isinstance(rule, RebootBySomebody):
+            self.append(replace(accept(world, at, chosen, rule.type), at=self.now, by="scenario"))
+        elif chosen:
+            until = None if rule.lasts is None else at + length_millis(rule.lasts)
+            self.append(ev.Changed(at, tuple(chosen), rule.values, until))
 
 
 class State:
@@ -161,8 +173,6 @@ class State:
         with self._lock:
             self._log.close()
 
-    # -- faults and switches ------------------------------------------------------------------------------
-
     def add_rules(self, rules: Iterable[Rule], *, replace: bool = False) -> None:
         """Make fault rules active from now on; `replace` drops all others first."""
         with self.turn() as turn:
@@ -178,8 +188,6 @@ class State:
     def set_switches(self, switches: Switches) -> None:
         with self.turn() as turn:
             turn.append(ev.Switched(turn.now, switches))
-
-    # -- the judge ----------------------------------------------------------------------------------------
 
     def accepted_reboots(self, *, by: str | None = "api") -> list[AcceptedReboot]:
         """Every server that was sent down, in the order of acceptance. `by=None`: those of the scenario too."""
@@ -208,7 +216,7 @@ class State:
             return from_millis(turn.now)
 
 
-def _reboot(accepted: ev.Accepted, part: ev.Part) -> AcceptedReboot:
+def _reboot(accepted: ev.AcceptedBatch, part: RebootPart) -> AcceptedReboot:
     return AcceptedReboot(
         server_id=part.server,
         job_id=accepted.job,

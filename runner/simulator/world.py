@@ -6,21 +6,27 @@ nothing. Caches hold answers together with the stretch of time in which they are
 
 from __future__ import annotations
 
+import json
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from runner.simulator import events as ev
+from runner.simulator.answers import ECS_TEXTS
+from runner.simulator.chance import pick_hex, pick_share
+from runner.simulator.faults import REFUSAL_TIME, JobFail, JobUnknown, RebootPart
 from runner.simulator.fleet import Fleet, FleetServer
-from runner.simulator.rules import Rules
+from runner.simulator.rules import Hit, Rules
 from runner.simulator.switches import Switches
-from runner.simulator.timeline import Millis
+from runner.simulator.timeline import Millis, length_millis
 
 FOREVER: Millis = 2**62
 QUOTA_WINDOW: Millis = 60_000
 BUILDING: Millis = 180_000
 """How long a server is made: it is listed, and `updated`, so long after its `created`."""
+BEGIN_LAG: Millis = 100
+"""From acceptance to a sub-job's begin (recorded: 0.09 s)."""
 BESIDE = ("alarm", "scaling_group", "scheduled_event")
 """What other services know of servers: changes with such a value leave the servers as they are."""
 
@@ -45,7 +51,7 @@ class View:
 class _History:
     """What touched one server: its parts of accepted batches, and other changes."""
 
-    reboots: list[tuple[ev.Accepted, ev.Part]] = field(default_factory=list)
+    reboots: list[tuple[ev.AcceptedBatch, RebootPart]] = field(default_factory=list)
     changes: list[ev.Changed] = field(default_factory=list)
 
 
@@ -60,9 +66,9 @@ class World:
         self.created: dict[str, Millis] = {}
         self.beside: dict[str, list[ev.Changed]] = {word: [] for word in BESIDE}
         self.histories: dict[str, _History] = {}
-        self.jobs: dict[str, ev.Accepted] = {}
+        self.jobs: dict[str, ev.AcceptedBatch] = {}
         self.calls: list[ev.Called] = []
-        self.accepted: list[ev.Accepted] = []
+        self.accepted: list[ev.AcceptedBatch] = []
         self.tokens: dict[str, Millis] = {}
         self.unscoped: set[str] = set()
         self.latest: Millis = 0
@@ -70,8 +76,6 @@ class World:
         self._asked: deque[tuple[Millis, int]] = deque()
         self._views: dict[str, View] = {}
         self._roster: tuple[Millis, Millis, list[str]] | None = None
-
-    # -- the log ------------------------------------------------------------------------------------------
 
     def fold(self, event: ev.Event) -> None:
         """Take in the next line of the log."""
@@ -81,8 +85,14 @@ class World:
             case ev.Called():
                 self.calls.append(event)
                 return
-            case ev.Accepted():
-                self._fold_accepted(event)
+            case ev.AcceptedBatch():
+                self.jobs[event.job] = event
+                self.accepted.append(event)
+                if event.by == "api":
+                    self._asked.append((event.at, len(event.parts)))
+                for part in event.parts:
+                    self.histories.setdefault(part.server, _History()).reboots.append((event, part))
+                    self._views.pop(part.server, None)
             case ev.Changed() if word := next((w for w in BESIDE if w in event.values), None):
                 self.beside[word].append(event)
             case ev.Changed():
@@ -92,7 +102,11 @@ class World:
                 if "deleted" in event.values:
                     self._roster = None
             case ev.Created():
-                self._fold_created(event)
+                for _ in range(event.count):
+                    newcomer = replace(self.fleet.newcomer(len(self.created)), created=event.at - BUILDING)
+                    self.servers[newcomer.id] = newcomer
+                    self.created[newcomer.id] = event.at
+                self._roster = None
             case ev.RulesAdded():
                 self.rules.add(event)
             case ev.RulesMet():
@@ -108,24 +122,6 @@ class World:
                 self.tokens = dict.fromkeys(self.tokens, 0)
         self.version += 1
 
-    def _fold_accepted(self, event: ev.Accepted) -> None:
-        self.jobs[event.job] = event
-        self.accepted.append(event)
-        if event.by == "api":
-            self._asked.append((event.at, len(event.parts)))
-        for part in event.parts:
-            self.histories.setdefault(part.server, _History()).reboots.append((event, part))
-            self._views.pop(part.server, None)
-
-    def _fold_created(self, event: ev.Created) -> None:
-        for _ in range(event.count):
-            server = replace(self.fleet.newcomer(len(self.created)), created=event.at - BUILDING)
-            self.servers[server.id] = server
-            self.created[server.id] = event.at
-        self._roster = None
-
-    # -- servers ------------------------------------------------------------------------------------------
-
     def roster(self, now: Millis) -> list[str]:
         """Ids of the servers that exist, in the order of their creation. Not to be changed by the caller."""
         if self._roster is None or not self._roster[0] <= now < self._roster[1]:
@@ -139,7 +135,7 @@ class World:
                             since = max(since, edge)
                         elif edge is not None:
                             until = min(until, edge)
-                    if self._is_in_force(change, now):
+                    if change.is_on(now):
                         gone.add(server)
             for server, at in self.created.items():
                 if at > now:
@@ -198,7 +194,9 @@ class World:
                 continue
             fault = None
             if up is None or now < up:
-                status, task = _rebooting(accepted.type)
+                is_hard = accepted.type == "HARD"  # the table of server states
+                status = "HARD_REBOOT" if is_hard else "REBOOT"
+                task = "reboot_started_hard" if is_hard else "reboot_started"
             else:
                 status, task = part.back_to, None
                 if status == "ERROR":
@@ -206,7 +204,7 @@ class World:
         values: dict[str, Any] = {}
         for change in history.changes:
             edges += [change.at] if change.until is None else [change.at, change.until]
-            if self._is_in_force(change, now):
+            if change.is_on(now):
                 values |= change.values
         past = [e for e in edges if e <= now]
         return View(
@@ -222,10 +220,6 @@ class World:
             until=min((e for e in edges if e > now), default=FOREVER),
         )
 
-    @staticmethod
-    def _is_in_force(change: ev.Changed, now: Millis) -> bool:
-        return change.at <= now and (change.until is None or now < change.until)
-
     def back_at(self, server_id: str, now: Millis) -> Millis | None:
         """When the reboot that is running (or queued) on a server ends; `now` if none is; None: never."""
         latest = now
@@ -237,26 +231,16 @@ class World:
                 latest = max(latest, part.back)
         return latest
 
-    def is_on(self, change: ev.Changed, now: Millis) -> bool:
-        """Whether what another service knows of servers (an alarm, a scaling group) holds at this moment."""
-        return self._is_in_force(change, now)
-
-    # -- reboots ------------------------------------------------------------------------------------------
-
-    def reboots_of(self, server_id: str) -> list[tuple[ev.Accepted, ev.Part]]:
+    def reboots_of(self, server_id: str) -> list[tuple[ev.AcceptedBatch, RebootPart]]:
         """Every accepted reboot in which the server went down, oldest first."""
         history = self.histories.get(server_id)
         return [(a, p) for a, p in history.reboots if p.goes_down] if history else []
 
-    def asked_within(self, now: Millis) -> int:
-        """How many servers the API accepted in the last 60 s."""
-        while self._asked and self._asked[0][0] <= now - QUOTA_WINDOW:
-            self._asked.popleft()
-        return sum(count for _, count in self._asked)
-
     def quota_free_at(self, now: Millis, wanted: int) -> Millis:
         """When `wanted` more servers fit into the 60 s: at once, or after older batches have left the window."""
-        excess = self.asked_within(now) + wanted - self.switches.quota_servers
+        while self._asked and self._asked[0][0] <= now - QUOTA_WINDOW:
+            self._asked.popleft()
+        excess = sum(count for _, count in self._asked) + wanted - self.switches.quota_servers
         for at, count in self._asked:
             if excess <= 0:
                 break
@@ -264,7 +248,7 @@ class World:
             now = at + QUOTA_WINDOW
         return now
 
-    def job(self, job_id: str, now: Millis) -> ev.Accepted | None:
+    def job(self, job_id: str, now: Millis) -> ev.AcceptedBatch | None:
         """The job, if the cloud knows it at this moment: not before it is visible, not after it was deleted."""
         job = self.jobs.get(job_id)
         if job is None or job.by != "api" or now < job.visible or (job.gone is not None and now >= job.gone):
@@ -273,14 +257,78 @@ class World:
 
     def reboot_counts(self) -> Counter[str]:
         """How often each server was sent down by the API. The judge of "never twice"."""
-        return Counter(p.server for p in self._went_down())
-
-    def _went_down(self) -> Iterator[ev.Part]:
-        for accepted in self.accepted:
-            if accepted.by == "api":
-                yield from (p for p in accepted.parts if p.goes_down)
+        batches = [a for a in self.accepted if a.by == "api"]
+        return Counter(p.server for a in batches for p in a.parts if p.goes_down)
 
 
-def _rebooting(kind: str) -> tuple[str, str]:
-    """Status and task of a server that is rebooting (table of server states)."""
-    return ("HARD_REBOOT", "reboot_started_hard") if kind == "HARD" else ("REBOOT", "reboot_started")
+def accept(
+    world: World,
+    now: Millis,
+    servers: Sequence[str],
+    kind: str,
+    *,
+    request_id: str = "",
+    troubles: Mapping[str, str] | None = None,
+    hits: Iterable[Hit] = (),
+) -> ev.AcceptedBatch:
+    """Accept a batch. `troubles`: servers whose sub-job only fails, each with its code. `hits`: faults.
+
+    Equal worlds accept the same batch in the same way, ids and durations included.
+    """
+    switches = world.switches
+    seed, number = world.fleet.options.seed, len(world.accepted)
+    hits = tuple(hits)
+    parts: list[RebootPart] = []
+    for index, server in enumerate(servers):
+        if code := (troubles or {}).get(server):
+            parts.append(_failing(now + BEGIN_LAG, server, code))
+            continue
+        begins = now + BEGIN_LAG + int(100 * pick_share(seed, "begin", number, index))
+        if switches.rebooting_servers == "queue":
+            earlier = world.back_at(server, begins)
+            begins = begins if earlier is None else max(begins, earlier)
+        back = begins + world.fleet.reboot_millis(server, len(world.reboots_of(server)), kind)
+        part = RebootPart(server, begins, ends=back, back=back, lag=length_millis(switches.state_lag))
+        for hit in hits:
+            if server in hit.servers:
+                part = hit.rule.decide(part)
+        parts.append(part)
+    last = [p.ends for p in parts if p.ends is not None]
+    ends = max(last) + length_millis(switches.parent_lag) if len(last) == len(parts) else None
+    unknown = [h.rule.seconds for h in hits if isinstance(h.rule, JobUnknown)]
+    return ev.AcceptedBatch(
+        at=now,
+        job="ff8080828" + pick_hex(seed, "job", number, digits=23),
+        request_id=request_id or pick_hex(seed, "accepted", number),
+        type=kind,
+        parts=tuple(parts),
+        visible=now + length_millis(max([switches.job_visible_after, *unknown])),
+        runs_from=now + length_millis(switches.init),
+        ends=ends,
+        gone=None if ends is None else ends + length_millis(switches.job_kept),
+        status=_parent_status(switches, parts, hits),
+    )
+
+
+def _failing(begins: Millis, server: str, code: str) -> RebootPart:
+    conflict: dict[str, Any] = {"code": 409, "message": f"Cannot 'reboot' instance {server}"}
+    return RebootPart(
+        server,
+        begins,
+        ends=begins + REFUSAL_TIME,
+        sub_status="FAIL",
+        goes_down=False,
+        code=code,
+        reason=ECS_TEXTS[code][1],
+        message=json.dumps({"conflictingRequest": conflict}),
+    )
+
+
+def _parent_status(switches: Switches, parts: Sequence[RebootPart], hits: Iterable[Hit]) -> Literal["SUCCESS", "FAIL"]:
+    failed = sum(p.sub_status == "FAIL" for p in parts)
+    if not failed:
+        return "SUCCESS"
+    for hit in hits:
+        if isinstance(hit.rule, JobFail) and hit.rule.parent:
+            return hit.rule.parent
+    return "FAIL" if failed == len(parts) else switches.parent_of_mixed
