@@ -19,7 +19,7 @@ from runner.app.sessions import Sessions, demand_groups
 from runner.app.spent_servers import Spent, spent_for
 from runner.app.start_run import OlderOpen, earlier_run
 from runner.app.stores import open_store_of, store_url
-from runner.app.targets import Wanted, all_targets, base_folder, choose_targets
+from runner.app.targets import WantedTargets, all_targets, base_folder, choose_targets
 from runner.errors import Exit, InvalidInput, RunnerError, StoreError, UsageProblem
 from runner.loading.config import LoadedConfig
 from runner.loading.plan import NO_OPTIONS, Loaded, LoadOptions, plan_digest
@@ -227,7 +227,7 @@ class _Planner:
         if was is None or made is None:
             return earlier.since(plan)
         if self._targets_of(was) != tuple(sessions.by_name):
-            there = ", ".join(t for t in Wanted.of(was).names if t) or "another target"
+            there = ", ".join(t for t in WantedTargets.of(was).names if t) or "another target"
             note = f"there the plan was for {there}: all servers count as new"
             return earlier.since(plan, compare(None, made), (note,))
         before = self._planned(sessions, inventories, was, earlier.file or "")
@@ -254,7 +254,7 @@ class _Planner:
     def _targets_of(self, plan: Plan) -> tuple[str, ...] | None:
         """The targets that another version of a plan means; None where there is no such target any more."""
         try:
-            return choose_targets(self.config, self.wish.target, Wanted.of(plan))[0]
+            return choose_targets(self.config, self.wish.target, WantedTargets.of(plan))[0]
         except InvalidInput:
             return None
 
@@ -269,7 +269,7 @@ class _Planner:
     async def _open(self, plan: Plan) -> tuple[Sessions, Mapping[str, Inventory], Surroundings]:
         """A plan's targets, their servers, and what else is known of those. Raises what opening or reading a target
         raised, for each plan anew."""
-        names, default = choose_targets(self.config, self.wish.target, Wanted.of(plan))
+        names, default = choose_targets(self.config, self.wish.target, WantedTargets.of(plan))
         opened: dict[str, Session] = {}
         read: dict[str, Inventory] = {}
         around: list[Surroundings] = []

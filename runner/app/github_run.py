@@ -21,7 +21,7 @@ from runner.app.prepare import Order, read_order, read_schedule
 from runner.app.run_plan import Runner, open_runs_of_deleted
 from runner.app.start_run import OlderOpen, Wish, earlier_run
 from runner.app.stores import open_store_of
-from runner.app.targets import Wanted, all_targets, choose_targets, is_embedded
+from runner.app.targets import WantedTargets, all_targets, choose_targets, is_embedded
 from runner.errors import Exit, InvalidInput, RunnerError, Stale, UsageProblem
 from runner.execution.journal import read_run
 from runner.git.errors import NoRange
@@ -174,7 +174,10 @@ class _Work:
             if not self._is_there(order):
                 saved = await self._reviewed(order, file)
                 order = replace(
-                    order, saved=saved, digest=saved.plan_digest, wanted=Wanted(tuple(t.name for t in saved.targets))
+                    order,
+                    saved=saved,
+                    digest=saved.plan_digest,
+                    wanted=WantedTargets(tuple(t.name for t in saved.targets)),
                 )
                 runner = self._runner(saved.digest)
             result = await runner.run(order)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.app.app import App
-from runner.app.targets import Wanted
+from runner.app.targets import WantedTargets
 from runner.errors import InvalidInput
 from runner.loading.config import LoadedConfig, load_config
 from runner.loading.plan import Loaded
@@ -103,7 +103,7 @@ class Police:
             path = self.loaded.path_of(Path(plan.name))
         except InvalidInput as error:
             return list(error.problems)
-        named: Sequence[str | None] = targets or [t for t in Wanted.of(plan.plan).names if t]
+        named: Sequence[str | None] = targets or [t for t in WantedTargets.of(plan.plan).names if t]
         found: dict[Problem, None] = {}
         for target in named or [self._only_target()]:
             found.update(dict.fromkeys(judge_plan(self.loaded.policy, plan.plan, path, target)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from runner.app.protected import demand_spared
 from runner.app.sessions import demand_groups
-from runner.app.targets import Wanted
+from runner.app.targets import WantedTargets
 from runner.errors import InvalidInput, Stale, UsageProblem
 from runner.inputs.files import TooLarge, describe, open_regular, read_regular
 from runner.inputs.json_text import SCHEDULE
@@ -64,7 +64,7 @@ class Order:
     file: Path
     plan_name: str
     digest: str
-    wanted: Wanted
+    wanted: WantedTargets
     open_plan: Callable[[], Loaded]
     saved: Schedule | None = None
 
@@ -165,7 +165,7 @@ def _of_plan(path: Path, load: Loader) -> Order:
 
     loaded = load(path)
     plan = require(loaded)
-    return Order(Path(loaded.name), plan.name, plan_digest(plan), Wanted.of(plan), lambda: loaded)
+    return Order(Path(loaded.name), plan.name, plan_digest(plan), WantedTargets.of(plan), lambda: loaded)
 
 
 def _of_schedule(path: Path, target: str | None, load: Loader, plan_file: Path | None) -> Order:
@@ -180,7 +180,7 @@ def _of_schedule(path: Path, target: str | None, load: Loader, plan_file: Path |
         path,
         saved.plan_name,
         saved.plan_digest,
-        Wanted(tuple(names)),
+        WantedTargets(tuple(names)),
         lambda: load(plan_file or _find_plan(saved, path)),
         saved,
     )

@@ -28,7 +28,7 @@ AK, SK, PASSWORD, OIDC_SECRET = (f"{PREFIX}{name}" for name in ("AK", "SK", "PAS
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ServeRequest:
     """The cloud that is to be simulated and where, as the command's options of these names say it."""
 
     cloud: str | None
@@ -49,7 +49,7 @@ class World:
     security_token: bool
 
 
-def serve_simulator(app: App, world: World) -> None:
+def serve_simulator(app: App, world: ServeRequest) -> None:
     """Serve a simulated cloud on loopback until a signal comes, which is the ordinary end.
 
     Raises UsageProblem and InvalidInput for what cannot be served.
@@ -81,7 +81,7 @@ def serve_simulator(app: App, world: World) -> None:
         state.close()
 
 
-def _options(world: World) -> CloudOptions:
+def _options(world: ServeRequest) -> CloudOptions:
     generated = FleetOptions(world.servers, world.seed, world.region, world.zones, world.reboot_seconds)
     fleet = load_fleet(world.inventory, generated) if world.inventory else generated
     keys = Credentials.generated(*(os.environ.get(name) or None for name in (AK, SK, PASSWORD)))
@@ -102,7 +102,7 @@ def _options(world: World) -> CloudOptions:
     return CloudOptions(fleet, keys, switches, loaded.rules, loaded.digest, world.time_scale, world.control)
 
 
-async def _serve(app: App, state: State, world: World) -> None:
+async def _serve(app: App, state: State, world: ServeRequest) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

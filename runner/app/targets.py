@@ -53,7 +53,7 @@ def is_embedded(config: TargetConfig) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedTargets:
     """Which targets a plan uses: what its groups name, in their order, None where neither group nor plan names one.
 
     `default`: of groups that name none, as the plan writes it. `groups_name`: some group names its own.
@@ -64,12 +64,12 @@ class Wanted:
     groups_name: bool = False
 
     @classmethod
-    def of(cls, plan: Plan) -> Wanted:
+    def of(cls, plan: Plan) -> WantedTargets:
         names = tuple(dict.fromkeys(g.target or plan.target for g in plan.groups))
         return cls(names, plan.target, any(g.target for g in plan.groups))
 
 
-def choose_targets(loaded: LoadedConfig, override: str | None, wanted: Wanted) -> tuple[tuple[str, ...], str]:
+def choose_targets(loaded: LoadedConfig, override: str | None, wanted: WantedTargets) -> tuple[tuple[str, ...], str]:
     """The names of a plan's targets, each once, and the default among them. `override`: what `--target` says.
 
     Raises InvalidInput for a name that is not configured, where there are several to choose from, for `--target`

@@ -19,7 +19,7 @@ from runner.report.log_lines import json_text
 from runner.report.safe import line_start, plain
 from runner.starter.files import fill_ins, starter_files
 from runner.starter.request import StarterRequest
-from runner.starter.writing import Step, survey, write
+from runner.starter.writing import FileStep, survey, write
 
 FORMAT_VERSION = 1
 SCHEMAS = ("plan.schema.json", "config.schema.json", "policy.schema.json")
@@ -99,7 +99,7 @@ def _next(folder: Path, request: StarterRequest) -> list[str]:
     ]
 
 
-def _notes(folder: Path, steps: Sequence[Step], request: StarterRequest) -> list[str]:
+def _notes(folder: Path, steps: Sequence[FileStep], request: StarterRequest) -> list[str]:
     notes = []
     kept = [step.file.path for step in steps if step.action == "keep"]
     if kept:

@@ -85,13 +85,13 @@ def command(
     the values that it had to assume. Nothing is sent anywhere.
     """
     from runner.app.write_starter import write_starter
-    from runner.starter.request import Source, StarterRequest
+    from runner.starter.request import ActionSource, StarterRequest
 
     if target == "simulator" and cloud != "simulator":
         raise click.BadParameter(
             "simulator is the embedded cloud, name a real target differently", param_hint="--target"
         )
     request = StarterRequest(
-        target, cloud, region, source or Source(), owners or (), github=not no_github, hardened=hardened
+        target, cloud, region, source or ActionSource(), owners or (), github=not no_github, hardened=hardened
     )
     write_starter(app, folder, request, output, force=force)

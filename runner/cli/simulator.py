@@ -58,6 +58,6 @@ def command(app: App, /, **options: Any) -> None:
     It speaks the calls of ECS and IAM that reboots need, verifies signatures and tokens, enforces the quota, and
     goes wrong as a scenario file says. It listens on loopback only, until SIGINT or SIGTERM.
     """
-    from runner.app.serve_simulator import World, serve_simulator
+    from runner.app.serve_simulator import ServeRequest, serve_simulator
 
-    serve_simulator(app, World(**options))
+    serve_simulator(app, ServeRequest(**options))

@@ -26,7 +26,7 @@ _COLORS: dict[Status, str] = {"ok": GREEN, "warning": YELLOW, "failed": RED, "sk
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckResult:
     """One question and its answer, in a sentence. `hint`: how to mend it.
 
     `denied`: it failed because of credentials or a permission. `action`: the IAM action that it is about. `details`:
@@ -51,7 +51,7 @@ class Section:
 
     about: str
     title: str
-    checks: tuple[Check, ...]
+    checks: tuple[CheckResult, ...]
     target: str | None = None
 
 
@@ -63,7 +63,7 @@ class Diagnosis:
     problems: tuple[Problem, ...] = ()
 
     @property
-    def checks(self) -> tuple[Check, ...]:
+    def checks(self) -> tuple[CheckResult, ...]:
         return tuple(check for section in self.sections for check in section.checks)
 
     @property
@@ -121,7 +121,7 @@ def doctor_document(found: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _as_object(section: Section, check: Check) -> dict[str, Any]:
+def _as_object(section: Section, check: CheckResult) -> dict[str, Any]:
     return {
         "about": section.about,
         "target": section.target,

@@ -22,7 +22,7 @@ _NAME = re.compile(NAME_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ActionSource:
     """A repository on GitHub, and the tag or the full commit that workflows and the hook use of it."""
 
     repository: str = REPOSITORY
@@ -43,7 +43,7 @@ class StarterRequest:
     target: str = "prod"
     cloud: str = "huaweicloud"
     region: str | None = None
-    source: Source = Source()
+    source: ActionSource = ActionSource()
     owners: tuple[str, ...] = ()
     github: bool = True
     hardened: bool = False
@@ -64,12 +64,12 @@ def name(text: str) -> str:
     return text
 
 
-def source(text: str) -> Source:
+def source(text: str) -> ActionSource:
     """Read `OWNER/NAME`, `OWNER/NAME@v1.2.3` or `OWNER/NAME@SHA` with a full commit. Raises ValueError."""
     found = _SOURCE.fullmatch(text)
     if found is None or found[1].endswith(("/.", "/..")) or found[2] == "0" * 40:
         raise ValueError("write OWNER/NAME, OWNER/NAME@v1.2.3 or OWNER/NAME@SHA with all 40 digits of the commit")
-    return Source(found[1], found[2] or Source().revision)
+    return ActionSource(found[1], found[2] or ActionSource().revision)
 
 
 def owners(text: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ Action = Literal["write", "overwrite", "same", "keep"]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FileStep:
     """What is done with one file: `same` holds the text already, `keep` holds another one."""
 
     file: StarterFile
@@ -28,7 +28,7 @@ class Step:
         return self.action in ("write", "overwrite")
 
 
-def survey(folder: Path, files: Iterable[StarterFile], *, force: bool) -> tuple[Step, ...]:
+def survey(folder: Path, files: Iterable[StarterFile], *, force: bool) -> tuple[FileStep, ...]:
     """What would be done with each file; touches nothing.
 
     Raises UsageProblem where a file cannot be: in place of a folder, below a file, or through a link. A link could
@@ -36,10 +36,10 @@ def survey(folder: Path, files: Iterable[StarterFile], *, force: bool) -> tuple[
     """
     if folder.exists() and not folder.is_dir():
         raise UsageProblem(f"{folder} is not a folder")
-    return tuple(Step(file, _action(folder, file, force=force)) for file in files)
+    return tuple(FileStep(file, _action(folder, file, force=force)) for file in files)
 
 
-def write(folder: Path, steps: Sequence[Step]) -> None:
+def write(folder: Path, steps: Sequence[FileStep]) -> None:
     """Write what is to be written, all or nothing. Raises RunnerError when it cannot be; then all is as it was.
 
     Every text lies complete on the same disk before the first file takes its place.

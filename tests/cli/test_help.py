@@ -18,7 +18,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from runner.app.serve_simulator import World
+from runner.app.serve_simulator import ServeRequest
 from runner.cli.main import COMMANDS, ELSEWHERE, cli
 from runner.errors import Exit
 
@@ -126,7 +126,7 @@ def test_every_option_is_explained_and_read(name: str) -> None:
     command = command_of(name)
     assert command.help
     assert command.callback is not None
-    read = {field.name for field in fields(World)} if name == "simulator" else set()
+    read = {field.name for field in fields(ServeRequest)} if name == "simulator" else set()
     function: Callable[..., object] | None = command.callback
     while function is not None:  # what shared options come to is read around the command's own function
         tree = ast.parse(textwrap.dedent(inspect.getsource(function.__code__)))

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from runner.starter.files import RUN_WORKFLOW, starter_files
-from runner.starter.request import Source, StarterRequest
+from runner.starter.request import ActionSource, StarterRequest
 from tests.github.standin import TOKEN, StandIn, serving
 from tests.workflows.files import reusable, step
 
@@ -28,7 +28,7 @@ def script_of(workflow: str) -> str:
     """The step's script: of a reusable workflow, or of the form that `init --hardened` writes."""
     if workflow != "hardened":
         return str(step(reusable(workflow), NAME)["run"])
-    request = StarterRequest(source=Source(revision="c0ffee42" * 5), hardened=True)
+    request = StarterRequest(source=ActionSource(revision="c0ffee42" * 5), hardened=True)
     text = next(file.text for file in starter_files(request, {}) if file.path == RUN_WORKFLOW)
     return str(yaml.safe_load(text)["jobs"]["follow-up"]["steps"][0]["run"])
 

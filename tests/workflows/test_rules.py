@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from runner.starter.files import PLAN_WORKFLOW, RUN_WORKFLOW, starter_files
-from runner.starter.request import Source, StarterRequest
+from runner.starter.request import ActionSource, StarterRequest
 from tests.workflows.files import REUSABLE, ROOT, called_workflows, documented_callers
 from tests.workflows.rules import (
     MOST_PENDING,
@@ -38,7 +38,7 @@ EVENTS: dict[str, dict[str, Any]] = {
 
 
 def written(form: str) -> dict[str, str]:
-    source = Source("example/reboot-runner", COMMIT)
+    source = ActionSource("example/reboot-runner", COMMIT)
     request = StarterRequest(source=source, hardened=True) if form == "hardened" else StarterRequest()
     return {file.path: file.text for file in starter_files(request, {})}
 

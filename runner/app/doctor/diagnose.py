@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runner.app.app import App
 from runner.app.doctor.here import CONFIGURATION, PROGRAM, STORE, UNUSABLE, Here, asks_alarms, plans_of
-from runner.app.doctor.questions import Question, ask_all
+from runner.app.doctor.questions import CheckRow, ask_all
 from runner.app.doctor.target import EMBEDDED, TARGET, Examined
 from runner.app.policy import Police, rules_of
 from runner.app.targets import all_targets, choose_target, is_embedded
@@ -55,7 +55,7 @@ async def _examine(
             checks = await ask_all(EMBEDDED if is_embedded(config) else TARGET, it)
         return Section("target", f"target {name} ({config.cloud}, {config.region})", checks, name)
 
-    async def section(about: str, title: str, questions: Sequence[Question[Here]]) -> Section:
+    async def section(about: str, title: str, questions: Sequence[CheckRow[Here]]) -> Section:
         return Section(about, title, await ask_all(questions, here))
 
     sections = await asyncio.gather(

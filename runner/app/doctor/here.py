@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner import __version__
 from runner.app.app import App, in_ci
-from runner.app.doctor.questions import Question, ok, skipped, warning
+from runner.app.doctor.questions import CheckRow, ok, skipped, warning
 from runner.app.gates import sources_of
 from runner.app.policy import Police
 from runner.app.stores import store_url
@@ -29,7 +29,7 @@ from runner.net.reach import aside, way_to
 from runner.net.trust import trust
 from runner.net.wire import Unreachable
 from runner.planning.digest import FORMAT_VERSION as SCHEDULE_FORMAT
-from runner.report.doctor import Check, listed
+from runner.report.doctor import CheckResult, listed
 from runner.report.run_report import FORMAT_VERSION as REPORT_FORMAT
 from runner.store.inspect import NEWEST, StoreFacts, look_at
 from runner.store.open import dies_with_the_disk, is_local_file, shown
@@ -85,7 +85,7 @@ def asks_alarms(plans: Sequence[Plan | None]) -> bool:
 # --- the program ---------------------------------------------------------------------------------------------------
 
 
-def _authorities(_: Here) -> Check | None:
+def _authorities(_: Here) -> CheckResult | None:
     """Said even where no target speaks https yet; one that does fails at its own step."""
     if os.environ.get("REBOOT_RUNNER_CA_FILE"):
         try:
@@ -95,27 +95,27 @@ def _authorities(_: Here) -> Check | None:
     return None
 
 
-def _allowed_hosts(_: Here) -> Check | None:
+def _allowed_hosts(_: Here) -> CheckResult | None:
     return warning(said) if (said := vain_hosts(os.environ)) is not None else None
 
 
 _FORMATS = f"plan 1, schedule {SCHEDULE_FORMAT}, report {REPORT_FORMAT}, store {NEWEST}"
-PROGRAM: tuple[Question[Here], ...] = (
-    Question("version", lambda _: ok(f"{__version__}; formats: {_FORMATS}")),
-    Question("python", lambda _: ok(f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}")),
-    Question("authorities", _authorities),
-    Question("allowed hosts", _allowed_hosts, hint=VAIN_HINT),
+PROGRAM: tuple[CheckRow[Here], ...] = (
+    CheckRow("version", lambda _: ok(f"{__version__}; formats: {_FORMATS}")),
+    CheckRow("python", lambda _: ok(f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}")),
+    CheckRow("authorities", _authorities),
+    CheckRow("allowed hosts", _allowed_hosts, hint=VAIN_HINT),
 )
 
 
 # --- the configuration ---------------------------------------------------------------------------------------------
 
 
-def _unusable(path: Path | None) -> Check:
-    return Check("", "failed", f"{path or 'the environment'} cannot be used", "the problems above say how")
+def _unusable(path: Path | None) -> CheckResult:
+    return CheckResult("", "failed", f"{path or 'the environment'} cannot be used", "the problems above say how")
 
 
-def _file(here: Here) -> Check | None:
+def _file(here: Here) -> CheckResult | None:
     loaded = here.loaded
     if not here.is_valid:
         return None if loaded.is_valid else _unusable(loaded.path)
@@ -130,14 +130,14 @@ def _file(here: Here) -> Check | None:
     return ok(f"{loaded.name} is valid; {said}")
 
 
-def _policy(here: Here) -> Check | None:
+def _policy(here: Here) -> CheckResult | None:
     if not here.is_valid:
         return None if here.police.loaded.is_valid else _unusable(here.police.loaded.path)
     name = here.loaded.config.policy
     return ok(f"{name} is valid" if name else "none is configured; docs/policy.md says what one is good for")
 
 
-async def _sources(here: Here) -> list[Check]:
+async def _sources(here: Here) -> list[CheckResult]:
     sources = sources_of(here.loaded.config, os.environ)
     origins = ("/".join(source.url.split("/", 3)[:3]) for source in sources.values())
     ways = await asyncio.gather(*(way_to(origin, here.within_s) for origin in origins))
@@ -146,22 +146,22 @@ async def _sources(here: Here) -> list[Check]:
         about = f"source {name}"
         if source.lacks:
             said, hint = f"{source.lacks}: its gates stay closed", "set it where runs are made"
-            checks.append(Check(about, "failed", said, hint, denied=True))
+            checks.append(CheckResult(about, "failed", said, hint, denied=True))
         elif way.failed is not None:
             said = f"{way.failed.name}: {way.failed.said}: its gates stay closed"
-            checks.append(Check(about, "failed", said, way.failed.hint))
+            checks.append(CheckResult(about, "failed", said, way.failed.hint))
         else:
             answers = f"{source.kind} at {source.url} answers" + (", with a token" if source.token else "")
-            checks.append(Check(about, "ok", answers))
+            checks.append(CheckResult(about, "ok", answers))
     return checks
 
 
-def _template_env(here: Here) -> Check | None:
+def _template_env(here: Here) -> CheckResult | None:
     unset = [name for name in here.loaded.config.template_env if name not in os.environ]
     return warning(f"templates may read {listed(unset)}, which the environment does not hold") if unset else None
 
 
-def _plans(here: Here) -> Check:
+def _plans(here: Here) -> CheckResult:
     plans = here.plans
     if not plans:
         return skipped(f"none looked at: there is no folder {PLANS} beside the configuration; --plans names one")
@@ -173,15 +173,15 @@ def _plans(here: Here) -> Check:
 
 
 CONFIGURATION = (
-    Question("file", _file),
-    Question("policy", _policy),
-    Question("source", _sources),
-    Question("template_env", _template_env, hint="set them, or take them out of template_env"),
-    Question("plans", _plans, hint="`reboot-runner validate` says why; those with variables need --var there"),
+    CheckRow("file", _file),
+    CheckRow("policy", _policy),
+    CheckRow("source", _sources),
+    CheckRow("template_env", _template_env, hint="set them, or take them out of template_env"),
+    CheckRow("plans", _plans, hint="`reboot-runner validate` says why; those with variables need --var there"),
 )
-UNUSABLE: tuple[Question[Here], ...] = (
+UNUSABLE: tuple[CheckRow[Here], ...] = (
     *CONFIGURATION[:2],
-    Question("targets", lambda _: skipped("not looked at: nothing runs with this configuration")),
+    CheckRow("targets", lambda _: skipped("not looked at: nothing runs with this configuration")),
 )
 """The same where the configuration or the policy cannot be used: the problems themselves are told elsewhere."""
 
@@ -189,7 +189,7 @@ UNUSABLE: tuple[Question[Here], ...] = (
 # --- the store -----------------------------------------------------------------------------------------------------
 
 
-async def _open(here: Here) -> Check:
+async def _open(here: Here) -> CheckResult:
     within_s = 3 * here.within_s
     try:
         here.facts = await aside(lambda: look_at(here.url, base_folder(here.loaded), here.within_s), within_s)
@@ -208,7 +208,7 @@ async def _open(here: Here) -> Check:
     return ok(said)
 
 
-def _clock(here: Here) -> Check | None:
+def _clock(here: Here) -> CheckResult | None:
     if here.facts is None or here.facts.version is None:
         return None
     if here.url.startswith("git+"):
@@ -220,7 +220,7 @@ def _clock(here: Here) -> Check | None:
     return warning(f"the store's clock is {abs(ahead_s):.0f} s {direction} this machine's")
 
 
-def _runs(here: Here) -> Check | None:
+def _runs(here: Here) -> CheckResult | None:
     if (facts := here.facts) is None or facts.version != NEWEST:
         return None
     if not facts.runs:
@@ -234,7 +234,7 @@ def _runs(here: Here) -> Check | None:
     return ok(f"{counted(len(facts.runs), 'run')} open: {rows}; leases held: {len(held)}", held[:5])
 
 
-def _halt(here: Here) -> Check | None:
+def _halt(here: Here) -> CheckResult | None:
     if (facts := here.facts) is None or facts.version != NEWEST:
         return None
     if (halt := facts.halt) is None:
@@ -243,7 +243,7 @@ def _halt(here: Here) -> Check | None:
     return warning(f"halted by {halt.by} since {since}: {halt.reason}; no run of this store begins a batch")
 
 
-def _persistent(here: Here) -> Check | None:
+def _persistent(here: Here) -> CheckResult | None:
     if not in_ci() or not dies_with_the_disk(here.url):
         return None
     said = "in CI a store on the local disk is lost with the job, and with it what was asked of the cloud"
@@ -251,16 +251,16 @@ def _persistent(here: Here) -> Check | None:
 
 
 STORE = (
-    Question("open", _open),
-    Question(
+    CheckRow("open", _open),
+    CheckRow(
         "clock",
         _clock,
         {"open": ""},
         "set both clocks by NTP: leases live by the store's, signatures by this machine's",
     ),
-    Question("runs", _runs, {"open": ""}),
-    Question("halt", _halt, {"open": ""}, "when the reason is gone: `reboot-runner unhalt`"),
-    Question(
+    CheckRow("runs", _runs, {"open": ""}),
+    CheckRow("halt", _halt, {"open": ""}, "when the reason is gone: `reboot-runner unhalt`"),
+    CheckRow(
         "persistent",
         _persistent,
         hint="set REBOOT_RUNNER_STORE to git+https://… or postgresql://…; `run` needs --store-is-persistent for this"

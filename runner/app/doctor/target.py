@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from runner.app.app import App
-from runner.app.doctor.questions import SLOW, Question, failed, ok, skipped, warning
+from runner.app.doctor.questions import SLOW, CheckRow, failed, ok, skipped, warning
 from runner.app.open_target import Asking, Session, endpoints_of, open_target, request_log
 from runner.app.targets import is_embedded
 from runner.cloud.auth.choice import Considered, choose_login, explain_choice
@@ -26,7 +26,7 @@ from runner.model.quantity import counted
 from runner.net.origin import allowed_hosts
 from runner.net.reach import Way, way_to
 from runner.net.wire import RequestLog
-from runner.report.doctor import Check, listed
+from runner.report.doctor import CheckResult, listed
 
 NEAR_S, FAR_S = 120.0, 900.0
 """Clocks that differ by more than the second are refused (API Signing Guide: 15 minutes); the first is told early."""
@@ -60,7 +60,7 @@ class Examined:
     is_in: bool = False
     judged: str | None = ""
     inventory: Inventory | None = None
-    unread: Check | None = None
+    unread: CheckResult | None = None
 
     @property
     def open(self) -> Session:
@@ -83,7 +83,7 @@ class Examined:
         return None
 
 
-def _endpoints(it: Examined) -> Check:
+def _endpoints(it: Examined) -> CheckResult:
     """The services that are asked depend on the login that is taken."""
     config = it.config
     if is_embedded(config):
@@ -111,7 +111,7 @@ def _endpoints(it: Examined) -> Check:
     return ok("; ".join(words), [f"allowed hosts: {', '.join(hosts) or 'loopback'}"])
 
 
-def _credentials(it: Examined) -> Check:
+def _credentials(it: Examined) -> CheckResult:
     """Which kind is taken, and why the others are not."""
     taken = next((one for one in it.considered if one.taken), None)
     others = [f"{one.kind}: {one.why}" for one in it.considered if one is not taken]
@@ -125,7 +125,7 @@ def _credentials(it: Examined) -> Check:
     return failed(error, others)
 
 
-async def _reach(it: Examined) -> list[Check]:
+async def _reach(it: Examined) -> list[CheckResult]:
     urls, log = list(dict.fromkeys(it.urls.values())), request_log(it.app)
     it.ways = await asyncio.gather(*(way_to(url, it.within_s, log=log) for url in urls))
     way_of, checks = dict(zip(urls, it.ways, strict=True)), []
@@ -133,13 +133,13 @@ async def _reach(it: Examined) -> list[Check]:
         steps = tuple(f"{step.name}: {step.said}" for step in way_of[url].steps)
         name, wrong = f"reach {service}", way_of[url].failed
         if wrong is None:
-            checks.append(Check(name, "ok", f"{url} answers", details=steps))
+            checks.append(CheckResult(name, "ok", f"{url} answers", details=steps))
         else:
-            checks.append(Check(name, "failed", f"{wrong.name}: {wrong.said}", wrong.hint, steps[:-1]))
+            checks.append(CheckResult(name, "failed", f"{wrong.name}: {wrong.said}", wrong.hint, steps[:-1]))
     return checks
 
 
-def _clock(it: Examined) -> Check:
+def _clock(it: Examined) -> CheckResult:
     ahead_s = next((way.ahead_s for way in it.ways if way.ahead_s is not None), None)
     if ahead_s is None:
         return skipped("no server said what time it is")
@@ -150,10 +150,10 @@ def _clock(it: Examined) -> Check:
         f"this machine's clock ({datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z) is {abs(ahead_s) / 60:.0f} minutes"
         f" {direction} the cloud's: signatures are refused from 15 minutes on"
     )
-    return Check("", "failed" if abs(ahead_s) > FAR_S else "warning", said)
+    return CheckResult("", "failed" if abs(ahead_s) > FAR_S else "warning", said)
 
 
-async def _login(it: Examined) -> Check | None:
+async def _login(it: Examined) -> CheckResult | None:
     """A session begins with a login, and with a look-up where nobody says the project's id."""
     asking = Asking(it.within_s, it.answers.append)
     try:
@@ -173,7 +173,7 @@ async def _login(it: Examined) -> Check | None:
     return ok("the cloud accepts the credentials")
 
 
-async def _project(it: Examined) -> Check | None:
+async def _project(it: Examined) -> CheckResult | None:
     """The configured project against the region's own; a sub-project is neither, and may be meant."""
     denied = isinstance(it.refused, CloudDenied) and not isinstance(it.refused, OtherProject)
     if it.session is None or (denied and not it.is_in):
@@ -190,17 +190,17 @@ async def _project(it: Examined) -> Check | None:
         return ok(f"{mine} is configured, and is the project of region {region}")
     said = f"{mine} is configured; the project of region {region} is {own}"
     hint = f"set project_id: {own}, or leave it out; a sub-project may be meant"
-    return Check("", "warning" if it.is_in else "failed", said, hint)
+    return CheckResult("", "warning" if it.is_in else "failed", said, hint)
 
 
-def _enterprise_project(it: Examined) -> Check | None:
+def _enterprise_project(it: Examined) -> CheckResult | None:
     if (chosen := it.config.enterprise_project) is None:
         return None
     words = "every one that the credentials can use" if chosen == ALL_GRANTED else f"{chosen} only"
     return ok(f"lists ask for {words}")
 
 
-async def _permissions(it: Examined) -> list[Check]:
+async def _permissions(it: Examined) -> list[CheckResult]:
     """Each need, tried where a read can show it. Those that read a server need one, so the servers are read first."""
     if not it.is_in:
         return [_untried(need, "not tried") for need in it.needs if need.action != it.judged]
@@ -235,20 +235,20 @@ def _purpose(need: Need) -> str:
     return need.purpose if need.action else f"{need.purpose} (no page names an action)"
 
 
-def _untried(need: Need, why: str) -> Check:
-    return Check("permission", "skipped", f"{_purpose(need)}: {why}", action=need.action)
+def _untried(need: Need, why: str) -> CheckResult:
+    return CheckResult("permission", "skipped", f"{_purpose(need)}: {why}", action=need.action)
 
 
-def _judged(need: Need, error: CloudError | None) -> Check:
+def _judged(need: Need, error: CloudError | None) -> CheckResult:
     if error is None:
-        return Check("permission", "ok", f"{_purpose(need)}: allowed", action=need.action)
+        return CheckResult("permission", "ok", f"{_purpose(need)}: allowed", action=need.action)
     denied = isinstance(error, CloudDenied)
     said = f"{_purpose(need)}: {error.message}; without it {need.without}"
     hint = need.how_to_allow if denied else error.hint
-    return Check("permission", "failed" if need.is_vital else "warning", said, hint, (), denied, need.action)
+    return CheckResult("permission", "failed" if need.is_vital else "warning", said, hint, (), denied, need.action)
 
 
-def _servers(it: Examined) -> Check | None:
+def _servers(it: Examined) -> CheckResult | None:
     if it.inventory is None:
         return it.unread
     if not it.inventory.servers:
@@ -257,7 +257,7 @@ def _servers(it: Examined) -> Check | None:
     return ok(f"{counted(len(it.inventory.servers), 'server')} and {groups} are visible")
 
 
-def _this_machine(it: Examined) -> Check | None:
+def _this_machine(it: Examined) -> CheckResult | None:
     if it.inventory is None:
         return None
     machine = it.open.spared.machine
@@ -272,7 +272,7 @@ def _this_machine(it: Examined) -> Check | None:
     return ok(f"it is no server of this target{how}")
 
 
-def _support(it: Examined) -> Check | None:
+def _support(it: Examined) -> CheckResult | None:
     if it.inventory is None:
         return None
     spared = it.open.spared
@@ -283,7 +283,7 @@ def _support(it: Examined) -> Check | None:
     return ok(f"{listed([one.name for one in spared.support])}: found among the servers")
 
 
-async def _advice(it: Examined) -> Check:
+async def _advice(it: Examined) -> CheckResult:
     """What only advises: whoever may not read it plans and runs all the same."""
     try:
         async with asyncio.timeout(3 * it.within_s):
@@ -296,7 +296,7 @@ async def _advice(it: Examined) -> Check:
     return ok(f"{groups} and {counted(events, 'scheduled event')} of the provider were read")
 
 
-def _rate(it: Examined) -> Check:
+def _rate(it: Examined) -> CheckResult:
     rate = it.config.rate
     request = min(rate.servers_per_request, rate.servers_per_minute)
     said = f"{rate.servers_per_minute:,} servers a minute, {request:,} a request"
@@ -307,11 +307,11 @@ def _rate(it: Examined) -> Check:
 
 _ENDPOINTS, _IN = {"endpoints": ""}, {"login": ""}
 TARGET = (
-    Question("endpoints", _endpoints),
-    Question("credentials", _credentials, _ENDPOINTS),
-    Question("reach", _reach, _ENDPOINTS),
-    Question("clock", _clock, _ENDPOINTS, "set this machine's clock by NTP"),
-    Question(
+    CheckRow("endpoints", _endpoints),
+    CheckRow("credentials", _credentials, _ENDPOINTS),
+    CheckRow("reach", _reach, _ENDPOINTS),
+    CheckRow("clock", _clock, _ENDPOINTS, "set this machine's clock by NTP"),
+    CheckRow(
         "login",
         _login,
         {
@@ -320,16 +320,16 @@ TARGET = (
             **dict.fromkeys(("reach ecs", "reach iam", "reach sts"), "an endpoint cannot be reached"),
         },
     ),
-    Question("project", _project),
-    Question("enterprise project", _enterprise_project, _IN),
-    Question("permission", _permissions),
-    Question(
+    CheckRow("project", _project),
+    CheckRow("enterprise project", _enterprise_project, _IN),
+    CheckRow("permission", _permissions),
+    CheckRow(
         "servers", _servers, _IN, "check the project; rights in one enterprise project only do not show the others"
     ),
-    Question("this machine", _this_machine, _IN),
-    Question("support", _support, _IN, "correct support of the target in the configuration"),
-    Question("advice", _advice, _IN, "allow the user to read Auto Scaling and scheduled events, if there are any"),
-    Question("rate", _rate, _IN, "fewer runs and other programs at once, or a longer rate.poll_every"),
+    CheckRow("this machine", _this_machine, _IN),
+    CheckRow("support", _support, _IN, "correct support of the target in the configuration"),
+    CheckRow("advice", _advice, _IN, "allow the user to read Auto Scaling and scheduled events, if there are any"),
+    CheckRow("rate", _rate, _IN, "fewer runs and other programs at once, or a longer rate.poll_every"),
 )
 EMBEDDED = tuple(
     question
