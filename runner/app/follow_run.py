@@ -1,16 +1,15 @@
-"""Follows a run to its end, or until this process should end: the loop around `Driver.advance`."""
+"""Follows one run to its end, or until this process should end."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from runner.app.app import App, Display
+from runner.app.scheduler import Turn, real_s, schedule, signals_handled
 from runner.errors import Exit, LeaseLost
 from runner.execution.driver import Advance, Driver
 from runner.model.events import RunSuspended
@@ -37,48 +36,8 @@ class Ending:
 
 
 @dataclass(slots=True)
-class Told:
-    """Whether the process was told to end, and by which signal."""
-
-    ending: asyncio.Event
-    signal: int | None = None
-
-    @property
-    def code(self) -> int:
-        """130 or 143; 0 when nobody told."""
-        return 128 + self.signal if self.signal else 0
-
-
-@contextlib.asynccontextmanager
-async def signals_handled(app: App, ending: asyncio.Event | None = None) -> AsyncIterator[Told]:
-    """The first SIGINT or SIGTERM sets `ending` and says what that means; the second ends the process at once."""
-    loop, told = asyncio.get_running_loop(), Told(ending or asyncio.Event())
-
-    def on_signal(number: int) -> None:
-        if told.ending.is_set() and told.signal is not None:
-            os._exit(128 + number)
-        told.signal = number
-        told.ending.set()
-        app.talk(
-            f"{signal.Signals(number).name}: nothing new is started; what the cloud has accepted goes on there."
-            " A second signal ends at once; `resume` goes on either way."
-        )
-
-    handled = (signal.SIGINT, signal.SIGTERM)
-    for number in handled:
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, on_signal, number)
-    try:
-        yield told
-    finally:
-        for number in handled:
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.remove_signal_handler(number)
-
-
-@dataclass(slots=True)
 class Follower:
-    """Options of the loop, in real seconds; None: no limit.
+    """The agenda of one run. Times are real seconds; None: no limit.
 
     `max_wait_s`: it suspends instead of waiting for longer than this; `deadline_s`: until the process suspends.
     """
@@ -88,51 +47,72 @@ class Follower:
     display: Display
     max_wait_s: float | None = None
     deadline_s: float | None = None
-    _told: Told | None = field(default=None, init=False)
+    _step: Advance | None = None
+    _is_waiting: bool = False
+    _held_since: float | None = None
+    _ending: Ending | None = None
 
     async def follow(self) -> Ending:
         """Advance until the run is closed, must wait and may not, or this process is told to end.
 
         Raises what `Driver.advance` raises, LeaseHeld after 90 s of another process holding the run included.
         """
-        async with signals_handled(self.app, self.driver.ending) as self._told, self._deadline():
-            held_since: float | None = None
-            while not self.driver.ending.is_set():
-                try:
-                    step = await self.driver.advance()
-                except (LeaseHeld, LeaseLost):
-                    held_since = held_since or time.monotonic()
-                    if time.monotonic() - held_since > HELD_PATIENCE_S:
-                        raise
-                    await self._pause(1.0 * self.driver.setting.time_scale)
-                    continue
-                held_since = None
-                ending = self._ends(step)
-                if ending:
-                    return ending
-                await self._wait(step)
-        return self._told_to_end()
-
-    def _ends(self, step: Advance) -> Ending | None:
-        if not step.run.is_open:
-            return Ending(step.run, None)
-        if step.halted is not None and step.can_suspend:
-            return self._suspend(step.run, Exit.HELD, f"halted: {step.halted}")
-        if step.can_suspend and step.due is not None and self.max_wait_s is not None:
-            setting = self.driver.setting
-            left_s = ((step.until or step.due) - setting.clock.now()).total_seconds() / setting.time_scale
-            if left_s > self.max_wait_s:
-                return self._suspend(step.run, Exit.SUSPENDED, step.waits_for, None if step.run.question else left_s)
-        return None
-
-    def _told_to_end(self) -> Ending:
+        ending = self.driver.ending
+        async with signals_handled(self.app, ending) as told:
+            timer = None
+            if self.deadline_s is not None:
+                timer = asyncio.get_running_loop().call_later(self.deadline_s, ending.set)
+            try:
+                await schedule(self, ending)
+            finally:
+                if timer is not None:
+                    timer.cancel()
+        if self._ending is not None:
+            return self._ending
         run = self.driver.load()
         if not run.is_open:
             return Ending(run, None)
-        told = self._told.signal if self._told else None
-        if told is None:
+        if told.signal is None:
             return self._suspend(run, Exit.SUSPENDED, "the deadline of this process", 0.0)
-        return self._suspend(run, 128 + told, signal.Signals(told).name, 0.0)
+        return self._suspend(run, told.code, signal.Signals(told.signal).name, 0.0)
+
+    async def turn(self, mine: Collection[str]) -> Turn:
+        """Step until the run ends; between two steps look into the journal in small pieces of the wait."""
+        if mine or self._ending is not None:
+            return Turn()
+        step, setting = self._step, self.driver.setting
+        if self._held_since is not None and not self._is_waiting:
+            self._is_waiting = True
+            return Turn(pause_s=1.0)
+        if step is not None and step.due is not None and self._held_since is None:
+            left_s = real_s(setting, step.due)
+            is_news = self._is_waiting and bool(setting.store.events(step.run.id, after=step.run.seq))
+            if left_s > 0 and not is_news:
+                self._is_waiting = True
+                self.display.tick(step.run, step.waits_for, setting.clock.now())
+                pieces = (LOOK_EVERY_S, *(site.tuning.poll_every_s for site in setting.sites.values()))
+                return Turn(pause_s=min(left_s, min(pieces) / setting.time_scale))
+        self._is_waiting = False
+        return Turn({self.driver.run_id: self._advance()})
+
+    async def _advance(self) -> None:
+        try:
+            step = self._step = await self.driver.advance()
+        except (LeaseHeld, LeaseLost):
+            self._held_since = self._held_since or time.monotonic()
+            if time.monotonic() - self._held_since > HELD_PATIENCE_S:
+                raise
+            return
+        self._held_since = None
+        if not step.run.is_open:
+            self._ending = Ending(step.run, None)
+        elif step.halted is not None and step.can_suspend:
+            self._ending = self._suspend(step.run, Exit.HELD, f"halted: {step.halted}")
+        elif step.can_suspend and step.due is not None and self.max_wait_s is not None:
+            left_s = real_s(self.driver.setting, step.until or step.due)
+            if left_s > self.max_wait_s:
+                due_s = None if step.run.question else left_s
+                self._ending = self._suspend(step.run, Exit.SUSPENDED, step.waits_for, due_s)
 
     def _suspend(self, run: Run, code: int, why: str, due_s: float | None = None) -> Ending:
         """Leave a line in the journal: who reads it knows that nobody is at it, and why."""
@@ -145,36 +125,3 @@ class Follower:
         except RunNotFound:  # another process has ended it since it was read
             return Ending(self.driver.load(), None)
         return Ending(self.driver.load(), code, why, due_s)
-
-    async def _wait(self, step: Advance) -> None:
-        """Until the step is due, in small pieces: between two of them the journal is looked at."""
-        setting, seq = self.driver.setting, step.run.seq
-        clock = setting.clock
-        while step.due is not None and not self.driver.ending.is_set():
-            left = (step.due - clock.now()).total_seconds()
-            if left <= 0:
-                return
-            self.display.tick(step.run, step.waits_for, clock.now())
-            await self._pause(min(left, LOOK_EVERY_S, *(t.tuning.poll_every_s for t in setting.sites.values())))
-            if setting.store.events(step.run.id, after=seq):
-                return
-
-    async def _pause(self, seconds: float) -> None:
-        """Sleep by the run's clock, or less when the process is to end."""
-        sleep = asyncio.ensure_future(self.driver.setting.clock.sleep(seconds))
-        end = asyncio.ensure_future(self.driver.ending.wait())
-        await asyncio.wait({sleep, end}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (sleep, end):
-            task.cancel()
-        await asyncio.gather(sleep, end, return_exceptions=True)
-
-    @contextlib.asynccontextmanager
-    async def _deadline(self) -> AsyncIterator[None]:
-        timer = None
-        if self.deadline_s is not None:
-            timer = asyncio.get_running_loop().call_later(self.deadline_s, self.driver.ending.set)
-        try:
-            yield
-        finally:
-            if timer is not None:
-                timer.cancel()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from runner.app.app import App
-from runner.app.follow_run import signals_handled
+from runner.app.scheduler import Turn, real_s, schedule, signals_handled
 from runner.app.step_run import Stepper
 from runner.app.stores import open_store_of
 from runner.errors import Exit
 from runner.model.events import Event
 from runner.model.run import Run
-from runner.ports.store import RunRow, Store
+from runner.ports.store import RunRow
 
 LOOK_EVERY_S = 5.0
 """How often, at least, the store is asked for runs that somebody has made due meanwhile."""
@@ -55,9 +55,10 @@ async def tick(
     with open_store_of(app, loaded) as store:
         async with signals_handled(app) as told:
             stepper = Stepper(app, store, lambda: loaded, told.ending, watch)
-            ticker = _Ticker(stepper)
+            until = time.monotonic() + deadline_s if deadline_s is not None else None
+            ticker = _Ticker(stepper, wait_s, until)
             try:
-                await ticker.go(wait_s, time.monotonic() + deadline_s if deadline_s is not None else None)
+                await schedule(ticker, told.ending)
             finally:
                 await stepper.close()
         ticker.done.open = len(store.runs(open_only=True, limit=10_000))
@@ -67,47 +68,49 @@ async def tick(
 
 @dataclass(slots=True)
 class _Ticker:
+    """The agenda of one pass after the other over the runs that are due. `until`: monotonic."""
+
     stepper: Stepper
+    wait_s: float
+    until: float | None
     done: Ticked = field(default_factory=Ticked)
+    due: list[RunRow] | None = None
+    """What is left of the pass; None before one."""
     later: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Runs whose wait is over later than this process stays, though they are to be looked at sooner (a bake): when that
     is (monotonic), and the number of the last event then."""
     halted: set[str] = field(default_factory=set)
     """Runs that the store's halt stopped at their last step: this process does not wait for `unhalt`."""
-    wait_s: float = 0.0
 
-    @property
-    def store(self) -> Store:
-        return self.stepper.store
+    async def turn(self, mine: Collection[str]) -> Turn:
+        """One run at a time; after a pass a pause, for as long as a run is due soon."""
+        if mine:
+            return Turn()
+        if self.due is None:
+            self.due = [r for r in self.stepper.store.due() if not self._rests(r)]
+        if self.due and not self._is_late():
+            row = self.due.pop(0)
+            return Turn({row.id: self._step(row)})
+        self.due = None
+        watched_s, next_s = self.stepper.store.watched_s(), self._next_s()
+        self.done.next_s = next_s
+        if next_s is not None and (self.wait_s <= 0 or next_s > self.wait_s):
+            next_s = None
+        if (next_s is None and watched_s is None) or self._is_late():
+            return Turn()
+        left = self.until - time.monotonic() if self.until is not None else None
+        pause = min(s for s in (next_s, watched_s, left, LOOK_EVERY_S) if s is not None)
+        return Turn(pause_s=max(pause, 0.05))
 
-    @property
-    def ending(self) -> asyncio.Event:
-        return self.stepper.ending
-
-    async def go(self, wait_s: float, until: float | None) -> None:
-        self.wait_s = wait_s
-        while not self.ending.is_set():
-            for row in (r for r in self.store.due() if not self._rests(r)):
-                if self.ending.is_set() or (until is not None and time.monotonic() >= until):
-                    break
-                self.done.codes[row.id] = await self._advance(row)
-            self.done.next_s = self._next_s()
-            left = until - time.monotonic() if until is not None else None
-            watched_s, next_s = self.store.watched_s(), self.done.next_s
-            if next_s is not None and (wait_s <= 0 or next_s > wait_s):
-                next_s = None
-            if (next_s is None and watched_s is None) or (left is not None and left <= 0):
-                return
-            pause = min(s for s in (next_s, watched_s, left, LOOK_EVERY_S) if s is not None)
-            await _sleep(max(pause, 0.05), self.ending)
+    def _is_late(self) -> bool:
+        return self.until is not None and time.monotonic() >= self.until
 
     def _next_s(self) -> float | None:
         """Until the first open run that nobody holds is due; failed steps count when they are due again."""
-        now = self.store.now()
-        rows = self.store.runs(open_only=True, limit=10_000)
-        free = [
-            r for r in rows if r.id not in self.halted and not self.store.is_held(r) and not self.stepper.rest_s(r.id)
-        ]
+        stepper, store = self.stepper, self.stepper.store
+        now = store.now()
+        rows = store.runs(open_only=True, limit=10_000)
+        free = [r for r in rows if r.id not in self.halted and not store.is_held(r) and not stepper.rest_s(r.id)]
         return min((self._later_s(r) or max(0.0, r.due - now) for r in free), default=None)
 
     def _rests(self, row: RunRow) -> bool:
@@ -118,24 +121,17 @@ class _Ticker:
         over, seq = self.later.get(row.id, (0.0, 0))
         return max(0.0, over - time.monotonic()) if row.seq == seq else 0.0
 
-    async def _advance(self, row: RunRow) -> int:
+    async def _step(self, row: RunRow) -> None:
         stepped = await self.stepper.step(row)
+        self.done.codes[row.id] = stepped.code
         step, driver = stepped.advance, self.stepper.driver_of(row.id)
-        if step is not None:
-            self.later.pop(row.id, None)
         self.halted.discard(row.id)
-        if step is not None and step.halted is not None and step.can_suspend:
+        if step is None:
+            return
+        self.later.pop(row.id, None)
+        if step.halted is not None and step.can_suspend:
             self.halted.add(row.id)
-        if step is not None and driver is not None and step.until is not None and step.can_suspend:
-            setting = driver.setting
-            left_s = (step.until - setting.clock.now()).total_seconds() / setting.time_scale
+        if driver is not None and step.until is not None and step.can_suspend:
+            left_s = real_s(driver.setting, step.until)
             if left_s > self.wait_s:
                 self.later[row.id] = (time.monotonic() + left_s, step.run.seq)
-        return stepped.code
-
-
-async def _sleep(seconds: float, ending: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(ending.wait(), seconds)
-    except TimeoutError:
-        return

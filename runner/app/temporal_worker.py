@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from runner.app.app import App
+from runner.app.scheduler import Turn, schedule
 from runner.app.step_run import Stepped
 from runner.app.worker_base import AT_ONCE, Base, Look, Lookout, Options, based
 from runner.errors import InvalidInput, StoreError
@@ -38,7 +39,7 @@ async def _work(app: App, options: Options, cluster: Cluster) -> int:
         connection = await connect(cluster, lambda text: app.talk(plain(text, 2000)))
         steps = Steps(base)
         async with connection.working(options.runs, steps.advance, options.grace_s) as check:
-            await Ensurer(base, Lookout(base), steps, connection).go(check)
+            await schedule(Ensurer(base, Lookout(base), steps, connection, check), base.ending)
             base.trouble("draining")
         return base.told.code
 
@@ -103,21 +104,18 @@ class Ensurer:
     lookout: Lookout
     steps: Steps
     connection: Connection
+    check: Callable[[], None]
     known: set[str] = field(default_factory=set)
     woken: dict[str, tuple[int, float]] = field(default_factory=dict)
     """Runs whose workflow was woken: at which event of the journal, and when (monotonic)."""
 
-    async def go(self, check: Callable[[], None]) -> None:
-        """Until told to end. Raises TemporalError when Temporal's worker has ended."""
-        while not self.base.ending.is_set():
-            check()
-            look = self.lookout.look(self.steps.mine)
-            if look is not None:
-                await self._all(look)
-            try:
-                await asyncio.wait_for(self.base.ending.wait(), self.lookout.pause_s)
-            except TimeoutError:
-                continue
+    async def turn(self, mine: Collection[str]) -> Turn:
+        """Temporal begins the steps. Raises TemporalError when its worker has ended."""
+        self.check()
+        look = self.lookout.look(self.steps.mine)
+        if look is not None:
+            await self._all(look)
+        return Turn(pause_s=self.lookout.pause_s)
 
     async def _all(self, look: Look) -> None:
         ended = self.known - {r.id for r in look.open}

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from runner.app.app import App
+from runner.app.scheduler import Turn, schedule
 from runner.app.worker_base import LOOK_EVERY_S, Base, Look, Lookout, Options, based
 from runner.ports.store import RunRow
 
@@ -27,42 +29,30 @@ def work(app: App, options: Options) -> int:
 
 async def _work(app: App, options: Options) -> int:
     async with based(app, options, "store") as base:
-        await Worker(base, Lookout(base)).go()
+        await schedule(Worker(base, Lookout(base)), base.ending, options.grace_s, lambda: base.trouble("draining"))
         return base.told.code
 
 
 @dataclass(slots=True)
 class Worker:
-    """The loop. At most `options.runs` steps at once; the run that has waited longest is next."""
+    """The agenda. At most `options.runs` steps at once; the run that has waited longest is next."""
 
     base: Base
     lookout: Lookout
-    tasks: dict[asyncio.Task[None], str] = field(default_factory=dict)
     not_before: dict[str, float] = field(default_factory=dict)
 
-    async def go(self) -> None:
-        """Until told to end; then what is under way is ended in order."""
-        ending = asyncio.ensure_future(self.base.ending.wait())
-        try:
-            while not ending.done():
-                pause = self._turn()
-                await asyncio.wait({*self.tasks, ending}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-                self._reap()
-        finally:
-            ending.cancel()
-            await self._drain()
-
-    def _turn(self) -> float:
-        """Begin what is due and has room; in how many seconds to look again."""
-        look = self.lookout.look(set(self.tasks.values()))
+    async def turn(self, mine: Collection[str]) -> Turn:
+        """Begin what is due and has room."""
+        look = self.lookout.look(mine)
         if look is None:
-            return self.lookout.pause_s
+            return Turn(pause_s=self.lookout.pause_s)
         self.base.trouble("")
         clock = time.monotonic()
         self.not_before = {i: t for i, t in self.not_before.items() if t > clock}
-        for row in self._order(look)[: self.base.options.runs - len(self.tasks)]:
-            self.tasks[asyncio.ensure_future(self._step(row))] = row.id
-        return self._pause(look)
+        chosen = self._order(look)[: self.base.options.runs - len(mine)]
+        is_full = len(mine) + len(chosen) >= self.base.options.runs
+        pause_s = LOOK_EVERY_S if is_full else self._pause(look)
+        return Turn({row.id: self._step(row) for row in chosen}, pause_s)
 
     def _order(self, look: Look) -> list[RunRow]:
         """Who is next: the longest late first; of those late by about the same, the ones that are open here already.
@@ -80,8 +70,6 @@ class Worker:
 
     def _pause(self, look: Look) -> float:
         """Until something can be begun: a run is due, or one's pause is over; at most until the next look."""
-        if len(self.tasks) >= self.base.options.runs:
-            return LOOK_EVERY_S
         following = (r.due - look.now for r in look.open if r.due > look.now)
         again = (t - time.monotonic() for t in self.not_before.values())
         return max(0.01, min(LOOK_EVERY_S, *following, *again, LOOK_EVERY_S))
@@ -90,18 +78,3 @@ class Worker:
         stepped = await self.base.step(row)
         gap = RIVAL_S * random.uniform(0.5, 1.5) if stepped.is_held else GAP_S  # noqa: S311 - only to part rivals
         self.not_before[row.id] = time.monotonic() + gap
-
-    def _reap(self) -> None:
-        for task in [t for t in self.tasks if t.done()]:
-            del self.tasks[task]
-            task.result()  # a step never raises: whatever came here is a defect that must be seen
-
-    async def _drain(self) -> None:
-        """Steps end by themselves once `ending` is set: requests have their grace, reads are dropped."""
-        base = self.base
-        base.trouble("draining")
-        if self.tasks:
-            await asyncio.wait(self.tasks, timeout=base.options.grace_s)
-            for task in self.tasks:
-                task.cancel()
-            await asyncio.wait(self.tasks, timeout=0.5)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runner.app.app import App
-from runner.app.follow_run import Told, signals_handled
+from runner.app.scheduler import Told, signals_handled
 from runner.app.step_run import Stepped, Stepper
 from runner.app.stores import open_store_of, store_url
 from runner.app.worker_state import WorkerState
