@@ -18,7 +18,7 @@ from runner.app.stores import open_store_of, store_url
 from runner.app.targets import all_targets, base_folder, is_embedded
 from runner.checks.prober import NetProber
 from runner.cloud.auth.choice import choose, explain_choice
-from runner.cloud.auth.environment import given_secrets
+from runner.cloud.auth.logins import given_secrets
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import Settings, settings_for
 from runner.cloud.machine import this_machine

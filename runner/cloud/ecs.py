@@ -16,9 +16,8 @@ from typing import Any, Self, TypeVar
 from runner.cloud import alarms, decode
 from runner.cloud import surroundings as around
 from runner.cloud.auth.credentials import Credentials
-from runner.cloud.auth.environment import Login
-from runner.cloud.auth.opened import credentials_for
-from runner.cloud.auth.temporary import OnSecret
+from runner.cloud.auth.exchange import Exchange, OnSecret, credentials_for
+from runner.cloud.auth.logins import Login
 from runner.cloud.endpoints import Settings
 from runner.cloud.permissions import need
 from runner.cloud.projects import looked_up, project_id_of
@@ -110,7 +109,7 @@ class HuaweiCloud:
         transport = Transport(limits, log=log)
         try:
             reader = Reader(transport, wall, patience, sleep, pace)
-            credentials = credentials_for(settings, login, reader, wall, on_secret, log)
+            credentials = credentials_for(login, Exchange(settings, reader, wall, on_secret, log))
             project_id = settings.project_id or await project_id_of(settings, credentials, reader, wall)
             yield cls(settings, project_id, credentials, transport, reader, wall=wall, now=now or wall)
         finally:

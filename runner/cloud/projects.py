@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from runner.cloud.auth.credentials import Credentials
-from runner.cloud.auth.token import PasswordToken
+from runner.cloud.auth.exchange import PasswordToken
 from runner.cloud.endpoints import Settings
 from runner.cloud.reader import Answer, Reader
 from runner.errors import CloudDenied, NoProject

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from runner.cloud.auth.choice import choose, choose_login, explain_choice
-from runner.cloud.auth.environment import CREDENTIAL_NAMES, KeyLogin, MetadataLogin, TokenLogin
-from runner.cloud.auth.oidc_login import IdpLogin, TokenRequest
+from runner.cloud.auth.logins import CREDENTIAL_NAMES, IdpLogin, KeyLogin, MetadataLogin, TokenLogin, TokenRequest
 from runner.cloud.metadata import ADDRESS
 from runner.errors import CloudDenied
 from runner.loading.config import is_secret_name, load_config_text, template_env

@@ -15,7 +15,7 @@ import stamina
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.cloud.auth.environment import KeyLogin, Login, PasswordLogin, TokenLogin
+from runner.cloud.auth.logins import KeyLogin, Login, PasswordLogin, TokenLogin
 from runner.cloud.dialect import dialect_of
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import Settings, settings_for

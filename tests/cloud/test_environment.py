@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from runner.cloud.auth.choice import AuthKind, choose_login
-from runner.cloud.auth.environment import (
+from runner.cloud.auth.logins import (
     CREDENTIAL_NAMES,
     KeyLogin,
     PasswordLogin,

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.cloud import decode
-from runner.cloud.auth.environment import KeyLogin
+from runner.cloud.auth.logins import KeyLogin
 from runner.cloud.bodies import read_error
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for

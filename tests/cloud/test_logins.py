@@ -17,7 +17,7 @@ import stamina
 from runner.cli.crash import report_crash
 from runner.cloud import decode
 from runner.cloud.auth.choice import choose_login
-from runner.cloud.auth.environment import Login, TokenLogin
+from runner.cloud.auth.logins import Login, TokenLogin
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.errors import CloudDenied, CloudError

@@ -17,9 +17,8 @@ import stamina
 from huaweicloudsdkcore.auth.endpoint import get_sts_endpoint_by_id
 
 from runner.cloud.auth.choice import choose_login
-from runner.cloud.auth.environment import CREDENTIAL_NAMES, KeyLogin
-from runner.cloud.auth.id_token import claims_of
-from runner.cloud.auth.oidc_login import OidcLogin, TokenRequest
+from runner.cloud.auth.exchange import claims_of
+from runner.cloud.auth.logins import CREDENTIAL_NAMES, KeyLogin, OidcLogin, TokenRequest
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.errors import CloudDenied, CloudError, InvalidInput

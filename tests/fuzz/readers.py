@@ -123,8 +123,7 @@ def _github_event() -> Read:
 
 
 def _credentials() -> Read:
-    from runner.cloud.auth.credentials_file import FILE, read_file
-    from runner.cloud.auth.variables import Variables
+    from runner.cloud.auth.logins import FILE, Variables, read_file
 
     return lambda path: read_file(Variables({FILE: str(path)}))
 
@@ -132,7 +131,7 @@ def _credentials() -> Read:
 def _id_token() -> Read:
     import base64
 
-    from runner.cloud.auth.id_token import claims_of
+    from runner.cloud.auth.exchange import claims_of
     from runner.net.secret import Secret
 
     return _bytes_of(lambda data: claims_of(Secret(f"a.{base64.urlsafe_b64encode(data).decode()}.c")))
@@ -177,9 +176,9 @@ def _reboot_answer() -> Read:
 
 
 def _token() -> Read:
-    from runner.cloud.auth.token import _life, _project_of
+    from runner.cloud.auth.exchange import token_facts
 
-    return _bytes_of(lambda data: (_life(data), _project_of(data)))
+    return _bytes_of(token_facts)
 
 
 def _prometheus() -> Read:

@@ -136,7 +136,7 @@ class Import:
 
 
 def part_of(module: str) -> str:
-    """`runner.cloud.auth.token` -> `cloud`; `runner` itself -> ``."""
+    """`runner.cloud.auth.exchange` -> `cloud`; `runner` itself -> ``."""
     return module.partition(".")[2].partition(".")[0]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from runner.checks.gatekeeper import NetGatekeeper
 from runner.checks.prober import NetProber
 from runner.cloud.auth.choice import choose_login
-from runner.cloud.auth.environment import Login
+from runner.cloud.auth.logins import Login
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.cloud.reader import Patience

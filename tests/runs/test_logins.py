@@ -11,7 +11,7 @@ import pytest
 import stamina
 
 from runner.cloud.auth.choice import choose_login
-from runner.cloud.auth.environment import Login
+from runner.cloud.auth.logins import Login
 from runner.simulator.server import Running
 from runner.simulator.switches import Credentials, Instance
 from tests.cloud.wild import run

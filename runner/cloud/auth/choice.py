@@ -10,13 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from runner.cloud.auth import credentials_file
-from runner.cloud.auth.environment import FAMILIES, Family, FamilyReader, KeyLogin, Login, MetadataLogin
-from runner.cloud.auth.oidc_login import AGENCY, IDP, PROJECT, PROVIDER, IdpLogin, read_idp, read_oidc
-from runner.cloud.auth.variables import Variables
+from runner.cloud.auth import logins
+from runner.cloud.auth.logins import (
+    AGENCY,
+    FAMILIES,
+    IDP,
+    PROVIDER,
+    IdpLogin,
+    KeyLogin,
+    Login,
+    MetadataLogin,
+    Variables,
+)
 from runner.cloud.metadata import origin_of
 from runner.errors import CloudDenied, InvalidInput
 from runner.model.config import TargetConfig
@@ -79,27 +88,22 @@ def choose(auth: str, environ: Mapping[str, str], prefix: str = "") -> Choice:
     value that no header can carry.
     """
     variables = Variables(environ, prefix)
+    names: dict[str, tuple[str, ...]] = {
+        "token": (next(f.token[0] for f in FAMILIES if f.token),),
+        "password": (next(f.password[0] for f in FAMILIES if f.password),),
+        "oidc": (PROVIDER, AGENCY),
+    }
+    simplest = f"set {variables.names(*names.get(auth, (FAMILIES[0].access[0], FAMILIES[0].secret[0])))}"
     for looked in _look(auth, variables):
         if looked.error is not None:
             raise looked.error
         if looked.login is not None:
             login, way = looked.login, looked.way
             if isinstance(login, MetadataLogin) and auth == "auto":
-                login = replace(login, instead_of=_simplest(auth, variables))
+                login = replace(login, instead_of=simplest)
             warning = way.warn()
             return Choice(login, way.kind, _found(way, login), (warning,) if warning else ())
-    raise CloudDenied(f"no credentials: {_simplest(auth, variables)}")
-
-
-def _simplest(auth: str, variables: Variables) -> str:
-    """Return what to set, in one sentence, for a target that has no login."""
-    names = {
-        "token": (next(f.token[0] for f in FAMILIES if f.token),),
-        "password": (next(f.password[0] for f in FAMILIES if f.password),),
-        "oidc": (PROVIDER, AGENCY),
-    }
-    listed = variables.names(*names.get(auth, (FAMILIES[0].access[0], FAMILIES[0].secret[0])))
-    return f"set {listed}"
+    raise CloudDenied(f"no credentials: {simplest}")
 
 
 def choose_login(auth: AuthKind, environ: Mapping[str, str], prefix: str = "") -> Login:
@@ -129,7 +133,9 @@ def explain_choice(target: TargetConfig, environ: Mapping[str, str]) -> tuple[Co
             taken = way.kind
             warning = way.warn()
             words[:] = ["; ".join(filter(None, (_found(way, looked.login), warning)))]
-    return tuple(Considered(kind, kind == taken, _sentence(kind, taken, words)) for kind, words in made.items())
+    return tuple(
+        Considered(kind, kind == taken, words[0] if kind == taken else "; ".join(words)) for kind, words in made.items()
+    )
 
 
 def _wrong(error: CloudDenied, ended: CloudDenied | None, taken: str | None) -> str:
@@ -143,10 +149,6 @@ def _wrong(error: CloudDenied, ended: CloudDenied | None, taken: str | None) -> 
 def _found(way: _Way, login: Login) -> str:
     is_temporary = isinstance(login, KeyLogin) and login.security_token is not None
     return f"{way.found}, with a security token" if is_temporary else way.found
-
-
-def _sentence(kind: str, taken: str | None, words: list[str]) -> str:
-    return words[0] if kind == taken else "; ".join(words)
 
 
 def _look(auth: str, variables: Variables) -> Iterator[_Looked]:
@@ -164,10 +166,16 @@ def _look(auth: str, variables: Variables) -> Iterator[_Looked]:
 
 def _ways(auth: str, variables: Variables) -> Iterator[_Way]:
     """Every place, in the order of `auto`."""
-    yield _set_or_not("oidc", lambda: read_oidc(variables), variables, PROVIDER, AGENCY)
-    yield _set_or_not("oidc", lambda: read_idp(variables), variables, IDP)
+    yield _set_or_not("oidc", lambda: logins.read_oidc(variables), variables, PROVIDER, AGENCY)
+    yield _set_or_not("oidc", lambda: logins.read_idp(variables), variables, IDP)
     for family in FAMILIES:
-        yield from _of_family(FamilyReader(variables, family), family, variables)
+        for kind, read, names in (
+            ("aksk", logins.read_key, (*family.access[:1], *family.secret[:1])),
+            ("token", logins.read_token, family.token[:1]),
+            ("password", logins.read_password, family.password[:1]),
+        ):
+            if names:
+                yield _set_or_not(kind, partial(read, variables, family), variables, *names)
     yield from _of_file(variables)
     yield _of_metadata(auth, variables)
 
@@ -177,21 +185,13 @@ def _set_or_not(kind: str, find: Callable[[], Login | None], variables: Variable
     return _Way(kind, find, f"{listed} {verb} set", f"{listed} {verb} not set")
 
 
-def _of_family(reader: FamilyReader, family: Family, variables: Variables) -> Iterator[_Way]:
-    yield _set_or_not("aksk", reader.key, variables, family.access[0], family.secret[0])
-    if family.token:
-        yield _set_or_not("token", reader.token, variables, family.token[0])
-    if family.password:
-        yield _set_or_not("password", reader.password, variables, family.password[0])
-
-
 def _of_file(variables: Variables) -> Iterator[_Way]:
     """The file holds a key, or names an identity provider: of each kind a way, and one at most finds something."""
-    path = credentials_file.path_of(variables)
+    path = logins.path_of_file(variables)
     held: KeyLogin | IdpLogin | None = None
     error: CloudDenied | None = None
     try:
-        held = credentials_file.read_file(variables)
+        held = logins.read_file(variables)
     except CloudDenied as refused:
         error = refused
 
@@ -201,7 +201,7 @@ def _of_file(variables: Variables) -> Iterator[_Way]:
         return held if isinstance(held, IdpLogin) == is_idp else None
 
     def warn() -> str | None:
-        return credentials_file.warning_of(path) if path else None
+        return logins.warning_of_file(path) if path else None
 
     for kind, is_idp in (("oidc", True), ("aksk", False)):
         absent, found = _not_in_file(variables, path, held), f"it is in the file {path}"
@@ -211,10 +211,10 @@ def _of_file(variables: Variables) -> Iterator[_Way]:
 def _not_in_file(variables: Variables, path: Path | None, held: KeyLogin | IdpLogin | None) -> str:
     """Why the file has no login of the one kind, where it holds one of the other, or none."""
     if path is None:
-        return f"{variables.name(credentials_file.FILE)} is not set"
-    shown = path if variables.value(credentials_file.FILE) else "~/.huaweicloud/credentials"
+        return f"{variables.name(logins.FILE)} is not set"
+    shown = path if variables.value(logins.FILE) else "~/.huaweicloud/credentials"
     if held is None:
-        return f"{shown} has no [{credentials_file.SECTION}] of this kind"
+        return f"{shown} has no [{logins.SECTION}] of this kind"
     return f"{shown} names " + (
         "an identity provider, which comes before a key"
         if isinstance(held, IdpLogin)
@@ -231,7 +231,7 @@ def _of_metadata(auth: str, variables: Variables) -> _Way:
         except InvalidInput as error:
             problem = error.problems[0]
             raise CloudDenied(problem.message, hint=problem.hint) from None
-        return MetadataLogin(origin, variables.header_value(PROJECT))
+        return MetadataLogin(origin, variables.header_value(logins.PROJECT))
 
     found = "auth of the target is metadata" if auth == "metadata" else "this machine's metadata service is asked last"
     return _Way("metadata", find, found, "with env_prefix the metadata service is asked for `auth: metadata` only")

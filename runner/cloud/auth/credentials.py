@@ -42,6 +42,11 @@ class AkSk:
     security_token: Secret | None = None
     project_id: str | None = None
 
+    @property
+    def proof(self) -> Secret | None:
+        """What in a refused request shows that it used these."""
+        return self.security_token
+
     async def authorize(self, request: Outgoing, at: datetime) -> Outgoing:
         headers = {**request.headers, "Host": request.host, "X-Sdk-Date": signing.sdk_date(at)}
         if self.security_token:
@@ -70,6 +75,10 @@ class StaticToken:
 
     token: Secret
     project_id: str | None = None
+
+    @property
+    def proof(self) -> Secret:
+        return self.token
 
     async def authorize(self, request: Outgoing, at: datetime) -> Outgoing:
         return request.with_headers({"X-Auth-Token": self.token.reveal()})
