@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+from urllib.parse import urlsplit
 
 from runner.checks.prometheus import STALE, Grid, cannot_tell, error_words, judge
 from runner.errors import CloudDenied, CloudError
@@ -16,11 +17,9 @@ from runner.inputs.json_text import parse_json, why_no_json
 from runner.model.gate import Gate, GateAnswer, GateState
 from runner.net.secret import Secret, scrubber
 from runner.net.text import tidy
+from runner.net.transport import Limits, Transport
+from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 from runner.ports import Alarms
-
-if TYPE_CHECKING:
-    from runner.net.transport import Transport
-    from runner.net.wire import Outgoing, Reply, RequestLog
 
 LONGEST_S = 15.0
 """For one gate, from the first try to connect to the last byte: real seconds."""
@@ -141,8 +140,6 @@ class NetGatekeeper:
         return GateAnswer(GateState.CLOSED, f"{len(found)}", f"alarm {name} is on for {server}{more}")
 
     async def _send(self, request: Outgoing, most: int) -> tuple[Reply | None, str]:
-        from runner.net.wire import Unreachable
-
         transport = self._transport(most)
         try:
             return await transport.send(request), ""
@@ -152,8 +149,6 @@ class NetGatekeeper:
             await transport.aclose()
 
     def _transport(self, most: int) -> Transport:
-        from runner.net.transport import Limits, Transport
-
         total = self.longest_s
         limits = Limits(connect_s=total, read_s=total, total_s=total, max_bytes=most)
         return Transport(limits, log=self.log)
@@ -171,10 +166,6 @@ class NetGatekeeper:
 
 
 def _request(source: Source, path: str, query: tuple[tuple[str, str], ...] = ()) -> Outgoing:
-    from urllib.parse import urlsplit
-
-    from runner.net.wire import Outgoing
-
     parts = urlsplit(source.url)
     headers = {"Accept": "application/json" if query else "*/*", "Cache-Control": "no-cache"}
     if source.token:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 from runner.model.check import DEFAULT_PORTS, Check
 from runner.net.hosts import is_loopback
 from runner.net.text import tidy
-
-if TYPE_CHECKING:
-    from runner.net.transport import Transport
+from runner.net.transport import Limits, Transport
+from runner.net.trust import unverified
+from runner.net.wire import Outgoing, Unreachable
 
 LONGEST_S = 5.0
 """For one check, from the first try to connect to the last byte: real seconds."""
@@ -83,8 +83,6 @@ class NetProber:
         return f"{address} said no SSH version, but {said[:80].decode('latin-1')!r}"
 
     async def _http(self, address: str, check: Check) -> str | None:
-        from runner.net.wire import Outgoing, Unreachable
-
         where = f"[{address}]" if ":" in address else address
         port = "" if check.port == DEFAULT_PORTS.get(check.scheme) else f":{check.port}"
         origin = f"{check.scheme}://{where}{port}"
@@ -111,9 +109,6 @@ class NetProber:
         return self._transport(verify=False)
 
     def _transport(self, *, verify: bool) -> Transport:
-        from runner.net.transport import Limits, Transport
-        from runner.net.trust import unverified
-
         total = self._longest_s
         limits = Limits(connect_s=total, read_s=total, total_s=total, max_bytes=MOST_BYTES)
         return Transport(limits, ssl_context=None if verify else unverified())
@@ -136,6 +131,4 @@ def _has_version(said: bytes) -> bool:
 
 def _os_words(error: OSError) -> str:
     """The system's word for it: asyncio's own text repeats the address and says less."""
-    import os
-
     return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__

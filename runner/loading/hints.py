@@ -10,6 +10,7 @@ import re
 from collections import deque
 from functools import lru_cache
 from typing import Any, get_args
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel
 
@@ -100,8 +101,6 @@ def _zones_like(name: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _zones() -> tuple[str, ...]:
-    from zoneinfo import available_timezones
-
     return tuple(sorted(z for z in available_timezones() if "/" in z and not z.startswith("Etc/")))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u1680"
@@ -33,8 +34,6 @@ def is_blank(char: str) -> bool:
 
 def described(char: str) -> str:
     """Return `U+200B (ZERO WIDTH SPACE)`; control characters have no name."""
-    import unicodedata
-
     name = {"\t": "a tab", "\n": "a line break", "\r": "a carriage return"}.get(char) or unicodedata.name(char, "")
     return f"U+{ord(char):04X}" + (f" ({name})" if name else "")
 
@@ -43,6 +42,4 @@ def as_seen(text: str) -> str:
     """Return what a reader takes `text` for: without hidden characters and blanks at its ends, accents composed."""
     if text.isascii() and text.isprintable():
         return text.strip()
-    import unicodedata
-
     return unicodedata.normalize("NFC", _HIDDEN.sub("", _BLANKS.sub(" ", text))).strip()

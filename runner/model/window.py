@@ -19,6 +19,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from heapq import merge
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -190,7 +191,6 @@ def _joined(windows: Sequence[Window], after: datetime) -> Iterator[Opening]:
 
 def _spans(windows: Sequence[Window], after: datetime) -> Iterator[tuple[datetime, datetime, datetime]]:
     """Each single window as begin, end and last start, by their beginnings, up to the horizon."""
-    from heapq import merge
 
     def of(window: Window) -> Iterator[tuple[datetime, datetime, datetime]]:
         for begins in _starts(window, after, HORIZON.days + 1):

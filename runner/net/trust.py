@@ -9,6 +9,7 @@ from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from runner.inputs.files import describe, read_regular
 from runner.net.hosts import is_loopback
@@ -99,8 +100,6 @@ def proxy_for(origin: str) -> str | None:
     host = parts.hostname or ""
     if parts.scheme != "https" or is_loopback(host) or _is_link_local(host):
         return None
-    from urllib.request import getproxies, proxy_bypass
-
     proxy = getproxies().get("https")
     if not proxy or proxy_bypass(parts.netloc):
         return None

@@ -6,7 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from runner.errors import InvalidInput
 from runner.inputs.json_text import SCHEDULE, NotJson, TooMuchJson, check_json, parse_json
@@ -15,9 +17,14 @@ from runner.model.schedule import Schedule
 from runner.planning.digest import FORMAT_VERSION, inventory_digest, schedule_digest
 from runner.planning.document import document, from_document
 from runner.planning.worst_case import worst_case
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+from runner.report.schedule_schema import (
+    ExcludedServersPart,
+    ExclusionPart,
+    ExclusionsPart,
+    ScheduleDocument,
+    ServersPart,
+    WavePart,
+)
 
 __all__ = ["document", "dump", "from_document", "load"]
 
@@ -97,16 +104,6 @@ def _shape(raw: dict[str, Any], file: str) -> Iterator[Problem]:
 
     The long lists are checked piece by piece, so that neither many errors nor many valid items are held at once.
     """
-    from pydantic import ValidationError
-
-    from runner.report.schedule_schema import (
-        ExcludedServersPart,
-        ExclusionPart,
-        ExclusionsPart,
-        ScheduleDocument,
-        ServersPart,
-        WavePart,
-    )
 
     def check(part: type[BaseModel], value: object, *path: int | str, first: int = 0) -> Iterator[Problem]:
         try:

@@ -6,13 +6,12 @@ import json
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from runner.inputs.json_text import JOURNAL, check_json, parse_json
 from runner.model.events import EVENTS, FORMAT, EventData
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 
 class BadEvent(ValueError):
@@ -50,8 +49,6 @@ def read_event(kind: str, text: str | bytes) -> EventData:
     """
     if kind not in EVENTS:
         raise BadEvent("this version does not know its type")
-    from pydantic import ValidationError
-
     try:
         return _adapter(kind).validate_python(parse_json(text, JOURNAL))
     except ValidationError as error:
@@ -62,15 +59,11 @@ def read_event(kind: str, text: str | bytes) -> EventData:
 
 @cache
 def _adapter(kind: str) -> TypeAdapter[EventData]:
-    from pydantic import ConfigDict, TypeAdapter, with_config  # a list of runs reads no event
-
     return TypeAdapter(with_config(ConfigDict(extra="forbid"))(EVENTS[kind]))
 
 
 def journal_schema() -> dict[str, Any]:
     """Return the JSON Schema of one line of a journal, as a store in Git keeps them."""
-    from pydantic import TypeAdapter
-
     adapters: list[tuple[str, Literal["validation"], TypeAdapter[Any]]]
     adapters = [(kind, "validation", _adapter(kind)) for kind in EVENTS]
     refs, made = TypeAdapter.json_schemas(adapters, ref_template="#/definitions/{model}")

@@ -15,6 +15,7 @@ from runner.store.dialect import Dialect
 from runner.store.open import is_local_file, memory_of, open_dialect, sqlite_file
 from runner.store.schema import MIGRATIONS, migrate, version_of
 from runner.store.sql import SqlStore
+from runner.store.sqlite import is_there
 
 NEWEST = len(MIGRATIONS)
 _MOST_RUNS = 1000
@@ -44,12 +45,9 @@ def look_at(url: str, base: Path, patience_s: float, clock: Callable[[], float] 
 
     Waits at most `patience_s` for another process's write. Raises StoreError where it cannot be opened or written.
     """
-    if is_local_file(url):
-        from runner.store.sqlite import is_there
-
-        if not is_there(sqlite_file(url, base)):
-            _demand_room(sqlite_file(url, base))
-            return StoreFacts(None)
+    if is_local_file(url) and not is_there(sqlite_file(url, base)):
+        _demand_room(sqlite_file(url, base))
+        return StoreFacts(None)
     db = open_dialect(url, base, patience_s)
     try:
         version = -1 if _is_unborn(db) else version_of(db)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runner.errors import BadStoreUrl
 from runner.store.dialect import Dialect
+from runner.store.gitref.dialect import Git, open_ref
+from runner.store.gitref.store import GitStore
 from runner.store.memory import LastWrite
 from runner.store.owner import boot_clock
 from runner.store.sql import SqlStore
-
-if TYPE_CHECKING:
-    from runner.store.gitref.dialect import Git
+from runner.store.sqlite import PATIENCE_S, Sqlite
 
 _FORMS = (
     "write sqlite:///PATH (a path after three slashes, as it is), postgresql://HOST/DATABASE"
@@ -34,8 +33,6 @@ def open_store(url: str, base: Path) -> SqlStore:
     never quoted.
     """
     if url.startswith("git+"):
-        from runner.store.gitref.store import GitStore
-
         return GitStore(_open_ref(url, base))
     boot = boot_clock() if is_local_file(url) else None
     return SqlStore(open_dialect(url, base), memory_of(url, base), boot)
@@ -58,8 +55,6 @@ def open_dialect(url: str, base: Path, patience_s: float | None = None) -> Diale
     if "\0" in url:
         raise BadStoreUrl("the store's URL holds a NUL character", hint=_FORMS)
     if url.startswith("sqlite:"):
-        from runner.store.sqlite import PATIENCE_S, Sqlite
-
         return Sqlite(sqlite_file(url, base), patience_s=PATIENCE_S if patience_s is None else patience_s)
     if url.startswith(("postgresql://", "postgres://")):
         from runner.store.postgres import Postgres
@@ -74,8 +69,6 @@ def open_dialect(url: str, base: Path, patience_s: float | None = None) -> Diale
 
 
 def _open_ref(url: str, base: Path, patience_s: float | None = None) -> Git:
-    from runner.store.gitref.dialect import open_ref
-
     return open_ref(url, base / STATE_FOLDER / "git-store", patience_s)
 
 
