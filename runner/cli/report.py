@@ -8,7 +8,6 @@ import click
 
 from runner.app.app import App
 from runner.cli.options import output_option
-from runner.report.forms import FORMS
 
 
 @click.command(
@@ -21,7 +20,7 @@ Examples:
 """
 )
 @click.argument("run")
-@output_option(*FORMS, of="The form.")
+@output_option("text", "json", "markdown", "html", "junit", "csv", of="The form.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
 @click.option(
     "--limit",

@@ -7,67 +7,41 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
+
+from runner.report.diff_schema import DiffDocument
+from runner.report.doctor_schema import DoctorDocument
+from runner.report.init_schema import InitDocument
+from runner.report.run_report import RunReport
+from runner.report.schedule_schema import ScheduleDocument
+from runner.report.settings_schema import ConfigShowDocument
+from runner.report.status_schema import StatusDocument
+
+DOCUMENTS: dict[str, tuple[type[BaseModel], str]] = {
+    "schedule": (ScheduleDocument, "Schedule of a reboot-runner plan"),
+    "diff": (DiffDocument, "Dry-run of reboot-runner plans"),
+    "status": (StatusDocument, "Status of reboot-runner runs"),
+    "init": (InitDocument, "Files of a starter repository of reboot-runner"),
+    "doctor": (DoctorDocument, "What reboot-runner doctor found"),
+    "config-show": (ConfigShowDocument, "The effective configuration of reboot-runner"),
+}
+"""Name of the schema -> the document, and its title: the saved schedule, and what commands print with `-o json`."""
 
 
-def schedule_schema() -> dict[str, Any]:
-    """Of the saved schedule (`diff --out`)."""
-    from runner.report.schedule_schema import ScheduleDocument
-
-    return _schema(ScheduleDocument, "schedule.schema.json", "Schedule of a reboot-runner plan")
-
-
-def diff_schema() -> dict[str, Any]:
-    """Of `diff -o json`."""
-    from runner.report.diff_schema import DiffDocument
-
-    return _schema(DiffDocument, "diff.schema.json", "Dry-run of reboot-runner plans")
-
-
-def status_schema() -> dict[str, Any]:
-    """Of `status -o json`, with and without RUN."""
-    from runner.report.status_schema import StatusDocument
-
-    return _schema(StatusDocument, "status.schema.json", "Status of reboot-runner runs")
-
-
-def init_schema() -> dict[str, Any]:
-    """Of `init -o json`."""
-    from runner.report.init_schema import InitDocument
-
-    return _schema(InitDocument, "init.schema.json", "Files of a starter repository of reboot-runner")
-
-
-def doctor_schema() -> dict[str, Any]:
-    """Of `doctor -o json`."""
-    from runner.report.doctor_schema import DoctorDocument
-
-    return _schema(DoctorDocument, "doctor.schema.json", "What reboot-runner doctor found")
-
-
-def config_show_schema() -> dict[str, Any]:
-    """Of `config show -o json`."""
-    from runner.report.settings_schema import ConfigShowDocument
-
-    return _schema(ConfigShowDocument, "config-show.schema.json", "The effective configuration of reboot-runner")
-
-
-def report_schema() -> dict[str, Any]:
-    """Of `report -o json`. It is made of the report's own classes, so it cannot say anything else than they hold."""
-    from pydantic import TypeAdapter
-
-    from runner.report.run_report import RunReport
-
-    made = TypeAdapter(RunReport).json_schema(mode="serialization", ref_template="#/definitions/{model}")
-    return _draft_07(made, "report.schema.json", "Report of a reboot-runner run")
-
-
-def _schema(model: type[BaseModel], name: str, title: str) -> dict[str, Any]:
-    """The model's schema as draft-07, which every editor reads. It says `definitions` where pydantic says `$defs`."""
+def schema_of(name: str) -> dict[str, Any]:
+    """Return the schema of one of DOCUMENTS as draft-07, which every editor reads."""
+    model, title = DOCUMENTS[name]
     made = model.model_json_schema(mode="validation", ref_template="#/definitions/{model}")
     return _draft_07(made, name, title)
 
 
+def report_schema() -> dict[str, Any]:
+    """Of `report -o json`. It is made of the report's own classes, so it cannot say anything else than they hold."""
+    made = TypeAdapter(RunReport).json_schema(mode="serialization", ref_template="#/definitions/{model}")
+    return _draft_07(made, "report", "Report of a reboot-runner run")
+
+
 def _draft_07(made: dict[str, Any], name: str, title: str) -> dict[str, Any]:
-    made["definitions"] = made.pop("$defs", {})
-    return {"$schema": "http://json-schema.org/draft-07/schema#", "$id": name, **made, "title": title}
+    made["definitions"] = made.pop("$defs", {})  # where pydantic says `$defs`
+    head = {"$schema": "http://json-schema.org/draft-07/schema#", "$id": f"{name}.schema.json"}
+    return {**head, **made, "title": title}

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from runner.report import schedule_json
-from runner.report.schemas import diff_schema
+from runner.report.schemas import schema_of
 from tests.cli.forked import Done
 from tests.cli.lab import PLAN, Lab, Remote
 
@@ -50,7 +50,7 @@ class Repo:
 
     def json(self, *argv: str, code: int = 0) -> dict[str, Any]:
         made: dict[str, Any] = json.loads(self.diff(*argv, "-o", "json", code=code).out)
-        jsonschema.validate(made, diff_schema())
+        jsonschema.validate(made, schema_of("diff"))
         return made
 
     def since_base(self, *argv: str, code: int = 0) -> dict[str, Any]:

@@ -18,9 +18,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from runner.app.print_schema import SCHEMAS
 from runner.app.serve_simulator import ServeRequest
 from runner.cli.main import COMMANDS, ELSEWHERE, cli
 from runner.errors import Exit
+from runner.report.forms import FORMS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -146,6 +148,18 @@ def test_help_fits(name: str) -> None:
         context = click.Context(command, info_name=name, parent=parent, max_content_width=110, terminal_width=110)
         assert max(map(len, command.get_help(context).splitlines())) <= 110
     assert COMMANDS[name].endswith(".")
+
+
+def test_choices_are_those_of_the_use_cases() -> None:
+    """What help names without importing it is what there is."""
+
+    def choices(name: str, parameter: str) -> tuple[str, ...]:
+        kind = next(one.type for one in command_of(name).params if one.name == parameter)
+        assert isinstance(kind, click.Choice)
+        return tuple(kind.choices)
+
+    assert choices("report", "output") == tuple(FORMS)
+    assert choices("schema", "name") == tuple(SCHEMAS)
 
 
 def test_exit_codes_are_documented() -> None:

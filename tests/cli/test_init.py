@@ -15,7 +15,7 @@ import yaml
 from runner import REPOSITORY, __version__
 from runner.errors import RunnerError, UsageProblem
 from runner.loading.config import load_config_text
-from runner.report.schemas import init_schema
+from runner.report.schemas import schema_of
 from runner.starter import request
 from runner.starter.files import ALWAYS, CODEOWNERS, DEPENDABOT, RUN_WORKFLOW, WORKFLOWS, StarterFile, starter_files
 from runner.starter.request import StarterRequest
@@ -161,8 +161,8 @@ def test_a_copy_of_the_project(empty: Lab) -> None:
 
 def test_json_is_as_published(empty: Lab) -> None:
     """The JSON of a first and of a second call fits its schema, which is not stale."""
-    assert json.loads((ROOT / "schemas" / "init.schema.json").read_text()) == init_schema()
-    validator = jsonschema.Draft7Validator(init_schema())
+    assert json.loads((ROOT / "schemas" / "init.schema.json").read_text()) == schema_of("init")
+    validator = jsonschema.Draft7Validator(schema_of("init"))
     first, second = said(empty), said(empty)
     for document in (first, second):
         validator.validate(document)

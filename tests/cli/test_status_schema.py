@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from runner.cli.main import invoke
-from runner.report.schemas import status_schema
+from runner.report.schemas import schema_of
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
 from tests.execution.setup import Bench, schedule_of
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_published_schema_is_what_the_program_says() -> None:
     """The file in `schemas/` is not stale."""
-    assert json.loads((ROOT / "schemas/status.schema.json").read_text()) == status_schema()
+    assert json.loads((ROOT / "schemas/status.schema.json").read_text()) == schema_of("status")
 
 
 def test_both_forms_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +31,7 @@ def test_both_forms_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     bench.cloud.fails = {"s-001": "boot failed"}
     bench.follow(bench.start(schedule_of([1, 1], plan="one")))
     open_run = bench.start(schedule_of([1, 1], plan="two", cycle="c2", first_server=2))
-    validator = Draft7Validator(status_schema())
+    validator = Draft7Validator(schema_of("status"))
     for arguments in (["status"], ["status", "one"], ["status", open_run]):
         assert invoke(["--store", f"sqlite:///{tmp_path}/runs.db", *arguments, "-o", "json"]) == 0
         said = json.loads(capsys.readouterr().out)

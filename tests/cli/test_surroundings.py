@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from runner.errors import Exit
-from runner.report.schemas import diff_schema
+from runner.report.schemas import schema_of
 from tests.cli.lab import PLAN, Lab, remote
 
 HOSTILE = "asg\x1b[2J|<b>::error::"
@@ -41,7 +41,7 @@ def test_diff_in_every_form(lab: Lab) -> None:
         assert "<b>" not in markdown
         assert "\x1b" not in markdown
         document = json.loads(lab.run("diff", "web.yaml", "-o", "json").out)
-        jsonschema.validate(document, diff_schema())
+        jsonschema.validate(document, schema_of("diff"))
         after = document["plans"][0]
         assert after["schedule"]["digest"] == before["schedule"]["digest"]
         found = after["surroundings"]

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from runner.cli.main import invoke
-from runner.cli.schema import GENERATORS
+from runner.cli.schema import NAMES
 from runner.report.problems import problems_schema
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
@@ -212,7 +212,7 @@ def test_render_refuses_a_bad_plan(folder: Path, capsys: pytest.CaptureFixture[s
     assert "error[UnknownKey]" in err
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", NAMES)
 def test_schema_prints_what_is_published(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every name prints a valid schema, the same as the file in `schemas/`."""
     assert invoke(["schema", name]) == 0

@@ -12,7 +12,7 @@ import pytest
 
 from runner.cli.main import invoke
 from runner.report import schedule_json
-from runner.report.schemas import diff_schema
+from runner.report.schemas import schema_of
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.server import serve
 from runner.simulator.state import CloudOptions
@@ -78,7 +78,7 @@ def test_json_and_saved_schedule(here: Path, capsys: pytest.CaptureFixture[str])
     """JSON is as published, and the saved file holds the same schedule, byte for byte the same the second time."""
     assert invoke(["diff", "web.yaml", "-o", "json", "--out", "saved.json"]) == 0
     made = json.loads(capsys.readouterr().out)
-    jsonschema.validate(made, diff_schema())
+    jsonschema.validate(made, schema_of("diff"))
     assert made["result"] == "changes"
     saved = schedule_json.load((here / "saved.json").read_text())
     assert schedule_json.document(saved) == made["plans"][0]["schedule"]

@@ -20,7 +20,7 @@ from runner.planning.forecast import forecast
 from runner.report.diff import PlanDiff, diff_json, exit_code, headline, summary
 from runner.report.diff_markdown import diff_markdown
 from runner.report.diff_text import diff_text
-from runner.report.schemas import diff_schema
+from runner.report.schemas import schema_of
 from tests.planning.build import group, inventory, plan, schedule, server, sid
 from tests.planning.test_folding import unfolded
 from tests.planning.test_laws import fleets, plans
@@ -213,7 +213,7 @@ def test_hostile_json() -> None:
     """JSON is ASCII: what is hidden in a name shows in a log."""
     text = diff_json([hostile()])
     assert text.isascii()
-    jsonschema.validate(json.loads(text), diff_schema())
+    jsonschema.validate(json.loads(text), schema_of("diff"))
 
 
 def test_markdown() -> None:
@@ -276,7 +276,7 @@ def test_json_follows_its_schema(cases: list[tuple[list[Server], Plan]]) -> None
     """Whatever is planned, the JSON is as published, and its counts are those of the schedule in it."""
     diffs = [diff(schedule(wanted, inventory(fleet))) for fleet, wanted in cases]
     made = json.loads(diff_json([*diffs, broken(), broken(failure="x", failure_code=77)]))
-    jsonschema.validate(made, diff_schema())
+    jsonschema.validate(made, schema_of("diff"))
     assert made["result"] == "denied"
     for one in made["plans"][: len(diffs)]:
         assert one["result"] == ("changes" if one["schedule"]["waves"] else "done")

@@ -81,7 +81,6 @@ OPTIONS = "a command imports its use case when its options are right: help, comp
 HELP = "`--help` and the names of the commands need nothing but click"
 VALIDATE = "`validate` starts without what its plans do not use; test_startup.py counts it"
 EXTRA = "an optional extra, or only on some systems"
-KINDS = "one of several kinds, of which a process uses one"
 
 LATE = (
     ("runner/cli/*", "runner.app", OPTIONS),
@@ -98,8 +97,6 @@ LATE = (
     ("runner/loading/calendar_zones.py", "icalendar", EXTRA),
     ("runner/net/trust.py", "certifi", EXTRA),
     ("runner/store/open.py", "runner.store.postgres", EXTRA),
-    ("runner/report/forms.py", "runner.report", KINDS),
-    ("runner/report/schemas.py", "", KINDS),
 )
 """Files, what they may import inside a function (that module and what is in it), and why not at their top."""
 

@@ -23,7 +23,7 @@ from runner.report.diff import PlanDiff, Selected, diff_json, summary
 from runner.report.diff_markdown import diff_markdown
 from runner.report.diff_since import SinceBase, SinceRun, base_words, sizes_words
 from runner.report.diff_text import LIFTED, diff_text
-from runner.report.schemas import diff_schema
+from runner.report.schemas import schema_of
 from tests.planning.build import NOW, group, inventory, plan, schedule, server
 from tests.report.cases import HOSTILE
 from tests.report.comment_example import INTRODUCTION, comment
@@ -172,13 +172,13 @@ def test_json_follows_its_schema(text: str) -> None:
     assert read["selected"]["deleted"] == [text]
     assert read["plans"][0]["since_base"]["lifts"][0]["what"].startswith(text)
     if all(s["id"] == "id-1" for s in read["plans"][0]["since_run"]["added"]):
-        jsonschema.validate(read, diff_schema())
+        jsonschema.validate(read, schema_of("diff"))
 
 
 def test_json_of_an_example_follows_its_schema() -> None:
     """With everything that can be said of earlier, and with nothing of it, the JSON is as published."""
     for diffs in ([example()], [replace(example(), since_base=None, since_run=None)], []):
-        jsonschema.validate(json.loads(diff_json(diffs, Selected("a", "b"))), diff_schema())
+        jsonschema.validate(json.loads(diff_json(diffs, Selected("a", "b"))), schema_of("diff"))
 
 
 def test_nothing_changed() -> None:

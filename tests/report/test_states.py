@@ -19,7 +19,7 @@ from runner.model.run import SERVER_WORDS, Run
 from runner.model.schedule import Pause
 from runner.report.forms import FORMS, rendered
 from runner.report.run_now import heartbeat
-from runner.report.schemas import report_schema, status_schema
+from runner.report.schemas import report_schema, schema_of
 from tests.execution.memory_cloud import Answer, lost_after_acceptance, lost_before_acceptance
 from tests.execution.setup import Bench, schedule_of
 from tests.journal import made
@@ -94,6 +94,6 @@ def test_a_request_on_its_way_is_no_doubt_while_its_sender_lives() -> None:
 def test_the_words_are_the_same_everywhere() -> None:
     """Counts of a run, of its report and of `status` have the same keys, in both published schemas."""
     report = report_schema()["definitions"]["Counts"]["properties"].keys() - {"scheduled"}
-    status = status_schema()["definitions"]["_Run"]["properties"]["counts"]["propertyNames"]["enum"]
+    status = schema_of("status")["definitions"]["_Run"]["properties"]["counts"]["propertyNames"]["enum"]
     run: Run = CASES["accepted"][0]().run
     assert report == set(status) == set(SERVER_WORDS) == set(run.counts())
