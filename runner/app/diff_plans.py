@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,26 +14,23 @@ from runner.app.files import write_whole
 from runner.app.gates import gates_now
 from runner.app.open_target import Session, open_target
 from runner.app.policy import Police
-from runner.app.protected import judge_made
-from runner.app.sessions import Sessions, demand_groups
-from runner.app.spent_servers import Spent, spent_for
+from runner.app.prepare import Scene, prepare
+from runner.app.sessions import Sessions
 from runner.app.start_run import OlderOpen, earlier_run
 from runner.app.stores import open_store_of, store_url
 from runner.app.targets import WantedTargets, all_targets, base_folder, choose_targets
 from runner.errors import Exit, InvalidInput, RunnerError, StoreError, UsageProblem
+from runner.execution.since_review import REBOOTED_SINCE_REVIEW
 from runner.loading.config import LoadedConfig
-from runner.loading.plan import NO_OPTIONS, Loaded, LoadOptions, plan_digest
-from runner.loading.together import unknown_sources
+from runner.loading.plan import NO_OPTIONS, Loaded, LoadOptions
 from runner.model.inventory import Inventory
 from runner.model.plan import Plan
-from runner.model.problem import Problem
+from runner.model.problem import Location, Problem
 from runner.model.schedule import Schedule
 from runner.model.surroundings import Surroundings
 from runner.planning.compare import compare
-from runner.planning.cycle import fresh_cycle
 from runner.planning.forecast import forecast
 from runner.planning.lifted import Lift, lifted_by_moves
-from runner.planning.schedule import Planned, make_schedule
 from runner.planning.when import outlook
 from runner.ports import Clock
 from runner.ports.store import Store
@@ -171,54 +168,33 @@ class _Planner:
             )
 
     async def _plan(self, loaded: Loaded, plan: Plan) -> PlanDiff:
-        sessions, inventories, around = await self._open(plan)
-        demand_groups(plan, sessions.fleet_of(inventories, lambda project: Spent()))
-        planned = self._planned(sessions, inventories, plan, loaded.name)
-        found = planned.problems if self.police is None else self.police.held_to(planned.problems)
-        problems = [*loaded.problems, *(loaded.place(p) for p in found)]
-        problems += unknown_sources(loaded, self.config)
-        made = planned.schedule
-        since_base = self._since_base(loaded, plan, sessions, inventories, made)
+        scene = await self._scene(plan)
+        sessions, prepared = scene.sessions, await prepare(scene, loaded)
+        made = prepared.schedule
+        since_base = self._since_base(loaded, plan, scene, made)
         if since_base is not None:
             since_base = replace(since_base, lifts=(*self.wish.rules, *since_base.lifts))
+        problems = (*loaded.problems, *prepared.problems)
         if made is None:
-            return PlanDiff(loaded.name, problems=tuple(problems), since_base=since_base)
-        inventory = sessions.fleet_of(inventories, lambda project: Spent()).inventory
-        if self.police is not None:
-            problems += self.police.judge_made(loaded, made, inventory)
-        problems += judge_made(sessions, loaded, made, inventory)
-        problems += self._older_open(loaded, made)
+            return PlanDiff(loaded.name, problems=problems, since_base=since_base)
         known = all_targets(self.config)
         rate = min(known[name].rate.servers_per_minute for name in sessions.by_name)
+        where = Location(loaded.name)
+        left_alone = (Problem(REBOOTED_SINCE_REVIEW, n, where, severity="warning") for n in prepared.notes)
         return PlanDiff(
             loaded.name,
             made,
             forecast(made, servers_per_minute=rate, begins=sessions.clock.now()),
-            tuple(problems),
+            (*problems, *left_alone, *self._older_open(loaded, made)),
             command=self.wish.command(loaded.name, made),
             since_base=since_base,
             since_run=self._since_run(sessions, made),
             window=outlook(made, sessions.clock.now(), servers_per_minute=rate),
             gates=await gates_now(self.app, self.config, sessions, made),
-            around=around,
+            around=scene.around,
         )
 
-    def _planned(self, sessions: Sessions, inventories: Mapping[str, Inventory], plan: Plan, file: str) -> Planned:
-        cycle = self._cycle(sessions, plan)
-        try:
-            fleet = sessions.fleet_of(inventories, lambda project: spent_for(self.store, plan, cycle, project))
-        except InvalidInput as error:
-            return Planned(None, tuple(error.problems))
-        return make_schedule(plan, plan_digest(plan), fleet, now=sessions.clock.now(), cycle=cycle, plan_file=file)
-
-    def _since_base(
-        self,
-        loaded: Loaded,
-        plan: Plan,
-        sessions: Sessions,
-        inventories: Mapping[str, Inventory],
-        made: Schedule | None,
-    ) -> SinceBase | None:
+    def _since_base(self, loaded: Loaded, plan: Plan, scene: Scene, made: Schedule | None) -> SinceBase | None:
         """The plan of the other revision, planned against the same cloud by the same rules."""
         if self.base is None:
             return None
@@ -226,11 +202,11 @@ class _Planner:
         was = earlier.plan
         if was is None or made is None:
             return earlier.since(plan)
-        if self._targets_of(was) != tuple(sessions.by_name):
+        if self._targets_of(was) != tuple(scene.sessions.by_name):
             there = ", ".join(t for t in WantedTargets.of(was).names if t) or "another target"
             note = f"there the plan was for {there}: all servers count as new"
             return earlier.since(plan, compare(None, made), (note,))
-        before = self._planned(sessions, inventories, was, earlier.file or "")
+        before, _ = scene.planned(was, earlier.file or "")
         if before.schedule is None:
             first = next(p for p in before.problems if p.severity == "error")
             note = f"servers are not compared: against the cloud as it is, the plan of then is wrong: {first.message}"
@@ -266,9 +242,8 @@ class _Planner:
         since = since_run(run, made)
         return since if is_news(since) or not sessions.is_embedded else None
 
-    async def _open(self, plan: Plan) -> tuple[Sessions, Mapping[str, Inventory], Surroundings]:
-        """A plan's targets, their servers, and what else is known of those. Raises what opening or reading a target
-        raised, for each plan anew."""
+    async def _scene(self, plan: Plan) -> Scene:
+        """A plan's targets as they are now. Raises what opening or reading a target raised, for each plan anew."""
         names, default = choose_targets(self.config, self.wish.target, WantedTargets.of(plan))
         opened: dict[str, Session] = {}
         read: dict[str, Inventory] = {}
@@ -277,7 +252,8 @@ class _Planner:
             clock = next(iter(opened.values())).clock if opened else None
             opened[name], read[name], of_target = await self._open_one(name, clock)
             around.append(of_target)
-        return Sessions(opened, default), read, Surroundings.joined(around)
+        sessions, joined = Sessions(opened, default), Surroundings.joined(around)
+        return Scene(self.app, self.config, self.store, self.police, sessions, read, joined)
 
     async def _open_one(self, name: str, clock: Clock | None) -> tuple[Session, Inventory, Surroundings]:
         if name not in self._read:
@@ -291,12 +267,6 @@ class _Planner:
         if isinstance(found, RunnerError):
             raise found
         return found
-
-    def _cycle(self, sessions: Sessions, plan: Plan) -> str:
-        if not sessions.is_embedded or plan.retry_of:
-            return plan.campaign
-        runs = self.store.runs(plan=plan.name, limit=1_000_000) if self.store else []
-        return fresh_cycle(plan.campaign, len(runs))
 
 
 @contextmanager

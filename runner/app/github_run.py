@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from runner.app.changed_plans import select, tell_selection
 from runner.app.execute_run import Manner, Result
 from runner.app.github_job import Job, do, earliest, failure_section, no_run_section, to_be_acted_on
+from runner.app.orders import Order, read_order, read_schedule
 from runner.app.policy import Police
-from runner.app.prepare import Order, read_order, read_schedule
 from runner.app.run_plan import Runner, open_runs_of_deleted
 from runner.app.start_run import OlderOpen, Wish, earlier_run
 from runner.app.stores import open_store_of

@@ -1,127 +1,181 @@
-"""What `run` is asked to do: a plan, of which the schedule is made now, or a schedule that was saved and reviewed."""
+"""From a plan to a schedule: the one way for dry runs, runs, saved schedules and the jobs of CI systems.
+
+What a dry run shows is what a run begins, since both ask `prepare`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from runner.app.protected import demand_spared
-from runner.app.sessions import demand_groups
-from runner.app.targets import WantedTargets
-from runner.errors import InvalidInput, Stale, UsageProblem
-from runner.inputs.files import TooLarge, describe, open_regular, read_regular
-from runner.inputs.json_text import SCHEDULE
+from runner.app.app import App
+from runner.app.policy import Police
+from runner.app.sessions import Sessions, demand_groups
+from runner.app.since_review import leave_rebooted_alone
+from runner.app.spent_servers import Spent, spent_for
+from runner.errors import InvalidInput, Stale
+from runner.loading.config import LoadedConfig
+from runner.loading.plan import Loaded, plan_digest, require
+from runner.loading.together import unknown_sources
 from runner.model.events import Why
-from runner.model.problem import Location, Problem
+from runner.model.inventory import Inventory
+from runner.model.plan import Plan
+from runner.model.problem import Problem
+from runner.model.schedule import Schedule
+from runner.model.surroundings import Surroundings
+from runner.planning.cycle import fresh_cycle
+from runner.planning.dead_words import dead_exclusions
+from runner.planning.fleet import Fleet
+from runner.planning.review import Standing, outdated, review
+from runner.planning.schedule import Planned, make_schedule
+from runner.planning.spared import judge_spared
+from runner.ports.store import Store
 from runner.report.run_words import count
 from runner.report.safe import plain
 
-if TYPE_CHECKING:
-    from runner.app.sessions import Sessions
-    from runner.app.spent_servers import Spent
-    from runner.loading.plan import Loaded
-    from runner.model.inventory import Inventory
-    from runner.model.plan import Plan
-    from runner.model.schedule import Schedule
-    from runner.planning.review import Standing
-    from runner.ports.store import RunRow, Store
-
-PLANS = (".yaml", ".yml")
 NAMED = 5
 """So many newcomers are named in a sentence; the rest is counted."""
 
-Loader = Callable[[Path], "Loaded"]
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A schedule that was reviewed, the file that holds it, and how old it may be."""
+
+    schedule: Schedule
+    file: Path
+    max_age: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A schedule that may run. `warnings`: sentences for people; `notes`: those of them that the journal keeps.
+    """What a run of a plan would be: nothing may run while an error is among the problems.
 
-    `problems`: warnings of planning, which a policy can make errors.
-    `skipped`: servers of it that are out before it begins, id -> reason and sentence.
+    `problems`: all that was found beside the loading of the plan, each at its place. `skipped`: servers that are out
+    before the run begins. `notes`: sentences that the journal keeps.
     """
 
     loaded: Loaded
-    schedule: Schedule
+    schedule: Schedule | None
     inventory: Inventory
-    warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    skipped: Mapping[str, Why] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    skipped: Mapping[str, Why] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def demand(self) -> Schedule:
+        """Return the schedule. Raises InvalidInput with every problem where it may not run."""
+        if self.schedule is None or _has_errors(self.problems):
+            raise InvalidInput(self.problems)
+        return self.schedule
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what is to be said before the run begins: where it is, what, and what to do."""
+        yield from self.notes
+        for p in self.problems:
+            where = f"{p.location.file}:{p.location.line}: " if p.location else ""
+            yield plain(where + p.message + (f" ({p.hint})" if p.hint else ""), 1000)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A plan, or with `saved` a schedule of it. `wanted`: its targets. `file`: what the caller named.
+class Scene:
+    """What plans meet: the configuration with its policy, the store, and targets as they are now.
 
-    `digest` is the plan's; of a saved schedule the one that was reviewed. `open_plan` reads the plan: of a saved
-    schedule only when a run is to be created of it, so that a run goes on whatever became of its plan's file.
+    `store`: None where nobody has written one yet. `police`: None where policies are judged elsewhere.
     """
 
-    file: Path
-    plan_name: str
-    digest: str
-    wanted: WantedTargets
-    open_plan: Callable[[], Loaded]
-    saved: Schedule | None = None
+    app: App
+    config: LoadedConfig
+    store: Store | None
+    police: Police | None
+    sessions: Sessions
+    inventories: Mapping[str, Inventory]
+    around: Surroundings
 
-    def is_done_by(self, row: RunRow, sessions: Sessions) -> bool:
-        """Whether a closed run of the plan leaves nothing to do.
+    def planned(self, plan: Plan, file: str) -> tuple[Planned, Fleet]:
+        """Plan against the targets as they are, and return what was planned with. Its problems have no places yet."""
+        cycle = plan.campaign
+        if self.sessions.is_embedded and not plan.retry_of:  # people try things there again and again
+            runs = self.store.runs(plan=plan.name, limit=1_000_000) if self.store else []
+            cycle = fresh_cycle(plan.campaign, len(runs))
+        try:
+            fleet = self._fleet(plan, cycle)
+        except InvalidInput as error:
+            return Planned(None, tuple(error.problems)), self.sessions.fleet_of(self.inventories, lambda _: Spent())
+        now, digest = self.sessions.clock.now(), plan_digest(plan)
+        return make_schedule(plan, digest, fleet, now=now, cycle=cycle, plan_file=file), fleet
 
-        A plan is run again on the embedded simulated cloud, in a new cycle; a saved schedule has its cycle already.
-        """
-        return not sessions.is_embedded or (self.saved is not None and row.schedule_digest == self.saved.digest)
+    def _fleet(self, plan: Plan, cycle: str) -> Fleet:
+        return self.sessions.fleet_of(self.inventories, lambda project: spent_for(self.store, plan, cycle, project))
 
-    async def prepare(self, store: Store, sessions: Sessions, max_age: timedelta) -> Prepared:
-        """The schedule and what is to be said of it.
-
-        Raises InvalidInput with every problem of the plan against the cloud as it is, Stale for a saved schedule that
-        is not what was reviewed any more, or whose plan is gone.
-        """
-        if self.saved is None:
-            loaded = self.open_plan()
-            return await make_schedule_now(store, sessions, loaded, self.digest)
-        from runner.loading.plan import plan_digest, require
-        from runner.planning.dead_words import dead_exclusions
-        from runner.planning.review import outdated, review
-
-        loaded = self.open_plan()
-        plan = require(loaded)
-        own, now = sessions.is_embedded, sessions.clock.now()
-        targets = tuple(s.target for s in sessions.by_name.values())
-        self._demand_current(
-            outdated(self.saved, plan, plan_digest(plan), targets, now=now, max_age=max_age, own_cycle=own)
+    def reviewed(self, plan: Plan, saved: Saved) -> tuple[Standing, Fleet]:
+        """Hold a saved schedule against its plan and the targets as they are. Raises Stale where it does not hold."""
+        now, targets = self.sessions.clock.now(), tuple(s.target for s in self.sessions.by_name.values())
+        own = self.sessions.is_embedded
+        differences = outdated(
+            saved.schedule, plan, plan_digest(plan), targets, now=now, max_age=saved.max_age, own_cycle=own
         )
-        cycle = self.saved.cycle
-        fleet = await sessions.fleet(lambda project: _spent_for(store, loaded, cycle, project))
-        inventory = fleet.inventory
-        unread = tuple(loaded.place(p) for p in demand_groups(plan, fleet))
-        if any(p.severity == "error" for p in unread):
-            raise InvalidInput(unread)
-        standing = review(self.saved, plan, fleet)
-        self._demand_current(standing.differences)
-        warnings = demand_spared(sessions, loaded, self.saved, inventory, {ref.id for ref, _ in standing.skipped})
-        said = tuple(_said(standing))
-        # the copy of the freezes is made anew: the digest that was reviewed covers their files, not how far one looked
-        current = replace(self.saved, freezes=plan.frozen(now))
-        found = (*unread, *(loaded.place(p) for p in dead_exclusions(plan, fleet)))
-        warnings = [*_texts(found), *warnings]
-        return Prepared(loaded, current, inventory, (*said, *warnings), said, standing.settled, found)
+        if not differences:
+            fleet = self._fleet(plan, saved.schedule.cycle)
+            standing = review(saved.schedule, plan, fleet)
+            if not standing.differences:
+                return standing, fleet
+            differences = standing.differences
+        raise Stale(
+            f"the schedule {plain(saved.file)} is not what would run now",
+            hint="make and review it again with `reboot-runner diff PLAN --out FILE`; a schedule that was made with"
+            " --var needs the same ones here. Nothing was sent",
+            differences=differences,
+        )
 
-    def _demand_current(self, differences: tuple[str, ...]) -> None:
-        if differences:
-            raise Stale(
-                f"the schedule {plain(self.file)} is not what would run now",
-                hint="make and review it again with `reboot-runner diff PLAN --out FILE`; a schedule that was made with"
-                " --var needs the same ones here. Nothing was sent",
-                differences=differences,
-            )
+
+async def prepare(scene: Scene, loaded: Loaded, saved: Saved | None = None) -> Prepared:
+    """Return what a run of a plan, or of a saved schedule of it, would be now, with all that speaks against it.
+
+    Raises InvalidInput for a plan that could not be loaded, Stale for a saved schedule that is not what was reviewed
+    any more, CloudDenied where the plan needs to read what it may not.
+    """
+    plan, sessions = require(loaded), scene.sessions
+    out: set[str] = set()
+    skipped: Mapping[str, Why] = {}
+    notes: tuple[str, ...] = ()
+    if saved is None:
+        demand_groups(plan, sessions.fleet_of(scene.inventories, lambda _: Spent()))
+        planned, fleet = scene.planned(plan, loaded.name)
+        schedule, found = planned.schedule, planned.problems
+    else:
+        unread = demand_groups(plan, sessions.fleet_of(scene.inventories, lambda _: Spent()))
+        if _has_errors(unread):
+            raise InvalidInput([loaded.place(p) for p in unread])
+        standing, fleet = scene.reviewed(plan, saved)
+        # the copy of the freezes is made anew: the digest that was reviewed covers their files, not how far one looked
+        schedule = replace(saved.schedule, freezes=plan.frozen(sessions.clock.now()))
+        found = (*unread, *dead_exclusions(plan, fleet))
+        out, skipped, notes = {ref.id for ref, _ in standing.skipped}, standing.settled, tuple(_said(standing))
+    held = found if scene.police is None else scene.police.held_to(found)
+    problems = [*(loaded.place(p) for p in held), *unknown_sources(loaded, scene.config)]
+    inventory = fleet.inventory
+    if schedule is not None:
+        if scene.police is not None:
+            problems += scene.police.judge_made(loaded, schedule, inventory)
+        for session in sessions.by_name.values():
+            spared = judge_spared(session.spared, schedule, inventory, out, target=session.target.name)
+            problems += [loaded.place(p) for p in spared]
+    prepared = Prepared(loaded, schedule, inventory, tuple(problems), skipped, notes)
+    if schedule is None or _has_errors(problems):
+        return prepared
+    rebooted, more = await leave_rebooted_alone(
+        scene.app, scene.store, sessions, schedule, inventory, skipped, is_reviewed=saved is not None
+    )
+    return replace(prepared, skipped={**skipped, **rebooted}, notes=(*notes, *more))
+
+
+def _has_errors(problems: Iterable[Problem]) -> bool:
+    return any(p.severity == "error" for p in problems)
 
 
 def _said(standing: Standing) -> Iterator[str]:
+    """What differs from a saved schedule, and is no reason to refuse it."""
     if standing.skipped:
         rows = [f"{ref.name} ({ref.id}): {why.reason}" for ref, why in standing.skipped]
         yield f"{count(len(rows), 'server')} of the schedule will be skipped as things are: {_few(rows)}"
@@ -135,139 +189,3 @@ def _said(standing: Standing) -> Iterator[str]:
 
 def _few(words: list[str]) -> str:
     return plain(", ".join(words[:NAMED]) + (f" and {len(words) - NAMED} more" if len(words) > NAMED else ""), 1500)
-
-
-def read_order(path: Path, target: str | None, load: Loader, plan_file: Path | None = None) -> Order:
-    """A saved schedule or a plan; `load` reads a plan. `plan_file`: where the plan of a saved schedule is now.
-
-    Raises InvalidInput with all problems of the file.
-    """
-    if _is_schedule(path):
-        return _of_schedule(path, target, load, plan_file)
-    if plan_file is not None:
-        raise UsageProblem("--plan says which plan a saved schedule is of; this is no saved schedule")
-    return _of_plan(path, load)
-
-
-def _is_schedule(path: Path) -> bool:
-    """Whether a file holds a JSON object and is not named like a plan."""
-    if path.suffix.lower() in PLANS:
-        return False
-    try:
-        with open_regular(path) as file:
-            return file.read(256).lstrip().startswith(b"{")
-    except OSError:
-        return False
-
-
-def _of_plan(path: Path, load: Loader) -> Order:
-    from runner.loading.plan import plan_digest, require
-
-    loaded = load(path)
-    plan = require(loaded)
-    return Order(Path(loaded.name), plan.name, plan_digest(plan), WantedTargets.of(plan), lambda: loaded)
-
-
-def _of_schedule(path: Path, target: str | None, load: Loader, plan_file: Path | None) -> Order:
-    saved = read_schedule(path)
-    names = [t.name for t in saved.targets]
-    if target is not None and names != [target]:
-        raise UsageProblem(
-            f"the schedule is for target {', '.join(map(plain, names))}, not {plain(target)}",
-            hint="a saved schedule has its target; leave --target out, or make another with `reboot-runner diff`",
-        )
-    return Order(
-        path,
-        saved.plan_name,
-        saved.plan_digest,
-        WantedTargets(tuple(names)),
-        lambda: load(plan_file or _find_plan(saved, path)),
-        saved,
-    )
-
-
-def read_schedule(path: Path) -> Schedule:
-    """A saved schedule. Raises InvalidInput with all problems of the file."""
-    from runner.report.schedule_json import load
-
-    try:
-        data = read_regular(path, SCHEDULE.size)
-    except OSError as error:
-        code = "ScheduleTooLarge" if isinstance(error, TooLarge) else "Unreadable"
-        problem = Problem(code, f"the file {describe(error)}", Location(path.as_posix()))
-        raise InvalidInput([problem]) from None
-    return load(data, path.as_posix())
-
-
-def _find_plan(saved: Schedule, path: Path) -> Path:
-    """The plan a schedule was made from, by the name it had then: from here, the Git root, or beside the schedule.
-
-    A plan that is gone stands for nothing any more: Stale.
-    """
-    from runner.loading.files import git_root
-
-    named = Path(saved.plan_file)
-    is_plain = bool(saved.plan_file) and named.suffix.lower() in PLANS and ".." not in named.parts
-    root = git_root(Path.cwd()) or Path.cwd()
-    for folder in (Path(), root, path.parent) if is_plain else ():
-        found = folder / named
-        if found.is_file() and found.resolve().is_relative_to(root.resolve()):
-            return found
-    raise Stale(
-        f"the plan of the schedule is gone: there is no file {plain(saved.plan_file) or 'named in it'}",
-        hint="if it was renamed, name it: --plan FILE; if it was deleted, the schedule is not to run",
-    )
-
-
-async def make_schedule_now(store: Store, sessions: Sessions, loaded: Loaded, digest: str) -> Prepared:
-    """Read the cloud and plan.
-
-    Raises InvalidInput with every problem, at its place in the plan.
-    """
-    from runner.loading.plan import require
-    from runner.planning.schedule import make_schedule
-
-    plan = require(loaded)
-    cycle = fresh_cycle_of(store, plan) if sessions.is_embedded else None
-    campaign = cycle or plan.campaign
-    fleet = await sessions.fleet(lambda project: _spent_for(store, loaded, campaign, project))
-    demand_groups(plan, fleet)
-    planned = make_schedule(plan, digest, fleet, now=sessions.clock.now(), cycle=cycle, plan_file=loaded.name)
-    problems = tuple(loaded.place(p) for p in planned.problems)
-    if planned.schedule is None:
-        raise InvalidInput(problems)
-    warnings = demand_spared(sessions, loaded, planned.schedule, fleet.inventory)
-    warnings = [*_texts(problems), *warnings]
-    return Prepared(loaded, planned.schedule, fleet.inventory, tuple(warnings), problems=problems)
-
-
-def _texts(problems: Iterable[Problem]) -> list[str]:
-    """Warnings as sentences: where it is, what, and what to do."""
-    texts = []
-    for p in problems:
-        where = f"{p.location.file}:{p.location.line}: " if p.location else ""
-        texts.append(plain(where + p.message + (f" ({p.hint})" if p.hint else ""), 1000))
-    return texts
-
-
-def _spent_for(store: Store, loaded: Loaded, cycle: str, project: str) -> Spent:
-    """What the cycle is spent for. Raises InvalidInput when the plan repeats a run that cannot be repeated."""
-    from runner.app.spent_servers import spent_for
-    from runner.loading.plan import require
-
-    try:
-        return spent_for(store, require(loaded), cycle, project)
-    except InvalidInput as error:
-        raise InvalidInput([loaded.place(p) for p in error.problems]) from None
-
-
-def fresh_cycle_of(store: Store, plan: Plan) -> str:
-    """A cycle of its own for each run on the embedded simulated cloud: people try things there again and again.
-
-    A plan that repeats a run stays in that run's cycle.
-    """
-    from runner.planning.cycle import fresh_cycle
-
-    if plan.retry_of:
-        return plan.campaign
-    return fresh_cycle(plan.campaign, len(store.runs(plan=plan.name, limit=1_000_000)))

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.app import start_run
 from runner.app.app import App
 from runner.app.execute_run import Manner, Result, execute
+from runner.app.orders import Order
 from runner.app.policy import Police
-from runner.app.prepare import Order, Prepared
+from runner.app.prepare import Prepared, Saved, Scene, prepare
 from runner.app.resume_run import follow_open
-from runner.app.sessions import Sessions, open_sessions
-from runner.app.since_review import leave_rebooted_alone
+from runner.app.sessions import open_sessions
 from runner.app.start_run import OlderOpen, Wish
 from runner.app.stores import demand_persistent_store, open_store_of
 from runner.app.targets import choose_targets
-from runner.errors import Exit, InvalidInput
+from runner.errors import Exit
 from runner.execution.journal import read_run
-from runner.model.events import CancelRequested
+from runner.model.events import CancelRequested, Why
 from runner.model.run_exit import exit_code, owes
-from runner.model.schedule import REBOOTED_IN_CYCLE
+from runner.model.schedule import REBOOTED_IN_CYCLE, Schedule
+from runner.model.surroundings import Surroundings
 from runner.planning.again import left_of
 from runner.ports.store import RunExists, RunRow, Store
 from runner.report.diff import headline
@@ -33,6 +35,7 @@ from runner.report.run_build import not_scheduled
 from runner.report.run_text import not_scheduled_lines, run_text
 from runner.report.run_words import STORE_BEGUN
 from runner.report.safe import plain
+from runner.report.surroundings import advice, lines
 
 if TYPE_CHECKING:
     from runner.app.changed_plans import Selection
@@ -70,11 +73,12 @@ class Runner:
                 police.demand_usable()
                 if store.begun:
                     self.app.talk(_store_begun(is_real=not sessions.is_embedded))
-                prepared = await order.prepare(store, sessions, self.wish.max_age)
-                _demand_lawful(police, prepared, self.config)
-                is_reviewed = order.saved is not None
-                prepared = await leave_rebooted_alone(self.app, store, sessions, prepared, is_reviewed=is_reviewed)
-                return await self._begin(store, sessions, order, prepared, older)
+                loaded = order.open_plan()
+                inventories, around = await asyncio.gather(sessions.inventories(), sessions.surroundings())
+                scene = Scene(self.app, self.config, store, police, sessions, inventories, around)
+                saved = Saved(order.saved, order.file, self.wish.max_age) if order.saved else None
+                prepared = await prepare(scene, loaded, saved)
+                return await self._begin(store, scene, order, prepared, older)
 
     def _found(self, store: Store, order: Order, targets: Collection[str]) -> tuple[RunRow | None, OlderOpen | None]:
         """The run of this version that is there already, and with `supersede` the open one of another version.
@@ -99,24 +103,24 @@ class Runner:
         await follow_open(self.app, self.config, store, read_run(store, row.id), self.manner, self.store_is_persistent)
 
     async def _begin(
-        self, store: Store, sessions: Sessions, order: Order, prepared: Prepared, older: OlderOpen | None
+        self, store: Store, scene: Scene, order: Order, prepared: Prepared, older: OlderOpen | None
     ) -> Result:
-        for warning in prepared.warnings:
+        schedule, sessions = prepared.demand(), scene.sessions
+        for warning in prepared.warnings():
             self.app.talk(f"warning: {warning}")
-        schedule = prepared.schedule
         if len(prepared.skipped) == schedule.servers:
-            result = _nothing_left(prepared)
+            result = _nothing_left(schedule, prepared.skipped)
             self.app.echo(result.note)
             return result
         self.app.talk(headline(schedule))
-        prepared = await self._advised(sessions, prepared)
+        notes = (*prepared.notes, *self._advised(schedule, scene.around))
         start_run.demand_consent(self.app, schedule, sessions, self.wish)
         if older is not None:  # only now: what is refused must not have cancelled anything
             await self._end(store, older.row)
             if store.find(older.row.id).is_open:
                 raise older
         try:
-            run_id = start_run.begin_run(store, sessions, prepared, order.file)
+            run_id = start_run.begin_run(store, sessions, prepared, notes, order.file)
         except RunExists:  # another process began it while this one was planning
             other = start_run.earlier_run(store, order.plan_name, order.digest, sessions.names)
             if other is None:
@@ -126,11 +130,8 @@ class Runner:
         self.app.talk(f"run {run_id} begins{clock}", run=run_id)
         return await execute(self.app, store, sessions, run_id, self.manner)
 
-    async def _advised(self, sessions: Sessions, prepared: Prepared) -> Prepared:
+    def _advised(self, schedule: Schedule, around: Surroundings) -> Sequence[str]:
         """Say before the consent what speaks against rebooting these servers now; the journal keeps it."""
-        from runner.report.surroundings import advice, lines
-
-        schedule, around = prepared.schedule, await sessions.surroundings()
         said = advice(schedule, around)
         for sentence in said:
             self.app.talk(f"warning: {sentence}")
@@ -138,7 +139,7 @@ class Runner:
             self.app.talk(f"note: {plain(sentence, 500)}")
         for line in lines(schedule, around) if said else ():
             self.app.talk(plain(f"  {line.words}: {clipped(line.names, 200)}", 1000))
-        return replace(prepared, notes=(*prepared.notes, *said))
+        return said
 
     async def _join(self, store: Store, row: RunRow) -> Result:
         """Follow the run of the same plan that is there already. Raises Stale when another schedule was reviewed."""
@@ -161,9 +162,8 @@ class Runner:
         return Result(exit_code(run), run_id, is_old=True)
 
 
-def _nothing_left(prepared: Prepared) -> Result:
+def _nothing_left(schedule: Schedule, skipped: Mapping[str, Why]) -> Result:
     """Return why no run begins: 0 if nothing was to be done, 4 if a server that should be rebooted is not."""
-    schedule, skipped = prepared.schedule, prepared.skipped
     is_spent = all(reason == REBOOTED_IN_CYCLE for reason, _ in skipped.values())
     lines = [headline(schedule)]
     if skipped and is_spent:
@@ -190,17 +190,6 @@ def _store_begun(*, is_real: bool) -> str:
         f"warning: {STORE_BEGUN}. If the store held runs before, stop now and restore it: without them servers can"
         " be rebooted a second time"
     )
-
-
-def _demand_lawful(police: Police, prepared: Prepared, config: LoadedConfig) -> None:
-    """Raises InvalidInput when the schedule breaks the repository's policy, or asks a source that there is not."""
-    from runner.loading.together import unknown_sources
-
-    problems = [p for p in police.held_to(prepared.problems) if p.severity == "error"]
-    problems += police.judge_made(prepared.loaded, prepared.schedule, prepared.inventory)
-    problems += unknown_sources(prepared.loaded, config)
-    if any(p.severity == "error" for p in problems):
-        raise InvalidInput(problems)
 
 
 def open_runs_of_deleted(app: App, config: LoadedConfig, selection: Selection) -> list[tuple[str, str, str]]:

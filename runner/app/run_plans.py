@@ -9,9 +9,9 @@ from pathlib import Path
 from runner.app.app import App, PlanChoice
 from runner.app.changed_plans import select, tell_selection
 from runner.app.execute_run import Manner
+from runner.app.orders import PLANS, Loader, read_order
 from runner.app.plan_files import options_of
 from runner.app.policy import Police
-from runner.app.prepare import PLANS, Loader, read_order
 from runner.app.run_plan import Runner, tell_open_runs
 from runner.app.start_run import Wish
 from runner.errors import Exit, RunnerError, UsageProblem

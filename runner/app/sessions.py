@@ -64,12 +64,8 @@ class Sessions:
     def names(self) -> frozenset[str]:
         return frozenset(self.by_name)
 
-    async def fleet(self, spent: SpentFor) -> Fleet:
-        """All targets read at once. Raises CloudError, CloudDenied of the first that cannot be read."""
-        return self.fleet_of(await self.inventories(), spent)
-
     async def inventories(self) -> dict[str, Inventory]:
-        """What each target has now."""
+        """What each target has now, read at once. Raises CloudError, CloudDenied of the first that cannot be read."""
         found = await asyncio.gather(*(s.inventory() for s in self.by_name.values()))
         return dict(zip(self.by_name, found, strict=True))
 

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from datetime import datetime
 
+from runner.app.app import App
+from runner.app.sessions import Sessions
 from runner.errors import Stale
 from runner.execution.journal import read_run
 from runner.execution.reading import HISTORIES_AT_ONCE, histories_of
 from runner.execution.since_review import changed_since_review, may_be_older, reason_of, rebooted_since_review
-from runner.model.events import Outcome
+from runner.model.events import Outcome, Why
+from runner.model.inventory import Inventory
+from runner.model.job import Action
 from runner.model.schedule import Schedule
+from runner.ports.store import Store
 from runner.report.safe import plain
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-    from datetime import datetime
-
-    from runner.app.app import App
-    from runner.app.prepare import Prepared
-    from runner.app.sessions import Sessions
-    from runner.model.job import Action
-    from runner.ports.store import Store
 
 MANY = 10 * HISTORIES_AT_ONCE
 """Reading more histories than these is announced, and its progress is told after as many."""
@@ -31,45 +26,49 @@ NEWEST = 50
 
 
 async def leave_rebooted_alone(
-    app: App, store: Store, sessions: Sessions, prepared: Prepared, *, is_reviewed: bool
-) -> Prepared:
-    """Return what may run, without the servers that were rebooted since the schedule was made.
+    app: App,
+    store: Store | None,
+    sessions: Sessions,
+    schedule: Schedule,
+    inventory: Inventory,
+    skipped: Collection[str],
+    *,
+    is_reviewed: bool,
+) -> tuple[Mapping[str, Why], tuple[str, ...]]:
+    """Return the servers that were rebooted since their schedule was made, and sentences about them.
 
     `is_reviewed`: the schedule was saved by an earlier call. Servers that earlier runs of the cycle asked for are
     exempt: those runs, `retry` and `resolve` decide about them. So are those of the embedded simulated cloud, where
-    each run has a cycle of its own. A history that cannot be read is named. Raises Stale for it if the store was begun
-    by this call, which knows of no earlier run then.
+    each run has a cycle of its own. A history that cannot be read is named. Raises Stale for it if the store is new,
+    or is not there yet (None): then no earlier run is known.
     """
     if sessions.is_embedded:
-        return prepared
-    schedule = prepared.schedule
-    is_old = is_reviewed or store.begun
-    changed = changed_since_review(schedule, prepared.inventory, prepared.skipped, is_old=is_old)
+        return {}, ()
+    is_new = store is None or store.begun
+    changed = changed_since_review(schedule, inventory, skipped, is_old=is_reviewed or is_new)
     if not changed:
-        return prepared
-    exempt = _asked_in_cycle(store, schedule)
+        return {}, ()
+    notes: list[str] = []
+    exempt = _asked_in_cycle(store, schedule) if store else set()
     changed = {name: [i for i in ids if i not in exempt] for name, ids in changed.items()}
     histories = await _read(app, sessions, changed)
     unreadable = [i for i, actions in histories.items() if actions is None]
-    notes = prepared.notes
     if unreadable:
         names = _names(schedule, unreadable)
         what = f"{len(unreadable)} servers changed since the schedule was made, and their action history cannot be read"
-        if store.begun:
+        if is_new:
             hint = "this store is new, so earlier reboots are not known; use the store of earlier runs, or allow"
             hint += " reading histories (see `reboot-runner doctor`). Nothing was sent"
             raise Stale(f"{what}: they may have been rebooted already", hint=hint, differences=(names,))
-        notes = (*notes, f"{what}; they stay in the schedule: {names}")
+        notes.append(f"{what}; they stay in the schedule: {names}")
     found = rebooted_since_review(schedule, histories, {})
-    if doubtful := may_be_older(schedule, found):
+    if store and (doubtful := may_be_older(schedule, found)):
         found = rebooted_since_review(schedule, histories, _asked_lately(store, doubtful))
     rebooted = {i: reason_of(schedule, reboot) for i, reboot in found.items()}
     if rebooted:
         words = f"{len(rebooted)} servers were rebooted since the schedule was made, and are left alone"
-        notes = (*notes, f"{words}: {_names(schedule, rebooted)}")
-    new = notes[len(prepared.notes) :]
-    skipped = {**prepared.skipped, **rebooted}
-    return replace(prepared, skipped=skipped, notes=notes, warnings=(*prepared.warnings, *new))
+        notes.append(f"{words}: {_names(schedule, rebooted)}")
+    return rebooted, tuple(notes)
 
 
 async def _read(app: App, sessions: Sessions, changed: dict[str, list[str]]) -> dict[str, tuple[Action, ...] | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -108,23 +108,23 @@ def demand_consent(app: App, schedule: Schedule, sessions: Sessions, wish: Wish)
         raise UsageProblem("this is not the plan's name; nothing was started")
 
 
-def begin_run(store: Store, sessions: Sessions, prepared: Prepared, plan_file: Path) -> str:
+def begin_run(store: Store, sessions: Sessions, prepared: Prepared, notes: Sequence[str], plan_file: Path) -> str:
     """Store the run, with what is to be remembered of its beginning, and return its id."""
     from runner.loading.plan import require
     from runner.loading.writing import plan_document
 
-    found = prepared.inventory.by_id
-    servers = (s for w in prepared.schedule.waves for s in w.servers)
+    schedule, found = prepared.demand(), prepared.inventory.by_id
+    servers = (s for w in schedule.waves for s in w.servers)
     baseline = {s.id: found[s.id].updated if s.id in found else None for s in servers}
     now = sessions.clock.now()
     said = facts(plan_file) | ({"store_begun": True} if store.begun else {})
     said |= {"clock": sessions.clock_words} if sessions.clock_words else {}
     document = plan_document(require(prepared.loaded))
-    earlier = earlier_in_cycle(store, prepared.schedule)
-    repeats = [run.id for run in repeated_by(store, prepared.schedule.retry_of)]
-    run_id = create_run(store, prepared.schedule, now, said, baseline, prepared.skipped, document, earlier, repeats)
-    if prepared.notes:
-        store.record(run_id, now, [Note(note) for note in prepared.notes])
+    earlier = earlier_in_cycle(store, schedule)
+    repeats = [run.id for run in repeated_by(store, schedule.retry_of)]
+    run_id = create_run(store, schedule, now, said, baseline, prepared.skipped, document, earlier, repeats)
+    if notes:
+        store.record(run_id, now, [Note(note) for note in notes])
     return run_id
 
 

@@ -81,6 +81,7 @@ CODES: dict[str, str] = {
     "UnknownFormatVersion": "The saved schedule was written by a version with another format.",
     "InvalidSchedule": "The saved schedule is not as its schema says, or contradicts itself.",
     "DigestMismatch": "The saved schedule was changed after it was made.",
+    "RebootedSinceReview": "Servers changed since the schedule was made: those that were rebooted are left alone.",
     "RetryOfUnknownRun": "The run that a plan repeats is not in the store.",
     "RetryOfOpenRun": "The run that a plan repeats is still open.",
     "RetryOfOtherCycle": "The run that a plan repeats was of another cycle.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from tests.cli.lab import PLAN, Remote
+from tests.cli.lab import PLAN, Remote, target
 from tests.cli.test_saved import save
 
 
@@ -80,3 +80,30 @@ def test_an_unreadable_history_is_named_and_refused_on_a_new_store(cloud: Remote
     done = cloud.lab.run("run", "saved.json", "--yes")
     assert done.code == 0, (done.out, done.err)
     assert "they stay in the schedule: web-003" in done.err
+
+
+def test_a_dry_run_shows_what_a_run_begins(cloud: Remote) -> None:
+    """Servers rebooted a moment ago, warnings of plan and policy, the schedule: the same for both."""
+    policy = "version: 1\nforbidden: {tags: {role: nobody-has-this}}\n"
+    cloud.lab.write("policy.yaml", policy)
+    cloud.lab.configure(targets={"lab": target(cloud.state, cloud.url)}, policy="policy.yaml")
+    cloud.lab.write("web.yaml", PLAN.replace("waves:", "exclude: {names: [nobody]}\n    waves:"))
+    reboot_by_somebody(cloud, "web-003")
+    shown = json.loads(cloud.lab.run("diff", "web.yaml", "-o", "json").out)["plans"][0]
+    found = {p["code"]: p["message"] for p in shown["problems"]}
+    assert {"ForbidsNothing", "ExcludesNothing", "RebootedSinceReview"} <= found.keys(), found
+    assert "left alone: web-003" in found["RebootedSinceReview"]
+    done = cloud.lab.run("run", "web.yaml", "--schedule-digest", shown["schedule"]["digest"])
+    assert done.code == 4, (done.out, done.err)
+    for code in ("ForbidsNothing", "ExcludesNothing", "RebootedSinceReview"):
+        assert found[code] in done.err
+    assert "web-003" not in cloud.reboots
+    assert len(cloud.reboots) == 9
+    cloud.lab.write("policy.yaml", policy + "max_wave: {servers: 1}\nmax_failures: {servers: 0}\n")
+    cloud.lab.write("web.yaml", PLAN + "cycle: second\n")
+    refused = json.loads(cloud.lab.run("diff", "web.yaml", "-o", "json").out)["plans"][0]
+    run = cloud.lab.run("run", "web.yaml", "--yes")
+    assert run.code == 3
+    errors = [p["message"] for p in refused["problems"] if p["severity"] == "error"]
+    assert errors
+    assert all(message in run.err for message in errors), run.err

@@ -87,7 +87,7 @@ def _calendar() -> Read:
 
 
 def _schedule() -> Read:
-    from runner.app.prepare import read_schedule
+    from runner.app.orders import read_schedule
 
     return read_schedule
 
