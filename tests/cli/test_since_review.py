@@ -99,7 +99,7 @@ def test_a_dry_run_shows_what_a_run_begins(cloud: Remote) -> None:
         assert found[code] in done.err
     assert "web-003" not in cloud.reboots
     assert len(cloud.reboots) == 9
-    cloud.lab.write("policy.yaml", policy + "max_wave: {servers: 1}\nmax_failures: {servers: 0}\n")
+    cloud.lab.write("policy.yaml", policy + "max_wave: {servers: 2}\n")
     cloud.lab.write("web.yaml", PLAN + "cycle: second\n")
     refused = json.loads(cloud.lab.run("diff", "web.yaml", "-o", "json").out)["plans"][0]
     run = cloud.lab.run("run", "web.yaml", "--yes")
