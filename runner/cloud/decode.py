@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from runner.cloud.bodies import read_error, words_of_page
+from runner.inputs.fields import as_list, as_map, as_text
 from runner.model.inventory import NO_TAGS, Server, ServerGroup
 from runner.model.job import Action, Job, JobStatus, SubJob
 from runner.net.text import tidy
@@ -42,28 +43,31 @@ def server(value: Any) -> Server | None:
     """
     if not isinstance(value, dict):
         return None
-    server_id, status = value.get("id"), _str(value.get("status"))
+    server_id, status = value.get("id"), as_text(value.get("status"))
     if not isinstance(server_id, str) or not server_id:
         return None
-    metadata = _map(value.get("metadata"))
     read_tags = tags(value.get("tags"))
+    # Elastic addresses are `floating`. The own one is the first private fixed one, else the first fixed one.
+    addresses = list(_address_parts(value.get("addresses")))
+    fixed = [a["addr"] for a in addresses if a.get("OS-EXT-IPS:type") != "floating"]
+    macs = filter(None, (as_text(a.get("OS-EXT-IPS-MAC:mac_addr")).lower() for a in addresses))
     return Server(
         id=server_id,
-        name=tidy(_str(value.get("name")), _MAX_NAME),
+        name=tidy(as_text(value.get("name")), _MAX_NAME),
         status=intern(status),
-        task_state=_str(value.get("OS-EXT-STS:task_state")) or None,
-        zone=intern(_str(value.get("OS-EXT-AZ:availability_zone"))),
-        flavor=intern(_str(_map(value.get("flavor")).get("id"))),
+        task_state=as_text(value.get("OS-EXT-STS:task_state")) or None,
+        zone=intern(as_text(value.get("OS-EXT-AZ:availability_zone"))),
+        flavor=intern(as_text(as_map(value.get("flavor")).get("id"))),
         tags=NO_TAGS if read_tags is None else read_tags,
         tags_unknown=read_tags is None,
         enterprise_project=intern(_enterprise_project(value)),
-        server_group=_first(_map(value.get("os:scheduler_hints")).get("group")),
+        server_group=_first(as_map(value.get("os:scheduler_hints")).get("group")),
         locked=value.get("locked") in (True, "true"),
-        frozen=_str(metadata.get("EcmResStatus")).lower() == "freeze",
-        updated=_str(value.get("updated")) or None,
-        addresses=_addresses(value.get("addresses")),
-        own_address=_own_address(value.get("addresses")),
-        macs=_macs(value.get("addresses")),
+        frozen=as_text(as_map(value.get("metadata")).get("EcmResStatus")).lower() == "freeze",
+        updated=as_text(value.get("updated")) or None,
+        addresses=tuple(dict.fromkeys(a["addr"] for a in addresses)),
+        own_address=next(filter(_is_private, fixed), fixed[0] if fixed else ""),
+        macs=tuple(dict.fromkeys(macs)),
         bare_metal=_BARE_METAL in (read_tags or ()) or _BARE_METAL in (tags(value.get("sys_tags")) or ()),
     )
 
@@ -117,30 +121,10 @@ def _tags(items: tuple[str, ...]) -> Mapping[str, str] | None:
 
 def _enterprise_project(value: Mapping[str, Any]) -> str:
     """`enterprise_project_id`; where the cloud does not have that field (OTC), the system tag."""
-    own = _str(value.get("enterprise_project_id"))
-    if own:
-        return own
-    system = value.get("sys_tags")
-    for item in system if isinstance(system, list) else ():
-        if isinstance(item, dict) and item.get("key") == _ENTERPRISE_PROJECT:
-            return _str(item.get("value"))
-    return ""
-
-
-def _addresses(value: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(address["addr"] for address in _address_parts(value)))
-
-
-def _macs(value: Any) -> tuple[str, ...]:
-    """`OS-EXT-IPS-MAC:mac_addr` of each address (page "Querying Details About ECSs", `addresses`)."""
-    found = (address.get("OS-EXT-IPS-MAC:mac_addr") for address in _address_parts(value))
-    return tuple(dict.fromkeys(mac.lower() for mac in found if isinstance(mac, str) and mac))
-
-
-def _own_address(value: Any) -> str:
-    """The first private fixed address (`OS-EXT-IPS:type`; elastic ones are `floating`), else the first."""
-    fixed = [a["addr"] for a in _address_parts(value) if a.get("OS-EXT-IPS:type") != "floating"]
-    return next(filter(_is_private, fixed), fixed[0] if fixed else "")
+    own = as_text(value.get("enterprise_project_id"))
+    system = (as_map(item) for item in as_list(value.get("sys_tags")))
+    named = (as_text(item.get("value")) for item in system if item.get("key") == _ENTERPRISE_PROJECT)
+    return own or next(named, "")
 
 
 def _is_private(address: str) -> bool:
@@ -151,33 +135,29 @@ def _is_private(address: str) -> bool:
 
 
 def _address_parts(value: Any) -> Iterator[Mapping[str, Any]]:
-    for net in _map(value).values():
-        for address in net if isinstance(net, list) else ():
+    for net in as_map(value).values():
+        for address in as_list(net):
             if isinstance(address, dict) and isinstance(address.get("addr"), str):
                 yield address
 
 
-def server_group(value: Any) -> ServerGroup | None:
-    """A group of the page "Querying ECS Groups"."""
-    if not isinstance(value, dict) or not isinstance(value.get("id"), str) or not value["id"]:
-        return None
-    name = tidy(_str(value.get("name")), _MAX_NAME)
-    return ServerGroup(value["id"], name, _strings(value.get("policies")), _strings(value.get("members")))
-
-
 def server_groups(value: Any) -> list[ServerGroup]:
-    """Return the groups of one page. Raises ValueError for another shape: a group that is left out is not spread."""
-    listed = _map(value).get("server_groups")
-    entries = listed if isinstance(listed, list) else [None]
-    groups = [group for group in map(server_group, entries) if group is not None]
-    if len(groups) < len(entries) or not all(map(_has_members, entries)):
+    """Return the groups of one page ("Querying ECS Groups").
+
+    Raises ValueError for another shape: a group that is left out is not spread.
+    """
+    listed = as_map(value).get("server_groups")
+    return [server_group(entry) for entry in (listed if isinstance(listed, list) else [None])]
+
+
+def server_group(value: Any) -> ServerGroup:
+    fields = as_map(value)
+    group_id, members = as_text(fields.get("id")), fields.get("members")
+    listed = [member for member in as_list(members) if isinstance(member, str)]
+    if not group_id or (members is not None and listed != members):
         raise ValueError("the list of server groups is not as its page documents")
-    return groups
-
-
-def _has_members(group: Mapping[str, Any]) -> bool:
-    members = group.get("members")
-    return members is None or (isinstance(members, list) and all(isinstance(m, str) for m in members))
+    policies = (policy for policy in as_list(fields.get("policies")) if isinstance(policy, str))
+    return ServerGroup(group_id, tidy(as_text(fields.get("name")), _MAX_NAME), tuple(policies), tuple(listed))
 
 
 def job(value: Any, job_id: str, request_id: str | None = None) -> Job:
@@ -186,10 +166,9 @@ def job(value: Any, job_id: str, request_id: str | None = None) -> Job:
     A job for a single resource has no `sub_jobs`: then its own `entities.server_id` is read as its only one.
     Raises ValueError for more sub-jobs than any request of ours can have.
     """
-    fields = _map(value)
+    fields = as_map(value)
     whole = _part(fields)
-    listed = _map(fields.get("entities")).get("sub_jobs")
-    items = listed if isinstance(listed, list) else []
+    items = as_list(as_map(fields.get("entities")).get("sub_jobs"))
     if len(items) > MOST_SUB_JOBS:
         raise ValueError(f"the job has {len(items):,} sub-jobs, more than {MOST_SUB_JOBS:,}")
     parts: dict[str, SubJob] = {}
@@ -221,10 +200,10 @@ def job(value: Any, job_id: str, request_id: str | None = None) -> Job:
 
 def _part(fields: Mapping[str, Any]) -> SubJob:
     """Return what a job and a sub-job have in common."""
-    word, end_time = tidy(_str(fields.get("status")), 64), fields.get("end_time")
+    word, end_time = tidy(as_text(fields.get("status")), 64), fields.get("end_time")
     code, reason = _cause(fields)
     return SubJob(
-        _str(_map(fields.get("entities")).get("server_id")),
+        as_text(as_map(fields.get("entities")).get("server_id")),
         job_status(word),
         when(fields.get("begin_time")),
         when(end_time),
@@ -261,7 +240,7 @@ def _cause(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
     error_code = fields.get("error_code")
     code = str(error_code) if isinstance(error_code, str | int) and error_code else ""
     reason, inner = _readable(fields.get("fail_reason"))
-    detail, deepest = _readable(_map(fields.get("entities")).get("errorcode_message"))
+    detail, deepest = _readable(as_map(fields.get("entities")).get("errorcode_message"))
     if detail and detail not in reason:
         reason = f"{reason} ({detail})" if reason else detail
     found = next((c for c in (inner, deepest) if c and not c.isdigit()), "")
@@ -270,7 +249,7 @@ def _cause(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 def _readable(value: Any) -> tuple[str, str]:
     """Return the words of a text without the JSON or HTML it holds, and the code in that JSON."""
-    text = (json.dumps(value) if isinstance(value, dict | list) else _str(value))[:_MAX_CAUSE].strip()
+    text = (json.dumps(value) if isinstance(value, dict | list) else as_text(value))[:_MAX_CAUSE].strip()
     start = min((at for mark in "{<" if (at := text.find(mark)) >= 0), default=-1)
     if start < 0:
         return text, ""
@@ -294,15 +273,15 @@ def actions(value: Any) -> tuple[Action, ...]:
 
     Raises ValueError where the answer has no such list: an unreadable history is not an empty one.
     """
-    listed = _map(value).get("instanceActions")
+    listed = as_map(value).get("instanceActions")
     if not isinstance(listed, list):
         raise ValueError("no instanceActions in the answer")  # noqa: TRY004 - the answer is wrong, no type of ours
     found = [
         Action(
-            tidy(_str(item.get("action")), 64),
+            tidy(as_text(item.get("action")), 64),
             when(item.get("start_time")),
-            tidy(_str(item.get("request_id")), 64) or None,
-            tidy(_str(item.get("message"))) or None,
+            tidy(as_text(item.get("request_id")), 64) or None,
+            tidy(as_text(item.get("message"))) or None,
         )
         for item in listed
         if isinstance(item, dict)
@@ -324,31 +303,13 @@ def when(value: Any) -> datetime | None:
             return datetime.fromtimestamp(value / 1000, UTC)
         if not isinstance(value, str) or len(value) > 40:
             return None
-        found = datetime.fromisoformat(_FRACTION.sub(_microseconds, value.strip()))
+        found = datetime.fromisoformat(_FRACTION.sub(lambda found: "." + found[1].ljust(6, "0"), value.strip()))
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _microseconds(match: re.Match[str]) -> str:
-    return "." + match[1].ljust(6, "0")
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _str(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _strings(value: Any) -> tuple[str, ...]:
-    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
-
-
 def _first(value: Any) -> str | None:
     """Scheduler hints are lists; some answers have the bare text."""
-    for item in value if isinstance(value, list) else (value,):
-        if isinstance(item, str) and item:
-            return item
-    return None
+    items = value if isinstance(value, list) else (value,)
+    return next(filter(None, map(as_text, items)), None)

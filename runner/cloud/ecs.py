@@ -7,11 +7,11 @@ exchange on a fresh connection, and its answer sorted by what it proves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from runner.cloud import alarms, decode
 from runner.cloud import surroundings as around
@@ -19,6 +19,7 @@ from runner.cloud.auth.credentials import Credentials
 from runner.cloud.auth.exchange import Exchange, OnSecret, credentials_for
 from runner.cloud.auth.logins import Login
 from runner.cloud.endpoints import Settings
+from runner.cloud.paging import Get, together
 from runner.cloud.permissions import need
 from runner.cloud.projects import looked_up, project_id_of
 from runner.cloud.reader import Answer, Patience, Reader
@@ -45,15 +46,8 @@ from runner.net.secret import scrubber
 from runner.net.transport import Limits, Transport
 from runner.net.wire import Outgoing, RequestLog, Unreachable
 
-T = TypeVar("T")
-U = TypeVar("U")
-
 JSON = "application/json;charset=UTF-8"
 _RENEWAL_IS_NEWS = timedelta(minutes=1)
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class HuaweiCloud:
@@ -90,7 +84,7 @@ class HuaweiCloud:
         settings: Settings,
         login: Login,
         *,
-        wall: Callable[[], datetime] = _utc_now,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         now: Callable[[], datetime] | None = None,
         log: Callable[[RequestLog], None] | None = None,
         patience: Patience | None = None,
@@ -110,17 +104,15 @@ class HuaweiCloud:
         try:
             reader = Reader(transport, wall, patience, sleep, pace)
             credentials = credentials_for(login, Exchange(settings, reader, wall, on_secret, log))
-            project_id = settings.project_id or await project_id_of(settings, credentials, reader, wall)
+            project_id = settings.project_id or await project_id_of(settings, credentials, reader)
             yield cls(settings, project_id, credentials, transport, reader, wall=wall, now=now or wall)
         finally:
             await transport.aclose()
 
-    # Reads
-
     async def inventory(self) -> Inventory:
         """All servers and server groups. Groups that cannot be read are told as unread; servers always raise."""
         read_at = self._now()
-        servers, (groups, unread) = await _both(self._servers.all(), self._groups())
+        servers, (groups, unread) = await together(self._servers.all(), self._groups())
         in_group = {member: group.id for group in groups for member in group.members}
         found = (
             replace(s, server_group=in_group[s.id]) if s.server_group is None and s.id in in_group else s
@@ -172,18 +164,16 @@ class HuaweiCloud:
 
     async def surroundings(self) -> Surroundings:
         """Auto-scaling groups and scheduled events (`runner.ports.Surveyor`)."""
-        ecs = self._getter(self._settings.ecs_url, "ECS", "ecs", around.BRIEF)
-        has_events = self._settings.dialect.scheduled_events
-        events = ecs if has_events else None
-        return await around.surroundings(self._scaling(), events, self.project_id, self._settings.filters)
+        settings = self._settings
+        scaling = self._getter(settings.as_url, "Auto Scaling", "autoscaling", around.BRIEF)
+        ecs = self._getter(settings.ecs_url, "ECS", "ecs", around.BRIEF)
+        events = ecs if settings.dialect.scheduled_events else None
+        return await around.surroundings(scaling, events, self.project_id, settings.filters)
 
-    def _ces(self) -> around.Get:
+    def _ces(self) -> Get:
         return self._getter(self._settings.ces_url, "Cloud Eye", "ces")
 
-    def _scaling(self) -> around.Get:
-        return self._getter(self._settings.as_url, "Auto Scaling", "autoscaling", around.BRIEF)
-
-    def _getter(self, origin: str | None, service: str, key: str, patience: Patience | None = None) -> around.Get:
+    def _getter(self, origin: str | None, service: str, key: str, patience: Patience | None = None) -> Get:
         """Reads of another service of the project: (path, *query) -> the JSON of its answer."""
 
         async def get(path: str, *query: tuple[str, str]) -> Any:
@@ -198,19 +188,15 @@ class HuaweiCloud:
     @property
     def trials(self) -> CloudTrials:
         """The reads that show what is allowed (`runner.ports.Trials`)."""
-
-        async def ecs(path: str, *query: tuple[str, str]) -> Any:
-            return (await self._get(path, *query)).value
-
-        async def lookup() -> str:
-            return await looked_up(self._settings, self._credentials, self._reader)
-
-        async def login() -> object:
-            return await self._credentials.authorize(self._request("GET", "/"), self._wall())
-
-        return CloudTrials(self.project_id, login, ecs, self._ces(), lookup, self._settings.filters)
-
-    # The reboot
+        settings, credentials = self._settings, self._credentials
+        return CloudTrials(
+            self.project_id,
+            lambda: credentials.authorize(self._request("GET", "/"), self._wall()),
+            self._getter(settings.ecs_url, "ECS", "ecs"),
+            self._ces(),
+            lambda: looked_up(settings, credentials, self._reader),
+            settings.filters,
+        )
 
     async def reboot(self, ids: Collection[str], kind: RebootType, signed_at: datetime) -> RebootAnswer:
         """Ask for one batch, once. `signed_at`: real time of the intent; a signature is good for 15 minutes of it.
@@ -260,26 +246,12 @@ class HuaweiCloud:
         self._renewed_at = self._wall()
         return Throttled(answer.code, f"{answer.reason}; the token is renewed", 0.0, answer.request_id, answer.status)
 
-    # How reads are made
-
     def _request(self, method: Any, path: str, query: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Outgoing:
         headers = {"Content-Type": JSON, "X-Project-Id": self.project_id}
         return Outgoing(method, self._settings.ecs_url, path, tuple(query), headers, body)
 
     async def _get(self, path: str, *query: tuple[str, str]) -> Answer:
         return await self._reader.read(self._request("GET", path, query), self._credentials)
-
-
-async def _both(servers: Coroutine[Any, Any, T], groups: Coroutine[Any, Any, U]) -> tuple[T, U]:
-    """Both at once; the first error of either ends the other."""
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            one, two = tasks.create_task(servers), tasks.create_task(groups)
-    except* CloudError as errors:
-        failure = errors.exceptions[0]
-    else:
-        return one.result(), two.result()
-    raise failure
 
 
 def _lost(error: Unreachable) -> RebootAnswer:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.cloud import decode
+from runner.cloud.paging import together
 from runner.errors import CloudError
 from runner.model.inventory import Server
 
@@ -25,7 +26,7 @@ Fetch = Callable[[int, int], Awaitable[Any]]
 
 
 @dataclass(slots=True)
-class _Pages:
+class ListPages:
     """What has been collected. `size` is what the service really puts on a page; `counts` every total it told; `number`
     the pages there were; `newest` the latest `created` of a server (ISO 8601, to be compared as text)."""
 
@@ -103,12 +104,12 @@ async def list_all(fetch: Fetch, limit: int = PAGE, since: str = "") -> dict[str
     return found
 
 
-async def _read_back(fetch: Fetch, limit: int, before: _Pages) -> _Pages:
+async def _read_back(fetch: Fetch, limit: int, before: ListPages) -> ListPages:
     """From the last page down to the first."""
     size = before.size
     number = before.number
     while True:
-        pages = _Pages(size=size, number=number)
+        pages = ListPages(size=size, number=number)
         is_full = pages.add(await fetch(number, limit)) >= size
         if not is_full or number >= _MAX_PAGES or (pages.count is not None and number * size >= pages.count):
             break
@@ -118,9 +119,9 @@ async def _read_back(fetch: Fetch, limit: int, before: _Pages) -> _Pages:
     return pages
 
 
-async def _read(fetch: Fetch, limit: int) -> _Pages:
+async def _read(fetch: Fetch, limit: int) -> ListPages:
     """The first page, then the others at most four at a time, then what has been added meanwhile."""
-    pages = _Pages(size=limit)
+    pages = ListPages(size=limit)
     got = pages.add(await fetch(1, limit))
     if pages.count is not None and 0 < got < min(limit, pages.count):
         pages.size = got  # the service allows smaller pages than we asked for
@@ -138,7 +139,7 @@ async def _read(fetch: Fetch, limit: int) -> _Pages:
     return pages
 
 
-async def _rest(fetch: Fetch, limit: int, pages: _Pages, last: int) -> int:
+async def _rest(fetch: Fetch, limit: int, pages: ListPages, last: int) -> int:
     """Pages 2 to `last`; how many entries the last one had. Each page is decoded and dropped at once."""
     gate = asyncio.Semaphore(_AT_ONCE)
     sizes: dict[int, int] = {}
@@ -147,12 +148,5 @@ async def _rest(fetch: Fetch, limit: int, pages: _Pages, last: int) -> int:
         async with gate:
             sizes[number] = pages.add(await fetch(number, limit))
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for number in range(2, last + 1):
-                group.create_task(one(number))
-    except* CloudError as errors:
-        failure = errors.exceptions[0]
-    else:
-        return sizes[last]
-    raise failure
+    await together(*(one(number) for number in range(2, last + 1)))
+    return sizes[last]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner.cloud.metadata import META_DATA, Metadata, origin_of
 from runner.errors import InvalidInput
-from runner.inputs.json_text import parse_json
+from runner.inputs.fields import as_text, json_object
 from runner.model.machine import NO_SERVER, Machine
 from runner.model.problem import Location, Problem
 from runner.net.wire import Unreachable
@@ -34,11 +34,14 @@ async def this_machine(environ: Mapping[str, str]) -> Machine:
 
     A machine that is no ECS, or whose metadata service is switched off, has no `server_id`; that is no error.
     """
-    stated = _stated(environ)
+    stated = environ.get(ITSELF, "").strip().lower()
+    if stated not in ("", NO_SERVER) and not _UUID.fullmatch(stated):
+        message = f"{ITSELF} is neither the id of a server nor {NO_SERVER}"
+        raise InvalidInput([Problem("BadValue", message, Location("environment"), "an id is a UUID")])
     origin = origin_of(environ)
     if origin not in _found:
         _found[origin] = await _ask(origin)
-    return Machine(_found[origin], stated, own_addresses(), own_macs())
+    return Machine(_found[origin], stated or None, own_addresses(), own_macs())
 
 
 def forget() -> None:
@@ -46,28 +49,17 @@ def forget() -> None:
     _found.clear()
 
 
-def _stated(environ: Mapping[str, str]) -> str | None:
-    written = environ.get(ITSELF, "").strip()
-    if not written or written.lower() == NO_SERVER:
-        return written.lower() or None
-    if not _UUID.fullmatch(written):
-        message = f"{ITSELF} is neither the id of a server nor {NO_SERVER}"
-        raise InvalidInput([Problem("BadValue", message, Location("environment"), "an id is a UUID")])
-    return written.lower()
-
-
 async def _ask(origin: str) -> str | None:
     """The `uuid` of `meta_data.json` (page "Obtaining Metadata"); None where nobody says one."""
     metadata = Metadata(origin, WITHIN_S)
     try:
         reply = await metadata.get(META_DATA)
-        value = parse_json(reply.body) if reply.status == 200 else None
-    except (Unreachable, ValueError):
+    except Unreachable:
         return None
     finally:
         await metadata.aclose()
-    found = value.get("uuid") if isinstance(value, dict) else None
-    return found if isinstance(found, str) and _UUID.fullmatch(found) else None
+    found = as_text(json_object(reply.body).get("uuid")) if reply.status == 200 else ""
+    return found if _UUID.fullmatch(found) else None
 
 
 def own_addresses(proc: Path = Path("/proc/net")) -> frozenset[str]:

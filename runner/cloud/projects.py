@@ -7,15 +7,12 @@ whose servers to reboot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any
-
 from runner.cloud.auth.credentials import Credentials
 from runner.cloud.auth.exchange import PasswordToken
 from runner.cloud.endpoints import Settings
 from runner.cloud.reader import Answer, Reader
 from runner.errors import CloudDenied, NoProject
+from runner.inputs.fields import as_list, as_map, as_text
 from runner.net.text import tidy
 from runner.net.wire import Outgoing
 
@@ -24,9 +21,7 @@ _SHOWN = 10
 _NAME = 64
 
 
-async def project_id_of(
-    settings: Settings, credentials: Credentials, reader: Reader, wall: Callable[[], datetime]
-) -> str:
+async def project_id_of(settings: Settings, credentials: Credentials, reader: Reader) -> str:
     """The project's id: that of the login, or of the project it names, else of the only one of the region.
 
     That one is named like the region. Raises NoProject for none and for several (listed), CloudDenied where IAM
@@ -34,43 +29,35 @@ async def project_id_of(
     """
     if credentials.project_id:
         return credentials.project_id
-    scope = await _scope(settings, credentials, wall) if isinstance(credentials, PasswordToken) else None
-    if scope and isinstance(credentials, PasswordToken) and credentials.names_project:
-        return scope
+    scope: str | None = None
+    if isinstance(credentials, PasswordToken):
+        scope = await credentials.scope()
+        if scope and credentials.names_project:
+            return scope
     try:
-        answer = await _listed(settings, credentials, reader)
+        return await looked_up(settings, credentials, reader)
     except CloudDenied:
         if scope:
             return scope  # who may not list projects was given the region's own
         raise
-    return _only(settings.region, answer)
 
 
 async def looked_up(settings: Settings, credentials: Credentials, reader: Reader) -> str:
     """The id of the region's only project, whatever the login says. Raises NoProject for none and for several."""
-    return _only(settings.region, await _listed(settings, credentials, reader))
-
-
-async def _scope(settings: Settings, credentials: PasswordToken, wall: Callable[[], datetime]) -> str | None:
-    """The project of the token, which is fetched for it."""
-    await credentials.authorize(Outgoing("GET", settings.iam_url, "/v3/projects"), wall())
-    return credentials.project_id
-
-
-async def _listed(settings: Settings, credentials: Credentials, reader: Reader) -> Answer:
     headers = {"Content-Type": "application/json;charset=UTF-8"}
-    return await reader.read(Outgoing("GET", settings.iam_url, "/v3/projects", (), headers), credentials)
+    request = Outgoing("GET", settings.iam_url, "/v3/projects", (), headers)
+    return _only(settings.region, await reader.read(request, credentials))
 
 
 def _only(region: str, answer: Answer) -> str:
-    listed = answer.value.get("projects")
-    found = {
-        p["id"]: p["name"]
-        for p in (listed if isinstance(listed, list) else ())
-        if isinstance(p, dict) and isinstance(p.get("id"), str) and p["id"] and _is_of(region, p)
-    }
+    found: dict[str, str] = {}
+    for project in map(as_map, as_list(answer.value.get("projects"))):
+        name, number = as_text(project.get("name")), as_text(project.get("id"))
+        is_used = project.get("enabled") is not False and project.get("is_domain") is not True
+        if number and is_used and (name == region or name.startswith(f"{region}_")):
+            found[number] = name
     if list(found.values()) == [region]:
-        return str(next(iter(found)))
+        return next(iter(found))
     request_id = answer.reply.request_id
     if not found:
         raise NoProject(
@@ -83,10 +70,3 @@ def _only(region: str, answer: Answer) -> str:
         hint=f"{_HINT} to the one that is meant",
         request_id=request_id,
     )
-
-
-def _is_of(region: str, project: Mapping[str, Any]) -> bool:
-    """Whether a project is of this region and in use."""
-    name = project.get("name")
-    is_named = isinstance(name, str) and (name == region or name.startswith(f"{region}_"))
-    return is_named and project.get("enabled") is not False and project.get("is_domain") is not True

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from runner.cloud.bodies import ApiError, read_error
-from runner.cloud.codes import BATCH_FAILED, Proof, Verdict, proof, same
+from runner.cloud.codes import BATCH_FAILED, Verdict, proof, same
 from runner.cloud.denials import REBOOT, denial, is_denial
 from runner.cloud.throttle import allowed
-from runner.inputs.json_text import parse_json
+from runner.inputs.fields import as_text, json_object
 from runner.model.job import Accepted, Ambiguous, Denied, RebootAnswer, Refused, Throttled
 from runner.model.schedule import RebootType
 from runner.net.secret import Scrub, no_scrub
@@ -62,7 +62,13 @@ def classify(
     error = read_error(reply, scrub)
     found = _proven(error, asked)
     if found is None:
-        return Ambiguous(_unclear(error), status, error.code, error.request_id)
+        unproven = "does not prove that nothing was begun"
+        reason = f"{error.message}, which {unproven}"
+        if 200 <= status < 300:
+            reason = f"HTTP {status} without a job id" + (f": {error.sentence}" if error.code else "")
+        elif error.code:
+            reason = f"HTTP {status}, and {error.sentence} {unproven}"
+        return Ambiguous(reason, status, error.code, error.request_id)
     if found is Verdict.THROTTLED:
         code, wait = error.code or str(status), retry_after_s(headers)
         return Throttled(code, error.sentence, wait, error.request_id, status, allowed(error.message))
@@ -78,12 +84,8 @@ def classify(
 
 def job_id_of(body: bytes) -> str | None:
     """The job id of an answer; None where there is none that could be asked for."""
-    try:
-        value = parse_json(body)
-    except ValueError:
-        return None
-    job_id = value.get("job_id") if isinstance(value, dict) else None
-    return job_id if isinstance(job_id, str) and JOB_ID.fullmatch(job_id) else None
+    job_id = as_text(json_object(body).get("job_id"))
+    return job_id if JOB_ID.fullmatch(job_id) else None
 
 
 def _proven(error: ApiError, asked: Collection[str]) -> Verdict | None:
@@ -99,15 +101,9 @@ def _proven(error: ApiError, asked: Collection[str]) -> Verdict | None:
     if is_denial(error):
         return Verdict.DENIED
     outer = proof(error.code, error.status)
-    if outer is None:
-        return None
-    return _joined(outer, inner)
-
-
-def _joined(outer: Proof, inner: set[Verdict]) -> Verdict:
-    if outer.verdict is Verdict.REFUSED and inner == {Verdict.SERVERS}:
+    if outer is not None and outer.verdict is Verdict.REFUSED and inner == {Verdict.SERVERS}:
         return Verdict.SERVERS
-    return outer.verdict
+    return outer.verdict if outer is not None else None
 
 
 def _batch_failed(error: ApiError, inner: set[Verdict], asked: Collection[str]) -> Verdict | None:
@@ -140,14 +136,6 @@ def _named(error: ApiError, asked: Collection[str]) -> Mapping[str, str] | None:
         note(detail.code, detail.message)
     note(error.code, error.message)
     return found or None
-
-
-def _unclear(error: ApiError) -> str:
-    if 200 <= error.status < 300:
-        return f"HTTP {error.status} without a job id" + (f": {error.sentence}" if error.code else "")
-    if error.code:
-        return f"HTTP {error.status}, and {error.sentence} does not prove that nothing was begun"
-    return f"{error.message}, which does not prove that nothing was begun"
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -10,6 +10,7 @@ from runner.cloud import decode, listing
 from runner.cloud.dialect import Dialect
 from runner.cloud.reader import Answer
 from runner.errors import CloudError
+from runner.inputs.fields import as_list, as_text
 from runner.model.inventory import Server, ServerGroup
 from runner.net.wire import encode
 
@@ -68,17 +69,14 @@ class Servers:
         if not self._dialect.id_filter:
             if len(wanted) <= _SHOW_AT_MOST:
                 return await self._show(wanted)
-        elif self._is_filter_cheaper(len(wanted)):
-            found = await self._filtered(list(wanted))
-            if found is not None:
-                return found
+        else:
+            pages = 1 if self._fleet is None else -(-self._fleet // listing.PAGE)
+            if -(-len(wanted) // IDS_A_REQUEST) <= max(pages, 1):
+                found = await self._filtered(list(wanted))
+                if found is not None:
+                    return found
         servers = await self.all()
         return {i: servers[i] for i in wanted if i in servers}
-
-    def _is_filter_cheaper(self, number: int) -> bool:
-        requests = -(-number // IDS_A_REQUEST)
-        pages = 1 if self._fleet is None else -(-self._fleet // listing.PAGE)
-        return requests <= max(pages, 1)
 
     async def _filtered(self, ids: list[str]) -> dict[str, Server] | None:
         """By the `server_id` filter. None where the answer is silent about some ids: then only the list is sure.
@@ -90,8 +88,7 @@ class Servers:
             part = ids[start : start + IDS_A_REQUEST]
             named = (("limit", str(listing.PAGE)), ("server_id", ",".join(part)))
             answer = await self._get(f"{self._path}/detail", *named, *self._filters)
-            listed = answer.value.get("servers")
-            entries = listed if isinstance(listed, list) else []
+            entries = as_list(answer.value.get("servers"))
             ghosts = {g for g in map(decode.ghost, entries) if g is not None}
             here = {s.id: s for s in map(decode.server, entries) if s is not None and s.id not in ghosts}
             if not ghosts.union(here).issuperset(part):
@@ -120,9 +117,9 @@ class Servers:
         would be none.
         """
         found: dict[str, ServerGroup] = {}
-        marker: str | None = None
+        marker = ""
         for _ in range(_MAX_GROUP_PAGES):
-            more = () if marker is None else (("marker", marker),)
+            more = (("marker", marker),) if marker else ()
             answer = await self._get(f"{self._path}/os-server-groups", ("limit", str(listing.PAGE)), *more)
             try:
                 entries = decode.server_groups(answer.value)
@@ -130,24 +127,15 @@ class Servers:
                 raise CloudError(str(error), status=answer.reply.status) from None
             known = len(found)
             found.update((g.id, g) for g in entries)
-            following = _next_group(answer.value, entries)
-            if following is None or len(found) == known:
+            # `page_info` decides where there is one, whatever the page's size. OTC's page has it in the table and not
+            # in the example ("Querying ECS Groups"): without it a full page is followed by what comes after its last
+            # id, which is what `marker` means on both clouds.
+            info = answer.value.get("page_info")
+            last = entries[-1].id if len(entries) >= listing.PAGE else ""
+            marker = as_text(info.get("next_marker")) if isinstance(info, dict) else last
+            if not marker or len(found) == known:
                 return tuple(sorted(found.values(), key=lambda g: g.id))
-            marker = following
         raise CloudError(f"the list of server groups does not come to an end within {_MAX_GROUP_PAGES} pages")
-
-
-def _next_group(value: Any, entries: list[ServerGroup]) -> str | None:
-    """The marker of the next page. `page_info` decides where there is one, whatever the page's size.
-
-    OTC's page has it in the table and not in the example ("Querying ECS Groups"): without it a full page is followed
-    by what comes after its last id, which is what `marker` means on both clouds.
-    """
-    info = value.get("page_info")
-    if isinstance(info, dict):
-        following = info.get("next_marker")
-        return following if isinstance(following, str) and following else None
-    return entries[-1].id if len(entries) >= listing.PAGE else None
 
 
 def segment(server_id: str) -> str:

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
+from runner.cloud.paging import Get, Query
 from runner.cloud.servers import is_unknown_job
 from runner.errors import CloudError
 from runner.net.wire import encode
 
 NO_JOB = "0" * 32
 """The id of no job. That it is unknown can be told only to those who may ask ("Common.0011", or 404)."""
-
-Get = Callable[..., Awaitable[Any]]
-"""(path, *query) -> the JSON of a good answer. Raises CloudError, CloudDenied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +30,7 @@ class CloudTrials:
     ecs: Get
     ces: Get
     lookup: Callable[[], Awaitable[str]]
-    filters: tuple[tuple[str, str], ...] = ()
+    filters: Query = ()
 
     async def log_in(self) -> None:
         await self.login()
@@ -50,7 +47,11 @@ class CloudTrials:
             case "history":
                 await self.ecs(f"/v2.1/{project}/servers/{server}/os-instance-actions")
             case "job":
-                await self._job()
+                try:
+                    await self.ecs(f"/v1/{project}/jobs/{NO_JOB}")
+                except CloudError as error:
+                    if not is_unknown_job(error):
+                        raise
             case "alarms":
                 await self.ces(f"/V1.0/{project}/alarms", ("limit", "1"))
             case "records":
@@ -63,10 +64,3 @@ class CloudTrials:
 
     async def project_of_region(self) -> str:
         return await self.lookup()
-
-    async def _job(self) -> None:
-        try:
-            await self.ecs(f"/v1/{self.project_id}/jobs/{NO_JOB}")
-        except CloudError as error:
-            if not is_unknown_job(error):
-                raise

@@ -145,9 +145,9 @@ def _decoded(decode: Callable[[Any], object]) -> Read:
 
 
 def _list_page() -> Read:
-    from runner.cloud.listing import _Pages
+    from runner.cloud.listing import ListPages
 
-    return _decoded(lambda value: _Pages().add(value))
+    return _decoded(lambda value: ListPages().add(value))
 
 
 def _job() -> Read:

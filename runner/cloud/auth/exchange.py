@@ -34,8 +34,8 @@ from runner.cloud.endpoints import Settings
 from runner.cloud.metadata import SECURITY_KEY, Metadata
 from runner.cloud.reader import Reader
 from runner.errors import CloudDenied, CloudError
+from runner.inputs.fields import as_map, json_object
 from runner.inputs.files import describe, read_regular
-from runner.inputs.json_text import parse_json
 from runner.net.secret import Secret
 from runner.net.text import tidy
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
@@ -179,8 +179,7 @@ class Renewable:
         carry.
         """
         value = json_object(reply.body)
-        found = value.get("credential") or value.get("credentials")
-        parts = found if isinstance(found, dict) else {}
+        parts = as_map(value.get("credential") or value.get("credentials"))
         texts = [next((parts[n] for n in names if parts.get(n)), None) for names in _SPELLINGS]
         usable = [Secret(t) for t in texts if isinstance(t, str) and t.isascii() and t.isprintable()]
         if len(usable) != len(texts):
@@ -392,6 +391,11 @@ class PasswordToken(Renewable):
         self.names_project = bool(self.project_id or login.project_name)
         """Whether the login says which project, by id or by name; otherwise it is the region's own."""
 
+    async def scope(self) -> str | None:
+        """Return the project of the token, which is fetched for it."""
+        await self._current()
+        return self.project_id
+
     async def fetch(self) -> Fresh:
         login, settings = self._login, self._exchange.settings
         user: dict[str, Any] = {"password": login.password.reveal()}
@@ -439,22 +443,11 @@ def credentials_for(login: Login, exchange: Exchange) -> Credentials:
 
 def token_facts(body: bytes) -> tuple[timedelta, str | None]:
     """Return the documented life of a token (unreadable times: as if 24 hours), and its project."""
-    found = json_object(body).get("token")
-    token = found if isinstance(found, dict) else {}
+    token = as_map(json_object(body).get("token"))
     issued, expires = when(token.get("issued_at")), when(token.get("expires_at"))
     life = expires - issued if issued and expires and expires > issued else timedelta(hours=24)
-    project = token.get("project")
-    project_id = project.get("id") if isinstance(project, dict) else None
+    project_id = as_map(token.get("project")).get("id")
     return life, project_id if isinstance(project_id, str) else None
-
-
-def json_object(body: bytes) -> dict[str, Any]:
-    """The object of a JSON text; empty for everything else."""
-    try:
-        value = parse_json(body)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def replaced(kind: type[CloudError], error: CloudError, message: str, hint: str | None) -> CloudError:
