@@ -25,10 +25,11 @@ from runner.github.summary import StepSummary
 from runner.model.events import ApprovalAsked, GatesAsked, RunEnded, RunStopping, WaveEnded
 from runner.model.problem import Location, Problem
 from runner.model.run_exit import exit_code
+from runner.report.as_markdown import inline
 from runner.report.forms import rendered
 from runner.report.problems import problems_github
 from runner.report.run_build import build_report
-from runner.report.run_markdown import step_line
+from runner.report.run_sections import step_words
 from runner.report.run_steps import next_steps
 from runner.report.run_words import counts_words
 from runner.report.safe import markdown, plain
@@ -171,7 +172,7 @@ def to_be_acted_on(run: Run) -> str:
     if is_asked:
         lines += [f"Servers: {markdown(counts_words(run.counts()))}.", ""]
         lines += [f"Not answered until {question_deadline(run):%Y-%m-%d %H:%M} UTC, the run stops.", ""]
-    lines += [f"- {step_line(step.what, step.command)}" for step in next_steps(run)]
+    lines += [f"- {inline(step_words(step.what, step.command))}" for step in next_steps(run)]
     return "\n".join(lines) + "\n"
 
 

@@ -8,8 +8,8 @@ from runner.report.run_csv import report_csv
 from runner.report.run_html import report_html
 from runner.report.run_json import report_json
 from runner.report.run_junit import report_junit
-from runner.report.run_markdown import SUMMARY_LIMIT, report_markdown
 from runner.report.run_report import RunReport
+from runner.report.run_sections import SUMMARY_LIMIT, report_markdown
 from runner.report.run_text import report_text
 
 FORMS: dict[str, Callable[[RunReport], str]] = {

@@ -60,6 +60,7 @@ from runner.model.quantity import format_duration
 from runner.model.run import SERVER_WORDS, UNHEALTHY_BEFORE, BatchPhase, Run
 from runner.model.schedule import ServerRef
 from runner.report.gates import answer_words
+from runner.report.run_report import Spread
 
 NOT_SCHEDULED = "not_scheduled"
 """Beside the words of the model: servers that the plan means and no wave holds."""
@@ -234,6 +235,14 @@ def length(seconds: float) -> str:
     """A length that people can read: whole seconds under an hour, else whole minutes. 94 s: `1m34s`; 0.2 s: `0s`."""
     step = 1 if seconds < 3600 else 60
     return format_duration(float(step * round(seconds / step)))
+
+
+def spread_words(spread: Spread | None) -> str:
+    """`40s (p50), 44s (p90), 52s (longest) of 120 servers`; empty for none."""
+    if spread is None:
+        return ""
+    values = f"{length(spread.p50_s)} (p50), {length(spread.p90_s)} (p90), {length(spread.max_s)} (longest)"
+    return f"{values} of {count(spread.servers, 'server')}"
 
 
 def wave_words(run: Run, number: int) -> str:

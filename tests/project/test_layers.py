@@ -41,7 +41,7 @@ MAY_IMPORT["__main__"] = {"cli"}
 
 ONLY_IN = {
     "httpx": {"runner/net/transport.py"},
-    "jinja2": {"runner/loading/"},
+    "jinja2": {"runner/loading/", "runner/report/run_html.py"},
     "yaml": {"runner/inputs/", "runner/loading/", "runner/simulator/"},
     "rich": {"runner/cli/"},
     "click": {"runner/cli/"},

@@ -18,9 +18,8 @@ from runner.report.run_csv import report_csv
 from runner.report.run_html import report_html
 from runner.report.run_json import document, report_json
 from runner.report.run_junit import report_junit
-from runner.report.run_markdown import report_markdown
-from runner.report.run_page import SCRIPT, STYLE
 from runner.report.run_report import RunReport
+from runner.report.run_sections import report_markdown
 from runner.report.run_text import report_text
 from runner.report.safe import plain
 from tests.report.cases import HOSTILE, troubled_run
@@ -89,7 +88,7 @@ def test_html_has_only_our_tags(text: str) -> None:
     page = Page(report_html(hostile(text)))
     assert set(page.tags) <= PAGE_TAGS
     assert {name for _, name in page.attributes} <= PAGE_ATTRIBUTES
-    assert page.raw == {"style": STYLE, "script": SCRIPT}
+    assert page.raw == Page(report_html(marked())).raw
     assert shown(text) in page.text
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from runner.report.run_markdown import report_markdown
+from runner.report.run_sections import report_markdown
 from runner.report.safe import markdown, plain
 from tests.report.cases import HOSTILE, plain_run
 from tests.report.readers import Page, demand_harmless_lines

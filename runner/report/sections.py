@@ -1,0 +1,92 @@
+"""What reports are made of, without a form: a document of sections with lines, facts, tables and pictures.
+
+Builders put text into it as it was written or received. The renderers make it harmless, each for its channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Text that stands out: `style` is `b`, `code`, `br` or a class of the HTML page. `limit`: its most characters."""
+
+    text: str
+    style: str = "b"
+    limit: int | None = None
+
+
+BREAK = Span("", "br")
+"""Begins another line."""
+
+Inline: TypeAlias = "str | int | datetime | timedelta | Span | tuple[Inline, ...] | None"
+"""What stands in a line or a cell. Numbers and lengths of time stand to the right in tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a list, and the servers that it is about, folded. `level`: how far it is set in."""
+
+    words: Inline
+    names: Sequence[str] = ()
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; its name is a class of the HTML page.
+
+    `extra` names the columns, and `brief` are lines instead of all rows, for forms that have little room.
+    """
+
+    name: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Inline]]
+    extra: Collection[str] = ()
+    brief: Sequence[Line] = ()
+    is_searchable: bool = False
+
+    def is_right(self, column: int) -> bool:
+        """Return True for a column of numbers or lengths."""
+        return any(isinstance(row[column], int | timedelta) for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """SVG, for forms that show pictures; `legend`: classes with their words."""
+
+    legend: Mapping[str, str]
+    draw: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part that is left out where it is empty, and can be folded. `about` explains the title.
+
+    `share`: the most of the room left that it may take. `in_full`: only for forms that have room for everything.
+    """
+
+    title: str
+    body: Table | Picture | Mapping[str, Inline] | Sequence[Line]
+    about: str = ""
+    intro: Sequence[Line] = ()
+    is_open: bool = True
+    share: float = 1.0
+    in_full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole report. What stands before the sections is never cut. `tone`: `good`, `open` or `bad`."""
+
+    name: str
+    title: Inline
+    total: str
+    tone: str
+    notes: Sequence[Inline]
+    facts: Mapping[str, Inline]
+    sections: Sequence[Section]
