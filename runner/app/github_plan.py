@@ -14,7 +14,8 @@ from runner.app.changed_plans import Selection, select, tell_selection
 from runner.app.diff_plans import OLDER_OPEN, Wish, diff_all, save, with_problems
 from runner.app.github_job import Job, do
 from runner.app.github_run import LABEL
-from runner.app.policy import Police, loosened_rules, rules_of
+from runner.app.policy import Police, rules_of
+from runner.app.rules import loosened_rules
 from runner.errors import Exit, RunnerError, UsageProblem
 from runner.git.repository import Repository
 from runner.github.api import GitHub, GitHubError

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from runner.app.app import App
 from runner.app.policy import Police
+from runner.app.rules import policy_problems
 from runner.app.sessions import Sessions, demand_groups
 from runner.app.since_review import leave_rebooted_alone
 from runner.app.spent_servers import Spent, spent_for
@@ -28,6 +29,7 @@ from runner.model.surroundings import Surroundings
 from runner.planning.cycle import fresh_cycle
 from runner.planning.dead_words import dead_exclusions
 from runner.planning.fleet import Fleet
+from runner.planning.policy import held_to
 from runner.planning.review import Standing, outdated, review
 from runner.planning.schedule import Planned, make_schedule
 from runner.planning.spared import judge_spared
@@ -152,12 +154,12 @@ async def prepare(scene: Scene, loaded: Loaded, saved: Saved | None = None) -> P
         schedule = replace(saved.schedule, freezes=plan.frozen(sessions.clock.now()))
         found = (*unread, *dead_exclusions(plan, fleet))
         out, skipped, notes = {ref.id for ref, _ in standing.skipped}, standing.settled, tuple(_said(standing))
-    held = found if scene.police is None else scene.police.held_to(found)
-    problems = [*(loaded.place(p) for p in held), *unknown_sources(loaded, scene.config)]
+    policy = scene.police.loaded.policy if scene.police else None
+    problems = [*map(loaded.place, held_to(policy, found)), *unknown_sources(loaded, scene.config)]
     inventory = fleet.inventory
     if schedule is not None:
         if scene.police is not None:
-            problems += scene.police.judge_made(loaded, schedule, inventory)
+            problems += policy_problems(scene.police, loaded, schedule, inventory)
         for session in sessions.by_name.values():
             spared = judge_spared(session.spared, schedule, inventory, out, target=session.target.name)
             problems += [loaded.place(p) for p in spared]

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from runner.app.app import App, PlanChoice
 from runner.app.diff_plans import Out, Wish, diff_all, with_problems
 from runner.app.plan_files import find_chosen, options_of
-from runner.app.policy import loosened_rules, rules_of
+from runner.app.policy import rules_of
+from runner.app.rules import loosened_rules
 from runner.errors import InvalidInput, RunnerError, UsageProblem
 from runner.loading.plan import load_plan
 from runner.loading.together import same_names

@@ -62,9 +62,9 @@ def judge_schedule(policy: Policy, plan: Plan | None, schedule: Schedule, invent
     return [*found, *_whole(policy, schedule), *_parts(policy, schedule, schedule.waves, inventory)]
 
 
-def held_to(policy: Policy, planned: Iterable[Problem]) -> list[Problem]:
+def held_to(policy: Policy | None, planned: Iterable[Problem]) -> list[Problem]:
     """Return what planning found, with the warnings that this policy makes errors."""
-    if policy.exclude_must_match is None:
+    if policy is None or policy.exclude_must_match is None:
         return list(planned)
     return [_must_match(p) if p.code == EXCLUDES_NOTHING else p for p in planned]
 
