@@ -16,9 +16,8 @@ from runner.app.files import write_whole
 from runner.app.stores import open_store_of
 from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale, UsageProblem
 from runner.execution.machine import question_deadline
-from runner.github.api import GitHub, tolerated
+from runner.github.api import GitHub, dispatch, tolerated
 from runner.github.commands import stop_commands
-from runner.github.dispatch import dispatch
 from runner.github.event import read_event
 from runner.github.outputs import write_outputs
 from runner.github.summary import StepSummary

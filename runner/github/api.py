@@ -12,15 +12,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from runner.errors import RunnerError
-from runner.github.elsewhere import address_of
+from runner.inputs.fields import as_list, json_object
 from runner.inputs.json_text import parse_json, why_no_json
 from runner.net.hosts import is_loopback
 from runner.net.secret import Secret, scrubber
@@ -43,6 +45,9 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _NEXT = re.compile(r'<([^<>]{1,2000})>\s*;\s*rel="next"')
 _PERMISSIONS = re.compile(r"[a-z_]+=(?:read|write|admin)(?:[,;]\s*[a-z_]+=(?:read|write|admin))*")
+_WORKFLOW = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.ya?ml")
+MOST_INPUTS = 25
+LONGEST_LOCATION = 8_000
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({500, 502, 503, 504})
 
@@ -118,7 +123,12 @@ class GitHub:
         self._scrub = scrubber((self._token,))
         self._sleep = sleep
         self._transport = Transport(LIMITS, log=log)
-        self._elsewhere = Transport(LIMITS, log=log and _without_query(log))
+
+        def log_without_query(entry: RequestLog) -> None:
+            if log is not None:
+                log(replace(entry, target=entry.target.partition("?")[0]))
+
+        self._elsewhere = Transport(LIMITS, log=log_without_query)
         self._login: str | None = None
 
     async def __aenter__(self) -> Self:
@@ -170,7 +180,12 @@ class GitHub:
         reply = await self._send(self._request("GET", path))
         if reply.status not in _REDIRECTS:
             raise self._refused("GET", path, reply, needs)
-        wanted = await self._redirected(reply.headers.get("location", ""))
+        try:
+            origin, target = await address_of(reply.headers.get("location", ""), self.address.host)
+        except ValueError as error:
+            raise GitHubError(f"GitHub redirects the download: {error}", hint="it is not followed") from None
+        # The address is kept byte for byte: it carries a signature.
+        wanted = Outgoing("GET", origin, target, (), {"Accept": "*/*"})
         reply = await self._exchange(self._elsewhere, wanted)
         if reply.status != 200:
             raise GitHubError(
@@ -217,14 +232,6 @@ class GitHub:
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         return replace(self._request("GET", ""), path=target)
 
-    async def _redirected(self, location: str) -> Outgoing:
-        """The request for a redirect's target. Its address is kept byte for byte: it carries a signature."""
-        try:
-            origin, target = await address_of(location, self.address.host)
-        except ValueError as error:
-            raise GitHubError(f"GitHub redirects the download: {error}", hint="it is not followed") from None
-        return Outgoing("GET", origin, target, (), {"Accept": "*/*"})
-
     async def _ask(self, request: Outgoing, needs: str) -> Reply:
         reply = await self._send(request)
         if not 200 <= reply.status < 300:
@@ -269,7 +276,8 @@ class GitHub:
         what = f"{method} {_short(path)}: "
         quoted = f" ({said})" if said else ""
         wait = reply.headers.get("retry-after", "")
-        if reply.status == 429 or (reply.status == 403 and _is_limit(reply)):
+        is_limit = "retry-after" in reply.headers or reply.headers.get("x-ratelimit-remaining") == "0"
+        if reply.status == 429 or (reply.status == 403 and is_limit):
             told = f"{wait} s" if re.fullmatch(r"\d{1,6}", wait) else "an hour"
             hint = f"wait {told} and run the job again"
             return GitHubError(f"{what}GitHub's rate limit is reached{quoted}", hint=hint, status=429)
@@ -293,21 +301,75 @@ def repo_path(repo: str, *parts: str | int) -> str:
     return f"/repos/{repo}" + "".join(f"/{encode(str(part))}" for part in parts)
 
 
+async def dispatch(
+    api: GitHub, repo: str, workflow_file: str, ref: str, inputs: Mapping[str, str] | None = None
+) -> None:
+    """Ask GitHub to start the workflow (`reboot-reconcile.yml`) on a branch or tag. It must have `workflow_dispatch`.
+
+    Raises GitHubError; callers turn it into a warning. Sent once: a second start would find nothing to do, but wait.
+    """
+    if not _WORKFLOW.fullmatch(workflow_file):
+        raise GitHubError(
+            f"{tidy(workflow_file, 100)} is not the name of a workflow's file",
+            hint="name the file in .github/workflows without folders, for example reboot-reconcile.yml",
+        )
+    if inputs and len(inputs) > MOST_INPUTS:
+        raise GitHubError(f"a workflow takes at most {MOST_INPUTS} inputs")
+    path = repo_path(repo, "actions", "workflows", workflow_file, "dispatches")
+    await api.write("POST", path, {"ref": ref, "inputs": dict(inputs or {})}, needs="actions: write")
+
+
+async def address_of(location: str, api_host: str) -> tuple[str, str]:
+    """Origin and target (path and query, unchanged) of a redirect's address.
+
+    Raises ValueError, with the reason, unless it is https and none of the host's addresses is private. The API's own
+    host may be private, as an enterprise's is. An API on this machine may also send to http on this machine. A host
+    that only a proxy can look up has no address here to judge; then the proxy decides.
+    """
+    try:
+        parts = urlsplit(location)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("its target is no address") from None
+    if (
+        not host
+        or len(location) > LONGEST_LOCATION
+        or not location.isascii()
+        or not location.isprintable()
+        or " " in location
+    ):
+        raise ValueError("its target is no address")
+    if "@" in parts.netloc:
+        raise ValueError("its target names a user")
+    is_local = is_loopback(api_host) and is_loopback(host)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
+        raise ValueError("its target is not https")
+    if not is_local and host != api_host and await _is_private(host, port or 443):
+        raise ValueError("its target is a private address")
+    path = parts.path or "/"
+    return f"{parts.scheme}://{parts.netloc}", f"{path}?{parts.query}" if parts.query else path
+
+
+async def _is_private(host: str, port: int) -> bool:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return is_loopback(host)
+    for *_, where in found:
+        address = ip_address(str(where[0]).partition("%")[0])
+        address = getattr(address, "ipv4_mapped", None) or address
+        if not address.is_global or address.is_multicast:
+            return True
+    return False
+
+
 def _short(path: str) -> str:
     """The path for a sentence, without a query: that of a next page is GitHub's."""
     return tidy(path.partition("?")[0], 200)
 
 
-def _without_query(log: Callable[[RequestLog], None]) -> Callable[[RequestLog], None]:
-    return lambda entry: log(replace(entry, target=entry.target.partition("?")[0]))
-
-
 def _unreachable(error: Unreachable) -> GitHubError:
     return GitHubError(f"GitHub cannot be reached: {error.message}", hint="check GITHUB_API_URL, network and proxy")
-
-
-def _is_limit(reply: Reply) -> bool:
-    return "retry-after" in reply.headers or reply.headers.get("x-ratelimit-remaining") == "0"
 
 
 def _wait_s(reply: Reply) -> float | None:
@@ -323,14 +385,8 @@ def _wait_s(reply: Reply) -> float | None:
 
 def _said(reply: Reply) -> str:
     """GitHub's own words: `message`, and those of `errors`."""
-    try:
-        body = parse_json(reply.body)
-    except ValueError:
-        return ""
-    if not isinstance(body, dict):
-        return ""
-    errors = body.get("errors")
-    more = [e.get("message") if isinstance(e, dict) else e for e in errors] if isinstance(errors, list) else []
+    body = json_object(reply.body)
+    more = [e.get("message") if isinstance(e, dict) else e for e in as_list(body.get("errors"))]
     words = [tidy(word, 200) for word in (body.get("message"), *more[:3]) if isinstance(word, str)]
     return tidy("; ".join(words), 400)
 

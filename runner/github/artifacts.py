@@ -13,6 +13,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.github.api import GitHub, GitHubError, repo_path
+from runner.inputs.fields import as_map, as_text
 from runner.inputs.json_text import SCHEDULE
 from runner.net.text import tidy
 
@@ -76,11 +78,10 @@ async def find_schedules(
 
 def _read(repo: str, item: dict[str, Any], head_sha: str, name: str) -> Artifact | None:
     """The artifact, if what GitHub's list says of it fits."""
-    run = item.get("workflow_run")
-    if not isinstance(run, dict) or item.get("expired") is not False or item.get("name") != name:
-        return None
+    run = as_map(item.get("workflow_run"))
     of_repository, of_head = run.get("repository_id"), run.get("head_repository_id")
-    if not isinstance(of_repository, int) or of_repository != of_head or run.get("head_sha") != head_sha:
+    is_ours = isinstance(of_repository, int) and of_repository == of_head and run.get("head_sha") == head_sha
+    if not is_ours or item.get("expired") is not False or item.get("name") != name:
         return None
     number, run_id, digest, created = item.get("id"), run.get("id"), item.get("digest"), _instant(item, "created_at")
     if not isinstance(number, int) or not isinstance(run_id, int) or created is None:
@@ -90,18 +91,12 @@ def _read(repo: str, item: dict[str, Any], head_sha: str, name: str) -> Artifact
 
 def _is_ours(run: Any, head_sha: str, workflow_path: str | None) -> bool:
     """A pull request's run on the commit, of the repository's own branch, of the expected workflow."""
-    if not isinstance(run, dict) or run.get("event") != "pull_request" or run.get("head_sha") != head_sha:
-        return False
-    ours, head = (run.get(key) for key in ("repository", "head_repository"))
-    if (
-        not isinstance(ours, dict)
-        or not isinstance(head, dict)
-        or not ours.get("id")
-        or ours.get("id") != head.get("id")
-    ):
-        return False
+    fields = as_map(run)
+    own, head = (as_map(fields.get(key)).get("id") for key in ("repository", "head_repository"))
     # GitHub appends `@REF` to the path of some runs.
-    return workflow_path is None or str(run.get("path")).partition("@")[0] == workflow_path
+    is_expected = workflow_path is None or str(fields.get("path")).partition("@")[0] == workflow_path
+    is_of_pull = fields.get("event") == "pull_request" and fields.get("head_sha") == head_sha
+    return is_of_pull and bool(own) and own == head and is_expected
 
 
 async def download(api: GitHub, artifact: Artifact, into: Path) -> list[Path]:
@@ -214,7 +209,7 @@ async def merged_pull(api: GitHub, repo: str, sha: str) -> MergedPull | None:
     merged = [(read, item) for item in found if (read := _merged(item, repo)) is not None]
     exact = [pull for pull, item in merged if item.get("merge_commit_sha") == sha]
     if not exact:
-        exact = [pull for pull, _ in merged if await _has_commit(api, repo, pull, sha)]
+        exact = [pull for pull, _ in merged if pull.head_sha == sha or await _has_commit(api, repo, pull, sha)]
     return max(exact, key=lambda p: (p.merged_at, p.number), default=None)
 
 
@@ -224,32 +219,28 @@ async def merged_at(api: GitHub, repo: str, pull: int) -> datetime | None:
     `GET /repos/{owner}/{repo}/pulls/{pull_number}`, which needs `pull-requests: read`.
     """
     found = await api.get(repo_path(repo, "pulls", pull), needs="pull-requests: read")
-    return _instant(found, "merged_at") if isinstance(found, dict) else None
+    return _instant(as_map(found), "merged_at")
 
 
 def _merged(pull: dict[str, Any], repo: str) -> MergedPull | None:
     """The pull request, if it was merged into the default branch of the repository."""
-    base, head = pull.get("base"), pull.get("head")
-    target = base.get("repo") if isinstance(base, dict) else None
-    if not isinstance(base, dict) or not isinstance(head, dict) or not isinstance(target, dict):
-        return None
+    base = as_map(pull.get("base"))
+    target, branch = as_map(base.get("repo")), base.get("ref")
     is_here = str(target.get("full_name")).lower() == repo.lower()
-    if not is_here or not base.get("ref") or base.get("ref") != target.get("default_branch"):
+    if not is_here or not branch or branch != target.get("default_branch"):
         return None
-    number, sha, merged_at = pull.get("number"), head.get("sha"), _instant(pull, "merged_at")
-    if not isinstance(number, int) or not isinstance(sha, str) or not _SHA.fullmatch(sha) or merged_at is None:
+    number, sha, at = pull.get("number"), as_text(as_map(pull.get("head")).get("sha")), _instant(pull, "merged_at")
+    if not isinstance(number, int) or not _SHA.fullmatch(sha) or at is None:
         return None
-    return MergedPull(number, sha, merged_at)
+    return MergedPull(number, sha, at)
 
 
 async def _has_commit(api: GitHub, repo: str, pull: MergedPull, sha: str) -> bool:
-    if pull.head_sha == sha:
-        return True
     commits = await api.pages(repo_path(repo, "pulls", pull.number, "commits"), needs="pull-requests: read")
     return any(commit.get("sha") == sha for commit in commits)
 
 
-def _instant(item: dict[str, Any], key: str) -> datetime | None:
+def _instant(item: Mapping[str, Any], key: str) -> datetime | None:
     """An ISO instant with its zone."""
     try:
         found = datetime.fromisoformat(str(item.get(key)))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.github.api import GitHub, GitHubError, repo_path
+from runner.inputs.fields import as_map, as_text
 
 MOST = 65_536
 """Characters that GitHub takes; counted here as UTF-16 does, which is never less."""
@@ -74,14 +75,14 @@ async def upsert(api: GitHub, repo: str, pull: int, key: Key, body: str, reviewe
     Raises GitHubError, also for a body that is too long: nothing is cut here.
     """
     text = composed(key, body, reviewed)
-    own = [c for c in await _own_comments(api, repo, pull) if c.key == key.hex]
+    own = await _own_comments(api, repo, pull, key)
     for extra in own[1:]:
         await _update(api, repo, extra, _SUPERSEDED)
     if own:
         await _update(api, repo, own[0], text)
         return own[0].id
     made = await api.write("POST", repo_path(repo, "issues", pull, "comments"), {"body": text}, needs=NEEDS)
-    made_id = made.get("id") if isinstance(made, dict) else None
+    made_id = as_map(made).get("id")
     if not isinstance(made_id, int):
         raise GitHubError("GitHub does not say which comment it has made")
     return made_id
@@ -89,7 +90,7 @@ async def upsert(api: GitHub, repo: str, pull: int, key: Key, body: str, reviewe
 
 async def exists(api: GitHub, repo: str, pull: int, key: Key) -> bool:
     """Whether the plan has a comment of ours. Raises GitHubError."""
-    return any(c.key == key.hex for c in await _own_comments(api, repo, pull))
+    return bool(await _own_comments(api, repo, pull, key))
 
 
 async def retire(api: GitHub, repo: str, pull: int, label: str, keep: Collection[Key]) -> None:
@@ -105,8 +106,8 @@ async def retire(api: GitHub, repo: str, pull: int, label: str, keep: Collection
 
 async def read_digest(api: GitHub, repo: str, pull: int, key: Key) -> Reviewed | None:
     """What our own comment says was reviewed; None without one, or where its plan has no schedule."""
-    own = (c for c in await _own_comments(api, repo, pull) if c.key == key.hex)
-    return next((c.reviewed for c in own), None)
+    own = await _own_comments(api, repo, pull, key)
+    return own[0].reviewed if own else None
 
 
 def composed(key: Key, body: str, reviewed: Reviewed | None = None) -> str:
@@ -132,30 +133,23 @@ def _with_lines(key: str, label: str, body: str, reviewed: Reviewed | None) -> s
     return f"<!-- reboot-runner:comment:v1 key={key} -->\n{facts}\n\n{body}"
 
 
-async def _own_comments(api: GitHub, repo: str, pull: int) -> list[_Own]:
-    """Our comments, the oldest first."""
+async def _own_comments(api: GitHub, repo: str, pull: int, key: Key | None = None) -> list[_Own]:
+    """Our comments, the oldest first: all, or those of one key."""
     login = await api.login()
     found = await api.pages(repo_path(repo, "issues", pull, "comments"), needs=NEEDS)
-    own = [read for comment in found if (read := _read(comment, login)) is not None]
-    return sorted(own, key=lambda c: c.id)
+    own = filter(None, (_read(comment, login) for comment in found))
+    return sorted((c for c in own if key is None or c.key == key.hex), key=lambda c: c.id)
 
 
 def _read(comment: dict[str, Any], login: str) -> _Own | None:
     """The comment where the login has written it and its first line is our mark."""
-    number, user, body = comment.get("id"), comment.get("user"), comment.get("body")
-    if not isinstance(number, int) or not isinstance(user, dict) or not isinstance(body, str):
+    number, body = comment.get("id"), as_text(comment.get("body"))
+    first, _, rest = body.partition("\n")
+    mark, facts = _MARK.fullmatch(first.rstrip("\r")), _FACTS.fullmatch(rest.partition("\n")[0].rstrip("\r"))
+    if not isinstance(number, int) or as_map(comment.get("user")).get("login") != login or mark is None:
         return None
-    if user.get("login") != login:
-        return None
-    lines = [line.rstrip("\r") for line in body.split("\n", 2)[:2]]
-    mark = _MARK.fullmatch(lines[0])
-    facts = _FACTS.fullmatch(lines[1]) if len(lines) > 1 else None
-    if mark is None:
-        return None
-    if facts is None:
-        return _Own(number, mark[1], "", None, body)
-    reviewed = Reviewed(facts[1], facts[2], facts[3]) if facts[1] else None
-    return _Own(number, mark[1], facts[4], reviewed, body)
+    reviewed = Reviewed(facts[1], facts[2], facts[3]) if facts is not None and facts[1] else None
+    return _Own(number, mark[1], facts[4] if facts is not None else "", reviewed, body)
 
 
 async def _update(api: GitHub, repo: str, comment: _Own, text: str) -> None:

@@ -16,6 +16,7 @@ from runner.errors import UsageProblem
 from runner.git.errors import NoRange
 from runner.git.ranges import Range
 from runner.git.repository import Repository, is_sha
+from runner.inputs.fields import as_map, as_number, as_text
 from runner.inputs.files import describe, read_regular
 from runner.inputs.json_text import EVENT, parse_json, why_no_json
 from runner.net.text import tidy
@@ -61,25 +62,27 @@ def read_event(environ: Mapping[str, str]) -> Event | None:
         return None
     payload = _payload(environ.get("GITHUB_EVENT_PATH", ""))
     repository = environ.get("GITHUB_REPOSITORY", "")
-    pull, group = _map(payload, "pull_request"), _map(payload, "merge_group")
-    is_pull = name.startswith("pull_request")
+    pull, group = as_map(payload.get("pull_request")), as_map(payload.get("merge_group"))
+    head, base = as_map(pull.get("head")), as_map(pull.get("base"))
+    head_repository = tidy(as_text(as_map(head.get("repo")).get("full_name")))
+    is_pull, is_push = name.startswith("pull_request"), name == "push"
     return Event(
         name=tidy(name, 100),
         repository=repository if _REPOSITORY.fullmatch(repository) else "",
-        sha=_sha_or_none(environ.get("GITHUB_SHA")) or "",
+        sha=_sha(environ.get("GITHUB_SHA")) or "",
         ref=environ.get("GITHUB_REF", ""),
-        default_branch=_text(_map(payload, "repository"), "default_branch") or "",
+        default_branch=tidy(as_text(as_map(payload.get("repository")).get("default_branch"))),
         run_id=environ.get("GITHUB_RUN_ID", ""),
         run_attempt=environ.get("GITHUB_RUN_ATTEMPT", ""),
         server_url=environ.get("GITHUB_SERVER_URL", ""),
         api_url=environ.get("GITHUB_API_URL", ""),
-        pull_number=_number(pull, "number") if is_pull else None,
-        head_sha=_sha(_map(pull, "head"), "sha") or _sha(group, "head_sha"),
-        base_sha=_sha(_map(pull, "base"), "sha") or _sha(group, "base_sha"),
-        is_fork=is_pull and _is_fork(pull, repository),
-        before=_sha(payload, "before") if name == "push" else None,
-        after=_sha(payload, "after") if name == "push" else None,
-        forced=name == "push" and payload.get("forced", False) is not False,
+        pull_number=as_number(pull.get("number")) if is_pull else None,
+        head_sha=_sha(head.get("sha")) or _sha(group.get("head_sha")),
+        base_sha=_sha(base.get("sha")) or _sha(group.get("base_sha")),
+        is_fork=is_pull and (not head_repository or head_repository.lower() != repository.lower()),
+        before=_sha(payload.get("before")) if is_push else None,
+        after=_sha(payload.get("after")) if is_push else None,
+        forced=is_push and payload.get("forced", False) is not False,
     )
 
 
@@ -98,9 +101,15 @@ def range_of(event: Event, repository: Repository) -> Range:
         return _of_pull_request(event, repository)
     if event.name == "merge_group":
         return _between(event.base_sha, event.head_sha, repository, event)
-    if event.name == "push":
-        return _of_push(event, repository)
-    raise NoRange(f"a {event.name} event does not say which commits are new")
+    if event.name != "push":
+        raise NoRange(f"a {event.name} event does not say which commits are new")
+    if event.after is not None and _NOTHING.fullmatch(event.after):
+        raise NoRange("the push deleted the branch or tag")
+    if event.before is not None and _NOTHING.fullmatch(event.before):
+        raise NoRange("the branch or tag is new, so there is nothing to compare with")
+    if event.forced:
+        raise NoRange("the push was forced, so what was there before says nothing about what is new")
+    return _between(event.before, event.after, repository, event)
 
 
 def _of_pull_request(event: Event, repository: Repository) -> Range:
@@ -116,16 +125,6 @@ def _of_pull_request(event: Event, repository: Repository) -> Range:
     if event.base_sha is None:
         raise NoRange("the event of the pull request does not name its base commit")
     return Range(repository.merge_base(repository.ensure(event.base_sha), head), head)
-
-
-def _of_push(event: Event, repository: Repository) -> Range:
-    if event.after is not None and _NOTHING.fullmatch(event.after):
-        raise NoRange("the push deleted the branch or tag")
-    if event.before is not None and _NOTHING.fullmatch(event.before):
-        raise NoRange("the branch or tag is new, so there is nothing to compare with")
-    if event.forced:
-        raise NoRange("the push was forced, so what was there before says nothing about what is new")
-    return _between(event.before, event.after, repository, event)
 
 
 def _between(base: str | None, head: str | None, repository: Repository, event: Event) -> Range:
@@ -148,29 +147,5 @@ def _payload(path: str) -> dict[str, Any]:
     return payload
 
 
-def _is_fork(pull: Mapping[str, Any], repository: str) -> bool:
-    name = _text(_map(_map(pull, "head"), "repo"), "full_name")
-    return name is None or name.lower() != repository.lower()
-
-
-def _map(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(value: Mapping[str, Any], key: str) -> str | None:
-    found = value.get(key)
-    return tidy(found) if isinstance(found, str) else None
-
-
-def _sha(value: Mapping[str, Any], key: str) -> str | None:
-    return _sha_or_none(value.get(key))
-
-
-def _sha_or_none(value: object) -> str | None:
+def _sha(value: object) -> str | None:
     return value if isinstance(value, str) and is_sha(value) else None
-
-
-def _number(value: Mapping[str, Any], key: str) -> int | None:
-    found = value.get(key)
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None

@@ -10,9 +10,7 @@ import zipfile
 
 import pytest
 
-from runner.github.api import GitHub, GitHubError, api_address, repo_path, tolerated
-from runner.github.dispatch import dispatch
-from runner.github.elsewhere import address_of
+from runner.github.api import GitHub, GitHubError, address_of, api_address, dispatch, repo_path, tolerated
 from runner.net.secret import Secret
 from runner.net.wire import RequestLog
 from tests.github.asking import ask, ask_and_count, refusal
