@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from ipaddress import ip_address
 from sys import intern
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +21,7 @@ from runner.cloud.bodies import read_error, words_of_page
 from runner.inputs.fields import as_list, as_map, as_text
 from runner.model.inventory import NO_TAGS, Server, ServerGroup
 from runner.model.job import Action, Job, JobStatus, SubJob
+from runner.net.hosts import is_private
 from runner.net.text import tidy
 from runner.net.wire import Reply
 
@@ -66,7 +66,7 @@ def server(value: Any) -> Server | None:
         frozen=as_text(as_map(value.get("metadata")).get("EcmResStatus")).lower() == "freeze",
         updated=as_text(value.get("updated")) or None,
         addresses=tuple(dict.fromkeys(a["addr"] for a in addresses)),
-        own_address=next(filter(_is_private, fixed), fixed[0] if fixed else ""),
+        own_address=next(filter(is_private, fixed), fixed[0] if fixed else ""),
         macs=tuple(dict.fromkeys(macs)),
         bare_metal=_BARE_METAL in (read_tags or ()) or _BARE_METAL in (tags(value.get("sys_tags")) or ()),
     )
@@ -125,13 +125,6 @@ def _enterprise_project(value: Mapping[str, Any]) -> str:
     system = (as_map(item) for item in as_list(value.get("sys_tags")))
     named = (as_text(item.get("value")) for item in system if item.get("key") == _ENTERPRISE_PROJECT)
     return own or next(named, "")
-
-
-def _is_private(address: str) -> bool:
-    try:
-        return ip_address(address).is_private
-    except ValueError:
-        return False
 
 
 def _address_parts(value: Any) -> Iterator[Mapping[str, Any]]:

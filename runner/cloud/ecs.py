@@ -71,7 +71,7 @@ class HuaweiCloud:
         self._reader = reader
         self._wall = wall
         self._now = now
-        self._servers = Servers(self._get, project_id, settings.dialect, now, settings.filters)
+        self._servers = Servers(self._get, project_id, not settings.is_otc, now, settings.filters)
         self._renewed_at: datetime | None = None
 
     def __repr__(self) -> str:
@@ -167,7 +167,7 @@ class HuaweiCloud:
         settings = self._settings
         scaling = self._getter(settings.as_url, "Auto Scaling", "autoscaling", around.BRIEF)
         ecs = self._getter(settings.ecs_url, "ECS", "ecs", around.BRIEF)
-        events = ecs if settings.dialect.scheduled_events else None
+        events = None if settings.is_otc else ecs
         return await around.surroundings(scaling, events, self.project_id, settings.filters)
 
     def _ces(self) -> Get:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runner.cloud.dialect import Dialect, dialect_of
 from runner.errors import InvalidInput
 from runner.model.clouds import DOMAINS, Service, domains_of, host_of, how_to_allow, is_host_of, is_region, other_domain
 from runner.model.problem import Problem
@@ -36,14 +35,22 @@ class Settings:
     @property
     def filters(self) -> tuple[tuple[str, str], ...]:
         """Return the query that goes with every list of servers and AS groups, where the cloud takes it."""
-        if self.enterprise_project is None or not self.dialect.enterprise_project_filter:
+        if self.enterprise_project is None or self.is_otc:
             return ()
         return (("enterprise_project_id", self.enterprise_project),)
 
     @property
-    def dialect(self) -> Dialect:
-        """What this cloud does in its own way."""
-        return dialect_of(self.cloud)
+    def is_otc(self) -> bool:
+        """Whether it is Open Telekom Cloud; partner clouds and the simulated one speak as Huawei Cloud does.
+
+        Its list of servers has no filter `server_id` ("Querying Details About ECSs"; it would answer with the first
+        page of all servers), the lists of servers and of AS groups no `enterprise_project_id`, and it has no
+        `instance-scheduled-events`. Everything else is read in both ways wherever an answer can be: an enterprise
+        project from its field or from the system tag (`decode`), error bodies in all shapes (`bodies`), a throttled
+        request as 429, 503 or 202 (`codes`), pages of groups with and without `page_info` (`servers`). docs/clouds.md
+        lists all of it.
+        """
+        return self.cloud == "otc"
 
 
 def settings_for(

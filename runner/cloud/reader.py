@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -77,7 +78,7 @@ class Reader:
         self._transport = transport
         self._wall = wall
         self._patience = patience or Patience()
-        self.pace = self._pace = pace or Pace(sleep)
+        self.pace = pace or Pace(sleep)
 
     async def read(
         self,
@@ -104,45 +105,43 @@ class Reader:
         raise CloudError("no attempt was made")  # pragma: no cover - the loop above returns or raises
 
     async def _once(self, request: Outgoing, credentials: Credentials | None, hide: tuple[Secret, ...]) -> Answer:
-        reply = await self._send(request, credentials)
-        answer = self._good(reply)
-        if answer is not None:
-            self._pace.ease()
-            return answer
+        """One exchange; after a 401 one more with renewed credentials, where there are any."""
+        signed, is_again = request, False
+        while True:
+            await self.pace.wait(request.origin)
+            if credentials is not None:
+                signed = await credentials.authorize(request, self._wall())
+            reply = await self._transport.send(signed)
+            if credentials is None or reply.status != 401 or is_again or not await credentials.renew(signed):
+                break
+            is_again = True
+        if 200 <= reply.status < 300:
+            with suppress(ValueError):
+                value = parse_json(reply.body)
+                # A 2xx can be none: flow control answers 202 with an error. A job's own `error_code` is no error of
+                # the query.
+                is_object = isinstance(value, dict) and not isinstance(value.get("error"), dict)
+                if is_object and (not {"error_code", "error_msg"} <= value.keys() or "job_id" in value):
+                    self.pace.ease()
+                    return Answer(value, reply)
         secrets = hide if credentials is None else (*hide, *credentials.secrets())
         raise self._refused(request, reply, scrubber(secrets))
-
-    async def _send(self, request: Outgoing, credentials: Credentials | None) -> Reply:
-        """One exchange; after a 401 one more with renewed credentials, where there are any."""
-        if credentials is None:
-            await self._pace.wait(request.origin)
-            return await self._transport.send(request)
-        await self._pace.wait(request.origin)
-        signed = await credentials.authorize(request, self._wall())
-        reply = await self._transport.send(signed)
-        if reply.status == 401 and await credentials.renew(signed):
-            await self._pace.wait(request.origin)
-            reply = await self._transport.send(await credentials.authorize(request, self._wall()))
-        return reply
-
-    def _good(self, reply: Reply) -> Answer | None:
-        if not 200 <= reply.status < 300:
-            return None
-        try:
-            value = parse_json(reply.body)
-        except ValueError:
-            return None
-        return None if _is_error(value) else Answer(value, reply)
 
     def _refused(self, request: Outgoing, reply: Reply, scrub: Scrub) -> CloudError:
         error = read_error(reply, scrub)
         found = proof(error.code, error.status)
         if error.status == 429 or (found is not None and found.verdict is Verdict.THROTTLED):
             wait_s = retry_after_s(reply.headers)
-            self._pace.slow_down(wait_s, allowed(error.message), request.origin)
+            self.pace.slow_down(wait_s, allowed(error.message), request.origin)
             return _made(Passing, error, "the cloud throttles us", "fewer runs at once, or a longer poll_every")
-        if error.status == 407 or (error.is_foreign and error.status not in _PASSING_STATUS):
-            return _not_an_api(request, error)
+        if error.status == 407:
+            return CloudError(f"a proxy before {request.host} asks for a login: {error.message}", hint=PROXY_HINT)
+        if error.is_foreign and error.status not in _PASSING_STATUS:
+            # It has no status: a 404 that is not the API's says nothing of a job or a server.
+            return CloudError(
+                f"{request.host} is not the cloud's API: it answered {error.answered}, {error.message}",
+                hint="check region and endpoints of the target, and the proxies, firewalls and login pages before it",
+            )
         if error.status in (401, 403) or is_other_project(error):
             return denied(error)
         if 200 <= error.status < 300 and not error.is_json:
@@ -161,29 +160,6 @@ class Reader:
 
 def _may_pass(error: Exception) -> bool:
     return isinstance(error, Passing) or (isinstance(error, Unreachable) and not error.lasting)
-
-
-def _is_error(value: Any) -> bool:
-    """A 2xx that is none: flow control answers 202 with an error. A job's own `error_code` is no error of the query."""
-    if not isinstance(value, dict):
-        return True
-    if isinstance(value.get("error"), dict):
-        return True
-    return "error_code" in value and "error_msg" in value and "job_id" not in value
-
-
-def _not_an_api(request: Outgoing, error: ApiError) -> CloudError:
-    """Return the error of a page or a text where an API answers JSON.
-
-    It has no status: a 404 that is not the API's says nothing of a job or a server.
-    """
-    if error.status == 407:
-        message = f"a proxy before {request.host} asks for a login: {error.message}"
-        return CloudError(message, hint=PROXY_HINT)
-    return CloudError(
-        f"{request.host} is not the cloud's API: it answered {error.answered}, {error.message}",
-        hint="check region and endpoints of the target, and the proxies, firewalls and login pages before it",
-    )
 
 
 def _made(kind: type[CloudError], error: ApiError, message: str, hint: str | None) -> CloudError:

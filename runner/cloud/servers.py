@@ -1,4 +1,4 @@
-"""Servers and server groups of one project: all of them, or some, in the way that the cloud's dialect allows."""
+"""Servers and server groups of one project: all of them, or some, in the way that the cloud allows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runner.cloud import decode, listing
-from runner.cloud.dialect import Dialect
 from runner.cloud.reader import Answer
 from runner.errors import CloudError
 from runner.inputs.fields import as_list, as_text
@@ -34,14 +33,14 @@ class Servers:
         self,
         get: Get,
         project_id: str,
-        dialect: Dialect,
+        has_id_filter: bool,
         now: Callable[[], datetime],
         filters: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._get = get
         self._filters = filters
         self._path = f"/v1/{project_id}/cloudservers"
-        self._dialect = dialect
+        self._has_id_filter = has_id_filter
         self._now = now
         self._fleet: int | None = None
 
@@ -66,7 +65,7 @@ class Servers:
         wanted = dict.fromkeys(ids)
         if not wanted:
             return {}
-        if not self._dialect.id_filter:
+        if not self._has_id_filter:
             if len(wanted) <= _SHOW_AT_MOST:
                 return await self._show(wanted)
         else:

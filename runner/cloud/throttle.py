@@ -78,7 +78,7 @@ class Pace:
         wait_s = max(back_off_s, room_s)
         if wait_s >= min(TOLD_S, self._most_s or TOLD_S) / self._scale:
             self._tell_wait(place, wait_s, is_full=room_s >= back_off_s)
-        self._count(place, now + wait_s)
+        self.count(place, now + wait_s)
         if wait_s > 0:
             await self._sleep(wait_s)
 
@@ -90,7 +90,8 @@ class Pace:
         if limit is not None:
             window_s, is_one = limit.window_s * self._scale / MARGIN, limit.requests == 1
             named = f"{limit.requests:,} request{'' if is_one else 's'} in {window_s:.0f} s"
-            made = self._made_within(place, limit.window_s)
+            since = self._monotonic() - limit.window_s
+            made = sum(at > since for at in self._sent.get(place, ()))
             why = f"{why} (its limit is {named}, this process made {made:,})"
             if is_full:
                 why = f"{host} allows {named}, and this process has made {'it' if is_one else 'them'}"
@@ -108,11 +109,9 @@ class Pace:
         now = self._monotonic()
         return max(self._until - now, self._room_s(place, now), 0.0)
 
-    def count(self, place: str = "") -> None:
-        """A request that is no read is sent now."""
-        self._count(place, self._monotonic())
-
-    def _count(self, place: str, at: float) -> None:
+    def count(self, place: str = "", at: float | None = None) -> None:
+        """A request is sent at `at` of this pace's clock, else now."""
+        at = self._monotonic() if at is None else at
         sent = self._sent.setdefault(place, deque(maxlen=_MOST_COUNTED))
         sent.append(max(at, sent[-1]) if sent else at)
 
@@ -123,10 +122,6 @@ class Pace:
             return 0.0
         soonest = sent[-limit.requests] + limit.window_s if len(sent) >= limit.requests else now
         return max(soonest, sent[-1]) - now
-
-    def _made_within(self, place: str, window_s: float) -> int:
-        since = self._monotonic() - window_s
-        return sum(at > since for at in self._sent.get(place, ()))
 
     def slow_down(self, seconds: float | None, limit: Allowed | None = None, place: str = "") -> None:
         """After a throttled answer: wait `seconds` (of `Retry-After`), else 1, 2, 4 … s; never more than 30 s.

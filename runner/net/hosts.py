@@ -15,9 +15,25 @@ def is_address(host: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """`localhost`, 127.0.0.0/8 or ::1."""
-    if host.lower() == "localhost":
-        return True
+    return host.lower() == "localhost" or bool(_property(host, "is_loopback"))
+
+
+def is_link_local(host: str) -> bool:
+    return bool(_property(host, "is_link_local"))
+
+
+def is_private(host: str) -> bool:
+    return bool(_property(host, "is_private"))
+
+
+def _property(host: str, name: str) -> object:
+    """What `ipaddress` says of an address; None of a name."""
     try:
-        return ip_address(host).is_loopback
+        return getattr(ip_address(host), name)
     except ValueError:
-        return False
+        return None
+
+
+def in_url(host: str) -> str:
+    """The host as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host

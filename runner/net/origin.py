@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from runner.net.hosts import is_address, is_loopback
+from runner.net.hosts import in_url, is_address, is_loopback
 from runner.net.text import tidy
 
 ALLOWED_HOSTS = "REBOOT_RUNNER_ALLOWED_HOSTS"
@@ -86,8 +86,7 @@ def origin(url: str, is_allowed: Callable[[str], bool]) -> str:
         raise _not_allowed(host, "which is no host name")
     elif not is_allowed(host):
         raise _not_allowed(host, "which is no host of this service, region and cloud")
-    shown = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{shown}" + (f":{port}" if port not in (0, _OWN_PORT[scheme]) else "")
+    return f"{scheme}://{in_url(host)}" + (f":{port}" if port not in (0, _OWN_PORT[scheme]) else "")
 
 
 def host_of_origin(found: str) -> str:

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from runner.errors import UsageProblem
+from runner.net.hosts import in_url
 
 MOST_AT_ONCE = 32
 """Connections served at a time; more are closed unread, so that nobody can make threads without end."""
@@ -74,8 +75,7 @@ def served(host: str, port: int, pages: Mapping[str, Callable[[], Page]]) -> Ite
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="pages", daemon=True)
     thread.start()
     try:
-        shown = f"[{host}]" if ":" in host else host
-        yield f"http://{shown}:{server.server_address[1]}"
+        yield f"http://{in_url(host)}:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

@@ -18,6 +18,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
+from runner.net.hosts import in_url
 from runner.net.text import tidy
 from runner.net.transport import Limits, Transport
 from runner.net.trust import PROXY_HINT, TRUST_HINT, place_of, place_parts, proxy_for, proxy_variable, trust
@@ -122,12 +123,12 @@ async def _connect(addresses: tuple[str, ...], host: str, port: int, within_s: f
             async with asyncio.timeout(within_s):
                 _, writer = await asyncio.open_connection(address, port)
         except TimeoutError:
-            said.append(f"no connection to {_at(address, port)} within {within_s:g} s")
+            said.append(f"no connection to {in_url(address)}:{port} within {within_s:g} s")
         except OSError as error:
-            said.append(f"cannot connect to {_at(address, port)}: {_text(error)}")
+            said.append(f"cannot connect to {in_url(address)}:{port}: {_text(error)}")
         else:
             await _close(writer)
-            return Step("TCP", True, f"connected to {_at(address, port)}"), address
+            return Step("TCP", True, f"connected to {in_url(address)}:{port}"), address
     hint = "check the address, firewalls and routes; behind a proxy set HTTPS_PROXY"
     return Step("TCP", False, "; ".join(said), hint), ""
 
@@ -149,7 +150,9 @@ async def _shake_hands(address: str, host: str, port: int, within_s: float) -> S
     secure = writer.get_extra_info("ssl_object")
     version, certificate = secure.version(), writer.get_extra_info("peercert") or {}
     await _close(writer)
-    until = f", certificate until {_day(certificate['notAfter'])}" if certificate.get("notAfter") else ""
+    until = ""
+    if ends := certificate.get("notAfter"):
+        until = f", certificate until {datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC).date()}"
     return Step("TLS", True, f"{version}{until}")
 
 
@@ -214,12 +217,3 @@ def _text(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno and error.errno > 0:  # asyncio says more, and says it worse
         said = os.strerror(error.errno)
     return tidy(str(said), 200)
-
-
-def _at(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-def _day(text: str) -> str:
-    """`Nov 29 08:00:00 2027 GMT`, as certificates are shown by `ssl`, as a date."""
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC).date().isoformat()

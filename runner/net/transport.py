@@ -66,7 +66,7 @@ class Limits:
     connections: int = 8
 
 
-class _TooMuch(Exception):
+class _AnswerTooLarge(Exception):
     """The answer is larger than allowed, or packed in a way we did not ask for: the same if it is read again."""
 
 
@@ -143,27 +143,25 @@ class Transport:
         does not, and once it is closed no late byte can still arrive. It waits for the answer until the deadline
         of the whole exchange: giving up early would only make "accepted" unknown.
         """
-        proxy = proxy_for(request.origin)
+        return await self._send_alone(request, self._limits.total_s, proxy_for(request.origin))
+
+    async def send_direct(self, request: Outgoing) -> Reply:
+        """Exchange once over a connection of its own, without any proxy. Raises Unreachable."""
+        return await self._send_alone(request, self._limits.read_s, None)
+
+    async def _send_alone(self, request: Outgoing, read_s: float, proxy: str | None) -> Reply:
         pool = self._open(request.origin, proxy, 1)
         try:
             own = {"Connection": "close", "Accept-Encoding": "identity"}
-            return await self._logged(pool, request, own, self._limits.total_s, proxy)
+            return await self._logged(pool, request, own, read_s, proxy)
         finally:
             with suppress(Exception):  # the answer is there; how its connection closes changes nothing
                 await pool.aclose()
 
-    async def send_direct(self, request: Outgoing) -> Reply:
-        """Exchange once over a connection of its own, without any proxy. Raises Unreachable."""
-        pool = self._open(request.origin, None, 1)
-        try:
-            own = {"Connection": "close", "Accept-Encoding": "identity"}
-            return await self._logged(pool, request, own, self._limits.read_s)
-        finally:
-            with suppress(Exception):
-                await pool.aclose()
-
     def _open(self, origin: str, proxy: str | None, connections: int) -> httpx.AsyncHTTPTransport:
-        context = self._context() if origin.startswith("https:") else trusts_nobody()
+        context = trusts_nobody()
+        if origin.startswith("https:"):
+            context = self._ssl = self._ssl or trust()
         if proxy is None or _has_place(proxy):
             try:
                 return httpx.AsyncHTTPTransport(
@@ -184,18 +182,13 @@ class Transport:
             lasting=True,
         )
 
-    def _context(self) -> ssl.SSLContext:
-        if self._ssl is None:
-            self._ssl = trust()
-        return self._ssl
-
     async def _logged(
         self,
         pool: httpx.AsyncHTTPTransport,
         request: Outgoing,
         extra: Mapping[str, str],
         read_s: float,
-        proxy: str | None = None,
+        proxy: str | None,
     ) -> Reply:
         began, outcome, request_id = time.monotonic(), "cancelled", None
         try:
@@ -206,14 +199,11 @@ class Transport:
             outcome, request_id = "no answer" if error.sent else "not sent", error.request_id
             raise
         finally:
-            self._write(request, outcome, time.monotonic() - began, request_id)
-
-    def _write(self, request: Outgoing, outcome: str, seconds: float, request_id: str | None) -> None:
-        """One line for the log. A log that fails (a closed terminal) must not cost the answer with its job id."""
-        if self._log is not None:
-            target = tidy(request.target, 200)
-            with suppress(Exception):
-                self._log(RequestLog(request.method, request.host, target, outcome, round(seconds * 1000), request_id))
+            # A log that fails (a closed terminal) must not cost the answer with its job id.
+            if self._log is not None:
+                target, ms = tidy(request.target, 200), round((time.monotonic() - began) * 1000)
+                with suppress(Exception):
+                    self._log(RequestLog(request.method, request.host, target, outcome, ms, request_id))
 
     async def _exchange(
         self,
@@ -228,7 +218,12 @@ class Transport:
                 prepared = self._prepare(request, extra, progress, read_s)
                 return (await self._talk(pool, prepared, progress)).without_echo(request)
         except TimeoutError:
-            failure = self._too_late(request, progress)
+            sent = progress.writing or not progress.connecting
+            what = "no complete answer" if sent else "no connection"
+            message = f"{request.host}: {what} within {self._limits.total_s:g} s"
+            if progress.proxy is not None and not sent:
+                message = f"{_proxy_words(progress.proxy)} gave no tunnel to {message}"
+            failure = Unreachable(message, sent=sent, partial=progress.partial(request))
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in there, a caller must learn "was it sent?"
             failure = _failure(error, request, progress)
         finally:
@@ -281,14 +276,6 @@ class Transport:
             },
         )
 
-    def _too_late(self, request: Outgoing, progress: _Progress) -> Unreachable:
-        sent = progress.writing or not progress.connecting
-        what = "no complete answer" if sent else "no connection"
-        message = f"{request.host}: {what} within {self._limits.total_s:g} s"
-        if progress.proxy is not None and not sent:
-            message = f"{_proxy_words(progress.proxy)} gave no tunnel to {message}"
-        return Unreachable(message, sent=sent, partial=progress.partial(request))
-
 
 def _has_place(proxy: str) -> bool:
     """Whether the address of a proxy has a host and a port that can be: httpx would look up no name at all."""
@@ -309,7 +296,7 @@ def _failure(error: Exception, request: Outgoing, progress: _Progress) -> Unreac
     if progress.proxy is not None and not progress.writing:
         return _proxy_failure(error, request, progress.proxy, detail)
     partial = progress.partial(request)
-    stays_too_much = isinstance(error, _TooMuch) and partial is not None and partial.status < 500
+    stays_too_much = isinstance(error, _AnswerTooLarge) and partial is not None and partial.status < 500
     return Unreachable(
         ": ".join(filter(None, (request.host, words, detail))),
         sent=sent,
@@ -358,7 +345,7 @@ async def _fill(body: bytearray, pieces: AsyncIterator[bytes], limit: int) -> No
     async for piece in pieces:
         body += piece
         if len(body) > limit:
-            raise _TooMuch(f"the answer is larger than {limit:,} bytes")
+            raise _AnswerTooLarge(f"the answer is larger than {limit:,} bytes")
 
 
 async def _unpacked(stream: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:
@@ -369,7 +356,7 @@ async def _unpacked(stream: AsyncIterator[bytes], encoding: str) -> AsyncIterato
             yield chunk
         return
     if kind not in ("gzip", "x-gzip"):
-        raise _TooMuch(f"the answer is packed as {tidy(kind, 20)}, which was not asked for")
+        raise _AnswerTooLarge(f"the answer is packed as {tidy(kind, 20)}, which was not asked for")
     unzip = zlib.decompressobj(wbits=31)
     async for chunk in stream:
         piece = unzip.decompress(chunk, _PIECE)

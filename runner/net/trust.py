@@ -6,13 +6,12 @@ import os
 import re
 import ssl
 from functools import cache
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from runner.inputs.files import describe, read_regular
-from runner.net.hosts import is_loopback
+from runner.net.hosts import is_link_local, is_loopback
 from runner.net.text import tidy
 from runner.net.wire import Unreachable
 
@@ -98,7 +97,7 @@ def proxy_for(origin: str) -> str | None:
     """
     parts = urlsplit(origin)
     host = parts.hostname or ""
-    if parts.scheme != "https" or is_loopback(host) or _is_link_local(host):
+    if parts.scheme != "https" or is_loopback(host) or is_link_local(host):
         return None
     proxy = getproxies().get("https")
     if not proxy or proxy_bypass(parts.netloc):
@@ -122,10 +121,3 @@ def place_parts(url: str) -> re.Match[str] | None:
 def proxy_variable() -> str:
     """Return the environment variable that names the proxy: lower case wins, as in `urllib`."""
     return "https_proxy" if os.environ.get("https_proxy") else "HTTPS_PROXY"
-
-
-def _is_link_local(host: str) -> bool:
-    try:
-        return ip_address(host).is_link_local
-    except ValueError:
-        return False
