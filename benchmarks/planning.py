@@ -24,7 +24,7 @@ from runner.planning.fleet import Fleet, Place
 from runner.planning.forecast import forecast
 from runner.planning.schedule import make_schedule
 from runner.report.diff import PlanDiff, summary
-from runner.report.diff_text import diff_text
+from runner.report.diff_sections import diff_text
 from runner.report.schedule_json import dump, load
 
 DOMAINS = 1000

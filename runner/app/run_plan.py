@@ -29,13 +29,14 @@ from runner.model.schedule import REBOOTED_IN_CYCLE, Schedule
 from runner.model.surroundings import Surroundings
 from runner.planning.again import left_of
 from runner.ports.store import RunExists, RunRow, Store
+from runner.report.as_text import inline
 from runner.report.diff import headline
 from runner.report.folding import clipped
 from runner.report.run_build import not_scheduled
 from runner.report.run_text import not_scheduled_lines, run_text
 from runner.report.run_words import STORE_BEGUN
 from runner.report.safe import plain
-from runner.report.surroundings import advice, lines
+from runner.report.surroundings import advice, surroundings_lines
 
 if TYPE_CHECKING:
     from runner.app.changed_plans import Selection
@@ -132,14 +133,10 @@ class Runner:
 
     def _advised(self, schedule: Schedule, around: Surroundings) -> Sequence[str]:
         """Say before the consent what speaks against rebooting these servers now; the journal keeps it."""
-        said = advice(schedule, around)
-        for sentence in said:
-            self.app.talk(f"warning: {sentence}")
-        for sentence in around.unread:
-            self.app.talk(f"note: {plain(sentence, 500)}")
-        for line in lines(schedule, around) if said else ():
-            self.app.talk(plain(f"  {line.words}: {clipped(line.names, 200)}", 1000))
-        return said
+        for line in surroundings_lines(schedule, around):
+            names = f": {clipped(line.names, 200)}" if line.names else ""
+            self.app.talk(plain(f"{'  ' * line.level}{inline(line.words)}{names}", 1000))
+        return advice(schedule, around)
 
     async def _join(self, store: Store, row: RunRow) -> Result:
         """Follow the run of the same plan that is there already. Raises Stale when another schedule was reviewed."""

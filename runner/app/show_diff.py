@@ -16,7 +16,7 @@ from runner.loading.together import same_names
 from runner.report.ansi import BOLD, RED, paint
 from runner.report.diff import PlanDiff, Selected, diff_json, exit_code
 from runner.report.diff_markdown import diff_markdown
-from runner.report.diff_text import LIFTED, diff_text
+from runner.report.diff_sections import LIFTED, diff_text
 
 
 def show_diff(

@@ -10,9 +10,6 @@ from runner.report.run_words import length
 from runner.report.safe import markdown
 from runner.report.sections import Document, Inline, Line, Picture, Section, Span, Table
 
-_ROOM = 300
-"""Kept free for saying what was cut."""
-
 
 def document_markdown(document: Document, limit: int, cut_words: Callable[[int], str]) -> str:
     """The document in at most `limit` bytes of UTF-8 (and so of characters), if its head takes less than that.
@@ -34,12 +31,13 @@ def sections_markdown(sections: Iterable[Section], room: int, cut_words: Callabl
     """The sections in at most `room` bytes, if that is enough to say that something was cut."""
     out: list[str] = []
     unseen = 0
-    room -= _ROOM
+    reserve = size(cut_words(1_000_000))
+    room -= reserve
     for section in sections:
         if isinstance(section.body, Picture) or section.in_full:
             continue
         opening, lines, closing = _pieces(section)
-        left = int(room * section.share) - size(opening) - size(closing) - _ROOM
+        left = int(room * section.share) - size(opening) - size(closing) - reserve
         fitting: list[str] = []
         cut = 0
         for line in lines:

@@ -5,7 +5,7 @@ Words are not escaped here: they hold names of plans and servers, and each chann
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import groupby
@@ -15,6 +15,7 @@ from runner.model.schedule import ServerRef
 from runner.planning.compare import Changes, GroupWaves, Move, Place
 from runner.planning.lifted import Lift
 from runner.report.folding import fold, names_shared
+from runner.report.sections import Line
 
 SHORT = 12
 """Digits of a commit that people are shown."""
@@ -51,14 +52,6 @@ class SinceRun:
     outcome: str
     added: tuple[ServerRef, ...] = ()
     removed: tuple[ServerRef, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A sentence, and the servers that it is about, folded."""
-
-    words: str
-    names: Sequence[str] = ()
 
 
 def base_words(since: SinceBase) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.model.gate import Gate, GateAnswer, GateState, verdict
 from runner.model.schedule import Schedule
+from runner.report.sections import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,16 @@ def answer_words(answer: GateAnswer) -> str:
     return f"{answer.word}: {answer.reason}" if answer.reason else answer.word
 
 
-def gate_lines(schedule: Schedule, now: GatesNow | None) -> Iterator[str]:
+def gate_lines(schedule: Schedule, now: GatesNow | None) -> Iterator[Line]:
     """Each gate with its answer now, a line each; nothing for a schedule without gates."""
     gates = schedule.gates
     if not gates:
         return
-    yield f"gates, asked before every wave{_now_words(gates, now)}"
+    yield Line(f"gates, asked before every wave{_now_words(gates, now)}")
     answers: Sequence[GateAnswer | None] = now.answers if now else [None] * len(gates)
     for gate, answer in zip(gates, answers, strict=True):
         name = f"{gate.name}: " if gate.name else ""
-        yield f"  {name}{gate}" + (f" – now {answer_words(answer)}" if answer else "")
+        yield Line(f"{name}{gate}" + (f" – now {answer_words(answer)}" if answer else ""), level=1)
 
 
 def _now_words(gates: Sequence[Gate], now: GatesNow | None) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 from runner.model.schedule import Schedule, ServerRef
 from runner.model.surroundings import ScalingGroup, ScheduledEvent, Surroundings
-from runner.report.diff_since import Line
 from runner.report.folding import fold
+from runner.report.run_words import count
+from runner.report.sections import Line, Span
 
 
 def _scheduled(schedule: Schedule) -> Mapping[str, ServerRef]:
@@ -40,30 +41,32 @@ def advice(schedule: Schedule, around: Surroundings | None) -> tuple[str, ...]:
     if groups:
         members = len({s.id for _, some in groups for s in some})
         said.append(
-            f"{_count(members, 'server')} in {_count(len(groups), 'auto-scaling group')}: a member that reboots may be"
+            f"{count(members, 'server')} in {count(len(groups), 'auto-scaling group')}: a member that reboots may be"
             " judged faulty and replaced by a new server"
         )
     if events:
         number = len({s.id for _, s in events})
-        said.append(f"{_count(number, 'server')} with a scheduled event of the provider: better wait until it is over")
+        said.append(f"{count(number, 'server')} with a scheduled event of the provider: better wait until it is over")
     return tuple(said)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def lines(schedule: Schedule, around: Surroundings | None, shared: frozenset[str] = frozenset()) -> Iterator[Line]:
-    """The groups and events behind the advice, each with its servers. Untrusted: names, types, times."""
+def surroundings_lines(
+    schedule: Schedule, around: Surroundings | None, shared: frozenset[str] = frozenset()
+) -> Iterator[Line]:
+    """The advice, the groups and events behind it, each with its servers, and what could not be read."""
     if around is None:
         return
+    for words in advice(schedule, around):
+        yield Line((Span("warning"), f": {words}"))
     for group, some in groups_touched(schedule, around):
-        yield Line(f"auto-scaling group {group.name}{_audit(group)}", fold(some, shared))
+        yield Line(f"auto-scaling group {group.name}{_audit(group)}", fold(some, shared), level=1)
     found: dict[str, list[ServerRef]] = {}
     for event, server in events_touching(schedule, around):
         found.setdefault(_event_words(event), []).append(server)
     for words, some in found.items():
-        yield Line(words, fold(some, shared))
+        yield Line(words, fold(some, shared), level=1)
+    for words in around.unread:
+        yield Line(f"note: {words}")
 
 
 def _audit(group: ScalingGroup) -> str:

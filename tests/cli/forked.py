@@ -75,7 +75,7 @@ def _preload() -> None:
         "runner.cloud.ecs",
         "runner.loading.together",
         "runner.planning.schedule",
-        "runner.report.diff_text",
+        "runner.report.diff_sections",
         "runner.report.run_text",
         "runner.simulator.embedded",
         "runner.store.sqlite",

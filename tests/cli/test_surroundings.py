@@ -37,7 +37,7 @@ def test_diff_in_every_form(lab: Lab) -> None:
         assert "event system-maintenance, scheduled, " in text
         assert "\x1b" not in text
         markdown = lab.run("diff", "web.yaml", "-o", "markdown").out
-        assert "- **warning** 3 servers in 1 auto" in markdown
+        assert "- **warning**: 3 servers in 1 auto" in markdown
         assert "<b>" not in markdown
         assert "\x1b" not in markdown
         document = json.loads(lab.run("diff", "web.yaml", "-o", "json").out)

@@ -26,7 +26,7 @@ from tests.storm.worker import LABELS, Order, work
 
 PRELOADED = [
     *("tests.fleet.fleet", "runner.app.worker", "runner.app.start_run", "runner.cloud.ecs", "runner.planning.schedule"),
-    *("runner.loading.together", "runner.report.diff_text", "runner.store.postgres", "anyio._backends._asyncio"),
+    *("runner.loading.together", "runner.report.diff_sections", "runner.store.postgres", "anyio._backends._asyncio"),
 ]
 """What the program imports late is loaded once, before the forks."""
 

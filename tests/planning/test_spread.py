@@ -19,7 +19,7 @@ from runner.model.schedule import Schedule
 from runner.planning.forecast import forecast
 from runner.planning.review import follows, review
 from runner.report.diff import PlanDiff, rows
-from runner.report.diff_text import diff_text
+from runner.report.diff_sections import diff_text
 from runner.report.schedule_json import dump, load
 from tests.planning.build import codes, group, ids, inventory, one_target, plan, planned, schedule, server, sid, sizes
 

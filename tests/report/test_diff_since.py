@@ -21,8 +21,8 @@ from runner.planning.forecast import forecast
 from runner.planning.lifted import Lift
 from runner.report.diff import PlanDiff, Selected, diff_json, summary
 from runner.report.diff_markdown import diff_markdown
+from runner.report.diff_sections import LIFTED, diff_text
 from runner.report.diff_since import SinceBase, SinceRun, base_words, sizes_words
-from runner.report.diff_text import LIFTED, diff_text
 from runner.report.schemas import schema_of
 from tests.planning.build import NOW, group, inventory, plan, schedule, server
 from tests.report.cases import HOSTILE
@@ -100,7 +100,7 @@ def test_a_comment_in_a_pull_request() -> None:
     assert [line.split("**")[1] for line in lines[-3:]] == ["To apply:", "To discard:", "To plan again:"]
     assert "reboot-runner run" not in text  # in a pull request the merge runs it
     assert text.index("[!CAUTION]") < text.index("digest <code>sha256:") < text.index("| wave |")
-    assert text.index("| wave |") < text.index("<summary>what changed") < text.index("wave by wave</summary>")
+    assert text.index("<summary>against main (abababababab)") < text.index("| wave |")
     assert "To apply" not in diff_markdown([example()])
 
 

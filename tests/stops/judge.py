@@ -14,7 +14,7 @@ from runner.model.run import Run
 from runner.model.schedule import Schedule
 from runner.planning.forecast import forecast
 from runner.report.diff import PlanDiff, diff_json
-from runner.report.diff_text import diff_text
+from runner.report.diff_sections import diff_text
 from runner.report.schedule_json import load
 from tests.runs.harness import Field
 
