@@ -83,7 +83,6 @@ class _AlarmRecord:
 
 
 async def _records(get: Get, project_id: str, about: tuple[str, str]) -> list[_AlarmRecord]:
-    """The alarms that are on, of a namespace or of a rule."""
 
     def following(body: Mapping[str, Any], page: list[Record], found: list[Record]) -> Query | None:
         if len(page) < PAGE:
@@ -110,12 +109,10 @@ def _record(raw: Record) -> _AlarmRecord:
 
 
 def _name(raw: Record) -> str:
-    """Of a rule, or of the rule of a record."""
     return tidy(str(raw.get("alarm_name") or raw.get("name") or raw.get("alarm_id") or "without a name"), 100)
 
 
 def _server(metric: Any) -> str:
-    """The server that a metric is of, empty where it is of several."""
     for one in map(as_map, as_list(as_map(metric).get("dimensions"))):
         if one.get("name") == "instance_id" and isinstance(one.get("value"), str):
             return str(one["value"])

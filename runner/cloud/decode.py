@@ -192,7 +192,6 @@ def job(value: Any, job_id: str, request_id: str | None = None) -> Job:
 
 
 def _part(fields: Mapping[str, Any]) -> SubJob:
-    """Return what a job and a sub-job have in common."""
     word, end_time = tidy(as_text(fields.get("status")), 64), fields.get("end_time")
     code, reason = _cause(fields)
     return SubJob(

@@ -174,7 +174,6 @@ class HuaweiCloud:
         return self._getter(self._settings.ces_url, "Cloud Eye", "ces")
 
     def _getter(self, origin: str | None, service: str, key: str, patience: Patience | None = None) -> Get:
-        """Reads of another service of the project: (path, *query) -> the JSON of its answer."""
 
         async def get(path: str, *query: tuple[str, str]) -> Any:
             if origin is None:

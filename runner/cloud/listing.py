@@ -105,7 +105,6 @@ async def list_all(fetch: Fetch, limit: int = PAGE, since: str = "") -> dict[str
 
 
 async def _read_back(fetch: Fetch, limit: int, before: ListPages) -> ListPages:
-    """From the last page down to the first."""
     size = before.size
     number = before.number
     while True:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 from runner.errors import InvalidInput
 from runner.model.problem import Location, Problem
-from runner.net.hosts import is_loopback
+from runner.net.origin import safe_parts
 from runner.net.secret import Secret
 from runner.net.transport import Limits, Transport
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
@@ -35,12 +34,8 @@ def origin_of(environ: Mapping[str, str]) -> str:
     written = environ.get(OVERRIDE, "").strip().rstrip("/")
     if not written:
         return ADDRESS
-    try:
-        parts = urlsplit(written)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    if parts.scheme != "http" or not is_loopback(host) or "@" in parts.netloc or parts.path or parts.query:
+    parts = safe_parts(written)
+    if parts is None or parts.scheme != "http" or parts.path or parts.query:
         message = f"{OVERRIDE} is no address such as http://127.0.0.1:8080"
         raise InvalidInput([Problem("BadEndpoint", message, Location("environment"), "leave it out on a real server")])
     return f"http://{parts.netloc}"

@@ -121,7 +121,6 @@ def _batch_failed(error: ApiError, inner: set[Verdict], asked: Collection[str]) 
 
 
 def _named(error: ApiError, asked: Collection[str]) -> Mapping[str, str] | None:
-    """Server ids of the request that the answer names, with the code it gives for each."""
     wanted = {i.lower(): i for i in asked}
     found: dict[str, str] = {}
 

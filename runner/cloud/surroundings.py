@@ -87,7 +87,6 @@ def _next_start(body: Mapping[str, Any], page: list[Record], found: list[Record]
 
 
 async def _events(get: Get | None, project_id: str) -> tuple[ScheduledEvent, ...]:
-    """All events that are not over, by marker."""
     if get is None:
         return ()
     markers: list[str] = []

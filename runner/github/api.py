@@ -19,12 +19,13 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from runner.errors import RunnerError
 from runner.inputs.fields import as_list, json_object
 from runner.inputs.json_text import parse_json, why_no_json
 from runner.net.hosts import is_loopback
+from runner.net.origin import safe_parts
 from runner.net.secret import Secret, scrubber
 from runner.net.text import tidy
 from runner.net.transport import Limits, Transport
@@ -84,13 +85,8 @@ class Address:
 def api_address(environ: Mapping[str, str]) -> Address:
     """The API's address of the job's environment. Raises GitHubError for one that no token may be sent to."""
     written = environ.get("GITHUB_API_URL") or DEFAULT_API
-    try:
-        parts = urlsplit(written)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        parts, host = SplitResult("", "", "", "", ""), ""
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    if not host or not is_safe or "@" in parts.netloc or parts.query or parts.fragment:
+    parts = safe_parts(written)
+    if parts is None or parts.query or parts.fragment:
         raise GitHubError(
             f"GITHUB_API_URL is {tidy(written, 100)}: the token is not sent there",
             hint="it must be https://HOST, as GitHub's runner sets it; http only for this machine",
@@ -271,7 +267,6 @@ class GitHub:
             raise GitHubError(message, hint="check GITHUB_API_URL", status=reply.status) from None
 
     def _refused(self, method: str, path: str, reply: Reply, needs: str) -> GitHubError:
-        """What to do about an answer that is none."""
         said = self._scrub(_said(reply))
         what = f"{method} {_short(path)}: "
         quoted = f" ({said})" if said else ""
@@ -384,7 +379,6 @@ def _wait_s(reply: Reply) -> float | None:
 
 
 def _said(reply: Reply) -> str:
-    """GitHub's own words: `message`, and those of `errors`."""
     body = json_object(reply.body)
     more = [e.get("message") if isinstance(e, dict) else e for e in as_list(body.get("errors"))]
     words = [tidy(word, 200) for word in (body.get("message"), *more[:3]) if isinstance(word, str)]

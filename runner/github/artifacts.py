@@ -77,7 +77,6 @@ async def find_schedules(
 
 
 def _read(repo: str, item: dict[str, Any], head_sha: str, name: str) -> Artifact | None:
-    """The artifact, if what GitHub's list says of it fits."""
     run = as_map(item.get("workflow_run"))
     of_repository, of_head = run.get("repository_id"), run.get("head_repository_id")
     is_ours = isinstance(of_repository, int) and of_repository == of_head and run.get("head_sha") == head_sha
@@ -90,7 +89,6 @@ def _read(repo: str, item: dict[str, Any], head_sha: str, name: str) -> Artifact
 
 
 def _is_ours(run: Any, head_sha: str, workflow_path: str | None) -> bool:
-    """A pull request's run on the commit, of the repository's own branch, of the expected workflow."""
     fields = as_map(run)
     own, head = (as_map(fields.get(key)).get("id") for key in ("repository", "head_repository"))
     # GitHub appends `@REF` to the path of some runs.
@@ -223,7 +221,6 @@ async def merged_at(api: GitHub, repo: str, pull: int) -> datetime | None:
 
 
 def _merged(pull: dict[str, Any], repo: str) -> MergedPull | None:
-    """The pull request, if it was merged into the default branch of the repository."""
     base = as_map(pull.get("base"))
     target, branch = as_map(base.get("repo")), base.get("ref")
     is_here = str(target.get("full_name")).lower() == repo.lower()
@@ -241,7 +238,6 @@ async def _has_commit(api: GitHub, repo: str, pull: MergedPull, sha: str) -> boo
 
 
 def _instant(item: Mapping[str, Any], key: str) -> datetime | None:
-    """An ISO instant with its zone."""
     try:
         found = datetime.fromisoformat(str(item.get(key)))
     except ValueError:

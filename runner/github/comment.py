@@ -134,7 +134,6 @@ def _with_lines(key: str, label: str, body: str, reviewed: Reviewed | None) -> s
 
 
 async def _own_comments(api: GitHub, repo: str, pull: int, key: Key | None = None) -> list[_Own]:
-    """Our comments, the oldest first: all, or those of one key."""
     login = await api.login()
     found = await api.pages(repo_path(repo, "issues", pull, "comments"), needs=NEEDS)
     own = filter(None, (_read(comment, login) for comment in found))
@@ -153,7 +152,6 @@ def _read(comment: dict[str, Any], login: str) -> _Own | None:
 
 
 async def _update(api: GitHub, repo: str, comment: _Own, text: str) -> None:
-    """Give the comment another text, unless it is what is there."""
     if comment.body.replace("\r\n", "\n").rstrip() != text.rstrip():
         await api.write("PATCH", repo_path(repo, "issues", "comments", comment.id), {"body": text}, needs=NEEDS)
 

@@ -67,7 +67,6 @@ def _text(value: Value) -> str:
 
 
 def _ends_a_line(size: int, path: str) -> bool:
-    """Whether what other tools have written ends with a line break."""
     if not size:
         return True
     with Path(path).open("rb") as file:

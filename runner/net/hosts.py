@@ -27,7 +27,6 @@ def is_private(host: str) -> bool:
 
 
 def _property(host: str, name: str) -> object:
-    """What `ipaddress` says of an address; None of a name."""
     try:
         return getattr(ip_address(host), name)
     except ValueError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from urllib.parse import SplitResult, urlsplit
 
 from runner.net.hosts import in_url, is_address, is_loopback
 from runner.net.text import tidy
@@ -87,6 +88,17 @@ def origin(url: str, is_allowed: Callable[[str], bool]) -> str:
     elif not is_allowed(host):
         raise _not_allowed(host, "which is no host of this service, region and cloud")
     return f"{scheme}://{in_url(host)}" + (f":{port}" if port not in (0, _OWN_PORT[scheme]) else "")
+
+
+def safe_parts(url: str) -> SplitResult | None:
+    """Take apart an https URL, or one of http on loopback, without a user; None for everything else."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    return parts if host and is_safe and "@" not in parts.netloc else None
 
 
 def host_of_origin(found: str) -> str:

@@ -75,7 +75,6 @@ async def way_to(
 
 
 async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within_s: float) -> AsyncIterator[Step]:
-    """Each step, the last one failed or the end of the way to an HTTP answer."""
     if proxy is not None:
         found = place_parts(proxy)
         if found is None:
@@ -99,13 +98,11 @@ async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within
 
 
 def _blame_proxy(step: Step, proxy: str) -> Step:
-    """Return a failed step of the way to the proxy, which is not the target's fault."""
     said = f"the proxy {place_of(proxy)} ({proxy_variable()}) cannot be reached: {step.said}"
     return replace(step, said=said, hint=PROXY_HINT)
 
 
 async def _resolve(host: str, port: int, within_s: float) -> tuple[str, ...] | Step:
-    """The first addresses of a host, as the system orders them."""
     hint = "check the target's region or endpoint, and the name service of this machine"
     try:
         rows = await aside(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), within_s)

@@ -57,7 +57,6 @@ def _listed(on: str, act: Callable[[Request, Turn], Response], code: str = "Ecs.
 
 
 def _open(on: str, issue: Issue, only: str | None = None) -> Call:
-    """A call that needs no login."""
     return Call(on, lambda g, r, t, p: issue(r, t, g.state.credentials), False, None, only)
 
 
@@ -176,7 +175,6 @@ class Gateway:
         await send({"type": "http.response.body", "body": response.body})
 
     def _meet(self, call: Call) -> list[Rule]:
-        """The fault rules that fire on this call. They count it, whatever becomes of it."""
         with self.state.turn() as turn:
             if not turn.world.rules:
                 return []

@@ -87,7 +87,6 @@ class ServerCalls:
         return self._listing(request, turn, shown[start : start + limit], len(found))
 
     def _found(self, turn: Turn, wanted: Mapping[str, str]) -> list[str]:
-        """Ids of the servers that match, kept from page to page as long as nothing changes."""
         world, now = turn.world, turn.now
         filters = tuple(sorted((k, v) for k, v in wanted.items() if k not in ("limit", "offset", "marker")))
         if not filters:
@@ -130,7 +129,6 @@ class ServerCalls:
 
 
 def _filtered(turn: Turn, wanted: Mapping[str, str]) -> list[str]:
-    """Ids of the servers that match all filters of the query, in the list's order."""
     world, now = turn.world, turn.now
     found = world.roster(now)
     if flavor := wanted.get("flavor"):
@@ -213,7 +211,6 @@ _MOVING = (
 
 
 def _template(world: World) -> dict[str, Any]:
-    """The fields of a server that never change, with `%(name)s` places."""
     fleet = world.fleet
     body: dict[str, Any] = {
         "id": "%(id)s",
@@ -329,7 +326,6 @@ class Documents:
         return compact({"id": server_id, **fields, "fault": fault})
 
     def _head(self, view: View) -> bytes:
-        """The fields that move, without the closing brace."""
         vm_state, power_state = _VM_STATES.get(view.status, ("active", 0))
         fault = None if view.fault is None else view.fault | {"created": iso_seconds(view.fault["created"])}
         tags = [f"{key}={value}" if value else key for key, value in view.tags]
@@ -338,7 +334,6 @@ class Documents:
         return compact({**moving, "fault": fault})[:-1] + (self._frozen if view.frozen else self._normal)
 
     def _tail(self, server_id: str) -> bytes:
-        """The fields that stay as they were created, and the closing brace."""
         tail = self._tails.get(server_id)
         if tail is None:
             tail = (self._template % self._places(self._world.servers[server_id])).encode()[1:]
@@ -395,20 +390,16 @@ class JobDocuments:
         is_over = job.ends is not None and now >= job.ends
         if now < job.runs_from:
             return self._parent(job, "INIT", 0, b"", ended="")
+        texts = self._jobs.get(job.job)
+        if texts is None:
+            texts = self._jobs[job.job] = [(part, *self._sub_job(job, part)) for part in job.parts]
         sub_jobs = b",".join(
             over if part.ends is not None and now >= part.ends else running
-            for part, running, over in self._texts(job)
+            for part, running, over in texts
             if part.is_listed
         )
         ended = iso_millis(job.ends) if is_over and job.ends is not None else ""
         return self._parent(job, job.status if is_over else "RUNNING", len(job.parts), sub_jobs, ended=ended)
-
-    def _texts(self, job: ev.AcceptedBatch) -> list[tuple[RebootPart, bytes, bytes]]:
-        texts = self._jobs.get(job.job)
-        if texts is None:
-            texts = [(p, *self._sub_job(job, p)) for p in job.parts]
-            self._jobs[job.job] = texts
-        return texts
 
     def _sub_job(self, job: ev.AcceptedBatch, part: RebootPart) -> tuple[bytes, bytes]:
         """A sub-job while it runs (no `error_code`, `end_time` empty), and once it is over."""

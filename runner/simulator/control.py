@@ -22,28 +22,28 @@ from runner.simulator.timeline import from_millis
 _RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-Handler = Callable[[Request, State], Awaitable[Response]]
+ControlCall = Callable[[Request, State], Awaitable[Response]]
 
 
 def control_routes(state: State) -> list[Route]:
     """Routes of the control endpoint over a state."""
-    table: tuple[tuple[str, str, Handler], ...] = (
-        ("POST", "/_simulator/faults", _add_faults),
-        ("DELETE", "/_simulator/faults", _clear_faults),
-        ("PUT", "/_simulator/switches", _set_switches),
-        ("GET", "/_simulator/log", _read_log),
-        ("GET", "/_simulator/state", _read_state),
+    table: tuple[tuple[str, str, ControlCall], ...] = (
+        ("POST", "faults", _add_faults),
+        ("DELETE", "faults", _clear_faults),
+        ("PUT", "switches", _set_switches),
+        ("GET", "log", _read_log),
+        ("GET", "state", _read_state),
     )
-    return [Route(path, _guarded(handler, state), methods=[method]) for method, path, handler in table]
+    return [Route(f"/_simulator/{path}", _guarded(call, state), methods=[method]) for method, path, call in table]
 
 
-def _guarded(handler: Handler, state: State) -> Callable[[Request], Awaitable[Response]]:
+def _guarded(call: ControlCall, state: State) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         client = request.client.host if request.client else ""
         if client not in _LOOPBACK or request.url.hostname not in _LOOPBACK or "origin" in request.headers:
             return JSONResponse({"error": "the control endpoint answers loopback clients only"}, 403)
         try:
-            return await handler(request, state)
+            return await call(request, state)
         except ValueError as error:  # pydantic's and json's are such
             return JSONResponse({"error": str(error)}, 400)
 
@@ -65,12 +65,12 @@ async def _clear_faults(request: Request, state: State) -> Response:
 
 async def _set_switches(request: Request, state: State) -> Response:
     """Body: the switches that differ from their defaults."""
-    state.set_switches(Switches.model_validate(await _object(request)))
-    return JSONResponse(Switches.model_validate(await _object(request)).model_dump(mode="json"))
+    switches = Switches.model_validate(await _object(request))
+    state.set_switches(switches)
+    return JSONResponse(switches.model_dump(mode="json"))
 
 
 async def _object(request: Request) -> dict[str, Any]:
-    """The body. Raises ValueError if it is no JSON object."""
     body = await request.json()
     if not isinstance(body, dict):
         raise ValueError("the body must be an object")  # noqa: TRY004 - the guard answers ValueErrors with 400
@@ -78,44 +78,28 @@ async def _object(request: Request) -> dict[str, Any]:
 
 
 async def _read_log(request: Request, state: State) -> Response:
-    """Every request and every accepted reboot, and how often each server was sent down."""
-    calls = state.requests()
-    reboots = state.accepted_reboots(by=None)
-    return JSONResponse(
+    called = ("call", "method", "path", "status", "code", "request_id", "faults")
+    requests = [
+        {"at": from_millis(c.at).isoformat(), **{name: getattr(c, name) for name in called}} for c in state.requests()
+    ]
+    reboots = [
         {
-            "now": state.now().isoformat(),
-            "requests": [
-                {
-                    "at": from_millis(c.at).isoformat(),
-                    "call": c.call,
-                    "method": c.method,
-                    "path": c.path,
-                    "status": c.status,
-                    "code": c.code,
-                    "request_id": c.request_id,
-                    "faults": list(c.faults),
-                }
-                for c in calls
-            ],
-            "accepted_reboots": [
-                {
-                    "server_id": r.server_id,
-                    "job_id": r.job_id,
-                    "type": r.type,
-                    "at": r.at.isoformat(),
-                    "back": r.back.isoformat() if r.back else None,
-                    "status": r.status,
-                    "by": r.by,
-                }
-                for r in reboots
-            ],
-            "reboot_counts": dict(state.reboot_counts()),
+            "server_id": r.server_id,
+            "job_id": r.job_id,
+            "type": r.type,
+            "at": r.at.isoformat(),
+            "back": r.back.isoformat() if r.back else None,
+            "status": r.status,
+            "by": r.by,
         }
-    )
+        for r in state.accepted_reboots(by=None)
+    ]
+    counts = dict(state.reboot_counts())
+    now = state.now().isoformat()
+    return JSONResponse({"now": now, "requests": requests, "accepted_reboots": reboots, "reboot_counts": counts})
 
 
 async def _read_state(request: Request, state: State) -> Response:
-    """The project, the simulated time and the rules that are active."""
     with state.turn() as turn:
         rules = [
             {

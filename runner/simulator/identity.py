@@ -227,7 +227,6 @@ def _new_key(turn: Turn, credentials: Credentials, prefix: str, life: timedelta)
 
 
 def _credential(access: str, secret: str, token: str, ends: Millis, status: int) -> Response:
-    """A temporary key in the shape of IAM and of the metadata service."""
     made = {"access": access, "secret": secret, "securitytoken": token, "expires_at": f"{iso_micros(ends)}Z"}
     return ok({"credential": made}, status=status)
 

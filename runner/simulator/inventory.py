@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
-from runner.model.inventory import Inventory
+from runner.model.inventory import Inventory, Server
 from runner.simulator.chance import pick_uuid
 from runner.simulator.fleet import Fleet, FleetGroup, FleetOptions, FleetServer, address, other_flavor
 from runner.simulator.scenario import ScenarioInvalid, read_document
@@ -61,63 +61,58 @@ def load_fleet(path: Path, options: FleetOptions) -> Fleet:
     groups: dict[str, list[str]] = {}
     servers = []
     for index, server in enumerate(inventory.servers):
-        made = _server(server, index, options)
-        servers.append(made)
+        server_id = server.id or pick_uuid(options.seed, "server", index)
+        group = pick_uuid(options.seed, "group", server.group) if server.group else None
         if server.group:
-            groups.setdefault(server.group, []).append(made.id)
+            groups.setdefault(server.group, []).append(server_id)
+        made = _server(
+            server,
+            index,
+            id=server_id,
+            zone=server.zone or f"{options.region}a",
+            enterprise_project=server.enterprise_project,
+            group=group,
+            address=server.address or address(index),
+        )
+        servers.append(made)
     if len({s.id for s in servers}) < len(servers):
         raise ScenarioInvalid(path.name, ["two servers have the same id"])
     named = (FleetGroup(pick_uuid(options.seed, "group", name), name, tuple(ids)) for name, ids in groups.items())
     return _fleet(options, servers, named, inventory.project_id)
 
 
-def _server(server: InventoryServer, index: int, options: FleetOptions) -> FleetServer:
+def _server(server: InventoryServer | Server, index: int, **own: Any) -> FleetServer:
     flavor, vcpus, ram_mb = other_flavor(server.flavor)
     return FleetServer(
         index=index,
-        id=server.id or pick_uuid(options.seed, "server", index),
         name=server.name,
-        zone=server.zone or f"{options.region}a",
         flavor=flavor,
         vcpus=vcpus,
         ram_mb=ram_mb,
         tags=tuple(server.tags.items()),
-        enterprise_project=server.enterprise_project,
-        group=pick_uuid(options.seed, "group", server.group) if server.group else None,
-        address=server.address or address(index),
         created=_CREATED,
         status=server.status,
         task_state=server.task_state,
         locked=server.locked,
         frozen=server.frozen,
+        **own,
     )
 
 
 def fleet_of(inventory: Inventory, options: FleetOptions, project_id: str = "") -> Fleet:
     """A copy of what a target has now: same ids, names, zones, tags, groups and states."""
-    servers = []
-    for index, server in enumerate(inventory.servers):
-        flavor, vcpus, ram_mb = other_flavor(server.flavor)
-        servers.append(
-            FleetServer(
-                index=index,
-                id=server.id,
-                name=server.name,
-                zone=server.zone,
-                flavor=flavor,
-                vcpus=vcpus,
-                ram_mb=ram_mb,
-                tags=tuple(server.tags.items()),
-                enterprise_project=server.enterprise_project or "0",
-                group=server.server_group,
-                address=server.addresses[0] if server.addresses else address(index),
-                created=_CREATED,
-                status=server.status,
-                task_state=server.task_state,
-                locked=server.locked,
-                frozen=server.frozen,
-            )
+    servers = [
+        _server(
+            server,
+            index,
+            id=server.id,
+            zone=server.zone,
+            enterprise_project=server.enterprise_project or "0",
+            group=server.server_group,
+            address=server.addresses[0] if server.addresses else address(index),
         )
+        for index, server in enumerate(inventory.servers)
+    ]
     groups = (FleetGroup(g.id, g.name, g.members, g.policies) for g in inventory.groups)
     return _fleet(options, servers, groups, project_id)
 

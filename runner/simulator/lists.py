@@ -342,7 +342,6 @@ def _scaling_page(window: tuple[int, int], name: str, rows: Sequence[dict[str, A
 
 
 def _scaling_groups(turn: Turn) -> dict[str, list[Changed]]:
-    """The groups that are there now, by name, each with what made it."""
     found: dict[str, list[Changed]] = {}
     for change in turn.world.beside["scaling_group"]:
         if change.is_on(turn.now):

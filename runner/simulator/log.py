@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
 
 from runner.simulator import events as ev
 from runner.simulator.timeline import Anchor
@@ -27,28 +26,9 @@ class WorldMismatch(Exception):
     """The state file cannot be used: it belongs to another fleet or version, is no such file, or cannot be opened."""
 
 
-class Log(Protocol):
-    """One writer at a time: `begin`, then `append` any number of lines, then `commit` or `rollback`."""
-
-    def begin(self) -> list[ev.Event]:
-        """Shut out other writers; the lines that were not seen by this reader yet."""
-        ...
-
-    def append(self, event: ev.Event) -> None: ...
-
-    def commit(self) -> None: ...
-
-    def rollback(self) -> None: ...
-
-    def rewind(self) -> None:
-        """The next `begin` gives all lines again."""
-        ...
-
-    def close(self) -> None: ...
-
-
 class MemoryLog:
-    """Lines of this process only."""
+    """Lines of this process only. One writer at a time: `begin`, then any number of `append`, then `commit` or
+    `rollback`."""
 
     def __init__(self) -> None:
         self._lines: list[ev.Event] = []
@@ -56,6 +36,7 @@ class MemoryLog:
         self._pending: list[ev.Event] = []
 
     def begin(self) -> list[ev.Event]:
+        """Shut out other writers; the lines that were not seen by this reader yet."""
         fresh = self._lines[self._seen :]
         self._seen = len(self._lines)
         return fresh
@@ -73,6 +54,7 @@ class MemoryLog:
         self._pending.clear()
 
     def rewind(self) -> None:
+        """The next `begin` gives all lines again."""
         self._seen = 0
 
     def close(self) -> None:
@@ -170,6 +152,9 @@ class SqliteLog:
         self._db.close()
 
 
-def _check_same(known: Mapping[str, str], world: str) -> None:
+def _check_same(known: dict[str, str], world: str) -> None:
     if known and (known.get("format"), known.get("world")) != (FORMAT, world):
         raise WorldMismatch("the state file belongs to another simulated fleet; use another file or delete it")
+
+
+Log = MemoryLog | SqliteLog

@@ -78,7 +78,6 @@ def _read(body: bytes, switches: Switches) -> tuple[str, tuple[str, ...]]:
 
 
 def _trouble(world: World, server: str, now: int, kind: str) -> str | None:
-    """Return the code for a server that cannot be rebooted now, by what is true of it."""
     switches = world.switches
     if not world.exists(server, now):
         return switches.missing_code
@@ -97,7 +96,6 @@ def _trouble(world: World, server: str, now: int, kind: str) -> str | None:
 
 
 def _refusal(troubles: Mapping[str, str], switches: Switches) -> Response:
-    """The refused batch: its one code, or Ecs.0611 over several, with as much detail as switched."""
     codes = list(dict.fromkeys(troubles.values()))
     if switches.refusal == "named":
         # Shape (i): documented for password reset and resize, seen nowhere for reboot.

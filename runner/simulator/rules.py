@@ -114,7 +114,6 @@ class Rules:
         return hits, ev.RulesMet(now, tuple(passed), tuple(fired), fired)
 
     def _strikes(self, active: ActiveRule, *who: str) -> bool:
-        """Whether a rule that met its call fires: `after` have passed, and the seed's draw says so."""
         rule = active.rule
         if active.met < rule.after:
             return False

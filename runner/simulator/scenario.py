@@ -65,34 +65,24 @@ def read_document(path: Path) -> Any:
 
     Raises ScenarioInvalid for a file that cannot be read or is neither.
     """
-    text = _read_text(path)
     try:
-        _refuse_aliases(path.name, text)
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer implicit types
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ScenarioInvalid(path.name, [f"{line}{error.problem or 'is not YAML'}"]) from error
-    except TooMuchYaml as error:
-        raise ScenarioInvalid(path.name, [f"has {error}"]) from None
-    except ScenarioInvalid:
-        raise
-    except (yaml.YAMLError, ValueError) as error:
-        raise ScenarioInvalid(path.name, ["is not YAML that can be read"]) from error
-
-
-def _refuse_aliases(name: str, text: str) -> None:
-    """Raise ScenarioInvalid for `*name`, TooMuchYaml for a text over its bounds."""
-    if any(isinstance(event, yaml.AliasEvent) for event in events(text)):
-        raise ScenarioInvalid(name, ["aliases (*name) are not allowed"])
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return read_regular(path, MOST_BYTES).decode()
+        text = read_regular(path, MOST_BYTES).decode()
     except OSError as error:
         raise ScenarioInvalid(path.name, [describe(error)]) from error
     except UnicodeDecodeError as error:
         raise ScenarioInvalid(path.name, ["is not UTF-8 text"]) from error
+    try:
+        if not any(isinstance(event, yaml.AliasEvent) for event in events(text)):
+            return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer implicit types
+        finding = "aliases (*name) are not allowed"
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        finding = f"{line}{error.problem or 'is not YAML'}"
+    except TooMuchYaml as error:
+        finding = f"has {error}"
+    except (yaml.YAMLError, ValueError):
+        finding = "is not YAML that can be read"
+    raise ScenarioInvalid(path.name, [finding])
 
 
 def load_scenario(path: Path) -> Scenario:

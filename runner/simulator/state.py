@@ -137,7 +137,6 @@ class State:
             raise
 
     def _begin(self) -> None:
-        """The options' switches and rules, unless the log has them already."""
         with self.turn() as turn:
             if turn.world.switches != self.options.switches:
                 turn.append(ev.Switched(turn.now, self.options.switches))

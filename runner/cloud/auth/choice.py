@@ -152,7 +152,6 @@ def _found(way: _Way, login: Login) -> str:
 
 
 def _look(auth: str, variables: Variables) -> Iterator[_Looked]:
-    """What is at each place, in the order of `auto`. Who has enough stops asking."""
     for way in _ways(auth, variables):
         if auth not in ("auto", way.kind):
             yield _Looked(way, is_asked=False)
@@ -165,7 +164,6 @@ def _look(auth: str, variables: Variables) -> Iterator[_Looked]:
 
 
 def _ways(auth: str, variables: Variables) -> Iterator[_Way]:
-    """Every place, in the order of `auto`."""
     yield _set_or_not("oidc", lambda: logins.read_oidc(variables), variables, PROVIDER, AGENCY)
     yield _set_or_not("oidc", lambda: logins.read_idp(variables), variables, IDP)
     for family in FAMILIES:
@@ -209,7 +207,6 @@ def _of_file(variables: Variables) -> Iterator[_Way]:
 
 
 def _not_in_file(variables: Variables, path: Path | None, held: KeyLogin | IdpLogin | None) -> str:
-    """Why the file has no login of the one kind, where it holds one of the other, or none."""
     if path is None:
         return f"{variables.name(logins.FILE)} is not set"
     shown = path if variables.value(logins.FILE) else "~/.huaweicloud/credentials"

@@ -191,7 +191,6 @@ class Renewable:
         return Fresh(AkSk(access, secret, token), since, life, min(timedelta(minutes=5), life / 3))
 
     def _subject_token(self, reply: Reply) -> Secret:
-        """The token in IAM's answer. Raises CloudError where there is none that another header could carry."""
         token = reply.headers.get("x-subject-token", "")
         if not token or not (token.isascii() and token.isprintable()):
             raise CloudError("IAM gave no usable token", status=reply.status, request_id=reply.request_id)

@@ -19,11 +19,11 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from runner.errors import CloudDenied
 from runner.inputs.files import describe, read_regular
-from runner.net.hosts import is_loopback
+from runner.net.origin import safe_parts
 from runner.net.secret import Secret
 
 PROVIDER, AGENCY = "HUAWEICLOUD_OIDC_PROVIDER_URN", "HUAWEICLOUD_OIDC_AGENCY_URN"
@@ -284,7 +284,6 @@ def read_password(variables: Variables, family: Family) -> PasswordLogin | None:
 
 
 def _half_of(variables: Variables, have: tuple[str, ...], lack: tuple[str, ...]) -> CloudDenied:
-    """The error for half of a login, with the spelling that is set."""
     return variables.half(next(name for name in have if variables.value(name)), lack[0])
 
 
@@ -363,13 +362,8 @@ def _id_token_source(variables: Variables, given: str | None, file_name: str) ->
 
 
 def _token_request(url: str, bearer: str, audience: str) -> TokenRequest:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    if not host or not is_safe or "@" in parts.netloc or not (url.isascii() and url.isprintable()) or " " in url:
+    parts = safe_parts(url)
+    if parts is None or not (url.isascii() and url.isprintable()) or " " in url:
         raise CloudDenied(f"{REQUEST_URL} is no https URL", hint="GitHub Actions sets it; leave it as it is")
     query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "audience"]
     return TokenRequest(
