@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from runner.app.app import App
 from runner.app.execute_run import setting_for
@@ -15,14 +14,12 @@ from runner.app.resume_run import open_targets_of, resumed
 from runner.errors import Exit, InvalidInput, LeaseLost, RunnerError
 from runner.execution.driver import GRACE_S, Advance, Driver
 from runner.execution.journal import read_run
+from runner.loading.config import LoadedConfig
 from runner.model.events import Event
 from runner.model.run import Run
 from runner.ports.store import LeaseHeld, RunRow, Store
 from runner.report.run_words import counts_words
 from runner.report.safe import plain
-
-if TYPE_CHECKING:
-    from runner.loading.config import LoadedConfig
 
 REST_S = 15.0
 REST_MOST_S = 300.0
@@ -54,12 +51,6 @@ class _Kept:
 
 
 @dataclass(slots=True)
-class _Resting:
-    until: float
-    failures: int
-
-
-@dataclass(slots=True)
 class Stepper:
     """Advances runs by one step each; what goes wrong with one is told, and never keeps the others from theirs.
 
@@ -77,18 +68,17 @@ class Stepper:
     """This process stays with the runs: one that was suspended is so no longer once it is at it."""
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
-    _resting: dict[str, _Resting] = field(default_factory=dict)
+    _resting: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Runs whose last step failed: until when they are left alone (monotonic), and how many failed in a row."""
     _said: dict[str, str] = field(default_factory=dict)
 
     def rest_s(self, run_id: str) -> float:
         """For how long this process leaves a run alone because its last step failed. The store may not know of it."""
-        resting = self._resting.get(run_id)
-        return max(0.0, resting.until - time.monotonic()) if resting else 0.0
+        return max(0.0, self._resting.get(run_id, (0.0, 0))[0] - time.monotonic())
 
     def rouse(self) -> None:
         """What failed may be tried again at once: something has been mended."""
-        for resting in self._resting.values():
-            resting.until = 0.0
+        self._resting = {run_id: (0.0, failures) for run_id, (_, failures) in self._resting.items()}
 
     @property
     def resting(self) -> int:
@@ -106,91 +96,71 @@ class Stepper:
             return Stepped(Exit.DONE, is_held=True)
         self._busy.add(row.id)
         try:
-            return await self._step(row)
-        finally:
-            self._busy.discard(row.id)
-            await self._make_room()
-
-    async def _step(self, row: RunRow) -> Stepped:
-        try:
-            driver = await self._driver(row)
-            if self.stays and row.word == "suspended":
-                self._resume(driver)
-            advance = await driver.advance()
+            return Stepped(Exit.DONE, await self._advance(row))
         except (LeaseHeld, LeaseLost) as held:
-            self._say(row, f"{row.id} {row.plan}: {held}")
+            self._say(row, str(held))
             return Stepped(Exit.DONE, is_held=True)
-        except RunnerError as error:
-            await self._rest(row)
-            text = plain(_words(error), 1000)
+        except Exception as error:  # noqa: BLE001 - one poisoned run must not stop the others
+            await self._let_go(row.id)
+            failures = self._resting.get(row.id, (0.0, 0))[1]
+            rest_s = min(REST_S * 2 ** min(failures, 10), REST_MOST_S)
+            self._resting[row.id] = (time.monotonic() + rest_s, failures + 1)
+            self._said.pop(row.id, None)
+            if not isinstance(error, RunnerError):
+                text = f"unexpected error: {type(error).__name__}: {plain(error)}"
+                self.app.talk(f"{row.id} {row.plan}: {text}", run=row.id)
+                return Stepped(Exit.ERROR)
+            words = [p.message for p in error.problems] if isinstance(error, InvalidInput) else [error.message]
+            text = plain("; ".join(words), 1000)
             self.app.talk(f"{row.id} {row.plan}: error: {text}", run=row.id, error=text)
             return Stepped(error.exit_code)
-        except Exception as error:  # noqa: BLE001 - one poisoned run must not stop the others
-            await self._rest(row)
-            self.app.talk(f"{row.id} {row.plan}: unexpected error: {type(error).__name__}: {plain(error)}", run=row.id)
-            return Stepped(Exit.ERROR)
-        self._resting.pop(row.id, None)
-        waits = f", waits for {plain(advance.waits_for)}" if advance.run.is_open and advance.waits_for else ""
-        word = advance.run.word
-        self._say(row, f"{row.id} {row.plan}: {word}: {counts_words(advance.run.counts())}{waits}", word=word)
-        if not advance.run.is_open:
-            await self.let_go(row.id)
-            self._said.pop(row.id, None)
-        return Stepped(Exit.DONE, advance)
+        finally:
+            self._busy.discard(row.id)
+            idle = [run_id for run_id in self._kept if run_id not in self._busy]
+            for run_id in idle[: max(0, len(self._kept) - MOST_KEPT)]:
+                await self._let_go(run_id)
 
-    def _resume(self, driver: Driver) -> None:
-        run = driver.load()
-        if run.is_open and run.suspended is not None:
-            resumed(self.store, run, driver.setting.clock.now())
+    async def _advance(self, row: RunRow) -> Advance:
+        driver = await self._driver(row)
+        if self.stays and row.word == "suspended":
+            run = driver.load()
+            if run.is_open and run.suspended is not None:
+                resumed(self.store, run, driver.setting.clock.now())
+        step = await driver.advance()
+        self._resting.pop(row.id, None)
+        waits = f", waits for {plain(step.waits_for)}" if step.run.is_open and step.waits_for else ""
+        word = step.run.word
+        self._say(row, f"{word}: {counts_words(step.run.counts())}{waits}", word=word)
+        if not step.run.is_open:
+            await self._let_go(row.id)
+            self._said.pop(row.id)
+        return step
 
     def _say(self, row: RunRow, text: str, **fields: str) -> None:
         """Talk, but not the same of a run again and again."""
         if self._said.get(row.id) != text:
             self._said[row.id] = text
-            self.app.talk(text, run=row.id, **fields)
-
-    async def _rest(self, row: RunRow) -> None:
-        await self.let_go(row.id)
-        self._said.pop(row.id, None)
-        last = self._resting.get(row.id)
-        failures = last.failures + 1 if last else 1
-        self._resting[row.id] = _Resting(
-            time.monotonic() + min(REST_S * 2 ** min(failures - 1, 10), REST_MOST_S), failures
-        )
+            self.app.talk(f"{row.id} {row.plan}: {text}", run=row.id, **fields)
 
     async def _driver(self, row: RunRow) -> Driver:
         """The driver of a run: its pace, and the connections to its targets, are kept between its steps."""
-        loaded = self.config()
-        kept = self._kept.pop(row.id, None)
-        if kept is not None and kept.loaded is not loaded:
-            await self._close(row.id, kept)
-            kept = None
-        if kept is None:
-            kept = await self._open(row, loaded)
+        loaded, kept = self.config(), self._kept.get(row.id)
+        if kept is None or kept.loaded is not loaded:
+            await self._let_go(row.id)
+            async with AsyncExitStack() as stack:
+                sessions = await open_targets_of(self.app, loaded, read_run(self.store, row.id), stack)
+                setting = setting_for(self.app, self.store, sessions, watch=self.watch)
+                driver = Driver(setting, row.id, ending=self.ending, grace_s=self.grace_s)
+                kept = _Kept(driver, stack.pop_all(), loaded)
+        self._kept.pop(row.id, None)
         self._kept[row.id] = kept  # the last in order: the one stepped last
         return kept.driver
 
-    async def _open(self, row: RunRow, loaded: LoadedConfig) -> _Kept:
-        stack = AsyncExitStack()
-        try:
-            sessions = await open_targets_of(self.app, loaded, read_run(self.store, row.id), stack)
-            setting = setting_for(self.app, self.store, sessions, watch=self.watch)
-        except BaseException:
-            await stack.aclose()
-            raise
-        return _Kept(Driver(setting, row.id, ending=self.ending, grace_s=self.grace_s), stack, loaded)
-
-    async def _make_room(self) -> None:
-        for run_id in [i for i in self._kept if i not in self._busy][: max(0, len(self._kept) - MOST_KEPT)]:
-            await self.let_go(run_id)
-
-    async def let_go(self, run_id: str) -> None:
+    async def _let_go(self, run_id: str) -> None:
         """Close what is kept for a run; its next step opens it anew."""
         kept = self._kept.pop(run_id, None)
-        if kept is not None:
-            await self._close(run_id, kept)
-
-    async def _close(self, run_id: str, kept: _Kept) -> None:
+        if kept is None:
+            return
         try:
             await kept.stack.aclose()
         except Exception as error:  # noqa: BLE001 - what cannot be closed is gone all the same
@@ -199,11 +169,4 @@ class Stepper:
     async def close(self) -> None:
         """Close everything that is kept."""
         for run_id in list(self._kept):
-            await self.let_go(run_id)
-
-
-def _words(error: RunnerError) -> str:
-    """What went wrong, on one line."""
-    if isinstance(error, InvalidInput):
-        return "; ".join(p.message for p in error.problems)
-    return error.message
+            await self._let_go(run_id)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from runner.app.app import App
 from runner.app.scheduler import Turn, schedule
 from runner.app.step_run import Stepped
-from runner.app.worker_base import AT_ONCE, Base, Look, Lookout, Options, based
+from runner.app.worker_base import AT_ONCE, Base, Look, Options, based
 from runner.errors import InvalidInput, StoreError
 from runner.ports.store import RunNotFound, RunRow
 from runner.report.safe import plain
@@ -39,7 +39,7 @@ async def _work(app: App, options: Options, cluster: Cluster) -> int:
         connection = await connect(cluster, lambda text: app.talk(plain(text, 2000)))
         steps = Steps(base)
         async with connection.working(options.runs, steps.advance, options.grace_s) as check:
-            await schedule(Ensurer(base, Lookout(base), steps, connection, check), base.ending)
+            await schedule(Ensurer(base, steps, connection, check), base.ending)
             base.trouble("draining")
         return base.told.code
 
@@ -57,7 +57,7 @@ class Steps:
         if base.ending.is_set():
             raise NotNow("draining")
         try:
-            base.config.now()
+            base.config()
             row = self._row(run_id)
             if not row.is_open:
                 return Left(row.word, None)
@@ -101,7 +101,6 @@ class Ensurer:
     """Sees to it that each open run has a workflow, and that none sleeps while there is something to do."""
 
     base: Base
-    lookout: Lookout
     steps: Steps
     connection: Connection
     check: Callable[[], None]
@@ -112,10 +111,10 @@ class Ensurer:
     async def turn(self, mine: Collection[str]) -> Turn:
         """Temporal begins the steps. Raises TemporalError when its worker has ended."""
         self.check()
-        look = self.lookout.look(self.steps.mine)
+        look = self.base.look(self.steps.mine)
         if look is not None:
             await self._all(look)
-        return Turn(pause_s=self.lookout.pause_s)
+        return Turn(pause_s=self.base.pause_s)
 
     async def _all(self, look: Look) -> None:
         ended = self.known - {r.id for r in look.open}
@@ -125,7 +124,7 @@ class Ensurer:
         try:
             for first in range(0, len(wanted), AT_A_TIME):
                 await asyncio.gather(*(self._one(r, wake) for r, wake in wanted[first : first + AT_A_TIME]))
-                self.base.state.turn()
+                self.base.turn()
             for run_id in ended:  # by somebody else: its workflow may sleep for days
                 await self.connection.wake(run_id)
                 self.known.discard(run_id)
@@ -145,4 +144,4 @@ class Ensurer:
         seq, at = self.woken.get(row.id, (0, float("-inf")))
         if row.due <= AT_ONCE and row.seq != seq:
             return True
-        return self.lookout.lag(row, now) > LATE_S and time.monotonic() - at > AGAIN_S
+        return self.base.lag(row, now) > LATE_S and time.monotonic() - at > AGAIN_S

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from runner.app.app import App
 from runner.app.scheduler import Turn, schedule
-from runner.app.worker_base import LOOK_EVERY_S, Base, Look, Lookout, Options, based
+from runner.app.worker_base import LOOK_EVERY_S, Base, Look, Options, based
 from runner.ports.store import RunRow
 
 GAP_S = 0.05
@@ -29,7 +29,7 @@ def work(app: App, options: Options) -> int:
 
 async def _work(app: App, options: Options) -> int:
     async with based(app, options, "store") as base:
-        await schedule(Worker(base, Lookout(base)), base.ending, options.grace_s, lambda: base.trouble("draining"))
+        await schedule(Worker(base), base.ending, options.grace_s, lambda: base.trouble("draining"))
         return base.told.code
 
 
@@ -38,14 +38,13 @@ class Worker:
     """The agenda. At most `options.runs` steps at once; the run that has waited longest is next."""
 
     base: Base
-    lookout: Lookout
     not_before: dict[str, float] = field(default_factory=dict)
 
     async def turn(self, mine: Collection[str]) -> Turn:
         """Begin what is due and has room."""
-        look = self.lookout.look(mine)
+        look = self.base.look(mine)
         if look is None:
-            return Turn(pause_s=self.lookout.pause_s)
+            return Turn(pause_s=self.base.pause_s)
         self.base.trouble("")
         clock = time.monotonic()
         self.not_before = {i: t for i, t in self.not_before.items() if t > clock}
@@ -63,7 +62,7 @@ class Worker:
 
         def rank(row: RunRow) -> tuple[int, bool, float]:
             is_new = stepper.driver_of(row.id) is None
-            return (-int(self.lookout.lag(row, look.now)), is_new, random.random())  # noqa: S311 - no secret
+            return (-int(self.base.lag(row, look.now)), is_new, random.random())  # noqa: S311 - no secret
 
         free = (r for r in look.due if r.id not in self.not_before and not stepper.rest_s(r.id))
         return sorted(free, key=rank)
@@ -72,7 +71,7 @@ class Worker:
         """Until something can be begun: a run is due, or one's pause is over; at most until the next look."""
         following = (r.due - look.now for r in look.open if r.due > look.now)
         again = (t - time.monotonic() for t in self.not_before.values())
-        return max(0.01, min(LOOK_EVERY_S, *following, *again, LOOK_EVERY_S))
+        return max(0.01, min((*following, *again, LOOK_EVERY_S)))
 
     async def _step(self, row: RunRow) -> None:
         stepped = await self.base.step(row)

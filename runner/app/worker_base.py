@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from runner import __version__
 from runner.app.app import App
 from runner.app.scheduler import Told, signals_handled
 from runner.app.step_run import Stepped, Stepper
 from runner.app.stores import open_store_of, store_url
-from runner.app.worker_state import WorkerState
-from runner.errors import InvalidInput, RunnerError, StoreError
-from runner.net.pages import served
+from runner.errors import EXIT_WORDS, InvalidInput, RunnerError, StoreError
+from runner.loading.config import LoadedConfig
+from runner.net.pages import Page, served
 from runner.ports.store import RunRow, Store
+from runner.report.metrics import CONTENT_TYPE, Metric, metrics_text
 from runner.report.safe import plain
-
-if TYPE_CHECKING:
-    from runner.loading.config import LoadedConfig
 
 LOOK_EVERY_S = 1.0
 """How often, at least, the store is asked for runs that somebody has begun or made due meanwhile."""
@@ -32,6 +31,23 @@ MARGIN_S = 1.0
 """Of the grace period, what is kept for ending in order once the last request has been answered or given up."""
 AT_ONCE = 1.0
 """A run's `due` up to this says "at once", and nothing of since when (`store.sql.RECORDED`, `TAKEN`)."""
+STUCK_S = 120.0
+"""After so long without a turn of its loop a worker is no longer alive: a step never blocks the loop like that."""
+
+FIGURES = {
+    "worker_ready": "1 when the worker takes runs.",
+    "worker_slots": "Runs that it may advance at once.",
+    "runs_held": "Runs that it is advancing now.",
+    "runs_open": "Open runs of the store.",
+    "runs_due": "Open runs that are due and that nobody holds.",
+    "runs_resting": "Runs that it leaves alone for a while after an error.",
+    "due_lag_seconds": "By how much the run that waits longest is late.",
+    "steps_total": "Steps of runs, failed ones included.",
+    "step_seconds_total": "Seconds that these steps took.",
+    "step_rivals_total": "Steps not taken: another process was at the run.",
+    "store_errors_total": "Looks into the store that failed.",
+}
+"""What a worker counts. None is labelled by what users name: the number of time series stays bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,112 +57,6 @@ class Options:
     runs: int
     grace_s: float
     listen: tuple[str, int]
-
-
-@dataclass(slots=True)
-class Configuration:
-    """The configuration, read again every second; the same object for as long as nothing has changed in it."""
-
-    app: App
-    loaded: LoadedConfig
-    read: float = field(default_factory=time.monotonic)
-    broken: InvalidInput | None = None
-
-    def now(self) -> LoadedConfig:
-        """What holds now. Raises InvalidInput for as long as it is wrong: nothing is done by an older one."""
-        if time.monotonic() - self.read >= CONFIG_EVERY_S:
-            self.read = time.monotonic()
-            try:
-                again = self.app.load_config()
-            except InvalidInput as error:
-                self.broken = error
-            else:
-                self.broken = None
-                if (again.path, again.config) != (self.loaded.path, self.loaded.config):
-                    self.loaded = again
-        if self.broken is not None:
-            raise self.broken
-        return self.loaded
-
-
-@dataclass(slots=True)
-class Base:
-    """An open store, and all that is around it."""
-
-    app: App
-    options: Options
-    config: Configuration
-    store: Store
-    stepper: Stepper
-    state: WorkerState
-    told: Told
-    url: str
-    _said: str = ""
-    _moved: str = ""
-
-    @property
-    def ending(self) -> asyncio.Event:
-        return self.told.ending
-
-    def trouble(self, word: str, error: RunnerError | None = None) -> None:
-        """What keeps the worker from its work, told when it begins and when it is over; "" for nothing."""
-        text = f"{word}: {plain(error.message, 1000)}" if error else word
-        if text != self._said:
-            if isinstance(error, InvalidInput):
-                self.app.show_error(error)
-            self.app.talk(f"not ready: {text}" if text else "ready", trouble=word)
-            self._said = text
-        self.state.trouble = word
-
-    def configured(self) -> bool:
-        """Whether the configuration can be used now. What failed is tried again at once when it has changed."""
-        before = self.config.loaded
-        try:
-            loaded = self.config.now()
-        except InvalidInput as error:
-            self.trouble("configuration", error)
-            return False
-        if loaded is not before:
-            self.app.talk("the configuration has changed")
-            self.stepper.rouse()
-            moved = store_url(self.app, loaded)
-            if moved != store_url(self.app, before) and moved != self._moved:
-                self._moved = moved
-                self.app.talk("the configuration names another store now: this worker keeps to its own until its end")
-        return True
-
-    async def step(self, row: RunRow) -> Stepped:
-        """One step of a run, counted."""
-        began = time.monotonic()
-        self.state.held += 1
-        try:
-            stepped = await self.stepper.step(row)
-        finally:
-            self.state.held -= 1
-        self.state.note(stepped, time.monotonic() - began)
-        self.state.resting = self.stepper.resting
-        return stepped
-
-
-@asynccontextmanager
-async def based(app: App, options: Options, engine: str) -> AsyncIterator[Base]:
-    """Open the store, answer probes, heed signals; what is under way ends within the grace period.
-
-    Raises InvalidInput, StoreError, UsageProblem where a worker cannot begin.
-    """
-    loaded = app.load_config()
-    state = WorkerState(engine, options.runs)
-    with open_store_of(app, loaded) as store, served(*options.listen, state.pages()) as url:
-        async with signals_handled(app) as told:
-            config = Configuration(app, loaded)
-            grace_s = max(0.0, options.grace_s - MARGIN_S)
-            watch = app.log().watch
-            stepper = Stepper(app, store, config.now, told.ending, watch, grace_s, stays=True)
-            app.talk(f"worker of {options.runs} runs at once; {url}/healthz /readyz /metrics", url=url, engine=engine)
-            try:
-                yield Base(app, options, config, store, stepper, state, told, url)
-            finally:
-                await stepper.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,48 +69,179 @@ class Look:
 
 
 @dataclass(slots=True)
-class Lookout:
-    """Looks into the store again and again."""
+class Base:
+    """An open store, and all that is around it. What it counts is read by the threads of the pages."""
 
-    base: Base
+    app: App
+    options: Options
+    loaded: LoadedConfig
+    store: Store
+    told: Told
+    engine: str
+    stepper: Stepper = field(init=False)
     pause_s: float = LOOK_EVERY_S
     """In how many seconds to look again at the latest; longer while the store fails."""
+    _trouble: str = "starting"
+    """Why it is not ready (`starting`, `store`, `configuration`, `temporal`, `draining`), "" when it is."""
+    _said: str = ""
+    _moved: str = ""
+    _read: float = field(default_factory=time.monotonic)
+    _broken: InvalidInput | None = None
     _failures: int = 0
-    _seen: dict[str, float] = field(default_factory=dict)
+    _due_since: dict[str, float] = field(default_factory=dict)
     """Runs that are due at once, and since when (monotonic) this worker knows of that."""
+    _turned: float = field(default_factory=time.monotonic)
+    _figures: dict[str, float] = field(default_factory=lambda: dict.fromkeys(FIGURES, 0.0))
+    _ended: Counter[str] = field(default_factory=Counter)
+    _errors: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        grace_s, watch = max(0.0, self.options.grace_s - MARGIN_S), self.app.log().watch
+        self.stepper = Stepper(self.app, self.store, self.config, self.ending, watch, grace_s, stays=True)
+        self._figures["worker_slots"] = self.options.runs
+
+    @property
+    def ending(self) -> asyncio.Event:
+        return self.told.ending
+
+    def config(self) -> LoadedConfig:
+        """What holds now, read again every second; the same object for as long as nothing has changed in it.
+
+        Raises InvalidInput for as long as it is wrong: nothing is done by an older one.
+        """
+        if time.monotonic() - self._read >= CONFIG_EVERY_S:
+            self._read, self._broken = time.monotonic(), None
+            try:
+                again = self.app.load_config()
+                if (again.path, again.config) != (self.loaded.path, self.loaded.config):
+                    self.loaded = again
+            except InvalidInput as error:
+                self._broken = error
+        if self._broken is not None:
+            raise self._broken
+        return self.loaded
+
+    def trouble(self, word: str, error: RunnerError | None = None) -> None:
+        """What keeps the worker from its work, told when it begins and when it is over; "" for nothing."""
+        text = f"{word}: {plain(error.message, 1000)}" if error else word
+        if text != self._said:
+            if isinstance(error, InvalidInput):
+                self.app.show_error(error)
+            self.app.talk(f"not ready: {text}" if text else "ready", trouble=word)
+            self._said = text
+        self._trouble = word
 
     def look(self, mine: Collection[str]) -> Look | None:
         """What is due now, None where nothing may be done: the configuration is wrong, or the store away.
 
         `mine`: the runs that this worker is at just now.
         """
-        base = self.base
-        base.state.turn()
+        self.turn()
         self.pause_s = LOOK_EVERY_S
-        if not base.configured():
-            return None
         try:
-            now = base.store.now()
-            due = base.store.due()
-            rows = base.store.runs(open_only=True, limit=10_000)
+            self._follow_config()
+            now, due = self.store.now(), tuple(r for r in self.store.due() if r.id not in mine)
+            rows = tuple(self.store.runs(open_only=True, limit=10_000))
+        except InvalidInput as error:
+            self.trouble("configuration", error)
+            return None
         except StoreError as error:
-            base.state.store_errors += 1
-            base.trouble("store", error)
+            self._figures["store_errors_total"] += 1
+            self.trouble("store", error)
             self._failures += 1
             self.pause_s = float(min(2 ** (min(self._failures, 10) - 1), STORE_REST_S))
             return None
         self._failures = 0
-        look = Look(now, tuple(r for r in due if r.id not in mine), tuple(rows))
-        self._count(look)
-        return look
+        clock = time.monotonic()
+        self._due_since = {r.id: self._due_since.get(r.id, clock) for r in due if r.due <= AT_ONCE}
+        lag_s = max((self.lag(r, now) for r in due), default=0.0)
+        self._figures |= {"runs_open": len(rows), "runs_due": len(due), "due_lag_seconds": lag_s}
+        self._figures["runs_resting"] = self.stepper.resting
+        return Look(now, due, rows)
+
+    def _follow_config(self) -> None:
+        """What failed is tried again at once when the configuration has changed."""
+        before, loaded = self.loaded, self.config()
+        if loaded is before:
+            return
+        self.app.talk("the configuration has changed")
+        self.stepper.rouse()
+        moved = store_url(self.app, loaded)
+        if moved not in (store_url(self.app, before), self._moved):
+            self._moved = moved
+            self.app.talk("the configuration names another store now: this worker keeps to its own until its end")
 
     def lag(self, row: RunRow, now: float) -> float:
         """For how many seconds a run has been due, as far as this worker can know."""
-        return now - row.due if row.due > AT_ONCE else time.monotonic() - self._seen.get(row.id, time.monotonic())
+        clock = time.monotonic()
+        return now - row.due if row.due > AT_ONCE else clock - self._due_since.get(row.id, clock)
 
-    def _count(self, look: Look) -> None:
-        state, clock = self.base.state, time.monotonic()
-        self._seen = {r.id: self._seen.get(r.id, clock) for r in look.due if r.due <= AT_ONCE}
-        state.open, state.due = len(look.open), len(look.due)
-        state.lag_s = max((self.lag(r, look.now) for r in look.due), default=0.0)
-        state.resting = self.base.stepper.resting
+    async def step(self, row: RunRow) -> Stepped:
+        """One step of a run, counted."""
+        began, figures = time.monotonic(), self._figures
+        figures["runs_held"] += 1
+        try:
+            stepped = await self.stepper.step(row)
+        finally:
+            figures["runs_held"] -= 1
+        figures["runs_resting"] = self.stepper.resting
+        if stepped.is_held:
+            figures["step_rivals_total"] += 1
+            return stepped
+        figures["steps_total"] += 1
+        figures["step_seconds_total"] += time.monotonic() - began
+        if stepped.code:
+            self._errors[EXIT_WORDS[stepped.code]] += 1
+        elif stepped.advance is not None and not stepped.advance.run.is_open:
+            self._ended[stepped.advance.run.word] += 1
+        return stepped
+
+    def turn(self) -> None:
+        """The loop has come round."""
+        self._turned = time.monotonic()
+
+    def is_alive(self) -> Page:
+        """The answer of /healthz."""
+        silent_s = time.monotonic() - self._turned
+        return Page(503, f"stuck for {silent_s:.0f} s\n") if silent_s > STUCK_S else Page(200, "ok\n")
+
+    def is_ready(self) -> Page:
+        """The answer of /readyz."""
+        return Page(503, f"not ready: {self._trouble}\n") if self._trouble else Page(200, "ok\n")
+
+    def metrics(self) -> Page:
+        """The answer of /metrics."""
+        return Page(200, metrics_text(self._metrics()), CONTENT_TYPE)
+
+    def _metrics(self) -> Iterator[Metric]:
+        labels, values = ("version", "engine"), (__version__, self.engine)
+        yield Metric("reboot_runner_worker_info", "This worker: always 1.", {values: 1.0}, labels)
+        figures = {**self._figures, "worker_ready": not self._trouble}
+        for name, text in FIGURES.items():
+            yield Metric(f"reboot_runner_{name}", text, {(): figures[name]})
+        for name, text, label, counts in (
+            ("step_errors_total", "Steps that failed, by what they failed with.", "result", self._errors),
+            ("runs_ended_total", "Runs that ended in a step of this worker.", "word", self._ended),
+        ):
+            samples: dict[tuple[str, ...], float] = {(word,): n for word, n in sorted(counts.copy().items())}
+            yield Metric(f"reboot_runner_{name}", text, samples, (label,))
+
+
+@asynccontextmanager
+async def based(app: App, options: Options, engine: str) -> AsyncIterator[Base]:
+    """Open the store, answer probes, heed signals; what is under way ends within the grace period.
+
+    Raises InvalidInput, StoreError, UsageProblem where a worker cannot begin.
+    """
+    loaded = app.load_config()
+    with open_store_of(app, loaded) as store:
+        async with signals_handled(app) as told:
+            base = Base(app, options, loaded, store, told, engine)
+            pages = {"/healthz": base.is_alive, "/readyz": base.is_ready, "/metrics": base.metrics}
+            with served(*options.listen, pages) as url:
+                text = f"worker of {options.runs} runs at once; {url}/healthz /readyz /metrics"
+                app.talk(text, url=url, engine=engine)
+                try:
+                    yield base
+                finally:
+                    await base.stepper.close()

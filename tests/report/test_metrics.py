@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.report.metrics import Metric, counter, gauge, metrics_text
+from runner.report.metrics import Metric, metrics_text
 
 
 def test_the_text_format() -> None:
@@ -10,10 +10,10 @@ def test_the_text_format() -> None:
     quotes."""
     text = metrics_text(
         [
-            gauge("a", "Line\nbreak \\ here.", 2),
-            counter("b_total", 'With "quotes".', 0.25),
-            Metric("c", "gauge", "Labelled.", {('x"} 1\ny 2\\', "z"): 1.0}, ("k", "l")),
-            Metric("d_total", "counter", "Nothing yet.", {}, ("k",)),
+            Metric("a", "Line\nbreak \\ here.", {(): 2}),
+            Metric("b_total", 'With "quotes".', {(): 0.25}),
+            Metric("c", "Labelled.", {('x"} 1\ny 2\\', "z"): 1.0}, ("k", "l")),
+            Metric("d_total", "Nothing yet.", {}, ("k",)),
         ]
     )
     assert text.splitlines() == [
