@@ -29,7 +29,7 @@ from runner.model.schedule import REBOOTED_IN_CYCLE, Schedule
 from runner.model.surroundings import Surroundings
 from runner.planning.again import left_of
 from runner.ports.store import RunExists, RunRow, Store
-from runner.report.as_text import inline
+from runner.report.as_text import inline, printed
 from runner.report.diff import headline
 from runner.report.folding import clipped
 from runner.report.run_build import not_scheduled
@@ -169,12 +169,12 @@ def _nothing_left(schedule: Schedule, skipped: Mapping[str, Why]) -> Result:
         lines = [f"nothing was rebooted: all {schedule.servers} servers of the schedule are left alone"]
         refs = (ref for wave in schedule.waves for ref in wave.servers)
         parts = [(ref, *skipped[ref.id]) for ref in refs]
-        lines += [plain(f"  {ref.name} ({ref.id}): {reason}: {detail}", 1000) for ref, reason, detail in parts[:50]]
+        lines += [f"  {ref.name} ({ref.id}): {reason}: {detail}" for ref, reason, detail in parts[:50]]
         lines += [f"  … and {len(parts) - 50} more"] if len(parts) > 50 else []
         lines += ["to reboot them all the same, make and review a new schedule with `reboot-runner diff`"]
     if left := not_scheduled(schedule):
         lines += not_scheduled_lines(left)
-    return Result(Exit.DONE if is_spent and not owes(schedule) else Exit.INCOMPLETE, note="\n".join(lines))
+    return Result(Exit.DONE if is_spent and not owes(schedule) else Exit.INCOMPLETE, note=printed(lines))
 
 
 def _store_begun(*, is_real: bool) -> str:

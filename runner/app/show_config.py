@@ -19,8 +19,7 @@ from runner.model.config import TargetConfig
 from runner.model.origin import Origin, Setting
 from runner.net.origin import ALLOWED_HOSTS, VAIN_HINT, allowed_hosts, vain_hosts
 from runner.net.trust import place_of, proxy_for, proxy_variable
-from runner.report.log_lines import json_text
-from runner.report.safe import plain
+from runner.report.safe import json_text, plain
 from runner.report.settings import settings_document, settings_yaml
 from runner.store.open import shown
 

@@ -21,12 +21,11 @@ from runner.model.run import Run
 from runner.planning.forecast import REBOOT_S
 from runner.planning.when import Outlook, outlook
 from runner.ports.store import Halt, RunRow, Store
-from runner.report.log_lines import json_text
 from runner.report.run_build import state_words
 from runner.report.run_report import NextStep
 from runner.report.run_steps import next_steps
 from runner.report.run_words import count, counts_words
-from runner.report.safe import line_start, plain
+from runner.report.safe import json_text, line_start, plain
 from runner.report.status_text import Listed, fitted, full, runs_table
 from runner.report.windows import outlook_json, when_lines
 from runner.store.owner import boot_clock, is_held

@@ -15,8 +15,7 @@ from runner.git.repository import Repository
 from runner.inputs.files import read_regular
 from runner.loading.files import git_root
 from runner.loading.schemas import FILES, as_json
-from runner.report.log_lines import json_text
-from runner.report.safe import line_start, plain
+from runner.report.safe import json_text, line_start, plain
 from runner.starter.files import fill_ins, starter_files
 from runner.starter.request import StarterRequest
 from runner.starter.writing import FileStep, survey, write

@@ -19,9 +19,8 @@ from runner.cli.screen import TerminalPicture, size_of
 from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
 from runner.model.problem import Problem
 from runner.report.fitting import wrap_all
-from runner.report.log_lines import json_text, log_line
 from runner.report.problems import problems_document, problems_text
-from runner.report.safe import plain
+from runner.report.safe import json_text, line_start, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Terminal(App):
             line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "message": text, **fields}
             click.echo(json_text(line), err=True)
         else:
-            click.echo(_fitted(log_line(text), sys.stderr), err=True)
+            click.echo(_fitted(line_start(text), sys.stderr), err=True)
 
     def show_problems(self, problems: Iterable[Problem]) -> None:
         """Problems on stderr: with their lines for people, or an object each."""
@@ -72,7 +71,7 @@ class Terminal(App):
             return
         else:
             head = click.style("error:", fg="red", bold=True)
-            text = _fitted(log_line(f"{head} {plain(error.message, 2000)}"), sys.stderr)
+            text = _fitted(line_start(f"{head} {plain(error.message, 2000)}"), sys.stderr)
             click.echo(text, err=True, color=self.click_color)
         for difference in error.differences if isinstance(error, Stale) else ():
             self.talk(f"  - {plain(difference, 1000)}")

@@ -12,10 +12,9 @@ from runner.app.app import App
 from runner.model.events import Event
 from runner.model.run import Run
 from runner.model.schedule import ServerRef
-from runner.report.log_lines import log_line
 from runner.report.run_now import heartbeat
 from runner.report.run_words import headline, troubles
-from runner.report.safe import plain
+from runner.report.safe import line_start, plain
 
 HEARTBEAT_S = 30.0
 """Real seconds without a line after which one says what goes on."""
@@ -104,7 +103,7 @@ class LineProgress(Progress):
 
     def _line(self, run: Run, at: datetime, text: str, **fields: Any) -> None:
         self._last = self._monotonic()
-        said = log_line(plain(text, _LINE))
+        said = line_start(plain(text, _LINE))
         if self.app.log_format == "json":
             self.app.talk(said.strip(), run=run.id, run_at=at.isoformat(), **fields)
         else:

@@ -25,10 +25,9 @@ from runner.model.events import Event
 from runner.model.run import SERVER_WORDS, Run
 from runner.model.schedule import Wave
 from runner.report.fitting import cells, middle, wrap
-from runner.report.log_lines import log_line
 from runner.report.run_now import Now, bar_cells, doing, present, waiting_words, wave_counts
 from runner.report.run_words import counts_words, headline, length, shown, troubles
-from runner.report.safe import plain
+from runner.report.safe import line_start, plain
 
 REFRESH_S = 0.1
 MOST_WAVES = 16
@@ -115,7 +114,7 @@ class LiveProgress(Progress):
 
     def _write(self, line: str, style: str) -> None:
         """Write a line above the display that stays: wrapped at spaces, never cut."""
-        pieces = wrap(log_line(line), self._console.width)
+        pieces = wrap(line_start(line), self._console.width)
         self._screen.write([self._rendered(Text(piece, style=style)) for piece in pieces])
 
     def _draw(self, run: Run, *, at_once: bool = False) -> None:
@@ -266,7 +265,7 @@ def console_of(*, is_colorless: bool) -> Console:
 
 
 def _text(text: str, style: str) -> Text:
-    return Text(log_line(text), style=style)
+    return Text(line_start(text), style=style)
 
 
 def _style(event: str) -> str:

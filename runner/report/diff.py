@@ -19,8 +19,8 @@ from runner.planning.when import Outlook
 from runner.report.diff_since import SinceBase, SinceRun, base_json, run_json
 from runner.report.folding import fold, shared_names
 from runner.report.gates import GatesNow, gates_json
-from runner.report.log_lines import json_text
 from runner.report.problems import problems_document
+from runner.report.safe import json_text
 from runner.report.schedule_json import document
 from runner.report.surroundings import surroundings_json
 from runner.report.windows import outlook_json

@@ -13,8 +13,7 @@ from typing import Any
 
 from runner.model.problem import Location, Problem
 from runner.report.ansi import BOLD, DIM, RED, YELLOW, paint
-from runner.report.log_lines import json_text
-from runner.report.safe import command_data, command_property, line_start, plain
+from runner.report.safe import command_data, command_property, json_text, line_start, plain
 
 FORMAT_VERSION = 1
 _URI_SAFE = frozenset(b"/-._~ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")

@@ -15,11 +15,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 
-from runner.report.log_lines import markup_text
 from runner.report.run_report import RunReport
 from runner.report.run_sections import run_document
 from runner.report.run_words import length
-from runner.report.safe import plain
+from runner.report.safe import markup_text, plain
 from runner.report.sections import Document, Inline, Span, Table
 
 

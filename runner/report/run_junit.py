@@ -5,11 +5,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as Xml
 
 from runner.model.run import Phase
-from runner.report.log_lines import markup_text
 from runner.report.reasons import sentence
 from runner.report.run_report import ExcludedPart, RunReport, ServerPart, WavePart
 from runner.report.run_words import STORE_BEGUN, shown
-from runner.report.safe import plain
+from runner.report.safe import markup_text, plain
 
 
 def report_junit(report: RunReport) -> str:

@@ -7,8 +7,10 @@ channel; whoever prints calls the one for its channel, once, at the very end.
 from __future__ import annotations
 
 import html
+import json
 import re
 import unicodedata
+from typing import Any
 
 from runner.model.hidden import hidden_in
 
@@ -52,8 +54,8 @@ def spreadsheet(text: str) -> str:
 def line_start(text: str) -> str:
     """A whole output line that a CI runner cannot take for a command.
 
-    GitHub's runner reads a line whose first word begins with `::`, and `##[` anywhere in a line: the first is set off
-    by `| `, the second is broken by a space.
+    GitHub's runner reads a line whose first word begins with `::`, and the older form `##[` anywhere in a line
+    (actions/runner, `ActionCommand.TryParse`): the first is set off by `| `, the second is broken by a space.
     """
     text = text.replace("##[", "# #[")
     return "| " + text if text.lstrip().startswith("::") else text
@@ -84,6 +86,16 @@ def command_data(text: object) -> str:
 def command_property(text: object) -> str:
     """A property of a GitHub workflow command (`:` and `,` encoded too)."""
     return command_data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def json_text(value: object, **form: Any) -> str:
+    """JSON in plain ASCII in which no CI runner finds `##[`. `form`: as of `json.dumps`."""
+    return json.dumps(value, ensure_ascii=True, **form).replace("##[", "##\\u005b")
+
+
+def markup_text(text: str) -> str:
+    """Finished HTML or XML in which no CI runner finds `##[`: it is written as an entity, which reads the same."""
+    return text.replace("##[", "&#35;#[")
 
 
 def _hidden(char: str) -> bool:

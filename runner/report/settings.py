@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from runner.model.origin import Origin, Setting
-from runner.report.log_lines import json_text
-from runner.report.safe import line_start, plain
+from runner.report.safe import json_text, line_start, plain
 
 FORMAT_VERSION = 1
 _PLAIN = re.compile(

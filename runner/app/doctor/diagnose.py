@@ -18,7 +18,7 @@ from runner.cloud.permissions import needs, policy
 from runner.errors import InvalidInput, UsageProblem
 from runner.loading.config import LoadedConfig
 from runner.report.doctor import Diagnosis, Section, doctor_document, doctor_text
-from runner.report.log_lines import json_text
+from runner.report.safe import json_text
 
 
 def diagnose(app: App, names: tuple[str, ...], plans: tuple[Path, ...], within_s: float, output: str) -> int:
