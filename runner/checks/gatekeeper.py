@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Collection, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -70,6 +71,8 @@ class NetGatekeeper:
                 answer = await self._asked(gate, servers)
         except TimeoutError:
             answer = cannot_tell(f"no answer within {most:g} s")
+        except Unreachable as error:
+            answer = cannot_tell(error.message)
         source = self.sources.get(gate.source)
         hide = scrubber([source.token] if source and source.token else [])
         return replace(answer, value=tidy(hide(answer.value), _VALUE), reason=tidy(hide(answer.reason), _WORDS))
@@ -85,16 +88,13 @@ class NetGatekeeper:
         return await (self._prometheus(gate, source) if gate.kind == "prometheus" else self._http(gate, source))
 
     async def _prometheus(self, gate: Gate, source: Source) -> GateAnswer:
-        grid = Grid.covering(gate.for_s, self.wall()) if gate.for_s else None
+        grid, path = None, "/api/v1/query"
         query = [("query", gate.query), ("timeout", f"{max(1, math.floor(self.longest_s * 0.8))}s")]
-        path = "/api/v1/query"
-        if grid is not None:
-            path = "/api/v1/query_range"
+        if gate.for_s:
+            grid, path = Grid.covering(gate.for_s, self.wall()), "/api/v1/query_range"
             query += [("start", str(grid.first)), ("end", str(grid.last)), ("step", str(grid.step_s))]
         request = _request(source, path, tuple(query))
-        reply, why = await self._send(request, MOST_METRICS)
-        if reply is None:
-            return cannot_tell(why)
+        reply = await self._send(request, MOST_METRICS)
         is_json = reply.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
         body, what = None, "something that is not JSON"
         try:
@@ -102,17 +102,15 @@ class NetGatekeeper:
         except ValueError as error:
             what = why_no_json(error)
         if reply.status != 200:
-            return cannot_tell(f"{request.host} answered {_status(reply)}{_after(error_words(body))}")
+            words = error_words(body)
+            return cannot_tell(f"{request.host} answered {_status(reply)}{words and ': '}{words}")
         if body is None:
             kind = "" if is_json else f": its Content-Type is {reply.headers.get('content-type') or 'missing'}"
             return cannot_tell(f"{request.host} answered {what}{kind}")
         return self._skewed(reply) or judge(body, gate, self.wall(), grid)
 
     async def _http(self, gate: Gate, source: Source) -> GateAnswer:
-        request = _request(source, gate.path)
-        reply, why = await self._send(request, MOST_BYTES)
-        if reply is None:
-            return cannot_tell(why)
+        reply = await self._send(_request(source, gate.path), MOST_BYTES)
         said, wanted = f"{source.url}{gate.path} answered {_status(reply)}", " or ".join(map(str, gate.status))
         if reply.status in gate.status:
             if gate.body and gate.body not in reply.body.decode("utf-8", "replace"):
@@ -139,19 +137,11 @@ class NetGatekeeper:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         return GateAnswer(GateState.CLOSED, f"{len(found)}", f"alarm {name} is on for {server}{more}")
 
-    async def _send(self, request: Outgoing, most: int) -> tuple[Reply | None, str]:
-        transport = self._transport(most)
-        try:
-            return await transport.send(request), ""
-        except Unreachable as error:
-            return None, error.message
-        finally:
-            await transport.aclose()
-
-    def _transport(self, most: int) -> Transport:
+    async def _send(self, request: Outgoing, most: int) -> Reply:
         total = self.longest_s
         limits = Limits(connect_s=total, read_s=total, total_s=total, max_bytes=most)
-        return Transport(limits, log=self.log)
+        async with aclosing(Transport(limits, log=self.log)) as transport:
+            return await transport.send(request)
 
     def _skewed(self, reply: Reply) -> GateAnswer | None:
         """An answer of another time (a cache's, or one of two clocks is wrong) says nothing about now."""
@@ -174,9 +164,4 @@ def _request(source: Source, path: str, query: tuple[tuple[str, str], ...] = ())
 
 
 def _status(reply: Reply) -> str:
-    redirect = " (redirects are not followed)" if 300 <= reply.status < 400 else ""
-    return f"{reply.status}{redirect}"
-
-
-def _after(words: str) -> str:
-    return f": {words}" if words else ""
+    return f"{reply.status}" + (" (redirects are not followed)" if 300 <= reply.status < 400 else "")

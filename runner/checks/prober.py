@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import cached_property
 from ipaddress import ip_address
 
 from runner.model.check import DEFAULT_PORTS, Check
@@ -34,60 +33,49 @@ class NetProber:
     def __init__(self, *, loopback_only: bool = False, longest_s: float = LONGEST_S) -> None:
         self._loopback_only = loopback_only
         self._longest_s = longest_s
+        self._transports: dict[bool, Transport] = {}
 
     async def ask(self, address: str, check: Check) -> str | None:
         """None when the check passes, else what came instead, in words. Takes `longest_s` at most."""
-        why = self._unusable(address)
-        if why is None:
-            if check.kind == "http":
-                why = await self._http(address, check)
-            elif check.kind == "tcp":
-                why = await self._tcp(address, check.port)
-            else:
-                why = await self._ssh_banner(address, check.port)
-        return None if why is None else tidy(f"{check.kind} {check.port}: {why}", _WORDS)
-
-    def _unusable(self, address: str) -> str | None:
         try:
             ip_address(address)
         except ValueError:
-            return "the cloud shows no fixed address of it"
-        if self._loopback_only and not is_loopback(address):
-            return f"a simulated server has nothing at {address}; only addresses of this machine are asked"
-        return None
+            why: str | None = "the cloud shows no fixed address of it"
+        else:
+            if self._loopback_only and not is_loopback(address):
+                why = f"a simulated server has nothing at {address}; only addresses of this machine are asked"
+            else:
+                why = await (self._http(address, check) if check.kind == "http" else self._connect(address, check))
+        return None if why is None else tidy(f"{check.kind} {check.port}: {why}", _WORDS)
 
-    async def _tcp(self, address: str, port: int) -> str | None:
+    async def _connect(self, address: str, check: Check) -> str | None:
+        """`tcp`: a connection is enough; `ssh`: until a version was said."""
+        said, wanted = b"", "took no connection" if check.kind == "tcp" else "said no SSH version"
         try:
-            async with asyncio.timeout(self._longest_s), _connected(address, port):
-                return None
-        except TimeoutError:
-            return f"{address} took no connection within {self._longest_s:g} s"
-        except OSError as error:
-            return f"{address}: {_os_words(error)}"
-
-    async def _ssh_banner(self, address: str, port: int) -> str | None:
-        said = b""
-        try:
-            async with asyncio.timeout(self._longest_s), _connected(address, port) as reader:
-                while len(said) < BANNER_BYTES:
+            async with asyncio.timeout(self._longest_s), _connected(address, check.port) as reader:
+                while check.kind != "tcp" and len(said) < BANNER_BYTES:
                     piece = await reader.read(BANNER_BYTES - len(said))
                     said += piece
-                    if _has_version(said):
+                    if any(line.startswith((b"SSH-2.0-", b"SSH-1.99-")) for line in said.split(b"\n")):
                         return None
                     if not piece:
                         break
         except TimeoutError:
-            return f"{address} said no SSH version within {self._longest_s:g} s"
-        except OSError as error:
-            return f"{address}: {_os_words(error)}"
-        return f"{address} said no SSH version, but {said[:80].decode('latin-1')!r}"
+            return f"{address} {wanted} within {self._longest_s:g} s"
+        except OSError as error:  # asyncio's own text repeats the address and says less
+            return f"{address}: {os.strerror(error.errno) if error.errno else str(error) or type(error).__name__}"
+        return None if check.kind == "tcp" else f"{address} {wanted}, but {said[:80].decode('latin-1')!r}"
 
     async def _http(self, address: str, check: Check) -> str | None:
         where = f"[{address}]" if ":" in address else address
         port = "" if check.port == DEFAULT_PORTS.get(check.scheme) else f":{check.port}"
         origin = f"{check.scheme}://{where}{port}"
         request = Outgoing("GET", origin, check.path, headers={"Accept": "*/*"}, known_as=check.host)
-        transport = self._verifying if check.verify else self._trusting
+        if (transport := self._transports.get(check.verify)) is None:
+            total = self._longest_s
+            limits = Limits(connect_s=total, read_s=total, total_s=total, max_bytes=MOST_BYTES)
+            transport = Transport(limits, ssl_context=None if check.verify else unverified())
+            self._transports[check.verify] = transport
         try:
             reply = await transport.send_direct(request)
         except Unreachable as error:
@@ -100,19 +88,6 @@ class NetProber:
             return f"{address} answered {reply.status} without the text {check.body[:100]!r}"
         return None
 
-    @cached_property
-    def _verifying(self) -> Transport:
-        return self._transport(verify=True)
-
-    @cached_property
-    def _trusting(self) -> Transport:
-        return self._transport(verify=False)
-
-    def _transport(self, *, verify: bool) -> Transport:
-        total = self._longest_s
-        limits = Limits(connect_s=total, read_s=total, total_s=total, max_bytes=MOST_BYTES)
-        return Transport(limits, ssl_context=None if verify else unverified())
-
 
 @asynccontextmanager
 async def _connected(address: str, port: int) -> AsyncIterator[asyncio.StreamReader]:
@@ -123,12 +98,3 @@ async def _connected(address: str, port: int) -> AsyncIterator[asyncio.StreamRea
         writer.transport.abort()
         with suppress(OSError):
             await writer.wait_closed()
-
-
-def _has_version(said: bytes) -> bool:
-    return any(line.startswith((b"SSH-2.0-", b"SSH-1.99-")) for line in said.split(b"\n"))
-
-
-def _os_words(error: OSError) -> str:
-    """The system's word for it: asyncio's own text repeats the address and says less."""
-    return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__

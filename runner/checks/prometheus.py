@@ -9,7 +9,7 @@ shape mean that nobody can tell.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ STALE = timedelta(minutes=2)
 """How far the time of a sample, or of the whole answer, may lie from this machine's clock."""
 MOST_SERIES = 10_000
 _LABELS = 120
+_FOREIGN = "the answer is none of Prometheus"
 _LAST = 1e11
 """No sample is of a later second; NaN is under no number."""
 _INFO = "PromQL info:"
@@ -55,7 +56,10 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """`name`: its labels as Prometheus writes them. `samples`: time and value; NaN where the value is none."""
+    """`name`: its labels as Prometheus writes them, cut (`up{instance="a:1"} `); empty where there are none.
+
+    `samples`: time and value; NaN where the value is none.
+    """
 
     name: str
     samples: tuple[tuple[float, float], ...]
@@ -126,7 +130,7 @@ def _values(series: Sequence[_Series]) -> str:
 
 def _read(body: Any, grid: Grid | None) -> list[_Series]:
     if not isinstance(body, Mapping) or body.get("status") != "success":
-        raise _Unclear(error_words(body) or "the answer is none of Prometheus")
+        raise _Unclear(error_words(body) or _FOREIGN)
     warnings = body.get("warnings") or ()
     for warning in warnings if isinstance(warnings, list) else [warnings] if warnings else ():
         if not (isinstance(warning, str) and warning.startswith(_INFO)):
@@ -134,7 +138,7 @@ def _read(body: Any, grid: Grid | None) -> list[_Series]:
     data = body.get("data")
     kind, result = (data.get("resultType"), data.get("result")) if isinstance(data, Mapping) else (None, None)
     if not isinstance(result, list) or not isinstance(kind, str):
-        raise _Unclear("the answer is none of Prometheus")
+        raise _Unclear(_FOREIGN)
     if kind == "scalar" and grid is None:
         return [_Series("", (_sample(result),))]
     if kind != ("vector" if grid is None else "matrix"):
@@ -146,18 +150,22 @@ def _read(body: Any, grid: Grid | None) -> list[_Series]:
 
 def _series(raw: Any, grid: Grid | None) -> _Series:
     if not isinstance(raw, Mapping) or not isinstance(raw.get("metric"), Mapping):
-        raise _Unclear("the answer is none of Prometheus")
-    name = _labels(raw["metric"])
+        raise _Unclear(_FOREIGN)
+    labels = {str(k): str(v) for k, v in list(raw["metric"].items())[:20]}
+    name = labels.pop("__name__", "")
+    inside = ", ".join(f'{k}="{v}"' for k, v in sorted(labels.items()))
+    if name or inside:
+        name = tidy(name + (f"{{{inside}}}" if inside else ""), _LABELS) + " "
     if "histogram" in raw or "histograms" in raw:
         raise _Unclear(f"{name}is a histogram, not a number")
     if grid is None:
         return _Series(name, (_sample(raw.get("value")),))
     values = raw.get("values")
     if not isinstance(values, list) or not values:
-        raise _Unclear("the answer is none of Prometheus")
+        raise _Unclear(_FOREIGN)
     samples = tuple(map(_sample, values))
     if [at for at, _ in samples] != sorted({at for at, _ in samples}):
-        raise _Unclear("the answer is none of Prometheus")
+        raise _Unclear(_FOREIGN)
     return _Series(name, tuple(s for s in samples if grid.first <= s[0] <= grid.last))
 
 
@@ -170,17 +178,4 @@ def _sample(raw: Any) -> tuple[float, float]:
                     return float(at), float(value)
                 except ValueError:
                     pass
-    raise _Unclear("the answer is none of Prometheus")
-
-
-def _labels(metric: Mapping[Any, Any]) -> str:
-    """`up{instance="a:1"} `, cut; empty where there are none."""
-    return "".join(_label_parts(metric))
-
-
-def _label_parts(metric: Mapping[Any, Any]) -> Iterator[str]:
-    named = {str(k): str(v) for k, v in list(metric.items())[:20]}
-    name = named.pop("__name__", "")
-    inside = ", ".join(f'{k}="{v}"' for k, v in sorted(named.items()))
-    if name or inside:
-        yield tidy(name + (f"{{{inside}}}" if inside else ""), _LABELS) + " "
+    raise _Unclear(_FOREIGN)
