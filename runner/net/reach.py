@@ -12,7 +12,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal, TypeVar
@@ -85,49 +85,44 @@ async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within
             return
         host, port = found[2].strip("[]"), int(found[3] or (443 if found[1] == "https" else 80))
         yield Step("proxy", True, f"by the proxy {place_of(proxy)}, which the environment names ({proxy_variable()})")
-    known = await _resolve(host, port, within_s)
-    if isinstance(known, Step):
-        yield known if proxy is None else _blame_proxy(known, proxy)
-        return
-    said = "an address: there is no name to look up" if known == (host,) else f"{host} is {' and '.join(known)}"
-    yield Step("DNS", True, said)
-    step, address = await _connect(known, host, port, within_s)
-    yield step if proxy is None or step.ok else _blame_proxy(step, proxy)
-    if step.ok and is_secure and proxy is None:
-        yield await _shake_hands(address, host, port, within_s)
 
+    def failed(name: StepName, said: str, hint: str) -> Step:
+        if proxy is None:
+            return Step(name, False, said, hint)
+        said = f"the proxy {place_of(proxy)} ({proxy_variable()}) cannot be reached: {said}"
+        return Step(name, False, said, PROXY_HINT)
 
-def _blame_proxy(step: Step, proxy: str) -> Step:
-    said = f"the proxy {place_of(proxy)} ({proxy_variable()}) cannot be reached: {step.said}"
-    return replace(step, said=said, hint=PROXY_HINT)
-
-
-async def _resolve(host: str, port: int, within_s: float) -> tuple[str, ...] | Step:
     hint = "check the target's region or endpoint, and the name service of this machine"
     try:
         rows = await aside(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), within_s)
     except TimeoutError:
-        return Step("DNS", False, f"no answer within {within_s:g} s for the name {host}", hint)
+        yield failed("DNS", f"no answer within {within_s:g} s for the name {host}", hint)
+        return
     except (OSError, UnicodeError) as error:
-        return Step("DNS", False, f"the name {host} is not known: {_text(error)}", hint)
-    return tuple(dict.fromkeys(str(row[4][0]) for row in rows))[:_MOST_ADDRESSES]
-
-
-async def _connect(addresses: tuple[str, ...], host: str, port: int, within_s: float) -> tuple[Step, str]:
-    said = []
-    for address in addresses:
+        yield failed("DNS", f"the name {host} is not known: {_text(error)}", hint)
+        return
+    known = tuple(dict.fromkeys(str(row[4][0]) for row in rows))[:_MOST_ADDRESSES]
+    is_address = known == (host,)
+    said = "an address: there is no name to look up" if is_address else f"{host} is {' and '.join(known)}"
+    yield Step("DNS", True, said)
+    tried = []
+    for address in known:
+        place = f"{in_url(address)}:{port}"
         try:
             async with asyncio.timeout(within_s):
                 _, writer = await asyncio.open_connection(address, port)
         except TimeoutError:
-            said.append(f"no connection to {in_url(address)}:{port} within {within_s:g} s")
+            tried.append(f"no connection to {place} within {within_s:g} s")
         except OSError as error:
-            said.append(f"cannot connect to {in_url(address)}:{port}: {_text(error)}")
+            tried.append(f"cannot connect to {place}: {_text(error)}")
         else:
             await _close(writer)
-            return Step("TCP", True, f"connected to {in_url(address)}:{port}"), address
+            yield Step("TCP", True, f"connected to {place}")
+            if is_secure and proxy is None:
+                yield await _shake_hands(address, host, port, within_s)
+            return
     hint = "check the address, firewalls and routes; behind a proxy set HTTPS_PROXY"
-    return Step("TCP", False, "; ".join(said), hint), ""
+    yield failed("TCP", "; ".join(tried), hint)
 
 
 async def _shake_hands(address: str, host: str, port: int, within_s: float) -> Step:

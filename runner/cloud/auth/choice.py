@@ -61,24 +61,14 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """One place to look at: `find` answers with a login, None for none, and raises CloudDenied for half of one."""
+class _Found:
+    """What is at one place: a login, an error (half of one), or neither. `why` says that there is one, or why not."""
 
     kind: str
-    find: Callable[[], Login | None]
-    found: str
-    absent: str
-    warn: Callable[[], str | None] = lambda: None
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """What a way came to. Neither login nor error: there is nothing, or `auth` asks for another kind."""
-
-    way: _Way
-    is_asked: bool
+    why: str
     login: Login | None = None
     error: CloudDenied | None = None
+    warning: str | None = None
 
 
 def choose(auth: str, environ: Mapping[str, str], prefix: str = "") -> Choice:
@@ -94,15 +84,14 @@ def choose(auth: str, environ: Mapping[str, str], prefix: str = "") -> Choice:
         "oidc": (PROVIDER, AGENCY),
     }
     simplest = f"set {variables.names(*names.get(auth, (FAMILIES[0].access[0], FAMILIES[0].secret[0])))}"
-    for looked in _look(auth, variables):
-        if looked.error is not None:
-            raise looked.error
-        if looked.login is not None:
-            login, way = looked.login, looked.way
+    for found in _look(auth, variables):
+        if found.error is not None:
+            raise found.error
+        if found.login is not None:
+            login = found.login
             if isinstance(login, MetadataLogin) and auth == "auto":
                 login = replace(login, instead_of=simplest)
-            warning = way.warn()
-            return Choice(login, way.kind, _found(way, login), (warning,) if warning else ())
+            return Choice(login, found.kind, found.why, (found.warning,) if found.warning else ())
     raise CloudDenied(f"no credentials: {simplest}")
 
 
@@ -116,119 +105,94 @@ def explain_choice(target: TargetConfig, environ: Mapping[str, str]) -> tuple[Co
     made: dict[str, list[str]] = {}
     taken: str | None = None
     ended: CloudDenied | None = None
-    for looked in _look(target.auth, Variables(environ, target.env_prefix or "")):
-        way, words = looked.way, made.setdefault(looked.way.kind, [])
-        if not looked.is_asked:
+    for found in _look(target.auth, Variables(environ, target.env_prefix or "")):
+        words = made.setdefault(found.kind, [])
+        if target.auth not in ("auto", found.kind):
             words[:] = [f"auth of the target is {target.auth}"]
-        elif looked.error is not None:
-            words.append(_wrong(looked.error, ended, taken))
-            ended = ended or (None if taken else looked.error)
-        elif looked.login is None:
-            words.append(way.absent)
+        elif found.error is not None:
+            said = found.error.message
+            # Of a file, both kinds that could be in it have the same error.
+            either = "" if ended is None or ended.message == said else " either"
+            words.append(f"not needed; it could not be used: {said}" if taken else f"cannot be used{either}: {said}")
+            ended = ended or (None if taken else found.error)
+        elif found.login is None:
+            words.append(found.why)
         elif taken is not None:
-            words.append(f"{_found(way, looked.login)}, but another came first")
+            words.append(f"{found.why}, but another came first")
         elif ended is not None:
-            words.append(f"{_found(way, looked.login)}, but not taken: the search ends at what cannot be used")
+            words.append(f"{found.why}, but not taken: the search ends at what cannot be used")
         else:
-            taken = way.kind
-            warning = way.warn()
-            words[:] = ["; ".join(filter(None, (_found(way, looked.login), warning)))]
+            taken = found.kind
+            words[:] = ["; ".join(filter(None, (found.why, found.warning)))]
     return tuple(
         Considered(kind, kind == taken, words[0] if kind == taken else "; ".join(words)) for kind, words in made.items()
     )
 
 
-def _wrong(error: CloudDenied, ended: CloudDenied | None, taken: str | None) -> str:
-    """About half of a login, or one that is unusable. Of a file, both kinds that could be in it have the same error."""
-    if taken is not None:
-        return f"not needed; it could not be used: {error.message}"
-    is_first = ended is None or ended.message == error.message
-    return f"cannot be used: {error.message}" if is_first else f"cannot be used either: {error.message}"
+def _look(auth: str, variables: Variables) -> Iterator[_Found]:
+    """Look at every place in the order of `auto`. Who has enough stops asking."""
 
-
-def _found(way: _Way, login: Login) -> str:
-    is_temporary = isinstance(login, KeyLogin) and login.security_token is not None
-    return f"{way.found}, with a security token" if is_temporary else way.found
-
-
-def _look(auth: str, variables: Variables) -> Iterator[_Looked]:
-    for way in _ways(auth, variables):
-        if auth not in ("auto", way.kind):
-            yield _Looked(way, is_asked=False)
-            continue
+    def look(kind: str, find: Callable[[], Login | None], found: str, absent: str, file: Path | None = None) -> _Found:
         try:
-            looked = _Looked(way, is_asked=True, login=way.find())
+            login = find() if auth in ("auto", kind) else None
         except CloudDenied as error:
-            looked = _Looked(way, is_asked=True, error=error)
-        yield looked
+            return _Found(kind, absent, error=error)
+        if login is None:
+            return _Found(kind, absent)
+        if isinstance(login, KeyLogin) and login.security_token is not None:
+            found = f"{found}, with a security token"
+        return _Found(kind, found, login, warning=logins.warning_of_file(file) if file else None)
 
+    def look_at(kind: str, find: Callable[[], Login | None], *names: str) -> _Found:
+        listed, verb = variables.names(*names), "are" if len(names) > 1 else "is"
+        return look(kind, find, f"{listed} {verb} set", f"{listed} {verb} not set")
 
-def _ways(auth: str, variables: Variables) -> Iterator[_Way]:
-    yield _set_or_not("oidc", lambda: logins.read_oidc(variables), variables, PROVIDER, AGENCY)
-    yield _set_or_not("oidc", lambda: logins.read_idp(variables), variables, IDP)
+    yield look_at("oidc", lambda: logins.read_oidc(variables), PROVIDER, AGENCY)
+    yield look_at("oidc", lambda: logins.read_idp(variables), IDP)
     for family in FAMILIES:
-        for kind, read, names in (
-            ("aksk", logins.read_key, (*family.access[:1], *family.secret[:1])),
-            ("token", logins.read_token, family.token[:1]),
-            ("password", logins.read_password, family.password[:1]),
-        ):
-            if names:
-                yield _set_or_not(kind, partial(read, variables, family), variables, *names)
-    yield from _of_file(variables)
-    yield _of_metadata(auth, variables)
-
-
-def _set_or_not(kind: str, find: Callable[[], Login | None], variables: Variables, *names: str) -> _Way:
-    listed, verb = variables.names(*names), "are" if len(names) > 1 else "is"
-    return _Way(kind, find, f"{listed} {verb} set", f"{listed} {verb} not set")
-
-
-def _of_file(variables: Variables) -> Iterator[_Way]:
-    """The file holds a key, or names an identity provider: of each kind a way, and one at most finds something."""
+        yield look_at("aksk", partial(logins.read_key, variables, family), family.access[0], family.secret[0])
+        if family.token:
+            yield look_at("token", partial(logins.read_token, variables, family), family.token[0])
+        if family.password:
+            yield look_at("password", partial(logins.read_password, variables, family), family.password[0])
     path = logins.path_of_file(variables)
-    held: KeyLogin | IdpLogin | None = None
-    error: CloudDenied | None = None
+    held, refused = None, None
     try:
         held = logins.read_file(variables)
-    except CloudDenied as refused:
-        error = refused
+    except CloudDenied as error:
+        refused = error
 
-    def find(is_idp: bool) -> Login | None:
-        if error is not None:
-            raise error
-        return held if isinstance(held, IdpLogin) == is_idp else None
+    def in_file(kind: type[KeyLogin | IdpLogin]) -> Login | None:
+        if refused is not None:
+            raise refused
+        return held if isinstance(held, kind) else None
 
-    def warn() -> str | None:
-        return logins.warning_of_file(path) if path else None
-
-    for kind, is_idp in (("oidc", True), ("aksk", False)):
-        absent, found = _not_in_file(variables, path, held), f"it is in the file {path}"
-        yield _Way(kind, lambda is_idp=is_idp: find(is_idp), found, absent, warn)  # type: ignore[misc]
+    found, absent = f"it is in the file {path}", _not_in_file(variables, path, held)
+    yield look("oidc", lambda: in_file(IdpLogin), found, absent, path)
+    yield look("aksk", lambda: in_file(KeyLogin), found, absent, path)
+    found = "auth of the target is metadata" if auth == "metadata" else "this machine's metadata service is asked last"
+    absent = "with env_prefix the metadata service is asked for `auth: metadata` only"
+    yield look("metadata", partial(_find_metadata, auth, variables), found, absent)
 
 
 def _not_in_file(variables: Variables, path: Path | None, held: KeyLogin | IdpLogin | None) -> str:
+    """Why the file has no login of the one kind, where it holds one of the other, or none."""
     if path is None:
         return f"{variables.name(logins.FILE)} is not set"
     shown = path if variables.value(logins.FILE) else "~/.huaweicloud/credentials"
     if held is None:
         return f"{shown} has no [{logins.SECTION}] of this kind"
-    return f"{shown} names " + (
-        "an identity provider, which comes before a key"
-        if isinstance(held, IdpLogin)
-        else "a key, and no identity provider with a file of ID tokens"
-    )
+    if isinstance(held, IdpLogin):
+        return f"{shown} names an identity provider, which comes before a key"
+    return f"{shown} names a key, and no identity provider with a file of ID tokens"
 
 
-def _of_metadata(auth: str, variables: Variables) -> _Way:
-    def find() -> Login | None:
-        if variables.prefix and auth != "metadata":
-            return None
-        try:
-            origin = origin_of(variables.environ)
-        except InvalidInput as error:
-            problem = error.problems[0]
-            raise CloudDenied(problem.message, hint=problem.hint) from None
-        return MetadataLogin(origin, variables.header_value(logins.PROJECT))
-
-    found = "auth of the target is metadata" if auth == "metadata" else "this machine's metadata service is asked last"
-    return _Way("metadata", find, found, "with env_prefix the metadata service is asked for `auth: metadata` only")
+def _find_metadata(auth: str, variables: Variables) -> Login | None:
+    if variables.prefix and auth != "metadata":
+        return None
+    try:
+        origin = origin_of(variables.environ)
+    except InvalidInput as error:
+        problem = error.problems[0]
+        raise CloudDenied(problem.message, hint=problem.hint) from None
+    return MetadataLogin(origin, variables.header_value(logins.PROJECT))
