@@ -14,7 +14,7 @@ from runner.report.run_report import BatchPart, ExcludedPart, RunReport, ServerP
 from runner.report.run_requests import HELD, held_by, request_words
 from runner.report.run_words import STORE_BEGUN, count, counts_words, shown, spread_words
 from runner.report.sections import BREAK, Document, Inline, Line, Picture, Section, Span, Table
-from runner.report.timeline import course_svg, servers_svg
+from runner.report.timeline import course_chart, servers_chart
 
 COMMENT_LIMIT = 60_000
 """A comment holds 65,536 characters; what posts it adds a few of its own."""
@@ -96,9 +96,9 @@ def _sections(report: RunReport) -> Iterator[Section]:
     shared = names_shared([*report.servers, *report.excluded])
     yield Section("Waves", _waves(report), share=0.4)
     if any(wave.started for wave in report.waves):
-        yield Section("Course of the run", Picture(_COURSE, lambda: course_svg(report)))
+        yield Section("Course of the run", Picture(_COURSE, lambda: course_chart(report)))
         is_small = len(report.servers) <= 60
-        yield Section("Servers in their waves", Picture(_SERVERS, lambda: servers_svg(report)), is_open=is_small)
+        yield Section("Servers in their waves", Picture(_SERVERS, lambda: servers_chart(report)), is_open=is_small)
     for word, meaning in HELD:
         held = [Line(request_words(batch), fold(refs, shared)) for batch, refs in held_by(report, word)]
         number = sum(server.outcome == word for server in report.servers)

@@ -6,7 +6,6 @@ channel; whoever prints calls the one for its channel, once, at the very end.
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import unicodedata
@@ -71,11 +70,6 @@ def markdown(text: object, limit: int = 200) -> str:
     when they are resolved already, so a space of no width stands in what they would take.
     """
     return _MARKDOWN.sub(_escaped, plain(text, limit).strip())
-
-
-def markup(text: object, limit: int = 500) -> str:
-    """Text for HTML, in elements and in quoted attributes."""
-    return html.escape(plain(text, limit), quote=True)
 
 
 def command_data(text: object) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from runner.report.chart import Chart
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -57,10 +59,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """SVG, for forms that show pictures; `legend`: classes with their words."""
+    """A chart, for forms that show pictures; `legend`: classes with their words."""
 
     legend: Mapping[str, str]
-    draw: Callable[[], str]
+    draw: Callable[[], Chart]
 
 
 @dataclass(frozen=True, slots=True)
