@@ -67,7 +67,7 @@ def own_addresses(proc: Path = Path("/proc/net")) -> frozenset[str]:
 
     Linux lists them in `/proc/net` (`fib_trie`, `if_inet6`); elsewhere what the host's name and the routes tell.
     """
-    found = {*_inet4(proc / "fib_trie"), *_inet6(proc / "if_inet6")} or set(_by_socket())
+    found = set(_by_proc(proc)) or set(_by_socket())
     usable = (ip_address(text) for text in found)
     return frozenset(
         str(a) for a in usable if not (a.is_loopback or a.is_link_local or a.is_unspecified or a.is_multicast)
@@ -89,23 +89,17 @@ def own_macs(net: Path = Path("/sys/class/net")) -> frozenset[str]:
     return frozenset() if is_made_up else frozenset({":".join(f"{number:012x}"[n : n + 2] for n in range(0, 12, 2))})
 
 
-def _inet4(path: Path) -> Iterator[str]:
-    """`|-- 10.0.0.5` followed by `/32 host LOCAL`: an address of this machine."""
+def _by_proc(proc: Path) -> Iterator[str]:
     last = ""
-    for line in _lines(path):
+    for line in _lines(proc / "fib_trie"):  # `|-- 10.0.0.5`, then `/32 host LOCAL`: an address of this machine
         words = line.split()
         if "|--" in words:
             last = words[-1]
         elif words == ["/32", "host", "LOCAL"] and last:
             yield last
-
-
-def _inet6(path: Path) -> Iterator[str]:
-    """32 hex digits begin each line."""
-    for line in _lines(path):
-        digits = line[:32]
-        if re.fullmatch("[0-9a-f]{32}", digits):
-            yield str(ip_address(int(digits, 16).to_bytes(16, "big")))
+    for line in _lines(proc / "if_inet6"):  # 32 hex digits begin each line
+        if re.match("[0-9a-f]{32}", line):
+            yield str(ip_address(int(line[:32], 16).to_bytes(16, "big")))
 
 
 def _lines(path: Path) -> Iterator[str]:

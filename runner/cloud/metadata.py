@@ -65,21 +65,18 @@ class Metadata:
         try:
             async with asyncio.timeout(self._within_s):
                 reply = await self._ask(path)
-                if reply.status == 401 and b"Agency" not in reply.body and await self._fetch_token():
-                    reply = await self._ask(path)
-                return reply
+                if reply.status != 401 or b"Agency" in reply.body:
+                    return reply
+                ttl = {"X-Metadata-Token-Ttl-Seconds": str(_TTL_S)}
+                given = await self._transport.send_direct(Outgoing("PUT", self._origin, _SESSION, headers=ttl))
+                text = given.body.decode("latin-1").strip()
+                if given.status != 200 or not 1 <= len(text) <= 4096 or not (text.isascii() and text.isprintable()):
+                    return reply
+                self._token = Secret(text)
+                return await self._ask(path)
         except TimeoutError:
             raise Unreachable(f"the metadata service did not answer within {self._within_s:g} s", sent=True) from None
 
     async def _ask(self, path: str) -> Reply:
         headers = {"X-Metadata-Token": self._token.reveal()} if self._token else {}
         return await self._transport.send_direct(Outgoing("GET", self._origin, path, headers=headers))
-
-    async def _fetch_token(self) -> bool:
-        headers = {"X-Metadata-Token-Ttl-Seconds": str(_TTL_S)}
-        reply = await self._transport.send_direct(Outgoing("PUT", self._origin, _SESSION, headers=headers))
-        text = reply.body.decode("latin-1").strip()
-        if reply.status != 200 or not 1 <= len(text) <= 4096 or not (text.isascii() and text.isprintable()):
-            return False
-        self._token = Secret(text)
-        return True

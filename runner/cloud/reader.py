@@ -93,7 +93,7 @@ class Reader:
         """
         patience = min(patience or self._patience, self._patience, key=lambda p: (p.attempts, p.budget_s))
         async for attempt in stamina.retry_context(
-            on=_may_pass,
+            on=lambda error: isinstance(error, Passing) or (isinstance(error, Unreachable) and not error.lasting),
             attempts=patience.attempts,
             timeout=patience.budget_s,
             wait_initial=patience.first_wait_s,
@@ -156,10 +156,6 @@ class Reader:
         if error.status == 404 and (error.code or "").startswith(("APIGW.", "APIG.")):
             hint = "the gateway does not know this API: check region and endpoints of the target"
         return _made(CloudError, error, f"the cloud refused: {error.sentence}", hint)
-
-
-def _may_pass(error: Exception) -> bool:
-    return isinstance(error, Passing) or (isinstance(error, Unreachable) and not error.lasting)
 
 
 def _made(kind: type[CloudError], error: ApiError, message: str, hint: str | None) -> CloudError:

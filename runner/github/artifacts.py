@@ -207,7 +207,13 @@ async def merged_pull(api: GitHub, repo: str, sha: str) -> MergedPull | None:
     merged = [(read, item) for item in found if (read := _merged(item, repo)) is not None]
     exact = [pull for pull, item in merged if item.get("merge_commit_sha") == sha]
     if not exact:
-        exact = [pull for pull, _ in merged if pull.head_sha == sha or await _has_commit(api, repo, pull, sha)]
+        for pull, _ in merged:
+            commits = [{"sha": pull.head_sha}]
+            if pull.head_sha != sha:
+                path = repo_path(repo, "pulls", pull.number, "commits")
+                commits = await api.pages(path, needs="pull-requests: read")
+            if any(commit.get("sha") == sha for commit in commits):
+                exact.append(pull)
     return max(exact, key=lambda p: (p.merged_at, p.number), default=None)
 
 
@@ -230,11 +236,6 @@ def _merged(pull: dict[str, Any], repo: str) -> MergedPull | None:
     if not isinstance(number, int) or not _SHA.fullmatch(sha) or at is None:
         return None
     return MergedPull(number, sha, at)
-
-
-async def _has_commit(api: GitHub, repo: str, pull: MergedPull, sha: str) -> bool:
-    commits = await api.pages(repo_path(repo, "pulls", pull.number, "commits"), needs="pull-requests: read")
-    return any(commit.get("sha") == sha for commit in commits)
 
 
 def _instant(item: Mapping[str, Any], key: str) -> datetime | None:

@@ -44,7 +44,9 @@ def write_outputs(environ: Mapping[str, str], values: Mapping[str, Value]) -> No
         raise GitHubError(f"the outputs are larger than {LIMIT:,} bytes", hint="name fewer plans at once")
     try:
         with Path(written).open("a+b") as file:
-            file.write((b"" if _ends_a_line(file.tell(), written) else b"\n") + entries)
+            if file.tell():
+                file.seek(-1, 2)
+            file.write((b"" if file.read(1) in (b"", b"\n") else b"\n") + entries)
     except OSError as error:
         raise GitHubError(f"GITHUB_OUTPUT cannot be written: {error.strerror}") from None
 
@@ -64,11 +66,3 @@ def _text(value: Value) -> str:
     if value is None or isinstance(value, str | int):
         return "" if value is None else str(value)
     return json.dumps(value, separators=(",", ":"))
-
-
-def _ends_a_line(size: int, path: str) -> bool:
-    if not size:
-        return True
-    with Path(path).open("rb") as file:
-        file.seek(-1, 2)
-        return file.read(1) == b"\n"

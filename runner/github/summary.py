@@ -63,7 +63,7 @@ def laid_out(sections: Sequence[str], limit: int) -> str:
     for that, the last are left out, and their number is said. Cuts are between lines and say so.
     """
     shown = min(len(sections), max(0, (limit - _ROOM) // (HEAD + _ROOM)))
-    whole = [_ended(section) for section in sections[:shown]]
+    whole = [section.rstrip("\n") + "\n\n" for section in sections[:shown]]  # the next heading begins a paragraph
     shares = _shares([len(s.encode(errors="replace")) for s in whole], limit - _ROOM)
     out = [_cut(section, share) for section, share in zip(whole, shares, strict=True)]
     if shown < len(sections) and limit >= _ROOM:
@@ -78,11 +78,6 @@ def _shares(sizes: Sequence[int], room: int) -> list[int]:
         shares[n] = min(sizes[n], room // (len(sizes) - done))
         room -= shares[n]
     return shares
-
-
-def _ended(section: str) -> str:
-    """With a blank line at its end, so that the next heading begins a paragraph."""
-    return section.rstrip("\n") + "\n\n"
 
 
 def _cut(section: str, room: int) -> str:

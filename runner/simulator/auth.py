@@ -97,8 +97,8 @@ def _check_signature(request: Request, turn: Turn, credentials: Credentials) -> 
     is_permanent = ak == credentials.ak
     sk = credentials.sk
     if not is_permanent:
-        token = shown if shown is not None and "x-security-token" in signed else ""
-        ends = turn.world.tokens.get(temporary_digest(ak, token))
+        is_signed = shown is not None and "x-security-token" in signed
+        ends = turn.world.tokens.get(temporary_digest(ak, shown or "" if is_signed else ""))
         if ends is None:
             raise _refused(request, f"ak {ak} not exist")
         if turn.wall >= ends:
@@ -107,19 +107,17 @@ def _check_signature(request: Request, turn: Turn, credentials: Credentials) -> 
     if "host" not in signed or "x-sdk-date" not in signed or not all(n in request.headers for n in signed):
         raise _refused(request, "verify aksk signature fail, signed headers are missing")
     _check_date(request, turn.wall)
-    if is_permanent and not _is_its_token(shown, credentials.security_token, signed):
+    # The key comes with its security token, signed; a permanent key comes with none.
+    token = credentials.security_token
+    is_its_own = token == shown
+    if token is not None and shown is not None:
+        is_its_own = "x-security-token" in signed and hmac.compare_digest(shown.encode(), token.encode())
+    if is_permanent and not is_its_own:
         raise _refused(request, "Get secretKey failed,error code: security token is wrong or not signed")
     canonical = canonical_request(request, signed)
     if not hmac.compare_digest(sign(canonical, request.headers["x-sdk-date"], sk), signature):
         seen = canonical.replace("\n", "|")
         raise _refused(request, f"verify aksk signature fail, canonicalRequest:{seen}")
-
-
-def _is_its_token(shown: str | None, token: str | None, signed: list[str]) -> bool:
-    """Whether the key comes with its security token, signed; a permanent key comes with none."""
-    if token is None or shown is None:
-        return token == shown
-    return "x-security-token" in signed and hmac.compare_digest(shown.encode(), token.encode())
 
 
 def _check_date(request: Request, wall: Millis) -> None:

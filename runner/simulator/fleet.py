@@ -162,7 +162,7 @@ def _server(options: FleetOptions, index: int, number: int, role: str) -> FleetS
         ram_mb=ram_mb,
         tags=tuple(tags),
         enterprise_project="0" if env == "prod" else pick_uuid(seed, "enterprise", env),
-        group=_group_id(seed, role, env, number) if role in ("api", "db") else None,
+        group=pick_uuid(seed, "group", role, env, (number - 1) // GROUP_SIZE) if role in ("api", "db") else None,
         address=address(index),
         created=_FIRST_CREATED + int(_YEAR * pick_share(seed, "created", index)),
     )
@@ -181,10 +181,6 @@ def other_flavor(name: str) -> tuple[str, int, int]:
         if known[0] == name:
             return known
     return (name or _OTHER_FLAVOR[0], *_OTHER_FLAVOR[1:])
-
-
-def _group_id(seed: int, role: str, env: str, number: int) -> str:
-    return pick_uuid(seed, "group", role, env, (number - 1) // GROUP_SIZE)
 
 
 def _groups(options: FleetOptions, servers: Iterable[FleetServer]) -> Iterator[FleetGroup]:

@@ -140,14 +140,18 @@ def query_tags(request: Request, turn: Turn) -> Response:
             raise invalid(f"{key} must be a number written as a string")
     tags, unwanted = (_checked_tags(asked, key) for key in ("tags", "not_tags"))
     matches = asked.get("matches", [])
-    if not isinstance(matches, list) or not all(_is_name_match(m) for m in matches):
+    if not isinstance(matches, list):
+        raise invalid("matches knows resource_name only")
+    asked_names = [m.get("value") for m in matches if isinstance(m, dict) and m.get("key") == "resource_name"]
+    names = [name for name in asked_names if isinstance(name, str)]
+    if len(names) < len(matches):
         raise invalid("matches knows resource_name only")
     world = turn.world
 
     def is_wanted(server: str) -> bool:
         own = dict(world.view(server, turn.now).tags)
         return (
-            all(m["value"] in world.servers[server].name for m in matches)
+            all(name in world.servers[server].name for name in names)
             and all(_has_values(own, t) for t in tags)
             and not (unwanted and all(_has_values(own, t) for t in unwanted))
         )
@@ -166,10 +170,6 @@ def query_tags(request: Request, turn: Turn) -> Response:
         for server in found[start : start + limit]
     ]
     return ok({"resources": resources, "total_count": len(found)})
-
-
-def _is_name_match(match: Any) -> bool:
-    return isinstance(match, dict) and match.get("key") == "resource_name" and isinstance(match.get("value"), str)
 
 
 def _checked_tags(asked: dict[str, Any], name: str) -> list[dict[str, Any]]:

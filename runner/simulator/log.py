@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from runner.simulator import events as ev
@@ -124,15 +123,14 @@ class SqliteLog:
 
     def begin(self) -> list[ev.Event]:
         self._db.execute("BEGIN IMMEDIATE")
-        return list(self._fresh())
-
-    def _fresh(self) -> Iterable[ev.Event]:
+        fresh = []
         for seq, line in self._db.execute("SELECT seq, line FROM log WHERE seq > ? ORDER BY seq", (self._seen,)):
             self._seen = seq
             try:
-                yield ev.from_line(line)
+                fresh.append(ev.from_line(line))
             except ValueError as error:
                 raise WorldMismatch(f"line {seq} of the state file cannot be read") from error
+        return fresh
 
     def append(self, event: ev.Event) -> None:
         cursor = self._db.execute("INSERT INTO log (line) VALUES (?)", (ev.to_line(event),))

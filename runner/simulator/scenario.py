@@ -46,18 +46,12 @@ class _Loader(_Base):  # type: ignore[misc] # C or Python, as it is there
     """Scalars of YAML 1.2 as far as they differ here: `on` is a text, and so is a date."""
 
 
-def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    unwanted = {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"}
-    kept = {
-        first: [(tag, pattern) for tag, pattern in pairs if tag not in unwanted]
-        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    for first in "tTfF":
-        kept.setdefault(first, []).append(("tag:yaml.org,2002:bool", re.compile("^(?:true|True|false|False)$")))
-    return kept
-
-
-_Loader.yaml_implicit_resolvers = _resolvers()
+_UNWANTED = {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in pairs if tag not in _UNWANTED]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|True|false|False)$"), list("tTfF"))
 
 
 def read_document(path: Path) -> Any:

@@ -158,15 +158,12 @@ class State:
             except BaseException:
                 self._log.rollback()
                 if turn is None or turn.has_written:
-                    self._forget()
+                    # Fold the log anew: the world has taken in lines that were never kept.
+                    calls = self._world.calls if isinstance(self._log, MemoryLog) else []
+                    self._world = World(self.fleet, self.options.switches)
+                    self._world.calls = calls
+                    self._log.rewind()
                 raise
-
-    def _forget(self) -> None:
-        """Fold the log anew: the world has taken in lines that were never kept."""
-        calls = self._world.calls if isinstance(self._log, MemoryLog) else []
-        self._world = World(self.fleet, self.options.switches)
-        self._world.calls = calls
-        self._log.rewind()
 
     def close(self) -> None:
         with self._lock:

@@ -34,7 +34,7 @@ from runner.cloud.endpoints import Settings
 from runner.cloud.metadata import SECURITY_KEY, Metadata
 from runner.cloud.reader import Reader
 from runner.errors import CloudDenied, CloudError
-from runner.inputs.fields import as_map, json_object
+from runner.inputs.fields import as_map, as_text, json_object
 from runner.inputs.files import describe, read_regular
 from runner.net.secret import Secret
 from runner.net.text import tidy
@@ -199,33 +199,36 @@ class Renewable:
 
     async def _id_token(self, source: Secret | Path | TokenRequest, file_name: str) -> Secret:
         """An ID token of this moment. `file_name`: the variable that names the file. Raises CloudDenied, CloudError."""
-        if isinstance(source, Path):
-            token = _token_in_file(source, file_name)
-        elif isinstance(source, TokenRequest):
-            token = await self._token_of_github(source)
+        if isinstance(source, Secret):
+            token = source.reveal()
+        elif isinstance(source, Path):  # who keeps the file fresh replaces it
+            try:
+                token = read_regular(source, _LONGEST_ID_TOKEN + 2).decode("ascii").strip()
+            except OSError as error:
+                raise CloudDenied(f"{file_name} {describe(error)}", hint=f"check the file {source}") from None
+            except ValueError:
+                token = ""
+            if not _is_id_token(token):
+                raise CloudDenied(f"{file_name} holds no ID token", hint=f"check the file {source}")
         else:
-            token = source
-        self.hide(token)
-        return token
-
-    async def _token_of_github(self, source: TokenRequest) -> Secret:
-        """GitHub's page "OpenID Connect reference": a job with `id-token: write` gets an ID token by
-        `GET $ACTIONS_ID_TOKEN_REQUEST_URL&audience=…`; it lives for minutes, so each exchange asks for a new one."""
-        headers = {"Authorization": f"bearer {source.bearer.reveal()}"}
-        request = Outgoing("GET", source.origin, source.path, source.query, headers)
-        try:
-            reply = await self._exchange.send(request, source.bearer)
-        except CloudError as error:
-            if error.status not in _REFUSALS:
-                raise
-            raise CloudDenied(
-                f"GitHub gave no ID token: HTTP {error.status}",
-                hint="the job needs `permissions: id-token: write`; a called workflow and its caller both do",
-                status=error.status,
-            ) from None
-        token = json_object(reply.body).get("value")
-        if not isinstance(token, str) or not _is_id_token(token):
-            raise CloudError(f"{request.host} gave no usable ID token", status=reply.status)
+            # GitHub's page "OpenID Connect reference": a job with `id-token: write` gets an ID token by
+            # `GET $ACTIONS_ID_TOKEN_REQUEST_URL&audience=…`; it lives for minutes, so each exchange asks for a new one.
+            headers = {"Authorization": f"bearer {source.bearer.reveal()}"}
+            request = Outgoing("GET", source.origin, source.path, source.query, headers)
+            try:
+                reply = await self._exchange.send(request, source.bearer)
+            except CloudError as error:
+                if error.status not in _REFUSALS:
+                    raise
+                raise CloudDenied(
+                    f"GitHub gave no ID token: HTTP {error.status}",
+                    hint="the job needs `permissions: id-token: write`; a called workflow and its caller both do",
+                    status=error.status,
+                ) from None
+            token = as_text(json_object(reply.body).get("value"))
+            if not _is_id_token(token):
+                raise CloudError(f"{request.host} gave no usable ID token", status=reply.status)
+        self.hide(Secret(token))
         return Secret(token)
 
 
@@ -458,19 +461,6 @@ def _secrets_of(source: Secret | Path | TokenRequest) -> tuple[Secret, ...]:
     if isinstance(source, Secret):
         return (source,)
     return (source.bearer,) if isinstance(source, TokenRequest) else ()
-
-
-def _token_in_file(path: Path, name: str) -> Secret:
-    """The token in the file as it is now: who keeps it fresh replaces it. Raises CloudDenied."""
-    try:
-        text = read_regular(path, _LONGEST_ID_TOKEN + 2).decode("ascii").strip()
-    except OSError as error:
-        raise CloudDenied(f"{name} {describe(error)}", hint=f"check the file {path}") from None
-    except ValueError:
-        text = ""
-    if not _is_id_token(text):
-        raise CloudDenied(f"{name} holds no ID token", hint=f"check the file {path}")
-    return Secret(text)
 
 
 def _is_id_token(token: str) -> bool:

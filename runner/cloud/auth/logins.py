@@ -358,17 +358,14 @@ def _id_token_source(variables: Variables, given: str | None, file_name: str) ->
     if given or file:
         return Secret(given) if given else Path(file or "")
     url, bearer = job.value(REQUEST_URL), job.header_value(REQUEST_TOKEN)
-    return _token_request(url, bearer, variables.value(AUDIENCE) or DEFAULT_AUDIENCE) if url and bearer else None
-
-
-def _token_request(url: str, bearer: str, audience: str) -> TokenRequest:
+    if not url or not bearer:
+        return None
     parts = safe_parts(url)
     if parts is None or not (url.isascii() and url.isprintable()) or " " in url:
         raise CloudDenied(f"{REQUEST_URL} is no https URL", hint="GitHub Actions sets it; leave it as it is")
     query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "audience"]
-    return TokenRequest(
-        f"{parts.scheme}://{parts.netloc}", parts.path or "/", (*query, ("audience", audience)), Secret(bearer)
-    )
+    query.append(("audience", variables.value(AUDIENCE) or DEFAULT_AUDIENCE))
+    return TokenRequest(f"{parts.scheme}://{parts.netloc}", parts.path or "/", tuple(query), Secret(bearer))
 
 
 def path_of_file(variables: Variables) -> Path | None:
