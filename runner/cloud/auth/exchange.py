@@ -21,6 +21,7 @@ from runner.cloud.auth.logins import (
     IDP_TOKEN_FILE,
     TOKEN_FILE,
     IdpLogin,
+    IdTokenSource,
     KeyLogin,
     Login,
     MetadataLogin,
@@ -197,7 +198,7 @@ class Renewable:
         self.hide(Secret(token))
         return Secret(token)
 
-    async def _id_token(self, source: Secret | Path | TokenRequest, file_name: str) -> Secret:
+    async def _id_token(self, source: IdTokenSource, file_name: str) -> Secret:
         """An ID token of this moment. `file_name`: the variable that names the file. Raises CloudDenied, CloudError."""
         if isinstance(source, Secret):
             token = source.reveal()
@@ -457,7 +458,7 @@ def replaced(kind: type[CloudError], error: CloudError, message: str, hint: str 
     return kind(message, hint=hint, code=error.code, status=error.status, request_id=error.request_id)
 
 
-def _secrets_of(source: Secret | Path | TokenRequest) -> tuple[Secret, ...]:
+def _secrets_of(source: IdTokenSource) -> tuple[Secret, ...]:
     if isinstance(source, Secret):
         return (source,)
     return (source.bearer,) if isinstance(source, TokenRequest) else ()

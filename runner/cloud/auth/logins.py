@@ -140,6 +140,10 @@ class TokenRequest:
     bearer: Secret
 
 
+IdTokenSource = Secret | Path | TokenRequest
+"""A token that is given, a file that is read anew each time, or GitHub's service."""
+
+
 @dataclass(frozen=True, slots=True)
 class OidcLogin:
     """An agency that trusts an identity provider. `id_token`: one that is given, a file that is read anew, or GitHub.
@@ -150,7 +154,7 @@ class OidcLogin:
 
     provider_urn: str
     agency_urn: str
-    id_token: Secret | Path | TokenRequest
+    id_token: IdTokenSource
     session_name: str = "oidc-sts-session"
     duration_s: int = 3600
     policy: str | None = None
@@ -349,7 +353,7 @@ def read_idp(variables: Variables) -> IdpLogin | None:
     return IdpLogin(idp, source, variables.header_value(PROJECT))
 
 
-def _id_token_source(variables: Variables, given: str | None, file_name: str) -> Secret | Path | TokenRequest | None:
+def _id_token_source(variables: Variables, given: str | None, file_name: str) -> IdTokenSource | None:
     """In the order of the vendor's SDK: the token itself, then a file; then GitHub's service.
 
     The two names of that are GitHub's own, so they have no prefix.
