@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from runner.app.app import App, Display
-from runner.app.follow_run import Ending, Follower
+from runner.app.app import App
+from runner.app.follow_run import Ending, Follower, Manner
 from runner.app.live_rules import ConfiguredRules
 from runner.app.sessions import Sessions
 from runner.errors import EXIT_WORDS, CloudError, StoreError
@@ -17,21 +17,9 @@ from runner.model.events import Event
 from runner.model.run import Run
 from runner.model.run_exit import exit_code
 from runner.ports.store import Store
+from runner.report.run_text import run_text
 from runner.report.safe import plain
 from runner.store.owner import boot_clock, is_provably_dead, this_process
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a run is followed, in real seconds: it suspends rather than wait longer than `max_wait_s`, and in any case
-    after `deadline_s`. `watch` is told every event once it is stored. `override`: who lets this process begin waves
-    outside windows, and why.
-    """
-
-    max_wait_s: float | None = None
-    deadline_s: float | None = None
-    watch: Callable[[Run, Event], None] | None = None
-    override: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +36,13 @@ class Result:
     note: str = ""
 
 
-def setting_for(
-    app: App,
-    store: Store,
-    sessions: Sessions,
-    progress: Display | None = None,
-    watch: Callable[[Run, Event], None] | None = None,
-) -> Setting:
+def setting_for(app: App, store: Store, sessions: Sessions, *watchers: Callable[[Run, Event], None] | None) -> Setting:
     """The surroundings of a run: all its targets share one clock (they are simulated together, or real)."""
     first, by_name = sessions.first, sessions.by_name
-    watchers = [w for w in (progress.watch if progress else None, watch) if w is not None]
 
     def tell(run: Run, event: Event) -> None:
-        for each in watchers:
-            each(run, event)
+        for watch in filter(None, watchers):
+            watch(run, event)
 
     opened = {name: s.site for name, s in by_name.items()}
     absent = {name: Site(Absent(name, error), "", Tuning()) for name, error in sessions.failed.items()}
@@ -83,10 +64,10 @@ def setting_for(
 async def execute(app: App, store: Store, sessions: Sessions, run_id: str, manner: Manner) -> Result:
     """Follow a run and print its report on stdout."""
     progress = app.progress()
-    setting = setting_for(app, store, sessions, progress, manner.watch)
+    setting = setting_for(app, store, sessions, progress.watch, manner.watch)
     driver = Driver(setting, run_id, pace=Pace(override=manner.override))
     try:
-        ending = await Follower(app, driver, progress, manner.max_wait_s, manner.deadline_s).follow()
+        ending = await Follower(app, driver, progress, manner).follow()
     except (CloudError, StoreError) as error:
         error.hint = f"{error.hint or 'fix the cause'}; then `reboot-runner resume {run_id}` continues the run"
         raise
@@ -100,8 +81,6 @@ def show_ending(app: App, store: Store, ending: Ending) -> Result:
 
     What its journal does not tell, and what machines read of a suspension, goes to stderr.
     """
-    from runner.report.run_text import run_text
-
     run = ending.run
     app.show_result(run_text(run, store.events(run.id)))
     code = exit_code(run) if ending.code is None else ending.code

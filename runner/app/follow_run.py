@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from runner.app.app import App, Display
 from runner.app.scheduler import Turn, real_s, schedule, signals_handled
 from runner.errors import Exit, LeaseLost
 from runner.execution.driver import Advance, Driver
-from runner.model.events import RunSuspended
+from runner.model.events import Event, RunSuspended
 from runner.model.run import Run
 from runner.ports.store import LeaseHeld, RunNotFound
 
@@ -20,6 +20,19 @@ LOOK_EVERY_S = 5.0
 """How often, at least, a waiting process looks whether somebody cancelled or approved (`poll_every`, if shorter)."""
 HELD_PATIENCE_S = 90.0
 """How long another process may hold the run before we say so and end: one lease and a half."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a run is followed, in real seconds: it suspends rather than wait longer than `max_wait_s`, and in any case
+    after `deadline_s`. `watch` is told every event once it is stored. `override`: who lets this process begin waves
+    outside windows, and why.
+    """
+
+    max_wait_s: float | None = None
+    deadline_s: float | None = None
+    watch: Callable[[Run, Event], None] | None = None
+    override: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +50,12 @@ class Ending:
 
 @dataclass(slots=True)
 class Follower:
-    """The agenda of one run. Times are real seconds; None: no limit.
-
-    `max_wait_s`: it suspends instead of waiting for longer than this; `deadline_s`: until the process suspends.
-    """
+    """The agenda of one run."""
 
     app: App
     driver: Driver
     display: Display
-    max_wait_s: float | None = None
-    deadline_s: float | None = None
+    manner: Manner
     _step: Advance | None = None
     _is_waiting: bool = False
     _held_since: float | None = None
@@ -60,8 +69,8 @@ class Follower:
         ending = self.driver.ending
         async with signals_handled(self.app, ending) as told:
             timer = None
-            if self.deadline_s is not None:
-                timer = asyncio.get_running_loop().call_later(self.deadline_s, ending.set)
+            if self.manner.deadline_s is not None:
+                timer = asyncio.get_running_loop().call_later(self.manner.deadline_s, ending.set)
             try:
                 await schedule(self, ending)
             finally:
@@ -108,9 +117,9 @@ class Follower:
             self._ending = Ending(step.run, None)
         elif step.halted is not None and step.can_suspend:
             self._ending = self._suspend(step.run, Exit.HELD, f"halted: {step.halted}")
-        elif step.can_suspend and step.due is not None and self.max_wait_s is not None:
+        elif step.can_suspend and step.due is not None and self.manner.max_wait_s is not None:
             left_s = real_s(self.driver.setting, step.until or step.due)
-            if left_s > self.max_wait_s:
+            if left_s > self.manner.max_wait_s:
                 due_s = None if step.run.question else left_s
                 self._ending = self._suspend(step.run, Exit.SUSPENDED, step.waits_for, due_s)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from runner.app.app import App
@@ -26,21 +25,18 @@ def sources_of(config: Config, environ: Mapping[str, str]) -> dict[str, Source]:
     """The sources of a configuration with their tokens, which only the environment holds."""
     made = {}
     for name, source in config.sources.items():
-        made[name] = Source(source.kind, source.url)
-        if source.token_env is not None:
-            made[name] = _with_token(made[name], source.token_env, environ)
+        secret, lacks, variable = None, "", source.token_env
+        if variable is not None:
+            token = environ.get(variable, "").strip()
+            if not token:
+                lacks = f"the environment variable {variable} is not set"
+            elif len(token) > LONGEST_TOKEN or not (token.isascii() and token.isprintable() and " " not in token):
+                lacks = f"the environment variable {variable} holds no token"
+            else:
+                secret = Secret(token)
+                mask(secret)
+        made[name] = Source(source.kind, source.url, secret, lacks)
     return made
-
-
-def _with_token(source: Source, name: str, environ: Mapping[str, str]) -> Source:
-    token = environ.get(name, "").strip()
-    if not token:
-        return replace(source, lacks=f"the environment variable {name} is not set")
-    if len(token) > LONGEST_TOKEN or not (token.isascii() and token.isprintable() and " " not in token):
-        return replace(source, lacks=f"the environment variable {name} holds no token")
-    secret = Secret(token)
-    mask(secret)
-    return replace(source, token=secret)
 
 
 def gatekeeper(app: App, loaded: LoadedConfig, sessions: Mapping[str, Session]) -> NetGatekeeper:

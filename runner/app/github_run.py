@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.app.changed_plans import select, tell_selection
-from runner.app.execute_run import Manner, Result
+from runner.app.execute_run import Result
+from runner.app.follow_run import Manner
 from runner.app.github_job import Job, do, earliest, failure_section, no_run_section, to_be_acted_on
 from runner.app.orders import Order, read_order, read_schedule
 from runner.app.policy import Police

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 
 from runner.app.app import App
-from runner.app.execute_run import Manner, Result, execute, setting_for, show_ending
-from runner.app.follow_run import Ending
+from runner.app.execute_run import Result, execute, setting_for, show_ending
+from runner.app.follow_run import Ending, Manner
 from runner.app.sessions import Sessions, open_sessions
 from runner.app.stores import demand_persistent_store, open_store_of
 from runner.app.targets import choose_target

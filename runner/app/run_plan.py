@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from runner.app import start_run
 from runner.app.app import App
-from runner.app.execute_run import Manner, Result, execute
+from runner.app.execute_run import Result, execute
+from runner.app.follow_run import Manner
 from runner.app.orders import Order
 from runner.app.policy import Police
 from runner.app.prepare import Prepared, Saved, Scene, prepare

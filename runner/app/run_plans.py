@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runner.app.app import App, PlanChoice
 from runner.app.changed_plans import select, tell_selection
-from runner.app.execute_run import Manner
+from runner.app.follow_run import Manner
 from runner.app.orders import PLANS, Loader, read_order
 from runner.app.plan_files import options_of
 from runner.app.policy import Police

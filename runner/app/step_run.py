@@ -149,7 +149,7 @@ class Stepper:
             await self._let_go(row.id)
             async with AsyncExitStack() as stack:
                 sessions = await open_targets_of(self.app, loaded, read_run(self.store, row.id), stack)
-                setting = setting_for(self.app, self.store, sessions, watch=self.watch)
+                setting = setting_for(self.app, self.store, sessions, self.watch)
                 driver = Driver(setting, row.id, ending=self.ending, grace_s=self.grace_s)
                 kept = _Kept(driver, stack.pop_all(), loaded)
         self._kept.pop(row.id, None)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from runner.app.app import App
 from runner.app.scheduler import Turn, schedule
-from runner.app.step_run import Stepped
 from runner.app.worker_base import AT_ONCE, Base, Look, Options, based
 from runner.errors import InvalidInput, StoreError
 from runner.ports.store import RunNotFound, RunRow
@@ -37,19 +36,27 @@ def work(app: App, options: Options, cluster: Cluster) -> int:
 async def _work(app: App, options: Options, cluster: Cluster) -> int:
     async with based(app, options, "temporal") as base:
         connection = await connect(cluster, lambda text: app.talk(plain(text, 2000)))
-        steps = Steps(base)
-        async with connection.working(options.runs, steps.advance, options.grace_s) as check:
-            await schedule(Ensurer(base, steps, connection, check), base.ending)
+        worker = TemporalWorker(base, connection)
+        async with connection.working(options.runs, worker.advance, options.grace_s) as worker.check:
+            await schedule(worker, base.ending)
             base.trouble("draining")
         return base.told.code
 
 
 @dataclass(slots=True)
-class Steps:
-    """What Temporal's activity calls."""
+class TemporalWorker:
+    """Takes the steps of Temporal's activity. Sees to it that each open run has a workflow, and that none sleeps while
+    there is something to do.
+    """
 
     base: Base
+    connection: Connection
+    check: Callable[[], None] = lambda: None
+    """Raises TemporalError when Temporal's worker has ended."""
     mine: set[str] = field(default_factory=set)
+    known: set[str] = field(default_factory=set)
+    woken: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Runs whose workflow was woken: at which event of the journal, and when (monotonic)."""
 
     async def advance(self, run_id: str) -> Left:
         """One step of a run, by its id. Raises NotNow, NoSuchRun."""
@@ -58,7 +65,9 @@ class Steps:
             raise NotNow("draining")
         try:
             base.config()
-            row = self._row(run_id)
+            row = base.store.find(run_id)
+            if row.id != run_id:  # found as a prefix, or as a plan's name
+                raise NoSuchRun
             if not row.is_open:
                 return Left(row.word, None)
             self.mine.add(run_id)
@@ -66,64 +75,39 @@ class Steps:
                 stepped = await base.step(row)
             finally:
                 self.mine.discard(run_id)
-            return self._left(run_id, stepped)
+            row = base.store.find(run_id)  # when to come again is the store's word, whoever has written it
+            due_s: float | None = RIVAL_S
+            if not row.is_open:
+                due_s = None
+            elif not stepped.is_held:
+                due_s = max(SOON_S, base.stepper.rest_s(run_id), row.due - base.store.now())
+            if stepped.advance is None:
+                return Left(row.word, due_s)
+            counts = {str(k): n for k, n in stepped.advance.run.counts().items()}
+            return Left(row.word, due_s, plain(stepped.advance.waits_for, 500), counts)
+        except RunNotFound:
+            raise NoSuchRun from None
         except InvalidInput:
             raise NotNow("configuration") from None
         except StoreError:
             raise NotNow("store") from None
 
-    def _row(self, run_id: str) -> RunRow:
-        try:
-            row = self.base.store.find(run_id)
-        except RunNotFound:
-            raise NoSuchRun from None
-        if row.id != run_id:  # found as a prefix, or as a plan's name
-            raise NoSuchRun
-        return row
-
-    def _left(self, run_id: str, stepped: Stepped) -> Left:
-        """When to come again is the store's word, whoever has written it."""
-        row = self.base.store.find(run_id)
-        if not row.is_open:
-            due_s = None
-        elif stepped.is_held:
-            due_s = RIVAL_S
-        else:
-            due_s = max(SOON_S, self.base.stepper.rest_s(run_id), row.due - self.base.store.now())
-        if stepped.advance is None:
-            return Left(row.word, due_s)
-        counts = {str(k): n for k, n in stepped.advance.run.counts().items()}
-        return Left(row.word, due_s, plain(stepped.advance.waits_for, 500), counts)
-
-
-@dataclass(slots=True)
-class Ensurer:
-    """Sees to it that each open run has a workflow, and that none sleeps while there is something to do."""
-
-    base: Base
-    steps: Steps
-    connection: Connection
-    check: Callable[[], None]
-    known: set[str] = field(default_factory=set)
-    woken: dict[str, tuple[int, float]] = field(default_factory=dict)
-    """Runs whose workflow was woken: at which event of the journal, and when (monotonic)."""
-
     async def turn(self, mine: Collection[str]) -> Turn:
         """Temporal begins the steps. Raises TemporalError when its worker has ended."""
         self.check()
-        look = self.base.look(self.steps.mine)
+        look = self.base.look(self.mine)
         if look is not None:
-            await self._all(look)
+            await self._see_to(look)
         return Turn(pause_s=self.base.pause_s)
 
-    async def _all(self, look: Look) -> None:
+    async def _see_to(self, look: Look) -> None:
         ended = self.known - {r.id for r in look.open}
         self.woken = {r.id: self.woken[r.id] for r in look.open if r.id in self.woken}
         late = {r.id for r in look.due if self._is_late(r, look.now)}
         wanted = [(r, r.id in late) for r in look.open if r.id in late or r.id not in self.known]
         try:
             for first in range(0, len(wanted), AT_A_TIME):
-                await asyncio.gather(*(self._one(r, wake) for r, wake in wanted[first : first + AT_A_TIME]))
+                await asyncio.gather(*(self._ensure(r, wake) for r, wake in wanted[first : first + AT_A_TIME]))
                 self.base.turn()
             for run_id in ended:  # by somebody else: its workflow may sleep for days
                 await self.connection.wake(run_id)
@@ -133,7 +117,7 @@ class Ensurer:
         else:
             self.base.trouble("")
 
-    async def _one(self, row: RunRow, wake: bool) -> None:
+    async def _ensure(self, row: RunRow, wake: bool) -> None:
         await self.connection.ensure(row.id, wake=wake)
         self.known.add(row.id)
         if wake:

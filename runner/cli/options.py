@@ -110,7 +110,7 @@ def manner_options(function: F) -> F:
         reason: str | None,
         **others: Any,
     ) -> Any:
-        from runner.app.execute_run import Manner
+        from runner.app.follow_run import Manner
         from runner.app.start_run import actor
 
         if override_window != (reason is not None):
