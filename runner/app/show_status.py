@@ -21,11 +21,12 @@ from runner.model.run import Run
 from runner.planning.forecast import REBOOT_S
 from runner.planning.when import Outlook, outlook
 from runner.ports.store import Halt, RunRow, Store
+from runner.report.as_text import printed
 from runner.report.run_build import state_words
 from runner.report.run_report import NextStep
 from runner.report.run_steps import next_steps
 from runner.report.run_words import count, counts_words
-from runner.report.safe import json_text, line_start, plain
+from runner.report.safe import json_text
 from runner.report.status_text import Listed, fitted, full, runs_table
 from runner.report.windows import outlook_json, when_lines
 from runner.store.owner import boot_clock, is_held
@@ -63,16 +64,16 @@ def _list(app: App, store: Store, plans: Path | None, open_only: bool, output: s
         app.echo(json_text(data, indent=2))
         return
     if halt is not None:
-        app.show(line_start(f"HALTED by {plain(halt.by)} at {halt.at:%Y-%m-%d %H:%M}: {plain(halt.reason)}"))
+        app.show(printed([f"HALTED by {halt.by} at {halt.at:%Y-%m-%d %H:%M}: {halt.reason}"]))
     picture = app.picture()
-    for line in runs_table(states, picture.size()[0] if picture else None) if rows else ():
-        app.echo(line_start(line.rstrip()))
+    if rows:
+        app.echo(printed(runs_table(states, picture.size()[0] if picture else None)))
     if unread := sum(state.counts is None for state in states):
         app.show(f"the counts of {count(unread, 'older run')} are not read; `reboot-runner status RUN` shows them")
     for clock, number in Counter(state.clock for state in states if state.clock).items():
-        app.show(line_start(f"times of {count(number, 'run')}: {plain(clock)}"))
+        app.show(printed([f"times of {count(number, 'run')}: {clock}"]))
     for name in without:
-        app.show(line_start(f"no run: {plain(name)}"))
+        app.show(printed([f"no run: {name}"]))
     if not rows and not without:
         app.echo("no runs")
 
@@ -153,7 +154,7 @@ def _one(app: App, store: Store, text: str, watch: bool, output: str) -> None:
             while run.is_open:
                 width, height = picture.size()
                 head = list(_head(run, store.find(run.id), store.halted()))
-                picture.draw([line_start(line) for line in fitted(run, head, width - 3, height - 1)])
+                picture.draw(fitted(run, head, width - 3, height - 1))
                 picture.wait(WATCH_S)
                 read_on(store, run)
     shown = -1
@@ -164,7 +165,7 @@ def _one(app: App, store: Store, text: str, watch: bool, output: str) -> None:
             if output == "json":
                 app.echo(_json(run, row, store.halted()))
             else:
-                app.show("\n".join(map(line_start, full(run, _head(run, row, store.halted())))))
+                app.show(printed(full(run, _head(run, row, store.halted()))))
         if not watch or not run.is_open:
             return
         time.sleep(WATCH_S)
@@ -216,25 +217,25 @@ def _outlook(run: Run) -> Outlook | None:
 
 def _head(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
     """Yield what the run is, its state and counts, what it waits for, and what to do next."""
-    clock = f"; {plain(_clock(run))}" if _clock(run) else ""
-    yield f"run {run.id} of plan {plain(run.schedule.plan_name)}, cycle {plain(run.schedule.cycle)}{clock}"
-    held = f", held by {plain(row.owner)}" if _is_held(row) else ""
-    yield f"  {plain(state_words(run))}: {counts_words(run.counts(is_sending=_is_held(row)))}{held}"
+    clock = f"; {_clock(run)}" if _clock(run) else ""
+    yield f"run {run.id} of plan {run.schedule.plan_name}, cycle {run.schedule.cycle}{clock}"
+    held = f", held by {row.owner}" if _is_held(row) else ""
+    yield f"  {state_words(run)}: {counts_words(run.counts(is_sending=_is_held(row)))}{held}"
     if run.is_open:
         yield from _open_lines(run, row, halt)
     if run.stop is not None and run.stop.detail:
-        yield f"  {plain(run.stop.reason)}: {plain(run.stop.detail)}"
+        yield f"  {run.stop.reason}: {run.stop.detail}"
 
 
 def _open_lines(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
     waits, until = waiting_for(run, halt)
     if waits and run.word != "held":
         left = f" (until {until:%Y-%m-%d %H:%M:%S} UTC)" if until and "until" not in waits else ""
-        yield f"  waits for {plain(waits)}{left}"
+        yield f"  waits for {waits}{left}"
     outlook = None if run.window_current else _outlook(run)  # by the run's own copy, which says less
-    yield from (f"  {plain(line, 4000)}" for line in when_lines(run.schedule, outlook))
+    yield from (f"  {line}" for line in when_lines(run.schedule, outlook))
     for step in _steps(run, row):
-        yield f"  next: {plain(step.what, 1000)}" + (f": {plain(step.command)}" if step.command else "")
+        yield f"  next: {step.what}" + (f": {step.command}" if step.command else "")
 
 
 def _is_held(row: RunRow) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from runner.report.fitting import cells
+from runner.report.fitting import cells, middle
 from runner.report.folding import wrapped
 from runner.report.run_words import length
 from runner.report.safe import line_start, plain
@@ -44,19 +44,30 @@ def item(line: Line, indent: int = 0) -> Iterator[str]:
         yield f"{' ' * (indent + 2)}{names}" if n else f"{head}: {names}"
 
 
-def table_lines(table: Table) -> Iterator[str]:
-    """Yield the rows below their headings, each column as wide as its widest cell; empty columns are left out."""
-    rows = [list(table.columns), *([plain(inline(cell)) for cell in row] for row in table.rows)]
-    used = [n for n in range(len(table.columns)) if any(row[n] for row in rows[1:])]
-    widths = {n: max(cells(row[n]) for row in rows) for n in used}
+def table_lines(table: Table, width: int | None = None, narrow: Sequence[int] = ()) -> Iterator[str]:
+    """Yield the rows below their headings, each column as wide as its widest cell; empty columns are left out.
+
+    If that takes more than `width` columns of the terminal, the columns `narrow` become narrower, down to 12.
+    """
+    rows = [[plain(inline(cell)) for cell in row] for row in table.rows]
+    used = [n for n in range(len(table.columns)) if any(row[n] for row in rows)]
+    rows = [[row[n] for n in used] for row in (list(table.columns), *rows)]
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    over = 0 if width is None else sum(widths) + 2 * (len(widths) - 1) - width
+    for at in (used.index(n) for n in narrow if n in used):
+        less = max(0, min(over, widths[at] - 12))
+        widths[at] -= less
+        over -= less
+    yield from aligned(rows, widths, {at for at, n in enumerate(used) if table.is_right(n)})
+
+
+def aligned(rows: Iterable[Sequence[str]], widths: Sequence[int], right: Collection[int] = ()) -> Iterator[str]:
+    """Yield rows with each cell in its width; longer ones are shortened in the middle. `right`: columns of numbers."""
     for row in rows:
-        yield "  ".join(aligned(row[n], widths[n], is_right=table.is_right(n)) for n in used)
-
-
-def aligned(text: str, width: int, *, is_right: bool = False) -> str:
-    """Return the text with blanks on one side, so that it takes `width` columns."""
-    blanks = " " * (width - cells(text))
-    return blanks + text if is_right else text + blanks
+        texts = [middle(text, width) for text, width in zip(row, widths, strict=True)]
+        blanks = [" " * (width - cells(text)) for text, width in zip(texts, widths, strict=True)]
+        pieces = (b + text if n in right else text + b for n, (text, b) in enumerate(zip(texts, blanks, strict=True)))
+        yield "  ".join(pieces)
 
 
 def inline(piece: Inline) -> str:

@@ -43,6 +43,7 @@ class Table:
     """A table; its name is a class of the HTML page.
 
     `extra` names the columns, and `brief` are lines instead of all rows, for forms that have little room.
+    `right` names columns of texts that are aligned like numbers.
     """
 
     name: str
@@ -51,10 +52,11 @@ class Table:
     extra: Collection[str] = ()
     brief: Sequence[Line] = ()
     is_searchable: bool = False
+    right: Collection[str] = ()
 
     def is_right(self, column: int) -> bool:
         """Return True for a column of numbers or lengths."""
-        return any(isinstance(row[column], int | timedelta) for row in self.rows)
+        return self.columns[column] in self.right or any(isinstance(row[column], int | timedelta) for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from datetime import datetime
 
 from runner.model.run import Run, ServerState
 from runner.model.schedule import Wave
+from runner.report.as_text import aligned, table_lines
 from runner.report.fitting import cells, end, middle, wrap
 from runner.report.run_now import wave_counts
 from runner.report.run_words import count, counts_words, length, shown
-from runner.report.safe import plain
+from runner.report.safe import line_start, plain
+from runner.report.sections import Table
 
-_HEADS = ("run", "plan", "state", "waiting for", "ready/failed/in flight/in doubt/total", "started", "next")
-_RIGHT = 4
-"""The column of numbers."""
+_NUMBERS = "ready/failed/in flight/in doubt/total"
 NARROW = 130
 """Columns under which the table is folded: two lines for each run."""
 _WORST = ("unknown", "failed", "in_doubt")
@@ -51,18 +51,12 @@ def runs_table(runs: Sequence[Listed], width: int | None) -> Iterator[str]:
         for run in runs:
             yield from _folded(run, width)
         return
-    rows = [_HEADS, *map(_cells, runs)]
-    widths = [max(cells(row[n]) for row in rows) for n in range(len(_HEADS))]
-    if width is not None:
-        widths = _fitted(widths, width)
-    for row in rows:
-        columns = enumerate(zip(row, widths, strict=True))
-        yield "  ".join(_padded(text, size, is_right=n == _RIGHT) for n, (text, size) in columns)
-
-
-def _cells(run: Listed) -> tuple[str, ...]:
-    started = f"{run.started:%Y-%m-%d %H:%M}"
-    return (run.id, plain(run.plan, 63), run.state, plain(run.waits_for, 60), run.numbers, started, run.next)
+    rows = [
+        (run.id, run.plan, run.state, end(run.waits_for, 60), run.numbers, f"{run.started:%Y-%m-%d %H:%M}", run.next)
+        for run in runs
+    ]
+    heads = ("run", "plan", "state", "waiting for", _NUMBERS, "started", "next")
+    yield from table_lines(Table("runs", heads, rows, right=(_NUMBERS,)), width, (3, 1))
 
 
 def _folded(run: Listed, width: int) -> Iterator[str]:
@@ -75,47 +69,27 @@ def _folded(run: Listed, width: int) -> Iterator[str]:
     yield from wrap("  " + "; ".join(said or [f"started {run.started:%Y-%m-%d %H:%M}"]), width, 0)
 
 
-def _fitted(widths: list[int], width: int) -> list[int]:
-    """Return the widths of the columns with those of plan and wait made narrower, down to 12."""
-    over = sum(widths) + 2 * (len(widths) - 1) - width
-    fitted = list(widths)
-    for n in (3, 1):
-        less = max(0, min(over, fitted[n] - 12))
-        fitted[n] -= less
-        over -= less
-    return fitted
-
-
-def _padded(text: str, size: int, *, is_right: bool) -> str:
-    text = middle(text, size)
-    blanks = " " * (size - cells(text))
-    return blanks + text if is_right else text + blanks
-
-
 # --- one run -----------------------------------------------------------------------------------------------------
 
 
 def wave_lines(run: Run, waves: Sequence[Wave]) -> Iterator[str]:
     """Yield an aligned line for each wave: number, group, when, and its servers."""
-    rows = [_wave_cells(run, wave) for wave in waves]
-    widths = [max((cells(row[n]) for row in rows), default=0) for n in range(3)]
-    for row in rows:
-        yield "  " + "  ".join([*(_padded(row[n], widths[n], is_right=False) for n in range(3)), row[3]])
-
-
-def _wave_cells(run: Run, wave: Wave) -> tuple[str, str, str, str]:
-    state = run.waves[wave.number - 1]
-    counts = ", ".join(f"{number} {shown(word)}" for word, number in wave_counts(run, wave).items())
-    when = "not begun"
-    if state.started is not None:
-        when = f"since {state.started:%H:%M:%S}"
-        if state.ended is not None:
-            took = length((state.ended - state.started).total_seconds())
-            when = f"{state.started:%H:%M:%S} to {state.ended:%H:%M:%S}, {took}"
-    elif counts == f"{len(wave.servers)} waiting":
-        counts = count(len(wave.servers), "server")
     total = str(len(run.waves))
-    return f"wave {wave.number:>{len(total)}}/{total}", plain(wave.group, 63), when, counts
+    rows = []
+    for wave in waves:
+        state = run.waves[wave.number - 1]
+        counts = ", ".join(f"{number} {shown(word)}" for word, number in wave_counts(run, wave).items())
+        when = "not begun"
+        if state.started is not None:
+            when = f"since {state.started:%H:%M:%S}"
+            if state.ended is not None:
+                took = length((state.ended - state.started).total_seconds())
+                when = f"{state.started:%H:%M:%S} to {state.ended:%H:%M:%S}, {took}"
+        elif counts == f"{len(wave.servers)} waiting":
+            counts = count(len(wave.servers), "server")
+        rows.append((f"wave {wave.number:>{len(total)}}/{total}", wave.group, when, counts))
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    yield from (f"  {line.rstrip()}" for line in aligned(rows, widths))
 
 
 def troubled(run: Run) -> list[ServerState]:
@@ -130,9 +104,10 @@ def troubled(run: Run) -> list[ServerState]:
 
 def trouble_line(run: Run, server: ServerState, name_width: int = 400) -> str:
     """Return `failed  web-011 (id), wave 2: JobFailed: boot failed`."""
-    name = plain(f"{server.ref.name} ({server.ref.id})" if server.ref.name else server.ref.id, 400)
-    why = ": ".join(plain(text) for text in (server.reason, server.detail) if text)
-    where = f"{shown(run.word_of(server, is_sending=True)):<8}  {middle(name, name_width)}, wave {server.wave}"
+    name = f"{server.ref.name} ({server.ref.id})" if server.ref.name else server.ref.id
+    why = ": ".join(text for text in (server.reason, server.detail) if text)
+    word = shown(run.word_of(server, is_sending=True))
+    where = f"{word:<8}  {middle(plain(name), name_width)}, wave {server.wave}"
     return f"  {where}: {why}" if why else f"  {where}"
 
 
@@ -148,7 +123,7 @@ def fitted(run: Run, head: Sequence[str], width: int, height: int) -> list[str]:
 
     Each line takes one row; what is left out is counted.
     """
-    top = [piece for line in head for piece in wrap(line, width)][: max(1, height - 4)]
+    top = [piece for line in head for piece in wrap(plain(line, 4000), width)][: max(1, height - 4)]
     servers = troubled(run)
     room = max(2, height - len(top))
     waves = run.schedule.waves
@@ -159,7 +134,7 @@ def fitted(run: Run, head: Sequence[str], width: int, height: int) -> list[str]:
     lines += [trouble_line(run, server, max(20, width // 3)) for server in listed]
     if len(listed) < len(servers):
         lines.append(f"  and {len(servers) - len(listed)} more")
-    return [end(line, width) for line in lines][:height]
+    return [line_start(end(plain(line), width)) for line in lines][:height]
 
 
 def _around(run: Run, waves: Sequence[Wave], rows: int) -> Iterator[str]:
