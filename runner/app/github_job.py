@@ -17,10 +17,8 @@ from runner.app.stores import open_store_of
 from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale, UsageProblem
 from runner.execution.machine import question_deadline
 from runner.github.api import GitHub, dispatch, tolerated
-from runner.github.commands import stop_commands
 from runner.github.event import read_event
-from runner.github.outputs import write_outputs
-from runner.github.summary import StepSummary
+from runner.github.step import StepSummary, stop_commands, write_outputs
 from runner.model.events import ApprovalAsked, GatesAsked, RunEnded, RunStopping, WaveEnded
 from runner.model.problem import Location, Problem
 from runner.model.run_exit import exit_code
@@ -35,7 +33,7 @@ from runner.report.safe import markdown, plain
 
 if TYPE_CHECKING:
     from runner.github.event import Event as Happened
-    from runner.github.outputs import Value
+    from runner.github.step import Value
     from runner.loading.config import LoadedConfig
     from runner.model.events import Event
     from runner.model.run import Run

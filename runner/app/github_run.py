@@ -29,9 +29,9 @@ from runner.git.errors import NoRange
 from runner.git.repository import Repository
 from runner.github.api import GitHub, tolerated
 from runner.github.artifacts import Artifact, MergedPull, download, find_schedules, merged_pull
-from runner.github.commands import group
 from runner.github.comment import Key, exists, read_digest, upsert
 from runner.github.event import Event, is_first_push
+from runner.github.step import group
 from runner.loading.search import find_plans, is_plan
 from runner.model.problem import Problem
 from runner.report.diff import exit_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from runner.github.commands import add_mask
+from runner.github.step import add_mask
 from runner.net.secret import Secret
 
 

@@ -39,9 +39,9 @@ from runner.planning.spared import Spared
 from runner.ports import Clock
 from runner.report.safe import plain
 from runner.simulator import embedded
-from runner.simulator.embedded import Embedded
 from runner.simulator.log import WorldMismatch
 from runner.simulator.scenario import ScenarioInvalid
+from runner.simulator.server import Running
 from runner.store.open import STATE_FOLDER, is_local_file
 from runner.store.spool import Spool
 
@@ -126,8 +126,9 @@ async def open_target(
         if simulated is None:
             clock = WallClock()
         else:
-            clock, scale, project_id = simulated.clock, simulated.state.options.time_scale, simulated.project_id
-            environ = {"HUAWEICLOUD_SDK_AK": simulated.ak, "HUAWEICLOUD_SDK_SK": simulated.sk}
+            state, project_id = simulated.state, simulated.project_id
+            clock, scale = state.clock, state.options.time_scale
+            environ = {"HUAWEICLOUD_SDK_AK": state.credentials.ak, "HUAWEICLOUD_SDK_SK": state.credentials.sk}
             here = config.endpoints.model_copy(update={"ecs": simulated.url, "iam": simulated.url})
             config = config.model_copy(update={"endpoints": here, "auth": "aksk", "env_prefix": None})
         settings = endpoints_of(config, environ, project_id)
@@ -175,7 +176,7 @@ async def open_target(
 @contextmanager
 def _started(
     app: App, loaded: LoadedConfig, name: str, config: TargetConfig, folder: Path, clock: Clock | None
-) -> Iterator[Embedded]:
+) -> Iterator[Running]:
     """The simulated cloud in this process, spoken to over HTTP like any other. Its state lies beside the store.
 
     Raises StoreError for a state or a scenario that cannot be used.

@@ -20,13 +20,12 @@ from runner.cloud.auth.exchange import Exchange, OnSecret, credentials_for
 from runner.cloud.auth.logins import Login
 from runner.cloud.endpoints import Settings
 from runner.cloud.paging import Get, together
-from runner.cloud.permissions import need
+from runner.cloud.permissions import CloudTrials, need
 from runner.cloud.projects import looked_up, project_id_of
 from runner.cloud.reader import Answer, Patience, Reader
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
 from runner.cloud.servers import Servers, is_unknown_job, segment
 from runner.cloud.throttle import Pace, Sleep
-from runner.cloud.trials import CloudTrials
 from runner.errors import CloudDenied, CloudError
 from runner.model.inventory import Inventory, Server, ServerGroup, Unread
 from runner.model.job import (

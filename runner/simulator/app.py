@@ -7,6 +7,8 @@ written to the log (another turn), and is answered, perhaps badly. No turn is he
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +18,7 @@ from urllib.parse import unquote
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runner.simulator import events as ev
 from runner.simulator import identity, lists
@@ -26,7 +29,6 @@ from runner.simulator.chance import pick_hex
 from runner.simulator.control import control_routes
 from runner.simulator.faults import Delay, Error, ExpireToken, Reset, Rule, Throttle, Truncate
 from runner.simulator.reboot import reboot
-from runner.simulator.sockets import reset, send_truncated
 from runner.simulator.state import State, Turn
 from runner.simulator.switches import Credentials
 from runner.simulator.timeline import length_millis
@@ -288,3 +290,45 @@ def header_list(response: Response, request_id: str, wall: datetime) -> list[tup
         *((name.lower(), value) for name, value in response.headers),
     )
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named]
+
+
+_KEY = "simulator.transport"
+
+
+class Protocol(H11Protocol):
+    """HTTP/1.1 of uvicorn whose requests can reach their transport, by the scope's state: for faults of the socket."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, _KEY: transport}
+
+
+def _transport(scope: Scope) -> asyncio.Transport:
+    transport: asyncio.Transport = scope["state"][_KEY]
+    return transport
+
+
+async def reset(scope: Scope, receive: Receive) -> None:
+    """Close the connection with a TCP RST, without any answer."""
+    transport = _transport(scope)
+    connection: socket.socket | None = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    await _gone(receive)
+
+
+async def send_truncated(
+    response: Response, headers: list[tuple[bytes, bytes]], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Announce the whole body, send half of it and close the connection."""
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body[: len(response.body) // 2], "more_body": True})
+    _transport(scope).close()
+    await _gone(receive)
+
+
+async def _gone(receive: Receive) -> None:
+    """Until the server knows that the connection is closed: it must not answer on it any more."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

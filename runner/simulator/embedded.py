@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.model.config import SimulatorOptions
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.scenario import load_scenario
-from runner.simulator.server import serve_in_thread
+from runner.simulator.server import Running, serve_in_thread
 from runner.simulator.state import CloudOptions, State
 from runner.simulator.timeline import SimClock, Wall, utc_now
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A simulated cloud that runs in this process. `clock` is simulated time: what waits for servers waits by it."""
-
-    url: str
-    project_id: str
-    region: str
-    ak: str
-    sk: str = field(repr=False)
-    clock: SimClock
-    state: State
 
 
 def options_for(config: SimulatorOptions, region: str, scenario: Path | None = None) -> CloudOptions:
@@ -49,7 +35,7 @@ def options_for(config: SimulatorOptions, region: str, scenario: Path | None = N
 @contextmanager
 def start(
     options: CloudOptions, state_path: Path | None = None, wall: Wall = utc_now, clock: SimClock | None = None
-) -> Iterator[Embedded]:
+) -> Iterator[Running]:
     """Serve until the block ends. With a state file the cloud goes on from it: servers, jobs and simulated time.
 
     `clock`: of another simulated cloud that this one shares its time with. Keys are new at each start. Raises
@@ -58,9 +44,6 @@ def start(
     state = State(options, state_path=state_path, clock=clock, wall=wall)
     try:
         with serve_in_thread(state) as running:
-            keys = state.credentials
-            yield Embedded(
-                running.url, running.project_id, running.region, keys.ak, keys.sk, clock=state.clock, state=state
-            )
+            yield running
     finally:
         state.close()

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
-from runner.simulator.app import make_app
-from runner.simulator.sockets import Protocol
+from runner.simulator.app import Protocol, make_app
 from runner.simulator.state import CloudOptions, State
 
 HOST = "127.0.0.1"

@@ -145,7 +145,7 @@ def _decoded(decode: Callable[[Any], object]) -> Read:
 
 
 def _list_page() -> Read:
-    from runner.cloud.listing import ListPages
+    from runner.cloud.servers import ListPages
 
     return _decoded(lambda value: ListPages().add(value))
 

@@ -14,10 +14,18 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from runner.github.api import GitHubError
-from runner.github.commands import add_mask, group, stop_commands
 from runner.github.comment import Key, composed
-from runner.github.outputs import LIMIT, OUTPUTS, write_outputs
-from runner.github.summary import HEAD, StepSummary, laid_out
+from runner.github.step import (
+    HEAD,
+    MOST_OUTPUTS,
+    OUTPUTS,
+    StepSummary,
+    add_mask,
+    group,
+    laid_out,
+    stop_commands,
+    write_outputs,
+)
 from runner.net.secret import Secret
 from runner.report.safe import markdown
 from tests.github.runner_files import Log, read_outputs
@@ -167,7 +175,7 @@ def test_names_of_outputs(tmp_path: Path) -> None:
 def test_outputs_are_bounded(tmp_path: Path) -> None:
     """More than a job can pass on is refused whole; without the variable nothing happens."""
     with pytest.raises(GitHubError, match="larger than"):
-        write_outputs({"GITHUB_OUTPUT": str(tmp_path / "x")}, {"result": "done", "plans": ["x" * LIMIT]})
+        write_outputs({"GITHUB_OUTPUT": str(tmp_path / "x")}, {"result": "done", "plans": ["x" * MOST_OUTPUTS]})
     assert not (tmp_path / "x").exists()
     write_outputs({}, {"result": "done"})
     with pytest.raises(GitHubError, match="cannot be written"):

@@ -62,7 +62,7 @@ def test_embedded_goes_on_from_its_file(tmp_path: Path) -> None:
     jobs: list[str] = []
     for _ in range(2):
         with start(options, tmp_path / "cloud.db") as cloud:
-            assert cloud.sk not in repr(cloud)
+            assert cloud.state.credentials.sk not in repr(cloud)
             login = token_request("eu-de")
             login["auth"]["identity"]["password"]["user"] |= {
                 "name": cloud.state.credentials.user,
@@ -77,9 +77,9 @@ def test_embedded_goes_on_from_its_file(tmp_path: Path) -> None:
                 body = {"reboot": {"type": "SOFT", "servers": ids}}
                 sent = http().post(f"{base}/cloudservers/action", json=body, headers=headers)
                 jobs.append(sent.json()["job_id"])
-                before = cloud.clock.now()
-                asyncio.run(cloud.clock.sleep(120))
-                assert (cloud.clock.now() - before).total_seconds() >= 110
+                before = cloud.state.clock.now()
+                asyncio.run(cloud.state.clock.sleep(120))
+                assert (cloud.state.clock.now() - before).total_seconds() >= 110
             assert http().get(f"{base}/jobs/{jobs[0]}", headers=headers).json()["status"] == "SUCCESS"
             assert set(cloud.state.reboot_counts().values()) == {1}
 
