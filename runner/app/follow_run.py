@@ -68,14 +68,9 @@ class Follower:
         """
         ending = self.driver.ending
         async with signals_handled(self.app, ending) as told:
-            timer = None
             if self.manner.deadline_s is not None:
-                timer = asyncio.get_running_loop().call_later(self.manner.deadline_s, ending.set)
-            try:
-                await schedule(self, ending)
-            finally:
-                if timer is not None:
-                    timer.cancel()
+                asyncio.get_running_loop().call_later(self.manner.deadline_s, ending.set)
+            await schedule(self, ending)
         if self._ending is not None:
             return self._ending
         run = self.driver.load()
@@ -89,20 +84,22 @@ class Follower:
         """Step until the run ends; between two steps look into the journal in small pieces of the wait."""
         if mine or self._ending is not None:
             return Turn()
+        pause_s = self._pause_s()
+        self._is_waiting = pause_s is not None
+        return Turn({self.driver.run_id: self._advance()} if pause_s is None else {}, pause_s)
+
+    def _pause_s(self) -> float | None:
         step, setting = self._step, self.driver.setting
-        if self._held_since is not None and not self._is_waiting:
-            self._is_waiting = True
-            return Turn(pause_s=1.0)
-        if step is not None and step.due is not None and self._held_since is None:
-            left_s = real_s(setting, step.due)
-            is_news = self._is_waiting and bool(setting.store.events(step.run.id, after=step.run.seq))
-            if left_s > 0 and not is_news:
-                self._is_waiting = True
-                self.display.tick(step.run, step.waits_for, setting.clock.now())
-                pieces = (LOOK_EVERY_S, *(site.tuning.poll_every_s for site in setting.sites.values()))
-                return Turn(pause_s=min(left_s, min(pieces) / setting.time_scale))
-        self._is_waiting = False
-        return Turn({self.driver.run_id: self._advance()})
+        if self._held_since is not None:
+            return None if self._is_waiting else 1.0
+        if step is None or step.due is None:
+            return None
+        left_s = real_s(setting, step.due)
+        if left_s <= 0 or (self._is_waiting and setting.store.events(step.run.id, after=step.run.seq)):
+            return None
+        self.display.tick(step.run, step.waits_for, setting.clock.now())
+        pieces = (LOOK_EVERY_S, *(site.tuning.poll_every_s for site in setting.sites.values()))
+        return min(left_s, min(pieces) / setting.time_scale)
 
     async def _advance(self) -> None:
         try:

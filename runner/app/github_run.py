@@ -19,6 +19,7 @@ from runner.app.follow_run import Manner
 from runner.app.github_job import Job, do, earliest, failure_section, no_run_section, to_be_acted_on
 from runner.app.orders import Order, read_order, read_schedule
 from runner.app.policy import Police
+from runner.app.reconcile import tick
 from runner.app.run_plan import Runner, open_runs_of_deleted
 from runner.app.start_run import OlderOpen, Wish, earlier_run
 from runner.app.stores import open_store_of
@@ -367,7 +368,6 @@ def _why_unstored(pull: MergedPull, name: str, *, is_late: bool) -> str:
 
 def reconcile_job(job: Job) -> int:
     """Go on with what is due; the exit code of the step."""
-    from runner.app.reconcile import tick
 
     def work(event: Event) -> int:
         demand_default_branch(event)
@@ -377,7 +377,7 @@ def reconcile_job(job: Job) -> int:
         with open_store_of(job.app, config) as store:
             for run_id in ticked.codes:
                 job.keep(store, read_run(store, run_id))
-        code = ticked.signal or next((c for c in ticked.codes.values() if c), Exit.DONE)
+        code = ticked.code
         if not code and any(run.is_open for run in job.runs.values()):
             code = Exit.SUSPENDED
         if not job.runs:

@@ -33,15 +33,17 @@ class Ticked:
     signal: int = 0
 
     @property
-    def advanced(self) -> list[str]:
-        return list(self.codes)
+    def code(self) -> int:
+        """The exit code: of the signal, else of the first failure, else 0."""
+        return self.signal or next((c for c in self.codes.values() if c), Exit.DONE)
 
 
 def reconcile(app: App, wait_s: float, deadline_s: float | None) -> int:
     """Advance the runs that are due, say how many there were, and return 0 or the code of the first failure."""
     ticked = asyncio.run(tick(app, wait_s, deadline_s))
-    app.talk(f"{len(ticked.advanced)} due, {ticked.open} open now", advanced=len(ticked.advanced), open=ticked.open)
-    return ticked.signal or next((c for c in ticked.codes.values() if c), Exit.DONE)
+    advanced = len(ticked.codes)
+    app.talk(f"{advanced} due, {ticked.open} open now", advanced=advanced, open=ticked.open)
+    return ticked.code
 
 
 async def tick(

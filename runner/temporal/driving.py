@@ -27,7 +27,6 @@ from runner.temporal.workflow import ADVANCE, SILENCE, WAKE, WORKFLOW, DriveRun,
 
 RPC = timedelta(seconds=10)
 BEAT_S = SILENCE.total_seconds() / 4
-_LOG = "runner.temporal"
 
 
 class TemporalError(RunnerError):
@@ -54,10 +53,15 @@ class Cluster:
 
 async def connect(cluster: Cluster, talk: Callable[[str], None]) -> Connection:
     """A connection that has reached the server. Raises TemporalError. Temporal's own log lines go to `talk`."""
-    _log_to(talk)
-    levels = LoggingConfig(
-        TelemetryFilter(core_level="WARN", other_level="ERROR"), LogForwardingConfig(logging.getLogger(_LOG))
-    )
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            talk(f"temporal: {record.levelname.lower()}: {record.getMessage()}")
+
+    ours, theirs = logging.getLogger("runner.temporal"), logging.getLogger("temporalio")
+    for logger in (ours, theirs):
+        logger.handlers, logger.propagate = [Handler(logging.WARNING)], False
+    levels = LoggingConfig(TelemetryFilter(core_level="WARN", other_level="ERROR"), LogForwardingConfig(ours))
     try:
         settings = ClientConfig.load_client_connect_config(disable_file=True)
         settings["target_host"] = cluster.address or settings.get("target_host") or "localhost:7233"
@@ -71,16 +75,6 @@ async def connect(cluster: Cluster, talk: Callable[[str], None]) -> Connection:
             " for them",
         ) from error
     return Connection(client, cluster.task_queue)
-
-
-def _log_to(talk: Callable[[str], None]) -> None:
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            talk(f"temporal: {record.levelname.lower()}: {record.getMessage()}")
-
-    for name in (_LOG, "temporalio"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [Handler(logging.WARNING)], False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +94,30 @@ class Connection:
         `advance` does one step of a run. It may raise NotNow and NoSuchRun. Gives a function that raises TemporalError
         once Temporal's worker has ended by itself.
         """
+
+        async def beat() -> None:
+            while True:
+                activity.heartbeat()
+                await asyncio.sleep(BEAT_S)
+
+        @activity.defn(name=ADVANCE)
+        async def step(run_id: str) -> Left:
+            beating = asyncio.ensure_future(beat())
+            try:
+                return await advance(run_id)
+            except NotNow as error:
+                raise ApplicationError(str(error), type="NotNow") from None  # no more: it is kept in the history
+            except NoSuchRun:
+                said = "the store of this worker has no such run: one task queue is for one store"
+                raise ApplicationError(said, type="NoSuchRun", non_retryable=True) from None
+            finally:
+                beating.cancel()
+
         worker = Worker(
             self.client,
             task_queue=self.task_queue,
             workflows=[DriveRun],
-            activities=[_activity(advance)],
+            activities=[step],
             max_concurrent_activities=most,
             graceful_shutdown_timeout=timedelta(seconds=grace_s),
         )
@@ -148,26 +161,3 @@ class Connection:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise TemporalError(f"Temporal does not take a signal: {error}") from error
-
-
-def _activity(advance: Callable[[str], Awaitable[Left]]) -> Callable[[str], Awaitable[Left]]:
-    @activity.defn(name=ADVANCE)
-    async def step(run_id: str) -> Left:
-        beating = asyncio.ensure_future(_beat())
-        try:
-            return await advance(run_id)
-        except NotNow as error:
-            raise ApplicationError(str(error), type="NotNow") from None  # no more: it is kept in the history
-        except NoSuchRun:
-            said = "the store of this worker has no such run: one task queue is for one store"
-            raise ApplicationError(said, type="NoSuchRun", non_retryable=True) from None
-        finally:
-            beating.cancel()
-
-    return step
-
-
-async def _beat() -> None:
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(BEAT_S)
