@@ -27,9 +27,10 @@ from runner.loading.plan import Loaded, LoadOptions, load_plan
 from runner.loading.together import across
 from runner.model.problem import Location, Problem
 from runner.planning.lifted import Lift
-from runner.report.diff import PlanDiff, count, exit_code
+from runner.report.diff import PlanDiff, exit_code
 from runner.report.diff_markdown import diff_markdown
 from runner.report.problems import problems_text
+from runner.report.run_words import count
 from runner.report.safe import markdown, plain
 
 COMMENT_LIMIT = 60_000

@@ -11,7 +11,7 @@ from typing import Any
 from runner.app.app import App
 from runner.model.events import Event
 from runner.model.run import Run
-from runner.model.schedule import ServerRef
+from runner.report.folding import named
 from runner.report.run_now import heartbeat
 from runner.report.run_words import headline, troubles
 from runner.report.safe import line_start, plain
@@ -90,7 +90,7 @@ class LineProgress(Progress):
         wrong = list(troubles(run, event))
         shown = wrong if self.app.log_format == "json" else wrong[:MOST_SERVERS]
         for server, why in shown:
-            self._line(run, event.at, f"  {server_words(server)} {why}", event="server", server=plain(server.id))
+            self._line(run, event.at, f"  {named(server)} {why}", event="server", server=plain(server.id))
         if len(wrong) > len(shown):
             self._line(run, event.at, f"  … and {len(wrong) - len(shown)} more, all in the report", event="server")
 
@@ -108,8 +108,3 @@ class LineProgress(Progress):
             self.app.talk(said.strip(), run=run.id, run_at=at.isoformat(), **fields)
         else:
             self.app.talk(f"{at:%H:%M:%S} {f'{run.id} ' if self._named else ''}{said}")
-
-
-def server_words(server: ServerRef) -> str:
-    """`web-011 (id)`."""
-    return f"{server.name} ({server.id})" if server.name else server.id

@@ -19,12 +19,13 @@ from rich.console import Console
 from rich.text import Text
 
 from runner.app.app import App
-from runner.cli.progress import MOST_SERVERS, TOLD_AT_THE_END, Progress, server_words
+from runner.cli.progress import MOST_SERVERS, TOLD_AT_THE_END, Progress
 from runner.cli.screen import Screen
 from runner.model.events import Event
 from runner.model.run import SERVER_WORDS, Run
 from runner.model.schedule import Wave
 from runner.report.fitting import cells, middle, wrap
+from runner.report.folding import named
 from runner.report.run_now import Now, bar_cells, doing, present, waiting_words, wave_counts
 from runner.report.run_words import counts_words, headline, length, shown, troubles
 from runner.report.safe import line_start, plain
@@ -79,7 +80,7 @@ class LiveProgress(Progress):
             self._write(f"{event.at:%H:%M:%S} {plain(text, 2000)}", _style(event.type))
         wrong = list(troubles(run, event))
         for server, why in wrong[:MOST_SERVERS]:
-            self._write(f"  {plain(f'{server_words(server)} {why}', 2000)}", "red")
+            self._write(f"  {plain(f'{named(server)} {why}', 2000)}", "red")
         if len(wrong) > MOST_SERVERS:
             self._write(f"  … and {len(wrong) - MOST_SERVERS} more, all in the report", "red")
         self._now = max(event.at, self._now or event.at)
@@ -202,7 +203,7 @@ class LiveProgress(Progress):
         for server in state.in_flight[:most]:
             word = shown(doing(run, server))
             head = f"  {length(state.age_s(server, now)).rjust(6)}  {word.ljust(11)}  "
-            yield _text(head + middle(plain(server_words(server.ref), 300), width - cells(head)), "cyan")
+            yield _text(head + middle(plain(named(server.ref), 300), width - cells(head)), "cyan")
         if len(state.in_flight) > most:
             yield _text(f"  … and {len(state.in_flight) - most} more in flight", "cyan")
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 from runner.errors import EXIT_WORDS, Exit
 from runner.model.problem import Problem
-from runner.model.quantity import Amount, format_duration
-from runner.model.schedule import ALL_BUT_ONE, Exclusion, Rate, Schedule, Spread, Wave
+from runner.model.quantity import format_duration
+from runner.model.schedule import Exclusion, Schedule
 from runner.model.surroundings import Surroundings
-from runner.planning.exclusions import REASONS, REBOOTED_IN_CYCLE
+from runner.planning.exclusions import REBOOTED_IN_CYCLE
 from runner.planning.forecast import Forecast, forecast
 from runner.planning.when import Outlook
 from runner.report.diff_since import SinceBase, SinceRun, base_json, run_json
-from runner.report.folding import fold, shared_names
+from runner.report.folding import shared_names
 from runner.report.gates import GatesNow, gates_json
 from runner.report.problems import problems_document
+from runner.report.run_words import count
 from runner.report.safe import json_text
 from runner.report.schedule_json import document
 from runner.report.surroundings import surroundings_json
@@ -184,132 +184,11 @@ def _excluded(diff: PlanDiff) -> str:
     return f", {number} excluded" + (f" ({spent} of them rebooted already in this cycle)" if spent else "")
 
 
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def rounded(seconds: float) -> str:
     """A duration people can read: whole seconds under two minutes, else whole minutes. 7,830 s: `2h11m`."""
     if seconds < 120:
         return format_duration(float(round(seconds)))
     return format_duration(float(60 * round(seconds / 60)))
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One wave as a line of a table. `names` names every server; `held` says why the wave is smaller than written.
-
-    `group`, `zones`, `names` and `held` hold untrusted text.
-    """
-
-    number: int
-    group: str
-    size: str
-    zones: str
-    starts: str
-    then: str
-    names: list[str]
-    held: str = ""
-
-
-def rows(diff: PlanDiff) -> Iterator[Row]:
-    """The waves as people read them."""
-    schedule = diff.schedule
-    if schedule is None:
-        return
-    rules = {g.name: g for g in schedule.groups}
-    several = len(schedule.targets) > 1
-    starts = diff.forecast.waves if diff.forecast else ()
-    waits = False
-    for n, (wave, following) in enumerate(zip(schedule.waves, (*schedule.waves[1:], None), strict=False)):
-        group = rules[wave.group]
-        begins = f"+{rounded(starts[n].start_s)}{' at best' if waits else ''}" if starts else ""
-        then = _then(wave, following, group.bake_s)
-        names = fold(wave.servers, diff.shared)
-        size, held = size_words(wave, group.eligible), held_words(wave)
-        where = f"{wave.group} on {group.target}" if several else wave.group
-        yield Row(wave.number, where, size, zone_words(wave), begins, then, names, held)
-        waits = waits or wave.pause.kind == "approval"
-
-
-def size_words(wave: Wave, eligible: int) -> str:
-    """A wave's size with the integers behind it: `1 (canary)`, `10% of 37 = 3`, `25% of 37 = 9, only 6 left`."""
-    size = len(wave.servers)
-    amount = Amount.parse(wave.written)
-    wanted = amount.as_size(eligible) if amount.number is None else amount.number
-    text = str(wanted) if amount.percent is None else f"{wave.written} of {eligible} = {wanted}"
-    if wave.held_by:
-        text += f", only {size}"
-    elif size < wanted:
-        text += f", only {size} left"
-    return text + (" (canary)" if wave.is_canary else "")
-
-
-def held_words(wave: Wave) -> str:
-    """`held by spread zone: 1`, or nothing. Untrusted: names of tags."""
-    return f"held by spread {', '.join(wave.held_by)}" if wave.held_by else ""
-
-
-def brake_words(schedule: Schedule) -> Iterator[str]:
-    """What holds waves back besides their sizes, a sentence each. Untrusted: names of tags."""
-    if schedule.retry_of:
-        yield f"servers that failed in run {schedule.retry_of} go down once more in this cycle (retry_of)"
-    if schedule.rate is not None:
-        yield _rate_words(schedule.rate)
-    for group in schedule.groups:
-        if group.max_unavailable is not None:
-            most = group.max_unavailable
-            share = f" ({most.written} of {most.of})" if most.written.endswith("%") else ""
-            yield f"group {group.name}: at most {most.allowed}{share} down at once, those already down included"
-        for rule in group.spread:
-            yield f"group {group.name}: {_spread_words(rule)}"
-        if group.rate is not None:
-            yield f"group {group.name}: {_rate_words(group.rate)}"
-
-
-def _rate_words(rate: Rate) -> str:
-    return f"at most {count(rate.servers, 'server')} asked for in any {format_duration(rate.per_s)}"
-
-
-def _spread_words(rule: Spread) -> str:
-    """`in one wave at most 10% of a zone (3 zones, at most 4 servers)`."""
-    kind = rule.key.replace("_", " ").replace("tag:", "value of tag ", 1)
-    if rule.written == ALL_BUT_ONE:
-        return f"in one wave never all of a {kind} ({count(rule.domains, kind)})"
-    many = count(rule.domains, "domain")
-    most = f", at most {rule.most} servers" if rule.written.endswith("%") else ""
-    return f"in one wave at most {rule.written} of a {kind} ({many}{most})"
-
-
-def zone_words(wave: Wave) -> str:
-    """`eu-de-01 2, eu-de-02 1`; one zone stands without a number. Untrusted."""
-    zones = Counter(s.zone or "no zone" for s in wave.servers)
-    if len(zones) == 1:
-        return next(iter(zones))
-    return ", ".join(f"{zone} {number}" for zone, number in sorted(zones.items()))
-
-
-def _then(wave: Wave, following: Wave | None, bake_s: float) -> str:
-    """What follows a wave: `bake 30m, pause 15m`, `approval`, or nothing."""
-    words = []
-    if bake_s and (following is None or following.group != wave.group):
-        words.append(f"bake {format_duration(bake_s)}")
-    if following is not None and wave.pause.kind == "approval":
-        words.append("approval")
-    elif following is not None and wave.pause.seconds:
-        words.append(f"pause {format_duration(wave.pause.seconds)}")
-    return ", ".join(words)
-
-
-def by_reason(excluded: Iterable[Exclusion]) -> Iterator[tuple[str, list[tuple[str, str, list[Exclusion]]]]]:
-    """Exclusions by reason, in the order of REASONS, and inside by group and sentence."""
-    found: dict[str, dict[tuple[str, str], list[Exclusion]]] = {}
-    for exclusion in excluded:
-        found.setdefault(exclusion.reason, {}).setdefault((exclusion.group, exclusion.detail), []).append(exclusion)
-    known = [*REASONS, *sorted(set(found) - set(REASONS))]
-    for reason in known:
-        if reason in found:
-            yield reason, [(group, detail, some) for (group, detail), some in found[reason].items()]
 
 
 def diff_json(diffs: Sequence[PlanDiff], selected: Selected | None = None) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from runner.errors import EXIT_WORDS, Exit
 from runner.report.as_markdown import inline, sections_markdown, size
-from runner.report.diff import PlanDiff, Selected, count, exit_code, summary
+from runner.report.diff import PlanDiff, Selected, exit_code, summary
 from runner.report.diff_sections import about_words, diff_sections, is_runnable
 from runner.report.diff_since import SHORT, lift_words, lifts_words
+from runner.report.run_words import count
 from runner.report.sections import Span
 
 MAX_CHARACTERS = 60_000

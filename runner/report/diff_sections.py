@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from runner.model.problem import Problem
-from runner.model.schedule import Allowance, Exclusion, Schedule
+from runner.model.quantity import Amount, format_duration
+from runner.model.schedule import ALL_BUT_ONE, Allowance, Exclusion, Rate, Schedule, Spread, Wave
 from runner.planning.exclusions import REASONS
 from runner.report.as_text import printed, sections_lines
-from runner.report.diff import PlanDiff, brake_words, by_reason, count, rows, summary
+from runner.report.diff import PlanDiff, rounded, summary
 from runner.report.diff_since import base_lines, base_words, lift_words, run_lines, run_words
 from runner.report.folding import clipped, fold
 from runner.report.gates import gate_lines
+from runner.report.run_words import count
 from runner.report.sections import Line, Section, Span, Table
 from runner.report.surroundings import surroundings_lines
 from runner.report.windows import when_lines
@@ -65,20 +68,38 @@ def diff_sections(diff: PlanDiff, problems: Iterable[Problem]) -> Iterator[Secti
     for sentence, changed in since:
         title, lines = (sentence, changed) if changed else ("", [Line(sentence)])
         yield Section(title, lines, is_open=not changed, share=0.4)
-    table, members = list(rows(diff)), []
-    waves = []
-    for row in table:
-        names = clipped(row.names, _NAMES_WIDTH)
-        size = f"{row.size}, {row.held}" if row.held else row.size
-        waves.append((row.number, row.group, size, row.zones, row.starts, row.then, names))
-        if names.endswith("…"):
-            members.append(Line(f"wave {row.number}, {row.group}", row.names))
-    yield Section("", Table("waves", ("wave", "group", "servers", "zones", "starts", "then", "names"), waves))
+    if schedule is not None:
+        yield Section("", wave_table(diff, schedule))
     number = count(len({e.server.id for e in diff.left_out}), "server")
     yield Section(f"excluded: {number}", list(_excluded(diff, diff.left_out)), is_open=False)
     elsewhere = list(_excluded(diff, diff.taken_elsewhere))
     yield Section("excluded from one group and rebooted in another:", elsewhere, is_open=False)
-    yield Section("servers, wave by wave:", members, is_open=False)
+    if schedule is not None:
+        names = ((wave, fold(wave.servers, diff.shared)) for wave in schedule.waves)
+        members = [Line(f"wave {wave.number}, {wave.group}", each) for wave, each in names if _is_clipped(each)]
+        yield Section("servers, wave by wave:", members, is_open=False)
+
+
+def wave_table(diff: PlanDiff, schedule: Schedule) -> Table:
+    """Return the waves as people read them."""
+    rules = {g.name: g for g in schedule.groups}
+    several = len(schedule.targets) > 1
+    starts = diff.forecast.waves if diff.forecast else ()
+    at_best = ""
+    rows = []
+    for n, (wave, following) in enumerate(zip(schedule.waves, (*schedule.waves[1:], None), strict=False)):
+        group = rules[wave.group]
+        begins = f"+{rounded(starts[n].start_s)}{at_best}" if starts else ""
+        names = clipped(fold(wave.servers, diff.shared), _NAMES_WIDTH)
+        where = f"{wave.group} on {group.target}" if several else wave.group
+        size, zones = size_words(wave, group.eligible), zone_words(wave)
+        rows.append((wave.number, where, size, zones, begins, _then(wave, following, group.bake_s), names))
+        at_best = " at best" if at_best or wave.pause.kind == "approval" else ""
+    return Table("waves", ("wave", "group", "servers", "zones", "starts", "then", "names"), rows)
+
+
+def _is_clipped(names: Sequence[str]) -> bool:
+    return clipped(names, _NAMES_WIDTH).endswith("…")
 
 
 def _problem(problem: Problem, file: str) -> Line:
@@ -111,3 +132,79 @@ def _excluded(diff: PlanDiff, excluded: Sequence[Exclusion]) -> Iterator[Line]:
         for group, detail, some in parts:
             why = f" ({detail})" if detail else ""
             yield Line(group + why, fold((e.server for e in some), diff.shared), level=1)
+
+
+def size_words(wave: Wave, eligible: int) -> str:
+    """A wave's size with the integers behind it: `1 (canary)`, `10% of 37 = 3`, `25% of 37 = 9, only 6 left`."""
+    size = len(wave.servers)
+    amount = Amount.parse(wave.written)
+    wanted = amount.as_size(eligible) if amount.number is None else amount.number
+    text = str(wanted) if amount.percent is None else f"{wave.written} of {eligible} = {wanted}"
+    if wave.held_by:
+        text += f", only {size}"
+    elif size < wanted:
+        text += f", only {size} left"
+    text += " (canary)" if wave.is_canary else ""
+    return text + (f", held by spread {', '.join(wave.held_by)}" if wave.held_by else "")
+
+
+def brake_words(schedule: Schedule) -> Iterator[str]:
+    """What holds waves back besides their sizes, a sentence each."""
+    if schedule.retry_of:
+        yield f"servers that failed in run {schedule.retry_of} go down once more in this cycle (retry_of)"
+    if schedule.rate is not None:
+        yield _rate_words(schedule.rate)
+    for group in schedule.groups:
+        if group.max_unavailable is not None:
+            most = group.max_unavailable
+            share = f" ({most.written} of {most.of})" if most.written.endswith("%") else ""
+            yield f"group {group.name}: at most {most.allowed}{share} down at once, those already down included"
+        for rule in group.spread:
+            yield f"group {group.name}: {_spread_words(rule)}"
+        if group.rate is not None:
+            yield f"group {group.name}: {_rate_words(group.rate)}"
+
+
+def _rate_words(rate: Rate) -> str:
+    return f"at most {count(rate.servers, 'server')} asked for in any {format_duration(rate.per_s)}"
+
+
+def _spread_words(rule: Spread) -> str:
+    """`in one wave at most 10% of a zone (3 zones, at most 4 servers)`."""
+    kind = rule.key.replace("_", " ").replace("tag:", "value of tag ", 1)
+    if rule.written == ALL_BUT_ONE:
+        return f"in one wave never all of a {kind} ({count(rule.domains, kind)})"
+    many = count(rule.domains, "domain")
+    most = f", at most {rule.most} servers" if rule.written.endswith("%") else ""
+    return f"in one wave at most {rule.written} of a {kind} ({many}{most})"
+
+
+def zone_words(wave: Wave) -> str:
+    """`eu-de-01 2, eu-de-02 1`; one zone stands without a number."""
+    zones = Counter(s.zone or "no zone" for s in wave.servers)
+    if len(zones) == 1:
+        return next(iter(zones))
+    return ", ".join(f"{zone} {number}" for zone, number in sorted(zones.items()))
+
+
+def _then(wave: Wave, following: Wave | None, bake_s: float) -> str:
+    """What follows a wave: `bake 30m, pause 15m`, `approval`, or nothing."""
+    words = []
+    if bake_s and (following is None or following.group != wave.group):
+        words.append(f"bake {format_duration(bake_s)}")
+    if following is not None and wave.pause.kind == "approval":
+        words.append("approval")
+    elif following is not None and wave.pause.seconds:
+        words.append(f"pause {format_duration(wave.pause.seconds)}")
+    return ", ".join(words)
+
+
+def by_reason(excluded: Iterable[Exclusion]) -> Iterator[tuple[str, list[tuple[str, str, list[Exclusion]]]]]:
+    """Exclusions by reason, in the order of REASONS, and inside by group and sentence."""
+    found: dict[str, dict[tuple[str, str], list[Exclusion]]] = {}
+    for exclusion in excluded:
+        found.setdefault(exclusion.reason, {}).setdefault((exclusion.group, exclusion.detail), []).append(exclusion)
+    known = [*REASONS, *sorted(set(found) - set(REASONS))]
+    for reason in known:
+        if reason in found:
+            yield reason, [(group, detail, some) for (group, detail), some in found[reason].items()]

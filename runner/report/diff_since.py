@@ -15,6 +15,7 @@ from runner.model.schedule import ServerRef
 from runner.planning.compare import Changes, GroupWaves, Move, Place
 from runner.planning.lifted import Lift
 from runner.report.folding import fold, names_shared
+from runner.report.run_words import count
 from runner.report.sections import Line
 
 SHORT = 12
@@ -89,7 +90,7 @@ def revision_words(since: SinceBase) -> str:
 def lifts_words(since: SinceBase) -> str:
     """How many belts are lifted; empty for none."""
     number = len(since.lifts)
-    return f"{number} belt{'' if number == 1 else 's'} lifted against {revision_words(since)}" if number else ""
+    return f"{count(number, 'belt')} lifted against {revision_words(since)}" if number else ""
 
 
 def lift_words(lift: Lift) -> str:
@@ -103,12 +104,12 @@ def base_lines(since: SinceBase, shared: Collection[str] = ()) -> Iterator[Line]
         return
     several = {*shared, *_shared(changes)}
     if changes.added:
-        yield Line(f"added, {_servers(len(changes.added))}", fold(changes.added, several))
+        yield Line(f"added, {count(len(changes.added), 'server')}", fold(changes.added, several))
     if changes.removed:
-        yield Line(f"removed, {_servers(len(changes.removed))}", fold(changes.removed, several))
+        yield Line(f"removed, {count(len(changes.removed), 'server')}", fold(changes.removed, several))
     yield from _moves(changes.moved, several)
     if changes.shifted:
-        yield Line(f"{_servers(changes.shifted)} in an earlier or later wave of the same group")
+        yield Line(f"{count(changes.shifted, 'server')} in an earlier or later wave of the same group")
     yield from (Line(_waves(w)) for w in changes.waves)
     yield from (Line(f"{s.what}: {s.before} → {s.after}") for s in changes.settings)
 
@@ -116,7 +117,10 @@ def base_lines(since: SinceBase, shared: Collection[str] = ()) -> Iterator[Line]
 def run_words(since: SinceRun) -> str:
     """The last run in a sentence."""
     parts = [(len(since.added), "new since"), (len(since.removed), "gone since")]
-    servers = ", ".join(f"{_servers(number)} {how}" for number, how in parts if number) or "no server new or gone since"
+    servers = (
+        ", ".join(f"{count(number, 'server')} {how}" for number, how in parts if number)
+        or "no server new or gone since"
+    )
     return f"last run {since.run}: {since.outcome}; {servers}"
 
 
@@ -124,9 +128,9 @@ def run_lines(since: SinceRun, shared: Collection[str] = ()) -> Iterator[Line]:
     """The servers that are new since the last run, and those that are gone."""
     several = {*shared, *names_shared((*since.added, *since.removed))}
     if since.added:
-        yield Line(f"new since run {since.run}, {_servers(len(since.added))}", fold(since.added, several))
+        yield Line(f"new since run {since.run}, {count(len(since.added), 'server')}", fold(since.added, several))
     if since.removed:
-        yield Line(f"gone since run {since.run}, {_servers(len(since.removed))}", fold(since.removed, several))
+        yield Line(f"gone since run {since.run}, {count(len(since.removed), 'server')}", fold(since.removed, several))
 
 
 def sizes_words(sizes: Iterable[int]) -> str:
@@ -147,17 +151,13 @@ def _lift_json(lift: Lift) -> dict[str, Any]:
     return {**asdict(lift), "path": list(lift.path)}
 
 
-def _servers(number: int) -> str:
-    return f"{number} server{'' if number == 1 else 's'}"
-
-
 def _moves(moved: Iterable[Move], shared: Collection[str]) -> Iterator[Line]:
     """Moves of one kind together."""
     kinds: dict[tuple[str, str], list[ServerRef]] = {}
     for move in moved:
         kinds.setdefault((_place(move.before), _place(move.after)), []).append(move.server)
     for (before, after), servers in kinds.items():
-        yield Line(f"moved from {before} to {after}, {_servers(len(servers))}", fold(servers, shared))
+        yield Line(f"moved from {before} to {after}, {count(len(servers), 'server')}", fold(servers, shared))
 
 
 def _place(place: Place) -> str:

@@ -53,6 +53,11 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
+def named(server: Named) -> str:
+    """`web-011 (id)`, or the id of a server without a name."""
+    return f"{server.name} ({server.id})" if server.name else server.id
+
+
 def names_shared(servers: Iterable[Named]) -> frozenset[str]:
     """Return the names that more than one of the servers bears. Names are not unique in the cloud."""
     names = {s.id: s.name for s in servers}

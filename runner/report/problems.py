@@ -6,13 +6,13 @@ channel.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runner.model.problem import Location, Problem
 from runner.report.ansi import BOLD, DIM, RED, YELLOW, paint
+from runner.report.fitting import cells
 from runner.report.safe import command_data, command_property, json_text, line_start, plain
 
 FORMAT_VERSION = 1
@@ -160,20 +160,14 @@ def _excerpt(where: Location, source: str, hint: str | None, color: bool, tint: 
     mend = f" {plain(hint, 1000)}" if hint else ""
     return [
         paint(f"    {where.line} | ", DIM, color) + line,
-        paint(f"{margin} | ", DIM, color) + " " * _columns(lead) + paint(caret, tint, color) + mend,
+        paint(f"{margin} | ", DIM, color) + " " * cells(lead) + paint(caret, tint, color) + mend,
     ]
 
 
 def _caret_length(where: Location, rest: str) -> int:
     if where.end_line != where.line or not where.end_column:
         return 1
-    return max(1, _columns(plain(rest[: where.end_column - where.column], 10 * _WIDTH)))
-
-
-def _columns(text: str) -> int:
-    """Terminal columns: wide characters take two, combining ones none."""
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+    return max(1, cells(plain(rest[: where.end_column - where.column], 10 * _WIDTH)))
 
 
 # JSON, GitHub, SARIF

@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as Xml
 
 from runner.model.run import Phase
+from runner.report.folding import named
 from runner.report.reasons import sentence
 from runner.report.run_report import ExcludedPart, RunReport, ServerPart, WavePart
 from runner.report.run_words import STORE_BEGUN, shown
@@ -16,7 +17,7 @@ def report_junit(report: RunReport) -> str:
 
     Times are seconds; a case's is how long its server was out.
     """
-    root = Xml.Element("testsuites", name=f"reboot-runner {plain(report.plan.name, 80)}", time=_s(report.duration_s))
+    root = Xml.Element("testsuites", name=f"reboot-runner {report.plan.name}", time=_s(report.duration_s))
     by_wave: dict[int, list[ServerPart]] = {}
     for server in report.servers:
         by_wave.setdefault(server.wave, []).append(server)
@@ -24,21 +25,20 @@ def report_junit(report: RunReport) -> str:
         root.append(_suite(report, wave, by_wave.get(wave.number, [])))
     if report.not_scheduled:
         root.append(_not_scheduled(report))
-    _total(root)
-    Xml.indent(root, " ")
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + markup_text(Xml.tostring(root, encoding="unicode")) + "\n"
-
-
-def _total(root: Xml.Element) -> None:
     for name in ("tests", "failures", "errors", "skipped"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
+    for element in root.iter():
+        element.attrib.update({name: plain(value, 1000) for name, value in element.items()})
+        element.text = plain(element.text, 2500) if element.text else None
+    Xml.indent(root, " ")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + markup_text(Xml.tostring(root, encoding="unicode")) + "\n"
 
 
 def _suite(report: RunReport, wave: WavePart, servers: list[ServerPart]) -> Xml.Element:
     counts = wave.counts
     suite = Xml.Element(
         "testsuite",
-        name=f"wave {wave.number} {plain(wave.group, 80)}",
+        name=f"wave {wave.number} {wave.group}",
         tests=str(counts.scheduled),
         failures=str(counts.failed),
         errors=str(counts.unknown),
@@ -52,7 +52,7 @@ def _suite(report: RunReport, wave: WavePart, servers: list[ServerPart]) -> Xml.
     if report.store_begun:
         said["store"] = STORE_BEGUN
     for name, value in said.items():
-        Xml.SubElement(properties, "property", name=name, value=plain(value, 200))
+        Xml.SubElement(properties, "property", name=name, value=value)
     for server in servers:
         suite.append(_case(report, server))
     return suite
@@ -71,13 +71,12 @@ def _not_scheduled(report: RunReport) -> Xml.Element:
 
 
 def _bare_case(report: RunReport, server: ServerPart | ExcludedPart, seconds: float | None) -> Xml.Element:
-    name = f"{plain(server.name, 255)} ({plain(server.id, 80)})" if server.name else plain(server.id, 80)
-    place = f"{plain(report.plan.name, 80)}.{plain(server.group, 80)}"
-    return Xml.Element("testcase", name=name, classname=place, time=_s(seconds))
+    place = f"{report.plan.name}.{server.group}"
+    return Xml.Element("testcase", name=named(server), classname=place, time=_s(seconds))
 
 
 def _message(server: ServerPart | ExcludedPart) -> str:
-    return f"{plain(server.reason, 80)}: {plain(server.detail or sentence(server.reason), 600)}"
+    return f"{server.reason}: {server.detail or sentence(server.reason)}"
 
 
 def _case(report: RunReport, server: ServerPart) -> Xml.Element:
@@ -88,22 +87,17 @@ def _case(report: RunReport, server: ServerPart) -> Xml.Element:
     elif server.outcome in kinds:
         found = Xml.SubElement(case, kinds[server.outcome], message=_message(server))
         if server.outcome in ("failed", "unknown"):
-            found.set("type", plain(server.reason, 80))
-            found.text = _long(server)
+            found.set("type", server.reason)
+            facts = {  # what support will ask for
+                "what it means": sentence(server.reason),
+                "evidence": server.evidence.value,
+                "attempts": str(server.attempts),
+                "job": server.job_id,
+                "request": server.request_id,
+                "intended": server.times.intended.isoformat() if server.times.intended else None,
+            }
+            found.text = "; ".join(f"{name}: {value}" for name, value in facts.items() if value)
     return case
-
-
-def _long(server: ServerPart) -> str:
-    """What support will ask for, in one line."""
-    facts = {
-        "what it means": sentence(server.reason),
-        "evidence": server.evidence.value,
-        "attempts": str(server.attempts),
-        "job": server.job_id or "",
-        "request": server.request_id or "",
-        "intended": server.times.intended.isoformat() if server.times.intended else "",
-    }
-    return "; ".join(f"{name}: {plain(value, 300)}" for name, value in facts.items() if value)
 
 
 def _s(seconds: float | None) -> str:

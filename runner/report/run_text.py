@@ -10,7 +10,7 @@ from datetime import timedelta
 from runner.model.events import Event
 from runner.model.run import Run
 from runner.report.as_text import printed, sections_lines
-from runner.report.folding import fold, names_shared
+from runner.report.folding import fold, named, names_shared
 from runner.report.run_build import build_report
 from runner.report.run_report import ExcludedPart, RunReport, ServerPart, WavePart
 from runner.report.run_requests import HELD, held_by, request_words
@@ -113,7 +113,7 @@ def _first(items: list[str], most: int, more: str) -> list[str]:
 
 def not_scheduled_lines(servers: Sequence[ExcludedPart]) -> list[str]:
     """Return the servers that the plan means and no wave holds, each with its reason; not escaped."""
-    lines = [f"{_name(s)}, group {s.group}: {s.reason}{_why(s.detail)}" for s in servers]
+    lines = [f"{named(s)}, group {s.group}: {s.reason}{_why(s.detail)}" for s in servers]
     more = _first(lines, MOST_SERVERS, f"… and {len(lines) - MOST_SERVERS} more")
     return [_by_reason("not scheduled", servers), *(f"  {line}" for line in more)]
 
@@ -125,16 +125,12 @@ def _by_reason(what: str, servers: Sequence[ServerPart | ExcludedPart]) -> str:
     return f"{what}: {count(len(servers), 'server')} ({reasons})"
 
 
-def _name(server: ServerPart | ExcludedPart) -> str:
-    return f"{server.name} ({server.id})" if server.name else server.id
-
-
 def _server_line(server: ServerPart) -> str:
     """`web-011 (id), wave 2: JobFailed: Ecs.0227: boot failed; job …; request …`."""
     rest = f"; before the run: {server.unhealthy_before}" if server.unhealthy_before else ""
     for kind, value in (("job", server.job_id), ("request", server.request_id)):
         rest += f"; {kind} {value}" if value and value not in server.detail else ""
-    return f"{_name(server)}, wave {server.wave}: {server.reason}{_why(server.detail)}{rest}"
+    return f"{named(server)}, wave {server.wave}: {server.reason}{_why(server.detail)}{rest}"
 
 
 def _why(reason: str) -> str:

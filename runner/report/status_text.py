@@ -10,6 +10,7 @@ from runner.model.run import Run, ServerState
 from runner.model.schedule import Wave
 from runner.report.as_text import aligned, table_lines
 from runner.report.fitting import cells, end, middle, wrap
+from runner.report.folding import named
 from runner.report.run_now import wave_counts
 from runner.report.run_words import count, counts_words, length, shown
 from runner.report.safe import line_start, plain
@@ -104,10 +105,9 @@ def troubled(run: Run) -> list[ServerState]:
 
 def trouble_line(run: Run, server: ServerState, name_width: int = 400) -> str:
     """Return `failed  web-011 (id), wave 2: JobFailed: boot failed`."""
-    name = f"{server.ref.name} ({server.ref.id})" if server.ref.name else server.ref.id
     why = ": ".join(text for text in (server.reason, server.detail) if text)
     word = shown(run.word_of(server, is_sending=True))
-    where = f"{word:<8}  {middle(plain(name), name_width)}, wave {server.wave}"
+    where = f"{word:<8}  {middle(plain(named(server.ref)), name_width)}, wave {server.wave}"
     return f"  {where}: {why}" if why else f"  {where}"
 
 
