@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from runner.app.app import App, Display
-from runner.app.scheduler import Turn, real_s, schedule, signals_handled
+from runner.app.scheduler import NextSteps, real_s, schedule, signals_handled
 from runner.errors import Exit, LeaseLost
 from runner.execution.driver import Advance, Driver
 from runner.model.events import Event, RunSuspended
@@ -80,13 +80,13 @@ class Follower:
             return self._suspend(run, Exit.SUSPENDED, "the deadline of this process", 0.0)
         return self._suspend(run, told.code, signal.Signals(told.signal).name, 0.0)
 
-    async def turn(self, mine: Collection[str]) -> Turn:
+    async def turn(self, mine: Collection[str]) -> NextSteps:
         """Step until the run ends; between two steps look into the journal in small pieces of the wait."""
         if mine or self._ending is not None:
-            return Turn()
+            return NextSteps()
         pause_s = self._pause_s()
         self._is_waiting = pause_s is not None
-        return Turn({self.driver.run_id: self._advance()} if pause_s is None else {}, pause_s)
+        return NextSteps({self.driver.run_id: self._advance()} if pause_s is None else {}, pause_s)
 
     def _pause_s(self) -> float | None:
         step, setting = self._step, self.driver.setting

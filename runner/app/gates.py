@@ -10,7 +10,7 @@ from runner.app.app import App
 from runner.app.mask import mask
 from runner.app.open_target import Session, request_log
 from runner.app.sessions import Sessions
-from runner.checks.gatekeeper import NetGatekeeper, Source
+from runner.checks.gatekeeper import GateSource, NetGatekeeper
 from runner.execution.gates import ask_all
 from runner.loading.config import LoadedConfig
 from runner.model.config import Config
@@ -21,7 +21,7 @@ from runner.report.gates import GatesNow
 LONGEST_TOKEN = 8192
 
 
-def sources_of(config: Config, environ: Mapping[str, str]) -> dict[str, Source]:
+def sources_of(config: Config, environ: Mapping[str, str]) -> dict[str, GateSource]:
     """The sources of a configuration with their tokens, which only the environment holds."""
     made = {}
     for name, source in config.sources.items():
@@ -35,7 +35,7 @@ def sources_of(config: Config, environ: Mapping[str, str]) -> dict[str, Source]:
             else:
                 secret = Secret(token)
                 mask(secret)
-        made[name] = Source(source.kind, source.url, secret, lacks)
+        made[name] = GateSource(source.kind, source.url, secret, lacks)
     return made
 
 

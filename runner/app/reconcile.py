@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from runner.app.app import App
-from runner.app.scheduler import Turn, real_s, schedule, signals_handled
+from runner.app.scheduler import NextSteps, real_s, schedule, signals_handled
 from runner.app.step_run import Stepper
 from runner.app.stores import open_store_of
 from runner.errors import Exit
@@ -84,25 +84,25 @@ class _Ticker:
     halted: set[str] = field(default_factory=set)
     """Runs that the store's halt stopped at their last step: this process does not wait for `unhalt`."""
 
-    async def turn(self, mine: Collection[str]) -> Turn:
+    async def turn(self, mine: Collection[str]) -> NextSteps:
         """One run at a time; after a pass a pause, for as long as a run is due soon."""
         if mine:
-            return Turn()
+            return NextSteps()
         if self.due is None:
             self.due = [r for r in self.stepper.store.due() if not self._rests(r)]
         if self.due and not self._is_late():
             row = self.due.pop(0)
-            return Turn({row.id: self._step(row)})
+            return NextSteps({row.id: self._step(row)})
         self.due = None
         watched_s, next_s = self.stepper.store.watched_s(), self._next_s()
         self.done.next_s = next_s
         if next_s is not None and (self.wait_s <= 0 or next_s > self.wait_s):
             next_s = None
         if (next_s is None and watched_s is None) or self._is_late():
-            return Turn()
+            return NextSteps()
         left = self.until - time.monotonic() if self.until is not None else None
         pause = min(s for s in (next_s, watched_s, left, LOOK_EVERY_S) if s is not None)
-        return Turn(pause_s=max(pause, 0.05))
+        return NextSteps(pause_s=max(pause, 0.05))
 
     def _is_late(self) -> bool:
         return self.until is not None and time.monotonic() >= self.until

@@ -20,7 +20,7 @@ from runner.execution.site import Setting
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class NextSteps:
     """Steps to begin now, by run id, and in how many real seconds to look again at the latest.
 
     With neither, and none under way, the loop is over.
@@ -33,7 +33,7 @@ class Turn:
 class Agenda(Protocol):
     """What a loop does."""
 
-    async def turn(self, mine: Collection[str]) -> Turn:
+    async def turn(self, mine: Collection[str]) -> NextSteps:
         """Return what is next. `mine`: the runs whose steps are under way."""
         ...
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from runner.app.app import App
-from runner.app.scheduler import Turn, schedule
-from runner.app.worker_base import AT_ONCE, Base, Look, Options, based
+from runner.app.scheduler import NextSteps, schedule
+from runner.app.worker_base import AT_ONCE, Base, OpenRuns, Options, based
 from runner.errors import InvalidInput, StoreError
 from runner.ports.store import RunNotFound, RunRow
 from runner.report.safe import plain
 from runner.temporal.driving import Cluster, Connection, NoSuchRun, NotNow, TemporalError, connect
-from runner.temporal.workflow import Left
+from runner.temporal.workflow import RunProgress
 
 RIVAL_S = 2.0
 """In how many seconds a workflow comes again where another process was at its run."""
@@ -58,7 +58,7 @@ class TemporalWorker:
     woken: dict[str, tuple[int, float]] = field(default_factory=dict)
     """Runs whose workflow was woken: at which event of the journal, and when (monotonic)."""
 
-    async def advance(self, run_id: str) -> Left:
+    async def advance(self, run_id: str) -> RunProgress:
         """One step of a run, by its id. Raises NotNow, NoSuchRun."""
         base = self.base
         if base.ending.is_set():
@@ -69,7 +69,7 @@ class TemporalWorker:
             if row.id != run_id:  # found as a prefix, or as a plan's name
                 raise NoSuchRun
             if not row.is_open:
-                return Left(row.word, None)
+                return RunProgress(row.word, None)
             self.mine.add(run_id)
             try:
                 stepped = await base.step(row)
@@ -82,9 +82,9 @@ class TemporalWorker:
             elif not stepped.is_held:
                 due_s = max(SOON_S, base.stepper.rest_s(run_id), row.due - base.store.now())
             if stepped.advance is None:
-                return Left(row.word, due_s)
+                return RunProgress(row.word, due_s)
             counts = {str(k): n for k, n in stepped.advance.run.counts().items()}
-            return Left(row.word, due_s, plain(stepped.advance.waits_for, 500), counts)
+            return RunProgress(row.word, due_s, plain(stepped.advance.waits_for, 500), counts)
         except RunNotFound:
             raise NoSuchRun from None
         except InvalidInput:
@@ -92,15 +92,15 @@ class TemporalWorker:
         except StoreError:
             raise NotNow("store") from None
 
-    async def turn(self, mine: Collection[str]) -> Turn:
+    async def turn(self, mine: Collection[str]) -> NextSteps:
         """Temporal begins the steps. Raises TemporalError when its worker has ended."""
         self.check()
         look = self.base.look(self.mine)
         if look is not None:
             await self._see_to(look)
-        return Turn(pause_s=self.base.pause_s)
+        return NextSteps(pause_s=self.base.pause_s)
 
-    async def _see_to(self, look: Look) -> None:
+    async def _see_to(self, look: OpenRuns) -> None:
         ended = self.known - {r.id for r in look.open}
         self.woken = {r.id: self.woken[r.id] for r in look.open if r.id in self.woken}
         late = {r.id for r in look.due if self._is_late(r, look.now)}

@@ -12,8 +12,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from runner.app.app import App
-from runner.app.scheduler import Turn, schedule
-from runner.app.worker_base import LOOK_EVERY_S, Base, Look, Options, based
+from runner.app.scheduler import NextSteps, schedule
+from runner.app.worker_base import LOOK_EVERY_S, Base, OpenRuns, Options, based
 from runner.ports.store import RunRow
 
 GAP_S = 0.05
@@ -40,20 +40,20 @@ class Worker:
     base: Base
     not_before: dict[str, float] = field(default_factory=dict)
 
-    async def turn(self, mine: Collection[str]) -> Turn:
+    async def turn(self, mine: Collection[str]) -> NextSteps:
         """Begin what is due and has room."""
         look = self.base.look(mine)
         if look is None:
-            return Turn(pause_s=self.base.pause_s)
+            return NextSteps(pause_s=self.base.pause_s)
         self.base.trouble("")
         clock = time.monotonic()
         self.not_before = {i: t for i, t in self.not_before.items() if t > clock}
         chosen = self._order(look)[: self.base.options.runs - len(mine)]
         is_full = len(mine) + len(chosen) >= self.base.options.runs
         pause_s = LOOK_EVERY_S if is_full else self._pause(look)
-        return Turn({row.id: self._step(row) for row in chosen}, pause_s)
+        return NextSteps({row.id: self._step(row) for row in chosen}, pause_s)
 
-    def _order(self, look: Look) -> list[RunRow]:
+    def _order(self, look: OpenRuns) -> list[RunRow]:
         """Who is next: the longest late first; of those late by about the same, the ones that are open here already.
 
         Chance decides the rest, so that several workers do not all reach for the same run.
@@ -67,7 +67,7 @@ class Worker:
         free = (r for r in look.due if r.id not in self.not_before and not stepper.rest_s(r.id))
         return sorted(free, key=rank)
 
-    def _pause(self, look: Look) -> float:
+    def _pause(self, look: OpenRuns) -> float:
         """Until something can be begun: a run is due, or one's pause is over; at most until the next look."""
         following = (r.due - look.now for r in look.open if r.due > look.now)
         again = (t - time.monotonic() for t in self.not_before.values())

@@ -60,7 +60,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class OpenRuns:
     """What the store showed: all open runs, and those of them that are due and free. `now` is the store's."""
 
     now: float
@@ -131,7 +131,7 @@ class Base:
             self._said = text
         self._trouble = word
 
-    def look(self, mine: Collection[str]) -> Look | None:
+    def look(self, mine: Collection[str]) -> OpenRuns | None:
         """What is due now, None where nothing may be done: the configuration is wrong, or the store away.
 
         `mine`: the runs that this worker is at just now.
@@ -157,7 +157,7 @@ class Base:
         lag_s = max((self.lag(r, now) for r in due), default=0.0)
         self._figures |= {"runs_open": len(rows), "runs_due": len(due), "due_lag_seconds": lag_s}
         self._figures["runs_resting"] = self.stepper.resting
-        return Look(now, due, rows)
+        return OpenRuns(now, due, rows)
 
     def _follow_config(self) -> None:
         """What failed is tried again at once when the configuration has changed."""

@@ -37,7 +37,7 @@ _VALUE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class GateSource:
     """What gates may ask. `url`: scheme, host, and a path that others are appended to.
 
     `token` is sent as bearer token; `lacks`: why it cannot be, for people.
@@ -57,7 +57,7 @@ class NetGatekeeper:
     a token goes to its source only.
     """
 
-    sources: Mapping[str, Source] = field(default_factory=dict)
+    sources: Mapping[str, GateSource] = field(default_factory=dict)
     alarms: Mapping[str, Alarms] = field(default_factory=dict)
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     longest_s: float = LONGEST_S
@@ -87,7 +87,7 @@ class NetGatekeeper:
             return cannot_tell(source.lacks)
         return await (self._prometheus(gate, source) if gate.kind == "prometheus" else self._http(gate, source))
 
-    async def _prometheus(self, gate: Gate, source: Source) -> GateAnswer:
+    async def _prometheus(self, gate: Gate, source: GateSource) -> GateAnswer:
         grid, path = None, "/api/v1/query"
         query = [("query", gate.query), ("timeout", f"{max(1, math.floor(self.longest_s * 0.8))}s")]
         if gate.for_s:
@@ -109,7 +109,7 @@ class NetGatekeeper:
             return cannot_tell(f"{request.host} answered {what}{kind}")
         return self._skewed(reply) or judge(body, gate, self.wall(), grid)
 
-    async def _http(self, gate: Gate, source: Source) -> GateAnswer:
+    async def _http(self, gate: Gate, source: GateSource) -> GateAnswer:
         reply = await self._send(_request(source, gate.path), MOST_BYTES)
         said, wanted = f"{source.url}{gate.path} answered {_status(reply)}", " or ".join(map(str, gate.status))
         if reply.status in gate.status:
@@ -155,7 +155,7 @@ class NetGatekeeper:
         return cannot_tell(f"the answer's date is {apart:.0f} s away from this machine's clock")
 
 
-def _request(source: Source, path: str, query: tuple[tuple[str, str], ...] = ()) -> Outgoing:
+def _request(source: GateSource, path: str, query: tuple[tuple[str, str], ...] = ()) -> Outgoing:
     parts = urlsplit(source.url)
     headers = {"Accept": "application/json" if query else "*/*", "Cache-Control": "no-cache"}
     if source.token:

@@ -18,7 +18,7 @@ READ_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedWave:
     """Why a wave may not start now, and when it may: None where that is not in sight. `current`: by the plan's
     calendars as they are now, which the run's own copy of them does not hold.
     """
@@ -58,7 +58,9 @@ def _read_first(run: Run, wave: Wave, target: str) -> Step:
     return Step(effects=(ReadFreezes(target, wave.number),), waits_for=words, until=run.window_opens)
 
 
-def _wait(run: Run, wave: Wave, pace: Pace, now: datetime, start: tuple[EventData, ...], closed: Closed) -> Step | None:
+def _wait(
+    run: Run, wave: Wave, pace: Pace, now: datetime, start: tuple[EventData, ...], closed: ClosedWave
+) -> Step | None:
     if pace.override is not None and not start and run.waves[run.position].overridden:
         return None  # by this call or an earlier one; it is recorded once
     if pace.override is not None:
@@ -80,7 +82,7 @@ def _words(why: str, opens: datetime | None) -> str:
     return f"window ({why}){until}" if until else f"window ({why}; none is in sight)"
 
 
-def _closed(schedule: Schedule, now: datetime, length_s: float) -> Closed | None:
+def _closed(schedule: Schedule, now: datetime, length_s: float) -> ClosedWave | None:
     """What windows and the copied freezes say."""
     if not schedule.windows and not schedule.freezes:
         return None
@@ -88,14 +90,16 @@ def _closed(schedule: Schedule, now: datetime, length_s: float) -> Closed | None
     if opens == now:
         return None
     if isinstance(state(schedule.windows, schedule.freezes, now), Open):
-        return Closed(f"the wave takes {format_duration(float(round(length_s)))}, which is more than is left", opens)
-    return Closed(closed_why(schedule.windows, schedule.freezes, now), opens)
+        return ClosedWave(
+            f"the wave takes {format_duration(float(round(length_s)))}, which is more than is left", opens
+        )
+    return ClosedWave(closed_why(schedule.windows, schedule.freezes, now), opens)
 
 
-def _closed_now(schedule: Schedule, current: CurrentFreezes, now: datetime, length_s: float) -> Closed | None:
+def _closed_now(schedule: Schedule, current: CurrentFreezes, now: datetime, length_s: float) -> ClosedWave | None:
     """What the plan's calendars close now besides. What nobody can tell is closed."""
     if current.problem:
-        return Closed(f"the plan's calendars cannot be read now: {current.problem}", None, current=True)
+        return ClosedWave(f"the plan's calendars cannot be read now: {current.problem}", None, current=True)
     if not current.freezes:
         return None
     both = join((*schedule.freezes, *current.freezes))
@@ -104,9 +108,9 @@ def _closed_now(schedule: Schedule, current: CurrentFreezes, now: datetime, leng
         return None
     added = "a freeze that was added since the run began"
     if any(f.begins <= now < f.ends for f in current.freezes):
-        return Closed(f"{added} is on", opens, current=True)
+        return ClosedWave(f"{added} is on", opens, current=True)
     takes = format_duration(float(round(length_s)))
-    return Closed(f"the wave takes {takes}, and {added} comes sooner", opens, current=True)
+    return ClosedWave(f"the wave takes {takes}, and {added} comes sooner", opens, current=True)
 
 
 def window_deadline(run: Run, since: datetime) -> datetime:

@@ -23,7 +23,7 @@ try:
 except ImportError as error:
     raise RunnerError("a worker of Temporal needs temporalio", hint="pip install 'reboot-runner[temporal]'") from error
 
-from runner.temporal.workflow import ADVANCE, SILENCE, WAKE, WORKFLOW, DriveRun, Left, Order, id_of
+from runner.temporal.workflow import ADVANCE, SILENCE, WAKE, WORKFLOW, DriveRequest, DriveRun, RunProgress, id_of
 
 RPC = timedelta(seconds=10)
 BEAT_S = SILENCE.total_seconds() / 4
@@ -54,13 +54,13 @@ class Cluster:
 async def connect(cluster: Cluster, talk: Callable[[str], None]) -> Connection:
     """A connection that has reached the server. Raises TemporalError. Temporal's own log lines go to `talk`."""
 
-    class Handler(logging.Handler):
+    class TalkHandler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             talk(f"temporal: {record.levelname.lower()}: {record.getMessage()}")
 
     ours, theirs = logging.getLogger("runner.temporal"), logging.getLogger("temporalio")
     for logger in (ours, theirs):
-        logger.handlers, logger.propagate = [Handler(logging.WARNING)], False
+        logger.handlers, logger.propagate = [TalkHandler(logging.WARNING)], False
     levels = LoggingConfig(TelemetryFilter(core_level="WARN", other_level="ERROR"), LogForwardingConfig(ours))
     try:
         settings = ClientConfig.load_client_connect_config(disable_file=True)
@@ -86,7 +86,7 @@ class Connection:
 
     @asynccontextmanager
     async def working(
-        self, most: int, advance: Callable[[str], Awaitable[Left]], grace_s: float
+        self, most: int, advance: Callable[[str], Awaitable[RunProgress]], grace_s: float
     ) -> AsyncIterator[Callable[[], None]]:
         """Take steps from the task queue, at most so many at once, until the block ends; then those under way get the
         grace.
@@ -101,7 +101,7 @@ class Connection:
                 await asyncio.sleep(BEAT_S)
 
         @activity.defn(name=ADVANCE)
-        async def step(run_id: str) -> Left:
+        async def step(run_id: str) -> RunProgress:
             beating = asyncio.ensure_future(beat())
             try:
                 return await advance(run_id)
@@ -143,7 +143,7 @@ class Connection:
         try:
             await self.client.start_workflow(
                 WORKFLOW,
-                Order(run_id),
+                DriveRequest(run_id),
                 id=id_of(run_id),
                 task_queue=self.task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,  # ended by hand while the run is open

@@ -25,7 +25,7 @@ SILENCE = timedelta(seconds=10)
 
 
 @dataclass
-class Left:
+class RunProgress:
     """Where a step left a run, for whoever queries the workflow; `reboot-runner status` tells more.
 
     `due_s`: in how many seconds to come again, None when the run has ended. `waits_for`: a sentence.
@@ -38,11 +38,11 @@ class Left:
 
 
 @dataclass
-class Order:
+class DriveRequest:
     """What a workflow is about. `left`: how it was when its history became too long and it began a new one."""
 
     run: str
-    left: Left = field(default_factory=Left)
+    left: RunProgress = field(default_factory=RunProgress)
 
 
 def id_of(run_id: str) -> str:
@@ -55,11 +55,11 @@ class DriveRun:
     """One run, from wherever it is to its end."""
 
     def __init__(self) -> None:
-        self._left = Left()
+        self._left = RunProgress()
         self._is_woken = False
 
     @workflow.run
-    async def run(self, order: Order) -> Left:
+    async def run(self, order: DriveRequest) -> RunProgress:
         """Ends with the run."""
         self._left = order.left
         while True:
@@ -67,7 +67,7 @@ class DriveRun:
             self._left = await workflow.execute_activity(
                 ADVANCE,
                 order.run,
-                result_type=Left,
+                result_type=RunProgress,
                 start_to_close_timeout=STEP_MOST,
                 heartbeat_timeout=SILENCE,
                 retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
@@ -75,7 +75,9 @@ class DriveRun:
             if self._left.due_s is None:
                 return self._left
             if workflow.info().is_continue_as_new_suggested():
-                workflow.continue_as_new(Order(order.run, self._left))  # which begins with a step: no wake is lost
+                workflow.continue_as_new(
+                    DriveRequest(order.run, self._left)
+                )  # which begins with a step: no wake is lost
             try:
                 await workflow.wait_condition(lambda: self._is_woken, timeout=self._left.due_s)
             except asyncio.TimeoutError:  # noqa: UP041 - the name that Temporal documents
@@ -87,6 +89,6 @@ class DriveRun:
         self._is_woken = True
 
     @workflow.query(name=STATE)
-    def state(self) -> Left:
+    def state(self) -> RunProgress:
         """How the last step left the run."""
         return self._left

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.checks.gatekeeper import NetGatekeeper, Source
+from runner.checks.gatekeeper import GateSource, NetGatekeeper
 from runner.model.gate import Gate, GateAnswer
 from tests.cloud.wild import Connection, free_port, wild
 
@@ -90,7 +90,7 @@ async def check(program: str) -> list[tuple[str, str, GateAnswer]]:
     """Each case with what was expected and what was answered."""
     found = []
     async with scraped(program) as (url, exporter):
-        keeper = NetGatekeeper({"main": Source("prometheus", url), "hook": Source("http", url)})
+        keeper = NetGatekeeper({"main": GateSource("prometheus", url), "hook": GateSource("http", url)})
         await asyncio.sleep(SCRAPED_FOR_S)
         for what, gate, expected in CASES:
             found.append((what, expected, await keeper.ask(gate, {})))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.checks.gatekeeper import MOST_BYTES, NetGatekeeper, Source
+from runner.checks.gatekeeper import MOST_BYTES, GateSource, NetGatekeeper
 from runner.checks.prometheus import Grid, judge
 from runner.model.gate import Gate, GateAnswer, GateState, verdict
 from runner.net.secret import Secret
@@ -32,7 +32,7 @@ def ask(script: Script, gate: Gate, token: str = "", prefix: str = "") -> tuple[
         async with wild(script) as server:
             kind = "http" if gate.kind == "http" else "prometheus"
             secret = Secret(token) if token else None
-            source = Source(kind, server.url + prefix, secret)  # type: ignore[arg-type]  # one of two words
+            source = GateSource(kind, server.url + prefix, secret)  # type: ignore[arg-type]  # one of two words
             keeper = NetGatekeeper({gate.source: source}, wall=lambda: NOW, longest_s=LONGEST_S)
             return await keeper.ask(gate, {}), server
 
@@ -221,12 +221,12 @@ def test_a_dead_source_and_one_that_is_not_configured_cannot_tell() -> None:
     """A closed port, an unknown source, one of another kind, a token that is not there: each says so."""
 
     async def main() -> list[GateAnswer]:
-        dead = Source("prometheus", f"http://127.0.0.1:{free_port()}")
-        lacking = Source("prometheus", "http://127.0.0.1:1", lacks="the environment variable T is not set")
-        keepers: tuple[dict[str, Source], ...] = (
+        dead = GateSource("prometheus", f"http://127.0.0.1:{free_port()}")
+        lacking = GateSource("prometheus", "http://127.0.0.1:1", lacks="the environment variable T is not set")
+        keepers: tuple[dict[str, GateSource], ...] = (
             {"main": dead},
             {},
-            {"main": Source("http", dead.url)},
+            {"main": GateSource("http", dead.url)},
             {"main": lacking},
         )
         return [await NetGatekeeper(sources, longest_s=LONGEST_S).ask(UP, {}) for sources in keepers]

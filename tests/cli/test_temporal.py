@@ -12,7 +12,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import Replayer
 
-from runner.temporal.workflow import STATE, WAKE, WORKFLOW, DriveRun, Left, Order, id_of
+from runner.temporal.workflow import STATE, WAKE, WORKFLOW, DriveRequest, DriveRun, RunProgress, id_of
 from tests import temporal_server
 from tests.cli.lab import Lab, Remote
 from tests.cli.workers import APPROVED, figures, get, start, until
@@ -27,18 +27,20 @@ def temporal() -> Iterator[str]:
         yield address
 
 
-async def _state(address: str, workflow_id: str) -> Left:
+async def _state(address: str, workflow_id: str) -> RunProgress:
     client = await Client.connect(address)
-    left = await client.get_workflow_handle(workflow_id).query(STATE, result_type=Left)
-    assert isinstance(left, Left)
+    left = await client.get_workflow_handle(workflow_id).query(STATE, result_type=RunProgress)
+    assert isinstance(left, RunProgress)
     return left
 
 
 async def _duplicates(address: str, run_id: str) -> None:
     """Two more workflows at the same run, which nobody would start; woken all the time. They end with it."""
     client = await Client.connect(address)
-    others: list[WorkflowHandle[object, Left]] = [
-        await client.start_workflow(WORKFLOW, Order(run_id), id=f"rival-{n}", task_queue=QUEUE, result_type=Left)
+    others: list[WorkflowHandle[object, RunProgress]] = [
+        await client.start_workflow(
+            WORKFLOW, DriveRequest(run_id), id=f"rival-{n}", task_queue=QUEUE, result_type=RunProgress
+        )
         for n in range(2)
     ]
     ends = asyncio.gather(*(o.result() for o in others))
@@ -74,7 +76,7 @@ async def _stranger(address: str) -> None:
     client = await Client.connect(address)
     with pytest.raises(WorkflowFailureError) as told:
         await client.execute_workflow(
-            WORKFLOW, Order("20260101-000000-nobody"), id="stranger", task_queue=QUEUE,
+            WORKFLOW, DriveRequest("20260101-000000-nobody"), id="stranger", task_queue=QUEUE,
             execution_timeout=timedelta(seconds=20),
         )  # fmt: skip
     assert isinstance(told.value.cause, ActivityError)

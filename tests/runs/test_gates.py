@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from runner.checks.gatekeeper import NetGatekeeper, Source
+from runner.checks.gatekeeper import GateSource, NetGatekeeper
 from runner.execution.fold import IllegalEvent, apply
 from runner.execution.journal import read_run
 from runner.model.events import Event, Outcome
@@ -59,7 +59,7 @@ async def guarded(
         async with wild(metrics.answer) as server:
             url = f"http://127.0.0.1:{free_port()}" if is_dead else server.url
             metrics.began = place.clock.now()
-            sources = {"main": Source("prometheus", url)}
+            sources = {"main": GateSource("prometheus", url)}
             place.rules = Gated(NetGatekeeper(sources, {place.target.name: place.cloud}, place.clock.now, 2.0))
             yield place, metrics
 

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from runner.checks.gatekeeper import NetGatekeeper, Source
+from runner.checks.gatekeeper import GateSource, NetGatekeeper
 from runner.checks.prober import NetProber
 from runner.execution.effects import Tuning
 from runner.model.run import Run
@@ -185,7 +185,7 @@ async def flapping_gate(servers: int, seed: int) -> Trial:
     async with cloud(servers, seed) as place:
         metrics = Metrics(place, value)
         async with wild(metrics.answer) as server:
-            sources = {"main": Source("prometheus", server.url)}
+            sources = {"main": GateSource("prometheus", server.url)}
             place.rules = Gated(NetGatekeeper(sources, {place.target.name: place.cloud}, place.clock.now, 2.0))
             began = metrics.began = place.clock.now()
             more = "gates: [{prometheus: {source: main, query: errors, max: 5}}]\nwait_at_most: 1h\n"
