@@ -1,10 +1,10 @@
 """Which servers an alarm of Cloud Eye is on for.
 
-Alarm rules tell their state ("Querying Alarm Rules", `metric_alarms[].alarm_state`), and the server by the dimension
-`instance_id` of their metric. A rule over several or all servers names none: which of them are meant is in the records
-of alarms that are on ("Querying Alarm Records", `alarm_histories[]`, filters `namespace`, `alarm_id`, `status` and
-`alarm_type`). Both are read. Alarms on events are left out: a reboot is such an event, and events do not end. Whatever
-is not as documented means that nobody can tell, never that there is no alarm.
+Alarm rules tell their state ("Querying Alarm Rules", `metric_alarms[].alarm_state`), and the server
+by the dimension `instance_id` of their metric. A rule over several servers names none: they are in
+the records of alarms that are on ("Querying Alarm Records", `alarm_histories[]`). Alarms on events
+are left out: a reboot is such an event, and events do not end. Whatever is not as documented means
+that nobody can tell, never that there is no alarm.
 """
 
 from __future__ import annotations

@@ -40,12 +40,12 @@ class Detail:
 class ApiError:
     """What an error answer says. `code` is None where it names none (HTML, empty bodies).
 
-    Texts are one line of at most 500 characters. `is_json` is False for bodies that no service of ours wrote.
-    `denied` means the answer carries an authorisation verdict (`encoded_authorization_message`).
-    `did_some`: the body also lists servers for which the batch went through. `answered`: what came where it is no JSON.
-    `in_object`: code and message stand in an object of their own, as the services write them, and not at the top.
-    `is_foreign`: a page, a text or a value that is no beginning of an API's JSON, so that asking again is useless.
-    `is_too_much`: JSON over the bounds of `inputs.json_text`, which it will be the next time as well.
+    Texts are one line of at most 500 characters. `denied`: it carries an authorisation verdict
+    (`encoded_authorization_message`). `did_some`: it also lists servers for which the batch went
+    through. `is_json` is False for bodies that no service of ours wrote; then `answered` says what
+    came, `is_foreign` that asking again is useless, and `is_too_much` that it is JSON over the
+    bounds of `inputs.json_text`. `in_object`: code and message stand in an object of their own, as
+    the services write them.
     """
 
     status: int

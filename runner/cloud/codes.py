@@ -1,13 +1,14 @@
 """The allow-list: codes that prove the service did not begin, one line of reason each.
 
-The question behind every line: *would a repeat after this code ever reboot a server twice?* Only codes for which the
-answer is no, by what the vendor's pages say of them, stand here. Everything else stays ambiguous: Ecs.0227 ("reboot
-failed" says it was begun), Ecs.0615, 1000 to 1002 and Common.0001 (internal errors in the middle of the work),
-Ecs.0002 and Common.0022 (a task that "could not be submitted" may have been, when the submission timed out),
+*Would a repeat after this code ever reboot a server twice?* Only codes for which the answer is no,
+by what the vendor's pages say of them, stand here. Everything else stays ambiguous: Ecs.0227
+("reboot failed" says it was begun), Ecs.0615, 1000 to 1002 and Common.0001 (internal errors in the
+middle of the work), Ecs.0002 and Common.0022 (a task that "could not be submitted" may have been),
 Ecs.0000 and 0004 (say too little).
 
-Sources: "Error Codes" of the ECS API reference (it warns that its HTTP status may be inaccurate, so for codes of the
-service the status does not decide); "Error Codes" of the API Signing Guide for APIGW.*.
+Sources: "Error Codes" of the ECS API reference (it warns that its HTTP status may be inaccurate, so
+for codes of the service the status does not decide); "Error Codes" of the API Signing Guide for
+APIGW.*.
 """
 
 from __future__ import annotations

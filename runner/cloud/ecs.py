@@ -94,10 +94,10 @@ class HuaweiCloud:
     ) -> AsyncIterator[Self]:
         """A client for this target; its connections close at the end.
 
-        `wall` is real time: signatures and tokens live by it. `now` is the clock that dates an inventory (default:
-        `wall`). `on_secret` is told each secret that the login obtains. `pace`: another than that of `sleep`. The
-        project id is that of the settings, of the login, or looked up by the region's name.
-        Raises CloudDenied or CloudError where login or look-up fail.
+        `wall` is real time: signatures and tokens live by it. `now` dates an inventory (default:
+        `wall`). `on_secret` is told each secret that the login obtains. The project id is that of
+        the settings, of the login, or looked up by the region. Raises CloudDenied or CloudError
+        where login or look-up fail.
         """
         transport = Transport(limits, log=log)
         try:

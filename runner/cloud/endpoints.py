@@ -41,14 +41,12 @@ class Settings:
 
     @property
     def is_otc(self) -> bool:
-        """Whether it is Open Telekom Cloud; partner clouds and the simulated one speak as Huawei Cloud does.
+        """Whether it is Open Telekom Cloud; all others speak as Huawei Cloud does.
 
-        Its list of servers has no filter `server_id` ("Querying Details About ECSs"; it would answer with the first
-        page of all servers), the lists of servers and of AS groups no `enterprise_project_id`, and it has no
-        `instance-scheduled-events`. Everything else is read in both ways wherever an answer can be: an enterprise
-        project from its field or from the system tag (`decode`), error bodies in all shapes (`bodies`), a throttled
-        request as 429, 503 or 202 (`codes`), pages of groups with and without `page_info` (`servers`). docs/clouds.md
-        lists all of it.
+        Its list of servers has no filter `server_id` ("Querying Details About ECSs"; it would
+        answer with the first page of all servers), the lists of servers and of AS groups no
+        `enterprise_project_id`, and it has no `instance-scheduled-events`. Where an answer can be
+        read in both ways, one code reads both. docs/clouds.md lists all of it.
         """
         return self.cloud == "otc"
 

@@ -1,10 +1,10 @@
-"""Which permissions the runner needs of IAM, what each is for, and whether a read can show that it is there.
+"""Which permissions the runner needs of IAM, what each is for, and the harmless reads that show
+whether it is there.
 
-Sources: "Permissions and Supported Actions" of the ECS API reference of each cloud (its pages on lifecycle management,
-batch operations and ECS groups), of Cloud Eye, and of IAM. The page "Querying Job Execution Status" names no action,
-nor does the one on the history of operations ("Querying Operations on an ECS"): both are tried all the same. A custom
-policy has version 1.1 and holds either actions of project-level services or of global ones ("Creating a Custom Policy
-for Cloud Services").
+Sources: "Permissions and Supported Actions" of the ECS API reference of each cloud, of Cloud Eye,
+and of IAM. The pages "Querying Job Execution Status" and "Querying Operations on an ECS" name no
+action: both are tried all the same. A custom policy has version 1.1 and holds either actions of
+project-level services or of global ones ("Creating a Custom Policy for Cloud Services").
 """
 
 from __future__ import annotations

@@ -215,14 +215,15 @@ class ListPages:
 
 
 async def list_all(fetch: Fetch, limit: int = PAGE, since: str = "") -> dict[str, Server]:
-    """Every server by id, each once. Where the list seems to move while it is read, it is read once more, backwards.
+    """Every server by id, each once. Where the list seems to move while it is read, it is read once
+    more, backwards.
 
-    Backwards and one page after the other, what a deletion moves comes to a page that is still to be read; where new
-    servers stand at the list's end, no server that was there all the time can be missed so. If that reading does not
-    fit either, a third is made (for lists whose new servers stand in front), and all together are the answer: a server
-    that one of them showed exists or has just gone, while one that is left out would never be looked at.
-    Raises CloudError (`InventoryIncomplete`) where all three together show fewer servers than the cloud counts.
-    `since`: servers that were created since then show that the list moves (ISO 8601); empty for not to look.
+    Backwards, what a deletion moves comes to a page that is still to be read; where new servers
+    stand at the list's end, no server that was there all the time can be missed so. If that reading
+    does not fit either, a third is made (for lists whose new servers stand in front), and all
+    together are the answer. `since`: servers that were created since then show that the list moves
+    (ISO 8601); empty for not to look. Raises CloudError (`InventoryIncomplete`) where all three
+    together show fewer servers than the cloud counts.
     """
     first = await _read(fetch, limit)
     if first.is_whole(since):

@@ -41,10 +41,10 @@ def allowed(text: str) -> Allowed | None:
 
 
 class Pace:
-    """Reads call `wait` before they are sent. Seconds are those of `monotonic`, real ones as a rule.
+    """Reads call `wait` before they are sent. Seconds are those of `monotonic`.
 
-    `time_scale`: how much faster the time of the cloud runs that names its limits (the embedded simulated one).
-    A limit that the cloud has named is kept from then on, for each host: `place` is its origin. `most_s`: who asks
+    `time_scale`: how much faster the time of the cloud runs that names its limits. A limit that the
+    cloud has named is kept from then on, for each host: `place` is its origin. `most_s`: who asks
     would rather have no answer than wait for longer. `tell` is told of each wait of TOLD_S or more.
     """
 
@@ -124,11 +124,11 @@ class Pace:
         return max(soonest, sent[-1]) - now
 
     def slow_down(self, seconds: float | None, limit: Allowed | None = None, place: str = "") -> None:
-        """After a throttled answer: wait `seconds` (of `Retry-After`), else 1, 2, 4 … s; never more than 30 s.
+        """After a throttled answer: wait `seconds` (of `Retry-After`), else 1, 2, 4 … s; never more
+        than 30 s.
 
-        `limit`: what the answer says is allowed. It is waited for only when our own count fills it: else others have
-        used it up, and the end of their window is not known. Answers that come during a wait do not lengthen it:
-        their requests left before it began.
+        `limit`: what the answer allows; it is waited for only when our own count fills it. Answers
+        that come during a wait do not lengthen it: their requests left before it began.
         """
         self._learn(limit, place)
         if seconds is None:

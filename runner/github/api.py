@@ -1,10 +1,9 @@
 """GitHub's REST API: few calls, each with an error that says which permission is missing.
 
-The API's address comes from the job's environment (`GITHUB_API_URL`, `https://api.github.com` without it) and from
-nowhere else; the token goes to that origin only. Reads are repeated once where that can help, writes never.
-
-Comments, summaries and dispatches are extras: what they raise is a GitHubError, and `tolerated` makes a warning of it,
-so that they never change an exit code.
+The API's address comes from the job's environment (`GITHUB_API_URL`) and from nowhere else; the
+token goes to that origin only. Reads are repeated once where that can help, writes never. What
+comments, summaries and dispatches raise is a GitHubError, of which `tolerated` makes a warning:
+they are extras and never change an exit code.
 """
 
 from __future__ import annotations

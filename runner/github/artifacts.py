@@ -197,10 +197,11 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> byte
 
 
 async def merged_pull(api: GitHub, repo: str, sha: str) -> MergedPull | None:
-    """The pull request into the default branch whose merge made this commit; None where there is none.
+    """The pull request into the default branch whose merge made this commit; None where there is
+    none.
 
-    Merge commits, squashes and the last commit of a rebase are GitHub's `merge_commit_sha`; a commit that went over
-    unchanged is among the pull request's own. Of several, one whose merge commit it is, then the latest. Raises
+    Merge commits, squashes and the last commit of a rebase are GitHub's `merge_commit_sha`; a
+    commit that went over unchanged is among the pull request's own. Of several the latest. Raises
     GitHubError.
     """
     found = await api.pages(repo_path(repo, "commits", sha, "pulls"), needs="pull-requests: read")

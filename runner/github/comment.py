@@ -1,11 +1,9 @@
 """One comment for each plan in a pull request, kept up to date in its place.
 
-The first two lines of a comment are ours alone, for machines: whose it is, and what was reviewed. They are read there
-and nowhere else, and only in comments that the token's own user has written, so nothing that a plan says can pass for
-them. People with write access can edit a comment, and other workflows may write as the same user: what a comment says
-of a digest is good for showing what has changed, never for allowing a run.
-
-Callers turn the GitHubErrors of these functions into warnings: a comment never changes an exit code.
+The first two lines of a comment are ours alone, for machines: whose it is, and what was reviewed.
+They are read only in comments that the token's own user has written, so nothing that a plan says
+can pass for them. People with write access can edit a comment: what it says of a digest is good for
+showing what has changed, never for allowing a run.
 """
 
 from __future__ import annotations

@@ -34,8 +34,9 @@ def in_actions(environ: Mapping[str, str]) -> bool:
 def stop_commands(environ: Mapping[str, str], stream: TextIO | None = None) -> Iterator[None]:
     """What the block prints on the stream (stdout) is text to the runner, whatever it looks like.
 
-    Commands work again after the block, also when it raises. Nobody can end it from within: the word that does is 128
-    random bits. The runner reads stdout and stderr apart, so text on the other stream is not covered for sure.
+    Commands work again after the block, also when it raises. The word that ends it is 128 random
+    bits. The runner reads stdout and stderr apart, so text on the other stream is not covered for
+    sure.
     """
     if not in_actions(environ):
         yield
@@ -59,10 +60,11 @@ _STOPPED: list[str] = []
 
 
 def add_mask(environ: Mapping[str, str], secret: Secret, stream: TextIO | None = None) -> None:
-    """The runner shows `***` for the secret in all later output. Call it before anything can print the secret.
+    """The runner shows `***` for the secret in all later output. Call it before anything can print
+    the secret.
 
-    On stderr, as stdout may be redirected to a report. Printed only for GitHub's runner, which takes the line out of
-    the log, and never to a file: anywhere else it would be the leak. In a block of `stop_commands` on the same stream
+    Printed on stderr, for GitHub's runner only, which takes the line out of the log, and never to a
+    file: anywhere else it would be the leak. In a block of `stop_commands` on the same stream
     commands work again for this line.
     """
     out = stream or sys.stderr
@@ -131,9 +133,10 @@ MOST_OUTPUTS = 400_000
 def write_outputs(environ: Mapping[str, str], values: Mapping[str, Value]) -> None:
     """Append the outputs to `$GITHUB_OUTPUT`; nothing without it.
 
-    Text stays as it is, None is empty, truth is `true` or `false`, lists and objects become JSON. No value can set
-    another output: each ends at a random word that is not in it. Raises GitHubError, before anything is written, for
-    more than MOST_OUTPUTS, and where the file cannot be written; KeyError for a name that is not in OUTPUTS.
+    Text stays as it is, None is empty, everything else becomes JSON. No value can set another
+    output: each ends at a random word that is not in it. Raises GitHubError, before anything is
+    written, for more than MOST_OUTPUTS, and where the file cannot be written; KeyError for a name
+    that is not in OUTPUTS.
     """
     written = environ.get("GITHUB_OUTPUT")
     if not written:

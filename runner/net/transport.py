@@ -1,9 +1,9 @@
 """HTTP. The only module that imports httpx: its exceptions become ours here, and only here.
 
-Three ways: `send` for reads, over kept connections; `send_once` for the one request that must not happen twice, over
-a connection of its own; `send_direct` for questions to a server itself. None repeats anything, follows a redirect,
-keeps a cookie or reads credentials from the environment; proxies (`HTTPS_PROXY`, `NO_PROXY`) are used as tunnels only,
-never for loopback, and never by `send_direct`.
+`send` is for reads, over kept connections; `send_once` for the one request that must not happen
+twice; `send_direct` for questions to a server itself. None repeats anything, follows a redirect,
+keeps a cookie or reads credentials from the environment; proxies (`HTTPS_PROXY`, `NO_PROXY`) are
+used as tunnels only, never for loopback.
 """
 
 from __future__ import annotations
@@ -137,11 +137,12 @@ class Transport:
         return await self._logged(pool, request, {"Accept-Encoding": "gzip"}, self._limits.read_s, proxy)
 
     async def send_once(self, request: Outgoing) -> Reply:
-        """Exchange once over a connection of its own, which is closed afterwards. Raises Unreachable.
+        """Exchange once over a connection of its own, which is closed afterwards. Raises
+        Unreachable.
 
-        An idle connection that the other side is just closing makes "was it sent?" unanswerable; a fresh one
-        does not, and once it is closed no late byte can still arrive. It waits for the answer until the deadline
-        of the whole exchange: giving up early would only make "accepted" unknown.
+        An idle connection that the other side is just closing makes "was it sent?" unanswerable; a
+        fresh one does not. It waits for the answer until the deadline of the whole exchange: giving
+        up early would only make "accepted" unknown.
         """
         return await self._send_alone(request, self._limits.total_s, proxy_for(request.origin))
 

@@ -1,7 +1,8 @@
-"""The control endpoint `/_simulator`: add faults, set switches, read the log. Off unless the options enable it.
+"""The control endpoint `/_simulator`: add faults, set switches, read the log. Off unless the
+options enable it.
 
-It needs no credentials, so it answers only a loopback client that also asked for a loopback host by name: a page in
-a browser on this machine, whatever name its server gave itself, must not get through.
+It needs no credentials, so it answers only a loopback client that also asked for a loopback host by
+name: no page in a browser on this machine may get through.
 """
 
 from __future__ import annotations

@@ -37,9 +37,9 @@ class AcceptedBatch:
 class Changed:
     """Something else happened to servers from `at` to `until` (None: for good).
 
-    `values` overlay the server's own: `status`, `task_state`, `locked`, `frozen`, `deleted`, `tags`, `fault`. Those
-    with `alarm` (its name), `scaling_group` (its name) or `scheduled_event` (its type) are about Cloud Eye, Auto
-    Scaling and the provider's plans, and change nothing of the server itself.
+    `values` overlay the server's own: `status`, `task_state`, `locked`, `frozen`, `deleted`,
+    `tags`, `fault`. Those with `alarm`, `scaling_group` or `scheduled_event` are what other
+    services know, and change nothing of the server itself.
     """
 
     at: Millis

@@ -232,13 +232,13 @@ def _credential(access: str, secret: str, token: str, ends: Millis, status: int)
 
 
 def assume_with_oidc(request: Request, turn: Turn, credentials: Credentials) -> Response:
-    """`POST /v5/agencies/assume-with-oidc`, unsigned: a key that ends, with the security token it needs.
+    """`POST /v5/agencies/assume-with-oidc`, unsigned: a key that ends, with the security token it
+    needs.
 
-    Request and answer are those of the SDK's models `AssumeAgencyWithOIDCRequestBody` and `…Response`. What an error
-    looks like is a guess: the gateway's shape, with codes of our own under `STS5`.
-    Checked are provider and agency, the token's signature (HS256), `iss`, `aud`, `sub`, `exp`, `nbf` and `iat`, by
-    real time. 400 for a request or a token that cannot be read, 401 for one that is not good, 403 for one that is
-    not trusted, 404 for a provider or an agency that is not there.
+    Request and answer are those of the SDK's models `AssumeAgencyWithOIDCRequestBody` and
+    `…Response`; errors are a guess: the gateway's shape, with codes of our own under `STS5`.
+    Checked are provider and agency (404), the token's form (400), signature (HS256), `exp`, `nbf`
+    and `iat` by real time (401), and `iss`, `aud` and `sub` (403).
     """
     try:
         asked, trust = _agency_request(request.body, credentials.oidc)

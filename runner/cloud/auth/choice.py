@@ -1,9 +1,10 @@
-"""Which login a target gets, and for each kind why or why not: the order of `auth: auto` is written here, once.
+"""Which login a target gets, and for each kind why or why not: the order of `auth: auto` is written
+here, once.
 
-First OpenID Connect (nobody names an agency or an identity provider without meaning it), then what the environment
-holds: the names of the vendor's SDK, of Terraform, of OpenStack, in each family an access key before a token, a token
-before a password; then the credentials file of the vendor's SDK; last the metadata service of an ECS. The first that
-is there is taken. One that is half there, or unusable, is an error and no reason to take another quietly.
+First OpenID Connect, then what the environment holds (the names of the vendor's SDK, of Terraform,
+of OpenStack, in each family an access key before a token before a password), then the SDK's
+credentials file, last the metadata service. The first that is there is taken. One that is half
+there, or unusable, is an error and no reason to take another quietly.
 """
 
 from __future__ import annotations

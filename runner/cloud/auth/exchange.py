@@ -377,13 +377,13 @@ class AgencyKey(Renewable):
 
 
 class PasswordToken(Renewable):
-    """An IAM token for one project, by name (the region's own project is named like the region) or by id.
+    """An IAM token for one project, by name (the region's own project is named like the region) or
+    by id.
 
-    Page "Obtaining a User Token Through Password Authentication": `POST /v3/auth/tokens`, 201, the token in the header
-    `X-Subject-Token`, its times in the body; valid 24 hours; a new token does not end the old one. It is renewed a
-    tenth of its life, at most 30 minutes, before it ends; its life is measured from its arrival on our clock, so that
-    a clock that is wrong does no harm. `project_id` is known from the start if it was configured, else once the first
-    token has come.
+    Page "Obtaining a User Token Through Password Authentication": `POST /v3/auth/tokens`, 201, the
+    token in the header `X-Subject-Token`, its times in the body; valid 24 hours. It is renewed a
+    tenth of its life, at most 30 minutes, before it ends; its life is measured from its arrival on
+    our clock. `project_id` is that of the configuration, or known once the first token has come.
     """
 
     proof_header = "X-Auth-Token"

@@ -1,14 +1,15 @@
-"""Logins as plain data, and those that the environment or the credentials file of the vendor's SDK hold.
+"""Logins as plain data, and those that the environment or the credentials file of the vendor's SDK
+hold.
 
-Families of variables: the vendor SDK's names, Terraform's, OpenStack's. For OpenID Connect two services exchange ID
-tokens: STS for an agency (`HUAWEICLOUD_OIDC_…`), and IAM for a user that an identity provider is mapped to
-(`HUAWEICLOUD_SDK_IDP_ID`; the older way, and the only one of Open Telekom Cloud). The names are those of the vendor's
-SDK, and GitHub's own for a job that may ask for ID tokens (`permissions: id-token: write`);
-`HUAWEICLOUD_OIDC_AUDIENCE` is ours: the SDK cannot ask GitHub. Which login is taken is decided in `choice`.
+For OpenID Connect two services exchange ID tokens: STS for an agency (`HUAWEICLOUD_OIDC_…`), and
+IAM for a user that an identity provider is mapped to (`HUAWEICLOUD_SDK_IDP_ID`; the only way of
+Open Telekom Cloud). The names are those of the vendor's SDK, and GitHub's own;
+`HUAWEICLOUD_OIDC_AUDIENCE` is ours: the SDK cannot ask GitHub.
 
-The file is `~/.huaweicloud/credentials`, section `[basic]` (SDK `auth/provider.py`, `ProfileCredentialProvider`): an
-INI file with `ak`, `sk`, `security_token`, `project_id`, or instead of a key `idp_id` and `id_token_file`, which win.
-`iam_endpoint` is not obeyed: where credentials are sent is said by the target.
+The file is `~/.huaweicloud/credentials`, section `[basic]` (SDK `auth/provider.py`,
+`ProfileCredentialProvider`): `ak`, `sk`, `security_token`, `project_id`, or instead of a key
+`idp_id` and `id_token_file`, which win. `iam_endpoint` is not obeyed: where credentials are sent is
+said by the target.
 """
 
 from __future__ import annotations
