@@ -32,7 +32,7 @@ from runner.report.run_words import counts_words
 from runner.report.safe import markdown, plain
 
 if TYPE_CHECKING:
-    from runner.github.event import Event as Happened
+    from runner.github.event import GitHubEvent
     from runner.github.step import Value
     from runner.loading.config import LoadedConfig
     from runner.model.events import Event
@@ -85,7 +85,7 @@ WRONG_JOB["reconcile"] = WRONG_JOB["run"]
 """Command -> event that it is not for -> what to do instead."""
 
 
-def event_for(command: str) -> Happened:
+def event_for(command: str) -> GitHubEvent:
     """Return the event of this job. Raise UsageProblem outside of GitHub Actions and for an event of another command.
 
     Raise BadEvent for an event that cannot be read.
@@ -99,12 +99,12 @@ def event_for(command: str) -> Happened:
     return event
 
 
-def do(job: Job, command: str, work: Callable[[Happened], int]) -> int:
+def do(job: Job, command: str, work: Callable[[GitHubEvent], int]) -> int:
     """Do a job's work while commands are stopped; the exit code of the step.
 
     What goes wrong as a whole is told where the rest is told: in the summary, the outputs and an annotation.
     """
-    event: Happened | None = None
+    event: GitHubEvent | None = None
     with stop_commands(os.environ, sys.stderr):
         try:
             event = event_for(command)
@@ -259,7 +259,7 @@ class Job:
             said = note.replace("\n", "; ")
             self.problems.append(Problem("NotAllReady", said, Location(file.as_posix())))
 
-    async def end(self, code: int, due_s: float | None, outputs: Mapping[str, Value], event: Happened | None) -> int:
+    async def end(self, code: int, due_s: float | None, outputs: Mapping[str, Value], event: GitHubEvent | None) -> int:
         """Outputs and follow-up; the exit code of the step: a suspended run is no failure.
 
         `due_s`: in how many seconds the first suspended run wants to go on.

@@ -20,8 +20,8 @@ from runner.errors import Exit, RunnerError, UsageProblem
 from runner.git.repository import Repository
 from runner.github.api import GitHub, GitHubError
 from runner.github.artifacts import merged_at
-from runner.github.comment import Key, Reviewed, exists, retire, upsert
-from runner.github.event import Event
+from runner.github.comment import CommentKey, Reviewed, exists, retire, upsert
+from runner.github.event import GitHubEvent
 from runner.loading.config import LoadedConfig, template_env
 from runner.loading.plan import Loaded, LoadOptions, load_plan
 from runner.loading.together import across
@@ -52,7 +52,7 @@ def plan_job(app: App, wanted: Wanted) -> int:
     """Validate and show; the exit code of the step."""
     job = Job(app, wanted.schedules, timedelta(0), None, "")
 
-    def work(event: Event) -> int:
+    def work(event: GitHubEvent) -> int:
         _demand_empty(wanted.schedules)
         repository = Repository.find(Path.cwd(), os.environ)
         selection = select(wanted.plans, "", os.environ, Path.cwd())
@@ -107,7 +107,7 @@ class _Found:
 class _Review:
     job: Job
     wanted: Wanted
-    event: Event
+    event: GitHubEvent
     repository: Repository
     selection: Selection
     base: str
@@ -120,7 +120,7 @@ class _Review:
     """What must happen before a merge can apply any of the plans."""
 
     @classmethod
-    def of(cls, job: Job, wanted: Wanted, event: Event, repository: Repository, selection: Selection) -> _Review:
+    def of(cls, job: Job, wanted: Wanted, event: GitHubEvent, repository: Repository, selection: Selection) -> _Review:
         """Configuration and policy of the base revision; what the pull request makes of them is only shown."""
         base = repository.resolve(wanted.base) if wanted.base else selection.base
         config, police = rules_of(job.app, base)
@@ -240,14 +240,14 @@ class _Review:
         if self.wanted.comment == "never" or pull is None:
             return []
         made: list[int] = []
-        keys: list[Key] = []
+        keys: list[CommentKey] = []
         async with GitHub(os.environ) as api:
             early = _merged_early(await merged_at(api, repo, pull))
             if early:
                 self.blocked = "open a new pull request that touches the plan; this one was merged already."
             notes = [*self.notes, *early]
             for diff in diffs:
-                keys.append(Key(LABEL, self._path(diff)))
+                keys.append(CommentKey(LABEL, self._path(diff)))
                 is_quiet = self.wanted.comment == "on-change" and diff.code == Exit.DONE and not diff.problems
                 if is_quiet and not await exists(api, repo, pull, keys[-1]):
                     continue

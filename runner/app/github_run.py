@@ -30,8 +30,8 @@ from runner.git.errors import NoRange
 from runner.git.repository import Repository
 from runner.github.api import GitHub, tolerated
 from runner.github.artifacts import Artifact, MergedPull, download, find_schedules, merged_pull
-from runner.github.comment import Key, exists, read_digest, upsert
-from runner.github.event import Event, is_first_push
+from runner.github.comment import CommentKey, exists, read_digest, upsert
+from runner.github.event import GitHubEvent, is_first_push
 from runner.github.step import group
 from runner.loading.search import find_plans, is_plan
 from runner.model.problem import Problem
@@ -65,7 +65,7 @@ class Sources:
     store_is_persistent: bool
 
 
-def demand_default_branch(event: Event) -> None:
+def demand_default_branch(event: GitHubEvent) -> None:
     """Raise UsageProblem on another branch: only what was merged is run, by the configuration that was merged.
 
     The event of a schedule may not name the default branch. GitHub starts schedules there only (page "Events that
@@ -82,7 +82,7 @@ def demand_default_branch(event: Event) -> None:
 def run_job(job: Job, sources: Sources) -> int:
     """Run what the event is about; the exit code of the step."""
 
-    def work(event: Event) -> int:
+    def work(event: GitHubEvent) -> int:
         demand_default_branch(event)
         config = job.app.load_config()
         mine = _Work(job, sources, event, config, Repository.find(Path.cwd(), os.environ))
@@ -95,7 +95,7 @@ def run_job(job: Job, sources: Sources) -> int:
 class _Work:
     job: Job
     sources: Sources
-    event: Event
+    event: GitHubEvent
     config: LoadedConfig
     repository: Repository
     began: float = field(default_factory=time.monotonic)
@@ -313,8 +313,8 @@ class _Work:
             return ""
         return f"\n[The job]({event.server_url}/{event.repository}/actions/runs/{event.run_id}) has the details.\n"
 
-    def _key(self, label: str, file: Path) -> Key:
-        return Key(label, self._name(file) or file.as_posix())
+    def _key(self, label: str, file: Path) -> CommentKey:
+        return CommentKey(label, self._name(file) or file.as_posix())
 
     async def _download(self, api: GitHub, artifact: Artifact) -> Path:
         """A new folder with the artifact's files: what a checkout could have brought is never taken for them."""
@@ -369,7 +369,7 @@ def _why_unstored(pull: MergedPull, name: str, *, is_late: bool) -> str:
 def reconcile_job(job: Job) -> int:
     """Go on with what is due; the exit code of the step."""
 
-    def work(event: Event) -> int:
+    def work(event: GitHubEvent) -> int:
         demand_default_branch(event)
         config = job.app.load_config()
         deadline_s = job.deadline.total_seconds() if job.deadline else None

@@ -24,7 +24,7 @@ from runner.cloud.endpoints import Settings, settings_for
 from runner.cloud.machine import this_machine
 from runner.cloud.metadata import OVERRIDE
 from runner.cloud.reader import Patience
-from runner.cloud.throttle import Pace, pace_of
+from runner.cloud.throttle import RequestPace, pace_of
 from runner.errors import CloudError, StoreError
 from runner.execution.effects import Tuning
 from runner.execution.site import Site
@@ -33,7 +33,7 @@ from runner.model.config import SimulatorOptions, TargetConfig
 from runner.model.inventory import Inventory
 from runner.model.machine import NOBODY
 from runner.model.schedule import Target
-from runner.net.transport import Limits
+from runner.net.transport import ExchangeLimits
 from runner.net.wire import RequestLog
 from runner.planning.spared import Spared
 from runner.ports import Clock
@@ -105,8 +105,8 @@ class Asking:
         return {
             "log": both,
             "patience": Patience(attempts=2, budget_s=within_s, first_wait_s=min(0.4, within_s / 4)),
-            "limits": Limits(connect_s=within_s, read_s=within_s, total_s=within_s),
-            "pace": Pace(most_s=within_s),
+            "limits": ExchangeLimits(connect_s=within_s, read_s=within_s, total_s=within_s),
+            "pace": RequestPace(most_s=within_s),
         }
 
 

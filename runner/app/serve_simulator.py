@@ -21,7 +21,7 @@ from runner.simulator.log import WorldMismatch
 from runner.simulator.scenario import Scenario, ScenarioInvalid, load_scenario
 from runner.simulator.server import Running, Tls, serve
 from runner.simulator.state import CloudOptions, State
-from runner.simulator.switches import Credentials, Instance, OidcTrust
+from runner.simulator.switches import Instance, KnownLogins, OidcTrust
 
 PREFIX = "REBOOT_RUNNER_SIMULATOR_"
 AK, SK, PASSWORD, OIDC_SECRET = (f"{PREFIX}{name}" for name in ("AK", "SK", "PASSWORD", "OIDC_SECRET"))
@@ -84,7 +84,7 @@ def serve_simulator(app: App, world: ServeRequest) -> None:
 def _options(world: ServeRequest) -> CloudOptions:
     generated = FleetOptions(world.servers, world.seed, world.region, world.zones, world.reboot_seconds)
     fleet = load_fleet(world.inventory, generated) if world.inventory else generated
-    keys = Credentials.generated(*(os.environ.get(name) or None for name in (AK, SK, PASSWORD)))
+    keys = KnownLogins.generated(*(os.environ.get(name) or None for name in (AK, SK, PASSWORD)))
     if issuer_secret := os.environ.get(OIDC_SECRET):
         if len(issuer_secret) < 16:
             raise UsageProblem(f"{OIDC_SECRET} is shorter than 16 characters", hint="set a longer one")

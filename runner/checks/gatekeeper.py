@@ -18,7 +18,7 @@ from runner.inputs.json_text import parse_json, why_no_json
 from runner.model.gate import Gate, GateAnswer, GateState
 from runner.net.secret import Secret, scrubber
 from runner.net.text import tidy
-from runner.net.transport import Limits, Transport
+from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 from runner.ports import Alarms
 
@@ -139,7 +139,7 @@ class NetGatekeeper:
 
     async def _send(self, request: Outgoing, most: int) -> Reply:
         total = self.longest_s
-        limits = Limits(connect_s=total, read_s=total, total_s=total, max_bytes=most)
+        limits = ExchangeLimits(connect_s=total, read_s=total, total_s=total, max_bytes=most)
         async with aclosing(Transport(limits, log=self.log)) as transport:
             return await transport.send(request)
 

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from runner.model.check import DEFAULT_PORTS, Check
 from runner.net.hosts import is_loopback
 from runner.net.text import tidy
-from runner.net.transport import Limits, Transport
+from runner.net.transport import ExchangeLimits, Transport
 from runner.net.trust import unverified
 from runner.net.wire import Outgoing, Unreachable
 
@@ -73,7 +73,7 @@ class NetProber:
         request = Outgoing("GET", origin, check.path, headers={"Accept": "*/*"}, known_as=check.host)
         if (transport := self._transports.get(check.verify)) is None:
             total = self._longest_s
-            limits = Limits(connect_s=total, read_s=total, total_s=total, max_bytes=MOST_BYTES)
+            limits = ExchangeLimits(connect_s=total, read_s=total, total_s=total, max_bytes=MOST_BYTES)
             transport = Transport(limits, ssl_context=None if check.verify else unverified())
             self._transports[check.verify] = transport
         try:

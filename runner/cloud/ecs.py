@@ -25,7 +25,7 @@ from runner.cloud.projects import looked_up, project_id_of
 from runner.cloud.reader import Answer, Patience, Reader
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
 from runner.cloud.servers import Servers, is_unknown_job, segment
-from runner.cloud.throttle import Pace, Sleep
+from runner.cloud.throttle import RequestPace, Sleep
 from runner.errors import CloudDenied, CloudError
 from runner.model.inventory import Inventory, Server, ServerGroup, Unread
 from runner.model.job import (
@@ -42,7 +42,7 @@ from runner.model.job import (
 from runner.model.schedule import RebootType
 from runner.model.surroundings import Surroundings
 from runner.net.secret import scrubber
-from runner.net.transport import Limits, Transport
+from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, RequestLog, Unreachable
 
 JSON = "application/json;charset=UTF-8"
@@ -87,10 +87,10 @@ class HuaweiCloud:
         now: Callable[[], datetime] | None = None,
         log: Callable[[RequestLog], None] | None = None,
         patience: Patience | None = None,
-        limits: Limits | None = None,
+        limits: ExchangeLimits | None = None,
         sleep: Sleep = asyncio.sleep,
         on_secret: OnSecret | None = None,
-        pace: Pace | None = None,
+        pace: RequestPace | None = None,
     ) -> AsyncIterator[Self]:
         """A client for this target; its connections close at the end.
 

@@ -15,7 +15,7 @@ from runner.errors import InvalidInput
 from runner.model.problem import Location, Problem
 from runner.net.origin import safe_parts
 from runner.net.secret import Secret
-from runner.net.transport import Limits, Transport
+from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 
 ADDRESS = "http://169.254.169.254"
@@ -45,7 +45,7 @@ class Metadata:
     """Questions to the service within `within_s` seconds in all, tokens included. Close it with `aclose`."""
 
     def __init__(self, origin: str, within_s: float, log: Callable[[RequestLog], None] | None = None) -> None:
-        limits = Limits(connect_s=within_s / 2, read_s=within_s, total_s=within_s, max_bytes=_MAX_BYTES)
+        limits = ExchangeLimits(connect_s=within_s / 2, read_s=within_s, total_s=within_s, max_bytes=_MAX_BYTES)
         self._transport = Transport(limits, log=log)
         self._origin = origin
         self._within_s = within_s

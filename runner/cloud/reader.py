@@ -20,7 +20,7 @@ from runner.cloud.bodies import ApiError, read_error
 from runner.cloud.codes import Verdict, proof
 from runner.cloud.denials import OtherProject, denial, is_other_project
 from runner.cloud.reboot import retry_after_s
-from runner.cloud.throttle import Pace, Sleep, allowed
+from runner.cloud.throttle import RequestPace, Sleep, allowed
 from runner.errors import CloudDenied, CloudError
 from runner.inputs.json_text import parse_json
 from runner.net.secret import Scrub, Secret, scrubber
@@ -73,12 +73,12 @@ class Reader:
         wall: Callable[[], datetime],
         patience: Patience | None = None,
         sleep: Sleep = asyncio.sleep,
-        pace: Pace | None = None,
+        pace: RequestPace | None = None,
     ) -> None:
         self._transport = transport
         self._wall = wall
         self._patience = patience or Patience()
-        self.pace = pace or Pace(sleep)
+        self.pace = pace or RequestPace(sleep)
 
     async def read(
         self,

@@ -40,7 +40,7 @@ def allowed(text: str) -> Allowed | None:
     return found if 1 <= found.requests <= _MOST_COUNTED and 0 < found.window_s <= LONGEST_WINDOW_S else None
 
 
-class Pace:
+class RequestPace:
     """Reads call `wait` before they are sent. Seconds are those of `monotonic`.
 
     `time_scale`: how much faster the time of the cloud runs that names its limits. A limit that the
@@ -155,6 +155,6 @@ class Pace:
 
 
 @cache
-def pace_of(target: str, time_scale: float) -> Pace:
+def pace_of(target: str, time_scale: float) -> RequestPace:
     """The one pace of a target in this process, however often it is opened: what was learned of its limits stays."""
-    return Pace(time_scale=time_scale)
+    return RequestPace(time_scale=time_scale)

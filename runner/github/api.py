@@ -27,12 +27,12 @@ from runner.net.hosts import is_loopback
 from runner.net.origin import safe_parts
 from runner.net.secret import Secret, scrubber
 from runner.net.text import tidy
-from runner.net.transport import Limits, Transport
+from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable, encode
 
 DEFAULT_API = "https://api.github.com"
 VERSION = "2022-11-28"
-LIMITS = Limits(total_s=120.0)
+LIMITS = ExchangeLimits(total_s=120.0)
 """20 MB an answer: a page of 100 comments of full length fits, and so does an artifact that we accept."""
 MAX_PAGES = 100
 LONGEST_WAIT_S = 60.0
@@ -70,7 +70,7 @@ def tolerated(warn: Callable[[str], None]) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ApiAddress:
     """Where the API is: `https://api.github.com` and an empty prefix, or `https://ghe.example` and `/api/v3`."""
 
     origin: str
@@ -81,7 +81,7 @@ class Address:
         return urlsplit(self.origin).hostname or ""
 
 
-def api_address(environ: Mapping[str, str]) -> Address:
+def api_address(environ: Mapping[str, str]) -> ApiAddress:
     """The API's address of the job's environment. Raises GitHubError for one that no token may be sent to."""
     written = environ.get("GITHUB_API_URL") or DEFAULT_API
     parts = safe_parts(written)
@@ -90,7 +90,7 @@ def api_address(environ: Mapping[str, str]) -> Address:
             f"GITHUB_API_URL is {tidy(written, 100)}: the token is not sent there",
             hint="it must be https://HOST, as GitHub's runner sets it; http only for this machine",
         )
-    return Address(f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/"))
+    return ApiAddress(f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/"))
 
 
 class GitHub:

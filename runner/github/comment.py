@@ -34,7 +34,7 @@ _RETIRED = "_This plan is no longer part of the pull request._"
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class CommentKey:
     """Which comment: one for each plan's path and each label, so that several workflows do not share theirs."""
 
     label: str
@@ -65,7 +65,9 @@ class _Own:
     body: str
 
 
-async def upsert(api: GitHub, repo: str, pull: int, key: Key, body: str, reviewed: Reviewed | None = None) -> int:
+async def upsert(
+    api: GitHub, repo: str, pull: int, key: CommentKey, body: str, reviewed: Reviewed | None = None
+) -> int:
     """Write the plan's comment, in the place it has or as a new one; its id.
 
     `body` is Markdown with everything from outside escaped. Of several comments of ours for the key the oldest is
@@ -86,12 +88,12 @@ async def upsert(api: GitHub, repo: str, pull: int, key: Key, body: str, reviewe
     return made_id
 
 
-async def exists(api: GitHub, repo: str, pull: int, key: Key) -> bool:
+async def exists(api: GitHub, repo: str, pull: int, key: CommentKey) -> bool:
     """Whether the plan has a comment of ours. Raises GitHubError."""
     return bool(await _own_comments(api, repo, pull, key))
 
 
-async def retire(api: GitHub, repo: str, pull: int, label: str, keep: Collection[Key]) -> None:
+async def retire(api: GitHub, repo: str, pull: int, label: str, keep: Collection[CommentKey]) -> None:
     """Comments of ours for plans that are not in `keep` shrink to a line; those with another label stay as they are.
 
     When such a plan comes back, its comment is used again. Raises GitHubError.
@@ -102,13 +104,13 @@ async def retire(api: GitHub, repo: str, pull: int, label: str, keep: Collection
             await _update(api, repo, comment, _with_lines(comment.key, comment.label, _RETIRED, None))
 
 
-async def read_digest(api: GitHub, repo: str, pull: int, key: Key) -> Reviewed | None:
+async def read_digest(api: GitHub, repo: str, pull: int, key: CommentKey) -> Reviewed | None:
     """What our own comment says was reviewed; None without one, or where its plan has no schedule."""
     own = await _own_comments(api, repo, pull, key)
     return own[0].reviewed if own else None
 
 
-def composed(key: Key, body: str, reviewed: Reviewed | None = None) -> str:
+def composed(key: CommentKey, body: str, reviewed: Reviewed | None = None) -> str:
     """The comment's whole text. Raises GitHubError where it is too long, ValueError for facts of another shape."""
     text = _with_lines(key.hex, _hash(key.label), body, reviewed)
     text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -131,7 +133,7 @@ def _with_lines(key: str, label: str, body: str, reviewed: Reviewed | None) -> s
     return f"<!-- reboot-runner:comment:v1 key={key} -->\n{facts}\n\n{body}"
 
 
-async def _own_comments(api: GitHub, repo: str, pull: int, key: Key | None = None) -> list[_Own]:
+async def _own_comments(api: GitHub, repo: str, pull: int, key: CommentKey | None = None) -> list[_Own]:
     login = await api.login()
     found = await api.pages(repo_path(repo, "issues", pull, "comments"), needs=NEEDS)
     own = filter(None, (_read(comment, login) for comment in found))

@@ -25,12 +25,12 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 _NOTHING = re.compile("0+")
 
 
-class BadEvent(UsageProblem):
+class UnreadableEvent(UsageProblem):
     """The event file cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class GitHubEvent:
     """What happened. `sha` is what GitHub checks out: of a pull request, its test merge into the base branch.
 
     `head_sha` and `base_sha` are those of a pull request or of a merge queue's group; `before` and `after` those of a
@@ -55,8 +55,8 @@ class Event:
     forced: bool = False
 
 
-def read_event(environ: Mapping[str, str]) -> Event | None:
-    """The event of this job; None outside GitHub Actions. Raises BadEvent when its file cannot be used."""
+def read_event(environ: Mapping[str, str]) -> GitHubEvent | None:
+    """The event of this job; None outside GitHub Actions. Raises UnreadableEvent when its file cannot be used."""
     name = environ.get("GITHUB_EVENT_NAME", "")
     if environ.get("GITHUB_ACTIONS") != "true" or not name:
         return None
@@ -66,7 +66,7 @@ def read_event(environ: Mapping[str, str]) -> Event | None:
     head, base = as_map(pull.get("head")), as_map(pull.get("base"))
     head_repository = tidy(as_text(as_map(head.get("repo")).get("full_name")))
     is_pull, is_push = name.startswith("pull_request"), name == "push"
-    return Event(
+    return GitHubEvent(
         name=tidy(name, 100),
         repository=repository if _REPOSITORY.fullmatch(repository) else "",
         sha=_sha(environ.get("GITHUB_SHA")) or "",
@@ -86,12 +86,12 @@ def read_event(environ: Mapping[str, str]) -> Event | None:
     )
 
 
-def is_first_push(event: Event) -> bool:
+def is_first_push(event: GitHubEvent) -> bool:
     """Return True for the push that made its branch: no pull request can have been merged into it before."""
     return event.name == "push" and event.before is not None and _NOTHING.fullmatch(event.before) is not None
 
 
-def range_of(event: Event, repository: Repository) -> Range:
+def range_of(event: GitHubEvent, repository: Repository) -> Range:
     """The commits an event is about; what the clone lacks is fetched.
 
     Raises NoRange, with its reason, where there is nothing to compare with: then plans must be named. Raises
@@ -112,7 +112,7 @@ def range_of(event: Event, repository: Repository) -> Range:
     return _between(event.before, event.after, repository, event)
 
 
-def _of_pull_request(event: Event, repository: Repository) -> Range:
+def _of_pull_request(event: GitHubEvent, repository: Repository) -> Range:
     """The effect of merging: from the base branch to GitHub's test merge; else from where the branch began.
 
     A branch may end in a merge commit of its own, so only a merge of this pull request's head counts.
@@ -127,7 +127,7 @@ def _of_pull_request(event: Event, repository: Repository) -> Range:
     return Range(repository.merge_base(repository.ensure(event.base_sha), head), head)
 
 
-def _between(base: str | None, head: str | None, repository: Repository, event: Event) -> Range:
+def _between(base: str | None, head: str | None, repository: Repository, event: GitHubEvent) -> Range:
     if base is None or head is None:
         raise NoRange(f"the {event.name} event does not name its commits")
     return Range(repository.ensure(base), repository.ensure(head))
@@ -139,11 +139,11 @@ def _payload(path: str) -> dict[str, Any]:
     try:
         payload = parse_json(read_regular(Path(path), EVENT.size), EVENT)
     except OSError as error:
-        raise BadEvent(f"the file of GITHUB_EVENT_PATH {describe(error)}") from None
+        raise UnreadableEvent(f"the file of GITHUB_EVENT_PATH {describe(error)}") from None
     except ValueError as error:
-        raise BadEvent(f"the file of GITHUB_EVENT_PATH is {why_no_json(error)}") from None
+        raise UnreadableEvent(f"the file of GITHUB_EVENT_PATH is {why_no_json(error)}") from None
     if not isinstance(payload, dict):
-        raise BadEvent("the file of GITHUB_EVENT_PATH is not a JSON object")
+        raise UnreadableEvent("the file of GITHUB_EVENT_PATH is not a JSON object")
     return payload
 
 

@@ -36,7 +36,7 @@ def served(host: str, port: int, pages: Mapping[str, Callable[[], Page]]) -> Ite
     The pages are called in threads of the server. Raises UsageProblem where one cannot listen there.
     """
 
-    class Handler(BaseHTTPRequestHandler):
+    class PageHandler(BaseHTTPRequestHandler):
         timeout = PATIENCE_S
         server_version = "reboot-runner"
         sys_version = ""
@@ -66,7 +66,7 @@ def served(host: str, port: int, pages: Mapping[str, Callable[[], Page]]) -> Ite
             """Probes come every few seconds: nobody wants to read of them."""
 
     try:
-        server = _Server((host, port), Handler)
+        server = _PageServer((host, port), PageHandler)
     except OSError as error:
         raise UsageProblem(
             f"cannot listen on {host}:{port}: {error.strerror or error}",
@@ -82,7 +82,7 @@ def served(host: str, port: int, pages: Mapping[str, Callable[[], Page]]) -> Ite
         thread.join()
 
 
-class _Server(ThreadingHTTPServer):
+class _PageServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 32

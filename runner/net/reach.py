@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from runner.net.hosts import in_url
 from runner.net.text import tidy
-from runner.net.transport import Limits, Transport
+from runner.net.transport import ExchangeLimits, Transport
 from runner.net.trust import PROXY_HINT, TRUST_HINT, place_of, place_parts, proxy_for, proxy_variable, trust
 from runner.net.wire import Outgoing, RequestLog, Unreachable
 
@@ -32,7 +32,7 @@ _MOST_ADDRESSES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class WayStep:
     """One step and what came of it, in words; `hint` where it failed."""
 
     name: StepName
@@ -49,11 +49,11 @@ class Way:
     """
 
     origin: str
-    steps: tuple[Step, ...]
+    steps: tuple[WayStep, ...]
     ahead_s: float | None = None
 
     @property
-    def failed(self) -> Step | None:
+    def failed(self) -> WayStep | None:
         return next((step for step in self.steps if not step.ok), None)
 
 
@@ -74,23 +74,25 @@ async def way_to(
     return Way(origin, (*steps, step), ahead_s)
 
 
-async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within_s: float) -> AsyncIterator[Step]:
+async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within_s: float) -> AsyncIterator[WayStep]:
     if proxy is not None:
         found = place_parts(proxy)
         if found is None:
             said = "the environment names a proxy whose address cannot be read"
-            yield Step(
+            yield WayStep(
                 "proxy", False, said, "set HTTPS_PROXY to http://HOST:PORT; in a password @ and / are %40 and %2F"
             )
             return
         host, port = found[2].strip("[]"), int(found[3] or (443 if found[1] == "https" else 80))
-        yield Step("proxy", True, f"by the proxy {place_of(proxy)}, which the environment names ({proxy_variable()})")
+        yield WayStep(
+            "proxy", True, f"by the proxy {place_of(proxy)}, which the environment names ({proxy_variable()})"
+        )
 
-    def failed(name: StepName, said: str, hint: str) -> Step:
+    def failed(name: StepName, said: str, hint: str) -> WayStep:
         if proxy is None:
-            return Step(name, False, said, hint)
+            return WayStep(name, False, said, hint)
         said = f"the proxy {place_of(proxy)} ({proxy_variable()}) cannot be reached: {said}"
-        return Step(name, False, said, PROXY_HINT)
+        return WayStep(name, False, said, PROXY_HINT)
 
     hint = "check the target's region or endpoint, and the name service of this machine"
     try:
@@ -104,7 +106,7 @@ async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within
     known = tuple(dict.fromkeys(str(row[4][0]) for row in rows))[:_MOST_ADDRESSES]
     is_address = known == (host,)
     said = "an address: there is no name to look up" if is_address else f"{host} is {' and '.join(known)}"
-    yield Step("DNS", True, said)
+    yield WayStep("DNS", True, said)
     tried = []
     for address in known:
         place = f"{in_url(address)}:{port}"
@@ -117,7 +119,7 @@ async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within
             tried.append(f"cannot connect to {place}: {_text(error)}")
         else:
             await _close(writer)
-            yield Step("TCP", True, f"connected to {place}")
+            yield WayStep("TCP", True, f"connected to {place}")
             if is_secure and proxy is None:
                 yield await _shake_hands(address, host, port, within_s)
             return
@@ -125,40 +127,40 @@ async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within
     yield failed("TCP", "; ".join(tried), hint)
 
 
-async def _shake_hands(address: str, host: str, port: int, within_s: float) -> Step:
+async def _shake_hands(address: str, host: str, port: int, within_s: float) -> WayStep:
     try:
         context = trust()
         async with asyncio.timeout(within_s):
             _, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=host)
     except Unreachable as error:
-        return Step("TLS", False, error.message, error.hint)
+        return WayStep("TLS", False, error.message, error.hint)
     except TimeoutError:
-        return Step("TLS", False, f"no handshake within {within_s:g} s", "is this an https endpoint?")
+        return WayStep("TLS", False, f"no handshake within {within_s:g} s", "is this an https endpoint?")
     except ssl.SSLCertVerificationError as error:
         hint = f"check the endpoint; {TRUST_HINT}"
-        return Step("TLS", False, f"the certificate of {host} is not trusted: {tidy(error.verify_message)}", hint)
+        return WayStep("TLS", False, f"the certificate of {host} is not trusted: {tidy(error.verify_message)}", hint)
     except (ssl.SSLError, OSError) as error:
-        return Step("TLS", False, f"no handshake with {host}: {_text(error)}", "is this an https endpoint?")
+        return WayStep("TLS", False, f"no handshake with {host}: {_text(error)}", "is this an https endpoint?")
     secure = writer.get_extra_info("ssl_object")
     version, certificate = secure.version(), writer.get_extra_info("peercert") or {}
     await _close(writer)
     until = ""
     if ends := certificate.get("notAfter"):
         until = f", certificate until {datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC).date()}"
-    return Step("TLS", True, f"{version}{until}")
+    return WayStep("TLS", True, f"{version}{until}")
 
 
 async def _ask(
     origin: str, within_s: float, now: Callable[[], datetime], log: Callable[[RequestLog], None] | None
-) -> tuple[Step, float | None]:
+) -> tuple[WayStep, float | None]:
     """One GET without credentials: whatever is answered, somebody is there, and says what time it is."""
-    limits = Limits(connect_s=within_s, read_s=within_s, total_s=within_s, max_bytes=1 << 20)
+    limits = ExchangeLimits(connect_s=within_s, read_s=within_s, total_s=within_s, max_bytes=1 << 20)
     transport = Transport(limits, log=log)
     began = now()
     try:
         reply = await transport.send(Outgoing("GET", origin, "/"))
     except Unreachable as error:
-        return Step("HTTP", False, error.message, error.hint), None
+        return WayStep("HTTP", False, error.message, error.hint), None
     finally:
         await transport.aclose()
     middle = began + (now() - began) / 2
@@ -166,7 +168,7 @@ async def _ask(
     with suppress(ValueError, TypeError):
         stated = parsedate_to_datetime(reply.headers.get("date", ""))
         ahead_s = (stated.replace(tzinfo=stated.tzinfo or UTC) - middle).total_seconds()
-    return Step("HTTP", True, f"answers (HTTP {reply.status})"), ahead_s
+    return WayStep("HTTP", True, f"answers (HTTP {reply.status})"), ahead_s
 
 
 async def aside(function: Callable[[], T], within_s: float) -> T:

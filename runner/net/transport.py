@@ -53,7 +53,7 @@ _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ExchangeLimits:
     """How long and how much. `total_s` bounds one exchange from the first try to connect to the last byte.
 
     `read_s`: the longest silence within the answer to a read.
@@ -112,12 +112,12 @@ class Transport:
 
     def __init__(
         self,
-        limits: Limits | None = None,
+        limits: ExchangeLimits | None = None,
         *,
         ssl_context: ssl.SSLContext | None = None,
         log: Callable[[RequestLog], None] | None = None,
     ) -> None:
-        self._limits = limits or Limits()
+        self._limits = limits or ExchangeLimits()
         self._ssl = ssl_context
         self._log = log
         self._pools: dict[tuple[str, str | None], httpx.AsyncHTTPTransport] = {}

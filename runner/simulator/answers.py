@@ -20,7 +20,7 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Refusal(Exception):
+class Declined(Exception):
     """A request that is not carried out: `response` is its answer."""
 
     def __init__(self, response: Response) -> None:
@@ -84,9 +84,9 @@ def ecs_error(
     return Response(status or usual, compact(body), code=code)
 
 
-def invalid(detail: str) -> Refusal:
+def invalid(detail: str) -> Declined:
     """A request with a parameter that is wrong: `detail` says which."""
-    return Refusal(ecs_error("Ecs.0005", details=[{"code": "Ecs.0005", "message": detail}]))
+    return Declined(ecs_error("Ecs.0005", details=[{"code": "Ecs.0005", "message": detail}]))
 
 
 def gateway_error(status: int, code: str, message: str, request_id: str) -> Response:

@@ -22,22 +22,22 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runner.simulator import events as ev
 from runner.simulator import identity, lists
-from runner.simulator.answers import Refusal, Response, gateway_error, throttled
+from runner.simulator.answers import Declined, Response, gateway_error, throttled
 from runner.simulator.auth import Request, check, check_project
 from runner.simulator.call_servers import ServerCalls, actions
 from runner.simulator.chance import pick_hex
 from runner.simulator.control import control_routes
 from runner.simulator.faults import Delay, Error, ExpireToken, Reset, Rule, Throttle, Truncate
 from runner.simulator.reboot import reboot
-from runner.simulator.state import State, Turn
-from runner.simulator.switches import Credentials
+from runner.simulator.state import State, WorldTurn
+from runner.simulator.switches import KnownLogins
 from runner.simulator.timeline import length_millis
 
 MOST_BODY = 12 * 1024 * 1024
 """Bytes of a signed request's body (APIGW.0201 over that)."""
 
-Act = Callable[["Gateway", Request, Turn, Mapping[str, str]], Response]
-Issue = Callable[[Request, Turn, Credentials], Response]
+Act = Callable[["Gateway", Request, WorldTurn, Mapping[str, str]], Response]
+Issue = Callable[[Request, WorldTurn, KnownLogins], Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ class Call:
     only: str | None = None
 
 
-def _listed(on: str, act: Callable[[Request, Turn], Response], code: str = "Ecs.0023", only: str | None = None) -> Call:
+def _listed(
+    on: str, act: Callable[[Request, WorldTurn], Response], code: str = "Ecs.0023", only: str | None = None
+) -> Call:
     return Call(on, lambda g, r, t, p: act(r, t), project_code=code, only=only)
 
 
@@ -150,7 +152,7 @@ class Gateway:
         self.state = state
         self._servers: ServerCalls | None = None
 
-    def servers(self, turn: Turn) -> ServerCalls:
+    def servers(self, turn: WorldTurn) -> ServerCalls:
         if self._servers is None or not self._servers.fits(turn.world):
             self._servers = ServerCalls(turn.world)
         return self._servers
@@ -221,7 +223,7 @@ class Gateway:
             turn.append(ev.Called(turn.now, call.on, request.method, path[:2000], status, code, request_id, names))
             return response, request_id
 
-    def _answer(self, call: Call, request: Request, turn: Turn, params: Mapping[str, str]) -> Response:
+    def _answer(self, call: Call, request: Request, turn: WorldTurn, params: Mapping[str, str]) -> Response:
         if len(request.body) > MOST_BODY:
             return gateway_error(413, "APIGW.0201", "Request entity too large.", request.request_id)
         if call.only not in (None, turn.world.switches.cloud):
@@ -234,12 +236,12 @@ class Gateway:
                 if call.project_code is not None:
                     check_project(turn, request.headers, params["project"], code=call.project_code)
             return call.act(self, request, turn, params)
-        except Refusal as refusal:
+        except Declined as refusal:
             return refusal.response
 
 
-def _count_calls(request: Request, turn: Turn) -> None:
-    """Raise Refusal for one call too many; calls that the gateway did not take do not count (a guess)."""
+def _count_calls(request: Request, turn: WorldTurn) -> None:
+    """Raise Declined for one call too many; calls that the gateway did not take do not count (a guess)."""
     switches = turn.world.switches
     if switches.calls is None:
         return
@@ -250,7 +252,7 @@ def _count_calls(request: Request, turn: Turn) -> None:
         taken += call.status not in (0, 429)
     if taken >= switches.calls:
         limit, window = switches.calls, switches.calls_within
-        raise Refusal(throttled(request.request_id, 429, "APIGW.0308", limit=limit, window=window))
+        raise Declined(throttled(request.request_id, 429, "APIGW.0308", limit=limit, window=window))
 
 
 async def _read(scope: Scope, receive: Receive) -> Request | None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
-from runner.simulator.answers import Refusal, ecs_error, gateway_error
-from runner.simulator.state import Turn
-from runner.simulator.switches import Credentials
+from runner.simulator.answers import Declined, ecs_error, gateway_error
+from runner.simulator.state import WorldTurn
+from runner.simulator.switches import KnownLogins
 from runner.simulator.timeline import Millis, to_millis
 
 ALGORITHM = "SDK-HMAC-SHA256"
@@ -39,8 +39,8 @@ class Request:
     request_id: str
 
 
-def check(request: Request, turn: Turn, credentials: Credentials, *, for_project: bool = True) -> None:
-    """Raise Refusal (401, shape b) unless the caller is who he says.
+def check(request: Request, turn: WorldTurn, credentials: KnownLogins, *, for_project: bool = True) -> None:
+    """Raise Declined (401, shape b) unless the caller is who he says.
 
     `for_project`: a token must be for the project, as with every service but IAM.
     """
@@ -55,29 +55,29 @@ def check(request: Request, turn: Turn, credentials: Credentials, *, for_project
     if expires is None:
         raise _refused(request, "decrypt token fail")
     if turn.wall >= expires:
-        raise Refusal(gateway_error(401, "APIGW.0307", "The token must be updated.", request.request_id))
+        raise Declined(gateway_error(401, "APIGW.0307", "The token must be updated.", request.request_id))
     if for_project and kept in turn.world.unscoped:
         code = turn.world.switches.unscoped_token
-        raise Refusal(gateway_error(401, code, "The token is for no project.", request.request_id))
+        raise Declined(gateway_error(401, code, "The token is for no project.", request.request_id))
 
 
-def check_project(turn: Turn, headers: Mapping[str, str], project_id: str, *, code: str) -> None:
-    """Raise Refusal unless URL and credentials speak of the project that exists here."""
+def check_project(turn: WorldTurn, headers: Mapping[str, str], project_id: str, *, code: str) -> None:
+    """Raise Declined unless URL and credentials speak of the project that exists here."""
     known = turn.world.fleet.project_id
     if project_id != known or headers.get("x-project-id", known) != known:
-        raise Refusal(ecs_error(code))
+        raise Declined(ecs_error(code))
 
 
-def _refused(request: Request, tail: str) -> Refusal:
+def _refused(request: Request, tail: str) -> Declined:
     message = f"Incorrect IAM authentication information: {tail}"
-    return Refusal(gateway_error(401, "APIGW.0301", message, request.request_id))
+    return Declined(gateway_error(401, "APIGW.0301", message, request.request_id))
 
 
 def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def temporary_secret(credentials: Credentials, ak: str) -> str:
+def temporary_secret(credentials: KnownLogins, ak: str) -> str:
     """The secret key of a temporary access key. It follows from the permanent one, so that no log holds it."""
     return hmac.new(credentials.sk.encode(), f"temporary {ak}".encode(), hashlib.sha256).hexdigest()[:40]
 
@@ -87,7 +87,7 @@ def temporary_digest(ak: str, security_token: str) -> str:
     return digest(f"{ak}\n{security_token}")
 
 
-def _check_signature(request: Request, turn: Turn, credentials: Credentials) -> None:
+def _check_signature(request: Request, turn: WorldTurn, credentials: KnownLogins) -> None:
     given = _AUTHORIZATION.fullmatch(request.headers["authorization"])
     if given is None:
         raise _refused(request, "Get secretKey failed")

@@ -19,7 +19,7 @@ from runner.simulator.chance import pick_hex, pick_uuid
 from runner.simulator.faults import RebootPart
 from runner.simulator.fleet import FleetServer
 from runner.simulator.lists import Query, after
-from runner.simulator.state import Turn
+from runner.simulator.state import WorldTurn
 from runner.simulator.timeline import Millis, iso_micros, iso_millis, iso_seconds, length_millis
 from runner.simulator.world import View, World
 
@@ -57,14 +57,14 @@ class ServerCalls:
     def fits(self, world: World) -> bool:
         return self.documents.fits(world)
 
-    def job(self, turn: Turn, job_id: str) -> Response:
+    def job(self, turn: WorldTurn, job_id: str) -> Response:
         """`GET /v1/{project_id}/jobs/{job_id}`. Unknown, not yet visible or expired: Common.0011."""
         job = turn.world.job(job_id, turn.now)
         if job is None:
             return flat_error("Common.0011", status=int(turn.world.switches.gone_job))
         return Response(200, self.jobs.get(job, turn.now))
 
-    def list_servers(self, request: Request, turn: Turn) -> Response:
+    def list_servers(self, request: Request, turn: WorldTurn) -> Response:
         """`GET /v1/{project_id}/cloudservers/detail`: a page of the servers that match; `count` is their total."""
         query = Query(request, lambda name: invalid("limit or offset is invalid"))
         wanted = query.values
@@ -86,7 +86,7 @@ class ServerCalls:
         shown = found[: max(0, len(found) - world.switches.unlisted)]
         return self._listing(request, turn, shown[start : start + limit], len(found))
 
-    def _found(self, turn: Turn, wanted: Mapping[str, str]) -> list[str]:
+    def _found(self, turn: WorldTurn, wanted: Mapping[str, str]) -> list[str]:
         world, now = turn.world, turn.now
         filters = tuple(sorted((k, v) for k, v in wanted.items() if k not in ("limit", "offset", "marker")))
         if not filters:
@@ -100,19 +100,19 @@ class ServerCalls:
             kept = self._matches = _Matches(filters, world.version, *world.steady(now), _filtered(turn, wanted))
         return kept.ids
 
-    def _listing(self, request: Request, turn: Turn, ids: list[str], total: int) -> Response:
+    def _listing(self, request: Request, turn: WorldTurn, ids: list[str], total: int) -> Response:
         world, now = turn.world, turn.now
         bodies = b",".join(self.documents.get(i, now) if world.exists(i, now) else self.documents.ghost(i) for i in ids)
         number = request.request_id.encode()
         return Response(200, b'{"count":%d,"request_id":"%b","servers":[%b]}' % (total, number, bodies))
 
-    def show(self, turn: Turn, server_id: str) -> Response:
+    def show(self, turn: WorldTurn, server_id: str) -> Response:
         """`GET /v1/{project_id}/cloudservers/{server_id}`; absent: 404 Ecs.0114."""
         if not turn.world.exists(server_id, turn.now):
             return ecs_error("Ecs.0114", f"Instance[{server_id}] could not be found.")
         return Response(200, b'{"server":' + self.documents.get(server_id, turn.now) + b"}")
 
-    def limits(self, turn: Turn) -> Response:
+    def limits(self, turn: WorldTurn) -> Response:
         """`GET /v1/{project_id}/cloudservers/limits`: quotas; only the group's are meant."""
         used = len(turn.world.roster(turn.now))
         return ok(
@@ -128,7 +128,7 @@ class ServerCalls:
         )
 
 
-def _filtered(turn: Turn, wanted: Mapping[str, str]) -> list[str]:
+def _filtered(turn: WorldTurn, wanted: Mapping[str, str]) -> list[str]:
     world, now = turn.world, turn.now
     found = world.roster(now)
     if flavor := wanted.get("flavor"):
@@ -163,7 +163,7 @@ def _has_tag(view: View, wanted: str) -> bool:
     return any(k == key and (not equals or v == value) for k, v in view.tags)
 
 
-def actions(turn: Turn, server_id: str) -> Response:
+def actions(turn: WorldTurn, server_id: str) -> Response:
     """`GET /v2.1/{project_id}/servers/{server_id}/os-instance-actions`: newest first, its creation last."""
     world = turn.world
     if not turn.world.exists(server_id, turn.now):

@@ -60,7 +60,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Pick(_Strict):
+class ServerPick(_Strict):
     """Which servers: all that match `names` (globs, or ids) and `tags`; of those a `share` (0 to 1) or `count`.
 
     Shares and counts are drawn by the seed: the same servers each time. An empty pick means every server.
@@ -190,7 +190,7 @@ class BatchRule(_Rule):
     """Decides what becomes of servers in accepted batches. `times` counts for each server by itself."""
 
     on: Literal["reboot"] = "reboot"
-    servers: Pick = Pick()
+    servers: ServerPick = ServerPick()
 
     def decide(self, part: RebootPart) -> RebootPart:
         """Return the part as this rule decides it. Rules apply one after the other."""
@@ -296,7 +296,7 @@ class WorldRule(_Rule):
     """
 
     on: On | None = None
-    servers: Pick = Pick()
+    servers: ServerPick = ServerPick()
     lasts: Annotated[Duration | None, Field(alias="for")] = None
 
     @property
@@ -419,7 +419,7 @@ class CreateServers(WorldRule):
 
     @model_validator(mode="after")
     def _new(self) -> CreateServers:
-        if self.lasts is not None or self.servers != Pick():
+        if self.lasts is not None or self.servers != ServerPick():
             raise ValueError("new servers are not picked, and they stay: no `servers`, no `for`")
         return self
 

@@ -16,11 +16,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runner.simulator import events as ev
-from runner.simulator.answers import Refusal, Response, compact, gateway_error, keystone_error, ok
+from runner.simulator.answers import Declined, Response, compact, gateway_error, keystone_error, ok
 from runner.simulator.auth import Request, digest, query_pairs, temporary_digest, temporary_secret
 from runner.simulator.chance import pick_hex
-from runner.simulator.state import Turn
-from runner.simulator.switches import Credentials, Instance, OidcTrust
+from runner.simulator.state import WorldTurn
+from runner.simulator.switches import Instance, KnownLogins, OidcTrust
 from runner.simulator.timeline import Millis, iso_micros, iso_millis, length_millis
 
 LEEWAY_S = 60
@@ -53,11 +53,11 @@ class UntrustedToken(Exception):
         self.status, self.message = status, message
 
 
-def issue_token(request: Request, turn: Turn, credentials: Credentials) -> Response:
+def issue_token(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
     """`POST /v3/auth/tokens`: 201 with the token in `X-Subject-Token`, for the right user, password and domain.
 
     Source: "Obtaining a User Token Through Password Authentication". Errors in shape (f). The token is valid for
-    24 hours of real time (`Credentials.token_valid`). Without a scope, or for the domain, it opens IAM alone.
+    24 hours of real time (`KnownLogins.token_valid`). Without a scope, or for the domain, it opens IAM alone.
     """
     try:
         auth = json.loads(request.body)["auth"]
@@ -99,7 +99,7 @@ def issue_token(request: Request, turn: Turn, credentials: Credentials) -> Respo
     )
 
 
-def _new_token(turn: Turn, valid: timedelta, is_scoped: bool, body: Mapping[str, Any]) -> Response:
+def _new_token(turn: WorldTurn, valid: timedelta, is_scoped: bool, body: Mapping[str, Any]) -> Response:
     """Give out a token; the log keeps its digest and its end only."""
     expires = turn.wall + length_millis(valid)
     token = "MII" + secrets.token_urlsafe(1100)
@@ -108,7 +108,7 @@ def _new_token(turn: Turn, valid: timedelta, is_scoped: bool, body: Mapping[str,
     return ok({"token": {**times, **body}}, status=201, x_subject_token=token)
 
 
-def _is_for_project(scope: Any, turn: Turn, credentials: Credentials) -> bool | None:
+def _is_for_project(scope: Any, turn: WorldTurn, credentials: KnownLogins) -> bool | None:
     """Whether a scope is the one project there is, by id or by name (its name is the region's).
 
     False for none and for our domain: such a token is for global services. None for what does not exist here.
@@ -125,7 +125,7 @@ def _is_for_project(scope: Any, turn: Turn, credentials: Credentials) -> bool | 
     return None
 
 
-def list_projects(request: Request, turn: Turn) -> Response:
+def list_projects(request: Request, turn: WorldTurn) -> Response:
     """`GET /v3/projects?name=`: the region's own project, and those of `other_projects`.
 
     Source: "Querying Project Information". Only the region's own has servers.
@@ -154,7 +154,7 @@ def list_projects(request: Request, turn: Turn) -> Response:
     return ok({"links": links, "projects": [p for p in projects if all(str(p[k]) == wanted[k] for k in keys)]})
 
 
-def issue_token_for_id_token(request: Request, turn: Turn, credentials: Credentials) -> Response:
+def issue_token_for_id_token(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
     """`POST /v3.0/OS-AUTH/id-token/tokens`, unsigned: 201 with the token in `X-Subject-Token`.
 
     Page "Obtaining a Token with an OpenID Connect ID Token". Checked are `X-Idp-Id`, the ID token as STS checks it,
@@ -191,7 +191,7 @@ def _iam_error(status: int, message: str) -> Response:
     return Response(status, compact({"error_msg": message, "error_code": code}), code=code)
 
 
-def temporary_key(request: Request, turn: Turn, credentials: Credentials) -> Response:
+def temporary_key(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
     """`POST /v3.0/OS-CREDENTIAL/securitytokens`: 201 with a key, for a token that is good; the header's wins.
 
     Page "Obtaining a Temporary Access Key and Security Token Through a Token". Errors are Keystone's.
@@ -218,7 +218,7 @@ def _key_life(seconds: int, trust: OidcTrust | None) -> timedelta:
     return min(life, trust.key_valid or life) if trust is not None else life
 
 
-def _new_key(turn: Turn, credentials: Credentials, prefix: str, life: timedelta) -> tuple[str, str, str, Millis]:
+def _new_key(turn: WorldTurn, credentials: KnownLogins, prefix: str, life: timedelta) -> tuple[str, str, str, Millis]:
     """Return access key, secret, security token and end of a new key. The log keeps its digest and its end."""
     access, token = prefix + secrets.token_hex(9).upper()[:17], secrets.token_urlsafe(300)
     ends = turn.wall + length_millis(life)
@@ -231,7 +231,7 @@ def _credential(access: str, secret: str, token: str, ends: Millis, status: int)
     return ok({"credential": made}, status=status)
 
 
-def assume_with_oidc(request: Request, turn: Turn, credentials: Credentials) -> Response:
+def assume_with_oidc(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
     """`POST /v5/agencies/assume-with-oidc`, unsigned: a key that ends, with the security token it
     needs.
 
@@ -326,10 +326,10 @@ def _json_object(text: bytes) -> dict[str, Any]:
 # hold for it as well.
 
 
-def metadata_token(request: Request, turn: Turn, credentials: Credentials) -> Response:
+def metadata_token(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
     """`PUT /meta-data/latest/api/token`: 200 with the token as plain text; 404 where tokens are not known."""
     if credentials.instance is None or credentials.instance.tokens == "unknown":
-        raise Refusal(_no_metadata())
+        raise Declined(_no_metadata())
     ttl = request.headers.get("x-metadata-token-ttl-seconds", "")
     if not ttl.isdecimal() or not 1 <= int(ttl[:6]) <= _LONGEST_TTL_S:
         return Response(400, b"Bad Request", "text/plain")
@@ -338,7 +338,7 @@ def metadata_token(request: Request, turn: Turn, credentials: Credentials) -> Re
     return Response(200, token.encode(), "text/plain")
 
 
-def meta_data(request: Request, turn: Turn, credentials: Credentials) -> Response:
+def meta_data(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
     """`GET /openstack/latest/meta_data.json`: who the server is (`uuid`, `name`, `availability_zone`, `project_id`)."""
     instance = _instance(request, turn, credentials)
     server = turn.world.servers.get(instance.server)
@@ -355,7 +355,7 @@ def meta_data(request: Request, turn: Turn, credentials: Credentials) -> Respons
     )
 
 
-def security_key(request: Request, turn: Turn, credentials: Credentials) -> Response:
+def security_key(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
     """`GET /openstack/latest/securitykey`: a temporary key of the server's agency; 401 without an agency."""
     instance = _instance(request, turn, credentials)
     if not instance.agency:
@@ -363,15 +363,15 @@ def security_key(request: Request, turn: Turn, credentials: Credentials) -> Resp
     return _credential(*_new_key(turn, credentials, "AGN", instance.key_valid), 200)
 
 
-def _instance(request: Request, turn: Turn, credentials: Credentials) -> Instance:
-    """Return the server that the caller runs on. Raises Refusal where there is none, or the request may not ask."""
+def _instance(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Instance:
+    """Return the server that the caller runs on. Raises Declined where there is none, or the request may not ask."""
     instance, token = credentials.instance, request.headers.get("x-metadata-token")
     if instance is None:
-        raise Refusal(_no_metadata())
+        raise Declined(_no_metadata())
     if token is None and instance.tokens != "required":
         return instance
     if token is None or turn.wall >= turn.world.tokens.get(_metadata_digest(token), 0):
-        raise Refusal(Response(401, b"Unauthorized", "text/plain"))
+        raise Declined(Response(401, b"Unauthorized", "text/plain"))
     return instance
 
 

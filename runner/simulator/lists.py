@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta, timezone
 from typing import Any
 
-from runner.simulator.answers import Refusal, Response, compact, ecs_error, invalid, ok
+from runner.simulator.answers import Declined, Response, compact, ecs_error, invalid, ok
 from runner.simulator.auth import Request, query_pairs
 from runner.simulator.chance import pick_hex, pick_uuid
 from runner.simulator.events import Changed
 from runner.simulator.fleet import FleetGroup
-from runner.simulator.state import Turn
+from runner.simulator.state import WorldTurn
 from runner.simulator.timeline import Millis, from_millis, iso_seconds
 
 NAMESPACE = "SYS.ECS"
@@ -48,7 +48,7 @@ class Query:
     """The parameters of a list. `refuse` words the answer to a wrong one."""
 
     def __init__(
-        self, request: Request, refuse: Callable[[str], Refusal] = lambda name: invalid(f"{name} is invalid")
+        self, request: Request, refuse: Callable[[str], Declined] = lambda name: invalid(f"{name} is invalid")
     ) -> None:
         self.pairs = query_pairs(request.query)
         self.values = dict(self.pairs)
@@ -58,7 +58,7 @@ class Query:
         return self.values.get(name, usual)
 
     def number(self, name: str, usual: int, least: int, most: int | None) -> int:
-        """Raises Refusal for what is no number within the bounds."""
+        """Raises Declined for what is no number within the bounds."""
         found = whole(self.get(name, str(usual)), least, most)
         if found is None:
             raise self.refuse(name)
@@ -68,11 +68,11 @@ class Query:
         return {value for key, value in self.pairs if key == name}
 
 
-def _seed(turn: Turn) -> int:
+def _seed(turn: WorldTurn) -> int:
     return turn.world.fleet.options.seed
 
 
-def list_server_groups(request: Request, turn: Turn) -> Response:
+def list_server_groups(request: Request, turn: WorldTurn) -> Response:
     """`GET /v1/{project_id}/cloudservers/os-server-groups`: pages by `limit` and `marker`."""
     query = Query(request)
     limit = query.number("limit", 1000, 1, 1000)
@@ -86,7 +86,7 @@ def list_server_groups(request: Request, turn: Turn) -> Response:
     return ok(body)
 
 
-def show_server_group(turn: Turn, group_id: str) -> Response:
+def show_server_group(turn: WorldTurn, group_id: str) -> Response:
     """`GET /v1/{project_id}/cloudservers/os-server-groups/{id}`."""
     for group in turn.world.fleet.groups:
         if group.id == group_id:
@@ -94,7 +94,7 @@ def show_server_group(turn: Turn, group_id: str) -> Response:
     return ecs_error("Ecs.0313", status=404)
 
 
-def _server_group(group: FleetGroup, turn: Turn) -> dict[str, Any]:
+def _server_group(group: FleetGroup, turn: WorldTurn) -> dict[str, Any]:
     return {
         "members": [m for m in group.members if turn.world.exists(m, turn.now)],
         "metadata": {},
@@ -104,18 +104,18 @@ def _server_group(group: FleetGroup, turn: Turn) -> dict[str, Any]:
     }
 
 
-def server_tags(turn: Turn, server_id: str) -> Response:
+def server_tags(turn: WorldTurn, server_id: str) -> Response:
     """`GET /v1/{project_id}/cloudservers/{server_id}/tags`."""
     if not turn.world.exists(server_id, turn.now):
         return ecs_error("Ecs.0114", f"Instance[{server_id}] could not be found.")
     return ok({"tags": _tags(turn, server_id)})
 
 
-def _tags(turn: Turn, server_id: str) -> list[dict[str, str]]:
+def _tags(turn: WorldTurn, server_id: str) -> list[dict[str, str]]:
     return [{"key": k, "value": v} for k, v in turn.world.view(server_id, turn.now).tags]
 
 
-def project_tags(turn: Turn) -> Response:
+def project_tags(turn: WorldTurn) -> Response:
     """`GET /v1/{project_id}/cloudservers/tags`: every key with its values."""
     values: dict[str, dict[str, None]] = {}
     for server in turn.world.roster(turn.now):
@@ -124,10 +124,10 @@ def project_tags(turn: Turn) -> Response:
     return ok({"tags": [{"key": k, "values": list(v)} for k, v in values.items()]})
 
 
-def query_tags(request: Request, turn: Turn) -> Response:
+def query_tags(request: Request, turn: WorldTurn) -> Response:
     """`POST …/resource_instances/action`: AND between keys, OR between values of a key; `offset` counts records.
 
-    Raises Refusal for a query that is not as the page "Querying ECSs by Tag" has it.
+    Raises Declined for a query that is not as the page "Querying ECSs by Tag" has it.
     """
     try:
         asked = json.loads(request.body)
@@ -191,7 +191,7 @@ def _has_values(tags: Mapping[str, str], wanted: Mapping[str, Any]) -> bool:
     return value is not None and (not wanted["values"] or value in wanted["values"])
 
 
-def list_alarms(request: Request, turn: Turn) -> Response:
+def list_alarms(request: Request, turn: WorldTurn) -> Response:
     """`GET /V1.0/{project_id}/alarms`: pages by `limit` and `start` (page "Querying Alarm Rules").
 
     A rule for each server that ever had an alarm, and one for each alarm that is shared.
@@ -216,7 +216,7 @@ def list_alarms(request: Request, turn: Turn) -> Response:
     return ok({"metric_alarms": page, "meta_data": {"count": len(page), "marker": marker, "total": len(rules)}})
 
 
-def list_records(request: Request, turn: Turn) -> Response:
+def list_records(request: Request, turn: WorldTurn) -> Response:
     """`GET /v2/{project_id}/alarm-histories`: the newest first (page "Querying Alarm Records")."""
     query = Query(request, _wrong_for_cloud_eye)
     limit, offset = query.number("limit", 100, 1, 100), query.number("offset", 0, 0, 999)
@@ -234,11 +234,11 @@ def list_records(request: Request, turn: Turn) -> Response:
     return ok({"alarm_histories": found[offset : offset + limit], "count": len(found)})
 
 
-def _wrong_for_cloud_eye(name: str) -> Refusal:
+def _wrong_for_cloud_eye(name: str) -> Declined:
     """Shape (h) of errors: Cloud Eye's own."""
     details = {"details": f"The parameter {name} is invalid.", "code": "ces.0013"}
     body = {"code": 400, "element": name, "message": "The parameter is invalid.", "details": details}
-    return Refusal(Response(400, compact(body), code="ces.0013"))
+    return Declined(Response(400, compact(body), code="ces.0013"))
 
 
 def _metric(server: str) -> dict[str, Any]:
@@ -262,7 +262,7 @@ def _rule(number: str, change: Changed, server: str) -> dict[str, Any]:
     }
 
 
-def _records(turn: Turn) -> Iterator[dict[str, Any]]:
+def _records(turn: WorldTurn) -> Iterator[dict[str, Any]]:
     for change in reversed(turn.world.beside["alarm"]):
         if change.at > turn.now:
             continue
@@ -287,7 +287,7 @@ def _records(turn: Turn) -> Iterator[dict[str, Any]]:
             }
 
 
-def _rule_id(turn: Turn, change: Changed, server: str) -> str:
+def _rule_id(turn: WorldTurn, change: Changed, server: str) -> str:
     whose = "" if change.values["shared"] else server
     return "al" + pick_hex(_seed(turn), "alarm", change.values["alarm"], whose, digits=22)
 
@@ -297,7 +297,7 @@ def _local(at: Millis) -> str:
     return from_millis(at).astimezone(_ZONE).isoformat(timespec="seconds")
 
 
-def list_scaling_groups(request: Request, turn: Turn) -> Response:
+def list_scaling_groups(request: Request, turn: WorldTurn) -> Response:
     """`GET /autoscaling-api/v1/{project_id}/scaling_group`: pages by `start_number`, which counts records, and `limit`
     (page "Querying AS Groups")."""
     query = Query(request)
@@ -306,7 +306,7 @@ def list_scaling_groups(request: Request, turn: Turn) -> Response:
     return _scaling_page(window, "scaling_groups", [_scaling_group(turn, n, changes) for n, changes in named.items()])
 
 
-def list_scaling_members(request: Request, turn: Turn, group_id: str) -> Response:
+def list_scaling_members(request: Request, turn: WorldTurn, group_id: str) -> Response:
     """`GET …/scaling_group_instance/{scaling_group_id}/list`, paged likewise (page "Querying Instances in an AS
     Group").
 
@@ -341,7 +341,7 @@ def _scaling_page(window: tuple[int, int], name: str, rows: Sequence[dict[str, A
     return ok({"limit": limit, name: rows[start : start + limit], "total_number": len(rows), "start_number": start})
 
 
-def _scaling_groups(turn: Turn) -> dict[str, list[Changed]]:
+def _scaling_groups(turn: WorldTurn) -> dict[str, list[Changed]]:
     found: dict[str, list[Changed]] = {}
     for change in turn.world.beside["scaling_group"]:
         if change.is_on(turn.now):
@@ -349,12 +349,12 @@ def _scaling_groups(turn: Turn) -> dict[str, list[Changed]]:
     return found
 
 
-def _scaling_members(turn: Turn, changes: list[Changed]) -> list[str]:
+def _scaling_members(turn: WorldTurn, changes: list[Changed]) -> list[str]:
     found = dict.fromkeys(server for change in changes for server in change.servers)
     return [server for server in found if turn.world.exists(server, turn.now)]
 
 
-def _scaling_identity(turn: Turn, name: str) -> dict[str, Any]:
+def _scaling_identity(turn: WorldTurn, name: str) -> dict[str, Any]:
     return {
         "scaling_group_name": name,
         "scaling_group_id": pick_uuid(_seed(turn), "scaling group", name),
@@ -363,7 +363,7 @@ def _scaling_identity(turn: Turn, name: str) -> dict[str, Any]:
     }
 
 
-def _scaling_group(turn: Turn, name: str, changes: list[Changed]) -> dict[str, Any]:
+def _scaling_group(turn: WorldTurn, name: str, changes: list[Changed]) -> dict[str, Any]:
     number, newest = len(_scaling_members(turn, changes)), changes[-1]
     return {
         **_scaling_identity(turn, name),
@@ -392,7 +392,7 @@ def _scaling_group(turn: Turn, name: str, changes: list[Changed]) -> dict[str, A
     }
 
 
-def list_events(request: Request, turn: Turn) -> Response:
+def list_events(request: Request, turn: WorldTurn) -> Response:
     """`GET /v3/{project_id}/instance-scheduled-events`: pages by `marker`, 1 to 100 each. One of the clouds has it.
 
     Fields as in the vendor's SDK (`EventResponse`); the words for types and states are a guess. Filters are
@@ -408,7 +408,7 @@ def list_events(request: Request, turn: Turn) -> Response:
     return ok({"events": page, "page_info": {"next_marker": following}})
 
 
-def _events(turn: Turn) -> Iterator[dict[str, Any]]:
+def _events(turn: WorldTurn) -> Iterator[dict[str, Any]]:
     for change in turn.world.beside["scheduled_event"]:
         if not change.is_on(turn.now):
             continue

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 
-from runner.simulator.answers import ECS_TEXTS, Refusal, Response, ecs_error, invalid, ok, throttled
+from runner.simulator.answers import ECS_TEXTS, Declined, Response, ecs_error, invalid, ok, throttled
 from runner.simulator.auth import Request
-from runner.simulator.state import Turn
+from runner.simulator.state import WorldTurn
 from runner.simulator.switches import Switches
 from runner.simulator.world import World, accept
 
@@ -18,10 +18,10 @@ MOST_SERVERS = 1000
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-def reboot(request: Request, turn: Turn) -> Response:
+def reboot(request: Request, turn: WorldTurn) -> Response:
     """`POST /v1/{project_id}/cloudservers/action`: 200 with a `job_id`.
 
-    Raises Refusal for a wrong, too large or untimely batch.
+    Raises Declined for a wrong, too large or untimely batch.
     """
     world, switches = turn.world, turn.world.switches
     kind, servers = _read(request.body, switches)
@@ -30,11 +30,11 @@ def reboot(request: Request, turn: Turn) -> Response:
         wait_s = -(-(free_at - turn.now) // 1000) if switches.quota_retry_after else None
         status = int(switches.quota[:3])
         code = {"429-gateway": "APIGW.0308", "202": "Common.0024"}.get(switches.quota, "Common.1503")
-        raise Refusal(throttled(request.request_id, status, code, wait_s, switches.quota_servers))
+        raise Declined(throttled(request.request_id, status, code, wait_s, switches.quota_servers))
     found = ((server, _trouble(world, server, turn.now, kind)) for server in servers)
     troubles = {server: code for server, code in found if code is not None}
     if troubles and switches.bad_servers == "refuse":
-        raise Refusal(_refusal(troubles, switches))
+        raise Declined(_refusal(troubles, switches))
     fine = [world.servers[s] for s in servers if s not in troubles]
     hits, met = world.rules.on_batch(fine, turn.now)
     accepted = accept(world, turn.now, servers, kind, request_id=request.request_id, troubles=troubles, hits=hits)
@@ -47,7 +47,7 @@ def reboot(request: Request, turn: Turn) -> Response:
 def _read(body: bytes, switches: Switches) -> tuple[str, tuple[str, ...]]:
     """Return type and ids. Order and wording of the checks are guesses, the codes are documented."""
     if not body.strip():
-        raise Refusal(ecs_error("Common.0002"))
+        raise Declined(ecs_error("Common.0002"))
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError):
@@ -67,10 +67,10 @@ def _read(body: bytes, switches: Switches) -> tuple[str, tuple[str, ...]]:
     if not isinstance(servers, list) or not servers:
         raise invalid("servers must hold 1 to 1000 servers")
     if len(servers) > MOST_SERVERS:
-        raise Refusal(ecs_error("Ecs.0118"))
+        raise Declined(ecs_error("Ecs.0118"))
     ids = [item.get("id") if isinstance(item, dict) else None for item in servers]
     if not all(isinstance(i, str) and _UUID.fullmatch(i) for i in ids):
-        raise Refusal(ecs_error("Ecs.0005", "some of the id in request are illegal uuid."))
+        raise Declined(ecs_error("Ecs.0005", "some of the id in request are illegal uuid."))
     unique = tuple(dict.fromkeys(i.lower() for i in ids if i is not None))
     if len(unique) < len(ids) and switches.duplicates == "refuse":
         raise invalid("some of the id in request are repeated")

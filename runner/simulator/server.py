@@ -45,7 +45,7 @@ class Running:
         return self.state.fleet.options.region
 
 
-class _Server(uvicorn.Server):
+class _QuietServer(uvicorn.Server):
     """uvicorn without its signal handlers, that tells when it is up and stops at once when asked."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -118,7 +118,7 @@ async def serve(
     except BaseException:
         listener.close()
         raise
-    server = _Server(config)
+    server = _QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         up = asyncio.create_task(server.is_up.wait())

@@ -14,7 +14,7 @@ from runner.simulator import events as ev
 from runner.simulator.faults import CreateServers, RebootBySomebody, RebootPart, Rule, WorldRule
 from runner.simulator.fleet import Fleet, FleetOptions, generate
 from runner.simulator.log import Log, MemoryLog, SqliteLog
-from runner.simulator.switches import Credentials, Switches
+from runner.simulator.switches import KnownLogins, Switches
 from runner.simulator.timeline import (
     Anchor,
     Millis,
@@ -37,7 +37,7 @@ class CloudOptions:
     """
 
     fleet: FleetOptions | Fleet = field(default_factory=FleetOptions)
-    credentials: Credentials | None = None
+    credentials: KnownLogins | None = None
     switches: Switches = field(default_factory=Switches)
     rules: tuple[Rule, ...] = ()
     scenario: str = ""
@@ -66,7 +66,7 @@ class AcceptedReboot:
 
 
 @dataclass(slots=True)
-class Turn:
+class WorldTurn:
     """One undisturbed look at the world: nobody else reads or writes while it lasts. `now` stands still."""
 
     world: World
@@ -117,7 +117,7 @@ class State:
         self.options = options or CloudOptions()
         fleet = self.options.fleet
         self.fleet = fleet if isinstance(fleet, Fleet) else generate(fleet)
-        self.credentials = self.options.credentials or Credentials.generated()
+        self.credentials = self.options.credentials or KnownLogins.generated()
         self.wall = wall
         self._lock = threading.RLock()
         real = to_millis(wall())
@@ -144,7 +144,7 @@ class State:
                 self._add_rules(turn, self.options.rules, self.options.scenario, replace=True)
 
     @contextmanager
-    def turn(self) -> Iterator[Turn]:
+    def turn(self) -> Iterator[WorldTurn]:
         """Look and decide. What was appended is kept when the block ends, and never was if it raises."""
         with self._lock:
             turn = None
@@ -152,7 +152,7 @@ class State:
                 for event in self._log.begin():
                     self._world.fold(event)
                 now = max(self._world.latest, to_millis(self.clock.now()))
-                turn = Turn(self._world, now, to_millis(self.wall()), self._log)
+                turn = WorldTurn(self._world, now, to_millis(self.wall()), self._log)
                 yield turn
                 self._log.commit()
             except BaseException:
@@ -175,7 +175,7 @@ class State:
             self._add_rules(turn, tuple(rules), "", replace=replace)
 
     @staticmethod
-    def _add_rules(turn: Turn, rules: tuple[Rule, ...], source: str, *, replace: bool) -> None:
+    def _add_rules(turn: WorldTurn, rules: tuple[Rule, ...], source: str, *, replace: bool) -> None:
         turn.append(ev.RulesAdded(turn.now, rules, source, replace))
         for rule in rules:
             if not rule.on:

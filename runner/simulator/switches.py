@@ -121,7 +121,7 @@ class Instance(BaseModel):
     key_valid: Duration = timedelta(hours=1)
 
 
-class Credentials(BaseModel):
+class KnownLogins(BaseModel):
     """Who may talk to the simulated cloud. `repr` shows neither secret key, security token nor password."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -137,7 +137,7 @@ class Credentials(BaseModel):
     instance: Instance | None = None
 
     @classmethod
-    def generated(cls, ak: str | None = None, sk: str | None = None, password: str | None = None) -> Credentials:
+    def generated(cls, ak: str | None = None, sk: str | None = None, password: str | None = None) -> KnownLogins:
         """Fresh random ones, except those that are given."""
         return cls(
             ak=ak or "SIM" + secrets.token_hex(9).upper()[:17],

@@ -18,11 +18,11 @@ from runner.simulator.faults import Rule
 from runner.simulator.fleet import Fleet, FleetOptions
 from runner.simulator.server import serve_in_thread
 from runner.simulator.state import CloudOptions, State
-from runner.simulator.switches import Credentials, Switches
+from runner.simulator.switches import KnownLogins, Switches
 from runner.simulator.timeline import Wall, utc_now
 from tests.cli.forked import Child, Done, Forker
 
-KEYS = Credentials(ak="EXAMPLEACCESSKEY0002", sk="ExampleSecretNotReal-cli-0123456789abcdef", password="Example-2")
+KEYS = KnownLogins(ak="EXAMPLEACCESSKEY0002", sk="ExampleSecretNotReal-cli-0123456789abcdef", password="Example-2")
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
 
 PLAN = """\

@@ -23,19 +23,19 @@ from runner.cloud.servers import Servers
 from runner.errors import CloudDenied, CloudError
 from runner.model.job import Accepted, Ambiguous, Denied, Job, JobGone, NotSent, RebootAnswer, Refused, Throttled
 from runner.net.secret import Secret
-from runner.net.transport import Limits, Transport
+from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, RequestLog
 from runner.ports import Cloud
 from runner.simulator import faults
-from runner.simulator.faults import Pick, Rule
+from runner.simulator.faults import Rule, ServerPick
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.server import Running, serve
 from runner.simulator.state import CloudOptions
-from runner.simulator.switches import Credentials, Switches
+from runner.simulator.switches import KnownLogins, Switches
 from tests.cloud.wild import Connection, Wild, free_port, hang, raw, reply, run, wild
 
-QUICK = Limits(connect_s=2, read_s=2, total_s=5)
-PLANTED = Credentials(
+QUICK = ExchangeLimits(connect_s=2, read_s=2, total_s=5)
+PLANTED = KnownLogins(
     ak="PLANTEDACCESS", sk="planted-secret-key", security_token="planted-sts", password="planted-pass"
 )
 
@@ -46,12 +46,12 @@ def _no_waiting() -> Iterator[None]:
         yield
 
 
-def key(credentials: Credentials) -> KeyLogin:
+def key(credentials: KnownLogins) -> KeyLogin:
     sts = credentials.security_token
     return KeyLogin(Secret(credentials.ak), Secret(credentials.sk), Secret(sts) if sts else None)
 
 
-def password(credentials: Credentials) -> PasswordLogin:
+def password(credentials: KnownLogins) -> PasswordLogin:
     return PasswordLogin(Secret(credentials.password), credentials.user, domain=credentials.domain)
 
 
@@ -80,9 +80,9 @@ async def there(
     servers: int = 30,
     login: str = "key",
     switches: Switches | None = None,
-    credentials: Credentials = PLANTED,
+    credentials: KnownLogins = PLANTED,
     cloud: str = "simulator",
-    limits: Limits = QUICK,
+    limits: ExchangeLimits = QUICK,
     project: str = "",
     enterprise_project: str | None = None,
     **how: Any,
@@ -192,7 +192,7 @@ def test_many_pages() -> None:
 
 def test_servers_that_go_while_paging() -> None:
     """Servers deleted between two pages are not in the list, and nobody that stays is left out."""
-    gone = faults.Missing(do="missing", on="list", after=1, servers=Pick(count=5))
+    gone = faults.Missing(do="missing", on="list", after=1, servers=ServerPick(count=5))
 
     async def main() -> None:
         async with there(gone, servers=2500) as here:
@@ -442,7 +442,7 @@ def test_what_is_no_job_id(job_id: str) -> None:
 
 def test_failed_part() -> None:
     """A sub-job that failed has the cloud's code and reason, whatever its parent says."""
-    rule = faults.JobFail(do="job_fail", servers=Pick(count=1), reason="no power", parent="SUCCESS")
+    rule = faults.JobFail(do="job_fail", servers=ServerPick(count=1), reason="no power", parent="SUCCESS")
 
     async def main() -> None:
         async with there(rule) as here:
@@ -494,7 +494,7 @@ def test_ambiguous_with_and_without_effect() -> None:
 def test_no_answer_in_time() -> None:
     """An answer that does not come in time is ambiguous."""
     slow = faults.Delay(do="delay", on="reboot", seconds=timedelta(seconds=3), clock="wall")
-    found, counts, posts = answer_to(slow, limits=Limits(read_s=0.2, total_s=1))
+    found, counts, posts = answer_to(slow, limits=ExchangeLimits(read_s=0.2, total_s=1))
     assert isinstance(found, Ambiguous)
     assert (sorted(counts.values()), posts) == ([1, 1, 1], 1)
 
@@ -514,11 +514,11 @@ def test_throttled(status: Any, code: Any) -> None:
 @pytest.mark.parametrize(
     ("rule", "code"),
     [
-        (faults.Locked(do="locked", servers=Pick(count=1)), "Ecs.0605"),
-        (faults.Busy(do="busy", servers=Pick(count=1)), "Ecs.0603"),
-        (faults.NotActive(do="not_active", servers=Pick(count=1)), "Ecs.0100"),
-        (faults.Missing(do="missing", servers=Pick(count=1)), "Ecs.0114"),
-        (faults.Frozen(do="frozen", servers=Pick(count=1)), "Ecs.0030"),
+        (faults.Locked(do="locked", servers=ServerPick(count=1)), "Ecs.0605"),
+        (faults.Busy(do="busy", servers=ServerPick(count=1)), "Ecs.0603"),
+        (faults.NotActive(do="not_active", servers=ServerPick(count=1)), "Ecs.0100"),
+        (faults.Missing(do="missing", servers=ServerPick(count=1)), "Ecs.0114"),
+        (faults.Frozen(do="frozen", servers=ServerPick(count=1)), "Ecs.0030"),
     ],
 )
 def test_refused_for_a_server(rule: Rule, code: str, refusal: Any) -> None:
@@ -552,7 +552,7 @@ def test_some_servers_named() -> None:
     """Where the answer names only some servers, it says nothing about the others: ambiguous."""
 
     async def main() -> None:
-        rule = faults.Locked(do="locked", servers=Pick(count=1))
+        rule = faults.Locked(do="locked", servers=ServerPick(count=1))
         async with there(rule, switches=Switches(refusal="named")) as here:
             assert isinstance(await here.reboot(here.ids), Ambiguous)
 
@@ -595,7 +595,7 @@ def test_a_job_id_in_a_broken_answer() -> None:
         for body, then in ((whole, "reset"), (whole, "hang"), (half, "reset")):
             async with wild(raw(head, body, then=then)) as server:
                 target = Settings("huaweicloud", "r", server.url, server.url, "p")
-                limits = Limits(read_s=0.2, total_s=1)
+                limits = ExchangeLimits(read_s=0.2, total_s=1)
                 async with HuaweiCloud.open(target, key(PLANTED), limits=limits) as cloud:
                     found.append(await cloud.reboot(["a"], "SOFT", datetime.now(UTC)))
         return found

@@ -26,7 +26,7 @@ from runner.errors import CloudError
 from runner.inputs.json_text import parse_json
 from runner.model.job import Ambiguous, RebootAnswer
 from runner.net.secret import Secret
-from runner.net.transport import Limits
+from runner.net.transport import ExchangeLimits
 from runner.net.wire import Reply
 from tests.cloud.wild import Connection, Script, Wild, fixture, raw, reply, run, wild
 
@@ -34,7 +34,7 @@ PROJECT = "05041fffa40025702f6dc009cc6f8f33"
 LOGIN = KeyLogin(Secret("planted-access"), Secret("planted-secret"), Secret("planted-sts"), PROJECT)
 ONCE = Patience(attempts=1)
 MOST = 200_000
-QUICK = Limits(connect_s=0.5, read_s=0.5, total_s=1.0, max_bytes=MOST)
+QUICK = ExchangeLimits(connect_s=0.5, read_s=0.5, total_s=1.0, max_bytes=MOST)
 SERVER = "616fb98f-46ca-475e-917e-2563e5a8cd19"
 MEBIBYTE = 1024 * 1024
 

@@ -27,7 +27,7 @@ from runner.net.wire import RequestLog
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.server import serve
 from runner.simulator.state import CloudOptions, State
-from runner.simulator.switches import Credentials, Instance
+from runner.simulator.switches import Instance, KnownLogins
 from tests.cloud.wild import raw, reply, run, wild
 from tests.issuer import TRUST, id_token, issuer
 from tests.simulator.bench import RULES
@@ -66,7 +66,7 @@ async def there(
     login: Login | None = None, *, trust: dict[str, Any] | None = None, **instance: Any
 ) -> AsyncIterator[There]:
     """A client that logs in by this, or by the metadata service of the simulated cloud."""
-    keys = Credentials(
+    keys = KnownLogins(
         ak="PERMANENT",
         sk="permanent-secret",
         password="permanent-pass",

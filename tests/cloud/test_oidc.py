@@ -24,18 +24,18 @@ from runner.cloud.endpoints import settings_for
 from runner.errors import CloudDenied, CloudError, InvalidInput
 from runner.model.job import Accepted, Ambiguous, Denied, NotSent, Throttled
 from runner.net.secret import Secret
-from runner.net.transport import Limits
+from runner.net.transport import ExchangeLimits
 from runner.net.wire import RequestLog
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.server import serve
 from runner.simulator.state import CloudOptions, State
-from runner.simulator.switches import Credentials
+from runner.simulator.switches import KnownLogins
 from tests.cloud.test_endpoints import regions_of_the_sdk
 from tests.cloud.wild import free_port, reply, run, wild
 from tests.issuer import BEARER, NAMES, SUBJECT, TRUST, Issuer, id_token, issuer
 from tests.simulator.bench import RULES
 
-KEYS = Credentials(ak="PERMANENT", sk="permanent-secret", password="permanent-pass", oidc=TRUST)
+KEYS = KnownLogins(ak="PERMANENT", sk="permanent-secret", password="permanent-pass", oidc=TRUST)
 START = datetime(2026, 11, 3, 22, 0, tzinfo=UTC)
 TOKEN, FILE = "HUAWEICLOUD_OIDC_ID_TOKEN", "HUAWEICLOUD_OIDC_TOKEN_FILE"
 URL, REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
@@ -107,7 +107,7 @@ async def there(environ: dict[str, str] | None = None, **trust: Any) -> AsyncIte
                 login,
                 wall=time,
                 log=log.append,
-                limits=Limits(connect_s=2, read_s=2, total_s=5),
+                limits=ExchangeLimits(connect_s=2, read_s=2, total_s=5),
                 sleep=sleep,
                 on_secret=lambda secret: told.append(secret.reveal()),
             ) as client:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.cloud.throttle import Pace, allowed, pace_of
+from runner.cloud.throttle import RequestPace, allowed, pace_of
 from runner.errors import CloudError
 from runner.execution.effects import Tuning
 from runner.model.job import Allowed
@@ -51,7 +51,7 @@ class Traffic:
     def __init__(self, scale: float = 1.0) -> None:
         self.now = 1000.0
         self.sent: list[float] = []
-        self.pace = Pace(self._sleep, lambda: self.now, scale)
+        self.pace = RequestPace(self._sleep, lambda: self.now, scale)
 
     async def _sleep(self, seconds: float) -> None:
         self.slept = seconds
@@ -230,7 +230,7 @@ def test_a_long_wait_is_told_or_refused() -> None:
         async def sleep(seconds: float) -> None:
             slept.append(seconds)
 
-        pace = Pace(sleep, lambda: 0.0, most_s=most_s)
+        pace = RequestPace(sleep, lambda: 0.0, most_s=most_s)
         pace.tell = told.append
         place = "https://ecs.example.com"
         await pace.wait(place)

@@ -15,17 +15,17 @@ import stamina
 from runner.cloud.auth.credentials import AkSk, Credentials, StaticToken
 from runner.cloud.denials import OtherProject
 from runner.cloud.reader import Patience, Reader
-from runner.cloud.throttle import Pace
+from runner.cloud.throttle import RequestPace
 from runner.errors import CloudDenied, CloudError
 from runner.net.secret import Secret
-from runner.net.transport import Limits, Transport
+from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, Unreachable
 from tests.cloud.wild import FIXTURES, Script, Wild, fixture, free_port, hang, raw, reply, reset, run, wild
 
 GOOD = reply(200, '{"ok": 1}')
 KEY = AkSk(Secret("planted-access"), Secret("planted-secret"), Secret("planted-sts"))
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-QUICK = Limits(connect_s=0.5, read_s=0.3, total_s=0.6, max_bytes=2_000_000)
+QUICK = ExchangeLimits(connect_s=0.5, read_s=0.3, total_s=0.6, max_bytes=2_000_000)
 
 
 @pytest.fixture(autouse=True)
@@ -326,7 +326,7 @@ def test_everybody_slows_down() -> None:
 
     async def main() -> None:
         nonlocal now
-        pace = Pace(sleep, lambda: now)
+        pace = RequestPace(sleep, lambda: now)
         await pace.wait()
         assert waits == []
         pace.slow_down(None)

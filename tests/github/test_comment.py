@@ -5,21 +5,21 @@ from __future__ import annotations
 import pytest
 
 from runner.github.api import GitHub
-from runner.github.comment import MOST, Key, Reviewed, composed, read_digest, retire, upsert
+from runner.github.comment import MOST, CommentKey, Reviewed, composed, read_digest, retire, upsert
 from tests.github.asking import ask, refusal
 from tests.github.standin import REPOSITORY, TOKEN, Account, Fault, StandIn
 from tests.github.standin_state import BOT
 
-KEY = Key("prod", "plans/web.yaml")
-OTHER = Key("prod", "plans/db.yaml")
+KEY = CommentKey("prod", "plans/web.yaml")
+OTHER = CommentKey("prod", "plans/db.yaml")
 REVIEWED = Reviewed("sha256:" + "1" * 64, "sha256:" + "2" * 64, "a" * 40)
 
 
-def put(github: StandIn, body: str, key: Key = KEY, reviewed: Reviewed | None = REVIEWED) -> int:
+def put(github: StandIn, body: str, key: CommentKey = KEY, reviewed: Reviewed | None = REVIEWED) -> int:
     return ask(github, lambda api: upsert(api, REPOSITORY, 7, key, body, reviewed))
 
 
-def digest(github: StandIn, key: Key = KEY) -> Reviewed | None:
+def digest(github: StandIn, key: CommentKey = KEY) -> Reviewed | None:
     return ask(github, lambda api: read_digest(api, REPOSITORY, 7, key))
 
 
@@ -54,7 +54,7 @@ def test_the_first_lines(github: StandIn) -> None:
 
 def test_each_plan_and_label_has_its_own(github: StandIn) -> None:
     """Plans and labels do not share comments, also where their names joined are the same."""
-    keys = [KEY, OTHER, Key("prodplans", "/web.yaml"), Key("", "prod\nplans/web.yaml")]
+    keys = [KEY, OTHER, CommentKey("prodplans", "/web.yaml"), CommentKey("", "prod\nplans/web.yaml")]
     assert len({key.hex for key in keys}) == 4
     assert len({put(github, "x", key) for key in keys}) == 4
 
@@ -114,7 +114,7 @@ def test_plans_that_left_are_retired(github: StandIn) -> None:
     """Comments for plans no longer part of the pull request say so; other labels stay; a plan that returns is back."""
     number = put(github, "web")
     put(github, "db", OTHER)
-    put(github, "staging", Key("staging", "plans/web.yaml"))
+    put(github, "staging", CommentKey("staging", "plans/web.yaml"))
     ask(github, lambda api: retire(api, REPOSITORY, 7, "prod", [OTHER]))
     assert [body.splitlines()[-1] for body in bodies(github)] == [
         "_This plan is no longer part of the pull request._",

@@ -11,7 +11,7 @@ import pytest
 from runner.errors import Exit
 from runner.git.errors import MissingHistory, NoRange
 from runner.git.ranges import Range
-from runner.github.event import BadEvent, Event, range_of, read_event
+from runner.github.event import GitHubEvent, UnreadableEvent, range_of, read_event
 from tests.git.made import Made
 
 ZERO = "0" * 40
@@ -28,7 +28,7 @@ ENVIRON = {
 }
 
 
-def event_of(folder: Path, name: str, payload: object, **environ: str) -> Event:
+def event_of(folder: Path, name: str, payload: object, **environ: str) -> GitHubEvent:
     file = folder / "event.json"
     file.write_text(payload if isinstance(payload, str) else json.dumps(payload))
     found = read_event({**ENVIRON, "GITHUB_EVENT_NAME": name, "GITHUB_EVENT_PATH": str(file), **environ})
@@ -51,7 +51,7 @@ def push(before: str, after: str, **more: Any) -> dict[str, Any]:
 
 def test_a_pull_request_is_read(tmp_path: Path) -> None:
     """Number, commits and circumstances of a pull request of the same repository."""
-    assert event_of(tmp_path, "pull_request", pull(B, A)) == Event(
+    assert event_of(tmp_path, "pull_request", pull(B, A)) == GitHubEvent(
         name="pull_request",
         repository="acme/ops",
         sha=A,
@@ -105,7 +105,7 @@ HOSTILE: list[Any] = [
 def test_what_is_of_another_kind_counts_as_absent(tmp_path: Path, payload: Any) -> None:
     """Fields that are not numbers, names or full commit ids are not there; a payload that is no object is an error."""
     if not isinstance(payload, dict):
-        with pytest.raises(BadEvent, match=r"not (a JSON object|JSON)"):
+        with pytest.raises(UnreadableEvent, match=r"not (a JSON object|JSON)"):
             event_of(tmp_path, "pull_request", payload if payload is not None else "null")
         return
     event = event_of(tmp_path, "pull_request", payload, GITHUB_SHA="--x", GITHUB_REPOSITORY="a/b c")
@@ -115,14 +115,14 @@ def test_what_is_of_another_kind_counts_as_absent(tmp_path: Path, payload: Any) 
 
 def test_a_file_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     """Missing, endless, absurdly nested or not JSON: one error, which quotes nothing of it."""
-    with pytest.raises(BadEvent, match="cannot be read"):
+    with pytest.raises(UnreadableEvent, match="cannot be read"):
         event_of(tmp_path, "push", {}, GITHUB_EVENT_PATH=str(tmp_path / "none"))
-    with pytest.raises(BadEvent, match="is not a regular file"):
+    with pytest.raises(UnreadableEvent, match="is not a regular file"):
         event_of(tmp_path, "push", {}, GITHUB_EVENT_PATH="/dev/zero")
-    with pytest.raises(BadEvent, match="nested deeper than 64 levels"):
+    with pytest.raises(UnreadableEvent, match="nested deeper than 64 levels"):
         event_of(tmp_path, "push", "[" * 100_000)
     for text in ("", "{", '{"a": ' + "9" * 5000 + "}", "\ud800".encode("utf-8", "replace").decode()):
-        with pytest.raises(BadEvent, match="is something that is not JSON"):
+        with pytest.raises(UnreadableEvent, match="is something that is not JSON"):
             event_of(tmp_path, "push", text)
 
 

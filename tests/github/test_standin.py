@@ -14,7 +14,7 @@ import httpx
 
 from runner.github.api import GitHub, GitHubError
 from runner.github.artifacts import download, find_schedules, merged_pull
-from runner.github.comment import Key, upsert
+from runner.github.comment import CommentKey, upsert
 from tests.github.standin_state import State, zipped
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ def test_the_whole_way_over_a_process(tmp_path: Path) -> None:
 
     async def main(environ: dict[str, str]) -> list[Path]:
         async with GitHub(environ) as api:
-            await upsert(api, repo, 3, Key("", "plans/web.yaml"), "### web")
+            await upsert(api, repo, 3, CommentKey("", "plans/web.yaml"), "### web")
             pull = await merged_pull(api, repo, MERGE)
             assert pull is not None
             found = await find_schedules(api, repo, pull.head_sha, "n")
@@ -73,7 +73,7 @@ def test_permissions_of_the_process(tmp_path: Path) -> None:
     async def main(environ: dict[str, str]) -> str:
         async with GitHub(environ) as api:
             try:
-                await upsert(api, "octo/fleet", 3, Key("", "x"), "y")
+                await upsert(api, "octo/fleet", 3, CommentKey("", "x"), "y")
             except GitHubError as error:
                 return f"{await api.login()}: {error.status}"
             return "written"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from runner.github.api import GitHubError
-from runner.github.comment import Key, composed
+from runner.github.comment import CommentKey, composed
 from runner.github.step import (
     HEAD,
     MOST_OUTPUTS,
@@ -308,6 +308,6 @@ def test_hostile_names_in_pages(text: str) -> None:
     summary = Page(MarkdownIt("commonmark", {"html": True}).render(laid_out([shown, "### next"], 50_000)))
     assert set(summary.tags) <= {"h3", "ul", "li", "p"}
     assert summary.tags["h3"] == 2
-    lines = composed(Key("label", text), shown).split("\n")
+    lines = composed(CommentKey("label", text), shown).split("\n")
     assert [line for line in lines if "<!--" in line] == lines[:2]
     assert re.fullmatch(r"<!-- reboot-runner:comment:v1 key=[0-9a-f]{64} -->", lines[0])

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from runner.net.transport import Limits, Transport
+from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 from tests.cloud.wild import Connection, Script, Seen, Wild, free_port, hang, raw, reply, reset, run, wild
 
-QUICK = Limits(connect_s=0.5, read_s=0.4, total_s=0.8, max_bytes=100_000)
+QUICK = ExchangeLimits(connect_s=0.5, read_s=0.4, total_s=0.8, max_bytes=100_000)
 Way = Callable[[Transport, Outgoing], Awaitable[Reply]]
 
 
@@ -29,7 +29,7 @@ def get(url: str) -> Outgoing:
     return Outgoing("GET", url, "/v1/p/list", (("name", "a b+c/d~"), ("limit", "3")), {"X-Auth-Token": "planted-token"})
 
 
-def exchange(*scripts: Script, once: bool = True, limits: Limits = QUICK) -> Reply:
+def exchange(*scripts: Script, once: bool = True, limits: ExchangeLimits = QUICK) -> Reply:
     """One exchange with a server that has these scripts."""
 
     async def main() -> Reply:
@@ -45,13 +45,13 @@ def exchange(*scripts: Script, once: bool = True, limits: Limits = QUICK) -> Rep
     return run(main())
 
 
-def failure(*scripts: Script, once: bool = True, limits: Limits = QUICK) -> Unreachable:
+def failure(*scripts: Script, once: bool = True, limits: ExchangeLimits = QUICK) -> Unreachable:
     with pytest.raises(Unreachable) as caught:
         exchange(*scripts, once=once, limits=limits)
     return caught.value
 
 
-def ask(url: str, limits: Limits = QUICK) -> Unreachable:
+def ask(url: str, limits: ExchangeLimits = QUICK) -> Unreachable:
     """One POST to a place that fails."""
 
     async def main() -> None:
@@ -166,7 +166,7 @@ def test_endless_body() -> None:
             await connection.send(b"1\r\nx\r\n")
             await asyncio.sleep(0.05)
 
-    found = failure(drip, limits=Limits(read_s=5, total_s=0.4))
+    found = failure(drip, limits=ExchangeLimits(read_s=5, total_s=0.4))
     assert found.sent
     assert found.partial is not None
     assert found.partial.body.startswith(b"xx")
@@ -207,13 +207,13 @@ def test_urls_that_are_none(url: str) -> None:
     assert not ask(url).sent
 
 
-SLOW_TO_CONNECT = Limits(connect_s=9, read_s=9, total_s=0.3)
+SLOW_TO_CONNECT = ExchangeLimits(connect_s=9, read_s=9, total_s=0.3)
 
 
 @pytest.mark.parametrize(
     ("then", "limits"), [("close", QUICK), ("hang", QUICK), ("reset", QUICK), ("hang", SLOW_TO_CONNECT)]
 )
-def test_handshake_that_fails(then: str, limits: Limits) -> None:
+def test_handshake_that_fails(then: str, limits: ExchangeLimits) -> None:
     """A server that does not speak TLS: nothing was sent, however it fails to, the deadline of all included."""
 
     async def main() -> Unreachable:
@@ -399,7 +399,7 @@ def test_cancelled() -> None:
 
     async def main() -> None:
         async with wild(hang()) as server:
-            transport = Transport(Limits(), log=lines.append)
+            transport = Transport(ExchangeLimits(), log=lines.append)
             task = asyncio.create_task(transport.send_once(post(server.url)))
             while not server.seen:
                 await asyncio.sleep(0)

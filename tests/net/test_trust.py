@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from runner.errors import CloudError
-from runner.net.transport import Limits, Transport
+from runner.net.transport import ExchangeLimits, Transport
 from runner.net.trust import CA_FILE, MOST_BYTES, trust
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 from tests.cloud.wild import Connection, Script, Wild, free_port, reply, run, wild
 
 FOLDER = Path(__file__).resolve().parents[1] / "fixtures" / "tls"
 AUTHORITY = FOLDER / "authority.pem"
-QUICK = Limits(connect_s=0.5, read_s=0.5, total_s=1.0)
+QUICK = ExchangeLimits(connect_s=0.5, read_s=0.5, total_s=1.0)
 TOKEN = {"X-Auth-Token": "planted-token"}
 
 

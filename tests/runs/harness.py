@@ -15,7 +15,7 @@ from runner.cloud.auth.logins import Login
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.cloud.reader import Patience
-from runner.cloud.throttle import Pace
+from runner.cloud.throttle import RequestPace
 from runner.execution.driver import Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run, read_run
@@ -27,7 +27,7 @@ from runner.model.inventory import Inventory
 from runner.model.owner import Owner
 from runner.model.run import Run
 from runner.model.schedule import Schedule, Target
-from runner.net.transport import Limits
+from runner.net.transport import ExchangeLimits
 from runner.planning.fleet import Fleet, Place
 from runner.planning.schedule import make_schedule
 from runner.ports import Cloud, Prober
@@ -226,7 +226,7 @@ async def simulated(
     tuning: Tuning | None = None,
     login: LoginKind | Callable[[Running, VirtualClock], Login] = "aksk",
     patience: Patience = QUICK,
-    limits: Limits | None = None,
+    limits: ExchangeLimits | None = None,
 ) -> AsyncIterator[Field]:
     """A field of its own; everything is closed at the end. Signatures and tokens live in virtual time, too.
 
@@ -255,7 +255,7 @@ async def simulated(
                 now=clock.now,
                 patience=patience,
                 limits=limits,
-                pace=Pace(clock.sleep, clock.seconds),
+                pace=RequestPace(clock.sleep, clock.seconds),
             )
         )
         sql = SqlStore(Sqlite(store, clock.seconds))

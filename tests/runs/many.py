@@ -19,7 +19,7 @@ from pathlib import Path
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.cloud.reader import Patience
-from runner.cloud.throttle import Pace
+from runner.cloud.throttle import RequestPace
 from runner.execution.driver import Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run
@@ -33,7 +33,7 @@ from runner.simulator.fleet import FleetOptions
 from runner.simulator.scenario import Scenario
 from runner.simulator.server import serve
 from runner.simulator.state import CloudOptions, State
-from runner.simulator.switches import Credentials
+from runner.simulator.switches import KnownLogins
 from runner.store.owner import is_provably_dead, this_process
 from runner.store.sql import SqlStore
 from tests.execution.memory_cloud import VirtualClock
@@ -145,7 +145,7 @@ async def served(
 ) -> AsyncIterator[tuple[list[State], list[Spot]]]:
     """So many clouds with `servers` in all, and TROUBLES; each is a fleet of its own. Without a clock: in real time."""
     scenario = Scenario.model_validate({"rules": TROUBLES, "switches": dict(switches or {})})
-    keys = Credentials.generated()
+    keys = KnownLogins.generated()
     states: list[State] = []
     spots: list[Spot] = []
     async with AsyncExitStack() as stack:
@@ -212,5 +212,5 @@ def _client(spot: Spot, clock: VirtualClock):  # type: ignore[no-untyped-def]  #
         wall=clock.now,
         now=clock.now,
         patience=AT_ONCE,
-        pace=Pace(clock.sleep, clock.seconds),
+        pace=RequestPace(clock.sleep, clock.seconds),
     )

@@ -15,7 +15,7 @@ import pytest
 from runner.execution.effects import Tuning
 from runner.model.events import Outcome
 from runner.model.run import Run
-from runner.net.transport import Limits
+from runner.net.transport import ExchangeLimits
 from tests.runs.harness import Field, LoginKind, options_of, plan_of, simulated
 
 Fault = Mapping[str, Any]
@@ -55,7 +55,7 @@ class Case:
     login: LoginKind = "aksk"
     waves: str = "6"
     tuning: Tuning = QUICK_ENOUGH
-    limits: Limits | None = None
+    limits: ExchangeLimits | None = None
     wait_at_most: str = ""
 
     @property
@@ -153,7 +153,7 @@ def lost() -> list[Case]:
             (rule("delay", "reboot", seconds="1200ms", clock="wall"),),
             on_unknown="retry",
             all=SEEN,
-            limits=Limits(total_s=0.8, read_s=0.8),
+            limits=ExchangeLimits(total_s=0.8, read_s=0.8),
         ),
         Case("a slow answer", (rule("delay", "reboot", seconds="50s"),), least_s=50, most_s=120),
         Case("a slow acceptance", (rule("delay", "reboot", seconds="50s", when="before"),), least_s=90, most_s=150),

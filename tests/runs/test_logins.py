@@ -13,7 +13,7 @@ import stamina
 from runner.cloud.auth.choice import choose_login
 from runner.cloud.auth.logins import Login
 from runner.simulator.server import Running
-from runner.simulator.switches import Credentials, Instance
+from runner.simulator.switches import Instance, KnownLogins
 from tests.cloud.wild import run
 from tests.execution.memory_cloud import VirtualClock
 from tests.issuer import TRUST, Issuer, issuer
@@ -43,7 +43,7 @@ def login_by(kind: str, here: Running, github: Issuer) -> Login:
 @asynccontextmanager
 async def there(kind: str, valid: timedelta) -> AsyncIterator[Field]:
     """A cloud of 12 servers whose tokens and keys are good for this long, and a client that logs in this way."""
-    keys = Credentials(
+    keys = KnownLogins(
         ak="PERMANENT",
         sk="permanent-secret",
         password="permanent-pass",

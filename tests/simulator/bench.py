@@ -17,10 +17,10 @@ from runner.simulator.faults import Rule
 from runner.simulator.fleet import Fleet, FleetOptions
 from runner.simulator.server import Running, serve_in_thread
 from runner.simulator.state import CloudOptions, State
-from runner.simulator.switches import Credentials, Switches
+from runner.simulator.switches import KnownLogins, Switches
 
 START = datetime(2026, 11, 3, 22, 0, tzinfo=UTC)
-KEYS = Credentials(ak="EXAMPLEACCESSKEY0001", sk="ExampleSecretKeyNotReal0123456789abcdef0", password="Example-1")
+KEYS = KnownLogins(ak="EXAMPLEACCESSKEY0001", sk="ExampleSecretKeyNotReal0123456789abcdef0", password="Example-1")
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
 
 
