@@ -88,35 +88,25 @@ class _Ticker:
         """One run at a time; after a pass a pause, for as long as a run is due soon."""
         if mine:
             return NextSteps()
+        stepper, store = self.stepper, self.stepper.store
+        is_late = self.until is not None and time.monotonic() >= self.until
         if self.due is None:
-            self.due = [r for r in self.stepper.store.due() if not self._rests(r)]
-        if self.due and not self._is_late():
+            self.due = [r for r in store.due() if not stepper.rest_s(r.id) and not self._later_s(r)]
+        if self.due and not is_late:
             row = self.due.pop(0)
             return NextSteps({row.id: self._step(row)})
         self.due = None
-        watched_s, next_s = self.stepper.store.watched_s(), self._next_s()
-        self.done.next_s = next_s
-        if next_s is not None and (self.wait_s <= 0 or next_s > self.wait_s):
-            next_s = None
-        if (next_s is None and watched_s is None) or self._is_late():
-            return NextSteps()
-        left = self.until - time.monotonic() if self.until is not None else None
-        pause = min(s for s in (next_s, watched_s, left, LOOK_EVERY_S) if s is not None)
-        return NextSteps(pause_s=max(pause, 0.05))
-
-    def _is_late(self) -> bool:
-        return self.until is not None and time.monotonic() >= self.until
-
-    def _next_s(self) -> float | None:
-        """Until the first open run that nobody holds is due; failed steps count when they are due again."""
-        stepper, store = self.stepper, self.stepper.store
-        now = store.now()
+        watched_s, now = store.watched_s(), store.now()
         rows = store.runs(open_only=True, limit=10_000)
         free = [r for r in rows if r.id not in self.halted and not store.is_held(r) and not stepper.rest_s(r.id)]
-        return min((self._later_s(r) or max(0.0, r.due - now) for r in free), default=None)
-
-    def _rests(self, row: RunRow) -> bool:
-        return self.stepper.rest_s(row.id) > 0 or self._later_s(row) > 0
+        next_s = self.done.next_s = min((self._later_s(r) or max(0.0, r.due - now) for r in free), default=None)
+        if next_s is not None and (self.wait_s <= 0 or next_s > self.wait_s):
+            next_s = None
+        if (next_s is None and watched_s is None) or is_late:
+            return NextSteps()
+        left_s = self.until - time.monotonic() if self.until is not None else None
+        pause_s = min(s for s in (next_s, watched_s, left_s, LOOK_EVERY_S) if s is not None)
+        return NextSteps(pause_s=max(pause_s, 0.05))
 
     def _later_s(self, row: RunRow) -> float:
         """For how long this process leaves a run alone that has been looked at; 0 once anything has happened to it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from datetime import datetime
 
 from runner.app.app import App
 from runner.app.execute_run import Result, execute, setting_for, show_ending
@@ -50,24 +49,20 @@ async def follow_open(
         sessions = await open_targets_of(app, loaded, run, stack)
         demand_persistent_store(app, loaded, sessions.is_real, store_is_persistent)
         driver = Driver(setting_for(app, store, sessions), run.id, run=run)
-        driver.load()
+        run = driver.load()
         now = driver.setting.clock.now()  # this machine's clock may be ahead of the run's
-        app.talk(_whereabouts(run, store, now), run=run.id)
-        if run.suspended is not None:
-            resumed(store, run, now)
+        waits, _ = waiting_for(run, store.halted())
+        clock = f" ({plain(run.facts['clock'])})" if run.facts.get("clock") else ""
+        app.talk(f"run {run.id}{clock}: {plain(heartbeat(run, waits, now), 2000)}", run=run.id)
+        end_suspension(driver)
         return await execute(app, store, sessions, run.id, manner)
 
 
-def resumed(store: Store, run: Run, now: datetime) -> None:
+def end_suspension(driver: Driver) -> None:
     """Write that somebody is at a suspended run again. Raises RunNotFound when it has ended meanwhile."""
-    store.record(run.id, now, (RunResumed(),), word=run.working_word)
-
-
-def _whereabouts(run: Run, store: Store, now: datetime) -> str:
-    """Where the run is and what it waits for: whoever goes on with it has not seen how it came there."""
-    waits, _ = waiting_for(run, store.halted())
-    clock = f" ({plain(run.facts['clock'])})" if run.facts.get("clock") else ""
-    return f"run {run.id}{clock}: {plain(heartbeat(run, waits, now), 2000)}"
+    run, setting = driver.load(), driver.setting
+    if run.is_open and run.suspended is not None:
+        setting.store.record(run.id, setting.clock.now(), (RunResumed(),), word=run.working_word)
 
 
 async def open_targets_of(app: App, loaded: LoadedConfig, run: Run, stack: AsyncExitStack) -> Sessions:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from runner.app.app import App
 from runner.app.execute_run import setting_for
-from runner.app.resume_run import open_targets_of, resumed
+from runner.app.resume_run import end_suspension, open_targets_of
 from runner.errors import Exit, InvalidInput, LeaseLost, RunnerError
 from runner.execution.driver import GRACE_S, Advance, Driver
 from runner.execution.journal import read_run
@@ -123,9 +123,7 @@ class Stepper:
     async def _advance(self, row: RunRow) -> Advance:
         driver = await self._driver(row)
         if self.stays and row.word == "suspended":
-            run = driver.load()
-            if run.is_open and run.suspended is not None:
-                resumed(self.store, run, driver.setting.clock.now())
+            end_suspension(driver)
         step = await driver.advance()
         self._resting.pop(row.id, None)
         waits = f", waits for {plain(step.waits_for)}" if step.run.is_open and step.waits_for else ""
