@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from runner.report.folding import wrapped
 from runner.report.run_words import length
 from runner.report.safe import markdown
-from runner.report.sections import Document, Inline, Line, Picture, Section, Span, Table
+from runner.report.sections import Document, Emphasis, Figure, Inline, Line, Section, Table
 
 
 def document_markdown(document: Document, limit: int, cut_words: Callable[[int], str]) -> str:
@@ -34,7 +34,7 @@ def sections_markdown(sections: Iterable[Section], room: int, cut_words: Callabl
     reserve = size(cut_words(1_000_000))
     room -= reserve
     for section in sections:
-        if isinstance(section.body, Picture) or section.in_full:
+        if isinstance(section.body, Figure) or section.in_full:
             continue
         opening, lines, closing = _pieces(section)
         left = int(room * section.share) - size(opening) - size(closing) - reserve
@@ -65,9 +65,9 @@ def inline(piece: Inline, limit: int = 600) -> str:
     match piece:
         case None:
             return ""
-        case Span(style="br"):
+        case Emphasis(style="br"):
             return "<br>"
-        case Span(text, style, own):
+        case Emphasis(text, style, own):
             said = markdown(text, own or limit)
             return {"b": f"**{said}**", "code": f"<code>{said}</code>"}.get(style, said) if said else ""
         case datetime():
@@ -109,8 +109,8 @@ def _pieces(section: Section) -> tuple[str, Iterable[str], str]:
         case Table():
             lines: Iterable[Line] = body.brief
         case Mapping():
-            lines = [Line((Span(name), ": ", value)) for name, value in body.items()]
-        case Picture():
+            lines = [Line((Emphasis(name), ": ", value)) for name, value in body.items()]
+        case Figure():
             lines = ()
         case _:
             lines = body

@@ -9,7 +9,7 @@ from runner.report.fitting import cells, middle
 from runner.report.folding import wrapped
 from runner.report.run_words import length
 from runner.report.safe import line_start, plain
-from runner.report.sections import Inline, Line, Section, Span, Table
+from runner.report.sections import Emphasis, Inline, Line, Section, Table
 
 _LONGEST = 10_000
 """Characters of a line."""
@@ -75,7 +75,7 @@ def inline(piece: Inline) -> str:
     match piece:
         case None:
             return ""
-        case Span(text):
+        case Emphasis(text):
             return text
         case datetime():
             return f"{piece:%H:%M:%S} UTC"

@@ -10,7 +10,7 @@ from runner.report.diff import PlanDiff, Selected, exit_code, summary
 from runner.report.diff_sections import about_words, diff_sections, is_runnable
 from runner.report.diff_since import SHORT, lift_words, lifts_words
 from runner.report.run_words import count
-from runner.report.sections import Span
+from runner.report.sections import Emphasis
 
 MAX_CHARACTERS = 60_000
 """A comment holds 65,536 characters; what posts it adds a few of its own."""
@@ -88,10 +88,10 @@ def _head(diff: PlanDiff, room: int, in_pull_request: bool) -> str:
         lines += [inline(diff.failure, 1000), ""]
         lines += [f"Hint: {inline(diff.failure_hint, 500)}", ""] if diff.failure_hint else []
     if schedule:
-        digest = inline(Span(schedule.digest, "code"))
+        digest = inline(Emphasis(schedule.digest, "code"))
         lines += [f"{inline(about_words(diff, schedule), 1000)}<br>digest {digest}", ""]
     if is_runnable(diff) and not in_pull_request:
-        lines += [f"To run exactly this: {inline(Span(diff.command, 'code', 2000))}", ""]
+        lines += [f"To run exactly this: {inline(Emphasis(diff.command, 'code', 2000))}", ""]
     return "\n".join(lines) + "\n"
 
 

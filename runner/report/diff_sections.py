@@ -15,7 +15,7 @@ from runner.report.diff_since import base_lines, base_words, lift_words, run_lin
 from runner.report.folding import clipped, fold
 from runner.report.gates import gate_lines
 from runner.report.run_words import count
-from runner.report.sections import Line, Section, Span, Table
+from runner.report.sections import Emphasis, Line, Section, Table
 from runner.report.surroundings import surroundings_lines
 from runner.report.windows import when_lines
 
@@ -106,7 +106,7 @@ def _problem(problem: Problem, file: str) -> Line:
     where = problem.location
     place = f"{where.file}:{where.line}:{where.column}" if where else file
     hint = f" – {problem.hint}" if problem.hint else ""
-    return Line((Span(f"{problem.severity}[{problem.code}]"), f" {place}: {problem.message}{hint}"))
+    return Line((Emphasis(f"{problem.severity}[{problem.code}]"), f" {place}: {problem.message}{hint}"))
 
 
 def _rules(diff: PlanDiff, schedule: Schedule) -> Iterator[Line]:
@@ -128,7 +128,7 @@ def _share(budget: Allowance) -> str:
 def _excluded(diff: PlanDiff, excluded: Sequence[Exclusion]) -> Iterator[Line]:
     for reason, parts in by_reason(excluded):
         number = len({e.server.id for _, _, some in parts for e in some})
-        yield Line((Span(reason), f": {count(number, 'server')} {REASONS.get(reason, '')}"))
+        yield Line((Emphasis(reason), f": {count(number, 'server')} {REASONS.get(reason, '')}"))
         for group, detail, some in parts:
             why = f" ({detail})" if detail else ""
             yield Line(group + why, fold((e.server for e in some), diff.shared), level=1)

@@ -6,7 +6,7 @@ harmless, the document leaves them as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,10 +43,11 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """The checks of one thing. `about` is stable (`configuration`, `store`, `program`, `target`), `title` for people.
+class Subject:
+    """What checks are about, and their results.
 
-    `target`: the name of the target that a section is about.
+    `about` is stable (`configuration`, `store`, `program`, `target`), `title` for people. `target`: the name of the
+    target that it is about.
     """
 
     about: str
@@ -59,7 +60,7 @@ class Section:
 class Diagnosis:
     """Everything that was found. `problems`: of the configuration and of the files it names."""
 
-    sections: tuple[Section, ...]
+    sections: tuple[Subject, ...]
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -83,23 +84,16 @@ class Diagnosis:
 def doctor_text(found: Diagnosis, *, color: bool = False) -> str:
     """For people: the problems first, then a block for each section, then the sum."""
     blocks = [problems_text(found.problems)] if found.problems else []
-    blocks += ["\n".join(_section(section, color)) for section in found.sections]
-    return "\n\n".join([*blocks, _sum(found, color)])
-
-
-def _section(section: Section, color: bool) -> Iterator[str]:
-    yield line_start(plain(section.title, _LONGEST))
-    for check in section.checks:
-        about = f"{check.name} {check.action}" if check.action else check.name
-        word = paint(check.status, _COLORS[check.status], color) + " " * (9 - len(check.status))
-        yield line_start(f"  {word}{plain(about, 200)}: {plain(check.message, _LONGEST)}")
-        if check.hint and check.status != "ok":
-            yield line_start(f"{'':11}mend: {plain(check.hint, _LONGEST)}")
-        for detail in check.details:
-            yield line_start(f"{'':11}- {plain(detail, _LONGEST)}")
-
-
-def _sum(found: Diagnosis, color: bool) -> str:
+    for section in found.sections:
+        lines = [plain(section.title, _LONGEST)]
+        for check in section.checks:
+            about = f"{check.name} {check.action}" if check.action else check.name
+            word = paint(check.status, _COLORS[check.status], color) + " " * (9 - len(check.status))
+            lines.append(f"  {word}{plain(f'{about}: {check.message}', _LONGEST)}")
+            if check.hint and check.status != "ok":
+                lines.append(f"{'':11}mend: {plain(check.hint, _LONGEST)}")
+            lines += [f"{'':11}- {plain(detail, _LONGEST)}" for detail in check.details]
+        blocks.append("\n".join(map(line_start, lines)))
     counts = ", ".join(f"{found.count(s)} {s}" for s in STATUSES if found.count(s))
     said = {
         Exit.DONE: "ready to run plans",
@@ -107,7 +101,8 @@ def _sum(found: Diagnosis, color: bool) -> str:
         Exit.DENIED: "credentials or permissions have to be mended",
         Exit.INVALID: "the configuration has to be mended",
     }[found.exit_code]
-    return f"{paint(said, _COLORS['failed' if found.exit_code else 'ok'], color)}: {counts}"
+    total = f"{paint(said, _COLORS['failed' if found.exit_code else 'ok'], color)}: {counts}"
+    return "\n\n".join([*blocks, total])
 
 
 def doctor_document(found: Diagnosis) -> dict[str, Any]:
@@ -121,7 +116,7 @@ def doctor_document(found: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _as_object(section: Section, check: CheckResult) -> dict[str, Any]:
+def _as_object(section: Subject, check: CheckResult) -> dict[str, Any]:
     return {
         "about": section.about,
         "target": section.target,

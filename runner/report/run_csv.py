@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import asdict
 from datetime import datetime
 
-from runner.report.run_report import RunReport, ServerPart
+from runner.report.run_report import RunReport
 from runner.report.safe import plain, spreadsheet
 
 COLUMNS = (
     *("wave", "group", "id", "name", "zone", "outcome", "reason", "detail", "evidence", "attempts"),
-    *(
-        "batch",
-        "job_id",
-        "request_id",
-        "intended",
-        "accepted",
-        "job_began",
-        "job_ended",
-        "up_since",
-        "healthy_since",
-        "ended",
-    ),
-    *("reboot_s", "out_s"),
+    *("batch", "job_id", "request_id", "intended", "accepted", "job_began", "job_ended"),
+    *("up_since", "healthy_since", "ended", "reboot_s", "out_s"),
 )
 """The first is a number, so that no line begins with somebody else's text."""
 
@@ -38,29 +28,12 @@ def report_csv(report: RunReport) -> str:
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(COLUMNS)
     for server in report.servers:
-        writer.writerow([_cell(value) for value in _values(server)])
+        found = asdict(server) | asdict(server.times)
+        writer.writerow([_cell(found[name]) for name in COLUMNS])
     for left in report.not_scheduled:
         row = ("", left.group, left.id, left.name, left.zone, "not_scheduled", left.reason, left.detail)
         writer.writerow([_cell(value) for value in (*row, *[None] * (len(COLUMNS) - len(row)))])
     return out.getvalue()
-
-
-def _values(server: ServerPart) -> tuple[object, ...]:
-    times = server.times
-    return (
-        *(server.wave, server.group, server.id, server.name, server.zone, server.outcome, server.reason),
-        *(server.detail, server.evidence.value, server.attempts, server.batch, server.job_id, server.request_id),
-        *(
-            times.intended,
-            times.accepted,
-            times.job_began,
-            times.job_ended,
-            times.up_since,
-            times.healthy_since,
-            times.ended,
-        ),
-        *(server.reboot_s, server.out_s),
-    )
 
 
 def _cell(value: object) -> str | int | float:

@@ -19,16 +19,12 @@ from runner.report.run_report import RunReport
 from runner.report.run_sections import run_document
 from runner.report.run_words import length
 from runner.report.safe import markup_text, plain
-from runner.report.sections import Document, Inline, Span, Table
+from runner.report.sections import Emphasis, Inline, Table
 
 
 def report_html(report: RunReport) -> str:
     """A whole document, UTF-8. Light or dark as the reader's system says; tables beside every picture."""
-    return document_html(run_document(report))
-
-
-def document_html(document: Document) -> str:
-    """Return the page of a document: every section that is not empty."""
+    document = run_document(report)
     pages = Environment(
         autoescape=True, loader=FileSystemLoader(Path(__file__).parent), keep_trailing_newline=True, auto_reload=False
     )
@@ -55,13 +51,13 @@ def _inline(piece: Inline) -> Markup:
     match piece:
         case None:
             return Markup()
-        case Span(style="br"):
+        case Emphasis(style="br"):
             return Markup("<br>")
-        case Span(""):
+        case Emphasis(""):
             return Markup()
-        case Span(text, ("b" | "code") as tag, limit):
+        case Emphasis(text, ("b" | "code") as tag, limit):
             return Markup("<{0}>{1}</{0}>").format(tag, plain(text, limit or 4000))
-        case Span(text, style, limit):
+        case Emphasis(text, style, limit):
             return Markup('<span class="{}">{}</span>').format(style, plain(text, limit or 4000))
         case datetime():
             return Markup('<time datetime="{}">{:%H:%M:%S}</time>').format(piece.isoformat(), piece)

@@ -13,7 +13,7 @@ from runner.report.reasons import sentence
 from runner.report.run_report import BatchPart, ExcludedPart, RunReport, ServerPart
 from runner.report.run_requests import HELD, held_by, request_words
 from runner.report.run_words import STORE_BEGUN, count, counts_words, shown, spread_words
-from runner.report.sections import BREAK, Document, Inline, Line, Picture, Section, Span, Table
+from runner.report.sections import BREAK, Document, Emphasis, Figure, Inline, Line, Section, Table
 from runner.report.timeline import course_chart, servers_chart
 
 COMMENT_LIMIT = 60_000
@@ -54,7 +54,7 @@ def run_document(report: RunReport) -> Document:
     if report.stop:
         said = [report.stop.detail, sentence(report.stop.reason)]
         why = tuple(part for text, lead in zip(said, (": ", " – "), strict=True) if text for part in (lead, text))
-        notes.append(("Stopped at ", report.stop.at, ": ", Span(report.stop.reason), *why))
+        notes.append(("Stopped at ", report.stop.at, ": ", Emphasis(report.stop.reason), *why))
     notes += [STORE_BEGUN] if report.store_begun else []
     notes += [step_words(step.what, step.command) for step in report.next]
     targets = (f"{t.name} ({t.cloud}, {t.region}, project {t.project_id})" for t in report.targets)
@@ -74,7 +74,7 @@ def run_document(report: RunReport) -> Document:
         "may fail": f"{report.max_failures.allowed} ({report.max_failures.written})",
         "time of a reboot": spread_words(report.reboot),
         "time until back": spread_words(report.out),
-        "schedule": Span(report.schedule_digest, "code"),
+        "schedule": Emphasis(report.schedule_digest, "code"),
     }
     return Document(
         name=report.plan.name,
@@ -89,16 +89,16 @@ def run_document(report: RunReport) -> Document:
 
 def step_words(what: str, command: str) -> Inline:
     """Return one next step: what to do, and the command that does it."""
-    return ("➡ ", what, *((BREAK, Span(command, "code")) if command else ()))
+    return ("➡ ", what, *((BREAK, Emphasis(command, "code")) if command else ()))
 
 
 def _sections(report: RunReport) -> Iterator[Section]:
     shared = names_shared([*report.servers, *report.excluded])
     yield Section("Waves", _waves(report), share=0.4)
     if any(wave.started for wave in report.waves):
-        yield Section("Course of the run", Picture(_COURSE, lambda: course_chart(report)))
+        yield Section("Course of the run", Figure(_COURSE, lambda: course_chart(report)))
         is_small = len(report.servers) <= 60
-        yield Section("Servers in their waves", Picture(_SERVERS, lambda: servers_chart(report)), is_open=is_small)
+        yield Section("Servers in their waves", Figure(_SERVERS, lambda: servers_chart(report)), is_open=is_small)
     for word, meaning in HELD:
         held = [Line(request_words(batch), fold(refs, shared)) for batch, refs in held_by(report, word)]
         number = sum(server.outcome == word for server in report.servers)
@@ -118,7 +118,7 @@ def _sections(report: RunReport) -> Iterator[Section]:
     about = "the plan means them, and they could not be rebooted"
     yield Section(f"{count(len(left), 'server')} not scheduled", _excluded(left, shared), about)
     yield _gates(report)
-    decisions: list[tuple[Inline, ...]] = [(d.at, Span(d.kind), d.about, d.by, d.reason) for d in report.decisions]
+    decisions: list[tuple[Inline, ...]] = [(d.at, Emphasis(d.kind), d.about, d.by, d.reason) for d in report.decisions]
     asked = (a for a in report.approvals if a.given is None)
     decisions += [(a.asked, "asked, not answered", a.question, None, a.why) for a in asked]
     yield Section("Decisions", Table("decisions", ("when", "what", "about", "by", "why"), decisions))
@@ -172,7 +172,7 @@ def _servers(servers: Sequence[ServerPart], extra: Sequence[str], *, is_searchab
                 server.id,
                 server.zone,
                 server.wave,
-                Span(shown(server.outcome), server.outcome),
+                Emphasis(shown(server.outcome), server.outcome),
                 server.reason,
                 "; ".join(seen),
                 (server.times.intended, times),
@@ -201,7 +201,7 @@ def _by_reason(servers: Iterable[ServerPart | ExcludedPart], shared: frozenset[s
 def _reason(reason: str) -> Inline:
     """A code and what it means."""
     meaning = sentence(reason)
-    return (Span(reason), *((": ", meaning) if meaning else ()))
+    return (Emphasis(reason), *((": ", meaning) if meaning else ()))
 
 
 def _gates(report: RunReport) -> Section:

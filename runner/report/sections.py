@@ -14,7 +14,7 @@ from runner.report.chart import Chart
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Emphasis:
     """Text that stands out: `style` is `b`, `code`, `br` or a class of the HTML page. `limit`: its most characters."""
 
     text: str
@@ -22,10 +22,10 @@ class Span:
     limit: int | None = None
 
 
-BREAK = Span("", "br")
+BREAK = Emphasis("", "br")
 """Begins another line."""
 
-Inline: TypeAlias = "str | int | datetime | timedelta | Span | tuple[Inline, ...] | None"
+Inline: TypeAlias = "str | int | datetime | timedelta | Emphasis | tuple[Inline, ...] | None"
 """What stands in a line or a cell. Numbers and lengths of time stand to the right in tables."""
 
 
@@ -60,7 +60,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Figure:
     """A chart, for forms that show pictures; `legend`: classes with their words."""
 
     legend: Mapping[str, str]
@@ -75,7 +75,7 @@ class Section:
     """
 
     title: str
-    body: Table | Picture | Mapping[str, Inline] | Sequence[Line]
+    body: Table | Figure | Mapping[str, Inline] | Sequence[Line]
     about: str = ""
     intro: Sequence[Line] = ()
     is_open: bool = True

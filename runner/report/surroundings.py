@@ -10,7 +10,7 @@ from runner.model.schedule import Schedule, ServerRef
 from runner.model.surroundings import ScalingGroup, ScheduledEvent, Surroundings
 from runner.report.folding import fold
 from runner.report.run_words import count
-from runner.report.sections import Line, Span
+from runner.report.sections import Emphasis, Line
 
 
 def _scheduled(schedule: Schedule) -> Mapping[str, ServerRef]:
@@ -57,7 +57,7 @@ def surroundings_lines(
     if around is None:
         return
     for words in advice(schedule, around):
-        yield Line((Span("warning"), f": {words}"))
+        yield Line((Emphasis("warning"), f": {words}"))
     for group, some in groups_touched(schedule, around):
         yield Line(f"auto-scaling group {group.name}{_audit(group)}", fold(some, shared), level=1)
     found: dict[str, list[ServerRef]] = {}

@@ -17,7 +17,7 @@ from runner.app.targets import all_targets, choose_target, is_embedded
 from runner.cloud.permissions import needs, policy
 from runner.errors import InvalidInput, UsageProblem
 from runner.loading.config import LoadedConfig
-from runner.report.doctor import Diagnosis, Section, doctor_document, doctor_text
+from runner.report.doctor import Diagnosis, Subject, doctor_document, doctor_text
 from runner.report.safe import json_text
 
 
@@ -40,23 +40,23 @@ async def _examine(
 ) -> Diagnosis:
     here = Here(app, loaded, police, within_s)
     problems = (*loaded.problems, *police.loaded.problems)
-    program = Section("program", "program", await ask_all(PROGRAM, here))
+    program = Subject("program", "program", await ask_all(PROGRAM, here))
     if not here.is_valid:
-        return Diagnosis((program, Section("configuration", "configuration", await ask_all(UNUSABLE, here))), problems)
+        return Diagnosis((program, Subject("configuration", "configuration", await ask_all(UNUSABLE, here))), problems)
     chosen, known = _chosen(loaded, names), all_targets(loaded)
     here.is_real = any(known[name].cloud != "simulator" for name in chosen)
     here.plans = plans_of(loaded, police, plans)
     alarms = asks_alarms(here.plans)
 
-    async def examine(name: str) -> Section:
+    async def examine(name: str) -> Subject:
         config = known[name]
         async with AsyncExitStack() as stack:
             it = Examined(app, loaded, name, config, alarms, within_s, stack)
             checks = await ask_all(EMBEDDED if is_embedded(config) else TARGET, it)
-        return Section("target", f"target {name} ({config.cloud}, {config.region})", checks, name)
+        return Subject("target", f"target {name} ({config.cloud}, {config.region})", checks, name)
 
-    async def section(about: str, title: str, questions: Sequence[CheckRow[Here]]) -> Section:
-        return Section(about, title, await ask_all(questions, here))
+    async def section(about: str, title: str, questions: Sequence[CheckRow[Here]]) -> Subject:
+        return Subject(about, title, await ask_all(questions, here))
 
     sections = await asyncio.gather(
         section("configuration", "configuration", CONFIGURATION),
