@@ -120,7 +120,7 @@ def since_run(run: Run, new: Schedule) -> SinceRun:
     """What is different from a run. A server that was rebooted and is excluded for it now is not gone."""
     there = {s.id for w in run.schedule.waves for s in w.servers}
     here = {s.id for w in new.waves for s in w.servers}
-    known = here | {e.server.id for e in new.excluded}
+    known = here | {e.server.id for e in new.exclusions}
     return SinceRun(
         run=run.id,
         created=run.created,

@@ -13,7 +13,6 @@ from runner.execution.evidence import earlier_requests
 from runner.model.events import EarlierRequest, Event, RunCreated, Why
 from runner.model.run import Run
 from runner.model.schedule import Schedule
-from runner.planning.document import document, from_document
 from runner.ports.store import NewRun, Store
 
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -44,7 +43,7 @@ def create_run(
     run can be repeated when its file has changed. Raises RunExists while a run of the same plan is open.
     """
     run_id = new_run_id(at)
-    created = RunCreated(document(schedule), facts, baseline, skipped or {}, plan or {}, earlier or {}, tuple(repeats))
+    created = RunCreated(schedule, facts, baseline, skipped or {}, plan or {}, earlier or {}, tuple(repeats))
     row = NewRun(run_id, schedule.plan_name, schedule.plan_digest, schedule.digest, schedule.cycle, at)
     store.create(row, created)
     return run_id
@@ -64,7 +63,7 @@ def replay(run_id: str, events: list[Event]) -> Run:
     if not isinstance(created, RunCreated):
         raise StoreError(f"the journal of run {run_id} has no beginning")
     try:
-        run = fold.begin(run_id, from_document(created.schedule), events[0])
+        run = fold.begin(run_id, created.schedule, events[0])
         return fold.apply_all(run, events[1:])
     except (fold.IllegalEvent, KeyError, TypeError, ValueError) as error:
         raise _unreadable(run_id, error) from error

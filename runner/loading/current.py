@@ -15,7 +15,7 @@ from runner.loading.findings import Findings
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar
 from runner.loading.source import Unreadable, read_source
 from runner.loading.yaml_reader import parse
-from runner.model.plan import MAX_FREEZES
+from runner.model.schedule import MAX_FREEZES
 from runner.model.window import HORIZON, CurrentFreezes, join
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field as Bounds
+from pydantic import StringConstraints
+
+from runner.model.shape import HOST_PATTERN, PATH_PATTERN, SHAPE, Line, Statuses
 
 CheckKind = Literal["tcp", "http", "ssh_banner"]
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -19,14 +25,16 @@ class Check:
     `http` and empty for the others.
     """
 
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
     kind: CheckKind
-    port: int
-    scheme: str = ""
-    path: str = ""
-    host: str = ""
+    port: Annotated[int, Bounds(ge=1, le=65_535)]
+    scheme: Literal["", "http", "https"] = ""
+    path: Annotated[str, StringConstraints(pattern=f"{PATH_PATTERN}|^$")] = ""
+    host: Annotated[str, StringConstraints(pattern=f"{HOST_PATTERN}|^$")] = ""
     verify: bool = True
-    status: tuple[int, ...] = ()
-    body: str = ""
+    status: Statuses = ()
+    body: Line = ""
 
     def __str__(self) -> str:
         """`tcp 443`, `ssh_banner 22`, `GET https://app.example.com/health is 200`."""

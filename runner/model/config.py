@@ -11,7 +11,6 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from runner.model.plan import (
     Ids,
     Many,
-    Name,
     Part,
     PositiveDuration,
     Selector,
@@ -22,6 +21,7 @@ from runner.model.plan import (
     Version,
     as_the_cloud_writes,
 )
+from runner.model.shape import Name
 
 ALL_GRANTED = "all_granted_eps"
 """Every enterprise project that the credentials can use ("Querying Details About ECSs", `enterprise_project_id`)."""

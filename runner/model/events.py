@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 from runner.model.gate import GateAnswer
+from runner.model.schedule import Schedule
 
 FORMAT = 1
 """The format of the envelope."""
@@ -80,7 +81,7 @@ class RunCreated:
     """
 
     type: ClassVar = "run.created"
-    schedule: Mapping[str, Any]
+    schedule: Schedule
     facts: Mapping[str, Any] = field(default_factory=dict)
     baseline: Mapping[str, str | None] = field(default_factory=dict)
     skipped: Mapping[str, Why] = field(default_factory=dict)

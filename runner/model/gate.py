@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field as Bounds
+from pydantic import StringConstraints
 
 from runner.model.quantity import format_duration
+from runner.model.shape import PATH_PATTERN, SHAPE, Finite, Line, Name, Statuses
 
+MAX_QUERY = 2_000
 GateKind = Literal["prometheus", "alarms", "http"]
 
 
@@ -22,17 +27,20 @@ class Gate:
     decides nothing. Fields that are not of its kind are empty.
     """
 
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
     kind: GateKind
-    name: str = ""
-    source: str = ""
-    query: str = ""
-    max: float | None = None
-    min: float | None = None
-    for_s: float = 0.0
-    path: str = ""
-    status: tuple[int, ...] = ()
-    body: str = ""
+    name: Name | Literal[""] = ""
+    source: Name | Literal[""] = ""
+    query: Annotated[str, StringConstraints(max_length=MAX_QUERY)] = ""
+    max: Finite | None = None
+    min: Finite | None = None
+    for_s: Annotated[float, Bounds(ge=0, le=86_400, allow_inf_nan=False)] = 0.0
+    path: Annotated[str, StringConstraints(pattern=f"{PATH_PATTERN}|^$")] = ""
+    status: Statuses = ()
+    body: Line = ""
     dry_run: bool = False
+    """Asked and reported, and decides nothing."""
 
     @property
     def title(self) -> str:

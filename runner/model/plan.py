@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -34,27 +32,30 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from runner.model.check import DEFAULT_PORTS, Check
-from runner.model.gate import Gate
+from runner.model.gate import MAX_QUERY, Gate
 from runner.model.quantity import MAX_NUMBER, Amount, format_duration, parse_duration
+from runner.model.schedule import MAX_FREEZES, MAX_GATES, MAX_WINDOWS
+from runner.model.shape import (
+    HOST_PATTERN,
+    ID_PATTERN,
+    PATH_PATTERN,
+    ClockTime,
+    Day,
+    Id,
+    Name,
+    RunId,
+    SpreadKey,
+    Zone,
+)
 from runner.model.window import HORIZON, Calendar, Freeze, Window, join
 
-NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
-ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"
-HOST_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
-PATH_PATTERN = r"^/[!\"$-~]{0,999}$"
 MAX_GROUPS = 1_000
 MAX_CHECKS = 10
-MAX_GATES = 20
-MAX_QUERY = 2_000
 LONGEST_FOR = timedelta(days=1)
 MAX_TEXTS = 10_000
 """Patterns of names, values of a tag and the like in one selector."""
 MAX_IDS = 200_000
-MAX_WINDOWS = 50
-MAX_FREEZES = 10
 WEEK = timedelta(days=7)
-CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
-ZONE_PATTERN = r"^(UTC|[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)+)$"
 
 
 def _duration(value: object) -> timedelta:
@@ -105,15 +106,6 @@ def _size(value: object) -> Amount:
     if amount.is_zero:
         raise ValueError("a size of zero is not allowed; zero never means all")
     return amount
-
-
-def _zone(value: str) -> str:
-    """Names of the IANA database only: neither files beside it nor what a machine calls its own zone."""
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("no time zone has this name; write an IANA name, for example Europe/Berlin") from None
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,15 +194,10 @@ PositiveDuration = Annotated[
 Pause = Annotated[timedelta | Literal["approval"], PlainValidator(_pause), _write_pause, WithJsonSchema(_PAUSE_SCHEMA)]
 Budget = Annotated[Amount, BeforeValidator(_amount), _write, WithJsonSchema(_amount_schema(0))]
 Size = Annotated[Amount, BeforeValidator(_size), _write, WithJsonSchema(_amount_schema(1))]
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 TagValue = Annotated[str, StringConstraints(max_length=255)]
 
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-ClockTime = Annotated[str, StringConstraints(pattern=CLOCK_PATTERN)]
-Zone = Annotated[str, StringConstraints(pattern=ZONE_PATTERN, max_length=100), AfterValidator(_zone)]
 Freezing = Annotated[
     FreezeFile,
     PlainValidator(_freeze),
@@ -218,8 +205,6 @@ Freezing = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 1000}),
 ]
 
-SPREAD_PATTERN = r"^(zone|server_group|enterprise_project|tag:.{1,128})$"
-SpreadKey = Annotated[str, StringConstraints(pattern=SPREAD_PATTERN)]
 
 Version = Annotated[Literal[1], BeforeValidator(_integer)]
 
@@ -291,11 +276,6 @@ class Selector(Part):
         if self.ids and self.ids_from:
             raise ValueError("ids and ids_from in one selector; use one of them")
         return self
-
-
-RUN_PATTERN = r"^[0-9a-z][0-9a-z-]{0,63}$"
-RunId = Annotated[str, StringConstraints(pattern=RUN_PATTERN)]
-"""A run's whole id, as `status` shows it."""
 
 
 class TcpCheck(Part):

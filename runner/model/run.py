@@ -310,7 +310,7 @@ class Run:
         found = self._group_servers.get(name)
         if found is None:
             own = [s.id for w in self.schedule.waves if w.group == name for s in w.servers]
-            own += [e.server.id for e in self.schedule.excluded if e.group == name and e.reason != EXCLUDED_BY_PLAN]
+            own += [e.server.id for e in self.schedule.exclusions if e.group == name and e.reason != EXCLUDED_BY_PLAN]
             found = self._group_servers[name] = own
         return found
 

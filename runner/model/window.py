@@ -16,12 +16,17 @@ The rules, in full:
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from heapq import merge
-from typing import Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 from zoneinfo import ZoneInfo
+
+from pydantic import AwareDatetime
+from pydantic import Field as Bounds
+
+from runner.model.shape import SHAPE, ClockTime, Day, Zone
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HORIZON = timedelta(days=400)
@@ -31,21 +36,25 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A weekly window. `days` as in `DAYS`; `start` is `HH:MM`; `timezone` an IANA name; lengths in seconds."""
+    """When waves may start, by the clocks of a time zone; the days are those of the start."""
 
-    days: tuple[str, ...]
-    start: str
-    length_s: float
-    timezone: str
-    cutoff_s: float = 0.0
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    days: Annotated[tuple[Day, ...], Bounds(min_length=1, max_length=7)]
+    start: ClockTime
+    length_s: Annotated[float, Bounds(gt=0, le=7 * 86_400, allow_inf_nan=False)]
+    timezone: Zone
+    cutoff_s: Annotated[float, Bounds(ge=0, lt=7 * 86_400, allow_inf_nan=False)] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
     """A time in which nothing starts: from `begins` until just before `ends`, aware UTC."""
 
-    begins: datetime
-    ends: datetime
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
+
+    begins: AwareDatetime
+    ends: AwareDatetime
 
 
 @dataclass(frozen=True, slots=True)

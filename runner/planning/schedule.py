@@ -17,16 +17,18 @@ from runner.model.schedule import (
     Exclusion,
     GroupRules,
     Pause,
+    PlanRef,
     Rate,
     Schedule,
     ServerRef,
     Spread,
     Target,
     Wave,
+    together,
 )
 from runner.planning import belts
 from runner.planning.dead_words import dead_exclusions
-from runner.planning.digest import schedule_digest
+from runner.planning.digest import inventory_digest, schedule_digest
 from runner.planning.exclusions import EXCLUDED_BY_PLAN, NOT_READY_IN_CYCLE, REBOOTED_IN_CYCLE, Why, unfit_for_long
 from runner.planning.fleet import NEVER, Fleet, Place
 from runner.planning.order import ordered
@@ -83,11 +85,10 @@ def make_schedule(
         cycle,
         rules,
         waves,
-        excluded=tuple(e for p in picks for e in p.exclusions()),
+        excluded=together(e for p in picks for e in p.exclusions()),
         freezes=plan.frozen(now),
         visible=len(fleet.inventory.servers),
-        plan_file=plan_file,
-        description=plan.description or "",
+        file=plan_file,
         made_at=now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
     return Planned(schedule, tuple(problems))
@@ -100,13 +101,13 @@ def assemble(
     cycle: str,
     groups: tuple[GroupRules, ...],
     waves: tuple[Wave, ...],
+    file: str = "",
     **about: Any,
 ) -> Schedule:
     """A schedule of a plan with these groups and waves, its budget, worst case and digest. `about`: other fields."""
     budget = _allowance(plan.max_failures, sum(len(w.servers) for w in waves))
     schedule = Schedule(
-        plan_name=plan.name,
-        plan_digest=plan_digest,
+        plan=PlanRef(plan.name, plan_digest, file, plan.description or ""),
         cycle=cycle,
         targets=targets,
         reboot_type=plan.reboot.type,
@@ -123,7 +124,7 @@ def assemble(
         retry_of=plan.retry_of or "",
         **about,
     )
-    return replace(schedule, digest=schedule_digest(schedule))
+    return replace(schedule, digest=schedule_digest(schedule), inventory_digest=inventory_digest(schedule))
 
 
 def pick_all(plan: Plan, fleet: Fleet, cycle: str) -> list[Pick]:
@@ -152,7 +153,7 @@ class Pick:
         return rules_of(self.group, self.place.target.name, *sizes, spread, is_support=self.is_support)
 
     def exclusions(self) -> Iterator[Exclusion]:
-        """Yield why each server is left out; those with the same reason stand together (`planning.document`)."""
+        """Yield why each server is left out; those with the same reason stand together (`model.schedule.together`)."""
         named = frozenset(self.group.servers.ids or ())
         for server, why in sorted(self.left_out, key=lambda found: (found[1].reason, found[0].id in named)):
             detail = why.detail[:_DETAIL]

@@ -11,6 +11,7 @@ from runner.errors import EXIT_WORDS, Exit
 from runner.model.problem import Problem
 from runner.model.quantity import format_duration
 from runner.model.schedule import Exclusion, Schedule
+from runner.model.shape import plain
 from runner.model.surroundings import Surroundings
 from runner.planning.exclusions import REBOOTED_IN_CYCLE
 from runner.planning.forecast import Forecast, forecast
@@ -21,7 +22,6 @@ from runner.report.gates import GatesNow, gates_json
 from runner.report.problems import problems_document
 from runner.report.run_words import count
 from runner.report.safe import json_text
-from runner.report.schedule_json import document
 from runner.report.surroundings import surroundings_json
 from runner.report.windows import outlook_json
 
@@ -85,13 +85,13 @@ class PlanDiff:
     @cached_property
     def left_out(self) -> tuple[Exclusion, ...]:
         """The exclusions of servers that no group reboots."""
-        excluded = self.schedule.excluded if self.schedule else ()
+        excluded = self.schedule.exclusions if self.schedule else ()
         return tuple(e for e in excluded if e.server.id not in self.scheduled)
 
     @cached_property
     def taken_elsewhere(self) -> tuple[Exclusion, ...]:
         """The exclusions of servers that another group reboots, a canary group for example."""
-        excluded = self.schedule.excluded if self.schedule else ()
+        excluded = self.schedule.exclusions if self.schedule else ()
         return tuple(e for e in excluded if e.server.id in self.scheduled)
 
 
@@ -163,8 +163,8 @@ def expected(forecast: Forecast) -> str:
 
 def _nothing(diff: PlanDiff, schedule: Schedule) -> str:
     """Why there are no waves. What was done already is said first: it is the usual reason."""
-    matched = {e.server.id for e in schedule.excluded}
-    spent = {e.server.id for e in schedule.excluded if e.reason == REBOOTED_IN_CYCLE}
+    matched = {e.server.id for e in schedule.exclusions}
+    spent = {e.server.id for e in schedule.exclusions if e.reason == REBOOTED_IN_CYCLE}
     if not matched:
         return "nothing to reboot: the plan matches no server"
     again = "write a new cycle into the plan to reboot again"
@@ -221,7 +221,7 @@ def _plan_json(diff: PlanDiff) -> dict[str, Any]:
         "window": outlook_json(diff.window),
         "gates": [] if schedule is None else gates_json(schedule, diff.gates),
         "surroundings": surroundings_json(schedule, diff.around),
-        "schedule": document(schedule) if schedule else None,
+        "schedule": plain(schedule) if schedule else None,
         "problems": problems_document(diff.problems, [])["problems"],
         "error": None if diff.failure is None else {"message": diff.failure, "hint": diff.failure_hint},
         "next": diff.command or None,

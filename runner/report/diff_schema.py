@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runner.report.schedule_schema import Count, ScheduleDocument, ServerPart
+from runner.model.schedule import Schedule, ServerRef
+from runner.model.shape import Count
 
 
 class _Part(BaseModel):
@@ -78,7 +79,7 @@ class ScalingGroupPart(_Part):
     name: str
     audit_minutes: int | None = Field(description="How often it judges health; null where that is not said.")
     is_scaling: bool
-    servers: list[ServerPart]
+    servers: list[ServerRef]
 
 
 class EventPart(_Part):
@@ -89,7 +90,7 @@ class EventPart(_Part):
     state: str
     begins: str | None
     ends: str | None
-    server: ServerPart
+    server: ServerRef
 
 
 class SurroundingsPart(_Part):
@@ -151,7 +152,7 @@ class PlacePart(_Part):
 class MovePart(_Part):
     """A server that changed its group, or became or ceased to be a canary."""
 
-    server: ServerPart
+    server: ServerRef
     before: PlacePart
     after: PlacePart
 
@@ -177,8 +178,8 @@ class ChangesPart(_Part):
 
     before: TotalsPart
     after: TotalsPart
-    added: list[ServerPart]
-    removed: list[ServerPart]
+    added: list[ServerRef]
+    removed: list[ServerRef]
     moved: list[MovePart]
     shifted: Count = Field(description="Servers in an earlier or later wave of the same group.")
     waves: list[GroupWavesPart]
@@ -204,8 +205,8 @@ class SinceRunPart(_Part):
     created: str
     state: str
     outcome: str = Field(description="That run in a line.")
-    added: list[ServerPart] = Field(description="Servers that go down now and were not part of that run.")
-    removed: list[ServerPart] = Field(description="Servers of that run that the plan does not select any more.")
+    added: list[ServerRef] = Field(description="Servers that go down now and were not part of that run.")
+    removed: list[ServerRef] = Field(description="Servers of that run that the plan does not select any more.")
 
 
 class SelectedPart(_Part):
@@ -229,7 +230,7 @@ class PlanDiffPart(_Part):
     window: WindowPart | None = Field(description="Null for a plan without windows and freezes.")
     gates: list[GateNowPart]
     surroundings: SurroundingsPart | None = Field(description="Null where nobody asked.")
-    schedule: ScheduleDocument | None
+    schedule: Schedule | None
     problems: list[ProblemPart]
     error: ErrorPart | None
     next: str | None = Field(description="The command that runs exactly this.")

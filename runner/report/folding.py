@@ -67,7 +67,7 @@ def names_shared(servers: Iterable[Named]) -> frozenset[str]:
 def shared_names(schedule: Schedule) -> frozenset[str]:
     """Return the names that more than one server of the schedule bears."""
     scheduled = [s for w in schedule.waves for s in w.servers]
-    return names_shared([*scheduled, *(e.server for e in schedule.excluded)])
+    return names_shared([*scheduled, *(e.server for e in schedule.exclusions)])
 
 
 def wrapped(items: Sequence[str], width: int = 100) -> Iterator[str]:

@@ -34,7 +34,6 @@ from runner.report.run_report import (
     ExcludedPart,
     GatePart,
     Moment,
-    PlanRef,
     RunReport,
     ServerPart,
     ServerTimes,
@@ -52,7 +51,7 @@ ResultWord = Literal["done", "incomplete", "stopped", "suspended", "held"]
 def build_report(run: Run, events: Sequence[Event]) -> RunReport:
     """Everything a report holds, of an open run too. `events`: the whole journal that `run` was folded from."""
     servers = tuple(_server(run, run.servers[ref.id]) for wave in run.schedule.waves for ref in wave.servers)
-    excluded = tuple(map(_excluded, run.schedule.excluded))
+    excluded = tuple(map(_excluded, run.schedule.exclusions))
     approvals = tuple(_approvals(events))
     code, as_of = exit_code(run), run.last_event_at or run.created
     schedule = run.schedule
@@ -74,7 +73,7 @@ def build_report(run: Run, events: Sequence[Event]) -> RunReport:
         ci_run=_fact(run, "ci_run"),
         clock=_fact(run, "clock"),
         store_begun=run.facts.get("store_begun") is True,
-        plan=PlanRef(schedule.plan_name, schedule.plan_digest, schedule.plan_file, schedule.description),
+        plan=schedule.plan,
         schedule_digest=schedule.digest,
         cycle=schedule.cycle,
         targets=schedule.targets,

@@ -13,26 +13,12 @@ from typing import Any, ClassVar, Literal
 
 from runner.model.gate import GateState
 from runner.model.run import BatchPhase, Evidence, Phase, ServerWord
-from runner.model.schedule import Allowance, Target
+from runner.model.schedule import Allowance, PlanRef, Target
 
 FORMAT_VERSION: Literal[1] = 1
 
 SHAPE: Mapping[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True, "strict": True}
 """How the schema is made of these classes: nothing but their fields, each described by the text below it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRef:
-    """The plan that was run."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
-
-    name: str
-    digest: str
-    """Of the rendered plan, without free text."""
-    file: str
-    """Where it was read, for people."""
-    description: str
 
 
 @dataclass(frozen=True, slots=True)

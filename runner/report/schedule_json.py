@@ -5,30 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from runner.errors import InvalidInput
 from runner.inputs.json_text import SCHEDULE, NotJson, TooMuchJson, check_json, parse_json
 from runner.model.problem import Location, Problem
-from runner.model.schedule import Schedule
-from runner.planning.digest import FORMAT_VERSION, inventory_digest, schedule_digest
-from runner.planning.document import document, from_document
+from runner.model.schedule import ExclusionEntry, Schedule, Wave
+from runner.model.shape import plain
+from runner.planning.digest import inventory_digest, schedule_digest
 from runner.planning.worst_case import worst_case
-from runner.report.schedule_schema import (
-    ExcludedServersPart,
-    ExclusionPart,
-    ExclusionsPart,
-    ScheduleDocument,
-    ServersPart,
-    WavePart,
-)
 
-__all__ = ["document", "dump", "from_document", "load"]
-
-_AT_ONCE = 1_000
 _SHOWN = 20
 """So many problems of one file are told; a file that is wrong everywhere is wrong in the same way."""
 
@@ -38,7 +28,7 @@ def dump(schedule: Schedule) -> str:
 
     Raises InvalidInput for one so large that `load` would refuse it.
     """
-    lines = [f"{_compact(key)}:{_value(value)}" for key, value in sorted(document(schedule).items())]
+    lines = [f"{_compact(key)}:{_value(value)}" for key, value in sorted(plain(schedule).items())]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     try:
         check_json(text, SCHEDULE)
@@ -54,17 +44,11 @@ def load(text: bytes | str, file: str = "") -> Schedule:
     Raises InvalidInput with all problems found if it is too large, not JSON, of another format version, not as the
     schema says, contradicts itself, or does not have the digest it claims.
     """
-    raw = _parse(text, file)
-    problems = list(islice(_shape(raw, file), _SHOWN + 1))
-    if len(problems) > _SHOWN:
-        problems[_SHOWN] = _problem("InvalidSchedule", "and more of this kind", file)
-    if problems:
-        raise InvalidInput(problems)
-    schedule = from_document(raw)
-    problems = [_problem(code, message, file) for code, message in _contradictions(schedule)]
-    if raw["inventory_digest"] != inventory_digest(schedule):
-        problems.append(_problem("DigestMismatch", "the inventory_digest does not fit the servers", file))
-    if problems:
+    problems: list[Problem] = []
+    schedule = _read(_parse(text, file), problems, file)
+    if schedule is not None:
+        problems = [_problem(code, message, file) for code, message in _contradictions(schedule)]
+    if problems or schedule is None:
         raise InvalidInput(problems)
     return schedule
 
@@ -92,52 +76,42 @@ def _parse(text: bytes | str, file: str) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise InvalidInput([_problem("NotASchedule", "a schedule is a JSON object", file)])
     version = raw.get("format_version")
-    if type(version) is not int or version != FORMAT_VERSION:
-        sentence = f"this program reads format_version {FORMAT_VERSION}, the file says {_brief(version)}"
+    if type(version) is not int or version != Schedule.format_version:
+        sentence = f"this program reads format_version {Schedule.format_version}, the file says {_brief(version)}"
         hint = "make the schedule again: reboot-runner diff PLAN --out FILE"
         raise InvalidInput([_problem("UnknownFormatVersion", sentence, file, hint)])
     return raw
 
 
-def _shape(raw: dict[str, Any], file: str) -> Iterator[Problem]:
-    """What the schema would say against it, in sentences that quote nothing; the first ones only.
+def _read(raw: dict[str, Any], problems: list[Problem], file: str) -> Schedule | None:
+    """Read the schedule piece by piece, so that neither a wave's errors nor those of many waves fill the memory.
 
-    The long lists are checked piece by piece, so that neither many errors nor many valid items are held at once.
+    Adds what the schema would say against it, in sentences that quote nothing; the first ones only.
     """
 
-    def check(part: type[BaseModel], value: object, *path: int | str, first: int = 0) -> Iterator[Problem]:
+    def part(kind: Any, value: object, *path: int | str) -> Any:
+        if len(problems) > _SHOWN:
+            return None
         try:
-            part.model_validate(value)
+            return _adapter(kind).validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
-            for item in error.errors(include_url=False, include_context=False, include_input=False):
-                loc = item["loc"]
-                if first and loc[0] == "servers":
-                    loc = ("servers", first + int(loc[1]), *loc[2:])
-                yield _problem("InvalidSchedule", f"{_path((*path, *loc))}: {item['msg']}", file)
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            said = (f"{_path((*path, *item['loc']))}: {item['msg']}" for item in found)
+            problems.extend(_problem("InvalidSchedule", words, file) for words in said)
+        return None
 
     lists = {key: value for key in ("waves", "excluded") if isinstance(value := raw.get(key), list)}
-    yield from check(ScheduleDocument, {**raw, **{key: [] for key in lists}})
-    for number, wave in enumerate(lists.get("waves", ())):
-        head, rest = _cut(wave)
-        yield from check(WavePart, head, "waves", number)
-        for first, servers in rest:
-            yield from check(ServersPart, servers, "waves", number, first=first)
-    for number, excluded in enumerate(lists.get("excluded", ())):
-        head, rest = _cut(excluded)
-        is_of_several = isinstance(head, dict) and "servers" in head
-        yield from check(ExclusionsPart if is_of_several else ExclusionPart, head, "excluded", number)
-        for first, servers in rest:
-            yield from check(ExcludedServersPart, servers, "excluded", number, first=first)
+    head: Schedule | None = part(Schedule, {**raw, **{key: [] for key in lists}})
+    waves = tuple(part(Wave, item, "waves", n) for n, item in enumerate(lists.get("waves", ())))
+    excluded = tuple(part(ExclusionEntry, item, "excluded", n) for n, item in enumerate(lists.get("excluded", ())))
+    if len(problems) > _SHOWN:
+        problems[_SHOWN:] = [_problem("InvalidSchedule", "and more of this kind", file)]
+    return None if head is None or problems else replace(head, waves=waves, excluded=excluded)
 
 
-def _cut(item: Any) -> tuple[Any, Iterator[tuple[int, dict[str, Any]]]]:
-    """Return an item with its first 1,000 servers, and the other servers in pieces, each after its first index."""
-    servers = item.get("servers") if isinstance(item, dict) else None
-    if not isinstance(servers, list):
-        return item, iter(())
-    starts = range(_AT_ONCE, len(servers), _AT_ONCE)
-    rest = ((first, {"servers": servers[first : first + _AT_ONCE]}) for first in starts)
-    return item | {"servers": servers[:_AT_ONCE]}, rest
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _contradictions(schedule: Schedule) -> Iterator[tuple[str, str]]:
@@ -154,6 +128,8 @@ def _contradictions(schedule: Schedule) -> Iterator[tuple[str, str]]:
         yield "InvalidSchedule", "waves: their groups are unknown or not in the order of groups"
     elif schedule.worst_case != worst_case(schedule.groups, schedule.waves, schedule.max_failures):
         yield "InvalidSchedule", "worst_case: not what the waves and budgets come to"
+    if schedule.inventory_digest != inventory_digest(schedule):
+        yield "DigestMismatch", "the inventory_digest does not fit the servers"
     if schedule.digest != schedule_digest(schedule):
         yield "DigestMismatch", "the schedule was changed after it was made: its digest does not fit its content"
 

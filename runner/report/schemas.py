@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
+from runner.model.schedule import Schedule
 from runner.report.diff_schema import DiffDocument
 from runner.report.doctor_schema import DoctorDocument
 from runner.report.init_schema import InitDocument
 from runner.report.run_report import RunReport
-from runner.report.schedule_schema import ScheduleDocument
 from runner.report.settings_schema import ConfigShowDocument
 from runner.report.status_schema import StatusDocument
 
-DOCUMENTS: dict[str, tuple[type[BaseModel], str]] = {
-    "schedule": (ScheduleDocument, "Schedule of a reboot-runner plan"),
+DOCUMENTS: dict[str, tuple[type, str]] = {
+    "schedule": (Schedule, "Schedule of a reboot-runner plan"),
     "diff": (DiffDocument, "Dry-run of reboot-runner plans"),
     "status": (StatusDocument, "Status of reboot-runner runs"),
     "init": (InitDocument, "Files of a starter repository of reboot-runner"),
@@ -31,7 +31,7 @@ DOCUMENTS: dict[str, tuple[type[BaseModel], str]] = {
 def schema_of(name: str) -> dict[str, Any]:
     """Return the schema of one of DOCUMENTS as draft-07, which every editor reads."""
     model, title = DOCUMENTS[name]
-    made = model.model_json_schema(mode="validation", ref_template="#/definitions/{model}")
+    made = TypeAdapter(model).json_schema(mode="validation", ref_template="#/definitions/{model}")
     return _draft_07(made, name, title)
 
 

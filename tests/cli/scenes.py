@@ -46,7 +46,8 @@ def paused_run() -> Case:
     bench = Bench.of(60)
     bench.cloud.fails = {"s-003": "boot failed", "s-004": "boot failed: no bootable device was found"}
     schedule = schedule_of([1, 5, 10, 20, 24], max_failures=5, pause=Pause("timed", 600), plan="prod-kernel-2026-11")
-    run_id = bench.start(replace(named(schedule), description="Kernel fix for CVE-2026-0000"))
+    about = replace(schedule.plan, description="Kernel fix for CVE-2026-0000")
+    run_id = bench.start(replace(named(schedule), plan=about))
     bench.follow(run_id)
     events = list(case_of(bench, run_id).events)
     accepted = [n for n, e in enumerate(events) if e.type == "batch.accepted"][3]

@@ -16,7 +16,7 @@ from runner.model.check import Check
 from runner.model.gate import Gate, GateAnswer, GateState
 from runner.model.owner import Owner
 from runner.model.run import Run
-from runner.model.schedule import Allowance, GroupRules, Pause, Schedule, ServerRef, Target, Wave, WorstCase
+from runner.model.schedule import Allowance, GroupRules, Pause, PlanRef, Schedule, ServerRef, Target, Wave, WorstCase
 from runner.ports import Prober
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
@@ -24,6 +24,7 @@ from runner.store.sqlite import Sqlite
 from .memory_cloud import MemoryCloud, VirtualClock
 
 PROJECT = "0" * 32
+DIGEST = "sha256:" + "0" * 64
 
 
 def schedule_of(
@@ -77,9 +78,9 @@ def schedule_of(
         for n in dict.fromkeys(names)
     )
     return Schedule(
-        plan, "sha256:plan", cycle, (Target("t", "simulator", "r", PROJECT),), "SOFT", on_unknown,  # type: ignore[arg-type]
+        PlanRef(plan, DIGEST), cycle, (Target("t", "simulator", "r", PROJECT),), "SOFT", on_unknown,  # type: ignore[arg-type]
         Allowance(str(max_failures), number, max_failures), 7 * 86400.0, rules, tuple(made), (), number,
-        WorstCase(max(waves), max_failures + 1),
+        WorstCase(max(waves), max_failures + 1), digest=DIGEST, inventory_digest=DIGEST,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from runner.execution import fold
 from runner.execution.effects import Ask, AskBefore, Pace, ReadBack, Send, Tuning
 from runner.execution.machine import decide
 from runner.model.check import Check
-from runner.model.events import Event, EventData, Outcome, ServersEnded
+from runner.model.events import Event, EventData, Outcome, RunCreated, ServersEnded
 from runner.model.job import JobStatus
 from runner.model.run import Evidence, Phase, Run
 from runner.model.window import CurrentFreezes, Freeze
@@ -287,9 +287,9 @@ def test_a_cloud_that_cannot_be_read_delays_the_baseline() -> None:
 
 def run_in(phase: str, baseline: str | None = None) -> Run:
     """A run of two servers, whose first is in this state."""
-    created = Event(made("run.created", {"schedule": {}}), START, 1)
     rules: dict[str, Any] = {"checks": (TCP,), "baseline": baseline}
-    run = fold.begin("r", schedule_of([1, 1], **rules), created)
+    schedule = schedule_of([1, 1], **rules)
+    run = fold.begin("r", schedule, Event(RunCreated(schedule), START, 1))
     for event in list(events_to(phase)):
         fold.apply(run, Event(event, START, run.seq + 1))
     return run

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.model.shape import Day
 from runner.model.window import Closed, Freeze, Open, Opening, Window, first_fit, join, openings, start_instant, state
 
 BERLIN, SYDNEY, LORD_HOWE = "Europe/Berlin", "Australia/Sydney", "Australia/Lord_Howe"
 
 
 def window(days: str, start: str, hours: float, zone: str = "UTC", cutoff_h: float = 0) -> Window:
-    return Window(tuple(days.split()), start, hours * 3600, zone, cutoff_h * 3600)
+    return Window(tuple(cast("list[Day]", days.split())), start, hours * 3600, zone, cutoff_h * 3600)
 
 
 def utc(text: str) -> datetime:

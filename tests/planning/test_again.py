@@ -16,7 +16,7 @@ from runner.execution.fold import begin
 from runner.loading.plan import load_plan, require
 from runner.model.events import Event, Outcome, RunCreated
 from runner.model.run import Run
-from runner.model.schedule import Exclusion, ServerRef
+from runner.model.schedule import Exclusion, ServerRef, together
 from runner.planning.again import comments, retry_name, retry_of
 from tests.execution.setup import schedule_of
 
@@ -35,7 +35,7 @@ def ended(outcomes: list[Outcome], reason: str = "", groups: Sequence[str] = ("a
     """A run of groups a (two waves of two) and b (one of two), each server with its outcome."""
     made = schedule_of((2, 2, 2), groups=list(groups))
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    run = begin("r1", made, Event(RunCreated({}), now, 1))
+    run = begin("r1", made, Event(RunCreated(made), now, 1))
     for server, outcome in zip(run.servers.values(), outcomes, strict=True):
         server.outcome, server.reason = outcome, reason
     return run
@@ -86,7 +86,7 @@ def test_servers_in_no_wave_are_repeated() -> None:
     run = ended([Outcome.READY] * 6)
     left = [("s-100", "b", "Locked"), ("s-101", "a", "ExcludedByPlan"), ("s-102", "a", "RunnerItself")]
     excluded = tuple(Exclusion(ServerRef(i, f"web-{i}"), name, reason) for i, name, reason in left)
-    run.schedule = replace(run.schedule, excluded=excluded)
+    run.schedule = replace(run.schedule, excluded=together(excluded))
     made = retry_of(run, PLAN)
     assert made is not None
     assert [g["servers"] for g in made.document["groups"]] == [{"ids": ["s-100"]}]
@@ -119,7 +119,7 @@ def test_a_run_of_thirty_thousand_is_written_as_a_plan_that_is_valid(tmp_path: P
         replace(w, servers=tuple(ServerRef(ids[int(s.id[2:])], s.name) for s in w.servers)) for w in made.waves
     )
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    run = begin("r1", replace(made, waves=waves), Event(RunCreated({}), now, 1))
+    run = begin("r1", replace(made, waves=waves), Event(RunCreated(made), now, 1))
     for server in run.servers.values():
         server.outcome, server.reason = Outcome.NOT_STARTED, "CanaryFailed"
     gone = [f"{n:08x}-0000-4000-8000-ffffffffffff" for n in range(5_000)]

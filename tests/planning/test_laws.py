@@ -65,12 +65,12 @@ def spent_of(fleet: list[Server], chance: int) -> set[str]:
 def test_every_selected_server_once(fleet: list[Server], wanted: Plan, chance: int) -> None:
     """Each server a selector matches stands in exactly one wave or is excluded with a known reason; no other does."""
     made = schedule(wanted, inventory(fleet), spent_of(fleet, chance))
-    places = Counter(s.id for w in made.waves for s in w.servers) + Counter(e.server.id for e in made.excluded)
+    places = Counter(s.id for w in made.waves for s in w.servers) + Counter(e.server.id for e in made.exclusions)
     roles = {g.name for g in wanted.groups}
     assert places == Counter(s.id for s in fleet if s.tags["role"] in roles)
-    assert all(e.reason in REASONS for e in made.excluded)
+    assert all(e.reason in REASONS for e in made.exclusions)
     for rules in made.groups:
-        left_out = sum(e.group == rules.name for e in made.excluded)
+        left_out = sum(e.group == rules.name for e in made.exclusions)
         assert rules.selected == rules.eligible + left_out
         assert rules.eligible == sum(len(w.servers) for w in made.waves if w.group == rules.name)
 
@@ -137,7 +137,7 @@ def test_the_order_of_the_answer_does_not_matter(fleet: list[Server], wanted: Pl
     chance.shuffle(shuffled)
     second = schedule(wanted, inventory(shuffled), plan_file="elsewhere.yaml")
     assert second.waves == first.waves
-    assert second.excluded == first.excluded
+    assert second.exclusions == first.exclusions
     assert second.digest == first.digest
 
 
@@ -166,7 +166,7 @@ def test_the_spent_only_leave(fleet: list[Server], wanted: Plan) -> None:
     again = planned(wanted, inventory(fleet), done)
     assert again.schedule is not None
     assert again.schedule.waves == ()
-    spent = {e.server.id for e in again.schedule.excluded if e.reason == "RebootedInCycle"}
+    spent = {e.server.id for e in again.schedule.exclusions if e.reason == "RebootedInCycle"}
     assert spent == done
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from runner.model.config import Support, TargetConfig
 from runner.model.inventory import Inventory, Server
 from runner.model.machine import Machine, is_it
 from runner.model.schedule import Schedule
+from runner.model.shape import plain
 from runner.planning.digest import schedule_digest
-from runner.planning.document import document, from_document
 from runner.planning.review import follows, review
 from runner.planning.spared import Spared, judge_spared, spare_now
 from runner.planning.support_lifted import loosened_support
@@ -133,9 +134,9 @@ def test_the_part_that_goes_last_has_a_name_of_its_own() -> None:
 def test_a_schedule_with_support_is_kept_whole() -> None:
     """What goes last is part of the document and of the digest; schedules without it are as they always were."""
     made = made_last()
-    assert from_document(document(made)) == made
-    assert document(made)["groups"][2]["support"] is True
-    assert "support" not in document(made)["groups"][0]
+    assert TypeAdapter(Schedule).validate_python(plain(made)) == made
+    assert plain(made)["groups"][2]["support"] is True
+    assert "support" not in plain(made)["groups"][0]
     ordinary = replace(made, groups=tuple(replace(g, support=False) for g in made.groups))
     assert schedule_digest(ordinary) != made.digest
 

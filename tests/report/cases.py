@@ -11,7 +11,7 @@ from runner.execution.journal import create_run, replay
 from runner.model.events import Event
 from runner.model.job import RebootAnswer, Refused
 from runner.model.run import Run
-from runner.model.schedule import Exclusion, Pause, Schedule, ServerRef
+from runner.model.schedule import Exclusion, Pause, Schedule, ServerRef, together
 from runner.report.run_build import build_report
 from runner.report.run_report import RunReport
 from tests.execution.memory_cloud import MemoryCloud, lost_before_acceptance
@@ -132,5 +132,5 @@ def _with_text(schedule: Schedule, text: str, extra: str) -> Schedule:
         )
         for w in schedule.waves
     )
-    excluded = (Exclusion(ServerRef("s-900", text, text), "web", "Locked", text),)
-    return replace(schedule, waves=waves, excluded=excluded, plan_file=text, description=text)
+    excluded = together([Exclusion(ServerRef("s-900", text, text), "web", "Locked", text)])
+    return replace(schedule, waves=waves, excluded=excluded, plan=replace(schedule.plan, file=text, description=text))

@@ -22,7 +22,7 @@ BROKEN = """(() => {
   const broken = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node; node = walker.nextNode();) {
     if (!node.parentElement.getClientRects().length || node.parentElement.closest('svg, script')) continue;
-    for (const word of node.data.matchAll(/[^\\s-]{2,24}/g)) {
+    for (const word of node.data.matchAll(/(?<![^\\s-])[^\\s-]{2,24}(?![^\\s-])/g)) {
       const range = document.createRange();
       range.setStart(node, word.index); range.setEnd(node, word.index + word[0].length);
       if (new Set([...range.getClientRects()].map(r => Math.round(r.top))).size > 1) broken.push(word[0]);

@@ -11,7 +11,7 @@ from runner.model import run_exit
 from runner.model.events import Outcome
 from runner.model.run import Run
 from runner.model.run_exit import exit_code
-from runner.model.schedule import Exclusion, Pause, ServerRef
+from runner.model.schedule import Exclusion, Pause, ServerRef, together
 from tests.execution.setup import Bench, schedule_of
 from tests.journal import made
 from tests.report.cases import plain_run, record, troubled_run
@@ -68,7 +68,7 @@ def test_one_server_decides_between_done_and_incomplete(outcome: Outcome, reason
 def test_a_server_in_no_wave_can_make_a_run_incomplete(reason: str, named: bool, code: int) -> None:
     """4: the plan names it by its id, or it runs and is locked or unreadable. A stopped one of a rule is only named."""
     run = plain_run().run
-    excluded = (Exclusion(ServerRef("s-900", "web-900"), "web", reason, named=named),)
+    excluded = together([Exclusion(ServerRef("s-900", "web-900"), "web", reason, named=named)])
     run.schedule = replace(run.schedule, excluded=excluded)
     assert exit_code(run) == code
 

@@ -62,8 +62,8 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
         schedule = schedule_of(
             [2, 1, 1],
             max_failures=3,
-            pause=Pause("timed", 60),
-            bake_s=30,
+            pause=Pause("timed", 60.0),
+            bake_s=30.0,
             groups=groups,
             on_failure="continue",
             group_max=0,
@@ -89,7 +89,7 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
     bench = bench_of(4, lambda s, now, rebooted: "503" if s == "s-003" or (rebooted and 60 < now < 90) else None)
-    schedule = schedule_of([2, 2], checks=(Check("tcp", 443),), baseline="count", stable_for_s=60)
+    schedule = schedule_of([2, 2], checks=(Check("tcp", 443),), baseline="count", stable_for_s=60.0)
     run_id = bench.start(schedule)
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
@@ -109,14 +109,14 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
     bench = bench_of(2, lambda s, now, rebooted: "503" if s == "s-001" and 100 < now < 1000 else None)
-    schedule = schedule_of([2], checks=(Check("tcp", 443),), bake_s=600)
+    schedule = schedule_of([2], checks=(Check("tcp", 443),), bake_s=600.0)
     run_id = bench.start(schedule)
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
     two = Two.of(4)
     began = two.bench.clock.now()
     breaks(two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 70, CloudDenied("no"))
-    schedule = on_two([1, 2, 1], ["b", "b", "a"], pause=Pause("timed", 60))
+    schedule = on_two([1, 2, 1], ["b", "b", "a"], pause=Pause("timed", 60.0))
     yield schedule, two.bench.store.events(two.run(schedule).id)
     bench = Bench.of(2)
     bench.cloud.servers["s-001"] = replace(bench.cloud.servers["s-001"], task_state="image_snapshot")
@@ -369,7 +369,7 @@ def test_a_meddler_cannot_poison_a_run(on_unknown: str) -> None:
         bench.cloud.history_readable = dice.random() < 0.7
         bench.cloud.takes = dict.fromkeys(bench.cloud.servers, 0.0) if dice.random() < 0.4 else {}
         bench.cloud.fails = {"s-004": "boot failed"} if dice.random() < 0.3 else {}
-        schedule = schedule_of([2, 2, 2], max_failures=6, pause=Pause("timed", 60), on_unknown=on_unknown)
+        schedule = schedule_of([2, 2, 2], max_failures=6, pause=Pause("timed", 60.0), on_unknown=on_unknown)
         run_id = bench.start(schedule)
         meddler = Meddler(bench, run_id, dice)
         bench.cloud.answers = [_random_answer(meddler, dice)] * 40

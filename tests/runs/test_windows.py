@@ -150,21 +150,6 @@ def test_an_override_holds_for_the_process_that_was_given_it() -> None:
     asyncio.run(scene())
 
 
-def test_a_journal_from_before_windows_is_read() -> None:
-    """A schedule without the keys has no windows and no freezes; with them it comes back as it was."""
-    from runner.planning.document import document, from_document
-    from tests.planning.build import inventory, plan, schedule, server
-
-    made = schedule(plan(), inventory([server(1)]))
-    raw = document(made)
-    assert not {"windows", "calendars", "freezes"} & raw.keys()
-    assert from_document(raw).windows == ()
-    window = {"days": ("sun",), "start": "22:00", "length": "1h", "timezone": "UTC"}
-    other = schedule(plan(windows=(window,)), inventory([server(1)]))
-    assert other.digest != made.digest
-    assert from_document(document(other)).windows == other.windows
-
-
 def asked_at(field: Field) -> list[datetime]:
     """When servers were asked for: the simulated cloud's word."""
     return [from_millis(c.at) for c in field.calls("reboot")]

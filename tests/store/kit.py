@@ -17,11 +17,15 @@ from runner.model.owner import Owner
 from runner.ports.store import Intent, Lease, NewRun
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
+from tests.execution.setup import schedule_of
 
 ROOT = Path(__file__).resolve().parents[2]
 AT = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
 PROJECT = "0" * 32
 TTL = 60.0
+
+
+SCHEDULE = schedule_of([1])
 
 
 class Clock:
@@ -108,7 +112,7 @@ def new_run(run_id: str = "r1", plan: str = "web", cycle: str = "c1", created: d
 
 def begun(store: SqlStore, run_id: str = "r1", plan: str | None = None, **more: Any) -> str:
     """A run of a plan of its own; returns its id."""
-    store.create(new_run(run_id, plan or f"plan-of-{run_id}", **more), RunCreated({"servers": 3}))
+    store.create(new_run(run_id, plan or f"plan-of-{run_id}", **more), RunCreated(SCHEDULE))
     return run_id
 
 

@@ -13,7 +13,7 @@ from runner.model.events import BatchAccepted, Note, RunCreated, WaveStarted
 from runner.ports.store import JournalMoved, Taken
 from runner.store import rows
 from runner.store.sql import SqlStore
-from tests.store.kit import AT, NOTE, PROJECT, TTL, Place, asked, begun, intent, leased, new_run, owner, told
+from tests.store.kit import AT, NOTE, PROJECT, SCHEDULE, TTL, Place, asked, begun, intent, leased, new_run, owner, told
 
 HOSTILE: dict[str, Any] = {
     "name": "wéb \x00 \x1b[31m \ud800 \u202e 服务器 😀",
@@ -40,11 +40,11 @@ def test_what_is_returned_is_what_is_read(store: SqlStore) -> None:
     """Events come back from the write as they will be read, whatever text and zone was put in."""
     lease = leased(store)
     at = (AT + timedelta(microseconds=1)).astimezone(timezone(timedelta(hours=8)))
-    stored = store.append(lease, at, [RunCreated(HOSTILE, baseline={HOSTILE["name"]: HOSTILE["quote"]})])
+    stored = store.append(lease, at, [RunCreated(SCHEDULE, HOSTILE, baseline={HOSTILE["name"]: HOSTILE["quote"]})])
     stored += store.record("r1", at, [Note(HOSTILE["name"])])
     assert store.events("r1", after=1) == stored
     assert stored[0].at == at
-    assert stored[0].data == RunCreated(HOSTILE, baseline={HOSTILE["name"]: HOSTILE["quote"]})
+    assert stored[0].data == RunCreated(SCHEDULE, HOSTILE, baseline={HOSTILE["name"]: HOSTILE["quote"]})
     assert stored[1].data == Note(HOSTILE["name"])
 
 
@@ -133,9 +133,8 @@ def test_hostile_data_of_an_event_names_run_and_event(store: SqlStore, data: str
 
 def test_a_run_whose_first_event_could_not_be_read_back_is_not_begun(store: SqlStore) -> None:
     """A plan and schedule over the bounds of the journal are refused, and nothing is stored."""
-    servers: dict[str, object] = {"schedule": [[]] * 1_000_000}
     with pytest.raises(StoreError, match="plan and schedule: JSON with too many values") as refused:
-        store.create(new_run(), RunCreated(servers))
+        store.create(new_run(), RunCreated(SCHEDULE, {"servers": [[]] * 1_000_000}))
     assert refused.value.hint == "split the plan into several"
     assert store.runs() == []
 

@@ -10,19 +10,19 @@ from runner.errors import LeaseLost, StoreError
 from runner.model.events import BatchAccepted, Event, RunCreated, RunEnded
 from runner.ports.store import Halt, RunExists, RunNotFound
 from runner.store.sql import SqlStore
-from tests.store.kit import AT, NOTE, TTL, Place, begun, leased, new_run, owner, told
+from tests.store.kit import AT, NOTE, SCHEDULE, TTL, Place, begun, leased, new_run, owner, told
 
 
 def test_a_run_is_stored_with_its_first_event(store: SqlStore) -> None:
     """What was given to `create` is read back, with nothing held and the run due at once."""
     run = new_run("20261123-220000-k3m9x2")
-    store.create(run, RunCreated({"waves": [1]}))
+    store.create(run, RunCreated(SCHEDULE))
     row = store.find(run.id)
     assert (row.id, row.plan, row.plan_digest, row.schedule_digest, row.cycle, row.created) == (
         *(run.id, run.plan, run.plan_digest, run.schedule_digest, run.cycle, run.created),
     )
     assert (row.word, row.is_open, row.owner, row.lease_until, row.seq) == ("running", True, None, 0.0, 1)
-    assert store.events(run.id) == [Event(RunCreated({"waves": [1]}), AT, 1, 0)]
+    assert store.events(run.id) == [Event(RunCreated(SCHEDULE), AT, 1, 0)]
     assert [r.id for r in store.due()] == [run.id]
 
 

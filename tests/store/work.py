@@ -15,7 +15,7 @@ from runner.ports.store import Intent, JournalMoved, LeaseHeld, NewRun, RateFull
 from runner.store.open import open_store
 from runner.store.owner import this_process
 from runner.store.sql import SqlStore
-from tests.store.kit import asked, ended
+from tests.store.kit import SCHEDULE, asked, ended
 
 PROJECT = "0" * 32
 
@@ -39,7 +39,7 @@ def create(store: SqlStore, plan: str) -> None:
     """Begin a run of a plan; says who won."""
     run = NewRun(f"run-{os.getpid()}", plan, "p", "s", "c", now())
     try:
-        store.create(run, RunCreated({}))
+        store.create(run, RunCreated(SCHEDULE))
     except RunExists as other:
         say("exists", other.run_id)
     else:

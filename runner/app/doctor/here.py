@@ -24,11 +24,11 @@ from runner.loading.plan import LoadOptions, load_plan
 from runner.loading.search import find_plans
 from runner.model.plan import Plan
 from runner.model.quantity import counted
+from runner.model.schedule import Schedule
 from runner.net.origin import VAIN_HINT, vain_hosts
 from runner.net.reach import aside, way_to
 from runner.net.trust import trust
 from runner.net.wire import Unreachable
-from runner.planning.digest import FORMAT_VERSION as SCHEDULE_FORMAT
 from runner.report.doctor import CheckResult, listed
 from runner.report.run_report import FORMAT_VERSION as REPORT_FORMAT
 from runner.store.inspect import NEWEST, StoreFacts, look_at
@@ -99,7 +99,7 @@ def _allowed_hosts(_: Here) -> CheckResult | None:
     return warning(said) if (said := vain_hosts(os.environ)) is not None else None
 
 
-_FORMATS = f"plan 1, schedule {SCHEDULE_FORMAT}, report {REPORT_FORMAT}, store {NEWEST}"
+_FORMATS = f"plan 1, schedule {Schedule.format_version}, report {REPORT_FORMAT}, store {NEWEST}"
 PROGRAM: tuple[CheckRow[Here], ...] = (
     CheckRow("version", lambda _: ok(f"{__version__}; formats: {_FORMATS}")),
     CheckRow("python", lambda _: ok(f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}")),
