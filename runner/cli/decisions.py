@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from runner.app.app import App
 from runner.cli.options import Reason, reason_option
-from runner.model.events import ResolvedAs
+
+if TYPE_CHECKING:
+    from runner.model.events import ResolvedAs
 
 
 @click.command(

@@ -175,7 +175,8 @@ def test_what_is_refused_supersedes_nothing(cloud: Remote) -> None:
 def test_the_plan_of_a_schedule_is_looked_for_in_the_repository(cloud: Remote) -> None:
     """A file that says its plan is somewhere else on this machine is not followed there."""
     save(cloud)
-    forge(cloud.lab.folder / "saved.json", plan_file="../../../../etc/hosts.yaml")
+    path = cloud.lab.folder / "saved.json"
+    forge(path, plan=replace(load(path.read_text()).plan, file="../../../../etc/hosts.yaml"))
     done = cloud.lab.run("run", "saved.json", "--yes")
     assert (done.code, "is gone" in done.err) == (6, True)
 

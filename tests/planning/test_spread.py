@@ -250,11 +250,11 @@ def test_an_older_schedule_is_still_read() -> None:
     """A schedule that was saved before there were such rules is read without them, and its digest still fits."""
     made = schedule(plan(group(waves=(2,))), inventory(six()))
     raw = json.loads(dump(made))
-    del raw["rate"]
+    assert "rate" not in raw
     for part in raw["groups"]:
         assert not {"max_unavailable", "spread", "rate"} & set(part)
     for part in raw["waves"]:
-        del part["held_by"]
+        assert "held_by" not in part
     assert load(json.dumps(raw)) == made
 
 
