@@ -11,7 +11,7 @@ from runner.app.mask import mask
 from runner.app.open_target import Session, request_log
 from runner.app.sessions import Sessions
 from runner.checks.gatekeeper import GateSource, NetGatekeeper
-from runner.execution.gates import ask_all
+from runner.execution.reading import gate_answers
 from runner.loading.config import LoadedConfig
 from runner.model.config import Config
 from runner.model.schedule import Schedule
@@ -49,4 +49,4 @@ async def gates_now(app: App, loaded: LoadedConfig, sessions: Sessions, schedule
     """What the gates of a schedule answer now; None where it has none. Never raises for what they do."""
     if not schedule.gates:
         return None
-    return GatesNow(datetime.now(UTC), await ask_all(schedule, gatekeeper(app, loaded, sessions.by_name)))
+    return GatesNow(datetime.now(UTC), await gate_answers(schedule, gatekeeper(app, loaded, sessions.by_name)))

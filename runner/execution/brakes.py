@@ -36,16 +36,12 @@ def too_many_down(run: Run, seen: Mapping[str, Server], others: tuple[str, ...])
     most = run.group(wave.group).max_unavailable if wave else None
     if wave is None or most is None:
         return None
-    down = sum((i in seen and not seen[i].is_idle) or _is_in_flight(run, i) for i in others)
+    flying = {i for i in others if i in run.servers and run.servers[i].phase in IN_FLIGHT}
+    down = sum(i in flying or (i in seen and not seen[i].is_idle) for i in others)
     found = [seen[s.ref.id] for s in run.members(wave) if s.phase is Phase.WAITING and s.ref.id in seen]
     down += sum(not s.is_idle for s in found)
     going = sum(s.is_idle and not s.locked and not s.frozen for s in found)
     return (down + going, down) if going and down + going > most.allowed else None
-
-
-def _is_in_flight(run: Run, server_id: str) -> bool:
-    state = run.servers.get(server_id)
-    return state is not None and state.phase in IN_FLIGHT
 
 
 def room(run: Run, wave: Wave, now: datetime) -> tuple[int | None, datetime, Rate | None]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from runner.errors import CloudError, LeaseLost, RunnerError, StoreError
-from runner.execution import failing, gates, journal, reading, sending, watching
+from runner.execution import failing, journal, reading, sending, watching
 from runner.execution.effects import (
     Ask,
     AskBefore,
@@ -42,6 +42,20 @@ from runner.ports.store import RunNotFound
 
 ERROR_DELAY_S = 30.0
 ERROR_DELAY_MOST_S = 3600.0
+DO: Mapping[type[Effect], Callable[[Any, Setting, Site, Writer, Pace], Coroutine[Any, Any, None]]] = {
+    Send: sending.send,
+    ReadWave: reading.read_wave,
+    Poll: reading.poll,
+    ReadBack: reading.read_back,
+    Look: reading.look,
+    Recheck: reading.recheck,
+    Ask: reading.ask,
+    AskBefore: reading.ask_before,
+    AskGates: reading.ask_gates,
+    Watch: watching.watch,
+    ReadFreezes: reading.read_freezes,
+}
+"""Which function does an effect."""
 GRACE_S = 4.0
 """The grace of a process that a person ends: he waits for it."""
 
@@ -170,7 +184,10 @@ class Driver:
 
     async def _perform(self, effects: tuple[Effect, ...], writer: Writer) -> None:
         """Do effects side by side. When the process is to end, reads are dropped, a request gets a moment to answer."""
-        tasks: dict[asyncio.Future[Any], Effect] = {asyncio.ensure_future(self._one(e, writer)): e for e in effects}
+        tasks: dict[asyncio.Future[Any], Effect] = {
+            asyncio.ensure_future(DO[type(e)](e, self.setting, self.setting.sites[e.target], writer, self.pace)): e
+            for e in effects
+        }
         end = asyncio.ensure_future(self.ending.wait())
         try:
             pending: set[asyncio.Future[Any]] = set(tasks)
@@ -217,32 +234,6 @@ class Driver:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=0.5)
-
-    def _one(self, effect: Effect, writer: Writer) -> Coroutine[Any, Any, None]:
-        site: Site = self.setting.sites[effect.target]
-        match effect:
-            case Send():
-                return sending.send(effect, self.setting, site, writer, self.pace)
-            case ReadWave():
-                return reading.read_wave(effect, self.setting, site, writer, self.pace)
-            case Poll():
-                return reading.poll(effect, self.setting, site, writer, self.pace)
-            case ReadBack():
-                return reading.read_back(effect, self.setting, site, writer, self.pace)
-            case Look():
-                return reading.look(effect, self.setting, site, writer, self.pace)
-            case Recheck():
-                return reading.recheck(effect, self.setting, site, writer, self.pace)
-            case Ask():
-                return reading.ask(effect, self.setting, site, writer, self.pace)
-            case AskBefore():
-                return reading.ask_before(effect, self.setting, site, writer, self.pace)
-            case AskGates():
-                return gates.ask_gates(effect, self.setting, writer, self.pace)
-            case Watch():
-                return watching.watch(effect, self.setting, site, writer, self.pace)
-            case ReadFreezes():
-                return reading.read_freezes(effect, self.setting, writer, self.pace)
 
     @contextlib.asynccontextmanager
     async def _kept(self, writer: Writer) -> AsyncIterator[None]:

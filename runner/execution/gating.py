@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from runner.execution.effects import AskGates, GateLook, Pace, Step
-from runner.model.events import EventData, GatesAsked, RunStopping
+from runner.execution.effects import AskGates, Pace, Step
+from runner.model.events import RunStopping
 from runner.model.gate import GateAnswer, GateState, verdict
 from runner.model.quantity import format_duration
 from runner.model.run import Run
@@ -33,7 +33,7 @@ def held(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step | None:
     since, look = run.gates_since, pace.gates
     ask = Step(
         effects=(AskGates(wave.number, run.group(wave.group).target),),
-        wake=gates_deadline(run, since) if since else None,
+        wake=wait_deadline(run, since) if since else None,
         waits_for=f"gates: {shut_words(run, run.gate_answers)}" if since else "",
         can_suspend=True,
     )
@@ -41,21 +41,20 @@ def held(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step | None:
         return ask
     state = verdict(gates, look.answers)
     if state is GateState.OPEN:
-        return None if run.gates_since is None and _is_fresh(look, now) else ask
+        # slow gates, and clocks that run fast, get twice the time that asking took on top: or nothing would ever begin
+        is_fresh = (now - look.at).total_seconds() <= HOLDS_S + 2 * look.took_s
+        return None if run.gates_since is None and is_fresh else ask
     if since is None:  # the journal has moved on without this process
         return ask
-    deadline = gates_deadline(run, since)
+    deadline = wait_deadline(run, since)
     if look.at >= deadline:
-        return Step(events=(_stopping(run, wave, state, look.answers),))
+        wait = format_duration(run.schedule.wait_at_most_s)
+        detail = f"before wave {wave.number}: {shut_words(run, look.answers)}; not open within {wait}"
+        return Step(events=(RunStopping(REASONS[state], detail),))
     due = min(look.at + timedelta(seconds=again_s((look.at - since).total_seconds())), deadline)
     if now >= due:
         return ask
     return Step(wake=due, waits_for=f"gates: {shut_words(run, look.answers)}", can_suspend=True)
-
-
-def _is_fresh(look: GateLook, now: datetime) -> bool:
-    """Slow gates, and clocks that run fast, get twice the time that asking took on top: or nothing would ever begin."""
-    return (now - look.at).total_seconds() <= HOLDS_S + 2 * look.took_s
 
 
 def again_s(waited_s: float) -> float:
@@ -66,8 +65,8 @@ def again_s(waited_s: float) -> float:
     return max(AGAIN_S, min(waited_s / 10, AGAIN_MOST_S))
 
 
-def gates_deadline(run: Run, since: datetime) -> datetime:
-    """Until when gates are waited for (`wait_at_most`)."""
+def wait_deadline(run: Run, since: datetime) -> datetime:
+    """Until when gates, or a window, are waited for (`wait_at_most`)."""
     return since + timedelta(seconds=run.schedule.wait_at_most_s)
 
 
@@ -84,16 +83,3 @@ def shut_words(run: Run, answers: tuple[GateAnswer, ...]) -> str:
 
 
 _IS = {GateState.OPEN: "is open", GateState.CLOSED: "is closed", GateState.CANNOT_TELL: "cannot tell"}
-
-
-def _stopping(run: Run, wave: Wave, state: GateState, answers: tuple[GateAnswer, ...]) -> EventData:
-    wait = format_duration(run.schedule.wait_at_most_s)
-    detail = f"before wave {wave.number}: {shut_words(run, answers)}; not open within {wait}"
-    return RunStopping(REASONS[state], detail)
-
-
-def news(run: Run, wave: int, answers: tuple[GateAnswer, ...]) -> tuple[EventData, ...]:
-    """The event that tells of answers, where they are not what the journal has: the first ones, and changes."""
-    if [a.state for a in run.gate_answers] == [a.state for a in answers]:
-        return ()
-    return (GatesAsked(wave, answers),)

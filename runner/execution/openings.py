@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runner.execution.effects import Pace, ReadFreezes, Step
+from runner.execution.gating import wait_deadline
 from runner.model.events import EventData, RunStopping, WindowAwaited, WindowOverridden
 from runner.model.quantity import format_duration
 from runner.model.run import Run
@@ -36,7 +37,7 @@ def outside(run: Run, wave: Wave, pace: Pace, now: datetime, servers_per_minute:
     stop after `wait_at_most`. Only starting is limited: of a wave that has begun every batch is sent.
     """
     schedule = run.schedule
-    if run.window_since is not None and now >= window_deadline(run, run.window_since):
+    if run.window_since is not None and now >= wait_deadline(run, run.window_since):
         wait = format_duration(schedule.wait_at_most_s)
         detail = f"wave {wave.number} could not begin in any window within {wait}"
         return Step(events=(RunStopping("WindowTimeout", detail),))
@@ -68,7 +69,7 @@ def _wait(
     if run.window_since is None or (closed.current and closed.why != run.window_why):
         until = closed.opens.replace(microsecond=0) if closed.opens else None
         return Step(events=(WindowAwaited(wave.number, closed.why, until, closed.current),))
-    deadline = window_deadline(run, run.window_since)
+    deadline = wait_deadline(run, run.window_since)
     over = min(closed.opens or deadline, deadline)
     again = now + timedelta(seconds=READ_AGAIN_S) if closed.current else over
     words = _words(closed.why, closed.opens)
@@ -111,8 +112,3 @@ def _closed_now(schedule: Schedule, current: CurrentFreezes, now: datetime, leng
         return ClosedWave(f"{added} is on", opens, current=True)
     takes = format_duration(float(round(length_s)))
     return ClosedWave(f"the wave takes {takes}, and {added} comes sooner", opens, current=True)
-
-
-def window_deadline(run: Run, since: datetime) -> datetime:
-    """Until when a window is waited for (`wait_at_most`)."""
-    return since + timedelta(seconds=run.schedule.wait_at_most_s)

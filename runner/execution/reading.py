@@ -12,6 +12,8 @@ from runner.execution.checking import ask_all
 from runner.execution.effects import (
     Ask,
     AskBefore,
+    AskGates,
+    GateLook,
     Look,
     Pace,
     Poll,
@@ -22,13 +24,15 @@ from runner.execution.effects import (
 )
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
-from runner.model.events import EventData, RunStopping, WaveBusy, WaveHeld, Why
+from runner.model.events import EventData, GatesAsked, RunStopping, WaveBusy, WaveHeld, Why
+from runner.model.gate import GateAnswer
 from runner.model.inventory import Server
 from runner.model.job import Action, Job, JobGone, SubJob
 from runner.model.quantity import format_duration
 from runner.model.run import Phase, Run
+from runner.model.schedule import Schedule
 from runner.model.window import CurrentFreezes
-from runner.ports import Cloud
+from runner.ports import Cloud, Gatekeeper
 
 BUSY_PATIENCE = timedelta(minutes=2)
 BUSY_AGAIN = timedelta(seconds=10)
@@ -40,7 +44,26 @@ HISTORIES_AT_ONCE = 8
 PATIENCE_WITH_DENIALS = 3
 
 
-async def read_freezes(effect: ReadFreezes, setting: Setting, writer: Writer, pace: Pace) -> None:
+async def ask_gates(effect: AskGates, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+    """Ask all gates at once. The journal gets what has changed; this process remembers all, and when it was."""
+    began, run = setting.clock.now(), writer.run
+    answers = await gate_answers(run.schedule, setting.rules)
+    now = setting.clock.now()
+    is_news = [a.state for a in run.gate_answers] != [a.state for a in answers]
+    if not is_news or writer.decide((GatesAsked(effect.wave, answers),)):
+        pace.gates = GateLook(effect.wave, now, (now - began).total_seconds(), answers)
+
+
+async def gate_answers(schedule: Schedule, gatekeeper: Gatekeeper) -> tuple[GateAnswer, ...]:
+    """The answers of a schedule's gates now, in their order."""
+    targets = {g.name: g.target for g in schedule.groups}
+    servers: dict[str, list[str]] = {}
+    for wave in schedule.waves:
+        servers.setdefault(targets[wave.group], []).extend(s.id for s in wave.servers)
+    return tuple(await asyncio.gather(*(gatekeeper.ask(gate, servers) for gate in schedule.gates)))
+
+
+async def read_freezes(effect: ReadFreezes, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
     """Read the plan's calendars of this moment; where they are not at hand, the run's own copy of them holds alone."""
     found = await asyncio.to_thread(setting.rules.freezes, writer.run, setting.clock.now())
     pace.calendars = (effect.wave, found or CurrentFreezes())
