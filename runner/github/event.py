@@ -43,9 +43,7 @@ class GitHubEvent:
     ref: str
     default_branch: str
     run_id: str
-    run_attempt: str
     server_url: str
-    api_url: str
     pull_number: int | None = None
     head_sha: str | None = None
     base_sha: str | None = None
@@ -73,9 +71,7 @@ def read_event(environ: Mapping[str, str]) -> GitHubEvent | None:
         ref=environ.get("GITHUB_REF", ""),
         default_branch=tidy(as_text(as_map(payload.get("repository")).get("default_branch"))),
         run_id=environ.get("GITHUB_RUN_ID", ""),
-        run_attempt=environ.get("GITHUB_RUN_ATTEMPT", ""),
         server_url=environ.get("GITHUB_SERVER_URL", ""),
-        api_url=environ.get("GITHUB_API_URL", ""),
         pull_number=as_number(pull.get("number")) if is_pull else None,
         head_sha=_sha(head.get("sha")) or _sha(group.get("head_sha")),
         base_sha=_sha(base.get("sha")) or _sha(group.get("base_sha")),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from runner.simulator import events as ev
@@ -35,24 +34,12 @@ _WIDER = {
 """The status filter works on the stable state, so it returns servers on their way too (same page, `status`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Matches:
-    """What a filter found, and while that holds."""
-
-    filters: tuple[tuple[str, str], ...]
-    version: int
-    since: Millis
-    until: Millis
-    ids: list[str]
-
-
 class ServerCalls:
     """The read calls. Keeps serialised servers and jobs between calls; `fits` tells when they are outdated."""
 
     def __init__(self, world: World) -> None:
         self.documents = Documents(world)
         self.jobs = JobDocuments(world.fleet.options.seed)
-        self._matches: _Matches | None = None
 
     def fits(self, world: World) -> bool:
         return self.documents.fits(world)
@@ -79,26 +66,12 @@ class ServerCalls:
         if granted is not None and wanted.get("enterprise_project_id") != granted:
             return ecs_error("Pdp.0001", "Policy does not allow ecs:cloudServers:list to be performed.")
         limit, page = query.number("limit", 25, 1, 1000), query.number("offset", 1, 0, None)
-        found = self._found(turn, wanted)
+        found = _filtered(turn, wanted)
         start = (max(page, 1) - 1) * limit
         if "marker" in wanted and world.switches.cloud == "huaweicloud":
             start = after(found, wanted["marker"])
         shown = found[: max(0, len(found) - world.switches.unlisted)]
         return self._listing(request, turn, shown[start : start + limit], len(found))
-
-    def _found(self, turn: WorldTurn, wanted: Mapping[str, str]) -> list[str]:
-        world, now = turn.world, turn.now
-        filters = tuple(sorted((k, v) for k, v in wanted.items() if k not in ("limit", "offset", "marker")))
-        if not filters:
-            return world.roster(now)
-        kept = self._matches
-        if (
-            kept is None
-            or (kept.filters, kept.version) != (filters, world.version)
-            or not kept.since <= now < kept.until
-        ):
-            kept = self._matches = _Matches(filters, world.version, *world.steady(now), _filtered(turn, wanted))
-        return kept.ids
 
     def _listing(self, request: Request, turn: WorldTurn, ids: list[str], total: int) -> Response:
         world, now = turn.world, turn.now

@@ -72,7 +72,6 @@ class World:
         self.tokens: dict[str, Millis] = {}
         self.unscoped: set[str] = set()
         self.latest: Millis = 0
-        self.version = 0
         self._asked: deque[tuple[Millis, int]] = deque()
         self._views: dict[str, View] = {}
         self._roster: tuple[Millis, Millis, list[str]] | None = None
@@ -84,7 +83,6 @@ class World:
         match event:
             case ev.Called():
                 self.calls.append(event)
-                return
             case ev.AcceptedBatch():
                 self.jobs[event.job] = event
                 self.accepted.append(event)
@@ -120,7 +118,6 @@ class World:
                     self.unscoped.add(event.digest)
             case ev.TokensExpired():
                 self.tokens = dict.fromkeys(self.tokens, 0)
-        self.version += 1
 
     def roster(self, now: Millis) -> list[str]:
         """Ids of the servers that exist, in the order of their creation. Not to be changed by the caller."""
@@ -146,16 +143,6 @@ class World:
             alive = [s for s in self.servers if s not in gone] if gone else list(self.servers)
             self._roster = (since, until, alive)
         return self._roster[2]
-
-    def steady(self, now: Millis) -> tuple[Millis, Millis]:
-        """The stretch of time around `now` in which no list changes, as far as the log tells."""
-        self.roster(now)
-        since, until = self._roster[:2] if self._roster else (now, now)
-        for server in self.histories:
-            if server in self.servers:
-                view = self.view(server, now)
-                since, until = max(since, view.since), min(until, view.until)
-        return since, until
 
     def view(self, server_id: str, now: Millis) -> View:
         """A server as lists and shows see it, late by its lag. The server must be one of `servers`."""

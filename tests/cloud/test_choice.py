@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from runner.cloud.auth.choice import choose, choose_login, explain_choice
-from runner.cloud.auth.logins import CREDENTIAL_NAMES, IdpLogin, KeyLogin, MetadataLogin, TokenLogin, TokenRequest
+from runner.cloud.auth.logins import IdpLogin, KeyLogin, MetadataLogin, TokenLogin, TokenRequest
 from runner.cloud.metadata import ADDRESS
 from runner.errors import CloudDenied
 from runner.loading.config import is_secret_name, load_config_text, template_env
 from runner.model.config import TargetConfig
 from runner.net.secret import Secret
+from tests.cloud.credential_names import CREDENTIAL_NAMES
 from tests.issuer import NAMES
 
 TOKEN = {**NAMES, "HUAWEICLOUD_OIDC_ID_TOKEN": "planted-token"}

@@ -9,13 +9,13 @@ import pytest
 
 from runner.cloud.auth.choice import AuthKind, choose_login
 from runner.cloud.auth.logins import (
-    CREDENTIAL_NAMES,
     KeyLogin,
     PasswordLogin,
     TokenLogin,
 )
 from runner.errors import CloudDenied
 from runner.net.secret import Secret, scrubber
+from tests.cloud.credential_names import CREDENTIAL_NAMES
 
 SDK = {"HUAWEICLOUD_SDK_AK": "sdk-ak", "HUAWEICLOUD_SDK_SK": "sdk-sk", "HUAWEICLOUD_SDK_PROJECT_ID": "sdk-project"}
 HW = {"HW_ACCESS_KEY": "hw-ak", "HW_SECRET_KEY": "hw-sk", "HW_SECURITY_TOKEN": "hw-token"}

@@ -18,7 +18,7 @@ from huaweicloudsdkcore.auth.endpoint import get_sts_endpoint_by_id
 
 from runner.cloud.auth.choice import choose_login
 from runner.cloud.auth.exchange import claims_of
-from runner.cloud.auth.logins import CREDENTIAL_NAMES, KeyLogin, OidcLogin, TokenRequest
+from runner.cloud.auth.logins import KeyLogin, OidcLogin, TokenRequest
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
 from runner.errors import CloudDenied, CloudError, InvalidInput
@@ -30,6 +30,7 @@ from runner.simulator.fleet import FleetOptions
 from runner.simulator.server import serve
 from runner.simulator.state import CloudOptions, State
 from runner.simulator.switches import KnownLogins
+from tests.cloud.credential_names import CREDENTIAL_NAMES
 from tests.cloud.test_endpoints import regions_of_the_sdk
 from tests.cloud.wild import free_port, reply, run, wild
 from tests.issuer import BEARER, NAMES, SUBJECT, TRUST, Issuer, id_token, issuer

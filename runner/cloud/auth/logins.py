@@ -37,7 +37,6 @@ PROJECT = "HUAWEICLOUD_SDK_PROJECT_ID"
 AUDIENCE = "HUAWEICLOUD_OIDC_AUDIENCE"
 DEFAULT_AUDIENCE = "sts.myhuaweicloud.com"
 
-SECRET_NAMES = frozenset({ID_TOKEN, REQUEST_TOKEN})
 
 FILE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
 SECTION = "basic"
@@ -238,14 +237,6 @@ FAMILIES = (
         project_name=("OS_PROJECT_NAME", "OS_TENANT_NAME"),
     ),
 )
-
-CREDENTIAL_NAMES = SECRET_NAMES.union(
-    name
-    for family in FAMILIES
-    for names in (family.access, family.secret, family.security_token, family.token, family.password)
-    for name in names
-)
-"""Environment variables that hold credentials, without the prefix of a target: never to be readable by templates."""
 
 
 def read_key(variables: Variables, family: Family) -> KeyLogin | None:
