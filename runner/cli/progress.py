@@ -11,9 +11,8 @@ from typing import Any
 from runner.app.app import App
 from runner.model.events import Event
 from runner.model.run import Run
-from runner.report.folding import named
 from runner.report.run_now import heartbeat
-from runner.report.run_words import headline, troubles
+from runner.report.run_words import headline, trouble_lines
 from runner.report.safe import line_start, plain
 
 HEARTBEAT_S = 30.0
@@ -87,12 +86,10 @@ class LineProgress(Progress):
         text = headline(run, event)
         if text is not None and event.type not in TOLD_AT_THE_END:
             self._line(run, event.at, text, event=event.type, seq=event.seq)
-        wrong = list(troubles(run, event))
-        shown = wrong if self.app.log_format == "json" else wrong[:MOST_SERVERS]
-        for server, why in shown:
-            self._line(run, event.at, f"  {named(server)} {why}", event="server", server=plain(server.id))
-        if len(wrong) > len(shown):
-            self._line(run, event.at, f"  … and {len(wrong) - len(shown)} more, all in the report", event="server")
+        most = None if self.app.log_format == "json" else MOST_SERVERS
+        for text, server in trouble_lines(run, event, most):
+            fields = {"server": plain(server)} if server else {}
+            self._line(run, event.at, f"  {text}", event="server", **fields)
 
     def on_tick(self, run: Run, waits_for: str, now: datetime) -> None:
         if self._monotonic() - self._last >= HEARTBEAT_S:

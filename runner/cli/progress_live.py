@@ -10,7 +10,7 @@ import io
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import TextIO
@@ -23,11 +23,10 @@ from runner.cli.progress import MOST_SERVERS, TOLD_AT_THE_END, Progress
 from runner.cli.screen import Screen
 from runner.model.events import Event
 from runner.model.run import SERVER_WORDS, Run
-from runner.model.schedule import Wave
 from runner.report.fitting import cells, middle, wrap
 from runner.report.folding import named
-from runner.report.run_now import Now, bar_cells, doing, present, waiting_words, wave_counts
-from runner.report.run_words import counts_words, headline, length, shown, troubles
+from runner.report.run_now import Now, bar_cells, doing, present, waiting_words, wave_counts, waves_around
+from runner.report.run_words import counts_words, headline, length, shown, trouble_lines
 from runner.report.safe import line_start, plain
 
 REFRESH_S = 0.1
@@ -47,6 +46,10 @@ STYLES = {
 }
 """Of what servers do; whatever is in flight is cyan."""
 
+_EVENTS = {
+    **dict.fromkeys(("run.stopping", "run.error", "batch.ambiguous", "batch.denied", "batch.refused"), "bold red"),
+    **dict.fromkeys(("approval.asked", "run.suspended", "batch.throttled", "batch.not_sent"), "yellow"),
+}
 _ENDED_ILL = frozenset({"failed", "unknown", "skipped", "not_started"})
 _FILLS = {"ready": "█#", "ill": "xx", "in_doubt": "??", "waiting": "·.", "": "▒="}
 """What bars are made of, with and without UTF-8: without colors they must tell the same."""
@@ -77,12 +80,9 @@ class LiveProgress(Progress):
         self._start()
         text = headline(run, event)
         if text is not None and event.type not in PASSING:
-            self._write(f"{event.at:%H:%M:%S} {plain(text, 2000)}", _style(event.type))
-        wrong = list(troubles(run, event))
-        for server, why in wrong[:MOST_SERVERS]:
-            self._write(f"  {plain(f'{named(server)} {why}', 2000)}", "red")
-        if len(wrong) > MOST_SERVERS:
-            self._write(f"  … and {len(wrong) - MOST_SERVERS} more, all in the report", "red")
+            self._write(f"{event.at:%H:%M:%S} {plain(text, 2000)}", _EVENTS.get(event.type, ""))
+        for line, _ in trouble_lines(run, event, MOST_SERVERS):
+            self._write(f"  {plain(line, 2000)}", "red")
         self._now = max(event.at, self._now or event.at)
         self._waits_for = ""
         self._draw(run)
@@ -149,43 +149,39 @@ class LiveProgress(Progress):
         return [*parts, *waves, *flying][:height]
 
     def _waves(self, run: Run, width: int, rows: int) -> Iterator[Text]:
-        """The waves around the current one, in at most `rows` lines where that is possible."""
-        waves = run.schedule.waves
-        most = len(waves) if len(waves) <= rows else max(1, rows - 2)
-        first = max(0, min(run.position - most // 2, len(waves) - most))
-        listed = waves[first : first + most]
-        if first:
-            yield _text(f"… {first} before", "bright_black")
-        said = [self._wave_words(run, wave) for wave in listed]
-        columns = _Columns.of(width, len(waves), [cells(text) for text in said], [w.group for w in listed])
-        for wave, text in zip(listed, said, strict=True):
-            yield from self._wave(run, wave, text, columns)
-        after = len(waves) - first - most
-        if after > 0:
+        """The waves around the current one, in at most `rows` lines where that is possible.
+
+        A line holds number, bar, counts and name. The counts are never cut; names are aligned where all fit.
+        """
+        total, listed = len(run.schedule.waves), waves_around(run, rows)
+        if before := listed[0].number - 1:
+            yield _text(f"… {before} before", "bright_black")
+        counts = [wave_counts(run, wave) for wave in listed]
+        said = [", ".join(f"{number} {shown(word)}" for word, number in each.items()) for each in counts]
+        for n, wave in enumerate(listed):
+            if run.waves[wave.number - 1].started is None and set(counts[n]) <= {"waiting"}:
+                said[n] = f"{len(wave.servers)} to come"
+        number = 2 * len(str(total)) + 1
+        bar = 30 if width >= 108 else 20 if width >= 76 else 10
+        indent = number + bar + 4
+        widest, name = max(map(cells, said)), min(max(cells(wave.group) for wave in listed), 20)
+        aligned = widest if indent + widest + 2 + name <= width else 0
+        for wave, each, words in zip(listed, counts, said, strict=True):
+            first, *more = wrap(words, max(width - indent, LEAST_NAME), 0)
+            left = width - indent - max(cells(first), aligned) - 2
+            group = middle(plain(wave.group, 80), left) if left >= LEAST_NAME and not more else ""
+            line = Text(f"{wave.number}/{total}".rjust(number) + "  ")
+            line.append_text(self._bar(each, bar))
+            line.append(f"  {first}{' ' * (aligned - cells(first))}  {group}".rstrip())
+            state = run.waves[wave.number - 1]
+            for part in (line, *(Text(" " * indent + piece) for piece in more)):
+                if state.started is None:
+                    part.stylize("bright_black")
+                elif state.ended is None:
+                    part.stylize("bold")
+                yield part
+        if after := total - listed[-1].number:
             yield _text(f"… {after} after", "bright_black")
-
-    @staticmethod
-    def _wave_words(run: Run, wave: Wave) -> str:
-        counts = wave_counts(run, wave)
-        if run.waves[wave.number - 1].started is None and set(counts) <= {"waiting"}:
-            return f"{len(wave.servers)} to come"
-        return ", ".join(f"{number} {shown(word)}" for word, number in counts.items())
-
-    def _wave(self, run: Run, wave: Wave, words: str, columns: _Columns) -> Iterator[Text]:
-        state, group = run.waves[wave.number - 1], plain(wave.group, 80)
-        number = f"{wave.number}/{len(run.schedule.waves)}".rjust(columns.number)
-        first, *more = wrap(words, columns.words, 0)
-        name = middle(group, columns.name(cells(first))) if not more else ""
-        line = Text(f"{number}  ")
-        line.append_text(self._bar(wave_counts(run, wave), columns.bar))
-        line.append(f"  {first}{' ' * columns.gap(cells(first))}  {name}".rstrip())
-        lines = [line, *(Text(" " * columns.indent + piece) for piece in more)]
-        for each in lines:
-            if state.started is not None and state.ended is None:
-                each.stylize("bold")
-            elif state.started is None:
-                each.stylize("bright_black")
-            yield each
 
     def _bar(self, counts: Mapping[str, int], width: int) -> Text:
         """A fill for each thing that servers do, in proportion: what has ended first."""
@@ -206,31 +202,6 @@ class LiveProgress(Progress):
             yield _text(head + middle(plain(named(server.ref), 300), width - cells(head)), "cyan")
         if len(state.in_flight) > most:
             yield _text(f"  … and {len(state.in_flight) - most} more in flight", "cyan")
-
-
-class _Columns:
-    """How a line of a wave is divided: number, bar, counts, name. The counts are never cut."""
-
-    def __init__(self, width: int, number: int, bar: int, words: int, aligned: int) -> None:
-        self.width, self.number, self.bar, self.words, self.aligned = width, number, bar, words, aligned
-        self.indent = number + bar + 4
-
-    @classmethod
-    def of(cls, width: int, waves: int, words: Sequence[int], names: Sequence[str]) -> _Columns:
-        number, widest = 2 * len(str(waves)) + 1, max(words)
-        bar = 30 if width >= 108 else 20 if width >= 76 else 10
-        room = width - number - bar - 4
-        name = min(max(map(cells, names)), 20)
-        return cls(width, number, bar, max(room, LEAST_NAME), widest if widest + 2 + name <= room else 0)
-
-    def gap(self, words: int) -> int:
-        """Return how many blanks stand after counts of this width, so that names are aligned where all fit."""
-        return max(0, self.aligned - words)
-
-    def name(self, words: int) -> int:
-        """Return how wide a name may be beside counts of this width: 0 where it is not worth a place."""
-        left = self.width - self.indent - max(words, self.aligned) - 2
-        return left if left >= LEAST_NAME else 0
 
 
 class _Above(io.TextIOBase):
@@ -267,11 +238,3 @@ def console_of(*, is_colorless: bool) -> Console:
 
 def _text(text: str, style: str) -> Text:
     return Text(line_start(text), style=style)
-
-
-def _style(event: str) -> str:
-    if event in ("run.stopping", "run.error", "batch.ambiguous", "batch.denied", "batch.refused"):
-        return "bold red"
-    if event in ("approval.asked", "run.suspended", "batch.throttled", "batch.not_sent"):
-        return "yellow"
-    return ""

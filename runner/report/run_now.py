@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -73,6 +73,14 @@ def wave_counts(run: Run, wave: Wave) -> dict[str, int]:
         word = server.outcome.value if server.outcome else doing(run, server)
         counts[word] = counts.get(word, 0) + 1
     return {w: counts[w] for w in _ORDER if w in counts}
+
+
+def waves_around(run: Run, rows: int) -> Sequence[Wave]:
+    """Return the waves around the current one that fit into `rows` lines, with one line each for the others."""
+    waves = run.schedule.waves
+    most = len(waves) if len(waves) <= rows else max(1, rows - 2)
+    first = max(0, min(run.position - most // 2, len(waves) - most))
+    return waves[first : first + most]
 
 
 def bar_cells(counts: Mapping[str, int], width: int) -> dict[str, int]:

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from runner.model.schedule import ServerRef
+from runner.report.folding import fold, names_shared
 from runner.report.run_report import BatchPart, RunReport
-from runner.report.run_words import BATCH_WORDS
+from runner.report.run_words import BATCH_WORDS, count, shown
+from runner.report.sections import Line, Section
 
-HELD: tuple[tuple[Literal["in_doubt", "in_flight"], str], ...] = (
-    ("in_doubt", "it is not known whether the cloud accepted the request; `resume` looks for evidence"),
-    ("in_flight", "the cloud accepted the request and goes on; `resume` follows it"),
-)
+HELD = {
+    "in_doubt": "it is not known whether the cloud accepted the request; `resume` looks for evidence",
+    "in_flight": "the cloud accepted the request and goes on; `resume` follows it",
+}
 """The words of servers that a request holds, each with what it means for the reader."""
 
 
-def held_by(report: RunReport, word: str) -> Iterator[tuple[BatchPart, list[ServerRef]]]:
-    """Yield each request that holds servers of this word, with these servers, in the order of the requests."""
+def held_sections(report: RunReport, most: int | None = None) -> Iterator[Section]:
+    """Yield the servers that requests hold, request by request. `most`: items of names for each of them."""
+    shared = names_shared([*report.servers, *report.excluded])
     batches = {b.number: b for wave in report.waves for b in wave.batches}
-    servers: dict[int, list[ServerRef]] = {}
-    for server in report.servers:
-        if server.outcome == word and server.batch in batches:
-            servers.setdefault(server.batch, []).append(ServerRef(server.id, server.name, server.zone))
-    for number in sorted(servers):
-        yield batches[number], servers[number]
+    for word, meaning in HELD.items():
+        held = [server for server in report.servers if server.outcome == word and server.batch in batches]
+        lines = []
+        for number in sorted({server.batch or 0 for server in held}):
+            refs = [ServerRef(s.id, s.name, s.zone) for s in held if s.batch == number]
+            names = fold(refs, shared)
+            more = ["… and more, all in the report"] if names[:most] != names else []
+            lines.append(
+                Line(f"{count(len(refs), 'server')} of {request_words(batches[number])}", [*names[:most], *more])
+            )
+        yield Section(f"{shown(word)}: {count(len(held), 'server')}", lines, meaning)
 
 
 def request_words(batch: BatchPart) -> str:

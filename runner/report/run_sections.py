@@ -11,7 +11,7 @@ from runner.report.as_markdown import document_markdown
 from runner.report.folding import fold, names_shared
 from runner.report.reasons import sentence
 from runner.report.run_report import BatchPart, ExcludedPart, RunReport, ServerPart
-from runner.report.run_requests import HELD, held_by, request_words
+from runner.report.run_requests import held_sections
 from runner.report.run_words import STORE_BEGUN, count, counts_words, shown, spread_words
 from runner.report.sections import BREAK, Document, Emphasis, Figure, Inline, Line, Section, Table
 from runner.report.timeline import course_chart, servers_chart
@@ -99,10 +99,7 @@ def _sections(report: RunReport) -> Iterator[Section]:
         yield Section("Course of the run", Figure(_COURSE, lambda: course_chart(report)))
         is_small = len(report.servers) <= 60
         yield Section("Servers in their waves", Figure(_SERVERS, lambda: servers_chart(report)), is_open=is_small)
-    for word, meaning in HELD:
-        held = [Line(request_words(batch), fold(refs, shared)) for batch, refs in held_by(report, word)]
-        number = sum(server.outcome == word for server in report.servers)
-        yield Section(f"{count(number, 'server')} {shown(word)}", held, meaning)
+    yield from held_sections(report)
     told: set[str] = set()
     for outcome in ("unknown", "failed", "skipped"):
         found = [server for server in report.servers if server.outcome == outcome]

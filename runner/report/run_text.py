@@ -10,10 +10,10 @@ from datetime import timedelta
 from runner.model.events import Event
 from runner.model.run import Run
 from runner.report.as_text import printed, sections_lines
-from runner.report.folding import fold, named, names_shared
+from runner.report.folding import named
 from runner.report.run_build import build_report
 from runner.report.run_report import ExcludedPart, RunReport, ServerPart, WavePart
-from runner.report.run_requests import HELD, held_by, request_words
+from runner.report.run_requests import held_sections
 from runner.report.run_words import STORE_BEGUN, count, counts_words, shown, spread_words
 from runner.report.sections import Inline, Line, Section, Table
 
@@ -78,14 +78,7 @@ def _sections(report: RunReport) -> Iterator[Section]:
     yield Section("", Table("waves", ("wave", "group", "servers", "took", "outcome"), [_row(wave) for wave in waves]))
     hidden = len(report.waves) - len(waves)
     yield Section("", [Line(f"… and {count(hidden, 'more wave')}")] if hidden else [])
-    shared = names_shared(report.servers)
-    for word, meaning in HELD:
-        held = []
-        for batch, refs in held_by(report, word):
-            names = _first(fold(refs, shared), MOST_NAMES, "… and more, all in the report")
-            held.append(Line(f"{count(len(refs), 'server')} of {request_words(batch)}", names))
-        number = sum(server.outcome == word for server in report.servers)
-        yield Section(f"{shown(word)}: {count(number, 'server')}", held, meaning)
+    yield from held_sections(report, MOST_NAMES)
     for outcome in ("unknown", "failed", "skipped"):
         found = [s for s in report.servers if s.outcome == outcome]
         lines = _first(

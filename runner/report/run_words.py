@@ -58,7 +58,7 @@ from runner.model.events import (
 from runner.model.gate import GateState, verdict
 from runner.model.quantity import format_duration
 from runner.model.run import SERVER_WORDS, UNHEALTHY_BEFORE, BatchPhase, Run
-from runner.model.schedule import ServerRef
+from runner.report.folding import named
 from runner.report.gates import answer_words
 from runner.report.run_report import Spread
 
@@ -197,8 +197,11 @@ def headline(run: Run, event: Event) -> str | None:
             return None
 
 
-def troubles(run: Run, event: Event) -> Iterator[tuple[ServerRef, str]]:
-    """The servers that this event ended otherwise than ready, each with its sentence; not those never started."""
+def trouble_lines(run: Run, event: Event, most: int | None) -> Iterator[tuple[str, str]]:
+    """Yield a line for each server that this event ended otherwise than ready or never started, and its id.
+
+    With more than `most` of them, the last line counts the others, and has no id.
+    """
     match event.data:
         case ServersEnded(servers=rows):
             found = {i: row for i, row in rows.items() if row.outcome not in (Outcome.READY, Outcome.NOT_STARTED)}
@@ -210,8 +213,10 @@ def troubles(run: Run, event: Event) -> Iterator[tuple[ServerRef, str]]:
             found = {i: Ended(Outcome.SKIPPED, *why) for i, why in skipped.items()}
         case _:
             return
-    for server_id, (outcome, reason, detail) in found.items():
-        yield run.servers[server_id].ref, f"{outcome}: {reason}" + (f": {detail}" if detail else "")
+    for server_id, (outcome, reason, detail) in list(found.items())[:most]:
+        yield f"{named(run.servers[server_id].ref)} {outcome}: {reason}{_why(detail)}", server_id
+    if most is not None and len(found) > most:
+        yield f"… and {len(found) - most} more, all in the report", ""
 
 
 def counts_words(counts: Mapping[str, int]) -> str:

@@ -11,7 +11,7 @@ from runner.model.schedule import Wave
 from runner.report.as_text import aligned, table_lines
 from runner.report.fitting import cells, end, middle, wrap
 from runner.report.folding import named
-from runner.report.run_now import wave_counts
+from runner.report.run_now import wave_counts, waves_around
 from runner.report.run_words import count, counts_words, length, shown
 from runner.report.safe import line_start, plain
 from runner.report.sections import Table
@@ -128,20 +128,13 @@ def fitted(run: Run, head: Sequence[str], width: int, height: int) -> list[str]:
     room = max(2, height - len(top))
     waves = run.schedule.waves
     most_waves = room if not servers else max(room - len(servers), room // 3, 1)
-    lines = [*top, *_around(run, waves, min(most_waves, room))]
+    listed = waves_around(run, min(most_waves, room))
+    before, after = listed[0].number - 1, len(waves) - listed[-1].number
+    lines = [*top, *([f"  … {count(before, 'wave')} before"] if before else []), *wave_lines(run, listed)]
+    lines += [f"  … {count(after, 'wave')} after"] if after else []
     left = max(1, height - len(lines))
-    listed = servers if len(servers) <= left else servers[: left - 1]
-    lines += [trouble_line(run, server, max(20, width // 3)) for server in listed]
-    if len(listed) < len(servers):
-        lines.append(f"  and {len(servers) - len(listed)} more")
+    shown_servers = servers if len(servers) <= left else servers[: left - 1]
+    lines += [trouble_line(run, server, max(20, width // 3)) for server in shown_servers]
+    if len(shown_servers) < len(servers):
+        lines.append(f"  and {len(servers) - len(shown_servers)} more")
     return [line_start(end(plain(line), width)) for line in lines][:height]
-
-
-def _around(run: Run, waves: Sequence[Wave], rows: int) -> Iterator[str]:
-    most = len(waves) if len(waves) <= rows else max(1, rows - 2)
-    first = max(0, min(run.position - most // 2, len(waves) - most))
-    if first:
-        yield f"  … {count(first, 'wave')} before"
-    yield from wave_lines(run, waves[first : first + most])
-    if after := len(waves) - first - most:
-        yield f"  … {count(after, 'wave')} after"
