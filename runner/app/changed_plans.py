@@ -10,17 +10,21 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from runner.app.app import App
 from runner.errors import RunnerError, UsageProblem
+from runner.git.changes import Change
+from runner.git.ranges import Range, parse_range
+from runner.git.repository import Repository
+from runner.github.event import range_of, read_event
+from runner.loading.files import check_inside
+from runner.loading.findings import Findings
+from runner.loading.named import NamedFiles, named_files
+from runner.loading.nodes import MapNode
+from runner.loading.search import is_plan_below
+from runner.loading.source import Unreadable, decode, read_source
+from runner.loading.yaml_reader import parse
 from runner.report.safe import plain
-
-if TYPE_CHECKING:
-    from runner.app.app import App
-    from runner.git.changes import Change
-    from runner.git.ranges import Range
-    from runner.git.repository import Repository
-    from runner.loading.named import NamedFiles
 
 DEFAULT_FOLDER = "plans"
 """Where plans are looked for if none are named: below the repository's root and below the working directory."""
@@ -51,71 +55,43 @@ class Selection:
 def select(
     paths: Sequence[Path], written: str, environ: Mapping[str, str], cwd: Path, *, shared: Sequence[Path] = ()
 ) -> Selection:
-    """Return the plans of `paths` (files or folders) that changed in the range `written`.
-
-    Without `paths` the folder `plans` of the repository's root is searched, and that of `cwd`. If there is none, or if
-    no plan changed there and one did elsewhere, nothing can be concluded: UsageProblem. Where folders are named, plans
-    that changed elsewhere are in `outside`: another job may have its own folders. A plan has changed when its
-    file did, or a file that it names; where templates make names, when any file did that is no plan. `shared` files
-    (`--vars-file`) belong to every plan. Raises UsageProblem when the range does not exist, or when the working tree
-    holds other plans than its end; GitError when Git cannot be asked.
-    """
-    from runner.git.repository import Repository
-
     repository = Repository.find(cwd, environ)
-    span = _range(written, environ, repository)
-    tree = _Tree(repository, span)
-    scope = _Scope.of(paths, tree, cwd)
+    tree = _Tree(repository, _range(written, environ, repository), cwd, paths)
     common = {name for path in shared for name in _spellings(cwd / path, repository)}
-    plans = [_Plan.read(path, tree, common) for path in scope.plans(tree.at_head)]
-    chosen = [plan for plan in plans if tree.touches(plan, tree.changed, scope)]
+    plans = [_Plan.read(path, tree, common) for path in tree.at_head if tree.is_plan(path)]
+    chosen = [plan for plan in plans if plan.is_touched(tree, tree.changed)]
     for plan in chosen:
-        _demand_checked_out(plan, tree, scope)
-    deleted = _deleted(tree, scope)
+        if plan.is_touched(tree, tree.elsewhere):
+            raise UsageProblem(
+                f"the range ends at {tree.span.head[:12]}, but {tree.here[:12]} is checked out, where"
+                f" {tree.shown(plan.path)} or a file it names is different",
+                hint=f"check out {tree.span.head[:12]}, or write a range that ends at HEAD",
+            )
+    gone = [c.path for c in tree.changes if c.status == "deleted"]
+    gone += [c.old_path for c in tree.changes if c.old_path is not None and not tree.is_plan(c.path)]
+    deleted = sorted(path for path in gone if tree.is_plan(path))
     names_folders = any((cwd / path).is_dir() for path in paths)
-    outside = _plans_outside(tree, scope, plans) if names_folders or not paths else []
+    outside = tree.plans_outside(plans) if names_folders or not paths else []
     if outside and not (paths or chosen or deleted):
         raise UsageProblem(
             f"no plan changed in {DEFAULT_FOLDER}/, and {plain(outside[0])} changed, which looks like a plan",
             hint=f"name the folders to search: {plain(posixpath.dirname(outside[0]) or '.')}/, {DEFAULT_FOLDER}/",
         )
     renamed = {c.path: c.old_path for c in tree.changes if c.old_path is not None}
+    named = {path for plan in chosen for path in plan.files}
     return Selection(
-        files=[Path(scope.shown(plan.path)) for plan in chosen],
-        deleted=[scope.shown(path) for path in deleted],
-        renamed={scope.shown(p.path): scope.shown(renamed[p.path]) for p in chosen if p.path in renamed},
-        unchanged=[Path(scope.shown(plan.path)) for plan in plans if plan not in chosen],
-        base=span.base,
-        head=span.head,
-        dirty=_dirty(chosen, tree, scope),
-        outside=[scope.shown(path) for path in outside],
+        files=[Path(tree.shown(plan.path)) for plan in chosen],
+        deleted=[tree.shown(path) for path in deleted],
+        renamed={tree.shown(p.path): tree.shown(renamed[p.path]) for p in chosen if p.path in renamed},
+        unchanged=[Path(tree.shown(plan.path)) for plan in plans if plan not in chosen],
+        base=tree.span.base,
+        head=tree.span.head,
+        dirty=sorted(tree.shown(path) for path in tree.uncommitted if path in named or tree.is_plan(path)),
+        outside=[tree.shown(path) for path in outside],
     )
 
 
-def _default_folders(tree: _Tree, cwd: Path) -> list[Path]:
-    """Return the folders that are searched where no plans are named, as they are written from `cwd`.
-
-    Raises UsageProblem if there is none: an empty result would look like a search.
-    """
-    root, here = tree.repository.root, cwd.resolve()
-    known = {*tree.at_head, *tree.changed}
-    found = {}
-    for place in (root / DEFAULT_FOLDER, here / DEFAULT_FOLDER):
-        name = tree.repository.path_of(place.resolve() if place.is_dir() else place)
-        if name is not None and any(file.startswith(f"{name}/") for file in known):
-            found[name] = Path(posixpath.relpath(place.as_posix(), here.as_posix()))
-    if not found:
-        raise UsageProblem(
-            f"the repository {root} has no folder {DEFAULT_FOLDER}, where plans are looked for",
-            hint="name the folder that holds the plans; if there are none yet, create this one",
-        )
-    return list(found.values())
-
-
 def _range(written: str, environ: Mapping[str, str], repository: Repository) -> Range:
-    from runner.git.ranges import parse_range
-    from runner.github.event import range_of, read_event
-
     if written:
         return parse_range(written, repository)
     event = read_event(environ)
@@ -128,24 +104,83 @@ def _range(written: str, environ: Mapping[str, str], repository: Repository) -> 
 
 
 class _Tree:
-    """The range, and how far the working tree is from its end. Paths are the repository's."""
+    """The range, how far the working tree is from its end, and what the caller's paths mean. Paths are the
+    repository's; `shown` gives them as the caller would write them.
 
-    def __init__(self, repository: Repository, span: Range) -> None:
+    Raises UsageProblem for a path outside of the repository, or one that neither is nor was there.
+    """
+
+    def __init__(self, repository: Repository, span: Range, cwd: Path, paths: Sequence[Path]) -> None:
         self.repository = repository
         self.span = span
-        self.changes: list[Change] = repository.changes(span.base, span.head)
+        self.cwd = cwd
+        self.changes = repository.changes(span.base, span.head)
         self.changed = _paths(self.changes)
         self.uncommitted = repository.uncommitted()
-        here = repository.resolve("HEAD")
-        self.elsewhere = set() if here == span.head else _paths(repository.changes(span.head, here))
-        self.here = here
+        self.here = repository.resolve("HEAD")
+        self.elsewhere = set() if self.here == span.head else _paths(repository.changes(span.head, self.here))
         self.at_head = repository.files(span.head)
+        self.roots: dict[str, tuple[Path, bool]] = {}
+        """Path of the repository -> as the caller writes it, and whether it is a file."""
+        known = {*self.at_head, *self.changed}
+        for path in paths or self._default_folders(known):
+            place = cwd / path
+            is_folder = place.is_dir()
+            name = repository.path_of(place.resolve() if is_folder else place)
+            if name is None:
+                raise UsageProblem(f"{path} is not in the repository {repository.root}")
+            is_file = not is_folder and (place.exists() or name in known)
+            if not is_file and not is_folder and not _holds(name, known):
+                raise UsageProblem(f"there is no file or folder {path}", hint="name plan files, or folders with plans")
+            self.roots.setdefault("" if name == "." else name, (path, is_file))
 
-    def touches(self, plan: _Plan, changed: set[str], scope: _Scope) -> bool:
-        """Whether a plan, or what it names, is among these files (or below one: a link, a submodule)."""
-        if any(part in changed for path in plan.files for part in _with_parents(path)):
-            return True
-        return plan.open and any(not scope.is_plan(path) for path in changed)
+    def _default_folders(self, known: Iterable[str]) -> list[Path]:
+        """Return the folders that are searched where no plans are named. An empty result would look like a search."""
+        root, here = self.repository.root, self.cwd.resolve()
+        found = {}
+        for place in (root / DEFAULT_FOLDER, here / DEFAULT_FOLDER):
+            name = self.repository.path_of(place.resolve() if place.is_dir() else place)
+            if name is not None and _holds(name, known):
+                found[name] = Path(posixpath.relpath(place.as_posix(), here.as_posix()))
+        if not found:
+            raise UsageProblem(
+                f"the repository {root} has no folder {DEFAULT_FOLDER}, where plans are looked for",
+                hint="name the folder that holds the plans; if there are none yet, create this one",
+            )
+        return list(found.values())
+
+    def is_plan(self, path: str) -> bool:
+        return self._written(path) is not None
+
+    def shown(self, path: str) -> str:
+        if (written := self._written(path)) is not None:
+            return written.as_posix()
+        return posixpath.relpath((self.repository.root / path).as_posix(), self.cwd.resolve().as_posix())
+
+    def _written(self, path: str) -> Path | None:
+        for root, (written, is_file) in self.roots.items():
+            if is_file and path == root:
+                return written
+            below = path if not root else path.removeprefix(root + "/")
+            if not is_file and (not root or below != path) and is_plan_below(below):
+                return written / below
+        return None
+
+    def plans_outside(self, plans: Iterable[_Plan]) -> list[str]:
+        """Return changed files at the range's end that look like plans and lie where nothing searches or leads to."""
+        seen = set().union(*(plan.files for plan in plans))
+        changed = sorted((self.changed & set(self.at_head)) - seen)
+        likely = [path for path in changed if is_plan_below(path) and not self.is_plan(path)]
+        return [path for path in likely[:_MOST_LOOKED_INTO] if self._looks_like_plan(path)]
+
+    def _looks_like_plan(self, path: str) -> bool:
+        try:
+            data = self.repository.read(self.span.head, path)
+        except RunnerError:
+            return False
+        source, _ = decode(data, path) if data and b"groups" in data else (None, ())
+        root = None if source is None else parse(source, Findings(source))
+        return isinstance(root, MapNode) and {"version", "name", "groups"} <= {key.text for key, _ in root.entries}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,142 +197,30 @@ class _Plan:
     @classmethod
     def read(cls, path: str, tree: _Tree, common: set[str]) -> _Plan:
         """From disk; where the working tree is not at the range's end, from the range's end, too: rather too much."""
-        place = tree.repository.root / path
-        named = [_named_on_disk(place, path, tree.repository.root)]
-        if path in tree.uncommitted | tree.elsewhere:
-            named.append(_named_at_head(path, tree))
-        files = {name for written in _all_names(named) for name in _spellings(place.parent / written, tree.repository)}
-        return cls(path, frozenset(files | common | _spellings(place, tree.repository)), any(n.open for n in named))
-
-
-class _Scope:
-    """The paths of the caller: which files of the repository they mean, and how the caller writes those."""
-
-    def __init__(self, roots: Mapping[str, tuple[Path, bool]], repository: Repository, cwd: Path) -> None:
-        self._roots = roots
-        self._repository = repository
-        self._cwd = cwd
-
-    @classmethod
-    def of(cls, paths: Sequence[Path], tree: _Tree, cwd: Path) -> _Scope:
-        """Raises UsageProblem for a path outside of the repository, or one that neither is nor was there."""
         repository = tree.repository
-        known = {*tree.at_head, *tree.changed}
-        roots: dict[str, tuple[Path, bool]] = {}
-        for path in paths or _default_folders(tree, cwd):
-            place = cwd / path
-            is_folder = place.is_dir()
-            name = repository.path_of(place.resolve() if is_folder else place)
-            if name is None:
-                raise UsageProblem(f"{path} is not in the repository {repository.root}")
-            is_file = not is_folder and (place.exists() or name in known)
-            was_folder = is_folder or any(file.startswith(f"{name}/") for file in known)
-            if not is_file and not was_folder:
-                raise UsageProblem(f"there is no file or folder {path}", hint="name plan files, or folders with plans")
-            roots.setdefault("" if name == "." else name, (path, is_file))
-        return cls(roots, repository, cwd)
+        place = repository.root / path
+        named = []
+        try:
+            check_inside(place, repository.root)
+            sources = [read_source(place, path)[0]]
+        except Unreadable:
+            sources = []
+        if path in tree.uncommitted | tree.elsewhere:
+            try:
+                sources.append(decode(repository.read(tree.span.head, path) or b"", path)[0])
+            except RunnerError:  # a link: what it leads to at that commit is unknown
+                named.append(NamedFiles(open=True))
+        named += [named_files(source) for source in sources if source is not None]
+        names = {name for one in named for name in one.names if name and "\0" not in name and not name.startswith("/")}
+        files = {spelled for name in names for spelled in _spellings(place.parent / name, repository)}
+        return cls(path, frozenset(files | common | _spellings(place, repository)), any(n.open for n in named))
 
-    def plans(self, files: Iterable[str]) -> list[str]:
-        return [path for path in files if self.is_plan(path)]
-
-    def is_plan(self, path: str) -> bool:
-        return self._written(path) is not None
-
-    def shown(self, path: str) -> str:
-        """The path as the caller would write it."""
-        written = self._written(path)
-        if written is not None:
-            return written.as_posix()
-        return posixpath.relpath((self._repository.root / path).as_posix(), self._cwd.resolve().as_posix())
-
-    def _written(self, path: str) -> Path | None:
-        from runner.loading.search import is_plan_below
-
-        for root, (written, is_file) in self._roots.items():
-            if is_file and path == root:
-                return written
-            below = path if not root else path.removeprefix(root + "/")
-            if not is_file and (not root or below != path) and is_plan_below(below):
-                return written / below
-        return None
-
-
-def _deleted(tree: _Tree, scope: _Scope) -> list[str]:
-    """Plans of the range's beginning that have no file at its end, nor one under another name where plans are."""
-    gone = [c.path for c in tree.changes if c.status == "deleted"]
-    gone += [c.old_path for c in tree.changes if c.old_path is not None and not scope.is_plan(c.path)]
-    return sorted(scope.plans(gone))
-
-
-def _plans_outside(tree: _Tree, scope: _Scope, plans: Iterable[_Plan]) -> list[str]:
-    """Changed files at the range's end that look like plans and lie where nothing searches, nor leads to."""
-    from runner.loading.search import is_plan_below
-
-    seen = set().union(*(plan.files for plan in plans))
-    changed = sorted((tree.changed & set(tree.at_head)) - seen)
-    likely = [path for path in changed if is_plan_below(path) and not scope.is_plan(path)]
-    return [path for path in likely[:_MOST_LOOKED_INTO] if _looks_like_plan(path, tree)]
-
-
-def _looks_like_plan(path: str, tree: _Tree) -> bool:
-    from runner.loading.findings import Findings
-    from runner.loading.nodes import MapNode
-    from runner.loading.source import decode
-    from runner.loading.yaml_reader import parse
-
-    try:
-        data = tree.repository.read(tree.span.head, path)
-    except RunnerError:
-        return False
-    if not data or b"groups" not in data:
-        return False
-    source, _ = decode(data, path)
-    root = None if source is None else parse(source, Findings(source))
-    return isinstance(root, MapNode) and {"version", "name", "groups"} <= {key.text for key, _ in root.entries}
-
-
-def _demand_checked_out(plan: _Plan, tree: _Tree, scope: _Scope) -> None:
-    if tree.touches(plan, tree.elsewhere, scope):
-        raise UsageProblem(
-            f"the range ends at {tree.span.head[:12]}, but {tree.here[:12]} is checked out, where"
-            f" {scope.shown(plan.path)} or a file it names is different",
-            hint=f"check out {tree.span.head[:12]}, or write a range that ends at HEAD",
-        )
-
-
-def _dirty(chosen: Iterable[_Plan], tree: _Tree, scope: _Scope) -> list[str]:
-    """Files that are not as they are committed: plans, and what selected plans name."""
-    files = {path for plan in chosen for path in plan.files}
-    return sorted(scope.shown(path) for path in tree.uncommitted if path in files or scope.is_plan(path))
-
-
-def _named_on_disk(place: Path, name: str, root: Path) -> NamedFiles:
-    from runner.loading.files import check_inside
-    from runner.loading.named import NamedFiles, named_files
-    from runner.loading.source import Unreadable, read_source
-
-    try:
-        check_inside(place, root)
-    except Unreadable:
-        return NamedFiles()
-    source, _ = read_source(place, name)
-    return NamedFiles() if source is None else named_files(source)
-
-
-def _named_at_head(path: str, tree: _Tree) -> NamedFiles:
-    from runner.loading.named import NamedFiles, named_files
-    from runner.loading.source import decode
-
-    try:
-        data = tree.repository.read(tree.span.head, path)
-    except RunnerError:  # a link: what it leads to at that commit is unknown
-        return NamedFiles(open=True)
-    source, _ = decode(data or b"", path)
-    return NamedFiles() if source is None else named_files(source)
-
-
-def _all_names(named: Iterable[NamedFiles]) -> set[str]:
-    return {name for one in named for name in one.names if name and "\0" not in name and not name.startswith("/")}
+    def is_touched(self, tree: _Tree, changed: set[str]) -> bool:
+        """Return whether the plan, or what it names, is among these files (or below one: a link, a submodule)."""
+        for path in self.files:
+            if path in changed or any(parent.as_posix() in changed for parent in Path(path).parents):
+                return True
+        return self.open and any(not tree.is_plan(path) for path in changed)
 
 
 def _spellings(path: Path, repository: Repository) -> set[str]:
@@ -316,9 +239,8 @@ def _spellings(path: Path, repository: Repository) -> set[str]:
     return found
 
 
-def _with_parents(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:n]) for n in range(1, len(parts) + 1)]
+def _holds(folder: str, files: Iterable[str]) -> bool:
+    return any(file.startswith(f"{folder}/") for file in files)
 
 
 def _paths(changes: Iterable[Change]) -> set[str]:
