@@ -54,15 +54,13 @@ class Police:
             path = self.loaded.path_of(Path(plan.name))
         except InvalidInput as error:
             return list(error.problems)
+        known = list(self.config.config.targets)
         named: Sequence[str | None] = targets or [t for t in WantedTargets.of(plan.plan).names if t]
+        named = named or (known if len(known) == 1 else [None])
         found: dict[Problem, None] = {}
-        for target in named or [self._only_target()]:
+        for target in named:
             found.update(dict.fromkeys(judge_plan(self.loaded.policy, plan.plan, path, target)))
         return [plan.place(p) for p in found]
-
-    def _only_target(self) -> str | None:
-        targets = self.config.config.targets
-        return next(iter(targets)) if len(targets) == 1 else None
 
 
 def rules_of(app: App, revision: str | None) -> tuple[LoadedConfig, Police]:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runner.errors import CloudError, LeaseLost, RunnerError, StoreError
-from runner.execution import failing, journal, reading, sending, watching
+from runner.execution import failing, journal, reading, sending
 from runner.execution.effects import (
     Ask,
     AskBefore,
@@ -52,7 +52,7 @@ DO: Mapping[type[Effect], Callable[[Any, Setting, Site, Writer, Pace], Coroutine
     Ask: reading.ask,
     AskBefore: reading.ask_before,
     AskGates: reading.ask_gates,
-    Watch: watching.watch,
+    Watch: reading.watch,
     ReadFreezes: reading.read_freezes,
 }
 """Which function does an effect."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from runner.errors import CloudDenied, CloudError
-from runner.execution import brakes, evidence, verdicts
-from runner.execution.checking import ask_all
+from runner.execution import baking, brakes, evidence, verdicts
 from runner.execution.effects import (
     Ask,
     AskBefore,
@@ -21,9 +20,11 @@ from runner.execution.effects import (
     ReadFreezes,
     ReadWave,
     Recheck,
+    Watch,
 )
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
+from runner.model.check import Check
 from runner.model.events import EventData, GatesAsked, RunStopping, WaveBusy, WaveHeld, Why
 from runner.model.gate import GateAnswer
 from runner.model.inventory import Server
@@ -32,7 +33,7 @@ from runner.model.quantity import format_duration
 from runner.model.run import Phase, Run
 from runner.model.schedule import Schedule
 from runner.model.window import CurrentFreezes
-from runner.ports import Cloud, Gatekeeper
+from runner.ports import Cloud, Gatekeeper, Prober
 
 BUSY_PATIENCE = timedelta(minutes=2)
 BUSY_AGAIN = timedelta(seconds=10)
@@ -41,6 +42,10 @@ DOWN_AGAIN = timedelta(seconds=30)
 ODD_WORD_HOLDS = timedelta(seconds=60)
 """How long an undocumented status word with an end time stays unchanged before it is taken for a failure."""
 HISTORIES_AT_ONCE = 8
+ASKED_AT_ONCE = 100
+"""Servers: each has one connection open at a time."""
+_BAKE = -1
+"""Among what `Pace.denied` counts: batches have numbers from 1, states 0."""
 PATIENCE_WITH_DENIALS = 3
 
 
@@ -152,7 +157,8 @@ async def poll(effect: Poll, setting: Setting, site: Site, writer: Writer, pace:
     try:
         job = await site.cloud.job(effect.job_id)
     except CloudError as error:
-        _endure(error, pace, effect.batch, now)
+        pace.tried(effect.batch, now, success=False)
+        _raise_denied(error, pace, effect.batch)
         setting.talk(f"job {effect.job_id} could not be read: {error}")
         return
     now = setting.clock.now()
@@ -187,7 +193,8 @@ async def read_back(effect: ReadBack, setting: Setting, site: Site, writer: Writ
     try:
         seen = await site.cloud.read_servers(effect.servers)
     except CloudError as error:
-        _endure(error, pace, 0, now)
+        pace.tried(0, now, success=False)
+        _raise_denied(error, pace, 0)
         setting.talk(f"servers could not be read: {error}")
         return
     now = setting.clock.now()
@@ -208,6 +215,24 @@ async def ask(effect: Ask, setting: Setting, site: Site, writer: Writer, pace: P
     writer.conclude(lambda: verdicts.check_events(writer.run, answers))
     pace.asked.update(dict.fromkeys(answers, now))
     pace.answers.update({i: words or "" for i, words in answers.items()})
+
+
+async def ask_all(addresses: Mapping[str, str], checks: Sequence[Check], prober: Prober) -> dict[str, str | None]:
+    """Ask many servers at once, but not too many: server id -> None when all its checks pass, else the words of the
+    first that does not.
+    """
+    gate = asyncio.Semaphore(ASKED_AT_ONCE)
+
+    async def one(address: str) -> str | None:
+        async with gate:
+            for check in checks:
+                words = await prober.ask(address, check)
+                if words is not None:
+                    return words
+            return None
+
+    answers = await asyncio.gather(*(one(address) for address in addresses.values()))
+    return dict(zip(addresses, answers, strict=True))
 
 
 async def ask_before(effect: AskBefore, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
@@ -275,6 +300,36 @@ async def look(effect: Look, setting: Setting, site: Site, writer: Writer, pace:
     writer.conclude(follows)
 
 
+async def watch(effect: Watch, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+    """Look at a group in its bake, once: its ready servers are read, and those that run are asked for their checks.
+
+    A round that cannot be read is tried again. Raises CloudError past the end of the bake for `ready.timeout`.
+    """
+    at, run = setting.clock.now(), writer.run
+    rules = run.group(effect.group)
+    try:
+        seen = await site.cloud.read_servers(effect.servers)
+    except CloudError as error:
+        pace.watch_again = at + TROUBLE_AGAIN
+        _raise_denied(error, pace, _BAKE)
+        since = pace.troubles.setdefault("bake", at)
+        if run.bake_began is not None:
+            late = at - max(since, baking.ends(run, rules))
+            if late.total_seconds() >= rules.ready_timeout_s:
+                raise
+        setting.talk(f"the servers of group {effect.group} could not be looked at in its bake: {error}")
+        return
+    pace.troubles.pop("bake", None)
+    pace.denied.pop(_BAKE, None)
+    pace.watch_again = None
+    down = {i: words for i in effect.servers if (words := baking.not_running(seen.get(i)))}
+    addresses = {i: seen[i].own_address for i in effect.servers if i not in down}
+    answers = await ask_all(addresses, rules.checks, site.prober) if rules.checks else {}
+    ill = {i: words for i, words in answers.items() if words is not None}
+    writer.conclude(lambda: baking.seen_events(writer.run, effect.group, down, ill, at))
+    pace.watched = at
+
+
 async def read_patiently(
     ids: Collection[str], site: Site, writer: Writer, pace: Pace, now: datetime, what: str
 ) -> Mapping[str, Server] | None:
@@ -308,9 +363,8 @@ async def histories_of(ids: Collection[str], cloud: Cloud) -> dict[str, tuple[Ac
     return dict(zip(ids, await asyncio.gather(*(one(i) for i in ids)), strict=True))
 
 
-def _endure(error: CloudError, pace: Pace, what: int, now: datetime) -> None:
-    """Note a failed read; credentials that stay refused end the step: a person must mend them."""
-    pace.tried(what, now, success=False)
+def _raise_denied(error: CloudError, pace: Pace, what: int) -> None:
+    """Credentials that stay refused end the step: a person must mend them."""
     if isinstance(error, CloudDenied):
         pace.denied[what] = pace.denied.get(what, 0) + 1
         if pace.denied[what] >= PATIENCE_WITH_DENIALS:
