@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from runner.model.schedule import ServerRef
-from runner.planning.compare import Changes, GroupWaves, Move, Place
+from runner.planning.compare import Changes, Place
 from runner.planning.lifted import Lift
 from runner.report.folding import fold, names_shared
 from runner.report.run_words import count
@@ -102,15 +102,18 @@ def base_lines(since: SinceBase, shared: Collection[str] = ()) -> Iterator[Line]
     changes = since.changes
     if changes is None:
         return
-    several = {*shared, *_shared(changes)}
-    if changes.added:
-        yield Line(f"added, {count(len(changes.added), 'server')}", fold(changes.added, several))
-    if changes.removed:
-        yield Line(f"removed, {count(len(changes.removed), 'server')}", fold(changes.removed, several))
-    yield from _moves(changes.moved, several)
+    servers: dict[str, Sequence[ServerRef]] = {"added": changes.added, "removed": changes.removed}
+    for move in changes.moved:
+        way = f"moved from {_place(move.before)} to {_place(move.after)}"
+        servers[way] = (*servers.get(way, ()), move.server)
+    several = {*shared, *names_shared(server for some in servers.values() for server in some)}
+    for what, some in servers.items():
+        if some:
+            yield Line(f"{what}, {count(len(some), 'server')}", fold(some, several))
     if changes.shifted:
         yield Line(f"{count(changes.shifted, 'server')} in an earlier or later wave of the same group")
-    yield from (Line(_waves(w)) for w in changes.waves)
+    for group in changes.waves:
+        yield Line(f"waves of group {group.group}: {sizes_words(group.before)} → {sizes_words(group.after)}")
     yield from (Line(f"{s.what}: {s.before} → {s.after}") for s in changes.settings)
 
 
@@ -127,10 +130,9 @@ def run_words(since: SinceRun) -> str:
 def run_lines(since: SinceRun, shared: Collection[str] = ()) -> Iterator[Line]:
     """The servers that are new since the last run, and those that are gone."""
     several = {*shared, *names_shared((*since.added, *since.removed))}
-    if since.added:
-        yield Line(f"new since run {since.run}, {count(len(since.added), 'server')}", fold(since.added, several))
-    if since.removed:
-        yield Line(f"gone since run {since.run}, {count(len(since.removed), 'server')}", fold(since.removed, several))
+    for how, some in (("new", since.added), ("gone", since.removed)):
+        if some:
+            yield Line(f"{how} since run {since.run}, {count(len(some), 'server')}", fold(some, several))
 
 
 def sizes_words(sizes: Iterable[int]) -> str:
@@ -151,22 +153,5 @@ def _lift_json(lift: Lift) -> dict[str, Any]:
     return {**asdict(lift), "path": list(lift.path)}
 
 
-def _moves(moved: Iterable[Move], shared: Collection[str]) -> Iterator[Line]:
-    """Moves of one kind together."""
-    kinds: dict[tuple[str, str], list[ServerRef]] = {}
-    for move in moved:
-        kinds.setdefault((_place(move.before), _place(move.after)), []).append(move.server)
-    for (before, after), servers in kinds.items():
-        yield Line(f"moved from {before} to {after}, {count(len(servers), 'server')}", fold(servers, shared))
-
-
 def _place(place: Place) -> str:
     return f"the canary of {place.group}" if place.is_canary else f"group {place.group}"
-
-
-def _waves(waves: GroupWaves) -> str:
-    return f"waves of group {waves.group}: {sizes_words(waves.before)} → {sizes_words(waves.after)}"
-
-
-def _shared(changes: Changes) -> frozenset[str]:
-    return names_shared((*changes.added, *changes.removed, *(m.server for m in changes.moved)))

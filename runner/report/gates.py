@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from runner.model.gate import Gate, GateAnswer, GateState, verdict
+from runner.model.gate import GateAnswer, GateState, verdict
 from runner.model.schedule import Schedule
 from runner.report.sections import Line
 
@@ -32,19 +32,15 @@ def gate_lines(schedule: Schedule, now: GatesNow | None) -> Iterator[Line]:
     gates = schedule.gates
     if not gates:
         return
-    yield Line(f"gates, asked before every wave{_now_words(gates, now)}")
+    would = ""
+    if now is not None:
+        may = "a" if verdict(gates, now.answers) is GateState.OPEN else "no"
+        would = f" (now, at {now.at:%H:%M:%S} UTC: {may} wave could begin)"
+    yield Line(f"gates, asked before every wave{would}")
     answers: Sequence[GateAnswer | None] = now.answers if now else [None] * len(gates)
     for gate, answer in zip(gates, answers, strict=True):
         name = f"{gate.name}: " if gate.name else ""
         yield Line(f"{name}{gate}" + (f" – now {answer_words(answer)}" if answer else ""), level=1)
-
-
-def _now_words(gates: Sequence[Gate], now: GatesNow | None) -> str:
-    if now is None:
-        return ""
-    state = verdict(gates, now.answers)
-    would = "a wave could begin" if state is GateState.OPEN else "no wave could begin"
-    return f" (now, at {now.at:%H:%M:%S} UTC: {would})"
 
 
 def gates_json(schedule: Schedule, now: GatesNow | None) -> list[dict[str, Any]]:

@@ -22,55 +22,43 @@ def next_steps(run: Run) -> tuple[NextStep, ...]:
 
 def _steps(run: Run) -> Iterator[NextStep]:
     if run.question is not None:
-        yield NextStep(f"answer: {run.question.why}", _command("approve", run.id, "--reason", "TEXT"))
+        yield _step(f"answer: {run.question.why}", "approve", run.id)
     unknown = [s for s in run.servers.values() if s.outcome is Outcome.UNKNOWN]
-    traceless = dict.fromkeys(s.batch for s in unknown if s.reason == NO_TRACE)
-    for batch in traceless:
-        yield _resolve_batch(run, batch or 0)
-    others = [s.ref.id for s in unknown if s.reason != NO_TRACE]
-    if others:
-        yield _resolve(run, others)
-    if run.is_open and run.question is None:
-        what = "continue the run, if no process works on it"
-        if run.word == "held":
-            what = "lift the halt with `reboot-runner unhalt`, then continue the run"
-        yield NextStep(what, _command("resume", run.id))
+    for batch in dict.fromkeys(s.batch or 0 for s in unknown if s.reason == NO_TRACE):
+        what = (
+            f"no server of batch {batch} shows a trace of its request: if none restarted, give the whole batch back;"
+            " until then nothing restarts it in this cycle"
+        )
+        yield _step(what, "resolve", run.id, "--batch", str(batch), "--as", "not-rebooted")
+    if others := [s.ref.id for s in unknown if s.reason != NO_TRACE]:
+        what = (
+            f"find out whether {count(len(others), 'unknown server')} restarted (the uptime tells), and say rebooted"
+            " or not-rebooted of each; until then nothing restarts it in this cycle"
+        )
+        yield _step(what, "resolve", run.id, "--server", _one(others), "--as", "rebooted")
     if run.is_open:
+        if run.question is None:
+            what = "continue the run, if no process works on it"
+            if run.word == "held":
+                what = "lift the halt with `reboot-runner unhalt`, then continue the run"
+            yield NextStep(what, f"reboot-runner resume {run.id}")
         return
     failed = [s for s in run.servers.values() if s.outcome is Outcome.FAILED]
     if failed:
         yield NextStep(f"look after {count(len(failed), 'failed server')}", "")
-    rebooted = [s.ref.id for s in failed if not s.may_be_asked_again]
-    if rebooted:
+    if rebooted := [s.ref.id for s in failed if not s.may_be_asked_again]:
         what = f"{count(len(rebooted), 'failed server')} rebooted, or may have: decide before one reboots once more"
-        server = rebooted[0] if len(rebooted) == 1 else "ID"
-        words = ("--server", server, "--as", "reboot-again", "--reason", "TEXT")
-        yield NextStep(what, _command("resolve", run.id, *words))
-    left = sum(server.is_repeated for some in left_of(run).values() for server in some)
-    if left:
+        yield _step(what, "resolve", run.id, "--server", _one(rebooted), "--as", "reboot-again")
+    if left := sum(server.is_repeated for some in left_of(run).values() for server in some):
         what = f"when the cause is fixed, reboot what is left: {count(left, 'server')}"
-        yield NextStep(what, _command("retry", run.id, "--out", "PLAN"))
+        yield NextStep(what, f"reboot-runner retry {run.id} --out PLAN")
 
 
-def _resolve(run: Run, ids: list[str]) -> NextStep:
-    what = (
-        f"find out whether {count(len(ids), 'unknown server')} restarted (the uptime tells), and say rebooted or "
-        "not-rebooted of each; until then nothing restarts it in this cycle"
-    )
-    server = ids[0] if len(ids) == 1 else "ID"
-    return NextStep(what, _command("resolve", run.id, "--server", server, "--as", "rebooted", "--reason", "TEXT"))
+def _one(ids: list[str]) -> str:
+    """Return the only id, or a placeholder: those are in capitals."""
+    return ids[0] if len(ids) == 1 else "ID"
 
 
-def _resolve_batch(run: Run, number: int) -> NextStep:
-    what = (
-        f"no server of batch {number} shows a trace of its request: if none restarted, give the whole batch back;"
-        " until then nothing restarts it in this cycle"
-    )
-    return NextStep(
-        what, _command("resolve", run.id, "--batch", str(number), "--as", "not-rebooted", "--reason", "TEXT")
-    )
-
-
-def _command(verb: str, *words: str) -> str:
-    """A line for a shell. Placeholders are in capitals."""
-    return " ".join(["reboot-runner", verb, *map(shlex.quote, words)])
+def _step(what: str, *words: str) -> NextStep:
+    """A step whose command asks for a reason."""
+    return NextStep(what, f"reboot-runner {shlex.join(words)} --reason TEXT")
