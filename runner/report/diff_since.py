@@ -102,10 +102,10 @@ def base_lines(since: SinceBase, shared: Collection[str] = ()) -> Iterator[Line]
     changes = since.changes
     if changes is None:
         return
-    servers: dict[str, Sequence[ServerRef]] = {"added": changes.added, "removed": changes.removed}
+    servers: dict[str, list[ServerRef]] = {"added": [*changes.added], "removed": [*changes.removed]}
     for move in changes.moved:
         way = f"moved from {_place(move.before)} to {_place(move.after)}"
-        servers[way] = (*servers.get(way, ()), move.server)
+        servers.setdefault(way, []).append(move.server)
     several = {*shared, *names_shared(server for some in servers.values() for server in some)}
     for what, some in servers.items():
         if some:
