@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runner.app.changed_plans import select, tell_selection
 from runner.app.execute_run import Result
@@ -33,15 +32,13 @@ from runner.github.artifacts import Artifact, MergedPull, download, find_schedul
 from runner.github.comment import CommentKey, exists, read_digest, upsert
 from runner.github.event import GitHubEvent, is_first_push
 from runner.github.step import group
+from runner.loading.config import LoadedConfig, template_env
+from runner.loading.plan import Loaded, LoadOptions, load_plan
 from runner.loading.search import find_plans, is_plan
 from runner.model.problem import Problem
+from runner.model.schedule import Schedule
 from runner.report.diff import exit_code
 from runner.report.safe import markdown, plain
-
-if TYPE_CHECKING:
-    from runner.loading.config import LoadedConfig
-    from runner.loading.plan import Loaded
-    from runner.model.schedule import Schedule
 
 LABEL = "plan"
 """Of the comments that show a dry run."""
@@ -211,9 +208,6 @@ class _Work:
                 self.job.keep(store, read_run(store, row.id))
 
     def _load(self, path: Path) -> Loaded:
-        from runner.loading.config import template_env
-        from runner.loading.plan import LoadOptions, load_plan
-
         return load_plan(path, LoadOptions(env=template_env(self.config.config, os.environ)))
 
     def _runner(self, digest: str | None) -> Runner:

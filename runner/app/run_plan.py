@@ -8,10 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runner.app import start_run
 from runner.app.app import App
+from runner.app.changed_plans import Selection
 from runner.app.execute_run import Result, execute
 from runner.app.follow_run import Manner
 from runner.app.orders import Order
@@ -24,6 +24,9 @@ from runner.app.stores import demand_persistent_store, open_store_of
 from runner.app.targets import choose_targets
 from runner.errors import Exit
 from runner.execution.journal import read_run
+from runner.git.repository import Repository
+from runner.loading.config import LoadedConfig
+from runner.loading.revision import load_plan_at
 from runner.model.events import CancelRequested, Why
 from runner.model.run_exit import exit_code, owes
 from runner.model.schedule import REBOOTED_IN_CYCLE, Schedule
@@ -38,10 +41,6 @@ from runner.report.run_text import not_scheduled_lines, run_text
 from runner.report.run_words import STORE_BEGUN
 from runner.report.safe import plain
 from runner.report.surroundings import advice, surroundings_lines
-
-if TYPE_CHECKING:
-    from runner.app.changed_plans import Selection
-    from runner.loading.config import LoadedConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +191,6 @@ def _store_begun(*, is_real: bool) -> str:
 
 def open_runs_of_deleted(app: App, config: LoadedConfig, selection: Selection) -> list[tuple[str, str, str]]:
     """Deleted plans that have an open run: the file, what is so, and what to do. Deleting a plan stops nothing."""
-    from runner.git.repository import Repository
-    from runner.loading.revision import load_plan_at
-
     repository = Repository.find(Path.cwd(), os.environ)
     found = []
     with open_store_of(app, config) as store:

@@ -9,21 +9,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runner import __version__
 from runner.app.app import App
+from runner.app.prepare import Prepared
 from runner.app.sessions import Sessions
-from runner.errors import Held, Stale, UsageProblem
+from runner.errors import Held, RunnerError, Stale, UsageProblem
 from runner.execution.journal import create_run, earlier_in_cycle, read_run, repeated_by
+from runner.git.repository import Repository
+from runner.loading.plan import require
+from runner.loading.writing import plan_document
 from runner.model.events import Note
 from runner.model.schedule import Schedule
 from runner.ports.store import RunRow, Store
 from runner.report.run_words import count
 from runner.report.safe import plain
-
-if TYPE_CHECKING:
-    from runner.app.prepare import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,6 @@ def demand_consent(app: App, schedule: Schedule, sessions: Sessions, wish: Wish)
 
 def begin_run(store: Store, sessions: Sessions, prepared: Prepared, notes: Sequence[str], plan_file: Path) -> str:
     """Store the run, with what is to be remembered of its beginning, and return its id."""
-    from runner.loading.plan import require
-    from runner.loading.writing import plan_document
-
     schedule, found = prepared.demand(), prepared.inventory.by_id
     servers = (s for w in schedule.waves for s in w.servers)
     baseline = {s.id: found[s.id].updated if s.id in found else None for s in servers}
@@ -163,9 +161,6 @@ def _ci_run(env: Mapping[str, str]) -> str:
 
 def _commit(plan_file: Path) -> str:
     """The commit the plan's folder is at, with `+` when the file differs from it; empty outside Git."""
-    from runner.errors import RunnerError
-    from runner.git.repository import Repository
-
     try:
         repository = Repository.find(plan_file.absolute().parent)
         head, changed = repository.resolve("HEAD"), repository.uncommitted()
