@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import format_datetime
@@ -21,23 +21,18 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runner.simulator import events as ev
-from runner.simulator import identity, lists
+from runner.simulator import identity, lists, servers
 from runner.simulator.answers import Declined, Response, gateway_error, throttled
 from runner.simulator.auth import Request, check, check_project
-from runner.simulator.call_servers import ServerCalls, actions
 from runner.simulator.chance import pick_hex
 from runner.simulator.control import control_routes
 from runner.simulator.faults import Delay, Error, ExpireToken, Reset, Rule, Throttle, Truncate
 from runner.simulator.reboot import reboot
 from runner.simulator.state import State, WorldTurn
-from runner.simulator.switches import KnownLogins
 from runner.simulator.timeline import length_millis
 
 MOST_BODY = 12 * 1024 * 1024
 """Bytes of a signed request's body (APIGW.0201 over that)."""
-
-Act = Callable[["Gateway", Request, WorldTurn, Mapping[str, str]], Response]
-Issue = Callable[[Request, WorldTurn, KnownLogins], Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,76 +43,50 @@ class Call:
     """
 
     on: str
-    act: Act
+    act: Callable[[Request, WorldTurn], Response]
     needs_login: bool = True
     project_code: str | None = "Ecs.0023"
     only: str | None = None
 
 
-def _listed(
-    on: str, act: Callable[[Request, WorldTurn], Response], code: str = "Ecs.0023", only: str | None = None
-) -> Call:
-    return Call(on, lambda g, r, t, p: act(r, t), project_code=code, only=only)
+def _no_route(request: Request, turn: WorldTurn) -> Response:
+    text = "The API does not exist or has not been published in the environment."
+    return gateway_error(404, "APIGW.0101", text, request.request_id)
 
 
-def _open(on: str, issue: Issue, only: str | None = None) -> Call:
-    return Call(on, lambda g, r, t, p: issue(r, t, g.state.credentials), False, None, only)
-
-
-_UNKNOWN = Call("unknown", lambda g, r, t, p: _no_route(r), False, None)
+_UNKNOWN = Call("unknown", _no_route, needs_login=False)
 
 _ECS = "/v1/{project}/cloudservers"
 _AS = "/autoscaling-api/v1/{project}"
 _HUAWEI = "huaweicloud"
 ROUTES: tuple[tuple[str, str, Call], ...] = (
-    ("POST", f"{_ECS}/action", _listed("reboot", reboot)),
-    (
-        "GET",
-        "/v1/{project}/jobs/{job}",
-        Call("job", lambda g, r, t, p: g.servers(t).job(t, p["job"]), project_code="Common.0018"),
-    ),
-    ("GET", f"{_ECS}/detail", Call("list", lambda g, r, t, p: g.servers(t).list_servers(r, t))),
-    ("GET", f"{_ECS}/limits", Call("limits", lambda g, r, t, p: g.servers(t).limits(t))),
-    ("GET", f"{_ECS}/tags", Call("tags", lambda g, r, t, p: lists.project_tags(t))),
-    ("GET", f"{_ECS}/os-server-groups", _listed("groups", lists.list_server_groups)),
-    (
-        "GET",
-        f"{_ECS}/os-server-groups/{{group}}",
-        Call("groups", lambda g, r, t, p: lists.show_server_group(t, p["group"])),
-    ),
-    ("POST", f"{_ECS}/resource_instances/action", _listed("tags", lists.query_tags, only=_HUAWEI)),
-    ("POST", "/v1/{project}/servers/resource_instances/action", _listed("tags", lists.query_tags, only="otc")),
-    ("GET", f"{_ECS}/{{server}}", Call("show", lambda g, r, t, p: g.servers(t).show(t, p["server"]))),
-    ("GET", f"{_ECS}/{{server}}/tags", Call("tags", lambda g, r, t, p: lists.server_tags(t, p["server"]))),
-    (
-        "GET",
-        "/v2.1/{project}/servers/{server}/os-instance-actions",
-        Call("actions", lambda g, r, t, p: actions(t, p["server"])),
-    ),
-    ("GET", "/V1.0/{project}/alarms", _listed("alarms", lists.list_alarms, "ces.0014")),
-    ("GET", "/v2/{project}/alarm-histories", _listed("alarms", lists.list_records, "ces.0014")),
-    ("GET", f"{_AS}/scaling_group", _listed("scaling", lists.list_scaling_groups)),
-    (
-        "GET",
-        f"{_AS}/scaling_group_instance/{{group}}/list",
-        Call("scaling", lambda g, r, t, p: lists.list_scaling_members(r, t, p["group"])),
-    ),
-    ("GET", "/v3/{project}/instance-scheduled-events", _listed("events", lists.list_events, only=_HUAWEI)),
-    ("POST", "/v3/auth/tokens", _open("token", identity.issue_token)),
-    ("POST", "/v3.0/OS-AUTH/id-token/tokens", _open("token", identity.issue_token_for_id_token)),
-    ("POST", "/v3.0/OS-CREDENTIAL/securitytokens", _open("token", identity.temporary_key)),
-    ("POST", "/v5/agencies/assume-with-oidc", _open("token", identity.assume_with_oidc, _HUAWEI)),
-    ("GET", "/v3/projects", Call("projects", lambda g, r, t, p: identity.list_projects(r, t), project_code=None)),
-    ("PUT", "/meta-data/latest/api/token", _open("metadata", identity.metadata_token)),
-    ("GET", "/openstack/latest/meta_data.json", _open("metadata", identity.meta_data)),
-    ("GET", "/openstack/latest/securitykey", _open("metadata", identity.security_key)),
+    ("POST", f"{_ECS}/action", Call("reboot", reboot)),
+    ("GET", "/v1/{project}/jobs/{job}", Call("job", servers.show_job, project_code="Common.0018")),
+    ("GET", f"{_ECS}/detail", Call("list", servers.list_servers)),
+    ("GET", f"{_ECS}/limits", Call("limits", servers.show_limits)),
+    ("GET", f"{_ECS}/tags", Call("tags", lists.project_tags)),
+    ("GET", f"{_ECS}/os-server-groups", Call("groups", lists.list_server_groups)),
+    ("GET", f"{_ECS}/os-server-groups/{{group}}", Call("groups", lists.show_server_group)),
+    ("POST", f"{_ECS}/resource_instances/action", Call("tags", lists.query_tags, only=_HUAWEI)),
+    ("POST", "/v1/{project}/servers/resource_instances/action", Call("tags", lists.query_tags, only="otc")),
+    ("GET", f"{_ECS}/{{server}}", Call("show", servers.show_server)),
+    ("GET", f"{_ECS}/{{server}}/tags", Call("tags", lists.server_tags)),
+    ("GET", "/v2.1/{project}/servers/{server}/os-instance-actions", Call("actions", servers.list_actions)),
+    ("GET", "/V1.0/{project}/alarms", Call("alarms", lists.list_alarms, project_code="ces.0014")),
+    ("GET", "/v2/{project}/alarm-histories", Call("alarms", lists.list_records, project_code="ces.0014")),
+    ("GET", f"{_AS}/scaling_group", Call("scaling", lists.list_scaling_groups)),
+    ("GET", f"{_AS}/scaling_group_instance/{{group}}/list", Call("scaling", lists.list_scaling_members)),
+    ("GET", "/v3/{project}/instance-scheduled-events", Call("events", lists.list_events, only=_HUAWEI)),
+    ("POST", "/v3/auth/tokens", Call("token", identity.issue_token, False)),
+    ("POST", "/v3.0/OS-AUTH/id-token/tokens", Call("token", identity.issue_token_for_id_token, False)),
+    ("POST", "/v3.0/OS-CREDENTIAL/securitytokens", Call("token", identity.temporary_key, False)),
+    ("POST", "/v5/agencies/assume-with-oidc", Call("token", identity.assume_with_oidc, False, only=_HUAWEI)),
+    ("GET", "/v3/projects", Call("projects", identity.list_projects, project_code=None)),
+    ("PUT", "/meta-data/latest/api/token", Call("metadata", identity.metadata_token, False)),
+    ("GET", "/openstack/latest/meta_data.json", Call("metadata", identity.meta_data, False)),
+    ("GET", "/openstack/latest/securitykey", Call("metadata", identity.security_key, False)),
 )
 """What the simulated cloud answers. Everything else, a wrong method included, is APIGW.0101."""
-
-
-def _no_route(request: Request) -> Response:
-    text = "The API does not exist or has not been published in the environment."
-    return gateway_error(404, "APIGW.0101", text, request.request_id)
 
 
 def make_app(state: State) -> Starlette:
@@ -150,12 +119,6 @@ class Gateway:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self._servers: ServerCalls | None = None
-
-    def servers(self, turn: WorldTurn) -> ServerCalls:
-        if self._servers is None or not self._servers.fits(turn.world):
-            self._servers = ServerCalls(turn.world)
-        return self._servers
 
     async def serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         """One request from its first byte to its answer (or to what a fault makes of it)."""
@@ -165,7 +128,7 @@ class Gateway:
         faults = self._meet(call)
         await self._wait(faults, "before")
         resets = next((rule.when for rule in faults if isinstance(rule, Reset)), None)
-        response, request_id = self._carry_out(call, request, scope.get("path_params", {}), faults, resets)
+        response, request_id = self._carry_out(call, request, faults, resets)
         if response is not None:
             await self._wait(faults, "after")
         if resets or response is None:
@@ -199,7 +162,7 @@ class Gateway:
                 await sleep(rule.seconds.total_seconds())
 
     def _carry_out(
-        self, call: Call, request: Request, params: Mapping[str, str], faults: list[Rule], resets: str | None
+        self, call: Call, request: Request, faults: list[Rule], resets: str | None
     ) -> tuple[Response | None, str]:
         """The answer, and its request id. The log has the call, and what it did, when this returns.
 
@@ -214,7 +177,7 @@ class Gateway:
                 answering = [rule for rule in faults if isinstance(rule, Throttle | Error)]
                 refusal = next((rule for rule in answering if not rule.effect), None)
                 spoiler = next((rule for rule in answering if rule.effect), None)
-                response = refusal.answer(request_id) if refusal else self._answer(call, request, turn, params)
+                response = refusal.answer(request_id) if refusal else _answer(call, request, turn)
                 if spoiler and not refusal:
                     response = spoiler.answer(request_id)
             path = request.path if not request.query else f"{request.path}?{request.query}"
@@ -223,21 +186,21 @@ class Gateway:
             turn.append(ev.Called(turn.now, call.on, request.method, path[:2000], status, code, request_id, names))
             return response, request_id
 
-    def _answer(self, call: Call, request: Request, turn: WorldTurn, params: Mapping[str, str]) -> Response:
-        if len(request.body) > MOST_BODY:
-            return gateway_error(413, "APIGW.0201", "Request entity too large.", request.request_id)
-        if call.only not in (None, turn.world.switches.cloud):
-            return _no_route(request)
-        try:
-            if call.needs_login:
-                _count_calls(request, turn)
-                is_of_project = call.project_code is not None
-                check(request, turn, self.state.credentials, for_project=is_of_project)
-                if call.project_code is not None:
-                    check_project(turn, request.headers, params["project"], code=call.project_code)
-            return call.act(self, request, turn, params)
-        except Declined as refusal:
-            return refusal.response
+
+def _answer(call: Call, request: Request, turn: WorldTurn) -> Response:
+    if len(request.body) > MOST_BODY:
+        return gateway_error(413, "APIGW.0201", "Request entity too large.", request.request_id)
+    if call.only not in (None, turn.world.switches.cloud):
+        return _no_route(request, turn)
+    try:
+        if call.needs_login:
+            _count_calls(request, turn)
+            check(request, turn, for_project=call.project_code is not None)
+            if call.project_code is not None:
+                check_project(request, turn, code=call.project_code)
+        return call.act(request, turn)
+    except Declined as declined:
+        return declined.response
 
 
 def _count_calls(request: Request, turn: WorldTurn) -> None:
@@ -275,6 +238,7 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         body=bytes(body),
         request_id="",
+        params=scope.get("path_params", {}),
     )
 
 

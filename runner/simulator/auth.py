@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
@@ -28,7 +28,10 @@ _AUTHORIZATION = re.compile(r"SDK-HMAC-SHA256 Access=([^,\s]+), ?SignedHeaders=(
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request as it came. `headers` in lower case; `query` the raw text after the question mark."""
+    """An HTTP request as it came. `headers` in lower case; `query` the raw text after the question mark.
+
+    `params`: the places of its route's path, by name.
+    """
 
     method: str
     path: str
@@ -37,9 +40,10 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     request_id: str
+    params: Mapping[str, str] = field(default_factory=dict)
 
 
-def check(request: Request, turn: WorldTurn, credentials: KnownLogins, *, for_project: bool = True) -> None:
+def check(request: Request, turn: WorldTurn, *, for_project: bool = True) -> None:
     """Raise Declined (401, shape b) unless the caller is who he says.
 
     `for_project`: a token must be for the project, as with every service but IAM.
@@ -48,7 +52,7 @@ def check(request: Request, turn: WorldTurn, credentials: KnownLogins, *, for_pr
     if token is None:
         if "authorization" not in request.headers:
             raise _refused(request, "x-auth-token not found")
-        _check_signature(request, turn, credentials)
+        _check_signature(request, turn)
         return
     kept = digest(token)
     expires = turn.world.tokens.get(kept)
@@ -61,10 +65,10 @@ def check(request: Request, turn: WorldTurn, credentials: KnownLogins, *, for_pr
         raise Declined(gateway_error(401, code, "The token is for no project.", request.request_id))
 
 
-def check_project(turn: WorldTurn, headers: Mapping[str, str], project_id: str, *, code: str) -> None:
+def check_project(request: Request, turn: WorldTurn, *, code: str) -> None:
     """Raise Declined unless URL and credentials speak of the project that exists here."""
     known = turn.world.fleet.project_id
-    if project_id != known or headers.get("x-project-id", known) != known:
+    if request.params["project"] != known or request.headers.get("x-project-id", known) != known:
         raise Declined(ecs_error(code))
 
 
@@ -87,7 +91,8 @@ def temporary_digest(ak: str, security_token: str) -> str:
     return digest(f"{ak}\n{security_token}")
 
 
-def _check_signature(request: Request, turn: WorldTurn, credentials: KnownLogins) -> None:
+def _check_signature(request: Request, turn: WorldTurn) -> None:
+    credentials = turn.credentials
     given = _AUTHORIZATION.fullmatch(request.headers["authorization"])
     if given is None:
         raise _refused(request, "Get secretKey failed")

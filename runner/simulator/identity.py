@@ -20,7 +20,7 @@ from runner.simulator.answers import Declined, Response, compact, gateway_error,
 from runner.simulator.auth import Request, digest, query_pairs, temporary_digest, temporary_secret
 from runner.simulator.chance import pick_hex
 from runner.simulator.state import WorldTurn
-from runner.simulator.switches import Instance, KnownLogins, OidcTrust
+from runner.simulator.switches import Instance, OidcTrust
 from runner.simulator.timeline import Millis, iso_micros, iso_millis, length_millis
 
 LEEWAY_S = 60
@@ -53,7 +53,7 @@ class UntrustedToken(Exception):
         self.status, self.message = status, message
 
 
-def issue_token(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
+def issue_token(request: Request, turn: WorldTurn) -> Response:
     """`POST /v3/auth/tokens`: 201 with the token in `X-Subject-Token`, for the right user, password and domain.
 
     Source: "Obtaining a User Token Through Password Authentication". Errors in shape (f). The token is valid for
@@ -69,20 +69,22 @@ def issue_token(request: Request, turn: WorldTurn, credentials: KnownLogins) -> 
     fleet = turn.world.fleet
     domain, password = user.get("domain"), user.get("password")
     is_of_domain = isinstance(domain, dict) and (
-        domain.get("name") == credentials.domain or domain.get("id") == fleet.domain_id
+        domain.get("name") == turn.credentials.domain or domain.get("id") == fleet.domain_id
     )
-    is_known = (user.get("name") == credentials.user and is_of_domain) or user.get("id") == fleet.user_id
-    is_right = isinstance(password, str) and secrets.compare_digest(password.encode(), credentials.password.encode())
+    is_known = (user.get("name") == turn.credentials.user and is_of_domain) or user.get("id") == fleet.user_id
+    is_right = isinstance(password, str) and secrets.compare_digest(
+        password.encode(), turn.credentials.password.encode()
+    )
     if not is_right or not is_known:
         return keystone_error(401, "Unauthorized", "The username or password is wrong.")
-    is_scoped = _is_for_project(auth.get("scope"), turn, credentials)
+    is_scoped = _is_for_project(auth.get("scope"), turn)
     if is_scoped is None:
         return keystone_error(401, "Unauthorized", "The project does not exist or you have no rights in it.")
-    own = {"id": fleet.domain_id, "name": credentials.domain}
+    own = {"id": fleet.domain_id, "name": turn.credentials.domain}
     scope = {"project": {"domain": own, "id": fleet.project_id, "name": fleet.options.region}}
     return _new_token(
         turn,
-        credentials.token_valid,
+        turn.credentials.token_valid,
         is_scoped,
         {
             "catalog": [],
@@ -92,7 +94,7 @@ def issue_token(request: Request, turn: WorldTurn, credentials: KnownLogins) -> 
             "user": {
                 "domain": own,
                 "id": fleet.user_id,
-                "name": credentials.user,
+                "name": turn.credentials.user,
                 "password_expires_at": None if turn.world.switches.cloud == "otc" else "",
             },
         },
@@ -108,7 +110,7 @@ def _new_token(turn: WorldTurn, valid: timedelta, is_scoped: bool, body: Mapping
     return ok({"token": {**times, **body}}, status=201, x_subject_token=token)
 
 
-def _is_for_project(scope: Any, turn: WorldTurn, credentials: KnownLogins) -> bool | None:
+def _is_for_project(scope: Any, turn: WorldTurn) -> bool | None:
     """Whether a scope is the one project there is, by id or by name (its name is the region's).
 
     False for none and for our domain: such a token is for global services. None for what does not exist here.
@@ -120,7 +122,9 @@ def _is_for_project(scope: Any, turn: WorldTurn, credentials: KnownLogins) -> bo
     if isinstance(project, dict):
         is_ours = project.get("id") == fleet.project_id or project.get("name") == fleet.options.region
         return True if is_ours else None
-    if isinstance(domain, dict) and (domain.get("id") == fleet.domain_id or domain.get("name") == credentials.domain):
+    if isinstance(domain, dict) and (
+        domain.get("id") == fleet.domain_id or domain.get("name") == turn.credentials.domain
+    ):
         return False
     return None
 
@@ -154,7 +158,7 @@ def list_projects(request: Request, turn: WorldTurn) -> Response:
     return ok({"links": links, "projects": [p for p in projects if all(str(p[k]) == wanted[k] for k in keys)]})
 
 
-def issue_token_for_id_token(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
+def issue_token_for_id_token(request: Request, turn: WorldTurn) -> Response:
     """`POST /v3.0/OS-AUTH/id-token/tokens`, unsigned: 201 with the token in `X-Subject-Token`.
 
     Page "Obtaining a Token with an OpenID Connect ID Token". Checked are `X-Idp-Id`, the ID token as STS checks it,
@@ -165,24 +169,24 @@ def issue_token_for_id_token(request: Request, turn: WorldTurn, credentials: Kno
         id_token, scope = auth["id_token"]["id"], auth.get("scope")
     except _UNREADABLE:
         return _iam_error(400, "The request body is invalid.")
-    trust = credentials.oidc
+    trust = turn.credentials.oidc
     if trust is None or request.headers.get("x-idp-id") != trust.idp_id:
         return _iam_error(404, "The identity provider does not exist.")
     try:
         claims = _verified(str(id_token), trust, turn.wall)
     except UntrustedToken as error:
         return _iam_error(error.status, error.message)
-    is_scoped = _is_for_project(scope, turn, credentials)
+    is_scoped = _is_for_project(scope, turn)
     if is_scoped is None:
         return _iam_error(403, "The project does not exist or the user has no rights in it.")
     fleet = turn.world.fleet
     user = {
         "OS-FEDERATION": {"identity_provider": {"id": trust.idp_id}, "protocol": {"id": "oidc"}, "groups": []},
-        "domain": {"id": fleet.domain_id, "name": credentials.domain},
+        "domain": {"id": fleet.domain_id, "name": turn.credentials.domain},
         "name": str(claims.get("sub", "")),
         "id": fleet.user_id,
     }
-    valid = min(credentials.token_valid, trust.key_valid or credentials.token_valid)
+    valid = min(turn.credentials.token_valid, trust.key_valid or turn.credentials.token_valid)
     return _new_token(turn, valid, is_scoped, {"methods": ["mapped"], "user": user})
 
 
@@ -191,7 +195,7 @@ def _iam_error(status: int, message: str) -> Response:
     return Response(status, compact({"error_msg": message, "error_code": code}), code=code)
 
 
-def temporary_key(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
+def temporary_key(request: Request, turn: WorldTurn) -> Response:
     """`POST /v3.0/OS-CREDENTIAL/securitytokens`: 201 with a key, for a token that is good; the header's wins.
 
     Page "Obtaining a Temporary Access Key and Security Token Through a Token". Errors are Keystone's.
@@ -209,7 +213,7 @@ def temporary_key(request: Request, turn: WorldTurn, credentials: KnownLogins) -
         return keystone_error(400, "Bad Request", "duration_seconds is not from 900 to 86400.")
     if turn.wall >= turn.world.tokens.get(digest(token), 0):
         return keystone_error(401, "Unauthorized", "The token is invalid or has expired.")
-    access, secret, token, ends = _new_key(turn, credentials, "TMP", _key_life(seconds, credentials.oidc))
+    access, secret, token, ends = _new_key(turn, "TMP", _key_life(seconds, turn.credentials.oidc))
     return _credential(access, secret, token, ends, 201)
 
 
@@ -218,12 +222,12 @@ def _key_life(seconds: int, trust: OidcTrust | None) -> timedelta:
     return min(life, trust.key_valid or life) if trust is not None else life
 
 
-def _new_key(turn: WorldTurn, credentials: KnownLogins, prefix: str, life: timedelta) -> tuple[str, str, str, Millis]:
+def _new_key(turn: WorldTurn, prefix: str, life: timedelta) -> tuple[str, str, str, Millis]:
     """Return access key, secret, security token and end of a new key. The log keeps its digest and its end."""
     access, token = prefix + secrets.token_hex(9).upper()[:17], secrets.token_urlsafe(300)
     ends = turn.wall + length_millis(life)
     turn.append(ev.TokenIssued(turn.now, temporary_digest(access, token), ends))
-    return access, temporary_secret(credentials, access), token, ends
+    return access, temporary_secret(turn.credentials, access), token, ends
 
 
 def _credential(access: str, secret: str, token: str, ends: Millis, status: int) -> Response:
@@ -231,7 +235,7 @@ def _credential(access: str, secret: str, token: str, ends: Millis, status: int)
     return ok({"credential": made}, status=status)
 
 
-def assume_with_oidc(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
+def assume_with_oidc(request: Request, turn: WorldTurn) -> Response:
     """`POST /v5/agencies/assume-with-oidc`, unsigned: a key that ends, with the security token it
     needs.
 
@@ -241,11 +245,11 @@ def assume_with_oidc(request: Request, turn: WorldTurn, credentials: KnownLogins
     and `iat` by real time (401), and `iss`, `aud` and `sub` (403).
     """
     try:
-        asked, trust = _agency_request(request.body, credentials.oidc)
+        asked, trust = _agency_request(request.body, turn.credentials.oidc)
         claims = _verified(asked.id_token, trust, turn.wall)
     except UntrustedToken as error:
         return gateway_error(error.status, f"STS5.0{error.status}", error.message, request.request_id)
-    access, secret, token, ends = _new_key(turn, credentials, "STS", _key_life(asked.duration_seconds, trust))
+    access, secret, token, ends = _new_key(turn, "STS", _key_life(asked.duration_seconds, trust))
     agency, domain = asked.agency_urn.rpartition(":")[2], turn.world.fleet.domain_id
     return ok(
         {
@@ -326,9 +330,9 @@ def _json_object(text: bytes) -> dict[str, Any]:
 # hold for it as well.
 
 
-def metadata_token(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
+def metadata_token(request: Request, turn: WorldTurn) -> Response:
     """`PUT /meta-data/latest/api/token`: 200 with the token as plain text; 404 where tokens are not known."""
-    if credentials.instance is None or credentials.instance.tokens == "unknown":
+    if turn.credentials.instance is None or turn.credentials.instance.tokens == "unknown":
         raise Declined(_no_metadata())
     ttl = request.headers.get("x-metadata-token-ttl-seconds", "")
     if not ttl.isdecimal() or not 1 <= int(ttl[:6]) <= _LONGEST_TTL_S:
@@ -338,9 +342,9 @@ def metadata_token(request: Request, turn: WorldTurn, credentials: KnownLogins) 
     return Response(200, token.encode(), "text/plain")
 
 
-def meta_data(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
+def meta_data(request: Request, turn: WorldTurn) -> Response:
     """`GET /openstack/latest/meta_data.json`: who the server is (`uuid`, `name`, `availability_zone`, `project_id`)."""
-    instance = _instance(request, turn, credentials)
+    instance = _instance(request, turn)
     server = turn.world.servers.get(instance.server)
     return ok(
         {
@@ -355,17 +359,17 @@ def meta_data(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Re
     )
 
 
-def security_key(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Response:
+def security_key(request: Request, turn: WorldTurn) -> Response:
     """`GET /openstack/latest/securitykey`: a temporary key of the server's agency; 401 without an agency."""
-    instance = _instance(request, turn, credentials)
+    instance = _instance(request, turn)
     if not instance.agency:
         return Response(401, NO_AGENCY.encode(), "text/plain")
-    return _credential(*_new_key(turn, credentials, "AGN", instance.key_valid), 200)
+    return _credential(*_new_key(turn, "AGN", instance.key_valid), 200)
 
 
-def _instance(request: Request, turn: WorldTurn, credentials: KnownLogins) -> Instance:
+def _instance(request: Request, turn: WorldTurn) -> Instance:
     """Return the server that the caller runs on. Raises Declined where there is none, or the request may not ask."""
-    instance, token = credentials.instance, request.headers.get("x-metadata-token")
+    instance, token = turn.credentials.instance, request.headers.get("x-metadata-token")
     if instance is None:
         raise Declined(_no_metadata())
     if token is None and instance.tokens != "required":

@@ -86,10 +86,10 @@ def list_server_groups(request: Request, turn: WorldTurn) -> Response:
     return ok(body)
 
 
-def show_server_group(turn: WorldTurn, group_id: str) -> Response:
+def show_server_group(request: Request, turn: WorldTurn) -> Response:
     """`GET /v1/{project_id}/cloudservers/os-server-groups/{id}`."""
     for group in turn.world.fleet.groups:
-        if group.id == group_id:
+        if group.id == request.params["group"]:
             return ok({"server_group": _server_group(group, turn)})
     return ecs_error("Ecs.0313", status=404)
 
@@ -104,8 +104,9 @@ def _server_group(group: FleetGroup, turn: WorldTurn) -> dict[str, Any]:
     }
 
 
-def server_tags(turn: WorldTurn, server_id: str) -> Response:
+def server_tags(request: Request, turn: WorldTurn) -> Response:
     """`GET /v1/{project_id}/cloudservers/{server_id}/tags`."""
+    server_id = request.params["server"]
     if not turn.world.exists(server_id, turn.now):
         return ecs_error("Ecs.0114", f"Instance[{server_id}] could not be found.")
     return ok({"tags": _tags(turn, server_id)})
@@ -115,7 +116,7 @@ def _tags(turn: WorldTurn, server_id: str) -> list[dict[str, str]]:
     return [{"key": k, "value": v} for k, v in turn.world.view(server_id, turn.now).tags]
 
 
-def project_tags(turn: WorldTurn) -> Response:
+def project_tags(request: Request, turn: WorldTurn) -> Response:
     """`GET /v1/{project_id}/cloudservers/tags`: every key with its values."""
     values: dict[str, dict[str, None]] = {}
     for server in turn.world.roster(turn.now):
@@ -306,7 +307,7 @@ def list_scaling_groups(request: Request, turn: WorldTurn) -> Response:
     return _scaling_page(window, "scaling_groups", [_scaling_group(turn, n, changes) for n, changes in named.items()])
 
 
-def list_scaling_members(request: Request, turn: WorldTurn, group_id: str) -> Response:
+def list_scaling_members(request: Request, turn: WorldTurn) -> Response:
     """`GET …/scaling_group_instance/{scaling_group_id}/list`, paged likewise (page "Querying Instances in an AS
     Group").
 
@@ -315,7 +316,7 @@ def list_scaling_members(request: Request, turn: WorldTurn, group_id: str) -> Re
     window = _window(Query(request))
     for name, changes in _scaling_groups(turn).items():
         group = _scaling_identity(turn, name)
-        if group["scaling_group_id"] == group_id:
+        if group["scaling_group_id"] == request.params["group"]:
             rows = [
                 {
                     "instance_id": server,

@@ -73,6 +73,7 @@ class WorldTurn:
     now: Millis
     wall: Millis
     log: Log
+    credentials: KnownLogins
     has_written: bool = field(default=False)
 
     def append(self, event: ev.Event) -> None:
@@ -152,7 +153,7 @@ class State:
                 for event in self._log.begin():
                     self._world.fold(event)
                 now = max(self._world.latest, to_millis(self.clock.now()))
-                turn = WorldTurn(self._world, now, to_millis(self.wall()), self._log)
+                turn = WorldTurn(self._world, now, to_millis(self.wall()), self._log, self.credentials)
                 yield turn
                 self._log.commit()
             except BaseException:

@@ -74,7 +74,7 @@ class World:
         self.latest: Millis = 0
         self._asked: deque[tuple[Millis, int]] = deque()
         self._views: dict[str, View] = {}
-        self._roster: tuple[Millis, Millis, list[str]] | None = None
+        self.deletions: list[ev.Changed] = []
 
     def fold(self, event: ev.Event) -> None:
         """Take in the next line of the log."""
@@ -98,13 +98,12 @@ class World:
                     self.histories.setdefault(server, _History()).changes.append(event)
                     self._views.pop(server, None)
                 if "deleted" in event.values:
-                    self._roster = None
+                    self.deletions.append(event)
             case ev.Created():
                 for _ in range(event.count):
                     newcomer = replace(self.fleet.newcomer(len(self.created)), created=event.at - BUILDING)
                     self.servers[newcomer.id] = newcomer
                     self.created[newcomer.id] = event.at
-                self._roster = None
             case ev.RulesAdded():
                 self.rules.add(event)
             case ev.RulesMet():
@@ -120,29 +119,10 @@ class World:
                 self.tokens = dict.fromkeys(self.tokens, 0)
 
     def roster(self, now: Millis) -> list[str]:
-        """Ids of the servers that exist, in the order of their creation. Not to be changed by the caller."""
-        if self._roster is None or not self._roster[0] <= now < self._roster[1]:
-            since, until, gone = 0, FOREVER, set()
-            for server, history in self.histories.items():
-                for change in history.changes:
-                    if "deleted" not in change.values:
-                        continue
-                    for edge in (change.at, change.until):
-                        if edge is not None and edge <= now:
-                            since = max(since, edge)
-                        elif edge is not None:
-                            until = min(until, edge)
-                    if change.is_on(now):
-                        gone.add(server)
-            for server, at in self.created.items():
-                if at > now:
-                    gone.add(server)
-                    until = min(until, at)
-                else:
-                    since = max(since, at)
-            alive = [s for s in self.servers if s not in gone] if gone else list(self.servers)
-            self._roster = (since, until, alive)
-        return self._roster[2]
+        """Ids of the servers that exist, in the order of their creation."""
+        gone = {server for change in self.deletions if change.is_on(now) for server in change.servers}
+        gone.update(server for server, at in self.created.items() if at > now)
+        return [server for server in self.servers if server not in gone]
 
     def view(self, server_id: str, now: Millis) -> View:
         """A server as lists and shows see it, late by its lag. The server must be one of `servers`."""
