@@ -84,7 +84,7 @@ def inline(piece: Inline, limit: int = 600) -> str:
 
 def item(line: Line) -> Iterator[str]:
     """Yield the lines of one line of a list; its words begin each of them where its names are many."""
-    head = "  " * line.level + f"- {inline(line.words)}"
+    head = "  " * line.level + f"- {inline(line.words, 4000)}"
     if not line.names:
         yield head + "\n"
     for names in wrapped(line.names, 200):
@@ -93,8 +93,8 @@ def item(line: Line) -> Iterator[str]:
 
 def _pieces(section: Section) -> tuple[str, Iterable[str], str]:
     """What stands before the lines of a section, the lines, and what stands after them."""
-    title, body = markdown(section.title), section.body
-    about = f": {markdown(section.about)}" if section.about else ""
+    title, body = markdown(section.title, 600), section.body
+    about = f": {markdown(section.about, 600)}" if section.about else ""
     opening, closing = f"**{title}**{about}\n\n" if title else "", "\n"
     if not section.is_open:
         opening, closing = f"<details><summary>{title}</summary>\n\n", "\n</details>\n\n"

@@ -53,8 +53,8 @@ def _inline(piece: Inline) -> Markup:
             return Markup()
         case Emphasis(style="br"):
             return Markup("<br>")
-        case Emphasis(""):
-            return Markup()
+        case Emphasis("") | Emphasis(style=""):
+            return escape(plain(piece.text, 4000))
         case Emphasis(text, ("b" | "code") as tag, limit):
             return Markup("<{0}>{1}</{0}>").format(tag, plain(text, limit or 4000))
         case Emphasis(text, style, limit):
@@ -66,7 +66,7 @@ def _inline(piece: Inline) -> Markup:
         case tuple():
             return Markup().join(map(_inline, piece))
         case _:
-            return escape(plain(piece, 2000))
+            return escape(plain(piece, 2500))
 
 
 def _names(names: Sequence[str]) -> str:

@@ -57,12 +57,12 @@ def run_document(report: RunReport) -> Document:
         notes.append(("Stopped at ", report.stop.at, ": ", Emphasis(report.stop.reason), *why))
     notes += [STORE_BEGUN] if report.store_begun else []
     notes += [step_words(step.what, step.command) for step in report.next]
-    targets = (f"{t.name} ({t.cloud}, {t.region}, project {t.project_id})" for t in report.targets)
+    targets = ", ".join(f"{t.name} ({t.cloud}, {t.region}, project {t.project_id})" for t in report.targets)
     facts: dict[str, Inline] = {
         "plan file": report.plan.file,
         "description": report.plan.description,
         "cycle": report.cycle,
-        "target": ", ".join(targets),
+        "target": Emphasis(targets, "", 1000),
         "reboot": report.reboot_type,
         "begun by": report.actor,
         "commit": report.commit,
@@ -104,7 +104,7 @@ def _sections(report: RunReport) -> Iterator[Section]:
     for outcome in ("unknown", "failed", "skipped"):
         found = [server for server in report.servers if server.outcome == outcome]
         reasons = sorted({server.reason for server in found})
-        told.update(reasons)
+        told.update(reasons[:20])
         about = "it is not known whether they restarted" if outcome == "unknown" else ""
         intro = [Line(_reason(reason)) for reason in reasons[:20]]
         table = _servers(found, ("zone", "outcome", "asked", "back after"))

@@ -15,7 +15,10 @@ from runner.report.chart import Chart
 
 @dataclass(frozen=True, slots=True)
 class Emphasis:
-    """Text that stands out: `style` is `b`, `code`, `br` or a class of the HTML page. `limit`: its most characters."""
+    """Text that stands out: `style` is `b`, `code`, `br`, a class of the HTML page or nothing.
+
+    `limit`: its most characters.
+    """
 
     text: str
     style: str = "b"
@@ -75,7 +78,7 @@ class Section:
     """
 
     title: str
-    body: Table | Figure | Mapping[str, Inline] | Sequence[Line]
+    body: Table | Figure | Mapping[str, Inline] | list[Line]
     about: str = ""
     intro: Sequence[Line] = ()
     is_open: bool = True

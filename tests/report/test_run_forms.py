@@ -66,6 +66,15 @@ def test_every_form_of_a_run_says_that_it_started_a_new_store() -> None:
         assert said not in form(plain_run().report), form.__name__
 
 
+def test_every_form_for_people_names_all_targets() -> None:
+    """However many there are, none is cut away."""
+    made = plain_run().report
+    targets = tuple(replace(made.targets[0], name=f"target-{n}") for n in range(5))
+    for form in (report_text, report_markdown, report_html):
+        told = form(replace(made, targets=targets))
+        assert all(target.name in told for target in targets), form.__name__
+
+
 # --- text ---
 
 
