@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
+from urllib.parse import quote
 
-from runner.model.problem import Location, Problem
+from runner.model.problem import Problem
 from runner.report.ansi import BOLD, DIM, RED, YELLOW, paint
 from runner.report.fitting import cells
 from runner.report.safe import command_data, command_property, json_text, line_start, plain
 
 FORMAT_VERSION = 1
-_URI_SAFE = frozenset(b"/-._~ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _WIDTH = 110
 _LEAD = 60
 
@@ -132,60 +133,37 @@ def _sorted(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _block(problem: Problem, color: bool) -> str:
-    where, tint = _where(problem.location), RED if problem.severity == "error" else YELLOW
+    """What is wrong where, then the source line (a part of it, when it is long) with a caret and the hint below it."""
+    where, source, tint = problem.location, problem.excerpt, RED if problem.severity == "error" else YELLOW
+    place = f"{plain(where.file, 300)}:{where.line}:{where.column}: " if where else ""
     head = paint(f"{problem.severity}[{plain(problem.code, 100)}]", BOLD + tint, color)
-    lines = [f"{paint(where, BOLD, color)}{head}: {plain(problem.message, 2000)}"]
-    shown = problem.location is not None and bool(problem.excerpt.strip())
-    if shown and problem.location is not None:
-        lines += _excerpt(problem.location, problem.excerpt, problem.hint, color, tint)
-    elif problem.hint:
-        lines.append(f"    hint: {plain(problem.hint, 1000)}")
-    return "\n".join(line_start(line) for line in lines)
-
-
-def _where(location: Location | None) -> str:
-    if location is None:
-        return ""
-    return f"{plain(location.file, 300)}:{location.line}:{location.column}: "
-
-
-def _excerpt(where: Location, source: str, hint: str | None, color: bool, tint: str) -> list[str]:
-    """The source line (a part of it, when it is long) and a caret under the place, with the hint beside it."""
-    start = max(0, where.column - 1 - _LEAD) if len(source) > _WIDTH else 0
-    before, rest = source[start : where.column - 1], source[where.column - 1 : start + _WIDTH]
-    lead = ("…" if start else "") + plain(before, 10 * _WIDTH)
-    line = lead + plain(rest, 10 * _WIDTH) + ("…" if start + _WIDTH < len(source) else "")
-    margin = " " * (len(str(where.line)) + 4)
-    caret = "^" * _caret_length(where, rest)
-    mend = f" {plain(hint, 1000)}" if hint else ""
-    return [
-        paint(f"    {where.line} | ", DIM, color) + line,
-        paint(f"{margin} | ", DIM, color) + " " * cells(lead) + paint(caret, tint, color) + mend,
-    ]
-
-
-def _caret_length(where: Location, rest: str) -> int:
-    if where.end_line != where.line or not where.end_column:
-        return 1
-    return max(1, cells(plain(rest[: where.end_column - where.column], 10 * _WIDTH)))
+    lines = [f"{paint(place, BOLD, color)}{head}: {plain(problem.message, 2000)}"]
+    hint = plain(problem.hint, 1000) if problem.hint else ""
+    if where is not None and source.strip():
+        start = max(0, where.column - 1 - _LEAD) if len(source) > _WIDTH else 0
+        before, rest = source[start : where.column - 1], source[where.column - 1 : start + _WIDTH]
+        lead = ("…" if start else "") + plain(before, 10 * _WIDTH)
+        line = lead + plain(rest, 10 * _WIDTH) + ("…" if start + _WIDTH < len(source) else "")
+        length = 1
+        if where.end_line == where.line and where.end_column:
+            length = max(1, cells(plain(rest[: where.end_column - where.column], 10 * _WIDTH)))
+        number = f"    {where.line}"
+        caret = " " * cells(lead) + paint("^" * length, tint, color)
+        lines.append(paint(f"{number} | ", DIM, color) + line)
+        lines.append(f"{paint(' ' * len(number) + ' | ', DIM, color)}{caret} {hint}".rstrip())
+    elif hint:
+        lines.append(f"    hint: {hint}")
+    return "\n".join(map(line_start, lines))
 
 
 # JSON, GitHub, SARIF
 
 
 def _as_object(problem: Problem) -> dict[str, Any]:
-    where = problem.location
-    return {
-        "severity": problem.severity,
-        "code": problem.code,
-        "message": problem.message,
-        "hint": problem.hint,
-        "file": where.file if where else None,
-        "line": where.line if where else None,
-        "column": where.column if where else None,
-        "end_line": where.end_line if where else None,
-        "end_column": where.end_column if where else None,
-    }
+    where = asdict(problem.location) if problem.location else {}
+    place = {name: where.get(name) for name in ("file", "line", "column", "end_line", "end_column")}
+    told = {"severity": problem.severity, "code": problem.code, "message": problem.message, "hint": problem.hint}
+    return told | place
 
 
 def _command(problem: Problem, more: str = "") -> str:
@@ -214,11 +192,6 @@ def _sarif_result(problem: Problem, rule: int) -> dict[str, Any]:
         region = {"startLine": where.line, "startColumn": where.column}
         if where.end_line and where.end_column and (where.end_line, where.end_column) >= (where.line, where.column):
             region |= {"endLine": where.end_line, "endColumn": where.end_column}
-        artifact = {"uri": _uri(plain(where.file, 1000))}
+        artifact = {"uri": quote(plain(where.file, 1000))}
         result["locations"] = [{"physicalLocation": {"artifactLocation": artifact, "region": region}}]
     return result
-
-
-def _uri(path: str) -> str:
-    """A path as a relative URI reference (RFC 3986): all but unreserved characters and `/` percent-encoded."""
-    return "".join(chr(b) if b in _URI_SAFE else f"%{b:02X}" for b in path.encode("utf-8", "replace"))

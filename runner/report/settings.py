@@ -43,18 +43,14 @@ def _lines(settings: Sequence[Setting]) -> Iterator[tuple[str, Origin | None]]:
         dash = ""
         for depth in range(shared, len(path) - 1):
             if isinstance(path[depth], int):
-                dash = f"{_indent(path, depth)}- "
+                dash = "  " * depth + "- "
                 continue
-            yield f"{dash or _indent(path, depth)}{_scalar(path[depth])}:", None
+            yield f"{dash or '  ' * depth}{_scalar(path[depth])}:", None
             dash = ""
         depth = len(path) - 1
-        lead = dash or _indent(path, depth)
+        lead = dash or "  " * depth
         yield f"{lead}{_scalar(path[depth])}: {_value(setting.value)}", setting.origin
         before = path
-
-
-def _indent(path: Sequence[str | int], depth: int) -> str:
-    return "  " * depth
 
 
 def _value(value: Any) -> str:
