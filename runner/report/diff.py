@@ -120,17 +120,19 @@ def summary(diff: PlanDiff) -> str:
     if schedule is None:
         return f"not planned: {count(len(diff.errors), 'problem')}"
     refused = f"refused, {count(len(diff.errors), 'problem')}: " if diff.errors else ""
-    return refused + _totals(diff, schedule)
-
-
-def _totals(diff: PlanDiff, schedule: Schedule) -> str:
     if not schedule.waves:
-        return _nothing(diff, schedule)
-    parts = [f"{count(schedule.servers, 'server')} in {count(len(schedule.waves), 'wave')}{_excluded(diff)}"]
-    parts.append(f"largest wave {schedule.worst_case.down_at_once}")
-    parts.append(_failures(schedule))
-    parts.append(expected(diff.forecast) if diff.forecast else "")
-    return "; ".join(part for part in parts if part)
+        return refused + _nothing(schedule)
+    left = {e.server.id for e in diff.left_out}
+    spent = {e.server.id for e in diff.left_out if e.reason == REBOOTED_IN_CYCLE}
+    excluded = f"{len(left) or 'none'} excluded"
+    excluded += f" ({len(spent)} of them rebooted already in this cycle)" if spent else ""
+    parts = [
+        f"{count(schedule.servers, 'server')} in {count(len(schedule.waves), 'wave')}, {excluded}",
+        f"largest wave {schedule.worst_case.down_at_once}",
+        _failures(schedule),
+        expected(diff.forecast) if diff.forecast else "",
+    ]
+    return refused + "; ".join(filter(None, parts))
 
 
 def _failures(schedule: Schedule) -> str:
@@ -161,7 +163,7 @@ def expected(forecast: Forecast) -> str:
     return f"about {rounded(forecast.total_s)}{approvals}"
 
 
-def _nothing(diff: PlanDiff, schedule: Schedule) -> str:
+def _nothing(schedule: Schedule) -> str:
     """Why there are no waves. What was done already is said first: it is the usual reason."""
     matched = {e.server.id for e in schedule.exclusions}
     spent = {e.server.id for e in schedule.exclusions if e.reason == REBOOTED_IN_CYCLE}
@@ -174,14 +176,6 @@ def _nothing(diff: PlanDiff, schedule: Schedule) -> str:
         )
     some = f" ({len(spent)} rebooted already in cycle {schedule.cycle})" if spent else ""
     return f"nothing to reboot: {count(len(matched), 'server')} matched, all excluded{some}"
-
-
-def _excluded(diff: PlanDiff) -> str:
-    number = len({e.server.id for e in diff.left_out})
-    spent = len({e.server.id for e in diff.left_out if e.reason == REBOOTED_IN_CYCLE})
-    if not number:
-        return ", none excluded"
-    return f", {number} excluded" + (f" ({spent} of them rebooted already in this cycle)" if spent else "")
 
 
 def rounded(seconds: float) -> str:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import quote
 
 from runner.model.problem import Problem
 from runner.report.ansi import BOLD, DIM, RED, YELLOW, paint
@@ -18,6 +17,7 @@ from runner.report.fitting import cells
 from runner.report.safe import command_data, command_property, json_text, line_start, plain
 
 FORMAT_VERSION = 1
+_URI_SAFE = frozenset(b"/-._~ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _WIDTH = 110
 _LEAD = 60
 
@@ -192,6 +192,11 @@ def _sarif_result(problem: Problem, rule: int) -> dict[str, Any]:
         region = {"startLine": where.line, "startColumn": where.column}
         if where.end_line and where.end_column and (where.end_line, where.end_column) >= (where.line, where.column):
             region |= {"endLine": where.end_line, "endColumn": where.end_column}
-        artifact = {"uri": quote(plain(where.file, 1000))}
+        artifact = {"uri": _uri(plain(where.file, 1000))}
         result["locations"] = [{"physicalLocation": {"artifactLocation": artifact, "region": region}}]
     return result
+
+
+def _uri(path: str) -> str:
+    """A path as a relative URI reference (RFC 3986): all but unreserved characters and `/` percent-encoded."""
+    return "".join(chr(b) if b in _URI_SAFE else f"%{b:02X}" for b in path.encode("utf-8", "replace"))
