@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runner.app.app import App
 from runner.app.files import write_whole
@@ -17,11 +16,14 @@ from runner.app.stores import open_store_of
 from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale, UsageProblem
 from runner.execution.machine import question_deadline
 from runner.github.api import GitHub, dispatch, tolerated
-from runner.github.event import read_event
-from runner.github.step import StepSummary, stop_commands, write_outputs
-from runner.model.events import ApprovalAsked, GatesAsked, RunEnded, RunStopping, WaveEnded
+from runner.github.event import GitHubEvent, read_event
+from runner.github.step import StepSummary, Value, stop_commands, write_outputs
+from runner.loading.config import LoadedConfig
+from runner.model.events import ApprovalAsked, Event, GatesAsked, RunEnded, RunStopping, WaveEnded
 from runner.model.problem import Location, Problem
+from runner.model.run import Run
 from runner.model.run_exit import exit_code
+from runner.ports.store import Store
 from runner.report.as_markdown import inline
 from runner.report.forms import rendered
 from runner.report.problems import problems_github
@@ -30,14 +32,6 @@ from runner.report.run_sections import step_words
 from runner.report.run_steps import next_steps
 from runner.report.run_words import counts_words
 from runner.report.safe import markdown, plain
-
-if TYPE_CHECKING:
-    from runner.github.event import GitHubEvent
-    from runner.github.step import Value
-    from runner.loading.config import LoadedConfig
-    from runner.model.events import Event
-    from runner.model.run import Run
-    from runner.ports.store import Store
 
 FORMS = {"json": "json", "markdown": "md", "html": "html", "junit": "xml", "csv": "csv"}
 FOLLOW_UP_WITHIN_S = 1800.0
