@@ -15,8 +15,7 @@ from runner.loading.findings import Findings
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar
 from runner.loading.source import Unreadable, read_source
 from runner.loading.yaml_reader import parse
-from runner.model.schedule import MAX_FREEZES
-from runner.model.window import HORIZON, CurrentFreezes, join
+from runner.model.window import HORIZON, MAX_FREEZES, CurrentFreezes, join
 
 
 def current_freezes(plan_file: str, plan_name: str, zone: str, folder: Path, now: datetime) -> CurrentFreezes | None:

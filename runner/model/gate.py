@@ -14,6 +14,7 @@ from runner.model.quantity import format_duration
 from runner.model.shape import PATH_PATTERN, SHAPE, Finite, Line, Name, Statuses
 
 MAX_QUERY = 2_000
+MAX_GATES = 20
 GateKind = Literal["prometheus", "alarms", "http"]
 
 

@@ -32,9 +32,8 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from runner.model.check import DEFAULT_PORTS, Check
-from runner.model.gate import MAX_QUERY, Gate
+from runner.model.gate import MAX_GATES, MAX_QUERY, Gate
 from runner.model.quantity import MAX_NUMBER, Amount, format_duration, parse_duration
-from runner.model.schedule import MAX_FREEZES, MAX_GATES, MAX_WINDOWS
 from runner.model.shape import (
     HOST_PATTERN,
     ID_PATTERN,
@@ -47,7 +46,7 @@ from runner.model.shape import (
     SpreadKey,
     Zone,
 )
-from runner.model.window import HORIZON, Calendar, Freeze, Window, join
+from runner.model.window import HORIZON, MAX_FREEZES, MAX_WINDOWS, Calendar, Freeze, Window, join
 
 MAX_GROUPS = 1_000
 MAX_CHECKS = 10

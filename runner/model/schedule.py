@@ -16,7 +16,7 @@ from pydantic import Field as Bounds
 from pydantic import StringConstraints
 
 from runner.model.check import Check
-from runner.model.gate import Gate
+from runner.model.gate import MAX_GATES, Gate
 from runner.model.shape import (
     FREE,
     LATER,
@@ -33,11 +33,7 @@ from runner.model.shape import (
     Word,
     Written,
 )
-from runner.model.window import Freeze, Window
-
-MAX_WINDOWS = 50
-MAX_FREEZES = 10
-MAX_GATES = 20
+from runner.model.window import MAX_FREEZES, MAX_WINDOWS, Freeze, Window
 
 RebootType = Literal["SOFT", "HARD"]
 

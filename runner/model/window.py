@@ -32,6 +32,8 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HORIZON = timedelta(days=400)
 """How far ahead anybody looks: longer than the longest wait a plan can have (366 days)."""
 _SECOND = timedelta(seconds=1)
+MAX_WINDOWS = 50
+MAX_FREEZES = 10
 
 
 @dataclass(frozen=True, slots=True)
