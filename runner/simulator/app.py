@@ -91,37 +91,26 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
 
 def make_app(state: State) -> Starlette:
     """The ASGI application over a state; `/_simulator` only if the options ask for it."""
-    gateway = Gateway(state)
-    routes = [Route(path, _Endpoint(gateway, method, call)) for method, path, call in ROUTES]
+    routes = [Route(path, _Endpoint(state, method, call)) for method, path, call in ROUTES]
     if state.options.control:
         routes = [*control_routes(state), *routes]
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False
-    app.router.default = _Endpoint(gateway, "", _UNKNOWN)
+    app.router.default = _Endpoint(state, "", _UNKNOWN)
     return app
 
 
 class _Endpoint:
     """A route as an ASGI application. A class, so that Starlette leaves requests and methods to it."""
 
-    def __init__(self, gateway: Gateway, method: str, call: Call) -> None:
-        self._gateway, self._method, self._call = gateway, method, call
+    def __init__(self, state: State, method: str, call: Call) -> None:
+        self.state, self._method, self._call = state, method, call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request from its first byte to its answer (or to what a fault makes of it)."""
         if scope["type"] != "http":
             return
         call = self._call if scope["method"] == self._method else _UNKNOWN
-        await self._gateway.serve(call, scope, receive, send)
-
-
-class Gateway:
-    """Takes requests through the state. One for each application."""
-
-    def __init__(self, state: State) -> None:
-        self.state = state
-
-    async def serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request from its first byte to its answer (or to what a fault makes of it)."""
         request = await _read(scope, receive)
         if request is None:
             return

@@ -1,7 +1,7 @@
 """The simulated world: the fleet and the log folded into what can be asked at any moment.
 
 `fold` takes the log's lines in order; every other method is a question with the time as an argument, and changes
-nothing. Caches hold answers together with the stretch of time in which they are true.
+nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from runner.simulator.rules import Hit, Rules
 from runner.simulator.switches import Switches
 from runner.simulator.timeline import Millis, length_millis
 
-FOREVER: Millis = 2**62
 QUOTA_WINDOW: Millis = 60_000
 BUILDING: Millis = 180_000
 """How long a server is made: it is listed, and `updated`, so long after its `created`."""
@@ -33,7 +32,7 @@ BESIDE = ("alarm", "scaling_group", "scheduled_event")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A server at one moment. True from `since` until just before `until`."""
+    """A server at one moment."""
 
     status: str
     task_state: str | None
@@ -43,8 +42,6 @@ class View:
     frozen: bool = False
     deleted: bool = False
     fault: dict[str, Any] | None = None
-    since: Millis = 0
-    until: Millis = FOREVER
 
 
 @dataclass(slots=True)
@@ -73,7 +70,6 @@ class World:
         self.unscoped: set[str] = set()
         self.latest: Millis = 0
         self._asked: deque[tuple[Millis, int]] = deque()
-        self._views: dict[str, View] = {}
         self.deletions: list[ev.Changed] = []
 
     def fold(self, event: ev.Event) -> None:
@@ -90,13 +86,11 @@ class World:
                     self._asked.append((event.at, len(event.parts)))
                 for part in event.parts:
                     self.histories.setdefault(part.server, _History()).reboots.append((event, part))
-                    self._views.pop(part.server, None)
             case ev.Changed() if word := next((w for w in BESIDE if w in event.values), None):
                 self.beside[word].append(event)
             case ev.Changed():
                 for server in event.servers:
                     self.histories.setdefault(server, _History()).changes.append(event)
-                    self._views.pop(server, None)
                 if "deleted" in event.values:
                     self.deletions.append(event)
             case ev.Created():
@@ -110,7 +104,6 @@ class World:
                 self.rules.met(event)
             case ev.Switched():
                 self.switches = event.switches
-                self._views.clear()
             case ev.TokenIssued():
                 self.tokens[event.digest] = event.expires
                 if not event.is_scoped:
@@ -126,12 +119,7 @@ class World:
 
     def view(self, server_id: str, now: Millis) -> View:
         """A server as lists and shows see it, late by its lag. The server must be one of `servers`."""
-        cached = self._views.get(server_id)
-        if cached is not None and cached.since <= now < cached.until:
-            return cached
-        view = self._look(server_id, now, is_lagging=True)
-        self._views[server_id] = view
-        return view
+        return self._look(server_id, now, is_lagging=True)
 
     def truth(self, server_id: str, now: Millis) -> View:
         """A server as it really is, without any lag."""
@@ -183,8 +171,6 @@ class World:
             frozen=values.get("frozen", server.frozen),
             deleted=values.get("deleted", False),
             fault=values.get("fault", fault),
-            since=max(past, default=0),
-            until=min((e for e in edges if e > now), default=FOREVER),
         )
 
     def back_at(self, server_id: str, now: Millis) -> Millis | None:
