@@ -21,8 +21,7 @@ from runner.cloud.auth.choice import choose, explain_choice
 from runner.cloud.auth.logins import given_secrets
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import Settings, settings_for
-from runner.cloud.machine import this_machine
-from runner.cloud.metadata import OVERRIDE
+from runner.cloud.machine import OVERRIDE, this_machine
 from runner.cloud.reader import Patience
 from runner.cloud.throttle import RequestPace, pace_of
 from runner.errors import CloudError, StoreError
@@ -38,10 +37,9 @@ from runner.net.wire import RequestLog
 from runner.planning.spared import Spared
 from runner.ports import Clock
 from runner.report.safe import plain
-from runner.simulator import embedded
 from runner.simulator.log import WorldMismatch
 from runner.simulator.scenario import ScenarioInvalid
-from runner.simulator.server import Running
+from runner.simulator.server import Running, options_for, serve_embedded
 from runner.store.open import STATE_FOLDER, is_local_file
 from runner.store.spool import Spool
 
@@ -186,7 +184,7 @@ def _started(
     options = config.simulator or SimulatorOptions()
     scenario = base_folder(loaded) / options.scenario if options.scenario else None
     try:
-        with embedded.start(embedded.options_for(options, config.region, scenario), state, clock=clock) as simulated:
+        with serve_embedded(options_for(options, config.region, scenario), state, clock=clock) as simulated:
             yield simulated
     except WorldMismatch as error:
         hint = f"its options have changed: delete {state}, or set them back to end an open run first"

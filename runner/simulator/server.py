@@ -13,8 +13,12 @@ from pathlib import Path
 
 import uvicorn
 
+from runner.model.config import SimulatorOptions
 from runner.simulator.app import Protocol, make_app
+from runner.simulator.fleet import FleetOptions
+from runner.simulator.scenario import load_scenario
 from runner.simulator.state import CloudOptions, State
+from runner.simulator.timeline import SimClock, Wall, utc_now
 
 HOST = "127.0.0.1"
 GRACE_S = 0.5
@@ -183,3 +187,38 @@ def serve_in_thread(
         loop, done = stop[0]
         loop.call_soon_threadsafe(done.set)
         thread.join()
+
+
+def options_for(config: SimulatorOptions, region: str, scenario: Path | None = None) -> CloudOptions:
+    """The options of a simulated target in a configuration. `scenario`: its file, found already.
+
+    Raises ScenarioInvalid if the file is wrong.
+    """
+    fleet = FleetOptions(servers=config.servers, seed=config.seed, region=region)
+    if scenario is None:
+        return CloudOptions(fleet=fleet, time_scale=config.time_scale)
+    loaded = load_scenario(scenario)
+    return CloudOptions(
+        fleet=fleet,
+        switches=loaded.switches,
+        rules=loaded.rules,
+        scenario=loaded.digest,
+        time_scale=config.time_scale,
+    )
+
+
+@contextmanager
+def serve_embedded(
+    options: CloudOptions, state_path: Path | None = None, wall: Wall = utc_now, clock: SimClock | None = None
+) -> Iterator[Running]:
+    """Serve until the block ends. With a state file the cloud goes on from it: servers, jobs and simulated time.
+
+    `clock`: of another simulated cloud that this one shares its time with. Keys are new at each start. Raises
+    WorldMismatch if the file belongs to another fleet.
+    """
+    state = State(options, state_path=state_path, clock=clock, wall=wall)
+    try:
+        with serve_in_thread(state) as running:
+            yield running
+    finally:
+        state.close()

@@ -7,9 +7,9 @@ nothing.
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from runner.simulator import events as ev
@@ -44,14 +44,6 @@ class View:
     fault: dict[str, Any] | None = None
 
 
-@dataclass(slots=True)
-class _History:
-    """What touched one server: its parts of accepted batches, and other changes."""
-
-    reboots: list[tuple[ev.AcceptedBatch, RebootPart]] = field(default_factory=list)
-    changes: list[ev.Changed] = field(default_factory=list)
-
-
 class World:
     """Folded log. Not safe for threads by itself: `state.State` guards it."""
 
@@ -62,7 +54,8 @@ class World:
         self.servers: dict[str, FleetServer] = {s.id: s for s in fleet.servers}
         self.created: dict[str, Millis] = {}
         self.beside: dict[str, list[ev.Changed]] = {word: [] for word in BESIDE}
-        self.histories: dict[str, _History] = {}
+        self.reboots: defaultdict[str, list[tuple[ev.AcceptedBatch, RebootPart]]] = defaultdict(list)
+        self.changes: defaultdict[str, list[ev.Changed]] = defaultdict(list)
         self.jobs: dict[str, ev.AcceptedBatch] = {}
         self.calls: list[ev.Called] = []
         self.accepted: list[ev.AcceptedBatch] = []
@@ -85,12 +78,12 @@ class World:
                 if event.by == "api":
                     self._asked.append((event.at, len(event.parts)))
                 for part in event.parts:
-                    self.histories.setdefault(part.server, _History()).reboots.append((event, part))
+                    self.reboots[part.server].append((event, part))
             case ev.Changed() if word := next((w for w in BESIDE if w in event.values), None):
                 self.beside[word].append(event)
             case ev.Changed():
                 for server in event.servers:
-                    self.histories.setdefault(server, _History()).changes.append(event)
+                    self.changes[server].append(event)
                 if "deleted" in event.values:
                     self.deletions.append(event)
             case ev.Created():
@@ -133,13 +126,10 @@ class World:
 
     def _look(self, server_id: str, now: Millis, *, is_lagging: bool) -> View:
         server = self.servers[server_id]
-        history = self.histories.get(server_id)
         status, task, updated = server.status, server.task_state, server.created + BUILDING
-        if history is None:
-            return View(status, task, updated, server.tags, server.locked, server.frozen)
         edges: list[Millis] = []
         fault = None
-        for accepted, part in history.reboots:
+        for accepted, part in self.reboots.get(server_id, ()):
             if not part.goes_down:
                 continue
             lag = part.lag if is_lagging else 0
@@ -157,7 +147,7 @@ class World:
                 if status == "ERROR":
                     fault = {"code": 500, "created": part.back, "message": part.reason or "", "details": ""}
         values: dict[str, Any] = {}
-        for change in history.changes:
+        for change in self.changes.get(server_id, ()):
             edges += [change.at] if change.until is None else [change.at, change.until]
             if change.is_on(now):
                 values |= change.values
@@ -176,8 +166,7 @@ class World:
     def back_at(self, server_id: str, now: Millis) -> Millis | None:
         """When the reboot that is running (or queued) on a server ends; `now` if none is; None: never."""
         latest = now
-        history = self.histories.get(server_id)
-        for _, part in history.reboots if history else ():
+        for _, part in self.reboots.get(server_id, ()):
             if part.goes_down:
                 if part.back is None:
                     return None
@@ -186,8 +175,7 @@ class World:
 
     def reboots_of(self, server_id: str) -> list[tuple[ev.AcceptedBatch, RebootPart]]:
         """Every accepted reboot in which the server went down, oldest first."""
-        history = self.histories.get(server_id)
-        return [(a, p) for a, p in history.reboots if p.goes_down] if history else []
+        return [(a, p) for a, p in self.reboots.get(server_id, ()) if p.goes_down]
 
     def quota_free_at(self, now: Millis, wanted: int) -> Millis:
         """When `wanted` more servers fit into the 60 s: at once, or after older batches have left the window."""

@@ -77,7 +77,7 @@ def _preload() -> None:
         "runner.planning.schedule",
         "runner.report.diff_sections",
         "runner.report.run_text",
-        "runner.simulator.embedded",
+        "runner.simulator.server",
         "runner.store.sqlite",
     )
     for name in COMMANDS:

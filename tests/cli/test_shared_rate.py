@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.model.config import SimulatorOptions
-from runner.simulator.embedded import options_for
+from runner.simulator.server import options_for
 from runner.simulator.state import State
 from tests.cli.lab import Lab
 

@@ -10,7 +10,7 @@ import pytest
 
 from runner.cloud.auth.choice import choose, choose_login, explain_choice
 from runner.cloud.auth.logins import IdpLogin, KeyLogin, MetadataLogin, TokenLogin, TokenRequest
-from runner.cloud.metadata import ADDRESS
+from runner.cloud.machine import ADDRESS
 from runner.errors import CloudDenied
 from runner.loading.config import is_secret_name, load_config_text, template_env
 from runner.model.config import TargetConfig

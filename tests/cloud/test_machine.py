@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from runner.cloud import machine
-from runner.cloud.machine import own_addresses, own_macs, this_machine
-from runner.cloud.metadata import ADDRESS, origin_of
+from runner.cloud.machine import ADDRESS, origin_of, own_addresses, own_macs, this_machine
 from runner.errors import InvalidInput
 from runner.model.machine import Machine
 from runner.simulator.fleet import FleetOptions

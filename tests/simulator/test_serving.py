@@ -13,10 +13,9 @@ from click.testing import CliRunner
 from runner.cli.simulator import command
 from runner.errors import InvalidInput, UsageProblem
 from runner.model.config import SimulatorOptions
-from runner.simulator.embedded import options_for, start
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.scenario import ScenarioInvalid
-from runner.simulator.server import serve, serve_in_thread
+from runner.simulator.server import options_for, serve, serve_embedded, serve_in_thread
 from runner.simulator.state import CloudOptions
 
 from .bench import http, token_request
@@ -61,7 +60,7 @@ def test_embedded_goes_on_from_its_file(tmp_path: Path) -> None:
     options = options_for(SimulatorOptions(servers=3, seed=5, time_scale=1000.0), "eu-de")
     jobs: list[str] = []
     for _ in range(2):
-        with start(options, tmp_path / "cloud.db") as cloud:
+        with serve_embedded(options, tmp_path / "cloud.db") as cloud:
             assert cloud.state.credentials.sk not in repr(cloud)
             login = token_request("eu-de")
             login["auth"]["identity"]["password"]["user"] |= {

@@ -27,7 +27,7 @@ from runner.cloud.auth.logins import (
     MetadataLogin,
     Variables,
 )
-from runner.cloud.metadata import origin_of
+from runner.cloud.machine import origin_of
 from runner.errors import CloudDenied, InvalidInput
 from runner.model.config import TargetConfig
 

@@ -32,7 +32,7 @@ from runner.cloud.auth.logins import (
 )
 from runner.cloud.decode import when
 from runner.cloud.endpoints import Settings
-from runner.cloud.metadata import SECURITY_KEY, Metadata
+from runner.cloud.machine import SECURITY_KEY, Metadata
 from runner.cloud.reader import Reader
 from runner.errors import CloudDenied, CloudError
 from runner.inputs.fields import as_map, as_text, json_object
