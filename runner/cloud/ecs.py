@@ -16,17 +16,17 @@ from typing import Any, Self
 from runner.cloud import alarms, decode
 from runner.cloud import surroundings as around
 from runner.cloud.auth.credentials import Credentials
-from runner.cloud.auth.exchange import Exchange, OnSecret, credentials_for
+from runner.cloud.auth.exchange import Exchange, OnSecret, PasswordToken, credentials_for
 from runner.cloud.auth.logins import Login
 from runner.cloud.endpoints import Settings
 from runner.cloud.paging import Get, together
 from runner.cloud.permissions import CloudTrials, need
-from runner.cloud.projects import looked_up, project_id_of
 from runner.cloud.reader import Answer, Patience, Reader
 from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
 from runner.cloud.servers import Servers, is_unknown_job, segment
 from runner.cloud.throttle import RequestPace, Sleep
-from runner.errors import CloudDenied, CloudError
+from runner.errors import CloudDenied, CloudError, NoProject
+from runner.inputs.fields import as_list, as_map, as_text
 from runner.model.inventory import Inventory, Server, ServerGroup, Unread
 from runner.model.job import (
     Accepted,
@@ -42,10 +42,13 @@ from runner.model.job import (
 from runner.model.schedule import RebootType
 from runner.model.surroundings import Surroundings
 from runner.net.secret import scrubber
+from runner.net.text import tidy
 from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, RequestLog, Unreachable
 
 JSON = "application/json;charset=UTF-8"
+_SET_PROJECT = "set project_id in the target's configuration"
+_SHOWN, _NAME = 10, 64
 _RENEWAL_IS_NEWS = timedelta(minutes=1)
 
 
@@ -262,3 +265,55 @@ def _lost(error: Unreachable) -> RebootAnswer:
         if job_id is not None:
             return Accepted(job_id, partial.request_id, partial.status)
     return Ambiguous(error.message, error.status, None, error.request_id)
+
+
+async def project_id_of(settings: Settings, credentials: Credentials, reader: Reader) -> str:
+    """The project's id: that of the login, or of the project it names, else of the only one of the region.
+
+    Page "Querying Project Information Based on the Specified Criteria" (`GET /v3/projects`). A
+    region's own project is named like the region, those somebody made in it `{region}_{name}`:
+    where there are several, guessing would be choosing whose servers to reboot. Raises NoProject
+    for none and for several (listed), CloudDenied where IAM refuses.
+    """
+    if credentials.project_id:
+        return credentials.project_id
+    scope: str | None = None
+    if isinstance(credentials, PasswordToken):
+        scope = await credentials.scope()
+        if scope and credentials.names_project:
+            return scope
+    try:
+        return await looked_up(settings, credentials, reader)
+    except CloudDenied:
+        if scope:
+            return scope  # who may not list projects was given the region's own
+        raise
+
+
+async def looked_up(settings: Settings, credentials: Credentials, reader: Reader) -> str:
+    """The id of the region's only project, whatever the login says. Raises NoProject for none and for several."""
+    request = Outgoing("GET", settings.iam_url, "/v3/projects", (), {"Content-Type": JSON})
+    return _only(settings.region, await reader.read(request, credentials))
+
+
+def _only(region: str, answer: Answer) -> str:
+    found: dict[str, str] = {}
+    for project in map(as_map, as_list(answer.value.get("projects"))):
+        name, number = as_text(project.get("name")), as_text(project.get("id"))
+        is_used = project.get("enabled") is not False and project.get("is_domain") is not True
+        if number and is_used and (name == region or name.startswith(f"{region}_")):
+            found[number] = name
+    if list(found.values()) == [region]:
+        return next(iter(found))
+    request_id = answer.reply.request_id
+    if not found:
+        raise NoProject(
+            f"IAM knows no project of region {region}", hint=f"check region, or {_SET_PROJECT}", request_id=request_id
+        )
+    names = [f"{tidy(name, _NAME)} ({tidy(i, _NAME)})" for i, name in sorted(found.items(), key=lambda p: p[1])]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    raise NoProject(
+        f"region {region} has {len(names)} project{'s' * (len(names) > 1)}: {', '.join(names[:_SHOWN])}{more}",
+        hint=f"{_SET_PROJECT} to the one that is meant",
+        request_id=request_id,
+    )
