@@ -83,6 +83,12 @@ def test_working_tree_names_its_pins() -> None:
     assert Path(done.stdout.strip()) == ROOT / "requirements" / "postgres.txt"
 
 
+def test_wheel_carries_the_page_of_reports(wheel: Path) -> None:
+    """Template, style and script of the HTML report are in the wheel."""
+    with zipfile.ZipFile(wheel) as packed:
+        assert {f"runner/report/page.{kind}" for kind in ("html", "css", "js")} <= set(packed.namelist())
+
+
 def test_release_of_this_wheel_is_what_the_workflows_take(wheel: Path) -> None:
     """The line that is printed for a real wheel is one that the reusable workflows accept."""
     workflow = (ROOT / ".github" / "workflows" / "reboot-run.yml").read_text()
