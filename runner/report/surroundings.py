@@ -3,7 +3,7 @@ ours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from runner.model.schedule import Schedule, ServerRef
@@ -12,31 +12,22 @@ from runner.report.folding import fold
 from runner.report.run_words import count
 from runner.report.sections import Emphasis, Line
 
-
-def _scheduled(schedule: Schedule) -> Mapping[str, ServerRef]:
-    return {s.id: s for w in schedule.waves for s in w.servers}
+Touched = tuple[list[tuple[ScalingGroup, list[ServerRef]]], list[tuple[ScheduledEvent, ServerRef]]]
 
 
-def groups_touched(schedule: Schedule, around: Surroundings) -> Iterator[tuple[ScalingGroup, list[ServerRef]]]:
-    """The auto-scaling groups of which servers go down, each with those servers."""
-    servers = _scheduled(schedule)
-    for group in around.scaling_groups:
-        touched = [servers[i] for i in group.members if i in servers]
-        if touched:
-            yield group, touched
-
-
-def events_touching(schedule: Schedule, around: Surroundings) -> Iterator[tuple[ScheduledEvent, ServerRef]]:
-    """The provider's events of servers that go down."""
-    servers = _scheduled(schedule)
-    return ((event, servers[event.server]) for event in around.events if event.server in servers)
+def touched(schedule: Schedule, around: Surroundings) -> Touched:
+    """Return the auto-scaling groups of which servers go down, each with those servers, and the events of such ones."""
+    servers = {s.id: s for w in schedule.waves for s in w.servers}
+    members = [(group, [servers[i] for i in group.members if i in servers]) for group in around.scaling_groups]
+    events = [(event, servers[event.server]) for event in around.events if event.server in servers]
+    return [(group, some) for group, some in members if some], events
 
 
 def advice(schedule: Schedule, around: Surroundings | None) -> tuple[str, ...]:
     """What speaks against rebooting now, a sentence each; nothing where nothing does. Ours, but for numbers."""
     if around is None:
         return ()
-    groups, events = list(groups_touched(schedule, around)), list(events_touching(schedule, around))
+    groups, events = touched(schedule, around)
     said = []
     if groups:
         members = len({s.id for _, some in groups for s in some})
@@ -58,35 +49,28 @@ def surroundings_lines(
         return
     for words in advice(schedule, around):
         yield Line((Emphasis("warning"), f": {words}"))
-    for group, some in groups_touched(schedule, around):
-        yield Line(f"auto-scaling group {group.name}{_audit(group)}", fold(some, shared), level=1)
+    groups, events = touched(schedule, around)
+    for group, some in groups:
+        said = [f"judges health every {group.audit_minutes} min"] if group.audit_minutes else []
+        said += ["is scaling now"] if group.is_scaling else []
+        how = f" ({', '.join(said)})" if said else ""
+        yield Line(f"auto-scaling group {group.name}{how}", fold(some, shared), level=1)
     found: dict[str, list[ServerRef]] = {}
-    for event, server in events_touching(schedule, around):
-        found.setdefault(_event_words(event), []).append(server)
+    for event, server in events:
+        times = " to ".join(filter(None, (event.begins, event.ends)))
+        words = f"event {', '.join(filter(None, (event.type, event.state, times)))}"
+        found.setdefault(words, []).append(server)
     for words, some in found.items():
         yield Line(words, fold(some, shared), level=1)
     for words in around.unread:
         yield Line(f"note: {words}")
 
 
-def _audit(group: ScalingGroup) -> str:
-    said = [f"judges health every {group.audit_minutes} min"] if group.audit_minutes else []
-    said += ["is scaling now"] if group.is_scaling else []
-    return f" ({', '.join(said)})" if said else ""
-
-
-def _event_words(event: ScheduledEvent) -> str:
-    state = f", {event.state}" if event.state else ""
-    window = " to ".join(filter(None, (event.begins, event.ends)))
-    return f"event {event.type}{state}" + (f", {window}" if window else "")
-
-
 def surroundings_json(schedule: Schedule | None, around: Surroundings | None) -> dict[str, Any] | None:
     """The same as plain values; None where nobody asked."""
     if schedule is None or around is None:
         return None
-    groups = list(groups_touched(schedule, around))
-    events = list(events_touching(schedule, around))
+    groups, events = touched(schedule, around)
     return {
         "servers_in_scaling_groups": len({s.id for _, some in groups for s in some}),
         "servers_with_events": len({s.id for _, s in events}),
