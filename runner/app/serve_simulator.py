@@ -15,7 +15,7 @@ from pathlib import Path
 from runner.app.app import App
 from runner.errors import InvalidInput, UsageProblem
 from runner.model.problem import Location, Problem
-from runner.simulator.fleet import Fleet, FleetOptions, generate
+from runner.simulator.fleet import FleetOptions, SimulatedFleet, generate
 from runner.simulator.inventory import load_fleet
 from runner.simulator.log import WorldMismatch
 from runner.simulator.scenario import Scenario, ScenarioInvalid, load_scenario
@@ -94,7 +94,7 @@ def _options(world: ServeRequest) -> CloudOptions:
     loaded = load_scenario(world.scenario) if world.scenario else Scenario()
     switches = loaded.switches.model_copy(update={"cloud": world.cloud}) if world.cloud else loaded.switches
     if world.metadata_of is not None:
-        fleet = fleet if isinstance(fleet, Fleet) else generate(fleet)
+        fleet = fleet if isinstance(fleet, SimulatedFleet) else generate(fleet)
         found = next((s.id for s in fleet.servers if world.metadata_of in (s.id, s.name)), None)
         if found is None:
             raise UsageProblem(f"--metadata-of {world.metadata_of}: the fleet has no server of this name or id")

@@ -89,7 +89,7 @@ class FleetGroup:
 
 
 @dataclass(frozen=True)
-class Fleet:
+class SimulatedFleet:
     """The project, its servers in the order of their creation, and its groups."""
 
     options: FleetOptions
@@ -134,7 +134,7 @@ class Fleet:
         return round(1000 * min(LONGEST_REBOOT_S, max(SHORTEST_REBOOT_S, seconds)))
 
 
-def generate(options: FleetOptions) -> Fleet:
+def generate(options: FleetOptions) -> SimulatedFleet:
     """The fleet of these options: web, api, db and batch servers, numbered, in prod and staging."""
     servers = []
     numbers: dict[str, int] = {}
@@ -142,7 +142,7 @@ def generate(options: FleetOptions) -> Fleet:
         role = _ROLES[index % len(_ROLES)]
         numbers[role] = numbers.get(role, 0) + 1
         servers.append(_server(options, index, numbers[role], role))
-    return Fleet(options, tuple(servers), tuple(_groups(options, servers)))
+    return SimulatedFleet(options, tuple(servers), tuple(_groups(options, servers)))
 
 
 def _server(options: FleetOptions, index: int, number: int, role: str) -> FleetServer:

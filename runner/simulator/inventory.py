@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from runner.model.inventory import Inventory, Server
 from runner.simulator.chance import pick_uuid
-from runner.simulator.fleet import Fleet, FleetGroup, FleetOptions, FleetServer, address, other_flavor
+from runner.simulator.fleet import FleetGroup, FleetOptions, FleetServer, SimulatedFleet, address, other_flavor
 from runner.simulator.scenario import ScenarioInvalid, read_document
 from runner.simulator.timeline import Millis
 
@@ -47,7 +47,7 @@ class InventoryFile(BaseModel):
     project_id: str = Field("", pattern="^([0-9a-f]{32})?$")
 
 
-def load_fleet(path: Path, options: FleetOptions) -> Fleet:
+def load_fleet(path: Path, options: FleetOptions) -> SimulatedFleet:
     """The fleet of an inventory file (YAML or JSON). `options` give seed, region and reboot times.
 
     Raises ScenarioInvalid with every finding at once.
@@ -99,7 +99,7 @@ def _server(server: InventoryServer | Server, index: int, **own: Any) -> FleetSe
     )
 
 
-def fleet_of(inventory: Inventory, options: FleetOptions, project_id: str = "") -> Fleet:
+def fleet_of(inventory: Inventory, options: FleetOptions, project_id: str = "") -> SimulatedFleet:
     """A copy of what a target has now: same ids, names, zones, tags, groups and states."""
     servers = [
         _server(
@@ -117,7 +117,9 @@ def fleet_of(inventory: Inventory, options: FleetOptions, project_id: str = "") 
     return _fleet(options, servers, groups, project_id)
 
 
-def _fleet(options: FleetOptions, servers: list[FleetServer], groups: Iterable[FleetGroup], project_id: str) -> Fleet:
+def _fleet(
+    options: FleetOptions, servers: list[FleetServer], groups: Iterable[FleetGroup], project_id: str
+) -> SimulatedFleet:
     """The fleet, named for its content: a state file must not go on with another one."""
     source = hashlib.sha256(repr(servers).encode()).hexdigest()
-    return Fleet(replace(options, servers=len(servers)), tuple(servers), tuple(groups), source, project_id)
+    return SimulatedFleet(replace(options, servers=len(servers)), tuple(servers), tuple(groups), source, project_id)

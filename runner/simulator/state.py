@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner.simulator import events as ev
 from runner.simulator.faults import CreateServers, RebootBySomebody, RebootPart, Rule, WorldRule
-from runner.simulator.fleet import Fleet, FleetOptions, generate
+from runner.simulator.fleet import FleetOptions, SimulatedFleet, generate
 from runner.simulator.log import Log, MemoryLog, SqliteLog
 from runner.simulator.switches import KnownLogins, Switches
 from runner.simulator.timeline import (
@@ -36,7 +36,7 @@ class CloudOptions:
     `scenario` names the source of `rules`: a state file takes the rules of one source once.
     """
 
-    fleet: FleetOptions | Fleet = field(default_factory=FleetOptions)
+    fleet: FleetOptions | SimulatedFleet = field(default_factory=FleetOptions)
     credentials: KnownLogins | None = None
     switches: Switches = field(default_factory=Switches)
     rules: tuple[Rule, ...] = ()
@@ -117,7 +117,7 @@ class State:
         """
         self.options = options or CloudOptions()
         fleet = self.options.fleet
-        self.fleet = fleet if isinstance(fleet, Fleet) else generate(fleet)
+        self.fleet = fleet if isinstance(fleet, SimulatedFleet) else generate(fleet)
         self.credentials = self.options.credentials or KnownLogins.generated()
         self.wall = wall
         self._lock = threading.RLock()

@@ -16,7 +16,7 @@ from runner.simulator import events as ev
 from runner.simulator.answers import ECS_TEXTS
 from runner.simulator.chance import pick_hex, pick_share
 from runner.simulator.faults import REFUSAL_TIME, JobFail, JobUnknown, RebootPart
-from runner.simulator.fleet import Fleet, FleetServer
+from runner.simulator.fleet import FleetServer, SimulatedFleet
 from runner.simulator.rules import Hit, Rules
 from runner.simulator.switches import Switches
 from runner.simulator.timeline import Millis, length_millis
@@ -47,7 +47,7 @@ class View:
 class World:
     """Folded log. Not safe for threads by itself: `state.State` guards it."""
 
-    def __init__(self, fleet: Fleet, switches: Switches) -> None:
+    def __init__(self, fleet: SimulatedFleet, switches: Switches) -> None:
         self.fleet = fleet
         self.switches = switches
         self.rules = Rules(fleet.options.seed)

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from runner.simulator.faults import Rule
-from runner.simulator.fleet import Fleet, FleetOptions
+from runner.simulator.fleet import FleetOptions, SimulatedFleet
 from runner.simulator.server import serve_in_thread
 from runner.simulator.state import CloudOptions, State
 from runner.simulator.switches import KnownLogins, Switches
@@ -146,7 +146,7 @@ def remote(
     lab: Lab,
     *,
     still: bool = False,
-    fleet: Fleet | FleetOptions | None = None,
+    fleet: SimulatedFleet | FleetOptions | None = None,
     wall: Wall = utc_now,
     **switches: Any,
 ) -> Iterator[Remote]:

@@ -25,7 +25,7 @@ from typing import Any
 from runner.cloud.auth.choice import choose_login
 from runner.cloud.ecs import HuaweiCloud
 from runner.cloud.endpoints import settings_for
-from runner.simulator.fleet import Fleet, FleetOptions, generate
+from runner.simulator.fleet import FleetOptions, SimulatedFleet, generate
 from runner.simulator.scenario import Scenario
 from runner.simulator.server import Running, serve_in_thread
 from runner.simulator.state import CloudOptions, State
@@ -68,7 +68,7 @@ async def read_ids(url: str, region: str, project_id: str, environ: Mapping[str,
         return [s.id for s in (await cloud.inventory()).servers]
 
 
-def reading(way: str, fleet: Fleet, read: Any) -> Reading:
+def reading(way: str, fleet: SimulatedFleet, read: Any) -> Reading:
     """Read a fleet that changes in this `way` with `read(running)` -> (ids, megabytes)."""
     state = State(CloudOptions(fleet, rules=Scenario.model_validate({"rules": list(WAYS[way])}).rules))
     try:

@@ -19,7 +19,7 @@ from runner.planning.schedule import make_schedule
 from runner.report.diff import PlanDiff
 from runner.report.diff_markdown import diff_markdown
 from runner.report.diff_since import SinceBase
-from runner.simulator.fleet import Fleet, FleetOptions, FleetServer, generate
+from runner.simulator.fleet import FleetOptions, FleetServer, SimulatedFleet, generate
 from tests.planning.build import NOW
 
 FILE = "plans/web-kernel.yaml"
@@ -59,7 +59,7 @@ A comment as the pull request of a plan of 640 servers gets it, made from a simu
 """
 
 
-def fleet() -> tuple[Inventory, Fleet]:
+def fleet() -> tuple[Inventory, SimulatedFleet]:
     """1,600 servers, 640 of them web servers of prod; some are stopped, one is locked."""
     made = generate(FleetOptions(servers=1_600))
     servers = sorted((_server(s) for s in made.servers), key=lambda s: s.id)

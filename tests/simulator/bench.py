@@ -14,7 +14,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from runner.simulator.faults import Rule
-from runner.simulator.fleet import Fleet, FleetOptions
+from runner.simulator.fleet import FleetOptions, SimulatedFleet
 from runner.simulator.server import Running, serve_in_thread
 from runner.simulator.state import CloudOptions, State
 from runner.simulator.switches import KnownLogins, Switches
@@ -129,7 +129,7 @@ def simulated(
     servers: int = 20,
     *,
     switches: Mapping[str, Any] | None = None,
-    fleet: Fleet | None = None,
+    fleet: SimulatedFleet | None = None,
     state_path: Path | None = None,
     control: bool = False,
     wall: Any = None,
