@@ -9,7 +9,6 @@ from typing import Any
 
 from runner.app.app import App
 from runner.loading.schemas import config_schema, plan_schema, policy_schema, rendered_plan_schema
-from runner.report.problems import problems_schema
 from runner.report.schemas import DOCUMENTS, report_schema, schema_of
 from runner.store.event_json import journal_schema
 
@@ -21,7 +20,6 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     **{name: partial(schema_of, name) for name in DOCUMENTS},
     "report": report_schema,
     "journal": journal_schema,
-    "problems": problems_schema,
 }
 
 

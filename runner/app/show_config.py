@@ -17,6 +17,7 @@ from runner.loading.config import LoadedConfig
 from runner.loading.origins import DEFAULT, settings_of
 from runner.model.config import TargetConfig
 from runner.model.origin import Origin, Setting
+from runner.model.shape import json_values
 from runner.net.origin import ALLOWED_HOSTS, VAIN_HINT, allowed_hosts, vain_hosts
 from runner.net.trust import place_of, proxy_for, proxy_variable
 from runner.report.safe import json_text, plain
@@ -41,7 +42,9 @@ def show_config(app: App, config_rev: str | None, output: str, *, is_named: bool
         found_by, head = "none", "no reboot-runner.yaml from here up to the Git root: the defaults hold"
     settings = list(_settings(app, loaded))
     if output == "json":
-        app.echo(json_text(settings_document(settings, loaded.name or None, found_by, config_rev), indent=2))
+        app.echo(
+            json_text(json_values(settings_document(settings, loaded.name or None, found_by, config_rev)), indent=2)
+        )
     else:
         app.echo(settings_yaml(settings, [head]))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, cast
 
 from runner.app.app import App
 from runner.app.stores import open_store_of
@@ -17,7 +17,9 @@ from runner.execution.journal import read_on, read_run
 from runner.execution.waiting import waiting_for
 from runner.loading.plan import load_plan, plan_digest
 from runner.loading.search import find_plans
-from runner.model.run import Run
+from runner.model.events import Outcome
+from runner.model.run import Run, ServerWord
+from runner.model.shape import json_values
 from runner.planning.forecast import REBOOT_S
 from runner.planning.when import Outlook, outlook
 from runner.ports.store import Halt, RunRow, Store
@@ -27,11 +29,23 @@ from runner.report.run_report import NextStep
 from runner.report.run_steps import next_steps
 from runner.report.run_words import count, counts_words
 from runner.report.safe import json_text
+from runner.report.status_document import (
+    HaltRow,
+    QuestionRow,
+    RunDocument,
+    RunsDocument,
+    RunStatusRow,
+    RunWord,
+    StopRow,
+    TroubleRow,
+    WaveRow,
+)
 from runner.report.status_text import Listed, fitted, full, runs_table
-from runner.report.windows import outlook_json, when_lines
+from runner.report.windows import OpeningRow, when_lines
 from runner.store.owner import boot_clock, is_held
 
-FORMAT_VERSION = 1
+R = TypeVar("R", bound=RunStatusRow)
+FORMAT_VERSION: Literal[1] = 1
 WATCH_S = 2.0
 MOST_EVENTS = 20_000
 """How many events of journals the list of runs reads for closed ones; open ones are always read."""
@@ -55,13 +69,9 @@ def _list(app: App, store: Store, plans: Path | None, open_only: bool, output: s
     halt = store.halted()
     states = list(_states(store, rows, halt))
     if output == "json":
-        data = {
-            "format_version": FORMAT_VERSION,
-            "halted": {"by": halt.by, "reason": halt.reason, "at": halt.at.isoformat()} if halt else None,
-            "runs": [_row(row) | _state_json(state) for row, state in zip(rows, states, strict=True)],
-            "plans_without_run": without,
-        }
-        app.echo(json_text(data, indent=2))
+        told = tuple(_row(RunStatusRow, row, state) for row, state in zip(rows, states, strict=True))
+        halted = HaltRow(halt.by, halt.reason, halt.at) if halt else None
+        app.echo(json_text(json_values(RunsDocument(FORMAT_VERSION, halted, told, tuple(without))), indent=2))
         return
     if halt is not None:
         app.show(printed([f"HALTED by {halt.by} at {halt.at:%Y-%m-%d %H:%M}: {halt.reason}"]))
@@ -110,24 +120,23 @@ def _steps(run: Run, row: RunRow) -> Sequence[NextStep]:
     return [s for s in steps if not s.command.startswith("reboot-runner resume")] if _is_held(row) else steps
 
 
-def _state_json(state: Listed) -> dict[str, Any]:
-    counts = dict(state.counts) if state.counts is not None else None
-    waits, step, clock = (text or None for text in (state.waits_for, state.next, state.clock))
-    return {"counts": counts, "waits_for": waits, "next": step, "clock": clock}
-
-
-def _row(row: RunRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "plan": row.plan,
-        "cycle": row.cycle,
-        "word": row.word,
-        "open": row.is_open,
-        "created": row.created.isoformat(),
-        "held_by": str(row.owner) if row.owner else None,
-        "plan_digest": row.plan_digest,
-        "schedule_digest": row.schedule_digest,
-    }
+def _row(kind: type[R], row: RunRow, state: Listed, **more: Any) -> R:
+    return kind(
+        id=row.id,
+        plan=row.plan,
+        cycle=row.cycle,
+        word=cast(RunWord, row.word),
+        open=row.is_open,
+        created=row.created,
+        held_by=str(row.owner) if row.owner else None,
+        plan_digest=row.plan_digest,
+        schedule_digest=row.schedule_digest,
+        counts=cast("Mapping[ServerWord, int] | None", state.counts),
+        waits_for=state.waits_for or None,
+        next=state.next or None,
+        clock=state.clock or None,
+        **more,
+    )
 
 
 def _plans_without_run(store: Store, folder: Path) -> list[str]:
@@ -174,36 +183,26 @@ def _one(app: App, store: Store, text: str, watch: bool, output: str) -> None:
 
 def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
     waits, until = waiting_for(run, halt) if run.is_open else ("", None)
-    data = _row(row) | {
-        "format_version": FORMAT_VERSION,
-        "counts": run.counts(is_sending=_is_held(row)),
-        "waits_for": waits or None,
-        "next": _next(run, row) or None,
-        "clock": _clock(run) or None,
-        "until": until.isoformat() if until else None,
-        "window": outlook_json(_outlook(run)),
-        "question": {"id": run.question.id, "why": run.question.why, "wave": run.question.wave}
-        if run.question
-        else None,
-        "stop": {"reason": run.stop.reason, "detail": run.stop.detail} if run.stop else None,
-        "suspended": run.suspended.why if run.suspended else None,
-        "waves": [
-            {
-                "number": wave.number,
-                "group": wave.group,
-                "servers": len(wave.servers),
-                "started": state.started.isoformat() if state.started else None,
-                "ended": state.ended.isoformat() if state.ended else None,
-            }
-            for wave, state in zip(run.schedule.waves, run.waves, strict=True)
-        ],
-        "troubles": [
-            {"server": s.ref.id, "name": s.ref.name, "outcome": s.outcome, "reason": s.reason, "detail": s.detail}
-            for s in run.servers.values()
-            if s.outcome and s.outcome.value in ("failed", "unknown")
-        ],
-    }
-    return json_text(data, indent=2)
+    counts = run.counts(is_sending=_is_held(row))
+    state = Listed(row.id, row.plan, row.word, waits, counts, row.created, _next(run, row), _clock(run))
+    bad = (s for s in run.servers.values() if s.outcome in (Outcome.FAILED, Outcome.UNKNOWN))
+    made = _row(
+        RunDocument,
+        row,
+        state,
+        format_version=FORMAT_VERSION,
+        until=until,
+        window=OpeningRow.of(_outlook(run)),
+        question=QuestionRow(run.question.id, run.question.why, run.question.wave) if run.question else None,
+        stop=StopRow(run.stop.reason, run.stop.detail) if run.stop else None,
+        suspended=run.suspended.why if run.suspended else None,
+        waves=tuple(
+            WaveRow(w.number, w.group, len(w.servers), s.started, s.ended)
+            for w, s in zip(run.schedule.waves, run.waves, strict=True)
+        ),
+        troubles=tuple(TroubleRow(s.ref.id, s.ref.name, s.outcome, s.reason, s.detail) for s in bad),
+    )
+    return json_text(json_values(made), indent=2)
 
 
 def _outlook(run: Run) -> Outlook | None:

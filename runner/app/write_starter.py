@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from runner import REPOSITORY
 from runner.app.app import App
@@ -15,14 +16,21 @@ from runner.git.repository import Repository
 from runner.inputs.files import read_regular
 from runner.loading.files import git_root
 from runner.loading.schemas import FILES, as_json
+from runner.model.shape import json_values
+from runner.report.init_document import FileResult, FileRow, FillInRow, InitDocument
 from runner.report.safe import json_text, line_start, plain
 from runner.starter.files import fill_ins, starter_files
 from runner.starter.request import StarterRequest
 from runner.starter.writing import FileStep, survey, write
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 SCHEMAS = ("plan.schema.json", "config.schema.json", "policy.schema.json")
-DID = {"write": "wrote", "overwrite": "overwrote", "same": "unchanged", "keep": "kept"}
+DID: Mapping[str, FileResult] = {
+    "write": "wrote",
+    "overwrite": "overwrote",
+    "same": "unchanged",
+    "keep": "kept",
+}
 
 
 def write_starter(app: App, folder: Path | None, request: StarterRequest, output: str, *, force: bool) -> None:
@@ -46,15 +54,10 @@ def write_starter(app: App, folder: Path | None, request: StarterRequest, output
     missing = [one for one in fill_ins(request) if written.intersection(one.files)]
     notes, following = _notes(place, steps, request), _next(place, request)
     if output == "json":
-        made = {
-            "format_version": FORMAT_VERSION,
-            "folder": str(place),
-            "files": [{"path": step.file.path, "result": DID[step.action]} for step in steps],
-            "fill_in": [{"files": list(one.files), "what": one.what} for one in missing],
-            "notes": notes,
-            "next": following,
-        }
-        app.echo(json_text(made, indent=2))
+        rows = tuple(FileRow(step.file.path, DID[step.action]) for step in steps)
+        fill_in = tuple(FillInRow(one.files, one.what) for one in missing)
+        made = InitDocument(FORMAT_VERSION, str(place), rows, fill_in, tuple(notes), tuple(following))
+        app.echo(json_text(json_values(made), indent=2))
         return
     lines = [f"{DID[step.action]:<10}{plain(place / step.file.path)}" for step in steps]
     for one in missing:

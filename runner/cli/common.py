@@ -18,8 +18,9 @@ from runner.app.app import App, Display, Picture, hint_of, in_ci
 from runner.cli.screen import TerminalPicture, size_of
 from runner.errors import EXIT_WORDS, Exit, InvalidInput, RunnerError, Stale
 from runner.model.problem import Problem
+from runner.model.shape import json_values
 from runner.report.fitting import wrap_all
-from runner.report.problems import problems_document, problems_text
+from runner.report.problems import problem_rows, problems_text
 from runner.report.safe import json_text, line_start, plain
 
 
@@ -57,7 +58,8 @@ class Terminal(App):
         if self.log_format != "json":
             click.echo(_fitted(problems_text(problems, color=True), sys.stderr), err=True, color=self.click_color)
             return
-        for found in problems_document(problems, ())["problems"]:
+        for row in problem_rows(problems):
+            found = json_values(row)
             self.talk(**{"text": found.pop("message"), **found})
 
     def show_error(self, error: RunnerError) -> None:

@@ -8,7 +8,7 @@ from runner.app.app import App
 
 NAMES = (
     *("plan", "plan-rendered", "config", "policy", "schedule", "diff", "status", "init", "doctor", "config-show"),
-    *("report", "journal", "problems"),
+    *("problems", "report", "journal"),
 )
 """Those of `print_schema.SCHEMAS`; a test holds them equal."""
 

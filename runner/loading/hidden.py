@@ -10,7 +10,7 @@ from runner.loading.findings import Findings
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar, Span, walk
 from runner.loading.source import Source
 from runner.model.hidden import described, is_blank
-from runner.model.shape import ID_PATTERN
+from runner.model.patterns import ID_PATTERN
 
 _SELECTORS = frozenset({"servers", "exclude", "forbidden"})
 """Keys whose mappings select servers, in plans, policies and configurations."""

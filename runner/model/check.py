@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field as Bounds
 from pydantic import StringConstraints
 
-from runner.model.shape import HOST_PATTERN, PATH_PATTERN, SHAPE, Line, Statuses
+from runner.model.bounds import Line, Statuses
+from runner.model.patterns import HOST_PATTERN, PATH_PATTERN
+from runner.model.shape import Shaped
 
 CheckKind = Literal["tcp", "http", "ssh_banner"]
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(Shaped):
     """One question to a server's own address.
 
     `tcp`: the port takes a connection. `ssh_banner`: an SSH server says its version there. `http`: a GET of `path` is
@@ -24,8 +25,6 @@ class Check:
     the name that the certificate is verified for, empty for the address itself. The fields after `port` are those of
     `http` and empty for the others.
     """
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     kind: CheckKind
     port: Annotated[int, Bounds(ge=1, le=65_535)]

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from runner.model.bounds import Name
 from runner.model.plan import (
     Ids,
     Many,
@@ -21,7 +22,6 @@ from runner.model.plan import (
     Version,
     as_the_cloud_writes,
 )
-from runner.model.shape import Name
 
 ALL_GRANTED = "all_granted_eps"
 """Every enterprise project that the credentials can use ("Querying Details About ECSs", `enterprise_project_id`)."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field as Bounds
 from pydantic import StringConstraints
 
+from runner.model.bounds import Finite, Line, Name, Statuses
+from runner.model.patterns import PATH_PATTERN
 from runner.model.quantity import format_duration
-from runner.model.shape import PATH_PATTERN, SHAPE, Finite, Line, Name, Statuses
+from runner.model.shape import Shaped
 
 MAX_QUERY = 2_000
 MAX_GATES = 20
@@ -19,7 +21,7 @@ GateKind = Literal["prometheus", "alarms", "http"]
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Shaped):
     """One condition for a wave to begin. `source` is a name of the configuration; a plan names no host.
 
     `prometheus`: every sample of `query` lies within `min` and `max`, during the whole last `for_s` seconds where that
@@ -27,8 +29,6 @@ class Gate:
     one of `status`, and `body` stands in the answer if it is not empty. With `dry_run` the answer is reported and
     decides nothing. Fields that are not of its kind are empty.
     """
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     kind: GateKind
     name: Name | Literal[""] = ""

@@ -31,21 +31,11 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from runner.model.bounds import ClockTime, Day, Id, Name, RunId, SpreadKey, Zone
 from runner.model.check import DEFAULT_PORTS, Check
 from runner.model.gate import MAX_GATES, MAX_QUERY, Gate
+from runner.model.patterns import HOST_PATTERN, ID_PATTERN, PATH_PATTERN
 from runner.model.quantity import MAX_NUMBER, Amount, format_duration, parse_duration
-from runner.model.shape import (
-    HOST_PATTERN,
-    ID_PATTERN,
-    PATH_PATTERN,
-    ClockTime,
-    Day,
-    Id,
-    Name,
-    RunId,
-    SpreadKey,
-    Zone,
-)
 from runner.model.window import HORIZON, MAX_FREEZES, MAX_WINDOWS, Calendar, Freeze, Window, join
 
 MAX_GROUPS = 1_000

@@ -6,43 +6,27 @@ A schedule is complete: a run needs nothing else of the plan. Seconds are floats
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field as Bounds
 from pydantic import StringConstraints
 
+from runner.model.bounds import Count, Digest, Id, Line, Name, RunId, Seconds, Several, SpreadKey, Word, Written
 from runner.model.check import Check
 from runner.model.gate import MAX_GATES, Gate
-from runner.model.shape import (
-    FREE,
-    LATER,
-    SHAPE,
-    Count,
-    Digest,
-    Id,
-    Line,
-    Name,
-    RunId,
-    Seconds,
-    Several,
-    SpreadKey,
-    Word,
-    Written,
-)
+from runner.model.shape import FREE, LATER, Shaped
 from runner.model.window import MAX_FREEZES, MAX_WINDOWS, Freeze, Window
 
 RebootType = Literal["SOFT", "HARD"]
 
 
 @dataclass(frozen=True, slots=True)
-class ServerRef:
+class ServerRef(Shaped):
     """A server as the schedule names it: the id decides, name and zone are for people."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     id: Id
     name: Annotated[Line, FREE]
@@ -50,10 +34,8 @@ class ServerRef:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Target(Shaped):
     """Where the servers are. `project_id` is part of what was reviewed."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     name: Word
     cloud: Word
@@ -62,10 +44,8 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(Shaped):
     """A budget as it is written and the integer it came to: `2%` of 640 is 12."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     written: Written
     of: Count
@@ -75,10 +55,8 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Shaped):
     """No more than so many `servers` are asked for in any `per_s` seconds."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     servers: Annotated[int, Bounds(ge=1, le=999_999_999)]
     per_s: Annotated[float, Bounds(gt=0, le=366 * 86_400, allow_inf_nan=False)]
@@ -93,10 +71,8 @@ ALL_BUT_ONE = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Shaped):
     """A rule about failure domains."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     key: SpreadKey
     """As in the plan: `zone`, `tag:pool`."""
@@ -109,20 +85,16 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Shaped):
     """What follows a wave: a wait of `seconds`, or a person's approval."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     kind: Literal["timed", "approval"] = "timed"
     seconds: Seconds = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class GroupRules:
+class GroupRules(Shaped):
     """The rules of one group as numbers. What lies between `selected` and `eligible` is in `Schedule.excluded`."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     name: Name
     target: Word
@@ -149,10 +121,8 @@ class GroupRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Wave:
+class Wave(Shaped):
     """Servers that go down together."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     number: Annotated[int, Bounds(ge=1)]
     """From 1 over the whole run."""
@@ -183,10 +153,8 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True)
-class ExcludedServer:
+class ExcludedServer(Shaped):
     """A server of several that are left out for the same reason."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     id: Id
     name: Annotated[Line, FREE]
@@ -196,10 +164,8 @@ class ExcludedServer:
 
 
 @dataclass(frozen=True, slots=True)
-class ExclusionEntry:
+class ExclusionEntry(Shaped):
     """Servers that a group's selector matches and the schedule leaves out of that group for one reason."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     group: Name
     reason: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]{0,63}$")]
@@ -228,14 +194,12 @@ def together(exclusions: Iterable[Exclusion]) -> tuple[ExclusionEntry, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class WorstCase:
+class WorstCase(Shaped):
     """The most servers the run takes down together, and the most that can end failed before it stops by itself.
 
     Servers that failed stay down: with them more than `down_at_once` may be down at a time, but never more than
     `failures`. The equations: `planning.worst_case`.
     """
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     down_at_once: Count
     """The largest wave. Servers that failed before it may still be down."""
@@ -253,10 +217,8 @@ class WorstCase:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanRef:
+class PlanRef(Shaped):
     """The plan that a schedule was made from."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     name: Name
     digest: Digest
@@ -267,10 +229,8 @@ class PlanRef:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Shaped):
     """Servers assigned to waves: what people review and a run executes. Seconds are numbers."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     plan: PlanRef
     cycle: Name

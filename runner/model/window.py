@@ -16,17 +16,18 @@ The rules, in full:
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from heapq import merge
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Protocol
 from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime
 from pydantic import Field as Bounds
 
-from runner.model.shape import SHAPE, ClockTime, Day, Zone
+from runner.model.bounds import ClockTime, Day, Zone
+from runner.model.shape import Shaped
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HORIZON = timedelta(days=400)
@@ -37,10 +38,8 @@ MAX_FREEZES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(Shaped):
     """When waves may start, by the clocks of a time zone; the days are those of the start."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     days: Annotated[tuple[Day, ...], Bounds(min_length=1, max_length=7)]
     start: ClockTime
@@ -50,10 +49,8 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Freeze:
+class Freeze(Shaped):
     """A time in which nothing starts: from `begins` until just before `ends`, aware UTC."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     begins: AwareDatetime
     ends: AwareDatetime

@@ -9,12 +9,13 @@ from itertools import groupby
 
 from runner.model.quantity import format_duration
 from runner.model.schedule import Allowance, GroupRules, Rate, Schedule, ServerRef, Wave
+from runner.model.shape import Shaped
 from runner.planning.belts import few
 from runner.planning.when import windows_words
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Place(Shaped):
     """Where a server goes down: its group, and its wave counted over the whole run."""
 
     group: str
@@ -23,7 +24,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Move(Shaped):
     """A server that stays in the schedule and changes its part in it."""
 
     server: ServerRef
@@ -32,7 +33,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupWaves:
+class GroupWaves(Shaped):
     """A group whose waves have other sizes than before: the sizes in order; empty where it had or has no wave."""
 
     group: str
@@ -41,7 +42,7 @@ class GroupWaves:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Shaped):
     """A rule that changed, with its values as people read them. `what` can hold the name of a group."""
 
     what: str
@@ -50,7 +51,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Shaped):
     """A schedule in three numbers; `largest`: the servers of its largest wave."""
 
     servers: int = 0
@@ -59,7 +60,7 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Shaped):
     """From one schedule to the next.
 
     `added`: servers that go down now and did not before; `removed`: the other way round, whatever the reason.

@@ -6,7 +6,7 @@ import json
 from hashlib import sha256
 
 from runner.model.schedule import Schedule
-from runner.model.shape import plain
+from runner.model.shape import json_values
 
 
 def canonical(schedule: Schedule) -> str:
@@ -18,7 +18,7 @@ def canonical(schedule: Schedule) -> str:
     what bakes may find, which follows from the waves. The order of servers in a wave counts; that of exclusions does
     not. A field that came later is left out where it has its default.
     """
-    reviewed = plain(schedule, reviewed=True)
+    reviewed = json_values(schedule, reviewed=True)
     reviewed["excluded"] = sorted([e.group, s.id, e.reason] for e in schedule.excluded for s in e.servers)
     return json.dumps(reviewed, sort_keys=True, separators=(",", ":"), allow_nan=False)
 

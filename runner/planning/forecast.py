@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runner.model.schedule import GroupRules, Rate, Schedule, Wave
+from runner.model.shape import Shaped
 from runner.model.window import first_fit
 
 REBOOT_S = 60.0
@@ -17,7 +18,7 @@ SERVERS_PER_MINUTE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class WaveForecast:
+class WaveForecast(Shaped):
     """Seconds since the run's start: first request sent, last server ready."""
 
     number: int
@@ -26,7 +27,7 @@ class WaveForecast:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(Shaped):
     """The expected course of a run. `total_s` has no time for the `approvals` that people must give on the way."""
 
     waves: tuple[WaveForecast, ...]

@@ -18,6 +18,7 @@ from runner.model.gate import Gate
 from runner.model.plan import FreezeFile, Group, Plan, Rate, Selector
 from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import Schedule
+from runner.model.shape import Shaped
 from runner.model.window import Window, openings
 from runner.planning.belts import few
 from runner.planning.spread import SERVER_GROUP
@@ -43,7 +44,7 @@ _INCOMPARABLE = "changed between numbers and percentages, which cannot be compar
 
 
 @dataclass(frozen=True, slots=True)
-class Lift:
+class Lift(Shaped):
     """A belt that the new plan loosens. `what` says which and how: `limits.servers raised`, `group web: canary gone`.
 
     `before` and `after` are values as they are written; they hold text of the plans. `path` is the belt's place in

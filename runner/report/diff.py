@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Literal, cast
 
 from runner.errors import EXIT_WORDS, Exit
+from runner.model.bounds import Count
 from runner.model.problem import Problem
 from runner.model.quantity import format_duration
 from runner.model.schedule import Exclusion, Schedule
-from runner.model.shape import plain
+from runner.model.shape import Shaped, json_values
 from runner.model.surroundings import Surroundings
 from runner.planning.exclusions import REBOOTED_IN_CYCLE
 from runner.planning.forecast import Forecast, forecast
 from runner.planning.when import Outlook
-from runner.report.diff_since import SinceBase, SinceRun, base_json, run_json
+from runner.report.diff_since import SinceBase, SinceRun
 from runner.report.folding import shared_names
-from runner.report.gates import GatesNow, gates_json
-from runner.report.problems import problems_document
+from runner.report.gates import GateRow, GatesNow, gate_rows
+from runner.report.problems import ProblemRow, problem_rows
 from runner.report.run_words import count
 from runner.report.safe import json_text
-from runner.report.surroundings import surroundings_json
-from runner.report.windows import outlook_json
+from runner.report.surroundings import SurroundingsRow
+from runner.report.windows import OpeningRow
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 
 PRECEDENCE = (1, 77, 3, 7, 6, 5, 4, 75, 2, 0)
 """Of several plans' exit codes the first of these that occurs is the command's."""
@@ -96,12 +97,12 @@ class PlanDiff:
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
+class Selected(Shaped):
     """Which plans a range of commits selected, beside those that are shown. `renamed`: new file to old."""
 
     base: str
     head: str
-    deleted: Sequence[str] = ()
+    deleted: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
     unchanged: int = 0
 
@@ -185,40 +186,86 @@ def rounded(seconds: float) -> str:
     return format_duration(float(60 * round(seconds / 60)))
 
 
+ResultWord = Literal["changes", "done", "invalid", "error", "denied", "held", "stale"]
+
+
+@dataclass(frozen=True, slots=True)
+class CountsRow(Shaped):
+    """How many servers are scheduled, in how many waves, how many are excluded, how many the target shows."""
+
+    servers: Count
+    waves: Count
+    excluded: Count
+    visible: Count
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow(Shaped):
+    """An error that is no problem of the plan's."""
+
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow(Shaped):
+    """One plan."""
+
+    file: str
+    result: ResultWord
+    """`changes`: there are servers to reboot; `done`: there is nothing to do; else what went wrong."""
+    summary: str
+    """The totals in a sentence."""
+    counts: CountsRow | None
+    forecast: Forecast | None
+    window: OpeningRow | None
+    """Null for a plan without windows and freezes."""
+    gates: tuple[GateRow, ...]
+    surroundings: SurroundingsRow | None
+    """Null where nobody asked."""
+    schedule: Schedule | None
+    problems: tuple[ProblemRow, ...]
+    error: FailureRow | None
+    next: str | None
+    """The command that runs exactly this."""
+    since_base: SinceBase | None
+    since_run: SinceRun | None
+
+    @classmethod
+    def of(cls, diff: PlanDiff) -> PlanRow:
+        made, out = diff.schedule, len({e.server.id for e in diff.left_out})
+        return cls(
+            file=diff.file,
+            result=cast(ResultWord, EXIT_WORDS[diff.code]),
+            summary=summary(diff),
+            counts=CountsRow(made.servers, len(made.waves), out, made.visible) if made else None,
+            forecast=diff.forecast,
+            window=OpeningRow.of(diff.window),
+            gates=tuple(gate_rows(made, diff.gates)) if made else (),
+            surroundings=SurroundingsRow.of(made, diff.around) if made and diff.around else None,
+            schedule=made,
+            problems=problem_rows(diff.problems),
+            error=None if diff.failure is None else FailureRow(diff.failure, diff.failure_hint),
+            next=diff.command or None,
+            since_base=diff.since_base,
+            since_run=diff.since_run,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DiffDocument(Shaped):
+    """What `diff -o json` prints: a dry-run of one or several plans against the live cloud."""
+
+    format_version: Literal[1]
+    result: ResultWord
+    """The exit code as a word."""
+    plans: tuple[PlanRow, ...]
+    selected: Selected | None
+    """With `--changed`: what the range of commits selected."""
+
+
 def diff_json(diffs: Sequence[PlanDiff], selected: Selected | None = None) -> str:
-    """All plans as one JSON object; `schemas/diff.schema.json` describes it."""
-    code = exit_code(d.code for d in diffs)
-    made = {
-        "format_version": FORMAT_VERSION,
-        "result": EXIT_WORDS[code],
-        "plans": [_plan_json(diff) for diff in diffs],
-        "selected": None if selected is None else {**asdict(selected), "deleted": list(selected.deleted)},
-    }
-    return json_text(made, sort_keys=True, allow_nan=False)
-
-
-def _plan_json(diff: PlanDiff) -> dict[str, Any]:
-    schedule = diff.schedule
-    return {
-        "file": diff.file,
-        "result": EXIT_WORDS[diff.code],
-        "summary": summary(diff),
-        "counts": None
-        if schedule is None
-        else {
-            "servers": schedule.servers,
-            "waves": len(schedule.waves),
-            "excluded": len({e.server.id for e in diff.left_out}),
-            "visible": schedule.visible,
-        },
-        "forecast": asdict(diff.forecast) if diff.forecast else None,
-        "window": outlook_json(diff.window),
-        "gates": [] if schedule is None else gates_json(schedule, diff.gates),
-        "surroundings": surroundings_json(schedule, diff.around),
-        "schedule": plain(schedule) if schedule else None,
-        "problems": problems_document(diff.problems, [])["problems"],
-        "error": None if diff.failure is None else {"message": diff.failure, "hint": diff.failure_hint},
-        "next": diff.command or None,
-        "since_base": base_json(diff.since_base),
-        "since_run": run_json(diff.since_run),
-    }
+    """Return a `DiffDocument` as JSON text."""
+    result = cast(ResultWord, EXIT_WORDS[exit_code(d.code for d in diffs)])
+    made = DiffDocument(FORMAT_VERSION, result, tuple(map(PlanRow.of, diffs)), selected)
+    return json_text(json_values(made), sort_keys=True, allow_nan=False)

@@ -6,12 +6,12 @@ Words are not escaped here: they hold names of plans and servers, and each chann
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any
 
 from runner.model.schedule import ServerRef
+from runner.model.shape import Shaped
 from runner.planning.compare import Changes, Place
 from runner.planning.lifted import Lift
 from runner.report.folding import fold, names_shared
@@ -23,7 +23,7 @@ SHORT = 12
 
 
 @dataclass(frozen=True, slots=True)
-class SinceBase:
+class SinceBase(Shaped):
     """A plan against itself in another revision.
 
     `revision` is as the caller wrote it, `commit` what it means; `file` is where the plan was there, None for a new
@@ -40,7 +40,7 @@ class SinceBase:
 
 
 @dataclass(frozen=True, slots=True)
-class SinceRun:
+class SinceRun(Shaped):
     """A plan against its last run. `outcome` is that run in a line, `state` in a word.
 
     `added`: servers that go down now and were not part of that run. `removed`: servers that were, and that the plan
@@ -139,18 +139,6 @@ def sizes_words(sizes: Iterable[int]) -> str:
     """Sizes of waves, equal neighbours once: `1, 10 ×3, 4`."""
     runs = ((size, sum(1 for _ in some)) for size, some in groupby(sizes))
     return ", ".join(f"{size} ×{number}" if number > 1 else str(size) for size, number in runs) or "none"
-
-
-def base_json(since: SinceBase | None) -> dict[str, Any] | None:
-    return None if since is None else {**asdict(since), "lifts": [_lift_json(lift) for lift in since.lifts]}
-
-
-def run_json(since: SinceRun | None) -> dict[str, Any] | None:
-    return None if since is None else {**asdict(since), "created": since.created.isoformat()}
-
-
-def _lift_json(lift: Lift) -> dict[str, Any]:
-    return {**asdict(lift), "path": list(lift.path)}
 
 
 def _place(place: Place) -> str:

@@ -6,18 +6,20 @@ harmless, the document leaves them as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, cast
 
 from runner.errors import EXIT_WORDS, Exit
 from runner.model.problem import Problem
+from runner.model.shape import Shaped
 from runner.report.ansi import CYAN, GREEN, RED, YELLOW, paint
-from runner.report.problems import problems_document, problems_text
+from runner.report.problems import ProblemRow, problem_rows, problems_text
 from runner.report.safe import line_start, plain
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 
+About = Literal["configuration", "program", "store", "target"]
 Status = Literal["ok", "warning", "failed", "skipped"]
 STATUSES: tuple[Status, ...] = ("ok", "warning", "failed", "skipped")
 
@@ -50,7 +52,7 @@ class Subject:
     target that it is about.
     """
 
-    about: str
+    about: About
     title: str
     checks: tuple[CheckResult, ...]
     target: str | None = None
@@ -105,28 +107,46 @@ def doctor_text(found: Diagnosis, *, color: bool = False) -> str:
     return "\n\n".join([*blocks, total])
 
 
-def doctor_document(found: Diagnosis) -> dict[str, Any]:
-    """For programs; its schema is schemas/doctor.schema.json."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "result": EXIT_WORDS[found.exit_code],
-        "counts": {status: found.count(status) for status in STATUSES},
-        "problems": problems_document(found.problems, ())["problems"],
-        "checks": [_as_object(section, check) for section in found.sections for check in section.checks],
-    }
+@dataclass(frozen=True, slots=True)
+class CheckRow(Shaped):
+    """`about` and `name` are stable. Texts are not escaped."""
+
+    about: About
+    target: str | None
+    """The one that it is about."""
+    name: str
+    action: str | None
+    """The IAM action that is needed."""
+    status: Status
+    message: str
+    hint: str | None
+    """How to mend it."""
+    details: tuple[str, ...]
 
 
-def _as_object(section: Subject, check: CheckResult) -> dict[str, Any]:
-    return {
-        "about": section.about,
-        "target": section.target,
-        "name": check.name,
-        "action": check.action,
-        "status": check.status,
-        "message": check.message,
-        "hint": check.hint,
-        "details": list(check.details),
-    }
+@dataclass(frozen=True, slots=True)
+class DoctorDocument(Shaped):
+    """What `doctor -o json` prints."""
+
+    format_version: Literal[1]
+    result: Literal["done", "error", "invalid", "denied"]
+    """The exit code as a word."""
+    counts: Mapping[Status, int]
+    problems: tuple[ProblemRow, ...]
+    """Of the configuration and of the policy."""
+    checks: tuple[CheckRow, ...]
+
+
+def doctor_document(found: Diagnosis) -> DoctorDocument:
+    """Return it for programs."""
+    checks = (
+        CheckRow(s.about, s.target, c.name, c.action, c.status, c.message, c.hint, c.details)
+        for s in found.sections
+        for c in s.checks
+    )
+    result = cast(Literal["done", "error", "invalid", "denied"], EXIT_WORDS[found.exit_code])
+    counts = {status: found.count(status) for status in STATUSES}
+    return DoctorDocument(FORMAT_VERSION, result, counts, problem_rows(found.problems), tuple(checks))
 
 
 def listed(words: Sequence[str], most: int = 5) -> str:

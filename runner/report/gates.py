@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from runner.model.gate import GateAnswer, GateState, verdict
 from runner.model.schedule import Schedule
+from runner.model.shape import Shaped
 from runner.report.sections import Line
 
 
@@ -43,18 +43,27 @@ def gate_lines(schedule: Schedule, now: GatesNow | None) -> Iterator[Line]:
         yield Line(f"{name}{gate}" + (f" – now {answer_words(answer)}" if answer else ""), level=1)
 
 
-def gates_json(schedule: Schedule, now: GatesNow | None) -> list[dict[str, Any]]:
-    """The same as plain values. `state`, `value` and `reason` are null where a gate was not asked."""
+@dataclass(frozen=True, slots=True)
+class GateRow(Shaped):
+    """A gate, and what it answers now: no promise for the moment at which a wave begins."""
+
+    gate: str
+    """Its name, else what and whom it asks."""
+    asks: str
+    """The condition, in words."""
+    dry_run: bool
+    """It decides nothing."""
+    at: datetime | None
+    """When it was asked; null where it was not."""
+    state: GateState | None
+    value: str | None
+    reason: str | None
+
+
+def gate_rows(schedule: Schedule, now: GatesNow | None) -> Iterator[GateRow]:
+    """Yield each gate of a schedule."""
     answers: Sequence[GateAnswer | None] = now.answers if now else [None] * len(schedule.gates)
-    return [
-        {
-            "gate": gate.title,
-            "asks": str(gate),
-            "dry_run": gate.dry_run,
-            "at": now.at.isoformat(timespec="seconds") if now else None,
-            "state": answer.state.value if answer else None,
-            "value": answer.value if answer else None,
-            "reason": answer.reason if answer else None,
-        }
-        for gate, answer in zip(schedule.gates, answers, strict=True)
-    ]
+    at = now.at.replace(microsecond=0) if now else None
+    for gate, answer in zip(schedule.gates, answers, strict=True):
+        said = (answer.state, answer.value, answer.reason) if answer else (None, None, None)
+        yield GateRow(gate.title, str(gate), gate.dry_run, at, *said)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from runner.model.problem import Problem
+from runner.model.shape import Shaped, json_values
 from runner.report.ansi import BOLD, DIM, RED, YELLOW, paint
 from runner.report.fitting import cells
 from runner.report.safe import command_data, command_property, json_text, line_start, plain
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 _URI_SAFE = frozenset(b"/-._~ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _WIDTH = 110
 _LEAD = 60
@@ -27,58 +28,56 @@ def problems_text(problems: Iterable[Problem], *, color: bool = False) -> str:
     return "\n".join(_block(p, color) for p in _sorted(problems))
 
 
-def problems_document(problems: Iterable[Problem], files: Sequence[str]) -> dict[str, Any]:
-    """For programs: `format_version`, `result` (`done` or `invalid`), the files that were checked, counts, problems.
+@dataclass(frozen=True, slots=True)
+class ProblemRow(Shaped):
+    """What is wrong and where; lines and columns count from 1. Text is as it was written, and not escaped."""
 
-    Text in it is as it was written; whoever shows it escapes it.
-    """
-    found = _sorted(problems)
-    errors = sum(p.severity == "error" for p in found)
-    return {
-        "format_version": FORMAT_VERSION,
-        "result": "invalid" if errors else "done",
-        "files": list(files),
-        "errors": errors,
-        "warnings": len(found) - errors,
-        "problems": [_as_object(p) for p in found],
-    }
+    severity: Literal["error", "warning"]
+    code: str
+    """Stable; docs/problems.md lists them."""
+    message: str
+    hint: str | None
+    """How to mend it."""
+    file: str | None
+    line: int | None
+    column: int | None
+    """Counts characters."""
+    end_line: int | None
+    end_column: int | None
 
-
-def problems_schema() -> dict[str, Any]:
-    """The JSON Schema (draft-07) of `problems_document`."""
-    text, place = {"type": "string"}, {"type": ["integer", "null"], "minimum": 1}
-    problem = {
-        "severity": {"enum": ["error", "warning"]},
-        "code": {**text, "description": "Stable; docs/problems.md lists them."},
-        "message": text,
-        "hint": {"type": ["string", "null"], "description": "How to mend it."},
-        "file": {"type": ["string", "null"]},
-        "line": {**place, "description": "Counts from 1."},
-        "column": {**place, "description": "Counts characters from 1."},
-        "end_line": place,
-        "end_column": place,
-    }
-    count = {"type": "integer", "minimum": 0}
-    document = {
-        "format_version": {"const": FORMAT_VERSION},
-        "result": {"enum": ["done", "invalid"], "description": "invalid when there is an error."},
-        "files": {"type": "array", "items": text, "description": "The files that were checked."},
-        "errors": count,
-        "warnings": count,
-        "problems": {"type": "array", "items": _closed(problem)},
-    }
-    head = {"$schema": "http://json-schema.org/draft-07/schema#", "$id": "problems.schema.json"}
-    return {**head, "title": "Problems that reboot-runner validate found", **_closed(document)}
+    @classmethod
+    def of(cls, problem: Problem) -> ProblemRow:
+        at = problem.location
+        place = (at.file, at.line, at.column, at.end_line, at.end_column) if at else (None,) * 5
+        return cls(problem.severity, problem.code, problem.message, problem.hint, *place)
 
 
-def _closed(properties: dict[str, Any]) -> dict[str, Any]:
-    required = sorted(properties)
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+def problem_rows(problems: Iterable[Problem]) -> tuple[ProblemRow, ...]:
+    """Return problems as documents hold them, sorted."""
+    return tuple(map(ProblemRow.of, _sorted(problems)))
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemsDocument(Shaped):
+    """What `validate -o json` prints."""
+
+    format_version: Literal[1]
+    result: Literal["done", "invalid"]
+    """`invalid` when there is an error."""
+    files: tuple[str, ...]
+    """The files that were checked."""
+    errors: int
+    warnings: int
+    problems: tuple[ProblemRow, ...]
 
 
 def problems_json(problems: Iterable[Problem], files: Sequence[str]) -> str:
-    """`problems_document` as JSON text."""
-    return json_text(problems_document(problems, files), indent=2)
+    """Return a `ProblemsDocument` as JSON text."""
+    rows = problem_rows(problems)
+    errors = sum(row.severity == "error" for row in rows)
+    result: Literal["done", "invalid"] = "invalid" if errors else "done"
+    made = ProblemsDocument(FORMAT_VERSION, result, tuple(files), errors, len(rows) - errors, rows)
+    return json_text(json_values(made), indent=2)
 
 
 def problems_github(problems: Iterable[Problem], most: int = 10) -> str:
@@ -157,13 +156,6 @@ def _block(problem: Problem, color: bool) -> str:
 
 
 # JSON, GitHub, SARIF
-
-
-def _as_object(problem: Problem) -> dict[str, Any]:
-    where = asdict(problem.location) if problem.location else {}
-    place = {name: where.get(name) for name in ("file", "line", "column", "end_line", "end_column")}
-    told = {"severity": problem.severity, "code": problem.code, "message": problem.message, "hint": problem.hint}
-    return told | place
 
 
 def _command(problem: Problem, more: str = "") -> str:

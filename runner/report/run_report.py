@@ -9,23 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 from runner.model.gate import GateState
 from runner.model.run import BatchPhase, Evidence, Phase, ServerWord
 from runner.model.schedule import Allowance, PlanRef, Target
+from runner.model.shape import Shaped
 
 FORMAT_VERSION: Literal[1] = 1
 
-SHAPE: Mapping[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True, "strict": True}
-"""How the schema is made of these classes: nothing but their fields, each described by the text below it."""
-
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Shaped):
     """How many servers stand where. All of them add up to `scheduled`."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     scheduled: int
     ready: int = 0
@@ -42,10 +38,8 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Shaped):
     """How long something took for `servers` servers. Percentiles are nearest ranks: values that really occurred."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     servers: int
     p50_s: float
@@ -54,10 +48,8 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class StopPart:
+class StopPart(Shaped):
     """Why the run started nothing more."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     at: datetime
     reason: str
@@ -65,10 +57,8 @@ class StopPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(Shaped):
     """A question that the run asked, and who answered it."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     question: str
     why: str
@@ -81,10 +71,8 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
-class GatePart:
+class GatePart(Shaped):
     """What a gate answered before a wave. The journal has the first answers of each wave, and changes."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     at: datetime
     wave: int
@@ -100,10 +88,8 @@ class GatePart:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Shaped):
     """What a person decided."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     at: datetime
     kind: Literal["approve", "cancel", "resolve", "override"]
@@ -114,10 +100,8 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Shaped):
     """One step of the run's course, for people."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     at: datetime
     event: str
@@ -126,20 +110,16 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class NextStep:
+class NextStep(Shaped):
     """What a person should do. `command` is a whole line for a shell, empty where none does it."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     what: str
     command: str
 
 
 @dataclass(frozen=True, slots=True)
-class BatchPart:
+class BatchPart(Shaped):
     """One reboot request and what became of it."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     number: int
     state: BatchPhase
@@ -162,10 +142,8 @@ class BatchPart:
 
 
 @dataclass(frozen=True, slots=True)
-class WavePart:
+class WavePart(Shaped):
     """One wave's course."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     number: int
     group: str
@@ -182,10 +160,8 @@ class WavePart:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerTimes:
+class ServerTimes(Shaped):
     """One server's way. What did not happen, or was not seen, is null."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     intended: datetime | None
     """The request for it was written down, just before it was sent."""
@@ -205,10 +181,8 @@ class ServerTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerPart:
+class ServerPart(Shaped):
     """What became of one server."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     id: str
     name: str
@@ -242,10 +216,8 @@ class ServerPart:
 
 
 @dataclass(frozen=True, slots=True)
-class UnknownPart:
+class UnknownPart(Shaped):
     """A server of which nobody can say whether it was rebooted, and what was seen of it."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     id: str
     name: str
@@ -259,10 +231,8 @@ class UnknownPart:
 
 
 @dataclass(frozen=True, slots=True)
-class ExcludedPart:
+class ExcludedPart(Shaped):
     """A server that a group's selector matched and the schedule left out of that group."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     id: str
     name: str
@@ -273,10 +243,8 @@ class ExcludedPart:
 
 
 @dataclass(frozen=True, slots=True)
-class RunReport:
+class RunReport(Shaped):
     """What happened in one run of reboot-runner, as its journal tells. Equal journals give equal reports."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = SHAPE
 
     format_version: Literal[1]
     run: str

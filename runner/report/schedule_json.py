@@ -15,7 +15,7 @@ from runner.errors import InvalidInput
 from runner.inputs.json_text import SCHEDULE, NotJson, TooMuchJson, check_json, parse_json
 from runner.model.problem import Location, Problem
 from runner.model.schedule import ExclusionEntry, Schedule, Wave
-from runner.model.shape import plain
+from runner.model.shape import json_values
 from runner.planning.digest import inventory_digest, schedule_digest
 from runner.planning.worst_case import worst_case
 
@@ -28,7 +28,7 @@ def dump(schedule: Schedule) -> str:
 
     Raises InvalidInput for one so large that `load` would refuse it.
     """
-    lines = [f"{_compact(key)}:{_value(value)}" for key, value in sorted(plain(schedule).items())]
+    lines = [f"{_compact(key)}:{_value(value)}" for key, value in sorted(json_values(schedule).items())]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     try:
         check_json(text, SCHEDULE)

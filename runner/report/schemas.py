@@ -10,20 +10,22 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from runner.model.schedule import Schedule
-from runner.report.diff_schema import DiffDocument
-from runner.report.doctor_schema import DoctorDocument
-from runner.report.init_schema import InitDocument
+from runner.report.diff import DiffDocument
+from runner.report.doctor import DoctorDocument
+from runner.report.init_document import InitDocument
+from runner.report.problems import ProblemsDocument
 from runner.report.run_report import RunReport
-from runner.report.settings_schema import ConfigShowDocument
-from runner.report.status_schema import StatusDocument
+from runner.report.settings import ConfigShowDocument
+from runner.report.status_document import RunDocument, RunsDocument
 
-DOCUMENTS: dict[str, tuple[type, str]] = {
+DOCUMENTS: dict[str, tuple[Any, str]] = {
     "schedule": (Schedule, "Schedule of a reboot-runner plan"),
     "diff": (DiffDocument, "Dry-run of reboot-runner plans"),
-    "status": (StatusDocument, "Status of reboot-runner runs"),
+    "status": (RunsDocument | RunDocument, "Status of reboot-runner runs"),
     "init": (InitDocument, "Files of a starter repository of reboot-runner"),
     "doctor": (DoctorDocument, "What reboot-runner doctor found"),
     "config-show": (ConfigShowDocument, "The effective configuration of reboot-runner"),
+    "problems": (ProblemsDocument, "Problems that reboot-runner validate found"),
 }
 """Name of the schema -> the document, and its title: the saved schedule, and what commands print with `-o json`."""
 

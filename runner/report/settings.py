@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 from runner.model.origin import Origin, Setting
+from runner.model.shape import Shaped
 from runner.report.safe import json_text, line_start, plain
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 _PLAIN = re.compile(
     r"[A-Za-z_][A-Za-z0-9_.-]*(://[A-Za-z0-9_.:/-]*[A-Za-z0-9_/-])?"  # a word, a URL
     r"|[A-Za-z_/][A-Za-z0-9_./-]*"  # a path
@@ -65,21 +67,51 @@ def _scalar(value: Any) -> str:
     return json_text(value)
 
 
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class OriginRow(Shaped):
+    """Where a value comes from."""
+
+    kind: Literal["default", "file", "environment", "flag", "rule", "looked-up", "credentials"]
+    name: str | None
+    """The file, the environment variable or the option."""
+    line: int | None
+    """Of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow(Shaped):
+    """One value."""
+
+    path: tuple[str | int, ...]
+    """Keys, and positions in lists."""
+    value: Scalar | list[Scalar] | dict[str, Scalar]
+    """Never a secret."""
+    origin: OriginRow
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigShowDocument(Shaped):
+    """What `config show -o json` prints."""
+
+    format_version: Literal[1]
+    file: str | None
+    """The configuration; null where there is none."""
+    found_by: Literal["--config", "REBOOT_RUNNER_CONFIG", "search", "none"]
+    revision: str | None
+    """With `--config-rev`."""
+    settings: tuple[SettingRow, ...]
+
+
 def settings_document(
     settings: Sequence[Setting], file: str | None, found_by: str, revision: str | None
-) -> dict[str, Any]:
-    """For programs; its schema is schemas/config-show.schema.json."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "file": file,
-        "found_by": found_by,
-        "revision": revision,
-        "settings": [
-            {
-                "path": list(s.path),
-                "value": s.value,
-                "origin": {"kind": s.origin.kind, "name": s.origin.name or None, "line": s.origin.line},
-            }
-            for s in settings
-        ],
-    }
+) -> ConfigShowDocument:
+    """Return it for programs."""
+    origins = (OriginRow(s.origin.kind, s.origin.name or None, s.origin.line) for s in settings)
+    rows = tuple(
+        SettingRow(s.path, cast("Scalar", s.value), origin) for s, origin in zip(settings, origins, strict=True)
+    )
+    found = cast(Literal["--config", "REBOOT_RUNNER_CONFIG", "search", "none"], found_by)
+    return ConfigShowDocument(FORMAT_VERSION, file, found, revision, rows)

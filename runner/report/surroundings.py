@@ -4,9 +4,11 @@ ours."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
+from runner.model.bounds import Count
 from runner.model.schedule import Schedule, ServerRef
+from runner.model.shape import Shaped
 from runner.model.surroundings import ScalingGroup, ScheduledEvent, Surroundings
 from runner.report.folding import fold
 from runner.report.run_words import count
@@ -66,38 +68,48 @@ def surroundings_lines(
         yield Line(f"note: {words}")
 
 
-def surroundings_json(schedule: Schedule | None, around: Surroundings | None) -> dict[str, Any] | None:
-    """The same as plain values; None where nobody asked."""
-    if schedule is None or around is None:
-        return None
-    groups, events = touched(schedule, around)
-    return {
-        "servers_in_scaling_groups": len({s.id for _, some in groups for s in some}),
-        "servers_with_events": len({s.id for _, s in events}),
-        "scaling_groups": [
-            {
-                "id": group.id,
-                "name": group.name,
-                "audit_minutes": group.audit_minutes,
-                "is_scaling": group.is_scaling,
-                "servers": [_server(s) for s in some],
-            }
-            for group, some in groups
-        ],
-        "events": [
-            {
-                "id": event.id,
-                "type": event.type,
-                "state": event.state,
-                "begins": event.begins or None,
-                "ends": event.ends or None,
-                "server": _server(server),
-            }
-            for event, server in events
-        ],
-        "unread": list(around.unread),
-    }
+@dataclass(frozen=True, slots=True)
+class ScalingGroupRow(Shaped):
+    """An auto-scaling group of which servers are rebooted."""
+
+    id: str
+    name: str
+    audit_minutes: int | None
+    """How often it judges health; null where that is not said."""
+    is_scaling: bool
+    servers: tuple[ServerRef, ...]
 
 
-def _server(server: ServerRef) -> dict[str, str]:
-    return {"id": server.id, "name": server.name, "zone": server.zone}
+@dataclass(frozen=True, slots=True)
+class EventRow(Shaped):
+    """What the provider plans to do with a server that is rebooted. Times as the cloud writes them."""
+
+    id: str
+    type: str
+    state: str
+    begins: str | None
+    ends: str | None
+    server: ServerRef
+
+
+@dataclass(frozen=True, slots=True)
+class SurroundingsRow(Shaped):
+    """What other services of the cloud know of the servers that are rebooted: advice, and no part of the schedule."""
+
+    servers_in_scaling_groups: Count
+    servers_with_events: Count
+    scaling_groups: tuple[ScalingGroupRow, ...]
+    events: tuple[EventRow, ...]
+    unread: tuple[str, ...]
+    """What could not be read, a sentence each: nothing is known of it."""
+
+    @classmethod
+    def of(cls, schedule: Schedule, around: Surroundings) -> SurroundingsRow:
+        groups, events = touched(schedule, around)
+        return cls(
+            len({s.id for _, some in groups for s in some}),
+            len({s.id for _, s in events}),
+            tuple(ScalingGroupRow(g.id, g.name, g.audit_minutes, g.is_scaling, tuple(some)) for g, some in groups),
+            tuple(EventRow(e.id, e.type, e.state, e.begins or None, e.ends or None, s) for e, s in events),
+            tuple(around.unread),
+        )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from runner.model.bounds import Count
 from runner.model.schedule import Schedule
+from runner.model.shape import Shaped
 from runner.planning.when import Outlook, windows_words
 from runner.report.run_words import count
 
@@ -37,25 +39,34 @@ def when_lines(schedule: Schedule, outlook: Outlook | None) -> Iterator[str]:
         yield f"NEVER OPENS IN TIME: begun now, the run would stop at {_time(outlook.gives_up)} (wait_at_most)"
 
 
-def outlook_json(outlook: Outlook | None) -> dict[str, Any] | None:
-    """The same as plain values; times are ISO 8601 with a zone."""
-    if outlook is None:
-        return None
-    return {
-        "open": outlook.is_open,
-        "why": outlook.why or None,
-        "begins": _iso(outlook.begins),
-        "starts_until": _iso(outlook.starts_until),
-        "ends": _iso(outlook.ends),
-        "waves_fit": outlook.waves,
-        "waves_left": outlook.left,
-        "too_long": list(outlook.too_long),
-        "gives_up": _iso(outlook.gives_up),
-    }
+@dataclass(frozen=True, slots=True)
+class OpeningRow(Shaped):
+    """The open time that is on, or the next one. Times are ISO 8601 with a zone; null where none is in sight."""
 
+    open: bool
+    """Whether a wave may start at this moment."""
+    why: str | None
+    """Why not."""
+    begins: datetime | None
+    starts_until: datetime | None
+    """Waves start before this; null where nothing closes it."""
+    ends: datetime | None
+    waves_fit: Count
+    """So many of the waves left fit into it, one after the other."""
+    waves_left: Count
+    too_long: tuple[int, ...]
+    """Numbers of the waves that fit into no window."""
+    gives_up: datetime | None
+    """When a run begun now would stop, where nothing opens before that."""
 
-def _iso(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="seconds") if at else None
+    @classmethod
+    def of(cls, outlook: Outlook | None) -> OpeningRow | None:
+        if outlook is None:
+            return None
+        times = (outlook.begins, outlook.starts_until, outlook.ends, outlook.gives_up)
+        begins, starts_until, ends, gives_up = (at.replace(microsecond=0) if at else None for at in times)
+        waves = (outlook.waves, outlook.left, outlook.too_long)
+        return cls(outlook.is_open, outlook.why or None, begins, starts_until, ends, *waves, gives_up)
 
 
 def _time(at: datetime) -> str:

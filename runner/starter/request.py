@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from runner import REPOSITORY, __version__
-from runner.model.shape import NAME_PATTERN
+from runner.model.patterns import NAME_PATTERN
 
 CLOUDS = {"huaweicloud": "eu-west-101", "otc": "eu-de", "simulator": "eu-west-101"}
 """Cloud -> the region that is assumed without `--region`."""

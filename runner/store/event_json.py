@@ -12,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from runner.inputs.json_text import JOURNAL, check_json, parse_json
 from runner.model.events import EVENTS, FORMAT, EventData
-from runner.model.shape import plain
+from runner.model.shape import json_values
 
 
 class BadEvent(ValueError):
@@ -34,7 +34,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if hasattr(value, "__pydantic_config__"):
-        return plain(value)
+        return json_values(value)
     if not is_dataclass(value):
         raise TypeError(f"{type(value).__name__} is no JSON")
     values = {f.name: getattr(value, f.name) for f in fields(value)}

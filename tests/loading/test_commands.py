@@ -10,7 +10,7 @@ import pytest
 
 from runner.cli.main import invoke
 from runner.cli.schema import NAMES
-from runner.report.problems import problems_schema
+from runner.report.schemas import schema_of
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
@@ -226,4 +226,4 @@ def test_validate_json_is_as_its_schema_says(folder: Path, capsys: pytest.Captur
     for text in (PLAN, PLAN + "nope: 1\n"):
         (folder / "plans" / "web.yaml").write_text(text)
         invoke(["validate", "-o", "json", "plans", "gone.yaml"])
-        jsonschema.validate(json.loads(capsys.readouterr().out), problems_schema())
+        jsonschema.validate(json.loads(capsys.readouterr().out), schema_of("problems"))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.model.shape import Day
+from runner.model.bounds import Day
 from runner.model.window import Closed, Freeze, Open, Opening, Window, first_fit, join, openings, start_instant, state
 
 BERLIN, SYDNEY, LORD_HOWE = "Europe/Berlin", "Australia/Sydney", "Australia/Lord_Howe"

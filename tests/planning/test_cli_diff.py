@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from runner.cli.main import invoke
-from runner.model.shape import plain
+from runner.model.shape import json_values
 from runner.report import schedule_json
 from runner.report.schemas import schema_of
 from runner.simulator.fleet import FleetOptions
@@ -82,7 +82,7 @@ def test_json_and_saved_schedule(here: Path, capsys: pytest.CaptureFixture[str])
     jsonschema.validate(made, schema_of("diff"))
     assert made["result"] == "changes"
     saved = schedule_json.load((here / "saved.json").read_text())
-    assert plain(saved) == made["plans"][0]["schedule"]
+    assert json_values(saved) == made["plans"][0]["schedule"]
     assert made["plans"][0]["next"] == f"reboot-runner run saved.json --schedule-digest {saved.digest}"
     assert invoke(["diff", "web.yaml", "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["plans"][0]["schedule"]["digest"] == saved.digest

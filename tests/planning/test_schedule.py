@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from runner.model.inventory import ServerGroup
 from runner.model.schedule import Pause, Schedule
-from runner.model.shape import plain
+from runner.model.shape import json_values
 from runner.planning.cycle import fresh_cycle
 from tests.planning.build import codes, group, ids, inventory, plan, planned, schedule, server, sid, sizes
 
@@ -101,7 +101,7 @@ def test_which_left_out_servers_are_counted() -> None:
         (sid(2), "Locked", True),
         (sid(5), "NotActive", True),
     ]
-    assert TypeAdapter(Schedule).validate_python(plain(made)) == made
+    assert TypeAdapter(Schedule).validate_python(json_values(made)) == made
     assert [e.named for e in schedule(plan(), inventory([server(1), server(2, locked=True)])).excluded] == [False]
 
 

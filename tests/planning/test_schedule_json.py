@@ -18,7 +18,7 @@ from runner.inputs.json_text import SCHEDULE, estimate
 from runner.model.inventory import Server
 from runner.model.plan import Plan
 from runner.model.schedule import Exclusion, Schedule, ServerRef, together
-from runner.model.shape import plain
+from runner.model.shape import json_values
 from runner.planning.schedule import make_schedule
 from runner.report import schedule_json
 from runner.report.schemas import schema_of
@@ -59,7 +59,7 @@ def test_the_file() -> None:
 
 def test_rules_of_later_versions_are_left_out_where_they_ask_for_nothing() -> None:
     """Schedules and journals that know no checks stay readable, and those without any keep their form."""
-    one, two = plain(saved())["groups"]
+    one, two = json_values(saved())["groups"]
     assert not {"checks", "baseline"} & one.keys()
     assert {"checks", "baseline"} <= two.keys()
     assert schedule_json.load(schedule_json.dump(saved())) == saved()
@@ -221,7 +221,7 @@ def test_a_fleet_of_which_most_is_excluded(detail: str) -> None:
     server = {"id": "616fb98f-46ca-475e-917e-2563e5a8cd19", "name": "web-000000", "zone": "eu-de-01"}
     ref = ServerRef(**server)
     few = tuple(Exclusion(ref, "one", "ExcludedByPlan", detail.format(n)) for n in range(100, 1000))
-    raw = plain(replace(made, waves=(replace(made.waves[0], servers=(ref,) * 100),), excluded=together(few)))
+    raw = json_values(replace(made, waves=(replace(made.waves[0], servers=(ref,) * 100),), excluded=together(few)))
     assert estimate(json.dumps(raw, separators=(",", ":")).encode()) * 100 < SCHEDULE.memory
 
 
@@ -244,7 +244,7 @@ def test_exclusions_that_share_an_entry() -> None:
     made, ref = saved(), ServerRef("a", "b", "c")
     one = Exclusion(ref, "one", "Locked", "x")
     same = replace(made, excluded=together((one, replace(one, detail="y"), one, replace(one, named=True))))
-    found = plain(same)["excluded"]
+    found = json_values(same)["excluded"]
     server = {"id": "a", "name": "b", "zone": "c"}
     about = {"group": "one", "reason": "Locked", "detail": "x"}
     assert found == [

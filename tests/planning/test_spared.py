@@ -14,7 +14,7 @@ from runner.model.config import Support, TargetConfig
 from runner.model.inventory import Inventory, Server
 from runner.model.machine import Machine, is_it
 from runner.model.schedule import Schedule
-from runner.model.shape import plain
+from runner.model.shape import json_values
 from runner.planning.digest import schedule_digest
 from runner.planning.review import follows, review
 from runner.planning.spared import Spared, judge_spared, spare_now
@@ -134,9 +134,9 @@ def test_the_part_that_goes_last_has_a_name_of_its_own() -> None:
 def test_a_schedule_with_support_is_kept_whole() -> None:
     """What goes last is part of the document and of the digest; schedules without it are as they always were."""
     made = made_last()
-    assert TypeAdapter(Schedule).validate_python(plain(made)) == made
-    assert plain(made)["groups"][2]["support"] is True
-    assert "support" not in plain(made)["groups"][0]
+    assert TypeAdapter(Schedule).validate_python(json_values(made)) == made
+    assert json_values(made)["groups"][2]["support"] is True
+    assert "support" not in json_values(made)["groups"][0]
     ordinary = replace(made, groups=tuple(replace(g, support=False) for g in made.groups))
     assert schedule_digest(ordinary) != made.digest
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from runner.execution.effects import Tuning
 from runner.model.job import Throttled
 from runner.model.schedule import Pause
+from runner.model.shape import json_values
 from runner.report.run_build import build_report, spread
-from runner.report.run_json import report, report_json
+from runner.report.run_json import report_json
 from runner.report.run_words import length
 from tests.execution.memory_cloud import lost_after_acceptance
 from tests.execution.setup import Bench, schedule_of
@@ -178,7 +179,7 @@ def test_every_prefix_of_a_journal_can_be_reported() -> None:
         numbers = asdict(made.counts)
         assert numbers.pop("scheduled") == sum(numbers.values()) == 12
         assert made.as_of == events[-1].at
-        assert report(replay(whole.run.id, events), events)["run"] == whole.run.id
+        assert json_values(build_report(replay(whole.run.id, events), events))["run"] == whole.run.id
 
 
 @pytest.mark.parametrize(

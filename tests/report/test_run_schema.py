@@ -17,9 +17,10 @@ import pytest
 from runner.cli.main import COMMANDS
 from runner.model.events import EVENTS
 from runner.model.run import BatchPhase, Phase
+from runner.model.shape import json_values
 from runner.report import run_now, run_steps, run_words
 from runner.report.reasons import OUTCOMES, REASONS
-from runner.report.run_json import document, report_json
+from runner.report.run_json import report_json
 from runner.report.schemas import report_schema
 from tests.execution.setup import Bench, schedule_of
 from tests.report.cases import HOSTILE, Case, case_of, plain_run, troubled_run
@@ -42,7 +43,7 @@ def test_every_report_is_as_the_schema_says(make: Callable[[], Case]) -> None:
 
 def test_times_are_utc() -> None:
     """Every time is ISO 8601 with an offset of zero."""
-    made = document(troubled_run().report)
+    made = json_values(troubled_run().report)
     times = [t for server in made["servers"] for t in server["times"].values() if t]
     assert len(times) > 20
     for text in (made["created"], made["ended"], *times):
@@ -52,7 +53,7 @@ def test_times_are_utc() -> None:
 def test_the_schema_would_notice() -> None:
     """A missing field, an unknown one and an unknown outcome are each refused."""
     check = jsonschema.Draft7Validator(report_schema())
-    good = document(plain_run().report)
+    good = json_values(plain_run().report)
     assert check.is_valid(good)
     assert not check.is_valid({k: v for k, v in good.items() if k != "counts"})
     assert not check.is_valid({**good, "more": 1})

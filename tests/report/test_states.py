@@ -94,6 +94,6 @@ def test_a_request_on_its_way_is_no_doubt_while_its_sender_lives() -> None:
 def test_the_words_are_the_same_everywhere() -> None:
     """Counts of a run, of its report and of `status` have the same keys, in both published schemas."""
     report = report_schema()["definitions"]["Counts"]["properties"].keys() - {"scheduled"}
-    status = schema_of("status")["definitions"]["_Run"]["properties"]["counts"]["propertyNames"]["enum"]
+    status = schema_of("status")["definitions"]["RunDocument"]["properties"]["counts"]["propertyNames"]["enum"]
     run: Run = CASES["accepted"][0]().run
     assert report == set(status) == set(SERVER_WORDS) == set(run.counts())

@@ -17,7 +17,8 @@ from runner.app.targets import all_targets, choose_target, is_embedded
 from runner.cloud.permissions import needs, policy
 from runner.errors import InvalidInput, UsageProblem
 from runner.loading.config import LoadedConfig
-from runner.report.doctor import Diagnosis, Subject, doctor_document, doctor_text
+from runner.model.shape import json_values
+from runner.report.doctor import About, Diagnosis, Subject, doctor_document, doctor_text
 from runner.report.safe import json_text
 
 
@@ -29,7 +30,7 @@ def diagnose(app: App, names: tuple[str, ...], plans: tuple[Path, ...], within_s
     """
     found = asyncio.run(_examine(app, *rules_of(app, None), names, plans, within_s))
     if output == "json":
-        app.echo(json_text(doctor_document(found), indent=2))
+        app.echo(json_text(json_values(doctor_document(found)), indent=2))
     else:
         app.show(doctor_text(found, color=True))
     return found.exit_code
@@ -55,7 +56,7 @@ async def _examine(
             checks = await ask_all(EMBEDDED if is_embedded(config) else TARGET, it)
         return Subject("target", f"target {name} ({config.cloud}, {config.region})", checks, name)
 
-    async def section(about: str, title: str, questions: Sequence[CheckRow[Here]]) -> Subject:
+    async def section(about: About, title: str, questions: Sequence[CheckRow[Here]]) -> Subject:
         return Subject(about, title, await ask_all(questions, here))
 
     sections = await asyncio.gather(

@@ -1,0 +1,11 @@
+"""Forms of texts, as regular expressions that schemas hold as well."""
+
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"
+HOST_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
+PATH_PATTERN = r"^/[!\"$-~]{0,999}$"
+CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+ZONE_PATTERN = r"^(UTC|[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)+)$"
+SPREAD_PATTERN = r"^(zone|server_group|enterprise_project|tag:.{1,128})$"
+RUN_PATTERN = r"^[0-9a-z][0-9a-z-]{0,63}$"
+AMOUNT_PATTERN = r"^(\d{1,9}|\d{1,3}(\.\d{1,6})?%)$"
