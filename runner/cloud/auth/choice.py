@@ -62,7 +62,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _FoundLogin:
     """What is at one place: a login, an error (half of one), or neither. `why` says that there is one, or why not."""
 
     kind: str
@@ -130,21 +130,23 @@ def explain_choice(target: TargetConfig, environ: Mapping[str, str]) -> tuple[Co
     )
 
 
-def _look(auth: str, variables: Variables) -> Iterator[_Found]:
+def _look(auth: str, variables: Variables) -> Iterator[_FoundLogin]:
     """Look at every place in the order of `auto`. Who has enough stops asking."""
 
-    def look(kind: str, find: Callable[[], Login | None], found: str, absent: str, file: Path | None = None) -> _Found:
+    def look(
+        kind: str, find: Callable[[], Login | None], found: str, absent: str, file: Path | None = None
+    ) -> _FoundLogin:
         try:
             login = find() if auth in ("auto", kind) else None
         except CloudDenied as error:
-            return _Found(kind, absent, error=error)
+            return _FoundLogin(kind, absent, error=error)
         if login is None:
-            return _Found(kind, absent)
+            return _FoundLogin(kind, absent)
         if isinstance(login, KeyLogin) and login.security_token is not None:
             found = f"{found}, with a security token"
-        return _Found(kind, found, login, warning=logins.warning_of_file(file) if file else None)
+        return _FoundLogin(kind, found, login, warning=logins.warning_of_file(file) if file else None)
 
-    def look_at(kind: str, find: Callable[[], Login | None], *names: str) -> _Found:
+    def look_at(kind: str, find: Callable[[], Login | None], *names: str) -> _FoundLogin:
         listed, verb = variables.names(*names), "are" if len(names) > 1 else "is"
         return look(kind, find, f"{listed} {verb} set", f"{listed} {verb} not set")
 
