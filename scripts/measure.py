@@ -3,7 +3,7 @@
     python3 scripts/measure.py
 
 A character counts if it stands in a line that is not empty, without the blanks at both ends of the line. So dense lines
-gain nothing.
+gain nothing. Sizes include the templates, styles and scripts of pages; the other measures are of Python alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "runner"
+PAGES = {".html", ".css", ".js", ".sql"}
 LONG = 100
 LONGEST_MODULES = 10
 
@@ -23,9 +24,10 @@ def main() -> None:
     """Print the measures of the package, room by room and as a whole."""
     texts = {path: path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
     lines = [line for text in texts.values() for line in lines_of(text)]
+    pages = {path: path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*")) if path.suffix in PAGES}
     print(f"{'room':12} {'modules':>7} {'lines':>7} {'characters':>10}")
     for room in sorted({room_of(path) for path in texts}):
-        mine = [text for path, text in texts.items() if room_of(path) == room]
+        mine = [text for path, text in (texts | pages).items() if room_of(path) == room]
         size = [line for text in mine for line in lines_of(text)]
         print(f"{room:12} {len(mine):7} {len(size):7} {sum(map(len, size)):10}")
     trees = {path: ast.parse(text) for path, text in texts.items()}
@@ -39,7 +41,8 @@ def main() -> None:
     doubled = sorted(name for name, number in classes.items() if number > 1)
     long = sum(len(line) > LONG for text in texts.values() for line in text.splitlines() if line.strip())
     print()
-    print(f"characters                           {sum(map(len, lines)):,}")
+    whole_size = sum(len(line) for text in (texts | pages).values() for line in lines_of(text))
+    print(f"characters                           {whole_size:,}")
     print(f"characters a line                    {sum(map(len, lines)) / len(lines):.1f}")
     print(f"lines over {LONG} characters            {long / len(lines):.1%}")
     print(

@@ -76,3 +76,11 @@ def test_a_wheel_is_enough(wheel: Path, tmp_path: Path) -> None:
         assert done.returncode == 0, (arguments, done.stdout, done.stderr)
     pins = subprocess.run([sys.executable, "-m", "runner.pins"], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert Path(pins.stdout.strip()).is_relative_to(wheel)
+
+
+def test_modules_that_the_architecture_names_are_there() -> None:
+    """The page about the structure and the decision records name modules as they are."""
+    known = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+    pages = [ROOT / "docs" / "architecture.md", *(ROOT / "docs" / "adr").glob("*.md")]
+    named = {(page.name, name) for page in pages for name in re.findall(r"[\w-]+\.py\b", page.read_text())}
+    assert {(page, name) for page, name in named if name not in known} == set()
