@@ -20,7 +20,7 @@ from runner.model.inventory import Inventory, Server
 from runner.model.plan import Group, Limits, Plan, Selector
 from runner.model.quantity import Amount
 from runner.model.schedule import Target
-from runner.planning.fleet import Fleet, Place
+from runner.planning.fleet import Fleet, TargetFleet
 from runner.planning.forecast import forecast
 from runner.planning.schedule import make_schedule
 from runner.report.diff import PlanDiff, summary
@@ -94,7 +94,11 @@ def main() -> None:
 
     target = Target("benchmark", "simulator", "eu-west-101", "0" * 32)
     planned = make_schedule(
-        wanted, "sha256:" + "0" * 64, Fleet.of([Place(target, inventory)]), now=NOW, plan_file="plans/benchmark.yaml"
+        wanted,
+        "sha256:" + "0" * 64,
+        Fleet.of([TargetFleet(target, inventory)]),
+        now=NOW,
+        plan_file="plans/benchmark.yaml",
     )
     assert planned.schedule is not None, planned.problems
     clock.append(time.process_time())
@@ -131,7 +135,7 @@ def _with_spread(
         everything = wanted.groups[0].model_copy(update={"servers": Selector(all=True)})
         wanted = wanted.model_copy(update={"groups": (everything,), "spread": rules})
         began = time.process_time()
-        made = make_schedule(wanted, "sha256:" + "0" * 64, Fleet.of([Place(target, inventory)]), now=NOW)
+        made = make_schedule(wanted, "sha256:" + "0" * 64, Fleet.of([TargetFleet(target, inventory)]), now=NOW)
         took = time.process_time() - began
         assert made.schedule is not None, made.problems
         print(f"plan, one group, order {order:8}{took:6.2f} s CPU, {len(made.schedule.waves):6} waves, spread {words}")

@@ -88,7 +88,7 @@ class Out:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DiffWish:
     """What the caller asked for. `out`: where schedules are saved; `repeat`: options that the command to run takes.
 
     `base`: the revision to compare with; `options`: how plans are loaded from it; `rules`: which rules of the policy
@@ -115,7 +115,7 @@ def save(path: Path, diff: PlanDiff) -> None:
 
 
 async def diff_all(
-    app: App, config: LoadedConfig, loaded: Sequence[Loaded], wish: Wish, police: Police | None = None
+    app: App, config: LoadedConfig, loaded: Sequence[Loaded], wish: DiffWish, police: Police | None = None
 ) -> list[PlanDiff]:
     """Each plan by itself: what is wrong with one, or with its target, does not hide the others.
 
@@ -144,7 +144,7 @@ class _Planner:
     app: App
     config: LoadedConfig
     store: Store | None
-    wish: Wish
+    wish: DiffWish
     stack: AsyncExitStack
     base: Revision | None
     police: Police | None

@@ -93,7 +93,7 @@ def event_for(command: str) -> GitHubEvent:
     return event
 
 
-def do(job: Job, command: str, work: Callable[[GitHubEvent], int]) -> int:
+def do(job: GitHubJob, command: str, work: Callable[[GitHubEvent], int]) -> int:
     """Do a job's work while commands are stopped; the exit code of the step.
 
     What goes wrong as a whole is told where the rest is told: in the summary, the outputs and an annotation.
@@ -186,7 +186,7 @@ TOLD = (WaveEnded, GatesAsked, ApprovalAsked, RunStopping, RunEnded)
 
 
 @dataclass(slots=True)
-class Job:
+class GitHubJob:
     """One job: how it is told of, and what it has done so far. `wait`: what it waits for itself, the rest suspends."""
 
     app: App
@@ -224,8 +224,8 @@ class Job:
         with tolerated(self.warn):
             self.summary.set(key, markdown)
 
-    def watch(self, config: LoadedConfig) -> Watch:
-        return Watch(self, config)
+    def watch(self, config: LoadedConfig) -> SummaryWatch:
+        return SummaryWatch(self, config)
 
     def keep(self, store: Store, run: Run, *, is_old: bool = False) -> None:
         """Write the run's reports, in all forms, and its part of the summary. `is_old`: nothing was sent now."""
@@ -284,10 +284,10 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class SummaryWatch:
     """Rewrites a run's part of the summary after each wave, and when a person is asked or the run ends."""
 
-    job: Job
+    job: GitHubJob
     config: LoadedConfig
 
     def __call__(self, run: Run, event: Event) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from runner.app.app import App
 from runner.app.changed_plans import Selection, select, tell_selection
-from runner.app.diff_plans import OLDER_OPEN, Wish, diff_all, save, with_problems
-from runner.app.github_job import Job, do
+from runner.app.diff_plans import OLDER_OPEN, DiffWish, diff_all, save, with_problems
+from runner.app.github_job import GitHubJob, do
 from runner.app.github_run import LABEL
 from runner.app.policy import Police, rules_of
 from runner.app.rules import loosened_rules
@@ -50,7 +50,7 @@ class Wanted:
 
 def plan_job(app: App, wanted: Wanted) -> int:
     """Validate and show; the exit code of the step."""
-    job = Job(app, wanted.schedules, timedelta(0), None, "")
+    job = GitHubJob(app, wanted.schedules, timedelta(0), None, "")
 
     def work(event: GitHubEvent) -> int:
         _demand_empty(wanted.schedules)
@@ -105,7 +105,7 @@ class _Found:
 
 @dataclass(slots=True)
 class _Review:
-    job: Job
+    job: GitHubJob
     wanted: Wanted
     event: GitHubEvent
     repository: Repository
@@ -120,7 +120,9 @@ class _Review:
     """What must happen before a merge can apply any of the plans."""
 
     @classmethod
-    def of(cls, job: Job, wanted: Wanted, event: GitHubEvent, repository: Repository, selection: Selection) -> _Review:
+    def of(
+        cls, job: GitHubJob, wanted: Wanted, event: GitHubEvent, repository: Repository, selection: Selection
+    ) -> _Review:
         """Configuration and policy of the base revision; what the pull request makes of them is only shown."""
         base = repository.resolve(wanted.base) if wanted.base else selection.base
         config, police = rules_of(job.app, base)
@@ -175,7 +177,7 @@ class _Review:
 
     async def _diffs(self, loaded: Sequence[Loaded]) -> list[PlanDiff]:
         """The dry-runs. Of two plans of one name none is sound: files, comments and runs go by the name."""
-        wish = Wish(base=self.base, options=self._options, rules=self.rules)
+        wish = DiffWish(base=self.base, options=self._options, rules=self.rules)
         diffs = await diff_all(self.job.app, self.config, loaded, wish, self.police)
         return with_problems(diffs, (p for p in self._across(loaded) if p.code == "SamePlanName"))
 

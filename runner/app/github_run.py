@@ -15,7 +15,7 @@ from pathlib import Path
 from runner.app.changed_plans import select, tell_selection
 from runner.app.execute_run import Result
 from runner.app.follow_run import Manner
-from runner.app.github_job import Job, do, earliest, failure_section, no_run_section, to_be_acted_on
+from runner.app.github_job import GitHubJob, do, earliest, failure_section, no_run_section, to_be_acted_on
 from runner.app.orders import Order, read_order, read_schedule
 from runner.app.policy import Police
 from runner.app.reconcile import tick
@@ -76,7 +76,7 @@ def demand_default_branch(event: GitHubEvent) -> None:
         )
 
 
-def run_job(job: Job, sources: Sources) -> int:
+def run_job(job: GitHubJob, sources: Sources) -> int:
     """Run what the event is about; the exit code of the step."""
 
     def work(event: GitHubEvent) -> int:
@@ -90,7 +90,7 @@ def run_job(job: Job, sources: Sources) -> int:
 
 @dataclass(slots=True)
 class _Work:
-    job: Job
+    job: GitHubJob
     sources: Sources
     event: GitHubEvent
     config: LoadedConfig
@@ -360,7 +360,7 @@ def _why_unstored(pull: MergedPull, name: str, *, is_late: bool) -> str:
     return f"pull request {pull.number} had stored no artifact {name} for its last commit when it was merged"
 
 
-def reconcile_job(job: Job) -> int:
+def reconcile_job(job: GitHubJob) -> int:
     """Go on with what is due; the exit code of the step."""
 
     def work(event: GitHubEvent) -> int:

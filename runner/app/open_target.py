@@ -41,7 +41,7 @@ from runner.simulator.log import WorldMismatch
 from runner.simulator.scenario import ScenarioInvalid
 from runner.simulator.server import Running, options_for, serve_embedded
 from runner.store.open import STATE_FOLDER, is_local_file
-from runner.store.spool import Spool
+from runner.store.spool import FileSpool
 
 FORGET_AFTER_S = 600.0
 
@@ -71,7 +71,7 @@ class Session:
     time_scale: float
     is_embedded: bool
     is_real: bool
-    spool: Spool
+    spool: FileSpool
     spared: Spared
 
     async def inventory(self) -> Inventory:
@@ -166,7 +166,7 @@ async def open_target(
                 time_scale=scale,
                 is_embedded=simulated is not None,
                 is_real=is_real,
-                spool=Spool(folder / "spool"),
+                spool=FileSpool(folder / "spool"),
                 spared=Spared(machine, config.support),
             )
 

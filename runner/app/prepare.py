@@ -15,7 +15,7 @@ from runner.app.policy import Police
 from runner.app.rules import policy_problems
 from runner.app.sessions import Sessions, demand_groups
 from runner.app.since_review import leave_rebooted_alone
-from runner.app.spent_servers import Spent, spent_for
+from runner.app.spent_servers import SpentServers, spent_for
 from runner.errors import InvalidInput, Stale
 from runner.loading.config import LoadedConfig
 from runner.loading.plan import Loaded, plan_digest, require
@@ -103,7 +103,9 @@ class Scene:
         try:
             fleet = self._fleet(plan, cycle)
         except InvalidInput as error:
-            return Planned(None, tuple(error.problems)), self.sessions.fleet_of(self.inventories, lambda _: Spent())
+            return Planned(None, tuple(error.problems)), self.sessions.fleet_of(
+                self.inventories, lambda _: SpentServers()
+            )
         now, digest = self.sessions.clock.now(), plan_digest(plan)
         return make_schedule(plan, digest, fleet, now=now, cycle=cycle, plan_file=file), fleet
 
@@ -142,11 +144,11 @@ async def prepare(scene: Scene, loaded: Loaded, saved: Saved | None = None) -> P
     skipped: Mapping[str, Why] = {}
     notes: tuple[str, ...] = ()
     if saved is None:
-        demand_groups(plan, sessions.fleet_of(scene.inventories, lambda _: Spent()))
+        demand_groups(plan, sessions.fleet_of(scene.inventories, lambda _: SpentServers()))
         planned, fleet = scene.planned(plan, loaded.name)
         schedule, found = planned.schedule, planned.problems
     else:
-        unread = demand_groups(plan, sessions.fleet_of(scene.inventories, lambda _: Spent()))
+        unread = demand_groups(plan, sessions.fleet_of(scene.inventories, lambda _: SpentServers()))
         if _has_errors(unread):
             raise InvalidInput([loaded.place(p) for p in unread])
         standing, fleet = scene.reviewed(plan, saved)

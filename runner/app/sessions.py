@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from runner.app.app import App, hint_of
 from runner.app.open_target import Session, open_target
-from runner.app.spent_servers import Spent
+from runner.app.spent_servers import SpentServers
 from runner.errors import CloudDenied, CloudError
 from runner.loading.config import LoadedConfig
 from runner.model.inventory import Inventory
@@ -17,11 +17,11 @@ from runner.model.plan import Plan
 from runner.model.problem import Problem
 from runner.model.surroundings import Surroundings
 from runner.planning.belts import unread_groups
-from runner.planning.fleet import Fleet, Place
+from runner.planning.fleet import Fleet, TargetFleet
 from runner.ports import Clock
 from runner.report.safe import plain
 
-SpentFor = Callable[[str], "Spent"]
+SpentFor = Callable[[str], "SpentServers"]
 """Project id -> the servers that the plan's cycle is spent for."""
 
 
@@ -75,10 +75,12 @@ class Sessions:
         return Surroundings.joined(found)
 
     def fleet_of(self, inventories: Mapping[str, Inventory], spent: SpentFor) -> Fleet:
-        places: list[Place] = []
+        places: list[TargetFleet] = []
         for name, session in self.by_name.items():
             asked = spent(session.target.project_id)
-            place = Place(session.target, inventories[name], asked.rebooted, session.spared.last, asked.unfinished)
+            place = TargetFleet(
+                session.target, inventories[name], asked.rebooted, session.spared.last, asked.unfinished
+            )
             places.append(place)
         return Fleet.of(places, self.default)
 

@@ -16,7 +16,7 @@ from runner.errors import CloudDenied, InvalidInput
 from runner.loading.config import LoadedConfig
 from runner.loading.origins import DEFAULT, settings_of
 from runner.model.config import TargetConfig
-from runner.model.origin import Origin, Setting
+from runner.model.origin import ConfigSetting, Origin
 from runner.model.shape import json_values
 from runner.net.origin import ALLOWED_HOSTS, VAIN_HINT, allowed_hosts, vain_hosts
 from runner.net.trust import place_of, proxy_for, proxy_variable
@@ -49,14 +49,14 @@ def show_config(app: App, config_rev: str | None, output: str, *, is_named: bool
         app.echo(settings_yaml(settings, [head]))
 
 
-def _settings(app: App, loaded: LoadedConfig) -> Iterator[Setting]:
+def _settings(app: App, loaded: LoadedConfig) -> Iterator[ConfigSetting]:
     """Yield those of the file and its defaults, with what follows from them for each target."""
     written = settings_of(loaded, os.environ)
     for n, setting in enumerate(written):
         path = setting.path
         if path == ("store",):
             origin = Origin("flag", "--store") if app.store else setting.origin
-            yield Setting(path, shown(app.store or str(setting.value)), origin)
+            yield ConfigSetting(path, shown(app.store or str(setting.value)), origin)
             continue
         if path[0] != "targets" or len(path) < 3:
             yield setting
@@ -76,7 +76,7 @@ def _urls(config: TargetConfig, environ: Mapping[str, str]) -> dict[str, str | N
     return {"ecs": made.ecs_url, "iam": made.iam_url, "sts": made.sts_url, "ces": made.ces_url}
 
 
-def _effective(setting: Setting, config: TargetConfig, urls: Mapping[str, str | None]) -> Setting:
+def _effective(setting: ConfigSetting, config: TargetConfig, urls: Mapping[str, str | None]) -> ConfigSetting:
     """Return what holds where nothing is written: an endpoint by its rule, a project by the login or by look-up."""
     path = setting.path
     if path[2:] == ("project_id",):
@@ -91,13 +91,13 @@ def _effective(setting: Setting, config: TargetConfig, urls: Mapping[str, str | 
     return replace(setting, value=url, origin=Origin("rule", config.cloud)) if url else setting
 
 
-def _of_target(name: str, config: TargetConfig, urls: Mapping[str, str | None]) -> Iterator[Setting]:
+def _of_target(name: str, config: TargetConfig, urls: Mapping[str, str | None]) -> Iterator[ConfigSetting]:
     """Yield what is no key of the file: who may be asked, by what way, with which credentials."""
     path = ("targets", name)
     built_in = [f"*{suffix}" for suffix in suffixes_of(config.cloud, config.region)] or ["loopback"]
     more = [*allowed_hosts(os.environ)]
     origin = Origin("environment", ALLOWED_HOSTS) if more else Origin("rule", config.cloud)
-    yield Setting((*path, "allowed_hosts"), [*built_in, *more], origin)
+    yield ConfigSetting((*path, "allowed_hosts"), [*built_in, *more], origin)
     proxies = {service: proxy_for(url) for service, url in urls.items() if url}
     is_one = len(set(proxies.values())) == 1
     for service in list(proxies)[:1] if is_one else proxies:  # one row where the same way leads to every service
@@ -105,7 +105,7 @@ def _of_target(name: str, config: TargetConfig, urls: Mapping[str, str | None]) 
         direct = DEFAULT if is_one else Origin("rule", "NO_PROXY, or on this machine")
         origin = Origin("environment", proxy_variable()) if proxy else direct
         row = (*path, "proxy") if is_one else (*path, "proxy", service)
-        yield Setting(row, place_of(proxy) if proxy else None, origin)
+        yield ConfigSetting(row, place_of(proxy) if proxy else None, origin)
     taken = next((one for one in explain_choice(config, os.environ) if one.taken), None)
     why = Origin("credentials", taken.why if taken else "there are none that can be used")
-    yield Setting((*path, "credentials"), taken.kind if taken else None, why)
+    yield ConfigSetting((*path, "credentials"), taken.kind if taken else None, why)

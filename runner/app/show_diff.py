@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from runner.app.app import App, PlanChoice
-from runner.app.diff_plans import Out, Wish, diff_all, with_problems
+from runner.app.diff_plans import DiffWish, Out, diff_all, with_problems
 from runner.app.plan_files import find_chosen, options_of
 from runner.app.policy import rules_of
 from runner.app.rules import loosened_rules
@@ -51,7 +51,7 @@ def show_diff(
     repeat = [f"--target={target}"] if target else []
     repeat += [f"--var={name}={value}" for name, value in chosen.variables]
     repeat += [f"--vars-file={path}" for path in chosen.vars_files]
-    wish = Wish(target, place, tuple(repeat), base, options, rules)
+    wish = DiffWish(target, place, tuple(repeat), base, options, rules)
     diffs = asyncio.run(diff_all(app, config, loaded, wish, police))
     diffs = with_problems(diffs, same_names(loaded, others))
     if place is not None:

@@ -15,7 +15,7 @@ from runner.ports.store import RunNotFound, Store
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class SpentServers:
     """The servers of a project that a plan leaves alone, because its cycle has asked for them.
 
     `rebooted`: those that ended ready. `unfinished`: the others by id, with the run that asked and what became of them.
@@ -25,7 +25,7 @@ class Spent:
     unfinished: Mapping[str, str] = field(default_factory=dict)
 
 
-def spent_for(store: Store | None, plan: Plan, cycle: str, project: str) -> Spent:
+def spent_for(store: Store | None, plan: Plan, cycle: str, project: str) -> SpentServers:
     """Return what a plan's cycle is spent for.
 
     Without `retry_of` these are the servers that any run of the cycle asked for. With it, those that failed in that run
@@ -39,7 +39,7 @@ def spent_for(store: Store | None, plan: Plan, cycle: str, project: str) -> Spen
         runs = {run.id: run for run in repeated}
         holders = {s: holder for s, holder in holders.items() if not _is_free(s, holder, repeated[0], runs)}
     if store is None:
-        return Spent()
+        return SpentServers()
     unfinished: dict[str, str] = {}
     for server, holder in holders.items():
         if holder not in runs:
@@ -47,7 +47,7 @@ def spent_for(store: Store | None, plan: Plan, cycle: str, project: str) -> Spen
         state = runs[holder].servers.get(server)
         if state is not None and state.outcome is not Outcome.READY:
             unfinished[server] = _became(runs[holder], state)
-    return Spent(frozenset(holders.keys() - unfinished.keys()), unfinished)
+    return SpentServers(frozenset(holders.keys() - unfinished.keys()), unfinished)
 
 
 def _is_free(server: str, holder: str, last: Run, runs: Mapping[str, Run]) -> bool:

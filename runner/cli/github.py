@@ -151,11 +151,11 @@ def run(
     already sends nothing. A run that must wait for longer than --wait is suspended: the step is green then, with the
     output result=suspended.
     """
-    from runner.app.github_job import Job
+    from runner.app.github_job import GitHubJob
     from runner.app.github_run import Sources, run_job
 
     sources = Sources(lines(plans), schedules, artifact, plan_workflow or None, max_age, comment, store_is_persistent)
-    job = Job(app, reports, wait, deadline, follow_up)
+    job = GitHubJob(app, reports, wait, deadline, follow_up)
     return run_job(job, sources)
 
 
@@ -175,10 +175,10 @@ Examples:
 @click.pass_obj
 def reconcile(app: App, reports: Path, deadline: timedelta | None, wait: timedelta, follow_up: str) -> int:
     """Advance every open run that is due, and stay with those that are due soon. It starts none."""
-    from runner.app.github_job import Job
+    from runner.app.github_job import GitHubJob
     from runner.app.github_run import reconcile_job
 
-    return reconcile_job(Job(app, reports, wait, deadline, follow_up))
+    return reconcile_job(GitHubJob(app, reports, wait, deadline, follow_up))
 
 
 def lines(text: str) -> list[Path]:

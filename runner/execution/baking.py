@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from runner.execution.effects import Pace, Step, Watch
+from runner.execution.effects import Pace, Step, WatchBake
 from runner.model.events import BakeEnded, BakeObserved, BakeStarted, EventData, Outcome, ServersLost, Why
 from runner.model.inventory import Server
 from runner.model.quantity import format_duration
@@ -69,13 +69,13 @@ def waits(run: Run, now: datetime) -> Step | None:
     return Step(waits_for=f"a look at group {rules.name}, whose bake is over", can_suspend=True)
 
 
-def rounds(run: Run, pace: Pace, now: datetime) -> Iterator[tuple[datetime, Watch]]:
+def rounds(run: Run, pace: Pace, now: datetime) -> Iterator[tuple[datetime, WatchBake]]:
     """The next look at the group that bakes, and when it is due; also while the run waits for a person or is halted."""
     rules = rules_now(run)
     servers = watched(run, rules.name) if rules and run.bake_began else []
     if rules is not None and servers:
         due = max(_due(run, pace, servers, ends(run, rules)), pace.watch_again or now)
-        yield due, Watch(rules.target, rules.name, tuple(s.ref.id for s in servers))
+        yield due, WatchBake(rules.target, rules.name, tuple(s.ref.id for s in servers))
 
 
 def _due(run: Run, pace: Pace, servers: list[ServerState], end: datetime) -> datetime:

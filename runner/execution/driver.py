@@ -30,7 +30,7 @@ from runner.execution.effects import (
     Send,
     Step,
     Tuning,
-    Watch,
+    WatchBake,
 )
 from runner.execution.machine import decide
 from runner.execution.run_clock import RunClock
@@ -52,7 +52,7 @@ DO: Mapping[type[Effect], Callable[[Any, Setting, Site, Writer, Pace], Coroutine
     Ask: reading.ask,
     AskBefore: reading.ask_before,
     AskGates: reading.ask_gates,
-    Watch: reading.watch,
+    WatchBake: reading.watch,
     ReadFreezes: reading.read_freezes,
 }
 """Which function does an effect."""
@@ -221,7 +221,7 @@ class Driver:
                 self.pace.look_again[effect.batch] = again
             case Recheck():
                 self.pace.recheck_again = again
-            case Watch():
+            case WatchBake():
                 self.pace.watch_again = again
         return True
 

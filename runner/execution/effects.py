@@ -94,7 +94,7 @@ class AskGates:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchBake:
     """Look at the ready servers of a group in its bake: are they still?"""
 
     target: str
@@ -110,7 +110,7 @@ class ReadFreezes:
     wave: int
 
 
-Effect = AskGates | ReadWave | Send | Poll | ReadBack | Look | Recheck | Ask | AskBefore | Watch | ReadFreezes
+Effect = AskGates | ReadWave | Send | Poll | ReadBack | Look | Recheck | Ask | AskBefore | WatchBake | ReadFreezes
 
 
 @dataclass(frozen=True, slots=True)

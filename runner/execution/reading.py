@@ -20,7 +20,7 @@ from runner.execution.effects import (
     ReadFreezes,
     ReadWave,
     Recheck,
-    Watch,
+    WatchBake,
 )
 from runner.execution.site import Setting, Site
 from runner.execution.writer import Writer
@@ -300,7 +300,7 @@ async def look(effect: Look, setting: Setting, site: Site, writer: Writer, pace:
     writer.conclude(follows)
 
 
-async def watch(effect: Watch, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+async def watch(effect: WatchBake, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
     """Look at a group in its bake, once: its ready servers are read, and those that run are asked for their checks.
 
     A round that cannot be read is tried again. Raises CloudError past the end of the bake for `ready.timeout`.

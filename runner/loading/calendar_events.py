@@ -13,7 +13,7 @@ from runner.model.window import Freeze, join
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class CalendarNote:
     """A part of a calendar that has no effect. `count`: how many such parts there are; `line`: of the first."""
 
     line: int
@@ -23,7 +23,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class EventTime:
     """A day, or a time by the clocks of a zone. `zone` is None where the calendar's own zone holds."""
 
     wall: datetime
@@ -36,7 +36,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class CalendarEvent:
     """One event. `end` is None where `nominal` days and `exact` seconds say how long it lasts.
 
     `replaced`: the starts of repetitions that exceptions and moved days take out. `instance`: for a
@@ -46,15 +46,15 @@ class Event:
     line: int
     uid: str
     sequence: int
-    start: Moment
-    end: Moment | None
+    start: EventTime
+    end: EventTime | None
     nominal: timedelta
     exact: timedelta
     rule: Rule | None
-    dates: tuple[Moment, ...]
-    replaced: tuple[Moment, ...]
+    dates: tuple[EventTime, ...]
+    replaced: tuple[EventTime, ...]
     replaced_lines: tuple[int, ...]
-    instance: Moment | None
+    instance: EventTime | None
     is_cancelled: bool
     is_flagged: bool
 
@@ -87,7 +87,7 @@ class Event:
         day = instant.astimezone(self.start.zone or own).date()
         return any(moment.at(own) == instant for moment in self._starts(day, day, own))
 
-    def _starts(self, first: date, last: date, own: ZoneInfo) -> Iterator[Moment]:
+    def _starts(self, first: date, last: date, own: ZoneInfo) -> Iterator[EventTime]:
         """Yield its start, its single dates, and the repetitions between two days."""
         yield self.start
         yield from self.dates
@@ -95,7 +95,7 @@ class Event:
             return
         clock = self.start.wall.time()
         for day in self.rule.days(first, last):
-            moment = Moment(datetime.combine(day, clock), self.start.zone, self.start.is_day)
+            moment = EventTime(datetime.combine(day, clock), self.start.zone, self.start.is_day)
             if is_until(self.rule.until, moment, own):
                 yield moment
 
@@ -115,9 +115,9 @@ class Event:
 class IcsCalendar:
     """What a calendar closes. `zone`: of days and times without one, if it says; `notes`: what has no effect."""
 
-    events: tuple[Event, ...]
+    events: tuple[CalendarEvent, ...]
     zone: str | None = None
-    notes: tuple[Note, ...] = ()
+    notes: tuple[CalendarNote, ...] = ()
 
     def closed(self, begin: datetime, end: datetime, zone: str) -> tuple[Freeze, ...]:
         """Return the events between two instants, in order, those that overlap or touch as one."""
@@ -138,14 +138,14 @@ def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
     return wall.replace(tzinfo=zone).astimezone(UTC)
 
 
-def same_zone(end: Moment, start: Moment) -> datetime:
+def same_zone(end: EventTime, start: EventTime) -> datetime:
     """Return an end as the clocks of the start's zone show it."""
     if end.zone == start.zone or end.zone is None or start.zone is None:
         return end.wall
     return end.wall.replace(tzinfo=end.zone).astimezone(start.zone).replace(tzinfo=None)
 
 
-def is_until(until: date | datetime | None, moment: Moment, own: ZoneInfo) -> bool:
+def is_until(until: date | datetime | None, moment: EventTime, own: ZoneInfo) -> bool:
     """Return True if a repetition is not after the end of its rule.
 
     An UNTIL without a time includes its day: in the zone of the event, and for a time in UTC also in

@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
-from runner.loading.calendar_events import Event, IcsCalendar, Moment, Note, is_until, same_zone, utc
+from runner.loading.calendar_events import CalendarEvent, CalendarNote, EventTime, IcsCalendar, is_until, same_zone, utc
 from runner.loading.calendar_lines import EXPORT, BadCalendar, ContentLine
 from runner.loading.calendar_rules import BadRule, Rule, read_moment, read_rule
 from runner.loading.calendar_zones import zone_named
@@ -90,7 +90,7 @@ class _Draft:
 
 
 @dataclass(slots=True)
-class Spent:
+class ReadingBudget:
     """What the calendars of one plan have used up of the limits."""
 
     lines: int = 0
@@ -111,10 +111,10 @@ class CalendarReader:
     drafts: list[_Draft] = field(default_factory=list)
     own: ZoneInfo | None = None
     calendars: int = 0
-    spent: Spent = field(default_factory=Spent)
+    spent: ReadingBudget = field(default_factory=ReadingBudget)
     zone_id: str = ""
     offsets: dict[str, set[timedelta]] = field(default_factory=dict)
-    notes: dict[str, Note] = field(default_factory=dict)
+    notes: dict[str, CalendarNote] = field(default_factory=dict)
 
     def take(self, line: ContentLine) -> None:
         self.spent.lines += 1
@@ -151,7 +151,7 @@ class CalendarReader:
     def note(self, line: int, what: str, hint: str) -> None:
         """Note something without effect, once for each kind."""
         known = self.notes.get(what)
-        self.notes[what] = replace(known, count=known.count + 1) if known else Note(line, what, hint)
+        self.notes[what] = replace(known, count=known.count + 1) if known else CalendarNote(line, what, hint)
 
     # --- lines
 
@@ -250,7 +250,7 @@ class CalendarReader:
 
     # --- events
 
-    def _event(self, draft: _Draft) -> Event:
+    def _event(self, draft: _Draft) -> CalendarEvent:
         begins = draft.one("DTSTART")
         if begins is None:
             raise BadCalendar(draft.line, "DTSTART: the event has no start", EVENT_HINT)
@@ -271,7 +271,7 @@ class CalendarReader:
                 instance.number, "RECURRENCE-ID: a single day of a series repeats, or has no UID", SERIES_HINT
             )
         status = draft.one("STATUS")
-        return Event(
+        return CalendarEvent(
             line=draft.line,
             uid=uid.value if uid else f"\n{draft.line}",
             sequence=_sequence(draft.one("SEQUENCE")),
@@ -288,7 +288,7 @@ class CalendarReader:
             is_flagged=draft.is_flagged and not start.is_day,
         )
 
-    def _rule(self, draft: _Draft, start: Moment) -> Rule | None:
+    def _rule(self, draft: _Draft, start: EventTime) -> Rule | None:
         line = draft.one("RRULE")
         if line is None:
             return None
@@ -306,7 +306,7 @@ class CalendarReader:
             raise BadCalendar(line.number, "RRULE ends (UNTIL) before the event begins", RULE_HINT)
         return rule
 
-    def _length(self, draft: _Draft, start: Moment) -> tuple[Moment | None, timedelta, timedelta]:
+    def _length(self, draft: _Draft, start: EventTime) -> tuple[EventTime | None, timedelta, timedelta]:
         """Return the end of an event, or the nominal and the exact part of its duration."""
         ends, lasts = draft.one("DTEND"), draft.one("DURATION")
         end, nominal, exact = None, timedelta(0), timedelta(0)
@@ -338,7 +338,7 @@ class CalendarReader:
             return None, days, exact
         return end, nominal, exact
 
-    def _moments(self, line: ContentLine, most: int = MAX_DATES, of: Moment | None = None) -> list[Moment]:
+    def _moments(self, line: ContentLine, most: int = MAX_DATES, of: EventTime | None = None) -> list[EventTime]:
         """Return the days or times of a line. `of`: the start of the event, whose kind they must have."""
         zone, kind = self._zone_and_kind(line)
         if line.value.count(",") >= most:
@@ -378,20 +378,20 @@ class CalendarReader:
             raise BadCalendar(line.number, what, ZONE_HINT)
         return zone
 
-    def _moment(self, line: ContentLine, text: str, zone: ZoneInfo | None) -> Moment:
+    def _moment(self, line: ContentLine, text: str, zone: ZoneInfo | None) -> EventTime:
         try:
             found = read_moment(text)
         except BadRule as error:
             raise BadCalendar(line.number, f"{line.name} {error}", EVENT_HINT) from None
         if not isinstance(found, datetime):
-            return Moment(datetime.combine(found, time()), zone, True)
+            return EventTime(datetime.combine(found, time()), zone, True)
         if found.tzinfo is not None:
             if zone is not None and zone.key not in ("UTC", "Etc/UTC"):
                 raise BadCalendar(line.number, f"{line.name} is in UTC (Z) and names another time zone", ZONE_HINT)
-            return Moment(found.replace(tzinfo=None), utc(), False)
+            return EventTime(found.replace(tzinfo=None), utc(), False)
         if zone is not None:
             self._check_offset(line, found, zone)
-        return Moment(found, zone, False)
+        return EventTime(found, zone, False)
 
     def _check_offset(self, line: ContentLine, wall: datetime, zone: ZoneInfo) -> None:
         """Refuse a known name whose definition in the file has other offsets: the two mean different times."""
@@ -402,21 +402,21 @@ class CalendarReader:
 
     # --- the file as a whole
 
-    def _spend_work(self, events: Iterable[Event]) -> None:
+    def _spend_work(self, events: Iterable[CalendarEvent]) -> None:
         for event in events:
             self.spent.work += event.rule.yearly_work if event.rule else 0
             if self.spent.work > MAX_WORK:
                 what = f"RRULE: the rules of the plan's calendars name more than {MAX_WORK:,} days in 400 days"
                 raise BadCalendar(event.line, what, RULE_HINT)
 
-    def _note_idle(self, events: Iterable[Event]) -> None:
+    def _note_idle(self, events: Iterable[CalendarEvent]) -> None:
         for event in events:
             if not event.is_cancelled and not event.closes:
                 self.note(event.line, "DTSTART: the event has no length and closes nothing", EVENT_HINT)
 
-    def _in_force(self, events: Sequence[Event]) -> list[Event]:
+    def _in_force(self, events: Sequence[CalendarEvent]) -> list[CalendarEvent]:
         """Return the events that no higher SEQUENCE of the same event replaces."""
-        highest: dict[tuple[str, datetime | None], Event] = {}
+        highest: dict[tuple[str, datetime | None], CalendarEvent] = {}
         own = self.own or utc()
         keys = [(event.uid, event.instance.at(own) if event.instance else None) for event in events]
         for key, event in zip(keys, events, strict=True):
@@ -431,10 +431,10 @@ class CalendarReader:
                 self.note(event.line, what, "remove the older event")
         return found
 
-    def _with_moved(self, events: Sequence[Event]) -> list[Event]:
+    def _with_moved(self, events: Sequence[CalendarEvent]) -> list[CalendarEvent]:
         """Return the events; of series, the days that are moved or cancelled are taken out."""
-        moved: dict[str, list[Event]] = defaultdict(list)
-        series: dict[str, list[Event]] = defaultdict(list)
+        moved: dict[str, list[CalendarEvent]] = defaultdict(list)
+        series: dict[str, list[CalendarEvent]] = defaultdict(list)
         for event in events:
             (moved if event.instance else series)[event.uid].append(event)
         found = [event for events_of in moved.values() for event in events_of]
@@ -446,7 +446,7 @@ class CalendarReader:
             found += [self._without(master, days) for master in masters]
         return found
 
-    def _without(self, master: Event, days: Sequence[Event]) -> Event:
+    def _without(self, master: CalendarEvent, days: Sequence[CalendarEvent]) -> CalendarEvent:
         own = self.own or utc()
         instances = []
         for day in days:

@@ -12,7 +12,7 @@ import hashlib
 
 from runner.loading.calendar_events import IcsCalendar
 from runner.loading.calendar_lines import BadCalendar, content_lines
-from runner.loading.calendar_reader import CalendarReader, Spent
+from runner.loading.calendar_reader import CalendarReader, ReadingBudget
 from runner.loading.files import FileReader
 from runner.loading.findings import Findings
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar
@@ -26,7 +26,7 @@ def freezes_of(tree: MapNode, files: FileReader, findings: Findings) -> tuple[Fr
     """Return the calendars that a plan names under `freeze`. What is wrong with one is noted at its name."""
     node = tree.get("freeze")
     names: tuple[Node, ...] = node.items if isinstance(node, ListNode) else (node,) if node is not None else ()
-    read, spent = [], Spent()
+    read, spent = [], ReadingBudget()
     for name in names:
         if not isinstance(name, Scalar) or name.broken or not isinstance(name.value, str) or not name.value:
             continue  # the model says what is wrong with it
@@ -48,14 +48,14 @@ def freezes_of(tree: MapNode, files: FileReader, findings: Findings) -> tuple[Fr
     return tuple(read)
 
 
-def read_calendar(data: bytes, spent: Spent | None = None) -> IcsCalendar:
+def read_calendar(data: bytes, spent: ReadingBudget | None = None) -> IcsCalendar:
     """Return the calendar in the bytes of a file. Raises BadCalendar, in bounded time and memory.
 
     `spent`: what other calendars of the plan have used up of the limits.
     """
     if len(data) > MAX_CALENDAR_BYTES:
         raise BadCalendar(None, f"the file is larger than {MAX_CALENDAR_BYTES >> 20} MiB")
-    reader = CalendarReader(spent=spent or Spent())
+    reader = CalendarReader(spent=spent or ReadingBudget())
     for line in content_lines(data):
         reader.take(line)
     return reader.calendar()

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from runner.loading.findings import Findings, did_you_mean
 from runner.loading.hints import day_hint, elsewhere_hint, models_in, selector_hint, space_hint, zone_hint
-from runner.loading.nodes import ListNode, MapNode, Node, Place, Scalar, Span, locate, to_data, walk
+from runner.loading.nodes import ListNode, MapNode, Node, NodePlace, Scalar, Span, locate, to_data, walk
 from runner.loading.scalars import resolve
 from runner.model.hidden import described
 
@@ -145,7 +145,7 @@ def _is_consequence(kind: str, node: Node) -> bool:
     return kind == "too_short" and bool(children)
 
 
-def _say(error: Any, model: type[BaseModel], place: Place) -> Said:
+def _say(error: Any, model: type[BaseModel], place: NodePlace) -> Said:
     path, kind = error["loc"], error["type"]
     name = _name(path)
     if kind == "extra_forbidden":
@@ -203,7 +203,7 @@ def _missing(path: Sequence[str | int]) -> Said:
     return "MissingKey", f'"{name}" is missing', f"for example {example}" if example else None
 
 
-def _text_needed(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
+def _text_needed(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
     node = place.node
     if isinstance(node, Scalar) and isinstance(node.value, bool | int | float):
         kind = "true or false" if isinstance(node.value, bool) else "a number"
@@ -217,8 +217,8 @@ def _text_needed(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
     return "WrongType", f"{name}: text is needed, not {_found(node)}", hint
 
 
-def _needs(what: str) -> Callable[[str, Mapping[str, Any], Place], Said]:
-    def say(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
+def _needs(what: str) -> Callable[[str, Mapping[str, Any], NodePlace], Said]:
+    def say(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
         node = place.node
         hint = None
         if isinstance(node, Scalar) and node.quoted:
@@ -234,12 +234,12 @@ def _needs(what: str) -> Callable[[str, Mapping[str, Any], Place], Said]:
     return say
 
 
-def _list_needed(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
+def _list_needed(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
     hint = "begin each item with a dash" if isinstance(place.node, MapNode) else f"write {name}: [ … ]"
     return "WrongType", f"{name}: a list is needed, not {_found(place.node)}", hint
 
 
-def _map_needed(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
+def _map_needed(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
     node = place.node
     hint = space_hint(node.raw) if isinstance(node, Scalar) else None
     if hint is None and name in ("servers", "exclude"):
@@ -247,7 +247,7 @@ def _map_needed(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
     return "WrongType", f"{name}: a mapping (key: value) is needed, not {_found(node)}", hint
 
 
-def _one_of(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
+def _one_of(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
     expected = str(ctx.get("expected", ""))
     written = place.node.raw if isinstance(place.node, Scalar) else ""
     words = [part for i, part in enumerate(expected.split("'")) if i % 2]
@@ -255,28 +255,28 @@ def _one_of(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
     return "BadValue", f"{name}: must be {expected.replace(chr(39), '')}", hint or did_you_mean(written, words)
 
 
-def _pattern(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
+def _pattern(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
     if name == "timezone" and (said := _zone(place.node)):
         return said
     sentence = _PATTERNS.get(name, _PATTERNS["name"])
     return "BadValue", f"{name}: {sentence}", _made(place.node)
 
 
-def _length(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
+def _length(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
     if ctx.get("min_length") == 1:
         return "BadValue", f"{name}: must not be empty", None
     unit = "characters" if isinstance(place.node, Scalar) else "entries"
     return "BadValue", f"{name}: has more than {ctx.get('max_length'):,} {unit}", None
 
 
-def _range(word: str, bound: str) -> Callable[[str, Mapping[str, Any], Place], Said]:
-    def say(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
+def _range(word: str, bound: str) -> Callable[[str, Mapping[str, Any], NodePlace], Said]:
+    def say(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
         return "BadValue", f"{name}: must be {word} {ctx.get(bound):g}", None
 
     return say
 
 
-def _own_sentence(name: str, ctx: Mapping[str, Any], place: Place) -> Said:
+def _own_sentence(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
     """What our own validators say."""
     if name == "timezone" and (zone := _zone(place.node)):
         return zone
@@ -330,7 +330,7 @@ _PATTERNS: Mapping[str, str] = {
 _NO_SELECTORS = frozenset({"ready", "checks", "gates", "prometheus", "http", "sources"})
 """Mappings with a rule of their own that select nothing."""
 
-_SPEAKERS: Mapping[str, Callable[[str, Mapping[str, Any], Place], Said]] = {
+_SPEAKERS: Mapping[str, Callable[[str, Mapping[str, Any], NodePlace], Said]] = {
     "bool_type": _needs("true or false"),
     "dict_type": _map_needed,
     "float_type": _needs("a number"),

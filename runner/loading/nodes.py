@@ -74,7 +74,7 @@ class MapNode:
 Node: TypeAlias = Scalar | ListNode | MapNode
 
 
-class Place(NamedTuple):
+class NodePlace(NamedTuple):
     """What a path leads to: the node (or its nearest ancestor), the last key on the way, the `for_each` item."""
 
     node: Node
@@ -101,7 +101,7 @@ def from_data(value: Any, span: Span) -> Node:
     return Scalar(value, span, raw=value if isinstance(value, str) else _written(value), templated=True)
 
 
-def locate(root: Node, path: Sequence[str | int]) -> Place:
+def locate(root: Node, path: Sequence[str | int]) -> NodePlace:
     """Follow `path`; a part that is no child is skipped (unions and wrappers add such parts to pydantic's paths)."""
     node, key, item, exact = root, None, None, True
     for part in path:
@@ -117,7 +117,7 @@ def locate(root: Node, path: Sequence[str | int]) -> Place:
             node, exact = child, True
     if isinstance(node, MapNode):
         item = node.item or item
-    return Place(node, key, item, exact)
+    return NodePlace(node, key, item, exact)
 
 
 def walk(root: Node) -> Iterator[Node]:

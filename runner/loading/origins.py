@@ -7,17 +7,17 @@ from typing import Any
 
 from runner.loading.config import LoadedConfig
 from runner.loading.nodes import locate
-from runner.model.origin import Origin, Setting
+from runner.model.origin import ConfigSetting, Origin
 
 DEFAULT = Origin("default")
 
 Path = tuple[str | int, ...]
 
 
-def settings_of(loaded: LoadedConfig, env: Mapping[str, str]) -> list[Setting]:
+def settings_of(loaded: LoadedConfig, env: Mapping[str, str]) -> list[ConfigSetting]:
     """Every value that holds, in the order of the format; also those that nobody wrote."""
     data = loaded.config.model_dump(mode="json")
-    return [Setting(path, value, origin_of(loaded, path, env)) for path, value in _leaves((), data)]
+    return [ConfigSetting(path, value, origin_of(loaded, path, env)) for path, value in _leaves((), data)]
 
 
 def origin_of(loaded: LoadedConfig, path: Path, env: Mapping[str, str]) -> Origin:

@@ -21,7 +21,7 @@ from runner.loading.syntax import QUOTE_IT, UNQUOTED_SAID, note_conflict, note_s
 from runner.model.hidden import hidden_in
 
 
-class _TooMuch(Exception):
+class _TooMuchYaml(Exception):
     """The document is over a limit, or has more problems than are shown; that is already noted."""
 
 
@@ -36,7 +36,7 @@ def parse(source: Source, findings: Findings) -> Node | None:
     try:
         for event in events(source.text):
             reader.take(event)
-    except _TooMuch:
+    except _TooMuchYaml:
         return None
     except TooMuchYaml as error:
         findings.add("TooLarge", str(error), _span(error.event))
@@ -107,7 +107,7 @@ class _Reader:
         self._documents += 1
         if self._documents > 1:
             self._refuse("SeveralDocuments", "a second document begins here", event, "one file, one document")
-            raise _TooMuch
+            raise _TooMuchYaml
         if event.version or event.tags:
             self._refuse("TagNotAllowed", "directives (%…) are not allowed", event, "remove the line")
 
@@ -197,7 +197,7 @@ class _Reader:
 
     def _stop_when_full(self) -> None:
         if self.findings.is_full:
-            raise _TooMuch
+            raise _TooMuchYaml
 
 
 def _span(event: Any) -> Span:

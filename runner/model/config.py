@@ -29,7 +29,7 @@ EnvName = Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_]{0,127
 EnvNames = Annotated[tuple[EnvName, ...], Field(max_length=1000), Many()]
 
 
-class Rate(Part):
+class TargetQuota(Part):
     """How hard a target may be driven."""
 
     servers_per_minute: Annotated[int, Field(ge=1, le=1000)] = 1000
@@ -122,7 +122,7 @@ class TargetConfig(Part):
         description="Every environment variable with credentials of this target begins with it: PROD_ reads "
         "PROD_HUAWEICLOUD_SDK_AK, and nothing without the prefix.",
     )
-    rate: Rate = Rate.model_construct()
+    rate: TargetQuota = TargetQuota.model_construct()
     support: Supports = Field((), description="Servers that the runner depends on, and what becomes of them.")
     simulator: SimulatorOptions | None = None
 

@@ -34,7 +34,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ConfigSetting:
     """One value. `path`: keys, and positions in lists counted from 0. `value`: plain JSON, never a secret."""
 
     path: tuple[str | int, ...]

@@ -345,7 +345,7 @@ class Ready(Part):
         return self
 
 
-class Rate(Part):
+class PlanRate(Part):
     """A brake: no more than so many servers are asked for in any such period."""
 
     servers: Annotated[int, Field(ge=1, le=MAX_NUMBER)]
@@ -379,7 +379,7 @@ class Group(Part):
         " a number, or a percentage of the domain's servers in the group. Takes the place of the plan's, key by key."
         " No server group goes down as a whole, unless server_group is 100%.",
     )
-    rate: Rate | None = Field(None, description="Most servers of the group asked for in any such period.")
+    rate: PlanRate | None = Field(None, description="Most servers of the group asked for in any such period.")
     max_failures: Budget | None = Field(
         None, description="How many of the group may fail. Without it only the run's budget counts."
     )
@@ -561,7 +561,7 @@ class Plan(Part):
     spread: Spread | None = Field(
         None, description="Of every group: most of one failure domain in one wave; see the group's."
     )
-    rate: Rate | None = Field(
+    rate: PlanRate | None = Field(
         None, description="Most servers of the run asked for in any such period, besides the target's own quota."
     )
     retry_of: RunId | None = Field(

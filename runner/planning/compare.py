@@ -15,7 +15,7 @@ from runner.planning.when import windows_words
 
 
 @dataclass(frozen=True, slots=True)
-class Place(Shaped):
+class ServerPlace(Shaped):
     """Where a server goes down: its group, and its wave counted over the whole run."""
 
     group: str
@@ -28,8 +28,8 @@ class Move(Shaped):
     """A server that stays in the schedule and changes its part in it."""
 
     server: ServerRef
-    before: Place
-    after: Place
+    before: ServerPlace
+    after: ServerPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class GroupWaves(Shaped):
 
 
 @dataclass(frozen=True, slots=True)
-class Setting(Shaped):
+class ChangedRule(Shaped):
     """A rule that changed, with its values as people read them. `what` can hold the name of a group."""
 
     what: str
@@ -76,7 +76,7 @@ class Changes(Shaped):
     moved: tuple[Move, ...] = ()
     shifted: int = 0
     waves: tuple[GroupWaves, ...] = ()
-    settings: tuple[Setting, ...] = ()
+    settings: tuple[ChangedRule, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -111,7 +111,7 @@ def compare(old: Schedule | None, new: Schedule | None) -> Changes:
 class _Slot:
     """One for each wave: `nth` is the wave's place in its own group."""
 
-    place: Place
+    place: ServerPlace
     nth: int
 
 
@@ -120,7 +120,7 @@ def _slots(schedule: Schedule | None) -> dict[str, _Slot]:
     found: dict[str, _Slot] = {}
     seen: Counter[str] = Counter()
     for wave in schedule.waves if schedule else ():
-        slot = _Slot(Place(wave.group, wave.number, wave.is_canary), seen[wave.group])
+        slot = _Slot(ServerPlace(wave.group, wave.number, wave.is_canary), seen[wave.group])
         seen[wave.group] += 1
         found.update((server.id, slot) for server in wave.servers)
     return found
@@ -157,7 +157,7 @@ def _by_group(schedule: Schedule | None) -> dict[str, list[Wave]]:
 # --- rules ----------------------------------------------------------------------------------------------------------
 
 
-def _settings(old: Schedule, new: Schedule) -> Iterator[Setting]:
+def _settings(old: Schedule, new: Schedule) -> Iterator[ChangedRule]:
     """Rules of the run, then of each group that both have."""
     for what, read in _OF_THE_RUN.items():
         yield from _setting(what, read(old), read(new))
@@ -175,9 +175,9 @@ def _settings(old: Schedule, new: Schedule) -> Iterator[Setting]:
             yield from _setting(f"group {group.name}: pause", *known)
 
 
-def _setting(what: str, before: str, after: str) -> Iterator[Setting]:
+def _setting(what: str, before: str, after: str) -> Iterator[ChangedRule]:
     if before != after:
-        yield Setting(what, before, after)
+        yield ChangedRule(what, before, after)
 
 
 def _pauses(schedule: Schedule) -> dict[str, str]:

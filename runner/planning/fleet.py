@@ -20,7 +20,7 @@ def NEVER(server: Server) -> bool:  # noqa: N802 - a constant
 
 
 @dataclass(frozen=True)
-class Place:
+class TargetFleet:
     """One target with its servers as they are now.
 
     `spent`: ids of servers that were rebooted in the plan's cycle already. `unfinished`: by id, which run of the cycle
@@ -42,18 +42,18 @@ class Place:
 class Fleet:
     """The targets that a plan uses, in the order of its groups. `default`: for groups that name none."""
 
-    places: Mapping[str, Place]
+    places: Mapping[str, TargetFleet]
     default: str
 
     @classmethod
-    def of(cls, places: Iterable[Place], default: str | None = None) -> Fleet:
+    def of(cls, places: Iterable[TargetFleet], default: str | None = None) -> Fleet:
         """The first place is the default where none is named. Raises ValueError without any."""
         by_name = {p.target.name: p for p in places}
         if not by_name:
             raise ValueError("a plan uses at least one target")
         return cls(by_name, default or next(iter(by_name)))
 
-    def place(self, group: Group) -> Place:
+    def place(self, group: Group) -> TargetFleet:
         """Where a group's servers are. Raises KeyError for a target that was not read."""
         return self.places[group.target or self.default]
 

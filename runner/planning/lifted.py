@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from runner.model.check import Check
 from runner.model.gate import Gate
-from runner.model.plan import FreezeFile, Group, Plan, Rate, Selector
+from runner.model.plan import FreezeFile, Group, Plan, PlanRate, Selector
 from runner.model.quantity import Amount, format_duration
 from runner.model.schedule import Schedule
 from runner.model.shape import Shaped
@@ -353,7 +353,7 @@ def unavailable_raised(before: Amount | None, after: Amount | None) -> str | Non
     return "removed" if after is None else _looser(before, after, least=1)
 
 
-def rate_raised(before: Rate | None, after: Rate | None) -> str | None:
+def rate_raised(before: PlanRate | None, after: PlanRate | None) -> str | None:
     """Whether the new brake can let more servers through in the old one's period than that did."""
     if before is None:
         return None
@@ -484,7 +484,7 @@ def _most_down(most: Amount | None) -> str:
     return "any number" if most is None else str(most)
 
 
-def _rate(rate: Rate | None) -> str:
+def _rate(rate: PlanRate | None) -> str:
     return "only the target's quota" if rate is None else f"{rate.servers} in {format_duration(rate.per)}"
 
 

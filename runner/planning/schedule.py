@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runner.model.inventory import Server
-from runner.model.plan import Group, Plan
-from runner.model.plan import Rate as RateOfPlan
+from runner.model.plan import Group, Plan, PlanRate
 from runner.model.problem import Problem
 from runner.model.quantity import Amount
 from runner.model.schedule import (
@@ -30,7 +29,7 @@ from runner.planning import belts
 from runner.planning.dead_words import dead_exclusions
 from runner.planning.digest import inventory_digest, schedule_digest
 from runner.planning.exclusions import EXCLUDED_BY_PLAN, NOT_READY_IN_CYCLE, REBOOTED_IN_CYCLE, Why, unfit_for_long
-from runner.planning.fleet import NEVER, Fleet, Place
+from runner.planning.fleet import NEVER, Fleet, TargetFleet
 from runner.planning.order import ordered
 from runner.planning.plan_warnings import first_wave, idle_freezes
 from runner.planning.select import excluder, select
@@ -142,7 +141,7 @@ class Pick:
     """
 
     group: Group
-    place: Place
+    place: TargetFleet
     selected: tuple[Server, ...]
     eligible: tuple[Server, ...]
     left_out: tuple[tuple[Server, Why], ...]
@@ -165,7 +164,7 @@ class Pick:
         yield from (server for server, why in self.left_out if why.reason != EXCLUDED_BY_PLAN)
 
 
-def _pick(group: Group, place: Place, spent: Collection[str], cycle: str) -> Pick:
+def _pick(group: Group, place: TargetFleet, spent: Collection[str], cycle: str) -> Pick:
     index = place.index
     selected = select(group.servers, index)
     by_plan = excluder(group.exclude, index) if group.exclude else None
@@ -341,5 +340,5 @@ def _most_down(amount: Amount, of: int) -> Allowance:
     return Allowance(str(amount), of, amount.as_size(of))
 
 
-def _rate(rate: RateOfPlan | None) -> Rate | None:
+def _rate(rate: PlanRate | None) -> Rate | None:
     return None if rate is None else Rate(rate.servers, rate.per.total_seconds())

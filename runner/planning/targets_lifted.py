@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from runner.model.config import Config, Rate, TargetConfig
+from runner.model.config import Config, TargetConfig, TargetQuota
 from runner.model.plan import Part
 from runner.planning.lifted import Lift
 
@@ -63,7 +63,7 @@ def _words(part: Part, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield f"{prefix}{key}", str(value)
 
 
-def _faster(name: str, old: Rate, new: Rate) -> Iterator[Lift]:
+def _faster(name: str, old: TargetQuota, new: TargetQuota) -> Iterator[Lift]:
     for key in _FASTER:
         before, after = getattr(old, key), getattr(new, key)
         if after > before:

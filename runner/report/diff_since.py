@@ -12,7 +12,7 @@ from itertools import groupby
 
 from runner.model.schedule import ServerRef
 from runner.model.shape import Shaped
-from runner.planning.compare import Changes, Place
+from runner.planning.compare import Changes, ServerPlace
 from runner.planning.lifted import Lift
 from runner.report.folding import fold, names_shared
 from runner.report.run_words import count
@@ -141,5 +141,5 @@ def sizes_words(sizes: Iterable[int]) -> str:
     return ", ".join(f"{size} ×{number}" if number > 1 else str(size) for size, number in runs) or "none"
 
 
-def _place(place: Place) -> str:
+def _place(place: ServerPlace) -> str:
     return f"the canary of {place.group}" if place.is_canary else f"group {place.group}"

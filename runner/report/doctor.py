@@ -108,7 +108,7 @@ def doctor_text(found: Diagnosis, *, color: bool = False) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckRow(Shaped):
+class DoctorRow(Shaped):
     """`about` and `name` are stable. Texts are not escaped."""
 
     about: About
@@ -134,13 +134,13 @@ class DoctorDocument(Shaped):
     counts: Mapping[Status, int]
     problems: tuple[ProblemRow, ...]
     """Of the configuration and of the policy."""
-    checks: tuple[CheckRow, ...]
+    checks: tuple[DoctorRow, ...]
 
 
 def doctor_document(found: Diagnosis) -> DoctorDocument:
     """Return it for programs."""
     checks = (
-        CheckRow(s.about, s.target, c.name, c.action, c.status, c.message, c.hint, c.details)
+        DoctorRow(s.about, s.target, c.name, c.action, c.status, c.message, c.hint, c.details)
         for s in found.sections
         for c in s.checks
     )

@@ -30,14 +30,14 @@ from runner.report.run_report import (
     Approval,
     BatchPart,
     Counts,
-    Decision,
+    CoursePart,
+    DecisionPart,
     ExcludedPart,
-    GatePart,
-    Moment,
+    GateAnswerPart,
+    Percentiles,
     RunReport,
     ServerPart,
     ServerTimes,
-    Spread,
     StopPart,
     UnknownPart,
     WavePart,
@@ -93,7 +93,7 @@ def build_report(run: Run, events: Sequence[Event]) -> RunReport:
         servers=servers,
         not_scheduled=not_scheduled(schedule),
         excluded=excluded,
-        course=tuple(Moment(e.at, e.type, text) for e in events if (text := headline(run, e))),
+        course=tuple(CoursePart(e.at, e.type, text) for e in events if (text := headline(run, e))),
         reasons={
             r: text for r in sorted({s.reason for s in servers} | {e.reason for e in excluded}) if (text := sentence(r))
         },
@@ -121,7 +121,7 @@ def state_words(run: Run) -> str:
     return f"{run.word} ({why})" if why else run.word
 
 
-def spread(values: Iterable[float | None]) -> Spread | None:
+def spread(values: Iterable[float | None]) -> Percentiles | None:
     """Percentiles by nearest rank: the p-th of n values is number ceil(p * n) in their order. None without values.
 
     Of 10, 20, 30, 40: p50 20, p90 40, max 40.
@@ -133,7 +133,7 @@ def spread(values: Iterable[float | None]) -> Spread | None:
     def rank(p: float) -> float:
         return known[max(0, math.ceil(p * len(known)) - 1)]
 
-    return Spread(len(known), rank(0.5), rank(0.9), known[-1])
+    return Percentiles(len(known), rank(0.5), rank(0.9), known[-1])
 
 
 def _failed_before(run: Run) -> int:
@@ -257,12 +257,12 @@ def _unknown(run: Run) -> Iterator[UnknownPart]:
             )
 
 
-def _gates(run: Run, events: Iterable[Event]) -> Iterator[GatePart]:
+def _gates(run: Run, events: Iterable[Event]) -> Iterator[GateAnswerPart]:
     for event in events:
         if isinstance(event.data, GatesAsked):
             for gate, answer in zip(run.schedule.gates, event.data.answers, strict=True):
                 said = (answer.state, answer.value, answer.reason)
-                yield GatePart(event.at, event.data.wave, gate.title, str(gate), gate.dry_run, *said)
+                yield GateAnswerPart(event.at, event.data.wave, gate.title, str(gate), gate.dry_run, *said)
 
 
 def _approvals(events: Sequence[Event]) -> Iterator[Approval]:
@@ -275,14 +275,14 @@ def _approvals(events: Sequence[Event]) -> Iterator[Approval]:
             yield Approval(asked.question, asked.why, asked.wave, event.at, at, by, reason)
 
 
-def _decision(event: Event) -> Decision:
+def _decision(event: Event) -> DecisionPart:
     match event.data:
         case ApprovalGiven(question=question, by=by, reason=reason):
-            return Decision(event.at, "approve", question, by, reason)
+            return DecisionPart(event.at, "approve", question, by, reason)
         case CancelRequested(by=by, reason=reason):
-            return Decision(event.at, "cancel", "", by, reason)
+            return DecisionPart(event.at, "cancel", "", by, reason)
         case ServerResolved(by=by, reason=reason) as resolved:
-            return Decision(event.at, "resolve", f"{resolved.server} as {resolved.resolved_as}", by, reason)
+            return DecisionPart(event.at, "resolve", f"{resolved.server} as {resolved.resolved_as}", by, reason)
         case WindowOverridden(by=by, reason=reason) as overridden:
-            return Decision(event.at, "override", f"window before wave {overridden.wave}", by, reason)
+            return DecisionPart(event.at, "override", f"window before wave {overridden.wave}", by, reason)
     raise AssertionError(f"{event.type} is no decision")

@@ -38,7 +38,7 @@ class Counts(Shaped):
 
 
 @dataclass(frozen=True, slots=True)
-class Spread(Shaped):
+class Percentiles(Shaped):
     """How long something took for `servers` servers. Percentiles are nearest ranks: values that really occurred."""
 
     servers: int
@@ -71,7 +71,7 @@ class Approval(Shaped):
 
 
 @dataclass(frozen=True, slots=True)
-class GatePart(Shaped):
+class GateAnswerPart(Shaped):
     """What a gate answered before a wave. The journal has the first answers of each wave, and changes."""
 
     at: datetime
@@ -88,7 +88,7 @@ class GatePart(Shaped):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision(Shaped):
+class DecisionPart(Shaped):
     """What a person decided."""
 
     at: datetime
@@ -100,7 +100,7 @@ class Decision(Shaped):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment(Shaped):
+class CoursePart(Shaped):
     """One step of the run's course, for people."""
 
     at: datetime
@@ -282,16 +282,16 @@ class RunReport(Shaped):
     counts: Counts
     failed_before: int
     """How many of the failed did not pass their checks before the first wave either: they use up no budget."""
-    reboot: Spread | None
+    reboot: Percentiles | None
     """How long the cloud took to reboot a server, by the cloud's clock."""
-    out: Spread | None
+    out: Percentiles | None
     """From the cloud's acceptance until a server was seen back, of those that are ready."""
     stop: StopPart | None
     waits_for: Approval | None
     """The open question."""
     approvals: tuple[Approval, ...]
-    decisions: tuple[Decision, ...]
-    gates: tuple[GatePart, ...]
+    decisions: tuple[DecisionPart, ...]
+    gates: tuple[GateAnswerPart, ...]
     """What gates answered, in the order of asking."""
     waves: tuple[WavePart, ...]
     unknown: tuple[UnknownPart, ...]
@@ -302,7 +302,7 @@ class RunReport(Shaped):
     rebooted, and count beside the scheduled ones."""
     excluded: tuple[ExcludedPart, ...]
     """All that the schedule left out of its groups, with those that `exclude` removes or that the cycle had before."""
-    course: tuple[Moment, ...]
+    course: tuple[CoursePart, ...]
     """The run's course in sentences."""
     reasons: Mapping[str, str]
     """The reason codes that occur in this report, explained."""

@@ -60,7 +60,7 @@ from runner.model.quantity import format_duration
 from runner.model.run import SERVER_WORDS, UNHEALTHY_BEFORE, BatchPhase, Run
 from runner.report.folding import named
 from runner.report.gates import answer_words
-from runner.report.run_report import Spread
+from runner.report.run_report import Percentiles
 
 NOT_SCHEDULED = "not_scheduled"
 """Beside the words of the model: servers that the plan means and no wave holds."""
@@ -242,7 +242,7 @@ def length(seconds: float) -> str:
     return format_duration(float(step * round(seconds / step)))
 
 
-def spread_words(spread: Spread | None) -> str:
+def spread_words(spread: Percentiles | None) -> str:
     """`40s (p50), 44s (p90), 52s (longest) of 120 servers`; empty for none."""
     if spread is None:
         return ""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from runner.model.origin import Origin, Setting
+from runner.model.origin import ConfigSetting, Origin
 from runner.model.shape import Shaped
 from runner.report.safe import json_text, line_start, plain
 
@@ -25,7 +25,7 @@ _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _WIDEST = 60
 
 
-def settings_yaml(settings: Sequence[Setting], head: Sequence[str] = ()) -> str:
+def settings_yaml(settings: Sequence[ConfigSetting], head: Sequence[str] = ()) -> str:
     """One line a value, its origin as a comment. `head`: sentences for the beginning."""
     lines = list(_lines(settings))
     width = min(_WIDEST, max((len(line) for line, origin in lines if origin is not None), default=0))
@@ -34,7 +34,7 @@ def settings_yaml(settings: Sequence[Setting], head: Sequence[str] = ()) -> str:
     return "\n".join(map(line_start, told))
 
 
-def _lines(settings: Sequence[Setting]) -> Iterator[tuple[str, Origin | None]]:
+def _lines(settings: Sequence[ConfigSetting]) -> Iterator[tuple[str, Origin | None]]:
     """Keys above their values; an item of a list begins with a dash."""
     before: tuple[str | int, ...] = ()
     for setting in settings:
@@ -106,7 +106,7 @@ class ConfigShowDocument(Shaped):
 
 
 def settings_document(
-    settings: Sequence[Setting], file: str | None, found_by: str, revision: str | None
+    settings: Sequence[ConfigSetting], file: str | None, found_by: str, revision: str | None
 ) -> ConfigShowDocument:
     """Return it for programs."""
     origins = (OriginRow(s.origin.kind, s.origin.name or None, s.origin.line) for s in settings)

@@ -21,7 +21,7 @@ MOST_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Spool:
+class FileSpool:
     """The folder of such files, one a run."""
 
     folder: Path

@@ -10,7 +10,7 @@ import pytest
 
 from runner.errors import StoreError
 from runner.execution import writer
-from runner.store.spool import MOST_BYTES, Spool
+from runner.store.spool import MOST_BYTES, FileSpool
 
 from .setup import Bench, schedule_of
 
@@ -46,7 +46,7 @@ def test_a_store_that_comes_back_gets_the_job_id(tmp_path: Path) -> None:
     bench = Bench.of(3)
     run_id = bench.start(schedule_of([3]))
     driver = bench.driver(run_id)
-    driver.setting = replace(driver.setting, spool=Spool(tmp_path / "spool"))
+    driver.setting = replace(driver.setting, spool=FileSpool(tmp_path / "spool"))
     failing(bench, 4)
     with pytest.raises(StoreError):
         bench.follow(run_id, driver)
@@ -62,7 +62,7 @@ def test_a_spooled_job_id_is_read_by_the_next_process(tmp_path: Path) -> None:
     bench = Bench.of(3)
     run_id = bench.start(schedule_of([3]))
     driver = bench.driver(run_id)
-    spool = Spool(tmp_path / "spool")
+    spool = FileSpool(tmp_path / "spool")
     driver.setting = replace(driver.setting, spool=spool)
     failing(bench, writer.INSIST_TIMES + 1)
     with pytest.raises(StoreError):
@@ -84,4 +84,4 @@ def test_a_file_that_is_no_spool_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
     for name, says in (("large", "is larger than 4 MiB"), ("pipe", "is not a regular file")):
         with pytest.raises(StoreError, match=f"{name}.jsonl {says}"):
-            Spool(tmp_path).read(name)
+            FileSpool(tmp_path).read(name)

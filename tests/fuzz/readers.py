@@ -198,9 +198,9 @@ def _journal() -> Read:
 
 
 def _spool() -> Read:
-    from runner.store.spool import Spool
+    from runner.store.spool import FileSpool
 
-    return lambda path: Spool(path.parent).read(path.stem)
+    return lambda path: FileSpool(path.parent).read(path.stem)
 
 
 def _git_store(path: str) -> Callable[[], Read]:

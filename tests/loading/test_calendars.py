@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.loading.calendar_lines import BadCalendar
-from runner.loading.calendar_reader import MAX_DATES, MAX_EVENTS, MAX_LINES, MAX_WORK, Spent
+from runner.loading.calendar_reader import MAX_DATES, MAX_EVENTS, MAX_LINES, MAX_WORK, ReadingBudget
 from runner.loading.calendars import read_calendar
 from runner.loading.plan import load_plan
 from runner.model.plan import FreezeFile
@@ -542,6 +542,6 @@ def test_the_calendars_of_a_plan_share_one_limit(tmp_path: Path) -> None:
 def test_what_other_calendars_have_used_up_counts(name: str, most: int) -> None:
     """Lines, single dates and the days that rules name are limited for all calendars of a plan."""
     data = calendar("DTSTART:20261201T100000Z|DURATION:PT1H|RRULE:FREQ=DAILY|EXDATE:20261202T100000Z")
-    assert read_calendar(data, Spent()) == read_calendar(data)
+    assert read_calendar(data, ReadingBudget()) == read_calendar(data)
     with pytest.raises(BadCalendar, match=f"the plan's calendars .* more than {most:,}"):
-        read_calendar(data, Spent(**{name: most}))
+        read_calendar(data, ReadingBudget(**{name: most}))

@@ -11,7 +11,7 @@ from runner.model.inventory import Inventory, Server, ServerGroup
 from runner.model.plan import Plan
 from runner.model.problem import Problem
 from runner.model.schedule import Schedule, Target
-from runner.planning.fleet import NEVER, Fleet, Last, Place
+from runner.planning.fleet import NEVER, Fleet, Last, TargetFleet
 from runner.planning.schedule import Planned, make_schedule
 
 NOW = datetime(2026, 11, 3, 21, 0, tzinfo=UTC)
@@ -52,7 +52,7 @@ def plan(*groups: dict[str, Any], **fields: Any) -> Plan:
 
 def one_target(has: Inventory, spent: Collection[str] = (), is_last: Last = NEVER, target: Target = TARGET) -> Fleet:
     """One target with these servers."""
-    return Fleet.of([Place(target, has, spent, is_last)])
+    return Fleet.of([TargetFleet(target, has, spent, is_last)])
 
 
 def planned(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runner.model.inventory import Server
 from runner.model.plan import Plan
 from runner.model.schedule import Pause, Schedule, ServerRef, Target, Wave
-from runner.planning.compare import GroupWaves, Setting, Totals, compare
+from runner.planning.compare import ChangedRule, GroupWaves, Totals, compare
 from tests.planning.build import NOW, PLAN_DIGEST, group, inventory, one_target, plan, schedule, server
 from tests.planning.test_laws import fleets, plans, spent_of
 
@@ -25,7 +25,7 @@ def made(servers: Sequence[int], *groups: dict[str, Any], **fields: Any) -> Sche
     return schedule(plan(*groups, **fields), inventory(server(n) for n in servers))
 
 
-def settings(before: Schedule, after: Schedule) -> list[Setting]:
+def settings(before: Schedule, after: Schedule) -> list[ChangedRule]:
     return list(compare(before, after).settings)
 
 
@@ -104,14 +104,14 @@ def test_a_group_in_front_shifts_nobody() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        ({}, {"reboot": {"type": "HARD"}}, Setting("reboot type", "SOFT", "HARD")),
-        ({}, {"cycle": "x"}, Setting("cycle", "kernel", "x")),
-        ({"max_failures": "1%"}, {"max_failures": 2}, Setting("max_failures", "1%", "2")),
-        ({}, {"on_unknown": "retry"}, Setting("on_unknown", "hold", "retry")),
-        ({}, {"wait_at_most": "1h"}, Setting("wait_at_most", "7d", "1h")),
+        ({}, {"reboot": {"type": "HARD"}}, ChangedRule("reboot type", "SOFT", "HARD")),
+        ({}, {"cycle": "x"}, ChangedRule("cycle", "kernel", "x")),
+        ({"max_failures": "1%"}, {"max_failures": 2}, ChangedRule("max_failures", "1%", "2")),
+        ({}, {"on_unknown": "retry"}, ChangedRule("on_unknown", "hold", "retry")),
+        ({}, {"wait_at_most": "1h"}, ChangedRule("wait_at_most", "7d", "1h")),
     ],
 )
-def test_rules_of_the_run(before: dict[str, Any], after: dict[str, Any], expected: Setting) -> None:
+def test_rules_of_the_run(before: dict[str, Any], after: dict[str, Any], expected: ChangedRule) -> None:
     """A rule that is another one is told with both values, and nothing else is."""
     assert settings(made([1, 2], **before), made([1, 2], **after)) == [expected]
 
@@ -119,18 +119,18 @@ def test_rules_of_the_run(before: dict[str, Any], after: dict[str, Any], expecte
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        ({}, {"max_failures": 3}, Setting("group web: max_failures", "only the run's", "3")),
-        ({"on_failure": "approval"}, {}, Setting("group web: on_failure", "approval", "stop")),
-        ({}, {"bake": "30m"}, Setting("group web: bake", "0s", "30m")),
-        ({"ready": {"timeout": "1h"}}, {}, Setting("group web: ready.timeout", "1h", "15m")),
-        ({}, {"ready": {"stable_for": "1m"}}, Setting("group web: ready.stable_for", "0s", "1m")),
-        ({}, {"ready": {"checks": ({"tcp": {"port": 22}},)}}, Setting("group web: ready.checks", "none", "tcp 22")),
-        ({}, {"pause": ("approval", "5m")}, Setting("group web: pause", "0s", "approval, then 5m")),
+        ({}, {"max_failures": 3}, ChangedRule("group web: max_failures", "only the run's", "3")),
+        ({"on_failure": "approval"}, {}, ChangedRule("group web: on_failure", "approval", "stop")),
+        ({}, {"bake": "30m"}, ChangedRule("group web: bake", "0s", "30m")),
+        ({"ready": {"timeout": "1h"}}, {}, ChangedRule("group web: ready.timeout", "1h", "15m")),
+        ({}, {"ready": {"stable_for": "1m"}}, ChangedRule("group web: ready.stable_for", "0s", "1m")),
+        ({}, {"ready": {"checks": ({"tcp": {"port": 22}},)}}, ChangedRule("group web: ready.checks", "none", "tcp 22")),
+        ({}, {"pause": ("approval", "5m")}, ChangedRule("group web: pause", "0s", "approval, then 5m")),
         ({"pause": ("5m", "5m")}, {"pause": ("5m",)}, None),
-        ({}, {"order": "name"}, Setting("group web: order", "shuffle", "name")),
+        ({}, {"order": "name"}, ChangedRule("group web: order", "shuffle", "name")),
     ],
 )
-def test_rules_of_a_group(before: dict[str, Any], after: dict[str, Any], expected: Setting | None) -> None:
+def test_rules_of_a_group(before: dict[str, Any], after: dict[str, Any], expected: ChangedRule | None) -> None:
     """The same for the rules of a group; how a pause is written makes no difference."""
     old, new = made(range(4), group(**before)), made(range(4), group(**after))
     assert settings(old, new) == ([expected] if expected else [])
@@ -142,7 +142,7 @@ def test_target_and_order_of_groups() -> None:
 
     a, b = group("a", {"names": ("web-000",)}), group("b", {"names": ("web-001",)})
     old, new = made(range(2), a, b), made(range(2), b, a)
-    assert settings(old, new) == [Setting("order of groups", "a, b", "b, a")]
+    assert settings(old, new) == [ChangedRule("order of groups", "a, b", "b, a")]
     assert settings(made(range(2), a), new) == []
     elsewhere = make_schedule(
         plan(a, b),

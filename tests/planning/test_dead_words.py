@@ -11,7 +11,7 @@ from runner.model.plan import Selector
 from runner.model.problem import Problem
 from runner.model.schedule import Target
 from runner.planning.dead_words import MOST_TOLD, dead_exclusions, dead_of_policy
-from runner.planning.fleet import Fleet, Place
+from runner.planning.fleet import Fleet, TargetFleet
 from tests.planning.build import TARGET, group, inventory, one_target, plan, server, sid
 
 HAS = inventory(
@@ -72,7 +72,7 @@ def test_a_word_that_excludes_a_server_is_no_news(exclude: dict[str, Any]) -> No
 def test_every_target_is_asked_by_itself_and_each_word_once() -> None:
     """What another target has does not count, and what several groups write is told once."""
     other = Target("other", "simulator", "eu-west-101", "0" * 32)
-    here, there = Place(TARGET, HAS), Place(other, inventory([server(3, "old-1")]))
+    here, there = TargetFleet(TARGET, HAS), TargetFleet(other, inventory([server(3, "old-1")]))
     names = {"names": ("old-*",)}
     wanted = plan(
         group("a", exclude=names, target="test"),

@@ -17,8 +17,8 @@ from runner.model.plan import (
     HttpGate,
     Part,
     Plan,
+    PlanRate,
     PrometheusGate,
-    Rate,
     Selector,
     SshBannerCheck,
     TcpCheck,
@@ -398,8 +398,8 @@ PARTS: dict[tuple[type[Part], str], tuple[dict[str, Any], dict[str, Any]] | None
     (WeeklyWindow, "length"): RULES["windows-length"][0],
     (WeeklyWindow, "timezone"): ({"windows": (LATE,)}, {"windows": ({**LATE, "timezone": "Asia/Tokyo"},)}),
     (WeeklyWindow, "cutoff"): RULES["cutoff"][0],
-    (Rate, "servers"): RULES["rate"][0],
-    (Rate, "per"): ({"rate": {"servers": 5, "per": "1m"}}, {"rate": {"servers": 5, "per": "59s"}}),
+    (PlanRate, "servers"): RULES["rate"][0],
+    (PlanRate, "per"): ({"rate": {"servers": 5, "per": "1m"}}, {"rate": {"servers": 5, "per": "59s"}}),
     (GatePart, "name"): None,  # only words
     (GatePart, "prometheus"): ({"gates": (QUERY,)}, {"gates": ({"alarms": "none"},)}),
     (GatePart, "alarms"): ({"gates": ({"alarms": "none"},)}, {}),
@@ -450,7 +450,7 @@ def test_every_field_of_a_plan_has_a_rule_or_a_reason_for_none() -> None:
     ruled = {tuple(map(str, belt.path)) for belt in PLAN_BELTS}
     ruled |= {("groups", *map(str, belt.path)) for belt in GROUP_BELTS}
     assert there - ruled - BY_FUNCTIONS == NO_GUARDRAIL.keys()
-    parts = (WeeklyWindow, Rate, GatePart, PrometheusGate, HttpGate)
+    parts = (WeeklyWindow, PlanRate, GatePart, PrometheusGate, HttpGate)
     assert {(model, name) for model in parts for name in model.model_fields} == PARTS.keys()
     assert {(m, name) for m in (TcpCheck, HttpCheck, SshBannerCheck) for name in m.model_fields} == CHECKS.keys()
 

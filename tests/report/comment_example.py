@@ -81,7 +81,11 @@ def comment() -> str:
 
     def planned(plan: Plan) -> Schedule:
         schedule = make_schedule(
-            plan, plan_digest(plan), planning.Fleet.of([planning.Place(target, inventory)]), now=NOW, plan_file=FILE
+            plan,
+            plan_digest(plan),
+            planning.Fleet.of([planning.TargetFleet(target, inventory)]),
+            now=NOW,
+            plan_file=FILE,
         ).schedule
         assert schedule is not None
         return schedule

@@ -28,7 +28,7 @@ from runner.model.owner import Owner
 from runner.model.run import Run
 from runner.model.schedule import Schedule, Target
 from runner.net.transport import ExchangeLimits
-from runner.planning.fleet import Fleet, Place
+from runner.planning.fleet import Fleet, TargetFleet
 from runner.planning.schedule import make_schedule
 from runner.ports import Cloud, Prober
 from runner.simulator.events import Called
@@ -146,7 +146,7 @@ class Field:
         plan = require(loaded)
         inventory = await self.cloud.inventory()
         planned = make_schedule(
-            plan, plan_digest(plan), Fleet.of([Place(self.target, inventory)]), now=self.clock.now()
+            plan, plan_digest(plan), Fleet.of([TargetFleet(self.target, inventory)]), now=self.clock.now()
         )
         assert planned.schedule is not None, planned.problems
         return planned.schedule, inventory

@@ -27,7 +27,7 @@ from runner.execution.site import Setting, Site
 from runner.loading.plan import load_text, plan_digest, require
 from runner.model.run import Run
 from runner.model.schedule import Target
-from runner.planning.fleet import Fleet, Place
+from runner.planning.fleet import Fleet, TargetFleet
 from runner.planning.schedule import make_schedule
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.scenario import Scenario
@@ -181,7 +181,7 @@ class Many:
         """Read all targets, plan, and store the run; it begins a second later, so that logs can tell it apart."""
         loaded = load_text(text, "plans/scale.yaml")
         plan = require(loaded)
-        places = [Place(s.target, await self.clouds[s.name].inventory()) for s in self.spots]
+        places = [TargetFleet(s.target, await self.clouds[s.name].inventory()) for s in self.spots]
         planned = make_schedule(plan, plan_digest(plan), Fleet.of(places), now=self.clock.now())
         assert planned.schedule is not None, planned.problems
         baseline = {s.id: s.updated for p in places for s in p.inventory.servers}

@@ -13,7 +13,7 @@ from runner.execution.site import LiveRules
 from runner.loading.plan import LoadOptions, load_text, plan_digest, require
 from runner.model.run import Run
 from runner.model.window import CurrentFreezes, Freeze
-from runner.planning.fleet import Fleet, Place
+from runner.planning.fleet import Fleet, TargetFleet
 from runner.planning.schedule import make_schedule
 from runner.simulator.timeline import from_millis
 from tests.journal import fields_of
@@ -37,7 +37,7 @@ async def begin(field: Field, text: str, folder: Path | None = None) -> str:
     plan = require(load_text(text, "plans/test.yaml", options))
     inventory = await field.cloud.inventory()
     made = make_schedule(
-        plan, plan_digest(plan), Fleet.of([Place(field.target, inventory)]), now=field.clock.now()
+        plan, plan_digest(plan), Fleet.of([TargetFleet(field.target, inventory)]), now=field.clock.now()
     ).schedule
     assert made is not None
     baseline = {s.id: inventory.by_id[s.id].updated for w in made.waves for s in w.servers}

@@ -16,7 +16,7 @@ from runner.execution.journal import read_run
 from runner.model.events import BatchAccepted, CancelRequested, JobPolled, Note, RunEnded, RunResumed
 from runner.ports.store import JournalMoved, LeaseHeld, RateFull
 from runner.store.gitref import mirror
-from runner.store.gitref.errors import Unreachable
+from runner.store.gitref.errors import RefUnreachable
 from runner.store.gitref.store import GitStore
 from runner.store.sql import SqlStore
 from tests.execution.memory_cloud import MemoryCloud, VirtualClock
@@ -112,7 +112,7 @@ def test_nobody_knows_what_became_of_a_push(host: GitServer, tmp_path: Path) -> 
 
         def no_network(*_: Any, **__: Any) -> None:
             host.answer = 503
-            raise Unreachable("the network is gone")
+            raise RefUnreachable("the network is gone")
 
         host.cuts, store.db.remote.fetch = 1, no_network  # type: ignore[attr-defined]
         with pytest.raises(StoreError, match="may be stored or not") as unknown:

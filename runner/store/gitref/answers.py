@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from runner.errors import StoreError
 from runner.git.program import Done
 from runner.store.gitref.address import REF, TOKEN, Address
-from runner.store.gitref.errors import StoreDenied, StoreRefused, Unreachable
+from runner.store.gitref.errors import RefUnreachable, StoreDenied, StoreRefused
 
 _RIGHTS = (
     "it needs to write to the repository's contents: on GitHub `permissions: contents: write` for the job's token; "
@@ -81,7 +81,7 @@ def failure(done: Done, address: Address) -> StoreError:
     if _DAMAGE.search(talk):
         what = f"{where} cannot read the store's ref: objects or files of the repository are missing or damaged"
         hint = "run `git fsck --full` in the repository, and restore it from a backup or from another clone"
-        return Unreachable(what, hint=hint)
+        return RefUnreachable(what, hint=hint)
     if _ABSENT.search(talk) and address.scheme == "file":
         what = f"the store's folder {where.removeprefix('file://')} is not a Git repository, or not a whole one"
         hint = "check the path; make a new one with `git init --bare`, or restore the one that was there from a backup"
@@ -90,7 +90,7 @@ def failure(done: Done, address: Address) -> StoreError:
         hint = "check the URL; private repositories are not found without a token that may read them"
         return StoreRefused(f"there is no repository at the store's URL: {done.reason}", hint=hint)
     hint = "check the network and the URL; docs/stores.md says when PostgreSQL is the better choice"
-    return Unreachable(f"the store's host cannot be reached: {done.reason}", hint=hint)
+    return RefUnreachable(f"the store's host cannot be reached: {done.reason}", hint=hint)
 
 
 def _denied(why: str, address: Address) -> StoreDenied:

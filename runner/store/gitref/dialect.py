@@ -25,7 +25,7 @@ from uuid import uuid4
 from runner.errors import RunnerError, StoreError
 from runner.store.gitref.address import Address
 from runner.store.gitref.answers import Refusal
-from runner.store.gitref.errors import Overtaken, Unreachable
+from runner.store.gitref.errors import Overtaken, RefUnreachable
 from runner.store.gitref.memory import Seen
 from runner.store.gitref.mirror import Mirror
 from runner.store.gitref.remote import Remote, patiently, replaced
@@ -308,7 +308,7 @@ class Git:
                 doubt = answer
             try:
                 tip = self.remote.fetch(self._base, whole=True)
-            except Unreachable as error:
+            except RefUnreachable as error:
                 doubt = error
             else:
                 if tip is not None and self.remote.is_in(commit, tip):
@@ -317,7 +317,7 @@ class Git:
                     return False, tip
                 if isinstance(answer, Refusal) and answer.is_final:
                     raise answer.error
-                if answer is doubt and not isinstance(answer, Unreachable):
+                if answer is doubt and not isinstance(answer, RefUnreachable):
                     raise answer
             if time.monotonic() > until:
                 raise _unknown(doubt) if doubt else _error(answer)

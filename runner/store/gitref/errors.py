@@ -22,7 +22,7 @@ class Overtaken(StoreError):
         )
 
 
-class Unreachable(StoreError):
+class RefUnreachable(StoreError):
     """The host gives no answer now; it may later."""
 
 

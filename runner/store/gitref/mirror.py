@@ -290,7 +290,7 @@ class Mirror(Sqlite):
         self.execute("delete from git_rate where row not in (select rowid from rate)")
         self.execute("delete from git_touched")
 
-    def _take(self, method: str, place: tree.Place, *more: Any) -> None:
+    def _take(self, method: str, place: tree.TreePlace, *more: Any) -> None:
         try:
             getattr(self, method)(place.key, place.number, *more)
         except StoreRefused:

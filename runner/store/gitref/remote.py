@@ -22,7 +22,7 @@ from runner.git.program import Done, Program
 from runner.inputs.json_text import JOURNAL
 from runner.store.gitref.address import REF, Address
 from runner.store.gitref.answers import Refusal, failure, refusal
-from runner.store.gitref.errors import StoreRefused, Unreachable
+from runner.store.gitref.errors import RefUnreachable, StoreRefused
 from runner.store.gitref.memory import Memory
 from runner.store.owner import is_provably_dead, this_process
 
@@ -109,7 +109,7 @@ class Remote:
             done = self._network(
                 "push", "--porcelain", "--no-verify", *options, "--", self.address.url, f"{commit}:{REF}"
             )
-        except Unreachable as error:
+        except RefUnreachable as error:
             return error
         if done.code == 0:
             return None
@@ -233,7 +233,9 @@ class Remote:
                 return self._program.run(clone or self._clone, *arguments, timeout_s=self._patience_s)
         except GitSlow as slow:
             hint = "a lease is a minute, so a host this slow is no place for a store: use PostgreSQL"
-            raise Unreachable(f"the store's host gave no answer within {self._patience_s:.0f} s", hint=hint) from slow
+            raise RefUnreachable(
+                f"the store's host gave no answer within {self._patience_s:.0f} s", hint=hint
+            ) from slow
 
     def _run(self, *arguments: str, given: bytes | None = None, folder: Path | None = None) -> Done:
         with _ours():
@@ -332,7 +334,7 @@ def _stream(base: str | None, changes: Mapping[str, bytes | None], message: str,
 def patiently(work: Callable[[], str | None], times: int = 2, pause_s: float = 0.5) -> str | None:
     """Try again what may go better the next time. Raises what the last attempt raised."""
     for _ in range(times - 1):
-        with suppress(Unreachable):
+        with suppress(RefUnreachable):
             return work()
         time.sleep(pause_s)
     return work()

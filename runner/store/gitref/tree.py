@@ -92,7 +92,7 @@ def archive_path(run: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TreePlace:
     """What a path holds: `kind` is store, flag, rate, run, events, claims or archive; `number`: first event, batch."""
 
     kind: str
@@ -100,21 +100,21 @@ class Place:
     number: int = 0
 
 
-def place(path: str) -> Place:
+def place(path: str) -> TreePlace:
     """What is at a path. Raises StoreRefused for one that is not ours."""
     match path.split("/"):
         case ["store.json"]:
-            return Place("store")
+            return TreePlace("store")
         case ["flags", flag]:
-            return Place("flag", _text(flag))
+            return TreePlace("flag", _text(flag))
         case ["rate", file] if file.endswith(".json"):
-            return Place("rate", _text(file.removesuffix(".json")))
+            return TreePlace("rate", _text(file.removesuffix(".json")))
         case ["runs", run, "run.json"]:
-            return Place("run", _text(run))
+            return TreePlace("run", _text(run))
         case ["runs", run, "events" | "claims" as kind, file] if _NUMBERED.match(file):
-            return Place(kind, _text(run), int(file.split(".")[0]))
+            return TreePlace(kind, _text(run), int(file.split(".")[0]))
         case ["archive", _, file] if file.endswith(".json"):
-            return Place("archive", _text(file.removesuffix(".json")))
+            return TreePlace("archive", _text(file.removesuffix(".json")))
     raise StoreRefused(
         f"the store's ref holds a file that is not one of reboot-runner: {path[:200]!r}",
         hint="give the store a repository whose ref nobody else writes, or use the newer reboot-runner that wrote it",
