@@ -88,7 +88,10 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=100_000)
     parser.add_argument("--groups", type=int, default=20)
     options = parser.parse_args()
-    inventory, wanted = fleet(options.servers, options.groups), plan(options.servers, options.groups)
+    inventory, wanted = (
+        fleet(options.servers, options.groups),
+        plan(options.servers, options.groups),
+    )
     before = _peak_mb()
     clock = [time.process_time()]
 
@@ -103,7 +106,9 @@ def main() -> None:
     assert planned.schedule is not None, planned.problems
     clock.append(time.process_time())
 
-    diff = PlanDiff("plans/benchmark.yaml", planned.schedule, forecast(planned.schedule), planned.problems)
+    diff = PlanDiff(
+        "plans/benchmark.yaml", planned.schedule, forecast(planned.schedule), planned.problems
+    )
     text = diff_text(diff)
     clock.append(time.process_time())
     mb_without_saving = _peak_mb()
@@ -135,15 +140,21 @@ def _with_spread(
         everything = wanted.groups[0].model_copy(update={"servers": Selector(all=True)})
         wanted = wanted.model_copy(update={"groups": (everything,), "spread": rules})
         began = time.process_time()
-        made = make_schedule(wanted, "sha256:" + "0" * 64, Fleet.of([TargetFleet(target, inventory)]), now=NOW)
+        made = make_schedule(
+            wanted, "sha256:" + "0" * 64, Fleet.of([TargetFleet(target, inventory)]), now=NOW
+        )
         took = time.process_time() - began
         assert made.schedule is not None, made.problems
-        print(f"plan, one group, order {order:8}{took:6.2f} s CPU, {len(made.schedule.waves):6} waves, spread {words}")
+        print(
+            f"plan, one group, order {order:8}{took:6.2f} s CPU, {len(made.schedule.waves):6} waves, spread {words}"
+        )
 
 
 def _peak_mb() -> float:
     """The most memory the process held so far. Linux counts in KiB, macOS in bytes (getrusage(2), ru_maxrss)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1e6 if sys.platform == "darwin" else 1e3
+    )
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@ groups:
 
 async def measure(servers: int, size: int, pause: str, reboot_s: float | None = None) -> None:
     """One run; prints one row."""
-    async with simulated(CloudOptions(fleet=FleetOptions(servers=servers, reboot_seconds=reboot_s))) as field:
+    async with simulated(
+        CloudOptions(fleet=FleetOptions(servers=servers, reboot_seconds=reboot_s))
+    ) as field:
         before = len(field.calls())
         run_id = await field.begin(PLAN.format(size=size, pause=pause))
         planned = len(field.calls())

@@ -69,13 +69,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--servers", type=int, help="100,000; with --real 10,000")
     parser.add_argument("--targets", type=int, default=20)
-    parser.add_argument("--wave", type=int, default=50, help="servers of a wave in the runs that show growth")
+    parser.add_argument(
+        "--wave", type=int, default=50, help="servers of a wave in the runs that show growth"
+    )
     parser.add_argument("--large-wave", type=int, default=1000, help="of the last run")
-    parser.add_argument("--real", action="store_true", help="by the wall clock, with the command itself")
+    parser.add_argument(
+        "--real", action="store_true", help="by the wall clock, with the command itself"
+    )
     options = parser.parse_args()
     most = options.servers or (10_000 if options.real else 100_000)
     sizes = [most] if options.real else [most // 100, most // 10, most]
-    setups = [Setup(n, options.targets, options.wave, options.real) for n in sizes if not options.real]
+    setups = [
+        Setup(n, options.targets, options.wave, options.real) for n in sizes if not options.real
+    ]
     setups.append(Setup(most, options.targets, options.large_wave, options.real))
     rows = []
     for setup in setups:
@@ -83,7 +89,11 @@ def main() -> int:
         rows.append(measured(setup))
         print(f"{setup.title} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(table(rows, with_growth=not options.real))
-    return 1 if any(r.figures[k] for r in rows for k in ("without an outcome", "rebooted twice")) else 0
+    return (
+        1
+        if any(r.figures[k] for r in rows for k in ("without an outcome", "rebooted twice"))
+        else 0
+    )
 
 
 # --- one run, in two processes -----------------------------------------------------------------------------------
@@ -99,7 +109,9 @@ def measured(setup: Setup) -> Row:
             spots = json.loads(clouds.stdout.readline())
             (folder / "spots.json").write_text(json.dumps(spots))
             pause = REAL_PAUSE if setup.is_real else PAUSE
-            (folder / "plan.yaml").write_text(plan_text([s["name"] for s in spots], setup.wave, pause))
+            (folder / "plan.yaml").write_text(
+                plan_text([s["name"] for s in spots], setup.wave, pause)
+            )
             with process("runner", asdict(setup), folder) as runner:
                 spent = json.loads(runner.stdout.readline() or "null")
             if spent is None:
@@ -114,7 +126,9 @@ def measured(setup: Setup) -> Row:
 def process(part: str, setup: dict[str, Any], folder: Path) -> Iterator[Any]:
     """This file again, as one part of the measurement; what it prints is read line by line. It ends with the block."""
     arguments = [sys.executable, __file__, f"--part={part}", json.dumps(setup), str(folder)]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
         try:
             yield child
         except BaseException:
@@ -134,7 +148,9 @@ def stored(path: Path) -> tuple[Any, int, int]:
     return run, run.seq, path.stat().st_size
 
 
-def row_of(setup: Setup, spent: dict[str, float], run: Any, events: int, size: int, tally: dict[str, Any]) -> Row:
+def row_of(
+    setup: Setup, spent: dict[str, float], run: Any, events: int, size: int, tally: dict[str, Any]
+) -> Row:
     """All figures of a run, and the best ones there can be."""
     from runner.cloud.servers import IDS_A_REQUEST
     from tests.runs.harness import ideal_of
@@ -187,11 +203,15 @@ def clouds_part(setup: Setup, folder: Path) -> None:
         clock = None if setup.is_real else SharedClock(folder / "clock")
         switches = {"parent_lag": 1} if setup.is_real else {}
         seconds = REAL_S if setup.is_real else None
-        async with served(setup.targets, setup.servers, clock, reboot_s=seconds, switches=switches) as (states, spots):
+        async with served(
+            setup.targets, setup.servers, clock, reboot_s=seconds, switches=switches
+        ) as (states, spots):
             print(json.dumps([asdict(s) for s in spots]), flush=True)
             while line := await asyncio.to_thread(sys.stdin.readline):
                 tally = Tally.of(states, datetime.fromisoformat(line.strip()))
-                print(json.dumps({f.name: getattr(tally, f.name) for f in fields(tally)}), flush=True)
+                print(
+                    json.dumps({f.name: getattr(tally, f.name) for f in fields(tally)}), flush=True
+                )
 
     asyncio.run(serving())
 
@@ -252,8 +272,16 @@ def real_run(setup: Setup, folder: Path, spots: list[dict[str, str]]) -> None:
     sys.stdout.flush()
     os.dup2(figures, 1)
     if code not in (0, 4):
-        raise SystemExit(f"the command ended with {code}: {(folder / 'output').read_text()[-2000:]}")
-    tell(**{"CPU of the run": time.process_time() - began, "memory": peak_mb() - base, "memory at start": base})
+        raise SystemExit(
+            f"the command ended with {code}: {(folder / 'output').read_text()[-2000:]}"
+        )
+    tell(
+        **{
+            "CPU of the run": time.process_time() - began,
+            "memory": peak_mb() - base,
+            "memory at start": base,
+        }
+    )
 
 
 def tell(**figures: float) -> None:
@@ -267,12 +295,22 @@ def peak_mb() -> float:
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1e3
     except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+            1e6 if sys.platform == "darwin" else 1e3
+        )
 
 
 # --- the table ---------------------------------------------------------------------------------------------------
 
-PER_1000 = ("lists", "requests", "polls", "other calls", "throttled answers", "events", "calls to plan")
+PER_1000 = (
+    "lists",
+    "requests",
+    "polls",
+    "other calls",
+    "throttled answers",
+    "events",
+    "calls to plan",
+)
 LINES = (
     ("waves", "waves", ",.0f"),
     ("servers that failed", "failed", ",.0f"),
@@ -301,7 +339,9 @@ def table(rows: Sequence[Row], *, with_growth: bool) -> str:
     for title, key, form in LINES:
         if any(key in r.figures for r in rows):
             lines.append([title, *(_cell(r, key, form) for r in rows)])
-    lines.append(["wall time / ideal", *(f"{r.figures['wall'] / r.best['wall']:.3f}" for r in rows)])
+    lines.append(
+        ["wall time / ideal", *(f"{r.figures['wall'] / r.best['wall']:.3f}" for r in rows)]
+    )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = [_line(line, widths) for line in lines]
     text.insert(1, "-" * len(text[0]))
@@ -335,7 +375,12 @@ def _value(row: Row, key: str) -> float:
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])
+    return "  ".join(
+        [
+            cells[0].ljust(widths[0]),
+            *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True)),
+        ]
+    )
 
 
 def part(name: str, setup: str, folder: str) -> None:

@@ -75,7 +75,9 @@ def pairs(plan: Path) -> tuple[Pair, ...]:
             (sys.executable, "-c", "import click"),
             1.3,
         ),
-        Pair("validate", validate, "import click, yaml, pydantic", (sys.executable, "-c", needs), 1.3),
+        Pair(
+            "validate", validate, "import click, yaml, pydantic", (sys.executable, "-c", needs), 1.3
+        ),
         Pair("validate", validate, "the same and one model", (sys.executable, "-c", model), 1.3),
     )
 
@@ -83,14 +85,18 @@ def pairs(plan: Path) -> tuple[Pair, ...]:
 def medians(pair: Pair, times: int, environment: dict[str, str]) -> tuple[float, float]:
     """Return median CPU seconds of the command and of what it is held against, after one unmeasured run of each."""
     spent(pair.command, environment), spent(pair.against, environment)
-    measured = [(spent(pair.command, environment), spent(pair.against, environment)) for _ in range(times)]
+    measured = [
+        (spent(pair.command, environment), spent(pair.against, environment)) for _ in range(times)
+    ]
     return statistics.median(a for a, _ in measured), statistics.median(b for _, b in measured)
 
 
 def spent(command: Sequence[str], environment: dict[str, str]) -> float:
     """Return the CPU seconds of a command. Raises CalledProcessError if it fails: a failure is no measurement."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+    subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

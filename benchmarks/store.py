@@ -57,8 +57,12 @@ Opener = Callable[[Callable[[], float]], SqlStore]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure both back ends and print what came out."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--servers", type=int, default=10_000, help="servers of the run that is written")
-    parser.add_argument("--resumed", type=int, default=100_000, help="servers of the run that is resumed")
+    parser.add_argument(
+        "--servers", type=int, default=10_000, help="servers of the run that is written"
+    )
+    parser.add_argument(
+        "--resumed", type=int, default=100_000, help="servers of the run that is resumed"
+    )
     parser.add_argument("--only", choices=NAMES, help="one of the stores")
     options = parser.parse_args(arguments)
     figures: dict[str, tuple[float, ...]] = {}
@@ -68,7 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wrote = writes(name, opener)
             per_wave = whole_run(name, opener, options.servers)
             if name != FAR:
-                resume(name, opener, max(WAVE, options.resumed // (10 if name.startswith("Git") else 1)))
+                resume(
+                    name,
+                    opener,
+                    max(WAVE, options.resumed // (10 if name.startswith("Git") else 1)),
+                )
             figures[name] = (*wrote, per_wave)
     side_by_side(figures)
     return 0
@@ -147,7 +155,10 @@ def durable_server() -> Iterator[str]:
     if given:
         yield given
         return
-    with tempfile.TemporaryDirectory(prefix="pg-") as folder, postgres.Server(Path(folder), durable=True) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="pg-") as folder,
+        postgres.Server(Path(folder), durable=True) as server,
+    ):
         yield server.url
 
 
@@ -157,7 +168,10 @@ def writes(name: str, opener: Opener) -> tuple[float, float]:
     store = opener(time.time)
     lease = leased(store)
     ids = [str(uuid.uuid4()) for _ in range(WAVE)]
-    data = {"job": "ff80808288d41e1b018990260955686a", "servers": dict.fromkeys(ids[:20], "2026-11-23T22:00:40+00:00")}
+    data = {
+        "job": "ff80808288d41e1b018990260955686a",
+        "servers": dict.fromkeys(ids[:20], "2026-11-23T22:00:40+00:00"),
+    }
 
     batches = iter(range(1, 1000))
 
@@ -169,7 +183,9 @@ def writes(name: str, opener: Opener) -> tuple[float, float]:
     def release() -> None:
         store.append(lease, AT, [ended(*ids)], release=ids)
 
-    small = [timed(lambda: store.append(lease, AT, [made("batch.looked", data)])) for _ in range(times)]
+    small = [
+        timed(lambda: store.append(lease, AT, [made("batch.looked", data)])) for _ in range(times)
+    ]
     claims, releases = zip(*((timed(claim), timed(release)) for _ in range(10)), strict=True)
     read = [timed(lambda: store.find("r1")) for _ in range(times)]
     store.close()
@@ -196,7 +212,9 @@ def whole_run(name: str, opener: Opener, servers: int) -> float:
     print(f"    {', '.join(f'{n} {kind}' for kind, n in kinds.most_common())}")
     print(f"    cloud: {', '.join(f'{n} {call}' for call, n in bench.cloud.calls.most_common())}")
     if pushes:
-        print(f"    {len(pushes)} pushes, {len(pushes) / (servers // WAVE):.1f} a wave, {ms(pushes)} ms each")
+        print(
+            f"    {len(pushes)} pushes, {len(pushes) / (servers // WAVE):.1f} a wave, {ms(pushes)} ms each"
+        )
     bench.store.close()
     return writing / (servers // WAVE)
 
@@ -220,9 +238,13 @@ def counted_pushes(store: SqlStore) -> list[float]:
 
 def stored(store: SqlStore) -> tuple[int, int]:
     """Bytes of all events' texts, and of the whole store with its indexes."""
-    (events,) = store.db.execute("select sum(length(data) + length(at) + length(type) + length(run)) from event")[0]
+    (events,) = store.db.execute(
+        "select sum(length(data) + length(at) + length(type) + length(run)) from event"
+    )[0]
     if isinstance(store.db, Sqlite):
-        pages, page = (store.db.execute(f"pragma {what}")[0][0] for what in ("page_count", "page_size"))
+        pages, page = (
+            store.db.execute(f"pragma {what}")[0][0] for what in ("page_count", "page_size")
+        )
         return int(events), pages * page
     if isinstance(store.db, Git):
         clones = store.db.remote.root.parent.parent
@@ -270,7 +292,10 @@ def run_of(servers: int, opener: Opener) -> tuple[Bench, str]:
     bench = Bench(cloud, opener(clock.seconds), clock)
     plain = schedule_of([WAVE] * (servers // WAVE))
     refs = [ServerRef(i, s.name, s.zone) for i, s in fleet.items()]
-    waves = tuple(replace(w, servers=tuple(refs[n * WAVE : (n + 1) * WAVE])) for n, w in enumerate(plain.waves))
+    waves = tuple(
+        replace(w, servers=tuple(refs[n * WAVE : (n + 1) * WAVE]))
+        for n, w in enumerate(plain.waves)
+    )
     return bench, bench.start(replace(plain, waves=waves))
 
 
@@ -293,7 +318,12 @@ class Fleet(MemoryCloud):
             return server
         over = self.clock.now() >= last.ended
         status, updated = ("ACTIVE", last.ended) if over else ("REBOOT", last.began)
-        return replace(server, status=status, task_state=None if over else "rebooting", updated=updated.isoformat())
+        return replace(
+            server,
+            status=status,
+            task_state=None if over else "rebooting",
+            updated=updated.isoformat(),
+        )
 
     async def job(self, job_id: str) -> Job | JobGone:
         self._call("job")

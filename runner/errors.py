@@ -83,7 +83,9 @@ class Stale(RunnerError):
 
     exit_code = Exit.STALE
 
-    def __init__(self, message: str, *, hint: str | None = None, differences: Iterable[str] = ()) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, differences: Iterable[str] = ()
+    ) -> None:
         super().__init__(message, hint=hint)
         self.differences = tuple(differences)
 

@@ -25,7 +25,9 @@ def path() -> Path:
     for place in places:
         if place.is_file():
             return place
-    raise FileNotFoundError(f"neither {places[0]} nor {places[1]} exists: install a wheel, or use the whole repository")
+    raise FileNotFoundError(
+        f"neither {places[0]} nor {places[1]} exists: install a wheel, or use the whole repository"
+    )
 
 
 if __name__ == "__main__":

@@ -83,7 +83,9 @@ CHECKS = (
     Check("requirements", "the pins fit pyproject.toml", _requirements),
     Check("tests", "the test suite", _tests),
 )
-ON_REQUEST = (Check("coverage", "the test suite once more, with branch coverage printed", _coverage),)
+ON_REQUEST = (
+    Check("coverage", "the test suite once more, with branch coverage printed", _coverage),
+)
 """Run only by name: tracing every branch doubles the time of the suite."""
 
 
@@ -127,7 +129,9 @@ def _read(arguments: list[str]) -> tuple[tuple[Check, ...], bool, tuple[str, ...
     )
     usual, names = [c.name for c in CHECKS], [c.name for c in (*CHECKS, *ON_REQUEST)]
     parser.add_argument("checks", nargs="*", metavar="CHECK", help="default: all but coverage")
-    parser.add_argument("--without", action="append", default=[], choices=names, help="leave this one out")
+    parser.add_argument(
+        "--without", action="append", default=[], choices=names, help="leave this one out"
+    )
     parser.add_argument("--fix", action="store_true", help="mend what can be mended, then check")
     options = parser.parse_args(ours)
     unknown = sorted(set(options.checks) - set(names))
@@ -136,14 +140,20 @@ def _read(arguments: list[str]) -> tuple[tuple[Check, ...], bool, tuple[str, ...
     wanted = set(options.checks or usual) - set(options.without)
     if for_pytest and not wanted & {"tests", "coverage"}:
         parser.error("arguments after -- go to pytest, but `tests` is not among the checks")
-    return tuple(check for check in (*CHECKS, *ON_REQUEST) if check.name in wanted), options.fix, tuple(for_pytest)
+    return (
+        tuple(check for check in (*CHECKS, *ON_REQUEST) if check.name in wanted),
+        options.fix,
+        tuple(for_pytest),
+    )
 
 
 def _python() -> str | None:
     """The interpreter whose tools are used: of the virtual environment we are in, or of `.venv`. None: it failed."""
     if sys.prefix != sys.base_prefix:
         return sys.executable
-    made = subprocess.run([sys.executable, str(ROOT / "scripts" / "make_venv.py"), "--dev"], check=False)
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "make_venv.py"), "--dev"], check=False
+    )
     return str(ROOT / ".venv" / "bin" / "python") if made.returncode == 0 else None
 
 

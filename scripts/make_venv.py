@@ -35,8 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     purpose = parser.add_mutually_exclusive_group()
     purpose.add_argument("--dev", action="store_true", help="also what the checks and tests need")
-    purpose.add_argument("--action", action="store_true", help="PostgreSQL's client, but not the project itself")
-    parser.add_argument("--path", type=Path, default=ROOT / ".venv", help="where (default: .venv of the project)")
+    purpose.add_argument(
+        "--action", action="store_true", help="PostgreSQL's client, but not the project itself"
+    )
+    parser.add_argument(
+        "--path", type=Path, default=ROOT / ".venv", help="where (default: .venv of the project)"
+    )
     options = parser.parse_args(arguments)
     try:
         pins = "dev" if options.dev else "postgres" if options.action else "runtime"
@@ -45,7 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"make_venv: {problem}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as failed:
-        print(f"make_venv: {failed.cmd[0]} ended with {failed.returncode}, see above", file=sys.stderr)
+        print(
+            f"make_venv: {failed.cmd[0]} ended with {failed.returncode}, see above", file=sys.stderr
+        )
         return 1
     return 0
 
@@ -60,13 +66,17 @@ def make(path: Path, pins: str, *, with_project: bool) -> None:
         raise Unable(f"Python {oldest} or newer is needed, this is {this}")
     requirements = ROOT / "requirements" / f"{pins}.txt"
     enough = {requirements, ROOT / "requirements" / "dev.txt"}
-    if any(is_current(path, file) for file in enough) and (not with_project or holds_this_project(path)):
+    if any(is_current(path, file) for file in enough) and (
+        not with_project or holds_this_project(path)
+    ):
         return
     print(f"Preparing {path} ...", file=sys.stderr, flush=True)
     pip = create(path)
     install(pip, "--require-hashes", "--no-deps", "-r", str(requirements))  # the pins are complete
     if with_project:
-        isolation = ["--no-build-isolation"] if pins == "dev" else []  # the pins hold the build tools
+        isolation = (
+            ["--no-build-isolation"] if pins == "dev" else []
+        )  # the pins hold the build tools
         install(pip, "--no-deps", *isolation, "-e", str(ROOT))
     stamp(path, requirements).write_text(fingerprint(requirements))
 
@@ -92,7 +102,9 @@ def fingerprint(requirements: Path) -> str:
 
 def holds_this_project(path: Path) -> bool:
     """Whether the environment imports `runner` from this working tree, and not from a copy of it."""
-    code = f"import runner, sys; sys.exit(runner.__file__ != {str(ROOT / 'runner' / '__init__.py')!r})"
+    code = (
+        f"import runner, sys; sys.exit(runner.__file__ != {str(ROOT / 'runner' / '__init__.py')!r})"
+    )
     return works(str(path / PYTHON), "-I", "-c", code)
 
 
@@ -107,20 +119,31 @@ def create(path: Path) -> list[str]:
     if importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip"):
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(path)], check=True)
         return [python, "-m", "pip"]
-    if importlib.util.find_spec("venv") and works(sys.executable, "-m", "pip", "--python", sys.executable, "-V"):
-        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(path)], check=True)
+    if importlib.util.find_spec("venv") and works(
+        sys.executable, "-m", "pip", "--python", sys.executable, "-V"
+    ):
+        subprocess.run(
+            [sys.executable, "-m", "venv", "--clear", "--without-pip", str(path)], check=True
+        )
         return [sys.executable, "-m", "pip", "--python", python]
     uv = shutil.which("uv")
     if uv:
-        subprocess.run([uv, "venv", "--quiet", "--seed", "--clear", "--python", sys.executable, str(path)], check=True)
+        subprocess.run(
+            [uv, "venv", "--quiet", "--seed", "--clear", "--python", sys.executable, str(path)],
+            check=True,
+        )
         return [python, "-m", "pip"]
-    raise Unable("this Python cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv")
+    raise Unable(
+        "this Python cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv"
+    )
 
 
 def install(pip: list[str], *what: str) -> None:
     """Run `pip install` with these arguments. Raises CalledProcessError where it fails."""
     quiet = [*pip, "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*quiet, *what], check=True, env={**os.environ, "PIP_ROOT_USER_ACTION": "ignore"})
+    subprocess.run(
+        [*quiet, *what], check=True, env={**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+    )
 
 
 def works(*command: str) -> bool:

@@ -24,7 +24,11 @@ def main() -> None:
     """Print the measures of the package, room by room and as a whole."""
     texts = {path: path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
     lines = [line for text in texts.values() for line in lines_of(text)]
-    pages = {path: path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*")) if path.suffix in PAGES}
+    pages = {
+        path: path.read_text(encoding="utf-8")
+        for path in sorted(PACKAGE.rglob("*"))
+        if path.suffix in PAGES
+    }
     print(f"{'room':12} {'modules':>7} {'lines':>7} {'characters':>10}")
     for room in sorted({room_of(path) for path in texts}):
         mine = [text for path, text in (texts | pages).items() if room_of(path) == room]
@@ -37,9 +41,16 @@ def main() -> None:
     helpers = [name for tree in trees.values() for name in private_functions(tree)]
     once = [name for name in helpers if words[name] == 2]
     late = sum(late_imports(tree) for tree in trees.values())
-    classes = Counter(node.name for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    classes = Counter(
+        node.name
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    )
     doubled = sorted(name for name, number in classes.items() if number > 1)
-    long = sum(len(line) > LONG for text in texts.values() for line in text.splitlines() if line.strip())
+    long = sum(
+        len(line) > LONG for text in texts.values() for line in text.splitlines() if line.strip()
+    )
     print()
     whole_size = sum(len(line) for text in (texts | pages).values() for line in lines_of(text))
     print(f"characters                           {whole_size:,}")
@@ -76,7 +87,9 @@ def private_functions(tree: ast.Module) -> Iterator[str]:
 def late_imports(tree: ast.Module) -> int:
     """Return how many import statements stand in functions."""
     functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    found = {id(n) for f in functions for n in ast.walk(f) if isinstance(n, ast.Import | ast.ImportFrom)}
+    found = {
+        id(n) for f in functions for n in ast.walk(f) if isinstance(n, ast.Import | ast.ImportFrom)
+    }
     return len(found)
 
 

@@ -67,7 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="write nothing; say what is stale")
-    what.add_argument("--upgrade", action="store_true", help="move every pin to the newest that fits")
+    what.add_argument(
+        "--upgrade", action="store_true", help="move every pin to the newest that fits"
+    )
     options = parser.parse_args(arguments)
     if not options.check:
         refresh(upgrade=options.upgrade)
@@ -88,7 +90,16 @@ def refresh(*, upgrade: bool = False) -> None:
     for name, options in FILES.items():
         file = ROOT / "requirements" / f"{name}.txt"
         command = [
-            *(sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"),
+            *(
+                sys.executable,
+                "-m",
+                "uv",
+                "pip",
+                "compile",
+                "--quiet",
+                "--universal",
+                "--generate-hashes",
+            ),
             *("--no-header", "--no-annotate", "--python-version", OLDEST_PYTHON, *options),
             *(["--upgrade"] if upgrade else []),
             *("--output-file", str(file.relative_to(ROOT)), "pyproject.toml"),
@@ -126,11 +137,17 @@ def check(root: Path) -> list[str]:
             continue
         text = file.read_text()
         pins[name] = read_pins(text)
-        own = [*_form(text, header(wanted)), *_covers(pins[name], wanted), *_extra(pins[name], wanted)]
+        own = [
+            *_form(text, header(wanted)),
+            *_covers(pins[name], wanted),
+            *_extra(pins[name], wanted),
+        ]
         findings += [f"{file.name}: {finding}" for finding in own]
     if len(pins) == len(declared):
         for smaller, larger in pairwise(FILES):
-            findings += [f"{larger}.txt: {it}" for it in _differences(smaller, pins[smaller], pins[larger])]
+            findings += [
+                f"{larger}.txt: {it}" for it in _differences(smaller, pins[smaller], pins[larger])
+            ]
     return findings
 
 
@@ -138,7 +155,9 @@ def read_pins(text: str) -> tuple[Pin, ...]:
     """The pins of a requirements file. A line that pip would read otherwise raises InvalidRequirement."""
     lines = text.replace("\\\n", " ").splitlines()
     found = (line for line in lines if line.strip() and not line.startswith("#"))
-    return tuple(Pin(Requirement(HASH.sub("", line).strip()), len(HASH.findall(line))) for line in found)
+    return tuple(
+        Pin(Requirement(HASH.sub("", line).strip()), len(HASH.findall(line))) for line in found
+    )
 
 
 def _form(text: str, first_line: str) -> Iterable[str]:
@@ -194,7 +213,9 @@ def _requires(name: str) -> list[str]:
         return []
 
 
-def _differences(smaller: str, its_pins: tuple[Pin, ...], larger_pins: tuple[Pin, ...]) -> Iterable[str]:
+def _differences(
+    smaller: str, its_pins: tuple[Pin, ...], larger_pins: tuple[Pin, ...]
+) -> Iterable[str]:
     def versions(pins: tuple[Pin, ...]) -> Mapping[str, Any]:
         return {f"{pin.name} ; {pin.requirement.marker}": pin.version for pin in pins}
 

@@ -52,9 +52,13 @@ def check(tag: str, root: Path = ROOT) -> None:
     """Raises Unfit unless `tag` is `v` and the project's version, and the change log has a dated entry for it."""
     here = version(root)
     if tag != f"v{here}":
-        raise Unfit(f"the tag is {tag!r}, but pyproject.toml says {here}: tag v{here}, or change the version")
+        raise Unfit(
+            f"the tag is {tag!r}, but pyproject.toml says {here}: tag v{here}, or change the version"
+        )
     if not re.search(rf"^## {re.escape(here)} - {DATED}$", _changes(root), re.MULTILINE):
-        raise Unfit(f"CHANGELOG.md has no line `## {here} - YYYY-MM-DD`: write the day of the release")
+        raise Unfit(
+            f"CHANGELOG.md has no line `## {here} - YYYY-MM-DD`: write the day of the release"
+        )
 
 
 def line(wheel: Path) -> str:

@@ -39,7 +39,9 @@ def current(root: Path = ROOT) -> str:
 def rename(new: str, root: Path = ROOT) -> list[str]:
     """Replace the name in every file that Git tracks; return those that changed."""
     name = re.compile(rf"(?<![\w.-]){re.escape(current(root))}(?![\w-])")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout
     changed = []
     for path in filter(None, listed.split("\0")):
         file = root / path

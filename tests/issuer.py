@@ -20,7 +20,10 @@ from runner.simulator.switches import OidcTrust
 TRUST = OidcTrust(secret="planted-issuer-secret", subject="repo:example/plans:*")
 SUBJECT = "repo:example/plans:environment:prod"
 BEARER = "planted-bearer-of-the-job"
-NAMES = {"HUAWEICLOUD_OIDC_PROVIDER_URN": TRUST.provider_urn, "HUAWEICLOUD_OIDC_AGENCY_URN": TRUST.agency_urn}
+NAMES = {
+    "HUAWEICLOUD_OIDC_PROVIDER_URN": TRUST.provider_urn,
+    "HUAWEICLOUD_OIDC_AGENCY_URN": TRUST.agency_urn,
+}
 """The environment that names provider and agency."""
 
 
@@ -32,10 +35,18 @@ def _part(value: bytes) -> str:
     return base64.urlsafe_b64encode(value).decode().rstrip("=")
 
 
-def id_token(at: datetime | None = None, *, alg: str = "HS256", secret: str = TRUST.secret, **claims: Any) -> str:
+def id_token(
+    at: datetime | None = None, *, alg: str = "HS256", secret: str = TRUST.secret, **claims: Any
+) -> str:
     """A signed token for five minutes from `at`; claims that are given win, and None leaves one out."""
     begins = int((at or _now()).timestamp())
-    usual = {"iss": TRUST.issuer, "aud": TRUST.audience, "sub": SUBJECT, "iat": begins, "exp": begins + 300}
+    usual = {
+        "iss": TRUST.issuer,
+        "aud": TRUST.audience,
+        "sub": SUBJECT,
+        "iat": begins,
+        "exp": begins + 300,
+    }
     body = {name: value for name, value in (usual | claims).items() if value is not None}
     signed = f"{_part(json.dumps({'alg': alg, 'typ': 'JWT'}).encode())}.{_part(json.dumps(body).encode())}"
     return f"{signed}.{_part(hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest())}"
@@ -54,13 +65,19 @@ class Issuer:
     @property
     def environ(self) -> dict[str, str]:
         """What a job with `id-token: write` has, and the names of whom to become."""
-        return {"ACTIONS_ID_TOKEN_REQUEST_URL": self.url, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": BEARER, **NAMES}
+        return {
+            "ACTIONS_ID_TOKEN_REQUEST_URL": self.url,
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": BEARER,
+            **NAMES,
+        }
 
     def answer(self, target: str, authorization: str) -> tuple[int, dict[str, Any]]:
         query = parse_qs(urlsplit(target).query)
         if authorization.lower() != f"bearer {self.bearer}" or query.get("api-version") != ["2.0"]:
             return 401, {"message": "not authorised"}
-        made = id_token(self.now(), sub=self.subject, aud=query["audience"][0], jti=str(len(self.issued)))
+        made = id_token(
+            self.now(), sub=self.subject, aud=query["audience"][0], jti=str(len(self.issued))
+        )
         self.issued.append(made)
         return 200, {"count": len(made), "value": made}
 
@@ -83,7 +100,9 @@ def issuer(now: Callable[[], datetime] = _now) -> Iterator[Issuer]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        one = Issuer(f"http://127.0.0.1:{server.server_port}/jobs/1//idtoken/2?api-version=2.0", now)
+        one = Issuer(
+            f"http://127.0.0.1:{server.server_port}/jobs/1//idtoken/2?api-version=2.0", now
+        )
         thread = Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:

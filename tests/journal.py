@@ -17,5 +17,7 @@ def made(kind: str, data: Mapping[str, Any] | None = None, **fields: Any) -> Eve
 
 def fields_of(event: Event | EventData) -> dict[str, Any]:
     """An event's data as its JSON has it; fields with their default are left out."""
-    written: dict[str, Any] = json.loads(write_event(event.data if isinstance(event, Event) else event))
+    written: dict[str, Any] = json.loads(
+        write_event(event.data if isinstance(event, Event) else event)
+    )
     return written

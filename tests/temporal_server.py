@@ -25,9 +25,14 @@ def server(*, history_events: int | None = None) -> Iterator[str]:
     port = _free_port()
     options = ["--ip", "127.0.0.1", "--port", str(port), "--headless", "--log-level", "error"]
     if history_events is not None:
-        options += ["--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={history_events}"]
+        options += [
+            "--dynamic-config-value",
+            f"limit.historyCount.suggestContinueAsNew={history_events}",
+        ]
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([str(PROGRAM), "server", "start-dev", *options], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [str(PROGRAM), "server", "start-dev", *options], stdout=log, stderr=log
+        )
         try:
             _until_it_answers(process, f"127.0.0.1:{port}")
             yield f"127.0.0.1:{port}"

@@ -53,7 +53,12 @@ class Selection:
 
 
 def select(
-    paths: Sequence[Path], written: str, environ: Mapping[str, str], cwd: Path, *, shared: Sequence[Path] = ()
+    paths: Sequence[Path],
+    written: str,
+    environ: Mapping[str, str],
+    cwd: Path,
+    *,
+    shared: Sequence[Path] = (),
 ) -> Selection:
     repository = Repository.find(cwd, environ)
     tree = _Tree(repository, _range(written, environ, repository), cwd, paths)
@@ -68,7 +73,9 @@ def select(
                 hint=f"check out {tree.span.head[:12]}, or write a range that ends at HEAD",
             )
     gone = [c.path for c in tree.changes if c.status == "deleted"]
-    gone += [c.old_path for c in tree.changes if c.old_path is not None and not tree.is_plan(c.path)]
+    gone += [
+        c.old_path for c in tree.changes if c.old_path is not None and not tree.is_plan(c.path)
+    ]
     deleted = sorted(path for path in gone if tree.is_plan(path))
     names_folders = any((cwd / path).is_dir() for path in paths)
     outside = tree.plans_outside(plans) if names_folders or not paths else []
@@ -82,11 +89,15 @@ def select(
     return Selection(
         files=[Path(tree.shown(plan.path)) for plan in chosen],
         deleted=[tree.shown(path) for path in deleted],
-        renamed={tree.shown(p.path): tree.shown(renamed[p.path]) for p in chosen if p.path in renamed},
+        renamed={
+            tree.shown(p.path): tree.shown(renamed[p.path]) for p in chosen if p.path in renamed
+        },
         unchanged=[Path(tree.shown(plan.path)) for plan in plans if plan not in chosen],
         base=tree.span.base,
         head=tree.span.head,
-        dirty=sorted(tree.shown(path) for path in tree.uncommitted if path in named or tree.is_plan(path)),
+        dirty=sorted(
+            tree.shown(path) for path in tree.uncommitted if path in named or tree.is_plan(path)
+        ),
         outside=[tree.shown(path) for path in outside],
     )
 
@@ -110,7 +121,9 @@ class _Tree:
     Raises UsageProblem for a path outside of the repository, or one that neither is nor was there.
     """
 
-    def __init__(self, repository: Repository, span: Range, cwd: Path, paths: Sequence[Path]) -> None:
+    def __init__(
+        self, repository: Repository, span: Range, cwd: Path, paths: Sequence[Path]
+    ) -> None:
         self.repository = repository
         self.span = span
         self.cwd = cwd
@@ -118,7 +131,9 @@ class _Tree:
         self.changed = _paths(self.changes)
         self.uncommitted = repository.uncommitted()
         self.here = repository.resolve("HEAD")
-        self.elsewhere = set() if self.here == span.head else _paths(repository.changes(span.head, self.here))
+        self.elsewhere = (
+            set() if self.here == span.head else _paths(repository.changes(span.head, self.here))
+        )
         self.at_head = repository.files(span.head)
         self.roots: dict[str, tuple[Path, bool]] = {}
         """Path of the repository -> as the caller writes it, and whether it is a file."""
@@ -131,7 +146,10 @@ class _Tree:
                 raise UsageProblem(f"{path} is not in the repository {repository.root}")
             is_file = not is_folder and (place.exists() or name in known)
             if not is_file and not is_folder and not _holds(name, known):
-                raise UsageProblem(f"there is no file or folder {path}", hint="name plan files, or folders with plans")
+                raise UsageProblem(
+                    f"there is no file or folder {path}",
+                    hint="name plan files, or folders with plans",
+                )
             self.roots.setdefault("" if name == "." else name, (path, is_file))
 
     def _default_folders(self, known: Iterable[str]) -> list[Path]:
@@ -155,7 +173,9 @@ class _Tree:
     def shown(self, path: str) -> str:
         if (written := self._written(path)) is not None:
             return written.as_posix()
-        return posixpath.relpath((self.repository.root / path).as_posix(), self.cwd.resolve().as_posix())
+        return posixpath.relpath(
+            (self.repository.root / path).as_posix(), self.cwd.resolve().as_posix()
+        )
 
     def _written(self, path: str) -> Path | None:
         for root, (written, is_file) in self.roots.items():
@@ -180,7 +200,9 @@ class _Tree:
             return False
         source, _ = decode(data, path) if data and b"groups" in data else (None, ())
         root = None if source is None else parse(source, Findings(source))
-        return isinstance(root, MapNode) and {"version", "name", "groups"} <= {key.text for key, _ in root.entries}
+        return isinstance(root, MapNode) and {"version", "name", "groups"} <= {
+            key.text for key, _ in root.entries
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +233,27 @@ class _Plan:
             except RunnerError:  # a link: what it leads to at that commit is unknown
                 named.append(NamedFiles(open=True))
         named += [named_files(source) for source in sources if source is not None]
-        names = {name for one in named for name in one.names if name and "\0" not in name and not name.startswith("/")}
-        files = {spelled for name in names for spelled in _spellings(place.parent / name, repository)}
-        return cls(path, frozenset(files | common | _spellings(place, repository)), any(n.open for n in named))
+        names = {
+            name
+            for one in named
+            for name in one.names
+            if name and "\0" not in name and not name.startswith("/")
+        }
+        files = {
+            spelled for name in names for spelled in _spellings(place.parent / name, repository)
+        }
+        return cls(
+            path,
+            frozenset(files | common | _spellings(place, repository)),
+            any(n.open for n in named),
+        )
 
     def is_touched(self, tree: _Tree, changed: set[str]) -> bool:
         """Return whether the plan, or what it names, is among these files (or below one: a link, a submodule)."""
         for path in self.files:
-            if path in changed or any(parent.as_posix() in changed for parent in Path(path).parents):
+            if path in changed or any(
+                parent.as_posix() in changed for parent in Path(path).parents
+            ):
                 return True
         return self.open and any(not tree.is_plan(path) for path in changed)
 
@@ -226,7 +261,11 @@ class _Plan:
 def _spellings(path: Path, repository: Repository) -> set[str]:
     """What the repository calls a file: as it is named, and every link on the way to where it really is."""
     lexical = Path(posixpath.normpath(path.absolute().as_posix()))
-    found = {lexical.relative_to(repository.root).as_posix()} if lexical.is_relative_to(repository.root) else set()
+    found = (
+        {lexical.relative_to(repository.root).as_posix()}
+        if lexical.is_relative_to(repository.root)
+        else set()
+    )
     for _ in range(_MOST_LINKS):
         name = repository.path_of(path)
         if name is None:
@@ -253,7 +292,9 @@ def tell_selection(app: App, selection: Selection) -> None:
     for path in selection.deleted:
         app.talk(f"{plain(path)} was deleted: no run of it begins")
     for new, old in selection.renamed.items():
-        app.talk(f"{plain(new)} was {plain(old)} before: a plan goes by its name, not by its file's")
+        app.talk(
+            f"{plain(new)} was {plain(old)} before: a plan goes by its name, not by its file's"
+        )
     for path in selection.outside:
         app.talk(
             f"warning: {plain(path)} changed and looks like a plan, but is in no folder that is searched:"

@@ -105,5 +105,9 @@ def unhalt(app: App) -> None:
     with open_store_of(app) as store:
         halted = store.halted()
         store.set_halt(None)
-    said = f"lifted the halt of {plain(halted.by)}: {plain(halted.reason)}" if halted else "nothing was halted"
+    said = (
+        f"lifted the halt of {plain(halted.by)}: {plain(halted.reason)}"
+        if halted
+        else "nothing was halted"
+    )
     app.talk(said)

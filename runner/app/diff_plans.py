@@ -58,10 +58,14 @@ class Out:
         """
         place = Path(written)
         if place.suffix.lower() in (".yaml", ".yml") or written == "-":
-            raise UsageProblem(f"--out {written}: a schedule is a JSON file", hint="for example --out web.json")
+            raise UsageProblem(
+                f"--out {written}: a schedule is a JSON file", hint="for example --out web.json"
+            )
         is_folder = len(plans) != 1 or place.is_dir() or written.endswith("/")
         if is_folder and place.exists() and not place.is_dir():
-            raise UsageProblem(f"--out {written} is a file, and these are {len(plans)} plans", hint="name a folder")
+            raise UsageProblem(
+                f"--out {written} is a file, and these are {len(plans)} plans", hint="name a folder"
+            )
         seen: dict[str, str] = {}
         for one in plans:
             name = one.plan.name if one.plan else ""
@@ -83,7 +87,9 @@ class Out:
             try:
                 self.place.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise RunnerError(f"cannot make the folder {self.place}: {error.strerror}") from None
+                raise RunnerError(
+                    f"cannot make the folder {self.place}: {error.strerror}"
+                ) from None
         save(self.path(diff.schedule.plan_name), diff)
 
 
@@ -105,7 +111,9 @@ class DiffWish:
     def command(self, file: str, schedule: Schedule) -> str:
         """What to type to run exactly this schedule."""
         what = str(self.out.path(schedule.plan_name)) if self.out else file
-        return shlex.join(["reboot-runner", "run", what, *self.repeat, "--schedule-digest", schedule.digest])
+        return shlex.join(
+            ["reboot-runner", "run", what, *self.repeat, "--schedule-digest", schedule.digest]
+        )
 
 
 def save(path: Path, diff: PlanDiff) -> None:
@@ -115,7 +123,11 @@ def save(path: Path, diff: PlanDiff) -> None:
 
 
 async def diff_all(
-    app: App, config: LoadedConfig, loaded: Sequence[Loaded], wish: DiffWish, police: Police | None = None
+    app: App,
+    config: LoadedConfig,
+    loaded: Sequence[Loaded],
+    wish: DiffWish,
+    police: Police | None = None,
 ) -> list[PlanDiff]:
     """Each plan by itself: what is wrong with one, or with its target, does not hide the others.
 
@@ -148,7 +160,9 @@ class _Planner:
     stack: AsyncExitStack
     base: Revision | None
     police: Police | None
-    _read: dict[str, tuple[Session, Inventory, Surroundings] | RunnerError] = field(default_factory=dict)
+    _read: dict[str, tuple[Session, Inventory, Surroundings] | RunnerError] = field(
+        default_factory=dict
+    )
 
     async def diff(self, loaded: Loaded) -> PlanDiff:
         if loaded.plan is None:
@@ -180,7 +194,9 @@ class _Planner:
         known = all_targets(self.config)
         rate = min(known[name].rate.servers_per_minute for name in sessions.by_name)
         where = Location(loaded.name)
-        left_alone = (Problem(REBOOTED_SINCE_REVIEW, n, where, severity="warning") for n in prepared.notes)
+        left_alone = (
+            Problem(REBOOTED_SINCE_REVIEW, n, where, severity="warning") for n in prepared.notes
+        )
         return PlanDiff(
             loaded.name,
             made,
@@ -194,7 +210,9 @@ class _Planner:
             around=scene.around,
         )
 
-    def _since_base(self, loaded: Loaded, plan: Plan, scene: Scene, made: Schedule | None) -> SinceBase | None:
+    def _since_base(
+        self, loaded: Loaded, plan: Plan, scene: Scene, made: Schedule | None
+    ) -> SinceBase | None:
         """The plan of the other revision, planned against the same cloud by the same rules."""
         if self.base is None:
             return None
@@ -219,11 +237,19 @@ class _Planner:
         if self.store is None:
             return []
         try:
-            earlier_run(self.store, made.plan_name, made.plan_digest, {t.name for t in made.targets})
+            earlier_run(
+                self.store, made.plan_name, made.plan_digest, {t.name for t in made.targets}
+            )
         except OlderOpen as older:
             said = f"{older.message}: `run` refuses this version until that run has ended"
-            return [loaded.place(Problem(OLDER_OPEN, said, None, older.hint, severity="warning", path=("name",)))]
-        except StoreError:  # a journal that cannot be read: `run` reports it, and a dry run does without
+            return [
+                loaded.place(
+                    Problem(OLDER_OPEN, said, None, older.hint, severity="warning", path=("name",))
+                )
+            ]
+        except (
+            StoreError
+        ):  # a journal that cannot be read: `run` reports it, and a dry run does without
             pass
         return []
 
@@ -236,7 +262,11 @@ class _Planner:
 
     def _since_run(self, sessions: Sessions, made: Schedule) -> SinceRun | None:
         """Against the last run. Of the embedded simulated cloud, where people try the same again, only what is news."""
-        run = last_run(self.store, made.plan_name, {t.project_id for t in made.targets}) if self.store else None
+        run = (
+            last_run(self.store, made.plan_name, {t.project_id for t in made.targets})
+            if self.store
+            else None
+        )
         if run is None:
             return None
         since = since_run(run, made)
@@ -255,10 +285,14 @@ class _Planner:
         sessions, joined = Sessions(opened, default), Surroundings.joined(around)
         return Scene(self.app, self.config, self.store, self.police, sessions, read, joined)
 
-    async def _open_one(self, name: str, clock: Clock | None) -> tuple[Session, Inventory, Surroundings]:
+    async def _open_one(
+        self, name: str, clock: Clock | None
+    ) -> tuple[Session, Inventory, Surroundings]:
         if name not in self._read:
             try:
-                session = await self.stack.enter_async_context(open_target(self.app, self.config, name, clock))
+                session = await self.stack.enter_async_context(
+                    open_target(self.app, self.config, name, clock)
+                )
                 inventory = await session.inventory()
                 self._read[name] = (session, inventory, await session.cloud.surroundings())
             except RunnerError as error:

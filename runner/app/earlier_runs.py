@@ -91,9 +91,14 @@ class Earlier:
         """
         revision, was = self.revision, self.plan
         if self.file is not None and was is None:
-            notes = (f"the plan of then is not valid, so nothing is compared: {_first(self.loaded)}", *notes)
+            notes = (
+                f"the plan of then is not valid, so nothing is compared: {_first(self.loaded)}",
+                *notes,
+            )
         lifts = (*lifted(was, plan), *moves) if was else ()
-        return SinceBase(revision.written, revision.commit, self.file, self.renamed, notes, lifts, changes)
+        return SinceBase(
+            revision.written, revision.commit, self.file, self.renamed, notes, lifts, changes
+        )
 
 
 def _first(loaded: Loaded | None) -> str:

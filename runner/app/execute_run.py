@@ -36,7 +36,9 @@ class Result:
     note: str = ""
 
 
-def setting_for(app: App, store: Store, sessions: Sessions, *watchers: Callable[[Run, Event], None] | None) -> Setting:
+def setting_for(
+    app: App, store: Store, sessions: Sessions, *watchers: Callable[[Run, Event], None] | None
+) -> Setting:
     """The surroundings of a run: all its targets share one clock (they are simulated together, or real)."""
     first, by_name = sessions.first, sessions.by_name
 
@@ -45,7 +47,9 @@ def setting_for(app: App, store: Store, sessions: Sessions, *watchers: Callable[
             watch(run, event)
 
     opened = {name: s.site for name, s in by_name.items()}
-    absent = {name: Site(Absent(name, error), "", Tuning()) for name, error in sessions.failed.items()}
+    absent = {
+        name: Site(Absent(name, error), "", Tuning()) for name, error in sessions.failed.items()
+    }
     return Setting(
         store=store,
         sites={**opened, **absent},
@@ -61,7 +65,9 @@ def setting_for(app: App, store: Store, sessions: Sessions, *watchers: Callable[
     )
 
 
-async def execute(app: App, store: Store, sessions: Sessions, run_id: str, manner: Manner) -> Result:
+async def execute(
+    app: App, store: Store, sessions: Sessions, run_id: str, manner: Manner
+) -> Result:
     """Follow a run and print its report on stdout."""
     progress = app.progress()
     setting = setting_for(app, store, sessions, progress.watch, manner.watch)
@@ -87,6 +93,8 @@ def show_ending(app: App, store: Store, ending: Ending) -> Result:
     if ending.code is not None and (run.suspended is None or app.log_format == "json"):
         why = plain(ending.why)
         app.talk(
-            f"{EXIT_WORDS[code]}: {why}. `reboot-runner resume {run.id}` goes on.", run=run.id, result=EXIT_WORDS[code]
+            f"{EXIT_WORDS[code]}: {why}. `reboot-runner resume {run.id}` goes on.",
+            run=run.id,
+            result=EXIT_WORDS[code],
         )
     return Result(code, run.id, ending.due_s)

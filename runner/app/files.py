@@ -16,7 +16,9 @@ def write_whole(path: Path, text: str) -> None:
     try:
         place = path.resolve() if path.is_symlink() else path
         if place.exists() and not place.is_file():
-            place.write_text(text, encoding="utf-8", newline="")  # a pipe or a device cannot be replaced
+            place.write_text(
+                text, encoding="utf-8", newline=""
+            )  # a pipe or a device cannot be replaced
             return
         part = place.with_name(f".{place.name}.{os.getpid()}.part")
         try:

@@ -95,7 +95,9 @@ class Follower:
         if step is None or step.due is None:
             return None
         left_s = real_s(setting, step.due)
-        if left_s <= 0 or (self._is_waiting and setting.store.events(step.run.id, after=step.run.seq)):
+        if left_s <= 0 or (
+            self._is_waiting and setting.store.events(step.run.id, after=step.run.seq)
+        ):
             return None
         self.display.tick(step.run, step.waits_for, setting.clock.now())
         pieces = (LOOK_EVERY_S, *(site.tuning.poll_every_s for site in setting.sites.values()))

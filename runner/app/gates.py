@@ -30,7 +30,9 @@ def sources_of(config: Config, environ: Mapping[str, str]) -> dict[str, GateSour
             token = environ.get(variable, "").strip()
             if not token:
                 lacks = f"the environment variable {variable} is not set"
-            elif len(token) > LONGEST_TOKEN or not (token.isascii() and token.isprintable() and " " not in token):
+            elif len(token) > LONGEST_TOKEN or not (
+                token.isascii() and token.isprintable() and " " not in token
+            ):
                 lacks = f"the environment variable {variable} holds no token"
             else:
                 secret = Secret(token)
@@ -45,8 +47,12 @@ def gatekeeper(app: App, loaded: LoadedConfig, sessions: Mapping[str, Session]) 
     return NetGatekeeper(sources_of(loaded.config, os.environ), alarms, log=request_log(app))
 
 
-async def gates_now(app: App, loaded: LoadedConfig, sessions: Sessions, schedule: Schedule) -> GatesNow | None:
+async def gates_now(
+    app: App, loaded: LoadedConfig, sessions: Sessions, schedule: Schedule
+) -> GatesNow | None:
     """What the gates of a schedule answer now; None where it has none. Never raises for what they do."""
     if not schedule.gates:
         return None
-    return GatesNow(datetime.now(UTC), await gate_answers(schedule, gatekeeper(app, loaded, sessions.by_name)))
+    return GatesNow(
+        datetime.now(UTC), await gate_answers(schedule, gatekeeper(app, loaded, sessions.by_name))
+    )

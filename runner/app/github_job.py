@@ -62,7 +62,8 @@ STOPPED_BY = {
 
 
 OUTSIDE = UsageProblem(
-    "this is no job of GitHub Actions", hint="elsewhere use `reboot-runner validate`, `diff`, `run` and `reconcile`"
+    "this is no job of GitHub Actions",
+    hint="elsewhere use `reboot-runner validate`, `diff`, `run` and `reconcile`",
 )
 WRONG_JOB = {
     "plan": {
@@ -159,10 +160,17 @@ def to_be_acted_on(run: Run) -> str:
     if not run.is_open and exit_code(run) == Exit.DONE:
         return ""
     problem = _open(run) if is_asked else _not_well(run)
-    lines = [f"> [!{'IMPORTANT' if is_asked else 'CAUTION'}]", f"> {markdown(problem.message, 1000)}", ""]
+    lines = [
+        f"> [!{'IMPORTANT' if is_asked else 'CAUTION'}]",
+        f"> {markdown(problem.message, 1000)}",
+        "",
+    ]
     if is_asked:
         lines += [f"Servers: {markdown(counts_words(run.counts()))}.", ""]
-        lines += [f"Not answered until {question_deadline(run):%Y-%m-%d %H:%M} UTC, the run stops.", ""]
+        lines += [
+            f"Not answered until {question_deadline(run):%Y-%m-%d %H:%M} UTC, the run stops.",
+            "",
+        ]
     lines += [f"- {inline(step_words(step.what, step.command))}" for step in next_steps(run)]
     return "\n".join(lines) + "\n"
 
@@ -178,7 +186,12 @@ def _not_well(run: Run) -> Problem:
     where = Location(run.schedule.plan_file) if run.schedule.plan_file else None
     why = f" ({run.stop.reason}: {run.stop.detail})" if run.stop else ""
     said = f"run {run.id} is {run.word}{why}: {counts_words(run.counts())}"
-    return Problem("NotAllReady" if run.stop is None else "Stopped", said, where, "the report names each server")
+    return Problem(
+        "NotAllReady" if run.stop is None else "Stopped",
+        said,
+        where,
+        "the report names each server",
+    )
 
 
 TOLD = (WaveEnded, GatesAsked, ApprovalAsked, RunStopping, RunEnded)
@@ -253,7 +266,13 @@ class GitHubJob:
             said = note.replace("\n", "; ")
             self.problems.append(Problem("NotAllReady", said, Location(file.as_posix())))
 
-    async def end(self, code: int, due_s: float | None, outputs: Mapping[str, Value], event: GitHubEvent | None) -> int:
+    async def end(
+        self,
+        code: int,
+        due_s: float | None,
+        outputs: Mapping[str, Value],
+        event: GitHubEvent | None,
+    ) -> int:
         """Outputs and follow-up; the exit code of the step: a suspended run is no failure.
 
         `due_s`: in how many seconds the first suspended run wants to go on.
@@ -279,7 +298,11 @@ class GitHubJob:
 
     def _reason(self, code: int) -> str:
         stops = (r.stop.reason for r in self.runs.values() if r.stop is not None)
-        by_stop = next((STOPPED_BY[s] for s in stops if s in STOPPED_BY), None) if code == Exit.STOPPED else None
+        by_stop = (
+            next((STOPPED_BY[s] for s in stops if s in STOPPED_BY), None)
+            if code == Exit.STOPPED
+            else None
+        )
         return by_stop or REASONS.get(code, "")
 
 

@@ -61,7 +61,9 @@ def plan_job(app: App, wanted: Wanted) -> int:
         found = asyncio.run(review.look())
         if found.problems:
             app.show_problems(found.problems)
-        job.problems += [replace(p, severity="error") if p.code == OLDER_OPEN else p for p in found.problems]
+        job.problems += [
+            replace(p, severity="error") if p.code == OLDER_OPEN else p for p in found.problems
+        ]
         outputs = {"plans": [f.as_posix() for f in selection.files]} | found.outputs()
         return asyncio.run(job.end(found.code, None, outputs, event))
 
@@ -99,7 +101,9 @@ class _Found:
         return Exit.DONE if code == Exit.CHANGES else code
 
     def outputs(self) -> dict[str, list[int] | dict[str, str]]:
-        digests = {d.file: d.schedule.digest for d in self.diffs if d.schedule is not None and is_sound(d)}
+        digests = {
+            d.file: d.schedule.digest for d in self.diffs if d.schedule is not None and is_sound(d)
+        }
         return {"schedule-digests": digests, "comment-ids": self.comments}
 
 
@@ -121,7 +125,12 @@ class _Review:
 
     @classmethod
     def of(
-        cls, job: GitHubJob, wanted: Wanted, event: GitHubEvent, repository: Repository, selection: Selection
+        cls,
+        job: GitHubJob,
+        wanted: Wanted,
+        event: GitHubEvent,
+        repository: Repository,
+        selection: Selection,
     ) -> _Review:
         """Configuration and policy of the base revision; what the pull request makes of them is only shown."""
         base = repository.resolve(wanted.base) if wanted.base else selection.base
@@ -132,7 +141,9 @@ class _Review:
         loaded = self._load()
         problems = [*self.config.problems, *self.police.loaded.problems, *self._of_head()]
         problems += self._across(loaded)
-        is_usable = not any(p.severity == "error" for p in [*self.config.problems, *self.police.loaded.problems])
+        is_usable = not any(
+            p.severity == "error" for p in [*self.config.problems, *self.police.loaded.problems]
+        )
         if self._is_offline:
             problems += [p for one in loaded for p in (*one.problems, *self.police.judge(one))]
             found = _Found(list(dict.fromkeys(problems)))
@@ -143,8 +154,12 @@ class _Review:
             if diff.failure is not None:
                 error = RunnerError(diff.failure, hint=diff.failure_hint)
                 self.job.app.show_error(error)
-                problems.append(Problem("NotPlanned", diff.failure, Location(diff.file), diff.failure_hint))
-        found = _Found(list(dict.fromkeys([*problems, *(p for d in diffs for p in d.problems)])), diffs)
+                problems.append(
+                    Problem("NotPlanned", diff.failure, Location(diff.file), diff.failure_hint)
+                )
+        found = _Found(
+            list(dict.fromkeys([*problems, *(p for d in diffs for p in d.problems)])), diffs
+        )
         for diff in diffs:
             if diff.schedule is not None and is_sound(diff):
                 self.wanted.schedules.mkdir(parents=True, exist_ok=True)
@@ -157,7 +172,9 @@ class _Review:
             said = f"the pull request has no comment with this dry run: {error.message}"
             hint = "the merge is refused without it: see that the job may write comments, then run it again"
             self.job.fail(RunnerError(said, hint="; ".join(h for h in (error.hint, hint) if h)))
-            self.blocked = "run this job again when it can write its comment; a merge before that is refused."
+            self.blocked = (
+                "run this job again when it can write its comment; a merge before that is refused."
+            )
             found.has_no_comment = True
         if self.blocked:
             self._show(diffs)
@@ -166,13 +183,18 @@ class _Review:
     def _show(self, diffs: Sequence[PlanDiff]) -> None:
         """Write each plan's part of the summary."""
         for diff in diffs:
-            text = diff_markdown([diff], SECTION_LIMIT, in_pull_request=True, blocked=self._blocked(diff))
+            text = diff_markdown(
+                [diff], SECTION_LIMIT, in_pull_request=True, blocked=self._blocked(diff)
+            )
             self.job.section(diff.file, text)
 
     def _blocked(self, diff: PlanDiff) -> str:
         """Return what must happen before a merge can apply the plan; empty where a merge does."""
         older = (p.hint for p in diff.problems if p.code == OLDER_OPEN)
-        first = [f"end the older run first; merged before that, this is refused. {hint}." for hint in older]
+        first = [
+            f"end the older run first; merged before that, this is refused. {hint}."
+            for hint in older
+        ]
         return " ".join([*first, self.blocked]).strip()
 
     async def _diffs(self, loaded: Sequence[Loaded]) -> list[PlanDiff]:
@@ -183,7 +205,10 @@ class _Review:
 
     def _across(self, loaded: Sequence[Loaded]) -> list[Problem]:
         """What is wrong with the plans together, those that the pull request leaves alone included."""
-        rest = [load_plan(path, self._options) for path in self.police.plans_among(self.selection.unchanged)]
+        rest = [
+            load_plan(path, self._options)
+            for path in self.police.plans_among(self.selection.unchanged)
+        ]
         found = across(loaded, self.config, rest)
         return [replace(p, severity="error") if p.code == "SamePlanName" else p for p in found]
 
@@ -196,7 +221,9 @@ class _Review:
         return LoadOptions(env=template_env(self.config.config, os.environ))
 
     def _load(self) -> list[Loaded]:
-        return [load_plan(path, self._options) for path in self.police.plans_among(self.selection.files)]
+        return [
+            load_plan(path, self._options) for path in self.police.plans_among(self.selection.files)
+        ]
 
     def _of_head(self) -> list[Problem]:
         """The pull request's own configuration and policy: checked, and a change of them told."""
@@ -246,16 +273,25 @@ class _Review:
         async with GitHub(os.environ) as api:
             early = _merged_early(await merged_at(api, repo, pull))
             if early:
-                self.blocked = "open a new pull request that touches the plan; this one was merged already."
+                self.blocked = (
+                    "open a new pull request that touches the plan; this one was merged already."
+                )
             notes = [*self.notes, *early]
             for diff in diffs:
                 keys.append(CommentKey(LABEL, self._path(diff)))
-                is_quiet = self.wanted.comment == "on-change" and diff.code == Exit.DONE and not diff.problems
+                is_quiet = (
+                    self.wanted.comment == "on-change"
+                    and diff.code == Exit.DONE
+                    and not diff.problems
+                )
                 if is_quiet and not await exists(api, repo, pull, keys[-1]):
                     continue
                 body = "".join(f"> [!IMPORTANT]\n> {note}\n\n" for note in notes)
                 body += diff_markdown(
-                    [diff], COMMENT_LIMIT - len(body) - 2_000, in_pull_request=True, blocked=self._blocked(diff)
+                    [diff],
+                    COMMENT_LIMIT - len(body) - 2_000,
+                    in_pull_request=True,
+                    blocked=self._blocked(diff),
                 )
                 made.append(await upsert(api, repo, pull, keys[-1], body, self._reviewed(diff)))
             await retire(api, repo, pull, LABEL, keys)

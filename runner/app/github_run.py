@@ -15,7 +15,14 @@ from pathlib import Path
 from runner.app.changed_plans import select, tell_selection
 from runner.app.execute_run import Result
 from runner.app.follow_run import Manner
-from runner.app.github_job import GitHubJob, do, earliest, failure_section, no_run_section, to_be_acted_on
+from runner.app.github_job import (
+    GitHubJob,
+    do,
+    earliest,
+    failure_section,
+    no_run_section,
+    to_be_acted_on,
+)
 from runner.app.orders import Order, read_order, read_schedule
 from runner.app.policy import Police
 from runner.app.reconcile import tick
@@ -120,14 +127,20 @@ class _Work:
         try:
             selection = select(named, "", os.environ, Path.cwd())
         except NoRange as error:
-            hint = "name the plan files: the workflow's input `plans`, or REBOOT_RUNNER_GITHUB_PLANS"
+            hint = (
+                "name the plan files: the workflow's input `plans`, or REBOOT_RUNNER_GITHUB_PLANS"
+            )
             raise UsageProblem(error.message, hint=hint) from None
         tell_selection(self.job.app, selection)
         self.has_deleted = bool(selection.deleted)
         for path, said, hint in open_runs_of_deleted(self.job.app, self.config, selection):
             self.job.warn(f"{said}; {hint}")
-            self.job.section(path, f"> [!WARNING]\n> {markdown(said, 1000)}: {markdown(hint, 500)}.\n")
-            self.job.problems.append(Problem("DeletedPlanRuns", said, None, hint, severity="warning"))
+            self.job.section(
+                path, f"> [!WARNING]\n> {markdown(said, 1000)}: {markdown(hint, 500)}.\n"
+            )
+            self.job.problems.append(
+                Problem("DeletedPlanRuns", said, None, hint, severity="warning")
+            )
         return selection.files
 
     async def go(self, files: list[Path]) -> int:
@@ -144,7 +157,9 @@ class _Work:
         if not files:
             self.job.section("nothing", f"{self._why_nothing()}: nothing was begun.\n")
         codes = [r.code for r in results.values()]
-        code = next((c for c in codes if c in (Exit.INTERRUPTED, Exit.TERMINATED)), exit_code(codes))
+        code = next(
+            (c for c in codes if c in (Exit.INTERRUPTED, Exit.TERMINATED)), exit_code(codes)
+        )
         due_s = earliest(r.due_s for r in results.values())
         return await self.job.end(code, due_s, {"plans": list(results)}, self.event)
 
@@ -158,11 +173,17 @@ class _Work:
     def _left_s(self) -> float | None:
         """Seconds until the job's deadline, which is one for all plans; None without one."""
         deadline = self.job.deadline
-        return None if deadline is None else max(0.0, deadline.total_seconds() - (time.monotonic() - self.began))
+        return (
+            None
+            if deadline is None
+            else max(0.0, deadline.total_seconds() - (time.monotonic() - self.began))
+        )
 
     def _not_begun(self, file: Path, why: str) -> Result:
         """A plan whose turn did not come: nobody begins it by himself, so that is a failure."""
-        self.job.fail(RunnerError(f"{plain(file)} was not begun: {why}", hint="run the job again"), file)
+        self.job.fail(
+            RunnerError(f"{plain(file)} was not begun: {why}", hint="run the job again"), file
+        )
         return Result(Exit.ERROR)
 
     async def _run(self, file: Path) -> Result:
@@ -185,9 +206,15 @@ class _Work:
             if order is not None:
                 self._keep_open(order.plan_name)
             is_refused = isinstance(error, Stale | OlderOpen | InvalidInput | UsageProblem)
-            said = "The merge did not run this plan." if is_refused else "The job that runs this plan failed."
+            said = (
+                "The merge did not run this plan."
+                if is_refused
+                else "The job that runs this plan failed."
+            )
             with tolerated(self.job.warn):
-                await self._tell_pull_request(file, f"> [!CAUTION]\n> {said}\n\n{failure_section(error, file)}")
+                await self._tell_pull_request(
+                    file, f"> [!CAUTION]\n> {said}\n\n{failure_section(error, file)}"
+                )
             return Result(error.exit_code)
         if result.run_id is None:
             self.job.tell_no_run(file, result.code, result.note)
@@ -198,7 +225,9 @@ class _Work:
                 self.job.keep(store, run, is_old=result.is_old)
             said = "" if result.is_old else to_be_acted_on(run)
         with tolerated(self.job.warn):
-            await (self._tell_pull_request(file, said) if said else self._correct_pull_request(file))
+            await (
+                self._tell_pull_request(file, said) if said else self._correct_pull_request(file)
+            )
         return result
 
     def _keep_open(self, plan: str) -> None:
@@ -288,7 +317,13 @@ class _Work:
             pull = self.pulls.get(file) or (pulls[-1] if pulls else None)
             if pull is None or self.sources.comment == "never":
                 return
-            await upsert(api, self.event.repository, pull.number, self._key(RUN_LABEL, file), body + self._link())
+            await upsert(
+                api,
+                self.event.repository,
+                pull.number,
+                self._key(RUN_LABEL, file),
+                body + self._link(),
+            )
 
     async def _correct_pull_request(self, file: Path) -> None:
         """Withdraw what an earlier attempt of this job said on the pull request. Raises GitHubError."""
@@ -329,7 +364,9 @@ class _Work:
             said = "; ".join(p.message for p in error.problems[:3])
             raise Stale(f"the schedule that was stored cannot be used: {said}") from None
 
-    async def _demand_shown(self, api: GitHub, saved: Schedule, pull: int, head_sha: str, file: Path) -> None:
+    async def _demand_shown(
+        self, api: GitHub, saved: Schedule, pull: int, head_sha: str, file: Path
+    ) -> None:
         """What the pull request's comment shows of the same commit must be what was stored: people read the comment.
 
         Raises Stale where it shows something else, or nothing; GitHubError where nobody can tell.

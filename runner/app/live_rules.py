@@ -50,7 +50,9 @@ class ConfiguredRules(LiveRules):
         wave = Inventory(tuple(sorted(servers.values(), key=lambda s: s.id)), run.created)
         return forbidden_now(loaded.policy, run.schedule, wave)
 
-    def spared(self, run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
+    def spared(
+        self, run: Run, target: str, group: str, servers: Mapping[str, Server]
+    ) -> Mapping[str, Why]:
         """Where the configuration cannot be read the one that the run was taken up with holds."""
         spared, config = self.sessions[target].spared, self._config()
         current = all_targets(config).get(target) if config.is_valid else None
@@ -73,5 +75,7 @@ class ConfiguredRules(LiveRules):
         """Ask with the sources that the configuration has now."""
         loaded = self._config()
         if not loaded.is_valid:
-            return GateAnswer(GateState.CANNOT_TELL, "", "the configuration cannot be used as it is now")
+            return GateAnswer(
+                GateState.CANNOT_TELL, "", "the configuration cannot be used as it is now"
+            )
         return await gatekeeper(self.app, loaded, self.sessions).ask(gate, servers)

@@ -102,7 +102,9 @@ class Asking:
         within_s = self.within_s
         return {
             "log": both,
-            "patience": Patience(attempts=2, budget_s=within_s, first_wait_s=min(0.4, within_s / 4)),
+            "patience": Patience(
+                attempts=2, budget_s=within_s, first_wait_s=min(0.4, within_s / 4)
+            ),
             "limits": ExchangeLimits(connect_s=within_s, read_s=within_s, total_s=within_s),
             "pace": RequestPace(most_s=within_s),
         }
@@ -110,7 +112,11 @@ class Asking:
 
 @asynccontextmanager
 async def open_target(
-    app: App, loaded: LoadedConfig, name: str, clock: Clock | None = None, asking: Asking | None = None
+    app: App,
+    loaded: LoadedConfig,
+    name: str,
+    clock: Clock | None = None,
+    asking: Asking | None = None,
 ) -> AsyncIterator[Session]:
     """The target by name: its client, its clock, and what the driver needs. Raises CloudError, CloudDenied.
 
@@ -118,7 +124,11 @@ async def open_target(
     """
     config = all_targets(loaded)[name]
     folder = _state_folder(app, loaded)
-    with _started(app, loaded, name, config, folder, clock) if is_embedded(config) else nullcontext() as simulated:
+    with (
+        _started(app, loaded, name, config, folder, clock)
+        if is_embedded(config)
+        else nullcontext() as simulated
+    ):
         environ: Mapping[str, str] = os.environ
         scale, project_id = 1.0, config.project_id
         if simulated is None:
@@ -126,9 +136,14 @@ async def open_target(
         else:
             state, project_id = simulated.state, simulated.project_id
             clock, scale = state.clock, state.options.time_scale
-            environ = {"HUAWEICLOUD_SDK_AK": state.credentials.ak, "HUAWEICLOUD_SDK_SK": state.credentials.sk}
+            environ = {
+                "HUAWEICLOUD_SDK_AK": state.credentials.ak,
+                "HUAWEICLOUD_SDK_SK": state.credentials.sk,
+            }
             here = config.endpoints.model_copy(update={"ecs": simulated.url, "iam": simulated.url})
-            config = config.model_copy(update={"endpoints": here, "auth": "aksk", "env_prefix": None})
+            config = config.model_copy(
+                update={"endpoints": here, "auth": "aksk", "env_prefix": None}
+            )
         settings = endpoints_of(config, environ, project_id)
         if app.verbose and simulated is None:
             for one in explain_choice(config, environ):
@@ -144,7 +159,9 @@ async def open_target(
         pace = pace_of(f"{settings.ecs_url} {project_id or config.region}", scale)
         pace.tell = lambda sentence: app.talk(f"target {name}: {plain(sentence)}")
         options = {"log": log, "pace": pace} | (asking.options(log) if asking else {})
-        async with HuaweiCloud.open(settings, choice.login, now=clock.now, on_secret=mask, **options) as cloud:
+        async with HuaweiCloud.open(
+            settings, choice.login, now=clock.now, on_secret=mask, **options
+        ) as cloud:
             rate, is_real = config.rate, config.cloud != "simulator"
             tuning = Tuning(
                 poll_every_s=rate.poll_every.total_seconds(),
@@ -152,11 +169,16 @@ async def open_target(
                 servers_per_request=min(rate.servers_per_request, rate.servers_per_minute),
                 servers_per_minute=rate.servers_per_minute,
             )
-            prober, signer = NetProber(loopback_only=not is_real), "aksk" if choice.is_signed else ""
+            prober, signer = (
+                NetProber(loopback_only=not is_real),
+                "aksk" if choice.is_signed else "",
+            )
             machine = NOBODY
             if is_real or OVERRIDE in os.environ:
                 machine = await this_machine(os.environ)
-                if not is_real:  # made-up addresses: it is a simulated server only if a metadata service says so
+                if (
+                    not is_real
+                ):  # made-up addresses: it is a simulated server only if a metadata service says so
                     machine = replace(machine, addresses=frozenset())
             yield Session(
                 target=Target(name, config.cloud, config.region, cloud.project_id),
@@ -173,7 +195,12 @@ async def open_target(
 
 @contextmanager
 def _started(
-    app: App, loaded: LoadedConfig, name: str, config: TargetConfig, folder: Path, clock: Clock | None
+    app: App,
+    loaded: LoadedConfig,
+    name: str,
+    config: TargetConfig,
+    folder: Path,
+    clock: Clock | None,
 ) -> Iterator[Running]:
     """The simulated cloud in this process, spoken to over HTTP like any other. Its state lies beside the store.
 
@@ -184,13 +211,21 @@ def _started(
     options = config.simulator or SimulatorOptions()
     scenario = base_folder(loaded) / options.scenario if options.scenario else None
     try:
-        with serve_embedded(options_for(options, config.region, scenario), state, clock=clock) as simulated:
+        with serve_embedded(
+            options_for(options, config.region, scenario), state, clock=clock
+        ) as simulated:
             yield simulated
     except WorldMismatch as error:
-        hint = f"its options have changed: delete {state}, or set them back to end an open run first"
-        raise StoreError(f"the simulated cloud's state cannot be used: {error}", hint=hint) from error
+        hint = (
+            f"its options have changed: delete {state}, or set them back to end an open run first"
+        )
+        raise StoreError(
+            f"the simulated cloud's state cannot be used: {error}", hint=hint
+        ) from error
     except ScenarioInvalid as error:
-        raise StoreError(f"the scenario cannot be used: {error}", hint="see docs/simulator.md") from error
+        raise StoreError(
+            f"the scenario cannot be used: {error}", hint="see docs/simulator.md"
+        ) from error
 
 
 def _forget_if_idle(app: App, loaded: LoadedConfig, state: Path) -> None:
@@ -219,7 +254,9 @@ def _state_folder(app: App, loaded: LoadedConfig) -> Path:
     return Path(named).absolute() if named else base / STATE_FOLDER
 
 
-def endpoints_of(config: TargetConfig, environ: Mapping[str, str], project_id: str | None) -> Settings:
+def endpoints_of(
+    config: TargetConfig, environ: Mapping[str, str], project_id: str | None
+) -> Settings:
     """The endpoints of a target. Raises InvalidInput for those that may not be used."""
     return settings_for(
         cloud=config.cloud,

@@ -44,10 +44,14 @@ class Order:
 
         A plan is run again on the embedded simulated cloud, in a new cycle; a saved schedule has its cycle already.
         """
-        return not sessions.is_embedded or (self.saved is not None and row.schedule_digest == self.saved.digest)
+        return not sessions.is_embedded or (
+            self.saved is not None and row.schedule_digest == self.saved.digest
+        )
 
 
-def read_order(path: Path, target: str | None, load: Loader, plan_file: Path | None = None) -> Order:
+def read_order(
+    path: Path, target: str | None, load: Loader, plan_file: Path | None = None
+) -> Order:
     """A saved schedule or a plan; `load` reads a plan. `plan_file`: where the plan of a saved schedule is now.
 
     Raises InvalidInput with all problems of the file.
@@ -55,7 +59,9 @@ def read_order(path: Path, target: str | None, load: Loader, plan_file: Path | N
     if _is_schedule(path):
         return _of_schedule(path, target, load, plan_file)
     if plan_file is not None:
-        raise UsageProblem("--plan says which plan a saved schedule is of; this is no saved schedule")
+        raise UsageProblem(
+            "--plan says which plan a saved schedule is of; this is no saved schedule"
+        )
     return _of_plan(path, load)
 
 
@@ -73,7 +79,9 @@ def _is_schedule(path: Path) -> bool:
 def _of_plan(path: Path, load: Loader) -> Order:
     loaded = load(path)
     plan = require(loaded)
-    return Order(Path(loaded.name), plan.name, plan_digest(plan), WantedTargets.of(plan), lambda: loaded)
+    return Order(
+        Path(loaded.name), plan.name, plan_digest(plan), WantedTargets.of(plan), lambda: loaded
+    )
 
 
 def _of_schedule(path: Path, target: str | None, load: Loader, plan_file: Path | None) -> Order:

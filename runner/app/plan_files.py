@@ -37,7 +37,9 @@ def find_chosen(app: App, chosen: PlanChoice) -> PlanFiles:
     if chosen.changed is not None:
         from runner.app.changed_plans import select, tell_selection
 
-        selection = select(chosen.paths, chosen.changed, os.environ, Path.cwd(), shared=chosen.vars_files)
+        selection = select(
+            chosen.paths, chosen.changed, os.environ, Path.cwd(), shared=chosen.vars_files
+        )
         tell_selection(app, selection)
         return PlanFiles(selection.files, [], selection)
     if not chosen.paths:
@@ -47,4 +49,6 @@ def find_chosen(app: App, chosen: PlanChoice) -> PlanFiles:
 
 def options_of(chosen: PlanChoice, loaded: LoadedConfig) -> LoadOptions:
     """Return how the chosen plans are loaded, with the variables that the configuration lets templates read."""
-    return LoadOptions(dict(chosen.variables), chosen.vars_files, template_env(loaded.config, os.environ))
+    return LoadOptions(
+        dict(chosen.variables), chosen.vars_files, template_env(loaded.config, os.environ)
+    )

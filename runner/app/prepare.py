@@ -97,7 +97,9 @@ class Scene:
     def planned(self, plan: Plan, file: str) -> tuple[Planned, Fleet]:
         """Plan against the targets as they are, and return what was planned with. Its problems have no places yet."""
         cycle = plan.campaign
-        if self.sessions.is_embedded and not plan.retry_of:  # people try things there again and again
+        if (
+            self.sessions.is_embedded and not plan.retry_of
+        ):  # people try things there again and again
             runs = self.store.runs(plan=plan.name, limit=1_000_000) if self.store else []
             cycle = fresh_cycle(plan.campaign, len(runs))
         try:
@@ -110,14 +112,25 @@ class Scene:
         return make_schedule(plan, digest, fleet, now=now, cycle=cycle, plan_file=file), fleet
 
     def _fleet(self, plan: Plan, cycle: str) -> Fleet:
-        return self.sessions.fleet_of(self.inventories, lambda project: spent_for(self.store, plan, cycle, project))
+        return self.sessions.fleet_of(
+            self.inventories, lambda project: spent_for(self.store, plan, cycle, project)
+        )
 
     def reviewed(self, plan: Plan, saved: Saved) -> tuple[Standing, Fleet]:
         """Hold a saved schedule against its plan and the targets as they are. Raises Stale where it does not hold."""
-        now, targets = self.sessions.clock.now(), tuple(s.target for s in self.sessions.by_name.values())
+        now, targets = (
+            self.sessions.clock.now(),
+            tuple(s.target for s in self.sessions.by_name.values()),
+        )
         own = self.sessions.is_embedded
         differences = outdated(
-            saved.schedule, plan, plan_digest(plan), targets, now=now, max_age=saved.max_age, own_cycle=own
+            saved.schedule,
+            plan,
+            plan_digest(plan),
+            targets,
+            now=now,
+            max_age=saved.max_age,
+            own_cycle=own,
         )
         if not differences:
             fleet = self._fleet(plan, saved.schedule.cycle)
@@ -155,7 +168,11 @@ async def prepare(scene: Scene, loaded: Loaded, saved: Saved | None = None) -> P
         # the copy of the freezes is made anew: the digest that was reviewed covers their files, not how far one looked
         schedule = replace(saved.schedule, freezes=plan.frozen(sessions.clock.now()))
         found = (*unread, *dead_exclusions(plan, fleet))
-        out, skipped, notes = {ref.id for ref, _ in standing.skipped}, standing.settled, tuple(_said(standing))
+        out, skipped, notes = (
+            {ref.id for ref, _ in standing.skipped},
+            standing.settled,
+            tuple(_said(standing)),
+        )
     policy = scene.police.loaded.policy if scene.police else None
     problems = [*map(loaded.place, held_to(policy, found)), *unknown_sources(loaded, scene.config)]
     inventory = fleet.inventory
@@ -163,13 +180,21 @@ async def prepare(scene: Scene, loaded: Loaded, saved: Saved | None = None) -> P
         if scene.police is not None:
             problems += policy_problems(scene.police, loaded, schedule, inventory)
         for session in sessions.by_name.values():
-            spared = judge_spared(session.spared, schedule, inventory, out, target=session.target.name)
+            spared = judge_spared(
+                session.spared, schedule, inventory, out, target=session.target.name
+            )
             problems += [loaded.place(p) for p in spared]
     prepared = Prepared(loaded, schedule, inventory, tuple(problems), skipped, notes)
     if schedule is None or _has_errors(problems):
         return prepared
     rebooted, more = await leave_rebooted_alone(
-        scene.app, scene.store, sessions, schedule, inventory, skipped, is_reviewed=saved is not None
+        scene.app,
+        scene.store,
+        sessions,
+        schedule,
+        inventory,
+        skipped,
+        is_reviewed=saved is not None,
     )
     return replace(prepared, skipped={**skipped, **rebooted}, notes=(*notes, *more))
 
@@ -192,4 +217,8 @@ def _said(standing: Standing) -> Iterator[str]:
 
 
 def _few(words: list[str]) -> str:
-    return plain(", ".join(words[:NAMED]) + (f" and {len(words) - NAMED} more" if len(words) > NAMED else ""), 1500)
+    return plain(
+        ", ".join(words[:NAMED])
+        + (f" and {len(words) - NAMED} more" if len(words) > NAMED else ""),
+        1500,
+    )

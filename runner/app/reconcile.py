@@ -98,8 +98,14 @@ class _Ticker:
         self.due = None
         watched_s, now = store.watched_s(), store.now()
         rows = store.runs(open_only=True, limit=10_000)
-        free = [r for r in rows if r.id not in self.halted and not store.is_held(r) and not stepper.rest_s(r.id)]
-        next_s = self.done.next_s = min((self._later_s(r) or max(0.0, r.due - now) for r in free), default=None)
+        free = [
+            r
+            for r in rows
+            if r.id not in self.halted and not store.is_held(r) and not stepper.rest_s(r.id)
+        ]
+        next_s = self.done.next_s = min(
+            (self._later_s(r) or max(0.0, r.due - now) for r in free), default=None
+        )
         if next_s is not None and (self.wait_s <= 0 or next_s > self.wait_s):
             next_s = None
         if (next_s is None and watched_s is None) or is_late:

@@ -64,10 +64,15 @@ async def _resolve(app: App, request: ResolveRequest) -> int:
     findings = await _findings(app, run, chosen, must_be_read=request.batch is not None)
     refused = {i: why for i in chosen if (why := _contradiction(run, i, findings.get(i), request))}
     for server_id, why in refused.items():
-        app.talk(plain(f"{server_id} {run.servers[server_id].ref.name}: left as it is: {why}", 1000), run=run.id)
+        app.talk(
+            plain(f"{server_id} {run.servers[server_id].ref.name}: left as it is: {why}", 1000),
+            run=run.id,
+        )
     accepted = [i for i in chosen if i not in refused]
     if not accepted or (refused and request.batch is None):
-        app.talk(f"nothing was recorded: what was seen of the servers contradicts it; {_INSTEAD[request.says]}")
+        app.talk(
+            f"nothing was recorded: what was seen of the servers contradicts it; {_INSTEAD[request.says]}"
+        )
         return Exit.INCOMPLETE
     decide(app, run.id, lambda state, by: _decision(state, by, accepted, findings, request))
     return Exit.INCOMPLETE if refused else Exit.DONE
@@ -88,7 +93,9 @@ def _chosen(run: Run, request: ResolveRequest) -> tuple[str, ...]:
         if batch is None:
             raise UsageProblem(f"run {run.id} has no batch {request.batch}")
         members = (run.servers[i] for i in batch.servers)
-        found = tuple(s.ref.id for s in members if s.batch == batch.number and s.outcome is Outcome.UNKNOWN)
+        found = tuple(
+            s.ref.id for s in members if s.batch == batch.number and s.outcome is Outcome.UNKNOWN
+        )
         if not found:
             raise UsageProblem(f"no server of batch {request.batch} is unknown")
         return found
@@ -100,7 +107,9 @@ def _chosen(run: Run, request: ResolveRequest) -> tuple[str, ...]:
 def _demand_resolvable(run: Run, server_id: str) -> None:
     state = run.servers.get(server_id)
     if state is None:
-        raise UsageProblem(f"run {run.id} has no server {server_id}", hint="give the id; `report` shows it")
+        raise UsageProblem(
+            f"run {run.id} has no server {server_id}", hint="give the id; `report` shows it"
+        )
     if state.outcome not in (Outcome.UNKNOWN, Outcome.FAILED):
         is_now = state.outcome.value if state.outcome else "still under way"
         raise UsageProblem(f"server {server_id} is not unknown or failed: {is_now}")
@@ -120,7 +129,9 @@ def _demand_no_late_request(run: Run, request: ResolveRequest) -> None:
         )
 
 
-async def _findings(app: App, run: Run, ids: Sequence[str], *, must_be_read: bool) -> Mapping[str, Finding]:
+async def _findings(
+    app: App, run: Run, ids: Sequence[str], *, must_be_read: bool
+) -> Mapping[str, Finding]:
     """Read the servers and their histories. What cannot be read is left out, or raises CloudError."""
     loaded = app.load_config()
     found: dict[str, Finding] = {}
@@ -131,21 +142,30 @@ async def _findings(app: App, run: Run, ids: Sequence[str], *, must_be_read: boo
     for name, members in by_target.items():
         try:
             async with AsyncExitStack() as stack:
-                session = await stack.enter_async_context(open_target(app, loaded, choose_target(loaded, name)))
+                session = await stack.enter_async_context(
+                    open_target(app, loaded, choose_target(loaded, name))
+                )
                 if session.target.project_id != projects[name]:
-                    raise Stale(f"target {name} is project {session.target.project_id} now, not {projects[name]}")
+                    raise Stale(
+                        f"target {name} is project {session.target.project_id} now, not {projects[name]}"
+                    )
                 seen = await session.cloud.read_servers(members)
                 histories = await histories_of(members, session.cloud)
         except CloudError as error:
             if must_be_read:
                 raise
-            app.talk(f"warning: {len(members)} servers of target {name} could not be read: {error}", run=run.id)
+            app.talk(
+                f"warning: {len(members)} servers of target {name} could not be read: {error}",
+                run=run.id,
+            )
         else:
             found |= {i: Finding(seen.get(i), histories.get(i)) for i in members}
     return found
 
 
-def _contradiction(run: Run, server_id: str, finding: Finding | None, request: ResolveRequest) -> str | None:
+def _contradiction(
+    run: Run, server_id: str, finding: Finding | None, request: ResolveRequest
+) -> str | None:
     """Return why a decision is not taken, as the server shows something else."""
     if finding is None:
         return None
@@ -168,7 +188,10 @@ def _decision(
         _demand_resolvable(run, server_id)
     said = f"server {ids[0]} is" if len(ids) == 1 else f"{len(ids)} servers are"
     return Decision(
-        tuple(ServerResolved(i, request.says, by, request.reason, *_seen(run, i, findings.get(i))) for i in ids),
+        tuple(
+            ServerResolved(i, request.says, by, request.reason, *_seen(run, i, findings.get(i)))
+            for i in ids
+        ),
         f"{said} recorded as {request.says}",
         release=ids if request.says == "rebooted" else (),
         forget=ids if request.says != "rebooted" else (),

@@ -42,7 +42,12 @@ async def _resume(app: App, text: str, manner: Manner, store_is_persistent: bool
 
 
 async def follow_open(
-    app: App, loaded: LoadedConfig, store: Store, run: Run, manner: Manner, store_is_persistent: bool
+    app: App,
+    loaded: LoadedConfig,
+    store: Store,
+    run: Run,
+    manner: Manner,
+    store_is_persistent: bool,
 ) -> Result:
     """Follow an open run to its end on the targets that it was begun on."""
     async with AsyncExitStack() as stack:
@@ -65,7 +70,9 @@ def end_suspension(driver: Driver) -> None:
         setting.store.record(run.id, setting.clock.now(), (RunResumed(),), word=run.working_word)
 
 
-async def open_targets_of(app: App, loaded: LoadedConfig, run: Run, stack: AsyncExitStack) -> Sessions:
+async def open_targets_of(
+    app: App, loaded: LoadedConfig, run: Run, stack: AsyncExitStack
+) -> Sessions:
     """The targets of a run, as configuration has them now; closed with `stack`.
 
     One of several that cannot be opened stops its own groups only. Raises InvalidInput for a target that is not

@@ -34,14 +34,19 @@ def write_retry(app: App, run: str, out: Path | None) -> None:
     Raises Held for an open run, UsageProblem if a file exists or the plan is too large, InvalidInput if it is wrong.
     """
     if out is not None and out.exists():
-        raise UsageProblem(f"{plain(out)} exists already", hint="name a new file; nothing was written")
+        raise UsageProblem(
+            f"{plain(out)} exists already", hint="name a new file; nothing was written"
+        )
     with open_store_of(app) as store:
         row = store.find(run)
         events = store.events(row.id)
     then = replay(row.id, events)
     if then.is_open:
         hint = f"end it first: `reboot-runner resume {row.id}`, or `cancel`"
-        raise Held(f"run {row.id} is still {then.word}: what it will leave undone is not known yet", hint=hint)
+        raise Held(
+            f"run {row.id} is still {then.word}: what it will leave undone is not known yet",
+            hint=hint,
+        )
     created = events[0].data
     assert isinstance(created, RunCreated)  # noqa: S101 - it was replayed
     made = retry_of(then, created.plan, _folder(then.schedule.plan_file, out))
@@ -52,7 +57,10 @@ def write_retry(app: App, run: str, out: Path | None) -> None:
         report = f"`reboot-runner report {row.id}` names the commands"
         decide = f"; {undecided} failed or unknown servers wait for a decision: {report}"
     if made is None:
-        app.talk(f"nothing to repeat: no server of run {row.id} may be rebooted again{decide}", run=row.id)
+        app.talk(
+            f"nothing to repeat: no server of run {row.id} may be rebooted again{decide}",
+            run=row.id,
+        )
         return
     text, lists = texts(made, out)
     if out is None:
@@ -82,20 +90,34 @@ def texts(made: Retry, out: Path | None) -> tuple[str, dict[Path, str]]:
         most = MOST_IDS // 10
     if out is None and ids_in(document) > MOST_ON_STDOUT:
         what = f"the plan would name {len(made.repeated):,} servers, which is too much for one file"
-        raise UsageProblem(what, hint="name a file with --out PLAN: the ids are written into others beside it")
+        raise UsageProblem(
+            what, hint="name a file with --out PLAN: the ids are written into others beside it"
+        )
     said = "".join(f"# {plain(line, 300)}".rstrip() + "\n" for line in comments(made, most))
     text = said + document_yaml(document)
     folder = out.parent if out is not None else Path()
     files = {name: "".join(f"{i}\n" for i in ids) for name, ids in lists.items()}
     for name in files:
         if (folder / name).exists():
-            raise UsageProblem(f"{plain(folder / name)} exists already", hint="name another plan; nothing was written")
+            raise UsageProblem(
+                f"{plain(folder / name)} exists already",
+                hint="name another plan; nothing was written",
+            )
     on_disk = reader_beside(folder, git_root(folder))
-    options = LoadOptions(files=lambda name: files[name].encode() if name in files else on_disk(name))
+    options = LoadOptions(
+        files=lambda name: files[name].encode() if name in files else on_disk(name)
+    )
     problems = load_text(text, (out or Path("plan.yaml")).as_posix(), options).problems
     if len(text.encode()) > MAX_BYTES:
-        hint = None if out is not None else "name a file with --out PLAN: the ids are written into others beside it"
-        problems = (*problems, Problem("TooLarge", f"the plan would have {len(text.encode()):,} bytes", hint=hint))
+        hint = (
+            None
+            if out is not None
+            else "name a file with --out PLAN: the ids are written into others beside it"
+        )
+        problems = (
+            *problems,
+            Problem("TooLarge", f"the plan would have {len(text.encode()):,} bytes", hint=hint),
+        )
     if any(p.severity == "error" for p in problems):
         raise InvalidInput([replace(p, hint=p.hint or "nothing was written") for p in problems])
     return text, {folder / name: ids for name, ids in files.items()}

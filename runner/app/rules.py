@@ -25,7 +25,9 @@ from runner.planning.support_lifted import loosened_support
 from runner.planning.targets_lifted import changed_configuration
 
 
-def policy_problems(police: Police, plan: Loaded, schedule: Schedule, inventory: Inventory) -> list[Problem]:
+def policy_problems(
+    police: Police, plan: Loaded, schedule: Schedule, inventory: Inventory
+) -> list[Problem]:
     """What a plan breaks of the policy, by what is written in it and by what became of it, each at its place."""
     policy, path = police.loaded.policy, police.loaded.path
     if policy is None:
@@ -55,7 +57,9 @@ def rules_at(app: App, revision: str) -> tuple[LoadedConfig, Police]:
     policy = config.config.policy
     if policy is None or config.path is None:
         return config, Police(LoadedPolicy(None, None), config)
-    path = posixpath.normpath((config.path.absolute().parent.relative_to(root.absolute()) / policy).as_posix())
+    path = posixpath.normpath(
+        (config.path.absolute().parent.relative_to(root.absolute()) / policy).as_posix()
+    )
     data = None if path.startswith("../") else read(path)
     if data is not None:
         return config, Police(load_policy_text(data, path, config.config, root), config)

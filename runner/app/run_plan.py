@@ -67,7 +67,9 @@ class Runner:
                 return await self._join(store, earlier)
             async with AsyncExitStack() as stack:
                 sessions = await open_sessions(self.app, self.config, names, default, stack)
-                demand_persistent_store(self.app, self.config, sessions.is_real, self.store_is_persistent)
+                demand_persistent_store(
+                    self.app, self.config, sessions.is_real, self.store_is_persistent
+                )
                 if earlier is not None and order.is_done_by(earlier, sessions):
                     return self._done_already(store, earlier.id)
                 police = Police.of(self.config)
@@ -75,13 +77,17 @@ class Runner:
                 if store.begun:
                     self.app.talk(_store_begun(is_real=not sessions.is_embedded))
                 loaded = order.open_plan()
-                inventories, around = await asyncio.gather(sessions.inventories(), sessions.surroundings())
+                inventories, around = await asyncio.gather(
+                    sessions.inventories(), sessions.surroundings()
+                )
                 scene = Scene(self.app, self.config, store, police, sessions, inventories, around)
                 saved = Saved(order.saved, order.file, self.wish.max_age) if order.saved else None
                 prepared = await prepare(scene, loaded, saved)
                 return await self._begin(store, scene, order, prepared, older)
 
-    def _found(self, store: Store, order: Order, targets: Collection[str]) -> tuple[RunRow | None, OlderOpen | None]:
+    def _found(
+        self, store: Store, order: Order, targets: Collection[str]
+    ) -> tuple[RunRow | None, OlderOpen | None]:
         """The run of this version that is there already, and with `supersede` the open one of another version.
 
         Raises OlderOpen where that is not to be superseded.
@@ -98,10 +104,21 @@ class Runner:
         run = read_run(store, row.id)
         if run.stop is None:
             at = max(start_run.utc_now(), run.last_event_at or run.created)
-            decision = CancelRequested(start_run.actor(), "superseded by another version of the plan")
+            decision = CancelRequested(
+                start_run.actor(), "superseded by another version of the plan"
+            )
             store.record(run.id, at, (decision,))
-        self.app.talk(f"run {run.id} of another version is cancelled; what it has in flight is followed first")
-        await follow_open(self.app, self.config, store, read_run(store, row.id), self.manner, self.store_is_persistent)
+        self.app.talk(
+            f"run {run.id} of another version is cancelled; what it has in flight is followed first"
+        )
+        await follow_open(
+            self.app,
+            self.config,
+            store,
+            read_run(store, row.id),
+            self.manner,
+            self.store_is_persistent,
+        )
 
     async def _begin(
         self, store: Store, scene: Scene, order: Order, prepared: Prepared, older: OlderOpen | None
@@ -145,7 +162,9 @@ class Runner:
             return self._done_already(store, row.id)
         self.app.talk(f"run {row.id} of this plan is open: going on with it", run=row.id)
         run = read_run(store, row.id)
-        return await follow_open(self.app, self.config, store, run, self.manner, self.store_is_persistent)
+        return await follow_open(
+            self.app, self.config, store, run, self.manner, self.store_is_persistent
+        )
 
     def _done_already(self, store: Store, run_id: str) -> Result:
         """The same plan has run to its end: nothing is sent, and its own exit code is returned."""
@@ -154,7 +173,11 @@ class Runner:
         self.app.talk(
             f"nothing was sent: this plan has run already, as run {run_id} ({run.word})."
             " To restart its servers again, give the plan a new `cycle`"
-            + (f"; only those that are not ready: `reboot-runner retry {run_id}`." if left_of(run) else ".")
+            + (
+                f"; only those that are not ready: `reboot-runner retry {run_id}`."
+                if left_of(run)
+                else "."
+            )
         )
         return Result(exit_code(run), run_id, is_old=True)
 
@@ -164,17 +187,27 @@ def _nothing_left(schedule: Schedule, skipped: Mapping[str, Why]) -> Result:
     is_spent = all(reason == REBOOTED_IN_CYCLE for reason, _ in skipped.values())
     lines = [headline(schedule)]
     if skipped and is_spent:
-        lines = [f"nothing to reboot: all {schedule.servers} servers rebooted already in cycle {schedule.cycle}"]
+        lines = [
+            f"nothing to reboot: all {schedule.servers} servers rebooted already in cycle {schedule.cycle}"
+        ]
     elif skipped:
-        lines = [f"nothing was rebooted: all {schedule.servers} servers of the schedule are left alone"]
+        lines = [
+            f"nothing was rebooted: all {schedule.servers} servers of the schedule are left alone"
+        ]
         refs = (ref for wave in schedule.waves for ref in wave.servers)
         parts = [(ref, *skipped[ref.id]) for ref in refs]
-        lines += [f"  {ref.name} ({ref.id}): {reason}: {detail}" for ref, reason, detail in parts[:50]]
+        lines += [
+            f"  {ref.name} ({ref.id}): {reason}: {detail}" for ref, reason, detail in parts[:50]
+        ]
         lines += [f"  … and {len(parts) - 50} more"] if len(parts) > 50 else []
-        lines += ["to reboot them all the same, make and review a new schedule with `reboot-runner diff`"]
+        lines += [
+            "to reboot them all the same, make and review a new schedule with `reboot-runner diff`"
+        ]
     if left := not_scheduled(schedule):
         lines += not_scheduled_lines(left)
-    return Result(Exit.DONE if is_spent and not owes(schedule) else Exit.INCOMPLETE, note=printed(lines))
+    return Result(
+        Exit.DONE if is_spent and not owes(schedule) else Exit.INCOMPLETE, note=printed(lines)
+    )
 
 
 def _store_begun(*, is_real: bool) -> str:
@@ -189,14 +222,20 @@ def _store_begun(*, is_real: bool) -> str:
     )
 
 
-def open_runs_of_deleted(app: App, config: LoadedConfig, selection: Selection) -> list[tuple[str, str, str]]:
+def open_runs_of_deleted(
+    app: App, config: LoadedConfig, selection: Selection
+) -> list[tuple[str, str, str]]:
     """Deleted plans that have an open run: the file, what is so, and what to do. Deleting a plan stops nothing."""
     repository = Repository.find(Path.cwd(), os.environ)
     found = []
     with open_store_of(app, config) as store:
         for path in selection.deleted:
             name = repository.path_of(Path.cwd() / path)
-            plan = load_plan_at(lambda p: repository.read(selection.base, p), name).plan if name else None
+            plan = (
+                load_plan_at(lambda p: repository.read(selection.base, p), name).plan
+                if name
+                else None
+            )
             for row in store.runs(plan=plan.name, open_only=True) if plan else ():
                 said = f"{path} was deleted, and its run {row.id} is open ({row.word})"
                 hint = f"deleting a plan stops nothing: `reboot-runner cancel {row.id} --reason …` does"

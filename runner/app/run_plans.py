@@ -73,11 +73,18 @@ def _changed(app: App, config: LoadedConfig, chosen: PlanChoice, load: Loader) -
     what one has rebooted counts as rebooted by both.
     """
     if any(path.suffix.lower() not in PLANS and not path.is_dir() for path in chosen.paths):
-        raise UsageProblem("--changed is for plans and folders with plans; a saved schedule is run by itself")
-    selection = select(chosen.paths, chosen.changed or "", os.environ, Path.cwd(), shared=chosen.vars_files)
+        raise UsageProblem(
+            "--changed is for plans and folders with plans; a saved schedule is run by itself"
+        )
+    selection = select(
+        chosen.paths, chosen.changed or "", os.environ, Path.cwd(), shared=chosen.vars_files
+    )
     if selection.dirty:
         listed = ", ".join(map(plain, selection.dirty[:5]))
-        raise UsageProblem(f"not as it is committed: {listed}", hint="commit it or put it aside: a range is of commits")
+        raise UsageProblem(
+            f"not as it is committed: {listed}",
+            hint="commit it or put it aside: a range is of commits",
+        )
     tell_selection(app, selection)
     tell_open_runs(app, config, selection)
     if selection.files:
@@ -93,6 +100,10 @@ def _is_folder(path: Path) -> UsageProblem:
     """Return the error for `run plans/`, with the plans that are there."""
     found = [plain(one) for one in find_plans([path])[0]]
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    there = f"name one of {', '.join(found[:5])}{more}" if found else "name a plan; this folder holds none"
+    there = (
+        f"name one of {', '.join(found[:5])}{more}"
+        if found
+        else "name a plan; this folder holds none"
+    )
     hint = f"{there}, or run those that commits changed: --changed BASE..HEAD {plain(path)}"
     return UsageProblem(f"{plain(path)} is a folder, and run takes one plan", hint=hint)

@@ -39,7 +39,10 @@ class Agenda(Protocol):
 
 
 async def schedule(
-    agenda: Agenda, ending: asyncio.Event, drain_s: float | None = None, drains: Callable[[], None] = lambda: None
+    agenda: Agenda,
+    ending: asyncio.Event,
+    drain_s: float | None = None,
+    drains: Callable[[], None] = lambda: None,
 ) -> None:
     """Step runs until the agenda is done or `ending` is set; then what is under way ends.
 
@@ -54,7 +57,9 @@ async def schedule(
             tasks |= {asyncio.ensure_future(step): run_id for run_id, step in turn.steps.items()}
             if not tasks and turn.pause_s is None:
                 return
-            await asyncio.wait({*tasks, stop}, timeout=turn.pause_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {*tasks, stop}, timeout=turn.pause_s, return_when=asyncio.FIRST_COMPLETED
+            )
             for task in [t for t in tasks if t.done()]:
                 del tasks[task]
                 task.result()

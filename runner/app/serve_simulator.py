@@ -24,7 +24,9 @@ from runner.simulator.state import CloudOptions, State
 from runner.simulator.switches import Instance, KnownLogins, OidcTrust
 
 PREFIX = "REBOOT_RUNNER_SIMULATOR_"
-AK, SK, PASSWORD, OIDC_SECRET = (f"{PREFIX}{name}" for name in ("AK", "SK", "PASSWORD", "OIDC_SECRET"))
+AK, SK, PASSWORD, OIDC_SECRET = (
+    f"{PREFIX}{name}" for name in ("AK", "SK", "PASSWORD", "OIDC_SECRET")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,17 @@ def serve_simulator(app: App, world: ServeRequest) -> None:
         options = _options(world)
     except ScenarioInvalid as error:
         place = Location(error.name)
-        raise InvalidInput(Problem("ScenarioInvalid", finding, place) for finding in error.findings) from error
+        raise InvalidInput(
+            Problem("ScenarioInvalid", finding, place) for finding in error.findings
+        ) from error
     except ValueError as error:
         raise UsageProblem(str(error)) from error
     try:
         state = State(options, state_path=world.state)
     except WorldMismatch as error:
-        raise UsageProblem(str(error), hint="give another --state, or the options it was made with") from error
+        raise UsageProblem(
+            str(error), hint="give another --state, or the options it was made with"
+        ) from error
     try:
         asyncio.run(_serve(app, state, world))
     except ssl.SSLError as error:
@@ -82,24 +88,36 @@ def serve_simulator(app: App, world: ServeRequest) -> None:
 
 
 def _options(world: ServeRequest) -> CloudOptions:
-    generated = FleetOptions(world.servers, world.seed, world.region, world.zones, world.reboot_seconds)
+    generated = FleetOptions(
+        world.servers, world.seed, world.region, world.zones, world.reboot_seconds
+    )
     fleet = load_fleet(world.inventory, generated) if world.inventory else generated
     keys = KnownLogins.generated(*(os.environ.get(name) or None for name in (AK, SK, PASSWORD)))
     if issuer_secret := os.environ.get(OIDC_SECRET):
         if len(issuer_secret) < 16:
-            raise UsageProblem(f"{OIDC_SECRET} is shorter than 16 characters", hint="set a longer one")
+            raise UsageProblem(
+                f"{OIDC_SECRET} is shorter than 16 characters", hint="set a longer one"
+            )
         keys = keys.model_copy(update={"oidc": OidcTrust(secret=issuer_secret)})
     if world.security_token:
         keys = keys.model_copy(update={"security_token": secrets.token_urlsafe(60)})
     loaded = load_scenario(world.scenario) if world.scenario else Scenario()
-    switches = loaded.switches.model_copy(update={"cloud": world.cloud}) if world.cloud else loaded.switches
+    switches = (
+        loaded.switches.model_copy(update={"cloud": world.cloud})
+        if world.cloud
+        else loaded.switches
+    )
     if world.metadata_of is not None:
         fleet = fleet if isinstance(fleet, SimulatedFleet) else generate(fleet)
         found = next((s.id for s in fleet.servers if world.metadata_of in (s.id, s.name)), None)
         if found is None:
-            raise UsageProblem(f"--metadata-of {world.metadata_of}: the fleet has no server of this name or id")
+            raise UsageProblem(
+                f"--metadata-of {world.metadata_of}: the fleet has no server of this name or id"
+            )
         keys = keys.model_copy(update={"instance": Instance(server=found)})
-    return CloudOptions(fleet, keys, switches, loaded.rules, loaded.digest, world.time_scale, world.control)
+    return CloudOptions(
+        fleet, keys, switches, loaded.rules, loaded.digest, world.time_scale, world.control
+    )
 
 
 async def _serve(app: App, state: State, world: ServeRequest) -> None:
@@ -118,7 +136,9 @@ async def _serve(app: App, state: State, world: ServeRequest) -> None:
 def _target(running: Running) -> str:
     """The target to write. One that is to be spoken to as OTC names every endpoint: else the rule's would hold."""
     if running.state.options.switches.cloud == "otc":
-        services = ", ".join(f"{service}: '{running.url}'" for service in ("ecs", "iam", "ces", "autoscaling"))
+        services = ", ".join(
+            f"{service}: '{running.url}'" for service in ("ecs", "iam", "ces", "autoscaling")
+        )
         return f"{{cloud: otc, region: {running.region}, endpoints: {{{services}}}}}"
     return f"{{cloud: simulator, region: {running.region}, endpoints: {{ecs: '{running.url}'}}}}"
 

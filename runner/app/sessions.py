@@ -79,7 +79,11 @@ class Sessions:
         for name, session in self.by_name.items():
             asked = spent(session.target.project_id)
             place = TargetFleet(
-                session.target, inventories[name], asked.rebooted, session.spared.last, asked.unfinished
+                session.target,
+                inventories[name],
+                asked.rebooted,
+                session.spared.last,
+                asked.unfinished,
             )
             places.append(place)
         return Fleet.of(places, self.default)
@@ -100,7 +104,13 @@ def demand_groups(plan: Plan, fleet: Fleet) -> tuple[Problem, ...]:
 
 
 async def open_sessions(
-    app: App, loaded: LoadedConfig, names: Iterable[str], default: str, stack: AsyncExitStack, *, patient: bool = False
+    app: App,
+    loaded: LoadedConfig,
+    names: Iterable[str],
+    default: str,
+    stack: AsyncExitStack,
+    *,
+    patient: bool = False,
 ) -> Sessions:
     """Open these targets; they close with `stack`.
 
@@ -121,5 +131,7 @@ async def open_sessions(
         raise next(iter(failed.values()))
     for name, why in failed.items():
         hint = f"; {said}" if (said := hint_of(why)) else ""
-        app.talk(plain(f"target {name} could not be opened, the others go on: {why.message}{hint}", 2000))
+        app.talk(
+            plain(f"target {name} could not be opened, the others go on: {why.message}{hint}", 2000)
+        )
     return Sessions(opened, default, failed)

@@ -39,11 +39,17 @@ def show_config(app: App, config_rev: str | None, output: str, *, is_named: bool
     if config_rev:
         head += f", as it is in revision {config_rev}"
     if loaded.path is None:
-        found_by, head = "none", "no reboot-runner.yaml from here up to the Git root: the defaults hold"
+        found_by, head = (
+            "none",
+            "no reboot-runner.yaml from here up to the Git root: the defaults hold",
+        )
     settings = list(_settings(app, loaded))
     if output == "json":
         app.echo(
-            json_text(json_values(settings_document(settings, loaded.name or None, found_by, config_rev)), indent=2)
+            json_text(
+                json_values(settings_document(settings, loaded.name or None, found_by, config_rev)),
+                indent=2,
+            )
         )
     else:
         app.echo(settings_yaml(settings, [head]))
@@ -64,7 +70,11 @@ def _settings(app: App, loaded: LoadedConfig) -> Iterator[ConfigSetting]:
         name = str(path[1])
         config = loaded.config.targets[name]
         urls = {} if is_embedded(config) else _urls(config, os.environ)
-        yield setting if setting.value is not None or is_embedded(config) else _effective(setting, config, urls)
+        yield (
+            setting
+            if setting.value is not None or is_embedded(config)
+            else _effective(setting, config, urls)
+        )
         following = written[n + 1].path if n + 1 < len(written) else ()
         if following[:2] != path[:2] and not is_embedded(config):
             yield from _of_target(name, config, urls)
@@ -76,7 +86,9 @@ def _urls(config: TargetConfig, environ: Mapping[str, str]) -> dict[str, str | N
     return {"ecs": made.ecs_url, "iam": made.iam_url, "sts": made.sts_url, "ces": made.ces_url}
 
 
-def _effective(setting: ConfigSetting, config: TargetConfig, urls: Mapping[str, str | None]) -> ConfigSetting:
+def _effective(
+    setting: ConfigSetting, config: TargetConfig, urls: Mapping[str, str | None]
+) -> ConfigSetting:
     """Return what holds where nothing is written: an endpoint by its rule, a project by the login or by look-up."""
     path = setting.path
     if path[2:] == ("project_id",):
@@ -85,13 +97,19 @@ def _effective(setting: ConfigSetting, config: TargetConfig, urls: Mapping[str, 
         except CloudDenied:
             named = None
         if named is not None:
-            return replace(setting, value=named, origin=Origin("credentials", "of the login, in the environment"))
+            return replace(
+                setting,
+                value=named,
+                origin=Origin("credentials", "of the login, in the environment"),
+            )
         return replace(setting, origin=Origin("looked-up", "by the region's name"))
     url = urls.get(str(path[3])) if path[2] == "endpoints" else None
     return replace(setting, value=url, origin=Origin("rule", config.cloud)) if url else setting
 
 
-def _of_target(name: str, config: TargetConfig, urls: Mapping[str, str | None]) -> Iterator[ConfigSetting]:
+def _of_target(
+    name: str, config: TargetConfig, urls: Mapping[str, str | None]
+) -> Iterator[ConfigSetting]:
     """Yield what is no key of the file: who may be asked, by what way, with which credentials."""
     path = ("targets", name)
     built_in = [f"*{suffix}" for suffix in suffixes_of(config.cloud, config.region)] or ["loopback"]
@@ -100,7 +118,9 @@ def _of_target(name: str, config: TargetConfig, urls: Mapping[str, str | None]) 
     yield ConfigSetting((*path, "allowed_hosts"), [*built_in, *more], origin)
     proxies = {service: proxy_for(url) for service, url in urls.items() if url}
     is_one = len(set(proxies.values())) == 1
-    for service in list(proxies)[:1] if is_one else proxies:  # one row where the same way leads to every service
+    for service in (
+        list(proxies)[:1] if is_one else proxies
+    ):  # one row where the same way leads to every service
         proxy = proxies[service]
         direct = DEFAULT if is_one else Origin("rule", "NO_PROXY, or on this machine")
         origin = Origin("environment", proxy_variable()) if proxy else direct

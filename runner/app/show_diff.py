@@ -45,7 +45,9 @@ def show_diff(
     if found.problems:
         app.show_problems(found.problems)
     loaded = [load_plan(path, options) for path in police.plans_among(found.files)]
-    others = [load_plan(path, options) for path in police.plans_among(found.unchanged)] if loaded else []
+    others = (
+        [load_plan(path, options) for path in police.plans_among(found.unchanged)] if loaded else []
+    )
     place = Out.of(out, loaded) if out else None
     rules = loosened_rules(app, base, rules_of(app, None)[1]) if base else ()
     repeat = [f"--target={target}"] if target else []

@@ -51,7 +51,9 @@ MOST_EVENTS = 20_000
 """How many events of journals the list of runs reads for closed ones; open ones are always read."""
 
 
-def show_status(app: App, run: str | None, plans: Path | None, output: str, *, watch: bool, open_only: bool) -> None:
+def show_status(
+    app: App, run: str | None, plans: Path | None, output: str, *, watch: bool, open_only: bool
+) -> None:
     """Show the runs of the store and the plans of a folder that have none, or one run, with `watch` until its end."""
     with open_store_of(app) as store:
         if run is None:
@@ -69,9 +71,15 @@ def _list(app: App, store: Store, plans: Path | None, open_only: bool, output: s
     halt = store.halted()
     states = list(_states(store, rows, halt))
     if output == "json":
-        told = tuple(_row(RunStatusRow, row, state) for row, state in zip(rows, states, strict=True))
+        told = tuple(
+            _row(RunStatusRow, row, state) for row, state in zip(rows, states, strict=True)
+        )
         halted = HaltRow(halt.by, halt.reason, halt.at) if halt else None
-        app.echo(json_text(json_values(RunsDocument(FORMAT_VERSION, halted, told, tuple(without))), indent=2))
+        app.echo(
+            json_text(
+                json_values(RunsDocument(FORMAT_VERSION, halted, told, tuple(without))), indent=2
+            )
+        )
         return
     if halt is not None:
         app.show(printed([f"HALTED by {halt.by} at {halt.at:%Y-%m-%d %H:%M}: {halt.reason}"]))
@@ -79,7 +87,9 @@ def _list(app: App, store: Store, plans: Path | None, open_only: bool, output: s
     if rows:
         app.echo(printed(runs_table(states, picture.size()[0] if picture else None)))
     if unread := sum(state.counts is None for state in states):
-        app.show(f"the counts of {count(unread, 'older run')} are not read; `reboot-runner status RUN` shows them")
+        app.show(
+            f"the counts of {count(unread, 'older run')} are not read; `reboot-runner status RUN` shows them"
+        )
     for clock, number in Counter(state.clock for state in states if state.clock).items():
         app.show(printed([f"times of {count(number, 'run')}: {clock}"]))
     for name in without:
@@ -102,7 +112,9 @@ def _states(store: Store, rows: Sequence[RunRow], halt: Halt | None) -> Iterator
                 continue
             waits = waiting_for(run, halt)[0] if run.is_open else ""
             counts = run.counts(is_sending=_is_held(row))
-            listed = replace(listed, waits_for=waits, counts=counts, next=_next(run, row), clock=_clock(run))
+            listed = replace(
+                listed, waits_for=waits, counts=counts, next=_next(run, row), clock=_clock(run)
+            )
         yield listed
 
 
@@ -117,7 +129,11 @@ def _clock(run: Run) -> str:
 
 def _steps(run: Run, row: RunRow) -> Sequence[NextStep]:
     steps = next_steps(run)
-    return [s for s in steps if not s.command.startswith("reboot-runner resume")] if _is_held(row) else steps
+    return (
+        [s for s in steps if not s.command.startswith("reboot-runner resume")]
+        if _is_held(row)
+        else steps
+    )
 
 
 def _row(kind: type[R], row: RunRow, state: Listed, **more: Any) -> R:
@@ -146,7 +162,9 @@ def _plans_without_run(store: Store, folder: Path) -> list[str]:
     for path in files:
         plan = load_plan(path).plan
         if plan is None:
-            without.append(f"{path.as_posix()} (cannot be loaded: `reboot-runner validate` says why)")
+            without.append(
+                f"{path.as_posix()} (cannot be loaded: `reboot-runner validate` says why)"
+            )
         elif not any(r.plan_digest == plan_digest(plan) for r in store.runs(plan=plan.name)):
             without.append(f"{path.as_posix()} (plan {plan.name})")
     return without
@@ -184,7 +202,9 @@ def _one(app: App, store: Store, text: str, watch: bool, output: str) -> None:
 def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
     waits, until = waiting_for(run, halt) if run.is_open else ("", None)
     counts = run.counts(is_sending=_is_held(row))
-    state = Listed(row.id, row.plan, row.word, waits, counts, row.created, _next(run, row), _clock(run))
+    state = Listed(
+        row.id, row.plan, row.word, waits, counts, row.created, _next(run, row), _clock(run)
+    )
     bad = (s for s in run.servers.values() if s.outcome in (Outcome.FAILED, Outcome.UNKNOWN))
     made = _row(
         RunDocument,
@@ -193,14 +213,18 @@ def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
         format_version=FORMAT_VERSION,
         until=until,
         window=OpeningRow.of(_outlook(run)),
-        question=QuestionRow(run.question.id, run.question.why, run.question.wave) if run.question else None,
+        question=QuestionRow(run.question.id, run.question.why, run.question.wave)
+        if run.question
+        else None,
         stop=StopRow(run.stop.reason, run.stop.detail) if run.stop else None,
         suspended=run.suspended.why if run.suspended else None,
         waves=tuple(
             WaveRow(w.number, w.group, len(w.servers), s.started, s.ended)
             for w, s in zip(run.schedule.waves, run.waves, strict=True)
         ),
-        troubles=tuple(TroubleRow(s.ref.id, s.ref.name, s.outcome, s.reason, s.detail) for s in bad),
+        troubles=tuple(
+            TroubleRow(s.ref.id, s.ref.name, s.outcome, s.reason, s.detail) for s in bad
+        ),
     )
     return json_text(json_values(made), indent=2)
 
@@ -231,7 +255,9 @@ def _open_lines(run: Run, row: RunRow, halt: Halt | None) -> Iterator[str]:
     if waits and run.word != "held":
         left = f" (until {until:%Y-%m-%d %H:%M:%S} UTC)" if until and "until" not in waits else ""
         yield f"  waits for {waits}{left}"
-    outlook = None if run.window_current else _outlook(run)  # by the run's own copy, which says less
+    outlook = (
+        None if run.window_current else _outlook(run)
+    )  # by the run's own copy, which says less
     yield from (f"  {line}" for line in when_lines(run.schedule, outlook))
     for step in _steps(run, row):
         yield f"  next: {step.what}" + (f": {step.command}" if step.command else "")

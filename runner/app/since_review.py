@@ -10,7 +10,12 @@ from runner.app.sessions import Sessions
 from runner.errors import Stale
 from runner.execution.journal import read_run
 from runner.execution.reading import HISTORIES_AT_ONCE, histories_of
-from runner.execution.since_review import changed_since_review, may_be_older, reason_of, rebooted_since_review
+from runner.execution.since_review import (
+    changed_since_review,
+    may_be_older,
+    reason_of,
+    rebooted_since_review,
+)
 from runner.model.events import Outcome, Why
 from runner.model.inventory import Inventory
 from runner.model.job import Action
@@ -59,22 +64,30 @@ async def leave_rebooted_alone(
         if is_new:
             hint = "this store is new, so earlier reboots are not known; use the store of earlier runs, or allow"
             hint += " reading histories (see `reboot-runner doctor`). Nothing was sent"
-            raise Stale(f"{what}: they may have been rebooted already", hint=hint, differences=(names,))
+            raise Stale(
+                f"{what}: they may have been rebooted already", hint=hint, differences=(names,)
+            )
         notes.append(f"{what}; they stay in the schedule: {names}")
     found = rebooted_since_review(schedule, histories, {})
     if store and (doubtful := may_be_older(schedule, found)):
         found = rebooted_since_review(schedule, histories, _asked_lately(store, doubtful))
     rebooted = {i: reason_of(schedule, reboot) for i, reboot in found.items()}
     if rebooted:
-        words = f"{len(rebooted)} servers were rebooted since the schedule was made, and are left alone"
+        words = (
+            f"{len(rebooted)} servers were rebooted since the schedule was made, and are left alone"
+        )
         notes.append(f"{words}: {_names(schedule, rebooted)}")
     return rebooted, tuple(notes)
 
 
-async def _read(app: App, sessions: Sessions, changed: dict[str, list[str]]) -> dict[str, tuple[Action, ...] | None]:
+async def _read(
+    app: App, sessions: Sessions, changed: dict[str, list[str]]
+) -> dict[str, tuple[Action, ...] | None]:
     number = sum(map(len, changed.values()))
     if number > MANY:
-        app.talk(f"reading the action history of {number:,} servers that changed since the schedule was made")
+        app.talk(
+            f"reading the action history of {number:,} servers that changed since the schedule was made"
+        )
     found: dict[str, tuple[Action, ...] | None] = {}
     for name, ids in changed.items():
         for begin in range(0, len(ids), MANY):
@@ -100,7 +113,9 @@ def _asked_in_cycle(store: Store, schedule: Schedule) -> set[str]:
     """Return the servers that earlier runs of the schedule's cycle asked for, whatever became of them."""
     rows = [row for row in store.runs(limit=1_000_000) if row.cycle == schedule.cycle]
     runs = (read_run(store, row.id) for row in rows)
-    return {i for run in runs for i, state in run.servers.items() if state.attempts or state.resolution}
+    return {
+        i for run in runs for i, state in run.servers.items() if state.attempts or state.resolution
+    }
 
 
 def _names(schedule: Schedule, ids: Collection[str]) -> str:

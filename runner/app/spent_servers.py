@@ -37,7 +37,9 @@ def spent_for(store: Store | None, plan: Plan, cycle: str, project: str) -> Spen
     if plan.retry_of is not None:
         repeated = _repeated(store, plan.retry_of, cycle)
         runs = {run.id: run for run in repeated}
-        holders = {s: holder for s, holder in holders.items() if not _is_free(s, holder, repeated[0], runs)}
+        holders = {
+            s: holder for s, holder in holders.items() if not _is_free(s, holder, repeated[0], runs)
+        }
     if store is None:
         return SpentServers()
     unfinished: dict[str, str] = {}
@@ -82,11 +84,17 @@ def _repeated(store: Store | None, run_id: str, cycle: str) -> list[Run]:
         raise _wrong("RetryOfOpenRun", f"run {row.id} is still {row.word}", hint)
     if row.cycle != cycle:
         hint = f"write cycle: {row.cycle}, or leave retry_of out"
-        raise _wrong("RetryOfOtherCycle", f"run {row.id} was of cycle {row.cycle}, the plan is of {cycle}", hint)
+        raise _wrong(
+            "RetryOfOtherCycle",
+            f"run {row.id} was of cycle {row.cycle}, the plan is of {cycle}",
+            hint,
+        )
     return repeated_by(store, row.id)
 
 
-def _unknown(run_id: str, hint: str = "use the store in which it ran (--store), or leave retry_of out") -> InvalidInput:
+def _unknown(
+    run_id: str, hint: str = "use the store in which it ran (--store), or leave retry_of out"
+) -> InvalidInput:
     return _wrong("RetryOfUnknownRun", f"this store has no run {run_id}", hint)
 
 

@@ -63,7 +63,11 @@ def earlier_run(store: Store, plan: str, digest: str, targets: Collection[str]) 
     for row in store.runs(plan=plan, limit=1_000_000):
         is_same = row.plan_digest == digest and _is_on(store, row, targets)
         if row.is_open and not is_same:
-            which = f"of {plan} on another target" if row.plan_digest == digest else f"of another version of {plan}"
+            which = (
+                f"of {plan} on another target"
+                if row.plan_digest == digest
+                else f"of another version of {plan}"
+            )
             older = (row, which)
         if is_same:
             done = done or row
@@ -109,7 +113,9 @@ def demand_consent(app: App, schedule: Schedule, sessions: Sessions, wish: Wish)
         raise UsageProblem("this is not the plan's name; nothing was started")
 
 
-def begin_run(store: Store, sessions: Sessions, prepared: Prepared, notes: Sequence[str], plan_file: Path) -> str:
+def begin_run(
+    store: Store, sessions: Sessions, prepared: Prepared, notes: Sequence[str], plan_file: Path
+) -> str:
     """Store the run, with what is to be remembered of its beginning, and return its id."""
     schedule, found = prepared.demand(), prepared.inventory.by_id
     servers = (s for w in schedule.waves for s in w.servers)
@@ -120,7 +126,9 @@ def begin_run(store: Store, sessions: Sessions, prepared: Prepared, notes: Seque
     document = plan_document(require(prepared.loaded))
     earlier = earlier_in_cycle(store, schedule)
     repeats = [run.id for run in repeated_by(store, schedule.retry_of)]
-    run_id = create_run(store, schedule, now, said, baseline, prepared.skipped, document, earlier, repeats)
+    run_id = create_run(
+        store, schedule, now, said, baseline, prepared.skipped, document, earlier, repeats
+    )
     if notes:
         store.record(run_id, now, [Note(note) for note in notes])
     return run_id
@@ -155,7 +163,9 @@ def actor() -> str:
 
 
 def _ci_run(env: Mapping[str, str]) -> str:
-    server, repo, run = (env.get(k, "") for k in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"))
+    server, repo, run = (
+        env.get(k, "") for k in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    )
     return f"{server}/{repo}/actions/runs/{run}" if server and repo and run else ""
 
 

@@ -110,7 +110,11 @@ class Stepper:
                 text = f"unexpected error: {type(error).__name__}: {plain(error)}"
                 self.app.talk(f"{row.id} {row.plan}: {text}", run=row.id)
                 return Stepped(Exit.ERROR)
-            words = [p.message for p in error.problems] if isinstance(error, InvalidInput) else [error.message]
+            words = (
+                [p.message for p in error.problems]
+                if isinstance(error, InvalidInput)
+                else [error.message]
+            )
             text = plain("; ".join(words), 1000)
             self.app.talk(f"{row.id} {row.plan}: error: {text}", run=row.id, error=text)
             return Stepped(error.exit_code)
@@ -126,7 +130,9 @@ class Stepper:
             end_suspension(driver)
         step = await driver.advance()
         self._resting.pop(row.id, None)
-        waits = f", waits for {plain(step.waits_for)}" if step.run.is_open and step.waits_for else ""
+        waits = (
+            f", waits for {plain(step.waits_for)}" if step.run.is_open and step.waits_for else ""
+        )
         word = step.run.word
         self._say(row, f"{word}: {counts_words(step.run.counts())}{waits}", word=word)
         if not step.run.is_open:
@@ -146,7 +152,9 @@ class Stepper:
         if kept is None or kept.loaded is not loaded:
             await self._let_go(row.id)
             async with AsyncExitStack() as stack:
-                sessions = await open_targets_of(self.app, loaded, read_run(self.store, row.id), stack)
+                sessions = await open_targets_of(
+                    self.app, loaded, read_run(self.store, row.id), stack
+                )
                 setting = setting_for(self.app, self.store, sessions, self.watch)
                 driver = Driver(setting, row.id, ending=self.ending, grace_s=self.grace_s)
                 kept = _Kept(driver, stack.pop_all(), loaded)
@@ -162,7 +170,9 @@ class Stepper:
         try:
             await kept.stack.aclose()
         except Exception as error:  # noqa: BLE001 - what cannot be closed is gone all the same
-            self.app.talk(f"{run_id}: its targets were not closed well: {type(error).__name__}: {plain(error)}")
+            self.app.talk(
+                f"{run_id}: its targets were not closed well: {type(error).__name__}: {plain(error)}"
+            )
 
     async def close(self) -> None:
         """Close everything that is kept."""

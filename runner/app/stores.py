@@ -38,7 +38,9 @@ def open_store_of(app: App, loaded: LoadedConfig | None = None) -> Iterator[Stor
         store.close()
 
 
-def demand_persistent_store(app: App, loaded: LoadedConfig, session_is_real: bool, promised: bool) -> None:
+def demand_persistent_store(
+    app: App, loaded: LoadedConfig, session_is_real: bool, promised: bool
+) -> None:
     """A CI runner's disk dies with it, and the job ids too: refuse a local file there for a real target."""
     if session_is_real and in_ci() and dies_with_the_disk(store_url(app, loaded)) and not promised:
         raise InvalidInput(

@@ -44,7 +44,9 @@ def all_targets(loaded: LoadedConfig) -> Mapping[str, TargetConfig]:
 
 def _no_target(message: str, known: list[str]) -> InvalidInput:
     listed = ", ".join(known) or "none"
-    return InvalidInput([Problem("UnknownTarget", message, hint=f"targets: {listed}; give one with --target")])
+    return InvalidInput(
+        [Problem("UnknownTarget", message, hint=f"targets: {listed}; give one with --target")]
+    )
 
 
 def is_embedded(config: TargetConfig) -> bool:
@@ -69,7 +71,9 @@ class WantedTargets:
         return cls(names, plan.target, any(g.target for g in plan.groups))
 
 
-def choose_targets(loaded: LoadedConfig, override: str | None, wanted: WantedTargets) -> tuple[tuple[str, ...], str]:
+def choose_targets(
+    loaded: LoadedConfig, override: str | None, wanted: WantedTargets
+) -> tuple[tuple[str, ...], str]:
     """The names of a plan's targets, each once, and the default among them. `override`: what `--target` says.
 
     Raises InvalidInput for a name that is not configured, where there are several to choose from, for `--target`
@@ -77,7 +81,9 @@ def choose_targets(loaded: LoadedConfig, override: str | None, wanted: WantedTar
     """
     if override is not None and wanted.groups_name:
         message = "groups of the plan name targets of their own, and --target would send all of them to one"
-        raise InvalidInput([Problem("TargetOverride", message, hint="leave --target out, or change the plan")])
+        raise InvalidInput(
+            [Problem("TargetOverride", message, hint="leave --target out, or change the plan")]
+        )
     names = tuple(dict.fromkeys(choose_target(loaded, override, name) for name in wanted.names))
     default = override or wanted.default
     chosen = choose_target(loaded, default) if default or None in wanted.names else names[0]

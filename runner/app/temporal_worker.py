@@ -37,7 +37,9 @@ async def _work(app: App, options: Options, cluster: Cluster) -> int:
     async with based(app, options, "temporal") as base:
         connection = await connect(cluster, lambda text: app.talk(plain(text, 2000)))
         worker = TemporalWorker(base, connection)
-        async with connection.working(options.runs, worker.advance, options.grace_s) as worker.check:
+        async with connection.working(
+            options.runs, worker.advance, options.grace_s
+        ) as worker.check:
             await schedule(worker, base.ending)
             base.trouble("draining")
         return base.told.code
@@ -75,7 +77,9 @@ class TemporalWorker:
                 stepped = await base.step(row)
             finally:
                 self.mine.discard(run_id)
-            row = base.store.find(run_id)  # when to come again is the store's word, whoever has written it
+            row = base.store.find(
+                run_id
+            )  # when to come again is the store's word, whoever has written it
             due_s: float | None = RIVAL_S
             if not row.is_open:
                 due_s = None
@@ -107,7 +111,9 @@ class TemporalWorker:
         wanted = [(r, r.id in late) for r in look.open if r.id in late or r.id not in self.known]
         try:
             for first in range(0, len(wanted), AT_A_TIME):
-                await asyncio.gather(*(self._ensure(r, wake) for r, wake in wanted[first : first + AT_A_TIME]))
+                await asyncio.gather(
+                    *(self._ensure(r, wake) for r, wake in wanted[first : first + AT_A_TIME])
+                )
                 self.base.turn()
             for run_id in ended:  # by somebody else: its workflow may sleep for days
                 await self.connection.wake(run_id)

@@ -33,7 +33,9 @@ def validate(app: App, chosen: PlanChoice, config_rev: str | None, output: str) 
         app.show(problems_text(problems, color=True))
     errors = sum(p.severity == "error" for p in problems)
     warnings = len(problems) - errors
-    said = ", ".join([counted(errors, "error"), *([counted(warnings, "warning")] if warnings else [])])
+    said = ", ".join(
+        [counted(errors, "error"), *([counted(warnings, "warning")] if warnings else [])]
+    )
     summary = f"{counted(len(files), 'plan')} checked: {said if problems else 'no problems'}"
     app.talk(summary, files=len(files), errors=errors, valid=valid)
     return Exit.INVALID if errors else Exit.DONE
@@ -49,7 +51,9 @@ def _check(
     loaded = [load_plan(path, options) for path in files]
     problems = [*found.problems, *config.problems, *police.loaded.problems]
     problems += [problem for one in loaded for problem in one.problems]
-    beside = [load_plan(path, options) for path in police.plans_among(found.unchanged)] if loaded else []
+    beside = (
+        [load_plan(path, options) for path in police.plans_among(found.unchanged)] if loaded else []
+    )
     problems += across(loaded, config, beside)
     problems += [problem for one in loaded for problem in police.judge(one)]
     now = datetime.now(UTC)

@@ -97,7 +97,9 @@ class Base:
 
     def __post_init__(self) -> None:
         grace_s, watch = max(0.0, self.options.grace_s - MARGIN_S), self.app.log().watch
-        self.stepper = Stepper(self.app, self.store, self.config, self.ending, watch, grace_s, stays=True)
+        self.stepper = Stepper(
+            self.app, self.store, self.config, self.ending, watch, grace_s, stays=True
+        )
         self._figures["worker_slots"] = self.options.runs
 
     @property
@@ -169,7 +171,9 @@ class Base:
         moved = store_url(self.app, loaded)
         if moved not in (store_url(self.app, before), self._moved):
             self._moved = moved
-            self.app.talk("the configuration names another store now: this worker keeps to its own until its end")
+            self.app.talk(
+                "the configuration names another store now: this worker keeps to its own until its end"
+            )
 
     def lag(self, row: RunRow, now: float) -> float:
         """For how many seconds a run has been due, as far as this worker can know."""
@@ -203,7 +207,9 @@ class Base:
     def is_alive(self) -> Page:
         """The answer of /healthz."""
         silent_s = time.monotonic() - self._turned
-        return Page(503, f"stuck for {silent_s:.0f} s\n") if silent_s > STUCK_S else Page(200, "ok\n")
+        return (
+            Page(503, f"stuck for {silent_s:.0f} s\n") if silent_s > STUCK_S else Page(200, "ok\n")
+        )
 
     def is_ready(self) -> Page:
         """The answer of /readyz."""
@@ -220,10 +226,17 @@ class Base:
         for name, text in FIGURES.items():
             yield Metric(f"reboot_runner_{name}", text, {(): figures[name]})
         for name, text, label, counts in (
-            ("step_errors_total", "Steps that failed, by what they failed with.", "result", self._errors),
+            (
+                "step_errors_total",
+                "Steps that failed, by what they failed with.",
+                "result",
+                self._errors,
+            ),
             ("runs_ended_total", "Runs that ended in a step of this worker.", "word", self._ended),
         ):
-            samples: dict[tuple[str, ...], float] = {(word,): n for word, n in sorted(counts.copy().items())}
+            samples: dict[tuple[str, ...], float] = {
+                (word,): n for word, n in sorted(counts.copy().items())
+            }
             yield Metric(f"reboot_runner_{name}", text, samples, (label,))
 
 

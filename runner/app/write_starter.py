@@ -33,7 +33,9 @@ DID: Mapping[str, FileResult] = {
 }
 
 
-def write_starter(app: App, folder: Path | None, request: StarterRequest, output: str, *, force: bool) -> None:
+def write_starter(
+    app: App, folder: Path | None, request: StarterRequest, output: str, *, force: bool
+) -> None:
     """Write the repository into a folder, without one into the working directory, and say what was done.
 
     Raises UsageProblem where the folder cannot hold it or the request contradicts itself.
@@ -56,12 +58,18 @@ def write_starter(app: App, folder: Path | None, request: StarterRequest, output
     if output == "json":
         rows = tuple(FileRow(step.file.path, DID[step.action]) for step in steps)
         fill_in = tuple(FillInRow(one.files, one.what) for one in missing)
-        made = InitDocument(FORMAT_VERSION, str(place), rows, fill_in, tuple(notes), tuple(following))
+        made = InitDocument(
+            FORMAT_VERSION, str(place), rows, fill_in, tuple(notes), tuple(following)
+        )
         app.echo(json_text(json_values(made), indent=2))
         return
     lines = [f"{DID[step.action]:<10}{plain(place / step.file.path)}" for step in steps]
     for one in missing:
-        lines += ["", f"fill in   {one.what}", *(f"          {plain(place / file)}" for file in one.files)]
+        lines += [
+            "",
+            f"fill in   {one.what}",
+            *(f"          {plain(place / file)}" for file in one.files),
+        ]
     lines += ["", *(f"{'' if n else 'next':<10}{plain(line)}" for n, line in enumerate(following))]
     for line in lines:
         app.echo(line_start(line))
@@ -112,10 +120,18 @@ def _notes(folder: Path, steps: Sequence[FileStep], request: StarterRequest) -> 
         except OSError:  # people look themselves
             ignored = b""
         if b".reboot-runner/" not in ignored.split():
-            notes.append("add the line .reboot-runner/ to .gitignore: journals stay out of the repository")
+            notes.append(
+                "add the line .reboot-runner/ to .gitignore: journals stay out of the repository"
+            )
     if request.github and "README.md" in kept:
-        notes.append("what to set up on GitHub is not in the README.md that was kept: docs/github.md of reboot-runner")
-    if request.github and request.source.repository == REPOSITORY and REPOSITORY.startswith("example/"):
+        notes.append(
+            "what to set up on GitHub is not in the README.md that was kept: docs/github.md of reboot-runner"
+        )
+    if (
+        request.github
+        and request.source.repository == REPOSITORY
+        and REPOSITORY.startswith("example/")
+    ):
         notes.append(
             f"the workflows use {REPOSITORY}, a placeholder until the project is published there: push a copy of"
             " reboot-runner to GitHub, tag it, and give its name with --workflows OWNER/NAME"

@@ -75,7 +75,9 @@ class NetGatekeeper:
             answer = cannot_tell(error.message)
         source = self.sources.get(gate.source)
         hide = scrubber([source.token] if source and source.token else [])
-        return replace(answer, value=tidy(hide(answer.value), _VALUE), reason=tidy(hide(answer.reason), _WORDS))
+        return replace(
+            answer, value=tidy(hide(answer.value), _VALUE), reason=tidy(hide(answer.reason), _WORDS)
+        )
 
     async def _asked(self, gate: Gate, servers: Mapping[str, Collection[str]]) -> GateAnswer:
         if gate.kind == "alarms":
@@ -85,17 +87,28 @@ class NetGatekeeper:
             return cannot_tell(f"the configuration has no {gate.kind} source {gate.source}")
         if source.lacks:
             return cannot_tell(source.lacks)
-        return await (self._prometheus(gate, source) if gate.kind == "prometheus" else self._http(gate, source))
+        return await (
+            self._prometheus(gate, source)
+            if gate.kind == "prometheus"
+            else self._http(gate, source)
+        )
 
     async def _prometheus(self, gate: Gate, source: GateSource) -> GateAnswer:
         grid, path = None, "/api/v1/query"
         query = [("query", gate.query), ("timeout", f"{max(1, math.floor(self.longest_s * 0.8))}s")]
         if gate.for_s:
             grid, path = Grid.covering(gate.for_s, self.wall()), "/api/v1/query_range"
-            query += [("start", str(grid.first)), ("end", str(grid.last)), ("step", str(grid.step_s))]
+            query += [
+                ("start", str(grid.first)),
+                ("end", str(grid.last)),
+                ("step", str(grid.step_s)),
+            ]
         request = _request(source, path, tuple(query))
         reply = await self._send(request, MOST_METRICS)
-        is_json = reply.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+        is_json = (
+            reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+            == "application/json"
+        )
         body, what = None, "something that is not JSON"
         try:
             body = parse_json(reply.body) if is_json else None
@@ -105,19 +118,32 @@ class NetGatekeeper:
             words = error_words(body)
             return cannot_tell(f"{request.host} answered {_status(reply)}{words and ': '}{words}")
         if body is None:
-            kind = "" if is_json else f": its Content-Type is {reply.headers.get('content-type') or 'missing'}"
+            kind = (
+                ""
+                if is_json
+                else f": its Content-Type is {reply.headers.get('content-type') or 'missing'}"
+            )
             return cannot_tell(f"{request.host} answered {what}{kind}")
         return self._skewed(reply) or judge(body, gate, self.wall(), grid)
 
     async def _http(self, gate: Gate, source: GateSource) -> GateAnswer:
         reply = await self._send(_request(source, gate.path), MOST_BYTES)
-        said, wanted = f"{source.url}{gate.path} answered {_status(reply)}", " or ".join(map(str, gate.status))
+        said, wanted = (
+            f"{source.url}{gate.path} answered {_status(reply)}",
+            " or ".join(map(str, gate.status)),
+        )
         if reply.status in gate.status:
             if gate.body and gate.body not in reply.body.decode("utf-8", "replace"):
-                return GateAnswer(GateState.CLOSED, str(reply.status), f"{said} without the text {gate.body[:100]!r}")
+                return GateAnswer(
+                    GateState.CLOSED,
+                    str(reply.status),
+                    f"{said} without the text {gate.body[:100]!r}",
+                )
             return GateAnswer(GateState.OPEN, str(reply.status))
         if 300 <= reply.status < 400 or reply.status in _NO_ANSWER or reply.status >= 500:
-            return GateAnswer(GateState.CANNOT_TELL, str(reply.status), f"{said}, {wanted} is wanted")
+            return GateAnswer(
+                GateState.CANNOT_TELL, str(reply.status), f"{said}, {wanted} is wanted"
+            )
         return GateAnswer(GateState.CLOSED, str(reply.status), f"{said}, {wanted} is wanted")
 
     async def _alarms(self, servers: Mapping[str, Collection[str]]) -> GateAnswer:
@@ -125,17 +151,23 @@ class NetGatekeeper:
         try:
             for target, ids in servers.items():
                 if target not in self.alarms:
-                    return cannot_tell(f"there is no way from here to the alarms of target {target}")
+                    return cannot_tell(
+                        f"there is no way from here to the alarms of target {target}"
+                    )
                 found.update(await self.alarms[target].alarming(ids))
         except CloudDenied as error:
-            return cannot_tell(f"{error.message}; alarms need ces:alarms:list and ces:alarmHistory:list")
+            return cannot_tell(
+                f"{error.message}; alarms need ces:alarms:list and ces:alarmHistory:list"
+            )
         except CloudError as error:
             return cannot_tell(f"alarms could not be read: {error.message}")
         if not found:
             return GateAnswer(GateState.OPEN, "none")
         server, name = min(found.items())
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        return GateAnswer(GateState.CLOSED, f"{len(found)}", f"alarm {name} is on for {server}{more}")
+        return GateAnswer(
+            GateState.CLOSED, f"{len(found)}", f"alarm {name} is on for {server}{more}"
+        )
 
     async def _send(self, request: Outgoing, most: int) -> Reply:
         total = self.longest_s
@@ -160,8 +192,12 @@ def _request(source: GateSource, path: str, query: tuple[tuple[str, str], ...] =
     headers = {"Accept": "application/json" if query else "*/*", "Cache-Control": "no-cache"}
     if source.token:
         headers["Authorization"] = f"Bearer {source.token.reveal()}"
-    return Outgoing("GET", f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/") + path, query, headers)
+    return Outgoing(
+        "GET", f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/") + path, query, headers
+    )
 
 
 def _status(reply: Reply) -> str:
-    return f"{reply.status}" + (" (redirects are not followed)" if 300 <= reply.status < 400 else "")
+    return f"{reply.status}" + (
+        " (redirects are not followed)" if 300 <= reply.status < 400 else ""
+    )

@@ -45,7 +45,11 @@ class NetProber:
             if self._loopback_only and not is_loopback(address):
                 why = f"a simulated server has nothing at {address}; only addresses of this machine are asked"
             else:
-                why = await (self._http(address, check) if check.kind == "http" else self._connect(address, check))
+                why = await (
+                    self._http(address, check)
+                    if check.kind == "http"
+                    else self._connect(address, check)
+                )
         return None if why is None else tidy(f"{check.kind} {check.port}: {why}", _WORDS)
 
     async def _connect(self, address: str, check: Check) -> str | None:
@@ -56,7 +60,9 @@ class NetProber:
                 while check.kind != "tcp" and len(said) < BANNER_BYTES:
                     piece = await reader.read(BANNER_BYTES - len(said))
                     said += piece
-                    if any(line.startswith((b"SSH-2.0-", b"SSH-1.99-")) for line in said.split(b"\n")):
+                    if any(
+                        line.startswith((b"SSH-2.0-", b"SSH-1.99-")) for line in said.split(b"\n")
+                    ):
                         return None
                     if not piece:
                         break
@@ -64,16 +70,24 @@ class NetProber:
             return f"{address} {wanted} within {self._longest_s:g} s"
         except OSError as error:  # asyncio's own text repeats the address and says less
             return f"{address}: {os.strerror(error.errno) if error.errno else str(error) or type(error).__name__}"
-        return None if check.kind == "tcp" else f"{address} {wanted}, but {said[:80].decode('latin-1')!r}"
+        return (
+            None
+            if check.kind == "tcp"
+            else f"{address} {wanted}, but {said[:80].decode('latin-1')!r}"
+        )
 
     async def _http(self, address: str, check: Check) -> str | None:
         where = f"[{address}]" if ":" in address else address
         port = "" if check.port == DEFAULT_PORTS.get(check.scheme) else f":{check.port}"
         origin = f"{check.scheme}://{where}{port}"
-        request = Outgoing("GET", origin, check.path, headers={"Accept": "*/*"}, known_as=check.host)
+        request = Outgoing(
+            "GET", origin, check.path, headers={"Accept": "*/*"}, known_as=check.host
+        )
         if (transport := self._transports.get(check.verify)) is None:
             total = self._longest_s
-            limits = ExchangeLimits(connect_s=total, read_s=total, total_s=total, max_bytes=MOST_BYTES)
+            limits = ExchangeLimits(
+                connect_s=total, read_s=total, total_s=total, max_bytes=MOST_BYTES
+            )
             transport = Transport(limits, ssl_context=None if check.verify else unverified())
             self._transports[check.verify] = transport
         try:

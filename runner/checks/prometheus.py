@@ -96,7 +96,12 @@ def error_words(body: Any) -> str:
 
 def _broken(gate: Gate, series: Sequence[_Series]) -> GateAnswer | None:
     """Closed, by a number that is out of bounds: that is certain whatever else is missing. The latest is told."""
-    found = [(at, s.name, v) for s in series for at, v in s.samples if math.isfinite(v) and not gate.within(v)]
+    found = [
+        (at, s.name, v)
+        for s in series
+        for at, v in s.samples
+        if math.isfinite(v) and not gate.within(v)
+    ]
     if not found:
         return None
     at, name, value = max(found)
@@ -104,7 +109,9 @@ def _broken(gate: Gate, series: Sequence[_Series]) -> GateAnswer | None:
     many = len({n for _, n, _ in found})
     others = f", and {many - 1} other series" if many > 1 else ""
     return GateAnswer(
-        GateState.CLOSED, f"{value:.12g}", f"{name}is {value:.12g}{when}, {gate.bounds} is wanted{others}"
+        GateState.CLOSED,
+        f"{value:.12g}",
+        f"{name}is {value:.12g}{when}, {gate.bounds} is wanted{others}",
     )
 
 
@@ -136,7 +143,9 @@ def _read(body: Any, grid: Grid | None) -> list[_Series]:
         if not (isinstance(warning, str) and warning.startswith(_INFO)):
             raise _Unclear(f"it warns that the answer is not whole: {tidy(str(warning), 200)}")
     data = body.get("data")
-    kind, result = (data.get("resultType"), data.get("result")) if isinstance(data, Mapping) else (None, None)
+    kind, result = (
+        (data.get("resultType"), data.get("result")) if isinstance(data, Mapping) else (None, None)
+    )
     if not isinstance(result, list) or not isinstance(kind, str):
         raise _Unclear(_FOREIGN)
     if kind == "scalar" and grid is None:
@@ -172,7 +181,9 @@ def _series(raw: Any, grid: Grid | None) -> _Series:
 def _sample(raw: Any) -> tuple[float, float]:
     """`[1435781451.781, "1"]`."""
     match raw:
-        case [int() | float() as at, str() as value] if not isinstance(at, bool) and 0 <= at < _LAST:
+        case [int() | float() as at, str() as value] if (
+            not isinstance(at, bool) and 0 <= at < _LAST
+        ):
             if len(value) <= 40 and value.isascii() and "_" not in value:
                 try:
                     return float(at), float(value)

@@ -48,7 +48,11 @@ class Terminal(App):
     def talk(self, text: str, **fields: Any) -> None:
         """One line on stderr, never a command of a CI system. With `--log-format json` an object with `fields`."""
         if self.log_format == "json":
-            line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "message": text, **fields}
+            line = {
+                "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "message": text,
+                **fields,
+            }
             click.echo(json_text(line), err=True)
         else:
             click.echo(_fitted(line_start(text), sys.stderr), err=True)
@@ -56,7 +60,11 @@ class Terminal(App):
     def show_problems(self, problems: Iterable[Problem]) -> None:
         """Problems on stderr: with their lines for people, or an object each."""
         if self.log_format != "json":
-            click.echo(_fitted(problems_text(problems, color=True), sys.stderr), err=True, color=self.click_color)
+            click.echo(
+                _fitted(problems_text(problems, color=True), sys.stderr),
+                err=True,
+                color=self.click_color,
+            )
             return
         for row in problem_rows(problems):
             found = json_values(row)
@@ -69,7 +77,9 @@ class Terminal(App):
             self.show_problems(error.problems)
         elif self.log_format == "json":
             more = {"differences": list(error.differences)} if isinstance(error, Stale) else {}
-            self.talk(plain(error.message, 2000), result=EXIT_WORDS[error.exit_code], hint=hint, **more)
+            self.talk(
+                plain(error.message, 2000), result=EXIT_WORDS[error.exit_code], hint=hint, **more
+            )
             return
         else:
             head = click.style("error:", fg="red", bold=True)
@@ -111,7 +121,9 @@ class Terminal(App):
             return None
         for line in lines:
             self.talk(line)
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # an event loop's would wait for the answer
+        before = signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # an event loop's would wait for the answer
         try:
             return str(click.prompt(prompt, err=True))
         finally:
@@ -158,7 +170,11 @@ def tell(error: BaseException, app: App | None = None) -> int:
         return Exit.DONE
     if isinstance(error, OSError):  # a full disk, a file that may not be written
         silence_stdout()
-        app.show_error(RunnerError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"))
+        app.show_error(
+            RunnerError(
+                f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+            )
+        )
         return Exit.ERROR
     if isinstance(error, click.ClickException):
         code = Exit.USAGE if isinstance(error, click.UsageError) else Exit.ERROR

@@ -21,5 +21,8 @@ def report_crash(error: BaseException) -> int:
     ) as file:
         file.write(f"reboot-runner {__version__}\n{text}")
     click.echo(f"unexpected error: {type(error).__name__}: {plain(error)}", err=True)
-    click.echo(f"  The traceback is in {Path(file.name)}; a run that was going on is safe in its store.", err=True)
+    click.echo(
+        f"  The traceback is in {Path(file.name)}; a run that was going on is safe in its store.",
+        err=True,
+    )
     return Exit.ERROR

@@ -61,8 +61,18 @@ Examples:
 """
 )
 @click.argument("run")
-@click.option("--server", "servers", multiple=True, metavar="ID", help="A server's id; may be given several times.")
-@click.option("--batch", type=click.IntRange(min=1), help="Instead of --server: the unknown servers of this batch.")
+@click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    metavar="ID",
+    help="A server's id; may be given several times.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    help="Instead of --server: the unknown servers of this batch.",
+)
 @click.option(
     "--as",
     "says",
@@ -70,7 +80,12 @@ Examples:
     type=click.Choice(["rebooted", "not-rebooted", "reboot-again"]),
     help="What happened, or that a server that rebooted goes down once more.",
 )
-@click.option("--reason", required=True, type=Reason(), help="How you know; kept in the journal and the report.")
+@click.option(
+    "--reason",
+    required=True,
+    type=Reason(),
+    help="How you know; kept in the journal and the report.",
+)
 @click.option(
     "--accept-late-request",
     is_flag=True,
@@ -107,7 +122,9 @@ Example:
   reboot-runner halt --reason "incident 4711: nothing restarts until it is over"
 """
 )
-@click.option("--reason", required=True, type=Reason(), help="Why; shown by every runner that it stops.")
+@click.option(
+    "--reason", required=True, type=Reason(), help="Why; shown by every runner that it stops."
+)
 @click.pass_obj
 def halt(app: App, reason: str) -> None:
     """Set the halt flag: no run of any target of this store starts a batch while it is set.

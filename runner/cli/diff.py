@@ -25,7 +25,11 @@ Examples:
 @click.argument("plans", nargs=-1, type=click.Path(path_type=Path))
 @changed_options
 @config_rev_option
-@click.option("--base", metavar="REV", help="Compare with the plan of another Git revision against the same cloud.")
+@click.option(
+    "--base",
+    metavar="REV",
+    help="Compare with the plan of another Git revision against the same cloud.",
+)
 @target_option
 @click.option(
     "--out",

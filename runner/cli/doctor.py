@@ -19,21 +19,36 @@ Examples:
   reboot-runner doctor --policy > policy.json   the IAM policy that runs need, and no more
 """
 )
-@click.option("--target", "targets", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--target", "targets", multiple=True, metavar="NAME", help="Only this one; may be repeated."
+)
 @click.option(
     "--plans",
     multiple=True,
     type=click.Path(path_type=Path, exists=True),
     help="Plans (files, folders) whose gates say what else is needed; else the folder plans.",
 )
-@click.option("--policy", is_flag=True, help="Print a custom policy for IAM with the needed actions. Asks nobody.")
 @click.option(
-    "--timeout", type=Length(), default="10s", show_default=True, help="Of each question; the whole is a few of them."
+    "--policy",
+    is_flag=True,
+    help="Print a custom policy for IAM with the needed actions. Asks nobody.",
+)
+@click.option(
+    "--timeout",
+    type=Length(),
+    default="10s",
+    show_default=True,
+    help="Of each question; the whole is a few of them.",
 )
 @output_option("text", "json")
 @click.pass_obj
 def command(
-    app: App, targets: tuple[str, ...], plans: tuple[Path, ...], policy: bool, timeout: timedelta, output: str
+    app: App,
+    targets: tuple[str, ...],
+    plans: tuple[Path, ...],
+    policy: bool,
+    timeout: timedelta,
+    output: str,
 ) -> int | None:
     """Check from here all that a run needs, and say how to mend what is wrong. Reboots nothing.
 

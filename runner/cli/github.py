@@ -37,11 +37,20 @@ plans_option = option(
     help="Folders whose changed plans count, one a line, instead of plans/; for run also files, changed or not.",
 )
 reports_option = option(
-    "--reports", type=click.Path(path_type=Path), default=Path(".reboot-runner/reports"), help="Where reports go."
+    "--reports",
+    type=click.Path(path_type=Path),
+    default=Path(".reboot-runner/reports"),
+    help="Where reports go.",
 )
-deadline_option = option("--deadline", type=Length(), help="Suspend after this time: below the limit of the job.")
+deadline_option = option(
+    "--deadline", type=Length(), help="Suspend after this time: below the limit of the job."
+)
 wait_option = option(
-    "--wait", type=Length(), default="30m", show_default=True, help="Wait in the job for what is due within this."
+    "--wait",
+    type=Length(),
+    default="30m",
+    show_default=True,
+    help="Wait in the job for what is due within this.",
 )
 
 
@@ -87,7 +96,12 @@ Examples:
     show_default=True,
     help="When to comment on the pull request; on-change: there are servers to reboot, or problems.",
 )
-@option("--offline", type=bool, default=False, help="Validate only, with a summary. Always so for forks.")
+@option(
+    "--offline",
+    type=bool,
+    default=False,
+    help="Validate only, with a summary. Always so for forks.",
+)
 @click.pass_obj
 def plan(app: App, plans: str, base: str, schedules: Path, comment: str, offline: bool) -> int:
     """Validate the plans that the pull request changes and show what each would do.
@@ -116,8 +130,17 @@ Examples:
     default=Path(".reboot-runner/schedules"),
     help="Where fetched schedules are kept.",
 )
-@option("--artifact", default="reboot-schedules", show_default=True, help="How the names of the artifacts begin.")
-@option("--plan-workflow", default="", help="The workflow file that stores schedules; no other's are trusted.")
+@option(
+    "--artifact",
+    default="reboot-schedules",
+    show_default=True,
+    help="How the names of the artifacts begin.",
+)
+@option(
+    "--plan-workflow",
+    default="",
+    help="The workflow file that stores schedules; no other's are trusted.",
+)
 @option("--max-age", type=Length(), default="7d", show_default=True, help="Refuse older schedules.")
 @option(
     "--comment",
@@ -128,7 +151,9 @@ Examples:
 @reports_option
 @deadline_option
 @wait_option
-@option("--follow-up", default="", help="A workflow file to dispatch when a suspended run is due soon.")
+@option(
+    "--follow-up", default="", help="A workflow file to dispatch when a suspended run is due soon."
+)
 @persistent_option
 @click.pass_obj
 def run(
@@ -154,7 +179,15 @@ def run(
     from runner.app.github_job import GitHubJob
     from runner.app.github_run import Sources, run_job
 
-    sources = Sources(lines(plans), schedules, artifact, plan_workflow or None, max_age, comment, store_is_persistent)
+    sources = Sources(
+        lines(plans),
+        schedules,
+        artifact,
+        plan_workflow or None,
+        max_age,
+        comment,
+        store_is_persistent,
+    )
     job = GitHubJob(app, reports, wait, deadline, follow_up)
     return run_job(job, sources)
 
@@ -171,9 +204,13 @@ Examples:
 @reports_option
 @deadline_option
 @wait_option
-@option("--follow-up", default="", help="A workflow file to dispatch when a suspended run is due soon.")
+@option(
+    "--follow-up", default="", help="A workflow file to dispatch when a suspended run is due soon."
+)
 @click.pass_obj
-def reconcile(app: App, reports: Path, deadline: timedelta | None, wait: timedelta, follow_up: str) -> int:
+def reconcile(
+    app: App, reports: Path, deadline: timedelta | None, wait: timedelta, follow_up: str
+) -> int:
     """Advance every open run that is due, and stay with those that are due soon. It starts none."""
     from runner.app.github_job import GitHubJob
     from runner.app.github_run import reconcile_job

@@ -40,7 +40,11 @@ Examples:
 )
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--target", type=Checked[str]("NAME", "name"), default="prod", show_default=True, help="Name of the target."
+    "--target",
+    type=Checked[str]("NAME", "name"),
+    default="prod",
+    show_default=True,
+    help="Name of the target.",
 )
 @click.option(
     "--cloud",
@@ -49,9 +53,13 @@ Examples:
     show_default=True,
     help="Of the target.",
 )
-@click.option("--region", type=Checked[str]("NAME", "name"), help="Of the target, for example eu-west-101.")
 @click.option(
-    "--hardened", is_flag=True, help="Workflows with every action pinned by its commit, a job per permission."
+    "--region", type=Checked[str]("NAME", "name"), help="Of the target, for example eu-west-101."
+)
+@click.option(
+    "--hardened",
+    is_flag=True,
+    help="Workflows with every action pinned by its commit, a job per permission.",
 )
 @click.option(
     "--workflows",
@@ -60,7 +68,9 @@ Examples:
     help="Where the action comes from: reboot-runner's repository, or your copy of it, at a tag or a full commit.",
 )
 @click.option(
-    "--owners", type=Checked[Any]("NAMES", "owners"), help="Who must review, for CODEOWNERS: @user, @organisation/team."
+    "--owners",
+    type=Checked[Any]("NAMES", "owners"),
+    help="Who must review, for CODEOWNERS: @user, @organisation/team.",
 )
 @click.option("--no-github", is_flag=True, help="Without the files in .github/.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there with another content.")
@@ -92,6 +102,12 @@ def command(
             "simulator is the embedded cloud, name a real target differently", param_hint="--target"
         )
     request = StarterRequest(
-        target, cloud, region, source or ActionSource(), owners or (), github=not no_github, hardened=hardened
+        target,
+        cloud,
+        region,
+        source or ActionSource(),
+        owners or (),
+        github=not no_github,
+        hardened=hardened,
     )
     write_starter(app, folder, request, output, force=force)

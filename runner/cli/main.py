@@ -67,7 +67,9 @@ From a plan to a report:
 
 ELSEWHERE = {
     **dict.fromkeys(("plan", "preview", "dry-run", "dryrun", "what-if"), "diff"),
-    **dict.fromkeys(("apply", "execute", "exec", "start", "reboot", "restart", "deploy", "up"), "run"),
+    **dict.fromkeys(
+        ("apply", "execute", "exec", "start", "reboot", "restart", "deploy", "up"), "run"
+    ),
     **dict.fromkeys(("check", "lint", "verify", "test"), "validate"),
     **dict.fromkeys(("list", "ls", "show", "ps", "get", "describe", "history", "watch"), "status"),
     **dict.fromkeys(("stop", "abort", "kill", "destroy", "delete", "down"), "cancel"),
@@ -138,8 +140,12 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=EPILOG,
 )
-@click.option("--config", "config", metavar="FILE", help="Configuration; else found upwards to the Git root.")
-@click.option("--store", "store", metavar="URL", help="Where journals live; overrides the configuration.")
+@click.option(
+    "--config", "config", metavar="FILE", help="Configuration; else found upwards to the Git root."
+)
+@click.option(
+    "--store", "store", metavar="URL", help="Where journals live; overrides the configuration."
+)
 @click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
@@ -157,11 +163,20 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="reboot-runner")
 @click.pass_context
-def cli(ctx: click.Context, config: str | None, store: str | None, color: str, verbose: int, log_format: str) -> None:
+def cli(
+    ctx: click.Context,
+    config: str | None,
+    store: str | None,
+    color: str,
+    verbose: int,
+    log_format: str,
+) -> None:
     """Restart fleets of cloud servers safely: reviewed plans in Git, executed wave by wave, never twice."""
     from runner.cli.common import Terminal
 
-    ctx.obj = Terminal.from_options(config=config, store=store, color=color, verbose=verbose, log_format=log_format)
+    ctx.obj = Terminal.from_options(
+        config=config, store=store, color=color, verbose=verbose, log_format=log_format
+    )
     ctx.color = ctx.obj.click_color
 
 
@@ -173,7 +188,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     gc.set_threshold(50_000)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a name that the terminal cannot show ends no run
     try:
         sys.exit(invoke(argv))
     finally:

@@ -20,7 +20,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*")
 
 
-def _pairs(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _pairs(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
     """`NAME=VALUE` texts as pairs; the value may hold further `=`."""
     pairs = []
     for written in values:
@@ -48,15 +50,21 @@ class Length(click.ParamType[timedelta]):
 
     name = "DURATION"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
         try:
             return value if isinstance(value, timedelta) else parse_duration(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
-reason_option = click.option("--reason", required=True, type=Reason(), help="Why; kept in the journal and the report.")
-target_option = click.option("--target", metavar="NAME", help="A target of the configuration; overrides the plan's.")
+reason_option = click.option(
+    "--reason", required=True, type=Reason(), help="Why; kept in the journal and the report."
+)
+target_option = click.option(
+    "--target", metavar="NAME", help="A target of the configuration; overrides the plan's."
+)
 config_rev_option = click.option(
     "--config-rev",
     metavar="REV",
@@ -80,18 +88,28 @@ def output_option(*forms: str, of: str = "Form on stdout.") -> Callable[[F], F]:
 
 _MANNER = (
     click.option(
-        "--deadline", type=Length(), help="Suspend (exit 75) after this time: a little below the limit of a CI job."
+        "--deadline",
+        type=Length(),
+        help="Suspend (exit 75) after this time: a little below the limit of a CI job.",
     ),
-    click.option("--no-wait", is_flag=True, help="Suspend (exit 75) instead of waiting for a pause or an approval."),
     click.option(
-        "--max-wait", type=Length(), help="Suspend (exit 75) instead of waiting longer than this; --no-wait is 0s."
+        "--no-wait",
+        is_flag=True,
+        help="Suspend (exit 75) instead of waiting for a pause or an approval.",
+    ),
+    click.option(
+        "--max-wait",
+        type=Length(),
+        help="Suspend (exit 75) instead of waiting longer than this; --no-wait is 0s.",
     ),
     click.option(
         "--override-window",
         is_flag=True,
         help="Begin waves outside windows and in freezes, for as long as this process follows the run.",
     ),
-    click.option("--reason", type=Reason(), help="Why --override-window, for the journal and the report."),
+    click.option(
+        "--reason", type=Reason(), help="Why --override-window, for the journal and the report."
+    ),
     persistent_option,
 )
 
@@ -118,7 +136,9 @@ def manner_options(function: F) -> F:
         if no_wait and max_wait is not None:
             raise UsageProblem("--no-wait and --max-wait say two things; give one of them")
         wait = timedelta(0) if no_wait else max_wait
-        wait_s, deadline_s = (d.total_seconds() if d is not None else None for d in (wait, deadline))
+        wait_s, deadline_s = (
+            d.total_seconds() if d is not None else None for d in (wait, deadline)
+        )
         override = {"by": actor(), "reason": reason} if reason else None
         return function(manner=Manner(wait_s, deadline_s or None, override=override), **others)
 

@@ -75,7 +75,9 @@ class Progress:
 class LineProgress(Progress):
     """Whole lines for logs: every change of a wave, a request, a decision, a server gone wrong; ids in full."""
 
-    def __init__(self, app: App, monotonic: Callable[[], float] = time.monotonic, *, named: bool = False) -> None:
+    def __init__(
+        self, app: App, monotonic: Callable[[], float] = time.monotonic, *, named: bool = False
+    ) -> None:
         """`named`: the run's id stands in each line, where several runs write into one log."""
         super().__init__(app)
         self._monotonic = monotonic

@@ -25,7 +25,15 @@ from runner.model.events import Event
 from runner.model.run import SERVER_WORDS, Run
 from runner.report.fitting import cells, middle, wrap
 from runner.report.folding import named
-from runner.report.run_now import Now, bar_cells, doing, present, waiting_words, wave_counts, waves_around
+from runner.report.run_now import (
+    Now,
+    bar_cells,
+    doing,
+    present,
+    waiting_words,
+    wave_counts,
+    waves_around,
+)
 from runner.report.run_words import counts_words, headline, length, shown, trouble_lines
 from runner.report.safe import line_start, plain
 
@@ -47,14 +55,25 @@ STYLES = {
 """Of what servers do; whatever is in flight is cyan."""
 
 _EVENTS = {
-    **dict.fromkeys(("run.stopping", "run.error", "batch.ambiguous", "batch.denied", "batch.refused"), "bold red"),
-    **dict.fromkeys(("approval.asked", "run.suspended", "batch.throttled", "batch.not_sent"), "yellow"),
+    **dict.fromkeys(
+        ("run.stopping", "run.error", "batch.ambiguous", "batch.denied", "batch.refused"),
+        "bold red",
+    ),
+    **dict.fromkeys(
+        ("approval.asked", "run.suspended", "batch.throttled", "batch.not_sent"), "yellow"
+    ),
 }
 _ENDED_ILL = frozenset({"failed", "unknown", "skipped", "not_started"})
 _FILLS = {"ready": "█#", "ill": "xx", "in_doubt": "??", "waiting": "·.", "": "▒="}
 """What bars are made of, with and without UTF-8: without colors they must tell the same."""
 
-PASSING = TOLD_AT_THE_END | {"wave.started", "batch.accepted", "job.polled", "pause.started", "bake.started"}
+PASSING = TOLD_AT_THE_END | {
+    "wave.started",
+    "batch.accepted",
+    "job.polled",
+    "pause.started",
+    "bake.started",
+}
 """Events that the display itself or the report shows; a line is written of all others."""
 
 
@@ -64,7 +83,9 @@ class LiveProgress(Progress):
     Untrusted text is shown, never interpreted.
     """
 
-    def __init__(self, app: App, console: Console, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, app: App, console: Console, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(app)
         self._console = console
         self._screen = Screen(self._console.file)
@@ -105,7 +126,9 @@ class LiveProgress(Progress):
             return
         self._is_on = True
         self._stderr, sys.stderr = sys.stderr, _Above(self._screen, sys.stderr)
-        with suppress(RuntimeError, ValueError):  # no loop, or not in the main thread: drawn at the next event
+        with suppress(
+            RuntimeError, ValueError
+        ):  # no loop, or not in the main thread: drawn at the next event
             asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, self._on_resize)
 
     def _on_resize(self) -> None:
@@ -139,12 +162,16 @@ class LiveProgress(Progress):
         head = f"run {run.id}  {length((now - run.created).total_seconds())}  "
         head += middle(plain(run.schedule.plan_name, 80), max(LEAST_NAME, width - cells(head)))
         parts = [_text(head, "bold")]
-        parts += [_text(line, "") for line in wrap(counts_words(run.counts(is_sending=True)), width)]
+        parts += [
+            _text(line, "") for line in wrap(counts_words(run.counts(is_sending=True)), width)
+        ]
         if self._waits_for and not state.in_flight:
             waits = plain(waiting_words(self._waits_for, state.until, now))
             parts += [_text(line, "yellow") for line in wrap(waits, width)]
         room = height - len(parts)
-        flying = list(self._in_flight(run, state, now, width, min(MOST_IN_FLIGHT, max(1, room // 3))))
+        flying = list(
+            self._in_flight(run, state, now, width, min(MOST_IN_FLIGHT, max(1, room // 3)))
+        )
         waves = list(self._waves(run, width, min(MOST_WAVES, room - len(flying))))
         return [*parts, *waves, *flying][:height]
 
@@ -157,7 +184,9 @@ class LiveProgress(Progress):
         if before := listed[0].number - 1:
             yield _text(f"… {before} before", "bright_black")
         counts = [wave_counts(run, wave) for wave in listed]
-        said = [", ".join(f"{number} {shown(word)}" for word, number in each.items()) for each in counts]
+        said = [
+            ", ".join(f"{number} {shown(word)}" for word, number in each.items()) for each in counts
+        ]
         for n, wave in enumerate(listed):
             if run.waves[wave.number - 1].started is None and set(counts[n]) <= {"waiting"}:
                 said[n] = f"{len(wave.servers)} to come"
@@ -186,11 +215,16 @@ class LiveProgress(Progress):
     def _bar(self, counts: Mapping[str, int], width: int) -> Text:
         """A fill for each thing that servers do, in proportion: what has ended first."""
         which, bar = 0 if self._console.encoding.startswith("utf") else 1, Text()
-        order = sorted(counts, key=lambda w: (w == "waiting", w not in SERVER_WORDS, w == "in_doubt", w != "ready"))
+        order = sorted(
+            counts,
+            key=lambda w: (w == "waiting", w not in SERVER_WORDS, w == "in_doubt", w != "ready"),
+        )
         drawn = bar_cells(counts, width)
         for word in order:
             kind = "ill" if word in _ENDED_ILL else word
-            bar.append(_FILLS.get(kind, _FILLS[""])[which] * drawn.get(word, 0), STYLES.get(word, "cyan"))
+            bar.append(
+                _FILLS.get(kind, _FILLS[""])[which] * drawn.get(word, 0), STYLES.get(word, "cyan")
+            )
         return bar
 
     @staticmethod

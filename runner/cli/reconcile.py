@@ -19,7 +19,11 @@ Examples:
 """
 )
 @click.option(
-    "--wait", type=Length(), default="0s", show_default=True, help="Stay while a run is due within this time."
+    "--wait",
+    type=Length(),
+    default="0s",
+    show_default=True,
+    help="Stay while a run is due within this time.",
 )
 @click.option("--deadline", type=Length(), help="Leave the runs (they stay open) after this time.")
 @click.pass_obj

@@ -21,7 +21,12 @@ Examples:
 )
 @click.argument("run")
 @output_option("text", "json", "markdown", "html", "junit", "csv", of="The form.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to FILE instead of stdout.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(min=20_000),

@@ -18,7 +18,12 @@ Examples:
 """
 )
 @click.argument("run")
-@click.option("--out", type=click.Path(path_type=Path), metavar="PLAN", help="Write to PLAN instead of stdout.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="PLAN",
+    help="Write to PLAN instead of stdout.",
+)
 @click.pass_obj
 def command(app: App, run: str, out: Path | None) -> None:
     """Write a plan that repeats RUN, a closed run, with only the servers that are still to be rebooted: those that

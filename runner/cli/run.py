@@ -32,9 +32,14 @@ Exit codes: 0 done · 3 plan invalid · 4 not every server ready · 5 stopped ·
 @changed_options
 @target_option
 @click.option("--yes", is_flag=True, help="Do not ask, although the servers are real.")
-@click.option("--schedule-digest", metavar="DIGEST", help="Refuse (exit 6) any schedule but the reviewed one.")
 @click.option(
-    "--plan", "plan_file", type=click.Path(path_type=Path), help="The plan of SCHEDULE, if its file was renamed."
+    "--schedule-digest", metavar="DIGEST", help="Refuse (exit 6) any schedule but the reviewed one."
+)
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path),
+    help="The plan of SCHEDULE, if its file was renamed.",
 )
 @click.option(
     "--max-age",
@@ -43,7 +48,11 @@ Exit codes: 0 done · 3 plan invalid · 4 not every server ready · 5 stopped ·
     show_default=True,
     help="Refuse (exit 6) an older SCHEDULE; judged once, when its run is created.",
 )
-@click.option("--supersede", is_flag=True, help="Cancel an open run of another version of the plan and end it first.")
+@click.option(
+    "--supersede",
+    is_flag=True,
+    help="Cancel an open run of another version of the plan and end it first.",
+)
 @manner_options
 @click.pass_obj
 def command(

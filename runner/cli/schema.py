@@ -7,7 +7,18 @@ import click
 from runner.app.app import App
 
 NAMES = (
-    *("plan", "plan-rendered", "config", "policy", "schedule", "diff", "status", "init", "doctor", "config-show"),
+    *(
+        "plan",
+        "plan-rendered",
+        "config",
+        "policy",
+        "schedule",
+        "diff",
+        "status",
+        "init",
+        "doctor",
+        "config-show",
+    ),
     *("problems", "report", "journal"),
 )
 """Those of `print_schema.SCHEMAS`; a test holds them equal."""

@@ -48,7 +48,10 @@ class Screen:
         size = size_of(self.file)
         back = f"\x1b[{len(self._picture) - 1}A" if len(self._picture) > 1 else ""
         self._above.extend(above)
-        if self._size not in (None, size):  # the terminal may have broken or cut any line: where they are is not known
+        if self._size not in (
+            None,
+            size,
+        ):  # the terminal may have broken or cut any line: where they are is not known
             back, above = "\x1b[H\x1b[2J", self._fitting(*size, len(picture))
         staying = "".join(f"{line}\x1b[K\n" for line in above)
         self.file.write(f"\r{back}{staying}" + "\x1b[K\n".join(picture) + "\x1b[J")
@@ -81,7 +84,9 @@ class TerminalPicture:
         self.screen.draw(lines)
 
     def __enter__(self) -> None:
-        self._reader, self._writer = os.pipe()  # a handler may take no lock: it would wait for what it interrupts
+        self._reader, self._writer = (
+            os.pipe()
+        )  # a handler may take no lock: it would wait for what it interrupts
         os.set_blocking(self._writer, False)
         self._before = signal.signal(signal.SIGWINCH, self._resized)
 

@@ -29,14 +29,45 @@ seconds; --time-scale makes them pass quicker.
 
 
 @click.command(epilog=EPILOG)
-@click.option("--cloud", type=click.Choice(["huaweicloud", "otc"]), help="Which cloud's dialect it speaks.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="On loopback. 0, the default, takes a free one.")
-@click.option("--servers", type=click.IntRange(1, 200_000), default=60, show_default=True, help="Size of the fleet.")
-@click.option("--seed", type=click.IntRange(0, 2**53), default=1, show_default=True, help="Same seed, same fleet.")
-@click.option("--region", default="eu-west-101", show_default=True, help="Its name is also the project's.")
-@click.option("--zones", type=click.IntRange(1, 8), default=3, show_default=True, help="Availability zones.")
-@click.option("--reboot-seconds", type=click.FloatRange(0.1, 86_400), help="Every reboot takes exactly this long.")
-@click.option("--inventory", type=click.Path(dir_okay=False, path_type=Path), help="The fleet of this file instead.")
+@click.option(
+    "--cloud", type=click.Choice(["huaweicloud", "otc"]), help="Which cloud's dialect it speaks."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="On loopback. 0, the default, takes a free one.",
+)
+@click.option(
+    "--servers",
+    type=click.IntRange(1, 200_000),
+    default=60,
+    show_default=True,
+    help="Size of the fleet.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**53),
+    default=1,
+    show_default=True,
+    help="Same seed, same fleet.",
+)
+@click.option(
+    "--region", default="eu-west-101", show_default=True, help="Its name is also the project's."
+)
+@click.option(
+    "--zones", type=click.IntRange(1, 8), default=3, show_default=True, help="Availability zones."
+)
+@click.option(
+    "--reboot-seconds",
+    type=click.FloatRange(0.1, 86_400),
+    help="Every reboot takes exactly this long.",
+)
+@click.option(
+    "--inventory",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The fleet of this file instead.",
+)
 @click.option(
     "--time-scale",
     type=click.FloatRange(0, 1_000_000, min_open=True),
@@ -44,13 +75,31 @@ seconds; --time-scale makes them pass quicker.
     show_default=True,
     help="Simulated seconds per real second.",
 )
-@click.option("--scenario", type=click.Path(dir_okay=False, path_type=Path), help="Switches and fault rules.")
-@click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep the world in this file.")
-@click.option("--control", is_flag=True, help="Serve /_simulator: add faults, read the log. Needs no credentials.")
-@click.option("--metadata-of", metavar="SERVER", help="Also be the metadata service of this server (name or id).")
-@click.option("--tls-cert", type=_FILE, help="Serve https with this certificate (PEM), for 127.0.0.1.")
+@click.option(
+    "--scenario", type=click.Path(dir_okay=False, path_type=Path), help="Switches and fault rules."
+)
+@click.option(
+    "--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep the world in this file."
+)
+@click.option(
+    "--control",
+    is_flag=True,
+    help="Serve /_simulator: add faults, read the log. Needs no credentials.",
+)
+@click.option(
+    "--metadata-of",
+    metavar="SERVER",
+    help="Also be the metadata service of this server (name or id).",
+)
+@click.option(
+    "--tls-cert", type=_FILE, help="Serve https with this certificate (PEM), for 127.0.0.1."
+)
 @click.option("--tls-key", type=_FILE, help="Its key, if it is in a file of its own.")
-@click.option("--security-token", is_flag=True, help="A temporary key: requests must carry its security token.")
+@click.option(
+    "--security-token",
+    is_flag=True,
+    help="A temporary key: requests must carry its security token.",
+)
 @click.pass_obj
 def command(app: App, /, **options: Any) -> None:
     """Serve a simulated cloud over HTTP.

@@ -20,11 +20,17 @@ Examples:
 )
 @click.argument("run", required=False)
 @click.option("--watch", is_flag=True, help="Look again every 2 s until the run is closed.")
-@click.option("--plans", type=click.Path(path_type=Path), help="Also list the plans of this folder that have no run.")
+@click.option(
+    "--plans",
+    type=click.Path(path_type=Path),
+    help="Also list the plans of this folder that have no run.",
+)
 @click.option("--open", "open_only", is_flag=True, help="Only runs that are open.")
 @output_option("text", "json")
 @click.pass_obj
-def command(app: App, run: str | None, watch: bool, plans: Path | None, open_only: bool, output: str) -> None:
+def command(
+    app: App, run: str | None, watch: bool, plans: Path | None, open_only: bool, output: str
+) -> None:
     """Show the runs of the store, or RUN (an id, a unique prefix, or a plan's name: its latest run)."""
     from runner.app.show_status import show_status
 

@@ -17,7 +17,9 @@ class HostPort(click.ParamType[tuple[str, int]]):
 
     name = "HOST:PORT"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
         if isinstance(value, tuple):
             return value
         host, colon, port = str(value).rpartition(":")
@@ -40,7 +42,11 @@ Examples:
 """
 )
 @click.option(
-    "--runs", type=click.IntRange(1, 1000), default=10, show_default=True, help="Most runs that are advanced at once."
+    "--runs",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="Most runs that are advanced at once.",
 )
 @click.option(
     "--grace",
@@ -63,7 +69,9 @@ Examples:
     show_default=True,
     help="Who says which run is next: the store itself, or workflows of a Temporal cluster (extra `temporal`).",
 )
-@click.option("--temporal-address", metavar="HOST:PORT", help="Of the cluster; else TEMPORAL_ADDRESS.")
+@click.option(
+    "--temporal-address", metavar="HOST:PORT", help="Of the cluster; else TEMPORAL_ADDRESS."
+)
 @click.option("--namespace", help="Of the cluster; else TEMPORAL_NAMESPACE, else `default`.")
 @click.option("--task-queue", help="One for each store.  [default: reboot-runner]")
 @click.pass_obj
@@ -100,7 +108,9 @@ def command(
         cluster = Cluster(temporal_address, namespace, task_queue or "reboot-runner")
         return temporal_worker.work(app, options, cluster)
     if temporal_address or namespace or task_queue:
-        raise UsageProblem("--temporal-address, --namespace and --task-queue go with --engine temporal")
+        raise UsageProblem(
+            "--temporal-address, --namespace and --task-queue go with --engine temporal"
+        )
     from runner.app import worker
 
     return worker.work(app, options)

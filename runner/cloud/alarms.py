@@ -34,15 +34,25 @@ async def alarming(get: Get, project_id: str, ids: Collection[str]) -> dict[str,
     Raises CloudError where a rule is in alarm and nobody says for which servers, and for answers of another shape.
     """
     path, limit = f"/V1.0/{project_id}/alarms", ("limit", str(PAGE))
-    listed = await all_records(get, path, "metric_alarms", _next_rules, limit, what="alarm rules", wrong=_WRONG)
+    listed = await all_records(
+        get, path, "metric_alarms", _next_rules, limit, what="alarm rules", wrong=_WRONG
+    )
     rules = {str(rule.get("alarm_id")): rule for rule in listed}
     records: list[_AlarmRecord] = []
     for namespace in NAMESPACES:
         records += await _records(get, project_id, ("namespace", namespace))
-    on = {r.server: r.name for r in records if as_map(rules.get(r.rule)).get("alarm_enabled") is not False}
+    on = {
+        r.server: r.name
+        for r in records
+        if as_map(rules.get(r.rule)).get("alarm_enabled") is not False
+    }
     for rule in rules.values():
         if rule.get("alarm_enabled") is not False and _is_on(rule):
-            number, name, server = str(rule.get("alarm_id") or ""), _name(rule), _server(rule.get("metric"))
+            number, name, server = (
+                str(rule.get("alarm_id") or ""),
+                _name(rule),
+                _server(rule.get("metric")),
+            )
             if server:
                 on[server] = name
             elif number not in {r.rule for r in records}:
@@ -60,7 +70,9 @@ def _is_on(rule: Record) -> bool:
         raise CloudError(f"alarm {_name(rule)} is in a state that is not documented")
     namespace = as_map(rule.get("metric")).get("namespace")
     is_event = as_text(kind).startswith("EVENT")
-    return state == "alarm" and not is_event and (namespace in NAMESPACES or kind == "RESOURCE_GROUP")
+    return (
+        state == "alarm" and not is_event and (namespace in NAMESPACES or kind == "RESOURCE_GROUP")
+    )
 
 
 def _next_rules(body: Mapping[str, Any], page: list[Record], found: list[Record]) -> Query | None:
@@ -93,7 +105,9 @@ async def _records(get: Get, project_id: str, about: tuple[str, str]) -> list[_A
 
     query = (about, ("status", "alarm"), ("alarm_type", "metric"), ("limit", str(PAGE)))
     path = f"/v2/{project_id}/alarm-histories"
-    found = await all_records(get, path, "alarm_histories", following, *query, first=(("offset", "0"),), wrong=_WRONG)
+    found = await all_records(
+        get, path, "alarm_histories", following, *query, first=(("offset", "0"),), wrong=_WRONG
+    )
     return [_record(raw) for raw in found]
 
 
@@ -109,7 +123,10 @@ def _record(raw: Record) -> _AlarmRecord:
 
 
 def _name(raw: Record) -> str:
-    return tidy(str(raw.get("alarm_name") or raw.get("name") or raw.get("alarm_id") or "without a name"), 100)
+    return tidy(
+        str(raw.get("alarm_name") or raw.get("name") or raw.get("alarm_id") or "without a name"),
+        100,
+    )
 
 
 def _server(metric: Any) -> str:

@@ -75,7 +75,9 @@ class ApiError:
     @property
     def sentence(self) -> str:
         """Code and message in one line, and where there are some, the first details."""
-        extra = "; ".join(" ".join(filter(None, (d.server_id, d.code, d.message))) for d in self.details[:3])
+        extra = "; ".join(
+            " ".join(filter(None, (d.server_id, d.code, d.message))) for d in self.details[:3]
+        )
         head = f"{self.code}: {self.message}" if self.code else self.message
         return tidy(f"{head} ({extra})" if extra else head)
 
@@ -87,7 +89,9 @@ def read_error(reply: Reply, scrub: Scrub = no_scrub) -> ApiError:
     except ValueError as error:
         return _not_json(reply, scrub, error)
     if not isinstance(value, dict):
-        return ApiError(reply.status, None, f"HTTP {reply.status}", request_id=reply.request_id, is_json=False)
+        return ApiError(
+            reply.status, None, f"HTTP {reply.status}", request_id=reply.request_id, is_json=False
+        )
     code, message, details = _top(value)
     internal = value.get("internalError")
     details += tuple(_detail(item) for item in _list(internal))
@@ -138,14 +142,20 @@ def _detail(item: Any) -> Detail:
     code = item.get("code", item.get("error_code"))
     message = item.get("message", item.get("error_message", item.get("error_msg")))
     server = item.get("id")
-    return Detail(_code(code), "" if message is None else str(message), server if isinstance(server, str) else None)
+    return Detail(
+        _code(code),
+        "" if message is None else str(message),
+        server if isinstance(server, str) else None,
+    )
 
 
 def _list(value: Any) -> list[Any]:
     """The items of a list; of an endless one the first, and a code that nobody knows for the rest."""
     if not isinstance(value, list):
         return []
-    return value if len(value) <= _MAX_DETAILS else [*value[:_MAX_DETAILS], {"code": "TooManyDetails"}]
+    return (
+        value if len(value) <= _MAX_DETAILS else [*value[:_MAX_DETAILS], {"code": "TooManyDetails"}]
+    )
 
 
 def _code(value: Any) -> str | None:
@@ -175,7 +185,9 @@ def _not_json(reply: Reply, scrub: Scrub, why: ValueError) -> ApiError:
     shown = text
     if text.startswith("<"):
         shown = _title(text) or "a page of HTML"
-    message = f"HTTP {reply.status}" + (f" ({tidy(scrub(shown), 200)})" if shown else " without a body")
+    message = f"HTTP {reply.status}" + (
+        f" ({tidy(scrub(shown), 200)})" if shown else " without a body"
+    )
     is_text = bool(text) and text[0] not in "{[" and reply.status not in (401, 403)
     return ApiError(
         reply.status,

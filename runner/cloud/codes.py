@@ -70,7 +70,12 @@ _TABLE: tuple[tuple[str, Verdict, range, str], ...] = (
     ("Ecs.0023", _D, _ERROR, "the token is of another project"),
     ("Ecs.0003", _D, _ERROR, "no permission, or the account is limited"),
     ("Ecs.0110", _D, _ERROR, "not permitted for this client"),
-    ("PolicyNotAuthorized", _D, range(403, 404), "a policy does not allow the action (type of a NeutronError)"),
+    (
+        "PolicyNotAuthorized",
+        _D,
+        range(403, 404),
+        "a policy does not allow the action (type of a NeutronError)",
+    ),
     ("EPS.0003", _D, _CLIENT, "no permission for the enterprise project"),
     ("IAM.0003", _D, _CLIENT, "no permission"),
     # The account is checked with the permissions.
@@ -82,7 +87,12 @@ _TABLE: tuple[tuple[str, Verdict, range, str], ...] = (
     ("Ecs.0070", _D, _ERROR, "account: budget"),
     ("Ecs.0071", _D, _ERROR, "account suspended"),
     # Then it checks the request as a whole.
-    ("Ecs.0005", _R, _ERROR, "invalid parameters, for example an id that is no UUID: rejected as a whole"),
+    (
+        "Ecs.0005",
+        _R,
+        _ERROR,
+        "invalid parameters, for example an id that is no UUID: rejected as a whole",
+    ),
     ("Ecs.0118", _R, _ERROR, "too many servers in one call: rejected as a whole"),
     ("Common.0002", _R, _ERROR, "no body: nothing was asked"),
     # Then the servers. On a first try these mean "not started"; after a lost answer they are evidence instead.
@@ -120,5 +130,7 @@ def proof(code: str | None, status: int) -> Proof | None:
     if status in _ERROR and _POLICY_ENGINE.fullmatch(code):
         return Proof(Verdict.DENIED, _ERROR, "the policy engine does not allow the action")
     if status == 429 and _FRONT.fullmatch(same(code)):
-        return Proof(Verdict.THROTTLED, range(429, 430), "429 with a code of the gateway or the flow control")
+        return Proof(
+            Verdict.THROTTLED, range(429, 430), "429 with a code of the gateway or the flow control"
+        )
     return None

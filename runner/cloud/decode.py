@@ -68,7 +68,8 @@ def server(value: Any) -> Server | None:
         addresses=tuple(dict.fromkeys(a["addr"] for a in addresses)),
         own_address=next(filter(is_private, fixed), fixed[0] if fixed else ""),
         macs=tuple(dict.fromkeys(macs)),
-        bare_metal=_BARE_METAL in (read_tags or ()) or _BARE_METAL in (tags(value.get("sys_tags")) or ()),
+        bare_metal=_BARE_METAL in (read_tags or ())
+        or _BARE_METAL in (tags(value.get("sys_tags")) or ()),
     )
 
 
@@ -123,7 +124,9 @@ def _enterprise_project(value: Mapping[str, Any]) -> str:
     """`enterprise_project_id`; where the cloud does not have that field (OTC), the system tag."""
     own = as_text(value.get("enterprise_project_id"))
     system = (as_map(item) for item in as_list(value.get("sys_tags")))
-    named = (as_text(item.get("value")) for item in system if item.get("key") == _ENTERPRISE_PROJECT)
+    named = (
+        as_text(item.get("value")) for item in system if item.get("key") == _ENTERPRISE_PROJECT
+    )
     return own or next(named, "")
 
 
@@ -150,7 +153,9 @@ def server_group(value: Any) -> ServerGroup:
     if not group_id or (members is not None and listed != members):
         raise ValueError("the list of server groups is not as its page documents")
     policies = (policy for policy in as_list(fields.get("policies")) if isinstance(policy, str))
-    return ServerGroup(group_id, tidy(as_text(fields.get("name")), _MAX_NAME), tuple(policies), tuple(listed))
+    return ServerGroup(
+        group_id, tidy(as_text(fields.get("name")), _MAX_NAME), tuple(policies), tuple(listed)
+    )
 
 
 def job(value: Any, job_id: str, request_id: str | None = None) -> Job:
@@ -241,7 +246,9 @@ def _cause(fields: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 def _readable(value: Any) -> tuple[str, str]:
     """Return the words of a text without the JSON or HTML it holds, and the code in that JSON."""
-    text = (json.dumps(value) if isinstance(value, dict | list) else as_text(value))[:_MAX_CAUSE].strip()
+    text = (json.dumps(value) if isinstance(value, dict | list) else as_text(value))[
+        :_MAX_CAUSE
+    ].strip()
     start = min((at for mark in "{<" if (at := text.find(mark)) >= 0), default=-1)
     if start < 0:
         return text, ""
@@ -295,7 +302,9 @@ def when(value: Any) -> datetime | None:
             return datetime.fromtimestamp(value / 1000, UTC)
         if not isinstance(value, str) or len(value) > 40:
             return None
-        found = datetime.fromisoformat(_FRACTION.sub(lambda found: "." + found[1].ljust(6, "0"), value.strip()))
+        found = datetime.fromisoformat(
+            _FRACTION.sub(lambda found: "." + found[1].ljust(6, "0"), value.strip())
+        )
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None

@@ -58,7 +58,9 @@ def is_denial(error: ApiError) -> bool:
 
 def is_other_project(error: ApiError) -> bool:
     """Return True if the credentials belong to another project than the address names."""
-    return error.code in OTHER_PROJECT or (error.status in (400, 401, 403) and bool(_MISMATCH.search(error.message)))
+    return error.code in OTHER_PROJECT or (
+        error.status in (400, 401, 403) and bool(_MISMATCH.search(error.message))
+    )
 
 
 def denial(error: ApiError, needs: str = "") -> tuple[str, str]:
@@ -71,7 +73,10 @@ def denial(error: ApiError, needs: str = "") -> tuple[str, str]:
         )
     code = error.code or ""
     if code in ("APIGW.0307", "APIG.0307"):
-        return f"the token does not fit: {error.sentence}", "log in again, for the project and region of the target"
+        return (
+            f"the token does not fit: {error.sentence}",
+            "log in again, for the project and region of the target",
+        )
     if is_other_project(error):
         return (
             f"the credentials are not of this project: {error.sentence}",

@@ -107,7 +107,9 @@ class HuaweiCloud:
             reader = Reader(transport, wall, patience, sleep, pace)
             credentials = credentials_for(login, Exchange(settings, reader, wall, on_secret, log))
             project_id = settings.project_id or await project_id_of(settings, credentials, reader)
-            yield cls(settings, project_id, credentials, transport, reader, wall=wall, now=now or wall)
+            yield cls(
+                settings, project_id, credentials, transport, reader, wall=wall, now=now or wall
+            )
         finally:
             await transport.aclose()
 
@@ -117,7 +119,9 @@ class HuaweiCloud:
         servers, (groups, unread) = await together(self._servers.all(), self._groups())
         in_group = {member: group.id for group in groups for member in group.members}
         found = (
-            replace(s, server_group=in_group[s.id]) if s.server_group is None and s.id in in_group else s
+            replace(s, server_group=in_group[s.id])
+            if s.server_group is None and s.id in in_group
+            else s
             for s in servers.values()
         )
         return Inventory(tuple(sorted(found, key=lambda s: s.id)), read_at, groups, unread)
@@ -154,11 +158,15 @@ class HuaweiCloud:
 
     async def actions(self, server_id: str) -> tuple[Action, ...]:
         """The action history of one server, newest first. Raises CloudError where it cannot be read, 404 included."""
-        answer = await self._get(f"/v2.1/{self.project_id}/servers/{segment(server_id)}/os-instance-actions")
+        answer = await self._get(
+            f"/v2.1/{self.project_id}/servers/{segment(server_id)}/os-instance-actions"
+        )
         try:
             return decode.actions(answer.value)
         except ValueError:
-            raise CloudError("the action history cannot be read", status=answer.reply.status) from None
+            raise CloudError(
+                "the action history cannot be read", status=answer.reply.status
+            ) from None
 
     async def alarming(self, ids: Collection[str]) -> Mapping[str, str]:
         """Those of the servers that a Cloud Eye alarm is on for, each with the alarm's name (`runner.ports.Alarms`)."""
@@ -175,11 +183,15 @@ class HuaweiCloud:
     def _ces(self) -> Get:
         return self._getter(self._settings.ces_url, "Cloud Eye", "ces")
 
-    def _getter(self, origin: str | None, service: str, key: str, patience: Patience | None = None) -> Get:
+    def _getter(
+        self, origin: str | None, service: str, key: str, patience: Patience | None = None
+    ) -> Get:
 
         async def get(path: str, *query: tuple[str, str]) -> Any:
             if origin is None:
-                raise CloudError(f"the address of {service} is not known", hint=f"set endpoints.{key}")
+                raise CloudError(
+                    f"the address of {service} is not known", hint=f"set endpoints.{key}"
+                )
             headers = {"Content-Type": JSON, "X-Project-Id": self.project_id}
             request = Outgoing("GET", origin, path, tuple(query), headers)
             return (await self._reader.read(request, self._credentials, patience=patience)).value
@@ -199,7 +211,9 @@ class HuaweiCloud:
             settings.filters,
         )
 
-    async def reboot(self, ids: Collection[str], kind: RebootType, signed_at: datetime) -> RebootAnswer:
+    async def reboot(
+        self, ids: Collection[str], kind: RebootType, signed_at: datetime
+    ) -> RebootAnswer:
         """Ask for one batch, once. `signed_at`: real time of the intent; a signature is good for 15 minutes of it.
 
         Raises ValueError for a batch that is none (empty, over 1,000, a server twice); nothing else.
@@ -209,7 +223,13 @@ class HuaweiCloud:
         try:
             ready = await self._credentials.authorize(request, signed_at)
         except CloudDenied as error:
-            return Denied(error.code or "login", error.message, error.status or 401, error.request_id, error.hint or "")
+            return Denied(
+                error.code or "login",
+                error.message,
+                error.status or 401,
+                error.request_id,
+                error.hint or "",
+            )
         except CloudError as error:
             return NotSent(f"no token: {error.message}")
         self._reader.pace.count(ready.origin)
@@ -245,9 +265,17 @@ class HuaweiCloud:
         if not renewed:
             return answer
         self._renewed_at = self._wall()
-        return Throttled(answer.code, f"{answer.reason}; the token is renewed", 0.0, answer.request_id, answer.status)
+        return Throttled(
+            answer.code,
+            f"{answer.reason}; the token is renewed",
+            0.0,
+            answer.request_id,
+            answer.status,
+        )
 
-    def _request(self, method: Any, path: str, query: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Outgoing:
+    def _request(
+        self, method: Any, path: str, query: Iterable[tuple[str, str]] = (), body: bytes = b""
+    ) -> Outgoing:
         headers = {"Content-Type": JSON, "X-Project-Id": self.project_id}
         return Outgoing(method, self._settings.ecs_url, path, tuple(query), headers, body)
 
@@ -308,9 +336,14 @@ def _only(region: str, answer: Answer) -> str:
     request_id = answer.reply.request_id
     if not found:
         raise NoProject(
-            f"IAM knows no project of region {region}", hint=f"check region, or {_SET_PROJECT}", request_id=request_id
+            f"IAM knows no project of region {region}",
+            hint=f"check region, or {_SET_PROJECT}",
+            request_id=request_id,
         )
-    names = [f"{tidy(name, _NAME)} ({tidy(i, _NAME)})" for i, name in sorted(found.items(), key=lambda p: p[1])]
+    names = [
+        f"{tidy(name, _NAME)} ({tidy(i, _NAME)})"
+        for i, name in sorted(found.items(), key=lambda p: p[1])
+    ]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     raise NoProject(
         f"region {region} has {len(names)} project{'s' * (len(names) > 1)}: {', '.join(names[:_SHOWN])}{more}",

@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runner.errors import InvalidInput
-from runner.model.clouds import DOMAINS, Service, domains_of, host_of, how_to_allow, is_host_of, is_region, other_domain
+from runner.model.clouds import (
+    DOMAINS,
+    Service,
+    domains_of,
+    host_of,
+    how_to_allow,
+    is_host_of,
+    is_region,
+    other_domain,
+)
 from runner.model.problem import Problem
 from runner.net.origin import BadOrigin, allowed_hosts, host_of_origin, is_listed, origin
 
@@ -71,19 +80,31 @@ def settings_for(
     Raises InvalidInput for a region that is none, an unknown cloud, and endpoints that are not allowed.
     """
     if cloud not in DOMAINS and cloud != "simulator":
-        raise _wrong("UnknownCloud", f"there is no cloud {cloud!r}", "huaweicloud, otc or simulator")
+        raise _wrong(
+            "UnknownCloud", f"there is no cloud {cloud!r}", "huaweicloud, otc or simulator"
+        )
     if not is_region(region):
         raise _wrong("RegionInvalid", f"{region!r} is not a region", "for example eu-west-101")
     if cloud == "simulator" and ecs is None:
-        raise _wrong("EndpointMissing", "a simulated cloud needs its endpoint here", "set endpoints.ecs")
+        raise _wrong(
+            "EndpointMissing", "a simulated cloud needs its endpoint here", "set endpoints.ecs"
+        )
     allowed = allowed_hosts(environ)
-    written: dict[Service, str | None] = {"ecs": ecs, "iam": iam, "sts": sts, "ces": ces, "autoscaling": autoscaling}
+    written: dict[Service, str | None] = {
+        "ecs": ecs,
+        "iam": iam,
+        "sts": sts,
+        "ces": ces,
+        "autoscaling": autoscaling,
+    }
     urls = {
         service: checked(url, cloud, allowed, service=service, region=region)
         for service, url in written.items()
         if url is not None
     }
-    domain = other_domain(host_of_origin(urls["ecs"]), cloud, region, allowed) if "ecs" in urls else None
+    domain = (
+        other_domain(host_of_origin(urls["ecs"]), cloud, region, allowed) if "ecs" in urls else None
+    )
     for service in written:
         host = urls["ecs"] if cloud == "simulator" else host_of(cloud, region, service, domain)
         if service not in urls and host is not None:
@@ -106,16 +127,29 @@ def suffixes_of(cloud: str, region: str) -> tuple[str, ...]:
     return tuple(f".{domain}" for domain in domains_of(cloud, region))
 
 
-def checked(url: str, cloud: str, allowed: tuple[str, ...] = (), *, service: Service = "ecs", region: str = "") -> str:
+def checked(
+    url: str,
+    cloud: str,
+    allowed: tuple[str, ...] = (),
+    *,
+    service: Service = "ecs",
+    region: str = "",
+) -> str:
     """The origin of an endpoint: lower case, without its scheme's own port and without a closing slash.
 
     Raises InvalidInput for anything but https (http on loopback) to an allowed host, and for URLs with a user,
     a path, a query or a fragment.
     """
     try:
-        return origin(url, lambda host: is_listed(host, allowed) or is_host_of(host, cloud, region, service))
+        return origin(
+            url, lambda host: is_listed(host, allowed) or is_host_of(host, cloud, region, service)
+        )
     except BadOrigin as error:
-        hint = how_to_allow(cloud, region, service) if error.code == "EndpointNotAllowed" else "https://host"
+        hint = (
+            how_to_allow(cloud, region, service)
+            if error.code == "EndpointNotAllowed"
+            else "https://host"
+        )
         raise _wrong(error.code, f"endpoints.{service} {error.message}", hint) from None
 
 

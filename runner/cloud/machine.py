@@ -57,7 +57,9 @@ async def this_machine(environ: Mapping[str, str]) -> Machine:
     stated = environ.get(ITSELF, "").strip().lower()
     if stated not in ("", NO_SERVER) and not _UUID.fullmatch(stated):
         message = f"{ITSELF} is neither the id of a server nor {NO_SERVER}"
-        raise InvalidInput([Problem("BadValue", message, Location("environment"), "an id is a UUID")])
+        raise InvalidInput(
+            [Problem("BadValue", message, Location("environment"), "an id is a UUID")]
+        )
     origin = origin_of(environ)
     if origin not in _found:
         _found[origin] = await _ask(origin)
@@ -90,7 +92,9 @@ def own_addresses(proc: Path = Path("/proc/net")) -> frozenset[str]:
     found = set(_by_proc(proc)) or set(_by_socket())
     usable = (ip_address(text) for text in found)
     return frozenset(
-        str(a) for a in usable if not (a.is_loopback or a.is_link_local or a.is_unspecified or a.is_multicast)
+        str(a)
+        for a in usable
+        if not (a.is_loopback or a.is_link_local or a.is_unspecified or a.is_multicast)
     )
 
 
@@ -101,17 +105,29 @@ def own_macs(net: Path = Path("/sys/class/net")) -> frozenset[str]:
         for card in net.iterdir():
             with suppress(OSError, ValueError):
                 found.add((card / "address").read_text("ascii").strip().lower())
-    known = frozenset(mac for mac in found if re.fullmatch("([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) and mac.strip("0:"))
+    known = frozenset(
+        mac
+        for mac in found
+        if re.fullmatch("([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) and mac.strip("0:")
+    )
     if known or net.is_dir():
         return known
     number = uuid.getnode()
-    is_made_up = bool(number >> 40 & 1)  # the page of `uuid.getnode` says so: it then sets the multicast bit
-    return frozenset() if is_made_up else frozenset({":".join(f"{number:012x}"[n : n + 2] for n in range(0, 12, 2))})
+    is_made_up = bool(
+        number >> 40 & 1
+    )  # the page of `uuid.getnode` says so: it then sets the multicast bit
+    return (
+        frozenset()
+        if is_made_up
+        else frozenset({":".join(f"{number:012x}"[n : n + 2] for n in range(0, 12, 2))})
+    )
 
 
 def _by_proc(proc: Path) -> Iterator[str]:
     last = ""
-    for line in _lines(proc / "fib_trie"):  # `|-- 10.0.0.5`, then `/32 host LOCAL`: an address of this machine
+    for line in _lines(
+        proc / "fib_trie"
+    ):  # `|-- 10.0.0.5`, then `/32 host LOCAL`: an address of this machine
         words = line.split()
         if "|--" in words:
             last = words[-1]
@@ -148,15 +164,25 @@ def origin_of(environ: Mapping[str, str]) -> str:
     parts = safe_parts(written)
     if parts is None or parts.scheme != "http" or parts.path or parts.query:
         message = f"{OVERRIDE} is no address such as http://127.0.0.1:8080"
-        raise InvalidInput([Problem("BadEndpoint", message, Location("environment"), "leave it out on a real server")])
+        raise InvalidInput(
+            [
+                Problem(
+                    "BadEndpoint", message, Location("environment"), "leave it out on a real server"
+                )
+            ]
+        )
     return f"http://{parts.netloc}"
 
 
 class Metadata:
     """Questions to the service within `within_s` seconds in all, tokens included. Close it with `aclose`."""
 
-    def __init__(self, origin: str, within_s: float, log: Callable[[RequestLog], None] | None = None) -> None:
-        limits = ExchangeLimits(connect_s=within_s / 2, read_s=within_s, total_s=within_s, max_bytes=_MAX_BYTES)
+    def __init__(
+        self, origin: str, within_s: float, log: Callable[[RequestLog], None] | None = None
+    ) -> None:
+        limits = ExchangeLimits(
+            connect_s=within_s / 2, read_s=within_s, total_s=within_s, max_bytes=_MAX_BYTES
+        )
         self._transport = Transport(limits, log=log)
         self._origin = origin
         self._within_s = within_s
@@ -179,15 +205,25 @@ class Metadata:
                 if reply.status != 401 or b"Agency" in reply.body:
                     return reply
                 ttl = {"X-Metadata-Token-Ttl-Seconds": str(_TTL_S)}
-                given = await self._transport.send_direct(Outgoing("PUT", self._origin, _SESSION, headers=ttl))
+                given = await self._transport.send_direct(
+                    Outgoing("PUT", self._origin, _SESSION, headers=ttl)
+                )
                 text = given.body.decode("latin-1").strip()
-                if given.status != 200 or not 1 <= len(text) <= 4096 or not (text.isascii() and text.isprintable()):
+                if (
+                    given.status != 200
+                    or not 1 <= len(text) <= 4096
+                    or not (text.isascii() and text.isprintable())
+                ):
                     return reply
                 self._token = Secret(text)
                 return await self._ask(path)
         except TimeoutError:
-            raise Unreachable(f"the metadata service did not answer within {self._within_s:g} s", sent=True) from None
+            raise Unreachable(
+                f"the metadata service did not answer within {self._within_s:g} s", sent=True
+            ) from None
 
     async def _ask(self, path: str) -> Reply:
         headers = {"X-Metadata-Token": self._token.reveal()} if self._token else {}
-        return await self._transport.send_direct(Outgoing("GET", self._origin, path, headers=headers))
+        return await self._transport.send_direct(
+            Outgoing("GET", self._origin, path, headers=headers)
+        )

@@ -47,7 +47,9 @@ class Need:
         if self.action is None:
             return "no page names the action that allows it; ask who grants rights in the account"
         other = f" (in an identity policy {self.identity})" if self.identity else ""
-        return f"allow {self.action}{other}; `reboot-runner doctor --policy` prints the whole policy"
+        return (
+            f"allow {self.action}{other}; `reboot-runner doctor --policy` prints the whole policy"
+        )
 
 
 def need(cloud: str, trial: Trial) -> Need:
@@ -76,8 +78,16 @@ def needs(cloud: str, *, alarms: bool, lookup: bool) -> tuple[Need, ...]:
             "after a lost answer a server stays unknown until a person looks",
             is_vital=False,
         ),
-        Need("ecs:cloudServers:reboot", "reboot servers", None, "a run is refused at its first wave"),
-        Need("ces:alarms:list", "read the alarm rules", "alarms", "gates with alarms stay closed", when="alarms"),
+        Need(
+            "ecs:cloudServers:reboot", "reboot servers", None, "a run is refused at its first wave"
+        ),
+        Need(
+            "ces:alarms:list",
+            "read the alarm rules",
+            "alarms",
+            "gates with alarms stay closed",
+            when="alarms",
+        ),
         Need(
             "ces:alarmHistory:list",
             "read alarms that are on",
@@ -100,7 +110,9 @@ def needs(cloud: str, *, alarms: bool, lookup: bool) -> tuple[Need, ...]:
 
 def policy(wanted: Iterable[Need], *, is_global: bool = False) -> dict[str, Any]:
     """The smallest custom policy that allows all of these: of project-level services, or of global ones."""
-    actions = dict.fromkeys(n.action for n in wanted if n.action is not None and n.is_global == is_global)
+    actions = dict.fromkeys(
+        n.action for n in wanted if n.action is not None and n.is_global == is_global
+    )
     return {"Version": "1.1", "Statement": [{"Effect": "Allow", "Action": list(actions)}]}
 
 
@@ -130,7 +142,12 @@ class CloudTrials:
         project, server = self.project_id, encode(server_id)
         match what:
             case "list":
-                await self.ecs(f"/v1/{project}/cloudservers/detail", ("offset", "1"), ("limit", "1"), *self.filters)
+                await self.ecs(
+                    f"/v1/{project}/cloudservers/detail",
+                    ("offset", "1"),
+                    ("limit", "1"),
+                    *self.filters,
+                )
             case "groups":
                 await self.ecs(f"/v1/{project}/cloudservers/os-server-groups", ("limit", "1"))
             case "show":
@@ -147,7 +164,9 @@ class CloudTrials:
                 await self.ces(f"/V1.0/{project}/alarms", ("limit", "1"))
             case "records":
                 about = (("namespace", "SYS.ECS"), ("status", "alarm"), ("alarm_type", "metric"))
-                await self.ces(f"/v2/{project}/alarm-histories", *about, ("offset", "0"), ("limit", "1"))
+                await self.ces(
+                    f"/v2/{project}/alarm-histories", *about, ("offset", "0"), ("limit", "1")
+                )
             case "projects":
                 await self.lookup()
             case _:

@@ -91,9 +91,13 @@ class Reader:
 
         Raises CloudDenied (401, 403), Unreachable (no usable answer), CloudError (everything else).
         """
-        patience = min(patience or self._patience, self._patience, key=lambda p: (p.attempts, p.budget_s))
+        patience = min(
+            patience or self._patience, self._patience, key=lambda p: (p.attempts, p.budget_s)
+        )
         async for attempt in stamina.retry_context(
-            on=lambda error: isinstance(error, Passing) or (isinstance(error, Unreachable) and not error.lasting),
+            on=lambda error: (
+                isinstance(error, Passing) or (isinstance(error, Unreachable) and not error.lasting)
+            ),
             attempts=patience.attempts,
             timeout=patience.budget_s,
             wait_initial=patience.first_wait_s,
@@ -102,9 +106,13 @@ class Reader:
         ):
             with attempt:
                 return await self._once(request, credentials, hide)
-        raise CloudError("no attempt was made")  # pragma: no cover - the loop above returns or raises
+        raise CloudError(
+            "no attempt was made"
+        )  # pragma: no cover - the loop above returns or raises
 
-    async def _once(self, request: Outgoing, credentials: Credentials | None, hide: tuple[Secret, ...]) -> Answer:
+    async def _once(
+        self, request: Outgoing, credentials: Credentials | None, hide: tuple[Secret, ...]
+    ) -> Answer:
         """One exchange; after a 401 one more with renewed credentials, where there are any."""
         signed, is_again = request, False
         while True:
@@ -112,7 +120,12 @@ class Reader:
             if credentials is not None:
                 signed = await credentials.authorize(request, self._wall())
             reply = await self._transport.send(signed)
-            if credentials is None or reply.status != 401 or is_again or not await credentials.renew(signed):
+            if (
+                credentials is None
+                or reply.status != 401
+                or is_again
+                or not await credentials.renew(signed)
+            ):
                 break
             is_again = True
         if 200 <= reply.status < 300:
@@ -121,7 +134,9 @@ class Reader:
                 # A 2xx can be none: flow control answers 202 with an error. A job's own `error_code` is no error of
                 # the query.
                 is_object = isinstance(value, dict) and not isinstance(value.get("error"), dict)
-                if is_object and (not {"error_code", "error_msg"} <= value.keys() or "job_id" in value):
+                if is_object and (
+                    not {"error_code", "error_msg"} <= value.keys() or "job_id" in value
+                ):
                     self.pace.ease()
                     return Answer(value, reply)
         secrets = hide if credentials is None else (*hide, *credentials.secrets())
@@ -133,9 +148,16 @@ class Reader:
         if error.status == 429 or (found is not None and found.verdict is Verdict.THROTTLED):
             wait_s = retry_after_s(reply.headers)
             self.pace.slow_down(wait_s, allowed(error.message), request.origin)
-            return _made(Passing, error, "the cloud throttles us", "fewer runs at once, or a longer poll_every")
+            return _made(
+                Passing,
+                error,
+                "the cloud throttles us",
+                "fewer runs at once, or a longer poll_every",
+            )
         if error.status == 407:
-            return CloudError(f"a proxy before {request.host} asks for a login: {error.message}", hint=PROXY_HINT)
+            return CloudError(
+                f"a proxy before {request.host} asks for a login: {error.message}", hint=PROXY_HINT
+            )
         if error.is_foreign and error.status not in _PASSING_STATUS:
             # It has no status: a 404 that is not the API's says nothing of a job or a server.
             return CloudError(
@@ -148,7 +170,12 @@ class Reader:
             kind = CloudError if error.is_too_much else Passing
             return _made(kind, error, f"{request.host} answered {error.answered}", None)
         if 300 <= error.status < 400:
-            return _made(CloudError, error, f"{request.host} redirects, which is not followed", "check the endpoint")
+            return _made(
+                CloudError,
+                error,
+                f"{request.host} redirects, which is not followed",
+                "check the endpoint",
+            )
         says_so = error.code in _PASSING_CODES or "try again later" in error.message.lower()
         if error.status in _PASSING_STATUS or says_so:
             return _made(Passing, error, f"the cloud failed: {error.sentence}", None)
@@ -163,7 +190,9 @@ def _made(kind: type[CloudError], error: ApiError, message: str, hint: str | Non
         message = f"{message} ({error.code})"
     if error.request_id:
         message = f"{message} [request {error.request_id}]"
-    return kind(message, hint=hint, code=error.code, status=error.status, request_id=error.request_id)
+    return kind(
+        message, hint=hint, code=error.code, status=error.status, request_id=error.request_id
+    )
 
 
 def denied(error: ApiError) -> CloudDenied:

@@ -65,13 +65,17 @@ def classify(
         unproven = "does not prove that nothing was begun"
         reason = f"{error.message}, which {unproven}"
         if 200 <= status < 300:
-            reason = f"HTTP {status} without a job id" + (f": {error.sentence}" if error.code else "")
+            reason = f"HTTP {status} without a job id" + (
+                f": {error.sentence}" if error.code else ""
+            )
         elif error.code:
             reason = f"HTTP {status}, and {error.sentence} {unproven}"
         return Ambiguous(reason, status, error.code, error.request_id)
     if found is Verdict.THROTTLED:
         code, wait = error.code or str(status), retry_after_s(headers)
-        return Throttled(code, error.sentence, wait, error.request_id, status, allowed(error.message))
+        return Throttled(
+            code, error.sentence, wait, error.request_id, status, allowed(error.message)
+        )
     if found is Verdict.DENIED:
         message, hint = denial(error, REBOOT)
         if error.code and error.code not in message:
@@ -79,7 +83,15 @@ def classify(
         return Denied(error.code or str(status), message, status, error.request_id, hint)
     because = found is Verdict.SERVERS
     named = _named(error, asked) if because else None
-    return Refused(error.code or str(status), error.sentence, status, error.request_id, because, named, error.codes)
+    return Refused(
+        error.code or str(status),
+        error.sentence,
+        status,
+        error.request_id,
+        because,
+        named,
+        error.codes,
+    )
 
 
 def job_id_of(body: bytes) -> str | None:

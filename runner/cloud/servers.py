@@ -104,7 +104,9 @@ class Servers:
             answer = await self._get(f"{self._path}/detail", *named, *self._filters)
             entries = as_list(answer.value.get("servers"))
             ghosts = {g for g in map(decode.ghost, entries) if g is not None}
-            here = {s.id: s for s in map(decode.server, entries) if s is not None and s.id not in ghosts}
+            here = {
+                s.id: s for s in map(decode.server, entries) if s is not None and s.id not in ghosts
+            }
             if not ghosts.union(here).issuperset(part):
                 return None
             found.update((i, here[i]) for i in part if i in here)
@@ -149,7 +151,9 @@ class Servers:
             marker = as_text(info.get("next_marker")) if isinstance(info, dict) else last
             if not marker or len(found) == known:
                 return tuple(sorted(found.values(), key=lambda g: g.id))
-        raise CloudError(f"the list of server groups does not come to an end within {_MAX_GROUP_PAGES} pages")
+        raise CloudError(
+            f"the list of server groups does not come to an end within {_MAX_GROUP_PAGES} pages"
+        )
 
 
 def segment(server_id: str) -> str:
@@ -166,7 +170,11 @@ def is_unknown_job(error: CloudError) -> bool:
 
 def is_missing(error: CloudError) -> bool:
     """Return True for a 404 with a code of the service. Without a code, or with the gateway's, the route is missing."""
-    return error.status == 404 and bool(error.code) and not str(error.code).startswith(("APIGW.", "APIG."))
+    return (
+        error.status == 404
+        and bool(error.code)
+        and not str(error.code).startswith(("APIGW.", "APIG."))
+    )
 
 
 @dataclass(slots=True)
@@ -185,7 +193,9 @@ class ListPages:
         """Take a page in; how many entries it had."""
         listed = value.get("servers") if isinstance(value, dict) else None
         if not isinstance(listed, list):
-            raise CloudError("the list answer has no servers", hint="check the endpoint of the target")
+            raise CloudError(
+                "the list answer has no servers", hint="check the endpoint of the target"
+            )
         for item in listed:
             server = decode.server(item)
             if server is None:
@@ -255,7 +265,11 @@ async def _read_back(fetch: Fetch, limit: int, before: ListPages) -> ListPages:
     while True:
         pages = ListPages(size=size, number=number)
         is_full = pages.add(await fetch(number, limit)) >= size
-        if not is_full or number >= _MAX_PAGES or (pages.count is not None and number * size >= pages.count):
+        if (
+            not is_full
+            or number >= _MAX_PAGES
+            or (pages.count is not None and number * size >= pages.count)
+        ):
             break
         number += 1
     for page in range(number - 1, 0, -1):
@@ -276,7 +290,11 @@ async def _read(fetch: Fetch, limit: int) -> ListPages:
     if last > 1:
         got = await _rest(fetch, limit, pages, last)
         number = last
-    while got >= pages.size and number < _MAX_PAGES and (pages.count is None or number * pages.size < pages.count):
+    while (
+        got >= pages.size
+        and number < _MAX_PAGES
+        and (pages.count is None or number * pages.size < pages.count)
+    ):
         number += 1
         got = pages.add(await fetch(number, limit))
     pages.number = number

@@ -24,7 +24,11 @@ def sdk_date(at: datetime) -> str:
 
 
 def canonical_request(
-    method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str], body: bytes
+    method: str,
+    path: str,
+    query: Iterable[tuple[str, str]],
+    headers: Mapping[str, str],
+    body: bytes,
 ) -> tuple[str, str]:
     """The text whose hash is signed, and the names of the signed headers joined by `;`.
 
@@ -37,7 +41,9 @@ def canonical_request(
     signed = {name.lower(): value.strip() for name, value in headers.items() if "_" not in name}
     names = ";".join(sorted(signed))
     lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
-    digest = (signed.get("x-sdk-content-sha256") if body else None) or hashlib.sha256(body).hexdigest()
+    digest = (signed.get("x-sdk-content-sha256") if body else None) or hashlib.sha256(
+        body
+    ).hexdigest()
     return "\n".join([method.upper(), uri, canonical_query(query), lines, names, digest]), names
 
 

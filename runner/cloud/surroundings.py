@@ -31,7 +31,9 @@ _NAME = 100
 T = TypeVar("T")
 
 
-async def surroundings(scaling: Get, ecs: Get | None, project_id: str, filters: Query = ()) -> Surroundings:
+async def surroundings(
+    scaling: Get, ecs: Get | None, project_id: str, filters: Query = ()
+) -> Surroundings:
     """Both at once. `ecs` is None where the cloud has no scheduled events. Raises nothing that the cloud does.
 
     `filters`: a query that goes with the list of groups.
@@ -58,11 +60,15 @@ async def _groups(get: Get, project_id: str, filters: Query) -> tuple[ScalingGro
 
     async def records(path: str, key: str, *query: tuple[str, str]) -> list[Record]:
         start = (("start_number", "0"),)
-        return await all_records(get, base + path, key, _next_start, ("limit", str(PAGE)), *query, first=start)
+        return await all_records(
+            get, base + path, key, _next_start, ("limit", str(PAGE)), *query, first=start
+        )
 
     async def one(raw: Record, group_id: str) -> ScalingGroup:
         async with gate:
-            rows = await records(f"/scaling_group_instance/{encode(group_id)}/list", "scaling_group_instances")
+            rows = await records(
+                f"/scaling_group_instance/{encode(group_id)}/list", "scaling_group_instances"
+            )
         members = dict.fromkeys(filter(None, (as_text(row.get("instance_id")) for row in rows)))
         name = tidy(as_text(raw.get("scaling_group_name")), _NAME) or group_id
         minutes = as_number(raw.get("health_periodic_audit_time"))
@@ -75,13 +81,19 @@ async def _groups(get: Get, project_id: str, filters: Query) -> tuple[ScalingGro
         can_be_in_path = group_id.strip(".") and len(group_id) <= 64
         if can_be_in_path and raw.get("current_instance_number") != 0:
             wanted[group_id] = raw
-    groups: list[ScalingGroup] = await together(*(one(raw, group_id) for group_id, raw in wanted.items()))
+    groups: list[ScalingGroup] = await together(
+        *(one(raw, group_id) for group_id, raw in wanted.items())
+    )
     return tuple(sorted(groups, key=lambda g: (g.name, g.id)))
 
 
 def _next_start(body: Mapping[str, Any], page: list[Record], found: list[Record]) -> Query | None:
     total = body.get("total_number")
-    if not page or (isinstance(total, int) and len(found) >= total) or (len(page) < PAGE and total is None):
+    if (
+        not page
+        or (isinstance(total, int) and len(found) >= total)
+        or (len(page) < PAGE and total is None)
+    ):
         return None
     return (("start_number", str(len(found))),)
 
@@ -108,9 +120,13 @@ async def _events(get: Get | None, project_id: str) -> tuple[ScheduledEvent, ...
 
 
 def _event(raw: Record) -> ScheduledEvent | None:
-    number, server, state = (tidy(as_text(raw.get(k)), _NAME) for k in ("id", "instance_id", "state"))
+    number, server, state = (
+        tidy(as_text(raw.get(k)), _NAME) for k in ("id", "instance_id", "state")
+    )
     if not number or not server or state.lower() in OVER:
         return None
     begins = as_text(raw.get("start_time")) or as_text(raw.get("not_before"))
     kind = tidy(as_text(raw.get("type")), _NAME) or "event"
-    return ScheduledEvent(number, server, kind, state, tidy(begins, 40), tidy(as_text(raw.get("not_after")), 40))
+    return ScheduledEvent(
+        number, server, kind, state, tidy(begins, 40), tidy(as_text(raw.get("not_after")), 40)
+    )

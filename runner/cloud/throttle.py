@@ -23,7 +23,9 @@ TOLD_S = 5.0
 _FIRST_S = 1.0
 _AFTER_REBOOT_S = 5.0
 _MOST_COUNTED = 10_000
-_LIMIT = re.compile(r"limit:\s*(\d{1,6})\s*,\s*time:\s*(\d{1,5})\s*(second|minute|hour)", re.IGNORECASE)
+_LIMIT = re.compile(
+    r"limit:\s*(\d{1,6})\s*,\s*time:\s*(\d{1,5})\s*(second|minute|hour)", re.IGNORECASE
+)
 _SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -37,7 +39,11 @@ def allowed(text: str) -> Allowed | None:
     if match is None:
         return None
     found = Allowed(int(match[1]), int(match[2]) * _SECONDS[match[3].lower()])
-    return found if 1 <= found.requests <= _MOST_COUNTED and 0 < found.window_s <= LONGEST_WINDOW_S else None
+    return (
+        found
+        if 1 <= found.requests <= _MOST_COUNTED and 0 < found.window_s <= LONGEST_WINDOW_S
+        else None
+    )
 
 
 class RequestPace:
@@ -94,7 +100,9 @@ class RequestPace:
             made = sum(at > since for at in self._sent.get(place, ()))
             why = f"{why} (its limit is {named}, this process made {made:,})"
             if is_full:
-                why = f"{host} allows {named}, and this process has made {'it' if is_one else 'them'}"
+                why = (
+                    f"{host} allows {named}, and this process has made {'it' if is_one else 'them'}"
+                )
         if self._most_s is not None and wait_s > self._most_s:
             raise CloudError(
                 f"{why}, and there is no room for {wait_s:.0f} s",
@@ -123,7 +131,9 @@ class RequestPace:
         soonest = sent[-limit.requests] + limit.window_s if len(sent) >= limit.requests else now
         return max(soonest, sent[-1]) - now
 
-    def slow_down(self, seconds: float | None, limit: Allowed | None = None, place: str = "") -> None:
+    def slow_down(
+        self, seconds: float | None, limit: Allowed | None = None, place: str = ""
+    ) -> None:
         """After a throttled answer: wait `seconds` (of `Retry-After`), else 1, 2, 4 … s; never more
         than 30 s.
 

@@ -11,7 +11,15 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from runner.execution.effects import Pace, Step, WatchBake
-from runner.model.events import BakeEnded, BakeObserved, BakeStarted, EventData, Outcome, ServersLost, Why
+from runner.model.events import (
+    BakeEnded,
+    BakeObserved,
+    BakeStarted,
+    EventData,
+    Outcome,
+    ServersLost,
+    Why,
+)
 from runner.model.inventory import Server
 from runner.model.quantity import format_duration
 from runner.model.run import Run, ServerState
@@ -46,7 +54,12 @@ def rules_now(run: Run) -> GroupRules | None:
 def watched(run: Run, group: str) -> list[ServerState]:
     """The ready servers of a group; of those that a person has resolved that person knows better."""
     own = (w for w in run.schedule.waves[: run.position] if w.group == group)
-    return [s for w in own for s in run.members(w) if s.outcome is Outcome.READY and s.resolution is None]
+    return [
+        s
+        for w in own
+        for s in run.members(w)
+        if s.outcome is Outcome.READY and s.resolution is None
+    ]
 
 
 def ends(run: Run, rules: GroupRules) -> datetime:
@@ -84,13 +97,17 @@ def _due(run: Run, pace: Pace, servers: list[ServerState], end: datetime) -> dat
         return min(began + timedelta(seconds=OFTEN_S), end)
     if any(s.missing_since for s in servers):
         return last + timedelta(seconds=AGAIN_S)
-    gap = min(max((last - began) * BACK_OFF, timedelta(seconds=OFTEN_S)), timedelta(seconds=SELDOM_S))
+    gap = min(
+        max((last - began) * BACK_OFF, timedelta(seconds=OFTEN_S)), timedelta(seconds=SELDOM_S)
+    )
     return min(last + gap, end) if last < end else last + gap
 
 
 def _last(run: Run, pace: Pace) -> datetime | None:
     """The last round of this bake that this process has made."""
-    return pace.watched if pace.watched and run.bake_began and pace.watched >= run.bake_began else None
+    return (
+        pace.watched if pace.watched and run.bake_began and pace.watched >= run.bake_began else None
+    )
 
 
 def over(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
@@ -99,9 +116,16 @@ def over(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     if rules is None or run.bake_began is None:
         return ()
     servers, last = watched(run, rules.name), _last(run, pace)
-    if servers and (last is None or last < ends(run, rules) or any(s.missing_since for s in servers)):
+    if servers and (
+        last is None or last < ends(run, rules) or any(s.missing_since for s in servers)
+    ):
         return ()
-    lost = sum(s.lost is not None for w in run.schedule.waves if w.group == rules.name for s in run.members(w))
+    lost = sum(
+        s.lost is not None
+        for w in run.schedule.waves
+        if w.group == rules.name
+        for s in run.members(w)
+    )
     return (BakeEnded(rules.name, len(servers), lost),)
 
 
@@ -130,7 +154,9 @@ def seen_events(
         return ()
     words = {**ill, **down}
     servers = watched(run, group)
-    missed = {s.ref.id: words[s.ref.id] for s in servers if s.ref.id in words and s.missing_since is None}
+    missed = {
+        s.ref.id: words[s.ref.id] for s in servers if s.ref.id in words and s.missing_since is None
+    }
     back = [s.ref.id for s in servers if s.missing_since is not None and s.ref.id not in words]
     events: list[EventData] = []
     if missed or back:
@@ -138,7 +164,11 @@ def seen_events(
     lost: dict[str, Why] = {}
     for server in servers:
         since = server.missing_since
-        if since is not None and server.ref.id in words and (at - since).total_seconds() >= MISSED_FOR_S:
+        if (
+            since is not None
+            and server.ref.id in words
+            and (at - since).total_seconds() >= MISSED_FOR_S
+        ):
             missed_for = format_duration(float(round((at - since).total_seconds())))
             reason = "LostInBake" if server.ref.id in down else "UnhealthyInBake"
             detail = f"was ready, and has not been well for {missed_for}: {words[server.ref.id]}"

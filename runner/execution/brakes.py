@@ -9,7 +9,9 @@ from runner.model.inventory import Server
 from runner.model.run import IN_FLIGHT, Batch, BatchPhase, Phase, Run
 from runner.model.schedule import Rate, Wave
 
-NEVER_ASKED = frozenset({BatchPhase.NOT_SENT, BatchPhase.THROTTLED, BatchPhase.REFUSED, BatchPhase.DENIED})
+NEVER_ASKED = frozenset(
+    {BatchPhase.NOT_SENT, BatchPhase.THROTTLED, BatchPhase.REFUSED, BatchPhase.DENIED}
+)
 """Requests that provably rebooted nothing: they use up no rate."""
 
 
@@ -26,7 +28,9 @@ def others_to_read(run: Run, wave: Wave) -> tuple[str, ...]:
     return () if len(waiting) + len(others) <= most.allowed else tuple(others)
 
 
-def too_many_down(run: Run, seen: Mapping[str, Server], others: tuple[str, ...]) -> tuple[int, int] | None:
+def too_many_down(
+    run: Run, seen: Mapping[str, Server], others: tuple[str, ...]
+) -> tuple[int, int] | None:
     """How many servers of the group would be down with the wave, and how many are down without it; None: few enough.
 
     Down is what is not ACTIVE, has a task, or is in flight. A server that the cloud does not know any more is not down:
@@ -38,7 +42,9 @@ def too_many_down(run: Run, seen: Mapping[str, Server], others: tuple[str, ...])
         return None
     flying = {i for i in others if i in run.servers and run.servers[i].phase in IN_FLIGHT}
     down = sum(i in flying or (i in seen and not seen[i].is_idle) for i in others)
-    found = [seen[s.ref.id] for s in run.members(wave) if s.phase is Phase.WAITING and s.ref.id in seen]
+    found = [
+        seen[s.ref.id] for s in run.members(wave) if s.phase is Phase.WAITING and s.ref.id in seen
+    ]
     down += sum(not s.is_idle for s in found)
     going = sum(s.is_idle and not s.locked and not s.frozen for s in found)
     return (down + going, down) if going and down + going > most.allowed else None
@@ -66,6 +72,8 @@ def _recent(run: Run, since: datetime, group: str | None) -> Iterator[Batch]:
     for batch in reversed(run.batches.values()):
         if batch.intended <= since:
             return
-        if batch.phase in NEVER_ASKED or (group and run.schedule.waves[batch.wave - 1].group != group):
+        if batch.phase in NEVER_ASKED or (
+            group and run.schedule.waves[batch.wave - 1].group != group
+        ):
             continue
         yield batch

@@ -25,7 +25,11 @@ def over_budget(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
                 return (RunStopping(*excess),)
             if action == "continue":
                 return (BudgetPassed(name, excess[1]), *_run_excess(run, budget.allowed))
-            if run.failed <= budget.allowed and run.question is None and (run.wave or not run.bake_began):
+            if (
+                run.failed <= budget.allowed
+                and run.question is None
+                and (run.wave or not run.bake_began)
+            ):
                 return (ask(run, f"budget:{name}:{run.failed_in[name]}", excess[1]),)
     return _run_excess(run, budget.allowed)
 

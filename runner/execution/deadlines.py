@@ -36,7 +36,9 @@ def ended_servers(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     target = run.rules().target
     if unseen and failing.may_fail(run, target):
         words = format_duration(run.rules().ready_timeout_s)
-        error = CloudError(f"it could not be asked at the end of the {words} that servers have to come back")
+        error = CloudError(
+            f"it could not be asked at the end of the {words} that servers have to come back"
+        )
         return (failing.failed(target, error), ServersEnded(ended))
     return (ServersEnded(ended),)
 
@@ -54,7 +56,9 @@ def _verdict(run: Run, server: ServerState, pace: Pace, now: datetime) -> Ended 
     if server.up_since is None:
         return _too_late(run, server, pace, now, 0)
     rules, looked = run.rules(), pace.looked.get(server.ref.id)
-    if rules.checks and not _lasts(server.healthy_since, pace.asked.get(server.ref.id), rules.stable_for_s):
+    if rules.checks and not _lasts(
+        server.healthy_since, pace.asked.get(server.ref.id), rules.stable_for_s
+    ):
         return _unhealthy(run, server, pace, now)
     if not _lasts(server.up_since, looked, rules.stable_for_s):
         return _out_of_sight(run, server, pace, now) if rules.checks else None
@@ -79,17 +83,25 @@ def _unhealthy(run: Run, server: ServerState, pace: Pace, now: datetime) -> Ende
     if server.healthy_since is None and asked is not None and asked >= deadline:
         timeout = format_duration(run.rules().ready_timeout_s)
         words = pace.answers.get(server.ref.id) or "no answer"
-        return Ended(Outcome.FAILED, "CheckFailed", f"runs, but does not pass its checks within {timeout}: {words}")
+        return Ended(
+            Outcome.FAILED,
+            "CheckFailed",
+            f"runs, but does not pass its checks within {timeout}: {words}",
+        )
     return _out_of_sight(run, server, pace, now)
 
 
 def _out_of_sight(run: Run, server: ServerState, pace: Pace, now: datetime) -> Ended | None:
     """A server that runs, as far as is known, while the cloud cannot be asked at its deadline."""
     deadline = ready_deadline(run, server)
-    if now < deadline or not pace.is_blind(0, pace.looked.get(server.ref.id), deadline, now, BLIND_GRACE_S):
+    if now < deadline or not pace.is_blind(
+        0, pace.looked.get(server.ref.id), deadline, now, BLIND_GRACE_S
+    ):
         return None
     timeout = format_duration(run.rules().ready_timeout_s)
-    return Ended(Outcome.UNKNOWN, "CannotSee", f"the cloud could not be asked at the end of its {timeout}")
+    return Ended(
+        Outcome.UNKNOWN, "CannotSee", f"the cloud could not be asked at the end of its {timeout}"
+    )
 
 
 def _too_late(run: Run, server: ServerState, pace: Pace, now: datetime, what: int) -> Ended | None:
@@ -104,7 +116,11 @@ def _too_late(run: Run, server: ServerState, pace: Pace, now: datetime, what: in
         return None
     timeout = format_duration(run.rules().ready_timeout_s)
     if blind:
-        return Ended(Outcome.UNKNOWN, "CannotSee", f"the cloud could not be asked at the end of its {timeout}")
+        return Ended(
+            Outcome.UNKNOWN,
+            "CannotSee",
+            f"the cloud could not be asked at the end of its {timeout}",
+        )
     if server.phase is Phase.ACCEPTED:
         job = run.batches[server.batch or 0].job_id
         return Ended(Outcome.FAILED, JOB_TIMED_OUT, f"its job {job} did not end within {timeout}")
@@ -127,7 +143,11 @@ def _failing_unseen(run: Run, server: ServerState, pace: Pace, now: datetime) ->
     since = pace.troubles.get(f"looking {server.batch}")
     if since is None or (now - since).total_seconds() < BLIND_GRACE_S:
         return None
-    return Ended(Outcome.UNKNOWN, server.reason, f"{server.detail}; the cloud could not be asked what became of it")
+    return Ended(
+        Outcome.UNKNOWN,
+        server.reason,
+        f"{server.detail}; the cloud could not be asked what became of it",
+    )
 
 
 def _waited_too_long(run: Run, server: ServerState, pace: Pace, now: datetime) -> Ended | None:

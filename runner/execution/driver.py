@@ -42,7 +42,9 @@ from runner.ports.store import RunNotFound
 
 ERROR_DELAY_S = 30.0
 ERROR_DELAY_MOST_S = 3600.0
-DO: Mapping[type[Effect], Callable[[Any, Setting, Site, Writer, Pace], Coroutine[Any, Any, None]]] = {
+DO: Mapping[
+    type[Effect], Callable[[Any, Setting, Site, Writer, Pace], Coroutine[Any, Any, None]]
+] = {
     Send: sending.send,
     ReadWave: reading.read_wave,
     Poll: reading.poll,
@@ -92,7 +94,9 @@ class Driver:
 
     def __post_init__(self) -> None:
         if self.setting.boot is not None:
-            self.setting = replace(self.setting, clock=RunClock(self.setting.clock, self.setting.boot))
+            self.setting = replace(
+                self.setting, clock=RunClock(self.setting.clock, self.setting.boot)
+            )
 
     def load(self) -> Run:
         """Return the run as its journal tells now, without the lease. From here on the clock tells the run's time."""
@@ -185,7 +189,9 @@ class Driver:
     async def _perform(self, effects: tuple[Effect, ...], writer: Writer) -> None:
         """Do effects side by side. When the process is to end, reads are dropped, a request gets a moment to answer."""
         tasks: dict[asyncio.Future[Any], Effect] = {
-            asyncio.ensure_future(DO[type(e)](e, self.setting, self.setting.sites[e.target], writer, self.pace)): e
+            asyncio.ensure_future(
+                DO[type(e)](e, self.setting, self.setting.sites[e.target], writer, self.pace)
+            ): e
             for e in effects
         }
         end = asyncio.ensure_future(self.ending.wait())
@@ -198,7 +204,11 @@ class Driver:
                 await self._let_go(pending, tasks)
         finally:
             end.cancel()
-        errors = [(tasks[t], e) for t, e in ((t, t.exception()) for t in tasks if not t.cancelled()) if e is not None]
+        errors = [
+            (tasks[t], e)
+            for t, e in ((t, t.exception()) for t in tasks if not t.cancelled())
+            if e is not None
+        ]
         lost = next((e for _, e in errors if isinstance(e, LeaseLost)), None)
         if lost is not None:
             raise lost
@@ -225,7 +235,9 @@ class Driver:
                 self.pace.watch_again = again
         return True
 
-    async def _let_go(self, pending: set[asyncio.Future[Any]], tasks: Mapping[asyncio.Future[Any], Effect]) -> None:
+    async def _let_go(
+        self, pending: set[asyncio.Future[Any]], tasks: Mapping[asyncio.Future[Any], Effect]
+    ) -> None:
         for task in pending:
             if not isinstance(tasks[task], Send):
                 task.cancel()

@@ -110,7 +110,19 @@ class ReadFreezes:
     wave: int
 
 
-Effect = AskGates | ReadWave | Send | Poll | ReadBack | Look | Recheck | Ask | AskBefore | WatchBake | ReadFreezes
+Effect = (
+    AskGates
+    | ReadWave
+    | Send
+    | Poll
+    | ReadBack
+    | Look
+    | Recheck
+    | Ask
+    | AskBefore
+    | WatchBake
+    | ReadFreezes
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,9 @@ def trace_of(
     reboot = last_reboot(finding.actions, since or asked - CLOCK_SKEW)
     if reboot is not None and reboot.started is not None:
         words = f"its history has a reboot at {_second(reboot.started)}"
-        is_later = reboot.started >= asked.replace(microsecond=0)  # histories can tell whole seconds only
+        is_later = reboot.started >= asked.replace(
+            microsecond=0
+        )  # histories can tell whole seconds only
         if may_be_ours(reboot, updated_before) and (moved or is_later):
             return Trace.REBOOTED, words
         return Trace.UNCLEAR, f"{words}, just before the request"
@@ -111,21 +113,33 @@ def trace_of(
 def trace_in(run: Run, server_id: str, finding: Finding) -> tuple[Trace, str]:
     """Return the same for the requests of one run."""
     updated_before = run.servers[server_id].updated_before
-    return trace_of(finding, first_asked(run, server_id), updated_before, reboots_since(run, server_id))
+    return trace_of(
+        finding, first_asked(run, server_id), updated_before, reboots_since(run, server_id)
+    )
 
 
 def vanished_trace(run: Run, server_id: str, finding: Finding) -> tuple[Trace, str]:
     """The same for a server of an accepted job that vanished: `updated` after the intent is evidence too."""
     trace, why = trace_in(run, server_id, finding)
     server, updated_before = finding.server, run.servers[server_id].updated_before
-    if trace is Trace.UNCLEAR and server and server.updated and updated_before and server.updated != updated_before:
+    if (
+        trace is Trace.UNCLEAR
+        and server
+        and server.updated
+        and updated_before
+        and server.updated != updated_before
+    ):
         return Trace.REBOOTED, f"its job was accepted, and it was updated at {server.updated}"
     return trace, why
 
 
 def last_reboot(actions: tuple[Action, ...] | None, since: datetime) -> Action | None:
     """The newest reboot in a history that began at `since` or later."""
-    reboots = [a for a in actions or () if a.action == "reboot" and a.started is not None and a.started >= since]
+    reboots = [
+        a
+        for a in actions or ()
+        if a.action == "reboot" and a.started is not None and a.started >= since
+    ]
     return max(reboots, key=lambda a: a.started or since, default=None)
 
 
@@ -194,7 +208,9 @@ def round_due(batch: Batch, settle_s: float) -> datetime:
     return answered if batch.phase is BatchPhase.GONE else answered + timedelta(seconds=settle_s)
 
 
-def may_arrive_late(batch: Batch, owner: Owner, is_dead: Callable[[Owner], bool], wall: datetime) -> bool:
+def may_arrive_late(
+    batch: Batch, owner: Owner, is_dead: Callable[[Owner], bool], wall: datetime
+) -> bool:
     """Return False if the request of a batch in doubt can no longer reach the cloud.
 
     Its sender is this process, whose connection is closed by now, or provably dead; or it was signed with the date of
@@ -204,7 +220,9 @@ def may_arrive_late(batch: Batch, owner: Owner, is_dead: Callable[[Owner], bool]
     if sender == owner or is_dead(sender):
         return False
     sent = batch.sender.get("wall")
-    return not (batch.signed == "aksk" and sent and wall - datetime.fromisoformat(sent) > SIGNATURE_LIFE)
+    return not (
+        batch.signed == "aksk" and sent and wall - datetime.fromisoformat(sent) > SIGNATURE_LIFE
+    )
 
 
 def _times_lost(run: Run, servers: Collection[str]) -> int:
@@ -215,7 +233,12 @@ def _times_lost(run: Run, servers: Collection[str]) -> int:
 
 
 def judge(
-    run: Run, batch: Batch, findings: Mapping[str, Finding], *, is_round: bool, may_arrive_late: bool
+    run: Run,
+    batch: Batch,
+    findings: Mapping[str, Finding],
+    *,
+    is_round: bool,
+    may_arrive_late: bool,
 ) -> tuple[EventData, ...]:
     """Return the events that follow from one look at a batch in doubt.
 
@@ -247,11 +270,15 @@ def judge(
             return (seen, BatchSettled(batch.number, tuple(rest)))
         if round_ < LATEST_ROUND:
             return (seen,)
-    reason = NO_TRACE if clean else "JobVanished" if batch.phase is BatchPhase.GONE else "MixedEvidence"
+    reason = (
+        NO_TRACE if clean else "JobVanished" if batch.phase is BatchPhase.GONE else "MixedEvidence"
+    )
     answer = f"; the request was answered with {batch.answer}" if batch.answer else ""
     ended = {i: Ended(Outcome.UNKNOWN, reason, said[i] + answer) for i in rest}
     events = (seen, ServersEnded(ended), BatchSettled(batch.number))
-    return (*events, _no_trace_stop(run, batch)) if reason == NO_TRACE and run.stop is None else events
+    return (
+        (*events, _no_trace_stop(run, batch)) if reason == NO_TRACE and run.stop is None else events
+    )
 
 
 def _no_trace_stop(run: Run, batch: Batch) -> EventData:
@@ -272,7 +299,9 @@ def first_asked(run: Run, server_id: str) -> datetime:
 # --- jobs that failed --------------------------------------------------------------------------------------------
 
 
-def judge_failing(run: Run, batch: Batch, findings: Mapping[str, Finding], now: datetime) -> tuple[EventData, ...]:
+def judge_failing(
+    run: Run, batch: Batch, findings: Mapping[str, Finding], now: datetime
+) -> tuple[EventData, ...]:
     """Return the events that follow from a look at servers whose job failed, or did not end in time.
 
     A failed job never makes a server ready: it is `failed`, or `unknown` where it runs and was updated while its
@@ -300,7 +329,9 @@ def judge_failing(run: Run, batch: Batch, findings: Mapping[str, Finding], now: 
             hints[server_id] = seen
             if finding.actions is None and server is not None and server.is_idle:
                 outcome = Outcome.UNKNOWN
-        words = f"{state.detail}; seen since: {seen}" + (f"; {state_words(server)}" if server else "")
+        words = f"{state.detail}; seen since: {seen}" + (
+            f"; {state_words(server)}" if server else ""
+        )
         rows[server_id] = Ended(outcome, state.reason, words)
     events: list[EventData] = []
     if adopted or proven or hints:
@@ -326,7 +357,10 @@ def earlier_requests(runs: Iterable[Run], ids: Collection[str]) -> dict[str, Ear
                 continue
             if state.first_asked is not None and server_id not in found:
                 found[server_id] = EarlierRequest(run.id, state.first_asked, state.updated_before)
-            made_eligible = state.resolution and state.resolution["as"] in ("not-rebooted", "reboot-again")
+            made_eligible = state.resolution and state.resolution["as"] in (
+                "not-rebooted",
+                "reboot-again",
+            )
             if state.resolution and made_eligible:
                 found[server_id] = _after(run, found.get(server_id), state.resolution)
     return found

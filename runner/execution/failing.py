@@ -30,7 +30,11 @@ def may_fail(run: Run, target: str) -> bool:
     """Whether a target can be given up: there is work on another one that was not."""
     if run.stop is not None or target in run.failed_targets:
         return False
-    others = (w for w in run.schedule.waves[run.position :] if target_of(run, w) != target and not is_failed(run, w))
+    others = (
+        w
+        for w in run.schedule.waves[run.position :]
+        if target_of(run, w) != target and not is_failed(run, w)
+    )
     return any(s.outcome is None for w in others for s in run.members(w))
 
 
@@ -59,7 +63,9 @@ def ended(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
             if server.phase not in IN_FLIGHT or _is_refused(run, server):
                 rows[server.ref.id] = Ended(Outcome.NOT_STARTED, TARGET_FAILED, why)
             elif _is_lost(run, wave, server, now):
-                rows[server.ref.id] = Ended(Outcome.UNKNOWN, "CannotSee", f"nobody can look for its reboot: {why}")
+                rows[server.ref.id] = Ended(
+                    Outcome.UNKNOWN, "CannotSee", f"nobody can look for its reboot: {why}"
+                )
     return (ServersEnded(rows),) if rows else ()
 
 
@@ -73,7 +79,9 @@ def _is_refused(run: Run, server: ServerState) -> bool:
 def _is_lost(run: Run, wave: Wave, server: ServerState, now: datetime) -> bool:
     """Whether only evidence of its reboot could still tell, and the time for that is over."""
     batch = run.batches.get(server.batch or 0)
-    is_gone = server.phase is Phase.ACCEPTED and batch is not None and batch.phase is BatchPhase.GONE
+    is_gone = (
+        server.phase is Phase.ACCEPTED and batch is not None and batch.phase is BatchPhase.GONE
+    )
     lost = (Phase.INTENDED, Phase.REFUSED, Phase.FAILING)
     if server.intended is None or not (server.phase in lost or is_gone):
         return False
@@ -83,7 +91,12 @@ def _is_lost(run: Run, wave: Wave, server: ServerState, now: datetime) -> bool:
 def passed_over(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     """The end of a wave that never began, because its target was given up."""
     wave = run.wave
-    if wave is None or run.stop is not None or run.waves[run.position].started or not is_failed(run, wave):
+    if (
+        wave is None
+        or run.stop is not None
+        or run.waves[run.position].started
+        or not is_failed(run, wave)
+    ):
         return ()
     if any(s.outcome is None for s in run.members(wave)):
         return ()

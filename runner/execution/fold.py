@@ -151,7 +151,9 @@ def _follow(run: Run, event: Event) -> None:
     try:
         _add(data, run, event)
     except LookupError as error:
-        raise IllegalEvent(f"{event.type} of something that the run does not have: {error!r}") from error
+        raise IllegalEvent(
+            f"{event.type} of something that the run does not have: {error!r}"
+        ) from error
     if event.fence and not isinstance(data, RunSuspended):
         _go_on(run)
     run.seq = max(run.seq, event.seq)
@@ -235,7 +237,10 @@ def _demand_open(run: Run) -> None:
     """Nothing begins before the gates have been asked, and all are open."""
     gates = run.schedule.gates
     asked = len(run.gate_answers) == len(gates)
-    _demand(asked and verdict(gates, run.gate_answers) is GateState.OPEN, "something begins while a gate is not open")
+    _demand(
+        asked and verdict(gates, run.gate_answers) is GateState.OPEN,
+        "something begins while a gate is not open",
+    )
 
 
 @_add.register
@@ -254,7 +259,10 @@ def _wave_busy(data: WaveBusy, run: Run, event: Event) -> None:
 def _servers_blocked(data: ServersBlocked, run: Run, event: Event) -> None:
     servers = [run.servers[i] for i in data.servers]
     number = run.wave.number if run.wave else 0
-    _demand(all(s.phase is Phase.WAITING and s.wave == number for s in servers), "a server is blocked out of turn")
+    _demand(
+        all(s.phase is Phase.WAITING and s.wave == number for s in servers),
+        "a server is blocked out of turn",
+    )
     for server in servers:
         server.blocked_since = server.blocked_since or event.at
 
@@ -304,13 +312,27 @@ def _batch_intended(data: BatchIntended, run: Run, event: Event) -> None:
     if wave is None or number in run.batches:
         raise IllegalEvent("a batch is intended out of turn")
     _demand(servers, "an empty batch")
-    _demand(all(s.phase is Phase.WAITING and s.wave == wave.number for s in servers), "a server is asked for twice")
+    _demand(
+        all(s.phase is Phase.WAITING and s.wave == wave.number for s in servers),
+        "a server is asked for twice",
+    )
     _demand(run.stop is None, "a batch is intended by a run that stops")
     if not run.current_batches() or any(s.first_asked for s in servers):
         _demand_open(run)
-        run.window_since, run.window_opens, run.window_why, run.window_current = None, None, "", False
+        run.window_since, run.window_opens, run.window_why, run.window_current = (
+            None,
+            None,
+            "",
+            False,
+        )
     run.batches[number] = Batch(
-        number, wave.number, data.target, data.servers, event.at, sender=data.sender, signed=data.signed
+        number,
+        wave.number,
+        data.target,
+        data.servers,
+        event.at,
+        sender=data.sender,
+        signed=data.signed,
     )
     for server in servers:
         server.phase, server.batch, server.intended = Phase.INTENDED, number, event.at
@@ -427,7 +449,10 @@ def _adopt(server: ServerState, event: Event) -> None:
 def _batch_settled(data: BatchSettled, run: Run, event: Event) -> None:
     batch = _batch(run, data, BatchPhase.INTENDED, BatchPhase.AMBIGUOUS, BatchPhase.GONE)
     again = [run.servers[i] for i in data.again]
-    _demand(all(s.phase is Phase.INTENDED for s in again), "a server is asked for again that was rebooted")
+    _demand(
+        all(s.phase is Phase.INTENDED for s in again),
+        "a server is asked for again that was rebooted",
+    )
     batch.phase = BatchPhase.SETTLED
     for server in again:
         server.phase = Phase.WAITING
@@ -510,7 +535,10 @@ def _servers_observed(data: ServersObserved, run: Run, event: Event) -> None:
 @_add.register
 def _servers_checked(data: ServersChecked, run: Run, event: Event) -> None:
     touched = [run.servers[i] for i in (*data.passed, *data.missed)]
-    _demand(all(s.up_since and s.phase in (Phase.ADOPTED, Phase.REBOOTED) for s in touched), "checked out of turn")
+    _demand(
+        all(s.up_since and s.phase in (Phase.ADOPTED, Phase.REBOOTED) for s in touched),
+        "checked out of turn",
+    )
     for server_id in data.passed:
         server = run.servers[server_id]
         server.healthy_since = server.healthy_since or event.at
@@ -530,9 +558,15 @@ def _baseline_checked(data: BaselineChecked, run: Run, event: Event) -> None:
     """A group's servers were asked before the first wave: the unhealthy are left out, or remembered."""
     group = run.group(data.group)
     unhealthy = data.unhealthy
-    _demand(run.position == 0 and not any(w.started for w in run.waves), "a baseline after the first wave began")
+    _demand(
+        run.position == 0 and not any(w.started for w in run.waves),
+        "a baseline after the first wave began",
+    )
     _demand(group.name not in run.baselined, "a group's baseline twice")
-    _demand(all(run.servers[i].outcome is None for i in unhealthy), "a server that has ended is left out")
+    _demand(
+        all(run.servers[i].outcome is None for i in unhealthy),
+        "a server that has ended is left out",
+    )
     run.baselined.add(group.name)
     for server_id, words in unhealthy.items():
         server = run.servers[server_id]
@@ -545,7 +579,10 @@ def _baseline_checked(data: BaselineChecked, run: Run, event: Event) -> None:
 @_add.register
 def _target_failed(data: TargetFailed, run: Run, event: Event) -> None:
     name = data.target
-    _demand(any(t.name == name for t in run.schedule.targets), "a target fails that the run does not have")
+    _demand(
+        any(t.name == name for t in run.schedule.targets),
+        "a target fails that the run does not have",
+    )
     run.failed_targets.setdefault(name, data.why)
 
 
@@ -558,7 +595,13 @@ def _servers_ended(data: ServersEnded, run: Run, event: Event) -> None:
 
 
 def _end(
-    run: Run, server: ServerState, at: datetime, outcome: Outcome, reason: str, detail: str, evidence: Evidence
+    run: Run,
+    server: ServerState,
+    at: datetime,
+    outcome: Outcome,
+    reason: str,
+    detail: str,
+    evidence: Evidence,
 ) -> None:
     server.phase, server.outcome, server.reason, server.ended = Phase.ENDED, outcome, reason, at
     run.open_on[run.target_of(server)] -= 1
@@ -591,7 +634,9 @@ def _server_resolved(data: ServerResolved, run: Run, event: Event) -> None:
     server.outcome, server.reason, server.evidence = outcome, reason, Evidence.PERSON
     said = {"as": data.resolved_as, "by": data.by, "reason": data.reason, "seen": data.seen}
     said |= {"updated": data.updated, "last_reboot": data.last_reboot}
-    server.resolution = {"at": event.at.isoformat()} | {k: v for k, v in said.items() if v is not None}
+    server.resolution = {"at": event.at.isoformat()} | {
+        k: v for k, v in said.items() if v is not None
+    }
     if counted and not server.uses_up_budget:
         _count_failure(run, server, -1)
     run.decisions.append(event)
@@ -621,7 +666,10 @@ def _in_bake(run: Run, group: str, ids: Iterable[str] = ()) -> list[ServerState]
     """The servers with these ids: ready ones of the group that bakes now."""
     servers = [run.servers[i] for i in ids]
     _demand(run.bake_began and run.position, "a bake is observed where none is on")
-    _demand(run.schedule.waves[run.position - 1].group == group and group not in run.baked, "the bake of another group")
+    _demand(
+        run.schedule.waves[run.position - 1].group == group and group not in run.baked,
+        "the bake of another group",
+    )
     for server in servers:
         _demand(run.schedule.waves[server.wave - 1].group == group, "a server of another group")
         _demand(server.outcome is Outcome.READY, "a server is lost that is not ready")
@@ -642,7 +690,12 @@ def _servers_lost(data: ServersLost, run: Run, event: Event) -> None:
     servers = _in_bake(run, data.group, data.servers)
     _demand(servers, "nobody is lost")
     for server, (reason, detail) in zip(servers, data.servers.values(), strict=True):
-        server.outcome, server.reason, server.detail, server.lost = Outcome.FAILED, reason, detail, event.at
+        server.outcome, server.reason, server.detail, server.lost = (
+            Outcome.FAILED,
+            reason,
+            detail,
+            event.at,
+        )
         if server.evidence is Evidence.CHECK:
             server.evidence = Evidence.STATE
         if server.uses_up_budget:
@@ -745,7 +798,9 @@ def _go_on(run: Run) -> None:
 
 @_add.register
 def _run_ended(data: RunEnded, run: Run, event: Event) -> None:
-    _demand(all(s.outcome for s in run.servers.values()), "a run ends while servers have no outcome")
+    _demand(
+        all(s.outcome for s in run.servers.values()), "a run ends while servers have no outcome"
+    )
     run.word, run.ended = data.word, event.at
     run.question = None
 

@@ -20,7 +20,9 @@ TuningOf = Callable[[str], Tuning]
 """How a target is driven, by its name."""
 
 
-def follow(run: Run, pace: Pace, now: datetime, tuning: TuningOf) -> tuple[list[Effect], list[datetime]]:
+def follow(
+    run: Run, pace: Pace, now: datetime, tuning: TuningOf
+) -> tuple[list[Effect], list[datetime]]:
     """Effects that are due for servers in flight, and when the next will be."""
     effects: list[Effect] = []
     wakes: list[datetime] = []
@@ -84,7 +86,11 @@ def _due_checks(
     due: dict[datetime, list[str]] = {}
     for server in members if run.rules().checks else ():
         server_id = server.ref.id
-        if server.phase in (Phase.ADOPTED, Phase.REBOOTED) and server.up_since and server_id in pace.addresses:
+        if (
+            server.phase in (Phase.ADOPTED, Phase.REBOOTED)
+            and server.up_since
+            and server_id in pace.addresses
+        ):
             asked = pace.asked.get(server_id)
             at = asked + timedelta(seconds=tune.poll_every_s) if asked else now
             due.setdefault(max(at, now), []).append(server_id)
@@ -123,7 +129,9 @@ def _poll_due(run: Run, batch: Batch, pace: Pace, now: datetime, tune: Tuning) -
     if last is not None:
         due = last + timedelta(seconds=tune.poll_every_s)
     else:
-        due = (batch.answered or batch.intended) + timedelta(seconds=_first_poll_s(run, tune.poll_every_s))
+        due = (batch.answered or batch.intended) + timedelta(
+            seconds=_first_poll_s(run, tune.poll_every_s)
+        )
     deadline = min((ready_deadline(run, run.servers[i]) for i in batch.servers), default=due)
     seen = pace.seen.get(batch.number)
     if now >= deadline and (seen is None or seen < deadline) and last is None:

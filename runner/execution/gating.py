@@ -49,7 +49,9 @@ def held(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step | None:
     deadline = wait_deadline(run, since)
     if look.at >= deadline:
         wait = format_duration(run.schedule.wait_at_most_s)
-        detail = f"before wave {wave.number}: {shut_words(run, look.answers)}; not open within {wait}"
+        detail = (
+            f"before wave {wave.number}: {shut_words(run, look.answers)}; not open within {wait}"
+        )
         return Step(events=(RunStopping(REASONS[state], detail),))
     due = min(look.at + timedelta(seconds=again_s((look.at - since).total_seconds())), deadline)
     if now >= due:
@@ -82,4 +84,8 @@ def shut_words(run: Run, answers: tuple[GateAnswer, ...]) -> str:
     return f"{gate.title} {_IS[answer.state]}{why}{more}"
 
 
-_IS = {GateState.OPEN: "is open", GateState.CLOSED: "is closed", GateState.CANNOT_TELL: "cannot tell"}
+_IS = {
+    GateState.OPEN: "is open",
+    GateState.CLOSED: "is closed",
+    GateState.CANNOT_TELL: "cannot tell",
+}

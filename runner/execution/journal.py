@@ -43,8 +43,12 @@ def create_run(
     run can be repeated when its file has changed. Raises RunExists while a run of the same plan is open.
     """
     run_id = new_run_id(at)
-    created = RunCreated(schedule, facts, baseline, skipped or {}, plan or {}, earlier or {}, tuple(repeats))
-    row = NewRun(run_id, schedule.plan_name, schedule.plan_digest, schedule.digest, schedule.cycle, at)
+    created = RunCreated(
+        schedule, facts, baseline, skipped or {}, plan or {}, earlier or {}, tuple(repeats)
+    )
+    row = NewRun(
+        run_id, schedule.plan_name, schedule.plan_digest, schedule.digest, schedule.cycle, at
+    )
     store.create(row, created)
     return run_id
 

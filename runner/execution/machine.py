@@ -47,7 +47,9 @@ CLAIM_AGAIN_S = 60.0
 DEFAULT_TUNING = Tuning()
 
 
-def decide(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | None = None) -> Step:
+def decide(
+    run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | None = None
+) -> Step:
     """The next step of an open run; a closed run has none.
 
     `halted`: the reason of a halt flag, if one is set. Events come before effects: the caller appends them and asks
@@ -122,7 +124,9 @@ def _wave_over(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
         return ()
     if any(s.outcome is None for s in run.members(wave)):
         return ()
-    if any(b.phase.is_in_doubt and b.target not in run.failed_targets for b in run.current_batches()):
+    if any(
+        b.phase.is_in_doubt and b.target not in run.failed_targets for b in run.current_batches()
+    ):
         return ()
     return (WaveEnded(wave.number),)
 
@@ -157,14 +161,22 @@ def _begin(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
     if wave is None:
         return baking.waits(run, now) or Step()
     if run.question is not None:
-        return Step(wake=question_deadline(run), waits_for=f"approval: {run.question.why}", can_suspend=True)
+        return Step(
+            wake=question_deadline(run), waits_for=f"approval: {run.question.why}", can_suspend=True
+        )
     if halted is not None:
-        return Step(wake=now + timedelta(seconds=30), waits_for=f"`unhalt` (halted: {halted})", can_suspend=True)
+        return Step(
+            wake=now + timedelta(seconds=30),
+            waits_for=f"`unhalt` (halted: {halted})",
+            can_suspend=True,
+        )
     course = run.waves[run.position]
     if course.started is None:
         step = _before_wave(run, wave, pace, now, tuning)
         begins = any(isinstance(event, WaveStarted) for event in step.events)
-        return ((gating.held(run, wave, pace, now) or _baseline(run, pace, now)) if begins else None) or step
+        return (
+            (gating.held(run, wave, pace, now) or _baseline(run, pace, now)) if begins else None
+        ) or step
     if course.checked is None:
         return _look_at_wave(run, wave, pace, now)
     return _send(run, wave, pace, now, tuning)
@@ -175,7 +187,11 @@ def _baseline(run: Run, pace: Pace, now: datetime) -> Step | None:
     if run.position:
         return None
     if pace.baseline_again and pace.baseline_again > now:
-        return Step(wake=pace.baseline_again, waits_for="servers to be read before the first wave", can_suspend=True)
+        return Step(
+            wake=pace.baseline_again,
+            waits_for="servers to be read before the first wave",
+            can_suspend=True,
+        )
     for group in run.schedule.groups:
         if group.baseline and group.name not in run.baselined:
             waves = (w for w in run.schedule.waves if w.group == group.name)
@@ -190,9 +206,17 @@ def _look_at_wave(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step:
     if due > now:
         if run.waves[run.position].held is None:
             return Step(wake=due, waits_for="servers to be read again before the wave")
-        return Step(wake=due, waits_for="servers of the group that are down (max_unavailable)", can_suspend=True)
+        return Step(
+            wake=due,
+            waits_for="servers of the group that are down (max_unavailable)",
+            can_suspend=True,
+        )
     waiting = tuple(s.ref.id for s in run.members(wave) if s.phase is Phase.WAITING)
-    return Step(effects=(ReadWave(wave.number, run.rules().target, waiting, brakes.others_to_read(run, wave)),))
+    return Step(
+        effects=(
+            ReadWave(wave.number, run.rules().target, waiting, brakes.others_to_read(run, wave)),
+        )
+    )
 
 
 def _before_wave(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step:
@@ -209,7 +233,11 @@ def _after(run: Run, wave: Wave, now: datetime) -> Step | None:
     baked = baking.waits(run, now)
     if baked:
         return baked
-    if before.pause.kind == "timed" and before.pause.seconds > 0 and run.waves[run.position - 1].started:
+    if (
+        before.pause.kind == "timed"
+        and before.pause.seconds > 0
+        and run.waves[run.position - 1].started
+    ):
         begun = PauseStarted(before.number, before.pause.seconds)
         waiting = _timed(run.pause_began, before.pause.seconds, now, "pause", begun)
         if waiting:
@@ -227,18 +255,28 @@ def _questions(run: Run, before: Wave) -> Iterator[tuple[str, str]]:
     proven = any(s.outcome is Outcome.READY for s in members)
     if before.is_canary and before.group in run.accepted_over:
         proven = True  # its failure is what a person was asked about, and said yes
-    if not proven and not all(s.reason == "RebootedInCycle" for s in members) and not failing.says_nothing(run, before):
+    if (
+        not proven
+        and not all(s.reason == "RebootedInCycle" for s in members)
+        and not failing.says_nothing(run, before)
+    ):
         yield f"proof:{before.number}", f"no server of wave {before.number} came back ready"
 
 
-def _timed(began: datetime | None, seconds: float, now: datetime, what: str, begin: EventData) -> Step | None:
+def _timed(
+    began: datetime | None, seconds: float, now: datetime, what: str, begin: EventData
+) -> Step | None:
     """A stored start and length, asked afresh: None when it is over."""
     if began is None:
         return Step(events=(begin,))
     until = began + timedelta(seconds=seconds)
     if now >= until:
         return None
-    return Step(wake=until, waits_for=f"{what} until {until.isoformat(timespec='seconds')}", can_suspend=True)
+    return Step(
+        wake=until,
+        waits_for=f"{what} until {until.isoformat(timespec='seconds')}",
+        can_suspend=True,
+    )
 
 
 def _send(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step:

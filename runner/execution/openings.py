@@ -29,7 +29,9 @@ class ClosedWave:
     current: bool = False
 
 
-def outside(run: Run, wave: Wave, pace: Pace, now: datetime, servers_per_minute: int, *start: EventData) -> Step | None:
+def outside(
+    run: Run, wave: Wave, pace: Pace, now: datetime, servers_per_minute: int, *start: EventData
+) -> Step | None:
     """What a wave waits for that may not start now, or would not be over in time; None where it may.
 
     `start`: what begins the wave, if it has not begun. Windows and the run's copy of the freezes are asked first, then
@@ -42,7 +44,9 @@ def outside(run: Run, wave: Wave, pace: Pace, now: datetime, servers_per_minute:
         detail = f"wave {wave.number} could not begin in any window within {wait}"
         return Step(events=(RunStopping("WindowTimeout", detail),))
     rules = run.group(wave.group)
-    length = wave_length_s(wave, rules, schedule.rate, run.longest_s or REBOOT_S, servers_per_minute)
+    length = wave_length_s(
+        wave, rules, schedule.rate, run.longest_s or REBOOT_S, servers_per_minute
+    )
     closed = _closed(schedule, now, length)
     if closed is None:
         if pace.calendars is None or pace.calendars[0] != wave.number:
@@ -56,11 +60,18 @@ def _read_first(run: Run, wave: Wave, target: str) -> Step:
     long as nothing later is waited for."""
     waits = run.window_since is not None and run.gates_since is None
     words = _words(run.window_why, run.window_opens) if waits else ""
-    return Step(effects=(ReadFreezes(target, wave.number),), waits_for=words, until=run.window_opens)
+    return Step(
+        effects=(ReadFreezes(target, wave.number),), waits_for=words, until=run.window_opens
+    )
 
 
 def _wait(
-    run: Run, wave: Wave, pace: Pace, now: datetime, start: tuple[EventData, ...], closed: ClosedWave
+    run: Run,
+    wave: Wave,
+    pace: Pace,
+    now: datetime,
+    start: tuple[EventData, ...],
+    closed: ClosedWave,
 ) -> Step | None:
     if pace.override is not None and not start and run.waves[run.position].overridden:
         return None  # by this call or an earlier one; it is recorded once
@@ -92,15 +103,20 @@ def _closed(schedule: Schedule, now: datetime, length_s: float) -> ClosedWave | 
         return None
     if isinstance(state(schedule.windows, schedule.freezes, now), Open):
         return ClosedWave(
-            f"the wave takes {format_duration(float(round(length_s)))}, which is more than is left", opens
+            f"the wave takes {format_duration(float(round(length_s)))}, which is more than is left",
+            opens,
         )
     return ClosedWave(closed_why(schedule.windows, schedule.freezes, now), opens)
 
 
-def _closed_now(schedule: Schedule, current: CurrentFreezes, now: datetime, length_s: float) -> ClosedWave | None:
+def _closed_now(
+    schedule: Schedule, current: CurrentFreezes, now: datetime, length_s: float
+) -> ClosedWave | None:
     """What the plan's calendars close now besides. What nobody can tell is closed."""
     if current.problem:
-        return ClosedWave(f"the plan's calendars cannot be read now: {current.problem}", None, current=True)
+        return ClosedWave(
+            f"the plan's calendars cannot be read now: {current.problem}", None, current=True
+        )
     if not current.freezes:
         return None
     both = join((*schedule.freezes, *current.freezes))

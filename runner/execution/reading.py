@@ -49,7 +49,9 @@ _BAKE = -1
 PATIENCE_WITH_DENIALS = 3
 
 
-async def ask_gates(effect: AskGates, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+async def ask_gates(
+    effect: AskGates, setting: Setting, site: Site, writer: Writer, pace: Pace
+) -> None:
     """Ask all gates at once. The journal gets what has changed; this process remembers all, and when it was."""
     began, run = setting.clock.now(), writer.run
     answers = await gate_answers(run.schedule, setting.rules)
@@ -68,22 +70,30 @@ async def gate_answers(schedule: Schedule, gatekeeper: Gatekeeper) -> tuple[Gate
     return tuple(await asyncio.gather(*(gatekeeper.ask(gate, servers) for gate in schedule.gates)))
 
 
-async def read_freezes(effect: ReadFreezes, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+async def read_freezes(
+    effect: ReadFreezes, setting: Setting, site: Site, writer: Writer, pace: Pace
+) -> None:
     """Read the plan's calendars of this moment; where they are not at hand, the run's own copy of them holds alone."""
     found = await asyncio.to_thread(setting.rules.freezes, writer.run, setting.clock.now())
     pace.calendars = (effect.wave, found or CurrentFreezes())
 
 
-async def read_wave(effect: ReadWave, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+async def read_wave(
+    effect: ReadWave, setting: Setting, site: Site, writer: Writer, pace: Pace
+) -> None:
     """Read the wave before it begins; busy servers are read again for up to two minutes."""
     now, run = setting.clock.now(), writer.run
-    both = await read_patiently((*effect.servers, *effect.others), site, writer, pace, now, "checking")
+    both = await read_patiently(
+        (*effect.servers, *effect.others), site, writer, pace, now, "checking"
+    )
     if both is None:
         pace.check_again = now + TROUBLE_AGAIN
         return
     seen = {i: both[i] for i in effect.servers if i in both}
     held = {i for i in effect.servers if i in pace.blocked or run.servers[i].blocked_since}
-    if any(i not in held for i in verdicts.busy_ones(run, seen)) and _is_busy_still(effect.wave, writer, now):
+    if any(i not in held for i in verdicts.busy_ones(run, seen)) and _is_busy_still(
+        effect.wave, writer, now
+    ):
         pace.check_again = now + BUSY_AGAIN
         return
     forbidden = setting.rules.forbidden(writer.run, seen)
@@ -121,7 +131,9 @@ def _is_busy_still(wave: int, writer: Writer, now: datetime) -> bool:
     return since is None or now - since < BUSY_PATIENCE
 
 
-def _is_held(writer: Writer, seen: Mapping[str, Server], others: tuple[str, ...], now: datetime) -> bool:
+def _is_held(
+    writer: Writer, seen: Mapping[str, Server], others: tuple[str, ...], now: datetime
+) -> bool:
     """Whether too many servers of the group are down for the wave: it waits for them, and at last the run stops."""
     run = writer.run
     found = brakes.too_many_down(run, seen, others)
@@ -139,7 +151,9 @@ def _is_held(writer: Writer, seen: Mapping[str, Server], others: tuple[str, ...]
     return True
 
 
-def vet(target: str, seen: Mapping[str, Server], setting: Setting, writer: Writer, pace: Pace) -> Mapping[str, Why]:
+def vet(
+    target: str, seen: Mapping[str, Server], setting: Setting, writer: Writer, pace: Pace
+) -> Mapping[str, Why]:
     """Those of the current wave's servers that this process must not reboot; the others are vetted for it."""
     run = writer.run
     if run.wave is None:
@@ -165,7 +179,9 @@ async def poll(effect: Poll, setting: Setting, site: Site, writer: Writer, pace:
     pace.denied.pop(effect.batch, None)
     pace.tried(effect.batch, now, success=True)
     stale = _stale_words(effect.batch, job, pace, now)
-    writer.conclude(lambda: verdicts.job_events(writer.run, writer.run.batches[effect.batch], job, now, stale))
+    writer.conclude(
+        lambda: verdicts.job_events(writer.run, writer.run.batches[effect.batch], job, now, stale)
+    )
 
 
 def _stale_words(batch: int, job: Job | JobGone, pace: Pace, now: datetime) -> set[str]:
@@ -186,7 +202,9 @@ def _stale_words(batch: int, job: Job | JobGone, pace: Pace, now: datetime) -> s
     return stale
 
 
-async def read_back(effect: ReadBack, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+async def read_back(
+    effect: ReadBack, setting: Setting, site: Site, writer: Writer, pace: Pace
+) -> None:
     """Read rebooted servers: are they back?"""
     now = setting.clock.now()
     pace.read_back = now
@@ -217,7 +235,9 @@ async def ask(effect: Ask, setting: Setting, site: Site, writer: Writer, pace: P
     pace.answers.update({i: words or "" for i, words in answers.items()})
 
 
-async def ask_all(addresses: Mapping[str, str], checks: Sequence[Check], prober: Prober) -> dict[str, str | None]:
+async def ask_all(
+    addresses: Mapping[str, str], checks: Sequence[Check], prober: Prober
+) -> dict[str, str | None]:
     """Ask many servers at once, but not too many: server id -> None when all its checks pass, else the words of the
     first that does not.
     """
@@ -235,7 +255,9 @@ async def ask_all(addresses: Mapping[str, str], checks: Sequence[Check], prober:
     return dict(zip(addresses, answers, strict=True))
 
 
-async def ask_before(effect: AskBefore, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+async def ask_before(
+    effect: AskBefore, setting: Setting, site: Site, writer: Writer, pace: Pace
+) -> None:
     """Ask a group's servers before the first wave; those that do not run are left to the look at their wave.
 
     Whoever does not pass is asked a second time: one lost packet is no fault of long standing.
@@ -253,7 +275,9 @@ async def ask_before(effect: AskBefore, setting: Setting, site: Site, writer: Wr
     writer.decide(verdicts.baseline_events(writer.run, effect.group, answers))
 
 
-async def recheck(effect: Recheck, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+async def recheck(
+    effect: Recheck, setting: Setting, site: Site, writer: Writer, pace: Pace
+) -> None:
     """Read servers whose request was turned away again, and the history of those that show a hint."""
     now = setting.clock.now()
     seen = await read_patiently(effect.servers, site, writer, pace, now, "rechecking")
@@ -261,7 +285,11 @@ async def recheck(effect: Recheck, setting: Setting, site: Site, writer: Writer,
         pace.recheck_again = now + TROUBLE_AGAIN
         return
     pace.recheck_again = None
-    traced = [i for i, s in seen.items() if i in writer.run.servers and verdicts.to_be_traced(writer.run, i, s)]
+    traced = [
+        i
+        for i, s in seen.items()
+        if i in writer.run.servers and verdicts.to_be_traced(writer.run, i, s)
+    ]
     histories = await histories_of(traced, site.cloud)
     writer.conclude(lambda: verdicts.recheck_events(writer.run, effect.servers, seen, histories))
     pace.rechecked.update(dict.fromkeys(effect.servers, setting.clock.now()))
@@ -295,12 +323,16 @@ async def look(effect: Look, setting: Setting, site: Site, writer: Writer, pace:
 
     def follows() -> tuple[EventData, ...]:
         events = evidence.judge_failing(run, batch, findings, now)
-        return events or evidence.judge(run, batch, findings, is_round=is_round, may_arrive_late=late)
+        return events or evidence.judge(
+            run, batch, findings, is_round=is_round, may_arrive_late=late
+        )
 
     writer.conclude(follows)
 
 
-async def watch(effect: WatchBake, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
+async def watch(
+    effect: WatchBake, setting: Setting, site: Site, writer: Writer, pace: Pace
+) -> None:
     """Look at a group in its bake, once: its ready servers are read, and those that run are asked for their checks.
 
     A round that cannot be read is tried again. Raises CloudError past the end of the bake for `ready.timeout`.
@@ -317,7 +349,9 @@ async def watch(effect: WatchBake, setting: Setting, site: Site, writer: Writer,
             late = at - max(since, baking.ends(run, rules))
             if late.total_seconds() >= rules.ready_timeout_s:
                 raise
-        setting.talk(f"the servers of group {effect.group} could not be looked at in its bake: {error}")
+        setting.talk(
+            f"the servers of group {effect.group} could not be looked at in its bake: {error}"
+        )
         return
     pace.troubles.pop("bake", None)
     pace.denied.pop(_BAKE, None)

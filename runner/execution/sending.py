@@ -49,7 +49,9 @@ async def send(effect: Send, setting: Setting, site: Site, writer: Writer, pace:
     """
     held_s = site.held_s()
     if held_s > 0:
-        pace.send_after = setting.clock.now() + timedelta(seconds=held_s * setting.time_scale + 0.05)
+        pace.send_after = setting.clock.now() + timedelta(
+            seconds=held_s * setting.time_scale + 0.05
+        )
         return
     if not await _vetted(effect, setting, site, writer, pace):
         return
@@ -78,14 +80,20 @@ async def _vetted(effect: Send, setting: Setting, site: Site, writer: Writer, pa
         pace.send_after = now + TROUBLE_AGAIN
         return False
     spared = vet(effect.target, seen, setting, writer, pace)
-    gone = {i: ("Missing", "the cloud does not know it any more") for i in effect.servers if i not in seen}
+    gone = {
+        i: ("Missing", "the cloud does not know it any more")
+        for i in effect.servers
+        if i not in seen
+    }
     rows = {i: Ended(Outcome.SKIPPED, *why) for i, why in {**gone, **spared}.items()}
     if rows:
         writer.decide((ServersEnded(rows),))
     return not rows
 
 
-def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pace, signed_at: datetime) -> bool:
+def _intend(
+    effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pace, signed_at: datetime
+) -> bool:
     run, now = writer.run, setting.clock.now()
     event = BatchIntended(
         batch=effect.batch,
@@ -93,7 +101,11 @@ def _intend(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pa
         target=effect.target,
         servers=effect.servers,
         attempt=max(run.servers[i].attempts for i in effect.servers) + 1,
-        sender={**setting.owner.as_json(), "wall": signed_at.isoformat(), **stamp_of(setting.clock)},
+        sender={
+            **setting.owner.as_json(),
+            "wall": signed_at.isoformat(),
+            **stamp_of(setting.clock),
+        },
         signed=site.signed,
     )
     intent = Intent(
@@ -125,7 +137,9 @@ def _unblock(servers: Collection[str], pace: Pace) -> None:
         pace.blocked.pop(server, None)
 
 
-def _taken(effect: Send, taken: Taken, setting: Setting, writer: Writer, pace: Pace, now: datetime) -> None:
+def _taken(
+    effect: Send, taken: Taken, setting: Setting, writer: Writer, pace: Pace, now: datetime
+) -> None:
     """Servers in flight elsewhere are waited for; servers that this cycle is spent for are skipped at once, and so are
     those that a closed run holds: they ended unknown there, and only a person can give them back."""
     _unblock([i for i in effect.servers if i not in taken.claimed], pace)
@@ -148,15 +162,24 @@ def _taken(effect: Send, taken: Taken, setting: Setting, writer: Writer, pace: P
         pace.blocked[server] = (since, f"run {holder}")
     if taken.claimed:
         pace.claimed = now
-        new = {i: h for i, h in taken.claimed.items() if i not in unknown and not writer.run.servers[i].blocked_since}
+        new = {
+            i: h
+            for i, h in taken.claimed.items()
+            if i not in unknown and not writer.run.servers[i].blocked_since
+        }
         if new:
             writer.decide((ServersBlocked(new),))
     if taken.spent:
-        rows = {i: Ended(Outcome.SKIPPED, "RebootedInCycle", f"by run {run}") for i, run in taken.spent.items()}
+        rows = {
+            i: Ended(Outcome.SKIPPED, "RebootedInCycle", f"by run {run}")
+            for i, run in taken.spent.items()
+        }
         writer.decide((ServersEnded(rows),))
 
 
-async def record_answer(effect: Send, answer: RebootAnswer, setting: Setting, writer: Writer) -> None:
+async def record_answer(
+    effect: Send, answer: RebootAnswer, setting: Setting, writer: Writer
+) -> None:
     """Record what came of a request; raises CloudDenied after a denial is recorded."""
     now = setting.clock.now()
     if isinstance(answer, Accepted):
@@ -188,7 +211,9 @@ def _hold_all(effect: Send, answer: Throttled, setting: Setting, writer: Writer)
             setting.store.hold(project, writer.run.id, real_s, window_s)
 
 
-def answer_events(run: Run, effect: Send, answer: RebootAnswer, now: datetime) -> tuple[EventData, ...]:
+def answer_events(
+    run: Run, effect: Send, answer: RebootAnswer, now: datetime
+) -> tuple[EventData, ...]:
     """The events that an answer other than an acceptance becomes. Pure.
 
     None when the batch is known to be accepted by then: a job id is the stronger fact.
@@ -206,7 +231,9 @@ def answer_events(run: Run, effect: Send, answer: RebootAnswer, now: datetime) -
             return (BatchThrottled(*said, again=now + timedelta(seconds=_wait_s(run, answer))),)
         case Denied():
             return (BatchDenied(*said),)
-        case Refused() if _is_of_doubt(answer) and any(run.servers[i].doubted for i in effect.servers):
+        case Refused() if _is_of_doubt(answer) and any(
+            run.servers[i].doubted for i in effect.servers
+        ):
             return (BatchAmbiguous(*said),)
         case Refused() if answer.because_of_servers or answer.code == TOO_MANY:
             return (BatchRefused(*said, codes=answer.codes),)

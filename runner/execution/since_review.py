@@ -41,7 +41,9 @@ def changed_since_review(
 
 
 def rebooted_since_review(
-    schedule: Schedule, histories: Mapping[str, tuple[Action, ...] | None], asked: Mapping[str, Sequence[datetime]]
+    schedule: Schedule,
+    histories: Mapping[str, tuple[Action, ...] | None],
+    asked: Mapping[str, Sequence[datetime]],
 ) -> dict[str, Action]:
     """Return the last reboot of the servers whose history shows one since their schedule was made, by server id.
 
@@ -51,7 +53,9 @@ def rebooted_since_review(
     made = datetime.fromisoformat(schedule.made_at)
     found: dict[str, Action] = {}
     for server_id, actions in histories.items():
-        before = [at for at in asked.get(server_id, ()) if made - 2 * CLOCK_SKEW < at < made + SECOND]
+        before = [
+            at for at in asked.get(server_id, ()) if made - 2 * CLOCK_SKEW < at < made + SECOND
+        ]
         since = min([made, *before]) - CLOCK_SKEW
         reboots = [a for a in actions or () if last_reboot((a,), since)]
         last = last_reboot(tuple(reboots), since)
@@ -63,7 +67,9 @@ def rebooted_since_review(
 def may_be_older(schedule: Schedule, reboots: Mapping[str, Action]) -> list[str]:
     """Return the servers whose reboot may have been before their schedule was made, because clocks differ."""
     made = datetime.fromisoformat(schedule.made_at)
-    return [i for i, reboot in reboots.items() if reboot.started and reboot.started < made + CLOCK_SKEW]
+    return [
+        i for i, reboot in reboots.items() if reboot.started and reboot.started < made + CLOCK_SKEW
+    ]
 
 
 def reason_of(schedule: Schedule, reboot: Action) -> Why:

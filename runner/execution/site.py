@@ -41,7 +41,9 @@ class LiveRules:
         """Return why the run must stop before a wave of these servers, which were just read, by id."""
         return None
 
-    def spared(self, run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
+    def spared(
+        self, run: Run, target: str, group: str, servers: Mapping[str, Server]
+    ) -> Mapping[str, Why]:
         """Return those of a group's servers on a target that this process must not reboot."""
         return {}
 
@@ -73,7 +75,9 @@ class Absent:
     async def read_servers(self, ids: Collection[str]) -> Mapping[str, Server]:
         raise self._error
 
-    async def reboot(self, ids: Collection[str], kind: RebootType, signed_at: datetime) -> RebootAnswer:
+    async def reboot(
+        self, ids: Collection[str], kind: RebootType, signed_at: datetime
+    ) -> RebootAnswer:
         return NotSent(self._error.message)
 
     async def job(self, job_id: str) -> Job | JobGone:

@@ -75,7 +75,9 @@ def wave_events(
     skipped: dict[str, Why] = {}
     for state in run.members(run.wave):
         server = seen.get(state.ref.id)
-        if state.phase is not Phase.WAITING or (server and state.ref.id in held and is_busy(server)):
+        if state.phase is not Phase.WAITING or (
+            server and state.ref.id in held and is_busy(server)
+        ):
             continue
         if state.first_asked is not None and shows_hint(server, state.updated_before):
             continue
@@ -84,7 +86,11 @@ def wave_events(
         elif state.ref.id in spared:
             why = spared[state.ref.id]
         else:
-            why = MISSING if server is None else unfit(server) or _rebooted_elsewhere(run, server, histories)
+            why = (
+                MISSING
+                if server is None
+                else unfit(server) or _rebooted_elsewhere(run, server, histories)
+            )
         if why:
             skipped[state.ref.id] = why
         elif server is not None:
@@ -98,7 +104,9 @@ def needs_history(run: Run, server: Server) -> bool:
     return changed or server.id in run.earlier
 
 
-def _rebooted_elsewhere(run: Run, server: Server, histories: Mapping[str, tuple[Action, ...] | None]) -> Why | None:
+def _rebooted_elsewhere(
+    run: Run, server: Server, histories: Mapping[str, tuple[Action, ...] | None]
+) -> Why | None:
     if server.id not in histories:
         return None
     actions = histories[server.id]
@@ -108,11 +116,16 @@ def _rebooted_elsewhere(run: Run, server: Server, histories: Mapping[str, tuple[
         if sign is not None or actions is None:
             return sign
     if actions is None:
-        return Why("HistoryUnreadable", "it changed since the run began, and its history cannot be read")
+        return Why(
+            "HistoryUnreadable", "it changed since the run began, and its history cannot be read"
+        )
     reboot = last_reboot(actions, run.created)
     if reboot is None or reboot.started is None:
         return None
-    return Why("RebootedByOther", f"its history has a reboot at {reboot.started.isoformat(timespec='seconds')}")
+    return Why(
+        "RebootedByOther",
+        f"its history has a reboot at {reboot.started.isoformat(timespec='seconds')}",
+    )
 
 
 def job_events(
@@ -170,7 +183,11 @@ def _cause(part: SubJob | Job, job: Job) -> str:
 
 def _anonymous_cause(job: Job) -> str:
     """Return why a job failed that has no result for a server: its failed part without a server, else itself."""
-    parts = [part for part in job.anonymous if part.status is not JobStatus.SUCCESS and (part.code or part.reason)]
+    parts = [
+        part
+        for part in job.anonymous
+        if part.status is not JobStatus.SUCCESS and (part.code or part.reason)
+    ]
     return _cause(parts[0] if parts else job, job)
 
 
@@ -207,7 +224,11 @@ def _may_lag(run: Run, state: ServerState, server: Server, now: datetime, settle
 
     Its state lags, and it is down: for as long as `settle`, or half of `ready.timeout`.
     """
-    if state.phase is not Phase.ADOPTED or has_moved(server, state.updated_before) or state.accepted is None:
+    if (
+        state.phase is not Phase.ADOPTED
+        or has_moved(server, state.updated_before)
+        or state.accepted is None
+    ):
         return False
     patience = min(settle_s, run.rules().ready_timeout_s / 2)
     return now - state.accepted < timedelta(seconds=patience)
@@ -228,9 +249,15 @@ def check_events(run: Run, answers: Mapping[str, str | None]) -> tuple[EventData
     return (ServersChecked(tuple(passed), missed),) if passed or missed else ()
 
 
-def baseline_events(run: Run, group: str, answers: Mapping[str, str | None]) -> tuple[EventData, ...]:
+def baseline_events(
+    run: Run, group: str, answers: Mapping[str, str | None]
+) -> tuple[EventData, ...]:
     """What the checks of a group answered before the run's first wave, and the stop that the plan may want of it."""
-    unhealthy = {i: words for i, words in answers.items() if words is not None and run.servers[i].outcome is None}
+    unhealthy = {
+        i: words
+        for i, words in answers.items()
+        if words is not None and run.servers[i].outcome is None
+    }
     said = BaselineChecked(group, len(answers), unhealthy)
     if not unhealthy or run.group(group).baseline != "stop":
         return (said,)
@@ -277,7 +304,11 @@ def recheck_events(
         is_alone = why is None and refused and len(batch.servers) == 1
         is_suspect = (is_alone and says_state) or shows_reboot(run, server_id, finding)
         in_the_way = refused and is_suspect and _may_have_begun(run, server_id)
-        if in_the_way or (is_busy(server) and says_state) or (has_sign and (why is None or not refused)):
+        if (
+            in_the_way
+            or (is_busy(server) and says_state)
+            or (has_sign and (why is None or not refused))
+        ):
             doubted[server_id] = words
             continue
         if is_alone:
@@ -310,7 +341,9 @@ def to_be_traced(run: Run, server_id: str, server: Server) -> bool:
 
 
 def _was_turned_away(server: ServerState) -> bool:
-    return server.phase is Phase.REFUSED or (server.phase is Phase.WAITING and server.first_asked is not None)
+    return server.phase is Phase.REFUSED or (
+        server.phase is Phase.WAITING and server.first_asked is not None
+    )
 
 
 def busy_ones(run: Run, seen: Mapping[str, Server]) -> list[str]:

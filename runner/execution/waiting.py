@@ -17,6 +17,8 @@ def waiting_for(run: Run, halt: Halt | None) -> tuple[str, datetime | None]:
     now, reason = run.last_event_at or run.created, halt.reason if halt else None
     step = decide(run, Pace(), now, lambda target: DEFAULT_TUNING, reason)
     if run.wave and not step.waits_for and any(isinstance(e, ReadFreezes) for e in step.effects):
-        pace = Pace(calendars=(run.wave.number, CurrentFreezes()))  # what follows, if they close nothing more
+        pace = Pace(
+            calendars=(run.wave.number, CurrentFreezes())
+        )  # what follows, if they close nothing more
         step = decide(run, pace, now, lambda target: DEFAULT_TUNING, reason)
     return step.waits_for, (step.until or step.wake) if step.waits_for else None

@@ -91,7 +91,9 @@ class Writer:
     async def _insist(self, fact: BatchAccepted) -> None:
         setting, run_id = self.setting, self.run.id
         where = setting.spool.put(run_id, fact) if setting.spool else "this message only"
-        setting.talk(f"the store cannot be reached; job {fact.job} of run {run_id} is kept in {where}")
+        setting.talk(
+            f"the store cannot be reached; job {fact.job} of run {run_id} is kept in {where}"
+        )
         for attempt in range(INSIST_TIMES):
             await asyncio.sleep(INSIST_EVERY_S)
             try:
@@ -163,7 +165,9 @@ def _released(events: Sequence[EventData]) -> list[str]:
     released: list[str] = []
     for event in events:
         if isinstance(event, ServersEnded):
-            released += [i for i, row in event.servers.items() if row.outcome is not Outcome.UNKNOWN]
+            released += [
+                i for i, row in event.servers.items() if row.outcome is not Outcome.UNKNOWN
+            ]
     return released
 
 
@@ -183,7 +187,9 @@ def _forgotten(run: Run, events: Sequence[EventData]) -> list[str]:
                 forgotten += fit
             case ServersEnded(servers=servers):
                 forgotten += [
-                    i for i, row in servers.items() if row.outcome is Outcome.SKIPPED or row.reason == "Refused"
+                    i
+                    for i, row in servers.items()
+                    if row.outcome is Outcome.SKIPPED or row.reason == "Refused"
                 ]
     return forgotten
 

@@ -9,7 +9,13 @@ from typing import Literal
 
 Status = Literal["added", "modified", "renamed", "deleted"]
 
-_STATUS: dict[bytes, Status] = {b"A": "added", b"C": "added", b"M": "modified", b"T": "modified", b"D": "deleted"}
+_STATUS: dict[bytes, Status] = {
+    b"A": "added",
+    b"C": "added",
+    b"M": "modified",
+    b"T": "modified",
+    b"D": "deleted",
+}
 """A copy is an addition: its original is unchanged. Another type (a link where a file was) is a modification."""
 
 

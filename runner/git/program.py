@@ -35,7 +35,9 @@ _SETTINGS = (
 )
 _OPTIONS = ("--no-pager", "--no-replace-objects", "--no-optional-locks", "--literal-pathspecs")
 _FIXED = {"LC_ALL": "C", "LANGUAGE": "", "GIT_TERMINAL_PROMPT": "0"}
-_KEPT = re.compile("GIT_(CONFIG_.*|SSH|SSH_.*|SSL_.*|HTTP_.*|ASKPASS|ALLOW_PROTOCOL|EXEC_PATH|CEILING_DIRECTORIES)")
+_KEPT = re.compile(
+    "GIT_(CONFIG_.*|SSH|SSH_.*|SSL_.*|HTTP_.*|ASKPASS|ALLOW_PROTOCOL|EXEC_PATH|CEILING_DIRECTORIES)"
+)
 """What of Git's own variables stays: how to reach a remote, and settings; not which repository, index or diff."""
 
 MOST_OUT = 64 << 20
@@ -76,14 +78,28 @@ class Program:
     @classmethod
     def find(cls, environ: Mapping[str, str]) -> Program:
         """The program on `PATH`, never one of the folder we are in. Raises NoRepository when there is none."""
-        folders = (folder for folder in environ.get("PATH", os.defpath).split(os.pathsep) if Path(folder).is_absolute())
+        folders = (
+            folder
+            for folder in environ.get("PATH", os.defpath).split(os.pathsep)
+            if Path(folder).is_absolute()
+        )
         found = shutil.which("git", path=os.pathsep.join(folders))
         if found is None:
             raise NoRepository("the program git is not on PATH", hint="install Git 2.30 or newer")
-        kept = {name: v for name, v in environ.items() if not name.startswith("GIT_") or _KEPT.fullmatch(name)}
+        kept = {
+            name: v
+            for name, v in environ.items()
+            if not name.startswith("GIT_") or _KEPT.fullmatch(name)
+        }
         return cls(found, {**kept, **_FIXED})
 
-    def run(self, folder: Path, *arguments: str, given: bytes | None = None, timeout_s: float = TIMEOUT_S) -> Done:
+    def run(
+        self,
+        folder: Path,
+        *arguments: str,
+        given: bytes | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Done:
         """One call in `folder`, with `given` as its input. Raises GitError when it cannot be started or says more than
         `MOST_OUT`, GitSlow when it takes too long; else see `code`."""
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
@@ -98,19 +114,25 @@ class Program:
                 start_new_session=True,  # no terminal to ask on; its children end with it
             )
         except (OSError, ValueError) as error:
-            raise GitError(f"git cannot be started: {getattr(error, 'strerror', None) or 'bad argument'}") from None
+            raise GitError(
+                f"git cannot be started: {getattr(error, 'strerror', None) or 'bad argument'}"
+            ) from None
         with process:
             try:
                 out, err = _answer(process, given, timeout_s)
             except (subprocess.TimeoutExpired, TimeoutError):
-                raise GitSlow(f"git {arguments[0]} gave no answer within {timeout_s:.0f} s") from None
+                raise GitSlow(
+                    f"git {arguments[0]} gave no answer within {timeout_s:.0f} s"
+                ) from None
             except _TooMuch:
                 raise GitError(f"git {arguments[0]} gave more than {MOST_OUT >> 20} MiB") from None
         talk = _IN_URL.sub("://", err.decode("utf-8", "replace"))
         return Done(process.returncode, out, _reason(talk), talk[-_LONGEST_TALK:])
 
 
-def _answer(process: subprocess.Popen[bytes], given: bytes | None, timeout_s: float) -> tuple[bytes, bytes]:
+def _answer(
+    process: subprocess.Popen[bytes], given: bytes | None, timeout_s: float
+) -> tuple[bytes, bytes]:
     """Return all that the process writes, and what it says of errors. Raises TimeoutError, TimeoutExpired and _TooMuch;
     the process and its children are ended then.
     """

@@ -25,7 +25,13 @@ def parse_range(written: str, repository: Repository) -> Range:
     base, dots, head = written.partition("...")
     if not dots:
         base, dots, head = written.partition("..")
-    if not dots or not (base or head) or ".." in head or base.endswith("/") or head.startswith(("/", ".")):
+    if (
+        not dots
+        or not (base or head)
+        or ".." in head
+        or base.endswith("/")
+        or head.startswith(("/", "."))
+    ):
         raise UsageProblem(
             f'"{written[:200]}" is no range of commits',
             hint="write --changed BASE..HEAD; plans go before --changed, or write --changed= for the event's range",

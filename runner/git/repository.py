@@ -45,8 +45,12 @@ class Repository:
             return cls(Path(done.text), program)
         if "dubious ownership" in done.reason:
             hint = f"if you trust it: git config --global --add safe.directory {start.absolute()}"
-            raise NoRepository("the repository belongs to another user, so Git does not read it", hint=hint)
-        raise NoRepository(f"no Git repository in {start.absolute()}", hint="change to a clone of the repository")
+            raise NoRepository(
+                "the repository belongs to another user, so Git does not read it", hint=hint
+            )
+        raise NoRepository(
+            f"no Git repository in {start.absolute()}", hint="change to a clone of the repository"
+        )
 
     # commits
 
@@ -78,7 +82,9 @@ class Repository:
         Raises MissingHistory.
         """
         if not is_sha(sha):
-            raise UnknownRevision(f'"{sha[:200]}" is not the full id of a commit', hint="write all its 40 digits")
+            raise UnknownRevision(
+                f'"{sha[:200]}" is not the full id of a commit', hint="write all its 40 digits"
+            )
         remote = self._remote()
         is_shallow = self._run("rev-parse", "--is-shallow-repository").text == "true"
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
@@ -115,7 +121,9 @@ class Repository:
         """
         changed = self._run("log", "-1", "--first-parent", "--format=%H", "HEAD", "--", path).text
         before = [f"^{changed}^@"] if is_sha(changed) else []
-        return self._text("rev-list", "--first-parent", f"--max-count={most}", "HEAD", f"^{base}", *before).split()
+        return self._text(
+            "rev-list", "--first-parent", f"--max-count={most}", "HEAD", f"^{base}", *before
+        ).split()
 
     def default_branch(self) -> str | None:
         """Return the branch that `origin` names as its default, else the one of a repository without commits."""
@@ -135,7 +143,12 @@ class Repository:
         Raises NotReadable for links, submodules and folders, for more than `limit` bytes, and for a path that leads
         out of the repository.
         """
-        if "\0" in path or path != posixpath.normpath(path) or path.startswith(("/", "../")) or path in ("..", "."):
+        if (
+            "\0" in path
+            or path != posixpath.normpath(path)
+            or path.startswith(("/", "../"))
+            or path in ("..", ".")
+        ):
             raise NotReadable(f'"{path[:200]}" is no path inside the repository')
         commit = self._commit(revision)
         listed = self._check("ls-tree", "-z", "-l", "--full-tree", commit, "--", path).out
@@ -150,7 +163,9 @@ class Repository:
     def files(self, revision: str, folder: str = "") -> list[str]:
         """The paths of all files (and links) below a folder in a revision, sorted. Empty where there is none."""
         names = ("--", folder.rstrip("/") + "/") if folder.strip("/.") else ()
-        listed = self._check("ls-tree", "-r", "-z", "--full-tree", self._commit(revision), *names).out
+        listed = self._check(
+            "ls-tree", "-r", "-z", "--full-tree", self._commit(revision), *names
+        ).out
         entries = (entry.partition(b"\t") for entry in listed.split(b"\0")[:-1])
         return sorted(os.fsdecode(name) for described, _, name in entries if b" blob " in described)
 
@@ -162,8 +177,17 @@ class Repository:
 
     def uncommitted(self) -> set[str]:
         """The files of the working tree that differ from the commit that is checked out, new ones included."""
-        options = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
-        return {os.fsdecode(entry[3:]) for entry in self._check("status", *options).out.split(b"\0")[:-1]}
+        options = (
+            "--porcelain=v1",
+            "-z",
+            "--no-renames",
+            "--untracked-files=all",
+            "--ignore-submodules=all",
+        )
+        return {
+            os.fsdecode(entry[3:])
+            for entry in self._check("status", *options).out.split(b"\0")[:-1]
+        }
 
     def path_of(self, path: Path) -> str | None:
         """A path on disk as this repository calls it; None outside of it. Links are resolved in its folders only."""
@@ -198,11 +222,15 @@ class Repository:
         for name in (followed, "origin"):
             if name and name in remotes:
                 return name
-        raise MissingHistory("a commit is not in this clone, and there is no remote to fetch it from")
+        raise MissingHistory(
+            "a commit is not in this clone, and there is no remote to fetch it from"
+        )
 
     @staticmethod
     def _refuse(mode: bytes, size: bytes, limit: int, what: str) -> None:
         if mode in _KINDS:
-            raise NotReadable(f"{what} is {_KINDS[mode]}, not a file", hint="commit a regular file there")
+            raise NotReadable(
+                f"{what} is {_KINDS[mode]}, not a file", hint="commit a regular file there"
+            )
         if int(size) > limit:
             raise NotReadable(f"{what} is larger than {limit >> 20} MiB")

@@ -130,7 +130,10 @@ class GitHub:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self._transport.aclose()
         await self._elsewhere.aclose()
@@ -139,14 +142,21 @@ class GitHub:
         """The JSON at `path` (see `repo_path`). `needs` names the permission for the error, `contents: read`."""
         return self._json(await self._ask(self._request("GET", path, query), needs))
 
-    async def write(self, method: Literal["POST", "PATCH"], path: str, body: Mapping[str, Any], *, needs: str) -> Any:
+    async def write(
+        self, method: Literal["POST", "PATCH"], path: str, body: Mapping[str, Any], *, needs: str
+    ) -> Any:
         """Send JSON once; the JSON of the answer, None for an empty one. Not repeated: it may have been done."""
         request = self._request(method, path, (), json.dumps(body).encode())
         reply = await self._ask(request, needs)
         return self._json(reply) if reply.body else None
 
     async def pages(
-        self, path: str, query: Sequence[tuple[str, str]] = (), *, needs: str, key: str | None = None
+        self,
+        path: str,
+        query: Sequence[tuple[str, str]] = (),
+        *,
+        needs: str,
+        key: str | None = None,
     ) -> list[dict[str, Any]]:
         """The objects of all pages, in order; `key` is their name where a page is an object itself.
 
@@ -159,7 +169,9 @@ class GitHub:
             page = self._json(reply)
             items = page.get(key) if key is not None and isinstance(page, dict) else page
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-                raise GitHubError(f"GET {_short(path)}: GitHub's answer is not the list that was expected")
+                raise GitHubError(
+                    f"GET {_short(path)}: GitHub's answer is not the list that was expected"
+                )
             found += items
             link = _NEXT.search(reply.headers.get("link", ""))
             if link is None:
@@ -178,7 +190,9 @@ class GitHub:
         try:
             origin, target = await address_of(reply.headers.get("location", ""), self.address.host)
         except ValueError as error:
-            raise GitHubError(f"GitHub redirects the download: {error}", hint="it is not followed") from None
+            raise GitHubError(
+                f"GitHub redirects the download: {error}", hint="it is not followed"
+            ) from None
         # The address is kept byte for byte: it carries a signature.
         wanted = Outgoing("GET", origin, target, (), {"Accept": "*/*"})
         reply = await self._exchange(self._elsewhere, wanted)
@@ -204,7 +218,9 @@ class GitHub:
             self._login = found
         return self._login
 
-    def _request(self, method: Method, path: str, query: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Outgoing:
+    def _request(
+        self, method: Method, path: str, query: Sequence[tuple[str, str]] = (), body: bytes = b""
+    ) -> Outgoing:
         headers = {
             "Accept": "application/vnd.github+json",
             "Authorization": f"Bearer {self._token.reveal()}",
@@ -212,25 +228,35 @@ class GitHub:
         }
         if body:
             headers["Content-Type"] = "application/json"
-        return Outgoing(method, self.address.origin, self.address.prefix + path, tuple(query), headers, body)
+        return Outgoing(
+            method, self.address.origin, self.address.prefix + path, tuple(query), headers, body
+        )
 
     def _next(self, url: str, path: str) -> Outgoing:
         """The request for the next page, whose address GitHub gives: only on the API's own origin."""
         own = urlsplit(self.address.origin)
         try:
             parts = urlsplit(url)
-            is_own = (parts.scheme, parts.hostname, parts.port) == (own.scheme, own.hostname, own.port)
+            is_own = (parts.scheme, parts.hostname, parts.port) == (
+                own.scheme,
+                own.hostname,
+                own.port,
+            )
         except ValueError:
             is_own = False
         if not is_own or "@" in parts.netloc:
-            raise GitHubError(f"GET {_short(path)}: the next page is said to be on another host, which is not asked")
+            raise GitHubError(
+                f"GET {_short(path)}: the next page is said to be on another host, which is not asked"
+            )
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         return replace(self._request("GET", ""), path=target)
 
     async def _ask(self, request: Outgoing, needs: str) -> Reply:
         reply = await self._send(request)
         if not 200 <= reply.status < 300:
-            raise self._refused(request.method, request.path.removeprefix(self.address.prefix), reply, needs)
+            raise self._refused(
+                request.method, request.path.removeprefix(self.address.prefix), reply, needs
+            )
         return reply
 
     async def _send(self, request: Outgoing) -> Reply:
@@ -254,7 +280,9 @@ class GitHub:
     async def _exchange(self, transport: Transport, request: Outgoing) -> Reply:
         """Writes go over a connection of their own: one that the other side is just closing would lose them."""
         try:
-            return await (transport.send(request) if request.method == "GET" else transport.send_once(request))
+            return await (
+                transport.send(request) if request.method == "GET" else transport.send_once(request)
+            )
         except Unreachable as error:
             raise _unreachable(error) from None
 
@@ -270,28 +298,43 @@ class GitHub:
         what = f"{method} {_short(path)}: "
         quoted = f" ({said})" if said else ""
         wait = reply.headers.get("retry-after", "")
-        is_limit = "retry-after" in reply.headers or reply.headers.get("x-ratelimit-remaining") == "0"
+        is_limit = (
+            "retry-after" in reply.headers or reply.headers.get("x-ratelimit-remaining") == "0"
+        )
         if reply.status == 429 or (reply.status == 403 and is_limit):
             told = f"{wait} s" if re.fullmatch(r"\d{1,6}", wait) else "an hour"
             hint = f"wait {told} and run the job again"
-            return GitHubError(f"{what}GitHub's rate limit is reached{quoted}", hint=hint, status=429)
+            return GitHubError(
+                f"{what}GitHub's rate limit is reached{quoted}", hint=hint, status=429
+            )
         answers: dict[int, tuple[str, str | None]] = {
-            401: ("GitHub does not accept the token", "GITHUB_TOKEN must be the job's `${{ github.token }}`"),
+            401: (
+                "GitHub does not accept the token",
+                "GITHUB_TOKEN must be the job's `${{ github.token }}`",
+            ),
             403: ("GitHub forbids it", _permission_hint(reply, needs)),
-            404: ("GitHub does not have it, or hides it from the token", _permission_hint(reply, needs)),
+            404: (
+                "GitHub does not have it, or hides it from the token",
+                _permission_hint(reply, needs),
+            ),
             410: ("it has expired at GitHub", "run the job that made it again"),
             422: ("GitHub refuses what was sent", None),
         }
         words, mend = answers.get(reply.status, (f"GitHub answered HTTP {reply.status}", None))
         if reply.status in _REDIRECTS:
-            words, mend = "GitHub redirects, which is not followed", "check GITHUB_API_URL and the repository's name"
+            words, mend = (
+                "GitHub redirects, which is not followed",
+                "check GITHUB_API_URL and the repository's name",
+            )
         return GitHubError(what + words + quoted, hint=mend, status=reply.status)
 
 
 def repo_path(repo: str, *parts: str | int) -> str:
     """`/repos/OWNER/NAME/…` with each part percent-encoded. Raises GitHubError for what is no repository's name."""
     if not _REPOSITORY.fullmatch(repo) or {".", ".."} & set(repo.split("/")):
-        raise GitHubError(f"{tidy(repo, 100)} is not a repository's OWNER/NAME", hint="check GITHUB_REPOSITORY")
+        raise GitHubError(
+            f"{tidy(repo, 100)} is not a repository's OWNER/NAME", hint="check GITHUB_REPOSITORY"
+        )
     return f"/repos/{repo}" + "".join(f"/{encode(str(part))}" for part in parts)
 
 
@@ -310,7 +353,9 @@ async def dispatch(
     if inputs and len(inputs) > MOST_INPUTS:
         raise GitHubError(f"a workflow takes at most {MOST_INPUTS} inputs")
     path = repo_path(repo, "actions", "workflows", workflow_file, "dispatches")
-    await api.write("POST", path, {"ref": ref, "inputs": dict(inputs or {})}, needs="actions: write")
+    await api.write(
+        "POST", path, {"ref": ref, "inputs": dict(inputs or {})}, needs="actions: write"
+    )
 
 
 async def address_of(location: str, api_host: str) -> tuple[str, str]:
@@ -363,7 +408,9 @@ def _short(path: str) -> str:
 
 
 def _unreachable(error: Unreachable) -> GitHubError:
-    return GitHubError(f"GitHub cannot be reached: {error.message}", hint="check GITHUB_API_URL, network and proxy")
+    return GitHubError(
+        f"GitHub cannot be reached: {error.message}", hint="check GITHUB_API_URL, network and proxy"
+    )
 
 
 def _wait_s(reply: Reply) -> float | None:
@@ -391,4 +438,6 @@ def _permission_hint(reply: Reply, needs: str) -> str:
         needs = accepted.replace("_", "-").replace("=", ": ").replace(";", " or")
     if not needs:
         return "check the token's permissions"
-    return f"the job needs `permissions:` with {needs}; requests from forks have read permissions only"
+    return (
+        f"the job needs `permissions:` with {needs}; requests from forks have read permissions only"
+    )

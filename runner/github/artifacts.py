@@ -66,7 +66,9 @@ async def find_schedules(
     Left out: expired ones, those of forks, of other events, of other commits, and with `workflow_path`
     (`.github/workflows/reboot-plan.yml`) those of other workflows. Raises GitHubError.
     """
-    found = await api.pages(repo_path(repo, "actions", "artifacts"), (("name", name),), needs=NEEDS, key="artifacts")
+    found = await api.pages(
+        repo_path(repo, "actions", "artifacts"), (("name", name),), needs=NEEDS, key="artifacts"
+    )
     likely = [read for item in found if (read := _read(repo, item, head_sha, name)) is not None]
     likely.sort(key=lambda a: (a.created_at, a.id), reverse=True)
     ours: dict[int, bool] = {}
@@ -79,20 +81,33 @@ async def find_schedules(
 def _read(repo: str, item: dict[str, Any], head_sha: str, name: str) -> Artifact | None:
     run = as_map(item.get("workflow_run"))
     of_repository, of_head = run.get("repository_id"), run.get("head_repository_id")
-    is_ours = isinstance(of_repository, int) and of_repository == of_head and run.get("head_sha") == head_sha
+    is_ours = (
+        isinstance(of_repository, int)
+        and of_repository == of_head
+        and run.get("head_sha") == head_sha
+    )
     if not is_ours or item.get("expired") is not False or item.get("name") != name:
         return None
-    number, run_id, digest, created = item.get("id"), run.get("id"), item.get("digest"), _instant(item, "created_at")
+    number, run_id, digest, created = (
+        item.get("id"),
+        run.get("id"),
+        item.get("digest"),
+        _instant(item, "created_at"),
+    )
     if not isinstance(number, int) or not isinstance(run_id, int) or created is None:
         return None
-    return Artifact(repo, number, name, run_id, created, digest if isinstance(digest, str) else None)
+    return Artifact(
+        repo, number, name, run_id, created, digest if isinstance(digest, str) else None
+    )
 
 
 def _is_ours(run: Any, head_sha: str, workflow_path: str | None) -> bool:
     fields = as_map(run)
     own, head = (as_map(fields.get(key)).get("id") for key in ("repository", "head_repository"))
     # GitHub appends `@REF` to the path of some runs.
-    is_expected = workflow_path is None or str(fields.get("path")).partition("@")[0] == workflow_path
+    is_expected = (
+        workflow_path is None or str(fields.get("path")).partition("@")[0] == workflow_path
+    )
     is_of_pull = fields.get("event") == "pull_request" and fields.get("head_sha") == head_sha
     return is_of_pull and bool(own) and own == head and is_expected
 
@@ -111,7 +126,14 @@ async def download(api: GitHub, artifact: Artifact, into: Path) -> list[Path]:
             raise _bad(artifact, "its bytes are not those that were stored")
     try:
         return unpack(packed, into)
-    except (ValueError, zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, EOFError) as error:
+    except (
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        NotImplementedError,
+        EOFError,
+    ) as error:
         raise _bad(artifact, tidy(str(error), 200)) from None
     except FileExistsError:
         raise GitHubError(
@@ -150,7 +172,12 @@ def _demand_small_directory(packed: bytes) -> None:
     whose own record would overrule it, is refused.
     """
     end = packed[-22:]
-    if len(end) < 22 or end[:4] != b"PK\x05\x06" or end[20:] != b"\0\0" or packed[-42:-38] == b"PK\x06\x07":
+    if (
+        len(end) < 22
+        or end[:4] != b"PK\x05\x06"
+        or end[20:] != b"\0\0"
+        or packed[-42:-38] == b"PK\x06\x07"
+    ):
         raise ValueError("it is not a plain zip file")
     if int.from_bytes(end[12:16], "little") > _MOST_DIRECTORY:
         raise ValueError("its list of files is too long")
@@ -233,7 +260,11 @@ def _merged(pull: dict[str, Any], repo: str) -> MergedPull | None:
     is_here = str(target.get("full_name")).lower() == repo.lower()
     if not is_here or not branch or branch != target.get("default_branch"):
         return None
-    number, sha, at = pull.get("number"), as_text(as_map(pull.get("head")).get("sha")), _instant(pull, "merged_at")
+    number, sha, at = (
+        pull.get("number"),
+        as_text(as_map(pull.get("head")).get("sha")),
+        _instant(pull, "merged_at"),
+    )
     if not isinstance(number, int) or not _SHA.fullmatch(sha) or at is None:
         return None
     return MergedPull(number, sha, at)

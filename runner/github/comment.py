@@ -24,12 +24,12 @@ NEEDS = "pull-requests: write"
 _SHA = r"(?:[0-9a-f]{40}|[0-9a-f]{64})"
 _MARK = re.compile(r"<!-- reboot-runner:comment:v1 key=([0-9a-f]{64}) -->")
 _FACTS = re.compile(
-    r"<!-- reboot-runner:digest (?:none|(sha256:[0-9a-f]{64}) plan-digest (sha256:[0-9a-f]{64}) head (" + _SHA + r"))"
+    r"<!-- reboot-runner:digest (?:none|(sha256:[0-9a-f]{64}) plan-digest (sha256:[0-9a-f]{64}) head ("
+    + _SHA
+    + r"))"
     r" label ([0-9a-f]{64}) -->"
 )
-_SUPERSEDED = (
-    "<!-- reboot-runner:superseded:v1 -->\n_There is an older comment for this plan, which is kept up to date._"
-)
+_SUPERSEDED = "<!-- reboot-runner:superseded:v1 -->\n_There is an older comment for this plan, which is kept up to date._"
 _RETIRED = "_This plan is no longer part of the pull request._"
 
 
@@ -81,7 +81,9 @@ async def upsert(
     if own:
         await _update(api, repo, own[0], text)
         return own[0].id
-    made = await api.write("POST", repo_path(repo, "issues", pull, "comments"), {"body": text}, needs=NEEDS)
+    made = await api.write(
+        "POST", repo_path(repo, "issues", pull, "comments"), {"body": text}, needs=NEEDS
+    )
     made_id = as_map(made).get("id")
     if not isinstance(made_id, int):
         raise GitHubError("GitHub does not say which comment it has made")
@@ -93,7 +95,9 @@ async def exists(api: GitHub, repo: str, pull: int, key: CommentKey) -> bool:
     return bool(await _own_comments(api, repo, pull, key))
 
 
-async def retire(api: GitHub, repo: str, pull: int, label: str, keep: Collection[CommentKey]) -> None:
+async def retire(
+    api: GitHub, repo: str, pull: int, label: str, keep: Collection[CommentKey]
+) -> None:
     """Comments of ours for plans that are not in `keep` shrink to a line; those with another label stay as they are.
 
     When such a plan comes back, its comment is used again. Raises GitHubError.
@@ -101,7 +105,9 @@ async def retire(api: GitHub, repo: str, pull: int, label: str, keep: Collection
     kept = {key.hex for key in keep}
     for comment in await _own_comments(api, repo, pull):
         if comment.key not in kept and comment.label == _hash(label):
-            await _update(api, repo, comment, _with_lines(comment.key, comment.label, _RETIRED, None))
+            await _update(
+                api, repo, comment, _with_lines(comment.key, comment.label, _RETIRED, None)
+            )
 
 
 async def read_digest(api: GitHub, repo: str, pull: int, key: CommentKey) -> Reviewed | None:
@@ -117,7 +123,8 @@ def composed(key: CommentKey, body: str, reviewed: Reviewed | None = None) -> st
     length = len(text.encode("utf-16-le")) // 2
     if length > MOST:
         raise GitHubError(
-            f"the comment has {length:,} characters, and GitHub takes {MOST:,}", hint="ask for a shorter rendering"
+            f"the comment has {length:,} characters, and GitHub takes {MOST:,}",
+            hint="ask for a shorter rendering",
         )
     return text
 
@@ -133,7 +140,9 @@ def _with_lines(key: str, label: str, body: str, reviewed: Reviewed | None) -> s
     return f"<!-- reboot-runner:comment:v1 key={key} -->\n{facts}\n\n{body}"
 
 
-async def _own_comments(api: GitHub, repo: str, pull: int, key: CommentKey | None = None) -> list[_Own]:
+async def _own_comments(
+    api: GitHub, repo: str, pull: int, key: CommentKey | None = None
+) -> list[_Own]:
     login = await api.login()
     found = await api.pages(repo_path(repo, "issues", pull, "comments"), needs=NEEDS)
     own = filter(None, (_read(comment, login) for comment in found))
@@ -144,8 +153,15 @@ def _read(comment: dict[str, Any], login: str) -> _Own | None:
     """The comment where the login has written it and its first line is our mark."""
     number, body = comment.get("id"), as_text(comment.get("body"))
     first, _, rest = body.partition("\n")
-    mark, facts = _MARK.fullmatch(first.rstrip("\r")), _FACTS.fullmatch(rest.partition("\n")[0].rstrip("\r"))
-    if not isinstance(number, int) or as_map(comment.get("user")).get("login") != login or mark is None:
+    mark, facts = (
+        _MARK.fullmatch(first.rstrip("\r")),
+        _FACTS.fullmatch(rest.partition("\n")[0].rstrip("\r")),
+    )
+    if (
+        not isinstance(number, int)
+        or as_map(comment.get("user")).get("login") != login
+        or mark is None
+    ):
         return None
     reviewed = Reviewed(facts[1], facts[2], facts[3]) if facts is not None and facts[1] else None
     return _Own(number, mark[1], facts[4] if facts is not None else "", reviewed, body)
@@ -153,7 +169,9 @@ def _read(comment: dict[str, Any], login: str) -> _Own | None:
 
 async def _update(api: GitHub, repo: str, comment: _Own, text: str) -> None:
     if comment.body.replace("\r\n", "\n").rstrip() != text.rstrip():
-        await api.write("PATCH", repo_path(repo, "issues", "comments", comment.id), {"body": text}, needs=NEEDS)
+        await api.write(
+            "PATCH", repo_path(repo, "issues", "comments", comment.id), {"body": text}, needs=NEEDS
+        )
 
 
 def _hash(text: str) -> str:

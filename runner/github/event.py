@@ -84,7 +84,11 @@ def read_event(environ: Mapping[str, str]) -> GitHubEvent | None:
 
 def is_first_push(event: GitHubEvent) -> bool:
     """Return True for the push that made its branch: no pull request can have been merged into it before."""
-    return event.name == "push" and event.before is not None and _NOTHING.fullmatch(event.before) is not None
+    return (
+        event.name == "push"
+        and event.before is not None
+        and _NOTHING.fullmatch(event.before) is not None
+    )
 
 
 def range_of(event: GitHubEvent, repository: Repository) -> Range:
@@ -104,7 +108,9 @@ def range_of(event: GitHubEvent, repository: Repository) -> Range:
     if event.before is not None and _NOTHING.fullmatch(event.before):
         raise NoRange("the branch or tag is new, so there is nothing to compare with")
     if event.forced:
-        raise NoRange("the push was forced, so what was there before says nothing about what is new")
+        raise NoRange(
+            "the push was forced, so what was there before says nothing about what is new"
+        )
     return _between(event.before, event.after, repository, event)
 
 
@@ -116,14 +122,18 @@ def _of_pull_request(event: GitHubEvent, repository: Repository) -> Range:
     head = repository.resolve("HEAD")
     parents = repository.parents(head)
     merged = parents[1] if len(parents) == 2 else None
-    if merged is not None and (merged == event.head_sha or (event.head_sha is None and head == event.sha)):
+    if merged is not None and (
+        merged == event.head_sha or (event.head_sha is None and head == event.sha)
+    ):
         return Range(repository.ensure(parents[0]), head)
     if event.base_sha is None:
         raise NoRange("the event of the pull request does not name its base commit")
     return Range(repository.merge_base(repository.ensure(event.base_sha), head), head)
 
 
-def _between(base: str | None, head: str | None, repository: Repository, event: GitHubEvent) -> Range:
+def _between(
+    base: str | None, head: str | None, repository: Repository, event: GitHubEvent
+) -> Range:
     if base is None or head is None:
         raise NoRange(f"the {event.name} event does not name its commits")
     return Range(repository.ensure(base), repository.ensure(head))

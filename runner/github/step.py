@@ -143,7 +143,9 @@ def write_outputs(environ: Mapping[str, str], values: Mapping[str, Value]) -> No
         return
     entries = b"".join(_entry(name, value) for name, value in values.items())
     if len(entries) > MOST_OUTPUTS:
-        raise GitHubError(f"the outputs are larger than {MOST_OUTPUTS:,} bytes", hint="name fewer plans at once")
+        raise GitHubError(
+            f"the outputs are larger than {MOST_OUTPUTS:,} bytes", hint="name fewer plans at once"
+        )
     try:
         with Path(written).open("a+b") as file:
             if file.tell():
@@ -198,10 +200,15 @@ class StepSummary:
             if self._front is None:
                 self._front = _front(self._path, self._limit)
             room = self._limit - len(self._front)
-            _rewrite(self._path, self._front + laid_out(list(self._sections.values()), room).encode(errors="replace"))
+            _rewrite(
+                self._path,
+                self._front
+                + laid_out(list(self._sections.values()), room).encode(errors="replace"),
+            )
         except OSError as error:
             raise GitHubError(
-                f"the step summary cannot be written: {error.strerror}", hint="the reports and the log have it all"
+                f"the step summary cannot be written: {error.strerror}",
+                hint="the reports and the log have it all",
             ) from None
 
 
@@ -212,7 +219,9 @@ def laid_out(sections: Sequence[str], limit: int) -> str:
     for that, the last are left out, and their number is said. Cuts are between lines and say so.
     """
     shown = min(len(sections), max(0, (limit - _ROOM) // (HEAD + _ROOM)))
-    whole = [section.rstrip("\n") + "\n\n" for section in sections[:shown]]  # the next heading begins a paragraph
+    whole = [
+        section.rstrip("\n") + "\n\n" for section in sections[:shown]
+    ]  # the next heading begins a paragraph
     shares = _shares([len(s.encode(errors="replace")) for s in whole], limit - _ROOM)
     out = [_cut(section, share) for section, share in zip(whole, shares, strict=True)]
     if shown < len(sections) and limit >= _ROOM:

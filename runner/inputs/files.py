@@ -20,7 +20,12 @@ def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading, without waiting for a writer. Raises OSError, NotRegular among them."""
     try:
         # Windows has neither flag, and no pipe that a path can name by accident.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        flags = (
+            os.O_RDONLY
+            | getattr(os, "O_NONBLOCK", 0)
+            | getattr(os, "O_CLOEXEC", 0)
+            | getattr(os, "O_BINARY", 0)
+        )
         fd = os.open(path, flags | getattr(os, "O_NOCTTY", 0))
     except ValueError:
         raise OSError(0, "bad path") from None

@@ -70,7 +70,9 @@ def parse_json(text: bytes | str, bounds: Bounds = ANSWER, *, strict: bool = Fal
     (`user_data`).
     """
     check_json(text, bounds)
-    options: dict[str, Any] = {"object_pairs_hook": _unique, "parse_constant": _no_constant} if strict else {}
+    options: dict[str, Any] = (
+        {"object_pairs_hook": _unique, "parse_constant": _no_constant} if strict else {}
+    )
     try:
         decoded = text.decode("utf-8-sig", "surrogatepass") if isinstance(text, bytes) else text
         return json.loads(decoded, **options)
@@ -103,7 +105,11 @@ def estimate(data: bytes) -> int:
     Commas that no key explains are members of lists, which can be as short as two bytes, and count twice.
     """
     commas, colons = data.count(b","), data.count(b":")
-    values = 200 * data.count(b"{") + 100 * data.count(b"[") + 75 * (colons + commas + max(0, commas - colons))
+    values = (
+        200 * data.count(b"{")
+        + 100 * data.count(b"[")
+        + 75 * (colons + commas + max(0, commas - colons))
+    )
     text, strings = _widths(data)
     return values + len(data) * (1 + text + strings)
 

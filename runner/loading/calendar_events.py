@@ -61,7 +61,9 @@ class CalendarEvent:
     @property
     def closes(self) -> bool:
         """Return True if it is in force and has a length, by the clocks or by elapsed time."""
-        has_length = self.start.is_day or self.is_flagged or max(self._lengths(utc())) > timedelta(0)
+        has_length = (
+            self.start.is_day or self.is_flagged or max(self._lengths(utc())) > timedelta(0)
+        )
         return has_length and not self.is_cancelled
 
     def closed(self, begin: datetime, end: datetime, own: ZoneInfo) -> Iterator[Freeze]:
@@ -108,7 +110,9 @@ class CalendarEvent:
         """
         if self.end is None:
             return self.nominal, self.exact
-        return same_zone(self.end, self.start) - self.start.wall, self.end.at(own) - self.start.at(own)
+        return same_zone(self.end, self.start) - self.start.wall, self.end.at(own) - self.start.at(
+            own
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,4 +171,6 @@ def _whole_days(freeze: Freeze, zone: ZoneInfo) -> Freeze:
     first = freeze.begins.astimezone(zone).date()
     last = max(freeze.ends - timedelta(seconds=1), freeze.begins).astimezone(zone).date()
     midnight = datetime.combine(first, time())
-    return Freeze(_instant(midnight, zone), _instant(midnight + timedelta((last - first).days + 1), zone))
+    return Freeze(
+        _instant(midnight, zone), _instant(midnight + timedelta((last - first).days + 1), zone)
+    )

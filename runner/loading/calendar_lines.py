@@ -82,7 +82,9 @@ def _unfolded(data: bytes) -> Iterator[tuple[int, bytes]]:
             own = _OWN_LINE.match(line)
             if own is not None and (own[1] or before < _SHORTEST_FOLD):
                 what = "the blank at the beginning of this line makes it a part of the line before"
-                raise BadCalendar(number, what, f"remove the blanks at the beginning of the lines, or {EXPORT}")
+                raise BadCalendar(
+                    number, what, f"remove the blanks at the beginning of the lines, or {EXPORT}"
+                )
             parts.append(line[1:])
             continue
         if whole := b"".join(parts).strip():

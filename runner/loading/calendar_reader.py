@@ -10,7 +10,15 @@ from datetime import datetime, time, timedelta
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
-from runner.loading.calendar_events import CalendarEvent, CalendarNote, EventTime, IcsCalendar, is_until, same_zone, utc
+from runner.loading.calendar_events import (
+    CalendarEvent,
+    CalendarNote,
+    EventTime,
+    IcsCalendar,
+    is_until,
+    same_zone,
+    utc,
+)
 from runner.loading.calendar_lines import EXPORT, BadCalendar, ContentLine
 from runner.loading.calendar_rules import BadRule, Rule, read_moment, read_rule
 from runner.loading.calendar_zones import zone_named
@@ -40,9 +48,7 @@ EVENT_HINT = (
     "in Outlook or Thunderbird open the event that begins near this line, correct its start and end,"
     " and export the calendar again"
 )
-SERIES_HINT = (
-    "in Outlook or Thunderbird open the series, delete or move the single day there, and export the calendar again"
-)
+SERIES_HINT = "in Outlook or Thunderbird open the series, delete or move the single day there, and export the calendar again"
 
 _DURATION = re.compile(
     r"([+-]?)P(?:([0-9]{1,4})W|(?:([0-9]{1,4})D)?(?:T(?=[0-9])(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6})S)?)?)"
@@ -51,29 +57,84 @@ _ONCE = ("DTSTART", "DTEND", "DURATION", "RRULE", "UID", "SEQUENCE", "STATUS", "
 _ALL_DAY_FLAG = re.compile("X-([A-Z0-9-]+-)?ALL-?DAY(-?EVENT)?")
 """X-MICROSOFT-CDO-ALLDAYEVENT, X-FUNAMBOL-ALLDAY and the like."""
 _ABOUT_OTHERS = {
-    *("ACKNOWLEDGED", "ATTACH", "ATTENDEE", "CALENDAR-ADDRESS", "CATEGORIES", "CLASS", "COLOR", "COMMENT"),
+    *(
+        "ACKNOWLEDGED",
+        "ATTACH",
+        "ATTENDEE",
+        "CALENDAR-ADDRESS",
+        "CATEGORIES",
+        "CLASS",
+        "COLOR",
+        "COMMENT",
+    ),
     *("CONCEPT", "CONFERENCE", "CONTACT", "CREATED", "DESCRIPTION", "DTSTAMP", "GEO", "IMAGE"),
-    *("LAST-MODIFIED", "LINK", "LOCATION", "LOCATION-TYPE", "NAME", "ORGANIZER", "PRIORITY", "REFID"),
-    *("RELATED-TO", "REQUEST-STATUS", "RESOURCES", "SOURCE", "STRUCTURED-DATA", "STYLED-DESCRIPTION"),
+    *(
+        "LAST-MODIFIED",
+        "LINK",
+        "LOCATION",
+        "LOCATION-TYPE",
+        "NAME",
+        "ORGANIZER",
+        "PRIORITY",
+        "REFID",
+    ),
+    *(
+        "RELATED-TO",
+        "REQUEST-STATUS",
+        "RESOURCES",
+        "SOURCE",
+        "STRUCTURED-DATA",
+        "STYLED-DESCRIPTION",
+    ),
     *("SUMMARY", "TRANSP", "URL"),
 }
 """Properties of events (RFC 5545, 7986, 9073, 9253) that say nothing about times."""
 _TIMES = {"DTSTART", "DTEND", "RRULE", "RDATE", "EXDATE", "EXRULE", "RECURRENCE-ID"}
 """Properties of events, and of time zones, that are found nowhere else."""
 _OF_CALENDARS = {
-    *("PRODID", "VERSION", "CALSCALE", "METHOD", "X-WR-TIMEZONE", "TIMEZONE-ID", "NAME", "DESCRIPTION", "UID"),
-    *("LAST-MODIFIED", "URL", "CATEGORIES", "REFRESH-INTERVAL", "SOURCE", "COLOR", "IMAGE", "CONFERENCE"),
+    *(
+        "PRODID",
+        "VERSION",
+        "CALSCALE",
+        "METHOD",
+        "X-WR-TIMEZONE",
+        "TIMEZONE-ID",
+        "NAME",
+        "DESCRIPTION",
+        "UID",
+    ),
+    *(
+        "LAST-MODIFIED",
+        "URL",
+        "CATEGORIES",
+        "REFRESH-INTERVAL",
+        "SOURCE",
+        "COLOR",
+        "IMAGE",
+        "CONFERENCE",
+    ),
 }
 """Properties of calendars (RFC 5545 and 7986, and what Google writes)."""
 _OF_ZONES = {
-    *("TZID", "LAST-MODIFIED", "TZURL", "TZUNTIL", "TZID-ALIAS-OF", "DTSTART", "TZOFFSETTO", "TZOFFSETFROM"),
+    *(
+        "TZID",
+        "LAST-MODIFIED",
+        "TZURL",
+        "TZUNTIL",
+        "TZID-ALIAS-OF",
+        "DTSTART",
+        "TZOFFSETTO",
+        "TZOFFSETFROM",
+    ),
     *("RRULE", "RDATE", "TZNAME", "COMMENT"),
 }
 """Properties of time zones and their parts (RFC 5545 and 7808)."""
 _BUSY = ("VFREEBUSY", "VAVAILABILITY")
 _IDLE = ("VTODO", "VJOURNAL")
 _EVENT, _CALENDAR, _ZONE = ["VCALENDAR", "VEVENT"], ["VCALENDAR"], ["VCALENDAR", "VTIMEZONE"]
-_WR_HINT = f"choose the calendar's time zone in its settings, a name such as Europe/Berlin; {EXPORT}"
+_WR_HINT = (
+    f"choose the calendar's time zone in its settings, a name such as Europe/Berlin; {EXPORT}"
+)
 
 
 @dataclass(slots=True)
@@ -119,14 +180,18 @@ class CalendarReader:
     def take(self, line: ContentLine) -> None:
         self.spent.lines += 1
         if self.spent.lines > MAX_LINES:
-            raise BadCalendar(line.number, f"the plan's calendars have more than {MAX_LINES:,} lines", LARGE_HINT)
+            raise BadCalendar(
+                line.number, f"the plan's calendars have more than {MAX_LINES:,} lines", LARGE_HINT
+            )
         if line.name == "BEGIN":
             self._begin(line)
         elif line.name == "END":
             if not self.inside or self.inside.pop() != line.value.strip().upper():
                 raise BadCalendar(line.number, "END: ends a component that has not begun")
         elif not self.inside:
-            raise BadCalendar(line.number, "the line stands outside BEGIN:VCALENDAR and END:VCALENDAR")
+            raise BadCalendar(
+                line.number, "the line stands outside BEGIN:VCALENDAR and END:VCALENDAR"
+            )
         elif self.inside == _EVENT:
             self._take_of_event(line)
         elif self.inside == _CALENDAR:
@@ -139,19 +204,25 @@ class CalendarReader:
 
     def calendar(self) -> IcsCalendar:
         if self.inside or not self.calendars:
-            raise BadCalendar(None, "the file is not a whole iCalendar file (BEGIN:VCALENDAR to END:VCALENDAR)")
+            raise BadCalendar(
+                None, "the file is not a whole iCalendar file (BEGIN:VCALENDAR to END:VCALENDAR)"
+            )
         events = [self._event(draft) for draft in self.drafts]
         self._spend_work(events)
         self._note_idle(events)
         events = self._in_force(events)
         events = self._with_moved(events)
         key = self.own.key if self.own else None
-        return IcsCalendar(tuple(event for event in events if event.closes), key, tuple(self.notes.values()))
+        return IcsCalendar(
+            tuple(event for event in events if event.closes), key, tuple(self.notes.values())
+        )
 
     def note(self, line: int, what: str, hint: str) -> None:
         """Note something without effect, once for each kind."""
         known = self.notes.get(what)
-        self.notes[what] = replace(known, count=known.count + 1) if known else CalendarNote(line, what, hint)
+        self.notes[what] = (
+            replace(known, count=known.count + 1) if known else CalendarNote(line, what, hint)
+        )
 
     # --- lines
 
@@ -163,7 +234,9 @@ class CalendarReader:
         if self.inside[0] != "VCALENDAR" or depth > MAX_DEPTH:
             raise BadCalendar(line.number, "BEGIN: this is not the structure of an iCalendar file")
         if self.calendars > 1:
-            raise BadCalendar(line.number, "BEGIN: a second calendar begins; keep each in a file of its own")
+            raise BadCalendar(
+                line.number, "BEGIN: a second calendar begins; keep each in a file of its own"
+            )
         if name == "VEVENT" and self.inside != _EVENT:
             raise BadCalendar(line.number, "BEGIN: an event begins inside another component")
         if depth == 2:
@@ -181,7 +254,11 @@ class CalendarReader:
             raise BadCalendar(line.number, f"BEGIN: {name} is not read; only events (VEVENT) close")
         elif name in _IDLE or name.startswith("X-"):
             shown = name if name in _IDLE else "a component of a vendor"
-            self.note(line.number, f"BEGIN: {shown} closes nothing; only events (VEVENT) do", "make it an event")
+            self.note(
+                line.number,
+                f"BEGIN: {shown} closes nothing; only events (VEVENT) do",
+                "make it an event",
+            )
         elif name != "VTIMEZONE":
             raise BadCalendar(line.number, "BEGIN: a component of this name is not known")
 
@@ -193,7 +270,9 @@ class CalendarReader:
                 what = f"{line.name}: the time zone of the calendar is not known by this name"
                 raise BadCalendar(line.number, what, _WR_HINT)
             if self.own is not None and self.own.key != zone.key:
-                raise BadCalendar(line.number, f"{line.name}: the calendar names two time zones", _WR_HINT)
+                raise BadCalendar(
+                    line.number, f"{line.name}: the calendar names two time zones", _WR_HINT
+                )
             self.own = zone
         elif line.name == "VERSION" and value != "2.0":
             raise BadCalendar(line.number, "VERSION: this is not iCalendar 2.0")
@@ -202,10 +281,15 @@ class CalendarReader:
         elif line.name == "METHOD" and value not in ("PUBLISH", "REQUEST"):
             raise BadCalendar(line.number, "METHOD: this is a message about events, not a calendar")
         elif line.name in _TIMES or line.name == "DURATION":
-            raise BadCalendar(line.number, f"{line.name} stands outside of an event (BEGIN:VEVENT to END:VEVENT)")
+            raise BadCalendar(
+                line.number, f"{line.name} stands outside of an event (BEGIN:VEVENT to END:VEVENT)"
+            )
         elif line.name not in _OF_CALENDARS:
             if meant := get_close_matches(line.name, ("X-WR-TIMEZONE", "TIMEZONE-ID"), cutoff=0.85):
-                raise BadCalendar(line.number, f"the calendar has no property of this name; did you mean {meant[0]}?")
+                raise BadCalendar(
+                    line.number,
+                    f"the calendar has no property of this name; did you mean {meant[0]}?",
+                )
             self._note_unknown(line, "the calendar")
 
     def _take_of_zone(self, line: ContentLine) -> None:
@@ -217,7 +301,9 @@ class CalendarReader:
         elif line.name == "TZOFFSETTO":
             match = re.fullmatch("([+-])([0-9]{2})([0-9]{2})([0-9]{2})?", line.value.strip())
             if match is not None:
-                size = timedelta(hours=int(match[2]), minutes=int(match[3]), seconds=int(match[4] or 0))
+                size = timedelta(
+                    hours=int(match[2]), minutes=int(match[3]), seconds=int(match[4] or 0)
+                )
                 self.offsets.setdefault(self.zone_id, set()).add(-size if match[1] == "-" else size)
 
     def _take_of_event(self, line: ContentLine) -> None:
@@ -231,7 +317,9 @@ class CalendarReader:
                 raise BadCalendar(line.number, what, RULE_HINT)
         elif line.name in _ONCE:
             if line.name in draft.lines:
-                raise BadCalendar(line.number, f"{line.name} is there twice in one event", EVENT_HINT)
+                raise BadCalendar(
+                    line.number, f"{line.name} is there twice in one event", EVENT_HINT
+                )
         elif _ALL_DAY_FLAG.fullmatch(line.name):
             draft.is_flagged |= line.value.strip().upper() in ("TRUE", "1", "YES")
             return
@@ -256,7 +344,9 @@ class CalendarReader:
             raise BadCalendar(draft.line, "DTSTART: the event has no start", EVENT_HINT)
         (start,) = self._moments(begins, 1)
         end, nominal, exact = self._length(draft, start)
-        dates = tuple(m for line in draft.lines.get("RDATE", ()) for m in self._moments(line, of=start))
+        dates = tuple(
+            m for line in draft.lines.get("RDATE", ()) for m in self._moments(line, of=start)
+        )
         replaced, replaced_lines = [], []
         for line in draft.lines.get("EXDATE", ()):
             found = self._moments(line, of=start)
@@ -268,7 +358,9 @@ class CalendarReader:
         uid = draft.one("UID")
         if instance and (rule or dates or replaced or not uid):
             raise BadCalendar(
-                instance.number, "RECURRENCE-ID: a single day of a series repeats, or has no UID", SERIES_HINT
+                instance.number,
+                "RECURRENCE-ID: a single day of a series repeats, or has no UID",
+                SERIES_HINT,
             )
         status = draft.one("STATUS")
         return CalendarEvent(
@@ -296,7 +388,9 @@ class CalendarReader:
         def spend(days: int) -> None:
             self.spent.counted += days
             if self.spent.counted > MAX_COUNTED:
-                raise BadCalendar(line.number, "RRULE: the rules with COUNT take too long to follow", RULE_HINT)
+                raise BadCalendar(
+                    line.number, "RRULE: the rules with COUNT take too long to follow", RULE_HINT
+                )
 
         try:
             rule = read_rule(line.value, start.wall.date(), spend)
@@ -306,7 +400,9 @@ class CalendarReader:
             raise BadCalendar(line.number, "RRULE ends (UNTIL) before the event begins", RULE_HINT)
         return rule
 
-    def _length(self, draft: _Draft, start: EventTime) -> tuple[EventTime | None, timedelta, timedelta]:
+    def _length(
+        self, draft: _Draft, start: EventTime
+    ) -> tuple[EventTime | None, timedelta, timedelta]:
         """Return the end of an event, or the nominal and the exact part of its duration."""
         ends, lasts = draft.one("DTEND"), draft.one("DURATION")
         end, nominal, exact = None, timedelta(0), timedelta(0)
@@ -320,7 +416,9 @@ class CalendarReader:
             if start.is_day:
                 end = replace(end, zone=start.zone)
             if (end.zone is None) != (start.zone is None):
-                raise BadCalendar(ends.number, "DTEND: of start and end only one has a time zone", ZONE_HINT)
+                raise BadCalendar(
+                    ends.number, "DTEND: of start and end only one has a time zone", ZONE_HINT
+                )
             nominal = same_zone(end, start) - start.wall
             is_backward = end.at(utc()) < start.at(utc())
         else:
@@ -330,24 +428,40 @@ class CalendarReader:
                 raise BadCalendar(line.number, what, EVENT_HINT)
             is_backward = min(nominal, exact) < timedelta(0)
         if is_backward:
-            raise BadCalendar(line.number, f"{line.name}: the event ends before it begins", EVENT_HINT)
+            raise BadCalendar(
+                line.number, f"{line.name}: the event ends before it begins", EVENT_HINT
+            )
         if nominal + exact > LONGEST:
-            raise BadCalendar(line.number, f"{line.name}: the event lasts longer than {LONGEST.days} days", EVENT_HINT)
+            raise BadCalendar(
+                line.number,
+                f"{line.name}: the event lasts longer than {LONGEST.days} days",
+                EVENT_HINT,
+            )
         if start.is_day:
-            days = nominal if nominal + exact else timedelta(days=1)  # a day that ends as it begins is a whole day
+            days = (
+                nominal if nominal + exact else timedelta(days=1)
+            )  # a day that ends as it begins is a whole day
             return None, days, exact
         return end, nominal, exact
 
-    def _moments(self, line: ContentLine, most: int = MAX_DATES, of: EventTime | None = None) -> list[EventTime]:
+    def _moments(
+        self, line: ContentLine, most: int = MAX_DATES, of: EventTime | None = None
+    ) -> list[EventTime]:
         """Return the days or times of a line. `of`: the start of the event, whose kind they must have."""
         zone, kind = self._zone_and_kind(line)
         if line.value.count(",") >= most:
-            raise BadCalendar(line.number, f"{line.name} holds more than one date or time", EVENT_HINT)
+            raise BadCalendar(
+                line.number, f"{line.name} holds more than one date or time", EVENT_HINT
+            )
         found = [self._moment(line, text, zone) for text in line.value.split(",")]
         for moment in found:
             if kind and moment.is_day != (kind == "DATE"):
-                raise BadCalendar(line.number, f"{line.name} is not what its VALUE says", EVENT_HINT)
-            is_midnight = line.name == "EXDATE" and not moment.is_day  # compared with the midnight of a day
+                raise BadCalendar(
+                    line.number, f"{line.name} is not what its VALUE says", EVENT_HINT
+                )
+            is_midnight = (
+                line.name == "EXDATE" and not moment.is_day
+            )  # compared with the midnight of a day
             if of is not None and moment.is_day != of.is_day and not is_midnight:
                 what = f"{line.name}: of this and DTSTART one is a day, the other a time"
                 raise BadCalendar(line.number, what, EVENT_HINT)
@@ -366,14 +480,18 @@ class CalendarReader:
                 raise BadCalendar(line.number, what, SERIES_HINT)
             elif not name.startswith("X-"):
                 raise BadCalendar(
-                    line.number, f"{line.name} has a form or a parameter that is not supported", EVENT_HINT
+                    line.number,
+                    f"{line.name} has a form or a parameter that is not supported",
+                    EVENT_HINT,
                 )
         return zone, kind
 
     def _zone(self, line: ContentLine, name: str) -> ZoneInfo:
         zone = zone_named(name)
         if zone is None:
-            known = " (the file defines it itself, which is not read)" if name in self.offsets else ""
+            known = (
+                " (the file defines it itself, which is not read)" if name in self.offsets else ""
+            )
             what = f"{line.name}: the time zone (TZID) is not known by this name{known}"
             raise BadCalendar(line.number, what, ZONE_HINT)
         return zone
@@ -387,7 +505,9 @@ class CalendarReader:
             return EventTime(datetime.combine(found, time()), zone, True)
         if found.tzinfo is not None:
             if zone is not None and zone.key not in ("UTC", "Etc/UTC"):
-                raise BadCalendar(line.number, f"{line.name} is in UTC (Z) and names another time zone", ZONE_HINT)
+                raise BadCalendar(
+                    line.number, f"{line.name} is in UTC (Z) and names another time zone", ZONE_HINT
+                )
             return EventTime(found.replace(tzinfo=None), utc(), False)
         if zone is not None:
             self._check_offset(line, found, zone)
@@ -412,7 +532,9 @@ class CalendarReader:
     def _note_idle(self, events: Iterable[CalendarEvent]) -> None:
         for event in events:
             if not event.is_cancelled and not event.closes:
-                self.note(event.line, "DTSTART: the event has no length and closes nothing", EVENT_HINT)
+                self.note(
+                    event.line, "DTSTART: the event has no length and closes nothing", EVENT_HINT
+                )
 
     def _in_force(self, events: Sequence[CalendarEvent]) -> list[CalendarEvent]:
         """Return the events that no higher SEQUENCE of the same event replaces."""
@@ -442,7 +564,11 @@ class CalendarReader:
             days = moved.get(uid, ())
             if days and len(masters) > 1:
                 what = f"UID: line {masters[0].line} has the same, and line {days[0].line} moves a day of one of them"
-                raise BadCalendar(masters[1].line, what, "give each event a UID of its own, or remove one of the two")
+                raise BadCalendar(
+                    masters[1].line,
+                    what,
+                    "give each event a UID of its own, or remove one of the two",
+                )
             found += [self._without(master, days) for master in masters]
         return found
 
@@ -460,8 +586,14 @@ class CalendarReader:
         for moment, line in zip(master.replaced, master.replaced_lines, strict=True):
             self.spent.counted += (master.rule.work if master.rule else 1) + len(master.dates)
             is_comparable = self.own or (moment.zone is None) == (master.start.zone is None)
-            if self.spent.counted <= MAX_COUNTED and is_comparable and not master.starts_at(moment.at(own), own):
-                self.note(line, "EXDATE takes out a time at which the event does not begin", SERIES_HINT)
+            if (
+                self.spent.counted <= MAX_COUNTED
+                and is_comparable
+                and not master.starts_at(moment.at(own), own)
+            ):
+                self.note(
+                    line, "EXDATE takes out a time at which the event does not begin", SERIES_HINT
+                )
         return replace(master, replaced=(*master.replaced, *instances))
 
 

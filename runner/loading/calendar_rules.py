@@ -245,7 +245,9 @@ def _number(name: str, text: str, least: int, most: int, negative: bool = False)
     return -int(match[2]) if match[1] == "-" else int(match[2])
 
 
-def _numbers(parts: Mapping[str, str], name: str, least: int, most: int, negative: bool = False) -> tuple[int, ...]:
+def _numbers(
+    parts: Mapping[str, str], name: str, least: int, most: int, negative: bool = False
+) -> tuple[int, ...]:
     texts = parts[name].split(",") if name in parts else []
     return tuple(sorted({_number(name, text, least, most, negative) for text in texts}))
 

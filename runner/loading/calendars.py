@@ -25,25 +25,38 @@ MAX_CALENDAR_BYTES = 1 << 20
 def freezes_of(tree: MapNode, files: FileReader, findings: Findings) -> tuple[FreezeFile, ...]:
     """Return the calendars that a plan names under `freeze`. What is wrong with one is noted at its name."""
     node = tree.get("freeze")
-    names: tuple[Node, ...] = node.items if isinstance(node, ListNode) else (node,) if node is not None else ()
+    names: tuple[Node, ...] = (
+        node.items if isinstance(node, ListNode) else (node,) if node is not None else ()
+    )
     read, spent = [], ReadingBudget()
     for name in names:
-        if not isinstance(name, Scalar) or name.broken or not isinstance(name.value, str) or not name.value:
+        if (
+            not isinstance(name, Scalar)
+            or name.broken
+            or not isinstance(name.value, str)
+            or not name.value
+        ):
             continue  # the model says what is wrong with it
         try:
             data = files(name.value)
             calendar = read_calendar(data, spent)
         except Unreadable as error:
-            findings.add(error.code, f"freeze: the file {error.message}", name.span, hint=error.hint)
+            findings.add(
+                error.code, f"freeze: the file {error.message}", name.span, hint=error.hint
+            )
             continue
         except BadCalendar as error:
             where = name.value if error.line is None else f"{name.value}:{error.line}"
-            findings.add("BadCalendar", f"freeze: {where}: {error.what}", name.span, hint=error.hint)
+            findings.add(
+                "BadCalendar", f"freeze: {where}: {error.what}", name.span, hint=error.hint
+            )
             continue
         for note in calendar.notes:
             more = f" ({note.count - 1:,} more like it)" if note.count > 1 else ""
             message = f"freeze: {name.value}:{note.line}: {note.what}{more}"
-            findings.add("FreezeWithoutEffect", message, name.span, hint=note.hint, severity="warning")
+            findings.add(
+                "FreezeWithoutEffect", message, name.span, hint=note.hint, severity="warning"
+            )
         read.append(FreezeFile(name.value, "sha256:" + hashlib.sha256(data).hexdigest(), calendar))
     return tuple(read)
 

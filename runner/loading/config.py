@@ -27,7 +27,9 @@ FILE_NAME = "reboot-runner.yaml"
 
 DEFAULT_REGION = str(TargetConfig.model_fields["region"].default)
 
-WITHOUT_FILE = Config.model_construct(targets={"simulator": TargetConfig.model_construct(cloud="simulator")})
+WITHOUT_FILE = Config.model_construct(
+    targets={"simulator": TargetConfig.model_construct(cloud="simulator")}
+)
 """What holds where there is no configuration: one target, the embedded simulated cloud."""
 
 _SECRET_NAMES = re.compile(
@@ -40,7 +42,9 @@ _SOMEBODY_ELSES = re.compile(
     r"|_(HUAWEICLOUD_(SDK|OIDC)_\w+|ACTIONS_ID_TOKEN\w*|(HW|OS)_(ACCESS|SECRET|SECURITY|AUTH|USER|TOKEN|PASSWORD|AK|SK)\w*)$"
 )
 """Variables that are never sent to a source: they log in to something else. A target may give its own a prefix."""
-_SECRET_KEYS = re.compile(r"(?i)passw|secret|token|credential|private_?key|access_?key|api_?key|^(ak|sk)$")
+_SECRET_KEYS = re.compile(
+    r"(?i)passw|secret|token|credential|private_?key|access_?key|api_?key|^(ak|sk)$"
+)
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,14 @@ def without_file(env: Mapping[str, str]) -> LoadedConfig:
     return _with_store(LoadedConfig(WITHOUT_FILE, None), env)
 
 
-def load_config_text(text: str | bytes, name: str, env: Mapping[str, str], *, path: Path | None = None) -> LoadedConfig:
+def load_config_text(
+    text: str | bytes, name: str, env: Mapping[str, str], *, path: Path | None = None
+) -> LoadedConfig:
     """The same for a configuration that is not on disk (another revision), as if it stood at `path`."""
     where = path or Path(name)
-    source, problems = decode(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, name)
+    source, problems = decode(
+        text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, name
+    )
     if source is None:
         return LoadedConfig(WITHOUT_FILE, where, problems)
     return _with_store(_load(source, where, env), env)
@@ -113,7 +121,9 @@ def _nearly_named(folder: Path) -> list[Path]:
     """Return the files of a folder that somebody may have meant as its configuration."""
     stem = Path(FILE_NAME).stem
     try:
-        found = [path for path in folder.iterdir() if path.name.lower() in (f"{stem}.yml", FILE_NAME)]
+        found = [
+            path for path in folder.iterdir() if path.name.lower() in (f"{stem}.yml", FILE_NAME)
+        ]
     except OSError:
         return []
     return sorted(path for path in found if path.is_file())
@@ -122,7 +132,11 @@ def _nearly_named(folder: Path) -> list[Path]:
 def template_env(config: Config, env: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that templates may read: allowed by name, set, and never ones for credentials."""
     prefixes = frozenset(t.env_prefix for t in config.targets.values() if t.env_prefix)
-    return {name: env[name] for name in config.template_env if name in env and not is_secret_name(name, prefixes)}
+    return {
+        name: env[name]
+        for name in config.template_env
+        if name in env and not is_secret_name(name, prefixes)
+    }
 
 
 def is_secret_name(name: str, prefixes: Iterable[str] = ()) -> bool:
@@ -152,7 +166,10 @@ def _with_store(loaded: LoadedConfig, env: Mapping[str, str]) -> LoadedConfig:
     said = _store_problem(store)
     problems = loaded.problems
     if said:
-        problems = (*problems, Problem("BadStore", f"REBOOT_RUNNER_STORE: {said}", Location("environment")))
+        problems = (
+            *problems,
+            Problem("BadStore", f"REBOOT_RUNNER_STORE: {said}", Location("environment")),
+        )
     return replace(loaded, config=config, problems=problems)
 
 
@@ -186,13 +203,19 @@ def _refuse_credentials(root: MapNode, findings: Findings) -> None:
         for key, _ in node.entries if isinstance(node, MapNode) else ():
             if _SECRET_KEYS.search(key.text) and key.text not in _NAMING_KEYS:
                 hint = "set it in the environment; files of the repository hold none"
-                findings.add("CredentialInFile", f'"{key.text}" looks like a credential', key.span, hint=hint)
+                findings.add(
+                    "CredentialInFile", f'"{key.text}" looks like a credential', key.span, hint=hint
+                )
 
 
 def _check_env_names(root: MapNode, findings: Findings) -> None:
     names, prefixes = root.get("template_env"), _prefixes(root)
     for node in names.items if isinstance(names, ListNode) else ():
-        if isinstance(node, Scalar) and isinstance(node.value, str) and is_secret_name(node.value, prefixes):
+        if (
+            isinstance(node, Scalar)
+            and isinstance(node.value, str)
+            and is_secret_name(node.value, prefixes)
+        ):
             message = f'templates may not read "{node.value}": a variable of that name can hold a credential'
             findings.add("CredentialInTemplateEnv", message, node.span)
 
@@ -200,7 +223,9 @@ def _check_env_names(root: MapNode, findings: Findings) -> None:
 def _prefixes(root: MapNode) -> frozenset[str]:
     """What targets put before the names of their credentials."""
     written = (target.get("env_prefix") for _, target in _named(root, "targets"))
-    return frozenset(n.value for n in written if isinstance(n, Scalar) and isinstance(n.value, str) and n.value)
+    return frozenset(
+        n.value for n in written if isinstance(n, Scalar) and isinstance(n.value, str) and n.value
+    )
 
 
 def _check_store(root: MapNode, findings: Findings) -> None:
@@ -244,13 +269,23 @@ def _check_sources(root: MapNode, findings: Findings) -> None:
             findings.add("BadSource", "a source is one of prometheus and http", source.span)
         for kind in ("prometheus", "http"):
             node = source.get(kind)
-            said = url_problem(node.value) if isinstance(node, Scalar) and isinstance(node.value, str) else None
+            said = (
+                url_problem(node.value)
+                if isinstance(node, Scalar) and isinstance(node.value, str)
+                else None
+            )
             if node is not None and said:
                 findings.add("BadSource", f"the source {said}", node.span)
         token = source.get("token_env")
-        if isinstance(token, Scalar) and isinstance(token.value, str) and _SOMEBODY_ELSES.search(token.value):
+        if (
+            isinstance(token, Scalar)
+            and isinstance(token.value, str)
+            and _SOMEBODY_ELSES.search(token.value)
+        ):
             hint = "give the source a variable of its own"
-            findings.add("BadSource", f"{token.value[:63]} logs in to something else", token.span, hint=hint)
+            findings.add(
+                "BadSource", f"{token.value[:63]} logs in to something else", token.span, hint=hint
+            )
 
 
 def _check_endpoints(target: MapNode, allowed: tuple[str, ...], findings: Findings) -> None:
@@ -270,20 +305,26 @@ def _check_enterprise_project(target: MapNode, findings: Findings) -> None:
     node = target.get("enterprise_project")
     if node is not None and _text(target.get("cloud")) == "otc":
         message = "enterprise_project: the lists of Open Telekom Cloud cannot be limited to one"
-        findings.add("BadValue", message, node.span, hint="select servers by enterprise_projects in the plan")
+        findings.add(
+            "BadValue", message, node.span, hint="select servers by enterprise_projects in the plan"
+        )
 
 
 def _text(node: Node | None) -> str:
     return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
 
 
-def endpoint_problem(url: str, cloud: str, region: str, service: Service, allowed: tuple[str, ...] = ()) -> str | None:
+def endpoint_problem(
+    url: str, cloud: str, region: str, service: Service, allowed: tuple[str, ...] = ()
+) -> str | None:
     """What is wrong with an endpoint: it decides who is given the credentials. None when it is allowed.
 
     `allowed` are further hosts, from the environment.
     """
     try:
-        origin(url, lambda host: is_listed(host, allowed) or is_host_of(host, cloud, region, service))
+        origin(
+            url, lambda host: is_listed(host, allowed) or is_host_of(host, cloud, region, service)
+        )
     except BadOrigin as error:
         return error.message
     return None
@@ -325,8 +366,15 @@ def _check_simulator(name: str, target: MapNode, path: Path, findings: Findings)
     if options is None or not isinstance(cloud, Scalar):
         return
     if cloud.value != "simulator" or target.get("endpoints") is not None:
-        message = f'simulator: options of the embedded simulated cloud; "{name[:63]}" is another target'
-        findings.add("BadValue", message, options.span, hint="use them with cloud: simulator and without endpoints")
+        message = (
+            f'simulator: options of the embedded simulated cloud; "{name[:63]}" is another target'
+        )
+        findings.add(
+            "BadValue",
+            message,
+            options.span,
+            hint="use them with cloud: simulator and without endpoints",
+        )
     scenario: Node | None = options.get("scenario") if isinstance(options, MapNode) else None
     _check_file("scenario", scenario, path, findings)
 
@@ -335,7 +383,12 @@ def _check_policy(root: MapNode, path: Path, findings: Findings) -> None:
     node = root.get("policy")
     if isinstance(node, Scalar) and isinstance(node.value, str) and Path(node.value).is_absolute():
         hint = "write it relative to the configuration"
-        findings.add("OutsideRepository", "policy: the file must be relative to this file", node.span, hint=hint)
+        findings.add(
+            "OutsideRepository",
+            "policy: the file must be relative to this file",
+            node.span,
+            hint=hint,
+        )
         return
     _check_file("policy", node, path, findings)
 
@@ -346,4 +399,6 @@ def _check_file(name: str, node: Node | None, path: Path, findings: Findings) ->
         try:
             check_inside(path.parent / node.value, git_root(path.parent) or path.parent)
         except Unreadable as error:
-            findings.add(error.code, f"{name}: the file {error.message}", node.span, hint=error.hint)
+            findings.add(
+                error.code, f"{name}: the file {error.message}", node.span, hint=error.hint
+            )

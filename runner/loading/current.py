@@ -18,7 +18,9 @@ from runner.loading.yaml_reader import parse
 from runner.model.window import HORIZON, MAX_FREEZES, CurrentFreezes, join
 
 
-def current_freezes(plan_file: str, plan_name: str, zone: str, folder: Path, now: datetime) -> CurrentFreezes | None:
+def current_freezes(
+    plan_file: str, plan_name: str, zone: str, folder: Path, now: datetime
+) -> CurrentFreezes | None:
     """What the calendars close that the plan names now, from a moment on; `zone`: of days and times without one.
 
     None where that cannot be known here: `plan_file` (relative to `folder`) is no file of the checkout that `folder`
@@ -56,7 +58,12 @@ def current_freezes(plan_file: str, plan_name: str, zone: str, folder: Path, now
     if problem is not None:
         return CurrentFreezes(problem=problem)
     try:
-        closed = [f for file in read if file.calendar for f in file.calendar.closed(now, now + HORIZON, zone)]
+        closed = [
+            f
+            for file in read
+            if file.calendar
+            for f in file.calendar.closed(now, now + HORIZON, zone)
+        ]
     except Exception:  # noqa: BLE001 - whatever the library says quotes the file
         return CurrentFreezes(problem="a calendar holds an event that cannot be understood")
     return CurrentFreezes(join(closed))
@@ -69,4 +76,8 @@ def _names(node: Node | None) -> tuple[Node, ...]:
 
 
 def _is_template(node: Node) -> bool:
-    return isinstance(node, Scalar) and isinstance(node.value, str) and ("{{" in node.value or "{%" in node.value)
+    return (
+        isinstance(node, Scalar)
+        and isinstance(node.value, str)
+        and ("{{" in node.value or "{%" in node.value)
+    )

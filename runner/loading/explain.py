@@ -13,8 +13,25 @@ from typing import Any, TypeAlias, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from runner.loading.findings import Findings, did_you_mean
-from runner.loading.hints import day_hint, elsewhere_hint, models_in, selector_hint, space_hint, zone_hint
-from runner.loading.nodes import ListNode, MapNode, Node, NodePlace, Scalar, Span, locate, to_data, walk
+from runner.loading.hints import (
+    day_hint,
+    elsewhere_hint,
+    models_in,
+    selector_hint,
+    space_hint,
+    zone_hint,
+)
+from runner.loading.nodes import (
+    ListNode,
+    MapNode,
+    Node,
+    NodePlace,
+    Scalar,
+    Span,
+    locate,
+    to_data,
+    walk,
+)
 from runner.loading.scalars import resolve
 from runner.model.hidden import described
 
@@ -69,9 +86,15 @@ def check(model: type[M], root: MapNode, findings: Findings) -> M | None:
 
 def _is_too_wide(root: MapNode, findings: Findings) -> bool:
     """Whether a mapping has more keys than can be checked: each could be an error. Noted."""
-    wide = [n for n in walk(root.without(["vars"])) if isinstance(n, MapNode) and len(n.entries) > MAX_KEYS]
+    wide = [
+        n
+        for n in walk(root.without(["vars"]))
+        if isinstance(n, MapNode) and len(n.entries) > MAX_KEYS
+    ]
     for node in wide:
-        findings.add("TooLarge", f"a mapping with more than {MAX_KEYS:,} keys", node.span, item=node.item)
+        findings.add(
+            "TooLarge", f"a mapping with more than {MAX_KEYS:,} keys", node.span, item=node.item
+        )
     return bool(wide)
 
 
@@ -93,7 +116,9 @@ def _convert(errors: Sequence[Any], root: Node, data: Any) -> bool:
             continue
         parent, last = _holder(data, error["loc"])
         place = locate(root, error["loc"])
-        if parent is None or not (isinstance(place.node, Scalar) and place.node.templated and place.exact):
+        if parent is None or not (
+            isinstance(place.node, Scalar) and place.node.templated and place.exact
+        ):
             continue
         value = parent[last]
         converted = _resolved(value)
@@ -122,7 +147,9 @@ def _holder(data: Any, path: Sequence[str | int]) -> tuple[Any, Any]:
     return parent, last
 
 
-def _note(error: Any, model: type[BaseModel], root: Node, findings: Findings, known: frozenset[Span]) -> None:
+def _note(
+    error: Any, model: type[BaseModel], root: Node, findings: Findings, known: frozenset[Span]
+) -> None:
     path, kind = error["loc"], error["type"]
     place = locate(root, path)
     if _is_consequence(kind, place.node):
@@ -213,7 +240,11 @@ def _text_needed(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
             f"{name}: text is needed, and YAML reads {node.raw} as {kind}",
             f'quote it{where}: "{node.raw}"',
         )
-    hint = 'quote a pattern that begins with "?"' if isinstance(node, MapNode) and name == "names" else None
+    hint = (
+        'quote a pattern that begins with "?"'
+        if isinstance(node, MapNode) and name == "names"
+        else None
+    )
     return "WrongType", f"{name}: text is needed, not {_found(node)}", hint
 
 
@@ -235,7 +266,9 @@ def _needs(what: str) -> Callable[[str, Mapping[str, Any], NodePlace], Said]:
 
 
 def _list_needed(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
-    hint = "begin each item with a dash" if isinstance(place.node, MapNode) else f"write {name}: [ … ]"
+    hint = (
+        "begin each item with a dash" if isinstance(place.node, MapNode) else f"write {name}: [ … ]"
+    )
     return "WrongType", f"{name}: a list is needed, not {_found(place.node)}", hint
 
 
@@ -252,7 +285,11 @@ def _one_of(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
     written = place.node.raw if isinstance(place.node, Scalar) else ""
     words = [part for i, part in enumerate(expected.split("'")) if i % 2]
     hint = day_hint(written) if name == "days" else None
-    return "BadValue", f"{name}: must be {expected.replace(chr(39), '')}", hint or did_you_mean(written, words)
+    return (
+        "BadValue",
+        f"{name}: must be {expected.replace(chr(39), '')}",
+        hint or did_you_mean(written, words),
+    )
 
 
 def _pattern(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
@@ -282,7 +319,11 @@ def _own_sentence(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
         return zone
     said = str(ctx.get("error", "is wrong"))
     if isinstance(place.node, MapNode):
-        return ("BadValue", f"{name}: {said}", None) if name in _NO_SELECTORS else ("BadSelector", said, None)
+        return (
+            ("BadValue", f"{name}: {said}", None)
+            if name in _NO_SELECTORS
+            else ("BadSelector", said, None)
+        )
     return "BadValue", f"{name}: {said}", _made(place.node)
 
 
@@ -299,7 +340,11 @@ def _zone(node: Node) -> Said | None:
 
 def _made(node: Node) -> str | None:
     """What a template came to: the excerpt shows only the template."""
-    return f'the template made "{node.raw[:80]}"' if isinstance(node, Scalar) and node.templated else None
+    return (
+        f'the template made "{node.raw[:80]}"'
+        if isinstance(node, Scalar) and node.templated
+        else None
+    )
 
 
 def _found(node: Node) -> str:

@@ -46,7 +46,9 @@ def check_inside(path: Path, root: Path) -> Path:
     except (OSError, RuntimeError, ValueError):
         raise Unreadable("Unreadable", "cannot be read: its links lead nowhere") from None
     if not real.is_relative_to(base) or ".git" in real.relative_to(base).parts:
-        raise Unreadable("OutsideRepository", "is outside the repository (or in .git)", "keep it beside the plan")
+        raise Unreadable(
+            "OutsideRepository", "is outside the repository (or in .git)", "keep it beside the plan"
+        )
     return real
 
 
@@ -55,7 +57,9 @@ def reader_beside(folder: Path, root: Path | None) -> FileReader:
 
     def read(name: str) -> bytes:
         if Path(name).is_absolute() or "\0" in name:
-            raise Unreadable("OutsideRepository", "must be relative to this file", "keep it beside the plan")
+            raise Unreadable(
+                "OutsideRepository", "must be relative to this file", "keep it beside the plan"
+            )
         return read_regular(check_inside(folder / name, root or folder), MAX_ID_BYTES)
 
     return read
@@ -88,7 +92,12 @@ def read_ids(data: bytes) -> tuple[tuple[str, ...], tuple[BadLine, ...]]:
         entry, _, comment = line.partition("#")
         entry = entry.strip(" \t\r")
         if hidden_in(comment.removesuffix("\r").replace("\t", " ")) is not None:
-            bad.append(BadLine(number, _what_it_is(comment.removesuffix("\r").replace("\t", " "), is_first=False)))
+            bad.append(
+                BadLine(
+                    number,
+                    _what_it_is(comment.removesuffix("\r").replace("\t", " "), is_first=False),
+                )
+            )
         elif is_server_id(entry):
             ids[entry.lower()] = None
         elif entry:
@@ -105,12 +114,16 @@ def read_ids(data: bytes) -> tuple[tuple[str, ...], tuple[BadLine, ...]]:
 def _text_of(data: bytes) -> str:
     """The text of a file of ids; a byte order mark is dropped. Raises Unreadable."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Unreadable("BadIdList", "is not UTF-8 but UTF-16", "save it as UTF-8, without another encoding")
+        raise Unreadable(
+            "BadIdList", "is not UTF-8 but UTF-16", "save it as UTF-8, without another encoding"
+        )
     try:
         return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise Unreadable("BadIdList", f"is not UTF-8 text in line {line}", "save it as UTF-8") from None
+        raise Unreadable(
+            "BadIdList", f"is not UTF-8 text in line {line}", "save it as UTF-8"
+        ) from None
 
 
 def _what_it_is(entry: str, *, is_first: bool) -> str:

@@ -128,7 +128,21 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
 }
 
 TESTS = frozenset(
-    {"boolean", "defined", "eq", "even", "false", "float", "ge", "gt", "in", "integer", "le", "lower", "lt"}
+    {
+        "boolean",
+        "defined",
+        "eq",
+        "even",
+        "false",
+        "float",
+        "ge",
+        "gt",
+        "in",
+        "integer",
+        "le",
+        "lower",
+        "lt",
+    }
     | {"mapping", "ne", "none", "number", "odd", "string", "true", "undefined", "upper"}
 )
 """Names of Jinja's own tests that are allowed."""

@@ -89,10 +89,16 @@ class Findings:
             last = max(p.location.line for p in found if p.location)
             message = f"there are more problems than the {len(found)} that are shown"
             severity: Severity = "error" if self.is_full else "warning"
-            found.append(Problem("MoreProblems", message, Location(self.source.name, last), severity=severity))
+            found.append(
+                Problem(
+                    "MoreProblems", message, Location(self.source.name, last), severity=severity
+                )
+            )
         return tuple(sorted(found, key=lambda p: p.sort_key))
 
-    def _problem(self, code: str, message: str, span: Span, hint: str | None, severity: Severity) -> Problem:
+    def _problem(
+        self, code: str, message: str, span: Span, hint: str | None, severity: Severity
+    ) -> Problem:
         where = Location(self.source.name, *span)
         excerpt = "" if span == WHOLE_FILE else self.source.excerpt(span.line)
         return Problem(code, message, where, hint, excerpt, severity)
@@ -103,7 +109,14 @@ def _with_items(found: _Finding) -> Problem:
         return found.problem
     more = f" and {len(found.items) - 1} more" if len(found.items) > 1 else ""
     p = found.problem
-    return Problem(p.code, f"{p.message} (for item {found.items[0]}{more})", p.location, p.hint, p.excerpt, p.severity)
+    return Problem(
+        p.code,
+        f"{p.message} (for item {found.items[0]}{more})",
+        p.location,
+        p.hint,
+        p.excerpt,
+        p.severity,
+    )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

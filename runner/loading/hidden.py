@@ -19,7 +19,9 @@ _WORDS = frozenset({"names", "tags", "zones", "flavors", "server_groups", "enter
 """Keys of a selector whose values are compared, character by character, with what the cloud says."""
 
 
-def note_hidden(char: str, span: Span, findings: Findings, *, what: str = "", item: str | None = None) -> None:
+def note_hidden(
+    char: str, span: Span, findings: Findings, *, what: str = "", item: str | None = None
+) -> None:
     """Note a hidden character, where it stands in the file if it can be found there. `what` holds it."""
     message, hint = said_of_hidden(char)
     place = place_of(char, span, findings.source)
@@ -30,7 +32,10 @@ def note_hidden(char: str, span: Span, findings: Findings, *, what: str = "", it
 def said_of_hidden(char: str) -> tuple[str, str]:
     """Return the sentence about a hidden character, and what to do."""
     if is_blank(char):
-        return f"character {described(char)} looks like a space and is not allowed here", "write an ordinary space"
+        return (
+            f"character {described(char)} looks like a space and is not allowed here",
+            "write an ordinary space",
+        )
     return (
         f"character {described(char)} cannot be seen and is not allowed",
         "remove it; text that was copied from a web page or a chat can hold it",
@@ -61,12 +66,18 @@ def check_words(root: MapNode, findings: Findings) -> None:
 
 
 def _check_word(key: str, text: str, span: Span, item: str | None, findings: Findings) -> None:
-    char = next((char for char in text if char in "\t\n\r"), None)  # others were refused where they were read
+    char = next(
+        (char for char in text if char in "\t\n\r"), None
+    )  # others were refused where they were read
     if char is not None:
         note_hidden(char, span, findings, what=f"{key}: ", item=item)
     elif text != text.strip():
-        message = f"{key}: a blank at the end of a word counts: it matches only a server that has it too"
-        findings.add("BlankAtEnd", message, span, hint="remove the blank", severity="warning", item=item)
+        message = (
+            f"{key}: a blank at the end of a word counts: it matches only a server that has it too"
+        )
+        findings.add(
+            "BlankAtEnd", message, span, hint="remove the blank", severity="warning", item=item
+        )
 
 
 def _check_ids(ids: list[tuple[str, Span]], item: str | None, findings: Findings) -> None:

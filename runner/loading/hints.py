@@ -82,16 +82,25 @@ def zone_hint(written: str) -> tuple[str, str] | None:
         said = f"{name.upper()} is a fixed abbreviation, which does not follow summer time"
         return said, f"write the zone of a place, for example {_ABBREVIATIONS[name.upper()]}"
     if _OFFSET.fullmatch(name):
-        return "an offset does not follow summer time", "write the zone of a place, for example Europe/Berlin, or UTC"
+        return (
+            "an offset does not follow summer time",
+            "write the zone of a place, for example Europe/Berlin, or UTC",
+        )
     found = _zones_like(name)
-    return None if not found else (f"there is no time zone {name[:60]}", f"did you mean {' or '.join(found[:3])}?")
+    return (
+        None
+        if not found
+        else (f"there is no time zone {name[:60]}", f"did you mean {' or '.join(found[:3])}?")
+    )
 
 
 def _zones_like(name: str) -> tuple[str, ...]:
     """IANA zones of this name in another case, of a city of this name, or nearly so."""
     wanted = re.sub(r"\s+", "_", name).lower()
     zones = _zones()
-    exact = [z for z in zones if z.lower() == wanted] or [z for z in zones if z.lower().rpartition("/")[2] == wanted]
+    exact = [z for z in zones if z.lower() == wanted] or [
+        z for z in zones if z.lower().rpartition("/")[2] == wanted
+    ]
     if exact:
         return tuple(exact)
     by_lower = {z.lower(): z for z in zones} | {z.lower().rpartition("/")[2]: z for z in zones}

@@ -43,12 +43,20 @@ class IdLists:
 
     def _selector(self, selector: MapNode, item: str | None) -> MapNode:
         key, name = selector.key("ids_from"), selector.get("ids_from")
-        if key is None or not isinstance(name, Scalar) or name.broken or not isinstance(name.value, str):
+        if (
+            key is None
+            or not isinstance(name, Scalar)
+            or name.broken
+            or not isinstance(name.value, str)
+        ):
             return selector
         if not name.value or selector.key("ids"):
             return selector
         node = self._node(name.value, name.span, item)
-        entries = ((Key("ids", key.span), node) if k.text == "ids_from" else (k, v) for k, v in selector.entries)
+        entries = (
+            (Key("ids", key.span), node) if k.text == "ids_from" else (k, v)
+            for k, v in selector.entries
+        )
         return MapNode(tuple(entries), selector.span, selector.item)
 
     def _node(self, name: str, span: Span, item: str | None) -> Node:
@@ -57,7 +65,9 @@ class IdLists:
         if not ids:
             return Scalar("", span, broken=True)
         if (name, span) not in self._nodes:
-            self._nodes[name, span] = ListNode(tuple(Scalar(entry, span, entry) for entry in ids), span)
+            self._nodes[name, span] = ListNode(
+                tuple(Scalar(entry, span, entry) for entry in ids), span
+            )
         return self._nodes[name, span]
 
     def _ids(self, name: str, span: Span, item: str | None) -> tuple[str, ...]:
@@ -66,7 +76,9 @@ class IdLists:
         ids = self._read[name]
         self._total += len(ids)
         if self._total > MAX_ALL_IDS:
-            self._findings.add("TooLarge", f"ids_from: more than {MAX_ALL_IDS:,} ids in all groups", span)
+            self._findings.add(
+                "TooLarge", f"ids_from: more than {MAX_ALL_IDS:,} ids in all groups", span
+            )
             return ()
         return ids
 
@@ -74,7 +86,9 @@ class IdLists:
         try:
             ids, bad = read_ids(self._files(name))
         except Unreadable as error:
-            self._findings.add(error.code, f"ids_from: the file {error.message}", span, hint=error.hint, item=item)
+            self._findings.add(
+                error.code, f"ids_from: the file {error.message}", span, hint=error.hint, item=item
+            )
             return ()
         if bad:
             message = f"ids_from: {_lines_words(bad)}"
@@ -90,7 +104,10 @@ def _with(node: MapNode, name: str, value: Node) -> MapNode:
 
 def _lines_words(bad: Sequence[BadLine]) -> str:
     """`line 1 of the file looks like a header, line 3 looks like a name, and 4 more lines are not server ids`."""
-    words = [f"line {line.number}{' of the file' if n == 0 else ''} {line.what}" for n, line in enumerate(bad[:_TOLD])]
+    words = [
+        f"line {line.number}{' of the file' if n == 0 else ''} {line.what}"
+        for n, line in enumerate(bad[:_TOLD])
+    ]
     rest = len(bad) - _TOLD
     return ", ".join(words) + (f", and {rest} more lines are not server ids" if rest > 0 else "")
 

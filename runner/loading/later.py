@@ -35,11 +35,16 @@ def _without(node: Node, path: tuple[str, ...], findings: Findings) -> Node:
     if not isinstance(node, MapNode):
         return node
     if rest:
-        changed = ((key, _without(v, rest, findings) if name in ("*", key.text) else v) for key, v in node.entries)
+        changed = (
+            (key, _without(v, rest, findings) if name in ("*", key.text) else v)
+            for key, v in node.entries
+        )
         return MapNode(tuple(changed), node.span, node.item)
     key = node.key(name)
     if key is None:
         return node
     hint = "remove it; nothing would obey it"
-    findings.add("NotSupportedYet", f'"{name}" is not supported yet', key.span, hint=hint, item=node.item)
+    findings.add(
+        "NotSupportedYet", f'"{name}" is not supported yet', key.span, hint=hint, item=node.item
+    )
     return node.without([name])

@@ -40,7 +40,9 @@ def named_files(source: Source) -> NamedFiles:
 
 def _naming(root: MapNode) -> Iterable[Scalar]:
     for value in _values(root, _NAMING):
-        yield from (node for node in walk(value) if isinstance(node, Scalar) and isinstance(node.value, str))
+        yield from (
+            node for node in walk(value) if isinstance(node, Scalar) and isinstance(node.value, str)
+        )
 
 
 def _values(root: MapNode, names: tuple[str, ...]) -> Iterable[Node]:

@@ -68,7 +68,9 @@ class MapNode:
     def without(self, names: Iterable[str]) -> MapNode:
         """The same mapping without some keys."""
         gone = set(names)
-        return MapNode(tuple(e for e in self.entries if e[0].text not in gone), self.span, self.item)
+        return MapNode(
+            tuple(e for e in self.entries if e[0].text not in gone), self.span, self.item
+        )
 
 
 Node: TypeAlias = Scalar | ListNode | MapNode
@@ -95,10 +97,14 @@ def to_data(node: Node) -> Any:
 def from_data(value: Any, span: Span) -> Node:
     """A tree of plain data that all stands at one place: the result of a template."""
     if isinstance(value, dict):
-        return MapNode(tuple((Key(str(k), span), from_data(v, span)) for k, v in value.items()), span)
+        return MapNode(
+            tuple((Key(str(k), span), from_data(v, span)) for k, v in value.items()), span
+        )
     if isinstance(value, list | tuple):
         return ListNode(tuple(from_data(v, span) for v in value), span)
-    return Scalar(value, span, raw=value if isinstance(value, str) else _written(value), templated=True)
+    return Scalar(
+        value, span, raw=value if isinstance(value, str) else _written(value), templated=True
+    )
 
 
 def locate(root: Node, path: Sequence[str | int]) -> NodePlace:

@@ -17,7 +17,10 @@ Path = tuple[str | int, ...]
 def settings_of(loaded: LoadedConfig, env: Mapping[str, str]) -> list[ConfigSetting]:
     """Every value that holds, in the order of the format; also those that nobody wrote."""
     data = loaded.config.model_dump(mode="json")
-    return [ConfigSetting(path, value, origin_of(loaded, path, env)) for path, value in _leaves((), data)]
+    return [
+        ConfigSetting(path, value, origin_of(loaded, path, env))
+        for path, value in _leaves((), data)
+    ]
 
 
 def origin_of(loaded: LoadedConfig, path: Path, env: Mapping[str, str]) -> Origin:

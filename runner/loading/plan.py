@@ -56,13 +56,20 @@ class Loaded:
 
     def place(self, problem: Problem) -> Problem:
         """A problem found later, with its `path` looked up in the file: for messages that show the line."""
-        if self.tree is None or self.source is None or problem.location is not None or not problem.path:
+        if (
+            self.tree is None
+            or self.source is None
+            or problem.location is not None
+            or not problem.path
+        ):
             return problem
         place = locate(self.tree, problem.path)
         span = place.node.span
         message = f"{problem.message} (for item {place.item})" if place.item else problem.message
         where = Location(self.name, *span)
-        return replace(problem, message=message, location=where, excerpt=self.source.excerpt(span.line))
+        return replace(
+            problem, message=message, location=where, excerpt=self.source.excerpt(span.line)
+        )
 
 
 def load_plan(path: Path, options: LoadOptions = NO_OPTIONS) -> Loaded:
@@ -74,7 +81,11 @@ def load_plan(path: Path, options: LoadOptions = NO_OPTIONS) -> Loaded:
             if path.absolute().is_relative_to(root.absolute()):
                 check_inside(path, root)
         except Unreadable as error:
-            return Loaded(name, None, (Problem(error.code, f"the file {error.message}", Location(name), error.hint),))
+            return Loaded(
+                name,
+                None,
+                (Problem(error.code, f"the file {error.message}", Location(name), error.hint),),
+            )
     source, problems = read_source(path, name)
     if source is None:
         return Loaded(name, None, problems)
@@ -83,11 +94,15 @@ def load_plan(path: Path, options: LoadOptions = NO_OPTIONS) -> Loaded:
 
 def load_text(text: str | bytes, name: str, options: LoadOptions = NO_OPTIONS) -> Loaded:
     """The same for a plan that is not on disk. `name` is what messages call it; files it names are beside that path."""
-    source, problems = decode(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, name)
+    source, problems = decode(
+        text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, name
+    )
     if source is None:
         return Loaded(name, None, problems)
     folder = Path(name).parent
-    return _load(source, options, options.files or reader_beside(folder, options.root or git_root(folder)))
+    return _load(
+        source, options, options.files or reader_beside(folder, options.root or git_root(folder))
+    )
 
 
 def require(loaded: Loaded) -> Plan:
@@ -109,7 +124,9 @@ def plan_digest(plan: Plan) -> str:
     content["cycle"] = plan.campaign
     if plan.freeze:
         content["freeze"] = [f.digest for f in plan.freeze]
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    canonical = json.dumps(
+        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -117,7 +134,9 @@ def _load(source: Source, options: LoadOptions, files: FileReader) -> Loaded:
     findings = Findings(source)
     root = parse(source, findings)
     if root is not None and not isinstance(root, MapNode):
-        findings.add("WrongType", "a plan is a mapping (key: value)", root.span, hint="begin with version: 1")
+        findings.add(
+            "WrongType", "a plan is a mapping (key: value)", root.span, hint="begin with version: 1"
+        )
     if not isinstance(root, MapNode):
         return Loaded(source.name, None, findings.problems(), source)
     variables, elsewhere = _variables(root, options, findings)
@@ -157,7 +176,9 @@ def _variables(
     return merged([*layers, options.vars]), tuple(problems)
 
 
-def _note_unused(options: LoadOptions, root: MapNode, renderer: Renderer, findings: Findings) -> None:
+def _note_unused(
+    options: LoadOptions, root: MapNode, renderer: Renderer, findings: Findings
+) -> None:
     """A mistyped --var would silently leave the default in force."""
     declared = root.get("vars")
     known = [key.text for key, _ in declared.entries] if isinstance(declared, MapNode) else []
@@ -167,7 +188,13 @@ def _note_unused(options: LoadOptions, root: MapNode, renderer: Renderer, findin
     for name in options.vars:
         if name not in used and name not in known:
             hint = did_you_mean(name, [*known, *used])
-            findings.add("UnusedVariable", f'no template uses "{name}"', WHOLE_FILE, hint=hint, severity="warning")
+            findings.add(
+                "UnusedVariable",
+                f'no template uses "{name}"',
+                WHOLE_FILE,
+                hint=hint,
+                severity="warning",
+            )
 
 
 def _refuse_hidden(options: LoadOptions, renderer: Renderer, findings: Findings) -> None:
@@ -191,7 +218,13 @@ def _check_names(tree: MapNode, findings: Findings) -> None:
             item = group.item if isinstance(group, MapNode) else None
             again = seen[name.value] == name.span
             message = f'group name "{name.value[:63]}" is used twice'
-            message += " by this for_each" if again else f"; the first is in line {seen[name.value].line}"
-            hint = 'make the name depend on the item, for example "web-{{ item }}"' if again else "names are unique"
+            message += (
+                " by this for_each" if again else f"; the first is in line {seen[name.value].line}"
+            )
+            hint = (
+                'make the name depend on the item, for example "web-{{ item }}"'
+                if again
+                else "names are unique"
+            )
             findings.add("DuplicateName", message, name.span, hint=hint, item=item)
         seen.setdefault(name.value, name.span)

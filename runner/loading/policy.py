@@ -34,7 +34,10 @@ def load_policy(config: LoadedConfig, cwd: Path) -> LoadedPolicy:
     try:
         source, problems = read_source(check_inside(path, root), shown)
     except Unreadable as error:
-        source, problems = None, (Problem(error.code, f"the file {error.message}", Location(shown), error.hint),)
+        source, problems = (
+            None,
+            (Problem(error.code, f"the file {error.message}", Location(shown), error.hint),),
+        )
     if source is None:
         return LoadedPolicy(None, path, problems, root)
     policy, problems = _load(source, config.config)
@@ -45,7 +48,9 @@ def load_policy_text(
     text: str | bytes, name: str, config: Config | None = None, root: Path | None = None
 ) -> LoadedPolicy:
     """The same for a policy that is not on disk (another revision). Targets are looked up in `config`, if given."""
-    source, problems = decode(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, name)
+    source, problems = decode(
+        text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, name
+    )
     if source is None:
         return LoadedPolicy(None, Path(name), problems, root)
     policy, problems = _load(source, config)
@@ -56,7 +61,12 @@ def _load(source: Source, config: Config | None) -> tuple[Policy | None, tuple[P
     findings = Findings(source)
     root = parse(source, findings)
     if root is not None and not isinstance(root, MapNode):
-        findings.add("WrongType", "a policy is a mapping (key: value)", root.span, hint="begin with version: 1")
+        findings.add(
+            "WrongType",
+            "a policy is a mapping (key: value)",
+            root.span,
+            hint="begin with version: 1",
+        )
     if not isinstance(root, MapNode):
         return None, findings.problems()
     tree = refuse_later(root, LATER_IN_POLICY, findings)
@@ -72,12 +82,19 @@ def _refuse_empty(root: MapNode, findings: Findings) -> None:
     """Nothing that is empty means that everything is allowed."""
     if not root.without(["version"]).entries and findings.is_clean:
         hint = "write a rule, for example max_wave: {servers: 50}; or remove policy: from the configuration"
-        findings.add("MissingKey", "the policy has no rule, so it would allow everything", root.span, hint=hint)
+        findings.add(
+            "MissingKey",
+            "the policy has no rule, so it would allow everything",
+            root.span,
+            hint=hint,
+        )
     for node in walk(root):
         for key, value in node.entries if isinstance(node, MapNode) else ():
             if isinstance(value, MapNode) and not value.entries:
                 message = f'"{key.text}" says nothing'
-                findings.add("NoValue", message, value.span, hint="write what it is about, or remove the key")
+                findings.add(
+                    "NoValue", message, value.span, hint="write what it is about, or remove the key"
+                )
 
 
 def _check_targets(root: MapNode, config: Config, findings: Findings) -> None:
@@ -85,7 +102,11 @@ def _check_targets(root: MapNode, config: Config, findings: Findings) -> None:
     known = {**WITHOUT_FILE.targets, **config.targets}
     hard, rules = root.get("hard"), root.get("targets")
     named: list[Node | None] = [hard.get("targets") if isinstance(hard, MapNode) else None]
-    named += [r.get("allow") for r in (rules.items if isinstance(rules, ListNode) else ()) if isinstance(r, MapNode)]
+    named += [
+        r.get("allow")
+        for r in (rules.items if isinstance(rules, ListNode) else ())
+        if isinstance(r, MapNode)
+    ]
     for node in (word for one in named if one is not None for word in walk(one)):
         if isinstance(node, Scalar) and isinstance(node.value, str) and node.value not in known:
             hint = did_you_mean(node.value, known) or "targets: " + ", ".join(sorted(known))

@@ -40,7 +40,9 @@ class LoadedPolicy:
             return path_in_repository(plan, self.root or Path())
         except Unreadable as error:
             said = f"the policy cannot judge the plan: the file {error.message}"
-            raise InvalidInput([Problem(error.code, said, Location(plan.as_posix()), error.hint)]) from None
+            raise InvalidInput(
+                [Problem(error.code, said, Location(plan.as_posix()), error.hint)]
+            ) from None
 
 
 def require_policy(loaded: LoadedPolicy) -> Policy | None:

@@ -33,7 +33,9 @@ class _Stop(Exception):
 class Renderer:
     """Renders one plan. `used` afterwards holds the variables that templates read, as (`vars`, name)."""
 
-    def __init__(self, findings: Findings, variables: Mapping[str, Any], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, findings: Findings, variables: Mapping[str, Any], env: Mapping[str, str]
+    ) -> None:
         self._findings = findings
         self._context: dict[str, Any] = {"vars": variables, "env": dict(env)}
         self._sizes: dict[str, int] = {}
@@ -49,7 +51,9 @@ class Renderer:
     def render(self, root: MapNode) -> MapNode | None:
         """The rendered tree; None when a limit stops it. What is wrong with one value never stops the others."""
         try:
-            return MapNode(tuple((key, self._top(key, value)) for key, value in root.entries), root.span)
+            return MapNode(
+                tuple((key, self._top(key, value)) for key, value in root.entries), root.span
+            )
         except _Stop:
             return None
 
@@ -58,7 +62,9 @@ class Renderer:
             return value
         if key.text == "groups":
             return self._groups(value)
-        return self._value(value, _without_env(self._context) if key.text in _IDENTITY else self._context)
+        return self._value(
+            value, _without_env(self._context) if key.text in _IDENTITY else self._context
+        )
 
     # groups
 
@@ -66,7 +72,9 @@ class Renderer:
         if not isinstance(node, ListNode):
             if isinstance(node, Scalar) and _is_template(node):
                 hint = "write one group with for_each"
-                self._findings.add("TemplateNotAllowed", "groups cannot be a template", node.span, hint=hint)
+                self._findings.add(
+                    "TemplateNotAllowed", "groups cannot be a template", node.span, hint=hint
+                )
                 return Scalar("", node.span, broken=True)
             return node
         groups: list[Node] = []
@@ -96,19 +104,26 @@ class Renderer:
             self._findings.add("BadForEach", "for_each needs a list", node.span, hint=hint)
             return None
         if len(rendered.items) > room:
-            self._findings.add("TemplateTooLarge", f"more than {MAX_GROUPS:,} groups in all", node.span)
+            self._findings.add(
+                "TemplateTooLarge", f"more than {MAX_GROUPS:,} groups in all", node.span
+            )
             return None
         allowed = group.get("allow_empty")
         if not rendered.items and not (isinstance(allowed, Scalar) and allowed.value is True):
             hint = "fill the list, or write allow_empty: true in the group"
             self._findings.add(
-                "BadForEach", "for_each has an empty list, so there would be no group", node.span, hint=hint
+                "BadForEach",
+                "for_each has an empty list, so there would be no group",
+                node.span,
+                hint=hint,
             )
             return None
         return [to_data(item) for item in rendered.items]
 
     def _one_of_each(self, body: MapNode, item: Any, number: int) -> MapNode:
-        self._item = f'"{item}"' if isinstance(item, str) and len(item) <= 60 else f"number {number}"
+        self._item = (
+            f'"{item}"' if isinstance(item, str) and len(item) <= 60 else f"number {number}"
+        )
         self._sizes.pop("item", None)
         rendered = self._group(body, {**self._context, "item": item})
         label, self._item = self._item, None
@@ -121,7 +136,9 @@ class Renderer:
         if not isinstance(group, MapNode) or target is None:
             return self._value(group, context)
         apart = _without_env(context)
-        entries = ((key, self._value(v, apart if v is target else context)) for key, v in group.entries)
+        entries = (
+            (key, self._value(v, apart if v is target else context)) for key, v in group.entries
+        )
         return MapNode(tuple(entries), group.span, group.item)
 
     # values
@@ -149,7 +166,9 @@ class Renderer:
         try:
             value = self._templates.render(str(node.value), context, self._sizes)
         except TemplateProblem as error:
-            self._findings.add(error.code, error.message, node.span, hint=error.hint, item=self._item)
+            self._findings.add(
+                error.code, error.message, node.span, hint=error.hint, item=self._item
+            )
             if error.is_final or self._findings.is_full:
                 raise _Stop from None
             return Scalar("", node.span, broken=True)
@@ -157,7 +176,13 @@ class Renderer:
         self._count(result, node)
         char = next(filter(None, map(hidden_in, _texts(result))), None)
         if char is not None:
-            note_hidden(char, node.span, self._findings, what="the template makes text with a ", item=self._item)
+            note_hidden(
+                char,
+                node.span,
+                self._findings,
+                what="the template makes text with a ",
+                item=self._item,
+            )
             return Scalar("", node.span, broken=True)
         return result
 
@@ -168,7 +193,9 @@ class Renderer:
 
     def _count(self, made: Node, at: Node, times: int = 1) -> None:
         self._nodes += times * sum(1 for _ in walk(made))
-        self._characters += times * sum(len(node.raw) for node in walk(made) if isinstance(node, Scalar))
+        self._characters += times * sum(
+            len(node.raw) for node in walk(made) if isinstance(node, Scalar)
+        )
         if self._nodes > MAX_RENDERED_NODES:
             self._stop(f"{MAX_RENDERED_NODES:,} values", at)
         if self._characters > MAX_RENDERED_TEXT:

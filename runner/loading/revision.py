@@ -43,7 +43,12 @@ def load_plan_at(
 
 
 def load_config_at(
-    read: RevisionReader, env: Mapping[str, str], *, root: Path, start: str = "", path: str | None = None
+    read: RevisionReader,
+    env: Mapping[str, str],
+    *,
+    root: Path,
+    start: str = "",
+    path: str | None = None,
 ) -> LoadedConfig:
     """The configuration that a revision has at `path`, else the nearest from the folder `start` upwards.
 
@@ -57,7 +62,9 @@ def load_config_at(
         data = _bytes_at(read, found, MAX_BYTES)
     except Unreadable as error:
         failed = without_file(env)
-        return replace(failed, path=root / found, problems=(_unreadable(error, found), *failed.problems))
+        return replace(
+            failed, path=root / found, problems=(_unreadable(error, found), *failed.problems)
+        )
     return load_config_text(data, found, env, path=root / found)
 
 
@@ -82,8 +89,15 @@ def find_at(
     if old is not None and old in listed:
         return old
     folder = posixpath.dirname(path)
-    beside = [f for f in sorted(listed) if posixpath.dirname(f) == folder and is_plan(posixpath.basename(f))]
-    return next((f for f in beside if plan_name is not None and _name_at(read, f, options) == plan_name), None)
+    beside = [
+        f
+        for f in sorted(listed)
+        if posixpath.dirname(f) == folder and is_plan(posixpath.basename(f))
+    ]
+    return next(
+        (f for f in beside if plan_name is not None and _name_at(read, f, options) == plan_name),
+        None,
+    )
 
 
 def reader_at(read: RevisionReader, folder: str) -> FileReader:
@@ -91,10 +105,16 @@ def reader_at(read: RevisionReader, folder: str) -> FileReader:
 
     def read_named(name: str) -> bytes:
         if name.startswith("/") or "\0" in name:
-            raise Unreadable("OutsideRepository", "must be relative to this file", "keep it beside the plan")
+            raise Unreadable(
+                "OutsideRepository", "must be relative to this file", "keep it beside the plan"
+            )
         path = posixpath.normpath(posixpath.join(folder, name))
         if path.split("/")[0] == ".." or ".git" in path.split("/"):
-            raise Unreadable("OutsideRepository", "is outside the repository (or in .git)", "keep it beside the plan")
+            raise Unreadable(
+                "OutsideRepository",
+                "is outside the repository (or in .git)",
+                "keep it beside the plan",
+            )
         return _bytes_at(read, path, MAX_ID_BYTES)
 
     return read_named

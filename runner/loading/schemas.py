@@ -99,7 +99,9 @@ def _schema(model: type[BaseModel], name: str, title: str) -> dict[str, Any]:
     It says `definitions` where pydantic says `$defs`; a description beside `$ref` moves into an `allOf`, because
     readers of draft-07 ignore what stands beside `$ref`; null is taken out, because a key without a value is an error.
     """
-    made = model.model_json_schema(ref_template="#/definitions/{model}", schema_generator=_Generator)
+    made = model.model_json_schema(
+        ref_template="#/definitions/{model}", schema_generator=_Generator
+    )
     definitions = made.pop("$defs", {})
     schema = {"$schema": _DRAFT, "$id": name, **made, "title": title}
     schema["definitions"] = {key: definitions[key] for key in sorted(definitions)}
@@ -114,7 +116,10 @@ def _tidied(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     if "properties" in schema:
-        schema = {**schema, "properties": {k: _property(v) for k, v in schema["properties"].items()}}
+        schema = {
+            **schema,
+            "properties": {k: _property(v) for k, v in schema["properties"].items()},
+        }
     return {key: value if key == "properties" else _tidied(value) for key, value in schema.items()}
 
 
@@ -147,7 +152,9 @@ def _allow_templates(definition: dict[str, Any]) -> None:
 def _widened(schema: dict[str, Any]) -> dict[str, Any]:
     if _takes_any_text(schema):
         return schema
-    about: dict[str, Any] = {key: schema[key] for key in ("description", "default", "examples") if key in schema}
+    about: dict[str, Any] = {
+        key: schema[key] for key in ("description", "default", "examples") if key in schema
+    }
     inner = {key: value for key, value in schema.items() if key not in about}
     if set(inner) == {"anyOf"}:
         return {**about, "anyOf": [*map(_inside, inner["anyOf"]), _TEMPLATE]}

@@ -12,7 +12,10 @@ from runner.loading.config import FILE_NAME
 from runner.model.problem import Location, Problem
 
 _SUFFIXES = (".yaml", ".yml")
-_ALMOST = re.compile(r"\..*\.ya?ml|.*\.json|.*\.ya?ml\.(?!bak|orig|rej|off|disabled|tmp|sw.$)[a-z0-9]+", re.IGNORECASE)
+_ALMOST = re.compile(
+    r"\..*\.ya?ml|.*\.json|.*\.ya?ml\.(?!bak|orig|rej|off|disabled|tmp|sw.$)[a-z0-9]+",
+    re.IGNORECASE,
+)
 """Names that are no plans' in a folder, although a person may think so."""
 _KEYS = tuple(
     re.compile(rb"""(?:^|[{,])[ \t]*+["']?%s["']?[ \t]*+:""" % key, re.MULTILINE)
@@ -40,7 +43,9 @@ def find_plans(paths: Iterable[Path]) -> tuple[list[Path], list[Problem]]:
         found.update(dict.fromkeys(inside))
         if not inside:
             hint = "name a file, or a folder with .yaml or .yml files"
-            problems.append(Problem("NoPlans", "the folder holds no plan", Location(path.as_posix()), hint))
+            problems.append(
+                Problem("NoPlans", "the folder holds no plan", Location(path.as_posix()), hint)
+            )
         problems += [_passed_over(name) for name in _almost_plans(path)]
     return list(found), problems
 

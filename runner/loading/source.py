@@ -80,7 +80,12 @@ def decode(data: bytes, name: str) -> tuple[Source | None, tuple[Problem, ...]]:
         before = data[: error.start].decode("utf-8")
         where = _place(name, before, len(before))
         return None, (
-            Problem("NotUtf8", "the file is not UTF-8 text", where, hint="save it as UTF-8, without another encoding"),
+            Problem(
+                "NotUtf8",
+                "the file is not UTF-8 text",
+                where,
+                hint="save it as UTF-8, without another encoding",
+            ),
         )
     text = text.removeprefix("\ufeff")
     source = Source(name, text, digest)
@@ -95,7 +100,9 @@ def read_source(path: Path, name: str) -> tuple[Source | None, tuple[Problem, ..
     try:
         data = read_regular(path, MAX_BYTES)
     except Unreadable as error:
-        return None, (Problem(error.code, f"the file {error.message}", Location(name), hint=error.hint),)
+        return None, (
+            Problem(error.code, f"the file {error.message}", Location(name), hint=error.hint),
+        )
     return decode(data, name)
 
 

@@ -43,7 +43,10 @@ def note_conflict(source: Source, findings: Findings) -> bool:
     span = Span(line, 1, line, len(found[1]) + 1)
     message = f"a merge conflict marker ({found[1][:7]}): the merge of this file was not finished"
     findings.add(
-        "MergeConflict", message, span, hint="keep one side, and remove the lines <<<<<<<, ======= and >>>>>>>"
+        "MergeConflict",
+        message,
+        span,
+        hint="keep one side, and remove the lines <<<<<<<, ======= and >>>>>>>",
     )
     return True
 
@@ -78,24 +81,51 @@ _SENTENCES: tuple[tuple[str, str, str | None], ...] = (
         'quote a value that holds ": ", or correct the indentation',
     ),
     ("quoted scalar.*end of stream", "the quote that begins here is never closed", None),
-    ("quoted scalar.*unknown escape", "unknown escape after \\", "use single quotes, or write the backslash twice"),
+    (
+        "quoted scalar.*unknown escape",
+        "unknown escape after \\",
+        "use single quotes, or write the backslash twice",
+    ),
     ("quoted scalar.*document", "the quote that begins here is never closed", None),
-    ("flow sequence", 'the list that begins here with "[" is not closed, or a comma is missing', None),
-    ("flow mapping", 'the mapping that begins here with "{" is not closed, or a comma is missing', None),
+    (
+        "flow sequence",
+        'the list that begins here with "[" is not closed, or a comma is missing',
+        None,
+    ),
+    (
+        "flow mapping",
+        'the mapping that begins here with "{" is not closed, or a comma is missing',
+        None,
+    ),
     ("cannot start any token|tab character|indentation.*tab", "", None),
     ("simple key|expected ':'", 'a key without ":" after it', "write key: value"),
     ("flow node|block node", "a value is missing here", None),
-    ("block collection|block sequence", 'a list item must begin with "- " at the same column as the others', None),
-    ("block mapping", "this does not belong here: the indentation is wrong, or a quote is missing", None),
+    (
+        "block collection|block sequence",
+        'a list item must begin with "- " at the same column as the others',
+        None,
+    ),
+    (
+        "block mapping",
+        "this does not belong here: the indentation is wrong, or a quote is missing",
+        None,
+    ),
     ("document start", "text after the end of the document: correct the indentation", None),
     ("incompatible YAML|directive", "directives (%…) are not allowed", "remove the line"),
 )
 """Pattern over the parser's context and problem (its C and its Python form word them differently) -> sentence, hint."""
 
-_AT_CONTEXT = ("flow sequence", "flow mapping", "quoted scalar.*end of stream", "quoted scalar.*document")
+_AT_CONTEXT = (
+    "flow sequence",
+    "flow mapping",
+    "quoted scalar.*end of stream",
+    "quoted scalar.*document",
+)
 
 
-def note_syntax(error: yaml.YAMLError, source: Source, findings: Findings, bracket: Span | None) -> None:
+def note_syntax(
+    error: yaml.YAMLError, source: Source, findings: Findings, bracket: Span | None
+) -> None:
     """Note why the parser stopped. `bracket`: where the innermost `[` or `{` stands that is still open."""
     problem_mark = getattr(error, "problem_mark", None)
     context_mark = getattr(error, "context_mark", None)
@@ -108,7 +138,12 @@ def note_syntax(error: yaml.YAMLError, source: Source, findings: Findings, brack
         findings.add("UnquotedTemplate", UNQUOTED_SAID, unquoted, hint=QUOTE_IT)
     elif "scanning an alias" in said or "scanning a tag" in said or "scanning an anchor" in said:
         what = "a value cannot begin with * or & or !, which have a meaning of their own in YAML"
-        findings.add("YamlSyntax", what, context, hint=quote(pattern_at(source, context.line, context.column)))
+        findings.add(
+            "YamlSyntax",
+            what,
+            context,
+            hint=quote(pattern_at(source, context.line, context.column)),
+        )
     elif not _note_slip(said, context.line, span.line, source, findings):
         _note_sentence(said, context, span, source, findings, bracket)
 
@@ -116,7 +151,11 @@ def note_syntax(error: yaml.YAMLError, source: Source, findings: Findings, brack
 def _note_sentence(
     said: str, context: Span, span: Span, source: Source, findings: Findings, bracket: Span | None
 ) -> None:
-    if bracket and span.line >= len(source.lines) and not source.lines[-1][span.column - 1 :].strip():
+    if (
+        bracket
+        and span.line >= len(source.lines)
+        and not source.lines[-1][span.column - 1 :].strip()
+    ):
         findings.add("YamlSyntax", "the bracket that begins here is never closed", bracket)
         return
     for pattern, sentence, hint in _SENTENCES:
@@ -144,7 +183,9 @@ def _note_slip(said: str, context: int, line: int, source: Source, findings: Fin
 
 def _suspects(context: int, line: int, source: Source) -> Iterator[int]:
     """The line that the parser had begun with, the last one before the error that says something, the error's own."""
-    before = next((n for n in range(line - 1, max(0, line - 50), -1) if _says_something(source, n)), line)
+    before = next(
+        (n for n in range(line - 1, max(0, line - 50), -1) if _says_something(source, n)), line
+    )
     yield from dict.fromkeys(n for n in (context, before, line) if n <= len(source.lines))
 
 
@@ -160,15 +201,40 @@ def slip_in(text: str, *, of_key: bool) -> Slip | None:
     if char is not None:
         return (bare.index(char), "ControlCharacter", *said_of_hidden(char))
     if found := _ODD_COLON.search(bare):
-        return found.start(1), "YamlSyntax", f'{described(found[1])} is not the ":" of the keyboard', 'write ":"'
+        return (
+            found.start(1),
+            "YamlSyntax",
+            f'{described(found[1])} is not the ":" of the keyboard',
+            'write ":"',
+        )
     if found := _ODD_DASH.search(bare):
-        return found.start(1), "YamlSyntax", f'{described(found[1])} is not the "-" of the keyboard', 'write "- "'
+        return (
+            found.start(1),
+            "YamlSyntax",
+            f'{described(found[1])} is not the "-" of the keyboard',
+            'write "- "',
+        )
     if of_key and (found := _NO_SPACE_IN_LIST.search(bare)):
-        return found.end(), "YamlSyntax", 'a space is missing after "-"', "begin each item with a dash and a space"
+        return (
+            found.end(),
+            "YamlSyntax",
+            'a space is missing after "-"',
+            "begin each item with a dash and a space",
+        )
     if found := _NO_SPACE.search(bare):
-        return found.end(), "YamlSyntax", f'a space is missing after "{found[1]}:"', f"write {found[1]}: value"
+        return (
+            found.end(),
+            "YamlSyntax",
+            f'a space is missing after "{found[1]}:"',
+            f"write {found[1]}: value",
+        )
     if of_key and (found := _NO_COLON.search(bare)):
-        return found.end(1), "YamlSyntax", f'a ":" is missing after "{found[1]}"', f"write {found[1]}: value"
+        return (
+            found.end(1),
+            "YamlSyntax",
+            f'a ":" is missing after "{found[1]}"',
+            f"write {found[1]}: value",
+        )
     return None
 
 

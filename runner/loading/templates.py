@@ -78,7 +78,9 @@ _PLAIN_WORDS: Mapping[type[nodes.Node], str] = {
 class TemplateProblem(Exception):
     """A template is wrong or cannot be computed. Becomes a problem at once; never leaves this package."""
 
-    def __init__(self, code: str, message: str, hint: str | None = None, *, is_final: bool = False) -> None:
+    def __init__(
+        self, code: str, message: str, hint: str | None = None, *, is_final: bool = False
+    ) -> None:
         """`is_final`: nothing more of this plan may be rendered."""
         super().__init__(message)
         self.code = code
@@ -166,9 +168,13 @@ class Templates:
         except SecurityError:
             raise TemplateProblem("TemplateNotAllowed", "the template is not allowed") from None
         except Unfit as error:
-            raise TemplateProblem("TemplateFailed", f"the template cannot be computed: {error.message}") from None
+            raise TemplateProblem(
+                "TemplateFailed", f"the template cannot be computed: {error.message}"
+            ) from None
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError):
-            message = "the template cannot be computed: its values do not fit what is done with them"
+            message = (
+                "the template cannot be computed: its values do not fit what is done with them"
+            )
             raise TemplateProblem("TemplateFailed", message) from None
 
     def _explained(
@@ -197,7 +203,9 @@ class Templates:
     def _charge(self, cost: int) -> None:
         self._spent += cost
         if cost > MAX_COST:
-            raise TemplateProblem("TemplateTooLarge", "the template costs too much to compute", "make vars smaller")
+            raise TemplateProblem(
+                "TemplateTooLarge", "the template costs too much to compute", "make vars smaller"
+            )
         if self._spent > MAX_TOTAL_COST:
             message = "the templates of the plan cost too much to compute"
             raise TemplateProblem("TemplateTooLarge", message, "make vars smaller", is_final=True)
@@ -216,11 +224,15 @@ class Templates:
             message = f"more than {MAX_DIFFERENT:,} different templates"
             raise TemplateProblem("TemplateTooLarge", message, is_final=True)
         if len(text) > MAX_TEMPLATE:
-            return TemplateProblem("TemplateTooLarge", f"a template may have {MAX_TEMPLATE} characters at most")
+            return TemplateProblem(
+                "TemplateTooLarge", f"a template may have {MAX_TEMPLATE} characters at most"
+            )
         self._parsed += len(text)
         if self._parsed > MAX_PARSED:
             message = f"the different templates have more than {MAX_PARSED:,} characters"
-            raise TemplateProblem("TemplateTooLarge", message, "use fewer or shorter ones", is_final=True)
+            raise TemplateProblem(
+                "TemplateTooLarge", message, "use fewer or shorter ones", is_final=True
+            )
         try:
             return self._compile_new(text)
         except TemplateProblem as problem:
@@ -236,7 +248,9 @@ class Templates:
                 _check(node)
                 _write_as_yaml(node)
             if len(found) > MAX_PARTS:
-                raise TemplateProblem("TemplateTooLarge", f"a template may have {MAX_PARTS} parts at most")
+                raise TemplateProblem(
+                    "TemplateTooLarge", f"a template may have {MAX_PARTS} parts at most"
+                )
             parts = tuple(self._part(expression) for expression in expressions)
         except TemplateSyntaxError as error:
             raise _syntax(error) from None
@@ -280,7 +294,9 @@ def _check_whole(value: Any) -> None:
         if depth > MAX_DEPTH:
             raise TemplateProblem("TemplateTooLarge", "the value is nested too deeply")
         if isinstance(one, list | dict):
-            stack.extend((child, depth + 1) for child in (one if isinstance(one, list) else one.values()))
+            stack.extend(
+                (child, depth + 1) for child in (one if isinstance(one, list) else one.values())
+            )
 
 
 def _expressions(tree: nodes.Template) -> Iterator[nodes.Expr]:
@@ -304,11 +320,17 @@ def _check(node: nodes.Node) -> None:
     if not isinstance(node, _ALLOWED):
         raise _not_allowed(node)
     if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
-        raise TemplateProblem("TemplateNotAllowed", "names that begin with _ are not allowed in templates")
+        raise TemplateProblem(
+            "TemplateNotAllowed", "names that begin with _ are not allowed in templates"
+        )
     if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-        raise TemplateProblem("TemplateNotAllowed", f'there is no filter "{node.name}"', _one_of(node.name, FILTERS))
+        raise TemplateProblem(
+            "TemplateNotAllowed", f'there is no filter "{node.name}"', _one_of(node.name, FILTERS)
+        )
     if isinstance(node, nodes.Test) and node.name not in TESTS:
-        raise TemplateProblem("TemplateNotAllowed", f'there is no test "{node.name}"', _one_of(node.name, TESTS))
+        raise TemplateProblem(
+            "TemplateNotAllowed", f'there is no test "{node.name}"', _one_of(node.name, TESTS)
+        )
     if isinstance(node, nodes.Filter | nodes.Test) and (node.dyn_args or node.dyn_kwargs):
         raise TemplateProblem("TemplateNotAllowed", "* and ** are not allowed in templates")
     _check_operands(node)
@@ -323,13 +345,17 @@ def _check_operands(node: nodes.Node) -> None:
         if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
             raise TemplateProblem("BadNumber", "the number in the template has too many digits")
     if isinstance(node, nodes.CondExpr) and node.expr2 is None:
-        raise TemplateProblem("TemplateNotAllowed", "a condition needs an else", "write {{ a if b else c }}")
+        raise TemplateProblem(
+            "TemplateNotAllowed", "a condition needs an else", "write {{ a if b else c }}"
+        )
 
 
 def _write_as_yaml(node: nodes.Node) -> None:
     """`~` writes its operands as texts do: `true`, not Python's `True`; and no list or mapping."""
     if isinstance(node, nodes.Concat):
-        node.nodes = [nodes.Filter(n, "string", [], [], None, None, lineno=n.lineno) for n in node.nodes]
+        node.nodes = [
+            nodes.Filter(n, "string", [], [], None, None, lineno=n.lineno) for n in node.nodes
+        ]
 
 
 def _keys(found: list[nodes.Node]) -> Iterator[tuple[str, str]]:
@@ -354,16 +380,24 @@ def _syntax(error: TemplateSyntaxError) -> TemplateProblem:
     message = error.message or "not well-formed"
     if message.startswith(("No filter named", "No test named")):
         return TemplateProblem("TemplateNotAllowed", message[0].lower() + message[1:].rstrip("."))
-    return TemplateProblem("TemplateSyntax", f"the template is not well-formed: {message.rstrip('.')}")
+    return TemplateProblem(
+        "TemplateSyntax", f"the template is not well-formed: {message.rstrip('.')}"
+    )
 
 
 def _unknown_name(name: str, context: Mapping[str, Any]) -> TemplateProblem:
     if name == "item":
-        return TemplateProblem("TemplateUndefined", "item has a value only in a group with for_each")
+        return TemplateProblem(
+            "TemplateUndefined", "item has a value only in a group with for_each"
+        )
     if name == "env":
-        return TemplateProblem("TemplateUndefined", "env cannot be used here", "the identity of a plan is in its file")
+        return TemplateProblem(
+            "TemplateUndefined", "env cannot be used here", "the identity of a plan is in its file"
+        )
     known = vars_ if isinstance(vars_ := context.get("vars"), Mapping) else {}
-    hint = f"write vars.{name}" if name in known else did_you_mean(name, context) or "write vars.NAME"
+    hint = (
+        f"write vars.{name}" if name in known else did_you_mean(name, context) or "write vars.NAME"
+    )
     return TemplateProblem("TemplateUndefined", f'"{name}" has no value', hint)
 
 
@@ -376,15 +410,21 @@ def _dashed_key(text: str, context: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _undefined(error: UndefinedError, compiled: _Compiled, context: Mapping[str, Any]) -> TemplateProblem:
+def _undefined(
+    error: UndefinedError, compiled: _Compiled, context: Mapping[str, Any]
+) -> TemplateProblem:
     """Jinja's sentence without Python's type names, and how to mend it."""
     said = str(error.message or "")
     if "has no element" in said:
-        return TemplateProblem("TemplateUndefined", "the list" + said[said.index(" has no element") :])
+        return TemplateProblem(
+            "TemplateUndefined", "the list" + said[said.index(" has no element") :]
+        )
     name = said.rsplit("'", 2)[1] if said.count("'") >= 2 else said
     if ("env", name) in compiled.keys:
         hint = "set it, and allow it in the configuration: template_env"
-        return TemplateProblem("TemplateUndefined", f'the environment variable "{name}" cannot be read', hint)
+        return TemplateProblem(
+            "TemplateUndefined", f'the environment variable "{name}" cannot be read', hint
+        )
     known = [str(key) for data in context.values() if isinstance(data, Mapping) for key in data]
     hint = did_you_mean(name, known) or "give it in vars, with --var or with --vars-file"
     return TemplateProblem("TemplateUndefined", f'"{name}" has no value', hint)
@@ -396,5 +436,7 @@ def _one_of(word: str, known: Any) -> str:
 
 def _bounded(text: str) -> str:
     if len(text) > MAX_TEXT:
-        raise TemplateProblem("TemplateTooLarge", f"the template makes more than {MAX_TEXT:,} characters")
+        raise TemplateProblem(
+            "TemplateTooLarge", f"the template makes more than {MAX_TEXT:,} characters"
+        )
     return text

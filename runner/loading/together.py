@@ -13,7 +13,9 @@ from runner.model.problem import Problem
 Path = tuple[str | int, ...]
 
 
-def across(loaded: Iterable[Loaded], config: LoadedConfig, beside: Iterable[Loaded] = ()) -> list[Problem]:
+def across(
+    loaded: Iterable[Loaded], config: LoadedConfig, beside: Iterable[Loaded] = ()
+) -> list[Problem]:
     """Plans of the same name, and targets and sources that the configuration does not have (errors only where there is
     one). `beside` are further plans of the repository: only their names count.
     """
@@ -35,7 +37,10 @@ def _unknown_sources(one: Loaded, config: LoadedConfig) -> Iterator[Problem]:
         fitting = sorted(name for name, found in known.items() if found.kind == kind)
         hint = did_you_mean(source, fitting) or f"{kind} sources: {', '.join(fitting) or 'none'}"
         if config.path is None:
-            message, hint = f'there is no configuration, so no source "{source}"', "write reboot-runner.yaml"
+            message, hint = (
+                f'there is no configuration, so no source "{source}"',
+                "write reboot-runner.yaml",
+            )
             yield Problem("UnknownSource", message, hint=hint, severity="warning", path=path)
         else:
             message = f'the configuration has no {kind} source "{source}"'
@@ -52,7 +57,9 @@ def same_names(plans: Iterable[Loaded], beside: Iterable[Loaded] = ()) -> Iterat
         if name in first:
             message = f'the name "{name}" is also that of {first[name]}'
             hint = "runs, cycles and reports go by the name"
-            yield one.place(Problem("SamePlanName", message, hint=hint, severity="warning", path=("name",)))
+            yield one.place(
+                Problem("SamePlanName", message, hint=hint, severity="warning", path=("name",))
+            )
         first.setdefault(name, one.name)
 
 
@@ -69,8 +76,13 @@ def _unknown_targets(plans: Iterable[Loaded], config: LoadedConfig) -> Iterator[
             if config.path is not None:
                 yield one.place(Problem("UnknownTarget", message, hint=hint, path=path))
                 continue
-            message, hint = f'there is no configuration, so no target "{target}"', "write reboot-runner.yaml"
-            yield one.place(Problem("UnknownTarget", message, hint=hint, severity="warning", path=path))
+            message, hint = (
+                f'there is no configuration, so no target "{target}"',
+                "write reboot-runner.yaml",
+            )
+            yield one.place(
+                Problem("UnknownTarget", message, hint=hint, severity="warning", path=path)
+            )
 
 
 def _targets(tree: Node | None) -> Iterator[tuple[str, Path]]:

@@ -42,7 +42,12 @@ def _checked(node: Node, what: str, findings: Findings) -> dict[str, Any]:
     for one in walk(node):
         if isinstance(one, Scalar) and isinstance(one.value, str) and "{{" in one.value:
             hint = "write the value out, or combine variables where they are used"
-            findings.add("TemplateInVars", "values of vars are plain data and are never rendered", one.span, hint=hint)
+            findings.add(
+                "TemplateInVars",
+                "values of vars are plain data and are never rendered",
+                one.span,
+                hint=hint,
+            )
     data = to_data(node)
     assert isinstance(data, dict)  # noqa: S101 - a MapNode is one
     return data

@@ -28,15 +28,26 @@ def plan_yaml(plan: Plan, *, defaults: bool = False) -> str:
 
 def plan_document(plan: Plan, *, defaults: bool = False) -> dict[str, Any]:
     """The resolved plan as plain JSON values: what was written, or with `defaults` every default too; no `vars`."""
-    return plan.model_dump(mode="json", by_alias=True, exclude={"vars"}, exclude_unset=not defaults, exclude_none=True)
+    return plan.model_dump(
+        mode="json", by_alias=True, exclude={"vars"}, exclude_unset=not defaults, exclude_none=True
+    )
 
 
 def document_yaml(data: Mapping[str, Any]) -> str:
     """The document of a plan as YAML, in the order of the format."""
     ordered = {name: _literal(data[name]) for name in Plan.model_fields if name in data}
-    text = yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False)
+    text = yaml.dump(
+        ordered,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=110,
+        default_flow_style=False,
+    )
     if hidden_in(text):
-        text = yaml.dump(ordered, Dumper=_Dumper, sort_keys=False, width=110, default_flow_style=False)
+        text = yaml.dump(
+            ordered, Dumper=_Dumper, sort_keys=False, width=110, default_flow_style=False
+        )
     return text
 
 
@@ -62,7 +73,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_list(dumper: _Dumper, values: list[Any]) -> yaml.Node:
-    short = all(not isinstance(v, list | dict) for v in values) and sum(len(str(v)) + 2 for v in values) < _FLOW_WIDTH
+    short = (
+        all(not isinstance(v, list | dict) for v in values)
+        and sum(len(str(v)) + 2 for v in values) < _FLOW_WIDTH
+    )
     return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=short or None)
 
 
@@ -72,4 +86,6 @@ _Dumper.add_implicit_resolver(
     re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
     list("-+.0123456789"),
 )
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile("^0o[0-7]+$|^[-+]?[0-9]+$"), list("-+0123456789"))
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile("^0o[0-7]+$|^[-+]?[0-9]+$"), list("-+0123456789")
+)

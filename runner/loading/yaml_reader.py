@@ -17,7 +17,14 @@ from runner.loading.hidden import note_hidden
 from runner.loading.nodes import Key, ListNode, MapNode, Node, Scalar, Span
 from runner.loading.scalars import MAX_DIGITS, resolve
 from runner.loading.source import Source
-from runner.loading.syntax import QUOTE_IT, UNQUOTED_SAID, note_conflict, note_syntax, pattern_at, quote
+from runner.loading.syntax import (
+    QUOTE_IT,
+    UNQUOTED_SAID,
+    note_conflict,
+    note_syntax,
+    pattern_at,
+    quote,
+)
 from runner.model.hidden import hidden_in
 
 
@@ -97,7 +104,9 @@ class _Reader:
             span = _span(event)
             written = pattern_at(self.findings.source, span.line, span.column)
             message = "an unquoted * begins an alias in YAML, and aliases are not allowed"
-            self.findings.add("AliasNotAllowed", message, span, hint=quote(written) + "; for an alias use vars")
+            self.findings.add(
+                "AliasNotAllowed", message, span, hint=quote(written) + "; for an alias use vars"
+            )
             self._stop_when_full()  # mostly an unquoted pattern: the rest of the file can be checked as well
             self._attach(Scalar("", _span(event), broken=True))
         elif isinstance(event, yaml.DocumentStartEvent):
@@ -106,16 +115,30 @@ class _Reader:
     def _document(self, event: Any) -> None:
         self._documents += 1
         if self._documents > 1:
-            self._refuse("SeveralDocuments", "a second document begins here", event, "one file, one document")
+            self._refuse(
+                "SeveralDocuments", "a second document begins here", event, "one file, one document"
+            )
             raise _TooMuchYaml
         if event.version or event.tags:
-            self._refuse("TagNotAllowed", "directives (%…) are not allowed", event, "remove the line")
+            self._refuse(
+                "TagNotAllowed", "directives (%…) are not allowed", event, "remove the line"
+            )
 
     def _refuse_properties(self, event: Any) -> None:
         if event.anchor is not None:
-            self._refuse("AliasNotAllowed", "anchors (&name) are not allowed", event, "use vars, or write it out")
+            self._refuse(
+                "AliasNotAllowed",
+                "anchors (&name) are not allowed",
+                event,
+                "use vars, or write it out",
+            )
         if event.tag is not None:
-            self._refuse("TagNotAllowed", "YAML tags (!name) are not allowed", event, "quotes are enough to make text")
+            self._refuse(
+                "TagNotAllowed",
+                "YAML tags (!name) are not allowed",
+                event,
+                "quotes are enough to make text",
+            )
 
     def _open(self, event: Any) -> None:
         is_map = isinstance(event, yaml.MappingStartEvent)
@@ -162,16 +185,25 @@ class _Reader:
     def _key(self, parent: _Open, node: Node) -> Key:
         if isinstance(node, Scalar):
             if node.raw == "<<" and not node.quoted:
-                self._refuse_at("AliasNotAllowed", "merge keys (<<) are not allowed", node.span, "write it out")
+                self._refuse_at(
+                    "AliasNotAllowed", "merge keys (<<) are not allowed", node.span, "write it out"
+                )
             elif "{{" in node.raw:
-                self._refuse_at("TemplateInKey", "a key cannot be a template", node.span, "only values are rendered")
+                self._refuse_at(
+                    "TemplateInKey",
+                    "a key cannot be a template",
+                    node.span,
+                    "only values are rendered",
+                )
             return Key(node.raw, node.span)
         if parent.flow and isinstance(node, MapNode):
             line, column = parent.start.line + 1, parent.start.column + 1
             span = Span(line, column, line, column + 2)
             self._refuse_at("UnquotedTemplate", UNQUOTED_SAID, span, QUOTE_IT)
         elif not self._is_template(node.span):
-            self._refuse_at("KeyNotText", "a key must be text, not a list or a mapping", node.span, None)
+            self._refuse_at(
+                "KeyNotText", "a key must be text, not a list or a mapping", node.span, None
+            )
         return Key("", node.span)
 
     def _is_template(self, span: Span) -> bool:

@@ -26,7 +26,9 @@ def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
-        raise ValueError("no time zone has this name; write an IANA name, for example Europe/Berlin") from None
+        raise ValueError(
+            "no time zone has this name; write an IANA name, for example Europe/Berlin"
+        ) from None
     return value
 
 
@@ -52,7 +54,9 @@ Written = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN)]
 """An amount as in the plan: `3`, `2.5%`."""
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 ClockTime = Annotated[str, StringConstraints(pattern=CLOCK_PATTERN)]
-Zone = Annotated[str, StringConstraints(pattern=ZONE_PATTERN, max_length=100), AfterValidator(_zone)]
+Zone = Annotated[
+    str, StringConstraints(pattern=ZONE_PATTERN, max_length=100), AfterValidator(_zone)
+]
 SpreadKey = Annotated[str, StringConstraints(pattern=SPREAD_PATTERN)]
 RunId = Annotated[str, StringConstraints(pattern=RUN_PATTERN)]
 """A run's whole id, as `status` shows it."""

@@ -43,4 +43,6 @@ class Check(Shaped):
         said = " or ".join(map(str, self.status))
         extra = f" with {self.body!r}" if self.body else ""
         trust = "" if self.verify or self.scheme == "http" else ", certificate not verified"
-        return f"GET {self.scheme}://{self.host or 'address'}{port}{self.path} is {said}{extra}{trust}"
+        return (
+            f"GET {self.scheme}://{self.host or 'address'}{port}{self.path} is {said}{extra}{trust}"
+        )

@@ -22,7 +22,9 @@ Service = Literal["ecs", "iam", "sts", "ces", "autoscaling"]
 """Services by the keys of `endpoints` in the configuration."""
 SERVICES: tuple[Service, ...] = get_args(Service)
 
-DOMAINS: Mapping[str, str] = MappingProxyType({"huaweicloud": "myhuaweicloud.com", "otc": "otc.t-systems.com"})
+DOMAINS: Mapping[str, str] = MappingProxyType(
+    {"huaweicloud": "myhuaweicloud.com", "otc": "otc.t-systems.com"}
+)
 """The domain of the rule. A simulated cloud has none: it is where its endpoint says."""
 
 FURTHER_DOMAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -65,16 +67,30 @@ _REGION_DOMAINS = {("otc", "eu-ch2"): "sc.otc.t-systems.com"}
 _EXCEPTIONS: Mapping[tuple[str, str, Service], str | None] = MappingProxyType(
     {
         ("huaweicloud", "eu-west-101", "iam"): "iam.eu-west-101.myhuaweicloud.eu",
-        ("huaweicloud", "eu-west-101", "sts"): None,  # a site with an IAM of its own; nobody says where its STS is
+        (
+            "huaweicloud",
+            "eu-west-101",
+            "sts",
+        ): None,  # a site with an IAM of its own; nobody says where its STS is
         ("otc", "eu-ch2", "iam"): "iam-pub.eu-ch2.sc.otc.t-systems.com",
     }
 )
 # Regions that the SDK's IAM list lacks use the global endpoint (comparison of its EcsRegion and IamRegion).
-_IAM_GLOBAL = frozenset({"cn-north-11", "cn-south-4", "cn-southwest-3", "ap-southeast-5", "af-north-1"})
+_IAM_GLOBAL = frozenset(
+    {"cn-north-11", "cn-south-4", "cn-southwest-3", "ap-southeast-5", "af-north-1"}
+)
 # The STS list of the SDK, and what it uses for all other regions.
 _STS_REGIONS = frozenset(
     (
-        *("cn-north-4", "cn-south-1", "cn-east-3", "cn-southwest-2", "sa-brazil-1", "la-south-2", "af-south-1"),
+        *(
+            "cn-north-4",
+            "cn-south-1",
+            "cn-east-3",
+            "cn-southwest-2",
+            "sa-brazil-1",
+            "la-south-2",
+            "af-south-1",
+        ),
         *("ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "tr-west-1"),
     )
 )
@@ -82,7 +98,9 @@ _STS_DEFAULT = "cn-north-4"
 
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # `{service}`, perhaps with a suffix (`iam-pub`), perhaps a region: never two further labels, never storage.
-_SHAPE = re.compile(r"([a-z]+)(?:-[a-z0-9]+)?(?:\.((?!obs|oss|xn-)[a-z]{2,}-[a-z0-9-]{0,60}[a-z0-9]))?")
+_SHAPE = re.compile(
+    r"([a-z]+)(?:-[a-z0-9]+)?(?:\.((?!obs|oss|xn-)[a-z]{2,}-[a-z0-9-]{0,60}[a-z0-9]))?"
+)
 
 
 _ANYWHERE = ("iam", "sts")
@@ -142,5 +160,7 @@ def other_domain(ecs_host: str, cloud: str, region: str, allowed: Iterable[str])
 
 def how_to_allow(cloud: str, region: str, service: Service) -> str:
     """Which hosts may be written, for a hint."""
-    names = ", ".join(f"{_LABELS[service]}.REGION.{d}" for d in domains_of(cloud, region)) or "loopback"
+    names = (
+        ", ".join(f"{_LABELS[service]}.REGION.{d}" for d in domains_of(cloud, region)) or "loopback"
+    )
     return f"allowed are {names}; others only where REBOOT_RUNNER_ALLOWED_HOSTS in the environment lists them"

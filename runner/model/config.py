@@ -45,7 +45,9 @@ class Endpoints(Part):
     iam: Text | None = None
     sts: Text | None = Field(None, description="Where `auth: oidc` exchanges ID tokens.")
     ces: Text | None = Field(None, description="Cloud Eye, for gates with `alarms`.")
-    autoscaling: Text | None = Field(None, description="Auto Scaling, whose members `diff` warns of.")
+    autoscaling: Text | None = Field(
+        None, description="Auto Scaling, whose members `diff` warns of."
+    )
 
 
 class SimulatorOptions(Part):
@@ -54,7 +56,9 @@ class SimulatorOptions(Part):
     servers: Annotated[int, Field(ge=1, le=200_000)] = 60
     seed: Annotated[int, Field(ge=0, le=2**53)] = 1
     time_scale: Annotated[float, Field(gt=0, le=10_000)] = 60.0
-    scenario: Text | None = Field(None, description="A scenario file with faults, relative to the configuration.")
+    scenario: Text | None = Field(
+        None, description="A scenario file with faults, relative to the configuration."
+    )
 
 
 class SupportSelector(Part):
@@ -62,7 +66,9 @@ class SupportSelector(Part):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    ids: Annotated[Ids, AfterValidator(as_the_cloud_writes)] | None = Field(None, description="Server ids.")
+    ids: Annotated[Ids, AfterValidator(as_the_cloud_writes)] | None = Field(
+        None, description="Server ids."
+    )
     names: Texts | None = Field(None, description="Shell globs, for example bastion-*.")
     tags: dict[TagKey, TagValues] | None = Field(
         None, min_length=1, description="AND between keys, OR in a list of values."
@@ -107,7 +113,10 @@ class TargetConfig(Part):
     )
     enterprise_project: (
         Annotated[
-            str, StringConstraints(pattern=f"^({ALL_GRANTED}|0|[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})$")
+            str,
+            StringConstraints(
+                pattern=f"^({ALL_GRANTED}|0|[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})$"
+            ),
         ]
         | None
     ) = Field(
@@ -123,17 +132,22 @@ class TargetConfig(Part):
         "PROD_HUAWEICLOUD_SDK_AK, and nothing without the prefix.",
     )
     rate: TargetQuota = TargetQuota.model_construct()
-    support: Supports = Field((), description="Servers that the runner depends on, and what becomes of them.")
+    support: Supports = Field(
+        (), description="Servers that the runner depends on, and what becomes of them."
+    )
     simulator: SimulatorOptions | None = None
 
 
 class SourceConfig(Part):
     """What gates of plans may ask: exactly one of `prometheus` and `http`, an address that is https, or on loopback."""
 
-    prometheus: Text | None = Field(None, description="The address of a server with Prometheus' HTTP API.")
+    prometheus: Text | None = Field(
+        None, description="The address of a server with Prometheus' HTTP API."
+    )
     http: Text | None = Field(None, description="What paths of `http` gates are appended to.")
     token_env: EnvName | None = Field(
-        None, description="The environment variable whose value is sent as bearer token; the file holds none."
+        None,
+        description="The environment variable whose value is sent as bearer token; the file holds none.",
     )
 
     @model_validator(mode="after")
@@ -164,9 +178,12 @@ class Config(Part):
         default_factory=dict, description="Cloud projects by the name that plans use."
     )
     policy: Text | None = Field(
-        None, description="A file with belts that every plan must obey, relative to the configuration."
+        None,
+        description="A file with belts that every plan must obey, relative to the configuration.",
     )
     sources: dict[Name, SourceConfig] = Field(
         default_factory=dict, description="What gates may ask, by the name that plans use."
     )
-    template_env: EnvNames = Field((), description="Environment variables that templates of plans may read.")
+    template_env: EnvNames = Field(
+        (), description="Environment variables that templates of plans may read."
+    )

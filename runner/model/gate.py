@@ -96,4 +96,6 @@ class GateAnswer:
 def verdict(gates: Iterable[Gate], answers: Iterable[GateAnswer]) -> GateState:
     """What the answers of several gates come to, dry runs left out: open if all are, closed if one surely is."""
     states = {a.state for g, a in zip(gates, answers, strict=True) if not g.dry_run}
-    return next((s for s in (GateState.CLOSED, GateState.CANNOT_TELL) if s in states), GateState.OPEN)
+    return next(
+        (s for s in (GateState.CLOSED, GateState.CANNOT_TELL) if s in states), GateState.OPEN
+    )

@@ -34,7 +34,9 @@ def is_blank(char: str) -> bool:
 
 def described(char: str) -> str:
     """Return `U+200B (ZERO WIDTH SPACE)`; control characters have no name."""
-    name = {"\t": "a tab", "\n": "a line break", "\r": "a carriage return"}.get(char) or unicodedata.name(char, "")
+    name = {"\t": "a tab", "\n": "a line break", "\r": "a carriage return"}.get(
+        char
+    ) or unicodedata.name(char, "")
     return f"U+{ord(char):04X}" + (f" ({name})" if name else "")
 
 

@@ -47,7 +47,11 @@ def is_it(machine: Machine, server: Server) -> str | None:
     if shared is None:
         return None
     if server.macs and machine.macs:
-        return f"both have the address {shared} and the same network card" if _have_one_card(machine, server) else None
+        return (
+            f"both have the address {shared} and the same network card"
+            if _have_one_card(machine, server)
+            else None
+        )
     return f"both have the address {shared}, and the metadata service does not say which server this machine is"
 
 

@@ -127,23 +127,33 @@ class Many:
 
     def _read(self, value: object, most: int | None) -> object:
         if isinstance(value, list):
-            if most is not None and len(value) > most:  # pydantic would hold an error for each item first
+            if (
+                most is not None and len(value) > most
+            ):  # pydantic would hold an error for each item first
                 facts = {"field_type": "List", "max_length": most, "actual_length": len(value)}
                 raise PydanticKnownError("too_long", facts)
             if len(value) > MAX_TEXTS:
-                wrong = (n for n, v in enumerate(value) if not isinstance(v, str) or not self.items.match(v))
+                wrong = (
+                    n
+                    for n, v in enumerate(value)
+                    if not isinstance(v, str) or not self.items.match(v)
+                )
                 return tuple(value[: next(wrong, len(value)) + 1])
             return tuple(value)
         if self.or_one and isinstance(value, str | int | float):
             return (value,)
         return value
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         items = handler(source)
         read = partial(self._read, most=items.get("max_length"))
         return core_schema.no_info_before_validator_function(read, items)
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         array = handler(schema)
         return {"anyOf": [array["items"], array]} if self.or_one else array
 
@@ -176,11 +186,21 @@ _write_pause = PlainSerializer(_written_pause, return_type=str)
 _write_amount: Callable[[Amount], Any] = lambda a: a.number if a.percent is None else str(a)  # noqa: E731
 _write = PlainSerializer(_write_amount, return_type=Any, when_used="always")
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), _write_duration, WithJsonSchema(_DURATION_SCHEMA)]
-PositiveDuration = Annotated[
-    timedelta, BeforeValidator(_positive_duration), _write_duration, WithJsonSchema(_DURATION_SCHEMA)
+Duration = Annotated[
+    timedelta, BeforeValidator(_duration), _write_duration, WithJsonSchema(_DURATION_SCHEMA)
 ]
-Pause = Annotated[timedelta | Literal["approval"], PlainValidator(_pause), _write_pause, WithJsonSchema(_PAUSE_SCHEMA)]
+PositiveDuration = Annotated[
+    timedelta,
+    BeforeValidator(_positive_duration),
+    _write_duration,
+    WithJsonSchema(_DURATION_SCHEMA),
+]
+Pause = Annotated[
+    timedelta | Literal["approval"],
+    PlainValidator(_pause),
+    _write_pause,
+    WithJsonSchema(_PAUSE_SCHEMA),
+]
 Budget = Annotated[Amount, BeforeValidator(_amount), _write, WithJsonSchema(_amount_schema(0))]
 Size = Annotated[Amount, BeforeValidator(_size), _write, WithJsonSchema(_amount_schema(1))]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -197,7 +217,9 @@ Freezing = Annotated[
 
 Version = Annotated[Literal[1], BeforeValidator(_integer)]
 
-Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_IDS), Many(or_one=True, items=ID_PATTERN)]
+Ids = Annotated[
+    tuple[Id, ...], Field(min_length=1, max_length=MAX_IDS), Many(or_one=True, items=ID_PATTERN)
+]
 
 
 def as_the_cloud_writes(ids: tuple[str, ...]) -> tuple[str, ...]:
@@ -206,11 +228,15 @@ def as_the_cloud_writes(ids: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Texts = Annotated[tuple[Text, ...], Field(min_length=1, max_length=MAX_TEXTS), Many(or_one=True)]
-TagValues = Annotated[tuple[TagValue, ...], Field(min_length=1, max_length=MAX_TEXTS), Many(or_one=True)]
+TagValues = Annotated[
+    tuple[TagValue, ...], Field(min_length=1, max_length=MAX_TEXTS), Many(or_one=True)
+]
 Sizes = Annotated[tuple[Size, ...], Field(min_length=1, max_length=1000), Many(or_one=True)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Statuses = Annotated[
-    tuple[Annotated[int, Field(ge=100, le=599)], ...], Field(min_length=1, max_length=20), Many(or_one=True)
+    tuple[Annotated[int, Field(ge=100, le=599)], ...],
+    Field(min_length=1, max_length=20),
+    Many(or_one=True),
 ]
 Pauses = Annotated[tuple[Pause, ...], Field(min_length=1, max_length=1000), Many(or_one=True)]
 
@@ -244,10 +270,15 @@ class Selector(Part):
     )
     zones: Texts | None = Field(None, description="Availability zones.")
     flavors: Texts | None = Field(None, description="Flavor ids.")
-    server_groups: Texts | None = Field(None, description="Ids or names of the cloud's anti-affinity groups.")
-    enterprise_projects: Texts | None = Field(None, description="Ids of enterprise projects; 0 is the default one.")
+    server_groups: Texts | None = Field(
+        None, description="Ids or names of the cloud's anti-affinity groups."
+    )
+    enterprise_projects: Texts | None = Field(
+        None, description="Ids of enterprise projects; 0 is the default one."
+    )
     all: Annotated[Literal[True], BeforeValidator(only_true)] | None = Field(
-        None, description="Every server of the target. Stands alone; the only way to mean everything."
+        None,
+        description="Every server of the target. Stands alone; the only way to mean everything.",
     )
 
     @property
@@ -259,7 +290,9 @@ class Selector(Part):
     def _says_something(self) -> Selector:
         keys = self.keys
         if not keys:
-            raise ValueError("an empty selector selects nothing; write all: true to mean every server")
+            raise ValueError(
+                "an empty selector selects nothing; write all: true to mean every server"
+            )
         if self.all and len(keys) > 1:
             raise ValueError("all: true stands alone; use exclude to leave servers out")
         if self.ids and self.ids_from:
@@ -278,11 +311,16 @@ class HttpCheck(Part):
 
     scheme: Literal["http", "https"] = "https"
     port: Port | None = Field(None, description="Default: 443 for https, 80 for http.")
-    path: Annotated[str, StringConstraints(pattern=PATH_PATTERN)] = Field("/", description="With a query, if any.")
-    host: Annotated[str, StringConstraints(pattern=HOST_PATTERN)] | None = Field(
-        None, description="The Host header and the name in the certificate. Default: the address. Never looked up."
+    path: Annotated[str, StringConstraints(pattern=PATH_PATTERN)] = Field(
+        "/", description="With a query, if any."
     )
-    verify: bool = Field(True, description="Whether the certificate must be valid, for host or for the address.")
+    host: Annotated[str, StringConstraints(pattern=HOST_PATTERN)] | None = Field(
+        None,
+        description="The Host header and the name in the certificate. Default: the address. Never looked up.",
+    )
+    verify: bool = Field(
+        True, description="Whether the certificate must be valid, for host or for the address."
+    )
     status: Statuses = Field((200,), description="The statuses that pass.")
     body: Text | None = Field(None, description="Text that stands in the answer.")
 
@@ -303,7 +341,9 @@ class CheckPart(Part):
     @model_validator(mode="after")
     def _is_one(self) -> CheckPart:
         if sum(x is not None for x in (self.tcp, self.http, self.ssh_banner)) != 1:
-            raise ValueError("a check is one of tcp, http and ssh_banner; begin each with its own dash")
+            raise ValueError(
+                "a check is one of tcp, http and ssh_banner; begin each with its own dash"
+            )
         return self
 
     @property
@@ -326,11 +366,15 @@ class Ready(Part):
     """When a rebooted server counts as back."""
 
     timeout: PositiveDuration = Field(
-        timedelta(minutes=15), description="For job and state together, from the cloud's acceptance."
+        timedelta(minutes=15),
+        description="For job and state together, from the cloud's acceptance.",
     )
-    stable_for: Duration = Field(timedelta(0), description="How long it must stay ready without a miss.")
+    stable_for: Duration = Field(
+        timedelta(0), description="How long it must stay ready without a miss."
+    )
     checks: Annotated[tuple[CheckPart, ...], Field(max_length=MAX_CHECKS), Many()] = Field(
-        (), description="What each server is asked at its own address once it runs again; all must pass."
+        (),
+        description="What each server is asked at its own address once it runs again; all must pass.",
     )
     baseline: Baseline | None = Field(
         None,
@@ -359,15 +403,20 @@ class Group(Part):
     """Servers with the same rules. Groups run one at a time, in the order of the file."""
 
     name: Name
-    target: Text | None = Field(None, description="A target of the configuration. Default: the plan's.")
+    target: Text | None = Field(
+        None, description="A target of the configuration. Default: the plan's."
+    )
     servers: Selector
     exclude: Selector | None = None
     allow_empty: bool = Field(False, description="No error when the selector matches nothing.")
     order: Literal["shuffle", "listed", "name", "zone"] = Field(
-        "shuffle", description="shuffle is a stable hash of cycle and id; zone begins with the smallest zone."
+        "shuffle",
+        description="shuffle is a stable hash of cycle and id; zone begins with the smallest zone.",
     )
     waves: Sizes = Field(description="Sizes of the waves; the last repeats until all are done.")
-    pause: Pauses = Field((timedelta(0),), description="After each wave: a duration or approval; the last repeats.")
+    pause: Pauses = Field(
+        (timedelta(0),), description="After each wave: a duration or approval; the last repeats."
+    )
     max_unavailable: Size | None = Field(
         None,
         description="How many of the group may be down at once, those that are down already included. A wave waits"
@@ -379,7 +428,9 @@ class Group(Part):
         " a number, or a percentage of the domain's servers in the group. Takes the place of the plan's, key by key."
         " No server group goes down as a whole, unless server_group is 100%.",
     )
-    rate: PlanRate | None = Field(None, description="Most servers of the group asked for in any such period.")
+    rate: PlanRate | None = Field(
+        None, description="Most servers of the group asked for in any such period."
+    )
     max_failures: Budget | None = Field(
         None, description="How many of the group may fail. Without it only the run's budget counts."
     )
@@ -419,7 +470,9 @@ class WeeklyWindow(Part):
     start: ClockTime = Field(description="By the clocks of the time zone, HH:MM.")
     length: PositiveDuration = Field(description="Elapsed time, at most 7d.")
     timezone: Zone = Field(description="An IANA name, for example Europe/Berlin.")
-    cutoff: Duration = Field(timedelta(0), description="No wave starts in the last part of the window.")
+    cutoff: Duration = Field(
+        timedelta(0), description="No wave starts in the last part of the window."
+    )
 
     @field_validator("days")
     @classmethod
@@ -455,11 +508,19 @@ class PrometheusGate(Part):
     model_config = ConfigDict(populate_by_name=False)
 
     source: Name = Field(description="A source of the configuration with `prometheus`.")
-    query: Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUERY)] = Field(description="PromQL.")
-    max: Annotated[float, Field(allow_inf_nan=False)] | None = Field(None, description="No sample is over it.")
-    min: Annotated[float, Field(allow_inf_nan=False)] | None = Field(None, description="No sample is under it.")
+    query: Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUERY)] = Field(
+        description="PromQL."
+    )
+    max: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
+        None, description="No sample is over it."
+    )
+    min: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
+        None, description="No sample is under it."
+    )
     lasting: Duration = Field(
-        timedelta(0), alias="for", description="How long it must have been so without a gap, at most 1d."
+        timedelta(0),
+        alias="for",
+        description="How long it must have been so without a gap, at most 1d.",
     )
 
     @field_validator("lasting")
@@ -491,7 +552,13 @@ class HttpGate(Part):
     @field_validator("path")
     @classmethod
     def _stays_below(cls, path: str) -> str:
-        steps = path.partition("?")[0].lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/")
+        steps = (
+            path.partition("?")[0]
+            .lower()
+            .replace("%2e", ".")
+            .replace("%2f", "/")
+            .replace("%5c", "/")
+        )
         if any(step in (".", "..") for step in steps.replace("\\", "/").split("/")):
             raise ValueError("must not hold . or .. as a step")
         return path
@@ -502,14 +569,18 @@ class GatePart(Part):
 
     name: Name | None = Field(None, description="What reports call it.")
     prometheus: PrometheusGate | None = None
-    alarms: Literal["none"] | None = Field(None, description="Cloud Eye shows no alarm on a server of the plan.")
+    alarms: Literal["none"] | None = Field(
+        None, description="Cloud Eye shows no alarm on a server of the plan."
+    )
     http: HttpGate | None = None
     dry_run: bool = Field(False, description="Asked and reported, and decides nothing.")
 
     @model_validator(mode="after")
     def _is_one(self) -> GatePart:
         if sum(x is not None for x in (self.prometheus, self.alarms, self.http)) != 1:
-            raise ValueError("a gate is one of prometheus, alarms and http; begin each with its own dash")
+            raise ValueError(
+                "a gate is one of prometheus, alarms and http; begin each with its own dash"
+            )
         return self
 
     @property
@@ -519,11 +590,21 @@ class GatePart(Part):
         if self.prometheus:
             p = self.prometheus
             lasting = p.lasting.total_seconds()
-            return Gate("prometheus", name, p.source, p.query, p.max, p.min, lasting, dry_run=self.dry_run)
+            return Gate(
+                "prometheus", name, p.source, p.query, p.max, p.min, lasting, dry_run=self.dry_run
+            )
         if self.alarms:
             return Gate("alarms", name, dry_run=self.dry_run)
         h = self.http or HttpGate(source="")
-        return Gate("http", name, h.source, path=h.path, status=h.status, body=h.body or "", dry_run=self.dry_run)
+        return Gate(
+            "http",
+            name,
+            h.source,
+            path=h.path,
+            status=h.status,
+            body=h.body or "",
+            dry_run=self.dry_run,
+        )
 
 
 class Plan(Part):
@@ -533,42 +614,60 @@ class Plan(Part):
     name: Name = Field(description="The plan's identity, 1 to 63 of a-z, 0-9 and -.")
     description: str | None = Field(None, max_length=2000)
     labels: dict[str, str] = Field(default_factory=dict)
-    vars: dict[str, Any] = Field(default_factory=dict, description="For templates; --var and --vars-file override.")
+    vars: dict[str, Any] = Field(
+        default_factory=dict, description="For templates; --var and --vars-file override."
+    )
     target: Text | None = Field(
-        None, description="A target of the configuration, for groups that name none; --target overrides."
+        None,
+        description="A target of the configuration, for groups that name none; --target overrides.",
     )
     cycle: Name | None = Field(
-        None, description="The campaign; a server is rebooted at most once in it. Default: the plan's name."
+        None,
+        description="The campaign; a server is rebooted at most once in it. Default: the plan's name.",
     )
     reboot: Reboot = Reboot.model_construct()
     limits: Limits = Limits.model_construct()
-    max_failures: Budget = Field(Amount(number=0), description="How many servers of the run may fail.")
+    max_failures: Budget = Field(
+        Amount(number=0), description="How many servers of the run may fail."
+    )
     on_unknown: Literal["hold", "retry"] = Field(
         "hold", description="What becomes of servers whose reboot request was lost without a trace."
     )
     wait_at_most: PositiveDuration = Field(
         timedelta(days=7), description="For an approval, a window or gates; then the run stops."
     )
-    windows: Annotated[tuple[WeeklyWindow, ...], Field(max_length=MAX_WINDOWS, min_length=1), Many()] | None = Field(
-        None, description="When waves may start. Without it at any time."
+    windows: (
+        Annotated[tuple[WeeklyWindow, ...], Field(max_length=MAX_WINDOWS, min_length=1), Many()]
+        | None
+    ) = Field(None, description="When waves may start. Without it at any time.")
+    freeze: (
+        Annotated[
+            tuple[Freezing, ...], Field(max_length=MAX_FREEZES, min_length=1), Many(or_one=True)
+        ]
+        | None
+    ) = Field(
+        None,
+        description="iCalendar files beside the plan; while one of their events is on, no wave starts.",
     )
-    freeze: Annotated[tuple[Freezing, ...], Field(max_length=MAX_FREEZES, min_length=1), Many(or_one=True)] | None = (
-        Field(None, description="iCalendar files beside the plan; while one of their events is on, no wave starts.")
-    )
-    gates: Annotated[tuple[GatePart, ...], Field(max_length=MAX_GATES, min_length=1), Many()] | None = Field(
-        None, description="Asked before every wave. All must be open; one that cannot answer is closed."
+    gates: (
+        Annotated[tuple[GatePart, ...], Field(max_length=MAX_GATES, min_length=1), Many()] | None
+    ) = Field(
+        None,
+        description="Asked before every wave. All must be open; one that cannot answer is closed.",
     )
     spread: Spread | None = Field(
         None, description="Of every group: most of one failure domain in one wave; see the group's."
     )
     rate: PlanRate | None = Field(
-        None, description="Most servers of the run asked for in any such period, besides the target's own quota."
+        None,
+        description="Most servers of the run asked for in any such period, besides the target's own quota.",
     )
     retry_of: RunId | None = Field(
-        None, description="The run whose failed servers this plan repeats, in the same cycle; `retry` writes it."
+        None,
+        description="The run whose failed servers this plan repeats, in the same cycle; `retry` writes it.",
     )
-    groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=MAX_GROUPS), Many()] = Field(
-        description="One at a time, in this order."
+    groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=MAX_GROUPS), Many()] = (
+        Field(description="One at a time, in this order.")
     )
 
     @field_validator("gates")

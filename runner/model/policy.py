@@ -35,7 +35,9 @@ _ANY_DEPTH = "**"
 def _path_glob(value: str) -> str:
     parts = value.split("/")
     if "\\" in value or any(part in ("", ".", "..") for part in parts):
-        raise ValueError("write it from the repository's root, with single slashes and without . and ..")
+        raise ValueError(
+            "write it from the repository's root, with single slashes and without . and .."
+        )
     if any(_ANY_DEPTH in part and part != _ANY_DEPTH for part in parts):
         raise ValueError("** stands alone between slashes, for example plans/**/web.yaml")
     if not re.search(r"[*?\[.]", parts[-1]):
@@ -45,7 +47,9 @@ def _path_glob(value: str) -> str:
 
 PathGlob = Annotated[Text, AfterValidator(_path_glob)]
 PathGlobs = Annotated[tuple[PathGlob, ...], Field(min_length=1, max_length=1000), Many(or_one=True)]
-OnUnknown = Annotated[tuple[Literal["hold", "retry"], ...], Field(min_length=1, max_length=10), Many(or_one=True)]
+OnUnknown = Annotated[
+    tuple[Literal["hold", "retry"], ...], Field(min_length=1, max_length=10), Many(or_one=True)
+]
 _SAYS_SOMETHING = ConfigDict(json_schema_extra={"minProperties": 1})
 
 
@@ -69,7 +73,9 @@ class HardRule(Part):
 
     model_config = _SAYS_SOMETHING
 
-    paths: PathGlobs | None = Field(None, description="Plan files, by globs from the repository's root.")
+    paths: PathGlobs | None = Field(
+        None, description="Plan files, by globs from the repository's root."
+    )
     targets: Texts | None = Field(None, description="Targets of the configuration.")
 
 
@@ -78,13 +84,21 @@ class Forbidden(Part):
 
     model_config = _SAYS_SOMETHING
 
-    ids: Annotated[Ids, AfterValidator(as_the_cloud_writes)] | None = Field(None, description="Server ids.")
+    ids: Annotated[Ids, AfterValidator(as_the_cloud_writes)] | None = Field(
+        None, description="Server ids."
+    )
     names: Texts | None = Field(None, description="Shell globs, for example db-*.")
-    tags: dict[TagKey, TagValues] | None = Field(None, min_length=1, description="Any one tag with one of its values.")
+    tags: dict[TagKey, TagValues] | None = Field(
+        None, min_length=1, description="Any one tag with one of its values."
+    )
     zones: Texts | None = Field(None, description="Availability zones.")
     flavors: Texts | None = Field(None, description="Flavor ids.")
-    server_groups: Texts | None = Field(None, description="Ids or names of the cloud's anti-affinity groups.")
-    enterprise_projects: Texts | None = Field(None, description="Ids of enterprise projects; 0 is the default one.")
+    server_groups: Texts | None = Field(
+        None, description="Ids or names of the cloud's anti-affinity groups."
+    )
+    enterprise_projects: Texts | None = Field(
+        None, description="Ids of enterprise projects; 0 is the default one."
+    )
 
     @cached_property
     def selector(self) -> Selector:
@@ -105,23 +119,43 @@ class Policy(Part):
     model_config = ConfigDict(json_schema_extra={"minProperties": 2})
 
     version: Version = Field(description="Of the format.")
-    limits: Most | None = Field(None, description="The most servers a plan may reboot, and its limits may say.")
-    max_wave: Most | None = Field(None, description="The largest wave; percent is of the group's eligible servers.")
-    canary: Above | None = Field(None, description="Groups with more eligible servers begin with a wave of 1.")
+    limits: Most | None = Field(
+        None, description="The most servers a plan may reboot, and its limits may say."
+    )
+    max_wave: Most | None = Field(
+        None, description="The largest wave; percent is of the group's eligible servers."
+    )
+    canary: Above | None = Field(
+        None, description="Groups with more eligible servers begin with a wave of 1."
+    )
     approval: Above | None = Field(
         None, description="Plans with more servers wait for an approval after their first wave."
     )
-    max_failures: Budget | None = Field(None, description="The most that a plan's max_failures may be.")
-    windows: Literal["required"] | None = Field(None, description="Every plan says when its waves may start.")
-    gates: Literal["required"] | None = Field(None, description="Every plan has a gate that decides.")
-    hard: HardRule | None = Field(None, description="Where HARD reboots are allowed; without it nowhere.")
-    on_unknown: OnUnknown | None = Field(None, description="The values of on_unknown that plans may have.")
+    max_failures: Budget | None = Field(
+        None, description="The most that a plan's max_failures may be."
+    )
+    windows: Literal["required"] | None = Field(
+        None, description="Every plan says when its waves may start."
+    )
+    gates: Literal["required"] | None = Field(
+        None, description="Every plan has a gate that decides."
+    )
+    hard: HardRule | None = Field(
+        None, description="Where HARD reboots are allowed; without it nowhere."
+    )
+    on_unknown: OnUnknown | None = Field(
+        None, description="The values of on_unknown that plans may have."
+    )
     exclude_must_match: Annotated[Literal[True], BeforeValidator(only_true)] | None = Field(
-        None, description="A word of a plan's exclude that matches no server of the target is an error."
+        None,
+        description="A word of a plan's exclude that matches no server of the target is an error.",
     )
     forbidden: Forbidden | None = Field(None, description="Servers that no plan may reboot.")
-    targets: Annotated[tuple[TargetRule, ...], Field(min_length=1, max_length=1000), Many()] | None = Field(
-        None, description="The first rule with a matching path decides; a plan without one may use no target."
+    targets: (
+        Annotated[tuple[TargetRule, ...], Field(min_length=1, max_length=1000), Many()] | None
+    ) = Field(
+        None,
+        description="The first rule with a matching path decides; a plan without one may use no target.",
     )
 
 

@@ -27,7 +27,9 @@ def parse_duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if not match or not text:
         raise ValueError("not a duration; write for example 90s, 5m, 1h30m or 2d")
-    milliseconds = sum(int(n) * unit for n, unit in zip(match.groups(), _UNITS_MS.values(), strict=True) if n)
+    milliseconds = sum(
+        int(n) * unit for n, unit in zip(match.groups(), _UNITS_MS.values(), strict=True) if n
+    )
     if milliseconds > MAX_DURATION / timedelta(milliseconds=1):
         raise ValueError("longer than 366 days")
     return timedelta(milliseconds=milliseconds)

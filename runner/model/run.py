@@ -23,7 +23,9 @@ JOB_TIMED_OUT = "JobTimedOut"
 NO_TRACE = "NoTrace"
 
 
-ServerWord = Literal["ready", "failed", "unknown", "skipped", "not_started", "in_doubt", "in_flight", "pending"]
+ServerWord = Literal[
+    "ready", "failed", "unknown", "skipped", "not_started", "in_doubt", "in_flight", "pending"
+]
 """Where a server stands, in every count and every report: its outcome, or one of the three words without an outcome.
 
 `in_doubt`: a request for it was written down, and it is not known whether the cloud accepted it. `in_flight`: the
@@ -310,7 +312,11 @@ class Run:
         found = self._group_servers.get(name)
         if found is None:
             own = [s.id for w in self.schedule.waves if w.group == name for s in w.servers]
-            own += [e.server.id for e in self.schedule.exclusions if e.group == name and e.reason != EXCLUDED_BY_PLAN]
+            own += [
+                e.server.id
+                for e in self.schedule.exclusions
+                if e.group == name and e.reason != EXCLUDED_BY_PLAN
+            ]
             found = self._group_servers[name] = own
         return found
 

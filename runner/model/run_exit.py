@@ -49,4 +49,6 @@ def is_owed(exclusion: Exclusion) -> bool:
 
 
 def _is_done(server: ServerState) -> bool:
-    return server.outcome is Outcome.READY or (server.outcome is Outcome.SKIPPED and server.reason == REBOOTED_IN_CYCLE)
+    return server.outcome is Outcome.READY or (
+        server.outcome is Outcome.SKIPPED and server.reason == REBOOTED_IN_CYCLE
+    )

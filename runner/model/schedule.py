@@ -15,7 +15,19 @@ from typing import Annotated, Literal
 from pydantic import Field as Bounds
 from pydantic import StringConstraints
 
-from runner.model.bounds import Count, Digest, Id, Line, Name, RunId, Seconds, Several, SpreadKey, Word, Written
+from runner.model.bounds import (
+    Count,
+    Digest,
+    Id,
+    Line,
+    Name,
+    RunId,
+    Seconds,
+    Several,
+    SpreadKey,
+    Word,
+    Written,
+)
 from runner.model.check import Check
 from runner.model.gate import MAX_GATES, Gate
 from runner.model.shape import FREE, LATER, Shaped
@@ -184,7 +196,9 @@ def together(exclusions: Iterable[Exclusion]) -> tuple[ExclusionEntry, ...]:
     large.
     """
     made = []
-    for (group, reason, named), found in groupby(exclusions, lambda e: (e.group, e.reason, e.named)):
+    for (group, reason, named), found in groupby(
+        exclusions, lambda e: (e.group, e.reason, e.named)
+    ):
         several = list(found)
         [(detail, _)] = Counter(e.detail for e in several).most_common(1)
         refs = ((e.server, "" if e.detail == detail else e.detail) for e in several)
@@ -286,7 +300,9 @@ class Schedule(Shaped):
     def exclusions(self) -> tuple[Exclusion, ...]:
         """Each server that is left out, with its group and reason."""
         return tuple(
-            Exclusion(ServerRef(s.id, s.name, s.zone), e.group, e.reason, s.detail or e.detail, e.named)
+            Exclusion(
+                ServerRef(s.id, s.name, s.zone), e.group, e.reason, s.detail or e.detail, e.named
+            )
             for e in self.excluded
             for s in e.servers
         )

@@ -22,7 +22,10 @@ class Shaped:
     """A frozen dataclass that is its own JSON and schema: nothing but its fields."""
 
     __slots__ = ()
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "use_attribute_docstrings": True}
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {
+        "extra": "forbid",
+        "use_attribute_docstrings": True,
+    }
 
 
 def json_values(value: Any, *, reviewed: bool = False) -> Any:
@@ -32,7 +35,9 @@ def json_values(value: Any, *, reviewed: bool = False) -> Any:
         for name, marks, default in _fields(value.__class__):
             found = getattr(value, name)
             if not ((LATER in marks and found == default) or (reviewed and FREE in marks)):
-                made[name] = found if isinstance(found, str) else json_values(found, reviewed=reviewed)
+                made[name] = (
+                    found if isinstance(found, str) else json_values(found, reviewed=reviewed)
+                )
         return made
     if isinstance(value, Mapping):
         return {key: json_values(item, reviewed=reviewed) for key, item in value.items()}
@@ -45,5 +50,8 @@ def json_values(value: Any, *, reviewed: bool = False) -> Any:
 def _fields(kind: Any) -> tuple[tuple[str, frozenset[str], Any], ...]:
     """Names, marks and defaults."""
     hints = get_type_hints(kind, include_extras=True)
-    marks = {n: frozenset(m for m in getattr(h, "__metadata__", ()) if isinstance(m, str)) for n, h in hints.items()}
+    marks = {
+        n: frozenset(m for m in getattr(h, "__metadata__", ()) if isinstance(m, str))
+        for n, h in hints.items()
+    }
     return tuple((f.name, marks[f.name], f.default) for f in fields(kind))

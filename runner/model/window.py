@@ -116,11 +116,17 @@ def closed_why(windows: Sequence[Window], freezes: Sequence[Freeze], now: dateti
     """Why a moment is closed. A freeze is told before a window."""
     if any(f.begins <= now < f.ends for f in freezes):
         return "a freeze is on"
-    begun = ((begin, begin + timedelta(seconds=w.length_s)) for w in windows for begin in _starts(w, now))
-    return "the window is about to end" if any(b <= now < e for b, e in begun) else "no window is open"
+    begun = (
+        (begin, begin + timedelta(seconds=w.length_s)) for w in windows for begin in _starts(w, now)
+    )
+    return (
+        "the window is about to end" if any(b <= now < e for b, e in begun) else "no window is open"
+    )
 
 
-def first_fit(windows: Sequence[Window], freezes: Sequence[Freeze], now: datetime, length_s: float) -> datetime | None:
+def first_fit(
+    windows: Sequence[Window], freezes: Sequence[Freeze], now: datetime, length_s: float
+) -> datetime | None:
     """The first moment, from now on, at which a wave of this length may start and is over before the end.
 
     None where there is none within the horizon.
@@ -132,7 +138,9 @@ def first_fit(windows: Sequence[Window], freezes: Sequence[Freeze], now: datetim
     return None
 
 
-def openings(windows: Sequence[Window], freezes: Sequence[Freeze], after: datetime) -> Iterator[Opening]:
+def openings(
+    windows: Sequence[Window], freezes: Sequence[Freeze], after: datetime
+) -> Iterator[Opening]:
     """The open times in which something may still start after a moment, in order, up to the horizon."""
     shut = join(freezes)
     over = [f.ends for f in shut]
@@ -163,10 +171,14 @@ def start_instant(day: datetime, start: str, zone: ZoneInfo) -> datetime:
     late = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
     if late >= early:
         return early
-    offset = late.astimezone(zone).utcoffset()  # skipped: read with the later offset it falls before the change
+    offset = late.astimezone(
+        zone
+    ).utcoffset()  # skipped: read with the later offset it falls before the change
     while early - late > _SECOND:
         middle = late + (early - late) // 2
-        late, early = (middle, early) if middle.astimezone(zone).utcoffset() == offset else (late, middle)
+        late, early = (
+            (middle, early) if middle.astimezone(zone).utcoffset() == offset else (late, middle)
+        )
     return early.replace(microsecond=0)
 
 
@@ -193,11 +205,17 @@ def _joined(windows: Sequence[Window], after: datetime) -> Iterator[Opening]:
             current = Opening(current.begins, starts_until, ends)
         elif ends == current.ends and current.starts_until is not None:
             current = Opening(current.begins, min(current.starts_until, starts_until), ends)
-    if current is not None and current.ends is not None and current.ends - current.begins > HORIZON / 2:
+    if (
+        current is not None
+        and current.ends is not None
+        and current.ends - current.begins > HORIZON / 2
+    ):
         yield Opening(current.begins, None, None)  # nothing closes it as far as anybody looks
 
 
-def _spans(windows: Sequence[Window], after: datetime) -> Iterator[tuple[datetime, datetime, datetime]]:
+def _spans(
+    windows: Sequence[Window], after: datetime
+) -> Iterator[tuple[datetime, datetime, datetime]]:
     """Each single window as begin, end and last start, by their beginnings, up to the horizon."""
 
     def of(window: Window) -> Iterator[tuple[datetime, datetime, datetime]]:
@@ -216,7 +234,11 @@ def _thawed(opening: Opening, freezes: Sequence[Freeze]) -> Iterator[Opening]:
         if opening.ends is not None and freeze.begins >= opening.ends:
             break
         if freeze.begins > begins:
-            until = freeze.begins if opening.starts_until is None else min(opening.starts_until, freeze.begins)
+            until = (
+                freeze.begins
+                if opening.starts_until is None
+                else min(opening.starts_until, freeze.begins)
+            )
             yield Opening(begins, until, freeze.begins)
         begins = freeze.ends
     if opening.ends is None or begins < opening.ends:

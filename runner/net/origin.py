@@ -41,7 +41,11 @@ def allowed_hosts(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def vain_hosts(environ: Mapping[str, str]) -> str | None:
     """A sentence about entries that no host can match: URLs, patterns, ports. None where there are none."""
-    vain = ["one with @" if "@" in entry else tidy(entry, 100) for entry in _listed(environ) if not _can_match(entry)]
+    vain = [
+        "one with @" if "@" in entry else tidy(entry, 100)
+        for entry in _listed(environ)
+        if not _can_match(entry)
+    ]
     if not vain:
         return None
     more = f" and {len(vain) - 5} more" if len(vain) > 5 else ""
@@ -73,7 +77,11 @@ def origin(url: str, is_allowed: Callable[[str], bool]) -> str:
     parts = _ENDPOINT.fullmatch(url)
     if parts is None:
         raise BadOrigin("EndpointInvalid", _why_none(url))
-    scheme, host, port = parts["scheme"].lower(), parts["host"].strip("[]").lower(), int(parts["port"] or 0)
+    scheme, host, port = (
+        parts["scheme"].lower(),
+        parts["host"].strip("[]").lower(),
+        int(parts["port"] or 0),
+    )
     if port > 65535:
         raise BadOrigin("EndpointInvalid", "has a port that is none")
     if is_loopback(host):

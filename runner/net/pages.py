@@ -95,7 +95,10 @@ class _PageServer(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """As the base of the base: `HTTPServer` would ask the resolver for our own name here."""
         socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.server_name, self.server_port = (
+            str(self.server_address[0]),
+            int(self.server_address[1]),
+        )
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if self._room.acquire(blocking=False):

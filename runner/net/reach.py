@@ -21,7 +21,15 @@ from urllib.parse import urlsplit
 from runner.net.hosts import in_url
 from runner.net.text import tidy
 from runner.net.transport import ExchangeLimits, Transport
-from runner.net.trust import PROXY_HINT, TRUST_HINT, place_of, place_parts, proxy_for, proxy_variable, trust
+from runner.net.trust import (
+    PROXY_HINT,
+    TRUST_HINT,
+    place_of,
+    place_parts,
+    proxy_for,
+    proxy_variable,
+    trust,
+)
 from runner.net.wire import Outgoing, RequestLog, Unreachable
 
 T = TypeVar("T")
@@ -74,18 +82,25 @@ async def way_to(
     return Way(origin, (*steps, step), ahead_s)
 
 
-async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within_s: float) -> AsyncIterator[WayStep]:
+async def _walk(
+    proxy: str | None, host: str, port: int, is_secure: bool, within_s: float
+) -> AsyncIterator[WayStep]:
     if proxy is not None:
         found = place_parts(proxy)
         if found is None:
             said = "the environment names a proxy whose address cannot be read"
             yield WayStep(
-                "proxy", False, said, "set HTTPS_PROXY to http://HOST:PORT; in a password @ and / are %40 and %2F"
+                "proxy",
+                False,
+                said,
+                "set HTTPS_PROXY to http://HOST:PORT; in a password @ and / are %40 and %2F",
             )
             return
         host, port = found[2].strip("[]"), int(found[3] or (443 if found[1] == "https" else 80))
         yield WayStep(
-            "proxy", True, f"by the proxy {place_of(proxy)}, which the environment names ({proxy_variable()})"
+            "proxy",
+            True,
+            f"by the proxy {place_of(proxy)}, which the environment names ({proxy_variable()})",
         )
 
     def failed(name: StepName, said: str, hint: str) -> WayStep:
@@ -96,7 +111,9 @@ async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within
 
     hint = "check the target's region or endpoint, and the name service of this machine"
     try:
-        rows = await aside(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), within_s)
+        rows = await aside(
+            lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), within_s
+        )
     except TimeoutError:
         yield failed("DNS", f"no answer within {within_s:g} s for the name {host}", hint)
         return
@@ -105,7 +122,11 @@ async def _walk(proxy: str | None, host: str, port: int, is_secure: bool, within
         return
     known = tuple(dict.fromkeys(str(row[4][0]) for row in rows))[:_MOST_ADDRESSES]
     is_address = known == (host,)
-    said = "an address: there is no name to look up" if is_address else f"{host} is {' and '.join(known)}"
+    said = (
+        "an address: there is no name to look up"
+        if is_address
+        else f"{host} is {' and '.join(known)}"
+    )
     yield WayStep("DNS", True, said)
     tried = []
     for address in known:
@@ -131,16 +152,27 @@ async def _shake_hands(address: str, host: str, port: int, within_s: float) -> W
     try:
         context = trust()
         async with asyncio.timeout(within_s):
-            _, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=host)
+            _, writer = await asyncio.open_connection(
+                address, port, ssl=context, server_hostname=host
+            )
     except Unreachable as error:
         return WayStep("TLS", False, error.message, error.hint)
     except TimeoutError:
-        return WayStep("TLS", False, f"no handshake within {within_s:g} s", "is this an https endpoint?")
+        return WayStep(
+            "TLS", False, f"no handshake within {within_s:g} s", "is this an https endpoint?"
+        )
     except ssl.SSLCertVerificationError as error:
         hint = f"check the endpoint; {TRUST_HINT}"
-        return WayStep("TLS", False, f"the certificate of {host} is not trusted: {tidy(error.verify_message)}", hint)
+        return WayStep(
+            "TLS",
+            False,
+            f"the certificate of {host} is not trusted: {tidy(error.verify_message)}",
+            hint,
+        )
     except (ssl.SSLError, OSError) as error:
-        return WayStep("TLS", False, f"no handshake with {host}: {_text(error)}", "is this an https endpoint?")
+        return WayStep(
+            "TLS", False, f"no handshake with {host}: {_text(error)}", "is this an https endpoint?"
+        )
     secure = writer.get_extra_info("ssl_object")
     version, certificate = secure.version(), writer.get_extra_info("peercert") or {}
     await _close(writer)
@@ -151,10 +183,15 @@ async def _shake_hands(address: str, host: str, port: int, within_s: float) -> W
 
 
 async def _ask(
-    origin: str, within_s: float, now: Callable[[], datetime], log: Callable[[RequestLog], None] | None
+    origin: str,
+    within_s: float,
+    now: Callable[[], datetime],
+    log: Callable[[RequestLog], None] | None,
 ) -> tuple[WayStep, float | None]:
     """One GET without credentials: whatever is answered, somebody is there, and says what time it is."""
-    limits = ExchangeLimits(connect_s=within_s, read_s=within_s, total_s=within_s, max_bytes=1 << 20)
+    limits = ExchangeLimits(
+        connect_s=within_s, read_s=within_s, total_s=within_s, max_bytes=1 << 20
+    )
     transport = Transport(limits, log=log)
     began = now()
     try:
@@ -208,6 +245,8 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 
 def _text(error: BaseException) -> str:
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    if isinstance(error, OSError) and error.errno and error.errno > 0:  # asyncio says more, and says it worse
+    if (
+        isinstance(error, OSError) and error.errno and error.errno > 0
+    ):  # asyncio says more, and says it worse
         said = os.strerror(error.errno)
     return tidy(str(said), 200)

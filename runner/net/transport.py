@@ -134,7 +134,9 @@ class Transport:
         pool = self._pools.get(key)
         if pool is None:
             pool = self._pools[key] = self._open(request.origin, proxy, self._limits.connections)
-        return await self._logged(pool, request, {"Accept-Encoding": "gzip"}, self._limits.read_s, proxy)
+        return await self._logged(
+            pool, request, {"Accept-Encoding": "gzip"}, self._limits.read_s, proxy
+        )
 
     async def send_once(self, request: Outgoing) -> Reply:
         """Exchange once over a connection of its own, which is closed afterwards. Raises
@@ -156,7 +158,9 @@ class Transport:
             own = {"Connection": "close", "Accept-Encoding": "identity"}
             return await self._logged(pool, request, own, read_s, proxy)
         finally:
-            with suppress(Exception):  # the answer is there; how its connection closes changes nothing
+            with suppress(
+                Exception
+            ):  # the answer is there; how its connection closes changes nothing
                 await pool.aclose()
 
     def _open(self, origin: str, proxy: str | None, connections: int) -> httpx.AsyncHTTPTransport:
@@ -204,7 +208,9 @@ class Transport:
             if self._log is not None:
                 target, ms = tidy(request.target, 200), round((time.monotonic() - began) * 1000)
                 with suppress(Exception):
-                    self._log(RequestLog(request.method, request.host, target, outcome, ms, request_id))
+                    self._log(
+                        RequestLog(request.method, request.host, target, outcome, ms, request_id)
+                    )
 
     async def _exchange(
         self,
@@ -232,13 +238,19 @@ class Transport:
         # Raised outside of the handlers, so that no traceback leads to httpx's request with its headers.
         raise failure
 
-    async def _talk(self, pool: httpx.AsyncHTTPTransport, prepared: httpx.Request, progress: _Progress) -> Reply:
+    async def _talk(
+        self, pool: httpx.AsyncHTTPTransport, prepared: httpx.Request, progress: _Progress
+    ) -> Reply:
         response = await pool.handle_async_request(prepared)
-        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers.raw}
+        headers = {
+            k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers.raw
+        }
         body = bytearray()
         try:
             stream = cast(AsyncIterator[bytes], response.stream)
-            await _fill(body, _unpacked(stream, headers.get("content-encoding", "")), self._limits.max_bytes)
+            await _fill(
+                body, _unpacked(stream, headers.get("content-encoding", "")), self._limits.max_bytes
+            )
         except BaseException:
             progress.reply = Reply(response.status_code, headers, bytes(body[: 64 * 1024]))
             raise
@@ -297,7 +309,9 @@ def _failure(error: Exception, request: Outgoing, progress: _Progress) -> Unreac
     if progress.proxy is not None and not progress.writing:
         return _proxy_failure(error, request, progress.proxy, detail)
     partial = progress.partial(request)
-    stays_too_much = isinstance(error, _AnswerTooLarge) and partial is not None and partial.status < 500
+    stays_too_much = (
+        isinstance(error, _AnswerTooLarge) and partial is not None and partial.status < 500
+    )
     return Unreachable(
         ": ".join(filter(None, (request.host, words, detail))),
         sent=sent,
@@ -326,7 +340,9 @@ def _proxy_failure(error: Exception, request: Outgoing, proxy: str, detail: str)
         did = f"refused a tunnel to {request.host}"
     elif not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         did = f"gave no tunnel to {request.host}"
-    return Unreachable(f"{_proxy_words(proxy)} {did}: {detail}", sent=False, hint=PROXY_HINT, lasting=not may_pass)
+    return Unreachable(
+        f"{_proxy_words(proxy)} {did}: {detail}", sent=False, hint=PROXY_HINT, lasting=not may_pass
+    )
 
 
 def _proxy_words(proxy: str) -> str:
@@ -336,7 +352,11 @@ def _proxy_words(proxy: str) -> str:
 def _hint(text: str) -> str | None:
     if _UNTRUSTED in text:
         return TRUST_HINT
-    if "Name or service not known" in text or "nodename nor servname" in text or "getaddrinfo" in text:
+    if (
+        "Name or service not known" in text
+        or "nodename nor servname" in text
+        or "getaddrinfo" in text
+    ):
         return "check the target's region or endpoint, and the name service"
     return None
 

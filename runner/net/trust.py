@@ -28,7 +28,9 @@ PROXY_HINT = (
     "check the address, user and password of the proxy (http://USER:PASSWORD@HOST:PORT);"
     " list hosts that need no proxy in NO_PROXY"
 )
-_PLACE = re.compile(r"([a-z0-9]+)://(?:[^@/\s]*@)?([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?/?")
+_PLACE = re.compile(
+    r"([a-z0-9]+)://(?:[^@/\s]*@)?([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?/?"
+)
 """Scheme, host and port of a URL whose `@` and `/` stand where they belong."""
 
 
@@ -50,7 +52,9 @@ def trust() -> ssl.SSLContext:
         try:
             context.load_verify_locations(own)
         except OSError as error:  # ssl.SSLError is one
-            why = "holds no certificate (PEM)" if isinstance(error, ssl.SSLError) else error.strerror
+            why = (
+                "holds no certificate (PEM)" if isinstance(error, ssl.SSLError) else error.strerror
+            )
             raise _unusable(CA_FILE, own, str(why)) from None
     return context
 
@@ -72,7 +76,9 @@ def _demand_file(variable: str) -> str:
 
 def _unusable(variable: str, path: str, why: str) -> Unreachable:
     message = f"the file of {variable} cannot be used: {tidy(path, 200)}: {why}"
-    return Unreachable(message, sent=False, hint="name a file with certificates in PEM form", lasting=True)
+    return Unreachable(
+        message, sent=False, hint="name a file with certificates in PEM form", lasting=True
+    )
 
 
 @cache

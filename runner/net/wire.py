@@ -13,7 +13,9 @@ from runner.net.secret import HIDDEN, Secret, shapes_of
 from runner.net.text import tidy
 
 _SHORTEST = 8
-_CREDENTIAL_HEADERS = frozenset({"authorization", "x-auth-token", "x-security-token", "x-metadata-token"})
+_CREDENTIAL_HEADERS = frozenset(
+    {"authorization", "x-auth-token", "x-security-token", "x-metadata-token"}
+)
 _PARTS = re.compile(r"(?:Access=|Signature=|^[Bb]earer )([^\s,]+)")
 
 

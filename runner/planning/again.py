@@ -57,7 +57,11 @@ def retry_of(run: Run, plan: Mapping[str, Any], folder: str = "") -> Retry | Non
     names = [group["name"] for group in plan["groups"]]
     left = left_of(run, names)
     undone = {name: [s.ref.id for s in some if s.is_repeated] for name, some in left.items()}
-    groups = [_group(group, undone[group["name"]]) for group in plan["groups"] if undone.get(group["name"])]
+    groups = [
+        _group(group, undone[group["name"]])
+        for group in plan["groups"]
+        if undone.get(group["name"])
+    ]
     if not groups:
         return None
     document = {
@@ -74,7 +78,9 @@ def retry_of(run: Run, plan: Mapping[str, Any], folder: str = "") -> Retry | Non
     return Retry(document, repeated, tuple(s for s in servers if not s.is_repeated))
 
 
-def with_lists(document: Mapping[str, Any], stem: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
+def with_lists(
+    document: Mapping[str, Any], stem: str
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Return a plan whose groups read their ids from text files beside it, and the ids by the names of those files."""
     lists: dict[str, list[str]] = {}
     groups = []
@@ -91,7 +97,12 @@ def with_lists(document: Mapping[str, Any], stem: str) -> tuple[dict[str, Any], 
 
 def ids_in(document: Mapping[str, Any]) -> int:
     """Return how many ids the selectors of a plan's document hold."""
-    selectors = [group[part] for group in document["groups"] for part in ("servers", "exclude") if group.get(part)]
+    selectors = [
+        group[part]
+        for group in document["groups"]
+        for part in ("servers", "exclude")
+        if group.get(part)
+    ]
     return sum(len(selector.get("ids") or ()) for selector in selectors)
 
 
@@ -118,7 +129,9 @@ def left_of(run: Run, names: Sequence[str] = ()) -> dict[str, list[Left]]:
             is_skipped = server.outcome is Outcome.SKIPPED
             if is_skipped and server.reason == REBOOTED_IN_CYCLE:
                 continue
-            is_repeated = server.reason not in LEFT_TO_PEOPLE if is_skipped else server.may_be_asked_again
+            is_repeated = (
+                server.reason not in LEFT_TO_PEOPLE if is_skipped else server.may_be_asked_again
+            )
             ended = server.outcome.value.replace("_", " ")
             left = Left(server.ref, ended, server.reason, is_repeated, server.detail)
             found.setdefault(home.get(wave.group, wave.group), []).append(left)
@@ -146,7 +159,11 @@ def _targets(run: Run, groups: list[dict[str, Any]]) -> dict[str, str]:
 
 def _freezes(plan: Mapping[str, Any], folder: str) -> dict[str, Any]:
     named = plan.get("freeze")
-    return {"freeze": [posixpath.normpath(posixpath.join(folder, path)) for path in named]} if named else {}
+    return (
+        {"freeze": [posixpath.normpath(posixpath.join(folder, path)) for path in named]}
+        if named
+        else {}
+    )
 
 
 def comments(retry: Retry, most: int) -> Iterator[str]:

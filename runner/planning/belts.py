@@ -75,14 +75,24 @@ def unread_groups(plan: Plan, fleet: Fleet) -> Iterator[Problem]:
             lost = "servers of one anti-affinity group may all go down in one wave"
             accept = "or accept it with `spread: {server_group: 100%}`"
             hint = f"{unread.hint}; {accept}" if unread.hint else accept.removeprefix("or ")
-            yield Problem("ServerGroupsUnread", f"{said}; {lost}", hint=hint, severity="warning", path=("groups", n))
+            yield Problem(
+                "ServerGroupsUnread",
+                f"{said}; {lost}",
+                hint=hint,
+                severity="warning",
+                path=("groups", n),
+            )
 
 
 def _that_name_server_groups(plan: Plan, group: Group, n: int) -> list[Path]:
     """Return where a group says something about server groups that cannot be judged without knowing them."""
     here: Path = ("groups", n)
     selectors = (("servers", group.servers), ("exclude", group.exclude))
-    paths = [(*here, part, "server_groups") for part, selector in selectors if selector and selector.server_groups]
+    paths = [
+        (*here, part, "server_groups")
+        for part, selector in selectors
+        if selector and selector.server_groups
+    ]
     most = plan.spread_of(group).get(SERVER_GROUP)
     if most is not None and most.percent != 100:
         is_own = SERVER_GROUP in (group.spread or {})
@@ -187,11 +197,17 @@ def over_limits(limits: Limits, shares: Sequence[Share]) -> Iterator[Problem]:
             )
 
 
-def over_unavailable(group: Group, n: int, sizes: Sequence[int], most: Allowance) -> Iterator[Problem]:
+def over_unavailable(
+    group: Group, n: int, sizes: Sequence[int], most: Allowance
+) -> Iterator[Problem]:
     """A wave larger than `max_unavailable` could never start. `sizes`: of the group's waves; one problem, the first."""
     for k, size in enumerate(sizes):
         if size > most.allowed:
-            share = f"{most.written} of {most.of} = {most.allowed}" if most.written.endswith("%") else most.written
+            share = (
+                f"{most.written} of {most.of} = {most.allowed}"
+                if most.written.endswith("%")
+                else most.written
+            )
             yield Problem(
                 "WaveOverMaxUnavailable",
                 f"wave {k + 1} of group {group.name} takes {size} servers down, max_unavailable allows {share}",
@@ -201,7 +217,9 @@ def over_unavailable(group: Group, n: int, sizes: Sequence[int], most: Allowance
             return
 
 
-def spread_over_nothing(plan: Plan, n: int, selected: Sequence[Server], index: Index) -> Iterator[Problem]:
+def spread_over_nothing(
+    plan: Plan, n: int, selected: Sequence[Server], index: Index
+) -> Iterator[Problem]:
     """A rule of spread that no server of the group falls under holds nothing back.
 
     A tag is then mistyped: an error. For the rest it is a warning. What the whole plan says may be meant for other
@@ -211,14 +229,20 @@ def spread_over_nothing(plan: Plan, n: int, selected: Sequence[Server], index: I
     for key in group.spread or ():
         of = domains_of(key, index)
         if selected and not any(of(server) for server in selected):
-            yield _holds_nothing(key, f"no server of group {group.name}", ("groups", n, "spread", key))
+            yield _holds_nothing(
+                key, f"no server of group {group.name}", ("groups", n, "spread", key)
+            )
 
 
-def plan_spread_over_nothing(plan: Plan, selected: Sequence[tuple[Sequence[Server], Index]]) -> Iterator[Problem]:
+def plan_spread_over_nothing(
+    plan: Plan, selected: Sequence[tuple[Sequence[Server], Index]]
+) -> Iterator[Problem]:
     """The same for what the plan says of all its groups: of each its servers, and the index of their target."""
     for key in plan.spread or ():
         tests = [(domains_of(key, index), servers) for servers, index in selected]
-        if any(servers for _, servers in tests) and not any(of(s) for of, servers in tests for s in servers):
+        if any(servers for _, servers in tests) and not any(
+            of(s) for of, servers in tests for s in servers
+        ):
             yield _holds_nothing(key, "no server of the plan", ("spread", key))
 
 

@@ -80,7 +80,9 @@ class Changes(Shaped):
 
     @property
     def is_empty(self) -> bool:
-        return not (self.added or self.removed or self.moved or self.shifted or self.waves or self.settings)
+        return not (
+            self.added or self.removed or self.moved or self.shifted or self.waves or self.settings
+        )
 
 
 def compare(old: Schedule | None, new: Schedule | None) -> Changes:
@@ -126,7 +128,9 @@ def _slots(schedule: Schedule | None) -> dict[str, _Slot]:
     return found
 
 
-def _servers(schedule: Schedule | None, slots: Mapping[str, _Slot]) -> Iterator[tuple[ServerRef, _Slot]]:
+def _servers(
+    schedule: Schedule | None, slots: Mapping[str, _Slot]
+) -> Iterator[tuple[ServerRef, _Slot]]:
     for wave in schedule.waves if schedule else ():
         for server in wave.servers:
             yield server, slots[server.id]
@@ -186,11 +190,15 @@ def _pauses(schedule: Schedule) -> dict[str, str]:
     for wave in schedule.waves[:-1]:
         word = "approval" if wave.pause.kind == "approval" else format_duration(wave.pause.seconds)
         found.setdefault(wave.group, []).append(word)
-    return {group: ", then ".join(word for word, _ in groupby(words)) for group, words in found.items()}
+    return {
+        group: ", then ".join(word for word, _ in groupby(words)) for group, words in found.items()
+    }
 
 
 def _target(schedule: Schedule) -> str:
-    return ", ".join(f"{t.name} ({t.cloud}, {t.region}, project {t.project_id})" for t in schedule.targets)
+    return ", ".join(
+        f"{t.name} ({t.cloud}, {t.region}, project {t.project_id})" for t in schedule.targets
+    )
 
 
 def _order(schedule: Schedule, other: Schedule) -> str:

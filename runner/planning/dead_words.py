@@ -19,7 +19,9 @@ MOST_TOLD = 50
 """So many dead words of one plan are told one by one; the rest is counted."""
 
 _NOT_NEAR = "correct it, or remove it if what it excluded is gone"
-_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"))
+_DASHES = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-")
+)
 _MOST_COMPARED = 2_000
 
 Word = tuple[str, tuple[str | int, ...], Selector]
@@ -46,7 +48,10 @@ def dead_exclusions(plan: Plan, fleet: Fleet) -> list[Problem]:
         return found
     rest = len(found) - MOST_TOLD
     said = f"{rest} more words of exclude match no server of the target, so they exclude nothing"
-    return [*found[:MOST_TOLD], Problem(EXCLUDES_NOTHING, said, severity="warning", path=found[MOST_TOLD].path)]
+    return [
+        *found[:MOST_TOLD],
+        Problem(EXCLUDES_NOTHING, said, severity="warning", path=found[MOST_TOLD].path),
+    ]
 
 
 def dead_of_policy(forbidden: Selector, inventory: Inventory, *, is_all: bool) -> list[Problem]:
@@ -71,7 +76,9 @@ def dead_of_policy(forbidden: Selector, inventory: Inventory, *, is_all: bool) -
     return found[:MOST_TOLD]
 
 
-def _words(selector: Selector | None, index: Index, *, unknown_groups: bool = False) -> Iterator[Word]:
+def _words(
+    selector: Selector | None, index: Index, *, unknown_groups: bool = False
+) -> Iterator[Word]:
     """Yield every word that can be dead, `unknown_groups`: with server groups that the cloud does not have."""
     if selector is None:
         return
@@ -81,7 +88,11 @@ def _words(selector: Selector | None, index: Index, *, unknown_groups: bool = Fa
                 yield f"{key} {word}", (key, k), Selector.model_validate({key: (word,)})
     for tag, values in (selector.tags or {}).items():
         for k, value in enumerate(values):
-            yield f"tags {tag}={value}", ("tags", tag, k), Selector.model_validate({"tags": {tag: (value,)}})
+            yield (
+                f"tags {tag}={value}",
+                ("tags", tag, k),
+                Selector.model_validate({"tags": {tag: (value,)}}),
+            )
 
 
 def _problem(written: str, path: tuple[str | int, ...], word: Selector, index: Index) -> Problem:
@@ -99,7 +110,10 @@ def _hint(word: Selector, index: Index) -> str:
     near = _near_tag(word, index) if word.tags else _near_word(word, written, index)
     if near:
         return f"did you mean {near}?"
-    odd = next((char for text in (*(word.tags or {}), written) for char in text if not char.isascii()), None)
+    odd = next(
+        (char for text in (*(word.tags or {}), written) for char in text if not char.isascii()),
+        None,
+    )
     holds = f"it holds {described(odd)}; " if odd else ""
     return f"{holds}{_NOT_NEAR}"
 

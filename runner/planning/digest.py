@@ -19,7 +19,9 @@ def canonical(schedule: Schedule) -> str:
     not. A field that came later is left out where it has its default.
     """
     reviewed = json_values(schedule, reviewed=True)
-    reviewed["excluded"] = sorted([e.group, s.id, e.reason] for e in schedule.excluded for s in e.servers)
+    reviewed["excluded"] = sorted(
+        [e.group, s.id, e.reason] for e in schedule.excluded for s in e.servers
+    )
     return json.dumps(reviewed, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -35,5 +37,7 @@ def inventory_digest(schedule: Schedule) -> str:
     """
     seen = {(s.id, s.zone, e.group, e.reason) for e in schedule.excluded for s in e.servers}
     seen |= {(s.id, s.zone, w.group, "") for w in schedule.waves for s in w.servers}
-    text = json.dumps([[t.project_id for t in schedule.targets], sorted(seen)], separators=(",", ":"))
+    text = json.dumps(
+        [[t.project_id for t in schedule.targets], sorted(seen)], separators=(",", ":")
+    )
     return "sha256:" + sha256(text.encode()).hexdigest()

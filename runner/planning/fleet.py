@@ -83,7 +83,10 @@ class Fleet:
         read_at = min(i.read_at for i in (first, *rest))
         unread = next((i.groups_unread for i in (first, *rest) if i.groups_unread), None)
         return Inventory(
-            tuple(servers[i] for i in sorted(servers)), read_at, tuple(groups[i] for i in sorted(groups)), unread
+            tuple(servers[i] for i in sorted(servers)),
+            read_at,
+            tuple(groups[i] for i in sorted(groups)),
+            unread,
         )
 
 
@@ -96,7 +99,9 @@ class Share:
     of: str = ""
 
     def __str__(self) -> str:
-        return f"{self.scheduled} of {self.visible} visible servers" + (f" of target {self.of}" if self.of else "")
+        return f"{self.scheduled} of {self.visible} visible servers" + (
+            f" of target {self.of}" if self.of else ""
+        )
 
 
 def targets_named(plan: Plan, default: str) -> tuple[str, ...]:

@@ -59,7 +59,10 @@ def forecast(
         group = rules[wave.group]
         if begins is not None:
             now = _opening_s(
-                schedule, begins, now, wave_length_s(wave, group, schedule.rate, reboot_s, servers_per_minute)
+                schedule,
+                begins,
+                now,
+                wave_length_s(wave, group, schedule.rate, reboot_s, servers_per_minute),
             )
         first, last = _send([*of_run, *of_group[wave.group]], now, len(wave.servers))
         end = last + reboot_s + group.stable_for_s
@@ -76,7 +79,9 @@ def forecast(
 def _opening_s(schedule: Schedule, begins: datetime, now_s: float, length_s: float) -> float:
     if not schedule.windows and not schedule.freezes:
         return now_s
-    opens = first_fit(schedule.windows, schedule.freezes, begins + timedelta(seconds=now_s), length_s)
+    opens = first_fit(
+        schedule.windows, schedule.freezes, begins + timedelta(seconds=now_s), length_s
+    )
     return now_s if opens is None else max(now_s, (opens - begins).total_seconds())
 
 

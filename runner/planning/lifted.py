@@ -72,7 +72,9 @@ class Belt(Generic[T]):
         how = self.judge(before, after)
         if how is not None:
             name = self.name or ".".join(map(str, self.path))
-            yield Lift(f"{prefix}{name} {how}", self.write(before), self.write(after), (*path, *self.path))
+            yield Lift(
+                f"{prefix}{name} {how}", self.write(before), self.write(after), (*path, *self.path)
+            )
 
 
 def lifted(old: Plan, new: Plan) -> tuple[Lift, ...]:
@@ -94,7 +96,9 @@ def lifted(old: Plan, new: Plan) -> tuple[Lift, ...]:
         found += _target_changed(before, after, old, new, ("groups", n), prefix)
         found += _selects_more(before, after, ("groups", n), prefix)
         found += _exclusions_lost(before, after, ("groups", n), prefix)
-        found += _spread_lost(old.spread_of(before), new.spread_of(after), after, ("groups", n), prefix)
+        found += _spread_lost(
+            old.spread_of(before), new.spread_of(after), after, ("groups", n), prefix
+        )
     return tuple(found)
 
 
@@ -164,7 +168,9 @@ def _groups_gone(old: Plan, new: Plan, pairs: Sequence[tuple[Group, int]]) -> It
             yield Lift(f"group {group.name} removed", ", ".join(held), "no such group", ("groups",))
 
 
-def _target_changed(before: Group, after: Group, old: Plan, new: Plan, path: Path, prefix: str) -> Iterator[Lift]:
+def _target_changed(
+    before: Group, after: Group, old: Plan, new: Plan, path: Path, prefix: str
+) -> Iterator[Lift]:
     """The target of a group that names one, now or then; the plan's own is a row of the table."""
     if before.target is None and after.target is None:
         return
@@ -198,12 +204,20 @@ def changed(before: object, after: object) -> str | None:
 
 
 def new_cycle(before: str, after: str) -> str | None:
-    return "changed (servers that were rebooted in the old cycle go down again)" if before != after else None
+    return (
+        "changed (servers that were rebooted in the old cycle go down again)"
+        if before != after
+        else None
+    )
 
 
 def repeats(before: str | None, after: str | None) -> str | None:
     """A plan that repeats a run reboots servers again that the cycle has rebooted already."""
-    return "set (servers that failed there go down again in the same cycle)" if after not in (None, before) else None
+    return (
+        "set (servers that failed there go down again in the same cycle)"
+        if after not in (None, before)
+        else None
+    )
 
 
 def becomes(value: object, how: str) -> Judge:
@@ -231,7 +245,9 @@ def sizes_raised(before: Sequence[Amount], after: Sequence[Amount]) -> str | Non
     for n in range(max(len(before), len(after))):
         if n or not _loses_canary(before, after):
             verdicts.add(_looser(_at(before, n), _at(after, n), least=1))
-    return "raised" if "raised" in verdicts else _INCOMPARABLE if _INCOMPARABLE in verdicts else None
+    return (
+        "raised" if "raised" in verdicts else _INCOMPARABLE if _INCOMPARABLE in verdicts else None
+    )
 
 
 def checks_lost(before: Sequence[Check], after: Sequence[Check]) -> str | None:
@@ -282,7 +298,11 @@ def _how_looser(was: Gate, now: Gate) -> str | None:
 
 
 def canary_gone(before: Sequence[Amount], after: Sequence[Amount]) -> str | None:
-    return "gone (the first wave is no longer a single server)" if _loses_canary(before, after) else None
+    return (
+        "gone (the first wave is no longer a single server)"
+        if _loses_canary(before, after)
+        else None
+    )
 
 
 def pause_shortened(before: Sequence[PauseWord], after: Sequence[PauseWord]) -> str | None:
@@ -321,7 +341,11 @@ def freeze_lost(before: Sequence[FreezeFile], after: Sequence[FreezeFile]) -> st
     lost = [f for f in before if f.digest not in held]
     if not lost:
         return None
-    return "removed" if any(f.path not in names for f in lost) else "changed (other times may be open now)"
+    return (
+        "removed"
+        if any(f.path not in names for f in lost)
+        else "changed (other times may be open now)"
+    )
 
 
 def _open(windows: Sequence[Window], *, cut: bool) -> list[tuple[datetime, datetime]]:
@@ -335,7 +359,9 @@ def _open(windows: Sequence[Window], *, cut: bool) -> list[tuple[datetime, datet
     return found
 
 
-def _within(inner: Sequence[tuple[datetime, datetime]], outer: Sequence[tuple[datetime, datetime]]) -> bool:
+def _within(
+    inner: Sequence[tuple[datetime, datetime]], outer: Sequence[tuple[datetime, datetime]]
+) -> bool:
     """Whether each of the sorted spans lies in one of the others."""
     place = 0
     for begins, ends in inner:
@@ -429,7 +455,9 @@ def _exclusions_lost(old: Group, new: Group, path: Path, prefix: str) -> Iterato
         now = frozenset(words_of(new.exclude).get(key, ()))
         lost = [word for word in words if not is_covered(key, word, now)]
         if lost:
-            place: Path = ("exclude", key) if new.exclude and key in new.exclude.keys else ("exclude",)
+            place: Path = (
+                ("exclude", key) if new.exclude and key in new.exclude.keys else ("exclude",)
+            )
             before = f"{len(lost)} ids" if key == "ids" else few(lost)
             where = path if new.exclude is None else (*path, *place)
             yield Lift(f"{prefix}exclude.{key} keeps out less", before, "not kept out", where)
@@ -448,7 +476,11 @@ def _spread_lost(
     for key in sorted({*old, *new}):
         before, after = old.get(key), new.get(key)
         if before is None:
-            how = "raised" if key == SERVER_GROUP and after is not None and after.percent == 100 else None
+            how = (
+                "raised"
+                if key == SERVER_GROUP and after is not None and after.percent == 100
+                else None
+            )
         elif after is None:
             how = None if before.percent == 100 else "removed"
         else:
@@ -485,7 +517,11 @@ def _most_down(most: Amount | None) -> str:
 
 
 def _rate(rate: PlanRate | None) -> str:
-    return "only the target's quota" if rate is None else f"{rate.servers} in {format_duration(rate.per)}"
+    return (
+        "only the target's quota"
+        if rate is None
+        else f"{rate.servers} in {format_duration(rate.per)}"
+    )
 
 
 def _selected(everything: bool) -> str:
@@ -540,7 +576,12 @@ PLAN_BELTS: tuple[Belt[Plan], ...] = (
     Belt(("retry_of",), lambda p: p.retry_of, repeats, _run),
 )
 GROUP_BELTS: tuple[Belt[Group], ...] = (
-    Belt(("servers",), lambda g: bool(g.servers.all), becomes(True, "widened to all: true"), _selected),
+    Belt(
+        ("servers",),
+        lambda g: bool(g.servers.all),
+        becomes(True, "widened to all: true"),
+        _selected,
+    ),
     Belt(("waves",), lambda g: g.waves, canary_gone, _amounts, name="canary"),
     Belt(("waves",), lambda g: g.waves, sizes_raised, _amounts),
     Belt(("pause",), lambda g: g.pause, approval_gone, _pauses, name="approval"),

@@ -13,7 +13,9 @@ from runner.model.inventory import Server
 Order = Literal["shuffle", "listed", "name", "zone"]
 
 
-def ordered(servers: Iterable[Server], order: Order, cycle: str, ids: Sequence[str] | None) -> tuple[Server, ...]:
+def ordered(
+    servers: Iterable[Server], order: Order, cycle: str, ids: Sequence[str] | None
+) -> tuple[Server, ...]:
     """The servers, in `order`; the same whatever order they come in.
 
     * `listed`: as in `ids`, the plan's own list; without one by name

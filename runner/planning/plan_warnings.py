@@ -17,7 +17,9 @@ def first_wave(group: Group, n: int, eligible: int) -> Iterator[Problem]:
     """Warn when more than ten servers begin with a wave of several: one would tell as much and risk less."""
     size = group.waves[0].as_size(eligible) if eligible else 1
     if eligible > SMALL_GROUP and size > 1:
-        yield _no_canary(n, f"group {group.name} begins with {size} of its {eligible} servers at once")
+        yield _no_canary(
+            n, f"group {group.name} begins with {size} of its {eligible} servers at once"
+        )
 
 
 def first_waves(plan: Plan) -> Iterator[Problem]:
@@ -28,12 +30,17 @@ def first_waves(plan: Plan) -> Iterator[Problem]:
             yield from first_wave(group, n, len(ids))
         elif first.number != 1 and not 0 < len(ids) <= SMALL_GROUP:
             share = f"{first} of its servers" if first.percent is not None else f"{first} servers"
-            yield _no_canary(n, f"group {group.name} begins with {share} at once; that is bold if it has more than ten")
+            yield _no_canary(
+                n,
+                f"group {group.name} begins with {share} at once; that is bold if it has more than ten",
+            )
 
 
 def _no_canary(n: int, message: str) -> Problem:
     hint = "let it begin with one: waves: [1, ...]"
-    return Problem("FirstWaveNotCanary", message, hint=hint, severity="warning", path=("groups", n, "waves"))
+    return Problem(
+        "FirstWaveNotCanary", message, hint=hint, severity="warning", path=("groups", n, "waves")
+    )
 
 
 def idle_freezes(plan: Plan, now: datetime) -> Iterator[Problem]:

@@ -19,7 +19,9 @@ from runner.model.quantity import Amount
 from runner.model.schedule import GroupRules, Schedule, ServerRef, Wave
 from runner.planning.belts import few
 from runner.planning.dead_words import EXCLUDES_NOTHING
-from runner.planning.policy_lifted import loosened as loosened  # one face for everything about the policy
+from runner.planning.policy_lifted import (
+    loosened as loosened,
+)  # one face for everything about the policy
 from runner.planning.select import Index, excluder
 from runner.planning.words import is_covered, words_of
 
@@ -51,7 +53,9 @@ def judge_plan(policy: Policy, plan: Plan, path: str, target: str | None) -> lis
     return found
 
 
-def judge_schedule(policy: Policy, plan: Plan | None, schedule: Schedule, inventory: Inventory | None) -> list[Problem]:
+def judge_schedule(
+    policy: Policy, plan: Plan | None, schedule: Schedule, inventory: Inventory | None
+) -> list[Problem]:
     """What a schedule breaks by its integers and servers.
 
     With `plan`, what `judge_plan` tells of it is not told again. Without, HARD and on_unknown are judged by the
@@ -81,7 +85,10 @@ def forbidden_now(policy: Policy, schedule: Schedule, wave: Inventory) -> str | 
     judged as a whole, those about waves and servers for this wave alone: what was done cannot be taken back. Server
     groups are known by name only if `wave` lists the cloud's groups too.
     """
-    here = (replace(w, servers=tuple(s for s in w.servers if s.id in wave.by_id)) for w in schedule.waves)
+    here = (
+        replace(w, servers=tuple(s for s in w.servers if s.id in wave.by_id))
+        for w in schedule.waves
+    )
     parts = _parts(policy, schedule, [w for w in here if w.servers], wave)
     found = (*_carried(policy, schedule), *_whole(policy, schedule), *parts)
     errors = [p.message for p in found if p.severity == "error"]
@@ -105,7 +112,9 @@ def _whole(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
     yield from _approval(policy, schedule)
 
 
-def _parts(policy: Policy, schedule: Schedule, waves: Sequence[Wave], inventory: Inventory | None) -> Iterator[Problem]:
+def _parts(
+    policy: Policy, schedule: Schedule, waves: Sequence[Wave], inventory: Inventory | None
+) -> Iterator[Problem]:
     yield from _canary(policy, schedule, waves)
     yield from _sizes(policy, schedule, waves)
     yield from _forbidden(policy, schedule, waves, inventory)
@@ -126,7 +135,9 @@ def _target(policy: Policy, path: str, target: str | None) -> Iterator[Problem]:
         yield _problem(said, "use an allowed target, or move the plan", ("target",))
 
 
-def _hard(policy: Policy, reboot_type: str, path: str | None, target: str | None) -> Iterator[Problem]:
+def _hard(
+    policy: Policy, reboot_type: str, path: str | None, target: str | None
+) -> Iterator[Problem]:
     """`path` and `target` are judged where they are known."""
     if reboot_type != "HARD":
         return
@@ -135,27 +146,41 @@ def _hard(policy: Policy, reboot_type: str, path: str | None, target: str | None
         yield _problem("policy allows HARD reboots nowhere: it has no rule hard", hint, place)
         return
     if rule.paths is not None and path is not None and not matches_path(rule.paths, path):
-        yield _problem(f"policy hard.paths allows HARD reboots in {few(rule.paths)}, not in {path}", hint, place)
+        yield _problem(
+            f"policy hard.paths allows HARD reboots in {few(rule.paths)}, not in {path}",
+            hint,
+            place,
+        )
     if rule.targets is not None and target is not None and target not in rule.targets:
-        yield _problem(f"policy hard.targets allows HARD reboots on {few(rule.targets)}, not on {target}", hint, place)
+        yield _problem(
+            f"policy hard.targets allows HARD reboots on {few(rule.targets)}, not on {target}",
+            hint,
+            place,
+        )
 
 
 def _on_unknown(policy: Policy, word: str) -> Iterator[Problem]:
     if policy.on_unknown is not None and word not in policy.on_unknown:
         allowed = " and ".join(policy.on_unknown)
-        yield _problem(f"policy on_unknown allows {allowed}, not {word}", f"write {allowed}", ("on_unknown",))
+        yield _problem(
+            f"policy on_unknown allows {allowed}, not {word}", f"write {allowed}", ("on_unknown",)
+        )
 
 
 def _windows(policy: Policy, has_windows: bool) -> Iterator[Problem]:
     if policy.windows is not None and not has_windows:
         said = "policy windows is required, and the plan has no windows: it could start at any time"
-        yield _problem(said, "say when waves may start: windows: [{days: ..., start: ...}]", ("windows",))
+        yield _problem(
+            said, "say when waves may start: windows: [{days: ..., start: ...}]", ("windows",)
+        )
 
 
 def _gates(policy: Policy, gates: Sequence[Gate]) -> Iterator[Problem]:
     if policy.gates is not None and all(gate.dry_run for gate in gates):
         said = "policy gates is required, and the plan has no gate that decides"
-        yield _problem(said, "say what must hold before each wave: gates: [{alarms: none}]", ("gates",))
+        yield _problem(
+            said, "say what must hold before each wave: gates: [{alarms: none}]", ("gates",)
+        )
 
 
 def _limits_written(policy: Policy, plan: Plan) -> Iterator[Problem]:
@@ -179,7 +204,9 @@ def _size(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
     if most.servers is not None and servers > most.servers:
         said = f"policy limits.servers allows {most.servers}, {servers} servers would be rebooted"
         yield _problem(said, hint, ("groups",))
-    allowed = None if most.percent is None else Amount(percent=most.percent).as_budget(schedule.visible)
+    allowed = (
+        None if most.percent is None else Amount(percent=most.percent).as_budget(schedule.visible)
+    )
     if allowed is not None and servers > allowed:
         said = f"policy limits.percent allows {most.percent:g}% of {schedule.visible} visible servers = {allowed}"
         yield _problem(f"{said}, {servers} would be rebooted", hint, ("groups",))
@@ -188,7 +215,9 @@ def _size(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
 def _budget_written(policy: Policy, plan: Plan) -> Iterator[Problem]:
     """Percentages against percentages, numbers against numbers; a number against a percentage is for the schedule."""
     most, written = policy.max_failures, plan.max_failures
-    if most is not None and (_over(written.number, most.number) or _over(written.percent, most.percent)):
+    if most is not None and (
+        _over(written.number, most.number) or _over(written.percent, most.percent)
+    ):
         said = f"policy max_failures allows {most}, the plan's budget is {written}"
         yield _problem(said, f"write at most {most}", ("max_failures",))
 
@@ -198,14 +227,19 @@ def _budget(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
     most = None if policy.max_failures is None else policy.max_failures.as_budget(has.of)
     if most is not None and has.allowed > most:
         said = f"policy max_failures allows {_share(policy.max_failures, has.of)}, the plan's budget {has.written} is"
-        yield _problem(f"{said} {has.allowed}", f"write at most {policy.max_failures}", ("max_failures",))
+        yield _problem(
+            f"{said} {has.allowed}", f"write at most {policy.max_failures}", ("max_failures",)
+        )
 
 
 def _approval_written(policy: Policy, plan: Plan) -> Iterator[Problem]:
     """Ids that nothing narrows tell the plan's size without asking the cloud."""
     if policy.approval is None or plan.limits.servers <= policy.approval.above:
         return
-    listed = [len(set(g.servers.ids or ())) if g.servers.keys == ("ids",) and not g.exclude else 0 for g in plan.groups]
+    listed = [
+        len(set(g.servers.ids or ())) if g.servers.keys == ("ids",) and not g.exclude else 0
+        for g in plan.groups
+    ]
     if sum(listed) > policy.approval.above and listed[0] and plan.groups[0].pause[0] != "approval":
         yield _approval_lacking(policy.approval.above, f"at least {sum(listed)}", 0)
 
@@ -226,7 +260,11 @@ def _approval(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
 def _approval_lacking(above: int, servers: str, group: int) -> Problem:
     said = f"policy approval.above demands an approval after the first wave of more than {above} servers"
     hint = "begin the pauses with it: pause: [approval, ...]"
-    return _problem(f"{said}, the plan has {servers} and does not wait for one", hint, ("groups", group, "pause"))
+    return _problem(
+        f"{said}, the plan has {servers} and does not wait for one",
+        hint,
+        ("groups", group, "pause"),
+    )
 
 
 # --- waves --------------------------------------------------------------------------------------------------------
@@ -248,7 +286,11 @@ def _canary(policy: Policy, schedule: Schedule, waves: Iterable[Wave]) -> Iterat
     firsts = {w.group: w.number for w in reversed(schedule.waves)}
     for wave in waves:
         group = rules[wave.group]
-        if wave.number == firsts[wave.group] and group.eligible > policy.canary.above and len(wave.servers) > 1:
+        if (
+            wave.number == firsts[wave.group]
+            and group.eligible > policy.canary.above
+            and len(wave.servers) > 1
+        ):
             begins = f"{len(wave.servers)} of its {group.eligible}"
             yield _canary_lacking(policy.canary.above, wave.group, begins, places[wave.group])
 
@@ -291,7 +333,9 @@ def _sizes(policy: Policy, schedule: Schedule, waves: Iterable[Wave]) -> Iterato
         if most.percent is not None:
             share = Amount(percent=most.percent)
             allowed = share.as_size(group.eligible)
-            yield from _too_large(own, allowed, f"percent allows {share} of {group.eligible} = {allowed}", place)
+            yield from _too_large(
+                own, allowed, f"percent allows {share} of {group.eligible} = {allowed}", place
+            )
 
 
 def _too_large(waves: Sequence[Wave], allowed: int, rule: str, place: Path) -> Iterator[Problem]:
@@ -313,7 +357,11 @@ def _forbidden_words(policy: Policy, group: Group, n: int) -> Iterator[Problem]:
     for key, listed in words_of(policy.forbidden.selector).items():
         banned, out = frozenset(listed), frozenset(kept_out.get(key, ()))
         words = named.get(key, ())
-        hits = [k for k, w in enumerate(words) if is_covered(key, w, banned) and not is_covered(key, w, out)]
+        hits = [
+            k
+            for k, w in enumerate(words)
+            if is_covered(key, w, banned) and not is_covered(key, w, out)
+        ]
         if hits:
             what = few([words[k] for k in hits])
             if key == "ids":
@@ -342,8 +390,12 @@ def _forbidden(
                 hits.setdefault(wave.group, []).append(f"{ref.name} ({ref.id}) by {why}")
     for name, servers in hits.items():
         count = f"{len(servers)} {'server' if len(servers) == 1 else 'servers'}"
-        said = f"policy forbidden: no plan may reboot {count} of group {name}: {few(sorted(servers))}"
-        yield _problem(said, "exclude them in the plan", ("groups", _places(schedule)[name], "servers"))
+        said = (
+            f"policy forbidden: no plan may reboot {count} of group {name}: {few(sorted(servers))}"
+        )
+        yield _problem(
+            said, "exclude them in the plan", ("groups", _places(schedule)[name], "servers")
+        )
 
 
 def _unseen_groups(policy: Policy, index: Index, inventory: Inventory | None) -> Iterator[Problem]:
@@ -353,7 +405,9 @@ def _unseen_groups(policy: Policy, index: Index, inventory: Inventory | None) ->
     unread = None if inventory is None else inventory.groups_unread
     if unread is not None and words:
         said = f"policy forbidden.server_groups cannot be judged: {unread.message}"
-        yield _problem(said, unread.hint or "plans that the policy cannot judge are refused", ("groups",))
+        yield _problem(
+            said, unread.hint or "plans that the policy cannot judge are refused", ("groups",)
+        )
     elif inventory is not None and not inventory.groups and unseen:
         said = f"policy forbidden.server_groups could not be judged for {few(unseen)}: the cloud lists no server group"
         hint = "allow the credentials to list server groups, if there are any"

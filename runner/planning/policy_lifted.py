@@ -56,7 +56,9 @@ def _hard_widened(before: HardRule | None, after: HardRule | None) -> str | None
     return "widened" if is_wider else None
 
 
-def _targets_widened(before: Sequence[TargetRule] | None, after: Sequence[TargetRule] | None) -> str | None:
+def _targets_widened(
+    before: Sequence[TargetRule] | None, after: Sequence[TargetRule] | None
+) -> str | None:
     """The order of rules decides, so rules of other paths are not compared."""
     if before is None:
         return None
@@ -76,7 +78,12 @@ def _no_longer_forbidden(old: Policy, new: Policy) -> Iterator[Lift]:
         now = frozenset(after.get(key, ()))
         lost = [word for word in words if not is_covered(key, word, now)]
         if lost:
-            yield Lift(f"policy forbidden.{key} keeps out less", few(lost), "not forbidden", ("forbidden", key))
+            yield Lift(
+                f"policy forbidden.{key} keeps out less",
+                few(lost),
+                "not forbidden",
+                ("forbidden", key),
+            )
 
 
 def _written(value: object) -> str:
@@ -94,12 +101,18 @@ def _listed(words: Sequence[str] | None) -> str:
 def _hard(rule: HardRule | None) -> str:
     if rule is None:
         return "nowhere"
-    parts = [f"{name} {few(words)}" for name, words in (("paths", rule.paths), ("targets", rule.targets)) if words]
+    parts = [
+        f"{name} {few(words)}"
+        for name, words in (("paths", rule.paths), ("targets", rule.targets))
+        if words
+    ]
     return " and ".join(parts)
 
 
 def _rules(rules: Sequence[TargetRule] | None) -> str:
-    return "no rule" if rules is None else "; ".join(f"{few(r.paths)}: {few(r.allow)}" for r in rules)
+    return (
+        "no rule" if rules is None else "; ".join(f"{few(r.paths)}: {few(r.allow)}" for r in rules)
+    )
 
 
 RULES: tuple[Belt[Policy], ...] = (

@@ -15,10 +15,26 @@ from runner.model.check import Check
 from runner.model.inventory import Inventory
 from runner.model.plan import Group, Plan
 from runner.model.quantity import Amount, format_duration
-from runner.model.schedule import Allowance, GroupRules, Pause, Rate, Schedule, ServerRef, Spread, Target, Wave
+from runner.model.schedule import (
+    Allowance,
+    GroupRules,
+    Pause,
+    Rate,
+    Schedule,
+    ServerRef,
+    Spread,
+    Target,
+    Wave,
+)
 from runner.model.window import openings
 from runner.planning.belts import few
-from runner.planning.exclusions import EXCLUDED_BY_PLAN, NOT_READY_IN_CYCLE, REBOOTED_IN_CYCLE, RUNNER_SUPPORT, Why
+from runner.planning.exclusions import (
+    EXCLUDED_BY_PLAN,
+    NOT_READY_IN_CYCLE,
+    REBOOTED_IN_CYCLE,
+    RUNNER_SUPPORT,
+    Why,
+)
 from runner.planning.fleet import Fleet
 from runner.planning.schedule import (
     Pick,
@@ -66,7 +82,9 @@ class Standing:
 
     def is_spent(self, saved: Schedule) -> bool:
         """Whether every server of the schedule was rebooted in its cycle already: there is nothing left to do."""
-        return len(self.skipped) == saved.servers and all(why.reason == REBOOTED_IN_CYCLE for _, why in self.skipped)
+        return len(self.skipped) == saved.servers and all(
+            why.reason == REBOOTED_IN_CYCLE for _, why in self.skipped
+        )
 
     @property
     def settled(self) -> dict[str, Why]:
@@ -90,7 +108,10 @@ def outdated(
     week before a window is to run in it. `own_cycle`: each run has a cycle of its own (the embedded simulated cloud),
     so it need not be the plan's.
     """
-    return (*_origin(saved, plan, plan_digest, targets, own_cycle), *_age(saved, plan, now, max_age))
+    return (
+        *_origin(saved, plan, plan_digest, targets, own_cycle),
+        *_age(saved, plan, now, max_age),
+    )
 
 
 def review(saved: Schedule, plan: Plan, fleet: Fleet) -> Standing:
@@ -98,9 +119,16 @@ def review(saved: Schedule, plan: Plan, fleet: Fleet) -> Standing:
     what its cycle is spent for, and support as configuration has it now.
     """
     picks = {p.group.name: p for p in last_apart(pick_all(plan, fleet, saved.cycle))}
-    skipped = tuple(_skipped(saved, picks, fleet.inventory, support_names([g.name for g in plan.groups])))
+    skipped = tuple(
+        _skipped(saved, picks, fleet.inventory, support_names([g.name for g in plan.groups]))
+    )
     held = {s.id for w in saved.waves for s in w.servers}
-    newcomers = tuple(ServerRef(s.id, s.name, s.zone) for p in picks.values() for s in p.eligible if s.id not in held)
+    newcomers = tuple(
+        ServerRef(s.id, s.name, s.zone)
+        for p in picks.values()
+        for s in p.eligible
+        if s.id not in held
+    )
     differences = list(_over_its_limits(saved, {ref.id for ref, _ in skipped}, fleet, plan))
     differences += _crowded(saved, plan, fleet)
     allowed = SKIPPED_AT_MOST.as_size(saved.servers) if saved.servers else 0
@@ -108,7 +136,8 @@ def review(saved: Schedule, plan: Plan, fleet: Fleet) -> Standing:
     if len(skipped) > allowed and not standing.is_spent(saved):
         differences.append(
             f"{len(skipped)} of its {saved.servers} servers would be skipped now, at most {allowed} may be"
-            f" ({SKIPPED_AT_MOST}, at least 1): " + few([f"{ref.name} ({ref.id}) {why.reason}" for ref, why in skipped])
+            f" ({SKIPPED_AT_MOST}, at least 1): "
+            + few([f"{ref.name} ({ref.id}) {why.reason}" for ref, why in skipped])
         )
     return replace(standing, differences=tuple(differences))
 
@@ -183,7 +212,10 @@ def _skipped(
                 continue
             gone = Why(MISSING, "the cloud does not know it any more")
             other = Why(NOT_SELECTED, f"group {wave.group} does not select it any more")
-            yield ref, why.get((wave.group, ref.id)) or (other if ref.id in inventory.by_id else gone)
+            yield (
+                ref,
+                why.get((wave.group, ref.id)) or (other if ref.id in inventory.by_id else gone),
+            )
 
 
 def _rebuilt(saved: Schedule, plan: Plan) -> Schedule:
@@ -193,7 +225,9 @@ def _rebuilt(saved: Schedule, plan: Plan) -> Schedule:
         members.setdefault(wave.group, []).extend(wave.servers)
     counted = {g.name: g.selected for g in saved.groups}
     groups = _with_parts(saved, plan)
-    default = saved.targets[0].name  # of whoever names none; the digest of the plan and the targets are compared too
+    default = saved.targets[
+        0
+    ].name  # of whoever names none; the digest of the plan and the targets are compared too
     return assemble(
         plan,
         saved.plan_digest,
@@ -220,7 +254,9 @@ def _with_parts(saved: Schedule, plan: Plan) -> list[tuple[Group, bool]]:
     """The plan's groups, and after them the parts that go last in the schedule as support of the runner."""
     names = support_names([g.name for g in plan.groups])
     last = {g.name for g in saved.groups if g.support}
-    parts = [g.model_copy(update={"name": names[g.name]}) for g in plan.groups if names[g.name] in last]
+    parts = [
+        g.model_copy(update={"name": names[g.name]}) for g in plan.groups if names[g.name] in last
+    ]
     return [(g, False) for g in plan.groups] + [(g, True) for g in parts]
 
 
@@ -235,7 +271,9 @@ def _as_saved(group: Group, saved: Schedule, members: Sequence[ServerRef]) -> It
 
 def _spread(plan: Plan, group: Group) -> tuple[Spread, ...]:
     """The rules as written; how many domains there are only the cloud knows."""
-    return tuple(Spread(key, str(amount), 0, 0) for key, amount in sorted(plan.spread_of(group).items()))
+    return tuple(
+        Spread(key, str(amount), 0, 0) for key, amount in sorted(plan.spread_of(group).items())
+    )
 
 
 def _crowded(saved: Schedule, plan: Plan, fleet: Fleet) -> Iterator[str]:
@@ -244,7 +282,9 @@ def _crowded(saved: Schedule, plan: Plan, fleet: Fleet) -> Iterator[str]:
         place = fleet.place(group)
         inventory = place.inventory
         waves = [w for w in saved.waves if w.group == group.name]
-        known = [[inventory.by_id[s.id] for s in w.servers if s.id in inventory.by_id] for w in waves]
+        known = [
+            [inventory.by_id[s.id] for s in w.servers if s.id in inventory.by_id] for w in waves
+        ]
         servers = [s for some in known for s in some]
         missing = sum(len(w.servers) for w in waves) - len(servers)
         order = domains(servers, plan.spread_of(group), place.index, missing)
@@ -271,7 +311,11 @@ def _rules_that_differ(saved: Schedule, due: Schedule) -> Iterator[str]:
     for what, was, now in (
         ("reboot type", saved.reboot_type, due.reboot_type),
         ("on_unknown", saved.on_unknown, due.on_unknown),
-        ("wait_at_most", format_duration(saved.wait_at_most_s), format_duration(due.wait_at_most_s)),
+        (
+            "wait_at_most",
+            format_duration(saved.wait_at_most_s),
+            format_duration(due.wait_at_most_s),
+        ),
         ("windows", windows_words(saved.windows), windows_words(due.windows)),
         ("freeze", few(saved.calendars) or NONE, few(due.calendars) or NONE),
         ("max_failures", _budget(saved.max_failures), _budget(due.max_failures)),
@@ -282,7 +326,9 @@ def _rules_that_differ(saved: Schedule, due: Schedule) -> Iterator[str]:
         if was != now:
             yield f"{what}: {was} was reviewed, the plan says {now}"
     if saved.gates != due.gates:
-        was, now = (few([f"{g.title}: {g}" for g in gates]) or NONE for gates in (saved.gates, due.gates))
+        was, now = (
+            few([f"{g.title}: {g}" for g in gates]) or NONE for gates in (saved.gates, due.gates)
+        )
         yield f"gates: {was} were reviewed, the plan says {now}"
     rules = {g.name: g for g in due.groups}
     for group in saved.groups:
@@ -311,13 +357,19 @@ def _group_rules(was: GroupRules, now: GroupRules) -> Iterator[str]:
         before, after = (_comparable(getattr(rules, what)) for rules in (was, now))
         if before != after:
             words = (_rule(x) for x in (before, after))
-            yield "group {}, {}: {} was reviewed, the plan makes it {}".format(was.name, what, *words)
+            yield "group {}, {}: {} was reviewed, the plan makes it {}".format(
+                was.name, what, *words
+            )
 
 
 def _comparable(value: Any) -> Any:
     """A rule without what only the cloud knows."""
     if isinstance(value, tuple):
-        return tuple(i if isinstance(i, Check) else rule_words(i.key, i.written) for i in value if _is_written(i))
+        return tuple(
+            i if isinstance(i, Check) else rule_words(i.key, i.written)
+            for i in value
+            if _is_written(i)
+        )
     return _rate(value) if isinstance(value, Rate) else value
 
 
@@ -343,7 +395,11 @@ def _waves(group: str, was: Sequence[Wave], now: Sequence[Wave]) -> Iterator[str
 
 
 def _shape(wave: Wave) -> str:
-    size = str(len(wave.servers)) if wave.written.isdecimal() else f"{len(wave.servers)} ({wave.written})"
+    size = (
+        str(len(wave.servers))
+        if wave.written.isdecimal()
+        else f"{len(wave.servers)} ({wave.written})"
+    )
     return size + (" canary" if wave.is_canary else "") + _pause(wave.pause)
 
 
@@ -361,10 +417,14 @@ def _budget(allowance: Allowance | None) -> str:
     return "none" if allowance is None else f"{allowance.written} = {allowance.allowed}"
 
 
-def _over_its_limits(saved: Schedule, gone: Collection[str], fleet: Fleet, plan: Plan) -> Iterator[str]:
+def _over_its_limits(
+    saved: Schedule, gone: Collection[str], fleet: Fleet, plan: Plan
+) -> Iterator[str]:
     """The plan's own limits, by the targets as they are now: how many servers they showed then is nobody's witness."""
     targets = {g.name: g.target for g in saved.groups}
-    shares = fleet.shares((targets[w.group], s.id) for w in saved.waves for s in w.servers if s.id not in gone)
+    shares = fleet.shares(
+        (targets[w.group], s.id) for w in saved.waves for s in w.servers if s.id not in gone
+    )
     servers = sum(share.scheduled for share in shares)
     if servers > plan.limits.servers:
         yield f"it would reboot {servers} servers, limits.servers of the plan allows {plan.limits.servers}"

@@ -28,7 +28,13 @@ from runner.model.schedule import (
 from runner.planning import belts
 from runner.planning.dead_words import dead_exclusions
 from runner.planning.digest import inventory_digest, schedule_digest
-from runner.planning.exclusions import EXCLUDED_BY_PLAN, NOT_READY_IN_CYCLE, REBOOTED_IN_CYCLE, Why, unfit_for_long
+from runner.planning.exclusions import (
+    EXCLUDED_BY_PLAN,
+    NOT_READY_IN_CYCLE,
+    REBOOTED_IN_CYCLE,
+    Why,
+    unfit_for_long,
+)
 from runner.planning.fleet import NEVER, Fleet, TargetFleet
 from runner.planning.order import ordered
 from runner.planning.plan_warnings import first_wave, idle_freezes
@@ -123,14 +129,18 @@ def assemble(
         retry_of=plan.retry_of or "",
         **about,
     )
-    return replace(schedule, digest=schedule_digest(schedule), inventory_digest=inventory_digest(schedule))
+    return replace(
+        schedule, digest=schedule_digest(schedule), inventory_digest=inventory_digest(schedule)
+    )
 
 
 def pick_all(plan: Plan, fleet: Fleet, cycle: str) -> list[Pick]:
     """Every group of a plan against the servers of its target, in the plan's order."""
     spent = {name: frozenset(place.spent) for name, place in fleet.places.items()}
     places = (fleet.place(group) for group in plan.groups)
-    return [_pick(g, p, spent[p.target.name], cycle) for g, p in zip(plan.groups, places, strict=True)]
+    return [
+        _pick(g, p, spent[p.target.name], cycle) for g, p in zip(plan.groups, places, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +159,16 @@ class Pick:
 
     def rules(self, spread: tuple[Spread, ...]) -> GroupRules:
         sizes = len(self.selected), len(self.eligible)
-        return rules_of(self.group, self.place.target.name, *sizes, spread, is_support=self.is_support)
+        return rules_of(
+            self.group, self.place.target.name, *sizes, spread, is_support=self.is_support
+        )
 
     def exclusions(self) -> Iterator[Exclusion]:
         """Yield why each server is left out; those with the same reason stand together (`model.schedule.together`)."""
         named = frozenset(self.group.servers.ids or ())
-        for server, why in sorted(self.left_out, key=lambda found: (found[1].reason, found[0].id in named)):
+        for server, why in sorted(
+            self.left_out, key=lambda found: (found[1].reason, found[0].id in named)
+        ):
             detail = why.detail[:_DETAIL]
             yield Exclusion(_ref(server), self.group.name, why.reason, detail, server.id in named)
 
@@ -202,7 +216,9 @@ def last_apart(picks: Sequence[Pick]) -> list[Pick]:
             first.append(pick)
             continue
         group = pick.group.model_copy(update={"name": names[pick.group.name]})
-        theirs, others = (tuple(s for s in pick.eligible if (s.id in apart) is own) for own in (True, False))
+        theirs, others = (
+            tuple(s for s in pick.eligible if (s.id in apart) is own) for own in (True, False)
+        )
         last.append(Pick(group, pick.place, theirs, theirs, (), is_support=True))
         rest = tuple(s for s in pick.selected if s.id not in apart)
         first.append(replace(pick, selected=rest, eligible=others))
@@ -283,14 +299,18 @@ def rules_of(
         selected=selected,
         eligible=eligible,
         order=group.order,
-        max_failures=None if group.max_failures is None else _allowance(group.max_failures, eligible),
+        max_failures=None
+        if group.max_failures is None
+        else _allowance(group.max_failures, eligible),
         on_failure=group.on_failure,
         ready_timeout_s=group.ready.timeout.total_seconds(),
         stable_for_s=group.ready.stable_for.total_seconds(),
         bake_s=group.bake.total_seconds(),
         checks=tuple(part.check for part in group.ready.checks),
         baseline=group.ready.baseline,
-        max_unavailable=None if group.max_unavailable is None else _most_down(group.max_unavailable, eligible),
+        max_unavailable=None
+        if group.max_unavailable is None
+        else _most_down(group.max_unavailable, eligible),
         spread=spread,
         rate=_rate(group.rate),
         support=is_support,
@@ -324,7 +344,9 @@ def _of_waves(
         if of_group.max_unavailable is not None:
             group = pick.group
             own = [len(w.servers) for w in waves if w.group == group.name]
-            yield from belts.over_unavailable(group, number[group.name], own, of_group.max_unavailable)
+            yield from belts.over_unavailable(
+                group, number[group.name], own, of_group.max_unavailable
+            )
 
 
 def _ref(server: Server) -> ServerRef:

@@ -97,7 +97,9 @@ class Index:
         found: dict[str, Server] = {}
         for server in self.servers:
             tags = server.tags
-            if not (_is_odd(server.name) or any(map(_is_odd, tags)) or any(map(_is_odd, tags.values()))):
+            if not (
+                _is_odd(server.name) or any(map(_is_odd, tags)) or any(map(_is_odd, tags.values()))
+            ):
                 continue
             seen = {as_seen(key): as_seen(value) for key, value in tags.items()}
             found[server.id] = replace(server, name=as_seen(server.name), tags=seen)
@@ -185,7 +187,9 @@ def _is_odd(text: str) -> bool:
 def _as_seen(selector: Selector) -> Selector:
     """The same selector with its names and tags as a reader sees them; itself where that makes no difference."""
     names = None if selector.names is None else tuple(map(as_seen, selector.names))
-    tags = {as_seen(key): tuple(map(as_seen, values)) for key, values in (selector.tags or {}).items()}
+    tags = {
+        as_seen(key): tuple(map(as_seen, values)) for key, values in (selector.tags or {}).items()
+    }
     seen = selector.model_copy(update={"names": names, "tags": tags or None})
     return selector if seen == selector else seen
 
@@ -205,7 +209,12 @@ def _tests(selector: Selector, index: Index, any_tag: bool = False) -> list[tupl
     if selector.flavors is not None:
         made.append(("flavors", _is_one_of(selector.flavors, attrgetter("flavor"))))
     if selector.enterprise_projects is not None:
-        made.append(("enterprise_projects", _is_one_of(selector.enterprise_projects, attrgetter("enterprise_project"))))
+        made.append(
+            (
+                "enterprise_projects",
+                _is_one_of(selector.enterprise_projects, attrgetter("enterprise_project")),
+            )
+        )
     if selector.tags is not None:
         made.append(("tags", _has_tags(selector.tags, any if any_tag else all)))
     if selector.server_groups is not None:

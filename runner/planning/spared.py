@@ -66,7 +66,10 @@ class Spared:
         if refused is not None:
             return Why(RUNNER_SUPPORT, f"the runner depends on it ({refused.name})")
         if found and not among_last:
-            return Why(RUNNER_SUPPORT, f"the runner depends on it ({found[0].name}): it goes down after all others")
+            return Why(
+                RUNNER_SUPPORT,
+                f"the runner depends on it ({found[0].name}): it goes down after all others",
+            )
         return None
 
     def unmatched(self, servers: Collection[Server]) -> Iterator[str]:
@@ -76,7 +79,9 @@ class Spared:
                 yield one.name
 
 
-def spare_now(spared: Spared, schedule: Schedule, group: str, servers: Mapping[str, Server]) -> dict[str, Why]:
+def spare_now(
+    spared: Spared, schedule: Schedule, group: str, servers: Mapping[str, Server]
+) -> dict[str, Why]:
     """Those of a wave's servers, as just read, that may not be rebooted after all, with the reason."""
     if spared.is_nothing:
         return {}
@@ -104,7 +109,13 @@ def judge_spared(
     for n, group in enumerate(schedule.groups):
         if target not in (None, group.target):
             continue
-        refs = [s for w in schedule.waves if w.group == group.name for s in w.servers if s.id not in skipped]
+        refs = [
+            s
+            for w in schedule.waves
+            if w.group == group.name
+            for s in w.servers
+            if s.id not in skipped
+        ]
         servers = [inventory.by_id[s.id] for s in refs if s.id in inventory.by_id]
         path = ("groups", n, "servers")
         found += _refused(spared, group.name, servers, path, among_last=group.support)
@@ -114,12 +125,19 @@ def judge_spared(
     if unmatched:
         said = f"support {few(unmatched)}: the target has no such server, so nothing is protected by it"
         hint = "correct support of the target in the configuration"
-        found.append(Problem("SupportNotFound", said, hint=hint, severity="warning", path=("groups",)))
+        found.append(
+            Problem("SupportNotFound", said, hint=hint, severity="warning", path=("groups",))
+        )
     return found
 
 
 def _refused(
-    spared: Spared, group: str, servers: Sequence[Server], path: tuple[str | int, ...], *, among_last: bool
+    spared: Spared,
+    group: str,
+    servers: Sequence[Server],
+    path: tuple[str | int, ...],
+    *,
+    among_last: bool,
 ) -> Iterator[Problem]:
     reasons: dict[str, list[tuple[Server, str]]] = {}
     for server in servers:
@@ -140,10 +158,14 @@ _HOW_ITSELF = (
     "exclude it in the plan, or run the plan from another machine; if it is another machine, set"
     " REBOOT_RUNNER_ITSELF=none (that does not overrule the metadata service)"
 )
-_HOW_SUPPORT = "exclude them in the plan, or write action: last for them in the configuration, then plan again"
+_HOW_SUPPORT = (
+    "exclude them in the plan, or write action: last for them in the configuration, then plan again"
+)
 
 
-def _goes_last(spared: Spared, group: str, servers: Sequence[Server], path: tuple[str | int, ...]) -> Problem:
+def _goes_last(
+    spared: Spared, group: str, servers: Sequence[Server], path: tuple[str | int, ...]
+) -> Problem:
     names = few([f"{s.name} ({s.id}), {spared.names(s)}" for s in servers])
     said = f"the runner depends on {len(servers)} servers, which go down after all others, as group {group}: {names}"
     return Problem("SupportLast", said, severity="warning", path=path)

@@ -64,7 +64,9 @@ def written_rules(spread: Mapping[str, Amount]) -> dict[str, str]:
     return {SERVER_GROUP: ALL_BUT_ONE, **{key: str(amount) for key, amount in spread.items()}}
 
 
-def domains(servers: Sequence[Server], spread: Mapping[str, Amount], index: Index, missing: int = 0) -> Domains:
+def domains(
+    servers: Sequence[Server], spread: Mapping[str, Amount], index: Index, missing: int = 0
+) -> Domains:
     """The domains of a group's servers.
 
     No domain of two or more (counted over all servers of the target) goes down as a whole in one wave, unless 100 % is
@@ -84,7 +86,9 @@ def domains(servers: Sequence[Server], spread: Mapping[str, Amount], index: Inde
         binding = sorted(name for name, n in count.items() if most[name] < n)
         counted = binding if amount is None else list(most)
         if counted or amount is not None:
-            rules.append(Spread(key, written, len(counted), max((most[name] for name in counted), default=0)))
+            rules.append(
+                Spread(key, written, len(counted), max((most[name] for name in counted), default=0))
+            )
         number = {name: len(kept) + k for k, name in enumerate(binding)}
         kept += [Domain(rule_words(key, written), name, most[name]) for name in binding]
         if number:
@@ -240,7 +244,10 @@ class _Waiting:
 def _restore(node: _Node, is_stale: bool) -> None:
     """Take in again what was put aside; `is_stale`: the first places of nodes in the heap may have changed as well."""
     if is_stale:
-        node.heap = [(_head(child), child.number, child) for child in (*(c for _, _, c in node.heap), *node.aside)]
+        node.heap = [
+            (_head(child), child.number, child)
+            for child in (*(c for _, _, c in node.heap), *node.aside)
+        ]
         heapify(node.heap)
     else:
         for child in node.aside:
@@ -257,7 +264,10 @@ def _head(node: _Node) -> int:
 def _tree(order: Domains) -> _Node:
     """All servers, below a root."""
     count = Counter(domain.rule for domain in order.domains)
-    levels = {rule: n for n, (rule, _) in enumerate(sorted(count.items(), key=lambda item: (item[1], item[0])))}
+    levels = {
+        rule: n
+        for n, (rule, _) in enumerate(sorted(count.items(), key=lambda item: (item[1], item[0])))
+    }
     level = [levels[domain.rule] for domain in order.domains]
     root = _Node(-1, 0, 0)
     below: dict[tuple[_Node, int], _Node] = {}

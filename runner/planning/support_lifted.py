@@ -13,12 +13,16 @@ from runner.planning.lifted import Lift
 from runner.planning.words import words_of
 
 
-def loosened_support(old: Mapping[str, TargetConfig], new: Mapping[str, TargetConfig]) -> tuple[Lift, ...]:
+def loosened_support(
+    old: Mapping[str, TargetConfig], new: Mapping[str, TargetConfig]
+) -> tuple[Lift, ...]:
     """Every entry of `support` that is gone, weaker or about other servers, target by target.
 
     A target that is gone reboots nothing, one that is new had no support before.
     """
-    return tuple(lift for name in old if name in new for lift in _of_target(name, old[name], new[name]))
+    return tuple(
+        lift for name in old if name in new for lift in _of_target(name, old[name], new[name])
+    )
 
 
 def _of_target(name: str, old: TargetConfig, new: TargetConfig) -> Iterator[Lift]:

@@ -30,12 +30,16 @@ def changed_configuration(old: Config, new: Config) -> tuple[Lift, ...]:
     return tuple(found)
 
 
-def changed_targets(old: Mapping[str, TargetConfig], new: Mapping[str, TargetConfig]) -> tuple[Lift, ...]:
+def changed_targets(
+    old: Mapping[str, TargetConfig], new: Mapping[str, TargetConfig]
+) -> tuple[Lift, ...]:
     """Every key that says which cloud, project, endpoint or login is meant, and a rate that is raised.
 
     A target that is gone reboots nothing, one that is new had nothing before.
     """
-    return tuple(lift for name in old if name in new for lift in _of_target(name, old[name], new[name]))
+    return tuple(
+        lift for name in old if name in new for lift in _of_target(name, old[name], new[name])
+    )
 
 
 def _of_target(name: str, old: TargetConfig, new: TargetConfig) -> Iterator[Lift]:

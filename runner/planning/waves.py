@@ -22,7 +22,9 @@ def written_at(n: int, sizes: Sequence[Amount]) -> Amount:
     return sizes[min(n, len(sizes) - 1)]
 
 
-def cut(total: int, sizes: Sequence[Amount], held: Mapping[int, int] | None = None) -> Iterator[int]:
+def cut(
+    total: int, sizes: Sequence[Amount], held: Mapping[int, int] | None = None
+) -> Iterator[int]:
     """The sizes of the waves of `total` servers; the numbers sum to `total`.
 
     Percentages are of `total`, rounded down, at least 1. The last size repeats; a size larger than what is left

@@ -50,10 +50,13 @@ def outlook(
         return None
     rules = {g.name: g for g in schedule.groups}
     lengths = [
-        wave_length_s(w, rules[w.group], schedule.rate, reboot_s, servers_per_minute) for w in schedule.waves[done:]
+        wave_length_s(w, rules[w.group], schedule.rate, reboot_s, servers_per_minute)
+        for w in schedule.waves[done:]
     ]
     opening = next(openings(schedule.windows, schedule.freezes, now), None)
-    endless = {s for s in set(lengths) if first_fit(schedule.windows, schedule.freezes, now, s) is None}
+    endless = {
+        s for s in set(lengths) if first_fit(schedule.windows, schedule.freezes, now, s) is None
+    }
     long = tuple(n for n, length in enumerate(lengths, done + 1) if length in endless)
     deadline = now + timedelta(seconds=schedule.wait_at_most_s)
     if opening is None:
@@ -67,7 +70,9 @@ def outlook(
         at += timedelta(seconds=length + _rest_s(schedule, n, rules))
         fit += 1
     late = deadline if opening.begins > deadline else None
-    return Outlook(why, opening.begins, opening.starts_until, opening.ends, fit, len(lengths), long, late)
+    return Outlook(
+        why, opening.begins, opening.starts_until, opening.ends, fit, len(lengths), long, late
+    )
 
 
 def windows_words(windows: Sequence[Window]) -> str:

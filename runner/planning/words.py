@@ -17,7 +17,11 @@ def words_of(selector: Selector | None) -> Mapping[str, tuple[str, ...]]:
     made: dict[str, tuple[str, ...]] = {}
     for key in selector.keys:
         if key == "tags":
-            made[key] = tuple(f"{tag}={value}" for tag, values in (selector.tags or {}).items() for value in values)
+            made[key] = tuple(
+                f"{tag}={value}"
+                for tag, values in (selector.tags or {}).items()
+                for value in values
+            )
         elif key not in ("ids_from", "all"):
             made[key] = tuple(getattr(selector, key))
     return made

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from runner.model.schedule import Allowance, GroupRules, Wave, WorstCase
 
 
-def worst_case(groups: Sequence[GroupRules], waves: Sequence[Wave], max_failures: Allowance) -> WorstCase:
+def worst_case(
+    groups: Sequence[GroupRules], waves: Sequence[Wave], max_failures: Allowance
+) -> WorstCase:
     """The largest wave, and the most servers that can end failed before the run stops by itself.
 
     A run stops when failures exceed a budget, but the wave in flight is followed to its end. So for each wave *w*:
@@ -37,7 +39,9 @@ def worst_case(groups: Sequence[GroupRules], waves: Sequence[Wave], max_failures
     """
     rules = {g.name: g for g in groups}
     worst, at, in_bake = 0, None, 0
-    closed = inside = 0  # the most failures that can have passed: in earlier groups, in this one before this wave
+    closed = inside = (
+        0  # the most failures that can have passed: in earlier groups, in this one before this wave
+    )
     current = None
     of_group: Counter[str] = Counter()
     for wave in waves:

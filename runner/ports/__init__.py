@@ -46,7 +46,9 @@ class Cloud(Protocol):
         """These servers as they are now, by the cheaper of id filter and full list. Missing ones are left out."""
         ...
 
-    async def reboot(self, ids: Collection[str], kind: RebootType, signed_at: datetime) -> RebootAnswer:
+    async def reboot(
+        self, ids: Collection[str], kind: RebootType, signed_at: datetime
+    ) -> RebootAnswer:
         """Ask for one batch, once, on a fresh connection. Never raises for anything the network or the cloud does.
 
         `signed_at`: the instant of the intent. An AK/SK signature carries it, so that the gateway refuses a

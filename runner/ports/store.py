@@ -153,7 +153,9 @@ class Store(Protocol):
         """By id, unique prefix of an id, or a plan's name (its latest run). Raises RunNotFound."""
         ...
 
-    def runs(self, *, plan: str | None = None, open_only: bool = False, limit: int = 100) -> list[RunRow]:
+    def runs(
+        self, *, plan: str | None = None, open_only: bool = False, limit: int = 100
+    ) -> list[RunRow]:
         """Newest first."""
         ...
 

@@ -16,7 +16,9 @@ def document_markdown(document: Document, limit: int, cut_words: Callable[[int],
 
     The sections fill what the head leaves, in their order. `cut_words` says how many lines were cut.
     """
-    facts = " · ".join(f"{name} {said}" for name, value in document.facts.items() if (said := inline(value, 200)))
+    facts = " · ".join(
+        f"{name} {said}" for name, value in document.facts.items() if (said := inline(value, 200))
+    )
     head = [
         f"### {inline(document.title)}",
         f"**{markdown(document.total, 300)}**",
@@ -27,7 +29,9 @@ def document_markdown(document: Document, limit: int, cut_words: Callable[[int],
     return text + sections_markdown(document.sections, limit - size(text), cut_words)
 
 
-def sections_markdown(sections: Iterable[Section], room: int, cut_words: Callable[[int], str]) -> str:
+def sections_markdown(
+    sections: Iterable[Section], room: int, cut_words: Callable[[int], str]
+) -> str:
     """The sections in at most `room` bytes, if that is enough to say that something was cut."""
     out: list[str] = []
     unseen = 0
@@ -69,7 +73,11 @@ def inline(piece: Inline, limit: int = 600) -> str:
             return "<br>"
         case Emphasis(text, style, own):
             said = markdown(text, own or limit)
-            return {"b": f"**{said}**", "code": f"<code>{said}</code>"}.get(style, said) if said else ""
+            return (
+                {"b": f"**{said}**", "code": f"<code>{said}</code>"}.get(style, said)
+                if said
+                else ""
+            )
         case datetime():
             return f"{piece:%H:%M:%S} UTC"
         case timedelta():
@@ -77,7 +85,11 @@ def inline(piece: Inline, limit: int = 600) -> str:
         case tuple():
             return "".join(inline(part, limit) for part in piece)
         case str():  # one blank at its ends joins it to its neighbours
-            return " " * piece[:1].isspace() + markdown(piece, limit) + " " * (len(piece) > 1 and piece[-1:].isspace())
+            return (
+                " " * piece[:1].isspace()
+                + markdown(piece, limit)
+                + " " * (len(piece) > 1 and piece[-1:].isspace())
+            )
         case _:
             return str(piece)
 
@@ -105,7 +117,11 @@ def _pieces(section: Section) -> tuple[str, Iterable[str], str]:
             shown = [n for n, name in enumerate(body.columns) if name not in body.extra]
             marks = "|".join("---:" if body.is_right(n) else "---" for n in shown)
             opening += f"| {' | '.join(body.columns[n] for n in shown)} |\n|{marks}|\n"
-            return opening, (f"| {' | '.join(inline(row[n]) for n in shown)} |\n" for row in body.rows), closing
+            return (
+                opening,
+                (f"| {' | '.join(inline(row[n]) for n in shown)} |\n" for row in body.rows),
+                closing,
+            )
         case Table():
             lines: Iterable[Line] = body.brief
         case Mapping():

@@ -44,7 +44,9 @@ def item(line: Line, indent: int = 0) -> Iterator[str]:
         yield f"{' ' * (indent + 2)}{names}" if n else f"{head}: {names}"
 
 
-def table_lines(table: Table, width: int | None = None, narrow: Sequence[int] = ()) -> Iterator[str]:
+def table_lines(
+    table: Table, width: int | None = None, narrow: Sequence[int] = ()
+) -> Iterator[str]:
     """Yield the rows below their headings, each column as wide as its widest cell; empty columns are left out.
 
     If that takes more than `width` columns of the terminal, the columns `narrow` become narrower, down to 12.
@@ -61,12 +63,17 @@ def table_lines(table: Table, width: int | None = None, narrow: Sequence[int] = 
     yield from aligned(rows, widths, {at for at, n in enumerate(used) if table.is_right(n)})
 
 
-def aligned(rows: Iterable[Sequence[str]], widths: Sequence[int], right: Collection[int] = ()) -> Iterator[str]:
+def aligned(
+    rows: Iterable[Sequence[str]], widths: Sequence[int], right: Collection[int] = ()
+) -> Iterator[str]:
     """Yield rows with each cell in its width; longer ones are shortened in the middle. `right`: columns of numbers."""
     for row in rows:
         texts = [middle(text, width) for text, width in zip(row, widths, strict=True)]
         blanks = [" " * (width - cells(text)) for text, width in zip(texts, widths, strict=True)]
-        pieces = (b + text if n in right else text + b for n, (text, b) in enumerate(zip(texts, blanks, strict=True)))
+        pieces = (
+            b + text if n in right else text + b
+            for n, (text, b) in enumerate(zip(texts, blanks, strict=True))
+        )
         yield "  ".join(pieces)
 
 

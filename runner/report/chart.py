@@ -13,7 +13,27 @@ from datetime import timedelta
 from runner.report.fitting import middle
 from runner.report.safe import plain
 
-_STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800)
+_STEPS_S = (
+    1,
+    2,
+    5,
+    10,
+    20,
+    30,
+    60,
+    120,
+    300,
+    600,
+    1200,
+    1800,
+    3600,
+    7200,
+    14400,
+    21600,
+    43200,
+    86400,
+    172800,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +115,6 @@ class Chart:
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
-        return Layout("wide", 1000, 190, 28, self.span_s), Layout("narrow", 340, 96, 15, self.span_s)
+        return Layout("wide", 1000, 190, 28, self.span_s), Layout(
+            "narrow", 340, 96, 15, self.span_s
+        )

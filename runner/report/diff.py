@@ -172,9 +172,7 @@ def _nothing(schedule: Schedule) -> str:
         return "nothing to reboot: the plan matches no server"
     again = "write a new cycle into the plan to reboot again"
     if spent == matched:
-        return (
-            f"nothing to reboot: all {count(len(spent), 'server')} rebooted already in cycle {schedule.cycle}; {again}"
-        )
+        return f"nothing to reboot: all {count(len(spent), 'server')} rebooted already in cycle {schedule.cycle}; {again}"
     some = f" ({len(spent)} rebooted already in cycle {schedule.cycle})" if spent else ""
     return f"nothing to reboot: {count(len(matched), 'server')} matched, all excluded{some}"
 

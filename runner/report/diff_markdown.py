@@ -61,13 +61,17 @@ def diff_markdown(
         head = _head(diff, spare // (len(heads) - n), in_pull_request)
         spare -= size(head) - size(short)
         room = 0 if _MORE_BELTS in head else spare // (len(heads) - n)
-        body = sections_markdown(diff_sections(diff, (*diff.errors, *diff.warnings)), room + _CUT, _cut_words)
+        body = sections_markdown(
+            diff_sections(diff, (*diff.errors, *diff.warnings)), room + _CUT, _cut_words
+        )
         spare -= max(0, size(body) - _CUT)
         out += [head, body]
     if missing := diffs[len(heads) :]:
         code = exit_code(d.code for d in missing)
         more = count(len(missing), "more plan")
-        out.append(f"… and {more}, not shown for lack of space (the gravest result: {EXIT_WORDS[code]}).\n")
+        out.append(
+            f"… and {more}, not shown for lack of space (the gravest result: {EXIT_WORDS[code]}).\n"
+        )
     return "".join([*out, tail])
 
 
@@ -106,7 +110,11 @@ def _caution(diff: PlanDiff, room: int) -> Iterator[str]:
         line = f"> - {inline(lift_words(lift), 300)}"
         room -= size(line) + 1
         if room < 0:
-            yield f"{_MORE_BELTS} and {len(since.lifts) - n} more" if n else f"{_MORE_BELTS} (no room to say which)"
+            yield (
+                f"{_MORE_BELTS} and {len(since.lifts) - n} more"
+                if n
+                else f"{_MORE_BELTS} (no room to say which)"
+            )
             break
         yield line
     yield ""
@@ -118,7 +126,9 @@ def _selected(selected: Selected | None, has_plans: bool, room: int) -> str:
         return ""
     span = f"{inline(selected.base[:SHORT])} and {inline(selected.head[:SHORT])}"
     lines = [] if has_plans else [f"No plan changed between {span}, so nothing will run.\n"]
-    told = [f"- {inline(path, 200)} was deleted: nothing of it will run.\n" for path in selected.deleted]
+    told = [
+        f"- {inline(path, 200)} was deleted: nothing of it will run.\n" for path in selected.deleted
+    ]
     renamed = sorted(selected.renamed.items())
     told += [f"- {inline(new, 200)} was {inline(old, 200)} before.\n" for new, old in renamed]
     for n, line in enumerate(told):

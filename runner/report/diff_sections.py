@@ -31,7 +31,10 @@ def diff_text(diff: PlanDiff) -> str:
     Of a plan that could not be planned it says only so: its problems or its failure are shown beside it.
     """
     lines = [summary(diff)]
-    lines += [f"{LIFTED}  {lift_words(lift)}" for lift in (diff.since_base.lifts if diff.since_base else ())]
+    lines += [
+        f"{LIFTED}  {lift_words(lift)}"
+        for lift in (diff.since_base.lifts if diff.since_base else ())
+    ]
     lines.append(about_words(diff, diff.schedule) if diff.schedule else diff.file)
     lines += sections_lines(diff_sections(diff, diff.warnings if diff.schedule else ()))
     if diff.schedule:
@@ -48,7 +51,9 @@ def is_runnable(diff: PlanDiff) -> bool:
 
 def about_words(diff: PlanDiff, schedule: Schedule) -> str:
     """Say in a line which plan it is, and what it would do where."""
-    targets = ", ".join(f"{t.name} ({t.cloud}, {t.region}, project {t.project_id})" for t in schedule.targets)
+    targets = ", ".join(
+        f"{t.name} ({t.cloud}, {t.region}, project {t.project_id})" for t in schedule.targets
+    )
     plan = f"plan {schedule.plan_name} ({diff.file}), cycle {schedule.cycle}"
     return f"{plan}, target {targets}, {schedule.reboot_type} reboot"
 
@@ -76,7 +81,11 @@ def diff_sections(diff: PlanDiff, problems: Iterable[Problem]) -> Iterator[Secti
     yield Section("excluded from one group and rebooted in another:", elsewhere, is_open=False)
     if schedule is not None:
         names = ((wave, fold(wave.servers, diff.shared)) for wave in schedule.waves)
-        members = [Line(f"wave {wave.number}, {wave.group}", each) for wave, each in names if _is_clipped(each)]
+        members = [
+            Line(f"wave {wave.number}, {wave.group}", each)
+            for wave, each in names
+            if _is_clipped(each)
+        ]
         yield Section("servers, wave by wave:", members, is_open=False)
 
 
@@ -87,13 +96,17 @@ def wave_table(diff: PlanDiff, schedule: Schedule) -> Table:
     starts = diff.forecast.waves if diff.forecast else ()
     at_best = ""
     rows = []
-    for n, (wave, following) in enumerate(zip(schedule.waves, (*schedule.waves[1:], None), strict=False)):
+    for n, (wave, following) in enumerate(
+        zip(schedule.waves, (*schedule.waves[1:], None), strict=False)
+    ):
         group = rules[wave.group]
         begins = f"+{rounded(starts[n].start_s)}{at_best}" if starts else ""
         names = clipped(fold(wave.servers, diff.shared), _NAMES_WIDTH)
         where = f"{wave.group} on {group.target}" if several else wave.group
         size, zones = size_words(wave, group.eligible), zone_words(wave)
-        rows.append((wave.number, where, size, zones, begins, _then(wave, following, group.bake_s), names))
+        rows.append(
+            (wave.number, where, size, zones, begins, _then(wave, following, group.bake_s), names)
+        )
         at_best = " at best" if at_best or wave.pause.kind == "approval" else ""
     return Table("waves", ("wave", "group", "servers", "zones", "starts", "then", "names"), rows)
 
@@ -106,18 +119,24 @@ def _problem(problem: Problem, file: str) -> Line:
     where = problem.location
     place = f"{where.file}:{where.line}:{where.column}" if where else file
     hint = f" – {problem.hint}" if problem.hint else ""
-    return Line((Emphasis(f"{problem.severity}[{problem.code}]"), f" {place}: {problem.message}{hint}"))
+    return Line(
+        (Emphasis(f"{problem.severity}[{problem.code}]"), f" {place}: {problem.message}{hint}")
+    )
 
 
 def _rules(diff: PlanDiff, schedule: Schedule) -> Iterator[Line]:
     """What stops the run, when waves may start, what gates answer now, and what holds waves back."""
     budget = schedule.max_failures
-    yield Line(f"the run stops when more than {count(budget.allowed, 'server')}{_share(budget)} failed")
+    yield Line(
+        f"the run stops when more than {count(budget.allowed, 'server')}{_share(budget)} failed"
+    )
     yield from map(Line, when_lines(schedule, diff.window))
     yield from gate_lines(schedule, diff.gates)
     for group in schedule.groups:
         if own := group.max_failures:
-            yield Line(f"group {group.name}: {group.on_failure} when more than {own.allowed}{_share(own)} failed")
+            yield Line(
+                f"group {group.name}: {group.on_failure} when more than {own.allowed}{_share(own)} failed"
+            )
     yield from map(Line, brake_words(schedule))
 
 
@@ -199,11 +218,15 @@ def _then(wave: Wave, following: Wave | None, bake_s: float) -> str:
     return ", ".join(words)
 
 
-def by_reason(excluded: Iterable[Exclusion]) -> Iterator[tuple[str, list[tuple[str, str, list[Exclusion]]]]]:
+def by_reason(
+    excluded: Iterable[Exclusion],
+) -> Iterator[tuple[str, list[tuple[str, str, list[Exclusion]]]]]:
     """Exclusions by reason, in the order of REASONS, and inside by group and sentence."""
     found: dict[str, dict[tuple[str, str], list[Exclusion]]] = {}
     for exclusion in excluded:
-        found.setdefault(exclusion.reason, {}).setdefault((exclusion.group, exclusion.detail), []).append(exclusion)
+        found.setdefault(exclusion.reason, {}).setdefault(
+            (exclusion.group, exclusion.detail), []
+        ).append(exclusion)
     known = [*REASONS, *sorted(set(found) - set(REASONS))]
     for reason in known:
         if reason in found:

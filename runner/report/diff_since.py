@@ -66,8 +66,15 @@ def base_words(since: SinceBase) -> str:
         return f"against {where}{was}: servers not compared"
     if changes.is_empty:
         return f"against {where}{was}: the same servers in the same waves"
-    counts = [(len(changes.added), "added"), (len(changes.removed), "removed"), (len(changes.moved), "moved")]
-    servers = ", ".join(f"{number} {how}" for number, how in counts if number) or "no server added or removed"
+    counts = [
+        (len(changes.added), "added"),
+        (len(changes.removed), "removed"),
+        (len(changes.moved), "moved"),
+    ]
+    servers = (
+        ", ".join(f"{number} {how}" for number, how in counts if number)
+        or "no server added or removed"
+    )
     before, after = changes.before, changes.after
     totals = [
         f"{what} {old} → {new}"
@@ -111,9 +118,13 @@ def base_lines(since: SinceBase, shared: Collection[str] = ()) -> Iterator[Line]
         if some:
             yield Line(f"{what}, {count(len(some), 'server')}", fold(some, several))
     if changes.shifted:
-        yield Line(f"{count(changes.shifted, 'server')} in an earlier or later wave of the same group")
+        yield Line(
+            f"{count(changes.shifted, 'server')} in an earlier or later wave of the same group"
+        )
     for group in changes.waves:
-        yield Line(f"waves of group {group.group}: {sizes_words(group.before)} → {sizes_words(group.after)}")
+        yield Line(
+            f"waves of group {group.group}: {sizes_words(group.before)} → {sizes_words(group.after)}"
+        )
     yield from (Line(f"{s.what}: {s.before} → {s.after}") for s in changes.settings)
 
 
@@ -132,13 +143,18 @@ def run_lines(since: SinceRun, shared: Collection[str] = ()) -> Iterator[Line]:
     several = {*shared, *names_shared((*since.added, *since.removed))}
     for how, some in (("new", since.added), ("gone", since.removed)):
         if some:
-            yield Line(f"{how} since run {since.run}, {count(len(some), 'server')}", fold(some, several))
+            yield Line(
+                f"{how} since run {since.run}, {count(len(some), 'server')}", fold(some, several)
+            )
 
 
 def sizes_words(sizes: Iterable[int]) -> str:
     """Sizes of waves, equal neighbours once: `1, 10 ×3, 4`."""
     runs = ((size, sum(1 for _ in some)) for size, some in groupby(sizes))
-    return ", ".join(f"{size} ×{number}" if number > 1 else str(size) for size, number in runs) or "none"
+    return (
+        ", ".join(f"{size} ×{number}" if number > 1 else str(size) for size, number in runs)
+        or "none"
+    )
 
 
 def _place(place: ServerPlace) -> str:

@@ -146,7 +146,9 @@ def doctor_document(found: Diagnosis) -> DoctorDocument:
     )
     result = cast(Literal["done", "error", "invalid", "denied"], EXIT_WORDS[found.exit_code])
     counts = {status: found.count(status) for status in STATUSES}
-    return DoctorDocument(FORMAT_VERSION, result, counts, problem_rows(found.problems), tuple(checks))
+    return DoctorDocument(
+        FORMAT_VERSION, result, counts, problem_rows(found.problems), tuple(checks)
+    )
 
 
 def listed(words: Sequence[str], most: int = 5) -> str:

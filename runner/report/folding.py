@@ -37,7 +37,13 @@ def fold(servers: Iterable[ServerRef], shared_names: Collection[str] = ()) -> li
 
 def label(server: ServerRef, shared_names: Collection[str] = ()) -> str:
     """One server: its name, quoted where it is not simple; with the id where the name does not tell it apart."""
-    name = server.name if _SIMPLE.fullmatch(server.name) else f'"{plain(server.name, 255)}"' if server.name else ""
+    name = (
+        server.name
+        if _SIMPLE.fullmatch(server.name)
+        else f'"{plain(server.name, 255)}"'
+        if server.name
+        else ""
+    )
     if not name:
         return plain(server.id, 80)
     return f"{name} ({plain(server.id, 80)})" if server.name in shared_names else name
@@ -89,7 +95,9 @@ def clipped(items: Sequence[str], width: int) -> str:
     return text if len(text) <= width else text[: width - 1].rstrip(", ") + "…"
 
 
-def _items(key: tuple[str, str, int], numbers: Sequence[int]) -> Iterator[tuple[tuple[str, int], str]]:
+def _items(
+    key: tuple[str, str, int], numbers: Sequence[int]
+) -> Iterator[tuple[tuple[str, int], str]]:
     """One numbered family as items, each with its place in the order."""
     prefix, suffix, width = key
     if len(numbers) == 1:
@@ -98,7 +106,9 @@ def _items(key: tuple[str, str, int], numbers: Sequence[int]) -> Iterator[tuple[
     ranges = list(_ranges(numbers))
     for start in range(0, len(ranges), _RANGES_AN_ITEM):
         some = ranges[start : start + _RANGES_AN_ITEM]
-        inside = ",".join(f"{a:0{width}d}" if a == b else f"{a:0{width}d}-{b:0{width}d}" for a, b in some)
+        inside = ",".join(
+            f"{a:0{width}d}" if a == b else f"{a:0{width}d}-{b:0{width}d}" for a, b in some
+        )
         yield (prefix, some[0][0]), f"{prefix}[{inside}]{suffix}"
 
 

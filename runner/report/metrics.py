@@ -25,7 +25,9 @@ def metrics_text(metrics: Iterable[Metric]) -> str:
         kind = "counter" if metric.name.endswith("_total") else "gauge"
         lines += [f"# HELP {metric.name} {_help(metric.help)}", f"# TYPE {metric.name} {kind}"]
         for values, number in metric.samples.items():
-            named = ",".join(f'{k}="{_value(v)}"' for k, v in zip(metric.labels, values, strict=True))
+            named = ",".join(
+                f'{k}="{_value(v)}"' for k, v in zip(metric.labels, values, strict=True)
+            )
             lines.append(f"{metric.name}{f'{{{named}}}' if named else ''} {_number(number)}")
     return "\n".join(lines) + "\n"
 

@@ -94,7 +94,12 @@ def problems_github(problems: Iterable[Problem], most: int = 10) -> str:
         shown, left = chosen[:most], chosen[most:]
         lines += [_command(p) for p in shown[: len(shown) - bool(left)]]
         if left:
-            lines.append(_command(shown[-1], f"and {len(left)} more {severity}s: the log of this step has them all"))
+            lines.append(
+                _command(
+                    shown[-1],
+                    f"and {len(left)} more {severity}s: the log of this step has them all",
+                )
+            )
         rest += left
     return "\n".join([*lines, *([problems_text(rest)] if rest else [])])
 
@@ -133,7 +138,11 @@ def _sorted(problems: Iterable[Problem]) -> list[Problem]:
 
 def _block(problem: Problem, color: bool) -> str:
     """What is wrong where, then the source line (a part of it, when it is long) with a caret and the hint below it."""
-    where, source, tint = problem.location, problem.excerpt, RED if problem.severity == "error" else YELLOW
+    where, source, tint = (
+        problem.location,
+        problem.excerpt,
+        RED if problem.severity == "error" else YELLOW,
+    )
     place = f"{plain(where.file, 300)}:{where.line}:{where.column}: " if where else ""
     head = paint(f"{problem.severity}[{plain(problem.code, 100)}]", BOLD + tint, color)
     lines = [f"{paint(place, BOLD, color)}{head}: {plain(problem.message, 2000)}"]
@@ -162,7 +171,11 @@ def _command(problem: Problem, more: str = "") -> str:
     where = problem.location
     place = []
     if where is not None:
-        place = [f"file={command_property(plain(where.file, 1000))}", f"line={where.line}", f"col={where.column}"]
+        place = [
+            f"file={command_property(plain(where.file, 1000))}",
+            f"line={where.line}",
+            f"col={where.column}",
+        ]
         if where.end_line == where.line and where.end_column:
             place.append(f"endColumn={max(where.column, where.end_column)}")
     place.append(f"title={command_property(plain(problem.code, 100))}")
@@ -172,7 +185,9 @@ def _command(problem: Problem, more: str = "") -> str:
 
 
 def _sarif_result(problem: Problem, rule: int) -> dict[str, Any]:
-    text = plain(problem.message, 2000) + (f" – {plain(problem.hint, 1000)}" if problem.hint else "")
+    text = plain(problem.message, 2000) + (
+        f" – {plain(problem.hint, 1000)}" if problem.hint else ""
+    )
     result: dict[str, Any] = {
         "ruleId": problem.code,
         "ruleIndex": rule,
@@ -182,13 +197,21 @@ def _sarif_result(problem: Problem, rule: int) -> dict[str, Any]:
     where = problem.location
     if where is not None:
         region = {"startLine": where.line, "startColumn": where.column}
-        if where.end_line and where.end_column and (where.end_line, where.end_column) >= (where.line, where.column):
+        if (
+            where.end_line
+            and where.end_column
+            and (where.end_line, where.end_column) >= (where.line, where.column)
+        ):
             region |= {"endLine": where.end_line, "endColumn": where.end_column}
         artifact = {"uri": _uri(plain(where.file, 1000))}
-        result["locations"] = [{"physicalLocation": {"artifactLocation": artifact, "region": region}}]
+        result["locations"] = [
+            {"physicalLocation": {"artifactLocation": artifact, "region": region}}
+        ]
     return result
 
 
 def _uri(path: str) -> str:
     """A path as a relative URI reference (RFC 3986): all but unreserved characters and `/` percent-encoded."""
-    return "".join(chr(b) if b in _URI_SAFE else f"%{b:02X}" for b in path.encode("utf-8", "replace"))
+    return "".join(
+        chr(b) if b in _URI_SAFE else f"%{b:02X}" for b in path.encode("utf-8", "replace")
+    )

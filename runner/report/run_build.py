@@ -50,7 +50,9 @@ ResultWord = Literal["done", "incomplete", "stopped", "suspended", "held"]
 
 def build_report(run: Run, events: Sequence[Event]) -> RunReport:
     """Everything a report holds, of an open run too. `events`: the whole journal that `run` was folded from."""
-    servers = tuple(_server(run, run.servers[ref.id]) for wave in run.schedule.waves for ref in wave.servers)
+    servers = tuple(
+        _server(run, run.servers[ref.id]) for wave in run.schedule.waves for ref in wave.servers
+    )
     excluded = tuple(map(_excluded, run.schedule.exclusions))
     approvals = tuple(_approvals(events))
     code, as_of = exit_code(run), run.last_event_at or run.created
@@ -84,7 +86,14 @@ def build_report(run: Run, events: Sequence[Event]) -> RunReport:
         reboot=spread(s.reboot_s for s in servers),
         out=spread(s.out_s for s in servers if s.outcome == "ready"),
         stop=StopPart(run.stop.at, run.stop.reason, run.stop.detail) if run.stop else None,
-        waits_for=next((a for a in approvals if run.question and a.question == run.question.id and not a.given), None),
+        waits_for=next(
+            (
+                a
+                for a in approvals
+                if run.question and a.question == run.question.id and not a.given
+            ),
+            None,
+        ),
         approvals=approvals,
         decisions=tuple(_decision(event) for event in run.decisions),
         gates=tuple(_gates(run, events)),
@@ -95,7 +104,9 @@ def build_report(run: Run, events: Sequence[Event]) -> RunReport:
         excluded=excluded,
         course=tuple(CoursePart(e.at, e.type, text) for e in events if (text := headline(run, e))),
         reasons={
-            r: text for r in sorted({s.reason for s in servers} | {e.reason for e in excluded}) if (text := sentence(r))
+            r: text
+            for r in sorted({s.reason for s in servers} | {e.reason for e in excluded})
+            if (text := sentence(r))
         },
     )
 
@@ -262,7 +273,9 @@ def _gates(run: Run, events: Iterable[Event]) -> Iterator[GateAnswerPart]:
         if isinstance(event.data, GatesAsked):
             for gate, answer in zip(run.schedule.gates, event.data.answers, strict=True):
                 said = (answer.state, answer.value, answer.reason)
-                yield GateAnswerPart(event.at, event.data.wave, gate.title, str(gate), gate.dry_run, *said)
+                yield GateAnswerPart(
+                    event.at, event.data.wave, gate.title, str(gate), gate.dry_run, *said
+                )
 
 
 def _approvals(events: Sequence[Event]) -> Iterator[Approval]:
@@ -282,7 +295,11 @@ def _decision(event: Event) -> DecisionPart:
         case CancelRequested(by=by, reason=reason):
             return DecisionPart(event.at, "cancel", "", by, reason)
         case ServerResolved(by=by, reason=reason) as resolved:
-            return DecisionPart(event.at, "resolve", f"{resolved.server} as {resolved.resolved_as}", by, reason)
+            return DecisionPart(
+                event.at, "resolve", f"{resolved.server} as {resolved.resolved_as}", by, reason
+            )
         case WindowOverridden(by=by, reason=reason) as overridden:
-            return DecisionPart(event.at, "override", f"window before wave {overridden.wave}", by, reason)
+            return DecisionPart(
+                event.at, "override", f"window before wave {overridden.wave}", by, reason
+            )
     raise AssertionError(f"{event.type} is no decision")

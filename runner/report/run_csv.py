@@ -31,7 +31,16 @@ def report_csv(report: RunReport) -> str:
         found = asdict(server) | asdict(server.times)
         writer.writerow([_cell(found[name]) for name in COLUMNS])
     for left in report.not_scheduled:
-        row = ("", left.group, left.id, left.name, left.zone, "not_scheduled", left.reason, left.detail)
+        row = (
+            "",
+            left.group,
+            left.id,
+            left.name,
+            left.zone,
+            "not_scheduled",
+            left.reason,
+            left.detail,
+        )
         writer.writerow([_cell(value) for value in (*row, *[None] * (len(COLUMNS) - len(row)))])
     return out.getvalue()
 

@@ -26,7 +26,10 @@ def report_html(report: RunReport) -> str:
     """A whole document, UTF-8. Light or dark as the reader's system says; tables beside every picture."""
     document = run_document(report)
     pages = Environment(
-        autoescape=True, loader=FileSystemLoader(Path(__file__).parent), keep_trailing_newline=True, auto_reload=False
+        autoescape=True,
+        loader=FileSystemLoader(Path(__file__).parent),
+        keep_trailing_newline=True,
+        auto_reload=False,
     )
     pages.filters |= {"inline": _inline, "names": _names}
     sections = [s for s in document.sections if not isinstance(s.body, Table) or s.body.rows]
@@ -34,9 +37,7 @@ def report_html(report: RunReport) -> str:
     tables = {s.body.name: s.body.columns for s in sections if isinstance(s.body, Table)}
     style = pages.get_template("page.css").render(tables=tables)
     script = pages.get_template("page.js").render()
-    policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
-    )
+    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     page = pages.get_template("page.html").render(
         page=document, sections=sections, style=style, script=script, policy=policy
     )

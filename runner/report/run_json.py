@@ -14,5 +14,7 @@ def report_json(made: RunReport) -> str:
     In a CI log no line of it is taken for a command: each begins with a quote or a bracket, and `##[`, which
     GitHub's runner reads anywhere in a line, is written with an escape that means the same.
     """
-    text = json.dumps(json_values(made), sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False)
+    text = json.dumps(
+        json_values(made), sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False
+    )
     return text.replace("##[", "\\u0023#[") + "\n"

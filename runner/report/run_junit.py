@@ -17,7 +17,9 @@ def report_junit(report: RunReport) -> str:
 
     Times are seconds; a case's is how long its server was out.
     """
-    root = Xml.Element("testsuites", name=f"reboot-runner {report.plan.name}", time=_s(report.duration_s))
+    root = Xml.Element(
+        "testsuites", name=f"reboot-runner {report.plan.name}", time=_s(report.duration_s)
+    )
     by_wave: dict[int, list[ServerPart]] = {}
     for server in report.servers:
         by_wave.setdefault(server.wave, []).append(server)
@@ -31,7 +33,11 @@ def report_junit(report: RunReport) -> str:
         element.attrib.update({name: plain(value, 1000) for name, value in element.items()})
         element.text = plain(element.text, 2500) if element.text else None
     Xml.indent(root, " ")
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + markup_text(Xml.tostring(root, encoding="unicode")) + "\n"
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        + markup_text(Xml.tostring(root, encoding="unicode"))
+        + "\n"
+    )
 
 
 def _suite(report: RunReport, wave: WavePart, servers: list[ServerPart]) -> Xml.Element:
@@ -70,7 +76,9 @@ def _not_scheduled(report: RunReport) -> Xml.Element:
     return suite
 
 
-def _bare_case(report: RunReport, server: ServerPart | ExcludedPart, seconds: float | None) -> Xml.Element:
+def _bare_case(
+    report: RunReport, server: ServerPart | ExcludedPart, seconds: float | None
+) -> Xml.Element:
     place = f"{report.plan.name}.{server.group}"
     return Xml.Element("testcase", name=named(server), classname=place, time=_s(seconds))
 
@@ -81,7 +89,12 @@ def _message(server: ServerPart | ExcludedPart) -> str:
 
 def _case(report: RunReport, server: ServerPart) -> Xml.Element:
     case = _bare_case(report, server, server.out_s)
-    kinds = {"failed": "failure", "unknown": "error", "skipped": "skipped", "not_started": "skipped"}
+    kinds = {
+        "failed": "failure",
+        "unknown": "error",
+        "skipped": "skipped",
+        "not_started": "skipped",
+    }
     if server.phase is not Phase.ENDED:
         Xml.SubElement(case, "skipped", message=f"{shown(server.outcome)}: no outcome yet")
     elif server.outcome in kinds:

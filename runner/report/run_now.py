@@ -48,7 +48,12 @@ def present(run: Run) -> Now:
     wave = run.wave
     if wave is None:
         counts = {word: number for word, number in run.counts(is_sending=True).items() if number}
-        return Now("all waves over" if run.bake_began else "run", counts if run.bake_began else {}, (), wait_until(run))
+        return Now(
+            "all waves over" if run.bake_began else "run",
+            counts if run.bake_began else {},
+            (),
+            wait_until(run),
+        )
     begun = run.waves[run.position].started is not None
     words = wave_counts(run, wave) if begun else {}
     flying = [s for s in run.members(wave) if s.phase in IN_FLIGHT] if begun else []
@@ -93,7 +98,9 @@ def bar_cells(counts: Mapping[str, int], width: int) -> dict[str, int]:
         return {}
     shares = {word: max(1, width * number // total) for word, number in counts.items() if number}
     while (left := width - sum(shares.values())) and (left > 0 or max(shares.values()) > 1):
-        most = max(shares, key=lambda word: counts[word] / shares[word] if left > 0 else shares[word])
+        most = max(
+            shares, key=lambda word: counts[word] / shares[word] if left > 0 else shares[word]
+        )
         shares[most] += 1 if left > 0 else -1
     return shares
 

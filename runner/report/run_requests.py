@@ -22,14 +22,21 @@ def held_sections(report: RunReport, most: int | None = None) -> Iterator[Sectio
     shared = names_shared([*report.servers, *report.excluded])
     batches = {b.number: b for wave in report.waves for b in wave.batches}
     for word, meaning in HELD.items():
-        held = [server for server in report.servers if server.outcome == word and server.batch in batches]
+        held = [
+            server
+            for server in report.servers
+            if server.outcome == word and server.batch in batches
+        ]
         lines = []
         for number in sorted({server.batch or 0 for server in held}):
             refs = [ServerRef(s.id, s.name, s.zone) for s in held if s.batch == number]
             names = fold(refs, shared)
             more = ["… and more, all in the report"] if names[:most] != names else []
             lines.append(
-                Line(f"{count(len(refs), 'server')} of {request_words(batches[number])}", [*names[:most], *more])
+                Line(
+                    f"{count(len(refs), 'server')} of {request_words(batches[number])}",
+                    [*names[:most], *more],
+                )
             )
         yield Section(f"{shown(word)}: {count(len(held), 'server')}", lines, meaning)
 

@@ -53,11 +53,18 @@ def run_document(report: RunReport) -> Document:
     notes: list[Inline] = []
     if report.stop:
         said = [report.stop.detail, sentence(report.stop.reason)]
-        why = tuple(part for text, lead in zip(said, (": ", " – "), strict=True) if text for part in (lead, text))
+        why = tuple(
+            part
+            for text, lead in zip(said, (": ", " – "), strict=True)
+            if text
+            for part in (lead, text)
+        )
         notes.append(("Stopped at ", report.stop.at, ": ", Emphasis(report.stop.reason), *why))
     notes += [STORE_BEGUN] if report.store_begun else []
     notes += [step_words(step.what, step.command) for step in report.next]
-    targets = ", ".join(f"{t.name} ({t.cloud}, {t.region}, project {t.project_id})" for t in report.targets)
+    targets = ", ".join(
+        f"{t.name} ({t.cloud}, {t.region}, project {t.project_id})" for t in report.targets
+    )
     facts: dict[str, Inline] = {
         "plan file": report.plan.file,
         "description": report.plan.description,
@@ -98,7 +105,11 @@ def _sections(report: RunReport) -> Iterator[Section]:
     if any(wave.started for wave in report.waves):
         yield Section("Course of the run", Figure(_COURSE, lambda: course_chart(report)))
         is_small = len(report.servers) <= 60
-        yield Section("Servers in their waves", Figure(_SERVERS, lambda: servers_chart(report)), is_open=is_small)
+        yield Section(
+            "Servers in their waves",
+            Figure(_SERVERS, lambda: servers_chart(report)),
+            is_open=is_small,
+        )
     yield from held_sections(report)
     told: set[str] = set()
     for outcome in ("unknown", "failed", "skipped"):
@@ -115,18 +126,30 @@ def _sections(report: RunReport) -> Iterator[Section]:
     about = "the plan means them, and they could not be rebooted"
     yield Section(f"{count(len(left), 'server')} not scheduled", _excluded(left, shared), about)
     yield _gates(report)
-    decisions: list[tuple[Inline, ...]] = [(d.at, Emphasis(d.kind), d.about, d.by, d.reason) for d in report.decisions]
+    decisions: list[tuple[Inline, ...]] = [
+        (d.at, Emphasis(d.kind), d.about, d.by, d.reason) for d in report.decisions
+    ]
     asked = (a for a in report.approvals if a.given is None)
     decisions += [(a.asked, "asked, not answered", a.question, None, a.why) for a in asked]
-    yield Section("Decisions", Table("decisions", ("when", "what", "about", "by", "why"), decisions))
+    yield Section(
+        "Decisions", Table("decisions", ("when", "what", "about", "by", "why"), decisions)
+    )
     batches = [batch for wave in report.waves for batch in wave.batches]
     odd = [batch for batch in batches if batch.state != "accepted"]
-    yield Section(f"{count(len(odd), 'request')} not simply accepted", _requests(odd), is_open=False)
+    yield Section(
+        f"{count(len(odd), 'request')} not simply accepted", _requests(odd), is_open=False
+    )
     counted = {server.id for server in left}
     rest = [server for server in report.excluded if server.id not in counted]
     number = len({server.id for server in rest})
-    yield Section(f"{count(number, 'server')} excluded from the schedule", _excluded(rest, shared), is_open=False)
-    course = Table("course", ("when", "what"), [(moment.at, moment.sentence) for moment in report.course])
+    yield Section(
+        f"{count(number, 'server')} excluded from the schedule",
+        _excluded(rest, shared),
+        is_open=False,
+    )
+    course = Table(
+        "course", ("when", "what"), [(moment.at, moment.sentence) for moment in report.course]
+    )
     yield Section("What happened when", course, is_open=False, share=0.5)
     extra = ("zone", "what was seen", "asked", "request")
     everything = _servers(report.servers, extra, is_searchable=True)
@@ -150,11 +173,26 @@ def _waves(report: RunReport) -> Table:
         )
         for wave in report.waves
     ]
-    return Table("waves", ("wave", "group", "size", "servers", "began", "took", "outcome", "requests"), rows)
+    return Table(
+        "waves", ("wave", "group", "size", "servers", "began", "took", "outcome", "requests"), rows
+    )
 
 
-def _servers(servers: Sequence[ServerPart], extra: Sequence[str], *, is_searchable: bool = False) -> Table:
-    columns = ("server", "id", "zone", "wave", "outcome", "reason", "what was seen", "asked", "back after", "job")
+def _servers(
+    servers: Sequence[ServerPart], extra: Sequence[str], *, is_searchable: bool = False
+) -> Table:
+    columns = (
+        "server",
+        "id",
+        "zone",
+        "wave",
+        "outcome",
+        "reason",
+        "what was seen",
+        "asked",
+        "back after",
+        "job",
+    )
     rows: list[tuple[Inline, ...]] = []
     for server in servers:
         seen = [server.detail] if server.detail else []
@@ -187,10 +225,14 @@ def _excluded(servers: Sequence[ExcludedPart], shared: frozenset[str]) -> Table:
     return Table("excluded", columns, rows, brief=list(_by_reason(servers, shared)))
 
 
-def _by_reason(servers: Iterable[ServerPart | ExcludedPart], shared: frozenset[str]) -> Iterator[Line]:
+def _by_reason(
+    servers: Iterable[ServerPart | ExcludedPart], shared: frozenset[str]
+) -> Iterator[Line]:
     by_reason: dict[str, list[ServerRef]] = {}
     for server in servers:
-        by_reason.setdefault(server.reason, []).append(ServerRef(server.id, server.name, server.zone))
+        by_reason.setdefault(server.reason, []).append(
+            ServerRef(server.id, server.name, server.zone)
+        )
     for reason, refs in sorted(by_reason.items()):
         yield Line(_reason(reason), fold(refs, shared))
 
@@ -204,17 +246,38 @@ def _reason(reason: str) -> Inline:
 def _gates(report: RunReport) -> Section:
     """What gates answered: the first answers before each wave, and changes."""
     rows = [
-        (g.at, g.wave, g.gate + (" (dry run)" if g.dry_run else ""), g.asks, shown(g.state), g.value, g.reason)
+        (
+            g.at,
+            g.wave,
+            g.gate + (" (dry run)" if g.dry_run else ""),
+            g.asks,
+            shown(g.state),
+            g.value,
+            g.reason,
+        )
         for g in report.gates
     ]
     shut = sum(g.state != "open" and not g.dry_run for g in report.gates)
     title = f"{count(len(rows), 'answer')} of gates" + (f", {shut} not open" if shut else "")
     columns = ("when", "wave", "gate", "what it asks", "answer", "value", "reason")
-    return Section(title, Table("gates", columns, rows, ("what it asks",)), is_open=False, share=0.4)
+    return Section(
+        title, Table("gates", columns, rows, ("what it asks",)), is_open=False, share=0.4
+    )
 
 
 def _requests(batches: Iterable[BatchPart]) -> Table:
-    columns = ("request", "state", "servers", "asked", "answered", "code", "answer", "job", "request id", "by")
+    columns = (
+        "request",
+        "state",
+        "servers",
+        "asked",
+        "answered",
+        "code",
+        "answer",
+        "job",
+        "request id",
+        "by",
+    )
     rows = [
         (
             *(b.number, shown(b.state.value), len(b.servers), b.intended, b.answered),

@@ -44,7 +44,9 @@ def _lines(report: RunReport) -> Iterator[str]:
     if report.not_scheduled:
         yield from ("", *not_scheduled_lines(report.not_scheduled))
     steps = [(Line(step.what), Line(step.command, level=1)) for step in report.next]
-    yield from sections_lines([Section("next:", [line for pair in steps for line in pair if line.words])])
+    yield from sections_lines(
+        [Section("next:", [line for pair in steps for line in pair if line.words])]
+    )
     yield ""
     yield f"the whole report: reboot-runner report {report.run} -o html --out report.html"
 
@@ -55,7 +57,9 @@ def _about(report: RunReport) -> Iterator[str]:
     clock = f"; {report.clock}" if report.clock else ""
     yield f"{plan}, cycle {report.cycle}, target {targets}, {report.reboot_type} reboot{clock}"
     times = {"reboot": report.reboot, "back": report.out}
-    if said := "; ".join(f"{name} {spread_words(spread)}" for name, spread in times.items() if spread):
+    if said := "; ".join(
+        f"{name} {spread_words(spread)}" for name, spread in times.items() if spread
+    ):
         yield said
     if report.stop:
         yield f"stopped at {report.stop.at:%H:%M:%S} UTC: {report.stop.reason}{_why(report.stop.detail)}"
@@ -74,15 +78,24 @@ def _about(report: RunReport) -> Iterator[str]:
 
 
 def _sections(report: RunReport) -> Iterator[Section]:
-    waves = [w for w in report.waves if len(report.waves) <= MOST_WAVES or _is_noteworthy(w)][:MOST_WAVES]
-    yield Section("", Table("waves", ("wave", "group", "servers", "took", "outcome"), [_row(wave) for wave in waves]))
+    waves = [w for w in report.waves if len(report.waves) <= MOST_WAVES or _is_noteworthy(w)][
+        :MOST_WAVES
+    ]
+    yield Section(
+        "",
+        Table(
+            "waves", ("wave", "group", "servers", "took", "outcome"), [_row(wave) for wave in waves]
+        ),
+    )
     hidden = len(report.waves) - len(waves)
     yield Section("", [Line(f"… and {count(hidden, 'more wave')}")] if hidden else [])
     yield from held_sections(report, MOST_NAMES)
     for outcome in ("unknown", "failed", "skipped"):
         found = [s for s in report.servers if s.outcome == outcome]
         lines = _first(
-            list(map(_server_line, found)), MOST_SERVERS, f"… and {len(found) - MOST_SERVERS} more, all in the report"
+            list(map(_server_line, found)),
+            MOST_SERVERS,
+            f"… and {len(found) - MOST_SERVERS} more, all in the report",
         )
         yield Section(_by_reason(outcome, found), list(map(Line, lines)))
 

@@ -65,7 +65,9 @@ from runner.report.run_report import Percentiles
 NOT_SCHEDULED = "not_scheduled"
 """Beside the words of the model: servers that the plan means and no wave holds."""
 
-STORE_BEGUN = "this run started a new, empty store: earlier reboots of this cycle are not known here"
+STORE_BEGUN = (
+    "this run started a new, empty store: earlier reboots of this cycle are not known here"
+)
 
 
 def headline(run: Run, event: Event) -> str | None:
@@ -106,7 +108,9 @@ def headline(run: Run, event: Event) -> str | None:
                 zip(gates, answers, strict=True),  # those that hold the wave first
                 key=lambda pair: (pair[0].dry_run, pair[1].state is GateState.OPEN),
             )
-            each = "; ".join(f"{g.title}{' (dry run)' if g.dry_run else ''} {answer_words(a)}" for g, a in pairs)
+            each = "; ".join(
+                f"{g.title}{' (dry run)' if g.dry_run else ''} {answer_words(a)}" for g, a in pairs
+            )
             return f"{wave_words(run, data.wave)}: {'gates are open' if is_open else 'waits for gates'}: {each}"
         case ServersChecked(passed=passed, missed=missed) if passed or missed:
             some = [f"the checks of {_servers(passed)} pass"] if passed else []
@@ -121,7 +125,11 @@ def headline(run: Run, event: Event) -> str | None:
             is_told = data.code is not None and data.reason.startswith(f"{data.code}:")
             words = (_ANSWERS[type(data)], None if is_told else data.code, data.reason)
             request = f" (request {data.request_id})" if data.request_id else ""
-            again = f"; again at {data.again:%H:%M:%S}" if isinstance(data, BatchNotSent | BatchThrottled) else ""
+            again = (
+                f"; again at {data.again:%H:%M:%S}"
+                if isinstance(data, BatchNotSent | BatchThrottled)
+                else ""
+            )
             return f"{_batch(run, data.batch)}: {': '.join(filter(None, words))}{request}{again}"
         case BatchLooked(seen=seen) if seen:
             found = f"{_servers(seen)}: {len(data.adopted)} rebooted"
@@ -154,9 +162,17 @@ def headline(run: Run, event: Event) -> str | None:
             server = run.servers[data.server].ref
             return f"server {server.name} ({server.id}): resolved as {data.resolved_as} by {data.by}{_why(data.reason)}"
         case BaselineChecked(group=group, unhealthy=unhealthy):
-            what = {"exclude": "left out", "count": "counted apart"}.get(run.group(group).baseline or "", "too many")
-            found = f"{len(unhealthy)} do not pass their checks, {what}" if unhealthy else "all pass their checks"
-            return f"group {group}: asked {count(data.asked, 'server')} before the first wave: {found}"
+            what = {"exclude": "left out", "count": "counted apart"}.get(
+                run.group(group).baseline or "", "too many"
+            )
+            found = (
+                f"{len(unhealthy)} do not pass their checks, {what}"
+                if unhealthy
+                else "all pass their checks"
+            )
+            return (
+                f"group {group}: asked {count(data.asked, 'server')} before the first wave: {found}"
+            )
         case PauseStarted():
             return f"pause of {length(data.seconds)} after wave {data.after}"
         case BakeStarted():
@@ -204,9 +220,17 @@ def trouble_lines(run: Run, event: Event, most: int | None) -> Iterator[tuple[st
     """
     match event.data:
         case ServersEnded(servers=rows):
-            found = {i: row for i, row in rows.items() if row.outcome not in (Outcome.READY, Outcome.NOT_STARTED)}
-        case BaselineChecked(group=group, unhealthy=unhealthy) if run.group(group).baseline == "exclude":
-            found = {i: Ended(Outcome.SKIPPED, UNHEALTHY_BEFORE, words) for i, words in unhealthy.items()}
+            found = {
+                i: row
+                for i, row in rows.items()
+                if row.outcome not in (Outcome.READY, Outcome.NOT_STARTED)
+            }
+        case BaselineChecked(group=group, unhealthy=unhealthy) if (
+            run.group(group).baseline == "exclude"
+        ):
+            found = {
+                i: Ended(Outcome.SKIPPED, UNHEALTHY_BEFORE, words) for i, words in unhealthy.items()
+            }
         case ServersLost(servers=servers):
             found = {i: Ended(Outcome.FAILED, *why) for i, why in servers.items()}
         case WaveChecked(skipped=skipped):
@@ -221,7 +245,12 @@ def trouble_lines(run: Run, event: Event, most: int | None) -> Iterator[tuple[st
 
 def counts_words(counts: Mapping[str, int]) -> str:
     """`12 ready, 1 failed, 3 in flight`: only what is not zero, in a fixed order."""
-    return ", ".join(f"{counts[k]} {shown(k)}" for k in (*SERVER_WORDS, NOT_SCHEDULED) if counts.get(k)) or "no servers"
+    return (
+        ", ".join(
+            f"{counts[k]} {shown(k)}" for k in (*SERVER_WORDS, NOT_SCHEDULED) if counts.get(k)
+        )
+        or "no servers"
+    )
 
 
 def shown(word: str) -> str:

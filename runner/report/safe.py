@@ -33,8 +33,14 @@ def plain(text: object, limit: int = 500) -> str:
     """
     raw = str(text)
     cut = raw[: limit + 1]
-    shown = "".join(c if c == " " or (c.isprintable() and not _hidden(c)) else _visible(c) for c in cut)
-    return shown if len(raw) <= limit and len(shown) <= limit else shown[: max(0, limit - 1)] + _ELLIPSIS
+    shown = "".join(
+        c if c == " " or (c.isprintable() and not _hidden(c)) else _visible(c) for c in cut
+    )
+    return (
+        shown
+        if len(raw) <= limit and len(shown) <= limit
+        else shown[: max(0, limit - 1)] + _ELLIPSIS
+    )
 
 
 def spreadsheet(text: str) -> str:

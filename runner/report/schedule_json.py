@@ -28,12 +28,17 @@ def dump(schedule: Schedule) -> str:
 
     Raises InvalidInput for one so large that `load` would refuse it.
     """
-    lines = [f"{_compact(key)}:{_value(value)}" for key, value in sorted(json_values(schedule).items())]
+    lines = [
+        f"{_compact(key)}:{_value(value)}" for key, value in sorted(json_values(schedule).items())
+    ]
     text = "{\n" + ",\n".join(lines) + "\n}\n"
     try:
         check_json(text, SCHEDULE)
     except TooMuchJson as error:
-        message, hint = f"the schedule would be saved as JSON {error}", "split the plan into several"
+        message, hint = (
+            f"the schedule would be saved as JSON {error}",
+            "split the plan into several",
+        )
         raise InvalidInput([Problem("ScheduleTooLarge", message, hint=hint)]) from None
     return text
 
@@ -69,7 +74,9 @@ def _parse(text: bytes | str, file: str) -> dict[str, Any]:
         raw = parse_json(text, SCHEDULE, strict=True)
     except TooMuchJson as error:
         hint = "make the schedule again: reboot-runner diff PLAN --out FILE"
-        raise InvalidInput([_problem("ScheduleTooLarge", f"the file is JSON {error}", file, hint)]) from None
+        raise InvalidInput(
+            [_problem("ScheduleTooLarge", f"the file is JSON {error}", file, hint)]
+        ) from None
     except NotJson as error:
         where = Location(file, error.line, error.column) if error.line else Location(file)
         raise InvalidInput([Problem("NotJson", f"not a JSON document: {error}", where)]) from None
@@ -103,7 +110,10 @@ def _read(raw: dict[str, Any], problems: list[Problem], file: str) -> Schedule |
     lists = {key: value for key in ("waves", "excluded") if isinstance(value := raw.get(key), list)}
     head: Schedule | None = part(Schedule, {**raw, **{key: [] for key in lists}})
     waves = tuple(part(Wave, item, "waves", n) for n, item in enumerate(lists.get("waves", ())))
-    excluded = tuple(part(ExclusionEntry, item, "excluded", n) for n, item in enumerate(lists.get("excluded", ())))
+    excluded = tuple(
+        part(ExclusionEntry, item, "excluded", n)
+        for n, item in enumerate(lists.get("excluded", ()))
+    )
     if len(problems) > _SHOWN:
         problems[_SHOWN:] = [_problem("InvalidSchedule", "and more of this kind", file)]
     return None if head is None or problems else replace(head, waves=waves, excluded=excluded)
@@ -131,7 +141,10 @@ def _contradictions(schedule: Schedule) -> Iterator[tuple[str, str]]:
     if schedule.inventory_digest != inventory_digest(schedule):
         yield "DigestMismatch", "the inventory_digest does not fit the servers"
     if schedule.digest != schedule_digest(schedule):
-        yield "DigestMismatch", "the schedule was changed after it was made: its digest does not fit its content"
+        yield (
+            "DigestMismatch",
+            "the schedule was changed after it was made: its digest does not fit its content",
+        )
 
 
 def _problem(code: str, message: str, file: str, hint: str | None = None) -> Problem:
@@ -140,7 +153,10 @@ def _problem(code: str, message: str, file: str, hint: str | None = None) -> Pro
 
 def _path(loc: tuple[int | str, ...]) -> str:
     """`waves[2].servers[0].id`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".") or "schedule"
+    return (
+        "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+        or "schedule"
+    )
 
 
 def _brief(value: object) -> str:

@@ -39,7 +39,9 @@ def schema_of(name: str) -> dict[str, Any]:
 
 def report_schema() -> dict[str, Any]:
     """Of `report -o json`. It is made of the report's own classes, so it cannot say anything else than they hold."""
-    made = TypeAdapter(RunReport).json_schema(mode="serialization", ref_template="#/definitions/{model}")
+    made = TypeAdapter(RunReport).json_schema(
+        mode="serialization", ref_template="#/definitions/{model}"
+    )
     return _draft_07(made, "report", "Report of a reboot-runner run")
 
 

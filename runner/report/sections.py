@@ -59,7 +59,9 @@ class Table:
 
     def is_right(self, column: int) -> bool:
         """Return True for a column of numbers or lengths."""
-        return self.columns[column] in self.right or any(isinstance(row[column], int | timedelta) for row in self.rows)
+        return self.columns[column] in self.right or any(
+            isinstance(row[column], int | timedelta) for row in self.rows
+        )
 
 
 @dataclass(frozen=True, slots=True)

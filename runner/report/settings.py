@@ -28,9 +28,14 @@ _WIDEST = 60
 def settings_yaml(settings: Sequence[ConfigSetting], head: Sequence[str] = ()) -> str:
     """One line a value, its origin as a comment. `head`: sentences for the beginning."""
     lines = list(_lines(settings))
-    width = min(_WIDEST, max((len(line) for line, origin in lines if origin is not None), default=0))
+    width = min(
+        _WIDEST, max((len(line) for line, origin in lines if origin is not None), default=0)
+    )
     told = [f"# {plain(sentence, 1000)}" for sentence in head]
-    told += [f"{line:<{width}}  # {plain(origin)}" if origin is not None else line for line, origin in lines]
+    told += [
+        f"{line:<{width}}  # {plain(origin)}" if origin is not None else line
+        for line, origin in lines
+    ]
     return "\n".join(map(line_start, told))
 
 
@@ -40,7 +45,8 @@ def _lines(settings: Sequence[ConfigSetting]) -> Iterator[tuple[str, Origin | No
     for setting in settings:
         path = setting.path
         shared = next(
-            (n for n, (a, b) in enumerate(zip(before, path, strict=False)) if a != b), min(len(before), len(path))
+            (n for n, (a, b) in enumerate(zip(before, path, strict=False)) if a != b),
+            min(len(before), len(path)),
         )
         dash = ""
         for depth in range(shared, len(path) - 1):
@@ -111,7 +117,8 @@ def settings_document(
     """Return it for programs."""
     origins = (OriginRow(s.origin.kind, s.origin.name or None, s.origin.line) for s in settings)
     rows = tuple(
-        SettingRow(s.path, cast("Scalar", s.value), origin) for s, origin in zip(settings, origins, strict=True)
+        SettingRow(s.path, cast("Scalar", s.value), origin)
+        for s, origin in zip(settings, origins, strict=True)
     )
     found = cast(Literal["--config", "REBOOT_RUNNER_CONFIG", "search", "none"], found_by)
     return ConfigShowDocument(FORMAT_VERSION, file, found, revision, rows)

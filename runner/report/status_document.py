@@ -12,7 +12,9 @@ from runner.model.run import ServerWord
 from runner.model.shape import Shaped
 from runner.report.windows import OpeningRow
 
-RunWord = Literal["running", "waiting", "stopping", "suspended", "held", "done", "stopped", "cancelled"]
+RunWord = Literal[
+    "running", "waiting", "stopping", "suspended", "held", "done", "stopped", "cancelled"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

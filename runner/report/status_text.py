@@ -53,7 +53,15 @@ def runs_table(runs: Sequence[Listed], width: int | None) -> Iterator[str]:
             yield from _folded(run, width)
         return
     rows = [
-        (run.id, run.plan, run.state, end(run.waits_for, 60), run.numbers, f"{run.started:%Y-%m-%d %H:%M}", run.next)
+        (
+            run.id,
+            run.plan,
+            run.state,
+            end(run.waits_for, 60),
+            run.numbers,
+            f"{run.started:%Y-%m-%d %H:%M}",
+            run.next,
+        )
         for run in runs
     ]
     heads = ("run", "plan", "state", "waiting for", _NUMBERS, "started", "next")
@@ -79,7 +87,9 @@ def wave_lines(run: Run, waves: Sequence[Wave]) -> Iterator[str]:
     rows = []
     for wave in waves:
         state = run.waves[wave.number - 1]
-        counts = ", ".join(f"{number} {shown(word)}" for word, number in wave_counts(run, wave).items())
+        counts = ", ".join(
+            f"{number} {shown(word)}" for word, number in wave_counts(run, wave).items()
+        )
         when = "not begun"
         if state.started is not None:
             when = f"since {state.started:%H:%M:%S}"
@@ -130,7 +140,11 @@ def fitted(run: Run, head: Sequence[str], width: int, height: int) -> list[str]:
     most_waves = room if not servers else max(room - len(servers), room // 3, 1)
     listed = waves_around(run, min(most_waves, room))
     before, after = listed[0].number - 1, len(waves) - listed[-1].number
-    lines = [*top, *([f"  … {count(before, 'wave')} before"] if before else []), *wave_lines(run, listed)]
+    lines = [
+        *top,
+        *([f"  … {count(before, 'wave')} before"] if before else []),
+        *wave_lines(run, listed),
+    ]
     lines += [f"  … {count(after, 'wave')} after"] if after else []
     left = max(1, height - len(lines))
     shown_servers = servers if len(servers) <= left else servers[: left - 1]

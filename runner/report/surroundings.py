@@ -20,7 +20,10 @@ Touched = tuple[list[tuple[ScalingGroup, list[ServerRef]]], list[tuple[Scheduled
 def touched(schedule: Schedule, around: Surroundings) -> Touched:
     """Return the auto-scaling groups of which servers go down, each with those servers, and the events of such ones."""
     servers = {s.id: s for w in schedule.waves for s in w.servers}
-    members = [(group, [servers[i] for i in group.members if i in servers]) for group in around.scaling_groups]
+    members = [
+        (group, [servers[i] for i in group.members if i in servers])
+        for group in around.scaling_groups
+    ]
     events = [(event, servers[event.server]) for event in around.events if event.server in servers]
     return [(group, some) for group, some in members if some], events
 
@@ -39,7 +42,9 @@ def advice(schedule: Schedule, around: Surroundings | None) -> tuple[str, ...]:
         )
     if events:
         number = len({s.id for _, s in events})
-        said.append(f"{count(number, 'server')} with a scheduled event of the provider: better wait until it is over")
+        said.append(
+            f"{count(number, 'server')} with a scheduled event of the provider: better wait until it is over"
+        )
     return tuple(said)
 
 
@@ -109,7 +114,13 @@ class SurroundingsRow(Shaped):
         return cls(
             len({s.id for _, some in groups for s in some}),
             len({s.id for _, s in events}),
-            tuple(ScalingGroupRow(g.id, g.name, g.audit_minutes, g.is_scaling, tuple(some)) for g, some in groups),
-            tuple(EventRow(e.id, e.type, e.state, e.begins or None, e.ends or None, s) for e, s in events),
+            tuple(
+                ScalingGroupRow(g.id, g.name, g.audit_minutes, g.is_scaling, tuple(some))
+                for g, some in groups
+            ),
+            tuple(
+                EventRow(e.id, e.type, e.state, e.begins or None, e.ends or None, s)
+                for e, s in events
+            ),
             tuple(around.unread),
         )

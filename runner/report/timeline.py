@@ -19,7 +19,16 @@ MOST_WAVES = 400
 _ROW = 14
 _CURVE = 44
 _POINTS = 80
-_WAITS = frozenset({"pause.started", "bake.started", "approval.asked", "window.awaited", "gates.asked", "wave.held"})
+_WAITS = frozenset(
+    {
+        "pause.started",
+        "bake.started",
+        "approval.asked",
+        "window.awaited",
+        "gates.asked",
+        "wave.held",
+    }
+)
 """Events whose sentences say what a wave waits for."""
 
 
@@ -37,9 +46,14 @@ def course_chart(report: RunReport) -> Chart:
         said = "; ".join(text for at, text in waits if before is not None and before <= at <= until)
         if before is not None and said:
             start, end = _since(before, report.created), _since(until, report.created)
-            bars.append(_bar("pause", start, end, y, f"{length(end - start)}: {said}", height=4, foot=3))
+            bars.append(
+                _bar("pause", start, end, y, f"{length(end - start)}: {said}", height=4, foot=3)
+            )
         if wave.started:
-            start, end = _since(wave.started, report.created), _since(wave.ended or report.as_of, report.created)
+            start, end = (
+                _since(wave.started, report.created),
+                _since(wave.ended or report.as_of, report.created),
+            )
             words = f"wave {wave.number}, {wave.group}: {length(end - start)}: {counts_words(asdict(wave.counts))}"
             bars.append(_bar(_wave_class(wave), start, end, y, words))
             troubles = [kind for kind in ("failed", "unknown") if getattr(wave.counts, kind)]
@@ -47,7 +61,11 @@ def course_chart(report: RunReport) -> Chart:
                 bars.append(_bar(kind, start, end, y, words, height=3, foot=3 * k))
         before = wave.ended
     return Chart(
-        f"Waves along the {length(report.duration_s)} of the run", report.duration_s, _ROW * len(waves), labels, bars
+        f"Waves along the {length(report.duration_s)} of the run",
+        report.duration_s,
+        _ROW * len(waves),
+        labels,
+        bars,
     )
 
 
@@ -60,20 +78,30 @@ def servers_chart(report: RunReport) -> Chart:
     for server in report.servers:
         if server.times.intended:
             by_wave.setdefault(server.wave, []).append(server)
-    waves = [(w, w.started, by_wave[w.number]) for w in report.waves if w.started and w.number in by_wave][:MOST_WAVES]
+    waves = [
+        (w, w.started, by_wave[w.number]) for w in report.waves if w.started and w.number in by_wave
+    ][:MOST_WAVES]
     spans = [_since(wave.ended or report.as_of, begin) for wave, begin, _ in waves]
     is_folded = sum(map(len, by_wave.values())) > MOST_SERVERS
     labels, bars, areas = [], [], []
     y = 0
     for (wave, begin, servers), span in zip(waves, spans, strict=True):
         if is_folded:
-            labels.append(Label(f"{wave.number} {wave.group} ({len(servers)})", y + (_CURVE + _ROW) // 2 - 4))
-            for kind in ("ready", "failed", "unknown"):  # all that were out, and those that ended badly once more
+            labels.append(
+                Label(f"{wave.number} {wave.group} ({len(servers)})", y + (_CURVE + _ROW) // 2 - 4)
+            )
+            for kind in (
+                "ready",
+                "failed",
+                "unknown",
+            ):  # all that were out, and those that ended badly once more
                 some = [s for s in servers if kind in ("ready", s.outcome)]
                 if some:
                     words = count(len(some), "server") if kind == "ready" else f"{len(some)} {kind}"
                     words = f"wave {wave.number}, {wave.group}: {words}"
-                    areas.append(_area(kind, some, len(servers), begin, span, report.as_of, y, words))
+                    areas.append(
+                        _area(kind, some, len(servers), begin, span, report.as_of, y, words)
+                    )
             y += _CURVE
             continue
         labels.append(Label(f"wave {wave.number} {wave.group}", y + _ROW - 4, "head"))
@@ -81,9 +109,21 @@ def servers_chart(report: RunReport) -> Chart:
             y += _ROW
             labels.append(Label(server.name or server.id, y + _ROW - 4))
             for start, end, kind, what in _segments(server, begin, report.as_of):
-                bars.append(_bar(kind, start, end, y, f"{server.name} ({server.id}): {what} {length(end - start)}"))
+                bars.append(
+                    _bar(
+                        kind,
+                        start,
+                        end,
+                        y,
+                        f"{server.name} ({server.id}): {what} {length(end - start)}",
+                    )
+                )
         y += _ROW
-    title = "Servers that were out, wave by wave" if is_folded else "Each server from the request to its outcome"
+    title = (
+        "Servers that were out, wave by wave"
+        if is_folded
+        else "Each server from the request to its outcome"
+    )
     return Chart(title, max(spans, default=0.0), y, labels, bars, areas)
 
 
@@ -98,7 +138,9 @@ def _wave_class(wave: WavePart) -> str:
     return max(found, key=lambda kind: found[kind])
 
 
-def _segments(server: ServerPart, begin: datetime, as_of: datetime) -> Iterator[tuple[float, float, str, str]]:
+def _segments(
+    server: ServerPart, begin: datetime, as_of: datetime
+) -> Iterator[tuple[float, float, str, str]]:
     """Yield (start, end, class, words) of each thing it did, in seconds since its wave began, by the run's clock.
 
     What a request still holds goes on until `as_of`.
@@ -124,13 +166,25 @@ def _segments(server: ServerPart, begin: datetime, as_of: datetime) -> Iterator[
         if end > rebooted:
             yield rebooted, end, "proving", "seen back and stable after another"
     elif t.lost:
-        yield start, end, server.outcome, f"failed ({server.reason}) in the bake of its group; had been ready after"
+        yield (
+            start,
+            end,
+            server.outcome,
+            f"failed ({server.reason}) in the bake of its group; had been ready after",
+        )
     else:
         yield start, end, server.outcome, f"{shown(server.outcome)} ({server.reason}) after"
 
 
 def _area(
-    kind: str, servers: Sequence[ServerPart], of: int, begin: datetime, span: float, as_of: datetime, y: int, words: str
+    kind: str,
+    servers: Sequence[ServerPart],
+    of: int,
+    begin: datetime,
+    span: float,
+    as_of: datetime,
+    y: int,
+    words: str,
 ) -> Area:
     """How many of `of` servers were rebooting at each moment of a wave that took `span` seconds.
 
@@ -148,13 +202,25 @@ def _area(
     points = [(0.0, base)]
     for n in range(_POINTS + 1):
         at = span * n / _POINTS
-        points.append((at, base - (_CURVE - 8) * sum(start <= at < end for start, end in outs) / of))
-    steps = sorted([(start, 1) for start, _ in outs] + [(end, -1) for _, end in outs])  # ends before beginnings
+        points.append(
+            (at, base - (_CURVE - 8) * sum(start <= at < end for start, end in outs) / of)
+        )
+    steps = sorted(
+        [(start, 1) for start, _ in outs] + [(end, -1) for _, end in outs]
+    )  # ends before beginnings
     most = max(accumulate((step for _, step in steps), initial=0))
     return Area(kind, [*points, (span, base)], f"{words}, at most {most} rebooting at once")
 
 
-def _bar(kind: str, start_s: float, end_s: float, y: int, words: str, height: int = _ROW - 4, foot: int = 0) -> Bar:
+def _bar(
+    kind: str,
+    start_s: float,
+    end_s: float,
+    y: int,
+    words: str,
+    height: int = _ROW - 4,
+    foot: int = 0,
+) -> Bar:
     """A bar `height` high that stands `foot` over the lower edge of its row."""
     return Bar(kind, start_s, end_s, y + _ROW - 2 - height - foot, height, words)
 

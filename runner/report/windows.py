@@ -18,7 +18,9 @@ def outlook_words(outlook: Outlook) -> str:
     if outlook.begins is None:
         return f"closed ({outlook.why}), no opening is in sight"
     fit = f"{outlook.waves} of {count(outlook.left, 'wave')} fit{'s' if outlook.waves == 1 else ''}"
-    until = f"until {_time(outlook.starts_until)}" if outlook.starts_until else "with no end in sight"
+    until = (
+        f"until {_time(outlook.starts_until)}" if outlook.starts_until else "with no end in sight"
+    )
     if outlook.is_open:
         return f"open now {until}: {fit}"
     return f"closed ({outlook.why}), opens {_time(outlook.begins)}, {until}: {fit}"
@@ -32,7 +34,9 @@ def when_lines(schedule: Schedule, outlook: Outlook | None) -> Iterator[str]:
     yield f"windows: {windows_words(schedule.windows)}{freezes if schedule.calendars else ''}"
     yield outlook_words(outlook)
     if outlook.too_long:
-        numbers = ", ".join(map(str, outlook.too_long[:5])) + ("" if len(outlook.too_long) <= 5 else ", …")
+        numbers = ", ".join(map(str, outlook.too_long[:5])) + (
+            "" if len(outlook.too_long) <= 5 else ", …"
+        )
         waves = f"wave{'' if len(outlook.too_long) == 1 else 's'} {numbers}"
         yield f"NEVER FITS: {waves} would not be over before the end of any window"
     if outlook.gives_up:
@@ -64,9 +68,13 @@ class OpeningRow(Shaped):
         if outlook is None:
             return None
         times = (outlook.begins, outlook.starts_until, outlook.ends, outlook.gives_up)
-        begins, starts_until, ends, gives_up = (at.replace(microsecond=0) if at else None for at in times)
+        begins, starts_until, ends, gives_up = (
+            at.replace(microsecond=0) if at else None for at in times
+        )
         waves = (outlook.waves, outlook.left, outlook.too_long)
-        return cls(outlook.is_open, outlook.why or None, begins, starts_until, ends, *waves, gives_up)
+        return cls(
+            outlook.is_open, outlook.why or None, begins, starts_until, ends, *waves, gives_up
+        )
 
 
 def _time(at: datetime) -> str:

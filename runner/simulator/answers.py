@@ -108,7 +108,11 @@ def nova_error(status: int, word: str, message: str) -> Response:
 
 def keystone_error(status: int, title: str, message: str) -> Response:
     """Shape (f): `{"error": {"code": 401, "message", "title"}}` with an integer code."""
-    return Response(status, compact({"error": {"code": status, "message": message, "title": title}}), code=str(status))
+    return Response(
+        status,
+        compact({"error": {"code": status, "message": message, "title": title}}),
+        code=str(status),
+    )
 
 
 def proxy_page(status: int, title: str) -> Response:
@@ -139,4 +143,6 @@ def throttled(
         response = gateway_error(status, code, text, request_id)
     else:
         response = ecs_error(code, status=status)
-    return response if wait_s is None else replace(response, headers=(("Retry-After", str(wait_s)),))
+    return (
+        response if wait_s is None else replace(response, headers=(("Retry-After", str(wait_s)),))
+    )

@@ -68,19 +68,47 @@ ROUTES: tuple[tuple[str, str, Call], ...] = (
     ("GET", f"{_ECS}/os-server-groups", Call("groups", lists.list_server_groups)),
     ("GET", f"{_ECS}/os-server-groups/{{group}}", Call("groups", lists.show_server_group)),
     ("POST", f"{_ECS}/resource_instances/action", Call("tags", lists.query_tags, only=_HUAWEI)),
-    ("POST", "/v1/{project}/servers/resource_instances/action", Call("tags", lists.query_tags, only="otc")),
+    (
+        "POST",
+        "/v1/{project}/servers/resource_instances/action",
+        Call("tags", lists.query_tags, only="otc"),
+    ),
     ("GET", f"{_ECS}/{{server}}", Call("show", servers.show_server)),
     ("GET", f"{_ECS}/{{server}}/tags", Call("tags", lists.server_tags)),
-    ("GET", "/v2.1/{project}/servers/{server}/os-instance-actions", Call("actions", servers.list_actions)),
+    (
+        "GET",
+        "/v2.1/{project}/servers/{server}/os-instance-actions",
+        Call("actions", servers.list_actions),
+    ),
     ("GET", "/V1.0/{project}/alarms", Call("alarms", lists.list_alarms, project_code="ces.0014")),
-    ("GET", "/v2/{project}/alarm-histories", Call("alarms", lists.list_records, project_code="ces.0014")),
+    (
+        "GET",
+        "/v2/{project}/alarm-histories",
+        Call("alarms", lists.list_records, project_code="ces.0014"),
+    ),
     ("GET", f"{_AS}/scaling_group", Call("scaling", lists.list_scaling_groups)),
-    ("GET", f"{_AS}/scaling_group_instance/{{group}}/list", Call("scaling", lists.list_scaling_members)),
-    ("GET", "/v3/{project}/instance-scheduled-events", Call("events", lists.list_events, only=_HUAWEI)),
+    (
+        "GET",
+        f"{_AS}/scaling_group_instance/{{group}}/list",
+        Call("scaling", lists.list_scaling_members),
+    ),
+    (
+        "GET",
+        "/v3/{project}/instance-scheduled-events",
+        Call("events", lists.list_events, only=_HUAWEI),
+    ),
     ("POST", "/v3/auth/tokens", Call("token", identity.issue_token, False)),
-    ("POST", "/v3.0/OS-AUTH/id-token/tokens", Call("token", identity.issue_token_for_id_token, False)),
+    (
+        "POST",
+        "/v3.0/OS-AUTH/id-token/tokens",
+        Call("token", identity.issue_token_for_id_token, False),
+    ),
     ("POST", "/v3.0/OS-CREDENTIAL/securitytokens", Call("token", identity.temporary_key, False)),
-    ("POST", "/v5/agencies/assume-with-oidc", Call("token", identity.assume_with_oidc, False, only=_HUAWEI)),
+    (
+        "POST",
+        "/v5/agencies/assume-with-oidc",
+        Call("token", identity.assume_with_oidc, False, only=_HUAWEI),
+    ),
     ("GET", "/v3/projects", Call("projects", identity.list_projects, project_code=None)),
     ("PUT", "/meta-data/latest/api/token", Call("metadata", identity.metadata_token, False)),
     ("GET", "/openstack/latest/meta_data.json", Call("metadata", identity.meta_data, False)),
@@ -172,7 +200,11 @@ class _Endpoint:
             path = request.path if not request.query else f"{request.path}?{request.query}"
             status, code = (response.status, response.code) if response else (0, None)
             names = tuple(rule.do for rule in faults)
-            turn.append(ev.Called(turn.now, call.on, request.method, path[:2000], status, code, request_id, names))
+            turn.append(
+                ev.Called(
+                    turn.now, call.on, request.method, path[:2000], status, code, request_id, names
+                )
+            )
             return response, request_id
 
 
@@ -224,7 +256,9 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
         path=unquote(raw_path),
         raw_path=raw_path,
         query=scope["query_string"].decode("latin-1"),
-        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        headers={
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        },
         body=bytes(body),
         request_id="",
         params=scope.get("path_params", {}),
@@ -274,11 +308,21 @@ async def reset(scope: Scope, receive: Receive) -> None:
 
 
 async def send_truncated(
-    response: Response, headers: list[tuple[bytes, bytes]], scope: Scope, receive: Receive, send: Send
+    response: Response,
+    headers: list[tuple[bytes, bytes]],
+    scope: Scope,
+    receive: Receive,
+    send: Send,
 ) -> None:
     """Announce the whole body, send half of it and close the connection."""
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body[: len(response.body) // 2], "more_body": True})
+    await send(
+        {
+            "type": "http.response.body",
+            "body": response.body[: len(response.body) // 2],
+            "more_body": True,
+        }
+    )
     _transport(scope).close()
     await _gone(receive)
 

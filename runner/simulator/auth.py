@@ -23,7 +23,9 @@ ALGORITHM = "SDK-HMAC-SHA256"
 SKEW: Millis = 15 * 60_000
 """Signature time and server time may be so far apart (API Signing Guide)."""
 
-_AUTHORIZATION = re.compile(r"SDK-HMAC-SHA256 Access=([^,\s]+), ?SignedHeaders=([^,\s]+), ?Signature=([0-9a-f]{64})")
+_AUTHORIZATION = re.compile(
+    r"SDK-HMAC-SHA256 Access=([^,\s]+), ?SignedHeaders=([^,\s]+), ?Signature=([0-9a-f]{64})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ def check(request: Request, turn: WorldTurn, *, for_project: bool = True) -> Non
     if expires is None:
         raise _refused(request, "decrypt token fail")
     if turn.wall >= expires:
-        raise Declined(gateway_error(401, "APIGW.0307", "The token must be updated.", request.request_id))
+        raise Declined(
+            gateway_error(401, "APIGW.0307", "The token must be updated.", request.request_id)
+        )
     if for_project and kept in turn.world.unscoped:
         code = turn.world.switches.unscoped_token
         raise Declined(gateway_error(401, code, "The token is for no project.", request.request_id))
@@ -83,7 +87,9 @@ def digest(token: str) -> str:
 
 def temporary_secret(credentials: KnownLogins, ak: str) -> str:
     """The secret key of a temporary access key. It follows from the permanent one, so that no log holds it."""
-    return hmac.new(credentials.sk.encode(), f"temporary {ak}".encode(), hashlib.sha256).hexdigest()[:40]
+    return hmac.new(
+        credentials.sk.encode(), f"temporary {ak}".encode(), hashlib.sha256
+    ).hexdigest()[:40]
 
 
 def temporary_digest(ak: str, security_token: str) -> str:
@@ -109,16 +115,24 @@ def _check_signature(request: Request, turn: WorldTurn) -> None:
         if turn.wall >= ends:
             raise _refused(request, "Get secretKey failed, the security token has expired")
         sk = temporary_secret(credentials, ak)
-    if "host" not in signed or "x-sdk-date" not in signed or not all(n in request.headers for n in signed):
+    if (
+        "host" not in signed
+        or "x-sdk-date" not in signed
+        or not all(n in request.headers for n in signed)
+    ):
         raise _refused(request, "verify aksk signature fail, signed headers are missing")
     _check_date(request, turn.wall)
     # The key comes with its security token, signed; a permanent key comes with none.
     token = credentials.security_token
     is_its_own = token == shown
     if token is not None and shown is not None:
-        is_its_own = "x-security-token" in signed and hmac.compare_digest(shown.encode(), token.encode())
+        is_its_own = "x-security-token" in signed and hmac.compare_digest(
+            shown.encode(), token.encode()
+        )
     if is_permanent and not is_its_own:
-        raise _refused(request, "Get secretKey failed,error code: security token is wrong or not signed")
+        raise _refused(
+            request, "Get secretKey failed,error code: security token is wrong or not signed"
+        )
     canonical = canonical_request(request, signed)
     if not hmac.compare_digest(sign(canonical, request.headers["x-sdk-date"], sk), signature):
         seen = canonical.replace("\n", "|")

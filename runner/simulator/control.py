@@ -35,14 +35,23 @@ def control_routes(state: State) -> list[Route]:
         ("GET", "log", _read_log),
         ("GET", "state", _read_state),
     )
-    return [Route(f"/_simulator/{path}", _guarded(call, state), methods=[method]) for method, path, call in table]
+    return [
+        Route(f"/_simulator/{path}", _guarded(call, state), methods=[method])
+        for method, path, call in table
+    ]
 
 
 def _guarded(call: ControlCall, state: State) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         client = request.client.host if request.client else ""
-        if client not in _LOOPBACK or request.url.hostname not in _LOOPBACK or "origin" in request.headers:
-            return JSONResponse({"error": "the control endpoint answers loopback clients only"}, 403)
+        if (
+            client not in _LOOPBACK
+            or request.url.hostname not in _LOOPBACK
+            or "origin" in request.headers
+        ):
+            return JSONResponse(
+                {"error": "the control endpoint answers loopback clients only"}, 403
+            )
         try:
             return await call(request, state)
         except ValueError as error:  # pydantic's and json's are such
@@ -81,7 +90,8 @@ async def _object(request: Request) -> dict[str, Any]:
 async def _read_log(request: Request, state: State) -> Response:
     called = ("call", "method", "path", "status", "code", "request_id", "faults")
     requests = [
-        {"at": from_millis(c.at).isoformat(), **{name: getattr(c, name) for name in called}} for c in state.requests()
+        {"at": from_millis(c.at).isoformat(), **{name: getattr(c, name) for name in called}}
+        for c in state.requests()
     ]
     reboots = [
         {
@@ -97,7 +107,9 @@ async def _read_log(request: Request, state: State) -> Response:
     ]
     counts = dict(state.reboot_counts())
     now = state.now().isoformat()
-    return JSONResponse({"now": now, "requests": requests, "accepted_reboots": reboots, "reboot_counts": counts})
+    return JSONResponse(
+        {"now": now, "requests": requests, "accepted_reboots": reboots, "reboot_counts": counts}
+    )
 
 
 async def _read_state(request: Request, state: State) -> Response:

@@ -133,7 +133,17 @@ class TokensExpired:
     kind: Literal["tokens_expired"] = "tokens_expired"
 
 
-Event = AcceptedBatch | Changed | Created | Called | RulesAdded | RulesMet | Switched | TokenIssued | TokensExpired
+Event = (
+    AcceptedBatch
+    | Changed
+    | Created
+    | Called
+    | RulesAdded
+    | RulesMet
+    | Switched
+    | TokenIssued
+    | TokensExpired
+)
 
 _LINES: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 

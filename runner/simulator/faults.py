@@ -208,7 +208,9 @@ class JobFail(BatchRule):
     goes_down: bool = True
 
     def decide(self, part: RebootPart) -> RebootPart:
-        part = replace(part, sub_status="FAIL", code=self.code, reason=self.reason, message=self.message)
+        part = replace(
+            part, sub_status="FAIL", code=self.code, reason=self.reason, message=self.message
+        )
         if self.goes_down:
             return part
         ends = part.begins + REFUSAL_TIME
@@ -306,7 +308,9 @@ class WorldRule(_Rule):
 
     @model_validator(mode="after")
     def _once(self) -> WorldRule:
-        if self.on is None and (self.after or self.until is not None or self.times != 1 or self.probability < 1):
+        if self.on is None and (
+            self.after or self.until is not None or self.times != 1 or self.probability < 1
+        ):
             raise ValueError("after, times, until and probability need `on`")
         return self
 
@@ -356,7 +360,9 @@ class NotActive(WorldRule):
     """In another state than ACTIVE."""
 
     do: Literal["not_active"]
-    status: Literal["", "SHUTOFF", "ERROR", "BUILD", "REBUILD", "MIGRATING", "RESIZE", "SHELVED", "UNKNOWN"] = "SHUTOFF"
+    status: Literal[
+        "", "SHUTOFF", "ERROR", "BUILD", "REBUILD", "MIGRATING", "RESIZE", "SHELVED", "UNKNOWN"
+    ] = "SHUTOFF"
 
     @property
     def values(self) -> dict[str, Any]:

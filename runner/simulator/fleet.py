@@ -162,7 +162,9 @@ def _server(options: FleetOptions, index: int, number: int, role: str) -> FleetS
         ram_mb=ram_mb,
         tags=tuple(tags),
         enterprise_project="0" if env == "prod" else pick_uuid(seed, "enterprise", env),
-        group=pick_uuid(seed, "group", role, env, (number - 1) // GROUP_SIZE) if role in ("api", "db") else None,
+        group=pick_uuid(seed, "group", role, env, (number - 1) // GROUP_SIZE)
+        if role in ("api", "db")
+        else None,
         address=address(index),
         created=_FIRST_CREATED + int(_YEAR * pick_share(seed, "created", index)),
     )

@@ -71,7 +71,9 @@ def issue_token(request: Request, turn: WorldTurn) -> Response:
     is_of_domain = isinstance(domain, dict) and (
         domain.get("name") == turn.credentials.domain or domain.get("id") == fleet.domain_id
     )
-    is_known = (user.get("name") == turn.credentials.user and is_of_domain) or user.get("id") == fleet.user_id
+    is_known = (user.get("name") == turn.credentials.user and is_of_domain) or user.get(
+        "id"
+    ) == fleet.user_id
     is_right = isinstance(password, str) and secrets.compare_digest(
         password.encode(), turn.credentials.password.encode()
     )
@@ -79,7 +81,9 @@ def issue_token(request: Request, turn: WorldTurn) -> Response:
         return keystone_error(401, "Unauthorized", "The username or password is wrong.")
     is_scoped = _is_for_project(auth.get("scope"), turn)
     if is_scoped is None:
-        return keystone_error(401, "Unauthorized", "The project does not exist or you have no rights in it.")
+        return keystone_error(
+            401, "Unauthorized", "The project does not exist or you have no rights in it."
+        )
     own = {"id": fleet.domain_id, "name": turn.credentials.domain}
     scope = {"project": {"domain": own, "id": fleet.project_id, "name": fleet.options.region}}
     return _new_token(
@@ -101,7 +105,9 @@ def issue_token(request: Request, turn: WorldTurn) -> Response:
     )
 
 
-def _new_token(turn: WorldTurn, valid: timedelta, is_scoped: bool, body: Mapping[str, Any]) -> Response:
+def _new_token(
+    turn: WorldTurn, valid: timedelta, is_scoped: bool, body: Mapping[str, Any]
+) -> Response:
     """Give out a token; the log keeps its digest and its end only."""
     expires = turn.wall + length_millis(valid)
     token = "MII" + secrets.token_urlsafe(1100)
@@ -118,9 +124,13 @@ def _is_for_project(scope: Any, turn: WorldTurn) -> bool | None:
     fleet = turn.world.fleet
     if scope in (None, {}):
         return False
-    project, domain = (scope.get("project"), scope.get("domain")) if isinstance(scope, dict) else (None, None)
+    project, domain = (
+        (scope.get("project"), scope.get("domain")) if isinstance(scope, dict) else (None, None)
+    )
     if isinstance(project, dict):
-        is_ours = project.get("id") == fleet.project_id or project.get("name") == fleet.options.region
+        is_ours = (
+            project.get("id") == fleet.project_id or project.get("name") == fleet.options.region
+        )
         return True if is_ours else None
     if isinstance(domain, dict) and (
         domain.get("id") == fleet.domain_id or domain.get("name") == turn.credentials.domain
@@ -154,8 +164,17 @@ def list_projects(request: Request, turn: WorldTurn) -> Response:
         for name, project_id in ids.items()
     ]
     keys = [key for key in ("name", "domain_id", "parent_id") if key in wanted]
-    links = {"self": base + (f"?{request.query}" if request.query else ""), "previous": None, "next": None}
-    return ok({"links": links, "projects": [p for p in projects if all(str(p[k]) == wanted[k] for k in keys)]})
+    links = {
+        "self": base + (f"?{request.query}" if request.query else ""),
+        "previous": None,
+        "next": None,
+    }
+    return ok(
+        {
+            "links": links,
+            "projects": [p for p in projects if all(str(p[k]) == wanted[k] for k in keys)],
+        }
+    )
 
 
 def issue_token_for_id_token(request: Request, turn: WorldTurn) -> Response:
@@ -181,7 +200,11 @@ def issue_token_for_id_token(request: Request, turn: WorldTurn) -> Response:
         return _iam_error(403, "The project does not exist or the user has no rights in it.")
     fleet = turn.world.fleet
     user = {
-        "OS-FEDERATION": {"identity_provider": {"id": trust.idp_id}, "protocol": {"id": "oidc"}, "groups": []},
+        "OS-FEDERATION": {
+            "identity_provider": {"id": trust.idp_id},
+            "protocol": {"id": "oidc"},
+            "groups": [],
+        },
         "domain": {"id": fleet.domain_id, "name": turn.credentials.domain},
         "name": str(claims.get("sub", "")),
         "id": fleet.user_id,
@@ -203,7 +226,11 @@ def temporary_key(request: Request, turn: WorldTurn) -> Response:
     try:
         identity = json.loads(request.body)["auth"]["identity"]
         asked = identity.get("token") or {}
-        methods, inner, seconds = identity["methods"], asked.get("id"), asked.get("duration_seconds", 900)
+        methods, inner, seconds = (
+            identity["methods"],
+            asked.get("id"),
+            asked.get("duration_seconds", 900),
+        )
     except _UNREADABLE:
         return keystone_error(400, "Bad Request", "The request body is invalid.")
     token = request.headers.get("x-auth-token", inner)
@@ -231,7 +258,12 @@ def _new_key(turn: WorldTurn, prefix: str, life: timedelta) -> tuple[str, str, s
 
 
 def _credential(access: str, secret: str, token: str, ends: Millis, status: int) -> Response:
-    made = {"access": access, "secret": secret, "securitytoken": token, "expires_at": f"{iso_micros(ends)}Z"}
+    made = {
+        "access": access,
+        "secret": secret,
+        "securitytoken": token,
+        "expires_at": f"{iso_micros(ends)}Z",
+    }
     return ok({"credential": made}, status=status)
 
 
@@ -248,7 +280,9 @@ def assume_with_oidc(request: Request, turn: WorldTurn) -> Response:
         asked, trust = _agency_request(request.body, turn.credentials.oidc)
         claims = _verified(asked.id_token, trust, turn.wall)
     except UntrustedToken as error:
-        return gateway_error(error.status, f"STS5.0{error.status}", error.message, request.request_id)
+        return gateway_error(
+            error.status, f"STS5.0{error.status}", error.message, request.request_id
+        )
     access, secret, token, ends = _new_key(turn, "STS", _key_life(asked.duration_seconds, trust))
     agency, domain = asked.agency_urn.rpartition(":")[2], turn.world.fleet.domain_id
     return ok(
@@ -275,8 +309,12 @@ def _agency_request(body: bytes, trust: OidcTrust | None) -> tuple[AgencyRequest
     try:
         asked = AgencyRequest.model_validate_json(body)
     except ValidationError as error:
-        fields = ", ".join(sorted({str(e["loc"][0]) for e in error.errors(include_input=False) if e["loc"]}))
-        raise UntrustedToken(400, f"The request body is invalid: {fields or 'no JSON object'}.") from None
+        fields = ", ".join(
+            sorted({str(e["loc"][0]) for e in error.errors(include_input=False) if e["loc"]})
+        )
+        raise UntrustedToken(
+            400, f"The request body is invalid: {fields or 'no JSON object'}."
+        ) from None
     if trust is None or asked.provider_urn != trust.provider_urn:
         raise UntrustedToken(404, "The identity provider does not exist.")
     if asked.agency_urn != trust.agency_urn:
@@ -288,13 +326,16 @@ def _verified(token: str, trust: OidcTrust, wall: Millis) -> dict[str, Any]:
     """The claims of a token that was signed by the issuer, is valid now, and may have the agency."""
     try:
         head, body, signature = (
-            base64.b64decode(p + "=" * (-len(p) % 4), b"-_", validate=True) for p in token.split(".")
+            base64.b64decode(p + "=" * (-len(p) % 4), b"-_", validate=True)
+            for p in token.split(".")
         )
     except (ValueError, binascii.Error):
         raise UntrustedToken(400, "The ID token is no JWT.") from None
     if _json_object(head).get("alg") != "HS256":
         raise UntrustedToken(401, "The ID token is not signed with HS256.")
-    right = hmac.new(trust.secret.encode(), token.rpartition(".")[0].encode(), hashlib.sha256).digest()
+    right = hmac.new(
+        trust.secret.encode(), token.rpartition(".")[0].encode(), hashlib.sha256
+    ).digest()
     if not hmac.compare_digest(right, signature):
         raise UntrustedToken(401, "The signature of the ID token is wrong.")
     claims = _json_object(body)
@@ -308,7 +349,9 @@ def _verified(token: str, trust: OidcTrust, wall: Millis) -> dict[str, Any]:
     if claims.get("iss") != trust.issuer:
         raise UntrustedToken(403, "The issuer of the ID token is not the provider's.")
     if trust.audience not in (audiences if isinstance(audiences, list) else [audiences]):
-        raise UntrustedToken(403, "The audience of the ID token is not one of the provider's client ids.")
+        raise UntrustedToken(
+            403, "The audience of the ID token is not one of the provider's client ids."
+        )
     if not fnmatchcase(str(claims.get("sub", "")), trust.subject):
         raise UntrustedToken(403, "The trust policy of the agency does not allow the subject.")
     return claims

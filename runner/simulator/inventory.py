@@ -12,7 +12,14 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from runner.model.inventory import Inventory, Server
 from runner.simulator.chance import pick_uuid
-from runner.simulator.fleet import FleetGroup, FleetOptions, FleetServer, SimulatedFleet, address, other_flavor
+from runner.simulator.fleet import (
+    FleetGroup,
+    FleetOptions,
+    FleetServer,
+    SimulatedFleet,
+    address,
+    other_flavor,
+)
 from runner.simulator.scenario import ScenarioInvalid, read_document
 from runner.simulator.timeline import Millis
 
@@ -54,9 +61,13 @@ def load_fleet(path: Path, options: FleetOptions) -> SimulatedFleet:
     """
     document = read_document(path)
     try:
-        inventory = InventoryFile.model_validate({"servers": document} if isinstance(document, list) else document)
+        inventory = InventoryFile.model_validate(
+            {"servers": document} if isinstance(document, list) else document
+        )
     except ValidationError as error:
-        findings = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:50]]
+        findings = [
+            f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:50]
+        ]
         raise ScenarioInvalid(path.name, findings) from error
     groups: dict[str, list[str]] = {}
     servers = []
@@ -77,7 +88,10 @@ def load_fleet(path: Path, options: FleetOptions) -> SimulatedFleet:
         servers.append(made)
     if len({s.id for s in servers}) < len(servers):
         raise ScenarioInvalid(path.name, ["two servers have the same id"])
-    named = (FleetGroup(pick_uuid(options.seed, "group", name), name, tuple(ids)) for name, ids in groups.items())
+    named = (
+        FleetGroup(pick_uuid(options.seed, "group", name), name, tuple(ids))
+        for name, ids in groups.items()
+    )
     return _fleet(options, servers, named, inventory.project_id)
 
 
@@ -122,4 +136,6 @@ def _fleet(
 ) -> SimulatedFleet:
     """The fleet, named for its content: a state file must not go on with another one."""
     source = hashlib.sha256(repr(servers).encode()).hexdigest()
-    return SimulatedFleet(replace(options, servers=len(servers)), tuple(servers), tuple(groups), source, project_id)
+    return SimulatedFleet(
+        replace(options, servers=len(servers)), tuple(servers), tuple(groups), source, project_id
+    )

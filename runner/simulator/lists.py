@@ -48,7 +48,9 @@ class Query:
     """The parameters of a list. `refuse` words the answer to a wrong one."""
 
     def __init__(
-        self, request: Request, refuse: Callable[[str], Declined] = lambda name: invalid(f"{name} is invalid")
+        self,
+        request: Request,
+        refuse: Callable[[str], Declined] = lambda name: invalid(f"{name} is invalid"),
     ) -> None:
         self.pairs = query_pairs(request.query)
         self.values = dict(self.pairs)
@@ -143,7 +145,9 @@ def query_tags(request: Request, turn: WorldTurn) -> Response:
     matches = asked.get("matches", [])
     if not isinstance(matches, list):
         raise invalid("matches knows resource_name only")
-    asked_names = [m.get("value") for m in matches if isinstance(m, dict) and m.get("key") == "resource_name"]
+    asked_names = [
+        m.get("value") for m in matches if isinstance(m, dict) and m.get("key") == "resource_name"
+    ]
     names = [name for name in asked_names if isinstance(name, str)]
     if len(names) < len(matches):
         raise invalid("matches knows resource_name only")
@@ -182,7 +186,11 @@ def _checked_tags(asked: dict[str, Any], name: str) -> list[dict[str, Any]]:
         raise invalid(f"{name}: keys must be given, each once")
     for tag in tags:
         values = tag.get("values")
-        if not isinstance(values, list) or len(values) > 10 or len({str(v) for v in values}) < len(values):
+        if (
+            not isinstance(values, list)
+            or len(values) > 10
+            or len({str(v) for v in values}) < len(values)
+        ):
             raise invalid(f"{name}: at most 10 values, each once")
     return tags
 
@@ -214,7 +222,12 @@ def list_alarms(request: Request, turn: WorldTurn) -> Response:
     start = after(list(rules), query.get("start"))
     page = list(rules.values())[start : start + limit]
     marker = page[-1]["alarm_id"] if page else ""
-    return ok({"metric_alarms": page, "meta_data": {"count": len(page), "marker": marker, "total": len(rules)}})
+    return ok(
+        {
+            "metric_alarms": page,
+            "meta_data": {"count": len(page), "marker": marker, "total": len(rules)},
+        }
+    )
 
 
 def list_records(request: Request, turn: WorldTurn) -> Response:
@@ -224,7 +237,10 @@ def list_records(request: Request, turn: WorldTurn) -> Response:
     statuses, rules = query.all("status"), query.all("alarm_id")
     if not statuses <= _STATUSES:
         raise query.refuse("status")
-    is_metric = query.get("alarm_type", "metric") == "metric" and query.get("namespace", NAMESPACE) == NAMESPACE
+    is_metric = (
+        query.get("alarm_type", "metric") == "metric"
+        and query.get("namespace", NAMESPACE) == NAMESPACE
+    )
     found = [
         record
         for record in (_records(turn) if is_metric else ())
@@ -238,7 +254,12 @@ def list_records(request: Request, turn: WorldTurn) -> Response:
 def _wrong_for_cloud_eye(name: str) -> Declined:
     """Shape (h) of errors: Cloud Eye's own."""
     details = {"details": f"The parameter {name} is invalid.", "code": "ces.0013"}
-    body = {"code": 400, "element": name, "message": "The parameter is invalid.", "details": details}
+    body = {
+        "code": 400,
+        "element": name,
+        "message": "The parameter is invalid.",
+        "details": details,
+    }
     return Declined(Response(400, compact(body), code="ces.0013"))
 
 
@@ -303,8 +324,14 @@ def list_scaling_groups(request: Request, turn: WorldTurn) -> Response:
     (page "Querying AS Groups")."""
     query = Query(request)
     window = _window(query)
-    named = {n: changes for n, changes in _scaling_groups(turn).items() if query.get("scaling_group_name") in n}
-    return _scaling_page(window, "scaling_groups", [_scaling_group(turn, n, changes) for n, changes in named.items()])
+    named = {
+        n: changes
+        for n, changes in _scaling_groups(turn).items()
+        if query.get("scaling_group_name") in n
+    }
+    return _scaling_page(
+        window, "scaling_groups", [_scaling_group(turn, n, changes) for n, changes in named.items()]
+    )
 
 
 def list_scaling_members(request: Request, turn: WorldTurn) -> Response:
@@ -339,7 +366,14 @@ def _window(query: Query) -> tuple[int, int]:
 
 def _scaling_page(window: tuple[int, int], name: str, rows: Sequence[dict[str, Any]]) -> Response:
     start, limit = window
-    return ok({"limit": limit, name: rows[start : start + limit], "total_number": len(rows), "start_number": start})
+    return ok(
+        {
+            "limit": limit,
+            name: rows[start : start + limit],
+            "total_number": len(rows),
+            "start_number": start,
+        }
+    )
 
 
 def _scaling_groups(turn: WorldTurn) -> dict[str, list[Changed]]:
@@ -401,8 +435,14 @@ def list_events(request: Request, turn: WorldTurn) -> Response:
     """
     query = Query(request)
     limit = query.number("limit", 20, 1, 100)
-    filters = [(key, query.get(key).split(",")) for key in ("instance_id", "type", "state") if key in query.values]
-    events = [event for event in _events(turn) if all(event[key] in values for key, values in filters)]
+    filters = [
+        (key, query.get(key).split(","))
+        for key in ("instance_id", "type", "state")
+        if key in query.values
+    ]
+    events = [
+        event for event in _events(turn) if all(event[key] in values for key, values in filters)
+    ]
     start = after([e["id"] for e in events], query.get("marker"))
     page = events[start : start + limit]
     following = page[-1]["id"] if page and start + limit < len(events) else None

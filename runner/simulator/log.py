@@ -73,7 +73,9 @@ class SqliteLog:
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                path, timeout=30, isolation_level=None, check_same_thread=False
+            )
         except (OSError, sqlite3.Error) as error:
             raise WorldMismatch(f"{path.name} cannot be opened: {error}") from error
         self._seen = 0
@@ -84,7 +86,9 @@ class SqliteLog:
             self.anchor = self._agree(world, anchor)
         except sqlite3.Error as error:
             self._db.close()
-            raise WorldMismatch(f"{path.name} is not a state file of the simulated cloud: {error}") from error
+            raise WorldMismatch(
+                f"{path.name} is not a state file of the simulated cloud: {error}"
+            ) from error
         except BaseException:
             self._db.close()
             raise
@@ -111,7 +115,11 @@ class SqliteLog:
             if "anchor" in known:
                 sim, wall, scale = json.loads(known["anchor"])
                 old = Anchor(sim, wall, scale)
-                anchor = old if old.scale == fresh.scale else Anchor(old.at(fresh.wall), fresh.wall, fresh.scale)
+                anchor = (
+                    old
+                    if old.scale == fresh.scale
+                    else Anchor(old.at(fresh.wall), fresh.wall, fresh.scale)
+                )
             rows = {"format": FORMAT, "world": world}
             rows["anchor"] = json.dumps([anchor.sim, anchor.wall, anchor.scale])
             self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows.items())
@@ -124,7 +132,9 @@ class SqliteLog:
     def begin(self) -> list[ev.Event]:
         self._db.execute("BEGIN IMMEDIATE")
         fresh = []
-        for seq, line in self._db.execute("SELECT seq, line FROM log WHERE seq > ? ORDER BY seq", (self._seen,)):
+        for seq, line in self._db.execute(
+            "SELECT seq, line FROM log WHERE seq > ? ORDER BY seq", (self._seen,)
+        ):
             self._seen = seq
             try:
                 fresh.append(ev.from_line(line))
@@ -152,7 +162,9 @@ class SqliteLog:
 
 def _check_same(known: dict[str, str], world: str) -> None:
     if known and (known.get("format"), known.get("world")) != (FORMAT, world):
-        raise WorldMismatch("the state file belongs to another simulated fleet; use another file or delete it")
+        raise WorldMismatch(
+            "the state file belongs to another simulated fleet; use another file or delete it"
+        )
 
 
 Log = MemoryLog | SqliteLog

@@ -6,7 +6,15 @@ import json
 import re
 from collections.abc import Mapping
 
-from runner.simulator.answers import ECS_TEXTS, Declined, Response, ecs_error, invalid, ok, throttled
+from runner.simulator.answers import (
+    ECS_TEXTS,
+    Declined,
+    Response,
+    ecs_error,
+    invalid,
+    ok,
+    throttled,
+)
 from runner.simulator.auth import Request
 from runner.simulator.state import WorldTurn
 from runner.simulator.switches import Switches
@@ -29,7 +37,9 @@ def reboot(request: Request, turn: WorldTurn) -> Response:
     if free_at > turn.now:
         wait_s = -(-(free_at - turn.now) // 1000) if switches.quota_retry_after else None
         status = int(switches.quota[:3])
-        code = {"429-gateway": "APIGW.0308", "202": "Common.0024"}.get(switches.quota, "Common.1503")
+        code = {"429-gateway": "APIGW.0308", "202": "Common.0024"}.get(
+            switches.quota, "Common.1503"
+        )
         raise Declined(throttled(request.request_id, status, code, wait_s, switches.quota_servers))
     found = ((server, _trouble(world, server, turn.now, kind)) for server in servers)
     troubles = {server: code for server, code in found if code is not None}
@@ -37,7 +47,9 @@ def reboot(request: Request, turn: WorldTurn) -> Response:
         raise Declined(_refusal(troubles, switches))
     fine = [world.servers[s] for s in servers if s not in troubles]
     hits, met = world.rules.on_batch(fine, turn.now)
-    accepted = accept(world, turn.now, servers, kind, request_id=request.request_id, troubles=troubles, hits=hits)
+    accepted = accept(
+        world, turn.now, servers, kind, request_id=request.request_id, troubles=troubles, hits=hits
+    )
     if met is not None:
         turn.append(met)
     turn.append(accepted)
@@ -99,7 +111,10 @@ def _refusal(troubles: Mapping[str, str], switches: Switches) -> Response:
     codes = list(dict.fromkeys(troubles.values()))
     if switches.refusal == "named":
         # Shape (i): documented for password reset and resize, seen nowhere for reboot.
-        internal = [{"id": s, "error_code": c, "error_message": ECS_TEXTS[c][1]} for s, c in troubles.items()]
+        internal = [
+            {"id": s, "error_code": c, "error_message": ECS_TEXTS[c][1]}
+            for s, c in troubles.items()
+        ]
         return ecs_error("Ecs.0611", internal=internal)
     if len(codes) == 1 and switches.refusal == "plain":
         return ecs_error(codes[0])

@@ -84,9 +84,13 @@ class Rules:
             (fired if self._strikes(active) else passed).append(active)
         if not fired and not passed:
             return [], None
-        return fired, ev.RulesMet(now, tuple(a.number for a in passed), tuple(a.number for a in fired))
+        return fired, ev.RulesMet(
+            now, tuple(a.number for a in passed), tuple(a.number for a in fired)
+        )
 
-    def on_batch(self, servers: Sequence[FleetServer], now: Millis) -> tuple[list[Hit], ev.RulesMet | None]:
+    def on_batch(
+        self, servers: Sequence[FleetServer], now: Millis
+    ) -> tuple[list[Hit], ev.RulesMet | None]:
         """The batch rules that fire on an accepted batch, each with its servers."""
         hits: list[Hit] = []
         passed: list[int] = []

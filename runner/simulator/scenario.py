@@ -51,7 +51,9 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in pairs if tag not in _UNWANTED]
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|True|false|False)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|false|False)$"), list("tTfF")
+)
 
 
 def read_document(path: Path) -> Any:
@@ -92,7 +94,9 @@ def load_scenario(path: Path) -> Scenario:
     try:
         scenario = Scenario.model_validate(document)
     except ValidationError as error:
-        raise ScenarioInvalid(path.name, [_finding(e["loc"], e["msg"]) for e in error.errors()[:50]]) from error
+        raise ScenarioInvalid(
+            path.name, [_finding(e["loc"], e["msg"]) for e in error.errors()[:50]]
+        ) from error
     digest = hashlib.sha256(scenario.model_dump_json().encode()).hexdigest()
     return scenario.model_copy(update={"digest": digest})
 

@@ -189,7 +189,9 @@ def serve_in_thread(
         thread.join()
 
 
-def options_for(config: SimulatorOptions, region: str, scenario: Path | None = None) -> CloudOptions:
+def options_for(
+    config: SimulatorOptions, region: str, scenario: Path | None = None
+) -> CloudOptions:
     """The options of a simulated target in a configuration. `scenario`: its file, found already.
 
     Raises ScenarioInvalid if the file is wrong.
@@ -209,7 +211,10 @@ def options_for(config: SimulatorOptions, region: str, scenario: Path | None = N
 
 @contextmanager
 def serve_embedded(
-    options: CloudOptions, state_path: Path | None = None, wall: Wall = utc_now, clock: SimClock | None = None
+    options: CloudOptions,
+    state_path: Path | None = None,
+    wall: Wall = utc_now,
+    clock: SimClock | None = None,
 ) -> Iterator[Running]:
     """Serve until the block ends. With a state file the cloud goes on from it: servers, jobs and simulated time.
 

@@ -59,7 +59,9 @@ def list_servers(request: Request, turn: WorldTurn) -> Response:
     world = turn.world
     if world.switches.cloud == "huaweicloud" and "server_id" in wanted:
         # All other filters are ignored; an id that does not exist comes back as a ghost.
-        ids = list(dict.fromkeys(i for k, v in query.pairs if k == "server_id" for i in v.split(",") if i))
+        ids = list(
+            dict.fromkeys(i for k, v in query.pairs if k == "server_id" for i in v.split(",") if i)
+        )
         if not 1 <= len(ids) <= MOST_BY_ID:
             raise invalid("too many values of server_id")
         return _listing(request, turn, ids, len(ids))
@@ -121,7 +123,9 @@ def _filtered(turn: WorldTurn, wanted: Mapping[str, str]) -> list[str]:
         found = [i for i in found if world.servers[i].flavor == flavor]
     if name := wanted.get("name"):
         try:
-            match = re.compile(name).search  # fuzzy: the value acts like a regular expression found anywhere
+            match = re.compile(
+                name
+            ).search  # fuzzy: the value acts like a regular expression found anywhere
         except re.error:
             match = re.compile(re.escape(name)).search
         found = [i for i in found if match(world.servers[i].name)]
@@ -160,13 +164,23 @@ def list_actions(request: Request, turn: WorldTurn) -> Response:
 
     def line(action: str, message: str | None, request_id: str, at: Millis) -> dict[str, Any]:
         start = iso_seconds(at)[:-1] + ".000000"
-        return {"action": action, **common, "message": message, "request_id": request_id, "start_time": start}
+        return {
+            "action": action,
+            **common,
+            "message": message,
+            "request_id": request_id,
+            "start_time": start,
+        }
 
     lines = []
     for accepted, part in reversed(world.reboots_of(server_id)):
         if part.begins <= seen_until:
-            has_failed = part.sub_status == "FAIL" and part.ends is not None and part.ends <= seen_until
-            lines.append(line("reboot", "Error" if has_failed else None, accepted.request_id, part.begins))
+            has_failed = (
+                part.sub_status == "FAIL" and part.ends is not None and part.ends <= seen_until
+            )
+            lines.append(
+                line("reboot", "Error" if has_failed else None, accepted.request_id, part.begins)
+            )
     lines.append(line("create", None, "", world.servers[server_id].created))
     return ok({"instanceActions": lines})
 
@@ -194,7 +208,9 @@ def server_document(world: World, server_id: str, now: Millis) -> dict[str, Any]
         "OS-EXT-STS:power_state": power_state,
         "updated": iso_seconds(view.updated),
         "locked": view.locked,
-        "fault": None if view.fault is None else view.fault | {"created": iso_seconds(view.fault["created"])},
+        "fault": None
+        if view.fault is None
+        else view.fault | {"created": iso_seconds(view.fault["created"])},
         "tags": [f"{key}={value}" if value else key for key, value in view.tags],
         "metadata": {
             "charging_mode": "0",
@@ -245,7 +261,9 @@ def server_document(world: World, server_id: str, now: Millis) -> dict[str, Any]
         "OS-EXT-SRV-ATTR:hostname": server.name,
         "OS-SRV-USG:terminated_at": None,
         "sys_tags": [{"key": "_sys_enterprise_project_id", "value": server.enterprise_project}],
-        "security_groups": [{"id": pick_uuid(fleet.options.seed, "security group"), "name": "default"}],
+        "security_groups": [
+            {"id": pick_uuid(fleet.options.seed, "security group"), "name": "default"}
+        ],
         "image": {"id": pick_uuid(fleet.options.seed, "image")},
         "hypervisor": None,
         "auto_terminate_time": "",
@@ -299,7 +317,10 @@ def _sub_job(job_id: str, part: RebootPart, seed: int, now: Millis) -> dict[str,
     if part.ends is not None and now >= part.ends:
         failed = part.sub_status == "FAIL"
         body |= {"status": part.sub_status, "end_time": iso_millis(part.ends)}
-        body |= {"error_code": part.code if failed else None, "fail_reason": part.reason if failed else None}
+        body |= {
+            "error_code": part.code if failed else None,
+            "fail_reason": part.reason if failed else None,
+        }
         if part.message is not None:
             entities["errorcode_message"] = part.message
     return body

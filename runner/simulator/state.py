@@ -127,7 +127,9 @@ class State:
         if state_path is None:
             self._log: Log = MemoryLog()
         else:
-            self._log = kept = SqliteLog(state_path, repr((self.fleet.source, self.fleet.options)), anchor)
+            self._log = kept = SqliteLog(
+                state_path, repr((self.fleet.source, self.fleet.options)), anchor
+            )
             anchor = kept.anchor
         self.clock: SimClock = clock or ScaledClock(anchor, wall)
         self._world = World(self.fleet, self.options.switches)
@@ -153,7 +155,9 @@ class State:
                 for event in self._log.begin():
                     self._world.fold(event)
                 now = max(self._world.latest, to_millis(self.clock.now()))
-                turn = WorldTurn(self._world, now, to_millis(self.wall()), self._log, self.credentials)
+                turn = WorldTurn(
+                    self._world, now, to_millis(self.wall()), self._log, self.credentials
+                )
                 yield turn
                 self._log.commit()
             except BaseException:
@@ -190,7 +194,9 @@ class State:
         """Every server that was sent down, in the order of acceptance. `by=None`: those of the scenario too."""
         with self.turn() as turn:
             accepted = list(turn.world.accepted)
-        return [_reboot(a, p) for a in accepted if by in (None, a.by) for p in a.parts if p.goes_down]
+        return [
+            _reboot(a, p) for a in accepted if by in (None, a.by) for p in a.parts if p.goes_down
+        ]
 
     def reboot_counts(self) -> Counter[str]:
         """Per server id: how often the API sent it down. "Never twice" means that no count is over 1."""

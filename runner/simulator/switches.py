@@ -16,7 +16,9 @@ def _duration(value: object) -> object:
 
 
 Duration = Annotated[
-    timedelta, BeforeValidator(_duration), PlainSerializer(format_duration, return_type=str, when_used="json")
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
 ]
 """Written `90s`, `5m`, `1h30m`."""
 
@@ -44,7 +46,8 @@ class Switches(BaseModel):
         "Ecs.0603", description="The code for a server on which a task runs."
     )
     rebooting_servers: Literal["busy", "queue"] = Field(
-        "busy", description="A server that is rebooting counts as busy, or is rebooted again afterwards."
+        "busy",
+        description="A server that is rebooting counts as busy, or is rebooted again afterwards.",
     )
     duplicates: Literal["refuse", "merge"] = Field(
         "refuse", description="The same id twice in one request: Ecs.0005, or taken once."
@@ -58,31 +61,50 @@ class Switches(BaseModel):
         description="Too many servers a minute: 429 Common.1503, 202 Common.0024, 429 APIGW.0308 or 503 Common.1503.",
     )
     quota_retry_after: bool = Field(False, description="The quota's answer carries `Retry-After`.")
-    quota_servers: Annotated[int, Field(ge=1)] = Field(1000, description="Servers in any 60 simulated seconds.")
+    quota_servers: Annotated[int, Field(ge=1)] = Field(
+        1000, description="Servers in any 60 simulated seconds."
+    )
     calls: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="The gateway takes so many calls in any `calls_within`, else 429 APIGW.0308."
+        None,
+        description="The gateway takes so many calls in any `calls_within`, else 429 APIGW.0308.",
     )
     calls_within: Duration = Field(timedelta(minutes=1), description="The window of `calls`.")
-    gone_job: Literal["400", "404"] = Field("400", description="An unknown job: 400 Common.0011, or 404.")
-    job_visible_after: Duration = Field(timedelta(0), description="A new job is unknown for so long.")
-    job_kept: Duration = Field(timedelta(days=1), description="A finished job vanishes after this (documented).")
-    init: Duration = Field(timedelta(milliseconds=90), description="A new job is INIT, without sub-jobs, for so long.")
-    parent_lag: Duration = Field(timedelta(seconds=8), description="From the last sub-job to the parent (recorded).")
-    state_lag: Duration = Field(
-        timedelta(0), description="Lists and shows lag behind the server, at both edges of a reboot."
+    gone_job: Literal["400", "404"] = Field(
+        "400", description="An unknown job: 400 Common.0011, or 404."
     )
-    history_lag: Duration = Field(timedelta(0), description="The action history lags so far behind.")
+    job_visible_after: Duration = Field(
+        timedelta(0), description="A new job is unknown for so long."
+    )
+    job_kept: Duration = Field(
+        timedelta(days=1), description="A finished job vanishes after this (documented)."
+    )
+    init: Duration = Field(
+        timedelta(milliseconds=90), description="A new job is INIT, without sub-jobs, for so long."
+    )
+    parent_lag: Duration = Field(
+        timedelta(seconds=8), description="From the last sub-job to the parent (recorded)."
+    )
+    state_lag: Duration = Field(
+        timedelta(0),
+        description="Lists and shows lag behind the server, at both edges of a reboot.",
+    )
+    history_lag: Duration = Field(
+        timedelta(0), description="The action history lags so far behind."
+    )
     unscoped_token: Literal["APIGW.0307", "APIGW.0301"] = Field(
-        "APIGW.0307", description="The code for a token that is for no project: it does not fit, or is none."
+        "APIGW.0307",
+        description="The code for a token that is for no project: it does not fit, or is none.",
     )
     other_projects: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
-        (), description="Names of further projects that IAM lists, for example `eu-de_team`; they hold no servers."
+        (),
+        description="Names of further projects that IAM lists, for example `eu-de_team`; they hold no servers.",
     )
     unlisted: Annotated[int, Field(ge=0)] = Field(
         0, description="The list counts so many servers without showing them: the last ones."
     )
     only_enterprise_project: str | None = Field(
-        None, description="The user's rights cover one enterprise project: a list must name it, else Pdp.0001."
+        None,
+        description="The user's rights cover one enterprise project: a list must name it, else Pdp.0001.",
     )
 
 
@@ -137,7 +159,9 @@ class KnownLogins(BaseModel):
     instance: Instance | None = None
 
     @classmethod
-    def generated(cls, ak: str | None = None, sk: str | None = None, password: str | None = None) -> KnownLogins:
+    def generated(
+        cls, ak: str | None = None, sk: str | None = None, password: str | None = None
+    ) -> KnownLogins:
         """Fresh random ones, except those that are given."""
         return cls(
             ak=ak or "SIM" + secrets.token_hex(9).upper()[:17],

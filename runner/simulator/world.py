@@ -54,7 +54,9 @@ class World:
         self.servers: dict[str, FleetServer] = {s.id: s for s in fleet.servers}
         self.created: dict[str, Millis] = {}
         self.beside: dict[str, list[ev.Changed]] = {word: [] for word in BESIDE}
-        self.reboots: defaultdict[str, list[tuple[ev.AcceptedBatch, RebootPart]]] = defaultdict(list)
+        self.reboots: defaultdict[str, list[tuple[ev.AcceptedBatch, RebootPart]]] = defaultdict(
+            list
+        )
         self.changes: defaultdict[str, list[ev.Changed]] = defaultdict(list)
         self.jobs: dict[str, ev.AcceptedBatch] = {}
         self.calls: list[ev.Called] = []
@@ -88,7 +90,9 @@ class World:
                     self.deletions.append(event)
             case ev.Created():
                 for _ in range(event.count):
-                    newcomer = replace(self.fleet.newcomer(len(self.created)), created=event.at - BUILDING)
+                    newcomer = replace(
+                        self.fleet.newcomer(len(self.created)), created=event.at - BUILDING
+                    )
                     self.servers[newcomer.id] = newcomer
                     self.created[newcomer.id] = event.at
             case ev.RulesAdded():
@@ -106,7 +110,9 @@ class World:
 
     def roster(self, now: Millis) -> list[str]:
         """Ids of the servers that exist, in the order of their creation."""
-        gone = {server for change in self.deletions if change.is_on(now) for server in change.servers}
+        gone = {
+            server for change in self.deletions if change.is_on(now) for server in change.servers
+        }
         gone.update(server for server, at in self.created.items() if at > now)
         return [server for server in self.servers if server not in gone]
 
@@ -145,7 +151,12 @@ class World:
             else:
                 status, task = part.back_to, None
                 if status == "ERROR":
-                    fault = {"code": 500, "created": part.back, "message": part.reason or "", "details": ""}
+                    fault = {
+                        "code": 500,
+                        "created": part.back,
+                        "message": part.reason or "",
+                        "details": "",
+                    }
         values: dict[str, Any] = {}
         for change in self.changes.get(server_id, ()):
             edges += [change.at] if change.until is None else [change.at, change.until]
@@ -192,7 +203,12 @@ class World:
     def job(self, job_id: str, now: Millis) -> ev.AcceptedBatch | None:
         """The job, if the cloud knows it at this moment: not before it is visible, not after it was deleted."""
         job = self.jobs.get(job_id)
-        if job is None or job.by != "api" or now < job.visible or (job.gone is not None and now >= job.gone):
+        if (
+            job is None
+            or job.by != "api"
+            or now < job.visible
+            or (job.gone is not None and now >= job.gone)
+        ):
             return None
         return job
 
@@ -229,7 +245,9 @@ def accept(
             earlier = world.back_at(server, begins)
             begins = begins if earlier is None else max(begins, earlier)
         back = begins + world.fleet.reboot_millis(server, len(world.reboots_of(server)), kind)
-        part = RebootPart(server, begins, ends=back, back=back, lag=length_millis(switches.state_lag))
+        part = RebootPart(
+            server, begins, ends=back, back=back, lag=length_millis(switches.state_lag)
+        )
         for hit in hits:
             if server in hit.servers:
                 part = hit.rule.decide(part)
@@ -265,7 +283,9 @@ def _failing(begins: Millis, server: str, code: str) -> RebootPart:
     )
 
 
-def _parent_status(switches: Switches, parts: Sequence[RebootPart], hits: Iterable[Hit]) -> Literal["SUCCESS", "FAIL"]:
+def _parent_status(
+    switches: Switches, parts: Sequence[RebootPart], hits: Iterable[Hit]
+) -> Literal["SUCCESS", "FAIL"]:
     failed = sum(p.sub_status == "FAIL" for p in parts)
     if not failed:
         return "SUCCESS"

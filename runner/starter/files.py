@@ -93,7 +93,9 @@ def _values(request: StarterRequest) -> dict[str, str]:
         "repository": source.repository,
         "revision": source.revision,
         "action": f"{source.repository}/.github/actions/reboot-runner@{source.revision}{tag}",
-        "credentials": "\n".join(f"          {name}: ${{{{ {kind}.{name} }}}}" for kind, name in _CREDENTIALS),
+        "credentials": "\n".join(
+            f"          {name}: ${{{{ {kind}.{name} }}}}" for kind, name in _CREDENTIALS
+        ),
         "handover": _part("pull-request" if request.github else "by-hand"),
         "github": _part("on-github") if request.github else "",
         "owners": " ".join(request.owners),
@@ -110,7 +112,9 @@ def _template(path: str, form: str = "") -> str:
 
     `dot-` stands for the dot of hidden names, which packages and searches pass over.
     """
-    parts = [f"dot-{part[1:]}" if part.startswith(".") else part for part in PurePosixPath(path).parts]
+    parts = [
+        f"dot-{part[1:]}" if part.startswith(".") else part for part in PurePosixPath(path).parts
+    ]
     folder = resources.files("runner.starter").joinpath("templates", form)
     return folder.joinpath(*parts).read_text(encoding="utf-8")
 

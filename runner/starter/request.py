@@ -11,7 +11,9 @@ from runner.model.patterns import NAME_PATTERN
 CLOUDS = {"huaweicloud": "eu-west-101", "otc": "eu-de", "simulator": "eu-west-101"}
 """Cloud -> the region that is assumed without `--region`."""
 
-_SOURCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100})(?:@([0-9a-f]{40}|v[0-9]+(?:\.[0-9]+)*))?")
+_SOURCE = re.compile(
+    r"([A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100})(?:@([0-9a-f]{40}|v[0-9]+(?:\.[0-9]+)*))?"
+)
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 _USUAL = ("main", "master")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -68,7 +70,9 @@ def source(text: str) -> ActionSource:
     """Read `OWNER/NAME`, `OWNER/NAME@v1.2.3` or `OWNER/NAME@SHA` with a full commit. Raises ValueError."""
     found = _SOURCE.fullmatch(text)
     if found is None or found[1].endswith(("/.", "/..")) or found[2] == "0" * 40:
-        raise ValueError("write OWNER/NAME, OWNER/NAME@v1.2.3 or OWNER/NAME@SHA with all 40 digits of the commit")
+        raise ValueError(
+            "write OWNER/NAME, OWNER/NAME@v1.2.3 or OWNER/NAME@SHA with all 40 digits of the commit"
+        )
     return ActionSource(found[1], found[2] or ActionSource().revision)
 
 
@@ -76,5 +80,7 @@ def owners(text: str) -> tuple[str, ...]:
     """Read users, teams or mail addresses of CODEOWNERS, separated by blanks or commas. Raises ValueError."""
     found = tuple(text.replace(",", " ").split())
     if not found or not all(_OWNER.fullmatch(one) for one in found):
-        raise ValueError("write @user, @organisation/team or an address; several separated by commas")
+        raise ValueError(
+            "write @user, @organisation/team or an address; several separated by commas"
+        )
     return found

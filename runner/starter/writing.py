@@ -72,7 +72,9 @@ def _action(folder: Path, file: StarterFile, *, force: bool) -> Action:
     if mode is None:
         return "write"
     if not stat.S_ISREG(mode):
-        raise UsageProblem(f"{place} is there and is no regular file", hint="move it away, then call init again")
+        raise UsageProblem(
+            f"{place} is there and is no regular file", hint="move it away, then call init again"
+        )
     text = file.text.encode()
     with place.open("rb") as found:
         if found.read(len(text) + 1) == text:

@@ -75,7 +75,11 @@ def journal_schema() -> dict[str, Any]:
         "seq": {"type": "integer", "minimum": 1},
         "at": {"type": "string", "format": "date-time"},
         "type": {"enum": list(EVENTS)},
-        "fence": {"type": "integer", "minimum": 0, "description": "Numbers the writer's lease; 0 without one."},
+        "fence": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "Numbers the writer's lease; 0 without one.",
+        },
         "previous": {
             "type": "string",
             "pattern": "^([0-9a-f]{64})?$",
@@ -91,9 +95,13 @@ def journal_schema() -> dict[str, Any]:
         "properties": line,
         "required": list(line),
         "additionalProperties": False,
-        "oneOf": [{"properties": {"type": {"const": k}, "data": refs[k, "validation"]}} for k in EVENTS],
+        "oneOf": [
+            {"properties": {"type": {"const": k}, "data": refs[k, "validation"]}} for k in EVENTS
+        ],
         "definitions": made["$defs"],
     }
-    text = json.dumps(schema).replace('"prefixItems"', '"items"')  # what draft-07 calls the items of a fixed list
+    text = json.dumps(schema).replace(
+        '"prefixItems"', '"items"'
+    )  # what draft-07 calls the items of a fixed list
     found: dict[str, Any] = json.loads(text)
     return found

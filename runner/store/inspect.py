@@ -40,7 +40,9 @@ class _Undo(Exception):
     """Ends a transaction that was only tried."""
 
 
-def look_at(url: str, base: Path, patience_s: float, clock: Callable[[], float] = time.time) -> StoreFacts:
+def look_at(
+    url: str, base: Path, patience_s: float, clock: Callable[[], float] = time.time
+) -> StoreFacts:
     """The facts of a store, after a write to it that was taken back.
 
     Waits at most `patience_s` for another process's write. Raises StoreError where it cannot be opened or written.
@@ -58,7 +60,13 @@ def look_at(url: str, base: Path, patience_s: float, clock: Callable[[], float] 
         if version != NEWEST:
             return StoreFacts(version, ahead_s, now)
         store = SqlStore(db, memory_of(url, base))
-        return StoreFacts(version, ahead_s, now, tuple(store.runs(open_only=True, limit=_MOST_RUNS)), store.halted())
+        return StoreFacts(
+            version,
+            ahead_s,
+            now,
+            tuple(store.runs(open_only=True, limit=_MOST_RUNS)),
+            store.halted(),
+        )
     finally:
         db.close()
 
@@ -75,7 +83,9 @@ def _demand_room(path: Path) -> None:
         folder = folder.parent
     if not _takes_files(folder):
         hint = "check the path and its permissions, or give --store"
-        raise StoreError(f"the store {path} cannot be made: {folder} is no folder that may be written", hint=hint)
+        raise StoreError(
+            f"the store {path} cannot be made: {folder} is no folder that may be written", hint=hint
+        )
 
 
 def _takes_files(folder: Path) -> bool:

@@ -55,7 +55,9 @@ def open_dialect(url: str, base: Path, patience_s: float | None = None) -> Diale
     if "\0" in url:
         raise BadStoreUrl("the store's URL holds a NUL character", hint=_FORMS)
     if url.startswith("sqlite:"):
-        return Sqlite(sqlite_file(url, base), patience_s=PATIENCE_S if patience_s is None else patience_s)
+        return Sqlite(
+            sqlite_file(url, base), patience_s=PATIENCE_S if patience_s is None else patience_s
+        )
     if url.startswith(("postgresql://", "postgres://")):
         from runner.store.postgres import Postgres
 
@@ -85,7 +87,9 @@ def shown(url: str) -> str:
     if repository:
         return f"{repository[1]}://{repository[2]}"
     found = _SERVER.fullmatch(url)
-    return f"{found[1]}://{found[2]}{found[3] or ''}" if found else "(a URL that may hold a password)"
+    return (
+        f"{found[1]}://{found[2]}{found[3] or ''}" if found else "(a URL that may hold a password)"
+    )
 
 
 def _path(url: str) -> str:

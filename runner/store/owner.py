@@ -66,7 +66,9 @@ def boot_clock() -> BootClock:
     """
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     boot, uptime = this_process().boot, _read("/proc/uptime").split()
-    is_plain = bool(boot and uptime) and abs(float(uptime[0]) - time.clock_gettime(clock)) < CLOCKS_AGREE_S
+    is_plain = (
+        bool(boot and uptime) and abs(float(uptime[0]) - time.clock_gettime(clock)) < CLOCKS_AGREE_S
+    )
     name = f"{boot} {_link('/proc/self/ns/time')}" if is_plain else ""
     return BootClock(name, lambda: time.clock_gettime(clock))
 
@@ -99,5 +101,7 @@ def _start_time(pid: int) -> str:
 
 def _ci_run() -> str:
     """A CI run as people find it: GitHub's server, repository and run id."""
-    server, repo, run = (os.environ.get(k, "") for k in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"))
+    server, repo, run = (
+        os.environ.get(k, "") for k in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    )
     return f"{server}/{repo}/actions/runs/{run}" if server and repo and run else ""

@@ -19,7 +19,9 @@ try:
     import psycopg
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 except ImportError as error:
-    raise StoreError("a PostgreSQL store needs psycopg", hint="pip install 'reboot-runner[postgres]'") from error
+    raise StoreError(
+        "a PostgreSQL store needs psycopg", hint="pip install 'reboot-runner[postgres]'"
+    ) from error
 
 PATIENCE_S = 30.0
 """How long a statement waits for another process's transaction."""
@@ -69,7 +71,11 @@ class Postgres:
         self._clock = clock
         self._url = url
         # the driver counts whole seconds, and takes 1 for 2
-        self._defaults = DEFAULTS if connect_s is None else {**DEFAULTS, "connect_timeout": f"{max(2, connect_s):.0f}"}
+        self._defaults = (
+            DEFAULTS
+            if connect_s is None
+            else {**DEFAULTS, "connect_timeout": f"{max(2, connect_s):.0f}"}
+        )
         self._begin = _begin(patience_s)
         self._inside = False
         self._connection = self._connect()
@@ -77,17 +83,25 @@ class Postgres:
     def _connect(self) -> psycopg.Connection[Any]:
         try:
             said = conninfo_to_dict(self._url)
-            wanted = make_conninfo(self._url, **{k: v for k, v in self._defaults.items() if k not in said})
+            wanted = make_conninfo(
+                self._url, **{k: v for k, v in self._defaults.items() if k not in said}
+            )
         except psycopg.Error:  # its text quotes the URL
             raise BadStoreUrl("the PostgreSQL store's URL cannot be read", hint=_FORM) from None
         if not all(map(_is_port, str(said.get("port") or "").split(","))):
-            raise BadStoreUrl("the port in the PostgreSQL store's URL is not a number from 1 to 65535", hint=_FORM)
+            raise BadStoreUrl(
+                "the port in the PostgreSQL store's URL is not a number from 1 to 65535", hint=_FORM
+            )
         try:
             return psycopg.connect(wanted, autocommit=True, prepare_threshold=None)
         except (psycopg.Error, ValueError) as error:  # ValueError: a number that is none
             text = _without_secrets(error, self._url)
-            if isinstance(error, ValueError | psycopg.ProgrammingError) or _BAD_PARAMETER.search(str(error)):
-                raise BadStoreUrl(f"the PostgreSQL store's URL cannot be used: {text}", hint=_FORM) from None
+            if isinstance(error, ValueError | psycopg.ProgrammingError) or _BAD_PARAMETER.search(
+                str(error)
+            ):
+                raise BadStoreUrl(
+                    f"the PostgreSQL store's URL cannot be used: {text}", hint=_FORM
+                ) from None
             hint = "check the URL, the password and the network"
             raise StoreError(f"cannot open the PostgreSQL store: {text}", hint=hint) from None
 
@@ -160,7 +174,11 @@ class Postgres:
 
     def has_table(self, name: str) -> bool:
         # Not `to_regclass`: after a wait for `lock` it still answers from what this session knew before.
-        return bool(self.execute("select 1 from pg_class where relname = ? and pg_table_is_visible(oid)", (name,)))
+        return bool(
+            self.execute(
+                "select 1 from pg_class where relname = ? and pg_table_is_visible(oid)", (name,)
+            )
+        )
 
     def now(self) -> float:
         if self._clock is not None:
@@ -176,7 +194,9 @@ class Postgres:
             yield
         except psycopg.Error as error:
             what = _LOST if self._connection.closed else "the store refused"
-            raise StoreError(f"{what}: {_without_secrets(error, self._url)}", hint=_hint(error)) from error
+            raise StoreError(
+                f"{what}: {_without_secrets(error, self._url)}", hint=_hint(error)
+            ) from error
 
 
 def _is_port(text: str) -> bool:
@@ -229,7 +249,12 @@ def _without_secrets(error: Exception, url: str) -> str:
     secrets = re.findall(r"[?&](?:\w*password|passfile)=([^&]*)", url)
     if "@" in url:
         secrets.append(url.partition("://")[2].rpartition("@")[0].partition(":")[2])
-    parts = {part for s in secrets for form in (s, unquote(s)) for part in (form, *re.split(r"[@/:?#&%\[\]]", form))}
+    parts = {
+        part
+        for s in secrets
+        for form in (s, unquote(s))
+        for part in (form, *re.split(r"[@/:?#&%\[\]]", form))
+    }
     if any(len(part) > 1 and part in text for part in parts):
         return f"{type(error).__name__} (its text holds a part of the URL's password)"
     return text

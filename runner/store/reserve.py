@@ -46,10 +46,14 @@ def _claim(db: Dialect, run_id: str, intent: Intent, now: float) -> None:
         servers = db.listed([s for s in intent.servers if s not in taken])
     values = (intent.project, intent.cycle, run_id, intent.batch, now, servers)
     columns = "project, server, cycle, run, batch, at"
-    db.execute(f"insert into claim({columns}) select ?, value, ?, ?, ?, ? from {db.elements}", values)  # noqa: S608
+    db.execute(
+        f"insert into claim({columns}) select ?, value, ?, ?, ?, ? from {db.elements}", values
+    )  # noqa: S608
 
 
-def _take_over(db: Dialect, run_id: str, intent: Intent, servers: Sequence[str], now: float) -> None:
+def _take_over(
+    db: Dialect, run_id: str, intent: Intent, servers: Sequence[str], now: float
+) -> None:
     """The spent claims of the run that is repeated become this run's."""
     db.execute(
         "update claim set before = run, run = ?, batch = ?, at = ?, released = null"  # noqa: S608
@@ -62,13 +66,17 @@ def _room(db: Dialect, run_id: str, intent: Intent, now: float) -> None:
     """Servers asked for in any window must not exceed the budget; a reservation is given back by `hold` only."""
     wanted = len(intent.servers)
     if wanted > intent.per_window:
-        raise StoreError(f"a batch of {wanted} servers can never fit into {intent.per_window} a minute")
+        raise StoreError(
+            f"a batch of {wanted} servers can never fit into {intent.per_window} a minute"
+        )
     begin, end = now - intent.window_s, now + intent.window_s
     # What is later than a window from now was written before the clock was set back: it must not close the budget
     # until the clock has caught up.
     sql = "delete from rate where project = ? and (at <= ? or at > ?)"
     db.execute(sql, (intent.project, begin - intent.window_s, end))
-    made = db.execute("select at, n from rate where project = ? and at > ? order by at", (intent.project, begin))
+    made = db.execute(
+        "select at, n from rate where project = ? and at > ? order by at", (intent.project, begin)
+    )
     used = sum(n for _, n in made)
     until = now
     for at, n in made:
@@ -78,7 +86,10 @@ def _room(db: Dialect, run_id: str, intent: Intent, now: float) -> None:
         until = at + intent.window_s
     if until > now:
         raise RateFull(until - now)
-    db.execute("insert into rate(project, at, n, run) values(?,?,?,?)", (intent.project, now, wanted, run_id))
+    db.execute(
+        "insert into rate(project, at, n, run) values(?,?,?,?)",
+        (intent.project, now, wanted, run_id),
+    )
 
 
 HELD = 1001
@@ -96,7 +107,10 @@ def hold(db: Dialect, project: str, run_id: str, wait_s: float, window_s: float)
     sql = f"select at, count(*) from rate where {asked} and run = ? group by at order by at desc limit 1"  # noqa: S608
     for newest, number in db.execute(sql, (project, run_id)):
         if number == 1:  # of two that were made at the same instant nobody could tell which it was
-            db.execute(f"update rate set n = 0 where {asked} and run = ? and at = ?", (project, run_id, newest))  # noqa: S608
+            db.execute(
+                f"update rate set n = 0 where {asked} and run = ? and at = ?",
+                (project, run_id, newest),
+            )  # noqa: S608
     at = now + min(wait_s, window_s) - window_s
     db.execute("insert into rate(project, at, n, run) values(?,?,?,?)", (project, at, HELD, run_id))
 
@@ -114,7 +128,10 @@ def free(db: Dialect, run_id: str, release: Sequence[str], forget: Sequence[str]
             f" where run = ? and before is not null and server {db.is_one_of}",
             (db.now(), run_id, db.listed(forget)),
         )
-        db.execute(f"delete from claim where run = ? and server {db.is_one_of}", (run_id, db.listed(forget)))  # noqa: S608
+        db.execute(
+            f"delete from claim where run = ? and server {db.is_one_of}",
+            (run_id, db.listed(forget)),
+        )  # noqa: S608
 
 
 def set_halt(db: Dialect, halt: Halt | None) -> None:

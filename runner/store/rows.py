@@ -16,9 +16,7 @@ from runner.model.owner import Owner
 from runner.ports.store import Halt, RunRow
 from runner.store.event_json import BadEvent, read_event, write_event
 
-RUN_COLUMNS = (
-    "id, plan, plan_digest, schedule_digest, cycle, word, is_open, created, fence, owner, lease_until, due, seq"
-)
+RUN_COLUMNS = "id, plan, plan_digest, schedule_digest, cycle, word, is_open, created, fence, owner, lease_until, due, seq"
 EVENT_COLUMNS = "format, seq, at, type, fence, previous, data"
 
 EventRow = tuple[int, int, str, str, int, str, str]
@@ -44,8 +42,16 @@ def written_events(
         try:
             text = write_event(data)
         except TooMuchJson as error:
-            what = "the run's plan and schedule" if isinstance(data, RunCreated) else f"event {seq} of run {run}"
-            hint = "split the plan into several" if isinstance(data, RunCreated) else "nothing of it was stored"
+            what = (
+                "the run's plan and schedule"
+                if isinstance(data, RunCreated)
+                else f"event {seq} of run {run}"
+            )
+            hint = (
+                "split the plan into several"
+                if isinstance(data, RunCreated)
+                else "nothing of it was stored"
+            )
             raise StoreError(f"{what}: JSON {error}", hint=hint) from None
         row = (FORMAT, seq, written_time(at), data.type, fence, head, text)
         head = hash_of(row)
@@ -81,7 +87,21 @@ def written_halt(halt: Halt) -> str:
 
 def run_row(row: Sequence[Any]) -> RunRow:
     """From `RUN_COLUMNS`. Raises StoreError."""
-    (key, plan, plan_digest, schedule_digest, cycle, word, is_open, created, fence, holder, until, due, seq) = row
+    (
+        key,
+        plan,
+        plan_digest,
+        schedule_digest,
+        cycle,
+        word,
+        is_open,
+        created,
+        fence,
+        holder,
+        until,
+        due,
+        seq,
+    ) = row
     try:
         at = datetime.fromisoformat(created)
         facts = (key, plan, plan_digest, schedule_digest, cycle, word, bool(is_open), at)
@@ -96,7 +116,9 @@ def event(row: Sequence[Any], run: str) -> Event:
     try:
         if number != FORMAT:
             raise BadEvent("this version does not know its format")
-        return Event(read_event(kind, data), datetime.fromisoformat(at), seq, fence, previous, number)
+        return Event(
+            read_event(kind, data), datetime.fromisoformat(at), seq, fence, previous, number
+        )
     except (ValueError, TypeError, AttributeError) as error:
         raise _unreadable("event", f"{run}, event {seq}", error) from error
 

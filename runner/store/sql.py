@@ -41,7 +41,9 @@ TAKEN = 1.0
 class SqlStore:
     """`ports.store.Store` on a dialect. One connection, used by one thread."""
 
-    def __init__(self, db: Dialect, memory: LastWrite | None = None, boot: BootClock | None = None) -> None:
+    def __init__(
+        self, db: Dialect, memory: LastWrite | None = None, boot: BootClock | None = None
+    ) -> None:
         """`memory`: what a store that holds runs must contain, and where its newest intents are kept in mind.
 
         `boot`: the boot-time clock beside the dialect's own, if that is this process's wall clock.
@@ -88,7 +90,9 @@ class SqlStore:
         return StoreError(f"run {run.id} cannot be begun: its id is taken", hint="begin it again")
 
     def find(self, text: str) -> RunRow:
-        if not text or not text.isprintable():  # no run has such a name, and not every driver can even be asked
+        if (
+            not text or not text.isprintable()
+        ):  # no run has such a name, and not every driver can even be asked
             raise _no_run(text)
         exact = self._rows("id = ?", (text,), 1) or self._rows("plan = ?", (text,), 1)
         if exact:
@@ -101,7 +105,9 @@ class SqlStore:
             raise RunNotFound(f"{text!r} fits several runs: {', '.join(r.id for r in found[:5])}")
         raise _no_run(text)
 
-    def runs(self, *, plan: str | None = None, open_only: bool = False, limit: int = 100) -> list[RunRow]:
+    def runs(
+        self, *, plan: str | None = None, open_only: bool = False, limit: int = 100
+    ) -> list[RunRow]:
         where = ["1 = 1"] + (["plan = ?"] if plan else []) + (["is_open = 1"] if open_only else [])
         return self._rows(" and ".join(where), (plan,) if plan else (), limit)
 
@@ -116,7 +122,9 @@ class SqlStore:
     def watched_s(self) -> float | None:
         return None
 
-    def _rows(self, where: str, args: Sequence[Any], limit: int, order: str = "created desc, id desc") -> list[RunRow]:
+    def _rows(
+        self, where: str, args: Sequence[Any], limit: int, order: str = "created desc, id desc"
+    ) -> list[RunRow]:
         sql = f"select {rows.RUN_COLUMNS} from run where {where} order by {order} limit {limit:d}"  # noqa: S608
         return [rows.run_row(r) for r in self.db.execute(sql, args)]
 
@@ -142,7 +150,13 @@ class SqlStore:
                 raise LeaseHeld(run.owner, run.lease_until)
             self.db.execute(
                 "update run set owner = ?, fence = ?, lease_until = ?, due = ? where id = ?",
-                (rows.written_owner(owner, self._clock(now)), run.fence + 1, now + ttl_s, max(run.due, TAKEN), run_id),
+                (
+                    rows.written_owner(owner, self._clock(now)),
+                    run.fence + 1,
+                    now + ttl_s,
+                    max(run.due, TAKEN),
+                    run_id,
+                ),
             )
         return Lease(run_id, run.fence + 1, owner, ttl_s)
 
@@ -175,7 +189,10 @@ class SqlStore:
             (count, now + lease.ttl_s, lease.run_id, lease.fence, now if strict else 0.0),
         )
         if not found:
-            raise LeaseLost(f"the lease on run {lease.run_id} is gone", hint="another process goes on with the run")
+            raise LeaseLost(
+                f"the lease on run {lease.run_id} is gone",
+                hint="another process goes on with the run",
+            )
         return int(found[0][0]) - count, found[0][1]
 
     # --- journal ---------------------------------------------------------------------------------------------
@@ -199,7 +216,9 @@ class SqlStore:
             if intent is not None:
                 reserve(self.db, lease.run_id, intent)
             free(self.db, lease.run_id, release, forget)
-            new, head = rows.written_events(lease.run_id, events, at, first=before + 1, fence=lease.fence, head=head)
+            new, head = rows.written_events(
+                lease.run_id, events, at, first=before + 1, fence=lease.fence, head=head
+            )
             self.db.execute(
                 "update run set word = coalesce(?, word), is_open = ?, head = ? where id = ?",
                 (word, 0 if close else 1, head, lease.run_id),
@@ -232,7 +251,9 @@ class SqlStore:
             before, head = int(found[0][0]) - len(events), found[0][1]
             _expect(run_id, before, expect)
             free(self.db, run_id, release, forget)
-            new, head = rows.written_events(run_id, events, at, first=before + 1, fence=0, head=head)
+            new, head = rows.written_events(
+                run_id, events, at, first=before + 1, fence=0, head=head
+            )
             self.db.execute("update run set head = ? where id = ?", (head, run_id))
             self._insert(run_id, new)
         return [rows.event(r, run_id) for r in new]
@@ -244,7 +265,11 @@ class SqlStore:
     # --- cycles, halt ----------------------------------------------------------------------------------------
 
     def spent(self, cycle: str, project: str) -> dict[str, str]:
-        return dict(self.db.execute("select server, run from claim where cycle = ? and project = ?", (cycle, project)))
+        return dict(
+            self.db.execute(
+                "select server, run from claim where cycle = ? and project = ?", (cycle, project)
+            )
+        )
 
     def hold(self, project: str, run_id: str, wait_s: float, window_s: float) -> None:
         with self.db.transaction():
@@ -259,7 +284,9 @@ class SqlStore:
 
 
 def _no_run(text: str) -> RunNotFound:
-    return RunNotFound(f"no run {text!r}", hint="`reboot-runner status` lists the runs of the store")
+    return RunNotFound(
+        f"no run {text!r}", hint="`reboot-runner status` lists the runs of the store"
+    )
 
 
 def _expect(run_id: str, before: int, expect: int | None) -> None:

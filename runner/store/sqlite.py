@@ -54,7 +54,11 @@ class Sqlite:
     is_one_of: ClassVar = "in (select value from json_each(?))"
 
     def __init__(
-        self, path: Path | str, clock: Callable[[], float] = time.time, *, patience_s: float = PATIENCE_S
+        self,
+        path: Path | str,
+        clock: Callable[[], float] = time.time,
+        *,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._clock = clock
         self._patience_s = patience_s
@@ -81,9 +85,17 @@ class Sqlite:
 
     def _demand_tables(self, path: Path) -> None:
         if not self.has_table("schema_version"):
-            others = self.execute("select name from sqlite_master where type = 'table' order by name limit 3")
-            what = f"the tables of another program ({', '.join(row[0] for row in others)})" if others else "no tables"
-            raise StoreError(f"the store {path} is a database with {what}", hint=_LOST.format(path=path))
+            others = self.execute(
+                "select name from sqlite_master where type = 'table' order by name limit 3"
+            )
+            what = (
+                f"the tables of another program ({', '.join(row[0] for row in others)})"
+                if others
+                else "no tables"
+            )
+            raise StoreError(
+                f"the store {path} is a database with {what}", hint=_LOST.format(path=path)
+            )
 
     def _use_log(self) -> None:
         """Switch the file to a write-ahead log. SQLite does not wait here when another process is doing the same."""
@@ -120,7 +132,9 @@ class Sqlite:
             yield
             self.execute("commit")
         finally:
-            if self._connection.in_transaction:  # after some errors (a full disk) SQLite has rolled back by itself
+            if (
+                self._connection.in_transaction
+            ):  # after some errors (a full disk) SQLite has rolled back by itself
                 self.execute("rollback")
 
     def lock(self, name: str, *, shared: bool = False) -> None:
@@ -130,7 +144,9 @@ class Sqlite:
         """A transaction asks at its beginning."""
 
     def has_table(self, name: str) -> bool:
-        return bool(self.execute("select 1 from sqlite_master where type = 'table' and name = ?", (name,)))
+        return bool(
+            self.execute("select 1 from sqlite_master where type = 'table' and name = ?", (name,))
+        )
 
     def now(self) -> float:
         return self._clock()
@@ -166,15 +182,22 @@ def is_there(path: Path) -> bool:
     if path.is_dir():
         raise StoreError(f"the store {path} is a directory", hint="give the path of a file in it")
     if not path.is_file():
-        raise StoreError(f"the store {path} is not a regular file", hint="give another path with --store")
+        raise StoreError(
+            f"the store {path} is not a regular file", hint="give another path with --store"
+        )
     if size == 0:
-        raise StoreError(f"the store {path} is an empty file: what it held is lost", hint=_LOST.format(path=path))
+        raise StoreError(
+            f"the store {path} is an empty file: what it held is lost", hint=_LOST.format(path=path)
+        )
     return True
 
 
 def _demand_free(path: Path) -> bool:
     if path.is_symlink():
-        raise StoreError(f"the store {path} is a link to a file that does not exist", hint=_LOST.format(path=path))
+        raise StoreError(
+            f"the store {path} is a link to a file that does not exist",
+            hint=_LOST.format(path=path),
+        )
     for log in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-journal")):
         if _size(log) and not path.exists():  # a process that begins the store just now makes both
             what = f"the store {path} is gone, but its log {log.name} is still there"
@@ -230,7 +253,9 @@ def _name(draft: Path, path: Path) -> None:
 
 
 def _cannot_open(path: Path, error: Exception) -> StoreError:
-    return StoreError(f"cannot open the store {path}: {error}", hint=_HINTS[sqlite3.SQLITE_CANTOPEN])
+    return StoreError(
+        f"cannot open the store {path}: {error}", hint=_HINTS[sqlite3.SQLITE_CANTOPEN]
+    )
 
 
 @contextmanager

@@ -17,13 +17,30 @@ try:
     from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
     from temporalio.envconfig import ClientConfig
     from temporalio.exceptions import ApplicationError
-    from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+    from temporalio.runtime import (
+        LogForwardingConfig,
+        LoggingConfig,
+        Runtime,
+        TelemetryConfig,
+        TelemetryFilter,
+    )
     from temporalio.service import RPCError, RPCStatusCode
     from temporalio.worker import Worker
 except ImportError as error:
-    raise RunnerError("a worker of Temporal needs temporalio", hint="pip install 'reboot-runner[temporal]'") from error
+    raise RunnerError(
+        "a worker of Temporal needs temporalio", hint="pip install 'reboot-runner[temporal]'"
+    ) from error
 
-from runner.temporal.workflow import ADVANCE, SILENCE, WAKE, WORKFLOW, DriveRequest, DriveRun, RunProgress, id_of
+from runner.temporal.workflow import (
+    ADVANCE,
+    SILENCE,
+    WAKE,
+    WORKFLOW,
+    DriveRequest,
+    DriveRun,
+    RunProgress,
+    id_of,
+)
 
 RPC = timedelta(seconds=10)
 BEAT_S = SILENCE.total_seconds() / 4
@@ -61,13 +78,17 @@ async def connect(cluster: Cluster, talk: Callable[[str], None]) -> Connection:
     ours, theirs = logging.getLogger("runner.temporal"), logging.getLogger("temporalio")
     for logger in (ours, theirs):
         logger.handlers, logger.propagate = [TalkHandler(logging.WARNING)], False
-    levels = LoggingConfig(TelemetryFilter(core_level="WARN", other_level="ERROR"), LogForwardingConfig(ours))
+    levels = LoggingConfig(
+        TelemetryFilter(core_level="WARN", other_level="ERROR"), LogForwardingConfig(ours)
+    )
     try:
         settings = ClientConfig.load_client_connect_config(disable_file=True)
         settings["target_host"] = cluster.address or settings.get("target_host") or "localhost:7233"
         settings["namespace"] = cluster.namespace or settings.get("namespace") or "default"
         runtime = Runtime(telemetry=TelemetryConfig(logging=levels))
-        client = await asyncio.wait_for(Client.connect(**settings, runtime=runtime), RPC.total_seconds() * 2)
+        client = await asyncio.wait_for(
+            Client.connect(**settings, runtime=runtime), RPC.total_seconds() * 2
+        )
     except (RPCError, RuntimeError, ValueError, OSError, TimeoutError) as error:
         raise TemporalError(
             f"cannot connect to Temporal: {str(error) or type(error).__name__}",
@@ -106,7 +127,9 @@ class Connection:
             try:
                 return await advance(run_id)
             except NotNow as error:
-                raise ApplicationError(str(error), type="NotNow") from None  # no more: it is kept in the history
+                raise ApplicationError(
+                    str(error), type="NotNow"
+                ) from None  # no more: it is kept in the history
             except NoSuchRun:
                 said = "the store of this worker has no such run: one task queue is for one store"
                 raise ApplicationError(said, type="NoSuchRun", non_retryable=True) from None

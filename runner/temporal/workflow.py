@@ -70,7 +70,9 @@ class DriveRun:
                 result_type=RunProgress,
                 start_to_close_timeout=STEP_MOST,
                 heartbeat_timeout=SILENCE,
-                retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
+                retry_policy=RetryPolicy(
+                    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
+                ),
             )
             if self._left.due_s is None:
                 return self._left

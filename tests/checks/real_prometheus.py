@@ -41,7 +41,11 @@ def prometheus(program: str, folder: Path, target: str) -> Iterator[str]:
     port = free_port()
     scrape = f"scrape_configs: [{{job_name: t, static_configs: [{{targets: ['{target}']}}]}}]"
     (folder / "prometheus.yml").write_text(f"global: {{scrape_interval: 1s}}\n{scrape}\n")
-    options = ("--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}")
+    options = (
+        "--config.file=prometheus.yml",
+        "--storage.tsdb.path=data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, *options], cwd=folder, stdout=log, stderr=log)
         try:
@@ -60,7 +64,9 @@ async def scraped(program: str) -> AsyncIterator[tuple[str, Exporter]]:
                 yield url, exporter
 
 
-def asks(query: str, for_s: float = 0.0, *, most: float | None = 5, least: float | None = None) -> Gate:
+def asks(
+    query: str, for_s: float = 0.0, *, most: float | None = 5, least: float | None = None
+) -> Gate:
     return Gate("prometheus", source="main", query=query, max=most, min=least, for_s=for_s)
 
 
@@ -81,7 +87,11 @@ CASES: tuple[tuple[str, Gate, str], ...] = (
     ("a range", asks("errors[1m]"), "cannot_tell"),
     ("a range for 10 s", asks("errors[1m]", 10), "cannot_tell"),
     ("a text", asks('"text"'), "cannot_tell"),
-    ("it is ready", Gate("http", source="hook", path="/-/ready", status=(200,), body="Ready"), "open"),
+    (
+        "it is ready",
+        Gate("http", source="hook", path="/-/ready", status=(200,), body="Ready"),
+        "open",
+    ),
     ("no such page", Gate("http", source="hook", path="/nowhere", status=(200,)), "closed"),
 )
 
@@ -90,7 +100,9 @@ async def check(program: str) -> list[tuple[str, str, GateAnswer]]:
     """Each case with what was expected and what was answered."""
     found = []
     async with scraped(program) as (url, exporter):
-        keeper = NetGatekeeper({"main": GateSource("prometheus", url), "hook": GateSource("http", url)})
+        keeper = NetGatekeeper(
+            {"main": GateSource("prometheus", url), "hook": GateSource("http", url)}
+        )
         await asyncio.sleep(SCRAPED_FOR_S)
         for what, gate, expected in CASES:
             found.append((what, expected, await keeper.ask(gate, {})))

@@ -62,21 +62,56 @@ def over_two_minutes(**changed: str) -> list[list[Any]]:
 INSTANT: list[tuple[str, object, str, str]] = [
     ("one sample", vector(sample("1")), "open", ""),
     ("all samples hold", vector(sample("1", n="a"), sample("3", n="b")), "open", ""),
-    ("a scalar", {"status": "success", "data": {"resultType": "scalar", "result": [NOW.timestamp(), "2"]}}, "open", ""),
-    ("hints", vector(sample("1"), warnings=["PromQL info: metric might not be a counter"]), "open", ""),
+    (
+        "a scalar",
+        {"status": "success", "data": {"resultType": "scalar", "result": [NOW.timestamp(), "2"]}},
+        "open",
+        "",
+    ),
+    (
+        "hints",
+        vector(sample("1"), warnings=["PromQL info: metric might not be a counter"]),
+        "open",
+        "",
+    ),
     ("infos", vector(sample("1"), infos=["metric might not be a counter"]), "open", ""),
-    ("too low", vector(sample("0", __name__="up", n="a")), "closed", 'up{n="a"} is 0, at least 1 is wanted'),
+    (
+        "too low",
+        vector(sample("0", __name__="up", n="a")),
+        "closed",
+        'up{n="a"} is 0, at least 1 is wanted',
+    ),
     ("one of two", vector(sample("1"), sample("0.5", n="b")), "closed", '{n="b"} is 0.5'),
     ("closed beside NaN", vector(sample("NaN"), sample("0")), "closed", "is 0"),
     ("nothing", vector(), "cannot_tell", "no sample at all"),
     ("NaN", vector(sample("NaN")), "cannot_tell", "is nan, which is no number"),
     ("+Inf", vector(sample("+Inf")), "cannot_tell", "is inf, which is no number"),
-    ("a sample of an hour ago", vector(sample("1", NOW.timestamp() - 3600)), "cannot_tell", "3600 s away"),
-    ("a sample of the future", vector(sample("1", NOW.timestamp() + 600)), "cannot_tell", "600 s away"),
-    ("warnings", vector(sample("1"), warnings=["no answer of store 2"]), "cannot_tell", "no answer of store 2"),
+    (
+        "a sample of an hour ago",
+        vector(sample("1", NOW.timestamp() - 3600)),
+        "cannot_tell",
+        "3600 s away",
+    ),
+    (
+        "a sample of the future",
+        vector(sample("1", NOW.timestamp() + 600)),
+        "cannot_tell",
+        "600 s away",
+    ),
+    (
+        "warnings",
+        vector(sample("1"), warnings=["no answer of store 2"]),
+        "cannot_tell",
+        "no answer of store 2",
+    ),
     ("warnings as text", vector(sample("1"), warnings="partial"), "cannot_tell", "partial"),
     ("a matrix", matrix([[NOW.timestamp(), "1"]]), "cannot_tell", "gives a matrix"),
-    ("a string", {"status": "success", "data": {"resultType": "string", "result": [1, "1"]}}, "cannot_tell", "string"),
+    (
+        "a string",
+        {"status": "success", "data": {"resultType": "string", "result": [1, "1"]}},
+        "cannot_tell",
+        "string",
+    ),
     ("a histogram", vector({"metric": {}, "histogram": [1, {}]}), "cannot_tell", "histogram"),
     (
         "an error",
@@ -85,16 +120,38 @@ INSTANT: list[tuple[str, object, str, str]] = [
         "bad_data: parse",
     ),
     ("no such time", vector(sample("1", 10**400)), "cannot_tell", "none of Prometheus"),
-    ("a number as number", vector({"metric": {}, "value": [1, 1]}), "cannot_tell", "none of Prometheus"),
-    ("a boolean time", vector({"metric": {}, "value": [True, "1"]}), "cannot_tell", "none of Prometheus"),
-    ("no list", {"status": "success", "data": {"resultType": "vector", "result": None}}, "cannot_tell", "none of"),
+    (
+        "a number as number",
+        vector({"metric": {}, "value": [1, 1]}),
+        "cannot_tell",
+        "none of Prometheus",
+    ),
+    (
+        "a boolean time",
+        vector({"metric": {}, "value": [True, "1"]}),
+        "cannot_tell",
+        "none of Prometheus",
+    ),
+    (
+        "no list",
+        {"status": "success", "data": {"resultType": "vector", "result": None}},
+        "cannot_tell",
+        "none of",
+    ),
     ("another program", {"ok": True}, "cannot_tell", "none of Prometheus"),
     ("a list", [1], "cannot_tell", "none of Prometheus"),
-    ("too many", vector(*[sample("1", n=str(n)) for n in range(10_001)]), "cannot_tell", "10,001 series"),
+    (
+        "too many",
+        vector(*[sample("1", n=str(n)) for n in range(10_001)]),
+        "cannot_tell",
+        "10,001 series",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("body", "state", "said"), [pytest.param(*row[1:], id=row[0]) for row in INSTANT])
+@pytest.mark.parametrize(
+    ("body", "state", "said"), [pytest.param(*row[1:], id=row[0]) for row in INSTANT]
+)
 def test_answers_of_prometheus(body: object, state: str, said: str) -> None:
     """Each shape of answer has one meaning; only numbers that all hold, of now, from a whole answer, open."""
     answer = judge(body, UP, NOW, None)
@@ -107,7 +164,12 @@ RANGES: list[tuple[str, list[list[Any]], str, str]] = [
     ("over once", over_two_minutes(_3="7"), "closed", "is 7 at 21:58:45 UTC, at most 5 is wanted"),
     ("over at first", over_two_minutes(_0="7"), "closed", "is 7"),
     ("over now", over_two_minutes(_8="7"), "closed", "is 7 at 22:00:00"),
-    ("a gap", over_two_minutes(_4="-"), "cannot_tell", "has gaps: 8 of 9 samples in the last 120 s"),
+    (
+        "a gap",
+        over_two_minutes(_4="-"),
+        "cannot_tell",
+        "has gaps: 8 of 9 samples in the last 120 s",
+    ),
     ("young", over_two_minutes(_0="-", _1="-"), "cannot_tell", "7 of 9"),
     ("gone", over_two_minutes(_8="-"), "cannot_tell", "8 of 9"),
     ("over, with a gap", over_two_minutes(_2="-", _5="9"), "closed", "is 9"),
@@ -115,7 +177,9 @@ RANGES: list[tuple[str, list[list[Any]], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("series", "state", "said"), [pytest.param(*row[1:], id=row[0]) for row in RANGES])
+@pytest.mark.parametrize(
+    ("series", "state", "said"), [pytest.param(*row[1:], id=row[0]) for row in RANGES]
+)
 def test_for_means_the_whole_time(series: list[list[Any]], state: str, said: str) -> None:
     """With `for` every moment of the time before must hold, for each series; gaps leave it untold."""
     grid = Grid.covering(120, NOW)
@@ -145,7 +209,12 @@ def test_a_grid_covers_the_whole_time(for_s: float, at: float) -> None:
     assert grid.points <= 11_000
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=9), lambda s: st.lists(s, max_size=4)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=9),
+        lambda s: st.lists(s, max_size=4),
+    )
+)
 @settings(max_examples=40, deadline=None)
 def test_no_answer_makes_it_fall(junk: object) -> None:
     """Whatever stands in place of a result, a sample or the labels: cannot tell, never an error, never open."""
@@ -168,7 +237,9 @@ def test_what_is_sent() -> None:
     assert seen.headers["authorization"] == "Bearer s3cret"
     _, server = ask(reply(body=matrix(over_two_minutes())), LASTING)
     grid = Grid.covering(120, NOW)
-    wanted = f"/api/v1/query_range?end={grid.last}&query=errors&start={grid.first}&step=15&timeout=1s"
+    wanted = (
+        f"/api/v1/query_range?end={grid.last}&query=errors&start={grid.first}&step=15&timeout=1s"
+    )
     assert server.seen[0].target == wanted
     assert "authorization" not in server.seen[0].headers
 
@@ -180,7 +251,9 @@ async def endless(connection: Connection) -> None:
 
 
 async def drips(connection: Connection) -> None:
-    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n")
+    await connection.send(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    )
     while True:
         await connection.send(b" ")
         await asyncio.sleep(0.02)
@@ -193,20 +266,34 @@ TROUBLES: list[tuple[str, Script, str]] = [
     ("endless", endless, "larger than 4,194,304 bytes|within 0.3 s"),
     ("resets", reset(), "connection broke"),
     ("no HTTP", raw(b"SSH-2.0-x\r\n"), "not HTTP"),
-    ("redirects", reply(302, GOOD, {"Location": "http://127.0.0.1:1/"}), "answered 302 (redirects are not followed)"),
+    (
+        "redirects",
+        reply(302, GOOD, {"Location": "http://127.0.0.1:1/"}),
+        "answered 302 (redirects are not followed)",
+    ),
     ("wants a login", reply(401, "who are you"), "answered 401"),
-    ("is refused", reply(403, {"status": "error", "errorType": "f", "error": "no"}), "answered 403: f: no"),
+    (
+        "is refused",
+        reply(403, {"status": "error", "errorType": "f", "error": "no"}),
+        "answered 403: f: no",
+    ),
     ("fails", reply(503, "busy"), "answered 503"),
     ("200 in name", reply(204, GOOD), "answered 204|connection broke|none of"),
     ("HTML", reply(200, "<html>", {"Content-Type": "text/html"}), "not JSON"),
     ("JSON as text", reply(200, GOOD, {"Content-Type": "text/plain"}), "not JSON"),
     ("cut off", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"), "broke"),
     ("nested", reply(200, "[" * 100_000), "nested deeper than 64 levels"),
-    ("of yesterday", reply(200, GOOD, {"Date": format_datetime(NOW - timedelta(days=1))}), "86400 s away"),
+    (
+        "of yesterday",
+        reply(200, GOOD, {"Date": format_datetime(NOW - timedelta(days=1))}),
+        "86400 s away",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("script", "said"), [pytest.param(*row[1:], id=row[0]) for row in TROUBLES])
+@pytest.mark.parametrize(
+    ("script", "said"), [pytest.param(*row[1:], id=row[0]) for row in TROUBLES]
+)
 def test_a_source_that_fails_cannot_tell(script: Script, said: str) -> None:
     """Slow, dripping, huge, broken, foreign and refusing sources: cannot tell, with the reason, in bounded time."""
     began = time.monotonic()
@@ -222,18 +309,27 @@ def test_a_dead_source_and_one_that_is_not_configured_cannot_tell() -> None:
 
     async def main() -> list[GateAnswer]:
         dead = GateSource("prometheus", f"http://127.0.0.1:{free_port()}")
-        lacking = GateSource("prometheus", "http://127.0.0.1:1", lacks="the environment variable T is not set")
+        lacking = GateSource(
+            "prometheus", "http://127.0.0.1:1", lacks="the environment variable T is not set"
+        )
         keepers: tuple[dict[str, GateSource], ...] = (
             {"main": dead},
             {},
             {"main": GateSource("http", dead.url)},
             {"main": lacking},
         )
-        return [await NetGatekeeper(sources, longest_s=LONGEST_S).ask(UP, {}) for sources in keepers]
+        return [
+            await NetGatekeeper(sources, longest_s=LONGEST_S).ask(UP, {}) for sources in keepers
+        ]
 
     answers = run(main())
     assert {a.state for a in answers} == {GateState.CANNOT_TELL}
-    said = ("cannot connect", "has no prometheus source main", "has no prometheus source main", "T is not set")
+    said = (
+        "cannot connect",
+        "has no prometheus source main",
+        "has no prometheus source main",
+        "T is not set",
+    )
     assert all(words in a.reason for words, a in zip(said, answers, strict=True))
 
 
@@ -255,7 +351,12 @@ HOOKS: list[tuple[str, Script, str, str]] = [
     ("another text", reply(200, "no"), "closed", "without the text 'yes'"),
     ("another status", reply(409, "yes"), "closed", "answered 409, 200 is wanted"),
     ("no such path", reply(404, "yes"), "closed", "answered 404"),
-    ("redirects", reply(302, "yes", {"Location": "/other"}), "cannot_tell", "302 (redirects are not followed)"),
+    (
+        "redirects",
+        reply(302, "yes", {"Location": "/other"}),
+        "cannot_tell",
+        "302 (redirects are not followed)",
+    ),
     ("fails", reply(500, "yes"), "cannot_tell", "answered 500"),
     ("wants a login", reply(401, "yes"), "cannot_tell", "answered 401"),
     ("is busy", reply(429, "yes"), "cannot_tell", "answered 429"),
@@ -265,7 +366,9 @@ HOOKS: list[tuple[str, Script, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("script", "state", "said"), [pytest.param(*row[1:], id=row[0]) for row in HOOKS])
+@pytest.mark.parametrize(
+    ("script", "state", "said"), [pytest.param(*row[1:], id=row[0]) for row in HOOKS]
+)
 def test_http(script: Script, state: str, said: str) -> None:
     """A hook says yes by status and text, no by others; what fails in between cannot tell."""
     answer, server = ask(script, HOOK, "s3cret", "/base")

@@ -26,7 +26,9 @@ def http(port: int, scheme: str = "http", path: str = "/health", **fields: objec
     return Check("http", port, **values)  # type: ignore[arg-type]  # of a Check
 
 
-def ask(script: Script, make: Callable[[int], Check], tls: ssl.SSLContext | None = None) -> tuple[str | None, Wild]:
+def ask(
+    script: Script, make: Callable[[int], Check], tls: ssl.SSLContext | None = None
+) -> tuple[str | None, Wild]:
     """What one check of a server with this script says, and the server."""
 
     async def main() -> tuple[str | None, Wild]:
@@ -52,11 +54,17 @@ async def drips(connection: Connection) -> None:
 
 def test_a_healthy_answer_passes_under_its_name() -> None:
     """The request goes to the address and carries the name; a status of the list and the text in the body pass."""
-    well = http(0, host="app.example.com", path="/health?deep=1", status=(200, 202), body="\u00fcberall ok")
+    well = http(
+        0, host="app.example.com", path="/health?deep=1", status=(200, 202), body="\u00fcberall ok"
+    )
     said, server = ask(reply(202, "status: \u00fcberall ok"), lambda port: replace(well, port=port))
     assert said is None
     (seen,) = server.seen
-    assert (seen.method, seen.target, seen.headers["host"]) == ("GET", "/health?deep=1", "app.example.com")
+    assert (seen.method, seen.target, seen.headers["host"]) == (
+        "GET",
+        "/health?deep=1",
+        "app.example.com",
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +99,9 @@ def test_nothing_takes_longer_than_a_check_may() -> None:
     assert time.monotonic() - began < 6 * LONGEST_S + 1.5
 
 
-@pytest.mark.parametrize("check", [Check("tcp", 0), Check("ssh_banner", 0), http(0), http(0, "https")], ids=str)
+@pytest.mark.parametrize(
+    "check", [Check("tcp", 0), Check("ssh_banner", 0), http(0), http(0, "https")], ids=str
+)
 def test_a_dead_server_is_a_miss(check: Check) -> None:
     """Where nobody listens, no check passes."""
     dead = replace(check, port=free_port())
@@ -132,7 +142,9 @@ async def told(answer: bytes, ask_it: Callable[[int], Awaitable[str | None]]) ->
 )
 def test_ssh_banner(answer: bytes, words: str | None) -> None:
     """An SSH server is known by the version it says first, other lines before it allowed."""
-    said = run(told(answer, lambda p: NetProber(longest_s=LONGEST_S).ask(LOCAL, Check("ssh_banner", p))))
+    said = run(
+        told(answer, lambda p: NetProber(longest_s=LONGEST_S).ask(LOCAL, Check("ssh_banner", p)))
+    )
     assert said is None if words is None else said and words in said
 
 
@@ -151,7 +163,9 @@ def test_ipv6() -> None:
             pytest.skip("this machine has no IPv6")
         async with server:
             port = server.sockets[0].getsockname()[1]
-            return [await NetProber().ask("::1", check) for check in (Check("tcp", port), http(port))]
+            return [
+                await NetProber().ask("::1", check) for check in (Check("tcp", port), http(port))
+            ]
 
     assert run(main()) == [None, None]
 
@@ -187,9 +201,27 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if openssl is None:
         pytest.skip("openssl makes the certificate of this test")
     pem, key = (tmp_path_factory.mktemp("tls") / name for name in ("cert.pem", "key.pem"))
-    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=app.example.com", "-addext", "subjectAltName=DNS:app.example.com"]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(pem)], check=True, capture_output=True)
+    command = [
+        openssl,
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
+    command += [
+        "-days",
+        "2",
+        "-subj",
+        "/CN=app.example.com",
+        "-addext",
+        "subjectAltName=DNS:app.example.com",
+    ]
+    subprocess.run(
+        [*command, "-keyout", str(key), "-out", str(pem)], check=True, capture_output=True
+    )
     both = pem.with_name("both.pem")
     both.write_bytes(key.read_bytes() + pem.read_bytes())
     return both
@@ -205,10 +237,22 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("other.example.com", False, False, True),
         ("", False, False, True),
     ],
-    ids=["right-name", "wrong-name", "address", "untrusted", "not-verified", "not-verified-address"],
+    ids=[
+        "right-name",
+        "wrong-name",
+        "address",
+        "untrusted",
+        "not-verified",
+        "not-verified-address",
+    ],
 )
 def test_certificates(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch, host: str, verify: bool, trusted: bool, passes: bool
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    verify: bool,
+    trusted: bool,
+    passes: bool,
 ) -> None:
     """The certificate must be for `host` and trusted, unless the plan says that it is not verified; SNI says `host`."""
     if trusted:

@@ -26,7 +26,11 @@ def lab(tmp_path: Path, forking: Forker) -> Iterator[Lab]:
         path.mkdir(parents=True)
     made = Lab(folder, forking, bare_environment(home))
     made.write("web.yaml", PLAN)
-    made.configure(targets={"simulator": {"cloud": "simulator", "simulator": {"servers": 20, "time_scale": 3000}}})
+    made.configure(
+        targets={
+            "simulator": {"cloud": "simulator", "simulator": {"servers": 20, "time_scale": 3000}}
+        }
+    )
     yield made
     for child in made.children:
         child.dispose()

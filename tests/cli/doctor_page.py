@@ -88,7 +88,13 @@ def page() -> str:
     with forker() as forking, tempfile.TemporaryDirectory() as folder:
         scenes = "".join(_scene(forking, Path(folder), n) for n in range(len(SCENES)))
         policy = _policy(forking, Path(folder))
-    return HEAD + PERMISSIONS.format(rows="\n".join(_rows()), policy=policy) + NOTE + scenes.rstrip("\n") + "\n"
+    return (
+        HEAD
+        + PERMISSIONS.format(rows="\n".join(_rows()), policy=policy)
+        + NOTE
+        + scenes.rstrip("\n")
+        + "\n"
+    )
 
 
 def _rows() -> Iterator[str]:
@@ -143,7 +149,12 @@ def _certificate(lab: Lab, cloud: Remote) -> Mapping[str, str]:
 
 SCENES = (
     ("A good set-up", "", _good, 0),
-    ("A clock that is 16 minutes behind", "The credentials are right; the gateway refuses what they sign.", _clock, 16),
+    (
+        "A clock that is 16 minutes behind",
+        "The credentials are right; the gateway refuses what they sign.",
+        _clock,
+        16,
+    ),
     ("Missing permissions, and a store that is halted", "", _rights, 0),
     (
         "An unknown certificate, half of the credentials, and a CI job without a database",

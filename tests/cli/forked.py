@@ -113,7 +113,9 @@ def _become(request: Mapping[str, object], fds: Sequence[int]) -> NoReturn:
     encoding = os.environ.get("PYTHONIOENCODING", "utf-8")
     sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115 - the process's own streams
     sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", encoding=encoding, errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(
+        2, "w", encoding=encoding, errors="backslashreplace", buffering=1, closefd=False
+    )  # noqa: SIM115
     from runner.cli.main import main
 
     try:
@@ -178,7 +180,9 @@ class Stream:
     def wait_for(self, text: str, times: int = 1) -> str:
         """All that was written, as soon as it holds `text`. Fails when the stream ends before."""
         with self.changed:
-            found = self.changed.wait_for(lambda: self.text.count(text) >= times or self.is_closed, PATIENCE_S)
+            found = self.changed.wait_for(
+                lambda: self.text.count(text) >= times or self.is_closed, PATIENCE_S
+            )
             assert found, f"no {text!r} within {PATIENCE_S} s:\n{self.text}"
             assert self.text.count(text) >= times, f"ended without {text!r}:\n{self.text}"
             return self.text

@@ -22,7 +22,9 @@ from runner.simulator.switches import KnownLogins, Switches
 from runner.simulator.timeline import Wall, utc_now
 from tests.cli.forked import Child, Done, Forker
 
-KEYS = KnownLogins(ak="EXAMPLEACCESSKEY0002", sk="ExampleSecretNotReal-cli-0123456789abcdef", password="Example-2")
+KEYS = KnownLogins(
+    ak="EXAMPLEACCESSKEY0002", sk="ExampleSecretNotReal-cli-0123456789abcdef", password="Example-2"
+)
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
 
 PLAN = """\
@@ -76,9 +78,15 @@ class Lab:
         self.write("reboot-runner.yaml", json.dumps({"version": 1, **settings}))
 
     def start(
-        self, *argv: str, env: Mapping[str, str] | None = None, terminal: bool = False, stdout: int | None = None
+        self,
+        *argv: str,
+        env: Mapping[str, str] | None = None,
+        terminal: bool = False,
+        stdout: int | None = None,
     ) -> Child:
-        child = self.forker.start(argv, self.folder, self.env | dict(env or {}), terminal=terminal, stdout=stdout)
+        child = self.forker.start(
+            argv, self.folder, self.env | dict(env or {}), terminal=terminal, stdout=stdout
+        )
         self.children.append(child)
         return child
 

@@ -84,7 +84,10 @@ class Screen:
 
     def everything(self) -> str:
         """Return what was ever written and not erased, rows that a wrap broke joined."""
-        return "".join("".join(line) + ("" if n in self.continued else "\n") for n, line in enumerate(self.lines))
+        return "".join(
+            "".join(line) + ("" if n in self.continued else "\n")
+            for n, line in enumerate(self.lines)
+        )
 
     def _obey(self, numbers: str, letter: str) -> None:
         if letter == "A":

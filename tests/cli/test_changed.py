@@ -22,10 +22,19 @@ LAST = "HEAD~1..HEAD"
 
 
 def chosen(
-    made: Made, *paths: str, written: str = LAST, environ: Mapping[str, str] = ENV, cwd: str = "", shared: str = ""
+    made: Made,
+    *paths: str,
+    written: str = LAST,
+    environ: Mapping[str, str] = ENV,
+    cwd: str = "",
+    shared: str = "",
 ) -> Selection:
     return select(
-        [Path(p) for p in paths], written, environ, made.folder / cwd, shared=[Path(shared)] if shared else []
+        [Path(p) for p in paths],
+        written,
+        environ,
+        made.folder / cwd,
+        shared=[Path(shared)] if shared else [],
     )
 
 
@@ -79,11 +88,22 @@ def test_odd_names_are_selected(made: Made) -> None:
 
 def test_paths_come_out_as_they_were_written(made: Made) -> None:
     """From a subfolder, as a file, a folder or an absolute path: results are spelled like the argument."""
-    made.commit({"team/plans/a.yaml": plan("a"), "team/plans/b.yaml": plan("b"), "other/c.yaml": plan("c")})
-    made.commit({"team/plans/a.yaml": plan("a") + "#\n", "team/plans/b.yaml": None, "other/c.yaml": plan("c") + "#\n"})
+    made.commit(
+        {"team/plans/a.yaml": plan("a"), "team/plans/b.yaml": plan("b"), "other/c.yaml": plan("c")}
+    )
+    made.commit(
+        {
+            "team/plans/a.yaml": plan("a") + "#\n",
+            "team/plans/b.yaml": None,
+            "other/c.yaml": plan("c") + "#\n",
+        }
+    )
     assert chosen(made, cwd="team").outside == ["../other/c.yaml"]
     assert names(chosen(made, cwd="team")) == ["plans/a.yaml"]
-    assert names(chosen(made, "plans/a.yaml", "../other", cwd="team")) == ["../other/c.yaml", "plans/a.yaml"]
+    assert names(chosen(made, "plans/a.yaml", "../other", cwd="team")) == [
+        "../other/c.yaml",
+        "plans/a.yaml",
+    ]
     assert chosen(made, "team").outside == ["other/c.yaml"]
     assert chosen(made, "team/plans/a.yaml").outside == []
     assert names(chosen(made, ".")) == ["other/c.yaml", "team/plans/a.yaml"]
@@ -135,13 +155,19 @@ def test_a_copied_plan_keeps_no_name(made: Made, monkeypatch: pytest.MonkeyPatch
     made.commit({"plans/a.yaml": plan("web") + "# copied\n"})
     monkeypatch.chdir(made.folder)
     done = CliRunner().invoke(cli, ["validate", "--changed", LAST, "-o", "json"])
-    problems = [(p["code"], p["file"]) for p in json.loads(done.stdout)["problems"] if p["code"] == "SamePlanName"]
+    problems = [
+        (p["code"], p["file"])
+        for p in json.loads(done.stdout)["problems"]
+        if p["code"] == "SamePlanName"
+    ]
     assert (done.exit_code, problems) == (0, [("SamePlanName", "plans/a.yaml")])
     done = CliRunner().invoke(cli, ["diff", "--changed", LAST, "-o", "json"])
     (shown,) = json.loads(done.stdout)["plans"]
     assert [p["file"] for p in shown["problems"] if p["code"] == "SamePlanName"] == ["plans/a.yaml"]
     done = CliRunner().invoke(cli, ["run", "--changed", LAST, "--yes"])
-    assert 'warning: plans/a.yaml: the name "web" is also that of plans/b.yaml' in " ".join(done.stderr.split())
+    assert 'warning: plans/a.yaml: the name "web" is also that of plans/b.yaml' in " ".join(
+        done.stderr.split()
+    )
 
 
 def test_a_file_that_a_plan_names_changes_the_plan(made: Made) -> None:
@@ -176,7 +202,9 @@ def test_a_linked_folder_on_the_way_to_a_named_file_counts(made: Made) -> None:
     link = made.folder / "current"
     link.symlink_to("one")
     named = plan("a", "ids_from: ../current/web.txt")
-    made.commit({"plans/a.yaml": named, "plans/b.yaml": plan("b"), "one/web.txt": "1", "two/web.txt": "2"})
+    made.commit(
+        {"plans/a.yaml": named, "plans/b.yaml": plan("b"), "one/web.txt": "1", "two/web.txt": "2"}
+    )
     link.unlink()
     link.symlink_to("two")
     made.commit()
@@ -211,7 +239,9 @@ def test_templates_that_are_selectors_count_too(made: Made) -> None:
         "group": '  - "{{ vars.group }}"\n',
         "tag": group + '{tags: {env: "{{ vars.env }}"}}\n',
     }
-    made.commit({f"plans/{n}.yaml": f"version: 1\nname: {n}\ngroups:\n{text}" for n, text in texts.items()})
+    made.commit(
+        {f"plans/{n}.yaml": f"version: 1\nname: {n}\ngroups:\n{text}" for n, text in texts.items()}
+    )
     made.commit({"README": "2"})
     assert names(chosen(made)) == ["plans/group.yaml", "plans/selector.yaml"]
 
@@ -228,7 +258,13 @@ def test_a_linked_plan_changes_with_what_it_leads_to(made: Made) -> None:
     """A plan that is a link has changed when the link did or its target; names are beside the link."""
     (made.folder / "plans").mkdir()
     (made.folder / "plans" / "web.yaml").symlink_to("../shared/web.yaml")
-    made.commit({"shared/web.yaml": plan("web", IDS), "shared/two.yaml": plan("two"), "plans/web.txt": "id-1\n"})
+    made.commit(
+        {
+            "shared/web.yaml": plan("web", IDS),
+            "shared/two.yaml": plan("two"),
+            "plans/web.txt": "id-1\n",
+        }
+    )
     made.commit({"shared/web.yaml": plan("web", IDS) + "#\n"})
     assert names(chosen(made)) == ["plans/web.yaml"]
     made.commit({"plans/web.txt": "id-2\n"})
@@ -248,7 +284,9 @@ def test_the_ranges_end_must_be_checked_out(made: Made) -> None:
     made.commit({"plans/b.yaml": plan("b") + "# 1\n"})
     assert names(chosen(made, written="HEAD~2..HEAD~1")) == ["plans/a.yaml"]
     made.commit({"plans/web.txt": "2"})
-    with pytest.raises(UsageProblem, match=r"plans/a\.yaml or a file it names is different") as caught:
+    with pytest.raises(
+        UsageProblem, match=r"plans/a\.yaml or a file it names is different"
+    ) as caught:
         chosen(made, written="HEAD~3..HEAD~2")
     assert "check out" in (caught.value.hint or "")
     assert names(chosen(made, written="HEAD~2..HEAD~1")) == ["plans/b.yaml"]
@@ -270,7 +308,13 @@ def test_what_a_plan_named_at_the_ranges_end_counts(made: Made) -> None:
 
 def test_uncommitted_work_is_reported(made: Made) -> None:
     """Plans and their files that differ from what is committed are told; a plan nobody committed is not selected."""
-    made.commit({"plans/a.yaml": plan("a", "ids_from: ../web.txt"), "plans/b.yaml": plan("b"), "web.txt": "1"})
+    made.commit(
+        {
+            "plans/a.yaml": plan("a", "ids_from: ../web.txt"),
+            "plans/b.yaml": plan("b"),
+            "web.txt": "1",
+        }
+    )
     made.commit({"plans/a.yaml": plan("a", "ids_from: ../web.txt") + "#\n"})
     made.write("plans/b.yaml", "dirty")
     made.write("plans/new.yaml", plan("new", "ids_from: ../web.txt"))
@@ -281,7 +325,9 @@ def test_uncommitted_work_is_reported(made: Made) -> None:
     assert found.dirty == ["plans/b.yaml", "plans/new.yaml", "web.txt"]
 
 
-@pytest.mark.parametrize(("path", "said"), [("none.yaml", "no file or folder"), ("../x.yaml", "not in the repository")])
+@pytest.mark.parametrize(
+    ("path", "said"), [("none.yaml", "no file or folder"), ("../x.yaml", "not in the repository")]
+)
 def test_paths_that_mean_nothing_are_refused(still: Made, path: str, said: str) -> None:
     """A mistyped path is a usage error, not an empty result."""
     with pytest.raises(UsageProblem, match=said) as caught:
@@ -294,7 +340,11 @@ def test_the_event_gives_the_range(made: Made, tmp_path: Path) -> None:
     before = made.commit({"plans/a.yaml": plan("a"), "plans/b.yaml": plan("b")})
     after = made.commit({"plans/b.yaml": plan("b") + "#\n"})
     event = tmp_path / "event.json"
-    actions = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "GITHUB_EVENT_PATH": str(event)}
+    actions = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": "push",
+        "GITHUB_EVENT_PATH": str(event),
+    }
     event.write_text(json.dumps({"before": before, "after": after, "forced": False}))
     found = chosen(made, written="", environ=ENV | actions)
     assert (names(found), found.base, found.head) == (["plans/b.yaml"], before, after)
@@ -307,7 +357,9 @@ def test_the_event_gives_the_range(made: Made, tmp_path: Path) -> None:
 
 def test_a_broken_plan_is_selected_by_its_own_change(made: Made) -> None:
     """Plans that are not YAML, not text or endless do not stop the selection of the others."""
-    made.commit({"plans/a.yaml": plan("a", IDS), "plans/bad.yaml": "[", "plans/deep.yaml": "[" * 9999})
+    made.commit(
+        {"plans/a.yaml": plan("a", IDS), "plans/bad.yaml": "[", "plans/deep.yaml": "[" * 9999}
+    )
     (made.folder / "plans" / "latin.yaml").write_bytes(b"name: \xe9\n")
     (made.folder / "plans" / "out.yaml").symlink_to("/dev/zero")
     made.commit({"plans/web.txt": "1"})
@@ -327,7 +379,9 @@ def test_a_broken_plan_is_selected_by_its_own_change(made: Made) -> None:
         ("--changed plans", "plans", ()),
     ],
 )
-def test_the_option_stands_alone_or_with_a_range(line: str, changed: str | None, plans: tuple[str, ...]) -> None:
+def test_the_option_stands_alone_or_with_a_range(
+    line: str, changed: str | None, plans: tuple[str, ...]
+) -> None:
     """Not given, given alone, given with a range: three things that the command can tell apart."""
     seen: list[object] = []
 

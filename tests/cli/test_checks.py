@@ -53,8 +53,13 @@ def healthy() -> Iterator[int]:
 def test_checks_over_the_network(lab: Lab, tmp_path: Path) -> None:
     """The report of a run with checks gives `check` as its evidence; the plan's checks stand in the saved schedule."""
     inventory = tmp_path / "servers.json"
-    inventory.write_text(json.dumps([{"name": f"web-{n}", "address": "127.0.0.1"} for n in range(3)]))
-    with healthy() as port, remote(lab, fleet=load_fleet(inventory, FleetOptions(reboot_seconds=0.1))):
+    inventory.write_text(
+        json.dumps([{"name": f"web-{n}", "address": "127.0.0.1"} for n in range(3)])
+    )
+    with (
+        healthy() as port,
+        remote(lab, fleet=load_fleet(inventory, FleetOptions(reboot_seconds=0.1))),
+    ):
         lab.write("web.yaml", PLAN % ("1m", port))
         saved = lab.run("diff", "web.yaml", "--out", "schedule.json")
         assert saved.code == 0, saved.err

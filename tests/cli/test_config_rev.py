@@ -34,14 +34,29 @@ def change(cloud: Remote, **more: Any) -> None:
 def test_endpoints_login_and_project_come_from_the_base(based: Remote) -> None:
     """A branch that points its target elsewhere is planned on the base's cloud; the difference is in its dry-run."""
     nowhere = f"http://127.0.0.1:{free_port()}"
-    change(based, endpoints={"ecs": nowhere, "iam": nowhere}, auth="password", project_id="0" * 32, rate={})
+    change(
+        based,
+        endpoints={"ecs": nowhere, "iam": nowhere},
+        auth="password",
+        project_id="0" * 32,
+        rate={},
+    )
     done = based.lab.run("diff", "web.yaml")
-    assert done.code == 77  # the branch's own login has no password here: it is what would be used without --config-rev
+    assert (
+        done.code == 77
+    )  # the branch's own login has no password here: it is what would be used without --config-rev
     done = based.lab.run("diff", "web.yaml", "--config-rev", "main", "--base", "main")
     assert done.code == 0, done.err
     lifted = [line.strip() for line in done.out.splitlines() if "BELT LIFTED  target lab" in line]
     assert [line.partition(": ")[2].partition(" changed")[0] for line in lifted] == [
-        *("project_id", "endpoints.ecs", "endpoints.iam", "endpoints.ces", "endpoints.autoscaling", "auth"),
+        *(
+            "project_id",
+            "endpoints.ecs",
+            "endpoints.iam",
+            "endpoints.ces",
+            "endpoints.autoscaling",
+            "auth",
+        ),
     ], done.out
     assert f"endpoints.ecs changed: {based.url} → {nowhere}" in done.out.replace("->", "→")
 

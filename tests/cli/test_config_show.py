@@ -33,7 +33,9 @@ template_env: [CI_ENVIRONMENT]
 KEYS = {"HUAWEICLOUD_SDK_AK": "planted-ak", "HUAWEICLOUD_SDK_SK": "planted-sk"}
 
 
-def settings(lab: Lab, *argv: str, env: dict[str, str] | None = None) -> dict[tuple[str | int, ...], dict[str, Any]]:
+def settings(
+    lab: Lab, *argv: str, env: dict[str, str] | None = None
+) -> dict[tuple[str | int, ...], dict[str, Any]]:
     done = lab.run(*argv, "config", "show", "-o", "json", env=env)
     assert done.code == 0, done.err
     assert "planted" not in done.out
@@ -63,8 +65,15 @@ def test_origins(lab: Lab) -> None:
     assert found[(*prod, "credentials")]["value"] == "aksk"
     assert origin(found[("store",)]) == ("default", None, None)
     assert origin(found[(*prod, "project_id")])[0] == "looked-up"
-    named = settings(lab, env=KEYS | {"HUAWEICLOUD_SDK_PROJECT_ID": "f" * 32, "REBOOT_RUNNER_STORE": "sqlite:///x.db"})
-    assert (named[(*prod, "project_id")]["value"], named[("store",)]["value"]) == ("f" * 32, "sqlite:///x.db")
+    named = settings(
+        lab,
+        env=KEYS
+        | {"HUAWEICLOUD_SDK_PROJECT_ID": "f" * 32, "REBOOT_RUNNER_STORE": "sqlite:///x.db"},
+    )
+    assert (named[(*prod, "project_id")]["value"], named[("store",)]["value"]) == (
+        "f" * 32,
+        "sqlite:///x.db",
+    )
     assert origin(named[("store",)]) == ("environment", "REBOOT_RUNNER_STORE", None)
     store = settings(lab, "--store", "postgresql://me:planted@db.example/runs")[("store",)]
     assert store == {
@@ -72,16 +81,37 @@ def test_origins(lab: Lab) -> None:
         "value": "postgresql://db.example/runs",
         "origin": {"kind": "flag", "name": "--store", "line": None},
     }
-    more = settings(lab, env={"REBOOT_RUNNER_ALLOWED_HOSTS": "ecs.example.com"})[(*prod, "allowed_hosts")]
-    assert more["value"] == ["*.myhuaweicloud.com", "*.myhuaweicloud.eu", "*.myhwclouds.com", "ecs.example.com"]
+    more = settings(lab, env={"REBOOT_RUNNER_ALLOWED_HOSTS": "ecs.example.com"})[
+        (*prod, "allowed_hosts")
+    ]
+    assert more["value"] == [
+        "*.myhuaweicloud.com",
+        "*.myhuaweicloud.eu",
+        "*.myhwclouds.com",
+        "ecs.example.com",
+    ]
     assert origin(more) == ("environment", "REBOOT_RUNNER_ALLOWED_HOSTS", None)
 
 
 def test_hosts_that_nothing_matches(lab: Lab) -> None:
     """What no host can match is not shown as allowed, but warned of, here and by `doctor`."""
     lab.write("reboot-runner.yaml", FILE)
-    vain = ["http://x", "*.evil", "*", "evil.com:80", ".", "..b", "[::2]", "a/b", "https://u:planted@h"]
-    env = KEYS | {"REBOOT_RUNNER_ALLOWED_HOSTS": ", ".join([*vain, "ECS.example.com.", ".b.example", "10.0.0.1"])}
+    vain = [
+        "http://x",
+        "*.evil",
+        "*",
+        "evil.com:80",
+        ".",
+        "..b",
+        "[::2]",
+        "a/b",
+        "https://u:planted@h",
+    ]
+    env = KEYS | {
+        "REBOOT_RUNNER_ALLOWED_HOSTS": ", ".join(
+            [*vain, "ECS.example.com.", ".b.example", "10.0.0.1"]
+        )
+    }
     allowed = settings(lab, env=env)["targets", "prod", "allowed_hosts"]["value"]
     assert allowed[-4:] == ["*.myhwclouds.com", "ecs.example.com", ".b.example", "10.0.0.1"]
     done = lab.run("config", "show", env=env)
@@ -107,7 +137,10 @@ def test_proxies(lab: Lab) -> None:
     assert origin(found[proxy]) == ("environment", "HTTPS_PROXY", None)
     found = settings(lab, env=env | {"NO_PROXY": "iam.eu-west-101.myhuaweicloud.eu"})
     assert proxy not in found
-    assert (found[(*proxy, "ecs")]["value"], found[(*proxy, "iam")]["value"]) == ("proxy.example:3128", None)
+    assert (found[(*proxy, "ecs")]["value"], found[(*proxy, "iam")]["value"]) == (
+        "proxy.example:3128",
+        None,
+    )
     assert origin(found[(*proxy, "iam")]) == ("rule", "NO_PROXY, or on this machine", None)
     assert settings(lab, env=KEYS)[proxy]["value"] is None
 
@@ -123,7 +156,12 @@ def test_yaml(lab: Lab) -> None:
     prod = data["targets"]["prod"]
     assert prod["support"][0]["servers"]["tags"] == {"a: b": ["no"]}
     assert prod["support"][1]["name"] == "nat"
-    assert prod["rate"] == {"servers_per_minute": 300, "servers_per_request": 1000, "poll_every": "5s", "settle": "3m"}
+    assert prod["rate"] == {
+        "servers_per_minute": 300,
+        "servers_per_request": 1000,
+        "poll_every": "5s",
+        "settle": "3m",
+    }
     assert data["template_env"] == ["CI_ENVIRONMENT"]
     line = next(line for line in done.out.splitlines() if "servers_per_minute" in line)
     assert line.split("#")[1].strip() == "reboot-runner.yaml:6"

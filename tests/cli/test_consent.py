@@ -70,7 +70,9 @@ def test_yes(real: Remote) -> None:
 def test_the_digest_is_consent(real: Remote) -> None:
     """Who names the reviewed schedule need not say more."""
     shown = json.loads(real.lab.run("diff", "web.yaml", "-o", "json").out)
-    done = real.lab.run("run", "web.yaml", "--schedule-digest", shown["plans"][0]["schedule"]["digest"])
+    done = real.lab.run(
+        "run", "web.yaml", "--schedule-digest", shown["plans"][0]["schedule"]["digest"]
+    )
     assert done.code == 0, done.err
 
 
@@ -93,7 +95,9 @@ def test_the_question_can_be_left(real: Remote, key: str) -> None:
     child = real.lab.start("run", "web.yaml", terminal=True)
     child.err.wait_for("Plan's name:")
     child.type(key)
-    again = threading.Timer(3, child.type, (key,))  # a key between the prompt and the reading of it is not seen
+    again = threading.Timer(
+        3, child.type, (key,)
+    )  # a key between the prompt and the reading of it is not seen
     again.start()
     done = child.wait()
     again.cancel()
@@ -122,7 +126,10 @@ def test_resume_in_ci(real: Remote) -> None:
     real.lab.run("approve", "web", "--reason", "x")
     assert real.lab.run("resume", "web", "--no-wait", env={"CI": "1"}).code == 3
     assert real.posts == 1
-    assert real.lab.run("resume", "web", "--no-wait", "--store-is-persistent", env={"CI": "1"}).code == 75
+    assert (
+        real.lab.run("resume", "web", "--no-wait", "--store-is-persistent", env={"CI": "1"}).code
+        == 75
+    )
     assert real.posts == 2
 
 

@@ -41,10 +41,18 @@ def login(cloud: Remote, kind: str) -> dict[str, str]:
     """An environment for this kind, after the cloud was told to take it."""
     lab = cloud.lab
     lab.env = {k: v for k, v in lab.env.items() if not k.startswith("HUAWEICLOUD_")}
-    temporary = {"security_token": "planted-security-token-0123456789"} if kind == "temporary" else {}
-    cloud.state.credentials = KEYS.model_copy(update={"oidc": TRUST, "instance": Instance(server=SERVER), **temporary})
+    temporary = (
+        {"security_token": "planted-security-token-0123456789"} if kind == "temporary" else {}
+    )
+    cloud.state.credentials = KEYS.model_copy(
+        update={"oidc": TRUST, "instance": Instance(server=SERVER), **temporary}
+    )
     key = {"HUAWEICLOUD_SDK_AK": KEYS.ak, "HUAWEICLOUD_SDK_SK": KEYS.sk}
-    user = {"HW_USER_NAME": KEYS.user, "HW_USER_PASSWORD": KEYS.password, "HW_DOMAIN_NAME": KEYS.domain}
+    user = {
+        "HW_USER_NAME": KEYS.user,
+        "HW_USER_PASSWORD": KEYS.password,
+        "HW_DOMAIN_NAME": KEYS.domain,
+    }
     match kind:
         case "aksk":
             return key
@@ -62,7 +70,11 @@ def login(cloud: Remote, kind: str) -> dict[str, str]:
         case "metadata":
             return {"REBOOT_RUNNER_METADATA": cloud.url}
         case "oidc":
-            urns = {"PROVIDER_URN": TRUST.provider_urn, "AGENCY_URN": TRUST.agency_urn, "ID_TOKEN": id_token()}
+            urns = {
+                "PROVIDER_URN": TRUST.provider_urn,
+                "AGENCY_URN": TRUST.agency_urn,
+                "ID_TOKEN": id_token(),
+            }
             return {f"HUAWEICLOUD_OIDC_{name}": value for name, value in urns.items()}
     token = lab.write("../token.jwt", id_token())
     return {"HUAWEICLOUD_SDK_IDP_ID": TRUST.idp_id, "HUAWEICLOUD_SDK_ID_TOKEN_FILE": str(token)}
@@ -71,17 +83,25 @@ def login(cloud: Remote, kind: str) -> dict[str, str]:
 def token_of(cloud: Remote) -> str:
     user = {"name": KEYS.user, "password": KEYS.password, "domain": {"name": KEYS.domain}}
     scope = {"project": {"id": cloud.state.fleet.project_id}}
-    asked = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
+    asked = {
+        "auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}
+    }
     answer = httpx.post(f"{cloud.url}/v3/auth/tokens", json=asked, trust_env=False)
     return str(answer.headers["X-Subject-Token"])
 
 
 def forms(secret: str) -> set[bytes]:
     """A secret as it is, in base64 and percent-encoded."""
-    return {secret.encode(), b64encode(secret.encode()).rstrip(b"="), quote(secret, safe="").encode()}
+    return {
+        secret.encode(),
+        b64encode(secret.encode()).rstrip(b"="),
+        quote(secret, safe="").encode(),
+    }
 
 
-def assert_untold(secrets: set[str], lab: Lab, shown: list[str], exempt: Path | None = None) -> None:
+def assert_untold(
+    secrets: set[str], lab: Lab, shown: list[str], exempt: Path | None = None
+) -> None:
     """Not on a stream, not in the store's bytes, not in any file but the one that holds the login."""
     files = kept(lab)
     if exempt is not None:
@@ -99,19 +119,41 @@ def test_a_run_tells_no_secret(cloud: Remote, kind: str) -> None:
         lab.run("-vvv", "diff", "web.yaml", env=job),
         lab.run("-vvv", "run", "web.yaml", env=job),
         lab.run("-vvv", "--log-format", "json", "run", "web.yaml", env=job),
-        *(lab.run("report", "web", "-o", form, env=job) for form in (REPORTS if kind in ALL_FORMS else REPORTS[:1])),
+        *(
+            lab.run("report", "web", "-o", form, env=job)
+            for form in (REPORTS if kind in ALL_FORMS else REPORTS[:1])
+        ),
     ]
     assert [done.code for done in shown] == [0] * len(shown), shown[1].err
     assert list(cloud.reboots.values()) == [1] * 10
     logs = [as_a_runner(done.err) for done in shown]
     masked = {secret for masks, _ in logs for secret in masks}
-    written = {KEYS.sk, KEYS.password, TRUST.secret, job.get("OS_TOKEN"), job.get("HUAWEICLOUD_OIDC_ID_TOKEN")}
-    expected = {"aksk": 1, "temporary": 2, "token": 1, "password": 2, "file": 1, "metadata": 3, "oidc": 4, "idp": 5}
+    written = {
+        KEYS.sk,
+        KEYS.password,
+        TRUST.secret,
+        job.get("OS_TOKEN"),
+        job.get("HUAWEICLOUD_OIDC_ID_TOKEN"),
+    }
+    expected = {
+        "aksk": 1,
+        "temporary": 2,
+        "token": 1,
+        "password": 2,
+        "file": 1,
+        "metadata": 3,
+        "oidc": 4,
+        "idp": 5,
+    }
     assert len(masked) >= expected[kind], "what is given and what is fetched is masked"
-    file: Path | None = Path(lab.env["HOME"]) / ".huaweicloud" / "credentials" if kind == "file" else None
+    file: Path | None = (
+        Path(lab.env["HOME"]) / ".huaweicloud" / "credentials" if kind == "file" else None
+    )
     file = lab.folder / ".." / "token.jwt" if kind == "idp" else file
     secrets = {s for s in written | masked if s}
-    assert_untold(secrets, lab, [done.out + log for done, (_, log) in zip(shown, logs, strict=True)], file)
+    assert_untold(
+        secrets, lab, [done.out + log for done, (_, log) in zip(shown, logs, strict=True)], file
+    )
 
 
 def test_a_file_that_others_can_read(cloud: Remote) -> None:
@@ -131,15 +173,23 @@ def test_nothing_is_set(cloud: Remote) -> None:
     done = cloud.lab.run("diff", "web.yaml", env=NO_METADATA)
     assert done.code == 77
     first = done.err.splitlines()[0]
-    assert first == "error: web.yaml: target lab: no credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+    assert (
+        first
+        == "error: web.yaml: target lab: no credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+    )
     assert "HW_ACCESS_KEY" not in done.err
     more = cloud.lab.run("-v", "diff", "web.yaml", env=NO_METADATA)
-    assert "login aksk is not taken: HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK are not set; HW_ACCESS_KEY" in more.err
+    assert (
+        "login aksk is not taken: HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK are not set; HW_ACCESS_KEY"
+        in more.err
+    )
 
 
 def test_targets_with_keys_of_their_own(cloud: Remote) -> None:
     """Two targets on two clouds, each with the names of its prefix: neither is taken for the other."""
-    other = KEYS.model_copy(update={"ak": "ANOTHERACCESSKEY0003", "sk": "planted-secret-of-the-other-cloud-1234"})
+    other = KEYS.model_copy(
+        update={"ak": "ANOTHERACCESSKEY0003", "sk": "planted-secret-of-the-other-cloud-1234"}
+    )
     state = State(CloudOptions(FleetOptions(servers=20, seed=7), other))
     lab = cloud.lab
     with serve_in_thread(state) as running:
@@ -171,7 +221,11 @@ def test_a_clock_that_is_wrong(lab: Lab, kind: str, minutes: int) -> None:
     with serve_in_thread(state) as running:
         lab.configure(targets={"lab": target(state, running.url)})
         key = {"HUAWEICLOUD_SDK_AK": KEYS.ak, "HUAWEICLOUD_SDK_SK": KEYS.sk}
-        done = lab.run("diff", "web.yaml", env=key if kind == "aksk" else {"REBOOT_RUNNER_METADATA": running.url})
+        done = lab.run(
+            "diff",
+            "web.yaml",
+            env=key if kind == "aksk" else {"REBOOT_RUNNER_METADATA": running.url},
+        )
     state.close()
     assert done.code == 77, done.err
     told = re.search(r"the signature's time (\S+) is too far from the cloud's time (\S+)", done.err)
@@ -193,7 +247,11 @@ def parrot(way: str) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def echo(self) -> str:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            values = [v for name, v in self.headers.items() if name.lower() in ("authorization", "x-auth-token")]
+            values = [
+                v
+                for name, v in self.headers.items()
+                if name.lower() in ("authorization", "x-auth-token")
+            ]
             values += [self.headers.get("X-Security-Token", "")]
             packed = [b64encode(v.encode()).decode() for v in values]
             return " ".join([*values, *packed, *map(quote, values), body])
@@ -212,9 +270,17 @@ def parrot(way: str) -> Iterator[str]:
             if way == "names" and self.command == "GET" and "os-server-groups" in self.path:
                 self.answer(200, {"server_groups": []})
             elif way == "names" and self.command == "GET":
-                token = self.headers.get("X-Auth-Token") or self.headers.get("X-Security-Token") or ""
-                named = single | {"name": f"web {token}", "status": "ACTIVE", "tags": [f"role={token}"]}
-                self.answer(200, {"count": 1, "servers": [named] if "offset=1&" in f"{self.path}&" else []})
+                token = (
+                    self.headers.get("X-Auth-Token") or self.headers.get("X-Security-Token") or ""
+                )
+                named = single | {
+                    "name": f"web {token}",
+                    "status": "ACTIVE",
+                    "tags": [f"role={token}"],
+                }
+                self.answer(
+                    200, {"count": 1, "servers": [named] if "offset=1&" in f"{self.path}&" else []}
+                )
             elif way == "html":
                 self.answer(400, f"<html><title>{said}</title>")
             elif way == "request id":
@@ -222,7 +288,9 @@ def parrot(way: str) -> Iterator[str]:
                 self.answer(400, {"error_code": "X.1", "error_msg": "no"}, X_Request_Id=sent)
             else:
                 status = 401 if way == "denied" else 400
-                self.answer(status, {"error_code": "X.1", "error_msg": said, "request_id": said[:64]})
+                self.answer(
+                    status, {"error_code": "X.1", "error_msg": said, "request_id": said[:64]}
+                )
 
         do_POST = do_GET  # noqa: N815 - the name that http.server calls
 
@@ -253,14 +321,26 @@ WAYS = ("error", "denied", "html", "request id", "names")
 )
 def test_an_endpoint_that_echoes(lab: Lab, way: str, kind: str) -> None:
     """Whatever it answers with what it was sent, neither stream, nor journal, nor report holds that."""
-    password = {"HW_USER_NAME": "u", "HW_USER_PASSWORD": 'planted "pässword" 0123', "HW_DOMAIN_NAME": "d"}
-    env = {"temporary": WITH, "token": {"OS_TOKEN": WITH["HUAWEICLOUD_SDK_SECURITY_TOKEN"]}, "password": password}[kind]
+    password = {
+        "HW_USER_NAME": "u",
+        "HW_USER_PASSWORD": 'planted "pässword" 0123',
+        "HW_DOMAIN_NAME": "d",
+    }
+    env = {
+        "temporary": WITH,
+        "token": {"OS_TOKEN": WITH["HUAWEICLOUD_SDK_SECURITY_TOKEN"]},
+        "password": password,
+    }[kind]
     lab.write(
         "all.yaml",
         "version: 1\nname: all\nlimits: {percent: 100}\ngroups: [{name: a, servers: {all: true}, waves: [100%]}]\n",
     )
     with parrot(way) as url:
-        lab.configure(targets={"lab": {"cloud": "simulator", "project_id": "0" * 32, "endpoints": {"ecs": url}}})
+        lab.configure(
+            targets={
+                "lab": {"cloud": "simulator", "project_id": "0" * 32, "endpoints": {"ecs": url}}
+            }
+        )
         shown: list[Done] = [
             lab.run("-vvv", "diff", "all.yaml", "-o", "json", env=env),
             lab.run("-vvv", "--log-format", "json", "run", "--deadline", "1s", "all.yaml", env=env),
@@ -271,5 +351,7 @@ def test_an_endpoint_that_echoes(lab: Lab, way: str, kind: str) -> None:
     else:
         assert shown[0].code in (1, 77), shown[0].err
         assert "http: " in shown[0].err
-    secrets = {value for name, value in env.items() if name not in ("HW_USER_NAME", "HW_DOMAIN_NAME")}
+    secrets = {
+        value for name, value in env.items() if name not in ("HW_USER_NAME", "HW_DOMAIN_NAME")
+    }
     assert_untold(secrets, lab, [done.out + done.err for done in shown])

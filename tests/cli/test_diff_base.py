@@ -17,7 +17,11 @@ from tests.cli.forked import Done
 from tests.cli.lab import PLAN, Lab, Remote
 
 AUTHOR = {
-    **{f"GIT_{who}_{what}": "Example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    **{
+        f"GIT_{who}_{what}": "Example"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    },
     **{"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"},
 }
 WEB = "plans/web.yaml"
@@ -31,7 +35,12 @@ class Repo:
 
     def git(self, *argv: str) -> str:
         done = subprocess.run(
-            ["git", *argv], cwd=self.lab.folder, env=self.lab.env, capture_output=True, text=True, check=False
+            ["git", *argv],
+            cwd=self.lab.folder,
+            env=self.lab.env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, (argv, done.stderr)
         return done.stdout.strip()
@@ -73,8 +82,12 @@ def repo(lab: Lab) -> Repo:
 def test_what_differs_from_a_revision(repo: Repo) -> None:
     """Lifted belts come right below the totals, then what became of servers, waves and rules, all in the JSON too."""
     repo.git("switch", "--quiet", "--create", "work")
-    wider = PLAN.replace("waves: [1, 50%]", "waves: [1, 60%]\n    bake: 5m").replace("role: web}", "role: [web, api]}")
-    repo.commit(plans__web=wider.replace("limits: {percent: 100}", "limits: {percent: 100, servers: 900}"))
+    wider = PLAN.replace("waves: [1, 50%]", "waves: [1, 60%]\n    bake: 5m").replace(
+        "role: web}", "role: [web, api]}"
+    )
+    repo.commit(
+        plans__web=wider.replace("limits: {percent: 100}", "limits: {percent: 100, servers: 900}")
+    )
     lines = repo.diff(WEB, "--base", "main").out.splitlines()
     short = repo.git("rev-parse", "main")[:12]
     assert lines[0].startswith("15 servers in 3 waves")
@@ -112,7 +125,9 @@ def test_new_and_renamed_plans(repo: Repo) -> None:
     repo.commit(plans__more=PLAN.replace("name: web\nl", "name: more\nl"))
     assert "new plan: main (" in repo.diff("plans/more.yaml", "--base", "main").out
     repo.git("mv", WEB, "plans/front.yaml")
-    assert repo.since_base("plans/front.yaml", "--base", "main")["file"] == WEB  # by its name: not committed yet
+    assert (
+        repo.since_base("plans/front.yaml", "--base", "main")["file"] == WEB
+    )  # by its name: not committed yet
     (repo.lab.folder / "plans" / "sub").mkdir()
     repo.git("mv", "plans/front.yaml", "plans/sub/front.yaml")
     repo.commit()
@@ -122,7 +137,9 @@ def test_new_and_renamed_plans(repo: Repo) -> None:
 
 def test_files_that_a_plan_names_are_of_the_revision(repo: Repo) -> None:
     """The list of ids that the other revision's plan names is read from that revision."""
-    ids = [s["id"] for wave in repo.json(WEB)["plans"][0]["schedule"]["waves"] for s in wave["servers"]]
+    ids = [
+        s["id"] for wave in repo.json(WEB)["plans"][0]["schedule"]["waves"] for s in wave["servers"]
+    ]
     listed = PLAN.replace("tags: {role: web}", "ids_from: ids.txt")
     repo.lab.write("plans/ids.txt", "\n".join(ids[:6]))
     repo.commit(plans__web=listed)
@@ -156,7 +173,9 @@ def test_an_earlier_plan_that_is_wrong(repo: Repo) -> None:
 
 def test_a_plan_that_is_refused_still_tells_its_belts(repo: Repo) -> None:
     """Where the plan itself cannot be scheduled, the belts that it lifts are shown all the same."""
-    repo.lab.write(WEB, PLAN.replace("{percent: 100}", "{percent: 100, servers: 3}").replace("50%", "60%"))
+    repo.lab.write(
+        WEB, PLAN.replace("{percent: 100}", "{percent: 100, servers: 3}").replace("50%", "60%")
+    )
     done = repo.diff(WEB, "--base", "main", code=3)
     assert "BELT LIFTED  group web: waves raised" in done.out
     assert "LimitExceeded" in done.err
@@ -180,7 +199,11 @@ def test_changed_plans(repo: Repo) -> None:
     made = repo.json("--changed", "main..HEAD")
     assert [plan["file"] for plan in made["plans"]] == [WEB]
     selected = made["selected"]
-    assert (selected["deleted"], selected["renamed"], selected["unchanged"]) == (["plans/old.yaml"], {}, 1)
+    assert (selected["deleted"], selected["renamed"], selected["unchanged"]) == (
+        ["plans/old.yaml"],
+        {},
+        1,
+    )
     done = repo.diff("--changed", "main..HEAD", "plans/same.yaml")
     assert (done.out, "no plan changed between" in done.err) == ("", True)
     none = repo.json("--changed", "HEAD..HEAD")
@@ -194,8 +217,14 @@ def test_changed_plans(repo: Repo) -> None:
 
 def test_schedules_in_a_folder(repo: Repo) -> None:
     """Each plan that may run is saved under its name; what failed and what was there before is left alone."""
-    repo.lab.write("plans/api.yaml", PLAN.replace("name: web\nl", "name: api\nl").replace("role: web", "role: api"))
-    repo.lab.write("plans/bad.yaml", PLAN.replace("name: web\nl", "name: bad\nl").replace("100}", "100, servers: 1}"))
+    repo.lab.write(
+        "plans/api.yaml",
+        PLAN.replace("name: web\nl", "name: api\nl").replace("role: web", "role: api"),
+    )
+    repo.lab.write(
+        "plans/bad.yaml",
+        PLAN.replace("name: web\nl", "name: bad\nl").replace("100}", "100, servers: 1}"),
+    )
     repo.lab.write("saved/stale.json", "mine")
     made = repo.json("plans/", "--out", "saved", code=3)
     folder = repo.lab.folder / "saved"
@@ -204,7 +233,9 @@ def test_schedules_in_a_folder(repo: Repo) -> None:
     by_file = {plan["file"]: plan for plan in made["plans"]}
     saved = schedule_json.load((folder / "api.json").read_text())
     assert by_file["plans/api.yaml"]["schedule"]["digest"] == saved.digest
-    assert by_file["plans/api.yaml"]["next"].startswith("reboot-runner run saved/api.json --schedule-digest sha256:")
+    assert by_file["plans/api.yaml"]["next"].startswith(
+        "reboot-runner run saved/api.json --schedule-digest sha256:"
+    )
     repo.diff(WEB, "--out", "new/")
     assert (repo.lab.folder / "new" / "web.json").exists()
 
@@ -223,7 +254,8 @@ def test_places_that_cannot_be(repo: Repo) -> None:
 def test_a_policy_that_is_broken(repo: Repo) -> None:
     """A schedule that breaks the repository's policy is shown and refused: exit 3, nothing saved, nothing to type."""
     repo.lab.configure(
-        targets={"simulator": {"cloud": "simulator", "simulator": {"servers": 20}}}, policy="policy.yaml"
+        targets={"simulator": {"cloud": "simulator", "simulator": {"servers": 20}}},
+        policy="policy.yaml",
     )
     repo.lab.write("policy.yaml", "version: 1\nmax_wave: {servers: 3}\n")
     done = repo.diff(WEB, "--out", "web.json", code=3)
@@ -236,13 +268,20 @@ def test_a_policy_that_is_broken(repo: Repo) -> None:
 def test_since_the_last_run(lab: Lab, cloud: Remote) -> None:
     """After a run the dry-run tells how that ended, and which servers are new since or gone."""
     assert lab.run("run", "web.yaml", "--yes").code == 0
-    lab.write("web.yaml", PLAN.replace("role: web", "role: [api, batch]").replace("limits", "cycle: next\nlimits"))
+    lab.write(
+        "web.yaml",
+        PLAN.replace("role: web", "role: [api, batch]").replace("limits", "cycle: next\nlimits"),
+    )
     out = lab.run("diff", "web.yaml").out
     assert "done, 10 ready; 8 servers new since, 10 servers gone since" in out
     lab.write("web.yaml", PLAN)
     (one,) = json.loads(lab.run("diff", "web.yaml", "-o", "json").out)["plans"]
     since = one["since_run"]
-    assert (since["state"], since["added"], since["removed"]) == ("done", [], [])  # spent is not gone
+    assert (since["state"], since["added"], since["removed"]) == (
+        "done",
+        [],
+        [],
+    )  # spent is not gone
     assert one["schedule"]["waves"] == []
 
 

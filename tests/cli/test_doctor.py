@@ -77,10 +77,26 @@ def test_good(cloud: Remote) -> None:
     assert checks["reboot servers"]["status"] == "skipped"
     assert "cannot be checked without rebooting" in checks["reboot servers"]["message"]
     assert checks["servers"]["message"].startswith("20 servers and ")
-    assert checks["project"]["message"].endswith(f"is the project of region {cloud.state.fleet.options.region}")
-    assert [step.partition(":")[0] for step in checks["reach ecs"]["details"]] == ["DNS", "TCP", "HTTP"]
+    assert checks["project"]["message"].endswith(
+        f"is the project of region {cloud.state.fleet.options.region}"
+    )
+    assert [step.partition(":")[0] for step in checks["reach ecs"]["details"]] == [
+        "DNS",
+        "TCP",
+        "HTTP",
+    ]
     tried = {c.call for c in cloud.state.requests()}
-    assert tried == {"unknown", "list", "groups", "show", "job", "actions", "projects", "scaling", "events"}
+    assert tried == {
+        "unknown",
+        "list",
+        "groups",
+        "show",
+        "job",
+        "actions",
+        "projects",
+        "scaling",
+        "events",
+    }
 
 
 def test_text(cloud: Remote) -> None:
@@ -120,15 +136,23 @@ def test_no_credentials(cloud: Remote) -> None:
     """No credentials, or half of some: 77, each kind with what it lacks."""
     none = {"HUAWEICLOUD_SDK_AK": "", "HUAWEICLOUD_SDK_SK": ""}
     done, checks = doctor(cloud.lab, env=none)
-    assert (done.code, bad(checks)) == (77, {"login"})  # the metadata service is the last that is asked
-    assert checks["login"]["message"] == "no credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+    assert (done.code, bad(checks)) == (
+        77,
+        {"login"},
+    )  # the metadata service is the last that is asked
+    assert (
+        checks["login"]["message"]
+        == "no credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+    )
     assert len(checks["credentials"]["details"]) >= 4
     half, checks = doctor(cloud.lab, env={"HUAWEICLOUD_SDK_SK": ""})
     assert half.code == 77
     assert "HUAWEICLOUD_SDK_SK is not" in checks["credentials"]["message"]
 
 
-@pytest.mark.parametrize(("minutes", "code", "status"), [(16, 77, "failed"), (-16, 77, "failed"), (5, 0, "warning")])
+@pytest.mark.parametrize(
+    ("minutes", "code", "status"), [(16, 77, "failed"), (-16, 77, "failed"), (5, 0, "warning")]
+)
 def test_clock(lab: Lab, minutes: int, code: int, status: str) -> None:
     """A clock that is off is told by the server's own date, and by both times of the refused signature."""
     with remote(lab, wall=lambda: datetime.now(UTC) + timedelta(minutes=minutes)) as cloud:
@@ -157,7 +181,14 @@ def test_clock(lab: Lab, minutes: int, code: int, status: str) -> None:
 )
 def test_missing_permission(cloud: Remote, on: str, need: str, status: str, code: int) -> None:
     """Each permission that is missing is named, with what becomes of runs; the login itself is fine."""
-    cloud.fault(do="error", on=on, status=403, code="Pdp.0001", message="denied\x1b[31m by policy", times="all")
+    cloud.fault(
+        do="error",
+        on=on,
+        status=403,
+        code="Pdp.0001",
+        message="denied\x1b[31m by policy",
+        times="all",
+    )
     done, checks = doctor(cloud.lab)
     assert done.code == code, done.out
     assert checks["login"]["status"] == "ok"
@@ -171,7 +202,10 @@ def test_missing_permission(cloud: Remote, on: str, need: str, status: str, code
 
 def test_unknown_route_is_no_permission(cloud: Remote) -> None:
     """A gateway that does not know the path of job queries has not allowed them: the endpoint is named as the cause."""
-    gone = {"error_code": "APIGW.0101", "error_msg": "The API does not exist or has not been published."}
+    gone = {
+        "error_code": "APIGW.0101",
+        "error_msg": "The API does not exist or has not been published.",
+    }
     cloud.fault(do="error", on="job", status=404, body="raw", message=json.dumps(gone), times="all")
     done, checks = doctor(cloud.lab)
     assert (done.code, bad(checks)) == (1, {"follow the job of a reboot"})
@@ -181,19 +215,28 @@ def test_unknown_route_is_no_permission(cloud: Remote) -> None:
 
 def test_enterprise_project(cloud: Remote) -> None:
     """The enterprise project that lists ask for is told."""
-    cloud.lab.configure(targets={"lab": target(cloud.state, cloud.url, enterprise_project="all_granted_eps")})
+    cloud.lab.configure(
+        targets={"lab": target(cloud.state, cloud.url, enterprise_project="all_granted_eps")}
+    )
     checks = doctor(cloud.lab)[1]
-    assert checks["enterprise project"]["message"] == "lists ask for every one that the credentials can use"
+    assert (
+        checks["enterprise project"]["message"]
+        == "lists ask for every one that the credentials can use"
+    )
 
 
 def without_project(cloud: Remote) -> dict[str, Any]:
-    return {key: value for key, value in target(cloud.state, cloud.url).items() if key != "project_id"}
+    return {
+        key: value for key, value in target(cloud.state, cloud.url).items() if key != "project_id"
+    }
 
 
 def test_lookup_is_not_allowed(cloud: Remote) -> None:
     """Where the project's id is looked up and may not be: 77, the action, and what can be set instead."""
     cloud.lab.configure(targets={"lab": without_project(cloud)})
-    assert doctor(cloud.lab)[1]["project"]["message"].endswith("looked up by the name of the region")
+    assert doctor(cloud.lab)[1]["project"]["message"].endswith(
+        "looked up by the name of the region"
+    )
     cloud.fault(do="error", on="projects", status=403, code="Pdp.0001", times="all")
     done, checks = doctor(cloud.lab)
     assert done.code == 77
@@ -222,7 +265,10 @@ def test_refused_and_hanging(cloud: Remote) -> None:
     """Dead endpoints end at the step that fails, in bounded time, at the same time; credentials go nowhere."""
     with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        urls = {name: f"http://127.0.0.1:{one.getsockname()[1]}" for name, one in (("a", silent), ("b", closed))}
+        urls = {
+            name: f"http://127.0.0.1:{one.getsockname()[1]}"
+            for name, one in (("a", silent), ("b", closed))
+        }
         cloud.lab.configure(targets={name: target(cloud.state, url) for name, url in urls.items()})
         done = cloud.lab.run("doctor", *SHORT, "-o", "json")
         checks = [c for c in json.loads(done.out)["checks"] if c["name"] == "reach ecs"]
@@ -243,7 +289,9 @@ def real(url: str, **more: Any) -> dict[str, Any]:
 def test_unresolvable(cloud: Remote) -> None:
     """A name that nobody knows fails at DNS (`.invalid` never exists, RFC 2606)."""
     cloud.lab.configure(targets={"lab": real("https://ecs.cloud.invalid")})
-    done, checks = doctor(cloud.lab, *SHORT, env={"REBOOT_RUNNER_ALLOWED_HOSTS": "ecs.cloud.invalid"})
+    done, checks = doctor(
+        cloud.lab, *SHORT, env={"REBOOT_RUNNER_ALLOWED_HOSTS": "ecs.cloud.invalid"}
+    )
     assert done.code == 1
     assert checks["reach ecs"]["message"].startswith("DNS: ")
     assert "ecs.cloud.invalid" in checks["reach ecs"]["message"]
@@ -256,8 +304,13 @@ def test_certificate(cloud: Remote) -> None:
         cloud.lab.configure(targets={"lab": real(url)})
         done, checks = doctor(cloud.lab, env=env)
         assert done.code == 1
-        assert checks["reach ecs"]["message"].startswith("TLS: the certificate of 0.0.0.0 is not trusted: ")
-        assert "REBOOT_RUNNER_CA_FILE (it is trusted besides the system's)" in checks["reach ecs"]["hint"]
+        assert checks["reach ecs"]["message"].startswith(
+            "TLS: the certificate of 0.0.0.0 is not trusted: "
+        )
+        assert (
+            "REBOOT_RUNNER_CA_FILE (it is trusted besides the system's)"
+            in checks["reach ecs"]["hint"]
+        )
         done, checks = doctor(cloud.lab, env=env | {"SSL_CERT_FILE": str(TRUSTED)})
         assert done.code == 0, done.out
         assert any(step.startswith("TLS: TLSv1.") for step in checks["reach ecs"]["details"])
@@ -279,7 +332,9 @@ def test_authorities_that_cannot_be_read(cloud: Remote) -> None:
         done = cloud.lab.run("doctor", "-o", "json", env=env)
     assert done.code == 1
     told = {(c["target"], c["name"]): c for c in json.loads(done.out)["checks"]}
-    assert told["lab", "reach ecs"]["message"].startswith("TLS: the file of REBOOT_RUNNER_CA_FILE cannot be used")
+    assert told["lab", "reach ecs"]["message"].startswith(
+        "TLS: the file of REBOOT_RUNNER_CA_FILE cannot be used"
+    )
     assert told["plain", "login"]["status"] == told[None, "open"]["status"] == "ok"
 
 
@@ -288,7 +343,10 @@ def test_proxy(cloud: Remote) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{closed.getsockname()[1]}"
-        env = {"REBOOT_RUNNER_ALLOWED_HOSTS": "ecs.cloud.invalid", "HTTPS_PROXY": f"http://me:planted-pw@{place}"}
+        env = {
+            "REBOOT_RUNNER_ALLOWED_HOSTS": "ecs.cloud.invalid",
+            "HTTPS_PROXY": f"http://me:planted-pw@{place}",
+        }
         cloud.lab.configure(targets={"lab": real("https://ecs.cloud.invalid")})
         done, checks = doctor(cloud.lab, *SHORT, env=env)
         shown = cloud.lab.run("config", "show", env=env)
@@ -301,7 +359,12 @@ def test_proxy(cloud: Remote) -> None:
 
 @pytest.mark.parametrize(
     "proxy",
-    ["http://me:planted/pw@proxy.invalid:1", "http://me:planted@[::1", "http://x:planted", "http://me:p@planted/w@h:1"],
+    [
+        "http://me:planted/pw@proxy.invalid:1",
+        "http://me:planted@[::1",
+        "http://x:planted",
+        "http://me:p@planted/w@h:1",
+    ],
 )
 def test_proxy_that_is_none(cloud: Remote, proxy: str) -> None:
     """An address of a proxy that cannot be read is a failed step, and no part of a password is shown."""
@@ -360,7 +423,9 @@ def token_of(cloud: Remote) -> str:
     """A token that IAM gives out, good until the cloud ends it."""
     user = {"name": KEYS.user, "password": KEYS.password, "domain": {"name": KEYS.domain}}
     scope = {"project": {"name": cloud.state.fleet.options.region}}
-    asked = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
+    asked = {
+        "auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}
+    }
     with urlopen(Request(f"{cloud.url}/v3/auth/tokens", json.dumps(asked).encode())) as answer:
         return str(answer.headers["X-Subject-Token"])
 
@@ -415,7 +480,10 @@ def test_alarms_only_where_plans_ask(cloud: Remote) -> None:
     assert "ces:alarms:list" not in cloud.lab.run("doctor", "--policy").out
     cloud.lab.write("plans/web.yaml", PLAN + "gates:\n  - alarms: none\n")
     policy = cloud.lab.run("doctor", "--policy")
-    assert json.loads(policy.out)["Statement"][0]["Action"][-2:] == ["ces:alarms:list", "ces:alarmHistory:list"]
+    assert json.loads(policy.out)["Statement"][0]["Action"][-2:] == [
+        "ces:alarms:list",
+        "ces:alarmHistory:list",
+    ]
     done, checks = doctor(cloud.lab)
     assert done.code == 0, done.out
     assert {"reach ces", "read the alarm rules", "read alarms that are on"} <= checks.keys()
@@ -434,12 +502,18 @@ def test_policy(cloud: Remote) -> None:
         "Statement": [
             {
                 "Effect": "Allow",
-                "Action": ["ecs:cloudServers:list", "ecs:cloudServers:showServer", "ecs:cloudServers:reboot"],
+                "Action": [
+                    "ecs:cloudServers:list",
+                    "ecs:cloudServers:showServer",
+                    "ecs:cloudServers:reboot",
+                ],
             }
         ],
     }
     assert done.err == ""
-    cloud.lab.configure(targets={"a": {"cloud": "huaweicloud"}, "b": {"cloud": "otc", "region": "eu-de"}})
+    cloud.lab.configure(
+        targets={"a": {"cloud": "huaweicloud"}, "b": {"cloud": "otc", "region": "eu-de"}}
+    )
     both = cloud.lab.run("doctor", "--policy")
     assert (both.code, both.out) == (64, "")
     one = cloud.lab.run("doctor", "--policy", "--target", "b")
@@ -538,7 +612,10 @@ def test_locked_store(cloud: Remote) -> None:
     ("store", "said"),
     [
         ("sqlite:///web.yaml/runs.db", "is no folder that may be written"),
-        ("sqlite:////proc/x/runs.db", "is no folder that may be written"),  # os.access says that it may, to root
+        (
+            "sqlite:////proc/x/runs.db",
+            "is no folder that may be written",
+        ),  # os.access says that it may, to root
         ("sqlite:///web.yaml", "not a database"),
         ("postgresql://me:planted@127.0.0.1:1/runs", "cannot open the PostgreSQL store"),
     ],
@@ -551,7 +628,9 @@ def test_unusable_store(cloud: Remote, store: str, said: str) -> None:
     assert said in checks["store open"]["message"]
     text = cloud.lab.run("--store", store, "doctor", *SHORT)
     assert "(--store)" in text.out
-    assert "planted" not in done.out + text.out + cloud.lab.run("--store", store, "config", "show").out
+    assert (
+        "planted" not in done.out + text.out + cloud.lab.run("--store", store, "config", "show").out
+    )
 
 
 WITHOUT_DRIVER = """
@@ -564,9 +643,14 @@ main(["doctor", "-o", "json"])
 
 def test_no_driver(cloud: Remote) -> None:
     """A PostgreSQL store without its driver says what to install."""
-    env = cloud.lab.env | {"REBOOT_RUNNER_STORE": "postgresql://db.example/runs", "PYTHONPATH": str(ROOT)}
+    env = cloud.lab.env | {
+        "REBOOT_RUNNER_STORE": "postgresql://db.example/runs",
+        "PYTHONPATH": str(ROOT),
+    }
     command = [sys.executable, "-c", WITHOUT_DRIVER]
-    done = subprocess.run(command, cwd=cloud.lab.folder, env=env, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        command, cwd=cloud.lab.folder, env=env, capture_output=True, text=True, timeout=30
+    )
     checks = {keyed(c): c for c in json.loads(done.stdout)["checks"]}
     assert (done.returncode, bad(checks)) == (1, {"store open"})
     assert checks["store open"]["hint"] == "pip install 'reboot-runner[postgres]'"
@@ -576,7 +660,9 @@ def test_silent_store(cloud: Remote) -> None:
     """A database host that takes connections and says nothing is given up."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/runs"
-        done, checks = doctor(cloud.lab, "--timeout", "100ms", "--target", "lab", env={"REBOOT_RUNNER_STORE": store})
+        done, checks = doctor(
+            cloud.lab, "--timeout", "100ms", "--target", "lab", env={"REBOOT_RUNNER_STORE": store}
+        )
     assert (done.code, checks["store open"]["message"]) == (1, "no answer within 0.3 s")
 
 
@@ -585,7 +671,10 @@ def test_postgres(cloud: Remote, postgres_url: str) -> None:
     env = {"REBOOT_RUNNER_STORE": postgres_url}
     done, checks = doctor(cloud.lab, env=env)
     assert done.code == 0, done.out
-    assert checks["store open"]["message"] == "PostgreSQL, empty and writable; the first command makes its tables"
+    assert (
+        checks["store open"]["message"]
+        == "PostgreSQL, empty and writable; the first command makes its tables"
+    )
     assert cloud.lab.run("status", env=env).code == 0
     assert doctor(cloud.lab, env=env)[1]["store runs"]["message"] == "no run is open"
 

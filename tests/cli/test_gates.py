@@ -40,8 +40,13 @@ def serving() -> Iterator[Metrics]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             metrics.asked.append({k.lower(): v for k, v in self.headers.items()})
-            sample = {"metric": {"__name__": "errors", "pod": "::error::x"}, "value": [time.time(), str(metrics.value)]}
-            body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": [sample]}}).encode()
+            sample = {
+                "metric": {"__name__": "errors", "pod": "::error::x"},
+                "value": [time.time(), str(metrics.value)],
+            }
+            body = json.dumps(
+                {"status": "success", "data": {"resultType": "vector", "result": [sample]}}
+            ).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -84,7 +89,11 @@ def fits(name: str, text: str) -> Any:
 
 def test_diff_shows_each_gate_and_its_answer_now(lab: Lab, metrics: Metrics) -> None:
     """Open, closed and dry run, as text, Markdown and JSON; what a source says is harmless for the channel."""
-    gated(lab, metrics, f"{ERRORS}, {{dry_run: true, prometheus: {{source: main, query: errors, min: 2}}}}")
+    gated(
+        lab,
+        metrics,
+        f"{ERRORS}, {{dry_run: true, prometheus: {{source: main, query: errors, min: 2}}}}",
+    )
     done = lab.run("diff", "web.yaml")
     assert done.code == 0, done.err
     assert ": a wave could begin)" in done.out
@@ -133,7 +142,12 @@ def test_a_closed_gate_suspends_and_an_open_one_goes_on(cloud: Remote, metrics: 
     assert set(cloud.reboots.values()) == {1}
     report = fits("report", lab.run("report", "web", "-o", "json").out)
     told = [(g["wave"], g["gate"], g["state"]) for g in report["gates"]]
-    assert told[:4] == [(1, "errors", "closed"), (1, "alarms", "open"), (1, "errors", "open"), (1, "alarms", "open")]
+    assert told[:4] == [
+        (1, "errors", "closed"),
+        (1, "alarms", "open"),
+        (1, "errors", "open"),
+        (1, "alarms", "open"),
+    ]
     assert {wave for wave, _, _ in told} == {1, 2, 3}
     assert "gate errors: open (2) before wave 3; not open in 1 of 4 answers" in done.out
     assert "is 9, at most 5 is wanted" in lab.run("report", "web", "-o", "html").out
@@ -161,8 +175,9 @@ def test_a_source_that_nobody_configured(lab: Lab, metrics: Metrics) -> None:
     for command in ("validate", "diff", "run"):
         done = lab.run(command, "web.yaml")
         assert done.code == 3, done.err
-        assert 'web.yaml:4:45: error[UnknownSource]: the configuration has no prometheus source "mian"' in (
-            done.out + done.err
+        assert (
+            'web.yaml:4:45: error[UnknownSource]: the configuration has no prometheus source "mian"'
+            in (done.out + done.err)
         )
     assert metrics.asked == []
     lab.write("web.yaml", PLAN.replace("groups:", "gates: [{http: {source: main}}]\ngroups:"))
@@ -172,7 +187,9 @@ def test_a_source_that_nobody_configured(lab: Lab, metrics: Metrics) -> None:
     assert (done.code, "warning[UnknownSource]" in done.out) == (0, True)
 
 
-def test_a_token_comes_from_the_environment_and_goes_to_its_source_only(lab: Lab, metrics: Metrics) -> None:
+def test_a_token_comes_from_the_environment_and_goes_to_its_source_only(
+    lab: Lab, metrics: Metrics
+) -> None:
     """It is sent as bearer token, and is in no output, journal or report; without it nobody can tell."""
     gated(lab, metrics, ERRORS, token_env="PROM_TOKEN")
     metrics.value = 9

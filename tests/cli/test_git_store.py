@@ -48,7 +48,9 @@ def test_each_command_on_another_machine(cloud: Remote, tmp_path: Path) -> None:
     assert set(cloud.reboots.values()) == {1}
 
 
-def test_reconcile_stays_until_a_silent_holder_is_known_to_be_gone(cloud: Remote, tmp_path: Path) -> None:
+def test_reconcile_stays_until_a_silent_holder_is_known_to_be_gone(
+    cloud: Remote, tmp_path: Path
+) -> None:
     """A job that was killed on another machine left its lease: the next tick watches it for its length, and goes on."""
     lab = cloud.lab
     lab.env["REBOOT_RUNNER_STORE"] = url = bare(tmp_path / "store.git")

@@ -38,7 +38,9 @@ class Fleet:
         shutil.rmtree(self.files, ignore_errors=True)
         self.files.mkdir()
         (self.files / "event.json").write_text(
-            json.dumps({"repository": {"default_branch": "main", "full_name": "octo/fleet"}, **payload})
+            json.dumps(
+                {"repository": {"default_branch": "main", "full_name": "octo/fleet"}, **payload}
+            )
         )
         return self.github.environ() | {
             "CI": "true",
@@ -58,7 +60,9 @@ class Fleet:
     def again(self, env: dict[str, str]) -> dict[str, str]:
         """The same event in a job of its own, whose folders are empty."""
         return self.event(
-            env["GITHUB_EVENT_NAME"], json.loads(Path(env["GITHUB_EVENT_PATH"]).read_text()), env["GITHUB_SHA"]
+            env["GITHUB_EVENT_NAME"],
+            json.loads(Path(env["GITHUB_EVENT_PATH"]).read_text()),
+            env["GITHUB_SHA"],
         )
 
     @property
@@ -84,7 +88,10 @@ class Fleet:
         """
         base = self.repo.git("rev-parse", "main")
         self.repo.git("checkout", "-q", "-B", "topic", "main")
-        commits = [self.repo.commit({path: plan}), *(self.repo.commit({name: "more\n"}) for name in more)]
+        commits = [
+            self.repo.commit({path: plan}),
+            *(self.repo.commit({name: "more\n"}) for name in more),
+        ]
         head = commits[-1]
         self.repo.git("branch", "-f", f"pull-{number}")
         self.repo.git("checkout", "-q", "--detach", "main")
@@ -92,8 +99,14 @@ class Fleet:
         self.github.state.write_pull(number, head_sha=head, commits=commits, fork=fork)
         origin = {"full_name": "mallory/fork" if fork else "octo/fleet"}
         ours = {"full_name": "octo/fleet"}
-        pull = {"number": number, "head": {"sha": head, "repo": origin}, "base": {"sha": base, "repo": ours}}
-        return self.event("pull_request", {"pull_request": pull}, self.repo.git("rev-parse", "HEAD"))
+        pull = {
+            "number": number,
+            "head": {"sha": head, "repo": origin},
+            "base": {"sha": base, "repo": ours},
+        }
+        return self.event(
+            "pull_request", {"pull_request": pull}, self.repo.git("rev-parse", "HEAD")
+        )
 
     def store(self, number: int = 7, **fields: Any) -> None:
         """What the workflow's upload step does with the saved schedules."""
@@ -101,7 +114,9 @@ class Fleet:
         assert head is not None
         found = {p.name: p.read_bytes() for p in (self.files / "schedules").glob("*.json")}
         self.github.state.write_artifact(
-            f"reboot-schedules-{head['head_sha']}", zipped(found), **({"head_sha": head["head_sha"]} | fields)
+            f"reboot-schedules-{head['head_sha']}",
+            zipped(found),
+            **({"head_sha": head["head_sha"]} | fields),
         )
 
     def merge(self) -> dict[str, str]:
@@ -110,7 +125,9 @@ class Fleet:
         self.repo.git("checkout", "-q", "main")
         self.repo.git("merge", "-q", "--no-ff", "-m", "Merge pull request #7", "topic")
         after = self.repo.git("rev-parse", "HEAD")
-        self.github.state.write_pull(7, merged_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", merge_commit_sha=after)
+        self.github.state.write_pull(
+            7, merged_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", merge_commit_sha=after
+        )
         return self.event("push", {"before": before, "after": after, "forced": False}, after)
 
 
@@ -157,7 +174,13 @@ def test_from_pull_request_to_reboot(fleet: Fleet) -> None:
     said = fleet.outputs
     assert (said["result"], said["exit-code"], said["failure-reason"]) == ("done", "0", "")
     assert "10 of 10 servers ready" in fleet.summary
-    assert {p.suffix for p in (fleet.files / "reports").iterdir()} == {".json", ".md", ".html", ".xml", ".csv"}
+    assert {p.suffix for p in (fleet.files / "reports").iterdir()} == {
+        ".json",
+        ".md",
+        ".html",
+        ".xml",
+        ".csv",
+    }
     again = fleet.job("run", env)
     assert (again.code, "nothing was sent" in again.err) == (0, True)
     assert fleet.cloud.posts == 3
@@ -189,7 +212,9 @@ def test_nothing_without_a_review(fleet: Fleet) -> None:
     assert fleet.cloud.posts == 0
 
 
-@pytest.mark.parametrize("fields", [{"fork": True}, {"event": "push"}, {"expired": True}, {"head_sha": "b" * 40}])
+@pytest.mark.parametrize(
+    "fields", [{"fork": True}, {"event": "push"}, {"expired": True}, {"head_sha": "b" * 40}]
+)
 def test_schedules_of_others_are_not_taken(fleet: Fleet, fields: dict[str, Any]) -> None:
     """An artefact of a fork, of another event or commit, or one that has expired is as good as none."""
     assert fleet.job("plan", fleet.request()).code == 0
@@ -203,7 +228,12 @@ def test_another_workflow_is_not_trusted(fleet: Fleet) -> None:
     assert fleet.job("plan", fleet.request()).code == 0
     fleet.store(path=".github/workflows/evil.yml")
     env = fleet.merge()
-    assert fleet.job("run", env, REBOOT_RUNNER_GITHUB_PLAN_WORKFLOW=".github/workflows/reboot-plan.yml").code == 6
+    assert (
+        fleet.job(
+            "run", env, REBOOT_RUNNER_GITHUB_PLAN_WORKFLOW=".github/workflows/reboot-plan.yml"
+        ).code
+        == 6
+    )
     assert fleet.cloud.posts == 0
 
 
@@ -265,7 +295,9 @@ def test_a_comment_that_cannot_be_written_fails_the_check(fleet: Fleet) -> None:
 
 def test_configuration_and_policy_are_those_of_the_base(fleet: Fleet) -> None:
     """A pull request that loosens the policy is judged by the old one, and the change is told."""
-    config = json.loads((fleet.cloud.lab.folder / "reboot-runner.yaml").read_text()) | {"policy": "policy.yaml"}
+    config = json.loads((fleet.cloud.lab.folder / "reboot-runner.yaml").read_text()) | {
+        "policy": "policy.yaml"
+    }
     strict = "version: 1\nmax_wave: {servers: 2}\n"
     fleet.repo.commit({"reboot-runner.yaml": json.dumps(config), "policy.yaml": strict})
     env = fleet.request()
@@ -275,7 +307,9 @@ def test_configuration_and_policy_are_those_of_the_base(fleet: Fleet) -> None:
     fleet.repo.git("merge", "-q", "--no-ff", "-m", "test merge", "topic")
     event = json.loads(Path(env["GITHUB_EVENT_PATH"]).read_text())
     event["pull_request"]["head"]["sha"] = head
-    done = fleet.job("plan", fleet.event("pull_request", event, fleet.repo.git("rev-parse", "HEAD")))
+    done = fleet.job(
+        "plan", fleet.event("pull_request", event, fleet.repo.git("rev-parse", "HEAD"))
+    )
     assert done.code == 3, done.err
     assert "max_wave.servers allows 2" in done.err
     (comment,) = fleet.github.state.comments(7)
@@ -289,7 +323,12 @@ def test_a_long_wait_suspends_green(fleet: Fleet) -> None:
     done = fleet.job("run", fleet.merge())
     assert done.code == 0, done.err
     said = fleet.outputs
-    assert (said["result"], said["exit-code"], said["due"], said["follow-up"]) == ("suspended", "75", "", "false")
+    assert (said["result"], said["exit-code"], said["due"], said["follow-up"]) == (
+        "suspended",
+        "75",
+        "",
+        "false",
+    )
     assert "::warning" in done.out
     assert len(fleet.cloud.reboots) == 1
     told = fleet.github.state.comments(7)[-1]["body"]
@@ -310,7 +349,10 @@ def test_a_deadline_asks_for_a_follow_up(fleet: Fleet) -> None:
     reviewed(fleet, PLAN + "    pause: 2s\n")
     env = fleet.merge()
     done = fleet.job(
-        "run", env, REBOOT_RUNNER_GITHUB_DEADLINE="1s", REBOOT_RUNNER_GITHUB_FOLLOW_UP="reboot-reconcile.yml"
+        "run",
+        env,
+        REBOOT_RUNNER_GITHUB_DEADLINE="1s",
+        REBOOT_RUNNER_GITHUB_FOLLOW_UP="reboot-reconcile.yml",
     )
     assert done.code == 0, done.err
     assert (fleet.outputs["result"], fleet.outputs["follow-up"]) == ("suspended", "true")
@@ -328,12 +370,16 @@ def test_a_deadline_asks_for_a_follow_up(fleet: Fleet) -> None:
         ("reconcile", "pull_request_target", "github plan"),
     ],
 )
-def test_each_command_has_its_events(monkeypatch: pytest.MonkeyPatch, command: str, name: str, instead: str) -> None:
+def test_each_command_has_its_events(
+    monkeypatch: pytest.MonkeyPatch, command: str, name: str, instead: str
+) -> None:
     """A command that the workflow calls for another event says which one belongs there."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
     monkeypatch.setenv("GITHUB_EVENT_NAME", name)
-    with pytest.raises(UsageProblem, match=f"`github {command}` is not for the event {name}") as wrong:
+    with pytest.raises(
+        UsageProblem, match=f"`github {command}` is not for the event {name}"
+    ) as wrong:
         event_for(command)
     assert instead in (wrong.value.hint or "")
     monkeypatch.setenv("GITHUB_EVENT_NAME", "workflow_dispatch")
@@ -362,10 +408,14 @@ def test_a_deleted_plan_runs_nothing(fleet: Fleet) -> None:
     fleet.merge()
     before = fleet.repo.git("rev-parse", "HEAD")
     after = fleet.repo.commit({"plans/web.yaml": None})
-    done = fleet.job("run", fleet.event("push", {"before": before, "after": after, "forced": False}, after))
+    done = fleet.job(
+        "run", fleet.event("push", {"before": before, "after": after, "forced": False}, after)
+    )
     assert done.code == 0, done.err
     assert "was deleted" in done.err
-    assert "Reboot plans were deleted, and no other has changed: nothing was begun." in fleet.summary
+    assert (
+        "Reboot plans were deleted, and no other has changed: nothing was begun." in fleet.summary
+    )
     assert fleet.cloud.posts == 0
 
 
@@ -442,7 +492,10 @@ def test_plans_whose_turn_does_not_come(fleet: Fleet) -> None:
     fleet.repo.commit({"plans/a.yaml": PLAN.replace("name: web", "name: a") + "    pause: 5s\n"})
     env = fleet.event("workflow_dispatch", {}, fleet.repo.git("rev-parse", "HEAD"))
     assert fleet.cloud.lab.run("run", "plans/a.yaml", "--yes", "--no-wait").code == 75
-    named = {"REBOOT_RUNNER_GITHUB_PLANS": "plans/a.yaml\nplans/b.yaml", "REBOOT_RUNNER_GITHUB_DEADLINE": "1s"}
+    named = {
+        "REBOOT_RUNNER_GITHUB_PLANS": "plans/a.yaml\nplans/b.yaml",
+        "REBOOT_RUNNER_GITHUB_DEADLINE": "1s",
+    }
     done = fleet.job("run", env, **named)
     assert (done.code, "plans/b.yaml was not begun" in done.err) == (1, True), done.err
     assert json.loads(fleet.outputs["plans"]) == ["plans/a.yaml", "plans/b.yaml"]
@@ -450,7 +503,9 @@ def test_plans_whose_turn_does_not_come(fleet: Fleet) -> None:
 
 def test_a_comment_on_change(fleet: Fleet) -> None:
     """With `on-change` a plan that reboots nothing has no comment, but one that is there is kept true."""
-    nothing = PLAN.replace("servers: {tags: {role: web}}", "allow_empty: true\n    servers: {tags: {role: none}}")
+    nothing = PLAN.replace(
+        "servers: {tags: {role: web}}", "allow_empty: true\n    servers: {tags: {role: none}}"
+    )
     quiet = {"REBOOT_RUNNER_GITHUB_COMMENT": "on-change"}
     assert fleet.job("plan", fleet.request(nothing), **quiet).code == 0
     assert fleet.github.state.comments(7) == []
@@ -460,7 +515,9 @@ def test_a_comment_on_change(fleet: Fleet) -> None:
     assert "nothing to reboot" in comment["body"]
 
 
-@pytest.mark.parametrize("path", ["/pulls", "/actions/artifacts", "/zip", "/comments", "/actions/runs"])
+@pytest.mark.parametrize(
+    "path", ["/pulls", "/actions/artifacts", "/zip", "/comments", "/actions/runs"]
+)
 def test_an_api_that_fails_begins_nothing(fleet: Fleet, path: str) -> None:
     """Whatever GitHub fails to answer on the way to a schedule: nothing runs, and the same job again does it."""
     reviewed(fleet)
@@ -524,7 +581,9 @@ def test_merged_before_the_dry_run_had_ended(fleet: Fleet) -> None:
     fleet.repo.git("checkout", "-q", "--detach", test_merge)
     late = fleet.job("plan", fleet.event("pull_request", opened, test_merge))
     assert late.code == 0, late.err
-    (shown,) = [c["body"] for c in fleet.github.state.comments(7) if "10 servers in 3 waves" in c["body"]]
+    (shown,) = [
+        c["body"] for c in fleet.github.state.comments(7) if "10 servers in 3 waves" in c["body"]
+    ]
     assert "was merged at 2026-11-01 10:00:00Z, before this dry run ended" in shown
     assert "To apply:** open a new pull request" in shown
     fleet.store()
@@ -539,7 +598,10 @@ def test_two_pull_requests_of_one_push(fleet: Fleet) -> None:
     """A merge queue that rebases pushes two pull requests at once: each plan runs by the schedule of its own."""
     other = PLAN.replace("web", "api")
     for number, name, plan in ((7, "web", PLAN), (8, "api", other)):
-        done = fleet.job("plan", fleet.request(plan, path=f"plans/{name}.yaml", number=number, more=(f"{name}.md",)))
+        done = fleet.job(
+            "plan",
+            fleet.request(plan, path=f"plans/{name}.yaml", number=number, more=(f"{name}.md",)),
+        )
         assert done.code == 0, done.err
         fleet.store(number)
     before = fleet.repo.git("rev-parse", "main")
@@ -550,7 +612,9 @@ def test_two_pull_requests_of_one_push(fleet: Fleet) -> None:
         head = fleet.repo.git("rev-parse", "HEAD")
         when = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         fleet.github.state.write_pull(number, merged_at=when, merge_commit_sha=head)
-    done = fleet.job("run", fleet.event("push", {"before": before, "after": head, "forced": False}, head))
+    done = fleet.job(
+        "run", fleet.event("push", {"before": before, "after": head, "forced": False}, head)
+    )
     assert done.code == 0, done.err
     assert set(fleet.cloud.reboots.values()) == {1}
     assert {run["plan"] for run in fleet.cloud.lab.runs()} == {"web", "api"}
@@ -562,7 +626,11 @@ def test_an_edited_plan_whose_older_run_is_open(fleet: Fleet) -> None:
     assert fleet.job("run", fleet.merge()).code == 0
     edited = PLAN.replace("50%", "90%")
     done = fleet.job("plan", fleet.request(edited))
-    assert (done.code, fleet.outputs["result"], fleet.outputs["failure-reason"]) == (7, "held", "locked")
+    assert (done.code, fleet.outputs["result"], fleet.outputs["failure-reason"]) == (
+        7,
+        "held",
+        "locked",
+    )
     assert "OlderRunOpen" in done.out
     comment = fleet.github.state.comments(7)[0]
     assert "another version of web is open" in comment["body"]
@@ -586,7 +654,9 @@ def test_an_edited_plan_whose_older_run_is_open(fleet: Fleet) -> None:
 def test_the_first_push_of_a_repository(fleet: Fleet) -> None:
     """The push that makes the branch brings plans that no pull request has reviewed: nothing runs, and that is said."""
     head = fleet.repo.commit({"plans/web.yaml": PLAN})
-    done = fleet.job("run", fleet.event("push", {"before": "0" * 40, "after": head, "forced": False}, head))
+    done = fleet.job(
+        "run", fleet.event("push", {"before": "0" * 40, "after": head, "forced": False}, head)
+    )
     assert (done.code, fleet.outputs["result"]) == (0, "done"), done.err
     assert "The branch is new" in fleet.summary
     assert fleet.cloud.posts == 0

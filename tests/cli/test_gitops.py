@@ -17,7 +17,11 @@ from tests.cli.forked import Done, Forker
 from tests.cli.lab import Lab, Remote, bare_environment, remote
 
 AUTHOR = {
-    **{f"GIT_{who}_{what}": "Example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    **{
+        f"GIT_{who}_{what}": "Example"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    },
     **{"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"},
 }
 PLAN = "plans/web.yaml"
@@ -32,7 +36,12 @@ class Project:
 
     def git(self, *argv: str) -> str:
         done = subprocess.run(
-            ["git", *argv], cwd=self.lab.folder, env=self.lab.env, capture_output=True, text=True, check=False
+            ["git", *argv],
+            cwd=self.lab.folder,
+            env=self.lab.env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, (argv, done.stdout, done.stderr)
         return done.stdout.strip()
@@ -61,7 +70,11 @@ class Project:
 
     def reviewed(self) -> list[str]:
         """The names of the servers in the saved schedule, in its order."""
-        return [server["name"] for wave in json.loads(self.saved.read_text())["waves"] for server in wave["servers"]]
+        return [
+            server["name"]
+            for wave in json.loads(self.saved.read_text())["waves"]
+            for server in wave["servers"]
+        ]
 
     def merge(self, branch: str, how: str = "merge") -> None:
         """What the button on a pull request does; main has gone on meanwhile."""
@@ -107,7 +120,11 @@ def begun(forking: Forker, place: Path) -> Iterator[Project]:
         assert done.code == 0, done.err
         endpoint = f'    endpoints: {{ecs: "{cloud.url}"}}\n    project_id: {cloud.state.fleet.project_id}\n'
         quick = "    rate: {poll_every: 10ms, settle: 500ms}\n"
-        made.edit("    cloud: simulator\n", f"    cloud: simulator\n{endpoint}{quick}", "reboot-runner.yaml")
+        made.edit(
+            "    cloud: simulator\n",
+            f"    cloud: simulator\n{endpoint}{quick}",
+            "reboot-runner.yaml",
+        )
         made.edit("percent: 34}", "percent: 100}", "policy.yaml")  # few waves: a quick test
         made.commit("What init wrote")
         made.branch("kernel")

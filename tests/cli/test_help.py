@@ -27,7 +27,17 @@ from runner.report.forms import FORMS
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 NAMES = sorted(COMMANDS)
-HEAVY = {"asyncio", "httpx", "jinja2", "pydantic", "rich", "sqlite3", "starlette", "uvicorn", "yaml"}
+HEAVY = {
+    "asyncio",
+    "httpx",
+    "jinja2",
+    "pydantic",
+    "rich",
+    "sqlite3",
+    "starlette",
+    "uvicorn",
+    "yaml",
+}
 
 
 def command_of(name: str) -> click.Command:
@@ -55,12 +65,16 @@ def parse(line: str) -> None:
 
 def examples(text: str) -> list[str]:
     """The command lines of an epilog: each ends where two spaces begin its explanation."""
-    return [re.split(" {2,}", line.strip())[0] for line in text.splitlines() if "reboot-runner " in line]
+    return [
+        re.split(" {2,}", line.strip())[0] for line in text.splitlines() if "reboot-runner " in line
+    ]
 
 
 def in_text(text: str) -> Iterator[str]:
     """Command lines of the code blocks and of the inline code of a Markdown text."""
-    for block in re.findall(r"^ *```(?:sh|console|bash)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+    for block in re.findall(
+        r"^ *```(?:sh|console|bash)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL
+    ):
         for line in block.splitlines():
             found = re.search(r"(?:^|[\s/])(reboot-runner [^#|]*)", line.strip().removeprefix("$ "))
             if found:
@@ -79,7 +93,10 @@ def in_messages() -> Iterator[tuple[str, str]]:
     """Command lines that messages tell people to type, with words for what they fill in."""
     for path in sorted((ROOT / "runner").rglob("*.py")):
         for code in re.findall(r"`(reboot-runner [^`\n]+)`", path.read_text()):
-            yield path.name, re.sub(r"\{[^{}]*\}", "some-name", code).replace("schema NAME", "schema plan")
+            yield (
+                path.name,
+                re.sub(r"\{[^{}]*\}", "some-name", code).replace("schema NAME", "schema plan"),
+            )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -115,7 +132,9 @@ def test_there_is_something_to_read() -> None:
     assert len(found) > 15
 
 
-@pytest.mark.parametrize("line", ["reboot-runner diff --out", "reboot-runner diff --bogus x", "reboot-runner bogus"])
+@pytest.mark.parametrize(
+    "line", ["reboot-runner diff --out", "reboot-runner diff --bogus x", "reboot-runner bogus"]
+)
 def test_wrong_examples_would_be_seen(line: str) -> None:
     """The parser used here refuses what the program refuses."""
     with pytest.raises(click.UsageError):
@@ -130,9 +149,13 @@ def test_every_option_is_explained_and_read(name: str) -> None:
     assert command.callback is not None
     read = {field.name for field in fields(ServeRequest)} if name == "simulator" else set()
     function: Callable[..., object] | None = command.callback
-    while function is not None:  # what shared options come to is read around the command's own function
+    while (
+        function is not None
+    ):  # what shared options come to is read around the command's own function
         tree = ast.parse(textwrap.dedent(inspect.getsource(function.__code__)))
-        read |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        read |= {
+            n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+        }
         function = getattr(function, "__wrapped__", None)
     for parameter in command.params:
         assert parameter.name in read, f"nobody reads {parameter.name}"
@@ -145,7 +168,9 @@ def test_help_fits(name: str) -> None:
     """No line of help is wider than a terminal, and the line in the list of commands is the command's own."""
     command = command_of(name)
     with cli.make_context("reboot-runner", [name, "--help"]) as parent:
-        context = click.Context(command, info_name=name, parent=parent, max_content_width=110, terminal_width=110)
+        context = click.Context(
+            command, info_name=name, parent=parent, max_content_width=110, terminal_width=110
+        )
         assert max(map(len, command.get_help(context).splitlines())) <= 110
     assert COMMANDS[name].endswith(".")
 
@@ -175,7 +200,9 @@ def complete(shell: str, **words: str) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
     environment |= {"_REBOOT_RUNNER_COMPLETE": shell} | words
     command = [sys.executable, "-c", "from runner.cli.main import main; main()"]
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
     assert done.stderr == ""
     return done.stdout
 
@@ -209,10 +236,14 @@ def test_help_of_commands_is_cheap() -> None:
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
     loaded = ast.literal_eval(done.stderr)
     assert set(loaded) == set(COMMANDS)
-    assert {name: HEAVY & set(modules) for name, modules in loaded.items() if HEAVY & set(modules)} == {}
+    assert {
+        name: HEAVY & set(modules) for name, modules in loaded.items() if HEAVY & set(modules)
+    } == {}
 
 
 def help_pages() -> Iterator[tuple[str, str]]:
@@ -226,7 +257,10 @@ def help_pages() -> Iterator[tuple[str, str]]:
             command = command.commands[word]
         if isinstance(command, click.Group) and words:
             waiting += [(*words, name) for name in command.commands]
-        yield " ".join(words), command.get_help(click.Context(command, info_name="x", max_content_width=110))
+        yield (
+            " ".join(words),
+            command.get_help(click.Context(command, info_name="x", max_content_width=110)),
+        )
 
 
 def test_no_help_page_has_a_control_character() -> None:
@@ -255,7 +289,9 @@ def test_unknown_commands(word: str, meant: str | None) -> None:
     """The words of other tools, and misspelled ones, are answered with the command that is meant."""
     done = CliRunner().invoke(cli, [word, "x"])
     assert done.exit_code != 0
-    assert (f"Did you mean {meant}" in done.stderr) if meant else ("Did you mean" not in done.stderr)
+    assert (
+        (f"Did you mean {meant}" in done.stderr) if meant else ("Did you mean" not in done.stderr)
+    )
 
 
 def test_what_other_tools_call_the_commands() -> None:
@@ -278,5 +314,7 @@ def test_run_of_a_folder_names_its_plans(tmp_path: Path) -> None:
 def test_the_first_example_needs_no_file() -> None:
     """The main page begins with `init`: where the package is installed, there is no plan to run yet."""
     shown = cli.epilog or ""
-    assert shown.index("reboot-runner init reboots") < shown.index("reboot-runner run plans/example.yaml")
+    assert shown.index("reboot-runner init reboots") < shown.index(
+        "reboot-runner run plans/example.yaml"
+    )
     assert "quickstart" not in shown

@@ -48,7 +48,12 @@ def hostile(lab: Lab, tmp_path: Path) -> Iterator[Remote]:
         lab.write("all.yaml", PLAN)
         failing = fleet.servers[1].id
         one.fault(
-            do="job_fail", on="reboot", servers={"names": [failing]}, reason=REASON, message=REASON, code="Ecs.0000"
+            do="job_fail",
+            on="reboot",
+            servers={"names": [failing]},
+            reason=REASON,
+            message=REASON,
+            code="Ecs.0000",
         )
         yield one
         for child in lab.children:
@@ -57,7 +62,9 @@ def hostile(lab: Lab, tmp_path: Path) -> Iterator[Remote]:
 
 def demand_harmless(text: str) -> None:
     """No control character but line breaks, no line that a CI runner takes for a command."""
-    assert not [c for c in text if (ord(c) < 32 and c != "\n") or 127 <= ord(c) < 160 or c == "\u202e"]
+    assert not [
+        c for c in text if (ord(c) < 32 and c != "\n") or 127 <= ord(c) < 160 or c == "\u202e"
+    ]
     for line in text.splitlines():
         assert not line.lstrip().startswith("::"), line
         assert "##[" not in line, line
@@ -74,7 +81,10 @@ def test_nothing_is_interpreted(hostile: Remote) -> None:
     said += [lab.run("status", "all"), lab.run("status", "all", "-o", "json")]
     said.append(lab.run("approve", "all", "--reason", REASON))
     said.append(lab.run("--log-format", "json", "resume", "all"))
-    said += [lab.run("report", "all", "-o", form) for form in ("text", "json", "markdown", "html", "junit", "csv")]
+    said += [
+        lab.run("report", "all", "-o", form)
+        for form in ("text", "json", "markdown", "html", "junit", "csv")
+    ]
     said.append(lab.run("run", "all.yaml", "--target", REASON))
     said.append(lab.run("status", REASON))
     assert [d.code for d in said[-2:]] == [3, 1]
@@ -106,8 +116,14 @@ def test_hostile_plan(lab: Lab) -> None:
         assert done.code == 3
         demand_harmless(done.out + done.err)
     assert lab.run("run", "bad.yaml").code == 3
-    for argv in (["run", "bad.yaml"], ["diff", "bad.yaml"], ["--log-format", "json", "run", "bad.yaml"]):
+    for argv in (
+        ["run", "bad.yaml"],
+        ["diff", "bad.yaml"],
+        ["--log-format", "json", "run", "bad.yaml"],
+    ):
         done = lab.run(*argv)
         demand_harmless(done.out + done.err)
     annotations = lab.run("validate", "bad.yaml", "-o", "github").out.splitlines()
-    assert all(line.startswith(("::error file=bad.yaml,", "::notice", "::warning")) for line in annotations)
+    assert all(
+        line.startswith(("::error file=bad.yaml,", "::notice", "::warning")) for line in annotations
+    )

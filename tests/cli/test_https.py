@@ -60,7 +60,10 @@ def test_a_file_that_is_none(secure: Remote) -> None:
     """A file that is not there is named, with the variable."""
     done = secure.lab.run("diff", "web.yaml", env={"REBOOT_RUNNER_CA_FILE": "nowhere.pem"})
     assert done.code == 1
-    assert "the file of REBOOT_RUNNER_CA_FILE cannot be used: nowhere.pem: No such file" in done.err + done.out
+    assert (
+        "the file of REBOOT_RUNNER_CA_FILE cannot be used: nowhere.pem: No such file"
+        in done.err + done.out
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,9 @@ def test_a_file_that_is_none(secure: Remote) -> None:
         (("--tls-cert", "none.pem"), "cannot be used"),
     ],
 )
-def test_simulator_without_a_usable_certificate(lab: Lab, options: tuple[str, ...], said: str) -> None:
+def test_simulator_without_a_usable_certificate(
+    lab: Lab, options: tuple[str, ...], said: str
+) -> None:
     """The command says what is wrong with the files: exit 64."""
     lab.write("none.pem", "nothing")
     for name in ("authority.pem", "loopback.pem"):
@@ -88,14 +93,20 @@ def test_simulator_over_https(lab: Lab) -> None:
     at = whole.index("-----BEGIN CERTIFICATE")
     lab.write("key.pem", whole[:at])
     lab.write("cert.pem", whole[at:])
-    cloud = lab.start("simulator", "--tls-cert", "cert.pem", "--tls-key", "key.pem", "--servers", "20")
+    cloud = lab.start(
+        "simulator", "--tls-cert", "cert.pem", "--tls-key", "key.pem", "--servers", "20"
+    )
     lines = cloud.out.wait_for("REBOOT_RUNNER_CA_FILE").splitlines()
     url = next(line.split()[-1] for line in lines if line.startswith("# simulated cloud"))
     assert url.startswith("https://127.0.0.1:")
-    exports = dict(line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
+    exports = dict(
+        line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export ")
+    )
     lab.configure(targets={"s": {"cloud": "simulator", "endpoints": {"ecs": url}}})
     lab.write("web.yaml", PLAN)
-    done = lab.run("diff", "web.yaml", env=exports | {"REBOOT_RUNNER_CA_FILE": str(FOLDER / "authority.pem")})
+    done = lab.run(
+        "diff", "web.yaml", env=exports | {"REBOOT_RUNNER_CA_FILE": str(FOLDER / "authority.pem")}
+    )
     assert done.out.startswith("10 servers in 3 waves"), done.err
     cloud.send(signal.SIGTERM)
     assert cloud.wait().code == 0

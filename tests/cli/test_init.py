@@ -17,13 +17,29 @@ from runner.errors import RunnerError, UsageProblem
 from runner.loading.config import load_config_text
 from runner.report.schemas import schema_of
 from runner.starter import request
-from runner.starter.files import ALWAYS, CODEOWNERS, DEPENDABOT, RUN_WORKFLOW, WORKFLOWS, StarterFile, starter_files
+from runner.starter.files import (
+    ALWAYS,
+    CODEOWNERS,
+    DEPENDABOT,
+    RUN_WORKFLOW,
+    WORKFLOWS,
+    StarterFile,
+    starter_files,
+)
 from runner.starter.request import StarterRequest
 from runner.starter.writing import survey, write
 from tests.cli.lab import Lab, bare_environment
 from tests.cli.test_help import in_text, parse
 from tests.git.made import Made
-from tests.workflows.files import ACTION, called, documented_callers, documented_quick, load, reusable, steps
+from tests.workflows.files import (
+    ACTION,
+    called,
+    documented_callers,
+    documented_quick,
+    load,
+    reusable,
+    steps,
+)
 from tests.workflows.linters import lint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +51,12 @@ SAID = (
 """Everything that can be said."""
 
 PLACEHOLDER = re.compile(r"@@|FILL|CHANGE|TODO|<[A-Z_]+>|\b0{40}\b|\b0{64}\b")
-QUICK_FINDINGS = {"excessive-permissions", "unpinned-uses", "undocumented-permissions", "anonymous-definition"}
+QUICK_FINDINGS = {
+    "excessive-permissions",
+    "unpinned-uses",
+    "undocumented-permissions",
+    "anonymous-definition",
+}
 """What makes the quick form quick; zizmor, at its strictest, would have it otherwise."""
 
 
@@ -74,15 +95,24 @@ def test_everything_said_leaves_nothing_open(empty: Lab) -> None:
     assert "fill in" not in done.out
     assert not [path for path, text in made.items() if PLACEHOLDER.search(text)]
     assert made[".github/CODEOWNERS"].count("@example-org/sre @alice\n") == 4
-    assert done.out.rstrip().splitlines()[-3].split() == ["next", "reboot-runner", "validate", "plans/"]
+    assert done.out.rstrip().splitlines()[-3].split() == [
+        "next",
+        "reboot-runner",
+        "validate",
+        "plans/",
+    ]
 
 
-@pytest.mark.parametrize("argv", [(), SAID[:2], SAID[2:4], SAID[4:6], SAID[6:]], ids=lambda a: a[0] if a else "none")
+@pytest.mark.parametrize(
+    "argv", [(), SAID[:2], SAID[2:4], SAID[4:6], SAID[6:]], ids=lambda a: a[0] if a else "none"
+)
 def test_every_file_works_as_it_is_texts_of(empty: Lab, argv: tuple[str, ...]) -> None:
     """No file has a placeholder, whatever was said; only a region that was assumed is told."""
     told = said(empty, *argv)["fill_in"]
     assert not [path for path, text in texts(empty.folder).items() if PLACEHOLDER.search(text)]
-    expected = [] if "--region" in argv else ["`region` of target prod: eu-west-101 is only assumed"]
+    expected = (
+        [] if "--region" in argv else ["`region` of target prod: eu-west-101 is only assumed"]
+    )
     if "--target" in argv:
         expected = [expected[0].replace("prod", "lab-1")]
     assert [one["what"] for one in told] == expected
@@ -100,8 +130,13 @@ def test_the_quick_form_in_numbers(empty: Lab) -> None:
         assert max(map(len, text.splitlines())) <= 120
         assert not re.search(r"[0-9a-f]{40}", text), path
         assert set(re.findall(r"uses: \S+@(\S+)", text)) == {"v7", f"v{__version__}"}
-        assert set(re.findall(r"secrets\.(\w+)", text)) == {"HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"}
-        assert not re.search(r"^ +token:|vars\.", text, re.MULTILINE), "the job's own token does it all"
+        assert set(re.findall(r"secrets\.(\w+)", text)) == {
+            "HUAWEICLOUD_SDK_AK",
+            "HUAWEICLOUD_SDK_SK",
+        }
+        assert not re.search(r"^ +token:|vars\.", text, re.MULTILINE), (
+            "the job's own token does it all"
+        )
     other = texts_of(StarterRequest(target="other", region="eu-de"))
     ours = texts_of(StarterRequest(target="prod-eu", region="eu-west-101"))
     differing = {path for path in ours if ours[path] != other[path]}
@@ -115,8 +150,12 @@ def test_the_document_shows_the_quick_form() -> None:
     assert documented_quick() == {path: ours[path] for path in WORKFLOWS}
 
 
-@pytest.mark.parametrize(("branch", "pushed"), [("trunk", ["trunk"]), ("main", ["main", "master"]), ("on", ["on"])])
-def test_the_default_branch_of_the_repository(tmp_path: Path, lab: Lab, branch: str, pushed: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("branch", "pushed"), [("trunk", ["trunk"]), ("main", ["main", "master"]), ("on", ["on"])]
+)
+def test_the_default_branch_of_the_repository(
+    tmp_path: Path, lab: Lab, branch: str, pushed: list[str]
+) -> None:
     """The run starts on pushes to the branch that the repository begins with, whatever it is called."""
     made = Made(tmp_path / "fleet")
     made.folder.mkdir()
@@ -131,7 +170,9 @@ def test_the_default_branch_of_the_repository(tmp_path: Path, lab: Lab, branch: 
 
 def test_hardened_pins_every_action(empty: Lab) -> None:
     """The hardened form names every action by its full commit, with its version beside ours of this release."""
-    assert empty.run("init", "--hardened", "--workflows", f"{REPOSITORY}@{'c0ffee42' * 5}").code == 0
+    assert (
+        empty.run("init", "--hardened", "--workflows", f"{REPOSITORY}@{'c0ffee42' * 5}").code == 0
+    )
     for path in WORKFLOWS:
         used = re.findall(r"uses: (\S+)(.*)", (empty.folder / path).read_text())
         assert all(re.search(r"@[0-9a-f]{40}$", action) for action, _ in used), used
@@ -156,7 +197,9 @@ def test_a_copy_of_the_project(empty: Lab) -> None:
     made = texts(empty.folder)
     for path in WORKFLOWS:
         assert "uses: sre/reboots/.github/actions/reboot-runner@v9.8\n" in made[path]
-    assert "repo: https://github.com/sre/reboots\n    rev: v9.8\n" in made[".pre-commit-config.yaml"]
+    assert (
+        "repo: https://github.com/sre/reboots\n    rev: v9.8\n" in made[".pre-commit-config.yaml"]
+    )
 
 
 def test_json_is_as_published(empty: Lab) -> None:
@@ -209,9 +252,15 @@ def test_the_policy_is_in_force(empty: Lab) -> None:
 def test_a_second_plan_may_use_the_target(empty: Lab) -> None:
     """A plan beside the example may name the real target, and the simulated cloud."""
     assert empty.run("init", "--target", "prod-eu").code == 0
-    plan = (empty.folder / "plans" / "example.yaml").read_text().replace("name: example", "name: second")
+    plan = (
+        (empty.folder / "plans" / "example.yaml")
+        .read_text()
+        .replace("name: example", "name: second")
+    )
     for target in ("prod-eu", "simulator"):
-        (empty.folder / "plans" / "web.yaml").write_text(plan.replace("target: simulator", f"target: {target}"))
+        (empty.folder / "plans" / "web.yaml").write_text(
+            plan.replace("target: simulator", f"target: {target}")
+        )
         done = empty.run("validate", "plans/")
         assert done.code == 0, done.out + done.err
 
@@ -245,8 +294,13 @@ def test_what_is_there_is_kept(empty: Lab) -> None:
     forced = empty.run("init", "--force")
     assert forced.code == 0
     assert "kept" not in forced.err
-    assert "example/reboot-runner, a placeholder until the project is published" in " ".join(forced.err.split())
-    assert re.findall(r"^overwrote +(\S+)$", forced.out, re.MULTILINE) == ["README.md", ".gitignore"]
+    assert "example/reboot-runner, a placeholder until the project is published" in " ".join(
+        forced.err.split()
+    )
+    assert re.findall(r"^overwrote +(\S+)$", forced.out, re.MULTILINE) == [
+        "README.md",
+        ".gitignore",
+    ]
     assert texts(empty.folder)["README.md"] != "mine\n"
 
 
@@ -312,11 +366,21 @@ def test_values_that_are_none(empty: Lab, argv: tuple[str, str]) -> None:
         (request.name, ["", "Prod", "-", "a/b", "a\n", "x" * 64]),
         (
             request.source,
-            [f"example-org/reboot-runner@{'0' * 40}", f"example-org/../evil@{'a' * 40}", SOURCE + "\n", "a/b@v1\nx: y"],
+            [
+                f"example-org/reboot-runner@{'0' * 40}",
+                f"example-org/../evil@{'a' * 40}",
+                SOURCE + "\n",
+                "a/b@v1\nx: y",
+            ],
         ),
         (
             request.source,
-            [f"example-org/..@{'a' * 40}", f"-x/${{{{github}}}}@{'a' * 40}", "reboot-runner", SOURCE.upper()],
+            [
+                f"example-org/..@{'a' * 40}",
+                f"-x/${{{{github}}}}@{'a' * 40}",
+                "reboot-runner",
+                SOURCE.upper(),
+            ],
         ),
         (request.owners, ["", " , ", "sre", "@a/b/c", "@a *", "@", "# @a", "@a/"]),
     ],
@@ -345,7 +409,10 @@ def test_other_clouds(empty: Lab, cloud: str) -> None:
     assert empty.run("init", "--cloud", cloud, "--target", "lab").code == 0
     done = empty.run("validate", "plans/")
     assert done.code == 0, done.out
-    assert yaml.safe_load((empty.folder / "reboot-runner.yaml").read_text())["targets"]["lab"]["cloud"] == cloud
+    assert (
+        yaml.safe_load((empty.folder / "reboot-runner.yaml").read_text())["targets"]["lab"]["cloud"]
+        == cloud
+    )
 
 
 def test_nothing_through_links_or_below_files(empty: Lab, tmp_path: Path) -> None:
@@ -380,7 +447,11 @@ def test_all_or_nothing(tmp_path: Path) -> None:
     (folder / "b" / "last").mkdir(parents=True)
     with pytest.raises(RunnerError, match="nothing was written"):
         write(folder, steps)
-    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} == {"two", "b", "b/last"}
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} == {
+        "two",
+        "b",
+        "b/last",
+    }
     assert (folder / "two").read_text() == "old\n"
 
 
@@ -402,7 +473,9 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 def test_the_hook_is_one_of_ours() -> None:
     """The hook of the written pre-commit configuration is one that this project declares."""
-    declared = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    declared = {
+        hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    }
     (repo,) = yaml.safe_load(texts_of()[".pre-commit-config.yaml"])["repos"]
     assert {hook["id"] for hook in repo["hooks"]} <= declared
 
@@ -431,7 +504,9 @@ def test_steps_fit_the_action(hardened: bool) -> None:
     """What the written workflows give to the action are inputs that it has, the required one among them."""
     inputs = load(ACTION)["inputs"]
     files = texts_of(StarterRequest(hardened=hardened))
-    given = [step.get("with", {}) for path in WORKFLOWS for step in steps(yaml.safe_load(files[path]))]
+    given = [
+        step.get("with", {}) for path in WORKFLOWS for step in steps(yaml.safe_load(files[path]))
+    ]
     ours = [one for one in given if "command" in one]
     assert len(ours) == (3 if hardened else 2)
     assert all(set(one) <= set(inputs) for one in ours)
@@ -450,7 +525,9 @@ def allows(granted: dict[str, str], jobs: Any) -> bool:
 @pytest.mark.parametrize("github", [True, False])
 def test_what_the_readme_says_to_type(github: bool) -> None:
     """Command lines in the written README and in the comments of the other files are ones that the program accepts."""
-    lines = [line for text in texts_of(StarterRequest(github=github)).values() for line in in_text(text)]
+    lines = [
+        line for text in texts_of(StarterRequest(github=github)).values() for line in in_text(text)
+    ]
     assert len(lines) >= (7 if github else 9)
     for line in lines:
         parse(line)

@@ -50,10 +50,16 @@ def test_a_plan_with_the_machine_in_it_is_refused(cloud: Remote, tokens: str) ->
     with on_server(cloud.id_of(mine), tokens=tokens) as env:
         for command in (["diff", "web.yaml"], ["run", "web.yaml", "--yes"]):
             done = lab.run(*command, env=env)
-            assert (done.code, "error[RunnerItself]" in done.err, mine in done.err) == (3, True, True), done.err
+            assert (done.code, "error[RunnerItself]" in done.err, mine in done.err) == (
+                3,
+                True,
+                True,
+            ), done.err
             assert "exclude it in the plan" in done.err
         assert (cloud.posts, lab.runs()) == (0, [])
-        lab.write("web.yaml", PLAN.replace("    waves:", f"    exclude: {{names: {mine}}}\n    waves:"))
+        lab.write(
+            "web.yaml", PLAN.replace("    waves:", f"    exclude: {{names: {mine}}}\n    waves:")
+        )
         assert lab.run("run", "web.yaml", "--yes", env=env).code == 0
     assert mine not in cloud.reboots
     assert len(cloud.reboots) == len(web(cloud)) - 1
@@ -66,7 +72,11 @@ def test_a_tunnel_to_a_real_cloud_protects_the_machine(cloud: Remote) -> None:
     lab.configure(targets={"lab": target(cloud.state, cloud.url, cloud="huaweicloud")})
     for command in (["diff", "web.yaml"], ["run", "web.yaml", "--yes"]):
         done = lab.run(*command, env=env)
-        assert (done.code, "error[RunnerItself]" in done.err, mine in done.err) == (3, True, True), done.err
+        assert (done.code, "error[RunnerItself]" in done.err, mine in done.err) == (
+            3,
+            True,
+            True,
+        ), done.err
     assert (cloud.posts, lab.runs()) == (0, [])
     lab.configure(targets={"lab": target(cloud.state, cloud.url)})
     assert lab.run("diff", "web.yaml", env={"REBOOT_RUNNER_ITSELF": cloud.id_of(mine)}).code == 0
@@ -103,7 +113,11 @@ def test_what_the_runner_depends_on_is_refused(cloud: Remote) -> None:
     depend(cloud, {"name": "bastion", "servers": {"names": [bastion]}})
     for what in ("web.yaml", "saved.json"):
         done = lab.run("run", what, "--yes")
-        assert (done.code, "error[RunnerSupport]" in done.err, bastion in done.err) == (3, True, True), done.err
+        assert (done.code, "error[RunnerSupport]" in done.err, bastion in done.err) == (
+            3,
+            True,
+            True,
+        ), done.err
     assert "action: last" in done.err
     assert lab.run("diff", "web.yaml").code == 3
     assert (cloud.posts, lab.runs()) == (0, [])
@@ -115,7 +129,11 @@ def test_what_the_runner_depends_on_goes_last(cloud: Remote) -> None:
     lab.write("web.yaml", BY_NAME)
     depend(cloud, {"name": "nat", "servers": {"ids": [cloud.id_of(names[0])]}, "action": "last"})
     done = lab.run("diff", "web.yaml", "--out", "saved.json")
-    assert (done.code, "warning[SupportLast]" in done.out, "web-support" in done.out) == (0, True, True), done.out
+    assert (done.code, "warning[SupportLast]" in done.out, "web-support" in done.out) == (
+        0,
+        True,
+        True,
+    ), done.out
     assert lab.run("run", "saved.json", "--yes").code == 0
     report = json.loads(lab.run("report", "web", "-o", "json").out)
     assert [w["group"] for w in report["waves"]] == ["web", "web", "web", "web-support"]
@@ -148,13 +166,19 @@ def test_support_is_a_matter_of_the_base_revision(cloud: Remote) -> None:
     (lab.folder / ".git").rmdir()
     depend(cloud, {"name": "bastion", "servers": {"names": [bastion]}})
     about = ("-c", "user.name=T", "-c", "user.email=t@example.com")
-    for command in (["init", "-q", "-b", "main"], ["add", "."], [*about, "commit", "-q", "-m", "one"]):
+    for command in (
+        ["init", "-q", "-b", "main"],
+        ["add", "."],
+        [*about, "commit", "-q", "-m", "one"],
+    ):
         subprocess.run(["git", *command], cwd=lab.folder, env=lab.env, check=True)
     depend(cloud)
     assert lab.run("diff", "web.yaml").code == 0
     done = lab.run("diff", "web.yaml", "--config-rev", "main", "--base", "main")
     assert (done.code, "RunnerSupport" in done.err) == (3, True)
-    assert f"BELT LIFTED  target lab: support bastion gone: refuse: names {bastion}" in done.out, done.out
+    assert f"BELT LIFTED  target lab: support bastion gone: refuse: names {bastion}" in done.out, (
+        done.out
+    )
 
 
 def test_the_embedded_cloud_asks_nobody_who_we_are(lab: Lab) -> None:

@@ -38,7 +38,10 @@ def test_a_new_store_is_announced_and_reported(cloud: Remote) -> None:
 def test_an_older_copy_of_the_store_is_refused(cloud: Remote) -> None:
     """A backup from before the last run came back: `run` and readers say so, and nothing is rebooted again."""
     lab, db = cloud.lab, db_of(cloud)
-    lab.write("other.yaml", (lab.folder / "web.yaml").read_text().replace("name: web\n", "name: other\n", 1))
+    lab.write(
+        "other.yaml",
+        (lab.folder / "web.yaml").read_text().replace("name: web\n", "name: other\n", 1),
+    )
     assert lab.run("run", "other.yaml", "--yes").code == 0
     backup = db.read_bytes()
     assert lab.run("run", "web.yaml", "--yes").code == 0
@@ -57,7 +60,15 @@ def test_every_command_refuses_a_store_that_was_emptied(cloud: Remote) -> None:
     assert lab.run("run", "web.yaml", "--yes").code == 0
     posts, db = cloud.posts, db_of(cloud)
     db.write_bytes(b"")
-    for line in ("run web.yaml --yes", "diff web.yaml", "status", "report web", "resume web", "reconcile", "unhalt"):
+    for line in (
+        "run web.yaml --yes",
+        "diff web.yaml",
+        "status",
+        "report web",
+        "resume web",
+        "reconcile",
+        "unhalt",
+    ):
         done = lab.run(*line.split())
         assert done.code == 1, (line, done)
         assert "is an empty file" in done.err, (line, done.err)

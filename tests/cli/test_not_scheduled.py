@@ -32,7 +32,10 @@ def test_a_locked_or_stopped_server_is_named_and_reached_by_retry(cloud: Remote)
     before = dict(cloud.reboots)
     done = cloud.lab.run("run", "plans/again.yaml", "--yes")
     assert done.code == 0, (done.out, done.err)
-    assert {name for name, n in cloud.reboots.items() if n != before.get(name, 0)} == {"web-003", "web-004"}
+    assert {name for name, n in cloud.reboots.items() if n != before.get(name, 0)} == {
+        "web-003",
+        "web-004",
+    }
 
 
 @pytest.mark.parametrize(("named", "code"), [(False, 0), (True, 4)])
@@ -43,7 +46,8 @@ def test_when_nothing_can_be_scheduled(cloud: Remote, named: bool, code: int) ->
     done = cloud.lab.run("run", "web.yaml", "--yes")
     assert done.code == code, done.err
     assert (
-        f"  web-003 ({cloud.id_of('web-003')}), group {'a' if named else 'web'}: NotActive: status SHUTOFF" in done.out
+        f"  web-003 ({cloud.id_of('web-003')}), group {'a' if named else 'web'}: NotActive: status SHUTOFF"
+        in done.out
     )
     assert cloud.posts == 0
 

@@ -67,7 +67,9 @@ def test_keys_end_in_mid_wave(cloud: Remote, github: Issuer) -> None:
     assert done.code == 0, done.err
     assert list(cloud.reboots.values()) == [1] * 10
     assert calls(cloud, "job").count(401) == 1
-    assert sorted(calls(cloud, "reboot")) == [200, 200, 200, 401], "the refused one is asked for anew, once"
+    assert sorted(calls(cloud, "reboot")) == [200, 200, 200, 401], (
+        "the refused one is asked for anew, once"
+    )
     assert calls(cloud, "token") == [200] * 3
     assert len(set(github.issued)) == 3, "each exchange has an ID token of its own"
 
@@ -87,12 +89,18 @@ def test_short_keys_are_told_nowhere(cloud: Remote, github: Issuer) -> None:
     logs = [as_a_runner(done.err) for done in shown]
     secrets = logs[0][0] | logs[1][0]
     assert secrets >= set(github.issued)
-    assert len(secrets) == 4 * len(github.issued), "ID token, access key, secret key and security token of each"
+    assert len(secrets) == 4 * len(github.issued), (
+        "ID token, access key, secret key and security token of each"
+    )
     assert len(calls(cloud, "token")) == len(github.issued) >= 3
     assert list(cloud.reboots.values()) == [1] * 10
-    assert '"signed":"aksk"' in lab.dump().replace(": ", ":"), "a lost request is known to be over in time"
+    assert '"signed":"aksk"' in lab.dump().replace(": ", ":"), (
+        "a lost request is known to be over in time"
+    )
     for done, (_, log) in zip(shown, logs, strict=True):
-        assert not [secret for secret in (*secrets, BEARER, TRUST.secret) if secret in done.out + log]
+        assert not [
+            secret for secret in (*secrets, BEARER, TRUST.secret) if secret in done.out + log
+        ]
         assert MASK not in done.out
     for secret in (*secrets, BEARER):
         assert secret not in lab.dump()
@@ -104,7 +112,11 @@ def test_masks_among_stopped_commands(cloud: Remote, github: Issuer) -> None:
     cloud.lab.write("web.yaml", PLAN + "    pause: approval\n")
     assert cloud.lab.run("run", "--no-wait", "web.yaml").code == 75
     assert cloud.lab.run("approve", "web", "--reason", "seen").code == 0
-    job = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "schedule", "REBOOT_RUNNER_GITHUB_REPORTS": "reports"}
+    job = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": "schedule",
+        "REBOOT_RUNNER_GITHUB_REPORTS": "reports",
+    }
     done = cloud.lab.run("-v", "github", "reconcile", env=job)
     assert done.code in (0, 75), done.err
     assert STOP in done.err
@@ -139,10 +151,15 @@ def test_untrusted_job(cloud: Remote, github: Issuer) -> None:
     github.subject = "repo:example/other:pull_request"
     done = cloud.lab.run("run", "web.yaml")
     assert done.code == 77
-    assert "the ID token says sub repo:example/other:pull_request, aud sts.myhuaweicloud.com" in done.err
+    assert (
+        "the ID token says sub repo:example/other:pull_request, aud sts.myhuaweicloud.com"
+        in done.err
+    )
     assert "hint: the agency's trust policy must allow this sub and aud" in done.err
     assert not cloud.posts
-    assert not [part for token in github.issued for part in token.split(".") if part in done.out + done.err]
+    assert not [
+        part for token in github.issued for part in token.split(".") if part in done.out + done.err
+    ]
 
 
 def test_job_without_the_permission(cloud: Remote, github: Issuer) -> None:
@@ -159,10 +176,16 @@ def test_the_simulator_takes_id_tokens(lab: Lab) -> None:
     said = cloud.out.wait_for("Ctrl-C")
     assert TRUST.secret not in said
     url = said.split("servers at ")[1].split()[0]
-    lab.configure(targets={"lab": {"cloud": "simulator", "auth": "oidc", "endpoints": {"ecs": url}}})
-    named = dict(word.split("=", 1) for word in said.split() if word.startswith("HUAWEICLOUD_OIDC_"))
+    lab.configure(
+        targets={"lab": {"cloud": "simulator", "auth": "oidc", "endpoints": {"ecs": url}}}
+    )
+    named = dict(
+        word.split("=", 1) for word in said.split() if word.startswith("HUAWEICLOUD_OIDC_")
+    )
     assert named == NAMES
-    done = lab.run("diff", "web.yaml", env=named | {"HUAWEICLOUD_OIDC_ID_TOKEN": id_token(sub="anybody")})
+    done = lab.run(
+        "diff", "web.yaml", env=named | {"HUAWEICLOUD_OIDC_ID_TOKEN": id_token(sub="anybody")}
+    )
     assert done.code == 0, done.err
     short = lab.run("simulator", env={"REBOOT_RUNNER_SIMULATOR_OIDC_SECRET": "short"})
     assert (short.code, "shorter than 16 characters" in short.err) == (64, True)
@@ -171,14 +194,21 @@ def test_the_simulator_takes_id_tokens(lab: Lab) -> None:
 def test_the_simulator_without_sts(lab: Lab) -> None:
     """As Open Telekom Cloud it names IAM's exchange, which works there; the two URNs are refused with that name."""
     secret = {"REBOOT_RUNNER_SIMULATOR_OIDC_SECRET": TRUST.secret}
-    cloud = lab.start("simulator", "--cloud", "otc", "--region", "eu-de", "--servers", "20", env=secret)
+    cloud = lab.start(
+        "simulator", "--cloud", "otc", "--region", "eu-de", "--servers", "20", env=secret
+    )
     said = cloud.out.wait_for("Ctrl-C")
     assert "OIDC_PROVIDER_URN" not in said
-    (written,) = (line.partition("simulated: ")[2] for line in said.splitlines() if "simulated: {" in line)
+    (written,) = (
+        line.partition("simulated: ")[2] for line in said.splitlines() if "simulated: {" in line
+    )
     lab.configure(targets={"lab": yaml.safe_load(written) | {"auth": "oidc"}})
     idp = said.partition("# or OIDC: HUAWEICLOUD_SDK_IDP_ID=")[2].partition(",")[0]
     lab.write("token.jwt", id_token(sub="anybody"))
-    env = {"HUAWEICLOUD_SDK_IDP_ID": idp, "HUAWEICLOUD_SDK_ID_TOKEN_FILE": str(lab.folder / "token.jwt")}
+    env = {
+        "HUAWEICLOUD_SDK_IDP_ID": idp,
+        "HUAWEICLOUD_SDK_ID_TOKEN_FILE": str(lab.folder / "token.jwt"),
+    }
     done = lab.run("diff", "web.yaml", env=env)
     assert done.code == 0, done.err
     urns = lab.run("doctor", "-o", "json", env={**NAMES, "HUAWEICLOUD_OIDC_ID_TOKEN": id_token()})

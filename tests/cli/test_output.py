@@ -61,9 +61,16 @@ def test_a_display_without_colour(lab: Lab, how: str) -> None:
         ([], {"FORCE_COLOR": "1"}, False, True),
     ],
 )
-@pytest.mark.parametrize("command", [["validate", "web.yaml"], ["run", "web.yaml"], ["status", "nobody"]])
+@pytest.mark.parametrize(
+    "command", [["validate", "web.yaml"], ["run", "web.yaml"], ["status", "nobody"]]
+)
 def test_colour_of_problems_and_errors(
-    lab: Lab, command: list[str], option: list[str], env: dict[str, str], terminal: bool, coloured: bool
+    lab: Lab,
+    command: list[str],
+    option: list[str],
+    env: dict[str, str],
+    terminal: bool,
+    coloured: bool,
 ) -> None:
     """Where a person sees it, or where it is asked for."""
     lab.write("web.yaml", BROKEN)
@@ -133,7 +140,15 @@ def into_closed_pipe(lab: Lab, *argv: str, **env: str) -> Done:
 
 
 @pytest.mark.parametrize(
-    "argv", [["status"], ["schema", "plan"], ["--help"], ["--version"], ["diff", "web.yaml"], ["report", "web"]]
+    "argv",
+    [
+        ["status"],
+        ["schema", "plan"],
+        ["--help"],
+        ["--version"],
+        ["diff", "web.yaml"],
+        ["report", "web"],
+    ],
 )
 def test_head_has_seen_enough(lab: Lab, argv: list[str]) -> None:
     """A reader that goes away is not an error: no traceback, exit 0."""

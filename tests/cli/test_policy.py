@@ -41,7 +41,13 @@ GOOD = PLAN.replace("60", "50").replace("HARD", "SOFT")
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a policy and one good plan, as the working directory."""
     monkeypatch.chdir(tmp_path)
-    for name in ("REBOOT_RUNNER_CONFIG", "REBOOT_RUNNER_STORE", "GITHUB_EVENT_PATH", "GITHUB_ACTIONS", "FORCE_COLOR"):
+    for name in (
+        "REBOOT_RUNNER_CONFIG",
+        "REBOOT_RUNNER_STORE",
+        "GITHUB_EVENT_PATH",
+        "GITHUB_ACTIONS",
+        "FORCE_COLOR",
+    ):
         monkeypatch.delenv(name, raising=False)
     git("init", "-q", "-b", "main")
     (tmp_path / "plans" / "prod").mkdir(parents=True)
@@ -64,7 +70,9 @@ def heads(text: str) -> list[str]:
     return [line.split(": policy")[0] for line in text.splitlines() if "PolicyViolated" in line]
 
 
-def test_violations_are_problems_with_places(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_violations_are_problems_with_places(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """All that a plan breaks is shown together, each at its line, and ends 3; a plan that keeps the rules is fine."""
     (folder / "plans" / "prod" / "web.yaml").write_text(PLAN.replace("NAME", "web"))
     (folder / "plans" / "lab" / "web.yaml").write_text(PLAN.replace("NAME", "lab"))
@@ -73,11 +81,19 @@ def test_violations_are_problems_with_places(folder: Path, capsys: pytest.Captur
     assert invoke(["validate", "plans"]) == 3
     out = capsys.readouterr().out
     assert heads(out) == [
-        *("plans/lab/web.yaml:6:16: error[PolicyViolated]", "plans/lab/web.yaml:8:9: error[PolicyViolated]"),
-        *("plans/prod/web.yaml:6:16: error[PolicyViolated]", "plans/prod/web.yaml:7:16: error[PolicyViolated]"),
+        *(
+            "plans/lab/web.yaml:6:16: error[PolicyViolated]",
+            "plans/lab/web.yaml:8:9: error[PolicyViolated]",
+        ),
+        *(
+            "plans/prod/web.yaml:6:16: error[PolicyViolated]",
+            "plans/prod/web.yaml:7:16: error[PolicyViolated]",
+        ),
     ]
     assert "policy max_wave.servers allows 50, group web has a wave of 60" in out
-    assert "policy hard.paths allows HARD reboots in plans/lab/**, not in plans/prod/web.yaml" in out
+    assert (
+        "policy hard.paths allows HARD reboots in plans/lab/**, not in plans/prod/web.yaml" in out
+    )
     assert "policy targets allows plans of plans/** to use simulator, not prod" in out
 
 
@@ -101,7 +117,9 @@ def test_a_plan_of_another_place_is_refused(
 
 
 @pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
-def test_every_form_holds_violations(folder: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_form_holds_violations(
+    folder: Path, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The form changes how violations look, not that they are there, nor the exit code."""
     (folder / "plans" / "prod" / "web.yaml").write_text(PLAN.replace("NAME", "web"))
     assert invoke(["validate", "-o", form, "plans"]) == 3
@@ -111,7 +129,9 @@ def test_every_form_holds_violations(folder: Path, form: str, capsys: pytest.Cap
         json.loads(out)
 
 
-def test_the_policy_is_checked_and_is_no_plan(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_policy_is_checked_and_is_no_plan(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The policy's own problems are among those of the plans; met in a folder, it is not taken for a plan."""
     assert invoke(["validate", "."]) == 0
     assert capsys.readouterr().err == "1 plan checked: no problems\n"
@@ -125,7 +145,9 @@ def test_the_policy_is_checked_and_is_no_plan(folder: Path, capsys: pytest.Captu
 
 def test_without_the_key_there_is_no_policy(folder: Path) -> None:
     """A policy.yaml that no configuration names binds nobody."""
-    (folder / "reboot-runner.yaml").write_text("version: 1\ntargets: {prod: {cloud: otc, region: eu-de}}\n")
+    (folder / "reboot-runner.yaml").write_text(
+        "version: 1\ntargets: {prod: {cloud: otc, region: eu-de}}\n"
+    )
     (folder / "plans" / "prod" / "web.yaml").write_text(PLAN.replace("NAME", "web"))
     assert invoke(["validate", "plans"]) == 0
 
@@ -158,7 +180,13 @@ def test_only_what_changed(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_the_schema_is_that_of_the_loader() -> None:
     """Editors take a policy that the loader takes, and mark one that says nothing."""
     valid = jsonschema.Draft7Validator(policy_schema()).is_valid
-    assert valid({"version": 1, "max_wave": {"servers": 5}, "targets": [{"paths": "plans/**", "allow": ["a"]}]})
+    assert valid(
+        {
+            "version": 1,
+            "max_wave": {"servers": 5},
+            "targets": [{"paths": "plans/**", "allow": ["a"]}],
+        }
+    )
     assert not valid({"version": 1})
     assert not valid({"version": 1, "max_wave": {}})
     assert valid({"version": 1, "windows": "required"})
@@ -171,7 +199,11 @@ def problem(file: str, line: int, severity: Severity = "error") -> Problem:
 
 def test_no_more_annotations_than_github_shows() -> None:
     """At most ten of each kind: errors first, each file's first before any second; the last says how many are left."""
-    many = [problem("a", n) for n in range(1, 21)] + [problem("b", 1), problem("c", 7), problem("w", 1, "warning")]
+    many = [problem("a", n) for n in range(1, 21)] + [
+        problem("b", 1),
+        problem("c", 7),
+        problem("w", 1, "warning"),
+    ]
     out = problems_github(many)
     commands = [line for line in out.splitlines() if line.startswith("::")]
     assert [c.partition(" ")[0] for c in commands] == ["::error"] * 10 + ["::warning"]
@@ -183,7 +215,10 @@ def test_no_more_annotations_than_github_shows() -> None:
 
 def test_what_github_would_drop_is_in_the_log() -> None:
     """The problems that get no annotation of their own follow as text: none is lost, and none becomes a command."""
-    evil = [Problem("BadValue", "::error::forged\n::set-env name=A::b", Location(f"f{n:02}", n + 1)) for n in range(15)]
+    evil = [
+        Problem("BadValue", "::error::forged\n::set-env name=A::b", Location(f"f{n:02}", n + 1))
+        for n in range(15)
+    ]
     out = problems_github(evil)
     commands = [line for line in out.splitlines() if line.lstrip().startswith("::")]
     assert len(commands) == 10

@@ -67,7 +67,9 @@ def test_a_run_is_found_by_plan_id_or_prefix(report: Command, store: Bench, how:
     ran = report({"plan": "web", "id": run, "prefix": run[:-2]}[how])
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith(f"run {run} is done: 4 of 5 servers ready, 1 failed; ")
-    (failed,) = [line for line in ran.out.splitlines() if line.startswith("  web-3 (s-003), wave 2: ")]
+    (failed,) = [
+        line for line in ran.out.splitlines() if line.startswith("  web-3 (s-003), wave 2: ")
+    ]
     assert "JobFailed: Ecs.0227: boot ::error::failed" in failed
     assert "job job-2" in failed
 
@@ -147,8 +149,12 @@ def test_without_a_run_the_command_explains_itself(report: Command) -> None:
     assert "reboot-runner report web" in text
 
 
-@pytest.mark.parametrize("command", [("status",), ("approve", "--reason", "x"), ("cancel", "--reason", "x")])
-def test_a_run_that_is_not_there_is_reported_with_the_store(lab: Lab, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "command", [("status",), ("approve", "--reason", "x"), ("cancel", "--reason", "x")]
+)
+def test_a_run_that_is_not_there_is_reported_with_the_store(
+    lab: Lab, command: tuple[str, ...]
+) -> None:
     """A wrong store is the usual cause: its address is said, without a password."""
     done = lab.run(command[0], "web", *command[1:])
     assert done.code == 1

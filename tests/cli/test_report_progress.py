@@ -65,12 +65,16 @@ def lines_of(case: Case, capsys: pytest.CaptureFixture[str], **app: str) -> list
 # --- lines ---
 
 
-def test_a_good_run_is_two_lines_a_wave_and_one_a_request(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_good_run_is_two_lines_a_wave_and_one_a_request(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Each wave's beginning and end, each accepted request, and the run's end: no line a server or a poll."""
     lines = lines_of(plain_run((1, 100, 200)), capsys)
     assert len(lines) == 3 * 3 + 1
     assert lines[0] == "22:00:00 wave 1/3 web: started, 1 server, the canary"
-    assert re.fullmatch(r"\d\d:\d\d:\d\d wave 2/3 batch 2: accepted, 100 servers, job job-2", lines[4])
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d wave 2/3 batch 2: accepted, 100 servers, job job-2", lines[4]
+    )
     assert lines[-1].endswith("run is done (AllWavesDone): 301 ready")
 
 
@@ -80,7 +84,9 @@ def test_servers_gone_wrong_have_a_line_with_their_id(capsys: pytest.CaptureFixt
     lines = lines_of(case, capsys)
     for server in case.report.servers:
         named = [x for x in lines if f"({server.id})" in x]
-        assert bool(named) == (server.outcome in ("failed", "unknown", "skipped") or server.id == "s-005")
+        assert bool(named) == (
+            server.outcome in ("failed", "unknown", "skipped") or server.id == "s-005"
+        )
     assert any(x.endswith("wave 4/4 web: 3 not started (3 Cancelled)") for x in lines)
     assert any("resolved as rebooted by because: because" in x for x in lines)
     assert any("waits for an approval" in x for x in lines)
@@ -100,7 +106,9 @@ def test_many_failures_of_one_moment_are_counted(capsys: pytest.CaptureFixture[s
 def test_lines_are_never_cut_or_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
     """A name of 255 characters and its id stand on one line, whole."""
     name = "n" * 255
-    assert any(f"{name}x (s-001) failed: JobFailed" in x for x in lines_of(troubled_run(name, "x"), capsys))
+    assert any(
+        f"{name}x (s-001) failed: JobFailed" in x for x in lines_of(troubled_run(name, "x"), capsys)
+    )
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -120,7 +128,9 @@ def test_a_heartbeat_comes_after_thirty_silent_seconds(capsys: pytest.CaptureFix
         progress.tick(run, "servers to come back", now)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 10
-    assert re.fullmatch(r"22:00:5\d wave 2/2 web: 4 rebooting, oldest \d+ s", lines[0].replace("22:01:3", "22:00:5"))
+    assert re.fullmatch(
+        r"22:00:5\d wave 2/2 web: 4 rebooting, oldest \d+ s", lines[0].replace("22:01:3", "22:00:5")
+    )
 
 
 def waiting_for_servers() -> Run:
@@ -133,20 +143,28 @@ def waiting_for_servers() -> Run:
 def test_a_heartbeat_says_what_is_waited_for() -> None:
     """A pause is told with its end and the time left, an approval with its question."""
     bench = Bench.of(3)
-    run = bench.follow(bench.start(schedule_of([1, 1, 1], pause=Pause("timed", 600))), until="pause")
+    run = bench.follow(
+        bench.start(schedule_of([1, 1, 1], pause=Pause("timed", 600))), until="pause"
+    )
     now = (run.pause_began or run.created) + timedelta(seconds=60)
     told = heartbeat(run, "pause until 2026-11-23T22:10:40+00:00", now)
     assert told == "wave 2/3 web: not begun; waits for pause until 22:10:40 (9m left)"
     asking = Bench.of(2)
-    asked = asking.follow(asking.start(schedule_of([1, 1], pause=Pause("approval"))), until="approval")
+    asked = asking.follow(
+        asking.start(schedule_of([1, 1], pause=Pause("approval"))), until="approval"
+    )
     assert wait_until(asked) == asking.clock.now() + timedelta(days=7)
-    assert "asks for an approval" in heartbeat(asked, "approval: the plan asks for an approval", asking.clock.now())
+    assert "asks for an approval" in heartbeat(
+        asked, "approval: the plan asks for an approval", asking.clock.now()
+    )
 
 
 def test_bake_and_pause_have_their_own_ends() -> None:
     """What is waited for ends when the stored start and length say; a run that waits for nothing has no end."""
     bench = Bench.of(2)
-    run_id = bench.start(schedule_of([1, 1], groups=["a", "b"], bake_s=300.0, pause=Pause("timed", 60)))
+    run_id = bench.start(
+        schedule_of([1, 1], groups=["a", "b"], bake_s=300.0, pause=Pause("timed", 60))
+    )
     baking = bench.follow(run_id, until="bake")
     assert baking.bake_began
     assert wait_until(baking) == baking.bake_began + timedelta(seconds=300)
@@ -171,8 +189,15 @@ def test_json_lines_are_objects(capsys: pytest.CaptureFixture[str]) -> None:
     """With `--log-format json` each line is an object with the run, its time, the event, and no text beside it."""
     case = troubled_run("because")
     told = [json.loads(x) for x in lines_of(case, capsys, log_format="json")]
-    assert all(t["run"] == case.run.id and t["run_at"] and t["message"] and t["event"] for t in told)
-    assert {t["server"] for t in told if t["event"] == "server"} >= {"s-001", "s-006", "s-007", "s-008"}
+    assert all(
+        t["run"] == case.run.id and t["run_at"] and t["message"] and t["event"] for t in told
+    )
+    assert {t["server"] for t in told if t["event"] == "server"} >= {
+        "s-001",
+        "s-006",
+        "s-007",
+        "s-008",
+    }
     assert [t["seq"] for t in told if "seq" in t] == sorted(t["seq"] for t in told if "seq" in t)
 
 
@@ -247,7 +272,9 @@ def test_a_display_that_fails_does_not_stop_the_run(capsys: pytest.CaptureFixtur
     assert lines == ["no more progress is shown: ValueError: no \\x1b[31m such thing"]
 
 
-def test_a_live_display_that_fails_gives_the_terminal_back(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_live_display_that_fails_gives_the_terminal_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Stderr is what it was before, and what is said next is seen."""
     case = plain_run((1,))
     before = sys.stderr
@@ -280,9 +307,15 @@ app.talk("said after")
 def on_terminal(code: str, **change: str) -> tuple[str, str]:
     """What a program writes to stdout, and to stderr, which is a terminal."""
     ours, theirs = pty.openpty()
-    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "TERM")} | {"TERM": "xterm"} | change
+    environment = (
+        {k: v for k, v in os.environ.items() if k not in ("CI", "TERM")}
+        | {"TERM": "xterm"}
+        | change
+    )
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=theirs, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=theirs, stdout=subprocess.PIPE
+    ) as process:
         os.close(theirs)
         seen = b"".join(iter(lambda: read_terminal(ours), b""))
         out, _ = process.communicate()

@@ -9,7 +9,9 @@ BY_NAME = PLAN.replace("waves: [1, 50%]", "order: name\n    waves: [1, 50%]")
 
 def stopped(cloud: Remote, plan: str = BY_NAME) -> str:
     """A run of ten that fails at web-003 in its second wave; four are not started. Its id."""
-    cloud.fault(do="job_fail", on="reboot", servers={"names": ["web-003"]}, times=1, goes_down=False)
+    cloud.fault(
+        do="job_fail", on="reboot", servers={"names": ["web-003"]}, times=1, goes_down=False
+    )
     cloud.lab.write("plans/web.yaml", plan)
     done = cloud.lab.run("run", "plans/web.yaml", "--yes")
     assert done.code == 5, done.err
@@ -36,7 +38,11 @@ def test_what_failed_and_what_was_not_started_goes_down_once_more(cloud: Remote)
     assert f"servers that failed in run {run} go down once more in this cycle" in diff.out
     done = cloud.lab.run("run", "plans/web-retry.yaml", "--yes")
     assert (done.code, "5 of 5 servers ready" in done.out) == (0, True), done.err
-    again = {name: n - before.get(name, 0) for name, n in cloud.reboots.items() if n != before.get(name, 0)}
+    again = {
+        name: n - before.get(name, 0)
+        for name, n in cloud.reboots.items()
+        if n != before.get(name, 0)
+    }
     assert set(again.values()) == {1}
     assert len(again) == 5
     assert "web-003" in again
@@ -61,7 +67,9 @@ def test_a_retry_that_fails_is_repeated_by_the_next(cloud: Remote) -> None:
     """Each retry repeats the one before: the same server a third time, in the same cycle."""
     run = stopped(cloud)
     retry(cloud, run)
-    cloud.fault(do="job_fail", on="reboot", servers={"names": ["web-003"]}, times=1, goes_down=False)
+    cloud.fault(
+        do="job_fail", on="reboot", servers={"names": ["web-003"]}, times=1, goes_down=False
+    )
     assert cloud.lab.run("run", "plans/web-retry.yaml", "--yes").code == 5
     text = retry(cloud, "web-retry", "plans/third.yaml")
     assert "name: web-retry-2" in text
@@ -70,7 +78,9 @@ def test_a_retry_that_fails_is_repeated_by_the_next(cloud: Remote) -> None:
     assert cloud.reboots["web-001"] == 1
 
 
-def test_a_failed_server_that_rebooted_is_repeated_only_when_a_person_says_so(cloud: Remote) -> None:
+def test_a_failed_server_that_rebooted_is_repeated_only_when_a_person_says_so(
+    cloud: Remote,
+) -> None:
     """`retry` names it with what was seen; `resolve --as reboot-again` makes it eligible, `not-rebooted` is refused."""
     cloud.fault(do="job_fail", on="reboot", servers={"names": ["web-003"]}, times=1)
     cloud.lab.write("plans/web.yaml", BY_NAME)
@@ -98,9 +108,13 @@ def test_a_retry_of_a_retry_reaches_what_the_first_run_left(cloud: Remote) -> No
     names = ["web-002", "web-003", "web-004"]
     fault = {"do": "job_fail", "on": "reboot", "times": 1, "goes_down": False}
     cloud.fault(**fault, servers={"names": names})
-    cloud.lab.write("plans/web.yaml", BY_NAME.replace("version: 1", "version: 1\nmax_failures: 100%"))
+    cloud.lab.write(
+        "plans/web.yaml", BY_NAME.replace("version: 1", "version: 1\nmax_failures: 100%")
+    )
     assert cloud.lab.run("run", "plans/web.yaml", "--yes").code == 4
-    other = cloud.lab.write("plans/other.yaml", BY_NAME.replace("name: web\nl", "name: other\ncycle: web\nl"))
+    other = cloud.lab.write(
+        "plans/other.yaml", BY_NAME.replace("name: web\nl", "name: other\ncycle: web\nl")
+    )
     done = cloud.lab.run("run", "plans/other.yaml", "--yes")
     assert (done.code, done.out.count("NotReadyInCycle: failed (JobFailed)")) == (4, 3), done.out
     other.unlink()
@@ -118,13 +132,17 @@ def test_a_retry_of_a_retry_reaches_what_the_first_run_left(cloud: Remote) -> No
 def test_a_request_without_a_trace_is_given_back_as_a_batch(cloud: Remote) -> None:
     """The run stops, prints the command that resolves it, and `retry` goes on from there."""
     cloud.fault(do="error", on="reboot", status=503, after=1, times=1)
-    cloud.lab.write("plans/web.yaml", BY_NAME.replace("version: 1", "version: 1\nmax_failures: 100%"))
+    cloud.lab.write(
+        "plans/web.yaml", BY_NAME.replace("version: 1", "version: 1\nmax_failures: 100%")
+    )
     done = cloud.lab.run("run", "plans/web.yaml", "--yes")
     assert done.code == 5, done.err
     (row,) = cloud.lab.runs()
     command = f"reboot-runner resolve {row['id']} --batch 2 --as not-rebooted --reason TEXT"
     assert command in done.out
-    missing = cloud.lab.run("resolve", "web", "--batch", "7", "--as", "not-rebooted", "--reason", "x")
+    missing = cloud.lab.run(
+        "resolve", "web", "--batch", "7", "--as", "not-rebooted", "--reason", "x"
+    )
     assert missing.code == 64
     cloud.fault(do="tags", servers={"names": ["web-002"]}, tags={"role": "web", "changed": "yes"})
     partly = cloud.lab.run(*command.replace("TEXT", "down").split()[1:])
@@ -150,7 +168,9 @@ def test_what_cannot_be_repeated(cloud: Remote) -> None:
     ):
         cloud.lab.write("plans/web-retry.yaml", text.replace(*change))
         for verb in ("run", "diff"):
-            done = cloud.lab.run(verb, "plans/web-retry.yaml", *(("--yes",) if verb == "run" else ()))
+            done = cloud.lab.run(
+                verb, "plans/web-retry.yaml", *(("--yes",) if verb == "run" else ())
+            )
             assert done.code == 3
             assert f"error[{code}]" in done.err
     ready = cloud.id_of("web-001")
@@ -164,7 +184,9 @@ def test_what_cannot_be_repeated(cloud: Remote) -> None:
 
 def test_a_run_that_is_open_has_no_retry_yet(cloud: Remote) -> None:
     """What it will leave undone is not known: exit 7."""
-    cloud.lab.write("web.yaml", PLAN.replace("waves: [1, 50%]", "waves: [1, 50%]\n    pause: approval"))
+    cloud.lab.write(
+        "web.yaml", PLAN.replace("waves: [1, 50%]", "waves: [1, 50%]\n    pause: approval")
+    )
     assert cloud.lab.run("run", "web.yaml", "--yes", "--no-wait").code == 75
     done = cloud.lab.run("retry", "web")
     assert (done.code, done.out) == (7, "")

@@ -79,7 +79,10 @@ def test_stopped(cloud: Remote) -> None:
 
 def test_all_problems_of_a_plan(cloud: Remote) -> None:
     """Exit 3: every problem with its place, and not one request to the cloud."""
-    cloud.lab.write("web.yaml", PLAN.replace("waves: [1, 50%]", "wavs: [0, 50%]").replace("percent: 100", "percent: x"))
+    cloud.lab.write(
+        "web.yaml",
+        PLAN.replace("waves: [1, 50%]", "wavs: [0, 50%]").replace("percent: 100", "percent: x"),
+    )
     done = cloud.lab.run("run", "web.yaml")
     assert done.code == 3
     assert done.out == ""
@@ -184,7 +187,9 @@ def test_no_wait(cloud: Remote) -> None:
     done = cloud.lab.run("run", "web.yaml", "--yes", "--no-wait")
     assert done.code == 75, done.err
     (run,) = cloud.lab.runs()
-    assert done.out.startswith(f"run {run['id']} is waiting (approval: the plan asks for an approval after wave 1): 1 ")
+    assert done.out.startswith(
+        f"run {run['id']} is waiting (approval: the plan asks for an approval after wave 1): 1 "
+    )
     assert f"reboot-runner approve {run['id']} " in done.out
     assert cloud.posts == 1
     assert cloud.lab.run("approve", "web", "--reason", "canary is well").code == 0
@@ -216,7 +221,9 @@ def test_wrong_key(cloud: Remote, command: list[str]) -> None:
 
 def test_no_credentials(cloud: Remote) -> None:
     """Exit 77 names the variables to set."""
-    done = cloud.lab.run("run", "web.yaml", env={"HUAWEICLOUD_SDK_AK": "", "HUAWEICLOUD_SDK_SK": ""})
+    done = cloud.lab.run(
+        "run", "web.yaml", env={"HUAWEICLOUD_SDK_AK": "", "HUAWEICLOUD_SDK_SK": ""}
+    )
     assert done.code == 77
     assert "HUAWEICLOUD_SDK_AK" in done.err
     assert cloud.state.requests() == []

@@ -38,7 +38,10 @@ def test_a_changed_plan_is_refused(cloud: Remote) -> None:
     done = cloud.lab.run("run", "saved.json", "--yes")
     assert done.code == 6
     assert "the plan has changed since" in done.err
-    assert "waves: 1 canary, 5 (50%), 4 (50%) were reviewed, the plan makes them 1 canary, 9 (90%)" in done.err
+    assert (
+        "waves: 1 canary, 5 (50%), 4 (50%) were reviewed, the plan makes them 1 canary, 9 (90%)"
+        in done.err
+    )
     assert cloud.posts == 0
     assert cloud.lab.runs() == []
 
@@ -77,7 +80,10 @@ def test_too_many_gone(cloud: Remote) -> None:
     for name in ("web-003", "web-004"):
         tag(cloud, name, "old")
     done = cloud.lab.run("run", "saved.json", "--yes")
-    assert (done.code, "2 of its 10 servers would be skipped now, at most 1 may be" in done.err) == (6, True)
+    assert (
+        done.code,
+        "2 of its 10 servers would be skipped now, at most 1 may be" in done.err,
+    ) == (6, True)
     assert cloud.posts == 0
 
 

@@ -89,14 +89,20 @@ def demand_readable(screen: Screen, width: int) -> None:
     flying = [r.split("  ")[-1] for r in rows if re.match(r" +\d+m?\d*s?  rebooting", r)]
     assert len(set(flying)) == len(flying) == 8, width
     assert ["…" in name for name in flying] == [width < 200] * 8
-    assert [r.split("/")[0].strip() for r in screen.shown() if "/6  " in r] == list("123456"), "stale bars"
+    assert [r.split("/")[0].strip() for r in screen.shown() if "/6  " in r] == list("123456"), (
+        "stale bars"
+    )
 
 
 def test_without_colors_bars_tell_ready_from_rebooting() -> None:
     """NO_COLOR: two fills, and no color at all; a wave that only reboots has nothing of `ready` in its bar."""
     with Program(LIVE, 100, 30, NO_COLOR="1") as program:
         screen = program.wait_for(lambda s: is_drawn_for(s, 100))
-        bars = {row.split("/")[0].strip(): row.split()[1] for row in live_rows(screen) if re.match(r" *\d/6", row)}
+        bars = {
+            row.split("/")[0].strip(): row.split()[1]
+            for row in live_rows(screen)
+            if re.match(r" *\d/6", row)
+        }
         program.type("\n")
         assert program.end() == 0
     assert set(bars["1"]) == {"█"}
@@ -105,7 +111,12 @@ def test_without_colors_bars_tell_ready_from_rebooting() -> None:
     assert screen.styles <= {"0", "1", "2", ""}, "colors"
 
 
-COUNTS = ({"ready": 999, "failed": 1}, {"a": 1, "b": 1, "c": 1}, {"ready": 5}, {"a": 400, "b": 3, "c": 2, "d": 1})
+COUNTS = (
+    {"ready": 999, "failed": 1},
+    {"a": 1, "b": 1, "c": 1},
+    {"ready": 5},
+    {"a": 400, "b": 3, "c": 2, "d": 1},
+)
 
 
 @pytest.mark.parametrize("width", [10, 20, 30])
@@ -130,9 +141,13 @@ def watched(folder: Path) -> tuple[str, str]:
     bench = Bench.of(120)
     bench.store = SqlStore(Sqlite(folder / "runs.db", bench.clock.seconds))
     bench.cloud.fails = {f"s-{n:03d}": "boot failed" for n in range(1, 34)}
-    run_id = bench.start(named(schedule_of([1, 39, *[8] * 10], max_failures=50, pause=Pause("approval"))))
+    run_id = bench.start(
+        named(schedule_of([1, 39, *[8] * 10], max_failures=50, pause=Pause("approval")))
+    )
     bench.follow(run_id, until="approval")
-    bench.store.record(run_id, bench.clock.now(), [made("approval.given", {"question": "pause:1", "by": "ann"})])
+    bench.store.record(
+        run_id, bench.clock.now(), [made("approval.given", {"question": "pause:1", "by": "ann"})]
+    )
     bench.follow(run_id, until="approval")
     bench.store.close()
     return f"sqlite:///{folder}/runs.db", run_id
@@ -194,4 +209,7 @@ def test_the_prompt_is_readable() -> None:
             program.resize(width, 12)
         program.type(f"{name}\n")
         assert program.end() == 0
-    assert [row for row in screen.everything().splitlines() if row][-2:] == [f"Plan's name: {name}", "consented"]
+    assert [row for row in screen.everything().splitlines() if row][-2:] == [
+        f"Plan's name: {name}",
+        "consented",
+    ]

@@ -22,7 +22,9 @@ SECRETS = {KEYS.sk, *PLANTED.values()}
 def kept(lab: Lab) -> bytes:
     """All that is on the disk: the store with its side files, spools, crash logs."""
     places = (lab.folder, Path(lab.env["HOME"]))
-    return b"\n".join(path.read_bytes() for place in places for path in place.rglob("*") if path.is_file())
+    return b"\n".join(
+        path.read_bytes() for place in places for path in place.rglob("*") if path.is_file()
+    )
 
 
 def test_nothing_tells_a_secret(cloud: Remote) -> None:
@@ -49,7 +51,10 @@ def test_nothing_tells_a_secret(cloud: Remote) -> None:
 
 def test_refused_credentials_are_not_told(cloud: Remote) -> None:
     """The gateway echoes what was signed when it refuses: of that no secret is passed on."""
-    wrong = {"HUAWEICLOUD_SDK_SK": "planted-wrong-secret", "HUAWEICLOUD_SDK_SECURITY_TOKEN": "planted-security-token"}
+    wrong = {
+        "HUAWEICLOUD_SDK_SK": "planted-wrong-secret",
+        "HUAWEICLOUD_SDK_SECURITY_TOKEN": "planted-security-token",
+    }
     for argv in (["-vv", "run", "web.yaml"], ["-vv", "--log-format", "json", "diff", "web.yaml"]):
         done = cloud.lab.run(*argv, env=wrong)
         assert done.code == 77
@@ -69,9 +74,17 @@ def test_a_password_is_not_told(cloud: Remote) -> None:
     }
     done = cloud.lab.run("-vv", "run", "web.yaml", env=login)
     assert done.code == 0, done.err
-    wrong = cloud.lab.run("-vv", "diff", "web.yaml", env=login | {"OS_PASSWORD": "planted-password"})
+    wrong = cloud.lab.run(
+        "-vv", "diff", "web.yaml", env=login | {"OS_PASSWORD": "planted-password"}
+    )
     assert wrong.code == 77
-    for text in (done.out, done.err, wrong.out, wrong.err, kept(cloud.lab).decode(errors="replace")):
+    for text in (
+        done.out,
+        done.err,
+        wrong.out,
+        wrong.err,
+        kept(cloud.lab).decode(errors="replace"),
+    ):
         assert KEYS.password not in text
         assert "planted-" not in text
         assert "X-Subject-Token" not in text
@@ -96,9 +109,15 @@ main.main(["crashing"])
 
 def test_a_crash_is_kept_without_secrets(tmp_path: Path) -> None:
     """A defect of ours is one line and exit 1; the traceback is in a file for nobody else, without local variables."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("COV")} | PLANTED | {"TMPDIR": str(tmp_path)}
+    environment = (
+        {k: v for k, v in os.environ.items() if not k.startswith("COV")}
+        | PLANTED
+        | {"TMPDIR": str(tmp_path)}
+    )
     command = [sys.executable, "-c", CRASH]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30
+    )
     assert done.returncode == 1
     assert done.stdout == ""
     assert "Traceback" not in done.stderr

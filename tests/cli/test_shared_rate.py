@@ -55,6 +55,8 @@ def test_two_runners_on_one_store(lab: Lab, shape: str, per_minute: int, most_re
 
 
 def _state_of(lab: Lab, options: dict[str, object]) -> State:
-    made = options_for(SimulatorOptions.model_validate(options), "eu-west-101", lab.folder / "quota.yaml")
+    made = options_for(
+        SimulatorOptions.model_validate(options), "eu-west-101", lab.folder / "quota.yaml"
+    )
     (path,) = Path(lab.folder / ".reboot-runner").glob("simulator-*.db")
     return State(made, state_path=path)

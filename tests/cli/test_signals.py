@@ -103,7 +103,11 @@ def test_killed_while_the_request_is_on_its_way(cloud: Remote) -> None:
 
 def test_the_embedded_cloud_survives_its_process(lab: Lab) -> None:
     """The embedded cloud keeps its jobs beside the store: a killed run is gone on with there too."""
-    lab.configure(targets={"simulator": {"cloud": "simulator", "simulator": {"servers": 20, "time_scale": 200}}})
+    lab.configure(
+        targets={
+            "simulator": {"cloud": "simulator", "simulator": {"servers": 20, "time_scale": 200}}
+        }
+    )
     child = lab.start("run", "web.yaml")
     child.err.wait_for(ACCEPTED)
     child.send(signal.SIGKILL)
@@ -112,5 +116,8 @@ def test_the_embedded_cloud_survives_its_process(lab: Lab) -> None:
     done = lab.run("resume", "web")
     assert done.code == 0, done.err
     assert "10 of 10 servers ready" in done.out
-    for said in (done.out + done.err, *(lab.run(*command, "web").out for command in (("status",), ("report",)))):
+    for said in (
+        done.out + done.err,
+        *(lab.run(*command, "web").out for command in (("status",), ("report",))),
+    ):
         assert said.count("simulated clock, 200 times real time") == 1

@@ -23,7 +23,10 @@ def test_a_server_that_was_rebooted_since_the_review_is_left_alone(cloud: Remote
     cloud.fault(do="tags", servers={"names": ["web-004"]}, tags={"role": "web", "changed": "yes"})
     done = cloud.lab.run("run", "saved.json", "--yes")
     assert done.code == 4, (done.out, done.err)
-    assert "1 servers were rebooted since the schedule was made, and are left alone: web-003" in done.err
+    assert (
+        "1 servers were rebooted since the schedule was made, and are left alone: web-003"
+        in done.err
+    )
     assert "web-003" not in cloud.reboots
     assert len(cloud.reboots) == 9
     report = json.loads(cloud.lab.run("report", "web", "-o", "json").out)
@@ -75,7 +78,10 @@ def test_an_unreadable_history_is_named_and_refused_on_a_new_store(cloud: Remote
     assert "web-003" in refused.err
     assert "cannot be read" in refused.err
     assert cloud.posts == 0
-    cloud.lab.write("other.yaml", PLAN.replace("name: web\nl", "name: other\nl").replace("role: web", "role: api"))
+    cloud.lab.write(
+        "other.yaml",
+        PLAN.replace("name: web\nl", "name: other\nl").replace("role: web", "role: api"),
+    )
     assert cloud.lab.run("run", "other.yaml", "--yes").code == 0
     done = cloud.lab.run("run", "saved.json", "--yes")
     assert done.code == 0, (done.out, done.err)

@@ -23,7 +23,9 @@ def test_the_published_schema_is_what_the_program_says() -> None:
     assert json.loads((ROOT / "schemas/status.schema.json").read_text()) == schema_of("status")
 
 
-def test_both_forms_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_forms_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The list of runs and one run, in pause and stopped with failures, fit the schema; a wrong one does not."""
     monkeypatch.chdir(tmp_path)
     bench = Bench.of(4)
@@ -49,10 +51,15 @@ def test_a_suspended_run_says_so_until_somebody_goes_on(
     bench.store = SqlStore(Sqlite(tmp_path / "runs.db", bench.clock.seconds))
     run_id = bench.start(schedule_of([1, 2]))
     bench.follow(run_id, until="come back")
-    bench.store.record(run_id, bench.clock.now(), [made("run.suspended", {"why": "SIGINT"})], word="suspended")
+    bench.store.record(
+        run_id, bench.clock.now(), [made("run.suspended", {"why": "SIGINT"})], word="suspended"
+    )
 
     def word() -> str:
-        assert invoke(["--store", f"sqlite:///{tmp_path}/runs.db", "status", run_id, "-o", "json"]) == 0
+        assert (
+            invoke(["--store", f"sqlite:///{tmp_path}/runs.db", "status", run_id, "-o", "json"])
+            == 0
+        )
         return str(json.loads(capsys.readouterr().out)["word"])
 
     assert word() == "suspended"

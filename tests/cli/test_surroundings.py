@@ -16,7 +16,12 @@ HOSTILE = "asg\x1b[2J|<b>::error::"
 
 
 def rules(place: Any) -> None:
-    place.fault(do="scaling_group", name=HOSTILE, is_scaling=True, servers={"names": ["web-00[1-3]", "db-001"]})
+    place.fault(
+        do="scaling_group",
+        name=HOSTILE,
+        is_scaling=True,
+        servers={"names": ["web-00[1-3]", "db-001"]},
+    )
     place.fault(do="scheduled_event", servers={"names": ["web-002", "db-001"]})
 
 
@@ -31,9 +36,15 @@ def test_diff_in_every_form(lab: Lab) -> None:
         }
         rules(place)
         text = lab.run("diff", "web.yaml").out
-        assert "warning: 3 servers in 1 auto-scaling group: a member that reboots may be judged faulty" in text
+        assert (
+            "warning: 3 servers in 1 auto-scaling group: a member that reboots may be judged faulty"
+            in text
+        )
         assert "(judges health every 5 min, is scaling now): web-[001-003]" in text
-        assert "warning: 1 server with a scheduled event of the provider: better wait until it is over" in text
+        assert (
+            "warning: 1 server with a scheduled event of the provider: better wait until it is over"
+            in text
+        )
         assert "event system-maintenance, scheduled, " in text
         assert "\x1b" not in text
         markdown = lab.run("diff", "web.yaml", "-o", "markdown").out
@@ -46,7 +57,11 @@ def test_diff_in_every_form(lab: Lab) -> None:
         assert after["schedule"]["digest"] == before["schedule"]["digest"]
         found = after["surroundings"]
         assert (found["servers_in_scaling_groups"], found["servers_with_events"]) == (3, 1)
-        assert [s["name"] for s in found["scaling_groups"][0]["servers"]] == ["web-001", "web-002", "web-003"]
+        assert [s["name"] for s in found["scaling_groups"][0]["servers"]] == [
+            "web-001",
+            "web-002",
+            "web-003",
+        ]
         assert found["events"][0]["server"]["name"] == "web-002"
 
 
@@ -68,7 +83,9 @@ def test_server_groups_that_may_not_be_read(lab: Lab) -> None:
         assert [(p["code"], p["severity"]) for p in found] == [("ServerGroupsUnread", "warning")]
         done = lab.run("run", "saved.json", "--yes")
         assert done.code == 0, done.err
-        assert "servers of one anti-affinity group may all go down in one wave" in " ".join(done.err.split())
+        assert "servers of one anti-affinity group may all go down in one wave" in " ".join(
+            done.err.split()
+        )
 
 
 def test_run_says_it_before_it_begins(lab: Lab) -> None:
@@ -78,7 +95,9 @@ def test_run_says_it_before_it_begins(lab: Lab) -> None:
         rules(place)
         done = lab.run("run", "web.yaml", "--yes")
         assert done.code == 0, done.err
-        assert done.err.index("warning: 3 servers in 1 auto-scaling group") < done.err.index("begins")
+        assert done.err.index("warning: 3 servers in 1 auto-scaling group") < done.err.index(
+            "begins"
+        )
         assert "\x1b[2J" not in done.err
         report = lab.run("report", "web", "-o", "json").out
         assert "a scheduled event of the provider" in report

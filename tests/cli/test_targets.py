@@ -55,7 +55,9 @@ def two_clouds(lab: Lab) -> Iterator[Pair]:
     try:
         with remote(lab) as here, serve_in_thread(state) as running:
             there = Remote(lab, state, running.url, None)
-            lab.configure(targets={"lab": target(here.state, here.url), "other": target(state, running.url)})
+            lab.configure(
+                targets={"lab": target(here.state, here.url), "other": target(state, running.url)}
+            )
             yield Pair(here, there)
             for child in lab.children:
                 child.dispose()
@@ -69,7 +71,10 @@ def test_incomplete_inventory(lab: Lab) -> None:
     with remote(lab, unlisted=2):
         done = lab.run("diff", "plan.yaml", "--target", "lab")
     assert done.code == 1
-    assert "target lab: the server list is incomplete: the cloud counts 20 servers and shows 18" in done.err
+    assert (
+        "target lab: the server list is incomplete: the cloud counts 20 servers and shows 18"
+        in done.err
+    )
 
 
 @pytest.fixture
@@ -98,7 +103,9 @@ def test_one_plan_reboots_each_group_on_its_own_target(pair: Pair) -> None:
     assert done.code == 0, done.err
     for cloud in (pair.here, pair.there):
         assert set(cloud.reboots.values()) == {1}
-    assert len(pair.here.reboots) + len(pair.there.reboots) == sum(len(w["servers"]) for w in schedule["waves"])
+    assert len(pair.here.reboots) + len(pair.there.reboots) == sum(
+        len(w["servers"]) for w in schedule["waves"]
+    )
     again = lab.run("run", "both.yaml")
     assert again.code == 0
     assert "nothing was sent" in again.err
@@ -122,7 +129,9 @@ def test_a_target_that_is_gone_in_mid_run_stops_its_own_groups(pair: Pair) -> No
     lab = pair.lab
     head, here, there = PLAN.split("  - name: ")
     lab.write("both.yaml", f"{head}  - name: {there}  - name: {here}")
-    pair.there.fault(do="error", on="list", after=3, times="all", status=401, code="APIGW.0301", message="no")
+    pair.there.fault(
+        do="error", on="list", after=3, times="all", status=401, code="APIGW.0301", message="no"
+    )
     done = lab.run("run", "both.yaml", "--yes")
     assert done.code == 4, done.err
     assert "target other is given up, the others go on" in done.err
@@ -159,7 +168,10 @@ def test_percent_of_limits_is_of_each_target(pair: Pair) -> None:
     """What is a small share of both together may be all of one."""
     lab = pair.lab
     head, here, there = PLAN.replace("percent: 100", "percent: 80").split("  - name: ")
-    lab.write("both.yaml", "  - name: ".join((head, here, there.replace("{tags: {role: web}}", "{all: true}"))))
+    lab.write(
+        "both.yaml",
+        "  - name: ".join((head, here, there.replace("{tags: {role: web}}", "{all: true}"))),
+    )
     done = lab.run("diff", "both.yaml")
     assert done.code == 3
     assert "12 of 12 visible servers of target other" in done.out + done.err
@@ -185,9 +197,16 @@ def test_an_unknown_target_of_a_group_has_its_place(pair: Pair) -> None:
 
 def test_two_embedded_clouds_live_by_one_clock(lab: Lab) -> None:
     """Without anything to serve: two simulated targets in the configuration, one plan, each with its own fleet."""
-    simulated = {"cloud": "simulator", "region": "eu-de", "simulator": {"servers": 8, "seed": 3, "time_scale": 600}}
+    simulated = {
+        "cloud": "simulator",
+        "region": "eu-de",
+        "simulator": {"servers": 8, "seed": 3, "time_scale": 600},
+    }
     lab.configure(
-        targets={"lab": {"cloud": "simulator", "simulator": {"servers": 8, "time_scale": 600}}, "other": simulated}
+        targets={
+            "lab": {"cloud": "simulator", "simulator": {"servers": 8, "time_scale": 600}},
+            "other": simulated,
+        }
     )
     lab.write("both.yaml", PLAN.replace("timeout: 3s", "timeout: 10m"))
     done = lab.run("run", "both.yaml")
@@ -212,5 +231,8 @@ def test_a_group_cannot_take_its_target_from_the_environment(pair: Pair) -> None
     lab.write("both.yaml", PLAN.replace("target: other", 'target: "{{ env.WHERE }}"'))
     done = lab.run("validate", "both.yaml", env={"WHERE": "other"})
     assert done.code == 3
-    lab.write("both.yaml", PLAN.replace("target: other", 'target: "{{ vars.where }}"') + "vars: {where: other}\n")
+    lab.write(
+        "both.yaml",
+        PLAN.replace("target: other", 'target: "{{ vars.where }}"') + "vars: {where: other}\n",
+    )
     assert lab.run("validate", "both.yaml").code == 0

@@ -12,7 +12,15 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import Replayer
 
-from runner.temporal.workflow import STATE, WAKE, WORKFLOW, DriveRequest, DriveRun, RunProgress, id_of
+from runner.temporal.workflow import (
+    STATE,
+    WAKE,
+    WORKFLOW,
+    DriveRequest,
+    DriveRun,
+    RunProgress,
+    id_of,
+)
 from tests import temporal_server
 from tests.cli.lab import Lab, Remote
 from tests.cli.workers import APPROVED, figures, get, start, until
@@ -39,7 +47,11 @@ async def _duplicates(address: str, run_id: str) -> None:
     client = await Client.connect(address)
     others: list[WorkflowHandle[object, RunProgress]] = [
         await client.start_workflow(
-            WORKFLOW, DriveRequest(run_id), id=f"rival-{n}", task_queue=QUEUE, result_type=RunProgress
+            WORKFLOW,
+            DriveRequest(run_id),
+            id=f"rival-{n}",
+            task_queue=QUEUE,
+            result_type=RunProgress,
         )
         for n in range(2)
     ]
@@ -92,7 +104,9 @@ def test_temporal_drives_a_run_and_holds_no_truth(cloud: Remote, temporal: str) 
     lab.write("web.yaml", APPROVED)
     assert lab.run("run", "web.yaml", "--no-wait").code == 75
     (run,) = lab.runs()
-    child, url = start(lab, "--engine", "temporal", "--temporal-address", temporal, "--task-queue", QUEUE)
+    child, url = start(
+        lab, "--engine", "temporal", "--temporal-address", temporal, "--task-queue", QUEUE
+    )
     until(lambda: get(f"{url}/readyz")[0] == 200)
     until(lambda: figures(url)["reboot_runner_steps_total"] >= 1)
     until(lambda: "approval" in asyncio.run(_state(temporal, id_of(run["id"]))).waits_for)
@@ -105,7 +119,10 @@ def test_temporal_drives_a_run_and_holds_no_truth(cloud: Remote, temporal: str) 
     assert cloud.posts == 3
     until(lambda: WorkflowExecutionStatus.RUNNING not in asyncio.run(_states(temporal, run["id"])))
     states = asyncio.run(_states(temporal, run["id"]))
-    assert set(states) == {WorkflowExecutionStatus.COMPLETED, WorkflowExecutionStatus.CONTINUED_AS_NEW}
+    assert set(states) == {
+        WorkflowExecutionStatus.COMPLETED,
+        WorkflowExecutionStatus.CONTINUED_AS_NEW,
+    }
     assert states.count(WorkflowExecutionStatus.COMPLETED) == 3
     asyncio.run(_replay(temporal, run["id"]))
     asyncio.run(_stranger(temporal))
@@ -115,7 +132,15 @@ def test_temporal_drives_a_run_and_holds_no_truth(cloud: Remote, temporal: str) 
 
 def test_a_cluster_that_is_not_there_is_told(lab: Lab) -> None:
     """At once, with what to check; options of a cluster need the engine."""
-    nowhere = lab.run("worker", "--engine", "temporal", "--temporal-address", "127.0.0.1:9", "--listen", "127.0.0.1:0")
+    nowhere = lab.run(
+        "worker",
+        "--engine",
+        "temporal",
+        "--temporal-address",
+        "127.0.0.1:9",
+        "--listen",
+        "127.0.0.1:0",
+    )
     assert nowhere.code == 1
     assert "cannot connect to Temporal" in nowhere.err
     assert "--temporal-address" in nowhere.err

@@ -80,7 +80,9 @@ def test_halt_and_unhalt(cloud: Remote) -> None:
     held = lab.run("run", "web.yaml")
     assert held.code == 7, held.err
     (run,) = lab.runs()
-    assert held.out.startswith(f"run {run['id']} is held (halted: incident 4711): 0 of 10 servers ready, 10 pending; ")
+    assert held.out.startswith(
+        f"run {run['id']} is held (halted: incident 4711): 0 of 10 servers ready, 10 pending; "
+    )
     assert (held.out + held.err).count("incident 4711") == 1
     assert (run["word"], run["next"]) == ("held", "resume")
     report = json.loads(lab.run("report", "web", "-o", "json").out)
@@ -141,7 +143,16 @@ def test_resolve(cloud: Remote) -> None:
     assert trouble["server"] in done.out
     wrong = lab.run("resolve", "web", "--server", "no-such-id", "--as", "rebooted", "--reason", "x")
     assert wrong.code != 0
-    words = ("resolve", "web", "--server", trouble["server"], "--as", "not-rebooted", "--reason", "uptime is 90 days")
+    words = (
+        "resolve",
+        "web",
+        "--server",
+        trouble["server"],
+        "--as",
+        "not-rebooted",
+        "--reason",
+        "uptime is 90 days",
+    )
     first, second = lab.run(*words), lab.run(*words)
     assert first.code == 0, first.err
     assert (second.code, "not unknown" in second.err) == (64, True)
@@ -155,7 +166,10 @@ def test_resolve_several_at_once(cloud: Remote) -> None:
     """`--server` several times is one decision: all of them are recorded, or with one that does not fit none."""
     cloud.fault(do="reset", on="reboot", when="before")
     lab = cloud.lab
-    lab.write("web.yaml", PLAN.replace("[1, 50%]", "[3, 100%]").replace("limits", "max_failures: 3\nlimits"))
+    lab.write(
+        "web.yaml",
+        PLAN.replace("[1, 50%]", "[3, 100%]").replace("limits", "max_failures: 3\nlimits"),
+    )
     lab.run("run", "web.yaml", "--no-wait")
     ids = [t["server"] for t in lab.status("web")["troubles"]]
     assert len(ids) == 3

@@ -28,7 +28,13 @@ def window(days_ahead: int = 3, length: str = "4h", **more: str) -> str:
 
 
 def calendar(begins: datetime, hours: int) -> str:
-    lines = ("BEGIN:VCALENDAR", "VERSION:2.0", "BEGIN:VEVENT", "SUMMARY:hunter2", f"DTSTART:{begins:%Y%m%dT%H%M%SZ}")
+    lines = (
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "BEGIN:VEVENT",
+        "SUMMARY:hunter2",
+        f"DTSTART:{begins:%Y%m%dT%H%M%SZ}",
+    )
     return "\r\n".join([*lines, f"DURATION:PT{hours}H", "END:VEVENT", "END:VCALENDAR", ""])
 
 
@@ -41,14 +47,23 @@ def fits(name: str, text: str) -> Any:
 def test_diff_shows_the_next_opening_and_how_many_waves_fit(lab: Lab) -> None:
     """Closed now: when it opens, until when, how many of the waves fit; the same as JSON and Markdown."""
     lab.write("web.yaml", window(length="3m"))
-    text, markdown, made = (lab.run("diff", "web.yaml", "-o", o).out for o in ("text", "markdown", "json"))
+    text, markdown, made = (
+        lab.run("diff", "web.yaml", "-o", o).out for o in ("text", "markdown", "json")
+    )
     opens = (datetime.now(UTC) + timedelta(days=3)).replace(hour=12, minute=0)
-    assert f"closed (no window is open), opens {opens:%Y-%m-%d} 12:00 UTC, until {opens:%Y-%m-%d} 12:03 UTC" in text
+    assert (
+        f"closed (no window is open), opens {opens:%Y-%m-%d} 12:00 UTC, until {opens:%Y-%m-%d} 12:03 UTC"
+        in text
+    )
     assert "3 of 3 waves fit" in text
     assert "opens" in markdown
     (plan,) = fits("diff", made)["plans"]
     assert plan["window"]["open"] is False
-    assert (plan["window"]["waves_fit"], plan["window"]["waves_left"], plan["window"]["too_long"]) == (3, 3, [])
+    assert (
+        plan["window"]["waves_fit"],
+        plan["window"]["waves_left"],
+        plan["window"]["too_long"],
+    ) == (3, 3, [])
     lab.write("web.yaml", window(length="2m").replace("waves", "pause: 30s\n    waves"))
     assert "1 of 3 waves fits" in lab.run("diff", "web.yaml").out
 
@@ -89,8 +104,12 @@ def test_outside_a_run_suspends_and_an_override_is_a_decision(cloud: Remote) -> 
     done = lab.run("resume", "web", "--override-window", "--reason", "an urgent fix")
     assert done.code == 0, done.err
     report = fits("report", lab.run("report", "web", "-o", "json").out)
-    assert {(d["kind"], d["reason"]) for d in report["decisions"]} == {("override", "an urgent fix")}
-    assert [d["about"] for d in report["decisions"]] == [f"window before wave {n}" for n in (1, 2, 3)]
+    assert {(d["kind"], d["reason"]) for d in report["decisions"]} == {
+        ("override", "an urgent fix")
+    }
+    assert [d["about"] for d in report["decisions"]] == [
+        f"window before wave {n}" for n in (1, 2, 3)
+    ]
     assert "an urgent fix" in lab.run("report", "web", "-o", "markdown").out
     assert set(cloud.reboots.values()) == {1}
 
@@ -155,7 +174,10 @@ def test_a_calendar_that_closes_nothing_is_named(lab: Lab, command: str) -> None
 def test_a_rendered_plan_names_its_calendars(lab: Lab) -> None:
     """What `render` prints is the plan again: the files' names, not what they hold."""
     lab.write("now.ics", calendar(datetime.now(UTC), 1))
-    lab.write("web.yaml", window().replace("groups:", "freeze: ['{{ vars.file }}']\nvars: {file: now.ics}\ngroups:"))
+    lab.write(
+        "web.yaml",
+        window().replace("groups:", "freeze: ['{{ vars.file }}']\nvars: {file: now.ics}\ngroups:"),
+    )
     done = lab.run("render", "web.yaml")
     assert done.code == 0, done.err
     lab.write("again.yaml", done.out)
@@ -167,7 +189,9 @@ def test_a_freeze_that_is_added_while_a_run_waits(cloud: Remote) -> None:
     """`resume` reads the calendars of its checkout; `status` tells what they close; elsewhere the run's copy holds."""
     lab = cloud.lab
     lab.write("now.ics", calendar(datetime.now(UTC) - timedelta(days=9), 1))
-    lab.write("web.yaml", PLAN.replace("groups:", "freeze: now.ics\ngroups:") + "    pause: approval\n")
+    lab.write(
+        "web.yaml", PLAN.replace("groups:", "freeze: now.ics\ngroups:") + "    pause: approval\n"
+    )
     assert lab.run("run", "web.yaml", "--yes", "--no-wait").code == 75
     lab.write("now.ics", calendar(datetime.now(UTC) - timedelta(hours=1), 48))
     assert lab.run("approve", "web", "--reason", "go on").code == 0
@@ -179,7 +203,9 @@ def test_a_freeze_that_is_added_while_a_run_waits(cloud: Remote) -> None:
     assert state["until"]
     lab.write("now.ics", "hunter2")
     done = lab.run("reconcile")
-    assert "the plan's calendars cannot be read now: freeze: now.ics:1: this is not a line" in done.err
+    assert (
+        "the plan's calendars cannot be read now: freeze: now.ics:1: this is not a line" in done.err
+    )
     assert "cannot be read now" in lab.run("status", "web").out
     assert cloud.posts == 1
     (lab.folder / "web.yaml").rename(lab.folder / "elsewhere")

@@ -70,7 +70,9 @@ def test_what_is_wrong_keeps_nobody_waiting_and_what_is_mended_goes_on(cloud: Re
 
 
 @pytest.mark.parametrize(("grace", "is_answered"), [("20s", True), ("1s", False)])
-def test_a_request_on_its_way_gets_the_grace_to_be_answered(cloud: Remote, grace: str, is_answered: bool) -> None:
+def test_a_request_on_its_way_gets_the_grace_to_be_answered(
+    cloud: Remote, grace: str, is_answered: bool
+) -> None:
     """SIGTERM while the cloud has the request, which it answers late: with grace enough the answer is in the journal,
     else nobody knows it yet."""
     lab = cloud.lab
@@ -85,7 +87,12 @@ def test_a_request_on_its_way_gets_the_grace_to_be_answered(cloud: Remote, grace
     done = child.wait()
     assert done.code == 143
     lines = [json.loads(line) for line in done.err.splitlines()]
-    assert any(line.get("run") == run["id"] and line.get("event") == "batch.accepted" for line in lines) is is_answered
+    assert (
+        any(
+            line.get("run") == run["id"] and line.get("event") == "batch.accepted" for line in lines
+        )
+        is is_answered
+    )
     assert lab.dump().count("'batch.accepted'") == (2 if is_answered else 1)
     assert set(cloud.reboots.values()) == {1}
 

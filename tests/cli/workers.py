@@ -40,7 +40,9 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-SAMPLE = re.compile(r'([a-z_]+(?:\{[a-z_]+="[^"\\\n]*"(?:,[a-z_]+="[^"\\\n]*")*\})?) (-?[0-9.e+-]+)')
+SAMPLE = re.compile(
+    r'([a-z_]+(?:\{[a-z_]+="[^"\\\n]*"(?:,[a-z_]+="[^"\\\n]*")*\})?) (-?[0-9.e+-]+)'
+)
 
 
 def figures(url: str) -> dict[str, float]:

@@ -31,7 +31,12 @@ from runner.simulator.server import Running, serve_in_thread
 from runner.simulator.state import CloudOptions, State
 
 MOST_MB = 500
-GONE: Mapping[str, Any] = {"do": "delete_servers", "on": "list", "times": "all", "servers": {"count": 1}}
+GONE: Mapping[str, Any] = {
+    "do": "delete_servers",
+    "on": "list",
+    "times": "all",
+    "servers": {"count": 1},
+}
 NEW: Mapping[str, Any] = {"do": "create_servers", "on": "list", "times": "all"}
 WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "still": (),
@@ -63,14 +68,18 @@ class Reading:
 
 async def read_ids(url: str, region: str, project_id: str, environ: Mapping[str, str]) -> list[str]:
     """The ids of an inventory, as the commands read it."""
-    settings = settings_for(cloud="simulator", region=region, project_id=project_id, ecs=url, iam=url, environ={})
+    settings = settings_for(
+        cloud="simulator", region=region, project_id=project_id, ecs=url, iam=url, environ={}
+    )
     async with HuaweiCloud.open(settings, choose_login("aksk", environ)) as cloud:
         return [s.id for s in (await cloud.inventory()).servers]
 
 
 def reading(way: str, fleet: SimulatedFleet, read: Any) -> Reading:
     """Read a fleet that changes in this `way` with `read(running)` -> (ids, megabytes)."""
-    state = State(CloudOptions(fleet, rules=Scenario.model_validate({"rules": list(WAYS[way])}).rules))
+    state = State(
+        CloudOptions(fleet, rules=Scenario.model_validate({"rules": list(WAYS[way])}).rules)
+    )
     try:
         with serve_in_thread(state) as running:
             began = time.monotonic()
@@ -102,7 +111,9 @@ def read_apart(running: Running) -> tuple[list[str], float]:
     place = f"{running.url} {running.region} {running.project_id}".split()
     command = [sys.executable, "-m", "tests.cloud.lists", "--reader", *place]
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(command, env=environ, cwd=root, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        command, env=environ, cwd=root, check=True, capture_output=True, text=True
+    )
     answer = json.loads(done.stdout)
     return answer["ids"], answer["megabytes"]
 
@@ -118,7 +129,9 @@ def _peak_mb() -> float:
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 1024
+    )
 
 
 def main() -> int:
@@ -131,7 +144,9 @@ def main() -> int:
         _reader(options.reader)
         return 0
     fleet = generate(FleetOptions(servers=options.servers))
-    print(f"{'way':22} {'pages':>6} {'gone':>6} {'come':>6} {'read':>8} {'missed':>7} {'twice':>6} {'MB':>6} {'s':>6}")
+    print(
+        f"{'way':22} {'pages':>6} {'gone':>6} {'come':>6} {'read':>8} {'missed':>7} {'twice':>6} {'MB':>6} {'s':>6}"
+    )
     good = True
     for way in WAYS:
         one = reading(way, fleet, read_apart)

@@ -30,7 +30,10 @@ def rule(server: str = SERVER, number: str = "al1", **fields: Any) -> dict[str, 
 
 
 def record(server: str = SERVER, number: str = "al1", **fields: Any) -> dict[str, Any]:
-    metric = {"namespace": "SYS.ECS", "dimensions": [{"name": "instance_id", "value": server}] if server else []}
+    metric = {
+        "namespace": "SYS.ECS",
+        "dimensions": [{"name": "instance_id", "value": server}] if server else [],
+    }
     return {**copy.deepcopy(RECORD), "alarm_id": number, "metric": metric, **fields}
 
 
@@ -46,11 +49,17 @@ def told(rules: list[Any], records: list[Any], ids: tuple[str, ...] = (SERVER,))
             numbers = [r["alarm_id"] for r in rules if isinstance(r, dict)]
             start = numbers.index(asked["start"]) + 1 if "start" in asked else 0
             page = rules[start : start + int(asked["limit"])]
-            return {"metric_alarms": page, "meta_data": {"marker": page[-1]["alarm_id"] if len(page) == PAGE else ""}}
+            return {
+                "metric_alarms": page,
+                "meta_data": {"marker": page[-1]["alarm_id"] if len(page) == PAGE else ""},
+            }
         fitting = [r for r in records if asked.get("alarm_id") in (None, r["alarm_id"])]
         fitting = [r for r in fitting if asked.get("namespace") in (None, r["metric"]["namespace"])]
         start = int(asked["offset"])
-        return {"alarm_histories": fitting[start : start + int(asked["limit"])], "count": len(fitting)}
+        return {
+            "alarm_histories": fitting[start : start + int(asked["limit"])],
+            "count": len(fitting),
+        }
 
     return run(alarming(get, "p" * 32, ids))
 
@@ -74,10 +83,18 @@ def test_an_alarm_of_one_server() -> None:
         ([rule("", alarm_name="all")], [record(OTHER)], []),
         ([rule("", alarm_state="ok")], [record(name="late")], ["late"]),
         ([rule("", "al9", alarm_type="RESOURCE_GROUP")], [record(number="al9", name="g")], ["g"]),
-        ([rule(OTHER, f"al{n}") for n in range(250)] + [rule(SERVER, "last", alarm_name="last")], [], ["last"]),
+        (
+            [rule(OTHER, f"al{n}") for n in range(250)] + [rule(SERVER, "last", alarm_name="last")],
+            [],
+            ["last"],
+        ),
         ([], [record(OTHER, f"al{n}") for n in range(250)] + [record(name="last")], ["last"]),
         ([], [record("", additional_info={"resource_id": SERVER}, name="r")], ["r"]),
-        ([], [record("", additional_info={"resource_id": f"disk:a,instance_id:{SERVER}"}, name="d")], ["d"]),
+        (
+            [],
+            [record("", additional_info={"resource_id": f"disk:a,instance_id:{SERVER}"}, name="d")],
+            ["d"],
+        ),
     ],
 )
 def test_rules_and_records(rules: list[Any], records: list[Any], names: list[str]) -> None:
@@ -106,7 +123,9 @@ def test_what_is_not_clear_is_an_error(rules: list[Any], records: list[Any]) -> 
         told(rules, records)
 
 
-@pytest.mark.parametrize("body", [None, [], {}, {"metric_alarms": None}, {"metric_alarms": {}}, {"error_msg": "x"}])
+@pytest.mark.parametrize(
+    "body", [None, [], {}, {"metric_alarms": None}, {"metric_alarms": {}}, {"error_msg": "x"}]
+)
 def test_other_answers_are_errors(body: Any) -> None:
     """An answer without a list of rules is not an empty list."""
 
@@ -127,14 +146,21 @@ def test_the_client_over_http() -> None:
             assert await cloud.alarming([first, second]) == {}
             place.add_rules(
                 {"do": "alarm", "servers": {"names": [first]}, "for": "10m"},
-                {"do": "alarm", "name": "disk", "rule": "shared", "servers": {"names": [second, third]}},
+                {
+                    "do": "alarm",
+                    "name": "disk",
+                    "rule": "shared",
+                    "servers": {"names": [second, third]},
+                },
             )
             assert await cloud.alarming([first, second]) == {first: "cpu-high", second: "disk"}
             place.clock.jump(seconds=601)
             assert await cloud.alarming([first, second]) == {second: "disk"}
             seen = await place.cloud.read_servers([first])
             assert seen[first].is_idle
-            place.add_rules({"do": "error", "on": "alarms", "status": 403, "code": "Pdp.0001", "times": "all"})
+            place.add_rules(
+                {"do": "error", "on": "alarms", "status": 403, "code": "Pdp.0001", "times": "all"}
+            )
             with pytest.raises(CloudDenied):
                 await cloud.alarming([first])
 

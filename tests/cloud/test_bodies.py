@@ -55,7 +55,10 @@ def test_examples(name: str, code: str) -> None:
 
 def test_details() -> None:
     """Details keep their codes, in `details` and in `internalError` alike; the latter name servers."""
-    assert read_error(Reply(400, {}, fixture("error-ecs-details.json"))).codes == ("Ecs.0611", "Ecs.0100")
+    assert read_error(Reply(400, {}, fixture("error-ecs-details.json"))).codes == (
+        "Ecs.0611",
+        "Ecs.0100",
+    )
     found = read_error(Reply(400, {}, fixture("error-batch-internal.json"))).details
     assert [(d.code, d.server_id) for d in found] == [
         ("Ecs.0114", "616fb98f-46ca-475e-917e-2563e5a8cd19"),
@@ -83,7 +86,11 @@ def test_details() -> None:
         ("{}", None, "HTTP 400"),
         ("[]", None, "HTTP 400"),
         ("", None, "HTTP 400 without a body"),
-        ("<html><title>502 Bad &amp; Gateway</title><p>secret stuff</html>", None, "HTTP 400 (502 Bad & Gateway)"),
+        (
+            "<html><title>502 Bad &amp; Gateway</title><p>secret stuff</html>",
+            None,
+            "HTTP 400 (502 Bad & Gateway)",
+        ),
         ("<p>x</p>", None, "HTTP 400 (a page of HTML)"),
         ("upstream\x1b[31m\nfailed", None, "HTTP 400 (upstream [31m failed)"),
         ("[" * 100_000, None, None),
@@ -108,7 +115,9 @@ def test_request_id() -> None:
 
 def test_long_texts_are_cut() -> None:
     """However long a message is, it becomes one line of 500 characters."""
-    error = read_error(Reply(400, {}, json.dumps({"code": "A.1", "message": "x\n" * 100_000}).encode()))
+    error = read_error(
+        Reply(400, {}, json.dumps({"code": "A.1", "message": "x\n" * 100_000}).encode())
+    )
     assert len(error.message) == 500
     assert "\n" not in error.sentence
     assert len(error.sentence) <= 500
@@ -124,9 +133,13 @@ def test_endless_details_prove_nothing() -> None:
 def test_echoed_secrets_are_hidden() -> None:
     """The gateway answers a wrong signature with the request it saw, the token in it: that never stays in a text."""
     token = Secret("MIIToken+with/odd=chars")
-    echo = "x" * 480 + f"canonicalRequest:GET|/v1/|x-security-token:{token.reveal()}|a=MIIToken%2Bwith%2Fodd%3Dchars"
+    echo = (
+        "x" * 480
+        + f"canonicalRequest:GET|/v1/|x-security-token:{token.reveal()}|a=MIIToken%2Bwith%2Fodd%3Dchars"
+    )
     error = read_error(
-        Reply(401, {}, json.dumps({"error_code": "APIGW.0301", "error_msg": echo}).encode()), scrubber([token])
+        Reply(401, {}, json.dumps({"error_code": "APIGW.0301", "error_msg": echo}).encode()),
+        scrubber([token]),
     )
     for start in range(len(token.reveal()) - 5):
         assert token.reveal()[start : start + 6] not in repr(error) + error.sentence
@@ -140,7 +153,17 @@ def test_echoed_secrets_are_hidden() -> None:
             st.lists(inner, max_size=3)
             | st.dictionaries(
                 st.sampled_from(
-                    ["error", "code", "message", "details", "error_code", "error_msg", "internalError", "id", "x"]
+                    [
+                        "error",
+                        "code",
+                        "message",
+                        "details",
+                        "error_code",
+                        "error_msg",
+                        "internalError",
+                        "id",
+                        "x",
+                    ]
                 ),
                 inner,
                 max_size=4,
@@ -166,7 +189,9 @@ def test_tidy() -> None:
     assert tidy("naïve 服务器") == "naïve 服务器"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe\x00", b"[" * 50, b"1" * 10_000, b'{"user_data": "hash'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff\xfe\x00", b"[" * 50, b"1" * 10_000, b'{"user_data": "hash']
+)
 def test_what_is_no_json(body: bytes) -> None:
     """Whatever is no JSON is one kind of error, which quotes nothing of it and leads to nothing of it."""
     with pytest.raises(NotJson) as caught:

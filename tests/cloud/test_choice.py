@@ -68,12 +68,17 @@ def test_nothing_is_set() -> None:
 def test_half_a_login_ends_the_search(tmp_path: Path) -> None:
     """Half of one is an error, though a whole one follows; the explanation takes none and says why."""
     environ = {"HUAWEICLOUD_SDK_AK": "ak", "OS_TOKEN": "planted", **home(tmp_path)}
-    with pytest.raises(CloudDenied, match="HUAWEICLOUD_SDK_AK is set but HUAWEICLOUD_SDK_SK is not"):
+    with pytest.raises(
+        CloudDenied, match="HUAWEICLOUD_SDK_AK is set but HUAWEICLOUD_SDK_SK is not"
+    ):
         choose("auto", environ)
     told = {c.kind: c for c in explain_choice(TargetConfig(cloud="otc"), environ)}
     assert not any(c.taken for c in told.values())
     assert "cannot be used: HUAWEICLOUD_SDK_AK is set" in told["aksk"].why
-    assert "OS_TOKEN is set, but not taken: the search ends at what cannot be used" in told["token"].why
+    assert (
+        "OS_TOKEN is set, but not taken: the search ends at what cannot be used"
+        in told["token"].why
+    )
     assert not any("another came first" in c.why or "not needed" in c.why for c in told.values())
     for half in ({"HUAWEICLOUD_SDK_IDP_ID": "github"}, {"HUAWEICLOUD_SDK_ID_TOKEN_FILE": "x"}):
         with pytest.raises(CloudDenied, match="HUAWEICLOUD_SDK_I"):
@@ -82,12 +87,21 @@ def test_half_a_login_ends_the_search(tmp_path: Path) -> None:
 
 def test_half_a_login_after_a_whole_one() -> None:
     """It is no error then, and is not called set."""
-    told = {c.kind: c.why for c in explain_choice(TargetConfig(cloud="otc"), {"OS_TOKEN": "t", "HW_USER_NAME": "u"})}
+    told = {
+        c.kind: c.why
+        for c in explain_choice(TargetConfig(cloud="otc"), {"OS_TOKEN": "t", "HW_USER_NAME": "u"})
+    }
     assert "cannot be used: HW_USER_NAME is set but HW_USER_PASSWORD is not" in told["password"]
     told = {
-        c.kind: c.why for c in explain_choice(TargetConfig(cloud="otc"), {"HW_AUTH_TOKEN": "t", "OS_USERNAME": "u"})
+        c.kind: c.why
+        for c in explain_choice(
+            TargetConfig(cloud="otc"), {"HW_AUTH_TOKEN": "t", "OS_USERNAME": "u"}
+        )
     }
-    assert "not needed; it could not be used: OS_USERNAME is set but OS_PASSWORD is not" in told["password"]
+    assert (
+        "not needed; it could not be used: OS_USERNAME is set but OS_PASSWORD is not"
+        in told["password"]
+    )
     assert "and not needed" not in told["password"]
 
 
@@ -116,7 +130,9 @@ def test_what_is_said_of_a_file(tmp_path: Path) -> None:
 def test_a_security_token_is_told() -> None:
     """Its value is not; a key without one says nothing of it."""
     with_one = choose("auto", {**SDK, "HUAWEICLOUD_SDK_SECURITY_TOKEN": "planted"})
-    assert with_one.why == "HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK are set, with a security token"
+    assert (
+        with_one.why == "HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK are set, with a security token"
+    )
     assert "security" not in choose("auto", SDK).why
 
 
@@ -138,7 +154,9 @@ def test_file_is_read_as_the_sdk_does(tmp_path: Path) -> None:
     named.write_text("[basic]\nak = a\nsk = s\nidp_id = github\nid_token_file = /x/token.jwt\n")
     environ = {**home(tmp_path), "HUAWEICLOUD_SDK_CREDENTIALS_FILE": str(named)}
     assert choose_login("oidc", environ) == IdpLogin("github", Path("/x/token.jwt"))
-    with pytest.raises(CloudDenied, match="no credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"):
+    with pytest.raises(
+        CloudDenied, match="no credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+    ):
         choose_login("aksk", environ)
 
 
@@ -147,7 +165,10 @@ def test_home_without_such_a_file(tmp_path: Path, text: str | None) -> None:
     """No file in the home folder, or no `[basic]` in it, is no login; a file that is named must have one."""
     assert isinstance(choose_login("auto", home(tmp_path, text)), MetadataLogin)
     with pytest.raises(CloudDenied, match=r"is not there|has no section"):
-        choose_login("auto", {"HUAWEICLOUD_SDK_CREDENTIALS_FILE": str(tmp_path / ".huaweicloud" / "credentials")})
+        choose_login(
+            "auto",
+            {"HUAWEICLOUD_SDK_CREDENTIALS_FILE": str(tmp_path / ".huaweicloud" / "credentials")},
+        )
 
 
 @pytest.mark.parametrize(
@@ -194,7 +215,14 @@ def test_file_that_others_can_read(tmp_path: Path) -> None:
 
 def test_prefix_reads_nothing_else(tmp_path: Path) -> None:
     """With `env_prefix` each name has the prefix; nothing without it is read: no variable, no file, no metadata."""
-    plain = {**TOKEN, **IDP, **SDK, "OS_TOKEN": "planted", "HW_AUTH_TOKEN": "planted", **home(tmp_path)}
+    plain = {
+        **TOKEN,
+        **IDP,
+        **SDK,
+        "OS_TOKEN": "planted",
+        "HW_AUTH_TOKEN": "planted",
+        **home(tmp_path),
+    }
     for auth in ("auto", "aksk", "token", "password", "oidc"):
         with pytest.raises(CloudDenied) as refused:
             choose(auth, plain, "PROD_")
@@ -202,8 +230,13 @@ def test_prefix_reads_nothing_else(tmp_path: Path) -> None:
     assert choose_login("metadata", plain, "PROD_") == MetadataLogin(ADDRESS)
     mine = {**plain, "PROD_HUAWEICLOUD_SDK_AK": "mine", "PROD_HUAWEICLOUD_SDK_SK": "s"}
     assert choose_login("auto", mine, "PROD_") == KeyLogin(Secret("mine"), Secret("s"))
-    assert choose_login("auto", {**plain, "PROD_OS_TOKEN": "mine"}, "PROD_") == TokenLogin(Secret("mine"))
-    file = {**plain, "PROD_HUAWEICLOUD_SDK_CREDENTIALS_FILE": f"{tmp_path}/.huaweicloud/credentials"}
+    assert choose_login("auto", {**plain, "PROD_OS_TOKEN": "mine"}, "PROD_") == TokenLogin(
+        Secret("mine")
+    )
+    file = {
+        **plain,
+        "PROD_HUAWEICLOUD_SDK_CREDENTIALS_FILE": f"{tmp_path}/.huaweicloud/credentials",
+    }
     assert isinstance(choose_login("aksk", file, "PROD_"), KeyLogin)
     target = TargetConfig(cloud="otc", env_prefix="PROD_")
     assert [c.kind for c in explain_choice(target, mine) if c.taken] == ["aksk"]
@@ -214,7 +247,9 @@ def test_prefix_in_github() -> None:
     """Whom to become has the prefix; where the job's ID tokens come from is GitHub's, and has none."""
     names = {f"STAGE_{name}": value for name, value in NAMES.items()}
     assert choose("auto", {**names, **GITHUB}, "STAGE_").kind == "oidc"
-    with pytest.raises(CloudDenied, match="STAGE_HUAWEICLOUD_OIDC_PROVIDER_URN is set, but there is no ID token"):
+    with pytest.raises(
+        CloudDenied, match="STAGE_HUAWEICLOUD_OIDC_PROVIDER_URN is set, but there is no ID token"
+    ):
         choose("auto", {**names, "HUAWEICLOUD_OIDC_ID_TOKEN": "planted"}, "STAGE_")
 
 
@@ -249,16 +284,22 @@ def test_names_of_credentials_are_never_for_others(prefix: str, name: str) -> No
         (CONFIG.replace("PROD_SITE", prefix + name), "CredentialInTemplateEnv"),
         (CONFIG.replace("MINE", prefix + name), "BadSource"),
     ):
-        assert [p.code for p in load_config_text(changed, "reboot-runner.yaml", {}).problems] == [code]
+        assert [p.code for p in load_config_text(changed, "reboot-runner.yaml", {}).problems] == [
+            code
+        ]
 
 
 def test_prefixed_names_that_hold_no_secret() -> None:
     """All that begins with a target's prefix and a family's is refused; another name with the prefix is read."""
     loaded = load_config_text(CONFIG, "reboot-runner.yaml", {})
-    assert template_env(loaded.config, {"PROD_SITE": "x", "PROD_OS_AK": "planted"}) == {"PROD_SITE": "x"}
+    assert template_env(loaded.config, {"PROD_SITE": "x", "PROD_OS_AK": "planted"}) == {
+        "PROD_SITE": "x"
+    }
     assert not is_secret_name("PROD_HW_DOMAIN_NAME")
     assert is_secret_name("PROD_HW_DOMAIN_NAME", ["PROD_"])
-    changed = load_config_text(CONFIG.replace("PROD_SITE", "PROD_HW_DOMAIN_NAME"), "reboot-runner.yaml", {})
+    changed = load_config_text(
+        CONFIG.replace("PROD_SITE", "PROD_HW_DOMAIN_NAME"), "reboot-runner.yaml", {}
+    )
     assert [p.code for p in changed.problems] == ["CredentialInTemplateEnv"]
 
 

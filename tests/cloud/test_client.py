@@ -21,7 +21,17 @@ from runner.cloud.endpoints import Settings, settings_for
 from runner.cloud.reader import Answer, Reader
 from runner.cloud.servers import Servers
 from runner.errors import CloudDenied, CloudError
-from runner.model.job import Accepted, Ambiguous, Denied, Job, JobGone, NotSent, RebootAnswer, Refused, Throttled
+from runner.model.job import (
+    Accepted,
+    Ambiguous,
+    Denied,
+    Job,
+    JobGone,
+    NotSent,
+    RebootAnswer,
+    Refused,
+    Throttled,
+)
 from runner.net.secret import Secret
 from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, RequestLog
@@ -36,7 +46,10 @@ from tests.cloud.wild import Connection, Wild, free_port, hang, raw, reply, run,
 
 QUICK = ExchangeLimits(connect_s=2, read_s=2, total_s=5)
 PLANTED = KnownLogins(
-    ak="PLANTEDACCESS", sk="planted-secret-key", security_token="planted-sts", password="planted-pass"
+    ak="PLANTEDACCESS",
+    sk="planted-secret-key",
+    security_token="planted-sts",
+    password="planted-pass",
 )
 
 
@@ -113,17 +126,25 @@ async def there(
             environ={},
         )
         ways: dict[str, Login] = {"key": key(credentials), "password": password(credentials)}
-        async with HuaweiCloud.open(target, ways[login], log=log.append, limits=limits, sleep=sleep, **how) as client:
+        async with HuaweiCloud.open(
+            target, ways[login], log=log.append, limits=limits, sleep=sleep, **how
+        ) as client:
             yield There(client, simulated, log)
 
 
-def answer_to(*rules: Rule, after: Any = None, **how: Any) -> tuple[RebootAnswer, dict[str, int], int]:
+def answer_to(
+    *rules: Rule, after: Any = None, **how: Any
+) -> tuple[RebootAnswer, dict[str, int], int]:
     """What a reboot of three servers is answered with these faults; how often each went down; how many POSTs."""
 
     async def main() -> tuple[RebootAnswer, dict[str, int], int]:
         async with there(*rules, **how) as here:
             found = await here.reboot(here.ids[:3])
-            return found, dict(here.simulated.state.reboot_counts()), len(here.calls("cloudservers/action"))
+            return (
+                found,
+                dict(here.simulated.state.reboot_counts()),
+                len(here.calls("cloudservers/action")),
+            )
 
     return run(main())
 
@@ -208,7 +229,9 @@ def test_groups_that_may_not_be_read() -> None:
     for status in (403, 404):
 
         async def main(status: int = status) -> None:
-            rule = faults.Error(do="error", on="groups", status=status, code="Pdp.0001", times="all")
+            rule = faults.Error(
+                do="error", on="groups", status=status, code="Pdp.0001", times="all"
+            )
             async with there(rule) as here:
                 inventory = await here.cloud.inventory()
                 assert len(inventory.servers) == 30
@@ -226,10 +249,14 @@ def test_pages_of_groups(told: str) -> None:
     async def answer(connection: Connection) -> None:
         marker = parse_qs(urlsplit(served[0].seen[-1].target).query).get("marker", [""])[0]
         page = [i for i in ids if i > marker][:1000]
-        body: dict[str, Any] = {"server_groups": [{"id": i, "name": i, "members": [], "policies": []} for i in page]}
+        body: dict[str, Any] = {
+            "server_groups": [{"id": i, "name": i, "members": [], "policies": []} for i in page]
+        }
         if told != "never":
             is_last = not page or page[-1] == ids[-1]
-            body["page_info"] = {"next_marker": None if not page or (is_last and told == "to the end") else page[-1]}
+            body["page_info"] = {
+                "next_marker": None if not page or (is_last and told == "to the end") else page[-1]
+            }
         await reply(200, body)(connection)
 
     async def main() -> None:
@@ -254,9 +281,25 @@ def test_pages_of_groups(told: str) -> None:
     [
         ({"status": 403, "code": "Ecs.0005"}, "permission", True),
         ({"status": 404, "code": "APIGW.0101"}, "refused", False),
-        ({"status": 200, "body": "raw", "message": '{"groups": []}'}, "not as its page documents", False),
-        ({"status": 200, "body": "raw", "message": '{"server_groups": [{"name": "g"}]}'}, "not as its page", False),
-        ({"status": 200, "body": "raw", "message": '{"server_groups": [{"id": "g", "members": {}}]}'}, "not as", False),
+        (
+            {"status": 200, "body": "raw", "message": '{"groups": []}'},
+            "not as its page documents",
+            False,
+        ),
+        (
+            {"status": 200, "body": "raw", "message": '{"server_groups": [{"name": "g"}]}'},
+            "not as its page",
+            False,
+        ),
+        (
+            {
+                "status": 200,
+                "body": "raw",
+                "message": '{"server_groups": [{"id": "g", "members": {}}]}',
+            },
+            "not as",
+            False,
+        ),
     ],
 )
 def test_server_groups_that_cannot_be_read_never_look_like_none(
@@ -265,7 +308,9 @@ def test_server_groups_that_cannot_be_read_never_look_like_none(
     """Denied, without the API, or in another shape: the inventory says so, and has its servers all the same."""
 
     async def main() -> None:
-        rule = faults.Error.model_validate({"do": "error", "on": "groups", "times": "all", **answer})
+        rule = faults.Error.model_validate(
+            {"do": "error", "on": "groups", "times": "all", **answer}
+        )
         async with there(rule, servers=3) as here:
             found = await here.cloud.inventory()
             assert (len(found.servers), found.groups) == (3, ())
@@ -288,7 +333,11 @@ def test_enterprise_project_goes_with_every_list() -> None:
             await here.cloud.read_servers(here.ids[:1])
             await here.cloud.trials.try_read("list")
             await here.cloud.surroundings()
-            lists = [r.target for r in here.log if "/cloudservers/detail" in r.target or "/scaling_group?" in r.target]
+            lists = [
+                r.target
+                for r in here.log
+                if "/cloudservers/detail" in r.target or "/scaling_group?" in r.target
+            ]
             assert len(lists) >= 4
             assert all("enterprise_project_id=0" in target for target in lists)
         async with there(switches=limited) as here:
@@ -348,10 +397,14 @@ def test_cheaper_of_filter_and_list() -> None:
 def test_several_projects_of_a_region(login: str, cloud: str) -> None:
     """Nobody guesses which one is meant, whoever logs in; an id that is written settles it, a wrong one is told."""
     region = FleetOptions().region
-    switches = Switches(other_projects=(f"{region}_team", "MOS"), cloud="otc" if cloud == "otc" else "huaweicloud")
+    switches = Switches(
+        other_projects=(f"{region}_team", "MOS"), cloud="otc" if cloud == "otc" else "huaweicloud"
+    )
 
     async def main() -> None:
-        with pytest.raises(CloudError, match=rf"has 2 projects: {region} \(\w+\), {region}_team \(\w+\)"):
+        with pytest.raises(
+            CloudError, match=rf"has 2 projects: {region} \(\w+\), {region}_team \(\w+\)"
+        ):
             async with there(login=login, switches=switches, cloud=cloud):
                 pass
         async with there(login=login, switches=switches, cloud=cloud, project="own") as here:
@@ -369,7 +422,9 @@ def test_several_projects_of_a_region(login: str, cloud: str) -> None:
 def test_missing_servers_are_left_out(cloud: str) -> None:
     """Servers that do not exist are not in the answer, whichever way they are asked for."""
     stranger = "00000000-0000-4000-8000-000000000000"
-    how: dict[str, Any] = {"switches": Switches(cloud="otc"), "cloud": "otc"} if cloud == "otc" else {}
+    how: dict[str, Any] = (
+        {"switches": Switches(cloud="otc"), "cloud": "otc"} if cloud == "otc" else {}
+    )
 
     async def main() -> None:
         async with there(**how) as here:
@@ -388,9 +443,12 @@ def test_a_filter_that_is_silent() -> None:
 
     async def main() -> None:
         async with wild(
-            reply(200, {"count": 1, "servers": [one]}), reply(200, {"count": 2, "servers": [one, two]})
+            reply(200, {"count": 1, "servers": [one]}),
+            reply(200, {"count": 2, "servers": [one, two]}),
         ) as s:
-            async with HuaweiCloud.open(Settings("huaweicloud", "r", s.url, s.url, "p"), key(PLANTED)) as cloud:
+            async with HuaweiCloud.open(
+                Settings("huaweicloud", "r", s.url, s.url, "p"), key(PLANTED)
+            ) as cloud:
                 assert set(await cloud.read_servers(["a", "b"])) == {"a", "b"}
             assert "server_id=a%2Cb" in s.seen[0].target
             assert "server_id" not in s.seen[1].target
@@ -421,7 +479,11 @@ def test_a_missing_route_is_no_missing_job_or_server(on: Any, body: Any) -> None
     async def main() -> None:
         async with there(rule, cloud="otc") as here:
             with pytest.raises(CloudError):
-                await (here.cloud.job("ff8080") if on == "job" else here.cloud.read_servers(here.ids[:1]))
+                await (
+                    here.cloud.job("ff8080")
+                    if on == "job"
+                    else here.cloud.read_servers(here.ids[:1])
+                )
 
     run(main())
 
@@ -442,7 +504,9 @@ def test_what_is_no_job_id(job_id: str) -> None:
 
 def test_failed_part() -> None:
     """A sub-job that failed has the cloud's code and reason, whatever its parent says."""
-    rule = faults.JobFail(do="job_fail", servers=ServerPick(count=1), reason="no power", parent="SUCCESS")
+    rule = faults.JobFail(
+        do="job_fail", servers=ServerPick(count=1), reason="no power", parent="SUCCESS"
+    )
 
     async def main() -> None:
         async with there(rule) as here:
@@ -500,11 +564,14 @@ def test_no_answer_in_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(429, "Common.1503"), (429, "APIGW.0308"), (202, "Common.0024"), (503, "Common.1503")]
+    ("status", "code"),
+    [(429, "Common.1503"), (429, "APIGW.0308"), (202, "Common.0024"), (503, "Common.1503")],
 )
 def test_throttled(status: Any, code: Any) -> None:
     """Flow control is told apart in all its forms, with its waiting time, and nothing went down."""
-    rule = faults.Throttle(do="throttle", on="reboot", status=status, code=code, retry_after=timedelta(seconds=7))
+    rule = faults.Throttle(
+        do="throttle", on="reboot", status=status, code=code, retry_after=timedelta(seconds=7)
+    )
     found, counts, posts = answer_to(rule)
     assert isinstance(found, Throttled)
     assert (found.code, found.retry_after_s, counts, posts) == (code, 7, {}, 1)
@@ -564,7 +631,9 @@ def test_nothing_was_sent() -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
     async def main() -> RebootAnswer:
-        async with HuaweiCloud.open(Settings("huaweicloud", "r", url, url, "p"), key(PLANTED)) as cloud:
+        async with HuaweiCloud.open(
+            Settings("huaweicloud", "r", url, url, "p"), key(PLANTED)
+        ) as cloud:
             return await cloud.reboot(["a"], "SOFT", datetime.now(UTC))
 
     found = run(main())
@@ -709,7 +778,9 @@ def test_ready_made_token() -> None:
 
     async def main() -> None:
         async with serve(CloudOptions(credentials=PLANTED)) as simulated:
-            target = settings_for(cloud="simulator", region=simulated.region, ecs=simulated.url, environ={})
+            target = settings_for(
+                cloud="simulator", region=simulated.region, ecs=simulated.url, environ={}
+            )
             with pytest.raises(CloudDenied) as caught:
                 async with HuaweiCloud.open(target, TokenLogin(Secret("planted-token"))):
                     pass
@@ -727,7 +798,9 @@ def test_wrong_credentials(login: str, caplog: pytest.LogCaptureFixture) -> None
 
     async def main() -> CloudDenied:
         async with serve(CloudOptions(credentials=PLANTED)) as simulated:
-            target = settings_for(cloud="simulator", region=simulated.region, ecs=simulated.url, environ={})
+            target = settings_for(
+                cloud="simulator", region=simulated.region, ecs=simulated.url, environ={}
+            )
             way = key(wrong) if login == "key" else password(wrong)
             with pytest.raises(CloudDenied) as caught:
                 async with HuaweiCloud.open(target, way, log=log.append):
@@ -752,7 +825,13 @@ def test_no_secret_anywhere(login: str, caplog: pytest.LogCaptureFixture) -> Non
     rules: list[Rule] = [
         faults.Error(do="error", on="list", status=500),
         faults.Reset(do="reset", on="list", after=1),
-        faults.Error(do="error", on="reboot", status=401, code="APIGW.0301", message="planted-sts planted-pass"),
+        faults.Error(
+            do="error",
+            on="reboot",
+            status=401,
+            code="APIGW.0301",
+            message="planted-sts planted-pass",
+        ),
     ]
 
     async def main() -> list[str]:
@@ -777,7 +856,10 @@ def test_no_secret_anywhere(login: str, caplog: pytest.LogCaptureFixture) -> Non
         ([{"id": "a", "name": "r", "enabled": False}], "no project"),
         ([{"id": "a", "name": "r_x"}], r"has 1 project: r_x \(a\)"),
         ([{"id": "a", "name": "r"}, {"id": "b", "name": "r"}], "2 projects"),
-        ([{"id": "b", "name": "r_x"}, {"id": "a", "name": "r"}], r"has 2 projects: r \(a\), r_x \(b\)"),
+        (
+            [{"id": "b", "name": "r_x"}, {"id": "a", "name": "r"}],
+            r"has 2 projects: r \(a\), r_x \(b\)",
+        ),
         ([{"id": "a", "name": "r"}, {"id": "b", "name": "r_\x1b[31m::error::"}], r"r_ ?\[31m"),
         ([{"id": f"{n}", "name": f"r_{n:02}"} for n in range(30)], "r_09 .9. and 20 more"),
     ],
@@ -788,7 +870,9 @@ def test_project_that_is_not_found(projects: Any, words: str) -> None:
     async def main() -> CloudError:
         async with wild(reply(200, {"projects": projects})) as server:
             with pytest.raises(CloudError, match=words) as caught:
-                async with HuaweiCloud.open(Settings("huaweicloud", "r", server.url, server.url), key(PLANTED)):
+                async with HuaweiCloud.open(
+                    Settings("huaweicloud", "r", server.url, server.url), key(PLANTED)
+                ):
                     pass
             assert server.seen[0].target == "/v3/projects"
             return caught.value

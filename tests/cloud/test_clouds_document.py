@@ -11,7 +11,15 @@ from runner.model.clouds import DOMAINS, FURTHER_DOMAINS, PARTNERS, SERVICES, Se
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "clouds.md").read_text(encoding="utf-8")
 REGIONS = (
-    *("eu-west-101", "cn-north-11", "cn-south-4", "cn-southwest-3", "ap-southeast-5", "af-north-1", "cn-north-4"),
+    *(
+        "eu-west-101",
+        "cn-north-11",
+        "cn-south-4",
+        "cn-southwest-3",
+        "ap-southeast-5",
+        "af-north-1",
+        "cn-north-4",
+    ),
     *("eu-de", "eu-nl", "eu-ch2"),
 )
 KEYS: dict[str, Service] = {("as" if s == "autoscaling" else s): s for s in SERVICES}
@@ -40,16 +48,24 @@ def test_the_rule_holds_elsewhere(cloud: str, service: str) -> None:
     (rule,) = [r[2] for r in rows("| `cloud` | what it is | rule |") if r[0] == cloud]
     listed = {(c, r, s) for c, r, s, _ in EXCEPTIONS}
     for region in REGIONS:
-        if (region in ("eu-de", "eu-nl", "eu-ch2")) != (cloud == "otc") or (cloud, region, service) in listed:
+        if (region in ("eu-de", "eu-nl", "eu-ch2")) != (cloud == "otc") or (
+            cloud,
+            region,
+            service,
+        ) in listed:
             continue
         if (cloud, region) == ("otc", "eu-ch2"):
             continue  # its other services are below the domain that the table shows
-        expected = rule.removeprefix("https://").replace("SERVICE", service).replace("REGION", region)
+        expected = (
+            rule.removeprefix("https://").replace("SERVICE", service).replace("REGION", region)
+        )
         assert host_of(cloud, region, KEYS[service]) == expected
 
 
 def test_partners_and_domains() -> None:
     """The table of partners is the code's, and every domain is named."""
-    assert [tuple(r) for r in rows("| partner | region |")] == [(p.name, p.region, p.domain) for p in PARTNERS]
+    assert [tuple(r) for r in rows("| partner | region |")] == [
+        (p.name, p.region, p.domain) for p in PARTNERS
+    ]
     for domain in (*DOMAINS.values(), *(d for more in FURTHER_DOMAINS.values() for d in more)):
         assert re.search(rf"\b{re.escape(domain)}`", TEXT), domain

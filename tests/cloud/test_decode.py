@@ -64,7 +64,9 @@ def test_documented_list() -> None:
 )
 def test_own_address(addresses: list[tuple[str, str | None]], own: str) -> None:
     """A server's own address is the first private one of its network cards, else the first; never a floating one."""
-    nets = {"vpc": [{"addr": a} | ({"OS-EXT-IPS:type": kind} if kind else {}) for a, kind in addresses]}
+    nets = {
+        "vpc": [{"addr": a} | ({"OS-EXT-IPS:type": kind} if kind else {}) for a, kind in addresses]
+    }
     found = decode.server({"id": "a", "status": "ACTIVE", "addresses": nets})
     assert found
     assert found.own_address == own
@@ -72,20 +74,33 @@ def test_own_address(addresses: list[tuple[str, str | None]], own: str) -> None:
 
 def test_states() -> None:
     """The example of states: task states, locks and groups are where they should be."""
-    found = {s.name: s for v in load("servers-detail-states.json")["servers"] if (s := decode.server(v))}
+    found = {
+        s.name: s for v in load("servers-detail-states.json")["servers"] if (s := decode.server(v))
+    }
     assert len(found) == 6
     web = found["web-01"]
     assert dict(web.tags) == {"env": "prod", "role": "web", "canary": ""}
     assert web.server_group == "5bbcc3c4-1da2-4437-a48a-66f15b1b13f9"
     assert web.is_idle
-    assert {s.status for s in found.values()} >= {"ACTIVE", "REBOOT", "HARD_REBOOT", "SHUTOFF", "ERROR"}
+    assert {s.status for s in found.values()} >= {
+        "ACTIVE",
+        "REBOOT",
+        "HARD_REBOOT",
+        "SHUTOFF",
+        "ERROR",
+    }
     assert sum(s.locked for s in found.values()) == 1
     assert all(not s.is_idle for s in found.values() if s.status != "ACTIVE" or s.task_state)
 
 
 def test_user_data_is_never_kept() -> None:
     """Nothing of `user_data`, which can hold a password hash, is left in a decoded server."""
-    value = {"id": "a", "name": "n", "status": "ACTIVE", "OS-EXT-SRV-ATTR:user_data": "cGxhbnRlZA=="}
+    value = {
+        "id": "a",
+        "name": "n",
+        "status": "ACTIVE",
+        "OS-EXT-SRV-ATTR:user_data": "cGxhbnRlZA==",
+    }
     assert "cGxhbnRlZA" not in repr(decode.server(value))
 
 
@@ -99,7 +114,17 @@ def test_ghosts() -> None:
 def test_bare_server() -> None:
     """Only the id is required: everything else may be missing, null or of a wrong type."""
     assert decode.server({"id": "a", "status": "ACTIVE"}) == Server("a", "", "ACTIVE")
-    fields = ["name", "tags", "flavor", "metadata", "addresses", "os:scheduler_hints", "sys_tags", "updated", "locked"]
+    fields = [
+        "name",
+        "tags",
+        "flavor",
+        "metadata",
+        "addresses",
+        "os:scheduler_hints",
+        "sys_tags",
+        "updated",
+        "locked",
+    ]
     for wrong in (None, 7, "x", [1], {"a": 1}, [None], [["x"]]):
         value = {"id": "a", "status": "ACTIVE", **dict.fromkeys(fields, wrong)}
         found = decode.server(value)
@@ -107,7 +132,9 @@ def test_bare_server() -> None:
         assert found.is_idle
 
 
-@pytest.mark.parametrize("value", [None, [], "x", {}, {"id": ""}, {"id": 3, "status": "ACTIVE"}, {"status": "ACTIVE"}])
+@pytest.mark.parametrize(
+    "value", [None, [], "x", {}, {"id": ""}, {"id": 3, "status": "ACTIVE"}, {"status": "ACTIVE"}]
+)
 def test_what_is_no_server(value: Any) -> None:
     """What has no id is no server."""
     assert decode.server(value) is None
@@ -121,7 +148,10 @@ def test_unknown_status(status: Any) -> None:
     assert found is not None
     assert (found.status, found.is_idle) == ("", False)
     assert decode.ghost(entry) is None
-    assert decode.ghost({"id": "a", "name": None, "status": None, "tags": [], "fault": {"code": 404}}) == "a"
+    assert (
+        decode.ghost({"id": "a", "name": None, "status": None, "tags": [], "fault": {"code": 404}})
+        == "a"
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,11 +176,15 @@ def test_bare_metal(tags: dict[str, Any]) -> None:
 def test_frozen_and_group_spellings() -> None:
     """A frozen server is known by its metadata; a group hint may be a list or a bare text."""
     base = {"id": "a", "status": "ACTIVE"}
-    frozen = decode.server({**base, "metadata": {"EcmResStatus": "freeze"}, "os:scheduler_hints": {"group": "g"}})
+    frozen = decode.server(
+        {**base, "metadata": {"EcmResStatus": "freeze"}, "os:scheduler_hints": {"group": "g"}}
+    )
     assert frozen is not None
     assert frozen.frozen
     assert frozen.server_group == "g"
-    normal = decode.server({**base, "metadata": {"EcmResStatus": "normal"}, "os:scheduler_hints": {"group": []}})
+    normal = decode.server(
+        {**base, "metadata": {"EcmResStatus": "normal"}, "os:scheduler_hints": {"group": []}}
+    )
     assert normal is not None
     assert not normal.frozen
     assert normal.server_group is None
@@ -159,7 +193,15 @@ def test_frozen_and_group_spellings() -> None:
 def test_tags() -> None:
     """Tags are split at the first `=`; both spellings are read; an empty entry is left out."""
     read = decode.tags(
-        ["a=b=c", "d", "", {"key": "e", "value": "f"}, {"key": "g"}, {"key": "h", "value": None}, "a=b=c"]
+        [
+            "a=b=c",
+            "d",
+            "",
+            {"key": "e", "value": "f"},
+            {"key": "g"},
+            {"key": "h", "value": None},
+            "a=b=c",
+        ]
     )
     assert read == {"a": "b=c", "d": "", "e": "f", "g": "", "h": ""}
     assert decode.tags(None) is NO_TAGS
@@ -249,32 +291,60 @@ def job_of(*parts: dict[str, Any], **fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("part", "parent", "code", "reason"),
     [
-        (sub(error_code="Ecs.0227", fail_reason="own"), {"error_code": "Common.0021"}, "Ecs.0227", "own"),
-        (sub(entities={"errorcode_message": '{"forbidden": {"code": 403, "message": "deep"}}'}), {}, None, "deep"),
+        (
+            sub(error_code="Ecs.0227", fail_reason="own"),
+            {"error_code": "Common.0021"},
+            "Ecs.0227",
+            "own",
+        ),
+        (
+            sub(entities={"errorcode_message": '{"forbidden": {"code": 403, "message": "deep"}}'}),
+            {},
+            None,
+            "deep",
+        ),
         (sub(entities={"errorcode_message": "plain"}), {}, None, "plain"),
         (sub(entities={"errorcode_message": "<html>x</html>"}), {}, None, "x"),
         (
-            sub(entities={"errorcode_message": '{"error": {"code": "Ecs.0319", "message": "deep"}}'}),
+            sub(
+                entities={"errorcode_message": '{"error": {"code": "Ecs.0319", "message": "deep"}}'}
+            ),
             {"error_code": "Common.0021", "fail_reason": "Sub job fail!"},
             "Ecs.0319",
             "deep",
         ),
         (
-            sub(error_code="Ecs.0227", fail_reason="own", entities={"errorcode_message": "<title>502</title>"}),
+            sub(
+                error_code="Ecs.0227",
+                fail_reason="own",
+                entities={"errorcode_message": "<title>502</title>"},
+            ),
             {},
             "Ecs.0227",
             "own (502)",
         ),
         (
-            sub(fail_reason='Reboot-fail: httpCode:400;response:{"error":{"code":"Ecs.0100","message":"no"}}'),
+            sub(
+                fail_reason='Reboot-fail: httpCode:400;response:{"error":{"code":"Ecs.0100","message":"no"}}'
+            ),
             {},
             "Ecs.0100",
             "Reboot-fail: httpCode:400;response: no",
         ),
-        (sub(fail_reason={"message": "an object", "code": "Ecs.0005"}), {}, "Ecs.0005", "an object"),
+        (
+            sub(fail_reason={"message": "an object", "code": "Ecs.0005"}),
+            {},
+            "Ecs.0005",
+            "an object",
+        ),
         (sub(error_code=227, fail_reason="{broken"), {}, "227", "{broken"),
         (sub(status="CANCELLED", end_time="2026-01-01T00:00:00Z"), {"fail_reason": "p"}, None, "p"),
-        (sub(), {"error_code": "Common.0021", "fail_reason": "parent's"}, "Common.0021", "parent's"),
+        (
+            sub(),
+            {"error_code": "Common.0021", "fail_reason": "parent's"},
+            "Common.0021",
+            "parent's",
+        ),
         (sub(error_code="Ecs.0227"), {}, "Ecs.0227", "the cloud gave no reason"),
         (sub(), {}, None, "the cloud gave no reason"),
         (sub(fail_reason="x" * 9000), {}, None, "x" * 499 + "…"),
@@ -313,7 +383,9 @@ def test_unknown_words_are_pending() -> None:
 )
 def test_unknown_word_with_an_end(word: str, end_time: Any, looks: bool) -> None:
     """An undocumented status word with an end time looks ended, in the job and in its parts; its word is kept."""
-    job = decode.job(job_of(sub(status=word, end_time=end_time)) | {"status": word, "end_time": end_time}, "j")
+    job = decode.job(
+        job_of(sub(status=word, end_time=end_time)) | {"status": word, "end_time": end_time}, "j"
+    )
     assert (job.looks_ended, job.sub_jobs[ONE].looks_ended) == (looks, looks)
     assert (job.word, job.sub_jobs[ONE].word) == (word, word)
     assert job.end_time == job.sub_jobs[ONE].end_time == str(end_time or "")
@@ -321,8 +393,15 @@ def test_unknown_word_with_an_end(word: str, end_time: Any, looks: bool) -> None
 
 def test_part_without_a_server() -> None:
     """A sub-job that names no server keeps its code and reason, apart from those of servers."""
-    nameless = {"status": "FAIL", "error_code": "Ecs.0227", "fail_reason": "host is gone", "end_time": "x"}
-    job = decode.job(job_of(sub(status="SUCCESS"), nameless, {"entities": {"server_id": 7}}), "j", "req")
+    nameless = {
+        "status": "FAIL",
+        "error_code": "Ecs.0227",
+        "fail_reason": "host is gone",
+        "end_time": "x",
+    }
+    job = decode.job(
+        job_of(sub(status="SUCCESS"), nameless, {"entities": {"server_id": 7}}), "j", "req"
+    )
     assert list(job.sub_jobs) == [ONE]
     assert [(p.server_id, p.code, p.reason) for p in job.anonymous] == [
         ("", "Ecs.0227", "host is gone"),
@@ -390,7 +469,9 @@ def test_actions() -> None:
     assert found[2].started is None
 
 
-@pytest.mark.parametrize("value", [{}, {"instanceActions": None}, [], None, {"instance_actions": []}])
+@pytest.mark.parametrize(
+    "value", [{}, {"instanceActions": None}, [], None, {"instance_actions": []}]
+)
 def test_unreadable_history(value: Any) -> None:
     """A history that is not there is not an empty one."""
     with pytest.raises(ValueError, match="instanceActions"):
@@ -445,8 +526,24 @@ _json = st.recursive(
                         "locked",
                         "entities",
                     ),
-                    *("sub_jobs", "server_id", "begin_time", "end_time", "error_code", "fail_reason", "addr", "group"),
-                    *("errorcode_message", "os:scheduler_hints", "instanceActions", "key", "value", "start_time"),
+                    *(
+                        "sub_jobs",
+                        "server_id",
+                        "begin_time",
+                        "end_time",
+                        "error_code",
+                        "fail_reason",
+                        "addr",
+                        "group",
+                    ),
+                    *(
+                        "errorcode_message",
+                        "os:scheduler_hints",
+                        "instanceActions",
+                        "key",
+                        "value",
+                        "start_time",
+                    ),
                 ]
             ),
             inner,
@@ -476,7 +573,10 @@ def test_a_job_with_very_many_parts() -> None:
     part = {"status": "FAIL", "entities": {"errorcode_message": message}}
 
     def read(number: int) -> Job:
-        parts = [part | {"entities": {"server_id": f"s{n}", "errorcode_message": message}} for n in range(number)]
+        parts = [
+            part | {"entities": {"server_id": f"s{n}", "errorcode_message": message}}
+            for n in range(number)
+        ]
         return decode.job({"status": "FAIL", "job_id": "j", "entities": {"sub_jobs": parts}}, "j")
 
     with pytest.raises(ValueError, match="the job has 20,000 sub-jobs, more than 2,000"):

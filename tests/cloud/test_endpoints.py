@@ -57,7 +57,9 @@ def test_same_as_the_vendors_regions() -> None:
 
 def test_written_endpoints() -> None:
     """Endpoints that are written win; a simulated cloud's ECS endpoint stands for IAM too."""
-    found = settings_for(cloud="otc", region="eu-de", ecs="https://ecs.eu-de.otc.t-systems.com/", environ={})
+    found = settings_for(
+        cloud="otc", region="eu-de", ecs="https://ecs.eu-de.otc.t-systems.com/", environ={}
+    )
     assert found.ecs_url == "https://ecs.eu-de.otc.t-systems.com"
     assert found.iam_url == "https://iam.eu-de.otc.t-systems.com"
     simulated = settings_for(cloud="simulator", region="r", ecs="http://127.0.0.1:8080", environ={})
@@ -68,8 +70,14 @@ def test_written_endpoints() -> None:
     ("url", "origin"),
     [
         ("https://ECS.cn-north-4.MyHuaweiCloud.com", "https://ecs.cn-north-4.myhuaweicloud.com"),
-        ("https://ecs.cn-north-4.myhuaweicloud.com:443", "https://ecs.cn-north-4.myhuaweicloud.com"),
-        ("https://ecs.cn-north-4.myhuaweicloud.com:8443", "https://ecs.cn-north-4.myhuaweicloud.com:8443"),
+        (
+            "https://ecs.cn-north-4.myhuaweicloud.com:443",
+            "https://ecs.cn-north-4.myhuaweicloud.com",
+        ),
+        (
+            "https://ecs.cn-north-4.myhuaweicloud.com:8443",
+            "https://ecs.cn-north-4.myhuaweicloud.com:8443",
+        ),
         ("http://localhost:80", "http://localhost"),
         ("http://127.8.9.1:99", "http://127.8.9.1:99"),
         ("http://[::1]:99", "http://[::1]:99"),
@@ -117,7 +125,9 @@ def test_the_environment_allows() -> None:
     """Only the environment adds hosts: exact ones, and suffixes that begin with a dot."""
     environ = {"REBOOT_RUNNER_ALLOWED_HOSTS": "ecs.partner.example, .HC.example.org ,"}
     for host in ("ecs.partner.example", "a.hc.example.org"):
-        found = settings_for(cloud="huaweicloud", region="r", ecs=f"https://{host}", environ=environ)
+        found = settings_for(
+            cloud="huaweicloud", region="r", ecs=f"https://{host}", environ=environ
+        )
         assert found.ecs_url == f"https://{host}"
     for host in ("x.ecs.partner.example", "hc.example.org", "evilhc.example.org"):
         with pytest.raises(InvalidInput):
@@ -136,7 +146,12 @@ def test_simulated_cloud_stays_on_loopback() -> None:
     with pytest.raises(InvalidInput):
         settings_for(cloud="simulator", region="r", environ={})
     with pytest.raises(InvalidInput):
-        settings_for(cloud="simulator", region="r", ecs="https://ecs.cn-north-4.myhuaweicloud.com", environ={})
+        settings_for(
+            cloud="simulator",
+            region="r",
+            ecs="https://ecs.cn-north-4.myhuaweicloud.com",
+            environ={},
+        )
 
 
 def test_unknown_cloud() -> None:
@@ -151,7 +166,12 @@ def test_unknown_cloud() -> None:
 @pytest.mark.parametrize(
     ("cloud", "region", "service", "url"),
     [
-        ("otc", "eu-de", "ecs", "https://e5beede1b02a41d3b1e7060974ed6a62.apic.eu-de.otc.t-systems.com"),
+        (
+            "otc",
+            "eu-de",
+            "ecs",
+            "https://e5beede1b02a41d3b1e7060974ed6a62.apic.eu-de.otc.t-systems.com",
+        ),
         ("otc", "eu-de", "ecs", "https://ecs.apic.eu-de.otc.t-systems.com"),
         ("otc", "eu-de", "ecs", "https://ecs.obs.eu-de.otc.t-systems.com"),
         ("otc", "eu-de", "ecs", "https://ecs.obs.otc.t-systems.com"),
@@ -205,21 +225,33 @@ def test_a_cloud_that_the_environment_allows() -> None:
     url = "https://ecs.r-1.cloud.example.com"
     found = settings_for(cloud="huaweicloud", region="r-1", ecs=url, environ=environ)
     assert found.iam_url == "https://iam.r-1.cloud.example.com"
-    found = settings_for(cloud="huaweicloud", region="r-1", ecs=url, iam="https://login.example.com", environ=environ)
+    found = settings_for(
+        cloud="huaweicloud", region="r-1", ecs=url, iam="https://login.example.com", environ=environ
+    )
     assert found.iam_url == "https://login.example.com"
     with pytest.raises(InvalidInput):
         settings_for(cloud="huaweicloud", region="r-1", ecs=url, environ={})
     environ = {"REBOOT_RUNNER_ALLOWED_HOSTS": "10.0.0.5, 2001:db8::5"}
     for address in ("https://10.0.0.5:8443", "https://[2001:db8::5]"):
-        assert settings_for(cloud="huaweicloud", region="r-1", ecs=address, environ=environ).ecs_url == address
-    for address in ("https://10.0.0.6", "https://10.5", "https://[2001:db8::0005]", "http://10.0.0.5"):
+        assert (
+            settings_for(cloud="huaweicloud", region="r-1", ecs=address, environ=environ).ecs_url
+            == address
+        )
+    for address in (
+        "https://10.0.0.6",
+        "https://10.5",
+        "https://[2001:db8::0005]",
+        "http://10.0.0.5",
+    ):
         with pytest.raises(InvalidInput):
             settings_for(cloud="huaweicloud", region="r-1", ecs=address, environ=environ)
 
 
 def test_all_services_of_the_vendors_regions() -> None:
     """Cloud Eye is where the vendor's SDK has it in every region."""
-    for region, endpoints in regions_of_the_sdk("huaweicloudsdkces", "v1/region/ces_region.py", "CesRegion").items():
+    for region, endpoints in regions_of_the_sdk(
+        "huaweicloudsdkces", "v1/region/ces_region.py", "CesRegion"
+    ).items():
         assert settings_for(cloud="huaweicloud", region=region, environ={}).ces_url in endpoints
 
 
@@ -255,8 +287,37 @@ def test_tricks(url: str) -> None:
     assert endpoint_problem(url, "otc", "eu-de", "ecs", ALLOWED) is not None
 
 
-PIECES = ["https://", "http://", "ecs", "iam", ".", "eu-de", "otc.t-systems.com", ".sc", "obs", "evil.com", "127.0.0.1"]
-PIECES += ["localhost", "[::1]", ":443", ":8443", "@", "/", "\\", "#", "?", "%2e", "。", "е", "xn--", "-", " ", "a:b@"]
+PIECES = [
+    "https://",
+    "http://",
+    "ecs",
+    "iam",
+    ".",
+    "eu-de",
+    "otc.t-systems.com",
+    ".sc",
+    "obs",
+    "evil.com",
+    "127.0.0.1",
+]
+PIECES += [
+    "localhost",
+    "[::1]",
+    ":443",
+    ":8443",
+    "@",
+    "/",
+    "\\",
+    "#",
+    "?",
+    "%2e",
+    "。",
+    "е",
+    "xn--",
+    "-",
+    " ",
+    "a:b@",
+]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join) | st.text(max_size=40))
@@ -278,7 +339,9 @@ def test_what_is_accepted_is_read_alike(url: str) -> None:
         assert (client.userinfo, own.username, client.path, client.query) == (b"", None, "/", b"")
         if not is_loopback(client.host):
             assert client.scheme == own.scheme == "https"
-            assert re.fullmatch(r"ecs(-\w+)?(\.[a-z]+-[\w-]+)?(\.sc)?\.otc\.t-systems\.com", client.host)
+            assert re.fullmatch(
+                r"ecs(-\w+)?(\.[a-z]+-[\w-]+)?(\.sc)?\.otc\.t-systems\.com", client.host
+            )
 
 
 def test_partner_domains_are_none_of_each_other() -> None:

@@ -17,9 +17,17 @@ from runner.errors import CloudDenied
 from runner.net.secret import Secret, scrubber
 from tests.cloud.credential_names import CREDENTIAL_NAMES
 
-SDK = {"HUAWEICLOUD_SDK_AK": "sdk-ak", "HUAWEICLOUD_SDK_SK": "sdk-sk", "HUAWEICLOUD_SDK_PROJECT_ID": "sdk-project"}
+SDK = {
+    "HUAWEICLOUD_SDK_AK": "sdk-ak",
+    "HUAWEICLOUD_SDK_SK": "sdk-sk",
+    "HUAWEICLOUD_SDK_PROJECT_ID": "sdk-project",
+}
 HW = {"HW_ACCESS_KEY": "hw-ak", "HW_SECRET_KEY": "hw-sk", "HW_SECURITY_TOKEN": "hw-token"}
-HW_PASSWORD = {"HW_USER_NAME": "hw-user", "HW_USER_PASSWORD": "hw-pass", "HW_DOMAIN_NAME": "hw-domain"}
+HW_PASSWORD = {
+    "HW_USER_NAME": "hw-user",
+    "HW_USER_PASSWORD": "hw-pass",
+    "HW_DOMAIN_NAME": "hw-domain",
+}
 OS = {"OS_AK": "os-ak", "OS_ACCESS_KEY_SECRET": "os-sk", "OS_TENANT_ID": "os-project"}
 OS_PASSWORD = {
     "OS_USERNAME": "os-user",
@@ -32,14 +40,22 @@ OS_PASSWORD = {
 def test_the_vendors_names_come_first() -> None:
     """The vendor SDK's names win over Terraform's, those over OpenStack's; a key over a token over a password."""
     everything = {**OS_PASSWORD, **OS, **HW_PASSWORD, "HW_AUTH_TOKEN": "hw-auth", **HW, **SDK}
-    assert choose_login("auto", everything) == KeyLogin(Secret("sdk-ak"), Secret("sdk-sk"), None, "sdk-project")
+    assert choose_login("auto", everything) == KeyLogin(
+        Secret("sdk-ak"), Secret("sdk-sk"), None, "sdk-project"
+    )
     without_sdk = {k: v for k, v in everything.items() if k not in SDK}
-    assert choose_login("auto", without_sdk) == KeyLogin(Secret("hw-ak"), Secret("hw-sk"), Secret("hw-token"), None)
+    assert choose_login("auto", without_sdk) == KeyLogin(
+        Secret("hw-ak"), Secret("hw-sk"), Secret("hw-token"), None
+    )
     without_keys = {k: v for k, v in without_sdk.items() if k not in HW}
     assert choose_login("auto", without_keys) == TokenLogin(Secret("hw-auth"))
     del without_keys["HW_AUTH_TOKEN"]
-    assert choose_login("auto", without_keys) == PasswordLogin(Secret("hw-pass"), "hw-user", domain="hw-domain")
-    assert choose_login("auto", {**OS_PASSWORD, **OS}) == KeyLogin(Secret("os-ak"), Secret("os-sk"), None, "os-project")
+    assert choose_login("auto", without_keys) == PasswordLogin(
+        Secret("hw-pass"), "hw-user", domain="hw-domain"
+    )
+    assert choose_login("auto", {**OS_PASSWORD, **OS}) == KeyLogin(
+        Secret("os-ak"), Secret("os-sk"), None, "os-project"
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,12 +72,18 @@ def test_password_login() -> None:
     assert choose_login("auto", OS_PASSWORD) == PasswordLogin(
         Secret("os-pass"), "os-user", domain="os-domain", project_name="eu-de_team"
     )
-    assert choose_login("auto", {"OS_USER_ID": "u", "OS_PASSWORD": "p"}) == PasswordLogin(Secret("p"), user_id="u")
+    assert choose_login("auto", {"OS_USER_ID": "u", "OS_PASSWORD": "p"}) == PasswordLogin(
+        Secret("p"), user_id="u"
+    )
 
 
 def test_line_breaks_of_ci_stores() -> None:
     """Blanks and line breaks around a value are not part of it; an empty value is none."""
-    padded = {"HUAWEICLOUD_SDK_AK": " ak\r\n", "HUAWEICLOUD_SDK_SK": "sk\n", "HUAWEICLOUD_SDK_SECURITY_TOKEN": ""}
+    padded = {
+        "HUAWEICLOUD_SDK_AK": " ak\r\n",
+        "HUAWEICLOUD_SDK_SK": "sk\n",
+        "HUAWEICLOUD_SDK_SECURITY_TOKEN": "",
+    }
     assert choose_login("auto", padded) == KeyLogin(Secret("ak"), Secret("sk"))
 
 
@@ -79,9 +101,16 @@ def test_line_breaks_of_ci_stores() -> None:
         (
             {"HW_USER_NAME": "u", "HW_USER_PASSWORD": "", "HW_DOMAIN_NAME": "d"},
             "auto",
-            ["HW_USER_NAME is set but HW_USER_PASSWORD is not (it is empty)", "or unset HW_USER_NAME"],
+            [
+                "HW_USER_NAME is set but HW_USER_PASSWORD is not (it is empty)",
+                "or unset HW_USER_NAME",
+            ],
         ),
-        ({"OS_USERNAME": "u"}, "auto", ["OS_USERNAME is set but OS_PASSWORD is not", "or unset OS_USERNAME"]),
+        (
+            {"OS_USERNAME": "u"},
+            "auto",
+            ["OS_USERNAME is set but OS_PASSWORD is not", "or unset OS_USERNAME"],
+        ),
         ({"HW_USER_ID": "u"}, "password", ["HW_USER_ID is set but HW_USER_PASSWORD is not"]),
         ({"OS_ACCESS_KEY_ID": "a"}, "auto", ["OS_ACCESS_KEY_ID is set but OS_SECRET_KEY is not"]),
         (
@@ -89,14 +118,24 @@ def test_line_breaks_of_ci_stores() -> None:
             "auto",
             ["HUAWEICLOUD_SDK_SECURITY_TOKEN is set but HUAWEICLOUD_SDK_AK is not"],
         ),
-        ({"HUAWEICLOUD_OIDC_TOKEN_FILE": "f"}, "auto", ["HUAWEICLOUD_OIDC_TOKEN_FILE is set", "OIDC_AGENCY_URN"]),
+        (
+            {"HUAWEICLOUD_OIDC_TOKEN_FILE": "f"},
+            "auto",
+            ["HUAWEICLOUD_OIDC_TOKEN_FILE is set", "OIDC_AGENCY_URN"],
+        ),
         ({"HUAWEICLOUD_OIDC_ID_TOKEN": "planted-1"}, "oidc", ["HUAWEICLOUD_OIDC_ID_TOKEN is set"]),
         ({"OS_TOKEN": "planted-1\nX-Other: 1"}, "auto", ["OS_TOKEN"]),
-        ({**SDK, "HUAWEICLOUD_SDK_PROJECT_ID": "a\r\nb: planted-1"}, "auto", ["HUAWEICLOUD_SDK_PROJECT_ID"]),
+        (
+            {**SDK, "HUAWEICLOUD_SDK_PROJECT_ID": "a\r\nb: planted-1"},
+            "auto",
+            ["HUAWEICLOUD_SDK_PROJECT_ID"],
+        ),
         ({"HW_AUTH_TOKEN": "planted-1é"}, "auto", ["HW_AUTH_TOKEN"]),
     ],
 )
-def test_what_is_missing_is_named(environ: dict[str, str], kind: AuthKind, names: list[str]) -> None:
+def test_what_is_missing_is_named(
+    environ: dict[str, str], kind: AuthKind, names: list[str]
+) -> None:
     """None, half a pair, or a value no header can carry: the variable is named, its value never."""
     with pytest.raises(CloudDenied) as caught:
         choose_login(kind, environ)
@@ -123,7 +162,13 @@ def test_passwords_may_hold_anything() -> None:
 
 def test_names_that_hold_credentials() -> None:
     """Every variable that can hold a secret is listed, so that templates never read it."""
-    assert {"HUAWEICLOUD_SDK_SK", "HW_USER_PASSWORD", "OS_TOKEN", "OS_SK", "HW_SECURITY_TOKEN"} <= CREDENTIAL_NAMES
+    assert {
+        "HUAWEICLOUD_SDK_SK",
+        "HW_USER_PASSWORD",
+        "OS_TOKEN",
+        "OS_SK",
+        "HW_SECURITY_TOKEN",
+    } <= CREDENTIAL_NAMES
     assert "HW_USER_NAME" not in CREDENTIAL_NAMES
 
 
@@ -131,7 +176,15 @@ def test_secrets_do_not_print() -> None:
     """A secret shows in no form of printing, and is never stored."""
     secret = Secret("planted-secret")
     login = KeyLogin(secret, secret, secret)
-    for shown in (repr(secret), str(secret), f"{secret}", f"{secret:>20}", "%s" % secret, repr(login), repr([login])):  # noqa: UP031
+    for shown in (
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        f"{secret:>20}",
+        "%s" % secret,
+        repr(login),
+        repr([login]),
+    ):  # noqa: UP031
         assert "planted" not in shown
     with pytest.raises(TypeError, match="never stored"):
         pickle.dumps(secret)

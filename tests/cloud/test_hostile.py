@@ -50,7 +50,9 @@ CALLS: dict[str, Call] = {
 
 @asynccontextmanager
 async def client(server: Wild) -> AsyncIterator[HuaweiCloud]:
-    target = settings_for(cloud="simulator", region="eu-de", project_id=PROJECT, ecs=server.url, environ={})
+    target = settings_for(
+        cloud="simulator", region="eu-de", project_id=PROJECT, ecs=server.url, environ={}
+    )
     async with HuaweiCloud.open(target, LOGIN, limits=QUICK, patience=ONCE) as cloud:
         yield cloud
 
@@ -95,11 +97,17 @@ CHUNK = b"10000\r\n" + b" " * 65536 + b"\r\n"
 FLOODS: dict[str, Callable[[], Flood]] = {
     "a body without end": lambda: Flood(HEAD + b"\r\n", b'{"servers": [' * 5000),
     "chunks without end": lambda: Flood(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", CHUNK),
-    "hundreds of megabytes are announced": lambda: Flood(HEAD + b"Content-Length: 500000000\r\n\r\n", b"[" * 65536),
-    "headers without end": lambda: Flood(b"HTTP/1.1 200 OK\r\n", b"X-More: " + b"x" * 4000 + b"\r\n"),
+    "hundreds of megabytes are announced": lambda: Flood(
+        HEAD + b"Content-Length: 500000000\r\n\r\n", b"[" * 65536
+    ),
+    "headers without end": lambda: Flood(
+        b"HTTP/1.1 200 OK\r\n", b"X-More: " + b"x" * 4000 + b"\r\n"
+    ),
     "one header without end": lambda: Flood(b"HTTP/1.1 200 OK\r\nX-More: ", b"x" * 65536),
     "a status line without end": lambda: Flood(b"HTTP/1.1 200 ", b"O" * 65536),
-    "informational answers without end": lambda: Flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 50, 0.001),
+    "informational answers without end": lambda: Flood(
+        b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 50, 0.001
+    ),
     "drips": lambda: Flood(HEAD + b"\r\n", b" ", 0.01),
     "drips of a header": lambda: Flood(b"HTTP/1.1 200 OK\r\nX-More: ", b"x", 0.01),
 }
@@ -129,7 +137,9 @@ ANSWERS: dict[str, Script] = {
     "another encoding": reply(200, '{"servers": []}'.encode("utf-16-le") + b"\xff"),
     "numbers without end": reply(200, b'{"servers": ' + b"9" * 100_000 + b"}"),
     "nothing": reply(200, b""),
-    "two answers": raw(HEAD + b"Content-Length: 5\r\n\r\nhello" + HEAD + b"Content-Length: 2\r\n\r\n{}"),
+    "two answers": raw(
+        HEAD + b"Content-Length: 5\r\n\r\nhello" + HEAD + b"Content-Length: 2\r\n\r\n{}"
+    ),
     "two lengths": raw(HEAD + b'Content-Length: 2\r\nContent-Length: 14\r\n\r\n{"servers":[]}'),
     "a negative length": raw(HEAD + b"Content-Length: -1\r\n\r\n{}"),
     "HTTP/1.0 garbage": raw(b"HTTP/1.0 OK 200\r\n\r\n<?"),
@@ -202,12 +212,16 @@ def test_redirects_lead_nowhere(status: int) -> None:
 NASTY = "a\x00b\x1b[2Jc\r\nd\u202ee\x9bf\ud800g::error::<b>"
 
 
-@pytest.mark.parametrize("code", ["Ecs.0005", "\x1b[31m", "x" * 5000, ["Ecs.0005"], {"a": 1}, 5, None])
+@pytest.mark.parametrize(
+    "code", ["Ecs.0005", "\x1b[31m", "x" * 5000, ["Ecs.0005"], {"a": 1}, 5, None]
+)
 def test_messages_with_control_characters(code: Any) -> None:
     """A message is one line of bounded length without control characters, whatever the cloud says."""
     body = json.dumps({"error": {"code": code, "message": NASTY * 500}}).encode()
     error, _, _ = failing("inventory", reply(400, body))
-    assert not any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in error.message)
+    assert not any(
+        ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in error.message
+    )
     assert len(error.message) < 1000
     error.message.encode()
 
@@ -217,7 +231,12 @@ def test_messages_with_control_characters(code: Any) -> None:
 SERVER_JSON = json.loads(fixture("servers-detail-states.json"))["servers"][0]
 JOB_JSON = json.loads(fixture("job-partial-fail.json"))
 GROUP_JSON = json.loads(fixture("server-groups.json"))["server_groups"][1]
-ACTION_JSON = {"action": "reboot", "start_time": "2026-01-01T00:00:00.000000", "message": None, "request_id": "r"}
+ACTION_JSON = {
+    "action": "reboot",
+    "start_time": "2026-01-01T00:00:00.000000",
+    "message": None,
+    "request_id": "r",
+}
 DECODERS: dict[str, tuple[Any, Callable[[Any], object]]] = {
     "server": (SERVER_JSON, decode.server),
     "ghost": (SERVER_JSON, decode.ghost),
@@ -227,7 +246,9 @@ DECODERS: dict[str, tuple[Any, Callable[[Any], object]]] = {
 }
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -235,7 +256,13 @@ ANYTHING = st.recursive(
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The path of every value within a document."""
     found = [path]
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, inner in items:
         found += places(inner, (*path, key))
     return found

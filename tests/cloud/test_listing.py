@@ -16,7 +16,9 @@ from runner.errors import CloudError
 class Table:
     """A live table of servers, cut into pages by number as the service does. `edits` happen before a call."""
 
-    def __init__(self, number: int, *, largest: int = 1000, count: bool = True, ignored: int = 0) -> None:
+    def __init__(
+        self, number: int, *, largest: int = 1000, count: bool = True, ignored: int = 0
+    ) -> None:
         self.ids = [f"s{n:05}" for n in range(number)]
         self.calls: list[int] = []
         self.edits: dict[int, list[str]] = {}
@@ -45,7 +47,9 @@ def collect(table: Table, limit: int = 1000) -> list[str]:
     return sorted(asyncio.run(list_all(table.fetch, limit)))
 
 
-@pytest.mark.parametrize(("number", "pages"), [(0, 1), (1, 1), (1000, 1), (1001, 2), (3000, 3), (25_500, 26)])
+@pytest.mark.parametrize(
+    ("number", "pages"), [(0, 1), (1, 1), (1000, 1), (1001, 2), (3000, 3), (25_500, 26)]
+)
 def test_every_server_once(number: int, pages: int) -> None:
     """Each server is there, with as few calls as there are pages."""
     table = Table(number)
@@ -108,10 +112,14 @@ def test_equal_totals() -> None:
     async def fetch(page: int, limit: int) -> Any:
         value = await table.fetch(page, limit)
         for one in value["servers"]:
-            one["created"] = "2026-11-29T08:00:00Z" if one["id"] == "new" else "2025-01-01T00:00:00Z"
+            one["created"] = (
+                "2026-11-29T08:00:00Z" if one["id"] == "new" else "2025-01-01T00:00:00Z"
+            )
         return value
 
-    assert set(table.edits[2]) <= set(asyncio.run(list_all(fetch, 10, since="2026-11-29T07:45:00Z")))
+    assert set(table.edits[2]) <= set(
+        asyncio.run(list_all(fetch, 10, since="2026-11-29T07:45:00Z"))
+    )
     assert len(table.calls) == 8
     assert len(asyncio.run(list_all(fetch, 40, since="2026-11-29T07:45:00Z"))) == 40
     assert len(table.calls) == 9
@@ -122,7 +130,9 @@ def test_equal_totals() -> None:
     st.integers(1, 9),
     st.lists(st.tuples(st.integers(0, 80), st.sampled_from(["gone", "new", "both"])), max_size=40),
 )
-def test_whoever_was_there_all_the_time_is_found(number: int, limit: int, course: list[tuple[int, str]]) -> None:
+def test_whoever_was_there_all_the_time_is_found(
+    number: int, limit: int, course: list[tuple[int, str]]
+) -> None:
     """Between any two calls a server may go, one may come at the end, or both: no other is ever missed or met twice."""
     table = Table(number)
     always, made = set(table.ids), 0
@@ -152,7 +162,9 @@ def test_whoever_was_there_all_the_time_is_found(number: int, limit: int, course
 def test_incomplete_list(number: int, ignored: int, calls: int) -> None:
     """A list that shows fewer servers than it counts, on three readings, is an error and never a smaller fleet."""
     table = Table(number, ignored=ignored)
-    with pytest.raises(CloudError, match=f"counts {number + ignored} servers and shows {number},") as caught:
+    with pytest.raises(
+        CloudError, match=f"counts {number + ignored} servers and shows {number},"
+    ) as caught:
         collect(table, 10)
     assert (caught.value.code, caught.value.exit_code) == ("InventoryIncomplete", 1)
     assert "enterprise_project" in str(caught.value.hint)
@@ -172,7 +184,12 @@ def test_the_same_server_twice_is_no_second_one(count: object) -> None:
 
 def test_servers_without_a_status_stay_in_the_list() -> None:
     """A status that is empty, null or missing does not make a server disappear."""
-    entries = [{"id": "a", "status": ""}, {"id": "b", "status": None}, {"id": "c"}, {"id": "d", "status": "ACTIVE"}]
+    entries = [
+        {"id": "a", "status": ""},
+        {"id": "b", "status": None},
+        {"id": "c"},
+        {"id": "d", "status": "ACTIVE"},
+    ]
 
     async def fetch(page: int, limit: int) -> Any:
         return {"servers": entries, "count": 4}
@@ -209,14 +226,18 @@ def test_absurd_total() -> None:
     """A total beyond any fleet is refused and not paged."""
 
     async def fetch(page: int, limit: int) -> Any:
-        return {"count": 10**12, "servers": [{"id": str(n), "status": "ACTIVE"} for n in range(limit)]}
+        return {
+            "count": 10**12,
+            "servers": [{"id": str(n), "status": "ACTIVE"} for n in range(limit)],
+        }
 
     with pytest.raises(CloudError, match="pages"):
         asyncio.run(list_all(fetch, 10))
 
 
 @pytest.mark.parametrize(
-    "entry", [None, 5, {"id": 5, "status": "ACTIVE"}, {"id": "", "status": "ACTIVE"}, {"status": "ACTIVE"}]
+    "entry",
+    [None, 5, {"id": 5, "status": "ACTIVE"}, {"id": "", "status": "ACTIVE"}, {"status": "ACTIVE"}],
 )
 def test_an_entry_that_is_none_is_no_small_thing(entry: Any) -> None:
     """A list with an entry that cannot be read is not taken for a smaller list: limits and groups would be wrong."""

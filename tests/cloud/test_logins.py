@@ -78,7 +78,9 @@ async def there(
     here.state = State(CloudOptions(FleetOptions(servers=3), keys), wall=lambda: here.now)
     try:
         async with serve(here.state) as simulated:
-            target = settings_for(cloud="simulator", region=simulated.region, ecs=simulated.url, environ={})
+            target = settings_for(
+                cloud="simulator", region=simulated.region, ecs=simulated.url, environ={}
+            )
             chosen = login or choose_login("metadata", {"REBOOT_RUNNER_METADATA": simulated.url})
             async with HuaweiCloud.open(
                 target,
@@ -166,7 +168,10 @@ def test_a_machine_that_is_no_ecs(auth: Any, status: int, body: str) -> None:
     """Somebody else's service, a redirect, half a key: exit 77, one question, and nobody else is asked."""
 
     async def main() -> None:
-        async with wild(reply(200, "{}")) as other, wild(reply(status, body, {"Location": other.url})) as service:
+        async with (
+            wild(reply(200, "{}")) as other,
+            wild(reply(status, body, {"Location": other.url})) as service,
+        ):
             login = choose_login(auth, {"REBOOT_RUNNER_METADATA": service.url})
             with pytest.raises(CloudDenied) as refused:
                 async with there(login):
@@ -198,7 +203,9 @@ def test_identity_provider_with_a_file(tmp_path: Path) -> None:
     """A token for the ID token, a key for the token; the renewal reads the file anew. What was fetched is told."""
     file = tmp_path / "token.jwt"
     file.write_text(id_token(START))
-    login = choose_login("auto", {"HUAWEICLOUD_SDK_IDP_ID": "github", "HUAWEICLOUD_SDK_ID_TOKEN_FILE": str(file)})
+    login = choose_login(
+        "auto", {"HUAWEICLOUD_SDK_IDP_ID": "github", "HUAWEICLOUD_SDK_ID_TOKEN_FILE": str(file)}
+    )
 
     async def main() -> None:
         async with there(login) as here:
@@ -222,8 +229,12 @@ def test_identity_provider_in_github() -> None:
 
     async def main() -> None:
         with issuer(lambda: START) as github:
-            job = {name: value for name, value in github.environ.items() if name.startswith("ACTIONS_")}
-            async with there(choose_login("auto", {**job, "HUAWEICLOUD_SDK_IDP_ID": "github"})) as here:
+            job = {
+                name: value for name, value in github.environ.items() if name.startswith("ACTIONS_")
+            }
+            async with there(
+                choose_login("auto", {**job, "HUAWEICLOUD_SDK_IDP_ID": "github"})
+            ) as here:
                 here.fault(do="expire_token", on="actions")
                 await here.read()
                 assert len(set(github.issued)) == len(github.issued) == 2
@@ -235,24 +246,34 @@ def test_identity_provider_in_github() -> None:
     ("idp", "claims", "words"),
     [
         ("another", {}, "IAM.0004"),
-        ("github", {"sub": "repo:example/other:pull_request"}, "sub repo:example/other:pull_request"),
+        (
+            "github",
+            {"sub": "repo:example/other:pull_request"},
+            "sub repo:example/other:pull_request",
+        ),
         ("github", {"aud": "elsewhere"}, "aud elsewhere"),
         ("github", {"secret": "another-issuer-secret"}, "IAM.0001"),
         ("github", {"exp": 1_700_000_000}, "has expired"),
     ],
 )
-def test_identity_provider_refuses(tmp_path: Path, idp: str, claims: dict[str, Any], words: str) -> None:
+def test_identity_provider_refuses(
+    tmp_path: Path, idp: str, claims: dict[str, Any], words: str
+) -> None:
     """Provider, issuer's signature, audience, subject and end are judged; the refusal shows claims, never the token."""
     file = tmp_path / "token.jwt"
     file.write_text(token := id_token(START, **claims))
-    login = choose_login("auto", {"HUAWEICLOUD_SDK_IDP_ID": idp, "HUAWEICLOUD_SDK_ID_TOKEN_FILE": str(file)})
+    login = choose_login(
+        "auto", {"HUAWEICLOUD_SDK_IDP_ID": idp, "HUAWEICLOUD_SDK_ID_TOKEN_FILE": str(file)}
+    )
 
     async def main() -> None:
         with pytest.raises(CloudDenied, match="IAM refused the ID token") as refused:
             async with there(login):
                 pass
         assert words in refused.value.message
-        assert not [part for part in token.split(".") if part in f"{refused.value!r} {refused.value.hint}"]
+        assert not [
+            part for part in token.split(".") if part in f"{refused.value!r} {refused.value.hint}"
+        ]
 
     run(main())
 
@@ -266,9 +287,13 @@ def test_a_broken_answer_that_echoes() -> None:
     async def main() -> None:
         token = "planted/token+0123456789=="
         broken = raw(f"{token}\r\n\r\n".encode())
-        half = raw(f"HTTP/1.1 200 OK\r\nX-Request-Id: {token}\r\nContent-Length: 99\r\n\r\n{token}".encode())
+        half = raw(
+            f"HTTP/1.1 200 OK\r\nX-Request-Id: {token}\r\nContent-Length: 99\r\n\r\n{token}".encode()
+        )
         async with wild(broken, broken, broken, half) as server:
-            target = settings_for(cloud="simulator", region="r", ecs=server.url, project_id="p" * 32, environ={})
+            target = settings_for(
+                cloud="simulator", region="r", ecs=server.url, project_id="p" * 32, environ={}
+            )
             log: list[RequestLog] = []
             async with HuaweiCloud.open(target, TokenLogin(Secret(token)), log=log.append) as cloud:
                 with pytest.raises(CloudError) as failed:
@@ -287,7 +312,9 @@ def test_a_defect_leaves_no_secret(
     """A defect of ours while keys are held: neither the traceback that is kept nor what is said holds one."""
     file = tmp_path / "token.jwt"
     file.write_text(id_token(START))
-    idp = choose_login("auto", {"HUAWEICLOUD_SDK_IDP_ID": "github", "HUAWEICLOUD_SDK_ID_TOKEN_FILE": str(file)})
+    idp = choose_login(
+        "auto", {"HUAWEICLOUD_SDK_IDP_ID": "github", "HUAWEICLOUD_SDK_ID_TOKEN_FILE": str(file)}
+    )
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def defect(value: object) -> None:

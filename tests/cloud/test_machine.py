@@ -37,7 +37,9 @@ def _asked_anew() -> Iterator[None]:
 @contextmanager
 def service(**instance: Any) -> Iterator[Running]:
     about = Instance(server=SERVER, **instance) if instance.pop("there", True) else None
-    with serve_in_thread(CloudOptions(FleetOptions(servers=1), KEYS.model_copy(update={"instance": about}))) as one:
+    with serve_in_thread(
+        CloudOptions(FleetOptions(servers=1), KEYS.model_copy(update={"instance": about}))
+    ) as one:
         yield one
 
 
@@ -126,7 +128,10 @@ def test_redirects_are_not_followed() -> None:
     """An address that sends elsewhere is no metadata service."""
     with (
         service() as true,
-        odd_service(302, b"", Location=true.url + "/openstack/latest/meta_data.json") as (url, asked),
+        odd_service(302, b"", Location=true.url + "/openstack/latest/meta_data.json") as (
+            url,
+            asked,
+        ),
     ):
         assert found(url).server_id is None
         assert asked == ["GET /openstack/latest/meta_data.json"]
@@ -138,7 +143,9 @@ def test_nobody_there_costs_less_than_a_second() -> None:
     with service() as slow:
         assert found("http://127.0.0.1:9").server_id is None
         slow.state.add_rules(
-            RULES.validate_python([{"do": "delay", "on": "metadata", "seconds": "3s", "clock": "wall"}])
+            RULES.validate_python(
+                [{"do": "delay", "on": "metadata", "seconds": "3s", "clock": "wall"}]
+            )
         )
         began = time.monotonic()
         assert found(slow.url).server_id is None

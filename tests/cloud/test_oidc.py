@@ -101,7 +101,9 @@ async def there(environ: dict[str, str] | None = None, **trust: Any) -> AsyncIte
 
     with issuer(time) as one:
         async with serve(state) as simulated:
-            target = settings_for(cloud="simulator", region=simulated.region, ecs=simulated.url, environ={})
+            target = settings_for(
+                cloud="simulator", region=simulated.region, ecs=simulated.url, environ={}
+            )
             login = choose_login("auto", one.environ if environ is None else NAMES | environ)
             async with HuaweiCloud.open(
                 target,
@@ -128,11 +130,20 @@ def test_everything_of_the_environment_is_read() -> None:
         "HUAWEICLOUD_OIDC_POLICY_IDS": "a, b,",
         "HUAWEICLOUD_SDK_PROJECT_ID": "p",
     }
-    github = {URL: "https://issuer.example.com/a/b?api-version=2.0&audience=x", REQUEST_TOKEN: "bearer"}
+    github = {
+        URL: "https://issuer.example.com/a/b?api-version=2.0&audience=x",
+        REQUEST_TOKEN: "bearer",
+    }
     names = (TRUST.provider_urn, TRUST.agency_urn)
-    given = choose_login("auto", {**NAMES, **more, **github, TOKEN: "the-token\n", FILE: "token.jwt"})
-    assert given == OidcLogin(*names, Secret("the-token"), "plans", 900, '{"Version":"5.0"}', ("a", "b"), "p")
-    assert choose_login("auto", {**NAMES, **github, FILE: "token.jwt"}) == OidcLogin(*names, Path("token.jwt"))
+    given = choose_login(
+        "auto", {**NAMES, **more, **github, TOKEN: "the-token\n", FILE: "token.jwt"}
+    )
+    assert given == OidcLogin(
+        *names, Secret("the-token"), "plans", 900, '{"Version":"5.0"}', ("a", "b"), "p"
+    )
+    assert choose_login("auto", {**NAMES, **github, FILE: "token.jwt"}) == OidcLogin(
+        *names, Path("token.jwt")
+    )
     for audience in ("sts.myhuaweicloud.com", "mine"):
         chosen = {"HUAWEICLOUD_OIDC_AUDIENCE": audience} if audience == "mine" else {}
         query = (("api-version", "2.0"), ("audience", audience))
@@ -148,7 +159,9 @@ def test_which_login_is_taken() -> None:
     assert isinstance(choose_login("aksk", both), KeyLogin)
     with pytest.raises(CloudDenied) as refused:
         choose_login("oidc", {k: v for k, v in both.items() if k not in NAMES})
-    assert "set HUAWEICLOUD_OIDC_PROVIDER_URN and HUAWEICLOUD_OIDC_AGENCY_URN" in str(refused.value.hint)
+    assert "set HUAWEICLOUD_OIDC_PROVIDER_URN and HUAWEICLOUD_OIDC_AGENCY_URN" in str(
+        refused.value.hint
+    )
     assert {TOKEN, REQUEST_TOKEN} <= CREDENTIAL_NAMES
 
 
@@ -203,13 +216,18 @@ def test_endpoints_are_those_of_the_vendor() -> None:
     for region in regions_of_the_sdk("huaweicloudsdkecs", "v2/region/ecs_region.py", "EcsRegion"):
         found = settings_for(cloud="huaweicloud", region=region, environ={}).sts_url
         default = "https://sts.cn-north-4.myhuaweicloud.com"
-        assert found == (None if region == "eu-west-101" else get_sts_endpoint_by_id(region, default)), region
+        assert found == (
+            None if region == "eu-west-101" else get_sts_endpoint_by_id(region, default)
+        ), region
     assert settings_for(cloud="otc", region="eu-de", environ={}).sts_url is None
-    assert settings_for(cloud="simulator", region="r", ecs="http://127.0.0.1:1", environ={}).sts_url == (
-        "http://127.0.0.1:1"
-    )
+    assert settings_for(
+        cloud="simulator", region="r", ecs="http://127.0.0.1:1", environ={}
+    ).sts_url == ("http://127.0.0.1:1")
     mine = "https://sts.eu-west-101.myhuaweicloud.com"
-    assert settings_for(cloud="huaweicloud", region="eu-west-101", sts=mine, environ={}).sts_url == mine
+    assert (
+        settings_for(cloud="huaweicloud", region="eu-west-101", sts=mine, environ={}).sts_url
+        == mine
+    )
     for wrong in ("https://sts.evil.com", "http://sts.cn-north-4.myhuaweicloud.com", mine + "/x"):
         with pytest.raises(InvalidInput):
             settings_for(cloud="huaweicloud", region="cn-north-4", sts=wrong, environ={})
@@ -221,7 +239,9 @@ def test_without_an_endpoint() -> None:
     async def main() -> None:
         target = settings_for(cloud="otc", region="eu-de", project_id="p", environ={})
         with pytest.raises(CloudDenied, match="no STS endpoint is known") as refused:
-            async with HuaweiCloud.open(target, choose_login("auto", {**NAMES, TOKEN: "the-token"})):
+            async with HuaweiCloud.open(
+                target, choose_login("auto", {**NAMES, TOKEN: "the-token"})
+            ):
                 pass
         assert "HUAWEICLOUD_SDK_IDP_ID instead of the two URNs" in str(refused.value.hint)
 
@@ -251,7 +271,9 @@ def test_requests_at_once_share_one_key() -> None:
     """Requests that come together wait for one exchange, at the start and at a renewal."""
 
     async def main() -> None:
-        async with there({"HUAWEICLOUD_SDK_PROJECT_ID": "", TOKEN: id_token(START, exp=4_000_000_000)}) as here:
+        async with there(
+            {"HUAWEICLOUD_SDK_PROJECT_ID": "", TOKEN: id_token(START, exp=4_000_000_000)}
+        ) as here:
             for expected in (1, 2):
                 await asyncio.gather(*(here.read() for _ in range(6)))
                 assert here.calls("token") == expected
@@ -420,7 +442,9 @@ def test_github_gives_no_token() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("body", ["{}", '{"value": 3}', '{"value": ""}', '{"value": "t\\u00f6ken"}', "[]"])
+@pytest.mark.parametrize(
+    "body", ["{}", '{"value": 3}', '{"value": ""}', '{"value": "t\\u00f6ken"}', "[]"]
+)
 def test_github_answers_nonsense(body: str) -> None:
     """An answer without a token is an error of its own, and nothing is exchanged."""
 
@@ -447,7 +471,9 @@ def test_what_is_asked_of_sts() -> None:
         async with wild(reply(403, {"error_code": "X", "error_msg": "no"})) as server:
             target = settings_for(cloud="simulator", region="r", ecs=server.url, environ={})
             with pytest.raises(CloudDenied):
-                async with HuaweiCloud.open(target, choose_login("auto", {**NAMES, **environ, TOKEN: "the-token"})):
+                async with HuaweiCloud.open(
+                    target, choose_login("auto", {**NAMES, **environ, TOKEN: "the-token"})
+                ):
                     pass
             (seen,) = server.seen
             assert (seen.method, seen.target) == ("POST", "/v5/agencies/assume-with-oidc")
@@ -471,9 +497,15 @@ def test_what_is_asked_of_sts() -> None:
 @pytest.mark.parametrize(
     ("claims", "words"),
     [
-        ({"sub": "repo:example/other:environment:prod"}, ("sub repo:example/other:environment:prod", "trust policy")),
+        (
+            {"sub": "repo:example/other:environment:prod"},
+            ("sub repo:example/other:environment:prod", "trust policy"),
+        ),
         ({"aud": ["a", "b"]}, ("aud a, b", "trust policy")),
-        ({"iss": "https://else.example.com"}, ("iss https://else.example.com", "must know the issuer")),
+        (
+            {"iss": "https://else.example.com"},
+            ("iss https://else.example.com", "must know the issuer"),
+        ),
         ({"exp": 1_700_000_000}, (f"sub {SUBJECT}", f"{TOKEN} cannot be renewed")),
         ({"sub": "a\n::error::b\u2028c" + "x" * 400}, ("sub a ::error::b c", "trust policy")),
     ],
@@ -493,7 +525,9 @@ def test_a_refusal_shows_the_claims(claims: dict[str, Any], words: tuple[str, st
         assert words[0] in error.message
         assert words[1] in str(error.hint)
         assert "\n" not in error.message
-        assert not any(part in f"{error!r} {error.message} {error.hint}" for part in token.split("."))
+        assert not any(
+            part in f"{error!r} {error.message} {error.hint}" for part in token.split(".")
+        )
 
     run(main())
 
@@ -534,7 +568,13 @@ def test_a_reboot_whose_login_is_refused() -> None:
         {"credentials": {}},
         {"credentials": ["x"]},
         {"credentials": {"access_key_id": "a", "secret_access_key": "s"}},
-        {"credentials": {"access_key_id": "a", "secret_access_key": "s", "security_token": "t\r\nX: y"}},
+        {
+            "credentials": {
+                "access_key_id": "a",
+                "secret_access_key": "s",
+                "security_token": "t\r\nX: y",
+            }
+        },
         {"credentials": {"access_key_id": "a", "secret_access_key": 3, "security_token": "t"}},
     ],
 )
@@ -545,7 +585,9 @@ def test_sts_answers_nonsense(body: dict[str, Any]) -> None:
         async with wild(reply(200, body)) as server:
             target = settings_for(cloud="simulator", region="r", ecs=server.url, environ={})
             with pytest.raises(CloudError, match="STS gave no usable key"):
-                async with HuaweiCloud.open(target, choose_login("auto", {**NAMES, TOKEN: "planted"})):
+                async with HuaweiCloud.open(
+                    target, choose_login("auto", {**NAMES, TOKEN: "planted"})
+                ):
                     pass
             assert len(server.seen) == 1
 
@@ -556,12 +598,21 @@ def test_a_wrong_endpoint_is_no_refusal() -> None:
     """A host that is no STS is an error of the endpoint, not of the token; and nobody there is no denial either."""
 
     async def main() -> None:
-        gateway = {"error_code": "APIGW.0101", "error_msg": "The API does not exist", "request_id": "r"}
+        gateway = {
+            "error_code": "APIGW.0101",
+            "error_msg": "The API does not exist",
+            "request_id": "r",
+        }
         async with wild(reply(404, gateway)) as server:
-            for url, words in ((server.url, "APIGW.0101"), (f"http://127.0.0.1:{free_port()}", "cannot connect")):
+            for url, words in (
+                (server.url, "APIGW.0101"),
+                (f"http://127.0.0.1:{free_port()}", "cannot connect"),
+            ):
                 target = settings_for(cloud="simulator", region="r", ecs=url, environ={})
                 with pytest.raises(CloudError, match=words) as found:
-                    async with HuaweiCloud.open(target, choose_login("auto", {**NAMES, TOKEN: "planted"})):
+                    async with HuaweiCloud.open(
+                        target, choose_login("auto", {**NAMES, TOKEN: "planted"})
+                    ):
                         pass
                 assert not isinstance(found.value, CloudDenied)
 
@@ -581,7 +632,9 @@ def test_secrets_are_told_once_and_shown_nowhere(caplog: pytest.LogCaptureFixtur
             here.time.pass_(minutes=56)
             await here.read()
             echo = f"you sent {here.told[0]} and {here.told[4]}"
-            here.fault(do="error", on="actions", times="all", status=400, code="Ecs.0005", message=echo)
+            here.fault(
+                do="error", on="actions", times="all", status=400, code="Ecs.0005", message=echo
+            )
             with pytest.raises(CloudError) as failed:
                 await here.read()
             login = choose_login("auto", here.issuer.environ)
@@ -589,7 +642,11 @@ def test_secrets_are_told_once_and_shown_nowhere(caplog: pytest.LogCaptureFixtur
             assert len(here.told) == len(set(here.told)) == 2 * 4
             assert here.issuer.issued == [here.told[0], here.told[4]]
             assert {line.target for line in here.log} & {"/v5/agencies/assume-with-oidc"}
-            for secret in (*here.told, BEARER, *(part for t in here.issuer.issued for part in t.split(".")[1:])):
+            for secret in (
+                *here.told,
+                BEARER,
+                *(part for t in here.issuer.issued for part in t.split(".")[1:]),
+            ):
                 assert secret not in shown
 
     run(main())

@@ -17,7 +17,9 @@ from runner.simulator.events import Called
 from tests.cloud.wild import fixture, run
 from tests.runs.harness import Field, options_of, plan_of, simulated
 
-GATEWAY = "The throttling threshold has been reached: policy user over ratelimit,limit:200,time:5 minute"
+GATEWAY = (
+    "The throttling threshold has been reached: policy user over ratelimit,limit:200,time:5 minute"
+)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,9 @@ def test_limits_in_texts(text: str, found: Allowed | None) -> None:
     assert allowed(text) == found
 
 
-LIMIT = json.dumps({"error_code": "APIGW.0308", "error_msg": "policy user over ratelimit,limit:1000,time:1 minute"})
+LIMIT = json.dumps(
+    {"error_code": "APIGW.0308", "error_msg": "policy user over ratelimit,limit:1000,time:1 minute"}
+)
 
 
 class Traffic:
@@ -78,7 +82,9 @@ class Traffic:
     st.sampled_from([1.0, 10.0, 60.0]),
     st.lists(st.tuples(st.sampled_from("rRb"), st.floats(0, 15)), min_size=1, max_size=40),
 )
-def test_never_more_than_was_named(requests: int, window_s: float, course: list[tuple[str, float]]) -> None:
+def test_never_more_than_was_named(
+    requests: int, window_s: float, course: list[tuple[str, float]]
+) -> None:
     """Whatever is asked when, no window ever holds more than the cloud said; other hosts are not counted."""
     traffic = Traffic()
     traffic.pace.slow_down(0.0, Allowed(requests, window_s), "https://ecs")
@@ -124,7 +130,9 @@ def test_a_limit_of_the_gateway_is_learned_by_a_run(calls: int) -> None:
 
     async def scene() -> Field:
         limits = {"calls": calls, "calls_within": "60s"}
-        async with simulated(options_of(12, switches=limits), tuning=Tuning(poll_every_s=2.0)) as place:
+        async with simulated(
+            options_of(12, switches=limits), tuning=Tuning(poll_every_s=2.0)
+        ) as place:
             done = await place.run(plan_of("4"))
             assert done.word == "done"
             assert set(place.state.reboot_counts().values()) == {1}
@@ -165,7 +173,11 @@ def test_a_throttled_read_holds_reboots_too(call: str, rule: dict[str, object]) 
 
 
 async def _read(place: Field, call: str) -> None:
-    await (place.cloud.inventory() if call == "list" else place.cloud.job("ff80808288d41e1b018990260955686a"))
+    await (
+        place.cloud.inventory()
+        if call == "list"
+        else place.cloud.job("ff80808288d41e1b018990260955686a")
+    )
 
 
 def test_a_named_limit_that_others_use_up_is_no_time_to_wait() -> None:
@@ -183,7 +195,9 @@ def test_a_named_limit_that_others_use_up_is_no_time_to_wait() -> None:
     assert waits == [1, 2, 4, 8]
     traffic.pace.slow_down(None, Allowed(1000, 60.0), "https://ecs")
     traffic.read()
-    assert told[0].startswith("ecs throttles us (its limit is 1,000 requests in 60 s, this process made 11): waiting")
+    assert told[0].startswith(
+        "ecs throttles us (its limit is 1,000 requests in 60 s, this process made 11): waiting"
+    )
 
 
 def test_answers_during_a_wait_do_not_lengthen_it() -> None:
@@ -203,7 +217,16 @@ def test_one_throttled_answer_is_cheap(on: str) -> None:
     async def scene(throttled: bool) -> float:
         async with simulated(options_of(6), tuning=Tuning(poll_every_s=2.0)) as place:
             if throttled:
-                place.add_rules({"do": "error", "on": on, "status": 429, "body": "raw", "message": LIMIT, "after": 1})
+                place.add_rules(
+                    {
+                        "do": "error",
+                        "on": on,
+                        "status": 429,
+                        "body": "raw",
+                        "message": LIMIT,
+                        "after": 1,
+                    }
+                )
             began = place.clock.now()
             assert (await place.run(plan_of("2"))).word == "done"
             assert any(c.status == 429 for c in place.calls()) is throttled
@@ -240,6 +263,8 @@ def test_a_long_wait_is_told_or_refused() -> None:
 
     (slept,) = run(scene(None))
     assert slept > 240
-    assert told == ["ecs.example.com allows 1 request in 240 s, and this process has made it: waiting for 245 s"]
+    assert told == [
+        "ecs.example.com allows 1 request in 240 s, and this process has made it: waiting for 245 s"
+    ]
     with pytest.raises(CloudError, match=r"has made it, and there is no room for 245 s"):
         run(scene(2.0))

@@ -20,7 +20,19 @@ from runner.errors import CloudDenied, CloudError
 from runner.net.secret import Secret
 from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, Unreachable
-from tests.cloud.wild import FIXTURES, Script, Wild, fixture, free_port, hang, raw, reply, reset, run, wild
+from tests.cloud.wild import (
+    FIXTURES,
+    Script,
+    Wild,
+    fixture,
+    free_port,
+    hang,
+    raw,
+    reply,
+    reset,
+    run,
+    wild,
+)
 
 GOOD = reply(200, '{"ok": 1}')
 KEY = AkSk(Secret("planted-access"), Secret("planted-secret"), Secret("planted-sts"))
@@ -38,13 +50,17 @@ def _no_waiting() -> Iterator[None]:
 class Read:
     """One read against a scripted server: what came of it, what the server saw, how long was waited."""
 
-    def __init__(self, *scripts: Script, credentials: Credentials | None = KEY, attempts: int = 6) -> None:
+    def __init__(
+        self, *scripts: Script, credentials: Credentials | None = KEY, attempts: int = 6
+    ) -> None:
         self.waits: list[float] = []
         self.value: Any = None
         self.error: CloudError | None = None
         self.server = run(self._main(scripts, credentials, attempts))
 
-    async def _main(self, scripts: tuple[Script, ...], credentials: Credentials | None, attempts: int) -> Wild:
+    async def _main(
+        self, scripts: tuple[Script, ...], credentials: Credentials | None, attempts: int
+    ) -> Wild:
         async def sleep(seconds: float) -> None:
             self.waits.append(seconds)
 
@@ -53,7 +69,9 @@ class Read:
             with stamina.set_testing(True, attempts=attempts):
                 reader = Reader(transport, lambda: NOW, Patience(attempts=attempts), sleep)
                 try:
-                    request = Outgoing("GET", server.url, "/v1/x", (("b", "2"), ("a", "1")), {"X-Project-Id": "p"})
+                    request = Outgoing(
+                        "GET", server.url, "/v1/x", (("b", "2"), ("a", "1")), {"X-Project-Id": "p"}
+                    )
                     self.value = (await reader.read(request, credentials)).value
                 except CloudError as error:
                     self.error = error
@@ -74,8 +92,12 @@ PASSING: dict[str, Script] = {
     "504": reply(504),
     "half a JSON": reply(200, '{"servers": ['),
     "flow limit as 202": reply(202, fixture("error-flow-limit-202.json")),
-    "400 in words": reply(400, {"error": {"code": "Ecs.9999", "message": "Busy. Try again later."}}),
-    "400 that says try again": reply(400, {"error": {"code": "Ecs.0301", "message": "query failed"}}),
+    "400 in words": reply(
+        400, {"error": {"code": "Ecs.9999", "message": "Busy. Try again later."}}
+    ),
+    "400 that says try again": reply(
+        400, {"error": {"code": "Ecs.0301", "message": "query failed"}}
+    ),
 }
 
 
@@ -290,7 +312,9 @@ def test_errors_say_code_and_request() -> None:
 def test_echoed_credentials_are_hidden() -> None:
     """The gateway's echo of the request does not bring our secrets into an error."""
     echo = "verify aksk signature fail, canonicalRequest:GET|/v1/x/|x-security-token:planted-sts|planted-secret"
-    error = Read(reply(401, {"error_code": "APIGW.0301", "error_msg": f"{echo} ak planted-access not exist"})).error
+    error = Read(
+        reply(401, {"error_code": "APIGW.0301", "error_msg": f"{echo} ak planted-access not exist"})
+    ).error
     assert error is not None
     assert "verify aksk" in str(error)
     assert "planted" not in str(error) + repr(vars(error))
@@ -306,7 +330,12 @@ def test_wrong_job_code_is_no_error() -> None:
 
 @pytest.mark.parametrize(
     ("headers", "message", "expected"),
-    [({"Retry-After": "7"}, "", 7), ({}, "limit:60,time:1 minute", 1), ({}, "", 1), ({"Retry-After": "600"}, "", 30)],
+    [
+        ({"Retry-After": "7"}, "", 7),
+        ({}, "limit:60,time:1 minute", 1),
+        ({}, "", 1),
+        ({"Retry-After": "600"}, "", 30),
+    ],
 )
 def test_throttled_reads_wait(headers: dict[str, str], message: str, expected: float) -> None:
     """After "too many" a read waits as `Retry-After` says, else a second; never over half a minute, plus jitter."""

@@ -38,7 +38,9 @@ def test_request_example() -> None:
     assert b" " not in reboot_body([ONE], "HARD")
 
 
-@pytest.mark.parametrize("ids", [[], [ONE, ONE], [str(n) for n in range(1001)]], ids=["none", "twice", "1001"])
+@pytest.mark.parametrize(
+    "ids", [[], [ONE, ONE], [str(n) for n in range(1001)]], ids=["none", "twice", "1001"]
+)
 def test_a_batch_that_is_none(ids: list[str]) -> None:
     """An empty batch, one over 1,000 and one with a server twice are never built."""
     with pytest.raises(ValueError, match=r"batch"):
@@ -97,24 +99,36 @@ AMBIGUOUS: dict[str, tuple[int, Any]] = {
     "403 without a code": (403, {"message": "Forbidden"}),
     "403 of a web framework": (403, {"status": 403, "error": "Forbidden", "path": "/v1/x"}),
     "403 with a detail that proves nothing": (403, ecs("403", "Ecs.0227")),
-    "403 policy page": (403, b"<html>Policy doesn't allow ecs:cloudServers:reboot to be performed.</html>"),
+    "403 policy page": (
+        403,
+        b"<html>Policy doesn't allow ecs:cloudServers:reboot to be performed.</html>",
+    ),
     "500 with a denial inside": (500, {"forbidden": {"message": POLICY, "code": 403}}),
     "403 Ecs.1000 with a denial inside": (403, {"error": {"code": "Ecs.1000", "message": POLICY}}),
     "400 Ecs.1000 with a denial inside": (400, {"error": {"code": "Ecs.1000", "message": POLICY}}),
     "200 with a denial": (200, {"forbidden": {"message": POLICY, "code": 403}}),
-    "403 denial, some went through": (403, {"forbidden": {"message": POLICY}, "response": [{"id": ONE}]}),
+    "403 denial, some went through": (
+        403,
+        {"forbidden": {"message": POLICY}, "response": [{"id": ONE}]},
+    ),
     "404 empty": (404, b""),
     "408": (408, b""),
     "429 without a code": (429, b""),
     "429 HTML": (429, b"<html>slow down, ECS.0100</html>"),
     "batch failed, no details": (400, ecs("Ecs.0611")),
     "batch failed, one unknown detail": (400, ecs("Ecs.0611", "Ecs.0100", "Ecs.0227")),
-    "batch failed, detail without code": (400, {"error": {"code": "Ecs.0611", "details": ["x"], "message": ""}}),
+    "batch failed, detail without code": (
+        400,
+        {"error": {"code": "Ecs.0611", "details": ["x"], "message": ""}},
+    ),
     "refusal with a detail that is none": (400, ecs("Ecs.0100", "Ecs.1002")),
     "batch failed, throttled inside": (400, ecs("Ecs.0611", "Common.1503")),
     "batch failed, only one server named": (
         400,
-        {**ecs("Ecs.0611"), "internalError": [{"id": ONE, "error_code": "Ecs.0100", "error_message": ""}]},
+        {
+            **ecs("Ecs.0611"),
+            "internalError": [{"id": ONE, "error_code": "Ecs.0100", "error_message": ""}],
+        },
     ),
     "some servers went through": (400, {**ecs("Ecs.0100"), "response": [{"id": ONE}]}),
     "nested deeper than anybody reads": (400, b'{"error":' * 50_000),
@@ -167,7 +181,15 @@ def test_throttled(status: int, body: Any) -> None:
         (400, ecs("Ecs.0611", "Pdp.0001")),
         (401, {"error": {"code": "EPS.0003", "message": "m"}}),
         (403, {"error": {"code": "CBC.0150", "message": "arrears"}}),
-        (401, {"error": {"code": 401, "message": "URL's project_id 'a' doesn't match Context's project_id"}}),
+        (
+            401,
+            {
+                "error": {
+                    "code": 401,
+                    "message": "URL's project_id 'a' doesn't match Context's project_id",
+                }
+            },
+        ),
     ],
 )
 def test_denied(status: int, body: Any) -> None:
@@ -180,14 +202,26 @@ PERMISSION: dict[str, tuple[int, Any]] = {
     "Nova, no code": (403, {"forbidden": {"message": POLICY}}),
     "Nova, no message": (403, {"forbidden": {"code": 403}}),
     "Nova, only a sentence": (403, {"forbidden": {"message": "m"}}),
-    "Neutron, forbidden": (403, {"NeutronError": {"message": "m", "type": "Forbidden", "detail": ""}}),
+    "Neutron, forbidden": (
+        403,
+        {"NeutronError": {"message": "m", "type": "Forbidden", "detail": ""}},
+    ),
     "Neutron, in words": (
         403,
-        {"NeutronError": {"message": "rule:reboot is disallowed by policy", "type": "Other", "detail": ""}},
+        {
+            "NeutronError": {
+                "message": "rule:reboot is disallowed by policy",
+                "type": "Other",
+                "detail": "",
+            }
+        },
     ),
     "text code": (403, ecs("403")),
     "Keystone": (403, {"error": {"code": 403, "message": "Forbidden", "title": "Forbidden"}}),
-    "Neutron": (403, {"NeutronError": {"message": "m", "type": "PolicyNotAuthorized", "detail": ""}}),
+    "Neutron": (
+        403,
+        {"NeutronError": {"message": "m", "type": "PolicyNotAuthorized", "detail": ""}},
+    ),
     "Cloud Eye": (403, {"http_code": "403", "message": {"details": "m", "code": "403"}}),
     "flat, of the policy engine": (403, {"code": 403, "message": POLICY}),
     "enterprise project": (403, gateway("EPS.0003")),
@@ -195,14 +229,18 @@ PERMISSION: dict[str, tuple[int, Any]] = {
     "policy engine, another": (403, ecs("Pdp.0104")),
     "policy engine, other status": (400, ecs("Pdp.0001")),
     "IAM": (403, gateway("IAM.0003")),
-    "identity policy": (403, {"error_code": "Any.0001", "error_msg": "m", "encoded_authorization_message": "x"}),
+    "identity policy": (
+        403,
+        {"error_code": "Any.0001", "error_msg": "m", "encoded_authorization_message": "x"},
+    ),
     "identity policy, in the object": (
         403,
         {"error": {"code": "Any.0001", "message": "m", "encoded_authorization_message": "x"}},
     ),
     "identity policy, in words": (
         403,
-        gateway("Any.0001") | {"error_msg": "User x is not authorized to perform: ecs:cloudServers:reboot"},
+        gateway("Any.0001")
+        | {"error_msg": "User x is not authorized to perform: ecs:cloudServers:reboot"},
     ),
 }
 
@@ -246,7 +284,9 @@ def test_named_servers() -> None:
     found = answer(400, fixture("error-batch-internal.json"))
     assert isinstance(found, Refused)
     assert found.named == {ONE: "Ecs.0114", TWO: "Ecs.0100"}
-    text = {"error": {"code": "Ecs.0114", "message": f"Instance[{TWO.upper()}] could not be found."}}
+    text = {
+        "error": {"code": "Ecs.0114", "message": f"Instance[{TWO.upper()}] could not be found."}
+    }
     found = answer(404, text)
     assert isinstance(found, Refused)
     assert found.named == {TWO: "Ecs.0114"}
@@ -254,13 +294,20 @@ def test_named_servers() -> None:
 
 def test_strangers_are_not_named() -> None:
     """Ids that were not asked for are nobody's refusal."""
-    text = {"error": {"code": "Ecs.0114", "message": "Instance[00000000-0000-4000-8000-000000000000] not found"}}
+    text = {
+        "error": {
+            "code": "Ecs.0114",
+            "message": "Instance[00000000-0000-4000-8000-000000000000] not found",
+        }
+    }
     found = answer(404, text)
     assert isinstance(found, Refused)
     assert found.named is None
 
 
-@pytest.mark.parametrize("code", [c for c, p in PROOFS.items() if p.verdict is not Verdict.THROTTLED])
+@pytest.mark.parametrize(
+    "code", [c for c, p in PROOFS.items() if p.verdict is not Verdict.THROTTLED]
+)
 def test_no_refusal_with_success(code: str) -> None:
     """No code but flow control's turns a 2xx into a refusal: something else may have been accepted."""
     assert isinstance(answer(200, ecs(code)), Ambiguous)
@@ -286,8 +333,20 @@ def test_every_proof_says_why() -> None:
         ({"retry-after": "3"}, 3),
         ({"retry-after": "0.5"}, 0.5),
         ({"retry-after": "999999"}, 3600),
-        ({"retry-after": "Fri, 02 Jan 2026 03:05:05 GMT", "date": "Fri, 02 Jan 2026 03:04:05 GMT"}, 60),
-        ({"retry-after": "Fri, 02 Jan 2026 03:03:05 GMT", "date": "Fri, 02 Jan 2026 03:04:05 GMT"}, 0),
+        (
+            {
+                "retry-after": "Fri, 02 Jan 2026 03:05:05 GMT",
+                "date": "Fri, 02 Jan 2026 03:04:05 GMT",
+            },
+            60,
+        ),
+        (
+            {
+                "retry-after": "Fri, 02 Jan 2026 03:03:05 GMT",
+                "date": "Fri, 02 Jan 2026 03:04:05 GMT",
+            },
+            0,
+        ),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-1"}, None),
         ({"retry-after": "Fri, 02 Jan 2026 03:05:05 GMT"}, None),

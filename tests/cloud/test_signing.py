@@ -17,11 +17,15 @@ from runner.cloud.signing import authorization, canonical_request, sdk_date
 from runner.net.wire import canonical_query
 from tests.cloud.wild import fixture
 
-VECTORS = [v for v in json.loads(fixture("signing-vectors.json"))["vectors"] if v["derived"] is None]
+VECTORS = [
+    v for v in json.loads(fixture("signing-vectors.json"))["vectors"] if v["derived"] is None
+]
 
 _texts = st.text(st.characters(codec="utf-8"), max_size=12)
 _segments = st.lists(_texts.filter(lambda s: "/" not in s), min_size=1, max_size=4)
-_names = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_0123456789", min_size=1, max_size=10)
+_names = st.text(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_0123456789", min_size=1, max_size=10
+)
 _values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=15)
 _taken = {"host", "x-sdk-date", "authorization", "content-type", "x-sdk-content-sha256"}
 
@@ -32,14 +36,18 @@ def test_vectors(vector: dict[str, Any]) -> None:
     query = [(name, value) for name, value in vector["query"]]
     parts = (vector["method"], vector["path"], query, vector["headers"], vector["body"].encode())
     assert canonical_request(*parts)[0] == vector["canonical_request"]
-    assert authorization(vector["access_key"], vector["secret_key"], *parts) == vector["authorization"]
+    assert (
+        authorization(vector["access_key"], vector["secret_key"], *parts) == vector["authorization"]
+    )
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
     segments=_segments,
-    query=st.dictionaries(_texts.filter(bool), st.lists(_texts, min_size=1, max_size=3), max_size=5),
+    query=st.dictionaries(
+        _texts.filter(bool), st.lists(_texts, min_size=1, max_size=3), max_size=5
+    ),
     extra=st.dictionaries(_names, _values, max_size=4),
     content_type=st.sampled_from(["application/json", "application/json;charset=UTF-8"]),
     body=st.binary(max_size=60),
@@ -88,7 +96,9 @@ def test_same_as_the_vendors_signer(
 def test_date_is_utc() -> None:
     """The date of a signature is UTC whatever zone the time is in."""
     east = datetime(2026, 1, 2, 11, 4, 5, tzinfo=timezone(timedelta(hours=8)))
-    assert sdk_date(east) == sdk_date(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)) == "20260102T030405Z"
+    assert (
+        sdk_date(east) == sdk_date(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)) == "20260102T030405Z"
+    )
 
 
 def test_date_needs_a_zone() -> None:

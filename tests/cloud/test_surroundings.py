@@ -63,7 +63,11 @@ def told(groups: Any = (), members: Any = (), events: Any = ()) -> Surroundings:
 def test_examples_of_the_documentation() -> None:
     """The documented group, with the documented member, is a group with its audit and its server."""
     (group,) = told([{**GROUP, "current_instance_number": 1}], [MEMBER], [EVENT]).scaling_groups
-    assert (group.id, group.name, group.audit_minutes) == (GROUP["scaling_group_id"], "as-group-test", 5)
+    assert (group.id, group.name, group.audit_minutes) == (
+        GROUP["scaling_group_id"],
+        "as-group-test",
+        5,
+    )
     assert group.members == (MEMBER["instance_id"],)
     assert not group.is_scaling
 
@@ -86,12 +90,19 @@ def test_pages(number: int) -> None:
 def test_events_that_are_over() -> None:
     """Events that are over are no reason to wait; one in a state nobody knows is told."""
     states = ["completed", "canceled", "failed", "executing", "on the moon", None]
-    found = told(events=[{**EVENT, "id": f"e{n}", "state": state} for n, state in enumerate(states)])
+    found = told(
+        events=[{**EVENT, "id": f"e{n}", "state": state} for n, state in enumerate(states)]
+    )
     assert [e.state for e in found.events] == ["executing", "on the moon", ""]
-    assert (found.events[0].begins, found.events[0].ends) == (EVENT["not_before"], EVENT["not_after"])
+    assert (found.events[0].begins, found.events[0].ends) == (
+        EVENT["not_before"],
+        EVENT["not_after"],
+    )
 
 
-@pytest.mark.parametrize("body", [None, [], {}, {"scaling_groups": None}, {"scaling_groups": ["x"]}, 7])
+@pytest.mark.parametrize(
+    "body", [None, [], {}, {"scaling_groups": None}, {"scaling_groups": ["x"]}, 7]
+)
 def test_other_answers(body: Any) -> None:
     """Whatever is no list is told as not read; the other half is there all the same."""
     found = told(body if not isinstance(body, list) else {"scaling_groups": 1}, [], [EVENT])
@@ -117,16 +128,27 @@ def test_lists_without_an_end() -> None:
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
 
 @settings(max_examples=60)
-@given(st.sampled_from(sorted(GROUP)), st.sampled_from(sorted(MEMBER)), st.sampled_from(sorted(EVENT)), ANYTHING)
+@given(
+    st.sampled_from(sorted(GROUP)),
+    st.sampled_from(sorted(MEMBER)),
+    st.sampled_from(sorted(EVENT)),
+    ANYTHING,
+)
 def test_wrong_types(group: str, member: str, event: str, value: Any) -> None:
     """No value of any field raises anything; what is no text of the cloud does not become one."""
-    found = told([{**GROUP, "current_instance_number": 1, group: value}], [{**MEMBER, member: value}], [EVENT])
+    found = told(
+        [{**GROUP, "current_instance_number": 1, group: value}],
+        [{**MEMBER, member: value}],
+        [EVENT],
+    )
     for one in found.scaling_groups:
         assert isinstance(one.name, str)
         assert not _CONTROL.search(one.name)
@@ -143,16 +165,38 @@ def test_the_client_over_http() -> None:
             ids = [s.id for s in place.state.fleet.servers]
             assert await place.cloud.surroundings() == Surroundings()
             place.add_rules(
-                {"do": "scaling_group", "name": "web-asg", "audit": "15m", "servers": {"names": ids[:205]}},
-                {"do": "scaling_group", "name": "api-asg", "is_scaling": True, "servers": {"names": ids[205:207]}},
+                {
+                    "do": "scaling_group",
+                    "name": "web-asg",
+                    "audit": "15m",
+                    "servers": {"names": ids[:205]},
+                },
+                {
+                    "do": "scaling_group",
+                    "name": "api-asg",
+                    "is_scaling": True,
+                    "servers": {"names": ids[205:207]},
+                },
                 {"do": "scheduled_event", "servers": {"names": ids[:101]}, "for": "1h"},
             )
             found = await place.cloud.surroundings()
             api, web = found.scaling_groups
-            assert (api.name, api.audit_minutes, api.is_scaling, len(api.members)) == ("api-asg", 5, True, 2)
-            assert (web.audit_minutes, web.is_scaling, sorted(web.members)) == (15, False, sorted(ids[:205]))
+            assert (api.name, api.audit_minutes, api.is_scaling, len(api.members)) == (
+                "api-asg",
+                5,
+                True,
+                2,
+            )
+            assert (web.audit_minutes, web.is_scaling, sorted(web.members)) == (
+                15,
+                False,
+                sorted(ids[:205]),
+            )
             assert {e.server for e in found.events} == set(ids[:101])
-            assert [len(place.calls(kind)) for kind in ("scaling", "events")] == [1 + 1 + 3 + 1, 1 + 2]
+            assert [len(place.calls(kind)) for kind in ("scaling", "events")] == [
+                1 + 1 + 3 + 1,
+                1 + 2,
+            ]
             place.add_rules({"do": "delete_servers", "servers": {"names": [ids[0]]}})
             place.clock.jump(seconds=3601)
             found = await place.cloud.surroundings()

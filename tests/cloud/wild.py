@@ -67,12 +67,26 @@ Script = Callable[[Connection], Awaitable[None]]
 
 
 def reply(
-    status: int = 200, body: bytes | str | dict[str, Any] = b"{}", headers: Mapping[str, str] | None = None
+    status: int = 200,
+    body: bytes | str | dict[str, Any] = b"{}",
+    headers: Mapping[str, str] | None = None,
 ) -> Script:
     """A plain answer with its length."""
-    data = json.dumps(body).encode() if isinstance(body, dict) else body.encode() if isinstance(body, str) else body
-    lines = {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}
-    head = f"HTTP/1.1 {status} Told\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n"
+    data = (
+        json.dumps(body).encode()
+        if isinstance(body, dict)
+        else body.encode()
+        if isinstance(body, str)
+        else body
+    )
+    lines = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(data)),
+        **(headers or {}),
+    }
+    head = (
+        f"HTTP/1.1 {status} Told\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n"
+    )
 
     async def script(connection: Connection) -> None:
         await connection.send(head.encode("latin-1") + data)

@@ -29,7 +29,12 @@ FILES = sorted(KUBERNETES.glob("*.yaml"))
 
 def call(tool: str, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(TOOLS / tool), *arguments], cwd=ROOT, capture_output=True, text=True, check=False, input=given
+        [str(TOOLS / tool), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        input=given,
     )
 
 
@@ -51,7 +56,9 @@ def pods() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 def command_of(container: dict[str, Any]) -> click.Context:
     """The arguments of a container, as the program's own parser reads them."""
     with cli.make_context("reboot-runner", [str(a) for a in container["args"]]) as context:
-        name, command, rest = cli.resolve_command(context, [*context._protected_args, *context.args])
+        name, command, rest = cli.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
         assert command is not None
         return command.make_context(name, rest, parent=context)
 
@@ -65,7 +72,9 @@ def test_kubernetes_accepts_the_manifests() -> None:
     worker = next(d for d in documents() if d["kind"] == "Deployment")
     for wrong in ({"replica": 2}, {"replicas": "two"}):
         with pytest.raises(kubernetes_validate.ValidationError):
-            kubernetes_validate.validate({**worker, "spec": {**worker["spec"], **wrong}}, "1.37.0", strict=True)
+            kubernetes_validate.validate(
+                {**worker, "spec": {**worker["spec"], **wrong}}, "1.37.0", strict=True
+            )
 
 
 def test_yaml_is_in_good_form() -> None:
@@ -88,7 +97,9 @@ def test_the_container_holds_what_it_names() -> None:
     for source in re.findall(r"^COPY (?!--from)(\S+)", text, re.MULTILINE):
         assert (ROOT / source).exists(), source
     ignored = (CONTAINER.parent / "Containerfile.dockerignore").read_text().splitlines()
-    assert {f"!{s.rstrip('/')}" for s in re.findall(r"^COPY (?!--from)(\S+)", text, re.MULTILINE)} <= set(ignored)
+    assert {
+        f"!{s.rstrip('/')}" for s in re.findall(r"^COPY (?!--from)(\S+)", text, re.MULTILINE)
+    } <= set(ignored)
     assert "--require-hashes" in text
     for name in ("postgres", "temporal"):
         assert (ROOT / "requirements" / f"{name}.txt").is_file()
@@ -121,7 +132,9 @@ def test_pods_may_do_as_little_as_possible(pod: dict[str, Any], container: dict[
 
 def test_a_pod_gives_its_process_the_time_that_it_takes() -> None:
     """Kubernetes kills later than the program ends by itself; probes ask what the worker serves, where it listens."""
-    (worker, worker_container), (_, cron_container) = sorted(pods(), key=lambda p: p[1]["name"], reverse=True)
+    (worker, worker_container), (_, cron_container) = sorted(
+        pods(), key=lambda p: p[1]["name"], reverse=True
+    )
     options = command_of(worker_container).params
     assert timedelta(seconds=worker["terminationGracePeriodSeconds"]) > options["grace"]
     (port,) = worker_container["ports"]
@@ -146,7 +159,9 @@ def test_the_configuration_map_is_a_configuration(tmp_path: Path) -> None:
     for pod, container in pods():
         given = {e["name"]: e.get("value") for e in container["env"]}
         assert given["REBOOT_RUNNER_CONFIG"] == f"/etc/reboot-runner/{name}"
-        assert {"name": "configuration", "configMap": {"name": map_["metadata"]["name"]}} in pod["volumes"]
+        assert {"name": "configuration", "configMap": {"name": map_["metadata"]["name"]}} in pod[
+            "volumes"
+        ]
 
 
 def test_documents_name_files_that_are_there() -> None:

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from runner.model.inventory import Inventory, Server
-from runner.model.job import Accepted, Action, Ambiguous, Job, JobGone, JobStatus, RebootAnswer, SubJob
+from runner.model.job import (
+    Accepted,
+    Action,
+    Ambiguous,
+    Job,
+    JobGone,
+    JobStatus,
+    RebootAnswer,
+    SubJob,
+)
 from runner.model.schedule import RebootType
 
 START = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
@@ -82,7 +91,10 @@ class MemoryCloud:
     @classmethod
     def of(cls, count: int, clock: VirtualClock) -> MemoryCloud:
         names = [f"s-{i:03d}" for i in range(count)]
-        fleet = {n: Server(n, f"web-{n}", "ACTIVE", zone=f"z{i % 3}", updated="u0") for i, n in enumerate(names)}
+        fleet = {
+            n: Server(n, f"web-{n}", "ACTIVE", zone=f"z{i % 3}", updated="u0")
+            for i, n in enumerate(names)
+        }
         return cls(clock, fleet)
 
     def times_rebooted(self) -> Counter[str]:
@@ -112,7 +124,9 @@ class MemoryCloud:
             return server
         last, now = mine[-1], self.clock.now()
         if now < last.ended and not last.never_ends:
-            return replace(server, status="REBOOT", task_state="reboot_started", updated=f"u{len(mine)}a")
+            return replace(
+                server, status="REBOOT", task_state="reboot_started", updated=f"u{len(mine)}a"
+            )
         status = "SHUTOFF" if server_id in self.dead else "ACTIVE"
         return replace(server, status=status, updated=f"u{len(mine)}b")
 
@@ -129,7 +143,9 @@ class MemoryCloud:
         self.after_call("read_servers")
         return found
 
-    async def reboot(self, ids: Collection[str], kind: RebootType, signed_at: datetime) -> RebootAnswer:
+    async def reboot(
+        self, ids: Collection[str], kind: RebootType, signed_at: datetime
+    ) -> RebootAnswer:
         self._call("reboot")
         fault = self.answers.pop(0) if self.answers else None
         answer = (fault(self, ids) if fault else None) or self.accept(ids)
@@ -171,7 +187,9 @@ class MemoryCloud:
         if now < reboot.ended:
             return SubJob(reboot.server, JobStatus.PENDING, reboot.began)
         if reboot.fails:
-            return SubJob(reboot.server, JobStatus.FAIL, reboot.began, reboot.ended, "Ecs.0227", reboot.fails)
+            return SubJob(
+                reboot.server, JobStatus.FAIL, reboot.began, reboot.ended, "Ecs.0227", reboot.fails
+            )
         return SubJob(reboot.server, JobStatus.SUCCESS, reboot.began, reboot.ended)
 
 

@@ -16,7 +16,17 @@ from runner.model.check import Check
 from runner.model.gate import Gate, GateAnswer, GateState
 from runner.model.owner import Owner
 from runner.model.run import Run
-from runner.model.schedule import Allowance, GroupRules, Pause, PlanRef, Schedule, ServerRef, Target, Wave, WorstCase
+from runner.model.schedule import (
+    Allowance,
+    GroupRules,
+    Pause,
+    PlanRef,
+    Schedule,
+    ServerRef,
+    Target,
+    Wave,
+    WorstCase,
+)
 from runner.ports import Prober
 from runner.store.sql import SqlStore
 from runner.store.sqlite import Sqlite
@@ -51,14 +61,20 @@ def schedule_of(
     number: int = first_server
     made: list[Wave] = []
     for i, size in enumerate(waves):
-        refs = tuple(ServerRef(f"s-{number + k:03d}", f"web-{number + k}", "z0") for k in range(size))
+        refs = tuple(
+            ServerRef(f"s-{number + k:03d}", f"web-{number + k}", "z0") for k in range(size)
+        )
         number += size
         last = i == len(waves) - 1
         first = names.index(names[i]) == i
         after = Pause() if last else pause or Pause()
         made.append(Wave(i + 1, names[i], str(size), refs, after, is_canary=first and size == 1))
     allowance = Allowance(str(group_max), number, group_max) if group_max is not None else None
-    down = None if max_unavailable is None else Allowance(str(max_unavailable), number, max_unavailable)
+    down = (
+        None
+        if max_unavailable is None
+        else Allowance(str(max_unavailable), number, max_unavailable)
+    )
     rules = tuple(
         GroupRules(
             n,
@@ -135,7 +151,9 @@ class Bench:
         """In these tests one process lives at a time, and all are of one machine."""
         return owner.pid != self.process
 
-    def follow(self, run_id: str, driver: Driver | None = None, *, until: str = "", most: int = 20_000) -> Run:
+    def follow(
+        self, run_id: str, driver: Driver | None = None, *, until: str = "", most: int = 20_000
+    ) -> Run:
         """Advance to the end, or until the run waits for something that holds the text `until`."""
         return asyncio.run(self._follow(driver or self.driver(run_id), until, most))
 
@@ -144,7 +162,9 @@ class Bench:
             step: Advance = await driver.advance()
             if step.due is None or (until and until in step.waits_for):
                 return step.run
-            await self.clock.sleep(max(0.001, (step.due - driver.setting.clock.now()).total_seconds()))
+            await self.clock.sleep(
+                max(0.001, (step.due - driver.setting.clock.now()).total_seconds())
+            )
         raise AssertionError("the run did not end")
 
     def read(self, run_id: str) -> Run:

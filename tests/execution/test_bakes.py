@@ -28,7 +28,9 @@ def two_groups(bake_s: float = 1800.0, **more: object) -> Schedule:
     return schedule_of([2, 2], groups=["a", "b"], bake_s=bake_s, **more)  # type: ignore[arg-type]  # of a schedule
 
 
-def dies(bench: Bench, server: str, status: str = "SHUTOFF", *, after_s: float = 0.0, back_s: float = 1e9) -> None:
+def dies(
+    bench: Bench, server: str, status: str = "SHUTOFF", *, after_s: float = 0.0, back_s: float = 1e9
+) -> None:
     """From so many seconds after now the server reads so, until it is back."""
     began, real = bench.clock.now(), bench.cloud.see
 
@@ -54,7 +56,11 @@ def test_a_server_that_dies_in_the_bake_stops_the_run_before_the_next_group() ->
     run = bench.follow(run_id)
     assert (run.word, run.stop and run.stop.reason) == ("stopped", "FailureBudgetExceeded")
     lost = run.servers["s-001"]
-    assert (lost.outcome, lost.reason, lost.evidence) == (Outcome.FAILED, "LostInBake", Evidence.STATE)
+    assert (lost.outcome, lost.reason, lost.evidence) == (
+        Outcome.FAILED,
+        "LostInBake",
+        Evidence.STATE,
+    )
     assert "status SHUTOFF" in lost.detail
     assert run.waves[0].counts == {"ready": 1, "failed": 1}
     assert bench.clock.now() - began < timedelta(minutes=10)
@@ -76,7 +82,9 @@ def test_one_miss_is_no_loss() -> None:
     assert run.servers["s-001"].missing_since is None
 
 
-@pytest.mark.parametrize(("task", "word"), [("image_snapshot", "done"), ("powering-off", "stopped")])
+@pytest.mark.parametrize(
+    ("task", "word"), [("image_snapshot", "done"), ("powering-off", "stopped")]
+)
 def test_a_task_is_no_miss_unless_the_server_is_on_its_way_out(task: str, word: str) -> None:
     """A server with a snapshot under way runs; one that is powered off still reads ACTIVE, and is lost all the same."""
     bench = Bench.of(2)
@@ -94,11 +102,17 @@ def test_a_task_is_no_miss_unless_the_server_is_on_its_way_out(task: str, word: 
 
 def test_checks_are_asked_in_the_bake_and_at_its_end() -> None:
     """A server whose check begins to fail in mid-bake is lost by it; others are asked until the end."""
-    bench = bench_of(4, lambda s, now, rebooted: "answered 503" if s == "s-000" and now > 900 else None)
+    bench = bench_of(
+        4, lambda s, now, rebooted: "answered 503" if s == "s-000" and now > 900 else None
+    )
     run_id = bench.start(two_groups(checks=TCP, max_failures=1))
     run = bench.follow(run_id)
     lost = run.servers["s-000"]
-    assert (lost.outcome, lost.reason, lost.evidence) == (Outcome.FAILED, "UnhealthyInBake", Evidence.STATE)
+    assert (lost.outcome, lost.reason, lost.evidence) == (
+        Outcome.FAILED,
+        "UnhealthyInBake",
+        Evidence.STATE,
+    )
     assert "answered 503" in lost.detail
     assert (run.word, run.counts()["ready"]) == ("done", 3)
     end = (run.waves[1].ended or run.created) + timedelta(seconds=1800) - run.created
@@ -214,7 +228,9 @@ def test_what_stops_a_run_ends_its_bake(event: str) -> None:
     bench.follow(run_id, until="bake")
     began = bench.clock.now()
     if event == "cancel.requested":
-        bench.store.record(run_id, bench.clock.now(), [made(event, {"by": "ann", "reason": "incident"})])
+        bench.store.record(
+            run_id, bench.clock.now(), [made(event, {"by": "ann", "reason": "incident"})]
+        )
         assert bench.follow(run_id).word == "cancelled"
         assert bench.clock.now() == began
         return
@@ -235,7 +251,9 @@ def test_a_loss_may_ask_a_person() -> None:
     assert run.question
     assert run.question.id == "budget:a:1"
     assert run.servers["s-000"].reason == "LostInBake"
-    bench.store.record(run_id, bench.clock.now(), [made("approval.given", {"question": "budget:a:1", "by": "ann"})])
+    bench.store.record(
+        run_id, bench.clock.now(), [made("approval.given", {"question": "budget:a:1", "by": "ann"})]
+    )
     run = bench.follow(run_id)
     assert (run.word, run.counts()["ready"]) == ("done", 3)
     assert run.waves[1].started
@@ -245,7 +263,9 @@ def test_a_loss_may_ask_a_person() -> None:
 def test_a_loss_in_the_last_bake_asks_nobody() -> None:
     """There is nothing to let go on: the run ends, and says what it lost."""
     bench = Bench.of(2)
-    run_id = bench.start(schedule_of([2], bake_s=600, max_failures=2, group_max=0, on_failure="approval"))
+    run_id = bench.start(
+        schedule_of([2], bake_s=600, max_failures=2, group_max=0, on_failure="approval")
+    )
     bench.follow(run_id, until="bake")
     bench.cloud.dead = {"s-000"}
     run = bench.follow(run_id)
@@ -293,7 +313,9 @@ def test_a_journal_of_an_older_version_goes_on_in_its_pause() -> None:
     run_id = bench.start(two_groups(100.0, pause=Pause("timed", 1000)))
     bench.follow(run_id, until="bake")
     bench.clock.jump(seconds=101)
-    bench.store.record(run_id, bench.clock.now(), [made("pause.started", {"after": 1, "seconds": 1000.0})])
+    bench.store.record(
+        run_id, bench.clock.now(), [made("pause.started", {"after": 1, "seconds": 1000.0})]
+    )
     began = bench.clock.now()
     run = bench.follow(run_id)
     assert (run.word, types(bench, run).count("pause.started")) == ("done", 1)
@@ -334,7 +356,9 @@ def test_a_death_at_any_call_of_a_bake_changes_nothing() -> None:
             break
         deaths += 1
         run = bench.read(run_id)
-        assert (run.word, run.stop and run.stop.reason) == ("stopped", "FailureBudgetExceeded"), f"death at call {at}"
+        assert (run.word, run.stop and run.stop.reason) == ("stopped", "FailureBudgetExceeded"), (
+            f"death at call {at}"
+        )
         assert run.servers["s-001"].reason == "LostInBake"
         assert run.counts()["ready"] == 1
         assert run.failed == 1

@@ -37,14 +37,20 @@ def follow(health: Health, waves: Sequence[int] = (1,), **rules: Any) -> tuple[R
 
 def after_reboot_at(seconds: float) -> Health:
     """Well but for the time between its reboot and so many seconds since the beginning."""
-    return lambda server, now, rebooted: f"starts until {seconds:g} s" if rebooted and now < seconds else None
+    return lambda server, now, rebooted: (
+        f"starts until {seconds:g} s" if rebooted and now < seconds else None
+    )
 
 
 def test_a_server_is_ready_when_its_checks_pass() -> None:
     """ACTIVE is not enough: the checks are asked until they pass, and the evidence says so."""
     run, bench = follow(after_reboot_at(100))
     server = run.servers["s-000"]
-    assert (server.outcome, server.reason, server.evidence) == (Outcome.READY, "Rebooted", Evidence.CHECK)
+    assert (server.outcome, server.reason, server.evidence) == (
+        Outcome.READY,
+        "Rebooted",
+        Evidence.CHECK,
+    )
     assert server.ended
     assert 100 <= (server.ended - START).total_seconds() <= 110
     assert {check for *_, check in bedside(bench).asked} == {TCP}
@@ -63,9 +69,16 @@ def test_each_check_is_asked_until_one_misses() -> None:
 
 def test_checks_that_never_pass_fail_the_server_with_their_words() -> None:
     """At its deadline a server that runs and does not pass is failed, with the last answer in the report."""
-    run, _ = follow(lambda server, now, rebooted: f"answered 503 at {now:g}" if rebooted else None, ready_timeout_s=300)
+    run, _ = follow(
+        lambda server, now, rebooted: f"answered 503 at {now:g}" if rebooted else None,
+        ready_timeout_s=300,
+    )
     server = run.servers["s-000"]
-    assert (server.outcome, server.reason, server.evidence) == (Outcome.FAILED, "CheckFailed", Evidence.STATE)
+    assert (server.outcome, server.reason, server.evidence) == (
+        Outcome.FAILED,
+        "CheckFailed",
+        Evidence.STATE,
+    )
     assert server.ended
     assert 300 <= (server.ended - START).total_seconds() <= 306
     assert "does not pass its checks within 5m: answered 503 at 30" in server.detail
@@ -90,9 +103,17 @@ def test_flapping_begins_the_time_of_stable_for_anew() -> None:
 
 def test_flapping_for_ever_fails() -> None:
     """Passing every other time is not ready, and it ends."""
-    run, _ = follow(lambda s, now, r: "down" if int(now / 20) % 2 else None, stable_for_s=60, ready_timeout_s=300)
+    run, _ = follow(
+        lambda s, now, r: "down" if int(now / 20) % 2 else None,
+        stable_for_s=60,
+        ready_timeout_s=300,
+    )
     server = run.servers["s-000"]
-    assert (server.outcome, server.reason, server.evidence) == (Outcome.FAILED, "CheckFailed", Evidence.STATE)
+    assert (server.outcome, server.reason, server.evidence) == (
+        Outcome.FAILED,
+        "CheckFailed",
+        Evidence.STATE,
+    )
     assert server.ended
     assert server.ended - START < timedelta(seconds=330)
 
@@ -100,7 +121,9 @@ def test_flapping_for_ever_fails() -> None:
 def test_a_bad_image_takes_one_server_down() -> None:
     """All servers fail their checks once rebooted: the canary shows it, and nothing is asked of the cloud afterwards
     but reads."""
-    run, bench = follow(lambda s, now, rebooted: "no kernel module" if rebooted else None, waves=(1, 10, 30))
+    run, bench = follow(
+        lambda s, now, rebooted: "no kernel module" if rebooted else None, waves=(1, 10, 30)
+    )
     assert run.word == "stopped"
     assert {k: n for k, n in run.counts().items() if n} == {"failed": 1, "not_started": 40}
     assert dict(bench.cloud.times_rebooted()) == {"s-000": 1}
@@ -124,7 +147,9 @@ def test_a_failed_check_within_the_budget_goes_on() -> None:
 
 def test_waiting_for_checks_costs_the_cloud_little() -> None:
     """While only checks are awaited they are asked, not the cloud."""
-    run, bench = follow(lambda s, now, rebooted: "starts" if rebooted and now < 800 else None, waves=(50,))
+    run, bench = follow(
+        lambda s, now, rebooted: "starts" if rebooted and now < 800 else None, waves=(50,)
+    )
     assert run.counts()["ready"] == 50
     assert bench.cloud.calls["read_servers"] <= 10
     assert len(bedside(bench).asked) >= 50 * 100
@@ -180,8 +205,16 @@ def test_a_death_at_any_call_reboots_nothing_twice(baseline: str | None) -> None
     """Whatever call was a process's last, the next one ends the run: each server once, the same outcomes."""
     deaths = 0
     for at in range(1, 1000, 3):
-        bench = bench_of(5, lambda s, now, rebooted: "bad" if s == "s-003" or (s == "s-002" and rebooted) else None)
-        rules: dict[str, Any] = {"checks": (TCP,), "stable_for_s": 10, "baseline": baseline, "ready_timeout_s": 120}
+        bench = bench_of(
+            5,
+            lambda s, now, rebooted: "bad" if s == "s-003" or (s == "s-002" and rebooted) else None,
+        )
+        rules: dict[str, Any] = {
+            "checks": (TCP,),
+            "stable_for_s": 10,
+            "baseline": baseline,
+            "ready_timeout_s": 120,
+        }
         run_id = bench.start(schedule_of([1, 4], max_failures=9, **rules))
         if not carry_on(bench, run_id, at):
             break
@@ -192,7 +225,10 @@ def test_a_death_at_any_call_reboots_nothing_twice(baseline: str | None) -> None
         if not any(s.outcome is Outcome.UNKNOWN for s in run.servers.values()):
             words = {i: s.reason.replace("RebootSeen", "Rebooted") for i, s in run.servers.items()}
             third = "UnhealthyBefore" if baseline == "exclude" else "CheckFailed"
-            assert words == dict.fromkeys(words, "Rebooted") | {"s-002": "CheckFailed", "s-003": third}, at
+            assert words == dict.fromkeys(words, "Rebooted") | {
+                "s-002": "CheckFailed",
+                "s-003": third,
+            }, at
             assert run.failed == {None: 2, "exclude": 1, "count": 1}[baseline]
     assert deaths > 10
 
@@ -299,10 +335,13 @@ WAY: dict[str, EventData] = {
     "baselined": made("baseline.checked", {"group": "web", "asked": 2, "unhealthy": {}}),
     "started": made("wave.started", {"wave": 1}),
     "waiting": made("wave.checked", {"wave": 1, "fit": {"s-000": "u0"}, "skipped": {}}),
-    "intended": made("batch.intended", {"batch": 1, "wave": 1, "target": "t", "servers": ["s-000"]}),
+    "intended": made(
+        "batch.intended", {"batch": 1, "wave": 1, "target": "t", "servers": ["s-000"]}
+    ),
     "accepted": made("batch.accepted", {"batch": 1, "job": "j"}),
     "rebooted": made(
-        "job.polled", {"batch": 1, "servers": {"s-000": [JobStatus.SUCCESS.value, None, None]}, "final": True}
+        "job.polled",
+        {"batch": 1, "servers": {"s-000": [JobStatus.SUCCESS.value, None, None]}, "final": True},
     ),
     "up": made("servers.observed", {"up": ["s-000"], "down": []}),
     "healthy": made("servers.checked", {"passed": ["s-000"], "missed": {}}),
@@ -421,7 +460,8 @@ def test_each_state_and_moment(name: str) -> None:
     case = CASES[name]
     run, now = run_in("healthy" if case.healthy else "up"), AT[case.at]
     run.schedule = replace(
-        run.schedule, groups=tuple(replace(g, stable_for_s=case.stable) for g in run.schedule.groups)
+        run.schedule,
+        groups=tuple(replace(g, stable_for_s=case.stable) for g in run.schedule.groups),
     )
     run._groups.clear()
     step = decide(run, pace_of(case, now), now, lambda target: Tuning())
@@ -478,6 +518,9 @@ def test_the_baseline_is_of_the_moment_that_the_window_opens() -> None:
     assert bedside(bench).asked == []
     run = bench.follow(run_id)
     assert min(at for _, at, _ in bedside(bench).asked) >= 3_600
-    assert (run.servers["s-001"].outcome, run.servers["s-001"].reason) == (Outcome.SKIPPED, "UnhealthyBefore")
+    assert (run.servers["s-001"].outcome, run.servers["s-001"].reason) == (
+        Outcome.SKIPPED,
+        "UnhealthyBefore",
+    )
     assert run.counts()["ready"] == 3
     assert bench.cloud.times_rebooted()["s-001"] == 0

@@ -28,7 +28,9 @@ class Apart:
         await self.clock.sleep(seconds)
 
 
-def driver(bench: Bench, run_id: str, by: timedelta = timedelta(), boot: str = "this boot") -> Driver:
+def driver(
+    bench: Bench, run_id: str, by: timedelta = timedelta(), boot: str = "this boot"
+) -> Driver:
     """A process with a wall clock of its own. Those of the same boot share a boot-time clock."""
     made = bench.driver(run_id)
     clock = BootClock(boot, bench.clock.seconds)
@@ -84,7 +86,9 @@ def test_both_processes_go_on_side_by_side() -> None:
 
 @pytest.mark.parametrize("boot", ["this boot", "another boot", ""])
 @pytest.mark.parametrize("by", [AHEAD, timedelta(), -timedelta(hours=10)])
-def test_a_server_that_does_not_come_back_is_judged_in_bounded_time(boot: str, by: timedelta) -> None:
+def test_a_server_that_does_not_come_back_is_judged_in_bounded_time(
+    boot: str, by: timedelta
+) -> None:
     """A process that goes on with the run gives it up after `ready.timeout`, and five minutes elsewhere at most."""
     bench = Bench.of(3)
     bench.cloud.idle = {"s-000"}

@@ -88,7 +88,8 @@ def carry_on(bench: Bench, run_id: str, at: int) -> bool:
     mortal = Mortal(bench, at)
     driver = bench.driver(run_id)
     driver.setting = type(driver.setting)(
-        **{f: getattr(driver.setting, f) for f in driver.setting.__dataclass_fields__} | {"store": mortal.store}
+        **{f: getattr(driver.setting, f) for f in driver.setting.__dataclass_fields__}
+        | {"store": mortal.store}
     )
     try:
         bench.follow(run_id, driver)
@@ -109,7 +110,9 @@ def test_a_death_at_any_call_reboots_nothing_twice(on_unknown: str) -> None:
     first = 1 if on_unknown == "hold" else 2  # every other call in each mode: together all of them
     for at in range(first, 2_000, 2):
         bench = bench_with_trouble()
-        run_id = bench.start(schedule_of([1, 4, 4], max_failures=9, pause=Pause("timed", 60), on_unknown=on_unknown))
+        run_id = bench.start(
+            schedule_of([1, 4, 4], max_failures=9, pause=Pause("timed", 60), on_unknown=on_unknown)
+        )
         if not carry_on(bench, run_id, at):
             break
         deaths += 1
@@ -140,21 +143,28 @@ def test_every_prefix_of_a_journal_ends_the_same() -> None:
         fresh = bench.start(schedule)
         bench.clock.jump(seconds=(events[length - 1].at - bench.clock.now()).total_seconds())
         intents = sum(1 for e in events[:length] if e.type == "batch.intended")
-        bench.cloud.reboots = [r for r in whole.cloud.reboots if int(r.job.removeprefix("job-")) <= intents]
+        bench.cloud.reboots = [
+            r for r in whole.cloud.reboots if int(r.job.removeprefix("job-")) <= intents
+        ]
         bench.store.record(fresh, bench.clock.now(), [e.data for e in events[1:length]])
         _with_their_times(bench, fresh, events[:length])
         run = bench.follow(fresh)
         assert max(bench.cloud.times_rebooted().values()) == 1, f"prefix of {length}"
         assert not run.is_open
-        stopped = {Outcome.UNKNOWN, Outcome.NOT_STARTED} if run.word == "stopped" else {Outcome.UNKNOWN}
+        stopped = (
+            {Outcome.UNKNOWN, Outcome.NOT_STARTED} if run.word == "stopped" else {Outcome.UNKNOWN}
+        )
         for server_id, server in run.servers.items():
-            assert server.outcome in {outcomes[server_id], *stopped}, f"prefix of {length}: {server_id}"
+            assert server.outcome in {outcomes[server_id], *stopped}, (
+                f"prefix of {length}: {server_id}"
+            )
 
 
 def _with_their_times(bench: Bench, run_id: str, events: list[Event]) -> None:
     for event in events:
         bench.store.db.execute(
-            "update event set at = ? where run = ? and seq = ?", (event.at.isoformat(), run_id, event.seq)
+            "update event set at = ? where run = ? and seq = ?",
+            (event.at.isoformat(), run_id, event.seq),
         )
 
 

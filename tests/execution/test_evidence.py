@@ -45,7 +45,9 @@ def touch(cloud: MemoryCloud, *ids: str) -> None:
         cloud.servers[server_id] = replace(cloud.servers[server_id], updated="touched")
 
 
-def touched(*ids: str, answer: RebootAnswer) -> Callable[[MemoryCloud, Collection[str]], RebootAnswer]:
+def touched(
+    *ids: str, answer: RebootAnswer
+) -> Callable[[MemoryCloud, Collection[str]], RebootAnswer]:
     """Change `updated` of servers when a request comes, and give this answer."""
 
     def fault(cloud: MemoryCloud, asked: Collection[str]) -> RebootAnswer:
@@ -82,7 +84,12 @@ def follow(bench: Bench, *, servers: int, **rules: object) -> Run:
 
 def failed_whole(job: Job) -> Job:
     return replace(
-        job, status=JobStatus.FAIL, sub_jobs={}, code="Common.0021", reason="could not be carried out", request_id="p-1"
+        job,
+        status=JobStatus.FAIL,
+        sub_jobs={},
+        code="Common.0021",
+        reason="could not be carried out",
+        request_id="p-1",
     )
 
 
@@ -100,7 +107,10 @@ def test_a_failed_job_is_never_made_good_by_a_changed_updated(readable: bool) ->
     assert "Common.0021: could not be carried out (job job-1, request id p-1)" in untouched.detail
     assert "not updated" in untouched.detail
     assert untouched.may_be_asked_again
-    assert (touched.outcome, touched.reason) == (Outcome.FAILED if readable else Outcome.UNKNOWN, "JobFailed")
+    assert (touched.outcome, touched.reason) == (
+        Outcome.FAILED if readable else Outcome.UNKNOWN,
+        "JobFailed",
+    )
     assert "it was updated at touched" in touched.detail
     assert not touched.may_be_asked_again
 
@@ -111,7 +121,13 @@ def test_the_code_of_a_failed_part_without_a_server_reaches_the_servers_without_
     def mixed(job: Job) -> Job:
         good = SubJob("s-000", JobStatus.SUCCESS, word="SUCCESS", end_time="x")
         bad = SubJob("", JobStatus.FAIL, code="Ecs.0319", reason="no host", word="FAIL")
-        return replace(job, status=JobStatus.FAIL, sub_jobs={"s-000": good}, anonymous=(bad,), code="Common.0021")
+        return replace(
+            job,
+            status=JobStatus.FAIL,
+            sub_jobs={"s-000": good},
+            anonymous=(bad,),
+            code="Common.0021",
+        )
 
     bench = Bench.of(2)
     with_job(bench, mixed)
@@ -126,7 +142,11 @@ def test_a_server_whose_job_failed_although_it_rebooted_is_failed_with_what_was_
     bench = Bench.of(1)
     bench.cloud.fails = {"s-000": "agent said no"}
     server = follow(bench, servers=1).servers["s-000"]
-    assert (server.outcome, server.reason, server.evidence) == (Outcome.FAILED, "JobFailed", Evidence.STATE)
+    assert (server.outcome, server.reason, server.evidence) == (
+        Outcome.FAILED,
+        "JobFailed",
+        Evidence.STATE,
+    )
     assert "Ecs.0227: agent said no" in server.detail
     assert "its history has a reboot at 2026-11-23T22:00:00+00:00; status ACTIVE" in server.detail
 
@@ -195,7 +215,9 @@ def test_an_undocumented_last_word_with_an_end_time_is_a_failure_after_a_minute(
 
     def odd(job: Job) -> Job:
         parts = {i: SubJob(i, JobStatus.PENDING, word=word) for i in ("s-000", "s-001")}
-        parts["s-000"] = replace(parts["s-000"], end_time="2026-11-23T22:00:09Z", code="Ecs.9", reason="gave up")
+        parts["s-000"] = replace(
+            parts["s-000"], end_time="2026-11-23T22:00:09Z", code="Ecs.9", reason="gave up"
+        )
         return replace(job, sub_jobs=parts)
 
     with_job(bench, odd)
@@ -215,9 +237,15 @@ def test_a_job_that_never_ends_is_judged_by_the_server() -> None:
     bench.cloud.after_call = lambda name: touch(bench.cloud, "s-002") if name == "reboot" else None
     run = follow(bench, servers=3)
     rebooted, idle, touched = run.servers.values()
-    assert (rebooted.outcome, rebooted.reason, rebooted.evidence) == (Outcome.READY, "RebootSeen", Evidence.STATE)
+    assert (rebooted.outcome, rebooted.reason, rebooted.evidence) == (
+        Outcome.READY,
+        "RebootSeen",
+        Evidence.STATE,
+    )
     assert (idle.outcome, idle.reason) == (Outcome.FAILED, "JobTimedOut")
-    assert "its job job-1 did not end within 15m; seen since: no reboot in its history" in idle.detail
+    assert (
+        "its job job-1 did not end within 15m; seen since: no reboot in its history" in idle.detail
+    )
     assert (touched.outcome, touched.reason) == (Outcome.FAILED, "JobTimedOut")
     assert [s.may_be_asked_again for s in (rebooted, idle, touched)] == [False, True, False]
 
@@ -300,7 +328,9 @@ def test_a_stop_reads_throttled_servers_before_it_calls_them_not_started() -> No
     bench.cloud.answers = [throttled_after_effect]
     run_id = bench.start(schedule_of([2]))
     asyncio.run(bench.driver(run_id).advance())
-    bench.store.record(run_id, bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "enough"})])
+    bench.store.record(
+        run_id, bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "enough"})]
+    )
     run = bench.follow(run_id)
     assert run.word == "cancelled"
     assert run.counts()["ready"] == 2
@@ -315,7 +345,9 @@ def test_a_state_in_the_way_of_a_refused_request_can_be_our_own_reboot() -> None
     def refused(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
         cloud.accept(["s-000"])
         cloud.servers["s-001"] = replace(cloud.servers["s-001"], task_state="powering-off")
-        return Refused("Ecs.0603", "another task", 501, because_of_servers=True, codes=("Ecs.0603",))
+        return Refused(
+            "Ecs.0603", "another task", 501, because_of_servers=True, codes=("Ecs.0603",)
+        )
 
     bench = Bench.of(3)
     bench.cloud.answers = [refused]
@@ -363,13 +395,19 @@ def test_a_server_in_doubt_takes_its_batch_with_it_and_back() -> None:
     run = bench.read(run_id)
     data = {"fit": [], "moving": [], "doubted": {"s-000": "it was updated"}}
     event = Event(made("servers.rechecked", data), bench.clock.now())
-    assert headline(run, event) == "read again before a second request: 1 server in doubt (it was updated)"
+    assert (
+        headline(run, event)
+        == "read again before a second request: 1 server in doubt (it was updated)"
+    )
     saved = fold.trial(run, [event])
     saved.__enter__()
     assert run.batches[1].phase is BatchPhase.AMBIGUOUS
     error = OSError("the disk is full")
     assert not saved.__exit__(OSError, error, None)
-    assert (run.batches[1].phase, run.servers["s-000"].phase) == (BatchPhase.THROTTLED, Phase.REFUSED)
+    assert (run.batches[1].phase, run.servers["s-000"].phase) == (
+        BatchPhase.THROTTLED,
+        Phase.REFUSED,
+    )
 
 
 # --- lost answers ------------------------------------------------------------------------------------------------
@@ -437,7 +475,9 @@ def test_a_history_in_whole_seconds_shows_a_reboot_of_the_same_second() -> None:
     assert trace_of(finding, asked, unmoved.updated)[0] is Trace.REBOOTED
 
 
-@pytest.mark.parametrize(("began", "trace"), [(-61, Trace.UNCLEAR), (-60, Trace.REBOOTED), (5, Trace.REBOOTED)])
+@pytest.mark.parametrize(
+    ("began", "trace"), [(-61, Trace.UNCLEAR), (-60, Trace.REBOOTED), (5, Trace.REBOOTED)]
+)
 def test_a_reboot_that_began_before_updated_was_read_is_not_ours(began: int, trace: Trace) -> None:
     """Both times are of the cloud's clock: what was there before the request never proves it."""
     asked = Bench.of(1).clock.now()
@@ -469,7 +509,12 @@ def test_no_trace_stops_the_run_and_names_the_command_that_resolves_it() -> None
     assert run.stop
     assert run.stop.reason == "NoTrace"
     assert f"reboot-runner resolve {run.id} --batch 1 --as not-rebooted" in run.stop.detail
-    assert [s.outcome for s in run.servers.values()] == ["unknown", "unknown", "not_started", "not_started"]
+    assert [s.outcome for s in run.servers.values()] == [
+        "unknown",
+        "unknown",
+        "not_started",
+        "not_started",
+    ]
     assert "APIGW.0201: HTTP 503 (request id req-9)" in run.servers["s-000"].detail
 
 
@@ -488,10 +533,14 @@ def test_a_hint_alone_never_adopts_a_server_whose_request_was_not_accepted() -> 
 
 def again(bench: Bench, first: Run, servers: int) -> Run:
     """Run the servers of a closed run once more."""
-    schedule = replace(schedule_of([servers], max_failures=ALL_MAY_FAIL, plan="again"), retry_of=first.id)
+    schedule = replace(
+        schedule_of([servers], max_failures=ALL_MAY_FAIL, plan="again"), retry_of=first.id
+    )
     earlier = earlier_requests([first], first.servers)
     seen = {i: s.updated for i in bench.cloud.servers if (s := bench.cloud.see(i))}
-    run_id = create_run(bench.store, schedule, bench.clock.now(), {}, seen, earlier=earlier, repeats=[first.id])
+    run_id = create_run(
+        bench.store, schedule, bench.clock.now(), {}, seen, earlier=earlier, repeats=[first.id]
+    )
     return bench.follow(run_id)
 
 
@@ -503,7 +552,9 @@ def test_a_repeat_leaves_servers_alone_that_an_earlier_request_rebooted() -> Non
     assert first.counts()["failed"] == 2
     bench.cloud.idle = set()
     bench.cloud.stuck = set()
-    bench.cloud.reboots = [replace(r, began=bench.clock.now(), never_ends=False) for r in bench.cloud.reboots[:1]]
+    bench.cloud.reboots = [
+        replace(r, began=bench.clock.now(), never_ends=False) for r in bench.cloud.reboots[:1]
+    ]
     bench.clock.jump(minutes=5)
     second = again(bench, first, 2)
     left_alone, repeated = second.servers.values()
@@ -526,7 +577,13 @@ def test_a_reboot_that_a_person_knew_of_proves_nothing_of_the_repetition() -> No
         "reason": "hangs",
         "last_reboot": known.isoformat(),
     }
-    bench.store.record(first.id, bench.clock.now(), [made("server.resolved", data)], forget=["s-000"], open_only=False)
+    bench.store.record(
+        first.id,
+        bench.clock.now(),
+        [made("server.resolved", data)],
+        forget=["s-000"],
+        open_only=False,
+    )
     bench.cloud.answers = [touched("s-000", answer=Ambiguous("reset"))]
     see = bench.cloud.see
     moved = bench.cloud.servers["s-000"]
@@ -545,13 +602,21 @@ def test_a_person_can_say_twice_that_a_server_was_not_rebooted() -> None:
     for says, more in (("reboot-again", {"last_reboot": known}), ("not-rebooted", {})):
         now = bench.clock.now()
         data = {"server": "s-000", "resolved_as": says, "by": "ann", "reason": "x", **more}
-        bench.store.record(run.id, now, [made("server.resolved", data)], forget=["s-000"], open_only=False)
-        earlier = earlier_requests([bench.read(i.id) for i in reversed(bench.store.runs())], ["s-000"])
+        bench.store.record(
+            run.id, now, [made("server.resolved", data)], forget=["s-000"], open_only=False
+        )
+        earlier = earlier_requests(
+            [bench.read(i.id) for i in reversed(bench.store.runs())], ["s-000"]
+        )
         bench.cloud.fails = {}
-        bench.cloud.answers = [lambda cloud, ids: Ambiguous("reset")] if says == "reboot-again" else []
+        bench.cloud.answers = (
+            [lambda cloud, ids: Ambiguous("reset")] if says == "reboot-again" else []
+        )
         schedule = replace(schedule_of([1], max_failures=ALL_MAY_FAIL, plan=says), retry_of=run.id)
         seen = {"s-000": bench.cloud.servers["s-000"].updated}
-        again_id = create_run(bench.store, schedule, now, {}, seen, earlier=earlier, repeats=[run.id])
+        again_id = create_run(
+            bench.store, schedule, now, {}, seen, earlier=earlier, repeats=[run.id]
+        )
         run = bench.follow(again_id)
     assert run.servers["s-000"].outcome is Outcome.READY
     assert bench.cloud.times_rebooted() == {"s-000": 2}
@@ -564,9 +629,19 @@ def test_a_history_that_shows_a_reboot_after_a_person_saw_none_is_a_new_sign() -
     first = follow(bench, servers=2)
     assert first.counts()["unknown"] == 2
     for server_id in first.servers:
-        data = {"server": server_id, "resolved_as": "not-rebooted", "by": "ann", "reason": "no trace", "updated": "u0"}
+        data = {
+            "server": server_id,
+            "resolved_as": "not-rebooted",
+            "by": "ann",
+            "reason": "no trace",
+            "updated": "u0",
+        }
         bench.store.record(
-            first.id, bench.clock.now(), [made("server.resolved", data)], forget=[server_id], open_only=False
+            first.id,
+            bench.clock.now(),
+            [made("server.resolved", data)],
+            forget=[server_id],
+            open_only=False,
         )
     real = bench.cloud.actions
     at = first.created + timedelta(seconds=2)
@@ -601,7 +676,11 @@ def test_a_person_s_decision_is_newer_than_the_signs_before_it() -> None:
             "last_reboot": max(reboots).isoformat(),
         }
         bench.store.record(
-            first.id, bench.clock.now(), [made("server.resolved", data)], forget=[server_id], open_only=False
+            first.id,
+            bench.clock.now(),
+            [made("server.resolved", data)],
+            forget=[server_id],
+            open_only=False,
         )
     bench.cloud.fails = {}
     bench.clock.jump(minutes=1)
@@ -619,7 +698,9 @@ def test_an_accepted_job_that_is_told_late_is_followed_after_a_throttled_answer(
     run_id = bench.start(schedule_of([1]))
     asyncio.run(bench.driver(run_id).advance())
     accepted = Accepted(bench.cloud.reboots[0].job)
-    bench.store.record(run_id, bench.clock.now(), [made("batch.accepted", {"batch": 1, "job": accepted.job_id})])
+    bench.store.record(
+        run_id, bench.clock.now(), [made("batch.accepted", {"batch": 1, "job": accepted.job_id})]
+    )
     run = bench.follow(run_id)
     assert run.servers["s-000"].reason == "Rebooted"
     assert run.servers["s-000"].evidence is not Evidence.NONE

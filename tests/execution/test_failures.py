@@ -104,7 +104,10 @@ def test_a_changed_rate_counts_at_the_next_batch() -> None:
     bench.tuning = Tuning(servers_per_request=10, servers_per_minute=10)
     bench.follow(run_id)
     times = sorted(r.began for r in bench.cloud.reboots)
-    assert all(sum(1 for t in times[i:] if t - at < timedelta(seconds=60)) <= 10 for i, at in enumerate(times))
+    assert all(
+        sum(1 for t in times[i:] if t - at < timedelta(seconds=60)) <= 10
+        for i, at in enumerate(times)
+    )
 
 
 def test_an_unreachable_and_a_failing_server_both_count_once() -> None:
@@ -126,7 +129,9 @@ def test_the_budget_does_not_depend_on_the_size_of_the_wave() -> None:
     run = bench.follow(run_id, until="approval")
     assert run.question is not None
     assert run.question.id == "proof:3"
-    bench.store.record(run_id, bench.clock.now(), [made("approval.given", {"question": "proof:3", "by": "ann"})])
+    bench.store.record(
+        run_id, bench.clock.now(), [made("approval.given", {"question": "proof:3", "by": "ann"})]
+    )
     assert bench.follow(run_id).counts()["ready"] == 5
 
 
@@ -176,7 +181,9 @@ def test_repeating_is_bounded_and_counted() -> None:
     """A cloud that throttles for ever ends in a failure that says how often it was asked and what it answered."""
     bench = Bench.of(2)
     bench.cloud.answers = [lambda c, i: Throttled("APIGW.0308", "limit", 30.0, "r-1")] * 1000
-    schedule = replace(schedule_of([2], max_failures=2, ready_timeout_s=60.0), wait_at_most_s=3 * 3600.0)
+    schedule = replace(
+        schedule_of([2], max_failures=2, ready_timeout_s=60.0), wait_at_most_s=3 * 3600.0
+    )
     run = bench.follow(bench.start(schedule))
     assert {s.reason for s in run.servers.values()} == {"NotAccepted"}
     assert "requests were throttled" in run.servers["s-000"].detail

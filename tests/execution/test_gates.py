@@ -61,10 +61,14 @@ def test_a_death_at_any_call_sends_nothing_while_a_gate_is_shut() -> None:
         assert not run.is_open
         assert max(bench.cloud.times_rebooted().values(), default=0) <= 1, f"death at call {at}"
         for wave in run.schedule.waves:
-            first = min((b.intended for b in run.batches.values() if b.wave == wave.number), default=None)
+            first = min(
+                (b.intended for b in run.batches.values() if b.wave == wave.number), default=None
+            )
             if first is not None:
                 spans = (first - timedelta(seconds=s) for s in range(int(HOLDS_S) + 1))
-                assert any(map(keeper.open_at, spans)), f"death at call {at}: wave {wave.number} at {first}"
+                assert any(map(keeper.open_at, spans)), (
+                    f"death at call {at}: wave {wave.number} at {first}"
+                )
     assert deaths > 10
 
 
@@ -122,7 +126,9 @@ def test_what_a_wave_does(
         assert step.wake == NOW + timedelta(seconds=float(expected.split()[1]))
 
 
-@pytest.mark.parametrize(("waited_s", "gap_s"), [(0, 30), (299, 30), (600, 60), (7200, 300), (86_400, 300)])
+@pytest.mark.parametrize(
+    ("waited_s", "gap_s"), [(0, 30), (299, 30), (600, 60), (7200, 300), (86_400, 300)]
+)
 def test_the_gap_between_questions(waited_s: float, gap_s: float) -> None:
     """30 s at first, then a tenth of the wait, 5 minutes at most."""
     assert again_s(waited_s) == gap_s
@@ -144,7 +150,11 @@ def test_the_journal_has_first_answers_and_changes_only() -> None:
     bench.rules = Keeper([CLOSED] * 50 + [UNTOLD] * 50 + [OPEN])
     run = bench.follow(bench.start(gated(schedule_of([1, 1]))))
     assert run.word == "done"
-    told = [fields_of(e)["answers"][0]["state"] for e in bench.store.events(run.id) if e.type == "gates.asked"]
+    told = [
+        fields_of(e)["answers"][0]["state"]
+        for e in bench.store.events(run.id)
+        if e.type == "gates.asked"
+    ]
     assert told == ["closed", "cannot_tell", "open", "open"]
 
 

@@ -40,7 +40,9 @@ def _looks(waves: int, *, gives_up: bool) -> int:
     made = schedule_of([2] * waves, max_failures=2 * waves, group_max=2 * waves, groups=groups)
     targets = (*made.targets, Target("u", "simulator", "r", "1" * 32)) if gives_up else made.targets
     last = groups[waves // 2 :]
-    rules = tuple(replace(g, target="u" if gives_up and g.name in last else "t") for g in made.groups)
+    rules = tuple(
+        replace(g, target="u" if gives_up and g.name in last else "t") for g in made.groups
+    )
     for number in range(0, 2 * waves, 2):
         bench.cloud.fails[f"s-{number:03d}"] = "Ecs.0227"
     run_id = bench.start(replace(made, groups=rules, targets=targets))
@@ -72,7 +74,10 @@ def test_what_is_taken_back_is_neither_counted_nor_kept() -> None:
     first: dict[str, Any] = {"batch": 1, "wave": 1, "target": "t", "servers": ["s-000"]}
     events: list[EventData] = [
         made("wave.started", {"wave": 1}),
-        made("wave.checked", {"wave": 1, "fit": {"s-000": None}, "skipped": {"s-001": ("Missing", "")}}),
+        made(
+            "wave.checked",
+            {"wave": 1, "fit": {"s-000": None}, "skipped": {"s-001": ("Missing", "")}},
+        ),
         made("batch.intended", first),
     ]
     journal = [Event(data, bench.clock.now()) for data in events]

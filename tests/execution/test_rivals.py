@@ -119,7 +119,12 @@ def test_a_claim_that_is_not_given_up_is_named() -> None:
     bench.clock.jump(seconds=1)
     run = bench.follow(second)
     assert run.counts()["skipped"] == 3
-    assert {s.reason for s in run.servers.values()} <= {"ClaimedByOtherRun", "RebootedByOther", "Busy", "NotActive"}
+    assert {s.reason for s in run.servers.values()} <= {
+        "ClaimedByOtherRun",
+        "RebootedByOther",
+        "Busy",
+        "NotActive",
+    }
 
 
 def step_by_step(bench: Bench, run_id: str, most: int, **gap: float) -> Run:
@@ -171,7 +176,9 @@ def test_a_server_that_comes_free_in_time_is_asked_for_by_whatever_process() -> 
 def test_patience_with_busy_servers_outlives_processes() -> None:
     """A server that another task keeps busy is skipped after two minutes, also by processes of one step each."""
     bench = Bench.of(3)
-    bench.cloud.servers["s-001"] = replace(bench.cloud.servers["s-001"], task_state="image_snapshot")
+    bench.cloud.servers["s-001"] = replace(
+        bench.cloud.servers["s-001"], task_state="image_snapshot"
+    )
     run_id = bench.start(schedule_of([3]))
     run = step_by_step(bench, run_id, 5, minutes=3)
     assert (run.servers["s-001"].reason, run.counts()["ready"]) == ("Busy", 2)
@@ -239,7 +246,10 @@ def test_a_job_id_that_arrives_after_the_lease_was_lost_is_kept() -> None:
 def test_a_halt_stops_every_runner_before_its_next_batch() -> None:
     """While the flag is set no run of the store sends a batch; what is in flight is followed; unhalt lets all go on."""
     bench = Bench.of(60)
-    runs = [bench.start(schedule_of([1, 2, 3], plan=f"p{i}", cycle=f"c{i}", first_server=10 * i)) for i in range(3)]
+    runs = [
+        bench.start(schedule_of([1, 2, 3], plan=f"p{i}", cycle=f"c{i}", first_server=10 * i))
+        for i in range(3)
+    ]
     drivers = [alive(bench.driver(r)) for r in runs]
     sent_at_halt: list[int] = []
 

@@ -25,8 +25,12 @@ def test_each_server_is_rebooted_once_in_wave_order() -> None:
     assert run.counts()["ready"] == 111
     assert set(bench.cloud.times_rebooted().values()) == {1}
     for before, after in zip(run.schedule.waves, run.schedule.waves[1:], strict=False):
-        ended = max(r.ended for r in bench.cloud.reboots if r.server in {s.id for s in before.servers})
-        began = min(r.began for r in bench.cloud.reboots if r.server in {s.id for s in after.servers})
+        ended = max(
+            r.ended for r in bench.cloud.reboots if r.server in {s.id for s in before.servers}
+        )
+        began = min(
+            r.began for r in bench.cloud.reboots if r.server in {s.id for s in after.servers}
+        )
         assert began >= ended
 
 
@@ -96,7 +100,9 @@ def test_a_wave_without_a_ready_server_asks_a_person() -> None:
     run = bench.follow(run_id, until="approval")
     assert run.question
     assert run.question.id == "proof:1"
-    bench.store.record(run_id, bench.clock.now(), [made("approval.given", {"question": "proof:1", "by": "ann"})])
+    bench.store.record(
+        run_id, bench.clock.now(), [made("approval.given", {"question": "proof:1", "by": "ann"})]
+    )
     assert bench.follow(run_id).word == "done"
     assert [fields_of(d)["by"] for d in bench.read(run_id).decisions] == ["ann"]
 
@@ -175,7 +181,9 @@ def test_one_locked_server_does_not_stop_the_others() -> None:
     bench = Bench.of(64)
 
     def refuse(cloud: MemoryCloud, ids):  # type: ignore[no-untyped-def]
-        return Refused("Ecs.0605", "locked", 400, because_of_servers=True) if "s-013" in ids else None
+        return (
+            Refused("Ecs.0605", "locked", 400, because_of_servers=True) if "s-013" in ids else None
+        )
 
     bench.cloud.answers = [refuse] * 40
     run = bench.follow(bench.start(schedule_of([64])))
@@ -267,7 +275,9 @@ def test_a_cancel_reaches_a_run_between_two_waves() -> None:
     bench = Bench.of(2)
     run_id = bench.start(schedule_of([1, 1], pause=Pause("timed", 3600)))
     bench.follow(run_id, until="pause")
-    bench.store.record(run_id, bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "incident"})])
+    bench.store.record(
+        run_id, bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "incident"})]
+    )
     run = bench.follow(run_id)
     assert run.word == "cancelled"
     assert run.counts()["ready"] == 1
@@ -296,7 +306,11 @@ def test_on_failure_approval_asks_in_the_middle_of_a_wave() -> None:
     run = bench.follow(run_id, until="approval")
     assert run.question
     assert run.question.id == "budget:web:1"
-    bench.store.record(run_id, bench.clock.now(), [made("approval.given", {"question": "budget:web:1", "by": "ann"})])
+    bench.store.record(
+        run_id,
+        bench.clock.now(),
+        [made("approval.given", {"question": "budget:web:1", "by": "ann"})],
+    )
     assert bench.follow(run_id).counts()["ready"] == 19
 
 
@@ -313,7 +327,9 @@ def test_evidence_is_ambiguous_when_history_cannot_be_read() -> None:
 def test_a_server_that_reboots_although_its_batch_was_refused_is_followed_and_spent() -> None:
     """Found in REBOOT after a refusal it is taken for rebooted: not asked again, and its cycle is spent."""
     bench = Bench.of(4)
-    bench.cloud.answers = [lambda c, i: (c.accept(["s-001"]), Refused("Ecs.0603", "busy", 501, None, True))[1]]
+    bench.cloud.answers = [
+        lambda c, i: (c.accept(["s-001"]), Refused("Ecs.0603", "busy", 501, None, True))[1]
+    ]
     run = bench.follow(bench.start(schedule_of([4])))
     assert run.counts()["ready"] == 4
     assert run.servers["s-001"].reason == "RebootSeen"

@@ -7,7 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runner.execution.since_review import changed_since_review, may_be_older, reason_of, rebooted_since_review
+from runner.execution.since_review import (
+    changed_since_review,
+    may_be_older,
+    reason_of,
+    rebooted_since_review,
+)
 from runner.model.inventory import Inventory, Server
 from runner.model.job import Action
 from tests.execution.setup import schedule_of
@@ -24,7 +29,9 @@ def test_what_counts_as_changed(after_s: float, is_old: bool, is_changed: bool) 
     """The cloud's clock may be 5 minutes behind; a schedule of this very call is compared to the second."""
     updated = (START + timedelta(seconds=after_s)).isoformat()
     found = Inventory((Server("s-000", "web-0", "ACTIVE", updated=updated),), START)
-    assert changed_since_review(SCHEDULE, found, (), is_old=is_old) == ({"t": ["s-000"]} if is_changed else {})
+    assert changed_since_review(SCHEDULE, found, (), is_old=is_old) == (
+        {"t": ["s-000"]} if is_changed else {}
+    )
 
 
 @pytest.mark.parametrize("updated", [None, "", "yesterday", "2026-11-23T22:00:00"])
@@ -37,9 +44,12 @@ def test_a_server_without_a_time_of_its_last_change_is_looked_at(updated: str | 
 
 
 @pytest.mark.parametrize(
-    ("after_s", "action", "is_found"), [(-299, "reboot", True), (-301, "reboot", False), (9, "stop", False)]
+    ("after_s", "action", "is_found"),
+    [(-299, "reboot", True), (-301, "reboot", False), (9, "stop", False)],
 )
-def test_which_actions_are_reboots_since_the_review(after_s: float, action: str, is_found: bool) -> None:
+def test_which_actions_are_reboots_since_the_review(
+    after_s: float, action: str, is_found: bool
+) -> None:
     """A reboot from 5 minutes before the schedule on; no other action, and no unreadable history."""
     history = (Action(action, START + timedelta(seconds=after_s)),)
     found = rebooted_since_review(SCHEDULE, {"s-000": history, "s-001": None}, {})

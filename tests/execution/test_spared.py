@@ -26,7 +26,9 @@ WHY = Why("RunnerItself", "it is the machine that the runner runs on")
 class SparesMine(LiveRules):
     spares_any = True
 
-    def spared(self, run: Run, target: str, group: str, servers: Mapping[str, Server]) -> Mapping[str, Why]:
+    def spared(
+        self, run: Run, target: str, group: str, servers: Mapping[str, Server]
+    ) -> Mapping[str, Why]:
         assert (target, group) == ("t", "web")
         return {MINE: WHY} if MINE in servers else {}
 

@@ -30,7 +30,11 @@ def failing(bench: Bench, times: int) -> None:
 
         def call(*args, **kwargs):  # type: ignore[no-untyped-def]
             events = args[2] if len(args) > 2 else ()
-            if bench.cloud.reboots and left["n"] < times and any(e.type == "batch.accepted" for e in events):
+            if (
+                bench.cloud.reboots
+                and left["n"] < times
+                and any(e.type == "batch.accepted" for e in events)
+            ):
                 left["n"] += 1
                 raise StoreError("the disk is full")
             return method(*args, **kwargs)

@@ -13,7 +13,9 @@ def test_a_cancelled_run_leaves_no_wave_open() -> None:
     run_id = bench.start(schedule_of([1, 5]))
     driver = bench.driver(run_id)
     bench.follow(run_id, driver, until="come back")
-    bench.store.record(run_id, bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "incident"})])
+    bench.store.record(
+        run_id, bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "incident"})]
+    )
     run = bench.follow(run_id, driver)
     assert run.word == "cancelled"
     assert run.waves[0].ended is not None
@@ -49,7 +51,9 @@ def test_a_yes_covers_the_failures_that_there_were() -> None:
     """`on_failure: approval`: each further failure over the group's budget is asked about, not only the first."""
     bench = Bench.of(10)
     bench.cloud.fails = {f"s-00{n}": "boot failed" for n in (1, 2, 5, 8)}
-    run_id = bench.start(schedule_of([3, 3, 3, 1], max_failures=9, group_max=1, on_failure="approval"))
+    run_id = bench.start(
+        schedule_of([3, 3, 3, 1], max_failures=9, group_max=1, on_failure="approval")
+    )
     assert asked(bench, run_id) == [f"{n} of group web failed, 1 allowed (1)" for n in (2, 3, 4)]
     assert bench.read(run_id).word == "done"
 
@@ -58,7 +62,9 @@ def test_a_yes_to_the_canary_is_none_to_the_number() -> None:
     """The canary's failure is asked about once, not also as a wave that proved nothing; the budget counts on."""
     bench = Bench.of(6)
     bench.cloud.fails = {f"s-00{n}": "boot failed" for n in (0, 1, 3)}
-    run_id = bench.start(schedule_of([1, 2, 2, 1], max_failures=9, group_max=1, on_failure="approval"))
+    run_id = bench.start(
+        schedule_of([1, 2, 2, 1], max_failures=9, group_max=1, on_failure="approval")
+    )
     assert asked(bench, run_id) == [
         "the canary of group web failed",
         "2 of group web failed, 1 allowed (1)",

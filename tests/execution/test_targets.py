@@ -29,7 +29,9 @@ def on_two(waves: list[int], groups: list[str], **options: object) -> Schedule:
     """Group `a` is on target `t`, every other on `u`."""
     made = schedule_of(waves, groups=groups, **options)  # type: ignore[arg-type]
     rules = tuple(replace(g, target="t" if g.name == "a" else "u") for g in made.groups)
-    return replace(made, groups=rules, targets=(*made.targets, Target("u", "simulator", "r", OTHER)))
+    return replace(
+        made, groups=rules, targets=(*made.targets, Target("u", "simulator", "r", OTHER))
+    )
 
 
 @dataclass
@@ -58,7 +60,9 @@ class Two:
         return self.bench.read(run_id)
 
 
-def breaks(cloud: MemoryCloud, clock: VirtualClock, when: Callable[[datetime], bool], error: CloudError) -> None:
+def breaks(
+    cloud: MemoryCloud, clock: VirtualClock, when: Callable[[datetime], bool], error: CloudError
+) -> None:
     """Every call fails once `when` is true."""
 
     def fail(name: str) -> None:
@@ -83,7 +87,9 @@ def test_each_group_goes_to_its_own_target() -> None:
     assert [b.target for b in run.batches.values()] == ["t", "t", "u"]
 
 
-@pytest.mark.parametrize("error", [CloudDenied("the keys are refused"), CloudError("nobody is there")])
+@pytest.mark.parametrize(
+    "error", [CloudDenied("the keys are refused"), CloudError("nobody is there")]
+)
 def test_a_target_that_fails_stops_its_own_groups_only(error: CloudError) -> None:
     """The first group's target fails between two of its waves: the second group, on another one, is done."""
     two = Two.of(7)
@@ -92,7 +98,15 @@ def test_a_target_that_fails_stops_its_own_groups_only(error: CloudError) -> Non
     breaks(two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 70, error)
     run = two.run(schedule)
     assert run.word == "done"
-    assert outcomes(run) == ["ready", "not_started", "not_started", "ready", "ready", "ready", "ready"]
+    assert outcomes(run) == [
+        "ready",
+        "not_started",
+        "not_started",
+        "ready",
+        "ready",
+        "ready",
+        "ready",
+    ]
     lost = run.servers["s-001"]
     assert (lost.reason, lost.detail) == ("TargetFailed", f"target u: {error}")
     assert exit_code(run) == 4
@@ -106,14 +120,24 @@ def test_what_was_in_flight_there_is_unknown_and_counts() -> None:
     """
     two = Two.of(5)
     began = two.bench.clock.now()
-    breaks(two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 20, CloudDenied("no"))
+    breaks(
+        two.other,
+        two.bench.clock,
+        lambda now: (now - began).total_seconds() > 20,
+        CloudDenied("no"),
+    )
     run = two.run(on_two([1, 1, 3], ["b", "a", "a"], ready_timeout_s=300))
     assert outcomes(run) == ["unknown", *["not_started"] * 4]
     assert run.stop is not None
     assert exit_code(run) == 5
     two = Two.of(5)
     began = two.bench.clock.now()
-    breaks(two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 20, CloudDenied("no"))
+    breaks(
+        two.other,
+        two.bench.clock,
+        lambda now: (now - began).total_seconds() > 20,
+        CloudDenied("no"),
+    )
     run = two.run(on_two([2, 3], ["b", "a"], ready_timeout_s=300, max_failures=2))
     assert run.stop is not None
     assert run.stop.reason == "ApprovalTimeout"  # the budget is kept, but nothing is proven
@@ -160,7 +184,12 @@ def test_a_target_that_this_process_cannot_open_is_waited_for() -> None:
 def test_a_target_that_cannot_be_opened_is_named() -> None:
     """Whatever is asked of it: a line that repeats at each poll says where to look."""
     absent = Absent("u", CloudDenied("no credentials"))
-    for question in (absent.job("j"), absent.inventory(), absent.read_servers(["s"]), absent.actions("s")):
+    for question in (
+        absent.job("j"),
+        absent.inventory(),
+        absent.read_servers(["s"]),
+        absent.actions("s"),
+    ):
         with pytest.raises(CloudError, match=r"^target u could not be opened: no credentials$"):
             asyncio.run(question)
 
@@ -174,7 +203,9 @@ def test_a_lost_answer_there_is_settled_as_unknown() -> None:
         return Ambiguous("the line broke", None, None, None)
 
     two.other.answers = [lost]
-    breaks(two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 5, CloudDenied("no"))
+    breaks(
+        two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 5, CloudDenied("no")
+    )
     run = two.run(on_two([1, 2, 1], ["b", "a", "a"], ready_timeout_s=400, max_failures=3))
     first = run.servers["s-000"]
     assert (first.outcome, first.reason) == (Outcome.UNKNOWN, "CannotSee")
@@ -186,17 +217,25 @@ def test_a_stop_ends_although_nobody_can_look_any_more() -> None:
     two = Two.of(4)
     began = two.bench.clock.now()
     two.other.answers = [lambda cloud, ids: Ambiguous("the line broke", None, None, None)]
-    breaks(two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 5, CloudDenied("no"))
-    run_id = two.bench.start(on_two([1, 2, 1], ["b", "a", "a"], ready_timeout_s=400, max_failures=3))
+    breaks(
+        two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 5, CloudDenied("no")
+    )
+    run_id = two.bench.start(
+        on_two([1, 2, 1], ["b", "a", "a"], ready_timeout_s=400, max_failures=3)
+    )
     driver = two.driver(run_id)
 
     async def until_given_up() -> None:
         while not (step := await driver.advance()).run.failed_targets:
             assert step.due
-            await two.bench.clock.sleep(max(0.001, (step.due - two.bench.clock.now()).total_seconds()))
+            await two.bench.clock.sleep(
+                max(0.001, (step.due - two.bench.clock.now()).total_seconds())
+            )
 
     asyncio.run(until_given_up())
-    two.bench.store.record(run_id, two.bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "no"})])
+    two.bench.store.record(
+        run_id, two.bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "no"})]
+    )
     two.bench.follow(run_id, driver)
     run = two.bench.read(run_id)
     assert run.word == "cancelled"
@@ -209,7 +248,12 @@ def test_a_target_that_dies_in_its_canary_stops_its_own_groups() -> None:
     """
     two = Two.of(8)
     began = two.bench.clock.now()
-    breaks(two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 70, CloudError("nobody is there"))
+    breaks(
+        two.other,
+        two.bench.clock,
+        lambda now: (now - began).total_seconds() > 70,
+        CloudError("nobody is there"),
+    )
     schedule = on_two([1, 1, 2, 4], ["a", "b", "b", "a"], ready_timeout_s=300, max_failures=4)
     run = two.run(schedule)
     assert outcomes(run) == ["ready", "unknown", "not_started", "not_started", *["ready"] * 4]

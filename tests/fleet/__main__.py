@@ -28,7 +28,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--every", type=float, default=4.0, help="most seconds between two kills")
-    parser.add_argument("--outages", type=int, default=3, help="how often the database crashes and recovers")
+    parser.add_argument(
+        "--outages", type=int, default=3, help="how often the database crashes and recovers"
+    )
     parser.add_argument("--rate", type=int, default=160, help="servers in any 60 s")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -40,7 +42,10 @@ def main() -> int:
         tally = _fleet(Path(name), shape, options)
     print(HEADER)
     print(tally.row())
-    print(", ".join(f"{n} {outcome}" for outcome, n in tally.outcomes.most_common()), f"; {tally.outages} outages")
+    print(
+        ", ".join(f"{n} {outcome}" for outcome, n in tally.outcomes.most_common()),
+        f"; {tally.outages} outages",
+    )
     print("; ".join(tally.findings) or "clean")
     return 1 if tally.findings else 0
 
@@ -48,7 +53,9 @@ def main() -> int:
 def _fleet(folder: Path, shape: Shape, options: argparse.Namespace) -> Tally:
     place = folder / "fleet"
     place.mkdir()
-    data = Path(tempfile.mkdtemp(prefix="pg-"))  # not below `folder`: PostgreSQL's own user must reach it
+    data = Path(
+        tempfile.mkdtemp(prefix="pg-")
+    )  # not below `folder`: PostgreSQL's own user must reach it
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, data, ignore_errors=True)
         database = stack.enter_context(postgres.Server(data))

@@ -25,8 +25,19 @@ from tests.storm.storm import TROUBLES
 from tests.storm.worker import LABELS, Order, work
 
 PRELOADED = [
-    *("tests.fleet.fleet", "runner.app.worker", "runner.app.start_run", "runner.cloud.ecs", "runner.planning.schedule"),
-    *("runner.loading.together", "runner.report.diff_sections", "runner.store.postgres", "anyio._backends._asyncio"),
+    *(
+        "tests.fleet.fleet",
+        "runner.app.worker",
+        "runner.app.start_run",
+        "runner.cloud.ecs",
+        "runner.planning.schedule",
+    ),
+    *(
+        "runner.loading.together",
+        "runner.report.diff_sections",
+        "runner.store.postgres",
+        "anyio._backends._asyncio",
+    ),
 ]
 """What the program imports late is loaded once, before the forks."""
 
@@ -123,8 +134,10 @@ class Tally:
             f"{self.lost} rebooted that the journal calls untouched": self.lost,
             f"{self.lies} ready that were never rebooted": self.lies,
             f"{self.unended} runs or servers without an end": self.unended,
-            f"{self.worst_minute} servers in a minute of {self.shape.rate}": self.worst_minute > self.shape.rate,
-            f"the slowest run took {self.spread:.1f} times what others took": self.spread > self.shape.most_spread,
+            f"{self.worst_minute} servers in a minute of {self.shape.rate}": self.worst_minute
+            > self.shape.rate,
+            f"the slowest run took {self.spread:.1f} times what others took": self.spread
+            > self.shape.most_spread,
         }
         return [text for text, is_so in found.items() if is_so]
 
@@ -178,14 +191,17 @@ def fleet(
     rng = random.Random(seed)
     tally = Tally(engine, name, shape)
     options = CloudOptions(
-        fleet=FleetOptions(servers=shape.runs * shape.servers, seed=seed, reboot_seconds=0.4), rules=TROUBLES
+        fleet=FleetOptions(servers=shape.runs * shape.servers, seed=seed, reboot_seconds=0.4),
+        rules=TROUBLES,
     )
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     state = State(options)
     try:
         with serve_in_thread(state) as running:
-            config = CONFIG.format(region=running.region, project=running.project_id, url=running.url, rate=shape.rate)
+            config = CONFIG.format(
+                region=running.region, project=running.project_id, url=running.url, rate=shape.rate
+            )
             (folder / "reboot-runner.yaml").write_text(config)
             environment = {
                 "HUAWEICLOUD_SDK_AK": state.credentials.ak,
@@ -195,7 +211,9 @@ def fleet(
             }
             opened = open_store(store, folder)
             try:
-                place = Place(context, folder, environment, opened, shape, tuple(more), outage, rng, tally)
+                place = Place(
+                    context, folder, environment, opened, shape, tuple(more), outage, rng, tally
+                )
                 place.begin(_plans(folder, state, shape))
                 began = time.monotonic()
                 place.live(began, tell)
@@ -214,7 +232,12 @@ def _plans(folder: Path, state: State, shape: Shape) -> list[Path]:
     for n in range(shape.runs):
         mine = ids[n * shape.servers : (n + 1) * shape.servers]
         file = folder / f"fleet-{n + 1}.yaml"
-        text = PLAN.format(name=file.stem, ids=", ".join(f'"{i}"' for i in mine), waves=shape.waves, pause=shape.pause)
+        text = PLAN.format(
+            name=file.stem,
+            ids=", ".join(f'"{i}"' for i in mine),
+            waves=shape.waves,
+            pause=shape.pause,
+        )
         file.write_text(text)
         files.append(file)
     return files
@@ -223,7 +246,9 @@ def _plans(folder: Path, state: State, shape: Shape) -> list[Path]:
 def begin(order: Order, plans: Sequence[Path]) -> None:
     """In a process of its own: create the runs, and leave them before anything is sent."""
     for plan in plans:
-        work_on = Order(("run", str(plan), "--yes", "--deadline", "1ms"), order.folder, order.environment)
+        work_on = Order(
+            ("run", str(plan), "--yes", "--deadline", "1ms"), order.folder, order.environment
+        )
         child = multiprocessing.get_context("fork").Process(target=work, args=(work_on,))
         child.start()
         child.join(60)
@@ -249,7 +274,13 @@ class Place:
 
     def order(self, *arguments: str, log: str) -> Order:
         minute = self.shape.minute_s
-        return Order(arguments, str(self.folder), self.environment, output=str(self.folder / log), minute_s=minute)
+        return Order(
+            arguments,
+            str(self.folder),
+            self.environment,
+            output=str(self.folder / log),
+            minute_s=minute,
+        )
 
     def begin(self, plans: Sequence[Path]) -> None:
         process = self.context.Process(target=begin, args=(self.order(log="begin.log"), plans))
@@ -285,14 +316,20 @@ class Place:
                     self.rng.choice(self.processes).kill()
                     next_kill = time.monotonic() + self.rng.uniform(*self.shape.kill_every_s)
                 self._bury()
-                if self.outage and self.tally.outages < self.shape.outages and len(ended) > self.tally.outages:
+                if (
+                    self.outage
+                    and self.tally.outages < self.shape.outages
+                    and len(ended) > self.tally.outages
+                ):
                     self.away = time.monotonic()
                     self.outage()
                     self.tally.outages += 1
                 for row in self.store.runs(limit=1000):
                     if not row.is_open and row.id not in ended:
                         ended[row.id] = time.monotonic() - began
-                        tell(f"{time.monotonic() - began:6.1f} s: {len(ended)} ended, {self.tally.kills} kills")
+                        tell(
+                            f"{time.monotonic() - began:6.1f} s: {len(ended)} ended, {self.tally.kills} kills"
+                        )
                     elif row.is_open and row.word == "waiting":
                         self._approve(row.id)
         finally:
@@ -306,8 +343,14 @@ class Place:
             self.processes.remove(process)
             log = Path(process.name).read_text()
             is_killed = process.exitcode == -9
-            found_no_store = process.exitcode == 1 and "PostgreSQL" in log and time.monotonic() - self.away < OUTAGE_S
-            assert is_killed or found_no_store, f"a worker ended with {process.exitcode}:\n{log[-3000:]}"
+            found_no_store = (
+                process.exitcode == 1
+                and "PostgreSQL" in log
+                and time.monotonic() - self.away < OUTAGE_S
+            )
+            assert is_killed or found_no_store, (
+                f"a worker ended with {process.exitcode}:\n{log[-3000:]}"
+            )
             process.close()
             self.tally.kills += is_killed
             self.start()
@@ -317,7 +360,8 @@ class Place:
         run = read_run(self.store, run_id)
         if run.question is not None:
             process = self.context.Process(
-                target=work, args=(self.order("approve", run_id, "--reason", "fleet", log="approve.log"),)
+                target=work,
+                args=(self.order("approve", run_id, "--reason", "fleet", log="approve.log"),),
             )
             process.start()
             process.join(60)

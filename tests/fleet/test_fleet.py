@@ -23,7 +23,17 @@ def test_workers_that_are_killed_end_every_run(tmp_path: Path, postgres_url: str
 
 def test_the_judge_sees_what_must_not_be() -> None:
     """Each finding has its number; a minute is any 60 seconds, not one of a grid."""
-    tally = Tally("store", "postgres", SMALL, twice=1, lost=2, lies=3, unended=4, worst_minute=11, ended_s=[2, 2, 9])
+    tally = Tally(
+        "store",
+        "postgres",
+        SMALL,
+        twice=1,
+        lost=2,
+        lies=3,
+        unended=4,
+        worst_minute=11,
+        ended_s=[2, 2, 9],
+    )
     assert len(tally.findings) == 6
     start = datetime(2026, 11, 23, tzinfo=UTC)
     times = [start + timedelta(seconds=s) for s in (0, 59, 60, 61, 118.9)]

@@ -84,9 +84,17 @@ class Worker:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("readers", nargs="*", metavar="READER", help="names of readers; all without one")
-    parser.add_argument("--seconds", type=float, default=240.0, help="of the whole call (default: 240)")
-    parser.add_argument("--all", action="store_true", help="print every kind, not only the worst three of each reader")
+    parser.add_argument(
+        "readers", nargs="*", metavar="READER", help="names of readers; all without one"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=240.0, help="of the whole call (default: 240)"
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="print every kind, not only the worst three of each reader",
+    )
     options = parser.parse_args()
     known = readers()
     chosen = {name: known[name] for name in options.readers or known if name in known}
@@ -97,10 +105,17 @@ def main() -> int:
     print(f"{'reader':18} {'kind':36} {'size':>11} {'CPU s':>6} {'MB':>5}  result", flush=True)
     worst, count, left = _worst(chosen, began + options.seconds * SHARE)
     for name in chosen:
-        rows = sorted((row for row in worst.values() if row.reader == name), key=lambda row: row.harm, reverse=True)
+        rows = sorted(
+            (row for row in worst.values() if row.reader == name),
+            key=lambda row: row.harm,
+            reverse=True,
+        )
         for row in rows if options.all else rows[:3]:
             print(row)
-    print(f"{count:,} inputs in {time.monotonic() - began:.0f} s; {left:,} more for a longer call", flush=True)
+    print(
+        f"{count:,} inputs in {time.monotonic() - began:.0f} s; {left:,} more for a longer call",
+        flush=True,
+    )
     failed = any(row.is_bad for row in worst.values())
     for place, (name, reader) in enumerate(chosen.items()):
         rest = began + options.seconds - time.monotonic()
@@ -111,7 +126,9 @@ def main() -> int:
     return int(failed)
 
 
-def _worst(chosen: Mapping[str, Reader], until: float) -> tuple[dict[tuple[str, str], Row], int, int]:
+def _worst(
+    chosen: Mapping[str, Reader], until: float
+) -> tuple[dict[tuple[str, str], Row], int, int]:
     """Return the worst row of each reader and kind, how many inputs were read, and how many there was no time for.
 
     What is over a limit is printed at once.
@@ -138,7 +155,9 @@ def _worst(chosen: Mapping[str, Reader], until: float) -> tuple[dict[tuple[str, 
 
 def _turns(workers: Sequence[Worker], is_first: bool) -> Iterator[tuple[str, int, list[Worker]]]:
     """Yield kind, size, and the readers that get it: each value is made once for all of them."""
-    for family, kinds in reversed(list(hostile.KINDS.items())):  # JSON, which takes the longest, last
+    for family, kinds in reversed(
+        list(hostile.KINDS.items())
+    ):  # JSON, which takes the longest, last
         by_size: dict[int, list[Worker]] = {}
         for worker in workers:
             for size in _sizes(worker.reader, is_first) if worker.reader.kind == family else ():

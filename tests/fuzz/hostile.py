@@ -22,7 +22,9 @@ def _numbered(item: str, size: int) -> list[str]:
 def _chains(size: int) -> bytes:
     """Objects of 50 levels with keys of their own."""
     count = max(1, size // (50 * 13))
-    chains = ("".join(f'{{"{n:x}.{level}":' for level in range(50)) + "0" + "}" * 50 for n in range(count))
+    chains = (
+        "".join(f'{{"{n:x}.{level}":' for level in range(50)) + "0" + "}" * 50 for n in range(count)
+    )
     return ("[" + ",".join(chains) + "]").encode()
 
 
@@ -37,8 +39,12 @@ JSON: Mapping[str, Make] = {
     "objects of one key": _items(b'{"a":0}'),
     "short texts": lambda size: json.dumps(_numbered("{:x}", size)).encode(),
     "numbers": _items(b"1.5"),
-    "objects with keys of their own": lambda size: ("[" + ",".join(_numbered('{{"{:x}":0}}', size)) + "]").encode(),
-    "one object of many keys": lambda size: ("{" + ",".join(_numbered('"{:x}":0', size)) + "}").encode(),
+    "objects with keys of their own": lambda size: (
+        "[" + ",".join(_numbered('{{"{:x}":0}}', size)) + "]"
+    ).encode(),
+    "one object of many keys": lambda size: (
+        "{" + ",".join(_numbered('"{:x}":0', size)) + "}"
+    ).encode(),
     "one key, many times": lambda size: b"{" + b",".join([b'"a":0'] * (size // 6)) + b"}",
     "chains of objects": _chains,
     "one long text": lambda size: b'"' + b"a" * size + b'"',
@@ -57,14 +63,19 @@ JSON: Mapping[str, Make] = {
     "sub-jobs": _items(
         b'{"status":"FAIL","entities":{"server_id":"a","errorcode_message":"{\\"error\\":{\\"code\\":\\"x\\"}}"}}'
     ),
-    "pages of HTML in texts": _items(b'{"entities":{"server_id":"a","errorcode_message":"' + b"<title" * 200 + b'"}}'),
+    "pages of HTML in texts": _items(
+        b'{"entities":{"server_id":"a","errorcode_message":"' + b"<title" * 200 + b'"}}'
+    ),
 }
 
 
 def _laughs(size: int) -> bytes:
     """Ten lists, each of ten times the one before."""
     lines = [b"a0: &a0 [x]"]
-    lines += [b"a%d: &a%d [%s]" % (n, n, b",".join([b"*a%d" % (n - 1)] * 10)) for n in range(1, min(10, size))]
+    lines += [
+        b"a%d: &a%d [%s]" % (n, n, b",".join([b"*a%d" % (n - 1)] * 10))
+        for n in range(1, min(10, size))
+    ]
     return b"\n" + b"\n".join(b" " + line for line in lines)
 
 
@@ -107,8 +118,12 @@ YAML: Mapping[str, Make] = {
     "colons": lambda size: b":" * size,
     "unknown keys": lambda size: ("\n" + "\n".join(_numbered(" unknown_{}: 1", size))).encode(),
     "unknown keys of groups": _flow(b"{nmae: a}"),
-    "templates": lambda size: ("[" + ", ".join(_numbered("'{{{{ vars.x{} }}}}'", size)) + "]").encode(),
-    "one failing template": lambda size: b"'{{ " + b"<".join([b"1"] * min(1900, size // 2)) + b" }}'",
+    "templates": lambda size: (
+        "[" + ", ".join(_numbered("'{{{{ vars.x{} }}}}'", size)) + "]"
+    ).encode(),
+    "one failing template": lambda size: (
+        b"'{{ " + b"<".join([b"1"] * min(1900, size // 2)) + b" }}'"
+    ),
     "failing templates": lambda size: (
         "[" + ", ".join(_numbered("'{{{{ " + "<".join("1" * 1800) + " {} }}}}'", size)) + "]"
     ).encode(),

@@ -134,7 +134,9 @@ def _id_token() -> Read:
     from runner.cloud.auth.exchange import claims_of
     from runner.net.secret import Secret
 
-    return _bytes_of(lambda data: claims_of(Secret(f"a.{base64.urlsafe_b64encode(data).decode()}.c")))
+    return _bytes_of(
+        lambda data: claims_of(Secret(f"a.{base64.urlsafe_b64encode(data).decode()}.c"))
+    )
 
 
 def _decoded(decode: Callable[[Any], object]) -> Read:
@@ -172,7 +174,9 @@ def _error() -> Read:
 def _reboot_answer() -> Read:
     from runner.cloud.reboot import classify
 
-    return _bytes_of(lambda data: classify(400, {}, data, asked=["616fb98f-46ca-475e-917e-2563e5a8cd19"]))
+    return _bytes_of(
+        lambda data: classify(400, {}, data, asked=["616fb98f-46ca-475e-917e-2563e5a8cd19"])
+    )
 
 
 def _token() -> Read:
@@ -259,7 +263,8 @@ def readers() -> Mapping[str, Reader]:
                 b"version: 1\nname: web\ngroups: @@\n",
                 b"version: 1\nname: web\ngroups: [{name: web, servers: {all: true}, waves: @@}]\n",
                 b"version: 1\nname: web\nvars: {x: [%s]}\ngroups: [{name: 'w-{{ item }}', for_each: '{{ vars.x }}',"
-                b" servers: {names: @@}, waves: [1]}]\n" % b", ".join(b"'%d'" % n for n in range(1000)),
+                b" servers: {names: @@}, waves: [1]}]\n"
+                % b", ".join(b"'%d'" % n for n in range(1000)),
                 b"version: 1\nname: web\ngroups: [{name: web, for_each: @@, servers: {names: ['{{ item }}']},"
                 b" waves: [1]}]\n",
             ),
@@ -277,8 +282,16 @@ def readers() -> Mapping[str, Reader]:
             (HOLE, b"version: 1\ntargets: @@\n"),
             (b"version: 1\nstore: sqlite:///a.db\ntargets: {a: {cloud: simulator}}\n",),
         ),
-        "policy": Reader("yaml", _policy, MAX_BYTES, (HOLE, b"version: 1\nrules: @@\n"), (b"version: 1\nrules: []\n",)),
-        "ids": Reader("lines", _ids, MAX_ID_BYTES, examples=(b"a-1\nb-2 # why\n",), errors=(Unreadable,)),
+        "policy": Reader(
+            "yaml",
+            _policy,
+            MAX_BYTES,
+            (HOLE, b"version: 1\nrules: @@\n"),
+            (b"version: 1\nrules: []\n",),
+        ),
+        "ids": Reader(
+            "lines", _ids, MAX_ID_BYTES, examples=(b"a-1\nb-2 # why\n",), errors=(Unreadable,)
+        ),
         "calendar": Reader(
             "lines",
             _calendar,
@@ -307,7 +320,15 @@ def readers() -> Mapping[str, Reader]:
             _artifact,
             ANSWER.size,
             examples=(_zip(("a.json", b"{}"), ("b.json", b"[]" * 500)),),
-            errors=(ValueError, OSError, zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, EOFError),
+            errors=(
+                ValueError,
+                OSError,
+                zipfile.BadZipFile,
+                zlib.error,
+                struct.error,
+                NotImplementedError,
+                EOFError,
+            ),
         ),
         "scenario": Reader(
             "yaml",
@@ -332,13 +353,21 @@ def readers() -> Mapping[str, Reader]:
             (HOLE, b'{"pull_request":@@}'),
             (b'{"before":"' + b"a" * 40 + b'","after":"' + b"b" * 40 + b'","forced":false}',),
         ),
-        "credentials file": Reader("lines", _credentials, 64 * 1024, examples=(b"[basic]\nak = A\nsk = B\n",)),
-        "ID token": Reader("json", _id_token, 20_000, examples=(b'{"sub":"repo:a/b","aud":["x"]}',)),
+        "credentials file": Reader(
+            "lines", _credentials, 64 * 1024, examples=(b"[basic]\nak = A\nsk = B\n",)
+        ),
+        "ID token": Reader(
+            "json", _id_token, 20_000, examples=(b'{"sub":"repo:a/b","aud":["x"]}',)
+        ),
         "server list": Reader(
             "json",
             _list_page,
             ANSWER.size,
-            (HOLE, b'{"count":1,"servers":@@}', b'{"servers":[{"id":"a","status":"ACTIVE","tags":@@}]}'),
+            (
+                HOLE,
+                b'{"count":1,"servers":@@}',
+                b'{"servers":[{"id":"a","status":"ACTIVE","tags":@@}]}',
+            ),
             (_fixture("servers-detail-states"),),
             not_json,
         ),
@@ -359,18 +388,33 @@ def readers() -> Mapping[str, Reader]:
             _actions,
             ANSWER.size,
             (HOLE, b'{"instanceActions":@@}'),
-            (b'{"instanceActions":[{"action":"reboot","start_time":"2026-01-01T00:00:00.000000"}]}',),
+            (
+                b'{"instanceActions":[{"action":"reboot","start_time":"2026-01-01T00:00:00.000000"}]}',
+            ),
             (*not_json, ValueError),
         ),
         "API error": Reader(
             "json",
             _error,
             ANSWER.size,
-            (HOLE, b'{"error":@@}', b'{"error":{"code":"Ecs.0005","message":@@}}', b'{"internalError":@@}'),
-            (_fixture("error-ecs-details"), _fixture("error-batch-internal"), b"<html><title>no</title></html>"),
+            (
+                HOLE,
+                b'{"error":@@}',
+                b'{"error":{"code":"Ecs.0005","message":@@}}',
+                b'{"internalError":@@}',
+            ),
+            (
+                _fixture("error-ecs-details"),
+                _fixture("error-batch-internal"),
+                b"<html><title>no</title></html>",
+            ),
         ),
         "reboot answer": Reader(
-            "json", _reboot_answer, ANSWER.size, (HOLE, b'{"internalError":@@}'), (_fixture("error-ecs"),)
+            "json",
+            _reboot_answer,
+            ANSWER.size,
+            (HOLE, b'{"internalError":@@}'),
+            (_fixture("error-ecs"),),
         ),
         "token answer": Reader(
             "json",
@@ -398,7 +442,9 @@ def readers() -> Mapping[str, Reader]:
             (b'{"batch":1,"servers":["a"]}',),
             (RunnerError, sqlite3.Error),
         ),
-        "spool": Reader("json", _spool, SPOOLED, (HOLE, b'{"batch":@@}'), (b'{"batch":1,"job":"j"}\n',)),
+        "spool": Reader(
+            "json", _spool, SPOOLED, (HOLE, b'{"batch":@@}'), (b'{"batch":1,"job":"j"}\n',)
+        ),
         "Git store, run": Reader(
             "json",
             _git_store("runs/web-1/run.json"),
@@ -415,7 +461,9 @@ def readers() -> Mapping[str, Reader]:
                 b'{"seq": 1, "at": @@, "type": "x", "fence": 1, "data": {}}\n',
                 b'{"seq": 1, "at": "2026-01-01T00:00:00+00:00", "type": "x", "fence": 1, "data": @@}\n',
             ),
-            (b'{"seq": 1, "at": "2026-01-01T00:00:00+00:00", "type": "x", "fence": 1, "data": {}}\n',),
+            (
+                b'{"seq": 1, "at": "2026-01-01T00:00:00+00:00", "type": "x", "fence": 1, "data": {}}\n',
+            ),
         ),
         "Git store, claims": Reader(
             "json",

@@ -16,7 +16,12 @@ ENV = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
 }
-_SETTINGS = ("user.name=T", "user.email=t@example.com", "commit.gpgSign=false", "protocol.file.allow=always")
+_SETTINGS = (
+    "user.name=T",
+    "user.email=t@example.com",
+    "commit.gpgSign=false",
+    "protocol.file.allow=always",
+)
 
 PLAN = """\
 version: 1
@@ -52,7 +57,12 @@ class Made:
         """One Git command. Raises CalledProcessError, with what Git said, when it fails."""
         settings = [word for one in _SETTINGS for word in ("-c", one)]
         done = subprocess.run(
-            ["git", *settings, *arguments], cwd=self.folder, env=ENV, capture_output=True, text=True, check=False
+            ["git", *settings, *arguments],
+            cwd=self.folder,
+            env=ENV,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

@@ -36,10 +36,16 @@ def test_odd_names_are_read_exactly(made: Made) -> None:
     head = made.commit({f"{name}/{name}.yaml": name for name in ODD})
     repository = made.repository
     paths = sorted(f"{name}/{name}.yaml" for name in ODD)
-    assert repository.changes(base, head) == [Change("added", path) for path in sorted(paths, key=os.fsencode)]
+    assert repository.changes(base, head) == [
+        Change("added", path) for path in sorted(paths, key=os.fsencode)
+    ]
     assert repository.files(head) == sorted(["keep", *paths])
-    assert [repository.files(head, name) for name in ODD] == [[f"{name}/{name}.yaml"] for name in ODD]
-    assert [repository.read(head, f"{name}/{name}.yaml") for name in ODD] == [name.encode() for name in ODD]
+    assert [repository.files(head, name) for name in ODD] == [
+        [f"{name}/{name}.yaml"] for name in ODD
+    ]
+    assert [repository.read(head, f"{name}/{name}.yaml") for name in ODD] == [
+        name.encode() for name in ODD
+    ]
 
 
 def test_names_that_are_not_utf8_survive(made: Made) -> None:
@@ -54,13 +60,17 @@ def test_names_that_are_not_utf8_survive(made: Made) -> None:
 def test_each_kind_of_change_is_told(made: Made) -> None:
     """Added, modified, renamed (with its similarity), deleted; a copy is an addition, another type a modification."""
     text = plan("a") * 3
-    base = made.commit({"mod": "1", "gone": "1", "old": text, "edited": text + "b", "typed": "1", "same": text * 2})
+    base = made.commit(
+        {"mod": "1", "gone": "1", "old": text, "edited": text + "b", "typed": "1", "same": text * 2}
+    )
     (made.folder / "typed").unlink()
     (made.folder / "typed").symlink_to("same")
     made.git("mv", "old", "new")
     made.git("mv", "edited", "moved")
     made.git("config", "diff.renames", "copies")
-    head = made.commit({"mod": "2", "gone": None, "moved": text + "c", "more": "z", "copy": text * 2})
+    head = made.commit(
+        {"mod": "2", "gone": None, "moved": text + "c", "more": "z", "copy": text * 2}
+    )
     moved = next(c for c in made.repository.changes(base, head) if c.path == "moved")
     assert 80 <= (moved.similarity or 0) < 100
     assert set(made.repository.changes(base, head)) == {
@@ -80,11 +90,28 @@ def test_revisions_are_resolved_to_commits(made: Made) -> None:
     made.git("tag", "--annotate", "--message=x", "v1")
     second = made.commit({"a": "2"})
     repository = made.repository
-    assert [repository.resolve(r) for r in ("v1", "HEAD~1", "main", second[:10])] == [first, first, second, second]
+    assert [repository.resolve(r) for r in ("v1", "HEAD~1", "main", second[:10])] == [
+        first,
+        first,
+        second,
+        second,
+    ]
 
 
 @pytest.mark.parametrize(
-    "revision", ["--output=pwned", "-h", "nope", "", "HEAD:a", "HEAD^{tree}", "main..HEAD", "a\nb", "HEAD\0", "0" * 40]
+    "revision",
+    [
+        "--output=pwned",
+        "-h",
+        "nope",
+        "",
+        "HEAD:a",
+        "HEAD^{tree}",
+        "main..HEAD",
+        "a\nb",
+        "HEAD\0",
+        "0" * 40,
+    ],
 )
 def test_what_is_no_commit_is_refused(still: Made, revision: str) -> None:
     """A revision that begins like an option, does not exist or is no single commit: usage error, nothing is run."""
@@ -105,12 +132,19 @@ def test_only_regular_files_of_a_reasonable_size_are_read(made: Made, tmp_path: 
     read = made.repository.read
     assert read(head, "folder/none") is None
     assert read(head, "folder/big", limit=2048) == b"x" * 2048
-    for path, said in {"link": "symbolic link", "sub": "submodule", "folder": "folder", "folder/big": "larger"}.items():
+    for path, said in {
+        "link": "symbolic link",
+        "sub": "submodule",
+        "folder": "folder",
+        "folder/big": "larger",
+    }.items():
         with pytest.raises(NotReadable, match=said):
             read(head, path, limit=2047)
 
 
-@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "..", ".", "", "a//b", "a\0b"])
+@pytest.mark.parametrize(
+    "path", ["../x", "/etc/passwd", "a/../../x", "..", ".", "", "a//b", "a\0b"]
+)
 def test_paths_that_lead_out_are_refused(still: Made, path: str) -> None:
     """A path that is not plainly inside the repository is refused before Git is asked."""
     with pytest.raises(NotReadable, match="no path inside"):
@@ -142,7 +176,9 @@ def test_without_a_repository_or_without_git_there_is_a_way_out(tmp_path: Path) 
         assert caught.value.hint
 
 
-def test_a_program_of_the_checkout_is_never_run(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_of_the_checkout_is_never_run(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file `git` in the folder we are in is not taken for Git, though `PATH` has an empty or relative part."""
     made.write("git", "#!/bin/sh\ntouch sprung\n").chmod(0o755)
     monkeypatch.chdir(made.folder)
@@ -165,7 +201,11 @@ def test_a_surrounding_git_command_does_not_redirect_us(made: Made, tmp_path: Pa
     base = made.commit({"a": "1"})
     head = made.commit({"a": "2"})
     other = Made.new(tmp_path / "other")
-    hook = {"GIT_DIR": str(other.folder / ".git"), "GIT_INDEX_FILE": "/none", "GIT_EXTERNAL_DIFF": "false"}
+    hook = {
+        "GIT_DIR": str(other.folder / ".git"),
+        "GIT_INDEX_FILE": "/none",
+        "GIT_EXTERNAL_DIFF": "false",
+    }
     repository = Repository.find(made.folder, {**ENV, **hook})
     assert repository.root == made.folder
     assert repository.resolve("HEAD") == head
@@ -180,7 +220,13 @@ def test_nothing_of_the_repository_is_executed(made: Made, tmp_path: Path) -> No
     trap.chmod(trap.stat().st_mode | stat.S_IXUSR)
     base = made.commit({"a": "1", ".gitattributes": "* diff=trap\n"})
     head = made.commit({"a": "2"})
-    for name in ("core.fsmonitor", "diff.trap.textconv", "diff.trap.command", "diff.external", "core.pager"):
+    for name in (
+        "core.fsmonitor",
+        "diff.trap.textconv",
+        "diff.trap.command",
+        "diff.external",
+        "core.pager",
+    ):
         made.git("config", name, str(trap))
     hooks = tmp_path / "hooks"
     hooks.mkdir()
@@ -242,7 +288,9 @@ def test_a_server_that_refuses_is_a_clear_error(made: Made, tmp_path: Path) -> N
     clone = made.clone(tmp_path / "clone", "--depth=1")
     clone.git("config", "protocol.version", "0")
     made.git("config", "uploadpack.allowAnySHA1InWant", "false")
-    with pytest.raises(MissingHistory, match=f"{first[:12]} is not in this clone, and origin does not give") as caught:
+    with pytest.raises(
+        MissingHistory, match=f"{first[:12]} is not in this clone, and origin does not give"
+    ) as caught:
         clone.repository.ensure(first)
     assert "fetch-depth: 0" in (caught.value.hint or "")
     made.git("checkout", "--quiet", "--orphan", "alone")
@@ -298,14 +346,22 @@ def test_ranges_as_people_write_them(made: Made) -> None:
     made.git("checkout", "--quiet", "-b", "side", first)
     side = made.commit({"b": "1"})
     made.git("checkout", "--quiet", "main")
-    bases = {"HEAD~1..HEAD": second, "main~1..": second, "side..main": side, "side...main": first, "side...": first}
+    bases = {
+        "HEAD~1..HEAD": second,
+        "main~1..": second,
+        "side..main": side,
+        "side...main": first,
+        "side...": first,
+    }
     bases[f"{second}..{third}"] = second
     assert {written: parse_range(written, made.repository) for written in bases} == {
         written: Range(base, third) for written, base in bases.items()
     }
 
 
-@pytest.mark.parametrize("written", ["main", "plans/", "..", "...", "a..b..c", "plans/../x", "../plans", "a....b"])
+@pytest.mark.parametrize(
+    "written", ["main", "plans/", "..", "...", "a..b..c", "plans/../x", "../plans", "a....b"]
+)
 def test_what_is_no_range_says_where_plans_go(still: Made, written: str) -> None:
     """A plan that stands where the range belongs is not taken for one: usage error with the way to write it."""
     with pytest.raises(Exception, match="is no range of commits") as caught:

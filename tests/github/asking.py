@@ -16,7 +16,10 @@ T = TypeVar("T")
 
 
 def ask_and_count(
-    github: StandIn, use: Callable[[GitHub], Awaitable[T]], token: str = TOKEN, log: list[RequestLog] | None = None
+    github: StandIn,
+    use: Callable[[GitHub], Awaitable[T]],
+    token: str = TOKEN,
+    log: list[RequestLog] | None = None,
 ) -> tuple[T, list[float]]:
     """What `use` makes of a client, and how long the client waited (in no time)."""
     waited: list[float] = []
@@ -25,7 +28,9 @@ def ask_and_count(
         waited.append(seconds)
 
     async def main() -> T:
-        async with GitHub(github.environ(token), log=log.append if log is not None else None, sleep=sleep) as api:
+        async with GitHub(
+            github.environ(token), log=log.append if log is not None else None, sleep=sleep
+        ) as api:
             return await use(api)
 
     return asyncio.run(main()), waited
@@ -36,7 +41,9 @@ def ask(github: StandIn, use: Callable[[GitHub], Awaitable[T]], token: str = TOK
     return ask_and_count(github, use, token)[0]
 
 
-def refusal(github: StandIn, use: Callable[[GitHub], Awaitable[object]], token: str = TOKEN) -> GitHubError:
+def refusal(
+    github: StandIn, use: Callable[[GitHub], Awaitable[object]], token: str = TOKEN
+) -> GitHubError:
     """The error that `use` must end with."""
     with pytest.raises(GitHubError) as caught:
         ask(github, use, token)

@@ -50,7 +50,12 @@ HOST = "127.0.0.1"
 TOKEN = "standin-token"
 REPOSITORY = "octo/fleet"
 LONGEST_BODY = 65_536
-ALL_PERMISSIONS = {"actions": "write", "contents": "read", "issues": "write", "pull_requests": "write"}
+ALL_PERMISSIONS = {
+    "actions": "write",
+    "contents": "read",
+    "issues": "write",
+    "pull_requests": "write",
+}
 _LEVELS = ("none", "read", "write")
 
 
@@ -110,7 +115,9 @@ class Calls:
         return JSONResponse({"login": account.login, "type": "User"})
 
     async def comments(self, request: Request) -> Response:
-        self._allow(request, "read" if request.method == "GET" else "write", "issues", "pull_requests")
+        self._allow(
+            request, "read" if request.method == "GET" else "write", "issues", "pull_requests"
+        )
         pull = self._existing(request, "pulls", "number")
         if request.method == "GET":
             return self._page(request, self._state.comments(pull["number"]))
@@ -121,12 +128,16 @@ class Calls:
         self._allow(request, "write", "issues", "pull_requests")
         found = self._existing(request, "comments", "comment")
         body = await self._comment_body(request)
-        return JSONResponse(self._state.write_comment(found["pull"], found["user"]["login"], body, found["id"]))
+        return JSONResponse(
+            self._state.write_comment(found["pull"], found["user"]["login"], body, found["id"])
+        )
 
     async def artifacts(self, request: Request) -> Response:
         self._allow(request, "read", "actions")
         name = request.query_params.get("name")
-        found = [a for a in reversed(self._state.all("artifacts")) if name is None or a["name"] == name]
+        found = [
+            a for a in reversed(self._state.all("artifacts")) if name is None or a["name"] == name
+        ]
         return self._page(request, found, "artifacts")
 
     async def artifact_zip(self, request: Request) -> Response:
@@ -138,7 +149,11 @@ class Calls:
         self._server.signatures.add(signature)
         quoted = signature.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
         path = f"/storage/{found['id']}?sv=2026&sig={quoted}&rscd=a%20b"
-        where = self._server.redirect.format(path=path) if self._server.redirect else self._server.storage + path
+        where = (
+            self._server.redirect.format(path=path)
+            if self._server.redirect
+            else self._server.storage + path
+        )
         return Response(status_code=302, headers={"Location": where})
 
     async def storage(self, request: Request) -> Response:
@@ -149,7 +164,9 @@ class Calls:
         if signature not in self._server.signatures:
             raise HTTPException(403, "wrong signature")
         self._server.signatures.discard(signature)
-        return Response(self._state.packed(request.path_params["artifact"]), media_type="application/zip")
+        return Response(
+            self._state.packed(request.path_params["artifact"]), media_type="application/zip"
+        )
 
     async def run(self, request: Request) -> Response:
         self._allow(request, "read", "actions")
@@ -175,7 +192,11 @@ class Calls:
             raise HTTPException(404, "Not Found")
         if str(body.get("ref")).removeprefix("refs/heads/") != self._state.default_branch:
             raise HTTPException(422, f"No ref found for: {body.get('ref')}")
-        entry = {"workflow": request.path_params["workflow"], "ref": body["ref"], "inputs": body.get("inputs", {})}
+        entry = {
+            "workflow": request.path_params["workflow"],
+            "ref": body["ref"],
+            "inputs": body.get("inputs", {}),
+        }
         self._state.append("dispatches.jsonl", entry)
         return Response(status_code=204)
 
@@ -196,7 +217,9 @@ class Calls:
                 run_id=int(query["run_id"]) if "run_id" in query else None,
             )
         except ValueError:
-            raise HTTPException(409, "an artifact with this name already exists on the workflow run") from None
+            raise HTTPException(
+                409, "an artifact with this name already exists on the workflow run"
+            ) from None
         return JSONResponse(made, 201)
 
     def _account(self, request: Request) -> Account:
@@ -209,9 +232,15 @@ class Calls:
     def _allow(self, request: Request, level: str, *permissions: str) -> None:
         """Whoever asks must have one of the permissions on this level, and mean this repository."""
         account = self._account(request)
-        if "/".join((request.path_params["owner"], request.path_params["repo"])).lower() != self._state.repository:
+        if (
+            "/".join((request.path_params["owner"], request.path_params["repo"])).lower()
+            != self._state.repository
+        ):
             raise HTTPException(404, "Not Found")
-        if not any(_LEVELS.index(account.permissions.get(p, "none")) >= _LEVELS.index(level) for p in permissions):
+        if not any(
+            _LEVELS.index(account.permissions.get(p, "none")) >= _LEVELS.index(level)
+            for p in permissions
+        ):
             accepted = "; ".join(f"{p}={level}" for p in permissions)
             headers = {"X-Accepted-GitHub-Permissions": accepted}
             raise HTTPException(403, "Resource not accessible by integration", headers)
@@ -227,10 +256,14 @@ class Calls:
         if not isinstance(body, str) or not body.strip():
             raise HTTPException(422, "Validation Failed; Body can't be blank")
         if len(body) > LONGEST_BODY:
-            raise HTTPException(422, f"Validation Failed; Body is too long (maximum is {LONGEST_BODY} characters)")
+            raise HTTPException(
+                422, f"Validation Failed; Body is too long (maximum is {LONGEST_BODY} characters)"
+            )
         return body
 
-    def _page(self, request: Request, items: list[dict[str, Any]], key: str | None = None) -> Response:
+    def _page(
+        self, request: Request, items: list[dict[str, Any]], key: str | None = None
+    ) -> Response:
         """A page of the list, and where the others are: at the repository's number, as GitHub writes it."""
         size = min(int(request.query_params.get("per_page", 30)), 100)
         page = int(request.query_params.get("page", 1))
@@ -241,9 +274,13 @@ class Calls:
         for word, number in (("prev", page - 1), ("next", page + 1), ("last", last)):
             if 1 <= number <= last and number != page:
                 query = request.url.include_query_params(page=number).query
-                links.append(f'<{self._server.url}/repositories/{REPOSITORY_ID}{path}?{query}>; rel="{word}"')
+                links.append(
+                    f'<{self._server.url}/repositories/{REPOSITORY_ID}{path}?{query}>; rel="{word}"'
+                )
         headers = {"Link": ", ".join(links)} if links else {}
-        return JSONResponse({"total_count": len(items), key: part} if key else part, headers=headers)
+        return JSONResponse(
+            {"total_count": len(items), key: part} if key else part, headers=headers
+        )
 
 
 async def _json(request: Request) -> dict[str, Any]:
@@ -262,7 +299,14 @@ async def _error(_request: Request, error: Exception) -> Response:
     message, _, detail = error.detail.partition("; ")
     body: dict[str, Any] = {"message": message, "documentation_url": "https://docs.github.com/rest"}
     if detail:
-        body["errors"] = [{"resource": "IssueComment", "code": "unprocessable", "field": "data", "message": detail}]
+        body["errors"] = [
+            {
+                "resource": "IssueComment",
+                "code": "unprocessable",
+                "field": "data",
+                "message": detail,
+            }
+        ]
     return JSONResponse(body, error.status_code, error.headers)
 
 
@@ -279,7 +323,9 @@ def _routes(calls: Calls) -> Starlette:
             Route(repo + "/commits/{sha}/pulls", calls.commit_pulls),
             Route(repo + "/pulls/{number:int}", calls.pull),
             Route(repo + "/pulls/{number:int}/commits", calls.pull_commits),
-            Route(repo + "/actions/workflows/{workflow}/dispatches", calls.dispatch, methods=["POST"]),
+            Route(
+                repo + "/actions/workflows/{workflow}/dispatches", calls.dispatch, methods=["POST"]
+            ),
             Route("/_standin/pulls", calls.set_pull, methods=["POST"]),
             Route("/_standin/artifacts", calls.set_artifact, methods=["PUT"]),
         ],
@@ -295,7 +341,8 @@ class _Door:
         self._server = server
         self._api: ASGIApp = _routes(calls)
         self._storage: ASGIApp = Starlette(
-            routes=[Route("/storage/{artifact:int}", calls.storage)], exception_handlers={HTTPException: _error}
+            routes=[Route("/storage/{artifact:int}", calls.storage)],
+            exception_handlers={HTTPException: _error},
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -303,14 +350,19 @@ class _Door:
         asked = scope["path"]
 
         async def noting(message: Any) -> None:
-            if message["type"] == "http.response.start":  # before it leaves: who has the answer finds the entry
+            if (
+                message["type"] == "http.response.start"
+            ):  # before it leaves: who has the answer finds the entry
                 self._note(Request(scope), asked, message["status"], is_api)
             await send(message)
 
         app = self._fault(asked) or (self._api if is_api else self._storage)
         by_number = f"/repositories/{REPOSITORY_ID}/"
         if asked.startswith(by_number):
-            scope = {**scope, "path": f"/repos/{self._server.state.repository}/{asked.removeprefix(by_number)}"}
+            scope = {
+                **scope,
+                "path": f"/repos/{self._server.state.repository}/{asked.removeprefix(by_number)}",
+            }
         await app(scope, receive, noting)
 
     def _fault(self, path: str) -> ASGIApp | None:
@@ -324,12 +376,20 @@ class _Door:
         token = request.headers.get("authorization", "").partition(" ")[2]
         account = self._server.accounts.get(token)
         who = account.login if account else None
-        entry = {"method": request.method, "path": path, "status": status, "who": who, "api": is_api}
+        entry = {
+            "method": request.method,
+            "path": path,
+            "status": status,
+            "who": who,
+            "api": is_api,
+        }
         self._server.state.append("requests.jsonl", entry)
 
 
 def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # TCP_NODELAY is set only then
+    listener = socket.socket(
+        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # TCP_NODELAY is set only then
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, port))
     return listener
@@ -349,9 +409,13 @@ def serving(
     api, storage = (f"http://{HOST}:{listener.getsockname()[1]}" for listener in listeners)
     state = State(folder, repository, default_branch)
     standin = StandIn(api, storage, state, dict(accounts or {TOKEN: Account()}))
-    config = uvicorn.Config(_Door(standin), http="h11", ws="none", lifespan="off", log_config=None, access_log=False)
+    config = uvicorn.Config(
+        _Door(standin), http="h11", ws="none", lifespan="off", log_config=None, access_log=False
+    )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(listeners)), name="github", daemon=True)
+    thread = threading.Thread(
+        target=lambda: asyncio.run(server.serve(listeners)), name="github", daemon=True
+    )
     thread.start()
     try:
         while not server.started and thread.is_alive():
@@ -366,13 +430,17 @@ def serving(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A stand-in for GitHub's REST API on loopback.")
-    parser.add_argument("--state", type=Path, required=True, help="folder with the state, made if missing")
+    parser.add_argument(
+        "--state", type=Path, required=True, help="folder with the state, made if missing"
+    )
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--repository", default=REPOSITORY, help="OWNER/NAME, in lower case")
     parser.add_argument("--default-branch", default="main")
     parser.add_argument("--token", default=TOKEN)
     parser.add_argument("--login", default=BOT, help="whose token it is")
-    parser.add_argument("--permissions", default="", help="comma-separated NAME=read|write; default: all")
+    parser.add_argument(
+        "--permissions", default="", help="comma-separated NAME=read|write; default: all"
+    )
     given = parser.parse_args()
     permissions = dict(pair.split("=", 1) for pair in given.permissions.split(",") if pair)
     account = Account(given.login, permissions or ALL_PERMISSIONS)

@@ -60,7 +60,10 @@ class State:
         return value
 
     def _number(self) -> int:
-        return 1 + max((int(p.stem) for p in self.folder.glob("*/*.json") if p.parent.name != "pulls"), default=0)
+        return 1 + max(
+            (int(p.stem) for p in self.folder.glob("*/*.json") if p.parent.name != "pulls"),
+            default=0,
+        )
 
     def comments(self, pull: int) -> list[Json]:
         """As the API shows them, the oldest first."""
@@ -74,11 +77,21 @@ class State:
         """A new comment, or with `number` another body for one that exists."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         kind = "Bot" if login.endswith("[bot]") else "User"
-        made: Json = {"pull": pull, "user": {"login": login, "type": kind}, "created_at": now, "updated_at": now}
+        made: Json = {
+            "pull": pull,
+            "user": {"login": login, "type": kind},
+            "created_at": now,
+            "updated_at": now,
+        }
         if number is None:
             made["id"] = self._number()
         else:
-            made = {**made, **(self.read("comments", number) or {}), "id": number, "updated_at": now}
+            made = {
+                **made,
+                **(self.read("comments", number) or {}),
+                "id": number,
+                "updated_at": now,
+            }
         (self.folder / "comments" / f"{made['id']}.md").write_bytes(body.encode())
         self._keep("comments", made["id"], made)
         return {**made, "body": body}
@@ -89,7 +102,12 @@ class State:
         Fields: `head_sha`, `base`, `merged_at` (an instant or None), `merge_commit_sha`, `commits` (SHAs), `fork`.
         """
         plain: Json = {
-            **{"head_sha": "", "base": self.default_branch, "merged_at": None, "merge_commit_sha": None},
+            **{
+                "head_sha": "",
+                "base": self.default_branch,
+                "merged_at": None,
+                "merge_commit_sha": None,
+            },
             **{"commits": [], "fork": False, **(self.read("pulls", number) or {})},
             **fields,
             "number": number,
@@ -99,11 +117,19 @@ class State:
     def pulls_of(self, sha: str) -> list[Json]:
         """Pull requests that have the commit, or whose merge made it."""
         found = self.all("pulls")
-        return [self.pull_document(p) for p in found if sha in (p["merge_commit_sha"], p["head_sha"], *p["commits"])]
+        return [
+            self.pull_document(p)
+            for p in found
+            if sha in (p["merge_commit_sha"], p["head_sha"], *p["commits"])
+        ]
 
     def pull_document(self, pull: Json) -> Json:
         """As the API shows it."""
-        repo: Json = {"full_name": self.repository, "id": REPOSITORY_ID, "default_branch": self.default_branch}
+        repo: Json = {
+            "full_name": self.repository,
+            "id": REPOSITORY_ID,
+            "default_branch": self.default_branch,
+        }
         head = {**repo, "id": FORK_ID, "full_name": "mallory/fork"} if pull["fork"] else repo
         return {
             "number": pull["number"],
@@ -130,11 +156,18 @@ class State:
         """Store a zip as a run does; with `run_id` in a run that exists. A name is there once in a run (ValueError)."""
         head_id = FORK_ID if fork else REPOSITORY_ID
         run_id = run_id or self._write_run(head_sha, event, path, head_id)
-        if any(a["name"] == name and a["workflow_run"]["id"] == run_id for a in self.all("artifacts")):
+        if any(
+            a["name"] == name and a["workflow_run"]["id"] == run_id for a in self.all("artifacts")
+        ):
             raise ValueError(name)
         number = self._number()
         (self.folder / "artifacts" / f"{number}.zip").write_bytes(packed)
-        run = {"id": run_id, "repository_id": REPOSITORY_ID, "head_repository_id": head_id, "head_sha": head_sha}
+        run = {
+            "id": run_id,
+            "repository_id": REPOSITORY_ID,
+            "head_repository_id": head_id,
+            "head_sha": head_sha,
+        }
         made = {
             "id": number,
             "name": name,
@@ -148,8 +181,17 @@ class State:
 
     def _write_run(self, head_sha: str, event: str, path: str, head_id: int) -> int:
         number = self._number()
-        run = {"id": number, "event": event, "path": path, "head_sha": head_sha, "status": "in_progress"}
-        ends = {"repository": {"id": REPOSITORY_ID, "full_name": self.repository}, "head_repository": {"id": head_id}}
+        run = {
+            "id": number,
+            "event": event,
+            "path": path,
+            "head_sha": head_sha,
+            "status": "in_progress",
+        }
+        ends = {
+            "repository": {"id": REPOSITORY_ID, "full_name": self.repository},
+            "head_repository": {"id": head_id},
+        }
         self._keep("runs", number, {**run, **ends})
         return number
 

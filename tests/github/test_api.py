@@ -10,7 +10,15 @@ import zipfile
 
 import pytest
 
-from runner.github.api import GitHub, GitHubError, address_of, api_address, dispatch, repo_path, tolerated
+from runner.github.api import (
+    GitHub,
+    GitHubError,
+    address_of,
+    api_address,
+    dispatch,
+    repo_path,
+    tolerated,
+)
 from runner.net.secret import Secret
 from runner.net.wire import RequestLog
 from tests.github.asking import ask, ask_and_count, refusal
@@ -51,7 +59,11 @@ def test_addresses_of_the_api() -> None:
     """GitHub's own address where none is said; an enterprise's keeps its prefix."""
     assert api_address({}).origin == "https://api.github.com"
     found = api_address({"GITHUB_API_URL": "https://ghe.example:8443/api/v3/"})
-    assert (found.origin, found.prefix, found.host) == ("https://ghe.example:8443", "/api/v3", "ghe.example")
+    assert (found.origin, found.prefix, found.host) == (
+        "https://ghe.example:8443",
+        "/api/v3",
+        "ghe.example",
+    )
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "naïve"])
@@ -63,7 +75,9 @@ def test_no_client_without_a_token(token: str) -> None:
     assert not token or token not in str(caught.value)
 
 
-@pytest.mark.parametrize("repo", ["octo", "octo/fleet/x", "../fleet", "octo/..", "octo/fl eet", "octo/fleet?x", ""])
+@pytest.mark.parametrize(
+    "repo", ["octo", "octo/fleet/x", "../fleet", "octo/..", "octo/fl eet", "octo/fleet?x", ""]
+)
 def test_only_names_of_repositories_become_paths(repo: str) -> None:
     """What is no OWNER/NAME never becomes a part of an address."""
     with pytest.raises(GitHubError, match="OWNER/NAME"):
@@ -72,7 +86,10 @@ def test_only_names_of_repositories_become_paths(repo: str) -> None:
 
 def test_parts_of_paths_are_encoded() -> None:
     """A slash or a question mark in a part stays in that part."""
-    assert repo_path("octo/fleet", "commits", "a/../b?c", "pulls") == "/repos/octo/fleet/commits/a%2F..%2Fb%3Fc/pulls"
+    assert (
+        repo_path("octo/fleet", "commits", "a/../b?c", "pulls")
+        == "/repos/octo/fleet/commits/a%2F..%2Fb%3Fc/pulls"
+    )
 
 
 def test_all_pages_are_read(github: StandIn) -> None:
@@ -85,7 +102,9 @@ def test_all_pages_are_read(github: StandIn) -> None:
     assert pages == [COMMENTS, *["/repositories/1001/issues/7/comments"] * 2]
 
 
-@pytest.mark.parametrize("elsewhere", ["http://127.0.0.1:9/x", "https://evil.example/x", "http://[::1/x", "//x@y/z"])
+@pytest.mark.parametrize(
+    "elsewhere", ["http://127.0.0.1:9/x", "https://evil.example/x", "http://[::1/x", "//x@y/z"]
+)
 def test_no_next_page_on_another_host(github: StandIn, elsewhere: str) -> None:
     """A next page that is said to be elsewhere is not asked for: the token would go there."""
     github.faults = [Fault(200, headers={"Link": f'<{elsewhere}>; rel="next"'}, body=b"[]")]
@@ -107,7 +126,9 @@ def test_wrong_token(github: StandIn) -> None:
     error = refusal(github, list_comments, "planted-token-0815")
     assert (error.status, error.exit_code) == (401, 1)
     assert "does not accept the token" in error.message
-    assert "planted" not in "".join(traceback.format_exception(error)) + repr(error) + str(error.hint)
+    assert "planted" not in "".join(traceback.format_exception(error)) + repr(error) + str(
+        error.hint
+    )
 
 
 def test_the_token_is_hidden(github: StandIn) -> None:
@@ -149,9 +170,16 @@ def test_hostile_permissions_are_not_quoted(github: StandIn) -> None:
 
 @pytest.mark.parametrize(
     ("status", "headers", "waits"),
-    [(429, {"Retry-After": "7"}, [7.0]), (403, {"Retry-After": "60"}, [60.0]), (503, {}, [1.0]), (502, {}, [1.0])],
+    [
+        (429, {"Retry-After": "7"}, [7.0]),
+        (403, {"Retry-After": "60"}, [60.0]),
+        (503, {}, [1.0]),
+        (502, {}, [1.0]),
+    ],
 )
-def test_reads_are_repeated_once(github: StandIn, status: int, headers: dict[str, str], waits: list[float]) -> None:
+def test_reads_are_repeated_once(
+    github: StandIn, status: int, headers: dict[str, str], waits: list[float]
+) -> None:
     """After a wait as long as GitHub says, a read is tried again; a second failure is the end."""
     github.faults = [Fault(status, headers=headers)]
     assert ask_and_count(github, list_comments) == ([], waits)
@@ -160,7 +188,9 @@ def test_reads_are_repeated_once(github: StandIn, status: int, headers: dict[str
     assert github.faults[0].times == 0
 
 
-@pytest.mark.parametrize("headers", [{"Retry-After": "3600"}, {"X-RateLimit-Remaining": "0"}, {"Retry-After": "soon"}])
+@pytest.mark.parametrize(
+    "headers", [{"Retry-After": "3600"}, {"X-RateLimit-Remaining": "0"}, {"Retry-After": "soon"}]
+)
 def test_long_limits_are_not_waited_for(github: StandIn, headers: dict[str, str]) -> None:
     """A rate limit that lasts is an error at once, which says how long."""
     github.faults = [Fault(403, headers=headers)]
@@ -172,7 +202,10 @@ def test_long_limits_are_not_waited_for(github: StandIn, headers: dict[str, str]
 
 def test_writes_are_never_repeated(github: StandIn) -> None:
     """A comment that may have been written is not written again."""
-    github.faults = [Fault(503, headers={"Retry-After": "1"}), Fault(429, headers={"Retry-After": "1"})]
+    github.faults = [
+        Fault(503, headers={"Retry-After": "1"}),
+        Fault(429, headers={"Retry-After": "1"}),
+    ]
     for _ in range(2):
         refusal(github, write_comment)
     assert len(github.state.lines("requests.jsonl")) == 2
@@ -212,7 +245,9 @@ def test_tolerated_errors_become_warnings(github: StandIn) -> None:
         raise KeyError
 
 
-@pytest.mark.parametrize(("login", "shown"), [("ada", "ada"), ("github-actions[bot]", "github-actions[bot]")])
+@pytest.mark.parametrize(
+    ("login", "shown"), [("ada", "ada"), ("github-actions[bot]", "github-actions[bot]")]
+)
 def test_who_we_are(github: StandIn, login: str, shown: str) -> None:
     """The login is that of the token's user, and the bot's for a job's own token; asked once."""
     github.accounts = {TOKEN: Account(login)}
@@ -242,7 +277,9 @@ def test_downloads_leave_the_token_at_home(github: StandIn) -> None:
     log: list[RequestLog] = []
     found, _ = ask_and_count(github, lambda api: api.download(path, needs="actions: read"), log=log)
     assert zipfile.ZipFile(io.BytesIO(found)).read("web.json") == b"{}"
-    asked = [(line["api"], line["status"], line["who"]) for line in github.state.lines("requests.jsonl")]
+    asked = [
+        (line["api"], line["status"], line["who"]) for line in github.state.lines("requests.jsonl")
+    ]
     assert asked == [(True, 302, "github-actions[bot]"), (False, 200, None)]
     assert [entry.outcome for entry in log] == ["302", "200"]
     assert "sig" not in repr(log)
@@ -270,7 +307,8 @@ def test_downloads_go_to_no_odd_place(github: StandIn, where: str, why: str) -> 
 
 
 @pytest.mark.parametrize(
-    "where", ["http://127.0.0.1:1/x", "https://127.0.0.1/x", "https://localhost/x", "https://[::1]/x"]
+    "where",
+    ["http://127.0.0.1:1/x", "https://127.0.0.1/x", "https://localhost/x", "https://[::1]/x"],
 )
 def test_a_real_api_never_sends_us_to_this_machine(where: str) -> None:
     """Only an API that is on this machine may send to this machine."""
@@ -282,19 +320,27 @@ def test_an_enterprise_may_store_at_home() -> None:
     """The API's own host may keep the files, whatever its address is; a public address is fine too."""
     own = asyncio.run(address_of("https://10.1.2.3/_services/x?a=%20b", "10.1.2.3"))
     assert own == ("https://10.1.2.3", "/_services/x?a=%20b")
-    assert asyncio.run(address_of("https://140.82.112.3", "api.github.com")) == ("https://140.82.112.3", "/")
+    assert asyncio.run(address_of("https://140.82.112.3", "api.github.com")) == (
+        "https://140.82.112.3",
+        "/",
+    )
 
 
 def test_a_second_redirect_is_not_followed(github: StandIn) -> None:
     """One redirect is followed, not two."""
     path = stored(github)
     github.faults = [Fault(302, path="/storage", headers={"Location": github.url + "/user"})]
-    assert "HTTP 302" in refusal(github, lambda api: api.download(path, needs="actions: read")).message
+    assert (
+        "HTTP 302" in refusal(github, lambda api: api.download(path, needs="actions: read")).message
+    )
 
 
 def test_dispatch(github: StandIn) -> None:
     """A workflow is started once, with its inputs."""
-    ask(github, lambda api: dispatch(api, REPOSITORY, "reboot-reconcile.yml", "main", {"wait": "30m"}))
+    ask(
+        github,
+        lambda api: dispatch(api, REPOSITORY, "reboot-reconcile.yml", "main", {"wait": "30m"}),
+    )
     expected = {"workflow": "reboot-reconcile.yml", "ref": "main", "inputs": {"wait": "30m"}}
     assert github.state.lines("dispatches.jsonl") == [expected]
 
@@ -302,7 +348,9 @@ def test_dispatch(github: StandIn) -> None:
 @pytest.mark.parametrize("file", ["../x.yml", "a/b.yml", "x.sh", "", "x.yml\n", ".yml"])
 def test_dispatch_of_no_workflow(github: StandIn, file: str) -> None:
     """What is not the name of a workflow's file is refused before it is sent."""
-    assert "workflow" in refusal(github, lambda api: dispatch(api, REPOSITORY, file, "main")).message
+    assert (
+        "workflow" in refusal(github, lambda api: dispatch(api, REPOSITORY, file, "main")).message
+    )
     assert github.state.lines("requests.jsonl") == []
 
 
@@ -311,7 +359,9 @@ def test_dispatch_refused(github: StandIn) -> None:
     error = refusal(github, lambda api: dispatch(api, REPOSITORY, "x.yml", "no-such-branch"))
     assert "No ref found for: no-such-branch" in error.message
     github.accounts = {TOKEN: Account(permissions={"actions": "read"})}
-    assert "actions: write" in str(refusal(github, lambda api: dispatch(api, REPOSITORY, "x.yml", "main")).hint)
+    assert "actions: write" in str(
+        refusal(github, lambda api: dispatch(api, REPOSITORY, "x.yml", "main")).hint
+    )
 
 
 def test_a_token_can_be_given(github: StandIn) -> None:

@@ -18,7 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.github.api import GitHubError
-from runner.github.artifacts import Artifact, MergedPull, download, find_schedules, merged_pull, unpack
+from runner.github.artifacts import (
+    Artifact,
+    MergedPull,
+    download,
+    find_schedules,
+    merged_pull,
+    unpack,
+)
 from tests.github.asking import ask, refusal
 from tests.github.standin import REPOSITORY, Fault, StandIn
 from tests.github.standin_state import PLAN_WORKFLOW, zipped
@@ -75,7 +82,13 @@ def test_the_workflow_need_not_be_known(github: StandIn) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"event": "push"}, {"head_sha": "b" * 40}, {"head_repository": {"id": 5}}, {"head_repository": None}]
+    "change",
+    [
+        {"event": "push"},
+        {"head_sha": "b" * 40},
+        {"head_repository": {"id": 5}},
+        {"head_repository": None},
+    ],
 )
 def test_the_run_has_the_last_word(github: StandIn, change: dict[str, Any]) -> None:
     """What the list of artefacts says is checked against the run itself."""
@@ -106,7 +119,9 @@ def test_other_bytes_than_stored(github: StandIn, tmp_path: Path) -> None:
     """A download whose digest is not the recorded one is not used."""
     number = store(github)
     artifact = found(github)[0]
-    (github.state.folder / "artifacts" / f"{number}.zip").write_bytes(zipped({"web.json": b"other"}))
+    (github.state.folder / "artifacts" / f"{number}.zip").write_bytes(
+        zipped({"web.json": b"other"})
+    )
     error = refusal(github, lambda api: download(api, artifact, tmp_path / "x"))
     assert "not those that were stored" in error.message
     assert not (tmp_path / "x").exists()
@@ -230,7 +245,9 @@ def test_damaged_zips(standin: StandIn, data: st.DataObject) -> None:
     packed = bytearray(zipped(FILES))
     for _ in range(data.draw(st.integers(1, 4))):
         packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
-    packed = packed[: data.draw(st.sampled_from([len(packed), data.draw(st.integers(1, len(packed)))]))]
+    packed = packed[
+        : data.draw(st.sampled_from([len(packed), data.draw(st.integers(1, len(packed)))]))
+    ]
     artifact = Artifact(REPOSITORY, store(standin, bytes(packed)), NAME, 1, datetime.now(UTC))
     with tempfile.TemporaryDirectory() as folder:
         made: list[Path] = []
@@ -281,7 +298,9 @@ def test_no_merged_pull(github: StandIn, fields: dict[str, Any]) -> None:
 def test_a_commit_that_github_names_by_mistake(github: StandIn) -> None:
     """A pull request that does not have the commit, though GitHub lists it, is none."""
     github.state.write_pull(7, merged_at=WHEN, merge_commit_sha="c" * 40)
-    listed = ask(github, lambda api: api.get(f"/repos/{REPOSITORY}/commits/{'c' * 40}/pulls", needs=""))
+    listed = ask(
+        github, lambda api: api.get(f"/repos/{REPOSITORY}/commits/{'c' * 40}/pulls", needs="")
+    )
     listed[0]["merge_commit_sha"] = "e" * 40
     github.faults = [Fault(200, "/commits/", body=json.dumps(listed).encode())]
     assert merged(github, "f" * 40) is None
@@ -289,7 +308,9 @@ def test_a_commit_that_github_names_by_mistake(github: StandIn) -> None:
 
 def test_of_several_pulls_the_one_that_made_the_commit(github: StandIn) -> None:
     """Of several pull requests with the commit it is the one whose merge made it, then the latest."""
-    github.state.write_pull(7, commits=["c" * 40], merged_at="2026-11-21T10:00:00Z", merge_commit_sha="d" * 40)
+    github.state.write_pull(
+        7, commits=["c" * 40], merged_at="2026-11-21T10:00:00Z", merge_commit_sha="d" * 40
+    )
     github.state.write_pull(8, head_sha="e" * 40, merged_at=WHEN, merge_commit_sha="c" * 40)
     assert getattr(merged(github, "c" * 40), "number", None) == 8
     github.state.write_pull(9, head_sha="f" * 40, merged_at=WHEN, merge_commit_sha="c" * 40)

@@ -15,7 +15,9 @@ OTHER = CommentKey("prod", "plans/db.yaml")
 REVIEWED = Reviewed("sha256:" + "1" * 64, "sha256:" + "2" * 64, "a" * 40)
 
 
-def put(github: StandIn, body: str, key: CommentKey = KEY, reviewed: Reviewed | None = REVIEWED) -> int:
+def put(
+    github: StandIn, body: str, key: CommentKey = KEY, reviewed: Reviewed | None = REVIEWED
+) -> int:
     return ask(github, lambda api: upsert(api, REPOSITORY, 7, key, body, reviewed))
 
 
@@ -36,7 +38,10 @@ def test_a_comment_is_updated_in_its_place(github: StandIn) -> None:
     assert digest(github) is None
     number = put(github, "first")
     second = Reviewed("sha256:" + "3" * 64, "sha256:" + "4" * 64, "b" * 64)
-    assert [put(github, "second", reviewed=second), put(github, "second", reviewed=second)] == [number, number]
+    assert [put(github, "second", reviewed=second), put(github, "second", reviewed=second)] == [
+        number,
+        number,
+    ]
     assert [body.splitlines()[3:] for body in bodies(github)] == [["second"]]
     assert digest(github) == second
     assert writes(github) == 2
@@ -54,7 +59,12 @@ def test_the_first_lines(github: StandIn) -> None:
 
 def test_each_plan_and_label_has_its_own(github: StandIn) -> None:
     """Plans and labels do not share comments, also where their names joined are the same."""
-    keys = [KEY, OTHER, CommentKey("prodplans", "/web.yaml"), CommentKey("", "prod\nplans/web.yaml")]
+    keys = [
+        KEY,
+        OTHER,
+        CommentKey("prodplans", "/web.yaml"),
+        CommentKey("", "prod\nplans/web.yaml"),
+    ]
     assert len({key.hex for key in keys}) == 4
     assert len({put(github, "x", key) for key in keys}) == 4
 
@@ -156,10 +166,15 @@ def test_a_plan_cannot_speak_for_us(github: StandIn, text: str) -> None:
     assert len(bodies(github)) == 2
 
 
-@pytest.mark.parametrize("bad", ["sha256:" + "1" * 63, "--> x", "sha256:" + "1" * 64 + "\n", "SHA256:" + "1" * 64])
+@pytest.mark.parametrize(
+    "bad", ["sha256:" + "1" * 63, "--> x", "sha256:" + "1" * 64 + "\n", "SHA256:" + "1" * 64]
+)
 def test_facts_have_one_shape(bad: str) -> None:
     """A digest that is none never gets into the line that is read."""
-    for facts in (Reviewed(bad, REVIEWED.plan_digest, "a" * 40), Reviewed(REVIEWED.schedule_digest, bad, "a" * 40)):
+    for facts in (
+        Reviewed(bad, REVIEWED.plan_digest, "a" * 40),
+        Reviewed(REVIEWED.schedule_digest, bad, "a" * 40),
+    ):
         with pytest.raises(ValueError, match="64 hex"):
             composed(KEY, "x", facts)
     with pytest.raises(ValueError, match="full hash"):
@@ -174,7 +189,8 @@ def test_the_longest_comment(github: StandIn) -> None:
     error = refusal(github, lambda api: upsert(api, REPOSITORY, 7, KEY, "x" * (room + 1), REVIEWED))
     assert "65,537" in error.message
     too_long = refusal(
-        github, lambda api: upsert(api, REPOSITORY, 7, KEY, "\N{PILE OF POO}" * (room // 2 + 1), REVIEWED)
+        github,
+        lambda api: upsert(api, REPOSITORY, 7, KEY, "\N{PILE OF POO}" * (room // 2 + 1), REVIEWED),
     )
     assert "GitHub takes 65,536" in too_long.message
 
@@ -200,8 +216,14 @@ def test_characters_that_utf8_cannot_carry(github: StandIn) -> None:
 @pytest.mark.parametrize("answer", [b"{}", b"[]", b"null", b""])
 def test_answers_without_an_id(github: StandIn, answer: bytes) -> None:
     """An answer that does not name the comment is an error, not a wrong number."""
-    github.faults = [Fault(403, "/user"), Fault(200, "comments", body=b"[]"), Fault(201, "comments", body=answer)]
-    assert "which comment" in refusal(github, lambda api: upsert(api, REPOSITORY, 7, KEY, "x")).message
+    github.faults = [
+        Fault(403, "/user"),
+        Fault(200, "comments", body=b"[]"),
+        Fault(201, "comments", body=answer),
+    ]
+    assert (
+        "which comment" in refusal(github, lambda api: upsert(api, REPOSITORY, 7, KEY, "x")).message
+    )
 
 
 def test_comments_of_another_shape_are_passed_over(github: StandIn) -> None:

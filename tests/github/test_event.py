@@ -31,7 +31,9 @@ ENVIRON = {
 def event_of(folder: Path, name: str, payload: object, **environ: str) -> GitHubEvent:
     file = folder / "event.json"
     file.write_text(payload if isinstance(payload, str) else json.dumps(payload))
-    found = read_event({**ENVIRON, "GITHUB_EVENT_NAME": name, "GITHUB_EVENT_PATH": str(file), **environ})
+    found = read_event(
+        {**ENVIRON, "GITHUB_EVENT_NAME": name, "GITHUB_EVENT_PATH": str(file), **environ}
+    )
     assert found is not None
     return found
 
@@ -74,7 +76,13 @@ def test_outside_of_actions_there_is_no_event() -> None:
 
 @pytest.mark.parametrize(
     ("repository", "is_fork"),
-    [("acme/ops", False), ("Acme/Ops", False), ("mallory/ops", True), (None, True), ("acme/ops2", True)],
+    [
+        ("acme/ops", False),
+        ("Acme/Ops", False),
+        ("mallory/ops", True),
+        (None, True),
+        ("acme/ops2", True),
+    ],
 )
 def test_forks_are_known(tmp_path: Path, repository: str | None, is_fork: bool) -> None:
     """A head in another repository, or in one that was deleted, is a fork; case does not matter."""
@@ -94,7 +102,13 @@ HOSTILE: list[Any] = [
     [],
     {"pull_request": []},
     {"pull_request": {"number": "7; rm -rf /", "head": "x", "base": {"sha": "--upload-pack=x"}}},
-    {"pull_request": {"number": True, "head": {"sha": ["a"], "repo": {"full_name": 3}}, "base": {"sha": "A" * 40}}},
+    {
+        "pull_request": {
+            "number": True,
+            "head": {"sha": ["a"], "repo": {"full_name": 3}},
+            "base": {"sha": "A" * 40},
+        }
+    },
     {"pull_request": {"number": -1}, "merge_group": "x", "repository": {"default_branch": {}}},
 ]
 
@@ -108,7 +122,12 @@ def test_what_is_of_another_kind_counts_as_absent(tmp_path: Path, payload: Any) 
         return
     event = event_of(tmp_path, "pull_request", payload, GITHUB_SHA="--x", GITHUB_REPOSITORY="a/b c")
     assert (event.sha, event.repository, event.default_branch) == ("", "", "")
-    assert (event.pull_number, event.head_sha, event.base_sha, event.is_fork) == (None, None, None, True)
+    assert (event.pull_number, event.head_sha, event.base_sha, event.is_fork) == (
+        None,
+        None,
+        None,
+        True,
+    )
 
 
 def test_a_file_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
@@ -119,7 +138,12 @@ def test_a_file_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
         event_of(tmp_path, "push", {}, GITHUB_EVENT_PATH="/dev/zero")
     with pytest.raises(UnreadableEvent, match="nested deeper than 64 levels"):
         event_of(tmp_path, "push", "[" * 100_000)
-    for text in ("", "{", '{"a": ' + "9" * 5000 + "}", "\ud800".encode("utf-8", "replace").decode()):
+    for text in (
+        "",
+        "{",
+        '{"a": ' + "9" * 5000 + "}",
+        "\ud800".encode("utf-8", "replace").decode(),
+    ):
         with pytest.raises(UnreadableEvent, match="is something that is not JSON"):
             event_of(tmp_path, "push", text)
 
@@ -136,7 +160,9 @@ def branched(made: Made) -> tuple[Made, str, str]:
     return made, main, side
 
 
-def test_a_pull_request_is_the_effect_of_merging(branched: tuple[Made, str, str], tmp_path: Path) -> None:
+def test_a_pull_request_is_the_effect_of_merging(
+    branched: tuple[Made, str, str], tmp_path: Path
+) -> None:
     """On GitHub's test merge the range begins at the base branch, also in a clone that holds only that commit."""
     made, main, side = branched
     made.git("checkout", "--quiet", "main")
@@ -149,17 +175,25 @@ def test_a_pull_request_is_the_effect_of_merging(branched: tuple[Made, str, str]
     assert [c.path for c in clone.repository.changes(main, made.head)] == ["b"]
 
 
-def test_a_pull_requests_own_merges_are_not_mistaken(branched: tuple[Made, str, str], tmp_path: Path) -> None:
+def test_a_pull_requests_own_merges_are_not_mistaken(
+    branched: tuple[Made, str, str], tmp_path: Path
+) -> None:
     """With the branch itself checked out, the range begins where it left the base, also when it merged the base."""
     made, main, side = branched
     start = made.repository.parents(side)[0]
-    assert range_of(event_of(tmp_path, "pull_request", pull(side, main)), made.repository) == Range(start, side)
+    assert range_of(event_of(tmp_path, "pull_request", pull(side, main)), made.repository) == Range(
+        start, side
+    )
     made.git("merge", "--quiet", "--no-ff", "--no-edit", "main")
     merged = made.head
-    assert range_of(event_of(tmp_path, "pull_request", pull(merged, main)), made.repository) == Range(main, merged)
+    assert range_of(
+        event_of(tmp_path, "pull_request", pull(merged, main)), made.repository
+    ) == Range(main, merged)
 
 
-def test_a_clone_that_is_too_shallow_says_so(branched: tuple[Made, str, str], tmp_path: Path) -> None:
+def test_a_clone_that_is_too_shallow_says_so(
+    branched: tuple[Made, str, str], tmp_path: Path
+) -> None:
     """Where the branch left its base cannot be known without history: the error says how to get it."""
     made, main, side = branched
     made.git("config", "uploadpack.allowAnySHA1InWant", "true")
@@ -169,7 +203,9 @@ def test_a_clone_that_is_too_shallow_says_so(branched: tuple[Made, str, str], tm
     assert "fetch-depth: 0" in (caught.value.hint or "")
 
 
-def test_a_merge_queues_group_names_its_range(branched: tuple[Made, str, str], tmp_path: Path) -> None:
+def test_a_merge_queues_group_names_its_range(
+    branched: tuple[Made, str, str], tmp_path: Path
+) -> None:
     """From the group's base to its head."""
     made, main, side = branched
     event = event_of(tmp_path, "merge_group", {"merge_group": {"base_sha": main, "head_sha": side}})
@@ -183,7 +219,9 @@ def test_a_push_is_from_before_to_after(made: Made, tmp_path: Path) -> None:
     after = made.commit({"a": "3"})
     made.git("config", "uploadpack.allowAnySHA1InWant", "true")
     clone = made.clone(tmp_path / "clone", "--depth=1")
-    assert range_of(event_of(tmp_path, "push", push(before, after)), clone.repository) == Range(before, after)
+    assert range_of(event_of(tmp_path, "push", push(before, after)), clone.repository) == Range(
+        before, after
+    )
 
 
 NO_RANGE = [
@@ -202,7 +240,9 @@ NO_RANGE = [
 
 
 @pytest.mark.parametrize(("name", "payload", "said"), NO_RANGE)
-def test_events_without_a_range_ask_for_plans(still: Made, tmp_path: Path, name: str, payload: Any, said: str) -> None:
+def test_events_without_a_range_ask_for_plans(
+    still: Made, tmp_path: Path, name: str, payload: Any, said: str
+) -> None:
     """Forced pushes, new branches, manual and timed starts: a usage error with its reason, never a guessed range."""
     with pytest.raises(NoRange, match=said) as caught:
         range_of(event_of(tmp_path, name, payload), still.repository)

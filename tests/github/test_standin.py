@@ -25,7 +25,9 @@ HEAD, MERGE = "a" * 40, "c" * 40
 def process(folder: Path, *options: str) -> Iterator[dict[str, str]]:
     """The stand-in as a command; yields a step's environment."""
     command = [sys.executable, "-m", "tests.github.standin", "--state", str(folder), *options]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ}) as running:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ}
+    ) as running:
         assert running.stdout
         url, token = running.stdout.readline().split()
         try:
@@ -48,14 +50,23 @@ def test_the_whole_way_over_a_process(tmp_path: Path) -> None:
 
     with process(tmp_path / "state", "--repository", repo, "--token", "t0k") as environ:
         setup = environ["GITHUB_API_URL"] + "/_standin"
-        pull = {"number": 3, "head_sha": HEAD, "merged_at": "2026-11-20T10:00:00Z", "merge_commit_sha": MERGE}
+        pull = {
+            "number": 3,
+            "head_sha": HEAD,
+            "merged_at": "2026-11-20T10:00:00Z",
+            "merge_commit_sha": MERGE,
+        }
         with httpx.Client(trust_env=False, verify=False) as client:  # noqa: S501 - plain http on loopback
             query = {"name": "n", "head_sha": HEAD}
             packed = zipped({"old.json": b"{}"})
             answers = [
                 client.post(setup + "/pulls", json=pull),
-                client.put(setup + "/artifacts", params=query | {"event": "pull_request"}, content=packed),
-                client.put(setup + "/artifacts", params=query | {"file": "web.json"}, content=b"[1]"),
+                client.put(
+                    setup + "/artifacts", params=query | {"event": "pull_request"}, content=packed
+                ),
+                client.put(
+                    setup + "/artifacts", params=query | {"file": "web.json"}, content=b"[1]"
+                ),
                 client.put(setup + "/artifacts", params=query | {"run_id": "1"}, content=packed),
             ]
         assert [answer.status_code for answer in answers] == [201, 201, 201, 409]

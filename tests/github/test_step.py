@@ -37,7 +37,9 @@ texts = st.one_of(
     st.sampled_from(HOSTILE),
     st.text(max_size=80),
     st.text("<=\n\r:#[]gh-adelimtroutpsEOF_", max_size=40),
-    st.lists(st.sampled_from((*HOSTILE, "::", "\n", "result<<x", "-->", "<!--")), max_size=5).map("".join),
+    st.lists(st.sampled_from((*HOSTILE, "::", "\n", "result<<x", "-->", "<!--")), max_size=5).map(
+        "".join
+    ),
 )
 
 
@@ -141,8 +143,13 @@ def outputs(path: Path) -> dict[str, str]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.dictionaries(st.sampled_from(sorted(OUTPUTS)), texts, min_size=1), st.sampled_from([b"", b"a=b", b"a=b\n"]))
-def test_outputs_come_back(tmp_path_factory: pytest.TempPathFactory, values: dict[str, str], before: bytes) -> None:
+@given(
+    st.dictionaries(st.sampled_from(sorted(OUTPUTS)), texts, min_size=1),
+    st.sampled_from([b"", b"a=b", b"a=b\n"]),
+)
+def test_outputs_come_back(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, str], before: bytes
+) -> None:
     """The runner reads exactly the values that were written, whatever is in them, and what was there before."""
     path = tmp_path_factory.getbasetemp() / "outputs"
     path.write_bytes(before)
@@ -156,7 +163,9 @@ def test_shapes_of_outputs(tmp_path: Path) -> None:
     path = tmp_path / "outputs"
     environ = {"GITHUB_OUTPUT": str(path)}
     write_outputs(environ, {"result": "suspended", "exit-code": 75, "follow-up": True, "due": None})
-    write_outputs(environ, {"run-ids": ["a", "b"], "comment-ids": [1], "schedule-digests": {"p": "sha256:1"}})
+    write_outputs(
+        environ, {"run-ids": ["a", "b"], "comment-ids": [1], "schedule-digests": {"p": "sha256:1"}}
+    )
     assert outputs(path) == {
         **{"result": "suspended", "exit-code": "75", "follow-up": "true", "due": ""},
         **{"run-ids": '["a","b"]', "comment-ids": "[1]", "schedule-digests": '{"p":"sha256:1"}'},
@@ -175,7 +184,10 @@ def test_names_of_outputs(tmp_path: Path) -> None:
 def test_outputs_are_bounded(tmp_path: Path) -> None:
     """More than a job can pass on is refused whole; without the variable nothing happens."""
     with pytest.raises(GitHubError, match="larger than"):
-        write_outputs({"GITHUB_OUTPUT": str(tmp_path / "x")}, {"result": "done", "plans": ["x" * MOST_OUTPUTS]})
+        write_outputs(
+            {"GITHUB_OUTPUT": str(tmp_path / "x")},
+            {"result": "done", "plans": ["x" * MOST_OUTPUTS]},
+        )
     assert not (tmp_path / "x").exists()
     write_outputs({}, {"result": "done"})
     with pytest.raises(GitHubError, match="cannot be written"):
@@ -287,7 +299,10 @@ def test_too_many_sections(page: Path) -> None:
 
 def test_code_is_closed() -> None:
     """A code block that is cut is closed, so that the next section is no code."""
-    text = laid_out(["### a\n```\n" + "x" * 100 + "\n" + "y\n" * 9_000 + "```\n", "### b"], 2 * (HEAD + 500) + 500)
+    text = laid_out(
+        ["### a\n```\n" + "x" * 100 + "\n" + "y\n" * 9_000 + "```\n", "### b"],
+        2 * (HEAD + 500) + 500,
+    )
     assert text.count("```") == 2
     assert text.index("```\n", 20) < text.index("… cut here") < text.index("### b")
 
@@ -296,7 +311,9 @@ def test_code_is_closed() -> None:
 @given(st.lists(texts, max_size=8), st.integers(0, 30_000), st.integers(1, 3_000))
 def test_never_over_the_limit(parts: list[str], limit: int, repeat: int) -> None:
     """Whatever the sections are, the page is within its limit and can be written."""
-    text = laid_out([f"### {n}\n\n" + f"{part}\n" * (repeat % 400) for n, part in enumerate(parts)], limit)
+    text = laid_out(
+        [f"### {n}\n\n" + f"{part}\n" * (repeat % 400) for n, part in enumerate(parts)], limit
+    )
     assert len(text.encode(errors="replace")) <= max(limit, 0)
 
 
@@ -305,7 +322,9 @@ def test_never_over_the_limit(parts: list[str], limit: int, repeat: int) -> None
 def test_hostile_names_in_pages(text: str) -> None:
     """Summary and comment show an escaped name as text: only our own markup, and only our own lines in front."""
     shown = f"### {markdown(text)}\n\n- {markdown(text)}\n"
-    summary = Page(MarkdownIt("commonmark", {"html": True}).render(laid_out([shown, "### next"], 50_000)))
+    summary = Page(
+        MarkdownIt("commonmark", {"html": True}).render(laid_out([shown, "### next"], 50_000))
+    )
     assert set(summary.tags) <= {"h3", "ul", "li", "p"}
     assert summary.tags["h3"] == 2
     lines = composed(CommentKey("label", text), shown).split("\n")

@@ -59,7 +59,10 @@ def test_what_is_no_file_is_refused_at_once(folder: Path, name: str) -> None:
     ids=" ".join,
 )
 def test_every_file_argument(
-    folder: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    folder: Path,
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Whatever the option, a pipe, a socket, a folder or a device ends the command with an error of ours."""
     monkeypatch.chdir(folder)

@@ -7,7 +7,16 @@ import tracemalloc
 
 import pytest
 
-from runner.inputs.json_text import ANSWER, MAX_DEPTH, SCHEDULE, Bounds, NotJson, TooMuchJson, depth, parse_json
+from runner.inputs.json_text import (
+    ANSWER,
+    MAX_DEPTH,
+    SCHEDULE,
+    Bounds,
+    NotJson,
+    TooMuchJson,
+    depth,
+    parse_json,
+)
 from tests.fuzz.hostile import JSON
 
 SMALL = Bounds(1_000_000, 1_000_000)
@@ -57,9 +66,15 @@ def test_waves_without_end_are_counted_before_they_are_built() -> None:
 
 def test_honest_large_texts_are_read() -> None:
     """A page of 1,000 servers, and servers enough for a schedule, whatever their names are written in."""
-    server = {"id": "616fb98f-46ca-475e-917e-2563e5a8cd19", "name": "服务器-" * 8, "zone": "eu-de-01"}
+    server = {
+        "id": "616fb98f-46ca-475e-917e-2563e5a8cd19",
+        "name": "服务器-" * 8,
+        "zone": "eu-de-01",
+    }
     assert len(parse_json(json.dumps({"servers": [server] * 20_000}), ANSWER)["servers"]) == 20_000
-    assert len(parse_json(json.dumps({"servers": [server] * 60_000}), SCHEDULE)["servers"]) == 60_000
+    assert (
+        len(parse_json(json.dumps({"servers": [server] * 60_000}), SCHEDULE)["servers"]) == 60_000
+    )
 
 
 def test_strict_texts_say_each_key_once() -> None:

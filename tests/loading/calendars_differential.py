@@ -24,8 +24,21 @@ from runner.loading.calendars import read_calendar
 WINDOW = datetime(2026, 9, 1, tzinfo=UTC), datetime(2027, 10, 1, tzinfo=UTC)
 FROM, TO = datetime(2026, 8, 1), datetime(2027, 11, 1)  # noqa: DTZ001 - by the clocks of any zone, with a margin
 OWN = "Asia/Tokyo"
-ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Africa/Cairo", "UTC")
-WRITTEN = {"Europe/Berlin": ("Europe/Berlin", "/mozilla.org/20050126_1/Europe/Berlin", "W. Europe Standard Time")}
+ZONES = (
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "Africa/Cairo",
+    "UTC",
+)
+WRITTEN = {
+    "Europe/Berlin": (
+        "Europe/Berlin",
+        "/mozilla.org/20050126_1/Europe/Berlin",
+        "W. Europe Standard Time",
+    )
+}
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
@@ -86,7 +99,9 @@ def starts_of(spec: Spec) -> list[When]:
     if not spec.rule:
         return [start, *spec.dates]
     found = []
-    for wall in rrulestr(spec.rule + (f";COUNT={spec.count}" if spec.count else ""), dtstart=start.wall):
+    for wall in rrulestr(
+        spec.rule + (f";COUNT={spec.count}" if spec.count else ""), dtstart=start.wall
+    ):
         when = When(wall, start.zone, start.is_day, start.name)
         if wall > TO:
             break
@@ -158,11 +173,17 @@ def text_of(spec: Spec, fold: int = 0) -> bytes:
     lines = [start.written("DTSTART"), *([_length(spec)] if _length(spec) else [])]
     if spec.rule:
         ends = f";COUNT={spec.count}" if spec.count else ""
-        ends += f";{spec.until.written('UNTIL').replace(';VALUE=DATE:', '=').replace(':', '=')}" if spec.until else ""
+        ends += (
+            f";{spec.until.written('UNTIL').replace(';VALUE=DATE:', '=').replace(':', '=')}"
+            if spec.until
+            else ""
+        )
         lines.append(f"RRULE:{spec.rule}{ends}")
     starts = starts_of(spec)
     lines += [when.written("RDATE") for when in spec.dates]
-    lines += [_in_zone(starts[n], zone).written("EXDATE") for n, zone in spec.excluded if n < len(starts)]
+    lines += [
+        _in_zone(starts[n], zone).written("EXDATE") for n, zone in spec.excluded if n < len(starts)
+    ]
     lines += [when.written("EXDATE") for when in spec.strange]
     blocks = [lines]
     for moved in spec.moved:
@@ -175,7 +196,9 @@ def text_of(spec: Spec, fold: int = 0) -> bytes:
     body = [line for block in blocks for line in ("BEGIN:VEVENT", "UID:x", *block, "END:VEVENT")]
     whole = ["BEGIN:VCALENDAR", "VERSION:2.0", f"X-WR-TIMEZONE:{OWN}", *body, "END:VCALENDAR", ""]
     if fold:
-        whole = ["\r\n ".join(line[n : n + fold] for n in range(0, len(line), fold)) for line in whole]
+        whole = [
+            "\r\n ".join(line[n : n + fold] for n in range(0, len(line), fold)) for line in whole
+        ]
     return "\r\n".join(whole).encode()
 
 
@@ -201,8 +224,20 @@ def _in_zone(when: When, zone: str) -> When:
 
 CLOCKS = st.builds(time, st.sampled_from((0, 1, 2, 3, 10, 22, 23)), st.sampled_from((0, 30)))
 TURNS = (
-    *(date(2026, 10, 3), date(2026, 10, 24), date(2026, 10, 29), date(2026, 10, 31), date(2027, 3, 13)),
-    *(date(2027, 3, 27), date(2027, 4, 3), date(2027, 4, 29), date(2024, 2, 29), date(2026, 12, 31)),
+    *(
+        date(2026, 10, 3),
+        date(2026, 10, 24),
+        date(2026, 10, 29),
+        date(2026, 10, 31),
+        date(2027, 3, 13),
+    ),
+    *(
+        date(2027, 3, 27),
+        date(2027, 4, 3),
+        date(2027, 4, 29),
+        date(2024, 2, 29),
+        date(2026, 12, 31),
+    ),
 )
 """Days on or before which clocks of the zones change, and ends of months."""
 DATES = st.sampled_from(TURNS) | st.dates(date(2024, 1, 1), date(2027, 9, 1))
@@ -228,7 +263,9 @@ def rules(draw: st.DrawFn, first: date) -> str:
         parts.append(f"INTERVAL={draw(st.sampled_from((1, 2, 3, 5, 12)))}")
     if draw(st.booleans()):
         parts.append(f"BYMONTH={_with(draw, first.month, st.integers(1, 12))}")
-    by = draw(st.sampled_from(("", "BYDAY", "BYMONTHDAY", "ordinal", "ordinal", "both", "position")))
+    by = draw(
+        st.sampled_from(("", "BYDAY", "BYMONTHDAY", "ordinal", "ordinal", "both", "position"))
+    )
     if by == "BYMONTHDAY" and often != "WEEKLY":
         parts.append(f"BYMONTHDAY={_month_days(draw, first)}")
     elif by == "both" and often != "WEEKLY":
@@ -238,7 +275,10 @@ def rules(draw: st.DrawFn, first: date) -> str:
         parts.append(f"BYDAY={_ordinal(draw, first, in_year)}{DAYS[first.weekday()]}")
     elif by == "position" and often in ("MONTHLY", "YEARLY"):
         days = ",".join(sorted({"MO", "WE", DAYS[first.weekday()]}))
-        whole = rrulestr(";".join([*parts, f"BYDAY={days}"]), dtstart=datetime.combine(_period(first, often), time()))
+        whole = rrulestr(
+            ";".join([*parts, f"BYDAY={days}"]),
+            dtstart=datetime.combine(_period(first, often), time()),
+        )
         place = next(n for n, at in enumerate(whole, 1) if at.date() == first)
         parts += [f"BYDAY={days}", f"BYSETPOS={_with(draw, place, st.integers(-3, -1))}"]
     elif by:
@@ -249,12 +289,18 @@ def rules(draw: st.DrawFn, first: date) -> str:
 
 
 def _with(draw: st.DrawFn, value: object, others: st.SearchStrategy[object]) -> str:
-    return ",".join(dict.fromkeys(map(str, draw(st.permutations([value, *draw(st.lists(others, max_size=3))])))))
+    return ",".join(
+        dict.fromkeys(map(str, draw(st.permutations([value, *draw(st.lists(others, max_size=3))]))))
+    )
 
 
 def _month_days(draw: st.DrawFn, first: date) -> str:
     from_end = first.day - _month_size(first) - 1
-    return _with(draw, draw(st.sampled_from((first.day, from_end))), st.sampled_from((1, 15, 28, 29, 30, 31, -1, -31)))
+    return _with(
+        draw,
+        draw(st.sampled_from((first.day, from_end))),
+        st.sampled_from((1, 15, 28, 29, 30, 31, -1, -31)),
+    )
 
 
 def _ordinal(draw: st.DrawFn, first: date, in_year: bool) -> int:
@@ -347,8 +393,12 @@ def differential(examples: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--examples", type=int, default=10_000, help="number of calendars (default 10,000)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--examples", type=int, default=10_000, help="number of calendars (default 10,000)"
+    )
     examples = parser.parse_args().examples
     differential(examples)
     print(f"{examples:,} calendars close the same in both expansions")

@@ -56,15 +56,27 @@ TWO_DAYS = ["11-30 23:00/12-01 23:00", "12-07 23:00/12-08 23:00"]
         ("DTSTART;VALUE=DATE:20261201|DURATION:P0D", WHOLE_DAY),
         ("DTSTART;VALUE=DATE:20261201|DURATION:PT0S", WHOLE_DAY),
         ("DTSTART:20261201|DURATION:P1D", WHOLE_DAY),
-        ("DTSTART;VALUE=DATE:20261201|DTEND;VALUE=DATE:20261201|RRULE:FREQ=WEEKLY;COUNT=2", TWO_DAYS),
-        ("DTSTART;VALUE=DATE:20261201|DTEND;VALUE=DATE:20261201|RDATE;VALUE=DATE:20261208", TWO_DAYS),
-        ("DTSTART:20261201T000000|DTEND:20261201T000000|X-MICROSOFT-CDO-ALLDAYEVENT:TRUE", WHOLE_DAY),
+        (
+            "DTSTART;VALUE=DATE:20261201|DTEND;VALUE=DATE:20261201|RRULE:FREQ=WEEKLY;COUNT=2",
+            TWO_DAYS,
+        ),
+        (
+            "DTSTART;VALUE=DATE:20261201|DTEND;VALUE=DATE:20261201|RDATE;VALUE=DATE:20261208",
+            TWO_DAYS,
+        ),
+        (
+            "DTSTART:20261201T000000|DTEND:20261201T000000|X-MICROSOFT-CDO-ALLDAYEVENT:TRUE",
+            WHOLE_DAY,
+        ),
         ("DTSTART:20261201T000000|X-FUNAMBOL-ALLDAY:1", WHOLE_DAY),
         ("DTSTART:20261201T000000|X-MICROSOFT-MSNCALENDAR-ALLDAYEVENT:TRUE", WHOLE_DAY),
         ("DTSTART:20261201T000000|DTEND:20261201T235900|X-FUNAMBOL-ALLDAY:TRUE", WHOLE_DAY),
         ("DTSTART:20261130T230000Z|DTEND:20261130T230000Z|X-FUNAMBOL-ALLDAY:TRUE", WHOLE_DAY),
         (f"DTSTART;{BERLIN}:20261201T090000|X-MICROSOFT-CDO-ALLDAYEVENT:TRUE", WHOLE_DAY),
-        ("DTSTART:20261130T230000Z|DTEND:20261201T230000Z|X-MICROSOFT-CDO-ALLDAYEVENT:FALSE", WHOLE_DAY),
+        (
+            "DTSTART:20261130T230000Z|DTEND:20261201T230000Z|X-MICROSOFT-CDO-ALLDAYEVENT:FALSE",
+            WHOLE_DAY,
+        ),
         (f"DTSTART;{BERLIN};VALUE=DATE:20261201|DTEND;VALUE=DATE:20261202", WHOLE_DAY),
         ("DTSTART;TZID=Asia/Tokyo;VALUE=DATE:20261201", ["11-30 15:00/12-01 15:00"]),
     ],
@@ -75,7 +87,9 @@ def test_an_all_day_event_closes_its_whole_day(event: str, expected: list[str]) 
     assert notes(calendar(event)) == []
 
 
-@pytest.mark.parametrize("length", ["DTEND:20261201T100000Z", "DURATION:PT0S", "SUMMARY:x", "X-FUNAMBOL-ALLDAY:0"])
+@pytest.mark.parametrize(
+    "length", ["DTEND:20261201T100000Z", "DURATION:PT0S", "SUMMARY:x", "X-FUNAMBOL-ALLDAY:0"]
+)
 def test_a_timed_event_without_length_is_named(length: str) -> None:
     """It closes nothing: a warning with its line, once for all of its kind."""
     event = f"DTSTART:20261201T100000Z|{length}"
@@ -100,7 +114,10 @@ IN_NOVEMBER, IN_DECEMBER = "11-09 23:00/11-12 23:00", "11-30 23:00/12-05 23:00"
         ((NOVEMBER, f"{DECEMBER}|SEQUENCE:1"), [IN_DECEMBER]),
         ((NOVEMBER, f"{NOVEMBER}|SEQUENCE:1|STATUS:CANCELLED"), []),
         ((NOVEMBER, f"{NOVEMBER}|STATUS:CANCELLED"), [IN_NOVEMBER]),
-        ((NOVEMBER.replace("UID:x|", ""), DECEMBER.replace("UID:x|", "")), [IN_NOVEMBER, IN_DECEMBER]),
+        (
+            (NOVEMBER.replace("UID:x|", ""), DECEMBER.replace("UID:x|", "")),
+            [IN_NOVEMBER, IN_DECEMBER],
+        ),
     ],
 )
 def test_events_of_the_same_uid_all_close_unless_a_higher_sequence_replaces_them(
@@ -113,7 +130,9 @@ def test_events_of_the_same_uid_all_close_unless_a_higher_sequence_replaces_them
 
 def test_a_moved_day_of_two_events_of_one_uid_is_refused() -> None:
     """It is not known of which series the day is: both lines are named."""
-    said = refusal(calendar(NOVEMBER, DECEMBER, "UID:x|RECURRENCE-ID;VALUE=DATE:20261110|DTSTART:20270101"))
+    said = refusal(
+        calendar(NOVEMBER, DECEMBER, "UID:x|RECURRENCE-ID;VALUE=DATE:20261110|DTSTART:20270101")
+    )
     assert "line 9: UID: line 4 has the same, and line 14" in said
 
 
@@ -178,12 +197,21 @@ OWN_ZONE = (
 @pytest.mark.parametrize("place", ["DTSTART", "DTEND", "RDATE", "EXDATE", "RECURRENCE-ID"])
 def test_a_zone_of_the_files_own_is_refused_wherever_it_stands(place: str, name: str) -> None:
     """Unknown by name, or known by a name that means other offsets elsewhere; the file may define it after its use."""
-    others = {"DTSTART": f"{BERLIN}:20261223T190000".replace(BERLIN, "TZID=Europe/Paris"), "DTEND": "20261223T230000Z"}
+    others = {
+        "DTSTART": f"{BERLIN}:20261223T190000".replace(BERLIN, "TZID=Europe/Paris"),
+        "DTEND": "20261223T230000Z",
+    }
     others[place] = f"TZID={name}:20261223T200000"
-    event = "|".join(f"{key}{':' if value[0].isdigit() else ';'}{value}" for key, value in others.items())
+    event = "|".join(
+        f"{key}{':' if value[0].isdigit() else ';'}{value}" for key, value in others.items()
+    )
     data = calendar("UID:x|" + event, head=OWN_ZONE.format(name))
     lines = data.split(b"\r\n")
-    number = next(n for n, line in enumerate(lines, 1) if line.startswith(place.encode()) and b"20261223T20" in line)
+    number = next(
+        n
+        for n, line in enumerate(lines, 1)
+        if line.startswith(place.encode()) and b"20261223T20" in line
+    )
     assert refusal(data).startswith(f"line {number}: {place}: the ")
     begin, end = lines.index(b"BEGIN:VTIMEZONE"), lines.index(b"END:VTIMEZONE") + 1
     later = [*lines[:begin], *lines[end:-2], *lines[begin:end], *lines[-2:]]
@@ -197,7 +225,10 @@ def test_a_zone_of_the_files_own_is_refused_wherever_it_stands(place: str, name:
         (f"DTSTART;{BERLIN}:20270327T220000|DURATION:P1D", "03-27 21:00/03-28 20:00"),
         (f"DTSTART;{BERLIN}:20270327T220000|DURATION:P1DT2H", "03-27 21:00/03-28 22:00"),
         (f"DTSTART;{BERLIN}:20270327T220000|DURATION:PT24H", "03-27 21:00/03-28 21:00"),
-        (f"DTSTART;{BERLIN}:20270327T220000|DTEND;{BERLIN}:20270328T060000", "03-27 21:00/03-28 04:00"),
+        (
+            f"DTSTART;{BERLIN}:20270327T220000|DTEND;{BERLIN}:20270328T060000",
+            "03-27 21:00/03-28 04:00",
+        ),
         (f"DTSTART;{BERLIN}:20270328T023000|DURATION:PT1H", "03-28 01:30/03-28 02:30"),
         ("DTSTART;VALUE=DATE:20270328", "03-27 23:00/03-28 22:00"),
         (f"DTSTART;{NEW_YORK}:20270314T013000|DURATION:PT2H", "03-14 06:30/03-14 08:30"),
@@ -216,32 +247,60 @@ def test_a_repeating_end_by_the_clock_holds_for_the_longer_of_its_two_readings()
     night = f"DTSTART;{BERLIN}:{{0}}T220000|DTEND;{BERLIN}:{{1}}T060000|RRULE:FREQ=DAILY;COUNT=2"
     assert closed(calendar(night.format("20270326", "20270327")))[-1] == "03-27 21:00/03-28 05:00"
     assert closed(calendar(night.format("20261024", "20261025"))) == []
-    autumn = read_calendar(calendar(night.format("20261023", "20261024"))).closed(BEGIN - timedelta(30), END, "UTC")
+    autumn = read_calendar(calendar(night.format("20261023", "20261024"))).closed(
+        BEGIN - timedelta(30), END, "UTC"
+    )
     assert autumn[-1].ends == datetime(2026, 10, 25, 5, tzinfo=UTC)
 
 
 DAY = "DTSTART;VALUE=DATE:20261201"
 REFUSED = {
-    "nested": (calendar("X:y").replace(b"BEGIN:VEVENT", b"BEGIN:VCALENDAR", 1), "line 4: BEGIN: a second calendar"),
+    "nested": (
+        calendar("X:y").replace(b"BEGIN:VEVENT", b"BEGIN:VCALENDAR", 1),
+        "line 4: BEGIN: a second calendar",
+    ),
     "two calendars": (calendar(DAY) * 2, "line 8: BEGIN: a second calendar"),
-    "busy times": (calendar(head="BEGIN:VFREEBUSY|FREEBUSY:x|END:VFREEBUSY"), "line 4: BEGIN: VFREEBUSY is not read"),
-    "availability": (calendar(head="BEGIN:VAVAILABILITY|END:VAVAILABILITY"), "line 4: BEGIN: VAVAILABILITY is not"),
-    "unknown component": (calendar(head="BEGIN:VEVENTS|END:VEVENTS"), "line 4: BEGIN: a component of this name"),
+    "busy times": (
+        calendar(head="BEGIN:VFREEBUSY|FREEBUSY:x|END:VFREEBUSY"),
+        "line 4: BEGIN: VFREEBUSY is not read",
+    ),
+    "availability": (
+        calendar(head="BEGIN:VAVAILABILITY|END:VAVAILABILITY"),
+        "line 4: BEGIN: VAVAILABILITY is not",
+    ),
+    "unknown component": (
+        calendar(head="BEGIN:VEVENTS|END:VEVENTS"),
+        "line 4: BEGIN: a component of this name",
+    ),
     "outside": (calendar(DAY) + b"X:y\r\n", "line 8: the line stands outside"),
-    "event in event": (calendar(f"{DAY}|BEGIN:VEVENT|{DAY}|END:VEVENT"), "line 6: BEGIN: an event begins inside"),
+    "event in event": (
+        calendar(f"{DAY}|BEGIN:VEVENT|{DAY}|END:VEVENT"),
+        "line 6: BEGIN: an event begins inside",
+    ),
     "not ended": (calendar(f"{DAY}|END:VCALENDAR"), "line 6: END: ends a component"),
     "cut off": (calendar(DAY)[:-20], "line 6: END: ends a component that has not begun"),
-    "hidden line": (calendar(f"SUMMARY:x\rRRULE:FREQ=DAILY|{DAY}"), "line 5: the line holds a carriage return"),
+    "hidden line": (
+        calendar(f"SUMMARY:x\rRRULE:FREQ=DAILY|{DAY}"),
+        "line 5: the line holds a carriage return",
+    ),
     "folded off": (calendar(f"SUMMARY:x| y|and so on|{DAY}"), "line 7: this is not a line"),
     "indented event": (
         calendar(DAY).replace(b"\nBEGIN:VEVENT", b"\n BEGIN:VEVENT"),
         "line 4: the blank at the beginning",
     ),
-    "indented line": (calendar(f"{DAY}|  RRULE:FREQ=DAILY"), "line 6: the blank at the beginning of this line"),
+    "indented line": (
+        calendar(f"{DAY}|  RRULE:FREQ=DAILY"),
+        "line 6: the blank at the beginning of this line",
+    ),
     "indented file": (calendar(DAY).replace(b"\n", b"\n\t"), "line 4: the blank at the beginning"),
-    "outside of an event": (calendar(DAY, head="DTSTART;VALUE=DATE:20261210"), "line 4: DTSTART stands outside of an"),
+    "outside of an event": (
+        calendar(DAY, head="DTSTART;VALUE=DATE:20261210"),
+        "line 4: DTSTART stands outside of an",
+    ),
     "in an alarm": (
-        calendar(f"{DAY}|BEGIN:VALARM|TRIGGER:PT0S|DURATION:PT1H|DTEND;VALUE=DATE:20261210|END:VALARM"),
+        calendar(
+            f"{DAY}|BEGIN:VALARM|TRIGGER:PT0S|DURATION:PT1H|DTEND;VALUE=DATE:20261210|END:VALARM"
+        ),
         "line 9: DTEND stands in a component inside the event",
     ),
     "misspelt own zone": (
@@ -252,36 +311,102 @@ REFUSED = {
     "other calendar": (calendar(DAY, head="CALSCALE:CHINESE"), "line 4: CALSCALE"),
     "cancel": (calendar(DAY, head="METHOD:CANCEL"), "line 4: METHOD: this is a message"),
     "reply": (calendar(DAY, head="METHOD:REPLY"), "line 4: METHOD: this is a message"),
-    "latin-1": (calendar(f"{DAY}|SUMMARY:é").decode().encode("latin-1"), "line 6: the text is not UTF-8"),
-    "hour 24": (calendar("DTSTART:20261201T100000|DTEND:20261201T240000"), "line 6: DTEND has the hour 24"),
-    "no such day": (calendar("DTSTART;VALUE=DATE:20261131"), "line 5: DTSTART is a date or a time that does not exist"),
+    "latin-1": (
+        calendar(f"{DAY}|SUMMARY:é").decode().encode("latin-1"),
+        "line 6: the text is not UTF-8",
+    ),
+    "hour 24": (
+        calendar("DTSTART:20261201T100000|DTEND:20261201T240000"),
+        "line 6: DTEND has the hour 24",
+    ),
+    "no such day": (
+        calendar("DTSTART;VALUE=DATE:20261131"),
+        "line 5: DTSTART is a date or a time that does not exist",
+    ),
     "no date": (calendar("DTSTART:2026-12-01"), "line 5: DTSTART is not a date"),
     "long ago": (calendar("DTSTART;VALUE=DATE:01001201"), "line 5: DTSTART has a year outside"),
     "other digits": (calendar("DTSTART:２０２６1201"), "line 5: DTSTART is not a date"),
-    "says a time": (calendar("DTSTART;VALUE=DATE-TIME:20261201"), "line 5: DTSTART is not what its VALUE says"),
-    "says a day": (calendar("DTSTART;VALUE=DATE:20261201T100000"), "line 5: DTSTART is not what its VALUE says"),
-    "misspelt zone": (calendar("DTSTART;TZDI=Europe/Berlin:20261201T100000"), "line 5: DTSTART has a form"),
-    "two zones": (calendar(f"DTSTART;{BERLIN};{NEW_YORK}:20261201T100000"), "line 5: DTSTART has a parameter twice"),
-    "zone and UTC": (calendar(f"DTSTART;{BERLIN}:20261201T100000Z"), "line 5: DTSTART is in UTC (Z) and names"),
-    "unknown zone": (calendar("DTSTART;TZID=Here:20261201T100000"), "line 5: DTSTART: the time zone (TZID)"),
-    "abbreviation": (calendar("DTSTART;TZID=EST:20261201T100000"), "line 5: DTSTART: the time zone (TZID)"),
-    "unknown zone of days": (calendar("DTSTART;TZID=Here;VALUE=DATE:20261201"), "line 5: DTSTART: the time zone"),
+    "says a time": (
+        calendar("DTSTART;VALUE=DATE-TIME:20261201"),
+        "line 5: DTSTART is not what its VALUE says",
+    ),
+    "says a day": (
+        calendar("DTSTART;VALUE=DATE:20261201T100000"),
+        "line 5: DTSTART is not what its VALUE says",
+    ),
+    "misspelt zone": (
+        calendar("DTSTART;TZDI=Europe/Berlin:20261201T100000"),
+        "line 5: DTSTART has a form",
+    ),
+    "two zones": (
+        calendar(f"DTSTART;{BERLIN};{NEW_YORK}:20261201T100000"),
+        "line 5: DTSTART has a parameter twice",
+    ),
+    "zone and UTC": (
+        calendar(f"DTSTART;{BERLIN}:20261201T100000Z"),
+        "line 5: DTSTART is in UTC (Z) and names",
+    ),
+    "unknown zone": (
+        calendar("DTSTART;TZID=Here:20261201T100000"),
+        "line 5: DTSTART: the time zone (TZID)",
+    ),
+    "abbreviation": (
+        calendar("DTSTART;TZID=EST:20261201T100000"),
+        "line 5: DTSTART: the time zone (TZID)",
+    ),
+    "unknown zone of days": (
+        calendar("DTSTART;TZID=Here;VALUE=DATE:20261201"),
+        "line 5: DTSTART: the time zone",
+    ),
     "unknown own zone": (calendar(DAY, head="X-WR-TIMEZONE:Here"), "line 4: X-WR-TIMEZONE"),
-    "two own zones": (calendar(head="X-WR-TIMEZONE:UTC|X-WR-TIMEZONE:Asia/Tokyo"), "line 5: X-WR-TIMEZONE"),
-    "half a zone": (calendar(f"DTSTART;{BERLIN}:20261201T100000|DTEND:20261201T110000"), "line 6: DTEND: of start"),
-    "day to time": (calendar(f"{DAY}|DTEND:20261202T100000Z"), "line 6: DTEND: of this and DTSTART"),
-    "backwards": (calendar("DTSTART:20261201T100000Z|DTEND:20261201T095959Z"), "line 6: DTEND: the event ends before"),
-    "days backwards": (calendar(f"{DAY}|DTEND;VALUE=DATE:20261130"), "line 6: DTEND: the event ends before"),
-    "negative": (calendar("DTSTART:20261201T100000Z|DURATION:-PT1H"), "line 6: DURATION: the event ends before"),
-    "negative days": (calendar("DTSTART:20261201T100000Z|DURATION:-P1D"), "line 6: DURATION: the event ends before"),
-    "no duration": (calendar("DTSTART:20261201T100000Z|DURATION:P1DT"), "line 6: DURATION is not a length"),
-    "two ends": (calendar(f"{DAY}|DTEND:20261202|DURATION:P1D"), "line 7: DURATION: the event has a DTEND"),
+    "two own zones": (
+        calendar(head="X-WR-TIMEZONE:UTC|X-WR-TIMEZONE:Asia/Tokyo"),
+        "line 5: X-WR-TIMEZONE",
+    ),
+    "half a zone": (
+        calendar(f"DTSTART;{BERLIN}:20261201T100000|DTEND:20261201T110000"),
+        "line 6: DTEND: of start",
+    ),
+    "day to time": (
+        calendar(f"{DAY}|DTEND:20261202T100000Z"),
+        "line 6: DTEND: of this and DTSTART",
+    ),
+    "backwards": (
+        calendar("DTSTART:20261201T100000Z|DTEND:20261201T095959Z"),
+        "line 6: DTEND: the event ends before",
+    ),
+    "days backwards": (
+        calendar(f"{DAY}|DTEND;VALUE=DATE:20261130"),
+        "line 6: DTEND: the event ends before",
+    ),
+    "negative": (
+        calendar("DTSTART:20261201T100000Z|DURATION:-PT1H"),
+        "line 6: DURATION: the event ends before",
+    ),
+    "negative days": (
+        calendar("DTSTART:20261201T100000Z|DURATION:-P1D"),
+        "line 6: DURATION: the event ends before",
+    ),
+    "no duration": (
+        calendar("DTSTART:20261201T100000Z|DURATION:P1DT"),
+        "line 6: DURATION is not a length",
+    ),
+    "two ends": (
+        calendar(f"{DAY}|DTEND:20261202|DURATION:P1D"),
+        "line 7: DURATION: the event has a DTEND",
+    ),
     "too long": (calendar(f"{DAY}|DURATION:P367D"), "line 6: DURATION: the event lasts longer"),
     "no start": (calendar("SUMMARY:x"), "line 4: DTSTART: the event has no start"),
     "two starts": (calendar(f"{DAY}|{DAY}"), "line 6: DTSTART is there twice"),
     "no number": (calendar(f"{DAY}|SEQUENCE:x"), "line 6: SEQUENCE is not a number"),
-    "a day of EXDATE": (calendar("DTSTART:20261201T100000Z|EXDATE;VALUE=DATE:20261201"), "line 6: EXDATE: of this and"),
-    "a period": (calendar(f"{DAY}|RDATE;VALUE=PERIOD:20261201T000000Z/P1D"), "line 6: RDATE has a form"),
+    "a day of EXDATE": (
+        calendar("DTSTART:20261201T100000Z|EXDATE;VALUE=DATE:20261201"),
+        "line 6: EXDATE: of this and",
+    ),
+    "a period": (
+        calendar(f"{DAY}|RDATE;VALUE=PERIOD:20261201T000000Z/P1D"),
+        "line 6: RDATE has a form",
+    ),
     "old exceptions": (calendar(f"{DAY}|EXRULE:FREQ=DAILY"), "line 6: EXRULE is not supported"),
     "this and future": (
         calendar(f"UID:x|RECURRENCE-ID;RANGE=THISANDFUTURE;VALUE=DATE:20261201|{DAY}"),
@@ -295,9 +420,14 @@ REFUSED = {
         calendar("DTSTART;VALUE=DATE:20261201|DURATION:PT4H"),
         "line 6: DURATION: an event of whole days",
     ),
-    "a day without UID": (calendar(f"RECURRENCE-ID:20261201|{DAY}"), "line 5: RECURRENCE-ID: a single day"),
+    "a day without UID": (
+        calendar(f"RECURRENCE-ID:20261201|{DAY}"),
+        "line 5: RECURRENCE-ID: a single day",
+    ),
     "another kind of day": (
-        calendar("UID:x|DTSTART:20261201T000000Z|RRULE:FREQ=DAILY", f"UID:x|RECURRENCE-ID:20261202|{DAY}"),
+        calendar(
+            "UID:x|DTSTART:20261201T000000Z|RRULE:FREQ=DAILY", f"UID:x|RECURRENCE-ID:20261202|{DAY}"
+        ),
         "line 9: RECURRENCE-ID: this is a day",
     ),
 }
@@ -352,7 +482,10 @@ def test_a_rule_that_is_not_followed_is_refused(start: str, rule: str, said: str
         ("FREQ=DAILY;INTERVAL=3;COUNT=3", ["12-01", "12-04", "12-07"]),
         ("FREQ=WEEKLY;BYDAY=TU,FR;COUNT=3;WKST=SU", ["12-01", "12-04", "12-08"]),
         ("FREQ=MONTHLY;BYDAY=1TU;COUNT=3", ["12-01", "01-05", "02-02"]),
-        ("FREQ=MONTHLY;BYDAY=TU,-1FR;COUNT=7;BYSETPOS=1,-1", ["12-01", "12-29", "01-05", "01-29", "02-02"]),
+        (
+            "FREQ=MONTHLY;BYDAY=TU,-1FR;COUNT=7;BYSETPOS=1,-1",
+            ["12-01", "12-29", "01-05", "01-29", "02-02"],
+        ),
         ("FREQ=MONTHLY;BYMONTHDAY=1,-1;COUNT=4", ["12-01", "12-31", "01-01", "01-31"]),
         ("FREQ=YEARLY;BYDAY=-5TU;COUNT=2", ["12-01"]),
         ("FREQ=DAILY;BYMONTH=12;BYMONTHDAY=1,3,-1", ["12-01", "12-03", "12-31"]),
@@ -387,7 +520,9 @@ def test_a_yearly_day_that_began_long_ago_closes(year: int) -> None:
 )
 def test_zones_are_known_by_the_names_that_programs_give_them(name: str) -> None:
     """Of a time, of a day, and of the calendar."""
-    assert closed(calendar(f"DTSTART;TZID={name}:20261201T100000|DURATION:PT1H"), "UTC") == ["12-01 09:00/12-01 10:00"]
+    assert closed(calendar(f"DTSTART;TZID={name}:20261201T100000|DURATION:PT1H"), "UTC") == [
+        "12-01 09:00/12-01 10:00"
+    ]
     assert closed(calendar(f"DTSTART;TZID={name};VALUE=DATE:20261201"), "UTC") == WHOLE_DAY
     assert closed(calendar(DAY, head=f"X-WR-TIMEZONE:{name}".replace('"', "")), "UTC") == WHOLE_DAY
 
@@ -395,13 +530,16 @@ def test_zones_are_known_by_the_names_that_programs_give_them(name: str) -> None
 def test_other_zones_of_three_parts_and_of_microsoft_are_known() -> None:
     """Vendors put a prefix before names with two slashes as well."""
     name = "/mozilla.org/20050126_1/America/Argentina/Buenos_Aires"
-    assert closed(calendar(f"DTSTART;TZID={name}:20261201T100000|DURATION:PT1H")) == ["12-01 13:00/12-01 14:00"]
+    assert closed(calendar(f"DTSTART;TZID={name}:20261201T100000|DURATION:PT1H")) == [
+        "12-01 13:00/12-01 14:00"
+    ]
     utc = 'DTSTART;TZID="tzone://Microsoft/Utc":20261201T100000|DURATION:PT1H'
     assert closed(calendar(utc)) == ["12-01 10:00/12-01 11:00"]
 
 
 @pytest.mark.parametrize(
-    "line", ["TRANSP:TRANSPARENT", "STATUS:TENTATIVE", "CLASS:PRIVATE", "X-MICROSOFT-CDO-BUSYSTATUS:FREE"]
+    "line",
+    ["TRANSP:TRANSPARENT", "STATUS:TENTATIVE", "CLASS:PRIVATE", "X-MICROSOFT-CDO-BUSYSTATUS:FREE"],
 )
 def test_every_event_closes_whatever_else_it_says(line: str) -> None:
     """Free, tentative, private: a freeze is often marked as free time."""
@@ -420,12 +558,20 @@ def test_a_time_takes_out_a_whole_day_by_its_midnight() -> None:
     """Some programs write exceptions of all-day events as times; what is not the midnight takes nothing out."""
     days = f"UID:x|{DAY}|RRULE:FREQ=DAILY;COUNT=3|EXDATE:{{}}"
     rest = ["12-01 23:00/12-03 23:00"]
-    assert closed(calendar(days.format("20261201T000000"), head="X-WR-TIMEZONE:Europe/Berlin")) == rest
+    assert (
+        closed(calendar(days.format("20261201T000000"), head="X-WR-TIMEZONE:Europe/Berlin")) == rest
+    )
     assert closed(calendar(days.format("20261130T230000Z"))) == rest
     other = calendar(days.format("20261201T100000"))
     assert closed(other) == ["11-30 23:00/12-03 23:00"]
     assert (
-        closed(calendar(days.format("20290101"), f"UID:x|RECURRENCE-ID:20261201T000000|{DAY}|STATUS:CANCELLED")) == rest
+        closed(
+            calendar(
+                days.format("20290101"),
+                f"UID:x|RECURRENCE-ID:20261201T000000|{DAY}|STATUS:CANCELLED",
+            )
+        )
+        == rest
     )
     assert notes(calendar(days.format("20261201T100000"), head="X-WR-TIMEZONE:UTC")) == [
         "9: EXDATE takes out a time at which the event does not begin"
@@ -513,13 +659,20 @@ def test_problems_of_a_calendar_name_its_file_and_line(tmp_path: Path) -> None:
     plan = "version: 1\nname: web\nfreeze: [a.ics, b.ics]\ngroups: [{name: web, servers: {all: true}, waves: [1]}]\n"
     (tmp_path / "web.yaml").write_text(plan)
     (tmp_path / "a.ics").write_bytes(calendar("DTSTART;TZID=Here:20261201T100000|DURATION:PT1H"))
-    (tmp_path / "b.ics").write_bytes(calendar("DTSTART:20261201T100000Z", "DTSTART:20261201T100000Z"))
+    (tmp_path / "b.ics").write_bytes(
+        calendar("DTSTART:20261201T100000Z", "DTSTART:20261201T100000Z")
+    )
     error, warning = load_plan(tmp_path / "web.yaml").problems
     assert (error.code, warning.code) == ("BadCalendar", "FreezeWithoutEffect")
-    assert "freeze: a.ics:5: DTSTART: the time zone (TZID) is not known by this name" in error.message
+    assert (
+        "freeze: a.ics:5: DTSTART: the time zone (TZID) is not known by this name" in error.message
+    )
     assert "Outlook" in (error.hint or "")
     assert "Thunderbird" in (error.hint or "")
-    assert "freeze: b.ics:4: DTSTART: the event has no length and closes nothing (1 more like it)" in warning.message
+    assert (
+        "freeze: b.ics:4: DTSTART: the event has no length and closes nothing (1 more like it)"
+        in warning.message
+    )
     assert warning.severity == "warning"
 
 
@@ -531,17 +684,25 @@ def test_the_calendars_of_a_plan_share_one_limit(tmp_path: Path) -> None:
     for name in ("a.ics", "b.ics"):
         (tmp_path / name).write_bytes(half)
     assert load_plan(tmp_path / "web.yaml").problems == ()
-    (tmp_path / "b.ics").write_bytes(half.replace(b"END:VCALENDAR", b"BEGIN:VEVENT\r\nEND:VEVENT\r\nEND:VCALENDAR"))
+    (tmp_path / "b.ics").write_bytes(
+        half.replace(b"END:VCALENDAR", b"BEGIN:VEVENT\r\nEND:VEVENT\r\nEND:VCALENDAR")
+    )
     (problem,) = load_plan(tmp_path / "web.yaml").problems
     assert (problem.code, problem.severity) == ("BadCalendar", "error")
     line = len(half.splitlines())
-    assert f"freeze: b.ics:{line}: the plan's calendars hold more than 2,000 events" in problem.message
+    assert (
+        f"freeze: b.ics:{line}: the plan's calendars hold more than 2,000 events" in problem.message
+    )
 
 
-@pytest.mark.parametrize(("name", "most"), [("lines", MAX_LINES), ("dates", MAX_DATES), ("work", MAX_WORK)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("lines", MAX_LINES), ("dates", MAX_DATES), ("work", MAX_WORK)]
+)
 def test_what_other_calendars_have_used_up_counts(name: str, most: int) -> None:
     """Lines, single dates and the days that rules name are limited for all calendars of a plan."""
-    data = calendar("DTSTART:20261201T100000Z|DURATION:PT1H|RRULE:FREQ=DAILY|EXDATE:20261202T100000Z")
+    data = calendar(
+        "DTSTART:20261201T100000Z|DURATION:PT1H|RRULE:FREQ=DAILY|EXDATE:20261202T100000Z"
+    )
     assert read_calendar(data, ReadingBudget()) == read_calendar(data)
     with pytest.raises(BadCalendar, match=f"the plan's calendars .* more than {most:,}"):
         read_calendar(data, ReadingBudget(**{name: most}))

@@ -62,7 +62,9 @@ def _by_library(data: bytes) -> list[tuple[datetime, datetime]]:
     own = ZoneInfo(str(parsed.get("X-WR-TIMEZONE", "Europe/Berlin")))
     margin = timedelta(days=2)
     spans = []
-    for event in recurring_ical_events.of(parsed, components=["VEVENT"]).between(BEGIN - margin, END + margin):
+    for event in recurring_ical_events.of(parsed, components=["VEVENT"]).between(
+        BEGIN - margin, END + margin
+    ):
         begins, ends = (_instant(event[key].dt, own) for key in ("DTSTART", "DTEND"))
         if event.get("STATUS") != "CANCELLED" and ends > BEGIN and begins < END:
             spans.append((begins, ends))
@@ -82,17 +84,60 @@ def test_generated_calendars_close_the_same_in_a_second_expansion() -> None:
 
 PIECES = st.sampled_from(
     [
-        *("BEGIN:VEVENT", "END:VEVENT", "BEGIN:VCALENDAR", "END:VCALENDAR", "BEGIN:VTIMEZONE", "END:VTIMEZONE"),
-        *("DTSTART:20261201T100000Z", "DTSTART;VALUE=DATE:20261201", "DTSTART;TZID=Europe/Berlin:20261201T100000"),
-        *("DTEND:20261201T120000Z", "DTEND;VALUE=DATE:20261201", "DURATION:PT1H", "DURATION:P1D", "UID:x", "UID:y"),
-        *("RRULE:FREQ=DAILY", "RRULE:FREQ=YEARLY;BYDAY=1TU;COUNT=9", "RRULE:FREQ=MONTHLY;UNTIL=21990101"),
-        *("EXDATE:20261201T100000Z", "EXDATE;VALUE=DATE:20261201", "RDATE:21991231T235959Z", "SEQUENCE:1"),
-        *("RECURRENCE-ID:20261202T100000Z", "STATUS:CANCELLED", "X-FUNAMBOL-ALLDAY:1", "TZID:Europe/Berlin"),
-        *("TZOFFSETTO:+0100", "X-WR-TIMEZONE:Asia/Tokyo", " x", "", "\r", "=;:", 'A;B="', "METHOD:PUBLISH"),
+        *(
+            "BEGIN:VEVENT",
+            "END:VEVENT",
+            "BEGIN:VCALENDAR",
+            "END:VCALENDAR",
+            "BEGIN:VTIMEZONE",
+            "END:VTIMEZONE",
+        ),
+        *(
+            "DTSTART:20261201T100000Z",
+            "DTSTART;VALUE=DATE:20261201",
+            "DTSTART;TZID=Europe/Berlin:20261201T100000",
+        ),
+        *(
+            "DTEND:20261201T120000Z",
+            "DTEND;VALUE=DATE:20261201",
+            "DURATION:PT1H",
+            "DURATION:P1D",
+            "UID:x",
+            "UID:y",
+        ),
+        *(
+            "RRULE:FREQ=DAILY",
+            "RRULE:FREQ=YEARLY;BYDAY=1TU;COUNT=9",
+            "RRULE:FREQ=MONTHLY;UNTIL=21990101",
+        ),
+        *(
+            "EXDATE:20261201T100000Z",
+            "EXDATE;VALUE=DATE:20261201",
+            "RDATE:21991231T235959Z",
+            "SEQUENCE:1",
+        ),
+        *(
+            "RECURRENCE-ID:20261202T100000Z",
+            "STATUS:CANCELLED",
+            "X-FUNAMBOL-ALLDAY:1",
+            "TZID:Europe/Berlin",
+        ),
+        *(
+            "TZOFFSETTO:+0100",
+            "X-WR-TIMEZONE:Asia/Tokyo",
+            " x",
+            "",
+            "\r",
+            "=;:",
+            'A;B="',
+            "METHOD:PUBLISH",
+        ),
     ]
 )
 LINES = st.lists(PIECES | st.text(max_size=12), max_size=14).map("\r\n".join)
-EVENTS = st.lists(PIECES, max_size=8).map(lambda lines: "\r\n".join(["BEGIN:VEVENT", *lines, "END:VEVENT"]))
+EVENTS = st.lists(PIECES, max_size=8).map(
+    lambda lines: "\r\n".join(["BEGIN:VEVENT", *lines, "END:VEVENT"])
+)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -29,7 +29,12 @@ groups:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a good plan, as the working directory."""
     monkeypatch.chdir(tmp_path)
-    for name in ("REBOOT_RUNNER_CONFIG", "REBOOT_RUNNER_STORE", "REBOOT_RUNNER_ALLOWED_HOSTS", "FORCE_COLOR"):
+    for name in (
+        "REBOOT_RUNNER_CONFIG",
+        "REBOOT_RUNNER_STORE",
+        "REBOOT_RUNNER_ALLOWED_HOSTS",
+        "FORCE_COLOR",
+    ):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / ".git").mkdir()
     (tmp_path / "plans").mkdir()
@@ -37,13 +42,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_validate_says_nothing_on_stdout_when_all_is_well(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_says_nothing_on_stdout_when_all_is_well(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Good plans: exit 0, an empty stdout, and one line of summary on stderr."""
     assert invoke(["validate", "plans"]) == 0
     assert capsys.readouterr() == ("", "1 plan checked: no problems\n")
 
 
-def test_validate_shows_all_problems_of_all_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_shows_all_problems_of_all_files(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Bad plans: exit 3, every problem of every file in order on stdout, the count on stderr."""
     (folder / "plans" / "a.yml").write_text("version: 1\nnme: a\n")
     (folder / "plans" / "b.yaml").write_text("version: [\n")
@@ -53,7 +62,13 @@ def test_validate_shows_all_problems_of_all_files(folder: Path, capsys: pytest.C
     out, err = capsys.readouterr()
     heads = [line for line in out.splitlines() if ": error" in line]
     assert [head.split(": ")[0] for head in heads] == [
-        *("gone.yaml:1:1", "plans/a.yml:1:1", "plans/a.yml:1:1", "plans/a.yml:2:1", "plans/b.yaml:1:10")
+        *(
+            "gone.yaml:1:1",
+            "plans/a.yml:1:1",
+            "plans/a.yml:1:1",
+            "plans/a.yml:2:1",
+            "plans/b.yaml:1:10",
+        )
     ]
     assert "did you mean name?" in out
     assert err == "4 plans checked: 5 errors\n"
@@ -74,7 +89,9 @@ def test_validate_has_the_same_exit_code_in_every_form(
         json.loads(out)
 
 
-def test_validate_misses_a_canary_where_it_can_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_misses_a_canary_where_it_can_count(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A list of more than ten ids that begins with several at once is a warning at its waves, and exit 0."""
     ids = ", ".join(f"a{n:031x}" for n in range(11))
     plan = PLAN.replace("{all: true}", f"{{ids: [{ids}]}}").replace("[1, 10%]", "[20%]")
@@ -92,7 +109,12 @@ def test_validate_misses_a_canary_where_it_can_count(folder: Path, capsys: pytes
 
 @pytest.mark.parametrize(
     ("waves", "said"),
-    [("[1, 10%]", ""), ("1", ""), ("[5]", "5 servers at once"), ("20%", "20% of its servers at once")],
+    [
+        ("[1, 10%]", ""),
+        ("1", ""),
+        ("[5]", "5 servers at once"),
+        ("20%", "20% of its servers at once"),
+    ],
 )
 def test_validate_warns_where_it_cannot_count(
     folder: Path, waves: str, said: str, capsys: pytest.CaptureFixture[str]
@@ -105,7 +127,9 @@ def test_validate_warns_where_it_cannot_count(
     assert said in out
 
 
-def test_validate_gives_variables_to_templates(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_gives_variables_to_templates(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """--var and --vars-file reach the templates; a malformed --var is a usage error."""
     (folder / "vars.yaml").write_text("env: '010'\n")
     assert invoke(["validate", "plans", "--vars-file", "vars.yaml"]) == 0
@@ -115,7 +139,9 @@ def test_validate_gives_variables_to_templates(folder: Path, capsys: pytest.Capt
     assert invoke(["validate"]) == 64
 
 
-def test_validate_checks_the_configuration_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_checks_the_configuration_too(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Problems of the configuration are among those of the plans, and so are targets that it lacks."""
     (folder / "plans" / "web.yaml").write_text(PLAN + "target: prod-ue\n")
     (folder / "reboot-runner.yaml").write_text("targets: {prod-eu: {cloud: otc}}\n")
@@ -139,7 +165,9 @@ def test_unknown_targets_are_only_a_warning_without_a_configuration(
     assert "warning[UnknownTarget]" in capsys.readouterr().out
 
 
-def test_two_plans_of_one_name_are_noticed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_plans_of_one_name_are_noticed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The name is a plan's identity, so a copy with the same name is worth a warning."""
     (folder / "plans" / "copy.yaml").write_text(PLAN)
     assert invoke(["validate", "plans"]) == 0
@@ -149,7 +177,9 @@ def test_two_plans_of_one_name_are_noticed(folder: Path, capsys: pytest.CaptureF
     assert err == "2 plans checked: 0 errors, 1 warning\n"
 
 
-def test_a_folder_without_plans_is_not_green(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_plans_is_not_green(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Checking nothing is a problem: a mistyped folder must not pass."""
     (folder / "empty").mkdir()
     assert invoke(["validate", "empty"]) == 3
@@ -221,7 +251,9 @@ def test_schema_prints_what_is_published(name: str, capsys: pytest.CaptureFixtur
     assert printed == json.loads((SCHEMAS / printed["$id"]).read_text(encoding="utf-8"))
 
 
-def test_validate_json_is_as_its_schema_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_json_is_as_its_schema_says(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`validate -o json` fits `schema problems`, with problems and without."""
     for text in (PLAN, PLAN + "nope: 1\n"):
         (folder / "plans" / "web.yaml").write_text(text)

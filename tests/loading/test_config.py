@@ -87,7 +87,10 @@ def test_option_and_environment_win(tmp_path: Path) -> None:
     """--config over REBOOT_RUNNER_CONFIG over the search; REBOOT_RUNNER_STORE over the file."""
     for name in ("option", "environment", "reboot-runner"):
         (tmp_path / f"{name}.yaml").write_text(f"targets: {{{name}: {{cloud: simulator}}}}\n")
-    env = {"REBOOT_RUNNER_CONFIG": str(tmp_path / "environment.yaml"), "REBOOT_RUNNER_STORE": "postgresql://h/d"}
+    env = {
+        "REBOOT_RUNNER_CONFIG": str(tmp_path / "environment.yaml"),
+        "REBOOT_RUNNER_STORE": "postgresql://h/d",
+    }
     assert list(load_config(tmp_path / "option.yaml", tmp_path, env).config.targets) == ["option"]
     loaded = load_config(None, tmp_path, env)
     assert list(loaded.config.targets) == ["environment"]
@@ -150,7 +153,9 @@ def test_mistakes_are_told_at_their_line(text: str, expected: list[tuple[str, in
 
 def test_a_bad_store_of_the_environment_is_not_quoted() -> None:
     """What is wrong with REBOOT_RUNNER_STORE is said without its password."""
-    loaded = load_config_text("version: 1", "c.yaml", {"REBOOT_RUNNER_STORE": "mysql://u:hunter2@h/d"})
+    loaded = load_config_text(
+        "version: 1", "c.yaml", {"REBOOT_RUNNER_STORE": "mysql://u:hunter2@h/d"}
+    )
     assert [p.code for p in loaded.problems] == ["BadStore"]
     assert not any("hunter2" in repr(p) for p in loaded.problems)
 
@@ -180,15 +185,41 @@ def test_endpoints_that_are_allowed(url: str) -> None:
     "url",
     [
         "https://ecs.ap-southeast-1.myhuaweicloud.com",
-        *("https://evil.com", "https://myhuaweicloud.com.evil.com", "https://evilmyhuaweicloud.com"),
+        *(
+            "https://evil.com",
+            "https://myhuaweicloud.com.evil.com",
+            "https://evilmyhuaweicloud.com",
+        ),
         *("https://evil.com/.myhuaweicloud.com", "https://evil.com#.myhuaweicloud.com"),
         *("https://evil.com?.myhuaweicloud.com", "https://evil.com\\.myhuaweicloud.com"),
         *("https://ecs.myhuaweicloud.com@evil.com", "https://u:p@ecs.myhuaweicloud.com"),
         *("https://evil.com%2f.myhuaweicloud.com", "https://evil.com%00.myhuaweicloud.com"),
-        *("http://ecs.myhuaweicloud.com", "ftp://localhost", "file:///etc/passwd", "//localhost", "localhost"),
-        *("http://127.0.0.1.evil.com", "http://0177.0.0.1", "http://2130706433", "http://localhost.evil.com"),
-        *("https://", "https://:443", "https://ecs.myhuaweicloud.com:99999", "https://[::1", "http://169.254.169.254"),
-        *("https://ecs.myhuaweicloud.com\n", " https://localhost", "https://x.proxy.example.com", "https://ｅvil.com"),
+        *(
+            "http://ecs.myhuaweicloud.com",
+            "ftp://localhost",
+            "file:///etc/passwd",
+            "//localhost",
+            "localhost",
+        ),
+        *(
+            "http://127.0.0.1.evil.com",
+            "http://0177.0.0.1",
+            "http://2130706433",
+            "http://localhost.evil.com",
+        ),
+        *(
+            "https://",
+            "https://:443",
+            "https://ecs.myhuaweicloud.com:99999",
+            "https://[::1",
+            "http://169.254.169.254",
+        ),
+        *(
+            "https://ecs.myhuaweicloud.com\n",
+            " https://localhost",
+            "https://x.proxy.example.com",
+            "https://ｅvil.com",
+        ),
     ],
 )
 def test_endpoints_that_are_refused(url: str) -> None:
@@ -206,8 +237,22 @@ def test_further_hosts_come_from_the_environment_only() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HW_SECRET_KEY", "OS_PASSWORD", "OS_USERNAME", "GITHUB_TOKEN"),
-        *("DB_PASSWD", "my_api_key", "SSH_PRIVATE_KEY", "AWS_ACCESS_KEY_ID", "PGPASSWORD", "REBOOT_RUNNER_STORE"),
+        *(
+            "HUAWEICLOUD_SDK_AK",
+            "HUAWEICLOUD_SDK_SK",
+            "HW_SECRET_KEY",
+            "OS_PASSWORD",
+            "OS_USERNAME",
+            "GITHUB_TOKEN",
+        ),
+        *(
+            "DB_PASSWD",
+            "my_api_key",
+            "SSH_PRIVATE_KEY",
+            "AWS_ACCESS_KEY_ID",
+            "PGPASSWORD",
+            "REBOOT_RUNNER_STORE",
+        ),
         *("ACTIONS_ID_TOKEN_REQUEST_URL", "SIGNING_KEY", "GH_PAT", "Credentials"),
     ],
 )
@@ -215,9 +260,9 @@ def test_variables_for_credentials_are_never_for_templates(name: str) -> None:
     """A name that can hold a credential is refused in the file, and not given even if it got there."""
     assert is_secret_name(name)
     assert codes(f"template_env: [{name}]") == [("CredentialInTemplateEnv", 1)]
-    assert template_env(Config(template_env=(name, "CI_ENVIRONMENT")), {name: "x", "CI_ENVIRONMENT": "y"}) == {
-        "CI_ENVIRONMENT": "y"
-    }
+    assert template_env(
+        Config(template_env=(name, "CI_ENVIRONMENT")), {name: "x", "CI_ENVIRONMENT": "y"}
+    ) == {"CI_ENVIRONMENT": "y"}
 
 
 def test_ordinary_variables_are_for_templates() -> None:

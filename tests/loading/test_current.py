@@ -62,7 +62,15 @@ def test_what_cannot_be_known_here_is_not_at_hand(folder: Path, text: str) -> No
 def test_a_plan_that_is_elsewhere_is_not_at_hand(folder: Path, tmp_path: Path) -> None:
     """No file, one outside the checkout, a folder, or no name at all."""
     (tmp_path / "web.yaml").write_text(PLAN)
-    for file in ("gone.yaml", "../web.yaml", str(tmp_path / "web.yaml"), "plans", "", "a\0b", "x" * 5000):
+    for file in (
+        "gone.yaml",
+        "../web.yaml",
+        str(tmp_path / "web.yaml"),
+        "plans",
+        "",
+        "a\0b",
+        "x" * 5000,
+    ):
         assert look(folder, file) is None
 
 

@@ -58,7 +58,10 @@ def test_valid_plans_load(path: Path) -> None:
 @pytest.mark.parametrize("path", [*VALID, *PLANS], ids=by_name)
 def test_valid_plans_fit_the_schemas(path: Path) -> None:
     """Editors accept every good plan as it is written, and as it is rendered."""
-    as_written, as_rendered = core_yaml(path.read_text()), core_yaml(plan_yaml(require(load_plan(path))))
+    as_written, as_rendered = (
+        core_yaml(path.read_text()),
+        core_yaml(plan_yaml(require(load_plan(path)))),
+    )
     jsonschema.validate(as_written, schema("plan.schema.json"))
     jsonschema.validate(as_rendered, schema("plan.rendered.schema.json"))
 
@@ -68,14 +71,19 @@ def test_valid_plans_fit_the_schemas(path: Path) -> None:
 def test_rendered_plans_are_the_same_plan(path: Path, defaults: bool) -> None:
     """What `render` prints has the digest of the plan it came from, with its defaults written out or not."""
     plan = require(load_plan(path))
-    again = require(load_text(plan_yaml(plan, defaults=defaults), str(path), LoadOptions(root=ROOT)))
+    again = require(
+        load_text(plan_yaml(plan, defaults=defaults), str(path), LoadOptions(root=ROOT))
+    )
     assert plan_digest(again) == plan_digest(plan)
 
 
 @pytest.mark.parametrize("path", INVALID, ids=by_name)
 def test_invalid_plans_have_exactly_these_problems(path: Path) -> None:
     """Each problem of a bad plan is found in one pass, at its line and column, with what mends it, and no other."""
-    expected = [(int(m[1]), int(m[2]), m[3], m[4]) for m in EXPECT.finditer(path.read_text(encoding="utf-8"))]
+    expected = [
+        (int(m[1]), int(m[2]), m[3], m[4])
+        for m in EXPECT.finditer(path.read_text(encoding="utf-8"))
+    ]
     assert expected, "an invalid example lists its problems"
     loaded = load_plan(path)
     assert loaded.plan is None

@@ -38,7 +38,9 @@ def closed(data: bytes, zone: str = "Europe/Berlin") -> list[str]:
     return [f"{f.begins:%m-%d %H:%M}/{f.ends:%m-%d %H:%M}" for f in found]
 
 
-WEEKLY = "DTSTART;TZID=Europe/Berlin:20261101T220000 DURATION:PT2H RRULE:FREQ=WEEKLY;COUNT=4;BYDAY=SU"
+WEEKLY = (
+    "DTSTART;TZID=Europe/Berlin:20261101T220000 DURATION:PT2H RRULE:FREQ=WEEKLY;COUNT=4;BYDAY=SU"
+)
 
 
 @pytest.mark.parametrize(
@@ -47,12 +49,24 @@ WEEKLY = "DTSTART;TZID=Europe/Berlin:20261101T220000 DURATION:PT2H RRULE:FREQ=WE
         (calendar("DTSTART:20261110T100000Z DTEND:20261110T120000Z"), ["11-10 10:00/11-10 12:00"]),
         (calendar("DTSTART:20261110T100000Z DURATION:P1DT2H"), ["11-10 10:00/11-11 12:00"]),
         (calendar("DTSTART:20261110T100000 DTEND:20261110T120000"), ["11-10 09:00/11-10 11:00"]),
-        (calendar("DTSTART;TZID=America/New_York:20261110T100000 DURATION:PT1H"), ["11-10 15:00/11-10 16:00"]),
+        (
+            calendar("DTSTART;TZID=America/New_York:20261110T100000 DURATION:PT1H"),
+            ["11-10 15:00/11-10 16:00"],
+        ),
         (calendar("DTSTART;VALUE=DATE:20261224"), ["12-23 23:00/12-24 23:00"]),
-        (calendar("DTSTART;VALUE=DATE:20261224 DTEND;VALUE=DATE:20261227"), ["12-23 23:00/12-26 23:00"]),
-        (calendar("DTSTART;VALUE=DATE:20261224", head="X-WR-TIMEZONE:Asia/Tokyo"), ["12-23 15:00/12-24 15:00"]),
+        (
+            calendar("DTSTART;VALUE=DATE:20261224 DTEND;VALUE=DATE:20261227"),
+            ["12-23 23:00/12-26 23:00"],
+        ),
+        (
+            calendar("DTSTART;VALUE=DATE:20261224", head="X-WR-TIMEZONE:Asia/Tokyo"),
+            ["12-23 15:00/12-24 15:00"],
+        ),
         (calendar("DTSTART;VALUE=DATE:20201225 RRULE:FREQ=YEARLY"), ["12-24 23:00/12-25 23:00"]),
-        (calendar("DTSTART;VALUE=DATE:20161124 RRULE:FREQ=YEARLY;BYMONTH=11;BYDAY=4TH"), ["11-25 23:00/11-26 23:00"]),
+        (
+            calendar("DTSTART;VALUE=DATE:20161124 RRULE:FREQ=YEARLY;BYMONTH=11;BYDAY=4TH"),
+            ["11-25 23:00/11-26 23:00"],
+        ),
         (
             calendar(WEEKLY),
             [
@@ -77,10 +91,17 @@ WEEKLY = "DTSTART;TZID=Europe/Berlin:20261101T220000 DURATION:PT2H RRULE:FREQ=WE
         (calendar("DTSTART:20261110T100000Z"), []),
         (calendar("DTSTART:20261030T100000Z DURATION:P5D"), ["10-30 10:00/11-04 10:00"]),
         (
-            calendar("DTSTART:20261110T100000Z DURATION:PT2H", "DTSTART:20261110T110000Z DURATION:PT2H"),
+            calendar(
+                "DTSTART:20261110T100000Z DURATION:PT2H", "DTSTART:20261110T110000Z DURATION:PT2H"
+            ),
             ["11-10 10:00/11-10 13:00"],
         ),
-        (calendar("DTSTART;TZID=W.\u00a0Europe:20261110T100000 DURATION:PT1H".replace("\u00a0", "_")), None),
+        (
+            calendar(
+                "DTSTART;TZID=W.\u00a0Europe:20261110T100000 DURATION:PT1H".replace("\u00a0", "_")
+            ),
+            None,
+        ),
         (calendar(), []),
     ],
 )
@@ -139,15 +160,25 @@ HOSTILE = {
     "a line of many folds": b"A:" + b"\n " * 500_000,
     "quotes without end": b"BEGIN:VCALENDAR\r\nA;B=" + b'""' * 500_000 + b'"',
     "a count of leap days": calendar(
-        *["DTSTART:20240229T100000Z DURATION:PT1H RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;COUNT=99"] * 2_000
+        *[
+            "DTSTART:20240229T100000Z DURATION:PT1H RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;COUNT=99"
+        ]
+        * 2_000
     ),
     "an end of leap days": calendar(
-        *["DTSTART:20240229T100000Z DURATION:PT1H RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;UNTIL=21990101"] * 2_000
+        *[
+            "DTSTART:20240229T100000Z DURATION:PT1H RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;UNTIL=21990101"
+        ]
+        * 2_000
     ),
-    "all days of all years": calendar(*[f"{ONE} RRULE:FREQ=YEARLY;BYDAY=MO,TU,WE,TH,FR,SA,SU;UNTIL=21990101"] * 500),
+    "all days of all years": calendar(
+        *[f"{ONE} RRULE:FREQ=YEARLY;BYDAY=MO,TU,WE,TH,FR,SA,SU;UNTIL=21990101"] * 500
+    ),
     "dates without number": calendar(f"{ONE} RDATE:" + "," * 900_000),
     "starts without number": calendar("DTSTART:" + "," * 900_000),
-    "zones without number": calendar(*[f"DTSTART;TZID=A/B{n}:20261102T100000 DURATION:PT1H" for n in range(2_000)]),
+    "zones without number": calendar(
+        *[f"DTSTART;TZID=A/B{n}:20261102T100000 DURATION:PT1H" for n in range(2_000)]
+    ),
 }
 
 
@@ -208,7 +239,9 @@ def _repository(folder: Path, data: bytes) -> Loaded:
 def test_the_plans_digest_covers_what_its_calendars_hold(tmp_path: Path) -> None:
     """Another event, another digest; the same files, the same digest, whenever and wherever they are read."""
     first = require(_repository(tmp_path, calendar(ONE)))
-    again = require(load_plan_at({"web.yaml": PLAN.encode(), "freeze/2026.ics": calendar(ONE)}.get, "web.yaml"))
+    again = require(
+        load_plan_at({"web.yaml": PLAN.encode(), "freeze/2026.ics": calendar(ONE)}.get, "web.yaml")
+    )
     other = require(_repository(tmp_path, calendar(ONE, ONE)))
     assert plan_digest(first) == plan_digest(again)
     assert plan_digest(other) != plan_digest(first)
@@ -226,7 +259,9 @@ def test_the_plans_digest_covers_what_its_calendars_hold(tmp_path: Path) -> None
         ("''", "BadValue"),
     ],
 )
-def test_what_is_wrong_with_a_freeze_is_told_at_its_name(tmp_path: Path, name: str, code: str) -> None:
+def test_what_is_wrong_with_a_freeze_is_told_at_its_name(
+    tmp_path: Path, name: str, code: str
+) -> None:
     """Outside, missing, not regular, no calendar: one problem, at the line of the plan, quoting nothing."""
     folder = tmp_path / "repository"
     folder.mkdir()
@@ -249,8 +284,14 @@ def test_what_is_wrong_with_a_freeze_is_told_at_its_name(tmp_path: Path, name: s
         ('{days: [sun, sun], start: "22:00", length: 1h, timezone: UTC}', "a day is written twice"),
         ('{days: sun, start: "24:00", length: 1h, timezone: UTC}', "start: must be a time of day"),
         ('{days: sun, start: "22:00", length: 8d, timezone: UTC}', "length: at most 7d"),
-        ('{days: sun, start: "22:00", length: 1h, cutoff: 1h, timezone: UTC}', "cutoff: must be shorter"),
-        ('{days: sun, start: "22:00", length: 1h, timezone: localtime}', "timezone: must be an IANA"),
+        (
+            '{days: sun, start: "22:00", length: 1h, cutoff: 1h, timezone: UTC}',
+            "cutoff: must be shorter",
+        ),
+        (
+            '{days: sun, start: "22:00", length: 1h, timezone: localtime}',
+            "timezone: must be an IANA",
+        ),
         (
             '{days: sun, start: "22:00", length: 1h, timezone: Europe/Bern}',
             "timezone: there is no time zone Europe/Bern",
@@ -262,7 +303,9 @@ def test_what_is_wrong_with_a_freeze_is_told_at_its_name(tmp_path: Path, name: s
 )
 def test_a_window_that_cannot_be_meant_is_told(tmp_path: Path, written: str, message: str) -> None:
     """Each mistake in a window is one problem with a sentence of its own."""
-    (tmp_path / "web.yaml").write_text(PLAN.replace("freeze: [freeze/2026.ics]", f"windows: [{written}]"))
+    (tmp_path / "web.yaml").write_text(
+        PLAN.replace("freeze: [freeze/2026.ics]", f"windows: [{written}]")
+    )
     (problem,) = load_plan(tmp_path / "web.yaml").problems
     assert message in problem.message
 

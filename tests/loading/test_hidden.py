@@ -15,8 +15,21 @@ from runner.model.hidden import as_seen, hidden_in
 from runner.model.problem import Problem
 
 PLAN = "version: 1\nname: p\ngroups:\n- name: a\n  servers: {all: true}\n  exclude: {EXCLUDE}\n  waves: 1\n"
-IGNORABLE = [(0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2060, 0x206F), (0x3164, 0x3164)]
-IGNORABLE += [(0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0xE0000, 0xE0FFF)]
+IGNORABLE = [
+    (0x34F, 0x34F),
+    (0x115F, 0x1160),
+    (0x17B4, 0x17B5),
+    (0x180B, 0x180F),
+    (0x2060, 0x206F),
+    (0x3164, 0x3164),
+]
+IGNORABLE += [
+    (0xFE00, 0xFE0F),
+    (0xFFA0, 0xFFA0),
+    (0xFFF0, 0xFFF8),
+    (0x1BCA0, 0x1BCA3),
+    (0xE0000, 0xE0FFF),
+]
 """Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt, where the category does not tell."""
 
 
@@ -31,15 +44,24 @@ def told(problems: tuple[Problem, ...]) -> list[tuple[str, int, int]]:
 def test_every_hidden_character_of_unicode_is_known() -> None:
     """Categories Cc, Cf, Cs, separators but the space, and default-ignorable code points; no letter among them."""
     chars = [chr(code) for code in range(0x110000)]
-    hidden = [c for c in chars if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs") and c not in " \t\n"]
+    hidden = [
+        c
+        for c in chars
+        if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs") and c not in " \t\n"
+    ]
     hidden += [chr(code) for first, last in IGNORABLE for code in range(first, last + 1)]
     assert [c for c in hidden if not hidden_in(f"a{c}b")] == []
-    visible = [c for c in chars if unicodedata.category(c) in ("Lu", "Ll", "Nd", "Sc", "Pd", "Po", "Sm", "Mc")]
+    visible = [
+        c
+        for c in chars
+        if unicodedata.category(c) in ("Lu", "Ll", "Nd", "Sc", "Pd", "Po", "Sm", "Mc")
+    ]
     assert [c for c in visible if hidden_in(c)] == []
 
 
 @pytest.mark.parametrize(
-    "char", ["\u200b", "\u00ad", "\u2060", "\ufe0f", "\u3164", "\u00a0", "\u2009", "\u3000", "\U000e0041"]
+    "char",
+    ["\u200b", "\u00ad", "\u2060", "\ufe0f", "\u3164", "\u00a0", "\u2009", "\u3000", "\U000e0041"],
 )
 @pytest.mark.parametrize(
     "where", ["names: ['{}prod-*']", "tags: {{'ca{}nary': x}}", "zones: [a, 'b{}']", "na{}mes: [x]"]
@@ -53,7 +75,9 @@ def test_a_hidden_character_is_refused_where_it_stands(where: str, char: str) ->
     assert f"U+{ord(char):04X} ({unicodedata.name(char)})" in loaded.problems[0].message
 
 
-@pytest.mark.parametrize("written", ['"\\u200bprod-*"', '"\\xa0prod"', '"prod\\U000E0041"', '"a\\u2028b"'])
+@pytest.mark.parametrize(
+    "written", ['"\\u200bprod-*"', '"\\xa0prod"', '"prod\\U000E0041"', '"a\\u2028b"']
+)
 def test_a_hidden_character_behind_an_escape_is_refused(written: str) -> None:
     """What counts is the value after YAML's escapes."""
     assert told(load(f"names: [{written}]").problems) == [("ControlCharacter", 6, 21)]
@@ -67,7 +91,9 @@ def test_words_of_selectors_hold_no_tab_and_no_line_break(written: str) -> None:
     assert [p.code for p in load(f"{key}: {written}").problems] == ["ControlCharacter"]
 
 
-@pytest.mark.parametrize("written", ["names: ['prod-* ']", "tags: {' a': x}", "tags: {a: [x, ' y']}", "zones: 'a '"])
+@pytest.mark.parametrize(
+    "written", ["names: ['prod-* ']", "tags: {' a': x}", "tags: {a: [x, ' y']}", "zones: 'a '"]
+)
 def test_a_blank_at_the_end_of_a_word_is_a_warning(written: str) -> None:
     """It counts in comparisons, and a reader does not see it."""
     loaded = load(written)
@@ -97,7 +123,9 @@ def test_a_file_of_variables_holds_none(tmp_path: Path) -> None:
     """A problem in the file of variables is told there."""
     (tmp_path / "v.yaml").write_text("a: b\nx: 'prod\u2060'\n", encoding="utf-8")
     found = load("names: ['{{ vars.x }}']", LoadOptions(vars_files=(tmp_path / "v.yaml",))).problems
-    assert [p.code for p in found if p.location and p.location.file.endswith("v.yaml")] == ["ControlCharacter"]
+    assert [p.code for p in found if p.location and p.location.file.endswith("v.yaml")] == [
+        "ControlCharacter"
+    ]
 
 
 def test_policy_and_configuration_hold_none() -> None:
@@ -106,13 +134,17 @@ def test_policy_and_configuration_hold_none() -> None:
     assert told(policy.problems) == [("ControlCharacter", 2, 26)]
     blank = load_policy_text("version: 1\nforbidden: {names: ['db-* ']}\n", "policy.yaml")
     assert [(p.code, p.severity) for p in blank.problems] == [("BlankAtEnd", "warning")]
-    config = load_config_text("version: 1\ntargets: {a: {cloud: 'simulator\u00a0'}}\n", "reboot-runner.yaml", {})
+    config = load_config_text(
+        "version: 1\ntargets: {a: {cloud: 'simulator\u00a0'}}\n", "reboot-runner.yaml", {}
+    )
     assert [p.code for p in config.problems] == ["ControlCharacter"]
 
 
 def test_comments_and_texts_of_several_lines_may_have_what_they_need() -> None:
     """A comment changes nothing, and a description has lines."""
-    text = PLAN.replace("EXCLUDE", "names: x").replace("name: p\n", "name: p # ⚠\ufe0f\ndescription: |\n  a\n  b\n")
+    text = PLAN.replace("EXCLUDE", "names: x").replace(
+        "name: p\n", "name: p # ⚠\ufe0f\ndescription: |\n  a\n  b\n"
+    )
     assert load_text(text, "plan.yaml").problems == ()
 
 

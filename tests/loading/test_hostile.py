@@ -35,11 +35,70 @@ PIECES = st.sampled_from(
             "    tags: {role: web}",
             "  waves: [1, 10%]",
         ),
-        *("  waves:", "- 1", "  pause: approval", "limits: {servers: 3}", "for_each: [a, b]", '"{{ vars.x }}"'),
-        *("{{ item }}", "{{", "}}", "{%", "vars: {x: 1}", "&a", "*a", "!!str", "<<: x", "---", "...", "%YAML 1.1"),
-        *("[", "]", "{", "}", ":", "- ", "? ", "|", ">", "'", '"', "#", "\t", "\n", "\n  ", "\n    ", "\r\n", ", "),
-        *("\\", "\x00", "\u2028", "é", "日本", "\U0001f600", "010", "true", "~", ".inf", "1e999", "9" * 40, "null"),
-        *("ids_from: /etc/passwd", "windows: []", "exclude: {all: true}", "all: true", "ready: {checks: []}"),
+        *(
+            "  waves:",
+            "- 1",
+            "  pause: approval",
+            "limits: {servers: 3}",
+            "for_each: [a, b]",
+            '"{{ vars.x }}"',
+        ),
+        *(
+            "{{ item }}",
+            "{{",
+            "}}",
+            "{%",
+            "vars: {x: 1}",
+            "&a",
+            "*a",
+            "!!str",
+            "<<: x",
+            "---",
+            "...",
+            "%YAML 1.1",
+        ),
+        *(
+            "[",
+            "]",
+            "{",
+            "}",
+            ":",
+            "- ",
+            "? ",
+            "|",
+            ">",
+            "'",
+            '"',
+            "#",
+            "\t",
+            "\n",
+            "\n  ",
+            "\n    ",
+            "\r\n",
+            ", ",
+        ),
+        *(
+            "\\",
+            "\x00",
+            "\u2028",
+            "é",
+            "日本",
+            "\U0001f600",
+            "010",
+            "true",
+            "~",
+            ".inf",
+            "1e999",
+            "9" * 40,
+            "null",
+        ),
+        *(
+            "ids_from: /etc/passwd",
+            "windows: []",
+            "exclude: {all: true}",
+            "all: true",
+            "ready: {checks: []}",
+        ),
     ]
 )
 TEXTS = st.one_of(
@@ -54,19 +113,46 @@ SCALARS = st.one_of(
     st.floats(),
     st.booleans(),
     st.none(),
-    st.sampled_from(["{{ vars.x }}", "{{ item }}", "10%", "5m", "approval", "web-*", "SOFT", "a" * 2000]),
+    st.sampled_from(
+        ["{{ vars.x }}", "{{ item }}", "10%", "5m", "approval", "web-*", "SOFT", "a" * 2000]
+    ),
 )
 KEYS = st.one_of(
     st.sampled_from(
         [
-            *("version", "name", "groups", "servers", "waves", "pause", "tags", "ids", "ids_from", "exclude", "all"),
-            *("for_each", "ready", "timeout", "limits", "percent", "vars", "windows", "max_failures", "bake", "reboot"),
+            *(
+                "version",
+                "name",
+                "groups",
+                "servers",
+                "waves",
+                "pause",
+                "tags",
+                "ids",
+                "ids_from",
+                "exclude",
+                "all",
+            ),
+            *(
+                "for_each",
+                "ready",
+                "timeout",
+                "limits",
+                "percent",
+                "vars",
+                "windows",
+                "max_failures",
+                "bake",
+                "reboot",
+            ),
         ]
     ),
     st.text(max_size=8),
 )
 TREES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=25
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=25,
 )
 
 
@@ -80,7 +166,9 @@ def check(problems: tuple[Problem, ...]) -> None:
         assert problem.location.column >= 1
     assert not any(c in problems_text(problems) for c in "\x1b\x00\u202e\r")
     commands = [line for line in problems_github(problems).splitlines() if line.startswith("::")]
-    assert len(commands) == sum(min(10, sum(p.severity == s for p in problems)) for s in ("error", "warning"))
+    assert len(commands) == sum(
+        min(10, sum(p.severity == s for p in problems)) for s in ("error", "warning")
+    )
     problems_json(problems, ["plan.yaml"])
 
 
@@ -112,7 +200,9 @@ def test_any_text_that_looks_like_yaml(text: str) -> None:
 def written(tree: object) -> str:
     """Data as YAML in flow form, with every text quoted."""
     if isinstance(tree, dict):
-        return "{" + ", ".join(f"{quoted(key)}: {written(value)}" for key, value in tree.items()) + "}"
+        return (
+            "{" + ", ".join(f"{quoted(key)}: {written(value)}" for key, value in tree.items()) + "}"
+        )
     if isinstance(tree, list):
         return "[" + ", ".join(map(written, tree)) + "]"
     return quoted(tree) if isinstance(tree, str) else str(tree).lower().replace("none", "null")
@@ -129,7 +219,12 @@ def test_any_tree_in_the_place_of_a_plan(fields: dict[str, object], value: objec
     base = {"version": 1, "name": "web", "vars": {"x": value}, **fields}
     check_plan(load_text(written(base), "plan.yaml"))
     group = {"name": "a", "servers": {"all": True}, "waves": [1], **fields}
-    check_plan(load_text(written({"version": 1, "name": "web", "vars": {"x": value}, "groups": [group]}), "plan.yaml"))
+    check_plan(
+        load_text(
+            written({"version": 1, "name": "web", "vars": {"x": value}, "groups": [group]}),
+            "plan.yaml",
+        )
+    )
     check(load_config_text(written(fields), "reboot-runner.yaml", {}).problems)
 
 
@@ -162,17 +257,23 @@ def test_any_words_of_jinja(text: str) -> None:
     check_plan(load_text(plan, "plan.yaml"))
 
 
-@pytest.mark.parametrize("char", ["[", "{", "- ", "? ", "'", '"', "|\n ", "&a ", "!a ", "{{", "a: ", "\t", "%", "\\"])
+@pytest.mark.parametrize(
+    "char", ["[", "{", "- ", "? ", "'", '"', "|\n ", "&a ", "!a ", "{{", "a: ", "\t", "%", "\\"]
+)
 def test_any_character_many_times(char: str) -> None:
     """A long run of any character with a meaning ends quickly."""
     for text in (char * 20_000, "name: " + char * 20_000, 'name: "' + char * 20_000):
         check(load_text(text, "plan.yaml").problems)
 
 
-@pytest.mark.parametrize("text", ["a" * 100_000, "'" + "a" * 100_000 + "'", ", ".join(["9" * 4000] * 25)])
+@pytest.mark.parametrize(
+    "text", ["a" * 100_000, "'" + "a" * 100_000 + "'", ", ".join(["9" * 4000] * 25)]
+)
 def test_a_long_text_in_many_groups(text: str) -> None:
     """A text that stands once in the file and in a thousand groups is refused before it is checked in each."""
     items = ", ".join(f"'{n}'" for n in range(1000))
     group = f"{{name: 'g-{{{{ item }}}}', for_each: [{items}], servers: {{names: [{text}]}}, waves: [1]}}"
     loaded = load_text(f"version: 1\nname: web\ngroups: [{group}]\n", "plan.yaml")
-    assert "the rendered plan has more than 10,000,000 characters" in [p.message for p in loaded.problems]
+    assert "the rendered plan has more than 10,000,000 characters" in [
+        p.message for p in loaded.problems
+    ]

@@ -55,7 +55,10 @@ def test_a_mistyped_key_is_told_at_its_own_line(line: str, column: int, said: st
     """The parser stumbles a line later; whatever stands around the mistyped line."""
     for text in (PLAN.replace("HERE", line), PLAN.replace("HERE", f"{line} # why\n  # and how")):
         problem = only(load(text))
-        assert (place(problem), said in problem.message) == ((7 if "\n" in line else 6, column), True), problem
+        assert (place(problem), said in problem.message) == (
+            (7 if "\n" in line else 6, column),
+            True,
+        ), problem
 
 
 @pytest.mark.parametrize(
@@ -65,7 +68,10 @@ def test_a_mistyped_key_is_told_at_its_own_line(line: str, column: int, said: st
         ("version: 1\nname: p\ngroups:\n- name:a\n  servers: {all: true}\n  waves: 1\n", 4),
         ("version: 1\nname: p\ngroups:\n- name: a\n  servers: {all: true}\n  waves:1\n", 6),
         ("version: 1\nname: p\ngroups:\n- name: a\n  servers:\n    all:true\n  waves: 1\n", 6),
-        ("version: 1\nname: p\ngroups:\n- name: a\n  servers:\n    tags:{role: web}\n  waves: 1\n", 6),
+        (
+            "version: 1\nname: p\ngroups:\n- name: a\n  servers:\n    tags:{role: web}\n  waves: 1\n",
+            6,
+        ),
     ],
 )
 def test_a_missing_space_wherever_it_is(text: str, line: int) -> None:
@@ -90,7 +96,9 @@ def test_patterns_that_yaml_takes_for_something_else(names: str, column: int, qu
     """The hint is the pattern in quotes."""
     problem = only(load(PLAN.replace("HERE", f"  waves: 1\n  exclude: {{names: {names}}}")))
     assert problem.code in ("YamlSyntax", "AliasNotAllowed")
-    assert (place(problem), f"quote it: {quoted}" in (problem.hint or "")) == ((7, column), True), problem
+    assert (place(problem), f"quote it: {quoted}" in (problem.hint or "")) == ((7, column), True), (
+        problem
+    )
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
@@ -105,12 +113,21 @@ def test_conflict_markers(ends: str) -> None:
     middle = only(load(PLAN.replace("HERE", "  waves: 1\n=======\n  waves: 2")))
     assert (middle.code, place(middle)) == ("MergeConflict", (7, 1))
     described = "description: |\n  <<<<<<< this is text\n"
-    assert load(PLAN.replace("HERE", "  waves: 1").replace("name: p\n", f"name: p\n{described}")).problems == ()
+    assert (
+        load(
+            PLAN.replace("HERE", "  waves: 1").replace("name: p\n", f"name: p\n{described}")
+        ).problems
+        == ()
+    )
 
 
 @pytest.mark.parametrize(
     ("template", "known"),
-    [("{{ vars.my-role }}", "my-role"), ("a-{{ vars.my-role }}", "my-role"), ("{{ vars.n-1 }}", "n-1")],
+    [
+        ("{{ vars.my-role }}", "my-role"),
+        ("a-{{ vars.my-role }}", "my-role"),
+        ("{{ vars.n-1 }}", "n-1"),
+    ],
 )
 def test_a_dash_in_a_variables_name(template: str, known: str) -> None:
     """A dash is a minus there: the hint is the form that works."""
@@ -118,11 +135,15 @@ def test_a_dash_in_a_variables_name(template: str, known: str) -> None:
     for declared in (f"vars: {{{known}: x}}\n", ""):
         problem = only(load(text.replace("groups:", f"{declared}groups:")))
         assert (problem.code, problem.hint) == ("TemplateUndefined", f"write vars['{known}']")
-    taken_away = PLAN.replace("HERE", '  waves: "{{ vars.n - 1 }}"').replace("groups:", "vars: {n: 3}\ngroups:")
+    taken_away = PLAN.replace("HERE", '  waves: "{{ vars.n - 1 }}"').replace(
+        "groups:", "vars: {n: 3}\ngroups:"
+    )
     assert load(taken_away).problems == ()
 
 
-@pytest.mark.parametrize(("field", "said"), [("waves", "must be at least 1"), ("max_failures", "must be at least 0")])
+@pytest.mark.parametrize(
+    ("field", "said"), [("waves", "must be at least 1"), ("max_failures", "must be at least 0")]
+)
 def test_negative_numbers(field: str, said: str) -> None:
     """The least that is allowed, and 0 is none for sizes."""
     line = f"  {field}: -1" if field == "waves" else f"  waves: 1\n  {field}: -1"
@@ -133,7 +154,10 @@ def test_negative_numbers(field: str, said: str) -> None:
     ("content", "said"),
     [
         (f"id\n{ID}\n", "line 1 of the file looks like a header"),
-        (f"server_id,name\n{ID},web-1\n", "line 1 of the file looks like a header, line 2 has more than a bare id"),
+        (
+            f"server_id,name\n{ID},web-1\n",
+            "line 1 of the file looks like a header, line 2 has more than a bare id",
+        ),
         (f"{ID}\nweb-01\n", "line 2 of the file looks like a name"),
         ("web-01\nweb-02\nweb-03\nweb-04\nweb-05\n", "and 2 more lines are not server ids"),
         (f"{ID}\n\u200b{ID}\n", "line 2 of the file holds the character U+200B (ZERO WIDTH SPACE)"),
@@ -156,7 +180,9 @@ def test_comments_of_a_file_of_ids_hide_no_line(char: str) -> None:
     """What an editor shows as a line of its own, or not at all, is refused in comments as well."""
     text = PLAN.replace("{all: true}", "{ids_from: ids.txt}").replace("HERE", "  waves: 1")
     problem = only(load(text, {"ids.txt": f"{ID}\n# old ones{char}{ID[::-1]}\r\n".encode()}))
-    assert (problem.code, "cannot be seen" in problem.message) == ("BadIdList", True), problem.message
+    assert (problem.code, "cannot be seen" in problem.message) == ("BadIdList", True), (
+        problem.message
+    )
 
 
 def test_a_file_of_ids_in_another_encoding() -> None:
@@ -262,7 +288,9 @@ def test_selectors_that_are_no_mapping(servers: str, hint: str) -> None:
 def test_keys_that_belong_elsewhere(line: str, hint: str) -> None:
     """A key that the format has at another level is told where."""
     at_top = not line.startswith(" ")
-    text = PLAN.replace("HERE", "  waves: 1" if at_top else f"  waves: 1\n{line}") + (f"{line}\n" if at_top else "")
+    text = PLAN.replace("HERE", "  waves: 1" if at_top else f"  waves: 1\n{line}") + (
+        f"{line}\n" if at_top else ""
+    )
     problem = only(load(text))
     assert (problem.code, hint in (problem.hint or "")) == ("UnknownKey", True), problem.hint
 
@@ -275,9 +303,13 @@ def test_everything_that_is_wrong_with_a_plan_is_told_in_one_round() -> None:
         "groups:\n- name: a\n  target: neither\n  servers: {all: true}\n  waves: 0\n  spread: {zones: 1}\n"
         "  exclude: {all: true}\n"
     )
-    config = load_config_text("version: 1\ntargets: {lab: {cloud: simulator}}\n", "reboot-runner.yaml", {})
+    config = load_config_text(
+        "version: 1\ntargets: {lab: {cloud: simulator}}\n", "reboot-runner.yaml", {}
+    )
     one = load(text)
-    found = {(p.code, p.location.line) for p in (*one.problems, *across([one], config)) if p.location}
+    found = {
+        (p.code, p.location.line) for p in (*one.problems, *across([one], config)) if p.location
+    }
     assert found >= {
         ("BadValue", 2),
         ("UnknownTarget", 3),
@@ -293,29 +325,45 @@ def test_everything_that_is_wrong_with_a_plan_is_told_in_one_round() -> None:
 def test_names_among_ids() -> None:
     """A warning at each, in plans and policies: such a word selects nothing and protects nothing."""
     text = PLAN.replace("{all: true}", f"{{ids: [web-01, {ID}]}}").replace("HERE", "  waves: 1")
-    assert [(p.code, p.severity, place(p)) for p in load(text).problems] == [("NotAnId", "warning", (5, 19))]
+    assert [(p.code, p.severity, place(p)) for p in load(text).problems] == [
+        ("NotAnId", "warning", (5, 19))
+    ]
     policy = load_policy_text("version: 1\nforbidden: {ids: [db-01]}\n", "policy.yaml")
-    assert [(p.code, p.severity, place(p)) for p in policy.problems] == [("NotAnId", "warning", (2, 19))]
+    assert [(p.code, p.severity, place(p)) for p in policy.problems] == [
+        ("NotAnId", "warning", (2, 19))
+    ]
 
 
-@pytest.mark.parametrize("text", ["[" + "a" * 300_000 + "*", "a" + " " * 300_000, "a: *" + "x*" * 90_000])
+@pytest.mark.parametrize(
+    "text", ["[" + "a" * 300_000 + "*", "a" + " " * 300_000, "a: *" + "x*" * 90_000]
+)
 def test_hostile_lines_are_explained_quickly(text: str) -> None:
     """What looks for the mistake reads each character a few times at most: a quadratic search would take minutes."""
     assert load(text).plan is None
-    assert load(f"version: 1\nwindows: [{{days: '{' ' * 90_000}', timezone: '{'Z' * 90_000}'}}]\n").plan is None
+    assert (
+        load(
+            f"version: 1\nwindows: [{{days: '{' ' * 90_000}', timezone: '{'Z' * 90_000}'}}]\n"
+        ).plan
+        is None
+    )
 
 
 @pytest.mark.parametrize("value", ["\u201c1\u201d", "\u22121", "10\uff05", "\u0661"])
 def test_look_alikes_in_values_are_named(value: str) -> None:
     """A typographic quote, another minus, a full-width or foreign digit."""
     odd = next(char for char in value if not char.isascii())
-    assert f"U+{ord(odd):04X} (" in (only(load(PLAN.replace("HERE", f"  waves: {value}"))).hint or "")
+    assert f"U+{ord(odd):04X} (" in (
+        only(load(PLAN.replace("HERE", f"  waves: {value}"))).hint or ""
+    )
 
 
 def test_an_unquoted_pattern_hides_no_other_mistake() -> None:
     """The rest of the plan is checked in the same round."""
     text = PLAN.replace("HERE", "  waves: 0\n  exclude: {names: [*-old]}")
-    assert [(p.code, place(p)[0]) for p in load(text).problems] == [("BadValue", 6), ("AliasNotAllowed", 7)]
+    assert [(p.code, place(p)[0]) for p in load(text).problems] == [
+        ("BadValue", 6),
+        ("AliasNotAllowed", 7),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -343,11 +391,18 @@ def test_a_number_with_a_leading_zero_is_refused_in_every_file() -> None:
     """In a plan, a policy, a configuration, and in what a template made of a --var."""
     texts = (PLAN.replace("HERE", "  waves: 010"), "version: 1\nmax_wave: {servers: 010}\n")
     config = "version: 1\ntargets: {a: {cloud: otc, rate: {servers_per_minute: 010}}}\n"
-    loaded = (load(texts[0]), load_policy_text(texts[1], "policy.yaml"), load_config_text(config, "c.yaml", {}))
+    loaded = (
+        load(texts[0]),
+        load_policy_text(texts[1], "policy.yaml"),
+        load_config_text(config, "c.yaml", {}),
+    )
     assert [[p.code for p in one.problems] for one in loaded] == [["BadNumber"]] * 3
     made = load_text(
         PLAN.replace("HERE", "  waves: '{{ vars.n }}'\n  rate: {servers: '{{ vars.n }}', per: 1m}"),
         "plan.yaml",
         LoadOptions(vars={"n": "010"}),
     )
-    assert [(p.code, p.location.line) for p in made.problems if p.location] == [("BadValue", 6), ("WrongType", 7)]
+    assert [(p.code, p.location.line) for p in made.problems if p.location] == [
+        ("BadValue", 6),
+        ("WrongType", 7),
+    ]

@@ -78,7 +78,10 @@ def test_digest_changes_with_what_a_plan_does(other: str) -> None:
 
 def test_digest_is_stable() -> None:
     """The digest of a plan is the same on every machine and in every later version that means the same."""
-    assert plan_digest(load(PLAN)) == "sha256:5253a797dc88d7cfb55dc87e1111ee6d68507f09aebf92d4b057a7569aa04dc0"
+    assert (
+        plan_digest(load(PLAN))
+        == "sha256:5253a797dc88d7cfb55dc87e1111ee6d68507f09aebf92d4b057a7569aa04dc0"
+    )
 
 
 def test_digest_does_not_depend_on_the_file_name(tmp_path: Path) -> None:
@@ -98,7 +101,9 @@ def test_digest_does_not_depend_on_the_file_name(tmp_path: Path) -> None:
 def test_ids_of_a_file_become_ids(tmp_path: Path) -> None:
     """Ids are read one a line, each once and in order; the digest covers them and not the file's name."""
     folder = repository(tmp_path)
-    (folder / "ids.txt").write_text(f"\ufeff# servers\r\n{B2}\r\n\r\n  {A1.upper()}  # first\r\n{B2}\r\n")
+    (folder / "ids.txt").write_text(
+        f"\ufeff# servers\r\n{B2}\r\n\r\n  {A1.upper()}  # first\r\n{B2}\r\n"
+    )
     (folder / "p.yaml").write_text(FROM_FILE)
     plan = require(load_plan(folder / "p.yaml"))
     assert plan.groups[0].servers.ids == (B2, A1)
@@ -110,7 +115,11 @@ def test_ids_of_a_file_become_ids(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "code", "message"),
     [
-        (f"{A1}\nhunter2 is no id\n".encode(), "BadIdList", "line 2 of the file is not a server id"),
+        (
+            f"{A1}\nhunter2 is no id\n".encode(),
+            "BadIdList",
+            "line 2 of the file is not a server id",
+        ),
         (b"", "BadIdList", "no id"),
         (b"# nothing\n\n", "BadIdList", "no id"),
         (b"a\n\xe9\n", "BadIdList", "UTF-8 text in line 2"),
@@ -121,7 +130,9 @@ def test_ids_of_a_file_become_ids(tmp_path: Path) -> None:
     ],
     ids=range(8),
 )
-def test_bad_id_files_are_told_without_their_content(tmp_path: Path, content: bytes, code: str, message: str) -> None:
+def test_bad_id_files_are_told_without_their_content(
+    tmp_path: Path, content: bytes, code: str, message: str
+) -> None:
     """What is wrong with a file of ids is said at the plan's line, and nothing of the file is quoted."""
     folder = repository(tmp_path)
     (folder / "ids.txt").write_bytes(content)
@@ -211,7 +222,12 @@ def test_unreadable_plans_are_problems(tmp_path: Path) -> None:
     """A missing file, a folder, a pipe, a file that is too large: each is one problem, none an exception."""
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "large.yaml").write_bytes(b"#" * ((1 << 20) + 1))
-    expected = {"none.yaml": "Unreadable", ".": "Unreadable", "pipe.yaml": "Unreadable", "large.yaml": "TooLarge"}
+    expected = {
+        "none.yaml": "Unreadable",
+        ".": "Unreadable",
+        "pipe.yaml": "Unreadable",
+        "large.yaml": "TooLarge",
+    }
     for name, code in expected.items():
         assert codes(load_plan(tmp_path / name)) == [code]
 
@@ -232,7 +248,9 @@ def test_a_plan_that_is_a_link_out_of_the_repository_is_not_shown(tmp_path: Path
 
 def test_lines_that_may_hold_a_credential_are_not_shown() -> None:
     """An excerpt never repeats a line with what looks like a password."""
-    loaded = load_text(PLAN + "password: hunter2\nlabel: postgres://me:hunter2@host/x\n", "plan.yaml")
+    loaded = load_text(
+        PLAN + "password: hunter2\nlabel: postgres://me:hunter2@host/x\n", "plan.yaml"
+    )
     assert codes(loaded) == ["UnknownKey", "UnknownKey"]
     assert not any("hunter2" in p.excerpt + p.message + str(p.hint) for p in loaded.problems)
 
@@ -246,7 +264,11 @@ def test_later_problems_find_their_place() -> None:
     loaded = load_text(text, "plan.yaml")
     placed = loaded.place(Problem("Overlap", "overlaps", path=("groups", 1, "servers", "tags")))
     assert placed.location is not None
-    assert (placed.location.file, placed.location.line, placed.location.column) == ("plan.yaml", 6, 21)
+    assert (placed.location.file, placed.location.line, placed.location.column) == (
+        "plan.yaml",
+        6,
+        21,
+    )
     assert placed.message == 'overlaps (for item "y")'
     assert placed.excerpt.strip() == "servers: {tags: {role: web}}"
     nearest = loaded.place(Problem("X", "x", path=("groups", 0, "pause", 3)))

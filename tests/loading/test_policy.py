@@ -86,7 +86,9 @@ def test_mistakes_have_places(text: str, expected: list[tuple[str, int, int]]) -
 
 def test_the_documented_policy_holds_every_rule() -> None:
     """The example of docs/policy.md is a policy as it stands, and its table has every rule of the format."""
-    document = (Path(__file__).resolve().parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
+    document = (Path(__file__).resolve().parents[2] / "docs" / "policy.md").read_text(
+        encoding="utf-8"
+    )
     example = re.findall(r"^```yaml\n(.*?)^```", document, re.MULTILINE | re.DOTALL)[1]
     policy = require_policy(load_policy_text(example, "policy.yaml"))
     rules = [name for name in Policy.model_fields if name != "version"]
@@ -97,7 +99,9 @@ def test_the_documented_policy_holds_every_rule() -> None:
 
 def test_targets_are_looked_up_in_the_configuration() -> None:
     """A target that the configuration does not have is worth a warning: the rule allows less than it seems to."""
-    config = Config.model_validate({"targets": {"prod-eu": {"cloud": "otc"}, "lab": {"cloud": "otc"}}})
+    config = Config.model_validate(
+        {"targets": {"prod-eu": {"cloud": "otc"}, "lab": {"cloud": "otc"}}}
+    )
     loaded = load_policy_text(FULL, "policy.yaml", config)
     assert [(p.code, p.severity, p.message) for p in loaded.problems] == [
         ("UnknownTarget", "warning", 'the configuration has no target "staging"')
@@ -117,7 +121,11 @@ def test_the_configuration_names_it(tmp_path: Path) -> None:
     """Without the key there is no policy, whatever lies there; with it the file counts, seen from the configuration."""
     assert repository(tmp_path, None) == LoadedPolicy(None, None)
     loaded = repository(tmp_path)
-    assert (loaded.policy is not None, loaded.path, loaded.root) == (True, tmp_path / "policy.yaml", tmp_path)
+    assert (loaded.policy is not None, loaded.path, loaded.root) == (
+        True,
+        tmp_path / "policy.yaml",
+        tmp_path,
+    )
     inner = tmp_path / "team"
     inner.mkdir()
     (inner / "reboot-runner.yaml").write_text("policy: ../policy.yaml\n")
@@ -125,7 +133,9 @@ def test_the_configuration_names_it(tmp_path: Path) -> None:
     assert (loaded.policy is not None, loaded.root) == (True, tmp_path)
 
 
-@pytest.mark.parametrize("written", ["/etc/hostname", "../policy.yaml", "link.yaml", ".git/policy.yaml"])
+@pytest.mark.parametrize(
+    "written", ["/etc/hostname", "../policy.yaml", "link.yaml", ".git/policy.yaml"]
+)
 def test_it_lies_in_the_repository(tmp_path: Path, written: str) -> None:
     """A policy outside the repository, absolute, behind a link or in .git is an error at the key, in every revision."""
     root = tmp_path / "repo"
@@ -134,7 +144,9 @@ def test_it_lies_in_the_repository(tmp_path: Path, written: str) -> None:
     (root / "link.yaml").symlink_to(tmp_path / "policy.yaml")
     repository(root, written)
     config = load_config(None, root, {})
-    assert [(p.code, p.location and p.location.line) for p in config.problems] == [("OutsideRepository", 2)]
+    assert [(p.code, p.location and p.location.line) for p in config.problems] == [
+        ("OutsideRepository", 2)
+    ]
     text = (root / "reboot-runner.yaml").read_text()
     assert load_config_text(text, (root / "reboot-runner.yaml").as_posix(), {}).problems
 
@@ -142,7 +154,9 @@ def test_it_lies_in_the_repository(tmp_path: Path, written: str) -> None:
 def test_a_policy_that_cannot_be_used_is_not_none(tmp_path: Path) -> None:
     """A missing or broken policy is an error, and whoever needs the policy is told: never as if there were none."""
     loaded = repository(tmp_path, "gone.yaml")
-    assert [(p.code, p.location and p.location.file) for p in loaded.problems] == [("Unreadable", "gone.yaml")]
+    assert [(p.code, p.location and p.location.file) for p in loaded.problems] == [
+        ("Unreadable", "gone.yaml")
+    ]
     for broken in (loaded, repository(tmp_path, text="version: 1\n")):
         assert not broken.is_valid
         with pytest.raises(InvalidInput):
@@ -158,9 +172,17 @@ def test_paths_are_real_ones(tmp_path: Path) -> None:
     (tmp_path / "plans/prod/link.yaml").symlink_to("../lab/x.yaml")
     (tmp_path / "plans/prod/folder").symlink_to("../lab")
     (tmp_path / "root").symlink_to(tmp_path)
-    for written in ("plans/lab/x.yaml", "plans/prod/../lab/x.yaml", "plans/prod/link.yaml", "plans/prod/folder/x.yaml"):
+    for written in (
+        "plans/lab/x.yaml",
+        "plans/prod/../lab/x.yaml",
+        "plans/prod/link.yaml",
+        "plans/prod/folder/x.yaml",
+    ):
         assert path_in_repository(tmp_path / written, tmp_path) == "plans/lab/x.yaml"
-    assert path_in_repository(tmp_path / "root/plans/lab/x.yaml", tmp_path / "root") == "plans/lab/x.yaml"
+    assert (
+        path_in_repository(tmp_path / "root/plans/lab/x.yaml", tmp_path / "root")
+        == "plans/lab/x.yaml"
+    )
 
 
 def test_paths_outside_or_of_another_spelling_are_refused(tmp_path: Path) -> None:
@@ -170,7 +192,12 @@ def test_paths_outside_or_of_another_spelling_are_refused(tmp_path: Path) -> Non
     (inner / "x.yaml").write_text("a")
     (tmp_path / "y.yaml").write_text("a")
     (inner / "out.yaml").symlink_to(tmp_path / "y.yaml")
-    for written in (tmp_path / "y.yaml", inner / "out.yaml", inner / "X.yaml", inner / "no" / "x.yaml"):
+    for written in (
+        tmp_path / "y.yaml",
+        inner / "out.yaml",
+        inner / "X.yaml",
+        inner / "no" / "x.yaml",
+    ):
         with pytest.raises(Unreadable):
             path_in_repository(written, inner)
         with pytest.raises(InvalidInput) as refused:

@@ -59,7 +59,8 @@ def test_problems_are_in_the_order_people_read() -> None:
 def test_a_problem_without_a_place_is_still_told() -> None:
     """Problems of no file have a sentence and a hint."""
     assert (
-        problems_text([Problem("BadStore", "no store", hint="set it")]) == "error[BadStore]: no store\n    hint: set it"
+        problems_text([Problem("BadStore", "no store", hint="set it")])
+        == "error[BadStore]: no store\n    hint: set it"
     )
 
 
@@ -98,7 +99,9 @@ def test_json_is_complete() -> None:
     """The JSON form says everything a program needs, and how it ends as a word."""
     warning = Problem("UnusedVariable", "w", Location("b"), severity="warning")
     document = json.loads(problems_json([warning, SIMPLE], ["b", "plans/web.yaml"]))
-    assert {key: document[key] for key in ("format_version", "result", "errors", "warnings", "files")} == {
+    assert {
+        key: document[key] for key in ("format_version", "result", "errors", "warnings", "files")
+    } == {
         "format_version": 1,
         "result": "invalid",
         "errors": 1,
@@ -133,7 +136,12 @@ def test_sarif_names_rules_and_places() -> None:
     where = {r["ruleId"]: r["locations"][0]["physicalLocation"] for r in run["results"]}
     assert where["BadValue"]["artifactLocation"]["uri"] == "a%20b/%C3%A9%231.yaml"
     assert where["BadValue"]["region"] == {"startLine": 3, "startColumn": 2}
-    assert where["QuoteIt"]["region"] == {"startLine": 14, "startColumn": 9, "endLine": 14, "endColumn": 12}
+    assert where["QuoteIt"]["region"] == {
+        "startLine": 14,
+        "startColumn": 9,
+        "endLine": 14,
+        "endColumn": 12,
+    }
 
 
 @pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])

@@ -62,10 +62,20 @@ def test_schemas_are_draft_07_and_closed(name: str) -> None:
         with_group(waves="{{ vars.waves }}"),
         with_group(pause=["approval", "{{ vars.pause }}", "1h30m"]),
         with_group(bake="{{ vars.bake }}"),
-        with_group(servers={"tags": {"a": "{{ item }}", "b": ["x", "{{ item }}"]}, "zones": "{{ vars.zones }}"}),
+        with_group(
+            servers={
+                "tags": {"a": "{{ item }}", "b": ["x", "{{ item }}"]},
+                "zones": "{{ vars.zones }}",
+            }
+        ),
         with_group(servers={"tags": "{{ item.tags }}"}),
         with_group(ready="{{ vars.ready }}"),
-        {**PLAN, "gates": [{"prometheus": {"source": "main", "query": "{{ vars.q }}", "max": "{{ vars.n }}"}}]},
+        {
+            **PLAN,
+            "gates": [
+                {"prometheus": {"source": "main", "query": "{{ vars.q }}", "max": "{{ vars.n }}"}}
+            ],
+        },
         with_group(spread={"zone": "{{ vars.n }}"}, max_unavailable="{{ vars.n }}%"),
         with_group(rate={"servers": "{{ vars.n }}", "per": "{{ vars.per }}"}),
     ],
@@ -108,7 +118,10 @@ def test_the_source_form_takes_templates(document: dict[str, Any]) -> None:
         with_group(spread={"zone": "all"}),
         {**PLAN, "gates": []},
         {**PLAN, "gates": [{"alarms": "some"}]},
-        {**PLAN, "gates": [{"prometheus": {"source": "main", "query": "up", "min": 1, "lasting": "2m"}}]},
+        {
+            **PLAN,
+            "gates": [{"prometheus": {"source": "main", "query": "up", "min": 1, "lasting": "2m"}}],
+        },
         {**PLAN, "gates": [{"prometheus": {"source": "https://host", "query": "up", "min": 1}}]},
         with_group(rate={"servers": 10}),
         with_group(rate={"servers": 0, "per": "1m"}),
@@ -123,10 +136,21 @@ def test_both_forms_refuse_mistakes(document: dict[str, Any]) -> None:
 
 def test_configuration_schema() -> None:
     """Editors take a full configuration, and mark unknown clouds and badly named targets."""
-    target = {"cloud": "huaweicloud", "endpoints": {"ecs": "https://x"}, "rate": {"poll_every": "5s"}}
-    assert accepts(config_schema(), {"version": 1, "targets": {"prod-eu": target}, "template_env": ["CI"]})
-    assert accepts(config_schema(), {"sources": {"main": {"prometheus": "https://h", "token_env": "PROM_TOKEN"}}})
-    assert not accepts(config_schema(), {"sources": {"main": {"prometheus": "https://h", "token": "x"}}})
+    target = {
+        "cloud": "huaweicloud",
+        "endpoints": {"ecs": "https://x"},
+        "rate": {"poll_every": "5s"},
+    }
+    assert accepts(
+        config_schema(), {"version": 1, "targets": {"prod-eu": target}, "template_env": ["CI"]}
+    )
+    assert accepts(
+        config_schema(),
+        {"sources": {"main": {"prometheus": "https://h", "token_env": "PROM_TOKEN"}}},
+    )
+    assert not accepts(
+        config_schema(), {"sources": {"main": {"prometheus": "https://h", "token": "x"}}}
+    )
     assert not accepts(config_schema(), {"targets": {"prod": {"cloud": "aws"}}})
     assert not accepts(config_schema(), {"targets": {"Prod": {"cloud": "otc"}}})
     assert not accepts(config_schema(), {"targets": {"prod": {"cloud": "otc", "password": "x"}}})

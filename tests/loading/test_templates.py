@@ -175,7 +175,9 @@ def test_groups_are_capped() -> None:
     )
     assert plan(each + "vars: {l: " + str(list(range(500))) + "}").problems == ()
     over = plan(each + "vars: {l: " + str(list(range(501))) + "}")
-    assert [(p.code, p.location.line) for p in over.problems if p.location] == [("TemplateTooLarge", 5)]
+    assert [(p.code, p.location.line) for p in over.problems if p.location] == [
+        ("TemplateTooLarge", 5)
+    ]
 
 
 def test_large_groups_are_not_multiplied_without_end() -> None:
@@ -225,7 +227,11 @@ def test_problems_of_variable_files_are_theirs(tmp_path: Any) -> None:
     """A bad file of variables is reported at its own line, beside the plan's problems."""
     (tmp_path / "bad.yaml").write_text('a: 1\na: 2\nb: "{{ x }}"\n')
     loaded = plan("nope: 1\n" + GROUP, vars_files=(tmp_path / "bad.yaml", tmp_path / "none.yaml"))
-    where = [(p.location.file.rsplit("/")[-1], p.location.line, p.code) for p in loaded.problems if p.location]
+    where = [
+        (p.location.file.rsplit("/")[-1], p.location.line, p.code)
+        for p in loaded.problems
+        if p.location
+    ]
     assert sorted(where) == [
         ("bad.yaml", 2, "DuplicateKey"),
         ("bad.yaml", 3, "TemplateInVars"),
@@ -252,7 +258,9 @@ def test_the_environment_is_only_what_is_allowed() -> None:
     assert loaded.plan.labels == {"a": "prod"}
     assert [p.code for p in plan(body).problems] == ["TemplateUndefined"]
     for key in ("cycle", "target"):
-        refused = plan(f'{key}: "{{{{ env.CI_ENVIRONMENT }}}}"\n' + GROUP, env={"CI_ENVIRONMENT": "x"})
+        refused = plan(
+            f'{key}: "{{{{ env.CI_ENVIRONMENT }}}}"\n' + GROUP, env={"CI_ENVIRONMENT": "x"}
+        )
         assert [p.code for p in refused.problems] == ["TemplateUndefined"]
 
 
@@ -299,7 +307,9 @@ def test_parsing_of_templates_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_search_for_a_similar_name_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is slow, and a hole in a template is met with every item."""
     searched: list[str] = []
-    monkeypatch.setattr("runner.loading.templates.did_you_mean", lambda word, _known: searched.append(word))
+    monkeypatch.setattr(
+        "runner.loading.templates.did_you_mean", lambda word, _known: searched.append(word)
+    )
     text = (
         f"version: 1\nname: web\nvars: {{items: [{', '.join(map(str, range(500)))}]}}\ngroups:\n"
         "  - {name: 'w-{{ item }}', for_each: '{{ vars.items }}', servers: {ids: '{{ vars.itemz }}'}, waves: [1]}\n"

@@ -28,9 +28,21 @@ def read(text: str | bytes) -> tuple[Any, tuple[Problem, ...]]:
 @pytest.mark.parametrize(
     ("written", "value"),
     [
-        *[("22:00", "22:00"), ("22:30:00", "22:30:00"), ("2026-11-23", "2026-11-23"), ("1_000", "1_000")],
+        *[
+            ("22:00", "22:00"),
+            ("22:30:00", "22:30:00"),
+            ("2026-11-23", "2026-11-23"),
+            ("1_000", "1_000"),
+        ],
         *[("no", "no"), ("on", "on"), ("y", "y"), ("Yes", "Yes"), ("=", "="), ("tRue", "tRue")],
-        *[("true", True), ("False", False), ("TRUE", True), ("null", None), ("~", None), ("", None)],
+        *[
+            ("true", True),
+            ("False", False),
+            ("TRUE", True),
+            ("null", None),
+            ("~", None),
+            ("", None),
+        ],
         *[
             ("0", 0),
             ("0.5", 0.5),
@@ -42,7 +54,15 @@ def read(text: str | bytes) -> tuple[Any, tuple[Problem, ...]]:
             ("0b1", "0b1"),
             ("0o8", "0o8"),
         ],
-        *[("1e3", 1000.0), ("1.5", 1.5), (".5", 0.5), ("5.", 5.0), ("1e", "1e"), ("-.5e-1", -0.05), (".", ".")],
+        *[
+            ("1e3", 1000.0),
+            ("1.5", 1.5),
+            (".5", 0.5),
+            ("5.", 5.0),
+            ("1e", "1e"),
+            ("-.5e-1", -0.05),
+            (".", "."),
+        ],
         *[('"010"', "010"), ("'true'", "true"), ("10%", "10%"), ("1h30m", "1h30m"), ("<<x", "<<x")],
     ],
 )
@@ -54,7 +74,9 @@ def test_scalars_follow_the_core_schema_of_yaml_1_2(written: str, value: object)
     assert type(data["a"][1]) is type(value)
 
 
-@pytest.mark.parametrize("written", [".inf", "-.INF", ".nan", "9" * 40, "1" + "0" * 5000, "1e999", "0x" + "f" * 100])
+@pytest.mark.parametrize(
+    "written", [".inf", "-.INF", ".nan", "9" * 40, "1" + "0" * 5000, "1e999", "0x" + "f" * 100]
+)
 def test_numbers_without_end_are_refused(written: str) -> None:
     """Infinite, undefined and over-long numbers are a problem, not a value."""
     _, problems = read(f"a: {written}")
@@ -63,7 +85,10 @@ def test_numbers_without_end_are_refused(written: str) -> None:
 
 @pytest.mark.parametrize(
     ("written", "hint"),
-    [("010", 'write 10, or "010" if it is text'), *((n, "plain number") for n in ("-08", "00", "010.5", "+01e3"))],
+    [
+        ("010", 'write 10, or "010" if it is text'),
+        *((n, "plain number") for n in ("-08", "00", "010.5", "+01e3")),
+    ],
 )
 def test_a_number_with_a_leading_zero_is_ambiguous(written: str, hint: str) -> None:
     """YAML 1.1 reads 010 as 8, YAML 1.2 as 10: neither is taken, wherever it stands."""
@@ -85,7 +110,9 @@ def test_byte_order_mark_and_crlf_are_accepted() -> None:
     data, _ = read(b"\xef\xbb\xbfa: 1\r\nb:\r\n  - 2\r\n")
     assert data == {"a": 1, "b": [2]}
     _, problems = read(b"\xef\xbb\xbfa: 1\r\na: 2\r\n")
-    assert [(p.location.line, p.location.column, p.excerpt) for p in problems if p.location] == [(2, 1, "a: 2")]
+    assert [(p.location.line, p.location.column, p.excerpt) for p in problems if p.location] == [
+        (2, 1, "a: 2")
+    ]
 
 
 def test_columns_count_characters() -> None:
@@ -114,7 +141,9 @@ def test_other_encodings_are_refused_at_their_place(data: bytes, line: int, colu
     assert (problems[0].location.line, problems[0].location.column) == (line, column)
 
 
-@pytest.mark.parametrize("char", ["\x00", "\x1b", "\x7f", "\x85", "\u2028", "\u202e", "\u2066", "\ufeff", "\r"])
+@pytest.mark.parametrize(
+    "char", ["\x00", "\x1b", "\x7f", "\x85", "\u2028", "\u202e", "\u2066", "\ufeff", "\r"]
+)
 def test_characters_that_people_cannot_see_are_refused(char: str) -> None:
     """What a reviewer cannot see cannot change what a plan says."""
     _, problems = read(f"a: b\nname: we{char}b")
@@ -133,7 +162,8 @@ HOSTILE = {
     "indents": "\n".join(" " * i + "a:" for i in range(1400)),
     "values": "- a\n" * MAX_NODES,
     "aliases": "a: &a [1]\n" + "b: *a\n" * 150_000,
-    "laughs": "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40)),
+    "laughs": "a0: &a0 [x, x]\n"
+    + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40)),
     "itself": "&a [*a]",
     "duplicates": "a: b\n" * 90_000,
     "tags": "- !x y\n" * 90_000,
@@ -191,6 +221,10 @@ def test_a_flood_of_warnings_neither_fails_a_file_nor_hides_its_errors() -> None
     assert findings.is_clean
     assert not findings.is_full, "the search for errors goes on"
     more = findings.problems()[-1]
-    assert (len(findings.problems()), more.code, more.severity) == (MAX_PROBLEMS + 1, "MoreProblems", "warning")
+    assert (len(findings.problems()), more.code, more.severity) == (
+        MAX_PROBLEMS + 1,
+        "MoreProblems",
+        "warning",
+    )
     findings.add("UnknownKey", "unknown", Span(600, 1))
     assert [p.code for p in findings.problems() if p.severity == "error"] == ["UnknownKey"]

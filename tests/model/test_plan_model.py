@@ -12,7 +12,9 @@ from runner.model.quantity import Amount
 
 
 def small() -> Plan:
-    group = Group(name="a", servers=Selector(all=True), waves=(Amount(number=1), Amount(percent=10)))
+    group = Group(
+        name="a", servers=Selector(all=True), waves=(Amount(number=1), Amount(percent=10))
+    )
     return Plan(version=1, name="p", groups=(group,))
 
 
@@ -42,9 +44,15 @@ def test_plans_are_frozen() -> None:
 
 def test_json_reads_like_yaml() -> None:
     """Durations and amounts are written as people write them, and read back to an equal plan."""
-    plan = small().model_copy(update={"max_failures": Amount(percent=2.5), "wait_at_most": timedelta(hours=36)})
+    plan = small().model_copy(
+        update={"max_failures": Amount(percent=2.5), "wait_at_most": timedelta(hours=36)}
+    )
     data = plan.model_dump(mode="json", exclude_none=True)
-    assert (data["max_failures"], data["wait_at_most"], data["groups"][0]["waves"]) == ("2.5%", "1d12h", [1, "10%"])
+    assert (data["max_failures"], data["wait_at_most"], data["groups"][0]["waves"]) == (
+        "2.5%",
+        "1d12h",
+        [1, "10%"],
+    )
     assert Plan.model_validate(data) == plan
 
 

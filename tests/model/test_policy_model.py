@@ -58,7 +58,9 @@ def test_globs_are_what_the_plain_definition_says(glob: list[str], parts: list[s
             return bool(rest)
         if pieces[0] == "**":
             return any(plain(pieces[1:], rest[n:]) for n in range(len(rest) + 1))
-        return bool(rest) and PurePosixPath(rest[0]).match(pieces[0]) and plain(pieces[1:], rest[1:])
+        return (
+            bool(rest) and PurePosixPath(rest[0]).match(pieces[0]) and plain(pieces[1:], rest[1:])
+        )
 
     assert matches_path(["/".join(glob)], "/".join(parts)) is plain(glob, parts)
 

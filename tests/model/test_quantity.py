@@ -33,7 +33,24 @@ def test_durations_people_write(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", " ", "10", "1.5h", "-5m", "+5m", "5 m", "m", "1m1h", "5m5m", "1w", "5M", "PT5M", "5min", "1h30", "00:05"),
+        *(
+            "",
+            " ",
+            "10",
+            "1.5h",
+            "-5m",
+            "+5m",
+            "5 m",
+            "m",
+            "1m1h",
+            "5m5m",
+            "1w",
+            "5M",
+            "PT5M",
+            "5min",
+            "1h30",
+            "00:05",
+        ),
         *("٣m", "５m", "367d", "9999999999s", "1e3s", "5m\n6m", "approval"),
     ],
 )
@@ -117,7 +134,13 @@ def test_an_amount_is_a_number_or_a_percentage() -> None:
 @pytest.mark.parametrize(
     ("written", "of", "size", "budget"),
     [
-        *[("10%", 37, 3, 3), ("10%", 5, 1, 0), ("2%", 40, 1, 0), ("2%", 100, 2, 2), ("29%", 100, 29, 29)],
+        *[
+            ("10%", 37, 3, 3),
+            ("10%", 5, 1, 0),
+            ("2%", 40, 1, 0),
+            ("2%", 100, 2, 2),
+            ("29%", 100, 29, 29),
+        ],
         *[
             ("100%", 7, 7, 7),
             ("0.5%", 1000, 5, 5),
@@ -128,7 +151,9 @@ def test_an_amount_is_a_number_or_a_percentage() -> None:
         ],
     ],
 )
-def test_sizes_round_down_to_at_least_one_and_budgets_to_none(written: str, of: int, size: int, budget: int) -> None:
+def test_sizes_round_down_to_at_least_one_and_budgets_to_none(
+    written: str, of: int, size: int, budget: int
+) -> None:
     """The worked examples: a size is never zero, a budget may be."""
     amount = Amount.parse(written)
     assert amount.as_size(of) == size

@@ -12,13 +12,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.model.bounds import Day
-from runner.model.window import Closed, Freeze, Open, Opening, Window, first_fit, join, openings, start_instant, state
+from runner.model.window import (
+    Closed,
+    Freeze,
+    Open,
+    Opening,
+    Window,
+    first_fit,
+    join,
+    openings,
+    start_instant,
+    state,
+)
 
 BERLIN, SYDNEY, LORD_HOWE = "Europe/Berlin", "Australia/Sydney", "Australia/Lord_Howe"
 
 
 def window(days: str, start: str, hours: float, zone: str = "UTC", cutoff_h: float = 0) -> Window:
-    return Window(tuple(cast("list[Day]", days.split())), start, hours * 3600, zone, cutoff_h * 3600)
+    return Window(
+        tuple(cast("list[Day]", days.split())), start, hours * 3600, zone, cutoff_h * 3600
+    )
 
 
 def utc(text: str) -> datetime:
@@ -51,15 +64,21 @@ def test_a_start_that_is_skipped_moves_forward_and_one_shown_twice_is_the_first(
     assert start_instant(datetime.fromisoformat(day), start, ZoneInfo(zone)) == utc(instant)
 
 
-SPRING = window("sat", "22:00", 6, BERLIN)  # of 28 March 2026: 21:00 to 03:00 UTC, by the clocks 05:00
-AUTUMN = window("sat", "22:00", 6, BERLIN)  # of 24 October 2026: 20:00 to 02:00 UTC, by the clocks 03:00
+SPRING = window(
+    "sat", "22:00", 6, BERLIN
+)  # of 28 March 2026: 21:00 to 03:00 UTC, by the clocks 05:00
+AUTUMN = window(
+    "sat", "22:00", 6, BERLIN
+)  # of 24 October 2026: 20:00 to 02:00 UTC, by the clocks 03:00
 
 
 def said(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M}" if at else "None"
 
 
-NIGHT = window("tue wed", "22:00", 5, BERLIN, cutoff_h=0.5)  # winter: 21:00 to 02:00 UTC, starts until 01:30
+NIGHT = window(
+    "tue wed", "22:00", 5, BERLIN, cutoff_h=0.5
+)  # winter: 21:00 to 02:00 UTC, starts until 01:30
 
 
 @pytest.mark.parametrize(
@@ -108,7 +127,11 @@ NIGHT = window("tue wed", "22:00", 5, BERLIN, cutoff_h=0.5)  # winter: 21:00 to 
             "2026-11-03 21:30",
             "until 2026-11-03 23:00",
         ),
-        ([window("tue", "20:00", 2), window("tue", "22:01", 2)], "2026-11-03 22:00", "opens 2026-11-03 22:01"),
+        (
+            [window("tue", "20:00", 2), window("tue", "22:01", 2)],
+            "2026-11-03 22:00",
+            "opens 2026-11-03 22:01",
+        ),
         (
             [window("tue", "20:00", 9), window("tue", "22:00", 1, cutoff_h=0.5)],
             "2026-11-03 22:45",
@@ -131,14 +154,49 @@ def test_what_a_moment_is(windows: list[Window], now: str, expected: str | None)
     ("windows", "freezes", "now", "expected"),
     [
         ([], ["2026-11-03 10:00/2026-11-03 12:00"], "2026-11-03 09:00", "until 2026-11-03 10:00"),
-        ([], ["2026-11-03 10:00/2026-11-03 12:00"], "2026-11-03 10:00", "opens 2026-11-03 12:00, a freeze is on"),
+        (
+            [],
+            ["2026-11-03 10:00/2026-11-03 12:00"],
+            "2026-11-03 10:00",
+            "opens 2026-11-03 12:00, a freeze is on",
+        ),
         ([], ["2026-11-03 10:00/2026-11-03 12:00"], "2026-11-03 12:00", "until None"),
-        ([NIGHT], ["2026-11-03 20:00/2026-11-04 03:00"], "2026-11-03 22:00", "opens 2026-11-04 21:00, a freeze is on"),
-        ([NIGHT], ["2026-11-03 22:00/2026-11-03 23:00"], "2026-11-03 21:30", "until 2026-11-03 22:00"),
-        ([NIGHT], ["2026-11-03 22:00/2026-11-03 23:00"], "2026-11-03 22:30", "opens 2026-11-03 23:00, a freeze is on"),
-        ([NIGHT], ["2026-11-03 22:00/2026-11-04 01:45"], "2026-11-03 22:30", "opens 2026-11-04 21:00, a freeze is on"),
-        ([NIGHT], ["2026-11-01 00:00/2026-12-25 00:00"], "2026-11-03 12:00", "opens 2026-12-29 21:00, a freeze is on"),
-        ([NIGHT], ["2026-11-01 00:00/2029-01-01 00:00"], "2026-11-03 12:00", "opens None, a freeze is on"),
+        (
+            [NIGHT],
+            ["2026-11-03 20:00/2026-11-04 03:00"],
+            "2026-11-03 22:00",
+            "opens 2026-11-04 21:00, a freeze is on",
+        ),
+        (
+            [NIGHT],
+            ["2026-11-03 22:00/2026-11-03 23:00"],
+            "2026-11-03 21:30",
+            "until 2026-11-03 22:00",
+        ),
+        (
+            [NIGHT],
+            ["2026-11-03 22:00/2026-11-03 23:00"],
+            "2026-11-03 22:30",
+            "opens 2026-11-03 23:00, a freeze is on",
+        ),
+        (
+            [NIGHT],
+            ["2026-11-03 22:00/2026-11-04 01:45"],
+            "2026-11-03 22:30",
+            "opens 2026-11-04 21:00, a freeze is on",
+        ),
+        (
+            [NIGHT],
+            ["2026-11-01 00:00/2026-12-25 00:00"],
+            "2026-11-03 12:00",
+            "opens 2026-12-29 21:00, a freeze is on",
+        ),
+        (
+            [NIGHT],
+            ["2026-11-01 00:00/2029-01-01 00:00"],
+            "2026-11-03 12:00",
+            "opens None, a freeze is on",
+        ),
         ([NIGHT], [], "2026-11-03 12:00", "opens 2026-11-03 21:00, no window is open"),
         ([NIGHT], [], "2026-11-04 01:45", "opens 2026-11-04 21:00, the window is about to end"),
     ],
@@ -147,7 +205,11 @@ def test_freezes_win(windows: list[Window], freezes: list[str], now: str, expect
     """A freeze closes what windows open, ends an open time, and is over at its end."""
     closed = [Freeze(*(utc(part) for part in text.split("/"))) for text in freezes]
     found = state(windows, closed, utc(now))
-    words = f"until {said(found.until)}" if isinstance(found, Open) else f"opens {said(found.opens)}, {found.why}"
+    words = (
+        f"until {said(found.until)}"
+        if isinstance(found, Open)
+        else f"opens {said(found.opens)}, {found.why}"
+    )
     assert words == expected
 
 
@@ -195,11 +257,15 @@ def test_no_moment_is_open_that_a_single_window_does_not_hold(
     """Open means: no freeze is on, and some window began at most its length ago; openings never overlap."""
     base: Any = utc("2026-10-22 00:00")
     now = base + timedelta(hours=hour, minutes=7)
-    freezes = [Freeze(base + timedelta(hours=a), base + timedelta(hours=a + b)) for a, b in frozen if b]
+    freezes = [
+        Freeze(base + timedelta(hours=a), base + timedelta(hours=a + b)) for a, b in frozen if b
+    ]
     if isinstance(state(windows, freezes, now), Open):
         assert not any(f.begins <= now < f.ends for f in freezes)
         assert not windows or any(_holds(w, now) for w in windows)
-    parts: list[Opening] = [o for o, _ in zip(openings(windows, freezes, now), range(5), strict=False)]
+    parts: list[Opening] = [
+        o for o, _ in zip(openings(windows, freezes, now), range(5), strict=False)
+    ]
     for one, other in pairwise(parts):
         assert one.ends is not None
         assert one.ends <= other.begins
@@ -211,5 +277,7 @@ def _holds(window: Window, now: datetime) -> bool:
     local = now.astimezone(zone).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
     days = (local - timedelta(days=n) for n in range(-1, 10))
     names = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-    begins = (start_instant(d, window.start, zone) for d in days if names[d.weekday()] in window.days)
+    begins = (
+        start_instant(d, window.start, zone) for d in days if names[d.weekday()] in window.days
+    )
     return any(begin <= now < begin + timedelta(seconds=window.length_s) for begin in begins)

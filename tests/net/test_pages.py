@@ -14,7 +14,9 @@ from runner.net.pages import MOST_AT_ONCE, Page, served
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with served("127.0.0.1", 0, {"/page": lambda: Page(200, "text ✓\n"), "/no": lambda: Page(503, "no\n")}) as one:
+    with served(
+        "127.0.0.1", 0, {"/page": lambda: Page(200, "text ✓\n"), "/no": lambda: Page(503, "no\n")}
+    ) as one:
         yield one
 
 

@@ -36,7 +36,9 @@ def _fails() -> None:
 def test_the_servers_clock(minutes: int) -> None:
     """How far the server is ahead of our clock, whatever ours says."""
     with serve_in_thread() as cloud:
-        way = asyncio.run(way_to(cloud.url, 5, now=lambda: datetime.now(UTC) - timedelta(minutes=minutes)))
+        way = asyncio.run(
+            way_to(cloud.url, 5, now=lambda: datetime.now(UTC) - timedelta(minutes=minutes))
+        )
     assert way.failed is None
     assert way.ahead_s == pytest.approx(60 * minutes, abs=5)
 
@@ -75,7 +77,9 @@ def test_a_proxy_that_cannot_be_reached_is_blamed(
     failed = asyncio.run(way_to("https://ecs.eu-west-101.myhuaweicloud.com", 5)).failed
     assert failed is not None
     assert failed.name == step
-    assert failed.said.startswith(f"the proxy {place.replace('{port}', port)} (HTTPS_PROXY) cannot be reached: ")
+    assert failed.said.startswith(
+        f"the proxy {place.replace('{port}', port)} (HTTPS_PROXY) cannot be reached: "
+    )
     assert "NO_PROXY" in str(failed.hint)
     assert "region" not in str(failed.hint)
     assert "planted" not in f"{failed}"

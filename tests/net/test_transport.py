@@ -15,7 +15,19 @@ import pytest
 
 from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
-from tests.cloud.wild import Connection, Script, Seen, Wild, free_port, hang, raw, reply, reset, run, wild
+from tests.cloud.wild import (
+    Connection,
+    Script,
+    Seen,
+    Wild,
+    free_port,
+    hang,
+    raw,
+    reply,
+    reset,
+    run,
+    wild,
+)
 
 QUICK = ExchangeLimits(connect_s=0.5, read_s=0.4, total_s=0.8, max_bytes=100_000)
 Way = Callable[[Transport, Outgoing], Awaitable[Reply]]
@@ -26,7 +38,13 @@ def post(url: str, body: bytes = b'{"a":1}') -> Outgoing:
 
 
 def get(url: str) -> Outgoing:
-    return Outgoing("GET", url, "/v1/p/list", (("name", "a b+c/d~"), ("limit", "3")), {"X-Auth-Token": "planted-token"})
+    return Outgoing(
+        "GET",
+        url,
+        "/v1/p/list",
+        (("name", "a b+c/d~"), ("limit", "3")),
+        {"X-Auth-Token": "planted-token"},
+    )
 
 
 def exchange(*scripts: Script, once: bool = True, limits: ExchangeLimits = QUICK) -> Reply:
@@ -66,7 +84,9 @@ def ask(url: str, limits: ExchangeLimits = QUICK) -> Unreachable:
     return caught.value
 
 
-def seen_by(server_scripts: list[Script], *requests: Callable[[str], Outgoing], once: bool) -> list[Seen]:
+def seen_by(
+    server_scripts: list[Script], *requests: Callable[[str], Outgoing], once: bool
+) -> list[Seen]:
     async def main() -> Wild:
         async with wild(*server_scripts) as server:
             transport = Transport(QUICK)
@@ -113,9 +133,14 @@ def test_no_redirect_is_followed(once: bool) -> None:
     """A redirect is an answer like any other: its target never sees the request."""
 
     async def main() -> tuple[Reply, int]:
-        async with wild(reply()) as other, wild(reply(307, b"", {"Location": f"{other.url}/x"})) as server:
+        async with (
+            wild(reply()) as other,
+            wild(reply(307, b"", {"Location": f"{other.url}/x"})) as server,
+        ):
             transport = Transport(QUICK)
-            found = await (transport.send_once(post(server.url)) if once else transport.send(get(server.url)))
+            found = await (
+                transport.send_once(post(server.url)) if once else transport.send(get(server.url))
+            )
             await transport.aclose()
             return found, len(other.seen)
 
@@ -129,7 +154,9 @@ SENT: dict[str, Script] = {
     "closed without an answer": raw(),
     "closed in the headers": raw(b"HTTP/1.1 200 OK\r\nContent-"),
     "closed in the body": raw(b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"job_id'),
-    "reset in the body": raw(b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"job_id', then="reset"),
+    "reset in the body": raw(
+        b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"job_id', then="reset"
+    ),
     "closed in a chunk": raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nabc"),
     "not HTTP": raw(b"SSH-2.0-OpenSSH_9.6\r\n"),
     "bytes": raw(b"\x00\xff" * 100),
@@ -176,7 +203,9 @@ def test_what_had_arrived_is_kept() -> None:
     """Of an answer that breaks off, status, headers and the bytes so far are kept: they may hold a job id."""
     head = b"HTTP/1.1 200 OK\r\nX-Request-Id: r1\r\nTransfer-Encoding: chunked\r\n\r\n"
     found = failure(raw(head, b'10\r\n{"job_id":"ff8"}\r\n', then="reset"))
-    assert found.partial == Reply(200, {"x-request-id": "r1", "transfer-encoding": "chunked"}, b'{"job_id":"ff8"}')
+    assert found.partial == Reply(
+        200, {"x-request-id": "r1", "transfer-encoding": "chunked"}, b'{"job_id":"ff8"}'
+    )
     assert found.request_id == "r1"
 
 
@@ -186,7 +215,9 @@ def test_packed_answers() -> None:
     packed = gzip.compress(body)
     assert exchange(reply(200, packed, {"Content-Encoding": "gzip"}), once=False).body == body
     small = gzip.compress(b"\0" * 90_000)
-    assert exchange(reply(200, small, {"Content-Encoding": "gzip"}), once=False).body == b"\0" * 90_000
+    assert (
+        exchange(reply(200, small, {"Content-Encoding": "gzip"}), once=False).body == b"\0" * 90_000
+    )
 
 
 def test_nobody_listens() -> None:
@@ -211,7 +242,8 @@ SLOW_TO_CONNECT = ExchangeLimits(connect_s=9, read_s=9, total_s=0.3)
 
 
 @pytest.mark.parametrize(
-    ("then", "limits"), [("close", QUICK), ("hang", QUICK), ("reset", QUICK), ("hang", SLOW_TO_CONNECT)]
+    ("then", "limits"),
+    [("close", QUICK), ("hang", QUICK), ("reset", QUICK), ("hang", SLOW_TO_CONNECT)],
 )
 def test_handshake_that_fails(then: str, limits: ExchangeLimits) -> None:
     """A server that does not speak TLS: nothing was sent, however it fails to, the deadline of all included."""
@@ -255,7 +287,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("openssl makes the certificate of this test")
     folder = tmp_path_factory.mktemp("tls")
     pem, key = folder / "cert.pem", folder / "key.pem"
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command = [
+        openssl,
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=127.0.0.1",
+    ]
     command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(pem)]
     subprocess.run(command, check=True, capture_output=True)
     both = folder / "both.pem"
@@ -328,7 +371,9 @@ def test_proxy(script: Script, sent: bool, monkeypatch: pytest.MonkeyPatch) -> N
 
     error, seen = run(main())
     assert error.sent is sent
-    assert [(s.method, s.target) for s in seen] == [("CONNECT", "ecs.eu-west-101.myhuaweicloud.com:443")]
+    assert [(s.method, s.target) for s in seen] == [
+        ("CONNECT", "ecs.eu-west-101.myhuaweicloud.com:443")
+    ]
     assert "x-auth-token" not in seen[0].headers
     assert seen[0].body == b""
 

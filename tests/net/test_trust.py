@@ -23,7 +23,15 @@ TOKEN = {"X-Auth-Token": "planted-token"}
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "NO_PROXY", "no_proxy", "ALL_PROXY", CA_FILE):
+    for name in (
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "NO_PROXY",
+        "no_proxy",
+        "ALL_PROXY",
+        CA_FILE,
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -53,7 +61,9 @@ def exchange(certificate: str, *, once: bool = False) -> tuple[Reply | Unreachab
             transport = Transport(QUICK)
             try:
                 request = Outgoing("GET", server.url, "/v1/x", (), TOKEN)
-                return await (transport.send_once(request) if once else transport.send(request)), server
+                return await (
+                    transport.send_once(request) if once else transport.send(request)
+                ), server
             except Unreachable as error:
                 return error, server
             finally:
@@ -101,8 +111,12 @@ def test_besides_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(exchange("loopback.pem")[0], Reply)
 
 
-@pytest.mark.parametrize(("content", "why"), [(None, "No such file"), ("no certificate", "holds no certificate")])
-def test_a_file_that_is_none(content: str | None, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file"), ("no certificate", "holds no certificate")]
+)
+def test_a_file_that_is_none(
+    content: str | None, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file that is not there, or holds none, is said at once, before anything is sent."""
     path = tmp_path / "ca.pem"
     if content is not None:
@@ -122,7 +136,9 @@ def test_a_file_that_is_none(content: str | None, why: str, tmp_path: Path, monk
 CLOUD = "https://ecs.eu-west-101.myhuaweicloud.com"
 
 
-def through(script: Script, url: str, monkeypatch: pytest.MonkeyPatch, **environ: str) -> tuple[CloudError, Wild]:
+def through(
+    script: Script, url: str, monkeypatch: pytest.MonkeyPatch, **environ: str
+) -> tuple[CloudError, Wild]:
     """Ask `url` while a proxy of the environment has this script; `{proxy}` stands for its host and port."""
 
     async def main() -> tuple[CloudError, Wild]:
@@ -145,7 +161,9 @@ def through(script: Script, url: str, monkeypatch: pytest.MonkeyPatch, **environ
 REFUSES = reply(407, b"")
 
 
-def test_credentials_of_a_proxy(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_credentials_of_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """They go to the proxy, and to nothing else: no log, no error has them; ours do not go to the proxy."""
     caplog.set_level(logging.DEBUG)
     secret = "http://user:planted-password@{proxy}"
@@ -162,9 +180,21 @@ def test_credentials_of_a_proxy(monkeypatch: pytest.MonkeyPatch, caplog: pytest.
 @pytest.mark.parametrize(
     ("proxy", "words", "lasting"),
     [
-        ("http://me:planted@proxy.invalid:3128", "the proxy proxy.invalid:3128 (environment variable {}) cannot", True),
-        ("http://me:planted@127.0.0.1:{closed}", "the proxy 127.0.0.1:{closed} (environment variable {}) cannot", True),
-        ("http://me:planted@{proxy}", "{}) refused a tunnel to ecs.eu-west-101.myhuaweicloud.com: 407", True),
+        (
+            "http://me:planted@proxy.invalid:3128",
+            "the proxy proxy.invalid:3128 (environment variable {}) cannot",
+            True,
+        ),
+        (
+            "http://me:planted@127.0.0.1:{closed}",
+            "the proxy 127.0.0.1:{closed} (environment variable {}) cannot",
+            True,
+        ),
+        (
+            "http://me:planted@{proxy}",
+            "{}) refused a tunnel to ecs.eu-west-101.myhuaweicloud.com: 407",
+            True,
+        ),
     ],
 )
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
@@ -224,14 +254,27 @@ def test_no_proxy(no_proxy: str, counts: bool, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "url",
     [
-        *("https://localhost:{port}", "https://127.0.0.1:{port}", "https://127.9.9.9:{port}", "https://[::1]:{port}"),
-        *("http://127.0.0.1:{port}", "https://169.254.169.254:{port}", "http://169.254.169.254:{port}"),
+        *(
+            "https://localhost:{port}",
+            "https://127.0.0.1:{port}",
+            "https://127.9.9.9:{port}",
+            "https://[::1]:{port}",
+        ),
+        *(
+            "http://127.0.0.1:{port}",
+            "https://169.254.169.254:{port}",
+            "http://169.254.169.254:{port}",
+        ),
     ],
 )
 def test_never_by_a_proxy(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Loopback and the metadata address never go through a proxy, whatever the environment says."""
     _, proxy = through(
-        REFUSES, url.format(port=free_port()), monkeypatch, HTTP_PROXY="http://{proxy}", ALL_PROXY="http://{proxy}"
+        REFUSES,
+        url.format(port=free_port()),
+        monkeypatch,
+        HTTP_PROXY="http://{proxy}",
+        ALL_PROXY="http://{proxy}",
     )
     assert proxy.connections == 0
 
@@ -251,7 +294,9 @@ def test_verified_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", [CA_FILE, "SSL_CERT_FILE"])
-def test_a_pipe_or_a_huge_file_of_certificates(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_or_a_huge_file_of_certificates(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is an error at once, also where OpenSSL would wait for a writer."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "huge").write_bytes(b"\n" * (MOST_BYTES + 1))

@@ -33,7 +33,9 @@ def inventory(servers: Iterable[Server], groups: Collection[ServerGroup] = ()) -
     return Inventory(tuple(sorted(servers, key=lambda s: s.id)), NOW, tuple(groups))
 
 
-def group(name: str = "web", servers: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+def group(
+    name: str = "web", servers: dict[str, Any] | None = None, **fields: Any
+) -> dict[str, Any]:
     """A group of all servers, one at a time, where nothing else is said."""
     return {"name": name, "servers": servers or {"all": True}, "waves": (1,), **fields}
 
@@ -50,7 +52,9 @@ def plan(*groups: dict[str, Any], **fields: Any) -> Plan:
     return Plan.model_validate(made)
 
 
-def one_target(has: Inventory, spent: Collection[str] = (), is_last: Last = NEVER, target: Target = TARGET) -> Fleet:
+def one_target(
+    has: Inventory, spent: Collection[str] = (), is_last: Last = NEVER, target: Target = TARGET
+) -> Fleet:
     """One target with these servers."""
     return Fleet.of([TargetFleet(target, has, spent, is_last)])
 
@@ -58,7 +62,9 @@ def one_target(has: Inventory, spent: Collection[str] = (), is_last: Last = NEVE
 def planned(
     wanted: Plan, has: Inventory, spent: Collection[str] = (), is_last: Last = NEVER, **options: Any
 ) -> Planned:
-    return make_schedule(wanted, PLAN_DIGEST, one_target(has, spent, is_last), **{"now": NOW, **options})
+    return make_schedule(
+        wanted, PLAN_DIGEST, one_target(has, spent, is_last), **{"now": NOW, **options}
+    )
 
 
 def schedule(wanted: Plan, has: Inventory, spent: Collection[str] = (), **options: Any) -> Schedule:

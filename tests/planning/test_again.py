@@ -25,13 +25,21 @@ PLAN: dict[str, Any] = {
     "name": "web",
     "labels": {"team": "platform"},
     "groups": [
-        {"name": "a", "servers": {"all": True}, "waves": [1, "50%"], "allow_empty": True, "exclude": {"zones": ["z"]}},
+        {
+            "name": "a",
+            "servers": {"all": True},
+            "waves": [1, "50%"],
+            "allow_empty": True,
+            "exclude": {"zones": ["z"]},
+        },
         {"name": "b", "servers": {"tags": {"x": ["y"]}}, "waves": [2]},
     ],
 }
 
 
-def ended(outcomes: list[Outcome], reason: str = "", groups: Sequence[str] = ("a", "a", "b")) -> Run:
+def ended(
+    outcomes: list[Outcome], reason: str = "", groups: Sequence[str] = ("a", "a", "b")
+) -> Run:
     """A run of groups a (two waves of two) and b (one of two), each server with its outcome."""
     made = schedule_of((2, 2, 2), groups=list(groups))
     now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,7 +75,11 @@ def test_only_groups_with_something_left() -> None:
         "name": "a", "servers": {"ids": ["s-001", "s-002"]}, "waves": [1, "50%"], "exclude": {"zones": ["z"]},
     }  # fmt: skip
     assert made.document["labels"] == {"team": "platform"}
-    assert (made.document["target"], made.document["cycle"], made.document["retry_of"]) == ("t", "c1", "r1")
+    assert (made.document["target"], made.document["cycle"], made.document["retry_of"]) == (
+        "t",
+        "c1",
+        "r1",
+    )
     assert retry_of(ended([ok] * 6), PLAN) is None
 
 
@@ -84,7 +96,11 @@ def test_skipped_servers_that_show_no_reboot_are_repeated() -> None:
 def test_servers_in_no_wave_are_repeated() -> None:
     """What the schedule left out though the plan means it is in the next plan, where naming it is allowed."""
     run = ended([Outcome.READY] * 6)
-    left = [("s-100", "b", "Locked"), ("s-101", "a", "ExcludedByPlan"), ("s-102", "a", "RunnerItself")]
+    left = [
+        ("s-100", "b", "Locked"),
+        ("s-101", "a", "ExcludedByPlan"),
+        ("s-102", "a", "RunnerItself"),
+    ]
     excluded = tuple(Exclusion(ServerRef(i, f"web-{i}"), name, reason) for i, name, reason in left)
     run.schedule = replace(run.schedule, excluded=together(excluded))
     made = retry_of(run, PLAN)
@@ -99,7 +115,9 @@ def test_servers_in_no_wave_are_repeated() -> None:
 def test_what_nobody_knows_is_a_comment() -> None:
     """Unknown servers are named, never selected; those that the cycle has had are not even named."""
     ok = Outcome.READY
-    made = retry_of(ended([Outcome.FAILED, Outcome.UNKNOWN, Outcome.UNKNOWN, ok, ok, ok], "NoTrace"), PLAN)
+    made = retry_of(
+        ended([Outcome.FAILED, Outcome.UNKNOWN, Outcome.UNKNOWN, ok, ok, ok], "NoTrace"), PLAN
+    )
     assert made is not None
     assert made.document["groups"][0]["servers"] == {"ids": ["s-000"]}
     said = "\n".join(comments(made, 1))
@@ -116,14 +134,18 @@ def test_a_run_of_thirty_thousand_is_written_as_a_plan_that_is_valid(tmp_path: P
     made = schedule_of((number // 2, number // 2), groups=["a", "b"])
     ids = [f"{n:08x}-0000-4000-8000-000000000000" for n in range(number)]
     waves = tuple(
-        replace(w, servers=tuple(ServerRef(ids[int(s.id[2:])], s.name) for s in w.servers)) for w in made.waves
+        replace(w, servers=tuple(ServerRef(ids[int(s.id[2:])], s.name) for s in w.servers))
+        for w in made.waves
     )
     now = datetime(2026, 1, 1, tzinfo=UTC)
     run = begin("r1", replace(made, waves=waves), Event(RunCreated(made), now, 1))
     for server in run.servers.values():
         server.outcome, server.reason = Outcome.NOT_STARTED, "CanaryFailed"
     gone = [f"{n:08x}-0000-4000-8000-ffffffffffff" for n in range(5_000)]
-    retry = retry_of(run, {**PLAN, "groups": [PLAN["groups"][0], {**PLAN["groups"][1], "exclude": {"ids": gone}}]})
+    retry = retry_of(
+        run,
+        {**PLAN, "groups": [PLAN["groups"][0], {**PLAN["groups"][1], "exclude": {"ids": gone}}]},
+    )
     assert retry is not None
     out = tmp_path / "again.yaml"
     text, lists = texts(retry, out)

@@ -83,10 +83,17 @@ def test_json_and_saved_schedule(here: Path, capsys: pytest.CaptureFixture[str])
     assert made["result"] == "changes"
     saved = schedule_json.load((here / "saved.json").read_text())
     assert json_values(saved) == made["plans"][0]["schedule"]
-    assert made["plans"][0]["next"] == f"reboot-runner run saved.json --schedule-digest {saved.digest}"
+    assert (
+        made["plans"][0]["next"] == f"reboot-runner run saved.json --schedule-digest {saved.digest}"
+    )
     assert invoke(["diff", "web.yaml", "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["plans"][0]["schedule"]["digest"] == saved.digest
-    assert sorted(p.name for p in here.iterdir()) == [".git", ".reboot-runner", "saved.json", "web.yaml"]
+    assert sorted(p.name for p in here.iterdir()) == [
+        ".git",
+        ".reboot-runner",
+        "saved.json",
+        "web.yaml",
+    ]
 
 
 def test_markdown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,14 +102,19 @@ def test_markdown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines()[2].startswith("**30 servers in 3 waves")
 
 
-def test_variables_are_repeated_in_the_next_command(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_variables_are_repeated_in_the_next_command(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The command that runs the schedule takes the same variables and target, quoted for a shell."""
     (here / "more vars.yaml").write_text("role: db\n")
     options = ["--var", "role=api", "--vars-file", "more vars.yaml", "--target", "simulator"]
     assert invoke(["diff", "web.yaml", *options]) == 0
     out = capsys.readouterr().out
     assert "api-0" in out
-    assert "run web.yaml --target=simulator --var=role=api '--vars-file=more vars.yaml' --schedule-digest" in out
+    assert (
+        "run web.yaml --target=simulator --var=role=api '--vars-file=more vars.yaml' --schedule-digest"
+        in out
+    )
 
 
 def test_problems_of_the_plan(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,7 +132,12 @@ def test_problems_against_the_cloud(here: Path, capsys: pytest.CaptureFixture[st
     (here / "bad.yaml").write_text(BAD.replace("wavs", "waves"))
     assert invoke(["diff", "bad.yaml", "-o", "json", "--out", "saved.json"]) == 3
     (problem,) = json.loads(capsys.readouterr().out)["plans"][0]["problems"]
-    assert (problem["code"], problem["file"], problem["line"], problem["column"]) == ("EmptyMatch", "bad.yaml", 5, 14)
+    assert (problem["code"], problem["file"], problem["line"], problem["column"]) == (
+        "EmptyMatch",
+        "bad.yaml",
+        5,
+        14,
+    )
     assert not (here / "saved.json").exists()
 
 
@@ -128,7 +145,10 @@ def test_limits(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A plan larger than its belts is refused at the belt's place."""
     (here / "web.yaml").write_text(PLAN.replace("{percent: 100}", "{servers: 5, percent: 100}"))
     assert invoke(["diff", "web.yaml"]) == 3
-    assert "web.yaml:3:19: error[LimitExceeded]: 30 servers would be rebooted" in capsys.readouterr().err
+    assert (
+        "web.yaml:3:19: error[LimitExceeded]: 30 servers would be rebooted"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,7 +161,9 @@ def test_limits(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["diff", "web.yaml", "--out", "no/such/folder.json"], 1),
     ],
 )
-def test_wrong_calls(here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int) -> None:
+def test_wrong_calls(
+    here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int
+) -> None:
     """Wrong calls have their documented codes and a sentence on stderr."""
     (here / "web2.yaml").write_text(PLAN)
     assert invoke(arguments) == code
@@ -165,27 +187,39 @@ def remote(field: Field, url: str, here: Path, monkeypatch: pytest.MonkeyPatch) 
     )
 
 
-def test_rebooted_in_the_cycle(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rebooted_in_the_cycle(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After a run nothing is left to do in its cycle, and that is said first; another cycle begins anew."""
 
     async def scene() -> list[int]:
         options = CloudOptions(fleet=FleetOptions(servers=20))
-        async with simulated(options, store=here / "runs.db") as field, serve(field.state) as served:
+        async with (
+            simulated(options, store=here / "runs.db") as field,
+            serve(field.state) as served,
+        ):
             remote(field, served.url, here, monkeypatch)
             await field.run(PLAN)
             field.state.wall = utc_now
             first = await asyncio.to_thread(invoke, ["diff", "web.yaml", "--detailed-exitcode"])
             (here / "web.yaml").write_text(PLAN.replace("limits:", "cycle: another\nlimits:"))
-            return [first, await asyncio.to_thread(invoke, ["diff", "web.yaml", "--detailed-exitcode"])]
+            return [
+                first,
+                await asyncio.to_thread(invoke, ["diff", "web.yaml", "--detailed-exitcode"]),
+            ]
 
     assert asyncio.run(scene()) == [0, 2]
     first, second = capsys.readouterr().out.split("\n10 servers in ")
-    assert first.startswith("nothing to reboot: all 10 servers rebooted already in cycle web-kernel; write a new cycle")
+    assert first.startswith(
+        "nothing to reboot: all 10 servers rebooted already in cycle web-kernel; write a new cycle"
+    )
     assert "RebootedInCycle: 10 servers" in first
     assert "none excluded" in second
 
 
-def test_the_target_fails(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_target_fails(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Refused credentials are exit 77 with a sentence for each plan; nothing of the key is shown."""
 
     async def scene() -> int:

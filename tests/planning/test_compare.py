@@ -15,7 +15,16 @@ from runner.model.inventory import Server
 from runner.model.plan import Plan
 from runner.model.schedule import Pause, Schedule, ServerRef, Target, Wave
 from runner.planning.compare import ChangedRule, GroupWaves, Totals, compare
-from tests.planning.build import NOW, PLAN_DIGEST, group, inventory, one_target, plan, schedule, server
+from tests.planning.build import (
+    NOW,
+    PLAN_DIGEST,
+    group,
+    inventory,
+    one_target,
+    plan,
+    schedule,
+    server,
+)
 from tests.planning.test_laws import fleets, plans, spent_of
 
 WEB = {"names": ("web-*",)}
@@ -37,9 +46,14 @@ def test_a_schedule_does_not_differ_from_itself(fleet: list[Server], wanted: Pla
 
 
 @given(fleets(), plans(), plans(), st.integers(0, 3))
-def test_every_server_is_accounted_for(fleet: list[Server], first: Plan, second: Plan, chance: int) -> None:
+def test_every_server_is_accounted_for(
+    fleet: list[Server], first: Plan, second: Plan, chance: int
+) -> None:
     """Old servers without the removed and with the added are the new ones; the way back is the mirror image."""
-    old, new = schedule(first, inventory(fleet)), schedule(second, inventory(fleet), spent_of(fleet, chance))
+    old, new = (
+        schedule(first, inventory(fleet)),
+        schedule(second, inventory(fleet), spent_of(fleet, chance)),
+    )
     there, back = compare(old, new), compare(new, old)
     before = {s.id for w in old.waves for s in w.servers}
     after = {s.id for w in new.waves for s in w.servers}
@@ -51,15 +65,22 @@ def test_every_server_is_accounted_for(fleet: list[Server], first: Plan, second:
     assert {(m.server.id, m.before, m.after) for m in there.moved} == {
         (m.server.id, m.after, m.before) for m in back.moved
     }
-    homes = {s.id: w.group for w in old.waves for s in w.servers}, {s.id: w.group for w in new.waves for s in w.servers}
-    changed = {server_id for server_id in before & after if homes[0][server_id] != homes[1][server_id]}
+    homes = (
+        {s.id: w.group for w in old.waves for s in w.servers},
+        {s.id: w.group for w in new.waves for s in w.servers},
+    )
+    changed = {
+        server_id for server_id in before & after if homes[0][server_id] != homes[1][server_id]
+    }
     assert changed <= {m.server.id for m in there.moved}
 
 
 def test_nothing_before_or_after() -> None:
     """None is a schedule without servers: all of the other come, or go."""
     one = made(range(5), group(waves=(1, 4)))
-    assert [s.name for s in compare(None, one).added] == [s.name for w in one.waves for s in w.servers]
+    assert [s.name for s in compare(None, one).added] == [
+        s.name for w in one.waves for s in w.servers
+    ]
     gone = compare(one, None)
     assert (len(gone.removed), gone.before, gone.after) == (5, Totals(5, 2, 4), Totals())
     assert gone.waves == (GroupWaves("web", (1, 4), ()),)
@@ -82,7 +103,11 @@ def test_canaries_and_groups_are_moves() -> None:
     old = made(range(1, 5), group(order="name", waves=(1, 3)))
     new = made(range(5), group(order="name", waves=(1, 3)))
     (move,) = compare(old, new).moved
-    assert (move.server.name, move.before.is_canary, move.after.is_canary) == ("web-001", True, False)
+    assert (move.server.name, move.before.is_canary, move.after.is_canary) == (
+        "web-001",
+        True,
+        False,
+    )
     a, b = group("a", {"names": ("web-00[013]",)}, waves=(3,)), group("b", {"names": ("web-002",)})
     wider = group("b", {"names": ("web-001", "web-002")}, waves=(2,))
     narrower = group("a", {"names": ("web-00[03]",)}, waves=(3,))
@@ -111,7 +136,9 @@ def test_a_group_in_front_shifts_nobody() -> None:
         ({}, {"wait_at_most": "1h"}, ChangedRule("wait_at_most", "7d", "1h")),
     ],
 )
-def test_rules_of_the_run(before: dict[str, Any], after: dict[str, Any], expected: ChangedRule) -> None:
+def test_rules_of_the_run(
+    before: dict[str, Any], after: dict[str, Any], expected: ChangedRule
+) -> None:
     """A rule that is another one is told with both values, and nothing else is."""
     assert settings(made([1, 2], **before), made([1, 2], **after)) == [expected]
 
@@ -123,14 +150,28 @@ def test_rules_of_the_run(before: dict[str, Any], after: dict[str, Any], expecte
         ({"on_failure": "approval"}, {}, ChangedRule("group web: on_failure", "approval", "stop")),
         ({}, {"bake": "30m"}, ChangedRule("group web: bake", "0s", "30m")),
         ({"ready": {"timeout": "1h"}}, {}, ChangedRule("group web: ready.timeout", "1h", "15m")),
-        ({}, {"ready": {"stable_for": "1m"}}, ChangedRule("group web: ready.stable_for", "0s", "1m")),
-        ({}, {"ready": {"checks": ({"tcp": {"port": 22}},)}}, ChangedRule("group web: ready.checks", "none", "tcp 22")),
-        ({}, {"pause": ("approval", "5m")}, ChangedRule("group web: pause", "0s", "approval, then 5m")),
+        (
+            {},
+            {"ready": {"stable_for": "1m"}},
+            ChangedRule("group web: ready.stable_for", "0s", "1m"),
+        ),
+        (
+            {},
+            {"ready": {"checks": ({"tcp": {"port": 22}},)}},
+            ChangedRule("group web: ready.checks", "none", "tcp 22"),
+        ),
+        (
+            {},
+            {"pause": ("approval", "5m")},
+            ChangedRule("group web: pause", "0s", "approval, then 5m"),
+        ),
         ({"pause": ("5m", "5m")}, {"pause": ("5m",)}, None),
         ({}, {"order": "name"}, ChangedRule("group web: order", "shuffle", "name")),
     ],
 )
-def test_rules_of_a_group(before: dict[str, Any], after: dict[str, Any], expected: ChangedRule | None) -> None:
+def test_rules_of_a_group(
+    before: dict[str, Any], after: dict[str, Any], expected: ChangedRule | None
+) -> None:
     """The same for the rules of a group; how a pause is written makes no difference."""
     old, new = made(range(4), group(**before)), made(range(4), group(**after))
     assert settings(old, new) == ([expected] if expected else [])
@@ -147,7 +188,10 @@ def test_target_and_order_of_groups() -> None:
     elsewhere = make_schedule(
         plan(a, b),
         PLAN_DIGEST,
-        one_target(inventory([server(0), server(1)]), target=Target("test", "simulator", "eu-west-101", "0" * 32)),
+        one_target(
+            inventory([server(0), server(1)]),
+            target=Target("test", "simulator", "eu-west-101", "0" * 32),
+        ),
         now=NOW,
     ).schedule
     (other,) = settings(old, elsewhere) if elsewhere else []
@@ -162,7 +206,10 @@ def test_a_hundred_thousand_servers() -> None:
 
     def of(size: int) -> Schedule:
         starts = range(0, len(refs), size)
-        waves = [Wave(n, "web", str(size), tuple(refs[at : at + size]), Pause()) for n, at in enumerate(starts, 1)]
+        waves = [
+            Wave(n, "web", str(size), tuple(refs[at : at + size]), Pause())
+            for n, at in enumerate(starts, 1)
+        ]
         return replace(small, waves=tuple(waves))
 
     old, new = of(100), of(1000)

@@ -16,8 +16,12 @@ from tests.planning.build import TARGET, group, inventory, one_target, plan, ser
 
 HAS = inventory(
     [
-        server(1, "prod-1", zone="eu-de-01", flavor="s3.large", tags={"canary": "true", "env": "prod"}),
-        server(2, "prod\u200b-2", zone="eu-de-02", enterprise_project="0", tags={"canary": "false"}),
+        server(
+            1, "prod-1", zone="eu-de-01", flavor="s3.large", tags={"canary": "true", "env": "prod"}
+        ),
+        server(
+            2, "prod\u200b-2", zone="eu-de-02", enterprise_project="0", tags={"canary": "false"}
+        ),
     ],
     [ServerGroup("g-1", "etcd", members=(sid(1),)), ServerGroup("g-2", "empty")],
 )
@@ -30,9 +34,24 @@ def dead(exclude: dict[str, Any]) -> list[Problem]:
 @pytest.mark.parametrize(
     ("exclude", "path", "said", "hint"),
     [
-        ({"tags": {"canary": ("Ture",)}}, ("tags", "canary", 0), "tags canary=Ture", "did you mean canary=true?"),
-        ({"tags": {"canry": ("true",)}}, ("tags", "canry", 0), "tags canry=true", "did you mean canary?"),
-        ({"tags": {"canary": ("true", "yes")}}, ("tags", "canary", 1), "tags canary=yes", "correct it"),
+        (
+            {"tags": {"canary": ("Ture",)}},
+            ("tags", "canary", 0),
+            "tags canary=Ture",
+            "did you mean canary=true?",
+        ),
+        (
+            {"tags": {"canry": ("true",)}},
+            ("tags", "canry", 0),
+            "tags canry=true",
+            "did you mean canary?",
+        ),
+        (
+            {"tags": {"canary": ("true", "yes")}},
+            ("tags", "canary", 1),
+            "tags canary=yes",
+            "correct it",
+        ),
         ({"names": ("prod–*",)}, ("names", 0), "names prod–*", 'write "prod-*": U+2013 (EN DASH)'),
         (
             {"names": ("\u201cprod-1\u201d",)},
@@ -44,14 +63,30 @@ def dead(exclude: dict[str, Any]) -> list[Problem]:
         ({"names": ("PROD-1",)}, ("names", 0), "names PROD-1", "correct it"),
         ({"zones": ("eu-de-3",)}, ("zones", 0), "zones eu-de-3", "did you mean eu-de-0"),
         ({"flavors": ("s3.lage",)}, ("flavors", 0), "flavors s3.lage", "did you mean s3.large?"),
-        ({"enterprise_projects": ("1",)}, ("enterprise_projects", 0), "enterprise_projects 1", "correct it"),
-        ({"server_groups": ("etcd", "empty")}, ("server_groups", 1), "server_groups empty", "correct it"),
+        (
+            {"enterprise_projects": ("1",)},
+            ("enterprise_projects", 0),
+            "enterprise_projects 1",
+            "correct it",
+        ),
+        (
+            {"server_groups": ("etcd", "empty")},
+            ("server_groups", 1),
+            "server_groups empty",
+            "correct it",
+        ),
     ],
 )
-def test_a_dead_word_is_told_at_its_place(exclude: dict[str, Any], path: Any, said: str, hint: str) -> None:
+def test_a_dead_word_is_told_at_its_place(
+    exclude: dict[str, Any], path: Any, said: str, hint: str
+) -> None:
     """Also beside living ones: a warning that names the word and, where something is near, what was meant."""
     (found,) = dead(exclude)
-    assert (found.code, found.severity, found.path) == ("ExcludesNothing", "warning", ("groups", 0, "exclude", *path))
+    assert (found.code, found.severity, found.path) == (
+        "ExcludesNothing",
+        "warning",
+        ("groups", 0, "exclude", *path),
+    )
     assert f"exclude.{said} matches no server" in found.message
     assert hint in (found.hint or "")
 

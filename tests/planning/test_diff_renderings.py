@@ -29,13 +29,17 @@ FLEET = [server(n, zone=f"eu-de-0{n % 2 + 1}") for n in range(38)]
 
 
 def diff(made: Schedule, **fields: Any) -> PlanDiff:
-    return PlanDiff("plans/web.yaml", made, forecast(made), **{"command": "reboot-runner run it", **fields})
+    return PlanDiff(
+        "plans/web.yaml", made, forecast(made), **{"command": "reboot-runner run it", **fields}
+    )
 
 
 def example() -> PlanDiff:
     """37 of 38 servers in a canary and more waves, one stopped, two groups' worth of rules."""
     fleet = [server(0, zone="eu-de-01", status="SHUTOFF"), *FLEET[1:]]
-    wanted = plan(group(waves=(1, "10%", "25%"), pause=("10m", "approval"), bake="30m"), max_failures="10%")
+    wanted = plan(
+        group(waves=(1, "10%", "25%"), pause=("10m", "approval"), bake="30m"), max_failures="10%"
+    )
     return diff(schedule(wanted, inventory(fleet)))
 
 
@@ -49,7 +53,9 @@ COUNTS = group(
 
 
 def broken(**fields: Any) -> PlanDiff:
-    problem = Problem("EmptyMatch", "nothing <b>here</b>", Location("plans/bad.yaml", 3, 5), "mend it")
+    problem = Problem(
+        "EmptyMatch", "nothing <b>here</b>", Location("plans/bad.yaml", 3, 5), "mend it"
+    )
     return PlanDiff("plans/bad.yaml", problems=(problem,), **fields)
 
 
@@ -75,7 +81,11 @@ def broken(**fields: Any) -> PlanDiff:
             "2 servers in 1 wave, none excluded; largest wave 2; worst case all 2 fail before it stops; about 1m",
         ),
         (
-            diff(schedule(plan(cycle="november"), inventory([server(1), server(2)]), {sid(1), sid(2)})),
+            diff(
+                schedule(
+                    plan(cycle="november"), inventory([server(1), server(2)]), {sid(1), sid(2)}
+                )
+            ),
             "nothing to reboot: all 2 servers rebooted already in cycle november; "
             "write a new cycle into the plan to reboot again",
         ),
@@ -84,7 +94,11 @@ def broken(**fields: Any) -> PlanDiff:
             "nothing to reboot: 2 servers matched, all excluded (1 rebooted already in cycle kernel)",
         ),
         (
-            diff(schedule(plan(group(servers={"names": ("x",)}, allow_empty=True)), inventory([server(1)]))),
+            diff(
+                schedule(
+                    plan(group(servers={"names": ("x",)}, allow_empty=True)), inventory([server(1)])
+                )
+            ),
             "nothing to reboot: the plan matches no server",
         ),
         (
@@ -106,10 +120,18 @@ def test_the_first_line(made: PlanDiff, expected: str) -> None:
 
 def test_text() -> None:
     """The whole text of a small dry-run: waves with the integers behind them, exclusions, digest, next command."""
-    fleet = [server(n, zone=f"eu-de-0{n % 2 + 1}", status="ERROR" if n in (3, 4) else "ACTIVE") for n in range(10)]
+    fleet = [
+        server(n, zone=f"eu-de-0{n % 2 + 1}", status="ERROR" if n in (3, 4) else "ACTIVE")
+        for n in range(10)
+    ]
     canary = group("canary", {"names": ("web-000",)}, bake="30m", pause=("approval",))
     rest = group(
-        "web", exclude={"names": ("web-000",)}, order="name", waves=("40%",), pause=("5m",), max_failures="20%"
+        "web",
+        exclude={"names": ("web-000",)},
+        order="name",
+        waves=("40%",),
+        pause=("5m",),
+        max_failures="20%",
     )
     made = schedule(plan(canary, rest), inventory(fleet), {sid(9)})
     assert diff_text(diff(made)) == (
@@ -180,7 +202,9 @@ def hostile() -> PlanDiff:
     fleet = [server(n, name, zone=HOSTILE[n % 3]) for n, name in enumerate([*HOSTILE, *HOSTILE])]
     fleet += [server(50 + n, "x" + name, status=name) for n, name in enumerate(HOSTILE)]
     made = schedule(plan(group(waves=(4,))), inventory(fleet))
-    warning = Problem("FirstWaveNotCanary", HOSTILE[0] + HOSTILE[4], severity="warning", path=("groups", 0))
+    warning = Problem(
+        "FirstWaveNotCanary", HOSTILE[0] + HOSTILE[4], severity="warning", path=("groups", 0)
+    )
     return diff(made, problems=(warning,), command="reboot-runner run '" + HOSTILE[3] + "'")
 
 
@@ -205,7 +229,11 @@ def test_hostile_markdown() -> None:
     }
     assert not re.search(r"(?<!\\)\]\(|@everyone|\x1b|\u202e|<!--", text)
     assert all(line.isprintable() for line in text.splitlines())
-    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| wave")]
+    rows = [
+        line
+        for line in text.splitlines()
+        if line.startswith("| ") and not line.startswith("| wave")
+    ]
     assert {row.count("|") for row in rows} == {8}
 
 
@@ -285,7 +313,15 @@ def test_json_follows_its_schema(cases: list[tuple[list[Server], Plan]]) -> None
 
 @pytest.mark.parametrize(
     ("codes", "first"),
-    [([], 0), ([0, 0], 0), ([0, 2], 2), ([2, 3, 0], 3), ([3, 77, 2], 77), ([77, 1], 1), ([75, 4, 5, 6, 7], 7)],
+    [
+        ([], 0),
+        ([0, 0], 0),
+        ([0, 2], 2),
+        ([2, 3, 0], 3),
+        ([3, 77, 2], 77),
+        ([77, 1], 1),
+        ([75, 4, 5, 6, 7], 7),
+    ],
 )
 def test_exit_code_of_several(codes: list[int], first: int) -> None:
     """Of several plans the gravest code counts, in the documented order."""

@@ -42,7 +42,9 @@ GOLDEN = Path(__file__).parents[1] / "fixtures" / "schedules"
 
 
 def base() -> Schedule:
-    fleet = inventory([server(n, zone=f"z{n % 2}", status="ACTIVE" if n < 5 else "ERROR") for n in range(6)])
+    fleet = inventory(
+        [server(n, zone=f"z{n % 2}", status="ACTIVE" if n < 5 else "ERROR") for n in range(6)]
+    )
     return schedule(plan(group(waves=(1, 2), pause=("5m",), max_failures=1)), fleet)
 
 
@@ -57,8 +59,12 @@ def renamed(ref: ServerRef) -> ServerRef:
         lambda s: replace(s, plan=replace(s.plan, file="moved.yaml")),
         lambda s: replace(s, plan=replace(s.plan, description="another text")),
         lambda s: replace(s, visible=9_999),
-        lambda s: replace(s, excluded=together(replace(e, detail="other words") for e in s.exclusions)),
-        lambda s: replace(s, waves=tuple(replace(w, servers=tuple(map(renamed, w.servers))) for w in s.waves)),
+        lambda s: replace(
+            s, excluded=together(replace(e, detail="other words") for e in s.exclusions)
+        ),
+        lambda s: replace(
+            s, waves=tuple(replace(w, servers=tuple(map(renamed, w.servers))) for w in s.waves)
+        ),
         lambda s: replace(s, digest=""),
     ],
     ids=["time", "file", "description", "visible", "sentence", "names", "digest"],
@@ -91,7 +97,10 @@ def first_wave(s: Schedule, **fields: object) -> Schedule:
         lambda s: first_wave(s, is_canary=False),
         lambda s: first_wave(s, servers=(replace(s.waves[0].servers[0], zone="z9"),)),
         lambda s: replace(s, waves=s.waves[::-1]),
-        lambda s: replace(s, waves=(*s.waves[:1], replace(s.waves[1], servers=s.waves[1].servers[::-1]), s.waves[2])),
+        lambda s: replace(
+            s,
+            waves=(*s.waves[:1], replace(s.waves[1], servers=s.waves[1].servers[::-1]), s.waves[2]),
+        ),
         lambda s: replace(s, excluded=()),
         lambda s: replace(s, excluded=together([replace(s.exclusions[0], reason="Busy")])),
     ],
@@ -117,7 +126,9 @@ def test_golden_bytes_of_a_schedule_that_uses_every_field() -> None:
     """No field can be added, renamed or written in another way without being noticed."""
     target = Target("prod", "huaweicloud", "eu-west-101", "f" * 32)
     ref = ServerRef("s-1", "web-1", "eu-west-101a")
-    check = Check("http", 8443, "https", "/up", "app.example.com", verify=False, status=(200,), body="ok")
+    check = Check(
+        "http", 8443, "https", "/up", "app.example.com", verify=False, status=(200,), body="ok"
+    )
     rules = GroupRules(
         name="web", target="prod", selected=3, eligible=2, order="zone", max_failures=Allowance("50%", 2, 1),
         on_failure="approval", ready_timeout_s=900.0, stable_for_s=60.0, bake_s=600.0, checks=(check,),
@@ -138,7 +149,11 @@ def test_golden_bytes_of_a_schedule_that_uses_every_field() -> None:
         retry_of="20261123-220000-k3m9x2",
     )  # fmt: skip
     used = {f.name for f in fields(Schedule) if getattr(made, f.name) != f.default}
-    assert used == {f.name for f in fields(Schedule)} - {"digest", "inventory_digest", "format_version"}
+    assert used == {f.name for f in fields(Schedule)} - {
+        "digest",
+        "inventory_digest",
+        "format_version",
+    }
     assert all(getattr(rules, f.name) != f.default for f in fields(GroupRules))
     golden = (GOLDEN / "full.json").read_text()
     assert canonical(made) == golden
@@ -148,18 +163,35 @@ def test_golden_bytes_of_a_schedule_that_uses_every_field() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [Schedule, GroupRules, Wave, WorstCase, ExclusionEntry, ExcludedServer, Check, Gate, Window]
+    "kind",
+    [Schedule, GroupRules, Wave, WorstCase, ExclusionEntry, ExcludedServer, Check, Gate, Window],
 )
 def test_every_optional_field_is_marked(kind: type) -> None:
     """Whatever has a default and is no part of the first form is left out of the text where it has that default."""
-    first = {"Schedule": {"made_at", "digest", "inventory_digest", "format_version"}, "WorstCase": {"wave"}}
+    first = {
+        "Schedule": {"made_at", "digest", "inventory_digest", "format_version"},
+        "WorstCase": {"wave"},
+    }
     first |= {"Wave": {"is_canary"}, "ExcludedServer": {"zone"}, "Window": {"cutoff_s"}}
     first["Check"] = {"scheme", "path", "host", "verify", "status", "body"}
-    first["Gate"] = {"name", "source", "query", "max", "min", "for_s", "path", "status", "body", "dry_run"}
+    first["Gate"] = {
+        "name",
+        "source",
+        "query",
+        "max",
+        "min",
+        "for_s",
+        "path",
+        "status",
+        "body",
+        "dry_run",
+    }
     hints = get_type_hints(kind, include_extras=True)
     optional = {f.name for f in fields(kind) if f.default is not MISSING}
     marked = {name for name in optional if LATER in getattr(hints[name], "__metadata__", ())}
-    assert optional - marked == first.get(kind.__name__, set()), "mark new optional fields with LATER"
+    assert optional - marked == first.get(kind.__name__, set()), (
+        "mark new optional fields with LATER"
+    )
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,11 @@ def test_fold(names: list[str], items: list[str]) -> None:
 
 def test_shared_names_stand_with_their_ids() -> None:
     """Two servers of one name are told apart by their ids."""
-    assert fold(refs("web-1", "web-1", "web-2"), {"web-1"}) == [f"web-1 ({sid(1)})", f"web-1 ({sid(2)})", "web-2"]
+    assert fold(refs("web-1", "web-1", "web-2"), {"web-1"}) == [
+        f"web-1 ({sid(1)})",
+        f"web-1 ({sid(2)})",
+        "web-2",
+    ]
 
 
 def unfolded(items: list[str]) -> list[str]:
@@ -51,7 +55,10 @@ def unfolded(items: list[str]) -> list[str]:
             continue
         for part in match[2].split(","):
             first, _, last = part.partition("-")
-            names += [f"{match[1]}{n:0{len(first)}d}{match[3]}" for n in range(int(first), int(last or first) + 1)]
+            names += [
+                f"{match[1]}{n:0{len(first)}d}{match[3]}"
+                for n in range(int(first), int(last or first) + 1)
+            ]
     return names
 
 

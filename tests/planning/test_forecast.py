@@ -13,7 +13,9 @@ def times(made: Forecast) -> list[tuple[float, float]]:
 
 
 def foretold(count: int, *groups: dict[str, Any], **options: Any) -> Forecast:
-    return forecast(schedule(plan(*groups), inventory([server(n) for n in range(count)])), **options)
+    return forecast(
+        schedule(plan(*groups), inventory([server(n) for n in range(count)])), **options
+    )
 
 
 def test_pauses_between_waves() -> None:
@@ -57,7 +59,9 @@ def test_waves_wait_for_windows() -> None:
     """A window of ten minutes a day takes one wave of each day, after its pause."""
     days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
     nights = [{"days": days, "start": "22:00", "length": "10m", "timezone": "UTC"}]
-    made = schedule(plan(group(pause=("30m",)), windows=nights), inventory([server(n) for n in range(3)]))
+    made = schedule(
+        plan(group(pause=("30m",)), windows=nights), inventory([server(n) for n in range(3)])
+    )
     foreseen = forecast(made, reboot_s=60.0, begins=NOW)
     assert [w.start_s for w in foreseen.waves] == [3600, 3600 + 86400, 3600 + 2 * 86400]
     assert foreseen.total_s == 3600 + 2 * 86400 + 60

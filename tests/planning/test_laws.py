@@ -37,7 +37,9 @@ def fleets(draw: st.DrawFn) -> list[Server]:
     ]
 
 
-sizes_of_waves = st.lists(st.one_of(st.integers(1, 70), st.sampled_from(["0.5%", "10%", "29%", "100%"])), min_size=1)
+sizes_of_waves = st.lists(
+    st.one_of(st.integers(1, 70), st.sampled_from(["0.5%", "10%", "29%", "100%"])), min_size=1
+)
 
 
 @st.composite
@@ -47,7 +49,9 @@ def plans(draw: st.DrawFn) -> Plan:
     for role in ROLES[: draw(st.integers(1, 3))]:
         fields: dict[str, Any] = {"waves": tuple(draw(sizes_of_waves)), "allow_empty": True}
         fields["order"] = draw(st.sampled_from(["shuffle", "listed", "name", "zone"]))
-        fields["pause"] = tuple(draw(st.lists(st.sampled_from(["5m", "0s", "approval"]), min_size=1, max_size=3)))
+        fields["pause"] = tuple(
+            draw(st.lists(st.sampled_from(["5m", "0s", "approval"]), min_size=1, max_size=3))
+        )
         if draw(st.booleans()):
             fields["exclude"] = {"names": ("x-*",), "zones": ("z3",)}
         if draw(st.booleans()):
@@ -65,7 +69,9 @@ def spent_of(fleet: list[Server], chance: int) -> set[str]:
 def test_every_selected_server_once(fleet: list[Server], wanted: Plan, chance: int) -> None:
     """Each server a selector matches stands in exactly one wave or is excluded with a known reason; no other does."""
     made = schedule(wanted, inventory(fleet), spent_of(fleet, chance))
-    places = Counter(s.id for w in made.waves for s in w.servers) + Counter(e.server.id for e in made.exclusions)
+    places = Counter(s.id for w in made.waves for s in w.servers) + Counter(
+        e.server.id for e in made.exclusions
+    )
     roles = {g.name for g in wanted.groups}
     assert places == Counter(s.id for s in fleet if s.tags["role"] in roles)
     assert all(e.reason in REASONS for e in made.exclusions)
@@ -130,7 +136,9 @@ def test_a_pause_follows_every_wave_but_the_last(fleet: list[Server], wanted: Pl
 
 
 @given(fleets(), plans(), st.randoms(use_true_random=False))
-def test_the_order_of_the_answer_does_not_matter(fleet: list[Server], wanted: Plan, chance: random.Random) -> None:
+def test_the_order_of_the_answer_does_not_matter(
+    fleet: list[Server], wanted: Plan, chance: random.Random
+) -> None:
     """The same servers in another order, at another time, from another file: the same schedule and digest."""
     first = schedule(wanted, inventory(fleet))
     shuffled = list(fleet)
@@ -172,15 +180,22 @@ def test_the_spent_only_leave(fleet: list[Server], wanted: Plan) -> None:
 
 @settings(max_examples=30)
 @given(fleets(), plans(), st.integers(1, 60))
-def test_servers_keep_their_order_when_others_go(fleet: list[Server], wanted: Plan, gone: int) -> None:
+def test_servers_keep_their_order_when_others_go(
+    fleet: list[Server], wanted: Plan, gone: int
+) -> None:
     """A server that leaves the fleet does not change the order of the others (but for zone, whose counts change)."""
     groups = [g.model_dump() for g in wanted.groups if g.order != "zone"]
     if not groups:
         return
-    same = wanted.model_copy(update={"groups": tuple(g for g in wanted.groups if g.order != "zone")})
+    same = wanted.model_copy(
+        update={"groups": tuple(g for g in wanted.groups if g.order != "zone")}
+    )
     rest = [s for n, s in enumerate(fleet) if n != gone % len(fleet)]
     if rest:
-        before, after = flat(schedule(same, inventory(fleet))), flat(schedule(same, inventory(rest)))
+        before, after = (
+            flat(schedule(same, inventory(fleet))),
+            flat(schedule(same, inventory(rest))),
+        )
         assert [i for i in before if i in set(after)] == after
 
 

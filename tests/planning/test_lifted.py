@@ -29,7 +29,13 @@ from tests.planning.build import group, inventory, plan, schedule, server
 from tests.planning.test_laws import plans
 
 ASKED: dict[str, Any] = {"checks": ({"http": {}},)}
-NIGHT = {"days": ("tue", "wed"), "start": "22:00", "length": "5h", "timezone": "Europe/Berlin", "cutoff": "30m"}
+NIGHT = {
+    "days": ("tue", "wed"),
+    "start": "22:00",
+    "length": "5h",
+    "timezone": "Europe/Berlin",
+    "cutoff": "30m",
+}
 LATE = {**NIGHT, "days": ("tue",), "start": "23:00", "length": "2h"}
 ERRORS = {"source": "main", "query": "errors", "max": 5, "for": "2m"}
 QUERY: dict[str, Any] = {"prometheus": ERRORS}
@@ -39,8 +45,14 @@ FROZEN = FreezeFile("freeze/2026.ics", "sha256:1")
 
 
 RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
-    "servers": (({"limits": {"servers": 200}}, {"limits": {"servers": 900}}), "limits.servers raised"),
-    "percent": (({"limits": {"percent": 30}}, {"limits": {"percent": 30.5}}), "limits.percent raised"),
+    "servers": (
+        ({"limits": {"servers": 200}}, {"limits": {"servers": 900}}),
+        "limits.servers raised",
+    ),
+    "percent": (
+        ({"limits": {"percent": 30}}, {"limits": {"percent": 30.5}}),
+        "limits.percent raised",
+    ),
     "budget": (({"max_failures": 1}, {"max_failures": 2}), "max_failures raised"),
     "budget-share": (({"max_failures": "1%"}, {"max_failures": "1.5%"}), "max_failures raised"),
     "budget-from-nothing": (({"max_failures": 0}, {"max_failures": "2%"}), "max_failures raised"),
@@ -53,12 +65,24 @@ RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
         ({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "days": ("tue", "wed", "sun")},)}),
         "windows widened",
     ),
-    "windows-length": (({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "length": "301m"},)}), "windows widened"),
+    "windows-length": (
+        ({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "length": "301m"},)}),
+        "windows widened",
+    ),
     "windows-earlier": (({"windows": (LATE,)}, {"windows": (NIGHT,)}), "windows widened"),
-    "windows-second": (({"windows": (LATE,)}, {"windows": (LATE, {**LATE, "days": ("fri",)})}), "windows widened"),
-    "cutoff": (({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "cutoff": "29m"},)}), "windows.cutoff shortened"),
+    "windows-second": (
+        ({"windows": (LATE,)}, {"windows": (LATE, {**LATE, "days": ("fri",)})}),
+        "windows widened",
+    ),
+    "cutoff": (
+        ({"windows": (NIGHT,)}, {"windows": ({**NIGHT, "cutoff": "29m"},)}),
+        "windows.cutoff shortened",
+    ),
     "freeze": (({"freeze": (FROZEN,)}, {}), "freeze removed"),
-    "gates": (({"gates": (QUERY,)}, {"gates": (MORE,)}), "gates loosened: prometheus main max raised"),
+    "gates": (
+        ({"gates": (QUERY,)}, {"gates": (MORE,)}),
+        "gates loosened: prometheus main max raised",
+    ),
     "retry_of": (
         ({}, {"retry_of": "20261103-abcd"}),
         "retry_of set (servers that failed there go down again in the same cycle)",
@@ -75,7 +99,10 @@ RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
 """Of the run: (the stricter plan's fields, the looser one's), and the belt that the way from first to second lifts."""
 
 GROUP_RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
-    "all": (({"servers": {"names": ("web-*",)}}, {"servers": {"all": True}}), "servers widened to all: true"),
+    "all": (
+        ({"servers": {"names": ("web-*",)}}, {"servers": {"all": True}}),
+        "servers widened to all: true",
+    ),
     "canary": (
         ({"waves": (1, "10%")}, {"waves": ("10%",)}),
         "canary gone (the first wave is no longer a single server)",
@@ -102,16 +129,28 @@ GROUP_RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     ),
     "group-rate-gone": (({"rate": {"servers": 1, "per": "10s"}}, {}), "rate removed"),
     "on_failure": (({}, {"on_failure": "approval"}), "on_failure weakened"),
-    "on_failure-more": (({"on_failure": "approval"}, {"on_failure": "continue"}), "on_failure weakened"),
+    "on_failure-more": (
+        ({"on_failure": "approval"}, {"on_failure": "continue"}),
+        "on_failure weakened",
+    ),
     "timeout": (({}, {"ready": {"timeout": "16m"}}), "ready.timeout lengthened"),
-    "stable": (({"ready": {"stable_for": "60s"}}, {"ready": {"stable_for": "59s"}}), "ready.stable_for shortened"),
+    "stable": (
+        ({"ready": {"stable_for": "60s"}}, {"ready": {"stable_for": "59s"}}),
+        "ready.stable_for shortened",
+    ),
     "checks": (({"ready": ASKED}, {}), "ready.checks removed or changed"),
     "checks-other": (
         ({"ready": ASKED}, {"ready": {"checks": ({"http": {"verify": False}},)}}),
         "ready.checks removed or changed",
     ),
-    "baseline": (({"ready": ASKED | {"baseline": "exclude"}}, {"ready": ASKED}), "ready.baseline weakened"),
-    "baseline-count": (({"ready": ASKED}, {"ready": ASKED | {"baseline": "count"}}), "ready.baseline weakened"),
+    "baseline": (
+        ({"ready": ASKED | {"baseline": "exclude"}}, {"ready": ASKED}),
+        "ready.baseline weakened",
+    ),
+    "baseline-count": (
+        ({"ready": ASKED}, {"ready": ASKED | {"baseline": "count"}}),
+        "ready.baseline weakened",
+    ),
     "bake": (({"bake": "30m"}, {}), "bake shortened"),
     "empty": (({}, {"allow_empty": True}), "allow_empty added"),
     "servers-key": (
@@ -119,11 +158,17 @@ GROUP_RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
         "servers.zones removed",
     ),
     "servers-tag": (
-        ({"servers": {"tags": {"role": ("web",), "env": ("prod",)}}}, {"servers": {"tags": {"role": ("web",)}}}),
+        (
+            {"servers": {"tags": {"role": ("web",), "env": ("prod",)}}},
+            {"servers": {"tags": {"role": ("web",)}}},
+        ),
         "servers.tags.env removed",
     ),
     "servers-value": (
-        ({"servers": {"tags": {"role": ("web",)}}}, {"servers": {"tags": {"role": ("web", "api")}}}),
+        (
+            {"servers": {"tags": {"role": ("web",)}}},
+            {"servers": {"tags": {"role": ("web", "api")}}},
+        ),
         "servers.tags.role selects more",
     ),
     "servers-glob": (
@@ -132,14 +177,20 @@ GROUP_RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     ),
     "exclude-gone": (({"exclude": {"zones": ("z1",)}}, {}), "exclude.zones keeps out less"),
     "exclude-tag": (
-        ({"exclude": {"tags": {"a": ("1", "2"), "b": ("1",)}}}, {"exclude": {"tags": {"a": ("2",), "b": ("1",)}}}),
+        (
+            {"exclude": {"tags": {"a": ("1", "2"), "b": ("1",)}}},
+            {"exclude": {"tags": {"a": ("2",), "b": ("1",)}}},
+        ),
         "exclude.tags keeps out less",
     ),
     "exclude-glob": (
         ({"exclude": {"names": ("web-*",)}}, {"exclude": {"names": ("web-old-*",)}}),
         "exclude.names keeps out less",
     ),
-    "exclude-id": (({"exclude": {"ids": ("a", "b")}}, {"exclude": {"ids": ("b",)}}), "exclude.ids keeps out less"),
+    "exclude-id": (
+        ({"exclude": {"ids": ("a", "b")}}, {"exclude": {"ids": ("b",)}}),
+        "exclude.ids keeps out less",
+    ),
 }
 
 
@@ -159,7 +210,8 @@ def test_each_belt(name: str) -> None:
     strict, loose, what = pair(name)
     if name == "percent":
         strict, loose = (
-            p.model_copy(update={"limits": p.limits.model_copy(update={"servers": 10})}) for p in (strict, loose)
+            p.model_copy(update={"limits": p.limits.model_copy(update={"servers": 10})})
+            for p in (strict, loose)
         )
     assert [lift.what for lift in lifted(strict, loose)] == [what]
     assert lifted(loose, strict) == ()
@@ -167,7 +219,9 @@ def test_each_belt(name: str) -> None:
 
 def test_a_window_in_another_zone_is_wider_where_its_clocks_change_on_other_nights() -> None:
     """What counts is when the windows open, over a year: the same hours in another zone are not the same."""
-    before, after = (plan(windows=({**NIGHT, "timezone": z},)) for z in ("Europe/Berlin", "Africa/Lagos"))
+    before, after = (
+        plan(windows=({**NIGHT, "timezone": z},)) for z in ("Europe/Berlin", "Africa/Lagos")
+    )
     assert [lift.what for lift in lifted(before, after)] == ["windows widened"]
     split = ({**NIGHT, "days": ("tue",)}, {**NIGHT, "days": ("wed",)})
     assert lifted(before, plan(windows=split)) == ()
@@ -202,7 +256,9 @@ def test_tightening_is_never_told(of_the_run: set[str], of_the_group: str) -> No
     """Any belts tightened together are no news; one loosened among them is told, and it alone."""
     strict: dict[str, Any] = {}
     loose: dict[str, Any] = {}
-    timed = sorted(n for n in of_the_run if "windows" in RULES[n][0][0])  # windows of one pair, or none
+    timed = sorted(
+        n for n in of_the_run if "windows" in RULES[n][0][0]
+    )  # windows of one pair, or none
     for name in sorted(of_the_run - {"servers", "percent"} - set(timed[1:])):
         for field, value in RULES[name][0][0].items():
             strict.setdefault(field, value)
@@ -221,11 +277,23 @@ def test_tightening_is_never_told(of_the_run: set[str], of_the_group: str) -> No
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        ({"max_failures": 3}, {"max_failures": "5%"}, "max_failures changed between numbers and percentages"),
-        ({"max_failures": "5%"}, {"max_failures": 3}, "max_failures changed between numbers and percentages"),
+        (
+            {"max_failures": 3},
+            {"max_failures": "5%"},
+            "max_failures changed between numbers and percentages",
+        ),
+        (
+            {"max_failures": "5%"},
+            {"max_failures": 3},
+            "max_failures changed between numbers and percentages",
+        ),
         ({"max_failures": "5%"}, {"max_failures": 0}, None),
         ({"max_failures": "100%"}, {"max_failures": 3}, None),
-        ({"cycle": "a"}, {"cycle": "b"}, "cycle changed (servers that were rebooted in the old cycle go down again)"),
+        (
+            {"cycle": "a"},
+            {"cycle": "b"},
+            "cycle changed (servers that were rebooted in the old cycle go down again)",
+        ),
         ({"name": "a"}, {"name": "b"}, "cycle changed"),
         ({"name": "a", "cycle": "c"}, {"name": "b", "cycle": "c"}, None),
         ({"target": "a"}, {"target": "b"}, "target changed"),
@@ -242,13 +310,25 @@ def test_of_the_run(before: dict[str, Any], after: dict[str, Any], told: str | N
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        ((1, "10%"), (1, 20), ["waves changed between numbers and percentages, which cannot be compared"]),
+        (
+            (1, "10%"),
+            (1, 20),
+            ["waves changed between numbers and percentages, which cannot be compared"],
+        ),
         ((1, "10%", "25%"), (1, 1, "10%", "25%"), []),
         (("10%",), (1,), []),
         (("100%",), (50,), []),
         ((1, 10), (2, 10), ["canary gone (the first wave is no longer a single server)"]),
-        ((1, 10), (2, 20), ["canary gone (the first wave is no longer a single server)", "waves raised"]),
-        ((5, "10%"), ("10%", 5), ["waves changed between numbers and percentages, which cannot be compared"]),
+        (
+            (1, 10),
+            (2, 20),
+            ["canary gone (the first wave is no longer a single server)", "waves raised"],
+        ),
+        (
+            (5, "10%"),
+            ("10%", 5),
+            ["waves changed between numbers and percentages, which cannot be compared"],
+        ),
     ],
 )
 def test_sizes(before: tuple[Any, ...], after: tuple[Any, ...], told: list[str]) -> None:
@@ -272,16 +352,24 @@ def test_sizes(before: tuple[Any, ...], after: tuple[Any, ...], told: list[str])
 )
 def test_globs_that_cover_others(before: str, after: str, kept: bool) -> None:
     """A wider glob in the place of a narrower one is no loss; where that is not certain, it is told."""
-    found = lifted(plan(group(exclude={"names": (before,)})), plan(group(exclude={"names": (after,)})))
+    found = lifted(
+        plan(group(exclude={"names": (before,)})), plan(group(exclude={"names": (after,)}))
+    )
     assert (not found) == kept
 
 
-@given(st.text("ab*?", min_size=1, max_size=4), st.text("ab*?", min_size=1, max_size=4), st.text("abc", max_size=5))
+@given(
+    st.text("ab*?", min_size=1, max_size=4),
+    st.text("ab*?", min_size=1, max_size=4),
+    st.text("abc", max_size=5),
+)
 def test_a_covered_glob_really_is(before: str, after: str, name: str) -> None:
     """Where nothing is told, every name that was kept out is still kept out."""
     from fnmatch import fnmatchcase
 
-    found = lifted(plan(group(exclude={"names": (before,)})), plan(group(exclude={"names": (after,)})))
+    found = lifted(
+        plan(group(exclude={"names": (before,)})), plan(group(exclude={"names": (after,)}))
+    )
     if not found and fnmatchcase(name, before):
         assert fnmatchcase(name, after)
 
@@ -292,7 +380,11 @@ def test_ids_are_counted() -> None:
     (told,) = lifted(plan(group(exclude={"ids": ids})), plan(group(exclude={"ids": ids[:2]})))
     assert (told.before, told.path) == ("7 ids", ("groups", 0, "exclude", "ids"))
     (told,) = lifted(plan(group(servers={"ids": ids[:2]})), plan(group(servers={"ids": ids})))
-    assert (told.before, told.after, told.path) == ("2 ids", "9 ids", ("groups", 0, "servers", "ids"))
+    assert (told.before, told.after, told.path) == (
+        "2 ids",
+        "9 ids",
+        ("groups", 0, "servers", "ids"),
+    )
 
 
 def test_many_words_are_counted() -> None:
@@ -335,7 +427,10 @@ def test_a_new_name_does_not_hide_a_group() -> None:
         "group x (was a): waves raised",
         "group x (was a): servers.names selects more",
     ]
-    assert [t.what for t in lifted(plan(a, b), plan(other, d))] == ["group a removed", "group b removed"]
+    assert [t.what for t in lifted(plan(a, b), plan(other, d))] == [
+        "group a removed",
+        "group b removed",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -345,11 +440,23 @@ def test_a_new_name_does_not_hide_a_group() -> None:
         ([{**QUERY, "name": "slo"}], [], "slo removed"),
         ([QUERY], [{**QUERY, "dry_run": True}], "prometheus main set to dry_run"),
         ([QUERY], [{"prometheus": {**ERRORS, "for": "1m"}}], "prometheus main for shortened"),
-        ([QUERY], [{"prometheus": {"source": "main", "query": "errors", "min": 0, "for": "2m"}}], "max removed"),
-        ([{"prometheus": {**ERRORS, "min": 1}}], [{"prometheus": {**ERRORS, "min": 0}}], "min lowered"),
+        (
+            [QUERY],
+            [{"prometheus": {"source": "main", "query": "errors", "min": 0, "for": "2m"}}],
+            "max removed",
+        ),
+        (
+            [{"prometheus": {**ERRORS, "min": 1}}],
+            [{"prometheus": {**ERRORS, "min": 0}}],
+            "min lowered",
+        ),
         ([{**QUERY, "name": "slo"}], [{"name": "slo", **HOOK}], "slo asks for something else"),
         ([QUERY], [{"prometheus": {**ERRORS, "query": "0 * errors"}}], "prometheus main removed"),
-        ([HOOK], [{"http": {"source": "hook", "status": (200, 503), "body": "yes"}}], "takes more statuses"),
+        (
+            [HOOK],
+            [{"http": {"source": "hook", "status": (200, 503), "body": "yes"}}],
+            "takes more statuses",
+        ),
         ([HOOK], [{"http": {"source": "hook"}}], "body changed"),
         ([{"alarms": "none"}, QUERY], [QUERY], "alarms removed"),
         ([{**QUERY, "dry_run": True}], [], ""),
@@ -361,7 +468,10 @@ def test_a_new_name_does_not_hide_a_group() -> None:
 )
 def test_gates_by_what_they_let_pass(before: list[Any], after: list[Any], how: str) -> None:
     """Gates that are gone, wider, shorter or set to a dry run are told; narrower and further ones are not."""
-    told = [lift.what for lift in lifted(plan(gates=tuple(before) or None), plan(gates=tuple(after) or None))]
+    told = [
+        lift.what
+        for lift in lifted(plan(gates=tuple(before) or None), plan(gates=tuple(after) or None))
+    ]
     assert bool(told) is bool(how)
     assert all(what.startswith("gates loosened: ") and how in what for what in told)
 
@@ -396,17 +506,26 @@ PARTS: dict[tuple[type[Part], str], tuple[dict[str, Any], dict[str, Any]] | None
     (WeeklyWindow, "days"): RULES["windows-day"][0],
     (WeeklyWindow, "start"): ({"windows": (LATE,)}, {"windows": ({**LATE, "start": "22:59"},)}),
     (WeeklyWindow, "length"): RULES["windows-length"][0],
-    (WeeklyWindow, "timezone"): ({"windows": (LATE,)}, {"windows": ({**LATE, "timezone": "Asia/Tokyo"},)}),
+    (WeeklyWindow, "timezone"): (
+        {"windows": (LATE,)},
+        {"windows": ({**LATE, "timezone": "Asia/Tokyo"},)},
+    ),
     (WeeklyWindow, "cutoff"): RULES["cutoff"][0],
     (PlanRate, "servers"): RULES["rate"][0],
-    (PlanRate, "per"): ({"rate": {"servers": 5, "per": "1m"}}, {"rate": {"servers": 5, "per": "59s"}}),
+    (PlanRate, "per"): (
+        {"rate": {"servers": 5, "per": "1m"}},
+        {"rate": {"servers": 5, "per": "59s"}},
+    ),
     (GatePart, "name"): None,  # only words
     (GatePart, "prometheus"): ({"gates": (QUERY,)}, {"gates": ({"alarms": "none"},)}),
     (GatePart, "alarms"): ({"gates": ({"alarms": "none"},)}, {}),
     (GatePart, "http"): ({"gates": (HOOK,)}, {}),
     (GatePart, "dry_run"): ({"gates": (QUERY,)}, {"gates": ({**QUERY, "dry_run": True},)}),
     **{
-        (PrometheusGate, field): ({"gates": (QUERY,)}, {"gates": ({"prometheus": {**ERRORS, **more}},)})
+        (PrometheusGate, field): (
+            {"gates": (QUERY,)},
+            {"gates": ({"prometheus": {**ERRORS, **more}},)},
+        )
         for field, more in _OF_PROMETHEUS.items()
     },
     (PrometheusGate, "min"): (
@@ -452,7 +571,9 @@ def test_every_field_of_a_plan_has_a_rule_or_a_reason_for_none() -> None:
     assert there - ruled - BY_FUNCTIONS == NO_GUARDRAIL.keys()
     parts = (WeeklyWindow, PlanRate, GatePart, PrometheusGate, HttpGate)
     assert {(model, name) for model in parts for name in model.model_fields} == PARTS.keys()
-    assert {(m, name) for m in (TcpCheck, HttpCheck, SshBannerCheck) for name in m.model_fields} == CHECKS.keys()
+    assert {
+        (m, name) for m in (TcpCheck, HttpCheck, SshBannerCheck) for name in m.model_fields
+    } == CHECKS.keys()
 
 
 @pytest.mark.parametrize("key", [key for key, case in PARTS.items() if case], ids=str)
@@ -468,7 +589,9 @@ def test_every_field_of_a_part_is_compared(key: tuple[type[Part], str]) -> None:
 def test_every_field_of_a_check_is_compared(key: tuple[type[Part], str]) -> None:
     """Another question to the servers is told: which of the two asks more cannot be known."""
     strict, loose = (plan(group(ready={"checks": (check,)})) for check in CHECKS[key])
-    assert [lift.what for lift in lifted(strict, loose)] == ["group web: ready.checks removed or changed"]
+    assert [lift.what for lift in lifted(strict, loose)] == [
+        "group web: ready.checks removed or changed"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -481,7 +604,9 @@ def test_every_field_of_a_check_is_compared(key: tuple[type[Part], str]) -> None
         ({"target": "main"}, {}, []),
     ],
 )
-def test_the_target_of_a_group(before: dict[str, Any], after: dict[str, Any], told: list[str]) -> None:
+def test_the_target_of_a_group(
+    before: dict[str, Any], after: dict[str, Any], told: list[str]
+) -> None:
     """What counts is where its servers are, whether the group names it or the plan."""
     found = lifted(plan(group(**before), target="main"), plan(group(**after), target="main"))
     assert [lift.what for lift in found] == told
@@ -489,8 +614,12 @@ def test_the_target_of_a_group(before: dict[str, Any], after: dict[str, Any], to
 
 def test_groups_in_another_order() -> None:
     """A canary group that comes last holds nothing back any more; a new group between others changes no order."""
-    canary, web, new = (group(name, servers={"names": (name,)}) for name in ("canary", "web", "new"))
-    assert [lift.what for lift in lifted(plan(canary, web), plan(web, canary))] == ["order of groups changed"]
+    canary, web, new = (
+        group(name, servers={"names": (name,)}) for name in ("canary", "web", "new")
+    )
+    assert [lift.what for lift in lifted(plan(canary, web), plan(web, canary))] == [
+        "order of groups changed"
+    ]
     assert lifted(plan(canary, web), plan(canary, new, web)) == ()
     assert [lift.what for lift in lifted(plan(canary, web), plan(web))] == ["group canary removed"]
 
@@ -529,11 +658,15 @@ def test_servers_that_move_to_a_looser_group_are_told() -> None:
     """A new or another group has fewer guardrails than the one in which its servers were before."""
     careful: dict[str, Any] = {"waves": (1, 2), "pause": ("approval",), "max_failures": 0}
     careless: dict[str, Any] = {"waves": ("100%",), "max_failures": "100%"}
-    web, all_of = group("web", {"names": ("web-*",)}, **careful), group("web", {"all": True}, **careful)
+    web, all_of = (
+        group("web", {"names": ("web-*",)}, **careful),
+        group("web", {"all": True}, **careful),
+    )
     new = group("db", {"names": ("db-*",)}, **careless)
     said = moves((all_of,), (new, web))
     assert (
-        "2 servers moved from group web to group db: canary gone (the first wave is no longer a single server)" in said
+        "2 servers moved from group web to group db: canary gone (the first wave is no longer a single server)"
+        in said
     )
     assert "2 servers moved from group web to group db: approval removed" in said
     assert "2 servers moved from group web to group db: max_failures raised" in said

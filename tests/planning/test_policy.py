@@ -29,7 +29,10 @@ def errors(problems: list[Problem]) -> list[Problem]:
 
 
 def offline(
-    rules: dict[str, Any], wanted: Plan, path: str = "plans/prod/web.yaml", target: str | None = "prod"
+    rules: dict[str, Any],
+    wanted: Plan,
+    path: str = "plans/prod/web.yaml",
+    target: str | None = "prod",
 ) -> list[Any]:
     """The places that `judge_plan` finds wrong."""
     return [p.path for p in errors(judge_plan(policy(**rules), wanted, path, target))]
@@ -42,7 +45,9 @@ def fleet(count: int = 40, **fields: Any) -> list[Server]:
 def live(rules: dict[str, Any], wanted: Plan, servers: list[Server] | None = None) -> list[Any]:
     """The places that `judge_schedule` finds wrong."""
     has = inventory(fleet() if servers is None else servers)
-    return [p.path for p in errors(judge_schedule(policy(**rules), wanted, schedule(wanted, has), has))]
+    return [
+        p.path for p in errors(judge_schedule(policy(**rules), wanted, schedule(wanted, has), has))
+    ]
 
 
 def waves(*sizes: Any, **fields: Any) -> Plan:
@@ -66,14 +71,34 @@ TAGS = {"tags": {"reboot": "never"}}
 @pytest.mark.parametrize(
     ("rules", "good", "bad", "place"),
     [
-        ({"limits": {"servers": 100}}, limited(servers=100), limited(servers=101), ("limits", "servers")),
-        ({"limits": {"percent": 30}}, limited(percent=30.0), limited(percent=30.5), ("limits", "percent")),
-        ({"limits": {"servers": 100}}, limited(percent=20.0), limited(servers=200), ("limits", "servers")),
+        (
+            {"limits": {"servers": 100}},
+            limited(servers=100),
+            limited(servers=101),
+            ("limits", "servers"),
+        ),
+        (
+            {"limits": {"percent": 30}},
+            limited(percent=30.0),
+            limited(percent=30.5),
+            ("limits", "percent"),
+        ),
+        (
+            {"limits": {"servers": 100}},
+            limited(percent=20.0),
+            limited(servers=200),
+            ("limits", "servers"),
+        ),
         ({"max_wave": {"servers": 5}}, waves(1, 5), waves(1, 6), (*WAVES, 1)),
         ({"max_wave": {"percent": 25}}, waves(1, "25%"), waves(1, "25.5%"), (*WAVES, 1)),
         ({"max_wave": {"servers": 5}}, waves(9, servers={"ids": IDS}), waves(9), (*WAVES, 0)),
         ({"max_wave": {"servers": 3}}, waves("9%"), waves(9, servers={"ids": IDS}), (*WAVES, 0)),
-        ({"max_wave": {"percent": 25}}, waves("100%", servers={"ids": IDS[0]}), waves("100%"), (*WAVES, 0)),
+        (
+            {"max_wave": {"percent": 25}},
+            waves("100%", servers={"ids": IDS[0]}),
+            waves("100%"),
+            (*WAVES, 0),
+        ),
         ({"canary": {"above": 10}}, waves(1, "50%"), waves("10%"), (*WAVES, 0)),
         ({"canary": {"above": 4}}, waves(2, servers={"ids": IDS}), waves(2), (*WAVES, 0)),
         ({"canary": {"above": 3}}, waves(1), waves(2, servers={"ids": IDS}), (*WAVES, 0)),
@@ -83,11 +108,26 @@ TAGS = {"tags": {"reboot": "never"}}
             waves(1, servers={"ids": IDS}, pause=("5m", "approval")),
             ("groups", 0, "pause"),
         ),
-        ({"max_failures": "5%"}, plan(max_failures="5%"), plan(max_failures="5.5%"), ("max_failures",)),
+        (
+            {"max_failures": "5%"},
+            plan(max_failures="5%"),
+            plan(max_failures="5.5%"),
+            ("max_failures",),
+        ),
         ({"max_failures": 2}, plan(max_failures=2), plan(max_failures=3), ("max_failures",)),
         ({"on_unknown": ["hold"]}, plan(), plan(on_unknown="retry"), ("on_unknown",)),
-        ({"forbidden": {"names": ["db-*"]}}, chosen({"names": ["d-*"]}), chosen({"names": ["x", "db-1"]}), "names-1"),
-        ({"forbidden": {"names": ["db-*"]}}, chosen({"names": ["*"]}), chosen({"names": ["db-[12]"]}), "names-0"),
+        (
+            {"forbidden": {"names": ["db-*"]}},
+            chosen({"names": ["d-*"]}),
+            chosen({"names": ["x", "db-1"]}),
+            "names-1",
+        ),
+        (
+            {"forbidden": {"names": ["db-*"]}},
+            chosen({"names": ["*"]}),
+            chosen({"names": ["db-[12]"]}),
+            "names-0",
+        ),
         (
             {"forbidden": {"names": ["db-*"]}},
             chosen({"names": ["db-1"]}, exclude={"names": ["db-?", "db-1"]}),
@@ -102,8 +142,18 @@ TAGS = {"tags": {"reboot": "never"}}
         ),
         ({"forbidden": TAGS}, chosen(TAGS, exclude=TAGS), chosen(TAGS), "tags-reboot"),
         ({"forbidden": {"ids": IDS[1]}}, chosen({"ids": IDS[0]}), chosen({"ids": IDS}), "ids-1"),
-        ({"forbidden": {"server_groups": ["etcd"]}}, plan(), chosen({"server_groups": ["etcd"]}), "server_groups-0"),
-        ({"forbidden": {"zones": ["z1"]}}, chosen({"zones": ["z2"]}), chosen({"zones": ["z1"]}), "zones-0"),
+        (
+            {"forbidden": {"server_groups": ["etcd"]}},
+            plan(),
+            chosen({"server_groups": ["etcd"]}),
+            "server_groups-0",
+        ),
+        (
+            {"forbidden": {"zones": ["z1"]}},
+            chosen({"zones": ["z2"]}),
+            chosen({"zones": ["z1"]}),
+            "zones-0",
+        ),
     ],
 )
 def test_what_is_written(rules: dict[str, Any], good: Plan, bad: Plan, place: Any) -> None:
@@ -155,7 +205,9 @@ def test_targets_by_path(path: str, target: str | None, places: list[Any]) -> No
 )
 def test_hard(rule: dict[str, Any] | None, path: str, target: str | None, is_allowed: bool) -> None:
     """HARD is allowed where the rule says so, nowhere without one, and SOFT is never its business."""
-    rules = {"canary": {"above": 1000}} if rule is None else {"hard": rule, "canary": {"above": 1000}}
+    rules = (
+        {"canary": {"above": 1000}} if rule is None else {"hard": rule, "canary": {"above": 1000}}
+    )
     assert offline(rules, plan(group(waves=(1,)), reboot={"type": "HARD"}), path, target) == (
         [] if is_allowed else [("reboot", "type")]
     )
@@ -177,13 +229,33 @@ def test_defaults_of_limits_are_not_held_against_a_plan() -> None:
         ({"max_wave": {"percent": 1}}, waves(1), waves(2), WAVES),
         ({"canary": {"above": 10}}, waves(1, "50%"), waves("10%"), (*WAVES, 0)),
         ({"canary": {"above": 10}}, waves(2, servers={"ids": IDS}), waves(2), (*WAVES, 0)),
-        ({"approval": {"above": 39}}, waves(1, pause=("approval", "0s")), waves(1), ("groups", 0, "pause")),
-        ({"approval": {"above": 39}}, waves("50%", pause=("approval",)), waves("100%", pause=("approval",)), WAVES),
+        (
+            {"approval": {"above": 39}},
+            waves(1, pause=("approval", "0s")),
+            waves(1),
+            ("groups", 0, "pause"),
+        ),
+        (
+            {"approval": {"above": 39}},
+            waves("50%", pause=("approval",)),
+            waves("100%", pause=("approval",)),
+            WAVES,
+        ),
         ({"approval": {"above": 40}}, waves(1), waves(1), None),
         ({"max_failures": "5%"}, plan(max_failures=2), plan(max_failures=3), ("max_failures",)),
         ({"max_failures": 2}, plan(max_failures="7%"), plan(max_failures="8%"), ("max_failures",)),
-        ({"forbidden": {"ids": IDS[3]}}, chosen({"ids": IDS[:3]}), chosen({"ids": IDS}), ("groups", 0, "servers")),
-        ({"forbidden": {"names": ["web-00?"]}}, chosen({"names": ["web-01?"]}), plan(), ("groups", 0, "servers")),
+        (
+            {"forbidden": {"ids": IDS[3]}},
+            chosen({"ids": IDS[:3]}),
+            chosen({"ids": IDS}),
+            ("groups", 0, "servers"),
+        ),
+        (
+            {"forbidden": {"names": ["web-00?"]}},
+            chosen({"names": ["web-01?"]}),
+            plan(),
+            ("groups", 0, "servers"),
+        ),
     ],
 )
 def test_what_a_schedule_comes_to(rules: dict[str, Any], good: Plan, bad: Plan, place: Any) -> None:
@@ -218,14 +290,18 @@ def test_forbidden_servers_are_found_live(rule: dict[str, Any], fields: dict[str
 def test_server_groups_that_nobody_may_list_are_told() -> None:
     """Where the cloud shows no server group at all, the rule about one says that it could not be judged."""
     has = inventory(fleet(3))
-    (problem,) = judge_schedule(policy(forbidden={"server_groups": ["etcd"]}), plan(), schedule(plan(), has), has)
+    (problem,) = judge_schedule(
+        policy(forbidden={"server_groups": ["etcd"]}), plan(), schedule(plan(), has), has
+    )
     assert (problem.severity, "etcd" in problem.message) == ("warning", True)
 
 
 def test_a_policy_about_server_groups_that_cannot_be_read_refuses() -> None:
     """What the policy cannot judge may be what it forbids."""
     has = replace(inventory(fleet(3)), groups_unread=Unread("denied", "allow it"))
-    (problem,) = judge_schedule(policy(forbidden={"server_groups": ["etcd"]}), plan(), schedule(plan(), has), has)
+    (problem,) = judge_schedule(
+        policy(forbidden={"server_groups": ["etcd"]}), plan(), schedule(plan(), has), has
+    )
     assert (problem.code, problem.severity, problem.hint) == ("PolicyViolated", "error", "allow it")
 
 
@@ -250,7 +326,9 @@ def test_a_wave_is_stopped_by_what_is_forbidden_now() -> None:
     """Before a wave the live servers decide, and the sentence says which rule and server; other waves do not matter."""
     servers = [server(n, tags={"n": str(n)}) for n in range(1, 5)]
     made = schedule(waves(1, 1), inventory(servers))
-    first, second = (inventory([s for s in servers if s.id == w.servers[0].id]) for w in made.waves[:2])
+    first, second = (
+        inventory([s for s in servers if s.id == w.servers[0].id]) for w in made.waves[:2]
+    )
     tag = second.servers[0].tags["n"]
     rules = policy(forbidden={"tags": {"n": tag}})
     assert forbidden_now(rules, made, first) is None
@@ -289,8 +367,15 @@ MOSTS = st.one_of(
     st.builds(lambda p: {"percent": p}, st.integers(1, 100)),
     st.builds(lambda n, p: {"servers": n, "percent": p}, st.integers(1, 50), st.integers(1, 100)),
 )
-WORDS = st.lists(st.sampled_from(["web-00*", "web-01?", "web-02", "*", "db-*"]), min_size=1, max_size=2, unique=True)
-PATHS = st.lists(st.sampled_from(["plans/**", "plans/lab/**", "**/*.yaml"]), min_size=1, max_size=2, unique=True)
+WORDS = st.lists(
+    st.sampled_from(["web-00*", "web-01?", "web-02", "*", "db-*"]),
+    min_size=1,
+    max_size=2,
+    unique=True,
+)
+PATHS = st.lists(
+    st.sampled_from(["plans/**", "plans/lab/**", "**/*.yaml"]), min_size=1, max_size=2, unique=True
+)
 TARGETS = st.lists(st.sampled_from(["test", "lab", "prod"]), min_size=1, max_size=2, unique=True)
 ABOVE = st.builds(lambda n: {"above": n}, st.integers(0, 45))
 
@@ -308,17 +393,26 @@ POLICIES = some(
     max_failures=st.one_of(st.integers(0, 9), st.sampled_from(["0%", "5%", "50%"])),
     hard=some(paths=PATHS, targets=TARGETS),
     on_unknown=st.sampled_from([["hold"], ["retry"], ["hold", "retry"]]),
-    forbidden=some(names=WORDS, ids=st.lists(st.sampled_from(IDS), min_size=1, max_size=2, unique=True)),
-    targets=st.lists(st.fixed_dictionaries({"paths": PATHS, "allow": TARGETS}), min_size=1, max_size=2),
+    forbidden=some(
+        names=WORDS, ids=st.lists(st.sampled_from(IDS), min_size=1, max_size=2, unique=True)
+    ),
+    targets=st.lists(
+        st.fixed_dictionaries({"paths": PATHS, "allow": TARGETS}), min_size=1, max_size=2
+    ),
 ).map(lambda rules: policy(**rules))
 
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     selector: dict[str, Any] = draw(
-        st.sampled_from([{"all": True}, {"ids": IDS}, {"names": ["web-0*"]}, {"names": ["web-00*"]}])
+        st.sampled_from(
+            [{"all": True}, {"ids": IDS}, {"names": ["web-0*"]}, {"names": ["web-00*"]}]
+        )
     )
-    fields: dict[str, Any] = {"waves": tuple(draw(st.lists(AMOUNTS, min_size=1, max_size=3))), "allow_empty": True}
+    fields: dict[str, Any] = {
+        "waves": tuple(draw(st.lists(AMOUNTS, min_size=1, max_size=3))),
+        "allow_empty": True,
+    }
     fields["pause"] = (draw(st.sampled_from(["approval", "0s"])),)
     return plan(
         group("web", selector, **fields),
@@ -355,14 +449,25 @@ def test_what_is_stopped_before_a_wave_is_what_is_refused_before_the_run(
         assert any(forbidden_now(rules, made, part) for part in parts) == bool(found)
 
 
-@given(POLICIES, POLICIES, plans(), st.sampled_from(["plans/a.yaml", "plans/lab/a.yaml", "a.yaml"]), st.integers(4, 45))
-def test_what_becomes_allowed_is_told(old: Policy, new: Policy, wanted: Plan, path: str, count: int) -> None:
+@given(
+    POLICIES,
+    POLICIES,
+    plans(),
+    st.sampled_from(["plans/a.yaml", "plans/lab/a.yaml", "a.yaml"]),
+    st.integers(4, 45),
+)
+def test_what_becomes_allowed_is_told(
+    old: Policy, new: Policy, wanted: Plan, path: str, count: int
+) -> None:
     """Where the old policy refused and the new one does not, `loosened` says something: no lift goes unseen."""
     has = inventory(fleet(count))
     made = schedule(wanted, has)
 
     def refuses(rules: Policy) -> bool:
-        judged = [*judge_plan(rules, wanted, path, "test"), *judge_schedule(rules, wanted, made, has)]
+        judged = [
+            *judge_plan(rules, wanted, path, "test"),
+            *judge_schedule(rules, wanted, made, has),
+        ]
         return bool(errors(judged))
 
     if refuses(old) and not refuses(new):
@@ -380,19 +485,49 @@ def test_the_same_policy_is_not_looser(rules: Policy) -> None:
 @pytest.mark.parametrize(
     ("strict", "loose", "what", "path"),
     [
-        ({"limits": {"servers": 5}}, {"limits": {"servers": 6}}, "policy limits.servers raised", ("limits", "servers")),
-        ({"limits": {"percent": 5, "servers": 5}}, {"limits": {"servers": 5}}, "policy limits.percent dropped", None),
+        (
+            {"limits": {"servers": 5}},
+            {"limits": {"servers": 6}},
+            "policy limits.servers raised",
+            ("limits", "servers"),
+        ),
+        (
+            {"limits": {"percent": 5, "servers": 5}},
+            {"limits": {"servers": 5}},
+            "policy limits.percent dropped",
+            None,
+        ),
         ({"max_wave": {"servers": 5}}, {}, "policy max_wave.servers dropped", None),
-        ({"max_wave": {"percent": 5}}, {"max_wave": {"percent": 5.5}}, "policy max_wave.percent raised", None),
+        (
+            {"max_wave": {"percent": 5}},
+            {"max_wave": {"percent": 5.5}},
+            "policy max_wave.percent raised",
+            None,
+        ),
         ({"canary": {"above": 0}}, {"canary": {"above": 1}}, "policy canary.above raised", None),
         ({"approval": {"above": 9}}, {}, "policy approval.above dropped", None),
         ({"max_failures": 0}, {"max_failures": 1}, "policy max_failures raised", None),
         ({"windows": "required"}, {}, "policy windows dropped", ("windows",)),
         ({"gates": "required"}, {}, "policy gates dropped", ("gates",)),
         ({}, {"hard": {"paths": ["x/**"]}}, "policy hard allowed", ("hard",)),
-        ({"hard": {"paths": ["x/**"]}}, {"hard": {"paths": ["x/**", "y/**"]}}, "policy hard widened", None),
-        ({"hard": {"paths": ["x/**"], "targets": ["a"]}}, {"hard": {"paths": ["x/**"]}}, "policy hard widened", None),
-        ({"on_unknown": ["hold"]}, {"on_unknown": ["hold", "retry"]}, "policy on_unknown widened", None),
+        (
+            {"hard": {"paths": ["x/**"]}},
+            {"hard": {"paths": ["x/**", "y/**"]}},
+            "policy hard widened",
+            None,
+        ),
+        (
+            {"hard": {"paths": ["x/**"], "targets": ["a"]}},
+            {"hard": {"paths": ["x/**"]}},
+            "policy hard widened",
+            None,
+        ),
+        (
+            {"on_unknown": ["hold"]},
+            {"on_unknown": ["hold", "retry"]},
+            "policy on_unknown widened",
+            None,
+        ),
         (
             {"forbidden": TAGS},
             {"forbidden": {"names": ["x"]}},
@@ -420,7 +555,10 @@ def test_lifts_by_name(strict: dict[str, Any], loose: dict[str, Any], what: str,
 
 def test_a_wider_glob_forbids_as_much() -> None:
     """A forbidden name that a wider glob takes in is not lost."""
-    narrow, wide = policy(forbidden={"names": ["db-1", "db-x*"]}), policy(forbidden={"names": ["db-*"]})
+    narrow, wide = (
+        policy(forbidden={"names": ["db-1", "db-x*"]}),
+        policy(forbidden={"names": ["db-*"]}),
+    )
     assert loosened(narrow, wide) == ()
     assert [lift.before for lift in loosened(wide, narrow)] == ["db-*"]
 
@@ -476,7 +614,10 @@ def test_a_policy_can_demand_that_every_exclusion_matches() -> None:
     other = Problem("SpreadOverNothing", "x", severity="warning")
     assert held_to(policy(max_wave={"servers": 5}), [*found, other]) == [*found, other]
     held = held_to(policy(exclude_must_match=True), [*found, other])
-    assert [(p.code, p.severity) for p in held] == [("PolicyViolated", "error"), ("SpreadOverNothing", "warning")]
+    assert [(p.code, p.severity) for p in held] == [
+        ("PolicyViolated", "error"),
+        ("SpreadOverNothing", "warning"),
+    ]
     assert "policy exclude_must_match" in held[0].message
     lifts = loosened(policy(exclude_must_match=True), policy(max_failures=1))
     assert [lift.what for lift in lifts] == ["policy exclude_must_match dropped"]

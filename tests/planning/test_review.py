@@ -21,15 +21,34 @@ from runner.model.shape import json_values
 from runner.planning.digest import inventory_digest, schedule_digest
 from runner.planning.review import Standing, follows, outdated, review
 from runner.report.schedule_json import dump, load
-from tests.planning.build import NOW, PLAN_DIGEST, TARGET, group, inventory, one_target, plan, schedule, server, sid
+from tests.planning.build import (
+    NOW,
+    PLAN_DIGEST,
+    TARGET,
+    group,
+    inventory,
+    one_target,
+    plan,
+    schedule,
+    server,
+    sid,
+)
 from tests.planning.test_laws import fleets, plans, spent_of
 
-WAVES = plan(group(servers={"names": ("web-*",)}, waves=(1, "25%"), pause=("5m",), max_failures="10%"))
+WAVES = plan(
+    group(servers={"names": ("web-*",)}, waves=(1, "25%"), pause=("5m",), max_failures="10%")
+)
 
 
-def judged(saved: Schedule, wanted: Plan, has: Inventory, spent: Collection[str] = (), **changes: Any) -> Standing:
+def judged(
+    saved: Schedule, wanted: Plan, has: Inventory, spent: Collection[str] = (), **changes: Any
+) -> Standing:
     """Both halves of a review in one."""
-    options: dict[str, Any] = {"plan_digest": PLAN_DIGEST, "targets": (TARGET,), "now": NOW} | changes
+    options: dict[str, Any] = {
+        "plan_digest": PLAN_DIGEST,
+        "targets": (TARGET,),
+        "now": NOW,
+    } | changes
     found = review(saved, wanted, one_target(has, spent))
     return replace(found, differences=(*outdated(saved, wanted, **options), *found.differences))
 
@@ -39,7 +58,9 @@ def fleet(count: int = 20, **fields: Any) -> list[Server]:
 
 
 @given(fleets(), plans(), st.integers(0, 3))
-def test_an_unchanged_fleet_is_no_difference(servers: list[Server], wanted: Plan, chance: int) -> None:
+def test_an_unchanged_fleet_is_no_difference(
+    servers: list[Server], wanted: Plan, chance: int
+) -> None:
     """What was planned a moment ago runs as it is: nothing differs, nothing is skipped, nothing is new."""
     spent = spent_of(servers, chance)
     saved = schedule(wanted, inventory(servers), spent)
@@ -55,11 +76,15 @@ def test_what_is_gone_is_skipped_and_what_is_new_is_never_added(
     picker = random.Random(chance)
     saved = schedule(wanted, inventory(servers))
     kept = [s for s in servers if picker.random() < 0.8]
-    kept += [server(n + 1_000, name="new", tags={"role": "web"}) for n in range(picker.randrange(3))]
+    kept += [
+        server(n + 1_000, name="new", tags={"role": "web"}) for n in range(picker.randrange(3))
+    ]
     fresh = {s.id: w.group for w in schedule(wanted, inventory(kept)).waves for s in w.servers}
     found = judged(saved, wanted, inventory(kept))
     held = {s.id: w.group for w in saved.waves for s in w.servers}
-    assert {ref.id for ref, _ in found.skipped} == {i for i, name in held.items() if fresh.get(i) != name}
+    assert {ref.id for ref, _ in found.skipped} == {
+        i for i, name in held.items() if fresh.get(i) != name
+    }
     assert {ref.id for ref in found.newcomers} == set(fresh) - set(held)
 
 
@@ -121,10 +146,16 @@ def test_nothing_left_is_no_difference() -> None:
     [
         ({"plan_digest": "sha256:" + "cd" * 32}, "the plan has changed"),
         ({"targets": (Target("test", "simulator", "eu-west-101", "f" * 32),)}, "the target is"),
-        ({"targets": (Target("other", "simulator", "eu-west-101", TARGET.project_id),)}, "the target is"),
+        (
+            {"targets": (Target("other", "simulator", "eu-west-101", TARGET.project_id),)},
+            "the target is",
+        ),
         ({"now": NOW + timedelta(days=7, seconds=1)}, "7d1s ago, at most 7d"),
         ({"now": NOW - timedelta(hours=2)}, "in the future"),
-        ({"now": NOW + timedelta(minutes=10), "max_age": timedelta(minutes=5)}, "10m ago, at most 5m"),
+        (
+            {"now": NOW + timedelta(minutes=10), "max_age": timedelta(minutes=5)},
+            "10m ago, at most 5m",
+        ),
     ],
 )
 def test_what_makes_a_schedule_stale(changes: dict[str, Any], words: str) -> None:
@@ -158,10 +189,16 @@ ALL = tuple(s for w in SAVED.waves for s in w.servers)
         ({"max_failures": Allowance("20", 20, 20)}, "max_failures: 20 = 20"),
         ({"waves": (replace(SAVED.waves[0], servers=ALL, is_canary=False),)}, "waves: 20"),
         ({"waves": tuple(replace(w, pause=Pause()) for w in SAVED.waves)}, "then 5m"),
-        ({"groups": (replace(SAVED.groups[0], max_failures=None),)}, "max_failures: none was reviewed"),
+        (
+            {"groups": (replace(SAVED.groups[0], max_failures=None),)},
+            "max_failures: none was reviewed",
+        ),
         ({"groups": (replace(SAVED.groups[0], on_failure="continue"),)}, "on_failure: continue"),
         ({"groups": (replace(SAVED.groups[0], ready_timeout_s=1.0),)}, "ready_timeout_s"),
-        ({"groups": (replace(SAVED.groups[0], checks=(Check("tcp", 22),)),)}, "checks: tcp 22 was reviewed"),
+        (
+            {"groups": (replace(SAVED.groups[0], checks=(Check("tcp", 22),)),)},
+            "checks: tcp 22 was reviewed",
+        ),
         ({"groups": (replace(SAVED.groups[0], baseline="count"),)}, "baseline: count was reviewed"),
         ({"cycle": "another"}, "cycle"),
     ],
@@ -176,7 +213,10 @@ def test_servers_that_the_plan_does_not_select_never_go_down() -> None:
     """A server smuggled into the file is skipped, or the file refused: it is never rebooted."""
     stranger = server(99, name="db-099")
     first = SAVED.waves[0]
-    smuggled = forged(SAVED, waves=(replace(first, servers=(ServerRef(stranger.id, stranger.name),)), *SAVED.waves[1:]))
+    smuggled = forged(
+        SAVED,
+        waves=(replace(first, servers=(ServerRef(stranger.id, stranger.name),)), *SAVED.waves[1:]),
+    )
     found = judged(smuggled, WAVES, inventory([*fleet(), stranger]))
     assert found.settled[stranger.id][0] == "NotSelected"
 
@@ -197,7 +237,9 @@ def test_the_digests_of_an_unchanged_fleet_are_the_same_tomorrow(
     today = schedule(wanted, inventory(servers))
     renamed = [replace(s, updated="2026-11-30T00:00:00Z", addresses=("10.0.0.1",)) for s in servers]
     random.Random(chance).shuffle(renamed)
-    tomorrow = schedule(wanted, Inventory(tuple(renamed), NOW), now=NOW + timedelta(days=1), plan_file="moved.yaml")
+    tomorrow = schedule(
+        wanted, Inventory(tuple(renamed), NOW), now=NOW + timedelta(days=1), plan_file="moved.yaml"
+    )
     assert (today.digest, inventory_digest(today)) == (tomorrow.digest, inventory_digest(tomorrow))
     if today.servers:
         gone = today.waves[0].servers[0].id
@@ -208,7 +250,9 @@ def test_the_digests_of_an_unchanged_fleet_are_the_same_tomorrow(
 
 def test_follows_names_every_group_that_differs() -> None:
     """The sentences say which group, what was reviewed and what the plan makes of it."""
-    other = plan(group(servers={"names": ("web-*",)}, waves=(2, "50%"), pause=("1m",), max_failures="50%"))
+    other = plan(
+        group(servers={"names": ("web-*",)}, waves=(2, "50%"), pause=("1m",), max_failures="50%")
+    )
     said = "\n".join(follows(SAVED, other))
     assert "group web, max_failures: 10% = 2 was reviewed, the plan makes it 50% = 10" in said
     assert "1 canary then 5m, 5 (25%) then 5m" in said
@@ -227,7 +271,11 @@ TUESDAY = {"days": ("tue",), "start": "22:00", "length": "2h", "timezone": "UTC"
         (timedelta(hours=3), {"windows": (TUESDAY,)}, True),
         (timedelta(days=4, hours=2), {"windows": ({**TUESDAY, "days": ("sat",)},)}, False),
         (timedelta(days=4, hours=3), {"windows": ({**TUESDAY, "days": ("sat",)},)}, True),
-        (timedelta(hours=2), {"freeze": (FreezeFile("a.ics", "sha256:" + "1" * 64, IcsCalendar(())),)}, True),
+        (
+            timedelta(hours=2),
+            {"freeze": (FreezeFile("a.ics", "sha256:" + "1" * 64, IcsCalendar(())),)},
+            True,
+        ),
     ],
 )
 def test_a_schedule_is_not_too_old_before_the_next_window_is_over(
@@ -256,12 +304,20 @@ def test_a_saved_schedule_with_other_windows_or_freezes_is_refused() -> None:
 def test_a_saved_schedule_with_other_gates_is_refused() -> None:
     """Gates follow from the plan to the last digit; they are part of the digest, and survive the saved file."""
     query = {"source": "main", "query": "errors", "max": 1_000_000.25, "for": "2m"}
-    wanted, has = plan(gates=({"prometheus": query}, {"alarms": "none"}, {"http": {"source": "a"}})), inventory(fleet())
+    wanted, has = (
+        plan(gates=({"prometheus": query}, {"alarms": "none"}, {"http": {"source": "a"}})),
+        inventory(fleet()),
+    )
     saved = load(dump(schedule(wanted, has)))
     assert saved.gates == wanted.asking
     assert follows(saved, wanted) == []
     close = replace(saved.gates[0], max=1_000_000.2500001)
-    for gates in ((), saved.gates[:2], (close, *saved.gates[1:]), (replace(saved.gates[0], dry_run=True),)):
+    for gates in (
+        (),
+        saved.gates[:2],
+        (close, *saved.gates[1:]),
+        (replace(saved.gates[0], dry_run=True),),
+    ):
         forged = replace(saved, gates=gates)
         assert "gates: " in follows(forged, wanted)[0]
         assert schedule_digest(forged) != saved.digest

@@ -12,7 +12,18 @@ from runner.model.inventory import ServerGroup
 from runner.model.schedule import Pause, Schedule
 from runner.model.shape import json_values
 from runner.planning.cycle import fresh_cycle
-from tests.planning.build import codes, group, ids, inventory, plan, planned, schedule, server, sid, sizes
+from tests.planning.build import (
+    codes,
+    group,
+    ids,
+    inventory,
+    plan,
+    planned,
+    schedule,
+    server,
+    sid,
+    sizes,
+)
 
 TEN = inventory([server(n) for n in range(1, 11)])
 
@@ -45,14 +56,22 @@ def test_percentages_are_of_the_eligible() -> None:
     assert (made.groups[0].selected, made.groups[0].eligible) == (20, 10)
     assert made.groups[0].max_failures is not None
     assert (made.groups[0].max_failures.of, made.groups[0].max_failures.allowed) == (10, 2)
-    assert (made.max_failures.written, made.max_failures.of, made.max_failures.allowed) == ("25%", 10, 2)
+    assert (made.max_failures.written, made.max_failures.of, made.max_failures.allowed) == (
+        "25%",
+        10,
+        2,
+    )
 
 
 @pytest.mark.parametrize(
     ("fields", "reason", "detail"),
     [
         ({"status": "SHUTOFF"}, "NotActive", "status SHUTOFF"),
-        ({"status": "ERROR", "locked": True, "task_state": "x"}, "Locked", "unlock it, or exclude it in the plan"),
+        (
+            {"status": "ERROR", "locked": True, "task_state": "x"},
+            "Locked",
+            "unlock it, or exclude it in the plan",
+        ),
         ({"locked": True}, "Locked", "unlock it, or exclude it in the plan"),
         ({"locked": True, "status": "ERROR"}, "Locked", "unlock it, or exclude it in the plan"),
         ({"frozen": True}, "Frozen", ""),
@@ -61,7 +80,11 @@ def test_percentages_are_of_the_eligible() -> None:
         ({"tags_unknown": True, "task_state": "x"}, "TagsUnknown", "its tags are unknown"),
         ({"status": ""}, "StatusUnknown", ""),
         ({"bare_metal": True}, "BareMetal", "tag __type_baremetal"),
-        ({"bare_metal": True, "locked": True, "status": "SHUTOFF"}, "BareMetal", "tag __type_baremetal"),
+        (
+            {"bare_metal": True, "locked": True, "status": "SHUTOFF"},
+            "BareMetal",
+            "tag __type_baremetal",
+        ),
         ({"name": "old-1"}, "ExcludedByPlan", "names old-*"),
         ({"name": "old-1", "status": "SHUTOFF"}, "ExcludedByPlan", "names old-*"),
     ],
@@ -70,13 +93,19 @@ def test_why_a_server_is_left_out(fields: dict[str, Any], reason: str, detail: s
     """Each exclusion has a stable reason and a sentence; what the plan says goes before the server's state."""
     fleet = inventory([server(1), server(2, **fields)])
     made = schedule(plan(group(exclude={"names": ("old-*",)})), fleet)
-    assert [(e.server.id, e.group, e.reason, e.detail) for e in made.exclusions] == [(sid(2), "web", reason, detail)]
+    assert [(e.server.id, e.group, e.reason, e.detail) for e in made.exclusions] == [
+        (sid(2), "web", reason, detail)
+    ]
     assert ids(made) == [[sid(1)]]
 
 
 @pytest.mark.parametrize(
     "fields",
-    [{"task_state": "image_snapshot"}, {"status": "REBOOT"}, {"status": "SHUTOFF", "task_state": "powering-on"}],
+    [
+        {"task_state": "image_snapshot"},
+        {"status": "REBOOT"},
+        {"status": "SHUTOFF", "task_state": "powering-on"},
+    ],
 )
 def test_a_server_that_is_only_busy_now_stays_in_the_schedule(fields: dict[str, Any]) -> None:
     """Waves, percentages, worst case and digest are those of an idle fleet; a warning names who is waited for."""
@@ -86,12 +115,23 @@ def test_a_server_that_is_only_busy_now_stays_in_the_schedule(fields: dict[str, 
     assert found.schedule == schedule(wanted, inventory(idle))
     (warning,) = found.problems
     assert (warning.code, warning.severity) == ("BusyNow", "warning")
-    assert "1 of 8 servers of group web is busy now, waited for when the wave begins: web-006" in warning.message
+    assert (
+        "1 of 8 servers of group web is busy now, waited for when the wave begins: web-006"
+        in warning.message
+    )
 
 
 def test_which_left_out_servers_are_counted() -> None:
     """Each server that the plan means and no wave holds, once; never what `exclude` or the cycle takes away."""
-    fleet = inventory([server(1), server(2, locked=True), server(3, "old-3"), server(4), server(5, status="SHUTOFF")])
+    fleet = inventory(
+        [
+            server(1),
+            server(2, locked=True),
+            server(3, "old-3"),
+            server(4),
+            server(5, status="SHUTOFF"),
+        ]
+    )
     groups = (
         group("web", {"ids": (sid(2), sid(3), sid(4))}, exclude={"names": ("old-*",)}),
         group("rest", {"ids": (sid(1), sid(3), sid(5))}, exclude={"ids": (sid(3),)}),
@@ -102,7 +142,9 @@ def test_which_left_out_servers_are_counted() -> None:
         (sid(5), "NotActive", True),
     ]
     assert TypeAdapter(Schedule).validate_python(json_values(made)) == made
-    assert [e.named for e in schedule(plan(), inventory([server(1), server(2, locked=True)])).excluded] == [False]
+    assert [
+        e.named for e in schedule(plan(), inventory([server(1), server(2, locked=True)])).excluded
+    ] == [False]
 
 
 def test_spent_in_the_cycle() -> None:
@@ -125,7 +167,11 @@ def test_the_cycle_can_be_given() -> None:
 def test_order_listed() -> None:
     """`listed` keeps the plan's own order of ids, a repeated id counting where it first stands."""
     chosen = (sid(7), sid(2), sid(7), sid(5))
-    assert ids(schedule(plan(group(servers={"ids": chosen}, order="listed")), TEN)) == [[sid(7)], [sid(2)], [sid(5)]]
+    assert ids(schedule(plan(group(servers={"ids": chosen}, order="listed")), TEN)) == [
+        [sid(7)],
+        [sid(2)],
+        [sid(5)],
+    ]
 
 
 def test_order_listed_without_a_list() -> None:
@@ -137,12 +183,19 @@ def test_order_listed_without_a_list() -> None:
 def test_order_name() -> None:
     """`name` compares names character by character and equal names by id."""
     fleet = inventory([server(1, "w-10"), server(2, "w-2"), server(3, "w-10"), server(4, "W-9")])
-    assert ids(schedule(plan(group(order="name")), fleet)) == [[sid(4)], [sid(1)], [sid(3)], [sid(2)]]
+    assert ids(schedule(plan(group(order="name")), fleet)) == [
+        [sid(4)],
+        [sid(1)],
+        [sid(3)],
+        [sid(2)],
+    ]
 
 
 def test_order_shuffle() -> None:
     """`shuffle` is the SHA-256 of cycle, a zero byte and id: anybody can check it."""
-    expected = sorted((sid(n) for n in range(1, 11)), key=lambda i: sha256(f"kernel\0{i}".encode()).hexdigest())
+    expected = sorted(
+        (sid(n) for n in range(1, 11)), key=lambda i: sha256(f"kernel\0{i}".encode()).hexdigest()
+    )
     assert [i for wave in ids(schedule(plan(), TEN)) for i in wave] == expected
 
 
@@ -150,7 +203,9 @@ def test_order_zone() -> None:
     """`zone` begins with the zone that has the fewest eligible servers; equal ones go by name."""
     zones = ["z3"] * 4 + ["z2"] * 2 + ["z1"] * 2
     fleet = inventory([server(n, zone=zone) for n, zone in enumerate(zones, 1)])
-    stopped = inventory([server(n, zone=z, status="SHUTOFF" if n < 4 else "ACTIVE") for n, z in enumerate(zones, 1)])
+    stopped = inventory(
+        [server(n, zone=z, status="SHUTOFF" if n < 4 else "ACTIVE") for n, z in enumerate(zones, 1)]
+    )
     made = [schedule(plan(group(order="zone")), has) for has in (fleet, stopped)]
     assert [[w.servers[0].zone for w in m.waves] for m in made] == [
         ["z1", "z1", "z2", "z2", "z3", "z3", "z3", "z3"],
@@ -186,10 +241,14 @@ def test_a_canary_group_taken_out_of_the_rest() -> None:
     """A server excluded from one group and selected by another goes down once and is listed in both places."""
     fleet = inventory([server(n, tags={"canary": "true"} if n == 3 else {}) for n in range(1, 6)])
     canary = group("canary", {"tags": {"canary": ("true",)}})
-    rest = group("rest", {"names": ("web-*",)}, exclude={"tags": {"canary": ("true",)}}, waves=(1, "100%"))
+    rest = group(
+        "rest", {"names": ("web-*",)}, exclude={"tags": {"canary": ("true",)}}, waves=(1, "100%")
+    )
     made = schedule(plan(canary, rest), fleet)
     assert sizes(made) == [1, 1, 3]
-    assert [(e.server.id, e.group, e.reason) for e in made.exclusions] == [(sid(3), "rest", "ExcludedByPlan")]
+    assert [(e.server.id, e.group, e.reason) for e in made.exclusions] == [
+        (sid(3), "rest", "ExcludedByPlan")
+    ]
 
 
 def test_what_the_schedule_takes_from_the_plan() -> None:
@@ -206,7 +265,12 @@ def test_what_the_schedule_takes_from_the_plan() -> None:
     assert (made.description, made.plan_file, made.visible) == ("Kernel", "plans/kernel.yaml", 10)
     assert made.made_at == "2026-11-03T21:00:00Z"
     rules = made.groups[0]
-    assert (rules.ready_timeout_s, rules.stable_for_s, rules.on_failure, rules.target) == (300, 30, "approval", "test")
+    assert (rules.ready_timeout_s, rules.stable_for_s, rules.on_failure, rules.target) == (
+        300,
+        30,
+        "approval",
+        "test",
+    )
 
 
 def test_problem_empty_match() -> None:
@@ -224,8 +288,16 @@ def test_problem_unknown_ids() -> None:
     wanted = plan(group(servers={"ids": (sid(1), sid(77), sid(78))}, exclude={"ids": (sid(99),)}))
     found = planned(wanted, TEN).problems
     assert [(p.code, p.path, p.message) for p in found] == [
-        ("UnknownServer", ("groups", 0, "servers", "ids", 1), "the cloud does not know 2 of the 3 ids: entries 2, 3"),
-        ("UnknownServer", ("groups", 0, "exclude", "ids", 0), "the cloud does not know 1 of the 1 ids: entry 1"),
+        (
+            "UnknownServer",
+            ("groups", 0, "servers", "ids", 1),
+            "the cloud does not know 2 of the 3 ids: entries 2, 3",
+        ),
+        (
+            "UnknownServer",
+            ("groups", 0, "exclude", "ids", 0),
+            "the cloud does not know 1 of the 1 ids: entry 1",
+        ),
     ]
 
 
@@ -234,7 +306,9 @@ def test_ids_are_never_quoted() -> None:
     wanted = plan(group(servers={"ids": (sid(1), "hunter2")}, exclude={"ids": ("swordfish",)}))
     found = planned(wanted, TEN).problems
     assert codes(found) == ["UnknownServer", "UnknownServer"]
-    assert not any(word in f"{p.message} {p.hint}" for p in found for word in ("hunter2", "swordfish"))
+    assert not any(
+        word in f"{p.message} {p.hint}" for p in found for word in ("hunter2", "swordfish")
+    )
 
 
 def test_problem_unknown_server_group() -> None:
@@ -248,7 +322,11 @@ def test_problem_unknown_server_group() -> None:
 
 def test_problem_two_groups() -> None:
     """A server that two groups select is an error that names both groups and the servers, one for each pair."""
-    groups = [group("a", {"ids": (sid(1), sid(2))}), group("b", {"ids": (sid(2), sid(3))}), group("c", {"all": True})]
+    groups = [
+        group("a", {"ids": (sid(1), sid(2))}),
+        group("b", {"ids": (sid(2), sid(3))}),
+        group("c", {"all": True}),
+    ]
     found = planned(plan(*groups), TEN).problems
     assert [(p.code, p.path[1]) for p in found] == [("ServerInTwoGroups", n) for n in (1, 2, 2)]
     assert f"1 server is in group a and in group b: web-002 ({sid(2)})" in found[0].message
@@ -293,7 +371,13 @@ def test_default_limits() -> None:
 
 @pytest.mark.parametrize(
     ("servers", "waves", "warned"),
-    [(11, (2,), True), (11, (1,), False), (10, (2,), False), (11, ("9%",), False), (30, ("9%",), True)],
+    [
+        (11, (2,), True),
+        (11, (1,), False),
+        (10, (2,), False),
+        (11, ("9%",), False),
+        (30, ("9%",), True),
+    ],
 )
 def test_warning_first_wave(servers: int, waves: tuple[Any, ...], warned: bool) -> None:
     """A group of more than ten that does not begin with one server is told so, and planned all the same."""
@@ -305,14 +389,20 @@ def test_warning_first_wave(servers: int, waves: tuple[Any, ...], warned: bool) 
 
 def test_all_problems_at_once() -> None:
     """Problems of different groups and kinds are found together."""
-    groups = [group("a", {"names": ("nope",)}), group("b", {"ids": (sid(55),)}), group("c"), group("d")]
+    groups = [
+        group("a", {"names": ("nope",)}),
+        group("b", {"ids": (sid(55),)}),
+        group("c"),
+        group("d"),
+    ]
     found = planned(plan(*groups, limits={"servers": 1, "percent": 1.0}), TEN).problems
     errors = sorted({p.code for p in found if p.severity == "error"})
     assert errors == ["EmptyMatch", "LimitExceeded", "ServerInTwoGroups", "UnknownServer"]
 
 
 @pytest.mark.parametrize(
-    ("campaign", "runs", "cycle"), [("quickstart", 0, "quickstart-1"), ("quickstart", 9, "quickstart-10")]
+    ("campaign", "runs", "cycle"),
+    [("quickstart", 0, "quickstart-1"), ("quickstart", 9, "quickstart-10")],
 )
 def test_fresh_cycles(campaign: str, runs: int, cycle: str) -> None:
     """Each run on the embedded simulated cloud has a cycle of its own, counted from 1."""

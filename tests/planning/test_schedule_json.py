@@ -29,8 +29,12 @@ SCHEMAS = Path(__file__).parents[2] / "schemas"
 
 
 def saved() -> Schedule:
-    fleet = inventory([server(n, status="ERROR" if n == 7 else "ACTIVE", zone="z1") for n in range(8)])
-    one = group("one", {"names": ("web-00[0-3]",)}, waves=(1, "50%"), pause=("5m",), max_failures="25%")
+    fleet = inventory(
+        [server(n, status="ERROR" if n == 7 else "ACTIVE", zone="z1") for n in range(8)]
+    )
+    one = group(
+        "one", {"names": ("web-00[0-3]",)}, waves=(1, "50%"), pause=("5m",), max_failures="25%"
+    )
     ready: dict[str, Any] = {
         "checks": ({"http": {"host": "a.b", "body": "ok"}}, {"ssh_banner": {}}),
         "baseline": "exclude",
@@ -74,7 +78,9 @@ def changed(change: Callable[[dict[str, Any]], object]) -> str:
 def problems(text: str) -> list[str]:
     with pytest.raises(InvalidInput) as caught:
         schedule_json.load(text, "saved.json")
-    assert all(p.location is not None and p.location.file == "saved.json" for p in caught.value.problems)
+    assert all(
+        p.location is not None and p.location.file == "saved.json" for p in caught.value.problems
+    )
     return codes(caught.value.problems)
 
 
@@ -208,7 +214,10 @@ def test_the_schedule_is_made_for_saving() -> None:
     """Odd texts of the cloud and of the plan survive: names with control characters, very long sentences."""
     odd = server(1, 'we"b\x00\n\x1b[31m</script>', status="SHUTOFF" + "x" * 900)
     made = make_schedule(
-        plan(), "sha256:" + "0" * 64, one_target(inventory([odd]), target=saved().targets[0]), now=inventory([]).read_at
+        plan(),
+        "sha256:" + "0" * 64,
+        one_target(inventory([odd]), target=saved().targets[0]),
+        now=inventory([]).read_at,
     )
     assert made.schedule is not None
     assert schedule_json.load(schedule_json.dump(made.schedule)) == made.schedule
@@ -218,10 +227,16 @@ def test_the_schedule_is_made_for_saving() -> None:
 def test_a_fleet_of_which_most_is_excluded(detail: str) -> None:
     """90,000 excluded servers, even each with a detail of its own, leave room for 10,000 that are scheduled."""
     made = saved()
-    server = {"id": "616fb98f-46ca-475e-917e-2563e5a8cd19", "name": "web-000000", "zone": "eu-de-01"}
+    server = {
+        "id": "616fb98f-46ca-475e-917e-2563e5a8cd19",
+        "name": "web-000000",
+        "zone": "eu-de-01",
+    }
     ref = ServerRef(**server)
     few = tuple(Exclusion(ref, "one", "ExcludedByPlan", detail.format(n)) for n in range(100, 1000))
-    raw = json_values(replace(made, waves=(replace(made.waves[0], servers=(ref,) * 100),), excluded=together(few)))
+    raw = json_values(
+        replace(made, waves=(replace(made.waves[0], servers=(ref,) * 100),), excluded=together(few))
+    )
     assert estimate(json.dumps(raw, separators=(",", ":")).encode()) * 100 < SCHEDULE.memory
 
 
@@ -243,7 +258,9 @@ def test_exclusions_that_share_an_entry() -> None:
     """Servers with the same reason share an entry, in which a server has words of its own only if they differ."""
     made, ref = saved(), ServerRef("a", "b", "c")
     one = Exclusion(ref, "one", "Locked", "x")
-    same = replace(made, excluded=together((one, replace(one, detail="y"), one, replace(one, named=True))))
+    same = replace(
+        made, excluded=together((one, replace(one, detail="y"), one, replace(one, named=True)))
+    )
     found = json_values(same)["excluded"]
     server = {"id": "a", "name": "b", "zone": "c"}
     about = {"group": "one", "reason": "Locked", "detail": "x"}

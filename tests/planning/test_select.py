@@ -15,10 +15,33 @@ from runner.planning.select import Index, excluder, select
 from tests.planning.build import inventory, server, sid
 
 FLEET = [
-    server(1, "web-1", zone="z1", flavor="s3.large", tags={"role": "web", "env": "prod"}, enterprise_project="0"),
-    server(2, "web-2", zone="z2", flavor="s3.large", tags={"role": "web", "env": "test"}, enterprise_project="0"),
-    server(3, "api-1", zone="z1", flavor="c6.large", tags={"role": "api", "env": "prod"}, server_group="g-1"),
-    server(4, "API-2", zone="z2", flavor="c6.large", tags={"role": "api"}, enterprise_project="e-1"),
+    server(
+        1,
+        "web-1",
+        zone="z1",
+        flavor="s3.large",
+        tags={"role": "web", "env": "prod"},
+        enterprise_project="0",
+    ),
+    server(
+        2,
+        "web-2",
+        zone="z2",
+        flavor="s3.large",
+        tags={"role": "web", "env": "test"},
+        enterprise_project="0",
+    ),
+    server(
+        3,
+        "api-1",
+        zone="z1",
+        flavor="c6.large",
+        tags={"role": "api", "env": "prod"},
+        server_group="g-1",
+    ),
+    server(
+        4, "API-2", zone="z2", flavor="c6.large", tags={"role": "api"}, enterprise_project="e-1"
+    ),
     server(5, "db-1", zone="z3", server_group="g-1"),
     server(6, "db-[1]", zone="z3"),
 ]
@@ -70,8 +93,14 @@ def test_keys_are_anded(keys: dict[str, Any], numbers: list[int]) -> None:
 @pytest.mark.parametrize(
     ("keys", "reasons"),
     [
-        ({"names": ("web-*",), "zones": ("z3",)}, {1: "names web-*", 2: "names web-*", 5: "zones z3", 6: "zones z3"}),
-        ({"tags": {"role": ("api",), "env": ("prod",)}}, {1: "env=prod", 3: "role=api, env=prod", 4: "role=api"}),
+        (
+            {"names": ("web-*",), "zones": ("z3",)},
+            {1: "names web-*", 2: "names web-*", 5: "zones z3", 6: "zones z3"},
+        ),
+        (
+            {"tags": {"role": ("api",), "env": ("prod",)}},
+            {1: "env=prod", 3: "role=api, env=prod", 4: "role=api"},
+        ),
         ({"ids": (sid(6),)}, {6: "ids"}),
         ({"all": True}, dict.fromkeys(range(1, 7), "all")),
         ({"server_groups": ("quorum",)}, {3: "server_groups quorum", 5: "server_groups quorum"}),
@@ -86,7 +115,11 @@ def test_any_key_excludes(keys: dict[str, Any], reasons: dict[int, str]) -> None
 
 def test_what_servers_and_groups_say_is_joined() -> None:
     """A server belongs to a server group when the group lists it or when it names the group itself."""
-    index = Index(inventory([server(1), server(2, server_group="g")], [ServerGroup("g", "pair", members=(sid(1),))]))
+    index = Index(
+        inventory(
+            [server(1), server(2, server_group="g")], [ServerGroup("g", "pair", members=(sid(1),))]
+        )
+    )
     assert len(select(Selector(server_groups=("pair",)), index)) == 2
 
 
@@ -104,7 +137,9 @@ def test_globs_are_the_shells(names: list[str], pattern: str) -> None:
     """The name index finds exactly what `fnmatchcase` finds by looking at every server."""
     index = Index(inventory([server(n, name) for n, name in enumerate(names)]))
     found = select(Selector(names=(pattern,)), index)
-    assert sorted(s.name for s in found) == sorted(name for name in names if fnmatchcase(name, pattern))
+    assert sorted(s.name for s in found) == sorted(
+        name for name in names if fnmatchcase(name, pattern)
+    )
 
 
 def test_an_unread_file_of_ids_is_never_taken_for_everything() -> None:

@@ -19,7 +19,18 @@ from runner.planning.digest import schedule_digest
 from runner.planning.review import follows, review
 from runner.planning.spared import Spared, judge_spared, spare_now
 from runner.planning.support_lifted import loosened_support
-from tests.planning.build import codes, group, ids, inventory, one_target, plan, planned, schedule, server, sid
+from tests.planning.build import (
+    codes,
+    group,
+    ids,
+    inventory,
+    one_target,
+    plan,
+    planned,
+    schedule,
+    server,
+    sid,
+)
 
 MAC, OTHER_MAC = "fa:16:3e:00:00:01", "fa:16:3e:00:00:02"
 HERE = server(3, addresses=("10.0.0.3",), macs=(MAC,))
@@ -43,7 +54,10 @@ LAST_TWO = Spared(support=(support(names=["web-002", "web-003"]),))
         (Machine(), False),
         (Machine(server_id=HERE.id), True),
         (Machine(server_id=HERE.id.upper().replace("-", "")), True),
-        (Machine(server_id=sid(99), addresses=frozenset({"10.0.0.3"}), macs=frozenset({MAC})), False),
+        (
+            Machine(server_id=sid(99), addresses=frozenset({"10.0.0.3"}), macs=frozenset({MAC})),
+            False,
+        ),
         (Machine(server_id=HERE.id, stated="none"), True),
         (Machine(stated=HERE.id), True),
         (Machine(stated=HERE.id, server_id=sid(99)), True),
@@ -64,14 +78,21 @@ def test_an_address_without_a_card_counts() -> None:
     """A server of which the cloud shows no card is taken for this machine: better refused once too often."""
     bare = replace(HERE, macs=(), addresses=("fd00:0:0::3", "10.0.0.3"))
     for own in ("10.0.0.3", "fd00::3"):
-        assert is_it(Machine(addresses=frozenset({own}), macs=frozenset({OTHER_MAC})), bare) is not None
+        assert (
+            is_it(Machine(addresses=frozenset({own}), macs=frozenset({OTHER_MAC})), bare)
+            is not None
+        )
 
 
 def test_the_machine_itself_is_refused_by_name() -> None:
     """A schedule with the machine in it is an error that names it and says how to mend; skipped it is none."""
     made, spared = schedule(plan(WEB), fleet()), Spared(Machine(server_id=sid(4)))
     (problem,) = judge_spared(spared, made, fleet())
-    assert (problem.code, problem.severity, problem.path) == ("RunnerItself", "error", ("groups", 0, "servers"))
+    assert (problem.code, problem.severity, problem.path) == (
+        "RunnerItself",
+        "error",
+        ("groups", 0, "servers"),
+    )
     assert "web-004" in problem.message
     assert problem.hint is not None
     assert "exclude" in problem.hint
@@ -82,7 +103,9 @@ def test_the_machine_itself_is_refused_by_name() -> None:
 
 def test_support_is_refused_where_it_is_not_said_otherwise() -> None:
     """`refuse` is the default; servers match by all keys of an entry, ids in any case of their letters."""
-    entry = Support.model_validate({"name": "bastion", "servers": {"ids": sid(10).upper(), "tags": {"role": "web"}}})
+    entry = Support.model_validate(
+        {"name": "bastion", "servers": {"ids": sid(10).upper(), "tags": {"role": "web"}}}
+    )
     other = support("refuse", "nat", names=["web-001"], tags={"role": "db"})
     spared = Spared(support=(entry, other))
     found = judge_spared(spared, schedule(plan(WEB), fleet()), fleet())
@@ -97,7 +120,9 @@ def test_support_that_is_to_be_refused_is_never_last() -> None:
     """Of two entries that name a server the stricter holds."""
     spared = Spared(support=(support(names=["web-001"]), support("refuse", "store", ids=[sid(1)])))
     assert not spared.last(server(1))
-    assert codes(judge_spared(spared, schedule(plan(WEB), fleet(), is_last=spared.last), fleet())) == ["RunnerSupport"]
+    assert codes(
+        judge_spared(spared, schedule(plan(WEB), fleet(), is_last=spared.last), fleet())
+    ) == ["RunnerSupport"]
 
 
 def made_last(spared: Spared = LAST_TWO, **more: Any) -> Schedule:
@@ -109,11 +134,22 @@ def made_last(spared: Spared = LAST_TWO, **more: Any) -> Schedule:
 def test_support_goes_last() -> None:
     """After all groups, in a group of its own with the same rules; percentages are of each part's own servers."""
     made = made_last()
-    assert [w.group for w in made.waves] == ["web", "web", "web", "db", "web-support", "web-support"]
+    assert [w.group for w in made.waves] == [
+        "web",
+        "web",
+        "web",
+        "db",
+        "web-support",
+        "web-support",
+    ]
     assert [len(w.servers) for w in made.waves] == [1, 4, 3, 3, 1, 1]
     assert ids(made)[-2:] == [[sid(2)], [sid(3)]]
     rules = {g.name: g for g in made.groups}
-    assert [(g.selected, g.eligible, g.support) for g in rules.values()] == [(8, 8, False), (3, 3, False), (2, 2, True)]
+    assert [(g.selected, g.eligible, g.support) for g in rules.values()] == [
+        (8, 8, False),
+        (3, 3, False),
+        (2, 2, True),
+    ]
     has = inventory([*fleet().servers, *(server(20 + n, f"db-{n}") for n in range(3))])
     (warning,) = judge_spared(LAST_TWO, made, has)
     assert (warning.code, warning.severity) == ("SupportLast", "warning")
@@ -124,9 +160,14 @@ def test_the_part_that_goes_last_has_a_name_of_its_own() -> None:
     """A group of the plan that is called like it keeps its name."""
     long = "w" * 63
     spared = Spared(support=(support(names=["web-001", "db-1"]),))
-    groups = [{**WEB, "name": "web"}, group("web-support", {"names": ("none-*",)}, allow_empty=True)]
+    groups = [
+        {**WEB, "name": "web"},
+        group("web-support", {"names": ("none-*",)}, allow_empty=True),
+    ]
     groups.append(group(long, {"names": ("db-*",)}))
-    made = schedule(plan(*groups), inventory([*fleet().servers, server(20, "db-1")]), is_last=spared.last)
+    made = schedule(
+        plan(*groups), inventory([*fleet().servers, server(20, "db-1")]), is_last=spared.last
+    )
     names = [g.name for g in made.groups]
     assert names == ["web", "web-support", long, "web-support-2", "w" * 50 + "-support"]
 
@@ -158,8 +199,12 @@ def test_a_saved_schedule_with_support_follows_from_its_plan() -> None:
 def test_a_schedule_made_before_support_was_named() -> None:
     """Servers that became support since are left out of it, whatever action they have now; the others may run."""
     made = schedule(plan(WEB), fleet())
-    standing = review(made, plan(WEB), one_target(fleet(), (), Spared(support=(support(names=["web-002"]),)).last))
-    assert [(ref.name, why.reason) for ref, why in standing.skipped] == [("web-002", "RunnerSupport")]
+    standing = review(
+        made, plan(WEB), one_target(fleet(), (), Spared(support=(support(names=["web-002"]),)).last)
+    )
+    assert [(ref.name, why.reason) for ref, why in standing.skipped] == [
+        ("web-002", "RunnerSupport")
+    ]
     assert standing.differences == ()
     many = review(made, plan(WEB), one_target(fleet(), (), LAST_TWO.last))
     assert "2 of its 10 servers would be skipped now" in many.differences[0]
@@ -192,7 +237,10 @@ def test_what_a_wave_may_not_take_down() -> None:
     """At a wave: the machine itself, support to be refused, and support that goes last where its turn has not come."""
     made = made_last()
     seen: dict[str, Server] = {s.id: s for s in fleet().servers}
-    spared = Spared(Machine(server_id=sid(1)), (*LAST_TWO.support, support("refuse", "store", names=["web-005"])))
+    spared = Spared(
+        Machine(server_id=sid(1)),
+        (*LAST_TWO.support, support("refuse", "store", names=["web-005"])),
+    )
     early = spare_now(spared, made, "web", seen)
     assert {i: why.reason for i, why in early.items()} == {
         sid(1): "RunnerItself",
@@ -208,14 +256,18 @@ def test_what_a_wave_may_not_take_down() -> None:
 def test_support_that_protects_less_is_a_lifted_belt() -> None:
     """An entry that is gone, weaker or about others; not one that is new, stricter or as it was."""
     old = target(
-        support("refuse", "a", names=["a-*"]), support("last", "b", names=["b"]), support("last", "c", ids=["c"])
+        support("refuse", "a", names=["a-*"]),
+        support("last", "b", names=["b"]),
+        support("last", "c", ids=["c"]),
     )
     assert loosened_support({"t": old}, {"t": old}) == ()
     assert loosened_support({"t": old}, {"u": old}) == ()
     stricter = target(*old.support[::-1], support("refuse", "d", names=["d"]))
     assert loosened_support({"t": old}, {"t": stricter}) == ()
     new = target(support("last", "a", names=["a-*"]), support("refuse", "b", names=["b2"]))
-    found = [(lift.what, lift.before, lift.after) for lift in loosened_support({"t": old}, {"t": new})]
+    found = [
+        (lift.what, lift.before, lift.after) for lift in loosened_support({"t": old}, {"t": new})
+    ]
     assert found == [
         ("target t: support a weakened", "refuse: names a-*", "last: names a-*"),
         ("target t: support b changed", "last: names b", "refuse: names b2"),
@@ -237,7 +289,10 @@ def test_laws_of_going_last(last: set[int], down: set[int], waves: tuple[Any, ..
     has = inventory([server(n, status="SHUTOFF" if n in down else "ACTIVE") for n in range(1, 13)])
     names = [f"web-{n:03d}" for n in last] or ["none"]
     spared = Spared(support=(support(names=names),))
-    halves = [group("a", {"names": ("web-00*",)}, waves=waves), group("b", {"names": ("web-01*",)}, waves=waves)]
+    halves = [
+        group("a", {"names": ("web-00*",)}, waves=waves),
+        group("b", {"names": ("web-01*",)}, waves=waves),
+    ]
     made = planned(plan(*halves), has, is_last=spared.last).schedule
     assert made is not None
     whole = schedule(plan(*halves), has)

@@ -21,7 +21,19 @@ from runner.planning.review import follows, review
 from runner.report.diff import PlanDiff
 from runner.report.diff_sections import diff_text
 from runner.report.schedule_json import dump, load
-from tests.planning.build import codes, group, ids, inventory, one_target, plan, planned, schedule, server, sid, sizes
+from tests.planning.build import (
+    codes,
+    group,
+    ids,
+    inventory,
+    one_target,
+    plan,
+    planned,
+    schedule,
+    server,
+    sid,
+    sizes,
+)
 
 KINDS = ("zone", "server_group", "enterprise_project", "tag:pool")
 
@@ -52,7 +64,9 @@ def fleets(draw: st.DrawFn) -> list[Server]:
 
 
 amounts = st.one_of(st.integers(1, 5), st.sampled_from(["1%", "34%", "50%", "99%", "100%"]))
-waves = st.lists(st.one_of(st.integers(1, 9), st.sampled_from(["10%", "50%", "100%"])), min_size=1, max_size=3)
+waves = st.lists(
+    st.one_of(st.integers(1, 9), st.sampled_from(["10%", "50%", "100%"])), min_size=1, max_size=3
+)
 rules = st.dictionaries(st.sampled_from(KINDS[:3]), amounts)
 """Of the tag the last test tells: a fleet may have no server with it."""
 
@@ -60,7 +74,10 @@ rules = st.dictionaries(st.sampled_from(KINDS[:3]), amounts)
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     of_plan, of_group = draw(rules), draw(rules)
-    fields: dict[str, Any] = {"waves": tuple(draw(waves)), "order": draw(st.sampled_from(["shuffle", "name", "zone"]))}
+    fields: dict[str, Any] = {
+        "waves": tuple(draw(waves)),
+        "order": draw(st.sampled_from(["shuffle", "name", "zone"])),
+    }
     fields["spread"] = of_group or None
     return plan(group(allow_empty=True, **fields), spread=of_plan or None)
 
@@ -75,7 +92,9 @@ def most_of(wanted: Plan, fleet: list[Server], kind: str, name: str, eligible: l
     return max(1, most)
 
 
-def fits(wave: list[Server], more: Server, wanted: Plan, fleet: list[Server], eligible: list[Server]) -> bool:
+def fits(
+    wave: list[Server], more: Server, wanted: Plan, fleet: list[Server], eligible: list[Server]
+) -> bool:
     """Whether one more server may join a wave."""
     for kind in KINDS:
         name = domains_of(more, kind)
@@ -104,7 +123,9 @@ def expected(wanted: Plan, fleet: list[Server], order: list[Server]) -> list[lis
 def in_order(wanted: Plan, has: Inventory) -> list[Server]:
     """The group's servers in the order that nothing holds back."""
     free = {"spread": {"server_group": Amount(percent=100)}}
-    alone = wanted.model_copy(update={**free, "groups": (wanted.groups[0].model_copy(update={"spread": None}),)})
+    alone = wanted.model_copy(
+        update={**free, "groups": (wanted.groups[0].model_copy(update={"spread": None}),)}
+    )
     return [has.by_id[i] for wave in ids(schedule(alone, has)) for i in wave]
 
 
@@ -123,7 +144,9 @@ def test_laws_of_spread(fleet: list[Server], wanted: Plan, chance: random.Random
     has = inventory(fleet)
     made = schedule(wanted, has)
     total = made.groups[0].eligible
-    assert Counter(s.id for w in made.waves for s in w.servers) == Counter(s.id for s in in_order(wanted, has))
+    assert Counter(s.id for w in made.waves for s in w.servers) == Counter(
+        s.id for s in in_order(wanted, has)
+    )
     left = total
     for wave in made.waves:
         most = min(left, Amount.parse(wave.written).as_size(total))
@@ -192,25 +215,41 @@ def test_members_of_a_group_are_counted_in_the_whole_target() -> None:
 def test_a_group_takes_the_place_of_the_plan_key_by_key() -> None:
     """The group's own value of a key counts, the plan's for every other key."""
     fleet = inventory([server(n, zone=f"z{n // 3}", tags={"pool": "a"}) for n in range(6)])
-    wanted = plan(group(waves=(6,), order="name", spread={"zone": 2}), spread={"zone": 1, "tag:pool": 3})
+    wanted = plan(
+        group(waves=(6,), order="name", spread={"zone": 2}), spread={"zone": 1, "tag:pool": 3}
+    )
     assert sizes(schedule(wanted, fleet)) == [3, 3]
-    wanted = plan(group(waves=(6,), order="name", spread={"zone": 9}), spread={"zone": 1, "tag:pool": "100%"})
-    assert sizes(schedule(wanted, fleet)) == [4, 2], "a zone is never down as a whole, whatever number is written"
+    wanted = plan(
+        group(waves=(6,), order="name", spread={"zone": 9}), spread={"zone": 1, "tag:pool": "100%"}
+    )
+    assert sizes(schedule(wanted, fleet)) == [4, 2], (
+        "a zone is never down as a whole, whatever number is written"
+    )
 
 
 @pytest.mark.parametrize(
     ("of_group", "of_plan", "found"),
     [
-        ({"tag:pol": 1}, None, [("SpreadOverNothing", "error", ("groups", 0, "spread", "tag:pol"))]),
+        (
+            {"tag:pol": 1},
+            None,
+            [("SpreadOverNothing", "error", ("groups", 0, "spread", "tag:pol"))],
+        ),
         (None, {"tag:pol": 1}, [("SpreadOverNothing", "error", ("spread", "tag:pol"))]),
-        ({"server_group": 1}, None, [("SpreadOverNothing", "warning", ("groups", 0, "spread", "server_group"))]),
+        (
+            {"server_group": 1},
+            None,
+            [("SpreadOverNothing", "warning", ("groups", 0, "spread", "server_group"))],
+        ),
         ({"zone": 1}, None, []),
     ],
 )
 def test_a_rule_over_nothing(of_group: Any, of_plan: Any, found: list[Any]) -> None:
     """A rule that no server falls under is told at its place: a mistyped tag as an error."""
     wanted = plan(group(spread=of_group), spread=of_plan)
-    assert [(p.code, p.severity, p.path) for p in planned(wanted, inventory(six())).problems] == found
+    assert [
+        (p.code, p.severity, p.path) for p in planned(wanted, inventory(six())).problems
+    ] == found
 
 
 def test_a_wave_over_max_unavailable() -> None:
@@ -261,7 +300,9 @@ def test_an_older_schedule_is_still_read() -> None:
 def test_rates_in_the_forecast() -> None:
     """The forecast sends no more than the slowest of the brakes lets through."""
     fleet = inventory(six())
-    wanted = plan(group(waves=(6,), rate={"servers": 2, "per": "30s"}), rate={"servers": 4, "per": "10m"})
+    wanted = plan(
+        group(waves=(6,), rate={"servers": 2, "per": "30s"}), rate={"servers": 4, "per": "10m"}
+    )
     expected = forecast(schedule(wanted, fleet), reboot_s=60).waves[0]
     assert (expected.start_s, expected.end_s) == (0, 600 + 60)
     only = plan(group(waves=(3,), rate={"servers": 2, "per": "30s"}))
@@ -269,13 +310,20 @@ def test_rates_in_the_forecast() -> None:
     assert [(w.start_s, w.end_s) for w in made] == [(0, 40), (40, 80)]
 
 
-UNREAD = replace(inventory([server(n, server_group="g") for n in range(4)]), groups_unread=Unread("denied", "allow it"))
+UNREAD = replace(
+    inventory([server(n, server_group="g") for n in range(4)]),
+    groups_unread=Unread("denied", "allow it"),
+)
 
 
 @pytest.mark.parametrize(
     ("fields", "of_group", "path"),
     [
-        ({}, {"spread": {"server_group": Amount(number=1)}}, ("groups", 0, "spread", "server_group")),
+        (
+            {},
+            {"spread": {"server_group": Amount(number=1)}},
+            ("groups", 0, "spread", "server_group"),
+        ),
         ({"spread": {"server_group": Amount(percent=50)}}, {}, ("spread", "server_group")),
         ({}, {"servers": {"server_groups": ("g",)}}, ("groups", 0, "servers", "server_groups")),
         ({}, {"exclude": {"server_groups": ("other",)}}, ("groups", 0, "exclude", "server_groups")),
@@ -287,7 +335,9 @@ def test_a_plan_that_names_server_groups_needs_them(
     """Where the cloud's groups cannot be read, spread, selection and exclusion by them are refused at their place."""
     made = planned(plan(group(**of_group), **fields), UNREAD)
     assert made.schedule is None
-    assert [(p.code, p.path) for p in made.problems if p.severity == "error"] == [("ServerGroupsUnread", path)]
+    assert [(p.code, p.path) for p in made.problems if p.severity == "error"] == [
+        ("ServerGroupsUnread", path)
+    ]
 
 
 def test_the_default_of_server_groups_is_not_lost_in_silence() -> None:
@@ -298,4 +348,6 @@ def test_the_default_of_server_groups_is_not_lost_in_silence() -> None:
     (told,) = made.problems
     assert (told.code, told.severity, told.path) == ("ServerGroupsUnread", "warning", ("groups", 0))
     assert "denied" in told.message
-    assert planned(plan(*groups, spread={"server_group": Amount(percent=100)}), UNREAD).problems == ()
+    assert (
+        planned(plan(*groups, spread={"server_group": Amount(percent=100)}), UNREAD).problems == ()
+    )

@@ -22,8 +22,16 @@ def target(**more: Any) -> dict[str, TargetConfig]:
         ({}, {}, []),
         ({}, {"region": "eu-nl"}, [("region changed", "eu-de", "eu-nl")]),
         ({}, {"cloud": "huaweicloud"}, [("cloud changed", "otc", "huaweicloud")]),
-        ({}, {"endpoints": ELSEWHERE}, [("endpoints.ecs changed", "not written", ELSEWHERE["ecs"])]),
-        ({"endpoints": ELSEWHERE}, {}, [("endpoints.ecs changed", ELSEWHERE["ecs"], "not written")]),
+        (
+            {},
+            {"endpoints": ELSEWHERE},
+            [("endpoints.ecs changed", "not written", ELSEWHERE["ecs"])],
+        ),
+        (
+            {"endpoints": ELSEWHERE},
+            {},
+            [("endpoints.ecs changed", ELSEWHERE["ecs"], "not written")],
+        ),
         ({}, {"project_id": "a" * 32}, [("project_id changed", "not written", "a" * 32)]),
         ({}, {"auth": "token"}, [("auth changed", "auto", "token")]),
         (
@@ -33,10 +41,14 @@ def target(**more: Any) -> dict[str, TargetConfig]:
         ),
     ],
 )
-def test_what_is_told(before: dict[str, Any], after: dict[str, Any], told: list[tuple[str, str, str]]) -> None:
+def test_what_is_told(
+    before: dict[str, Any], after: dict[str, Any], told: list[tuple[str, str, str]]
+) -> None:
     """Whose servers and which hosts: any change is news; of rates only a higher one is."""
     found = changed_targets(target(**before), target(**after))
-    assert [(lift.what.removeprefix("target prod: "), lift.before, lift.after) for lift in found] == told
+    assert [
+        (lift.what.removeprefix("target prod: "), lift.before, lift.after) for lift in found
+    ] == told
 
 
 def test_targets_that_come_and_go() -> None:

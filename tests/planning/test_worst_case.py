@@ -21,7 +21,9 @@ def made(budget: Any, *groups: tuple[int, tuple[Any, ...], dict[str, Any]]) -> S
         chosen = tuple(sid(i) for i in range(first, first + count))
         written.append(group(f"g{n}", {"ids": chosen}, waves=waves, **fields))
         first += count
-    return schedule(plan(*written, max_failures=budget), inventory([server(n) for n in range(first)]))
+    return schedule(
+        plan(*written, max_failures=budget), inventory([server(n) for n in range(first)])
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,9 @@ def made(budget: Any, *groups: tuple[int, tuple[Any, ...], dict[str, Any]]) -> S
     ],
 )
 def test_worked_examples(
-    budget: int, groups: list[tuple[int, tuple[Any, ...], dict[str, Any]]], worst: tuple[int, int, int]
+    budget: int,
+    groups: list[tuple[int, tuple[Any, ...], dict[str, Any]]],
+    worst: tuple[int, int, int],
 ) -> None:
     """Down at once, most failures, and the wave in which they are reached."""
     found = made(budget, *groups).worst_case
@@ -60,7 +64,9 @@ BAKES = {"bake": "10m"}
         (9, [(4, (1, 3), {"max_failures": 1} | BAKES), (2, (2,), {})], (3, 4)),
     ],
 )
-def test_bakes(budget: int, groups: list[tuple[int, tuple[Any, ...], dict[str, Any]]], worst: tuple[int, int]) -> None:
+def test_bakes(
+    budget: int, groups: list[tuple[int, tuple[Any, ...], dict[str, Any]]], worst: tuple[int, int]
+) -> None:
     """A bake may lose its whole group at once, whatever the size of its waves: that is said besides."""
     found = made(budget, *groups).worst_case
     assert (found.failures_before_stop, found.failures_in_bake) == worst
@@ -82,7 +88,11 @@ def outcomes(done: Schedule) -> Iterator[Course]:
     ends = [w.number for w, after in zip(done.waves, (*done.waves[1:], None), strict=True)
             if after is None or after.group != w.group]  # fmt: skip
     bakes = {w.number: w.group for w in done.waves if w.number in ends}
-    bakes = {n: name for n, name in bakes.items() if next(g for g in done.groups if g.name == name).bake_s}
+    bakes = {
+        n: name
+        for n, name in bakes.items()
+        if next(g for g in done.groups if g.name == name).bake_s
+    }
     for failed in product(*(range(len(w.servers) + 1) for w in done.waves)):
         most = {n: sum(len(w.servers) - f for w, f in zip(done.waves, failed, strict=True) if w.group == name)
                 for n, name in bakes.items()}  # fmt: skip
@@ -103,10 +113,16 @@ def run_to_its_stop(done: Schedule, failed: Sequence[int], lost: Mapping[int, in
             by_group[wave.group] += more
             own = [w for w in done.waves if w.group == wave.group]
             is_canary = own[0].is_canary and (
-                by_group[wave.group] == sum(len(w.servers) for w in own) if in_bake else more and wave.is_canary
+                by_group[wave.group] == sum(len(w.servers) for w in own)
+                if in_bake
+                else more and wave.is_canary
             )
-            exceeded = rules.max_failures is not None and by_group[wave.group] > rules.max_failures.allowed
-            if total > done.max_failures.allowed or (rules.on_failure == "stop" and (exceeded or is_canary)):
+            exceeded = (
+                rules.max_failures is not None and by_group[wave.group] > rules.max_failures.allowed
+            )
+            if total > done.max_failures.allowed or (
+                rules.on_failure == "stop" and (exceeded or is_canary)
+            ):
                 return total, in_bake
     return total, False
 
@@ -116,7 +132,10 @@ some_groups = st.lists(
         st.integers(1, 5),
         st.sampled_from([(1,), (1, 2), (2,), (3,), ("50%",), (1, "100%")]),
         st.fixed_dictionaries(
-            {"on_failure": st.sampled_from(["stop", "continue", "approval"]), "bake": st.sampled_from(["0s", "5m"])},
+            {
+                "on_failure": st.sampled_from(["stop", "continue", "approval"]),
+                "bake": st.sampled_from(["0s", "5m"]),
+            },
             optional={"max_failures": st.integers(0, 3)},
         ),
     ),
@@ -135,4 +154,7 @@ def test_no_run_is_worse_and_one_is_as_bad(
     assert max(total for total, in_bake in courses) == done.worst_case.failures
     if not done.worst_case.failures_in_bake:
         assert not any(in_bake for _, in_bake in courses)
-    assert max(total for total, in_bake in courses if not in_bake) <= done.worst_case.failures_before_stop
+    assert (
+        max(total for total, in_bake in courses if not in_bake)
+        <= done.worst_case.failures_before_stop
+    )

@@ -20,13 +20,18 @@ def python(code: str, name: str = "one") -> check.Check:
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     script = str(ROOT / "scripts" / "check.py")
-    return subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, script, *arguments], capture_output=True, text=True, check=False
+    )
 
 
 def test_one_failure_is_enough(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """All checks run, the one after a failure too, and the answer is 1."""
     trace = tmp_path / "ran"
-    checks = [python("raise SystemExit(3)", "first"), python(f"open({str(trace)!r}, 'w')", "second")]
+    checks = [
+        python("raise SystemExit(3)", "first"),
+        python(f"open({str(trace)!r}, 'w')", "second"),
+    ]
     assert check.run(checks, check.Options(sys.executable)) == 1
     assert trace.exists()
     assert "FAILED first" in capfd.readouterr().out

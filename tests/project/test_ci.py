@@ -26,11 +26,20 @@ def steps(path: Path) -> list[dict[str, Any]]:
     return [step for job in load(path)["jobs"].values() for step in job.get("steps", [])]
 
 
-@pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
+@pytest.mark.parametrize(
+    "schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"]
+)
 def test_workflows_hold_to_their_schema(schema: str) -> None:
     """Every workflow is what GitHub accepts, and each of its jobs has a time limit."""
     assert WORKFLOWS
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, WORKFLOWS)]
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        schema,
+        *map(str, WORKFLOWS),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -38,7 +47,14 @@ def test_workflows_hold_to_their_schema(schema: str) -> None:
 def test_dependency_updates_hold_to_their_schema() -> None:
     """The configuration of Dependabot is what it accepts."""
     file = str(ROOT / ".github" / "dependabot.yml")
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.dependabot", file]
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.dependabot",
+        file,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -61,19 +77,25 @@ def test_actions_are_pinned(path: Path) -> None:
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.name)
 def test_checkouts_leave_no_credentials(path: Path) -> None:
     """No step after a checkout can find the token that it used."""
-    checkouts = [step for step in steps(path) if step.get("uses", "").startswith("actions/checkout@")]
+    checkouts = [
+        step for step in steps(path) if step.get("uses", "").startswith("actions/checkout@")
+    ]
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
 def test_workflow_runs_the_ci_script() -> None:
     """What the workflow runs is the one script that can be run anywhere else, and then coverage by its own command."""
-    commands = [step["run"] for step in steps(ROOT / ".github" / "workflows" / "ci.yml") if "run" in step]
+    commands = [
+        step["run"] for step in steps(ROOT / ".github" / "workflows" / "ci.yml") if "run" in step
+    ]
     assert commands == ["bash .ci/run", "python3 scripts/check.py coverage"]
 
 
 def test_ci_runs_the_tests_as_the_readme_says() -> None:
     """The README's second command is what CI runs, to the letter."""
-    commands = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    commands = re.findall(
+        r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     assert len(commands) >= 2
     second = commands[1].strip()
     assert "\n" not in second

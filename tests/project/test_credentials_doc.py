@@ -18,4 +18,6 @@ def test_every_kind_names_tests_that_exist() -> None:
     assert all(_NAMED.search(line) for line in table[2:])
     for file, name in _NAMED.findall(TEXT):
         tree = ast.parse((ROOT / file).read_text())
-        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, f"{file}::{name}"
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, (
+            f"{file}::{name}"
+        )

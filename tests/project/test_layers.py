@@ -71,7 +71,17 @@ PURE = (
     ),
 )
 WORLD = {
-    *("asyncio", "http", "multiprocessing", "os", "random", "secrets", "selectors", "shutil", "signal"),
+    *(
+        "asyncio",
+        "http",
+        "multiprocessing",
+        "os",
+        "random",
+        "secrets",
+        "selectors",
+        "shutil",
+        "signal",
+    ),
     *("socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "urllib"),
 }
 """Standard modules through which the world comes in: time, chance, files, processes, the network."""
@@ -88,7 +98,11 @@ LATE = (
     ("runner/cli/worker.py", "runner.temporal", EXTRA),
     ("runner/cli/main.py", "runner.cli", HELP),
     ("runner/cli/main.py", "difflib", HELP),
-    ("runner/cli/common.py", "runner.cli", "only what follows a run draws; on a terminal with rich"),
+    (
+        "runner/cli/common.py",
+        "runner.cli",
+        "only what follows a run draws; on a terminal with rich",
+    ),
     ("runner/app/app.py", "runner.loading.config", HELP),
     ("runner/app/plan_files.py", "runner.app.changed_plans", VALIDATE),
     ("runner/app/policy.py", "runner.app.rules", VALIDATE),
@@ -162,8 +176,15 @@ def late_imports() -> list[Import]:
     late = set()
     for path in sources():
         tree, file = ast.parse(path.read_text()), path.relative_to(ROOT).as_posix()
-        functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-        late |= {(file, n.lineno) for f in functions for n in ast.walk(f) if isinstance(n, ast.Import | ast.ImportFrom)}
+        functions = [
+            n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        late |= {
+            (file, n.lineno)
+            for f in functions
+            for n in ast.walk(f)
+            if isinstance(n, ast.Import | ast.ImportFrom)
+        }
     return [found for found in all_imports() if (found.file, found.line) in late]
 
 
@@ -174,7 +195,11 @@ def all_imports() -> list[Import]:
 
 def upward(imports: Iterable[Import]) -> list[Import]:
     """The imports of ours that no arrow allows."""
-    ours = [i for i in imports if i.top == "runner" and i.from_part in MAY_IMPORT and i.part in KNOWN_PARTS]
+    ours = [
+        i
+        for i in imports
+        if i.top == "runner" and i.from_part in MAY_IMPORT and i.part in KNOWN_PARTS
+    ]
     return [i for i in ours if i.part != i.from_part and i.part not in MAY_IMPORT[i.from_part]]
 
 
@@ -192,7 +217,10 @@ def test_arrows_point_downward() -> None:
 
 def test_every_part_has_its_arrows() -> None:
     """A new folder or module directly under `runner/` must be given its place before it can be imported."""
-    found = {part_of(path.relative_to(ROOT).as_posix().removesuffix(".py").replace("/", ".")) for path in sources()}
+    found = {
+        part_of(path.relative_to(ROOT).as_posix().removesuffix(".py").replace("/", "."))
+        for path in sources()
+    }
     assert found - {"__init__"} <= KNOWN_PARTS
 
 
@@ -206,14 +234,23 @@ def test_packages_of_others_stay_where_they_belong(package: str) -> None:
 
 def test_nothing_is_typed_on_a_concrete_store() -> None:
     """Outside of its room a store is the port `Store`; `runner.store.open` gives one by its URL."""
-    names = ("runner.store.sql", "runner.store.sqlite", "runner.store.postgres", "runner.store.gitref")
+    names = (
+        "runner.store.sql",
+        "runner.store.sqlite",
+        "runner.store.postgres",
+        "runner.store.gitref",
+    )
     stray = [i for i in all_imports() if i.name.startswith(names) and i.from_part != "store"]
     assert not stray, listed(stray)
 
 
 def test_simulated_cloud_is_reached_only_by_use_cases() -> None:
     """Nothing that runs against a real cloud knows the simulated one; only use cases start it."""
-    stray = [i for i in all_imports() if i.part == "simulator" and i.from_part not in {"simulator", "app"}]
+    stray = [
+        i
+        for i in all_imports()
+        if i.part == "simulator" and i.from_part not in {"simulator", "app"}
+    ]
     assert not stray, listed(stray)
 
 
@@ -233,14 +270,17 @@ def test_pure_parts_do_not_ask_for_the_time() -> None:
             asked += [
                 f"{file}:{call.lineno}"
                 for call in calls
-                if isinstance(call.func, ast.Attribute) and call.func.attr in {"now", "today", "utcnow"}
+                if isinstance(call.func, ast.Attribute)
+                and call.func.attr in {"now", "today", "utcnow"}
             ]
     assert not asked
 
 
 def allows(row: tuple[str, str, str], found: Import) -> bool:
     files, module, _ = row
-    return fnmatch(found.file, files) and f"{found.name}.".startswith(f"{module}." if module else "")
+    return fnmatch(found.file, files) and f"{found.name}.".startswith(
+        f"{module}." if module else ""
+    )
 
 
 def test_imports_stand_at_the_top() -> None:
@@ -266,7 +306,11 @@ def test_every_module_says_what_it_is_for() -> None:
     """Each module of the package, the tests and the scripts begins with a docstring; empty files need none."""
     folders = ("runner", "tests", "scripts", "benchmarks")
     files = [f for folder in folders for f in sources(ROOT / folder) if f.stat().st_size]
-    silent = [f.relative_to(ROOT).as_posix() for f in files if not ast.get_docstring(ast.parse(f.read_text()))]
+    silent = [
+        f.relative_to(ROOT).as_posix()
+        for f in files
+        if not ast.get_docstring(ast.parse(f.read_text()))
+    ]
     assert len(files) > 20
     assert not silent
 

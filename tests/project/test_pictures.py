@@ -12,4 +12,6 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 def test_the_pictures_are_fresh() -> None:
     """`docs/run.svg` and `docs/live.svg` are what a run of the quickstart plan shows."""
     for name, text in pictures().items():
-        assert (DOCS / name).read_text(encoding="utf-8") == text, "python -m tests.pictures writes them anew"
+        assert (DOCS / name).read_text(encoding="utf-8") == text, (
+            "python -m tests.pictures writes them anew"
+        )

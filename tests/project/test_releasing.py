@@ -79,14 +79,18 @@ def test_wheel_carries_its_pins(wheel: Path, tmp_path: Path) -> None:
 
 def test_working_tree_names_its_pins() -> None:
     """In a working tree the pins are those of `requirements/`."""
-    done = subprocess.run([sys.executable, "-m", "runner.pins"], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-m", "runner.pins"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert Path(done.stdout.strip()) == ROOT / "requirements" / "postgres.txt"
 
 
 def test_wheel_carries_the_page_of_reports(wheel: Path) -> None:
     """Template, style and script of the HTML report are in the wheel."""
     with zipfile.ZipFile(wheel) as packed:
-        assert {f"runner/report/page.{kind}" for kind in ("html", "css", "js")} <= set(packed.namelist())
+        assert {f"runner/report/page.{kind}" for kind in ("html", "css", "js")} <= set(
+            packed.namelist()
+        )
 
 
 def test_release_of_this_wheel_is_what_the_workflows_take(wheel: Path) -> None:
@@ -94,4 +98,7 @@ def test_release_of_this_wheel_is_what_the_workflows_take(wheel: Path) -> None:
     workflow = (ROOT / ".github" / "workflows" / "reboot-run.yml").read_text()
     pattern = workflow.split("$RELEASE =~ ", 1)[1].split(" ]]", 1)[0]
     check = f"[[ $1 =~ {pattern} ]]"
-    assert subprocess.run(["bash", "-c", check, "bash", release.line(wheel)], check=False).returncode == 0
+    assert (
+        subprocess.run(["bash", "-c", check, "bash", release.line(wheel)], check=False).returncode
+        == 0
+    )

@@ -16,13 +16,17 @@ from tests.git.made import Made
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-NAMED = re.compile(rf"(?:github\.com/|uses: |--workflows )([\w-]+/{re.escape(REPOSITORY.partition('/')[2])})\b")
+NAMED = re.compile(
+    rf"(?:github\.com/|uses: |--workflows )([\w-]+/{re.escape(REPOSITORY.partition('/')[2])})\b"
+)
 
 
 def mentions(root: Path) -> dict[str, set[str]]:
     """The names of the project's repository in documents, workflows and help, by file."""
     files = [root / README.name, *(root / "docs").glob("*.md"), *root.glob("runner/**/*.py")]
-    found = {file.relative_to(root).as_posix(): set(NAMED.findall(file.read_text())) for file in files}
+    found = {
+        file.relative_to(root).as_posix(): set(NAMED.findall(file.read_text())) for file in files
+    }
     return {path: names for path, names in found.items() if names}
 
 
@@ -42,7 +46,9 @@ def test_the_script_changes_all_of_them(tmp_path: Path) -> None:
     assert rename_repository.main(["sre/reboots"], made.folder) == 0
     assert rename_repository.current(made.folder) == "sre/reboots"
     assert REPOSITORY not in (made.folder / "docs" / "github.md").read_text()
-    assert (made.folder / "other.md").read_text() == f"my-{REPOSITORY} {REPOSITORY}-fork sre/reboots/x"
+    assert (
+        made.folder / "other.md"
+    ).read_text() == f"my-{REPOSITORY} {REPOSITORY}-fork sre/reboots/x"
     assert rename_repository.main(["no name"], made.folder) == 2
 
 
@@ -59,22 +65,35 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_wheel_is_enough(wheel: Path, tmp_path: Path) -> None:
     """With the wheel alone, the lines of the README work: a repository, and its plan on the simulator."""
-    env = {"PYTHONPATH": str(wheel), "PYTHONSAFEPATH": "1", "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    env = {
+        "PYTHONPATH": str(wheel),
+        "PYTHONSAFEPATH": "1",
+        "HOME": str(tmp_path),
+        "PATH": "/usr/bin:/bin",
+    }
     blocks = re.findall(
-        r"^```sh\nuv tool install reboot-runner\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL
+        r"^```sh\nuv tool install reboot-runner\n(.*?)^```",
+        README.read_text(),
+        re.MULTILINE | re.DOTALL,
     )
     here = tmp_path
     lines = blocks[0].splitlines()
     assert "reboot-runner init reboots" in lines
     for line in lines:
-        program, *arguments = line.replace(" run ", " diff ").split()  # the run itself takes its time
+        program, *arguments = line.replace(
+            " run ", " diff "
+        ).split()  # the run itself takes its time
         if program == "cd":
             here = here / arguments[0]
             continue
         command = [sys.executable, "-m", "runner", *arguments]
-        done = subprocess.run(command, cwd=here, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=here, env=env, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, (arguments, done.stdout, done.stderr)
-    pins = subprocess.run([sys.executable, "-m", "runner.pins"], cwd=tmp_path, env=env, capture_output=True, text=True)
+    pins = subprocess.run(
+        [sys.executable, "-m", "runner.pins"], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
     assert Path(pins.stdout.strip()).is_relative_to(wheel)
 
 
@@ -82,5 +101,9 @@ def test_modules_that_the_architecture_names_are_there() -> None:
     """The page about the structure and the decision records name modules as they are."""
     known = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
     pages = [ROOT / "docs" / "architecture.md", *(ROOT / "docs" / "adr").glob("*.md")]
-    named = {(page.name, name) for page in pages for name in re.findall(r"[\w-]+\.py\b", page.read_text())}
+    named = {
+        (page.name, name)
+        for page in pages
+        for name in re.findall(r"[\w-]+\.py\b", page.read_text())
+    }
     assert {(page, name) for page, name in named if name not in known} == set()

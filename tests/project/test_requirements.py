@@ -67,7 +67,9 @@ def test_pin_without_hash_is_noticed(project: Path) -> None:
     assert "runtime.txt: extra-thing has no hash" in requirements.check(project)
 
 
-@pytest.mark.parametrize("line", ["--index-url https://packages.example/simple", "--find-links ./wheels"])
+@pytest.mark.parametrize(
+    "line", ["--index-url https://packages.example/simple", "--find-links ./wheels"]
+)
 def test_address_is_noticed(project: Path, line: str) -> None:
     """A file that decides where packages come from is refused."""
     file = project / "requirements" / "dev.txt"

@@ -12,7 +12,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-HEAVY = {"asyncio", "httpx", "jinja2", "pydantic", "rich", "sqlite3", "starlette", "uvicorn", "yaml"}
+HEAVY = {
+    "asyncio",
+    "httpx",
+    "jinja2",
+    "pydantic",
+    "rich",
+    "sqlite3",
+    "starlette",
+    "uvicorn",
+    "yaml",
+}
 
 UNUSED = {"concurrent", "http", "logging", "ssl", "subprocess", "traceback"}
 """What `validate` needs as little as the big libraries, where no plan has templates."""
@@ -43,9 +53,13 @@ def modules_after(code: str, *arguments: str) -> set[str]:
 
     def held(program: str) -> set[str]:
         command = [sys.executable, "-c", program + tell, *arguments]
-        out = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+        out = subprocess.run(
+            command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+        ).stdout
         names = json.loads(out.splitlines()[-1])
-        return {name.partition(".")[0] for name in names} | {name for name in names if name.startswith("runner.")}
+        return {name.partition(".")[0] for name in names} | {
+            name for name in names if name.startswith("runner.")
+        }
 
     return held(code) - held("")
 
@@ -64,7 +78,13 @@ def test_help_is_cheap() -> None:
     assert "click" in loaded
     assert not loaded & HEAVY
     ours = {name for name in loaded if name.startswith("runner.")}
-    assert ours == {"runner.cli", "runner.cli.main", "runner.errors", "runner.model", "runner.model.problem"}
+    assert ours == {
+        "runner.cli",
+        "runner.cli.main",
+        "runner.errors",
+        "runner.model",
+        "runner.model.problem",
+    }
 
 
 def test_validate_is_cheap(tmp_path: Path) -> None:
@@ -75,7 +95,17 @@ def test_validate_is_cheap(tmp_path: Path) -> None:
     assert not loaded & ((HEAVY | UNUSED) - {"pydantic", "yaml"})
     assert not loaded & {"runner.model.schedule", "runner.model.run"}
     parts = {name.split(".")[1] for name in loaded if name.startswith("runner.")}
-    assert parts == {"app", "cli", "errors", "inputs", "loading", "model", "net", "planning", "report"}
+    assert parts == {
+        "app",
+        "cli",
+        "errors",
+        "inputs",
+        "loading",
+        "model",
+        "net",
+        "planning",
+        "report",
+    }
 
 
 def test_heavy_libraries_would_be_seen() -> None:

@@ -33,7 +33,13 @@ class Browser:
     def __init__(self, program: str) -> None:
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         (theirs_in, self._out), (self._in, theirs_out) = os.pipe(), os.pipe()
-        flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe")
+        flags = (
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--remote-debugging-pipe",
+        )
         command = [program, *flags, f"--user-data-dir={self._folder.name}", "about:blank"]
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs_in, theirs_out)]
         moved = [(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate(ends, 3)]
@@ -62,21 +68,33 @@ class Browser:
 
     def open(self, path: Path, width: int, scheme: str) -> None:
         """Show a file at a width of page, in a color scheme; returns when it is loaded."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=900,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         media = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", features=media)
         self.call("Page.navigate", url=path.absolute().as_uri())
-        self.evaluate("new Promise(r => document.readyState === 'complete' ? r() : addEventListener('load', r))")
+        self.evaluate(
+            "new Promise(r => document.readyState === 'complete' ? r() : addEventListener('load', r))"
+        )
 
     def evaluate(self, script: str) -> Any:
         """Return the value of an expression in the page."""
-        done = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        done = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
     def picture(self) -> bytes:
         """Return the whole page as PNG."""
-        return base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"])
+        return base64.b64decode(
+            self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        )
 
     def call(self, method: str, **parameters: object) -> dict[str, Any]:
         number = next(self._numbers)

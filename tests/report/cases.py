@@ -93,10 +93,16 @@ def troubled_run(text: str = "boot failed", extra: str = "ordinary") -> Case:
 def _troubled(text: str, extra: str) -> tuple[str, tuple[Event, ...]]:
     """Its journal, as the store gives it back."""
     bench = Bench.of(12)
-    schedule = _with_text(schedule_of([2, 3, 4, 3], max_failures=9, pause=Pause("approval")), text, extra)
+    schedule = _with_text(
+        schedule_of([2, 3, 4, 3], max_failures=9, pause=Pause("approval")), text, extra
+    )
     bench.cloud.fails = {"s-001": text}
     bench.cloud.servers["s-003"] = replace(bench.cloud.servers["s-003"], status=f"SHUTOFF{text}")
-    bench.cloud.answers = [None, lambda c, i: Refused("Ecs.0005", text, 400, f"req {text}"), lost_and_changed]
+    bench.cloud.answers = [
+        None,
+        lambda c, i: Refused("Ecs.0005", text, 400, f"req {text}"),
+        lost_and_changed,
+    ]
     facts = {"tool_version": "0.1.0", "actor": text, "commit": text, "ci_run": text}
     run_id = begin(bench, schedule, facts)
     for question in ("pause:1", "pause:2", "proof:2"):
@@ -109,7 +115,9 @@ def _troubled(text: str, extra: str) -> tuple[str, tuple[Event, ...]]:
     record(bench, run_id, "cancel.requested", {"by": text, "reason": text})
     bench.follow(run_id)
     resolved = {"server": "s-005", "resolved_as": "rebooted", "by": text, "reason": text}
-    bench.store.record(run_id, bench.clock.now(), [made("server.resolved", resolved)], open_only=False)
+    bench.store.record(
+        run_id, bench.clock.now(), [made("server.resolved", resolved)], open_only=False
+    )
     return run_id, tuple(bench.store.events(run_id))
 
 
@@ -128,9 +136,18 @@ def _with_text(schedule: Schedule, text: str, extra: str) -> Schedule:
     """The schedule with `text` in every place that other people fill."""
     waves = tuple(
         replace(
-            w, servers=tuple(ServerRef(s.id, f"{text}{extra}" if n else text, text) for n, s in enumerate(w.servers))
+            w,
+            servers=tuple(
+                ServerRef(s.id, f"{text}{extra}" if n else text, text)
+                for n, s in enumerate(w.servers)
+            ),
         )
         for w in schedule.waves
     )
     excluded = together([Exclusion(ServerRef("s-900", text, text), "web", "Locked", text)])
-    return replace(schedule, waves=waves, excluded=excluded, plan=replace(schedule.plan, file=text, description=text))
+    return replace(
+        schedule,
+        waves=waves,
+        excluded=excluded,
+        plan=replace(schedule.plan, file=text, description=text),
+    )

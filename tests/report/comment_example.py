@@ -67,7 +67,9 @@ def fleet() -> tuple[Inventory, SimulatedFleet]:
 
 
 def _server(made: FleetServer) -> Server:
-    server = Server(made.id, made.name, "ACTIVE", zone=made.zone, flavor=made.flavor, tags=dict(made.tags))
+    server = Server(
+        made.id, made.name, "ACTIVE", zone=made.zone, flavor=made.flavor, tags=dict(made.tags)
+    )
     if made.index % 150 == 0:
         return replace(server, status="SHUTOFF")
     return replace(server, locked=True) if made.index == 404 else server
@@ -98,7 +100,9 @@ def comment() -> str:
         lifts=lifted(old, new),
         changes=compare(planned(old), schedule),
     )
-    return diff_markdown([PlanDiff(FILE, schedule, forecast(schedule), since_base=since)], in_pull_request=True)
+    return diff_markdown(
+        [PlanDiff(FILE, schedule, forecast(schedule), since_base=since)], in_pull_request=True
+    )
 
 
 if __name__ == "__main__":

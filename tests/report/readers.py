@@ -69,7 +69,9 @@ def demand_harmless_lines(text: str) -> None:
     for line in re.split("[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]", text):
         assert not line.lstrip().startswith("::"), line
         assert "##[" not in line, line
-    odd = {c for c in text if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
+    odd = {
+        c for c in text if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    }
     assert not odd, odd
     text.encode()
 
@@ -84,6 +86,8 @@ def with_text(value: T, change: Callable[[str], str]) -> T:
     elif isinstance(value, dict):
         made = {with_text(k, change): with_text(v, change) for k, v in value.items()}
     elif is_dataclass(value) and not isinstance(value, type):
-        made = replace(value, **{f.name: with_text(getattr(value, f.name), change) for f in fields(value)})
+        made = replace(
+            value, **{f.name: with_text(getattr(value, f.name), change) for f in fields(value)}
+        )
     result: T = made
     return result

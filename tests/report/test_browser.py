@@ -11,7 +11,9 @@ from runner.report.run_html import report_html
 from tests.cli.scenes import paused_run
 from tests.report.browser import NAMES, SCHEMES, WIDTHS, Browser, find_browser
 
-pytestmark = pytest.mark.skipif(find_browser() is None, reason=f"no browser is installed ({', '.join(NAMES)})")
+pytestmark = pytest.mark.skipif(
+    find_browser() is None, reason=f"no browser is installed ({', '.join(NAMES)})"
+)
 
 OVERFLOWING = """[...document.querySelectorAll('body, header, p, dd, li, code, details, table, td, svg')]
   .filter(e => e.getClientRects().length)
@@ -70,9 +72,14 @@ def test_the_report_is_readable(browser: Browser, page: Path, width: int, scheme
     assert browser.evaluate(BROKEN) == []
     assert browser.evaluate(FAINT) == []
     shown = "[...document.querySelectorAll('svg')].filter(e => e.getClientRects().length)"
-    assert browser.evaluate(f"{shown}.map(e => e.getAttribute('class'))") == ["narrow" if width < 700 else "wide"] * 2
+    assert (
+        browser.evaluate(f"{shown}.map(e => e.getAttribute('class'))")
+        == ["narrow" if width < 700 else "wide"] * 2
+    )
     pauses = f"{shown}.flatMap(e => [...e.querySelectorAll('.pause')]).map(e => e.getBoundingClientRect().width)"
     assert len(browser.evaluate(pauses)) == 3
     assert min(browser.evaluate(pauses)) > 40
-    smallest = f"Math.min(...{shown}.map(e => e.getBoundingClientRect().width / e.viewBox.baseVal.width))"
+    smallest = (
+        f"Math.min(...{shown}.map(e => e.getBoundingClientRect().width / e.viewBox.baseVal.width))"
+    )
     assert browser.evaluate(smallest) > 0.9, "the text of a picture is made smaller"

@@ -35,7 +35,11 @@ TAGS = {
     *("table", "thead", "tbody", "tr", "th", "td"),
 }
 READER = MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough")
-texts = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=40), st.text("#[:<>&|`@*_\\\n\r '\"=-+/!", max_size=12))
+texts = st.one_of(
+    st.sampled_from(HOSTILE),
+    st.text(max_size=40),
+    st.text("#[:<>&|`@*_\\\n\r '\"=-+/!", max_size=12),
+)
 
 
 @cache
@@ -50,11 +54,30 @@ def made(size: int = 4) -> tuple[Schedule, Schedule]:
 def example(lifts: int = 2, size: int = 4) -> PlanDiff:
     """A dry-run with everything that can be said of earlier."""
     old, new = made(size)
-    belts = tuple(Lift(f"group g{n}: waves raised", "1, 10%", "1, 20%", ("groups", n, "waves")) for n in range(lifts))
-    base = SinceBase("main", "ab" * 20, "plans/old.yaml", True, ("a note",), belts, compare(old, new))
+    belts = tuple(
+        Lift(f"group g{n}: waves raised", "1, 10%", "1, 20%", ("groups", n, "waves"))
+        for n in range(lifts)
+    )
+    base = SinceBase(
+        "main", "ab" * 20, "plans/old.yaml", True, ("a note",), belts, compare(old, new)
+    )
     there = ServerRef("id-1", "web-x", "z")
-    run = SinceRun("20261103-210000-abcdef", NOW, "stopped", "stopped, 3 ready, 1 failed", (there,), (there, there))
-    return PlanDiff("plans/web.yaml", new, forecast(new), command="reboot-runner run x", since_base=base, since_run=run)
+    run = SinceRun(
+        "20261103-210000-abcdef",
+        NOW,
+        "stopped",
+        "stopped, 3 ready, 1 failed",
+        (there,),
+        (there, there),
+    )
+    return PlanDiff(
+        "plans/web.yaml",
+        new,
+        forecast(new),
+        command="reboot-runner run x",
+        since_base=base,
+        since_run=run,
+    )
 
 
 def hostile(text: str) -> PlanDiff:
@@ -87,7 +110,8 @@ def test_first_things_first_in_text() -> None:
     ]
     assert "  waves of group web: 1, 4 ×7, 1 → 1, 8 ×4, 2" in lines
     assert any(
-        line.startswith("last run 20261103-210000-abcdef: stopped, 3 ready, 1 failed; 1 server") for line in lines
+        line.startswith("last run 20261103-210000-abcdef: stopped, 3 ready, 1 failed; 1 server")
+        for line in lines
     )
 
 
@@ -97,7 +121,11 @@ def test_a_comment_in_a_pull_request() -> None:
     lines = text.splitlines()
     assert lines[0].startswith("**kernel: 35 servers in 6 waves, none excluded; largest wave 8;")
     assert lines[2:4] == ["> [!CAUTION]", "> **2 belts lifted against main (abababababab)**"]
-    assert [line.split("**")[1] for line in lines[-3:]] == ["To apply:", "To discard:", "To plan again:"]
+    assert [line.split("**")[1] for line in lines[-3:]] == [
+        "To apply:",
+        "To discard:",
+        "To plan again:",
+    ]
     assert "reboot-runner run" not in text  # in a pull request the merge runs it
     assert text.index("[!CAUTION]") < text.index("digest <code>sha256:") < text.index("| wave |")
     assert text.index("<summary>against main (abababababab)") < text.index("| wave |")
@@ -108,8 +136,14 @@ def test_a_comment_in_a_pull_request() -> None:
     ("diff", "words"),
     [
         (example(), "merge this pull request."),
-        (PlanDiff("p.yaml", schedule(plan(group(allow_empty=True)), inventory([]))), "merging restarts nothing."),
-        (PlanDiff("p.yaml", failure="down"), "mend what is wrong first; merged as it is, it is refused."),
+        (
+            PlanDiff("p.yaml", schedule(plan(group(allow_empty=True)), inventory([]))),
+            "merging restarts nothing.",
+        ),
+        (
+            PlanDiff("p.yaml", failure="down"),
+            "mend what is wrong first; merged as it is, it is refused.",
+        ),
         (replace(example(), problems=(Problem("X", "wrong"),)), "mend what is wrong first"),
     ],
 )
@@ -147,7 +181,11 @@ def test_markdown_shows_hostile_text_and_obeys_none(text: str, in_pull_request: 
     assert page.attributes <= {("td", "style"), ("th", "style")}
     assert written.count("\n> ") == 4  # the alert keeps its lines: nothing of a text begins one
     assert not re.search(r"@\w", written)
-    tame = Page(READER.render(diff_markdown([hostile("tame")], in_pull_request=in_pull_request, selected=selected)))
+    tame = Page(
+        READER.render(
+            diff_markdown([hostile("tame")], in_pull_request=in_pull_request, selected=selected)
+        )
+    )
     kinds = ("tr", "td", "details", "blockquote")
     assert {kind: page.tags[kind] for kind in kinds} == {kind: tame.tags[kind] for kind in kinds}
 
@@ -183,7 +221,9 @@ def test_json_of_an_example_follows_its_schema() -> None:
 
 def test_nothing_changed() -> None:
     """Without a changed plan the Markdown says so, and what was deleted; without a range it is empty."""
-    text = diff_markdown([], selected=Selected("a" * 40, "b" * 40, ("plans/old.yaml",), {}, 2), in_pull_request=True)
+    text = diff_markdown(
+        [], selected=Selected("a" * 40, "b" * 40, ("plans/old.yaml",), {}, 2), in_pull_request=True
+    )
     assert "No plan changed between aaaaaaaaaaaa and bbbbbbbbbbbb, so nothing will run." in text
     assert "- plans/old.yaml was deleted: nothing of it will run." in text
     assert "To apply" not in text
@@ -195,7 +235,10 @@ def test_nothing_changed() -> None:
 @pytest.mark.parametrize(
     ("base", "words"),
     [
-        (SinceBase("main", "ab" * 20, None), "new plan: main (abababababab) has none of this file or name"),
+        (
+            SinceBase("main", "ab" * 20, None),
+            "new plan: main (abababababab) has none of this file or name",
+        ),
         (SinceBase("abab", "ab" * 20, "x"), "against abababababab: servers not compared"),
         (
             SinceBase("main", "ab" * 20, "x", changes=compare(made()[0], made()[0])),

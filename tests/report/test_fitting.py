@@ -32,7 +32,9 @@ def test_text_is_wrapped_at_spaces_only() -> None:
 
 def test_commands_stay_whole() -> None:
     """A command that was broken by a line break would run in pieces when it is pasted."""
-    command = "    reboot-runner resolve 20261201-101010-abcdef --server ID --as rebooted --reason TEXT"
+    command = (
+        "    reboot-runner resolve 20261201-101010-abcdef --server ID --as rebooted --reason TEXT"
+    )
     assert wrap(command, 40) == [command]
 
 

@@ -28,13 +28,70 @@ from tests.report.readers import Page, demand_harmless_lines, with_text
 
 MARK = "Zmark"
 PAGE_TAGS = {
-    *("html", "head", "meta", "title", "style", "body", "header", "main", "script", "h1", "h2", "p", "ul", "li", "dl"),
-    *("dt", "dd", "details", "summary", "table", "thead", "tbody", "tr", "th", "td", "time", "span", "label", "input"),
+    *(
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "header",
+        "main",
+        "script",
+        "h1",
+        "h2",
+        "p",
+        "ul",
+        "li",
+        "dl",
+    ),
+    *(
+        "dt",
+        "dd",
+        "details",
+        "summary",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "time",
+        "span",
+        "label",
+        "input",
+    ),
     *("code", "br", "b", "svg", "rect", "text", "line", "polygon"),
 }
 PAGE_ATTRIBUTES = {
-    *("lang", "charset", "http-equiv", "content", "name", "class", "open", "scope", "id", "datetime", "hidden", "type"),
-    *("data-table", "viewbox", "width", "height", "role", "aria-label", "x", "y", "x1", "x2", "y1", "y2"),
+    *(
+        "lang",
+        "charset",
+        "http-equiv",
+        "content",
+        "name",
+        "class",
+        "open",
+        "scope",
+        "id",
+        "datetime",
+        "hidden",
+        "type",
+    ),
+    *(
+        "data-table",
+        "viewbox",
+        "width",
+        "height",
+        "role",
+        "aria-label",
+        "x",
+        "y",
+        "x1",
+        "x2",
+        "y1",
+        "y2",
+    ),
     *("text-anchor", "points"),
 }
 MARKDOWN_TAGS = {
@@ -44,9 +101,10 @@ MARKDOWN_TAGS = {
 texts = st.one_of(
     st.sampled_from(HOSTILE),
     st.text(max_size=60),
-    st.lists(st.one_of(st.sampled_from(HOSTILE), st.text("#[:<>&|`@*_\\\n\r '\"=-+/!", max_size=8)), max_size=4).map(
-        "".join
-    ),
+    st.lists(
+        st.one_of(st.sampled_from(HOSTILE), st.text("#[:<>&|`@*_\\\n\r '\"=-+/!", max_size=8)),
+        max_size=4,
+    ).map("".join),
 )
 
 
@@ -99,7 +157,10 @@ def test_markdown_has_only_our_markup(text: str) -> None:
     """A Markdown renderer with HTML and tables makes only our elements: no link, no mention, no row too many."""
     made = report_markdown(hostile(text), 200_000)
     tame = report_markdown(hostile("tame"), 200_000)
-    page, tame_page = (Page(MarkdownIt("commonmark", {"html": True}).enable("table").render(m)) for m in (made, tame))
+    page, tame_page = (
+        Page(MarkdownIt("commonmark", {"html": True}).enable("table").render(m))
+        for m in (made, tame)
+    )
     assert set(page.tags) <= MARKDOWN_TAGS
     assert page.attributes <= {("td", "style"), ("th", "style")}
     assert shown(text) in page.text.replace("\u200b", "")  # what keeps GitHub from seeing mentions
@@ -118,10 +179,24 @@ def test_junit_is_xml_with_every_server(text: str) -> None:
     """The document parses, and has a case for each server with what became of it, those not scheduled included."""
     root = Xml.fromstring(report_junit(hostile(text)))  # noqa: S314 - our own document
     assert {e.tag for e in root.iter()} <= {
-        *("testsuites", "testsuite", "properties", "property", "testcase", "failure", "error", "skipped")
+        *(
+            "testsuites",
+            "testsuite",
+            "properties",
+            "property",
+            "testcase",
+            "failure",
+            "error",
+            "skipped",
+        )
     }
     assert len(root.findall("testsuite/testcase")) == 13
-    assert [root.get(k) for k in ("tests", "failures", "errors", "skipped")] == ["13", "3", "3", "5"]
+    assert [root.get(k) for k in ("tests", "failures", "errors", "skipped")] == [
+        "13",
+        "3",
+        "3",
+        "5",
+    ]
 
 
 @settings(max_examples=20, deadline=None)
@@ -133,7 +208,11 @@ def test_csv_has_a_row_a_server_and_no_formula(text: str) -> None:
     for row in rows:
         assert len(row) == len(heading)
         assert row[0].isdigit() or row[0] == ""
-        assert not any(part.lstrip().startswith(("=", "+", "-", "@")) for cell in row for part in cell.split(";"))
+        assert not any(
+            part.lstrip().startswith(("=", "+", "-", "@"))
+            for cell in row
+            for part in cell.split(";")
+        )
 
 
 @settings(max_examples=20, deadline=None)
@@ -157,7 +236,9 @@ def test_markdown_never_exceeds_its_limit(text: str) -> None:
     assert "3 unknown servers" in made
 
 
-@pytest.mark.parametrize("char", "\u200b\u00ad\ufe0f\u3164\u115f\u00a0\u3000\u2800\U000e0041\u202e\x1b\n")
+@pytest.mark.parametrize(
+    "char", "\u200b\u00ad\ufe0f\u3164\u115f\u00a0\u3000\u2800\U000e0041\u202e\x1b\n"
+)
 def test_what_cannot_be_seen_is_shown(char: str) -> None:
     """Two names that look alike are told apart wherever they are printed."""
     assert plain(f"a{char}b") not in ("ab", "a b", f"a{char}b")

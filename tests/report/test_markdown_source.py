@@ -42,13 +42,53 @@ READABLE = (
     "sha256:" + "0123456789abcdef" * 4,
 )
 FILTERED = (
-    *("@everyone", "ask @org/team", "me@host.example", "#12", "owner/repo#7", "GH-3", ":smile: :+1: x:100:5"),
-    *("https://evil.example/x", "ftp://e", "www.evil.example", "WWW.EVIL.example", "mailto:a@b.example"),
+    *(
+        "@everyone",
+        "ask @org/team",
+        "me@host.example",
+        "#12",
+        "owner/repo#7",
+        "GH-3",
+        ":smile: :+1: x:100:5",
+    ),
+    *(
+        "https://evil.example/x",
+        "ftp://e",
+        "www.evil.example",
+        "WWW.EVIL.example",
+        "mailto:a@b.example",
+    ),
 )
 """What GitHub makes links, mentions, references or pictures of in plain text."""
 MEANT = (
-    *("[a](http://e)", "![a](e)", "[a][b]", "[a]: http://e", "[x] done", "# h", "###### h", "h\n===", "---", "- x"),
-    *("+ x", "* x", "> x", "1. x", "1) x", "~~~", "```", "`c`", "**b**", "*b*", "_b_", "a _b_ c", "__b__", "~~s~~"),
+    *(
+        "[a](http://e)",
+        "![a](e)",
+        "[a][b]",
+        "[a]: http://e",
+        "[x] done",
+        "# h",
+        "###### h",
+        "h\n===",
+        "---",
+        "- x",
+    ),
+    *(
+        "+ x",
+        "* x",
+        "> x",
+        "1. x",
+        "1) x",
+        "~~~",
+        "```",
+        "`c`",
+        "**b**",
+        "*b*",
+        "_b_",
+        "a _b_ c",
+        "__b__",
+        "~~s~~",
+    ),
     *(
         "<b>",
         "</td>",

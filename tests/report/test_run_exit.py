@@ -47,7 +47,9 @@ def run_with(outcome: Outcome, reason: str) -> Run:
         (Outcome.READY, "ResolvedAsRebooted", 0),
     ],
 )
-def test_one_server_decides_between_done_and_incomplete(outcome: Outcome, reason: str, code: int) -> None:
+def test_one_server_decides_between_done_and_incomplete(
+    outcome: Outcome, reason: str, code: int
+) -> None:
     """4: the run went to its end, but a scheduled server is not ready, unless this cycle restarted it before."""
     assert exit_code(run_with(outcome, reason)) == code
 
@@ -93,7 +95,9 @@ def test_a_person_who_resolves_the_last_doubt_makes_a_run_done() -> None:
     assert exit_code(bench.follow(run_id)) == 4
     for server in ("s-000", "s-001"):
         said = {"server": server, "resolved_as": "rebooted", "by": "ann", "reason": "uptime"}
-        bench.store.record(run_id, bench.clock.now(), [made("server.resolved", said)], open_only=False)
+        bench.store.record(
+            run_id, bench.clock.now(), [made("server.resolved", said)], open_only=False
+        )
     assert exit_code(bench.read(run_id)) == 0
 
 

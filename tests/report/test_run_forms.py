@@ -119,17 +119,26 @@ def test_markdown_says_what_to_do_before_anything_else() -> None:
     """Heading, totals, why it stopped and the next steps come first, then the waves."""
     made = troubled_run().report
     told = report_markdown(made)
-    places = [told.index(x) for x in ("### Run", "2 of 13 servers ready", "Stopped at", "➡ find out", "| wave |")]
+    places = [
+        told.index(x)
+        for x in ("### Run", "2 of 13 servers ready", "Stopped at", "➡ find out", "| wave |")
+    ]
     assert places == sorted(places)
 
 
 @pytest.mark.parametrize("render", [report_markdown, report_html, report_text])
-def test_servers_that_are_in_no_wave_are_named_with_their_reason(render: Callable[[RunReport], str]) -> None:
+def test_servers_that_are_in_no_wave_are_named_with_their_reason(
+    render: Callable[[RunReport], str],
+) -> None:
     """They count in the totals, and their names, ids and reasons stand in a part of their own."""
     told = render(troubled_run("anna", "").report)
     assert "2 of 13 servers ready" in told
     assert "1 not scheduled" in told
-    part = told[re.search(r"1 server not scheduled|not scheduled: 1 server|<summary>1 not scheduled", told).start() :]  # type: ignore[union-attr]  # it is there
+    part = told[
+        re.search(
+            r"1 server not scheduled|not scheduled: 1 server|<summary>1 not scheduled", told
+        ).start() :
+    ]  # type: ignore[union-attr]  # it is there
     assert "anna" in part[:700]
     assert "Locked" in part[:700]
 
@@ -207,7 +216,9 @@ def test_html_shows_every_server_request_and_decision() -> None:
     """The tables hold each server's id, each job and request id, each reason, and who decided."""
     made = troubled_run("anna").report
     text = Page(report_html(made)).text
-    wanted = {s.id for s in made.servers} | {e.id for e in made.excluded} | set(made.reasons.values())
+    wanted = (
+        {s.id for s in made.servers} | {e.id for e in made.excluded} | set(made.reasons.values())
+    )
     wanted |= {b.job_id or "" for w in made.waves for b in w.batches} | {"anna", made.summary}
     assert all(w in text for w in wanted)
 
@@ -226,12 +237,16 @@ def test_picture_has_a_row_a_server_up_to_two_hundred() -> None:
     """Each server has its own bar with its name in a title; with more of them a wave is one curve."""
     few = failing_run((1, timeline.MOST_SERVERS - 1), 2)
     many = failing_run((1, timeline.MOST_SERVERS), 2)
-    bars, curves = (report_html(made).split("<summary>Servers in their waves")[1] for made in (few, many))
+    bars, curves = (
+        report_html(made).split("<summary>Servers in their waves")[1] for made in (few, many)
+    )
     bars, curves = bars.split("</details>")[0], curves.split("</details>")[0]
     assert all(f"({s.id})" in bars for s in few.servers)
     assert "<polygon" not in bars
     assert "<rect" not in curves
-    assert curves.count('<polygon class="ready"') == 4  # two waves, in a wide picture and a narrow one
+    assert (
+        curves.count('<polygon class="ready"') == 4
+    )  # two waves, in a wide picture and a narrow one
     assert curves.count('<polygon class="failed"') == 2
     assert "at most 200 rebooting at once" in curves
 
@@ -266,8 +281,16 @@ def test_junit_has_a_suite_a_wave() -> None:
     """Failed servers are failures, unknown ones errors, skipped and not started ones skipped, with their reasons."""
     made = troubled_run().report
     root = Xml.fromstring(report_junit(made))  # noqa: S314 - our own document
-    assert [s.get("name") for s in root] == [*(f"wave {n} web" for n in (1, 2, 3, 4)), "not scheduled"]
-    kinds = {"failed": "failure", "unknown": "error", "skipped": "skipped", "not_started": "skipped"}
+    assert [s.get("name") for s in root] == [
+        *(f"wave {n} web" for n in (1, 2, 3, 4)),
+        "not scheduled",
+    ]
+    kinds = {
+        "failed": "failure",
+        "unknown": "error",
+        "skipped": "skipped",
+        "not_started": "skipped",
+    }
     cases = {c.get("name", "").rpartition("(")[2].rstrip(")"): c for c in root.iter("testcase")}
     for server in made.servers:
         found = list(cases[server.id])
@@ -276,7 +299,9 @@ def test_junit_has_a_suite_a_wave() -> None:
         else:
             assert [f.tag for f in found] == [kinds[server.outcome]]
             assert found[0].get("message", "").startswith(server.reason)
-    assert [(e.tag, e.get("message")) for e in cases["s-900"]] == [("skipped", "Locked: boot failed")]
+    assert [(e.tag, e.get("message")) for e in cases["s-900"]] == [
+        ("skipped", "Locked: boot failed")
+    ]
     assert cases["s-001"].find("failure").text.endswith("intended: 2026-11-23T22:00:00+00:00")  # type: ignore[union-attr]  # it is there
 
 
@@ -292,7 +317,11 @@ def test_csv_tells_each_server_in_wave_order() -> None:
     made = troubled_run().report
     rows = list(csv.DictReader(io.StringIO(report_csv(made))))
     assert [r["id"] for r in rows] == [*(s.id for s in made.servers), "s-900"]
-    assert (rows[-1]["wave"], rows[-1]["outcome"], rows[-1]["reason"]) == ("", "not_scheduled", "Locked")
+    assert (rows[-1]["wave"], rows[-1]["outcome"], rows[-1]["reason"]) == (
+        "",
+        "not_scheduled",
+        "Locked",
+    )
     assert tuple(rows[0]) == COLUMNS
     assert rows[0]["intended"] == "2026-11-23T22:00:00+00:00"
     assert rows[0]["reboot_s"] == "40.0"

@@ -71,10 +71,18 @@ def test_a_throttled_request_is_told_with_its_code() -> None:
     bench.follow(run_id)
     made = case_of(bench, run_id).report
     first, second = made.waves[0].batches
-    assert (first.state, first.code, first.request_id, first.job_id) == ("throttled", "APIGW.0308", "req-1", None)
+    assert (first.state, first.code, first.request_id, first.job_id) == (
+        "throttled",
+        "APIGW.0308",
+        "req-1",
+        None,
+    )
     assert (second.state, second.job_id) == ("accepted", "job-1")
     assert {s.attempts for s in made.servers} == {2}
-    assert any("throttled: APIGW.0308" in m.sentence and "again at 22:00:30" in m.sentence for m in made.course)
+    assert any(
+        "throttled: APIGW.0308" in m.sentence and "again at 22:00:30" in m.sentence
+        for m in made.course
+    )
 
 
 def test_outcomes_add_up() -> None:
@@ -83,16 +91,30 @@ def test_outcomes_add_up() -> None:
     for counts in (made.counts, *(w.counts for w in made.waves)):
         numbers = asdict(counts)
         assert numbers.pop("scheduled") == sum(numbers.values())
-    assert sum(w.counts.scheduled for w in made.waves) == made.counts.scheduled == len(made.servers) == 12
+    assert (
+        sum(w.counts.scheduled for w in made.waves)
+        == made.counts.scheduled
+        == len(made.servers)
+        == 12
+    )
     assert len({s.id for s in made.servers}) == 12
-    assert {s.outcome for s in made.servers} == {"ready", "failed", "unknown", "skipped", "not_started"}
+    assert {s.outcome for s in made.servers} == {
+        "ready",
+        "failed",
+        "unknown",
+        "skipped",
+        "not_started",
+    }
 
 
 def test_unknown_servers_are_listed_with_what_was_seen() -> None:
     """Nobody can say what became of them: the report says what was read, when it was asked, and what to do."""
     made = troubled_run().report
     assert [u.id for u in made.unknown] == ["s-006", "s-007", "s-008"]
-    assert all(u.reason == "MixedEvidence" and u.seen.startswith("no reboot in its history") for u in made.unknown)
+    assert all(
+        u.reason == "MixedEvidence" and u.seen.startswith("no reboot in its history")
+        for u in made.unknown
+    )
     assert all(u.intended and u.batch for u in made.unknown)
     assert "3 unknown servers" in made.next[0].what
     assert made.next[0].command.startswith(f"reboot-runner resolve {made.run} --server ID ")
@@ -118,9 +140,21 @@ def test_people_are_named() -> None:
 def test_circumstances_are_told() -> None:
     """Tool, actor, commit and CI run come from the run's facts; what the schedule left out is listed."""
     made = troubled_run("given").report
-    assert (made.tool_version, made.actor, made.commit, made.ci_run) == ("0.1.0", "given", "given", "given")
+    assert (made.tool_version, made.actor, made.commit, made.ci_run) == (
+        "0.1.0",
+        "given",
+        "given",
+        "given",
+    )
     assert [(e.id, e.reason, e.detail) for e in made.excluded] == [("s-900", "Locked", "given")]
-    assert {"Locked", "JobFailed", "MixedEvidence", "NotActive", "Refused", "Cancelled"} <= made.reasons.keys()
+    assert {
+        "Locked",
+        "JobFailed",
+        "MixedEvidence",
+        "NotActive",
+        "Refused",
+        "Cancelled",
+    } <= made.reasons.keys()
 
 
 def test_a_run_without_facts_is_reported() -> None:
@@ -136,7 +170,9 @@ def test_a_lost_answer_is_told_as_seen() -> None:
     run_id = bench.start(schedule_of([2]))
     bench.follow(run_id)
     made = case_of(bench, run_id).report
-    assert {(s.outcome, s.reason, s.evidence) for s in made.servers} == {("ready", "RebootSeen", "state")}
+    assert {(s.outcome, s.reason, s.evidence) for s in made.servers} == {
+        ("ready", "RebootSeen", "state")
+    }
     assert made.waves[0].batches[0].looks >= 1
     assert made.waves[0].batches[0].job_id is None
 
@@ -147,7 +183,12 @@ def test_an_open_run_is_reported_as_it_is() -> None:
     run_id = bench.start(schedule_of([1, 2], pause=Pause("approval")))
     bench.follow(run_id, until="approval")
     made = case_of(bench, run_id).report
-    assert (made.state, made.result, made.exit_code, made.ended) == ("waiting", "suspended", 75, None)
+    assert (made.state, made.result, made.exit_code, made.ended) == (
+        "waiting",
+        "suspended",
+        75,
+        None,
+    )
     assert made.counts.pending == 2
     assert made.waits_for
     assert made.waits_for.question == "pause:1"
@@ -179,14 +220,22 @@ def test_every_prefix_of_a_journal_can_be_reported() -> None:
         numbers = asdict(made.counts)
         assert numbers.pop("scheduled") == sum(numbers.values()) == 12
         assert made.as_of == events[-1].at
-        assert json_values(build_report(replay(whole.run.id, events), events))["run"] == whole.run.id
+        assert (
+            json_values(build_report(replay(whole.run.id, events), events))["run"] == whole.run.id
+        )
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
-    [([10.0], (10, 10, 10)), ([40.0, 10, 30, 20], (20, 40, 40)), ([float(n) for n in range(1, 11)], (5, 9, 10))],
+    [
+        ([10.0], (10, 10, 10)),
+        ([40.0, 10, 30, 20], (20, 40, 40)),
+        ([float(n) for n in range(1, 11)], (5, 9, 10)),
+    ],
 )
-def test_percentiles_are_nearest_ranks(values: list[float], expected: tuple[float, float, float]) -> None:
+def test_percentiles_are_nearest_ranks(
+    values: list[float], expected: tuple[float, float, float]
+) -> None:
     """The p-th percentile of n values is number ceil(p * n) in their order."""
     made = spread([None, *values])
     assert made
@@ -213,7 +262,13 @@ def test_the_course_tells_what_mattered() -> None:
     kinds = [m.event for m in made.course]
     assert kinds[0] == "wave.started"
     assert kinds[-1] == "server.resolved"
-    assert {"batch.accepted", "batch.refused", "batch.ambiguous", "cancel.requested", "run.ended"} <= set(kinds)
+    assert {
+        "batch.accepted",
+        "batch.refused",
+        "batch.ambiguous",
+        "cancel.requested",
+        "run.ended",
+    } <= set(kinds)
     assert [m.at for m in made.course] == sorted(m.at for m in made.course)
 
 

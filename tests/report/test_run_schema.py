@@ -35,7 +35,9 @@ def unbegun() -> Case:
     return case_of(bench, bench.start(schedule_of([1, 2])))
 
 
-@pytest.mark.parametrize("make", [plain_run, troubled_run, unbegun, lambda: troubled_run(HOSTILE[8])])
+@pytest.mark.parametrize(
+    "make", [plain_run, troubled_run, unbegun, lambda: troubled_run(HOSTILE[8])]
+)
 def test_every_report_is_as_the_schema_says(make: Callable[[], Case]) -> None:
     """Reports of good, bad, hostile and unbegun runs validate."""
     jsonschema.Draft7Validator(report_schema()).validate(json.loads(report_json(make().report)))
@@ -83,7 +85,9 @@ def test_json_is_sorted_and_ends_with_a_line_break() -> None:
 def words_in(path: Path) -> set[str]:
     """String constants of a module that look like reason codes."""
     found = (n.value for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant))
-    return {v for v in found if isinstance(v, str) and re.fullmatch(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*", v)}
+    return {
+        v for v in found if isinstance(v, str) and re.fullmatch(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*", v)
+    }
 
 
 def test_every_reason_is_explained() -> None:
@@ -91,7 +95,16 @@ def test_every_reason_is_explained() -> None:
     used = set().union(*(words_in(p) for p in sorted((ROOT / "runner" / "execution").glob("*.py"))))
     assert len(used) > 20
     assert used - {"AllWavesDone"} <= REASONS.keys()
-    of_planning = {"Missing", "NotActive", "Busy", "Locked", "Frozen", "NotSelected", "RunnerItself", "RunnerSupport"}
+    of_planning = {
+        "Missing",
+        "NotActive",
+        "Busy",
+        "Locked",
+        "Frozen",
+        "NotSelected",
+        "RunnerItself",
+        "RunnerSupport",
+    }
     of_planning |= {"TagsUnknown", "JobTimedOut", "NoTrace"}
     of_planning |= {"BareMetal", "StatusUnknown"}
     assert OUTCOMES.keys() - used <= of_planning
@@ -114,7 +127,9 @@ def test_every_event_has_words() -> None:
 def test_every_phase_has_a_word() -> None:
     """Whatever a server or a request is doing can be said."""
     assert run_now.PHASES.keys() == set(Phase) - {Phase.ENDED}
-    assert {p.value for p in BatchPhase} == set(report_schema()["definitions"]["BatchPhase"]["enum"])
+    assert {p.value for p in BatchPhase} == set(
+        report_schema()["definitions"]["BatchPhase"]["enum"]
+    )
 
 
 def test_next_steps_name_only_commands_that_exist() -> None:

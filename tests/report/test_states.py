@@ -26,7 +26,9 @@ from tests.journal import made
 from tests.report.cases import Case, record
 
 
-def cut_at(event: str, *, answer: Answer | None = None, forget: bool = False, more: EventData | None = None) -> Case:
+def cut_at(
+    event: str, *, answer: Answer | None = None, forget: bool = False, more: EventData | None = None
+) -> Case:
     """A run of waves of 1, 4 and 5 whose process ended in its second wave, right after an event of this type."""
     bench = Bench.of(10)
     bench.cloud.answers = [None, answer]
@@ -37,7 +39,9 @@ def cut_at(event: str, *, answer: Answer | None = None, forget: bool = False, mo
         bench.cloud.forgotten_jobs = {"job-2"}
     bench.follow(run_id, until="approval")
     events = bench.store.events(run_id)
-    last = max(n for n, e in enumerate(events) if e.type == event and getattr(e.data, "batch", 2) == 2)
+    last = max(
+        n for n, e in enumerate(events) if e.type == event and getattr(e.data, "batch", 2) == 2
+    )
     kept = events[: last + 1]
     if more:
         kept.append(Event(more, kept[-1].at, kept[-1].seq + 1))
@@ -46,10 +50,16 @@ def cut_at(event: str, *, answer: Answer | None = None, forget: bool = False, mo
 
 CASES: dict[str, tuple[Callable[[], Case], str]] = {
     "accepted": (lambda: cut_at("batch.accepted"), "in_flight"),
-    "interrupted": (lambda: cut_at("batch.accepted", more=made("run.suspended", {"why": "SIGINT"})), "in_flight"),
+    "interrupted": (
+        lambda: cut_at("batch.accepted", more=made("run.suspended", {"why": "SIGINT"})),
+        "in_flight",
+    ),
     "answer lost": (lambda: cut_at("batch.ambiguous", answer=lost_after_acceptance), "in_doubt"),
     "killed before the answer": (lambda: cut_at("batch.intended"), "in_doubt"),
-    "found on the servers": (lambda: cut_at("batch.looked", answer=lost_after_acceptance), "in_flight"),
+    "found on the servers": (
+        lambda: cut_at("batch.looked", answer=lost_after_acceptance),
+        "in_flight",
+    ),
     "no trace so far": (lambda: cut_at("batch.looked", answer=lost_before_acceptance), "in_doubt"),
     "job gone": (lambda: cut_at("job.lost", forget=True), "in_doubt"),
 }
@@ -72,7 +82,11 @@ def test_every_form_tells_where_servers_without_an_outcome_stand(name: str) -> N
     jsonschema.Draft7Validator(report_schema()).validate(document)
     assert {k: n for k, n in document["counts"].items() if n} == {"scheduled": 10, **counts}
     assert [s["outcome"] for s in document["servers"]] == ["ready", *[word] * 4, *["pending"] * 5]
-    assert [s["outcome"] for s in csv.DictReader(io.StringIO(forms["csv"]))] == ["ready", *[word] * 4, *["pending"] * 5]
+    assert [s["outcome"] for s in csv.DictReader(io.StringIO(forms["csv"]))] == [
+        "ready",
+        *[word] * 4,
+        *["pending"] * 5,
+    ]
     for form in ("text", "markdown", "html"):
         assert f"1 of 10 servers ready, 4 {held}, 5 pending" in forms[form], form
         assert "web-[1-4]" in re.sub(r"\\([^\w])", r"\1", html.unescape(forms[form])), form
@@ -94,6 +108,8 @@ def test_a_request_on_its_way_is_no_doubt_while_its_sender_lives() -> None:
 def test_the_words_are_the_same_everywhere() -> None:
     """Counts of a run, of its report and of `status` have the same keys, in both published schemas."""
     report = report_schema()["definitions"]["Counts"]["properties"].keys() - {"scheduled"}
-    status = schema_of("status")["definitions"]["RunDocument"]["properties"]["counts"]["propertyNames"]["enum"]
+    status = schema_of("status")["definitions"]["RunDocument"]["properties"]["counts"][
+        "propertyNames"
+    ]["enum"]
     run: Run = CASES["accepted"][0]().run
     assert report == set(status) == set(SERVER_WORDS) == set(run.counts())

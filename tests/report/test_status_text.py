@@ -31,7 +31,14 @@ def test_the_table_of_runs_has_a_heading_and_aligned_columns() -> None:
     """Run, plan, state, what it waits for, its counts, when it began and what to do next; one row a run."""
     head, *rows = runs_table(RUNS, None)
     assert head.split("  ")[0] == "run"
-    for words in ("plan", "state", "waiting for", "ready/failed/in flight/in doubt/total", "started", "next"):
+    for words in (
+        "plan",
+        "state",
+        "waiting for",
+        "ready/failed/in flight/in doubt/total",
+        "started",
+        "next",
+    ):
         at = head.index(words)
         assert all(row[at - 1] == " " for row in rows), words
     assert " 12/3/292/8/900  2026-12-01 10:10  resume" in rows[0]
@@ -66,11 +73,15 @@ def test_a_screen_shows_the_worst_first() -> None:
     """Unknown before failed; what does not fit is counted, and each line takes one row."""
     run = troubled_run("because " * 30).run
     everything = fitted(run, ["head"], 100, 40)
-    outcomes = [line.split()[0] for line in everything if line.startswith(("  unknown", "  failed"))]
+    outcomes = [
+        line.split()[0] for line in everything if line.startswith(("  unknown", "  failed"))
+    ]
     assert outcomes == sorted(outcomes, reverse=True)
     assert len(outcomes) > 3
     few = fitted(run, ["head"], 60, 7)
     assert len(few) == 7
     assert few[0] == "head"
-    assert few[-1] == f"  and {len(outcomes) - sum(line.startswith('  unknown') for line in few)} more"
+    assert (
+        few[-1] == f"  and {len(outcomes) - sum(line.startswith('  unknown') for line in few)} more"
+    )
     assert max(map(cells, few)) <= 60

@@ -146,7 +146,10 @@ class Field:
         plan = require(loaded)
         inventory = await self.cloud.inventory()
         planned = make_schedule(
-            plan, plan_digest(plan), Fleet.of([TargetFleet(self.target, inventory)]), now=self.clock.now()
+            plan,
+            plan_digest(plan),
+            Fleet.of([TargetFleet(self.target, inventory)]),
+            now=self.clock.now(),
         )
         assert planned.schedule is not None, planned.problems
         return planned.schedule, inventory
@@ -154,7 +157,9 @@ class Field:
     async def begin(self, text: str) -> str:
         schedule, inventory = await self.plan(text)
         baseline = {s.id: inventory.by_id[s.id].updated for w in schedule.waves for s in w.servers}
-        return create_run(self.store, schedule, self.clock.now(), {"tool_version": "test"}, baseline)
+        return create_run(
+            self.store, schedule, self.clock.now(), {"tool_version": "test"}, baseline
+        )
 
     def driver(
         self,
@@ -261,11 +266,24 @@ async def simulated(
         sql = SqlStore(Sqlite(store, clock.seconds))
         stack.callback(sql.close)
         target = Target("simulator", speaks, running.region, running.project_id)
-        yield Field(state, cloud, sql, clock, target, line, tuning or Tuning(), "" if login == "password" else "aksk")
+        yield Field(
+            state,
+            cloud,
+            sql,
+            clock,
+            target,
+            line,
+            tuning or Tuning(),
+            "" if login == "password" else "aksk",
+        )
 
 
 async def follow(
-    driver: Driver, clock: VirtualClock, *, until: str | Callable[[Run], object] = "", most: int = 100_000
+    driver: Driver,
+    clock: VirtualClock,
+    *,
+    until: str | Callable[[Run], object] = "",
+    most: int = 100_000,
 ) -> Run:
     """Advance until the run has ended, or waits for something that holds the text `until` (or until that is true)."""
     for _ in range(most):
@@ -287,16 +305,26 @@ def login_of(state: State, kind: LoginKind) -> Login:
     keys = state.credentials
     if kind == "aksk":
         return login_of_keys(keys.ak, keys.sk)
-    user = {"HW_USER_NAME": keys.user, "HW_USER_PASSWORD": keys.password, "HW_DOMAIN_NAME": keys.domain}
+    user = {
+        "HW_USER_NAME": keys.user,
+        "HW_USER_PASSWORD": keys.password,
+        "HW_DOMAIN_NAME": keys.domain,
+    }
     return choose_login(kind, user)
 
 
 def ideal_seconds(run: Run, state: State) -> float:
     """The longest reboot of each wave plus the pauses: less is not possible. Reboots as the cloud timed them."""
-    return ideal_of(run, {r.server_id: (r.back - r.at).total_seconds() for r in state.accepted_reboots() if r.back})
+    return ideal_of(
+        run,
+        {r.server_id: (r.back - r.at).total_seconds() for r in state.accepted_reboots() if r.back},
+    )
 
 
 def ideal_of(run: Run, took: Mapping[str, float]) -> float:
     """The same from the seconds that each server was away, by id."""
-    longest = (max((took[s.id] for s in w.servers if s.id in took), default=0.0) for w in run.schedule.waves)
+    longest = (
+        max((took[s.id] for s in w.servers if s.id in took), default=0.0)
+        for w in run.schedule.waves
+    )
     return sum(longest) + sum(w.pause.seconds for w in run.schedule.waves)

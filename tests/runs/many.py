@@ -111,7 +111,11 @@ class Tally:
         took: dict[str, float] = {}
         times: dict[str, int] = {}
         for state in states:
-            took |= {r.server_id: (r.back - r.at).total_seconds() for r in state.accepted_reboots() if r.back}
+            took |= {
+                r.server_id: (r.back - r.at).total_seconds()
+                for r in state.accepted_reboots()
+                if r.back
+            }
             times |= state.reboot_counts()
         return cls(
             Counter(c.call for c in calls if c.at < since),
@@ -157,7 +161,16 @@ async def served(
             stack.callback(state.close)
             running = await stack.enter_async_context(serve(state))
             states.append(state)
-            spots.append(Spot(f"t{number:02}", running.url, running.region, running.project_id, keys.ak, keys.sk))
+            spots.append(
+                Spot(
+                    f"t{number:02}",
+                    running.url,
+                    running.region,
+                    running.project_id,
+                    keys.ak,
+                    keys.sk,
+                )
+            )
         yield states, spots
 
 
@@ -172,7 +185,9 @@ class Many:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, spots: Sequence[Spot], store: SqlStore, clock: VirtualClock) -> AsyncIterator[Many]:
+    async def opened(
+        cls, spots: Sequence[Spot], store: SqlStore, clock: VirtualClock
+    ) -> AsyncIterator[Many]:
         async with AsyncExitStack() as stack:
             clouds = {s.name: await stack.enter_async_context(_client(s, clock)) for s in spots}
             yield cls(clouds, spots, store, clock)
@@ -186,15 +201,25 @@ class Many:
         assert planned.schedule is not None, planned.problems
         baseline = {s.id: s.updated for p in places for s in p.inventory.servers}
         await self.clock.sleep(1)
-        return create_run(self.store, planned.schedule, self.clock.now(), {"tool_version": "test"}, baseline)
+        return create_run(
+            self.store, planned.schedule, self.clock.now(), {"tool_version": "test"}, baseline
+        )
 
     async def follow(self, run_id: str) -> Run:
         """To its end."""
         sites = {
-            s.name: Site(self.clouds[s.name], s.project_id, Tuning(), "aksk", held_s=self.clouds[s.name].held_s)
+            s.name: Site(
+                self.clouds[s.name],
+                s.project_id,
+                Tuning(),
+                "aksk",
+                held_s=self.clouds[s.name].held_s,
+            )
             for s in self.spots
         }
-        setting = Setting(self.store, sites, self.clock, this_process(), is_provably_dead, wall=self.clock.now)
+        setting = Setting(
+            self.store, sites, self.clock, this_process(), is_provably_dead, wall=self.clock.now
+        )
         return await follow(Driver(setting, run_id), self.clock)
 
 

@@ -90,7 +90,9 @@ async def follow_with_consent(field: Field, run_id: str) -> Run:
             return run
         assert run.question
         given = {"question": run.question.id, "by": "ann"}
-        field.store.record(run_id, field.clock.now(), [made("approval.given", given)], expect=run.seq)
+        field.store.record(
+            run_id, field.clock.now(), [made("approval.given", given)], expect=run.seq
+        )
 
 
 @pytest.mark.parametrize("seed", range(8))

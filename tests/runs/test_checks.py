@@ -56,8 +56,12 @@ class Ward:
             if state == "hangs":
                 await reader.read()
                 await asyncio.sleep(30)
-            status, body = {"well": (200, "well"), "ill": (503, "well"), "lies": (200, "fine")}[state]
-            writer.write(f"HTTP/1.1 {status} Told\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            status, body = {"well": (200, "well"), "ill": (503, "well"), "lies": (200, "fine")}[
+                state
+            ]
+            writer.write(
+                f"HTTP/1.1 {status} Told\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
             await writer.drain()
         except (ConnectionError, asyncio.CancelledError):
             pass
@@ -69,10 +73,14 @@ class Ward:
 
 
 @asynccontextmanager
-async def ward(tmp_path: Path, servers: int, health: Health, *, listens: bool = True) -> AsyncIterator[Ward]:
+async def ward(
+    tmp_path: Path, servers: int, health: Health, *, listens: bool = True
+) -> AsyncIterator[Ward]:
     numbers = range(1, servers + 1)
     path = tmp_path / "servers.json"
-    path.write_text(json.dumps([{"name": f"s-{n:02d}", "address": f"127.0.9.{n}"} for n in numbers]))
+    path.write_text(
+        json.dumps([{"name": f"s-{n:02d}", "address": f"127.0.9.{n}"} for n in numbers])
+    )
     fleet = load_fleet(path, FleetOptions(seed=1, reboot_seconds=40))
     async with simulated(CloudOptions(fleet=fleet)) as field:
         here = Ward(field, free_port(), health)
@@ -81,7 +89,9 @@ async def ward(tmp_path: Path, servers: int, health: Health, *, listens: bool = 
             yield here
             return
         try:
-            server = await asyncio.start_server(here.answer, [f"127.0.9.{n}" for n in numbers], here.port)
+            server = await asyncio.start_server(
+                here.answer, [f"127.0.9.{n}" for n in numbers], here.port
+            )
         except OSError:
             pytest.skip("this machine has one loopback address only")
         async with server:
@@ -134,7 +144,9 @@ def test_slow_and_flapping_servers_are_waited_for(tmp_path: Path) -> None:
     run = asyncio.run(scene())
     assert run.word == "done"
     assert {s.evidence for s in run.servers.values()} == {Evidence.CHECK}
-    took = {s.ref.name: (s.ended - run.created).total_seconds() for s in run.servers.values() if s.ended}
+    took = {
+        s.ref.name: (s.ended - run.created).total_seconds() for s in run.servers.values() if s.ended
+    }
     assert 180 <= took["s-01"] <= 195
     assert 120 <= took["s-02"] <= 135
     assert all(took[name] <= 90 for name in ("s-03", "s-04", "s-05"))
@@ -163,7 +175,8 @@ def test_dead_and_lying_servers_fail_with_what_they_said(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("baseline", "word", "rebooted"), [("exclude", "done", 4), ("count", "done", 6), ("stop", "stopped", 0)]
+    ("baseline", "word", "rebooted"),
+    [("exclude", "done", 4), ("count", "done", 6), ("stop", "stopped", 0)],
 )
 def test_baseline(tmp_path: Path, baseline: str, word: str, rebooted: int) -> None:
     """Servers that were ill before are left out, counted apart, or stop the run before anything is asked for."""
@@ -196,7 +209,9 @@ def test_a_process_that_ends_does_not_wait_for_checks(tmp_path: Path) -> None:
                 driver.ending.set()
 
             ender = asyncio.create_task(end())
-            run = await here.place.follow(run_id, driver=driver, until=lambda run: driver.ending.is_set())
+            run = await here.place.follow(
+                run_id, driver=driver, until=lambda run: driver.ending.is_set()
+            )
             await ender
             assert time.monotonic() - began < 2
             assert run.is_open
@@ -206,11 +221,15 @@ def test_a_process_that_ends_does_not_wait_for_checks(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
-def test_servers_that_fall_ill_in_the_bake_stop_the_run_before_the_next_group(tmp_path: Path) -> None:
+def test_servers_that_fall_ill_in_the_bake_stop_the_run_before_the_next_group(
+    tmp_path: Path,
+) -> None:
     """Over the network: a check fails in mid-bake, a server is switched off: both are lost, nothing more is sent."""
 
     async def scene() -> None:
-        async with ward(tmp_path, 4, lambda w, n: "ill" if n == 1 and w.seconds() > 600 else "well") as here:
+        async with ward(
+            tmp_path, 4, lambda w, n: "ill" if n == 1 and w.seconds() > 600 else "well"
+        ) as here:
             text = here.plan("100%", servers="{names: [s-01, s-02]}", bake="1h", max_failures=0)
             two = here.plan("100%", servers="{names: [s-03, s-04]}").partition("groups:")[2]
             run_id = await here.place.begin(text + two.replace("name: all", "name: more"))
@@ -224,7 +243,9 @@ def test_servers_that_fall_ill_in_the_bake_stop_the_run_before_the_next_group(tm
             assert found["s-03"] == found["s-04"] == "FailureBudgetExceeded"
             assert len(here.place.calls("reboot")) == 1
             nothing_but_reads_after_the_last_reboot(here.place)
-        async with ward(tmp_path, 4, lambda w, n: "ill" if n == 1 and w.seconds() > 600 else "well") as here:
+        async with ward(
+            tmp_path, 4, lambda w, n: "ill" if n == 1 and w.seconds() > 600 else "well"
+        ) as here:
             run = await here.place.run(here.plan("1, 3", bake="1h", max_failures=9))
             assert run.stop
             assert run.stop.reason == "CanaryFailed"

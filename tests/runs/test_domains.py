@@ -35,7 +35,11 @@ async def bad_zone(spread: str) -> tuple[Run, int]:
         bad = {s.id for s in field.state.fleet.servers if s.zone == BAD}
         field.add_rules({"do": "server_error", "servers": {"names": sorted(bad)}, "times": "all"})
         run = await field.run(plan_of("1, 40%", max_failures=2, spread=spread))
-        assert all(s.ref.id in bad for s in run.servers.values() if s.outcome and s.outcome.counts_as_failed)
+        assert all(
+            s.ref.id in bad
+            for s in run.servers.values()
+            if s.outcome and s.outcome.counts_as_failed
+        )
         return run, len(bad & {i for _, i in asked(field)})
 
 
@@ -69,7 +73,9 @@ def test_a_wave_waits_for_servers_that_are_down(restart: bool) -> None:
             first = min(at for at, _ in asked(field))
             assert 300 <= first - began.timestamp() <= 340
             held = [e for e in field.store.events(run_id) if e.type == "wave.held"]
-            assert [fields_of(e) for e in held] == [{"wave": 1, "unavailable": 5, "down": 2, "allowed": 4}]
+            assert [fields_of(e) for e in held] == [
+                {"wave": 1, "unavailable": 5, "down": 2, "allowed": 4}
+            ]
 
     asyncio.run(scene())
 

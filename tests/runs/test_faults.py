@@ -70,9 +70,19 @@ def rule(do: str, on: str = "", **more: Any) -> Fault:
 def throttled() -> list[Case]:
     """Flow control, in every form, on the request and on readings: nothing was accepted, so it is asked again."""
     reboot = [
-        Case("429, no hint: back-off", (rule("throttle", "reboot", times=3),), posts=4, least_s=45, most_s=90),
         Case(
-            "429 with Retry-After", (rule("throttle", "reboot", retry_after="90s"),), posts=2, least_s=130, most_s=180
+            "429, no hint: back-off",
+            (rule("throttle", "reboot", times=3),),
+            posts=4,
+            least_s=45,
+            most_s=90,
+        ),
+        Case(
+            "429 with Retry-After",
+            (rule("throttle", "reboot", retry_after="90s"),),
+            posts=2,
+            least_s=130,
+            most_s=180,
         ),
         Case("202 with Common.0024", (rule("throttle", "reboot", status=202),), posts=2, most_s=90),
         Case("503 with Common.1503", (rule("throttle", "reboot", status=503),), posts=2, most_s=90),
@@ -93,7 +103,10 @@ def throttled() -> list[Case]:
         ),
     ]
     reads = [
-        Case(f"readings: {status} on {call}", (rule("throttle", call, status=status, times=3, after=1),))
+        Case(
+            f"readings: {status} on {call}",
+            (rule("throttle", call, status=status, times=3, after=1),),
+        )
         for status, call in ((429, "job"), (202, "job"), (503, "list"), (202, "list"))
     ]
     quota = [
@@ -123,7 +136,9 @@ def lost() -> list[Case]:
     cases = []
     no_effect = {
         "500": rule("error", "reboot", status=500),
-        "500, a code of the middle of the work": rule("error", "reboot", status=500, code="Ecs.0227"),
+        "500, a code of the middle of the work": rule(
+            "error", "reboot", status=500, code="Ecs.0227"
+        ),
         "502, a proxy's page": rule("error", "reboot", status=502, body="html"),
         "503, empty": rule("error", "reboot", status=503, body="empty"),
         "504 of the gateway": rule("error", "reboot", status=504, code="APIGW.0201"),
@@ -131,14 +146,26 @@ def lost() -> list[Case]:
     }
     for name, fault in no_effect.items():
         cases.append(
-            Case(f"{name}; hold", (fault,), all="unknown NoTrace", word="stopped", posts=1, least_s=240, most_s=300)
+            Case(
+                f"{name}; hold",
+                (fault,),
+                all="unknown NoTrace",
+                word="stopped",
+                posts=1,
+                least_s=240,
+                most_s=300,
+            )
         )
-        cases.append(Case(f"{name}; retry", (fault,), on_unknown="retry", posts=2, least_s=280, most_s=360))
+        cases.append(
+            Case(f"{name}; retry", (fault,), on_unknown="retry", posts=2, least_s=280, most_s=360)
+        )
     effect = {
         "500 with effect": rule("error", "reboot", status=500, effect=True),
         "502 with effect": rule("error", "reboot", status=502, body="html", effect=True),
         "503 with effect": rule("error", "reboot", status=503, body="text", effect=True),
-        "throttled by its words, with effect": rule("error", "reboot", status=500, code="Common.0001", effect=True),
+        "throttled by its words, with effect": rule(
+            "error", "reboot", status=500, code="Common.0001", effect=True
+        ),
         "reset after acceptance": rule("reset", "reboot", when="after"),
         "truncated answer": rule("truncate", "reboot"),
     }
@@ -156,7 +183,12 @@ def lost() -> list[Case]:
             limits=ExchangeLimits(total_s=0.8, read_s=0.8),
         ),
         Case("a slow answer", (rule("delay", "reboot", seconds="50s"),), least_s=50, most_s=120),
-        Case("a slow acceptance", (rule("delay", "reboot", seconds="50s", when="before"),), least_s=90, most_s=150),
+        Case(
+            "a slow acceptance",
+            (rule("delay", "reboot", seconds="50s", when="before"),),
+            least_s=90,
+            most_s=150,
+        ),
         Case(
             "lost three times without a trace; retry",
             (rule("reset", "reboot", times="all"),),
@@ -193,7 +225,11 @@ def lost() -> list[Case]:
 def jobs() -> list[Case]:
     """What a job can say, and not say."""
     return [
-        Case("a sub-job fails, parent FAIL", (rule("job_fail", servers=ONE, parent="FAIL"),), one="failed JobFailed"),
+        Case(
+            "a sub-job fails, parent FAIL",
+            (rule("job_fail", servers=ONE, parent="FAIL"),),
+            one="failed JobFailed",
+        ),
         Case(
             "a sub-job fails, parent SUCCESS",
             (rule("job_fail", servers=ONE, parent="SUCCESS"),),
@@ -214,14 +250,23 @@ def jobs() -> list[Case]:
             least_s=900,
         ),
         Case("unknown for half a minute", (rule("job_unknown", seconds="30s"),)),
-        Case("unknown for ten minutes", (rule("job_unknown", seconds="10m"),), all=SEEN, most_s=300),
-        Case("unknown as 404", (rule("job_unknown", seconds="10m"),), switches={"gone_job": "404"}, all=SEEN),
+        Case(
+            "unknown for ten minutes", (rule("job_unknown", seconds="10m"),), all=SEEN, most_s=300
+        ),
+        Case(
+            "unknown as 404",
+            (rule("job_unknown", seconds="10m"),),
+            switches={"gone_job": "404"},
+            all=SEEN,
+        ),
         Case("jobs visible late", switches={"job_visible_after": "20s"}),
         Case("a sub-job is missing", (rule("sub_job_missing", servers=ONE),), one=SEEN),
         Case("all sub-jobs are missing", (rule("sub_job_missing"),), all=SEEN),
         Case("ERROR, sub-job FAIL", (rule("server_error", servers=ONE),), one="failed JobFailed"),
         Case(
-            "ERROR, sub-job SUCCESS", (rule("server_error", servers=ONE, sub_job="SUCCESS"),), one="failed ServerError"
+            "ERROR, sub-job SUCCESS",
+            (rule("server_error", servers=ONE, sub_job="SUCCESS"),),
+            one="failed ServerError",
         ),
         Case(
             "ERROR, sub-job RUNNING",
@@ -237,7 +282,11 @@ def jobs() -> list[Case]:
             tuning=PATIENT,
             least_s=900,
         ),
-        Case("REBOOT, sub-job FAIL", (rule("stays_in_reboot", servers=ONE, sub_job="FAIL"),), one="failed JobFailed"),
+        Case(
+            "REBOOT, sub-job FAIL",
+            (rule("stays_in_reboot", servers=ONE, sub_job="FAIL"),),
+            one="failed JobFailed",
+        ),
         Case(
             "REBOOT, sub-job RUNNING",
             (rule("stays_in_reboot", servers=ONE, sub_job="RUNNING"),),
@@ -245,7 +294,13 @@ def jobs() -> list[Case]:
             tuning=PATIENT,
             least_s=900,
         ),
-        Case("fourteen minutes", (rule("slow", servers=ONE, seconds="14m"),), tuning=PATIENT, least_s=840, most_s=930),
+        Case(
+            "fourteen minutes",
+            (rule("slow", servers=ONE, seconds="14m"),),
+            tuning=PATIENT,
+            least_s=840,
+            most_s=930,
+        ),
         Case(
             "twenty minutes",
             (rule("slow", servers=ONE, seconds="20m"),),
@@ -257,9 +312,13 @@ def jobs() -> list[Case]:
         Case("states of all lag", switches={"state_lag": "20s"}, least_s=60),
         Case("a parent that ends late", switches={"parent_lag": "5m"}, most_s=60),
         Case("polls fail", (rule("error", "job", status=500, times=6),)),
-        Case("polls break off", (rule("truncate", "job", times=3), rule("reset", "job", times=3, after=5))),
         Case(
-            "readings break off", (rule("truncate", "list", after=1, times=3), rule("reset", "list", after=4, times=3))
+            "polls break off",
+            (rule("truncate", "job", times=3), rule("reset", "job", times=3, after=5)),
+        ),
+        Case(
+            "readings break off",
+            (rule("truncate", "list", after=1, times=3), rule("reset", "list", after=4, times=3)),
         ),
         Case("polls are slow", (rule("delay", "job", seconds="20s", times=2),)),
     ]
@@ -282,11 +341,24 @@ def servers() -> list[Case]:
         for told in ("plain", "details") if name in ("locked", "busy") else ("plain",):
             switches = {"refusal": told}
             cases.append(
-                Case(f"{name} at the request, {told}", (at_once,), switches=switches, one=refused, posts=range(2, 4))
+                Case(
+                    f"{name} at the request, {told}",
+                    (at_once,),
+                    switches=switches,
+                    one=refused,
+                    posts=range(2, 4),
+                )
             )
         # An answer that names some servers says nothing of the others: they may be rebooting.
         named = {"refusal": "named"}
-        cases.append(Case(f"{name} at the request, named", (at_once,), switches=named, all="unknown MixedEvidence"))
+        cases.append(
+            Case(
+                f"{name} at the request, named",
+                (at_once,),
+                switches=named,
+                all="unknown MixedEvidence",
+            )
+        )
         cases.append(
             Case(
                 f"{name} at the request, only its sub-job fails",
@@ -298,7 +370,12 @@ def servers() -> list[Case]:
         )
     return [
         *cases,
-        Case("busy for a minute", later=(rule("busy", servers=ONE, **{"for": "60s"}),), least_s=100, most_s=150),
+        Case(
+            "busy for a minute",
+            later=(rule("busy", servers=ONE, **{"for": "60s"}),),
+            least_s=100,
+            most_s=150,
+        ),
         Case(
             "busy as Ecs.0100",
             (rule("busy", "reboot", servers=ONE),),
@@ -322,7 +399,10 @@ def servers() -> list[Case]:
         ),
         Case(
             "rebooted by somebody between look and request",
-            (rule("throttle", "reboot", retry_after="10s"), rule("rebooted_by_somebody", servers=ONE, at="5s")),
+            (
+                rule("throttle", "reboot", retry_after="10s"),
+                rule("rebooted_by_somebody", servers=ONE, at="5s"),
+            ),
             one=SEEN,
             down=0,
             posts=2,
@@ -333,14 +413,23 @@ def servers() -> list[Case]:
             age_s=600,
             later=(rule("tags", tags={"role": "web"}, servers=ONE, at="1s"),),
         ),
-        Case("deleted while it reboots", later=(rule("missing", "job", servers=ONE),), one="failed Missing"),
+        Case(
+            "deleted while it reboots",
+            later=(rule("missing", "job", servers=ONE),),
+            one="failed Missing",
+        ),
     ]
 
 
 def logins() -> list[Case]:
     """Tokens that end in mid-run are renewed, whatever call finds it out."""
     return [
-        Case(f"a token ends at a {call}", (rule("expire_token", call, after=after),), login="password", posts=posts)
+        Case(
+            f"a token ends at a {call}",
+            (rule("expire_token", call, after=after),),
+            login="password",
+            posts=posts,
+        )
         for call, after, posts in (("list", 1, 1), ("reboot", 0, 2), ("job", 0, 1), ("job", 3, 1))
     ]
 
@@ -362,8 +451,15 @@ def test_one_fault_on_the_other_cloud(case: Case) -> None:
 
 async def _play(case: Case) -> None:
     options = options_of(6, *case.rules, switches=case.switches)
-    async with simulated(options, tuning=case.tuning, login=case.login, limits=case.limits) as field:
-        text = plan_of(case.waves, max_failures="100%", on_unknown=case.on_unknown, wait_at_most=case.wait_at_most)
+    async with simulated(
+        options, tuning=case.tuning, login=case.login, limits=case.limits
+    ) as field:
+        text = plan_of(
+            case.waves,
+            max_failures="100%",
+            on_unknown=case.on_unknown,
+            wait_at_most=case.wait_at_most,
+        )
         field.clock.jump(seconds=case.age_s)
         run_id = await field.begin(text)
         if case.later:
@@ -372,7 +468,9 @@ async def _play(case: Case) -> None:
         run = await field.follow(run_id)
         assert run.word == case.word
         found = {s.ref.name: f"{s.outcome} {s.reason}" for s in run.servers.values()}
-        assert found == {name: case.expected_one if name == "web-001" else case.all for name in found}
+        assert found == {
+            name: case.expected_one if name == "web-001" else case.all for name in found
+        }
         _assert_reboots(field, run, case)
         posts = case.posts if isinstance(case.posts, range) else (case.posts,)
         assert len(field.calls("reboot")) in posts
@@ -391,5 +489,8 @@ def _assert_reboots(field: Field, run: Run, case: Case) -> None:
             assert times == case.down
         elif server.outcome is Outcome.READY:
             assert times == 1
-        elif server.outcome in (Outcome.SKIPPED, Outcome.NOT_STARTED) or server.reason in ("NoTrace", "NotAccepted"):
+        elif server.outcome in (Outcome.SKIPPED, Outcome.NOT_STARTED) or server.reason in (
+            "NoTrace",
+            "NotAccepted",
+        ):
             assert times == 0

@@ -26,7 +26,12 @@ def write_calendar(path: Path, *events: tuple[datetime, float]) -> None:
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0"]
     for n, (begins, hours) in enumerate(events):
         ends = begins + timedelta(hours=hours)
-        lines += ["BEGIN:VEVENT", f"UID:{n}", f"DTSTART:{begins:%Y%m%dT%H%M%SZ}", f"DTEND:{ends:%Y%m%dT%H%M%SZ}"]
+        lines += [
+            "BEGIN:VEVENT",
+            f"UID:{n}",
+            f"DTSTART:{begins:%Y%m%dT%H%M%SZ}",
+            f"DTEND:{ends:%Y%m%dT%H%M%SZ}",
+        ]
         lines += ["SUMMARY:hunter2", "END:VEVENT"]
     path.write_text("\r\n".join([*lines, "END:VCALENDAR", ""]))
 
@@ -63,7 +68,9 @@ class Checkout:
         return await begin(self.field, self.text, self.folder / "plans")
 
     async def follow(self, run_id: str, until: str = "") -> Run:
-        return await self.field.follow(run_id, driver=driver_at(self.field, self.folder, run_id), until=until)
+        return await self.field.follow(
+            run_id, driver=driver_at(self.field, self.folder, run_id), until=until
+        )
 
 
 def test_a_freeze_that_is_added_in_mid_run_holds_the_next_wave(tmp_path: Path) -> None:
@@ -77,9 +84,13 @@ def test_a_freeze_that_is_added_in_mid_run_holds_the_next_wave(tmp_path: Path) -
             await here.follow(run_id, until="pause")
             here.freeze((-1, 6))
             frozen_until = field.clock.now() + timedelta(hours=5)
-            run = await here.follow(run_id, until="a freeze that was added since the run began is on")
+            run = await here.follow(
+                run_id, until="a freeze that was added since the run began is on"
+            )
             assert len(field.calls("reboot")) == 1
-            (awaited,) = [fields_of(e) for e in field.store.events(run_id) if e.type == "window.awaited"]
+            (awaited,) = [
+                fields_of(e) for e in field.store.events(run_id) if e.type == "window.awaited"
+            ]
             assert awaited["current"] is True
             assert datetime.fromisoformat(awaited["until"]) == run.window_opens
             assert run.window_opens
@@ -124,7 +135,9 @@ def test_a_freeze_that_is_taken_out_does_not_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["hunter2", None])
-def test_a_calendar_that_cannot_be_read_closes_and_in_the_end_stops(tmp_path: Path, wrong: str | None) -> None:
+def test_a_calendar_that_cannot_be_read_closes_and_in_the_end_stops(
+    tmp_path: Path, wrong: str | None
+) -> None:
     """Cannot tell is closed, with the reason and nothing of the file; after `wait_at_most` the run stops."""
 
     async def scene() -> None:
@@ -137,7 +150,9 @@ def test_a_calendar_that_cannot_be_read_closes_and_in_the_end_stops(tmp_path: Pa
                 here.calendar.unlink()
             else:
                 here.calendar.write_text(wrong)
-            run = await here.follow(run_id, until="the plan's calendars cannot be read now: freeze: the file")
+            run = await here.follow(
+                run_id, until="the plan's calendars cannot be read now: freeze: the file"
+            )
             assert "hunter2" not in run.window_why
             run = await here.follow(run_id)
             assert (run.word, run.stop and run.stop.reason) == ("stopped", "WindowTimeout")

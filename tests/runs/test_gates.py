@@ -22,7 +22,18 @@ from tests.cloud.wild import Connection, free_port, wild
 from tests.journal import fields_of, made
 from tests.runs.harness import Field, Gated, options_of, plan_of, simulated
 
-READS = {"list", "show", "job", "actions", "groups", "limits", "tags", "projects", "token", "alarms"}
+READS = {
+    "list",
+    "show",
+    "job",
+    "actions",
+    "groups",
+    "limits",
+    "tags",
+    "projects",
+    "token",
+    "alarms",
+}
 GATES = "gates: [{prometheus: {source: main, query: errors, max: 5}}%s]\nwait_at_most: %s\n"
 
 
@@ -43,16 +54,27 @@ class Metrics:
     async def answer(self, connection: Connection) -> None:
         self.asked.append(self.seconds)
         value = self.value(self.seconds)
-        sample = {"metric": {"__name__": "errors"}, "value": [self.place.clock.now().timestamp(), str(value)]}
-        body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": [sample]}})
+        sample = {
+            "metric": {"__name__": "errors"},
+            "value": [self.place.clock.now().timestamp(), str(value)],
+        }
+        body = json.dumps(
+            {"status": "success", "data": {"resultType": "vector", "result": [sample]}}
+        )
         head = "HTTP/1.1 200 OK" if value is not None else "HTTP/1.1 503 Told"
-        lines = f"{head}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        lines = (
+            f"{head}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        )
         await connection.send(lines.encode())
 
 
 @asynccontextmanager
 async def guarded(
-    servers: int, value: Callable[[float], float | None], *, is_dead: bool = False, speaks: str = "huaweicloud"
+    servers: int,
+    value: Callable[[float], float | None],
+    *,
+    is_dead: bool = False,
+    speaks: str = "huaweicloud",
 ) -> AsyncIterator[tuple[Field, Metrics]]:
     async with simulated(options_of(servers, switches={"cloud": speaks})) as place:
         metrics = Metrics(place, value)
@@ -60,7 +82,9 @@ async def guarded(
             url = f"http://127.0.0.1:{free_port()}" if is_dead else server.url
             metrics.began = place.clock.now()
             sources = {"main": GateSource("prometheus", url)}
-            place.rules = Gated(NetGatekeeper(sources, {place.target.name: place.cloud}, place.clock.now, 2.0))
+            place.rules = Gated(
+                NetGatekeeper(sources, {place.target.name: place.cloud}, place.clock.now, 2.0)
+            )
             yield place, metrics
 
 
@@ -70,7 +94,11 @@ def plan(waves: str, more: str = "", *, wait: str = "1h", **group: object) -> st
 
 def states(place: Field, run: Run) -> list[str]:
     """What the journal tells of the first gate, in order."""
-    return [fields_of(e)["answers"][0]["state"] for e in place.store.events(run.id) if e.type == "gates.asked"]
+    return [
+        fields_of(e)["answers"][0]["state"]
+        for e in place.store.events(run.id)
+        if e.type == "gates.asked"
+    ]
 
 
 def seconds_of(run: Run, at: datetime | None) -> float:
@@ -137,7 +165,11 @@ def test_nothing_is_asked_of_the_cloud_once_a_gate_has_closed() -> None:
             assert run.stop
             assert run.stop.reason == "GateClosed"
             assert sum(place.state.reboot_counts().values()) == 1
-            closed = next(e.at for e in place.store.events(run.id) if "closed" in str(fields_of(e).get("answers")))
+            closed = next(
+                e.at
+                for e in place.store.events(run.id)
+                if "closed" in str(fields_of(e).get("answers"))
+            )
             assert not [c for c in place.calls() if c.at / 1000 >= closed.timestamp()]
             report = build_report(run, place.store.events(run.id))
             assert [(g.wave, g.state) for g in report.gates] == [(1, "open"), (2, "closed")]
@@ -151,7 +183,9 @@ def test_a_gate_in_a_dry_run_is_reported_and_decides_nothing() -> None:
 
     async def scene() -> None:
         async with guarded(3, lambda s: 1.0) as (place, _):
-            more = ", {name: trial, dry_run: true, prometheus: {source: main, query: errors, min: 2}}"
+            more = (
+                ", {name: trial, dry_run: true, prometheus: {source: main, query: errors, min: 2}}"
+            )
             more += ", {dry_run: true, http: {source: nowhere}}"
             run = await place.run(plan("1, 100%", more))
             assert run.word == "done"
@@ -162,7 +196,9 @@ def test_a_gate_in_a_dry_run_is_reported_and_decides_nothing() -> None:
                 ("trial", True, "closed"),
                 ("http nowhere/", True, "cannot_tell"),
             ]
-            assert "the configuration has no http source nowhere" in {g.reason for g in report.gates}
+            assert "the configuration has no http source nowhere" in {
+                g.reason for g in report.gates
+            }
 
     asyncio.run(scene())
 
@@ -173,7 +209,9 @@ def test_an_answer_goes_stale_before_the_first_request() -> None:
     async def scene() -> None:
         async with guarded(4, lambda s: 1.0 if s < 60 or s > 900 else 9.0) as (place, metrics):
             place.add_rules({"do": "not_active", "servers": {"count": 1}, "for": "100s"})
-            run = await place.run(plan("100%", servers="{names: ['*']}", max_unavailable=3, ready="{timeout: 20m}"))
+            run = await place.run(
+                plan("100%", servers="{names: ['*']}", max_unavailable=3, ready="{timeout: 20m}")
+            )
             assert run.word == "done"
             assert metrics.began
             assert min(reboots_at(place, metrics.began)) > 900
@@ -228,13 +266,23 @@ def test_cloud_eye_alarms_hold_the_next_wave(speaks: str) -> None:
         async with guarded(6, lambda s: 1.0, speaks=speaks) as (place, _):
             schedule, _ = await place.plan("gates: [{alarms: none}]\n" + plan_of("1, 100%"))
             names = [s.name for w in schedule.waves for s in w.servers]
-            text = "gates: [{alarms: none}]\n" + plan_of("1, 100%", servers=f"{{names: {json.dumps(names[:4])}}}")
+            text = "gates: [{alarms: none}]\n" + plan_of(
+                "1, 100%", servers=f"{{names: {json.dumps(names[:4])}}}"
+            )
             place.add_rules(
                 {"do": "alarm", "servers": {"names": [names[5]]}},
-                {"do": "alarm", "name": "shared", "rule": "shared", "servers": {"names": [names[1]]}, "for": "10m"},
+                {
+                    "do": "alarm",
+                    "name": "shared",
+                    "rule": "shared",
+                    "servers": {"names": [names[1]]},
+                    "for": "10m",
+                },
             )
             run_id = await place.begin(text)
-            waiting = await place.follow(run_id, until="gates: alarms is closed (alarm shared is on for")
+            waiting = await place.follow(
+                run_id, until="gates: alarms is closed (alarm shared is on for"
+            )
             assert not waiting.waves[0].started
             place.add_rules({"do": "error", "on": "alarms", "status": 403, "times": 1, "at": "5m"})
             run = await place.follow(run_id)
@@ -276,7 +324,9 @@ def test_after_a_wait_for_gates_a_wave_begins_in_a_window_only(override: bool) -
             until = now + timedelta(hours=1)
             window = f"windows: [{{days: [{now:%a}], start: '{now:%H:%M}', length: 1h, timezone: UTC}}]\n".lower()
             place.add_rules({"do": "not_active", "servers": {"count": 1}, "for": "100s"})
-            text = window.replace("utc", "UTC") + plan("100%", wait="10d", max_unavailable=3, ready="{timeout: 20m}")
+            text = window.replace("utc", "UTC") + plan(
+                "100%", wait="10d", max_unavailable=3, ready="{timeout: 20m}"
+            )
             run_id = await place.begin(text)
             driver = place.driver(run_id)
             waiting = await place.follow(run_id, driver=driver, until="window (no window is open)")

@@ -30,7 +30,12 @@ from runner.ports.store import JournalMoved, LeaseHeld, RunNotFound
 from runner.store.event_json import journal_schema
 from runner.store.rows import event_line, written_events
 from tests.execution.bedside import bench_of
-from tests.execution.memory_cloud import Answer, MemoryCloud, lost_after_acceptance, lost_before_acceptance
+from tests.execution.memory_cloud import (
+    Answer,
+    MemoryCloud,
+    lost_after_acceptance,
+    lost_before_acceptance,
+)
 from tests.execution.setup import Bench, Keeper, schedule_of
 from tests.execution.test_targets import Two, breaks, on_two
 from tests.journal import made
@@ -44,7 +49,11 @@ def eventful(kind: str) -> Bench:
     """A bench whose cloud goes wrong in one of several ways."""
     bench = Bench.of(4)
     wrongs: dict[str, list[Answer | None]] = {
-        "lost": [lambda c, i: Throttled("APIGW.0308", "limit", 5.0), lost_after_acceptance, lost_before_acceptance],
+        "lost": [
+            lambda c, i: Throttled("APIGW.0308", "limit", 5.0),
+            lost_after_acceptance,
+            lost_before_acceptance,
+        ],
         "refused": [lambda c, i: NotSent("no route"), refuse, None],
         "gone": [None],
     }
@@ -71,24 +80,39 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
         run_id = bench.start(schedule)
         bench.follow(run_id, until="pause")
         now = bench.clock.now
-        bench.store.record(run_id, now(), [made("run.suspended", {"why": "no-wait"}), made("run.resumed", {})])
-        bench.store.record(run_id, now(), [made("note", {"text": "hello"}), made("run.error", {"error": "boom"})])
+        bench.store.record(
+            run_id, now(), [made("run.suspended", {"why": "no-wait"}), made("run.resumed", {})]
+        )
+        bench.store.record(
+            run_id, now(), [made("note", {"text": "hello"}), made("run.error", {"error": "boom"})]
+        )
         run = bench.follow(run_id)
         for server in run.servers.values():
             if server.outcome is Outcome.UNKNOWN:
-                data = {"server": server.ref.id, "resolved_as": "rebooted", "by": "ann", "reason": "seen"}
+                data = {
+                    "server": server.ref.id,
+                    "resolved_as": "rebooted",
+                    "by": "ann",
+                    "reason": "seen",
+                }
                 bench.store.record(run_id, now(), [made("server.resolved", data)], open_only=False)
         yield schedule, bench.store.events(run_id)
     bench = eventful("gone")
     schedule = schedule_of([1, 3], pause=Pause("approval"))
     run_id = bench.start(schedule)
     bench.follow(run_id, until="approval")
-    bench.store.record(run_id, bench.clock.now(), [made("approval.given", {"question": "pause:1", "by": "ann"})])
+    bench.store.record(
+        run_id, bench.clock.now(), [made("approval.given", {"question": "pause:1", "by": "ann"})]
+    )
     bench.follow(run_id, until="come back")
-    bench.store.record(run_id, bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "incident"})])
+    bench.store.record(
+        run_id, bench.clock.now(), [made("cancel.requested", {"by": "ann", "reason": "incident"})]
+    )
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
-    bench = bench_of(4, lambda s, now, rebooted: "503" if s == "s-003" or (rebooted and 60 < now < 90) else None)
+    bench = bench_of(
+        4, lambda s, now, rebooted: "503" if s == "s-003" or (rebooted and 60 < now < 90) else None
+    )
     schedule = schedule_of([2, 2], checks=(Check("tcp", 443),), baseline="count", stable_for_s=60.0)
     run_id = bench.start(schedule)
     bench.follow(run_id)
@@ -108,18 +132,27 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     run_id = bench.start(schedule)
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
-    bench = bench_of(2, lambda s, now, rebooted: "503" if s == "s-001" and 100 < now < 1000 else None)
+    bench = bench_of(
+        2, lambda s, now, rebooted: "503" if s == "s-001" and 100 < now < 1000 else None
+    )
     schedule = schedule_of([2], checks=(Check("tcp", 443),), bake_s=600.0)
     run_id = bench.start(schedule)
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
     two = Two.of(4)
     began = two.bench.clock.now()
-    breaks(two.other, two.bench.clock, lambda now: (now - began).total_seconds() > 70, CloudDenied("no"))
+    breaks(
+        two.other,
+        two.bench.clock,
+        lambda now: (now - began).total_seconds() > 70,
+        CloudDenied("no"),
+    )
     schedule = on_two([1, 2, 1], ["b", "b", "a"], pause=Pause("timed", 60.0))
     yield schedule, two.bench.store.events(two.run(schedule).id)
     bench = Bench.of(2)
-    bench.cloud.servers["s-001"] = replace(bench.cloud.servers["s-001"], task_state="image_snapshot")
+    bench.cloud.servers["s-001"] = replace(
+        bench.cloud.servers["s-001"], task_state="image_snapshot"
+    )
     bench.cloud.answers = [lost_before_acceptance]
     bench.follow(bench.start(schedule_of([1], plan="other", cycle="c2")), until="come back")
     schedule = schedule_of([2])
@@ -140,14 +173,20 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     yield schedule, bench.store.events(run_id)
 
 
-DENIED = Event(made("batch.denied", {"batch": 1, "code": "Ecs.0003", "reason": "no"}), Bench.of(1).clock.now(), 3)
+DENIED = Event(
+    made("batch.denied", {"batch": 1, "code": "Ecs.0003", "reason": "no"}),
+    Bench.of(1).clock.now(),
+    3,
+)
 
 
 def corrupted(event: Event) -> Iterator[Event]:
     """The event itself, and with data of the right types that speaks of something else."""
     yield event
     for key, value in ((f.name, getattr(event.data, f.name)) for f in fields(event.data)):
-        wrong: list[Any] = [99] if isinstance(value, int) else ["nobody"] if isinstance(value, str) else []
+        wrong: list[Any] = (
+            [99] if isinstance(value, int) else ["nobody"] if isinstance(value, str) else []
+        )
         if isinstance(value, Mapping) and value:  # the first fits, another does not
             wrong += [{}, {**value, "nobody": next(iter(value.values()))}]
         if isinstance(value, tuple):
@@ -175,7 +214,9 @@ def states(journal: list[Event]) -> Iterator[tuple[Run, list[Event]]]:
             continue
         met.update(e.type for e in following)
         run = replay("r", journal[:length])
-        for wave in run.schedule.waves:  # what is remembered of the waves' members and groups changes nothing
+        for wave in (
+            run.schedule.waves
+        ):  # what is remembered of the waves' members and groups changes nothing
             run.members(wave)
             run.group(wave.group)
         yield run, following
@@ -235,16 +276,28 @@ def test_every_line_is_as_the_published_schema_says() -> None:
     """All types of events, in the form in which a store keeps them; what the schema does not know is refused."""
     path = Path(__file__).parents[2] / "schemas" / "journal.schema.json"
     schema = json.loads(path.read_text())
-    assert schema == journal_schema(), "stale: reboot-runner schema journal > schemas/journal.schema.json"
+    assert schema == journal_schema(), (
+        "stale: reboot-runner schema journal > schemas/journal.schema.json"
+    )
     validator = Draft7Validator(schema)
     met: set[str] = set()
     for _, events in journals():
         head = ""
         for event in events:
-            ((row,), head) = written_events("r", [event.data], event.at, first=event.seq, fence=event.fence, head=head)
+            ((row,), head) = written_events(
+                "r", [event.data], event.at, first=event.seq, fence=event.fence, head=head
+            )
             line = json.loads(event_line(row))
             validator.validate(line)
-            assert row == (event.format, event.seq, line["at"], event.type, event.fence, event.previous, row[-1])
+            assert row == (
+                event.format,
+                event.seq,
+                line["at"],
+                event.type,
+                event.fence,
+                event.previous,
+                row[-1],
+            )
             assert not validator.is_valid(line | {"data": line["data"] | {"extra": 1}})
             met.add(event.type)
     assert met >= set(EVENTS) - {"batch.denied"}
@@ -270,14 +323,18 @@ class Meddler:
         bench.store.append = append  # type: ignore[method-assign]
 
     def meddle(self) -> None:
-        deed = self.dice.choice([self._late, self._late, self._resolve, self._approve, self._cancel])
+        deed = self.dice.choice(
+            [self._late, self._late, self._resolve, self._approve, self._cancel]
+        )
         run = read_run(self.bench.store, self.run_id)
         event = deed(run)
         if event is None:
             return
         try:
             open_only = event.type not in ("batch.accepted", "server.resolved")
-            self.bench.store.record(self.run_id, self.bench.clock.now(), [event], expect=run.seq, open_only=open_only)
+            self.bench.store.record(
+                self.run_id, self.bench.clock.now(), [event], expect=run.seq, open_only=open_only
+            )
             self.deeds.append(event.type)
         except (JournalMoved, RunNotFound):
             return
@@ -291,7 +348,9 @@ class Meddler:
             )
 
     def _late(self, run: Run) -> EventData | None:
-        known = [(n, job) for n, job, since in self.lost if n in run.batches and since <= self.writes]
+        known = [
+            (n, job) for n, job, since in self.lost if n in run.batches and since <= self.writes
+        ]
         if not known:
             return None
         number, job = self.dice.choice(known)
@@ -304,7 +363,9 @@ class Meddler:
         # He looks at the server: nobody says `not-rebooted` of one that was.
         server = self.dice.choice(unknown)
         was = "rebooted" if self.bench.cloud.times_rebooted()[server] else "not-rebooted"
-        return made("server.resolved", {"server": server, "resolved_as": was, "by": "ann", "reason": "seen"})
+        return made(
+            "server.resolved", {"server": server, "resolved_as": was, "by": "ann", "reason": "seen"}
+        )
 
     def _approve(self, run: Run) -> EventData | None:
         return (
@@ -321,20 +382,30 @@ class Meddler:
 
 def _random_answer(meddler: Meddler, dice: random.Random) -> Answer:
     def answer(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer | None:
-        kind = dice.choice(["fine", "lost", "lost", "lost after", "throttled", "locked", "busy", "not sent"])
+        kind = dice.choice(
+            ["fine", "lost", "lost", "lost after", "throttled", "locked", "busy", "not sent"]
+        )
         number = max(read_run(meddler.bench.store, meddler.run_id).batches)
         match kind:
             case "lost":
                 return Ambiguous("reset")
             case "lost after":
-                meddler.lost.append((number, cloud.accept(ids).job_id, meddler.writes + dice.randint(0, 30)))
+                meddler.lost.append(
+                    (number, cloud.accept(ids).job_id, meddler.writes + dice.randint(0, 30))
+                )
                 return Ambiguous("reset")
             case "throttled":
                 return Throttled("APIGW.0308", "limit", 5.0)
             case "locked":
                 return Refused("Ecs.0605", "locked", 400, because_of_servers=True)
             case "busy":
-                return Refused("Ecs.0611", "one of them", 400, because_of_servers=True, codes=("Ecs.0611", "Ecs.0603"))
+                return Refused(
+                    "Ecs.0611",
+                    "one of them",
+                    400,
+                    because_of_servers=True,
+                    codes=("Ecs.0611", "Ecs.0603"),
+                )
             case "not sent":
                 return NotSent("no route")
         return None
@@ -354,7 +425,9 @@ async def _drive(bench: Bench, driver: Driver, meddler: Meddler, turns: int = 4_
             return step.run
         if "approval" in step.waits_for:
             meddler.meddle()
-        bench.clock.jump(seconds=max(0.001, min(3600.0, (step.due - bench.clock.now()).total_seconds())))
+        bench.clock.jump(
+            seconds=max(0.001, min(3600.0, (step.due - bench.clock.now()).total_seconds()))
+        )
     raise AssertionError("the run did not end")
 
 
@@ -369,7 +442,9 @@ def test_a_meddler_cannot_poison_a_run(on_unknown: str) -> None:
         bench.cloud.history_readable = dice.random() < 0.7
         bench.cloud.takes = dict.fromkeys(bench.cloud.servers, 0.0) if dice.random() < 0.4 else {}
         bench.cloud.fails = {"s-004": "boot failed"} if dice.random() < 0.3 else {}
-        schedule = schedule_of([2, 2, 2], max_failures=6, pause=Pause("timed", 60.0), on_unknown=on_unknown)
+        schedule = schedule_of(
+            [2, 2, 2], max_failures=6, pause=Pause("timed", 60.0), on_unknown=on_unknown
+        )
         run_id = bench.start(schedule)
         meddler = Meddler(bench, run_id, dice)
         bench.cloud.answers = [_random_answer(meddler, dice)] * 40
@@ -385,9 +460,13 @@ def test_a_meddler_cannot_poison_a_run(on_unknown: str) -> None:
         assert told.counts() == counts
         for server in told.servers.values():
             if server.outcome is Outcome.READY:
-                assert bench.cloud.times_rebooted()[server.ref.id] == 1, f"seed {seed}: ready, but never rebooted"
+                assert bench.cloud.times_rebooted()[server.ref.id] == 1, (
+                    f"seed {seed}: ready, but never rebooted"
+                )
         deeds |= set(meddler.deeds)
-        late_after_all += sum("became known when its wave was over" in s.detail for s in told.servers.values())
+        late_after_all += sum(
+            "became known when its wave was over" in s.detail for s in told.servers.values()
+        )
     assert deeds == {"batch.accepted", "server.resolved", "approval.given", "cancel.requested"}
     assert late_after_all
 
@@ -443,7 +522,11 @@ def test_a_late_job_id_brings_servers_of_the_current_wave_back() -> None:
     driver = bench.driver(run_id)
     is_unknown: Callable[[Run], bool] = lambda run: run.servers["s-000"].outcome is Outcome.UNKNOWN  # noqa: E731
     asyncio.run(_until(bench, driver, is_unknown))
-    bench.store.record(run_id, bench.clock.now(), [made("batch.accepted", {"batch": 1, "job": jobs[0], "late": True})])
+    bench.store.record(
+        run_id,
+        bench.clock.now(),
+        [made("batch.accepted", {"batch": 1, "job": jobs[0], "late": True})],
+    )
     run = bench.follow(run_id, driver)
     assert run.counts()["ready"] == 3
     assert run.failed == 0

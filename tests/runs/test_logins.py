@@ -30,12 +30,18 @@ def login_by(kind: str, here: Running, github: Issuer) -> Login:
     keys = here.state.credentials
     match kind:
         case "password":
-            names = {"HW_USER_NAME": keys.user, "HW_USER_PASSWORD": keys.password, "HW_DOMAIN_NAME": keys.domain}
+            names = {
+                "HW_USER_NAME": keys.user,
+                "HW_USER_PASSWORD": keys.password,
+                "HW_DOMAIN_NAME": keys.domain,
+            }
             return choose_login("password", names)
         case "oidc":
             return choose_login("auto", github.environ)
         case "idp":
-            job = {name: value for name, value in github.environ.items() if name.startswith("ACTIONS_")}
+            job = {
+                name: value for name, value in github.environ.items() if name.startswith("ACTIONS_")
+            }
             return choose_login("auto", {**job, "HUAWEICLOUD_SDK_IDP_ID": TRUST.idp_id})
     return choose_login("metadata", {"REBOOT_RUNNER_METADATA": here.url})
 
@@ -63,7 +69,10 @@ async def there(kind: str, valid: timedelta) -> AsyncIterator[Field]:
 
 
 def exchanges(field: Field, kind: str) -> int:
-    return sum(c.call == ("metadata" if kind == "metadata" else "token") and c.status < 300 for c in field.calls())
+    return sum(
+        c.call == ("metadata" if kind == "metadata" else "token") and c.status < 300
+        for c in field.calls()
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -92,7 +101,10 @@ def test_it_is_revoked_in_the_middle_of_a_wave(kind: str) -> None:
                 field.add_rules({"do": "expire_token", "on": "job", "after": 1})
                 field.add_rules({"do": "expire_token", "on": "reboot", "after": 1})
                 done = await field.run(plan_of("50%, 50%"))
-                assert (done.word, {s.outcome for s in done.servers.values()}) == ("done", {"ready"})
+                assert (done.word, {s.outcome for s in done.servers.values()}) == (
+                    "done",
+                    {"ready"},
+                )
                 assert set(field.state.reboot_counts().values()) == {1}
                 assert len(field.state.reboot_counts()) == 12
                 assert [c.status for c in field.calls("reboot")] == [200, 401, 200]

@@ -28,7 +28,10 @@ class Measured:
 async def _measured(servers: int) -> Measured:
     clock = VirtualClock()
     store = SqlStore(Sqlite(":memory:", clock.seconds))
-    async with served(3, servers, clock) as (states, spots), Many.opened(spots, store, clock) as many:
+    async with (
+        served(3, servers, clock) as (states, spots),
+        Many.opened(spots, store, clock) as many,
+    ):
         run = await many.follow(await many.begin(plan_text([s.name for s in spots], WAVE)))
         events = Counter(e.type for e in store.events(run.id))
         store.close()
@@ -52,10 +55,16 @@ def test_every_server_has_one_outcome_and_one_reboot(sizes: tuple[Measured, Meas
         assert measured.tally.times == dict.fromkeys(run.servers, 1)
 
 
-def test_calls_are_two_lists_and_one_request_a_wave_and_polls(sizes: tuple[Measured, Measured]) -> None:
+def test_calls_are_two_lists_and_one_request_a_wave_and_polls(
+    sizes: tuple[Measured, Measured],
+) -> None:
     """What is more than that comes of answers that were throttled, and of the servers that came back early."""
     for measured in sizes:
-        waves, calls, throttled = len(measured.run.waves), measured.tally.calls, measured.tally.throttled
+        waves, calls, throttled = (
+            len(measured.run.waves),
+            measured.tally.calls,
+            measured.tally.throttled,
+        )
         assert throttled
         assert calls.keys() == {"list", "reboot", "job", "actions"}
         failed = sum(server.reason == "JobFailed" for server in measured.run.servers.values())

@@ -40,7 +40,9 @@ def test_a_run_resumed_after_two_days(login: LoginKind, speaks: str) -> None:
     """Killed in its second wave and resumed when the job is gone: history tells, the rest of the run follows."""
 
     async def scene() -> None:
-        async with simulated(options_of(9, switches={"cloud": speaks}), login=login, tuning=SLOWLY) as field:
+        async with simulated(
+            options_of(9, switches={"cloud": speaks}), login=login, tuning=SLOWLY
+        ) as field:
             run_id = await field.begin(plan_of("3"))
             run = await field.follow(run_id, until=lambda r: 2 in r.batches)
             assert run.batches[2].job_id
@@ -50,7 +52,9 @@ def test_a_run_resumed_after_two_days(login: LoginKind, speaks: str) -> None:
             assert once_each(field, 9)
             assert len(field.calls("reboot")) == 3
             seen = [s for s in run.servers.values() if s.wave == 2]
-            assert {(s.outcome, s.reason, s.evidence) for s in seen} == {("ready", "RebootSeen", Evidence.STATE)}
+            assert {(s.outcome, s.reason, s.evidence) for s in seen} == {
+                ("ready", "RebootSeen", Evidence.STATE)
+            }
             others = [s for s in run.servers.values() if s.wave != 2]
             assert {(s.outcome, s.reason) for s in others} == {("ready", "Rebooted")}
 
@@ -88,7 +92,9 @@ def test_an_outage_before_the_wave_is_waited_for() -> None:
         async with simulated(options_of(6), tuning=SLOWLY) as field:
             run_id = await field.begin(plan_of("6"))
             await field.line.cut()
-            run = await field.follow(run_id, until=lambda r: field.clock.now() - r.created > timedelta(minutes=5))
+            run = await field.follow(
+                run_id, until=lambda r: field.clock.now() - r.created > timedelta(minutes=5)
+            )
             assert not run.batches
             await field.line.mend()
             run = await field.follow(run_id)
@@ -107,7 +113,11 @@ def test_an_outage_before_the_wave_that_lasts_ends_the_process_not_the_run() -> 
             await field.line.cut()
             with pytest.raises(CloudError, match="connect"):
                 await field.follow(run_id)
-            assert timedelta(minutes=15) <= field.clock.now() - field.read(run_id).created <= timedelta(minutes=17)
+            assert (
+                timedelta(minutes=15)
+                <= field.clock.now() - field.read(run_id).created
+                <= timedelta(minutes=17)
+            )
             assert field.read(run_id).is_open
             assert not field.read(run_id).batches
             await field.line.mend()
@@ -126,7 +136,9 @@ def test_an_outage_at_the_request_proves_that_nothing_was_sent() -> None:
             run_id = await field.begin(plan_of("6"))
             await field.follow(run_id, until="come back")
             await field.line.cut()
-            run = await field.follow(run_id, until=lambda r: field.clock.now() - r.created > timedelta(minutes=6))
+            run = await field.follow(
+                run_id, until=lambda r: field.clock.now() - r.created > timedelta(minutes=6)
+            )
             phases = [str(b.phase) for b in run.batches.values()]
             assert phases.count("accepted") == 1
             assert set(phases[1:]) == {"not_sent"}
@@ -152,7 +164,11 @@ def test_an_outage_while_polling_is_endured(minutes: int) -> None:
             assert reasons(run) == {"ready Rebooted"}
             assert once_each(field, 6)
             assert run.ended
-            assert timedelta(minutes=minutes) <= run.ended - run.created <= timedelta(minutes=minutes + 2)
+            assert (
+                timedelta(minutes=minutes)
+                <= run.ended - run.created
+                <= timedelta(minutes=minutes + 2)
+            )
 
     asyncio.run(scene())
 
@@ -175,7 +191,9 @@ def test_an_outage_while_polling_that_lasts_makes_servers_unknown() -> None:
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize(("until", "expected"), [("4m", "ready Rebooted"), (None, "unknown CannotSee")])
+@pytest.mark.parametrize(
+    ("until", "expected"), [("4m", "ready Rebooted"), (None, "unknown CannotSee")]
+)
 def test_an_outage_while_reading_back(until: str | None, expected: str) -> None:
     """The job has ended well, but states cannot be read: for a while that is endured, at the deadline it is unknown."""
 
@@ -203,7 +221,13 @@ def test_credentials_that_end_in_mid_run_are_a_persons_matter() -> None:
         async with simulated(options_of(6), tuning=SLOWLY) as field:
             run_id = await field.begin(plan_of("6"))
             await field.follow(run_id, until="come back")
-            denied = {"do": "error", "on": "job", "status": 401, "code": "APIGW.0301", "times": "all"}
+            denied = {
+                "do": "error",
+                "on": "job",
+                "status": 401,
+                "code": "APIGW.0301",
+                "times": "all",
+            }
             field.add_rules({**denied, "until": "20m"})
             with pytest.raises(CloudDenied) as caught:
                 await field.follow(run_id)
@@ -219,7 +243,11 @@ def test_credentials_that_end_in_mid_run_are_a_persons_matter() -> None:
 POLICY = "Policy doesn't allow ecs:cloudServers:reboot to be performed."
 DENIALS = {
     "policy engine": {"status": 403, "code": "Pdp.0001"},
-    "Nova": {"status": 403, "body": "raw", "message": json.dumps({"forbidden": {"message": POLICY, "code": 403}})},
+    "Nova": {
+        "status": 403,
+        "body": "raw",
+        "message": json.dumps({"forbidden": {"message": POLICY, "code": 403}}),
+    },
     "enterprise project": {"status": 401, "code": "EPS.0003"},
 }
 
@@ -238,7 +266,9 @@ def test_a_denied_request_reboots_nothing_and_can_be_repeated(denied: dict[str, 
             assert "ecs:cloudServers:reboot" in f"{caught.value} {caught.value.hint}"
             assert {s.outcome for s in field.read(run_id).servers.values()} == {None}
             assert not field.state.reboot_counts()
-            assert field.store.spent(field.read(run_id).schedule.cycle, field.target.project_id) == {}
+            assert (
+                field.store.spent(field.read(run_id).schedule.cycle, field.target.project_id) == {}
+            )
             field.clock.jump(minutes=1)
             assert reasons(await field.follow(run_id)) == {"ready Rebooted"}
             assert once_each(field, 6)
@@ -276,7 +306,9 @@ class LastCall:
     async def read_servers(self, ids: Collection[str]) -> Mapping[str, Server]:
         return await self._cloud.read_servers(ids)
 
-    async def reboot(self, ids: Collection[str], kind: RebootType, signed_at: datetime) -> RebootAnswer:
+    async def reboot(
+        self, ids: Collection[str], kind: RebootType, signed_at: datetime
+    ) -> RebootAnswer:
         await self._cloud.reboot(ids, kind, signed_at)
         raise Death
 

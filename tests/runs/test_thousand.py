@@ -106,7 +106,9 @@ def test_small_batches_share_one_minute() -> None:
 
     async def scene() -> None:
         tuning = Tuning(servers_per_request=25, servers_per_minute=100)
-        async with simulated(options_of(350, switches={"quota_servers": 100}), tuning=tuning) as field:
+        async with simulated(
+            options_of(350, switches={"quota_servers": 100}), tuning=tuning
+        ) as field:
             run = await field.run(plan_of("350"))
             assert run.counts()["ready"] == 350
             _assert_quota(field, 100)
@@ -134,7 +136,9 @@ def test_two_runs_share_the_quota_of_their_target() -> None:
             while any(d.load().is_open for d in drivers):
                 dues = [due for d in drivers if (due := (await d.advance()).due)]
                 if dues:
-                    await field.clock.sleep(max(0.001, (min(dues) - field.clock.now()).total_seconds()))
+                    await field.clock.sleep(
+                        max(0.001, (min(dues) - field.clock.now()).total_seconds())
+                    )
             for run_id in runs:
                 assert field.read(run_id).word == "done"
             assert set(field.state.reboot_counts().values()) == {1}

@@ -47,7 +47,9 @@ def test_a_short_wait_costs_no_second_look() -> None:
             lists = len(field.calls("list"))
             run = await field.follow(run_id, until=lambda r: 2 in r.batches)
             assert run.counts()["ready"] <= 3
-            before_second = [c.call for c in field.calls()][: [c.call for c in field.calls()].index("reboot") + 1]
+            before_second = [c.call for c in field.calls()][
+                : [c.call for c in field.calls()].index("reboot") + 1
+            ]
             assert before_second.count("list") == lists + 1
             assert len([e for e in field.store.events(run_id) if e.type == "wave.checked"]) == 1
 
@@ -67,9 +69,9 @@ def test_a_halt_in_the_middle_of_a_wave_is_followed_by_another_look() -> None:
             field.add_rules({"do": "missing", "servers": {"names": ["web-003"]}})
             field.store.set_halt(None)
             run = await field.follow(run_id)
-            assert {s.ref.name: s.reason for s in run.servers.values() if s.reason != "Rebooted"} == {
-                "web-003": "Missing"
-            }
+            assert {
+                s.ref.name: s.reason for s in run.servers.values() if s.reason != "Rebooted"
+            } == {"web-003": "Missing"}
             assert set(field.state.reboot_counts().values()) == {1}
 
     asyncio.run(scene())
@@ -82,9 +84,13 @@ def test_servers_that_another_run_holds_are_waited_for(is_same_cycle: bool) -> N
     async def scene() -> None:
         async with simulated(options_of(6), tuning=Tuning(poll_every_s=30)) as field:
             first = await field.begin(plan_of("6", name="first") + "cycle: one\n")
-            await field.follow(first, until="come back")  # and its process dies; the servers come back
+            await field.follow(
+                first, until="come back"
+            )  # and its process dies; the servers come back
             field.clock.jump(minutes=5)
-            second = await field.begin(plan_of("6", name="second") + f"cycle: {'one' if is_same_cycle else 'two'}\n")
+            second = await field.begin(
+                plan_of("6", name="second") + f"cycle: {'one' if is_same_cycle else 'two'}\n"
+            )
             run = await field.follow(second, until="in flight in run")
             assert not run.batches
             field.clock.jump(minutes=4)

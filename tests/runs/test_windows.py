@@ -33,11 +33,16 @@ def at_night(field: Field, hour: int, minute: int = 0) -> datetime:
 
 async def begin(field: Field, text: str, folder: Path | None = None) -> str:
     """A run of a plan with calendars in a folder."""
-    options = LoadOptions(files=lambda name: (folder / name).read_bytes()) if folder else LoadOptions()
+    options = (
+        LoadOptions(files=lambda name: (folder / name).read_bytes()) if folder else LoadOptions()
+    )
     plan = require(load_text(text, "plans/test.yaml", options))
     inventory = await field.cloud.inventory()
     made = make_schedule(
-        plan, plan_digest(plan), Fleet.of([TargetFleet(field.target, inventory)]), now=field.clock.now()
+        plan,
+        plan_digest(plan),
+        Fleet.of([TargetFleet(field.target, inventory)]),
+        now=field.clock.now(),
     ).schedule
     assert made is not None
     baseline = {s.id: inventory.by_id[s.id].updated for w in made.waves for s in w.servers}
@@ -55,8 +60,16 @@ def test_a_window_closes_between_waves_and_the_run_goes_on_the_next_nights(tmp_p
         async with simulated(options_of(12)) as field:
             first = at_night(field, 21, 30)
             frozen = first.date() + timedelta(days=1)
-            lines = ("BEGIN:VCALENDAR", "VERSION:2.0", "BEGIN:VEVENT", "UID:1", f"DTSTART;VALUE=DATE:{frozen:%Y%m%d}")
-            (tmp_path / "2026.ics").write_text("\r\n".join([*lines, "END:VEVENT", "END:VCALENDAR", ""]))
+            lines = (
+                "BEGIN:VCALENDAR",
+                "VERSION:2.0",
+                "BEGIN:VEVENT",
+                "UID:1",
+                f"DTSTART;VALUE=DATE:{frozen:%Y%m%d}",
+            )
+            (tmp_path / "2026.ics").write_text(
+                "\r\n".join([*lines, "END:VEVENT", "END:VCALENDAR", ""])
+            )
             text = NIGHTS + "freeze: [2026.ics]\n" + plan_of("1, 3, 4", pause="50m")
             run_id = await begin(field, text, tmp_path)
             before = await field.follow(run_id, until="no window is open")
@@ -89,7 +102,11 @@ def test_a_wave_that_would_not_be_over_in_time_does_not_start() -> None:
             assert [w.started is not None for w in run.waves] == [True, False, False]
             run = await field.follow(run_id)
             assert run.word == "done"
-            assert [int(s[:2]) - int(starts(run)[0][:2]) for s in starts(run)[1:]] in ([1, 1], [-30, -30], [-29, -29])
+            assert [int(s[:2]) - int(starts(run)[0][:2]) for s in starts(run)[1:]] in (
+                [1, 1],
+                [-30, -30],
+                [-29, -29],
+            )
 
     asyncio.run(scene())
 
@@ -140,7 +157,9 @@ def test_an_override_holds_for_the_process_that_was_given_it() -> None:
             driver.pace = Pace(override={"by": "alex", "reason": "CVE"})
             run = await field.follow(run_id, driver=driver, until=lambda r: r.position == 2)
             assert [fields_of(d)["wave"] for d in run.decisions] == [1, 2]
-            assert {(fields_of(d)["by"], fields_of(d)["reason"]) for d in run.decisions} == {("alex", "CVE")}
+            assert {(fields_of(d)["by"], fields_of(d)["reason"]) for d in run.decisions} == {
+                ("alex", "CVE")
+            }
             run = await field.follow(run_id, until="no window is open")
             assert run.waves[2].started is None
             run = await field.follow(run_id)
@@ -215,7 +234,9 @@ def test_a_wave_that_is_overridden_in_its_wait_is_recorded_once() -> None:
     async def scene() -> None:
         async with simulated(options_of(2)) as field:
             at_night(field, 23, 50)
-            run_id = await begin(field, NIGHTS + plan_of("1", rate="{servers: 1, per: 20m}", pause="1m"))
+            run_id = await begin(
+                field, NIGHTS + plan_of("1", rate="{servers: 1, per: 20m}", pause="1m")
+            )
             await field.follow(run_id, until="no window is open")
             driver = field.driver(run_id)
             driver.pace = Pace(override={"by": "ann", "reason": "urgent"})

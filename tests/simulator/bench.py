@@ -20,7 +20,9 @@ from runner.simulator.state import CloudOptions, State
 from runner.simulator.switches import KnownLogins, Switches
 
 START = datetime(2026, 11, 3, 22, 0, tzinfo=UTC)
-KEYS = KnownLogins(ak="EXAMPLEACCESSKEY0001", sk="ExampleSecretKeyNotReal0123456789abcdef0", password="Example-1")
+KEYS = KnownLogins(
+    ak="EXAMPLEACCESSKEY0001", sk="ExampleSecretKeyNotReal0123456789abcdef0", password="Example-1"
+)
 RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
 
 
@@ -101,7 +103,9 @@ class Bench:
         return shown["status"], shown["OS-EXT-STS:task_state"]
 
     def history(self, server: str) -> list[dict[str, Any]]:
-        lines = self.get(f"/v2.1/{{p}}/servers/{server}/os-instance-actions").json()["instanceActions"]
+        lines = self.get(f"/v2.1/{{p}}/servers/{server}/os-instance-actions").json()[
+            "instanceActions"
+        ]
         return [line for line in lines if line["action"] == "reboot"]
 
     def fault(self, **rule: Any) -> None:
@@ -113,7 +117,9 @@ class Bench:
         self.state.set_switches(Switches(**switches))
 
     def login(self) -> httpx.Response:
-        answer = http().post(self.running.url + "/v3/auth/tokens", json=token_request(self.running.region))
+        answer = http().post(
+            self.running.url + "/v3/auth/tokens", json=token_request(self.running.region)
+        )
         self.headers["X-Auth-Token"] = answer.headers.get("X-Subject-Token", "")
         return answer
 

@@ -13,7 +13,9 @@ from runner.simulator.auth import Request, canonical_request, sign
 
 from .bench import KEYS, START, Bench, http, simulated, token_request
 
-VECTORS = json.loads((Path(__file__).parents[1] / "fixtures" / "api" / "signing-vectors.json").read_text())["vectors"]
+VECTORS = json.loads(
+    (Path(__file__).parents[1] / "fixtures" / "api" / "signing-vectors.json").read_text()
+)["vectors"]
 PLAIN = [v for v in VECTORS if not v["derived"]]
 
 
@@ -29,7 +31,9 @@ def test_vectors_of_the_vendors_signer(vector: dict[str, Any]) -> None:
     assert sign(canonical, headers["x-sdk-date"], vector["secret_key"]) in vector["authorization"]
 
 
-def signed_headers(bench: Bench, method: str, path: str, body: bytes = b"", **more: str) -> dict[str, str]:
+def signed_headers(
+    bench: Bench, method: str, path: str, body: bytes = b"", **more: str
+) -> dict[str, str]:
     """Headers of a correct signature. `more`: further signed headers, names with `_` for `-`."""
     headers = {
         "host": bench.running.url.removeprefix("http://"),
@@ -37,10 +41,14 @@ def signed_headers(bench: Bench, method: str, path: str, body: bytes = b"", **mo
         **{name.replace("_", "-"): value for name, value in more.items()},
     }
     path, _, query = path.partition("?")
-    canonical = canonical_request(Request(method, path, path, query, headers, body, ""), list(headers))
+    canonical = canonical_request(
+        Request(method, path, path, query, headers, body, ""), list(headers)
+    )
     signature = sign(canonical, headers["x-sdk-date"], KEYS.sk)
     names = ";".join(sorted(headers))
-    headers["authorization"] = f"SDK-HMAC-SHA256 Access={KEYS.ak}, SignedHeaders={names}, Signature={signature}"
+    headers["authorization"] = (
+        f"SDK-HMAC-SHA256 Access={KEYS.ak}, SignedHeaders={names}, Signature={signature}"
+    )
     return headers
 
 
@@ -48,7 +56,9 @@ def limits(bench: Bench) -> str:
     return f"/v1/{bench.running.project_id}/cloudservers/limits"
 
 
-def send(bench: Bench, path: str, headers: dict[str, str], method: str = "GET", body: bytes = b"") -> tuple[int, str]:
+def send(
+    bench: Bench, path: str, headers: dict[str, str], method: str = "GET", body: bytes = b""
+) -> tuple[int, str]:
     answer = http().request(method, bench.running.url + path, headers=headers, content=body)
     error = answer.json()
     return answer.status_code, error.get("error_msg") or error.get("error", {}).get("code", "")
@@ -62,7 +72,10 @@ def test_signature_covers_everything() -> None:
         assert send(bench, path, good)[0] == 200
         for wrong_path in (path + "0", path.replace("?", "x?")):
             status, text = send(bench, wrong_path, good)
-            assert (status, "verify aksk signature fail, canonicalRequest:GET|" in text) == (401, True)
+            assert (status, "verify aksk signature fail, canonicalRequest:GET|" in text) == (
+                401,
+                True,
+            )
         assert send(bench, path, good, body=b"{}")[0] == 401
         assert send(bench, path, good | {"host": "127.0.0.1"})[0] == 401
         wrong_key = good | {"authorization": good["authorization"].replace(KEYS.ak, "OTHER")}
@@ -90,7 +103,10 @@ def test_no_credentials_and_nonsense() -> None:
             ({}, "x-auth-token not found"),
             ({"authorization": "Bearer x"}, "Get secretKey failed"),
             ({"x-auth-token": "made-up"}, "decrypt token fail"),
-            (signed_headers(bench, "GET", limits(bench)) | {"x-sdk-date": "today"}, "X-Sdk-Date is no date"),
+            (
+                signed_headers(bench, "GET", limits(bench)) | {"x-sdk-date": "today"},
+                "X-Sdk-Date is no date",
+            ),
         ):
             status, text = send(bench, limits(bench), headers)
             assert status == 401
@@ -104,8 +120,14 @@ def test_temporary_key_needs_its_security_token() -> None:
         object.__setattr__(bench.state, "credentials", keys)
         path = limits(bench)
         assert send(bench, path, signed_headers(bench, "GET", path))[0] == 401
-        assert send(bench, path, signed_headers(bench, "GET", path, x_security_token="wrong"))[0] == 401
-        assert send(bench, path, signed_headers(bench, "GET", path, x_security_token="temporary=="))[0] == 200
+        assert (
+            send(bench, path, signed_headers(bench, "GET", path, x_security_token="wrong"))[0]
+            == 401
+        )
+        assert (
+            send(bench, path, signed_headers(bench, "GET", path, x_security_token="temporary=="))[0]
+            == 200
+        )
 
 
 def test_permanent_key_has_no_security_token() -> None:
@@ -113,8 +135,16 @@ def test_permanent_key_has_no_security_token() -> None:
     with simulated(1) as bench:
         path = limits(bench)
         assert send(bench, path, signed_headers(bench, "GET", path))[0] == 200
-        assert send(bench, path, signed_headers(bench, "GET", path, x_security_token="made-up"))[0] == 401
-        assert send(bench, path, signed_headers(bench, "GET", path) | {"x-security-token": "made-up"})[0] == 401
+        assert (
+            send(bench, path, signed_headers(bench, "GET", path, x_security_token="made-up"))[0]
+            == 401
+        )
+        assert (
+            send(bench, path, signed_headers(bench, "GET", path) | {"x-security-token": "made-up"})[
+                0
+            ]
+            == 401
+        )
 
 
 def test_unsigned_payload_is_what_is_stated() -> None:
@@ -153,7 +183,9 @@ def test_token_lives_24_hours_of_real_time() -> None:
 def test_wrong_login(change: dict[str, Any], status: int) -> None:
     """User, password and domain must all be right; the error has an integer code and never a token."""
     with simulated(1) as bench:
-        answer = http().post(bench.running.url + "/v3/auth/tokens", json=token_request("eu-west-101", **change))
+        answer = http().post(
+            bench.running.url + "/v3/auth/tokens", json=token_request("eu-west-101", **change)
+        )
         assert answer.status_code == answer.json()["error"]["code"] == status
         assert "x-subject-token" not in answer.headers
 
@@ -165,10 +197,14 @@ def test_login_by_ids() -> None:
         for who in ({"id": fleet.user_id}, {"name": KEYS.user, "domain": {"id": fleet.domain_id}}):
             request = token_request("eu-west-101")
             request["auth"]["identity"]["password"]["user"] = {"password": KEYS.password, **who}
-            assert http().post(bench.running.url + "/v3/auth/tokens", json=request).status_code == 201
+            assert (
+                http().post(bench.running.url + "/v3/auth/tokens", json=request).status_code == 201
+            )
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"auth":{"identity":{"methods":["token"],"password":{"user":{}}}}}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"auth":{"identity":{"methods":["token"],"password":{"user":{}}}}}']
+)
 def test_unreadable_login(body: bytes) -> None:
     """A body that is no password login is a bad request."""
     with simulated(1) as bench:
@@ -190,11 +226,18 @@ def test_token_needs_the_project() -> None:
             bench.switch(unscoped_token="APIGW.0301")
             assert bench.get(limits(bench)).json()["error_code"] == "APIGW.0301"
             bench.switch()
-        wrong: tuple[Any, ...] = ({"domain": {"name": "x"}}, {"project": {"name": "eu-de"}}, {"project": {}}, "x")
+        wrong: tuple[Any, ...] = (
+            {"domain": {"name": "x"}},
+            {"project": {"name": "eu-de"}},
+            {"project": {}},
+            "x",
+        )
         for scope in wrong:
             request = token_request("eu-west-101")
             request["auth"]["scope"] = scope
-            assert http().post(bench.running.url + "/v3/auth/tokens", json=request).status_code == 401
+            assert (
+                http().post(bench.running.url + "/v3/auth/tokens", json=request).status_code == 401
+            )
         request["auth"]["scope"] = {"project": {"id": bench.running.project_id}}
         assert http().post(bench.running.url + "/v3/auth/tokens", json=request).status_code == 201
 

@@ -18,7 +18,9 @@ def bench() -> Iterator[Bench]:
 def test_off_unless_enabled() -> None:
     """Without the option the paths are unknown APIs."""
     with simulated(1) as bench:
-        assert http().get(bench.running.url + "/_simulator/log").json()["error_code"] == "APIGW.0101"
+        assert (
+            http().get(bench.running.url + "/_simulator/log").json()["error_code"] == "APIGW.0101"
+        )
 
 
 def test_faults_come_and_go(bench: Bench) -> None:
@@ -54,12 +56,16 @@ def test_log(bench: Bench) -> None:
     last = log["requests"][-1]
     assert (last["call"], last["status"], last["method"]) == ("reboot", 200, "POST")
     assert last["path"] == f"/v1/{bench.running.project_id}/cloudservers/action"
-    assert [(r["server_id"], r["job_id"]) for r in log["accepted_reboots"]] == [(i, job_id) for i in bench.ids[:2]]
+    assert [(r["server_id"], r["job_id"]) for r in log["accepted_reboots"]] == [
+        (i, job_id) for i in bench.ids[:2]
+    ]
     assert log["reboot_counts"] == dict.fromkeys(bench.ids[:2], 1)
     assert bench.headers["X-Auth-Token"] not in str(log)
 
 
-@pytest.mark.parametrize("headers", [{"Host": "rebound.example.com"}, {"Origin": "http://127.0.0.1"}])
+@pytest.mark.parametrize(
+    "headers", [{"Host": "rebound.example.com"}, {"Origin": "http://127.0.0.1"}]
+)
 def test_browsers_do_not_get_through(bench: Bench, headers: dict[str, str]) -> None:
     """A request from a web page, or under another host's name, is refused."""
     assert http().get(bench.running.url + "/_simulator/log", headers=headers).status_code == 403

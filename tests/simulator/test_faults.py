@@ -85,7 +85,9 @@ def test_bodies_of_proxies(bench: Bench, body: str, kind: str, start: str) -> No
 
 def test_gateway_shape(bench: Bench) -> None:
     """A code of the gateway comes in the gateway's shape."""
-    bench.fault(do="error", on="limits", status=403, code="APIGW.0802", message="no right in this region")
+    bench.fault(
+        do="error", on="limits", status=403, code="APIGW.0802", message="no right in this region"
+    )
     assert bench.get(LIMITS).json()["error_msg"] == "no right in this region"
 
 
@@ -97,7 +99,11 @@ def test_reset(bench: Bench, when: str) -> None:
         bench.reboot(bench.ids[:3])
     assert len(bench.state.accepted_reboots()) == (3 if when == "after" else 0)
     last = bench.state.requests()[-1]
-    assert (last.call, last.status, last.faults) == ("reboot", 200 if when == "after" else 0, ("reset",))
+    assert (last.call, last.status, last.faults) == (
+        "reboot",
+        200 if when == "after" else 0,
+        ("reset",),
+    )
 
 
 def test_reset_is_a_tcp_reset(bench: Bench) -> None:
@@ -168,7 +174,13 @@ def test_expired_token(bench: Bench) -> None:
 @pytest.mark.parametrize("parent", ["FAIL", "SUCCESS"])
 def test_failed_sub_job(bench: Bench, parent: str) -> None:
     """The named server's sub-job fails with the code given, once; the parent ends as the rule says."""
-    bench.fault(do="job_fail", servers={"names": ["web-002"]}, parent=parent, code="Ecs.0227", message='{"x":1}')
+    bench.fault(
+        do="job_fail",
+        servers={"names": ["web-002"]},
+        parent=parent,
+        code="Ecs.0227",
+        message='{"x":1}',
+    )
     bad = bench.id_of("web-002")
     job_id = bench.rebooted(bench.ids)
     bench.clock.advance(200)
@@ -192,7 +204,11 @@ def test_failed_without_going_down(bench: Bench) -> None:
     assert bench.status(bench.ids[0]) == ("ACTIVE", None)
     bench.clock.advance(30)
     sub_job = bench.sub_jobs(job_id)[bench.ids[0]]
-    assert (sub_job["status"], sub_job["error_code"], sub_job["fail_reason"]) == ("FAIL", None, None)
+    assert (sub_job["status"], sub_job["error_code"], sub_job["fail_reason"]) == (
+        "FAIL",
+        None,
+        None,
+    )
     assert bench.history(bench.ids[0]) == []
     assert not bench.state.reboot_counts()
 
@@ -204,7 +220,9 @@ def test_stuck_job(bench: Bench) -> None:
     bench.clock.advance(3 * 86_400)
     job = bench.job(job_id)
     assert (job["status"], job["end_time"]) == ("RUNNING", "")
-    stuck = [s["entities"]["server_id"] for s in job["entities"]["sub_jobs"] if s["status"] == "RUNNING"]
+    stuck = [
+        s["entities"]["server_id"] for s in job["entities"]["sub_jobs"] if s["status"] == "RUNNING"
+    ]
     assert stuck == [bench.id_of("web-001")]
     assert bench.status(stuck[0]) == ("ACTIVE", None)
 
@@ -230,7 +248,9 @@ def test_missing_sub_job(bench: Bench) -> None:
     assert len(bench.history(missing)) == 1
 
 
-@pytest.mark.parametrize(("sub_job", "parent"), [("FAIL", "FAIL"), ("SUCCESS", "SUCCESS"), ("RUNNING", "RUNNING")])
+@pytest.mark.parametrize(
+    ("sub_job", "parent"), [("FAIL", "FAIL"), ("SUCCESS", "SUCCESS"), ("RUNNING", "RUNNING")]
+)
 def test_server_ends_in_error(bench: Bench, sub_job: str, parent: str) -> None:
     """The server ends in ERROR with a fault, whatever its sub-job says."""
     bench.fault(do="server_error", sub_job=sub_job)

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from runner.simulator.fleet import FleetOptions, address, generate
 
-options = st.builds(FleetOptions, st.integers(1, 300), st.integers(0, 2**53), st.just("eu-de"), st.integers(1, 8))
+options = st.builds(
+    FleetOptions, st.integers(1, 300), st.integers(0, 2**53), st.just("eu-de"), st.integers(1, 8)
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -60,7 +62,14 @@ def test_reboot_times() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"servers": 0}, {"servers": 200_001}, {"zones": 0}, {"zones": 9}, {"reboot_seconds": 0}, {"region": "EU west"}],
+    [
+        {"servers": 0},
+        {"servers": 200_001},
+        {"zones": 0},
+        {"zones": 9},
+        {"reboot_seconds": 0},
+        {"region": "EU west"},
+    ],
 )
 def test_options_out_of_range(wrong: dict[str, float]) -> None:
     """A fleet that cannot be is refused."""

@@ -54,7 +54,9 @@ def play(bench: Bench, story: list[tuple[Any, ...]]) -> None:
     st.sampled_from(["refuse", "sub_job"]),
     st.sampled_from(["busy", "queue"]),
 )
-def test_log_jobs_servers_and_history_agree(story: list[tuple[Any, ...]], bad: str, rebooting: str) -> None:
+def test_log_jobs_servers_and_history_agree(
+    story: list[tuple[Any, ...]], bad: str, rebooting: str
+) -> None:
     """Never more than the quota in any 60 s; history, counts and jobs tell the same; in the end all is settled."""
     switches = {"quota_servers": QUOTA, "bad_servers": bad, "rebooting_servers": rebooting}
     with simulated(SERVERS, switches=switches) as bench:
@@ -72,5 +74,9 @@ def test_log_jobs_servers_and_history_agree(story: list[tuple[Any, ...]], bad: s
         for job_id in {r.job_id for r in reboots}:
             job = bench.job(job_id)
             ends = [s["end_time"] for s in job["entities"]["sub_jobs"]]
-            assert job["status"] in ("SUCCESS", "FAIL") or "" in ends or len(ends) < job["entities"]["sub_jobs_total"]
+            assert (
+                job["status"] in ("SUCCESS", "FAIL")
+                or "" in ends
+                or len(ends) < job["entities"]["sub_jobs_total"]
+            )
             assert not job["end_time"] or all(e < job["end_time"] for e in ends)

@@ -33,7 +33,10 @@ def test_offset_is_a_page_number(bench: Bench) -> None:
 def test_marker(bench: Bench) -> None:
     """With a marker a page begins after that server."""
     first = bench.listed(limit=20)
-    assert bench.listed(limit=20, marker=first["servers"][-1]["id"])["servers"][0]["id"] == bench.ids[20]
+    assert (
+        bench.listed(limit=20, marker=first["servers"][-1]["id"])["servers"][0]["id"]
+        == bench.ids[20]
+    )
 
 
 @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"offset": -1}])
@@ -69,8 +72,12 @@ def test_filters(bench: Bench, query: dict[str, Any], count: int) -> None:
 def test_by_id(bench: Bench) -> None:
     """`server_id` takes a comma list and repeated values, ignores other filters, and at most 100 ids."""
     some = bench.ids[3:6]
-    assert [s["id"] for s in bench.listed(server_id=",".join(some), name="nothing")["servers"]] == some
-    repeated = bench.request("GET", "/v1/{p}/cloudservers/detail", params=[("server_id", i) for i in some])
+    assert [
+        s["id"] for s in bench.listed(server_id=",".join(some), name="nothing")["servers"]
+    ] == some
+    repeated = bench.request(
+        "GET", "/v1/{p}/cloudservers/detail", params=[("server_id", i) for i in some]
+    )
     assert [s["id"] for s in repeated.json()["servers"]] == some
     many = [f"00000000-0000-4000-8000-{n:012x}" for n in range(101)]
     assert bench.listed(server_id=",".join(many[:100]))["count"] == 100
@@ -82,7 +89,11 @@ def test_active_includes_servers_on_their_way() -> None:
     with simulated(3) as bench:
         bench.rebooted(bench.ids[:1])
         bench.clock.advance(5)
-        assert [s["status"] for s in bench.listed(status="ACTIVE")["servers"]] == ["REBOOT", "ACTIVE", "ACTIVE"]
+        assert [s["status"] for s in bench.listed(status="ACTIVE")["servers"]] == [
+            "REBOOT",
+            "ACTIVE",
+            "ACTIVE",
+        ]
         assert bench.listed(status="REBOOT")["count"] == 1
         bench.clock.advance(200)
         assert bench.listed(status="REBOOT")["count"] == 0

@@ -143,7 +143,12 @@ def test_more_than_1000_in_a_request() -> None:
 
 @pytest.mark.parametrize(
     ("switch", "status", "code"),
-    [("429", 429, "Common.1503"), ("202", 202, "Common.0024"), ("503", 503, "Common.1503"), ("429-gateway", 429, None)],
+    [
+        ("429", 429, "Common.1503"),
+        ("202", 202, "Common.0024"),
+        ("503", 503, "Common.1503"),
+        ("429-gateway", 429, None),
+    ],
 )
 def test_quota_in_any_60_seconds(switch: str, status: int, code: str | None) -> None:
     """No more than 1,000 servers in any 60 s: over that nothing is taken, as switched; then there is room again."""
@@ -176,8 +181,12 @@ TROUBLES = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "status", "code"), TROUBLES, ids=[r["do"] for r, _, _ in TROUBLES])
-def test_bad_server_refuses_the_batch(bench: Bench, rule: dict[str, Any], status: int, code: str) -> None:
+@pytest.mark.parametrize(
+    ("rule", "status", "code"), TROUBLES, ids=[r["do"] for r, _, _ in TROUBLES]
+)
+def test_bad_server_refuses_the_batch(
+    bench: Bench, rule: dict[str, Any], status: int, code: str
+) -> None:
     """One server that cannot be rebooted refuses the whole batch with its code; the others stay up."""
     bench.fault(**rule, servers={"names": ["web-003"]})
     bench.clock.advance(1)
@@ -187,7 +196,9 @@ def test_bad_server_refuses_the_batch(bench: Bench, rule: dict[str, Any], status
     assert bench.status(bench.ids[0]) == ("ACTIVE", None)
 
 
-@pytest.mark.parametrize(("rule", "status", "code"), TROUBLES, ids=[r["do"] for r, _, _ in TROUBLES])
+@pytest.mark.parametrize(
+    ("rule", "status", "code"), TROUBLES, ids=[r["do"] for r, _, _ in TROUBLES]
+)
 def test_bad_server_fails_its_sub_job(rule: dict[str, Any], status: int, code: str) -> None:
     """Switched so, it only fails its own sub-job, without going down; the others are rebooted."""
     with simulated(20, switches={"bad_servers": "sub_job"}) as bench:
@@ -215,7 +226,10 @@ def test_refusal_of_several(refusal: str) -> None:
             expected = {"web-001": "Ecs.0605", "web-002": "Ecs.0100", "web-003": "Ecs.0100"}
             assert named == {bench.id_of(n): code for n, code in expected.items()}
         else:
-            assert {d["code"] for d in answer.json()["error"]["details"]} == {"Ecs.0605", "Ecs.0100"}
+            assert {d["code"] for d in answer.json()["error"]["details"]} == {
+                "Ecs.0605",
+                "Ecs.0100",
+            }
 
 
 def test_rebooting_server_is_busy_for_soft_not_for_hard(bench: Bench) -> None:
@@ -242,7 +256,12 @@ def test_queued_reboots() -> None:
 
 def test_further_switches() -> None:
     """Lower case, merged duplicates, the other missing and busy codes, and 404 for jobs, each when switched."""
-    words = {"lower_case_type": True, "duplicates": "merge", "missing_code": "Ecs.0614", "gone_job": "404"}
+    words = {
+        "lower_case_type": True,
+        "duplicates": "merge",
+        "missing_code": "Ecs.0614",
+        "gone_job": "404",
+    }
     with simulated(2, switches=words | {"busy_code": "Ecs.0100"}) as bench:
         assert error_of(bench.reboot([UUID]))[1] == "Ecs.0614"
         assert bench.reboot([bench.ids[0], bench.ids[0].upper()], "hard").status_code == 200
@@ -270,7 +289,11 @@ def test_same_seed_same_story() -> None:
         with simulated(10, seed=7) as bench:
             job_id = bench.rebooted(bench.ids)
             bench.clock.advance(30)
-            texts = [json.dumps(bench.job(job_id)), json.dumps(bench.listed()), json.dumps(bench.history(bench.ids[0]))]
+            texts = [
+                json.dumps(bench.job(job_id)),
+                json.dumps(bench.listed()),
+                json.dumps(bench.history(bench.ids[0])),
+            ]
             return texts
 
     assert story() == story()
@@ -280,5 +303,7 @@ def test_fixed_reboot_time() -> None:
     """With a fixed reboot time each server is back exactly then."""
     with simulated(5, reboot_seconds=40) as bench:
         bench.rebooted(bench.ids)
-        took = {(r.back - r.begins).total_seconds() for r in bench.state.accepted_reboots() if r.back}
+        took = {
+            (r.back - r.begins).total_seconds() for r in bench.state.accepted_reboots() if r.back
+        }
         assert took == {40}

@@ -63,7 +63,10 @@ def test_empty_scenario(tmp_path: Path) -> None:
         ("ruls: []", "ruls: Extra inputs"),
         ("rules: [{do: throttle}]", "rules[0].throttle.on: Field required"),
         ("rules: [{do: fly}]", "rules[0]: "),
-        ("rules: [{do: delay, on: any, seconds: 5}, {do: delay, on: any, seconds: x}]", "not a duration"),
+        (
+            "rules: [{do: delay, on: any, seconds: 5}, {do: delay, on: any, seconds: x}]",
+            "not a duration",
+        ),
         ("switches: {init: 5}", ""),
         ("a: &a [*a]", ""),
         ("x: !!python/object:os.system {}", ""),
@@ -116,7 +119,11 @@ def test_fleet_of_a_file(tmp_path: Path) -> None:
     )
     with simulated(fleet=load_fleet(path, FleetOptions(seed=3))) as bench:
         first, second = bench.listed()["servers"]
-        assert (first["name"], first["OS-EXT-AZ:availability_zone"], first["tags"]) == ('a " b', "z1", ["role=web"])
+        assert (first["name"], first["OS-EXT-AZ:availability_zone"], first["tags"]) == (
+            'a " b',
+            "z1",
+            ["role=web"],
+        )
         assert first["flavor"]["id"] == 'x"y'
         assert (second["id"], second["status"], second["locked"]) == (
             "616fb98f-46ca-475e-917e-2563e5a8cd19",
@@ -129,7 +136,15 @@ def test_fleet_of_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "servers: []", "servers: [{id: x}]", "[{name: a, tags: [x]}]", "[{name: a, colour: red}]"]
+    "text",
+    [
+        "",
+        "[]",
+        "servers: []",
+        "servers: [{id: x}]",
+        "[{name: a, tags: [x]}]",
+        "[{name: a, colour: red}]",
+    ],
 )
 def test_wrong_inventories(tmp_path: Path, text: str) -> None:
     """A file without servers, or with a wrong one, is refused."""
@@ -172,7 +187,11 @@ def test_copy_of_an_inventory() -> None:
     fleet = fleet_of(Inventory((server,), START, (group,)), FleetOptions(region="eu-de"), "f" * 32)
     with simulated(fleet=fleet) as bench:
         (shown,) = bench.listed()["servers"]
-        assert (shown["name"], shown["status"], shown["tags"]) == ("db ü", "ERROR", ["role=db", "note=a=b"])
+        assert (shown["name"], shown["status"], shown["tags"]) == (
+            "db ü",
+            "ERROR",
+            ["role=db", "note=a=b"],
+        )
         assert shown["metadata"]["EcmResStatus"] == "freeze"
         assert shown["os:scheduler_hints"] == {"group": ["g1"]}
         assert bench.running.project_id == "f" * 32

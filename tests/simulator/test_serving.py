@@ -27,7 +27,9 @@ def test_in_the_running_loop() -> None:
     async def main() -> int:
         async with serve(CloudOptions(fleet=FleetOptions(servers=1))) as running:
             async with httpx.AsyncClient(trust_env=False, verify=False) as client:  # noqa: S501 - loopback
-                answers = await asyncio.gather(*(client.get(running.url + "/v3/projects") for _ in range(20)))
+                answers = await asyncio.gather(
+                    *(client.get(running.url + "/v3/projects") for _ in range(20))
+                )
             assert {a.status_code for a in answers} == {401}
             return int(running.url.rpartition(":")[2])
 
@@ -79,7 +81,9 @@ def test_embedded_goes_on_from_its_file(tmp_path: Path) -> None:
                 before = cloud.state.clock.now()
                 asyncio.run(cloud.state.clock.sleep(120))
                 assert (cloud.state.clock.now() - before).total_seconds() >= 110
-            assert http().get(f"{base}/jobs/{jobs[0]}", headers=headers).json()["status"] == "SUCCESS"
+            assert (
+                http().get(f"{base}/jobs/{jobs[0]}", headers=headers).json()["status"] == "SUCCESS"
+            )
             assert set(cloud.state.reboot_counts().values()) == {1}
 
 

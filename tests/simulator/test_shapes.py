@@ -39,7 +39,9 @@ def unlike(answer: Any, example: Any, where: str = "") -> list[str]:
     """Where an answer's shape differs from the example's: keys missing and types changed."""
     if isinstance(example, dict) and isinstance(answer, dict):
         missing = [f"{where}.{key} is missing" for key in example if key not in answer]
-        return missing + [d for k in example if k in answer for d in unlike(answer[k], example[k], f"{where}.{k}")]
+        return missing + [
+            d for k in example if k in answer for d in unlike(answer[k], example[k], f"{where}.{k}")
+        ]
     if isinstance(example, list) and isinstance(answer, list):
         return unlike(answer[0], example[0], f"{where}[0]") if answer and example else []
     if "NoneType" in (answer, example) or answer == example:
@@ -49,7 +51,10 @@ def unlike(answer: Any, example: Any, where: str = "") -> list[str]:
 
 def test_the_comparison_sees_differences() -> None:
     """A missing key and a number that should be a text are both seen."""
-    assert unlike(shape({"a": 1}), shape({"a": "1", "b": 2})) == [".b is missing", ".a is int, not str"]
+    assert unlike(shape({"a": 1}), shape({"a": "1", "b": 2})) == [
+        ".b is missing",
+        ".a is int, not str",
+    ]
 
 
 def test_server_of_a_show(bench: Bench) -> None:
@@ -61,7 +66,9 @@ def test_server_of_a_show(bench: Bench) -> None:
     server = {"server": bench.show(bench.ids[0])}
     assert unlike(shape(server), shape(example)) == []
     address = next(iter(server["server"]["addresses"].values()))[0]
-    documented_address = next(iter(documented("server-single.json")["server"]["addresses"].values()))[0]
+    documented_address = next(
+        iter(documented("server-single.json")["server"]["addresses"].values())
+    )[0]
     assert unlike(shape(address), shape(documented_address)) == []
 
 
@@ -92,12 +99,19 @@ def test_job_from_init_to_success() -> None:
         accepted = bench.reboot(bench.ids)
         assert shape(accepted.json()) == shape(documented("reboot-accepted.json"))
         job_id = accepted.json()["job_id"]
-        keys = {"INIT": "job-init.json", "RUNNING": "job-running.json", "SUCCESS": "job-success-batch.json"}
+        keys = {
+            "INIT": "job-init.json",
+            "RUNNING": "job-running.json",
+            "SUCCESS": "job-success-batch.json",
+        }
         for status, seconds in (("INIT", 0.5), ("RUNNING", 150), ("SUCCESS", 0)):
             job, example = bench.job(job_id), documented(keys[status])
             if status == "RUNNING":  # compare with the example's sub-job that still runs
                 example["entities"]["sub_jobs"].reverse()
-                assert job["entities"]["sub_jobs"][0].keys() == example["entities"]["sub_jobs"][0].keys()
+                assert (
+                    job["entities"]["sub_jobs"][0].keys()
+                    == example["entities"]["sub_jobs"][0].keys()
+                )
             assert job["status"] == status
             assert job.keys() == example.keys()
             assert unlike(shape(job), shape(example)) == []
@@ -113,7 +127,11 @@ def test_partly_failed_job() -> None:
         bench.clock.advance(200)
         job, example = bench.job(job_id), documented("job-partial-fail.json")
         assert unlike(shape(job), shape(example)) == []
-        assert (job["status"], job["error_code"], job["fail_reason"]) == ("FAIL", "Common.0021", "Sub job fail!")
+        assert (job["status"], job["error_code"], job["fail_reason"]) == (
+            "FAIL",
+            "Common.0021",
+            "Sub job fail!",
+        )
         failed, failed_example = job["entities"]["sub_jobs"][1], example["entities"]["sub_jobs"][1]
         assert unlike(shape(failed), shape(failed_example)) == []
         assert failed["error_code"] == failed_example["error_code"]
@@ -138,8 +156,16 @@ def test_other_reads(bench: Bench, path: str, name: str) -> None:
 
 def test_tag_query(bench: Bench) -> None:
     """The tag query answers like the documented one on the path of its cloud, is unknown on the other's, and counts."""
-    wanted = {"action": "filter", "limit": "2", "offset": "1", "tags": [{"key": "role", "values": ["web", "db"]}]}
-    for path, other, cloud in (("cloudservers", "servers", "huaweicloud"), ("servers", "cloudservers", "otc")):
+    wanted = {
+        "action": "filter",
+        "limit": "2",
+        "offset": "1",
+        "tags": [{"key": "role", "values": ["web", "db"]}],
+    }
+    for path, other, cloud in (
+        ("cloudservers", "servers", "huaweicloud"),
+        ("servers", "cloudservers", "otc"),
+    ):
         bench.state.set_switches(Switches.model_validate({"cloud": cloud}))
         stray = bench.request("POST", f"/v1/{{p}}/{other}/resource_instances/action", json=wanted)
         assert (stray.status_code, stray.json()["error_code"]) == (404, "APIGW.0101")
@@ -147,7 +173,9 @@ def test_tag_query(bench: Bench) -> None:
         assert unlike(shape(answer.json()), shape(documented("tags-query.json"))) == []
         assert answer.json()["total_count"] == 24
         assert len(answer.json()["resources"]) == 2
-    counted = bench.request("POST", "/v1/{p}/servers/resource_instances/action", json=wanted | {"action": "count"})
+    counted = bench.request(
+        "POST", "/v1/{p}/servers/resource_instances/action", json=wanted | {"action": "count"}
+    )
     assert counted.json() == {"total_count": 24}
 
 
@@ -163,7 +191,10 @@ def test_token(bench: Bench) -> None:
 
 def test_headers_of_live_answers(bench: Bench) -> None:
     """Each answer carries the gateway's name and a request id of 32 hex digits of its own."""
-    first, second = bench.get("/v1/{p}/cloudservers/limits"), bench.get("/v1/{p}/cloudservers/limits")
+    first, second = (
+        bench.get("/v1/{p}/cloudservers/limits"),
+        bench.get("/v1/{p}/cloudservers/limits"),
+    )
     assert first.headers["server"] == "api-gateway"
     assert first.headers["content-type"] == "application/json"
     assert len(bytes.fromhex(first.headers["x-request-id"])) == 16

@@ -47,10 +47,17 @@ def test_reopened_world_goes_on(tmp_path: Path) -> None:
     with simulated(10, state_path=path) as bench:
         bench.clock.advance(30)
         bench.headers = token
-        assert (bench.job(job_id), bench.listed()["servers"], bench.state.accepted_reboots()) == seen
+        assert (
+            bench.job(job_id),
+            bench.listed()["servers"],
+            bench.state.accepted_reboots(),
+        ) == seen
         assert bench.state.requests()[: len(calls)] == calls
         assert bench.state.reboot_counts() == dict.fromkeys(bench.ids[:4], 1)
-        assert [bench.get("/v1/{p}/cloudservers/limits").status_code for _ in range(2)] == [500, 200]
+        assert [bench.get("/v1/{p}/cloudservers/limits").status_code for _ in range(2)] == [
+            500,
+            200,
+        ]
 
 
 def test_simulated_time_goes_on(tmp_path: Path) -> None:
@@ -114,7 +121,9 @@ def test_scenario_is_taken_once(tmp_path: Path) -> None:
     path = tmp_path / "cloud.db"
     rules = RULES.validate_python([{"do": "error", "on": "any"}])
     for name in ("one", "one", "two"):
-        state = State(CloudOptions(rules=rules, scenario=name), state_path=path, clock=VirtualClock())
+        state = State(
+            CloudOptions(rules=rules, scenario=name), state_path=path, clock=VirtualClock()
+        )
         with state.turn() as turn:
             assert len(list(turn.world.rules)) == 1
         state.close()
@@ -164,10 +173,24 @@ class Process:
 
 @contextmanager
 def started(path: Path, *options: str) -> Iterator[Process]:
-    command = [sys.executable, "-m", "runner.cli.main", "simulator", "--state", str(path), "--servers", "400", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "runner.cli.main",
+        "simulator",
+        "--state",
+        str(path),
+        "--servers",
+        "400",
+        *options,
+    ]
     secrets = {"AK": KEYS.ak, "SK": KEYS.sk, "PASSWORD": KEYS.password}
-    environ = os.environ | {f"REBOOT_RUNNER_SIMULATOR_{name}": value for name, value in secrets.items()}
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as popen:
+    environ = os.environ | {
+        f"REBOOT_RUNNER_SIMULATOR_{name}": value for name, value in secrets.items()
+    }
+    with subprocess.Popen(
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as popen:
         try:
             assert popen.stdout is not None
             lines = []
@@ -238,7 +261,10 @@ def test_two_processes_serve_one_world_and_one_is_killed(tmp_path: Path) -> None
         assert second.popen.stderr.read() == "simulated cloud: stopped\n"
 
     state = State(
-        CloudOptions(fleet=FleetOptions(servers=400), switches=Switches(quota_servers=90, rebooting_servers="queue")),
+        CloudOptions(
+            fleet=FleetOptions(servers=400),
+            switches=Switches(quota_servers=90, rebooting_servers="queue"),
+        ),
         state_path=path,
     )
     accepted = {r.job_id: r.server_id for r in state.accepted_reboots()}
@@ -258,7 +284,9 @@ def test_two_states_in_turns(tmp_path: Path) -> None:
     with simulated(20, state_path=path) as one, simulated(20, state_path=path) as two:
         two.headers = one.headers
         one.fault(do="error", on="limits", after=3)
-        statuses = [b.get("/v1/{p}/cloudservers/limits").status_code for b in (one, two, two, one, two)]
+        statuses = [
+            b.get("/v1/{p}/cloudservers/limits").status_code for b in (one, two, two, one, two)
+        ]
         assert statuses == [200, 200, 200, 500, 200]
         job_id = one.rebooted(one.ids[:1])
         two.clock.advance(5)

@@ -47,16 +47,23 @@ def assume(bench: Bench, token: str, **more: Any) -> tuple[int, dict[str, Any]]:
     return answer.status_code, answer.json()
 
 
-def read_with(bench: Bench, key: dict[str, str], at: datetime, security_token: str | None = None) -> tuple[int, str]:
+def read_with(
+    bench: Bench, key: dict[str, str], at: datetime, security_token: str | None = None
+) -> tuple[int, str]:
     """Status and error text of a signed read with a temporary key, or with another security token than its own."""
     token = key["security_token"] if security_token is None else security_token
     path = f"/v1/{bench.running.project_id}/cloudservers/limits"
-    headers = {"host": bench.running.url.removeprefix("http://"), "x-sdk-date": f"{at:%Y%m%dT%H%M%SZ}"}
+    headers = {
+        "host": bench.running.url.removeprefix("http://"),
+        "x-sdk-date": f"{at:%Y%m%dT%H%M%SZ}",
+    }
     headers |= {"x-security-token": token} if token else {}
     canonical = canonical_request(Request("GET", path, path, "", headers, b"", ""), list(headers))
     signature = sign(canonical, headers["x-sdk-date"], key["secret_access_key"])
     names, ak = ";".join(sorted(headers)), key["access_key_id"]
-    headers["authorization"] = f"SDK-HMAC-SHA256 Access={ak}, SignedHeaders={names}, Signature={signature}"
+    headers["authorization"] = (
+        f"SDK-HMAC-SHA256 Access={ak}, SignedHeaders={names}, Signature={signature}"
+    )
     answer = http().get(bench.running.url + path, headers=headers)
     return answer.status_code, answer.json().get("error_msg", "")
 
@@ -72,7 +79,9 @@ def test_answer_is_the_documented_one() -> None:
         assert status == 200
         assert shape(body) == shape(json.loads(FIXTURE.read_text()))
         assert body["subject_from_id_token"] == "repo:example/plans:environment:prod"
-        assert body["assumed_agency"]["urn"].endswith(":assumed-agency:reboot-runner/oidc-sts-session")
+        assert body["assumed_agency"]["urn"].endswith(
+            ":assumed-agency:reboot-runner/oidc-sts-session"
+        )
 
 
 @pytest.mark.parametrize(
@@ -157,9 +166,15 @@ def test_key_may_end_earlier() -> None:
     """`key_valid` makes keys end before the time that was asked for, never after it."""
     now = datetime(2026, 11, 3, 22, tzinfo=UTC)
     with trusting(lambda: now, key_valid=timedelta(seconds=2)) as bench:
-        assert assume(bench, id_token(now))[1]["credentials"]["expiration"] == "2026-11-03T22:00:02.000Z"
+        assert (
+            assume(bench, id_token(now))[1]["credentials"]["expiration"]
+            == "2026-11-03T22:00:02.000Z"
+        )
     with trusting(lambda: now, key_valid=timedelta(days=2)) as bench:
-        assert assume(bench, id_token(now))[1]["credentials"]["expiration"] == "2026-11-03T23:00:00.000Z"
+        assert (
+            assume(bench, id_token(now))[1]["credentials"]["expiration"]
+            == "2026-11-03T23:00:00.000Z"
+        )
 
 
 def test_key_needs_its_own_security_token() -> None:
@@ -170,7 +185,9 @@ def test_key_needs_its_own_security_token() -> None:
         assert read_with(bench, one, now)[0] == 200
         for token in ("", two["security_token"], "made-up"):
             assert read_with(bench, one, now, token)[0] == 401
-        assert read_with(bench, one | {"secret_access_key": two["secret_access_key"]}, now)[0] == 401
+        assert (
+            read_with(bench, one | {"secret_access_key": two["secret_access_key"]}, now)[0] == 401
+        )
 
 
 def test_fault_ends_keys() -> None:
@@ -204,7 +221,9 @@ def sdk_client(bench: Bench, monkeypatch: pytest.MonkeyPatch, token: str) -> Any
     for name, value in {**NAMES, "HUAWEICLOUD_OIDC_ID_TOKEN": token}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("HUAWEICLOUD_SDK_PROJECT_ID", bench.running.project_id)
-    credentials = OidcStsCredentialProvider.get_basic().get_credentials().with_sts_endpoint(bench.running.url)
+    credentials = (
+        OidcStsCredentialProvider.get_basic().get_credentials().with_sts_endpoint(bench.running.url)
+    )
     return (
         ecs.EcsClient.new_builder()
         .with_http_config(HttpConfig.get_default_config())
@@ -226,6 +245,8 @@ def test_vendors_sdk_logs_in(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_vendors_sdk_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK reads a refusal's code and text."""
     with trusting() as bench:
-        client = sdk_client(bench, monkeypatch, id_token(sub="repo:example/other:ref:refs/heads/main"))
+        client = sdk_client(
+            bench, monkeypatch, id_token(sub="repo:example/other:ref:refs/heads/main")
+        )
         with pytest.raises(SdkException, match=r"STS5\.0403.*does not allow the subject"):
             client.list_servers_details(ecs.ListServersDetailsRequest())

@@ -24,9 +24,22 @@ def bench() -> Iterator[Bench]:
             Scenario.model_validate(
                 {
                     "rules": [
-                        {"do": "scaling_group", "name": "web-asg", "servers": {"tags": {"role": "web"}}},
-                        {"do": "scaling_group", "name": "db-asg", "audit": "1m", "servers": {"tags": {"role": "db"}}},
-                        {"do": "scheduled_event", "type": "instance-redeploy", "servers": {"tags": {"role": "web"}}},
+                        {
+                            "do": "scaling_group",
+                            "name": "web-asg",
+                            "servers": {"tags": {"role": "web"}},
+                        },
+                        {
+                            "do": "scaling_group",
+                            "name": "db-asg",
+                            "audit": "1m",
+                            "servers": {"tags": {"role": "db"}},
+                        },
+                        {
+                            "do": "scheduled_event",
+                            "type": "instance-redeploy",
+                            "servers": {"tags": {"role": "web"}},
+                        },
                     ]
                 }
             ).rules
@@ -47,13 +60,18 @@ def test_groups_and_members(bench: Bench) -> None:
     second = sdk.list_scaling_groups(scaling.ListScalingGroupsRequest(limit=1, start_number=1))
     groups = {g.scaling_group_name: g for g in (*first.scaling_groups, *second.scaling_groups)}
     assert first.total_number == 2
-    assert {n: g.health_periodic_audit_time for n, g in groups.items()} == {"web-asg": 5, "db-asg": 1}
+    assert {n: g.health_periodic_audit_time for n, g in groups.items()} == {
+        "web-asg": 5,
+        "db-asg": 1,
+    }
     web = groups["web-asg"]
     assert web.current_instance_number == 30
     seen: set[str] = set()
     for start in (0, 20):
         page = sdk.list_scaling_instances(
-            scaling.ListScalingInstancesRequest(scaling_group_id=web.scaling_group_id, limit=20, start_number=start)
+            scaling.ListScalingInstancesRequest(
+                scaling_group_id=web.scaling_group_id, limit=20, start_number=start
+            )
         )
         seen |= {i.instance_id for i in page.scaling_group_instances}
         assert {i.life_cycle_state for i in page.scaling_group_instances} == {"INSERVICE"}
@@ -64,7 +82,9 @@ def test_a_group_that_is_none(bench: Bench) -> None:
     """The vendor's client raises for a group that does not exist."""
     with pytest.raises(ClientRequestException) as caught:
         client(scaling.AsClient, bench).list_scaling_instances(
-            scaling.ListScalingInstancesRequest(scaling_group_id="00000000-0000-4000-8000-000000000000")
+            scaling.ListScalingInstancesRequest(
+                scaling_group_id="00000000-0000-4000-8000-000000000000"
+            )
         )
     assert caught.value.status_code == 404
 
@@ -73,12 +93,18 @@ def test_scheduled_events(bench: Bench) -> None:
     """Events by marker, and by the filters of the vendor's request."""
     sdk = client(ecs.EcsClient, bench)
     first = sdk.list_scheduled_events(ecs.ListScheduledEventsRequest(limit=20))
-    second = sdk.list_scheduled_events(ecs.ListScheduledEventsRequest(limit=20, marker=first.page_info.next_marker))
+    second = sdk.list_scheduled_events(
+        ecs.ListScheduledEventsRequest(limit=20, marker=first.page_info.next_marker)
+    )
     assert (len(first.events), len(second.events), second.page_info.next_marker) == (20, 10, None)
     assert len({e.id for e in (*first.events, *second.events)}) == 30
     one = first.events[0]
     assert (one.type, one.state) == ("instance-redeploy", "scheduled")
     assert one.not_before < one.not_after
-    only = sdk.list_scheduled_events(ecs.ListScheduledEventsRequest(instance_id=[one.instance_id], state=["scheduled"]))
+    only = sdk.list_scheduled_events(
+        ecs.ListScheduledEventsRequest(instance_id=[one.instance_id], state=["scheduled"])
+    )
     assert [e.id for e in only.events] == [one.id]
-    assert sdk.list_scheduled_events(ecs.ListScheduledEventsRequest(state=["canceled"])).events == []
+    assert (
+        sdk.list_scheduled_events(ecs.ListScheduledEventsRequest(state=["canceled"])).events == []
+    )

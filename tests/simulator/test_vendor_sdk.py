@@ -28,7 +28,9 @@ def bench() -> Iterator[Bench]:
 
 def ecs_client(bench: Bench, *, sk: str = KEYS.sk, project_id: str | None = "") -> Any:
     """The vendor's client as an application builds it; only the region's endpoint is ours."""
-    credentials = BasicCredentials(KEYS.ak, sk, bench.running.project_id if project_id == "" else project_id)
+    credentials = BasicCredentials(
+        KEYS.ak, sk, bench.running.project_id if project_id == "" else project_id
+    )
     credentials.with_iam_endpoint(bench.running.url)
     return (
         ecs.EcsClient.new_builder()
@@ -52,8 +54,13 @@ def soft_reboot(client: Any, ids: list[str]) -> Any:
 def test_reboot_followed_to_its_end(bench: Bench) -> None:
     """List, reboot, job and show through the SDK tell one story: down together, back one by one, ACTIVE again."""
     client = ecs_client(bench)
-    listed = client.list_servers_details(ecs.ListServersDetailsRequest(limit=5, status="ACTIVE", tags="role=web"))
-    say("list_servers_details", f"count={listed.count} first={listed.servers[0].name} {listed.servers[0].status}")
+    listed = client.list_servers_details(
+        ecs.ListServersDetailsRequest(limit=5, status="ACTIVE", tags="role=web")
+    )
+    say(
+        "list_servers_details",
+        f"count={listed.count} first={listed.servers[0].name} {listed.servers[0].status}",
+    )
     ids = [s.id for s in listed.servers]
     assert len(ids) == 5
     assert listed.count == 30
@@ -66,7 +73,10 @@ def test_reboot_followed_to_its_end(bench: Bench) -> None:
         job = client.show_job(ecs.ShowJobRequest(job_id=accepted.job_id))
         done = sum(1 for s in job.entities.sub_jobs if s.status == "SUCCESS")
         down = client.show_server(ecs.ShowServerRequest(server_id=ids[0])).server.status
-        say("show_job, show_server", f"+{seconds:>2} s {job.status:<8} {done}/{len(ids)} done; {ids[0][:8]} {down}")
+        say(
+            "show_job, show_server",
+            f"+{seconds:>2} s {job.status:<8} {done}/{len(ids)} done; {ids[0][:8]} {down}",
+        )
         seen.append((job.status, down))
     assert seen[0] == ("INIT", "ACTIVE")
     assert seen[1] == ("RUNNING", "REBOOT")
@@ -80,7 +90,9 @@ def test_other_reads(bench: Bench) -> None:
     client = ecs_client(bench)
     groups = client.list_server_groups(ecs.ListServerGroupsRequest(limit=2)).server_groups
     say("list_server_groups", [f"{g.name}: {len(g.members)}" for g in groups])
-    group = client.show_server_group(ecs.ShowServerGroupRequest(server_group_id=groups[0].id)).server_group
+    group = client.show_server_group(
+        ecs.ShowServerGroupRequest(server_group_id=groups[0].id)
+    ).server_group
     assert group.members == groups[0].members
     tags = client.list_server_tags(ecs.ListServerTagsRequest()).tags
     say("list_server_tags", {t.key: t.values for t in tags if t.key in ("role", "env")})
@@ -89,16 +101,24 @@ def test_other_reads(bench: Bench) -> None:
     body = ecs.ListServersByTagRequestBody(action="filter", limit="10", offset="0", tags=wanted)
     with pytest.deprecated_call():  # the SDK's word for it; the other cloud still has the call
         found = client.list_servers_by_tag(ecs.ListServersByTagRequest(body=body))
-    say("list_servers_by_tag", f"total_count={found.total_count} first={found.resources[0].resource_name}")
+    say(
+        "list_servers_by_tag",
+        f"total_count={found.total_count} first={found.resources[0].resource_name}",
+    )
     assert found.total_count == 6
-    assert client.show_server_limits(ecs.ShowServerLimitsRequest()).absolute.max_server_group_members == 16
+    assert (
+        client.show_server_limits(ecs.ShowServerLimitsRequest()).absolute.max_server_group_members
+        == 16
+    )
 
 
 def test_the_other_cloud(bench: Bench) -> None:
     """Switched to OTC, the paths that both clouds have work through the SDK; those that it lacks are no API there."""
     bench.switch(cloud="otc")
     client = ecs_client(bench)
-    listed = client.list_servers_details(ecs.ListServersDetailsRequest(limit=2, server_id=[bench.ids[7]]))
+    listed = client.list_servers_details(
+        ecs.ListServersDetailsRequest(limit=2, server_id=[bench.ids[7]])
+    )
     say("list_servers_details", f"server_id is not known: count={listed.count}")
     assert (listed.count, len(listed.servers)) == (60, 2)
     assert listed.servers[0].enterprise_project_id is None
@@ -108,8 +128,12 @@ def test_the_other_cloud(bench: Bench) -> None:
     job_id = soft_reboot(client, bench.ids[:2]).job_id
     bench.clock.advance(200)
     assert client.show_job(ecs.ShowJobRequest(job_id=job_id)).status == "SUCCESS"
-    assert client.show_server(ecs.ShowServerRequest(server_id=bench.ids[0])).server.status == "ACTIVE"
-    body = ecs.ListServersByTagRequestBody(action="count", tags=[ecs.ServerTags(key="role", values=["db"])])
+    assert (
+        client.show_server(ecs.ShowServerRequest(server_id=bench.ids[0])).server.status == "ACTIVE"
+    )
+    body = ecs.ListServersByTagRequestBody(
+        action="count", tags=[ecs.ServerTags(key="role", values=["db"])]
+    )
     with pytest.deprecated_call(), pytest.raises(ClientRequestException) as refused:
         client.list_servers_by_tag(ecs.ListServersByTagRequest(body=body))
     say("list_servers_by_tag", f"{refused.value.status_code} {refused.value.error_code}")
@@ -122,9 +146,13 @@ def test_requests_of_the_other_clouds_own_client(bench: Bench) -> None:
     bench.switch(cloud="otc")
     token = bench.login()
     assert token.json()["token"]["user"]["password_expires_at"] is None
-    body = json.loads((API / "tags-query-request.json").read_bytes()) | {"tags": [{"key": "role", "values": ["db"]}]}
+    body = json.loads((API / "tags-query-request.json").read_bytes()) | {
+        "tags": [{"key": "role", "values": ["db"]}]
+    }
     body = {k: v for k, v in body.items() if k in ("action", "limit", "offset", "tags")}
-    found = bench.request("POST", "/v1/{p}/servers/resource_instances/action", json=body | {"offset": "0"}).json()
+    found = bench.request(
+        "POST", "/v1/{p}/servers/resource_instances/action", json=body | {"offset": "0"}
+    ).json()
     assert found["total_count"] == 6
     first = bench.get("/v1/{p}/cloudservers/os-server-groups", limit=1).json()
     assert set(first) == {"server_groups"}
@@ -157,9 +185,16 @@ def test_token_through_the_iam_client(bench: Bench) -> None:
     )
     identity = iam.PwdIdentity(methods=["password"], password=iam.PwdPassword(user=user))
     scope = iam.AuthScope(project=iam.AuthScopeProject(name=bench.running.region))
-    body = iam.KeystoneCreateUserTokenByPasswordRequestBody(auth=iam.PwdAuth(identity=identity, scope=scope))
-    answer = client.keystone_create_user_token_by_password(iam.KeystoneCreateUserTokenByPasswordRequest(body=body))
-    say("create_user_token", f"{len(answer.x_subject_token)} characters, project {answer.token.project.name}")
+    body = iam.KeystoneCreateUserTokenByPasswordRequestBody(
+        auth=iam.PwdAuth(identity=identity, scope=scope)
+    )
+    answer = client.keystone_create_user_token_by_password(
+        iam.KeystoneCreateUserTokenByPasswordRequest(body=body)
+    )
+    say(
+        "create_user_token",
+        f"{len(answer.x_subject_token)} characters, project {answer.token.project.name}",
+    )
     assert len(answer.x_subject_token) > 1024
     bench.headers["X-Auth-Token"] = answer.x_subject_token
     assert bench.get("/v1/{p}/cloudservers/limits").status_code == 200
@@ -176,7 +211,9 @@ def test_wrong_secret_key_is_refused(bench: Bench) -> None:
     assert not bench.state.accepted_reboots()
 
 
-@pytest.mark.parametrize(("minutes", "is_taken"), [(-16, False), (-14, True), (14, True), (16, False)])
+@pytest.mark.parametrize(
+    ("minutes", "is_taken"), [(-16, False), (-14, True), (14, True), (16, False)]
+)
 def test_clock_skew(minutes: int, is_taken: bool) -> None:
     """A clock 14 minutes off is tolerated, 16 minutes are not, whichever way; the answer tells both times."""
 
@@ -195,17 +232,23 @@ def test_clock_skew(minutes: int, is_taken: bool) -> None:
         assert "signature expired, signature time:" in refused.value.error_msg
 
 
-@pytest.mark.filterwarnings("ignore:Unable to convert string to datetime")  # the SDK adds a Z to times with a zone
+@pytest.mark.filterwarnings(
+    "ignore:Unable to convert string to datetime"
+)  # the SDK adds a Z to times with a zone
 def test_alarms_of_cloud_eye(bench: Bench) -> None:
     """Rules and records through the SDK: an alarm that is on for a server, and one that is over again."""
-    pytest.importorskip("huaweicloudsdkces", reason="the vendor's client of Cloud Eye is not installed here")
+    pytest.importorskip(
+        "huaweicloudsdkces", reason="the vendor's client of Cloud Eye is not installed here"
+    )
     from huaweicloudsdkces import v1, v2
 
     def client(version: Any) -> Any:
         credentials = BasicCredentials(KEYS.ak, KEYS.sk, bench.running.project_id)
         builder = version.CesClient.new_builder().with_http_config(HttpConfig.get_default_config())
         return (
-            builder.with_credentials(credentials).with_region(Region(bench.running.region, bench.running.url)).build()
+            builder.with_credentials(credentials)
+            .with_region(Region(bench.running.region, bench.running.url))
+            .build()
         )
 
     server = bench.ids[3]
@@ -215,7 +258,10 @@ def test_alarms_of_cloud_eye(bench: Bench) -> None:
     assert (rule.alarm_state, rule.metric.dimensions[0].value) == ("alarm", server)
     wanted = v2.ListAlarmHistoriesRequest(status=["alarm"], namespace="SYS.ECS", limit=100)
     (record,) = client(v2).list_alarm_histories(wanted).alarm_histories
-    say("list_alarm_histories", f"{record.name}: {record.status}, {record.additional_info.resource_id}")
+    say(
+        "list_alarm_histories",
+        f"{record.name}: {record.status}, {record.additional_info.resource_id}",
+    )
     assert (record.alarm_id, record.additional_info.resource_id) == (rule.alarm_id, server)
     bench.clock.advance(601)
     assert client(v1).list_alarms(v1.ListAlarmsRequest()).metric_alarms[0].alarm_state == "ok"

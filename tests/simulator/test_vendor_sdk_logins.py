@@ -29,7 +29,14 @@ SERVER = "5b919bd2-e315-41d0-850d-a15cb5a686c0"
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+    for name in (
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ):
         monkeypatch.delenv(name, raising=False)
     with simulated(3) as bench:
         yield bench
@@ -58,7 +65,12 @@ def test_temporary_key(bench: Bench) -> None:
     assert count(bench, BasicCredentials(KEYS.ak, KEYS.sk).with_security_token("temporary==")) == 3
     for token in (None, "another=="):
         with pytest.raises((ClientRequestException, SdkException), match=r"APIGW\.0301"):
-            count(bench, BasicCredentials(KEYS.ak, KEYS.sk, bench.running.project_id).with_security_token(token))
+            count(
+                bench,
+                BasicCredentials(KEYS.ak, KEYS.sk, bench.running.project_id).with_security_token(
+                    token
+                ),
+            )
 
 
 def test_environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,9 +105,15 @@ def test_identity_provider(bench: Bench, tmp_path: Path) -> None:
     trust(bench, oidc=TRUST)
     file = tmp_path / "token.jwt"
     file.write_text(id_token())
-    assert count(bench, BasicCredentials().with_idp_id(TRUST.idp_id).with_id_token_file(str(file))) == 3
+    assert (
+        count(bench, BasicCredentials().with_idp_id(TRUST.idp_id).with_id_token_file(str(file)))
+        == 3
+    )
     assert [c.status for c in bench.state.requests() if c.call == "token"][1:] == [201, 201]
-    for idp, token in (("another", id_token()), (TRUST.idp_id, id_token(secret="another-issuer-secret"))):
+    for idp, token in (
+        ("another", id_token()),
+        (TRUST.idp_id, id_token(secret="another-issuer-secret")),
+    ):
         file.write_text(token)
         with pytest.raises((ClientRequestException, SdkException), match=r"IAM\.000"):
             count(bench, BasicCredentials().with_idp_id(idp).with_id_token_file(str(file)))

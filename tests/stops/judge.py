@@ -19,7 +19,9 @@ from runner.report.schedule_json import load
 from tests.runs.harness import Field
 
 FILE = "plans/test.yaml"
-WORST = re.compile(r"worst case (?:all )?(\d+) \w+ before it stops(?:, (?:all )?(\d+) if only a bake shows them)?")
+WORST = re.compile(
+    r"worst case (?:all )?(\d+) \w+ before it stops(?:, (?:all )?(\d+) if only a bake shows them)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,12 @@ async def show(place: Field, text: str) -> Shown:
 async def begin(place: Field, shown: Shown) -> str:
     """A run of the very schedule that was shown."""
     inventory = await place.cloud.inventory()
-    baseline = {s.id: inventory.by_id[s.id].updated for w in shown.schedule.waves for s in w.servers}
-    return create_run(place.store, shown.schedule, place.clock.now(), {"tool_version": "test"}, baseline)
+    baseline = {
+        s.id: inventory.by_id[s.id].updated for w in shown.schedule.waves for s in w.servers
+    }
+    return create_run(
+        place.store, shown.schedule, place.clock.now(), {"tool_version": "test"}, baseline
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,9 @@ class Trial:
         return max(self.failed, self.counted, self.at_once) <= self.shown.announced
 
 
-def judge(place: Field, shown: Shown, run: Run, *, ill: Collection[str] = (), broken: Collection[str] = ()) -> Trial:
+def judge(
+    place: Field, shown: Shown, run: Run, *, ill: Collection[str] = (), broken: Collection[str] = ()
+) -> Trial:
     """The trial of a run that is over. `ill`: servers (ids) that were rebooted and fail a check that they had passed
     before; `broken`: what the scenario itself has found.
     """
@@ -92,7 +100,9 @@ def judge(place: Field, shown: Shown, run: Run, *, ill: Collection[str] = (), br
         laws.append("the run has not ended")
     if any(n > 1 for n in place.state.reboot_counts().values()):
         laws.append("a server was rebooted twice")
-    if run.stop is not None and any(c.at > run.stop.at.timestamp() * 1000 for c in place.calls("reboot")):
+    if run.stop is not None and any(
+        c.at > run.stop.at.timestamp() * 1000 for c in place.calls("reboot")
+    ):
         laws.append("a reboot was asked for after the stop")
     if any(s.outcome is None for s in run.servers.values()):
         laws.append("a server has no outcome")

@@ -49,7 +49,9 @@ def scene(title: str) -> Callable[[Scene], Scene]:
     return keep
 
 
-def plan(group: str = "", *, waves: str = "1, 5%, 10%", budget: int | str = "2%", more: str = "") -> str:
+def plan(
+    group: str = "", *, waves: str = "1, 5%, 10%", budget: int | str = "2%", more: str = ""
+) -> str:
     """One group of all servers. `group` and `more`: further keys of it and of the plan, a line each."""
     return (
         f"version: 1\nname: stops\nmax_failures: {budget}\n{BELTS}{more}"
@@ -57,7 +59,9 @@ def plan(group: str = "", *, waves: str = "1, 5%, 10%", budget: int | str = "2%"
     )
 
 
-def two_groups(web: str, rest: str = "", *, budget: int | str = "2%", waves: str = "1, 10%", more: str = "") -> str:
+def two_groups(
+    web: str, rest: str = "", *, budget: int | str = "2%", waves: str = "1, 10%", more: str = ""
+) -> str:
     """The web servers, which are half of all, before the others."""
     return (
         f"version: 1\nname: stops\nmax_failures: {budget}\n{BELTS}{more}groups:\n"
@@ -84,7 +88,9 @@ async def follow(place: Field, run_id: str, *, consent: bool = True) -> Run:
         if not run.is_open or run.question is None:
             return run
         given = {"question": run.question.id, "by": "ann"}
-        place.store.record(run_id, place.clock.now(), [made("approval.given", given)], expect=run.seq)
+        place.store.record(
+            run_id, place.clock.now(), [made("approval.given", given)], expect=run.seq
+        )
 
 
 async def trial(place: Field, text: str, *, consent: bool = True) -> Trial:
@@ -166,7 +172,9 @@ async def bad_canary(servers: int, seed: int) -> Trial:
 @scene("answers are lost, nothing is known: on_unknown: hold")
 async def lost_answers(servers: int, seed: int) -> Trial:
     async with cloud(servers, seed) as place:
-        place.add_rules({"do": "reset", "on": "reboot", "when": "before", "after": 1 + seed % 4, "times": "all"})
+        place.add_rules(
+            {"do": "reset", "on": "reboot", "when": "before", "after": 1 + seed % 4, "times": "all"}
+        )
         return await trial(place, plan())
 
 
@@ -186,9 +194,13 @@ async def flapping_gate(servers: int, seed: int) -> Trial:
         metrics = Metrics(place, value)
         async with wild(metrics.answer) as server:
             sources = {"main": GateSource("prometheus", server.url)}
-            place.rules = Gated(NetGatekeeper(sources, {place.target.name: place.cloud}, place.clock.now, 2.0))
+            place.rules = Gated(
+                NetGatekeeper(sources, {place.target.name: place.cloud}, place.clock.now, 2.0)
+            )
             began = metrics.began = place.clock.now()
-            more = "gates: [{prometheus: {source: main, query: errors, max: 5}}]\nwait_at_most: 1h\n"
+            more = (
+                "gates: [{prometheus: {source: main, query: errors, max: 5}}]\nwait_at_most: 1h\n"
+            )
             shown = await show(place, plan("pause: 2m", more=more))
             run = await follow(place, await begin(place, shown))
         return judge(place, shown, run, broken=list(_unguarded(place, metrics, value, began)))
@@ -216,14 +228,18 @@ async def window_closes(servers: int, seed: int) -> Trial:
         day = f"{now:%a}".lower()
         window = f"windows: [{{days: [{day}], start: '{now:%H:%M}', length: {minutes}m, timezone: UTC}}]\n"
         place.add_rules({"do": "slow", "seconds": "14m", "at": f"{18 + seed % 4}m"})
-        shown = await show(place, plan("pause: 5m\nready: {timeout: 30m}", more=window + "wait_at_most: 2h\n"))
+        shown = await show(
+            place, plan("pause: 5m\nready: {timeout: 30m}", more=window + "wait_at_most: 2h\n")
+        )
         run = await follow(place, await begin(place, shown))
         reboots = place.state.accepted_reboots()
         over = [r for r in reboots if r.back is not None and r.at < end < r.back]
         broken = ["a reboot was asked for outside the window"] * any(r.at >= end for r in reboots)
         broken += ["no wave was in flight at the window's end"] * (not over)
         ready = {i for i, s in run.servers.items() if s.outcome == "ready"}
-        broken += ["a wave in flight was not followed to its end"] * (not {r.server_id for r in over} <= ready)
+        broken += ["a wave in flight was not followed to its end"] * (
+            not {r.server_id for r in over} <= ready
+        )
         return judge(place, shown, run, broken=broken)
 
 
@@ -267,7 +283,11 @@ async def _bake(servers: int, seed: int, share: float) -> Trial:
             lost = dice.sample(web, max(1, round(share * len(web))))
             place.clock.jump(seconds=dice.uniform(0, 1500))
             place.add_rules(
-                {"do": "not_active", "status": dice.choice(["SHUTOFF", "ERROR"]), "servers": {"names": lost}}
+                {
+                    "do": "not_active",
+                    "status": dice.choice(["SHUTOFF", "ERROR"]),
+                    "servers": {"names": lost},
+                }
             )
             run = await follow(place, run_id)
         return judge(place, shown, run)
@@ -287,12 +307,16 @@ async def ill_before(servers: int, seed: int) -> Trial:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "servers.json"
-        path.write_text(json.dumps([{"name": f"s-{n:02d}", "address": f"127.0.9.{n}"} for n in numbers]))
+        path.write_text(
+            json.dumps([{"name": f"s-{n:02d}", "address": f"127.0.9.{n}"} for n in numbers])
+        )
         fleet = load_fleet(path, FleetOptions(seed=seed, reboot_seconds=40))
     async with simulated(CloudOptions(fleet=fleet), tuning=Tuning(poll_every_s=60)) as place:
         here = Ward(place, free_port(), health)
         place.prober = NetProber(longest_s=2.0)
-        async with await asyncio.start_server(here.answer, [f"127.0.9.{n}" for n in numbers], here.port):
+        async with await asyncio.start_server(
+            here.answer, [f"127.0.9.{n}" for n in numbers], here.port
+        ):
             check = f"{{http: {{scheme: http, port: {here.port}, path: /health, body: well}}}}"
             ready = f"ready: {{timeout: 3m, baseline: count, checks: [{check}]}}"
             shown = await show(place, plan(ready, waves="2, 10%", budget=2))
@@ -301,7 +325,9 @@ async def ill_before(servers: int, seed: int) -> Trial:
         asked = place.state.reboot_counts()
         ill = {ids[n] for n in new}
         told = {i for i, s in run.servers.items() if s.uses_up_budget}
-        broken = ["new faults are hidden, or old ones counted"] * (told != {i for i in ill if i in asked})
+        broken = ["new faults are hidden, or old ones counted"] * (
+            told != {i for i in ill if i in asked}
+        )
         return judge(place, shown, run, ill=ill, broken=broken)
 
 
@@ -361,7 +387,9 @@ async def anything(servers: int, seed: int) -> Trial:
         )
         shown = await show(place, text)
         run_id = await begin(place, shown)
-        run = await place.follow(run_id, until=lambda run: run.question is not None or run.bake_began is not None)
+        run = await place.follow(
+            run_id, until=lambda run: run.question is not None or run.bake_began is not None
+        )
         if run.is_open and run.bake_began is not None:
             ready = [i for i, s in run.servers.items() if s.outcome == "ready"]
             lost = dice.sample(ready, dice.randint(0, len(ready)))

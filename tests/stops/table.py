@@ -51,7 +51,9 @@ class Row:
         return "; ".join(found) or "yes"
 
 
-def row(title: str, servers: int, seeds: Iterable[int], tell: Callable[[str], None] = lambda line: None) -> Row:
+def row(
+    title: str, servers: int, seeds: Iterable[int], tell: Callable[[str], None] = lambda line: None
+) -> Row:
     """Run a scene once for each seed."""
     trials = []
     for seed in seeds:

@@ -28,7 +28,9 @@ def test_no_more_fail_than_was_announced(title: str) -> None:
     assert made.line().endswith("| yes |")
 
 
-@pytest.mark.parametrize("title", ["the budget is used up, then all fail", "a bake loses its whole group"])
+@pytest.mark.parametrize(
+    "title", ["the budget is used up, then all fail", "a bake loses its whole group"]
+)
 def test_the_worst_case_is_met(title: str) -> None:
     """The announced number is no mere bound: runs reach it."""
     trial = asyncio.run(_trial(title))
@@ -39,7 +41,10 @@ def test_a_bake_is_announced_besides() -> None:
     """What a bake finds may be more than the waves can show: the first line of the dry-run says both numbers."""
     trial = asyncio.run(_trial("a bake loses its whole group"))
     assert trial.failed > trial.shown.schedule.worst_case.failures_before_stop
-    assert "worst case 7 failures before it stops, 50 if only a bake shows them;" in trial.shown.first_line
+    assert (
+        "worst case 7 failures before it stops, 50 if only a bake shows them;"
+        in trial.shown.first_line
+    )
 
 
 def test_failed_servers_stay_down_while_the_next_wave_is() -> None:

@@ -12,7 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runner.model.events import BatchIntended, Ended, EventData, Note, Outcome, RunCreated, ServersEnded
+from runner.model.events import (
+    BatchIntended,
+    Ended,
+    EventData,
+    Note,
+    Outcome,
+    RunCreated,
+    ServersEnded,
+)
 from runner.model.owner import Owner
 from runner.ports.store import Intent, Lease, NewRun
 from runner.store.sql import SqlStore
@@ -93,7 +101,9 @@ def git_store(url: str, folder: Path, clock: Callable[[], float], **patience: fl
     from runner.store.gitref.remote import Remote
     from runner.store.gitref.store import GitStore
 
-    return GitStore(Git(Remote(Address.read(url, os.environ), folder), clock, fresh_s=0.002, **patience))
+    return GitStore(
+        Git(Remote(Address.read(url, os.environ), folder), clock, fresh_s=0.002, **patience)
+    )
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -106,7 +116,9 @@ def owner(pid: int = 1, host: str = "here") -> Owner:
     return Owner(host, pid, boot=f"boot of {host}", namespace="pid:[1]", started="1")
 
 
-def new_run(run_id: str = "r1", plan: str = "web", cycle: str = "c1", created: datetime = AT) -> NewRun:
+def new_run(
+    run_id: str = "r1", plan: str = "web", cycle: str = "c1", created: datetime = AT
+) -> NewRun:
     return NewRun(run_id, plan, f"sha256:plan-{plan}", f"sha256:schedule-{run_id}", cycle, created)
 
 
@@ -121,7 +133,9 @@ def leased(store: SqlStore, run_id: str = "r1", pid: int = 1) -> Lease:
     return store.take(begun(store, run_id), owner(pid), TTL)
 
 
-def intent(servers: Iterable[str], *, batch: int = 1, cycle: str = "c1", per_window: int = 1000) -> Intent:
+def intent(
+    servers: Iterable[str], *, batch: int = 1, cycle: str = "c1", per_window: int = 1000
+) -> Intent:
     return Intent(PROJECT, cycle, batch, tuple(servers), per_window)
 
 

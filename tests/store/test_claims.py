@@ -45,12 +45,16 @@ def test_an_unknown_server_stays_claimed(store: SqlStore) -> None:
     """What nobody can know keeps its claim, also after its run has ended, until a person decides."""
     first = leased(store, "r1")
     store.append(first, AT, INTENDED, intent=intent(["s1", "s2"]))
-    store.append(first, AT, [RunEnded("done", "AllWavesDone")], release=["s1"], word="done", close=True)
+    store.append(
+        first, AT, [RunEnded("done", "AllWavesDone")], release=["s1"], word="done", close=True
+    )
     second = leased(store, "r2")
     with pytest.raises(Taken) as taken:
         store.append(second, AT, INTENDED, intent=intent(["s2"], cycle="c2"))
     assert taken.value.claimed == {"s2": "r1"}
-    store.record("r1", AT, [ServerResolved("s2", "rebooted", "ann", "seen")], release=["s2"], open_only=False)
+    store.record(
+        "r1", AT, [ServerResolved("s2", "rebooted", "ann", "seen")], release=["s2"], open_only=False
+    )
     store.append(second, AT, INTENDED, intent=intent(["s2"], cycle="c2"))
 
 
@@ -58,7 +62,14 @@ def test_a_run_that_is_repeated_leaves_its_servers_free(store: SqlStore) -> None
     """Who repeats a run may ask for what it asked for, nobody else may; the servers of other runs stay taken."""
     first = leased(store, "r1")
     store.append(first, AT, INTENDED, intent=intent(["s1", "s2"]))
-    store.append(first, AT, [RunEnded("done", "AllWavesDone")], release=["s1", "s2"], word="stopped", close=True)
+    store.append(
+        first,
+        AT,
+        [RunEnded("done", "AllWavesDone")],
+        release=["s1", "s2"],
+        word="stopped",
+        close=True,
+    )
     second, third = leased(store, "r2"), leased(store, "r3")
     again = replace(intent(["s1", "s2", "s3"]), repeats=("r1",))
     store.append(second, AT, INTENDED, intent=again)
@@ -76,7 +87,9 @@ def test_a_forgotten_repetition_gives_the_claim_back_to_the_run_before(store: Sq
     """What was provably not sent a second time is still spent by the run that was repeated; new servers are free."""
     first = leased(store, "r1")
     store.append(first, AT, INTENDED, intent=intent(["s1"]))
-    store.append(first, AT, [RunEnded("done", "AllWavesDone")], release=["s1"], word="stopped", close=True)
+    store.append(
+        first, AT, [RunEnded("done", "AllWavesDone")], release=["s1"], word="stopped", close=True
+    )
     second = leased(store, "r2")
     again = replace(intent(["s1", "s3"]), repeats=("r1",))
     for _ in range(2):
@@ -120,7 +133,9 @@ def test_a_run_cannot_ask_twice_for_what_is_in_flight(store: SqlStore) -> None:
 def test_projects_do_not_share_servers(store: SqlStore) -> None:
     """The same id in another project is another server."""
     store.append(leased(store, "r1"), AT, INTENDED, intent=intent(["s1"]))
-    store.append(leased(store, "r2"), AT, INTENDED, intent=replace(intent(["s1"]), project="1" * 32))
+    store.append(
+        leased(store, "r2"), AT, INTENDED, intent=replace(intent(["s1"]), project="1" * 32)
+    )
 
 
 def test_a_thousand_servers_in_one_intent(store: SqlStore) -> None:

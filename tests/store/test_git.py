@@ -13,7 +13,14 @@ import pytest
 
 from runner.errors import LeaseLost, StoreError
 from runner.execution.journal import read_run
-from runner.model.events import BatchAccepted, CancelRequested, JobPolled, Note, RunEnded, RunResumed
+from runner.model.events import (
+    BatchAccepted,
+    CancelRequested,
+    JobPolled,
+    Note,
+    RunEnded,
+    RunResumed,
+)
 from runner.ports.store import JournalMoved, LeaseHeld, RateFull
 from runner.store.gitref import mirror
 from runner.store.gitref.errors import RefUnreachable
@@ -23,7 +30,21 @@ from tests.execution.memory_cloud import MemoryCloud, VirtualClock
 from tests.execution.setup import Bench, schedule_of
 from tests.git_server import GitServer, bare, serve
 from tests.journal import fields_of
-from tests.store.kit import AT, NOTE, PROJECT, TTL, Clock, Place, asked, begun, git_store, intent, leased, owner, told
+from tests.store.kit import (
+    AT,
+    NOTE,
+    PROJECT,
+    TTL,
+    Clock,
+    Place,
+    asked,
+    begun,
+    git_store,
+    intent,
+    leased,
+    owner,
+    told,
+)
 
 SEEN = (JobPolled(1, {}),)
 INTENDED = (asked(),)
@@ -44,7 +65,9 @@ def host(tmp_path: Path) -> Any:
         yield host
 
 
-def at(host: GitServer, tmp_path: Path, clock: Callable[[], float] | None = None, **patience: float) -> SqlStore:
+def at(
+    host: GitServer, tmp_path: Path, clock: Callable[[], float] | None = None, **patience: float
+) -> SqlStore:
     """A store of a repository of that host, made where there is none."""
     url = f"git+{host.url}/s.git" if (host.root / "s.git").is_dir() else host.make("s.git")
     return git_store(url, tmp_path / "state", clock or Clock(), **patience)
@@ -57,7 +80,9 @@ def commits(place: Place) -> int:
 
 def git(place: Place, *arguments: str) -> str:
     folder = place.url.removeprefix("git+file://")
-    return subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", "-C", folder, *arguments], check=True, capture_output=True, text=True
+    ).stdout
 
 
 # --- pushes ------------------------------------------------------------------------------------------------------
@@ -71,9 +96,15 @@ def test_a_push_whose_answer_is_lost_is_stored_once(host: GitServer, tmp_path: P
         for cuts in (1, 2, 3):
             host.cuts = cuts
             store.append(lease, AT, INTENDED, intent=intent([f"s{cuts}"]))
-        assert told(store, "r1") == [(1, "run.created"), *((n, "batch.intended") for n in (2, 3, 4))]
+        assert told(store, "r1") == [
+            (1, "run.created"),
+            *((n, "batch.intended") for n in (2, 3, 4)),
+        ]
     with closing(at(host, tmp_path)) as other:
-        assert told(other, "r1") == [(1, "run.created"), *((n, "batch.intended") for n in (2, 3, 4))]
+        assert told(other, "r1") == [
+            (1, "run.created"),
+            *((n, "batch.intended") for n in (2, 3, 4)),
+        ]
         assert set(other.spent("c1", PROJECT)) == {"s1", "s2", "s3"}
 
 
@@ -101,7 +132,11 @@ def test_a_push_is_known_as_stored_under_later_ones(host: GitServer, tmp_path: P
         store.db.remote.fetch = after_another  # type: ignore[attr-defined]
         host.cuts = 1
         store.append(lease, AT, INTENDED, expect=1, intent=intent(["s1"]))
-        assert told(store, "r1") == [(1, "run.created"), (2, "batch.intended"), (3, "cancel.requested")]
+        assert told(store, "r1") == [
+            (1, "run.created"),
+            (2, "batch.intended"),
+            (3, "cancel.requested"),
+        ]
 
 
 def test_nobody_knows_what_became_of_a_push(host: GitServer, tmp_path: Path) -> None:
@@ -153,7 +188,9 @@ def test_two_runners_race_over_http(host: GitServer, tmp_path: Path) -> None:
         assert [e.seq for e in events] == list(range(1, 8))
         facts = [tuple(map(int, fields_of(e)["text"].split())) for e in events[1:]]
         assert sorted(facts) == [(me, n) for me in (1, 2) for n in range(3)]
-        assert [n for me, n in facts if me == 1] == [0, 1, 2], "in the order in which they were written"
+        assert [n for me, n in facts if me == 1] == [0, 1, 2], (
+            "in the order in which they were written"
+        )
         assert len(store.spent("c1", PROJECT)) == 6
 
 
@@ -330,7 +367,10 @@ def test_a_run_is_driven_to_its_end_beside_somebody_who_writes(place: Place) -> 
 
     def disturbing(*arguments: Any, **named: Any) -> Any:
         stored = append(*arguments, **named)
-        if stored[0].type in ("wave.checked", "servers.observed") and stored[0].type not in disturbed:
+        if (
+            stored[0].type in ("wave.checked", "servers.observed")
+            and stored[0].type not in disturbed
+        ):
             disturbed.append(stored[0].type)
             other.record(run_id, clock.now(), [RunResumed()])
         return stored
@@ -345,7 +385,9 @@ def test_a_run_is_driven_to_its_end_beside_somebody_who_writes(place: Place) -> 
             continue
     assert disturbed == ["wave.checked", "servers.observed"]
     assert not run.is_open
-    assert {s.outcome.value for s in read_run(other, run_id).servers.values() if s.outcome} == {"ready"}
+    assert {s.outcome.value for s in read_run(other, run_id).servers.values() if s.outcome} == {
+        "ready"
+    }
     assert sorted(r.server for r in cloud.reboots) == sorted(cloud.servers)
 
 
@@ -359,7 +401,14 @@ def test_runs_that_ended_leave_the_tree_and_stay_readable(place: Place) -> None:
     for n in range(last + 1):
         lease = leased(store, f"202611{n:02}-x")
         store.append(lease, AT, INTENDED, intent=intent([f"s{n}"], cycle=f"c{n}"))
-        store.append(lease, AT, [RunEnded("done", "AllWavesDone")], release=[f"s{n}"], word="done", close=True)
+        store.append(
+            lease,
+            AT,
+            [RunEnded("done", "AllWavesDone")],
+            release=[f"s{n}"],
+            word="done",
+            close=True,
+        )
     names = git(place, "ls-tree", "-r", "--name-only", "refs/reboot-runner/store").split()
     assert "archive/202611/20261100-x.json" in names
     assert not [n for n in names if n.startswith("runs/20261100-x")]
@@ -383,7 +432,9 @@ def test_long_journals_are_cut_into_files(place: Place) -> None:
         store.append(lease, AT, [Note("x" * 40_000)])
     sizes = [
         int(line.split()[3])
-        for line in git(place, "ls-tree", "-r", "-l", "refs/reboot-runner/store", "runs/r1/events/").splitlines()
+        for line in git(
+            place, "ls-tree", "-r", "-l", "refs/reboot-runner/store", "runs/r1/events/"
+        ).splitlines()
     ]
     assert len(sizes) == 2
     assert max(sizes) < 110_000

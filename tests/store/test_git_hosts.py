@@ -32,7 +32,9 @@ def refused(url: str, folder: Path) -> StoreError:
     with pytest.raises(StoreError) as error, closing(open_store(url, folder)) as store:
         begun(store)
     assert error.value.hint is not None
-    assert list((folder / ".reboot-runner" / "git-store").glob("*-*")) == [], "the clone is left behind"
+    assert list((folder / ".reboot-runner" / "git-store").glob("*-*")) == [], (
+        "the clone is left behind"
+    )
     return error.value
 
 
@@ -64,7 +66,9 @@ def test_urls_that_cannot_be_meant(tmp_path: Path, url: str, says: str) -> None:
 def test_no_repository(host: GitServer, tmp_path: Path) -> None:
     """Neither at an address nor in a folder."""
     assert "no repository" in refused(f"git+{host.url}/nothing.git", tmp_path).message
-    assert "is not a Git repository" in refused(f"git+file://{tmp_path}/nothing.git", tmp_path).message
+    assert (
+        "is not a Git repository" in refused(f"git+file://{tmp_path}/nothing.git", tmp_path).message
+    )
 
 
 def test_nobody_answers(tmp_path: Path) -> None:
@@ -74,7 +78,9 @@ def test_nobody_answers(tmp_path: Path) -> None:
     assert error.exit_code == Exit.ERROR
 
 
-@pytest.mark.parametrize(("status", "says"), [(403, "may not be written"), (401, "does not accept the login")])
+@pytest.mark.parametrize(
+    ("status", "says"), [(403, "may not be written"), (401, "does not accept the login")]
+)
 def test_no_right_to_write(host: GitServer, tmp_path: Path, status: int, says: str) -> None:
     """Reading works, writing is denied: it says which permission is needed, and the exit code says denied."""
     url = host.make("s.git")
@@ -110,7 +116,10 @@ def test_a_ref_that_is_rewound_replaced_or_gone(tmp_path: Path) -> None:
         begun(store, "r2")
         for change, says in (
             (["update-ref", ref, f"{ref}~1"], "was rewound"),
-            (["fetch", "--quiet", str(tmp_path / "other.git"), f"+{ref}:{ref}"], "was rewound or replaced"),
+            (
+                ["fetch", "--quiet", str(tmp_path / "other.git"), f"+{ref}:{ref}"],
+                "was rewound or replaced",
+            ),
             (["update-ref", "-d", ref], "is gone"),
         ):
             subprocess.run(["git", "-C", str(tmp_path / "s.git"), *change], check=True)
@@ -125,9 +134,21 @@ def test_a_ref_that_is_rewound_replaced_or_gone(tmp_path: Path) -> None:
     ("path", "content", "says"),
     [
         ("README.md", "hello", "not one of reboot-runner"),
-        ("store.json", '{"store": "reboot-runner", "format": 2, "schema": 3, "id": "x"}', "format 2"),
-        ("store.json", '{"store": "reboot-runner", "format": 1, "schema": 99, "id": "x"}', "schema version 99"),
-        ("runs/r1/run.json", '{"id": "r1", "owner": null, "colour": "red"}', "newer program: its run has colour"),
+        (
+            "store.json",
+            '{"store": "reboot-runner", "format": 2, "schema": 3, "id": "x"}',
+            "format 2",
+        ),
+        (
+            "store.json",
+            '{"store": "reboot-runner", "format": 1, "schema": 99, "id": "x"}',
+            "schema version 99",
+        ),
+        (
+            "runs/r1/run.json",
+            '{"id": "r1", "owner": null, "colour": "red"}',
+            "newer program: its run has colour",
+        ),
         ("runs/r1/run.json", "[]", "unreadable"),
         ("runs/r1/claims/000001.json", "{", "unreadable"),
     ],
@@ -159,7 +180,9 @@ def test_the_token_goes_to_the_host_and_nowhere_else(
     host.login = told_as(SECRET)
     spy = tmp_path / "bin" / "git"
     spy.parent.mkdir()
-    real = subprocess.run(["which", "git"], check=True, capture_output=True, text=True).stdout.strip()
+    real = subprocess.run(
+        ["which", "git"], check=True, capture_output=True, text=True
+    ).stdout.strip()
     spy.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{tmp_path}/spied\nexec {real} "$@"\n')
     spy.chmod(0o755)
     monkeypatch.setenv("PATH", f"{spy.parent}{os.pathsep}{os.environ['PATH']}")
@@ -200,7 +223,9 @@ def test_the_jobs_token_is_for_its_own_server() -> None:
     assert not Address.read("git+https://github.com/a/b", job).has_token
     assert not Address.read("git+https://git.example.com.evil.com/a/b", job).has_token
     assert Address.read("git+https://github.com/a/b", {"GITHUB_TOKEN": SECRET}).has_token
-    assert Address.read("git+https://x.example.com/a/b", job | {"REBOOT_RUNNER_STORE_TOKEN": "t"}).has_token
+    assert Address.read(
+        "git+https://x.example.com/a/b", job | {"REBOOT_RUNNER_STORE_TOKEN": "t"}
+    ).has_token
     for url in ("git+ssh://git@git.example.com/a/b", "git+file:///a/b"):
         address = Address.read(url, job)
         assert SECRET not in str(dict(address.environ))
@@ -211,7 +236,9 @@ def test_the_jobs_token_is_for_its_own_server() -> None:
 # --- the program -------------------------------------------------------------------------------------------------
 
 
-def test_a_git_that_is_too_old_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_git_that_is_too_old_or_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It says which one is needed."""
     url = bare(tmp_path / "s.git")
     old = tmp_path / "bin" / "git"

@@ -23,8 +23,19 @@ REF = "refs/reboot-runner/store"
 
 
 def git(repository: Path, *arguments: str, given: str | None = None) -> str:
-    command = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
-    return subprocess.run(command, input=given, check=True, capture_output=True, text=True).stdout.strip()
+    command = [
+        "git",
+        "-C",
+        str(repository),
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+        *arguments,
+    ]
+    return subprocess.run(
+        command, input=given, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def write(url: str, machine: Path, *runs: str) -> None:
@@ -85,7 +96,12 @@ def add_commits(repository: Path, count: int) -> None:
     """Commits of others that change nothing."""
     tip = git(repository, "rev-parse", REF)
     one = f"commit {REF}\ncommitter a <a@b> 1 +0000\ndata 0\n"
-    git(repository, "fast-import", "--quiet", given=one + f"from {tip}\n\n" + f"{one}\n" * (count - 1))
+    git(
+        repository,
+        "fast-import",
+        "--quiet",
+        given=one + f"from {tip}\n\n" + f"{one}\n" * (count - 1),
+    )
 
 
 def test_a_slower_process_does_not_wind_the_memory_back(tmp_path: Path) -> None:
@@ -99,7 +115,9 @@ def test_a_slower_process_does_not_wind_the_memory_back(tmp_path: Path) -> None:
         at = git(repository, "rev-parse", REF)
         write(url, tmp_path, "r2")
         newest = memory(tmp_path).read_text()
-        git(repository, "update-ref", REF, at)  # what the slow one reads now is older than what the other has seen
+        git(
+            repository, "update-ref", REF, at
+        )  # what the slow one reads now is older than what the other has seen
         slow.db.look()
         assert memory(tmp_path).read_text() == newest
     assert "was rewound" in refusal(url, tmp_path).message
@@ -157,15 +175,31 @@ def _archive(commit: str) -> str:
         "cycle": "c",
         "word": "done",
     }
-    row |= {"is_open": 0, "created": AT.isoformat(), "fence": 1, "owner": None, "due": 0.0, "seq": 3, "head": ""}
-    return json.dumps({"run": row, "claims": {}, "later": [], "events_in": {"commit": commit, "upto": 3}})
+    row |= {
+        "is_open": 0,
+        "created": AT.isoformat(),
+        "fence": 1,
+        "owner": None,
+        "due": 0.0,
+        "seq": 3,
+        "head": "",
+    }
+    return json.dumps(
+        {"run": row, "claims": {}, "later": [], "events_in": {"commit": commit, "upto": 3}}
+    )
 
 
 FOREIGN: dict[str, tuple[Callable[[Path], str], str]] = {
     "blob": (lambda r: git(r, "hash-object", "-w", "--stdin", given="x"), "points at a blob"),
     "tree": (lambda r: git(r, "rev-parse", f"{REF}^{{tree}}"), "points at a tree"),
-    "tag": (lambda r: git(r, "tag", "-a", "-m", "x", "t", REF) + git(r, "rev-parse", "t"), "points at a tag"),
-    "empty": (lambda r: git(r, "commit-tree", "-m", "x", git(r, "mktree", given="")), "holds no store.json"),
+    "tag": (
+        lambda r: git(r, "tag", "-a", "-m", "x", "t", REF) + git(r, "rev-parse", "t"),
+        "points at a tag",
+    ),
+    "empty": (
+        lambda r: git(r, "commit-tree", "-m", "x", git(r, "mktree", given="")),
+        "holds no store.json",
+    ),
     "submodule": (_submodule, "something that is not a file"),
     "readme": (_with("README.md", "hello"), "not one of reboot-runner"),
     "number": (_with("runs/r1/events/².jsonl", "x"), "not one of reboot-runner"),
@@ -175,11 +209,23 @@ FOREIGN: dict[str, tuple[Callable[[Path], str], str]] = {
     "empty events": (_with("runs/r1/events/00000001.jsonl", ""), "unreadable: events 'r1'"),
     "no text": (_with("store.json", "\x00\x01"), "unreadable: store"),
     "null": (_with("store.json", "null"), "unreadable: store"),
-    "id": (_with("store.json", '{"store": "reboot-runner", "format": 1, "schema": 3, "id": [1]}'), "unreadable: store"),
-    "large": (_with("runs/r1/run.json", '{"id": "r1", "owner": null, "seq": 1' + "0" * 30 + "}"), "unreadable: run"),
+    "id": (
+        _with("store.json", '{"store": "reboot-runner", "format": 1, "schema": 3, "id": [1]}'),
+        "unreadable: store",
+    ),
+    "large": (
+        _with("runs/r1/run.json", '{"id": "r1", "owner": null, "seq": 1' + "0" * 30 + "}"),
+        "unreadable: run",
+    ),
     "deep": (_with("rate/p.json", "[" * 5000), "unreadable: rate"),
-    "commit": (_with("archive/202611/r9.json", _archive("--upload-pack=x")), "unreadable: archive 'r9'"),
-    "huge": (_with("rate/p.json", " " * (JOURNAL.size + 1)), "holds a file of 16,000,001 bytes, at most 16,000,000"),
+    "commit": (
+        _with("archive/202611/r9.json", _archive("--upload-pack=x")),
+        "unreadable: archive 'r9'",
+    ),
+    "huge": (
+        _with("rate/p.json", " " * (JOURNAL.size + 1)),
+        "holds a file of 16,000,001 bytes, at most 16,000,000",
+    ),
     "path": (_with('"runs/\\377/run.json"', "{}"), "unreadable: run"),
 }
 
@@ -193,7 +239,9 @@ def store_of_one_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Pat
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_a_ref_that_holds_no_store(store_of_one_run: tuple[str, Path], tmp_path: Path, kind: str) -> None:
+def test_a_ref_that_holds_no_store(
+    store_of_one_run: tuple[str, Path], tmp_path: Path, kind: str
+) -> None:
     """The error says what is there and what to do, in our words, on a machine that never saw the store too."""
     url, repository = store_of_one_run
     make, says = FOREIGN[kind]
@@ -218,9 +266,20 @@ def test_a_history_that_is_gone(store_of_one_run: tuple[str, Path], tmp_path: Pa
     whole = git(repository, "rev-parse", REF)
     damaged = _with("runs/r9/events/00000001.jsonl", "{")(repository)
     try:
-        for commit, says in (("1" * 40, "lacks commit '1111"), (damaged, "unreadable: events of run 'r9'")):
-            git(repository, "update-ref", REF, _with("archive/202611/r9.json", _archive(commit))(repository))
-            with closing(open_store(url, tmp_path / commit)) as store, pytest.raises(StoreError, match=says):
+        for commit, says in (
+            ("1" * 40, "lacks commit '1111"),
+            (damaged, "unreadable: events of run 'r9'"),
+        ):
+            git(
+                repository,
+                "update-ref",
+                REF,
+                _with("archive/202611/r9.json", _archive(commit))(repository),
+            )
+            with (
+                closing(open_store(url, tmp_path / commit)) as store,
+                pytest.raises(StoreError, match=says),
+            ):
                 store.events("r9")
     finally:
         git(repository, "update-ref", REF, whole)

@@ -68,7 +68,10 @@ def test_read_only() -> None:
     ("url", "said"),
     [
         ("sqlite:///.reboot-runner/runs.db", "sqlite:///.reboot-runner/runs.db"),
-        ("postgresql://me:pw@db.example:5433/runs?sslmode=require", "postgresql://db.example:5433/runs"),
+        (
+            "postgresql://me:pw@db.example:5433/runs?sslmode=require",
+            "postgresql://db.example:5433/runs",
+        ),
         ("postgres://db.example", "postgres://db.example"),
         ("git+https://me@git.example/a/b.git", "git+https://git.example/a/b.git"),
         ("git+file:///srv/store.git", "git+file:///srv/store.git"),

@@ -13,7 +13,21 @@ from runner.model.events import BatchAccepted, Note, RunCreated, WaveStarted
 from runner.ports.store import JournalMoved, Taken
 from runner.store import rows
 from runner.store.sql import SqlStore
-from tests.store.kit import AT, NOTE, PROJECT, SCHEDULE, TTL, Place, asked, begun, intent, leased, new_run, owner, told
+from tests.store.kit import (
+    AT,
+    NOTE,
+    PROJECT,
+    SCHEDULE,
+    TTL,
+    Place,
+    asked,
+    begun,
+    intent,
+    leased,
+    new_run,
+    owner,
+    told,
+)
 
 HOSTILE: dict[str, Any] = {
     "name": "wéb \x00 \x1b[31m \ud800 \u202e 服务器 😀",
@@ -31,7 +45,9 @@ def test_events_are_numbered_without_gaps(store: SqlStore) -> None:
     store.record("r1", AT, [Note("c")])
     store.append(lease, AT, [Note("d")])
     assert [(e.seq, e.type, e.fence) for e in stored] == [(2, "note", 1), (3, "wave.started", 1)]
-    assert told(store, "r1") == [*((1, "run.created"), (2, "note"), (3, "wave.started"), (4, "note"), (5, "note"))]
+    assert told(store, "r1") == [
+        *((1, "run.created"), (2, "note"), (3, "wave.started"), (4, "note"), (5, "note"))
+    ]
     assert [e.seq for e in store.events("r1", after=3)] == [4, 5]
     assert [e.fence for e in store.events("r1")] == [0, 1, 1, 0, 1]
 
@@ -40,11 +56,15 @@ def test_what_is_returned_is_what_is_read(store: SqlStore) -> None:
     """Events come back from the write as they will be read, whatever text and zone was put in."""
     lease = leased(store)
     at = (AT + timedelta(microseconds=1)).astimezone(timezone(timedelta(hours=8)))
-    stored = store.append(lease, at, [RunCreated(SCHEDULE, HOSTILE, baseline={HOSTILE["name"]: HOSTILE["quote"]})])
+    stored = store.append(
+        lease, at, [RunCreated(SCHEDULE, HOSTILE, baseline={HOSTILE["name"]: HOSTILE["quote"]})]
+    )
     stored += store.record("r1", at, [Note(HOSTILE["name"])])
     assert store.events("r1", after=1) == stored
     assert stored[0].at == at
-    assert stored[0].data == RunCreated(SCHEDULE, HOSTILE, baseline={HOSTILE["name"]: HOSTILE["quote"]})
+    assert stored[0].data == RunCreated(
+        SCHEDULE, HOSTILE, baseline={HOSTILE["name"]: HOSTILE["quote"]}
+    )
     assert stored[1].data == Note(HOSTILE["name"])
 
 
@@ -121,7 +141,9 @@ def test_what_cannot_be_read_is_a_store_error(store: SqlStore) -> None:
             read()
 
 
-@pytest.mark.parametrize("data", ["[" * 5000, '{"a":' * 5000, "[" + "[]," * 2_000_000 + "1]"], ids=lambda d: d[:6])
+@pytest.mark.parametrize(
+    "data", ["[" * 5000, '{"a":' * 5000, "[" + "[]," * 2_000_000 + "1]"], ids=lambda d: d[:6]
+)
 def test_hostile_data_of_an_event_names_run_and_event(store: SqlStore, data: str) -> None:
     """Deep or endless JSON in a row is a store error, not a crash."""
     store.append(leased(store), AT, NOTE)
@@ -168,7 +190,9 @@ def test_each_event_holds_the_hash_of_the_one_before(store: SqlStore) -> None:
         ("data", "[]", "data: Input should be a dictionary"),
     ],
 )
-def test_an_event_of_another_shape_names_run_and_event(store: SqlStore, column: str, value: object, says: str) -> None:
+def test_an_event_of_another_shape_names_run_and_event(
+    store: SqlStore, column: str, value: object, says: str
+) -> None:
     """What a newer version wrote, or somebody edited: the error says what does not fit, and quotes nothing."""
     store.append(leased(store), AT, NOTE)
     with store.db.transaction():

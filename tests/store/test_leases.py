@@ -128,7 +128,13 @@ def test_death_is_proven_only_here_and_now() -> None:
     me = this_process()
     assert not is_provably_dead(me)
     assert is_provably_dead(replace(me, started="1"))
-    for elsewhere in ({"boot": "other"}, {"namespace": "pid:[1]"}, {"boot": ""}, {"started": ""}, {"namespace": ""}):
+    for elsewhere in (
+        {"boot": "other"},
+        {"namespace": "pid:[1]"},
+        {"boot": ""},
+        {"started": ""},
+        {"namespace": ""},
+    ):
         assert not is_provably_dead(replace(me, pid=2**22 + 1, **elsewhere))
     assert is_provably_dead(replace(me, pid=2**22 + 1))
 
@@ -159,7 +165,9 @@ def test_the_boot_clock_is_one_for_all_processes_of_a_boot(monkeypatch: pytest.M
     assert clock.id == boot_clock().id
     before = clock.seconds()
     assert clock.seconds() >= before > 0
-    monkeypatch.setattr("runner.store.owner._read", lambda path: "12345678.90 1.0" if "uptime" in path else "x")
+    monkeypatch.setattr(
+        "runner.store.owner._read", lambda path: "12345678.90 1.0" if "uptime" in path else "x"
+    )
     assert boot_clock().id == ""
 
 

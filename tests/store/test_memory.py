@@ -41,7 +41,10 @@ def test_an_older_copy_of_a_file_is_refused(tmp_path: Path) -> None:
         intend(store, "r2", "s2")
     newest = shutil.copy(tmp_path / FILE, tmp_path / "newest")
     shutil.copy(tmp_path / "backup", tmp_path / FILE)
-    with pytest.raises(StoreError, match=r"lacks event 2 of run r2.*rewound") as refused, opened(URL, tmp_path):
+    with (
+        pytest.raises(StoreError, match=r"lacks event 2 of run r2.*rewound") as refused,
+        opened(URL, tmp_path),
+    ):
         pass
     assert f"delete {tmp_path / FILE}.last" in str(refused.value.hint)
     with pytest.raises(StoreError, match="lacks event 2 of run r2"):
@@ -101,7 +104,10 @@ def test_a_schema_that_was_dropped_emptied_or_rewound(postgres_url: str, tmp_pat
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute("delete from event where run = 'r2'")
         admin.execute("delete from run where id = 'r2'")
-        with pytest.raises(StoreError, match="lacks event 2 of run r2"), opened(postgres_url, tmp_path):
+        with (
+            pytest.raises(StoreError, match="lacks event 2 of run r2"),
+            opened(postgres_url, tmp_path),
+        ):
             pass
         with opened(postgres_url, tmp_path / "another machine") as store:
             assert not store.begun
@@ -124,5 +130,7 @@ def test_a_schema_that_was_dropped_emptied_or_rewound(postgres_url: str, tmp_pat
 def test_which_stores_share_a_memory(tmp_path: Path) -> None:
     """A password that changes makes no other store; another schema of the same database does."""
     one = LastWrite.of("postgresql://u:old@db/runs?options=-csearch_path%3Da", tmp_path)
-    assert one == LastWrite.of("postgresql://u:new@db/runs?options=-csearch_path%3Da&password=x", tmp_path)
+    assert one == LastWrite.of(
+        "postgresql://u:new@db/runs?options=-csearch_path%3Da&password=x", tmp_path
+    )
     assert one != LastWrite.of("postgresql://u:old@db/runs?options=-csearch_path%3Db", tmp_path)

@@ -48,8 +48,14 @@ def test_four_slashes_are_an_absolute_path(tmp_path: Path) -> None:
         ("postgresql://h:5432,h2:-1/d", "is not a number from 1 to 65535"),
         ("postgresql://h/d?port=\u0665", "is not a number from 1 to 65535"),
         ("postgresql://127.0.0.1:1,127.0.0.1/d?port=1,2,3", "cannot be used"),
-        ("postgresql://127.0.0.1/d?sslmode=sure", 'cannot be used: .*invalid sslmode value: "sure"'),
-        ("postgresql://127.0.0.1/d?connect_timeout=soon", "cannot be used: bad value for connect_timeout"),
+        (
+            "postgresql://127.0.0.1/d?sslmode=sure",
+            'cannot be used: .*invalid sslmode value: "sure"',
+        ),
+        (
+            "postgresql://127.0.0.1/d?connect_timeout=soon",
+            "cannot be used: bad value for connect_timeout",
+        ),
         ("postgresql://127.0.0.1:1/d?keepalives=often", "cannot be used: .*invalid integer value"),
     ],
 )
@@ -85,13 +91,19 @@ try:
 except StoreError as error:
     print(error, error.hint)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert "reboot-runner[postgres]" in done.stdout
     assert "hunter2" not in done.stdout
 
 
 def test_a_store_imports_only_its_own_driver() -> None:
     """A SQLite store costs neither psycopg nor anything else that is slow to import."""
-    code = "import sys, runner.store.sqlite, runner.store.sql, runner.store.open; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    code = (
+        "import sys, runner.store.sqlite, runner.store.sql, runner.store.open; print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert not {"psycopg", "httpx", "asyncio", "jinja2"} & set(done.stdout.split())

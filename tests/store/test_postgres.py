@@ -26,7 +26,9 @@ from tests.store.kit import AT, NOTE, PROJECT, TTL, Clock, begun, intent, leased
 
 
 @contextmanager
-def opened(url: str, clock: Callable[[], float] | None = None, patience_s: float = 5.0) -> Iterator[SqlStore]:
+def opened(
+    url: str, clock: Callable[[], float] | None = None, patience_s: float = 5.0
+) -> Iterator[SqlStore]:
     with closing(SqlStore(Postgres(url, clock, patience_s=patience_s))) as store:
         yield store
 
@@ -38,7 +40,9 @@ def backend_of(store: SqlStore) -> int:
 def cut(url: str, backend: int) -> None:
     """End a connection from the server's side, as a restart or an administrator does; returns when it is gone."""
     with psycopg.connect(url, autocommit=True) as admin:
-        assert admin.execute("select pg_terminate_backend(%s, 5000)", (backend,)).fetchone() == (True,)
+        assert admin.execute("select pg_terminate_backend(%s, 5000)", (backend,)).fetchone() == (
+            True,
+        )
 
 
 def test_a_connection_lost_between_calls_is_not_noticed(postgres_url: str) -> None:
@@ -101,14 +105,18 @@ def test_a_connection_lost_in_the_commit_says_so(postgres_url: str) -> None:
         store.append(lease, AT, NOTE, expect=1)
 
 
-def test_a_server_that_is_down_is_an_error_until_it_is_back(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_server_that_is_down_is_an_error_until_it_is_back(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """What was acknowledged before a crash of the server is there after it, and the same store goes on."""
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         try:
             server = postgres.Server(Path(folder))
         except postgres.NoPostgres:
             if "TEST_POSTGRES_URL" in os.environ:
-                pytest.skip("TEST_POSTGRES_URL is given, and there is no server here that could be crashed")
+                pytest.skip(
+                    "TEST_POSTGRES_URL is given, and there is no server here that could be crashed"
+                )
             raise
         with server, opened(server.url, Clock()) as store:
             lease = leased(store)
@@ -127,7 +135,9 @@ def test_a_server_that_is_down_is_an_error_until_it_is_back(tmp_path_factory: py
 def test_those_who_waited_for_the_schema_see_it(postgres_url: str) -> None:
     """Processes that found an empty store and then wait for another one's tables do not make them again."""
     key = "hashtextextended('reboot-runner:schema', 0)"
-    waiting = "select 1 from pg_locks where locktype = 'advisory' and not granted having count(*) >= 3"
+    waiting = (
+        "select 1 from pg_locks where locktype = 'advisory' and not granted having count(*) >= 3"
+    )
 
     def open_it() -> int:
         with opened(postgres_url) as store:
@@ -159,7 +169,10 @@ def test_a_lock_of_another_is_not_waited_for_without_end(postgres_url: str) -> N
 
 def test_a_stopped_process_loses_its_locks(postgres_url: str) -> None:
     """A process that is frozen in the middle of a write is cut off by the server, and the others go on."""
-    with opened(postgres_url, Clock(), patience_s=0.1) as frozen, opened(postgres_url, Clock()) as other:
+    with (
+        opened(postgres_url, Clock(), patience_s=0.1) as frozen,
+        opened(postgres_url, Clock()) as other,
+    ):
         lease = leased(other)
 
         def freeze() -> None:
@@ -187,13 +200,19 @@ SECRETS = ["hunter2", "hun@ter/2#x", "hun:ter2?y", "h%75nter2", "hunter2%", "%hu
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-@pytest.mark.parametrize("form", ["postgresql://anna:{}@127.0.0.1:1/runs", "postgresql://127.0.0.1:1/runs?password={}"])
+@pytest.mark.parametrize(
+    "form", ["postgresql://anna:{}@127.0.0.1:1/runs", "postgresql://127.0.0.1:1/runs?password={}"]
+)
 def test_a_password_is_in_no_message(form: str, secret: str) -> None:
     """However a password is written in a URL, also wrongly: no message, cause or traceback holds a part of it."""
     with pytest.raises(StoreError) as error:
         open_store(form.format(secret), Path())
-    shown = "".join(traceback.format_exception(error.value)) + repr(error.value) + str(error.value.hint)
-    lines = [row for row in shown.splitlines() if not row.startswith("    ")]  # rows of our own source
+    shown = (
+        "".join(traceback.format_exception(error.value)) + repr(error.value) + str(error.value.hint)
+    )
+    lines = [
+        row for row in shown.splitlines() if not row.startswith("    ")
+    ]  # rows of our own source
     for part in ("hunter2", "ter/2", "ter2", "nter", "2#x", "%hu"):
         assert part not in "\n".join(lines)
 
@@ -241,7 +260,11 @@ def test_parameters_of_the_url_win(postgres_url: str) -> None:
 
 def test_defaults_of_the_server_do_not_matter(postgres_url: str) -> None:
     """Isolation, durability and read-only defaults of a database are stated in each transaction."""
-    odd = ("default_transaction_isolation=serializable", "default_transaction_read_only=on", "synchronous_commit=off")
+    odd = (
+        "default_transaction_isolation=serializable",
+        "default_transaction_read_only=on",
+        "synchronous_commit=off",
+    )
     url = postgres_url + "".join(f"%20-c{setting.replace('=', '%3D')}" for setting in odd)
     with opened(url, Clock()) as store:
         assert store.db.execute("show synchronous_commit") == [("off",)]
@@ -273,7 +296,10 @@ def test_a_user_who_may_not_make_tables(postgres_url: str) -> None:
             schema = admin.execute("select current_schema()").fetchone()
             assert schema is not None
             admin.execute(f"grant usage on schema {schema[0]} to {role}".encode())
-            with pytest.raises(StoreError, match="permission denied") as refused, opened(f"{postgres_url}&user={role}"):
+            with (
+                pytest.raises(StoreError, match="permission denied") as refused,
+                opened(f"{postgres_url}&user={role}"),
+            ):
                 pass
             assert refused.value.hint is not None
             assert "create tables" in refused.value.hint

@@ -70,8 +70,12 @@ def test_no_event_is_lost_between_processes(place: Place) -> None:
         "written over something that was not read"
     )
     for fence, group in itertools.groupby(mine, key=lambda e: e.fence):
-        assert len({fields_of(e)["text"].split()[0] for e in group}) == 1, f"two processes wrote under fence {fence}"
-    assert [e.fence for e in mine] == sorted(e.fence for e in mine), "an old holder wrote after a new one"
+        assert len({fields_of(e)["text"].split()[0] for e in group}) == 1, (
+            f"two processes wrote under fence {fence}"
+        )
+    assert [e.fence for e in mine] == sorted(e.fence for e in mine), (
+        "an old holder wrote after a new one"
+    )
 
 
 def test_no_server_is_claimed_twice_and_no_window_overrun(place: Place) -> None:
@@ -79,7 +83,8 @@ def test_no_server_is_claimed_twice_and_no_window_overrun(place: Place) -> None:
     runs, servers, limit, window_s = (2, 8, 8, 0.5) if place.is_git else (3, 24, 16, 0.25)
     store = place.open(time.time)
     processes = [
-        place.work("claim", begun(store, f"r{i}"), str(servers), str(limit), str(window_s)) for i in range(runs)
+        place.work("claim", begun(store, f"r{i}"), str(servers), str(limit), str(window_s))
+        for i in range(runs)
     ]
     go(processes)
     spans = [(float(a), float(b), run, s) for run, out in enumerate(answers(processes)) for a, b, *ss in
@@ -105,12 +110,16 @@ def test_a_killed_writer_leaves_a_whole_journal(place: Place) -> None:
         process.send_signal(signal.SIGKILL)
         said += process.communicate()[0].splitlines()
         acknowledged[run] = int(said[-1])
-        if place.is_git:  # the intents, which have even numbers, are there; what was seen since may have waited
+        if (
+            place.is_git
+        ):  # the intents, which have even numbers, are there; what was seen since may have waited
             acknowledged[run] -= acknowledged[run] % 2
     for run in runs:
         check_whole(store, run, acknowledged[run])
         lease = store.take(run, owner(), TTL)  # the holder is provably dead
-        store.append(lease, AT, NOTE, intent=Intent(PROJECT, "c1", 1, (f"{run}-new",), 10_000_000, 0.001))
+        store.append(
+            lease, AT, NOTE, intent=Intent(PROJECT, "c1", 1, (f"{run}-new",), 10_000_000, 0.001)
+        )
 
 
 def check_whole(store: SqlStore, run: str, acknowledged: int) -> None:
@@ -120,7 +129,9 @@ def check_whole(store: SqlStore, run: str, acknowledged: int) -> None:
     assert acknowledged <= len(events) == store.find(run).seq
     intended = {s for e in events if e.type == "batch.intended" for s in fields_of(e)["servers"]}
     ended = {s for e in events if e.type == "servers.ended" for s in fields_of(e)["servers"]}
-    claims = dict(store.db.execute("select server, released is not null from claim where run = ?", (run,)))
+    claims = dict(
+        store.db.execute("select server, released is not null from claim where run = ?", (run,))
+    )
     assert set(claims) == intended
     assert {server for server, released in claims.items() if released} == ended
 

@@ -45,7 +45,9 @@ class Fleet:
 
     def most_in_a_window(self, window_s: float = 60.0) -> int:
         """The most servers of any window (t - window, t]; it is enough to look at those that end with a request."""
-        return max(sum(n for at, n in self.made if end - window_s < at <= end) for end, _ in self.made)
+        return max(
+            sum(n for at, n in self.made if end - window_s < at <= end) for end, _ in self.made
+        )
 
 
 @pytest.fixture
@@ -64,8 +66,15 @@ wishes = st.tuples(st.integers(0, 2), st.integers(1, 50), st.integers(0, 40 * 10
 def test_no_minute_exceeds_the_budget(store: SqlStore, place: Place) -> None:
     """Whatever runs ask for, whenever: in any 60 s at most the budget; who waits as told is let in then, not before."""
 
-    @settings(max_examples=2 if place.is_git else 25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(limit=st.integers(50, 120), steps=st.lists(wishes, min_size=1, max_size=3 if place.is_git else 12))
+    @settings(
+        max_examples=2 if place.is_git else 25,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(
+        limit=st.integers(50, 120),
+        steps=st.lists(wishes, min_size=1, max_size=3 if place.is_git else 12),
+    )
     def law(limit: int, steps: list[tuple[int, int, int]]) -> None:
         fleet = Fleet(store, place, runs=3)
         for run, servers, ticks in steps:
@@ -127,7 +136,9 @@ def test_old_reservations_are_cleared_away(store: SqlStore, place: Place) -> Non
     for _ in range(6):
         assert fleet.ask(0, 10, 10) == 0.0
         place.clock.step(60)
-    assert store.db.execute("select count(*) from rate where project = ?", (fleet.project,))[0][0] <= 3
+    assert (
+        store.db.execute("select count(*) from rate where project = ?", (fleet.project,))[0][0] <= 3
+    )
 
 
 def test_the_budget_outlives_its_processes(place: Place, tmp_path: Path) -> None:

@@ -21,7 +21,13 @@ def test_a_run_is_stored_with_its_first_event(store: SqlStore) -> None:
     assert (row.id, row.plan, row.plan_digest, row.schedule_digest, row.cycle, row.created) == (
         *(run.id, run.plan, run.plan_digest, run.schedule_digest, run.cycle, run.created),
     )
-    assert (row.word, row.is_open, row.owner, row.lease_until, row.seq) == ("running", True, None, 0.0, 1)
+    assert (row.word, row.is_open, row.owner, row.lease_until, row.seq) == (
+        "running",
+        True,
+        None,
+        0.0,
+        1,
+    )
     assert store.events(run.id) == [Event(RunCreated(SCHEDULE), AT, 1, 0)]
     assert [r.id for r in store.due()] == [run.id]
 
@@ -78,7 +84,9 @@ def test_a_prefix_that_fits_several_names_them(store: SqlStore) -> None:
         store.find("20261123")
 
 
-@pytest.mark.parametrize("text", ["", "%", "_", "r%", "r_", "R1", "\\", "r1 ", "r\x00", "\udcff", "no-such"])
+@pytest.mark.parametrize(
+    "text", ["", "%", "_", "r%", "r_", "R1", "\\", "r1 ", "r\x00", "\udcff", "no-such"]
+)
 def test_find_takes_text_as_it_is(store: SqlStore, text: str) -> None:
     """Wildcards, other cases, NULs and half characters find nothing, and are an answer, not a crash."""
     begun(store, "r1", "web")

@@ -24,7 +24,9 @@ def test_an_empty_store_is_made_whole(place: Place) -> None:
 
 
 @pytest.mark.parametrize("steps", range(1, len(schema.MIGRATIONS) + 1))
-def test_an_older_store_is_brought_up(place: Place, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+def test_an_older_store_is_brought_up(
+    place: Place, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
     """From every version there ever was the newest is reached, and what was stored before is read."""
     with monkeypatch.context() as older:
         older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:steps])
@@ -44,7 +46,9 @@ def test_a_newer_store_is_refused(place: Place) -> None:
     lease = leased(store)
     with store.db.transaction():
         store.db.execute("update schema_version set version = 99")
-    with pytest.raises(StoreError, match=f"version 99, this program knows {len(schema.MIGRATIONS)}") as refused:
+    with pytest.raises(
+        StoreError, match=f"version 99, this program knows {len(schema.MIGRATIONS)}"
+    ) as refused:
         place.open()
     assert refused.value.hint is not None
     store.append(lease, AT, NOTE)

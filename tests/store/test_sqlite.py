@@ -144,7 +144,17 @@ def test_a_log_cut_anywhere_leaves_a_prefix(tmp_path: Path) -> None:
     written(path)
     whole = (tmp_path / "cut-runs.db-wal").read_bytes()
     chance = random.Random(1)
-    cuts = sorted({0, 31, 32, 33, len(whole) - 1, len(whole), *(chance.randrange(len(whole)) for _ in range(40))})
+    cuts = sorted(
+        {
+            0,
+            31,
+            32,
+            33,
+            len(whole) - 1,
+            len(whole),
+            *(chance.randrange(len(whole)) for _ in range(40)),
+        }
+    )
     lengths = []
     for cut in cuts:
         folder = tmp_path / str(cut)
@@ -166,7 +176,9 @@ def test_a_log_that_ends_in_rubbish_leaves_a_prefix(tmp_path: Path, kind: str) -
     for turn in range(12):
         cut = chance.randrange(len(whole))
         size = chance.randrange(1, 20_000)
-        rubbish = {"noise": chance.randbytes(size), "zeros": bytes(size), "old log": whole[:size]}[kind]
+        rubbish = {"noise": chance.randbytes(size), "zeros": bytes(size), "old log": whole[:size]}[
+            kind
+        ]
         folder = tmp_path / str(turn)
         folder.mkdir()
         shutil.copy(tmp_path / "cut-runs.db", folder / "runs.db")
@@ -259,7 +271,9 @@ def _a_pipe(path: Path) -> None:
         (_a_pipe, "not a regular file"),
     ],
 )
-def test_a_lost_store_is_no_new_one(tmp_path: Path, harm: Callable[[Path], None], says: str) -> None:
+def test_a_lost_store_is_no_new_one(
+    tmp_path: Path, harm: Callable[[Path], None], says: str
+) -> None:
     """What was a store and is none any more is refused with what to do, by `doctor` too, and nothing is changed."""
     path = tmp_path / "runs.db"
     with opened(path) as store:
@@ -268,7 +282,10 @@ def test_a_lost_store_is_no_new_one(tmp_path: Path, harm: Callable[[Path], None]
             store.append(lease, AT, [Note("x" * 3000)])
     harm(path)
     before = [(p.name, p.lstat().st_size) for p in tmp_path.iterdir()]
-    for look in (lambda: opened(path).__enter__(), lambda: look_at(f"sqlite:///{path}", tmp_path, 1.0)):
+    for look in (
+        lambda: opened(path).__enter__(),
+        lambda: look_at(f"sqlite:///{path}", tmp_path, 1.0),
+    ):
         with pytest.raises(StoreError, match=says) as refused:
             look()
         assert "backup" in (refused.value.hint or "") or says == "not a regular file"
@@ -309,7 +326,10 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
 def test_a_file_that_another_program_has_locked(tmp_path: Path) -> None:
     """A lock of another program is waited for, then named; the wait has an end."""
     path = tmp_path / "runs.db"
-    with opened(path, patience_s=0.05) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+    with (
+        opened(path, patience_s=0.05) as store,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
         begun(store)
         other.execute("begin immediate")
         with pytest.raises(StoreError, match="locked") as refused:
@@ -361,7 +381,10 @@ def test_a_file_that_may_not_be_written(public_folder: Path) -> None:
         assert refused.value.hint is not None
         path.chmod(0o600)
         public_folder.chmod(0o500)
-        with pytest.raises(StoreError, match=r"cannot open|readonly|unable to open"), opened(path) as store:
+        with (
+            pytest.raises(StoreError, match=r"cannot open|readonly|unable to open"),
+            opened(path) as store,
+        ):
             store.record("r1", AT, NOTE)
         with pytest.raises(StoreError, match="Permission denied"), opened(public_folder / "new.db"):
             pass
@@ -370,7 +393,10 @@ def test_a_file_that_may_not_be_written(public_folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("printf('%.*c', 17500000, 'x')", "too big"), ("printf('%.*c', 4000000, 'x') || char(128512)", "is not ASCII")],
+    [
+        ("printf('%.*c', 17500000, 'x')", "too big"),
+        ("printf('%.*c', 4000000, 'x') || char(128512)", "is not ASCII"),
+    ],
 )
 def test_a_text_too_large_to_be_read(tmp_path: Path, text: str, says: str) -> None:
     """A row that another program wrote is refused before it fills the memory."""

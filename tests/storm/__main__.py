@@ -28,20 +28,27 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.only in (None, "sqlite"):
-            tallies += [_storm(folder / f"lite-{m}", "sqlite", m, options) for m in ("hold", "retry", "naive")]
+            tallies += [
+                _storm(folder / f"lite-{m}", "sqlite", m, options)
+                for m in ("hold", "retry", "naive")
+            ]
         if options.only in (None, "git"):
             tallies += _git_storms(folder, options)
         if options.only in (None, "postgres"):
             with postgres.server(folder / "pg") as url:
                 for mode in ("hold", "retry", "naive"):
                     with postgres.fresh_schema(url) as schema:
-                        tallies.append(_storm(folder / f"pg-{mode}", "postgres", mode, options, schema))
+                        tallies.append(
+                            _storm(folder / f"pg-{mode}", "postgres", mode, options, schema)
+                        )
     print(HEADER)
     for tally in tallies:
         print(tally.row())
     clean = all(t.is_clean for t in tallies if t.mode != "naive")
     caught = all(t.twice for t in tallies if t.mode == "naive")
-    print(f"guarded: {'clean' if clean else 'FOUND SOMETHING'}; naive: {'caught' if caught else 'NOT CAUGHT'}")
+    print(
+        f"guarded: {'clean' if clean else 'FOUND SOMETHING'}; naive: {'caught' if caught else 'NOT CAUGHT'}"
+    )
     return 0 if clean and caught else 1
 
 

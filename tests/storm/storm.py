@@ -113,15 +113,21 @@ HEADER = (
 TROUBLES: tuple[Rule, ...] = (
     Reset(on="reboot", do="reset", when="after", probability=0.15, times="all"),
     Reset(on="reboot", do="reset", when="before", probability=0.04, times="all"),
-    Error(on="reboot", do="error", status=502, body="html", effect=True, probability=0.12, times="all"),
-    Throttle(on="reboot", do="throttle", retry_after=timedelta(seconds=1), probability=0.05, times="all"),
+    Error(
+        on="reboot", do="error", status=502, body="html", effect=True, probability=0.12, times="all"
+    ),
+    Throttle(
+        on="reboot", do="throttle", retry_after=timedelta(seconds=1), probability=0.05, times="all"
+    ),
     Throttle(on="reboot", do="throttle", effect=True, probability=0.1, times="all"),
     Error(on="job", do="error", status=503, body="html", probability=0.05, times="all"),
     JobFail(do="job_fail", probability=0.03, times="all"),
     JobFail(do="job_fail", goes_down=False, probability=0.03, times="all"),
 )
 
-REFUSED = Error(on="actions", do="error", status=403, code="Ecs.0015", message="no permission", times="all")
+REFUSED = Error(
+    on="actions", do="error", status=403, code="Ecs.0015", message="no permission", times="all"
+)
 LAG = timedelta(seconds=5)
 """Longer than `settle` with its second reading, and than the first back-off after a throttled answer."""
 
@@ -162,7 +168,14 @@ class Cycle:
     """Second reboots that `resolve --as reboot-again` allows, by server id."""
 
     def order(self, *arguments: str, naive: bool = False) -> Order:
-        return Order(arguments, str(self.folder), self.environment, naive=naive, output=self.output, lease_s=LEASE_S)
+        return Order(
+            arguments,
+            str(self.folder),
+            self.environment,
+            naive=naive,
+            output=self.output,
+            lease_s=LEASE_S,
+        )
 
     def command(self, *arguments: str) -> int:
         """Run one command to its end in a process of its own; returns its exit code."""
@@ -344,8 +357,12 @@ def _throttled_after_effect(cycle: Cycle) -> frozenset[str]:
     """The servers of accepted requests that were answered with a throttle, where the state lags behind that."""
     if not cycle.weather.state_lags:
         return frozenset()
-    throttled = {c.request_id for c in cycle.state.requests() if c.call == "reboot" and c.status == 429}
-    return frozenset(r.server_id for r in cycle.state.accepted_reboots() if r.request_id in throttled)
+    throttled = {
+        c.request_id for c in cycle.state.requests() if c.call == "reboot" and c.status == 429
+    }
+    return frozenset(
+        r.server_id for r in cycle.state.accepted_reboots() if r.request_id in throttled
+    )
 
 
 def _resolve(cycle: Cycle, run: Run) -> None:

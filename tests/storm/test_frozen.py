@@ -23,7 +23,11 @@ from tests.storm.worker import Order, work
 
 @pytest.mark.parametrize(
     ("label", "where", "lease_s"),
-    [("intent.after", "sqlite", 1.0), ("append.after", "sqlite", 1.0), ("intent.after", "git", 2.0)],
+    [
+        ("intent.after", "sqlite", 1.0),
+        ("append.after", "sqlite", 1.0),
+        ("intent.after", "git", 2.0),
+    ],
 )
 def test_an_owner_that_wakes_after_its_lease_was_taken_sends_nothing(
     tmp_path: Path, label: str, where: str, lease_s: float
@@ -49,8 +53,12 @@ def test_an_owner_that_wakes_after_its_lease_was_taken_sends_nothing(
         }
 
         arguments = ("run", str(plan), "--yes")
-        order = Order(arguments, str(tmp_path), environment, output=str(tmp_path / "out.log"), lease_s=lease_s)
-        first = context.Process(target=work, args=(replace(order, die_at=label, by=signal.SIGSTOP),))
+        order = Order(
+            arguments, str(tmp_path), environment, output=str(tmp_path / "out.log"), lease_s=lease_s
+        )
+        first = context.Process(
+            target=work, args=(replace(order, die_at=label, by=signal.SIGSTOP),)
+        )
         first.start()
         try:
             _until_stopped(first.pid)

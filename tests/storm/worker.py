@@ -24,15 +24,36 @@ from runner.report import run_text
 from runner.store.sql import SqlStore
 
 LABELS = (
-    *("take.after", "intent.before", "intent.after", "post.before", "post.after", "answer.before", "answer.after"),
-    *("append.before", "append.after", "job.after", "read_servers.after", "actions.after", "give_back.before"),
+    *(
+        "take.after",
+        "intent.before",
+        "intent.after",
+        "post.before",
+        "post.after",
+        "answer.before",
+        "answer.after",
+    ),
+    *(
+        "append.before",
+        "append.after",
+        "job.after",
+        "read_servers.after",
+        "actions.after",
+        "give_back.before",
+    ),
 )
 """Where a process can be told to die: before or after it."""
 
 PRELOADED = (decide, resolve, resume_run, retry, run_plans, plan, run_text)
 """What the program imports late is loaded before the fork: a process of a storm lives for a second or two."""
 
-ANSWERS = ("batch.accepted", "batch.not_sent", "batch.throttled", "batch.refused", "batch.ambiguous")
+ANSWERS = (
+    "batch.accepted",
+    "batch.not_sent",
+    "batch.throttled",
+    "batch.refused",
+    "batch.ambiguous",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +118,12 @@ def _plan_death(label: str, nth: int, by: int) -> None:
     _around_append(instant)
     for name in ("take", "give_back"):
         setattr(SqlStore, name, _around(getattr(SqlStore, name), name, instant))
-    for name, told in (("reboot", "post"), ("job", "job"), ("read_servers", "read_servers"), ("actions", "actions")):
+    for name, told in (
+        ("reboot", "post"),
+        ("job", "job"),
+        ("read_servers", "read_servers"),
+        ("actions", "actions"),
+    ):
         setattr(HuaweiCloud, name, _around_async(getattr(HuaweiCloud, name), told, instant))
 
 
@@ -116,7 +142,9 @@ def _around_append(instant: Callable[[str], None]) -> None:
     SqlStore.append = dying  # type: ignore[method-assign]
 
 
-def _around(method: Callable[..., Any], name: str, instant: Callable[[str], None]) -> Callable[..., Any]:
+def _around(
+    method: Callable[..., Any], name: str, instant: Callable[[str], None]
+) -> Callable[..., Any]:
     @functools.wraps(method)
     def dying(*args: Any, **kwargs: Any) -> Any:
         instant(f"{name}.before")
@@ -127,7 +155,9 @@ def _around(method: Callable[..., Any], name: str, instant: Callable[[str], None
     return dying
 
 
-def _around_async(method: Callable[..., Any], name: str, instant: Callable[[str], None]) -> Callable[..., Any]:
+def _around_async(
+    method: Callable[..., Any], name: str, instant: Callable[[str], None]
+) -> Callable[..., Any]:
     @functools.wraps(method)
     async def dying(*args: Any, **kwargs: Any) -> Any:
         instant(f"{name}.before")

@@ -25,14 +25,22 @@ def load(path: Path) -> dict[str, Any]:
 def documented_callers() -> dict[str, str]:
     """The callers of the reusable workflows that docs/github.md shows, by the path that their first line names."""
     text = (ROOT / "docs" / "github.md").read_text()
-    blocks = re.findall(r"^```yaml\n(# (\.github/workflows/[\w-]+\.yml)\b.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return {path: block for block, path in blocks if "/.github/workflows/reboot-" in block.partition("\n")[2]}
+    blocks = re.findall(
+        r"^```yaml\n(# (\.github/workflows/[\w-]+\.yml)\b.*?)^```", text, re.MULTILINE | re.DOTALL
+    )
+    return {
+        path: block
+        for block, path in blocks
+        if "/.github/workflows/reboot-" in block.partition("\n")[2]
+    }
 
 
 def documented_quick() -> dict[str, str]:
     """The two workflows of the quick path that docs/github.md shows, by the path that their first line names."""
     text = (ROOT / "docs" / "github.md").read_text()
-    blocks = re.findall(r"^```yaml\n# (\.github/workflows/[\w-]+\.yml)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```yaml\n# (\.github/workflows/[\w-]+\.yml)\n(.*?)^```", text, re.MULTILINE | re.DOTALL
+    )
     return {path: block for path, block in blocks if "/.github/actions/reboot-runner@" in block}
 
 

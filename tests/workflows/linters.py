@@ -54,7 +54,14 @@ def files_of(root: Path) -> tuple[list[Path], list[Path]]:
 
 def zizmor(root: Path) -> Iterable[str]:
     """Injection, unpinned actions, wide permissions, dangerous triggers; the strictest persona that is for reading."""
-    arguments = ("--offline", "--quiet", "--persona=pedantic", "--strict-collection", "--format=json", ".")
+    arguments = (
+        "--offline",
+        "--quiet",
+        "--persona=pedantic",
+        "--strict-collection",
+        "--format=json",
+        ".",
+    )
     done = call("zizmor", *arguments, cwd=root)
     try:
         findings = json.loads(done.stdout)
@@ -74,7 +81,9 @@ def schema(root: Path, name: str, files: Iterable[Path]) -> Iterable[str]:
     if not paths:
         return
     # In this process: starting it anew for each schema would cost seconds.
-    done = CliRunner().invoke(check_jsonschema, ["--builtin-schema", name, "--output-format", "json", *paths])
+    done = CliRunner().invoke(
+        check_jsonschema, ["--builtin-schema", name, "--output-format", "json", *paths]
+    )
     try:
         answer = json.loads(done.stdout)
     except ValueError as error:
@@ -101,19 +110,26 @@ def actionlint_of_action(root: Path, action: Path) -> Iterable[str]:
 def as_workflow(action: Mapping[str, Any]) -> dict[str, Any]:
     """A workflow with the action's inputs, steps and outputs. Defaults have contexts of their own: left out."""
     inputs = {
-        name: {"type": "string", "required": bool(it.get("required"))} for name, it in action.get("inputs", {}).items()
+        name: {"type": "string", "required": bool(it.get("required"))}
+        for name, it in action.get("inputs", {}).items()
     }
     job = {
         "runs-on": "ubuntu-latest",
         "timeout-minutes": 5,
-        "steps": [*action["runs"]["steps"], {"run": "true", "env": {"NONE": "", **_outputs(action)}}],
+        "steps": [
+            *action["runs"]["steps"],
+            {"run": "true", "env": {"NONE": "", **_outputs(action)}},
+        ],
     }
     return {"on": {"workflow_call": {"inputs": inputs}}, "permissions": {}, "jobs": {"action": job}}
 
 
 def _outputs(action: Mapping[str, Any]) -> dict[str, str]:
     """The outputs' expressions, where actionlint reads them with the contexts that steps have."""
-    return {name.replace("-", "_").upper(): it["value"] for name, it in action.get("outputs", {}).items()}
+    return {
+        name.replace("-", "_").upper(): it["value"]
+        for name, it in action.get("outputs", {}).items()
+    }
 
 
 def _lines(done: subprocess.CompletedProcess[str]) -> list[str]:
@@ -122,7 +138,9 @@ def _lines(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [f"actionlint: {line}" for line in done.stdout.splitlines()]
 
 
-def call(tool: str, *arguments: str, cwd: Path, text: str | None = None) -> subprocess.CompletedProcess[str]:
+def call(
+    tool: str, *arguments: str, cwd: Path, text: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a tool of this environment. Its exit code is for the caller to judge."""
     command = [str(TOOLS / tool), *arguments]
     return subprocess.run(command, cwd=cwd, input=text, capture_output=True, text=True, check=False)

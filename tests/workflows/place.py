@@ -46,10 +46,20 @@ KEYS = {
     "REBOOT_RUNNER_SIMULATOR_SK": "ExampleSecretNotReal-act-0123456789abcdef",
 }
 AUTHOR = {
-    **{f"GIT_{who}_{what}": "Example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    **{
+        f"GIT_{who}_{what}": "Example"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    },
     **{"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"},
 }
-NEVER_RUN = ("runner/__init__.py", "pip/__init__.py", "venv/__init__.py", "click.py", "sitecustomize.py")
+NEVER_RUN = (
+    "runner/__init__.py",
+    "pip/__init__.py",
+    "venv/__init__.py",
+    "click.py",
+    "sitecustomize.py",
+)
 """Files of the team's repository that Python would import from the working directory, if it were let."""
 TAKEN_ALONG = ("PATH", "LANG", "PIP_", "SSL_", "REQUESTS_CA_BUNDLE")
 """What of this machine's environment jobs see: where packages come from, and nothing of a CI around us."""
@@ -90,7 +100,9 @@ class Job:
         while time.monotonic() < end and self.process.poll() is None:
             for pid in descendants(self.process.pid):
                 words = command_line(pid)
-                if "github" in words and words[words.index("github") - 1].rpartition("/")[2].endswith("runner"):
+                if "github" in words and words[words.index("github") - 1].rpartition("/")[
+                    2
+                ].endswith("runner"):
                     return pid
             time.sleep(0.02)
         raise AssertionError(f"the step never began:\n{self.lines.read_text()[-5000:]}")
@@ -129,7 +141,9 @@ class Place:
     def git(self, *arguments: str, cwd: Path | None = None) -> str:
         env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **AUTHOR}
         command = ["git", *arguments]
-        done = subprocess.run(command, cwd=cwd or self.repo, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=cwd or self.repo, env=env, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, (arguments, done.stdout, done.stderr)
         return done.stdout.strip()
 
@@ -160,9 +174,15 @@ class Place:
 
     def command(self, *arguments: str) -> str:
         """A command line of the developer, with the jobs' store."""
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": str(ROOT)} | self._secrets()
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "PYTHONPATH": str(ROOT),
+        } | self._secrets()
         command = [sys.executable, "-P", "-m", "runner", *arguments]
-        done = subprocess.run(command, cwd=self.repo, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.repo, env=env, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, (arguments, done.stdout, done.stderr)
         return done.stdout
 
@@ -192,7 +212,13 @@ class Place:
 
     def pushed(self, before: str, after: str) -> dict[str, Any]:
         """The event of a push to main."""
-        return {"ref": "refs/heads/main", "before": before, "after": after, "forced": False, **self.also()}
+        return {
+            "ref": "refs/heads/main",
+            "before": before,
+            "after": after,
+            "forced": False,
+            **self.also(),
+        }
 
     def scheduled(self) -> dict[str, Any]:
         """The event of the clock, which tells next to nothing."""
@@ -204,7 +230,13 @@ class Place:
 
     def _repository(self) -> dict[str, Any]:
         name = self.github.state.repository
-        return {"id": 1001, "full_name": name, "name": name.split("/")[1], "default_branch": "main", "fork": False}
+        return {
+            "id": 1001,
+            "full_name": name,
+            "name": name.split("/")[1],
+            "default_branch": "main",
+            "fork": False,
+        }
 
     def start(self, event: str, payload: Mapping[str, Any], workflow: str) -> Job:
         """Start act on a clone that stands where GitHub's checkout would."""
@@ -213,19 +245,37 @@ class Place:
         clone = self._clone(here, payload)
         file = here / "event.json"
         file.write_text(json.dumps(payload))
-        command = [str(TOOLS / "act"), event, "--json", "--rm", "--no-cache-server", "-W", workflow, "-e", str(file)]
+        command = [
+            str(TOOLS / "act"),
+            event,
+            "--json",
+            "--rm",
+            "--no-cache-server",
+            "-W",
+            workflow,
+            "-e",
+            str(file),
+        ]
         command += ["-P", "ubuntu-24.04=-self-hosted", "--action-cache-path", str(here / "cache")]
         for name, where in self._replaced():
             command += ["--local-repository", f"{name}={where}"]
         for name, value in self._environ(workflow).items():
             command += ["--env", f"{name}={value}"]
-        given = {"GITHUB_TOKEN": READER} if is_fork(payload) else {"GITHUB_TOKEN": TOKEN, **act_secrets(self.settings)}
+        given = (
+            {"GITHUB_TOKEN": READER}
+            if is_fork(payload)
+            else {"GITHUB_TOKEN": TOKEN, **act_secrets(self.settings)}
+        )
         for name, value in given.items():
             command += ["-s", f"{name}={value}"]
-        env = {k: v for k, v in os.environ.items() if k.startswith(TAKEN_ALONG)} | {"HOME": str(here)}
+        env = {k: v for k, v in os.environ.items() if k.startswith(TAKEN_ALONG)} | {
+            "HOME": str(here)
+        }
         env["PATH"] = f"{TOOLS}:{env['PATH']}"
         with (here / "log").open("w") as log:
-            process = subprocess.Popen(command, cwd=clone, env=env, stdout=log, stderr=log, text=True)
+            process = subprocess.Popen(
+                command, cwd=clone, env=env, stdout=log, stderr=log, text=True
+            )
         return Job(event, process, here / "log")
 
     def act(self, event: str, payload: Mapping[str, Any], workflow: str) -> Ended:
@@ -242,11 +292,19 @@ class Place:
             self.git("switch", "--quiet", "--detach", pull["base"]["sha"], cwd=clone)
             self.git("merge", "--quiet", "--no-ff", "--no-edit", pull["head"]["sha"], cwd=clone)
         else:
-            self.git("switch", "--quiet", "--detach", payload.get("after") or head_of_queue(payload), cwd=clone)
+            self.git(
+                "switch",
+                "--quiet",
+                "--detach",
+                payload.get("after") or head_of_queue(payload),
+                cwd=clone,
+            )
             self.git("switch", "--quiet", "--force-create", "main", cwd=clone)
         self.git("remote", "set-url", "origin", url, cwd=clone)
         for file in (clone / ".github" / "workflows").glob("*.yml"):
-            visible = with_visible_secrets(file.read_text(), payload, self.settings, called_workflows())
+            visible = with_visible_secrets(
+                file.read_text(), payload, self.settings, called_workflows()
+            )
             file.write_text(for_act(visible))
         (clone / CALLED).mkdir()
         for name in REUSABLE:
@@ -254,7 +312,10 @@ class Place:
         return clone
 
     def _replaced(self) -> Iterator[tuple[str, Path]]:
-        pins = re.findall(r"uses: actions/([\w-]+@[0-9a-f]{40})", "".join(p.read_text() for p in WORKFLOWS.glob("*")))
+        pins = re.findall(
+            r"uses: actions/([\w-]+@[0-9a-f]{40})",
+            "".join(p.read_text() for p in WORKFLOWS.glob("*")),
+        )
         for pin in sorted(set(pins)):
             folder = STAND_INS / pin.partition("@")[0]
             if folder.is_dir():
@@ -275,7 +336,9 @@ class Place:
     def settings(self) -> Settings:
         """Environments hold the secrets, and the repository holds none: what is not seen there is not seen."""
         if not self.is_set_up:
-            return Settings({name: value for name, value in self._secrets().items() if name.endswith("STORE")})
+            return Settings(
+                {name: value for name, value in self._secrets().items() if name.endswith("STORE")}
+            )
         return Settings(environments=dict.fromkeys(ENVIRONMENTS, Environment(self._secrets())))
 
     def _secrets(self) -> dict[str, str]:
@@ -310,8 +373,17 @@ def head_of_queue(payload: Mapping[str, Any]) -> str:
 
 def tail(log: str, lines: int = 12) -> str:
     """The last lines of a log, without what act says of its own files."""
-    noise = ("LocalRepositoryCache", "set-output", "Run Post", "Run Complete", "Success - Post", "Cleaning up")
-    return "\n".join([line for line in log.splitlines() if line and not any(n in line for n in noise)][-lines:])
+    noise = (
+        "LocalRepositoryCache",
+        "set-output",
+        "Run Post",
+        "Run Complete",
+        "Success - Post",
+        "Cleaning up",
+    )
+    return "\n".join(
+        [line for line in log.splitlines() if line and not any(n in line for n in noise)][-lines:]
+    )
 
 
 def descendants(pid: int) -> list[int]:
@@ -341,10 +413,23 @@ def command_line(pid: int) -> list[str]:
 @contextmanager
 def simulator(folder: Path, *options: str) -> Iterator[Cloud]:
     """The simulated cloud as a process of its own, until the block ends."""
-    command = [sys.executable, "-m", "runner", "simulator", "--port", "0", "--servers", "20", "--control", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "runner",
+        "simulator",
+        "--port",
+        "0",
+        "--servers",
+        "20",
+        "--control",
+        *options,
+    ]
     env = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "SSL_CERT_FILE")} | KEYS
     with (folder / "simulator.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=log, text=True
+        )
     try:
         assert process.stdout is not None
         said = ""
@@ -388,15 +473,29 @@ def opened_place(
 
 def begin(place: Place, form: str, release: str | None) -> None:
     """What `init` writes, with the simulated cloud's address, or the callers of docs/github.md in their place."""
-    command = [sys.executable, "-P", "-m", "runner", "init", "--target", "lab", "--cloud", "simulator"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "runner",
+        "init",
+        "--target",
+        "lab",
+        "--cloud",
+        "simulator",
+    ]
     command += ["--region", "eu-west-101"]
     if form == "hardened":
         command += ["--hardened", "--workflows", f"{REPOSITORY}@{COMMIT}"]
     env = {"PATH": os.environ["PATH"], "HOME": str(place.folder), "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=place.repo, env=env, check=True, capture_output=True)
     endpoint = f'    endpoints: {{ecs: "{place.cloud.url}", iam: "{place.cloud.url}"}}\n'
-    rate = f"    project_id: {place.cloud.project_id}\n    rate: {{poll_every: 50ms, settle: 500ms}}\n"
-    place.edit("reboot-runner.yaml", ("    cloud: simulator\n", f"    cloud: simulator\n{endpoint}{rate}"))
+    rate = (
+        f"    project_id: {place.cloud.project_id}\n    rate: {{poll_every: 50ms, settle: 500ms}}\n"
+    )
+    place.edit(
+        "reboot-runner.yaml", ("    cloud: simulator\n", f"    cloud: simulator\n{endpoint}{rate}")
+    )
     place.edit("policy.yaml", ("percent: 34}", "percent: 100}"))
     for path, text in documented_callers().items() if form == "reusable" else ():
         (place.repo / path).write_text(re.sub(r"release: .+", f"release: {release}", text))

@@ -20,8 +20,12 @@ MOST_PENDING = 100
 
 _JOB = re.compile(r"^  ([\w-]+):\n", re.MULTILINE)
 _SECRET = re.compile(r"\bsecrets\.([A-Z_][A-Z0-9_]*)")
-_PASSED = re.compile(r"^      ([A-Z_][A-Z0-9_]*): \$\{\{ secrets\.([A-Z_][A-Z0-9_]*) \}\}$", re.MULTILINE)
-_CHOICE = re.compile(r"\$\{\{ (?:(?P<condition>.+) && )?(?P<value>'[\w-]+'|inputs\.environment)(?: \|\| '')? \}\}")
+_PASSED = re.compile(
+    r"^      ([A-Z_][A-Z0-9_]*): \$\{\{ secrets\.([A-Z_][A-Z0-9_]*) \}\}$", re.MULTILINE
+)
+_CHOICE = re.compile(
+    r"\$\{\{ (?:(?P<condition>.+) && )?(?P<value>'[\w-]+'|inputs\.environment)(?: \|\| '')? \}\}"
+)
 
 Secrets = Mapping[str, str]
 
@@ -48,7 +52,9 @@ class Settings:
         return self.environments.get(name, Environment())
 
 
-def environment_of(job: Mapping[str, Any], payload: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
+def environment_of(
+    job: Mapping[str, Any], payload: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> str:
     """Return the name of a job's environment for this event; empty without one.
 
     A job that calls a workflow has none, whatever it says: GitHub allows no `environment` beside `uses`.
@@ -61,7 +67,11 @@ def environment_of(job: Mapping[str, Any], payload: Mapping[str, Any], inputs: M
     assert found["condition"] in (None, SAME_REPOSITORY), found["condition"]
     if found["condition"] and not _is_of_same_repository(payload):
         return ""
-    return str(inputs.get("environment", "")) if found["value"] == "inputs.environment" else found["value"].strip("'")
+    return (
+        str(inputs.get("environment", ""))
+        if found["value"] == "inputs.environment"
+        else found["value"].strip("'")
+    )
 
 
 def is_fork(payload: Mapping[str, Any]) -> bool:
@@ -75,7 +85,10 @@ def _is_of_same_repository(payload: Mapping[str, Any]) -> bool:
 
 
 def with_visible_secrets(
-    text: str, payload: Mapping[str, Any], settings: Settings, called: Mapping[str, Mapping[str, Any]]
+    text: str,
+    payload: Mapping[str, Any],
+    settings: Settings,
+    called: Mapping[str, Mapping[str, Any]],
 ) -> str:
     """Return a workflow whose `secrets.NAME` name what the job would see on GitHub, under `act_name`.
 
@@ -109,14 +122,19 @@ def _split(text: str) -> Iterator[str]:
 
 
 def _job_for_act(
-    part: str, payload: Mapping[str, Any], settings: Settings, called: Mapping[str, Mapping[str, Any]]
+    part: str,
+    payload: Mapping[str, Any],
+    settings: Settings,
+    called: Mapping[str, Mapping[str, Any]],
 ) -> str:
     job = next(iter(yaml.safe_load(part).values()))
     if "uses" in job:
         return _call_for_act(part, job, payload, settings, called)
     name = environment_of(job, payload, {})
     held = settings.of_environment(name).secrets if name else {}
-    return _SECRET.sub(lambda found: f"secrets.{act_name(name if found[1] in held else '', found[1])}", part)
+    return _SECRET.sub(
+        lambda found: f"secrets.{act_name(name if found[1] in held else '', found[1])}", part
+    )
 
 
 def _call_for_act(
@@ -150,7 +168,9 @@ class Group:
 
     def arrive(self, run: str) -> None:
         """A run that joins: it begins where the group is free, else it waits; a full queue cancels."""
-        assert not (self.cancels and self.queue == "max"), "GitHub refuses cancel-in-progress with queue: max"
+        assert not (self.cancels and self.queue == "max"), (
+            "GitHub refuses cancel-in-progress with queue: max"
+        )
         if self.running is not None and self.cancels:
             self.cancelled += [*self.pending, self.running]
             self.pending, self.running = [], None
@@ -181,9 +201,12 @@ class Actions:
         written = job["concurrency"]
         name = re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda found: context[found[1]], written["group"])
         group = self.groups.setdefault(
-            name.lower(), Group(written.get("queue", "single"), bool(written.get("cancel-in-progress", False)))
+            name.lower(),
+            Group(written.get("queue", "single"), bool(written.get("cancel-in-progress", False))),
         )
-        self.environments[run] = environment_of(job, {}, {"environment": context.get("inputs.environment", "")})
+        self.environments[run] = environment_of(
+            job, {}, {"environment": context.get("inputs.environment", "")}
+        )
         group.arrive(run)
 
     def may_begin(self, run: str, branch: str) -> bool:

@@ -57,7 +57,11 @@ def merge_and_run_again(place: Place) -> None:
     assert len(once) == SERVERS
     assert set(once.values()) == {1}
     assert "web-kernel" in html.unescape(first.summary)
-    reports = [a["name"] for a in place.github.state.all("artifacts") if a["name"].startswith("reboot-reports")]
+    reports = [
+        a["name"]
+        for a in place.github.state.all("artifacts")
+        if a["name"].startswith("reboot-reports")
+    ]
     assert len(reports) == 1
     good(place.act("push", push, RUN_WORKFLOW))
     assert place.cloud.reboots() == once
@@ -110,7 +114,11 @@ def from_fork(place: Place) -> None:
 def from_merge_queue(place: Place) -> None:
     """The merge queue's commit is validated offline, whoever's pull request it holds."""
     pull = place.opened()["pull_request"]
-    group = {"head_sha": pull["head"]["sha"], "base_sha": pull["base"]["sha"], "head_ref": "refs/heads/gh-queue/main"}
+    group = {
+        "head_sha": pull["head"]["sha"],
+        "base_sha": pull["base"]["sha"],
+        "head_ref": "refs/heads/gh-queue/main",
+    }
     ended = good(place.act("merge_group", {"merge_group": group, **place.also()}, PLAN_WORKFLOW))
     assert "validated offline" in ended.summary
     assert place.github.state.all("artifacts") == []

@@ -78,7 +78,9 @@ def test_goes_on_after_a_cancel(form: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("scene", [scenes.reviewed_and_merged, scenes.suspended, scenes.from_fork, scenes.cancelled])
+@pytest.mark.parametrize(
+    "scene", [scenes.reviewed_and_merged, scenes.suspended, scenes.from_fork, scenes.cancelled]
+)
 def test_reusable_workflows_in(scene: scenes.Scene, tmp_path: Path, wheels: Wheels) -> None:
     """What the scene promises holds for the reusable workflows, with the release installed from its hash."""
     speed = SLOW if scene is scenes.cancelled else QUICK
@@ -102,6 +104,8 @@ def test_another_wheel_is_not_installed(tmp_path: Path, wheels: Wheels) -> None:
 @pytest.mark.full
 def test_a_version_without_a_hash_is_installed(tmp_path: Path, wheels: Wheels) -> None:
     """The version alone, which the reusable workflows have as their default, installs the release."""
-    with opened_place(tmp_path, *QUICK, form="reusable", release=wheels.release.partition(" ")[0]) as place:
+    with opened_place(
+        tmp_path, *QUICK, form="reusable", release=wheels.release.partition(" ")[0]
+    ) as place:
         place.environ |= wheels.environ
         scenes.review(place)

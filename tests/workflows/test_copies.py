@@ -9,14 +9,19 @@ from tests.workflows.copies import differences, for_act
 from tests.workflows.files import REUSABLE, WORKFLOWS
 
 ALLOWED = {"reboot-run.yml": ["jobs.run.concurrency.queue"]}
-CALLER = "jobs: {run: {uses: example/reboot-runner/.github/workflows/reboot-run.yml@%s, with: {a: 1}}}" % ("0" * 40)
+CALLER = (
+    "jobs: {run: {uses: example/reboot-runner/.github/workflows/reboot-run.yml@%s, with: {a: 1}}}"
+    % ("0" * 40)
+)
 
 
 @pytest.mark.parametrize("name", REUSABLE)
 def test_only_what_act_does_not_know_differs(name: str) -> None:
     """A reusable workflow loses `concurrency.queue` for act, and not a word more."""
     text = (WORKFLOWS / name).read_text()
-    assert list(differences(yaml.safe_load(text), yaml.safe_load(for_act(text)))) == ALLOWED.get(name, [])
+    assert list(differences(yaml.safe_load(text), yaml.safe_load(for_act(text)))) == ALLOWED.get(
+        name, []
+    )
 
 
 def test_callers_name_the_copy() -> None:

@@ -47,7 +47,9 @@ def test_follow_up_starts_the_workflow(github: StandIn, workflow: str) -> None:
     """The named workflow is started once, on the default branch."""
     done = dispatch(github, workflow)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert github.state.lines("dispatches.jsonl") == [{"workflow": "reboot-run.yml", "ref": "main", "inputs": {}}]
+    assert github.state.lines("dispatches.jsonl") == [
+        {"workflow": "reboot-run.yml", "ref": "main", "inputs": {}}
+    ]
 
 
 def test_refusal_is_told_without_the_token(github: StandIn) -> None:

@@ -34,7 +34,11 @@ def repo(tmp_path: Path) -> Path:
     (folder / "plans" / "web.yaml").write_text(PLAN.format(name="web", wave=1))
     (folder / "plans" / "lists" / "databases.txt").write_text("db-1\n")
     (folder / "other.yaml").write_text("no: plan\n")
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "Plans"]):
+    for command in (
+        ["init", "--quiet"],
+        ["add", "--all"],
+        ["commit", "--quiet", "--message", "Plans"],
+    ):
         subprocess.run(["git", *command], cwd=folder, env=environment(tmp_path), check=True)
     return folder
 
@@ -47,7 +51,9 @@ def environment(home: Path) -> dict[str, str]:
 
 def as_pre_commit_calls(repo: Path) -> subprocess.CompletedProcess[str]:
     """The entry with the files that the pattern takes, in the root of the repository."""
-    listed = subprocess.run(["git", "ls-files"], cwd=repo, capture_output=True, text=True, check=True).stdout.split()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=repo, capture_output=True, text=True, check=True
+    ).stdout.split()
     files = [file for file in listed if re.search(hook()["files"], file)]
     program, *words = shlex.split(hook()["entry"])
     assert program == "reboot-runner"
@@ -58,7 +64,13 @@ def as_pre_commit_calls(repo: Path) -> subprocess.CompletedProcess[str]:
 
 def test_hook_is_one_that_pre_commit_takes() -> None:
     """pre-commit accepts the file, and the hook is installed as Python from this project."""
-    command = [sys.executable, "-m", "pre_commit", "validate-manifest", str(ROOT / ".pre-commit-hooks.yaml")]
+    command = [
+        sys.executable,
+        "-m",
+        "pre_commit",
+        "validate-manifest",
+        str(ROOT / ".pre-commit-hooks.yaml"),
+    ]
     assert subprocess.run(command, check=False).returncode == 0
     assert (hook()["id"], hook()["language"]) == ("validate-plans", "python")
 
@@ -83,7 +95,15 @@ def test_hook_as_pre_commit_runs_it(repo: Path, tmp_path: Path) -> None:
     ours = tmp_path / "ours"
     env = environment(tmp_path)
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(ours)], env=env, check=True)
-    command = [sys.executable, "-m", "pre_commit", "try-repo", str(ours), "validate-plans", "--all-files"]
+    command = [
+        sys.executable,
+        "-m",
+        "pre_commit",
+        "try-repo",
+        str(ours),
+        "validate-plans",
+        "--all-files",
+    ]
     good = subprocess.run(command, cwd=repo, env=env, capture_output=True, text=True, check=False)
     assert good.returncode == 0, good.stdout + good.stderr
     assert "Passed" in good.stdout

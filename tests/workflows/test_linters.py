@@ -31,10 +31,18 @@ def test_nothing_is_found() -> None:
 def test_each_linter_finds_what_is_wrong(copied: Path) -> None:
     """Injection, a floating action, a misspelt key, a job without limit, an unknown input, bad shell: each is found."""
     workflow = copied / ".github" / "workflows" / "reboot-run.yml"
-    change(workflow, "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v7")
+    change(
+        workflow,
+        "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
+        "actions/checkout@v7",
+    )
     change(workflow, "    timeout-minutes: 350\n", "")
     change(workflow, "${{ inputs.deadline }}", "${{ inputs.dead-line }}")
-    change(copied / ".github" / "workflows" / "reboot-plan.yml", "cancel-in-progress", "cancel-in-progres")
+    change(
+        copied / ".github" / "workflows" / "reboot-plan.yml",
+        "cancel-in-progress",
+        "cancel-in-progres",
+    )
     action = copied / ".github" / "actions" / "reboot-runner" / "action.yml"
     change(action, 'github "$COMMAND"', "github ${{ inputs.command }} $COMMAND")
     change(action, "${{ inputs.plans }}", "${{ inputs.plan }}")

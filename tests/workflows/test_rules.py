@@ -31,15 +31,23 @@ ALL = {name: Environment(HELD) for name in ("reboot-plan", "reboot", "reboot-rec
 FORMS = ("quick", "hardened")
 COMMIT = "c0ffee42" * 5
 EVENTS: dict[str, dict[str, Any]] = {
-    "own": {"repository": {"full_name": "octo/fleet"}, "pull_request": {"head": {"repo": {"full_name": "octo/fleet"}}}},
-    "fork": {"repository": {"full_name": "octo/fleet"}, "pull_request": {"head": {"repo": {"full_name": "eve/fork"}}}},
+    "own": {
+        "repository": {"full_name": "octo/fleet"},
+        "pull_request": {"head": {"repo": {"full_name": "octo/fleet"}}},
+    },
+    "fork": {
+        "repository": {"full_name": "octo/fleet"},
+        "pull_request": {"head": {"repo": {"full_name": "eve/fork"}}},
+    },
     "push": {"repository": {"full_name": "octo/fleet"}},
 }
 
 
 def written(form: str) -> dict[str, str]:
     source = ActionSource("example/reboot-runner", COMMIT)
-    request = StarterRequest(source=source, hardened=True) if form == "hardened" else StarterRequest()
+    request = (
+        StarterRequest(source=source, hardened=True) if form == "hardened" else StarterRequest()
+    )
     return {file.path: file.text for file in starter_files(request, {})}
 
 
@@ -66,7 +74,10 @@ def test_secrets_of_an_environment_reach_the_job_that_names_it(form: str, path: 
     """Each job that asks the cloud names an environment, and reads the names that the environment holds."""
     text = written(form)[path]
     got = visible(text, Settings(environments=ALL))
-    assert got == {name: act_name(environment_of(job, EVENTS["own"], {}), KEY) for name, job in asking(text).items()}
+    assert got == {
+        name: act_name(environment_of(job, EVENTS["own"], {}), KEY)
+        for name, job in asking(text).items()
+    }
     assert not any(value == act_name("", KEY) for value in got.values())
 
 
@@ -104,7 +115,10 @@ def test_called_workflows_read_what_their_environment_holds() -> None:
     for path, caller in documented_callers().items():
         got = visible(caller, Settings(secrets=HELD, environments=ALL))
         assert got, path
-        assert all(value.endswith(f"__{KEY}") and not value.startswith("REPOSITORY") for value in got.values())
+        assert all(
+            value.endswith(f"__{KEY}") and not value.startswith("REPOSITORY")
+            for value in got.values()
+        )
     assert all(name in text for name in REUSABLE)
 
 

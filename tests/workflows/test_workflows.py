@@ -12,7 +12,17 @@ from typing import Any
 import pytest
 
 from runner import __version__
-from tests.workflows.files import ACTION, INSTALL, REUSABLE, WORKFLOWS, called, load, reusable, step, steps
+from tests.workflows.files import (
+    ACTION,
+    INSTALL,
+    REUSABLE,
+    WORKFLOWS,
+    called,
+    load,
+    reusable,
+    step,
+    steps,
+)
 
 SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
 GOOD = "reboot-runner==0.1.0 --hash=sha256:" + "0" * 64
@@ -109,7 +119,10 @@ def test_dangerous_events_run_nothing() -> None:
 def test_servers_are_rebooted_from_the_default_branch_only(name: str) -> None:
     """A branch nobody has merged starts and continues nothing."""
     first = next(iter(jobs(name).values()))
-    assert "github.ref == format('refs/heads/{0}', github.event.repository.default_branch)" in first["if"]
+    assert (
+        "github.ref == format('refs/heads/{0}', github.event.repository.default_branch)"
+        in first["if"]
+    )
 
 
 def test_runs_of_one_environment_queue() -> None:
@@ -170,11 +183,22 @@ def test_release_must_be_one_version(tmp_path: Path, release: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["../../../x.yml", "a/b.yml", "x.yml?a=b", "x", "-x.yml", "x.yml\n"])
+@pytest.mark.parametrize(
+    "name", ["../../../x.yml", "a/b.yml", "x.yml?a=b", "x", "-x.yml", "x.yml\n"]
+)
 def test_follow_up_must_be_a_file_name(tmp_path: Path, name: str) -> None:
     """The name of the workflow to dispatch cannot lead elsewhere in the API."""
-    script = step(reusable("reboot-run.yml"), "Dispatch the workflow that goes on with suspended runs")["run"]
-    done = bash(script, tmp_path, WORKFLOW=name, REF='"main"', GITHUB_TOKEN="t", GITHUB_API_URL="http://127.0.0.1:9")
+    script = step(
+        reusable("reboot-run.yml"), "Dispatch the workflow that goes on with suspended runs"
+    )["run"]
+    done = bash(
+        script,
+        tmp_path,
+        WORKFLOW=name,
+        REF='"main"',
+        GITHUB_TOKEN="t",
+        GITHUB_API_URL="http://127.0.0.1:9",
+    )
     assert done.returncode == 64, done.stderr
 
 
@@ -183,4 +207,6 @@ def test_defaults_of_action_and_workflows_agree() -> None:
     ours = {name: it.get("default") for name, it in load(ACTION)["inputs"].items()}
     for workflow in REUSABLE:
         for name, it in called(workflow)["inputs"].items():
-            assert name not in ours or name == "base" or it["default"] == ours[name], json.dumps([workflow, name])
+            assert name not in ours or name == "base" or it["default"] == ours[name], json.dumps(
+                [workflow, name]
+            )

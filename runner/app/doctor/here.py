@@ -62,7 +62,9 @@ class Here:
 
     @property
     def store_title(self) -> str:
-        origin = "--store" if self.app.store else str(origin_of(self.loaded, ("store",), os.environ))
+        origin = (
+            "--store" if self.app.store else str(origin_of(self.loaded, ("store",), os.environ))
+        )
         return f"store {shown(self.url)} ({origin})"
 
 
@@ -112,7 +114,9 @@ PROGRAM: tuple[CheckRow[Here], ...] = (
 
 
 def _unusable(path: Path | None) -> CheckResult:
-    return CheckResult("", "failed", f"{path or 'the environment'} cannot be used", "the problems above say how")
+    return CheckResult(
+        "", "failed", f"{path or 'the environment'} cannot be used", "the problems above say how"
+    )
 
 
 def _file(here: Here) -> CheckResult | None:
@@ -134,7 +138,11 @@ def _policy(here: Here) -> CheckResult | None:
     if not here.is_valid:
         return None if here.police.loaded.is_valid else _unusable(here.police.loaded.path)
     name = here.loaded.config.policy
-    return ok(f"{name} is valid" if name else "none is configured; docs/policy.md says what one is good for")
+    return ok(
+        f"{name} is valid"
+        if name
+        else "none is configured; docs/policy.md says what one is good for"
+    )
 
 
 async def _sources(here: Here) -> list[CheckResult]:
@@ -151,21 +159,31 @@ async def _sources(here: Here) -> list[CheckResult]:
             said = f"{way.failed.name}: {way.failed.said}: its gates stay closed"
             checks.append(CheckResult(about, "failed", said, way.failed.hint))
         else:
-            answers = f"{source.kind} at {source.url} answers" + (", with a token" if source.token else "")
+            answers = f"{source.kind} at {source.url} answers" + (
+                ", with a token" if source.token else ""
+            )
             checks.append(CheckResult(about, "ok", answers))
     return checks
 
 
 def _template_env(here: Here) -> CheckResult | None:
     unset = [name for name in here.loaded.config.template_env if name not in os.environ]
-    return warning(f"templates may read {listed(unset)}, which the environment does not hold") if unset else None
+    return (
+        warning(f"templates may read {listed(unset)}, which the environment does not hold")
+        if unset
+        else None
+    )
 
 
 def _plans(here: Here) -> CheckResult:
     plans = here.plans
     if not plans:
-        return skipped(f"none looked at: there is no folder {PLANS} beside the configuration; --plans names one")
-    asked = [*dict.fromkeys(gate.source for plan in plans if plan for gate in plan.asking if gate.source)]
+        return skipped(
+            f"none looked at: there is no folder {PLANS} beside the configuration; --plans names one"
+        )
+    asked = [
+        *dict.fromkeys(gate.source for plan in plans if plan for gate in plan.asking if gate.source)
+    ]
     asked += ["Cloud Eye's alarms"] if asks_alarms(plans) else []
     said = counted(len(plans), "plan") + (f"; gates ask {listed(asked)}" if asked else "")
     unusable = plans.count(None)
@@ -177,7 +195,11 @@ CONFIGURATION = (
     CheckRow("policy", _policy),
     CheckRow("source", _sources),
     CheckRow("template_env", _template_env, hint="set them, or take them out of template_env"),
-    CheckRow("plans", _plans, hint="`reboot-runner validate` says why; those with variables need --var there"),
+    CheckRow(
+        "plans",
+        _plans,
+        hint="`reboot-runner validate` says why; those with variables need --var there",
+    ),
 )
 UNUSABLE: tuple[CheckRow[Here], ...] = (
     *CONFIGURATION[:2],
@@ -192,11 +214,19 @@ UNUSABLE: tuple[CheckRow[Here], ...] = (
 async def _open(here: Here) -> CheckResult:
     within_s = 3 * here.within_s
     try:
-        here.facts = await aside(lambda: look_at(here.url, base_folder(here.loaded), here.within_s), within_s)
+        here.facts = await aside(
+            lambda: look_at(here.url, base_folder(here.loaded), here.within_s), within_s
+        )
     except TimeoutError:
         late = f"no answer within {within_s:g} s"
         raise StoreError(late, hint="check the host of the store and the network") from None
-    kind = "Git" if here.url.startswith("git+") else "SQLite" if is_local_file(here.url) else "PostgreSQL"
+    kind = (
+        "Git"
+        if here.url.startswith("git+")
+        else "SQLite"
+        if is_local_file(here.url)
+        else "PostgreSQL"
+    )
     version = here.facts.version
     if version is None:
         return ok(f"{kind}; there is no file yet, and the first run can make it")
@@ -204,7 +234,10 @@ async def _open(here: Here) -> CheckResult:
         return ok(f"{kind}, empty and writable; the first command makes its tables")
     said = f"{kind}, writable; schema version {version}"
     if version < NEWEST:
-        return warning(f"{said}, the next command brings it to {NEWEST}", "end the runners of older versions first")
+        return warning(
+            f"{said}, the next command brings it to {NEWEST}",
+            "end the runners of older versions first",
+        )
     return ok(said)
 
 
@@ -212,7 +245,9 @@ def _clock(here: Here) -> CheckResult | None:
     if here.facts is None or here.facts.version is None:
         return None
     if here.url.startswith("git+"):
-        return ok("a store in Git needs no common clock: leases run by the clock of who watches them")
+        return ok(
+            "a store in Git needs no common clock: leases run by the clock of who watches them"
+        )
     ahead_s = here.facts.ahead_s
     if abs(ahead_s) < FAR_S:
         return ok("the store's clock and this machine's agree")
@@ -240,7 +275,9 @@ def _halt(here: Here) -> CheckResult | None:
     if (halt := facts.halt) is None:
         return ok("not halted")
     since = f"{halt.at:%Y-%m-%d %H:%M}Z"
-    return warning(f"halted by {halt.by} since {since}: {halt.reason}; no run of this store begins a batch")
+    return warning(
+        f"halted by {halt.by} since {since}: {halt.reason}; no run of this store begins a batch"
+    )
 
 
 def _persistent(here: Here) -> CheckResult | None:

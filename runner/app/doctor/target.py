@@ -93,7 +93,9 @@ def _endpoints(it: Examined) -> CheckResult:
     kind = next((one.kind for one in it.considered if one.taken), None)
     it.looks_up = config.project_id is None
     if kind is not None:
-        named = choose_login(config.auth, os.environ, config.env_prefix or "").project_id is not None
+        named = (
+            choose_login(config.auth, os.environ, config.env_prefix or "").project_id is not None
+        )
         it.looks_up = it.looks_up and not named and kind != "password"
     asked = {
         "ecs": made.ecs_url,
@@ -107,7 +109,9 @@ def _endpoints(it: Examined) -> CheckResult:
         written = getattr(config.endpoints, service) is not None
         by = "configured" if written else "as ecs" if config.cloud == "simulator" else "by the rule"
         words.append(f"{service} {url} ({by})")
-    hosts = [f"*{suffix}" for suffix in suffixes_of(config.cloud, config.region)] + [*allowed_hosts(os.environ)]
+    hosts = [f"*{suffix}" for suffix in suffixes_of(config.cloud, config.region)] + [
+        *allowed_hosts(os.environ)
+    ]
     return ok("; ".join(words), [f"allowed hosts: {', '.join(hosts) or 'loopback'}"])
 
 
@@ -135,7 +139,9 @@ async def _reach(it: Examined) -> list[CheckResult]:
         if wrong is None:
             checks.append(CheckResult(name, "ok", f"{url} answers", details=steps))
         else:
-            checks.append(CheckResult(name, "failed", f"{wrong.name}: {wrong.said}", wrong.hint, steps[:-1]))
+            checks.append(
+                CheckResult(name, "failed", f"{wrong.name}: {wrong.said}", wrong.hint, steps[:-1])
+            )
     return checks
 
 
@@ -157,7 +163,9 @@ async def _login(it: Examined) -> CheckResult | None:
     """A session begins with a login, and with a look-up where nobody says the project's id."""
     asking = Asking(it.within_s, it.answers.append)
     try:
-        it.session = await it.stack.enter_async_context(open_target(it.app, it.loaded, it.name, asking=asking))
+        it.session = await it.stack.enter_async_context(
+            open_target(it.app, it.loaded, it.name, asking=asking)
+        )
     except RunnerError as error:
         if it.looks_up and isinstance(error, CloudError) and _is_permission(error):
             need = next(need for need in it.needs if need.trial == "projects")
@@ -180,12 +188,16 @@ async def _project(it: Examined) -> CheckResult | None:
         return None
     mine, region = it.session.target.project_id, it.config.region
     if it.config.project_id is None:
-        return ok(f"{mine}, {'looked up by the name of the region' if it.looks_up else 'of the login'}")
+        return ok(
+            f"{mine}, {'looked up by the name of the region' if it.looks_up else 'of the login'}"
+        )
     try:
         async with asyncio.timeout(3 * it.within_s):
             own = await it.session.cloud.trials.project_of_region()
     except (CloudError, TimeoutError):
-        return skipped(f"{mine} is configured; IAM does not tell the region's own project to compare with")
+        return skipped(
+            f"{mine} is configured; IAM does not tell the region's own project to compare with"
+        )
     if own == mine:
         return ok(f"{mine} is configured, and is the project of region {region}")
     said = f"{mine} is configured; the project of region {region} is {own}"
@@ -211,18 +223,24 @@ async def _permissions(it: Examined) -> list[CheckResult]:
         except CloudError as error:
             it.unread = failed(error)
         except TimeoutError:
-            it.unread = warning(f"the whole list takes longer than {LIST_WITHIN * it.within_s:g} s", SLOW)
+            it.unread = warning(
+                f"the whole list takes longer than {LIST_WITHIN * it.within_s:g} s", SLOW
+            )
     server_id = it.inventory.servers[0].id if it.inventory and it.inventory.servers else ""
     tried: dict[str, CloudError | None] = {"list": it.refused}
     checks = []
     for need in it.needs:
         if need.trial is None:
-            checks.append(_untried(need, "cannot be checked without rebooting a server, so it was not"))
+            checks.append(
+                _untried(need, "cannot be checked without rebooting a server, so it was not")
+            )
         elif need.trial in ("show", "history") and not server_id:
             checks.append(_untried(need, "not tried: no server is known to read"))
         else:
             if need.trial not in tried:
-                tried[need.trial] = await it.bounded(it.open.cloud.trials.try_read(need.trial, server_id))
+                tried[need.trial] = await it.bounded(
+                    it.open.cloud.trials.try_read(need.trial, server_id)
+                )
             checks.append(_judged(need, tried[need.trial]))
     return checks
 
@@ -245,7 +263,9 @@ def _judged(need: Need, error: CloudError | None) -> CheckResult:
     denied = isinstance(error, CloudDenied)
     said = f"{_purpose(need)}: {error.message}; without it {need.without}"
     hint = need.how_to_allow if denied else error.hint
-    return CheckResult("permission", "failed" if need.is_vital else "warning", said, hint, (), denied, need.action)
+    return CheckResult(
+        "permission", "failed" if need.is_vital else "warning", said, hint, (), denied, need.action
+    )
 
 
 def _servers(it: Examined) -> CheckResult | None:
@@ -263,7 +283,11 @@ def _this_machine(it: Examined) -> CheckResult | None:
     machine = it.open.spared.machine
     if machine == NOBODY:
         return skipped("the servers are simulated: none of them is this machine")
-    found = [(server, how) for server in it.inventory.servers if (how := is_it(machine, server)) is not None]
+    found = [
+        (server, how)
+        for server in it.inventory.servers
+        if (how := is_it(machine, server)) is not None
+    ]
     if found:
         rows = listed([f"{server.name} ({server.id}): {how}" for server, how in found])
         return ok(f"it is a server of the target, and is never rebooted from here: {rows}")
@@ -279,7 +303,9 @@ def _support(it: Examined) -> CheckResult | None:
     if not spared.support:
         return ok("nothing is configured that the runner depends on (docs/itself.md)")
     if missing := list(spared.unmatched(it.inventory.servers)):
-        return warning(f"{listed(missing)}: the target has no such server, so nothing is protected by it")
+        return warning(
+            f"{listed(missing)}: the target has no such server, so nothing is protected by it"
+        )
     return ok(f"{listed([one.name for one in spared.support])}: found among the servers")
 
 
@@ -317,19 +343,31 @@ TARGET = (
         {
             "endpoints": "its endpoints may not be used",
             "credentials": "there are no credentials",
-            **dict.fromkeys(("reach ecs", "reach iam", "reach sts"), "an endpoint cannot be reached"),
+            **dict.fromkeys(
+                ("reach ecs", "reach iam", "reach sts"), "an endpoint cannot be reached"
+            ),
         },
     ),
     CheckRow("project", _project),
     CheckRow("enterprise project", _enterprise_project, _IN),
     CheckRow("permission", _permissions),
     CheckRow(
-        "servers", _servers, _IN, "check the project; rights in one enterprise project only do not show the others"
+        "servers",
+        _servers,
+        _IN,
+        "check the project; rights in one enterprise project only do not show the others",
     ),
     CheckRow("this machine", _this_machine, _IN),
     CheckRow("support", _support, _IN, "correct support of the target in the configuration"),
-    CheckRow("advice", _advice, _IN, "allow the user to read Auto Scaling and scheduled events, if there are any"),
-    CheckRow("rate", _rate, _IN, "fewer runs and other programs at once, or a longer rate.poll_every"),
+    CheckRow(
+        "advice",
+        _advice,
+        _IN,
+        "allow the user to read Auto Scaling and scheduled events, if there are any",
+    ),
+    CheckRow(
+        "rate", _rate, _IN, "fewer runs and other programs at once, or a longer rate.poll_every"
+    ),
 )
 EMBEDDED = tuple(
     question

@@ -84,7 +84,9 @@ def choose(auth: str, environ: Mapping[str, str], prefix: str = "") -> Choice:
         "password": (next(f.password[0] for f in FAMILIES if f.password),),
         "oidc": (PROVIDER, AGENCY),
     }
-    simplest = f"set {variables.names(*names.get(auth, (FAMILIES[0].access[0], FAMILIES[0].secret[0])))}"
+    simplest = (
+        f"set {variables.names(*names.get(auth, (FAMILIES[0].access[0], FAMILIES[0].secret[0])))}"
+    )
     for found in _look(auth, variables):
         if found.error is not None:
             raise found.error
@@ -114,7 +116,11 @@ def explain_choice(target: TargetConfig, environ: Mapping[str, str]) -> tuple[Co
             said = found.error.message
             # Of a file, both kinds that could be in it have the same error.
             either = "" if ended is None or ended.message == said else " either"
-            words.append(f"not needed; it could not be used: {said}" if taken else f"cannot be used{either}: {said}")
+            words.append(
+                f"not needed; it could not be used: {said}"
+                if taken
+                else f"cannot be used{either}: {said}"
+            )
             ended = ended or (None if taken else found.error)
         elif found.login is None:
             words.append(found.why)
@@ -126,7 +132,8 @@ def explain_choice(target: TargetConfig, environ: Mapping[str, str]) -> tuple[Co
             taken = found.kind
             words[:] = ["; ".join(filter(None, (found.why, found.warning)))]
     return tuple(
-        Considered(kind, kind == taken, words[0] if kind == taken else "; ".join(words)) for kind, words in made.items()
+        Considered(kind, kind == taken, words[0] if kind == taken else "; ".join(words))
+        for kind, words in made.items()
     )
 
 
@@ -134,7 +141,11 @@ def _look(auth: str, variables: Variables) -> Iterator[_FoundLogin]:
     """Look at every place in the order of `auto`. Who has enough stops asking."""
 
     def look(
-        kind: str, find: Callable[[], Login | None], found: str, absent: str, file: Path | None = None
+        kind: str,
+        find: Callable[[], Login | None],
+        found: str,
+        absent: str,
+        file: Path | None = None,
     ) -> _FoundLogin:
         try:
             login = find() if auth in ("auto", kind) else None
@@ -144,7 +155,9 @@ def _look(auth: str, variables: Variables) -> Iterator[_FoundLogin]:
             return _FoundLogin(kind, absent)
         if isinstance(login, KeyLogin) and login.security_token is not None:
             found = f"{found}, with a security token"
-        return _FoundLogin(kind, found, login, warning=logins.warning_of_file(file) if file else None)
+        return _FoundLogin(
+            kind, found, login, warning=logins.warning_of_file(file) if file else None
+        )
 
     def look_at(kind: str, find: Callable[[], Login | None], *names: str) -> _FoundLogin:
         listed, verb = variables.names(*names), "are" if len(names) > 1 else "is"
@@ -153,11 +166,15 @@ def _look(auth: str, variables: Variables) -> Iterator[_FoundLogin]:
     yield look_at("oidc", lambda: logins.read_oidc(variables), PROVIDER, AGENCY)
     yield look_at("oidc", lambda: logins.read_idp(variables), IDP)
     for family in FAMILIES:
-        yield look_at("aksk", partial(logins.read_key, variables, family), family.access[0], family.secret[0])
+        yield look_at(
+            "aksk", partial(logins.read_key, variables, family), family.access[0], family.secret[0]
+        )
         if family.token:
             yield look_at("token", partial(logins.read_token, variables, family), family.token[0])
         if family.password:
-            yield look_at("password", partial(logins.read_password, variables, family), family.password[0])
+            yield look_at(
+                "password", partial(logins.read_password, variables, family), family.password[0]
+            )
     path = logins.path_of_file(variables)
     held, refused = None, None
     try:
@@ -173,7 +190,11 @@ def _look(auth: str, variables: Variables) -> Iterator[_FoundLogin]:
     found, absent = f"it is in the file {path}", _not_in_file(variables, path, held)
     yield look("oidc", lambda: in_file(IdpLogin), found, absent, path)
     yield look("aksk", lambda: in_file(KeyLogin), found, absent, path)
-    found = "auth of the target is metadata" if auth == "metadata" else "this machine's metadata service is asked last"
+    found = (
+        "auth of the target is metadata"
+        if auth == "metadata"
+        else "this machine's metadata service is asked last"
+    )
     absent = "with env_prefix the metadata service is asked for `auth: metadata` only"
     yield look("metadata", partial(_find_metadata, auth, variables), found, absent)
 

@@ -98,10 +98,17 @@ class Exchange:
         raise failure
 
     async def post(
-        self, url: str, path: str, question: Mapping[str, Any], *hide: Secret, more: Mapping[str, str] | None = None
+        self,
+        url: str,
+        path: str,
+        question: Mapping[str, Any],
+        *hide: Secret,
+        more: Mapping[str, str] | None = None,
     ) -> Reply:
         body = json.dumps(question, separators=(",", ":")).encode()
-        return await self.send(Outgoing("POST", url, path, (), {"Content-Type": _JSON, **(more or {})}, body), *hide)
+        return await self.send(
+            Outgoing("POST", url, path, (), {"Content-Type": _JSON, **(more or {})}, body), *hide
+        )
 
 
 class Renewable:
@@ -113,7 +120,9 @@ class Renewable:
 
     proof_header = "X-Security-Token"
 
-    def __init__(self, exchange: Exchange, project_id: str | None, given: tuple[Secret, ...] = ()) -> None:
+    def __init__(
+        self, exchange: Exchange, project_id: str | None, given: tuple[Secret, ...] = ()
+    ) -> None:
         self.project_id = project_id
         self._exchange = exchange
         self._given = given
@@ -155,7 +164,11 @@ class Renewable:
         """
         async with self._lock:
             now, old = self._exchange.wall(), self._value
-            is_over = old is None or now >= self._ends or (instead_of is not None and old.proof == instead_of)
+            is_over = (
+                old is None
+                or now >= self._ends
+                or (instead_of is not None and old.proof == instead_of)
+            )
             if old is not None and not is_over and now < self._renew_at:
                 return old
             try:
@@ -171,7 +184,13 @@ class Renewable:
             return fresh.value
 
     def _fresh_key(
-        self, reply: Reply, since: datetime, longest: timedelta, whose: str, *, unknown: timedelta | None = None
+        self,
+        reply: Reply,
+        since: datetime,
+        longest: timedelta,
+        whose: str,
+        *,
+        unknown: timedelta | None = None,
     ) -> Fresh:
         """The key of an answer. Its life is the shorter of `longest` and what the answer says.
 
@@ -182,11 +201,17 @@ class Renewable:
         value = json_object(reply.body)
         parts = as_map(value.get("credential") or value.get("credentials"))
         texts = [next((parts[n] for n in names if parts.get(n)), None) for names in _SPELLINGS]
-        usable = [Secret(t) for t in texts if isinstance(t, str) and t.isascii() and t.isprintable()]
+        usable = [
+            Secret(t) for t in texts if isinstance(t, str) and t.isascii() and t.isprintable()
+        ]
         if len(usable) != len(texts):
-            raise CloudError(f"{whose} gave no usable key", status=reply.status, request_id=reply.request_id)
+            raise CloudError(
+                f"{whose} gave no usable key", status=reply.status, request_id=reply.request_id
+            )
         ends = when(parts.get("expires_at") or parts.get("expiration"))
-        life = min(longest, ends - since) if ends is not None and ends > since else unknown or longest
+        life = (
+            min(longest, ends - since) if ends is not None and ends > since else unknown or longest
+        )
         self.hide(*usable)
         access, secret, token = usable
         return Fresh(AkSk(access, secret, token), since, life, min(timedelta(minutes=5), life / 3))
@@ -194,7 +219,9 @@ class Renewable:
     def _subject_token(self, reply: Reply) -> Secret:
         token = reply.headers.get("x-subject-token", "")
         if not token or not (token.isascii() and token.isprintable()):
-            raise CloudError("IAM gave no usable token", status=reply.status, request_id=reply.request_id)
+            raise CloudError(
+                "IAM gave no usable token", status=reply.status, request_id=reply.request_id
+            )
         self.hide(Secret(token))
         return Secret(token)
 
@@ -206,7 +233,9 @@ class Renewable:
             try:
                 token = read_regular(source, _LONGEST_ID_TOKEN + 2).decode("ascii").strip()
             except OSError as error:
-                raise CloudDenied(f"{file_name} {describe(error)}", hint=f"check the file {source}") from None
+                raise CloudDenied(
+                    f"{file_name} {describe(error)}", hint=f"check the file {source}"
+                ) from None
             except ValueError:
                 token = ""
             if not _is_id_token(token):
@@ -268,14 +297,18 @@ class StsKey(Renewable):
         if login.policy_ids:
             asked["policy_ids"] = list(login.policy_ids)
         try:
-            reply = await self._exchange.post(self._sts_url, "/v5/agencies/assume-with-oidc", asked, token)
+            reply = await self._exchange.post(
+                self._sts_url, "/v5/agencies/assume-with-oidc", asked, token
+            )
         except CloudError as error:
             trust = (
                 "the agency's trust policy must allow this sub and aud, and the provider must know the issuer and the"
                 " aud"
             )
             is_given = isinstance(login.id_token, Secret)
-            raise _explained(error, token, began, who="STS", trust=trust, is_given=is_given) from None
+            raise _explained(
+                error, token, began, who="STS", trust=trust, is_given=is_given
+            ) from None
         return self._fresh_key(reply, began, timedelta(seconds=login.duration_s), "STS")
 
 
@@ -297,7 +330,9 @@ class IdpKey(Renewable):
         asked = {"id": token.reveal(), "duration_seconds": int(life.total_seconds())}
         question = {"auth": {"identity": {"methods": ["token"], "token": asked}}}
         iam = self._exchange.settings.iam_url
-        reply = await self._exchange.post(iam, "/v3.0/OS-CREDENTIAL/securitytokens", question, token)
+        reply = await self._exchange.post(
+            iam, "/v3.0/OS-CREDENTIAL/securitytokens", question, token
+        )
         return self._fresh_key(reply, began, life, "IAM")
 
     async def _token(self) -> Secret:
@@ -307,11 +342,11 @@ class IdpKey(Renewable):
         question = {"auth": {"id_token": {"id": id_token.reveal()}}}
         idp = {"X-Idp-Id": self._login.idp_id}
         try:
-            reply = await self._exchange.post(iam, "/v3.0/OS-AUTH/id-token/tokens", question, id_token, more=idp)
-        except CloudError as error:
-            trust = (
-                "the identity provider must know this issuer, its key and the aud, and map the sub to a group of users"
+            reply = await self._exchange.post(
+                iam, "/v3.0/OS-AUTH/id-token/tokens", question, id_token, more=idp
             )
+        except CloudError as error:
+            trust = "the identity provider must know this issuer, its key and the aud, and map the sub to a group of users"
             raise _explained(error, id_token, began, who="IAM", trust=trust) from None
         return self._subject_token(reply)
 
@@ -337,7 +372,9 @@ class AgencyKey(Renewable):
         """
         reply = await self._ask()
         if reply.status == 401 and b"Agency" in reply.body:
-            raise self._failed("this server has no agency", "bind one to it that may use ECS; docs/credentials.md")
+            raise self._failed(
+                "this server has no agency", "bind one to it that may use ECS; docs/credentials.md"
+            )
         began = self._exchange.wall()
         if reply.status != 200:
             raise self._failed(f"the metadata service answered HTTP {reply.status}")
@@ -370,9 +407,13 @@ class AgencyKey(Renewable):
             return CloudError(what, hint="`-v` shows each try")
         if self._login.instead_of is not None:
             other = hint or "only an ECS with an agency needs none"
-            return CloudDenied(f"no credentials: {self._login.instead_of}", hint=f"{other} ({what})")
+            return CloudDenied(
+                f"no credentials: {self._login.instead_of}", hint=f"{other} ({what})"
+            )
         return CloudDenied(
-            what, hint=hint or "`auth: metadata` is for an ECS with an agency; elsewhere set another login"
+            what,
+            hint=hint
+            or "`auth: metadata` is for an ECS with an agency; elsewhere set another login",
         )
 
 
@@ -389,7 +430,9 @@ class PasswordToken(Renewable):
     proof_header = "X-Auth-Token"
 
     def __init__(self, login: PasswordLogin, exchange: Exchange) -> None:
-        super().__init__(exchange, exchange.settings.project_id or login.project_id, (login.password,))
+        super().__init__(
+            exchange, exchange.settings.project_id or login.project_id, (login.password,)
+        )
         self._login = login
         self.names_project = bool(self.project_id or login.project_name)
         """Whether the login says which project, by id or by name; otherwise it is the region's own."""
@@ -407,21 +450,31 @@ class PasswordToken(Renewable):
         else:
             user["name"] = login.user
             user["domain"] = {"id": login.domain_id} if login.domain_id else {"name": login.domain}
-        project = {"id": self.project_id} if self.project_id else {"name": login.project_name or settings.region}
+        project = (
+            {"id": self.project_id}
+            if self.project_id
+            else {"name": login.project_name or settings.region}
+        )
         identity = {"methods": ["password"], "password": {"user": user}}
         question = {"auth": {"identity": identity, "scope": {"project": project}}}
         body = json.dumps(question, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json;charset=utf8"}
-        request = Outgoing("POST", settings.iam_url, "/v3/auth/tokens", (("nocatalog", "true"),), headers, body)
+        request = Outgoing(
+            "POST", settings.iam_url, "/v3/auth/tokens", (("nocatalog", "true"),), headers, body
+        )
         try:
             reply = await self._exchange.send(request, login.password)
         except CloudDenied as error:
             hint = "check user, password and account (domain), and that the user may use the API"
-            raise replaced(CloudDenied, error, f"IAM refused the login: {error.message}", hint) from None
+            raise replaced(
+                CloudDenied, error, f"IAM refused the login: {error.message}", hint
+            ) from None
         token = self._subject_token(reply)
         life, project_id = token_facts(reply.body)
         self.project_id = self.project_id or project_id
-        return Fresh(StaticToken(token), self._exchange.wall(), life, min(life / 10, timedelta(minutes=30)))
+        return Fresh(
+            StaticToken(token), self._exchange.wall(), life, min(life / 10, timedelta(minutes=30))
+        )
 
 
 def credentials_for(login: Login, exchange: Exchange) -> Credentials:
@@ -453,9 +506,13 @@ def token_facts(body: bytes) -> tuple[timedelta, str | None]:
     return life, project_id if isinstance(project_id, str) else None
 
 
-def replaced(kind: type[CloudError], error: CloudError, message: str, hint: str | None) -> CloudError:
+def replaced(
+    kind: type[CloudError], error: CloudError, message: str, hint: str | None
+) -> CloudError:
     """The same failure in other words."""
-    return kind(message, hint=hint, code=error.code, status=error.status, request_id=error.request_id)
+    return kind(
+        message, hint=hint, code=error.code, status=error.status, request_id=error.request_id
+    )
 
 
 def _secrets_of(source: IdTokenSource) -> tuple[Secret, ...]:
@@ -473,7 +530,11 @@ def claims_of(token: Secret) -> Mapping[str, Any]:
     """What an ID token says of itself; nothing is verified. Empty for what is no JWT."""
     parts = token.reveal().split(".")
     try:
-        packed = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)) if len(parts) == 3 else b""
+        packed = (
+            base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+            if len(parts) == 3
+            else b""
+        )
     except ValueError:
         return {}
     return json_object(packed)
@@ -494,7 +555,9 @@ def _explained(
     for name in ("sub", "aud", "iss"):
         if name in claims:
             claim = claims[name]
-            told.append(f"{name} {tidy(', '.join(map(str, claim)) if isinstance(claim, list) else str(claim), 200)}")
+            told.append(
+                f"{name} {tidy(', '.join(map(str, claim)) if isinstance(claim, list) else str(claim), 200)}"
+            )
     shown = f"; the ID token says {', '.join(told)}" if told else "; the ID token is no JWT"
     ends, hint = claims.get("exp"), trust
     if isinstance(ends, int | float) and ends <= now.timestamp():

@@ -75,7 +75,9 @@ class Variables:
             value = self.value(name)
             if value and not (value.isascii() and value.isprintable()):
                 shown = self.name(name)
-                raise CloudDenied(f"{shown} holds characters that no header can carry", hint=f"set {shown} again")
+                raise CloudDenied(
+                    f"{shown} holds characters that no header can carry", hint=f"set {shown} again"
+                )
             if value:
                 return value
         return None
@@ -84,7 +86,9 @@ class Variables:
         """The error for half of a login."""
         empty = " (it is empty)" if self.name(lack) in self.environ else ""
         message = f"{self.name(have)} is set but {self.name(lack)} is not{empty}"
-        return CloudDenied(message, hint=hint or f"set {self.name(lack)} as well, or unset {self.name(have)}")
+        return CloudDenied(
+            message, hint=hint or f"set {self.name(lack)} as well, or unset {self.name(have)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +268,9 @@ def read_password(variables: Variables, family: Family) -> PasswordLogin | None:
 
     Raises CloudDenied for a user without a password (a secret that is empty in CI), and for the reverse.
     """
-    password, user, user_id = (variables.value(*n) for n in (family.password, family.user, family.user_id))
+    password, user, user_id = (
+        variables.value(*n) for n in (family.password, family.user, family.user_id)
+    )
     if not password:
         if user or user_id:
             raise _half_of(variables, family.user if user else family.user_id, family.password)
@@ -275,7 +281,10 @@ def read_password(variables: Variables, family: Family) -> PasswordLogin | None:
     if not user_id and not domain and not domain_id:
         hint = f"set {variables.name(family.domain[0])} to the name of the account"
         raise variables.half(family.user[0], family.domain[0], hint)
-    project, name = variables.header_value(*family.project_id), variables.value(*family.project_name)
+    project, name = (
+        variables.header_value(*family.project_id),
+        variables.value(*family.project_name),
+    )
     return PasswordLogin(Secret(password), user, user_id, domain, domain_id, project, name)
 
 
@@ -294,7 +303,9 @@ def read_oidc(variables: Variables) -> OidcLogin | None:
         token = next((name for name in (ID_TOKEN, TOKEN_FILE) if variables.value(name)), None)
         if token is not None and not variables.value(IDP):
             raise variables.half(
-                token, PROVIDER, f"set {variables.names(PROVIDER, AGENCY)}, or unset {variables.name(token)}"
+                token,
+                PROVIDER,
+                f"set {variables.names(PROVIDER, AGENCY)}, or unset {variables.name(token)}",
             )
         return None
     if not provider or not agency:
@@ -302,7 +313,9 @@ def read_oidc(variables: Variables) -> OidcLogin | None:
     for name, urn in ((PROVIDER, provider), (AGENCY, agency)):
         if len(urn) > _LONGEST_URN:
             shown = variables.name(name)
-            raise CloudDenied(f"{shown} is longer than {_LONGEST_URN} characters", hint=f"set {shown} again")
+            raise CloudDenied(
+                f"{shown} is longer than {_LONGEST_URN} characters", hint=f"set {shown} again"
+            )
     ids = (part.strip() for part in (variables.value(POLICY_IDS) or "").split(","))
     source = _id_token_source(variables, variables.header_value(ID_TOKEN), TOKEN_FILE)
     if source is None:
@@ -310,7 +323,9 @@ def read_oidc(variables: Variables) -> OidcLogin | None:
         raise CloudDenied(f"{variables.name(PROVIDER)} is set, but there is no ID token", hint=hint)
     session = variables.value(SESSION_NAME) or "oidc-sts-session"
     if not 2 <= len(session) <= 128:
-        raise CloudDenied(f"{variables.name(SESSION_NAME)} has {len(session)} characters", hint="give it 2 to 128")
+        raise CloudDenied(
+            f"{variables.name(SESSION_NAME)} has {len(session)} characters", hint="give it 2 to 128"
+        )
     text = variables.value(DURATION) or "3600"
     seconds = int(text) if text.isascii() and text.isdecimal() and len(text) < 8 else 0
     if not 900 <= seconds <= 43200:
@@ -345,7 +360,9 @@ def read_idp(variables: Variables) -> IdpLogin | None:
     return IdpLogin(idp, source, variables.header_value(PROJECT))
 
 
-def _id_token_source(variables: Variables, given: str | None, file_name: str) -> IdTokenSource | None:
+def _id_token_source(
+    variables: Variables, given: str | None, file_name: str
+) -> IdTokenSource | None:
     """In the order of the vendor's SDK: the token itself, then a file; then GitHub's service.
 
     The two names of that are GitHub's own, so they have no prefix.
@@ -358,10 +375,16 @@ def _id_token_source(variables: Variables, given: str | None, file_name: str) ->
         return None
     parts = safe_parts(url)
     if parts is None or not (url.isascii() and url.isprintable()) or " " in url:
-        raise CloudDenied(f"{REQUEST_URL} is no https URL", hint="GitHub Actions sets it; leave it as it is")
-    query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "audience"]
+        raise CloudDenied(
+            f"{REQUEST_URL} is no https URL", hint="GitHub Actions sets it; leave it as it is"
+        )
+    query = [
+        pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "audience"
+    ]
     query.append(("audience", variables.value(AUDIENCE) or DEFAULT_AUDIENCE))
-    return TokenRequest(f"{parts.scheme}://{parts.netloc}", parts.path or "/", tuple(query), Secret(bearer))
+    return TokenRequest(
+        f"{parts.scheme}://{parts.netloc}", parts.path or "/", tuple(query), Secret(bearer)
+    )
 
 
 def path_of_file(variables: Variables) -> Path | None:
@@ -426,23 +449,39 @@ def _section(text: str, path: Path) -> dict[str, str] | None:
             return {name: value.replace("%%", "%") for name, value in values.items()} or None
     except configparser.Error:
         pass
-    raise _unusable(path, "is no INI file", f"it begins with [{SECTION}], then lines such as `ak = …`; write %% for %")
+    raise _unusable(
+        path,
+        "is no INI file",
+        f"it begins with [{SECTION}], then lines such as `ak = …`; write %% for %",
+    )
 
 
 def _login(values: dict[str, str], path: Path) -> KeyLogin | IdpLogin:
     def header(name: str) -> str | None:
         value = values.get(name, "").strip()
         if not (value.isascii() and value.isprintable()):
-            raise _unusable(path, f"holds a {name} with characters that no header can carry", f"write {name} again")
+            raise _unusable(
+                path,
+                f"holds a {name} with characters that no header can carry",
+                f"write {name} again",
+            )
         return value or None
 
-    idp, token_file, project = header("idp_id"), values.get("id_token_file", "").strip(), header("project_id")
+    idp, token_file, project = (
+        header("idp_id"),
+        values.get("id_token_file", "").strip(),
+        header("project_id"),
+    )
     access, secret, token = header("ak"), values.get("sk", "").strip(), header("security_token")
     if idp and token_file:
         return IdpLogin(idp, Path(token_file), project)
     if access and secret:
         return KeyLogin(Secret(access), Secret(secret), Secret(token) if token else None, project)
-    raise _unusable(path, f"has neither ak and sk nor idp_id and id_token_file in [{SECTION}]", "set both of one pair")
+    raise _unusable(
+        path,
+        f"has neither ak and sk nor idp_id and id_token_file in [{SECTION}]",
+        "set both of one pair",
+    )
 
 
 def _unusable(path: Path, what: str, hint: str) -> CloudDenied:

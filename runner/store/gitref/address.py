@@ -23,7 +23,10 @@ FORMS = "write git+https://HOST/OWNER/REPOSITORY, git+ssh://git@HOST/REPOSITORY 
 
 _SETTINGS = (
     ("protocol.version", "2"),
-    ("http.followRedirects", "false"),  # a header with a token goes where configuration says, and nowhere else
+    (
+        "http.followRedirects",
+        "false",
+    ),  # a header with a token goes where configuration says, and nowhere else
     ("http.lowSpeedLimit", "1"),
     ("http.lowSpeedTime", "20"),
     ("push.gpgSign", "false"),
@@ -76,15 +79,23 @@ class Address:
 
 
 def _check(url: str, scheme: str, host: str, path: str, *, has_password: bool) -> None:
-    if scheme not in ("https", "http", "ssh", "file") or not url.startswith(f"{scheme}://") or not url.isprintable():
+    if (
+        scheme not in ("https", "http", "ssh", "file")
+        or not url.startswith(f"{scheme}://")
+        or not url.isprintable()
+    ):
         raise BadStoreUrl("the Git store's URL is of a kind that is not supported", hint=FORMS)
     if has_password:
         hint = f"give the token in the environment variable {TOKEN}, and the URL without it"
         raise BadStoreUrl("the Git store's URL holds a password", hint=hint)
     if scheme == "http" and not is_loopback(host):
-        raise BadStoreUrl("a Git store is spoken to over https; plain http is for this machine alone", hint=FORMS)
+        raise BadStoreUrl(
+            "a Git store is spoken to over https; plain http is for this machine alone", hint=FORMS
+        )
     if scheme == "file" and (host or not path.startswith("/")):
-        raise BadStoreUrl("a Git store in a folder is named by an absolute path after three slashes", hint=FORMS)
+        raise BadStoreUrl(
+            "a Git store in a folder is named by an absolute path after three slashes", hint=FORMS
+        )
     if (scheme != "file" and not host) or host.startswith("-") or not unquote(path).strip("/"):
         raise BadStoreUrl("the Git store's URL names no repository", hint=FORMS)
 
@@ -98,17 +109,24 @@ def _token(scheme: str, host: str, environ: Mapping[str, str]) -> str:
         if (scheme, host) == (server.scheme, server.hostname):
             token = environ.get("GITHUB_TOKEN", "")
     if not token.isprintable() or " " in token:
-        raise StoreDenied("the token for the Git store has characters that no token has", hint=f"see {TOKEN}")
+        raise StoreDenied(
+            "the token for the Git store has characters that no token has", hint=f"see {TOKEN}"
+        )
     return token
 
 
 def _header(place: str, token: str) -> tuple[tuple[str, str], ...]:
     """Only our own header for the host: an empty one drops those of the user's configuration."""
     word = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-    return ((f"http.{place}.extraHeader", ""), (f"http.{place}.extraHeader", f"Authorization: Basic {word}"))
+    return (
+        (f"http.{place}.extraHeader", ""),
+        (f"http.{place}.extraHeader", f"Authorization: Basic {word}"),
+    )
 
 
-def _with(environ: Mapping[str, str], scheme: str, header: tuple[tuple[str, str], ...]) -> dict[str, str]:
+def _with(
+    environ: Mapping[str, str], scheme: str, header: tuple[tuple[str, str], ...]
+) -> dict[str, str]:
     """The environment, with our settings behind those that it holds already (`git help config`, GIT_CONFIG_COUNT)."""
     count = environ.get("GIT_CONFIG_COUNT", "0")
     first = int(count) if count.isascii() and count.isdigit() else 0
@@ -117,4 +135,7 @@ def _with(environ: Mapping[str, str], scheme: str, header: tuple[tuple[str, str]
         made.pop(name, None)
     for number, (key, value) in enumerate((*_SETTINGS, *header), first):
         made |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return made | {"GIT_CONFIG_COUNT": str(first + len(_SETTINGS) + len(header)), "GIT_ALLOW_PROTOCOL": scheme}
+    return made | {
+        "GIT_CONFIG_COUNT": str(first + len(_SETTINGS) + len(header)),
+        "GIT_ALLOW_PROTOCOL": scheme,
+    }

@@ -28,7 +28,9 @@ _DENIALS = re.compile(
     r"|funny refname|not permitted|restricted|GitLab: ",
     re.I,
 )
-_ABSENT = re.compile(r"error: 404|not found|does not appear to be a git repository|does not exist|no such file", re.I)
+_ABSENT = re.compile(
+    r"error: 404|not found|does not appear to be a git repository|does not exist|no such file", re.I
+)
 _DAMAGE = re.compile(
     r"repository corruption|is corrupt|does not match index|not our ref|bad (?:tree|commit|object|config|pack|ref)"
     r"|unable to (?:read|unpack|parse) [0-9a-f]{40}|missing (?:blob|tree|commit)|object file .* is empty"
@@ -58,7 +60,9 @@ def refusal(done: Done, address: Address) -> Refusal | None:
     why = (found[2] or b"").decode("utf-8", "replace")[:200]
     if word == "remote rejected" and _DENIALS.search(f"{why}\n{done.talk}"):
         return Refusal(_denied(why, address), is_final=True)
-    return Refusal(StoreError(f"the store's host refused the write: {word} ({why})"), is_final=False)
+    return Refusal(
+        StoreError(f"the store's host refused the write: {word} ({why})"), is_final=False
+    )
 
 
 def failure(done: Done, address: Address) -> StoreError:
@@ -67,17 +71,27 @@ def failure(done: Done, address: Address) -> StoreError:
     if "dubious ownership" in talk:
         path = address.url.removeprefix("file://")
         hint = f"if you trust it: git config --global --add safe.directory {path}"
-        return StoreRefused("the store's repository belongs to another user, so Git does not read it", hint=hint)
+        return StoreRefused(
+            "the store's repository belongs to another user, so Git does not read it", hint=hint
+        )
     if _LOGINS.search(talk):
-        hint = (_RIGHTS if address.has_token else _LOGIN) if address.scheme != "ssh" else _LOGIN_HERE
-        return StoreDenied(f"{where} does not accept the login for the store: {done.reason}", hint=hint)
+        hint = (
+            (_RIGHTS if address.has_token else _LOGIN) if address.scheme != "ssh" else _LOGIN_HERE
+        )
+        return StoreDenied(
+            f"{where} does not accept the login for the store: {done.reason}", hint=hint
+        )
     if _DENIALS.search(talk):
         return _denied(done.reason, address)
     if re.search(r"redirect|error: 30\d", talk):
-        return StoreRefused("the store's repository has moved", hint="write the URL that it has now")
+        return StoreRefused(
+            "the store's repository has moved", hint="write the URL that it has now"
+        )
     if "dumb http" in talk or "mismatched algorithms" in talk or "not valid: is this a git" in talk:
         hint = "it takes a repository with SHA-1 ids, over smart HTTP, SSH or a folder"
-        return StoreRefused(f"{where} is no Git host that a store can be on: {done.reason}", hint=hint)
+        return StoreRefused(
+            f"{where} is no Git host that a store can be on: {done.reason}", hint=hint
+        )
     if _DAMAGE.search(talk):
         what = f"{where} cannot read the store's ref: objects or files of the repository are missing or damaged"
         hint = "run `git fsck --full` in the repository, and restore it from a backup or from another clone"
@@ -87,13 +101,19 @@ def failure(done: Done, address: Address) -> StoreError:
         hint = "check the path; make a new one with `git init --bare`, or restore the one that was there from a backup"
         return StoreRefused(what, hint=hint)
     if _ABSENT.search(talk):
-        hint = "check the URL; private repositories are not found without a token that may read them"
+        hint = (
+            "check the URL; private repositories are not found without a token that may read them"
+        )
         return StoreRefused(f"there is no repository at the store's URL: {done.reason}", hint=hint)
     hint = "check the network and the URL; docs/stores.md says when PostgreSQL is the better choice"
     return RefUnreachable(f"the store's host cannot be reached: {done.reason}", hint=hint)
 
 
 def _denied(why: str, address: Address) -> StoreDenied:
-    rights = _RIGHTS if address.scheme != "file" else "the folder of the repository and its files must be writable"
+    rights = (
+        _RIGHTS
+        if address.scheme != "file"
+        else "the folder of the repository and its files must be writable"
+    )
     hint = f"{rights}; and no rule of the repository may protect {REF}"
     return StoreDenied(f"the store's ref may not be written: {why}", hint=hint)

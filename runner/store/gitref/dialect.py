@@ -104,7 +104,11 @@ class Git:
             raise replaced("is gone", memory)
         if seen is not None and seen.store != self._store_id():
             raise replaced("was replaced by another store's", memory)
-        if seen is not None and seen.commit not in ("", self._base) and not self.remote.was_built_on(seen.commit):
+        if (
+            seen is not None
+            and seen.commit not in ("", self._base)
+            and not self.remote.was_built_on(seen.commit)
+        ):
             raise replaced("was rewound or replaced", memory)
         self._remember()
 
@@ -244,7 +248,9 @@ class Git:
         blobs = [file.blob for file in files if file.blob is not None]
         held = (file.path for file in files if file.blob is not None)
         with self.mirror.transaction():
-            self.mirror.load([file.path for file in files], zip(held, self.remote.read(blobs), strict=True))
+            self.mirror.load(
+                [file.path for file in files], zip(held, self.remote.read(blobs), strict=True)
+            )
         self._base = tip
 
     def _store(self) -> None:

@@ -35,7 +35,13 @@ _EDITED = (
 )
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What taking a file apart raises that is not one of ours."""
-_MOST_BYTES = {"store": 64 << 10, "flag": 64 << 10, "run": 1 << 20, "rate": 4 << 20, "claims": 4 << 20}
+_MOST_BYTES = {
+    "store": 64 << 10,
+    "flag": 64 << 10,
+    "run": 1 << 20,
+    "rate": 4 << 20,
+    "claims": 4 << 20,
+}
 """Of a file of each kind; others may be as large as an entry of the journal."""
 SKEW_S = 60.0
 """So far apart may clocks be that share a rate budget; nothing else depends on it."""
@@ -95,7 +101,9 @@ class Mirror(Sqlite):
 
     def lease_left(self, run: str, owner: str) -> float:
         """Seconds that the lease which is in the ref has left, where it is this owner's; else 0."""
-        found = self.execute("select until from git_lease where run = ? and owner = ?", (run, owner))
+        found = self.execute(
+            "select until from git_lease where run = ? and owner = ?", (run, owner)
+        )
         return float(found[0][0]) - self.now() if found else 0.0
 
     # --- rows to files ---------------------------------------------------------------------------------------
@@ -104,7 +112,9 @@ class Mirror(Sqlite):
         """The files that the touched rows make; None: gone. Afterwards nothing is touched."""
         if base is not None:
             self._archive(base)
-        touched = self.execute("select kind, key, min(n) from git_touched where kind = 'event' group by key")
+        touched = self.execute(
+            "select kind, key, min(n) from git_touched where kind = 'event' group by key"
+        )
         touched += self.execute("select kind, key, n from git_touched where kind <> 'event'")
         files: dict[str, bytes | None] = {}
         archived: set[str] = set()
@@ -133,7 +143,12 @@ class Mirror(Sqlite):
         if not found:
             found = [(secrets.token_hex(16),)]
             self.execute("insert into git_store values(?)", found[0])
-        facts = {"store": "reboot-runner", "format": tree.FORMAT, "schema": self.schema(), "id": found[0][0]}
+        facts = {
+            "store": "reboot-runner",
+            "format": tree.FORMAT,
+            "schema": self.schema(),
+            "id": found[0][0],
+        }
         return {tree.STORE: tree.document(facts)}
 
     def _flag_files(self, flag: str, _n: int) -> dict[str, bytes | None]:
@@ -150,7 +165,9 @@ class Mirror(Sqlite):
             (project,),
         )
         now = self.now()
-        rooms = [{"id": key, "at": at, "age": now - at, "n": n, "run": run} for key, at, n, run in found]
+        rooms = [
+            {"id": key, "at": at, "age": now - at, "n": n, "run": run} for key, at, n, run in found
+        ]
         return {tree.rate_path(project): tree.document(rooms) if rooms else None}
 
     def _run_files(self, run: str, _n: int) -> dict[str, bytes | None]:
@@ -181,7 +198,9 @@ class Mirror(Sqlite):
         )
         if found and (first <= found[0][1] or found[0][2] < tree.CHUNK):
             begin = found[0][0]
-        gone = self.execute("select first from git_chunk where run = ? and first >= ?", (run, begin))
+        gone = self.execute(
+            "select first from git_chunk where run = ? and first >= ?", (run, begin)
+        )
         self.execute("delete from git_chunk where run = ? and first >= ?", (run, begin))
         files: dict[str, bytes | None] = {tree.events_path(run, n): None for (n,) in gone}
         lines: list[bytes] = []
@@ -202,7 +221,9 @@ class Mirror(Sqlite):
 
     def _claim_files(self, run: str, batch: int) -> dict[str, bytes | None]:
         found = self._dicts("claim", "run = ? and batch = ? order by server", run, batch)
-        return {tree.claims_path(run, batch): tree.compact(tree.claim_groups(found)) if found else None}
+        return {
+            tree.claims_path(run, batch): tree.compact(tree.claim_groups(found)) if found else None
+        }
 
     # --- runs that have ended --------------------------------------------------------------------------------
 
@@ -226,7 +247,10 @@ class Mirror(Sqlite):
     def _archive_files(self, run: str) -> dict[str, bytes | None]:
         at, upto = self._archived(run) or ("", 0)
         claims = self._dicts("claim", "run = ? order by batch, server", run)
-        by_batch = {batch: [c for c in claims if c["batch"] == batch] for batch in {c["batch"] for c in claims}}
+        by_batch = {
+            batch: [c for c in claims if c["batch"] == batch]
+            for batch in {c["batch"] for c in claims}
+        }
         events = self.execute(
             f"select {rows.EVENT_COLUMNS} from event where run = ? and seq > ? order by seq",  # noqa: S608
             (run, upto),
@@ -234,7 +258,9 @@ class Mirror(Sqlite):
         data = {
             "run": self._run_document(run),
             "events_in": {"commit": at, "upto": upto},
-            "claims": {str(batch): tree.claim_groups(found) for batch, found in sorted(by_batch.items())},
+            "claims": {
+                str(batch): tree.claim_groups(found) for batch, found in sorted(by_batch.items())
+            },
             "later": [rows.event_line(e).decode() for e in events],
         }
         return {tree.archive_path(run): tree.document(data), tree.run_folder(run): None}
@@ -253,7 +279,9 @@ class Mirror(Sqlite):
             what = f"the store's history holds something unreadable: events of run {run[:200]!r}"
             raise StoreRefused(what, hint=_EDITED) from error
         self._insert_events(run, found)
-        self.execute("delete from git_touched where kind = 'event' and key = ? and n <= ?", (run, upto))
+        self.execute(
+            "delete from git_touched where kind = 'event' and key = ? and n <= ?", (run, upto)
+        )
         self.execute("update git_archive set recalled = 1 where run = ?", (run,))
 
     def _insert_events(self, run: str, found: list[rows.EventRow]) -> None:
@@ -286,7 +314,9 @@ class Mirror(Sqlite):
         if not is_named or not self.execute("select 1 from git_store"):
             what = f"the store's ref {REF} holds no {tree.STORE}: it is no store of reboot-runner"
             raise StoreRefused(what, hint=_EDITED)
-        self._demand_whole({p.key for p in places.values() if p.kind in ("run", "events", "claims")})
+        self._demand_whole(
+            {p.key for p in places.values() if p.kind in ("run", "events", "claims")}
+        )
         self.execute("delete from git_rate where row not in (select rowid from rate)")
         self.execute("delete from git_touched")
 
@@ -308,7 +338,9 @@ class Mirror(Sqlite):
             (found,) = self.execute("select count(*) from event where run = ?", (run,))
             claims = self.execute("select 1 from claim where run = ? limit 1", (run,))
             if expected != found or (claims and not expected[0]):
-                raise StoreRefused(f"the store's ref lacks files of run {run[:200]!r}", hint=_EDITED)
+                raise StoreRefused(
+                    f"the store's ref lacks files of run {run[:200]!r}", hint=_EDITED
+                )
 
     def _insert(self, table: str, found: Sequence[Mapping[str, Any]]) -> None:
         """Rows that have all the same columns."""
@@ -337,7 +369,10 @@ class Mirror(Sqlite):
             )
         known = self.execute("select id from git_store")
         if known and known[0][0] != facts["id"]:
-            raise StoreRefused("the store's ref is another store than a moment ago", hint="find out who replaced it")
+            raise StoreRefused(
+                "the store's ref is another store than a moment ago",
+                hint="find out who replaced it",
+            )
         if not known:
             self.execute("insert into git_store values(?)", (tree.store_id(facts["id"]),))
         self.execute("update schema_version set version = max(version, ?)", (int(facts["schema"]),))
@@ -349,7 +384,10 @@ class Mirror(Sqlite):
         self._insert("flag", [{"name": flag, "data": data.decode()}])
 
     def _clear_rate(self, project: str, _n: int) -> None:
-        found = self.execute("select id, at from rate join git_rate on row = rate.rowid where project = ?", (project,))
+        found = self.execute(
+            "select id, at from rate join git_rate on row = rate.rowid where project = ?",
+            (project,),
+        )
         self._rooms |= {(project, key): at for key, at in found}
         self.execute("delete from rate where project = ?", (project,))
 
@@ -378,19 +416,27 @@ class Mirror(Sqlite):
             known = self.execute("select mark, until from git_lease where run = ?", (row["id"],))
             is_known = bool(known) and known[0][0] == lease["mark"]
             until = known[0][1] if is_known else seen_at + float(lease["seconds"])
-            self.execute("insert or replace into git_lease values(?,?,?,?)", (row["id"], lease["mark"], until, owner))
+            self.execute(
+                "insert or replace into git_lease values(?,?,?,?)",
+                (row["id"], lease["mark"], until, owner),
+            )
         self._insert("run", [row | {"owner": owner, "lease_until": until}])
 
     def _clear_events(self, run: str, first: int) -> None:
         found = self.execute("select last from git_chunk where run = ? and first = ?", (run, first))
         if found:
-            self.execute("delete from event where run = ? and seq between ? and ?", (run, first, found[0][0]))
+            self.execute(
+                "delete from event where run = ? and seq between ? and ?", (run, first, found[0][0])
+            )
             self.execute("delete from git_chunk where run = ? and first = ?", (run, first))
 
     def _load_events(self, run: str, first: int, data: bytes, _seen_at: float) -> None:
         found = tree.event_rows(data)
         self._insert_events(run, found)
-        self.execute("insert or replace into git_chunk values(?,?,?,?)", (run, first, found[-1][1], len(data)))
+        self.execute(
+            "insert or replace into git_chunk values(?,?,?,?)",
+            (run, first, found[-1][1], len(data)),
+        )
 
     def _clear_claims(self, run: str, batch: int) -> None:
         self.execute("delete from claim where run = ? and batch = ?", (run, batch))
@@ -400,7 +446,12 @@ class Mirror(Sqlite):
             self._insert("claim", tree.claim_rows(group, run, batch))
 
     def _clear_archive(self, run: str, _n: int) -> None:
-        for table, column in (("run", "id"), ("claim", "run"), ("event", "run"), ("git_chunk", "run")):
+        for table, column in (
+            ("run", "id"),
+            ("claim", "run"),
+            ("event", "run"),
+            ("git_chunk", "run"),
+        ):
             self.execute(f"delete from {table} where {column} = ?", (run,))  # noqa: S608 - names of our own
 
     def _load_archive(self, run: str, _n: int, data: bytes, seen_at: float) -> None:
@@ -409,7 +460,11 @@ class Mirror(Sqlite):
         for batch, groups in facts["claims"].items():
             for group in groups:
                 self._insert("claim", tree.claim_rows(group, run, int(batch)))
-        self._insert_events(run, [row for line in facts["later"] for row in tree.event_rows(line.encode())])
+        self._insert_events(
+            run, [row for line in facts["later"] for row in tree.event_rows(line.encode())]
+        )
         said = facts["events_in"]
         commit = tree.commit_id(said["commit"])
-        self.execute("insert or replace into git_archive values(?,?,?,0)", (run, commit, int(said["upto"])))
+        self.execute(
+            "insert or replace into git_archive values(?,?,?,0)", (run, commit, int(said["upto"]))
+        )

@@ -85,7 +85,9 @@ class Remote:
         was rewound or replaced.
         """
         depth = () if base or whole else ("--depth=1",)
-        done = self._network("fetch", *_FETCH, *depth, "--", self.address.url, f"+{REF}:{_TRACKING}")
+        done = self._network(
+            "fetch", *_FETCH, *depth, "--", self.address.url, f"+{REF}:{_TRACKING}"
+        )
         if done.code == 0:
             tip = (self._clone / _TRACKING).read_text(encoding="ascii").strip()
             if tip != base:
@@ -107,7 +109,13 @@ class Remote:
         options = ("--dry-run",) if dry else ()
         try:
             done = self._network(
-                "push", "--porcelain", "--no-verify", *options, "--", self.address.url, f"{commit}:{REF}"
+                "push",
+                "--porcelain",
+                "--no-verify",
+                *options,
+                "--",
+                self.address.url,
+                f"{commit}:{REF}",
             )
         except RefUnreachable as error:
             return error
@@ -130,7 +138,15 @@ class Remote:
         self._new_clone(clone.name)
         for depth in _DEPTHS:
             options = ("--filter=tree:0", f"--depth={depth}")
-            done = self._network("fetch", *_FETCH, *options, "--", self.address.url, f"+{REF}:{_TRACKING}", clone=clone)
+            done = self._network(
+                "fetch",
+                *_FETCH,
+                *options,
+                "--",
+                self.address.url,
+                f"+{REF}:{_TRACKING}",
+                clone=clone,
+            )
             if done.code != 0:
                 raise failure(done, self.address)
             if commit in self._check("rev-list", _TRACKING, folder=clone).text.split("\n"):
@@ -142,7 +158,10 @@ class Remote:
     def _demand_commit(self, tip: str) -> None:
         kind = self._check("cat-file", "-t", tip).text
         if kind != "commit":
-            raise StoreRefused(f"the store's ref {REF} points at a {kind}, not at a commit of a store", hint=_FOREIGN)
+            raise StoreRefused(
+                f"the store's ref {REF} points at a {kind}, not at a commit of a store",
+                hint=_FOREIGN,
+            )
 
     # --- here ------------------------------------------------------------------------------------------------
 
@@ -158,7 +177,9 @@ class Remote:
             out = self._check("ls-tree", "-r", "-z", "--full-tree", tip).out
             rows = (row.split(b"\t", 1) for row in out.split(b"\0")[:-1])
             return [File(os.fsdecode(path), facts.split(b" ")[2].decode()) for facts, path in rows]
-        out = self._check("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", base, tip).out
+        out = self._check(
+            "diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", base, tip
+        ).out
         words = iter(out.split(b"\0")[:-1])
         return [_changed(facts, next(words)) for facts in words]
 
@@ -181,7 +202,9 @@ class Remote:
         for line in out.splitlines():
             _, kind, *size = line.split(b" ")
             if kind != b"blob":  # a link to another repository is `missing`
-                raise StoreRefused("the store's ref holds something that is not a file", hint=_FOREIGN)
+                raise StoreRefused(
+                    "the store's ref holds something that is not a file", hint=_FOREIGN
+                )
             sizes.append(int(size[0]))
         if max(sizes) > JOURNAL.size:
             what = f"the store's ref holds a file of {max(sizes):,} bytes, at most {JOURNAL.size:,} are read"
@@ -194,7 +217,9 @@ class Remote:
     def _read(self, piece: Sequence[tuple[str, int]], clone: Path | None) -> Iterator[bytes]:
         if not piece:
             return
-        out = self._check("cat-file", "--batch", given=_lines([blob for blob, _ in piece]), folder=clone).out
+        out = self._check(
+            "cat-file", "--batch", given=_lines([blob for blob, _ in piece]), folder=clone
+        ).out
         at = 0
         for _, size in piece:
             begin = out.index(b"\n", at) + 1
@@ -211,18 +236,24 @@ class Remote:
         if not clone.is_dir():
             self._new_clone("older.git")
         name = f"refs/older/{commit}"
-        done = self._network("fetch", *_FETCH, "--depth=1", "--", self.address.url, f"{commit}:{name}", clone=clone)
+        done = self._network(
+            "fetch", *_FETCH, "--depth=1", "--", self.address.url, f"{commit}:{name}", clone=clone
+        )
         if done.code != 0:
-            done = self._network("fetch", *_FETCH, "--", self.address.url, f"{REF}:refs/older/all", clone=clone)
+            done = self._network(
+                "fetch", *_FETCH, "--", self.address.url, f"{REF}:refs/older/all", clone=clone
+            )
             if done.code != 0:
                 raise failure(done, self.address)
-        found = self._run("ls-tree", "-r", "-z", "--full-tree", commit, "--", f"{folder}/", folder=clone)
+        found = self._run(
+            "ls-tree", "-r", "-z", "--full-tree", commit, "--", f"{folder}/", folder=clone
+        )
         if found.code != 0:
-            what = (
-                f"the history of the store's ref lacks commit {commit[:40]!r}, which holds the events of an older run"
-            )
+            what = f"the history of the store's ref lacks commit {commit[:40]!r}, which holds the events of an older run"
             raise StoreRefused(what, hint=_FOREIGN)
-        blobs = [row.split(b"\t", 1)[0].split(b" ")[2].decode() for row in found.out.split(b"\0")[:-1]]
+        blobs = [
+            row.split(b"\t", 1)[0].split(b" ")[2].decode() for row in found.out.split(b"\0")[:-1]
+        ]
         return self.read(blobs, clone)
 
     # --- the program -----------------------------------------------------------------------------------------
@@ -230,9 +261,13 @@ class Remote:
     def _network(self, *arguments: str, clone: Path | None = None) -> Done:
         try:
             with _ours():
-                return self._program.run(clone or self._clone, *arguments, timeout_s=self._patience_s)
+                return self._program.run(
+                    clone or self._clone, *arguments, timeout_s=self._patience_s
+                )
         except GitSlow as slow:
-            hint = "a lease is a minute, so a host this slow is no place for a store: use PostgreSQL"
+            hint = (
+                "a lease is a minute, so a host this slow is no place for a store: use PostgreSQL"
+            )
             raise RefUnreachable(
                 f"the store's host gave no answer within {self._patience_s:.0f} s", hint=hint
             ) from slow
@@ -241,7 +276,9 @@ class Remote:
         with _ours():
             return self._program.run(folder or self._clone, *arguments, given=given)
 
-    def _check(self, *arguments: str, given: bytes | None = None, folder: Path | None = None) -> Done:
+    def _check(
+        self, *arguments: str, given: bytes | None = None, folder: Path | None = None
+    ) -> Done:
         done = self._run(*arguments, given=given, folder=folder)
         if done.code != 0:
             raise StoreError(f"git {arguments[0]} failed in the store's clone: {done.reason}")

@@ -103,7 +103,9 @@ class GitStore(SqlStore):
         waits = self._is_kept(run_id, owner, ttl_s)
         lease = self._write(partial(super().take, run_id, owner, ttl_s), waits=waits)
         if waits:
-            self.db.waiting.append(Waiting(run_id, partial(self._take_again, lease), has_events=False))
+            self.db.waiting.append(
+                Waiting(run_id, partial(self._take_again, lease), has_events=False)
+            )
         return lease
 
     def _take_again(self, lease: Lease) -> None:
@@ -130,7 +132,9 @@ class GitStore(SqlStore):
 
     def watched_s(self) -> float | None:
         now = self.now()
-        held = [r for r in super().runs(open_only=True, limit=10_000) if r.due <= now < r.lease_until]
+        held = [
+            r for r in super().runs(open_only=True, limit=10_000) if r.due <= now < r.lease_until
+        ]
         silent = [r for r in held if self._watched.setdefault(r.id, r.lease_until) == r.lease_until]
         return min((r.lease_until - now for r in silent), default=None)
 
@@ -162,7 +166,9 @@ class GitStore(SqlStore):
         )
         append = partial(super().append, lease, at, events, release=release, word=word)
         stored = self._write(
-            partial(append, expect=expect, intent=intent, forget=forget, close=close), run, waits=waits
+            partial(append, expect=expect, intent=intent, forget=forget, close=close),
+            run,
+            waits=waits,
         )
         if waits:
             before = stored[0].seq - 1 if stored else expect
@@ -181,7 +187,9 @@ class GitStore(SqlStore):
         open_only: bool = True,
         word: str | None = None,
     ) -> list[Event]:
-        record = partial(super().record, run_id, at, events, expect=expect, release=release, forget=forget)
+        record = partial(
+            super().record, run_id, at, events, expect=expect, release=release, forget=forget
+        )
         return self._write(partial(record, open_only=open_only, word=word))
 
     def hold(self, project: str, run_id: str, wait_s: float, window_s: float) -> None:
@@ -192,7 +200,9 @@ class GitStore(SqlStore):
 
     # --- against others --------------------------------------------------------------------------------------
 
-    def _write(self, work: Callable[[], _T], holder_of: str | None = None, *, waits: bool = False) -> _T:
+    def _write(
+        self, work: Callable[[], _T], holder_of: str | None = None, *, waits: bool = False
+    ) -> _T:
         """Do it, on what others wrote where they were quicker. What is refused is only believed of the newest state.
 
         `holder_of`: the run whose lease the write needs. Raises LeaseLost when what waited for that run was lost.

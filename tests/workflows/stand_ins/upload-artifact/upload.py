@@ -16,8 +16,17 @@ NAME, PATTERNS, IF_NONE = (os.environ[name] for name in ("NAME", "FILES", "IF_NO
 
 def files() -> list[Path]:
     """What the patterns name; all files of a folder."""
-    named = [found for pattern in PATTERNS.split() for found in sorted(Path("/").glob(pattern.lstrip("/")))]
-    return [file for path in named for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
+    named = [
+        found
+        for pattern in PATTERNS.split()
+        for found in sorted(Path("/").glob(pattern.lstrip("/")))
+    ]
+    return [
+        file
+        for path in named
+        for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        if file.is_file()
+    ]
 
 
 def query() -> dict[str, str]:
@@ -44,7 +53,9 @@ def main() -> None:
         for file in found:
             archive.write(file, file.name)
     url = f"{os.environ['GITHUB_API_URL']}/_standin/artifacts?{urlencode(query())}"
-    with urllib.request.urlopen(urllib.request.Request(url, body.getvalue(), method="PUT")) as answer:
+    with urllib.request.urlopen(
+        urllib.request.Request(url, body.getvalue(), method="PUT")
+    ) as answer:
         print(f"{NAME}: {len(found)} files stored, {answer.status}")
 
 
