@@ -1,8 +1,9 @@
 """100,000 servers from memory: planned and shown as text, in CPU seconds and peak megabytes.
 
-Run: `python benchmarks/planning.py [--servers N] [--groups N]`. The servers are made before the clock starts; what is
-measured is planning, forecast, text and the saved schedule. Targets: 10 s of CPU and 500 MB for 100,000 servers. Then
-planning alone with rules of spread over 1,000 domains, beside the same plan without.
+Run: `python benchmarks/planning.py [--servers N] [--groups N]`. The servers are made before
+the clock starts; what is measured is planning, forecast, text and the saved schedule.
+Targets: 10 s of CPU and 500 MB for 100,000 servers. Then planning alone with rules of
+spread over 1,000 domains, beside the same plan without.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def fleet(count: int, groups: int) -> Inventory:
-    """`count` servers in three zones, each tagged for one of `groups` groups; one in fifty is not running."""
+    """`count` servers in three zones, each tagged for one of `groups` groups; one in fifty
+    is not running.
+    """
     chance = random.Random(1)
     servers = [
         Server(
@@ -63,7 +66,9 @@ SPREADS: dict[str, dict[str, Amount] | None] = {
 
 
 def plan(count: int, groups: int, order: Literal["shuffle", "zone"] = "shuffle") -> Plan:
-    """One group for each tag, chosen by tag and name, with an exclusion that must be asked of every server."""
+    """One group for each tag, chosen by tag and name, with an exclusion that must be asked
+    of every server.
+    """
     return Plan(
         version=1,
         name="benchmark",
@@ -122,7 +127,8 @@ def main() -> None:
     print(f"plan                {clock[1] - clock[0]:6.2f} s CPU")
     print(f"text                {clock[2] - clock[1]:6.2f} s CPU, {len(text) / 1e6:.1f} MB")
     print(
-        f"plan and diff       {clock[2] - clock[0]:6.2f} s CPU, peak {mb_without_saving:.0f} MB ({before:.0f} before)"
+        f"plan and diff       {clock[2] - clock[0]:6.2f} s CPU, peak {mb_without_saving:.0f} MB "
+        f"({before:.0f} before)"
     )
     print(f"save                {clock[3] - clock[2]:6.2f} s CPU, {len(saved) / 1e6:.1f} MB")
     print(f"load with all checks{clock[4] - clock[3]:6.2f} s CPU, peak {_peak_mb():.0f} MB")
@@ -146,12 +152,15 @@ def _with_spread(
         took = time.process_time() - began
         assert made.schedule is not None, made.problems
         print(
-            f"plan, one group, order {order:8}{took:6.2f} s CPU, {len(made.schedule.waves):6} waves, spread {words}"
+            f"plan, one group, order {order:8}{took:6.2f} s CPU, {len(made.schedule.waves):6} "
+            f"waves, spread {words}"
         )
 
 
 def _peak_mb() -> float:
-    """The most memory the process held so far. Linux counts in KiB, macOS in bytes (getrusage(2), ru_maxrss)."""
+    """The most memory the process held so far. Linux counts in KiB, macOS in bytes
+    (getrusage(2), ru_maxrss).
+    """
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
         1e6 if sys.platform == "darwin" else 1e3
     )

@@ -1,9 +1,11 @@
-"""Calls and time of whole runs, on the simulated cloud over HTTP in virtual time, beside what is possible at best.
+"""Calls and time of whole runs, on the simulated cloud over HTTP in virtual time, beside what
+is possible at best.
 
     python benchmarks/run.py [--servers 1000] [--waves 10]
 
-Prints, for each set-up: API calls per 1,000 servers by kind, wall time over the ideal (longest reboot of each wave plus
-pauses), and the share of it that the durable journal costs.
+Prints, for each set-up: API calls per 1,000 servers by kind, wall time over the ideal
+(longest reboot of each wave plus pauses), and the share of it that the durable journal
+costs.
 """
 
 from __future__ import annotations

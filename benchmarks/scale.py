@@ -1,14 +1,17 @@
-"""One plan over 100,000 servers in 20 simulated clouds, by one runner process, beside what is possible at best.
+"""One plan over 100,000 servers in 20 simulated clouds, by one runner process, beside what is
+possible at best.
 
     python benchmarks/scale.py [--servers 100000] [--targets 20] [--wave 50] [--large-wave 1000]
     python benchmarks/scale.py --real [--servers 10000]
 
-1 % of the servers fail, and requests of all kinds are throttled. The clouds are served over HTTP by a process of their
-own, so that memory and CPU are the runner's alone. By default time is virtual, in a file that both processes map; three
-sizes (a hundredth, a tenth, and all servers) show how the figures grow: 10.0 is linear. `--real` runs the command
-`reboot-runner run` by the wall clock, against servers that reboot within some three seconds; with 100,000 servers that
-takes an hour and a half, as the quota is 1,000 servers a minute in each project. Asserts nothing about time; exits 1
-when a server has no outcome, or was rebooted twice.
+1 % of the servers fail, and requests of all kinds are throttled. The clouds are served over
+HTTP by a process of their own, so that memory and CPU are the runner's alone. By default
+time is virtual, in a file that both processes map; three sizes (a hundredth, a tenth, and
+all servers) show how the figures grow: 10.0 is linear. `--real` runs the command
+`reboot-runner run` by the wall clock, against servers that reboot within some three
+seconds; with 100,000 servers that takes an hour and a half, as the quota is 1,000 servers a
+minute in each project. Asserts nothing about time; exits 1 when a server has no outcome, or
+was rebooted twice.
 """
 
 from __future__ import annotations
@@ -96,7 +99,7 @@ def main() -> int:
     )
 
 
-# --- one run, in two processes -----------------------------------------------------------------------------------
+# --- one run, in two processes ------------------------------------------------
 
 
 def measured(setup: Setup) -> Row:
@@ -124,7 +127,9 @@ def measured(setup: Setup) -> Row:
 
 @contextmanager
 def process(part: str, setup: dict[str, Any], folder: Path) -> Iterator[Any]:
-    """This file again, as one part of the measurement; what it prints is read line by line. It ends with the block."""
+    """This file again, as one part of the measurement; what it prints is read line by line.
+    It ends with the block.
+    """
     arguments = [sys.executable, __file__, f"--part={part}", json.dumps(setup), str(folder)]
     with subprocess.Popen(
         arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -160,7 +165,8 @@ def row_of(
     wall = (run.ended - run.created).total_seconds()
     lengths = [[took[s.id] for s in w.servers if s.id in took] for w in waves]
     every = REAL_POLL_S if setup.is_real else POLL_S
-    # The pages of the list and the server groups; the command also asks for scaling groups and scheduled events.
+    # The pages of the list and the server groups; the command also asks for scaling groups
+    # and scheduled events.
     targets, pages = setup.targets, math.ceil(setup.servers / setup.targets / 1000)
     figures: dict[str, float] = {
         "servers": setup.servers,
@@ -192,11 +198,13 @@ def row_of(
     return Row(setup, figures, best)
 
 
-# --- the parts ---------------------------------------------------------------------------------------------------
+# --- the parts ----------------------------------------------------------------
 
 
 def clouds_part(setup: Setup, folder: Path) -> None:
-    """Serve the clouds; tell where on stdout, and what happened for each line of stdin: the instant a run began."""
+    """Serve the clouds; tell where on stdout, and what happened for each line of stdin: the
+    instant a run began.
+    """
     from tests.runs.many import SharedClock, Tally, served
 
     async def serving() -> None:
@@ -237,14 +245,16 @@ def virtual_run(setup: Setup, folder: Path, spots: list[dict[str, str]]) -> None
                 planned = time.process_time()
                 await many.follow(run_id)
                 ended = time.process_time()
-        tell(**{"CPU to plan": planned - began, "CPU of the run": ended - planned, "memory": peak_mb() - base,
+        tell(**{"CPU to plan": planned - began, "CPU of the run": ended - planned, "memory": peak_mb() - base,  # noqa: E501
                 "memory at start": base})  # fmt: skip
 
     asyncio.run(running())
 
 
 def real_run(setup: Setup, folder: Path, spots: list[dict[str, str]]) -> None:
-    """The command itself, in this process: with its configuration, its consent, its progress and its report."""
+    """The command itself, in this process: with its configuration, its consent, its
+    progress and its report.
+    """
     from runner.cli.main import invoke
 
     os.environ.update(HUAWEICLOUD_SDK_AK=spots[0]["ak"], HUAWEICLOUD_SDK_SK=spots[0]["sk"])
@@ -289,8 +299,9 @@ def tell(**figures: float) -> None:
 
 
 def peak_mb() -> float:
-    """The most memory that this process has held. `ru_maxrss` of a child counts what its parent held, so Linux's own
-    figure is taken where there is one (proc(5), VmHWM, KiB)."""
+    """The most memory that this process has held. `ru_maxrss` of a child counts what its
+    parent held, so Linux's own figure is taken where there is one (proc(5), VmHWM, KiB).
+    """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1e3
@@ -300,7 +311,7 @@ def peak_mb() -> float:
         )
 
 
-# --- the table ---------------------------------------------------------------------------------------------------
+# --- the table ----------------------------------------------------------------
 
 PER_1000 = (
     "lists",
@@ -334,7 +345,9 @@ GROWING = ("calls", "wall", "events", "store", "CPU to plan", "CPU of the run", 
 
 
 def table(rows: Sequence[Row], *, with_growth: bool) -> str:
-    """Each figure of each run, beside the best one; then wall time over the ideal, and the factors of growth."""
+    """Each figure of each run, beside the best one; then wall time over the ideal, and the
+    factors of growth.
+    """
     lines = [["servers/wave", *(r.setup.title for r in rows)]]
     for title, key, form in LINES:
         if any(key in r.figures for r in rows):

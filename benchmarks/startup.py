@@ -2,11 +2,12 @@
 
     python benchmarks/startup.py [--times 21]
 
-Measured is CPU time (user and system), interpreter start included, with compiled modules as an installation has them.
-Each command and what it is held against are run in turns, so that whatever else the machine does falls on both; the
-ratio is that of the medians. Targets: `--help` at most 1.3 x `import click`; `validate` of a small plan at most 1.3 x
-importing click, yaml and pydantic. The first model of a process makes pydantic import another part of itself: the
-last line counts that to what cannot be done without.
+Measured is CPU time (user and system), interpreter start included, with compiled modules as
+an installation has them. Each command and what it is held against are run in turns, so that
+whatever else the machine does falls on both; the ratio is that of the medians. Targets:
+`--help` at most 1.3 x `import click`; `validate` of a small plan at most 1.3 x importing
+click, yaml and pydantic. The first model of a process makes pydantic import another part of
+itself: the last line counts that to what cannot be done without.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ def pairs(plan: Path) -> tuple[Pair, ...]:
 
 
 def medians(pair: Pair, times: int, environment: dict[str, str]) -> tuple[float, float]:
-    """Return median CPU seconds of the command and of what it is held against, after one unmeasured run of each."""
+    """Return median CPU seconds of the command and of what it is held against, after one
+    unmeasured run of each.
+    """
     spent(pair.command, environment), spent(pair.against, environment)
     measured = [
         (spent(pair.command, environment), spent(pair.against, environment)) for _ in range(times)
@@ -92,7 +95,9 @@ def medians(pair: Pair, times: int, environment: dict[str, str]) -> tuple[float,
 
 
 def spent(command: Sequence[str], environment: dict[str, str]) -> float:
-    """Return the CPU seconds of a command. Raises CalledProcessError if it fails: a failure is no measurement."""
+    """Return the CPU seconds of a command. Raises CalledProcessError if it fails: a failure
+    is no measurement.
+    """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment

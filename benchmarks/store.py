@@ -1,14 +1,17 @@
-"""What durability costs: rows and bytes of a large run, milliseconds of a write, seconds until a large run goes on.
+"""What durability costs: rows and bytes of a large run, milliseconds of a write, seconds until
+a large run goes on.
 
     python benchmarks/store.py [--servers 10000] [--resumed 100000] [--only NAME]
 
-Runs are real ones, in virtual time, against a cloud in memory: waves of 1,000 whose reboots take 30 to 90 s, polled as
-usual, ids like the cloud's. On a SQLite file, and on PostgreSQL: the one of TEST_POSTGRES_URL, else one that is
-started here; commits are flushed to the disk on both. In Git: a bare repository on disk, the same over HTTP (`git
-http-backend` on loopback), and over HTTP with 100 ms before each answer, as of a host on the internet. The last table
-has all of them side by side, as multiples of SQLite; the run that is resumed is a tenth as large in Git. Targets, but
-for Git: a run of 10,000 servers writes at most 50 MB in all, in less than a second; a run of 100,000 servers starts to
-work within 3 s when it is resumed. Asserts nothing.
+Runs are real ones, in virtual time, against a cloud in memory: waves of 1,000 whose reboots
+take 30 to 90 s, polled as usual, ids like the cloud's. On a SQLite file, and on PostgreSQL:
+the one of TEST_POSTGRES_URL, else one that is started here; commits are flushed to the disk
+on both. In Git: a bare repository on disk, the same over HTTP (`git http-backend` on
+loopback), and over HTTP with 100 ms before each answer, as of a host on the internet. The
+last table has all of them side by side, as multiples of SQLite; the run that is resumed is
+a tenth as large in Git. Targets, but for Git: a run of 10,000 servers writes at most 50 MB
+in all, in less than a second; a run of 100,000 servers starts to work within 3 s when it is
+resumed. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -83,7 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def side_by_side(figures: dict[str, tuple[float, ...]]) -> None:
-    """Milliseconds of a small write, of an intent, and of all of a wave's writes; and how many times SQLite's."""
+    """Milliseconds of a small write, of an intent, and of all of a wave's writes; and how
+    many times SQLite's.
+    """
     first = next(iter(figures.values()))
     print(f"\n{'ms':<14} {'small write':>18} {'intent of 1,000':>18} {'a wave of 1,000':>18}")
     for name, row in figures.items():
@@ -207,13 +212,17 @@ def whole_run(name: str, opener: Opener, servers: int) -> float:
     kinds = Counter(e.type for e in events)
     size, other = stored(bench.store)
     writing = sum(spent.values())
-    print(f"{name}: {servers:,} servers: {len(events):,} events ({size / 1e6:.1f} MB), {other / 1e6:.1f} MB in all; "
-          f"{sum(calls.values())} writes in {writing:.2f} s, {writing / lasted:.2%} of {lasted:.0f} s")  # fmt: skip
+    print(
+        f"{name}: {servers:,} servers: {len(events):,} events ({size / 1e6:.1f} MB), "
+        f"{other / 1e6:.1f} MB in all; "
+        f"{sum(calls.values())} writes in {writing:.2f} s, {writing / lasted:.2%} of {lasted:.0f} s"
+    )
     print(f"    {', '.join(f'{n} {kind}' for kind, n in kinds.most_common())}")
     print(f"    cloud: {', '.join(f'{n} {call}' for call, n in bench.cloud.calls.most_common())}")
     if pushes:
         print(
-            f"    {len(pushes)} pushes, {len(pushes) / (servers // WAVE):.1f} a wave, {ms(pushes)} ms each"
+            f"    {len(pushes)} pushes, {len(pushes) / (servers // WAVE):.1f} a wave, "
+            f"{ms(pushes)} ms each"
         )
     bench.store.close()
     return writing / (servers // WAVE)
@@ -265,7 +274,7 @@ def resume(name: str, opener: Opener, servers: int) -> None:
     read = timed(lambda: bench.store.events(run_id))
     folded = timed(lambda: read_run(bench.store, run_id))
     first = timed(lambda: asyncio.run(first_advance(bench, run_id)))
-    print(f"{name}: {servers:,} servers, resumed before the last wave: {count:,} events read in {read:.2f} s, "
+    print(f"{name}: {servers:,} servers, resumed before the last wave: {count:,} events read in " f"{read:.2f} s, "  # noqa: E501
           f"folded after {folded:.2f} s, first advance done after {first:.2f} s")  # fmt: skip
     bench.store.close()
 
@@ -286,7 +295,7 @@ def run_of(servers: int, opener: Opener) -> tuple[Bench, str]:
     """A run that was created and not begun: waves of 1,000 of servers with ids like the cloud's."""
     clock, chance = VirtualClock(), random.Random(1)
     ids = [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(servers)]
-    fleet = {i: Server(i, f"web-{n:06d}", "ACTIVE", zone=f"eu-de-0{n % 3}", updated="2026-11-01T00:00:00Z")
+    fleet = {i: Server(i, f"web-{n:06d}", "ACTIVE", zone=f"eu-de-0{n % 3}", updated="2026-11-01T00:00:00Z")  # noqa: E501
              for n, i in enumerate(ids)}  # fmt: skip
     cloud = Fleet(clock, fleet, takes={i: chance.uniform(30, 90) for i in ids})
     bench = Bench(cloud, opener(clock.seconds), clock)

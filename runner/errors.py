@@ -57,7 +57,9 @@ EXIT_WORDS = {
 
 
 class RunnerError(Exception):
-    """Anything we raise on purpose. `hint` says how to mend it, in a sentence a person can follow."""
+    """Anything we raise on purpose. `hint` says how to mend it, in a sentence a person
+    can follow.
+    """
 
     exit_code = Exit.ERROR
 
@@ -68,7 +70,9 @@ class RunnerError(Exception):
 
 
 class InvalidInput(RunnerError):
-    """A plan, a configuration or a schedule is wrong. Holds every problem found, not just the first."""
+    """A plan, a configuration or a schedule is wrong. Holds every problem found, not just
+    the first.
+    """
 
     exit_code = Exit.INVALID
 
@@ -103,7 +107,9 @@ class UsageProblem(RunnerError):
 
 
 class CloudError(RunnerError):
-    """The cloud cannot be reached, or its answer cannot be used. `code` is its error code where it gave one."""
+    """The cloud cannot be reached, or its answer cannot be used. `code` is its error code
+    where it gave one.
+    """
 
     def __init__(
         self,

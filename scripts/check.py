@@ -71,8 +71,8 @@ def _coverage(options: Options) -> Command:
 
 
 def _workers() -> tuple[str, ...]:
-    # Parallel here only, so that a plain `pytest PATH` can be debugged. Half of the time the tests wait
-    # for servers and timers, so that two workers keep one core busy.
+    # Parallel here only, so that a plain `pytest PATH` can be debugged. Half of the time
+    # the tests wait for servers and timers, so that two workers keep one core busy.
     return ("-n", str(min(2 * (os.cpu_count() or 1), MOST_WORKERS)), "--dist", "worksteal")
 
 
@@ -90,7 +90,9 @@ ON_REQUEST = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the checks that were asked for. 0 if all passed, 1 if any failed, 2 if the command was called wrongly."""
+    """Run the checks that were asked for. 0 if all passed, 1 if any failed, 2 if the
+    command was called wrongly.
+    """
     chosen, fix, for_pytest = _read(list(sys.argv[1:] if arguments is None else arguments))
     python = _python()
     if python is None:
@@ -148,7 +150,9 @@ def _read(arguments: list[str]) -> tuple[tuple[Check, ...], bool, tuple[str, ...
 
 
 def _python() -> str | None:
-    """The interpreter whose tools are used: of the virtual environment we are in, or of `.venv`. None: it failed."""
+    """The interpreter whose tools are used: of the virtual environment we are in, or of
+    `.venv`. None: it failed.
+    """
     if sys.prefix != sys.base_prefix:
         return sys.executable
     made = subprocess.run(

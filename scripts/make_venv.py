@@ -3,12 +3,13 @@
     python3 scripts/make_venv.py          # what the command needs to run
     python3 scripts/make_venv.py --dev    # and what the checks need
     python3 scripts/make_venv.py --action --path DIR  # for the action: PostgreSQL's client too, but not the project,
-                                                      # which is run from its folder without being built
+                                                      # which is run from its folder without
+                                                      being built
 
-Needs only a Python of at least 3.11 and access to a package index as pip is configured. Run again it does nothing
-when nothing changed. Standard library only, and written so that an old Python still gets to the sentence that
-says what is missing.
-"""
+Needs only a Python of at least 3.11 and access to a package index as pip is configured. Run
+again it does nothing when nothing changed. Standard library only, and written so that an
+old Python still gets to the sentence that says what is missing.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -93,7 +94,9 @@ def is_current(path: Path, requirements: Path) -> bool:
 
 
 def fingerprint(requirements: Path) -> str:
-    """What the environment depends on, as one digest: the pins, the project file and this Python."""
+    """What the environment depends on, as one digest: the pins, the project file and
+    this Python.
+    """
     digest = hashlib.sha256(sys.version.encode())
     for file in (requirements, ROOT / "pyproject.toml"):
         digest.update(file.read_bytes())
@@ -101,7 +104,9 @@ def fingerprint(requirements: Path) -> str:
 
 
 def holds_this_project(path: Path) -> bool:
-    """Whether the environment imports `runner` from this working tree, and not from a copy of it."""
+    """Whether the environment imports `runner` from this working tree, and not from a
+    copy of it.
+    """
     code = (
         f"import runner, sys; sys.exit(runner.__file__ != {str(ROOT / 'runner' / '__init__.py')!r})"
     )
@@ -111,7 +116,8 @@ def holds_this_project(path: Path) -> bool:
 def create(path: Path) -> list[str]:
     """Create the environment unless it is there, and answer with the command that runs its pip.
 
-    Debian ships `venv` without `ensurepip` unless python3-venv is installed; a pip or uv of the system does as well.
+    Debian ships `venv` without `ensurepip` unless python3-venv is installed; a pip or uv of
+    the system does as well.
     """
     python = str(path / PYTHON)
     if works(python, "-m", "pip", "--version") and same_version(python):
@@ -134,7 +140,8 @@ def create(path: Path) -> list[str]:
         )
         return [python, "-m", "pip"]
     raise Unable(
-        "this Python cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv"
+        "this Python cannot make virtual environments; on Debian and Ubuntu: apt install "
+        "python3-venv"
     )
 
 

@@ -1,9 +1,11 @@
-"""Print how the source of `runner/` measures: sizes in characters, long lines, helpers, imports, names.
+"""Print how the source of `runner/` measures: sizes in characters, long lines, helpers,
+imports, names.
 
     python3 scripts/measure.py
 
-A character counts if it stands in a line that is not empty, without the blanks at both ends of the line. So dense lines
-gain nothing. Sizes include the templates, styles and scripts of pages; the other measures are of Python alone.
+A character counts if it stands in a line that is not empty, without the blanks at both ends
+of the line. So dense lines gain nothing. Sizes include the templates, styles and scripts of
+pages; the other measures are of Python alone.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ def main() -> None:
     print(f"characters a line                    {sum(map(len, lines)) / len(lines):.1f}")
     print(f"lines over {LONG} characters            {long / len(lines):.1%}")
     print(
-        f"private functions a 1,000 lines      {len(helpers) / thousands:.1f}, {len(once)} of {len(helpers)} used once"
+        f"private functions a 1,000 lines      {len(helpers) / thousands:.1f}, {len(once)} of "
+        f"{len(helpers)} used once"
     )
     print(f"imports in functions a 1,000 lines   {late / thousands:.1f}")
     print(f"class names used more than once      {len(doubled)}: {', '.join(doubled)}")
@@ -73,7 +76,9 @@ def lines_of(text: str) -> list[str]:
 
 
 def room_of(path: Path) -> str:
-    """Return the folder directly under `runner/` that holds a module; of the package's own modules `.`."""
+    """Return the folder directly under `runner/` that holds a module; of the package's own
+    modules `.`.
+    """
     parts = path.relative_to(PACKAGE).parts
     return parts[0] if len(parts) > 1 else "."
 

@@ -4,11 +4,12 @@
     python scripts/refresh_requirements.py --upgrade  # move every pin to the newest that fits
     python scripts/refresh_requirements.py --check    # offline: say what is stale, exit 1 if anything is
 
-`runtime.txt` is what the command needs, `postgres.txt` that and the extra `postgres`, `temporal.txt` that and the extra
-`temporal`, `dev.txt` all that and the tools.
-The files name no index and no address, so each user's own pip configuration decides where packages come from.
-One resolution covers all platforms and all Python versions from the oldest supported; markers tell them apart.
-"""
+`runtime.txt` is what the command needs, `postgres.txt` that and the extra `postgres`,
+`temporal.txt` that and the extra `temporal`, `dev.txt` all that and the tools. The files
+name no index and no address, so each user's own pip configuration decides where packages
+come from. One resolution covers all platforms and all Python versions from the oldest
+supported; markers tell them apart.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -109,7 +110,9 @@ def refresh(*, upgrade: bool = False) -> None:
 
 
 def declarations(root: Path) -> str:
-    """What pyproject.toml asks for, as JSON: a sorted list for each of FILES. The others include `runtime`."""
+    """What pyproject.toml asks for, as JSON: a sorted list for each of FILES. The others
+    include `runtime`.
+    """
     pyproject = tomllib.loads((root / "pyproject.toml").read_text())
     runtime = sorted(pyproject["project"]["dependencies"])
     extras = pyproject["project"]["optional-dependencies"]
@@ -126,7 +129,9 @@ def header(declared: Iterable[str]) -> str:
 
 
 def check(root: Path) -> list[str]:
-    """What is wrong with the files of `root`, as sentences. Reads files and installed metadata, never the network."""
+    """What is wrong with the files of `root`, as sentences. Reads files and installed
+    metadata, never the network.
+    """
     declared: Mapping[str, list[str]] = json.loads(declarations(root))
     pins: dict[str, tuple[Pin, ...]] = {}
     findings = []
@@ -152,7 +157,9 @@ def check(root: Path) -> list[str]:
 
 
 def read_pins(text: str) -> tuple[Pin, ...]:
-    """The pins of a requirements file. A line that pip would read otherwise raises InvalidRequirement."""
+    """The pins of a requirements file. A line that pip would read otherwise raises
+    InvalidRequirement.
+    """
     lines = text.replace("\\\n", " ").splitlines()
     found = (line for line in lines if line.strip() and not line.startswith("#"))
     return tuple(
@@ -191,7 +198,9 @@ def _extra(pins: tuple[Pin, ...], wanted: Iterable[str]) -> Iterable[str]:
 
 
 def closure(wanted: Iterable[Requirement]) -> frozenset[str]:
-    """Names of all packages that `wanted` come to on this platform. One that is not installed adds only itself."""
+    """Names of all packages that `wanted` come to on this platform. One that is not
+    installed adds only itself.
+    """
     seen: set[tuple[str, str]] = set()
     open_ones = [(requirement, "") for requirement in wanted]
     while open_ones:

@@ -1,11 +1,12 @@
-"""What the release workflow asks: is the tag right, what has changed, and how is the release named in a workflow?
+"""What the release workflow asks: is the tag right, what has changed, and how is the release
+named in a workflow?
 
     python scripts/release.py check v0.1.0       # the tag, the project file and the dated entry of the change log agree
     python scripts/release.py line dist/*.whl    # the line for the input `release` of the reusable workflows
     python scripts/release.py notes dist/*.whl   # the entry of the change log, and that line
 
 Standard library only.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -49,11 +50,14 @@ def version(root: Path = ROOT) -> str:
 
 
 def check(tag: str, root: Path = ROOT) -> None:
-    """Raises Unfit unless `tag` is `v` and the project's version, and the change log has a dated entry for it."""
+    """Raises Unfit unless `tag` is `v` and the project's version, and the change log has a
+    dated entry for it.
+    """
     here = version(root)
     if tag != f"v{here}":
         raise Unfit(
-            f"the tag is {tag!r}, but pyproject.toml says {here}: tag v{here}, or change the version"
+            f"the tag is {tag!r}, but pyproject.toml says {here}: tag v{here}, or change the "
+            f"version"
         )
     if not re.search(rf"^## {re.escape(here)} - {DATED}$", _changes(root), re.MULTILINE):
         raise Unfit(
@@ -62,9 +66,14 @@ def check(tag: str, root: Path = ROOT) -> None:
 
 
 def line(wheel: Path) -> str:
-    """`reboot-runner==0.1.0 --hash=sha256:…`: exactly this file, for pip and for the input `release`."""
+    """`reboot-runner==0.1.0 --hash=sha256:…`: exactly this file, for pip and for the input
+    `release`.
+    """
     name, number = wheel.name.split("-")[:2]
-    return f"{name.replace('_', '-')}=={number} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+    return (
+        f"{name.replace('_', '-')}=={number} "
+        f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+    )
 
 
 def notes(wheel: Path, root: Path = ROOT) -> str:
@@ -73,7 +82,10 @@ def notes(wheel: Path, root: Path = ROOT) -> str:
     entry = re.search(pattern, _changes(root), re.MULTILINE | re.DOTALL)
     if entry is None:
         raise Unfit(f"CHANGELOG.md has no entry for {version(root)}")
-    return f"For the input `release` of the reusable workflows:\n\n```\n{line(wheel)}\n```\n\n{entry[1].strip()}"
+    return (
+        f"For the input `release` of the reusable "
+        f"workflows:\n\n```\n{line(wheel)}\n```\n\n{entry[1].strip()}"
+    )
 
 
 def _changes(root: Path) -> str:

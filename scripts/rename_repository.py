@@ -1,4 +1,5 @@
-"""Set where this project lives on GitHub: in `runner/__init__.py`, and in every document that names it.
+"""Set where this project lives on GitHub: in `runner/__init__.py`, and in every document that
+names it.
 
     python scripts/rename_repository.py OWNER/NAME
 

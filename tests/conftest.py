@@ -12,14 +12,17 @@ from hypothesis import settings
 from tests import postgres
 from tests.git.made import Made
 
-# Few examples of each law, so that the suite stays quick; without a deadline, as a busy machine is no failure.
+# Few examples of each law, so that the suite stays quick; without a deadline, as a busy
+# machine is no failure.
 settings.register_profile("suite", deadline=None, max_examples=30)
 settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a real PostgreSQL, one for all processes of the session. Fails where there is none."""
+    """The URL of a real PostgreSQL, one for all processes of the session. Fails where there
+    is none.
+    """
     if os.environ.get("REBOOT_RUNNER_TEST_WITHOUT_POSTGRES") == "1":
         pytest.skip("REBOOT_RUNNER_TEST_WITHOUT_POSTGRES=1")
     base = tmp_path_factory.getbasetemp()

@@ -1,7 +1,9 @@
-"""A real Git host for the tests: `git http-backend` behind an HTTP server of this process, with troubles on demand.
+"""A real Git host for the tests: `git http-backend` behind an HTTP server of this process,
+with troubles on demand.
 
-Answers to pushes can be cut off after the repository took them, pushes before it saw them; logins can be demanded and
-refused. What each request brought along is kept, to see which host was told which secret.
+Answers to pushes can be cut off after the repository took them, pushes before it saw them;
+logins can be demanded and refused. What each request brought along is kept, to see which
+host was told which secret.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ def bare(path: Path) -> str:
 class GitServer:
     """The server, and what it is to do.
 
-    `cut` and `lose`: how probable it is that a push's answer is lost, and that the push itself is; `cuts` and `losses`:
-    so many of the next ones for certain. `answer`: a status given to every push instead of taking it. `login`: what
-    `Authorization` must be. `delay_s`: before each answer.
+    `cut` and `lose`: how probable it is that a push's answer is lost, and that the push
+    itself is; `cuts` and `losses`: so many of the next ones for certain. `answer`: a status
+    given to every push instead of taking it. `login`: what `Authorization` must be.
+    `delay_s`: before each answer.
     """
 
     root: Path

@@ -1,4 +1,6 @@
-"""An identity provider on loopback: it signs ID tokens, and gives them out as GitHub does to a job."""
+"""An identity provider on loopback: it signs ID tokens, and gives them out as GitHub
+does to a job.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def _part(value: bytes) -> str:
 def id_token(
     at: datetime | None = None, *, alg: str = "HS256", secret: str = TRUST.secret, **claims: Any
 ) -> str:
-    """A signed token for five minutes from `at`; claims that are given win, and None leaves one out."""
+    """A signed token for five minutes from `at`; claims that are given win, and None leaves
+    one out.
+    """
     begins = int((at or _now()).timestamp())
     usual = {
         "iss": TRUST.issuer,
@@ -48,13 +52,15 @@ def id_token(
         "exp": begins + 300,
     }
     body = {name: value for name, value in (usual | claims).items() if value is not None}
-    signed = f"{_part(json.dumps({'alg': alg, 'typ': 'JWT'}).encode())}.{_part(json.dumps(body).encode())}"
+    signed = f"{_part(json.dumps({'alg': alg, 'typ': 'JWT'}).encode())}.{_part(json.dumps(body).encode())}"  # noqa: E501
     return f"{signed}.{_part(hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest())}"
 
 
 @dataclass
 class Issuer:
-    """The service that a job of GitHub Actions asks for ID tokens. `issued`: what it gave out, in order."""
+    """The service that a job of GitHub Actions asks for ID tokens. `issued`: what it gave
+    out, in order.
+    """
 
     url: str
     now: Callable[[], datetime] = _now

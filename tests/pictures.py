@@ -1,7 +1,9 @@
-"""The pictures of the documents, drawn by the program itself: a run of the quickstart plan on the simulated cloud.
+"""The pictures of the documents, drawn by the program itself: a run of the quickstart plan on
+the simulated cloud.
 
-`python -m tests.pictures` writes `docs/run.svg` and `docs/live.svg` anew. The run is a real one in virtual time, so it
-is the same each time; only its id is set, which is made of chance.
+`python -m tests.pictures` writes `docs/run.svg` and `docs/live.svg` anew. The run is a real
+one in virtual time, so it is the same each time; only its id is set, which is made of
+chance.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ class Shown(LiveProgress):
 
     def __init__(self, width: int = WIDTH, height: int = HEIGHT) -> None:
         console = Console(
-            file=io.StringIO(), width=width, height=height, force_terminal=True, color_system="standard",
+            file=io.StringIO(), width=width, height=height, force_terminal=True, color_system="standard",  # noqa: E501
             markup=False, highlight=False, emoji=False, legacy_windows=False,
         )  # fmt: skip
         super().__init__(Terminal(), console, iter(range(1_000_000)).__next__)

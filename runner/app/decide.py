@@ -1,4 +1,6 @@
-"""A person's decisions, recorded with who and when: about one run, or about all runs of a store (`halt`)."""
+"""A person's decisions, recorded with who and when: about one run, or about all runs of a
+store (`halt`).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ ATTEMPTS = 20
 class Decision:
     """What is to be recorded, all of it or nothing, and what is said then.
 
-    `release`, `forget`: servers whose claim ends, or for which the cycle is not spent. `word`: of the run's row.
+    `release`, `forget`: servers whose claim ends, or for which the cycle is not spent.
+    `word`: of the run's row.
     """
 
     events: Sequence[EventData]
@@ -35,9 +38,11 @@ class Decision:
 
 
 def decide(app: App, text: str, judge: Callable[[Run, str], Decision]) -> None:
-    """Read the run, let `judge` say what the decision is (or refuse by raising), and record just that.
+    """Read the run, let `judge` say what the decision is (or refuse by raising), and record
+    just that.
 
-    If the journal moves meanwhile the decision is judged anew: nobody answers a question that is not open any more.
+    If the journal moves meanwhile the decision is judged anew: nobody answers a question
+    that is not open any more.
     """
     with open_store_of(app) as store:
         row = store.find(text)
@@ -83,7 +88,8 @@ def cancel(app: App, text: str, reason: str) -> None:
         if run.stop is not None:
             raise Held(f"run {run.id} stops already: {run.stop.reason}")
         said = (
-            f"run {run.id} starts nothing more; `reboot-runner resume {run.id}` follows what is in flight,"
+            f"run {run.id} starts nothing more; `reboot-runner resume {run.id}` follows what is "
+            f"in flight,"
             " if nobody does"
         )
         return Decision((CancelRequested(by, reason),), said, word="stopping")

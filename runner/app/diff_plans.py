@@ -45,14 +45,17 @@ OLDER_OPEN = "OlderRunOpen"
 
 @dataclass(frozen=True, slots=True)
 class Out:
-    """Where schedules are saved: a file for a single plan, or a folder with a file for each plan."""
+    """Where schedules are saved: a file for a single plan, or a folder with a file for
+    each plan.
+    """
 
     place: Path
     is_folder: bool
 
     @classmethod
     def of(cls, written: str, plans: Sequence[Loaded]) -> Out:
-        """A folder for several plans, and where one is there or `/` ends the path. Raises UsageProblem.
+        """A folder for several plans, and where one is there or `/` ends the path. Raises
+        UsageProblem.
 
         In a folder files are called by the plans' names, so no two plans may have the same.
         """
@@ -71,7 +74,8 @@ class Out:
             name = one.plan.name if one.plan else ""
             if name and seen.setdefault(name, one.name) != one.name:
                 raise UsageProblem(
-                    f"{seen[name]} and {one.name} are both plan {name}: their schedules would be the same file",
+                    f"{seen[name]} and {one.name} are both plan {name}: their schedules would be "
+                    f"the same file",
                     hint="give each plan a name of its own",
                 )
         return cls(place, is_folder)
@@ -95,10 +99,11 @@ class Out:
 
 @dataclass(frozen=True, slots=True)
 class DiffWish:
-    """What the caller asked for. `out`: where schedules are saved; `repeat`: options that the command to run takes.
+    """What the caller asked for. `out`: where schedules are saved; `repeat`: options that the
+    command to run takes.
 
-    `base`: the revision to compare with; `options`: how plans are loaded from it; `rules`: which rules of the policy
-    are looser than there.
+    `base`: the revision to compare with; `options`: how plans are loaded from it; `rules`:
+    which rules of the policy are looser than there.
     """
 
     target: str | None = None
@@ -131,7 +136,8 @@ async def diff_all(
 ) -> list[PlanDiff]:
     """Each plan by itself: what is wrong with one, or with its target, does not hide the others.
 
-    Raises UnknownRevision, GitError for a base that cannot be read. Where `police` has a policy, it is judged too.
+    Raises UnknownRevision, GitError for a base that cannot be read. Where `police` has a
+    policy, it is judged too.
     """
     base = Revision.open(wish.base) if wish.base and loaded else None
     with _existing_store(app, config) as store:
@@ -151,7 +157,9 @@ def with_problems(diffs: Iterable[PlanDiff], problems: Iterable[Problem]) -> lis
 
 @dataclass(slots=True)
 class _Planner:
-    """Plans against live targets. Each target is opened and read once, however many plans there are."""
+    """Plans against live targets. Each target is opened and read once, however many plans
+    there are.
+    """
 
     app: App
     config: LoadedConfig
@@ -227,13 +235,18 @@ class _Planner:
         before, _ = scene.planned(was, earlier.file or "")
         if before.schedule is None:
             first = next(p for p in before.problems if p.severity == "error")
-            note = f"servers are not compared: against the cloud as it is, the plan of then is wrong: {first.message}"
+            note = (
+                f"servers are not compared: against the cloud as it is, the plan of then is "
+                f"wrong: {first.message}"
+            )
             return earlier.since(plan, notes=(note,))
         moves = lifted_by_moves(was, plan, before.schedule, made)
         return earlier.since(plan, compare(before.schedule, made), moves=moves)
 
     def _older_open(self, loaded: Loaded, made: Schedule) -> list[Problem]:
-        """Warn of an open run of the plan that `run` does not continue with this schedule, and that holds it."""
+        """Warn of an open run of the plan that `run` does not continue with this schedule,
+        and that holds it.
+        """
         if self.store is None:
             return []
         try:
@@ -254,14 +267,18 @@ class _Planner:
         return []
 
     def _targets_of(self, plan: Plan) -> tuple[str, ...] | None:
-        """The targets that another version of a plan means; None where there is no such target any more."""
+        """The targets that another version of a plan means; None where there is no such
+        target any more.
+        """
         try:
             return choose_targets(self.config, self.wish.target, WantedTargets.of(plan))[0]
         except InvalidInput:
             return None
 
     def _since_run(self, sessions: Sessions, made: Schedule) -> SinceRun | None:
-        """Against the last run. Of the embedded simulated cloud, where people try the same again, only what is news."""
+        """Against the last run. Of the embedded simulated cloud, where people try the same
+        again, only what is news.
+        """
         run = (
             last_run(self.store, made.plan_name, {t.project_id for t in made.targets})
             if self.store
@@ -273,7 +290,9 @@ class _Planner:
         return since if is_news(since) or not sessions.is_embedded else None
 
     async def _scene(self, plan: Plan) -> Scene:
-        """A plan's targets as they are now. Raises what opening or reading a target raised, for each plan anew."""
+        """A plan's targets as they are now. Raises what opening or reading a target raised,
+        for each plan anew.
+        """
         names, default = choose_targets(self.config, self.wish.target, WantedTargets.of(plan))
         opened: dict[str, Session] = {}
         read: dict[str, Inventory] = {}
@@ -305,7 +324,9 @@ class _Planner:
 
 @contextmanager
 def _existing_store(app: App, config: LoadedConfig) -> Iterator[Store | None]:
-    """The store, or None where it is a local file that nobody has written yet: a dry-run makes none."""
+    """The store, or None where it is a local file that nobody has written yet: a dry-run
+    makes none.
+    """
     url = store_url(app, config)
     if is_local_file(url) and not (base_folder(config) / url.removeprefix("sqlite:///")).exists():
         yield None

@@ -1,4 +1,6 @@
-"""What a dry-run is compared with: the plan in another revision of the repository, and the plan's last run."""
+"""What a dry-run is compared with: the plan in another revision of the repository, and the
+plan's last run.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ _RUNS = 20
 
 @dataclass(frozen=True)
 class Revision:
-    """A revision of the repository as plans are compared with it. `written` is what the caller called it."""
+    """A revision of the repository as plans are compared with it. `written` is what the
+    caller called it.
+    """
 
     repository: Repository
     written: str
@@ -41,7 +45,9 @@ class Revision:
         return cls(repository, written, repository.resolve(written))
 
     def plan(self, now: Loaded, options: LoadOptions) -> Earlier:
-        """The plan as it was there: at its path, where it was renamed from, or under its name in the same folder."""
+        """The plan as it was there: at its path, where it was renamed from, or under its
+        name in the same folder.
+        """
         path = self.repository.path_of(Path.cwd() / now.name)
         if path is None:
             raise RunnerError(f"{now.name} is not in the repository {self.repository.root}")
@@ -85,7 +91,8 @@ class Earlier:
         notes: tuple[str, ...] = (),
         moves: Iterable[Lift] = (),
     ) -> SinceBase:
-        """Return the comparison: of guardrails if both plans are valid, of servers if `changes` are known.
+        """Return the comparison: of guardrails if both plans are valid, of servers if
+        `changes` are known.
 
         `moves`: the guardrails that are looser for servers which changed their group.
         """
@@ -110,7 +117,9 @@ def _first(loaded: Loaded | None) -> str:
 
 
 def last_run(store: Store, plan: str, projects: Collection[str]) -> Run | None:
-    """The plan's latest run on one of the projects; None without one, or where its journal cannot be read."""
+    """The plan's latest run on one of the projects; None without one, or where its journal
+    cannot be read.
+    """
     for row in store.runs(plan=plan, limit=_RUNS):
         try:
             run = read_run(store, row.id)
@@ -122,7 +131,9 @@ def last_run(store: Store, plan: str, projects: Collection[str]) -> Run | None:
 
 
 def since_run(run: Run, new: Schedule) -> SinceRun:
-    """What is different from a run. A server that was rebooted and is excluded for it now is not gone."""
+    """What is different from a run. A server that was rebooted and is excluded for it now
+    is not gone.
+    """
     there = {s.id for w in run.schedule.waves for s in w.servers}
     here = {s.id for w in new.waves for s in w.servers}
     known = here | {e.server.id for e in new.exclusions}

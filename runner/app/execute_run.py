@@ -24,9 +24,11 @@ from runner.store.owner import boot_clock, is_provably_dead, this_process
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a plan: the exit code, the run if there is one, and in how many real seconds it wants to go on.
+    """What came of a plan: the exit code, the run if there is one, and in how many real
+    seconds it wants to go on.
 
-    `is_old`: the run had ended before, and nothing was sent now. `note`: why there is no run, lines of plain text.
+    `is_old`: the run had ended before, and nothing was sent now. `note`: why there is no
+    run, lines of plain text.
     """
 
     code: int
@@ -39,7 +41,9 @@ class Result:
 def setting_for(
     app: App, store: Store, sessions: Sessions, *watchers: Callable[[Run, Event], None] | None
 ) -> Setting:
-    """The surroundings of a run: all its targets share one clock (they are simulated together, or real)."""
+    """The surroundings of a run: all its targets share one clock (they are simulated
+    together, or real).
+    """
     first, by_name = sessions.first, sessions.by_name
 
     def tell(run: Run, event: Event) -> None:
@@ -75,7 +79,10 @@ async def execute(
     try:
         ending = await Follower(app, driver, progress, manner).follow()
     except (CloudError, StoreError) as error:
-        error.hint = f"{error.hint or 'fix the cause'}; then `reboot-runner resume {run_id}` continues the run"
+        error.hint = (
+            f"{error.hint or 'fix the cause'}; then `reboot-runner resume {run_id}` "
+            f"continues the run"
+        )
         raise
     finally:
         progress.close()

@@ -9,7 +9,8 @@ from runner.errors import RunnerError
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it: through a link, and into a pipe or a device as it is.
+    """Write a file so that nobody ever reads half of it: through a link, and into a pipe or a
+    device as it is.
 
     Raises RunnerError when it cannot be written.
     """

@@ -17,16 +17,18 @@ from runner.model.run import Run
 from runner.ports.store import LeaseHeld, RunNotFound
 
 LOOK_EVERY_S = 5.0
-"""How often, at least, a waiting process looks whether somebody cancelled or approved (`poll_every`, if shorter)."""
+"""How often, at least, a waiting process looks whether somebody cancelled or approved
+(`poll_every`, if shorter).
+"""
 HELD_PATIENCE_S = 90.0
 """How long another process may hold the run before we say so and end: one lease and a half."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a run is followed, in real seconds: it suspends rather than wait longer than `max_wait_s`, and in any case
-    after `deadline_s`. `watch` is told every event once it is stored. `override`: who lets this process begin waves
-    outside windows, and why.
+    """How a run is followed, in real seconds: it suspends rather than wait longer than
+    `max_wait_s`, and in any case after `deadline_s`. `watch` is told every event once it is
+    stored. `override`: who lets this process begin waves outside windows, and why.
     """
 
     max_wait_s: float | None = None
@@ -39,7 +41,8 @@ class Manner:
 class Ending:
     """Why the loop ended. `code` is None when the run is closed: its own exit code counts.
 
-    `due_s`: in how many real seconds an open run wants to be gone on with; None where only a person can bring it on.
+    `due_s`: in how many real seconds an open run wants to be gone on with; None where only
+    a person can bring it on.
     """
 
     run: Run
@@ -64,7 +67,8 @@ class Follower:
     async def follow(self) -> Ending:
         """Advance until the run is closed, must wait and may not, or this process is told to end.
 
-        Raises what `Driver.advance` raises, LeaseHeld after 90 s of another process holding the run included.
+        Raises what `Driver.advance` raises, LeaseHeld after 90 s of another process holding
+        the run included.
         """
         ending = self.driver.ending
         async with signals_handled(self.app, ending) as told:
@@ -81,7 +85,9 @@ class Follower:
         return self._suspend(run, told.code, signal.Signals(told.signal).name, 0.0)
 
     async def turn(self, mine: Collection[str]) -> NextSteps:
-        """Step until the run ends; between two steps look into the journal in small pieces of the wait."""
+        """Step until the run ends; between two steps look into the journal in small pieces
+        of the wait.
+        """
         if mine or self._ending is not None:
             return NextSteps()
         pause_s = self._pause_s()

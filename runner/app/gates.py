@@ -42,7 +42,9 @@ def sources_of(config: Config, environ: Mapping[str, str]) -> dict[str, GateSour
 
 
 def gatekeeper(app: App, loaded: LoadedConfig, sessions: Mapping[str, Session]) -> NetGatekeeper:
-    """Return who asks gates with the sources of a configuration, and the alarms of these targets."""
+    """Return who asks gates with the sources of a configuration, and the alarms of
+    these targets.
+    """
     alarms = {name: session.cloud for name, session in sessions.items()}
     return NetGatekeeper(sources_of(loaded.config, os.environ), alarms, log=request_log(app))
 
@@ -50,7 +52,9 @@ def gatekeeper(app: App, loaded: LoadedConfig, sessions: Mapping[str, Session]) 
 async def gates_now(
     app: App, loaded: LoadedConfig, sessions: Sessions, schedule: Schedule
 ) -> GatesNow | None:
-    """What the gates of a schedule answer now; None where it has none. Never raises for what they do."""
+    """What the gates of a schedule answer now; None where it has none. Never raises for
+    what they do.
+    """
     if not schedule.gates:
         return None
     return GatesNow(

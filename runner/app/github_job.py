@@ -1,4 +1,6 @@
-"""What a job of GitHub Actions leaves behind: summary, outputs, reports, and whether somebody must go on soon."""
+"""What a job of GitHub Actions leaves behind: summary, outputs, reports, and whether
+somebody must go on soon.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ WRONG_JOB = {
     "run": {
         "pull_request": "show the plans of a pull request with `reboot-runner github plan`",
         "pull_request_target": "show the plans of a pull request with `reboot-runner github plan`",
-        "merge_group": "check a merge group with `reboot-runner github plan`; its push runs the plans",
+        "merge_group": (
+            "check a merge group with `reboot-runner github plan`; its push runs the plans"
+        ),
     },
 }
 WRONG_JOB["reconcile"] = WRONG_JOB["run"]
@@ -81,7 +85,8 @@ WRONG_JOB["reconcile"] = WRONG_JOB["run"]
 
 
 def event_for(command: str) -> GitHubEvent:
-    """Return the event of this job. Raise UsageProblem outside of GitHub Actions and for an event of another command.
+    """Return the event of this job. Raise UsageProblem outside of GitHub Actions and for an
+    event of another command.
 
     Raise BadEvent for an event that cannot be read.
     """
@@ -97,7 +102,8 @@ def event_for(command: str) -> GitHubEvent:
 def do(job: GitHubJob, command: str, work: Callable[[GitHubEvent], int]) -> int:
     """Do a job's work while commands are stopped; the exit code of the step.
 
-    What goes wrong as a whole is told where the rest is told: in the summary, the outputs and an annotation.
+    What goes wrong as a whole is told where the rest is told: in the summary, the outputs
+    and an annotation.
     """
     event: GitHubEvent | None = None
     with stop_commands(os.environ, sys.stderr):
@@ -153,7 +159,9 @@ def _open(run: Run) -> Problem:
 
 
 def to_be_acted_on(run: Run) -> str:
-    """Return what to say on the merged pull request of a run that needs a person; empty if it needs none."""
+    """Return what to say on the merged pull request of a run that needs a person; empty if
+    it needs none.
+    """
     is_asked = run.question is not None
     if run.is_open and not is_asked:
         return ""  # `reconcile` continues it
@@ -200,7 +208,9 @@ TOLD = (WaveEnded, GatesAsked, ApprovalAsked, RunStopping, RunEnded)
 
 @dataclass(slots=True)
 class GitHubJob:
-    """One job: how it is told of, and what it has done so far. `wait`: what it waits for itself, the rest suspends."""
+    """One job: how it is told of, and what it has done so far. `wait`: what it waits for
+    itself, the rest suspends.
+    """
 
     app: App
     reports: Path
@@ -217,7 +227,9 @@ class GitHubJob:
         self.app.talk(f"warning: {plain(text, 1000)}")
 
     def fail(self, error: RunnerError, file: Path | None = None) -> None:
-        """An error of one plan, or of the whole job: said, with a part of the summary and annotations."""
+        """An error of one plan, or of the whole job: said, with a part of the summary and
+        annotations.
+        """
         self.app.show_error(error)
         self.section(file.as_posix() if file else "", failure_section(error, file))
         if isinstance(error, InvalidInput):
@@ -241,7 +253,9 @@ class GitHubJob:
         return SummaryWatch(self, config)
 
     def keep(self, store: Store, run: Run, *, is_old: bool = False) -> None:
-        """Write the run's reports, in all forms, and its part of the summary. `is_old`: nothing was sent now."""
+        """Write the run's reports, in all forms, and its part of the summary. `is_old`:
+        nothing was sent now.
+        """
         events = store.events(run.id)
         report = build_report(run, events)
         self.runs[run.id] = run
@@ -260,7 +274,9 @@ class GitHubJob:
             self.warn(f"the reports could not be written: {error}")
 
     def tell_no_run(self, file: Path, code: int, note: str) -> None:
-        """Say in the summary why no run was begun, and annotate the plan where servers should have been rebooted."""
+        """Say in the summary why no run was begun, and annotate the plan where servers
+        should have been rebooted.
+        """
         self.section(file.as_posix(), no_run_section(file, note))
         if code != Exit.DONE:
             said = note.replace("\n", "; ")
@@ -308,7 +324,9 @@ class GitHubJob:
 
 @dataclass(frozen=True, slots=True)
 class SummaryWatch:
-    """Rewrites a run's part of the summary after each wave, and when a person is asked or the run ends."""
+    """Rewrites a run's part of the summary after each wave, and when a person is asked or
+    the run ends.
+    """
 
     job: GitHubJob
     config: LoadedConfig

@@ -39,7 +39,9 @@ SECTION_LIMIT = 400_000
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the job was asked for. `plans`: instead of what the event changed; `base`: instead of the event's."""
+    """What the job was asked for. `plans`: instead of what the event changed; `base`:
+    instead of the event's.
+    """
 
     plans: list[Path]
     base: str
@@ -71,13 +73,15 @@ def plan_job(app: App, wanted: Wanted) -> int:
 
 
 def _demand_empty(folder: Path) -> None:
-    """What is in the folder will be stored as reviewed, so nothing may be there that a pull request could bring.
+    """What is in the folder will be stored as reviewed, so nothing may be there that a pull
+    request could bring.
 
     Raises UsageProblem.
     """
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise UsageProblem(
-            f"{plain(folder)} is not an empty folder, and what is in it would be stored as reviewed",
+            f"{plain(folder)} is not an empty folder, and what is in it would be stored as "
+            f"reviewed",
             hint="name one outside of the checkout: REBOOT_RUNNER_GITHUB_SCHEDULES",
         )
 
@@ -132,7 +136,9 @@ class _Review:
         repository: Repository,
         selection: Selection,
     ) -> _Review:
-        """Configuration and policy of the base revision; what the pull request makes of them is only shown."""
+        """Configuration and policy of the base revision; what the pull request makes of
+        them is only shown.
+        """
         base = repository.resolve(wanted.base) if wanted.base else selection.base
         config, police = rules_of(job.app, base)
         return cls(job, wanted, event, repository, selection, base, config, police)
@@ -170,7 +176,10 @@ class _Review:
             found.comments = await self._comment(diffs)
         except GitHubError as error:
             said = f"the pull request has no comment with this dry run: {error.message}"
-            hint = "the merge is refused without it: see that the job may write comments, then run it again"
+            hint = (
+                "the merge is refused without it: see that the job may write comments, then "
+                "run it again"
+            )
             self.job.fail(RunnerError(said, hint="; ".join(h for h in (error.hint, hint) if h)))
             self.blocked = (
                 "run this job again when it can write its comment; a merge before that is refused."
@@ -198,13 +207,17 @@ class _Review:
         return " ".join([*first, self.blocked]).strip()
 
     async def _diffs(self, loaded: Sequence[Loaded]) -> list[PlanDiff]:
-        """The dry-runs. Of two plans of one name none is sound: files, comments and runs go by the name."""
+        """The dry-runs. Of two plans of one name none is sound: files, comments and runs go
+        by the name.
+        """
         wish = DiffWish(base=self.base, options=self._options, rules=self.rules)
         diffs = await diff_all(self.job.app, self.config, loaded, wish, self.police)
         return with_problems(diffs, (p for p in self._across(loaded) if p.code == "SamePlanName"))
 
     def _across(self, loaded: Sequence[Loaded]) -> list[Problem]:
-        """What is wrong with the plans together, those that the pull request leaves alone included."""
+        """What is wrong with the plans together, those that the pull request leaves
+        alone included.
+        """
         rest = [
             load_plan(path, self._options)
             for path in self.police.plans_among(self.selection.unchanged)
@@ -235,15 +248,20 @@ class _Review:
         ):
             if was != now:
                 self.notes.append(
-                    f"The {what} is changed by this pull request: what is shown here was judged by the one of the base"
-                    " branch, the run after the merge is judged by the new one. A plan that needs the new one comes"
+                    f"The {what} is changed by this pull request: what is shown here was judged "
+                    f"by the one of the base"
+                    " branch, the run after the merge is judged by the new one. A plan that "
+                    "needs the new one comes"
                     " in a pull request of its own, after this one."
                 )
         return [*config.problems, *police.loaded.problems]
 
     def _summarise(self, loaded: Sequence[Loaded]) -> None:
         lines = [f"> [!IMPORTANT]\n> {note}\n" for note in self.notes]
-        gone = "was deleted: no run of it begins any more. A run that is open goes on; `cancel` stops it."
+        gone = (
+            "was deleted: no run of it begins any more. A run that is open goes on; `cancel` "
+            "stops it."
+        )
         lines += [f"- {markdown(path)} {gone}\n" for path in self.selection.deleted]
         if not loaded:
             which = "No other" if self.selection.deleted else "No"
@@ -307,8 +325,10 @@ class _Review:
 
 
 _FORK = (
-    "This pull request comes from a fork, and GitHub gives its jobs no credentials: there is no dry run, and a merge"
-    " runs nothing. Push the change to a branch of this repository and open a pull request from there."
+    "This pull request comes from a fork, and GitHub gives its jobs no credentials: there "
+    "is no dry run, and a merge"
+    " runs nothing. Push the change to a branch of this repository and open a pull request "
+    "from there."
 )
 
 
@@ -317,7 +337,8 @@ def _merged_early(when: datetime | None) -> list[str]:
     if when is None:
         return []
     return [
-        f"This pull request was merged at {when:%Y-%m-%d %H:%M:%SZ}, before this dry run ended. The merge runs nothing:"
+        f"This pull request was merged at {when:%Y-%m-%d %H:%M:%SZ}, before this dry run ended. "
+        f"The merge runs nothing:"
         " open a new pull request that touches the plan, and merge it when its dry run is there."
     ]
 

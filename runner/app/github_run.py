@@ -57,7 +57,8 @@ RUN_LABEL = "run"
 class Sources:
     """Where plans and schedules come from. `plans`: named ones; none: those that the event changed.
 
-    `comment`: with `never` there is no comment on the pull request that a stored schedule could be compared with.
+    `comment`: with `never` there is no comment on the pull request that a stored schedule
+    could be compared with.
     """
 
     plans: list[Path]
@@ -70,14 +71,16 @@ class Sources:
 
 
 def demand_default_branch(event: GitHubEvent) -> None:
-    """Raise UsageProblem on another branch: only what was merged is run, by the configuration that was merged.
+    """Raise UsageProblem on another branch: only what was merged is run, by the configuration
+    that was merged.
 
-    The event of a schedule may not name the default branch. GitHub starts schedules there only (page "Events that
-    trigger workflows").
+    The event of a schedule may not name the default branch. GitHub starts schedules there
+    only (page "Events that trigger workflows").
     """
     if event.default_branch and event.ref != f"refs/heads/{event.default_branch}":
         raise UsageProblem(
-            f"this job runs on {plain(event.ref, 200) or 'no branch'}, and plans run on the default branch,"
+            f"this job runs on {plain(event.ref, 200) or 'no branch'}, and plans run on the "
+            f"default branch,"
             f" {plain(event.default_branch, 200)}, only",
             hint="start the workflow on the default branch",
         )
@@ -111,7 +114,8 @@ class _Work:
     """Whether the push deleted plans."""
 
     def files(self) -> list[Path]:
-        """Return the plans to run: files that were named, else those that the push changed in the folders.
+        """Return the plans to run: files that were named, else those that the push changed in
+        the folders.
 
         Reports the open runs of deleted plans.
         """
@@ -245,7 +249,9 @@ class _Work:
         return Runner(self.job.app, self.config, wish, manner, self.sources.store_is_persistent)
 
     def _is_there(self, order: Order) -> bool:
-        """Whether a run goes on, or was finished, without any schedule: then nothing new is begun."""
+        """Whether a run goes on, or was finished, without any schedule: then nothing
+        new is begun.
+        """
         targets, _ = choose_targets(self.config, None, order.wanted)
         is_tried = is_embedded(all_targets(self.config)[targets[0]])
         with open_store_of(self.job.app, self.config) as store:
@@ -256,7 +262,9 @@ class _Work:
         return row is not None and (row.is_open or not is_tried)
 
     async def _reviewed(self, order: Order, file: Path) -> Schedule:
-        """Return the schedule that the pull request's last diff has stored. Raises Stale without one."""
+        """Return the schedule that the pull request's last diff has stored. Raises Stale
+        without one.
+        """
         why = "no pull request was merged with this commit"
         async with GitHub(os.environ) as api:
             async for pull in self._pulls(api, [*self._commits(file), *self._last_change(file)]):
@@ -270,14 +278,18 @@ class _Work:
                     continue
                 saved = await self._fetch(api, found[0], order.plan_name)
                 if saved is None:
-                    why = f"the artifact {name} of pull request {pull.number} holds no schedule of {order.plan_name}"
+                    why = (
+                        f"the artifact {name} of pull request {pull.number} holds no schedule "
+                        f"of {order.plan_name}"
+                    )
                     continue
                 self.pulls[file] = pull
                 await self._demand_shown(api, saved, pull.number, pull.head_sha, file)
                 return saved
         raise Stale(
             f"{plain(file)}: there is no reviewed schedule: {why}",
-            hint="open a pull request that touches the plan, and merge it when its dry run is there; a schedule that"
+            hint="open a pull request that touches the plan, and merge it when its dry run is "
+            "there; a schedule that"
             " was not reviewed is never run",
         )
 
@@ -293,7 +305,8 @@ class _Work:
     def _commits(self, file: Path) -> list[str]:
         """Return the commits of the event that can have brought the plan here, the newest first.
 
-        A merge queue pushes several pull requests at once, and a rebase makes several commits of one.
+        A merge queue pushes several pull requests at once, and a rebase makes several
+        commits of one.
         """
         name, before = self._name(file), self.event.before
         found = [self.event.after or self.event.sha]
@@ -311,7 +324,9 @@ class _Work:
         return self.repository.path_of(Path.cwd() / file)
 
     async def _tell_pull_request(self, file: Path, body: str) -> None:
-        """Say on the pull request that brought the plan what a person must know or do. Raise GitHubError."""
+        """Say on the pull request that brought the plan what a person must know or do.
+        Raise GitHubError.
+        """
         async with GitHub(os.environ) as api:
             pulls = [pull async for pull in self._pulls(api, self._commits(file))]
             pull = self.pulls.get(file) or (pulls[-1] if pulls else None)
@@ -326,7 +341,9 @@ class _Work:
             )
 
     async def _correct_pull_request(self, file: Path) -> None:
-        """Withdraw what an earlier attempt of this job said on the pull request. Raises GitHubError."""
+        """Withdraw what an earlier attempt of this job said on the pull request. Raises
+        GitHubError.
+        """
         pull, key = self.pulls.get(file), self._key(RUN_LABEL, file)
         if pull is None or self.sources.comment == "never":
             return
@@ -340,13 +357,18 @@ class _Work:
         event = self.event
         if not (event.server_url and event.repository and event.run_id):
             return ""
-        return f"\n[The job]({event.server_url}/{event.repository}/actions/runs/{event.run_id}) has the details.\n"
+        return (
+            f"\n[The job]({event.server_url}/{event.repository}/actions/runs/{event.run_id}) "
+            f"has the details.\n"
+        )
 
     def _key(self, label: str, file: Path) -> CommentKey:
         return CommentKey(label, self._name(file) or file.as_posix())
 
     async def _download(self, api: GitHub, artifact: Artifact) -> Path:
-        """A new folder with the artifact's files: what a checkout could have brought is never taken for them."""
+        """A new folder with the artifact's files: what a checkout could have brought is
+        never taken for them.
+        """
         self.sources.folder.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{artifact.id}-", dir=self.sources.folder))
         await download(api, artifact, folder)
@@ -367,7 +389,8 @@ class _Work:
     async def _demand_shown(
         self, api: GitHub, saved: Schedule, pull: int, head_sha: str, file: Path
     ) -> None:
-        """What the pull request's comment shows of the same commit must be what was stored: people read the comment.
+        """What the pull request's comment shows of the same commit must be what was stored:
+        people read the comment.
 
         Raises Stale where it shows something else, or nothing; GitHubError where nobody can tell.
         """
@@ -376,25 +399,34 @@ class _Work:
         shown = await read_digest(api, self.event.repository, pull, self._key(LABEL, file))
         if shown is None or shown.head != head_sha:
             raise Stale(
-                f"no comment of pull request {pull} shows the schedule that was stored for its last commit",
-                hint="what nobody was shown is not run; where the pull request's job writes no comments, give this one"
+                f"no comment of pull request {pull} shows the schedule that was stored for its "
+                f"last commit",
+                hint="what nobody was shown is not run; where the pull request's job writes no "
+                "comments, give this one"
                 " `comment: never` too",
             )
         if shown.schedule_digest != saved.digest:
             raise Stale(
                 f"the stored schedule is {saved.digest}, the comment of pull request {pull} shows"
                 f" {shown.schedule_digest}",
-                hint="somebody has edited the comment, or stored another schedule: plan again in a new pull request",
+                hint=(
+                    "somebody has edited the comment, or stored another schedule: plan again in "
+                    "a new pull request"
+                ),
             )
 
 
 def _why_unstored(pull: MergedPull, name: str, *, is_late: bool) -> str:
     if is_late:
         return (
-            f"pull request {pull.number} was merged at {pull.merged_at:%Y-%m-%d %H:%M:%SZ}, before its dry run ended"
+            f"pull request {pull.number} was merged at {pull.merged_at:%Y-%m-%d %H:%M:%SZ}, "
+            f"before its dry run ended"
             f" and stored {name}"
         )
-    return f"pull request {pull.number} had stored no artifact {name} for its last commit when it was merged"
+    return (
+        f"pull request {pull.number} had stored no artifact {name} for its last commit when it "
+        f"was merged"
+    )
 
 
 def reconcile_job(job: GitHubJob) -> int:

@@ -61,7 +61,9 @@ class ConfiguredRules(LiveRules):
         return spare_now(spared, run.schedule, group, servers)
 
     def freezes(self, run: Run, now: datetime) -> CurrentFreezes | None:
-        """Read the calendars of the checkout that this process runs in. Says once when they are not in it."""
+        """Read the calendars of the checkout that this process runs in. Says once when they
+        are not in it.
+        """
         schedule = run.schedule
         zone = schedule.windows[0].timezone if schedule.windows else "UTC"
         found = current_freezes(schedule.plan_file, schedule.plan_name, zone, Path.cwd(), now)

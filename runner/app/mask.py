@@ -10,9 +10,11 @@ from runner.net.secret import Secret
 
 
 def mask(secret: Secret) -> None:
-    """Have GitHub's runner hide this text in the job's log from now on; elsewhere nothing is written.
+    """Have GitHub's runner hide this text in the job's log from now on; elsewhere nothing
+    is written.
 
-    A login must not fail because nobody reads stderr any more: then there is nothing to hide it from.
+    A login must not fail because nobody reads stderr any more: then there is nothing to
+    hide it from.
     """
     with suppress(OSError):
         add_mask(os.environ, secret)

@@ -1,4 +1,6 @@
-"""Opens a target: its client, its clock, and what the driver needs; the simulated cloud in this process too."""
+"""Opens a target: its client, its clock, and what the driver needs; the simulated cloud in
+this process too.
+"""
 
 from __future__ import annotations
 
@@ -58,10 +60,12 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open target. `time_scale` is 1 but for the embedded simulated cloud. `is_real`: its servers are real, which
-    only `cloud` decides: an endpoint on loopback can be a tunnel to a real cloud.
+    """An open target. `time_scale` is 1 but for the embedded simulated cloud. `is_real`: its
+    servers are real, which only `cloud` decides: an endpoint on loopback can be a tunnel to
+    a real cloud.
 
-    `spared`: what must stay up while plans run here: this machine, and what configuration names as support.
+    `spared`: what must stay up while plans run here: this machine, and what configuration
+    names as support.
     """
 
     target: Target
@@ -85,8 +89,9 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How a target is asked by who cannot wait as long as a run does: `within_s` for each question, a second try at
-    most. `watch` is told of each request."""
+    """How a target is asked by who cannot wait as long as a run does: `within_s` for each
+    question, a second try at most. `watch` is told of each request.
+    """
 
     within_s: float
     watch: Callable[[RequestLog], None]
@@ -118,7 +123,8 @@ async def open_target(
     clock: Clock | None = None,
     asking: Asking | None = None,
 ) -> AsyncIterator[Session]:
-    """The target by name: its client, its clock, and what the driver needs. Raises CloudError, CloudDenied.
+    """The target by name: its client, its clock, and what the driver needs. Raises CloudError,
+    CloudDenied.
 
     `clock`: that of another embedded cloud that this one is to live by.
     """
@@ -202,7 +208,8 @@ def _started(
     folder: Path,
     clock: Clock | None,
 ) -> Iterator[Running]:
-    """The simulated cloud in this process, spoken to over HTTP like any other. Its state lies beside the store.
+    """The simulated cloud in this process, spoken to over HTTP like any other. Its state lies
+    beside the store.
 
     Raises StoreError for a state or a scenario that cannot be used.
     """
@@ -229,7 +236,9 @@ def _started(
 
 
 def _forget_if_idle(app: App, loaded: LoadedConfig, state: Path) -> None:
-    """Simulated time runs on while nobody serves it: without an open run a cloud of a while ago begins anew, today."""
+    """Simulated time runs on while nobody serves it: without an open run a cloud of a while
+    ago begins anew, today.
+    """
     try:
         age_s = time.time() - state.stat().st_mtime
     except OSError:
@@ -244,8 +253,9 @@ def _forget_if_idle(app: App, loaded: LoadedConfig, state: Path) -> None:
 
 
 def _state_folder(app: App, loaded: LoadedConfig) -> Path:
-    """Where what belongs to the store and to this machine lies: beside a local store, else in `REBOOT_RUNNER_STATE`,
-    else in a folder beside the configuration."""
+    """Where what belongs to the store and to this machine lies: beside a local store, else in
+    `REBOOT_RUNNER_STATE`, else in a folder beside the configuration.
+    """
     url = store_url(app, loaded)
     base = base_folder(loaded)
     if is_local_file(url):

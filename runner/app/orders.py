@@ -1,4 +1,6 @@
-"""What `run` is asked to do: a plan, of which the schedule is made now, or a schedule that was saved and reviewed."""
+"""What `run` is asked to do: a plan, of which the schedule is made now, or a schedule that
+was saved and reviewed.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,12 @@ Loader = Callable[[Path], Loaded]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A plan, or with `saved` a schedule of it. `wanted`: its targets. `file`: what the caller named.
+    """A plan, or with `saved` a schedule of it. `wanted`: its targets. `file`: what the
+    caller named.
 
-    `digest` is the plan's; of a saved schedule the one that was reviewed. `open_plan` reads the plan: of a saved
-    schedule only when a run is to be created of it, so that a run goes on whatever became of its plan's file.
+    `digest` is the plan's; of a saved schedule the one that was reviewed. `open_plan`
+    reads the plan: of a saved schedule only when a run is to be created of it, so that a
+    run goes on whatever became of its plan's file.
     """
 
     file: Path
@@ -42,7 +46,8 @@ class Order:
     def is_done_by(self, row: RunRow, sessions: Sessions) -> bool:
         """Whether a closed run of the plan leaves nothing to do.
 
-        A plan is run again on the embedded simulated cloud, in a new cycle; a saved schedule has its cycle already.
+        A plan is run again on the embedded simulated cloud, in a new cycle; a saved
+        schedule has its cycle already.
         """
         return not sessions.is_embedded or (
             self.saved is not None and row.schedule_digest == self.saved.digest
@@ -52,7 +57,8 @@ class Order:
 def read_order(
     path: Path, target: str | None, load: Loader, plan_file: Path | None = None
 ) -> Order:
-    """A saved schedule or a plan; `load` reads a plan. `plan_file`: where the plan of a saved schedule is now.
+    """A saved schedule or a plan; `load` reads a plan. `plan_file`: where the plan of a saved
+    schedule is now.
 
     Raises InvalidInput with all problems of the file.
     """
@@ -90,7 +96,10 @@ def _of_schedule(path: Path, target: str | None, load: Loader, plan_file: Path |
     if target is not None and names != [target]:
         raise UsageProblem(
             f"the schedule is for target {', '.join(map(plain, names))}, not {plain(target)}",
-            hint="a saved schedule has its target; leave --target out, or make another with `reboot-runner diff`",
+            hint=(
+                "a saved schedule has its target; leave --target out, or make another with "
+                "`reboot-runner diff`"
+            ),
         )
     return Order(
         path,
@@ -114,7 +123,8 @@ def read_schedule(path: Path) -> Schedule:
 
 
 def _find_plan(saved: Schedule, path: Path) -> Path:
-    """The plan a schedule was made from, by the name it had then: from here, the Git root, or beside the schedule.
+    """The plan a schedule was made from, by the name it had then: from here, the Git root, or
+    beside the schedule.
 
     A plan that is gone stands for nothing any more: Stale.
     """
@@ -126,6 +136,7 @@ def _find_plan(saved: Schedule, path: Path) -> Path:
         if found.is_file() and found.resolve().is_relative_to(root.resolve()):
             return found
     raise Stale(
-        f"the plan of the schedule is gone: there is no file {plain(saved.plan_file) or 'named in it'}",
-        hint="if it was renamed, name it: --plan FILE; if it was deleted, the schedule is not to run",
+        f"the plan of the schedule is gone: there is no file "
+        f"{plain(saved.plan_file) or 'named in it'}",
+        hint="if it was renamed, name it: --plan FILE; if it was deleted, the schedule is not to run",  # noqa: E501
     )

@@ -33,7 +33,9 @@ class PlanFiles:
 
 
 def find_chosen(app: App, chosen: PlanChoice) -> PlanFiles:
-    """Return the plans that were named, that lie in a folder, or that a range of commits changed."""
+    """Return the plans that were named, that lie in a folder, or that a range of
+    commits changed.
+    """
     if chosen.changed is not None:
         from runner.app.changed_plans import select, tell_selection
 
@@ -48,7 +50,9 @@ def find_chosen(app: App, chosen: PlanChoice) -> PlanFiles:
 
 
 def options_of(chosen: PlanChoice, loaded: LoadedConfig) -> LoadOptions:
-    """Return how the chosen plans are loaded, with the variables that the configuration lets templates read."""
+    """Return how the chosen plans are loaded, with the variables that the configuration
+    lets templates read.
+    """
     return LoadOptions(
         dict(chosen.variables), chosen.vars_files, template_env(loaded.config, os.environ)
     )

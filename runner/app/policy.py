@@ -64,7 +64,8 @@ class Police:
 
 
 def rules_of(app: App, revision: str | None) -> tuple[LoadedConfig, Police]:
-    """Configuration and policy of a revision, or of the working tree. What is wrong with them is in their problems.
+    """Configuration and policy of a revision, or of the working tree. What is wrong with them
+    is in their problems.
 
     Raises UnknownRevision, GitError.
     """

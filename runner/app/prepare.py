@@ -1,4 +1,5 @@
-"""From a plan to a schedule: the one way for dry runs, runs, saved schedules and the jobs of CI systems.
+"""From a plan to a schedule: the one way for dry runs, runs, saved schedules and the jobs of
+CI systems.
 
 What a dry run shows is what a run begins, since both ask `prepare`.
 """
@@ -54,8 +55,9 @@ class Saved:
 class Prepared:
     """What a run of a plan would be: nothing may run while an error is among the problems.
 
-    `problems`: all that was found beside the loading of the plan, each at its place. `skipped`: servers that are out
-    before the run begins. `notes`: sentences that the journal keeps.
+    `problems`: all that was found beside the loading of the plan, each at its place.
+    `skipped`: servers that are out before the run begins. `notes`: sentences that the
+    journal keeps.
     """
 
     loaded: Loaded
@@ -83,7 +85,8 @@ class Prepared:
 class Scene:
     """What plans meet: the configuration with its policy, the store, and targets as they are now.
 
-    `store`: None where nobody has written one yet. `police`: None where policies are judged elsewhere.
+    `store`: None where nobody has written one yet. `police`: None where policies are judged
+    elsewhere.
     """
 
     app: App
@@ -95,7 +98,9 @@ class Scene:
     around: Surroundings
 
     def planned(self, plan: Plan, file: str) -> tuple[Planned, Fleet]:
-        """Plan against the targets as they are, and return what was planned with. Its problems have no places yet."""
+        """Plan against the targets as they are, and return what was planned with. Its
+        problems have no places yet.
+        """
         cycle = plan.campaign
         if (
             self.sessions.is_embedded and not plan.retry_of
@@ -117,7 +122,9 @@ class Scene:
         )
 
     def reviewed(self, plan: Plan, saved: Saved) -> tuple[Standing, Fleet]:
-        """Hold a saved schedule against its plan and the targets as they are. Raises Stale where it does not hold."""
+        """Hold a saved schedule against its plan and the targets as they are. Raises Stale
+        where it does not hold.
+        """
         now, targets = (
             self.sessions.clock.now(),
             tuple(s.target for s in self.sessions.by_name.values()),
@@ -140,17 +147,20 @@ class Scene:
             differences = standing.differences
         raise Stale(
             f"the schedule {plain(saved.file)} is not what would run now",
-            hint="make and review it again with `reboot-runner diff PLAN --out FILE`; a schedule that was made with"
+            hint="make and review it again with `reboot-runner diff PLAN --out FILE`; a schedule "
+            "that was made with"
             " --var needs the same ones here. Nothing was sent",
             differences=differences,
         )
 
 
 async def prepare(scene: Scene, loaded: Loaded, saved: Saved | None = None) -> Prepared:
-    """Return what a run of a plan, or of a saved schedule of it, would be now, with all that speaks against it.
+    """Return what a run of a plan, or of a saved schedule of it, would be now, with all that
+    speaks against it.
 
-    Raises InvalidInput for a plan that could not be loaded, Stale for a saved schedule that is not what was reviewed
-    any more, CloudDenied where the plan needs to read what it may not.
+    Raises InvalidInput for a plan that could not be loaded, Stale for a saved schedule that
+    is not what was reviewed any more, CloudDenied where the plan needs to read what it may
+    not.
     """
     plan, sessions = require(loaded), scene.sessions
     out: set[str] = set()
@@ -165,7 +175,8 @@ async def prepare(scene: Scene, loaded: Loaded, saved: Saved | None = None) -> P
         if _has_errors(unread):
             raise InvalidInput([loaded.place(p) for p in unread])
         standing, fleet = scene.reviewed(plan, saved)
-        # the copy of the freezes is made anew: the digest that was reviewed covers their files, not how far one looked
+        # the copy of the freezes is made anew: the digest that was reviewed covers their
+        # files, not how far one looked
         schedule = replace(saved.schedule, freezes=plan.frozen(sessions.clock.now()))
         found = (*unread, *dead_exclusions(plan, fleet))
         out, skipped, notes = (
@@ -207,11 +218,15 @@ def _said(standing: Standing) -> Iterator[str]:
     """What differs from a saved schedule, and is no reason to refuse it."""
     if standing.skipped:
         rows = [f"{ref.name} ({ref.id}): {why.reason}" for ref, why in standing.skipped]
-        yield f"{count(len(rows), 'server')} of the schedule will be skipped as things are: {_few(rows)}"
+        yield (
+            f"{count(len(rows), 'server')} of the schedule will be skipped as things are: "
+            f"{_few(rows)}"
+        )
     if standing.newcomers:
         names = [f"{ref.name} ({ref.id})" for ref in standing.newcomers]
         yield (
-            f"{len(names)} servers match the plan now and are not in the reviewed schedule: {_few(names)};"
+            f"{len(names)} servers match the plan now and are not in the reviewed schedule: "
+            f"{_few(names)};"
             " they are not rebooted"
         )
 

@@ -1,4 +1,6 @@
-"""Advances the open runs of a store whenever they are due: once, or for as long as one of them is due soon."""
+"""Advances the open runs of a store whenever they are due: once, or for as long as one of
+them is due soon.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ LOOK_EVERY_S = 5.0
 
 @dataclass(slots=True)
 class Ticked:
-    """What was done: run ids with the code of their last step, open runs left, seconds until the next is due.
+    """What was done: run ids with the code of their last step, open runs left, seconds until
+    the next is due.
 
-    `next_s` is None where no run of this store will be due by itself. `signal`: 130 or 143 when told to end.
+    `next_s` is None where no run of this store will be due by itself. `signal`: 130 or 143
+    when told to end.
     """
 
     codes: dict[str, int] = field(default_factory=dict)
@@ -39,7 +43,9 @@ class Ticked:
 
 
 def reconcile(app: App, wait_s: float, deadline_s: float | None) -> int:
-    """Advance the runs that are due, say how many there were, and return 0 or the code of the first failure."""
+    """Advance the runs that are due, say how many there were, and return 0 or the code of
+    the first failure.
+    """
     ticked = asyncio.run(tick(app, wait_s, deadline_s))
     advanced = len(ticked.codes)
     app.talk(f"{advanced} due, {ticked.open} open now", advanced=advanced, open=ticked.open)
@@ -52,7 +58,9 @@ async def tick(
     deadline_s: float | None = None,
     watch: Callable[[Run, Event], None] | None = None,
 ) -> Ticked:
-    """Advance every run that is due; again while one is due within `wait_s` real seconds, until `deadline_s`."""
+    """Advance every run that is due; again while one is due within `wait_s` real seconds,
+    until `deadline_s`.
+    """
     loaded = app.load_config()
     with open_store_of(app, loaded) as store:
         async with signals_handled(app) as told:
@@ -79,10 +87,13 @@ class _Ticker:
     due: list[RunRow] | None = None
     """What is left of the pass; None before one."""
     later: dict[str, tuple[float, int]] = field(default_factory=dict)
-    """Runs whose wait is over later than this process stays, though they are to be looked at sooner (a bake): when that
-    is (monotonic), and the number of the last event then."""
+    """Runs whose wait is over later than this process stays, though they are to be looked at
+    sooner (a bake): when that is (monotonic), and the number of the last event then.
+    """
     halted: set[str] = field(default_factory=set)
-    """Runs that the store's halt stopped at their last step: this process does not wait for `unhalt`."""
+    """Runs that the store's halt stopped at their last step: this process does not wait for
+    `unhalt`.
+    """
 
     async def turn(self, mine: Collection[str]) -> NextSteps:
         """One run at a time; after a pass a pause, for as long as a run is due soon."""
@@ -115,7 +126,9 @@ class _Ticker:
         return NextSteps(pause_s=max(pause_s, 0.05))
 
     def _later_s(self, row: RunRow) -> float:
-        """For how long this process leaves a run alone that has been looked at; 0 once anything has happened to it."""
+        """For how long this process leaves a run alone that has been looked at; 0 once
+        anything has happened to it.
+        """
         over, seq = self.later.get(row.id, (0.0, 0))
         return max(0.0, over - time.monotonic()) if row.seq == seq else 0.0
 

@@ -9,7 +9,9 @@ from runner.loading.writing import plan_yaml
 
 
 def render_plan(app: App, chosen: PlanChoice, *, defaults: bool) -> None:
-    """Write the chosen plan, with every default if `defaults`. Raises InvalidInput if it has an error."""
+    """Write the chosen plan, with every default if `defaults`. Raises InvalidInput if it
+    has an error.
+    """
     loaded = load_plan(chosen.paths[0], options_of(chosen, app.load_config()))
     text = plan_yaml(require(loaded), defaults=defaults)
     if loaded.problems:

@@ -1,4 +1,6 @@
-"""Decides about servers that ended failed or unknown: what a person says is held against what the servers show."""
+"""Decides about servers that ended failed or unknown: what a person says is held against
+what the servers show.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ class ResolveRequest:
 
 
 def resolve(app: App, request: ResolveRequest) -> int:
-    """Read the servers, record the decision about those that do not contradict it, and return the exit code.
+    """Read the servers, record the decision about those that do not contradict it, and return
+    the exit code.
 
     Raises UsageProblem, Held, and CloudError where a batch's servers cannot be read.
     """
@@ -71,7 +74,8 @@ async def _resolve(app: App, request: ResolveRequest) -> int:
     accepted = [i for i in chosen if i not in refused]
     if not accepted or (refused and request.batch is None):
         app.talk(
-            f"nothing was recorded: what was seen of the servers contradicts it; {_INSTEAD[request.says]}"
+            f"nothing was recorded: what was seen of the servers contradicts it; "
+            f"{_INSTEAD[request.says]}"
         )
         return Exit.INCOMPLETE
     decide(app, run.id, lambda state, by: _decision(state, by, accepted, findings, request))
@@ -87,7 +91,9 @@ _INSTEAD = {
 
 
 def _chosen(run: Run, request: ResolveRequest) -> tuple[str, ...]:
-    """Return the servers that the decision is about. Raises Held for one that cannot be decided about."""
+    """Return the servers that the decision is about. Raises Held for one that cannot be
+    decided about.
+    """
     if request.batch is not None:
         batch = run.batches.get(request.batch)
         if batch is None:
@@ -124,7 +130,8 @@ def _demand_no_late_request(run: Run, request: ResolveRequest) -> None:
         sender = Owner.from_json(batch.sender)
         raise Held(
             f"the request of batch {batch.number} may still reach the cloud: {sender} may hold it",
-            hint="end that process, or wait 20 minutes where requests are signed with an access key;"
+            hint="end that process, or wait 20 minutes where requests are signed with an access "
+            "key;"
             " --accept-late-request decides nevertheless",
         )
 
@@ -132,7 +139,9 @@ def _demand_no_late_request(run: Run, request: ResolveRequest) -> None:
 async def _findings(
     app: App, run: Run, ids: Sequence[str], *, must_be_read: bool
 ) -> Mapping[str, Finding]:
-    """Read the servers and their histories. What cannot be read is left out, or raises CloudError."""
+    """Read the servers and their histories. What cannot be read is left out, or raises
+    CloudError.
+    """
     loaded = app.load_config()
     found: dict[str, Finding] = {}
     by_target: dict[str, list[str]] = {}
@@ -147,7 +156,8 @@ async def _findings(
                 )
                 if session.target.project_id != projects[name]:
                     raise Stale(
-                        f"target {name} is project {session.target.project_id} now, not {projects[name]}"
+                        f"target {name} is project {session.target.project_id} now, not "
+                        f"{projects[name]}"
                     )
                 seen = await session.cloud.read_servers(members)
                 histories = await histories_of(members, session.cloud)
@@ -200,7 +210,9 @@ def _decision(
 
 
 def _seen(run: Run, server_id: str, finding: Finding | None) -> tuple[str, str | None, str | None]:
-    """Return what the decision was based on, `updated` and the last reboot: later signs are told from it."""
+    """Return what the decision was based on, `updated` and the last reboot: later signs are
+    told from it.
+    """
     if finding is None:
         return "it could not be read", None, None
     _, words = trace_in(run, server_id, finding)

@@ -24,7 +24,8 @@ from runner.report.safe import plain
 
 
 def resume(app: App, text: str, manner: Manner, store_is_persistent: bool) -> int:
-    """Follow the run that `text` names (an id, a unique prefix, or a plan's name); a closed run is only reported.
+    """Follow the run that `text` names (an id, a unique prefix, or a plan's name); a closed
+    run is only reported.
 
     Return the exit code.
     """
@@ -64,7 +65,9 @@ async def follow_open(
 
 
 def end_suspension(driver: Driver) -> None:
-    """Write that somebody is at a suspended run again. Raises RunNotFound when it has ended meanwhile."""
+    """Write that somebody is at a suspended run again. Raises RunNotFound when it has ended
+    meanwhile.
+    """
     run, setting = driver.load(), driver.setting
     if run.is_open and run.suspended is not None:
         setting.store.record(run.id, setting.clock.now(), (RunResumed(),), word=run.working_word)
@@ -75,9 +78,9 @@ async def open_targets_of(
 ) -> Sessions:
     """The targets of a run, as configuration has them now; closed with `stack`.
 
-    One of several that cannot be opened stops its own groups only. Raises InvalidInput for a target that is not
-    configured any more, Stale for one whose cloud or project is another, CloudError, CloudDenied where none can be
-    opened.
+    One of several that cannot be opened stops its own groups only. Raises InvalidInput for
+    a target that is not configured any more, Stale for one whose cloud or project is
+    another, CloudError, CloudDenied where none can be opened.
     """
     names = [choose_target(loaded, target.name) for target in run.schedule.targets]
     sessions = await open_sessions(app, loaded, names, names[0], stack, patient=True)
@@ -88,7 +91,8 @@ async def open_targets_of(
         is_now = (session.target.cloud, session.target.project_id)
         if is_now != (target.cloud, target.project_id):
             raise Stale(
-                f"target {target.name} is cloud {is_now[0]}, project {is_now[1]} now; the run was begun for"
+                f"target {target.name} is cloud {is_now[0]}, project {is_now[1]} now; the run was "
+                f"begun for"
                 f" cloud {target.cloud}, project {target.project_id}",
                 hint="correct the configuration, or cancel the run",
             )

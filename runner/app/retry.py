@@ -31,7 +31,8 @@ MOST_ON_STDOUT = 20_000
 def write_retry(app: App, run: str, out: Path | None) -> None:
     """Write the plan to `out`, or to stdout.
 
-    Raises Held for an open run, UsageProblem if a file exists or the plan is too large, InvalidInput if it is wrong.
+    Raises Held for an open run, UsageProblem if a file exists or the plan is too large,
+    InvalidInput if it is wrong.
     """
     if out is not None and out.exists():
         raise UsageProblem(
@@ -78,10 +79,12 @@ def write_retry(app: App, run: str, out: Path | None) -> None:
 
 
 def texts(made: Retry, out: Path | None) -> tuple[str, dict[Path, str]]:
-    """Return the text of the plan, and those of the files beside it that hold the ids of many servers.
+    """Return the text of the plan, and those of the files beside it that hold the ids of
+    many servers.
 
-    The plan is read back first. Raises InvalidInput with its problems if it is not valid, UsageProblem if it is too
-    large for one file and `out` is None, or if a file beside it exists.
+    The plan is read back first. Raises InvalidInput with its problems if it is not
+    valid, UsageProblem if it is too large for one file and `out` is None, or if a file
+    beside it exists.
     """
     document, most = made.document, MOST_COMMENTS
     lists: dict[str, list[str]] = {}

@@ -28,7 +28,9 @@ from runner.planning.targets_lifted import changed_configuration
 def policy_problems(
     police: Police, plan: Loaded, schedule: Schedule, inventory: Inventory
 ) -> list[Problem]:
-    """What a plan breaks of the policy, by what is written in it and by what became of it, each at its place."""
+    """What a plan breaks of the policy, by what is written in it and by what became of it,
+    each at its place.
+    """
     policy, path = police.loaded.policy, police.loaded.path
     if policy is None:
         return []
@@ -69,8 +71,9 @@ def rules_at(app: App, revision: str) -> tuple[LoadedConfig, Police]:
 
 
 def loosened_rules(app: App, revision: str, police: Police) -> tuple[Lift, ...]:
-    """Return which rules the policy loosens against that of a revision, which support its configuration protects less,
-    and which targets, sources of gates and stores became others.
+    """Return which rules the policy loosens against that of a revision, which support its
+    configuration protects less, and which targets, sources of gates and stores became
+    others.
 
     Nothing of what cannot be used in one of the two.
     """

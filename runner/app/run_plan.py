@@ -45,7 +45,9 @@ from runner.report.surroundings import advice, surroundings_lines
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """How plans are run in this call. `store_is_persistent`: the caller's word that a local store outlives CI."""
+    """How plans are run in this call. `store_is_persistent`: the caller's word that a local
+    store outlives CI.
+    """
 
     app: App
     config: LoadedConfig
@@ -88,7 +90,8 @@ class Runner:
     def _found(
         self, store: Store, order: Order, targets: Collection[str]
     ) -> tuple[RunRow | None, OlderOpen | None]:
-        """The run of this version that is there already, and with `supersede` the open one of another version.
+        """The run of this version that is there already, and with `supersede` the open one of
+        another version.
 
         Raises OlderOpen where that is not to be superseded.
         """
@@ -149,14 +152,18 @@ class Runner:
         return await execute(self.app, store, sessions, run_id, self.manner)
 
     def _advised(self, schedule: Schedule, around: Surroundings) -> Sequence[str]:
-        """Say before the consent what speaks against rebooting these servers now; the journal keeps it."""
+        """Say before the consent what speaks against rebooting these servers now; the
+        journal keeps it.
+        """
         for line in surroundings_lines(schedule, around):
             names = f": {clipped(line.names, 200)}" if line.names else ""
             self.app.talk(plain(f"{'  ' * line.level}{inline(line.words)}{names}", 1000))
         return advice(schedule, around)
 
     async def _join(self, store: Store, row: RunRow) -> Result:
-        """Follow the run of the same plan that is there already. Raises Stale when another schedule was reviewed."""
+        """Follow the run of the same plan that is there already. Raises Stale when another
+        schedule was reviewed.
+        """
         start_run.demand_reviewed(row.schedule_digest, self.wish)
         if not row.is_open:
             return self._done_already(store, row.id)
@@ -183,12 +190,17 @@ class Runner:
 
 
 def _nothing_left(schedule: Schedule, skipped: Mapping[str, Why]) -> Result:
-    """Return why no run begins: 0 if nothing was to be done, 4 if a server that should be rebooted is not."""
+    """Return why no run begins: 0 if nothing was to be done, 4 if a server that should be
+    rebooted is not.
+    """
     is_spent = all(reason == REBOOTED_IN_CYCLE for reason, _ in skipped.values())
     lines = [headline(schedule)]
     if skipped and is_spent:
         lines = [
-            f"nothing to reboot: all {schedule.servers} servers rebooted already in cycle {schedule.cycle}"
+            (
+                f"nothing to reboot: all {schedule.servers} servers rebooted already in cycle "
+                f"{schedule.cycle}"
+            )
         ]
     elif skipped:
         lines = [
@@ -211,13 +223,14 @@ def _nothing_left(schedule: Schedule, skipped: Mapping[str, Why]) -> Result:
 
 
 def _store_begun(*, is_real: bool) -> str:
-    """Return what `run` says before the first run of a store. An embedded simulator lives beside its store: with it
-    nothing that could be forgotten was rebooted.
+    """Return what `run` says before the first run of a store. An embedded simulator lives
+    beside its store: with it nothing that could be forgotten was rebooted.
     """
     if not is_real:
         return STORE_BEGUN
     return (
-        f"warning: {STORE_BEGUN}. If the store held runs before, stop now and restore it: without them servers can"
+        f"warning: {STORE_BEGUN}. If the store held runs before, stop now and restore it: "
+        f"without them servers can"
         " be rebooted a second time"
     )
 
@@ -225,7 +238,9 @@ def _store_begun(*, is_real: bool) -> str:
 def open_runs_of_deleted(
     app: App, config: LoadedConfig, selection: Selection
 ) -> list[tuple[str, str, str]]:
-    """Deleted plans that have an open run: the file, what is so, and what to do. Deleting a plan stops nothing."""
+    """Deleted plans that have an open run: the file, what is so, and what to do. Deleting a
+    plan stops nothing.
+    """
     repository = Repository.find(Path.cwd(), os.environ)
     found = []
     with open_store_of(app, config) as store:
@@ -238,7 +253,10 @@ def open_runs_of_deleted(
             )
             for row in store.runs(plan=plan.name, open_only=True) if plan else ():
                 said = f"{path} was deleted, and its run {row.id} is open ({row.word})"
-                hint = f"deleting a plan stops nothing: `reboot-runner cancel {row.id} --reason …` does"
+                hint = (
+                    f"deleting a plan stops nothing: `reboot-runner cancel {row.id} --reason "
+                    f"…` does"
+                )
                 found.append((path, said, hint))
     return found
 

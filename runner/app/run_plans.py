@@ -32,9 +32,11 @@ def run_plans(
     manner: Manner,
     store_is_persistent: bool,
 ) -> int:
-    """Run what is chosen and return the exit code; what is wrong with one plan does not keep the others from running.
+    """Run what is chosen and return the exit code; what is wrong with one plan does not keep
+    the others from running.
 
-    `plan_file`: the plan of a saved schedule, if its file was renamed. Raises RunnerError if one thing is chosen.
+    `plan_file`: the plan of a saved schedule, if its file was renamed. Raises RunnerError
+    if one thing is chosen.
     """
     config = app.load_config()
     options = options_of(chosen, config)
@@ -69,8 +71,8 @@ def run_plans(
 
 
 def _changed(app: App, config: LoadedConfig, chosen: PlanChoice, load: Loader) -> list[Path]:
-    """Return the plans that a range of commits changed. Warn of runs of deleted plans, and of plans of one name:
-    what one has rebooted counts as rebooted by both.
+    """Return the plans that a range of commits changed. Warn of runs of deleted plans, and of
+    plans of one name: what one has rebooted counts as rebooted by both.
     """
     if any(path.suffix.lower() not in PLANS and not path.is_dir() for path in chosen.paths):
         raise UsageProblem(

@@ -1,7 +1,8 @@
-"""The one loop around `advance`, for whoever drives runs: `run` and `resume`, `reconcile`, workers, Temporal.
+"""The one loop around `advance`, for whoever drives runs: `run` and `resume`, `reconcile`,
+workers, Temporal.
 
-The loop begins steps, waits for the first of them to end, and heeds signals. What is next, and when to look again, is
-the word of an `Agenda`.
+The loop begins steps, waits for the first of them to end, and heeds signals. What is next,
+and when to look again, is the word of an `Agenda`.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ async def schedule(
 ) -> None:
     """Step runs until the agenda is done or `ending` is set; then what is under way ends.
 
-    A step ends by itself soon after `ending` is set; `drain_s`: it is cancelled after so long. `drains` is called
-    before that wait. Raises what the agenda and its steps raise.
+    A step ends by itself soon after `ending` is set; `drain_s`: it is cancelled after so
+    long. `drains` is called before that wait. Raises what the agenda and its steps raise.
     """
     stop = asyncio.ensure_future(ending.wait())
     tasks: dict[asyncio.Task[None], str] = {}
@@ -96,7 +97,9 @@ class Told:
 
 @contextlib.asynccontextmanager
 async def signals_handled(app: App, ending: asyncio.Event | None = None) -> AsyncIterator[Told]:
-    """The first SIGINT or SIGTERM sets `ending` and says what that means; the second ends the process at once."""
+    """The first SIGINT or SIGTERM sets `ending` and says what that means; the second ends
+    the process at once.
+    """
     loop, told = asyncio.get_running_loop(), Told(ending or asyncio.Event())
 
     def on_signal(number: int) -> None:
@@ -105,7 +108,8 @@ async def signals_handled(app: App, ending: asyncio.Event | None = None) -> Asyn
         told.signal = number
         told.ending.set()
         app.talk(
-            f"{signal.Signals(number).name}: nothing new is started; what the cloud has accepted goes on there."
+            f"{signal.Signals(number).name}: nothing new is started; what the cloud has accepted "
+            f"goes on there."
             " A second signal ends at once; `resume` goes on either way."
         )
 

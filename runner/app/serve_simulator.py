@@ -31,7 +31,9 @@ AK, SK, PASSWORD, OIDC_SECRET = (
 
 @dataclass(frozen=True, slots=True)
 class ServeRequest:
-    """The cloud that is to be simulated and where, as the command's options of these names say it."""
+    """The cloud that is to be simulated and where, as the command's options of these
+    names say it.
+    """
 
     cloud: str | None
     port: int
@@ -77,7 +79,8 @@ def serve_simulator(app: App, world: ServeRequest) -> None:
         asyncio.run(_serve(app, state, world))
     except ssl.SSLError as error:
         raise UsageProblem(
-            f"--tls-cert {world.tls_cert} cannot be used: {error.reason or 'no certificate with its key'}",
+            f"--tls-cert {world.tls_cert} cannot be used: "
+            f"{error.reason or 'no certificate with its key'}",
             hint="both are files in PEM form; give the key with --tls-key if it is in another file",
         ) from error
     except OSError as error:
@@ -134,7 +137,9 @@ async def _serve(app: App, state: State, world: ServeRequest) -> None:
 
 
 def _target(running: Running) -> str:
-    """The target to write. One that is to be spoken to as OTC names every endpoint: else the rule's would hold."""
+    """The target to write. One that is to be spoken to as OTC names every endpoint: else
+    the rule's would hold.
+    """
     if running.state.options.switches.cloud == "otc":
         services = ", ".join(
             f"{service}: '{running.url}'" for service in ("ecs", "iam", "ces", "autoscaling")
@@ -144,7 +149,9 @@ def _target(running: Running) -> str:
 
 
 def _instructions(running: Running) -> Iterator[str]:
-    """Yield how to point a client at it: environment lines, the rest as comments, so that `source` works."""
+    """Yield how to point a client at it: environment lines, the rest as comments, so that
+    `source` works.
+    """
     keys = running.state.credentials
     yield f"# simulated cloud: {len(running.state.fleet.servers)} servers at {running.url}"
     exports = [("HUAWEICLOUD_SDK_AK", keys.ak), ("HUAWEICLOUD_SDK_PROJECT_ID", running.project_id)]
@@ -158,23 +165,34 @@ def _instructions(running: Running) -> Iterator[str]:
         yield f'export HUAWEICLOUD_SDK_SK="${SK}"'
     password = f"${PASSWORD}" if os.environ.get(PASSWORD) else keys.password
     yield (
-        f"# or a token: user {keys.user}, domain {keys.domain}, password {password}, at {running.url}/v3/auth/tokens\n"
+        f"# or a token: user {keys.user}, domain {keys.domain}, password {password}, at "
+        f"{running.url}/v3/auth/tokens\n"
         "# in reboot-runner.yaml:\n"
         "#   targets:\n"
         f"#     simulated: {_target(running)}"
     )
     if running.url.startswith("https:"):
-        yield "# its certificate is trusted with REBOOT_RUNNER_CA_FILE=the certificate of its authority"
+        yield (
+            "# its certificate is trusted with REBOOT_RUNNER_CA_FILE=the certificate of its "
+            "authority"
+        )
     if keys.oidc is not None:
         trust = keys.oidc
         if running.state.options.switches.cloud == "otc":  # it has no STS
             who = f"HUAWEICLOUD_SDK_IDP_ID={trust.idp_id}, and HUAWEICLOUD_SDK_ID_TOKEN_FILE"
         else:
-            who = f"HUAWEICLOUD_OIDC_PROVIDER_URN={trust.provider_urn} HUAWEICLOUD_OIDC_AGENCY_URN={trust.agency_urn}"
-        yield f"# or OIDC: {who}\n#   ID tokens: HS256, iss {trust.issuer}, aud {trust.audience}, any sub"
+            who = (
+                f"HUAWEICLOUD_OIDC_PROVIDER_URN={trust.provider_urn} "
+                f"HUAWEICLOUD_OIDC_AGENCY_URN={trust.agency_urn}"
+            )
+        yield (
+            f"# or OIDC: {who}\n#   ID tokens: HS256, iss {trust.issuer}, aud {trust.audience}, "
+            f"any sub"
+        )
     if keys.instance is not None:
         yield (
-            f"# or as server {keys.instance.server}, which its metadata service says and gives keys to:\n"
+            f"# or as server {keys.instance.server}, which its metadata service says and gives "
+            f"keys to:\n"
             f"#   export REBOOT_RUNNER_METADATA={running.url}"
         )
     if running.state.options.control:

@@ -46,7 +46,9 @@ class Sessions:
 
     @property
     def clock_words(self) -> str:
-        """What every time of the run is to be read with: `simulated clock, 30 times real time`; empty for real time."""
+        """What every time of the run is to be read with: `simulated clock, 30 times real
+        time`; empty for real time.
+        """
         if not self.is_embedded:
             return ""
         scale = self.first.time_scale
@@ -65,7 +67,9 @@ class Sessions:
         return frozenset(self.by_name)
 
     async def inventories(self) -> dict[str, Inventory]:
-        """What each target has now, read at once. Raises CloudError, CloudDenied of the first that cannot be read."""
+        """What each target has now, read at once. Raises CloudError, CloudDenied of the
+        first that cannot be read.
+        """
         found = await asyncio.gather(*(s.inventory() for s in self.by_name.values()))
         return dict(zip(self.by_name, found, strict=True))
 
@@ -92,7 +96,8 @@ class Sessions:
 def demand_groups(plan: Plan, fleet: Fleet) -> tuple[Problem, ...]:
     """Return the problems of server groups that could not be read.
 
-    Raises CloudDenied where the plan names server groups and the permission to read them is missing.
+    Raises CloudDenied where the plan names server groups and the permission to read them is
+    missing.
     """
     problems = tuple(unread_groups(plan, fleet))
     unread = [place.inventory.groups_unread for place in fleet.places.values()]
@@ -114,8 +119,8 @@ async def open_sessions(
 ) -> Sessions:
     """Open these targets; they close with `stack`.
 
-    Raises CloudError, CloudDenied of the first that cannot be opened; `patient` does so only where none can, and else
-    tells once of each that cannot, with what mends it.
+    Raises CloudError, CloudDenied of the first that cannot be opened; `patient` does so
+    only where none can, and else tells once of each that cannot, with what mends it.
     """
     opened: dict[str, Session] = {}
     failed: dict[str, CloudError] = {}

@@ -26,7 +26,9 @@ from runner.store.open import shown
 
 
 def show_config(app: App, config_rev: str | None, output: str, *, is_named: bool) -> None:
-    """Write the effective configuration. `is_named`: an option names its file. Raises InvalidInput if it is invalid."""
+    """Write the effective configuration. `is_named`: an option names its file. Raises
+    InvalidInput if it is invalid.
+    """
     loaded, _ = rules_of(app, config_rev)
     if not loaded.is_valid:
         raise InvalidInput(loaded.problems)
@@ -35,7 +37,10 @@ def show_config(app: App, config_rev: str | None, output: str, *, is_named: bool
     found_by = "REBOOT_RUNNER_CONFIG" if os.environ.get("REBOOT_RUNNER_CONFIG") else "search"
     if is_named:
         found_by = "--config"
-    head = f"{loaded.name}, {'found from here up to the Git root' if found_by == 'search' else f'named by {found_by}'}"
+    head = (
+        f"{loaded.name}, "
+        f"{'found from here up to the Git root' if found_by == 'search' else f'named by {found_by}'}"  # noqa: E501
+    )
     if config_rev:
         head += f", as it is in revision {config_rev}"
     if loaded.path is None:
@@ -89,7 +94,9 @@ def _urls(config: TargetConfig, environ: Mapping[str, str]) -> dict[str, str | N
 def _effective(
     setting: ConfigSetting, config: TargetConfig, urls: Mapping[str, str | None]
 ) -> ConfigSetting:
-    """Return what holds where nothing is written: an endpoint by its rule, a project by the login or by look-up."""
+    """Return what holds where nothing is written: an endpoint by its rule, a project by the
+    login or by look-up.
+    """
     path = setting.path
     if path[2:] == ("project_id",):
         try:

@@ -28,9 +28,11 @@ def show_diff(
     out: str | None,
     form: str,
 ) -> int:
-    """Write the dry-run of each plan in the form `form`, and save to `out` the schedules that may run.
+    """Write the dry-run of each plan in the form `form`, and save to `out` the schedules
+    that may run.
 
-    Return the exit code of all plans. Raises UsageProblem, and InvalidInput for what is no plan's fault.
+    Return the exit code of all plans. Raises UsageProblem, and InvalidInput for what is
+    no plan's fault.
     """
     if base is not None and not base.strip():
         raise UsageProblem("--base is empty: name a revision, for example --base main")

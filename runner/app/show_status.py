@@ -1,4 +1,6 @@
-"""`status`: the runs of a store, or one run: waves, servers, and what it waits for. Reads nothing but the store."""
+"""`status`: the runs of a store, or one run: waves, servers, and what it waits for. Reads
+nothing but the store.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ MOST_EVENTS = 20_000
 def show_status(
     app: App, run: str | None, plans: Path | None, output: str, *, watch: bool, open_only: bool
 ) -> None:
-    """Show the runs of the store and the plans of a folder that have none, or one run, with `watch` until its end."""
+    """Show the runs of the store and the plans of a folder that have none, or one run, with
+    `watch` until its end.
+    """
     with open_store_of(app) as store:
         if run is None:
             _list(app, store, plans, open_only, output)
@@ -62,7 +66,7 @@ def show_status(
             _one(app, store, run, watch, output)
 
 
-# --- all runs ----------------------------------------------------------------------------------------------------
+# --- all runs -----------------------------------------------------------------
 
 
 def _list(app: App, store: Store, plans: Path | None, open_only: bool, output: str) -> None:
@@ -88,7 +92,8 @@ def _list(app: App, store: Store, plans: Path | None, open_only: bool, output: s
         app.echo(printed(runs_table(states, picture.size()[0] if picture else None)))
     if unread := sum(state.counts is None for state in states):
         app.show(
-            f"the counts of {count(unread, 'older run')} are not read; `reboot-runner status RUN` shows them"
+            f"the counts of {count(unread, 'older run')} are not read; `reboot-runner status RUN` "
+            f"shows them"
         )
     for clock, number in Counter(state.clock for state in states if state.clock).items():
         app.show(printed([f"times of {count(number, 'run')}: {clock}"]))
@@ -99,7 +104,9 @@ def _list(app: App, store: Store, plans: Path | None, open_only: bool, output: s
 
 
 def _states(store: Store, rows: Sequence[RunRow], halt: Halt | None) -> Iterator[Listed]:
-    """Yield what the journals say of the runs. Closed runs are read as long as all journals together are short."""
+    """Yield what the journals say of the runs. Closed runs are read as long as all journals
+    together are short.
+    """
     read = 0
     for row in rows:
         listed = Listed(row.id, row.plan, row.word, "", None, row.created, "")
@@ -119,7 +126,9 @@ def _states(store: Store, rows: Sequence[RunRow], halt: Halt | None) -> Iterator
 
 
 def _next(run: Run, row: RunRow) -> str:
-    """Return the name of the command that a person should give next; empty where a process works on the run."""
+    """Return the name of the command that a person should give next; empty where a process
+    works on the run.
+    """
     return next((step.command.split()[1] for step in _steps(run, row) if step.command), "")
 
 
@@ -156,7 +165,9 @@ def _row(kind: type[R], row: RunRow, state: Listed, **more: Any) -> R:
 
 
 def _plans_without_run(store: Store, folder: Path) -> list[str]:
-    """Names of plans in a folder whose present content has no run: merged, and perhaps dropped by a CI system."""
+    """Names of plans in a folder whose present content has no run: merged, and perhaps
+    dropped by a CI system.
+    """
     files, _ = find_plans((folder,))
     without = []
     for path in files:
@@ -170,7 +181,7 @@ def _plans_without_run(store: Store, folder: Path) -> list[str]:
     return without
 
 
-# --- one run -----------------------------------------------------------------------------------------------------
+# --- one run ------------------------------------------------------------------
 
 
 def _one(app: App, store: Store, text: str, watch: bool, output: str) -> None:
@@ -230,7 +241,9 @@ def _json(run: Run, row: RunRow, halt: Halt | None) -> str:
 
 
 def _outlook(run: Run) -> Outlook | None:
-    """What windows and freezes mean for the waves that have not begun; by this machine's clock or the run's."""
+    """What windows and freezes mean for the waves that have not begun; by this machine's
+    clock or the run's.
+    """
     begun = sum(1 for state in run.waves if state.started)
     if not run.is_open or begun == len(run.waves):
         return None

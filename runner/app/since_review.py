@@ -1,4 +1,6 @@
-"""Before a run is created: servers that others rebooted since its schedule was made are left alone."""
+"""Before a run is created: servers that others rebooted since its schedule was made are
+left alone.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ MANY = 10 * HISTORIES_AT_ONCE
 """Reading more histories than these is announced, and its progress is told after as many."""
 NAMED = 5
 NEWEST = 50
-"""So many runs, the newest first, are asked whether they sent a reboot shortly before a schedule was made."""
+"""So many runs, the newest first, are asked whether they sent a reboot shortly before a
+schedule was made.
+"""
 
 
 async def leave_rebooted_alone(
@@ -40,11 +44,13 @@ async def leave_rebooted_alone(
     *,
     is_reviewed: bool,
 ) -> tuple[Mapping[str, Why], tuple[str, ...]]:
-    """Return the servers that were rebooted since their schedule was made, and sentences about them.
+    """Return the servers that were rebooted since their schedule was made, and sentences
+    about them.
 
-    `is_reviewed`: the schedule was saved by an earlier call. Servers that earlier runs of the cycle asked for are
-    exempt: those runs, `retry` and `resolve` decide about them. So are those of the embedded simulated cloud, where
-    each run has a cycle of its own. A history that cannot be read is named. Raises Stale for it if the store is new,
+    `is_reviewed`: the schedule was saved by an earlier call. Servers that earlier runs
+    of the cycle asked for are exempt: those runs, `retry` and `resolve` decide about
+    them. So are those of the embedded simulated cloud, where each run has a cycle of its
+    own. A history that cannot be read is named. Raises Stale for it if the store is new,
     or is not there yet (None): then no earlier run is known.
     """
     if sessions.is_embedded:
@@ -60,9 +66,15 @@ async def leave_rebooted_alone(
     unreadable = [i for i, actions in histories.items() if actions is None]
     if unreadable:
         names = _names(schedule, unreadable)
-        what = f"{len(unreadable)} servers changed since the schedule was made, and their action history cannot be read"
+        what = (
+            f"{len(unreadable)} servers changed since the schedule was made, and their action "
+            f"history cannot be read"
+        )
         if is_new:
-            hint = "this store is new, so earlier reboots are not known; use the store of earlier runs, or allow"
+            hint = (
+                "this store is new, so earlier reboots are not known; use the store of "
+                "earlier runs, or allow"
+            )
             hint += " reading histories (see `reboot-runner doctor`). Nothing was sent"
             raise Stale(
                 f"{what}: they may have been rebooted already", hint=hint, differences=(names,)
@@ -86,7 +98,8 @@ async def _read(
     number = sum(map(len, changed.values()))
     if number > MANY:
         app.talk(
-            f"reading the action history of {number:,} servers that changed since the schedule was made"
+            f"reading the action history of {number:,} servers that changed since the schedule "
+            f"was made"
         )
     found: dict[str, tuple[Action, ...] | None] = {}
     for name, ids in changed.items():
@@ -110,7 +123,9 @@ def _asked_lately(store: Store, servers: Collection[str]) -> dict[str, list[date
 
 
 def _asked_in_cycle(store: Store, schedule: Schedule) -> set[str]:
-    """Return the servers that earlier runs of the schedule's cycle asked for, whatever became of them."""
+    """Return the servers that earlier runs of the schedule's cycle asked for, whatever
+    became of them.
+    """
     rows = [row for row in store.runs(limit=1_000_000) if row.cycle == schedule.cycle]
     runs = (read_run(store, row.id) for row in rows)
     return {

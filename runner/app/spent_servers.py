@@ -1,4 +1,6 @@
-"""What a cycle is spent for, as a plan sees it: one that repeats a run may have that run's failed servers once more."""
+"""What a cycle is spent for, as a plan sees it: one that repeats a run may have that run's
+failed servers once more.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from runner.ports.store import RunNotFound, Store
 class SpentServers:
     """The servers of a project that a plan leaves alone, because its cycle has asked for them.
 
-    `rebooted`: those that ended ready. `unfinished`: the others by id, with the run that asked and what became of them.
+    `rebooted`: those that ended ready. `unfinished`: the others by id, with the run that
+    asked and what became of them.
     """
 
     rebooted: frozenset[str] = frozenset()
@@ -28,9 +31,10 @@ class SpentServers:
 def spent_for(store: Store | None, plan: Plan, cycle: str, project: str) -> SpentServers:
     """Return what a plan's cycle is spent for.
 
-    Without `retry_of` these are the servers that any run of the cycle asked for. With it, those that failed in that run
-    and that no later run has asked for are free. None stands for a store that does not exist yet. Raises InvalidInput,
-    with the path into the plan, when the run is unknown, is still open, or is of another cycle.
+    Without `retry_of` these are the servers that any run of the cycle asked for. With it,
+    those that failed in that run and that no later run has asked for are free. None stands
+    for a store that does not exist yet. Raises InvalidInput, with the path into the plan,
+    when the run is unknown, is still open, or is of another cycle.
     """
     holders = store.spent(cycle, project) if store is not None else {}
     runs: dict[str, Run] = {}
@@ -53,7 +57,9 @@ def spent_for(store: Store | None, plan: Plan, cycle: str, project: str) -> Spen
 
 
 def _is_free(server: str, holder: str, last: Run, runs: Mapping[str, Run]) -> bool:
-    """Return True if a run that is repeated asked for a server last, and neither it nor `last` has settled it."""
+    """Return True if a run that is repeated asked for a server last, and neither it nor
+    `last` has settled it.
+    """
     asked = runs[holder].servers.get(server) if holder in runs else None
     then = last.servers.get(server)
     is_open = then is None or then.may_be_asked_again or then.outcome is Outcome.SKIPPED

@@ -1,4 +1,6 @@
-"""From a plan to a run: what is in the store already, the schedule, the consent, the journal's first event."""
+"""From a plan to a run: what is in the store already, the schedule, the consent, the
+journal's first event.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ from runner.report.safe import plain
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the caller of `run` said about consent. `max_age`: of a saved schedule, when its run is created."""
+    """What the caller of `run` said about consent. `max_age`: of a saved schedule, when its
+    run is created.
+    """
 
     yes: bool = False
     schedule_digest: str | None = None
@@ -43,8 +47,10 @@ class OlderOpen(Held):
     def __init__(self, row: RunRow, which: str, done: RunRow | None = None) -> None:
         super().__init__(
             f"run {row.id} {which} is open ({row.word})",
-            hint=f"`reboot-runner resume {row.id}` follows it to its end; or `cancel {row.id} --reason …` stops it, and"
-            f" the next `reconcile` or `resume {row.id}` ends it. Then plan or run this version again, in GitHub by"
+            hint=f"`reboot-runner resume {row.id}` follows it to its end; or `cancel {row.id} "
+            f"--reason …` stops it, and"
+            f" the next `reconcile` or `resume {row.id}` ends it. Then plan or run this version "
+            f"again, in GitHub by"
             " running the job again; outside of jobs, `run --supersede` does it all",
         )
         self.row = row
@@ -52,11 +58,13 @@ class OlderOpen(Held):
 
 
 def earlier_run(store: Store, plan: str, digest: str, targets: Collection[str]) -> RunRow | None:
-    """The run that a plan goes on with: an open one of the same digest; or the closed one that makes it done, however
-    many other versions of the plan were run since (a change that was reverted).
+    """The run that a plan goes on with: an open one of the same digest; or the closed one that
+    makes it done, however many other versions of the plan were run since (a change that was
+    reverted).
 
-    What was run on another target has not been run on this one. Raises OlderOpen while another run of the plan is
-    open: of another version, or on another target; it holds the closed one, if there is one.
+    What was run on another target has not been run on this one. Raises OlderOpen while
+    another run of the plan is open: of another version, or on another target; it holds the
+    closed one, if there is one.
     """
     done: RunRow | None = None
     older: tuple[RunRow, str] | None = None
@@ -85,12 +93,16 @@ def demand_reviewed(digest: str, wish: Wish) -> None:
     if wish.schedule_digest is not None and wish.schedule_digest != digest:
         raise Stale(
             f"the schedule is {digest}, not {plain(wish.schedule_digest)} as reviewed",
-            hint="look at `reboot-runner diff` again: servers, waves or rules have changed since the review",
+            hint=(
+                "look at `reboot-runner diff` again: servers, waves or rules have changed since "
+                "the review"
+            ),
         )
 
 
 def demand_consent(app: App, schedule: Schedule, sessions: Sessions, wish: Wish) -> None:
-    """The reviewed digest, `--yes`, or the plan's name typed at a terminal. Simulated servers need none.
+    """The reviewed digest, `--yes`, or the plan's name typed at a terminal. Simulated servers
+    need none.
 
     Raises Stale when the digest is another, UsageProblem when nobody consented.
     """
@@ -135,7 +147,9 @@ def begin_run(
 
 
 def facts(plan_file: Path) -> dict[str, Any]:
-    """What the report says of the circumstances: tool, actor, commit, CI run. Never a credential."""
+    """What the report says of the circumstances: tool, actor, commit, CI run. Never a
+    credential.
+    """
     said = {
         "tool_version": __version__,
         "actor": actor(),
@@ -170,7 +184,9 @@ def _ci_run(env: Mapping[str, str]) -> str:
 
 
 def _commit(plan_file: Path) -> str:
-    """The commit the plan's folder is at, with `+` when the file differs from it; empty outside Git."""
+    """The commit the plan's folder is at, with `+` when the file differs from it; empty
+    outside Git.
+    """
     try:
         repository = Repository.find(plan_file.absolute().parent)
         head, changed = repository.resolve("HEAD"), repository.uncommitted()

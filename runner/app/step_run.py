@@ -1,4 +1,6 @@
-"""One step of one run of a store, whoever asks for it: `reconcile`, a worker, or an engine that drives one."""
+"""One step of one run of a store, whoever asks for it: `reconcile`, a worker, or an engine
+that drives one.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,15 @@ REST_MOST_S = 300.0
 """How long a run whose step failed is left alone by this process: longer each time."""
 
 MOST_KEPT = 100
-"""Runs whose connections are kept between their steps; those that were stepped longest ago are closed first."""
+"""Runs whose connections are kept between their steps; those that were stepped longest ago
+are closed first.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """What came of a step. `code`: 0, or of the error that it failed with. `advance`: None where it failed.
+    """What came of a step. `code`: 0, or of the error that it failed with. `advance`: None
+    where it failed.
 
     `is_held`: nothing was done, another process (or another task of this one) is at the run.
     """
@@ -43,7 +48,9 @@ class Stepped:
 
 @dataclass(slots=True)
 class _Kept:
-    """A run in this process: its driver, what closes its targets, and the configuration that they were opened by."""
+    """A run in this process: its driver, what closes its targets, and the configuration
+    that they were opened by.
+    """
 
     driver: Driver
     stack: AsyncExitStack
@@ -52,10 +59,12 @@ class _Kept:
 
 @dataclass(slots=True)
 class Stepper:
-    """Advances runs by one step each; what goes wrong with one is told, and never keeps the others from theirs.
+    """Advances runs by one step each; what goes wrong with one is told, and never keeps the
+    others from theirs.
 
-    `config` gives the configuration of the moment: the same object for as long as nothing has changed in it. Several
-    runs may be stepped side by side, all in one thread. `close` when done.
+    `config` gives the configuration of the moment: the same object for as long as nothing
+    has changed in it. Several runs may be stepped side by side, all in one thread. `close`
+    when done.
     """
 
     app: App
@@ -69,11 +78,15 @@ class Stepper:
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _resting: dict[str, tuple[float, int]] = field(default_factory=dict)
-    """Runs whose last step failed: until when they are left alone (monotonic), and how many failed in a row."""
+    """Runs whose last step failed: until when they are left alone (monotonic), and how many
+    failed in a row.
+    """
     _said: dict[str, str] = field(default_factory=dict)
 
     def rest_s(self, run_id: str) -> float:
-        """For how long this process leaves a run alone because its last step failed. The store may not know of it."""
+        """For how long this process leaves a run alone because its last step failed. The
+        store may not know of it.
+        """
         return max(0.0, self._resting.get(run_id, (0.0, 0))[0] - time.monotonic())
 
     def rouse(self) -> None:
@@ -147,7 +160,9 @@ class Stepper:
             self.app.talk(f"{row.id} {row.plan}: {text}", run=row.id, **fields)
 
     async def _driver(self, row: RunRow) -> Driver:
-        """The driver of a run: its pace, and the connections to its targets, are kept between its steps."""
+        """The driver of a run: its pace, and the connections to its targets, are kept
+        between its steps.
+        """
         loaded, kept = self.config(), self._kept.get(row.id)
         if kept is None or kept.loaded is not loaded:
             await self._let_go(row.id)
@@ -171,7 +186,8 @@ class Stepper:
             await kept.stack.aclose()
         except Exception as error:  # noqa: BLE001 - what cannot be closed is gone all the same
             self.app.talk(
-                f"{run_id}: its targets were not closed well: {type(error).__name__}: {plain(error)}"
+                f"{run_id}: its targets were not closed well: {type(error).__name__}: "
+                f"{plain(error)}"
             )
 
     async def close(self) -> None:

@@ -21,7 +21,8 @@ def store_url(app: App, loaded: LoadedConfig) -> str:
 
 @contextmanager
 def open_store_of(app: App, loaded: LoadedConfig | None = None) -> Iterator[Store]:
-    """Open the store of this call. A run that it does not have is reported with the store's address.
+    """Open the store of this call. A run that it does not have is reported with the store's
+    address.
 
     Raises StoreError when it cannot be opened, InvalidInput for a bad configuration.
     """
@@ -41,13 +42,16 @@ def open_store_of(app: App, loaded: LoadedConfig | None = None) -> Iterator[Stor
 def demand_persistent_store(
     app: App, loaded: LoadedConfig, session_is_real: bool, promised: bool
 ) -> None:
-    """A CI runner's disk dies with it, and the job ids too: refuse a local file there for a real target."""
+    """A CI runner's disk dies with it, and the job ids too: refuse a local file there for a
+    real target.
+    """
     if session_is_real and in_ci() and dies_with_the_disk(store_url(app, loaded)) and not promised:
         raise InvalidInput(
             [
                 Problem(
                     "StoreNotPersistent",
-                    "in CI a store in a local file is lost with the job, and with it what was asked of the cloud",
+                    "in CI a store in a local file is lost with the job, and with it what was "
+                    "asked of the cloud",
                     hint="set REBOOT_RUNNER_STORE to git+https://… or postgresql://…; "
                     "or give --store-is-persistent if the disk stays",
                 )

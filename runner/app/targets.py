@@ -15,7 +15,9 @@ from runner.model.problem import Problem
 
 
 def base_folder(loaded: LoadedConfig) -> Path:
-    """What relative paths of the configuration start from: its folder, else the Git root, else where we are."""
+    """What relative paths of the configuration start from: its folder, else the Git root,
+    else where we are.
+    """
     if loaded.path is not None:
         return loaded.path.absolute().parent
     return git_root(Path.cwd()) or Path.cwd()
@@ -38,7 +40,9 @@ def choose_target(loaded: LoadedConfig, *names: str | None) -> str:
 
 
 def all_targets(loaded: LoadedConfig) -> Mapping[str, TargetConfig]:
-    """The configured targets; `simulator` is always there, so that the examples run in every repository."""
+    """The configured targets; `simulator` is always there, so that the examples run in
+    every repository.
+    """
     return {**WITHOUT_FILE.targets, **loaded.config.targets}
 
 
@@ -56,9 +60,11 @@ def is_embedded(config: TargetConfig) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class WantedTargets:
-    """Which targets a plan uses: what its groups name, in their order, None where neither group nor plan names one.
+    """Which targets a plan uses: what its groups name, in their order, None where neither
+    group nor plan names one.
 
-    `default`: of groups that name none, as the plan writes it. `groups_name`: some group names its own.
+    `default`: of groups that name none, as the plan writes it. `groups_name`: some group
+    names its own.
     """
 
     names: tuple[str | None, ...]
@@ -74,13 +80,18 @@ class WantedTargets:
 def choose_targets(
     loaded: LoadedConfig, override: str | None, wanted: WantedTargets
 ) -> tuple[tuple[str, ...], str]:
-    """The names of a plan's targets, each once, and the default among them. `override`: what `--target` says.
+    """The names of a plan's targets, each once, and the default among them. `override`: what
+    `--target` says.
 
-    Raises InvalidInput for a name that is not configured, where there are several to choose from, for `--target`
-    with a plan whose groups name their own, and where simulated and other targets would share one clock.
+    Raises InvalidInput for a name that is not configured, where there are several to choose
+    from, for `--target` with a plan whose groups name their own, and where simulated and
+    other targets would share one clock.
     """
     if override is not None and wanted.groups_name:
-        message = "groups of the plan name targets of their own, and --target would send all of them to one"
+        message = (
+            "groups of the plan name targets of their own, and --target would send all of "
+            "them to one"
+        )
         raise InvalidInput(
             [Problem("TargetOverride", message, hint="leave --target out, or change the plan")]
         )
@@ -90,7 +101,10 @@ def choose_targets(
     known = all_targets(loaded)
     embedded = [n for n in names if is_embedded(known[n])]
     if embedded and len(embedded) < len(names):
-        message = f"target {embedded[0]} is simulated in a time of its own, the others of the plan are not"
+        message = (
+            f"target {embedded[0]} is simulated in a time of its own, the others of the "
+            f"plan are not"
+        )
         hint = "serve it with `reboot-runner simulator` and give the target its endpoints"
         raise InvalidInput([Problem("TargetsApart", message, hint=hint)])
     return names, chosen

@@ -1,4 +1,6 @@
-"""A worker whose runs are driven by Temporal: its workflows say which run is next, the step is the same."""
+"""A worker whose runs are driven by Temporal: its workflows say which run is next, the step
+is the same.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ RIVAL_S = 2.0
 SOON_S = 0.1
 """The shortest sleep of a workflow."""
 LATE_S = 5.0
-"""A run that nobody has taken for so long after it was due is looked after: its workflow may be gone, or asleep."""
+"""A run that nobody has taken for so long after it was due is looked after: its workflow
+may be gone, or asleep.
+"""
 AGAIN_S = 30.0
 """How long after that it is looked after again."""
 AT_A_TIME = 20
@@ -29,7 +33,9 @@ AT_A_TIME = 20
 
 
 def work(app: App, options: Options, cluster: Cluster) -> int:
-    """Take steps from Temporal until a signal says to end; return the exit code of that. Raises TemporalError."""
+    """Take steps from Temporal until a signal says to end; return the exit code of that.
+    Raises TemporalError.
+    """
     return asyncio.run(_work(app, options, cluster))
 
 
@@ -47,8 +53,8 @@ async def _work(app: App, options: Options, cluster: Cluster) -> int:
 
 @dataclass(slots=True)
 class TemporalWorker:
-    """Takes the steps of Temporal's activity. Sees to it that each open run has a workflow, and that none sleeps while
-    there is something to do.
+    """Takes the steps of Temporal's activity. Sees to it that each open run has a workflow,
+    and that none sleeps while there is something to do.
     """
 
     base: Base
@@ -130,7 +136,9 @@ class TemporalWorker:
             self.woken[row.id] = (row.seq, time.monotonic())
 
     def _is_late(self, row: RunRow, now: float) -> bool:
-        """Whether something was written for the run to act on at once, or nobody has come for long."""
+        """Whether something was written for the run to act on at once, or nobody has
+        come for long.
+        """
         seq, at = self.woken.get(row.id, (0, float("-inf")))
         if row.due <= AT_ONCE and row.seq != seq:
             return True

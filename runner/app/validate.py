@@ -20,7 +20,9 @@ from runner.report.problems import problems_github, problems_json, problems_sari
 
 
 def validate(app: App, chosen: PlanChoice, config_rev: str | None, output: str) -> int:
-    """Write every problem in the form `output` and say how many there are; return 3 where one is an error, else 0."""
+    """Write every problem in the form `output` and say how many there are; return 3 where
+    one is an error, else 0.
+    """
     found = find_chosen(app, chosen)
     files, problems, valid = _check(app, chosen, found, config_rev)
     if output == "json":
@@ -44,7 +46,9 @@ def validate(app: App, chosen: PlanChoice, config_rev: str | None, output: str) 
 def _check(
     app: App, chosen: PlanChoice, found: PlanFiles, config_rev: str | None
 ) -> tuple[list[Path], list[Problem], int]:
-    """Return the files, all problems (the configuration's and the policy's too), and how many hold a usable plan."""
+    """Return the files, all problems (the configuration's and the policy's too), and how
+    many hold a usable plan.
+    """
     config, police = rules_of(app, config_rev)
     options = options_of(chosen, config)
     files = police.plans_among(found.files)

@@ -54,7 +54,8 @@ class Worker:
         return NextSteps({row.id: self._step(row) for row in chosen}, pause_s)
 
     def _order(self, look: OpenRuns) -> list[RunRow]:
-        """Who is next: the longest late first; of those late by about the same, the ones that are open here already.
+        """Who is next: the longest late first; of those late by about the same, the ones that
+        are open here already.
 
         Chance decides the rest, so that several workers do not all reach for the same run.
         """
@@ -68,7 +69,9 @@ class Worker:
         return sorted(free, key=rank)
 
     def _pause(self, look: OpenRuns) -> float:
-        """Until something can be begun: a run is due, or one's pause is over; at most until the next look."""
+        """Until something can be begun: a run is due, or one's pause is over; at most until
+        the next look.
+        """
         following = (r.due - look.now for r in look.open if r.due > look.now)
         again = (t - time.monotonic() for t in self.not_before.values())
         return max(0.01, min((*following, *again, LOOK_EVERY_S)))

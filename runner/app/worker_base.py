@@ -1,4 +1,6 @@
-"""What every worker stands on, whoever tells it which run is next: configuration, store, pages, signals, figures."""
+"""What every worker stands on, whoever tells it which run is next: configuration, store,
+pages, signals, figures.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +24,24 @@ from runner.report.metrics import CONTENT_TYPE, Metric, metrics_text
 from runner.report.safe import plain
 
 LOOK_EVERY_S = 1.0
-"""How often, at least, the store is asked for runs that somebody has begun or made due meanwhile."""
+"""How often, at least, the store is asked for runs that somebody has begun or made due meanwhile.
+"""
 CONFIG_EVERY_S = 1.0
 """How often, at most, the configuration is read again."""
 STORE_REST_S = 30.0
 """The longest pause after a look into the store that failed; the first is a second."""
 MARGIN_S = 1.0
-"""Of the grace period, what is kept for ending in order once the last request has been answered or given up."""
+"""Of the grace period, what is kept for ending in order once the last request has been
+answered or given up.
+"""
 AT_ONCE = 1.0
-"""A run's `due` up to this says "at once", and nothing of since when (`store.sql.RECORDED`, `TAKEN`)."""
+"""A run's `due` up to this says "at once", and nothing of since when (`store.sql.RECORDED`,
+`TAKEN`).
+"""
 STUCK_S = 120.0
-"""After so long without a turn of its loop a worker is no longer alive: a step never blocks the loop like that."""
+"""After so long without a turn of its loop a worker is no longer alive: a step never blocks
+the loop like that.
+"""
 
 FIGURES = {
     "worker_ready": "1 when the worker takes runs.",
@@ -47,12 +56,16 @@ FIGURES = {
     "step_rivals_total": "Steps not taken: another process was at the run.",
     "store_errors_total": "Looks into the store that failed.",
 }
-"""What a worker counts. None is labelled by what users name: the number of time series stays bounded."""
+"""What a worker counts. None is labelled by what users name: the number of time series
+stays bounded.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`runs`: so many at once. `grace_s`: from the signal to the end of the process. `listen`: where pages are."""
+    """`runs`: so many at once. `grace_s`: from the signal to the end of the process.
+    `listen`: where pages are.
+    """
 
     runs: int
     grace_s: float
@@ -61,7 +74,9 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class OpenRuns:
-    """What the store showed: all open runs, and those of them that are due and free. `now` is the store's."""
+    """What the store showed: all open runs, and those of them that are due and free. `now`
+    is the store's.
+    """
 
     now: float
     due: tuple[RunRow, ...]
@@ -70,7 +85,9 @@ class OpenRuns:
 
 @dataclass(slots=True)
 class Base:
-    """An open store, and all that is around it. What it counts is read by the threads of the pages."""
+    """An open store, and all that is around it. What it counts is read by the threads
+    of the pages.
+    """
 
     app: App
     options: Options
@@ -82,7 +99,9 @@ class Base:
     pause_s: float = LOOK_EVERY_S
     """In how many seconds to look again at the latest; longer while the store fails."""
     _trouble: str = "starting"
-    """Why it is not ready (`starting`, `store`, `configuration`, `temporal`, `draining`), "" when it is."""
+    """Why it is not ready (`starting`, `store`, `configuration`, `temporal`, `draining`),
+    "" when it is.
+    """
     _said: str = ""
     _moved: str = ""
     _read: float = field(default_factory=time.monotonic)
@@ -107,7 +126,8 @@ class Base:
         return self.told.ending
 
     def config(self) -> LoadedConfig:
-        """What holds now, read again every second; the same object for as long as nothing has changed in it.
+        """What holds now, read again every second; the same object for as long as nothing has
+        changed in it.
 
         Raises InvalidInput for as long as it is wrong: nothing is done by an older one.
         """
@@ -124,7 +144,9 @@ class Base:
         return self.loaded
 
     def trouble(self, word: str, error: RunnerError | None = None) -> None:
-        """What keeps the worker from its work, told when it begins and when it is over; "" for nothing."""
+        """What keeps the worker from its work, told when it begins and when it is over; ""
+        for nothing.
+        """
         text = f"{word}: {plain(error.message, 1000)}" if error else word
         if text != self._said:
             if isinstance(error, InvalidInput):
@@ -134,7 +156,8 @@ class Base:
         self._trouble = word
 
     def look(self, mine: Collection[str]) -> OpenRuns | None:
-        """What is due now, None where nothing may be done: the configuration is wrong, or the store away.
+        """What is due now, None where nothing may be done: the configuration is wrong, or the
+        store away.
 
         `mine`: the runs that this worker is at just now.
         """
@@ -172,7 +195,8 @@ class Base:
         if moved not in (store_url(self.app, before), self._moved):
             self._moved = moved
             self.app.talk(
-                "the configuration names another store now: this worker keeps to its own until its end"
+                "the configuration names another store now: this worker keeps to its own until "
+                "its end"
             )
 
     def lag(self, row: RunRow, now: float) -> float:

@@ -14,7 +14,9 @@ from runner.report.safe import plain
 
 
 def write_report(app: App, run: str, form: str, out: Path | None, limit: int | None) -> None:
-    """Write the report of a run, closed or still open, to a file or to stdout. `limit`: bytes of Markdown."""
+    """Write the report of a run, closed or still open, to a file or to stdout. `limit`:
+    bytes of Markdown.
+    """
     with open_store_of(app) as store:
         row = store.find(run)
         events = store.events(row.id)

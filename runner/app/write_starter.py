@@ -36,7 +36,8 @@ DID: Mapping[str, FileResult] = {
 def write_starter(
     app: App, folder: Path | None, request: StarterRequest, output: str, *, force: bool
 ) -> None:
-    """Write the repository into a folder, without one into the working directory, and say what was done.
+    """Write the repository into a folder, without one into the working directory, and say what
+    was done.
 
     Raises UsageProblem where the folder cannot hold it or the request contradicts itself.
     """
@@ -46,7 +47,10 @@ def write_starter(
         ask = f"git ls-remote https://github.com/{source.repository} 'refs/tags/{source.revision}*'"
         raise UsageProblem(
             "--hardened pins the action by a full commit, and --workflows names none",
-            hint=f"the last line of `{ask}` begins with it; write --workflows {source.repository}@COMMIT",
+            hint=(
+                f"the last line of `{ask}` begins with it; write --workflows "
+                f"{source.repository}@COMMIT"
+            ),
         )
     place = folder or _here()
     schemas = {name: as_json(FILES[name]()) for name in SCHEMAS if name in FILES}
@@ -78,13 +82,18 @@ def write_starter(
 
 
 def _here() -> Path:
-    """The working directory. Raises UsageProblem in a subfolder of a repository: GitHub reads the root only."""
+    """The working directory. Raises UsageProblem in a subfolder of a repository: GitHub
+    reads the root only.
+    """
     here = Path.cwd()
     root = git_root(here)
     if root is not None and root != here:
         raise UsageProblem(
             f"this folder is inside the repository {root}",
-            hint="call `reboot-runner init` in the repository's root, or say which folder: `reboot-runner init .`",
+            hint=(
+                "call `reboot-runner init` in the repository's root, or say which folder: "
+                "`reboot-runner init .`"
+            ),
         )
     return Path()
 
@@ -104,7 +113,10 @@ def _next(folder: Path, request: StarterRequest) -> list[str]:
     begin = "" if git_root(folder) else "git init -b main && "
     return [
         f"{go}reboot-runner validate plans/",
-        "reboot-runner run plans/example.yaml    # on the embedded simulated cloud, no account needed",
+        (
+            "reboot-runner run plans/example.yaml    # on the embedded simulated cloud, no account "
+            "needed"
+        ),
         f"{begin}git add . && git commit -m 'Reboot plans'    # and {what}",
     ]
 
@@ -125,7 +137,8 @@ def _notes(folder: Path, steps: Sequence[FileStep], request: StarterRequest) -> 
             )
     if request.github and "README.md" in kept:
         notes.append(
-            "what to set up on GitHub is not in the README.md that was kept: docs/github.md of reboot-runner"
+            "what to set up on GitHub is not in the README.md that was kept: docs/github.md of "
+            "reboot-runner"
         )
     if (
         request.github
@@ -133,7 +146,8 @@ def _notes(folder: Path, steps: Sequence[FileStep], request: StarterRequest) -> 
         and REPOSITORY.startswith("example/")
     ):
         notes.append(
-            f"the workflows use {REPOSITORY}, a placeholder until the project is published there: push a copy of"
+            f"the workflows use {REPOSITORY}, a placeholder until the project is published there: "
+            f"push a copy of"
             " reboot-runner to GitHub, tag it, and give its name with --workflows OWNER/NAME"
         )
     root = git_root(folder)

@@ -1,4 +1,6 @@
-"""Asks gates: Prometheus, Cloud Eye, HTTP. Whatever goes wrong is an answer too, never an exception: cannot tell."""
+"""Asks gates: Prometheus, Cloud Eye, HTTP. Whatever goes wrong is an answer too, never an
+exception: cannot tell.
+"""
 
 from __future__ import annotations
 
@@ -51,10 +53,11 @@ class GateSource:
 
 @dataclass(frozen=True, slots=True)
 class NetGatekeeper:
-    """The network behind the port `Gatekeeper`. `sources` are the configuration's, `alarms` by target.
+    """The network behind the port `Gatekeeper`. `sources` are the configuration's, `alarms`
+    by target.
 
-    `wall`: the time that the sources live in; `log` is told each exchange with a source. Redirects are not followed, so
-    a token goes to its source only.
+    `wall`: the time that the sources live in; `log` is told each exchange with a source.
+    Redirects are not followed, so a token goes to its source only.
     """
 
     sources: Mapping[str, GateSource] = field(default_factory=dict)
@@ -176,7 +179,9 @@ class NetGatekeeper:
             return await transport.send(request)
 
     def _skewed(self, reply: Reply) -> GateAnswer | None:
-        """An answer of another time (a cache's, or one of two clocks is wrong) says nothing about now."""
+        """An answer of another time (a cache's, or one of two clocks is wrong) says nothing
+        about now.
+        """
         try:
             dated = parsedate_to_datetime(reply.headers["date"])
             apart = abs((self.wall() - dated.replace(tzinfo=dated.tzinfo or UTC)).total_seconds())

@@ -1,4 +1,6 @@
-"""Asks a server's own address whether it works. Every way it can go wrong is an answer in words, never an exception."""
+"""Asks a server's own address whether it works. Every way it can go wrong is an answer in
+words, never an exception.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,18 @@ LONGEST_S = 5.0
 MOST_BYTES = 64 * 1024
 """Of an answer to an HTTP check."""
 BANNER_BYTES = 8 * 1024
-"""Of what comes before and with an SSH server's version (RFC 4253, 4.2: other lines may come first)."""
+"""Of what comes before and with an SSH server's version (RFC 4253, 4.2: other lines may
+come first).
+"""
 _WORDS = 300
 
 
 class NetProber:
-    """The network behind the port `Prober`. `loopback_only`: addresses beyond this machine are never connected to.
+    """The network behind the port `Prober`. `loopback_only`: addresses beyond this machine are
+    never connected to.
 
-    An address is connected to as it is: no name is looked up, no proxy is used, no redirect is followed.
+    An address is connected to as it is: no name is looked up, no proxy is used, no redirect
+    is followed.
     """
 
     def __init__(self, *, loopback_only: bool = False, longest_s: float = LONGEST_S) -> None:
@@ -36,14 +42,19 @@ class NetProber:
         self._transports: dict[bool, Transport] = {}
 
     async def ask(self, address: str, check: Check) -> str | None:
-        """None when the check passes, else what came instead, in words. Takes `longest_s` at most."""
+        """None when the check passes, else what came instead, in words. Takes
+        `longest_s` at most.
+        """
         try:
             ip_address(address)
         except ValueError:
             why: str | None = "the cloud shows no fixed address of it"
         else:
             if self._loopback_only and not is_loopback(address):
-                why = f"a simulated server has nothing at {address}; only addresses of this machine are asked"
+                why = (
+                    f"a simulated server has nothing at {address}; only addresses of this "
+                    f"machine are asked"
+                )
             else:
                 why = await (
                     self._http(address, check)
@@ -69,7 +80,10 @@ class NetProber:
         except TimeoutError:
             return f"{address} {wanted} within {self._longest_s:g} s"
         except OSError as error:  # asyncio's own text repeats the address and says less
-            return f"{address}: {os.strerror(error.errno) if error.errno else str(error) or type(error).__name__}"
+            return (
+                f"{address}: "
+                f"{os.strerror(error.errno) if error.errno else str(error) or type(error).__name__}"
+            )
         return (
             None
             if check.kind == "tcp"

@@ -1,9 +1,10 @@
 """Answers of Prometheus' HTTP API, judged for a gate. Pure.
 
-The shapes are those of the page "HTTP API" of the Prometheus documentation ("Format overview", "Expression query
-result formats", "Instant queries", "Range queries"): `status`, `data.resultType`, `data.result`, `warnings`.
-Only what is understood whole can open: an empty answer, a sample that is no number, a gap, a warning and every other
-shape mean that nobody can tell.
+The shapes are those of the page "HTTP API" of the Prometheus documentation ("Format
+overview", "Expression query result formats", "Instant queries", "Range queries"): `status`,
+`data.resultType`, `data.result`, `warnings`. Only what is understood whole can open: an
+empty answer, a sample that is no number, a gap, a warning and every other shape mean that
+nobody can tell.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ _INFO = "PromQL info:"
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The moments that a range query asks for: `points` of them, `step_s` apart, whole seconds since the epoch.
+    """The moments that a range query asks for: `points` of them, `step_s` apart, whole seconds
+    since the epoch.
 
-    They are multiples of the step: so servers that move them onto such a grid themselves leave them alone.
+    They are multiples of the step: so servers that move them onto such a grid themselves
+    leave them alone.
     """
 
     first: int
@@ -45,8 +48,8 @@ class Grid:
 
     @classmethod
     def covering(cls, for_s: float, now: datetime) -> Grid:
-        """The last `for_s` seconds, and at most one step more. The equation: step = 15 s, or a quarter of a shorter
-        time, at least 1 s; 2m -> 9 points, 1d -> 5,761.
+        """The last `for_s` seconds, and at most one step more. The equation: step = 15 s, or a
+        quarter of a shorter time, at least 1 s; 2m -> 9 points, 1d -> 5,761.
         """
         step = max(1, min(15, math.floor(for_s / 4)))
         last = math.floor(now.timestamp() / step) * step
@@ -56,7 +59,8 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """`name`: its labels as Prometheus writes them, cut (`up{instance="a:1"} `); empty where there are none.
+    """`name`: its labels as Prometheus writes them, cut (`up{instance="a:1"} `); empty where
+    there are none.
 
     `samples`: time and value; NaN where the value is none.
     """
@@ -95,7 +99,9 @@ def error_words(body: Any) -> str:
 
 
 def _broken(gate: Gate, series: Sequence[_Series]) -> GateAnswer | None:
-    """Closed, by a number that is out of bounds: that is certain whatever else is missing. The latest is told."""
+    """Closed, by a number that is out of bounds: that is certain whatever else is missing.
+    The latest is told.
+    """
     found = [
         (at, s.name, v)
         for s in series

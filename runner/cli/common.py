@@ -38,7 +38,9 @@ class Terminal(App):
 
     @property
     def click_color(self) -> bool | None:
-        """True, False, or None for "as each stream allows" (click then strips colour where nobody sees it)."""
+        """True, False, or None for "as each stream allows" (click then strips colour where
+        nobody sees it).
+        """
         if self.color != "auto":
             return self.color == "always"
         if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
@@ -46,7 +48,9 @@ class Terminal(App):
         return True if os.environ.get("FORCE_COLOR") else None
 
     def talk(self, text: str, **fields: Any) -> None:
-        """One line on stderr, never a command of a CI system. With `--log-format json` an object with `fields`."""
+        """One line on stderr, never a command of a CI system. With `--log-format json` an
+        object with `fields`.
+        """
         if self.log_format == "json":
             line = {
                 "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -71,7 +75,9 @@ class Terminal(App):
             self.talk(**{"text": found.pop("message"), **found})
 
     def show_error(self, error: RunnerError) -> None:
-        """An expected error on stderr: the sentence, every problem where there are several, and how to mend it."""
+        """An expected error on stderr: the sentence, every problem where there are several,
+        and how to mend it.
+        """
         hint = plain(said, 1000) if (said := hint_of(error)) else None
         if isinstance(error, InvalidInput):
             self.show_problems(error.problems)
@@ -100,7 +106,9 @@ class Terminal(App):
 
     @contextmanager
     def closed_pipe_is_fine(self) -> Iterator[None]:
-        """For data on stdout that `| head` may not want to the end, where the exit code says more than "done"."""
+        """For data on stdout that `| head` may not want to the end, where the exit code
+        says more than "done".
+        """
         try:
             yield
         except BrokenPipeError:
@@ -116,7 +124,9 @@ class Terminal(App):
         return TerminalPicture(sys.stdout) if sys.stdout.isatty() else None
 
     def ask(self, prompt: str, *lines: str) -> str | None:
-        """Ask the person at the terminal; None where stdin or stderr is none. Ctrl-C ends the question."""
+        """Ask the person at the terminal; None where stdin or stderr is none. Ctrl-C ends
+        the question.
+        """
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return None
         for line in lines:

@@ -33,9 +33,9 @@ Examples:
 def show(ctx: click.Context, config_rev: str | None, output: str) -> None:
     """Print the effective configuration: file, environment, options and defaults together.
 
-    Each value has its origin beside it. Also shown, for each target: its endpoints, the hosts that are allowed, the
-    proxy, and which credentials are taken, by the names of their variables. No secret is printed. Exits 3 for a
-    configuration that is invalid.
+    Each value has its origin beside it. Also shown, for each target: its endpoints, the
+    hosts that are allowed, the proxy, and which credentials are taken, by the names of
+    their variables. No secret is printed. Exits 3 for a configuration that is invalid.
     """
     from runner.app.show_config import show_config
 

@@ -14,7 +14,9 @@ from runner.report.safe import plain
 
 
 def report_crash(error: BaseException) -> int:
-    """Say what happened in one line and keep the traceback in a file. Locals are never written: they hold secrets."""
+    """Say what happened in one line and keep the traceback in a file. Locals are never
+    written: they hold secrets.
+    """
     text = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile(
         "w", prefix="reboot-runner-crash-", suffix=".log", delete=False, encoding="utf-8"

@@ -42,8 +42,8 @@ Example:
 def cancel(app: App, run: str, reason: str) -> None:
     """Stop RUN: no further batch is sent, also by a process elsewhere (within one poll interval).
 
-    What the cloud has accepted cannot be called back: it is followed to its end by the process that has the run, or by
-    `resume` or `reconcile`.
+    What the cloud has accepted cannot be called back: it is followed to its end by the
+    process that has the run, or by `resume` or `reconcile`.
     """
     from runner.app import decide
 
@@ -103,11 +103,13 @@ def resolve(
 ) -> int:
     """Decide about `failed` and `unknown` servers of RUN.
 
-    Each server is read first, and what was seen is recorded with the decision. `not-rebooted` and `reboot-again` make
-    a server eligible again in its cycle: `retry` lists it. `not-rebooted` is refused for a server that shows a reboot.
+    Each server is read first, and what was seen is recorded with the decision.
+    `not-rebooted` and `reboot-again` make a server eligible again in its cycle: `retry`
+    lists it. `not-rebooted` is refused for a server that shows a reboot.
 
-    Servers that show something else are left as they are and listed, and the exit code is then 4: with --batch any sign
-    of the request, with --server a reboot. With --server all or nothing is recorded.
+    Servers that show something else are left as they are and listed, and the exit code is
+    then 4: with --batch any sign of the request, with --server a reboot. With --server all
+    or nothing is recorded.
     """
     from runner.app import resolve as use_case
 
@@ -129,8 +131,9 @@ Example:
 def halt(app: App, reason: str) -> None:
     """Set the halt flag: no run of any target of this store starts a batch while it is set.
 
-    The flag is read in the transaction of every intent, so it holds for every runner at once. What is in flight is
-    followed to its end. `unhalt` lifts it; suspended runs go on with `resume` or `reconcile`.
+    The flag is read in the transaction of every intent, so it holds for every runner at
+    once. What is in flight is followed to its end. `unhalt` lifts it; suspended runs go on
+    with `resume` or `reconcile`.
     """
     from runner.app import decide
 

@@ -20,7 +20,7 @@ Examples:
   reboot-runner diff plans/ --changed main..HEAD --out schedules/   each plan that a branch changed
   reboot-runner diff -o markdown plans/               one comment for all plans
   reboot-runner diff --detailed-exitcode plans/       exit 2: there are servers to reboot
-"""
+"""  # noqa: E501
 )
 @click.argument("plans", nargs=-1, type=click.Path(path_type=Path))
 @changed_options
@@ -35,7 +35,10 @@ Examples:
     "--out",
     type=click.Path(),
     metavar="PATH",
-    help="Save the schedule of a plan that may run. A folder (several plans, or PATH ends in /) gets NAME.json each.",
+    help=(
+        "Save the schedule of a plan that may run. A folder (several plans, or PATH ends in /) "
+        "gets NAME.json each."
+    ),
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are servers to reboot.")
 @output_option("text", "json", "markdown", of="Form of the dry-run on stdout.")
@@ -52,13 +55,14 @@ def command(
 ) -> int:
     """Show what PLANS (files, or folders searched for plans) would do to the cloud as it is now.
 
-    Which server goes down in which wave, every exclusion with its reason, the worst case, the expected duration, and
-    what is new since the plan's last run. With --base also what differs from another revision: first the belts that
-    plan and policy loosen (limits, budgets, canaries, pauses, exclusions), then servers and waves. Where the
-    repository has a policy, the plan and its schedule are judged by it.
+    Which server goes down in which wave, every exclusion with its reason, the worst case,
+    the expected duration, and what is new since the plan's last run. With --base also what
+    differs from another revision: first the belts that plan and policy loosen (limits,
+    budgets, canaries, pauses, exclusions), then servers and waves. Where the repository has
+    a policy, the plan and its schedule are judged by it.
 
-    Reads only: nothing is rebooted. Several plans: the exit code is the first of 1, 77, 3, 7, 6, 5, 4, 75, 2, 0 that
-    occurs.
+    Reads only: nothing is rebooted. Several plans: the exit code is the first of 1, 77, 3,
+    7, 6, 5, 4, 75, 2, 0 that occurs.
     """
     from runner.app.show_diff import show_diff
 

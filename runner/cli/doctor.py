@@ -1,4 +1,6 @@
-"""`doctor`: whether plans could run from here, and what to mend. Reads only; it never asks for a reboot."""
+"""`doctor`: whether plans could run from here, and what to mend. Reads only; it never asks
+for a reboot.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +54,10 @@ def command(
 ) -> int | None:
     """Check from here all that a run needs, and say how to mend what is wrong. Reboots nothing.
 
-    Configuration, policy and sources; for each target the way to its endpoints, credentials, the login, clocks, the
-    project, permissions, servers; the store. Exits 0 (warnings allowed), 3 for an invalid configuration, 77 for
-    credentials or permissions, 1 for anything else that failed.
+    Configuration, policy and sources; for each target the way to its endpoints,
+    credentials, the login, clocks, the project, permissions, servers; the store. Exits 0
+    (warnings allowed), 3 for an invalid configuration, 77 for credentials or permissions, 1
+    for anything else that failed.
     """
     from runner.app.doctor import diagnose
 

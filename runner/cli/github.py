@@ -1,4 +1,6 @@
-"""`github`: what the jobs of GitHub Actions call. Options come by environment variables, so no input meets a shell."""
+"""`github`: what the jobs of GitHub Actions call. Options come by environment variables, so
+no input meets a shell.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Blank(click.Option):
-    """An option whose empty variable is as good as none: what an action does not set arrives as an empty text."""
+    """An option whose empty variable is as good as none: what an action does not set
+    arrives as an empty text.
+    """
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         found = super().resolve_envvar_value(ctx)
@@ -34,7 +38,10 @@ def option(name: str, **settings: Any) -> Callable[[F], F]:
 plans_option = option(
     "--plans",
     default="",
-    help="Folders whose changed plans count, one a line, instead of plans/; for run also files, changed or not.",
+    help=(
+        "Folders whose changed plans count, one a line, instead of plans/; for run also files, "
+        "changed or not."
+    ),
 )
 reports_option = option(
     "--reports",
@@ -67,8 +74,9 @@ Examples (steps of a job; docs/github.md has whole workflows):
 def command() -> None:
     """The three jobs of a repository with reboot plans on GitHub.
 
-    Each reads the event that started it, and leaves annotations, a step summary and outputs. A summary that cannot be
-    written never changes the exit code. A comment that plan cannot write fails it: a merge is refused without.
+    Each reads the event that started it, and leaves annotations, a step summary and
+    outputs. A summary that cannot be written never changes the exit code. A comment that
+    plan cannot write fails it: a merge is refused without.
     """
 
 
@@ -94,7 +102,9 @@ Examples:
     type=click.Choice(["always", "on-change", "never"]),
     default="always",
     show_default=True,
-    help="When to comment on the pull request; on-change: there are servers to reboot, or problems.",
+    help=(
+        "When to comment on the pull request; on-change: there are servers to reboot, or problems."
+    ),
 )
 @option(
     "--offline",
@@ -106,8 +116,9 @@ Examples:
 def plan(app: App, plans: str, base: str, schedules: Path, comment: str, offline: bool) -> int:
     """Validate the plans that the pull request changes and show what each would do.
 
-    Configuration and policy are those of the base revision: a change to them is shown, and never used. Requests from
-    forks are only validated, without the network. Exits 3 when a plan is not valid.
+    Configuration and policy are those of the base revision: a change to them is shown, and
+    never used. Requests from forks are only validated, without the network. Exits 3 when a
+    plan is not valid.
     """
     from runner.app.github_plan import Wanted, plan_job
 
@@ -146,7 +157,10 @@ Examples:
     "--comment",
     type=click.Choice(["always", "on-change", "never"]),
     default="always",
-    help="As for plan. The stored schedule must be what the comment shows; with never there is none to ask.",
+    help=(
+        "As for plan. The stored schedule must be what the comment shows; with never there is "
+        "none to ask."
+    ),
 )
 @reports_option
 @deadline_option
@@ -170,11 +184,12 @@ def run(
     follow_up: str,
     store_is_persistent: bool,
 ) -> int:
-    """Run the plans that the push changed, each by the schedule that its pull request's last diff has stored.
+    """Run the plans that the push changed, each by the schedule that its pull request's last
+    diff has stored.
 
-    A plan without a schedule that was stored and shown before the merge is refused (exit 6); a plan that has run
-    already sends nothing. A run that must wait for longer than --wait is suspended: the step is green then, with the
-    output result=suspended.
+    A plan without a schedule that was stored and shown before the merge is refused (exit
+    6); a plan that has run already sends nothing. A run that must wait for longer than
+    --wait is suspended: the step is green then, with the output result=suspended.
     """
     from runner.app.github_job import GitHubJob
     from runner.app.github_run import Sources, run_job

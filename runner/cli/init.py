@@ -36,7 +36,7 @@ Examples:
   reboot-runner init fleet --target prod-eu --region eu-west-101 --owners @example/sre
   reboot-runner init --no-github                      for another CI system
   reboot-runner init --hardened --workflows example/reboot-runner@0123456789abcdef0123456789abcdef01234567
-""",
+""",  # noqa: E501
 )
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option(
@@ -65,7 +65,10 @@ Examples:
     "--workflows",
     "source",
     type=Checked[Any]("OWNER/NAME[@REF]", "source"),
-    help="Where the action comes from: reboot-runner's repository, or your copy of it, at a tag or a full commit.",
+    help=(
+        "Where the action comes from: reboot-runner's repository, or your copy of it, at a tag "
+        "or a full commit."
+    ),
 )
 @click.option(
     "--owners",
@@ -91,8 +94,9 @@ def command(
 ) -> None:
     """Write a repository for reboot plans into FOLDER (default: this one).
 
-    Files that are there are kept unless --force is given. Every file works as it is written. At the end `init` lists
-    the values that it had to assume. Nothing is sent anywhere.
+    Files that are there are kept unless --force is given. Every file works as it is
+    written. At the end `init` lists the values that it had to assume. Nothing is sent
+    anywhere.
     """
     from runner.app.write_starter import write_starter
     from runner.starter.request import ActionSource, StarterRequest

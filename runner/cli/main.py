@@ -1,8 +1,9 @@
 """`reboot-runner`: one entry point.
 
-Everything is imported when it is used, in two steps, so that help and wrong options cost little: this module knows the
-names of the commands and imports the module of the one that is called (`get_command`); that module holds options
-and imports its use case of `runner.app` when they are right.
+Everything is imported when it is used, in two steps, so that help and wrong options cost
+little: this module knows the names of the commands and imports the module of the one that
+is called (`get_command`); that module holds options and imports its use case of
+`runner.app` when they are right.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ COMMANDS = {
     "simulator": "Serve a simulated cloud over HTTP.",
     "schema": "Print a JSON Schema: plan, config, schedule, diff, report and more.",
 }
-"""Name -> the line for `--help`. The module of that name in `runner.cli` has the click command `command`."""
+"""Name -> the line for `--help`. The module of that name in `runner.cli` has the click
+command `command`.
+"""
 
 TOGETHER = dict.fromkeys(("approve", "cancel", "resolve", "halt", "unhalt"), "decisions")
 """Name -> the module that holds the command, under its own name, together with others."""
@@ -123,7 +126,9 @@ class LazyGroup(click.Group):
             ctx.fail(f"{error.message} Did you mean {meant}?")
 
     def invoke(self, ctx: click.Context) -> None:
-        """Exit with the code that the command returns. Expected errors are told here, where `--log-format` is known."""
+        """Exit with the code that the command returns. Expected errors are told here, where
+        `--log-format` is known.
+        """
         try:
             code = super().invoke(ctx)
         except EXPECTED as error:
@@ -171,7 +176,9 @@ def cli(
     verbose: int,
     log_format: str,
 ) -> None:
-    """Restart fleets of cloud servers safely: reviewed plans in Git, executed wave by wave, never twice."""
+    """Restart fleets of cloud servers safely: reviewed plans in Git, executed wave by wave,
+    never twice.
+    """
     from runner.cli.common import Terminal
 
     ctx.obj = Terminal.from_options(
@@ -183,7 +190,8 @@ def cli(
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program and exit with a documented code: usage errors are 64, never click's 2.
 
-    Garbage is looked for less often than Python does by default, and not at the end: a sixth of a short command's CPU.
+    Garbage is looked for less often than Python does by default, and not at the end: a
+    sixth of a short command's CPU.
     """
     gc.set_threshold(50_000)
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,6 @@
-"""What several commands share: their options, the types of these, and the values that they come to."""
+"""What several commands share: their options, the types of these, and the values that
+they come to.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,8 @@ target_option = click.option(
 config_rev_option = click.option(
     "--config-rev",
     metavar="REV",
-    help="Configuration and policy of this Git revision, for a pull request its base; those of the working tree"
+    help="Configuration and policy of this Git revision, for a pull request its base; those of "
+    "the working tree"
     " are not used.",
 )
 persistent_option = click.option(
@@ -105,7 +108,10 @@ _MANNER = (
     click.option(
         "--override-window",
         is_flag=True,
-        help="Begin waves outside windows and in freezes, for as long as this process follows the run.",
+        help=(
+            "Begin waves outside windows and in freezes, for as long as this process follows "
+            "the run."
+        ),
     ),
     click.option(
         "--reason", type=Reason(), help="Why --override-window, for the journal and the report."
@@ -115,7 +121,8 @@ _MANNER = (
 
 
 def manner_options(function: F) -> F:
-    """Add the options that say how a run is followed: parameters `manner` (Manner) and `store_is_persistent`.
+    """Add the options that say how a run is followed: parameters `manner` (Manner) and
+    `store_is_persistent`.
 
     Raises UsageProblem for options that contradict or need each other.
     """
@@ -146,7 +153,9 @@ def manner_options(function: F) -> F:
 
 
 def template_options(function: F) -> F:
-    """Add `--var` and `--vars-file`; with the argument `plans` of the command they are one PlanChoice, `chosen`."""
+    """Add `--var` and `--vars-file`; with the argument `plans` of the command they are one
+    PlanChoice, `chosen`.
+    """
     return _choosing(function, _TEMPLATES)
 
 
@@ -178,7 +187,8 @@ changed_option = click.option(
     flag_value="",
     default=None,
     metavar="[BASE..HEAD]",
-    help="Only plans that changed between two commits (A...B: since B left A). Without a range, that of the"
+    help="Only plans that changed between two commits (A...B: since B left A). Without a range, "
+    "that of the"
     " GitHub event. Without PLANS, those in plans/ of the repository's root.",
 )
 

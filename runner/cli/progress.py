@@ -1,4 +1,6 @@
-"""The progress of a run on stderr: a live display on a terminal, else one line for each change and a heartbeat."""
+"""The progress of a run on stderr: a live display on a terminal, else one line for each
+change and a heartbeat.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from runner.report.safe import line_start, plain
 HEARTBEAT_S = 30.0
 """Real seconds without a line after which one says what goes on."""
 MOST_SERVERS = 20
-"""Of one event's servers that went wrong, so many are named as text; all are as JSON, and in the report."""
+"""Of one event's servers that went wrong, so many are named as text; all are as JSON, and
+in the report.
+"""
 _LINE = 4000
 TOLD_AT_THE_END = frozenset({"run.suspended"})
 """Events that the report tells, which is printed right after them."""
@@ -39,7 +43,9 @@ class Progress:
         self._safely(lambda: self.on_event(run, event))
 
     def tick(self, run: Run, waits_for: str, now: datetime) -> None:
-        """Show that time passes. `waits_for` says what for, empty when there is more to do at once."""
+        """Show that time passes. `waits_for` says what for, empty when there is more to
+        do at once.
+        """
         self._safely(lambda: self.on_tick(run, waits_for, now))
 
     def close(self) -> None:
@@ -73,7 +79,9 @@ class Progress:
 
 
 class LineProgress(Progress):
-    """Whole lines for logs: every change of a wave, a request, a decision, a server gone wrong; ids in full."""
+    """Whole lines for logs: every change of a wave, a request, a decision, a server gone
+    wrong; ids in full.
+    """
 
     def __init__(
         self, app: App, monotonic: Callable[[], float] = time.monotonic, *, named: bool = False

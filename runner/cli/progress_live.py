@@ -1,4 +1,5 @@
-"""The live display: a bar for each wave, who is in flight, what is waited for, and lines above it that stay.
+"""The live display: a bar for each wave, who is in flight, what is waited for, and lines above
+it that stay.
 
 The only module that imports rich; imported only where stderr is a terminal.
 """
@@ -78,7 +79,8 @@ PASSING = TOLD_AT_THE_END | {
 
 
 class LiveProgress(Progress):
-    """Drawn anew at each event and tick, ten times a second at most, and at once when the terminal changes its size.
+    """Drawn anew at each event and tick, ten times a second at most, and at once when the
+    terminal changes its size.
 
     Untrusted text is shown, never interpreted.
     """
@@ -157,7 +159,9 @@ class LiveProgress(Progress):
         return captured.get()
 
     def _picture(self, run: Run, now: datetime) -> list[Text]:
-        """The counts first: whatever does not fit is cut at the end. A table of rich's would cost ten times as much."""
+        """The counts first: whatever does not fit is cut at the end. A table of rich's
+        would cost ten times as much.
+        """
         width, height, state = self._console.width - 1, self._console.height - 1, present(run)
         head = f"run {run.id}  {length((now - run.created).total_seconds())}  "
         head += middle(plain(run.schedule.plan_name, 80), max(LEAST_NAME, width - cells(head)))
@@ -178,7 +182,8 @@ class LiveProgress(Progress):
     def _waves(self, run: Run, width: int, rows: int) -> Iterator[Text]:
         """The waves around the current one, in at most `rows` lines where that is possible.
 
-        A line holds number, bar, counts and name. The counts are never cut; names are aligned where all fit.
+        A line holds number, bar, counts and name. The counts are never cut; names are
+        aligned where all fit.
         """
         total, listed = len(run.schedule.waves), waves_around(run, rows)
         if before := listed[0].number - 1:

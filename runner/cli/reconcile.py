@@ -28,11 +28,13 @@ Examples:
 @click.option("--deadline", type=Length(), help="Leave the runs (they stay open) after this time.")
 @click.pass_obj
 def command(app: App, wait: timedelta, deadline: timedelta | None) -> int:
-    """Advance every open run that is due by all that can be done now, then exit; the rest is left alone.
+    """Advance every open run that is due by all that can be done now, then exit; the rest is
+    left alone.
 
-    With --wait it stays for as long as one of the runs is due within that time, and advances each when it is due.
-    It never starts a run: work is begun by `run`. A run that fails is set back with a growing delay and does not stop
-    the others. Exits 0, or with the code of the first failure.
+    With --wait it stays for as long as one of the runs is due within that time, and
+    advances each when it is due. It never starts a run: work is begun by `run`. A run that
+    fails is set back with a growing delay and does not stop the others. Exits 0, or with
+    the code of the first failure.
     """
     from runner.app.reconcile import reconcile
 

@@ -17,7 +17,7 @@ Examples:
   reboot-runner report web -o html --out report.html      one file, to keep or to send
   reboot-runner report web -o markdown --limit 60000      for a pull-request comment
   reboot-runner report 20261123-2130 -o json              any unique beginning of a run's id
-"""
+"""  # noqa: E501
 )
 @click.argument("run")
 @output_option("text", "json", "markdown", "html", "junit", "csv", of="The form.")
@@ -31,11 +31,16 @@ Examples:
     "--limit",
     type=click.IntRange(min=20_000),
     metavar="BYTES",
-    help="Of Markdown: 60000 fits a comment, 900000 (the default) a job's summary. What is cut is said.",
+    help=(
+        "Of Markdown: 60000 fits a comment, 900000 (the default) a job's summary. What is cut "
+        "is said."
+    ),
 )
 @click.pass_obj
 def command(app: App, run: str, output: str, out: Path | None, limit: int | None) -> None:
-    """Write the report of RUN (an id, a unique prefix, or a plan's name: its latest run), closed or still open."""
+    """Write the report of RUN (an id, a unique prefix, or a plan's name: its latest run),
+    closed or still open.
+    """
     from runner.app.write_report import write_report
 
     if limit is not None and output != "markdown":

@@ -24,11 +24,11 @@ Examples:
 def command(app: App, run: str, manner: Any, store_is_persistent: bool) -> int:
     """Follow RUN (an id, a unique prefix, or a plan's name) to its end.
 
-    With --override-window the waves that begin in this call do so outside windows and in freezes; each that does is
-    recorded with who and why. It does not outlast the call.
+    With --override-window the waves that begin in this call do so outside windows and in
+    freezes; each that does is recorded with who and why. It does not outlast the call.
 
-    What was asked of the cloud before is taken from the journal and from the servers: nothing is asked twice. A run
-    that is closed is only reported.
+    What was asked of the cloud before is taken from the journal and from the servers:
+    nothing is asked twice. A run that is closed is only reported.
     """
     from runner.app.resume_run import resume
 

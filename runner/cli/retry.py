@@ -26,12 +26,14 @@ Examples:
 )
 @click.pass_obj
 def command(app: App, run: str, out: Path | None) -> None:
-    """Write a plan that repeats RUN, a closed run, with only the servers that are still to be rebooted: those that
-    failed, were not started, were busy, locked or stopped, or were not scheduled for such a reason.
+    """Write a plan that repeats RUN, a closed run, with only the servers that are still to be
+    rebooted: those that failed, were not started, were busy, locked or stopped, or were not
+    scheduled for such a reason.
 
-    It has the same groups, rules and cycle. `retry_of` in it lets the servers that failed in RUN go down once more in
-    that cycle: once, for a server that another run has asked for since is left alone again. Servers whose outcome is
-    unknown, that show a reboot, or that are gone stand in it as comments only. Nothing is sent anywhere.
+    It has the same groups, rules and cycle. `retry_of` in it lets the servers that failed
+    in RUN go down once more in that cycle: once, for a server that another run has asked
+    for since is left alone again. Servers whose outcome is unknown, that show a reboot, or
+    that are gone stand in it as comments only. Nothing is sent anywhere.
     """
     from runner.app.retry import write_retry
 

@@ -69,19 +69,22 @@ def command(
 ) -> int:
     """Restart the servers of PLAN wave by wave and report what happened to each.
 
-    SCHEDULE is what `diff --out` saved: exactly its servers and waves are executed. It is refused (exit 6) when its
-    plan has changed since, when its target's project is another, when it is too old, or when more than 10 % of its
-    servers would be skipped before the first wave, those that are merely busy not counted. Servers that match only
-    now are listed and never added.
+    SCHEDULE is what `diff --out` saved: exactly its servers and waves are executed. It is
+    refused (exit 6) when its plan has changed since, when its target's project is another,
+    when it is too old, or when more than 10 % of its servers would be skipped before the
+    first wave, those that are merely busy not counted. Servers that match only now are
+    listed and never added.
 
-    An open run of the same plan is gone on with; a plan whose run has ended sends nothing and says so. Ctrl-C stops
-    new work, saves everything and says what is in flight; a second one ends at once.
+    An open run of the same plan is gone on with; a plan whose run has ended sends nothing
+    and says so. Ctrl-C stops new work, saves everything and says what is in flight; a
+    second one ends at once.
 
-    Outside the plan's windows, and in freezes, a wave waits until the next one that it fits into. --override-window
-    lets the waves of this call begin all the same; each that does is recorded with who and why.
+    Outside the plan's windows, and in freezes, a wave waits until the next one that it fits
+    into. --override-window lets the waves of this call begin all the same; each that does
+    is recorded with who and why.
 
-    With --changed the plans that a range of commits changed are run, one after the other; the exit code is the first
-    of 1, 77, 3, 7, 6, 5, 4, 75, 0 that occurs.
+    With --changed the plans that a range of commits changed are run, one after the other;
+    the exit code is the first of 1, 77, 3, 7, 6, 5, 4, 75, 0 that occurs.
     """
     from runner.app.run_plans import run_plans
     from runner.app.start_run import Wish

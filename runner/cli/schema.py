@@ -37,7 +37,8 @@ Then, as the first line of a plan, editors read:
 def command(app: App, name: str) -> None:
     """Print the JSON Schema (draft-07) called NAME.
 
-    plan is for plans as they are edited: values may be templates. plan-rendered is for what `render` prints.
+    plan is for plans as they are edited: values may be templates. plan-rendered is for what
+    `render` prints.
     """
     from runner.app.print_schema import print_schema
 

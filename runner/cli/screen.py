@@ -36,7 +36,9 @@ class Screen:
         self._show(lines, self._picture)
 
     def invalidate(self) -> None:
-        """Draw everything anew the next time: the terminal's size may have changed while a picture was made."""
+        """Draw everything anew the next time: the terminal's size may have changed while a
+        picture was made.
+        """
         if self._size is not None:
             self._size = (0, 0)
 
@@ -108,7 +110,9 @@ class TerminalPicture:
 
 
 def size_of(file: IO[str]) -> tuple[int, int]:
-    """Return columns and lines of a terminal, at least 1 each; 80 and 24 where they cannot be read."""
+    """Return columns and lines of a terminal, at least 1 each; 80 and 24 where they
+    cannot be read.
+    """
     try:
         size = os.get_terminal_size(file.fileno())
     except (OSError, ValueError):

@@ -25,7 +25,7 @@ REBOOT_RUNNER_SIMULATOR_PASSWORD fix the credentials; else they are
 generated and printed. REBOOT_RUNNER_SIMULATOR_OIDC_SECRET (16 characters or more) makes it
 exchange ID tokens that are signed with it (HS256) for temporary keys. A server is rebooted in 15 to 120 simulated
 seconds; --time-scale makes them pass quicker.
-"""
+"""  # noqa: E501
 
 
 @click.command(epilog=EPILOG)
@@ -104,8 +104,9 @@ seconds; --time-scale makes them pass quicker.
 def command(app: App, /, **options: Any) -> None:
     """Serve a simulated cloud over HTTP.
 
-    It speaks the calls of ECS and IAM that reboots need, verifies signatures and tokens, enforces the quota, and
-    goes wrong as a scenario file says. It listens on loopback only, until SIGINT or SIGTERM.
+    It speaks the calls of ECS and IAM that reboots need, verifies signatures and tokens,
+    enforces the quota, and goes wrong as a scenario file says. It listens on loopback only,
+    until SIGINT or SIGTERM.
     """
     from runner.app.serve_simulator import ServeRequest, serve_simulator
 

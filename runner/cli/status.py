@@ -31,7 +31,9 @@ Examples:
 def command(
     app: App, run: str | None, watch: bool, plans: Path | None, open_only: bool, output: str
 ) -> None:
-    """Show the runs of the store, or RUN (an id, a unique prefix, or a plan's name: its latest run)."""
+    """Show the runs of the store, or RUN (an id, a unique prefix, or a plan's name: its
+    latest run).
+    """
     from runner.app.show_status import show_status
 
     show_status(app, run, plans, output, watch=watch, open_only=open_only)

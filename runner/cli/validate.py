@@ -27,9 +27,10 @@ Examples:
 def command(app: App, chosen: PlanChoice, config_rev: str | None, output: str) -> int:
     """Check PLANS (files, or folders searched for *.yaml and *.yml) offline.
 
-    Every problem of every file is shown at once, with its place and how to mend it: also those of the configuration,
-    of the policy that it names, and what the plans break of that policy by what they say. Nothing is sent anywhere.
-    Exits 3 when there is an error, 0 otherwise; warnings do not count.
+    Every problem of every file is shown at once, with its place and how to mend it: also
+    those of the configuration, of the policy that it names, and what the plans break of
+    that policy by what they say. Nothing is sent anywhere. Exits 3 when there is an error,
+    0 otherwise; warnings do not count.
     """
     from runner.app.validate import validate
 

@@ -39,7 +39,7 @@ Examples:
   reboot-runner worker --runs 50 --listen 0.0.0.0:9464      in a container: probes and Prometheus reach it
   REBOOT_RUNNER_STORE=postgresql://… reboot-runner worker
   reboot-runner worker --engine temporal --temporal-address temporal.example.com:7233 --namespace ops
-"""
+"""  # noqa: E501
 )
 @click.option(
     "--runs",
@@ -67,7 +67,10 @@ Examples:
     type=click.Choice(["store", "temporal"]),
     default="store",
     show_default=True,
-    help="Who says which run is next: the store itself, or workflows of a Temporal cluster (extra `temporal`).",
+    help=(
+        "Who says which run is next: the store itself, or workflows of a Temporal cluster "
+        "(extra `temporal`)."
+    ),
 )
 @click.option(
     "--temporal-address", metavar="HOST:PORT", help="Of the cluster; else TEMPORAL_ADDRESS."
@@ -87,16 +90,19 @@ def command(
 ) -> int:
     """Advance the open runs of the store, each when it is due, until SIGTERM or SIGINT.
 
-    Any number of workers, of `reconcile` in cron and of people with `run` and `resume` share one store: a run is
-    advanced by one of them at a time. A worker never starts a run: work is begun by `run`. New runs and a person's
-    decisions are seen within a second. What fails is tried again later and does not stop the others. The
-    configuration is read again every second.
+    Any number of workers, of `reconcile` in cron and of people with `run` and `resume`
+    share one store: a run is advanced by one of them at a time. A worker never starts a
+    run: work is begun by `run`. New runs and a person's decisions are seen within a second.
+    What fails is tried again later and does not stop the others. The configuration is read
+    again every second.
 
-    On the first signal nothing new is begun, requests on their way get the grace period to be answered, and every
-    run is left to the others; it exits 143 (SIGTERM) or 130 (SIGINT). A second signal ends it at once.
+    On the first signal nothing new is begun, requests on their way get the grace period to
+    be answered, and every run is left to the others; it exits 143 (SIGTERM) or 130
+    (SIGINT). A second signal ends it at once.
 
-    With --engine temporal each open run has a workflow `reboot-runner/RUN` that takes the steps; the journal in the
-    store stays the truth, and `approve`, `cancel` and `status` work as ever.
+    With --engine temporal each open run has a workflow `reboot-runner/RUN` that takes the
+    steps; the journal in the store stays the truth, and `approve`, `cancel` and `status`
+    work as ever.
     """
     from runner.app.worker_base import Options
 

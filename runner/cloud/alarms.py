@@ -29,9 +29,11 @@ _WRONG = "Cloud Eye answered something else than"
 
 
 async def alarming(get: Get, project_id: str, ids: Collection[str]) -> dict[str, str]:
-    """Server id -> the name of an alarm that is on for it. Rules that are switched off count for nothing.
+    """Server id -> the name of an alarm that is on for it. Rules that are switched off count
+    for nothing.
 
-    Raises CloudError where a rule is in alarm and nobody says for which servers, and for answers of another shape.
+    Raises CloudError where a rule is in alarm and nobody says for which servers, and for
+    answers of another shape.
     """
     path, limit = f"/V1.0/{project_id}/alarms", ("limit", str(PAGE))
     listed = await all_records(
@@ -64,7 +66,9 @@ async def alarming(get: Get, project_id: str, ids: Collection[str]) -> dict[str,
 
 
 def _is_on(rule: Record) -> bool:
-    """Whether a rule that can be about servers is in alarm. One over a resource group can hold metrics of any kind."""
+    """Whether a rule that can be about servers is in alarm. One over a resource group can
+    hold metrics of any kind.
+    """
     state, kind = rule.get("alarm_state"), rule.get("alarm_type")
     if state not in STATES:
         raise CloudError(f"alarm {_name(rule)} is in a state that is not documented")

@@ -1,9 +1,10 @@
 """Error bodies of the vendor's services, in all their shapes, as one type. Pure.
 
-Shapes (API reference of ECS, "Returned Values for General Requests" and the error pages of the other services):
-`{"error": {...}}`, `{"error_code", "error_msg"}`, `{"errorCode", "errorMsg"}`, `{"code", "message"}`, Nova's
-`{"itemNotFound": {...}}`, Keystone's integer code, Neutron's `type`, Cloud Eye's nested ones, the batch answer
-with `internalError`, and whatever proxies say in HTML or not at all.
+Shapes (API reference of ECS, "Returned Values for General Requests" and the error pages of
+the other services): `{"error": {...}}`, `{"error_code", "error_msg"}`, `{"errorCode",
+"errorMsg"}`, `{"code", "message"}`, Nova's `{"itemNotFound": {...}}`, Keystone's integer
+code, Neutron's `type`, Cloud Eye's nested ones, the batch answer with `internalError`, and
+whatever proxies say in HTML or not at all.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ class ApiError:
 
 
 def read_error(reply: Reply, scrub: Scrub = no_scrub) -> ApiError:
-    """The error of an answer, whatever its shape. Never raises. `scrub` takes our secrets out of its texts."""
+    """The error of an answer, whatever its shape. Never raises. `scrub` takes our secrets
+    out of its texts.
+    """
     try:
         value = parse_json(reply.body)
     except ValueError as error:
@@ -108,7 +111,9 @@ def read_error(reply: Reply, scrub: Scrub = no_scrub) -> ApiError:
 
 
 def _top(value: Mapping[str, Any]) -> tuple[Any, Any, tuple[Detail, ...]]:
-    """Code, message and details, looked for in the order of the vendor's SDK, then in the nested objects."""
+    """Code, message and details, looked for in the order of the vendor's SDK, then in the
+    nested objects.
+    """
     for flat, text in (("error_code", "error_msg"), ("errorCode", "errorMsg")):
         if value.get(flat) is not None:
             return value[flat], value.get(text), _details(value.get("details"))
@@ -150,7 +155,9 @@ def _detail(item: Any) -> Detail:
 
 
 def _list(value: Any) -> list[Any]:
-    """The items of a list; of an endless one the first, and a code that nobody knows for the rest."""
+    """The items of a list; of an endless one the first, and a code that nobody knows
+    for the rest.
+    """
     if not isinstance(value, list):
         return []
     return (
@@ -159,7 +166,9 @@ def _list(value: Any) -> list[Any]:
 
 
 def _code(value: Any) -> str | None:
-    """A code that looks like one; integers as text. Anything else is no code: it decides nothing."""
+    """A code that looks like one; integers as text. Anything else is no code: it
+    decides nothing.
+    """
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     text = str(value).strip() if isinstance(value, str) or abs(value) < 10**9 else ""

@@ -62,7 +62,8 @@ _TABLE: tuple[tuple[str, Verdict, range, str], ...] = (
     ("APIGW.0802", _D, _CLIENT, "user forbidden in the region: not forwarded"),
     ("APIGW.0101", _R, _ERROR, "no such API: there is nothing to forward to"),
     ("APIGW.0103", _R, _ERROR, "no such backend: there is nothing to forward to"),
-    # The same code with 502 and 504 means "backend unavailable" and "backend timeout": those prove nothing.
+    # The same code with 502 and 504 means "backend unavailable" and "backend timeout":
+    # those prove nothing.
     ("APIGW.0201", _R, _CLIENT, "request malformed or too large: not forwarded"),
     # The service checks who asks before it looks at what is asked.
     ("Common.0013", _D, _ERROR, "invalid token"),
@@ -95,7 +96,8 @@ _TABLE: tuple[tuple[str, Verdict, range, str], ...] = (
     ),
     ("Ecs.0118", _R, _ERROR, "too many servers in one call: rejected as a whole"),
     ("Common.0002", _R, _ERROR, "no body: nothing was asked"),
-    # Then the servers. On a first try these mean "not started"; after a lost answer they are evidence instead.
+    # Then the servers. On a first try these mean "not started"; after a lost answer they
+    # are evidence instead.
     ("Ecs.0030", _S, _ERROR, "server frozen"),
     ("Ecs.0100", _S, _ERROR, "server's state does not allow it"),
     ("Ecs.0114", _S, _ERROR, "no such server"),
@@ -115,7 +117,9 @@ _FRONT = re.compile(r"(?:APIGW|Common)\.\d{4}")
 
 
 def same(code: str) -> str:
-    """The code as the table has it: dedicated gateways say `APIG.` where the shared one says `APIGW.`."""
+    """The code as the table has it: dedicated gateways say `APIG.` where the shared one
+    says `APIGW.`.
+    """
     match = _GATEWAY.fullmatch(code)
     return f"APIGW.{match[1]}" if match else code
 

@@ -1,8 +1,9 @@
 """JSON of the service as our nouns. Lenient: only what a noun cannot do without is required. Pure.
 
-Live answers lack many documented keys and have others (pages "Querying Details About ECSs", "Querying Job Execution
-Status"): unknown keys are ignored, missing and null ones mean "not known", a wrong type is taken as missing.
-`user_data` is never looked at: it may hold a password hash.
+Live answers lack many documented keys and have others (pages "Querying Details About ECSs",
+"Querying Job Execution Status"): unknown keys are ignored, missing and null ones mean "not
+known", a wrong type is taken as missing. `user_data` is never looked at: it may hold a
+password hash.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ MOST_SUB_JOBS = 2_000
 def server(value: Any) -> Server | None:
     """Return a server of a list or a single answer; None for an entry without an id.
 
-    A status that is missing, null or empty is kept as "": such a server is never rebooted, and never disappears.
+    A status that is missing, null or empty is kept as "": such a server is never rebooted,
+    and never disappears.
     """
     if not isinstance(value, dict):
         return None
@@ -47,7 +49,8 @@ def server(value: Any) -> Server | None:
     if not isinstance(server_id, str) or not server_id:
         return None
     read_tags = tags(value.get("tags"))
-    # Elastic addresses are `floating`. The own one is the first private fixed one, else the first fixed one.
+    # Elastic addresses are `floating`. The own one is the first private fixed one, else the
+    # first fixed one.
     addresses = list(_address_parts(value.get("addresses")))
     fixed = [a["addr"] for a in addresses if a.get("OS-EXT-IPS:type") != "floating"]
     macs = filter(None, (as_text(a.get("OS-EXT-IPS-MAC:mac_addr")).lower() for a in addresses))
@@ -74,7 +77,8 @@ def server(value: Any) -> Server | None:
 
 
 def ghost(value: Any) -> str | None:
-    """Return the id of an entry that says "no such server": every field but `id` and `fault` is null or empty.
+    """Return the id of an entry that says "no such server": every field but `id` and `fault`
+    is null or empty.
 
     So the `server_id` filter answers for an id that does not exist.
     """
@@ -85,11 +89,12 @@ def ghost(value: Any) -> str | None:
 
 
 def tags(value: Any) -> Mapping[str, str] | None:
-    """Return `["env=prod", "canary"]` as a mapping: split at the first `=`, no `=` is an empty value.
+    """Return `["env=prod", "canary"]` as a mapping: split at the first `=`, no `=` is an
+    empty value.
 
-    The pages of the tag service write `[{"key", "value"}]`; that is read too. None and a missing field are no tags.
-    Everything else, one key with two values, and more than `MOST_TAGS` are None: tags that cannot be read must not look
-    like none.
+    The pages of the tag service write `[{"key", "value"}]`; that is read too. None and a
+    missing field are no tags. Everything else, one key with two values, and more than
+    `MOST_TAGS` are None: tags that cannot be read must not look like none.
     """
     if value is None:
         return NO_TAGS
@@ -159,10 +164,12 @@ def server_group(value: Any) -> ServerGroup:
 
 
 def job(value: Any, job_id: str, request_id: str | None = None) -> Job:
-    """Return a job with its sub-jobs by server id, and those without one. Every failure has a reason.
+    """Return a job with its sub-jobs by server id, and those without one. Every failure has
+    a reason.
 
-    A job for a single resource has no `sub_jobs`: then its own `entities.server_id` is read as its only one.
-    Raises ValueError for more sub-jobs than any request of ours can have.
+    A job for a single resource has no `sub_jobs`: then its own `entities.server_id` is
+    read as its only one. Raises ValueError for more sub-jobs than any request of ours
+    can have.
     """
     fields = as_map(value)
     whole = _part(fields)
@@ -212,7 +219,9 @@ def _part(fields: Mapping[str, Any]) -> SubJob:
 
 
 def _explained(part: SubJob, whole: SubJob) -> SubJob:
-    """Return a part that did not succeed with a cause: its own, the whole job's, or that there is none."""
+    """Return a part that did not succeed with a cause: its own, the whole job's, or that
+    there is none.
+    """
     if part.status is JobStatus.SUCCESS or not (part.status.is_final or part.looks_ended):
         return part
     code, reason = part.code, part.reason
@@ -222,7 +231,9 @@ def _explained(part: SubJob, whole: SubJob) -> SubJob:
 
 
 def _later(old: SubJob | None, new: SubJob) -> SubJob:
-    """Of two parts for one server the one that began later; without times the one that stands later."""
+    """Of two parts for one server the one that began later; without times the one that
+    stands later.
+    """
     if old is None or old.began is None or new.began is None:
         return new
     return old if old.began > new.began else new
@@ -268,7 +279,8 @@ def job_status(value: Any) -> JobStatus:
 
 
 def actions(value: Any) -> tuple[Action, ...]:
-    """`instanceActions` of the history of one server, newest first; those without a readable time come last.
+    """`instanceActions` of the history of one server, newest first; those without a readable
+    time come last.
 
     Raises ValueError where the answer has no such list: an unreadable history is not an empty one.
     """
@@ -290,7 +302,8 @@ def actions(value: Any) -> tuple[Action, ...]:
 
 
 def when(value: Any) -> datetime | None:
-    """A time in any of the service's forms, as aware UTC; None for everything else, and never an error.
+    """A time in any of the service's forms, as aware UTC; None for everything else, and never
+    an error.
 
     `2023-07-26T02:11:05.120Z`, `2019-05-22T03:30:52Z`, `2018-08-13T13:46:46.000000` (no zone: UTC),
     `2022-02-10T10:05:46+08:00`, `""` while a job runs, and milliseconds since 1970 as a number.

@@ -28,14 +28,14 @@ _ENTERPRISE_PROJECT = re.compile(r"EPS\.\d{4}")
 _FORBIDDEN = frozenset({"403", "forbidden", "accessdenied", "unauthorized"})
 """Codes, in lower case, that say 403 once more, in the error object of an API."""
 _POLICY = re.compile(
-    r"polic(?:y|ies) (?:does not|doesn't|doesn’t|do not|don't) allow|disallowed by policy|not authorized to perform",
+    r"polic(?:y|ies) (?:does not|doesn't|doesn’t|do not|don't) allow|disallowed by policy|not authorized to perform",  # noqa: E501
     re.IGNORECASE,
 )
 _OF_SERVICE = re.compile(r"(?:Ecs|Common)\.\d{4}")
 _ACTION = re.compile(r"\b[a-z][a-z0-9]{1,31}:[A-Za-z][A-Za-z0-9]{0,63}:[A-Za-z][A-Za-z0-9]{0,63}\b")
 _MISMATCH = re.compile(r"project_?id.{0,100}(?:does not|doesn't|doesn’t) match", re.IGNORECASE)
 _SKEW = re.compile(
-    r"signature expired.{0,20}?signature time:\s*([\w:.+-]{8,32}).{0,20}?server time:\s*([\w:.+-]{8,32})"
+    r"signature expired.{0,20}?signature time:\s*([\w:.+-]{8,32}).{0,20}?server time:\s*([\w:.+-]{8,32})"  # noqa: E501
 )
 
 
@@ -64,7 +64,9 @@ def is_other_project(error: ApiError) -> bool:
 
 
 def denial(error: ApiError, needs: str = "") -> tuple[str, str]:
-    """Return why a request was denied, and what to do. `needs`: the permission that the request needs."""
+    """Return why a request was denied, and what to do. `needs`: the permission that the
+    request needs.
+    """
     skew = _SKEW.search(error.message)
     if skew:
         return (
@@ -80,7 +82,10 @@ def denial(error: ApiError, needs: str = "") -> tuple[str, str]:
     if is_other_project(error):
         return (
             f"the credentials are not of this project: {error.sentence}",
-            "check project_id and region of the target; without project_id it is looked up by region",
+            (
+                "check project_id and region of the target; without project_id it is looked up by "
+                "region"
+            ),
         )
     if _ACCOUNT.fullmatch(code):
         return (
@@ -90,7 +95,8 @@ def denial(error: ApiError, needs: str = "") -> tuple[str, str]:
     if _ENTERPRISE_PROJECT.fullmatch(code):
         return (
             f"a permission for the enterprise project is missing: {error.sentence}",
-            "set enterprise_project of the target to an enterprise project that these credentials can use,"
+            "set enterprise_project of the target to an enterprise project that these "
+            "credentials can use,"
             " or to all_granted_eps" + (f"; the request needs {needs}" if needs else ""),
         )
     if error.status == 401:

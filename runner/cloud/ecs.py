@@ -1,7 +1,8 @@
 """The ECS service of one project, as the core wants it (`runner.ports.Cloud`).
 
-Reads go through `Reader` (repeated, paced), those of servers through `Servers`; the reboot goes its own way: one
-exchange on a fresh connection, and its answer sorted by what it proves.
+Reads go through `Reader` (repeated, paced), those of servers through `Servers`; the reboot
+goes its own way: one exchange on a fresh connection, and its answer sorted by what it
+proves.
 """
 
 from __future__ import annotations
@@ -114,7 +115,9 @@ class HuaweiCloud:
             await transport.aclose()
 
     async def inventory(self) -> Inventory:
-        """All servers and server groups. Groups that cannot be read are told as unread; servers always raise."""
+        """All servers and server groups. Groups that cannot be read are told as unread;
+        servers always raise.
+        """
         read_at = self._now()
         servers, (groups, unread) = await together(self._servers.all(), self._groups())
         in_group = {member: group.id for group in groups for member in group.members}
@@ -127,7 +130,9 @@ class HuaweiCloud:
         return Inventory(tuple(sorted(found, key=lambda s: s.id)), read_at, groups, unread)
 
     async def _groups(self) -> tuple[tuple[ServerGroup, ...], Unread | None]:
-        """Return the server groups, or why the cloud or the permissions have none for us (403, 404, another shape)."""
+        """Return the server groups, or why the cloud or the permissions have none for us
+        (403, 404, another shape).
+        """
         try:
             return await self._servers.groups(), None
         except CloudError as error:
@@ -157,7 +162,9 @@ class HuaweiCloud:
             raise CloudError(str(error), status=answer.reply.status) from None
 
     async def actions(self, server_id: str) -> tuple[Action, ...]:
-        """The action history of one server, newest first. Raises CloudError where it cannot be read, 404 included."""
+        """The action history of one server, newest first. Raises CloudError where it cannot
+        be read, 404 included.
+        """
         answer = await self._get(
             f"/v2.1/{self.project_id}/servers/{segment(server_id)}/os-instance-actions"
         )
@@ -169,7 +176,9 @@ class HuaweiCloud:
             ) from None
 
     async def alarming(self, ids: Collection[str]) -> Mapping[str, str]:
-        """Those of the servers that a Cloud Eye alarm is on for, each with the alarm's name (`runner.ports.Alarms`)."""
+        """Those of the servers that a Cloud Eye alarm is on for, each with the alarm's name
+        (`runner.ports.Alarms`).
+        """
         return await alarms.alarming(self._ces(), self.project_id, ids)
 
     async def surroundings(self) -> Surroundings:
@@ -214,9 +223,11 @@ class HuaweiCloud:
     async def reboot(
         self, ids: Collection[str], kind: RebootType, signed_at: datetime
     ) -> RebootAnswer:
-        """Ask for one batch, once. `signed_at`: real time of the intent; a signature is good for 15 minutes of it.
+        """Ask for one batch, once. `signed_at`: real time of the intent; a signature is good
+        for 15 minutes of it.
 
-        Raises ValueError for a batch that is none (empty, over 1,000, a server twice); nothing else.
+        Raises ValueError for a batch that is none (empty, over 1,000, a server twice);
+        nothing else.
         """
         body = reboot_body(ids, kind)
         request = self._request("POST", f"/v1/{self.project_id}/cloudservers/action", body=body)
@@ -246,14 +257,17 @@ class HuaweiCloud:
         return answer
 
     def held_s(self) -> float:
-        """Real seconds until a reboot may be sent: 0, or more after "too many" was the answer to whatever request."""
+        """Real seconds until a reboot may be sent: 0, or more after "too many" was the
+        answer to whatever request.
+        """
         return self._reader.pace.left_s(self._settings.ecs_url)
 
     async def _after_denial(self, request: Outgoing, answer: Denied) -> RebootAnswer:
-        """A token that ended meanwhile is renewed: nothing was begun, and asking again at once makes sense.
+        """A token that ended meanwhile is renewed: nothing was begun, and asking again at once
+        makes sense.
 
-        The request itself is not repeated here: each attempt needs its own intent in the journal first. A second
-        refusal right after a renewal is final.
+        The request itself is not repeated here: each attempt needs its own intent in the
+        journal first. A second refusal right after a renewal is final.
         """
         news = self._renewed_at is None or self._wall() - self._renewed_at > _RENEWAL_IS_NEWS
         if answer.status != 401 or not news:
@@ -284,7 +298,9 @@ class HuaweiCloud:
 
 
 def _lost(error: Unreachable) -> RebootAnswer:
-    """No whole answer. What had arrived may still hold the job id: that is a fact, whatever broke afterwards."""
+    """No whole answer. What had arrived may still hold the job id: that is a fact, whatever
+    broke afterwards.
+    """
     if not error.sent:
         return NotSent(error.message)
     partial = error.partial
@@ -296,7 +312,8 @@ def _lost(error: Unreachable) -> RebootAnswer:
 
 
 async def project_id_of(settings: Settings, credentials: Credentials, reader: Reader) -> str:
-    """The project's id: that of the login, or of the project it names, else of the only one of the region.
+    """The project's id: that of the login, or of the project it names, else of the only one of
+    the region.
 
     Page "Querying Project Information Based on the Specified Criteria" (`GET /v3/projects`). A
     region's own project is named like the region, those somebody made in it `{region}_{name}`:
@@ -319,7 +336,9 @@ async def project_id_of(settings: Settings, credentials: Credentials, reader: Re
 
 
 async def looked_up(settings: Settings, credentials: Credentials, reader: Reader) -> str:
-    """The id of the region's only project, whatever the login says. Raises NoProject for none and for several."""
+    """The id of the region's only project, whatever the login says. Raises NoProject for
+    none and for several.
+    """
     request = Outgoing("GET", settings.iam_url, "/v3/projects", (), {"Content-Type": JSON})
     return _only(settings.region, await reader.read(request, credentials))
 
@@ -346,7 +365,8 @@ def _only(region: str, answer: Answer) -> str:
     ]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     raise NoProject(
-        f"region {region} has {len(names)} project{'s' * (len(names) > 1)}: {', '.join(names[:_SHOWN])}{more}",
+        f"region {region} has {len(names)} project{'s' * (len(names) > 1)}: "
+        f"{', '.join(names[:_SHOWN])}{more}",
         hint=f"{_SET_PROJECT} to the one that is meant",
         request_id=request_id,
     )

@@ -1,7 +1,9 @@
-"""Where a target's services are: by the rule of `runner.model.clouds`, or where the configuration says.
+"""Where a target's services are: by the rule of `runner.model.clouds`, or where the
+configuration says.
 
-A plan can never name a host. A configuration can, but only one of its cloud, loopback, or one that the environment
-(not the repository) allows: otherwise a pull request could send the signed requests elsewhere.
+A plan can never name a host. A configuration can, but only one of its cloud, loopback, or
+one that the environment (not the repository) allows: otherwise a pull request could send
+the signed requests elsewhere.
 """
 
 from __future__ import annotations
@@ -26,9 +28,11 @@ from runner.net.origin import BadOrigin, allowed_hosts, host_of_origin, is_liste
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the client needs to know of a target. URLs are origins without a path: `https://host[:port]`.
+    """What the client needs to know of a target. URLs are origins without a path:
+    `https://host[:port]`.
 
-    `sts_url` is None where no STS is known, `ces_url` (Cloud Eye) and `as_url` (Auto Scaling) where nobody said.
+    `sts_url` is None where no STS is known, `ces_url` (Cloud Eye) and `as_url` (Auto
+    Scaling) where nobody said.
     """
 
     cloud: str
@@ -43,7 +47,9 @@ class Settings:
 
     @property
     def filters(self) -> tuple[tuple[str, str], ...]:
-        """Return the query that goes with every list of servers and AS groups, where the cloud takes it."""
+        """Return the query that goes with every list of servers and AS groups, where the
+        cloud takes it.
+        """
         if self.enterprise_project is None or self.is_otc:
             return ()
         return (("enterprise_project_id", self.enterprise_project),)
@@ -73,11 +79,13 @@ def settings_for(
     enterprise_project: str | None = None,
     environ: Mapping[str, str],
 ) -> Settings:
-    """The endpoints of a target: by the rule `https://ecs.{region}.{domain}`, or those written, if they may be used.
+    """The endpoints of a target: by the rule `https://ecs.{region}.{domain}`, or those
+    written, if they may be used.
 
-    A simulated target has no rule: its `ecs` must be written, and stands for the others too where those are not.
-    An `ecs` below a partner's domain, or below a suffix of the environment, takes the others along.
-    Raises InvalidInput for a region that is none, an unknown cloud, and endpoints that are not allowed.
+    A simulated target has no rule: its `ecs` must be written, and stands for the others too
+    where those are not. An `ecs` below a partner's domain, or below a suffix of the
+    environment, takes the others along. Raises InvalidInput for a region that is none, an
+    unknown cloud, and endpoints that are not allowed.
     """
     if cloud not in DOMAINS and cloud != "simulator":
         raise _wrong(
@@ -123,7 +131,9 @@ def settings_for(
 
 
 def suffixes_of(cloud: str, region: str) -> tuple[str, ...]:
-    """What the hosts of a region's endpoints end in, without anybody's word; each begins with a dot."""
+    """What the hosts of a region's endpoints end in, without anybody's word; each begins
+    with a dot.
+    """
     return tuple(f".{domain}" for domain in domains_of(cloud, region))
 
 
@@ -135,10 +145,11 @@ def checked(
     service: Service = "ecs",
     region: str = "",
 ) -> str:
-    """The origin of an endpoint: lower case, without its scheme's own port and without a closing slash.
+    """The origin of an endpoint: lower case, without its scheme's own port and without a
+    closing slash.
 
-    Raises InvalidInput for anything but https (http on loopback) to an allowed host, and for URLs with a user,
-    a path, a query or a fragment.
+    Raises InvalidInput for anything but https (http on loopback) to an allowed host, and
+    for URLs with a user, a path, a query or a fragment.
     """
     try:
         return origin(

@@ -46,13 +46,17 @@ WITHIN_S = 0.8
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-?)([0-9A-Fa-f]{4}\1){3}[0-9A-Fa-f]{12}")
 _MOST_LINES = 100_000
 _found: dict[str, str | None] = {}
-"""What each metadata service answered: it is asked once in a process, which does not move to another machine."""
+"""What each metadata service answered: it is asked once in a process, which does not move
+to another machine.
+"""
 
 
 async def this_machine(environ: Mapping[str, str]) -> Machine:
-    """What can be told of this machine from inside. Raises InvalidInput for a variable that says nothing usable.
+    """What can be told of this machine from inside. Raises InvalidInput for a variable that
+    says nothing usable.
 
-    A machine that is no ECS, or whose metadata service is switched off, has no `server_id`; that is no error.
+    A machine that is no ECS, or whose metadata service is switched off, has no `server_id`;
+    that is no error.
     """
     stated = environ.get(ITSELF, "").strip().lower()
     if stated not in ("", NO_SERVER) and not _UUID.fullmatch(stated):
@@ -85,9 +89,11 @@ async def _ask(origin: str) -> str | None:
 
 
 def own_addresses(proc: Path = Path("/proc/net")) -> frozenset[str]:
-    """The addresses of all interfaces, without those that other machines have as well (loopback, link-local).
+    """The addresses of all interfaces, without those that other machines have as well
+    (loopback, link-local).
 
-    Linux lists them in `/proc/net` (`fib_trie`, `if_inet6`); elsewhere what the host's name and the routes tell.
+    Linux lists them in `/proc/net` (`fib_trie`, `if_inet6`); elsewhere what the host's name
+    and the routes tell.
     """
     found = set(_by_proc(proc)) or set(_by_socket())
     usable = (ip_address(text) for text in found)
@@ -99,7 +105,9 @@ def own_addresses(proc: Path = Path("/proc/net")) -> frozenset[str]:
 
 
 def own_macs(net: Path = Path("/sys/class/net")) -> frozenset[str]:
-    """The addresses of the network cards, in lower case; elsewhere than on Linux the one that Python finds."""
+    """The addresses of the network cards, in lower case; elsewhere than on Linux the one
+    that Python finds.
+    """
     found = set()
     with suppress(OSError):
         for card in net.iterdir():
@@ -147,7 +155,9 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _by_socket() -> Iterator[str]:
-    """What the host's own name stands for, and the address of the default route (no packet leaves for it)."""
+    """What the host's own name stands for, and the address of the default route (no packet
+    leaves for it).
+    """
     with suppress(OSError):
         for _, _, _, _, address in socket.getaddrinfo(socket.gethostname(), None):
             yield str(address[0]).partition("%")[0]
@@ -157,7 +167,9 @@ def _by_socket() -> Iterator[str]:
 
 
 def origin_of(environ: Mapping[str, str]) -> str:
-    """Where the service is. Raises InvalidInput for an address in the environment that is not http on loopback."""
+    """Where the service is. Raises InvalidInput for an address in the environment that is
+    not http on loopback.
+    """
     written = environ.get(OVERRIDE, "").strip().rstrip("/")
     if not written:
         return ADDRESS
@@ -175,7 +187,9 @@ def origin_of(environ: Mapping[str, str]) -> str:
 
 
 class Metadata:
-    """Questions to the service within `within_s` seconds in all, tokens included. Close it with `aclose`."""
+    """Questions to the service within `within_s` seconds in all, tokens included. Close it
+    with `aclose`.
+    """
 
     def __init__(
         self, origin: str, within_s: float, log: Callable[[RequestLog], None] | None = None
@@ -195,7 +209,8 @@ class Metadata:
         return (self._token,) if self._token else ()
 
     async def get(self, path: str) -> Reply:
-        """The answer, whatever its status; a 401 is answered with a token, where the service knows tokens.
+        """The answer, whatever its status; a 401 is answered with a token, where the service
+        knows tokens.
 
         Raises Unreachable when nobody answers in time.
         """

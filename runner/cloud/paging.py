@@ -13,7 +13,9 @@ Get = Callable[..., Awaitable[Any]]
 """(path, *query) -> the JSON of a good answer. Raises CloudError, CloudDenied."""
 Record = Mapping[str, Any]
 Following = Callable[[Mapping[str, Any], list[Record], list[Record]], Query | None]
-"""(an answer, its records, all so far) -> the query of the next page, None at the end. Raises CloudError."""
+"""(an answer, its records, all so far) -> the query of the next page, None at the end.
+Raises CloudError.
+"""
 
 MOST_PAGES = 100
 
@@ -28,11 +30,13 @@ async def all_records(
     what: str = "",
     wrong: str = "the answer has no",
 ) -> list[Record]:
-    """All records of a list, which stand under `key` in each answer. `query` goes with every page, `first` with one.
+    """All records of a list, which stand under `key` in each answer. `query` goes with every
+    page, `first` with one.
 
     `what` and `wrong` word the errors.
 
-    Raises CloudError for answers of another shape, and for a list that does not end within MOST_PAGES.
+    Raises CloudError for answers of another shape, and for a list that does not end within
+    MOST_PAGES.
     """
     found: list[Record] = []
     place = first

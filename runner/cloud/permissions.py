@@ -22,15 +22,19 @@ Trial = Literal["list", "groups", "show", "job", "history", "alarms", "records",
 """Harmless reads, each of which a permission allows. See `CloudTrials`."""
 
 When = Literal["always", "alarms", "lookup"]
-"""`alarms`: where plans have gates that ask Cloud Eye. `lookup`: where the project's id is not configured."""
+"""`alarms`: where plans have gates that ask Cloud Eye. `lookup`: where the project's id is
+not configured.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One permission. `action` is None where no page names one. `without`: what becomes of runs that lack it.
+    """One permission. `action` is None where no page names one. `without`: what becomes of
+    runs that lack it.
 
-    `trial` is None for what cannot be tried without doing it. `is_vital`: runs need it. `identity`: the action's name
-    in identity policies where that is another one (page "Listing ECS Groups", "Authorization").
+    `trial` is None for what cannot be tried without doing it. `is_vital`: runs need it.
+    `identity`: the action's name in identity policies where that is another one (page
+    "Listing ECS Groups", "Authorization").
     """
 
     action: str | None
@@ -58,7 +62,9 @@ def need(cloud: str, trial: Trial) -> Need:
 
 
 def needs(cloud: str, *, alarms: bool, lookup: bool) -> tuple[Need, ...]:
-    """What a target of this cloud needs, where its plans ask for alarms, and where its project is looked up."""
+    """What a target of this cloud needs, where its plans ask for alarms, and where its
+    project is looked up.
+    """
     show = "ecs:cloudServers:get" if cloud == "otc" else "ecs:cloudServers:showServer"
     every = (
         Need("ecs:cloudServers:list", "list the servers", "list", "nothing can be planned"),
@@ -109,7 +115,9 @@ def needs(cloud: str, *, alarms: bool, lookup: bool) -> tuple[Need, ...]:
 
 
 def policy(wanted: Iterable[Need], *, is_global: bool = False) -> dict[str, Any]:
-    """The smallest custom policy that allows all of these: of project-level services, or of global ones."""
+    """The smallest custom policy that allows all of these: of project-level services, or of
+    global ones.
+    """
     actions = dict.fromkeys(
         n.action for n in wanted if n.action is not None and n.is_global == is_global
     )
@@ -117,15 +125,17 @@ def policy(wanted: Iterable[Need], *, is_global: bool = False) -> dict[str, Any]
 
 
 NO_JOB = "0" * 32
-"""The id of no job. That it is unknown can be told only to those who may ask ("Common.0011", or 404)."""
+"""The id of no job. That it is unknown can be told only to those who may ask
+("Common.0011", or 404).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class CloudTrials:
     """`runner.ports.Trials` of one project.
 
-    `login` obtains what requests are signed with; `ecs` and `ces` ask the two services; `lookup` asks IAM for the
-    project. `filters` go with every list of servers.
+    `login` obtains what requests are signed with; `ecs` and `ces` ask the two services;
+    `lookup` asks IAM for the project. `filters` go with every list of servers.
     """
 
     project_id: str

@@ -1,6 +1,7 @@
 """Reads: sent, repeated when that can help, and refused with a sentence that says what to do.
 
-Only for requests that may be repeated at will (GET, and the token request). The reboot does not come this way.
+Only for requests that may be repeated at will (GET, and the token request). The reboot does
+not come this way.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from runner.net.transport import Transport
 from runner.net.trust import PROXY_HINT
 from runner.net.wire import Outgoing, Reply, Unreachable
 
-# Every request is logged already, repeated ones too; the library's own warnings would only land in people's output.
+# Every request is logged already, repeated ones too; the library's own warnings would only
+# land in people's output.
 stamina.instrumentation.set_on_retry_hooks(())
 
 _PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
@@ -47,7 +49,9 @@ class Passing(CloudError):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a read is repeated: at most `attempts` times, and none begins after `budget_s` of real time."""
+    """How long a read is repeated: at most `attempts` times, and none begins after
+    `budget_s` of real time.
+    """
 
     attempts: int = 6
     budget_s: float = 60.0
@@ -87,7 +91,8 @@ class Reader:
         hide: tuple[Secret, ...] = (),
         patience: Patience | None = None,
     ) -> Answer:
-        """The answer to `request`, as JSON. `hide`: secrets that the request itself carries. `patience`: at most.
+        """The answer to `request`, as JSON. `hide`: secrets that the request itself carries.
+        `patience`: at most.
 
         Raises CloudDenied (401, 403), Unreachable (no usable answer), CloudError (everything else).
         """
@@ -131,8 +136,8 @@ class Reader:
         if 200 <= reply.status < 300:
             with suppress(ValueError):
                 value = parse_json(reply.body)
-                # A 2xx can be none: flow control answers 202 with an error. A job's own `error_code` is no error of
-                # the query.
+                # A 2xx can be none: flow control answers 202 with an error. A job's own
+                # `error_code` is no error of the query.
                 is_object = isinstance(value, dict) and not isinstance(value.get("error"), dict)
                 if is_object and (
                     not {"error_code", "error_msg"} <= value.keys() or "job_id" in value
@@ -161,8 +166,12 @@ class Reader:
         if error.is_foreign and error.status not in _PASSING_STATUS:
             # It has no status: a 404 that is not the API's says nothing of a job or a server.
             return CloudError(
-                f"{request.host} is not the cloud's API: it answered {error.answered}, {error.message}",
-                hint="check region and endpoints of the target, and the proxies, firewalls and login pages before it",
+                f"{request.host} is not the cloud's API: it answered {error.answered}, "
+                f"{error.message}",
+                hint=(
+                    "check region and endpoints of the target, and the proxies, firewalls and "
+                    "login pages before it"
+                ),
             )
         if error.status in (401, 403) or is_other_project(error):
             return denied(error)

@@ -1,8 +1,9 @@
-"""What the answer to a reboot request proves. Pure: (status, headers, body) in, one of six answers out.
+"""What the answer to a reboot request proves. Pure: (status, headers, body) in, one of six
+answers out.
 
-Page "Restarting ECSs in a Batch": `POST /v1/{project_id}/cloudservers/action` answers with a `job_id`. There is no
-idempotency token for it ("Idempotency" lists creation only), so whatever proves neither acceptance nor refusal is
-ambiguous and will not be repeated.
+Page "Restarting ECSs in a Batch": `POST /v1/{project_id}/cloudservers/action` answers with
+a `job_id`. There is no idempotency token for it ("Idempotency" lists creation only), so
+whatever proves neither acceptance nor refusal is ambiguous and will not be repeated.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _LONGEST_WAIT_S = 3600.0
 def reboot_body(ids: Collection[str], kind: RebootType) -> bytes:
     """The bytes of the request: serialised once, so that what is hashed is what is sent.
 
-    Raises ValueError for no id, over 1,000 ("Restarting ECSs in a Batch", `servers`) and an id asked for twice.
+    Raises ValueError for no id, over 1,000 ("Restarting ECSs in a Batch", `servers`) and an
+    id asked for twice.
     """
     if not 1 <= len(ids) <= 1000:
         raise ValueError(f"a batch holds 1 to 1,000 servers, not {len(ids)}")
@@ -49,10 +51,11 @@ def classify(
     asked: Collection[str] = (),
     scrub: Scrub = no_scrub,
 ) -> RebootAnswer:
-    """Accepted with a job id; throttled, denied or refused by a code of the allow-list; else ambiguous.
+    """Accepted with a job id; throttled, denied or refused by a code of the allow-list; else
+    ambiguous.
 
-    `headers` have lower-case names. `asked`: the ids of the request, to see which of them the answer names.
-    Never raises, whatever the body is.
+    `headers` have lower-case names. `asked`: the ids of the request, to see which of them
+    the answer names. Never raises, whatever the body is.
     """
     reply = Reply(status, headers, body)
     if 200 <= status < 300:
@@ -119,7 +122,9 @@ def _proven(error: ApiError, asked: Collection[str]) -> Verdict | None:
 
 
 def _batch_failed(error: ApiError, inner: set[Verdict], asked: Collection[str]) -> Verdict | None:
-    """Ecs.0611: every detail must have a code of the list; where ids are named, all that were asked for."""
+    """Ecs.0611: every detail must have a code of the list; where ids are named, all that
+    were asked for.
+    """
     if error.status < 400 or not inner or any(d.code is None for d in error.details):
         return None
     named = {d.server_id for d in error.details if d.server_id}
@@ -150,7 +155,8 @@ def _named(error: ApiError, asked: Collection[str]) -> Mapping[str, str] | None:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of `Retry-After`, written as a number or as a date (against the answer's own `Date`).
+    """Return the seconds of `Retry-After`, written as a number or as a date (against the
+    answer's own `Date`).
 
     At most an hour; None where the header is missing or unreadable.
     """

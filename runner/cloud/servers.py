@@ -1,8 +1,9 @@
 """Servers and server groups of one project: all of them, or some, in the way that the cloud allows.
 
-Page "Querying Details About ECSs": `offset` is a page number (0 and 1 are the first), `limit` at most 1,000, `count`
-the total of all pages. Pages are cut from a live table, so entries shift while servers come and go: a server that is
-deleted from a page that was read moves one of the next page there, where nobody looks again.
+Page "Querying Details About ECSs": `offset` is a page number (0 and 1 are the first),
+`limit` at most 1,000, `count` the total of all pages. Pages are cut from a live table, so
+entries shift while servers come and go: a server that is deleted from a page that was read
+moves one of the next page there, where nobody looks again.
 """
 
 from __future__ import annotations
@@ -29,10 +30,14 @@ Fetch = Callable[[int, int], Awaitable[Any]]
 """(page number from 1, limit) -> the JSON of that page."""
 
 IDS_A_REQUEST = 100
-"""Ids in one `server_id` filter: about 100 for the length of the URI ("Querying Details About ECSs")."""
+"""Ids in one `server_id` filter: about 100 for the length of the URI ("Querying Details
+About ECSs").
+"""
 
 RECENTLY = timedelta(minutes=15)
-"""Servers created within this time count as just created: longer than a list takes to read, as clocks differ."""
+"""Servers created within this time count as just created: longer than a list takes to read,
+as clocks differ.
+"""
 
 _SHOW_AT_MOST = 3
 _MAX_GROUP_PAGES = 100
@@ -42,7 +47,9 @@ Get = Callable[..., Awaitable[Answer]]
 
 
 class Servers:
-    """Reads of `/v1/{project_id}/cloudservers`. Remembers how large the fleet was. `filters` go with every list."""
+    """Reads of `/v1/{project_id}/cloudservers`. Remembers how large the fleet was.
+    `filters` go with every list.
+    """
 
     def __init__(
         self,
@@ -74,8 +81,8 @@ class Servers:
     async def some(self, ids: Collection[str]) -> dict[str, Server]:
         """These servers; those the cloud does not know are left out.
 
-        By the `server_id` filter where there is one, and where that takes no more requests than the list has pages.
-        Without it up to three servers are read one by one.
+        By the `server_id` filter where there is one, and where that takes no more requests
+        than the list has pages. Without it up to three servers are read one by one.
         """
         wanted = dict.fromkeys(ids)
         if not wanted:
@@ -93,9 +100,11 @@ class Servers:
         return {i: servers[i] for i in wanted if i in servers}
 
     async def _filtered(self, ids: list[str]) -> dict[str, Server] | None:
-        """By the `server_id` filter. None where the answer is silent about some ids: then only the list is sure.
+        """By the `server_id` filter. None where the answer is silent about some ids: then only
+        the list is sure.
 
-        For an id that does not exist the service answers with an entry whose fields are null ("ghost").
+        For an id that does not exist the service answers with an entry whose fields are
+        null ("ghost").
         """
         found: dict[str, Server] = {}
         for start in range(0, len(ids), IDS_A_REQUEST):
@@ -129,8 +138,8 @@ class Servers:
     async def groups(self) -> tuple[ServerGroup, ...]:
         """All server groups by marker.
 
-        Raises CloudDenied and CloudError; where they do not come to an end, too: a spread over some of the groups
-        would be none.
+        Raises CloudDenied and CloudError; where they do not come to an end, too: a spread
+        over some of the groups would be none.
         """
         found: dict[str, ServerGroup] = {}
         marker = ""
@@ -143,9 +152,10 @@ class Servers:
                 raise CloudError(str(error), status=answer.reply.status) from None
             known = len(found)
             found.update((g.id, g) for g in entries)
-            # `page_info` decides where there is one, whatever the page's size. OTC's page has it in the table and not
-            # in the example ("Querying ECS Groups"): without it a full page is followed by what comes after its last
-            # id, which is what `marker` means on both clouds.
+            # `page_info` decides where there is one, whatever the page's size. OTC's page
+            # has it in the table and not in the example ("Querying ECS Groups"): without it
+            # a full page is followed by what comes after its last id, which is what
+            # `marker` means on both clouds.
             info = answer.value.get("page_info")
             last = entries[-1].id if len(entries) >= PAGE else ""
             marker = as_text(info.get("next_marker")) if isinstance(info, dict) else last
@@ -169,7 +179,9 @@ def is_unknown_job(error: CloudError) -> bool:
 
 
 def is_missing(error: CloudError) -> bool:
-    """Return True for a 404 with a code of the service. Without a code, or with the gateway's, the route is missing."""
+    """Return True for a 404 with a code of the service. Without a code, or with the
+    gateway's, the route is missing.
+    """
     return (
         error.status == 404
         and bool(error.code)
@@ -179,8 +191,10 @@ def is_missing(error: CloudError) -> bool:
 
 @dataclass(slots=True)
 class ListPages:
-    """What has been collected. `size` is what the service really puts on a page; `counts` every total it told; `number`
-    the pages there were; `newest` the latest `created` of a server (ISO 8601, to be compared as text)."""
+    """What has been collected. `size` is what the service really puts on a page; `counts`
+    every total it told; `number` the pages there were; `newest` the latest `created` of a
+    server (ISO 8601, to be compared as text).
+    """
 
     servers: dict[str, Server] = field(default_factory=dict)
     counts: set[int] = field(default_factory=set)
@@ -201,7 +215,10 @@ class ListPages:
             if server is None:
                 raise CloudError(
                     "an entry of the server list cannot be read: it has no id",
-                    hint="something on the way to the cloud may change its answers; nothing is decided by half a list",
+                    hint=(
+                        "something on the way to the cloud may change its answers; nothing is "
+                        "decided by half a list"
+                    ),
                 )
             self.servers[server.id] = server
             created = item.get("created")
@@ -215,9 +232,10 @@ class ListPages:
     def is_whole(self, since: str) -> bool:
         """Every page told the same total, it was collected, and no server has come since then.
 
-        The total alone would not do: a server that was deleted after its page was read, and the one that its
-        deletion moved from the next page to that one, make up for each other. Nor would equal totals: a server that
-        is created in the moment in which another is deleted keeps them the same.
+        The total alone would not do: a server that was deleted after its page was read, and
+        the one that its deletion moved from the next page to that one, make up for each
+        other. Nor would equal totals: a server that is created in the moment in which
+        another is deleted keeps them the same.
         """
         if not self.counts or self.number == 1:
             return self.counts <= {len(self.servers)}
@@ -278,7 +296,9 @@ async def _read_back(fetch: Fetch, limit: int, before: ListPages) -> ListPages:
 
 
 async def _read(fetch: Fetch, limit: int) -> ListPages:
-    """The first page, then the others at most four at a time, then what has been added meanwhile."""
+    """The first page, then the others at most four at a time, then what has been added
+    meanwhile.
+    """
     pages = ListPages(size=limit)
     got = pages.add(await fetch(1, limit))
     if pages.count is not None and 0 < got < min(limit, pages.count):
@@ -302,7 +322,9 @@ async def _read(fetch: Fetch, limit: int) -> ListPages:
 
 
 async def _rest(fetch: Fetch, limit: int, pages: ListPages, last: int) -> int:
-    """Pages 2 to `last`; how many entries the last one had. Each page is decoded and dropped at once."""
+    """Pages 2 to `last`; how many entries the last one had. Each page is decoded and
+    dropped at once.
+    """
     gate = asyncio.Semaphore(_AT_ONCE)
     sizes: dict[int, int] = {}
 

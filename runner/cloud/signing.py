@@ -1,4 +1,5 @@
-"""The signature SDK-HMAC-SHA256 of the vendor's gateway ("API Signing Guide", and signer.py of the vendor's SDK).
+"""The signature SDK-HMAC-SHA256 of the vendor's gateway ("API Signing Guide", and signer.py of
+the vendor's SDK).
 
 A pure function of the request and the instant: nothing here reads a clock.
 """
@@ -32,8 +33,9 @@ def canonical_request(
 ) -> tuple[str, str]:
     """The text whose hash is signed, and the names of the signed headers joined by `;`.
 
-    Headers with `_` in their name are not signed. The path gets a closing `/` here, though the request is sent
-    without it. A header `X-Sdk-Content-Sha256` stands in for the hash of a body that is not empty.
+    Headers with `_` in their name are not signed. The path gets a closing `/` here, though
+    the request is sent without it. A header `X-Sdk-Content-Sha256` stands in for the hash
+    of a body that is not empty.
     """
     uri = "/".join(encode(part) for part in unquote(path).split("/"))
     if not uri.endswith("/"):
@@ -56,7 +58,8 @@ def authorization(
     headers: Mapping[str, str],
     body: bytes = b"",
 ) -> str:
-    """The header `Authorization`. `headers` are those that are signed and must hold Host and X-Sdk-Date.
+    """The header `Authorization`. `headers` are those that are signed and must hold Host and
+    X-Sdk-Date.
 
     Raises KeyError where X-Sdk-Date is missing.
     """

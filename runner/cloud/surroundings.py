@@ -1,8 +1,10 @@
-"""What else is known of servers that are to be rebooted: auto-scaling groups, and the provider's scheduled events.
+"""What else is known of servers that are to be rebooted: auto-scaling groups, and the
+provider's scheduled events.
 
-Groups: pages "Querying AS Groups" and "Querying Instances in an AS Group" of Auto Scaling, whose `start_number` counts
-records. Events: `instance-scheduled-events` of ECS (models of the vendor's SDK, `EventResponse`), which only Huawei
-Cloud has. All of this is advice: whatever cannot be read is a sentence, and never an error.
+Groups: pages "Querying AS Groups" and "Querying Instances in an AS Group" of Auto Scaling,
+whose `start_number` counts records. Events: `instance-scheduled-events` of ECS (models of
+the vendor's SDK, `EventResponse`), which only Huawei Cloud has. All of this is advice:
+whatever cannot be read is a sentence, and never an error.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ AT_ONCE = 4
 BRIEF = Patience(attempts=3, budget_s=10.0)
 """Advice is not worth a long wait."""
 OVER = frozenset({"completed", "failed", "canceled", "cancelled"})
-"""States of events that are over. The words are a guess: whatever else an event says, it is told."""
+"""States of events that are over. The words are a guess: whatever else an event says, it is told.
+"""
 _NAME = 100
 
 T = TypeVar("T")
@@ -34,7 +37,8 @@ T = TypeVar("T")
 async def surroundings(
     scaling: Get, ecs: Get | None, project_id: str, filters: Query = ()
 ) -> Surroundings:
-    """Both at once. `ecs` is None where the cloud has no scheduled events. Raises nothing that the cloud does.
+    """Both at once. `ecs` is None where the cloud has no scheduled events. Raises nothing that
+    the cloud does.
 
     `filters`: a query that goes with the list of groups.
     """

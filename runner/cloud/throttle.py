@@ -1,4 +1,6 @@
-"""One pace for all requests of a client: when the cloud says "too many", all slow down, not just the one asked."""
+"""One pace for all requests of a client: when the cloud says "too many", all slow down, not
+just the one asked.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,13 @@ from runner.model.job import Allowed
 
 LONGEST_S = 30.0
 LONGEST_WINDOW_S = 300.0
-"""Windows that are counted. The longest known from practice is 5 minutes; nobody waits for the end of an hour."""
+"""Windows that are counted. The longest known from practice is 5 minutes; nobody waits for
+the end of an hour.
+"""
 MARGIN = 1.02
-"""By which a window is taken longer than it is: the cloud counts when requests arrive, we when they leave."""
+"""By which a window is taken longer than it is: the cloud counts when requests arrive, we
+when they leave.
+"""
 TOLD_S = 5.0
 """People are told of waits from here on."""
 _FIRST_S = 1.0
@@ -33,8 +39,9 @@ Tell = Callable[[str], None]
 
 
 def allowed(text: str) -> Allowed | None:
-    """The limit that a throttled answer names ("API Signing Guide", APIGW.0308: `…over ratelimit,limit:200,time:5
-    minute`); None where it names none that can be kept."""
+    """The limit that a throttled answer names ("API Signing Guide", APIGW.0308: `…over
+    ratelimit,limit:200,time:5 minute`); None where it names none that can be kept.
+    """
     match = _LIMIT.search(text)
     if match is None:
         return None
@@ -72,8 +79,8 @@ class RequestPace:
         self._sent: dict[str, deque[float]] = {}
 
     async def wait(self, place: str = "") -> None:
-        """Return when the next read may be sent, which counts from here; up to a tenth later after a throttled answer,
-        so that waiters do not start as one.
+        """Return when the next read may be sent, which counts from here; up to a tenth later
+        after a throttled answer, so that waiters do not start as one.
 
         Raises CloudError where that would be longer than this pace may wait.
         """
@@ -89,7 +96,9 @@ class RequestPace:
             await self._sleep(wait_s)
 
     def _tell_wait(self, place: str, wait_s: float, *, is_full: bool) -> None:
-        """Say why a read waits. `is_full`: because this process has made the requests that the cloud allows."""
+        """Say why a read waits. `is_full`: because this process has made the requests that
+        the cloud allows.
+        """
         limit = self._allowed.get(place)
         host = place.partition("://")[2] or "the cloud"
         why = f"{host} throttles us"
@@ -124,7 +133,9 @@ class RequestPace:
         sent.append(max(at, sent[-1]) if sent else at)
 
     def _room_s(self, place: str, now: float) -> float:
-        """Until the learned limit has room: after the last of so many requests has left the window."""
+        """Until the learned limit has room: after the last of so many requests has left
+        the window.
+        """
         limit, sent = self._allowed.get(place), self._sent.get(place)
         if limit is None or not sent:
             return 0.0
@@ -148,7 +159,9 @@ class RequestPace:
         self._hold(min(seconds, LONGEST_S))
 
     def reboot_throttled(self, seconds: float | None, limit: Allowed | None, place: str) -> None:
-        """The same after a reboot: reads wait a moment, as its limit may be one of servers and none of theirs."""
+        """The same after a reboot: reads wait a moment, as its limit may be one of servers
+        and none of theirs.
+        """
         self._hold(min(_FIRST_S if seconds is None else seconds, _AFTER_REBOOT_S))
         self._learn(limit, place)
 
@@ -166,5 +179,7 @@ class RequestPace:
 
 @cache
 def pace_of(target: str, time_scale: float) -> RequestPace:
-    """The one pace of a target in this process, however often it is opened: what was learned of its limits stays."""
+    """The one pace of a target in this process, however often it is opened: what was
+    learned of its limits stays.
+    """
     return RequestPace(time_scale=time_scale)

@@ -1,8 +1,9 @@
 """The bake at the end of a group: whom it watches and when, and what a reading of them means. Pure.
 
-A bake is a stored start and length. While it lasts, and once more when its time is over, the group's ready servers are
-looked at: one list a round, the checks after it. Whoever is not well is looked at again soon, and is lost only when
-nothing else was seen of it for MISSED_FOR_S; the bake does not end before that is decided.
+A bake is a stored start and length. While it lasts, and once more when its time is over,
+the group's ready servers are looked at: one list a round, the checks after it. Whoever is
+not well is looked at again soon, and is lost only when nothing else was seen of it for
+MISSED_FOR_S; the bake does not end before that is decided.
 """
 
 from __future__ import annotations
@@ -32,14 +33,18 @@ BACK_OFF = 0.1
 AGAIN_S = 20.0
 """How often the servers are looked at while one of them is not well."""
 MISSED_FOR_S = 120.0
-"""For how long a server must not have been seen well to be lost: a busy one is waited for as long before a wave."""
+"""For how long a server must not have been seen well to be lost: a busy one is waited for
+as long before a wave.
+"""
 
 GOING = frozenset({"powering-off", "deleting"})
 """Tasks of a server that still reads ACTIVE and will not in a moment (table of server states)."""
 
 
 def rules_now(run: Run) -> GroupRules | None:
-    """The group at whose end the run stands, while its bake is on or to come; None where there is nothing to watch."""
+    """The group at whose end the run stands, while its bake is on or to come; None where
+    there is nothing to watch.
+    """
     if not run.position or run.stop is not None:
         return None
     name = run.schedule.waves[run.position - 1].group
@@ -52,7 +57,9 @@ def rules_now(run: Run) -> GroupRules | None:
 
 
 def watched(run: Run, group: str) -> list[ServerState]:
-    """The ready servers of a group; of those that a person has resolved that person knows better."""
+    """The ready servers of a group; of those that a person has resolved that person
+    knows better.
+    """
     own = (w for w in run.schedule.waves[: run.position] if w.group == group)
     return [
         s
@@ -69,7 +76,9 @@ def ends(run: Run, rules: GroupRules) -> datetime:
 
 
 def waits(run: Run, now: datetime) -> Step | None:
-    """What the run waits for at the end of a group; None when its bake is over, or there is none."""
+    """What the run waits for at the end of a group; None when its bake is over, or
+    there is none.
+    """
     rules = rules_now(run)
     if rules is None:
         return None
@@ -83,7 +92,9 @@ def waits(run: Run, now: datetime) -> Step | None:
 
 
 def rounds(run: Run, pace: Pace, now: datetime) -> Iterator[tuple[datetime, WatchBake]]:
-    """The next look at the group that bakes, and when it is due; also while the run waits for a person or is halted."""
+    """The next look at the group that bakes, and when it is due; also while the run waits
+    for a person or is halted.
+    """
     rules = rules_now(run)
     servers = watched(run, rules.name) if rules and run.bake_began else []
     if rules is not None and servers:
@@ -111,7 +122,9 @@ def _last(run: Run, pace: Pace) -> datetime | None:
 
 
 def over(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
-    """The end of a bake: its servers were looked at after its time, and nobody is waited for; or nobody is left."""
+    """The end of a bake: its servers were looked at after its time, and nobody is waited
+    for; or nobody is left.
+    """
     rules = rules_now(run)
     if rules is None or run.bake_began is None:
         return ()
@@ -130,7 +143,8 @@ def over(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
 
 
 def not_running(server: Server | None) -> str | None:
-    """Why a server that was ready is not well, by what the cloud shows; None while it runs and is not on its way out.
+    """Why a server that was ready is not well, by what the cloud shows; None while it runs and
+    is not on its way out.
 
     Any other task (a snapshot, say) does not keep it from its work.
     """
@@ -146,8 +160,8 @@ def seen_events(
 ) -> tuple[EventData, ...]:
     """What one round changed: who is not well since now, who is again, and who is lost.
 
-    `down`: servers that do not run, `ill`: those that run and do not pass their checks, with words; `at`: when they
-    were read.
+    `down`: servers that do not run, `ill`: those that run and do not pass their checks,
+    with words; `at`: when they were read.
     """
     rules = rules_now(run)
     if rules is None or rules.name != group or run.bake_began is None:

@@ -16,7 +16,8 @@ NEVER_ASKED = frozenset(
 
 
 def others_to_read(run: Run, wave: Wave) -> tuple[str, ...]:
-    """The servers of the wave's group, those that wait in it excepted, whose state decides whether it may go on.
+    """The servers of the wave's group, those that wait in it excepted, whose state decides
+    whether it may go on.
 
     None where nobody wrote `max_unavailable`, or where it would hold even if all of them were down.
     """
@@ -31,10 +32,12 @@ def others_to_read(run: Run, wave: Wave) -> tuple[str, ...]:
 def too_many_down(
     run: Run, seen: Mapping[str, Server], others: tuple[str, ...]
 ) -> tuple[int, int] | None:
-    """How many servers of the group would be down with the wave, and how many are down without it; None: few enough.
+    """How many servers of the group would be down with the wave, and how many are down without
+    it; None: few enough.
 
-    Down is what is not ACTIVE, has a task, or is in flight. A server that the cloud does not know any more is not down:
-    it is gone. Servers of the wave that are down themselves count once, those that cannot be rebooted only so.
+    Down is what is not ACTIVE, has a task, or is in flight. A server that the cloud does
+    not know any more is not down: it is gone. Servers of the wave that are down themselves
+    count once, those that cannot be rebooted only so.
     """
     wave = run.wave
     most = run.group(wave.group).max_unavailable if wave else None
@@ -51,9 +54,11 @@ def too_many_down(
 
 
 def room(run: Run, wave: Wave, now: datetime) -> tuple[int | None, datetime, Rate | None]:
-    """How many servers `rate` lets the wave ask for now (None: any number), else from when on, and which rate it is.
+    """How many servers `rate` lets the wave ask for now (None: any number), else from when on,
+    and which rate it is.
 
-    The rates of run and group hold together. A server counts from the intent of its request, for `per`.
+    The rates of run and group hold together. A server counts from the intent of its
+    request, for `per`.
     """
     found: tuple[int | None, datetime, Rate | None] = (None, now, None)
     for rate, group in ((run.schedule.rate, None), (run.group(wave.group).rate, wave.group)):
@@ -68,7 +73,9 @@ def room(run: Run, wave: Wave, now: datetime) -> tuple[int | None, datetime, Rat
 
 
 def _recent(run: Run, since: datetime, group: str | None) -> Iterator[Batch]:
-    """Requests that were intended after an instant, the newest first; of one group only, if asked."""
+    """Requests that were intended after an instant, the newest first; of one group
+    only, if asked.
+    """
     for batch in reversed(run.batches.values()):
         if batch.intended <= since:
             return

@@ -12,7 +12,8 @@ from runner.model.run import Run
 def over_budget(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     """The failure budgets of run and group, judged after every server's result.
 
-    A group whose target was given up begins nothing more anyway: what failed there counts for the run alone.
+    A group whose target was given up begins nothing more anyway: what failed there counts
+    for the run alone.
     """
     if run.stop is not None or not run.failed:
         return ()
@@ -44,7 +45,8 @@ def _run_excess(run: Run, allowed: int) -> tuple[EventData, ...]:
 def _group_excess(run: Run, name: str) -> tuple[str, str] | None:
     """Why a group's budget is exceeded: its number, or its canary whatever the number.
 
-    What a person has accepted covers the failures that there were then: the canary's for good, the number up to that.
+    What a person has accepted covers the failures that there were then: the canary's for
+    good, the number up to that.
     """
     rules = run.group(name)
     failed, accepted = run.failed_in.get(name, 0), run.accepted_over.get(name)
@@ -56,7 +58,10 @@ def _group_excess(run: Run, name: str) -> tuple[str, str] | None:
     if rules.max_failures is not None and failed > rules.max_failures.allowed:
         return (
             "GroupBudgetExceeded",
-            f"{failed} of group {name} failed, {rules.max_failures.allowed} allowed ({rules.max_failures.written})",
+            (
+                f"{failed} of group {name} failed, {rules.max_failures.allowed} allowed "
+                f"({rules.max_failures.written})"
+            ),
         )
     return None
 

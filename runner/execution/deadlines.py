@@ -66,16 +66,20 @@ def _verdict(run: Run, server: ServerState, pace: Pace, now: datetime) -> Ended 
 
 
 def _lasts(since: datetime | None, seen: datetime | None, stable_s: float) -> bool:
-    """Whether what has been so `since`, and was last seen so by this process at `seen`, has lasted for long enough."""
+    """Whether what has been so `since`, and was last seen so by this process at `seen`, has
+    lasted for long enough.
+    """
     if since is None or seen is None:
         return False
     return stable_s <= 0 or (seen - since).total_seconds() >= stable_s
 
 
 def _unhealthy(run: Run, server: ServerState, pace: Pace, now: datetime) -> Ended | None:
-    """A server that runs and whose checks do not pass: failed when an answer from its deadline on says so.
+    """A server that runs and whose checks do not pass: failed when an answer from its deadline
+    on says so.
 
-    Checks that have begun to pass by then may go on to the end of `stable_for`; the first miss ends it.
+    Checks that have begun to pass by then may go on to the end of `stable_for`; the first
+    miss ends it.
     """
     deadline, asked = ready_deadline(run, server), pace.asked.get(server.ref.id)
     if now < deadline:
@@ -105,7 +109,8 @@ def _out_of_sight(run: Run, server: ServerState, pace: Pace, now: datetime) -> E
 
 
 def _too_late(run: Run, server: ServerState, pace: Pace, now: datetime, what: int) -> Ended | None:
-    """A server past its deadline, judged only by a reading of it made since, or when reading has failed for a while.
+    """A server past its deadline, judged only by a reading of it made since, or when reading
+    has failed for a while.
 
     `what`: the batch whose job it waits for, `0` when it waits for its own state.
     """
@@ -129,7 +134,9 @@ def _too_late(run: Run, server: ServerState, pace: Pace, now: datetime, what: in
 
 
 def ready_deadline(run: Run, server: ServerState) -> datetime:
-    """When a server must be back: `ready.timeout` after the cloud's acceptance, job and state together."""
+    """When a server must be back: `ready.timeout` after the cloud's acceptance, job and
+    state together.
+    """
     began = server.accepted or server.intended or run.created
     return began + timedelta(seconds=run.group(_group_of(run, server)).ready_timeout_s)
 
@@ -151,8 +158,9 @@ def _failing_unseen(run: Run, server: ServerState, pace: Pace, now: datetime) ->
 
 
 def _waited_too_long(run: Run, server: ServerState, pace: Pace, now: datetime) -> Ended | None:
-    """A server that no request could be made for within `ready.timeout`; within `wait_at_most` where the cloud only
-    throttles."""
+    """A server that no request could be made for within `ready.timeout`; within `wait_at_most`
+    where the cloud only throttles.
+    """
     if server.phase is not Phase.WAITING:
         return None
     patience = timedelta(seconds=run.rules().ready_timeout_s)

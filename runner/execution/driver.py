@@ -1,7 +1,9 @@
-"""Drives a run: takes its lease, asks the machine, does what is due, appends what happened, gives the lease back.
+"""Drives a run: takes its lease, asks the machine, does what is due, appends what happened,
+gives the lease back.
 
-`Driver.advance` is re-entrant and the only execution path: `run` and `resume` call it in a loop, `reconcile` once for
-each run that is due. It never sleeps: it answers when it wants to be called again.
+`Driver.advance` is re-entrant and the only execution path: `run` and `resume` call it in a
+loop, `reconcile` once for each run that is due. It never sleeps: it answers when it wants
+to be called again.
 """
 
 from __future__ import annotations
@@ -64,7 +66,8 @@ GRACE_S = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Where an `advance` left a run. `due`: when to come again, of the run's clock; None when it is closed.
+    """Where an `advance` left a run. `due`: when to come again, of the run's clock; None when
+    it is closed.
 
     `until`: when what it waits for is over, where `due` is only a look in between.
     """
@@ -79,7 +82,9 @@ class Advance:
 
 @dataclass(slots=True)
 class Driver:
-    """One run in this process. What was read of its journal, and the pace, are kept between calls."""
+    """One run in this process. What was read of its journal, and the pace, are kept
+    between calls.
+    """
 
     setting: Setting
     run_id: str
@@ -99,7 +104,9 @@ class Driver:
             )
 
     def load(self) -> Run:
-        """Return the run as its journal tells now, without the lease. From here on the clock tells the run's time."""
+        """Return the run as its journal tells now, without the lease. From here on the
+        clock tells the run's time.
+        """
         if self.run is None:
             self.run = journal.read_run(self.setting.store, self.run_id)
         else:
@@ -115,8 +122,9 @@ class Driver:
     async def advance(self) -> Advance:
         """Do all that is due now.
 
-        Raises LeaseHeld while another process is at it, LeaseLost when one took over, CloudDenied, CloudError and
-        StoreError when this process cannot go on; the run stays as its journal says.
+        Raises LeaseHeld while another process is at it, LeaseLost when one took over,
+        CloudDenied, CloudError and StoreError when this process cannot go on; the run stays
+        as its journal says.
         """
         run = self.load()
         if not run.is_open:
@@ -154,7 +162,9 @@ class Driver:
                 self.run = None
 
     def _note_error(self, writer: Writer, error: Exception) -> datetime | None:
-        """Leave a line in the journal and come back later each time: one poisoned run never stops the others."""
+        """Leave a line in the journal and come back later each time: one poisoned run never
+        stops the others.
+        """
         words = f"{error}" if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
         message = words[:500]
         try:
@@ -187,7 +197,9 @@ class Driver:
         return self.setting.sites[target].tuning
 
     async def _perform(self, effects: tuple[Effect, ...], writer: Writer) -> None:
-        """Do effects side by side. When the process is to end, reads are dropped, a request gets a moment to answer."""
+        """Do effects side by side. When the process is to end, reads are dropped, a request
+        gets a moment to answer.
+        """
         tasks: dict[asyncio.Future[Any], Effect] = {
             asyncio.ensure_future(
                 DO[type(e)](e, self.setting, self.setting.sites[e.target], writer, self.pace)
@@ -217,7 +229,9 @@ class Driver:
                 raise error
 
     def _endures(self, effect: Effect, error: BaseException, writer: Writer) -> bool:
-        """Whether the run goes on although an effect failed: its target is given up, and others have work left."""
+        """Whether the run goes on although an effect failed: its target is given up, and
+        others have work left.
+        """
         run = writer.run
         if not isinstance(error, CloudError):
             return False

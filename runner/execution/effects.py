@@ -15,7 +15,8 @@ from runner.model.window import CurrentFreezes
 class ReadWave:
     """Read the wave's servers as they are now, before anything is asked of them.
 
-    `others`: further servers of its group, read where their state decides whether the wave may start.
+    `others`: further servers of its group, read where their state decides whether the wave
+    may start.
     """
 
     wave: int
@@ -129,8 +130,9 @@ Effect = (
 class Step:
     """What comes next: events to append at once, else effects that are due, else when to ask again.
 
-    `waits_for` is a sentence for people; `can_suspend`: nothing is in flight, so the process may end here. `until`:
-    when the wait is over, where `wake` is only a look in between.
+    `waits_for` is a sentence for people; `can_suspend`: nothing is in flight, so the
+    process may end here. `until`: when the wait is over, where `wake` is only a look in
+    between.
     """
 
     events: tuple[EventData, ...] = ()
@@ -153,7 +155,9 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True)
 class GateLook:
-    """What the gates answered to this process before a wave, the last of them at `at`, after `took_s`."""
+    """What the gates answered to this process before a wave, the last of them at `at`,
+    after `took_s`.
+    """
 
     wave: int
     at: datetime
@@ -163,17 +167,21 @@ class GateLook:
 
 @dataclass(slots=True)
 class Pace:
-    """When this process last did what leaves no trace in the journal. A new process begins with an empty one.
+    """When this process last did what leaves no trace in the journal. A new process begins
+    with an empty one.
 
-    `polled`, `read_back`: last try. `seen`: last poll that succeeded, by batch number; `looked`: last reading of a
-    server's state that did. `trying`: the first of the tries since the last success, `0` for states. `blocked`:
-    servers another run holds, since when, and by whom; `claimed`: when the store last said so. `states`: what was last
-    read of servers that are not back. `addresses`: servers' own, as last read; `asked`: when their checks were last
-    answered, `answers`: in which words, empty when they passed. `troubles`: since when a reading fails. `denied`:
-    refusals in a row. `vetted`: servers that this process has looked at and need not spare. `gates`: their last
-    answers. `watched`: the last round of a bake that could be read; `watch_again`: not before, after one that could
-    not. `calendars`: the wave before which the plan's were read in this step, and what they close. `override`: `by` and
-    `reason` of a person who lets this process start waves outside windows and in freezes.
+    `polled`, `read_back`: last try. `seen`: last poll that succeeded, by batch number;
+    `looked`: last reading of a server's state that did. `trying`: the first of the tries
+    since the last success, `0` for states. `blocked`: servers another run holds, since
+    when, and by whom; `claimed`: when the store last said so. `states`: what was last read
+    of servers that are not back. `addresses`: servers' own, as last read; `asked`: when
+    their checks were last answered, `answers`: in which words, empty when they passed.
+    `troubles`: since when a reading fails. `denied`: refusals in a row. `vetted`: servers
+    that this process has looked at and need not spare. `gates`: their last answers.
+    `watched`: the last round of a bake that could be read; `watch_again`: not before, after
+    one that could not. `calendars`: the wave before which the plan's were read in this
+    step, and what they close. `override`: `by` and `reason` of a person who lets this
+    process start waves outside windows and in freezes.
     """
 
     polled: dict[int, datetime] = field(default_factory=dict)
@@ -214,10 +222,11 @@ class Pace:
     def is_blind(
         self, what: int, seen: datetime | None, deadline: datetime, now: datetime, grace_s: float
     ) -> bool | None:
-        """At a deadline: False when it was really looked at since, True when looking failed for `grace_s`, else None.
+        """At a deadline: False when it was really looked at since, True when looking failed
+        for `grace_s`, else None.
 
-        `seen`: when it was last looked at. None means: not yet known, look again. So a run that is resumed days later
-        is looked at before it is judged.
+        `seen`: when it was last looked at. None means: not yet known, look again. So a run
+        that is resumed days later is looked at before it is judged.
         """
         if seen is not None and seen >= deadline:
             return False

@@ -1,8 +1,10 @@
 """What the servers tell of a request whose answer is missing, or of a job that failed. Pure.
 
-There is no idempotency token and no list of jobs, so the servers are looked at: state, `updated` and action history
-(page "Querying the actions of a server", `instanceActions[].action` and `start_time`; field `updated` of a server).
-Proof is a reboot in the history or a status REBOOT. A changed `updated` is a hint: it blocks a resend, proves nothing.
+There is no idempotency token and no list of jobs, so the servers are looked at: state,
+`updated` and action history (page "Querying the actions of a server",
+`instanceActions[].action` and `start_time`; field `updated` of a server). Proof is a reboot
+in the history or a status REBOOT. A changed `updated` is a hint: it blocks a resend, proves
+nothing.
 """
 
 from __future__ import annotations
@@ -32,21 +34,28 @@ from runner.model.run import JOB_TIMED_OUT, NO_TRACE, Batch, BatchPhase, Phase, 
 from runner.planning.exclusions import is_busy
 
 CLOCK_SKEW = timedelta(minutes=5)
-"""How far the cloud's clock may be from ours: an action this much before the intent can still be ours."""
+"""How far the cloud's clock may be from ours: an action this much before the intent can
+still be ours.
+"""
 
 SECOND_LOOK = 1 / 3
-"""Time between the two readings that prove "no trace", as a share of `settle`: 60 s of 3 minutes."""
+"""Time between the two readings that prove "no trace", as a share of `settle`: 60 s of 3 minutes.
+"""
 SECOND_ROUND = 2
 LATEST_ROUND = 30
 MOST_LOST = 3
 """Requests for a server that may be lost without a trace before it is left to a person."""
 SIGNATURE_LIFE = timedelta(minutes=20)
-"""The gateway refuses a signature more than 15 minutes old (API Signing Guide, APIGW.0301); five more for its clock."""
+"""The gateway refuses a signature more than 15 minutes old (API Signing Guide, APIGW.0301);
+five more for its clock.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was read of one server. `server` None: the cloud does not know it. `actions` None: history unreadable."""
+    """What was read of one server. `server` None: the cloud does not know it. `actions`
+    None: history unreadable.
+    """
 
     server: Server | None
     actions: tuple[Action, ...] | None
@@ -61,7 +70,9 @@ class Trace(StrEnum):
 
 
 def is_rebooting(server: Server) -> bool:
-    """REBOOT and HARD_REBOOT come of the task states with `reboot` in their names (table of server states)."""
+    """REBOOT and HARD_REBOOT come of the task states with `reboot` in their names (table of
+    server states).
+    """
     return server.status in ("REBOOT", "HARD_REBOOT") or "reboot" in (server.task_state or "")
 
 
@@ -71,19 +82,24 @@ def has_moved(server: Server, updated_before: str | None) -> bool:
 
 
 def shows_hint(server: Server | None, updated_before: str | None) -> bool:
-    """Return True if a server is anything but ACTIVE, idle and unchanged: then its history is read."""
+    """Return True if a server is anything but ACTIVE, idle and unchanged: then its
+    history is read.
+    """
     return server is None or not server.is_idle or has_moved(server, updated_before)
 
 
 def trace_of(
     finding: Finding, asked: datetime, updated_before: str | None, since: datetime | None = None
 ) -> tuple[Trace, str]:
-    """Return whether a request written at `asked` rebooted the server, with the sentence that is kept.
+    """Return whether a request written at `asked` rebooted the server, with the sentence
+    that is kept.
 
-    REBOOTED: its history has a reboot since then, or it is in a reboot now. NONE: readable history without that,
-    `updated` unchanged, ACTIVE and idle. Else UNCLEAR, as for a reboot within the clock skew before the request and an
-    unchanged `updated`, or for one that began before `updated_before`, which the cloud's own clock tells: it was over
-    or under way when the server was read. `since`: only reboots after it count, where a person knew of earlier ones.
+    REBOOTED: its history has a reboot since then, or it is in a reboot now. NONE:
+    readable history without that, `updated` unchanged, ACTIVE and idle. Else UNCLEAR, as
+    for a reboot within the clock skew before the request and an unchanged `updated`, or
+    for one that began before `updated_before`, which the cloud's own clock tells: it was
+    over or under way when the server was read. `since`: only reboots after it count,
+    where a person knew of earlier ones.
     """
     server = finding.server
     if server is None:
@@ -119,7 +135,9 @@ def trace_in(run: Run, server_id: str, finding: Finding) -> tuple[Trace, str]:
 
 
 def vanished_trace(run: Run, server_id: str, finding: Finding) -> tuple[Trace, str]:
-    """The same for a server of an accepted job that vanished: `updated` after the intent is evidence too."""
+    """The same for a server of an accepted job that vanished: `updated` after the intent is
+    evidence too.
+    """
     trace, why = trace_in(run, server_id, finding)
     server, updated_before = finding.server, run.servers[server_id].updated_before
     if (
@@ -151,13 +169,17 @@ def state_words(server: Server | None) -> str:
 
 
 def may_be_ours(reboot: Action, updated_before: str | None) -> bool:
-    """Return True unless the cloud's own clock shows that a reboot began before the server was read."""
+    """Return True unless the cloud's own clock shows that a reboot began before the server
+    was read.
+    """
     known = moment_of(updated_before)
     return known is None or reboot.started is None or reboot.started >= known
 
 
 def shows_reboot(run: Run, server_id: str, finding: Finding) -> bool:
-    """Return True if a history has a reboot that can be the run's, even if nothing proves that it is."""
+    """Return True if a history has a reboot that can be the run's, even if nothing proves
+    that it is.
+    """
     reboot = last_reboot(finding.actions, reboots_since(run, server_id))
     return reboot is not None and may_be_ours(reboot, run.servers[server_id].updated_before)
 
@@ -175,7 +197,9 @@ def reboots_since(run: Run, server_id: str) -> datetime:
 
 
 def moment_of(updated: str | None) -> datetime | None:
-    """Return the time of an `updated`, which the cloud writes in UTC; None for one that cannot be read."""
+    """Return the time of an `updated`, which the cloud writes in UTC; None for one that
+    cannot be read.
+    """
     try:
         moment = datetime.fromisoformat(updated or "")
         return moment if moment.tzinfo else None
@@ -187,7 +211,7 @@ def _second(at: datetime) -> str:
     return at.isoformat(timespec="seconds")
 
 
-# --- requests in doubt -------------------------------------------------------------------------------------------
+# --- requests in doubt --------------------------------------------------------
 
 
 def is_held(server: ServerState, batch: Batch) -> bool:
@@ -201,7 +225,9 @@ def needs_a_look(batch: Batch) -> bool:
 
 
 def round_due(batch: Batch, settle_s: float) -> datetime:
-    """Return when the next reading may count for "no trace": `settle` after the request, then a third of it later."""
+    """Return when the next reading may count for "no trace": `settle` after the request,
+    then a third of it later.
+    """
     if batch.last_round is not None:
         return batch.last_round + timedelta(seconds=settle_s * SECOND_LOOK)
     answered = batch.answered or batch.intended
@@ -213,8 +239,9 @@ def may_arrive_late(
 ) -> bool:
     """Return False if the request of a batch in doubt can no longer reach the cloud.
 
-    Its sender is this process, whose connection is closed by now, or provably dead; or it was signed with the date of
-    its intent and that date is over. A process elsewhere may be frozen.
+    Its sender is this process, whose connection is closed by now, or provably dead; or it
+    was signed with the date of its intent and that date is over. A process elsewhere may be
+    frozen.
     """
     sender = Owner.from_json(batch.sender)
     if sender == owner or is_dead(sender):
@@ -226,7 +253,9 @@ def may_arrive_late(
 
 
 def _times_lost(run: Run, servers: Collection[str]) -> int:
-    """How many requests that held one of these servers left no trace, the one in question included."""
+    """How many requests that held one of these servers left no trace, the one in
+    question included.
+    """
     wanted = set(servers)
     lost = (b for b in run.batches.values() if b.phase is BatchPhase.SETTLED)
     return 1 + max(Counter(i for b in lost for i in b.servers if i in wanted).values(), default=0)
@@ -242,10 +271,12 @@ def judge(
 ) -> tuple[EventData, ...]:
     """Return the events that follow from one look at a batch in doubt.
 
-    Proof of a reboot: adopted at once. `is_round`: the reading is late enough to count for *no trace*, which needs
-    every server of the batch and two such readings; then `hold` makes them unknown and stops the run, and `retry` asks
-    again – but only where no late request can still arrive, else it waits on, and only until three requests were lost.
-    Anything mixed or unreadable is unknown after the second reading. Nothing follows for a batch that is not in doubt.
+    Proof of a reboot: adopted at once. `is_round`: the reading is late enough to count for
+    *no trace*, which needs every server of the batch and two such readings; then `hold`
+    makes them unknown and stops the run, and `retry` asks again – but only where no late
+    request can still arrive, else it waits on, and only until three requests were lost.
+    Anything mixed or unreadable is unknown after the second reading. Nothing follows for a
+    batch that is not in doubt.
     """
     if not needs_a_look(batch):
         return ()
@@ -284,7 +315,8 @@ def judge(
 def _no_trace_stop(run: Run, batch: Batch) -> EventData:
     answer = f" ({batch.answer})" if batch.answer else ""
     detail = (
-        f"the request of batch {batch.number} got no usable answer{answer}, and none of its {len(batch.servers)}"
+        f"the request of batch {batch.number} got no usable answer{answer}, and none of its "
+        f"{len(batch.servers)}"
         " servers shows a trace of it. Resolve the batch, then repeat it with `retry`:"
         f" reboot-runner resolve {run.id} --batch {batch.number} --as not-rebooted --reason REASON"
     )
@@ -296,17 +328,19 @@ def first_asked(run: Run, server_id: str) -> datetime:
     return run.servers[server_id].first_asked or run.created
 
 
-# --- jobs that failed --------------------------------------------------------------------------------------------
+# --- jobs that failed ---------------------------------------------------------
 
 
 def judge_failing(
     run: Run, batch: Batch, findings: Mapping[str, Finding], now: datetime
 ) -> tuple[EventData, ...]:
-    """Return the events that follow from a look at servers whose job failed, or did not end in time.
+    """Return the events that follow from a look at servers whose job failed, or did not end
+    in time.
 
-    A failed job never makes a server ready: it is `failed`, or `unknown` where it runs and was updated while its
-    history cannot be read. A job that did not end is judged by proof: a server that was rebooted is followed by its
-    state. A server that is busy is looked at again until its deadline.
+    A failed job never makes a server ready: it is `failed`, or `unknown` where it runs
+    and was updated while its history cannot be read. A job that did not end is judged by
+    proof: a server that was rebooted is followed by its state. A server that is busy is
+    looked at again until its deadline.
     """
     rows: dict[str, Ended] = {}
     adopted: list[str] = []
@@ -341,11 +375,12 @@ def judge_failing(
     return tuple(events)
 
 
-# --- earlier runs of the cycle -----------------------------------------------------------------------------------
+# --- earlier runs of the cycle ------------------------------------------------
 
 
 def earlier_requests(runs: Iterable[Run], ids: Collection[str]) -> dict[str, EarlierRequest]:
-    """Return what earlier runs of a cycle, oldest first, asked of these servers and may have reached.
+    """Return what earlier runs of a cycle, oldest first, asked of these servers and may
+    have reached.
 
     Of each server the first request counts, and after a person's decision that decision.
     """
@@ -369,8 +404,8 @@ def earlier_requests(runs: Iterable[Run], ids: Collection[str]) -> dict[str, Ear
 def _after(run: Run, first: EarlierRequest | None, said: Mapping[str, str]) -> EarlierRequest:
     """Return what counts after a decision: signs that are newer than what the person saw.
 
-    A person who said `not-rebooted` saw no reboot since the first request: one that shows now is new,
-    whenever it began, because a history can be late.
+    A person who said `not-rebooted` saw no reboot since the first request: one that shows
+    now is new, whenever it began, because a history can be late.
     """
     at = datetime.fromisoformat(said["at"])
     asked = first.at if first else at
@@ -383,7 +418,9 @@ def _after(run: Run, first: EarlierRequest | None, said: Mapping[str, str]) -> E
 
 
 def earlier_sign(request: EarlierRequest, finding: Finding) -> Why | None:
-    """Return why a server is left alone that an earlier request may have rebooted; None for no sign of that."""
+    """Return why a server is left alone that an earlier request may have rebooted; None for
+    no sign of that.
+    """
     updated, since = request.updated, None
     server = finding.server
     if request.resolved is not None:

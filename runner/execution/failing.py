@@ -1,7 +1,7 @@
 """A target that cannot be used: of a run with several it stops its own groups, and no others. Pure.
 
-A run with a single target, or whose others are all done, has nothing to go on with: it stays open as it is, the error
-is told, and whoever resumes it goes on where it stands.
+A run with a single target, or whose others are all done, has nothing to go on with: it
+stays open as it is, the error is told, and whoever resumes it goes on where it stands.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def failed(target: str, error: Exception) -> EventData:
 def ended(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
     """What becomes of servers on a target that was given up: who was not asked for is not started.
 
-    Those in flight are followed for as long as any others; of a request that nobody can look for any more its servers
-    are unknown at their deadline.
+    Those in flight are followed for as long as any others; of a request that nobody can
+    look for any more its servers are unknown at their deadline.
     """
     if run.wave is None or not any(run.open_on.get(t) for t in run.failed_targets):
         return ()
@@ -70,7 +70,9 @@ def ended(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
 
 
 def _is_refused(run: Run, server: ServerState) -> bool:
-    """Return True if the server's only request was refused by an answer that proves that nothing began."""
+    """Return True if the server's only request was refused by an answer that proves that
+    nothing began.
+    """
     batch = run.batches.get(server.batch or 0)
     was_refused = batch is not None and batch.phase is BatchPhase.REFUSED
     return server.phase is Phase.REFUSED and was_refused and not server.doubted
@@ -104,6 +106,8 @@ def passed_over(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
 
 
 def says_nothing(run: Run, before: Wave) -> bool:
-    """Whether a wave was given up as a whole with its target, after others have shown that the plan works."""
+    """Whether a wave was given up as a whole with its target, after others have shown that
+    the plan works.
+    """
     given_up = all(s.reason == TARGET_FAILED for s in run.members(before))
     return given_up and any(s.outcome is Outcome.READY for s in run.servers.values())

@@ -1,7 +1,8 @@
 """Journal -> run. Pure: no clock, no I/O; an event that cannot follow raises and changes nothing.
 
-An event that is stored and cannot follow would make its run unreadable for ever. So events are folded before they
-are stored (`trial`), and what others may append at any moment (a late job id) follows in every state.
+An event that is stored and cannot follow would make its run unreadable for ever. So events
+are folded before they are stored (`trial`), and what others may append at any moment (a
+late job id) follows in every state.
 
 `model.events` is the whole vocabulary of a journal.
 """
@@ -86,11 +87,15 @@ _OfBatch: TypeAlias = BatchAccepted | BatchAnswer | BatchLooked | BatchSettled |
 
 
 class IllegalEvent(Exception):
-    """An event that cannot follow what the journal says so far: a bug, or a journal that somebody edited."""
+    """An event that cannot follow what the journal says so far: a bug, or a journal that
+    somebody edited.
+    """
 
 
 def begin(run_id: str, schedule: Schedule, event: Event) -> Run:
-    """Return the run as its first event leaves it. Raises IllegalEvent where that is no beginning."""
+    """Return the run as its first event leaves it. Raises IllegalEvent where that is no
+    beginning.
+    """
     created = event.data
     if not isinstance(created, RunCreated):
         raise IllegalEvent("it has no beginning")
@@ -121,8 +126,9 @@ def begin(run_id: str, schedule: Schedule, event: Event) -> Run:
 def apply(run: Run, event: Event) -> None:
     """Add one event to the run.
 
-    Raises IllegalEvent and leaves the run as it was: for an unknown type, for a closed run (facts and decisions about
-    its servers excepted), for data that does not fit, and for what contradicts the state.
+    Raises IllegalEvent and leaves the run as it was: for an unknown type, for a closed run
+    (facts and decisions about its servers excepted), for data that does not fit, and for
+    what contradicts the state.
     """
     with trial(run, (event,)):
         pass
@@ -130,7 +136,8 @@ def apply(run: Run, event: Event) -> None:
 
 @contextmanager
 def trial(run: Run, events: Sequence[Event]) -> Iterator[None]:
-    """The run with these events added; without them again if the block raises, which is where they are stored.
+    """The run with these events added; without them again if the block raises, which is where
+    they are stored.
 
     Raises IllegalEvent, before the block is entered, if they cannot follow one after the other.
     """
@@ -163,15 +170,17 @@ def _follow(run: Run, event: Event) -> None:
 
 @singledispatch
 def _add(data: EventData, run: Run, event: Event) -> None:
-    """Add one event to the run, by the type of its data. Raises IllegalEvent and LookupError for what cannot follow."""
+    """Add one event to the run, by the type of its data. Raises IllegalEvent and
+    LookupError for what cannot follow.
+    """
     raise IllegalEvent(f"{event.type} is not the first event")
 
 
 def apply_all(run: Run, events: Iterable[Event]) -> Run:
     """Add the events of a whole journal in order; returns the same run.
 
-    Raises IllegalEvent like `apply`, but the run is then of no use: nothing is kept to set it back, which is most of
-    the time that a journal of 100,000 servers takes to read.
+    Raises IllegalEvent like `apply`, but the run is then of no use: nothing is kept to set
+    it back, which is most of the time that a journal of 100,000 servers takes to read.
     """
     for event in events:
         _follow(run, event)
@@ -208,7 +217,7 @@ def _begun(run: Run, number: int) -> WaveState:
     return state
 
 
-# --- waves -----------------------------------------------------------------------------------------------------
+# --- waves --------------------------------------------------------------------
 
 
 @_add.register
@@ -302,7 +311,7 @@ def _count(run: Run, wave: Wave) -> dict[str, int]:
     return dict(Counter(map(run.word_of, run.members(wave))))
 
 
-# --- requests --------------------------------------------------------------------------------------------------
+# --- requests -----------------------------------------------------------------
 
 
 @_add.register
@@ -343,10 +352,12 @@ def _batch_intended(data: BatchIntended, run: Run, event: Event) -> None:
 
 @_add.register
 def _batch_accepted(data: BatchAccepted, run: Run, event: Event) -> None:
-    """A job id is a fact whenever it arrives, whatever was thought of its batch: it is never refused.
+    """A job id is a fact whenever it arrives, whatever was thought of its batch: it is
+    never refused.
 
-    It also answers a batch that was given up as lost. Servers of the current wave are followed again; those of a wave
-    that is over stay unknown, with the job's id for whoever resolves them.
+    It also answers a batch that was given up as lost. Servers of the current wave are
+    followed again; those of a wave that is over stay unknown, with the job's id for
+    whoever resolves them.
     """
     batch, job = _batch(run, data), data.job
     if batch.job_id is not None:
@@ -479,7 +490,7 @@ def _may_be_rechecked(server: ServerState) -> bool:
     return server.phase is Phase.REFUSED or is_repeated
 
 
-# --- jobs and servers ------------------------------------------------------------------------------------------
+# --- jobs and servers ---------------------------------------------------------
 
 
 @_add.register
@@ -555,7 +566,9 @@ def _no_longer_healthy(server: ServerState) -> None:
 
 @_add.register
 def _baseline_checked(data: BaselineChecked, run: Run, event: Event) -> None:
-    """A group's servers were asked before the first wave: the unhealthy are left out, or remembered."""
+    """A group's servers were asked before the first wave: the unhealthy are left out, or
+    remembered.
+    """
     group = run.group(data.group)
     unhealthy = data.unhealthy
     _demand(
@@ -649,7 +662,7 @@ _RESOLVED = {
 }
 
 
-# --- waiting, deciding, ending ---------------------------------------------------------------------------------
+# --- waiting, deciding, ending ------------------------------------------------
 
 
 @_add.register
@@ -784,7 +797,9 @@ def _run_resumed(data: RunResumed, run: Run, event: Event) -> None:
 
 
 def _suspended_still(run: Run, what: str) -> None:
-    """What a suspended run waited for is decided: it waits for somebody to go on with it, and for nothing else."""
+    """What a suspended run waited for is decided: it waits for somebody to go on with it,
+    and for nothing else.
+    """
     if run.suspended is not None:
         run.suspended = RunSuspended(f"{what} since; nobody goes on with it yet")
 

@@ -98,13 +98,17 @@ def _due_checks(
 
 
 def _only_checks_miss(run: Run, members: list[ServerState]) -> bool:
-    """Whether all that are back run, and only their checks do not pass: those tell sooner than the cloud would."""
+    """Whether all that are back run, and only their checks do not pass: those tell sooner
+    than the cloud would.
+    """
     back = [s for s in members if s.phase in (Phase.ADOPTED, Phase.REBOOTED)]
     return bool(run.rules().checks) and all(s.up_since and not s.healthy_since for s in back)
 
 
 def _recheck_due(run: Run, server: ServerState, pace: Pace, now: datetime) -> datetime:
-    """At once after a refusal; after a throttled answer when it may be repeated, and the state has had time to show."""
+    """At once after a refusal; after a throttled answer when it may be repeated, and the
+    state has had time to show.
+    """
     due = pace.recheck_again or now
     batch = run.batches[server.batch or 0]
     if batch.phase is BatchPhase.THROTTLED and batch.answered is not None:
@@ -117,14 +121,17 @@ def _began_rebooting(members: list[ServerState]) -> bool:
 
 
 def _first_straggler_read(members: list[ServerState], now: datetime) -> datetime:
-    """While jobs still run, those that ended are read only when they have waited for the others a while."""
+    """While jobs still run, those that ended are read only when they have waited for the
+    others a while.
+    """
     ended = [s.job_ended for s in members if s.phase is Phase.REBOOTED and s.job_ended]
     return min(ended) + timedelta(seconds=STRAGGLER_READ_S) if ended else now
 
 
 def _poll_due(run: Run, batch: Batch, pace: Pace, now: datetime, tune: Tuning) -> datetime:
-    """Every `poll_every`; the first not before the shortest reboot seen, and placed so that one falls just behind
-    the longest seen. At a server's deadline there is always one more."""
+    """Every `poll_every`; the first not before the shortest reboot seen, and placed so that
+    one falls just behind the longest seen. At a server's deadline there is always one more.
+    """
     last = pace.polled.get(batch.number)
     if last is not None:
         due = last + timedelta(seconds=tune.poll_every_s)
@@ -147,7 +154,9 @@ def _first_poll_s(run: Run, every_s: float) -> float:
 
 
 def _look_due(batch: Batch, pace: Pace, now: datetime, tune: Tuning) -> datetime:
-    """Return when to look for proof: at once, then at every poll, and exactly when a reading may prove "no trace"."""
+    """Return when to look for proof: at once, then at every poll, and exactly when a
+    reading may prove "no trace".
+    """
     again = pace.look_again.get(batch.number)
     if again is None:
         return now

@@ -1,4 +1,6 @@
-"""Gates before a wave: are they open, when are they asked again, and when does the run stop? Pure."""
+"""Gates before a wave: are they open, when are they asked again, and when does the run
+stop? Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from runner.model.run import Run
 from runner.model.schedule import Wave
 
 HOLDS_S = 60.0
-"""How long an open answer is good for: a wave whose first request comes later is preceded by another question."""
+"""How long an open answer is good for: a wave whose first request comes later is preceded
+by another question.
+"""
 AGAIN_S = 30.0
 """How often gates that are not open are asked, at first: the gap grows to a tenth of the wait."""
 AGAIN_MOST_S = 300.0
@@ -22,10 +26,12 @@ REASONS = {GateState.CLOSED: "GateClosed", GateState.CANNOT_TELL: "GateCannotTel
 
 
 def held(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step | None:
-    """What a wave does whose gates are not known to be open now: ask, wait, or stop; None when it may begin.
+    """What a wave does whose gates are not known to be open now: ask, wait, or stop; None when
+    it may begin.
 
-    The wait counts from the first answer that was not open, and ends in a stop when one at `wait_at_most` or later is
-    not open either: so a run that is resumed after days asks once more before it gives up.
+    The wait counts from the first answer that was not open, and ends in a stop when one at
+    `wait_at_most` or later is not open either: so a run that is resumed after days asks
+    once more before it gives up.
     """
     gates = run.schedule.gates
     if not gates:
@@ -41,7 +47,8 @@ def held(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step | None:
         return ask
     state = verdict(gates, look.answers)
     if state is GateState.OPEN:
-        # slow gates, and clocks that run fast, get twice the time that asking took on top: or nothing would ever begin
+        # slow gates, and clocks that run fast, get twice the time that asking took on top:
+        # or nothing would ever begin
         is_fresh = (now - look.at).total_seconds() <= HOLDS_S + 2 * look.took_s
         return None if run.gates_since is None and is_fresh else ask
     if since is None:  # the journal has moved on without this process

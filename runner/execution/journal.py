@@ -36,11 +36,13 @@ def create_run(
 ) -> str:
     """Store a new run of a schedule and return its id.
 
-    `facts`: tool version, actor, commit and the like, plain JSON. `baseline`: `updated` of each scheduled server as it
-    was read for the schedule, by which a reboot by somebody else is noticed. `skipped`: servers that are out before
-    the run begins, with reason and sentence. `earlier`: by server id, what earlier runs of the cycle asked for.
-    `repeats`: the runs that it repeats, the last one first. `plan`: the document of the compiled plan, from which the
-    run can be repeated when its file has changed. Raises RunExists while a run of the same plan is open.
+    `facts`: tool version, actor, commit and the like, plain JSON. `baseline`: `updated` of
+    each scheduled server as it was read for the schedule, by which a reboot by somebody
+    else is noticed. `skipped`: servers that are out before the run begins, with reason and
+    sentence. `earlier`: by server id, what earlier runs of the cycle asked for. `repeats`:
+    the runs that it repeats, the last one first. `plan`: the document of the compiled plan,
+    from which the run can be repeated when its file has changed. Raises RunExists while a
+    run of the same plan is open.
     """
     run_id = new_run_id(at)
     created = RunCreated(
@@ -74,7 +76,9 @@ def replay(run_id: str, events: list[Event]) -> Run:
 
 
 def earlier_in_cycle(store: Store, schedule: Schedule) -> dict[str, EarlierRequest]:
-    """Return what earlier runs of a schedule's cycle asked of its servers and may have reached, by server id."""
+    """Return what earlier runs of a schedule's cycle asked of its servers and may have
+    reached, by server id.
+    """
     projects = {t.project_id for t in schedule.targets}
     rows = [row for row in store.runs(limit=1_000_000) if row.cycle == schedule.cycle]
     runs = (read_run(store, row.id) for row in reversed(rows))
@@ -83,7 +87,9 @@ def earlier_in_cycle(store: Store, schedule: Schedule) -> dict[str, EarlierReque
 
 
 def repeated_by(store: Store, retry_of: str) -> list[Run]:
-    """Return the run of this id, the run that it repeated, and so on. Raises StoreError for one that is unknown."""
+    """Return the run of this id, the run that it repeated, and so on. Raises StoreError for
+    one that is unknown.
+    """
     runs: list[Run] = []
     while retry_of and retry_of not in {run.id for run in runs}:
         runs.append(read_run(store, retry_of))
@@ -92,7 +98,9 @@ def repeated_by(store: Store, retry_of: str) -> list[Run]:
 
 
 def read_on(store: Store, run: Run) -> list[Event]:
-    """Add what others appended since; returns those events. Raises StoreError for what cannot follow."""
+    """Add what others appended since; returns those events. Raises StoreError for what
+    cannot follow.
+    """
     events = store.events(run.id, after=run.seq)
     for event in events:
         try:

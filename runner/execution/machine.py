@@ -1,7 +1,8 @@
 """What a run does next: `decide(run, pace, now) -> Step`. Pure: no clock, no I/O.
 
-The order of the rules is the safety of the tool, so it is written once, here: consequences of what is known come
-first, then what is in flight is followed, and only then something new is begun.
+The order of the rules is the safety of the tool, so it is written once, here: consequences
+of what is known come first, then what is in flight is followed, and only then something new
+is begun.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ from runner.model.run import IN_FLIGHT, BatchPhase, Phase, Run, ServerState
 from runner.model.schedule import Wave
 
 LOOK_HOLDS_S = 600.0
-"""How long the look at a wave's servers holds: those that were not asked for by then are read again first."""
+"""How long the look at a wave's servers holds: those that were not asked for by then are
+read again first.
+"""
 RECHECK_HOLDS_S = 10.0
 """How long the look at servers that are asked for once more holds."""
 CLAIM_AGAIN_S = 60.0
@@ -52,8 +55,9 @@ def decide(
 ) -> Step:
     """The next step of an open run; a closed run has none.
 
-    `halted`: the reason of a halt flag, if one is set. Events come before effects: the caller appends them and asks
-    again. A step without events and effects says when to ask again.
+    `halted`: the reason of a halt flag, if one is set. Events come before effects: the
+    caller appends them and asks again. A step without events and effects says when to ask
+    again.
     """
     if not run.is_open:
         return Step(can_suspend=True)
@@ -85,7 +89,7 @@ def _awaited(run: Run) -> str:
     return "servers to come back"
 
 
-# --- consequences of what is known -------------------------------------------------------------------------------
+# --- consequences of what is known --------------------------------------------
 
 
 def _question_expired(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
@@ -102,7 +106,9 @@ def question_deadline(run: Run) -> datetime:
 
 
 def _stopped(run: Run, pace: Pace, now: datetime) -> tuple[EventData, ...]:
-    """A run that stops starts nothing more; what is in flight is followed to its end, then it is over."""
+    """A run that stops starts nothing more; what is in flight is followed to its end, then
+    it is over.
+    """
     stop = run.stop
     if stop is None:
         return ()
@@ -151,7 +157,7 @@ CONSEQUENCES = (
 """In the order in which they are drawn."""
 
 
-# --- beginning something new -------------------------------------------------------------------------------------
+# --- beginning something new --------------------------------------------------
 
 
 def _begin(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | None) -> Step:
@@ -183,7 +189,9 @@ def _begin(run: Run, pace: Pace, now: datetime, tuning: TuningOf, halted: str | 
 
 
 def _baseline(run: Run, pace: Pace, now: datetime) -> Step | None:
-    """Before the run's first wave: the servers of each group that asks for it, as they are before anything happens."""
+    """Before the run's first wave: the servers of each group that asks for it, as they are
+    before anything happens.
+    """
     if run.position:
         return None
     if pace.baseline_again and pace.baseline_again > now:
@@ -220,7 +228,9 @@ def _look_at_wave(run: Run, wave: Wave, pace: Pace, now: datetime) -> Step:
 
 
 def _before_wave(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step:
-    """Bake, then pause or approval, then proof that the wave before came back, then a window; then it starts."""
+    """Bake, then pause or approval, then proof that the wave before came back, then a
+    window; then it starts.
+    """
     start = WaveStarted(wave.number)
     waits = _after(run, wave, now) if run.position else None
     per_minute = tuning(run.group(wave.group).target).servers_per_minute
@@ -228,7 +238,9 @@ def _before_wave(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: Tuning
 
 
 def _after(run: Run, wave: Wave, now: datetime) -> Step | None:
-    """What follows the wave before: bake, then pause or approval, then proof of it; None when all is over."""
+    """What follows the wave before: bake, then pause or approval, then proof of it; None
+    when all is over.
+    """
     before = run.schedule.waves[run.position - 1]
     baked = baking.waits(run, now)
     if baked:
@@ -329,16 +341,19 @@ def _are_rechecked(ids: tuple[str, ...], pace: Pace, now: datetime) -> bool:
 
 
 def _held_back(run: Run, wave: Wave, pace: Pace, now: datetime, tuning: TuningOf) -> Step | None:
-    """What holds a wave that has begun while none of its servers was asked for, or a request that is repeated: gates
-    that are no longer open, a window that has closed, a freeze. It may have waited for long: for servers that are down
-    or busy, for a rate, for throttling to end, for the next process.
+    """What holds a wave that has begun while none of its servers was asked for, or a request
+    that is repeated: gates that are no longer open, a window that has closed, a freeze. It
+    may have waited for long: for servers that are down or busy, for a rate, for throttling
+    to end, for the next process.
     """
     per_minute = tuning(run.group(wave.group).target).servers_per_minute
     return gating.held(run, wave, pace, now) or outside(run, wave, pace, now, per_minute)
 
 
 def batch_size(run: Run, free: list[ServerState], most: int) -> int:
-    """Servers of the next request. A server that was in a refused batch of n goes next in one of at most n/2."""
+    """Servers of the next request. A server that was in a refused batch of n goes next in
+    one of at most n/2.
+    """
     last = run.batches.get(free[0].batch or 0)
     if last is not None and last.phase is BatchPhase.REFUSED:
         return max(1, min(most, len(last.servers) // 2))

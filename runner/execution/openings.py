@@ -15,13 +15,16 @@ from runner.model.window import CurrentFreezes, Open, closed_why, first_fit, joi
 from runner.planning.forecast import REBOOT_S, wave_length_s
 
 READ_AGAIN_S = 60.0
-"""How often calendars are read again while they cannot be read, or hold a wave that the run's own copy would let go."""
+"""How often calendars are read again while they cannot be read, or hold a wave that the
+run's own copy would let go.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedWave:
-    """Why a wave may not start now, and when it may: None where that is not in sight. `current`: by the plan's
-    calendars as they are now, which the run's own copy of them does not hold.
+    """Why a wave may not start now, and when it may: None where that is not in sight.
+    `current`: by the plan's calendars as they are now, which the run's own copy of them
+    does not hold.
     """
 
     why: str
@@ -32,11 +35,14 @@ class ClosedWave:
 def outside(
     run: Run, wave: Wave, pace: Pace, now: datetime, servers_per_minute: int, *start: EventData
 ) -> Step | None:
-    """What a wave waits for that may not start now, or would not be over in time; None where it may.
+    """What a wave waits for that may not start now, or would not be over in time; None
+    where it may.
 
-    `start`: what begins the wave, if it has not begun. Windows and the run's copy of the freezes are asked first, then
-    the plan's calendars as they are now: the stricter wins. The wait is measured from its own beginning and ends in a
-    stop after `wait_at_most`. Only starting is limited: of a wave that has begun every batch is sent.
+    `start`: what begins the wave, if it has not begun. Windows and the run's copy of the
+    freezes are asked first, then the plan's calendars as they are now: the stricter
+    wins. The wait is measured from its own beginning and ends in a stop after
+    `wait_at_most`. Only starting is limited: of a wave that has begun every batch is
+    sent.
     """
     schedule = run.schedule
     if run.window_since is not None and now >= wait_deadline(run, run.window_since):
@@ -56,8 +62,9 @@ def outside(
 
 
 def _read_first(run: Run, wave: Wave, target: str) -> Step:
-    """The calendars are read before a wave begins. Who cannot read them shows what they were last found to close, as
-    long as nothing later is waited for."""
+    """The calendars are read before a wave begins. Who cannot read them shows what they were
+    last found to close, as long as nothing later is waited for.
+    """
     waits = run.window_since is not None and run.gates_since is None
     words = _words(run.window_why, run.window_opens) if waits else ""
     return Step(
@@ -85,7 +92,10 @@ def _wait(
     again = now + timedelta(seconds=READ_AGAIN_S) if closed.current else over
     words = _words(closed.why, closed.opens)
     if closed.opens is None or closed.opens > deadline:
-        words += f"; the run stops at {deadline.isoformat(timespec='seconds')}, before that (wait_at_most)"
+        words += (
+            f"; the run stops at {deadline.isoformat(timespec='seconds')}, before that "
+            f"(wait_at_most)"
+        )
     return Step(wake=min(again, over), waits_for=words, can_suspend=True, until=over)
 
 

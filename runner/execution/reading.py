@@ -1,4 +1,6 @@
-"""Reads of the cloud that the machine asked for: each reads, and hands what it saw to the pure part."""
+"""Reads of the cloud that the machine asked for: each reads, and hands what it saw to the
+pure part.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ BUSY_AGAIN = timedelta(seconds=10)
 TROUBLE_AGAIN = timedelta(seconds=30)
 DOWN_AGAIN = timedelta(seconds=30)
 ODD_WORD_HOLDS = timedelta(seconds=60)
-"""How long an undocumented status word with an end time stays unchanged before it is taken for a failure."""
+"""How long an undocumented status word with an end time stays unchanged before it is taken
+for a failure.
+"""
 HISTORIES_AT_ONCE = 8
 ASKED_AT_ONCE = 100
 """Servers: each has one connection open at a time."""
@@ -52,7 +56,9 @@ PATIENCE_WITH_DENIALS = 3
 async def ask_gates(
     effect: AskGates, setting: Setting, site: Site, writer: Writer, pace: Pace
 ) -> None:
-    """Ask all gates at once. The journal gets what has changed; this process remembers all, and when it was."""
+    """Ask all gates at once. The journal gets what has changed; this process remembers all,
+    and when it was.
+    """
     began, run = setting.clock.now(), writer.run
     answers = await gate_answers(run.schedule, setting.rules)
     now = setting.clock.now()
@@ -73,7 +79,9 @@ async def gate_answers(schedule: Schedule, gatekeeper: Gatekeeper) -> tuple[Gate
 async def read_freezes(
     effect: ReadFreezes, setting: Setting, site: Site, writer: Writer, pace: Pace
 ) -> None:
-    """Read the plan's calendars of this moment; where they are not at hand, the run's own copy of them holds alone."""
+    """Read the plan's calendars of this moment; where they are not at hand, the run's own
+    copy of them holds alone.
+    """
     found = await asyncio.to_thread(setting.rules.freezes, writer.run, setting.clock.now())
     pace.calendars = (effect.wave, found or CurrentFreezes())
 
@@ -117,14 +125,18 @@ async def read_wave(
 
 
 def _settled_at(run: Run, ids: Collection[str], settle_s: float) -> datetime | None:
-    """Return when the last request of an earlier run is old enough for its servers to show a sign of it."""
+    """Return when the last request of an earlier run is old enough for its servers to show
+    a sign of it.
+    """
     requests = (run.earlier[i] for i in ids if i in run.earlier)
     asked = [request.at for request in requests if request.resolved is None]
     return max(asked) + timedelta(seconds=settle_s) if asked else None
 
 
 def _is_busy_still(wave: int, writer: Writer, now: datetime) -> bool:
-    """Whether busy servers are waited for: for two minutes from when the first was seen, by whatever process."""
+    """Whether busy servers are waited for: for two minutes from when the first was seen, by
+    whatever process.
+    """
     since = writer.run.waves[writer.run.position].busy
     if since is None:
         writer.decide((WaveBusy(wave),))
@@ -134,7 +146,9 @@ def _is_busy_still(wave: int, writer: Writer, now: datetime) -> bool:
 def _is_held(
     writer: Writer, seen: Mapping[str, Server], others: tuple[str, ...], now: datetime
 ) -> bool:
-    """Whether too many servers of the group are down for the wave: it waits for them, and at last the run stops."""
+    """Whether too many servers of the group are down for the wave: it waits for them, and
+    at last the run stops.
+    """
     run = writer.run
     found = brakes.too_many_down(run, seen, others)
     if found is None or run.wave is None:
@@ -145,7 +159,10 @@ def _is_held(
         writer.decide((WaveHeld(run.wave.number, found[0], allowed, found[1]),))
     elif (now - since).total_seconds() >= rules.ready_timeout_s:
         waited = format_duration(rules.ready_timeout_s)
-        detail = f"with wave {run.wave.number}, {found[0]} of group {rules.name} would be down, {allowed} allowed;"
+        detail = (
+            f"with wave {run.wave.number}, {found[0]} of group {rules.name} would be down, "
+            f"{allowed} allowed;"
+        )
         detail += f" {found[1]} are down already, and were not back within {waited}"
         writer.decide((RunStopping("TooManyUnavailable", detail),))
     return True
@@ -154,7 +171,9 @@ def _is_held(
 def vet(
     target: str, seen: Mapping[str, Server], setting: Setting, writer: Writer, pace: Pace
 ) -> Mapping[str, Why]:
-    """Those of the current wave's servers that this process must not reboot; the others are vetted for it."""
+    """Those of the current wave's servers that this process must not reboot; the others are
+    vetted for it.
+    """
     run = writer.run
     if run.wave is None:
         return {}
@@ -165,7 +184,9 @@ def vet(
 
 
 async def poll(effect: Poll, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
-    """Read one job. Errors are no verdict: they are retried until the deadline of the job's servers."""
+    """Read one job. Errors are no verdict: they are retried until the deadline of the job's
+    servers.
+    """
     now = setting.clock.now()
     pace.polled[effect.batch] = now
     try:
@@ -185,7 +206,9 @@ async def poll(effect: Poll, setting: Setting, site: Site, writer: Writer, pace:
 
 
 def _stale_words(batch: int, job: Job | JobGone, pace: Pace, now: datetime) -> set[str]:
-    """Return the servers whose last word is undocumented and has not changed for a minute; "" is the job itself."""
+    """Return the servers whose last word is undocumented and has not changed for a minute;
+    "" is the job itself.
+    """
     if isinstance(job, JobGone):
         return set()
     stale: set[str] = set()
@@ -238,8 +261,8 @@ async def ask(effect: Ask, setting: Setting, site: Site, writer: Writer, pace: P
 async def ask_all(
     addresses: Mapping[str, str], checks: Sequence[Check], prober: Prober
 ) -> dict[str, str | None]:
-    """Ask many servers at once, but not too many: server id -> None when all its checks pass, else the words of the
-    first that does not.
+    """Ask many servers at once, but not too many: server id -> None when all its checks pass,
+    else the words of the first that does not.
     """
     gate = asyncio.Semaphore(ASKED_AT_ONCE)
 
@@ -258,7 +281,8 @@ async def ask_all(
 async def ask_before(
     effect: AskBefore, setting: Setting, site: Site, writer: Writer, pace: Pace
 ) -> None:
-    """Ask a group's servers before the first wave; those that do not run are left to the look at their wave.
+    """Ask a group's servers before the first wave; those that do not run are left to the look
+    at their wave.
 
     Whoever does not pass is asked a second time: one lost packet is no fault of long standing.
     """
@@ -278,7 +302,9 @@ async def ask_before(
 async def recheck(
     effect: Recheck, setting: Setting, site: Site, writer: Writer, pace: Pace
 ) -> None:
-    """Read servers whose request was turned away again, and the history of those that show a hint."""
+    """Read servers whose request was turned away again, and the history of those that
+    show a hint.
+    """
     now = setting.clock.now()
     seen = await read_patiently(effect.servers, site, writer, pace, now, "rechecking")
     if seen is None:
@@ -296,10 +322,11 @@ async def recheck(
 
 
 async def look(effect: Look, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
-    """Read state and history of servers of a batch in doubt, or whose job failed, and judge what that proves.
+    """Read state and history of servers of a batch in doubt, or whose job failed, and judge
+    what that proves.
 
-    All histories are read at first and for a reading that may prove that there is no trace, in between only those of
-    servers that show a hint.
+    All histories are read at first and for a reading that may prove that there is no trace,
+    in between only those of servers that show a hint.
     """
     now, batch = setting.clock.now(), writer.run.batches[effect.batch]
     run, tuning = writer.run, site.tuning
@@ -333,9 +360,11 @@ async def look(effect: Look, setting: Setting, site: Site, writer: Writer, pace:
 async def watch(
     effect: WatchBake, setting: Setting, site: Site, writer: Writer, pace: Pace
 ) -> None:
-    """Look at a group in its bake, once: its ready servers are read, and those that run are asked for their checks.
+    """Look at a group in its bake, once: its ready servers are read, and those that run are
+    asked for their checks.
 
-    A round that cannot be read is tried again. Raises CloudError past the end of the bake for `ready.timeout`.
+    A round that cannot be read is tried again. Raises CloudError past the end of the bake
+    for `ready.timeout`.
     """
     at, run = setting.clock.now(), writer.run
     rules = run.group(effect.group)
@@ -367,7 +396,9 @@ async def watch(
 async def read_patiently(
     ids: Collection[str], site: Site, writer: Writer, pace: Pace, now: datetime, what: str
 ) -> Mapping[str, Server] | None:
-    """Servers by id; None when they cannot be read now. Raises when that has lasted for `ready.timeout`."""
+    """Servers by id; None when they cannot be read now. Raises when that has lasted for
+    `ready.timeout`.
+    """
     try:
         seen = await site.cloud.read_servers(ids)
     except CloudDenied:

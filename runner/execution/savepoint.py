@@ -14,7 +14,9 @@ _SERVER = tuple(f.name for f in fields(ServerState))
 _BATCH = tuple(f.name for f in fields(Batch))
 _WAVE = tuple(f.name for f in fields(WaveState))
 _GROWING = ("decisions", "batches")
-"""These only grow, so their lengths are enough: a run of 100,000 servers can have thousands of batches."""
+"""These only grow, so their lengths are enough: a run of 100,000 servers can have thousands
+of batches.
+"""
 _APART = {
     "schedule",
     "facts",
@@ -41,7 +43,8 @@ _Part = ServerState | Batch | WaveState
 
 
 class Savepoint:
-    """What `restore` brings back: the run's own fields, and the waves, batches and servers that the events speak of.
+    """What `restore` brings back: the run's own fields, and the waves, batches and servers
+    that the events speak of.
 
     Objects keep their identity: what was changed is set back in place.
     """

@@ -33,19 +33,23 @@ from runner.model.run import BatchPhase, Run
 from runner.ports.store import Halted, Intent, RateFull, Taken
 
 MINUTE_S = 61.0
-"""The window of the rate budget, of the run's clock. Reservations are counted when they are made, the cloud counts
-requests when they arrive: a second more than its minute, so that one that was slow on its way is not counted with those
-of a minute later."""
+"""The window of the rate budget, of the run's clock. Reservations are counted when they are
+made, the cloud counts requests when they arrive: a second more than its minute, so that one
+that was slow on its way is not counted with those of a minute later.
+"""
 NOT_SENT_BACK_OFF_S = (5.0, 10.0, 20.0, 40.0, 60.0)
 THROTTLED_BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 120.0, 300.0)
-"""At least, whatever time the answer names; up to a quarter more, so that runs which were throttled together part."""
+"""At least, whatever time the answer names; up to a quarter more, so that runs which were
+throttled together part.
+"""
 TOO_MANY = "Ecs.0118"
 
 
 async def send(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
     """Reserve and record the intent durably, then ask the cloud once, then record what it answered.
 
-    Raises LeaseLost when somebody else has the run, CloudDenied when credentials or permission are missing.
+    Raises LeaseLost when somebody else has the run, CloudDenied when credentials or
+    permission are missing.
     """
     held_s = site.held_s()
     if held_s > 0:
@@ -67,10 +71,12 @@ async def send(effect: Send, setting: Setting, site: Site, writer: Writer, pace:
 
 
 async def _vetted(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pace) -> bool:
-    """Whether this process knows of each server that it may reboot it: that it does not run on it, above all.
+    """Whether this process knows of each server that it may reboot it: that it does not run on
+    it, above all.
 
-    The look at the wave may be that of another process, on another machine. Then the servers are read again here first;
-    those to be spared are skipped, and the machine asks anew.
+    The look at the wave may be that of another process, on another machine. Then the
+    servers are read again here first; those to be spared are skipped, and the machine asks
+    anew.
     """
     if not setting.rules.spares_any or pace.vetted.issuperset(effect.servers):
         return True
@@ -140,8 +146,10 @@ def _unblock(servers: Collection[str], pace: Pace) -> None:
 def _taken(
     effect: Send, taken: Taken, setting: Setting, writer: Writer, pace: Pace, now: datetime
 ) -> None:
-    """Servers in flight elsewhere are waited for; servers that this cycle is spent for are skipped at once, and so are
-    those that a closed run holds: they ended unknown there, and only a person can give them back."""
+    """Servers in flight elsewhere are waited for; servers that this cycle is spent for are
+    skipped at once, and so are those that a closed run holds: they ended unknown there, and
+    only a person can give them back.
+    """
     _unblock([i for i in effect.servers if i not in taken.claimed], pace)
     closed = {h for h in set(taken.claimed.values()) if not setting.store.find(h).is_open}
     unknown = {i: h for i, h in taken.claimed.items() if h in closed}
@@ -150,7 +158,8 @@ def _taken(
             i: Ended(
                 Outcome.SKIPPED,
                 "UnknownInOtherRun",
-                f"unknown since run {h}: `reboot-runner resolve {h} --server {i} --as rebooted --reason …`",
+                f"unknown since run {h}: `reboot-runner resolve {h} --server {i} --as rebooted "
+                f"--reason …`",
             )
             for i, h in unknown.items()
         }
@@ -199,7 +208,8 @@ async def record_answer(
 
 
 def _hold_all(effect: Send, answer: Throttled, setting: Setting, writer: Writer) -> None:
-    """The other runs of the store wait as well, of whatever process: what throttles one would throttle each of them.
+    """The other runs of the store wait as well, of whatever process: what throttles one would
+    throttle each of them.
 
     At most a minute; only a help, so that a store that does not take it costs nothing.
     """
@@ -245,7 +255,9 @@ def answer_events(
 
 
 def _is_of_doubt(answer: Refused) -> bool:
-    """Whether it says, or may say among other things (Ecs.0611), that a server's state or task is in the way."""
+    """Whether it says, or may say among other things (Ecs.0611), that a server's state or
+    task is in the way.
+    """
     return not STATE_CODES.isdisjoint((answer.code, *answer.codes))
 
 

@@ -1,4 +1,6 @@
-"""Servers that were rebooted after their schedule was made: found before a run of it is created. Pure."""
+"""Servers that were rebooted after their schedule was made: found before a run of it is
+created. Pure.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,13 @@ SECOND = timedelta(seconds=1)
 def changed_since_review(
     schedule: Schedule, inventory: Inventory, skipped: Collection[str], *, is_old: bool
 ) -> dict[str, list[str]]:
-    """Return the ids of servers that changed after their schedule was made, by target: their histories are read.
+    """Return the ids of servers that changed after their schedule was made, by target: their
+    histories are read.
 
-    `is_old`: the schedule was made by an earlier call, or the store cannot know what earlier calls did. Then the
-    cloud's clock may be behind ours by CLOCK_SKEW, and a server without `updated` counts as changed. A schedule of
-    this very call is compared to the second: what was rebooted shortly before it was made was meant to be.
+    `is_old`: the schedule was made by an earlier call, or the store cannot know what
+    earlier calls did. Then the cloud's clock may be behind ours by CLOCK_SKEW, and a server
+    without `updated` counts as changed. A schedule of this very call is compared to the
+    second: what was rebooted shortly before it was made was meant to be.
     """
     made = datetime.fromisoformat(schedule.made_at) - (CLOCK_SKEW if is_old else timedelta())
     targets = {g.name: g.target for g in schedule.groups}
@@ -45,10 +49,12 @@ def rebooted_since_review(
     histories: Mapping[str, tuple[Action, ...] | None],
     asked: Mapping[str, Sequence[datetime]],
 ) -> dict[str, Action]:
-    """Return the last reboot of the servers whose history shows one since their schedule was made, by server id.
+    """Return the last reboot of the servers whose history shows one since their schedule was
+    made, by server id.
 
-    A reboot within CLOCK_SKEW before that counts, because clocks differ, unless a run of this store asked for it before
-    the schedule was made: `asked` holds those times, by server id.
+    A reboot within CLOCK_SKEW before that counts, because clocks differ, unless a run of
+    this store asked for it before the schedule was made: `asked` holds those times, by
+    server id.
     """
     made = datetime.fromisoformat(schedule.made_at)
     found: dict[str, Action] = {}
@@ -65,7 +71,9 @@ def rebooted_since_review(
 
 
 def may_be_older(schedule: Schedule, reboots: Mapping[str, Action]) -> list[str]:
-    """Return the servers whose reboot may have been before their schedule was made, because clocks differ."""
+    """Return the servers whose reboot may have been before their schedule was made, because
+    clocks differ.
+    """
     made = datetime.fromisoformat(schedule.made_at)
     return [
         i for i, reboot in reboots.items() if reboot.started and reboot.started < made + CLOCK_SKEW

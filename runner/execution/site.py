@@ -31,14 +31,17 @@ class Nobody:
 class LiveRules:
     """What is asked anew while a run goes on, because it may have changed since the run began.
 
-    This class has no rules: nothing is forbidden, spared or frozen; and no gate is open, since nobody can ask one.
+    This class has no rules: nothing is forbidden, spared or frozen; and no gate is open,
+    since nobody can ask one.
     """
 
     spares_any = False
     """Whether each process must look itself at servers before it asks for them."""
 
     def forbidden(self, run: Run, servers: Mapping[str, Server]) -> str | None:
-        """Return why the run must stop before a wave of these servers, which were just read, by id."""
+        """Return why the run must stop before a wave of these servers, which were just
+        read, by id.
+        """
         return None
 
     def spared(
@@ -48,7 +51,8 @@ class LiveRules:
         return {}
 
     def freezes(self, run: Run, now: datetime) -> CurrentFreezes | None:
-        """Return what the calendars of the run's plan close from a moment on; None where they are not at hand.
+        """Return what the calendars of the run's plan close from a moment on; None where they
+        are not at hand.
 
         Called in a thread. Must not raise.
         """
@@ -62,7 +66,8 @@ class LiveRules:
 class Absent:
     """A target that could not be opened by this process: nothing is read, and nothing is sent.
 
-    Whoever comes later may be able to; so the error is one that may pass, whatever it was. It names the target.
+    Whoever comes later may be able to; so the error is one that may pass, whatever it was.
+    It names the target.
     """
 
     def __init__(self, name: str, why: CloudError) -> None:
@@ -89,9 +94,11 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One target at work. `signed`: `aksk` where requests carry the date of their intent, else empty.
+    """One target at work. `signed`: `aksk` where requests carry the date of their intent,
+    else empty.
 
-    `held_s`: real seconds for which nothing is to be sent, as the target throttles this process; 0 for none.
+    `held_s`: real seconds for which nothing is to be sent, as the target throttles this
+    process; 0 for none.
     """
 
     cloud: Cloud
@@ -110,9 +117,10 @@ def wall_clock() -> datetime:
 class Setting:
     """The surroundings of a run in this process.
 
-    `clock` is the run's time: it may run `time_scale` times faster than the wall clock (embedded simulated cloud). The
-    store's clock and `wall` are real time, but in tests of virtual time. `boot`: what a run's time goes on by from
-    that of its journal (`run_clock`); None where `clock` is simulated. `is_dead` tells of an owner that it is
+    `clock` is the run's time: it may run `time_scale` times faster than the wall clock
+    (embedded simulated cloud). The store's clock and `wall` are real time, but in tests of
+    virtual time. `boot`: what a run's time goes on by from that of its journal
+    (`run_clock`); None where `clock` is simulated. `is_dead` tells of an owner that it is
     provably gone. `watch` is told of each event after it is durable; it must not raise.
     """
 

@@ -1,4 +1,6 @@
-"""Readings of the cloud -> events. Pure: what was read comes in, what is to be recorded goes out."""
+"""Readings of the cloud -> events. Pure: what was read comes in, what is to be recorded
+goes out.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ JOB_INVISIBLE = timedelta(seconds=60)
 """How long a job may be unknown right after its acceptance."""
 MISSING = Why("Missing", "the cloud does not know it any more")
 STATE_CODES = frozenset({"Ecs.0100", "Ecs.0603"})
-"""Refusals because of a server's state or task: what is in the way can be an earlier request of ours."""
+"""Refusals because of a server's state or task: what is in the way can be an earlier
+request of ours.
+"""
 SINGLE_REFUSED = {
     "Ecs.0100": "NotActive",
     "Ecs.0114": "Missing",
@@ -64,11 +68,12 @@ def wave_events(
 ) -> tuple[EventData, ...]:
     """The look at a wave's servers before they are asked for: who is fit, who is skipped and why.
 
-    `histories`: of the servers that `needs_history` names; None where unreadable. A server that this run has asked
-    for already and that shows a hint goes on waiting: before it is asked for again its history is read. `spent`:
-    servers that were rebooted in this cycle, and the run that did it. `held`: servers that another run has in flight:
-    while they are busy with that they go on waiting. `spared`: those that must not be rebooted from here, reason and
-    sentence.
+    `histories`: of the servers that `needs_history` names; None where unreadable. A server
+    that this run has asked for already and that shows a hint goes on waiting: before it is
+    asked for again its history is read. `spent`: servers that were rebooted in this cycle,
+    and the run that did it. `held`: servers that another run has in flight: while they are
+    busy with that they go on waiting. `spared`: those that must not be rebooted from here,
+    reason and sentence.
     """
     assert run.wave is not None  # noqa: S101 - asked for the current wave
     fit: dict[str, str | None] = {}
@@ -99,7 +104,9 @@ def wave_events(
 
 
 def needs_history(run: Run, server: Server) -> bool:
-    """Return True if a server changed since the run began, or an earlier run of its cycle may have reached it."""
+    """Return True if a server changed since the run began, or an earlier run of its cycle
+    may have reached it.
+    """
     changed = server.id in run.baseline and server.updated != run.baseline[server.id]
     return changed or server.id in run.earlier
 
@@ -133,10 +140,11 @@ def job_events(
 ) -> tuple[EventData, ...]:
     """What a poll changed: sub-jobs that ended, by server id; nothing when nothing did.
 
-    A server whose sub-job failed, or that has no result when its job failed, is looked at before it is judged. One
-    without a result of a job that ended well is looked for by its state; so are all when the cloud does not know the
-    job, unless it is too new to be seen. `stale`: servers whose undocumented last word has not changed for a while,
-    and the batch itself as "": they have failed.
+    A server whose sub-job failed, or that has no result when its job failed, is looked at
+    before it is judged. One without a result of a job that ended well is looked for by its
+    state; so are all when the cloud does not know the job, unless it is too new to be seen.
+    `stale`: servers whose undocumented last word has not changed for a while, and the batch
+    itself as "": they have failed.
     """
     if batch.phase is not BatchPhase.ACCEPTED:
         return ()
@@ -171,7 +179,9 @@ def job_events(
 
 
 def _cause(part: SubJob | Job, job: Job) -> str:
-    """Return the cloud's words for a failure: status if it is not FAIL, code, reason, request id of the poll."""
+    """Return the cloud's words for a failure: status if it is not FAIL, code, reason,
+    request id of the poll.
+    """
     code = part.code or job.code
     said = part.reason or job.reason or "no reason given"
     said = f"{code}: {said}" if code else said
@@ -182,7 +192,9 @@ def _cause(part: SubJob | Job, job: Job) -> str:
 
 
 def _anonymous_cause(job: Job) -> str:
-    """Return why a job failed that has no result for a server: its failed part without a server, else itself."""
+    """Return why a job failed that has no result for a server: its failed part without a
+    server, else itself.
+    """
     parts = [
         part
         for part in job.anonymous
@@ -194,7 +206,9 @@ def _anonymous_cause(job: Job) -> str:
 def back_events(
     run: Run, ids: tuple[str, ...], seen: Mapping[str, Server], now: datetime, settle_s: float
 ) -> tuple[EventData, ...]:
-    """Who is back, who fell down again, who will never be: from one reading of the servers' states."""
+    """Who is back, who fell down again, who will never be: from one reading of the
+    servers' states.
+    """
     up: list[str] = []
     down: list[str] = []
     ended: dict[str, Ended] = {}
@@ -235,7 +249,9 @@ def _may_lag(run: Run, state: ServerState, server: Server, now: datetime, settle
 
 
 def check_events(run: Run, answers: Mapping[str, str | None]) -> tuple[EventData, ...]:
-    """What one round of checks changed: who passes now, and who no longer does. `answers`: words, None for a pass."""
+    """What one round of checks changed: who passes now, and who no longer does. `answers`:
+    words, None for a pass.
+    """
     passed: list[str] = []
     missed: dict[str, str] = {}
     for server_id, words in answers.items():
@@ -252,7 +268,9 @@ def check_events(run: Run, answers: Mapping[str, str | None]) -> tuple[EventData
 def baseline_events(
     run: Run, group: str, answers: Mapping[str, str | None]
 ) -> tuple[EventData, ...]:
-    """What the checks of a group answered before the run's first wave, and the stop that the plan may want of it."""
+    """What the checks of a group answered before the run's first wave, and the stop that
+    the plan may want of it.
+    """
     unhealthy = {
         i: words
         for i, words in answers.items()
@@ -271,13 +289,15 @@ def recheck_events(
     seen: Mapping[str, Server],
     histories: Mapping[str, tuple[Action, ...] | None],
 ) -> tuple[EventData, ...]:
-    """After a request was turned away: who may be asked for again, who was rebooted after all, who is in doubt.
+    """After a request was turned away: who may be asked for again, who was rebooted after all,
+    who is in doubt.
 
-    Servers with proof of a reboot since the first request are followed by their state. A sign that proves nothing puts
-    them in doubt. What is explained otherwise is dropped, the rest goes on, after a refusal in smaller batches; a
-    single refused server that looks fit is skipped with the cloud's code, or is in doubt if that code speaks of its
-    state and an earlier request was throttled: that one may be in the way. `histories`: of the servers that
-    `to_be_traced` names.
+    Servers with proof of a reboot since the first request are followed by their state. A
+    sign that proves nothing puts them in doubt. What is explained otherwise is dropped, the
+    rest goes on, after a refusal in smaller batches; a single refused server that looks fit
+    is skipped with the cloud's code, or is in doubt if that code speaks of its state and an
+    earlier request was throttled: that one may be in the way. `histories`: of the servers
+    that `to_be_traced` names.
     """
     fit: list[str] = []
     moving: list[str] = []

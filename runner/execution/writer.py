@@ -51,7 +51,9 @@ class Writer:
         return events
 
     def decide(self, events: Sequence[EventData], intent: Intent | None = None) -> bool:
-        """Append what follows from the run as read; False when the journal moved meanwhile: decide again."""
+        """Append what follows from the run as read; False when the journal moved meanwhile:
+        decide again.
+        """
         try:
             self._append(events, intent)
         except JournalMoved:
@@ -60,9 +62,11 @@ class Writer:
         return True
 
     def conclude(self, make: Callable[[], Sequence[EventData]]) -> None:
-        """Append what follows from a reading. `make` is asked again when the journal moved meanwhile.
+        """Append what follows from a reading. `make` is asked again when the journal moved
+        meanwhile.
 
-        What was read stays true, but not always what follows from it: a late job id, above all, changes that.
+        What was read stays true, but not always what follows from it: a late job id,
+        above all, changes that.
         """
         while True:
             events = make()
@@ -70,15 +74,18 @@ class Writer:
                 return
 
     def observe(self, events: Sequence[EventData]) -> None:
-        """Append what can follow in every state, whatever others appended meanwhile: job ids and errors."""
+        """Append what can follow in every state, whatever others appended meanwhile: job
+        ids and errors.
+        """
         while not self.decide(events):
             pass
 
     async def accepted(self, fact: BatchAccepted) -> None:
         """Append a job id, also when the lease is gone: commands need the fence, facts never do.
 
-        When the store cannot be reached the id is told, spooled to a file, and tried again for a while. Raises
-        LeaseLost and StoreError when this process cannot go on; the fact is kept in either case.
+        When the store cannot be reached the id is told, spooled to a file, and tried again
+        for a while. Raises LeaseLost and StoreError when this process cannot go on; the
+        fact is kept in either case.
         """
         try:
             self.observe((fact,))
@@ -122,7 +129,8 @@ class Writer:
     def lease_age_s(self) -> float:
         """Seconds since the lease was renewed, by the larger of wall clock and boot-time clock.
 
-        The boot-time clock counts while the machine sleeps, the wall clock may be set back: the larger is the safe one.
+        The boot-time clock counts while the machine sleeps, the wall clock may be set back:
+        the larger is the safe one.
         """
         return max(time.time() - self.renewed_wall, _boot_time() - self.renewed_boot)
 
@@ -131,7 +139,9 @@ class Writer:
         self._renewed()
 
     def _append(self, events: Sequence[EventData], intent: Intent | None = None) -> None:
-        """Fold the events, then store them: what cannot follow is never stored, what is not stored never happened."""
+        """Fold the events, then store them: what cannot follow is never stored, what is not
+        stored never happened.
+        """
         before, now, run = self.lease_mark(), self.setting.clock.now(), self.run
         seq = run.seq
         new = [Event(data, now, seq + i, self.lease.fence) for i, data in enumerate(events, 1)]
@@ -161,7 +171,9 @@ class Writer:
 
 
 def _released(events: Sequence[EventData]) -> list[str]:
-    """Servers whose claim ends: all that end, but those that end unknown keep it until a person resolves them."""
+    """Servers whose claim ends: all that end, but those that end unknown keep it until a
+    person resolves them.
+    """
     released: list[str] = []
     for event in events:
         if isinstance(event, ServersEnded):
@@ -172,7 +184,8 @@ def _released(events: Sequence[EventData]) -> list[str]:
 
 
 def _forgotten(run: Run, events: Sequence[EventData]) -> list[str]:
-    """Servers that were provably not rebooted by a request: the cycle is not spent for them, and their claim ends.
+    """Servers that were provably not rebooted by a request: the cycle is not spent for them,
+    and their claim ends.
 
     A refused or throttled answer proves nothing before its servers were read again.
     """

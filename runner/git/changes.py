@@ -16,7 +16,9 @@ _STATUS: dict[bytes, Status] = {
     b"T": "modified",
     b"D": "deleted",
 }
-"""A copy is an addition: its original is unchanged. Another type (a link where a file was) is a modification."""
+"""A copy is an addition: its original is unchanged. Another type (a link where a file was)
+is a modification.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ class Change:
 
 
 def read_changes(out: bytes) -> list[Change]:
-    """The changes in NUL-separated output: a status, then one path, or two for renames and copies."""
+    """The changes in NUL-separated output: a status, then one path, or two for renames
+    and copies.
+    """
     return list(_changes(iter(out.split(b"\0")[:-1])))
 
 

@@ -9,13 +9,16 @@ RunnerError (1)
 └── UsageProblem (64)
     ├── UnknownRevision     the caller named a revision that does not exist
     └── NoRange             the caller must name plans: nothing says what to compare
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
 from runner.errors import RunnerError, UsageProblem
 
-ALL_HISTORY = "check out with all history (fetch-depth: 0 of actions/checkout), or run `git fetch --unshallow`"
+ALL_HISTORY = (
+    "check out with all history (fetch-depth: 0 of actions/checkout), or run `git "
+    "fetch --unshallow`"
+)
 
 
 class GitError(RunnerError):
@@ -31,7 +34,9 @@ class NoRepository(GitError):
 
 
 class MissingHistory(GitError):
-    """A commit is not in this clone and cannot be fetched, or the clone is too shallow for the question."""
+    """A commit is not in this clone and cannot be fetched, or the clone is too shallow for
+    the question.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(message, hint=ALL_HISTORY)

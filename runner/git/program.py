@@ -1,7 +1,9 @@
-"""The program `git`, run so that neither the repository nor the environment can make it do something else.
+"""The program `git`, run so that neither the repository nor the environment can make it do
+something else.
 
-No shell, no pager, no prompt, no hook, no file monitor, no external diff; paths are literal, output is in English.
-Variables of a surrounding Git command (a hook that calls us) are dropped: they would point it at another repository.
+No shell, no pager, no prompt, no hook, no file monitor, no external diff; paths are
+literal, output is in English. Variables of a surrounding Git command (a hook that calls us)
+are dropped: they would point it at another repository.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ _FIXED = {"LC_ALL": "C", "LANGUAGE": "", "GIT_TERMINAL_PROMPT": "0"}
 _KEPT = re.compile(
     "GIT_(CONFIG_.*|SSH|SSH_.*|SSL_.*|HTTP_.*|ASKPASS|ALLOW_PROTOCOL|EXEC_PATH|CEILING_DIRECTORIES)"
 )
-"""What of Git's own variables stays: how to reach a remote, and settings; not which repository, index or diff."""
+"""What of Git's own variables stays: how to reach a remote, and settings; not which
+repository, index or diff.
+"""
 
 MOST_OUT = 64 << 20
 """Most bytes of an answer: more than the largest entry of a store (`inputs.json_text.JOURNAL`)."""
@@ -54,8 +58,9 @@ class _TooMuch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a call ended. `reason` is the last line that Git said about it, `talk` all it said, without credentials of
-    a URL."""
+    """How a call ended. `reason` is the last line that Git said about it, `talk` all it said,
+    without credentials of a URL.
+    """
 
     code: int
     out: bytes
@@ -64,7 +69,9 @@ class Done:
 
     @property
     def text(self) -> str:
-        """The output without its last line's end; bytes that are not UTF-8 stay as the file system writes them."""
+        """The output without its last line's end; bytes that are not UTF-8 stay as the file
+        system writes them.
+        """
         return os.fsdecode(self.out).removesuffix("\n")
 
 
@@ -77,7 +84,9 @@ class Program:
 
     @classmethod
     def find(cls, environ: Mapping[str, str]) -> Program:
-        """The program on `PATH`, never one of the folder we are in. Raises NoRepository when there is none."""
+        """The program on `PATH`, never one of the folder we are in. Raises NoRepository
+        when there is none.
+        """
         folders = (
             folder
             for folder in environ.get("PATH", os.defpath).split(os.pathsep)
@@ -100,8 +109,10 @@ class Program:
         given: bytes | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> Done:
-        """One call in `folder`, with `given` as its input. Raises GitError when it cannot be started or says more than
-        `MOST_OUT`, GitSlow when it takes too long; else see `code`."""
+        """One call in `folder`, with `given` as its input. Raises GitError when it cannot be
+        started or says more than `MOST_OUT`, GitSlow when it takes too long; else see
+        `code`.
+        """
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         command = [self.path, "-C", str(folder), *_OPTIONS, *settings, *arguments]
         try:
@@ -133,8 +144,8 @@ class Program:
 def _answer(
     process: subprocess.Popen[bytes], given: bytes | None, timeout_s: float
 ) -> tuple[bytes, bytes]:
-    """Return all that the process writes, and what it says of errors. Raises TimeoutError, TimeoutExpired and _TooMuch;
-    the process and its children are ended then.
+    """Return all that the process writes, and what it says of errors. Raises TimeoutError,
+    TimeoutExpired and _TooMuch; the process and its children are ended then.
     """
     ends = time.monotonic() + timeout_s
     assert process.stdout is not None  # noqa: S101 - for the type checker

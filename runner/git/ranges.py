@@ -19,8 +19,9 @@ class Range:
 def parse_range(written: str, repository: Repository) -> Range:
     """`A..B`, or `A...B` from where B left A; an empty side is the commit that is checked out.
 
-    A full commit id that the clone lacks is fetched. Raises UsageProblem for anything else, UnknownRevision for
-    revisions that do not exist, MissingHistory where they cannot be had.
+    A full commit id that the clone lacks is fetched. Raises UsageProblem for anything else,
+    UnknownRevision for revisions that do not exist, MissingHistory where they cannot be
+    had.
     """
     base, dots, head = written.partition("...")
     if not dots:
@@ -34,7 +35,10 @@ def parse_range(written: str, repository: Repository) -> Range:
     ):
         raise UsageProblem(
             f'"{written[:200]}" is no range of commits',
-            hint="write --changed BASE..HEAD; plans go before --changed, or write --changed= for the event's range",
+            hint=(
+                "write --changed BASE..HEAD; plans go before --changed, or write --changed= for "
+                "the event's range"
+            ),
         )
     first, second = _known(base or "HEAD", repository), _known(head or "HEAD", repository)
     return Range(repository.merge_base(first, second) if dots == "..." else first, second)

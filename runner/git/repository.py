@@ -1,7 +1,8 @@
 """A Git repository and its other revisions: what is where, what differs, what a file held.
 
-Revisions come from command lines and event files, paths from pull requests: none is ever taken for an option.
-Paths are relative to the root, with `/`; names that are not UTF-8 are kept as the file system writes them.
+Revisions come from command lines and event files, paths from pull requests: none is ever
+taken for an option. Paths are relative to the root, with `/`; names that are not UTF-8 are
+kept as the file system writes them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Repository:
 
     @classmethod
     def find(cls, start: Path, environ: Mapping[str, str] | None = None) -> Repository:
-        """The repository that holds the folder `start`. Raises NoRepository when there is none, or no Git."""
+        """The repository that holds the folder `start`. Raises NoRepository when there is
+        none, or no Git.
+        """
         program = Program.find(os.environ if environ is None else environ)
         done = program.run(start, "rev-parse", "--show-toplevel")
         if done.code == 0 and done.text:
@@ -63,7 +66,10 @@ class Repository:
                 return done.text
         raise UnknownRevision(
             f'Git knows no commit "{revision[:200]}"',
-            hint="name a branch, a tag or a commit of this clone; `git fetch` gets those of the remote",
+            hint=(
+                "name a branch, a tag or a commit of this clone; `git fetch` gets those of the "
+                "remote"
+            ),
         )
 
     def has(self, sha: str) -> bool:
@@ -77,7 +83,8 @@ class Repository:
         return sha
 
     def fetch(self, sha: str) -> None:
-        """Get one commit from the remote of the branch, or `origin`: into a shallow clone without its history.
+        """Get one commit from the remote of the branch, or `origin`: into a shallow clone
+        without its history.
 
         Raises MissingHistory.
         """
@@ -92,11 +99,14 @@ class Repository:
         done = self._run("fetch", *options, *depth, "--", remote, sha, timeout_s=NETWORK_TIMEOUT_S)
         if done.code != 0 or not self.has(sha):
             raise MissingHistory(
-                f"commit {sha[:12]} is not in this clone, and {remote} does not give it: {done.reason}"
+                f"commit {sha[:12]} is not in this clone, and {remote} does not give it: "
+                f"{done.reason}"
             )
 
     def merge_base(self, first: str, second: str) -> str:
-        """The best common ancestor of two revisions. Raises MissingHistory when the clone has none."""
+        """The best common ancestor of two revisions. Raises MissingHistory when the
+        clone has none.
+        """
         a, b = self._commit(first), self._commit(second)
         done = self._run("merge-base", a, b)
         if done.code == 0 and is_sha(done.text):
@@ -115,7 +125,8 @@ class Repository:
         return done.text if done.code == 0 and is_sha(done.text) else None
 
     def mainline_since(self, path: str, base: str, most: int = 100) -> list[str]:
-        """Return HEAD's first-parent commits that `base` lacks, from the last that changed a file, the newest first.
+        """Return HEAD's first-parent commits that `base` lacks, from the last that changed a
+        file, the newest first.
 
         Where `base` has that change already, they are all that it lacks. At most `most` commits.
         """
@@ -126,7 +137,9 @@ class Repository:
         ).split()
 
     def default_branch(self) -> str | None:
-        """Return the branch that `origin` names as its default, else the one of a repository without commits."""
+        """Return the branch that `origin` names as its default, else the one of a
+        repository without commits.
+        """
         remote = self._run("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").text
         if remote:
             return remote.removeprefix("origin/")
@@ -140,8 +153,8 @@ class Repository:
     def read(self, revision: str, path: str, limit: int = MAX_BLOB_BYTES) -> bytes | None:
         """What a file holds in a revision; None where there is no such file.
 
-        Raises NotReadable for links, submodules and folders, for more than `limit` bytes, and for a path that leads
-        out of the repository.
+        Raises NotReadable for links, submodules and folders, for more than `limit` bytes,
+        and for a path that leads out of the repository.
         """
         if (
             "\0" in path
@@ -161,7 +174,9 @@ class Repository:
         return None
 
     def files(self, revision: str, folder: str = "") -> list[str]:
-        """The paths of all files (and links) below a folder in a revision, sorted. Empty where there is none."""
+        """The paths of all files (and links) below a folder in a revision, sorted. Empty
+        where there is none.
+        """
         names = ("--", folder.rstrip("/") + "/") if folder.strip("/.") else ()
         listed = self._check(
             "ls-tree", "-r", "-z", "--full-tree", self._commit(revision), *names
@@ -176,7 +191,9 @@ class Repository:
         return read_changes(done.out)
 
     def uncommitted(self) -> set[str]:
-        """The files of the working tree that differ from the commit that is checked out, new ones included."""
+        """The files of the working tree that differ from the commit that is checked out,
+        new ones included.
+        """
         options = (
             "--porcelain=v1",
             "-z",
@@ -190,7 +207,9 @@ class Repository:
         }
 
     def path_of(self, path: Path) -> str | None:
-        """A path on disk as this repository calls it; None outside of it. Links are resolved in its folders only."""
+        """A path on disk as this repository calls it; None outside of it. Links are
+        resolved in its folders only.
+        """
         folder = path.parent if path.name not in ("", "..") else path
         real = folder.resolve() / path.name if folder is not path else path.resolve()
         return real.relative_to(self.root).as_posix() if real.is_relative_to(self.root) else None
@@ -215,7 +234,9 @@ class Repository:
         return revision if is_sha(revision) else self.resolve(revision)
 
     def _remote(self) -> str:
-        """The remote that the branch follows, else `origin`. Raises MissingHistory when there is none."""
+        """The remote that the branch follows, else `origin`. Raises MissingHistory when
+        there is none.
+        """
         remotes = self._run("remote").text.split("\n")
         branch = self._run("symbolic-ref", "--quiet", "--short", "HEAD").text
         followed = self._run("config", "--get", f"branch.{branch}.remote").text if branch else ""

@@ -33,7 +33,9 @@ from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable, encode
 DEFAULT_API = "https://api.github.com"
 VERSION = "2022-11-28"
 LIMITS = ExchangeLimits(total_s=120.0)
-"""20 MB an answer: a page of 100 comments of full length fits, and so does an artifact that we accept."""
+"""20 MB an answer: a page of 100 comments of full length fits, and so does an artifact that
+we accept.
+"""
 MAX_PAGES = 100
 LONGEST_WAIT_S = 60.0
 FALLBACK_LOGIN = "github-actions[bot]"
@@ -53,7 +55,9 @@ _PASSING = frozenset({500, 502, 503, 504})
 
 
 class GitHubError(RunnerError):
-    """GitHub refuses, cannot be reached, or answers what we do not understand. `status`: HTTP's, where there is one."""
+    """GitHub refuses, cannot be reached, or answers what we do not understand. `status`:
+    HTTP's, where there is one.
+    """
 
     def __init__(self, message: str, *, hint: str | None = None, status: int | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -71,7 +75,9 @@ def tolerated(warn: Callable[[str], None]) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class ApiAddress:
-    """Where the API is: `https://api.github.com` and an empty prefix, or `https://ghe.example` and `/api/v3`."""
+    """Where the API is: `https://api.github.com` and an empty prefix, or
+    `https://ghe.example` and `/api/v3`.
+    """
 
     origin: str
     prefix: str = ""
@@ -82,7 +88,9 @@ class ApiAddress:
 
 
 def api_address(environ: Mapping[str, str]) -> ApiAddress:
-    """The API's address of the job's environment. Raises GitHubError for one that no token may be sent to."""
+    """The API's address of the job's environment. Raises GitHubError for one that no token
+    may be sent to.
+    """
     written = environ.get("GITHUB_API_URL") or DEFAULT_API
     parts = safe_parts(written)
     if parts is None or parts.query or parts.fragment:
@@ -96,8 +104,9 @@ def api_address(environ: Mapping[str, str]) -> ApiAddress:
 class GitHub:
     """A client for one job. Use it as `async with GitHub(environ) as api`.
 
-    `token` is `GITHUB_TOKEN` of the environment where none is given. `log` is called once for each exchange; it sees
-    neither headers nor the signatures of download addresses. Raises GitHubError where there is no token.
+    `token` is `GITHUB_TOKEN` of the environment where none is given. `log` is called once
+    for each exchange; it sees neither headers nor the signatures of download addresses.
+    Raises GitHubError where there is no token.
     """
 
     def __init__(
@@ -139,13 +148,17 @@ class GitHub:
         await self._elsewhere.aclose()
 
     async def get(self, path: str, query: Sequence[tuple[str, str]] = (), *, needs: str) -> Any:
-        """The JSON at `path` (see `repo_path`). `needs` names the permission for the error, `contents: read`."""
+        """The JSON at `path` (see `repo_path`). `needs` names the permission for the error,
+        `contents: read`.
+        """
         return self._json(await self._ask(self._request("GET", path, query), needs))
 
     async def write(
         self, method: Literal["POST", "PATCH"], path: str, body: Mapping[str, Any], *, needs: str
     ) -> Any:
-        """Send JSON once; the JSON of the answer, None for an empty one. Not repeated: it may have been done."""
+        """Send JSON once; the JSON of the answer, None for an empty one. Not repeated: it
+        may have been done.
+        """
         request = self._request(method, path, (), json.dumps(body).encode())
         reply = await self._ask(request, needs)
         return self._json(reply) if reply.body else None
@@ -160,7 +173,8 @@ class GitHub:
     ) -> list[dict[str, Any]]:
         """The objects of all pages, in order; `key` is their name where a page is an object itself.
 
-        Raises GitHubError for more than MAX_PAGES pages of 100, and for a next page on another host.
+        Raises GitHubError for more than MAX_PAGES pages of 100, and for a next page on
+        another host.
         """
         request = self._request("GET", path, (*query, ("per_page", "100")))
         found: list[dict[str, Any]] = []
@@ -182,7 +196,8 @@ class GitHub:
     async def download(self, path: str, *, needs: str) -> bytes:
         """What is at `path`, by exactly one redirect to another place, which never sees the token.
 
-        Raises GitHubError where that place is not https, is private, or sends more than an answer may have.
+        Raises GitHubError where that place is not https, is private, or sends more than an
+        answer may have.
         """
         reply = await self._send(self._request("GET", path))
         if reply.status not in _REDIRECTS:
@@ -198,14 +213,17 @@ class GitHub:
         reply = await self._exchange(self._elsewhere, wanted)
         if reply.status != 200:
             raise GitHubError(
-                f"{tidy(wanted.host, 100)}: HTTP {reply.status} for the file that GitHub keeps there",
+                f"{tidy(wanted.host, 100)}: HTTP {reply.status} for the file that GitHub keeps "
+                f"there",
                 hint="run the job again; the address lives for a minute only",
                 status=reply.status,
             )
         return reply.body
 
     async def login(self) -> str:
-        """Who we are: the token's user; `github-actions[bot]` where the token has none (a job's own token)."""
+        """Who we are: the token's user; `github-actions[bot]` where the token has none (a
+        job's own token).
+        """
         if self._login is None:
             try:
                 found = (await self.get("/user", needs="")).get("login")
@@ -233,7 +251,9 @@ class GitHub:
         )
 
     def _next(self, url: str, path: str) -> Outgoing:
-        """The request for the next page, whose address GitHub gives: only on the API's own origin."""
+        """The request for the next page, whose address GitHub gives: only on the API's
+        own origin.
+        """
         own = urlsplit(self.address.origin)
         try:
             parts = urlsplit(url)
@@ -246,7 +266,8 @@ class GitHub:
             is_own = False
         if not is_own or "@" in parts.netloc:
             raise GitHubError(
-                f"GET {_short(path)}: the next page is said to be on another host, which is not asked"
+                f"GET {_short(path)}: the next page is said to be on another host, which is not "
+                f"asked"
             )
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         return replace(self._request("GET", ""), path=target)
@@ -260,7 +281,9 @@ class GitHub:
         return reply
 
     async def _send(self, request: Outgoing) -> Reply:
-        """One exchange; a read that failed for a passing reason gets one more, after the wait it was told."""
+        """One exchange; a read that failed for a passing reason gets one more, after the
+        wait it was told.
+        """
         if request.method != "GET":
             return await self._exchange(self._transport, request)
         try:
@@ -278,7 +301,9 @@ class GitHub:
         return await self._exchange(self._transport, request)
 
     async def _exchange(self, transport: Transport, request: Outgoing) -> Reply:
-        """Writes go over a connection of their own: one that the other side is just closing would lose them."""
+        """Writes go over a connection of their own: one that the other side is just closing
+        would lose them.
+        """
         try:
             return await (
                 transport.send(request) if request.method == "GET" else transport.send_once(request)
@@ -330,7 +355,9 @@ class GitHub:
 
 
 def repo_path(repo: str, *parts: str | int) -> str:
-    """`/repos/OWNER/NAME/…` with each part percent-encoded. Raises GitHubError for what is no repository's name."""
+    """`/repos/OWNER/NAME/…` with each part percent-encoded. Raises GitHubError for what is
+    no repository's name.
+    """
     if not _REPOSITORY.fullmatch(repo) or {".", ".."} & set(repo.split("/")):
         raise GitHubError(
             f"{tidy(repo, 100)} is not a repository's OWNER/NAME", hint="check GITHUB_REPOSITORY"
@@ -341,14 +368,19 @@ def repo_path(repo: str, *parts: str | int) -> str:
 async def dispatch(
     api: GitHub, repo: str, workflow_file: str, ref: str, inputs: Mapping[str, str] | None = None
 ) -> None:
-    """Ask GitHub to start the workflow (`reboot-reconcile.yml`) on a branch or tag. It must have `workflow_dispatch`.
+    """Ask GitHub to start the workflow (`reboot-reconcile.yml`) on a branch or tag. It must
+    have `workflow_dispatch`.
 
-    Raises GitHubError; callers turn it into a warning. Sent once: a second start would find nothing to do, but wait.
+    Raises GitHubError; callers turn it into a warning. Sent once: a second start would find
+    nothing to do, but wait.
     """
     if not _WORKFLOW.fullmatch(workflow_file):
         raise GitHubError(
             f"{tidy(workflow_file, 100)} is not the name of a workflow's file",
-            hint="name the file in .github/workflows without folders, for example reboot-reconcile.yml",
+            hint=(
+                "name the file in .github/workflows without folders, for example "
+                "reboot-reconcile.yml"
+            ),
         )
     if inputs and len(inputs) > MOST_INPUTS:
         raise GitHubError(f"a workflow takes at most {MOST_INPUTS} inputs")
@@ -361,9 +393,10 @@ async def dispatch(
 async def address_of(location: str, api_host: str) -> tuple[str, str]:
     """Origin and target (path and query, unchanged) of a redirect's address.
 
-    Raises ValueError, with the reason, unless it is https and none of the host's addresses is private. The API's own
-    host may be private, as an enterprise's is. An API on this machine may also send to http on this machine. A host
-    that only a proxy can look up has no address here to judge; then the proxy decides.
+    Raises ValueError, with the reason, unless it is https and none of the host's addresses
+    is private. The API's own host may be private, as an enterprise's is. An API on this
+    machine may also send to http on this machine. A host that only a proxy can look up has
+    no address here to judge; then the proxy decides.
     """
     try:
         parts = urlsplit(location)

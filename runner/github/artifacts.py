@@ -1,7 +1,9 @@
-"""Schedules that a pull request's workflow has stored, and the pull request that a commit came from.
+"""Schedules that a pull request's workflow has stored, and the pull request that a commit
+came from.
 
-An artifact cannot be changed once it is there. It is as trustworthy as those who can push a branch to the repository:
-runs of forks are left out. What is in it is other people's data all the same, and is unpacked as such.
+An artifact cannot be changed once it is there. It is as trustworthy as those who can
+push a branch to the repository: runs of forks are left out. What is in it is other
+people's data all the same, and is unpacked as such.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ MOST_FILES = 1_000
 MOST_EACH = SCHEDULE.size
 MOST_TOGETHER = 256 * 1024 * 1024
 MOST_RUNS = 50
-"""Runs that are looked at for one artifact's name: a name with a commit in it has as many as it was run again."""
+"""Runs that are looked at for one artifact's name: a name with a commit in it has as many
+as it was run again.
+"""
 _MOST_DIRECTORY = 1024 * 1024
 
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\.json")
@@ -39,7 +43,9 @@ _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A stored file of a pull request's run. `digest` (`sha256:…`) is None where GitHub has none."""
+    """A stored file of a pull request's run. `digest` (`sha256:…`) is None where GitHub
+    has none.
+    """
 
     repo: str
     id: int
@@ -51,7 +57,9 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class MergedPull:
-    """A merged pull request. `head_sha` is the last commit of its branch, whatever the merge made of it."""
+    """A merged pull request. `head_sha` is the last commit of its branch, whatever the
+    merge made of it.
+    """
 
     number: int
     head_sha: str
@@ -61,10 +69,12 @@ class MergedPull:
 async def find_schedules(
     api: GitHub, repo: str, head_sha: str, name: str, workflow_path: str | None = None
 ) -> list[Artifact]:
-    """The artifacts of this name that a pull request's run on `head_sha` has stored, the newest first.
+    """The artifacts of this name that a pull request's run on `head_sha` has stored, the
+    newest first.
 
-    Left out: expired ones, those of forks, of other events, of other commits, and with `workflow_path`
-    (`.github/workflows/reboot-plan.yml`) those of other workflows. Raises GitHubError.
+    Left out: expired ones, those of forks, of other events, of other commits, and with
+    `workflow_path` (`.github/workflows/reboot-plan.yml`) those of other workflows.
+    Raises GitHubError.
     """
     found = await api.pages(
         repo_path(repo, "actions", "artifacts"), (("name", name),), needs=NEEDS, key="artifacts"
@@ -115,8 +125,9 @@ def _is_ours(run: Any, head_sha: str, workflow_path: str | None) -> bool:
 async def download(api: GitHub, artifact: Artifact, into: Path) -> list[Path]:
     """Unpack the artifact's files into the folder, which is made; their paths, by name.
 
-    Raises GitHubError, and leaves no file behind, for anything but a bounded number of `*.json` files of bounded size
-    without folders, for one that is there already, and where the bytes are not those that GitHub has recorded.
+    Raises GitHubError, and leaves no file behind, for anything but a bounded number of
+    `*.json` files of bounded size without folders, for one that is there already, and where
+    the bytes are not those that GitHub has recorded.
     """
     path = repo_path(artifact.repo, "actions", "artifacts", artifact.id, "zip")
     packed = await api.download(path, needs=NEEDS)
@@ -137,7 +148,8 @@ async def download(api: GitHub, artifact: Artifact, into: Path) -> list[Path]:
         raise _bad(artifact, tidy(str(error), 200)) from None
     except FileExistsError:
         raise GitHubError(
-            f"{tidy(str(into), 200)} already holds a file of the artifact, which is not overwritten",
+            f"{tidy(str(into), 200)} already holds a file of the artifact, which is not "
+            f"overwritten",
             hint="name an empty folder",
         ) from None
     except OSError as error:
@@ -147,12 +159,17 @@ async def download(api: GitHub, artifact: Artifact, into: Path) -> list[Path]:
 def _bad(artifact: Artifact, why: str) -> GitHubError:
     return GitHubError(
         f"the artifact {tidy(artifact.name, 100)} (id {artifact.id}) is not used: {why}",
-        hint="open a pull request that touches the plan: what is stored after a merge was reviewed by nobody",
+        hint=(
+            "open a pull request that touches the plan: what is stored after a merge was "
+            "reviewed by nobody"
+        ),
     )
 
 
 def unpack(packed: bytes, into: Path) -> list[Path]:
-    """The files of the zip in the folder, all or none. Raises ValueError, OSError and what zipfile does for damage."""
+    """The files of the zip in the folder, all or none. Raises ValueError, OSError and what
+    zipfile does for damage.
+    """
     _demand_small_directory(packed)
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         infos = sorted(archive.infolist(), key=lambda info: info.filename)
@@ -168,8 +185,8 @@ def unpack(packed: bytes, into: Path) -> list[Path]:
 def _demand_small_directory(packed: bytes) -> None:
     """Bounds the list of files before it is read: a small zip can list millions.
 
-    Read from the end record, which is in the last 22 bytes as no comment follows it; the form for more than 4 GB,
-    whose own record would overrule it, is refused.
+    Read from the end record, which is in the last 22 bytes as no comment follows it; the
+    form for more than 4 GB, whose own record would overrule it, is refused.
     """
     end = packed[-22:]
     if (
@@ -196,7 +213,9 @@ def _demand_plain(info: zipfile.ZipInfo) -> None:
 
 
 def _written(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo], into: Path) -> list[Path]:
-    """The unpacked files. Sizes are counted while unpacking; what the zip says of them is not believed."""
+    """The unpacked files. Sizes are counted while unpacking; what the zip says of them is
+    not believed.
+    """
     made: list[Path] = []
     room = MOST_TOGETHER
     try:

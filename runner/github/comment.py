@@ -24,18 +24,23 @@ NEEDS = "pull-requests: write"
 _SHA = r"(?:[0-9a-f]{40}|[0-9a-f]{64})"
 _MARK = re.compile(r"<!-- reboot-runner:comment:v1 key=([0-9a-f]{64}) -->")
 _FACTS = re.compile(
-    r"<!-- reboot-runner:digest (?:none|(sha256:[0-9a-f]{64}) plan-digest (sha256:[0-9a-f]{64}) head ("
+    r"<!-- reboot-runner:digest (?:none|(sha256:[0-9a-f]{64}) plan-digest (sha256:[0-9a-f]{64}) head ("  # noqa: E501
     + _SHA
     + r"))"
     r" label ([0-9a-f]{64}) -->"
 )
-_SUPERSEDED = "<!-- reboot-runner:superseded:v1 -->\n_There is an older comment for this plan, which is kept up to date._"
+_SUPERSEDED = (
+    "<!-- reboot-runner:superseded:v1 -->\n_There is an older comment for this plan, "
+    "which is kept up to date._"
+)
 _RETIRED = "_This plan is no longer part of the pull request._"
 
 
 @dataclass(frozen=True, slots=True)
 class CommentKey:
-    """Which comment: one for each plan's path and each label, so that several workflows do not share theirs."""
+    """Which comment: one for each plan's path and each label, so that several workflows do
+    not share theirs.
+    """
 
     label: str
     plan: str
@@ -47,7 +52,9 @@ class CommentKey:
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """What the reader of a comment has seen: `sha256:…` of schedule and plan, and the commit they are of."""
+    """What the reader of a comment has seen: `sha256:…` of schedule and plan, and the
+    commit they are of.
+    """
 
     schedule_digest: str
     plan_digest: str
@@ -70,9 +77,10 @@ async def upsert(
 ) -> int:
     """Write the plan's comment, in the place it has or as a new one; its id.
 
-    `body` is Markdown with everything from outside escaped. Of several comments of ours for the key the oldest is
-    updated, the others shrink to a line. Others' comments are never touched, even with our lines in them.
-    Raises GitHubError, also for a body that is too long: nothing is cut here.
+    `body` is Markdown with everything from outside escaped. Of several comments of ours for
+    the key the oldest is updated, the others shrink to a line. Others' comments are never
+    touched, even with our lines in them. Raises GitHubError, also for a body that is too
+    long: nothing is cut here.
     """
     text = composed(key, body, reviewed)
     own = await _own_comments(api, repo, pull, key)
@@ -98,7 +106,8 @@ async def exists(api: GitHub, repo: str, pull: int, key: CommentKey) -> bool:
 async def retire(
     api: GitHub, repo: str, pull: int, label: str, keep: Collection[CommentKey]
 ) -> None:
-    """Comments of ours for plans that are not in `keep` shrink to a line; those with another label stay as they are.
+    """Comments of ours for plans that are not in `keep` shrink to a line; those with another
+    label stay as they are.
 
     When such a plan comes back, its comment is used again. Raises GitHubError.
     """
@@ -111,13 +120,17 @@ async def retire(
 
 
 async def read_digest(api: GitHub, repo: str, pull: int, key: CommentKey) -> Reviewed | None:
-    """What our own comment says was reviewed; None without one, or where its plan has no schedule."""
+    """What our own comment says was reviewed; None without one, or where its plan has
+    no schedule.
+    """
     own = await _own_comments(api, repo, pull, key)
     return own[0].reviewed if own else None
 
 
 def composed(key: CommentKey, body: str, reviewed: Reviewed | None = None) -> str:
-    """The comment's whole text. Raises GitHubError where it is too long, ValueError for facts of another shape."""
+    """The comment's whole text. Raises GitHubError where it is too long, ValueError for
+    facts of another shape.
+    """
     text = _with_lines(key.hex, _hash(key.label), body, reviewed)
     text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     length = len(text.encode("utf-16-le")) // 2

@@ -1,7 +1,7 @@
 """The event that made GitHub Actions start us, and the commits it is about.
 
-The event file holds text of whoever opened the pull request: it is read bounded, every field is checked for its kind,
-and what is not of that kind counts as absent.
+The event file holds text of whoever opened the pull request: it is read bounded, every
+field is checked for its kind, and what is not of that kind counts as absent.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ class UnreadableEvent(UsageProblem):
 
 @dataclass(frozen=True, slots=True)
 class GitHubEvent:
-    """What happened. `sha` is what GitHub checks out: of a pull request, its test merge into the base branch.
+    """What happened. `sha` is what GitHub checks out: of a pull request, its test merge into
+    the base branch.
 
-    `head_sha` and `base_sha` are those of a pull request or of a merge queue's group; `before` and `after` those of a
-    push. `is_fork`: a pull request from another repository, or from one that no longer exists or is not said.
+    `head_sha` and `base_sha` are those of a pull request or of a merge queue's group;
+    `before` and `after` those of a push. `is_fork`: a pull request from another repository,
+    or from one that no longer exists or is not said.
     """
 
     name: str
@@ -54,7 +56,9 @@ class GitHubEvent:
 
 
 def read_event(environ: Mapping[str, str]) -> GitHubEvent | None:
-    """The event of this job; None outside GitHub Actions. Raises UnreadableEvent when its file cannot be used."""
+    """The event of this job; None outside GitHub Actions. Raises UnreadableEvent when its
+    file cannot be used.
+    """
     name = environ.get("GITHUB_EVENT_NAME", "")
     if environ.get("GITHUB_ACTIONS") != "true" or not name:
         return None
@@ -83,7 +87,9 @@ def read_event(environ: Mapping[str, str]) -> GitHubEvent | None:
 
 
 def is_first_push(event: GitHubEvent) -> bool:
-    """Return True for the push that made its branch: no pull request can have been merged into it before."""
+    """Return True for the push that made its branch: no pull request can have been merged
+    into it before.
+    """
     return (
         event.name == "push"
         and event.before is not None
@@ -94,8 +100,8 @@ def is_first_push(event: GitHubEvent) -> bool:
 def range_of(event: GitHubEvent, repository: Repository) -> Range:
     """The commits an event is about; what the clone lacks is fetched.
 
-    Raises NoRange, with its reason, where there is nothing to compare with: then plans must be named. Raises
-    MissingHistory when a commit cannot be had.
+    Raises NoRange, with its reason, where there is nothing to compare with: then plans must
+    be named. Raises MissingHistory when a commit cannot be had.
     """
     if event.name == "pull_request":
         return _of_pull_request(event, repository)
@@ -115,9 +121,11 @@ def range_of(event: GitHubEvent, repository: Repository) -> Range:
 
 
 def _of_pull_request(event: GitHubEvent, repository: Repository) -> Range:
-    """The effect of merging: from the base branch to GitHub's test merge; else from where the branch began.
+    """The effect of merging: from the base branch to GitHub's test merge; else from where the
+    branch began.
 
-    A branch may end in a merge commit of its own, so only a merge of this pull request's head counts.
+    A branch may end in a merge commit of its own, so only a merge of this pull request's
+    head counts.
     """
     head = repository.resolve("HEAD")
     parents = repository.parents(head)

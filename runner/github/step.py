@@ -1,8 +1,10 @@
-"""What a step of a GitHub job writes for its runner: commands in its output, its outputs, and its summary.
+"""What a step of a GitHub job writes for its runner: commands in its output, its outputs, and
+its summary.
 
-Commands are printed in GitHub Actions only, at the start of a line: whoever printed before them has ended its line.
-The summary is a page of Markdown that grows while the job runs. GitHub shows it when the step has ended; of more than
-1 MiB it shows nothing, so it is kept below 900 kB.
+Commands are printed in GitHub Actions only, at the start of a line: whoever printed before
+them has ended its line. The summary is a page of Markdown that grows while the job runs.
+GitHub shows it when the step has ended; of more than 1 MiB it shows nothing, so it is kept
+below 900 kB.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ def stop_commands(environ: Mapping[str, str], stream: TextIO | None = None) -> I
     try:
         yield
     finally:
-        # On a line of its own even if the block has left one open: glued to it, the word would be text.
+        # On a line of its own even if the block has left one open: glued to it, the word
+        # would be text.
         _say(stream, f"\n::{_STOPPED.pop()}::\n")
 
 
@@ -171,14 +174,21 @@ LIMIT = 900_000
 """Bytes of the whole file."""
 HEAD = 4_000
 """Bytes that every section shown has for itself: its heading and totals."""
-_CUT = "\n… cut here: there is no room for more in a step summary. The whole text is in the reports and on the log.\n\n"
+_CUT = (
+    "\n… cut here: there is no room for more in a step summary. The whole text is in the "
+    "reports and on the log.\n\n"
+)
 _ROOM = 500
-"""Kept free of each section for saying that it was cut, and for what is left open there; and once for `_MORE`."""
+"""Kept free of each section for saying that it was cut, and for what is left open there;
+and once for `_MORE`.
+"""
 _FOLD = re.compile(r"<(/?)details\b[^<>]*>")
 
 
 class StepSummary:
-    """The sections of one process, below what was in the file when it began. Does nothing without the variable."""
+    """The sections of one process, below what was in the file when it began. Does nothing
+    without the variable.
+    """
 
     def __init__(self, environ: Mapping[str, str], limit: int = LIMIT) -> None:
         written = environ.get("GITHUB_STEP_SUMMARY")
@@ -190,8 +200,8 @@ class StepSummary:
     def set(self, key: str, markdown: str) -> None:
         """Put the section there, or in the place it had before, and write the whole file anew.
 
-        Raises GitHubError where the file cannot be written; callers turn it into a warning. The section is kept then
-        too, and is written with the next one.
+        Raises GitHubError where the file cannot be written; callers turn it into a warning.
+        The section is kept then too, and is written with the next one.
         """
         self._sections[key] = markdown
         if self._path is None:
@@ -215,8 +225,9 @@ class StepSummary:
 def laid_out(sections: Sequence[str], limit: int) -> str:
     """The sections below each other in at most `limit` bytes of UTF-8.
 
-    Each has an equal share; what one does not need, the others get. None has less than HEAD: where there are too many
-    for that, the last are left out, and their number is said. Cuts are between lines and say so.
+    Each has an equal share; what one does not need, the others get. None has less than
+    HEAD: where there are too many for that, the last are left out, and their number is
+    said. Cuts are between lines and say so.
     """
     shown = min(len(sections), max(0, (limit - _ROOM) // (HEAD + _ROOM)))
     whole = [
@@ -230,7 +241,9 @@ def laid_out(sections: Sequence[str], limit: int) -> str:
 
 
 def _shares(sizes: Sequence[int], room: int) -> list[int]:
-    """How much each of these sizes gets: all it needs, or as much as every other one that needs more."""
+    """How much each of these sizes gets: all it needs, or as much as every other one that
+    needs more.
+    """
     shares = [0] * len(sizes)
     for done, n in enumerate(sorted(range(len(sizes)), key=sizes.__getitem__)):
         shares[n] = min(sizes[n], room // (len(sizes) - done))

@@ -1,4 +1,6 @@
-"""Files from outside, opened so that a pipe, a device or an endless file can neither hang nor flood us."""
+"""Files from outside, opened so that a pipe, a device or an endless file can neither hang
+nor flood us.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ class TooLarge(OSError):
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading, without waiting for a writer. Raises OSError, NotRegular among them."""
+    """Open a regular file for reading, without waiting for a writer. Raises OSError,
+    NotRegular among them.
+    """
     try:
         # Windows has neither flag, and no pipe that a path can name by accident.
         flags = (

@@ -1,7 +1,8 @@
 """JSON from outside, measured before anything of it is built.
 
-A text of 8 MiB can take gigabytes once it is read: `[],` is three bytes and becomes eighty. So the size of the result
-is estimated from counts of its punctuation, which costs a fraction of the reading. Every reader of JSON has a bound.
+A text of 8 MiB can take gigabytes once it is read: `[],` is three bytes and becomes eighty.
+So the size of the result is estimated from counts of its punctuation, which costs a
+fraction of the reading. Every reader of JSON has a bound.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`size`: most bytes of the text. `memory`: most bytes that its values may take, by the estimate of this module."""
+    """`size`: most bytes of the text. `memory`: most bytes that its values may take, by the
+    estimate of this module.
+    """
 
     size: int
     memory: int
@@ -29,13 +32,21 @@ class Bounds:
 ANSWER = Bounds(20 * MEGABYTE, 90 * MEGABYTE)
 """An API's answer. A page of 1,000 servers has 3 MB and is estimated at 25 MB."""
 SCHEDULE = Bounds(32 * MEGABYTE, 135 * MEGABYTE)
-"""A saved schedule. 100,000 servers are 9 MB, estimated at 92 MB; at 124 MB if most are excluded by their names."""
+"""A saved schedule. 100,000 servers are 9 MB, estimated at 92 MB; at 124 MB if most are
+excluded by their names.
+"""
 JOURNAL = Bounds(16 * MEGABYTE, 160 * MEGABYTE)
-"""An entry of a store. The largest holds a plan and its schedule: 11 MB for 100,000 servers. Larger: refused."""
+"""An entry of a store. The largest holds a plan and its schedule: 11 MB for 100,000
+servers. Larger: refused.
+"""
 WIDE_TEXT = 4 * MEGABYTE
-"""Most bytes of a store's text that is not ASCII, which takes up to four times as much once it is decoded."""
+"""Most bytes of a store's text that is not ASCII, which takes up to four times as much once
+it is decoded.
+"""
 EVENT = Bounds(26 * MEGABYTE, 90 * MEGABYTE)
-"""The file in which GitHub describes what happened; GitHub's page "Webhook events and payloads" caps it at 25 MB."""
+"""The file in which GitHub describes what happened; GitHub's page "Webhook events and
+payloads" caps it at 25 MB.
+"""
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
@@ -45,7 +56,9 @@ _BELOW_ASTRAL = bytes(range(0xF0))
 
 
 class NotJson(ValueError):
-    """The text is not JSON. `line` and `column` count from 1; 0 where no place is known. Quotes nothing of the text."""
+    """The text is not JSON. `line` and `column` count from 1; 0 where no place is known.
+    Quotes nothing of the text.
+    """
 
     def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
         super().__init__(message)
@@ -54,7 +67,9 @@ class NotJson(ValueError):
 
 
 class TooMuchJson(ValueError):
-    """The text is over a bound: too long, too deep, or too many values. The message is the end of "it is JSON …"."""
+    """The text is over a bound: too long, too deep, or too many values. The message is the
+    end of "it is JSON …".
+    """
 
 
 def why_no_json(error: ValueError) -> str:
@@ -66,8 +81,8 @@ def parse_json(text: bytes | str, bounds: Bounds = ANSWER, *, strict: bool = Fal
     """Return the JSON value of a text in UTF-8. `strict` also refuses NaN, infinity, duplicate keys
     and objects of more than `MAX_KEYS`.
 
-    Raises TooMuchJson before anything is built, and NotJson. Neither quotes the text: a list can hold password hashes
-    (`user_data`).
+    Raises TooMuchJson before anything is built, and NotJson. Neither quotes the text: a
+    list can hold password hashes (`user_data`).
     """
     check_json(text, bounds)
     options: dict[str, Any] = (
@@ -99,10 +114,12 @@ def check_json(text: bytes | str, bounds: Bounds) -> None:
 
 
 def estimate(data: bytes) -> int:
-    """Return about how many bytes a JSON text and its values take in memory; punctuation within strings counts too.
+    """Return about how many bytes a JSON text and its values take in memory; punctuation
+    within strings counts too.
 
-    The weights are those of CPython on 64 bits, rounded up: an object with a key 200, a list 100, a key or a value 75.
-    Commas that no key explains are members of lists, which can be as short as two bytes, and count twice.
+    The weights are those of CPython on 64 bits, rounded up: an object with a key 200, a
+    list 100, a key or a value 75. Commas that no key explains are members of lists, which
+    can be as short as two bytes, and count twice.
     """
     commas, colons = data.count(b","), data.count(b":")
     values = (
@@ -115,10 +132,13 @@ def estimate(data: bytes) -> int:
 
 
 def depth(data: bytes) -> int:
-    """Return how deep brackets are nested outside of strings, whether or not they are ever closed."""
+    """Return how deep brackets are nested outside of strings, whether or not they are
+    ever closed.
+    """
     if b"\\" in data:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    # A pair of neighboring quotes is an empty string, or the end of one and the beginning of the next.
+    # A pair of neighboring quotes is an empty string, or the end of one and the beginning
+    # of the next.
     marks = data.translate(None, _NOT_BRACKETS).replace(b'""', b"")
     if b'"' in marks:
         marks = _STRING.sub(b"", marks)
@@ -126,7 +146,9 @@ def depth(data: bytes) -> int:
 
 
 def _widths(data: bytes) -> tuple[int, int]:
-    """Return the bytes per character of the decoded text, and of its widest string: 1, 2 or 4 in CPython."""
+    """Return the bytes per character of the decoded text, and of its widest string: 1, 2 or
+    4 in CPython.
+    """
     text = 1
     if not data.isascii():
         text = 4 if data.translate(None, _BELOW_ASTRAL) else 2

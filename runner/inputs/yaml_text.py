@@ -1,7 +1,9 @@
-"""YAML from outside as events, with the bounds that hold for every reader of it. Nothing is built here.
+"""YAML from outside as events, with the bounds that hold for every reader of it. Nothing is
+built here.
 
-PyYAML's C parser is used where it is there (some forty times faster). Aliases are events like others: a reader that
-builds values refuses them, because ten lines of aliases stand for a billion values.
+PyYAML's C parser is used where it is there (some forty times faster). Aliases are events
+like others: a reader that builds values refuses them, because ten lines of aliases stand
+for a billion values.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ class TooMuchYaml(ValueError):
 
 
 def events(text: str) -> Iterator[Any]:
-    """Yield the parser's events, one at a time. Raises TooMuchYaml at a bound, and yaml.YAMLError."""
+    """Yield the parser's events, one at a time. Raises TooMuchYaml at a bound, and
+    yaml.YAMLError.
+    """
     nodes = depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.CollectionEndEvent):

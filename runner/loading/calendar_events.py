@@ -14,7 +14,9 @@ from runner.model.window import Freeze, join
 
 @dataclass(frozen=True, slots=True)
 class CalendarNote:
-    """A part of a calendar that has no effect. `count`: how many such parts there are; `line`: of the first."""
+    """A part of a calendar that has no effect. `count`: how many such parts there are;
+    `line`: of the first.
+    """
 
     line: int
     what: str
@@ -24,7 +26,9 @@ class CalendarNote:
 
 @dataclass(frozen=True, slots=True)
 class EventTime:
-    """A day, or a time by the clocks of a zone. `zone` is None where the calendar's own zone holds."""
+    """A day, or a time by the clocks of a zone. `zone` is None where the calendar's own
+    zone holds.
+    """
 
     wall: datetime
     zone: ZoneInfo | None
@@ -104,9 +108,9 @@ class CalendarEvent:
     def _lengths(self, own: ZoneInfo) -> tuple[timedelta, timedelta]:
         """Return the nominal length, by the clocks, and the exact one, in elapsed time.
 
-        RFC 5545 3.3.6: days are nominal, hours exact; a DURATION is the one and then the other. An event
-        with DTEND has an exact length by RFC 5545 and a nominal one in calendar programs: of its two
-        ends the later holds.
+        RFC 5545 3.3.6: days are nominal, hours exact; a DURATION is the one and then the
+        other. An event with DTEND has an exact length by RFC 5545 and a nominal one in
+        calendar programs: of its two ends the later holds.
         """
         if self.end is None:
             return self.nominal, self.exact
@@ -117,7 +121,9 @@ class CalendarEvent:
 
 @dataclass(frozen=True, slots=True)
 class IcsCalendar:
-    """What a calendar closes. `zone`: of days and times without one, if it says; `notes`: what has no effect."""
+    """What a calendar closes. `zone`: of days and times without one, if it says; `notes`:
+    what has no effect.
+    """
 
     events: tuple[CalendarEvent, ...]
     zone: str | None = None
@@ -137,7 +143,8 @@ def utc() -> ZoneInfo:
 def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
     """Return the instant at which clocks show a time.
 
-    RFC 5545 3.3.5: the first of two; a time that is skipped counts from the offset before the change.
+    RFC 5545 3.3.5: the first of two; a time that is skipped counts from the offset before
+    the change.
     """
     return wall.replace(tzinfo=zone).astimezone(UTC)
 
@@ -152,8 +159,8 @@ def same_zone(end: EventTime, start: EventTime) -> datetime:
 def is_until(until: date | datetime | None, moment: EventTime, own: ZoneInfo) -> bool:
     """Return True if a repetition is not after the end of its rule.
 
-    An UNTIL without a time includes its day: in the zone of the event, and for a time in UTC also in
-    the calendar's.
+    An UNTIL without a time includes its day: in the zone of the event, and for a time in
+    UTC also in the calendar's.
     """
     if until is None:
         return True

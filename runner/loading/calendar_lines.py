@@ -1,4 +1,6 @@
-"""The content lines of iCalendar files (RFC 5545 section 3.1), with the numbers of the lines they begin at."""
+"""The content lines of iCalendar files (RFC 5545 section 3.1), with the numbers of the
+lines they begin at.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from dataclasses import dataclass
 _LINE = re.compile(r'([A-Za-z0-9_-]++)((?:;[^:;="]++=(?:"[^"]*+"|[^";:]++)*+)*+):(.*)', re.DOTALL)
 _PARAMETER = re.compile(r';([^=;:"]++)=((?:"[^"]*+"|[^";]++)*+)')
 _HIDES = re.compile("[\x00\r]")
-"""What some programs take for the end of a line or of the text, so that they read other lines than these."""
+"""What some programs take for the end of a line or of the text, so that they read other
+lines than these.
+"""
 
 _OWN_LINE = re.compile(
     rb"[ \t]*+(?:(BEGIN|END):[A-Z-]++[ \t]*+$"
@@ -18,14 +22,20 @@ _OWN_LINE = re.compile(
 )
 """What is a line of its own, although a blank before it makes it continue the line before."""
 _SHORTEST_FOLD = 60
-"""Bytes from which on a line can be one that a program has folded: they fold at 75 (RFC 5545 section 3.1) or a few
-before it."""
+"""Bytes from which on a line can be one that a program has folded: they fold at 75 (RFC 5545
+section 3.1) or a few before it.
+"""
 
-EXPORT = "export the calendar again: in Outlook File > Save Calendar, in Thunderbird Events and Tasks > Export"
+EXPORT = (
+    "export the calendar again: in Outlook File > Save Calendar, in Thunderbird Events and "
+    "Tasks > Export"
+)
 
 
 class BadCalendar(Exception):
-    """A calendar cannot be used. `line` is its line, None for the whole file; nothing of the file is quoted."""
+    """A calendar cannot be used. `line` is its line, None for the whole file; nothing of
+    the file is quoted.
+    """
 
     def __init__(self, line: int | None, what: str, hint: str = EXPORT) -> None:
         super().__init__(what if line is None else f"line {line}: {what}")
@@ -44,7 +54,9 @@ class ContentLine:
     value: str
 
     def parameters(self) -> Mapping[str, str]:
-        """Return the parameters by upper-case name, quotes removed. Raises BadCalendar for one that is there twice."""
+        """Return the parameters by upper-case name, quotes removed. Raises BadCalendar for
+        one that is there twice.
+        """
         found: dict[str, str] = {}
         for match in _PARAMETER.finditer(self.written):
             name = match[1].upper()
@@ -57,8 +69,8 @@ class ContentLine:
 def content_lines(data: bytes) -> Iterator[ContentLine]:
     """Yield the lines of a file. Raises BadCalendar for text that is no content line.
 
-    Lines end in LF or CRLF. A line that begins with a blank continues the one before it; this is undone
-    in bytes, because some programs fold inside a character.
+    Lines end in LF or CRLF. A line that begins with a blank continues the one before it;
+    this is undone in bytes, because some programs fold inside a character.
     """
     for number, line in _unfolded(data.removeprefix(b"\xef\xbb\xbf")):
         try:

@@ -1,4 +1,6 @@
-"""Events from the lines of a calendar: understood, refused with their line, or noted as without effect."""
+"""Events from the lines of a calendar: understood, refused with their line, or noted as
+without effect.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +47,14 @@ RULE_HINT = (
     " and export the calendar again"
 )
 EVENT_HINT = (
-    "in Outlook or Thunderbird open the event that begins near this line, correct its start and end,"
+    "in Outlook or Thunderbird open the event that begins near this line, correct its "
+    "start and end,"
     " and export the calendar again"
 )
-SERIES_HINT = "in Outlook or Thunderbird open the series, delete or move the single day there, and export the calendar again"
+SERIES_HINT = (
+    "in Outlook or Thunderbird open the series, delete or move the single day there, "
+    "and export the calendar again"
+)
 
 _DURATION = re.compile(
     r"([+-]?)P(?:([0-9]{1,4})W|(?:([0-9]{1,4})D)?(?:T(?=[0-9])(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6})S)?)?)"
@@ -199,7 +205,10 @@ class CalendarReader:
         elif self.inside[:2] == _ZONE:
             self._take_of_zone(line)
         elif self.inside[:2] == _EVENT and line.name in _TIMES:
-            what = f"{line.name} stands in a component inside the event, where it says nothing about the event"
+            what = (
+                f"{line.name} stands in a component inside the event, where it says nothing "
+                f"about the event"
+            )
             raise BadCalendar(line.number, what, EVENT_HINT)
 
     def calendar(self) -> IcsCalendar:
@@ -293,7 +302,9 @@ class CalendarReader:
             self._note_unknown(line, "the calendar")
 
     def _take_of_zone(self, line: ContentLine) -> None:
-        """Keep which offsets a zone of the file's own has, to compare them with the zone of that name."""
+        """Keep which offsets a zone of the file's own has, to compare them with the zone of
+        that name.
+        """
         if line.name not in _OF_ZONES:
             self._note_unknown(line, "a time zone")
         if line.name == "TZID":
@@ -313,7 +324,10 @@ class CalendarReader:
         if line.name in ("RDATE", "EXDATE"):
             self.spent.dates += line.value.count(",") + 1
             if self.spent.dates > MAX_DATES:
-                what = f"{line.name}: the plan's calendars hold more than {MAX_DATES:,} single dates (RDATE, EXDATE)"
+                what = (
+                    f"{line.name}: the plan's calendars hold more than {MAX_DATES:,} single "
+                    f"dates (RDATE, EXDATE)"
+                )
                 raise BadCalendar(line.number, what, RULE_HINT)
         elif line.name in _ONCE:
             if line.name in draft.lines:
@@ -330,7 +344,9 @@ class CalendarReader:
         draft.lines[line.name].append(line)
 
     def _note_unknown(self, line: ContentLine, of: str) -> None:
-        """Note a property without effect. Those of vendors have none by design, unless named like one that has."""
+        """Note a property without effect. Those of vendors have none by design, unless
+        named like one that has.
+        """
         if line.name.startswith("X-") and line.name[2:] not in (*_TIMES, "DURATION", "STATUS"):
             return
         what = f"a property of {of} has a name that is not known, and no effect"
@@ -447,7 +463,9 @@ class CalendarReader:
     def _moments(
         self, line: ContentLine, most: int = MAX_DATES, of: EventTime | None = None
     ) -> list[EventTime]:
-        """Return the days or times of a line. `of`: the start of the event, whose kind they must have."""
+        """Return the days or times of a line. `of`: the start of the event, whose kind they
+        must have.
+        """
         zone, kind = self._zone_and_kind(line)
         if line.value.count(",") >= most:
             raise BadCalendar(
@@ -514,7 +532,9 @@ class CalendarReader:
         return EventTime(found, zone, False)
 
     def _check_offset(self, line: ContentLine, wall: datetime, zone: ZoneInfo) -> None:
-        """Refuse a known name whose definition in the file has other offsets: the two mean different times."""
+        """Refuse a known name whose definition in the file has other offsets: the two mean
+        different times.
+        """
         declared = self.offsets.get(line.parameters().get("TZID", ""))
         if declared and wall.year >= 1970 and wall.replace(tzinfo=zone).utcoffset() not in declared:
             what = f"{line.name}: the file defines the time zone of this name with other offsets"
@@ -526,7 +546,10 @@ class CalendarReader:
         for event in events:
             self.spent.work += event.rule.yearly_work if event.rule else 0
             if self.spent.work > MAX_WORK:
-                what = f"RRULE: the rules of the plan's calendars name more than {MAX_WORK:,} days in 400 days"
+                what = (
+                    f"RRULE: the rules of the plan's calendars name more than {MAX_WORK:,} "
+                    f"days in 400 days"
+                )
                 raise BadCalendar(event.line, what, RULE_HINT)
 
     def _note_idle(self, events: Iterable[CalendarEvent]) -> None:
@@ -563,7 +586,10 @@ class CalendarReader:
         for uid, masters in series.items():
             days = moved.get(uid, ())
             if days and len(masters) > 1:
-                what = f"UID: line {masters[0].line} has the same, and line {days[0].line} moves a day of one of them"
+                what = (
+                    f"UID: line {masters[0].line} has the same, and line {days[0].line} moves "
+                    f"a day of one of them"
+                )
                 raise BadCalendar(
                     masters[1].line,
                     what,

@@ -1,7 +1,9 @@
-"""Recurrence rules of calendars (RRULE, RFC 5545 section 3.3.10), read strictly and expanded in bounded work.
+"""Recurrence rules of calendars (RRULE, RFC 5545 section 3.3.10), read strictly and expanded
+in bounded work.
 
-A rule names days; the time of day is that of the event's start. Rules finer than a day are refused, and
-so are rules whose first day is not one of their own days: RFC 5545 leaves undefined what those mean.
+A rule names days; the time of day is that of the event's start. Rules finer than a day are
+refused, and so are rules whose first day is not one of their own days: RFC 5545 leaves
+undefined what those mean.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 FIRST_YEAR, LAST_YEAR = 1583, 2199
-"""The years a calendar may speak of. Some programs write birthdays as of 1604 when the year is unknown."""
+"""The years a calendar may speak of. Some programs write birthdays as of 1604 when the year
+is unknown.
+"""
 LAST_DAY = date(LAST_YEAR, 12, 31)
 MAX_INTERVAL = 1_000
 _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
@@ -60,8 +64,9 @@ def read_moment(text: str) -> date | datetime:
 class Rule:
     """The days on which an event repeats, from `first` to `last`, both included.
 
-    `weekdays` are pairs of ordinal (0: every) and weekday (0: Monday). `until` is what the rule says of
-    its end; the event compares it with the time of day. `last` is a day after which nothing is left.
+    `weekdays` are pairs of ordinal (0: every) and weekday (0: Monday). `until` is what the
+    rule says of its end; the event compares it with the time of day. `last` is a day after
+    which nothing is left.
     """
 
     frequency: str
@@ -171,7 +176,9 @@ class Rule:
         return self.frequency == "DAILY" or day.weekday() == self.first.weekday()
 
     def _is_weekday(self, day: date) -> bool:
-        """Return True if BYDAY names a day; ordinals count in the month, or in the year without BYMONTH."""
+        """Return True if BYDAY names a day; ordinals count in the month, or in the year
+        without BYMONTH.
+        """
         if (0, day.weekday()) in self.weekdays:
             return True
         if self.frequency == "YEARLY" and not self.months:

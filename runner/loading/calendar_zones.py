@@ -17,8 +17,9 @@ _MICROSOFT_UTC = "tzone://microsoft/utc"
 def zone_named(name: str) -> ZoneInfo | None:
     """Return the zone that a calendar program means by a name, or None where it is not known.
 
-    Known are names of the IANA database, names that end in one (`/mozilla.org/20050126_1/Europe/Berlin`,
-    RFC 5545 section 3.2.19), and Windows' names as CLDR maps them.
+    Known are names of the IANA database, names that end in one
+    (`/mozilla.org/20050126_1/Europe/Berlin`, RFC 5545 section 3.2.19), and Windows' names
+    as CLDR maps them.
     """
     for candidate in _candidates(name):
         if candidate in _UNSURE or candidate.startswith("right/") or not _NAME.fullmatch(candidate):

@@ -1,9 +1,9 @@
 """Freezes from iCalendar files: read with suspicion, and reduced to what closes.
 
-The rule: what is not understood is an error with its line, what has no effect is a warning, and neither
-looks like "nothing to hold back". Where programs read a calendar differently, the reading that closes
-longer holds. Only lines about times are looked at; messages name a line and quote nothing of it.
-docs/windows.md states the rules for users.
+The rule: what is not understood is an error with its line, what has no effect is a warning,
+and neither looks like "nothing to hold back". Where programs read a calendar differently,
+the reading that closes longer holds. Only lines about times are looked at; messages name a
+line and quote nothing of it. docs/windows.md states the rules for users.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ MAX_CALENDAR_BYTES = 1 << 20
 
 
 def freezes_of(tree: MapNode, files: FileReader, findings: Findings) -> tuple[FreezeFile, ...]:
-    """Return the calendars that a plan names under `freeze`. What is wrong with one is noted at its name."""
+    """Return the calendars that a plan names under `freeze`. What is wrong with one is
+    noted at its name.
+    """
     node = tree.get("freeze")
     names: tuple[Node, ...] = (
         node.items if isinstance(node, ListNode) else (node,) if node is not None else ()

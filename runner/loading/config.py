@@ -1,4 +1,6 @@
-"""`reboot-runner.yaml`: found upwards to the Git root, read like a plan, checked for what could leak or redirect."""
+"""`reboot-runner.yaml`: found upwards to the Git root, read like a plan, checked for what
+could leak or redirect.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ _SOMEBODY_ELSES = re.compile(
     r"(?i)^(HUAWEICLOUD_|HW_|OS_|OTC_|AWS_|REBOOT_RUNNER_|ACTIONS_|GITHUB_|GH_|PG|SSH_)"
     r"|_(HUAWEICLOUD_(SDK|OIDC)_\w+|ACTIONS_ID_TOKEN\w*|(HW|OS)_(ACCESS|SECRET|SECURITY|AUTH|USER|TOKEN|PASSWORD|AK|SK)\w*)$"
 )
-"""Variables that are never sent to a source: they log in to something else. A target may give its own a prefix."""
+"""Variables that are never sent to a source: they log in to something else. A target may
+give its own a prefix.
+"""
 _SECRET_KEYS = re.compile(
     r"(?i)passw|secret|token|credential|private_?key|access_?key|api_?key|^(ak|sk)$"
 )
@@ -49,7 +53,8 @@ _SECRET_KEYS = re.compile(
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A configuration. `path` is None where there is no file; with an error in `problems`, `config` is the default.
+    """A configuration. `path` is None where there is no file; with an error in `problems`,
+    `config` is the default.
 
     `name` is what messages call the file, `tree` where its keys and values stand in it.
     """
@@ -66,7 +71,8 @@ class LoadedConfig:
 
 
 def load_config(explicit: Path | None, start: Path, env: Mapping[str, str]) -> LoadedConfig:
-    """The configuration that holds in `start`. `REBOOT_RUNNER_CONFIG` and `REBOOT_RUNNER_STORE` are read from `env`.
+    """The configuration that holds in `start`. `REBOOT_RUNNER_CONFIG` and
+    `REBOOT_RUNNER_STORE` are read from `env`.
 
     Never raises for what is in the file, or because it cannot be read: those are problems.
     """
@@ -87,7 +93,9 @@ def without_file(env: Mapping[str, str]) -> LoadedConfig:
 def load_config_text(
     text: str | bytes, name: str, env: Mapping[str, str], *, path: Path | None = None
 ) -> LoadedConfig:
-    """The same for a configuration that is not on disk (another revision), as if it stood at `path`."""
+    """The same for a configuration that is not on disk (another revision), as if it stood
+    at `path`.
+    """
     where = path or Path(name)
     source, problems = decode(
         text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, name
@@ -98,9 +106,11 @@ def load_config_text(
 
 
 def find_config(start: Path) -> Path | None:
-    """Return the nearest configuration from `start` upwards, not beyond the Git root; without one, only in `start`.
+    """Return the nearest configuration from `start` upwards, not beyond the Git root; without
+    one, only in `start`.
 
-    Raises InvalidInput where a file of nearly its name would be passed over: targets and policy would be lost with it.
+    Raises InvalidInput where a file of nearly its name would be passed over: targets and
+    policy would be lost with it.
     """
     folder = start.absolute()
     root = git_root(folder) or folder
@@ -130,7 +140,9 @@ def _nearly_named(folder: Path) -> list[Path]:
 
 
 def template_env(config: Config, env: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables that templates may read: allowed by name, set, and never ones for credentials."""
+    """The environment variables that templates may read: allowed by name, set, and never
+    ones for credentials.
+    """
     prefixes = frozenset(t.env_prefix for t in config.targets.values() if t.env_prefix)
     return {
         name: env[name]
@@ -140,7 +152,9 @@ def template_env(config: Config, env: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_secret_name(name: str, prefixes: Iterable[str] = ()) -> bool:
-    """Whether an environment variable can hold a credential, by its name; `prefixes` are those of targets."""
+    """Whether an environment variable can hold a credential, by its name; `prefixes` are
+    those of targets.
+    """
     bare = (name[len(p) :] for p in prefixes if name.upper().startswith(p))
     return any(_SECRET_NAMES.search(one) for one in (name, *bare))
 
@@ -216,7 +230,10 @@ def _check_env_names(root: MapNode, findings: Findings) -> None:
             and isinstance(node.value, str)
             and is_secret_name(node.value, prefixes)
         ):
-            message = f'templates may not read "{node.value}": a variable of that name can hold a credential'
+            message = (
+                f'templates may not read "{node.value}": a variable of that name can hold a '
+                f"credential"
+            )
             findings.add("CredentialInTemplateEnv", message, node.span)
 
 
@@ -233,7 +250,10 @@ def _check_store(root: MapNode, findings: Findings) -> None:
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         return
     if re.search(r"://[^/@]*:[^/@]*@|[?&]password=", node.value):
-        hint = "use REBOOT_RUNNER_STORE, PGPASSWORD or a PGPASSFILE; for a store in Git REBOOT_RUNNER_STORE_TOKEN"
+        hint = (
+            "use REBOOT_RUNNER_STORE, PGPASSWORD or a PGPASSFILE; for a store in Git "
+            "REBOOT_RUNNER_STORE_TOKEN"
+        )
         findings.add("CredentialInFile", "store: the URL holds a password", node.span, hint=hint)
         return
     said = _store_problem(node.value)
@@ -263,7 +283,9 @@ def _named(root: MapNode, part: str) -> Iterator[tuple[str, MapNode]]:
 
 
 def _check_sources(root: MapNode, findings: Findings) -> None:
-    """Sources decide where tokens go, so they are https, and are never given a credential for something else."""
+    """Sources decide where tokens go, so they are https, and are never given a credential
+    for something else.
+    """
     for _, source in _named(root, "sources"):
         if (source.get("prometheus") is None) == (source.get("http") is None):
             findings.add("BadSource", "a source is one of prometheus and http", source.span)
@@ -317,7 +339,8 @@ def _text(node: Node | None) -> str:
 def endpoint_problem(
     url: str, cloud: str, region: str, service: Service, allowed: tuple[str, ...] = ()
 ) -> str | None:
-    """What is wrong with an endpoint: it decides who is given the credentials. None when it is allowed.
+    """What is wrong with an endpoint: it decides who is given the credentials. None when it is
+    allowed.
 
     `allowed` are further hosts, from the environment.
     """
@@ -331,7 +354,9 @@ def endpoint_problem(
 
 
 def url_problem(url: str) -> str | None:
-    """What is wrong with an address, whoever's host it is: https, or http on loopback. None when it may be used."""
+    """What is wrong with an address, whoever's host it is: https, or http on loopback. None
+    when it may be used.
+    """
     parts = _split(url)
     if parts is None or not parts.hostname:
         return "is not a URL such as https://ecs.region.example.com"

@@ -1,7 +1,8 @@
-"""The calendars of a plan as they are at this moment: read again before each wave of a run that is on its way.
+"""The calendars of a plan as they are at this moment: read again before each wave of a run
+that is on its way.
 
-Only the plan's `freeze` is read: variables that were given to the run are not known here, and nothing else of the plan
-may change under a run.
+Only the plan's `freeze` is read: variables that were given to the run are not known here,
+and nothing else of the plan may change under a run.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from runner.model.window import HORIZON, MAX_FREEZES, CurrentFreezes, join
 def current_freezes(
     plan_file: str, plan_name: str, zone: str, folder: Path, now: datetime
 ) -> CurrentFreezes | None:
-    """What the calendars close that the plan names now, from a moment on; `zone`: of days and times without one.
+    """What the calendars close that the plan names now, from a moment on; `zone`: of days and
+    times without one.
 
-    None where that cannot be known here: `plan_file` (relative to `folder`) is no file of the checkout that `folder`
-    lies in, it holds another plan, or the names of its calendars are templates. A plan or a calendar that is here and
-    cannot be used is a problem, in words that quote nothing of it. Never raises.
+    None where that cannot be known here: `plan_file` (relative to `folder`) is no file of
+    the checkout that `folder` lies in, it holds another plan, or the names of its calendars
+    are templates. A plan or a calendar that is here and cannot be used is a problem, in
+    words that quote nothing of it. Never raises.
     """
     root = git_root(folder)
     if not plan_file or "\0" in plan_file:

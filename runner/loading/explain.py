@@ -1,8 +1,8 @@
 """Checks a tree against a model, and says what is wrong in sentences for people, each at its place.
 
-pydantic's own messages are for programmers. A table by error type turns them into what is wrong, what was found, and
-how to mend it; its paths are looked up in the tree. An error at a place that already has a problem is its consequence
-and is not shown.
+pydantic's own messages are for programmers. A table by error type turns them into what is
+wrong, what was found, and how to mend it; its paths are looked up in the tree. An error at
+a place that already has a problem is its consequence and is not shown.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ _EXAMPLES: Mapping[str, str] = {
 def check(model: type[M], root: MapNode, findings: Findings) -> M | None:
     """The tree as a model, or None with every problem noted.
 
-    A text that came from a template is read as YAML would read it where the field is a number or a truth value
-    (`--var` gives text only); a text that is written in the file is not.
+    A text that came from a template is read as YAML would read it where the field is a
+    number or a truth value (`--var` gives text only); a text that is written in the file is
+    not.
     """
     if _is_too_wide(root, findings):
         return None
@@ -109,7 +110,9 @@ def _refuse_null(root: MapNode, findings: Findings) -> None:
 
 
 def _convert(errors: Sequence[Any], root: Node, data: Any) -> bool:
-    """Turn texts that templates made into what YAML reads in them, where that may help. Whether any was turned."""
+    """Turn texts that templates made into what YAML reads in them, where that may help.
+    Whether any was turned.
+    """
     changed = False
     for error in errors[:_MAX_ERRORS]:
         if error["type"] not in _CONVERTIBLE:
@@ -189,7 +192,9 @@ def _say(error: Any, model: type[BaseModel], place: NodePlace) -> Said:
 
 
 def _keys_hint(prefix: str, fields: Mapping[str, Any]) -> str | None:
-    """Return how to write a mapping: with the keys that it must have, or with those that it can have."""
+    """Return how to write a mapping: with the keys that it must have, or with those that it
+    can have.
+    """
     keys = [key for key, field in fields.items() if field.is_required()] or sorted(fields)
     return f"write {prefix}{{{', '.join(f'{key}: …' for key in keys)}}}" if keys else None
 
@@ -328,7 +333,9 @@ def _own_sentence(name: str, ctx: Mapping[str, Any], place: NodePlace) -> Said:
 
 
 def _odd_character(node: Scalar) -> str | None:
-    """A look-alike from a web page or another keyboard: a typographic quote, a minus sign, a full-width digit."""
+    """A look-alike from a web page or another keyboard: a typographic quote, a minus sign,
+    a full-width digit.
+    """
     char = next((char for char in node.raw if not char.isascii()), None)
     return None if char is None else f"it holds {described(char)}; type it with the keyboard"
 
@@ -398,4 +405,6 @@ _SPEAKERS: Mapping[str, Callable[[str, Mapping[str, Any], NodePlace], Said]] = {
     "tuple_type": _list_needed,
     "value_error": _own_sentence,
 }
-"""pydantic's error type -> what we say. Each is given the field's name, pydantic's context, and the place."""
+"""pydantic's error type -> what we say. Each is given the field's name, pydantic's context,
+and the place.
+"""

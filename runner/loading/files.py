@@ -1,4 +1,6 @@
-"""Files that a plan or a configuration names: relative, regular, inside the repository. Nothing in them is quoted."""
+"""Files that a plan or a configuration names: relative, regular, inside the repository.
+Nothing in them is quoted.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ MAX_BAD_LINES = 1_000
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32}")
 _HEADER = re.compile(
-    r"""(?i)["']?(?:(?:ecs|server|instance|resource|host)[ _-]?)?(?:ids?|uuids?|names?)["']?(?:[,;\t].*)?"""
+    r"""(?i)["']?(?:(?:ecs|server|instance|resource|host)[ _-]?)?(?:ids?|uuids?|names?)["']?(?:[,;\t].*)?"""  # noqa: E501
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 
@@ -28,7 +30,9 @@ FileReader: TypeAlias = Callable[[str], bytes]
 
 
 def git_root(start: Path) -> Path | None:
-    """The nearest folder from `start` upwards that holds `.git` (a folder, or the file of a worktree)."""
+    """The nearest folder from `start` upwards that holds `.git` (a folder, or the file of a
+    worktree).
+    """
     folder = start.absolute()
     for candidate in (folder, *folder.parents):
         if (candidate / ".git").exists():
@@ -37,9 +41,11 @@ def git_root(start: Path) -> Path | None:
 
 
 def check_inside(path: Path, root: Path) -> Path:
-    """The path with its links resolved, when it lies in `root` and not in `.git`. Raises Unreadable.
+    """The path with its links resolved, when it lies in `root` and not in `.git`. Raises
+    Unreadable.
 
-    A path that leads out is refused before it is known whether it exists: nobody can ask us what this machine holds.
+    A path that leads out is refused before it is known whether it exists: nobody can ask
+    us what this machine holds.
     """
     try:
         real, base = path.resolve(), root.resolve()
@@ -53,7 +59,9 @@ def check_inside(path: Path, root: Path) -> Path:
 
 
 def reader_beside(folder: Path, root: Path | None) -> FileReader:
-    """Reads files beside a plan, inside `root` (or inside `folder` where there is no repository)."""
+    """Reads files beside a plan, inside `root` (or inside `folder` where there is no
+    repository).
+    """
 
     def read(name: str) -> bytes:
         if Path(name).is_absolute() or "\0" in name:
@@ -72,17 +80,21 @@ def is_server_id(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line of a file of ids that is none. `number` counts from 1; `what` says what it looks like, never its text."""
+    """A line of a file of ids that is none. `number` counts from 1; `what` says what it
+    looks like, never its text.
+    """
 
     number: int
     what: str
 
 
 def read_ids(data: bytes) -> tuple[tuple[str, ...], tuple[BadLine, ...]]:
-    """Return server ids, one a line, each once, in order; blank lines and `#` comments are passed over.
+    """Return server ids, one a line, each once, in order; blank lines and `#` comments are
+    passed over.
 
-    An id is a UUID, as the cloud makes them (page "Querying Details About ECSs"), in lower case. The second part are
-    lines that are no id. Raises Unreadable for other encodings, too many ids, or none.
+    An id is a UUID, as the cloud makes them (page "Querying Details About ECSs"), in lower
+    case. The second part are lines that are no id. Raises Unreadable for other encodings,
+    too many ids, or none.
     """
     ids: dict[str, None] = {}
     bad: list[BadLine] = []

@@ -1,7 +1,8 @@
-"""The filters and tests that templates may use: plain functions over plain data, strict where Jinja's own guess.
+"""The filters and tests that templates may use: plain functions over plain data, strict where
+Jinja's own guess.
 
-`int` of `abc` is an error here (Jinja answers 0). What could make much of little (`replace`, `join`) counts first.
-All raise Unfit with a sentence.
+`int` of `abc` is an error here (Jinja answers 0). What could make much of little
+(`replace`, `join`) counts first. All raise Unfit with a sentence.
 """
 
 from __future__ import annotations
@@ -149,7 +150,9 @@ TESTS = frozenset(
 
 
 def as_text(value: Any) -> str:
-    """A native value inside a text: truth values as YAML writes them. Lists, mappings and null are errors."""
+    """A native value inside a text: truth values as YAML writes them. Lists, mappings and
+    null are errors.
+    """
     if isinstance(value, Undefined):
         return str(value)  # raises: our undefined is the strict one
     if isinstance(value, bool):

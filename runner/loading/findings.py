@@ -1,4 +1,6 @@
-"""Where the problems of one file are collected: each once, in the order of the file, and not without end."""
+"""Where the problems of one file are collected: each once, in the order of the file, and
+not without end.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class _Finding:
 
 
 class Findings:
-    """The problems of one source. `add` is quiet about a second finding of the same kind at the same place."""
+    """The problems of one source. `add` is quiet about a second finding of the same kind at
+    the same place.
+    """
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -44,7 +48,9 @@ class Findings:
         severity: Severity = "error",
         item: str | None = None,
     ) -> None:
-        """Note a problem. `item` names the `for_each` item it was met with; the same problem of many items is one."""
+        """Note a problem. `item` names the `for_each` item it was met with; the same
+        problem of many items is one.
+        """
         key = (code, span, message)
         found = self._found.get(key)
         if found is None:
@@ -69,12 +75,16 @@ class Findings:
 
     @property
     def places(self) -> frozenset[Span]:
-        """Where problems are known, so that another at exactly such a place would only be their consequence."""
+        """Where problems are known, so that another at exactly such a place would only be
+        their consequence.
+        """
         return frozenset(self._places)
 
     @property
     def is_full(self) -> bool:
-        """Return True if more errors than are shown were found, so that a search for more may end."""
+        """Return True if more errors than are shown were found, so that a search for
+        more may end.
+        """
         return "error" in self._left_out
 
     @property

@@ -1,4 +1,6 @@
-"""Hidden characters in what people wrote: refused wherever they stand, before and after YAML and templates."""
+"""Hidden characters in what people wrote: refused wherever they stand, before and after
+YAML and templates.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,16 @@ _SELECTORS = frozenset({"servers", "exclude", "forbidden"})
 """Keys whose mappings select servers, in plans, policies and configurations."""
 
 _WORDS = frozenset({"names", "tags", "zones", "flavors", "server_groups", "enterprise_projects"})
-"""Keys of a selector whose values are compared, character by character, with what the cloud says."""
+"""Keys of a selector whose values are compared, character by character, with what the cloud says.
+"""
 
 
 def note_hidden(
     char: str, span: Span, findings: Findings, *, what: str = "", item: str | None = None
 ) -> None:
-    """Note a hidden character, where it stands in the file if it can be found there. `what` holds it."""
+    """Note a hidden character, where it stands in the file if it can be found there. `what`
+    holds it.
+    """
     message, hint = said_of_hidden(char)
     place = place_of(char, span, findings.source)
     findings.add("ControlCharacter", f"{what}{message}", place, hint=hint, item=item)
@@ -43,7 +48,9 @@ def said_of_hidden(char: str) -> tuple[str, str]:
 
 
 def place_of(char: str, span: Span, source: Source) -> Span:
-    """Return the place of the first such character inside `span`; `span` itself where it is written as an escape."""
+    """Return the place of the first such character inside `span`; `span` itself where it is
+    written as an escape.
+    """
     if not span.line <= span.end_line <= len(source.lines):
         return span
     for line in range(span.line, span.end_line + 1):
@@ -56,7 +63,9 @@ def place_of(char: str, span: Span, source: Source) -> Span:
 
 
 def check_words(root: MapNode, findings: Findings) -> None:
-    """Note what selectors compare and people cannot see: line breaks and tabs, and blanks at the ends."""
+    """Note what selectors compare and people cannot see: line breaks and tabs, and blanks
+    at the ends.
+    """
     for selector, item in _selectors(root, None):
         for key, value in selector.entries:
             for text, span in _words(value) if key.text in _WORDS else ():
@@ -87,13 +96,18 @@ def _check_ids(ids: list[tuple[str, Span]], item: str | None, findings: Findings
     """
     odd = [span for text, span in ids if re.match(ID_PATTERN, text) and not is_server_id(text)]
     if odd:
-        message = f"ids: {len(odd)} of {len(ids)} are no UUIDs, as the ids of servers are, so they match no server"
+        message = (
+            f"ids: {len(odd)} of {len(ids)} are no UUIDs, as the ids of servers are, so "
+            f"they match no server"
+        )
         hint = "copy ids from the console; to choose servers by name, use names"
         findings.add("NotAnId", message, odd[0], hint=hint, severity="warning", item=item)
 
 
 def _selectors(node: Node, item: str | None) -> Iterator[tuple[MapNode, str | None]]:
-    """Every selector below a node, with the `for_each` item of its group. Depth is bounded by the reader."""
+    """Every selector below a node, with the `for_each` item of its group. Depth is bounded
+    by the reader.
+    """
     if isinstance(node, ListNode):
         for child in node.items:
             yield from _selectors(child, item)

@@ -74,7 +74,9 @@ def _day(word: str) -> str | None:
 
 
 def zone_hint(written: str) -> tuple[str, str] | None:
-    """Return what is wrong with a time zone, and what to write instead: for abbreviations, offsets, cities, typos."""
+    """Return what is wrong with a time zone, and what to write instead: for abbreviations,
+    offsets, cities, typos.
+    """
     if len(written) > _LONGEST:
         return None
     name = written.strip()
@@ -137,7 +139,9 @@ def space_hint(text: str) -> str | None:
 
 
 def elsewhere_hint(key: str, model: type[BaseModel], here: tuple[str, ...]) -> str | None:
-    """Return where in the format a key belongs that is none where it stands (`here`: the keys that lead there)."""
+    """Return where in the format a key belongs that is none where it stands (`here`: the
+    keys that lead there).
+    """
     waiting: deque[tuple[type[BaseModel], tuple[str, ...]]] = deque([(model, ())])
     while waiting:
         current, path = waiting.popleft()

@@ -1,4 +1,6 @@
-"""`ids_from`: the ids of a file take the place of its name, so that digest, schedule and diff see only ids."""
+"""`ids_from`: the ids of a file take the place of its name, so that digest, schedule and
+diff see only ids.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class IdLists:
         self._total = 0
 
     def resolve(self, tree: MapNode) -> MapNode:
-        """The plan's tree with `ids` instead of every `ids_from`. What is wrong with a file is noted."""
+        """The plan's tree with `ids` instead of every `ids_from`. What is wrong with a file
+        is noted.
+        """
         groups = tree.get("groups")
         if not isinstance(groups, ListNode):
             return tree
@@ -60,7 +64,9 @@ class IdLists:
         return MapNode(tuple(entries), selector.span, selector.item)
 
     def _node(self, name: str, span: Span, item: str | None) -> Node:
-        """The ids as a list that stands where the file's name stands; groups of one `for_each` share it."""
+        """The ids as a list that stands where the file's name stands; groups of one
+        `for_each` share it.
+        """
         ids = self._ids(name, span, item)
         if not ids:
             return Scalar("", span, broken=True)
@@ -103,7 +109,9 @@ def _with(node: MapNode, name: str, value: Node) -> MapNode:
 
 
 def _lines_words(bad: Sequence[BadLine]) -> str:
-    """`line 1 of the file looks like a header, line 3 looks like a name, and 4 more lines are not server ids`."""
+    """`line 1 of the file looks like a header, line 3 looks like a name, and 4 more lines
+    are not server ids`.
+    """
     words = [
         f"line {line.number}{' of the file' if n == 0 else ''} {line.what}"
         for n, line in enumerate(bad[:_TOLD])

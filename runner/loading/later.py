@@ -1,4 +1,5 @@
-"""Keys of the full format that this version cannot execute: refused with their place, never ignored.
+"""Keys of the full format that this version cannot execute: refused with their place, never
+ignored.
 
 Whoever adds one of them removes its line here and adds the field to the model.
 """

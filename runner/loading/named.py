@@ -19,7 +19,9 @@ _HIDING = ("servers", "exclude")
 
 @dataclass(frozen=True, slots=True)
 class NamedFiles:
-    """`names` as they are written, relative to the plan. `open`: templates can make others, nobody knows which."""
+    """`names` as they are written, relative to the plan. `open`: templates can make others,
+    nobody knows which.
+    """
 
     names: frozenset[str] = frozenset()
     open: bool = False

@@ -1,4 +1,6 @@
-"""YAML as a tree that remembers where each key and value was written. Frozen, like everything read from a file."""
+"""YAML as a tree that remembers where each key and value was written. Frozen, like
+everything read from a file.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ Plain: TypeAlias = str | int | float | bool | None
 
 
 class Span(NamedTuple):
-    """From a place in the file to another. Lines and columns count from 1, columns in characters."""
+    """From a place in the file to another. Lines and columns count from 1, columns in
+    characters.
+    """
 
     line: int = 1
     column: int = 1
@@ -29,8 +33,8 @@ class Key(NamedTuple):
 class Scalar:
     """A single value. `raw` is the text before YAML gave it a type.
 
-    `templated`: the value is the native result of one `{{ }}`. `broken`: a problem of it is already reported,
-    and its value means nothing.
+    `templated`: the value is the native result of one `{{ }}`. `broken`: a problem of it is
+    already reported, and its value means nothing.
     """
 
     value: Plain
@@ -51,7 +55,9 @@ class ListNode:
 
 @dataclass(frozen=True, slots=True)
 class MapNode:
-    """A mapping with its keys in order. `item` is set on a group that came out of a `for_each`, for messages."""
+    """A mapping with its keys in order. `item` is set on a group that came out of a
+    `for_each`, for messages.
+    """
 
     entries: tuple[tuple[Key, Node], ...]
     span: Span
@@ -77,7 +83,9 @@ Node: TypeAlias = Scalar | ListNode | MapNode
 
 
 class NodePlace(NamedTuple):
-    """What a path leads to: the node (or its nearest ancestor), the last key on the way, the `for_each` item."""
+    """What a path leads to: the node (or its nearest ancestor), the last key on the way,
+    the `for_each` item.
+    """
 
     node: Node
     key: Key | None
@@ -86,7 +94,9 @@ class NodePlace(NamedTuple):
 
 
 def to_data(node: Node) -> Any:
-    """The tree as dicts, lists and scalars. Depth is bounded by the reader, so recursion is safe."""
+    """The tree as dicts, lists and scalars. Depth is bounded by the reader, so
+    recursion is safe.
+    """
     if isinstance(node, Scalar):
         return node.value
     if isinstance(node, ListNode):
@@ -108,7 +118,9 @@ def from_data(value: Any, span: Span) -> Node:
 
 
 def locate(root: Node, path: Sequence[str | int]) -> NodePlace:
-    """Follow `path`; a part that is no child is skipped (unions and wrappers add such parts to pydantic's paths)."""
+    """Follow `path`; a part that is no child is skipped (unions and wrappers add such parts
+    to pydantic's paths).
+    """
     node, key, item, exact = root, None, None, True
     for part in path:
         child: Node | None = None

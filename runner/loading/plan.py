@@ -1,4 +1,6 @@
-"""A plan file becomes a `Plan`, or problems: it is read, parsed, rendered and checked, all problems in one pass."""
+"""A plan file becomes a `Plan`, or problems: it is read, parsed, rendered and checked, all
+problems in one pass.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,10 @@ from runner.model.problem import Location, Problem
 class LoadOptions:
     """What besides the file decides a plan.
 
-    `vars` are texts (`--var`), `env` holds only the variables that configuration allows. `root` is the Git root;
-    None looks for it upwards from the file. `files` reads what a plan names (`ids_from`, `freeze`); None reads from
-    disk, another revision of the repository gives its own.
+    `vars` are texts (`--var`), `env` holds only the variables that configuration allows.
+    `root` is the Git root; None looks for it upwards from the file. `files` reads what a
+    plan names (`ids_from`, `freeze`); None reads from disk, another revision of the
+    repository gives its own.
     """
 
     vars: Mapping[str, str] = field(default_factory=dict)
@@ -55,7 +58,9 @@ class Loaded:
     tree: Node | None = None
 
     def place(self, problem: Problem) -> Problem:
-        """A problem found later, with its `path` looked up in the file: for messages that show the line."""
+        """A problem found later, with its `path` looked up in the file: for messages that
+        show the line.
+        """
         if (
             self.tree is None
             or self.source is None
@@ -73,7 +78,9 @@ class Loaded:
 
 
 def load_plan(path: Path, options: LoadOptions = NO_OPTIONS) -> Loaded:
-    """Read a plan file. Never raises for what is in it, or because it cannot be read: those are problems."""
+    """Read a plan file. Never raises for what is in it, or because it cannot be read: those
+    are problems.
+    """
     name = path.as_posix()
     root = options.root or git_root(path.parent)
     if root is not None:
@@ -93,7 +100,9 @@ def load_plan(path: Path, options: LoadOptions = NO_OPTIONS) -> Loaded:
 
 
 def load_text(text: str | bytes, name: str, options: LoadOptions = NO_OPTIONS) -> Loaded:
-    """The same for a plan that is not on disk. `name` is what messages call it; files it names are beside that path."""
+    """The same for a plan that is not on disk. `name` is what messages call it; files it
+    names are beside that path.
+    """
     source, problems = decode(
         text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, name
     )
@@ -113,10 +122,11 @@ def require(loaded: Loaded) -> Plan:
 
 
 def plan_digest(plan: Plan) -> str:
-    """`sha256:…` over what the plan does: canonical JSON of its fields without `description`, `labels` and `vars`.
+    """`sha256:…` over what the plan does: canonical JSON of its fields without `description`,
+    `labels` and `vars`.
 
-    Calendars count by what their files hold, as ids of a file do. The name of the file, comments, order of keys, and
-    defaults that are written out make no difference.
+    Calendars count by what their files hold, as ids of a file do. The name of the file,
+    comments, order of keys, and defaults that are written out make no difference.
     """
     content = plan.model_dump(
         mode="json", by_alias=True, exclude={"description", "labels", "vars"}, exclude_defaults=True
@@ -198,7 +208,9 @@ def _note_unused(
 
 
 def _refuse_hidden(options: LoadOptions, renderer: Renderer, findings: Findings) -> None:
-    """Values from outside the file: what cannot be seen in them can decide a comparison without being printed."""
+    """Values from outside the file: what cannot be seen in them can decide a comparison
+    without being printed.
+    """
     given = [(f"--var {name}: ", value) for name, value in options.vars.items()]
     read = {name for root_name, name in renderer.used if root_name == "env"}
     given += [(f"env.{name}: ", value) for name, value in options.env.items() if read & {name, "*"}]

@@ -47,7 +47,9 @@ def load_policy(config: LoadedConfig, cwd: Path) -> LoadedPolicy:
 def load_policy_text(
     text: str | bytes, name: str, config: Config | None = None, root: Path | None = None
 ) -> LoadedPolicy:
-    """The same for a policy that is not on disk (another revision). Targets are looked up in `config`, if given."""
+    """The same for a policy that is not on disk (another revision). Targets are looked up
+    in `config`, if given.
+    """
     source, problems = decode(
         text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text, name
     )
@@ -81,7 +83,10 @@ def _load(source: Source, config: Config | None) -> tuple[Policy | None, tuple[P
 def _refuse_empty(root: MapNode, findings: Findings) -> None:
     """Nothing that is empty means that everything is allowed."""
     if not root.without(["version"]).entries and findings.is_clean:
-        hint = "write a rule, for example max_wave: {servers: 50}; or remove policy: from the configuration"
+        hint = (
+            "write a rule, for example max_wave: {servers: 50}; or remove policy: from the "
+            "configuration"
+        )
         findings.add(
             "MissingKey",
             "the policy has no rule, so it would allow everything",
@@ -98,7 +103,9 @@ def _refuse_empty(root: MapNode, findings: Findings) -> None:
 
 
 def _check_targets(root: MapNode, config: Config, findings: Findings) -> None:
-    """A warning for each target that the configuration does not have: such a rule allows less than it seems to."""
+    """A warning for each target that the configuration does not have: such a rule allows
+    less than it seems to.
+    """
     known = {**WITHOUT_FILE.targets, **config.targets}
     hard, rules = root.get("hard"), root.get("targets")
     named: list[Node | None] = [hard.get("targets") if isinstance(hard, MapNode) else None]

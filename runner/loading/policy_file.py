@@ -1,6 +1,7 @@
 """The file of a policy as commands hold it, and where a plan lies, as the policy's paths see it.
 
-Where no policy is configured, its model and its reader are not imported: this module is all there is of it.
+Where no policy is configured, its model and its reader are not imported: this module is all
+there is of it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadedPolicy:
-    """A policy, or that there is none. With an error in `problems` there is one that cannot be used: nothing may run.
+    """A policy, or that there is none. With an error in `problems` there is one that cannot be
+    used: nothing may run.
 
-    `root` is the folder from which the policy's paths are written. None where the policy was read as a text.
+    `root` is the folder from which the policy's paths are written. None where the policy
+    was read as a text.
     """
 
     policy: Policy | None
@@ -35,7 +38,9 @@ class LoadedPolicy:
         return not any(p.severity == "error" for p in self.problems)
 
     def path_of(self, plan: Path) -> str:
-        """A plan file as the rules see it. Raises InvalidInput where it lies outside the repository of the policy."""
+        """A plan file as the rules see it. Raises InvalidInput where it lies outside the
+        repository of the policy.
+        """
         try:
             return path_in_repository(plan, self.root or Path())
         except Unreadable as error:
@@ -46,7 +51,9 @@ class LoadedPolicy:
 
 
 def require_policy(loaded: LoadedPolicy) -> Policy | None:
-    """The policy, or None where there is none. Raises InvalidInput where there is one that cannot be used."""
+    """The policy, or None where there is none. Raises InvalidInput where there is one that
+    cannot be used.
+    """
     if not loaded.is_valid:
         raise InvalidInput(loaded.problems)
     return loaded.policy
@@ -55,8 +62,9 @@ def require_policy(loaded: LoadedPolicy) -> Policy | None:
 def path_in_repository(path: Path, root: Path) -> str:
     """Where a file lies, from the repository's root, with `/`; its links are resolved first.
 
-    Raises Unreadable for a file outside, and for a path that is spelled otherwise than on disk: a file system that
-    does not tell `Plans` from `plans` must not let a path slip past a rule.
+    Raises Unreadable for a file outside, and for a path that is spelled otherwise than on
+    disk: a file system that does not tell `Plans` from `plans` must not let a path slip
+    past a rule.
     """
     base = root.resolve()
     real = check_inside(path, root)

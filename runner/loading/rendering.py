@@ -1,7 +1,8 @@
 """A plan's tree with every template replaced by its value and every `for_each` by its groups.
 
-Positions stay those of the file: a value made by a template stands where the template stands, and a group made by
-a `for_each` stands where it is written and knows its item. Jinja is imported only when the file has a template.
+Positions stay those of the file: a value made by a template stands where the template
+stands, and a group made by a `for_each` stands where it is written and knows its item.
+Jinja is imported only when the file has a template.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 
 MAX_RENDERED_NODES = 500_000
 MAX_RENDERED_TEXT = 10_000_000
-"""Characters that templates and `for_each` may make: a text of 1 MB stands a thousand times in a thousand groups."""
+"""Characters that templates and `for_each` may make: a text of 1 MB stands a thousand times
+in a thousand groups.
+"""
 
 _IDENTITY = ("name", "cycle", "target")
-"""Top-level keys that say what a plan is: they may not depend on the environment they are read in."""
+"""Top-level keys that say what a plan is: they may not depend on the environment they are read in.
+"""
 
 
 class _Stop(Exception):
@@ -31,7 +35,9 @@ class _Stop(Exception):
 
 
 class Renderer:
-    """Renders one plan. `used` afterwards holds the variables that templates read, as (`vars`, name)."""
+    """Renders one plan. `used` afterwards holds the variables that templates read, as
+    (`vars`, name).
+    """
 
     def __init__(
         self, findings: Findings, variables: Mapping[str, Any], env: Mapping[str, str]
@@ -49,7 +55,9 @@ class Renderer:
         return self._templates.used if self._templates else set()
 
     def render(self, root: MapNode) -> MapNode | None:
-        """The rendered tree; None when a limit stops it. What is wrong with one value never stops the others."""
+        """The rendered tree; None when a limit stops it. What is wrong with one value never
+        stops the others.
+        """
         try:
             return MapNode(
                 tuple((key, self._top(key, value)) for key, value in root.entries), root.span
@@ -144,7 +152,9 @@ class Renderer:
     # values
 
     def _value(self, node: Node, context: Mapping[str, Any]) -> Node:
-        """A node with its templates rendered; the same object where there is none. Depth is bounded by the reader."""
+        """A node with its templates rendered; the same object where there is none. Depth is
+        bounded by the reader.
+        """
         if isinstance(node, Scalar):
             return self._scalar(node, context) if _is_template(node) else node
         if isinstance(node, ListNode):
@@ -220,7 +230,9 @@ def _without_env(context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_template(node: Scalar) -> bool:
-    """Only text with `{{` is a template; `{%` alone is taken as an attempt at one, so that it is not silently text."""
+    """Only text with `{{` is a template; `{%` alone is taken as an attempt at one, so that
+    it is not silently text.
+    """
     return isinstance(node.value, str) and ("{{" in node.value or "{%" in node.value)
 
 

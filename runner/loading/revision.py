@@ -1,7 +1,8 @@
 """Plans and configurations as they are in another revision of the repository.
 
-A revision is given as a function from a path (relative to the Git root, with `/`) to what the file holds there, or
-None where there is none. It may raise our errors, which become problems. The same rules hold as on disk.
+A revision is given as a function from a path (relative to the Git root, with `/`) to what
+the file holds there, or None where there is none. It may raise our errors, which become
+problems. The same rules hold as on disk.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from runner.loading.yaml_reader import parse
 from runner.model.problem import Location, Problem
 
 RevisionReader: TypeAlias = Callable[[str], bytes | None]
-"""Gives what a file of a revision holds, or None. Raises RunnerError for what is no readable file."""
+"""Gives what a file of a revision holds, or None. Raises RunnerError for what is no readable file.
+"""
 
 
 def load_plan_at(
     read: RevisionReader, path: str, options: LoadOptions = NO_OPTIONS, *, name: str | None = None
 ) -> Loaded:
-    """The plan that a revision has at `path`. `name` is what messages call it; files it names are of that revision.
+    """The plan that a revision has at `path`. `name` is what messages call it; files it names
+    are of that revision.
 
     Never raises for what is in it, or because it cannot be read: those are problems.
     """
@@ -50,10 +53,12 @@ def load_config_at(
     start: str = "",
     path: str | None = None,
 ) -> LoadedConfig:
-    """The configuration that a revision has at `path`, else the nearest from the folder `start` upwards.
+    """The configuration that a revision has at `path`, else the nearest from the folder
+    `start` upwards.
 
-    `root` is the Git root on disk: what the configuration names (a local store) is beside it there. Without a
-    configuration in the revision its defaults hold, whatever stands in the working tree.
+    `root` is the Git root on disk: what the configuration names (a local store) is beside
+    it there. Without a configuration in the revision its defaults hold, whatever stands in
+    the working tree.
     """
     found = path if path is not None else _nearest(read, start)
     if found is None:
@@ -79,8 +84,8 @@ def find_at(
 ) -> str | None:
     """Where a revision has the plan that is now at `path`; None when it is new.
 
-    At the same path; else at the path it was renamed from (`renamed`: new to old); else in the same folder under the
-    same plan name, among `files`, the paths of the revision.
+    At the same path; else at the path it was renamed from (`renamed`: new to old); else in
+    the same folder under the same plan name, among `files`, the paths of the revision.
     """
     listed = set(files)
     if path in listed:
@@ -101,7 +106,9 @@ def find_at(
 
 
 def reader_at(read: RevisionReader, folder: str) -> FileReader:
-    """Reads files that a plan in `folder` names, as they are in the revision: relative, inside, not in `.git`."""
+    """Reads files that a plan in `folder` names, as they are in the revision: relative,
+    inside, not in `.git`.
+    """
 
     def read_named(name: str) -> bytes:
         if name.startswith("/") or "\0" in name:
@@ -133,7 +140,9 @@ def _bytes_at(read: RevisionReader, path: str, limit: int) -> bytes:
 
 
 def _nearest(read: RevisionReader, start: str) -> str | None:
-    """The nearest configuration from a folder upwards. One that is there but cannot be read is found, too."""
+    """The nearest configuration from a folder upwards. One that is there but cannot be read
+    is found, too.
+    """
     folder = start
     while True:
         path = posixpath.join(folder, FILE_NAME)

@@ -1,7 +1,7 @@
 """What an unquoted scalar means: the core schema of YAML 1.2 (section 10.3.2), nothing of YAML 1.1.
 
-So `no`, `on`, `22:00` and `2026-11-23` are text, `0o10` is the number 8 and `1e3` is 1000.0. Only `010` is refused:
-it is 10 in YAML 1.2 and 8 in YAML 1.1.
+So `no`, `on`, `22:00` and `2026-11-23` are text, `0o10` is the number 8 and `1e3` is
+1000.0. Only `010` is refused: it is 10 in YAML 1.2 and 8 in YAML 1.1.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""The JSON Schemas of what people write: plans (as edited, and rendered), the configuration and the policy.
+"""The JSON Schemas of what people write: plans (as edited, and rendered), the configuration
+and the policy.
 
-`python -m runner.loading.schemas` writes them into `schemas/`; a test says when one of the files is stale.
+`python -m runner.loading.schemas` writes them into `schemas/`; a test says when one of the
+files is stale.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ _NEVER_TEMPLATES = frozenset({"version", "vars", "groups"})
 
 
 def plan_schema() -> dict[str, Any]:
-    """Of a plan as people edit it: every value may also be a template, and groups may have `for_each`."""
+    """Of a plan as people edit it: every value may also be a template, and groups may have
+    `for_each`.
+    """
     schema = _schema(Plan, "plan.schema.json", "Plan of reboot-runner")
     definitions = schema["definitions"]
     for definition in [schema, *definitions.values()]:
@@ -96,8 +100,9 @@ class _Generator(GenerateJsonSchema):
 def _schema(model: type[BaseModel], name: str, title: str) -> dict[str, Any]:
     """The model's schema as draft-07, which every editor reads.
 
-    It says `definitions` where pydantic says `$defs`; a description beside `$ref` moves into an `allOf`, because
-    readers of draft-07 ignore what stands beside `$ref`; null is taken out, because a key without a value is an error.
+    It says `definitions` where pydantic says `$defs`; a description beside `$ref` moves
+    into an `allOf`, because readers of draft-07 ignore what stands beside `$ref`; null is
+    taken out, because a key without a value is an error.
     """
     made = model.model_json_schema(
         ref_template="#/definitions/{model}", schema_generator=_Generator
@@ -124,7 +129,9 @@ def _tidied(schema: Any) -> Any:
 
 
 def _property(schema: dict[str, Any]) -> dict[str, Any]:
-    """One property without its made-up title, without null, and with its description where it is read."""
+    """One property without its made-up title, without null, and with its description where
+    it is read.
+    """
     made = {k: v for k, v in schema.items() if k != "title" and not (k == "default" and v is None)}
     options = [option for option in made.get("anyOf", []) if option != {"type": "null"}]
     if "anyOf" in made and len(options) == 1:
@@ -143,7 +150,9 @@ def _property(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _allow_templates(definition: dict[str, Any]) -> None:
-    """Let every value of a definition be a template too. Plain text is not widened: it takes templates already."""
+    """Let every value of a definition be a template too. Plain text is not widened: it
+    takes templates already.
+    """
     for name, schema in definition.get("properties", {}).items():
         if name not in _NEVER_TEMPLATES:
             definition["properties"][name] = _widened(schema)

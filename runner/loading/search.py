@@ -28,10 +28,11 @@ _LOOKED_INTO = 65_536
 def find_plans(paths: Iterable[Path]) -> tuple[list[Path], list[Problem]]:
     """Return the plan files of these paths, each once, and what is wrong with the folders.
 
-    A folder without a plan is an error. A file that looks like a plan but has the name of none is a warning.
+    A folder without a plan is an error. A file that looks like a plan but has the name of
+    none is a warning.
 
-    Folders are searched in sorted order, without hidden folders, without links to folders, and without a
-    configuration. A file that is named is taken whatever it is called.
+    Folders are searched in sorted order, without hidden folders, without links to folders,
+    and without a configuration. A file that is named is taken whatever it is called.
     """
     found: dict[Path, None] = {}
     problems = []
@@ -61,7 +62,9 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 
 def _almost_plans(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder that hold the keys of a plan, but whose names are not those of plans."""
+    """Yield the files of a folder that hold the keys of a plan, but whose names are not
+    those of plans.
+    """
     for path in _files_in(folder):
         if _ALMOST.fullmatch(path.name) and path.is_file():
             with suppress(OSError), path.open("rb") as file:
@@ -71,7 +74,10 @@ def _almost_plans(folder: Path) -> Iterator[Path]:
 
 
 def _passed_over(path: Path) -> Problem:
-    said = "this file looks like a plan, but in a folder only visible files ending in .yaml or .yml are plans"
+    said = (
+        "this file looks like a plan, but in a folder only visible files ending in .yaml or "
+        ".yml are plans"
+    )
     hint = "rename it, name it in the command, or move it to another folder"
     return Problem("PassedOver", said, Location(path.as_posix()), hint, severity="warning")
 
@@ -82,6 +88,8 @@ def is_plan(name: str) -> bool:
 
 
 def is_plan_below(relative: str) -> bool:
-    """The same for a path below the folder that is searched (with `/`): hidden folders hold no plans."""
+    """The same for a path below the folder that is searched (with `/`): hidden folders hold
+    no plans.
+    """
     *folders, name = relative.split("/")
     return is_plan(name) and not any(folder.startswith(".") for folder in folders)

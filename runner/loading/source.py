@@ -1,4 +1,6 @@
-"""Files become text here: bounded, UTF-8, without characters that hide what a reviewer would read."""
+"""Files become text here: bounded, UTF-8, without characters that hide what a reviewer
+would read.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,14 @@ EXCERPT = 2000
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]|\r(?!\n)"
 )
-"""What is refused anywhere in a file, comments included: control characters, line breaks that editors do not show as
-such, and marks that reverse the reading order. Values are checked for more (`runner.model.hidden`)."""
+"""What is refused anywhere in a file, comments included: control characters, line breaks that
+editors do not show as such, and marks that reverse the reading order. Values are checked
+for more (`runner.model.hidden`).
+"""
 
 _SECRET = re.compile(
     r"""(?ix) ://[^/@\s]*:[^/@\s]*@ | \b\w*(passw|secret|token|credential|private_?key|access_?key|api_?key)\w*["']?\s*:
-    | (?<!\w)(ak|sk)["']?\s*:"""
+    | (?<!\w)(ak|sk)["']?\s*:"""  # noqa: E501
 )
 
 
@@ -47,7 +51,8 @@ class Source:
             return ""
         text = self.lines[line - 1]
         shown = text[:EXCERPT]
-        # Only what is shown is searched: the patterns take quadratic time. A cut may fall inside of `://user:password@`.
+        # Only what is shown is searched: the patterns take quadratic time. A cut may fall
+        # inside of `://user:password@`.
         end = "@" if len(text) > EXCERPT else ""
         return "" if _SECRET.search(shown + end) else shown
 
@@ -72,7 +77,9 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 
 def decode(data: bytes, name: str) -> tuple[Source | None, tuple[Problem, ...]]:
-    """Bytes as a source, or the problem that stops it from being one. A UTF-8 byte order mark is dropped."""
+    """Bytes as a source, or the problem that stops it from being one. A UTF-8 byte order
+    mark is dropped.
+    """
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
     try:
         text = data.decode("utf-8")

@@ -1,7 +1,9 @@
-"""What is wrong with a file that is no YAML: the parser's words as sentences for people, at the line that is to blame.
+"""What is wrong with a file that is no YAML: the parser's words as sentences for people, at
+the line that is to blame.
 
-The parser notices a mistake where it can go on no longer, often a line later. So the lines it was busy with are looked
-at for what people mistype: a blank that is none, a colon that is none, a missing space, an unquoted pattern.
+The parser notices a mistake where it can go on no longer, often a line later. So the lines
+it was busy with are looked at for what people mistype: a blank that is none, a colon that
+is none, a missing space, an unquoted pattern.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ def note_conflict(source: Source, findings: Findings) -> bool:
 
 
 def pattern_at(source: Source, line: int, column: int) -> str:
-    """Return the unquoted word that stands at a place (both from 1), for `quote it: "*-legacy"`; empty if none."""
+    """Return the unquoted word that stands at a place (both from 1), for `quote it:
+    "*-legacy"`; empty if none.
+    """
     text = source.lines[line - 1] if line <= len(source.lines) else ""
     start = end = min(column - 1, len(text))
     while start > 0 and text[start - 1] not in _AROUND:
@@ -63,7 +67,9 @@ def pattern_at(source: Source, line: int, column: int) -> str:
 
 
 def _balanced(word: str) -> str:
-    """The word without the brackets of the list that it stands in: `[web-[0-9]*]` is `web-[0-9]*`."""
+    """The word without the brackets of the list that it stands in: `[web-[0-9]*]` is
+    `web-[0-9]*`.
+    """
     word = word.lstrip("[")
     while word.endswith("]") and word.count("]") > word.count("["):
         word = word[:-1]
@@ -113,7 +119,9 @@ _SENTENCES: tuple[tuple[str, str, str | None], ...] = (
     ("document start", "text after the end of the document: correct the indentation", None),
     ("incompatible YAML|directive", "directives (%…) are not allowed", "remove the line"),
 )
-"""Pattern over the parser's context and problem (its C and its Python form word them differently) -> sentence, hint."""
+"""Pattern over the parser's context and problem (its C and its Python form word them
+differently) -> sentence, hint.
+"""
 
 _AT_CONTEXT = (
     "flow sequence",
@@ -126,7 +134,9 @@ _AT_CONTEXT = (
 def note_syntax(
     error: yaml.YAMLError, source: Source, findings: Findings, bracket: Span | None
 ) -> None:
-    """Note why the parser stopped. `bracket`: where the innermost `[` or `{` stands that is still open."""
+    """Note why the parser stopped. `bracket`: where the innermost `[` or `{` stands that is
+    still open.
+    """
     problem_mark = getattr(error, "problem_mark", None)
     context_mark = getattr(error, "context_mark", None)
     span, context = _at(problem_mark or context_mark), _at(context_mark or problem_mark)
@@ -168,7 +178,9 @@ def _note_sentence(
 
 
 def _note_slip(said: str, context: int, line: int, source: Source, findings: Findings) -> bool:
-    """Note what is mistyped in the lines that the parser was busy with. Return False if nothing is found."""
+    """Note what is mistyped in the lines that the parser was busy with. Return False if
+    nothing is found.
+    """
     if "quoted scalar" in said:
         return False
     of_key = "simple key" in said or "expected ':'" in said or "mapping values" in said
@@ -182,7 +194,9 @@ def _note_slip(said: str, context: int, line: int, source: Source, findings: Fin
 
 
 def _suspects(context: int, line: int, source: Source) -> Iterator[int]:
-    """The line that the parser had begun with, the last one before the error that says something, the error's own."""
+    """The line that the parser had begun with, the last one before the error that says
+    something, the error's own.
+    """
     before = next(
         (n for n in range(line - 1, max(0, line - 50), -1) if _says_something(source, n)), line
     )
@@ -247,7 +261,9 @@ def _bad_start(source: Source, span: Span) -> tuple[str, str | None]:
 
 
 def _unquoted_template(source: Source, span: Span) -> Span | None:
-    """The place of an unquoted `{{` before `span` on its line, the usual reason of an error there."""
+    """The place of an unquoted `{{` before `span` on its line, the usual reason of an
+    error there.
+    """
     if span.line > len(source.lines):
         return None
     before = source.lines[span.line - 1][: span.column]

@@ -1,9 +1,11 @@
-"""Templates in values: Jinja expressions from an allow-list, on plain data, with bounded cost. Imported only if used.
+"""Templates in values: Jinja expressions from an allow-list, on plain data, with bounded cost.
+Imported only if used.
 
-Three fences, each enough for most attacks. The syntax tree may hold only nodes of a list (no calls, loops, blocks,
-`*`, `%`, slices, names with `_`). What remains runs in Jinja's sandbox with an undefined that is an error, and
-looks things up only as keys and indices, never as attributes. And every evaluation is charged beforehand with
-its number of nodes times the size of the variables it names, so neither output nor time can explode.
+Three fences, each enough for most attacks. The syntax tree may hold only nodes of a list
+(no calls, loops, blocks, `*`, `%`, slices, names with `_`). What remains runs in Jinja's
+sandbox with an undefined that is an error, and looks things up only as keys and indices,
+never as attributes. And every evaluation is charged beforehand with its number of nodes
+times the size of the variables it names, so neither output nor time can explode.
 """
 
 from __future__ import annotations
@@ -76,7 +78,9 @@ _PLAIN_WORDS: Mapping[type[nodes.Node], str] = {
 
 
 class TemplateProblem(Exception):
-    """A template is wrong or cannot be computed. Becomes a problem at once; never leaves this package."""
+    """A template is wrong or cannot be computed. Becomes a problem at once; never leaves
+    this package.
+    """
 
     def __init__(
         self, code: str, message: str, hint: str | None = None, *, is_final: bool = False
@@ -113,7 +117,9 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A checked template: literal texts and expressions in turn. `names` are the context names it uses."""
+    """A checked template: literal texts and expressions in turn. `names` are the context
+    names it uses.
+    """
 
     parts: tuple[str | TemplateExpression, ...]
     names: frozenset[str]
@@ -140,8 +146,8 @@ class Templates:
     def render(self, text: str, context: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
         """The value of a template: native for exactly one `{{ }}`, text otherwise.
 
-        `context` maps `vars`, `env`, `item` to plain data; `sizes` gives the size of each (`size_of`).
-        Raises TemplateProblem.
+        `context` maps `vars`, `env`, `item` to plain data; `sizes` gives the size of each
+        (`size_of`). Raises TemplateProblem.
         """
         try:
             return self._render(text, context, sizes)
@@ -180,7 +186,9 @@ class Templates:
     def _explained(
         self, text: str, error: UndefinedError, compiled: _Compiled, context: Mapping[str, Any]
     ) -> TemplateProblem:
-        """The problem of a hole, made once: the search for a similar name is slow, and a group has 1,000 items."""
+        """The problem of a hole, made once: the search for a similar name is slow, and a
+        group has 1,000 items.
+        """
         key = (text, str(error.message))
         if key not in self._undefined:
             self._undefined[key] = _undefined(error, compiled, context)
@@ -219,7 +227,9 @@ class Templates:
         return compiled
 
     def _tried(self, text: str) -> _Compiled | TemplateProblem:
-        """A new template, or what is wrong with it. Raises TemplateProblem where no further one may be parsed."""
+        """A new template, or what is wrong with it. Raises TemplateProblem where no further
+        one may be parsed.
+        """
         if len(self._compiled) >= MAX_DIFFERENT:
             message = f"more than {MAX_DIFFERENT:,} different templates"
             raise TemplateProblem("TemplateTooLarge", message, is_final=True)
@@ -260,7 +270,9 @@ class Templates:
         return _Compiled(parts, names, frozenset(_keys(found)), len(found))
 
     def _part(self, node: nodes.Expr) -> str | TemplateExpression:
-        """An expression as a function of the context, by Jinja's own way (`Environment.compile_expression`)."""
+        """An expression as a function of the context, by Jinja's own way
+        (`Environment.compile_expression`).
+        """
         if isinstance(node, nodes.TemplateData):
             return str(node.data)
         result = nodes.Assign(nodes.Name("result", "store", lineno=1), node, lineno=1)
@@ -285,7 +297,9 @@ def size_of(value: Any) -> int:
 
 
 def _check_whole(value: Any) -> None:
-    """Raises UndefinedError for a hole inside a list or mapping, TemplateProblem when it is nested too deeply."""
+    """Raises UndefinedError for a hole inside a list or mapping, TemplateProblem when it is
+    nested too deeply.
+    """
     stack = [(value, 0)]
     while stack:
         one, depth = stack.pop()
@@ -316,7 +330,9 @@ def _all_nodes(root: nodes.Node) -> Iterator[nodes.Node]:
 
 
 def _check(node: nodes.Node) -> None:
-    """Raises TemplateProblem for a node that is not on the list, or that uses a name that is not."""
+    """Raises TemplateProblem for a node that is not on the list, or that uses a name
+    that is not.
+    """
     if not isinstance(node, _ALLOWED):
         raise _not_allowed(node)
     if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
@@ -402,7 +418,9 @@ def _unknown_name(name: str, context: Mapping[str, Any]) -> TemplateProblem:
 
 
 def _dashed_key(text: str, context: Mapping[str, Any]) -> str | None:
-    """Return the key with dashes that `vars.my-role` means: one of vars, or one whose first part is none of them."""
+    """Return the key with dashes that `vars.my-role` means: one of vars, or one whose first
+    part is none of them.
+    """
     known = vars_ if isinstance(vars_ := context.get("vars"), Mapping) else {}
     for found in _DASHED.finditer(text):
         if found[1] in known or found[1].partition("-")[0] not in known:

@@ -16,8 +16,9 @@ Path = tuple[str | int, ...]
 def across(
     loaded: Iterable[Loaded], config: LoadedConfig, beside: Iterable[Loaded] = ()
 ) -> list[Problem]:
-    """Plans of the same name, and targets and sources that the configuration does not have (errors only where there is
-    one). `beside` are further plans of the repository: only their names count.
+    """Plans of the same name, and targets and sources that the configuration does not have
+    (errors only where there is one). `beside` are further plans of the repository: only
+    their names count.
     """
     files = list(loaded)
     sources = [problem for one in files for problem in unknown_sources(one, config)]
@@ -48,7 +49,9 @@ def _unknown_sources(one: Loaded, config: LoadedConfig) -> Iterator[Problem]:
 
 
 def same_names(plans: Iterable[Loaded], beside: Iterable[Loaded] = ()) -> Iterator[Problem]:
-    """Yield a warning for each plan that has the name of an earlier one, or of one `beside` them."""
+    """Yield a warning for each plan that has the name of an earlier one, or of one
+    `beside` them.
+    """
     first = {one.plan.name: one.name for one in beside if one.plan}
     for one in plans:
         if one.plan is None:
@@ -86,7 +89,9 @@ def _unknown_targets(plans: Iterable[Loaded], config: LoadedConfig) -> Iterator[
 
 
 def _targets(tree: Node | None) -> Iterator[tuple[str, Path]]:
-    """Every target that a plan names, with its place; also of a plan that is not valid for another reason."""
+    """Every target that a plan names, with its place; also of a plan that is not valid for
+    another reason.
+    """
     yield from _text_at(tree, ("target",))
     for n in range(_length_at(tree, "groups")):
         yield from _text_at(tree, ("groups", n, "target"))

@@ -1,4 +1,6 @@
-"""Values for templates: `vars` of the plan, then `--vars-file`s in order, then `--var`. Plain data, never rendered."""
+"""Values for templates: `vars` of the plan, then `--vars-file`s in order, then `--var`.
+Plain data, never rendered.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A plan as YAML again: what `render` prints. Read back, it is the same plan with the same digest."""
+"""A plan as YAML again: what `render` prints. Read back, it is the same plan with the
+same digest.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ _FLOW_WIDTH = 90
 
 
 def plan_yaml(plan: Plan, *, defaults: bool = False) -> str:
-    """The resolved plan in the order of the format: only what was written, or with `defaults` every default too.
+    """The resolved plan in the order of the format: only what was written, or with `defaults`
+    every default too.
 
     `vars` are left out, as no template is left to read them.
     """
@@ -27,7 +30,9 @@ def plan_yaml(plan: Plan, *, defaults: bool = False) -> str:
 
 
 def plan_document(plan: Plan, *, defaults: bool = False) -> dict[str, Any]:
-    """The resolved plan as plain JSON values: what was written, or with `defaults` every default too; no `vars`."""
+    """The resolved plan as plain JSON values: what was written, or with `defaults` every
+    default too; no `vars`.
+    """
     return plan.model_dump(
         mode="json", by_alias=True, exclude={"vars"}, exclude_unset=not defaults, exclude_none=True
     )
@@ -52,7 +57,9 @@ def document_yaml(data: Mapping[str, Any]) -> str:
 
 
 def _literal(value: Any) -> Any:
-    """The same data, with what would be a template when it is read again written as one that gives the text."""
+    """The same data, with what would be a template when it is read again written as one
+    that gives the text.
+    """
     if isinstance(value, dict):
         return {key: _literal(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -63,7 +70,9 @@ def _literal(value: Any) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes whatever YAML 1.1 or 1.2 would not read as text, and writes short lists on one line."""
+    """Quotes whatever YAML 1.1 or 1.2 would not read as text, and writes short lists on
+    one line.
+    """
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

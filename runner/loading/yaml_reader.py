@@ -1,8 +1,9 @@
 """One YAML document as a tree with positions, from the parser's events, without recursion.
 
-Nothing is built by PyYAML's constructors: its events are read one at a time, and size, depth and number of values are
-checked before a value is kept. So a file of 200,000 `[` ends at the 65th. Duplicate keys, aliases, anchors, tags,
-directives and further documents are refused.
+Nothing is built by PyYAML's constructors: its events are read one at a time, and size,
+depth and number of values are checked before a value is kept. So a file of 200,000 `[` ends
+at the 65th. Duplicate keys, aliases, anchors, tags, directives and further documents are
+refused.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class _TooMuchYaml(Exception):
 def parse(source: Source, findings: Findings) -> Node | None:
     """The document as a tree; None when it cannot be used, and then `findings` says why.
 
-    Duplicate keys are noted, and the first of them counts, so that the rest of the file can be checked as well.
+    Duplicate keys are noted, and the first of them counts, so that the rest of the file can
+    be checked as well.
     """
     if note_conflict(source, findings):
         return None
@@ -107,7 +109,8 @@ class _Reader:
             self.findings.add(
                 "AliasNotAllowed", message, span, hint=quote(written) + "; for an alias use vars"
             )
-            self._stop_when_full()  # mostly an unquoted pattern: the rest of the file can be checked as well
+            # mostly an unquoted pattern: the rest of the file can be checked as well
+            self._stop_when_full()
             self._attach(Scalar("", _span(event), broken=True))
         elif isinstance(event, yaml.DocumentStartEvent):
             self._document(event)

@@ -22,7 +22,9 @@ _T = TypeVar("_T")
 
 
 def _zone(value: str) -> str:
-    """Names of the IANA database only: neither files beside it nor what a machine calls its own zone."""
+    """Names of the IANA database only: neither files beside it nor what a machine calls its
+    own zone.
+    """
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
@@ -48,7 +50,9 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Line = Annotated[str, AfterValidator(_short), Bounds(json_schema_extra={"maxLength": 1000})]
-"""A text of the cloud or of people, which can hold half a surrogate pair: constraints of pydantic refuse that."""
+"""A text of the cloud or of people, which can hold half a surrogate pair: constraints of
+pydantic refuse that.
+"""
 Word = Annotated[Line, AfterValidator(_some), Bounds(json_schema_extra={"minLength": 1})]
 Written = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN)]
 """An amount as in the plan: `3`, `2.5%`."""
@@ -65,4 +69,6 @@ Finite = Annotated[float, Bounds(allow_inf_nan=False)]
 Seconds = Annotated[float, Bounds(ge=0, le=366 * 86_400, allow_inf_nan=False)]
 Statuses = Annotated[tuple[Annotated[int, Bounds(ge=100, le=599)], ...], Bounds(max_length=20)]
 Several = Annotated[tuple[_T, ...], FailFast()]
-"""A list of any length. Its first wrong item is reported: the errors of a million would take gigabytes."""
+"""A list of any length. Its first wrong item is reported: the errors of a million would
+take gigabytes.
+"""

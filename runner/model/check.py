@@ -20,9 +20,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 class Check(Shaped):
     """One question to a server's own address.
 
-    `tcp`: the port takes a connection. `ssh_banner`: an SSH server says its version there. `http`: a GET of `path` is
-    answered with one of `status`, and `body` stands in the answer if it is not empty; `host` is the `Host` header and
-    the name that the certificate is verified for, empty for the address itself. The fields after `port` are those of
+    `tcp`: the port takes a connection. `ssh_banner`: an SSH server says its version there.
+    `http`: a GET of `path` is answered with one of `status`, and `body` stands in the
+    answer if it is not empty; `host` is the `Host` header and the name that the certificate
+    is verified for, empty for the address itself. The fields after `port` are those of
     `http` and empty for the others.
     """
 

@@ -1,13 +1,15 @@
 """The clouds, and where their services are: one table, with its sources. Pure.
 
-The rule is `{service}.{region}.{domain}`. Sources, in the order in which they count: the region lists of the vendor's
-SDK 3.1.219 (`EcsRegion`, `IamRegion`, `CesRegion`, `AsRegion`, and `endpoint.py` of its core for IAM and STS); the
-page "Regions and Endpoints" of Open Telekom Cloud (regions eu-de and eu-nl); for what neither has, the endpoints that
-public configurations of the cloud's own Terraform provider name.
+The rule is `{service}.{region}.{domain}`. Sources, in the order in which they count: the
+region lists of the vendor's SDK 3.1.219 (`EcsRegion`, `IamRegion`, `CesRegion`, `AsRegion`,
+and `endpoint.py` of its core for IAM and STS); the page "Regions and Endpoints" of Open
+Telekom Cloud (regions eu-de and eu-nl); for what neither has, the endpoints that public
+configurations of the cloud's own Terraform provider name.
 
-Below the same domains anybody can rent a host: a bucket is `{bucket}.obs.{region}.{domain}`, an API of the gateway
-`{id}.apic.{region}.otc.t-systems.com`. So a written endpoint must have the whole shape of its service, not only the
-domain as its end.
+Below the same domains anybody can rent a host: a bucket is
+`{bucket}.obs.{region}.{domain}`, an API of the gateway
+`{id}.apic.{region}.otc.t-systems.com`. So a written endpoint must have the whole shape of
+its service, not only the domain as its end.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ DOMAINS: Mapping[str, str] = MappingProxyType(
 
 FURTHER_DOMAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        # The European site: IAM is there (`IamRegion`), Terraform's provider takes all its services from there.
-        # Auto Scaling was seen answering below myhwclouds.com too.
+        # The European site: IAM is there (`IamRegion`), Terraform's provider takes all its
+        # services from there. Auto Scaling was seen answering below myhwclouds.com too.
         "huaweicloud": ("myhuaweicloud.eu", "myhwclouds.com"),
         # Swiss OTC, region eu-ch2.
         "otc": ("sc.otc.t-systems.com",),
@@ -41,7 +43,9 @@ FURTHER_DOMAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """A cloud that somebody else runs with the same services, in a region of its own, below a domain of its own."""
+    """A cloud that somebody else runs with the same services, in a region of its own, below
+    a domain of its own.
+    """
 
     name: str
     region: str
@@ -57,8 +61,10 @@ PARTNERS: tuple[Partner, ...] = (
     # The SDK's own lists for VPC, ELB and LTS in this region.
     Partner("G42 Cloud", "ae-ad-1", "g42cloud.com"),
 )
-"""The vendor's SDK has these regions below its own domain, so that is the rule; the partner's is allowed in its region,
-and one endpoint that is written there takes the other services along."""
+"""The vendor's SDK has these regions below its own domain, so that is the rule; the partner's
+is allowed in its region, and one endpoint that is written there takes the other services
+along.
+"""
 
 _LABELS: Mapping[Service, str] = MappingProxyType(
     {"ecs": "ecs", "iam": "iam", "sts": "sts", "ces": "ces", "autoscaling": "as"}
@@ -75,7 +81,8 @@ _EXCEPTIONS: Mapping[tuple[str, str, Service], str | None] = MappingProxyType(
         ("otc", "eu-ch2", "iam"): "iam-pub.eu-ch2.sc.otc.t-systems.com",
     }
 )
-# Regions that the SDK's IAM list lacks use the global endpoint (comparison of its EcsRegion and IamRegion).
+# Regions that the SDK's IAM list lacks use the global endpoint (comparison of its EcsRegion
+# and IamRegion).
 _IAM_GLOBAL = frozenset(
     {"cn-north-11", "cn-south-4", "cn-southwest-3", "ap-southeast-5", "af-north-1"}
 )
@@ -97,7 +104,8 @@ _STS_REGIONS = frozenset(
 _STS_DEFAULT = "cn-north-4"
 
 _REGION = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# `{service}`, perhaps with a suffix (`iam-pub`), perhaps a region: never two further labels, never storage.
+# `{service}`, perhaps with a suffix (`iam-pub`), perhaps a region: never two further
+# labels, never storage.
 _SHAPE = re.compile(
     r"([a-z]+)(?:-[a-z0-9]+)?(?:\.((?!obs|oss|xn-)[a-z]{2,}-[a-z0-9-]{0,60}[a-z0-9]))?"
 )
@@ -113,7 +121,9 @@ def is_region(text: str) -> bool:
 
 
 def host_of(cloud: str, region: str, service: Service, domain: str | None = None) -> str | None:
-    """The host of a service by the rule; None where no source says one. `domain`: another one, of a partner."""
+    """The host of a service by the rule; None where no source says one. `domain`: another
+    one, of a partner.
+    """
     if domain is not None:
         return None if service == "sts" else f"{_LABELS[service]}.{region}.{domain}"
     if (cloud, region, service) in _EXCEPTIONS:
@@ -146,9 +156,11 @@ def is_host_of(host: str, cloud: str, region: str, service: Service) -> bool:
 
 
 def other_domain(ecs_host: str, cloud: str, region: str, allowed: Iterable[str]) -> str | None:
-    """The domain that a written ECS host takes the other services along to; None where the rule's stays.
+    """The domain that a written ECS host takes the other services along to; None where the
+    rule's stays.
 
-    That of a partner, and one that the environment allows as a suffix, where the host follows the rule in it.
+    That of a partner, and one that the environment allows as a suffix, where the host
+    follows the rule in it.
     """
     head, dot, domain = ecs_host.partition(f"ecs.{region}.")
     if head or not dot:
@@ -163,4 +175,7 @@ def how_to_allow(cloud: str, region: str, service: Service) -> str:
     names = (
         ", ".join(f"{_LABELS[service]}.REGION.{d}" for d in domains_of(cloud, region)) or "loopback"
     )
-    return f"allowed are {names}; others only where REBOOT_RUNNER_ALLOWED_HOSTS in the environment lists them"
+    return (
+        f"allowed are {names}; others only where REBOOT_RUNNER_ALLOWED_HOSTS in the "
+        f"environment lists them"
+    )

@@ -24,7 +24,9 @@ from runner.model.plan import (
 )
 
 ALL_GRANTED = "all_granted_eps"
-"""Every enterprise project that the credentials can use ("Querying Details About ECSs", `enterprise_project_id`)."""
+"""Every enterprise project that the credentials can use ("Querying Details About ECSs",
+`enterprise_project_id`).
+"""
 EnvName = Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 EnvNames = Annotated[tuple[EnvName, ...], Field(max_length=1000), Many()]
 
@@ -87,13 +89,18 @@ class SupportSelector(Part):
 
 
 class Support(Part):
-    """Servers that the runner itself depends on: a bastion, a NAT, the store, the CI system's runners."""
+    """Servers that the runner itself depends on: a bastion, a NAT, the store, the CI
+    system's runners.
+    """
 
     name: Name = Field(description="What they are, for people: bastion, nat, store.")
     servers: SupportSelector
     action: Literal["refuse", "last"] = Field(
         "refuse",
-        description="refuse: a plan that would reboot one is refused. last: in waves of their own after all others.",
+        description=(
+            "refuse: a plan that would reboot one is refused. last: in waves of their "
+            "own after all others."
+        ),
     )
 
 
@@ -121,14 +128,16 @@ class TargetConfig(Part):
         | None
     ) = Field(
         None,
-        description="An enterprise project, sent with every list: its id, 0 for the default one, or all_granted_eps"
+        description="An enterprise project, sent with every list: its id, 0 for the default one, "
+        "or all_granted_eps"
         " for all that the credentials can use. Not on Open Telekom Cloud.",
     )
     endpoints: Endpoints = Endpoints.model_construct()
     auth: Literal["auto", "token", "password", "aksk", "metadata", "oidc"] = "auto"
     env_prefix: Annotated[str, StringConstraints(pattern="^[A-Z][A-Z0-9_]{0,62}_$")] | None = Field(
         None,
-        description="Every environment variable with credentials of this target begins with it: PROD_ reads "
+        description="Every environment variable with credentials of this target begins with it: "
+        "PROD_ reads "
         "PROD_HUAWEICLOUD_SDK_AK, and nothing without the prefix.",
     )
     rate: TargetQuota = TargetQuota.model_construct()
@@ -139,7 +148,9 @@ class TargetConfig(Part):
 
 
 class SourceConfig(Part):
-    """What gates of plans may ask: exactly one of `prometheus` and `http`, an address that is https, or on loopback."""
+    """What gates of plans may ask: exactly one of `prometheus` and `http`, an address that
+    is https, or on loopback.
+    """
 
     prometheus: Text | None = Field(
         None, description="The address of a server with Prometheus' HTTP API."
@@ -147,7 +158,9 @@ class SourceConfig(Part):
     http: Text | None = Field(None, description="What paths of `http` gates are appended to.")
     token_env: EnvName | None = Field(
         None,
-        description="The environment variable whose value is sent as bearer token; the file holds none.",
+        description=(
+            "The environment variable whose value is sent as bearer token; the file holds none."
+        ),
     )
 
     @model_validator(mode="after")

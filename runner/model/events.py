@@ -1,7 +1,9 @@
-"""The vocabulary of a journal: one frozen class for each type of event, and the envelope that holds it.
+"""The vocabulary of a journal: one frozen class for each type of event, and the envelope that
+holds it.
 
-The journal is the truth about a run. Progress is data, not a position in code: a newer version of the tool goes on with
-an older journal as long as the classes here read it. `store.event_json` writes and reads them.
+The journal is the truth about a run. Progress is data, not a position in code: a newer
+version of the tool goes on with an older journal as long as the classes here read it.
+`store.event_json` writes and reads them.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ class Outcome(StrEnum):
 class EarlierRequest:
     """A request for a server by an earlier run of the cycle, which may have reached the cloud.
 
-    `updated`: the server's value before it. `known_reboot`: the last reboot that a person knew of who
-    made the server eligible again at `resolved`; later ones count alone.
+    `updated`: the server's value before it. `known_reboot`: the last reboot that a person
+    knew of who made the server eligible again at `resolved`; later ones count alone.
     """
 
     run: str
@@ -74,10 +76,11 @@ class SubJobEnd(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunCreated:
-    """The first event. `facts`: tool version, actor, commit and the like. `baseline`: `updated` of each scheduled
-    server. `skipped`: servers of a saved schedule that are out before the run begins. `plan`: the compiled plan, from
-    which the run can be repeated. `earlier`: what earlier runs of the cycle asked for. `repeats`: the runs that this
-    one repeats, the last one first.
+    """The first event. `facts`: tool version, actor, commit and the like. `baseline`:
+    `updated` of each scheduled server. `skipped`: servers of a saved schedule that are out
+    before the run begins. `plan`: the compiled plan, from which the run can be repeated.
+    `earlier`: what earlier runs of the cycle asked for. `repeats`: the runs that this one
+    repeats, the last one first.
     """
 
     type: ClassVar = "run.created"
@@ -92,7 +95,9 @@ class RunCreated:
 
 @dataclass(frozen=True, slots=True)
 class BaselineChecked:
-    """A group's servers were asked before the first wave. `unhealthy`: what their checks answered."""
+    """A group's servers were asked before the first wave. `unhealthy`: what their
+    checks answered.
+    """
 
     type: ClassVar = "baseline.checked"
     group: str
@@ -160,7 +165,9 @@ class WaveEnded:
 
 @dataclass(frozen=True, slots=True)
 class BatchIntended:
-    """The intent of one request, durable before it leaves. `sender`: the process; `signed`: how it authenticates."""
+    """The intent of one request, durable before it leaves. `sender`: the process; `signed`:
+    how it authenticates.
+    """
 
     type: ClassVar = "batch.intended"
     batch: int
@@ -174,7 +181,9 @@ class BatchIntended:
 
 @dataclass(frozen=True, slots=True)
 class BatchAccepted:
-    """The cloud has a job for the batch. `late`: stored by a process without the lease, after the fact."""
+    """The cloud has a job for the batch. `late`: stored by a process without the lease,
+    after the fact.
+    """
 
     type: ClassVar = "batch.accepted"
     batch: int
@@ -238,9 +247,9 @@ BatchAnswer: TypeAlias = BatchDenied | BatchAmbiguous | BatchRefused | BatchNotS
 class BatchLooked:
     """Evidence was read for servers of a batch in doubt, or of one whose job failed.
 
-    `adopted` were rebooted and are followed by their state; `proven` were rebooted as well, but their job has failed.
-    `seen`: words for the others, of which nothing is decided yet. `round`: whether the reading counts for the proof
-    that there is no trace.
+    `adopted` were rebooted and are followed by their state; `proven` were rebooted as well,
+    but their job has failed. `seen`: words for the others, of which nothing is decided yet.
+    `round`: whether the reading counts for the proof that there is no trace.
     """
 
     type: ClassVar = "batch.looked"
@@ -253,7 +262,9 @@ class BatchLooked:
 
 @dataclass(frozen=True, slots=True)
 class BatchSettled:
-    """A batch in doubt is decided: `again` goes back to waiting, all its others have ended or were adopted."""
+    """A batch in doubt is decided: `again` goes back to waiting, all its others have ended
+    or were adopted.
+    """
 
     type: ClassVar = "batch.settled"
     batch: int
@@ -264,7 +275,8 @@ class BatchSettled:
 class ServersRechecked:
     """Servers whose request was turned away were read again.
 
-    `fit` wait again, `moving` were rebooted and are followed by their state, `doubted` show a sign that proves nothing.
+    `fit` wait again, `moving` were rebooted and are followed by their state, `doubted` show
+    a sign that proves nothing.
     """
 
     type: ClassVar = "servers.rechecked"
@@ -285,7 +297,9 @@ class JobPolled:
 
 @dataclass(frozen=True, slots=True)
 class ServersFailing:
-    """A job failed for servers, or did not end in time: they are looked at before they are judged."""
+    """A job failed for servers, or did not end in time: they are looked at before they
+    are judged.
+    """
 
     type: ClassVar = "servers.failing"
     servers: Mapping[str, Why]
@@ -338,7 +352,9 @@ ResolvedAs = Literal["rebooted", "not-rebooted", "reboot-again"]
 
 @dataclass(frozen=True, slots=True)
 class ServerResolved:
-    """A person said what became of a server. `seen`, `updated`, `last_reboot`: what the cloud showed then."""
+    """A person said what became of a server. `seen`, `updated`, `last_reboot`: what the
+    cloud showed then.
+    """
 
     type: ClassVar = "server.resolved"
     server: str
@@ -393,7 +409,9 @@ class BakeEnded:
 
 @dataclass(frozen=True, slots=True)
 class WindowAwaited:
-    """`until`: when the wave can begin, if that is known. `current`: only the calendars of the moment close it."""
+    """`until`: when the wave can begin, if that is known. `current`: only the calendars of
+    the moment close it.
+    """
 
     type: ClassVar = "window.awaited"
     wave: int
@@ -425,7 +443,9 @@ class ApprovalAsked:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalGiven:
-    """An answer to the open question. `wave`: the one that comes next; `schedule`: the digest that was approved."""
+    """An answer to the open question. `wave`: the one that comes next; `schedule`: the
+    digest that was approved.
+    """
 
     type: ClassVar = "approval.given"
     question: str
@@ -550,8 +570,9 @@ EVENTS: Mapping[str, type[EventData]] = {kind.type: kind for kind in get_args(Ev
 class Event:
     """One line of a journal. `seq` counts from 1; `at` is the run's clock, aware UTC.
 
-    `fence` numbers the lease of the writer, 0 without one. `previous` is the SHA-256 of the line before as it is
-    stored, in hexadecimal digits; empty for the first one, and for an event that is not stored yet.
+    `fence` numbers the lease of the writer, 0 without one. `previous` is the SHA-256 of the
+    line before as it is stored, in hexadecimal digits; empty for the first one, and for an
+    event that is not stored yet.
     """
 
     data: EventData

@@ -22,11 +22,13 @@ GateKind = Literal["prometheus", "alarms", "http"]
 
 @dataclass(frozen=True, slots=True)
 class Gate(Shaped):
-    """One condition for a wave to begin. `source` is a name of the configuration; a plan names no host.
+    """One condition for a wave to begin. `source` is a name of the configuration; a plan names
+    no host.
 
-    `prometheus`: every sample of `query` lies within `min` and `max`, during the whole last `for_s` seconds where that
-    is not 0. `alarms`: Cloud Eye shows no alarm on a server of the schedule. `http`: a GET of `path` is answered with
-    one of `status`, and `body` stands in the answer if it is not empty. With `dry_run` the answer is reported and
+    `prometheus`: every sample of `query` lies within `min` and `max`, during the whole last
+    `for_s` seconds where that is not 0. `alarms`: Cloud Eye shows no alarm on a server of
+    the schedule. `http`: a GET of `path` is answered with one of `status`, and `body`
+    stands in the answer if it is not empty. With `dry_run` the answer is reported and
     decides nothing. Fields that are not of its kind are empty.
     """
 
@@ -57,7 +59,9 @@ class Gate(Shaped):
         return " and ".join(said + ([f"at most {self.max:.15g}"] if self.max is not None else []))
 
     def __str__(self) -> str:
-        """`prometheus main: up is at least 1 for 2m`, `no alarm …`, `GET hook/ready is 200 with 'ok'`; `(dry run)`."""
+        """`prometheus main: up is at least 1 for 2m`, `no alarm …`, `GET hook/ready is 200
+        with 'ok'`; `(dry run)`.
+        """
         dry = " (dry run)" if self.dry_run else ""
         if self.kind == "prometheus":
             lasting = f" for {format_duration(self.for_s)}" if self.for_s else ""
@@ -65,10 +69,15 @@ class Gate(Shaped):
         if self.kind == "alarms":
             return f"no Cloud Eye alarm on a server of the plan{dry}"
         said = " or ".join(map(str, self.status))
-        return f"GET {self.source}{self.path} is {said}{f' with {self.body!r}' if self.body else ''}{dry}"
+        return (
+            f"GET {self.source}{self.path} is "
+            f"{said}{f' with {self.body!r}' if self.body else ''}{dry}"
+        )
 
     def within(self, value: float) -> bool:
-        """Whether a sample is as the gate wants it. Not for NaN and the infinite, of which nobody can tell."""
+        """Whether a sample is as the gate wants it. Not for NaN and the infinite, of which
+        nobody can tell.
+        """
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
 
@@ -82,7 +91,9 @@ class GateState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GateAnswer:
-    """An answer: `value` is what was measured, in a few characters, `reason` a sentence; both may hold foreign text."""
+    """An answer: `value` is what was measured, in a few characters, `reason` a sentence;
+    both may hold foreign text.
+    """
 
     state: GateState
     value: str = ""
@@ -94,7 +105,9 @@ class GateAnswer:
 
 
 def verdict(gates: Iterable[Gate], answers: Iterable[GateAnswer]) -> GateState:
-    """What the answers of several gates come to, dry runs left out: open if all are, closed if one surely is."""
+    """What the answers of several gates come to, dry runs left out: open if all are, closed
+    if one surely is.
+    """
     states = {a.state for g, a in zip(gates, answers, strict=True) if not g.dry_run}
     return next(
         (s for s in (GateState.CLOSED, GateState.CANNOT_TELL) if s in states), GateState.OPEN

@@ -1,4 +1,6 @@
-"""Characters that people cannot see, or take for an ordinary blank: what two readers would read differently."""
+"""Characters that people cannot see, or take for an ordinary blank: what two readers would
+read differently.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ _HIDDEN = re.compile(
     "\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d159"
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]|\r(?!\n)"
 )
-"""Unicode's categories Cc, Cf, Cs, Zl, Zp, and Zs without the space; Default_Ignorable_Code_Point; blank symbols.
+"""Unicode's categories Cc, Cf, Cs, Zl, Zp, and Zs without the space;
+Default_Ignorable_Code_Point; blank symbols.
 
 Tabs and line ends are not among them: text of several lines may have them.
 """
@@ -20,7 +23,9 @@ _BLANKS = re.compile("[\t\n\r\xa0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000]")
 
 
 def hidden_in(text: str) -> str | None:
-    """Return the first character of `text` that cannot be seen, or None. Tabs and line ends are allowed."""
+    """Return the first character of `text` that cannot be seen, or None. Tabs and line ends
+    are allowed.
+    """
     if text.isascii() and text.isprintable():
         return None
     found = _HIDDEN.search(text)
@@ -41,7 +46,9 @@ def described(char: str) -> str:
 
 
 def as_seen(text: str) -> str:
-    """Return what a reader takes `text` for: without hidden characters and blanks at its ends, accents composed."""
+    """Return what a reader takes `text` for: without hidden characters and blanks at its
+    ends, accents composed.
+    """
     if text.isascii() and text.isprintable():
         return text.strip()
     return unicodedata.normalize("NFC", _HIDDEN.sub("", _BLANKS.sub(" ", text))).strip()

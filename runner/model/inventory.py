@@ -14,13 +14,16 @@ NO_TAGS: Mapping[str, str] = MappingProxyType({})
 class Server:
     """One server as the list call shows it, without `user_data` (it can hold a password hash).
 
-    Only `id` is sure to be there: live answers leave out many of the other fields (page "Querying Details About
-    ECSs"). `status` is empty where the answer has none. `bare_metal`: the entry is a bare metal server (BMS), which
-    shares the list with ECSs and has an API of its own. `updated` is the cloud's time of the last change of any kind;
-    it is compared, never interpreted as a boot time. `task_state` is None when the server is idle, and also where
-    the answer has no such field. `own_address`: the first private address of its own network cards, else the first of
-    them, empty where none is shown; floating (elastic) addresses are none of its own. `macs`: of its network cards,
-    empty where the answer has none. `tags_unknown`: the answer had tags that could not be read; `tags` is empty then.
+    Only `id` is sure to be there: live answers leave out many of the other fields (page
+    "Querying Details About ECSs"). `status` is empty where the answer has none.
+    `bare_metal`: the entry is a bare metal server (BMS), which shares the list with ECSs
+    and has an API of its own. `updated` is the cloud's time of the last change of any kind;
+    it is compared, never interpreted as a boot time. `task_state` is None when the server
+    is idle, and also where the answer has no such field. `own_address`: the first private
+    address of its own network cards, else the first of them, empty where none is shown;
+    floating (elastic) addresses are none of its own. `macs`: of its network cards, empty
+    where the answer has none. `tags_unknown`: the answer had tags that could not be read;
+    `tags` is empty then.
     """
 
     id: str
@@ -45,8 +48,8 @@ class Server:
     def is_idle(self) -> bool:
         """ACTIVE and no task is running on it.
 
-        A server that is powering off or being deleted still reads ACTIVE (table of server states), so the
-        task state decides as well.
+        A server that is powering off or being deleted still reads ACTIVE (table of server
+        states), so the task state decides as well.
         """
         return self.status == "ACTIVE" and not self.task_state
 
@@ -63,7 +66,9 @@ class ServerGroup:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Why a part of an inventory could not be read. `is_denied`: a permission is missing, which `hint` names."""
+    """Why a part of an inventory could not be read. `is_denied`: a permission is missing,
+    which `hint` names.
+    """
 
     message: str
     hint: str = ""
@@ -74,7 +79,8 @@ class Unread:
 class Inventory:
     """The servers of one target at one moment. Servers are sorted by id, each once.
 
-    `groups_unread`: `groups` is empty because the server groups could not be read, not because there are none.
+    `groups_unread`: `groups` is empty because the server groups could not be read, not
+    because there are none.
     """
 
     servers: tuple[Server, ...]

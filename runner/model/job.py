@@ -28,8 +28,8 @@ OPEN_WORDS = frozenset({"INIT", "RUNNING", "PENDING_PAYMENT"})
 class SubJob:
     """A job's part for one server; `server_id` is empty where the cloud names none.
 
-    `word` is the status and `end_time` the time as the cloud wrote them, `ended` the same time where
-    it can be read. `reason` is at most 500 characters.
+    `word` is the status and `end_time` the time as the cloud wrote them, `ended` the same
+    time where it can be read. `reason` is at most 500 characters.
     """
 
     server_id: str
@@ -49,11 +49,13 @@ class SubJob:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job with its sub-jobs by server id (page "Querying Job Execution Status", `entities.sub_jobs[]`).
+    """A job with its sub-jobs by server id (page "Querying Job Execution Status",
+    `entities.sub_jobs[]`).
 
-    The parent's status in a mixed batch is documented nowhere: judge a server by its own sub-job. `sub_jobs`
-    may be empty or incomplete at any time. `anonymous`: sub-jobs that name no server. `word` and `end_time` are
-    those of `SubJob`. `request_id` is that of the request that read the job.
+    The parent's status in a mixed batch is documented nowhere: judge a server by its own
+    sub-job. `sub_jobs` may be empty or incomplete at any time. `anonymous`: sub-jobs that
+    name no server. `word` and `end_time` are those of `SubJob`. `request_id` is that of the
+    request that read the job.
     """
 
     id: str
@@ -81,7 +83,9 @@ def _looks_ended(status: JobStatus, word: str, end_time: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class JobGone:
-    """The cloud does not know the job (`Common.0011`, or 404): expired after a day, or not visible yet."""
+    """The cloud does not know the job (`Common.0011`, or 404): expired after a day, or not
+    visible yet.
+    """
 
     id: str
 
@@ -114,8 +118,9 @@ class Allowed:
 class Throttled:
     """Flow control in front of the service refused the request.
 
-    `retry_after_s`: seconds from the header `Retry-After`, else None (back off). `limit`: the limit that the text
-    names. It is no time to wait: other programs may have used it up, and the end of its window is not known.
+    `retry_after_s`: seconds from the header `Retry-After`, else None (back off). `limit`:
+    the limit that the text names. It is no time to wait: other programs may have used it
+    up, and the end of its window is not known.
     """
 
     code: str
@@ -130,9 +135,10 @@ class Throttled:
 class Refused:
     """The service proved by its code that it did not begin.
 
-    `because_of_servers`: the code speaks of single servers (state, lock, busy, missing), so the others of the
-    batch may go on without them. `named`: server ids that the answer itself names, with their codes. `codes`: every
-    code of the answer, those of its details included.
+    `because_of_servers`: the code speaks of single servers (state, lock, busy, missing), so
+    the others of the batch may go on without them. `named`: server ids that the answer
+    itself names, with their codes. `codes`: every code of the answer, those of its details
+    included.
     """
 
     code: str
@@ -146,7 +152,9 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """Credentials, permission or the account: nothing was begun, and repeating does not help. `hint`: what to do."""
+    """Credentials, permission or the account: nothing was begun, and repeating does not
+    help. `hint`: what to do.
+    """
 
     code: str
     reason: str
@@ -157,7 +165,8 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Nobody can say whether the batch was accepted: time-out, reset, 5xx, an answer without a job id.
+    """Nobody can say whether the batch was accepted: time-out, reset, 5xx, an answer
+    without a job id.
 
     Never repeated. What cannot be known is settled by evidence.
     """
@@ -173,7 +182,9 @@ RebootAnswer = Accepted | NotSent | Throttled | Refused | Denied | Ambiguous
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One line of a server's action history (`os-instance-actions`). `started` is None where unreadable."""
+    """One line of a server's action history (`os-instance-actions`). `started` is None
+    where unreadable.
+    """
 
     action: str
     started: datetime | None

@@ -1,4 +1,6 @@
-"""The machine that this process runs on, as far as it can be told from inside: it must not reboot itself."""
+"""The machine that this process runs on, as far as it can be told from inside: it must not
+reboot itself.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,9 @@ NO_SERVER = "none"
 class Machine:
     """What is known of this machine; nothing of it may be known.
 
-    `server_id`: what the metadata service says (`uuid`); `stated`: the id that a person gave in the environment, or
-    NO_SERVER; `addresses`: of all its interfaces but loopback and link-local ones; `macs`: of its network cards, in
-    lower case.
+    `server_id`: what the metadata service says (`uuid`); `stated`: the id that a person
+    gave in the environment, or NO_SERVER; `addresses`: of all its interfaces but loopback
+    and link-local ones; `macs`: of its network cards, in lower case.
     """
 
     server_id: str | None = None
@@ -33,9 +35,10 @@ NOBODY = Machine()
 def is_it(machine: Machine, server: Server) -> str | None:
     """How it is known that `server` is this machine, in words; None if it is not.
 
-    An id decides: once the metadata service or a person has named one, addresses count for nothing, for the same
-    private address is in use in many networks. Without an id a shared address counts, unless the cloud shows the
-    server's network cards and none of them is this machine's.
+    An id decides: once the metadata service or a person has named one, addresses count for
+    nothing, for the same private address is in use in many networks. Without an id a shared
+    address counts, unless the cloud shows the server's network cards and none of them is
+    this machine's.
     """
     if machine.stated and _same(machine.stated, server.id):
         return "REBOOT_RUNNER_ITSELF says so"
@@ -52,7 +55,10 @@ def is_it(machine: Machine, server: Server) -> str | None:
             if _have_one_card(machine, server)
             else None
         )
-    return f"both have the address {shared}, and the metadata service does not say which server this machine is"
+    return (
+        f"both have the address {shared}, and the metadata service does not say which server "
+        f"this machine is"
+    )
 
 
 def _have_one_card(machine: Machine, server: Server) -> bool:

@@ -12,8 +12,8 @@ OriginKind = Literal["default", "file", "environment", "flag", "rule", "looked-u
 class Origin:
     """`name`: the file, the variable or the option. `line` counts from 1, of a file only.
 
-    `rule`: what follows from other values, as an endpoint from its region. `looked-up`: asked of the cloud.
-    `credentials`: `name` says what was found of them.
+    `rule`: what follows from other values, as an endpoint from its region. `looked-up`:
+    asked of the cloud. `credentials`: `name` says what was found of them.
     """
 
     kind: OriginKind
@@ -35,7 +35,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class ConfigSetting:
-    """One value. `path`: keys, and positions in lists counted from 0. `value`: plain JSON, never a secret."""
+    """One value. `path`: keys, and positions in lists counted from 0. `value`: plain JSON,
+    never a secret.
+    """
 
     path: tuple[str | int, ...]
     value: object

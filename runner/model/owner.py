@@ -9,7 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process. `boot`, `namespace` and `started` are empty where the system does not tell them (not Linux)."""
+    """A process. `boot`, `namespace` and `started` are empty where the system does not tell
+    them (not Linux).
+    """
 
     host: str
     pid: int

@@ -1,8 +1,9 @@
 """The plan as people mean it: rendered, checked, frozen.
 
-The fields and their defaults are the contract of the plan file. Templates are resolved and `for_each` is
-expanded before a `Plan` is made, so every value here is final. Durations are timedeltas, sizes and budgets are
-`Amount`s: both are written in JSON as they are written in YAML.
+The fields and their defaults are the contract of the plan file. Templates are resolved and
+`for_each` is expanded before a `Plan` is made, so every value here is final. Durations are
+timedeltas, sizes and budgets are `Amount`s: both are written in JSON as they are written in
+YAML.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ def _size(value: object) -> Amount:
 
 @dataclass(frozen=True, slots=True)
 class FreezeFile:
-    """A calendar beside the plan whose events close. `digest` and `calendar` are there once the loader has read it."""
+    """A calendar beside the plan whose events close. `digest` and `calendar` are there once
+    the loader has read it.
+    """
 
     path: str
     digest: str = ""
@@ -117,8 +120,8 @@ def _freeze(value: object) -> FreezeFile:
 class Many:
     """A list is read into a tuple; with `or_one`, a single scalar stands for a list of one.
 
-    `items`: what items match where there can be very many. A long list is cut after its first wrong item: pydantic
-    would hold an error for each.
+    `items`: what items match where there can be very many. A long list is cut after its
+    first wrong item: pydantic would hold an error for each.
     """
 
     def __init__(self, *, or_one: bool = False, items: str = "") -> None:
@@ -223,7 +226,9 @@ Ids = Annotated[
 
 
 def as_the_cloud_writes(ids: tuple[str, ...]) -> tuple[str, ...]:
-    """Ids are UUIDs in lower case (page "Querying Details About ECSs"): one in capitals would protect nothing."""
+    """Ids are UUIDs in lower case (page "Querying Details About ECSs"): one in capitals
+    would protect nothing.
+    """
     return tuple(server.lower() for server in ids)
 
 
@@ -244,7 +249,8 @@ Pauses = Annotated[tuple[Pause, ...], Field(min_length=1, max_length=1000), Many
 class Part(BaseModel):
     """What every part of a plan has in common: frozen, strict about types, unknown keys refused.
 
-    A model's validator is built when it is used, once for the whole of a document: `validate` has to start quickly.
+    A model's validator is built when it is used, once for the whole of a document:
+    `validate` has to start quickly.
     """
 
     model_config = ConfigDict(
@@ -258,7 +264,9 @@ class Part(BaseModel):
 
 
 class Selector(Part):
-    """Which servers. In `servers` the keys are ANDed; in `exclude` any one match removes a server."""
+    """Which servers. In `servers` the keys are ANDed; in `exclude` any one match
+    removes a server.
+    """
 
     ids: Ids | None = Field(None, description="Server ids.")
     ids_from: Text | None = Field(
@@ -307,7 +315,9 @@ class TcpCheck(Part):
 
 
 class HttpCheck(Part):
-    """A GET to the server's own address. Redirects are not followed; an answer of over 64 KiB does not pass."""
+    """A GET to the server's own address. Redirects are not followed; an answer of over 64
+    KiB does not pass.
+    """
 
     scheme: Literal["http", "https"] = "https"
     port: Port | None = Field(None, description="Default: 443 for https, 80 for http.")
@@ -316,7 +326,10 @@ class HttpCheck(Part):
     )
     host: Annotated[str, StringConstraints(pattern=HOST_PATTERN)] | None = Field(
         None,
-        description="The Host header and the name in the certificate. Default: the address. Never looked up.",
+        description=(
+            "The Host header and the name in the certificate. Default: the address. "
+            "Never looked up."
+        ),
     )
     verify: bool = Field(
         True, description="Whether the certificate must be valid, for host or for the address."
@@ -374,12 +387,16 @@ class Ready(Part):
     )
     checks: Annotated[tuple[CheckPart, ...], Field(max_length=MAX_CHECKS), Many()] = Field(
         (),
-        description="What each server is asked at its own address once it runs again; all must pass.",
+        description=(
+            "What each server is asked at its own address once it runs again; all must pass."
+        ),
     )
     baseline: Baseline | None = Field(
         None,
-        description="The checks are asked before the run's first wave too. Servers that do not pass are left out"
-        " (exclude), are rebooted without using up a budget when their checks fail again (count), or stop the run.",
+        description="The checks are asked before the run's first wave too. Servers that do not "
+        "pass are left out"
+        " (exclude), are rebooted without using up a budget when their checks fail again "
+        "(count), or stop the run.",
     )
 
     @model_validator(mode="after")
@@ -419,13 +436,16 @@ class Group(Part):
     )
     max_unavailable: Size | None = Field(
         None,
-        description="How many of the group may be down at once, those that are down already included. A wave waits"
+        description="How many of the group may be down at once, those that are down already "
+        "included. A wave waits"
         " for recovery, and the run stops when there is none within ready.timeout.",
     )
     spread: Spread | None = Field(
         None,
-        description="Most of one failure domain in one wave, by zone, server_group, enterprise_project or tag:NAME:"
-        " a number, or a percentage of the domain's servers in the group. Takes the place of the plan's, key by key."
+        description="Most of one failure domain in one wave, by zone, server_group, "
+        "enterprise_project or tag:NAME:"
+        " a number, or a percentage of the domain's servers in the group. Takes the place of "
+        "the plan's, key by key."
         " No server group goes down as a whole, unless server_group is 100%.",
     )
     rate: PlanRate | None = Field(
@@ -462,7 +482,9 @@ class Limits(Part):
 
 
 class WeeklyWindow(Part):
-    """When waves may start: from `start` on each of the days, for `length`. A wave in flight always finishes."""
+    """When waves may start: from `start` on each of the days, for `length`. A wave in
+    flight always finishes.
+    """
 
     days: Annotated[tuple[Day, ...], Field(min_length=1, max_length=7), Many(or_one=True)] = Field(
         description="The weekdays of the start; it may cross midnight."
@@ -503,7 +525,9 @@ class WeeklyWindow(Part):
 
 
 class PrometheusGate(Part):
-    """A query whose every sample must lie within bounds. Without a sample, or with one that is no number: closed."""
+    """A query whose every sample must lie within bounds. Without a sample, or with one that
+    is no number: closed.
+    """
 
     model_config = ConfigDict(populate_by_name=False)
 
@@ -623,7 +647,9 @@ class Plan(Part):
     )
     cycle: Name | None = Field(
         None,
-        description="The campaign; a server is rebooted at most once in it. Default: the plan's name.",
+        description=(
+            "The campaign; a server is rebooted at most once in it. Default: the plan's name."
+        ),
     )
     reboot: Reboot = Reboot.model_construct()
     limits: Limits = Limits.model_construct()
@@ -647,7 +673,9 @@ class Plan(Part):
         | None
     ) = Field(
         None,
-        description="iCalendar files beside the plan; while one of their events is on, no wave starts.",
+        description=(
+            "iCalendar files beside the plan; while one of their events is on, no wave starts."
+        ),
     )
     gates: (
         Annotated[tuple[GatePart, ...], Field(max_length=MAX_GATES, min_length=1), Many()] | None
@@ -660,11 +688,15 @@ class Plan(Part):
     )
     rate: PlanRate | None = Field(
         None,
-        description="Most servers of the run asked for in any such period, besides the target's own quota.",
+        description=(
+            "Most servers of the run asked for in any such period, besides the target's own quota."
+        ),
     )
     retry_of: RunId | None = Field(
         None,
-        description="The run whose failed servers this plan repeats, in the same cycle; `retry` writes it.",
+        description=(
+            "The run whose failed servers this plan repeats, in the same cycle; `retry` writes it."
+        ),
     )
     groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=MAX_GROUPS), Many()] = (
         Field(description="One at a time, in this order.")
@@ -696,18 +728,23 @@ class Plan(Part):
     def frozen(self, now: datetime) -> tuple[Freeze, ...]:
         """What the freezes close from a moment on, for as long as anybody looks ahead.
 
-        Days and times without a zone are of the calendar's zone, else of the first window's, else of UTC. Raises
-        ValueError for a file that the loader has not read: a freeze that is not known must never look like none.
+        Days and times without a zone are of the calendar's zone, else of the first
+        window's, else of UTC. Raises ValueError for a file that the loader has not read: a
+        freeze that is not known must never look like none.
         """
         return join(freeze for file in self.freeze or () for freeze in self.frozen_by(file, now))
 
     def frozen_by(self, file: FreezeFile, now: datetime) -> tuple[Freeze, ...]:
-        """Return what one of the freezes closes in the same time. Raises ValueError as `frozen` does."""
+        """Return what one of the freezes closes in the same time. Raises ValueError as
+        `frozen` does.
+        """
         if file.calendar is None:
             raise ValueError("a freeze that was not read")
         zone = self.windows[0].timezone if self.windows else "UTC"
         return file.calendar.closed(now, now + HORIZON, zone)
 
     def spread_of(self, group: Group) -> dict[str, Amount]:
-        """The rules of spread that hold for one of its groups: the plan's, and over them the group's own."""
+        """The rules of spread that hold for one of its groups: the plan's, and over them
+        the group's own.
+        """
         return {**(self.spread or {}), **(group.spread or {})}

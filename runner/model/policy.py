@@ -1,7 +1,8 @@
 """The policy as people mean it: belts that every plan of a repository must obey.
 
-Every rule is optional, a policy without any is refused by the loader. What each rule means, and what it means that it
-is not written, is said in docs/policy.md; the rules are judged by `runner/planning/policy.py`.
+Every rule is optional, a policy without any is refused by the loader. What each rule means,
+and what it means that it is not written, is said in docs/policy.md; the rules are judged by
+`runner/planning/policy.py`.
 """
 
 from __future__ import annotations
@@ -155,22 +156,27 @@ class Policy(Part):
         Annotated[tuple[TargetRule, ...], Field(min_length=1, max_length=1000), Many()] | None
     ) = Field(
         None,
-        description="The first rule with a matching path decides; a plan without one may use no target.",
+        description=(
+            "The first rule with a matching path decides; a plan without one may use no target."
+        ),
     )
 
 
 def matches_path(globs: Iterable[str], path: str) -> bool:
     """Whether one of the globs is the path of a file, both from the repository's root.
 
-    `*`, `?` and `[…]` stay inside a folder's or file's name, `**` is any number of folders, upper and lower case
-    differ. `plans/**` matches `plans/a.yaml` and `plans/x/a.yaml`, never `old/plans/a.yaml`.
+    `*`, `?` and `[…]` stay inside a folder's or file's name, `**` is any number of folders,
+    upper and lower case differ. `plans/**` matches `plans/a.yaml` and `plans/x/a.yaml`,
+    never `old/plans/a.yaml`.
     """
     parts = path.split("/")
     return any(_matches(glob.split("/"), parts) for glob in globs)
 
 
 def _matches(glob: Sequence[str], parts: Sequence[str]) -> bool:
-    """By the set of positions in `parts` that can be reached: no glob takes more than its length times the path's."""
+    """By the set of positions in `parts` that can be reached: no glob takes more than its
+    length times the path's.
+    """
     reached = {0}
     for n, piece in enumerate(glob):
         if piece == _ANY_DEPTH:

@@ -10,7 +10,9 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a file. `line` and `column` count from 1; `column` counts characters, not bytes."""
+    """A place in a file. `line` and `column` count from 1; `column` counts characters,
+    not bytes.
+    """
 
     file: str
     line: int = 1
@@ -23,11 +25,11 @@ class Location:
 class Problem:
     """What is wrong, where, and how to mend it.
 
-    `code` is stable and CamelCase (`UnknownKey`). `excerpt` is the source line at `location`, empty where it
-    must not be shown (files that a plan names). `path` leads to the place in the plan as keys and indices
-    (`("groups", 0, "servers")`) for problems found after loading: whoever has the positions makes it a
-    location. `message` and `hint` may hold text from the file: whoever
-    renders a problem escapes it for its channel.
+    `code` is stable and CamelCase (`UnknownKey`). `excerpt` is the source line at
+    `location`, empty where it must not be shown (files that a plan names). `path` leads to
+    the place in the plan as keys and indices (`("groups", 0, "servers")`) for problems
+    found after loading: whoever has the positions makes it a location. `message` and `hint`
+    may hold text from the file: whoever renders a problem escapes it for its channel.
     """
 
     code: str

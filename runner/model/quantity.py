@@ -18,7 +18,8 @@ def parse_duration(text: str) -> timedelta:
 
     `0s` is read (defaults are written so); whether zero is allowed is the field's business.
 
-    Raises ValueError with a sentence for people, for anything else, bare numbers and more than 366 days included.
+    Raises ValueError with a sentence for people, for anything else, bare numbers and more
+    than 366 days included.
     """
     text = text.strip()
     if re.fullmatch("[0-9]{1,18}", text):
@@ -36,7 +37,9 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(value: timedelta | float) -> str:
-    """Write a duration (a timedelta, or seconds) as `parse_duration` reads it: `1h30m`, `0s`, `250ms`."""
+    """Write a duration (a timedelta, or seconds) as `parse_duration` reads it: `1h30m`,
+    `0s`, `250ms`.
+    """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     rest = round(seconds * 1000)
     if rest <= 0:
@@ -53,7 +56,8 @@ def format_duration(value: timedelta | float) -> str:
 class Amount:
     """A number of servers, or a share of some. Exactly one of the two is set.
 
-    `percent` is a whole number or has decimals (`0.5%`), over 0 up to 100 for sizes, from 0 for budgets.
+    `percent` is a whole number or has decimals (`0.5%`), over 0 up to 100 for sizes, from 0
+    for budgets.
     """
 
     number: int | None = None
@@ -100,19 +104,25 @@ class Amount:
         return not self.number and not self.percent
 
     def as_budget(self, of: int) -> int:
-        """How many of `of` may fail: rounded down, no minimum. 2% of 40 = 0; 2% of 100 = 2; 3 of 2 = 3."""
+        """How many of `of` may fail: rounded down, no minimum. 2% of 40 = 0; 2% of 100 = 2;
+        3 of 2 = 3.
+        """
         if self.percent is None:
             return self.number or 0
         return _share(self.percent, of)
 
     def as_size(self, of: int) -> int:
-        """How many of `of` go together: rounded down, at least 1, at most `of`. 10% of 37 = 3; 10% of 5 = 1."""
+        """How many of `of` go together: rounded down, at least 1, at most `of`. 10% of 37 =
+        3; 10% of 5 = 1.
+        """
         wanted = (self.number or 0) if self.percent is None else _share(self.percent, of)
         return max(1, min(wanted, of))
 
 
 def _share(percent: float, of: int) -> int:
-    """`percent` of `of`, rounded down, in integers: 29% of 100 is 29, though 0.29 * 100 is 28.999…."""
+    """`percent` of `of`, rounded down, in integers: 29% of 100 is 29, though 0.29 * 100
+    is 28.999….
+    """
     return round(percent * 1_000_000) * of // 100_000_000
 
 

@@ -26,10 +26,12 @@ NO_TRACE = "NoTrace"
 ServerWord = Literal[
     "ready", "failed", "unknown", "skipped", "not_started", "in_doubt", "in_flight", "pending"
 ]
-"""Where a server stands, in every count and every report: its outcome, or one of the three words without an outcome.
+"""Where a server stands, in every count and every report: its outcome, or one of the three
+words without an outcome.
 
-`in_doubt`: a request for it was written down, and it is not known whether the cloud accepted it. `in_flight`: the
-cloud accepted a request for it, and its reboot is followed. `pending`: no request holds it.
+`in_doubt`: a request for it was written down, and it is not known whether the cloud
+accepted it. `in_flight`: the cloud accepted a request for it, and its reboot is followed.
+`pending`: no request holds it.
 """
 SERVER_WORDS: tuple[ServerWord, ...] = get_args(ServerWord)
 """In the order in which counts are shown."""
@@ -61,7 +63,8 @@ class Phase(StrEnum):
     REBOOTED = "rebooted"
     """Its sub-job ended well; not yet seen to be back."""
     FAILING = "failing"
-    """Its job failed, or did not end in time: its state and history are read before it is judged."""
+    """Its job failed, or did not end in time: its state and history are read before it is judged.
+    """
     ENDED = "ended"
 
 
@@ -71,7 +74,9 @@ IN_FLIGHT = frozenset(Phase) - {Phase.WAITING, Phase.ENDED}
 
 @dataclass(slots=True)
 class ServerState:
-    """One server on its way through its wave. Times are of the run's clock, `job_began` and `job_ended` the cloud's."""
+    """One server on its way through its wave. Times are of the run's clock, `job_began` and
+    `job_ended` the cloud's.
+    """
 
     ref: ServerRef
     wave: int
@@ -92,7 +97,9 @@ class ServerState:
     healthy_since: datetime | None = None
     """Its checks have passed since, without a miss."""
     unhealthy_before: str = ""
-    """What its checks answered before the first wave, where they did not pass and that is counted apart."""
+    """What its checks answered before the first wave, where they did not pass and that is
+    counted apart.
+    """
     ended: datetime | None = None
     missing_since: datetime | None = None
     """Since when the bake of its group has not seen it well."""
@@ -106,14 +113,18 @@ class ServerState:
 
     @property
     def uses_up_budget(self) -> bool:
-        """Whether it counts against failure budgets: a check that failed before the run as well does not."""
+        """Whether it counts against failure budgets: a check that failed before the run as
+        well does not.
+        """
         if self.reason in (CHECK_FAILED, UNHEALTHY_IN_BAKE) and self.unhealthy_before:
             return False
         return self.outcome is not None and self.outcome.counts_as_failed
 
     @property
     def may_be_asked_again(self) -> bool:
-        """Whether its cycle may ask for it once more: nothing shows a reboot, or a person decided so."""
+        """Whether its cycle may ask for it once more: nothing shows a reboot, or a person
+        decided so.
+        """
         if self.outcome is Outcome.NOT_STARTED:
             return True
         shows_nothing = self.evidence is Evidence.NONE and not self.doubted
@@ -140,7 +151,9 @@ class BatchPhase(StrEnum):
 
 @dataclass(slots=True)
 class Batch:
-    """One reboot request and what became of it. `sender`: which process sent it; `signed`: how it was authenticated."""
+    """One reboot request and what became of it. `sender`: which process sent it; `signed`:
+    how it was authenticated.
+    """
 
     number: int
     wave: int
@@ -194,9 +207,10 @@ class Stop:
 
 @dataclass(slots=True)
 class WaveState:
-    """One wave's course. `held`: since when too many servers of its group are down for it to go on. `reopened`: when
-    gates that had closed again before its first request were open last. `busy`: since when the look at its servers
-    waits for busy ones. `overridden`: when a person last let it begin outside windows or in a freeze.
+    """One wave's course. `held`: since when too many servers of its group are down for it to
+    go on. `reopened`: when gates that had closed again before its first request were open
+    last. `busy`: since when the look at its servers waits for busy ones. `overridden`: when
+    a person last let it begin outside windows or in a freeze.
     """
 
     started: datetime | None = None
@@ -236,9 +250,13 @@ class Run:
     baselined: set[str] = field(default_factory=set)
     """Groups whose servers were asked before the first wave."""
     accepted_over: dict[str, int] = field(default_factory=dict)
-    """Groups whose exceeded budget a person has accepted, each with how many had failed then: more are asked about."""
+    """Groups whose exceeded budget a person has accepted, each with how many had failed
+    then: more are asked about.
+    """
     passed_over: set[str] = field(default_factory=set)
-    """Groups whose exceeded budget is none of anybody's business: they go on by `on_failure: continue`."""
+    """Groups whose exceeded budget is none of anybody's business: they go on by
+    `on_failure: continue`.
+    """
     question: Question | None = None
     answered: set[str] = field(default_factory=set)
     pause_began: datetime | None = None
@@ -249,7 +267,9 @@ class Run:
     """Since when the next wave waits for a window, and when the first one was expected then."""
     window_opens: datetime | None = None
     gate_answers: tuple[GateAnswer, ...] = ()
-    """What the gates answered last before the current wave, as far as the journal tells: changes only."""
+    """What the gates answered last before the current wave, as far as the journal tells:
+    changes only.
+    """
     gates_since: datetime | None = None
     """Since when the current wave waits for them; None while they are open."""
     window_why: str = ""
@@ -308,7 +328,9 @@ class Run:
         return self.group(self.schedule.waves[server.wave - 1].group).target
 
     def group_servers(self, name: str) -> list[str]:
-        """The ids of a group's servers: those of its waves, and those that were left out for anything but the plan."""
+        """The ids of a group's servers: those of its waves, and those that were left out
+        for anything but the plan.
+        """
         found = self._group_servers.get(name)
         if found is None:
             own = [s.id for w in self.schedule.waves if w.group == name for s in w.servers]
@@ -338,7 +360,9 @@ class Run:
         return self.group(self.wave.group)
 
     def current_batches(self) -> list[Batch]:
-        """The requests of the current wave, in the order of their numbers: the newest of the run."""
+        """The requests of the current wave, in the order of their numbers: the newest
+        of the run.
+        """
         number = self.wave.number if self.wave else 0
         newest = takewhile(lambda b: b.wave == number, reversed(self.batches.values()))
         return list(newest)[::-1]
@@ -353,8 +377,9 @@ class Run:
     def word_of(self, server: ServerState, *, is_sending: bool = False) -> ServerWord:
         """Return where a server stands.
 
-        A request without an answer is in doubt: the journal cannot tell whether its sender still waits for the answer.
-        `is_sending`: the caller knows that a process works on the run, so the answer of a new request can still come.
+        A request without an answer is in doubt: the journal cannot tell whether its sender
+        still waits for the answer. `is_sending`: the caller knows that a process works on
+        the run, so the answer of a new request can still come.
         """
         if server.outcome is not None:
             return server.outcome.value
@@ -372,7 +397,9 @@ class Run:
         return "pending"
 
     def _awaits_answer(self, batch: Batch) -> bool:
-        """Return whether nothing shows yet that the answer is lost: no suspension, no search for evidence."""
+        """Return whether nothing shows yet that the answer is lost: no suspension, no
+        search for evidence.
+        """
         return batch.phase is BatchPhase.INTENDED and batch.rounds == 0 and self.suspended is None
 
     def counts(self, *, is_sending: bool = False) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """The exit code a run's state stands for.
 
-It lives with the model because the command line and the reports both tell it. The numbers are those of
-`runner.errors.Exit` (a test holds them together): the model imports nothing above it.
+It lives with the model because the command line and the reports both tell it. The numbers
+are those of `runner.errors.Exit` (a test holds them together): the model imports nothing
+above it.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ HELD = 7
 SUSPENDED = 75
 
 EXCUSED = frozenset({"NotActive", "BareMetal", "RunnerItself", "RunnerSupport"})
-"""Why a server may be left out of a schedule without a word in the exit code, if a rule selected it."""
+"""Why a server may be left out of a schedule without a word in the exit code, if a rule
+selected it.
+"""
 
 
 def exit_code(run: Run) -> int:
     """0, 4 or 5 for a closed run; 75 for an open one, 7 where another process holds it.
 
-    0: done, and every scheduled server is `ready` or was rebooted in this cycle before, and the schedule left out none
-    that it owes. 4: done, but not so.
-    5: stopped or cancelled, whatever became of the servers.
+    0: done, and every scheduled server is `ready` or was rebooted in this cycle before, and
+    the schedule left out none that it owes. 4: done, but not so. 5: stopped or cancelled,
+    whatever became of the servers.
     """
     if run.is_open:
         return HELD if run.word == "held" else SUSPENDED
@@ -41,7 +44,8 @@ def owes(schedule: Schedule) -> bool:
 
 
 def is_owed(exclusion: Exclusion) -> bool:
-    """Return True for a server that the plan names by its id, and for one that runs but is locked or unreadable.
+    """Return True for a server that the plan names by its id, and for one that runs but is
+    locked or unreadable.
 
     A stopped server that a rule selects is none: nothing on it needs a reboot.
     """

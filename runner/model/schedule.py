@@ -1,6 +1,8 @@
-"""The schedule: which server goes down in which wave, with every integer and every exclusion. What people review.
+"""The schedule: which server goes down in which wave, with every integer and every exclusion.
+What people review.
 
-A schedule is complete: a run needs nothing else of the plan. Seconds are floats with the unit in the name.
+A schedule is complete: a run needs nothing else of the plan. Seconds are floats with the
+unit in the name.
 """
 
 from __future__ import annotations
@@ -79,7 +81,9 @@ REBOOTED_IN_CYCLE = "RebootedInCycle"
 NOT_READY_IN_CYCLE = "NotReadyInCycle"
 
 ALL_BUT_ONE = ""
-"""`Spread.written` of the rule that holds without being written: never a whole server group in one wave."""
+"""`Spread.written` of the rule that holds without being written: never a whole server group
+in one wave.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,9 @@ class Pause(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class GroupRules(Shaped):
-    """The rules of one group as numbers. What lies between `selected` and `eligible` is in `Schedule.excluded`."""
+    """The rules of one group as numbers. What lies between `selected` and `eligible` is in
+    `Schedule.excluded`.
+    """
 
     name: Name
     target: Word
@@ -123,7 +129,8 @@ class GroupRules(Shaped):
     checks: Annotated[Annotated[tuple[Check, ...], Bounds(max_length=10)], LATER] = ()
     """What each server is asked itself."""
     baseline: Annotated[Literal["exclude", "count", "stop"] | None, LATER] = None
-    """What becomes of servers that do not pass before the first wave; null where that is not asked."""
+    """What becomes of servers that do not pass before the first wave; null where that is not asked.
+    """
     max_unavailable: Annotated[Allowance | None, LATER] = None
     """Servers of the group that may be down at once, those already down included."""
     spread: Annotated[Several[Spread], LATER] = ()
@@ -143,7 +150,9 @@ class Wave(Shaped):
     """The size as in the plan; the servers are what it came to."""
     servers: Annotated[Several[ServerRef], Bounds(min_length=1)]
     pause: Pause
-    """After the wave, and the group's bake if it is the last of its group; after the run's last, a wait of 0 s."""
+    """After the wave, and the group's bake if it is the last of its group; after the run's
+    last, a wait of 0 s.
+    """
     is_canary: bool = False
     """The first wave of its group, and a single server."""
     held_by: Annotated[Several[Word], LATER] = ()
@@ -152,7 +161,8 @@ class Wave(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A server that a selector matched and the schedule leaves out, with a stable reason and a sentence.
+    """A server that a selector matched and the schedule leaves out, with a stable reason and a
+    sentence.
 
     `named`: `servers` of the group names it by its id (`ids` or `ids_from`).
     """
@@ -177,7 +187,9 @@ class ExcludedServer(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class ExclusionEntry(Shaped):
-    """Servers that a group's selector matches and the schedule leaves out of that group for one reason."""
+    """Servers that a group's selector matches and the schedule leaves out of that group for
+    one reason.
+    """
 
     group: Name
     reason: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]{0,63}$")]
@@ -192,8 +204,8 @@ class ExclusionEntry(Shaped):
 def together(exclusions: Iterable[Exclusion]) -> tuple[ExclusionEntry, ...]:
     """Return exclusions as a schedule holds them: neighbors with the same reason share an entry.
 
-    A server has a `detail` only where it is not that of most: 90,000 excluded servers must not make a schedule too
-    large.
+    A server has a `detail` only where it is not that of most: 90,000 excluded servers must
+    not make a schedule too large.
     """
     made = []
     for (group, reason, named), found in groupby(
@@ -209,20 +221,24 @@ def together(exclusions: Iterable[Exclusion]) -> tuple[ExclusionEntry, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WorstCase(Shaped):
-    """The most servers the run takes down together, and the most that can end failed before it stops by itself.
+    """The most servers the run takes down together, and the most that can end failed before it
+    stops by itself.
 
-    Servers that failed stay down: with them more than `down_at_once` may be down at a time, but never more than
-    `failures`. The equations: `planning.worst_case`.
+    Servers that failed stay down: with them more than `down_at_once` may be down at a time,
+    but never more than `failures`. The equations: `planning.worst_case`.
     """
 
     down_at_once: Count
     """The largest wave. Servers that failed before it may still be down."""
     failures_before_stop: Count
-    """What budgets let pass, plus the whole wave in which the last budget breaks: a wave in flight overshoots."""
+    """What budgets let pass, plus the whole wave in which the last budget breaks: a wave in
+    flight overshoots.
+    """
     wave: int | None = None
     """The number of that wave; null without waves."""
     failures_in_bake: Annotated[Count, LATER, FREE] = 0
-    """If servers come back ready and only the bake of their group loses them; 0 where none bakes."""
+    """If servers come back ready and only the bake of their group loses them; 0 where none bakes.
+    """
 
     @property
     def failures(self) -> int:
@@ -266,7 +282,8 @@ class Schedule(Shaped):
     calendars: Annotated[Annotated[tuple[Digest, ...], Bounds(max_length=MAX_FREEZES)], LATER] = ()
     """Of the files of freezes."""
     freezes: Annotated[Annotated[tuple[Freeze, ...], Bounds(max_length=100_000)], LATER, FREE] = ()
-    """What the calendars close for 400 days from `made_at`: a copy, for it moves on with the days."""
+    """What the calendars close for 400 days from `made_at`: a copy, for it moves on with the days.
+    """
     made_at: Annotated[Annotated[str, StringConstraints(max_length=40)], FREE] = ""
     digest: Annotated[Digest, FREE] = ""
     """Over everything but times, names and sentences."""
@@ -314,9 +331,11 @@ class Schedule(Shaped):
 
     @property
     def not_scheduled(self) -> tuple[Exclusion, ...]:
-        """The servers that the plan means and no wave holds, each once: locked or stopped ones, for example.
+        """The servers that the plan means and no wave holds, each once: locked or stopped
+        ones, for example.
 
-        Those that `exclude` removes and those that were rebooted in this cycle before are not among them.
+        Those that `exclude` removes and those that were rebooted in this cycle before are
+        not among them.
         """
         held = {s.id for w in self.waves for s in w.servers}
         settled = (EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE)

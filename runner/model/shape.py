@@ -1,9 +1,12 @@
-"""How frozen values are shaped as JSON: one class is the value, its JSON, its reader and its schema.
+"""How frozen values are shaped as JSON: one class is the value, its JSON, its reader and
+its schema.
 
-Fields of such classes are described by the text below them. Two marks on fields say what a class cannot:
+Fields of such classes are described by the text below them. Two marks on fields say what
+a class cannot:
 
-* LATER: the field came after others had been saved. Where it has its default it is left out of the JSON, so that
-  digests of what does not use it stay as they were. Every new optional field is marked so.
+* LATER: the field came after others had been saved. Where it has its default it is left
+  out of the JSON, so that digests of what does not use it stay as they were. Every new
+  optional field is marked so.
 * FREE: no digest covers the field: a time, a name or a sentence for people.
 """
 

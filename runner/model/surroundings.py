@@ -1,4 +1,6 @@
-"""What other services of the cloud know of servers: members of auto-scaling groups, and what the provider plans."""
+"""What other services of the cloud know of servers: members of auto-scaling groups, and
+what the provider plans.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from dataclasses import dataclass
 class ScalingGroup:
     """A group of Auto Scaling, with the ids of its servers.
 
-    `audit_minutes`: how often it judges their health (`health_periodic_audit_time`); None where that is not said.
-    `is_scaling`: it is just adding or removing servers.
+    `audit_minutes`: how often it judges their health (`health_periodic_audit_time`); None
+    where that is not said. `is_scaling`: it is just adding or removing servers.
     """
 
     id: str
@@ -23,7 +25,9 @@ class ScalingGroup:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledEvent:
-    """Something that the provider is going to do, or does, with a server. Times are the cloud's own texts."""
+    """Something that the provider is going to do, or does, with a server. Times are the
+    cloud's own texts.
+    """
 
     id: str
     server: str
@@ -35,7 +39,9 @@ class ScheduledEvent:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """`unread`: sentences about what could not be read; where there are some, nothing is known of that."""
+    """`unread`: sentences about what could not be read; where there are some, nothing is
+    known of that.
+    """
 
     scaling_groups: tuple[ScalingGroup, ...] = ()
     events: tuple[ScheduledEvent, ...] = ()

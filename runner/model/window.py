@@ -1,16 +1,21 @@
-"""When a wave may start: weekly windows, freezes, and what a moment is: open or closed. Pure; no clock.
+"""When a wave may start: weekly windows, freezes, and what a moment is: open or closed. Pure;
+no clock.
 
 The rules, in full:
 
-* A window begins on each of its `days` at `start`, by the wall clock of its `timezone`, and is open for `length` of
-  elapsed time: the weekday is that of the start, midnight and changes of the clock do not end it or stretch it.
-* A `start` that the clocks skip that night moves forward to the first instant that exists; one that they show twice
-  is the first of the two. So a window opens once a day of its days, whatever the clocks do.
-* Windows that overlap or touch are one open time. In the last `cutoff` before the end of an open time nothing starts;
-  the cutoff is that of the window that ends last (the longest, where several end together).
-* No windows: any time is open. A freeze closes whatever the windows say, and ends an open time; a cutoff counts from
-  the end that the windows give it.
-* Beginnings belong to an open time or a freeze, ends do not: at its end a window is closed and a freeze is over.
+* A window begins on each of its `days` at `start`, by the wall clock of its `timezone`, and
+  is open for `length` of elapsed time: the weekday is that of the start, midnight and
+  changes of the clock do not end it or stretch it.
+* A `start` that the clocks skip that night moves forward to the first instant that exists;
+  one that they show twice is the first of the two. So a window opens once a day of its
+  days, whatever the clocks do.
+* Windows that overlap or touch are one open time. In the last `cutoff` before the end of an
+  open time nothing starts; the cutoff is that of the window that ends last (the longest,
+  where several end together).
+* No windows: any time is open. A freeze closes whatever the windows say, and ends an open
+  time; a cutoff counts from the end that the windows give it.
+* Beginnings belong to an open time or a freeze, ends do not: at its end a window is closed
+  and a freeze is over.
 """
 
 from __future__ import annotations
@@ -58,7 +63,9 @@ class Freeze(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class CurrentFreezes:
-    """What a plan's calendars close as they are now. `problem`: why nobody can tell, which closes."""
+    """What a plan's calendars close as they are now. `problem`: why nobody can tell,
+    which closes.
+    """
 
     freezes: tuple[Freeze, ...] = ()
     problem: str = ""
@@ -68,12 +75,15 @@ class Calendar(Protocol):
     """The events of a calendar as freezes."""
 
     def closed(self, begin: datetime, end: datetime, zone: str) -> tuple[Freeze, ...]:
-        """What of them lies between two instants, in order and joined. `zone`: of days and times that have none."""
+        """What of them lies between two instants, in order and joined. `zone`: of days and
+        times that have none.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """An open time: waves may start from `begins` until just before `starts_until`, and are to be over by `ends`.
+    """An open time: waves may start from `begins` until just before `starts_until`, and are to
+    be over by `ends`.
 
     `ends` is None where nothing closes it within the horizon.
     """
@@ -98,7 +108,9 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """No wave may start. `opens`: when one may again, None where that is not within the horizon. `why`: in a phrase."""
+    """No wave may start. `opens`: when one may again, None where that is not within the
+    horizon. `why`: in a phrase.
+    """
 
     opens: datetime | None
     why: str
@@ -127,7 +139,8 @@ def closed_why(windows: Sequence[Window], freezes: Sequence[Freeze], now: dateti
 def first_fit(
     windows: Sequence[Window], freezes: Sequence[Freeze], now: datetime, length_s: float
 ) -> datetime | None:
-    """The first moment, from now on, at which a wave of this length may start and is over before the end.
+    """The first moment, from now on, at which a wave of this length may start and is over
+    before the end.
 
     None where there is none within the horizon.
     """
@@ -141,7 +154,9 @@ def first_fit(
 def openings(
     windows: Sequence[Window], freezes: Sequence[Freeze], after: datetime
 ) -> Iterator[Opening]:
-    """The open times in which something may still start after a moment, in order, up to the horizon."""
+    """The open times in which something may still start after a moment, in order, up to the
+    horizon.
+    """
     shut = join(freezes)
     over = [f.ends for f in shut]
     for opening in _joined(windows, after) if windows else (Opening(after, None, None),):
@@ -162,7 +177,8 @@ def join(freezes: Iterable[Freeze]) -> tuple[Freeze, ...]:
 
 
 def start_instant(day: datetime, start: str, zone: ZoneInfo) -> datetime:
-    """The instant, in UTC, at which the clocks of a zone show `start` on a day; the first, if they show it twice.
+    """The instant, in UTC, at which the clocks of a zone show `start` on a day; the first, if
+    they show it twice.
 
     Where they skip it: the first instant that exists after it.
     """
@@ -183,7 +199,9 @@ def start_instant(day: datetime, start: str, zone: ZoneInfo) -> datetime:
 
 
 def _starts(window: Window, after: datetime, days: int = 1) -> Iterator[datetime]:
-    """The starts of a window from those that could still be open at a moment, so many days ahead; in order."""
+    """The starts of a window from those that could still be open at a moment, so many days
+    ahead; in order.
+    """
     zone = ZoneInfo(window.timezone)
     back = int(window.length_s // 86_400) + 2
     first = after.astimezone(zone).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
@@ -194,7 +212,9 @@ def _starts(window: Window, after: datetime, days: int = 1) -> Iterator[datetime
 
 
 def _joined(windows: Sequence[Window], after: datetime) -> Iterator[Opening]:
-    """The open times of windows alone, those that are over by `after` left out, and the last, whose end is not seen."""
+    """The open times of windows alone, those that are over by `after` left out, and the
+    last, whose end is not seen.
+    """
     current: Opening | None = None
     for begins, ends, starts_until in _spans(windows, after):
         if current is None or current.ends is None or begins > current.ends:

@@ -6,7 +6,9 @@ from ipaddress import ip_address
 
 
 def is_address(host: str) -> bool:
-    """An IPv4 or IPv6 address in its plain spelling: no octal, hexadecimal or shortened numbers, no zone."""
+    """An IPv4 or IPv6 address in its plain spelling: no octal, hexadecimal or shortened
+    numbers, no zone.
+    """
     try:
         return str(ip_address(host)) == host
     except ValueError:

@@ -1,7 +1,8 @@
 """An endpoint as somebody wrote it: its one spelling, or why it is none.
 
-What decides where credentials go is read narrowly: ASCII only, no user, no path, no escapes, no closing dot, and of
-addresses in numbers only the plain spelling. Whatever two programs could read differently is refused, not interpreted.
+What decides where credentials go is read narrowly: ASCII only, no user, no path, no
+escapes, no closing dot, and of addresses in numbers only the plain spelling. Whatever two
+programs could read differently is refused, not interpreted.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class BadOrigin(ValueError):
 
 
 def allowed_hosts(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Hosts that the environment allows, by commas or blanks; one with a leading dot is a suffix (`.example.com`).
+    """Hosts that the environment allows, by commas or blanks; one with a leading dot is a
+    suffix (`.example.com`).
 
     Only those that some host could match; `vain_hosts` has the others.
     """
@@ -40,7 +42,9 @@ def allowed_hosts(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def vain_hosts(environ: Mapping[str, str]) -> str | None:
-    """A sentence about entries that no host can match: URLs, patterns, ports. None where there are none."""
+    """A sentence about entries that no host can match: URLs, patterns, ports. None where
+    there are none.
+    """
     vain = [
         "one with @" if "@" in entry else tidy(entry, 100)
         for entry in _listed(environ)
@@ -52,7 +56,10 @@ def vain_hosts(environ: Mapping[str, str]) -> str | None:
     return f"entries of {ALLOWED_HOSTS} match no host: {', '.join(vain[:5])}{more}"
 
 
-VAIN_HINT = "write a host (ecs.example.com), or a suffix with a leading dot (.example.com): no scheme, port, path or *"
+VAIN_HINT = (
+    "write a host (ecs.example.com), or a suffix with a leading dot (.example.com): no "
+    "scheme, port, path or *"
+)
 
 
 def _listed(environ: Mapping[str, str]) -> list[str]:
@@ -70,7 +77,8 @@ def is_listed(host: str, allowed: tuple[str, ...]) -> bool:
 
 
 def origin(url: str, is_allowed: Callable[[str], bool]) -> str:
-    """`https://host` or `https://host:port`, in lower case, without the scheme's own port and a closing slash.
+    """`https://host` or `https://host:port`, in lower case, without the scheme's own port and
+    a closing slash.
 
     `is_allowed` is asked about hosts that are not this machine. Raises BadOrigin.
     """
@@ -99,7 +107,9 @@ def origin(url: str, is_allowed: Callable[[str], bool]) -> str:
 
 
 def safe_parts(url: str) -> SplitResult | None:
-    """Take apart an https URL, or one of http on loopback, without a user; None for everything else."""
+    """Take apart an https URL, or one of http on loopback, without a user; None for
+    everything else.
+    """
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port

@@ -1,4 +1,6 @@
-"""A few pages over plain HTTP for probes and scrapers: GET and HEAD only, nothing is read but the request line."""
+"""A few pages over plain HTTP for probes and scrapers: GET and HEAD only, nothing is read
+but the request line.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from runner.errors import UsageProblem
 from runner.net.hosts import in_url
 
 MOST_AT_ONCE = 32
-"""Connections served at a time; more are closed unread, so that nobody can make threads without end."""
+"""Connections served at a time; more are closed unread, so that nobody can make threads
+without end.
+"""
 PATIENCE_S = 5.0
 """How long a client may take for its request."""
 
@@ -33,7 +37,8 @@ class Page:
 def served(host: str, port: int, pages: Mapping[str, Callable[[], Page]]) -> Iterator[str]:
     """Serve these paths in a thread until the block ends; gives the URL. Port 0 takes a free one.
 
-    The pages are called in threads of the server. Raises UsageProblem where one cannot listen there.
+    The pages are called in threads of the server. Raises UsageProblem where one cannot
+    listen there.
     """
 
     class PageHandler(BaseHTTPRequestHandler):

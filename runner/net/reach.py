@@ -1,6 +1,8 @@
-"""The way to an address, step by step: proxy, name, connection, certificate, answer. Sends no credentials.
+"""The way to an address, step by step: proxy, name, connection, certificate, answer. Sends no
+credentials.
 
-Every step is bounded in time, also those that the system gives no way to end (a name service that is silent).
+Every step is bounded in time, also those that the system gives no way to end (a name
+service that is silent).
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ class WayStep:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """The steps up to the first that failed. `ahead_s`: how far the server's clock is ahead of ours, by its `Date`.
+    """The steps up to the first that failed. `ahead_s`: how far the server's clock is ahead of
+    ours, by its `Date`.
 
     A `Date` counts whole seconds, and the answer was on its way: it is good to about a second.
     """
@@ -71,7 +74,9 @@ async def way_to(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     log: Callable[[RequestLog], None] | None = None,
 ) -> Way:
-    """Walk to `origin` (scheme, host, port), `within_s` for each step. Never raises for what the network does."""
+    """Walk to `origin` (scheme, host, port), `within_s` for each step. Never raises for
+    what the network does.
+    """
     parts = urlsplit(origin)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     proxy = proxy_for(origin)
@@ -178,7 +183,10 @@ async def _shake_hands(address: str, host: str, port: int, within_s: float) -> W
     await _close(writer)
     until = ""
     if ends := certificate.get("notAfter"):
-        until = f", certificate until {datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC).date()}"
+        until = (
+            f", certificate until "
+            f"{datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC).date()}"
+        )
     return WayStep("TLS", True, f"{version}{until}")
 
 
@@ -188,7 +196,9 @@ async def _ask(
     now: Callable[[], datetime],
     log: Callable[[RequestLog], None] | None,
 ) -> tuple[WayStep, float | None]:
-    """One GET without credentials: whatever is answered, somebody is there, and says what time it is."""
+    """One GET without credentials: whatever is answered, somebody is there, and says what
+    time it is.
+    """
     limits = ExchangeLimits(
         connect_s=within_s, read_s=within_s, total_s=within_s, max_bytes=1 << 20
     )
@@ -209,7 +219,8 @@ async def _ask(
 
 
 async def aside(function: Callable[[], T], within_s: float) -> T:
-    """What a function returns that cannot be ended, on a thread that nobody waits for at the end of the process.
+    """What a function returns that cannot be ended, on a thread that nobody waits for at the
+    end of the process.
 
     Raises what it raises, and TimeoutError.
     """

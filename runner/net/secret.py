@@ -51,10 +51,12 @@ class Secret:
 
 
 def scrubber(secrets: Iterable[Secret]) -> Scrub:
-    """A function that replaces these secrets in a text, also percent-encoded, in base64 and as JSON escapes them.
+    """A function that replaces these secrets in a text, also percent-encoded, in base64 and as
+    JSON escapes them.
 
-    Needed because the gateway answers a wrong signature with the whole canonical request it has seen, the
-    security token included ("verify aksk signature fail, canonicalRequest:…").
+    Needed because the gateway answers a wrong signature with the whole canonical request it
+    has seen, the security token included ("verify aksk signature fail,
+    canonicalRequest:…").
     """
     shapes = sorted({shape for s in secrets if s for shape in shapes_of(s)}, key=len, reverse=True)
 
@@ -67,7 +69,9 @@ def scrubber(secrets: Iterable[Secret]) -> Scrub:
 
 
 def shapes_of(secret: Secret) -> Iterator[str]:
-    """The texts by which a secret may come back: itself, percent-encoded, in JSON, in base64 (without its padding)."""
+    """The texts by which a secret may come back: itself, percent-encoded, in JSON, in
+    base64 (without its padding).
+    """
     value = secret.reveal()
     yield from (value, quote(value, safe="~"), quote_plus(value))
     yield from (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1])

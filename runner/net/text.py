@@ -1,4 +1,6 @@
-"""Texts of the cloud, made short and single-lined where they enter. Whoever prints them still escapes them."""
+"""Texts of the cloud, made short and single-lined where they enter. Whoever prints them
+still escapes them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def tidy(text: str, limit: int = LONGEST) -> str:
-    """One line of at most `limit` characters: runs of control characters become a blank, the cut shows as `…`.
+    """One line of at most `limit` characters: runs of control characters become a blank, the
+    cut shows as `…`.
 
     Lone surrogates, which JSON can carry and UTF-8 cannot, become `�`.
     """

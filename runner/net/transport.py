@@ -36,7 +36,8 @@ from runner.net.trust import (
 )
 from runner.net.wire import Outgoing, Reply, RequestLog, Unreachable
 
-# httpcore writes every header of an answer to its debug log, the new token (X-Subject-Token) among them.
+# httpcore writes every header of an answer to its debug log, the new token
+# (X-Subject-Token) among them.
 logging.getLogger("httpcore").setLevel(logging.WARNING)
 
 _NEVER_SENT = (
@@ -54,7 +55,8 @@ _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 @dataclass(frozen=True, slots=True)
 class ExchangeLimits:
-    """How long and how much. `total_s` bounds one exchange from the first try to connect to the last byte.
+    """How long and how much. `total_s` bounds one exchange from the first try to connect to
+    the last byte.
 
     `read_s`: the longest silence within the answer to a read.
     """
@@ -67,7 +69,9 @@ class ExchangeLimits:
 
 
 class _AnswerTooLarge(Exception):
-    """The answer is larger than allowed, or packed in a way we did not ask for: the same if it is read again."""
+    """The answer is larger than allowed, or packed in a way we did not ask for: the same if
+    it is read again.
+    """
 
 
 class _CutOff(Exception):
@@ -75,7 +79,9 @@ class _CutOff(Exception):
 
 
 class _Progress:
-    """Sees how far an exchange has come (httpcore's `trace` extension). `proxy`: its URL, until its tunnel is open."""
+    """Sees how far an exchange has come (httpcore's `trace` extension). `proxy`: its URL,
+    until its tunnel is open.
+    """
 
     def __init__(self, proxy: str | None = None) -> None:
         self.proxy = proxy
@@ -101,7 +107,9 @@ class _Progress:
         return None if self.reply is None else self.reply.without_echo(request)
 
     async def abandon(self) -> None:
-        """Close a socket whose handshake did not come to an end: cancelled there, the library forgets it open."""
+        """Close a socket whose handshake did not come to an end: cancelled there, the
+        library forgets it open.
+        """
         if self._stream is not None and not self.writing:
             with suppress(Exception):
                 await self._stream.aclose()
@@ -235,7 +243,8 @@ class Transport:
             failure = _failure(error, request, progress)
         finally:
             await progress.abandon()
-        # Raised outside of the handlers, so that no traceback leads to httpx's request with its headers.
+        # Raised outside of the handlers, so that no traceback leads to httpx's request with
+        # its headers.
         raise failure
 
     async def _talk(
@@ -291,7 +300,9 @@ class Transport:
 
 
 def _has_place(proxy: str) -> bool:
-    """Whether the address of a proxy has a host and a port that can be: httpx would look up no name at all."""
+    """Whether the address of a proxy has a host and a port that can be: httpx would look up
+    no name at all.
+    """
     try:
         parts = urlsplit(proxy)
         return bool(parts.hostname) and parts.port != 0
@@ -300,7 +311,9 @@ def _has_place(proxy: str) -> bool:
 
 
 def _failure(error: Exception, request: Outgoing, progress: _Progress) -> Unreachable:
-    """The exception of the HTTP library as ours. Not sent only on two proofs: its kind, and no byte was written."""
+    """The exception of the HTTP library as ours. Not sent only on two proofs: its kind, and
+    no byte was written.
+    """
     sent = progress.writing or not isinstance(error, _NEVER_SENT)
     words = _WORDS.get(type(error).__name__, "")
     if _UNTRUSTED in str(error):
@@ -333,7 +346,9 @@ _WORDS = {
 
 
 def _proxy_failure(error: Exception, request: Outgoing, proxy: str, detail: str) -> Unreachable:
-    """Return the failure of the way to the proxy, or of its tunnel. The proxy's own 5xx and time-outs may pass."""
+    """Return the failure of the way to the proxy, or of its tunnel. The proxy's own 5xx and
+    time-outs may pass.
+    """
     may_pass = isinstance(error, httpx.TimeoutException) or detail.startswith("5")
     did = "cannot be reached"
     if isinstance(error, httpx.ProxyError):

@@ -1,4 +1,6 @@
-"""Whom TLS trusts, and which proxy leads out: by the environment of the process, never by a file of the repository."""
+"""Whom TLS trusts, and which proxy leads out: by the environment of the process, never by a
+file of the repository.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ from runner.net.wire import Unreachable
 MOST_BYTES = 8 << 20
 """Of a file of certificates. The list of Mozilla's authorities has a quarter of a megabyte."""
 CA_FILE = "REBOOT_RUNNER_CA_FILE"
-"""Names a file with certificates (PEM) of authorities that are trusted besides those of the system."""
+"""Names a file with certificates (PEM) of authorities that are trusted besides those of the system.
+"""
 TRUST_HINT = (
-    "if your organisation has an authority of its own, or a proxy that opens connections, name the file of its"
+    "if your organisation has an authority of its own, or a proxy that opens connections, "
+    "name the file of its"
     f" certificate in {CA_FILE} (it is trusted besides the system's), or in SSL_CERT_FILE"
 )
 """How to mend a certificate that is not trusted."""
@@ -35,10 +39,12 @@ _PLACE = re.compile(
 
 
 def trust() -> ssl.SSLContext:
-    """The system's certificates, or those of SSL_CERT_FILE and SSL_CERT_DIR; certifi's where there are none. Besides
-    them those of `REBOOT_RUNNER_CA_FILE`. Certificates and names are always verified.
+    """The system's certificates, or those of SSL_CERT_FILE and SSL_CERT_DIR; certifi's where
+    there are none. Besides them those of `REBOOT_RUNNER_CA_FILE`. Certificates and names
+    are always verified.
 
-    Raises Unreachable for a file that has no certificate: to go on without it would only fail later, and less clearly.
+    Raises Unreachable for a file that has no certificate: to go on without it would only
+    fail later, and less clearly.
     """
     _demand_file("SSL_CERT_FILE")
     context = ssl.create_default_context()
@@ -60,8 +66,8 @@ def trust() -> ssl.SSLContext:
 
 
 def _demand_file(variable: str) -> str:
-    """Return the path in a variable, empty where it is not set: OpenSSL would wait for a pipe, and read a device for
-    ever. Raises Unreachable.
+    """Return the path in a variable, empty where it is not set: OpenSSL would wait for a pipe,
+    and read a device for ever. Raises Unreachable.
     """
     path = os.environ.get(variable, "")
     try:
@@ -96,10 +102,11 @@ def unverified() -> ssl.SSLContext:
 
 
 def proxy_for(origin: str) -> str | None:
-    """The tunnel of the environment (HTTPS_PROXY) for an https origin, unless NO_PROXY says otherwise.
+    """The tunnel of the environment (HTTPS_PROXY) for an https origin, unless NO_PROXY says
+    otherwise.
 
-    Never for loopback, nor for link-local addresses, where the metadata service is. What is returned may hold a
-    password.
+    Never for loopback, nor for link-local addresses, where the metadata service is. What
+    is returned may hold a password.
     """
     parts = urlsplit(origin)
     host = parts.hostname or ""
@@ -112,7 +119,9 @@ def proxy_for(origin: str) -> str | None:
 
 
 def place_of(url: str) -> str:
-    """Host and port of a proxy's URL, without user and password; nothing of one that cannot be taken apart for sure."""
+    """Host and port of a proxy's URL, without user and password; nothing of one that cannot
+    be taken apart for sure.
+    """
     found = place_parts(url)
     if found is None:
         return "(an address that cannot be read)"

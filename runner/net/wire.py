@@ -25,16 +25,20 @@ def encode(text: str) -> str:
 
 
 def canonical_query(query: Iterable[tuple[str, str]]) -> str:
-    """Names and values sorted before encoding, `name=value` joined by `&`; exactly this is also sent."""
+    """Names and values sorted before encoding, `name=value` joined by `&`; exactly this is
+    also sent.
+    """
     return "&".join(f"{encode(name)}={encode(value)}" for name, value in sorted(query))
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A request. `origin` is scheme, host and port; `path` is percent-encoded; `headers` are those to be signed.
+    """A request. `origin` is scheme, host and port; `path` is percent-encoded; `headers` are
+    those to be signed.
 
-    `body` is the bytes that are sent and hashed. `known_as`: the name for the `Host` header and for TLS where `origin`
-    is a bare address and the server goes by a name. `repr` shows neither headers nor body: they hold credentials.
+    `body` is the bytes that are sent and hashed. `known_as`: the name for the `Host` header
+    and for TLS where `origin` is a bare address and the server goes by a name. `repr` shows
+    neither headers nor body: they hold credentials.
     """
 
     method: Literal["GET", "POST", "PATCH", "PUT"]
@@ -47,7 +51,9 @@ class Outgoing:
 
     @property
     def host(self) -> str:
-        """The `Host` header: `known_as`, else the origin's with the port where it is not the scheme's own."""
+        """The `Host` header: `known_as`, else the origin's with the port where it is not
+        the scheme's own.
+        """
         return self.known_as or urlsplit(self.origin).netloc
 
     @property
@@ -60,7 +66,8 @@ class Outgoing:
         return f"{self.path}?{canonical_query(self.query)}" if self.query else self.path
 
     def secrets(self) -> tuple[Secret, ...]:
-        """What its headers hold that nobody else may read: tokens, access key, signature (good for 15 minutes).
+        """What its headers hold that nobody else may read: tokens, access key, signature (good
+        for 15 minutes).
 
         Very short ones are left out: they are words like any other.
         """
@@ -74,7 +81,9 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. Header names are in lower case. `repr` shows no header (a token is one) and no body."""
+    """An answer. Header names are in lower case. `repr` shows no header (a token is one)
+    and no body.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -89,8 +98,8 @@ class Reply:
     def without_echo(self, request: Outgoing) -> Reply:
         """The same without the secrets of the request.
 
-        Nobody but the other side can put them there, in a name or an id as well as in an error, and from there they
-        would go into a journal.
+        Nobody but the other side can put them there, in a name or an id as well as in an
+        error, and from there they would go into a journal.
         """
         shapes = {shape for secret in request.secrets() for shape in shapes_of(secret)}
         headers, body = dict(self.headers), self.body
@@ -102,7 +111,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class RequestLog:
-    """One line for a log: no headers, no bodies. `outcome` is the HTTP status or a word for what went wrong."""
+    """One line for a log: no headers, no bodies. `outcome` is the HTTP status or a word for
+    what went wrong.
+    """
 
     method: str
     host: str
@@ -115,8 +126,8 @@ class RequestLog:
 class Unreachable(CloudError):
     """No usable answer came.
 
-    `sent` is False only if it is certain that no byte of the request has left. `partial` is what had arrived of
-    an answer that broke off. `lasting`: another try will not help.
+    `sent` is False only if it is certain that no byte of the request has left. `partial` is
+    what had arrived of an answer that broke off. `lasting`: another try will not help.
     """
 
     def __init__(

@@ -20,15 +20,18 @@ LEFT_TO_PEOPLE = frozenset(
         *(NOT_READY_IN_CYCLE, "RebootedByEarlierRequest", "EarlierRequestInDoubt"),
     }
 )
-"""Reasons of servers that were not rebooted and are not tried again: a plan that names them is refused, or they show a
-reboot."""
+"""Reasons of servers that were not rebooted and are not tried again: a plan that names them is
+refused, or they show a reboot.
+"""
 
 _LONGEST = 63
 _NUMBERED = re.compile(r"^(?P<stem>.*-retry)(?:-(?P<number>\d{1,9}))?$")
 
 
 class Left(NamedTuple):
-    """A server that is not ready: how it ended (`failed`, `not scheduled`), if it is tried again, and what was seen."""
+    """A server that is not ready: how it ended (`failed`, `not scheduled`), if it is tried
+    again, and what was seen.
+    """
 
     ref: ServerRef
     ended: str
@@ -39,7 +42,9 @@ class Left(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A plan's document, the servers that it repeats, and those that somebody may want to add by hand."""
+    """A plan's document, the servers that it repeats, and those that somebody may want to
+    add by hand.
+    """
 
     document: dict[str, Any]
     repeated: tuple[Left, ...]
@@ -47,12 +52,14 @@ class Retry:
 
 
 def retry_of(run: Run, plan: Mapping[str, Any], folder: str = "") -> Retry | None:
-    """Return the plan of a closed run again, with only the servers that are still to be rebooted; None without any.
+    """Return the plan of a closed run again, with only the servers that are still to be
+    rebooted; None without any.
 
-    Those failed, were not started, were skipped as busy or locked, for example, or were not scheduled for such a
-    reason. `plan`: the document that the run was made of. It keeps all its rules, its groups with such servers, its
-    order and its cycle; `retry_of` lets the cycle's failed servers go down once more. `folder`: from the new file to
-    the old one's folder, for the files that the plan names.
+    Those failed, were not started, were skipped as busy or locked, for example, or were not
+    scheduled for such a reason. `plan`: the document that the run was made of. It keeps all
+    its rules, its groups with such servers, its order and its cycle; `retry_of` lets the
+    cycle's failed servers go down once more. `folder`: from the new file to the old one's
+    folder, for the files that the plan names.
     """
     names = [group["name"] for group in plan["groups"]]
     left = left_of(run, names)
@@ -81,7 +88,9 @@ def retry_of(run: Run, plan: Mapping[str, Any], folder: str = "") -> Retry | Non
 def with_lists(
     document: Mapping[str, Any], stem: str
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Return a plan whose groups read their ids from text files beside it, and the ids by the names of those files."""
+    """Return a plan whose groups read their ids from text files beside it, and the ids by
+    the names of those files.
+    """
     lists: dict[str, list[str]] = {}
     groups = []
     for group in document["groups"]:
@@ -116,9 +125,11 @@ def retry_name(name: str) -> str:
 
 
 def left_of(run: Run, names: Sequence[str] = ()) -> dict[str, list[Left]]:
-    """Return the servers of each group of the plan that are not ready and were not rebooted in the cycle before.
+    """Return the servers of each group of the plan that are not ready and were not rebooted in
+    the cycle before.
 
-    `names`: those of the plan's groups. The part of a group that goes last in the schedule belongs to its group.
+    `names`: those of the plan's groups. The part of a group that goes last in the schedule
+    belongs to its group.
     """
     home = {part: name for name, part in support_names(names).items()}
     found: dict[str, list[Left]] = {}
@@ -147,7 +158,9 @@ def _group(group: Mapping[str, Any], ids: list[str]) -> dict[str, Any]:
 
 
 def _targets(run: Run, groups: list[dict[str, Any]]) -> dict[str, str]:
-    """The target that the run was for, whatever the plan's file said; of each group where they differ."""
+    """The target that the run was for, whatever the plan's file said; of each group where
+    they differ.
+    """
     targets = {rules.name: rules.target for rules in run.schedule.groups}
     names = {targets[group["name"]] for group in groups}
     if len(names) == 1:
@@ -173,8 +186,13 @@ def comments(retry: Retry, most: int) -> Iterator[str]:
     yield from _listed(retry.repeated, most)
     if retry.left_out:
         yield ""
-        yield f"Not repeated: {len(retry.left_out)}. They rebooted, or may have, or cannot be asked."
-        yield "Decide about failed and unknown ones with `reboot-runner resolve`, then write this plan again."
+        yield (
+            f"Not repeated: {len(retry.left_out)}. They rebooted, or may have, or cannot be asked."
+        )
+        yield (
+            "Decide about failed and unknown ones with `reboot-runner resolve`, then write "
+            "this plan again."
+        )
         yield from _listed(retry.left_out, most)
 
 

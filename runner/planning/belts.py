@@ -21,7 +21,9 @@ Path = tuple[str | int, ...]
 
 
 def empty_match(group: Group, n: int) -> Iterator[Problem]:
-    """A selector that matches nothing is a typing mistake, unless the group says that it may be so."""
+    """A selector that matches nothing is a typing mistake, unless the group says that
+    it may be so.
+    """
     if group.allow_empty:
         return
     keys = ", ".join(group.servers.keys)
@@ -36,7 +38,8 @@ def empty_match(group: Group, n: int) -> Iterator[Problem]:
 def unknown_words(group: Group, n: int, index: Index) -> Iterator[Problem]:
     """Ids and server groups that the cloud does not know, in `servers` and in `exclude`.
 
-    In `exclude` they are errors too: a mistyped exclusion would reboot the very server it should protect.
+    In `exclude` they are errors too: a mistyped exclusion would reboot the very server it
+    should protect.
     """
     for part, selector in (("servers", group.servers), ("exclude", group.exclude)):
         if selector is None:
@@ -48,16 +51,20 @@ def unknown_words(group: Group, n: int, index: Index) -> Iterator[Problem]:
                 yield Problem(
                     "UnknownServerGroup",
                     f"the cloud has no server group with the id or name {word}",
-                    hint="correct it; if it exists, the credentials may not be allowed to list server groups",
+                    hint=(
+                        "correct it; if it exists, the credentials may not be allowed to list "
+                        "server groups"
+                    ),
                     path=(*path, "server_groups", k),
                 )
 
 
 def unread_groups(plan: Plan, fleet: Fleet) -> Iterator[Problem]:
-    """Tell of targets whose server groups could not be read: an error where the plan names server groups.
+    """Tell of targets whose server groups could not be read: an error where the plan names
+    server groups.
 
-    Else only the default is lost, that no server group goes down as a whole: a warning, once for each target.
-    `server_group: 100%` gives that up, and then nothing is told.
+    Else only the default is lost, that no server group goes down as a whole: a warning,
+    once for each target. `server_group: 100%` gives that up, and then nothing is told.
     """
     told: set[str] = set()
     for n, group in enumerate(plan.groups):
@@ -85,7 +92,9 @@ def unread_groups(plan: Plan, fleet: Fleet) -> Iterator[Problem]:
 
 
 def _that_name_server_groups(plan: Plan, group: Group, n: int) -> list[Path]:
-    """Return where a group says something about server groups that cannot be judged without knowing them."""
+    """Return where a group says something about server groups that cannot be judged without
+    knowing them.
+    """
     here: Path = ("groups", n)
     selectors = (("servers", group.servers), ("exclude", group.exclude))
     paths = [
@@ -101,7 +110,9 @@ def _that_name_server_groups(plan: Plan, group: Group, n: int) -> list[Path]:
 
 
 def unknown_tags(plan: Plan, fleet: Fleet) -> Iterator[Problem]:
-    """Warn of servers whose tags cannot be read, where a group selects by tags: it does not see them."""
+    """Warn of servers whose tags cannot be read, where a group selects by tags: it does not
+    see them.
+    """
     told: set[str] = set()
     for n, group in enumerate(plan.groups):
         place = fleet.place(group)
@@ -120,7 +131,8 @@ def unknown_tags(plan: Plan, fleet: Fleet) -> Iterator[Problem]:
 
 
 def _unknown_ids(selector: Selector, path: Path, index: Index) -> Iterator[Problem]:
-    """One problem a selector. Ids are never quoted: they may come from a file, and no message quotes a file's content.
+    """One problem a selector. Ids are never quoted: they may come from a file, and no message
+    quotes a file's content.
 
     Where they stand in the plan itself, the problem's place shows them.
     """
@@ -139,7 +151,9 @@ def _unknown_ids(selector: Selector, path: Path, index: Index) -> Iterator[Probl
 
 
 def busy_now(group: Group, n: int, eligible: Sequence[Server]) -> Iterator[Problem]:
-    """A warning for servers of the schedule that are busy at this moment: their wave waits for them."""
+    """A warning for servers of the schedule that are busy at this moment: their wave waits
+    for them.
+    """
     busy = [s for s in eligible if is_busy(s)]
     if busy:
         words = few([f"{s.name} ({s.id}), {busy_words(s)}" for s in busy])
@@ -147,8 +161,12 @@ def busy_now(group: Group, n: int, eligible: Sequence[Server]) -> Iterator[Probl
         number = f"{len(busy)} of {len(eligible)} servers"
         yield Problem(
             "BusyNow",
-            f"{number} of group {group.name} {verb} busy now, waited for when the wave begins: {words}",
-            hint="nothing to do: a server that stays busy for 2 minutes then is skipped and named at the end",
+            f"{number} of group {group.name} {verb} busy now, waited for when the wave begins: "
+            f"{words}",
+            hint=(
+                "nothing to do: a server that stays busy for 2 minutes then is skipped and "
+                "named at the end"
+            ),
             path=("groups", n),
             severity="warning",
         )
@@ -170,20 +188,25 @@ def overlaps(groups: Iterable[tuple[str, Iterable[Server]]]) -> Iterator[Problem
         shown = few([f"{s.name} ({s.id})" for s in sorted(shared, key=lambda s: (s.name, s.id))])
         yield Problem(
             "ServerInTwoGroups",
-            f"{len(shared)} {servers_are} in group {names[first]} and in group {names[second]}: {shown}",
+            f"{len(shared)} {servers_are} in group {names[first]} and in group {names[second]}: "
+            f"{shown}",
             hint=f"narrow one selector, or exclude in {names[second]} what {names[first]} selects",
             path=("groups", second, "servers"),
         )
 
 
 def over_limits(limits: Limits, shares: Sequence[Share]) -> Iterator[Problem]:
-    """A plan larger than its belts is refused: too many servers, or too large a share of what a target shows."""
+    """A plan larger than its belts is refused: too many servers, or too large a share of
+    what a target shows.
+    """
     scheduled = sum(share.scheduled for share in shares)
     if scheduled > limits.servers:
         yield Problem(
             "LimitExceeded",
             f"{scheduled} servers would be rebooted, limits.servers allows {limits.servers}",
-            hint=f"narrow the groups, or write limits: {{servers: {scheduled}}} if so many are meant",
+            hint=(
+                f"narrow the groups, or write limits: {{servers: {scheduled}}} if so many are meant"
+            ),
             path=("limits", "servers"),
         )
     for share in shares:
@@ -200,7 +223,9 @@ def over_limits(limits: Limits, shares: Sequence[Share]) -> Iterator[Problem]:
 def over_unavailable(
     group: Group, n: int, sizes: Sequence[int], most: Allowance
 ) -> Iterator[Problem]:
-    """A wave larger than `max_unavailable` could never start. `sizes`: of the group's waves; one problem, the first."""
+    """A wave larger than `max_unavailable` could never start. `sizes`: of the group's
+    waves; one problem, the first.
+    """
     for k, size in enumerate(sizes):
         if size > most.allowed:
             share = (
@@ -210,7 +235,8 @@ def over_unavailable(
             )
             yield Problem(
                 "WaveOverMaxUnavailable",
-                f"wave {k + 1} of group {group.name} takes {size} servers down, max_unavailable allows {share}",
+                f"wave {k + 1} of group {group.name} takes {size} servers down, max_unavailable "
+                f"allows {share}",
                 hint="write smaller waves, or allow more to be down",
                 path=("groups", n, "waves", min(k, len(group.waves) - 1)),
             )
@@ -222,8 +248,8 @@ def spread_over_nothing(
 ) -> Iterator[Problem]:
     """A rule of spread that no server of the group falls under holds nothing back.
 
-    A tag is then mistyped: an error. For the rest it is a warning. What the whole plan says may be meant for other
-    groups: it is told only if it is meant for none.
+    A tag is then mistyped: an error. For the rest it is a warning. What the whole plan says
+    may be meant for other groups: it is told only if it is meant for none.
     """
     group = plan.groups[n]
     for key in group.spread or ():
@@ -237,7 +263,9 @@ def spread_over_nothing(
 def plan_spread_over_nothing(
     plan: Plan, selected: Sequence[tuple[Sequence[Server], Index]]
 ) -> Iterator[Problem]:
-    """The same for what the plan says of all its groups: of each its servers, and the index of their target."""
+    """The same for what the plan says of all its groups: of each its servers, and the index
+    of their target.
+    """
     for key in plan.spread or ():
         tests = [(domains_of(key, index), servers) for servers, index in selected]
         if any(servers for _, servers in tests) and not any(

@@ -1,4 +1,6 @@
-"""What differs between two schedules: servers, waves, and the rules behind them. Pure, in linear time."""
+"""What differs between two schedules: servers, waves, and the rules behind them. Pure, in
+linear time.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Move(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class GroupWaves(Shaped):
-    """A group whose waves have other sizes than before: the sizes in order; empty where it had or has no wave."""
+    """A group whose waves have other sizes than before: the sizes in order; empty where it
+    had or has no wave.
+    """
 
     group: str
     before: tuple[int, ...]
@@ -43,7 +47,9 @@ class GroupWaves(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class ChangedRule(Shaped):
-    """A rule that changed, with its values as people read them. `what` can hold the name of a group."""
+    """A rule that changed, with its values as people read them. `what` can hold the name of
+    a group.
+    """
 
     what: str
     before: str
@@ -63,10 +69,11 @@ class Totals(Shaped):
 class Changes(Shaped):
     """From one schedule to the next.
 
-    `added`: servers that go down now and did not before; `removed`: the other way round, whatever the reason.
-    `moved`: servers that changed their group, or became or ceased to be a canary. That a server goes down in an
-    earlier or later wave of its group because others came or went is no move: such servers are only counted, in
-    `shifted`; where waves got other sizes, `waves` says so.
+    `added`: servers that go down now and did not before; `removed`: the other way round,
+    whatever the reason. `moved`: servers that changed their group, or became or ceased to
+    be a canary. That a server goes down in an earlier or later wave of its group because
+    others came or went is no move: such servers are only counted, in `shifted`; where waves
+    got other sizes, `waves` says so.
     """
 
     before: Totals
@@ -86,7 +93,9 @@ class Changes(Shaped):
 
 
 def compare(old: Schedule | None, new: Schedule | None) -> Changes:
-    """What becomes of `old` in `new`; None is a schedule without servers. Servers come in the order of their waves."""
+    """What becomes of `old` in `new`; None is a schedule without servers. Servers come in
+    the order of their waves.
+    """
     before, after = _slots(old), _slots(new)
     added, moved, shifted = [], [], 0
     for server, now in _servers(new, after):
@@ -158,7 +167,7 @@ def _by_group(schedule: Schedule | None) -> dict[str, list[Wave]]:
     return found
 
 
-# --- rules ----------------------------------------------------------------------------------------------------------
+# --- rules --------------------------------------------------------------------
 
 
 def _settings(old: Schedule, new: Schedule) -> Iterator[ChangedRule]:
@@ -185,7 +194,9 @@ def _setting(what: str, before: str, after: str) -> Iterator[ChangedRule]:
 
 
 def _pauses(schedule: Schedule) -> dict[str, str]:
-    """The pauses of each group, equal neighbours once: `approval, then 10m`. The run's last wave has none."""
+    """The pauses of each group, equal neighbours once: `approval, then 10m`. The run's last
+    wave has none.
+    """
     found: dict[str, list[str]] = {}
     for wave in schedule.waves[:-1]:
         word = "approval" if wave.pause.kind == "approval" else format_duration(wave.pause.seconds)

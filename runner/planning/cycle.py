@@ -1,4 +1,6 @@
-"""The cycle of a run on the embedded simulated cloud, where people try the same plan again and again."""
+"""The cycle of a run on the embedded simulated cloud, where people try the same plan again
+and again.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ _LONGEST = 63
 
 
 def fresh_cycle(campaign: str, runs: int) -> str:
-    """A cycle of its own for the run after `runs` others: `quickstart-3` after two. The same for diff and run.
+    """A cycle of its own for the run after `runs` others: `quickstart-3` after two. The same
+    for diff and run.
 
     Raises ValueError for a negative number.
     """

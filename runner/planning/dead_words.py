@@ -1,4 +1,6 @@
-"""Words of exclusions and of a policy that match nothing: a typing mistake there reboots what was to be kept. Pure."""
+"""Words of exclusions and of a policy that match nothing: a typing mistake there reboots
+what was to be kept. Pure.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,16 @@ _DASHES = str.maketrans(
 _MOST_COMPARED = 2_000
 
 Word = tuple[str, tuple[str | int, ...], Selector]
-"""A word of a selector as it is written (`tags canary=true`), its path below the selector, and itself as a selector."""
+"""A word of a selector as it is written (`tags canary=true`), its path below the selector,
+and itself as a selector.
+"""
 
 
 def dead_exclusions(plan: Plan, fleet: Fleet) -> list[Problem]:
     """Return a warning for each word of an `exclude` that matches no server of its group's target.
 
-    Ids and server groups that the cloud does not know are errors of their own (`belts.unknown_words`). What several
-    groups write is told once for each target.
+    Ids and server groups that the cloud does not know are errors of their own
+    (`belts.unknown_words`). What several groups write is told once for each target.
     """
     found: list[Problem] = []
     told: set[tuple[str, str]] = set()
@@ -55,10 +59,12 @@ def dead_exclusions(plan: Plan, fleet: Fleet) -> list[Problem]:
 
 
 def dead_of_policy(forbidden: Selector, inventory: Inventory, *, is_all: bool) -> list[Problem]:
-    """Return a warning for each word of a policy's `forbidden` that matches no server of the inventory.
+    """Return a warning for each word of a policy's `forbidden` that matches no server of the
+    inventory.
 
-    `is_all`: the inventory is that of all targets. If it is not, a word may be meant for another target, whose zones
-    and flavors have similar names: then only a tag that is nearly one of these servers' tags is reported.
+    `is_all`: the inventory is that of all targets. If it is not, a word may be meant for
+    another target, whose zones and flavors have similar names: then only a tag that is
+    nearly one of these servers' tags is reported.
     """
     index = Index(inventory)
     found: list[Problem] = []
@@ -66,12 +72,18 @@ def dead_of_policy(forbidden: Selector, inventory: Inventory, *, is_all: bool) -
         hint = _hint(word, index)
         is_misspelt = bool(word.tags) and not hint.endswith(_NOT_NEAR)
         if not excludes_any(word, index) and (is_all or is_misspelt):
-            said = f"policy forbidden.{written} matches no server of the plan's targets, so it forbids nothing"
+            said = (
+                f"policy forbidden.{written} matches no server of the plan's targets, so it "
+                f"forbids nothing"
+            )
             found.append(Problem(FORBIDS_NOTHING, said, hint=hint, severity="warning"))
     ids = forbidden.ids or ()
     gone = sum(server_id not in inventory.by_id for server_id in ids)
     if gone and is_all:  # never quoted: they may come from a file
-        said = f"policy forbidden.ids: {gone} of {len(ids)} ids belong to no server of the plan's targets"
+        said = (
+            f"policy forbidden.ids: {gone} of {len(ids)} ids belong to no server of the plan's "
+            f"targets"
+        )
         found.append(Problem(FORBIDS_NOTHING, said, hint=_NOT_NEAR, severity="warning"))
     return found[:MOST_TOLD]
 
@@ -79,7 +91,9 @@ def dead_of_policy(forbidden: Selector, inventory: Inventory, *, is_all: bool) -
 def _words(
     selector: Selector | None, index: Index, *, unknown_groups: bool = False
 ) -> Iterator[Word]:
-    """Yield every word that can be dead, `unknown_groups`: with server groups that the cloud does not have."""
+    """Yield every word that can be dead, `unknown_groups`: with server groups that the
+    cloud does not have.
+    """
     if selector is None:
         return
     for key in ("names", "zones", "flavors", "server_groups", "enterprise_projects"):
@@ -106,7 +120,10 @@ def _hint(word: Selector, index: Index) -> str:
     for text in (*(word.tags or {}), written):
         odd = next((char for char in text if not char.isascii()), None)
         if odd is not None and text.translate(_DASHES) != text:
-            return f'write "{text.translate(_DASHES)}": {described(odd)} is not the hyphen of the keyboard'
+            return (
+                f'write "{text.translate(_DASHES)}": {described(odd)} is not the hyphen of the '
+                f"keyboard"
+            )
     near = _near_tag(word, index) if word.tags else _near_word(word, written, index)
     if near:
         return f"did you mean {near}?"

@@ -1,6 +1,7 @@
 """Why a server that a selector matches is left out: stable reason codes, each with a sentence.
 
-The same test of a server's state serves the diff and the look at each wave's servers just before it begins.
+The same test of a server's state serves the diff and the look at each wave's servers just
+before it begins.
 """
 
 from __future__ import annotations
@@ -24,16 +25,22 @@ RUNNER_SUPPORT = "RunnerSupport"
 REASONS = {
     EXCLUDED_BY_PLAN: "left out by `exclude` in the plan",
     REBOOTED_IN_CYCLE: "rebooted already in this cycle",
-    NOT_READY_IN_CYCLE: "asked for already in this cycle, and not ready: only `retry` or `resolve` repeats it",
+    NOT_READY_IN_CYCLE: (
+        "asked for already in this cycle, and not ready: only `retry` or `resolve` repeats it"
+    ),
     BARE_METAL: "a bare metal server (BMS): the ECS API cannot reboot it",
     STATUS_UNKNOWN: "status unknown: the cloud's answer has none, or says UNKNOWN",
     NOT_ACTIVE: "not running",
     BUSY: "another task is running on it",
     LOCKED: "locked: the cloud would refuse the reboot",
     FROZEN: "frozen by the cloud: it would refuse the reboot",
-    TAGS_UNKNOWN: "with tags that cannot be read, so that nothing tells whether a tag excludes them",
+    TAGS_UNKNOWN: (
+        "with tags that cannot be read, so that nothing tells whether a tag excludes them"
+    ),
 }
-"""Each reason as a heading, in the order in which they are judged: what the plan says, what was done, what is."""
+"""Each reason as a heading, in the order in which they are judged: what the plan says, what
+was done, what is.
+"""
 
 
 def is_busy(server: Server) -> bool:
@@ -47,9 +54,9 @@ def is_busy(server: Server) -> bool:
 def unfit(server: Server) -> Why | None:
     """Return why this server cannot be rebooted as it is now, or None if it can.
 
-    Locked and frozen servers are refused by the cloud whatever their state (`locked`, and error `Ecs.0030`, pages
-    "Querying Details About ECSs" and "Error Codes"). A server that is powering off still reads ACTIVE, so its task
-    counts as well (table of server states).
+    Locked and frozen servers are refused by the cloud whatever their state (`locked`, and
+    error `Ecs.0030`, pages "Querying Details About ECSs" and "Error Codes"). A server that
+    is powering off still reads ACTIVE, so its task counts as well (table of server states).
     """
     if server.bare_metal:
         return Why(BARE_METAL, "tag __type_baremetal")

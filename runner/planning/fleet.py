@@ -1,4 +1,6 @@
-"""What planning looks at: the targets of a plan, each with its servers, and which group's servers are in which."""
+"""What planning looks at: the targets of a plan, each with its servers, and which group's
+servers are in which.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,9 @@ def NEVER(server: Server) -> bool:  # noqa: N802 - a constant
 class TargetFleet:
     """One target with its servers as they are now.
 
-    `spent`: ids of servers that were rebooted in the plan's cycle already. `unfinished`: by id, which run of the cycle
-    asked for a server that is not ready, and what became of it. `is_last`: which ones go down after all others.
+    `spent`: ids of servers that were rebooted in the plan's cycle already. `unfinished`: by
+    id, which run of the cycle asked for a server that is not ready, and what became of it.
+    `is_last`: which ones go down after all others.
     """
 
     target: Target
@@ -40,7 +43,9 @@ class TargetFleet:
 
 @dataclass(frozen=True)
 class Fleet:
-    """The targets that a plan uses, in the order of its groups. `default`: for groups that name none."""
+    """The targets that a plan uses, in the order of its groups. `default`: for groups that
+    name none.
+    """
 
     places: Mapping[str, TargetFleet]
     default: str
@@ -92,7 +97,9 @@ class Fleet:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many servers of a target are scheduled, and how many it shows. `of` names it where there are several."""
+    """How many servers of a target are scheduled, and how many it shows. `of` names it
+    where there are several.
+    """
 
     scheduled: int
     visible: int

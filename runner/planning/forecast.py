@@ -11,10 +11,13 @@ from runner.model.shape import Shaped
 from runner.model.window import first_fit
 
 REBOOT_S = 60.0
-"""A guess, until runs have shown better: small Linux servers are back within a minute of the request."""
+"""A guess, until runs have shown better: small Linux servers are back within a minute of
+the request.
+"""
 
 SERVERS_PER_MINUTE = 1_000
-"""The quota of batch reboot: servers of one project a minute (page "Restarting ECSs in a Batch")."""
+"""The quota of batch reboot: servers of one project a minute (page "Restarting ECSs in a Batch").
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,9 @@ class WaveForecast(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class Forecast(Shaped):
-    """The expected course of a run. `total_s` has no time for the `approvals` that people must give on the way."""
+    """The expected course of a run. `total_s` has no time for the `approvals` that people
+    must give on the way.
+    """
 
     waves: tuple[WaveForecast, ...]
     total_s: float
@@ -42,13 +47,15 @@ def forecast(
     servers_per_minute: int = SERVERS_PER_MINUTE,
     begins: datetime | None = None,
 ) -> Forecast:
-    """Expect each server to be back `reboot_s` after its request, and approvals to be given at once.
+    """Expect each server to be back `reboot_s` after its request, and approvals to be given
+    at once.
 
-    A wave ends when its last server is ready, `stable_for` included. The bake follows a group's last wave, then its
-    pause. No more than `servers_per_minute` are asked for in any 60 s, so a large wave is sent in several minutes:
-    2,500 servers at 1,000 a minute are sent at 0, 60 and 120 s. The plan's own `rate`s brake as well.
-    With `begins`, the moment of the run's start, waves wait for windows and freezes; one that fits into no opening in
-    sight is expected as if there were none.
+    A wave ends when its last server is ready, `stable_for` included. The bake follows a
+    group's last wave, then its pause. No more than `servers_per_minute` are asked for in
+    any 60 s, so a large wave is sent in several minutes: 2,500 servers at 1,000 a minute
+    are sent at 0, 60 and 120 s. The plan's own `rate`s brake as well. With `begins`, the
+    moment of the run's start, waves wait for windows and freezes; one that fits into no
+    opening in sight is expected as if there were none.
     """
     rules = {g.name: g for g in schedule.groups}
     of_run = [_Quota(servers_per_minute, 60.0), *_quotas(schedule.rate)]
@@ -92,7 +99,9 @@ def wave_length_s(
     reboot_s: float = REBOOT_S,
     servers_per_minute: int = SERVERS_PER_MINUTE,
 ) -> float:
-    """From the first request of a wave until its last server is ready, with the whole quota and rates free."""
+    """From the first request of a wave until its last server is ready, with the whole quota
+    and rates free.
+    """
     quotas = [_Quota(servers_per_minute, 60.0), *_quotas(run_rate), *_quotas(rules.rate)]
     _, last = _send(quotas, 0.0, len(wave.servers))
     return last + reboot_s + rules.stable_for_s

@@ -1,8 +1,9 @@
-"""Which belts a plan loosens against an earlier version of itself. Pure; only what the two plans say is compared.
+"""Which belts a plan loosens against an earlier version of itself. Pure; only what the two
+plans say is compared.
 
-A belt is whatever holds a plan back: limits, budgets, canaries, wave sizes, pauses, exclusions. Tightening is no news.
-The tables at the end name every belt with the judge that tells whether it was loosened; a new field of the plan is one
-line there.
+A belt is whatever holds a plan back: limits, budgets, canaries, wave sizes, pauses,
+exclusions. Tightening is no news. The tables at the end name every belt with the judge that
+tells whether it was loosened; a new field of the plan is one line there.
 """
 
 from __future__ import annotations
@@ -45,10 +46,11 @@ _INCOMPARABLE = "changed between numbers and percentages, which cannot be compar
 
 @dataclass(frozen=True, slots=True)
 class Lift(Shaped):
-    """A belt that the new plan loosens. `what` says which and how: `limits.servers raised`, `group web: canary gone`.
+    """A belt that the new plan loosens. `what` says which and how: `limits.servers raised`,
+    `group web: canary gone`.
 
-    `before` and `after` are values as they are written; they hold text of the plans. `path` is the belt's place in
-    the new plan, or that of the nearest part that is still there.
+    `before` and `after` are values as they are written; they hold text of the plans. `path`
+    is the belt's place in the new plan, or that of the nearest part that is still there.
     """
 
     what: str
@@ -59,7 +61,9 @@ class Lift(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class Belt(Generic[T]):
-    """One row of a table: where the belt stands, how it is read and judged, how its values are written."""
+    """One row of a table: where the belt stands, how it is read and judged, how its values
+    are written.
+    """
 
     path: Path
     read: Callable[[T], Any]
@@ -78,10 +82,12 @@ class Belt(Generic[T]):
 
 
 def lifted(old: Plan, new: Plan) -> tuple[Lift, ...]:
-    """Every belt that `new` loosens, the run's first, then group by group. Nothing for a plan that is only stricter.
+    """Every belt that `new` loosens, the run's first, then group by group. Nothing for a plan
+    that is only stricter.
 
-    Groups are matched by name; a group that was renamed is matched by its selector, or as the only one that is left.
-    A group that is new has no earlier belts. One that is gone reboots nothing, and holds back no group after it.
+    Groups are matched by name; a group that was renamed is matched by its selector, or as
+    the only one that is left. A group that is new has no earlier belts. One that is gone
+    reboots nothing, and holds back no group after it.
     """
     found = [lift for belt in PLAN_BELTS for lift in belt.compare(old, new)]
     pairs = list(_matched(old.groups, new.groups))
@@ -105,8 +111,8 @@ def lifted(old: Plan, new: Plan) -> tuple[Lift, ...]:
 def lifted_by_moves(old: Plan, new: Plan, before: Schedule, after: Schedule) -> Iterator[Lift]:
     """Yield the guardrails of a group that are looser for servers which another group had before.
 
-    `before` and `after`: the schedules of the two plans against the same inventory. What is compared group by group is
-    left to `lifted`.
+    `before` and `after`: the schedules of the two plans against the same inventory. What is
+    compared group by group is left to `lifted`.
     """
     compared = {(group.name, new.groups[n].name) for group, n in _matched(old.groups, new.groups)}
     places = {group.name: (n, group) for n, group in enumerate(new.groups)}
@@ -125,7 +131,9 @@ def lifted_by_moves(old: Plan, new: Plan, before: Schedule, after: Schedule) -> 
 
 
 def _matched(old: Sequence[Group], new: Sequence[Group]) -> Iterator[tuple[Group, int]]:
-    """Each group of the new plan that has an earlier form: that form, and the group's place in the new plan."""
+    """Each group of the new plan that has an earlier form: that form, and the group's place
+    in the new plan.
+    """
     earlier = {g.name: g for g in old}
     pairs = {n: earlier.pop(g.name) for n, g in enumerate(new) if g.name in earlier}
     by_selector = {_key(g.servers): g.name for g in reversed(earlier.values())}
@@ -151,9 +159,11 @@ def _reordered(old: Plan, new: Plan, pairs: Sequence[tuple[Group, int]]) -> Iter
 
 
 def _groups_gone(old: Plan, new: Plan, pairs: Sequence[tuple[Group, int]]) -> Iterator[Lift]:
-    """Yield the groups that are gone, and that held back what comes after them by a canary, an approval or a bake.
+    """Yield the groups that are gone, and that held back what comes after them by a canary, an
+    approval or a bake.
 
-    The last group held back no other one, unless it may live on as a new group that cannot be matched.
+    The last group held back no other one, unless it may live on as a new group that cannot
+    be matched.
     """
     kept = {before.name for before, _ in pairs}
     is_all_matched = len(pairs) == len(new.groups)
@@ -184,7 +194,7 @@ def _key(selector: Selector) -> str:
     return selector.model_dump_json(exclude_none=True)
 
 
-# --- judges: how values of one kind are compared ------------------------------------------------------------------
+# --- judges: how values of one kind are compared ------------------------------
 
 
 def raised(before: float, after: float) -> str | None:
@@ -231,7 +241,9 @@ def weaker(order: Sequence[str]) -> Judge:
 
 
 def budget_raised(before: Amount | None, after: Amount | None) -> str | None:
-    """A budget of failures: more is looser, none at all the loosest. 100% lets everything fail, 0 nothing."""
+    """A budget of failures: more is looser, none at all the loosest. 100% lets everything
+    fail, 0 nothing.
+    """
     if before is None or (after is not None and after.is_zero):
         return None
     if after is None:
@@ -240,7 +252,9 @@ def budget_raised(before: Amount | None, after: Amount | None) -> str | None:
 
 
 def sizes_raised(before: Sequence[Amount], after: Sequence[Amount]) -> str | None:
-    """Sizes of waves, place by place, the last of each repeating. The loss of a canary is told by its own belt."""
+    """Sizes of waves, place by place, the last of each repeating. The loss of a canary is
+    told by its own belt.
+    """
     verdicts = set()
     for n in range(max(len(before), len(after))):
         if n or not _loses_canary(before, after):
@@ -251,13 +265,17 @@ def sizes_raised(before: Sequence[Amount], after: Sequence[Amount]) -> str | Non
 
 
 def checks_lost(before: Sequence[Check], after: Sequence[Check]) -> str | None:
-    """A check that is gone or asks for something else; to verify the certificate as well is stricter."""
+    """A check that is gone or asks for something else; to verify the certificate as well is
+    stricter.
+    """
     kept = all({check, replace(check, verify=True)} & set(after) for check in before)
     return None if kept else "removed or changed"
 
 
 def gates_loosened(before: Sequence[Gate], after: Sequence[Gate]) -> str | None:
-    """Gates matched by name, else by what they ask; more of them, and narrower ones, are stricter."""
+    """Gates matched by name, else by what they ask; more of them, and narrower ones,
+    are stricter.
+    """
     hows = [_looser_gate(gate, _same(gate, after)) for gate in before]
     found = [f"{gate.title} {how}" for gate, how in zip(before, hows, strict=True) if how]
     return "loosened: " + few(found) if found else None
@@ -274,7 +292,9 @@ def _asks(gate: Gate) -> tuple[str, ...]:
 
 
 def _looser_gate(was: Gate, found: Sequence[Gate]) -> str | None:
-    """How the least of the loosened forms of a gate lets more pass; a dry run holds nothing back."""
+    """How the least of the loosened forms of a gate lets more pass; a dry run holds
+    nothing back.
+    """
     if was.dry_run:
         return None
     hows = [_how_looser(was, now) for now in found]
@@ -336,7 +356,9 @@ def cutoff_shortened(before: Sequence[Window], after: Sequence[Window]) -> str |
 
 
 def freeze_lost(before: Sequence[FreezeFile], after: Sequence[FreezeFile]) -> str | None:
-    """Calendars by what their files hold; of one that was changed nobody says what it no longer closes."""
+    """Calendars by what their files hold; of one that was changed nobody says what it no
+    longer closes.
+    """
     held, names = {f.digest for f in after}, {f.path for f in after}
     lost = [f for f in before if f.digest not in held]
     if not lost:
@@ -394,7 +416,9 @@ def _loses_canary(before: Sequence[Amount], after: Sequence[Amount]) -> bool:
 
 
 def _looser(before: Amount, after: Amount, least: int) -> str | None:
-    """Whether `after` allows more. A number and a percentage are comparable only at the ends: nothing, everything."""
+    """Whether `after` allows more. A number and a percentage are comparable only at the
+    ends: nothing, everything.
+    """
     if before.percent is not None and after.percent is not None:
         return raised(before.percent, after.percent)
     if before.number is not None and after.number is not None:
@@ -410,11 +434,12 @@ def _at(items: Sequence[Any], n: int) -> Any:
     return items[min(n, len(items) - 1)]
 
 
-# --- selection: which servers are meant ---------------------------------------------------------------------------
+# --- selection: which servers are meant ---------------------------------------
 
 
 def _selects_more(old: Group, new: Group, path: Path, prefix: str) -> Iterator[Lift]:
-    """Yield each key of `servers`, and each tag, that is gone or has more values: all of them must match a server.
+    """Yield each key of `servers`, and each tag, that is gone or has more values: all of them
+    must match a server.
 
     `all: true` is a row of the table. Ids are counted, not quoted: they may come from a file.
     """
@@ -439,18 +464,22 @@ def _alternatives(key: str, words: Sequence[str] | None) -> str:
 
 
 def _conditions(selector: Selector) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the conditions of a selector, all of which a server must meet: (key, name) -> its alternatives."""
+    """Return the conditions of a selector, all of which a server must meet: (key, name) ->
+    its alternatives.
+    """
     made = {(key, key): words for key, words in words_of(selector).items() if key != "tags"}
     for tag, values in (selector.tags or {}).items():
         made["tags", f"tags.{tag}"] = values
     return made
 
 
-# --- exclusions: what is no longer kept out -----------------------------------------------------------------------
+# --- exclusions: what is no longer kept out -----------------------------------
 
 
 def _exclusions_lost(old: Group, new: Group, path: Path, prefix: str) -> Iterator[Lift]:
-    """Each key of `exclude` that keeps out less than before. Ids are counted, not quoted: they may come from a file."""
+    """Each key of `exclude` that keeps out less than before. Ids are counted, not quoted:
+    they may come from a file.
+    """
     for key, words in words_of(old.exclude).items():
         now = frozenset(words_of(new.exclude).get(key, ()))
         lost = [word for word in words if not is_covered(key, word, now)]
@@ -463,13 +492,14 @@ def _exclusions_lost(old: Group, new: Group, path: Path, prefix: str) -> Iterato
             yield Lift(f"{prefix}exclude.{key} keeps out less", before, "not kept out", where)
 
 
-# --- failure domains: what may go down together ---------------------------------------------------------------------
+# --- failure domains: what may go down together -------------------------------
 
 
 def _spread_lost(
     old: Mapping[str, Amount], new: Mapping[str, Amount], group: Group, path: Path, prefix: str
 ) -> Iterator[Lift]:
-    """Each rule of spread, the plan's and the group's together, that lets more of a domain go down in one wave.
+    """Each rule of spread, the plan's and the group's together, that lets more of a domain go
+    down in one wave.
 
     Server groups are never taken down as a whole even if nothing is written; 100% lifts that.
     """
@@ -493,7 +523,7 @@ def _spread_lost(
             yield Lift(f"{prefix}spread.{key} {how}", was, now, place)
 
 
-# --- how values are written ---------------------------------------------------------------------------------------
+# --- how values are written ---------------------------------------------------
 
 
 def _share(percent: float) -> str:
@@ -556,7 +586,7 @@ def _target(target: str | None) -> str:
     return target or "not named"
 
 
-# --- the tables ---------------------------------------------------------------------------------------------------
+# --- the tables ---------------------------------------------------------------
 
 
 PLAN_BELTS: tuple[Belt[Plan], ...] = (

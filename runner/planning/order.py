@@ -20,7 +20,8 @@ def ordered(
 
     * `listed`: as in `ids`, the plan's own list; without one by name
     * `name`: by name, then id; compared character by character
-    * `shuffle`: by the SHA-256 of cycle and id, so that each cycle has its own order and no server is always first
+    * `shuffle`: by the SHA-256 of cycle and id, so that each cycle has its own order and no
+      server is always first
     * `zone`: the zone with the fewest of these servers first (then by its name), shuffled inside
     """
     if order == "listed" and ids is not None:

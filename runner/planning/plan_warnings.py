@@ -1,4 +1,6 @@
-"""Warnings that need nothing but a plan: a bold first wave, a calendar that closes nothing. Pure."""
+"""Warnings that need nothing but a plan: a bold first wave, a calendar that closes
+nothing. Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ SMALL_GROUP = 10
 
 
 def first_wave(group: Group, n: int, eligible: int) -> Iterator[Problem]:
-    """Warn when more than ten servers begin with a wave of several: one would tell as much and risk less."""
+    """Warn when more than ten servers begin with a wave of several: one would tell as much
+    and risk less.
+    """
     size = group.waves[0].as_size(eligible) if eligible else 1
     if eligible > SMALL_GROUP and size > 1:
         yield _no_canary(
@@ -23,7 +27,9 @@ def first_wave(group: Group, n: int, eligible: int) -> Iterator[Problem]:
 
 
 def first_waves(plan: Plan) -> Iterator[Problem]:
-    """The same without the cloud, which alone knows how many servers a group has that is no list of ids."""
+    """The same without the cloud, which alone knows how many servers a group has that is no
+    list of ids.
+    """
     for n, group in enumerate(plan.groups):
         first, ids = group.waves[0], set(group.servers.ids or ())
         if group.servers.keys == ("ids",) and group.exclude is None:
@@ -32,7 +38,8 @@ def first_waves(plan: Plan) -> Iterator[Problem]:
             share = f"{first} of its servers" if first.percent is not None else f"{first} servers"
             yield _no_canary(
                 n,
-                f"group {group.name} begins with {share} at once; that is bold if it has more than ten",
+                f"group {group.name} begins with {share} at once; that is bold if it has more "
+                f"than ten",
             )
 
 

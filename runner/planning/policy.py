@@ -1,7 +1,8 @@
 """Whether a plan, and the schedule it comes to, obey the repository's policy. Pure.
 
-`judge_plan` tells what the plan's own words break: it needs no cloud. `judge_schedule` tells the rest by integers and
-live servers. A plan may run when both are silent. docs/policy.md says what each rule means.
+`judge_plan` tells what the plan's own words break: it needs no cloud. `judge_schedule`
+tells the rest by integers and live servers. A plan may run when both are silent.
+docs/policy.md says what each rule means.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 def judge_plan(policy: Policy, plan: Plan, path: str, target: str | None) -> list[Problem]:
     """What a plan breaks by what is written in it, each problem with its `path` into the plan.
 
-    `path` is that of the file from the repository's root, links resolved. `target` is the one that will be used; None
-    where that is not known yet: then the rules about targets are judged as far as the path decides them.
+    `path` is that of the file from the repository's root, links resolved. `target` is the
+    one that will be used; None where that is not known yet: then the rules about targets
+    are judged as far as the path decides them.
     """
     found = [
         *_target(policy, path, target),
@@ -58,9 +60,10 @@ def judge_schedule(
 ) -> list[Problem]:
     """What a schedule breaks by its integers and servers.
 
-    With `plan`, what `judge_plan` tells of it is not told again. Without, HARD and on_unknown are judged by the
-    schedule (where the plan lies cannot be known then). Without `inventory` the forbidden servers are found by id,
-    name and zone alone. Problems with severity `warning` do not stop a plan.
+    With `plan`, what `judge_plan` tells of it is not told again. Without, HARD and
+    on_unknown are judged by the schedule (where the plan lies cannot be known then).
+    Without `inventory` the forbidden servers are found by id, name and zone alone. Problems
+    with severity `warning` do not stop a plan.
     """
     found = list(_carried(policy, schedule)) if plan is None else []
     return [*found, *_whole(policy, schedule), *_parts(policy, schedule, schedule.waves, inventory)]
@@ -81,9 +84,10 @@ def _must_match(problem: Problem) -> Problem:
 def forbidden_now(policy: Policy, schedule: Schedule, wave: Inventory) -> str | None:
     """One sentence that says why a run must stop before a wave, or None when it may go on.
 
-    `wave`: the servers that are about to be rebooted, as they were just read. Rules about the whole schedule are
-    judged as a whole, those about waves and servers for this wave alone: what was done cannot be taken back. Server
-    groups are known by name only if `wave` lists the cloud's groups too.
+    `wave`: the servers that are about to be rebooted, as they were just read. Rules about
+    the whole schedule are judged as a whole, those about waves and servers for this wave
+    alone: what was done cannot be taken back. Server groups are known by name only if
+    `wave` lists the cloud's groups too.
     """
     here = (
         replace(w, servers=tuple(s for s in w.servers if s.id in wave.by_id))
@@ -120,7 +124,7 @@ def _parts(
     yield from _forbidden(policy, schedule, waves, inventory)
 
 
-# --- the plan as a whole ------------------------------------------------------------------------------------------
+# --- the plan as a whole ------------------------------------------------------
 
 
 def _target(policy: Policy, path: str, target: str | None) -> Iterator[Problem]:
@@ -131,7 +135,10 @@ def _target(policy: Policy, path: str, target: str | None) -> Iterator[Problem]:
         said = f"policy targets has no rule for {path}, so this plan may use no target"
         yield _problem(said, "move the plan to a folder that has a rule", ("target",))
     elif target is not None and target not in rule.allow:
-        said = f"policy targets allows plans of {few(rule.paths)} to use {few(rule.allow)}, not {target}"
+        said = (
+            f"policy targets allows plans of {few(rule.paths)} to use {few(rule.allow)}, not "
+            f"{target}"
+        )
         yield _problem(said, "use an allowed target, or move the plan", ("target",))
 
 
@@ -184,15 +191,23 @@ def _gates(policy: Policy, gates: Sequence[Gate]) -> Iterator[Problem]:
 
 
 def _limits_written(policy: Policy, plan: Plan) -> Iterator[Problem]:
-    """What is written counts; the defaults of a plan that writes no limits are judged by the schedule they let pass."""
+    """What is written counts; the defaults of a plan that writes no limits are judged by
+    the schedule they let pass.
+    """
     most, written = policy.limits, plan.limits.model_fields_set
     if most is None:
         return
     if most.servers is not None and "servers" in written and plan.limits.servers > most.servers:
-        said = f"policy limits.servers allows {most.servers}, the plan's own limit is {plan.limits.servers}"
+        said = (
+            f"policy limits.servers allows {most.servers}, the plan's own limit is "
+            f"{plan.limits.servers}"
+        )
         yield _problem(said, f"write at most {most.servers}", ("limits", "servers"))
     if most.percent is not None and "percent" in written and plan.limits.percent > most.percent:
-        said = f"policy limits.percent allows {most.percent:g}%, the plan's own limit is {plan.limits.percent:g}%"
+        said = (
+            f"policy limits.percent allows {most.percent:g}%, the plan's own limit is "
+            f"{plan.limits.percent:g}%"
+        )
         yield _problem(said, f"write at most {most.percent:g}", ("limits", "percent"))
 
 
@@ -208,12 +223,17 @@ def _size(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
         None if most.percent is None else Amount(percent=most.percent).as_budget(schedule.visible)
     )
     if allowed is not None and servers > allowed:
-        said = f"policy limits.percent allows {most.percent:g}% of {schedule.visible} visible servers = {allowed}"
+        said = (
+            f"policy limits.percent allows {most.percent:g}% of {schedule.visible} visible "
+            f"servers = {allowed}"
+        )
         yield _problem(f"{said}, {servers} would be rebooted", hint, ("groups",))
 
 
 def _budget_written(policy: Policy, plan: Plan) -> Iterator[Problem]:
-    """Percentages against percentages, numbers against numbers; a number against a percentage is for the schedule."""
+    """Percentages against percentages, numbers against numbers; a number against a
+    percentage is for the schedule.
+    """
     most, written = policy.max_failures, plan.max_failures
     if most is not None and (
         _over(written.number, most.number) or _over(written.percent, most.percent)
@@ -226,7 +246,10 @@ def _budget(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
     has = schedule.max_failures
     most = None if policy.max_failures is None else policy.max_failures.as_budget(has.of)
     if most is not None and has.allowed > most:
-        said = f"policy max_failures allows {_share(policy.max_failures, has.of)}, the plan's budget {has.written} is"
+        said = (
+            f"policy max_failures allows {_share(policy.max_failures, has.of)}, the plan's "
+            f"budget {has.written} is"
+        )
         yield _problem(
             f"{said} {has.allowed}", f"write at most {policy.max_failures}", ("max_failures",)
         )
@@ -250,7 +273,10 @@ def _approval(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
     first = schedule.waves[0]
     group = _places(schedule).get(first.group, 0)
     if len(schedule.waves) == 1:
-        said = f"policy approval.above demands an approval after the first wave of more than {policy.approval.above}"
+        said = (
+            f"policy approval.above demands an approval after the first wave of more than "
+            f"{policy.approval.above}"
+        )
         said += f" servers, and one wave takes all {schedule.servers}"
         yield _problem(said, "begin with a small wave: waves: [1, ...]", ("groups", group, "waves"))
     elif first.pause.kind != "approval":
@@ -258,7 +284,10 @@ def _approval(policy: Policy, schedule: Schedule) -> Iterator[Problem]:
 
 
 def _approval_lacking(above: int, servers: str, group: int) -> Problem:
-    said = f"policy approval.above demands an approval after the first wave of more than {above} servers"
+    said = (
+        f"policy approval.above demands an approval after the first wave of more than {above} "
+        f"servers"
+    )
     hint = "begin the pauses with it: pause: [approval, ...]"
     return _problem(
         f"{said}, the plan has {servers} and does not wait for one",
@@ -267,11 +296,13 @@ def _approval_lacking(above: int, servers: str, group: int) -> Problem:
     )
 
 
-# --- waves --------------------------------------------------------------------------------------------------------
+# --- waves --------------------------------------------------------------------
 
 
 def _canary_written(policy: Policy, group: Group, n: int) -> Iterator[Problem]:
-    """Only ids tell offline that a group is small enough: any other selector can match more servers tomorrow."""
+    """Only ids tell offline that a group is small enough: any other selector can match more
+    servers tomorrow.
+    """
     if policy.canary is None or group.waves[0].number == 1:
         return
     listed = group.servers.ids
@@ -296,7 +327,10 @@ def _canary(policy: Policy, schedule: Schedule, waves: Iterable[Wave]) -> Iterat
 
 
 def _canary_lacking(above: int, group: str, begins: str, n: int) -> Problem:
-    said = f"policy canary.above: a group of more than {above} servers begins with one, group {group} with {begins}"
+    said = (
+        f"policy canary.above: a group of more than {above} servers begins with one, group "
+        f"{group} with {begins}"
+    )
     return _problem(said, "let it begin with one: waves: [1, ...]", ("groups", n, "waves", 0))
 
 
@@ -310,10 +344,16 @@ def _sizes_written(policy: Policy, group: Group, n: int) -> Iterator[Problem]:
         number = size.number if ids is None or size.number is None else min(size.number, ids)
         place = ("groups", n, "waves", k)
         if _over(number, most.servers):
-            said = f"policy max_wave.servers allows {most.servers}, group {group.name} has a wave of {size}"
+            said = (
+                f"policy max_wave.servers allows {most.servers}, group {group.name} has a wave "
+                f"of {size}"
+            )
             yield _problem(said, f"write at most {most.servers}", place)
         if _over(size.percent, most.percent):
-            said = f"policy max_wave.percent allows {most.percent:g}%, group {group.name} has a wave of {size}"
+            said = (
+                f"policy max_wave.percent allows {most.percent:g}%, group {group.name} has a "
+                f"wave of {size}"
+            )
             yield _problem(said, f"write at most {most.percent:g}%", place)
 
 
@@ -342,15 +382,20 @@ def _too_large(waves: Sequence[Wave], allowed: int, rule: str, place: Path) -> I
     large = [w for w in waves if len(w.servers) > allowed]
     if large:
         others = f", and {len(large) - 1} more of its waves are too large" if len(large) > 1 else ""
-        said = f"wave {large[0].number} of group {large[0].group} takes {len(large[0].servers)} servers down at once"
+        said = (
+            f"wave {large[0].number} of group {large[0].group} takes {len(large[0].servers)} "
+            f"servers down at once"
+        )
         yield _problem(f"policy max_wave.{rule}: {said}{others}", "write smaller sizes", place)
 
 
-# --- servers ------------------------------------------------------------------------------------------------------
+# --- servers ------------------------------------------------------------------
 
 
 def _forbidden_words(policy: Policy, group: Group, n: int) -> Iterator[Problem]:
-    """What the selector names and `exclude` does not name as well. Ids are never quoted: they may come from a file."""
+    """What the selector names and `exclude` does not name as well. Ids are never quoted:
+    they may come from a file.
+    """
     if policy.forbidden is None:
         return
     named, kept_out = words_of(group.servers), words_of(group.exclude)
@@ -365,10 +410,16 @@ def _forbidden_words(policy: Policy, group: Group, n: int) -> Iterator[Problem]:
         if hits:
             what = few([words[k] for k in hits])
             if key == "ids":
-                what = f"{'entry' if len(hits) == 1 else 'entries'} {few([str(k + 1) for k in hits])} of its ids"
+                what = (
+                    f"{'entry' if len(hits) == 1 else 'entries'} "
+                    f"{few([str(k + 1) for k in hits])} of its ids"
+                )
             place: Path = ("groups", n, "servers", key)
             place += (words[hits[0]].partition("=")[0],) if key == "tags" else (hits[0],)
-            said = f"policy forbidden.{key}: no plan may reboot such servers, and group {group.name} selects {what}"
+            said = (
+                f"policy forbidden.{key}: no plan may reboot such servers, and group "
+                f"{group.name} selects {what}"
+            )
             yield _problem(said, "select others, or exclude these", place)
 
 
@@ -399,7 +450,9 @@ def _forbidden(
 
 
 def _unseen_groups(policy: Policy, index: Index, inventory: Inventory | None) -> Iterator[Problem]:
-    """A policy about server groups that could not be read is broken; where none is listed, that is told."""
+    """A policy about server groups that could not be read is broken; where none is listed,
+    that is told.
+    """
     words = (policy.forbidden.server_groups if policy.forbidden else None) or ()
     unseen = [word for word in words if word not in index.group_ids]
     unread = None if inventory is None else inventory.groups_unread
@@ -409,12 +462,15 @@ def _unseen_groups(policy: Policy, index: Index, inventory: Inventory | None) ->
             said, unread.hint or "plans that the policy cannot judge are refused", ("groups",)
         )
     elif inventory is not None and not inventory.groups and unseen:
-        said = f"policy forbidden.server_groups could not be judged for {few(unseen)}: the cloud lists no server group"
+        said = (
+            f"policy forbidden.server_groups could not be judged for {few(unseen)}: the cloud "
+            f"lists no server group"
+        )
         hint = "allow the credentials to list server groups, if there are any"
         yield Problem("PolicyViolated", said, hint=hint, severity="warning", path=("groups",))
 
 
-# --- small things -------------------------------------------------------------------------------------------------
+# --- small things -------------------------------------------------------------
 
 
 def _problem(message: str, hint: str, path: Path) -> Problem:

@@ -1,7 +1,8 @@
-"""Which rules a policy loosens against an earlier version of itself. Pure; only what the two policies say is compared.
+"""Which rules a policy loosens against an earlier version of itself. Pure; only what the two
+policies say is compared.
 
-What cannot be told to be as strict as before counts as loosened: paths that were rewritten, a number that became a
-percentage.
+What cannot be told to be as strict as before counts as loosened: paths that were rewritten,
+a number that became a percentage.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from runner.planning.words import is_covered, words_of
 
 
 def loosened(old: Policy | None, new: Policy | None) -> tuple[Lift, ...]:
-    """Every rule that `new` raises, widens or drops. Nothing for a policy that is only stricter, or the first one."""
+    """Every rule that `new` raises, widens or drops. Nothing for a policy that is only
+    stricter, or the first one.
+    """
     if old is None:
         return ()
     if new is None:
@@ -25,7 +28,9 @@ def loosened(old: Policy | None, new: Policy | None) -> tuple[Lift, ...]:
 
 
 def _raised(before: float | None, after: float | None) -> str | None:
-    """For the most of something, and for sizes from which on a rule holds: more is looser, no rule the loosest."""
+    """For the most of something, and for sizes from which on a rule holds: more is looser,
+    no rule the loosest.
+    """
     if before is None:
         return None
     if after is None:
@@ -130,4 +135,6 @@ RULES: tuple[Belt[Policy], ...] = (
     Belt(("exclude_must_match",), lambda p: p.exclude_must_match, _dropped, _yes),
     Belt(("targets",), lambda p: p.targets, _targets_widened, _rules),
 )
-"""Every rule but `forbidden`, which is compared word by word. A new rule of the policy is one line here."""
+"""Every rule but `forbidden`, which is compared word by word. A new rule of the policy is
+one line here.
+"""

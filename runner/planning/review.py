@@ -1,7 +1,9 @@
-"""A saved schedule against the plan and the cloud as they are when it is to run: may it, and what has become of it?
+"""A saved schedule against the plan and the cloud as they are when it is to run: may it, and
+what has become of it?
 
-What was reviewed is what runs. So a schedule is refused when it is not what its plan makes of those servers, when it
-was made for another plan or project, when it is too old, or when too much of it is gone. Nothing is ever added to it.
+What was reviewed is what runs. So a schedule is refused when it is not what its plan makes
+of those servers, when it was made for another plan or project, when it is too old, or when
+too much of it is gone. Nothing is ever added to it.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ MAX_AGE = timedelta(days=7)
 """How old a schedule may be when its run is created, unless the caller says otherwise."""
 
 SKIPPED_AT_MOST = Amount(percent=10.0)
-"""Of the servers, at least one: more than these gone before the first wave, and it is not what was reviewed."""
+"""Of the servers, at least one: more than these gone before the first wave, and it is not
+what was reviewed.
+"""
 
 CLOCKS_APART = timedelta(hours=1)
 """How far in the future a schedule may have been made: clocks differ."""
@@ -65,15 +69,19 @@ NONE = "none"
 NOT_SELECTED = "NotSelected"
 
 FOR_GOOD = frozenset({NOT_SELECTED, EXCLUDED_BY_PLAN, REBOOTED_IN_CYCLE, NOT_READY_IN_CYCLE})
-"""Reasons that no look at a server's state finds again: they are judged once, when the run is created."""
+"""Reasons that no look at a server's state finds again: they are judged once, when the run
+is created.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a review found. `differences`: why the schedule is stale, one sentence each; empty when it may run.
+    """What a review found. `differences`: why the schedule is stale, one sentence each; empty
+    when it may run.
 
-    `skipped`: its servers that cannot be rebooted as things are, with the reason. `newcomers`: servers that the plan
-    selects now and the schedule does not hold: they are listed and never added.
+    `skipped`: its servers that cannot be rebooted as things are, with the reason.
+    `newcomers`: servers that the plan selects now and the schedule does not hold: they are
+    listed and never added.
     """
 
     differences: tuple[str, ...]
@@ -81,14 +89,18 @@ class Standing:
     newcomers: tuple[ServerRef, ...] = ()
 
     def is_spent(self, saved: Schedule) -> bool:
-        """Whether every server of the schedule was rebooted in its cycle already: there is nothing left to do."""
+        """Whether every server of the schedule was rebooted in its cycle already: there is
+        nothing left to do.
+        """
         return len(self.skipped) == saved.servers and all(
             why.reason == REBOOTED_IN_CYCLE for _, why in self.skipped
         )
 
     @property
     def settled(self) -> dict[str, Why]:
-        """Server id -> reason and sentence of those that are skipped whatever state they will be in."""
+        """Server id -> reason and sentence of those that are skipped whatever state they
+        will be in.
+        """
         return {ref.id: why for ref, why in self.skipped if why.reason in FOR_GOOD}
 
 
@@ -102,11 +114,12 @@ def outdated(
     max_age: timedelta = MAX_AGE,
     own_cycle: bool = False,
 ) -> tuple[str, ...]:
-    """Why a schedule may not run whatever the cloud has: another plan or target, too old, not what its plan makes.
+    """Why a schedule may not run whatever the cloud has: another plan or target, too old, not
+    what its plan makes.
 
-    Where the plan has windows it is not too old before the first one since is over: a schedule that is reviewed in the
-    week before a window is to run in it. `own_cycle`: each run has a cycle of its own (the embedded simulated cloud),
-    so it need not be the plan's.
+    Where the plan has windows it is not too old before the first one since is over: a
+    schedule that is reviewed in the week before a window is to run in it. `own_cycle`: each
+    run has a cycle of its own (the embedded simulated cloud), so it need not be the plan's.
     """
     return (
         *_origin(saved, plan, plan_digest, targets, own_cycle),
@@ -115,8 +128,9 @@ def outdated(
 
 
 def review(saved: Schedule, plan: Plan, fleet: Fleet) -> Standing:
-    """What has become of the servers of a schedule that is not outdated. `fleet`: its targets as they are now, with
-    what its cycle is spent for, and support as configuration has it now.
+    """What has become of the servers of a schedule that is not outdated. `fleet`: its targets
+    as they are now, with what its cycle is spent for, and support as configuration has it
+    now.
     """
     picks = {p.group.name: p for p in last_apart(pick_all(plan, fleet, saved.cycle))}
     skipped = tuple(
@@ -135,7 +149,8 @@ def review(saved: Schedule, plan: Plan, fleet: Fleet) -> Standing:
     standing = Standing((), skipped, newcomers)
     if len(skipped) > allowed and not standing.is_spent(saved):
         differences.append(
-            f"{len(skipped)} of its {saved.servers} servers would be skipped now, at most {allowed} may be"
+            f"{len(skipped)} of its {saved.servers} servers would be skipped now, at most "
+            f"{allowed} may be"
             f" ({SKIPPED_AT_MOST}, at least 1): "
             + few([f"{ref.name} ({ref.id}) {why.reason}" for ref, why in skipped])
         )
@@ -143,10 +158,11 @@ def review(saved: Schedule, plan: Plan, fleet: Fleet) -> Standing:
 
 
 def follows(saved: Schedule, plan: Plan) -> list[str]:
-    """What in a saved schedule does not follow from the plan, given its servers in its order; empty when all does.
+    """What in a saved schedule does not follow from the plan, given its servers in its order;
+    empty when all does.
 
-    A file can come from anywhere. Whoever made it may have chosen among the plan's servers, and nothing else: waves,
-    pauses, budgets and the kind of reboot are recomputed.
+    A file can come from anywhere. Whoever made it may have chosen among the plan's servers,
+    and nothing else: waves, pauses, budgets and the kind of reboot are recomputed.
     """
     return [*_rules_that_differ(saved, _rebuilt(saved, plan)), *_over_unavailable(saved)]
 
@@ -158,7 +174,9 @@ def _origin(
         yield f"it was made from the plan {saved.plan_name}, this is the plan {plan.name}"
         return
     if saved.plan_digest != plan_digest:
-        yield f"the plan has changed since: it is {plan_digest} now, {saved.plan_digest} was reviewed"
+        yield (
+            f"the plan has changed since: it is {plan_digest} now, {saved.plan_digest} was reviewed"
+        )
     if saved.targets != targets:
         was, now = (", ".join(map(_target, some)) for some in (saved.targets, targets))
         yield f"the target is {now}, it was made for {was}"
@@ -187,7 +205,9 @@ def _age(saved: Schedule, plan: Plan, now: datetime, most: timedelta) -> Iterato
 
 
 def _first_window_lasts(plan: Plan, made: datetime, now: datetime) -> bool:
-    """Whether the first window after a moment, as freezes leave it, is not over yet; by the plan as it is."""
+    """Whether the first window after a moment, as freezes leave it, is not over yet; by the
+    plan as it is.
+    """
     first = next(openings(plan.opening, plan.frozen(made), made), None)
     return first is not None and (first.ends is None or now < first.ends)
 
@@ -195,10 +215,12 @@ def _first_window_lasts(plan: Plan, made: datetime, now: datetime) -> bool:
 def _skipped(
     saved: Schedule, picks: dict[str, Pick], inventory: Inventory, parts: Mapping[str, str]
 ) -> Iterator[tuple[ServerRef, Why]]:
-    """The schedule's servers that are missing, not fit, rebooted already, or not what the plan means any more.
+    """The schedule's servers that are missing, not fit, rebooted already, or not what the plan
+    means any more.
 
-    `parts`: group -> the name of its part that goes last. Who is left out of a group is left out of its part as well;
-    who belongs to the part by now is not rebooted with the others.
+    `parts`: group -> the name of its part that goes last. Who is left out of a group is
+    left out of its part as well; who belongs to the part by now is not rebooted with the
+    others.
     """
     fit = {name: {s.id for s in pick.eligible} for name, pick in picks.items()}
     left_out = [(name, s.id, reason) for name, pick in picks.items() for s, reason in pick.left_out]
@@ -251,7 +273,9 @@ def _rebuilt(saved: Schedule, plan: Plan) -> Schedule:
 
 
 def _with_parts(saved: Schedule, plan: Plan) -> list[tuple[Group, bool]]:
-    """The plan's groups, and after them the parts that go last in the schedule as support of the runner."""
+    """The plan's groups, and after them the parts that go last in the schedule as support
+    of the runner.
+    """
     names = support_names([g.name for g in plan.groups])
     last = {g.name for g in saved.groups if g.support}
     parts = [
@@ -261,8 +285,9 @@ def _with_parts(saved: Schedule, plan: Plan) -> list[tuple[Group, bool]]:
 
 
 def _as_saved(group: Group, saved: Schedule, members: Sequence[ServerRef]) -> Iterator[Portioned]:
-    """Servers in the waves that the plan makes of them. Waves that say what held them back may be smaller than written:
-    whether the cloud bears that out is judged with the inventory, and smaller waves are never less safe.
+    """Servers in the waves that the plan makes of them. Waves that say what held them back may
+    be smaller than written: whether the cloud bears that out is judged with the inventory,
+    and smaller waves are never less safe.
     """
     own = [w for w in saved.waves if w.group == group.name]
     held = {n: len(w.servers) for n, w in enumerate(own) if w.held_by}
@@ -277,7 +302,9 @@ def _spread(plan: Plan, group: Group) -> tuple[Spread, ...]:
 
 
 def _crowded(saved: Schedule, plan: Plan, fleet: Fleet) -> Iterator[str]:
-    """Waves that hold more of a failure domain, as the cloud is now, than the plan allows: the first of each group."""
+    """Waves that hold more of a failure domain, as the cloud is now, than the plan allows:
+    the first of each group.
+    """
     for group, _ in _with_parts(saved, plan):
         place = fleet.place(group)
         inventory = place.inventory
@@ -302,7 +329,10 @@ def _over_unavailable(saved: Schedule) -> Iterator[str]:
     for wave in saved.waves:
         most = rules.get(wave.group)
         if most is not None and len(wave.servers) > most.allowed:
-            yield f"wave {wave.number} takes {len(wave.servers)} servers down, max_unavailable allows {most.allowed}"
+            yield (
+                f"wave {wave.number} takes {len(wave.servers)} servers down, max_unavailable "
+                f"allows {most.allowed}"
+            )
             return
 
 
@@ -391,7 +421,10 @@ def _waves(group: str, was: Sequence[Wave], now: Sequence[Wave]) -> Iterator[str
     """The shape of a group's waves: sizes as written and as numbers, and what follows each."""
     reviewed, due = ([_shape(w) for w in waves if w.group == group] for waves in (was, now))
     if reviewed != due:
-        yield f"group {group}, waves: {few(reviewed) or NONE} were reviewed, the plan makes them {few(due) or NONE}"
+        yield (
+            f"group {group}, waves: {few(reviewed) or NONE} were reviewed, the plan makes them "
+            f"{few(due) or NONE}"
+        )
 
 
 def _shape(wave: Wave) -> str:
@@ -420,14 +453,19 @@ def _budget(allowance: Allowance | None) -> str:
 def _over_its_limits(
     saved: Schedule, gone: Collection[str], fleet: Fleet, plan: Plan
 ) -> Iterator[str]:
-    """The plan's own limits, by the targets as they are now: how many servers they showed then is nobody's witness."""
+    """The plan's own limits, by the targets as they are now: how many servers they showed
+    then is nobody's witness.
+    """
     targets = {g.name: g.target for g in saved.groups}
     shares = fleet.shares(
         (targets[w.group], s.id) for w in saved.waves for s in w.servers if s.id not in gone
     )
     servers = sum(share.scheduled for share in shares)
     if servers > plan.limits.servers:
-        yield f"it would reboot {servers} servers, limits.servers of the plan allows {plan.limits.servers}"
+        yield (
+            f"it would reboot {servers} servers, limits.servers of the plan allows "
+            f"{plan.limits.servers}"
+        )
     for share in shares:
         allowed = Amount(percent=plan.limits.percent).as_budget(share.visible)
         if share.scheduled > allowed:

@@ -1,4 +1,6 @@
-"""The schedule: a plan and what the cloud has now, turned into servers in waves. A pure function."""
+"""The schedule: a plan and what the cloud has now, turned into servers in waves. A pure
+function.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ from runner.planning.waves import cut, pause_after, size_of, written_at
 from runner.planning.worst_case import worst_case
 
 _LONGEST_NAME = 50
-"""So much of a group's name is kept in that of its part that goes last: names have up to 63 characters."""
+"""So much of a group's name is kept in that of its part that goes last: names have up to 63
+characters.
+"""
 
 _DETAIL = 500
 """Characters of an exclusion's sentence: it can hold long globs and what the cloud wrote."""
@@ -52,7 +56,9 @@ _DETAIL = 500
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What came of planning: a schedule, or None with at least one error; warnings come beside a schedule."""
+    """What came of planning: a schedule, or None with at least one error; warnings come
+    beside a schedule.
+    """
 
     schedule: Schedule | None
     problems: tuple[Problem, ...] = ()
@@ -69,9 +75,9 @@ def make_schedule(
 ) -> Planned:
     """Say which server goes down in which wave, and why each other one that was matched does not.
 
-    `fleet` holds the targets of all groups. `cycle` takes the place of the plan's. The same input gives the same
-    schedule and digest, whatever order the servers of an inventory come in. All problems are found at once, each with
-    its `path` in the plan.
+    `fleet` holds the targets of all groups. `cycle` takes the place of the plan's. The same
+    input gives the same schedule and digest, whatever order the servers of an inventory
+    come in. All problems are found at once, each with its `path` in the plan.
     """
     cycle = cycle or plan.campaign
     picks = pick_all(plan, fleet, cycle)
@@ -109,7 +115,9 @@ def assemble(
     file: str = "",
     **about: Any,
 ) -> Schedule:
-    """A schedule of a plan with these groups and waves, its budget, worst case and digest. `about`: other fields."""
+    """A schedule of a plan with these groups and waves, its budget, worst case and digest.
+    `about`: other fields.
+    """
     budget = _allowance(plan.max_failures, sum(len(w.servers) for w in waves))
     schedule = Schedule(
         plan=PlanRef(plan.name, plan_digest, file, plan.description or ""),
@@ -145,7 +153,8 @@ def pick_all(plan: Plan, fleet: Fleet, cycle: str) -> list[Pick]:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One group against its target: `selected` = `eligible` (in their order) and `left_out`, each server once.
+    """One group against its target: `selected` = `eligible` (in their order) and `left_out`,
+    each server once.
 
     `is_support`: it is the part of a group that goes down after all groups.
     """
@@ -164,7 +173,9 @@ class Pick:
         )
 
     def exclusions(self) -> Iterator[Exclusion]:
-        """Yield why each server is left out; those with the same reason stand together (`model.schedule.together`)."""
+        """Yield why each server is left out; those with the same reason stand together
+        (`model.schedule.together`).
+        """
         named = frozenset(self.group.servers.ids or ())
         for server, why in sorted(
             self.left_out, key=lambda found: (found[1].reason, found[0].id in named)
@@ -173,7 +184,9 @@ class Pick:
             yield Exclusion(_ref(server), self.group.name, why.reason, detail, server.id in named)
 
     def kept_by_plan(self) -> Iterator[Server]:
-        """What the plan itself means by this group: selected and not excluded, whatever state it is in."""
+        """What the plan itself means by this group: selected and not excluded, whatever
+        state it is in.
+        """
         yield from self.eligible
         yield from (server for server, why in self.left_out if why.reason != EXCLUDED_BY_PLAN)
 
@@ -201,9 +214,11 @@ def _pick(group: Group, place: TargetFleet, spent: Collection[str], cycle: str) 
 
 
 def last_apart(picks: Sequence[Pick]) -> list[Pick]:
-    """The same servers, with those that go last in groups of their own after all groups, in the same order.
+    """The same servers, with those that go last in groups of their own after all groups, in
+    the same order.
 
-    Such a group has the rules of the group that it is a part of; its percentages are of its own servers.
+    Such a group has the rules of the group that it is a part of; its percentages are of its
+    own servers.
     """
     if all(p.place.is_last is NEVER for p in picks):
         return list(picks)
@@ -226,7 +241,9 @@ def last_apart(picks: Sequence[Pick]) -> list[Pick]:
 
 
 def support_names(groups: Collection[str]) -> dict[str, str]:
-    """Return, for each name of a group, that of its part that goes last: a name that no group of the plan has."""
+    """Return, for each name of a group, that of its part that goes last: a name that no
+    group of the plan has.
+    """
     taken = set(groups)
     made: dict[str, str] = {}
     for group in groups:
@@ -263,7 +280,9 @@ def in_order(
 
 
 def waves_of(groups: Iterable[tuple[Group, Iterable[Portioned]]]) -> tuple[Wave, ...]:
-    """The waves of groups and their servers in order, numbered over the whole run; no pause follows the last."""
+    """The waves of groups and their servers in order, numbered over the whole run; no pause
+    follows the last.
+    """
     made: list[Wave] = []
     for group, portioned in groups:
         made += _waves(group, portioned, first=len(made) + 1)

@@ -1,9 +1,10 @@
 """Which servers a selector means.
 
-In `servers` all keys must match, in `exclude` any one key or any one tag. Names are shell globs, told apart by case;
-everything else is compared exactly. `exclude` also matches a server whose name or tags only look like the ones written:
-a hidden character in the cloud must not undo an exclusion. A selector is compiled once; `Index` keeps it from looking
-at every server of a large project for every group.
+In `servers` all keys must match, in `exclude` any one key or any one tag. Names are shell
+globs, told apart by case; everything else is compared exactly. `exclude` also matches a
+server whose name or tags only look like the ones written: a hidden character in the cloud
+must not undo an exclusion. A selector is compiled once; `Index` keeps it from looking at
+every server of a large project for every group.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ class Index:
 
     @cached_property
     def members(self) -> Mapping[str, frozenset[str]]:
-        """The server ids of each server group, by group id: what the group lists and what servers say."""
+        """The server ids of each server group, by group id: what the group lists and what
+        servers say.
+        """
         found: dict[str, set[str]] = {}
         for group in self.inventory.groups:
             found.setdefault(group.id, set()).update(group.members)
@@ -93,7 +96,9 @@ class Index:
 
     @cached_property
     def as_seen(self) -> Mapping[str, Server]:
-        """By id, the servers whose name or tags hold what a reader does not see, as a reader sees them."""
+        """By id, the servers whose name or tags hold what a reader does not see, as a
+        reader sees them.
+        """
         found: dict[str, Server] = {}
         for server in self.servers:
             tags = server.tags
@@ -111,7 +116,9 @@ class Index:
         return frozenset().union(*(self.members.get(group, frozenset()) for group in ids))
 
     def named(self, pattern: str) -> list[Server]:
-        """The servers whose names begin like the glob `pattern`: all that can match, and few others."""
+        """The servers whose names begin like the glob `pattern`: all that can match, and
+        few others.
+        """
         special = _GLOB.search(pattern)
         prefix = pattern[: special.start()] if special else pattern
         if not prefix:
@@ -132,7 +139,9 @@ def select(selector: Selector, index: Index) -> tuple[Server, ...]:
 
 
 def matcher(selector: Selector, index: Index) -> Test:
-    """A test of one server by every key of `selector`, as `select` does for all: what matched, for people, or None."""
+    """A test of one server by every key of `selector`, as `select` does for all: what
+    matched, for people, or None.
+    """
     if selector.all:
         return lambda _: "all"
     tests = _tests(selector, index)
@@ -147,7 +156,9 @@ def matcher(selector: Selector, index: Index) -> Test:
 
 
 def excluder(selector: Selector, index: Index) -> Test:
-    """A test that answers with the first key of `selector` that matches a server (`names web-old-*`), else None."""
+    """A test that answers with the first key of `selector` that matches a server (`names
+    web-old-*`), else None.
+    """
     if selector.all:
         return lambda _: "all"
     tests = _tests(selector, index, any_tag=True)
@@ -165,7 +176,9 @@ def excluder(selector: Selector, index: Index) -> Test:
 
 
 def excludes_any(selector: Selector, index: Index) -> bool:
-    """Return True if `excluder` matches a server of the index: for a selector of one word, without asking each one."""
+    """Return True if `excluder` matches a server of the index: for a selector of one word,
+    without asking each one.
+    """
     test = excluder(selector, index)
     seen = _as_seen(selector)
     likely = (_candidates(key, form, index) for form in (selector, seen) for key in form.keys)
@@ -185,7 +198,9 @@ def _is_odd(text: str) -> bool:
 
 
 def _as_seen(selector: Selector) -> Selector:
-    """The same selector with its names and tags as a reader sees them; itself where that makes no difference."""
+    """The same selector with its names and tags as a reader sees them; itself where that
+    makes no difference.
+    """
     names = None if selector.names is None else tuple(map(as_seen, selector.names))
     tags = {
         as_seen(key): tuple(map(as_seen, values)) for key, values in (selector.tags or {}).items()
@@ -197,7 +212,8 @@ def _as_seen(selector: Selector) -> Selector:
 def _tests(selector: Selector, index: Index, any_tag: bool = False) -> list[tuple[str, Test]]:
     """One test for each key that is written, the cheap ones first.
 
-    Raises ValueError if the file of `ids_from` has not been read into `ids`: that is the loader's work.
+    Raises ValueError if the file of `ids_from` has not been read into `ids`: that is the
+    loader's work.
     """
     if selector.ids_from is not None and selector.ids is None:
         raise ValueError("ids_from has not been resolved into ids")

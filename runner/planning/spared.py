@@ -1,7 +1,8 @@
-"""Servers that a run needs to stay up: the machine it runs on, and what configuration names as its support. Pure.
+"""Servers that a run needs to stay up: the machine it runs on, and what configuration names as
+its support. Pure.
 
-Neither is left out quietly: a plan that would reboot one is refused until it says so itself (`exclude`). Support with
-`action: last` goes down in waves of its own after all others.
+Neither is left out quietly: a plan that would reboot one is refused until it says so itself
+(`exclude`). Support with `action: last` goes down in waves of its own after all others.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _EMPTY = Index(Inventory((), datetime.min.replace(tzinfo=UTC)))
 
 @dataclass(frozen=True)
 class Spared:
-    """What a run spares, as it is known here and now. Compiled once, then asked about single servers."""
+    """What a run spares, as it is known here and now. Compiled once, then asked about
+    single servers.
+    """
 
     machine: Machine = NOBODY
     support: tuple[Support, ...] = ()
@@ -57,7 +60,9 @@ class Spared:
         return ", ".join(one.name for one in self._of(server))
 
     def why(self, server: Server, *, among_last: bool) -> Why | None:
-        """Why this server may not be rebooted now. `among_last`: its wave is one of those after all others."""
+        """Why this server may not be rebooted now. `among_last`: its wave is one of those
+        after all others.
+        """
         how = is_it(self.machine, server)
         if how is not None:
             return Why(RUNNER_ITSELF, f"it is the machine that the runner runs on: {how}")
@@ -82,7 +87,9 @@ class Spared:
 def spare_now(
     spared: Spared, schedule: Schedule, group: str, servers: Mapping[str, Server]
 ) -> dict[str, Why]:
-    """Those of a wave's servers, as just read, that may not be rebooted after all, with the reason."""
+    """Those of a wave's servers, as just read, that may not be rebooted after all, with
+    the reason.
+    """
     if spared.is_nothing:
         return {}
     among_last = any(g.name == group and g.support for g in schedule.groups)
@@ -98,10 +105,12 @@ def judge_spared(
     *,
     target: str | None = None,
 ) -> list[Problem]:
-    """What in a schedule may not be rebooted from here: one problem for each group and kind; `path` in the plan.
+    """What in a schedule may not be rebooted from here: one problem for each group and kind;
+    `path` in the plan.
 
-    `target`: the one that this is about, None for all. `skipped`: ids of its servers that will be left out anyway.
-    Warnings tell which support goes last, and which names no server of the target.
+    `target`: the one that this is about, None for all. `skipped`: ids of its servers that
+    will be left out anyway. Warnings tell which support goes last, and which names no
+    server of the target.
     """
     if spared.is_nothing:
         return []
@@ -123,7 +132,10 @@ def judge_spared(
             found.append(_goes_last(spared, group.name, servers, path))
     unmatched = list(spared.unmatched(inventory.servers))
     if unmatched:
-        said = f"support {few(unmatched)}: the target has no such server, so nothing is protected by it"
+        said = (
+            f"support {few(unmatched)}: the target has no such server, so nothing is protected "
+            f"by it"
+        )
         hint = "correct support of the target in the configuration"
         found.append(
             Problem("SupportNotFound", said, hint=hint, severity="warning", path=("groups",))
@@ -150,7 +162,10 @@ def _refused(
     needed = reasons.get(RUNNER_SUPPORT, [])
     if needed:
         shown = few([f"{s.name} ({s.id}), {spared.names(s)}" for s, _ in needed])
-        said = f"group {group} would reboot {len(needed)} of the servers that the runner depends on: {shown}"
+        said = (
+            f"group {group} would reboot {len(needed)} of the servers that the runner depends "
+            f"on: {shown}"
+        )
         yield Problem(RUNNER_SUPPORT, said, hint=_HOW_SUPPORT, path=path)
 
 
@@ -167,5 +182,8 @@ def _goes_last(
     spared: Spared, group: str, servers: Sequence[Server], path: tuple[str | int, ...]
 ) -> Problem:
     names = few([f"{s.name} ({s.id}), {spared.names(s)}" for s in servers])
-    said = f"the runner depends on {len(servers)} servers, which go down after all others, as group {group}: {names}"
+    said = (
+        f"the runner depends on {len(servers)} servers, which go down after all others, as "
+        f"group {group}: {names}"
+    )
     return Problem("SupportLast", said, severity="warning", path=path)

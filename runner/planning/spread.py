@@ -1,8 +1,9 @@
 """How many servers of one failure domain may go down in one wave, and waves that keep to it. Pure.
 
-A *domain* is what servers can lose together: a zone, a server group (anti-affinity), an enterprise project, or the
-servers with the same value of a tag. A server without the tag, or in no server group, is in no domain of that kind.
-Each domain may have at least one server in each wave, so a schedule always exists; it may only have more waves.
+A *domain* is what servers can lose together: a zone, a server group (anti-affinity), an
+enterprise project, or the servers with the same value of a tag. A server without the tag,
+or in no server group, is in no domain of that kind. Each domain may have at least one
+server in each wave, so a schedule always exists; it may only have more waves.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ DomainsOf = Callable[[Server], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """One failure domain of a group: the rule that holds it, its name, and its share of one wave."""
+    """One failure domain of a group: the rule that holds it, its name, and its share of
+    one wave.
+    """
 
     rule: str
     name: str
@@ -34,7 +37,9 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Domains:
-    """The domains that can hold a wave back. `cells`: for each server of a group, in order, which it is in."""
+    """The domains that can hold a wave back. `cells`: for each server of a group, in order,
+    which it is in.
+    """
 
     domains: tuple[Domain, ...]
     cells: tuple[tuple[int, ...], ...]
@@ -60,7 +65,9 @@ def rule_words(key: str, written: str) -> str:
 
 
 def written_rules(spread: Mapping[str, Amount]) -> dict[str, str]:
-    """Every rule that holds for a group, with its value as written; that of server groups is always among them."""
+    """Every rule that holds for a group, with its value as written; that of server groups
+    is always among them.
+    """
     return {SERVER_GROUP: ALL_BUT_ONE, **{key: str(amount) for key, amount in spread.items()}}
 
 
@@ -69,9 +76,10 @@ def domains(
 ) -> Domains:
     """The domains of a group's servers.
 
-    No domain of two or more (counted over all servers of the target) goes down as a whole in one wave, unless 100 % is
-    written for its kind. That holds for the kinds that are written, and for server groups in any case. `missing`:
-    servers of the group that the cloud does not know any more; they are taken to have been in every domain, so that
+    No domain of two or more (counted over all servers of the target) goes down as a whole
+    in one wave, unless 100 % is written for its kind. That holds for the kinds that are
+    written, and for server groups in any case. `missing`: servers of the group that the
+    cloud does not know any more; they are taken to have been in every domain, so that
     percentages stay what they were.
     """
     kept: list[Domain] = []
@@ -116,7 +124,9 @@ def _size(key: str, name: str, index: Index) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """The servers of one wave, as places in the group's order, and the rules that made it smaller than asked for."""
+    """The servers of one wave, as places in the group's order, and the rules that made it
+    smaller than asked for.
+    """
 
     members: tuple[int, ...]
     held_by: tuple[str, ...] = ()
@@ -125,9 +135,9 @@ class Portion:
 def portions(order: Domains, size_of: Callable[[int], int]) -> Iterator[Portion]:
     """Servers in waves; `size_of` says how many the n-th wave may have, counted from 0.
 
-    Each wave takes, in order, the first servers whose domains still have room in it. So nothing is later than its
-    place in the order and the rules make it, and a wave is smaller than asked for only if every server that is left
-    lies in a domain that is full.
+    Each wave takes, in order, the first servers whose domains still have room in it. So
+    nothing is later than its place in the order and the rules make it, and a wave is
+    smaller than asked for only if every server that is left lies in a domain that is full.
     """
     waiting = _Waiting(order)
     n = 0
@@ -140,9 +150,10 @@ def portions(order: Domains, size_of: Callable[[int], int]) -> Iterator[Portion]
 class _Node:
     """Servers that wait and share a domain, and all the domains above it.
 
-    Either a queue of places (`queue`, the next one last) or a heap of nodes below it (`heap`: the first place of each,
-    a number that tells equal ones apart, the node). `head`: its first place that may be taken, None without one.
-    `aside`: nodes that have no place to give in this wave.
+    Either a queue of places (`queue`, the next one last) or a heap of nodes below it
+    (`heap`: the first place of each, a number that tells equal ones apart, the node).
+    `head`: its first place that may be taken, None without one. `aside`: nodes that have no
+    place to give in this wave.
     """
 
     domain: int
@@ -161,10 +172,12 @@ class _Node:
 
 
 class _Waiting:
-    """Servers that wait, in a tree: by the domains of the rule that has the fewest, in each by those of the next rule.
+    """Servers that wait, in a tree: by the domains of the rule that has the fewest, in each by
+    those of the next rule.
 
-    Servers in the same domains are interchangeable but for their place, so only the first of them is looked at; and a
-    domain that is full is put aside with all that lies in it, once a wave, not server by server.
+    Servers in the same domains are interchangeable but for their place, so only the first
+    of them is looked at; and a domain that is full is put aside with all that lies in it,
+    once a wave, not server by server.
     """
 
     def __init__(self, order: Domains) -> None:
@@ -188,7 +201,9 @@ class _Waiting:
         return Portion(tuple(taken), tuple(sorted(self._full)) if is_short else ())
 
     def _settle(self, node: _Node) -> int | None:
-        """The node's first place that may be taken now; what is full on the way there is put aside."""
+        """The node's first place that may be taken now; what is full on the way there
+        is put aside.
+        """
         if node.queue:
             return node.queue[-1]
         heap = node.heap
@@ -229,7 +244,9 @@ class _Waiting:
         return place
 
     def _put_back(self) -> None:
-        """What was full in this wave waits for the next. The deepest first, so that all first places are right."""
+        """What was full in this wave waits for the next. The deepest first, so that all
+        first places are right.
+        """
         levels: dict[int, dict[_Node, bool]] = {}
         for node in self._dirty:
             levels.setdefault(node.depth, {})[node] = False
@@ -242,7 +259,9 @@ class _Waiting:
 
 
 def _restore(node: _Node, is_stale: bool) -> None:
-    """Take in again what was put aside; `is_stale`: the first places of nodes in the heap may have changed as well."""
+    """Take in again what was put aside; `is_stale`: the first places of nodes in the heap
+    may have changed as well.
+    """
     if is_stale:
         node.heap = [
             (_head(child), child.number, child)
@@ -288,7 +307,8 @@ def _tree(order: Domains) -> _Node:
 
 
 def crowded(waves: Sequence[Sequence[Server]], order: Domains) -> Iterator[tuple[int, Domain, int]]:
-    """Waves (places in `waves`) that hold more servers of a domain than its share, and how many they hold.
+    """Waves (places in `waves`) that hold more servers of a domain than its share, and how
+    many they hold.
 
     `order` was made of the servers of all waves, one after the other.
     """

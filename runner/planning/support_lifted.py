@@ -1,6 +1,7 @@
 """Which support of the runner a configuration protects less than an earlier version of it. Pure.
 
-What cannot be told to be as strict as before counts as loosened: a selector that was rewritten, for example.
+What cannot be told to be as strict as before counts as loosened: a selector that was
+rewritten, for example.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a configuration changes of its targets, of the sources of gates and of the store. Pure.
 
-A plan that is judged by the earlier configuration will run by the new one, so whoever reviews must see the difference.
+A plan that is judged by the earlier configuration will run by the new one, so whoever
+reviews must see the difference.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ _FASTER = ("servers_per_minute", "servers_per_request")
 
 
 def changed_configuration(old: Config, new: Config) -> tuple[Lift, ...]:
-    """Return what an earlier configuration says otherwise of targets, sources of gates, and the store of journals.
+    """Return what an earlier configuration says otherwise of targets, sources of gates, and
+    the store of journals.
 
     A source that is gone cannot be asked, so its gates are errors.
     """
@@ -33,7 +35,8 @@ def changed_configuration(old: Config, new: Config) -> tuple[Lift, ...]:
 def changed_targets(
     old: Mapping[str, TargetConfig], new: Mapping[str, TargetConfig]
 ) -> tuple[Lift, ...]:
-    """Every key that says which cloud, project, endpoint or login is meant, and a rate that is raised.
+    """Every key that says which cloud, project, endpoint or login is meant, and a rate that
+    is raised.
 
     A target that is gone reboots nothing, one that is new had nothing before.
     """

@@ -13,7 +13,9 @@ PauseWord = timedelta | Literal["approval"]
 
 
 def size_of(n: int, total: int, sizes: Sequence[Amount]) -> int:
-    """How many servers the group's wave `n` (from 0) of a group of `total` may have; the last size repeats."""
+    """How many servers the group's wave `n` (from 0) of a group of `total` may have; the
+    last size repeats.
+    """
     return written_at(n, sizes).as_size(total)
 
 
@@ -27,8 +29,9 @@ def cut(
 ) -> Iterator[int]:
     """The sizes of the waves of `total` servers; the numbers sum to `total`.
 
-    Percentages are of `total`, rounded down, at least 1. The last size repeats; a size larger than what is left
-    takes what is left. `[1, 10%, 25%]` of 37: 1, 3, 9, 9, 9, 6. `held`: waves (from 0) that have fewer, and how many.
+    Percentages are of `total`, rounded down, at least 1. The last size repeats; a size
+    larger than what is left takes what is left. `[1, 10%, 25%]` of 37: 1, 3, 9, 9, 9, 6.
+    `held`: waves (from 0) that have fewer, and how many.
     """
     left, n = total, 0
     while left > 0:

@@ -1,4 +1,6 @@
-"""When a run may go on: the present or next open time, and how many of its waves fit into it. Pure."""
+"""When a run may go on: the present or next open time, and how many of its waves fit
+into it. Pure.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,11 @@ from runner.planning.forecast import REBOOT_S, SERVERS_PER_MINUTE, wave_length_s
 class Outlook:
     """The open time that is on, or the next one.
 
-    `why`: why the moment is closed, empty when it is open. `begins`: when it opens (the past, when it is open);
-    `starts_until`, `ends`: last start and end, None where nothing closes it. All three are None where none is in
-    sight. `waves` of the `left` fit into it one after the other with their pauses; approvals are taken to be given at
-    once. `too_long`: numbers of the waves that fit into no open time in sight.
+    `why`: why the moment is closed, empty when it is open. `begins`: when it opens (the
+    past, when it is open); `starts_until`, `ends`: last start and end, None where nothing
+    closes it. All three are None where none is in sight. `waves` of the `left` fit into it
+    one after the other with their pauses; approvals are taken to be given at once.
+    `too_long`: numbers of the waves that fit into no open time in sight.
     """
 
     why: str
@@ -45,7 +48,9 @@ def outlook(
     reboot_s: float = REBOOT_S,
     servers_per_minute: int = SERVERS_PER_MINUTE,
 ) -> Outlook | None:
-    """What windows and freezes mean for the waves after the first `done`; None where the schedule has neither."""
+    """What windows and freezes mean for the waves after the first `done`; None where the
+    schedule has neither.
+    """
     if not schedule.windows and not schedule.calendars:
         return None
     rules = {g.name: g for g in schedule.groups}

@@ -11,7 +11,9 @@ NO_WORDS: Mapping[str, tuple[str, ...]] = {}
 
 
 def words_of(selector: Selector | None) -> Mapping[str, tuple[str, ...]]:
-    """What a selector names, by key, as it is written; a tag is `key=value`. `all` and `ids_from` name nothing."""
+    """What a selector names, by key, as it is written; a tag is `key=value`. `all` and
+    `ids_from` name nothing.
+    """
     if selector is None:
         return NO_WORDS
     made: dict[str, tuple[str, ...]] = {}
@@ -30,8 +32,8 @@ def words_of(selector: Selector | None) -> Mapping[str, tuple[str, ...]]:
 def is_covered(key: str, word: str, by: Collection[str]) -> bool:
     """Whether every server that `word` means is meant by one of `by` as well.
 
-    A glob whose only special character is `*` matches every name that another glob does, when it matches that glob's
-    own text; other globs are sure to cover plain names only.
+    A glob whose only special character is `*` matches every name that another glob does,
+    when it matches that glob's own text; other globs are sure to cover plain names only.
     """
     if word in by:
         return True

@@ -13,29 +13,36 @@ def worst_case(
 ) -> WorstCase:
     """The largest wave, and the most servers that can end failed before the run stops by itself.
 
-    A run stops when failures exceed a budget, but the wave in flight is followed to its end. So for each wave *w*:
+    A run stops when failures exceed a budget, but the wave in flight is followed to its
+    end. So for each wave *w*:
 
         failures(w) = min(b, before(w)) + size(w)
 
-    where *b* is the run's budget and before(w) the most failures that earlier waves can have had without a stop: all
-    their servers, but in a group with `on_failure: stop` none of its canary, and no more than its own budget. The
-    worst case is the largest failures(w); `wave` is the first that reaches it. Where no budget can break, that is
-    every server. Groups with `on_failure: approval` or `continue` are held by the run's budget only, and people who
-    approve after a wave without a ready server are taken to do so: the number is never too small.
+    where *b* is the run's budget and before(w) the most failures that earlier waves can
+    have had without a stop: all their servers, but in a group with `on_failure: stop` none
+    of its canary, and no more than its own budget. The worst case is the largest
+    failures(w); `wave` is the first that reaches it. Where no budget can break, that is
+    every server. Groups with `on_failure: approval` or `continue` are held by the run's
+    budget only, and people who approve after a wave without a ready server are taken to do
+    so: the number is never too small.
 
-    A bake watches its whole group, and may lose all of it in one look, long after its waves. So for each group *g* that
-    bakes the most failures found by its bake, told apart from those that waves show, are
+    A bake watches its whole group, and may lose all of it in one look, long after its
+    waves. So for each group *g* that bakes the most failures found by its bake, told apart
+    from those that waves show, are
 
         in_bake(g) = min(b, before(g)) + servers of g
 
-    where before(g) are the failures that groups before it can have had; the largest is `failures_in_bake`.
+    where before(g) are the failures that groups before it can have had; the largest is
+    `failures_in_bake`.
 
-    Not counted are servers that use up no budget: `baseline: count`, when their checks did not pass before either.
+    Not counted are servers that use up no budget: `baseline: count`, when their checks did
+    not pass before either.
 
-    Worked: sizes 1, 10, 10 with b = 3 in one group: wave 1 is a canary and stops at 1; wave 2: 0 + 10; wave 3:
-    min(3, 10) + 10 = 13. The same with a group budget of 2: min(3, 2) + 10 = 12. Sizes 4, 4 with b = 0: 0 + 4 = 4.
-    Sizes 2, 2 with b = 100: min(100, 2) + 2 = 4, every server. Two groups of 4, 4 and of 2 with b = 1, both with a
-    bake: waves 4, 1 + 4 and 1 + 2, so 5; bakes 8 and 1 + 2, so 8.
+    Worked: sizes 1, 10, 10 with b = 3 in one group: wave 1 is a canary and stops at 1; wave
+    2: 0 + 10; wave 3: min(3, 10) + 10 = 13. The same with a group budget of 2: min(3, 2) +
+    10 = 12. Sizes 4, 4 with b = 0: 0 + 4 = 4. Sizes 2, 2 with b = 100: min(100, 2) + 2 = 4,
+    every server. Two groups of 4, 4 and of 2 with b = 1, both with a bake: waves 4, 1 + 4
+    and 1 + 2, so 5; bakes 8 and 1 + 2, so 8.
     """
     rules = {g.name: g for g in groups}
     worst, at, in_bake = 0, None, 0

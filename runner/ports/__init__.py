@@ -1,4 +1,6 @@
-"""What the core asks of the outside. Small protocols; the edges implement them, `cli` joins them."""
+"""What the core asks of the outside. Small protocols; the edges implement them, `cli`
+joins them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from runner.model.surroundings import Surroundings
 
 
 class Clock(Protocol):
-    """Time. `now` is aware UTC and may run faster than a wall clock (simulated targets); it never jumps back."""
+    """Time. `now` is aware UTC and may run faster than a wall clock (simulated targets); it
+    never jumps back.
+    """
 
     def now(self) -> datetime: ...
 
@@ -28,31 +32,37 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BootClock:
-    """Seconds since the machine booted, its sleep included; never set. `id`: equal for all processes that share it,
-    empty where that is not known."""
+    """Seconds since the machine booted, its sleep included; never set. `id`: equal for all
+    processes that share it, empty where that is not known.
+    """
 
     id: str
     seconds: Callable[[], float]
 
 
 class Cloud(Protocol):
-    """One target. Reads are retried inside; the reboot never is. All raise CloudError or CloudDenied but `reboot`."""
+    """One target. Reads are retried inside; the reboot never is. All raise CloudError or
+    CloudDenied but `reboot`.
+    """
 
     async def inventory(self) -> Inventory:
         """All servers of the target, with its server groups."""
         ...
 
     async def read_servers(self, ids: Collection[str]) -> Mapping[str, Server]:
-        """These servers as they are now, by the cheaper of id filter and full list. Missing ones are left out."""
+        """These servers as they are now, by the cheaper of id filter and full list. Missing
+        ones are left out.
+        """
         ...
 
     async def reboot(
         self, ids: Collection[str], kind: RebootType, signed_at: datetime
     ) -> RebootAnswer:
-        """Ask for one batch, once, on a fresh connection. Never raises for anything the network or the cloud does.
+        """Ask for one batch, once, on a fresh connection. Never raises for anything the
+        network or the cloud does.
 
-        `signed_at`: the instant of the intent. An AK/SK signature carries it, so that the gateway refuses a
-        request that arrives more than 15 minutes late.
+        `signed_at`: the instant of the intent. An AK/SK signature carries it, so that the
+        gateway refuses a request that arrives more than 15 minutes late.
         """
         ...
 
@@ -96,14 +106,17 @@ class Trials(Protocol):
         ...
 
     async def try_read(self, what: str, server_id: str = "") -> None:
-        """One harmless read; its answer is dropped. `what`: a `Trial` of `cloud.permissions`; some read `server_id`.
+        """One harmless read; its answer is dropped. `what`: a `Trial` of `cloud.permissions`;
+        some read `server_id`.
 
         Raises CloudDenied where it is not allowed, CloudError where it fails otherwise.
         """
         ...
 
     async def project_of_region(self) -> str:
-        """The id of the region's own project, asked of IAM whatever is configured. Raises CloudError, CloudDenied."""
+        """The id of the region's own project, asked of IAM whatever is configured. Raises
+        CloudError, CloudDenied.
+        """
         ...
 
 
@@ -111,7 +124,9 @@ class Surveyor(Protocol):
     """What else one target knows of its servers. Reads only, and only advice comes of it."""
 
     async def surroundings(self) -> Surroundings:
-        """Auto-scaling groups and scheduled events of the whole target. What cannot be read is told, never raised."""
+        """Auto-scaling groups and scheduled events of the whole target. What cannot be read
+        is told, never raised.
+        """
         ...
 
 
@@ -121,8 +136,8 @@ class Gatekeeper(Protocol):
     async def ask(self, gate: Gate, servers: Mapping[str, Collection[str]]) -> GateAnswer:
         """The answer now. `servers`: the ids of the schedule's servers, by target.
 
-        Bounded in time and size. Never raises for anything that the network or the other side does: what cannot be
-        told is an answer too.
+        Bounded in time and size. Never raises for anything that the network or the other
+        side does: what cannot be told is an answer too.
         """
         ...
 

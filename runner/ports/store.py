@@ -1,7 +1,7 @@
 """What a store is: journals, leases, claims, rate reservations and the halt flag.
 
-The only mutable rows are the run (fence, owner, expiry, due, sequence), claims and rate reservations; events are
-append-only. Commands need the fence, facts never do.
+The only mutable rows are the run (fence, owner, expiry, due, sequence), claims and rate
+reservations; events are append-only. Commands need the fence, facts never do.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Halted(StoreError):
 
 
 class RateFull(StoreError):
-    """The target's servers of the last minute leave no room. `wait_s`: seconds of the store's clock until they do."""
+    """The target's servers of the last minute leave no room. `wait_s`: seconds of the
+    store's clock until they do.
+    """
 
     def __init__(self, wait_s: float) -> None:
         super().__init__(f"rate budget full for {wait_s:.1f} s")
@@ -54,7 +56,9 @@ class RateFull(StoreError):
 
 
 class Taken(StoreError):
-    """Servers of an intent that are not free: in flight in another run, or rebooted in this cycle."""
+    """Servers of an intent that are not free: in flight in another run, or rebooted in
+    this cycle.
+    """
 
     def __init__(self, claimed: Mapping[str, str], spent: Mapping[str, str]) -> None:
         super().__init__("servers are taken")
@@ -64,10 +68,12 @@ class Taken(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as the store lists it. `lease_until` and `due` are seconds since the epoch of the store's clock.
+    """A run as the store lists it. `lease_until` and `due` are seconds since the epoch of the
+    store's clock.
 
-    `clock` and `booted`: the id of the holder's boot-time clock, and when that was 0 by the holder's wall clock. They
-    are set where each process counts by its own wall clock, and tell processes of the same boot when the lease ends.
+    `clock` and `booted`: the id of the holder's boot-time clock, and when that was 0 by the
+    holder's wall clock. They are set where each process counts by its own wall clock, and
+    tell processes of the same boot when the lease ends.
     """
 
     id: str
@@ -101,7 +107,9 @@ class NewRun:
 
 @dataclass(slots=True)
 class Lease:
-    """The right to write a run's journal, until somebody else takes it. `ttl_s` is renewed by each write."""
+    """The right to write a run's journal, until somebody else takes it. `ttl_s` is renewed
+    by each write.
+    """
 
     run_id: str
     fence: int
@@ -111,11 +119,12 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What an intent reserves: claims on servers of a project in a cycle, and room in the rate budget.
+    """What an intent reserves: claims on servers of a project in a cycle, and room in the
+    rate budget.
 
-    `window_s`: the length of the budget's minute in the store's clock (shorter where simulated time runs faster).
-    `repeats`: closed runs of the cycle that this one repeats, one after the other; what one of them asked for as the
-    last run is free.
+    `window_s`: the length of the budget's minute in the store's clock (shorter where
+    simulated time runs faster). `repeats`: closed runs of the cycle that this one
+    repeats, one after the other; what one of them asked for as the last run is free.
     """
 
     project: str
@@ -137,15 +146,18 @@ class Halt:
 
 
 class Store(Protocol):
-    """See `store.sql` for the one implementation; SQLite, PostgreSQL and the ref of a Git repository share its text."""
+    """See `store.sql` for the one implementation; SQLite, PostgreSQL and the ref of a Git
+    repository share its text.
+    """
 
     begun: bool
-    """True if no run was in the store when this process opened it: it is new, or was emptied. What was rebooted in
-    a cycle before is not known here then."""
+    """True if no run was in the store when this process opened it: it is new, or was emptied.
+    What was rebooted in a cycle before is not known here then.
+    """
 
     def create(self, run: NewRun, created: RunCreated) -> None:
-        """Insert a run with its first event, at the time of its creation. Raises RunExists while a run of
-        the same plan is open.
+        """Insert a run with its first event, at the time of its creation. Raises RunExists
+        while a run of the same plan is open.
         """
         ...
 
@@ -168,15 +180,19 @@ class Store(Protocol):
         ...
 
     def watched_s(self) -> float | None:
-        """For how long this process has to stay to know whether the holder of a run that is due still lives.
+        """For how long this process has to stay to know whether the holder of a run that is
+        due still lives.
 
-        None where no run is in such doubt: where the store's clock tells, none ever is. Where there is no common clock,
-        a lease is over once it was seen unchanged for its length; one that was renewed meanwhile is its holder's.
+        None where no run is in such doubt: where the store's clock tells, none ever is.
+        Where there is no common clock, a lease is over once it was seen unchanged for its
+        length; one that was renewed meanwhile is its holder's.
         """
         ...
 
     def events(self, run_id: str, after: int = 0) -> list[Event]:
-        """Return the run's events after a sequence number, in order. Raises StoreError for one that cannot be read."""
+        """Return the run's events after a sequence number, in order. Raises StoreError for
+        one that cannot be read.
+        """
         ...
 
     def take(self, run_id: str, owner: Owner, ttl_s: float) -> Lease:
@@ -196,11 +212,13 @@ class Store(Protocol):
         word: str | None = None,
         close: bool = False,
     ) -> list[Event]:
-        """One transaction: fence, claims, rate, events; renews the lease. Returns the events as stored.
+        """One transaction: fence, claims, rate, events; renews the lease. Returns the events
+        as stored.
 
-        `expect`: the sequence the caller has read up to. `release`: servers whose outcome is known; `forget`: servers
-        that were provably not rebooted, so that the cycle is not spent for them. Raises LeaseLost, JournalMoved,
-        Halted, RateFull, Taken (the last three only with an intent).
+        `expect`: the sequence the caller has read up to. `release`: servers whose outcome
+        is known; `forget`: servers that were provably not rebooted, so that the cycle is
+        not spent for them. Raises LeaseLost, JournalMoved, Halted, RateFull, Taken (the
+        last three only with an intent).
         """
         ...
 
@@ -209,10 +227,12 @@ class Store(Protocol):
         ...
 
     def give_back(self, lease: Lease, due: float | None) -> None:
-        """End the lease; `due` is when the run wants to be advanced next. No error when it is lost already.
+        """End the lease; `due` is when the run wants to be advanced next. No error when it is
+        lost already.
 
-        A store may let the lease's writes wait until here, all but intents and job ids. Raises LeaseLost when they
-        could not be stored, because somebody else wrote to the run in between: then it has to be read anew.
+        A store may let the lease's writes wait until here, all but intents and job ids.
+        Raises LeaseLost when they could not be stored, because somebody else wrote to the
+        run in between: then it has to be read anew.
         """
         ...
 
@@ -228,7 +248,8 @@ class Store(Protocol):
         open_only: bool = True,
         word: str | None = None,
     ) -> list[Event]:
-        """A fact or a person's decision, without the lease. Makes the run due. Raises JournalMoved, RunNotFound.
+        """A fact or a person's decision, without the lease. Makes the run due. Raises
+        JournalMoved, RunNotFound.
 
         `word`: what the run's row says from now on.
         """
@@ -239,7 +260,8 @@ class Store(Protocol):
         ...
 
     def hold(self, project: str, run_id: str, wait_s: float, window_s: float) -> None:
-        """No room in the rate budget of a project before `wait_s` from now (at most `window_s`), for any run.
+        """No room in the rate budget of a project before `wait_s` from now (at most
+        `window_s`), for any run.
 
         For what the cloud itself says: its limit may be lower than the budget, or used by others.
         """

@@ -12,9 +12,11 @@ from runner.report.sections import Document, Emphasis, Figure, Inline, Line, Sec
 
 
 def document_markdown(document: Document, limit: int, cut_words: Callable[[int], str]) -> str:
-    """The document in at most `limit` bytes of UTF-8 (and so of characters), if its head takes less than that.
+    """The document in at most `limit` bytes of UTF-8 (and so of characters), if its head takes
+    less than that.
 
-    The sections fill what the head leaves, in their order. `cut_words` says how many lines were cut.
+    The sections fill what the head leaves, in their order. `cut_words` says how many lines
+    were cut.
     """
     facts = " · ".join(
         f"{name} {said}" for name, value in document.facts.items() if (said := inline(value, 200))
@@ -95,7 +97,9 @@ def inline(piece: Inline, limit: int = 600) -> str:
 
 
 def item(line: Line) -> Iterator[str]:
-    """Yield the lines of one line of a list; its words begin each of them where its names are many."""
+    """Yield the lines of one line of a list; its words begin each of them where its
+    names are many.
+    """
     head = "  " * line.level + f"- {inline(line.words, 4000)}"
     if not line.names:
         yield head + "\n"

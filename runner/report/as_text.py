@@ -1,4 +1,6 @@
-"""Sections as lines of text, for terminals and logs. Nothing is cut; whoever shows the lines wraps them."""
+"""Sections as lines of text, for terminals and logs. Nothing is cut; whoever shows the
+lines wraps them.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,16 @@ _LONGEST = 10_000
 
 
 def printed(lines: Iterable[str]) -> str:
-    """The lines as one text that a terminal shows and a CI runner does not obey; no line break at its end."""
+    """The lines as one text that a terminal shows and a CI runner does not obey; no line
+    break at its end.
+    """
     return "\n".join(line_start(plain(line.rstrip(), _LONGEST)) for line in lines)
 
 
 def sections_lines(sections: Iterable[Section]) -> Iterator[str]:
-    """Yield the lines of sections: a title and each table after an empty line, what has a title set in."""
+    """Yield the lines of sections: a title and each table after an empty line, what has a
+    title set in.
+    """
     for section in sections:
         body = section.body
         if isinstance(body, Table) and body.rows:
@@ -47,9 +53,11 @@ def item(line: Line, indent: int = 0) -> Iterator[str]:
 def table_lines(
     table: Table, width: int | None = None, narrow: Sequence[int] = ()
 ) -> Iterator[str]:
-    """Yield the rows below their headings, each column as wide as its widest cell; empty columns are left out.
+    """Yield the rows below their headings, each column as wide as its widest cell; empty
+    columns are left out.
 
-    If that takes more than `width` columns of the terminal, the columns `narrow` become narrower, down to 12.
+    If that takes more than `width` columns of the terminal, the columns `narrow` become
+    narrower, down to 12.
     """
     rows = [[plain(inline(cell)) for cell in row] for row in table.rows]
     used = [n for n in range(len(table.columns)) if any(row[n] for row in rows)]
@@ -66,7 +74,9 @@ def table_lines(
 def aligned(
     rows: Iterable[Sequence[str]], widths: Sequence[int], right: Collection[int] = ()
 ) -> Iterator[str]:
-    """Yield rows with each cell in its width; longer ones are shortened in the middle. `right`: columns of numbers."""
+    """Yield rows with each cell in its width; longer ones are shortened in the middle.
+    `right`: columns of numbers.
+    """
     for row in rows:
         texts = [middle(text, width) for text, width in zip(row, widths, strict=True)]
         blanks = [" " * (width - cells(text)) for text, width in zip(texts, widths, strict=True)]

@@ -1,7 +1,8 @@
 """Pictures as data: seconds from left to right, pixels from top to bottom. Pure.
 
-The page draws each for wide and narrow windows, with presentation attributes and classes only, because its policy
-allows no inline styles. Bars have words for pointers and screen readers; the tables beside the pictures say the same.
+The page draws each for wide and narrow windows, with presentation attributes and classes
+only, because its policy allows no inline styles. Bars have words for pointers and screen
+readers; the tables beside the pictures say the same.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A chart for one width of page: a picture that is only made smaller cannot be read on a telephone.
+    """A chart for one width of page: a picture that is only made smaller cannot be read on a
+    telephone.
 
     `left`: the room for labels, `letters`: their characters.
     """

@@ -1,4 +1,6 @@
-"""What a dry-run shows: one plan against the live cloud, in a sentence, as text, as Markdown and as JSON."""
+"""What a dry-run shows: one plan against the live cloud, in a sentence, as text, as
+Markdown and as JSON.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,10 @@ PRECEDENCE = (1, 77, 3, 7, 6, 5, 4, 75, 2, 0)
 class PlanDiff:
     """One plan's dry-run: a schedule with its forecast, or why there is none.
 
-    `failure`: an error that is no problem of the plan's, with its exit code (cloud or store not reachable, access
-    denied). `command`: what to type next, a whole line, already quoted for a shell. With an error among the problems
-    nothing may be run, whether there is a schedule or not.
+    `failure`: an error that is no problem of the plan's, with its exit code (cloud or store
+    not reachable, access denied). `command`: what to type next, a whole line, already
+    quoted for a shell. With an error among the problems nothing may be run, whether there
+    is a schedule or not.
     """
 
     file: str
@@ -98,7 +101,9 @@ class PlanDiff:
 
 @dataclass(frozen=True, slots=True)
 class Selected(Shaped):
-    """Which plans a range of commits selected, beside those that are shown. `renamed`: new file to old."""
+    """Which plans a range of commits selected, beside those that are shown. `renamed`: new
+    file to old.
+    """
 
     base: str
     head: str
@@ -114,7 +119,9 @@ def exit_code(codes: Iterable[int]) -> int:
 
 
 def summary(diff: PlanDiff) -> str:
-    """The first line: the totals, or why nothing is rebooted. Plain words, no untrusted text but the cycle's name."""
+    """The first line: the totals, or why nothing is rebooted. Plain words, no untrusted
+    text but the cycle's name.
+    """
     schedule = diff.schedule
     if diff.failure is not None:
         return "not planned: the cloud or the store could not be asked"
@@ -137,7 +144,9 @@ def summary(diff: PlanDiff) -> str:
 
 
 def _failures(schedule: Schedule) -> str:
-    """`worst case 12 failures before it stops, 37 if only a bake shows them`: as many as anything can cost."""
+    """`worst case 12 failures before it stops, 37 if only a bake shows them`: as many as
+    anything can cost.
+    """
     worst, servers = schedule.worst_case, schedule.servers
     if servers == 1:
         return ""
@@ -172,13 +181,18 @@ def _nothing(schedule: Schedule) -> str:
         return "nothing to reboot: the plan matches no server"
     again = "write a new cycle into the plan to reboot again"
     if spent == matched:
-        return f"nothing to reboot: all {count(len(spent), 'server')} rebooted already in cycle {schedule.cycle}; {again}"
+        return (
+            f"nothing to reboot: all {count(len(spent), 'server')} rebooted already in cycle "
+            f"{schedule.cycle}; {again}"
+        )
     some = f" ({len(spent)} rebooted already in cycle {schedule.cycle})" if spent else ""
     return f"nothing to reboot: {count(len(matched), 'server')} matched, all excluded{some}"
 
 
 def rounded(seconds: float) -> str:
-    """A duration people can read: whole seconds under two minutes, else whole minutes. 7,830 s: `2h11m`."""
+    """A duration people can read: whole seconds under two minutes, else whole minutes.
+    7,830 s: `2h11m`.
+    """
     if seconds < 120:
         return format_duration(float(round(seconds)))
     return format_duration(float(60 * round(seconds / 60)))
@@ -189,7 +203,9 @@ ResultWord = Literal["changes", "done", "invalid", "error", "denied", "held", "s
 
 @dataclass(frozen=True, slots=True)
 class CountsRow(Shaped):
-    """How many servers are scheduled, in how many waves, how many are excluded, how many the target shows."""
+    """How many servers are scheduled, in how many waves, how many are excluded, how many
+    the target shows.
+    """
 
     servers: Count
     waves: Count
@@ -211,7 +227,8 @@ class PlanRow(Shaped):
 
     file: str
     result: ResultWord
-    """`changes`: there are servers to reboot; `done`: there is nothing to do; else what went wrong."""
+    """`changes`: there are servers to reboot; `done`: there is nothing to do; else what went wrong.
+    """
     summary: str
     """The totals in a sentence."""
     counts: CountsRow | None

@@ -1,4 +1,6 @@
-"""The dry-run as Markdown for a pull-request comment: the summary first, cut visibly where space ends."""
+"""The dry-run as Markdown for a pull-request comment: the summary first, cut visibly where
+space ends.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,19 @@ MAX_CHARACTERS = 60_000
 """A comment holds 65,536 characters; what posts it adds a few of its own."""
 
 _MORE_BELTS = "> - …"
-"""How the alert's last line begins where it had to be cut: then nothing else is shown. No escaped text begins so."""
+"""How the alert's last line begins where it had to be cut: then nothing else is shown. No
+escaped text begins so.
+"""
 
 _ROOM = 200
 """Kept free for saying how many plans are not shown."""
 
 
 def _cut_words(left: int) -> str:
-    return f"\n_{count(left, 'more line')} cut here. The whole text is what <code>diff -o text</code> prints._\n\n"
+    return (
+        f"\n_{count(left, 'more line')} cut here. The whole text is what <code>diff -o "
+        f"text</code> prints._\n\n"
+    )
 
 
 _CUT = size(_cut_words(1_000_000))
@@ -39,12 +46,14 @@ def diff_markdown(
 ) -> str:
     """All plans in at most `limit` bytes of UTF-8 (2,000 or more).
 
-    Each plan's heading and totals come first and are never cut while those of all plans fit; lifted belts, tables,
-    exclusions and servers fill what is left in that order, plan by plan, and say where they were cut.
+    Each plan's heading and totals come first and are never cut while those of all plans
+    fit; lifted belts, tables, exclusions and servers fill what is left in that order, plan
+    by plan, and say where they were cut.
 
-    `in_pull_request`: for a comment there. The totals are the first line, and the last ones say what applies the
-    plans, what discards them and what plans again. `selected`: what a range of commits selected beside `diffs`.
-    `blocked`: what must happen before a merge applies them.
+    `in_pull_request`: for a comment there. The totals are the first line, and the last ones
+    say what applies the plans, what discards them and what plans again. `selected`: what a
+    range of commits selected beside `diffs`. `blocked`: what must happen before a merge
+    applies them.
     """
     tail = _selected(selected, bool(diffs), limit // 4)
     tail += _actions(diffs, inline(blocked, 1000)) if in_pull_request and diffs else ""
@@ -121,7 +130,9 @@ def _caution(diff: PlanDiff, room: int) -> Iterator[str]:
 
 
 def _selected(selected: Selected | None, has_plans: bool, room: int) -> str:
-    """Plans of a range of commits that are not shown, or that had other names, in about `room` bytes."""
+    """Plans of a range of commits that are not shown, or that had other names, in about
+    `room` bytes.
+    """
     if selected is None:
         return ""
     span = f"{inline(selected.base[:SHORT])} and {inline(selected.head[:SHORT])}"
@@ -141,7 +152,9 @@ def _selected(selected: Selected | None, has_plans: bool, room: int) -> str:
 
 
 def _actions(diffs: Sequence[PlanDiff], blocked: str) -> str:
-    """What applies the plans, what discards them, what plans again. `blocked`: what to do first, if there is any."""
+    """What applies the plans, what discards them, what plans again. `blocked`: what to do
+    first, if there is any.
+    """
     codes = {d.code for d in diffs}
     if blocked:
         applies = blocked

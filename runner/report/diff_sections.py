@@ -1,4 +1,6 @@
-"""The dry-run of a plan as sections, the same for a terminal and for a pull request, and as text."""
+"""The dry-run of a plan as sections, the same for a terminal and for a pull request,
+and as text.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,11 @@ _NAMES_WIDTH = 44
 
 
 def diff_text(diff: PlanDiff) -> str:
-    """One plan's dry-run, the totals first: every wave, every server, every exclusion; ends with a line break.
+    """One plan's dry-run, the totals first: every wave, every server, every exclusion; ends
+    with a line break.
 
-    Of a plan that could not be planned it says only so: its problems or its failure are shown beside it.
+    Of a plan that could not be planned it says only so: its problems or its failure are
+    shown beside it.
     """
     lines = [summary(diff)]
     lines += [
@@ -59,7 +63,9 @@ def about_words(diff: PlanDiff, schedule: Schedule) -> str:
 
 
 def diff_sections(diff: PlanDiff, problems: Iterable[Problem]) -> Iterator[Section]:
-    """Yield what is to be known before anybody runs the plan, what is new in it, its waves, and who is left out."""
+    """Yield what is to be known before anybody runs the plan, what is new in it, its waves,
+    and who is left out.
+    """
     yield Section("", [_problem(problem, diff.file) for problem in problems])
     schedule = diff.schedule
     if schedule is not None:
@@ -125,7 +131,9 @@ def _problem(problem: Problem, file: str) -> Line:
 
 
 def _rules(diff: PlanDiff, schedule: Schedule) -> Iterator[Line]:
-    """What stops the run, when waves may start, what gates answer now, and what holds waves back."""
+    """What stops the run, when waves may start, what gates answer now, and what holds
+    waves back.
+    """
     budget = schedule.max_failures
     yield Line(
         f"the run stops when more than {count(budget.allowed, 'server')}{_share(budget)} failed"
@@ -135,7 +143,8 @@ def _rules(diff: PlanDiff, schedule: Schedule) -> Iterator[Line]:
     for group in schedule.groups:
         if own := group.max_failures:
             yield Line(
-                f"group {group.name}: {group.on_failure} when more than {own.allowed}{_share(own)} failed"
+                f"group {group.name}: {group.on_failure} when more than "
+                f"{own.allowed}{_share(own)} failed"
             )
     yield from map(Line, brake_words(schedule))
 
@@ -154,7 +163,9 @@ def _excluded(diff: PlanDiff, excluded: Sequence[Exclusion]) -> Iterator[Line]:
 
 
 def size_words(wave: Wave, eligible: int) -> str:
-    """A wave's size with the integers behind it: `1 (canary)`, `10% of 37 = 3`, `25% of 37 = 9, only 6 left`."""
+    """A wave's size with the integers behind it: `1 (canary)`, `10% of 37 = 3`, `25% of 37
+    = 9, only 6 left`.
+    """
     size = len(wave.servers)
     amount = Amount.parse(wave.written)
     wanted = amount.as_size(eligible) if amount.number is None else amount.number
@@ -170,14 +181,20 @@ def size_words(wave: Wave, eligible: int) -> str:
 def brake_words(schedule: Schedule) -> Iterator[str]:
     """What holds waves back besides their sizes, a sentence each."""
     if schedule.retry_of:
-        yield f"servers that failed in run {schedule.retry_of} go down once more in this cycle (retry_of)"
+        yield (
+            f"servers that failed in run {schedule.retry_of} go down once more in this cycle "
+            f"(retry_of)"
+        )
     if schedule.rate is not None:
         yield _rate_words(schedule.rate)
     for group in schedule.groups:
         if group.max_unavailable is not None:
             most = group.max_unavailable
             share = f" ({most.written} of {most.of})" if most.written.endswith("%") else ""
-            yield f"group {group.name}: at most {most.allowed}{share} down at once, those already down included"
+            yield (
+                f"group {group.name}: at most {most.allowed}{share} down at once, those already "
+                f"down included"
+            )
         for rule in group.spread:
             yield f"group {group.name}: {_spread_words(rule)}"
         if group.rate is not None:

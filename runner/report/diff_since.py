@@ -1,6 +1,7 @@
 """What a dry-run says of earlier: of the plan in another revision, and of the plan's last run.
 
-Words are not escaped here: they hold names of plans and servers, and each channel makes them harmless itself.
+Words are not escaped here: they hold names of plans and servers, and each channel makes
+them harmless itself.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ SHORT = 12
 class SinceBase(Shaped):
     """A plan against itself in another revision.
 
-    `revision` is as the caller wrote it, `commit` what it means; `file` is where the plan was there, None for a new
-    plan. `notes` say what could not be compared, and why. `changes` is None where servers were not compared.
+    `revision` is as the caller wrote it, `commit` what it means; `file` is where the plan
+    was there, None for a new plan. `notes` say what could not be compared, and why.
+    `changes` is None where servers were not compared.
     """
 
     revision: str
@@ -43,8 +45,8 @@ class SinceBase(Shaped):
 class SinceRun(Shaped):
     """A plan against its last run. `outcome` is that run in a line, `state` in a word.
 
-    `added`: servers that go down now and were not part of that run. `removed`: servers that were, and that the plan
-    does not select any more, or the cloud does not have.
+    `added`: servers that go down now and were not part of that run. `removed`: servers that
+    were, and that the plan does not select any more, or the cloud does not have.
     """
 
     run: str
@@ -105,7 +107,9 @@ def lift_words(lift: Lift) -> str:
 
 
 def base_lines(since: SinceBase, shared: Collection[str] = ()) -> Iterator[Line]:
-    """What changed: servers that come and go, moves, waves, rules. `shared`: names that stand for several servers."""
+    """What changed: servers that come and go, moves, waves, rules. `shared`: names that
+    stand for several servers.
+    """
     changes = since.changes
     if changes is None:
         return
@@ -123,7 +127,8 @@ def base_lines(since: SinceBase, shared: Collection[str] = ()) -> Iterator[Line]
         )
     for group in changes.waves:
         yield Line(
-            f"waves of group {group.group}: {sizes_words(group.before)} → {sizes_words(group.after)}"
+            f"waves of group {group.group}: {sizes_words(group.before)} → "
+            f"{sizes_words(group.after)}"
         )
     yield from (Line(f"{s.what}: {s.before} → {s.after}") for s in changes.settings)
 

@@ -1,7 +1,7 @@
 """What `doctor` found, as data; as text for people and as a document for programs. Pure.
 
-Messages hold names of files, hosts and servers, and sentences of clouds and databases: the text makes each line
-harmless, the document leaves them as they are.
+Messages hold names of files, hosts and servers, and sentences of clouds and databases: the
+text makes each line harmless, the document leaves them as they are.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ _COLORS: dict[Status, str] = {"ok": GREEN, "warning": YELLOW, "failed": RED, "sk
 class CheckResult:
     """One question and its answer, in a sentence. `hint`: how to mend it.
 
-    `denied`: it failed because of credentials or a permission. `action`: the IAM action that it is about. `details`:
-    further sentences, for example why other credentials were not taken.
+    `denied`: it failed because of credentials or a permission. `action`: the IAM action
+    that it is about. `details`: further sentences, for example why other credentials were
+    not taken.
     """
 
     name: str
@@ -48,8 +49,8 @@ class CheckResult:
 class Subject:
     """What checks are about, and their results.
 
-    `about` is stable (`configuration`, `store`, `program`, `target`), `title` for people. `target`: the name of the
-    target that it is about.
+    `about` is stable (`configuration`, `store`, `program`, `target`), `title` for people.
+    `target`: the name of the target that it is about.
     """
 
     about: About
@@ -71,7 +72,9 @@ class Diagnosis:
 
     @property
     def exit_code(self) -> int:
-        """3 for an invalid configuration, else 77 where credentials or permissions fail, else 1 where anything does."""
+        """3 for an invalid configuration, else 77 where credentials or permissions fail,
+        else 1 where anything does.
+        """
         if any(p.severity == "error" for p in self.problems):
             return Exit.INVALID
         failed = [check for check in self.checks if check.status == "failed"]

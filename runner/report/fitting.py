@@ -1,4 +1,6 @@
-"""Text that fits a terminal: measured in cells, shortened in the middle, wrapped at spaces. Pure."""
+"""Text that fits a terminal: measured in cells, shortened in the middle, wrapped at
+spaces. Pure.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ _COMMANDS = ("reboot-runner ", "$ ")
 
 
 def cells(text: str) -> int:
-    """Return how many columns of a terminal the text takes. Colors take none, wide characters take two."""
+    """Return how many columns of a terminal the text takes. Colors take none, wide
+    characters take two.
+    """
     bare = _COLOR.sub("", text)
     return len(bare) if bare.isascii() else sum(map(_cells_of, bare))
 
@@ -35,9 +39,11 @@ def end(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int, hang: int = 2) -> list[str]:
-    """Return the lines of one line of text, broken at spaces only. Further lines are indented by `hang` more.
+    """Return the lines of one line of text, broken at spaces only. Further lines are indented
+    by `hang` more.
 
-    A word that is wider than the terminal stays whole, and so does a command: it must survive being copied.
+    A word that is wider than the terminal stays whole, and so does a command: it must
+    survive being copied.
     """
     words = text.lstrip(" ")
     if words.startswith(_COMMANDS) or cells(text) <= width:

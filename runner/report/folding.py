@@ -18,9 +18,10 @@ _RANGES_AN_ITEM = 12
 def fold(servers: Iterable[ServerRef], shared_names: Collection[str] = ()) -> list[str]:
     """Short items that together name every server, in the order of their names.
 
-    Names that differ in one number of the same width become one item: `web-[001-003,007]`. A name that is not
-    simple (letters, digits, `_.-`) is quoted, and one that stands for several servers (`shared_names`) or is empty
-    is followed by the id, so that no two servers look alike. Items are printable and hold at most 12 ranges.
+    Names that differ in one number of the same width become one item: `web-[001-003,007]`.
+    A name that is not simple (letters, digits, `_.-`) is quoted, and one that stands for
+    several servers (`shared_names`) or is empty is followed by the id, so that no two
+    servers look alike. Items are printable and hold at most 12 ranges.
     """
     numbers: dict[tuple[str, str, int], list[int]] = {}
     single: list[tuple[tuple[str, int], str]] = []
@@ -36,7 +37,9 @@ def fold(servers: Iterable[ServerRef], shared_names: Collection[str] = ()) -> li
 
 
 def label(server: ServerRef, shared_names: Collection[str] = ()) -> str:
-    """One server: its name, quoted where it is not simple; with the id where the name does not tell it apart."""
+    """One server: its name, quoted where it is not simple; with the id where the name does
+    not tell it apart.
+    """
     name = (
         server.name
         if _SIMPLE.fullmatch(server.name)
@@ -65,7 +68,9 @@ def named(server: Named) -> str:
 
 
 def names_shared(servers: Iterable[Named]) -> frozenset[str]:
-    """Return the names that more than one of the servers bears. Names are not unique in the cloud."""
+    """Return the names that more than one of the servers bears. Names are not unique in
+    the cloud.
+    """
     names = {s.id: s.name for s in servers}
     return frozenset(name for name, count in Counter(names.values()).items() if count > 1)
 

@@ -1,4 +1,6 @@
-"""Gates and their answers as people and programs read them. Pure; the text is not ours: queries, labels, answers."""
+"""Gates and their answers as people and programs read them. Pure; the text is not ours:
+queries, labels, answers.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from runner.report.sections import Line
 
 @dataclass(frozen=True, slots=True)
 class GatesNow:
-    """What the gates of a schedule answered at a moment, in their order. No promise for any later one."""
+    """What the gates of a schedule answered at a moment, in their order. No promise for any
+    later one.
+    """
 
     at: datetime
     answers: tuple[GateAnswer, ...]

@@ -12,7 +12,9 @@ FileResult = Literal["wrote", "overwrote", "unchanged", "kept"]
 
 @dataclass(frozen=True, slots=True)
 class FileRow(Shaped):
-    """A file. `unchanged`: it held this text already. `kept`: it holds another one, and was left alone."""
+    """A file. `unchanged`: it held this text already. `kept`: it holds another one, and was
+    left alone.
+    """
 
     path: str
     result: FileResult

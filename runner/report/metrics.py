@@ -1,4 +1,6 @@
-"""Figures in the text format that Prometheus reads (its page "Exposition formats", version 0.0.4)."""
+"""Figures in the text format that Prometheus reads (its page "Exposition formats",
+version 0.0.4).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: its samples by label values, in the order of `labels`. A counter's name ends with `_total`."""
+    """One metric: its samples by label values, in the order of `labels`. A counter's name
+    ends with `_total`.
+    """
 
     name: str
     help: str

@@ -1,7 +1,8 @@
-"""Problems of files as text, JSON, GitHub annotations and SARIF. Pure: takes problems, gives text; nothing is printed.
+"""Problems of files as text, JSON, GitHub annotations and SARIF. Pure: takes problems, gives
+text; nothing is printed.
 
-Messages, hints, excerpts and file names hold what other people wrote; each rendering makes them harmless for its
-channel.
+Messages, hints, excerpts and file names hold what other people wrote; each rendering makes
+them harmless for its channel.
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ _LEAD = 60
 
 
 def problems_text(problems: Iterable[Problem], *, color: bool = False) -> str:
-    """For people: where, what, the line with a caret, how to mend; sorted, one block a problem, no last line break."""
+    """For people: where, what, the line with a caret, how to mend; sorted, one block a
+    problem, no last line break.
+    """
     return "\n".join(_block(p, color) for p in _sorted(problems))
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemRow(Shaped):
-    """What is wrong and where; lines and columns count from 1. Text is as it was written, and not escaped."""
+    """What is wrong and where; lines and columns count from 1. Text is as it was written,
+    and not escaped.
+    """
 
     severity: Literal["error", "warning"]
     code: str
@@ -83,9 +88,10 @@ def problems_json(problems: Iterable[Problem], files: Sequence[str]) -> str:
 def problems_github(problems: Iterable[Problem], most: int = 10) -> str:
     """GitHub workflow commands, one a line: annotations at the lines of a pull request.
 
-    GitHub shows the first ten errors and ten warnings of a step and drops the others without a word. So at most
-    `most` of each are made: errors first, one for each file before the second of any, the last saying how many more
-    there are. Those follow as plain text for the step's log.
+    GitHub shows the first ten errors and ten warnings of a step and drops the others
+    without a word. So at most `most` of each are made: errors first, one for each file
+    before the second of any, the last saying how many more there are. Those follow as plain
+    text for the step's log.
     """
     found = _sorted(problems)
     lines, rest = [], []
@@ -116,7 +122,9 @@ def _by_turns(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def problems_sarif(problems: Iterable[Problem], codes: Mapping[str, str], version: str) -> str:
-    """SARIF 2.1.0 for code-scanning. `codes` gives the general sentence of each code, `version` is the tool's."""
+    """SARIF 2.1.0 for code-scanning. `codes` gives the general sentence of each code,
+    `version` is the tool's.
+    """
     found = _sorted(problems)
     used = sorted({p.code for p in found})
     rules = [{"id": code, "shortDescription": {"text": codes.get(code, code)}} for code in used]
@@ -137,7 +145,9 @@ def _sorted(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _block(problem: Problem, color: bool) -> str:
-    """What is wrong where, then the source line (a part of it, when it is long) with a caret and the hint below it."""
+    """What is wrong where, then the source line (a part of it, when it is long) with a
+    caret and the hint below it.
+    """
     where, source, tint = (
         problem.location,
         problem.excerpt,
@@ -211,7 +221,9 @@ def _sarif_result(problem: Problem, rule: int) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    """A path as a relative URI reference (RFC 3986): all but unreserved characters and `/` percent-encoded."""
+    """A path as a relative URI reference (RFC 3986): all but unreserved characters and `/`
+    percent-encoded.
+    """
     return "".join(
         chr(b) if b in _URI_SAFE else f"%{b:02X}" for b in path.encode("utf-8", "replace")
     )

@@ -49,7 +49,9 @@ ResultWord = Literal["done", "incomplete", "stopped", "suspended", "held"]
 
 
 def build_report(run: Run, events: Sequence[Event]) -> RunReport:
-    """Everything a report holds, of an open run too. `events`: the whole journal that `run` was folded from."""
+    """Everything a report holds, of an open run too. `events`: the whole journal that `run`
+    was folded from.
+    """
     servers = tuple(
         _server(run, run.servers[ref.id]) for wave in run.schedule.waves for ref in wave.servers
     )
@@ -125,7 +127,9 @@ def summary(run: Run) -> str:
 
 
 def state_words(run: Run) -> str:
-    """Return the run's one label and its cause: `stopped (CanaryFailed)`, `suspended (SIGINT)`, `running`."""
+    """Return the run's one label and its cause: `stopped (CanaryFailed)`, `suspended
+    (SIGINT)`, `running`.
+    """
     why = run.stop.reason if run.stop and run.stop.reason != "Cancelled" else ""
     if run.suspended is not None:
         why = end(run.suspended.why, 120)
@@ -133,7 +137,8 @@ def state_words(run: Run) -> str:
 
 
 def spread(values: Iterable[float | None]) -> Percentiles | None:
-    """Percentiles by nearest rank: the p-th of n values is number ceil(p * n) in their order. None without values.
+    """Percentiles by nearest rank: the p-th of n values is number ceil(p * n) in their order.
+    None without values.
 
     Of 10, 20, 30, 40: p50 20, p90 40, max 40.
     """
@@ -279,7 +284,9 @@ def _gates(run: Run, events: Iterable[Event]) -> Iterator[GateAnswerPart]:
 
 
 def _approvals(events: Sequence[Event]) -> Iterator[Approval]:
-    """Every question with its answer, in the order of asking. A question id is asked and answered once."""
+    """Every question with its answer, in the order of asking. A question id is asked and
+    answered once.
+    """
     given = {e.data.question: (e.at, e.data) for e in events if isinstance(e.data, ApprovalGiven)}
     for event in events:
         if isinstance(asked := event.data, ApprovalAsked):

@@ -19,10 +19,12 @@ COLUMNS = (
 
 
 def report_csv(report: RunReport) -> str:
-    """A heading, every scheduled server in the order of the waves, and those not scheduled, without a wave.
+    """A heading, every scheduled server in the order of the waves, and those not scheduled,
+    without a wave.
 
-    Commas, lines ended by LF. Every text is in double quotes, and what a spreadsheet could take for a formula has an
-    apostrophe before it (OWASP, "CSV Injection"); numbers have no quotes.
+    Commas, lines ended by LF. Every text is in double quotes, and what a spreadsheet could
+    take for a formula has an apostrophe before it (OWASP, "CSV Injection"); numbers have no
+    quotes.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)

@@ -1,7 +1,9 @@
-"""The report as one HTML file: no network, nothing to install, readable without its few lines of script.
+"""The report as one HTML file: no network, nothing to install, readable without its few lines
+of script.
 
-The page's policy allows its own style and script by their hashes and nothing else, so text that got in as markup in
-spite of everything could load and run nothing. The template escapes everything that is put into it.
+The page's policy allows its own style and script by their hashes and nothing else, so text
+that got in as markup in spite of everything could load and run nothing. The template
+escapes everything that is put into it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from runner.report.sections import Emphasis, Inline, Table
 
 
 def report_html(report: RunReport) -> str:
-    """A whole document, UTF-8. Light or dark as the reader's system says; tables beside every picture."""
+    """A whole document, UTF-8. Light or dark as the reader's system says; tables beside
+    every picture.
+    """
     document = run_document(report)
     pages = Environment(
         autoescape=True,
@@ -37,7 +41,10 @@ def report_html(report: RunReport) -> str:
     tables = {s.body.name: s.body.columns for s in sections if isinstance(s.body, Table)}
     style = pages.get_template("page.css").render(tables=tables)
     script = pages.get_template("page.js").render()
-    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri "
+        f"'none'; form-action 'none'"
+    )
     page = pages.get_template("page.html").render(
         page=document, sections=sections, style=style, script=script, policy=policy
     )

@@ -9,10 +9,12 @@ from runner.report.run_report import RunReport
 
 
 def report_json(made: RunReport) -> str:
-    """The document as text: keys sorted, ASCII only, equal journals equal bytes; ends with a line break.
+    """The document as text: keys sorted, ASCII only, equal journals equal bytes; ends with a
+    line break.
 
-    In a CI log no line of it is taken for a command: each begins with a quote or a bracket, and `##[`, which
-    GitHub's runner reads anywhere in a line, is written with an escape that means the same.
+    In a CI log no line of it is taken for a command: each begins with a quote or a bracket,
+    and `##[`, which GitHub's runner reads anywhere in a line, is written with an escape
+    that means the same.
     """
     text = json.dumps(
         json_values(made), sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False

@@ -13,7 +13,8 @@ from runner.report.safe import markup_text, plain
 
 
 def report_junit(report: RunReport) -> str:
-    """An XML document. `failed` is a failure, `unknown` an error; what was skipped or not started is skipped.
+    """An XML document. `failed` is a failure, `unknown` an error; what was skipped or not
+    started is skipped.
 
     Times are seconds; a case's is how long its server was out.
     """

@@ -31,7 +31,9 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """The current wave's servers by what they do, those in flight longest first, and until when the run waits."""
+    """The current wave's servers by what they do, those in flight longest first, and until
+    when the run waits.
+    """
 
     place: str
     words: Mapping[str, int]
@@ -62,7 +64,9 @@ def present(run: Run) -> Now:
 
 
 def doing(run: Run, server: ServerState) -> str:
-    """Return in a word what a server without an outcome is doing, while a process works on its run."""
+    """Return in a word what a server without an outcome is doing, while a process works
+    on its run.
+    """
     if run.word_of(server, is_sending=True) == "in_doubt":
         return "in_doubt"
     runs = server.up_since is not None and server.phase in (Phase.ADOPTED, Phase.REBOOTED)
@@ -81,7 +85,9 @@ def wave_counts(run: Run, wave: Wave) -> dict[str, int]:
 
 
 def waves_around(run: Run, rows: int) -> Sequence[Wave]:
-    """Return the waves around the current one that fit into `rows` lines, with one line each for the others."""
+    """Return the waves around the current one that fit into `rows` lines, with one line
+    each for the others.
+    """
     waves = run.schedule.waves
     most = len(waves) if len(waves) <= rows else max(1, rows - 2)
     first = max(0, min(run.position - most // 2, len(waves) - most))
@@ -89,7 +95,8 @@ def waves_around(run: Run, rows: int) -> Sequence[Wave]:
 
 
 def bar_cells(counts: Mapping[str, int], width: int) -> dict[str, int]:
-    """Return how many of `width` cells of a bar each word gets: its share, and at least one where there is a server.
+    """Return how many of `width` cells of a bar each word gets: its share, and at least one
+    where there is a server.
 
     So one failure among thousands is seen, and no bar is full of `ready` before the last server is.
     """
@@ -106,8 +113,8 @@ def bar_cells(counts: Mapping[str, int], width: int) -> dict[str, int]:
 
 
 def wait_until(run: Run) -> datetime | None:
-    """When the bake, the pause, the wait for a window, or the patience with a question, gates or servers that are down
-    ends.
+    """When the bake, the pause, the wait for a window, or the patience with a question, gates
+    or servers that are down ends.
 
     None where none of them is on.
     """
@@ -140,7 +147,9 @@ def _bake_until(run: Run) -> datetime | None:
 
 
 def heartbeat(run: Run, waits_for: str, now: datetime) -> str:
-    """`wave 2/5 web: 12 rebooting, 3 ready, oldest 94 s`, or what the run waits for and how long it still may."""
+    """`wave 2/5 web: 12 rebooting, 3 ready, oldest 94 s`, or what the run waits for and how
+    long it still may.
+    """
     state = present(run)
     parts = [f"{number} {shown(word)}" for word, number in state.words.items()]
     if state.in_flight:

@@ -1,7 +1,9 @@
-"""What a report holds: frozen data from which every rendering is made. Its JSON form is the published schema.
+"""What a report holds: frozen data from which every rendering is made. Its JSON form is the
+published schema.
 
-Times are aware UTC of the run's clock, but `job_began` and `job_ended`, which the cloud tells. Lengths are seconds.
-Text is as it was written or received: who shows it makes it harmless for the channel.
+Times are aware UTC of the run's clock, but `job_began` and `job_ended`, which the cloud
+tells. Lengths are seconds. Text is as it was written or received: who shows it makes it
+harmless for the channel.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class Counts(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class Percentiles(Shaped):
-    """How long something took for `servers` servers. Percentiles are nearest ranks: values that really occurred."""
+    """How long something took for `servers` servers. Percentiles are nearest ranks: values
+    that really occurred.
+    """
 
     servers: int
     p50_s: float
@@ -72,7 +76,9 @@ class Approval(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class GateAnswerPart(Shaped):
-    """What a gate answered before a wave. The journal has the first answers of each wave, and changes."""
+    """What a gate answered before a wave. The journal has the first answers of each wave,
+    and changes.
+    """
 
     at: datetime
     wave: int
@@ -94,7 +100,9 @@ class DecisionPart(Shaped):
     at: datetime
     kind: Literal["approve", "cancel", "resolve", "override"]
     about: str
-    """The question, the server's id and what it was resolved as, or the wave that began outside a window."""
+    """The question, the server's id and what it was resolved as, or the wave that began
+    outside a window.
+    """
     by: str
     reason: str
 
@@ -199,9 +207,13 @@ class ServerPart(Shaped):
     evidence: Evidence
     """How much was seen of its reboot."""
     unhealthy_before: str
-    """What its checks answered before the first wave, where `ready.baseline` counts that apart; else empty."""
+    """What its checks answered before the first wave, where `ready.baseline` counts that
+    apart; else empty.
+    """
     attempts: int
-    """Requests that were written down for it. More than one reboot can come of them only where one is doubtful."""
+    """Requests that were written down for it. More than one reboot can come of them only
+    where one is doubtful.
+    """
     batch: int | None
     """The last request that held it."""
     job_id: str | None
@@ -244,13 +256,17 @@ class ExcludedPart(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class RunReport(Shaped):
-    """What happened in one run of reboot-runner, as its journal tells. Equal journals give equal reports."""
+    """What happened in one run of reboot-runner, as its journal tells. Equal journals give
+    equal reports.
+    """
 
     format_version: Literal[1]
     run: str
     """Its id."""
     state: str
-    """`running`, `waiting`, `suspended` or `held` while it is open, then `done`, `stopped` or `cancelled`."""
+    """`running`, `waiting`, `suspended` or `held` while it is open, then `done`, `stopped`
+    or `cancelled`.
+    """
     result: Literal["done", "incomplete", "stopped", "suspended", "held"]
     """The exit code as a word."""
     exit_code: int
@@ -270,7 +286,9 @@ class RunReport(Shaped):
     commit: str
     ci_run: str
     clock: str
-    """`simulated clock, 30 times real time` where all times of the run are of such a clock; else empty."""
+    """`simulated clock, 30 times real time` where all times of the run are of such a clock;
+    else empty.
+    """
     store_begun: bool
     """The store held no run before this one: earlier reboots of the cycle were not known to it."""
     plan: PlanRef
@@ -281,7 +299,9 @@ class RunReport(Shaped):
     max_failures: Allowance
     counts: Counts
     failed_before: int
-    """How many of the failed did not pass their checks before the first wave either: they use up no budget."""
+    """How many of the failed did not pass their checks before the first wave either: they
+    use up no budget.
+    """
     reboot: Percentiles | None
     """How long the cloud took to reboot a server, by the cloud's clock."""
     out: Percentiles | None
@@ -298,10 +318,13 @@ class RunReport(Shaped):
     servers: tuple[ServerPart, ...]
     """Every scheduled server, in the order of the waves."""
     not_scheduled: tuple[ExcludedPart, ...]
-    """Servers that the plan means and no wave holds, each once: locked or stopped ones, for example. They were not
-    rebooted, and count beside the scheduled ones."""
+    """Servers that the plan means and no wave holds, each once: locked or stopped ones, for
+    example. They were not rebooted, and count beside the scheduled ones.
+    """
     excluded: tuple[ExcludedPart, ...]
-    """All that the schedule left out of its groups, with those that `exclude` removes or that the cycle had before."""
+    """All that the schedule left out of its groups, with those that `exclude` removes or
+    that the cycle had before.
+    """
     course: tuple[CoursePart, ...]
     """The run's course in sentences."""
     reasons: Mapping[str, str]

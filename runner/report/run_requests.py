@@ -11,14 +11,18 @@ from runner.report.run_words import BATCH_WORDS, count, shown
 from runner.report.sections import Line, Section
 
 HELD = {
-    "in_doubt": "it is not known whether the cloud accepted the request; `resume` looks for evidence",
+    "in_doubt": (
+        "it is not known whether the cloud accepted the request; `resume` looks for evidence"
+    ),
     "in_flight": "the cloud accepted the request and goes on; `resume` follows it",
 }
 """The words of servers that a request holds, each with what it means for the reader."""
 
 
 def held_sections(report: RunReport, most: int | None = None) -> Iterator[Section]:
-    """Yield the servers that requests hold, request by request. `most`: items of names for each of them."""
+    """Yield the servers that requests hold, request by request. `most`: items of names for
+    each of them.
+    """
     shared = names_shared([*report.servers, *report.excluded])
     batches = {b.number: b for wave in report.waves for b in wave.batches}
     for word, meaning in HELD.items():

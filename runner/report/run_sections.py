@@ -1,4 +1,6 @@
-"""The report of a run as a document: what people must know and do first, then everything that is known."""
+"""The report of a run as a document: what people must know and do first, then everything
+that is known.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ COMMENT_LIMIT = 60_000
 SUMMARY_LIMIT = 900_000
 """A job's step summary holds 1 MiB; over that its upload fails whole."""
 LEAST_LIMIT = 20_000
-"""What always fits: the heading, the totals and what to do next, with the longest texts they can hold."""
+"""What always fits: the heading, the totals and what to do next, with the longest texts
+they can hold.
+"""
 
 _COURSE = {
     **{word: shown(word) for word in ("ready", "failed", "unknown", "in_flight", "in_doubt")},

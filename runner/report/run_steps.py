@@ -26,13 +26,15 @@ def _steps(run: Run) -> Iterator[NextStep]:
     unknown = [s for s in run.servers.values() if s.outcome is Outcome.UNKNOWN]
     for batch in dict.fromkeys(s.batch or 0 for s in unknown if s.reason == NO_TRACE):
         what = (
-            f"no server of batch {batch} shows a trace of its request: if none restarted, give the whole batch back;"
+            f"no server of batch {batch} shows a trace of its request: if none restarted, give "
+            f"the whole batch back;"
             " until then nothing restarts it in this cycle"
         )
         yield _step(what, "resolve", run.id, "--batch", str(batch), "--as", "not-rebooted")
     if others := [s.ref.id for s in unknown if s.reason != NO_TRACE]:
         what = (
-            f"find out whether {count(len(others), 'unknown server')} restarted (the uptime tells), and say rebooted"
+            f"find out whether {count(len(others), 'unknown server')} restarted (the uptime "
+            f"tells), and say rebooted"
             " or not-rebooted of each; until then nothing restarts it in this cycle"
         )
         yield _step(what, "resolve", run.id, "--server", _one(others), "--as", "rebooted")
@@ -47,7 +49,10 @@ def _steps(run: Run) -> Iterator[NextStep]:
     if failed:
         yield NextStep(f"look after {count(len(failed), 'failed server')}", "")
     if rebooted := [s.ref.id for s in failed if not s.may_be_asked_again]:
-        what = f"{count(len(rebooted), 'failed server')} rebooted, or may have: decide before one reboots once more"
+        what = (
+            f"{count(len(rebooted), 'failed server')} rebooted, or may have: decide before one "
+            f"reboots once more"
+        )
         yield _step(what, "resolve", run.id, "--server", _one(rebooted), "--as", "reboot-again")
     if left := sum(server.is_repeated for some in left_of(run).values() for server in some):
         what = f"when the cause is fixed, reboot what is left: {count(left, 'server')}"

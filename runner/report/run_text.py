@@ -1,4 +1,6 @@
-"""The report for a terminal or a log: totals, what to do next, waves, troubles. Ids in full, lines never wrapped."""
+"""The report for a terminal or a log: totals, what to do next, waves, troubles. Ids in
+full, lines never wrapped.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,16 @@ MOST_NAMES = 60
 
 
 def run_text(run: Run, events: Sequence[Event]) -> str:
-    """Return what `run` and `resume` print at their end; they say at their beginning what clock it is."""
+    """Return what `run` and `resume` print at their end; they say at their beginning what
+    clock it is.
+    """
     return report_text(replace(build_report(run, events), clock=""))
 
 
 def report_text(report: RunReport) -> str:
-    """The short form, totals first; without a line break at its end. Nothing untrusted is left in it."""
+    """The short form, totals first; without a line break at its end. Nothing untrusted is
+    left in it.
+    """
     return printed(_lines(report))
 
 
@@ -62,7 +68,10 @@ def _about(report: RunReport) -> Iterator[str]:
     ):
         yield said
     if report.stop:
-        yield f"stopped at {report.stop.at:%H:%M:%S} UTC: {report.stop.reason}{_why(report.stop.detail)}"
+        yield (
+            f"stopped at {report.stop.at:%H:%M:%S} UTC: "
+            f"{report.stop.reason}{_why(report.stop.detail)}"
+        )
     if report.store_begun:
         yield STORE_BEGUN
     for gate, is_dry in dict.fromkeys((g.gate, g.dry_run) for g in report.gates):
@@ -70,7 +79,10 @@ def _about(report: RunReport) -> Iterator[str]:
         shut, last = sum(g.state != "open" for g in told), told[-1]
         why = _why(last.reason) or (f" ({last.value})" if last.value else "")
         often = f"; not open in {shut} of {len(told)} answers" if shut else ""
-        yield f"gate {gate}{' (dry run)' if is_dry else ''}: {shown(last.state)}{why} before wave {last.wave}{often}"
+        yield (
+            f"gate {gate}{' (dry run)' if is_dry else ''}: {shown(last.state)}{why} before wave "
+            f"{last.wave}{often}"
+        )
     for decision in report.decisions:
         what = f"{decision.kind} {decision.about}".rstrip()
         who = f"by {decision.by or 'somebody'} at {decision.at:%H:%M:%S} UTC"
@@ -118,7 +130,9 @@ def _first(items: list[str], most: int, more: str) -> list[str]:
 
 
 def not_scheduled_lines(servers: Sequence[ExcludedPart]) -> list[str]:
-    """Return the servers that the plan means and no wave holds, each with its reason; not escaped."""
+    """Return the servers that the plan means and no wave holds, each with its reason;
+    not escaped.
+    """
     lines = [f"{named(s)}, group {s.group}: {s.reason}{_why(s.detail)}" for s in servers]
     more = _first(lines, MOST_SERVERS, f"… and {len(lines) - MOST_SERVERS} more")
     return [_by_reason("not scheduled", servers), *(f"  {line}" for line in more)]

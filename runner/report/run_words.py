@@ -1,6 +1,8 @@
-"""A run's events as sentences: the same words in the progress, in the report's course and on the terminal.
+"""A run's events as sentences: the same words in the progress, in the report's course and on
+the terminal.
 
-Pure. Sentences may hold text that is not ours (names, messages): who shows them makes them harmless for the channel.
+Pure. Sentences may hold text that is not ours (names, messages): who shows them makes them
+harmless for the channel.
 """
 
 from __future__ import annotations
@@ -71,22 +73,30 @@ STORE_BEGUN = (
 
 
 def headline(run: Run, event: Event) -> str | None:
-    """What happened, in a sentence without line breaks of ours; None for what nobody needs to be told.
+    """What happened, in a sentence without line breaks of ours; None for what nobody needs
+    to be told.
 
-    `run` is the state after the event, or any later one. Intents and single observations are left out: their results
-    are shown.
+    `run` is the state after the event, or any later one. Intents and single observations
+    are left out: their results are shown.
     """
     at, data = event.at, event.data
     match data:
         case WaveStarted():
             wave = run.schedule.waves[data.wave - 1]
             canary = ", the canary" if wave.is_canary else ""
-            return f"{wave_words(run, data.wave)}: started, {count(len(wave.servers), 'server')}{canary}"
+            return (
+                f"{wave_words(run, data.wave)}: started, "
+                f"{count(len(wave.servers), 'server')}{canary}"
+            )
         case WaveChecked(skipped=skipped) if skipped:
-            return f"{wave_words(run, data.wave)}: {len(skipped)} skipped ({_reasons(r for r, _ in skipped.values())})"
+            return (
+                f"{wave_words(run, data.wave)}: {len(skipped)} skipped "
+                f"({_reasons(r for r, _ in skipped.values())})"
+            )
         case WaveHeld():
             return (
-                f"{wave_words(run, data.wave)}: held, {data.unavailable} of its group would be down,"
+                f"{wave_words(run, data.wave)}: held, {data.unavailable} of its group would be "
+                f"down,"
                 f" {data.allowed} allowed; {data.down} are down already"
             )
         case WaveBusy():
@@ -100,7 +110,10 @@ def headline(run: Run, event: Event) -> str | None:
             opens = f"; it can begin at {data.until:%Y-%m-%d %H:%M} UTC" if data.until else opens
             return f"{wave_words(run, data.wave)}: waits for a window: {data.why}{opens}"
         case WindowOverridden():
-            return f"{wave_words(run, data.wave)}: begun outside a window ({data.why}) by {data.by}{_why(data.reason)}"
+            return (
+                f"{wave_words(run, data.wave)}: begun outside a window ({data.why}) by "
+                f"{data.by}{_why(data.reason)}"
+            )
         case GatesAsked(answers=answers):
             gates = run.schedule.gates
             is_open = verdict(gates, answers) is GateState.OPEN
@@ -111,7 +124,10 @@ def headline(run: Run, event: Event) -> str | None:
             each = "; ".join(
                 f"{g.title}{' (dry run)' if g.dry_run else ''} {answer_words(a)}" for g, a in pairs
             )
-            return f"{wave_words(run, data.wave)}: {'gates are open' if is_open else 'waits for gates'}: {each}"
+            return (
+                f"{wave_words(run, data.wave)}: "
+                f"{'gates are open' if is_open else 'waits for gates'}: {each}"
+            )
         case ServersChecked(passed=passed, missed=missed) if passed or missed:
             some = [f"the checks of {_servers(passed)} pass"] if passed else []
             some += [f"of {_servers(missed)} no longer ({_first(missed)})"] if missed else []
@@ -120,7 +136,10 @@ def headline(run: Run, event: Event) -> str | None:
             request = f" request {data.request_id}" if data.request_id else ""
             late = ", told late" if data.late else ""
             servers = run.batches[data.batch].servers
-            return f"{_batch(run, data.batch)}: accepted, {_servers(servers)}, job {data.job}{request}{late}"
+            return (
+                f"{_batch(run, data.batch)}: accepted, {_servers(servers)}, job "
+                f"{data.job}{request}{late}"
+            )
         case BatchNotSent() | BatchThrottled() | BatchRefused() | BatchDenied() | BatchAmbiguous():
             is_told = data.code is not None and data.reason.startswith(f"{data.code}:")
             words = (_ANSWERS[type(data)], None if is_told else data.code, data.reason)
@@ -142,7 +161,10 @@ def headline(run: Run, event: Event) -> str | None:
         case JobLost():
             return f"{_batch(run, data.batch)}: {data.why}"
         case ServersBlocked(servers=servers) if servers:
-            return f"waits for {_servers(servers)} in flight in {', '.join(sorted(set(servers.values())))}"
+            return (
+                f"waits for {_servers(servers)} in flight in "
+                f"{', '.join(sorted(set(servers.values())))}"
+            )
         case ServersFailing(servers=servers):
             rows = list(servers.values())
             return f"{_servers(rows)} to be looked at: {rows[0][0]}: {rows[0][1]}" if rows else ""
@@ -160,7 +182,10 @@ def headline(run: Run, event: Event) -> str | None:
             return f"{place}: {counts} ({_reasons(row.reason for row in bad.values())})"
         case ServerResolved():
             server = run.servers[data.server].ref
-            return f"server {server.name} ({server.id}): resolved as {data.resolved_as} by {data.by}{_why(data.reason)}"
+            return (
+                f"server {server.name} ({server.id}): resolved as {data.resolved_as} by "
+                f"{data.by}{_why(data.reason)}"
+            )
         case BaselineChecked(group=group, unhealthy=unhealthy):
             what = {"exclude": "left out", "count": "counted apart"}.get(
                 run.group(group).baseline or "", "too many"
@@ -200,7 +225,10 @@ def headline(run: Run, event: Event) -> str | None:
         case RunResumed():
             return "resumed"
         case RunStopping():
-            return f"stops ({data.reason}{_why(data.detail)}); what is in flight is followed to its end"
+            return (
+                f"stops ({data.reason}{_why(data.detail)}); what is in flight is followed to "
+                f"its end"
+            )
         case RunSuspended():
             return (data.word or "suspended") + _why(data.why)
         case RunError():
@@ -214,7 +242,8 @@ def headline(run: Run, event: Event) -> str | None:
 
 
 def trouble_lines(run: Run, event: Event, most: int | None) -> Iterator[tuple[str, str]]:
-    """Yield a line for each server that this event ended otherwise than ready or never started, and its id.
+    """Yield a line for each server that this event ended otherwise than ready or never
+    started, and its id.
 
     With more than `most` of them, the last line counts the others, and has no id.
     """
@@ -266,7 +295,9 @@ def count(number: int, noun: str) -> str:
 
 
 def length(seconds: float) -> str:
-    """A length that people can read: whole seconds under an hour, else whole minutes. 94 s: `1m34s`; 0.2 s: `0s`."""
+    """A length that people can read: whole seconds under an hour, else whole minutes. 94 s:
+    `1m34s`; 0.2 s: `0s`.
+    """
     step = 1 if seconds < 3600 else 60
     return format_duration(float(step * round(seconds / step)))
 
@@ -275,7 +306,10 @@ def spread_words(spread: Percentiles | None) -> str:
     """`40s (p50), 44s (p90), 52s (longest) of 120 servers`; empty for none."""
     if spread is None:
         return ""
-    values = f"{length(spread.p50_s)} (p50), {length(spread.p90_s)} (p90), {length(spread.max_s)} (longest)"
+    values = (
+        f"{length(spread.p50_s)} (p50), {length(spread.p90_s)} (p90), {length(spread.max_s)} "
+        f"(longest)"
+    )
     return f"{values} of {count(spread.servers, 'server')}"
 
 

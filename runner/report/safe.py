@@ -1,7 +1,8 @@
 """Text that is not ours, made harmless for each channel it can end up in.
 
-Names of servers, messages of the API and everything in a plan are written by other people. One function for each
-channel; whoever prints calls the one for its channel, once, at the very end.
+Names of servers, messages of the API and everything in a plan are written by other people.
+One function for each channel; whoever prints calls the one for its channel, once, at the
+very end.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 from runner.model.hidden import hidden_in
 
 _MARKDOWN = re.compile(
-    r"(?P<number>\A\d{1,9}(?=[.)](?:\s|\Z)))"  # a list, where the text stands at the beginning of a line
+    # a list, where the text stands at the beginning of a line
+    r"(?P<number>\A\d{1,9}(?=[.)](?:\s|\Z)))"
     r"|(?P<entity>\$|<|&(?=\#?\w*(?:;|\Z))|:(?=//)|\A:(?=:)|(?<=www)\.)"
     r"|(?P<apart>@(?=\w)|\#(?=\d)|\bGH-(?=\d)|:(?=(?:[\w+-]*[a-z][\w+-]*|100|1234|[+-]1):|[a-z][\w+-]{0,40}\Z))"
     r"|(?P<slash>\A[-+>=\[\#]|[`*|~]|\\(?=[!-/:-@\[-`{-~]|\Z)|(?<=\#)\[|\](?=[(\[])|\#\Z)"
@@ -28,8 +30,9 @@ _ELLIPSIS = "…"
 def plain(text: object, limit: int = 500) -> str:
     """One line of printable text: for terminals and logs.
 
-    Control characters (line breaks, ANSI escapes), whatever cannot be seen, private and unassigned characters become
-    visible as `\\x1b` or `\\u202e`; longer text ends in `…` at `limit` characters.
+    Control characters (line breaks, ANSI escapes), whatever cannot be seen, private and
+    unassigned characters become visible as `\\x1b` or `\\u202e`; longer text ends in `…` at
+    `limit` characters.
     """
     raw = str(text)
     cut = raw[: limit + 1]
@@ -46,8 +49,9 @@ def plain(text: object, limit: int = 500) -> str:
 def spreadsheet(text: str) -> str:
     """Return a text in which no spreadsheet finds a formula, wherever it begins a cell.
 
-    Programs that separate cells by `;`, tabs or `|` begin a cell in the middle of ours, and those for East Asian
-    languages read full-width forms (`＝`) like ASCII. An apostrophe in front makes a cell text.
+    Programs that separate cells by `;`, tabs or `|` begin a cell in the middle of ours, and
+    those for East Asian languages read full-width forms (`＝`) like ASCII. An apostrophe in
+    front makes a cell text.
     """
     folded = "".join(unicodedata.normalize("NFKC", char)[:1] or char for char in text)
     places = [found.start(1) for found in _FORMULA.finditer(folded)]
@@ -59,27 +63,33 @@ def spreadsheet(text: str) -> str:
 def line_start(text: str) -> str:
     """A whole output line that a CI runner cannot take for a command.
 
-    GitHub's runner reads a line whose first word begins with `::`, and the older form `##[` anywhere in a line
-    (actions/runner, `ActionCommand.TryParse`): the first is set off by `| `, the second is broken by a space.
+    GitHub's runner reads a line whose first word begins with `::`, and the older form `##[`
+    anywhere in a line (actions/runner, `ActionCommand.TryParse`): the first is set off by
+    `| `, the second is broken by a space.
     """
     text = text.replace("##[", "# #[")
     return "| " + text if text.lstrip().startswith("::") else text
 
 
 def markdown(text: object, limit: int = 200) -> str:
-    """Return inline Markdown that shows exactly the text: no links, mentions, tables, HTML or formatting.
+    """Return inline Markdown that shows exactly the text: no links, mentions, tables, HTML or
+    formatting.
 
-    Only what can be interpreted where it stands is escaped, so that names, times and ranges stay readable in the
-    source: `web-[001-042]`, `a_b`, `done: 49`. Rules: the CommonMark specification 0.31 (backslash escapes, flanking
-    of `_`, links), GitHub's extensions (tables, `~`, autolinks of `://`, `www.` and addresses, `$` for formulas), and
-    GitHub's filters of the rendered text (mentions, references, emoji codes). The filters read entities and escapes
-    when they are resolved already, so a space of no width stands in what they would take.
+    Only what can be interpreted where it stands is escaped, so that names, times and ranges
+    stay readable in the source: `web-[001-042]`, `a_b`, `done: 49`. Rules: the CommonMark
+    specification 0.31 (backslash escapes, flanking of `_`, links), GitHub's extensions
+    (tables, `~`, autolinks of `://`, `www.` and addresses, `$` for formulas), and GitHub's
+    filters of the rendered text (mentions, references, emoji codes). The filters read
+    entities and escapes when they are resolved already, so a space of no width stands in
+    what they would take.
     """
     return _MARKDOWN.sub(_escaped, plain(text, limit).strip())
 
 
 def command_data(text: object) -> str:
-    """The message of a GitHub workflow command (`%`, CR and LF encoded, as its documentation asks)."""
+    """The message of a GitHub workflow command (`%`, CR and LF encoded, as its
+    documentation asks).
+    """
     return str(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
@@ -94,7 +104,9 @@ def json_text(value: object, **form: Any) -> str:
 
 
 def markup_text(text: str) -> str:
-    """Finished HTML or XML in which no CI runner finds `##[`: it is written as an entity, which reads the same."""
+    """Finished HTML or XML in which no CI runner finds `##[`: it is written as an entity,
+    which reads the same.
+    """
     return text.replace("##[", "&#35;#[")
 
 

@@ -20,11 +20,13 @@ from runner.planning.digest import inventory_digest, schedule_digest
 from runner.planning.worst_case import worst_case
 
 _SHOWN = 20
-"""So many problems of one file are told; a file that is wrong everywhere is wrong in the same way."""
+"""So many problems of one file are told; a file that is wrong everywhere is wrong in the same way.
+"""
 
 
 def dump(schedule: Schedule) -> str:
-    """Return the schedule as text: keys sorted, a wave and an exclusion a line, ASCII; equal input, equal bytes.
+    """Return the schedule as text: keys sorted, a wave and an exclusion a line, ASCII; equal
+    input, equal bytes.
 
     Raises InvalidInput for one so large that `load` would refuse it.
     """
@@ -46,8 +48,9 @@ def dump(schedule: Schedule) -> str:
 def load(text: bytes | str, file: str = "") -> Schedule:
     """Read a saved schedule that may come from anywhere.
 
-    Raises InvalidInput with all problems found if it is too large, not JSON, of another format version, not as the
-    schema says, contradicts itself, or does not have the digest it claims.
+    Raises InvalidInput with all problems found if it is too large, not JSON, of another
+    format version, not as the schema says, contradicts itself, or does not have the digest
+    it claims.
     """
     problems: list[Problem] = []
     schedule = _read(_parse(text, file), problems, file)
@@ -84,14 +87,18 @@ def _parse(text: bytes | str, file: str) -> dict[str, Any]:
         raise InvalidInput([_problem("NotASchedule", "a schedule is a JSON object", file)])
     version = raw.get("format_version")
     if type(version) is not int or version != Schedule.format_version:
-        sentence = f"this program reads format_version {Schedule.format_version}, the file says {_brief(version)}"
+        sentence = (
+            f"this program reads format_version {Schedule.format_version}, the file says "
+            f"{_brief(version)}"
+        )
         hint = "make the schedule again: reboot-runner diff PLAN --out FILE"
         raise InvalidInput([_problem("UnknownFormatVersion", sentence, file, hint)])
     return raw
 
 
 def _read(raw: dict[str, Any], problems: list[Problem], file: str) -> Schedule | None:
-    """Read the schedule piece by piece, so that neither a wave's errors nor those of many waves fill the memory.
+    """Read the schedule piece by piece, so that neither a wave's errors nor those of many
+    waves fill the memory.
 
     Adds what the schema would say against it, in sentences that quote nothing; the first ones only.
     """
@@ -125,7 +132,9 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _contradictions(schedule: Schedule) -> Iterator[tuple[str, str]]:
-    """What no schema can say: waves that do not fit together, and a digest that is not this schedule's."""
+    """What no schema can say: waves that do not fit together, and a digest that is not this
+    schedule's.
+    """
     if [w.number for w in schedule.waves] != list(range(1, len(schedule.waves) + 1)):
         yield "InvalidSchedule", "waves: not numbered from 1 without gaps"
     count = Counter(s.id for w in schedule.waves for s in w.servers)

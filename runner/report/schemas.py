@@ -27,7 +27,9 @@ DOCUMENTS: dict[str, tuple[Any, str]] = {
     "config-show": (ConfigShowDocument, "The effective configuration of reboot-runner"),
     "problems": (ProblemsDocument, "Problems that reboot-runner validate found"),
 }
-"""Name of the schema -> the document, and its title: the saved schedule, and what commands print with `-o json`."""
+"""Name of the schema -> the document, and its title: the saved schedule, and what commands
+print with `-o json`.
+"""
 
 
 def schema_of(name: str) -> dict[str, Any]:
@@ -38,7 +40,9 @@ def schema_of(name: str) -> dict[str, Any]:
 
 
 def report_schema() -> dict[str, Any]:
-    """Of `report -o json`. It is made of the report's own classes, so it cannot say anything else than they hold."""
+    """Of `report -o json`. It is made of the report's own classes, so it cannot say
+    anything else than they hold.
+    """
     made = TypeAdapter(RunReport).json_schema(
         mode="serialization", ref_template="#/definitions/{model}"
     )

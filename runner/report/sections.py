@@ -1,6 +1,8 @@
-"""What reports are made of, without a form: a document of sections with lines, facts, tables and pictures.
+"""What reports are made of, without a form: a document of sections with lines, facts, tables
+and pictures.
 
-Builders put text into it as it was written or received. The renderers make it harmless, each for its channel.
+Builders put text into it as it was written or received. The renderers make it harmless,
+each for its channel.
 """
 
 from __future__ import annotations
@@ -45,8 +47,8 @@ class Line:
 class Table:
     """A table; its name is a class of the HTML page.
 
-    `extra` names the columns, and `brief` are lines instead of all rows, for forms that have little room.
-    `right` names columns of texts that are aligned like numbers.
+    `extra` names the columns, and `brief` are lines instead of all rows, for forms that
+    have little room. `right` names columns of texts that are aligned like numbers.
     """
 
     name: str
@@ -76,7 +78,8 @@ class Figure:
 class Section:
     """A part that is left out where it is empty, and can be folded. `about` explains the title.
 
-    `share`: the most of the room left that it may take. `in_full`: only for forms that have room for everything.
+    `share`: the most of the room left that it may take. `in_full`: only for forms that have
+    room for everything.
     """
 
     title: str
@@ -90,7 +93,9 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole report. What stands before the sections is never cut. `tone`: `good`, `open` or `bad`."""
+    """A whole report. What stands before the sections is never cut. `tone`: `good`, `open`
+    or `bad`.
+    """
 
     name: str
     title: Inline

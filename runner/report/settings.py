@@ -1,6 +1,8 @@
-"""The effective configuration as YAML with the origin of each value beside it, and as a document. Pure.
+"""The effective configuration as YAML with the origin of each value beside it, and as a
+document. Pure.
 
-The YAML is for people: it also shows what is no part of the file (allowed hosts, the proxy, credentials by name).
+The YAML is for people: it also shows what is no part of the file (allowed hosts, the proxy,
+credentials by name).
 """
 
 from __future__ import annotations

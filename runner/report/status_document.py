@@ -32,9 +32,10 @@ class RunStatusRow(Shaped):
     plan_digest: str
     schedule_digest: str
     counts: Mapping[ServerWord, int] | None
-    """Servers by outcome; without one they are `in_doubt` (it is not known whether the cloud accepted the request),
-    `in_flight` (accepted, and followed) or `pending` (no request holds them). Null in the list of runs for old runs
-    whose journals were not read."""
+    """Servers by outcome; without one they are `in_doubt` (it is not known whether the cloud
+    accepted the request), `in_flight` (accepted, and followed) or `pending` (no request
+    holds them). Null in the list of runs for old runs whose journals were not read.
+    """
     waits_for: str | None
     next: str | None
     """The command that a person should give, by its name."""

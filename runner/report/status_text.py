@@ -24,7 +24,9 @@ _WORST = ("unknown", "failed", "in_doubt")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A run in the table. `counts`: None where its journal was not read. Nothing of it is escaped yet."""
+    """A run in the table. `counts`: None where its journal was not read. Nothing of it is
+    escaped yet.
+    """
 
     id: str
     plan: str
@@ -34,7 +36,9 @@ class Listed:
     started: datetime
     next: str
     clock: str = ""
-    """What its times are to be read with: `simulated clock, 30 times real time`; empty for real time."""
+    """What its times are to be read with: `simulated clock, 30 times real time`; empty for
+    real time.
+    """
 
     @property
     def numbers(self) -> str:
@@ -47,7 +51,9 @@ class Listed:
 
 
 def runs_table(runs: Sequence[Listed], width: int | None) -> Iterator[str]:
-    """Yield the runs as an aligned table with a heading; `width`: of the terminal, None where there is none."""
+    """Yield the runs as an aligned table with a heading; `width`: of the terminal, None
+    where there is none.
+    """
     if width is not None and width < NARROW:
         for run in runs:
             yield from _folded(run, width)
@@ -78,7 +84,7 @@ def _folded(run: Listed, width: int) -> Iterator[str]:
     yield from wrap("  " + "; ".join(said or [f"started {run.started:%Y-%m-%d %H:%M}"]), width, 0)
 
 
-# --- one run -----------------------------------------------------------------------------------------------------
+# --- one run ------------------------------------------------------------------
 
 
 def wave_lines(run: Run, waves: Sequence[Wave]) -> Iterator[str]:
@@ -129,7 +135,8 @@ def full(run: Run, head: Iterable[str]) -> Iterator[str]:
 
 
 def fitted(run: Run, head: Sequence[str], width: int, height: int) -> list[str]:
-    """Return the lines of one run that fit a screen: head, waves around the current one, servers the worst first.
+    """Return the lines of one run that fit a screen: head, waves around the current one,
+    servers the worst first.
 
     Each line takes one row; what is left out is counted.
     """

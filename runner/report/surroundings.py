@@ -1,5 +1,6 @@
-"""What other services know of the servers that a schedule reboots, for people and programs. Pure; names are not
-ours."""
+"""What other services know of the servers that a schedule reboots, for people and programs.
+Pure; names are not ours.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ Touched = tuple[list[tuple[ScalingGroup, list[ServerRef]]], list[tuple[Scheduled
 
 
 def touched(schedule: Schedule, around: Surroundings) -> Touched:
-    """Return the auto-scaling groups of which servers go down, each with those servers, and the events of such ones."""
+    """Return the auto-scaling groups of which servers go down, each with those servers, and
+    the events of such ones.
+    """
     servers = {s.id: s for w in schedule.waves for s in w.servers}
     members = [
         (group, [servers[i] for i in group.members if i in servers])
@@ -29,7 +32,9 @@ def touched(schedule: Schedule, around: Surroundings) -> Touched:
 
 
 def advice(schedule: Schedule, around: Surroundings | None) -> tuple[str, ...]:
-    """What speaks against rebooting now, a sentence each; nothing where nothing does. Ours, but for numbers."""
+    """What speaks against rebooting now, a sentence each; nothing where nothing does. Ours,
+    but for numbers.
+    """
     if around is None:
         return ()
     groups, events = touched(schedule, around)
@@ -37,13 +42,15 @@ def advice(schedule: Schedule, around: Surroundings | None) -> tuple[str, ...]:
     if groups:
         members = len({s.id for _, some in groups for s in some})
         said.append(
-            f"{count(members, 'server')} in {count(len(groups), 'auto-scaling group')}: a member that reboots may be"
+            f"{count(members, 'server')} in {count(len(groups), 'auto-scaling group')}: a member "
+            f"that reboots may be"
             " judged faulty and replaced by a new server"
         )
     if events:
         number = len({s.id for _, s in events})
         said.append(
-            f"{count(number, 'server')} with a scheduled event of the provider: better wait until it is over"
+            f"{count(number, 'server')} with a scheduled event of the provider: better wait until "
+            f"it is over"
         )
     return tuple(said)
 
@@ -51,7 +58,9 @@ def advice(schedule: Schedule, around: Surroundings | None) -> tuple[str, ...]:
 def surroundings_lines(
     schedule: Schedule, around: Surroundings | None, shared: frozenset[str] = frozenset()
 ) -> Iterator[Line]:
-    """The advice, the groups and events behind it, each with its servers, and what could not be read."""
+    """The advice, the groups and events behind it, each with its servers, and what could
+    not be read.
+    """
     if around is None:
         return
     for words in advice(schedule, around):
@@ -87,7 +96,9 @@ class ScalingGroupRow(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class EventRow(Shaped):
-    """What the provider plans to do with a server that is rebooted. Times as the cloud writes them."""
+    """What the provider plans to do with a server that is rebooted. Times as the cloud
+    writes them.
+    """
 
     id: str
     type: str
@@ -99,7 +110,9 @@ class EventRow(Shaped):
 
 @dataclass(frozen=True, slots=True)
 class SurroundingsRow(Shaped):
-    """What other services of the cloud know of the servers that are rebooted: advice, and no part of the schedule."""
+    """What other services of the cloud know of the servers that are rebooted: advice, and
+    no part of the schedule.
+    """
 
     servers_in_scaling_groups: Count
     servers_with_events: Count

@@ -1,4 +1,6 @@
-"""The pictures of a run: waves along the run's time, and what each server did inside its wave. Pure."""
+"""The pictures of a run: waves along the run's time, and what each server did inside its
+wave. Pure.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ _WAITS = frozenset(
 
 
 def course_chart(report: RunReport) -> Chart:
-    """The waves as bars along the time of the whole run: what they took, and what was waited for between them."""
+    """The waves as bars along the time of the whole run: what they took, and what was
+    waited for between them.
+    """
     begun = sum(w.started is not None for w in report.waves)
     waves = report.waves[: begun + (report.ended is None)][:MOST_WAVES]
     waits = sorted((m.at, m.sentence) for m in report.course if m.event in _WAITS)
@@ -54,7 +58,10 @@ def course_chart(report: RunReport) -> Chart:
                 _since(wave.started, report.created),
                 _since(wave.ended or report.as_of, report.created),
             )
-            words = f"wave {wave.number}, {wave.group}: {length(end - start)}: {counts_words(asdict(wave.counts))}"
+            words = (
+                f"wave {wave.number}, {wave.group}: {length(end - start)}: "
+                f"{counts_words(asdict(wave.counts))}"
+            )
             bars.append(_bar(_wave_class(wave), start, end, y, words))
             troubles = [kind for kind in ("failed", "unknown") if getattr(wave.counts, kind)]
             for k, kind in enumerate(troubles):  # however few: a strip along the foot of the bar
@@ -70,9 +77,11 @@ def course_chart(report: RunReport) -> Chart:
 
 
 def servers_chart(report: RunReport) -> Chart:
-    """What the servers did inside their waves, counted from each wave's beginning, all on one scale.
+    """What the servers did inside their waves, counted from each wave's beginning, all on
+    one scale.
 
-    Up to MOST_SERVERS a bar each: waiting, asked, rebooting, proving; above that a curve a wave: how many were out.
+    Up to MOST_SERVERS a bar each: waiting, asked, rebooting, proving; above that a curve
+    a wave: how many were out.
     """
     by_wave: dict[int, list[ServerPart]] = {}
     for server in report.servers:
@@ -141,7 +150,8 @@ def _wave_class(wave: WavePart) -> str:
 def _segments(
     server: ServerPart, begin: datetime, as_of: datetime
 ) -> Iterator[tuple[float, float, str, str]]:
-    """Yield (start, end, class, words) of each thing it did, in seconds since its wave began, by the run's clock.
+    """Yield (start, end, class, words) of each thing it did, in seconds since its wave began,
+    by the run's clock.
 
     What a request still holds goes on until `as_of`.
     """
@@ -188,8 +198,8 @@ def _area(
 ) -> Area:
     """How many of `of` servers were rebooting at each moment of a wave that took `span` seconds.
 
-    A server is out from the cloud's acceptance for as long as its part of the job took, else until it was seen back or
-    given up.
+    A server is out from the cloud's acceptance for as long as its part of the job took,
+    else until it was seen back or given up.
     """
     outs: list[tuple[float, float]] = []
     for server in servers:

@@ -1,4 +1,6 @@
-"""Windows and freezes as people read them: open until when, or when it opens, and how many waves fit. Pure."""
+"""Windows and freezes as people read them: open until when, or when it opens, and how many
+waves fit. Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from runner.report.run_words import count
 
 
 def outlook_words(outlook: Outlook) -> str:
-    """`open until 2026-11-03 23:30 UTC: 3 of 7 waves fit`, or `closed (a freeze is on), opens …: 3 of 7 waves fit`."""
+    """`open until 2026-11-03 23:30 UTC: 3 of 7 waves fit`, or `closed (a freeze is on),
+    opens …: 3 of 7 waves fit`.
+    """
     if outlook.begins is None:
         return f"closed ({outlook.why}), no opening is in sight"
     fit = f"{outlook.waves} of {count(outlook.left, 'wave')} fit{'s' if outlook.waves == 1 else ''}"
@@ -40,12 +44,17 @@ def when_lines(schedule: Schedule, outlook: Outlook | None) -> Iterator[str]:
         waves = f"wave{'' if len(outlook.too_long) == 1 else 's'} {numbers}"
         yield f"NEVER FITS: {waves} would not be over before the end of any window"
     if outlook.gives_up:
-        yield f"NEVER OPENS IN TIME: begun now, the run would stop at {_time(outlook.gives_up)} (wait_at_most)"
+        yield (
+            f"NEVER OPENS IN TIME: begun now, the run would stop at {_time(outlook.gives_up)} "
+            f"(wait_at_most)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class OpeningRow(Shaped):
-    """The open time that is on, or the next one. Times are ISO 8601 with a zone; null where none is in sight."""
+    """The open time that is on, or the next one. Times are ISO 8601 with a zone; null where
+    none is in sight.
+    """
 
     open: bool
     """Whether a wave may start at this moment."""

@@ -53,7 +53,10 @@ ECS_TEXTS = {
     "Ecs.0030": (400, "The ECS has been frozen."),
     "Ecs.0100": (
         400,
-        "The ECS status does not meet requirements. Make the ECS in the required status and try again.",
+        (
+            "The ECS status does not meet requirements. Make the ECS in the required status and "
+            "try again."
+        ),
     ),
     "Ecs.0114": (404, "The ECS does not exist."),
     "Ecs.0118": (400, "The number of ECSs to be operated exceeds the upper limit."),
@@ -75,7 +78,9 @@ def ecs_error(
     details: list[dict[str, str]] | None = None,
     internal: list[dict[str, str]] | None = None,
 ) -> Response:
-    """Shape (a): `{"error": {"message", "code", "details"?}}`, plus `internalError` where servers are named."""
+    """Shape (a): `{"error": {"message", "code", "details"?}}`, plus `internalError` where
+    servers are named.
+    """
     usual, text = ECS_TEXTS.get(code, (400, "Request error."))
     error: dict[str, Any] = {"message": message or text, "code": code}
     if details is not None:
@@ -119,7 +124,8 @@ def proxy_page(status: int, title: str) -> Response:
     """Shape (j): what a proxy in front says when it gives up."""
     page = (
         f"<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n"
-        f"<center><h1>{status} {title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+        f"<center><h1>{status} "
+        f"{title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
     )
     return Response(status, page.encode(), "text/html", code=str(status))
 
@@ -132,14 +138,18 @@ def throttled(
     limit: int = 60,
     window: timedelta = timedelta(minutes=1),
 ) -> Response:
-    """A flow-control answer. APIGW.0308 tells the window in its text, as recorded; the ECS codes do not.
+    """A flow-control answer. APIGW.0308 tells the window in its text, as recorded; the ECS
+    codes do not.
 
     `wait_s`: what `Retry-After` says, None for no such header.
     """
     if code == "APIGW.0308":
         seconds = round(window.total_seconds())
         time = f"{seconds} second" if seconds % 60 else f"{seconds // 60} minute"
-        text = f"The throttling threshold has been reached: policy user over ratelimit,limit:{limit},time:{time}"
+        text = (
+            f"The throttling threshold has been reached: policy user over "
+            f"ratelimit,limit:{limit},time:{time}"
+        )
         response = gateway_error(status, code, text, request_id)
     else:
         response = ecs_error(code, status=status)

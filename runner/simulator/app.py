@@ -1,7 +1,8 @@
 """The HTTP face: routes, and the way of a request through faults, authentication and the world.
 
-A request is read, meets the fault rules (one turn of the state), is perhaps delayed or refused, is carried out and
-written to the log (another turn), and is answered, perhaps badly. No turn is held while anybody waits.
+A request is read, meets the fault rules (one turn of the state), is perhaps delayed or
+refused, is carried out and written to the log (another turn), and is answered, perhaps
+badly. No turn is held while anybody waits.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ MOST_BODY = 12 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a route does. `on` is its name in fault rules; `project_code` the answer to a wrong project.
+    """What a route does. `on` is its name in fault rules; `project_code` the answer to a wrong
+    project.
 
     `only`: the one cloud that has this call; the other says that there is no such API.
     """
@@ -129,7 +131,9 @@ def make_app(state: State) -> Starlette:
 
 
 class _Endpoint:
-    """A route as an ASGI application. A class, so that Starlette leaves requests and methods to it."""
+    """A route as an ASGI application. A class, so that Starlette leaves requests and
+    methods to it.
+    """
 
     def __init__(self, state: State, method: str, call: Call) -> None:
         self.state, self._method, self._call = state, method, call
@@ -183,7 +187,8 @@ class _Endpoint:
     ) -> tuple[Response | None, str]:
         """The answer, and its request id. The log has the call, and what it did, when this returns.
 
-        No answer: the request is cut off before the cloud takes it. Of several faults that answer the first counts.
+        No answer: the request is cut off before the cloud takes it. Of several faults that
+        answer the first counts.
         """
         with self.state.turn() as turn:
             number = len(turn.world.calls)
@@ -225,7 +230,9 @@ def _answer(call: Call, request: Request, turn: WorldTurn) -> Response:
 
 
 def _count_calls(request: Request, turn: WorldTurn) -> None:
-    """Raise Declined for one call too many; calls that the gateway did not take do not count (a guess)."""
+    """Raise Declined for one call too many; calls that the gateway did not take do not
+    count (a guess).
+    """
     switches = turn.world.switches
     if switches.calls is None:
         return
@@ -285,7 +292,9 @@ _KEY = "simulator.transport"
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1 of uvicorn whose requests can reach their transport, by the scope's state: for faults of the socket."""
+    """HTTP/1.1 of uvicorn whose requests can reach their transport, by the scope's state:
+    for faults of the socket.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)

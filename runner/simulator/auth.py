@@ -1,7 +1,7 @@
 """Who calls: tokens and SDK-HMAC-SHA256 signatures, checked as the API gateway does.
 
-This is written from the description of the algorithm, apart from the client's signer, so that each checks the
-other. Times here are real time, never simulated time.
+This is written from the description of the algorithm, apart from the client's signer, so
+that each checks the other. Times here are real time, never simulated time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _AUTHORIZATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request as it came. `headers` in lower case; `query` the raw text after the question mark.
+    """An HTTP request as it came. `headers` in lower case; `query` the raw text after the
+    question mark.
 
     `params`: the places of its route's path, by name.
     """
@@ -86,14 +87,18 @@ def digest(token: str) -> str:
 
 
 def temporary_secret(credentials: KnownLogins, ak: str) -> str:
-    """The secret key of a temporary access key. It follows from the permanent one, so that no log holds it."""
+    """The secret key of a temporary access key. It follows from the permanent one, so that
+    no log holds it.
+    """
     return hmac.new(
         credentials.sk.encode(), f"temporary {ak}".encode(), hashlib.sha256
     ).hexdigest()[:40]
 
 
 def temporary_digest(ak: str, security_token: str) -> str:
-    """What is kept of a temporary key beside its end. No token in a header can be this text: it has a line break."""
+    """What is kept of a temporary key beside its end. No token in a header can be this
+    text: it has a line break.
+    """
     return digest(f"{ak}\n{security_token}")
 
 
@@ -147,12 +152,17 @@ def _check_date(request: Request, wall: Millis) -> None:
         raise _refused(request, "verify aksk signature fail, X-Sdk-Date is no date") from None
     if abs(wall - signed_at) > SKEW:
         server_time = f"{datetime.fromtimestamp(wall / 1000, UTC):%Y%m%dT%H%M%SZ}"
-        tail = f"calc aksk signature fail:signature expired, signature time:{date},server time:{server_time}"
+        tail = (
+            f"calc aksk signature fail:signature expired, signature time:{date},server "
+            f"time:{server_time}"
+        )
         raise _refused(request, tail)
 
 
 def sign(canonical: str, date: str, sk: str) -> str:
-    """The signature (64 hex digits) of a canonical request: no key derivation, the secret key is the key."""
+    """The signature (64 hex digits) of a canonical request: no key derivation, the secret
+    key is the key.
+    """
     text = f"{ALGORITHM}\n{date}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     return hmac.new(sk.encode(), text.encode(), hashlib.sha256).hexdigest()
 
@@ -160,8 +170,9 @@ def sign(canonical: str, date: str, sk: str) -> str:
 def canonical_request(request: Request, signed: list[str]) -> str:
     """The six parts that are signed: method, path, query, headers, their names, hash of the body.
 
-    The path is decoded, encoded again part by part and closed with `/`; queries are sorted before they are
-    encoded. `X-Sdk-Content-Sha256`, if there is a body, stands for its hash.
+    The path is decoded, encoded again part by part and closed with `/`; queries are sorted
+    before they are encoded. `X-Sdk-Content-Sha256`, if there is a body, stands for its
+    hash.
     """
     path = "/".join(_encode(part) for part in unquote(request.raw_path).split("/"))
     path += "" if path.endswith("/") else "/"

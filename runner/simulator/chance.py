@@ -28,7 +28,9 @@ def pick_share(seed: int, *question: object) -> float:
 
 
 def pick_log_normal(median: float, sigma: float, seed: int, *question: object) -> float:
-    """A log-normal number (Box and Muller): half of them under `median`, about two thirds within e^±sigma."""
+    """A log-normal number (Box and Muller): half of them under `median`, about two thirds
+    within e^±sigma.
+    """
     one, two = pick_share(seed, *question, 1), pick_share(seed, *question, 2)
     normal = math.sqrt(-2 * math.log(1 - one)) * math.cos(2 * math.pi * two)
     return median * math.exp(sigma * normal)

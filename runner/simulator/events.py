@@ -17,7 +17,9 @@ from runner.simulator.timeline import Millis
 
 @dataclass(frozen=True, slots=True)
 class AcceptedBatch:
-    """A reboot that the cloud took. `by` is `api`, or `scenario` for one that somebody else asked for."""
+    """A reboot that the cloud took. `by` is `api`, or `scenario` for one that somebody else
+    asked for.
+    """
 
     at: Millis
     job: str
@@ -64,7 +66,9 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """One request and its answer. `status` 0: the connection was reset before the cloud took the request."""
+    """One request and its answer. `status` 0: the connection was reset before the cloud
+    took the request.
+    """
 
     at: Millis
     call: str
@@ -79,7 +83,9 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class RulesAdded:
-    """Fault rules become active. `source` tells a scenario apart from another; `replace` drops all older ones."""
+    """Fault rules become active. `source` tells a scenario apart from another; `replace`
+    drops all older ones.
+    """
 
     at: Millis
     rules: tuple[Rule, ...]

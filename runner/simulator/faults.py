@@ -1,7 +1,9 @@
-"""Fault rules: what goes wrong, on which call, how often. The models are the scenario file's format.
+"""Fault rules: what goes wrong, on which call, how often. The models are the scenario
+file's format.
 
-Three families. *Call* rules spoil single HTTP calls. *Batch* rules decide what becomes of servers whose reboot was
-just accepted. *World* rules change the fleet, at a time or when a call comes.
+Three families. *Call* rules spoil single HTTP calls. *Batch* rules decide what becomes
+of servers whose reboot was just accepted. *World* rules change the fleet, at a time or
+when a call comes.
 """
 
 from __future__ import annotations
@@ -31,8 +33,9 @@ SubStatus = Literal["SUCCESS", "FAIL", "RUNNING"]
 class RebootPart:
     """One server's part of an accepted batch, all of it already decided.
 
-    `ends` None: the sub-job never ends. `back` None: the server never comes back from REBOOT. `goes_down` False:
-    it was refused inside the job and never went down; then `back` means nothing.
+    `ends` None: the sub-job never ends. `back` None: the server never comes back from
+    REBOOT. `goes_down` False: it was refused inside the job and never went down; then
+    `back` means nothing.
     """
 
     server: str
@@ -50,7 +53,7 @@ class RebootPart:
 
 
 On = Literal[
-    "reboot", "job", "list", "show", "actions", "tags", "groups", "limits", "token", "metadata", "projects",
+    "reboot", "job", "list", "show", "actions", "tags", "groups", "limits", "token", "metadata", "projects",  # noqa: E501
     "alarms", "scaling", "events", "unknown", "any",
 ]  # fmt: skip
 """The kinds of calls. `unknown` is any route that the cloud does not have."""
@@ -61,9 +64,11 @@ class _Strict(BaseModel):
 
 
 class ServerPick(_Strict):
-    """Which servers: all that match `names` (globs, or ids) and `tags`; of those a `share` (0 to 1) or `count`.
+    """Which servers: all that match `names` (globs, or ids) and `tags`; of those a `share` (0
+    to 1) or `count`.
 
-    Shares and counts are drawn by the seed: the same servers each time. An empty pick means every server.
+    Shares and counts are drawn by the seed: the same servers each time. An empty pick means
+    every server.
     """
 
     names: tuple[str, ...] = ()
@@ -91,8 +96,8 @@ class ServerPick(_Strict):
 class _Rule(_Strict):
     """`after`: that many matching calls (batches) pass first. `times`: how often it fires.
 
-    `at`, `until`: only in this stretch of simulated time, counted from the moment the rule was added.
-    `probability`: of firing, drawn by the seed for each matching call.
+    `at`, `until`: only in this stretch of simulated time, counted from the moment the rule
+    was added. `probability`: of firing, drawn by the seed for each matching call.
     """
 
     after: Annotated[int, Field(ge=0)] = 0
@@ -133,7 +138,9 @@ class Throttle(CallRule):
 
 
 class Error(CallRule):
-    """An error answer. `effect`: the request was carried out all the same. `body: raw`: `message` is the JSON body."""
+    """An error answer. `effect`: the request was carried out all the same. `body: raw`:
+    `message` is the JSON body.
+    """
 
     do: Literal["error"]
     status: Annotated[int, Field(ge=200, le=599)] = 500
@@ -187,7 +194,9 @@ class ExpireToken(CallRule):
 
 
 class BatchRule(_Rule):
-    """Decides what becomes of servers in accepted batches. `times` counts for each server by itself."""
+    """Decides what becomes of servers in accepted batches. `times` counts for each server
+    by itself.
+    """
 
     on: Literal["reboot"] = "reboot"
     servers: ServerPick = ServerPick()
@@ -292,7 +301,8 @@ def with_sub_job(part: RebootPart, status: SubStatus) -> RebootPart:
 
 
 class WorldRule(_Rule):
-    """Changes the fleet: at `at` (at once without it), or, with `on`, just before the call that fires it.
+    """Changes the fleet: at `at` (at once without it), or, with `on`, just before the call
+    that fires it.
 
     `for`: it ends after so long; without it, it is for good.
     """
@@ -370,7 +380,9 @@ class NotActive(WorldRule):
 
 
 class Alarm(WorldRule):
-    """A Cloud Eye alarm is on for them: by a rule for each server, or (`rule: shared`) by one that names none."""
+    """A Cloud Eye alarm is on for them: by a rule for each server, or (`rule: shared`) by
+    one that names none.
+    """
 
     do: Literal["alarm"]
     name: Annotated[str, Field(min_length=1, max_length=128)] = "cpu-high"
@@ -382,7 +394,9 @@ class Alarm(WorldRule):
 
 
 class InScalingGroup(WorldRule):
-    """They are members of an auto-scaling group, which judges their health every `audit` (the service: in minutes)."""
+    """They are members of an auto-scaling group, which judges their health every `audit`
+    (the service: in minutes).
+    """
 
     do: Literal["scaling_group"]
     name: Annotated[str, Field(min_length=1, max_length=64)] = "as-group"
@@ -399,7 +413,9 @@ class InScalingGroup(WorldRule):
 
 
 class HasScheduledEvent(WorldRule):
-    """The provider plans something with them: from `begins` on, counted from the rule's time, for `lasts_for`."""
+    """The provider plans something with them: from `begins` on, counted from the rule's
+    time, for `lasts_for`.
+    """
 
     do: Literal["scheduled_event"]
     type: Annotated[str, Field(min_length=1, max_length=64)] = "system-maintenance"
@@ -418,7 +434,9 @@ class HasScheduledEvent(WorldRule):
 
 
 class CreateServers(WorldRule):
-    """New servers appear at the end of the list, for good. They are new, so `servers` and `for` are refused."""
+    """New servers appear at the end of the list, for good. They are new, so `servers` and
+    `for` are refused.
+    """
 
     do: Literal["create_servers"]
     count: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -450,7 +468,7 @@ class RebootBySomebody(WorldRule):
 
 Rule = Annotated[
     Throttle | Error | Reset | Delay | Truncate | ExpireToken
-    | JobFail | JobStuck | JobUnknown | SubJobMissing | ServerError | StaysInReboot | Slow | StateLag
+    | JobFail | JobStuck | JobUnknown | SubJobMissing | ServerError | StaysInReboot | Slow | StateLag  # noqa: E501
     | Locked | Frozen | Busy | Missing | NotActive | Alarm | InScalingGroup | HasScheduledEvent
     | CreateServers | SetTags | RebootBySomebody,
     Field(discriminator="do"),

@@ -14,7 +14,9 @@ GROUP_SIZE = 16
 """Most members of an anti-affinity group (documented default quota `maxServerGroupMembers`)."""
 
 SHORTEST_REBOOT_S, LONGEST_REBOOT_S, USUAL_REBOOT_S = 15.0, 120.0, 36.0
-"""One SOFT reboot was recorded (32.8 s); clients speak of 15 to 35 s for a power action. The spread is a guess."""
+"""One SOFT reboot was recorded (32.8 s); clients speak of 15 to 35 s for a power action.
+The spread is a guess.
+"""
 
 _ROLES = (
     *("web", "api", "web", "db", "web", "batch", "web", "api", "web", "api"),
@@ -35,8 +37,8 @@ _YEAR: Millis = 365 * 86_400_000
 class FleetOptions:
     """What a generated fleet looks like. Equal options give equal fleets, ids included.
 
-    `servers`: up to 200,000. `zones`: 1 to 8. `reboot_seconds`: every reboot takes exactly this long (for
-    benchmarks); None draws it for each server.
+    `servers`: up to 200,000. `zones`: 1 to 8. `reboot_seconds`: every reboot takes exactly
+    this long (for benchmarks); None draws it for each server.
     """
 
     servers: int = 60
@@ -121,8 +123,9 @@ class SimulatedFleet:
     def reboot_millis(self, server_id: str, nth: int, kind: str) -> Millis:
         """How long the `nth` reboot of a server takes, from going down to being back.
 
-        Each server has its own usual time (log-normal around 36 s, within 15 to 120 s) and varies by 8 % around
-        it. HARD takes 70 % of it: nothing waits for the guest (a guess).
+        Each server has its own usual time (log-normal around 36 s, within 15 to 120 s) and
+        varies by 8 % around it. HARD takes 70 % of it: nothing waits for the guest (a
+        guess).
         """
         options = self.options
         if options.reboot_seconds is not None:

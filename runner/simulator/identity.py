@@ -1,4 +1,6 @@
-"""The services that give out tokens and keys: IAM, STS, and the metadata service of one simulated server."""
+"""The services that give out tokens and keys: IAM, STS, and the metadata service of one
+simulated server.
+"""
 
 from __future__ import annotations
 
@@ -54,10 +56,12 @@ class UntrustedToken(Exception):
 
 
 def issue_token(request: Request, turn: WorldTurn) -> Response:
-    """`POST /v3/auth/tokens`: 201 with the token in `X-Subject-Token`, for the right user, password and domain.
+    """`POST /v3/auth/tokens`: 201 with the token in `X-Subject-Token`, for the right user,
+    password and domain.
 
-    Source: "Obtaining a User Token Through Password Authentication". Errors in shape (f). The token is valid for
-    24 hours of real time (`KnownLogins.token_valid`). Without a scope, or for the domain, it opens IAM alone.
+    Source: "Obtaining a User Token Through Password Authentication". Errors in shape (f).
+    The token is valid for 24 hours of real time (`KnownLogins.token_valid`). Without a
+    scope, or for the domain, it opens IAM alone.
     """
     try:
         auth = json.loads(request.body)["auth"]
@@ -119,7 +123,8 @@ def _new_token(
 def _is_for_project(scope: Any, turn: WorldTurn) -> bool | None:
     """Whether a scope is the one project there is, by id or by name (its name is the region's).
 
-    False for none and for our domain: such a token is for global services. None for what does not exist here.
+    False for none and for our domain: such a token is for global services. None for what
+    does not exist here.
     """
     fleet = turn.world.fleet
     if scope in (None, {}):
@@ -180,8 +185,9 @@ def list_projects(request: Request, turn: WorldTurn) -> Response:
 def issue_token_for_id_token(request: Request, turn: WorldTurn) -> Response:
     """`POST /v3.0/OS-AUTH/id-token/tokens`, unsigned: 201 with the token in `X-Subject-Token`.
 
-    Page "Obtaining a Token with an OpenID Connect ID Token". Checked are `X-Idp-Id`, the ID token as STS checks it,
-    and the scope: a project, a domain or none. Errors are IAM's own (shape `error_code`).
+    Page "Obtaining a Token with an OpenID Connect ID Token". Checked are `X-Idp-Id`, the ID
+    token as STS checks it, and the scope: a project, a domain or none. Errors are IAM's own
+    (shape `error_code`).
     """
     try:
         auth = json.loads(request.body)["auth"]
@@ -219,9 +225,11 @@ def _iam_error(status: int, message: str) -> Response:
 
 
 def temporary_key(request: Request, turn: WorldTurn) -> Response:
-    """`POST /v3.0/OS-CREDENTIAL/securitytokens`: 201 with a key, for a token that is good; the header's wins.
+    """`POST /v3.0/OS-CREDENTIAL/securitytokens`: 201 with a key, for a token that is good; the
+    header's wins.
 
-    Page "Obtaining a Temporary Access Key and Security Token Through a Token". Errors are Keystone's.
+    Page "Obtaining a Temporary Access Key and Security Token Through a Token". Errors are
+    Keystone's.
     """
     try:
         identity = json.loads(request.body)["auth"]["identity"]
@@ -250,7 +258,9 @@ def _key_life(seconds: int, trust: OidcTrust | None) -> timedelta:
 
 
 def _new_key(turn: WorldTurn, prefix: str, life: timedelta) -> tuple[str, str, str, Millis]:
-    """Return access key, secret, security token and end of a new key. The log keeps its digest and its end."""
+    """Return access key, secret, security token and end of a new key. The log keeps its
+    digest and its end.
+    """
     access, token = prefix + secrets.token_hex(9).upper()[:17], secrets.token_urlsafe(300)
     ends = turn.wall + length_millis(life)
     turn.append(ev.TokenIssued(turn.now, temporary_digest(access, token), ends))
@@ -323,7 +333,9 @@ def _agency_request(body: bytes, trust: OidcTrust | None) -> tuple[AgencyRequest
 
 
 def _verified(token: str, trust: OidcTrust, wall: Millis) -> dict[str, Any]:
-    """The claims of a token that was signed by the issuer, is valid now, and may have the agency."""
+    """The claims of a token that was signed by the issuer, is valid now, and may have
+    the agency.
+    """
     try:
         head, body, signature = (
             base64.b64decode(p + "=" * (-len(p) % 4), b"-_", validate=True)
@@ -367,14 +379,17 @@ def _json_object(text: bytes) -> dict[str, Any]:
     return value
 
 
-# The metadata service: page "Obtaining Metadata" (`/openstack/latest/meta_data.json`, `/openstack/latest/securitykey`),
-# and for the token mode the vendor's SDK (`auth/internal.py`): PUT for a token, which then goes with each question. On
-# a real server it stands at a link-local address; here at the cloud's own, so that faults, delays and the log of calls
-# hold for it as well.
+# The metadata service: page "Obtaining Metadata" (`/openstack/latest/meta_data.json`,
+# `/openstack/latest/securitykey`), and for the token mode the vendor's SDK
+# (`auth/internal.py`): PUT for a token, which then goes with each question. On a real
+# server it stands at a link-local address; here at the cloud's own, so that faults, delays
+# and the log of calls hold for it as well.
 
 
 def metadata_token(request: Request, turn: WorldTurn) -> Response:
-    """`PUT /meta-data/latest/api/token`: 200 with the token as plain text; 404 where tokens are not known."""
+    """`PUT /meta-data/latest/api/token`: 200 with the token as plain text; 404 where tokens
+    are not known.
+    """
     if turn.credentials.instance is None or turn.credentials.instance.tokens == "unknown":
         raise Declined(_no_metadata())
     ttl = request.headers.get("x-metadata-token-ttl-seconds", "")
@@ -386,7 +401,9 @@ def metadata_token(request: Request, turn: WorldTurn) -> Response:
 
 
 def meta_data(request: Request, turn: WorldTurn) -> Response:
-    """`GET /openstack/latest/meta_data.json`: who the server is (`uuid`, `name`, `availability_zone`, `project_id`)."""
+    """`GET /openstack/latest/meta_data.json`: who the server is (`uuid`, `name`,
+    `availability_zone`, `project_id`).
+    """
     instance = _instance(request, turn)
     server = turn.world.servers.get(instance.server)
     return ok(
@@ -403,7 +420,9 @@ def meta_data(request: Request, turn: WorldTurn) -> Response:
 
 
 def security_key(request: Request, turn: WorldTurn) -> Response:
-    """`GET /openstack/latest/securitykey`: a temporary key of the server's agency; 401 without an agency."""
+    """`GET /openstack/latest/securitykey`: a temporary key of the server's agency; 401
+    without an agency.
+    """
     instance = _instance(request, turn)
     if not instance.agency:
         return Response(401, NO_AGENCY.encode(), "text/plain")
@@ -411,7 +430,9 @@ def security_key(request: Request, turn: WorldTurn) -> Response:
 
 
 def _instance(request: Request, turn: WorldTurn) -> Instance:
-    """Return the server that the caller runs on. Raises Declined where there is none, or the request may not ask."""
+    """Return the server that the caller runs on. Raises Declined where there is none, or
+    the request may not ask.
+    """
     instance, token = turn.credentials.instance, request.headers.get("x-metadata-token")
     if instance is None:
         raise Declined(_no_metadata())
@@ -427,5 +448,7 @@ def _no_metadata() -> Response:
 
 
 def _metadata_digest(token: str) -> str:
-    """A token of this service opens nothing else: what is kept of it is the digest of another text."""
+    """A token of this service opens nothing else: what is kept of it is the digest of
+    another text.
+    """
     return digest(f"metadata\n{token}")

@@ -27,7 +27,9 @@ _CREATED: Millis = 1_704_067_200_000  # 2024-01-01
 
 
 class InventoryServer(BaseModel):
-    """One server of an inventory file. Only `name` is needed; an id is made from the seed where none is given."""
+    """One server of an inventory file. Only `name` is needed; an id is made from the seed
+    where none is given.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

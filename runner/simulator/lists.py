@@ -1,4 +1,5 @@
-"""Lists besides that of servers: server groups, tags, Cloud Eye, Auto Scaling and the provider's scheduled events.
+"""Lists besides that of servers: server groups, tags, Cloud Eye, Auto Scaling and the
+provider's scheduled events.
 
 What is on, scaled or planned is what a scenario says.
 """
@@ -40,7 +41,9 @@ def whole(text: str, least: int, most: int | None) -> int | None:
 
 
 def after(ids: list[str], marker: str | None) -> int:
-    """The position after the marker. A marker that is no longer listed gives the first page (a guess)."""
+    """The position after the marker. A marker that is no longer listed gives the first page
+    (a guess).
+    """
     return ids.index(marker) + 1 if marker in ids else 0
 
 
@@ -128,7 +131,8 @@ def project_tags(request: Request, turn: WorldTurn) -> Response:
 
 
 def query_tags(request: Request, turn: WorldTurn) -> Response:
-    """`POST …/resource_instances/action`: AND between keys, OR between values of a key; `offset` counts records.
+    """`POST …/resource_instances/action`: AND between keys, OR between values of a key;
+    `offset` counts records.
 
     Raises Declined for a query that is not as the page "Querying ECSs by Tag" has it.
     """
@@ -320,8 +324,9 @@ def _local(at: Millis) -> str:
 
 
 def list_scaling_groups(request: Request, turn: WorldTurn) -> Response:
-    """`GET /autoscaling-api/v1/{project_id}/scaling_group`: pages by `start_number`, which counts records, and `limit`
-    (page "Querying AS Groups")."""
+    """`GET /autoscaling-api/v1/{project_id}/scaling_group`: pages by `start_number`, which
+    counts records, and `limit` (page "Querying AS Groups").
+    """
     query = Query(request)
     window = _window(query)
     named = {
@@ -335,8 +340,8 @@ def list_scaling_groups(request: Request, turn: WorldTurn) -> Response:
 
 
 def list_scaling_members(request: Request, turn: WorldTurn) -> Response:
-    """`GET …/scaling_group_instance/{scaling_group_id}/list`, paged likewise (page "Querying Instances in an AS
-    Group").
+    """`GET …/scaling_group_instance/{scaling_group_id}/list`, paged likewise (page "Querying
+    Instances in an AS Group").
 
     The code for a group that is none is a guess.
     """
@@ -428,10 +433,11 @@ def _scaling_group(turn: WorldTurn, name: str, changes: list[Changed]) -> dict[s
 
 
 def list_events(request: Request, turn: WorldTurn) -> Response:
-    """`GET /v3/{project_id}/instance-scheduled-events`: pages by `marker`, 1 to 100 each. One of the clouds has it.
+    """`GET /v3/{project_id}/instance-scheduled-events`: pages by `marker`, 1 to 100 each. One
+    of the clouds has it.
 
-    Fields as in the vendor's SDK (`EventResponse`); the words for types and states are a guess. Filters are
-    `instance_id`, `type` and `state`, each a list with commas.
+    Fields as in the vendor's SDK (`EventResponse`); the words for types and states are a
+    guess. Filters are `instance_id`, `type` and `state`, each a list with commas.
     """
     query = Query(request)
     limit = query.number("limit", 20, 1, 100)

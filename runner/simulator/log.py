@@ -1,7 +1,8 @@
 """Where the log's lines are kept: in memory, or in an SQLite file that several processes share.
 
-A file's log survives its writers: a line is in it before the answer that it describes leaves. (The operating
-system going down is another matter: commits are not flushed to the disk one by one.)
+A file's log survives its writers: a line is in it before the answer that it describes
+leaves. (The operating system going down is another matter: commits are not flushed to the
+disk one by one.)
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ FORMAT = "1"
 
 
 class WorldMismatch(Exception):
-    """The state file cannot be used: it belongs to another fleet or version, is no such file, or cannot be opened."""
+    """The state file cannot be used: it belongs to another fleet or version, is no such
+    file, or cannot be opened.
+    """
 
 
 class MemoryLog:
-    """Lines of this process only. One writer at a time: `begin`, then any number of `append`, then `commit` or
-    `rollback`."""
+    """Lines of this process only. One writer at a time: `begin`, then any number of `append`,
+    then `commit` or `rollback`.
+    """
 
     def __init__(self) -> None:
         self._lines: list[ev.Event] = []
@@ -64,12 +68,15 @@ _WAL_TRIES, _WAL_AGAIN_S = 100, 0.05
 
 
 class SqliteLog:
-    """Lines in a file. `BEGIN IMMEDIATE` lets one process at a time read what is new, decide and append."""
+    """Lines in a file. `BEGIN IMMEDIATE` lets one process at a time read what is new,
+    decide and append.
+    """
 
     def __init__(self, path: Path, world: str, anchor: Anchor) -> None:
         """`world` names the fleet. Raises WorldMismatch if the file holds another one's log.
 
-        `anchor` is used if the file is new; otherwise simulated time goes on as the file says, at the new scale.
+        `anchor` is used if the file is new; otherwise simulated time goes on as the file
+        says, at the new scale.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +101,9 @@ class SqliteLog:
             raise
 
     def _switch_to_wal(self) -> None:
-        """Use the write-ahead log. While another process opens the file, SQLite refuses this without a wait."""
+        """Use the write-ahead log. While another process opens the file, SQLite refuses
+        this without a wait.
+        """
         for _ in range(_WAL_TRIES):
             try:
                 self._db.execute("PRAGMA journal_mode=WAL")

@@ -57,7 +57,9 @@ def reboot(request: Request, turn: WorldTurn) -> Response:
 
 
 def _read(body: bytes, switches: Switches) -> tuple[str, tuple[str, ...]]:
-    """Return type and ids. Order and wording of the checks are guesses, the codes are documented."""
+    """Return type and ids. Order and wording of the checks are guesses, the codes are
+    documented.
+    """
     if not body.strip():
         raise Declined(ecs_error("Common.0002"))
     try:
@@ -99,7 +101,8 @@ def _trouble(world: World, server: str, now: int, kind: str) -> str | None:
     if view.frozen:
         return "Ecs.0030"
     if view.status in ("REBOOT", "HARD_REBOOT"):
-        # A server stuck in Restarting may be force-restarted at any time ("Managing ECS status", user guide).
+        # A server stuck in Restarting may be force-restarted at any time ("Managing ECS
+        # status", user guide).
         is_taken = kind == "HARD" or switches.rebooting_servers == "queue"
         return None if is_taken else switches.busy_code
     if view.status != "ACTIVE":

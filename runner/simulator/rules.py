@@ -1,4 +1,6 @@
-"""The fault rules that are active: which of them fire on a call or a batch, by what the log says so far."""
+"""The fault rules that are active: which of them fire on a call or a batch, by what the log
+says so far.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from runner.simulator.timeline import Millis
 
 @dataclass(slots=True)
 class ActiveRule:
-    """A rule with what it has met. `number` is its position in the log, the same in every process."""
+    """A rule with what it has met. `number` is its position in the log, the same in
+    every process.
+    """
 
     number: int
     rule: Rule
@@ -38,7 +42,9 @@ class Hit:
 
 
 class Rules:
-    """All active rules. Choosing changes nothing: the caller logs `RulesMet`, and `met` counts it."""
+    """All active rules. Choosing changes nothing: the caller logs `RulesMet`, and `met`
+    counts it.
+    """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -71,7 +77,9 @@ class Rules:
         return bool(self._active)
 
     def on_call(self, call: str, now: Millis) -> tuple[list[ActiveRule], ev.RulesMet | None]:
-        """The call and world rules that fire on this call, and the line that says so (None: no rule met it)."""
+        """The call and world rules that fire on this call, and the line that says so (None:
+        no rule met it).
+        """
         fired: list[ActiveRule] = []
         passed: list[ActiveRule] = []
         for active in self._active.values():

@@ -1,4 +1,6 @@
-"""Scenario files: switches and fault rules, in YAML or JSON. `docs/simulator.md` shows the format."""
+"""Scenario files: switches and fault rules, in YAML or JSON. `docs/simulator.md` shows
+the format.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ MOST_RULES = 1_000
 
 
 class ScenarioInvalid(ValueError):
-    """A scenario (or inventory) file cannot be used. `findings`: one sentence for each thing that is wrong."""
+    """A scenario (or inventory) file cannot be used. `findings`: one sentence for each
+    thing that is wrong.
+    """
 
     def __init__(self, name: str, findings: list[str]) -> None:
         self.name = name
@@ -102,7 +106,9 @@ def load_scenario(path: Path) -> Scenario:
 
 
 def _finding(loc: tuple[int | str, ...], message: str) -> str:
-    """`rules[2].seconds: Field required`; positions of rules count from 0, as in the file's list."""
+    """`rules[2].seconds: Field required`; positions of rules count from 0, as in the
+    file's list.
+    """
     where = ""
     for step in loc:
         where += f"[{step}]" if isinstance(step, int) else f".{step}"

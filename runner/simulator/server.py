@@ -50,7 +50,9 @@ class Running:
 
 
 class _QuietServer(uvicorn.Server):
-    """uvicorn without its signal handlers, that tells when it is up and stops at once when asked."""
+    """uvicorn without its signal handlers, that tells when it is up and stops at once
+    when asked.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -73,7 +75,9 @@ class _QuietServer(uvicorn.Server):
             await self.on_tick(0)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, without its fixed tenths of a second: answers that are due leave, then all is closed."""
+        """As uvicorn's, without its fixed tenths of a second: answers that are due leave,
+        then all is closed.
+        """
         for server in self.servers:
             server.close()
         connections = list(self.server_state.connections)
@@ -97,8 +101,10 @@ class _QuietServer(uvicorn.Server):
 async def serve(
     world: State | CloudOptions | None = None, *, port: int = 0, tls: Tls | None = None
 ) -> AsyncIterator[Running]:
-    """Serve in the running loop until the block ends. Port 0 takes a free one. Raises OSError if it is taken, and for a
-    certificate or a key that cannot be used (ssl.SSLError is one)."""
+    """Serve in the running loop until the block ends. Port 0 takes a free one. Raises OSError
+    if it is taken, and for a certificate or a key that cannot be used (ssl.SSLError is
+    one).
+    """
     state = world if isinstance(world, State) else State(world)
     listener = _listen(port)
     config = uvicorn.Config(
@@ -216,10 +222,11 @@ def serve_embedded(
     wall: Wall = utc_now,
     clock: SimClock | None = None,
 ) -> Iterator[Running]:
-    """Serve until the block ends. With a state file the cloud goes on from it: servers, jobs and simulated time.
+    """Serve until the block ends. With a state file the cloud goes on from it: servers, jobs
+    and simulated time.
 
-    `clock`: of another simulated cloud that this one shares its time with. Keys are new at each start. Raises
-    WorldMismatch if the file belongs to another fleet.
+    `clock`: of another simulated cloud that this one shares its time with. Keys are new at
+    each start. Raises WorldMismatch if the file belongs to another fleet.
     """
     state = State(options, state_path=state_path, clock=clock, wall=wall)
     try:

@@ -26,7 +26,9 @@ _WIDER = {
     "ERROR": {"ERROR", "REBUILD"},
     "VERIFY_RESIZE": {"VERIFY_RESIZE", "REVERT_RESIZE"},
 }
-"""The status filter works on the stable state, so it returns servers on their way too (same page, `status`)."""
+"""The status filter works on the stable state, so it returns servers on their way too (same
+page, `status`).
+"""
 
 _VM_STATES = {
     "ACTIVE": ("active", 1),
@@ -53,7 +55,9 @@ def show_job(request: Request, turn: WorldTurn) -> Response:
 
 
 def list_servers(request: Request, turn: WorldTurn) -> Response:
-    """`GET /v1/{project_id}/cloudservers/detail`: a page of the servers that match; `count` is their total."""
+    """`GET /v1/{project_id}/cloudservers/detail`: a page of the servers that match; `count`
+    is their total.
+    """
     query = Query(request, lambda name: invalid("limit or offset is invalid"))
     wanted = query.values
     world = turn.world
@@ -154,7 +158,9 @@ def _has_tag(view: View, wanted: str) -> bool:
 
 
 def list_actions(request: Request, turn: WorldTurn) -> Response:
-    """`GET /v2.1/{project_id}/servers/{server_id}/os-instance-actions`: newest first, its creation last."""
+    """`GET /v2.1/{project_id}/servers/{server_id}/os-instance-actions`: newest first, its
+    creation last.
+    """
     world, server_id = turn.world, request.params["server"]
     if not turn.world.exists(server_id, turn.now):
         return nova_error(404, "itemNotFound", f"Instance {server_id} could not be found.")
@@ -280,9 +286,11 @@ def server_document(world: World, server_id: str, now: Millis) -> dict[str, Any]
 
 
 def job_document(job: ev.AcceptedBatch, seed: int, now: Millis) -> dict[str, Any]:
-    """The job at this moment: INIT without sub-jobs, RUNNING while they end one by one, SUCCESS or FAIL.
+    """The job at this moment: INIT without sub-jobs, RUNNING while they end one by one,
+    SUCCESS or FAIL.
 
-    Page "Querying Job Execution Status"; types as recorded for a reboot, mind the plural of the parent.
+    Page "Querying Job Execution Status"; types as recorded for a reboot, mind the plural of
+    the parent.
     """
     is_over, has_begun = job.ends is not None and now >= job.ends, now >= job.runs_from
     status = (job.status if is_over else "RUNNING") if has_begun else "INIT"

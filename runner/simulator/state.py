@@ -1,4 +1,6 @@
-"""The simulated cloud's state: log and clock behind one lock, and what a test or a report may ask of it."""
+"""The simulated cloud's state: log and clock behind one lock, and what a test or a report
+may ask of it.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ from runner.simulator.world import World, accept
 
 @dataclass(frozen=True)
 class CloudOptions:
-    """What to simulate. `time_scale`: simulated seconds per real second. `control`: serve `/_simulator`.
+    """What to simulate. `time_scale`: simulated seconds per real second. `control`: serve
+    `/_simulator`.
 
     `scenario` names the source of `rules`: a state file takes the rules of one source once.
     """
@@ -51,7 +54,9 @@ class CloudOptions:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedReboot:
-    """One server that the cloud sent down. `ends` is None if its job never ends, `back` if it never comes back."""
+    """One server that the cloud sent down. `ends` is None if its job never ends, `back` if
+    it never comes back.
+    """
 
     server_id: str
     job_id: str
@@ -67,7 +72,9 @@ class AcceptedReboot:
 
 @dataclass(slots=True)
 class WorldTurn:
-    """One undisturbed look at the world: nobody else reads or writes while it lasts. `now` stands still."""
+    """One undisturbed look at the world: nobody else reads or writes while it lasts. `now`
+    stands still.
+    """
 
     world: World
     now: Millis
@@ -83,7 +90,9 @@ class WorldTurn:
         self.has_written = True
 
     def apply(self, rule: Rule) -> None:
-        """Carry out a world rule: now if it has `on`, else at its `at`, counted from now. Others do nothing."""
+        """Carry out a world rule: now if it has `on`, else at its `at`, counted from now.
+        Others do nothing.
+        """
         if not isinstance(rule, WorldRule):
             return
         world = self.world
@@ -101,7 +110,9 @@ class WorldTurn:
 
 
 class State:
-    """The simulated cloud without its HTTP face. Safe for threads; with a state file also for processes."""
+    """The simulated cloud without its HTTP face. Safe for threads; with a state file also
+    for processes.
+    """
 
     def __init__(
         self,
@@ -111,7 +122,8 @@ class State:
         clock: SimClock | None = None,
         wall: Wall = utc_now,
     ) -> None:
-        """`clock`: another source of simulated time (virtual time in tests); else it runs from a kept anchor.
+        """`clock`: another source of simulated time (virtual time in tests); else it runs from
+        a kept anchor.
 
         Raises WorldMismatch for a state file of another fleet, ValueError for options out of range.
         """
@@ -148,7 +160,9 @@ class State:
 
     @contextmanager
     def turn(self) -> Iterator[WorldTurn]:
-        """Look and decide. What was appended is kept when the block ends, and never was if it raises."""
+        """Look and decide. What was appended is kept when the block ends, and never was if
+        it raises.
+        """
         with self._lock:
             turn = None
             try:
@@ -191,7 +205,9 @@ class State:
             turn.append(ev.Switched(turn.now, switches))
 
     def accepted_reboots(self, *, by: str | None = "api") -> list[AcceptedReboot]:
-        """Every server that was sent down, in the order of acceptance. `by=None`: those of the scenario too."""
+        """Every server that was sent down, in the order of acceptance. `by=None`: those of
+        the scenario too.
+        """
         with self.turn() as turn:
             accepted = list(turn.world.accepted)
         return [
@@ -199,7 +215,9 @@ class State:
         ]
 
     def reboot_counts(self) -> Counter[str]:
-        """Per server id: how often the API sent it down. "Never twice" means that no count is over 1."""
+        """Per server id: how often the API sent it down. "Never twice" means that no count
+        is over 1.
+        """
         with self.turn() as turn:
             return turn.world.reboot_counts()
 

@@ -30,16 +30,23 @@ class Switches(BaseModel):
 
     cloud: Literal["huaweicloud", "otc"] = Field(
         "huaweicloud",
-        description="otc: another path of the tag query, no STS, no `server_id`, `marker`, `ip_eq` and"
+        description="otc: another path of the tag query, no STS, no `server_id`, `marker`, "
+        "`ip_eq` and"
         " `enterprise_project_id` in lists, no `page_info` in groups.",
     )
     bad_servers: Literal["refuse", "sub_job"] = Field(
         "refuse",
-        description="A missing, locked, frozen, busy or inactive server refuses the batch, or only fails its sub-job.",
+        description=(
+            "A missing, locked, frozen, busy or inactive server refuses the batch, or "
+            "only fails its sub-job."
+        ),
     )
     refusal: Literal["plain", "details", "named"] = Field(
         "plain",
-        description="A refused batch answers with one code, with `details`, or with `internalError` for each server.",
+        description=(
+            "A refused batch answers with one code, with `details`, or with "
+            "`internalError` for each server."
+        ),
     )
     missing_code: Literal["Ecs.0114", "Ecs.0614"] = "Ecs.0114"
     busy_code: Literal["Ecs.0603", "Ecs.0100"] = Field(
@@ -58,7 +65,10 @@ class Switches(BaseModel):
     )
     quota: Literal["429", "202", "429-gateway", "503"] = Field(
         "429",
-        description="Too many servers a minute: 429 Common.1503, 202 Common.0024, 429 APIGW.0308 or 503 Common.1503.",
+        description=(
+            "Too many servers a minute: 429 Common.1503, 202 Common.0024, 429 APIGW.0308 "
+            "or 503 Common.1503."
+        ),
     )
     quota_retry_after: bool = Field(False, description="The quota's answer carries `Retry-After`.")
     quota_servers: Annotated[int, Field(ge=1)] = Field(
@@ -97,23 +107,29 @@ class Switches(BaseModel):
     )
     other_projects: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
         (),
-        description="Names of further projects that IAM lists, for example `eu-de_team`; they hold no servers.",
+        description=(
+            "Names of further projects that IAM lists, for example `eu-de_team`; they "
+            "hold no servers."
+        ),
     )
     unlisted: Annotated[int, Field(ge=0)] = Field(
         0, description="The list counts so many servers without showing them: the last ones."
     )
     only_enterprise_project: str | None = Field(
         None,
-        description="The user's rights cover one enterprise project: a list must name it, else Pdp.0001.",
+        description=(
+            "The user's rights cover one enterprise project: a list must name it, else Pdp.0001."
+        ),
     )
 
 
 class OidcTrust(BaseModel):
-    """Which ID tokens the simulated STS and IAM take: those of one issuer, signed with HS256 and `secret`.
+    """Which ID tokens the simulated STS and IAM take: those of one issuer, signed with HS256
+    and `secret`.
 
-    The real services know issuers by their public keys (RS256); a shared secret needs no library, and every other
-    condition is the same. `subject` is a glob. IAM knows the provider as `idp_id`. `key_valid` makes keys end earlier
-    than was asked for.
+    The real services know issuers by their public keys (RS256); a shared secret needs no
+    library, and every other condition is the same. `subject` is a glob. IAM knows the
+    provider as `idp_id`. `key_valid` makes keys end earlier than was asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -131,8 +147,9 @@ class OidcTrust(BaseModel):
 class Instance(BaseModel):
     """The simulated server that the caller runs on, as its metadata service describes it.
 
-    `server`: its id; it may be none of this cloud. `agency`: whether one is bound to it, so that it is given keys.
-    `tokens`: whether questions may, must or cannot carry a token (the server's `http_tokens`).
+    `server`: its id; it may be none of this cloud. `agency`: whether one is bound to it, so
+    that it is given keys. `tokens`: whether questions may, must or cannot carry a token
+    (the server's `http_tokens`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -144,7 +161,9 @@ class Instance(BaseModel):
 
 
 class KnownLogins(BaseModel):
-    """Who may talk to the simulated cloud. `repr` shows neither secret key, security token nor password."""
+    """Who may talk to the simulated cloud. `repr` shows neither secret key, security token
+    nor password.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,6 +1,8 @@
-"""Time of the simulated cloud: whole milliseconds since 1970, and clocks that run faster than a wall clock.
+"""Time of the simulated cloud: whole milliseconds since 1970, and clocks that run faster than
+a wall clock.
 
-Everything the cloud shows is a function of (seed, log, now), so `now` is the only thing that moves by itself.
+Everything the cloud shows is a function of (seed, log, now), so `now` is the only thing
+that moves by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ Millis = int
 """Milliseconds since 1970-01-01T00:00:00Z, or a length in milliseconds."""
 
 Wall = Callable[[], datetime]
-"""Answers the real time, aware UTC. Signatures and tokens are always judged by it, however fast the clock runs."""
+"""Answers the real time, aware UTC. Signatures and tokens are always judged by it, however
+fast the clock runs.
+"""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -47,12 +51,16 @@ def length_millis(length: timedelta) -> Millis:
 
 
 def iso_millis(millis: Millis) -> str:
-    """As jobs write times: `2023-07-26T02:11:05.120Z` (page "Querying Job Execution Status", `begin_time`)."""
+    """As jobs write times: `2023-07-26T02:11:05.120Z` (page "Querying Job Execution
+    Status", `begin_time`).
+    """
     return from_millis(millis).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def iso_seconds(millis: Millis) -> str:
-    """As servers write times: `2019-05-22T03:30:52Z` (page "Querying Details About ECSs", `updated`)."""
+    """As servers write times: `2019-05-22T03:30:52Z` (page "Querying Details About ECSs",
+    `updated`).
+    """
     return from_millis(millis).isoformat(timespec="seconds")[:19] + "Z"
 
 
@@ -63,14 +71,18 @@ def iso_micros(millis: Millis) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """Ties simulated time to real time: at `wall` it was `sim`, and since then it runs `scale` times as fast."""
+    """Ties simulated time to real time: at `wall` it was `sim`, and since then it runs
+    `scale` times as fast.
+    """
 
     sim: Millis
     wall: Millis
     scale: float
 
     def at(self, wall: Millis) -> Millis:
-        """Simulated time at a real time. Never before `sim`, even if the wall clock was set back."""
+        """Simulated time at a real time. Never before `sim`, even if the wall clock was
+        set back.
+        """
         return self.sim + max(0, int((wall - self.wall) * self.scale))
 
 

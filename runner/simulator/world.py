@@ -1,7 +1,7 @@
 """The simulated world: the fleet and the log folded into what can be asked at any moment.
 
-`fold` takes the log's lines in order; every other method is a question with the time as an argument, and changes
-nothing.
+`fold` takes the log's lines in order; every other method is a question with the time as an
+argument, and changes nothing.
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ class World:
         return [server for server in self.servers if server not in gone]
 
     def view(self, server_id: str, now: Millis) -> View:
-        """A server as lists and shows see it, late by its lag. The server must be one of `servers`."""
+        """A server as lists and shows see it, late by its lag. The server must be one
+        of `servers`.
+        """
         return self._look(server_id, now, is_lagging=True)
 
     def truth(self, server_id: str, now: Millis) -> View:
@@ -175,7 +177,9 @@ class World:
         )
 
     def back_at(self, server_id: str, now: Millis) -> Millis | None:
-        """When the reboot that is running (or queued) on a server ends; `now` if none is; None: never."""
+        """When the reboot that is running (or queued) on a server ends; `now` if none is;
+        None: never.
+        """
         latest = now
         for _, part in self.reboots.get(server_id, ()):
             if part.goes_down:
@@ -189,7 +193,9 @@ class World:
         return [(a, p) for a, p in self.reboots.get(server_id, ()) if p.goes_down]
 
     def quota_free_at(self, now: Millis, wanted: int) -> Millis:
-        """When `wanted` more servers fit into the 60 s: at once, or after older batches have left the window."""
+        """When `wanted` more servers fit into the 60 s: at once, or after older batches
+        have left the window.
+        """
         while self._asked and self._asked[0][0] <= now - QUOTA_WINDOW:
             self._asked.popleft()
         excess = sum(count for _, count in self._asked) + wanted - self.switches.quota_servers
@@ -201,7 +207,9 @@ class World:
         return now
 
     def job(self, job_id: str, now: Millis) -> ev.AcceptedBatch | None:
-        """The job, if the cloud knows it at this moment: not before it is visible, not after it was deleted."""
+        """The job, if the cloud knows it at this moment: not before it is visible, not
+        after it was deleted.
+        """
         job = self.jobs.get(job_id)
         if (
             job is None
@@ -228,7 +236,8 @@ def accept(
     troubles: Mapping[str, str] | None = None,
     hits: Iterable[Hit] = (),
 ) -> ev.AcceptedBatch:
-    """Accept a batch. `troubles`: servers whose sub-job only fails, each with its code. `hits`: faults.
+    """Accept a batch. `troubles`: servers whose sub-job only fails, each with its code.
+    `hits`: faults.
 
     Equal worlds accept the same batch in the same way, ids and durations included.
     """

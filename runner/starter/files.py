@@ -27,7 +27,9 @@ SECRETS = (
     *("HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"),
     *("REBOOT_RUNNER_STORE", "REBOOT_RUNNER_STORE_TOKEN", "GATES_TOKEN"),
 )
-"""What the hardened workflows read, where the job's environment or the repository has it. Absent ones are blank."""
+"""What the hardened workflows read, where the job's environment or the repository has it.
+Absent ones are blank.
+"""
 VARIABLES = ("HUAWEICLOUD_OIDC_PROVIDER_URN", "HUAWEICLOUD_OIDC_AGENCY_URN")
 """The same for what is no secret. Each environment holds its own value under the one name."""
 DEPENDABOT = ".github/dependabot.yml"
@@ -36,7 +38,7 @@ CODEOWNERS = ".github/CODEOWNERS"
 _CREDENTIALS = [*(("vars", name) for name in VARIABLES), *(("secrets", name) for name in SECRETS)]
 _ENDPOINTS = """
     # A simulated cloud that is served over HTTP, `reboot-runner simulator`, is reached by its address:
-    # endpoints: {ecs: "http://127.0.0.1:8080"}"""
+    # endpoints: {ecs: "http://127.0.0.1:8080"}"""  # noqa: E501
 _PLACE = re.compile(r"@@([a-z]+)@@")
 _PLAIN = re.compile(r"[a-z][a-z0-9-]*")
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
@@ -59,7 +61,9 @@ class FillIn:
 
 
 def starter_files(request: StarterRequest, schemas: Mapping[str, str]) -> tuple[StarterFile, ...]:
-    """Return every file, in the order in which it is shown. `schemas`: file name -> text, for `schemas/`."""
+    """Return every file, in the order in which it is shown. `schemas`: file name -> text,
+    for `schemas/`.
+    """
     values = _values(request)
     made = [StarterFile(path, _filled(_template(path), values)) for path in ALWAYS]
     if request.github:
@@ -80,7 +84,9 @@ def fill_ins(request: StarterRequest) -> tuple[FillIn, ...]:
 
 
 def _values(request: StarterRequest) -> dict[str, str]:
-    """Return what stands for `@@…@@` in the templates. Each value was checked and needs at most YAML's quotes."""
+    """Return what stands for `@@…@@` in the templates. Each value was checked and needs at
+    most YAML's quotes.
+    """
     source = request.source
     tag = f" # v{__version__}" if source.is_commit and source.repository == REPOSITORY else ""
     return {

@@ -25,7 +25,9 @@ _NAME = re.compile(NAME_PATTERN)
 
 @dataclass(frozen=True, slots=True)
 class ActionSource:
-    """A repository on GitHub, and the tag or the full commit that workflows and the hook use of it."""
+    """A repository on GitHub, and the tag or the full commit that workflows and the
+    hook use of it.
+    """
 
     repository: str = REPOSITORY
     revision: str = f"v{__version__}"
@@ -39,7 +41,8 @@ class ActionSource:
 class StarterRequest:
     """What a starter repository holds.
 
-    `region` None: that of `CLOUDS`. `owners` empty: no CODEOWNERS file. `branch`: the default branch, where known.
+    `region` None: that of `CLOUDS`. `owners` empty: no CODEOWNERS file. `branch`: the
+    default branch, where known.
     """
 
     target: str = "prod"
@@ -53,7 +56,9 @@ class StarterRequest:
 
     @property
     def branches(self) -> tuple[str, ...]:
-        """The branches whose pushes start a run: the default branch, or the names that one usually has."""
+        """The branches whose pushes start a run: the default branch, or the names that one
+        usually has.
+        """
         if self.branch is None or self.branch in _USUAL or not _BRANCH.fullmatch(self.branch):
             return _USUAL
         return (self.branch,)
@@ -67,7 +72,9 @@ def name(text: str) -> str:
 
 
 def source(text: str) -> ActionSource:
-    """Read `OWNER/NAME`, `OWNER/NAME@v1.2.3` or `OWNER/NAME@SHA` with a full commit. Raises ValueError."""
+    """Read `OWNER/NAME`, `OWNER/NAME@v1.2.3` or `OWNER/NAME@SHA` with a full commit. Raises
+    ValueError.
+    """
     found = _SOURCE.fullmatch(text)
     if found is None or found[1].endswith(("/.", "/..")) or found[2] == "0" * 40:
         raise ValueError(
@@ -77,7 +84,9 @@ def source(text: str) -> ActionSource:
 
 
 def owners(text: str) -> tuple[str, ...]:
-    """Read users, teams or mail addresses of CODEOWNERS, separated by blanks or commas. Raises ValueError."""
+    """Read users, teams or mail addresses of CODEOWNERS, separated by blanks or commas.
+    Raises ValueError.
+    """
     found = tuple(text.replace(",", " ").split())
     if not found or not all(_OWNER.fullmatch(one) for one in found):
         raise ValueError(

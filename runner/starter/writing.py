@@ -31,8 +31,8 @@ class FileStep:
 def survey(folder: Path, files: Iterable[StarterFile], *, force: bool) -> tuple[FileStep, ...]:
     """What would be done with each file; touches nothing.
 
-    Raises UsageProblem where a file cannot be: in place of a folder, below a file, or through a link. A link could
-    lead out of the folder.
+    Raises UsageProblem where a file cannot be: in place of a folder, below a file, or
+    through a link. A link could lead out of the folder.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageProblem(f"{folder} is not a folder")
@@ -40,7 +40,8 @@ def survey(folder: Path, files: Iterable[StarterFile], *, force: bool) -> tuple[
 
 
 def write(folder: Path, steps: Sequence[FileStep]) -> None:
-    """Write what is to be written, all or nothing. Raises RunnerError when it cannot be; then all is as it was.
+    """Write what is to be written, all or nothing. Raises RunnerError when it cannot be; then
+    all is as it was.
 
     Every text lies complete on the same disk before the first file takes its place.
     """
@@ -102,7 +103,9 @@ def _make_folder(path: Path, made: list[Path]) -> None:
 
 
 def _place(folder: Path, stage: Path, files: Sequence[StarterFile], made: list[Path]) -> None:
-    """Move each text from the stage to its place; after an error those that were moved are taken back."""
+    """Move each text from the stage to its place; after an error those that were moved are
+    taken back.
+    """
     for number, file in enumerate(files):
         (stage / str(number)).write_text(file.text, encoding="utf-8", newline="\n")
     placed: list[tuple[Path, Path]] = []

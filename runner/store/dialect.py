@@ -14,16 +14,21 @@ class Dialect(Protocol):
     """
 
     elements: ClassVar[str]
-    """A table of one column, `value`: the texts of a list, which is one value `?` (see `listed`)."""
+    """A table of one column, `value`: the texts of a list, which is one value `?` (see `listed`).
+    """
     is_one_of: ClassVar[str]
     """A condition, to stand behind a column: its text is one of a list, which is one value `?`."""
 
     def bounded(self, column: str) -> str:
-        """Return SQL for a column of texts that gives null in the place of a text too large to be read."""
+        """Return SQL for a column of texts that gives null in the place of a text too large
+        to be read.
+        """
         ...
 
     def listed(self, texts: Sequence[str]) -> Any:
-        """Many texts as one value: statements have a limit of values, and a batch may have 1,000 servers."""
+        """Many texts as one value: statements have a limit of values, and a batch may have
+        1,000 servers.
+        """
         ...
 
     def execute(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
@@ -44,7 +49,9 @@ class Dialect(Protocol):
         ...
 
     def ask_to_write(self) -> None:
-        """Whether the store would take a write, where only the end of a transaction asks that. Raises StoreError."""
+        """Whether the store would take a write, where only the end of a transaction asks
+        that. Raises StoreError.
+        """
         ...
 
     def has_table(self, name: str) -> bool: ...

@@ -20,8 +20,9 @@ class BadEvent(ValueError):
 
 
 def write_event(data: EventData) -> str:
-    """Return the JSON of an event's data in ASCII: what an API answered can hold half a surrogate pair or a NUL, which
-    no database takes as text. Fields that have their default are left out.
+    """Return the JSON of an event's data in ASCII: what an API answered can hold half a
+    surrogate pair or a NUL, which no database takes as text. Fields that have their default
+    are left out.
 
     Raises TooMuchJson where `read_event` would refuse it.
     """
@@ -48,7 +49,8 @@ def _default(field: Field[Any]) -> Any:
 def read_event(kind: str, text: str | bytes) -> EventData:
     """Return what `write_event` wrote of an event of this type.
 
-    Raises BadEvent, NotJson and TooMuchJson for a text that is something else, however deep or large.
+    Raises BadEvent, NotJson and TooMuchJson for a text that is something else, however deep
+    or large.
     """
     if kind not in EVENTS:
         raise BadEvent("this version does not know its type")
@@ -83,7 +85,9 @@ def journal_schema() -> dict[str, Any]:
         "previous": {
             "type": "string",
             "pattern": "^([0-9a-f]{64})?$",
-            "description": "The SHA-256 of the line before, without its line break; empty in the first one.",
+            "description": (
+                "The SHA-256 of the line before, without its line break; empty in the first one."
+            ),
         },
         "data": {"type": "object"},
     }

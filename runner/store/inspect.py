@@ -1,4 +1,6 @@
-"""A store looked at from outside: what `doctor` tells. Nothing is made or kept, not even an empty file."""
+"""A store looked at from outside: what `doctor` tells. Nothing is made or kept, not even an
+empty file.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,11 @@ _MOST_RUNS = 1000
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """`version`: how many steps of its tables the store has had, -1 for an empty one, None where there is no file yet.
+    """`version`: how many steps of its tables the store has had, -1 for an empty one, None
+    where there is no file yet.
 
-    `ahead_s`: how far its clock is ahead of ours. `runs`: the open ones; they and `halt` are only known of a store
-    whose tables are the newest. `now` is the store's time.
+    `ahead_s`: how far its clock is ahead of ours. `runs`: the open ones; they and `halt`
+    are only known of a store whose tables are the newest. `now` is the store's time.
     """
 
     version: int | None
@@ -45,7 +48,8 @@ def look_at(
 ) -> StoreFacts:
     """The facts of a store, after a write to it that was taken back.
 
-    Waits at most `patience_s` for another process's write. Raises StoreError where it cannot be opened or written.
+    Waits at most `patience_s` for another process's write. Raises StoreError where it
+    cannot be opened or written.
     """
     if is_local_file(url) and not is_there(sqlite_file(url, base)):
         _demand_room(sqlite_file(url, base))
@@ -77,7 +81,9 @@ def _is_unborn(db: Dialect) -> bool:
 
 
 def _demand_room(path: Path) -> None:
-    """A first run will make the file and the folders above it: whether it may. Raises StoreError."""
+    """A first run will make the file and the folders above it: whether it may. Raises
+    StoreError.
+    """
     folder = path.absolute().parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -89,7 +95,8 @@ def _demand_room(path: Path) -> None:
 
 
 def _takes_files(folder: Path) -> bool:
-    """Whether a file can be made in there: tried, for permissions alone say too much (root, read-only disks, /proc).
+    """Whether a file can be made in there: tried, for permissions alone say too much (root,
+    read-only disks, /proc).
 
     What is made has no name where the system can do so, and is gone at once.
     """

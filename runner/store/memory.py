@@ -1,6 +1,8 @@
-"""What this machine last wrote to a store: a file beside a SQLite store, for PostgreSQL beside the configuration.
+"""What this machine last wrote to a store: a file beside a SQLite store, for PostgreSQL beside
+the configuration.
 
-A store that lacks it was rewound, replaced, or restored from an older copy. A store in Git has a memory of its own.
+A store that lacks it was rewound, replaced, or restored from an older copy. A store in Git
+has a memory of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ MOST_BYTES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class LastWrite:
-    """The file of one store: run, sequence and time of the newest event that must not be forgotten."""
+    """The file of one store: run, sequence and time of the newest event that must not
+    be forgotten.
+    """
 
     path: Path
 
@@ -45,7 +49,9 @@ class LastWrite:
             draft.replace(self.path)
 
     def demand(self, db: Dialect) -> None:
-        """Raises StoreError for a store that lacks the event. A file that cannot be read is no memory."""
+        """Raises StoreError for a store that lacks the event. A file that cannot be read is
+        no memory.
+        """
         try:
             run, seq, at = read_regular(self.path, MOST_BYTES).decode().splitlines()
             number = int(seq)
@@ -54,10 +60,13 @@ class LastWrite:
         found = db.execute("select at from event where run = ? and seq = ?", (run, number))
         if not _is(found, at):
             raise StoreError(
-                f"the store lacks event {number} of run {run}, which this machine wrote at {at}: it was rewound,"
+                f"the store lacks event {number} of run {run}, which this machine wrote at {at}: "
+                f"it was rewound,"
                 " replaced, or restored from an older copy",
-                hint="restore the newest copy. Without it servers that were rebooted since can be rebooted a second"
-                " time; to go on with this store on purpose, check what was asked of the cloud since, then delete"
+                hint="restore the newest copy. Without it servers that were rebooted since can "
+                "be rebooted a second"
+                " time; to go on with this store on purpose, check what was asked of the cloud "
+                "since, then delete"
                 f" {self.path}",
             )
 

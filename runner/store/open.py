@@ -27,10 +27,11 @@ _REPOSITORY = re.compile(r"(git\+[a-z]+)://(?:[^@/?#:]*@)?([^@?#]*)")
 
 
 def open_store(url: str, base: Path) -> SqlStore:
-    """`sqlite:///relative/or//absolute.db` (relative to `base`), `postgresql://…` or `git+https://…`.
+    """`sqlite:///relative/or//absolute.db` (relative to `base`), `postgresql://…` or
+    `git+https://…`.
 
-    Raises BadStoreUrl for other URLs, StoreError for whatever cannot be opened. The URL may hold a password: it is
-    never quoted.
+    Raises BadStoreUrl for other URLs, StoreError for whatever cannot be opened. The URL
+    may hold a password: it is never quoted.
     """
     if url.startswith("git+"):
         return GitStore(_open_ref(url, base))
@@ -39,7 +40,9 @@ def open_store(url: str, base: Path) -> SqlStore:
 
 
 def memory_of(url: str, base: Path) -> LastWrite | None:
-    """Return where this machine remembers a store's last intent. None for Git, whose dialect does that itself."""
+    """Return where this machine remembers a store's last intent. None for Git, whose
+    dialect does that itself.
+    """
     if url.startswith("git+"):
         return None
     if is_local_file(url):
@@ -48,7 +51,8 @@ def memory_of(url: str, base: Path) -> LastWrite | None:
 
 
 def open_dialect(url: str, base: Path, patience_s: float | None = None) -> Dialect:
-    """The database alone; its tables are as they are. `patience_s`: for connections and other writers, if not ours.
+    """The database alone; its tables are as they are. `patience_s`: for connections and other
+    writers, if not ours.
 
     Raises StoreError as `open_store` does.
     """
@@ -80,7 +84,9 @@ def sqlite_file(url: str, base: Path) -> Path:
 
 
 def shown(url: str) -> str:
-    """A store's URL for people: without user, password and parameters; nothing of one that cannot be taken apart."""
+    """A store's URL for people: without user, password and parameters; nothing of one that
+    cannot be taken apart.
+    """
     if is_local_file(url):
         return url
     repository = _REPOSITORY.fullmatch(url)

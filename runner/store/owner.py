@@ -33,7 +33,8 @@ def this_process() -> Owner:
 
 
 def is_provably_dead(owner: Owner) -> bool:
-    """True only for a process of this boot and this pid namespace that is gone, or whose pid is another process now.
+    """True only for a process of this boot and this pid namespace that is gone, or whose pid
+    is another process now.
 
     Of a process elsewhere nothing is known: False.
     """
@@ -48,8 +49,9 @@ def is_provably_dead(owner: Owner) -> bool:
 def is_held(run: RunRow, now: float, boot: BootClock | None) -> bool:
     """Return True while the holder of a run's lease may go on with it. `now`: the store's clock.
 
-    Clocks of processes can differ. A process that shares the holder's boot-time clock, `boot`, goes by that as well, so
-    that a clock that is ahead takes no lease over before it has ended.
+    Clocks of processes can differ. A process that shares the holder's boot-time clock,
+    `boot`, goes by that as well, so that a clock that is ahead takes no lease over before
+    it has ended.
     """
     if run.owner is None or is_provably_dead(run.owner):
         return False
@@ -61,8 +63,9 @@ def is_held(run: RunRow, now: float, boot: BootClock | None) -> bool:
 def boot_clock() -> BootClock:
     """Return the boot-time clock of this process.
 
-    It has no id if the system does not tell the boot, or if the kernel's own count (/proc/uptime) differs: then this
-    process is shown another time than others of the same boot.
+    It has no id if the system does not tell the boot, or if the kernel's own count
+    (/proc/uptime) differs: then this process is shown another time than others of the same
+    boot.
     """
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     boot, uptime = this_process().boot, _read("/proc/uptime").split()
@@ -88,7 +91,8 @@ def _link(path: str) -> str:
 
 
 def _start_time(pid: int) -> str:
-    """Field 22 of /proc/PID/stat (start in clock ticks since boot), "" where there is no such process.
+    """Field 22 of /proc/PID/stat (start in clock ticks since boot), "" where there is no
+    such process.
 
     A zombie has ended, so it counts as gone (field 3, state Z).
     """

@@ -1,6 +1,7 @@
 """PostgreSQL: the store that several machines share. Needs the extra `postgres` (psycopg 3).
 
-No session state but plain transactions and locks that end with them, so that transaction poolers can stand between.
+No session state but plain transactions and locks that end with them, so that transaction
+poolers can stand between.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ PATIENCE_S = 30.0
 
 DEFAULTS = {
     "connect_timeout": "15",
-    # A connection that a firewall has forgotten must not hold a run for hours: broken after about a minute.
+    # A connection that a firewall has forgotten must not hold a run for hours: broken after
+    # about a minute.
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
@@ -36,17 +38,21 @@ DEFAULTS = {
     "fallback_application_name": "reboot-runner",
     "client_encoding": "utf8",
 }
-"""Connection parameters; those of the URL win. TLS is up to the URL too (`sslmode`, `sslrootcert`)."""
+"""Connection parameters; those of the URL win. TLS is up to the URL too (`sslmode`, `sslrootcert`).
+"""
 
 _FORM = (
-    "write postgresql://HOST:PORT/DATABASE; characters like @ / : in a password are written as %40 %2F %3A;"
+    "write postgresql://HOST:PORT/DATABASE; characters like @ / : in a password are "
+    "written as %40 %2F %3A;"
     " parameters are those of libpq"
 )
 _BAD_PARAMETER = re.compile(
-    r'invalid port number: |invalid (?:\w+|"\w+") value: |invalid integer value ".*" for connection option'
+    r'invalid port number: |invalid (?:\w+|"\w+") value: |invalid integer value ".*" for connection option'  # noqa: E501
     r"|could not match \d+ (?:port numbers|host names)"
 )
-"""What libpq says of a value of the URL, or of its PG… variables, before it connects (`fe-connect.c`)."""
+"""What libpq says of a value of the URL, or of its PG… variables, before it connects
+(`fe-connect.c`).
+"""
 
 _LOST = "the connection to the store was lost"
 
@@ -54,7 +60,8 @@ _LOST = "the connection to the store was lost"
 class Postgres:
     """The dialect of a server. Time is the server's, unless `clock` is given.
 
-    Reads are repeated once on a new connection when theirs is lost; a transaction is not, but the next one reconnects.
+    Reads are repeated once on a new connection when theirs is lost; a transaction is not,
+    but the next one reconnects.
     """
 
     elements: ClassVar = "unnest(?::text[]) as elements(value)"
@@ -107,7 +114,10 @@ class Postgres:
 
     def bounded(self, column: str) -> str:
         octets = f"octet_length({column})"
-        is_narrow = f"{octets} <= {WIDE_TEXT} or ({octets} <= {JOURNAL.size} and {octets} = length({column}))"
+        is_narrow = (
+            f"{octets} <= {WIDE_TEXT} or ({octets} <= {JOURNAL.size} and {octets} = "
+            f"length({column}))"
+        )
         return f"case when {is_narrow} then {column} end"
 
     def listed(self, texts: Sequence[str]) -> list[str]:
@@ -173,7 +183,8 @@ class Postgres:
         """Each statement of a transaction asks."""
 
     def has_table(self, name: str) -> bool:
-        # Not `to_regclass`: after a wait for `lock` it still answers from what this session knew before.
+        # Not `to_regclass`: after a wait for `lock` it still answers from what this session
+        # knew before.
         return bool(
             self.execute(
                 "select 1 from pg_class where relname = ? and pg_table_is_visible(oid)", (name,)
@@ -208,22 +219,26 @@ def _is_port(text: str) -> bool:
 def _begin(patience_s: float) -> str:
     """The beginning of a transaction, in one round trip; nothing outlives the transaction.
 
-    Isolation is stated: our locks are made for it, whatever the server's default. A process that is stopped in the
-    middle loses its transaction, and its locks, after a minute. `synchronous_commit` may be stricter than `on`, but
-    not off: an intent must be on disk before its request leaves.
+    Isolation is stated: our locks are made for it, whatever the server's default. A process
+    that is stopped in the middle loses its transaction, and its locks, after a minute.
+    `synchronous_commit` may be stricter than `on`, but not off: an intent must be on disk
+    before its request leaves.
     """
     return (
         "begin isolation level read committed read write;"
         f" set local lock_timeout = {round(patience_s * 1000)};"
         f" set local statement_timeout = {round(patience_s * 2000)};"
         f" set local idle_in_transaction_session_timeout = {round(patience_s * 2000)};"
-        " select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off'"
+        " select set_config('synchronous_commit', 'on', true) where "
+        "current_setting('synchronous_commit') = 'off'"
     )
 
 
 @lru_cache(maxsize=256)
 def _translated(sql: str) -> str:
-    """Our text has `?` for values; psycopg wants `%s`. No statement of ours holds a literal `?` or `%`."""
+    """Our text has `?` for values; psycopg wants `%s`. No statement of ours holds a literal
+    `?` or `%`.
+    """
     return sql.replace("?", "%s")
 
 
@@ -236,14 +251,19 @@ def _hint(error: psycopg.Error) -> str | None:
         case psycopg.errors.ReadOnlySqlTransaction():
             return "this is a standby: give the primary"
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
-            return "tables of the store were dropped or changed: restore a backup, or give an empty schema"
+            return (
+                "tables of the store were dropped or changed: restore a backup, or give an "
+                "empty schema"
+            )
     return None
 
 
 def _without_secrets(error: Exception, url: str) -> str:
-    """The first line of the driver's message, or only its kind where that holds any part of the password.
+    """The first line of the driver's message, or only its kind where that holds any part of
+    the password.
 
-    A password with an unescaped @ or / makes the driver take the rest of it for a host and quote that.
+    A password with an unescaped @ or / makes the driver take the rest of it for a host and
+    quote that.
     """
     text = (str(error).strip().splitlines() or [type(error).__name__])[0]
     secrets = re.findall(r"[?&](?:\w*password|passfile)=([^&]*)", url)

@@ -16,7 +16,10 @@ from runner.model.owner import Owner
 from runner.ports.store import Halt, RunRow
 from runner.store.event_json import BadEvent, read_event, write_event
 
-RUN_COLUMNS = "id, plan, plan_digest, schedule_digest, cycle, word, is_open, created, fence, owner, lease_until, due, seq"
+RUN_COLUMNS = (
+    "id, plan, plan_digest, schedule_digest, cycle, word, is_open, created, fence, "
+    "owner, lease_until, due, seq"
+)
 EVENT_COLUMNS = "format, seq, at, type, fence, previous, data"
 
 EventRow = tuple[int, int, str, str, int, str, str]
@@ -26,14 +29,17 @@ NO_CLOCK: Mapping[str, str | float] = MappingProxyType({})
 
 
 def written(data: Any) -> str:
-    """JSON in ASCII: what an API answered can hold half a surrogate pair or a NUL, which no database takes as text."""
+    """JSON in ASCII: what an API answered can hold half a surrogate pair or a NUL, which no
+    database takes as text.
+    """
     return json.dumps(data, separators=(",", ":"), default=str)
 
 
 def written_events(
     run: str, events: Sequence[EventData], at: datetime, *, first: int, fence: int, head: str
 ) -> tuple[list[EventRow], str]:
-    """Return events as rows of `EVENT_COLUMNS`, and the hash of the last one. `head`: that of the one before them.
+    """Return events as rows of `EVENT_COLUMNS`, and the hash of the last one. `head`: that of
+    the one before them.
 
     Raises StoreError where `event` would refuse one later.
     """
@@ -60,7 +66,9 @@ def written_events(
 
 
 def event_line(row: Sequence[Any]) -> bytes:
-    """Return a row of `EVENT_COLUMNS` as a line of JSON in ASCII. Its data is JSON already, and stands as it is."""
+    """Return a row of `EVENT_COLUMNS` as a line of JSON in ASCII. Its data is JSON already,
+    and stands as it is.
+    """
     *facts, data = row
     head = json.dumps(dict(zip(EVENT_COLUMNS.split(", "), facts, strict=False)))[:-1]
     return f'{head}, "data": {data.replace(chr(10), " ")}}}'.encode()
@@ -72,7 +80,9 @@ def hash_of(row: Sequence[Any]) -> str:
 
 
 def written_time(at: datetime) -> str:
-    """An aware time, always in UTC and with six digits: the texts sort like the times in every collation."""
+    """An aware time, always in UTC and with six digits: the texts sort like the times in
+    every collation.
+    """
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 

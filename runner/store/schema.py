@@ -11,31 +11,38 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             id text primary key, plan text not null, plan_digest text not null, schedule_digest text not null,
             cycle text not null, word text not null, is_open integer not null, created text not null,
             fence bigint not null, owner text, lease_until double precision not null,
-            due double precision not null, seq bigint not null, head text not null)""",
+            due double precision not null, seq bigint not null, head text not null)""",  # noqa: E501
         "create unique index run_open on run(plan) where is_open = 1",
         """create table event(
             run text not null, format integer not null, seq bigint not null, at text not null, type text not null,
-            fence bigint not null, previous text not null, data text not null, primary key(run, seq))""",
+            fence bigint not null, previous text not null, data text not null, primary key(run, seq))""",  # noqa: E501
         """create table claim(
             project text not null, server text not null, cycle text not null, run text not null,
             batch integer not null, at double precision not null, released double precision, before text,
-            primary key(project, server, cycle))""",
+            primary key(project, server, cycle))""",  # noqa: E501
         "create unique index claim_held on claim(project, server) where released is null",
         "create index claim_run on claim(run, server)",
-        "create table rate(project text not null, at double precision not null, n integer not null, run text not null)",
+        (
+            "create table rate(project text not null, at double precision not null, n integer not "
+            "null, run text not null)"
+        ),
         "create index rate_at on rate(project, at)",
         "create table flag(name text primary key, data text not null)",
     ),
-    # Claims stay for good: they are how a cycle is remembered. Years of them must not slow the next diff.
+    # Claims stay for good: they are how a cycle is remembered. Years of them must not slow
+    # the next diff.
     ("create index claim_cycle on claim(cycle, project)",),
 )
-"""Numbered steps: a store at version n has had the first n. Never edit one that was released; add another."""
+"""Numbered steps: a store at version n has had the first n. Never edit one that was
+released; add another.
+"""
 
 
 def prepare(db: Dialect) -> None:
     """Bring the tables to the newest version; a store that is there already is only read.
 
-    Raises StoreError for a store that a newer program wrote, and for a `schema_version` that is not ours.
+    Raises StoreError for a store that a newer program wrote, and for a `schema_version`
+    that is not ours.
     """
     if version_of(db) == len(MIGRATIONS):
         return

@@ -1,7 +1,8 @@
-"""Job ids that could not be stored: a file beside the store, read by whoever goes on with the run on this machine.
+"""Job ids that could not be stored: a file beside the store, read by whoever goes on with the
+run on this machine.
 
-The cloud has accepted a batch, and the store cannot be reached: the job id is the only link to what happens now, so it
-is flushed to a local file before anything is tried again.
+The cloud has accepted a batch, and the store cannot be reached: the job id is the only link
+to what happens now, so it is flushed to a local file before anything is tried again.
 """
 
 from __future__ import annotations

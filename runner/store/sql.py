@@ -1,7 +1,8 @@
 """The store in plain SQL: one text for SQLite and PostgreSQL; the dialects differ in a few lines.
 
-In each transaction the run's row is changed first: it serialises all writes to one run, and its locks are always
-taken in the same order (run, halt, project), so that no two transactions can wait for each other.
+In each transaction the run's row is changed first: it serialises all writes to one run, and
+its locks are always taken in the same order (run, halt, project), so that no two
+transactions can wait for each other.
 """
 
 from __future__ import annotations
@@ -33,9 +34,12 @@ from runner.store.reserve import free, halted, hold, reserve, set_halt
 from runner.store.schema import prepare
 
 RECORDED = 0.0
-"""A run's `due` after `record`: at once, and whoever holds the lease now may not put it off (`give_back`)."""
+"""A run's `due` after `record`: at once, and whoever holds the lease now may not put it off
+(`give_back`).
+"""
 TAKEN = 1.0
-"""What `take` makes of it: still at once, but all that was recorded before is the holder's to read."""
+"""What `take` makes of it: still at once, but all that was recorded before is the holder's to read.
+"""
 
 
 class SqlStore:
@@ -44,7 +48,8 @@ class SqlStore:
     def __init__(
         self, db: Dialect, memory: LastWrite | None = None, boot: BootClock | None = None
     ) -> None:
-        """`memory`: what a store that holds runs must contain, and where its newest intents are kept in mind.
+        """`memory`: what a store that holds runs must contain, and where its newest intents
+        are kept in mind.
 
         `boot`: the boot-time clock beside the dialect's own, if that is this process's wall clock.
         """
@@ -66,7 +71,7 @@ class SqlStore:
     def close(self) -> None:
         self.db.close()
 
-    # --- runs ------------------------------------------------------------------------------------------------
+    # --- runs -----------------------------------------------------------------
 
     def create(self, run: NewRun, created: RunCreated) -> None:
         new, head = rows.written_events(run.id, (created,), run.created, first=1, fence=0, head="")
@@ -133,14 +138,15 @@ class SqlStore:
         sql = f"select {columns} from event where run = ? and seq > ? order by seq"  # noqa: S608
         return [rows.event(r, run_id) for r in self.db.execute(sql, (run_id, after))]
 
-    # --- leases ----------------------------------------------------------------------------------------------
+    # --- leases ---------------------------------------------------------------
 
     def take(self, run_id: str, owner: Owner, ttl_s: float) -> Lease:
         with self.db.transaction():
             now = self.now()
-            # An update that changes nothing: from here to the commit nobody else can write to the run.
+            # An update that changes nothing: from here to the commit nobody else can write
+            # to the run.
             found = self.db.execute(
-                f"update run set fence = fence where id = ? and is_open = 1 returning {rows.RUN_COLUMNS}",  # noqa: S608
+                f"update run set fence = fence where id = ? and is_open = 1 returning {rows.RUN_COLUMNS}",  # noqa: E501, S608
                 (run_id,),
             )
             if not found:
@@ -173,18 +179,21 @@ class SqlStore:
         with self.db.transaction():
             self.db.execute(
                 "update run set lease_until = 0, owner = null,"
-                " due = case when due = ? then due else coalesce(?, due) end where id = ? and fence = ?",
+                " due = case when due = ? then due else coalesce(?, due) end where id = ? and "
+                "fence = ?",
                 (RECORDED, due, lease.run_id, lease.fence),
             )
 
     def _renew(self, lease: Lease, count: int, *, strict: bool) -> tuple[int, str]:
-        """Renew and count up the sequence; returns the sequence before, and the hash of the event that it numbers.
+        """Renew and count up the sequence; returns the sequence before, and the hash of the
+        event that it numbers.
 
         `strict`: not after its expiry either.
         """
         now = self.now()
         found = self.db.execute(
-            "update run set seq = seq + ?, lease_until = ? where id = ? and fence = ? and lease_until > ?"
+            "update run set seq = seq + ?, lease_until = ? where id = ? and fence = ? and "
+            "lease_until > ?"
             " and is_open = 1 returning seq, head",
             (count, now + lease.ttl_s, lease.run_id, lease.fence, now if strict else 0.0),
         )
@@ -195,7 +204,7 @@ class SqlStore:
             )
         return int(found[0][0]) - count, found[0][1]
 
-    # --- journal ---------------------------------------------------------------------------------------------
+    # --- journal --------------------------------------------------------------
 
     def append(
         self,
@@ -262,7 +271,7 @@ class SqlStore:
         sql = f"insert into event(run, {rows.EVENT_COLUMNS}) values(?,?,?,?,?,?,?,?)"
         self.db.executemany(sql, [(run_id, *row) for row in new])
 
-    # --- cycles, halt ----------------------------------------------------------------------------------------
+    # --- cycles, halt ---------------------------------------------------------
 
     def spent(self, cycle: str, project: str) -> dict[str, str]:
         return dict(

@@ -1,9 +1,10 @@
 """SQLite: the default store, a file. Write-ahead log, every commit flushed to the disk.
 
-A new file appears whole, with its tables; so a file that is empty, or has none, is never a new store: something
-happened to it. The file and its `-wal` belong together: a copy of one without the other lacks the newest commits. Logs
-need shared memory, so the file must be on a disk of this machine, not on a network share (SQLite's page
-"Write-Ahead Logging"). The log is folded into the file at every 1,000 pages and when the last process closes it.
+A new file appears whole, with its tables; so a file that is empty, or has none, is never a
+new store: something happened to it. The file and its `-wal` belong together: a copy of one
+without the other lacks the newest commits. Logs need shared memory, so the file must be on
+a disk of this machine, not on a network share (SQLite's page "Write-Ahead Logging"). The
+log is folded into the file at every 1,000 pages and when the last process closes it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from runner.inputs.json_text import JOURNAL, MEGABYTE, WIDE_TEXT
 from runner.store.schema import prepare
 
 PATIENCE_S = 30.0
-"""How long a write waits for another process's write. A process that is stopped in the middle of one blocks it."""
+"""How long a write waits for another process's write. A process that is stopped in the
+middle of one blocks it.
+"""
 
 OLDEST = (3, 35, 0)
 """`returning` came with it (page "RETURNING")."""
@@ -33,21 +36,26 @@ _HINTS = {
     sqlite3.SQLITE_READONLY: "the file and its folder must be writable",
     sqlite3.SQLITE_CANTOPEN: "check the path and its permissions, or give --store",
     sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_NOTADB: "give another file with --store; if a store was there, restore it from a backup",
+    sqlite3.SQLITE_NOTADB: (
+        "give another file with --store; if a store was there, restore it from a backup"
+    ),
     sqlite3.SQLITE_CORRUPT: "keep a copy of the file and its -wal, then restore a backup",
     sqlite3.SQLITE_ERROR: "if tables are missing, the file was edited: restore a backup",
 }
 _LOST = (
-    "restore it from a backup; or, to begin a new store on purpose, delete {path} and the files beside it that end in"
+    "restore it from a backup; or, to begin a new store on purpose, delete {path} and the "
+    "files beside it that end in"
     " -wal and -shm: earlier reboots are not known then"
 )
 
 
 class Sqlite:
-    """The dialect of a file (or of `:memory:`). `clock`: seconds since the epoch, the wall clock by default.
+    """The dialect of a file (or of `:memory:`). `clock`: seconds since the epoch, the wall
+    clock by default.
 
-    A new file can be read by its owner only. Raises StoreError for what is no store or not writable: an empty or
-    truncated file, another program's database, a log without its file.
+    A new file can be read by its owner only. Raises StoreError for what is no store or not
+    writable: an empty or truncated file, another program's database, a log without its
+    file.
     """
 
     elements: ClassVar = "json_each(?)"
@@ -64,7 +72,8 @@ class Sqlite:
         self._patience_s = patience_s
         if sqlite3.sqlite_version_info < OLDEST:
             raise StoreError(
-                f"this Python has SQLite {sqlite3.sqlite_version}, the store needs {'.'.join(map(str, OLDEST))}",
+                f"this Python has SQLite {sqlite3.sqlite_version}, the store needs "
+                f"{'.'.join(map(str, OLDEST))}",
                 hint="use a newer Python or system, or a PostgreSQL store",
             )
         is_file = str(path) != ":memory:"
@@ -98,7 +107,9 @@ class Sqlite:
             )
 
     def _use_log(self) -> None:
-        """Switch the file to a write-ahead log. SQLite does not wait here when another process is doing the same."""
+        """Switch the file to a write-ahead log. SQLite does not wait here when another
+        process is doing the same.
+        """
         until = time.monotonic() + self._patience_s
         while True:
             try:
@@ -157,8 +168,8 @@ class Sqlite:
 
 
 def text_of(data: bytes) -> str:
-    """Return a text of a row. Raises sqlite3.DataError for one that is not UTF-8, or long and not ASCII as ours are:
-    each of its characters takes up to four bytes.
+    """Return a text of a row. Raises sqlite3.DataError for one that is not UTF-8, or long and
+    not ASCII as ours are: each of its characters takes up to four bytes.
     """
     if len(data) > WIDE_TEXT and not data.isascii():
         raise sqlite3.DataError(f"a text of {len(data):,} bytes is not ASCII")
@@ -171,7 +182,8 @@ def text_of(data: bytes) -> str:
 def is_there(path: Path) -> bool:
     """Return True for a file that may be a store, False if the path is free for a new one.
 
-    Raises StoreError for what can be neither: an empty file, something that is no file, a log without its file.
+    Raises StoreError for what can be neither: an empty file, something that is no file, a
+    log without its file.
     """
     try:
         size = path.stat().st_size
@@ -213,9 +225,11 @@ def _size(path: Path) -> int:
 
 
 def _make_file(path: Path) -> None:
-    """Make a store, readable by its owner only, under another name, and give it its own if that is still free.
+    """Make a store, readable by its owner only, under another name, and give it its own if
+    that is still free.
 
-    So nobody ever sees half of one, and two processes that begin one at the same time begin the same.
+    So nobody ever sees half of one, and two processes that begin one at the same time begin
+    the same.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -267,5 +281,7 @@ def _ours(what: str) -> Iterator[None]:
 
 
 def _code(error: sqlite3.Error) -> int:
-    """The primary result code: extended codes have it in their lowest byte (page "Result and Error Codes")."""
+    """The primary result code: extended codes have it in their lowest byte (page "Result
+    and Error Codes").
+    """
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

@@ -1,4 +1,6 @@
-"""Temporal at the edge: a connection, a worker of one task queue, and workflows for the runs that need one."""
+"""Temporal at the edge: a connection, a worker of one task queue, and workflows for the
+runs that need one.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class TemporalError(RunnerError):
 
 
 class NotNow(Exception):
-    """A step could not even be begun, by no fault of the run: Temporal tries again. Holds a word, no more."""
+    """A step could not even be begun, by no fault of the run: Temporal tries again. Holds a
+    word, no more.
+    """
 
 
 class NoSuchRun(Exception):
@@ -60,8 +64,9 @@ class NoSuchRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where Temporal is. None: what its own environment variables say (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`; API
-    key and TLS come from there only), else its defaults."""
+    """Where Temporal is. None: what its own environment variables say (`TEMPORAL_ADDRESS`,
+    `TEMPORAL_NAMESPACE`; API key and TLS come from there only), else its defaults.
+    """
 
     address: str | None
     namespace: str | None
@@ -69,7 +74,9 @@ class Cluster:
 
 
 async def connect(cluster: Cluster, talk: Callable[[str], None]) -> Connection:
-    """A connection that has reached the server. Raises TemporalError. Temporal's own log lines go to `talk`."""
+    """A connection that has reached the server. Raises TemporalError. Temporal's own log
+    lines go to `talk`.
+    """
 
     class TalkHandler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -92,7 +99,8 @@ async def connect(cluster: Cluster, talk: Callable[[str], None]) -> Connection:
     except (RPCError, RuntimeError, ValueError, OSError, TimeoutError) as error:
         raise TemporalError(
             f"cannot connect to Temporal: {str(error) or type(error).__name__}",
-            hint="check --temporal-address, --namespace, and TEMPORAL_API_KEY or TEMPORAL_TLS_… where the cluster asks"
+            hint="check --temporal-address, --namespace, and TEMPORAL_API_KEY or TEMPORAL_TLS_… "
+            "where the cluster asks"
             " for them",
         ) from error
     return Connection(client, cluster.task_queue)
@@ -109,11 +117,11 @@ class Connection:
     async def working(
         self, most: int, advance: Callable[[str], Awaitable[RunProgress]], grace_s: float
     ) -> AsyncIterator[Callable[[], None]]:
-        """Take steps from the task queue, at most so many at once, until the block ends; then those under way get the
-        grace.
+        """Take steps from the task queue, at most so many at once, until the block ends; then
+        those under way get the grace.
 
-        `advance` does one step of a run. It may raise NotNow and NoSuchRun. Gives a function that raises TemporalError
-        once Temporal's worker has ended by itself.
+        `advance` does one step of a run. It may raise NotNow and NoSuchRun. Gives a
+        function that raises TemporalError once Temporal's worker has ended by itself.
         """
 
         async def beat() -> None:
@@ -159,7 +167,8 @@ class Connection:
             await asyncio.gather(task, return_exceptions=True)
 
     async def ensure(self, run_id: str, *, wake: bool) -> None:
-        """There is a workflow of this run afterwards; `wake`: and it does not sleep on. May be repeated by anybody.
+        """There is a workflow of this run afterwards; `wake`: and it does not sleep on. May be
+        repeated by anybody.
 
         Raises TemporalError.
         """
@@ -169,7 +178,8 @@ class Connection:
                 DriveRequest(run_id),
                 id=id_of(run_id),
                 task_queue=self.task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,  # ended by hand while the run is open
+                # ended by hand while the run is open
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal=WAKE if wake else None,
                 rpc_timeout=RPC,

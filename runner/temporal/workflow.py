@@ -1,7 +1,9 @@
-"""The workflow that drives a run: `advance`, sleep until it is due, again. It holds no truth; the run's journal does.
+"""The workflow that drives a run: `advance`, sleep until it is due, again. It holds no truth;
+the run's journal does.
 
-Whatever Temporal repeats, loses or runs twice is harmless: `advance` takes the run's lease and goes on from the
-journal. This module is loaded into Temporal's sandbox for workflows, so it imports next to nothing.
+Whatever Temporal repeats, loses or runs twice is harmless: `advance` takes the run's lease
+and goes on from the journal. This module is loaded into Temporal's sandbox for workflows,
+so it imports next to nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ WAKE = "wake"
 STATE = "state"
 
 STEP_MOST = timedelta(minutes=10)
-"""A step that takes longer is given to another worker; the first may go on, the journal lets only one of them write."""
+"""A step that takes longer is given to another worker; the first may go on, the journal
+lets only one of them write.
+"""
 SILENCE = timedelta(seconds=10)
 """A worker that is not heard of for so long is dead: its step is given to another one."""
 
@@ -28,7 +32,8 @@ SILENCE = timedelta(seconds=10)
 class RunProgress:
     """Where a step left a run, for whoever queries the workflow; `reboot-runner status` tells more.
 
-    `due_s`: in how many seconds to come again, None when the run has ended. `waits_for`: a sentence.
+    `due_s`: in how many seconds to come again, None when the run has ended. `waits_for`: a
+    sentence.
     """
 
     word: str = ""
@@ -39,7 +44,9 @@ class RunProgress:
 
 @dataclass
 class DriveRequest:
-    """What a workflow is about. `left`: how it was when its history became too long and it began a new one."""
+    """What a workflow is about. `left`: how it was when its history became too long and it
+    began a new one.
+    """
 
     run: str
     left: RunProgress = field(default_factory=RunProgress)
@@ -87,7 +94,9 @@ class DriveRun:
 
     @workflow.signal(name=WAKE)
     def wake(self) -> None:
-        """Somebody has written into the journal: do not sleep on. It says nothing else, and decides nothing."""
+        """Somebody has written into the journal: do not sleep on. It says nothing else, and
+        decides nothing.
+        """
         self._is_woken = True
 
     @workflow.query(name=STATE)

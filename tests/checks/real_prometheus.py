@@ -1,6 +1,8 @@
-"""Gates against the real program `prometheus`, which scrapes a real exporter: `python -m tests.checks.real_prometheus`.
+"""Gates against the real program `prometheus`, which scrapes a real exporter: `python -m
+tests.checks.real_prometheus`.
 
-It takes half a minute of real time, and no part of the suite needs it. Debian: `apt install prometheus`.
+It takes half a minute of real time, and no part of the suite needs it. Debian: `apt install
+prometheus`.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ class Exporter:
 
     async def answer(self, connection: Connection) -> None:
         body = f'# TYPE errors gauge\nerrors{{zone="a"}} {self.value}\nerrors{{zone="b"}} 0\n'
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = (
+            f"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: "
+            f"{len(body)}\r\n\r\n"
+        )
         await connection.send((head + body).encode())
 
 

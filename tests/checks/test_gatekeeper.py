@@ -1,4 +1,6 @@
-"""Gates asked of real servers on loopback that are well, slow, lying or dead: every end is one of three answers."""
+"""Gates asked of real servers on loopback that are well, slow, lying or dead: every end is
+one of three answers.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def matrix(*series: list[list[Any]]) -> dict[str, Any]:
 
 
 def over_two_minutes(**changed: str) -> list[list[Any]]:
-    """A series that is 1 at each of the nine moments; `changed`: other values, or `-` for a gap, by `_number`."""
+    """A series that is 1 at each of the nine moments; `changed`: other values, or `-` for a
+    gap, by `_number`.
+    """
     grid = Grid.covering(120, NOW)
     values = {n: changed.get(f"_{n}", "1") for n in range(grid.points)}
     return [[grid.first + n * grid.step_s, v] for n, v in values.items() if v != "-"]
@@ -153,7 +157,9 @@ INSTANT: list[tuple[str, object, str, str]] = [
     ("body", "state", "said"), [pytest.param(*row[1:], id=row[0]) for row in INSTANT]
 )
 def test_answers_of_prometheus(body: object, state: str, said: str) -> None:
-    """Each shape of answer has one meaning; only numbers that all hold, of now, from a whole answer, open."""
+    """Each shape of answer has one meaning; only numbers that all hold, of now, from a
+    whole answer, open.
+    """
     answer = judge(body, UP, NOW, None)
     assert answer.state == state
     assert said in answer.reason
@@ -181,7 +187,9 @@ RANGES: list[tuple[str, list[list[Any]], str, str]] = [
     ("series", "state", "said"), [pytest.param(*row[1:], id=row[0]) for row in RANGES]
 )
 def test_for_means_the_whole_time(series: list[list[Any]], state: str, said: str) -> None:
-    """With `for` every moment of the time before must hold, for each series; gaps leave it untold."""
+    """With `for` every moment of the time before must hold, for each series; gaps leave
+    it untold.
+    """
     grid = Grid.covering(120, NOW)
     answer = judge(matrix(over_two_minutes(), series), LASTING, NOW, grid)
     assert answer.state == state
@@ -198,8 +206,8 @@ def test_samples_out_of_order_or_off_the_grid_prove_nothing() -> None:
 @given(st.floats(0.25, 86_400), st.floats(1.6e9, 2.2e9))
 @settings(max_examples=200, deadline=None)
 def test_a_grid_covers_the_whole_time(for_s: float, at: float) -> None:
-    """From its first to its last moment lie at least `for` seconds; the last is at most a step old; it is no list of
-    more than 11,000 moments, the most that Prometheus answers.
+    """From its first to its last moment lie at least `for` seconds; the last is at most a step
+    old; it is no list of more than 11,000 moments, the most that Prometheus answers.
     """
     now = datetime.fromtimestamp(at, UTC)
     grid = Grid.covering(for_s, now)
@@ -217,7 +225,9 @@ def test_a_grid_covers_the_whole_time(for_s: float, at: float) -> None:
 )
 @settings(max_examples=40, deadline=None)
 def test_no_answer_makes_it_fall(junk: object) -> None:
-    """Whatever stands in place of a result, a sample or the labels: cannot tell, never an error, never open."""
+    """Whatever stands in place of a result, a sample or the labels: cannot tell, never an
+    error, never open.
+    """
     bodies = (
         junk,
         vector(junk),
@@ -229,7 +239,9 @@ def test_no_answer_makes_it_fall(junk: object) -> None:
 
 
 def test_what_is_sent() -> None:
-    """One GET below the source's path, with its token, the query as it is written, and a time-out of its own."""
+    """One GET below the source's path, with its token, the query as it is written, and a
+    time-out of its own.
+    """
     answer, server = ask(reply(body=vector(sample("1"))), UP, "s3cret", "/prom")
     (seen,) = server.seen
     assert (answer.state, answer.value) == ("open", "1")
@@ -295,7 +307,9 @@ TROUBLES: list[tuple[str, Script, str]] = [
     ("script", "said"), [pytest.param(*row[1:], id=row[0]) for row in TROUBLES]
 )
 def test_a_source_that_fails_cannot_tell(script: Script, said: str) -> None:
-    """Slow, dripping, huge, broken, foreign and refusing sources: cannot tell, with the reason, in bounded time."""
+    """Slow, dripping, huge, broken, foreign and refusing sources: cannot tell, with the
+    reason, in bounded time.
+    """
     began = time.monotonic()
     answer, server = ask(script, UP, "s3cret")
     assert time.monotonic() - began < 2
@@ -305,7 +319,9 @@ def test_a_source_that_fails_cannot_tell(script: Script, said: str) -> None:
 
 
 def test_a_dead_source_and_one_that_is_not_configured_cannot_tell() -> None:
-    """A closed port, an unknown source, one of another kind, a token that is not there: each says so."""
+    """A closed port, an unknown source, one of another kind, a token that is not there:
+    each says so.
+    """
 
     async def main() -> list[GateAnswer]:
         dead = GateSource("prometheus", f"http://127.0.0.1:{free_port()}")
@@ -334,7 +350,9 @@ def test_a_dead_source_and_one_that_is_not_configured_cannot_tell() -> None:
 
 
 def test_foreign_text_is_short_and_holds_no_token() -> None:
-    """Labels and errors of a source are cut, lose their control characters, and never give its token back."""
+    """Labels and errors of a source are cut, lose their control characters, and never give
+    its token back.
+    """
     for body in (
         vector(sample("0", x="\x1b[2J\n::error::" + "y" * 5000, token="s3cret")),
         {"status": "error", "errorType": "s3cret", "error": "a\r\nb " * 500},

@@ -1,4 +1,6 @@
-"""Checks against real servers on loopback that are well, slow, lying or dead: every end is a pass or words."""
+"""Checks against real servers on loopback that are well, slow, lying or dead: every end is
+a pass or words.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ async def drips(connection: Connection) -> None:
 
 
 def test_a_healthy_answer_passes_under_its_name() -> None:
-    """The request goes to the address and carries the name; a status of the list and the text in the body pass."""
+    """The request goes to the address and carries the name; a status of the list and the
+    text in the body pass.
+    """
     well = http(
         0, host="app.example.com", path="/health?deep=1", status=(200, 202), body="\u00fcberall ok"
     )
@@ -83,7 +87,9 @@ def test_a_healthy_answer_passes_under_its_name() -> None:
     ids=["status", "body", "redirect", "endless", "drips", "hangs", "reset", "not-http", "cut-off"],
 )
 def test_what_is_not_well_is_a_miss_in_words(script: Script, words: str) -> None:
-    """A server that lies, stalls or never ends does not pass, and the words say what came instead."""
+    """A server that lies, stalls or never ends does not pass, and the words say what
+    came instead.
+    """
     said, server = ask(script, lambda port: http(port, body="well"))
     assert said
     assert words in said or (words == "within 0.3 s" and "in time" in said), said
@@ -179,14 +185,18 @@ def test_names_are_never_looked_up(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["192.168.0.10", "10.0.0.1", "2001:db8::1"])
 def test_simulated_servers_lead_to_no_other_machine(address: str) -> None:
-    """Addresses of simulated servers may be somebody's: beyond this machine none is connected to."""
+    """Addresses of simulated servers may be somebody's: beyond this machine none is
+    connected to.
+    """
     said = run(NetProber(loopback_only=True).ask(address, http(80)))
     assert said
     assert f"nothing at {address}" in said
 
 
 def test_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy of the environment stands between the runner and the cloud, not between it and the servers."""
+    """A proxy of the environment stands between the runner and the cloud, not between it
+    and the servers.
+    """
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -254,7 +264,9 @@ def test_certificates(
     trusted: bool,
     passes: bool,
 ) -> None:
-    """The certificate must be for `host` and trusted, unless the plan says that it is not verified; SNI says `host`."""
+    """The certificate must be for `host` and trusted, unless the plan says that it is not
+    verified; SNI says `host`.
+    """
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     names: list[str | None] = []

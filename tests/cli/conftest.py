@@ -38,7 +38,9 @@ def lab(tmp_path: Path, forking: Forker) -> Iterator[Lab]:
 
 @pytest.fixture
 def cloud(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Remote]:
-    """The lab's target is a simulated cloud behind an endpoint, and its time runs. Its parameter is the dialect."""
+    """The lab's target is a simulated cloud behind an endpoint, and its time runs. Its
+    parameter is the dialect.
+    """
     with remote(lab, cloud=getattr(request, "param", "huaweicloud")) as one:
         yield one
 

@@ -50,7 +50,7 @@ builds on a step that failed is skipped.
 | `rate` | servers a minute and a request; whether the cloud throttled while it was asked |
 | `open`, `clock`, `runs`, `halt`, `persistent` | the store: written to (and taken back), its tables, who holds what |
 
-"""
+"""  # noqa: E501
 
 PERMISSIONS = """\
 ## Permissions
@@ -72,13 +72,13 @@ its own.
 {policy}
 ```
 
-"""
+"""  # noqa: E501
 
 NOTE = """\
 The outputs below are those of the program against the simulated cloud, with addresses, versions and times made even
 (`python -m tests.cli.doctor_page`).
 
-"""
+"""  # noqa: E501
 
 Settings = dict[str, Any]
 
@@ -179,7 +179,10 @@ def _scene(forking: Forker, folder: Path, n: int) -> str:
                 done = lab.run("doctor", env=env)
         assert "reboot" not in {c.call for c in cloud.state.requests()}
     story = f"{said}\n\n" if said else ""
-    return f"## {title}\n\n{story}```console\n$ reboot-runner doctor\n{_even(done.out)}$ echo $?\n{done.code}\n```\n\n"
+    return (
+        f"## {title}\n\n{story}```console\n$ reboot-runner doctor\n{_even(done.out)}$ echo "
+        f"$?\n{done.code}\n```\n\n"
+    )
 
 
 def _policy(forking: Forker, folder: Path) -> str:

@@ -1,8 +1,9 @@
 """Command lines in real processes, without paying for the imports each time.
 
-One interpreter has the program's modules loaded and forks for every command line: a process of its own with its own
-pid, session, working directory, environment and streams, that runs `runner.cli.main.main` and exits as it says.
-What start-up costs and imports is tested elsewhere, with interpreters of their own.
+One interpreter has the program's modules loaded and forks for every command line: a process
+of its own with its own pid, session, working directory, environment and streams, that runs
+`runner.cli.main.main` and exits as it says. What start-up costs and imports is tested
+elsewhere, with interpreters of their own.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
 """After so long a test fails instead of waiting on."""
 
-# --- in the forking interpreter ----------------------------------------------------------------------------------
+# --- in the forking interpreter -----------------------------------------------
 
 
 def serve(control: socket.socket) -> None:
-    """Fork for each request until the other end is closed. The forked process does not return from here."""
+    """Fork for each request until the other end is closed. The forked process does not
+    return from here.
+    """
     _preload()
     gc.freeze()  # what is loaded stays shared with the forked processes
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -113,9 +116,9 @@ def _become(request: Mapping[str, object], fds: Sequence[int]) -> NoReturn:
     encoding = os.environ.get("PYTHONIOENCODING", "utf-8")
     sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115 - the process's own streams
     sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
-    sys.stderr = open(
+    sys.stderr = open(  # noqa: SIM115
         2, "w", encoding=encoding, errors="backslashreplace", buffering=1, closefd=False
-    )  # noqa: SIM115
+    )
     from runner.cli.main import main
 
     try:
@@ -126,7 +129,9 @@ def _become(request: Mapping[str, object], fds: Sequence[int]) -> NoReturn:
 
 
 def _exit(code: object) -> NoReturn:
-    """End as an interpreter does, but without taking all the loaded modules apart, which costs the most of it."""
+    """End as an interpreter does, but without taking all the loaded modules apart, which
+    costs the most of it.
+    """
     assert code is None or isinstance(code, int)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -137,7 +142,7 @@ def _exit(code: object) -> NoReturn:
     os._exit(code or 0)
 
 
-# --- in the test -------------------------------------------------------------------------------------------------
+# --- in the test --------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +257,9 @@ class Forker:
         terminal: bool = False,
         stdout: int | None = None,
     ) -> Child:
-        """`terminal`: all three streams are a pseudo-terminal. `stdout`: a file descriptor instead of a pipe."""
+        """`terminal`: all three streams are a pseudo-terminal. `stdout`: a file descriptor
+        instead of a pipe.
+        """
         mine, theirs, stdin = _terminal() if terminal else _pipes(stdout)
         reply, other = socket.socketpair()
         request = json.dumps({"argv": list(argv), "cwd": str(cwd), "env": dict(env)}).encode()

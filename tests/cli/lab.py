@@ -1,4 +1,6 @@
-"""A repository in a folder of its own, a simulated cloud beside it, and command lines between them."""
+"""A repository in a folder of its own, a simulated cloud beside it, and command lines
+between them.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +42,15 @@ groups:
 
 
 NO_METADATA = {"REBOOT_RUNNER_METADATA": "http://127.0.0.1:9"}
-"""For targets whose `cloud` is a real one: they ask which machine this is, and nobody answers there."""
+"""For targets whose `cloud` is a real one: they ask which machine this is, and nobody
+answers there.
+"""
 
 
 class StoppedClock:
-    """Simulated time that stands still at the present moment until the test lets it go on in real time."""
+    """Simulated time that stands still at the present moment until the test lets it go on
+    in real time.
+    """
 
     def __init__(self) -> None:
         self.stopped: datetime | None = datetime.now(UTC)
@@ -109,7 +115,9 @@ class Lab:
 
 @dataclass
 class Remote:
-    """A simulated cloud that the configuration names by its endpoint, like a real one: target `lab`."""
+    """A simulated cloud that the configuration names by its endpoint, like a real one:
+    target `lab`.
+    """
 
     lab: Lab
     state: State
@@ -158,8 +166,9 @@ def remote(
     wall: Wall = utc_now,
     **switches: Any,
 ) -> Iterator[Remote]:
-    """Serve a cloud of 20 servers and configure it as target `lab`. `still`: its time stands still. `wall`: what it
-    takes for real time."""
+    """Serve a cloud of 20 servers and configure it as target `lab`. `still`: its time stands
+    still. `wall`: what it takes for real time.
+    """
     quick = Switches(parent_lag=timedelta(milliseconds=50), init=timedelta(0), **switches)
     options = CloudOptions(fleet or FleetOptions(servers=20, reboot_seconds=0.1), KEYS, quick)
     clock = StoppedClock() if still else None

@@ -13,7 +13,7 @@ from tests.execution.setup import Bench, schedule_of
 from tests.journal import fields_of, made
 from tests.report.cases import Case, case_of
 
-NAME = "prod-platform-web-frontend-eu-de-01-blue-kernel-2026-11-customer-facing-autoscaled-pool-a-node-"
+NAME = "prod-platform-web-frontend-eu-de-01-blue-kernel-2026-11-customer-facing-autoscaled-pool-a-node-"  # noqa: E501
 
 
 def named(schedule: Schedule) -> Schedule:
@@ -26,7 +26,9 @@ def named(schedule: Schedule) -> Schedule:
 
 
 def long_names() -> tuple[Run, list[Event]]:
-    """A run whose second wave has begun, of 39 servers with names of 100 characters, 2 of them failed already."""
+    """A run whose second wave has begun, of 39 servers with names of 100 characters, 2 of
+    them failed already.
+    """
     bench = Bench.of(180)
     schedule = named(schedule_of([1, 39, 35, 35, 35, 35], max_failures=5))
     group = "group-of-a-very-long-name-web-frontend-eu-de-01-blue"
@@ -49,7 +51,9 @@ def long_names() -> tuple[Run, list[Event]]:
 
 
 def paused_run() -> Case:
-    """An interrupted run with pauses between its waves, failures, and servers in flight, all with long names."""
+    """An interrupted run with pauses between its waves, failures, and servers in flight,
+    all with long names.
+    """
     bench = Bench.of(60)
     bench.cloud.fails = {
         "s-003": "boot failed",

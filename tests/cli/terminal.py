@@ -1,4 +1,6 @@
-"""A terminal for tests: a pseudo-terminal whose size can change, and a screen that shows what is written to it."""
+"""A terminal for tests: a pseudo-terminal whose size can change, and a screen that shows
+what is written to it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ PATIENCE_S = 30.0
 
 
 class Screen:
-    """What a terminal shows. Rows that a wrap continues are joined again by `resize`, as most terminals do."""
+    """What a terminal shows. Rows that a wrap continues are joined again by `resize`, as
+    most terminals do.
+    """
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -59,7 +63,9 @@ class Screen:
             at += 1
 
     def resize(self, width: int, height: int) -> None:
-        """Break the lines anew, as tmux, VTE, kitty and others do; the cursor stays at its character."""
+        """Break the lines anew, as tmux, VTE, kitty and others do; the cursor stays at its
+        character.
+        """
         old, self.lines = self.lines, [[]]
         continued, self.continued = self.continued, set()
         row, column = self.row, self.column

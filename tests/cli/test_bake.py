@@ -1,4 +1,6 @@
-"""A bake on the command line: it suspends like a pause, says until when, and is looked at by whoever goes on."""
+"""A bake on the command line: it suspends like a pause, says until when, and is looked at
+by whoever goes on.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ BAKING = PLAN.replace("[1, 50%]", "[100%]") + "    bake: 1h\n"
 
 
 def test_a_bake_suspends_and_is_told(cloud: Remote) -> None:
-    """Neither `--no-wait` nor a shorter `--max-wait` waits for it; status shows its end, not the next look."""
+    """Neither `--no-wait` nor a shorter `--max-wait` waits for it; status shows its end,
+    not the next look.
+    """
     lab = cloud.lab
     lab.write("web.yaml", BAKING)
     done = lab.run("run", "web.yaml", "--yes", "--max-wait", "5m")
@@ -39,7 +43,9 @@ def test_a_bake_suspends_and_is_told(cloud: Remote) -> None:
 
 
 def test_reconcile_does_not_stay_for_a_bake(cloud: Remote) -> None:
-    """It looks, and leaves a bake that lasts longer than `--wait`; one that is over sooner it stays for."""
+    """It looks, and leaves a bake that lasts longer than `--wait`; one that is over sooner
+    it stays for.
+    """
     lab = cloud.lab
     lab.write("web.yaml", BAKING)
     assert lab.run("run", "web.yaml", "--yes", "--no-wait").code == 75
@@ -59,7 +65,9 @@ def test_reconcile_does_not_stay_for_a_bake(cloud: Remote) -> None:
 
 
 def test_a_bake_runs_on_the_embedded_cloud(cloud: Remote) -> None:
-    """In the time of the simulated cloud an hour is soon over, and the course tells what the bake saw."""
+    """In the time of the simulated cloud an hour is soon over, and the course tells what
+    the bake saw.
+    """
     lab = cloud.lab
     lab.write("web.yaml", BAKING.replace("1h", "5m"))
     lab.configure(

@@ -1,4 +1,6 @@
-"""`--changed` with real Git: which plans are looked at, which are only mentioned, and when nothing may be concluded."""
+"""`--changed` with real Git: which plans are looked at, which are only mentioned, and when
+nothing may be concluded.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def names(selection: Selection) -> list[str]:
 
 
 def test_every_kind_of_change_has_its_place(made: Made) -> None:
-    """Added, edited and renamed plans are selected, deleted ones listed, others counted, other files passed over."""
+    """Added, edited and renamed plans are selected, deleted ones listed, others counted,
+    other files passed over.
+    """
     texts = {n: plan(n) for n in ("mod", "gone", "old", "edit", "same", "off")}
     base = made.commit({f"plans/{n}.yaml": text for n, text in texts.items()})
     made.git("mv", "plans/old.yaml", "plans/sub-new.yaml")
@@ -77,7 +81,9 @@ def test_every_kind_of_change_has_its_place(made: Made) -> None:
 
 
 def test_odd_names_are_selected(made: Made) -> None:
-    """Blanks, quotes, line breaks, UTF-8 and dashes in names: each plan is found, and can be opened."""
+    """Blanks, quotes, line breaks, UTF-8 and dashes in names: each plan is found, and can
+    be opened.
+    """
     made.commit({"plans/keep.yaml": plan("keep")})
     odd = sorted([" a ", "q'\"", "new\nline", "grün", "-rf", "*", ":(top)", "a\\b"])
     made.commit({f"plans/{name}.yaml": plan("x", f"ids: [{i}]") for i, name in enumerate(odd)})
@@ -87,7 +93,9 @@ def test_odd_names_are_selected(made: Made) -> None:
 
 
 def test_paths_come_out_as_they_were_written(made: Made) -> None:
-    """From a subfolder, as a file, a folder or an absolute path: results are spelled like the argument."""
+    """From a subfolder, as a file, a folder or an absolute path: results are spelled like
+    the argument.
+    """
     made.commit(
         {"team/plans/a.yaml": plan("a"), "team/plans/b.yaml": plan("b"), "other/c.yaml": plan("c")}
     )
@@ -113,7 +121,9 @@ def test_paths_come_out_as_they_were_written(made: Made) -> None:
 
 
 def test_nothing_changed_is_nothing(made: Made) -> None:
-    """An empty result is empty, never everything; where no folder of plans is left, that is told."""
+    """An empty result is empty, never everything; where no folder of plans is left,
+    that is told.
+    """
     made.commit({"plans/a.yaml": plan("a"), "README": "1"})
     made.commit({"README": "2"})
     assert (chosen(made).files, chosen(made).unchanged) == ([], [Path("plans/a.yaml")])
@@ -134,7 +144,9 @@ def test_the_folder_is_that_of_the_repositorys_root(made: Made) -> None:
 
 @pytest.mark.parametrize("folder", ["reboots", "team/plans", "."])
 def test_a_plan_that_changed_elsewhere_is_never_nothing(made: Made, folder: str) -> None:
-    """Without the folder, and beside it: a usage error that names the file; by its own folder it is found."""
+    """Without the folder, and beside it: a usage error that names the file; by its own
+    folder it is found.
+    """
     made.commit({"README": "1"})
     text = plan("a", "names: ['\u00fc']")
     made.commit({f"{folder}/a.yaml": text, "compose.yaml": "version: 1\nservices: {groups: x}\n"})
@@ -150,7 +162,9 @@ def test_a_plan_that_changed_elsewhere_is_never_nothing(made: Made, folder: str)
 
 
 def test_a_copied_plan_keeps_no_name(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`validate`, `diff` and `run` with `--changed` warn of the name of a plan that did not change, at the copy."""
+    """`validate`, `diff` and `run` with `--changed` warn of the name of a plan that did not
+    change, at the copy.
+    """
     made.commit({"plans/b.yaml": plan("web")})
     made.commit({"plans/a.yaml": plan("web") + "# copied\n"})
     monkeypatch.chdir(made.folder)
@@ -171,7 +185,9 @@ def test_a_copied_plan_keeps_no_name(made: Made, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_file_that_a_plan_names_changes_the_plan(made: Made) -> None:
-    """Lists of ids count: in the folder, above it, through links, deleted; plans that name others are not concerned."""
+    """Lists of ids count: in the folder, above it, through links, deleted; plans that name
+    others are not concerned.
+    """
     made.write("lists/real.txt", "id-1\n")
     (made.folder / "plans").mkdir()
     (made.folder / "plans" / "link.txt").symlink_to("../lists/real.txt")
@@ -198,7 +214,9 @@ def test_a_file_that_a_plan_names_changes_the_plan(made: Made) -> None:
 
 
 def test_a_linked_folder_on_the_way_to_a_named_file_counts(made: Made) -> None:
-    """When a link to a folder is bent, plans that name files through it have changed; so when the file there did."""
+    """When a link to a folder is bent, plans that name files through it have changed; so
+    when the file there did.
+    """
     link = made.folder / "current"
     link.symlink_to("one")
     named = plan("a", "ids_from: ../current/web.txt")
@@ -223,7 +241,9 @@ def test_a_linked_folder_on_the_way_to_a_named_file_counts(made: Made) -> None:
     ],
 )
 def test_templates_that_name_files_make_any_file_count(made: Made, servers: str) -> None:
-    """What a template names is not known here, so any changed file that is no plan selects the plan; plans do not."""
+    """What a template names is not known here, so any changed file that is no plan selects
+    the plan; plans do not.
+    """
     made.commit({"plans/a.yaml": plan("a", servers), "plans/b.yaml": plan("b"), "x/y.txt": "1"})
     made.commit({"plans/b.yaml": plan("b") + "#\n"})
     assert names(chosen(made)) == ["plans/b.yaml"]
@@ -232,7 +252,9 @@ def test_templates_that_name_files_make_any_file_count(made: Made, servers: str)
 
 
 def test_templates_that_are_selectors_count_too(made: Made) -> None:
-    """A selector, or a group, that is itself a template can name any file; other templates name none."""
+    """A selector, or a group, that is itself a template can name any file; other templates
+    name none.
+    """
     group = "  - name: g\n    waves: [1]\n    servers: "
     texts = {
         "selector": group + '"{{ vars.chosen }}"\n',
@@ -255,7 +277,9 @@ def test_variables_of_all_plans_change_all_plans(made: Made) -> None:
 
 
 def test_a_linked_plan_changes_with_what_it_leads_to(made: Made) -> None:
-    """A plan that is a link has changed when the link did or its target; names are beside the link."""
+    """A plan that is a link has changed when the link did or its target; names are
+    beside the link.
+    """
     (made.folder / "plans").mkdir()
     (made.folder / "plans" / "web.yaml").symlink_to("../shared/web.yaml")
     made.commit(
@@ -278,7 +302,9 @@ def test_a_linked_plan_changes_with_what_it_leads_to(made: Made) -> None:
 
 
 def test_the_ranges_end_must_be_checked_out(made: Made) -> None:
-    """A range that ends elsewhere is fine while its plans are the same here, else a usage error: others would run."""
+    """A range that ends elsewhere is fine while its plans are the same here, else a usage
+    error: others would run.
+    """
     made.commit({"plans/a.yaml": plan("a", IDS), "plans/b.yaml": plan("b"), "plans/web.txt": "1"})
     made.commit({"plans/a.yaml": plan("a", IDS) + "# 1\n"})
     made.commit({"plans/b.yaml": plan("b") + "# 1\n"})
@@ -307,7 +333,9 @@ def test_what_a_plan_named_at_the_ranges_end_counts(made: Made) -> None:
 
 
 def test_uncommitted_work_is_reported(made: Made) -> None:
-    """Plans and their files that differ from what is committed are told; a plan nobody committed is not selected."""
+    """Plans and their files that differ from what is committed are told; a plan nobody
+    committed is not selected.
+    """
     made.commit(
         {
             "plans/a.yaml": plan("a", "ids_from: ../web.txt"),
@@ -336,7 +364,9 @@ def test_paths_that_mean_nothing_are_refused(still: Made, path: str, said: str) 
 
 
 def test_the_event_gives_the_range(made: Made, tmp_path: Path) -> None:
-    """In Actions `--changed` alone is the event's range; a forced push and a missing event are usage errors."""
+    """In Actions `--changed` alone is the event's range; a forced push and a missing event
+    are usage errors.
+    """
     before = made.commit({"plans/a.yaml": plan("a"), "plans/b.yaml": plan("b")})
     after = made.commit({"plans/b.yaml": plan("b") + "#\n"})
     event = tmp_path / "event.json"

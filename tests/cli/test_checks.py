@@ -1,4 +1,6 @@
-"""Plans with readiness checks as people run them: against real servers on loopback, and where there are none."""
+"""Plans with readiness checks as people run them: against real servers on loopback, and
+where there are none.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def healthy() -> Iterator[int]:
 
 
 def test_checks_over_the_network(lab: Lab, tmp_path: Path) -> None:
-    """The report of a run with checks gives `check` as its evidence; the plan's checks stand in the saved schedule."""
+    """The report of a run with checks gives `check` as its evidence; the plan's checks
+    stand in the saved schedule.
+    """
     inventory = tmp_path / "servers.json"
     inventory.write_text(
         json.dumps([{"name": f"web-{n}", "address": "127.0.0.1"} for n in range(3)])
@@ -73,7 +77,9 @@ def test_checks_over_the_network(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_simulated_servers_without_an_address_here(lab: Lab) -> None:
-    """On simulated servers with made-up addresses no check passes, nobody else's machine is asked, one goes down."""
+    """On simulated servers with made-up addresses no check passes, nobody else's machine is
+    asked, one goes down.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         lab.write("web.yaml", PLAN % ("5m", listener.getsockname()[1]))
         done = lab.run("run", "web.yaml")

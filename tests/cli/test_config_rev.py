@@ -1,4 +1,6 @@
-"""Targets are a matter of the base revision: what a branch makes of them is shown, and never used."""
+"""Targets are a matter of the base revision: what a branch makes of them is shown, and
+never used.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def change(cloud: Remote, **more: Any) -> None:
 
 
 def test_endpoints_login_and_project_come_from_the_base(based: Remote) -> None:
-    """A branch that points its target elsewhere is planned on the base's cloud; the difference is in its dry-run."""
+    """A branch that points its target elsewhere is planned on the base's cloud; the
+    difference is in its dry-run.
+    """
     nowhere = f"http://127.0.0.1:{free_port()}"
     change(
         based,

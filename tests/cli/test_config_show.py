@@ -115,7 +115,10 @@ def test_hosts_that_nothing_matches(lab: Lab) -> None:
     allowed = settings(lab, env=env)["targets", "prod", "allowed_hosts"]["value"]
     assert allowed[-4:] == ["*.myhwclouds.com", "ecs.example.com", ".b.example", "10.0.0.1"]
     done = lab.run("config", "show", env=env)
-    said = "entries of REBOOT_RUNNER_ALLOWED_HOSTS match no host: http://x, *.evil, *, evil.com:80, . and 4 more"
+    said = (
+        "entries of REBOOT_RUNNER_ALLOWED_HOSTS match no host: http://x, *.evil, *, "
+        "evil.com:80, . and 4 more"
+    )
     assert f"warning: {said}; write a host" in done.err
     assert "planted" not in done.err
     lab.write("reboot-runner.yaml", "version: 1\n")

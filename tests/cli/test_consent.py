@@ -1,4 +1,6 @@
-"""Real servers: who has to consent, and where the journal may live. The target is as real as it can be here."""
+"""Real servers: who has to consent, and where the journal may live. The target is as real
+as it can be here.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def real(cloud: Remote) -> Iterator[Remote]:
 
 
 def test_nobody_is_there_to_confirm(real: Remote) -> None:
-    """Off a terminal real servers need the reviewed digest or `--yes`: exit 64, nothing is begun."""
+    """Off a terminal real servers need the reviewed digest or `--yes`: exit 64, nothing
+    is begun.
+    """
     done = real.lab.run("run", "web.yaml")
     assert done.code == 64, done.err
     assert "--schedule-digest" in done.err
@@ -35,7 +39,9 @@ def test_nobody_is_there_to_confirm(real: Remote) -> None:
 
 
 def test_an_endpoint_on_loopback_is_as_real(cloud: Remote) -> None:
-    """A tunnel to a real cloud ends on loopback: it needs consent and a store that lasts; a simulated one does not."""
+    """A tunnel to a real cloud ends on loopback: it needs consent and a store that lasts; a
+    simulated one does not.
+    """
     lab = cloud.lab
     lab.configure(targets={"prod": target(cloud.state, cloud.url, cloud="huaweicloud")})
     done = lab.run("run", "web.yaml", env=NO_METADATA)
@@ -48,7 +54,9 @@ def test_an_endpoint_on_loopback_is_as_real(cloud: Remote) -> None:
 
 
 def test_an_open_run_stays_with_the_cloud_that_it_was_begun_on(cloud: Remote) -> None:
-    """A run begun on simulated servers is not continued on real ones, for which nobody has consented."""
+    """A run begun on simulated servers is not continued on real ones, for which nobody has
+    consented.
+    """
     lab = cloud.lab
     lab.write("web.yaml", PLAN.replace("waves: [1, 50%]", "waves: [1, 50%]\n    pause: 1h"))
     assert lab.run("run", "web.yaml", "--no-wait").code == 75
@@ -78,7 +86,9 @@ def test_the_digest_is_consent(real: Remote) -> None:
 
 @pytest.mark.parametrize(("typed", "code"), [("wbe", 64), ("y", 64), ("web", 0), (" web ", 0)])
 def test_the_name_is_asked_for(real: Remote, typed: str, code: int) -> None:
-    """At a terminal the plan's name is asked for, after what will happen was said; anything else begins nothing."""
+    """At a terminal the plan's name is asked for, after what will happen was said; anything
+    else begins nothing.
+    """
     child = real.lab.start("run", "web.yaml", terminal=True)
     said = child.err.wait_for("Plan's name:")
     assert "10 servers of prod will be rebooted in 3 waves." in said
@@ -107,7 +117,9 @@ def test_the_question_can_be_left(real: Remote, key: str) -> None:
 
 
 def test_a_local_store_in_ci(real: Remote) -> None:
-    """In CI the disk dies with the job: a real target refuses a local store (exit 3) unless it is said to stay."""
+    """In CI the disk dies with the job: a real target refuses a local store (exit 3) unless
+    it is said to stay.
+    """
     ci = {"CI": "true"}
     refused = real.lab.run("run", "web.yaml", "--yes", env=ci)
     assert refused.code == 3
@@ -134,7 +146,9 @@ def test_resume_in_ci(real: Remote) -> None:
 
 
 def test_unreachable(real: Remote) -> None:
-    """Exit 1: a target that cannot be spoken to is named, with what may help, and no run is left behind."""
+    """Exit 1: a target that cannot be spoken to is named, with what may help, and no run is
+    left behind.
+    """
     done = real.lab.run("run", "web.yaml", "--yes", env={"SSL_CERT_FILE": ""})
     assert done.code == 1, done.err
     assert HOST in done.err

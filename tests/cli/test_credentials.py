@@ -34,7 +34,9 @@ SERVER = "0c0ffee0-0000-4000-8000-000000000001"
 KINDS = ("aksk", "temporary", "token", "password", "file", "metadata", "oidc", "idp")
 REPORTS = ("json", "text", "markdown", "html", "junit", "csv")
 ALL_FORMS = ("temporary", "idp")
-"""Kinds whose reports are read in all forms: they are all made of the one journal, which is read for every kind."""
+"""Kinds whose reports are read in all forms: they are all made of the one journal, which is
+read for every kind.
+"""
 
 
 def login(cloud: Remote, kind: str) -> dict[str, str]:
@@ -102,7 +104,9 @@ def forms(secret: str) -> set[bytes]:
 def assert_untold(
     secrets: set[str], lab: Lab, shown: list[str], exempt: Path | None = None
 ) -> None:
-    """Not on a stream, not in the store's bytes, not in any file but the one that holds the login."""
+    """Not on a stream, not in the store's bytes, not in any file but the one that holds
+    the login.
+    """
     files = kept(lab)
     if exempt is not None:
         files = files.replace(exempt.read_bytes(), b"")
@@ -112,7 +116,9 @@ def assert_untold(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_tells_no_secret(cloud: Remote, kind: str) -> None:
-    """A run with trouble, at its most talkative, and every form of its report: of no secret there is a trace."""
+    """A run with trouble, at its most talkative, and every form of its report: of no secret
+    there is a trace.
+    """
     lab, job = cloud.lab, login(cloud, kind) | {"GITHUB_ACTIONS": "true"}
     cloud.fault(do="error", on="job", status=500, body="html")
     shown = [
@@ -168,25 +174,28 @@ def test_a_file_that_others_can_read(cloud: Remote) -> None:
 
 
 def test_nothing_is_set(cloud: Remote) -> None:
-    """Without any credentials the first line says what to set, and nothing else; `-v` tells what was looked for."""
+    """Without any credentials the first line says what to set, and nothing else; `-v` tells
+    what was looked for.
+    """
     cloud.lab.env = {k: v for k, v in cloud.lab.env.items() if not k.startswith("HUAWEICLOUD_")}
     done = cloud.lab.run("diff", "web.yaml", env=NO_METADATA)
     assert done.code == 77
     first = done.err.splitlines()[0]
-    assert (
-        first
-        == "error: web.yaml: target lab: no credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+    assert first == (
+        "error: web.yaml: target lab: no credentials: set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
     )
     assert "HW_ACCESS_KEY" not in done.err
     more = cloud.lab.run("-v", "diff", "web.yaml", env=NO_METADATA)
     assert (
-        "login aksk is not taken: HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK are not set; HW_ACCESS_KEY"
-        in more.err
-    )
+        "login aksk is not taken: HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK are not set; "
+        "HW_ACCESS_KEY"
+    ) in more.err
 
 
 def test_targets_with_keys_of_their_own(cloud: Remote) -> None:
-    """Two targets on two clouds, each with the names of its prefix: neither is taken for the other."""
+    """Two targets on two clouds, each with the names of its prefix: neither is taken
+    for the other.
+    """
     other = KEYS.model_copy(
         update={"ak": "ANOTHERACCESSKEY0003", "sk": "planted-secret-of-the-other-cloud-1234"}
     )
@@ -236,7 +245,7 @@ def test_a_clock_that_is_wrong(lab: Lab, kind: str, minutes: int) -> None:
     assert "set this machine's clock" in done.err
 
 
-# -- an endpoint that answers with what it was sent -------------------------------------------------------------
+# -- an endpoint that answers with what it was sent ----------------------------
 
 
 @contextmanager
@@ -320,7 +329,9 @@ WAYS = ("error", "denied", "html", "request id", "names")
     [*product(WAYS, ["temporary", "token"]), ("error", "password"), ("html", "password")],
 )
 def test_an_endpoint_that_echoes(lab: Lab, way: str, kind: str) -> None:
-    """Whatever it answers with what it was sent, neither stream, nor journal, nor report holds that."""
+    """Whatever it answers with what it was sent, neither stream, nor journal, nor report
+    holds that.
+    """
     password = {
         "HW_USER_NAME": "u",
         "HW_USER_PASSWORD": 'planted "pässword" 0123',
@@ -333,7 +344,8 @@ def test_an_endpoint_that_echoes(lab: Lab, way: str, kind: str) -> None:
     }[kind]
     lab.write(
         "all.yaml",
-        "version: 1\nname: all\nlimits: {percent: 100}\ngroups: [{name: a, servers: {all: true}, waves: [100%]}]\n",
+        "version: 1\nname: all\nlimits: {percent: 100}\ngroups: [{name: a, servers: {all: "
+        "true}, waves: [100%]}]\n",
     )
     with parrot(way) as url:
         lab.configure(

@@ -1,4 +1,6 @@
-"""`diff` against another revision and the last run, and of what a branch changed: real Git, a simulated cloud."""
+"""`diff` against another revision and the last run, and of what a branch changed: real Git,
+a simulated cloud.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def repo(lab: Lab) -> Repo:
 
 
 def test_what_differs_from_a_revision(repo: Repo) -> None:
-    """Lifted belts come right below the totals, then what became of servers, waves and rules, all in the JSON too."""
+    """Lifted belts come right below the totals, then what became of servers, waves and
+    rules, all in the JSON too.
+    """
     repo.git("switch", "--quiet", "--create", "work")
     wider = PLAN.replace("waves: [1, 50%]", "waves: [1, 60%]\n    bake: 5m").replace(
         "role: web}", "role: [web, api]}"
@@ -120,7 +124,9 @@ def test_nothing_differs(repo: Repo) -> None:
 
 
 def test_new_and_renamed_plans(repo: Repo) -> None:
-    """A new plan is called new; a renamed one is found by Git's rename, by its name, and from a folder below."""
+    """A new plan is called new; a renamed one is found by Git's rename, by its name, and
+    from a folder below.
+    """
     repo.git("switch", "--quiet", "--create", "work")
     repo.commit(plans__more=PLAN.replace("name: web\nl", "name: more\nl"))
     assert "new plan: main (" in repo.diff("plans/more.yaml", "--base", "main").out
@@ -152,7 +158,9 @@ def test_files_that_a_plan_names_are_of_the_revision(repo: Repo) -> None:
 
 
 def test_an_earlier_plan_that_is_wrong(repo: Repo) -> None:
-    """What cannot be compared is said with the reason; the dry-run of the plan itself is not disturbed."""
+    """What cannot be compared is said with the reason; the dry-run of the plan itself is
+    not disturbed.
+    """
     repo.commit(plans__web=PLAN.replace("waves", "wavs"))
     repo.commit(plans__web=PLAN)
     since = repo.since_base(WEB, "--base", "HEAD~1")
@@ -182,14 +190,18 @@ def test_a_plan_that_is_refused_still_tells_its_belts(repo: Repo) -> None:
 
 
 def test_revisions_that_are_none(repo: Repo) -> None:
-    """A revision that does not exist, or that looks like an option, is a usage error before the cloud is asked."""
+    """A revision that does not exist, or that looks like an option, is a usage error before
+    the cloud is asked.
+    """
     assert "Git knows no commit" in repo.diff(WEB, "--base", "nowhere", code=64).err
     repo.diff(WEB, "--base=--output=x", code=64)
     assert not (repo.lab.folder / "x").exists()
 
 
 def test_changed_plans(repo: Repo) -> None:
-    """Only what a branch changed is planned; deleted plans are told in every form; nothing changed is fine."""
+    """Only what a branch changed is planned; deleted plans are told in every form; nothing
+    changed is fine.
+    """
     for name in ("old", "same"):
         repo.lab.write(f"plans/{name}.yaml", PLAN.replace("name: web\nl", f"name: {name}\nl"))
     repo.commit()
@@ -216,7 +228,9 @@ def test_changed_plans(repo: Repo) -> None:
 
 
 def test_schedules_in_a_folder(repo: Repo) -> None:
-    """Each plan that may run is saved under its name; what failed and what was there before is left alone."""
+    """Each plan that may run is saved under its name; what failed and what was there before
+    is left alone.
+    """
     repo.lab.write(
         "plans/api.yaml",
         PLAN.replace("name: web\nl", "name: api\nl").replace("role: web", "role: api"),
@@ -241,7 +255,9 @@ def test_schedules_in_a_folder(repo: Repo) -> None:
 
 
 def test_places_that_cannot_be(repo: Repo) -> None:
-    """Several plans into one file, and two plans of one name, are usage errors, and nothing is written."""
+    """Several plans into one file, and two plans of one name, are usage errors, and nothing
+    is written.
+    """
     repo.lab.write("plans/web2.yaml", PLAN)
     repo.lab.write("file", "mine")
     assert "both plan web" in repo.diff("plans/", "--out", "there/", code=64).err
@@ -252,7 +268,9 @@ def test_places_that_cannot_be(repo: Repo) -> None:
 
 
 def test_a_policy_that_is_broken(repo: Repo) -> None:
-    """A schedule that breaks the repository's policy is shown and refused: exit 3, nothing saved, nothing to type."""
+    """A schedule that breaks the repository's policy is shown and refused: exit 3, nothing
+    saved, nothing to type.
+    """
     repo.lab.configure(
         targets={"simulator": {"cloud": "simulator", "simulator": {"servers": 20}}},
         policy="policy.yaml",
@@ -286,7 +304,9 @@ def test_since_the_last_run(lab: Lab, cloud: Remote) -> None:
 
 
 def test_the_embedded_cloud_tells_only_news(lab: Lab) -> None:
-    """Where each run has a cycle of its own, a run that went well and the same servers again are no news."""
+    """Where each run has a cycle of its own, a run that went well and the same servers
+    again are no news.
+    """
     assert lab.run("run", "web.yaml").code == 0
     assert "last run" not in lab.run("diff", "web.yaml").out
     lab.write("web.yaml", PLAN.replace("role: web", "role: [web, api]"))
@@ -302,7 +322,9 @@ def test_colour(repo: Repo) -> None:
 
 
 def test_hostile_file_names(repo: Repo, tmp_path: Path) -> None:
-    """A plan's file can be called what it likes: no form of the dry-run takes it for a command or for markup."""
+    """A plan's file can be called what it likes: no form of the dry-run takes it for a
+    command or for markup.
+    """
     name = "plans/::error::<b>@x`|\n::warning::.yaml"
     repo.lab.write(name, PLAN.replace("name: web\nl", "name: odd\nl"))
     repo.commit()

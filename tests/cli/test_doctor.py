@@ -58,7 +58,9 @@ def bad(checks: Checks) -> set[str]:
 
 @pytest.fixture
 def cloud(lab: Lab) -> Iterator[Remote]:
-    """Whatever a test does with `doctor`, this cloud is asked to reboot nothing, and to change nothing."""
+    """Whatever a test does with `doctor`, this cloud is asked to reboot nothing, and to
+    change nothing.
+    """
     with remote(lab) as one:
         yield one
         asked = {(c.method, c.call) for c in one.state.requests()}
@@ -100,7 +102,9 @@ def test_good(cloud: Remote) -> None:
 
 
 def test_text(cloud: Remote) -> None:
-    """For people: sections, a word for each check, no colour where nobody sees it, a sum at the end."""
+    """For people: sections, a word for each check, no colour where nobody sees it, a sum at
+    the end.
+    """
     done = cloud.lab.run("doctor")
     assert done.code == 0
     assert "\x1b" not in done.out
@@ -112,7 +116,9 @@ def test_text(cloud: Remote) -> None:
 
 
 def test_without_anything(lab: Lab) -> None:
-    """In an empty repository: the defaults, the embedded cloud, a store that is not made by looking."""
+    """In an empty repository: the defaults, the embedded cloud, a store that is not made by
+    looking.
+    """
     (lab.folder / "reboot-runner.yaml").unlink()
     done, checks = doctor(lab)
     assert done.code == 0, done.out
@@ -154,7 +160,9 @@ def test_no_credentials(cloud: Remote) -> None:
     ("minutes", "code", "status"), [(16, 77, "failed"), (-16, 77, "failed"), (5, 0, "warning")]
 )
 def test_clock(lab: Lab, minutes: int, code: int, status: str) -> None:
-    """A clock that is off is told by the server's own date, and by both times of the refused signature."""
+    """A clock that is off is told by the server's own date, and by both times of the
+    refused signature.
+    """
     with remote(lab, wall=lambda: datetime.now(UTC) + timedelta(minutes=minutes)) as cloud:
         done, checks = doctor(lab)
         assert done.code == code, done.out
@@ -180,7 +188,9 @@ def test_clock(lab: Lab, minutes: int, code: int, status: str) -> None:
     ],
 )
 def test_missing_permission(cloud: Remote, on: str, need: str, status: str, code: int) -> None:
-    """Each permission that is missing is named, with what becomes of runs; the login itself is fine."""
+    """Each permission that is missing is named, with what becomes of runs; the login itself
+    is fine.
+    """
     cloud.fault(
         do="error",
         on=on,
@@ -201,7 +211,9 @@ def test_missing_permission(cloud: Remote, on: str, need: str, status: str, code
 
 
 def test_unknown_route_is_no_permission(cloud: Remote) -> None:
-    """A gateway that does not know the path of job queries has not allowed them: the endpoint is named as the cause."""
+    """A gateway that does not know the path of job queries has not allowed them: the
+    endpoint is named as the cause.
+    """
     gone = {
         "error_code": "APIGW.0101",
         "error_msg": "The API does not exist or has not been published.",
@@ -232,7 +244,9 @@ def without_project(cloud: Remote) -> dict[str, Any]:
 
 
 def test_lookup_is_not_allowed(cloud: Remote) -> None:
-    """Where the project's id is looked up and may not be: 77, the action, and what can be set instead."""
+    """Where the project's id is looked up and may not be: 77, the action, and what can be
+    set instead.
+    """
     cloud.lab.configure(targets={"lab": without_project(cloud)})
     assert doctor(cloud.lab)[1]["project"]["message"].endswith(
         "looked up by the name of the region"
@@ -262,7 +276,9 @@ def test_no_project(cloud: Remote) -> None:
 
 
 def test_refused_and_hanging(cloud: Remote) -> None:
-    """Dead endpoints end at the step that fails, in bounded time, at the same time; credentials go nowhere."""
+    """Dead endpoints end at the step that fails, in bounded time, at the same time;
+    credentials go nowhere.
+    """
     with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         urls = {
@@ -298,7 +314,9 @@ def test_unresolvable(cloud: Remote) -> None:
 
 
 def test_certificate(cloud: Remote) -> None:
-    """A certificate of an unknown authority fails at TLS and says how to trust it; trusted, all is well."""
+    """A certificate of an unknown authority fails at TLS and says how to trust it; trusted,
+    all is well.
+    """
     env = {"REBOOT_RUNNER_ALLOWED_HOSTS": HOST, "REBOOT_RUNNER_ITSELF": "none"}
     with tls_front(int(cloud.url.rsplit(":", 1)[1])) as url:
         cloud.lab.configure(targets={"lab": real(url)})
@@ -321,7 +339,9 @@ def test_certificate(cloud: Remote) -> None:
 
 
 def test_authorities_that_cannot_be_read(cloud: Remote) -> None:
-    """A file of authorities that is not there fails https targets at TLS, and nothing else: the rest is told."""
+    """A file of authorities that is not there fails https targets at TLS, and nothing else:
+    the rest is told.
+    """
     env = {"REBOOT_RUNNER_ALLOWED_HOSTS": HOST, "REBOOT_RUNNER_CA_FILE": "/nonexistent"}
     done, checks = doctor(cloud.lab, env=env)
     assert (done.code, bad(checks)) == (0, {"authorities"})
@@ -367,7 +387,9 @@ def test_proxy(cloud: Remote) -> None:
     ],
 )
 def test_proxy_that_is_none(cloud: Remote, proxy: str) -> None:
-    """An address of a proxy that cannot be read is a failed step, and no part of a password is shown."""
+    """An address of a proxy that cannot be read is a failed step, and no part of a password
+    is shown.
+    """
     env = {"REBOOT_RUNNER_ALLOWED_HOSTS": "ecs.cloud.invalid", "HTTPS_PROXY": proxy}
     cloud.lab.configure(targets={"lab": real("https://ecs.cloud.invalid")})
     done, checks = doctor(cloud.lab, *SHORT, env=env)
@@ -559,7 +581,9 @@ def test_support(cloud: Remote) -> None:
 
 
 def test_names_from_outside(cloud: Remote) -> None:
-    """A halt's reason and plan names cannot draw on the terminal nor give commands to a CI system."""
+    """A halt's reason and plan names cannot draw on the terminal nor give commands to a
+    CI system.
+    """
     assert cloud.lab.run("halt", "--reason", "::error::\x1b[31m##[group]x").code == 0
     done = cloud.lab.run("doctor")
     assert done.code == 0
@@ -596,7 +620,9 @@ def writer(path: Path) -> Iterator[None]:
 
 
 def test_locked_store(cloud: Remote) -> None:
-    """A store in which somebody is stuck in a write: told after the time-out, and looking left nothing in it."""
+    """A store in which somebody is stuck in a write: told after the time-out, and looking
+    left nothing in it.
+    """
     assert cloud.lab.run("status").code == 0
     before = cloud.lab.dump()
     with writer(cloud.lab.folder / ".reboot-runner" / "runs.db"):
@@ -621,7 +647,9 @@ def test_locked_store(cloud: Remote) -> None:
     ],
 )
 def test_unusable_store(cloud: Remote, store: str, said: str) -> None:
-    """A store that cannot be made, is none, or does not answer: exit 1, without the password of its URL."""
+    """A store that cannot be made, is none, or does not answer: exit 1, without the
+    password of its URL.
+    """
     done, checks = doctor(cloud.lab, *SHORT, env={"REBOOT_RUNNER_STORE": store})
     assert done.code == 1
     assert bad(checks) == {"store open"}
@@ -680,7 +708,9 @@ def test_postgres(cloud: Remote, postgres_url: str) -> None:
 
 
 def test_old_store(cloud: Remote) -> None:
-    """Tables of an older version are told and left as they are; those of a newer one are a failure."""
+    """Tables of an older version are told and left as they are; those of a newer one
+    are a failure.
+    """
     assert cloud.lab.run("status").code == 0
     path = cloud.lab.folder / ".reboot-runner" / "runs.db"
     for version, code, status in ((99, 1, "failed"), (1, 0, "warning")):

@@ -1,4 +1,6 @@
-"""Gates on the command line: what `diff` and `status` show, what `run` and `resume` do, where tokens go."""
+"""Gates on the command line: what `diff` and `status` show, what `run` and `resume` do,
+where tokens go.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ TOKEN = "s3cret-of-prometheus"
 
 @dataclass
 class Metrics:
-    """A Prometheus with one number, which is what it is set to; `asked`: the headers of each question."""
+    """A Prometheus with one number, which is what it is set to; `asked`: the headers of
+    each question.
+    """
 
     url: str = ""
     value: float = 1.0
@@ -88,7 +92,9 @@ def fits(name: str, text: str) -> Any:
 
 
 def test_diff_shows_each_gate_and_its_answer_now(lab: Lab, metrics: Metrics) -> None:
-    """Open, closed and dry run, as text, Markdown and JSON; what a source says is harmless for the channel."""
+    """Open, closed and dry run, as text, Markdown and JSON; what a source says is harmless
+    for the channel.
+    """
     gated(
         lab,
         metrics,
@@ -111,7 +117,9 @@ def test_diff_shows_each_gate_and_its_answer_now(lab: Lab, metrics: Metrics) -> 
 
 
 def test_a_source_that_is_dead_does_not_break_the_dry_run(lab: Lab, metrics: Metrics) -> None:
-    """The dry-run says that the gate cannot tell, and is a dry-run like any other: saved, with its exit code."""
+    """The dry-run says that the gate cannot tell, and is a dry-run like any other: saved,
+    with its exit code.
+    """
     gated(lab, Metrics(f"http://127.0.0.1:{free_port()}"), ERRORS)
     done = lab.run("diff", "web.yaml", "--out", "saved.json", "--detailed-exitcode")
     assert done.code == 2, done.err
@@ -124,7 +132,9 @@ def test_a_source_that_is_dead_does_not_break_the_dry_run(lab: Lab, metrics: Met
 
 @pytest.mark.parametrize("cloud", ["huaweicloud", "otc"], indirect=True)
 def test_a_closed_gate_suspends_and_an_open_one_goes_on(cloud: Remote, metrics: Metrics) -> None:
-    """Exit 75 and no request while it is closed; status says why and until when; `resume` goes on; reports have it."""
+    """Exit 75 and no request while it is closed; status says why and until when; `resume`
+    goes on; reports have it.
+    """
     lab = cloud.lab
     gated(lab, metrics, f"{ERRORS}, {{alarms: none, dry_run: true}}")
     metrics.value = 9
@@ -170,7 +180,9 @@ def test_a_gate_that_stays_closed_stops_the_run(lab: Lab, metrics: Metrics) -> N
 
 
 def test_a_source_that_nobody_configured(lab: Lab, metrics: Metrics) -> None:
-    """`validate`, `diff` and `run` refuse the plan at its place; without a configuration `validate` only warns."""
+    """`validate`, `diff` and `run` refuse the plan at its place; without a configuration
+    `validate` only warns.
+    """
     gated(lab, metrics, ERRORS.replace("main", "mian"))
     for command in ("validate", "diff", "run"):
         done = lab.run(command, "web.yaml")
@@ -190,7 +202,9 @@ def test_a_source_that_nobody_configured(lab: Lab, metrics: Metrics) -> None:
 def test_a_token_comes_from_the_environment_and_goes_to_its_source_only(
     lab: Lab, metrics: Metrics
 ) -> None:
-    """It is sent as bearer token, and is in no output, journal or report; without it nobody can tell."""
+    """It is sent as bearer token, and is in no output, journal or report; without it nobody
+    can tell.
+    """
     gated(lab, metrics, ERRORS, token_env="PROM_TOKEN")
     metrics.value = 9
     done = lab.run("-v", "run", "web.yaml", "--no-wait", env={"PROM_TOKEN": TOKEN})

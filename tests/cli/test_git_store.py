@@ -1,4 +1,6 @@
-"""Command lines on a store in Git: each one may be on another machine, with nothing but the repository."""
+"""Command lines on a store in Git: each one may be on another machine, with nothing but the
+repository.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def test_each_command_on_another_machine(cloud: Remote, tmp_path: Path) -> None:
 def test_reconcile_stays_until_a_silent_holder_is_known_to_be_gone(
     cloud: Remote, tmp_path: Path
 ) -> None:
-    """A job that was killed on another machine left its lease: the next tick watches it for its length, and goes on."""
+    """A job that was killed on another machine left its lease: the next tick watches it for
+    its length, and goes on.
+    """
     lab = cloud.lab
     lab.env["REBOOT_RUNNER_STORE"] = url = bare(tmp_path / "store.git")
     lab.write("web.yaml", PLAN + "    pause: 1s\n")
@@ -70,7 +74,9 @@ def test_reconcile_stays_until_a_silent_holder_is_known_to_be_gone(
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_denied_store_ends_with_77(cloud: Remote, tmp_path: Path, status: int) -> None:
-    """Nothing is asked of the cloud, the exit code is that of missing permission, and the way out is told."""
+    """Nothing is asked of the cloud, the exit code is that of missing permission, and the
+    way out is told.
+    """
     lab = cloud.lab
     with serve(tmp_path / "host") as host:
         lab.env["REBOOT_RUNNER_STORE"] = host.make("store.git")
@@ -83,8 +89,8 @@ def test_a_denied_store_ends_with_77(cloud: Remote, tmp_path: Path, status: int)
 
 
 def test_a_store_that_is_gone_is_no_new_one(cloud: Remote, tmp_path: Path) -> None:
-    """Somebody rewound or deleted the ref, or put another one there: a machine that knew it refuses; one that cannot
-    know is told that the store is begun.
+    """Somebody rewound or deleted the ref, or put another one there: a machine that knew it
+    refuses; one that cannot know is told that the store is begun.
     """
     lab, repository = cloud.lab, tmp_path / "store.git"
     lab.env["REBOOT_RUNNER_STORE"] = bare(repository)

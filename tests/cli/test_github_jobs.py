@@ -1,4 +1,6 @@
-"""`github plan`, `run` and `reconcile`, as a job's steps call them: real Git, a real API, the simulated cloud."""
+"""`github plan`, `run` and `reconcile`, as a job's steps call them: real Git, a real API,
+the simulated cloud.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,8 @@ class Fleet:
         number: int = 7,
         more: tuple[str, ...] = (),
     ) -> dict[str, str]:
-        """A pull request with the plan, checked out as GitHub does: its test merge. The step's environment.
+        """A pull request with the plan, checked out as GitHub does: its test merge. The step's
+        environment.
 
         `more`: files that commits of their own add after the plan's.
         """
@@ -120,7 +123,9 @@ class Fleet:
         )
 
     def merge(self) -> dict[str, str]:
-        """The pull request is merged, the default branch checked out. The environment of the push's job."""
+        """The pull request is merged, the default branch checked out. The environment of
+        the push's job.
+        """
         before = self.repo.git("rev-parse", "main")
         self.repo.git("checkout", "-q", "main")
         self.repo.git("merge", "-q", "--no-ff", "-m", "Merge pull request #7", "topic")
@@ -159,7 +164,9 @@ def reviewed(fleet: Fleet, plan: str = PLAN) -> None:
 
 
 def test_from_pull_request_to_reboot(fleet: Fleet) -> None:
-    """The comment shows the schedule, the merge runs exactly it, and the same event again sends nothing."""
+    """The comment shows the schedule, the merge runs exactly it, and the same event again
+    sends nothing.
+    """
     reviewed(fleet)
     digest = json.loads(fleet.outputs["schedule-digests"])["plans/web.yaml"]
     (comment,) = fleet.github.state.comments(7)
@@ -187,7 +194,9 @@ def test_from_pull_request_to_reboot(fleet: Fleet) -> None:
 
 
 def test_servers_that_are_left_alone_are_named_where_no_run_begins(fleet: Fleet) -> None:
-    """All were rebooted by others since the review: the job fails with 4; summary and annotation name each of them."""
+    """All were rebooted by others since the review: the job fails with 4; summary and
+    annotation name each of them.
+    """
     fleet.job("plan", fleet.request())
     fleet.store()
     env = fleet.merge()
@@ -216,7 +225,9 @@ def test_nothing_without_a_review(fleet: Fleet) -> None:
     "fields", [{"fork": True}, {"event": "push"}, {"expired": True}, {"head_sha": "b" * 40}]
 )
 def test_schedules_of_others_are_not_taken(fleet: Fleet, fields: dict[str, Any]) -> None:
-    """An artefact of a fork, of another event or commit, or one that has expired is as good as none."""
+    """An artefact of a fork, of another event or commit, or one that has expired is as good
+    as none.
+    """
     assert fleet.job("plan", fleet.request()).code == 0
     fleet.store(**fields)
     assert fleet.job("run", fleet.merge()).code == 6
@@ -250,7 +261,9 @@ def test_what_the_comment_shows_is_what_must_be_stored(fleet: Fleet) -> None:
 
 
 def test_the_newest_review_counts(fleet: Fleet) -> None:
-    """A plan that was pushed again to its pull request is run by its last schedule; the comment stays one."""
+    """A plan that was pushed again to its pull request is run by its last schedule; the
+    comment stays one.
+    """
     reviewed(fleet, PLAN.replace("50%", "90%"))
     reviewed(fleet)
     assert len(fleet.github.state.comments(7)) == 1
@@ -284,7 +297,9 @@ def test_problems_are_annotated_and_commented(fleet: Fleet) -> None:
 
 
 def test_a_comment_that_cannot_be_written_fails_the_check(fleet: Fleet) -> None:
-    """A merge is refused without the comment, so the check is red and the summary does not say to merge."""
+    """A merge is refused without the comment, so the check is red and the summary does not
+    say to merge.
+    """
     env = fleet.request() | {"GITHUB_TOKEN": "wrong"}
     done = fleet.job("plan", env)
     assert done.code == 1, done.err
@@ -318,7 +333,9 @@ def test_configuration_and_policy_are_those_of_the_base(fleet: Fleet) -> None:
 
 
 def test_a_long_wait_suspends_green(fleet: Fleet) -> None:
-    """A run that waits for a person is suspended with a green step; approved, `reconcile` ends it."""
+    """A run that waits for a person is suspended with a green step; approved,
+    `reconcile` ends it.
+    """
     reviewed(fleet, PLAN + "    pause: [approval, 0s]\n")
     done = fleet.job("run", fleet.merge())
     assert done.code == 0, done.err
@@ -420,7 +437,9 @@ def test_a_deleted_plan_runs_nothing(fleet: Fleet) -> None:
 
 
 def test_a_forced_push_is_not_guessed(fleet: Fleet) -> None:
-    """What a forced push brought nobody knows: plans must be named, and then their reviews count as ever."""
+    """What a forced push brought nobody knows: plans must be named, and then their reviews
+    count as ever.
+    """
     reviewed(fleet)
     env = fleet.merge()
     event = json.loads(Path(env["GITHUB_EVENT_PATH"]).read_text()) | {"forced": True}
@@ -434,7 +453,9 @@ def test_a_forced_push_is_not_guessed(fleet: Fleet) -> None:
 
 
 def test_what_goes_wrong_as_a_whole_is_told_everywhere(fleet: Fleet) -> None:
-    """A configuration that cannot be used ends in outputs, a summary and an annotation like any failure."""
+    """A configuration that cannot be used ends in outputs, a summary and an annotation like
+    any failure.
+    """
     reviewed(fleet)
     env = fleet.merge()
     fleet.cloud.lab.write("reboot-runner.yaml", "version: 1\ntarget: {}\n")
@@ -447,7 +468,9 @@ def test_what_goes_wrong_as_a_whole_is_told_everywhere(fleet: Fleet) -> None:
 
 
 def test_nothing_is_stored_that_was_there_before(fleet: Fleet) -> None:
-    """A folder for schedules that holds files already is refused: a pull request could have brought them."""
+    """A folder for schedules that holds files already is refused: a pull request could have
+    brought them.
+    """
     env = fleet.request()
     (fleet.files / "schedules").mkdir()
     (fleet.files / "schedules" / "web.json").write_text("{}")
@@ -456,7 +479,9 @@ def test_nothing_is_stored_that_was_there_before(fleet: Fleet) -> None:
 
 
 def test_what_nobody_was_shown_is_not_run(fleet: Fleet) -> None:
-    """A stored schedule without its comment is refused, unless the jobs say that they write none."""
+    """A stored schedule without its comment is refused, unless the jobs say that they
+    write none.
+    """
     env = fleet.request() | {"GITHUB_TOKEN": "wrong"}
     assert fleet.job("plan", env).code == 1
     fleet.store()
@@ -479,7 +504,9 @@ def test_what_is_stored_after_the_merge_was_not_reviewed(fleet: Fleet) -> None:
 
 
 def test_two_plans_of_one_name(fleet: Fleet) -> None:
-    """A plan with the name of another one, which the pull request may leave alone, is an error and is not stored."""
+    """A plan with the name of another one, which the pull request may leave alone, is an
+    error and is not stored.
+    """
     fleet.repo.commit({"plans/old.yaml": PLAN})
     done = fleet.job("plan", fleet.request())
     assert (done.code, "is also that of" in done.err) == (3, True)
@@ -488,7 +515,9 @@ def test_two_plans_of_one_name(fleet: Fleet) -> None:
 
 
 def test_plans_whose_turn_does_not_come(fleet: Fleet) -> None:
-    """The deadline is the job's, not each plan's: a plan that was not begun is told, and the job is not green."""
+    """The deadline is the job's, not each plan's: a plan that was not begun is told, and
+    the job is not green.
+    """
     fleet.repo.commit({"plans/a.yaml": PLAN.replace("name: web", "name: a") + "    pause: 5s\n"})
     env = fleet.event("workflow_dispatch", {}, fleet.repo.git("rev-parse", "HEAD"))
     assert fleet.cloud.lab.run("run", "plans/a.yaml", "--yes", "--no-wait").code == 75
@@ -502,7 +531,9 @@ def test_plans_whose_turn_does_not_come(fleet: Fleet) -> None:
 
 
 def test_a_comment_on_change(fleet: Fleet) -> None:
-    """With `on-change` a plan that reboots nothing has no comment, but one that is there is kept true."""
+    """With `on-change` a plan that reboots nothing has no comment, but one that is there is
+    kept true.
+    """
     nothing = PLAN.replace(
         "servers: {tags: {role: web}}", "allow_empty: true\n    servers: {tags: {role: none}}"
     )
@@ -519,7 +550,9 @@ def test_a_comment_on_change(fleet: Fleet) -> None:
     "path", ["/pulls", "/actions/artifacts", "/zip", "/comments", "/actions/runs"]
 )
 def test_an_api_that_fails_begins_nothing(fleet: Fleet, path: str) -> None:
-    """Whatever GitHub fails to answer on the way to a schedule: nothing runs, and the same job again does it."""
+    """Whatever GitHub fails to answer on the way to a schedule: nothing runs, and the same
+    job again does it.
+    """
     reviewed(fleet)
     env = fleet.merge()
     fleet.github.faults.append(Fault(500, path, times=9))
@@ -533,7 +566,9 @@ def test_an_api_that_fails_begins_nothing(fleet: Fleet, path: str) -> None:
 
 
 def test_the_summary_is_there_while_the_run_goes_on(fleet: Fleet) -> None:
-    """After each wave the summary tells of it: whoever cancels the job, or loses its machine, has it."""
+    """After each wave the summary tells of it: whoever cancels the job, or loses its
+    machine, has it.
+    """
     reviewed(fleet, PLAN + "    pause: [100ms, 1h]\n")
     env = fleet.merge() | {"REBOOT_RUNNER_GITHUB_WAIT": "2h"}
     child = fleet.cloud.lab.start("github", "run", env=env)
@@ -546,7 +581,9 @@ def test_the_summary_is_there_while_the_run_goes_on(fleet: Fleet) -> None:
 
 
 def test_a_schedule_that_the_checkout_brings_is_not_taken(fleet: Fleet) -> None:
-    """A file that lies where artefacts are unpacked to is nobody's artefact: only what was fetched is read."""
+    """A file that lies where artefacts are unpacked to is nobody's artefact: only what was
+    fetched is read.
+    """
     reviewed(fleet)
     (artifact,) = fleet.github.state.all("artifacts")
     env = fleet.merge()
@@ -569,7 +606,9 @@ def payload(env: dict[str, str]) -> dict[str, Any]:
 
 
 def test_merged_before_the_dry_run_had_ended(fleet: Fleet) -> None:
-    """A pull request that was merged too early runs nothing, and both jobs say so on it, whichever ends first."""
+    """A pull request that was merged too early runs nothing, and both jobs say so on it,
+    whichever ends first.
+    """
     planned = fleet.request()
     opened, test_merge = payload(planned), planned["GITHUB_SHA"]
     push = payload(fleet.merge())
@@ -595,7 +634,9 @@ def test_merged_before_the_dry_run_had_ended(fleet: Fleet) -> None:
 
 
 def test_two_pull_requests_of_one_push(fleet: Fleet) -> None:
-    """A merge queue that rebases pushes two pull requests at once: each plan runs by the schedule of its own."""
+    """A merge queue that rebases pushes two pull requests at once: each plan runs by the
+    schedule of its own.
+    """
     other = PLAN.replace("web", "api")
     for number, name, plan in ((7, "web", PLAN), (8, "api", other)):
         done = fleet.job(
@@ -607,7 +648,8 @@ def test_two_pull_requests_of_one_push(fleet: Fleet) -> None:
     before = fleet.repo.git("rev-parse", "main")
     fleet.repo.git("checkout", "-q", "main")
     for number in (7, 8):
-        # Rebased commits are new ones, which are in no pull request: GitHub names the last as its merge commit.
+        # Rebased commits are new ones, which are in no pull request: GitHub names the last
+        # as its merge commit.
         fleet.repo.git("cherry-pick", "--no-ff", "-x", f"{before}..pull-{number}")
         head = fleet.repo.git("rev-parse", "HEAD")
         when = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -621,7 +663,9 @@ def test_two_pull_requests_of_one_push(fleet: Fleet) -> None:
 
 
 def test_an_edited_plan_whose_older_run_is_open(fleet: Fleet) -> None:
-    """While an older version of a plan waits, its pull request is red and names the run; so is the merge."""
+    """While an older version of a plan waits, its pull request is red and names the run; so
+    is the merge.
+    """
     reviewed(fleet, PLAN + "    pause: [approval, 0s]\n")
     assert fleet.job("run", fleet.merge()).code == 0
     edited = PLAN.replace("50%", "90%")
@@ -652,7 +696,9 @@ def test_an_edited_plan_whose_older_run_is_open(fleet: Fleet) -> None:
 
 
 def test_the_first_push_of_a_repository(fleet: Fleet) -> None:
-    """The push that makes the branch brings plans that no pull request has reviewed: nothing runs, and that is said."""
+    """The push that makes the branch brings plans that no pull request has reviewed:
+    nothing runs, and that is said.
+    """
     head = fleet.repo.commit({"plans/web.yaml": PLAN})
     done = fleet.job(
         "run", fleet.event("push", {"before": "0" * 40, "after": head, "forced": False}, head)
@@ -671,7 +717,9 @@ def test_another_branch_runs_nothing(fleet: Fleet, name: str) -> None:
 
 
 def test_plans_in_another_folder(fleet: Fleet) -> None:
-    """A plan outside of `plans` is no green job that did nothing; with its folder named, what changed there runs."""
+    """A plan outside of `plans` is no green job that did nothing; with its folder named,
+    what changed there runs.
+    """
     fleet.repo.commit({"reboots/api.yaml": PLAN.replace("web", "api"), "plans/.keep": ""})
     env = fleet.request(path="reboots/web.yaml")
     lost = fleet.job("plan", env)

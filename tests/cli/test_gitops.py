@@ -1,4 +1,6 @@
-"""A repository made by `init`, driven as people drive it: branch, review, merge, run. Real Git, a simulated cloud."""
+"""A repository made by `init`, driven as people drive it: branch, review, merge, run. Real
+Git, a simulated cloud.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ PLAN = "plans/web.yaml"
 
 @dataclass
 class Project:
-    """A checkout of a team's repository, the schedules of its reviews beside it, and the cloud it is about."""
+    """A checkout of a team's repository, the schedules of its reviews beside it, and the
+    cloud it is about.
+    """
 
     lab: Lab
     cloud: Remote
@@ -104,7 +108,8 @@ class Project:
 
 @contextmanager
 def begun(forking: Forker, place: Path) -> Iterator[Project]:
-    """Its main branch holds what `init` wrote, with the address of a simulated cloud as its target `lab`.
+    """Its main branch holds what `init` wrote, with the address of a simulated cloud as its
+    target `lab`.
 
     On the branch `kernel` there is a first plan, made from the example: one canary, then the rest.
     """
@@ -118,7 +123,10 @@ def begun(forking: Forker, place: Path) -> Iterator[Project]:
         region = cloud.state.fleet.options.region
         done = team.run("init", "--target", "lab", "--cloud", "simulator", "--region", region)
         assert done.code == 0, done.err
-        endpoint = f'    endpoints: {{ecs: "{cloud.url}"}}\n    project_id: {cloud.state.fleet.project_id}\n'
+        endpoint = (
+            f'    endpoints: {{ecs: "{cloud.url}"}}\n    project_id: '
+            f"{cloud.state.fleet.project_id}\n"
+        )
         quick = "    rate: {poll_every: 10ms, settle: 500ms}\n"
         made.edit(
             "    cloud: simulator\n",
@@ -169,7 +177,9 @@ def merged(once_run: Project) -> Project:
 
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
 def test_what_was_reviewed_is_rebooted_once(proposed: Project, how: str) -> None:
-    """However a pull request is merged: exactly the reviewed servers go down, each once, none before the run."""
+    """However a pull request is merged: exactly the reviewed servers go down, each once,
+    none before the run.
+    """
     digest = proposed.review()
     assert len(proposed.reviewed()) > 5
     proposed.merge("kernel", how)
@@ -191,7 +201,9 @@ def test_nothing_runs_before_the_merge(proposed: Project) -> None:
 
 
 def test_a_plan_that_changed_after_its_review(proposed: Project) -> None:
-    """A commit that came after the review makes the saved schedule stale: exit 6, and the difference is told."""
+    """A commit that came after the review makes the saved schedule stale: exit 6, and the
+    difference is told.
+    """
     digest = proposed.review()
     proposed.edit("waves: [1, 100%]", "waves: [1, 4, 100%]")
     proposed.commit("Other waves")
@@ -208,7 +220,9 @@ def test_a_plan_that_changed_after_its_review(proposed: Project) -> None:
 
 
 def test_a_renamed_file(merged: Project) -> None:
-    """The plan's name is its identity: under another file name it has run already, by old and new schedule."""
+    """The plan's name is its identity: under another file name it has run already, by old
+    and new schedule.
+    """
     before, old = merged.restarts, json.loads(merged.saved.read_text())["digest"]
     merged.branch("rename")
     merged.git("mv", PLAN, "plans/edge.yaml")
@@ -223,7 +237,9 @@ def test_a_renamed_file(merged: Project) -> None:
 
 
 def test_a_comment(merged: Project) -> None:
-    """A comment, or another order of keys, is no other plan: nothing is rebooted, and the digest stays."""
+    """A comment, or another order of keys, is no other plan: nothing is rebooted, and the
+    digest stays.
+    """
     before = merged.restarts
     merged.branch("comment")
     merged.edit("version: 1\n", "# What this is for.\nversion: 1\n")
@@ -238,7 +254,9 @@ def test_a_comment(merged: Project) -> None:
 
 
 def test_reverted_and_merged_again(merged: Project) -> None:
-    """A plan that is taken back and comes again has run already, by its old schedule and by a new one."""
+    """A plan that is taken back and comes again has run already, by its old schedule and by
+    a new one.
+    """
     before, digest = merged.restarts, json.loads(merged.saved.read_text())["digest"]
     merged.git("revert", "--no-edit", "--mainline", "1", "HEAD")
     assert not (merged.lab.folder / PLAN).exists()
@@ -254,7 +272,9 @@ def test_reverted_and_merged_again(merged: Project) -> None:
 
 
 def test_a_new_cycle(proposed: Project) -> None:
-    """A reviewed new `cycle` is the way to restart the same servers again: then each went down twice, no more."""
+    """A reviewed new `cycle` is the way to restart the same servers again: then each went
+    down twice, no more.
+    """
     proposed.merge("kernel")
     assert proposed.run(proposed.review()).code == 0
     proposed.branch("next")
@@ -267,7 +287,9 @@ def test_a_new_cycle(proposed: Project) -> None:
 
 
 def test_a_lifted_belt_is_shown(merged: Project) -> None:
-    """A branch that loosens a rule shows so: the dry-run against main says which, and the policy refuses it."""
+    """A branch that loosens a rule shows so: the dry-run against main says which, and the
+    policy refuses it.
+    """
     merged.branch("loose")
     merged.edit("groups:\n", "cycle: loose\nmax_failures: 1\ngroups:\n")
     merged.commit("A larger budget")

@@ -1,4 +1,6 @@
-"""What the program says about itself holds: examples parse, options are read, completion completes."""
+"""What the program says about itself holds: examples parse, options are read,
+completion completes.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def command_of(name: str) -> click.Command:
 
 
 def parse(line: str) -> None:
-    """Let the parser read a command line as it is written. Raises click's errors; nothing is executed."""
+    """Let the parser read a command line as it is written. Raises click's errors; nothing
+    is executed.
+    """
     words = shlex.split(line.partition(" && ")[0], comments=True)
     while "=" in words[0]:  # the environment
         del words[0]
@@ -165,7 +169,9 @@ def test_every_option_is_explained_and_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_help_fits(name: str) -> None:
-    """No line of help is wider than a terminal, and the line in the list of commands is the command's own."""
+    """No line of help is wider than a terminal, and the line in the list of commands is the
+    command's own.
+    """
     command = command_of(name)
     with cli.make_context("reboot-runner", [name, "--help"]) as parent:
         context = click.Context(
@@ -286,7 +292,9 @@ def test_no_help_page_has_a_control_character() -> None:
     ],
 )
 def test_unknown_commands(word: str, meant: str | None) -> None:
-    """The words of other tools, and misspelled ones, are answered with the command that is meant."""
+    """The words of other tools, and misspelled ones, are answered with the command that
+    is meant.
+    """
     done = CliRunner().invoke(cli, [word, "x"])
     assert done.exit_code != 0
     assert (
@@ -312,7 +320,9 @@ def test_run_of_a_folder_names_its_plans(tmp_path: Path) -> None:
 
 
 def test_the_first_example_needs_no_file() -> None:
-    """The main page begins with `init`: where the package is installed, there is no plan to run yet."""
+    """The main page begins with `init`: where the package is installed, there is no plan to
+    run yet.
+    """
     shown = cli.epilog or ""
     assert shown.index("reboot-runner init reboots") < shown.index(
         "reboot-runner run plans/example.yaml"

@@ -40,7 +40,9 @@ groups:
 
 @pytest.fixture
 def hostile(lab: Lab, tmp_path: Path) -> Iterator[Remote]:
-    """A cloud whose servers are named by somebody who means ill, and whose messages are no better."""
+    """A cloud whose servers are named by somebody who means ill, and whose messages are
+    no better.
+    """
     servers = [{"name": name, "tags": {"role": name.strip()[:30]}} for name in NAMES]
     (tmp_path / "inventory.json").write_text(json.dumps({"servers": servers}))
     fleet = load_fleet(tmp_path / "inventory.json", FleetOptions(reboot_seconds=0.1))

@@ -46,7 +46,9 @@ def test_run_with_the_authority(secure: Remote) -> None:
 
 @pytest.mark.parametrize("environ", [{}, {"REBOOT_RUNNER_CA_FILE": str(FOLDER / "trusted.pem")}])
 def test_run_without_it(secure: Remote, environ: dict[str, str]) -> None:
-    """Without it, or with another, the sentence names the certificate and the remedy; the cloud has seen nothing."""
+    """Without it, or with another, the sentence names the certificate and the remedy; the
+    cloud has seen nothing.
+    """
     done = secure.lab.run("run", "web.yaml", "--yes", env=environ)
     assert done.code == 1
     assert "certificate is not trusted" in done.err

@@ -1,4 +1,6 @@
-"""`init`: what it writes is checked by the program itself, by editors' schemas and by the linters of workflows."""
+"""`init`: what it writes is checked by the program itself, by editors' schemas and by the
+linters of workflows.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,9 @@ def test_every_file_works_as_it_is_texts_of(empty: Lab, argv: tuple[str, ...]) -
 
 
 def test_the_quick_form_in_numbers(empty: Lab) -> None:
-    """To its first comment a repository needs two workflows of at most 25 lines, two values and no hash to look up."""
+    """To its first comment a repository needs two workflows of at most 25 lines, two values
+    and no hash to look up.
+    """
     assert empty.run("init", "--target", "prod-eu", "--region", "eu-west-101").code == 0
     made = texts(empty.folder)
     workflows = {path: text for path, text in made.items() if path.startswith(".github/workflows/")}
@@ -156,7 +160,9 @@ def test_the_document_shows_the_quick_form() -> None:
 def test_the_default_branch_of_the_repository(
     tmp_path: Path, lab: Lab, branch: str, pushed: list[str]
 ) -> None:
-    """The run starts on pushes to the branch that the repository begins with, whatever it is called."""
+    """The run starts on pushes to the branch that the repository begins with, whatever it
+    is called.
+    """
     made = Made(tmp_path / "fleet")
     made.folder.mkdir()
     made.git("init", "--quiet", f"--initial-branch={branch}")
@@ -169,7 +175,9 @@ def test_the_default_branch_of_the_repository(
 
 
 def test_hardened_pins_every_action(empty: Lab) -> None:
-    """The hardened form names every action by its full commit, with its version beside ours of this release."""
+    """The hardened form names every action by its full commit, with its version beside ours
+    of this release.
+    """
     assert (
         empty.run("init", "--hardened", "--workflows", f"{REPOSITORY}@{'c0ffee42' * 5}").code == 0
     )
@@ -183,7 +191,9 @@ def test_hardened_pins_every_action(empty: Lab) -> None:
     "argv", [(), ("--workflows", "sre/reboot-runner"), ("--workflows", "sre/reboot-runner@v0.1.0")]
 )
 def test_hardened_needs_a_commit(empty: Lab, argv: tuple[str, ...]) -> None:
-    """Without a full commit nothing is written, and the hint has the command that prints the commit."""
+    """Without a full commit nothing is written, and the hint has the command that prints
+    the commit.
+    """
     done = empty.run("init", "--hardened", *argv)
     assert done.code == 64
     repository = "sre/reboot-runner" if argv else REPOSITORY
@@ -217,7 +227,9 @@ def test_json_is_as_published(empty: Lab) -> None:
 
 @pytest.mark.parametrize("argv", [(), SAID], ids=["quick", "hardened"])
 def test_what_is_written_passes_every_check(empty: Lab, argv: tuple[str, ...]) -> None:
-    """Our own validation, with the policy, and the linters of workflows find nothing; the plan runs at once."""
+    """Our own validation, with the policy, and the linters of workflows find nothing; the
+    plan runs at once.
+    """
     assert empty.run("init", *argv).code == 0
     checked = empty.run("validate", "plans/")
     assert (checked.code, "no problems" in checked.err) == (0, True), checked.out + checked.err
@@ -280,7 +292,9 @@ def test_editors_find_their_schema(empty: Lab) -> None:
 
 
 def test_what_is_there_is_kept(empty: Lab) -> None:
-    """Files with another content are kept and named; `--force` overwrites them; the rest is written either way."""
+    """Files with another content are kept and named; `--force` overwrites them; the rest is
+    written either way.
+    """
     empty.write("README.md", "mine\n")
     empty.write(".gitignore", "*.log\n")
     done = empty.run("init")
@@ -326,7 +340,9 @@ def test_a_folder_is_made(empty: Lab) -> None:
 
 
 def test_where_a_repository_begins(lab: Lab) -> None:
-    """In the root of a repository it works, below it only when the folder is said, with a word about .github."""
+    """In the root of a repository it works, below it only when the folder is said, with a
+    word about .github.
+    """
     below = Lab(lab.folder / "below", lab.forker, lab.env)
     below.folder.mkdir()
     refused = below.run("init")
@@ -353,7 +369,9 @@ def test_where_a_repository_begins(lab: Lab) -> None:
     ],
 )
 def test_values_that_are_none(empty: Lab, argv: tuple[str, str]) -> None:
-    """A value that is not of its form is a usage error that names the option, and nothing is written."""
+    """A value that is not of its form is a usage error that names the option, and nothing
+    is written.
+    """
     done = empty.run("init", *argv)
     assert done.code == 64
     assert argv[0] in done.err
@@ -437,7 +455,9 @@ def test_nothing_through_links_or_below_files(empty: Lab, tmp_path: Path) -> Non
 
 
 def test_all_or_nothing(tmp_path: Path) -> None:
-    """When a file cannot take its place at the last moment, all is as it was before, folders too."""
+    """When a file cannot take its place at the last moment, all is as it was before,
+    folders too.
+    """
     folder = tmp_path / "new" / "fleet"
     files = [StarterFile(path, "new\n") for path in ("a", "b/c/one", "two", "b/last")]
     write(folder, survey(folder, files[2:3], force=False))
@@ -486,7 +506,9 @@ def texts_of(wanted: StarterRequest | None = None) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", WORKFLOWS)
 def test_documented_callers_fit_those_they_call(path: str) -> None:
-    """Inputs and secrets are declared by the called workflow, required ones are given, permissions are enough."""
+    """Inputs and secrets are declared by the called workflow, required ones are given,
+    permissions are enough.
+    """
     caller = yaml.safe_load(documented_callers()[path])
     assert caller["permissions"] == {}
     for job in caller["jobs"].values():
@@ -501,7 +523,9 @@ def test_documented_callers_fit_those_they_call(path: str) -> None:
 
 @pytest.mark.parametrize("hardened", [False, True])
 def test_steps_fit_the_action(hardened: bool) -> None:
-    """What the written workflows give to the action are inputs that it has, the required one among them."""
+    """What the written workflows give to the action are inputs that it has, the required
+    one among them.
+    """
     inputs = load(ACTION)["inputs"]
     files = texts_of(StarterRequest(hardened=hardened))
     given = [
@@ -513,7 +537,9 @@ def test_steps_fit_the_action(hardened: bool) -> None:
 
 
 def allows(granted: dict[str, str], jobs: Any) -> bool:
-    """Whether a caller's permissions cover those that the called jobs ask for, and hold nothing beyond them."""
+    """Whether a caller's permissions cover those that the called jobs ask for, and hold
+    nothing beyond them.
+    """
     rank = {"none": 0, "read": 1, "write": 2}
     asked: dict[str, int] = {}
     for job in jobs:
@@ -524,7 +550,9 @@ def allows(granted: dict[str, str], jobs: Any) -> bool:
 
 @pytest.mark.parametrize("github", [True, False])
 def test_what_the_readme_says_to_type(github: bool) -> None:
-    """Command lines in the written README and in the comments of the other files are ones that the program accepts."""
+    """Command lines in the written README and in the comments of the other files are ones
+    that the program accepts.
+    """
     lines = [
         line for text in texts_of(StarterRequest(github=github)).values() for line in in_text(text)
     ]

@@ -1,4 +1,6 @@
-"""Plans that would take down what they run on: refused before anything is sent, spared when a run moves here."""
+"""Plans that would take down what they run on: refused before anything is sent, spared when
+a run moves here.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def outcomes(cloud: Remote) -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize("tokens", ["optional", "required"])
 def test_a_plan_with_the_machine_in_it_is_refused(cloud: Remote, tokens: str) -> None:
-    """`diff` and `run` end with 3, name the server and say how to mend; a plan that excludes it runs."""
+    """`diff` and `run` end with 3, name the server and say how to mend; a plan that
+    excludes it runs.
+    """
     lab, mine = cloud.lab, web(cloud)[4]
     with on_server(cloud.id_of(mine), tokens=tokens) as env:
         for command in (["diff", "web.yaml"], ["run", "web.yaml", "--yes"]):
@@ -66,7 +70,9 @@ def test_a_plan_with_the_machine_in_it_is_refused(cloud: Remote, tokens: str) ->
 
 
 def test_a_tunnel_to_a_real_cloud_protects_the_machine(cloud: Remote) -> None:
-    """An endpoint on loopback changes nothing: the machine that REBOOT_RUNNER_ITSELF names is refused, exit 3."""
+    """An endpoint on loopback changes nothing: the machine that REBOOT_RUNNER_ITSELF names
+    is refused, exit 3.
+    """
     lab, mine = cloud.lab, web(cloud)[4]
     env = NO_METADATA | {"REBOOT_RUNNER_ITSELF": cloud.id_of(mine)}
     lab.configure(targets={"lab": target(cloud.state, cloud.url, cloud="huaweicloud")})
@@ -83,7 +89,9 @@ def test_a_tunnel_to_a_real_cloud_protects_the_machine(cloud: Remote) -> None:
 
 
 def test_a_saved_schedule_with_the_machine_in_it_is_refused(cloud: Remote) -> None:
-    """What was reviewed elsewhere may hold the machine that is to run it: exit 3, nothing sent, no run."""
+    """What was reviewed elsewhere may hold the machine that is to run it: exit 3, nothing
+    sent, no run.
+    """
     lab, mine = cloud.lab, web(cloud)[0]
     assert lab.run("diff", "web.yaml", "--out", "saved.json").code == 0
     with on_server(cloud.id_of(mine)) as env:
@@ -142,7 +150,9 @@ def test_what_the_runner_depends_on_goes_last(cloud: Remote) -> None:
 
 
 def test_support_that_is_named_while_a_run_waits(cloud: Remote) -> None:
-    """Configuration is read before each wave: what has become support is spared, whatever action it has."""
+    """Configuration is read before each wave: what has become support is spared, whatever
+    action it has.
+    """
     lab, names = cloud.lab, web(cloud)
     lab.write("web.yaml", BY_NAME + "    pause: [approval, 0s]\n")
     assert lab.run("run", "web.yaml", "--yes", "--no-wait").code == 75
@@ -182,7 +192,9 @@ def test_support_is_a_matter_of_the_base_revision(cloud: Remote) -> None:
 
 
 def test_the_embedded_cloud_asks_nobody_who_we_are(lab: Lab) -> None:
-    """Its servers' addresses are made up, so nothing of this machine refuses a plan; a service on loopback may."""
+    """Its servers' addresses are made up, so nothing of this machine refuses a plan; a
+    service on loopback may.
+    """
     done = lab.run("diff", "web.yaml", "-o", "json")
     assert done.code == 0
     server = json.loads(done.out)["plans"][0]["schedule"]["waves"][1]["servers"][0]
@@ -212,7 +224,9 @@ def test_a_variable_that_says_nothing_usable(cloud: Remote, name: str, value: st
     ],
 )
 def test_support_that_says_nothing(cloud: Remote, support: dict[str, Any], words: str) -> None:
-    """A selector without a key, an unknown key or action: a configuration that is not obeyed is refused."""
+    """A selector without a key, an unknown key or action: a configuration that is not
+    obeyed is refused.
+    """
     depend(cloud, support)
     done = cloud.lab.run("diff", "web.yaml")
     assert (done.code, words in done.err) == (3, True), done.err

@@ -14,8 +14,8 @@ def db_of(cloud: Remote) -> Path:
 
 
 def test_a_new_store_is_announced_and_reported(cloud: Remote) -> None:
-    """`run` warns before the first run of a store, also after it was deleted and a reader made it again; the report
-    of that run repeats it, that of the next run does not.
+    """`run` warns before the first run of a store, also after it was deleted and a reader made
+    it again; the report of that run repeats it, that of the next run does not.
     """
     lab = cloud.lab
     first = lab.run("run", "web.yaml", "--yes")
@@ -36,7 +36,9 @@ def test_a_new_store_is_announced_and_reported(cloud: Remote) -> None:
 
 
 def test_an_older_copy_of_the_store_is_refused(cloud: Remote) -> None:
-    """A backup from before the last run came back: `run` and readers say so, and nothing is rebooted again."""
+    """A backup from before the last run came back: `run` and readers say so, and nothing is
+    rebooted again.
+    """
     lab, db = cloud.lab, db_of(cloud)
     lab.write(
         "other.yaml",
@@ -55,7 +57,9 @@ def test_an_older_copy_of_the_store_is_refused(cloud: Remote) -> None:
 
 
 def test_every_command_refuses_a_store_that_was_emptied(cloud: Remote) -> None:
-    """Readers, deciders and `run` alike: an error that says what to do, and no request to the cloud."""
+    """Readers, deciders and `run` alike: an error that says what to do, and no request to
+    the cloud.
+    """
     lab = cloud.lab
     assert lab.run("run", "web.yaml", "--yes").code == 0
     posts, db = cloud.posts, db_of(cloud)

@@ -1,4 +1,6 @@
-"""Servers that the plan means and no wave holds: named at the end, in the exit code, and reached by `retry`."""
+"""Servers that the plan means and no wave holds: named at the end, in the exit code, and
+reached by `retry`.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,16 @@ import pytest
 from runner.simulator.events import Changed
 from tests.cli.lab import PLAN, Remote
 
-BY_ID = "version: 1\nname: named\nlimits: {percent: 100}\ngroups: [{name: a, servers: {ids: [%s]}, waves: [1]}]\n"
+BY_ID = (
+    "version: 1\nname: named\nlimits: {percent: 100}\ngroups: [{name: a, servers: {ids: "
+    "[%s]}, waves: [1]}]\n"
+)
 
 
 def test_a_locked_or_stopped_server_is_named_and_reached_by_retry(cloud: Remote) -> None:
-    """Exit 4 and its name at the end; a plan of `retry` reboots it, and nothing else, when it is unlocked."""
+    """Exit 4 and its name at the end; a plan of `retry` reboots it, and nothing else, when
+    it is unlocked.
+    """
     cloud.fault(do="locked", servers={"names": ["web-003"]})
     cloud.fault(do="not_active", servers={"names": ["web-004"]})
     cloud.lab.write("plans/web.yaml", PLAN)
@@ -40,15 +47,17 @@ def test_a_locked_or_stopped_server_is_named_and_reached_by_retry(cloud: Remote)
 
 @pytest.mark.parametrize(("named", "code"), [(False, 0), (True, 4)])
 def test_when_nothing_can_be_scheduled(cloud: Remote, named: bool, code: int) -> None:
-    """All stopped: they are named. It is exit 4 where the plan names one by its id, 0 where a rule selects them."""
+    """All stopped: they are named. It is exit 4 where the plan names one by its id, 0 where
+    a rule selects them.
+    """
     cloud.fault(do="not_active")
     cloud.lab.write("web.yaml", BY_ID % cloud.id_of("web-003") if named else PLAN)
     done = cloud.lab.run("run", "web.yaml", "--yes")
     assert done.code == code, done.err
     assert (
-        f"  web-003 ({cloud.id_of('web-003')}), group {'a' if named else 'web'}: NotActive: status SHUTOFF"
-        in done.out
-    )
+        f"  web-003 ({cloud.id_of('web-003')}), group {'a' if named else 'web'}: NotActive: "
+        f"status SHUTOFF"
+    ) in done.out
     assert cloud.posts == 0
 
 

@@ -43,7 +43,9 @@ def calls(cloud: Remote, call: str) -> list[int]:
 
 
 def as_a_runner(text: str) -> tuple[set[str], str]:
-    """What GitHub's runner hides after this output, and what it shows: commands count until `stop-commands`."""
+    """What GitHub's runner hides after this output, and what it shows: commands count until
+    `stop-commands`.
+    """
     masks: set[str] = set()
     shown: list[str] = []
     word: str | None = None
@@ -60,7 +62,9 @@ def as_a_runner(text: str) -> tuple[set[str], str]:
 
 
 def test_keys_end_in_mid_wave(cloud: Remote, github: Issuer) -> None:
-    """Keys that end while jobs are polled, and just before a reboot, are renewed; each server goes down once."""
+    """Keys that end while jobs are polled, and just before a reboot, are renewed; each
+    server goes down once.
+    """
     cloud.fault(do="expire_token", on="job", after=1)
     cloud.fault(do="expire_token", on="reboot", after=1)
     done = cloud.lab.run("-v", "run", "web.yaml")
@@ -75,7 +79,9 @@ def test_keys_end_in_mid_wave(cloud: Remote, github: Issuer) -> None:
 
 
 def test_short_keys_are_told_nowhere(cloud: Remote, github: Issuer) -> None:
-    """A run that is longer than its keys renews them; each secret is masked on stderr, and nothing else holds one."""
+    """A run that is longer than its keys renews them; each secret is masked on stderr, and
+    nothing else holds one.
+    """
     lab, job = cloud.lab, {"GITHUB_ACTIONS": "true"}
     trust(cloud, TRUST.model_copy(update={"key_valid": timedelta(milliseconds=900)}))
     cloud.fault(do="error", on="job", status=500, body="html")
@@ -108,7 +114,9 @@ def test_short_keys_are_told_nowhere(cloud: Remote, github: Issuer) -> None:
 
 
 def test_masks_among_stopped_commands(cloud: Remote, github: Issuer) -> None:
-    """Where a job's step makes the runner deaf to commands, masks are heard all the same and never shown."""
+    """Where a job's step makes the runner deaf to commands, masks are heard all the same
+    and never shown.
+    """
     cloud.lab.write("web.yaml", PLAN + "    pause: approval\n")
     assert cloud.lab.run("run", "--no-wait", "web.yaml").code == 75
     assert cloud.lab.run("approve", "web", "--reason", "seen").code == 0
@@ -126,7 +134,9 @@ def test_masks_among_stopped_commands(cloud: Remote, github: Issuer) -> None:
 
 
 def test_masks_are_for_github_only(cloud: Remote, github: Issuer) -> None:
-    """Elsewhere nobody takes a mask for a command, so none is written: it would only show the secret."""
+    """Elsewhere nobody takes a mask for a command, so none is written: it would only show
+    the secret.
+    """
     done = cloud.lab.run("-vv", "diff", "web.yaml")
     assert done.code == 0, done.err
     assert "add-mask" not in done.out + done.err
@@ -134,7 +144,9 @@ def test_masks_are_for_github_only(cloud: Remote, github: Issuer) -> None:
 
 
 def test_no_mask_is_written_into_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mask goes where a runner reads; where stderr is a file nobody does, and the secret stays out of it."""
+    """A mask goes where a runner reads; where stderr is a file nobody does, and the secret
+    stays out of it.
+    """
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     read, write = os.pipe()
     with os.fdopen(write, "w") as pipe, (tmp_path / "talk.txt").open("w") as file:
@@ -147,7 +159,9 @@ def test_no_mask_is_written_into_a_file(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_untrusted_job(cloud: Remote, github: Issuer) -> None:
-    """A job of another repository gets exit 77 and reads whom its token speaks for, at the start and in mid-run."""
+    """A job of another repository gets exit 77 and reads whom its token speaks for, at the
+    start and in mid-run.
+    """
     github.subject = "repo:example/other:pull_request"
     done = cloud.lab.run("run", "web.yaml")
     assert done.code == 77
@@ -192,7 +206,9 @@ def test_the_simulator_takes_id_tokens(lab: Lab) -> None:
 
 
 def test_the_simulator_without_sts(lab: Lab) -> None:
-    """As Open Telekom Cloud it names IAM's exchange, which works there; the two URNs are refused with that name."""
+    """As Open Telekom Cloud it names IAM's exchange, which works there; the two URNs are
+    refused with that name.
+    """
     secret = {"REBOOT_RUNNER_SIMULATOR_OIDC_SECRET": TRUST.secret}
     cloud = lab.start(
         "simulator", "--cloud", "otc", "--region", "eu-de", "--servers", "20", env=secret

@@ -84,7 +84,9 @@ def objects(text: str) -> list[dict[str, object]]:
 
 
 def test_talk_as_json(lab: Lab) -> None:
-    """With `--log-format json` each line on stderr is an object with time and message; stdout is as ever."""
+    """With `--log-format json` each line on stderr is an object with time and message;
+    stdout is as ever.
+    """
     done = lab.run("--log-format", "json", "-vv", "run", "web.yaml")
     assert done.code == 0
     lines = objects(done.err)
@@ -116,7 +118,9 @@ def test_errors_as_json(lab: Lab, argv: list[str], code: int, fields: dict[str, 
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_stdout_is_data_only(cloud: Remote, form: str) -> None:
-    """What a script reads is on stdout and nothing else: `-o json` parses, whatever is said on stderr."""
+    """What a script reads is on stdout and nothing else: `-o json` parses, whatever is said
+    on stderr.
+    """
     lab = cloud.lab
     cloud.fault(do="error", on="list", status=500)
     options = ["-o", form] if form != "text" else []

@@ -1,4 +1,6 @@
-"""`validate` with a policy, with `--changed`, and within what GitHub shows: output and exit codes."""
+"""`validate` with a policy, with `--changed`, and within what GitHub shows: output and
+exit codes.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def heads(text: str) -> list[str]:
 def test_violations_are_problems_with_places(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All that a plan breaks is shown together, each at its line, and ends 3; a plan that keeps the rules is fine."""
+    """All that a plan breaks is shown together, each at its line, and ends 3; a plan that
+    keeps the rules is fine.
+    """
     (folder / "plans" / "prod" / "web.yaml").write_text(PLAN.replace("NAME", "web"))
     (folder / "plans" / "lab" / "web.yaml").write_text(PLAN.replace("NAME", "lab"))
     assert invoke(["validate", "plans/prod/good.yaml"]) == 0
@@ -132,7 +136,9 @@ def test_every_form_holds_violations(
 def test_the_policy_is_checked_and_is_no_plan(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The policy's own problems are among those of the plans; met in a folder, it is not taken for a plan."""
+    """The policy's own problems are among those of the plans; met in a folder, it is not
+    taken for a plan.
+    """
     assert invoke(["validate", "."]) == 0
     assert capsys.readouterr().err == "1 plan checked: no problems\n"
     (folder / "policy.yaml").write_text("version: 1\nmaxwave: {servers: 50}\n")
@@ -153,7 +159,9 @@ def test_without_the_key_there_is_no_policy(folder: Path) -> None:
 
 
 def test_only_what_changed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--changed checks the plans of a range alone; PLANS may be left out then; nothing changed is said and ends 0."""
+    """--changed checks the plans of a range alone; PLANS may be left out then; nothing
+    changed is said and ends 0.
+    """
     (folder / "plans" / "prod" / "old.yaml").write_text(PLAN.replace("NAME", "old"))
     git("add", "-A")
     git("commit", "-qm", "1")
@@ -198,7 +206,9 @@ def problem(file: str, line: int, severity: Severity = "error") -> Problem:
 
 
 def test_no_more_annotations_than_github_shows() -> None:
-    """At most ten of each kind: errors first, each file's first before any second; the last says how many are left."""
+    """At most ten of each kind: errors first, each file's first before any second; the last
+    says how many are left.
+    """
     many = [problem("a", n) for n in range(1, 21)] + [
         problem("b", 1),
         problem("c", 7),
@@ -214,7 +224,9 @@ def test_no_more_annotations_than_github_shows() -> None:
 
 
 def test_what_github_would_drop_is_in_the_log() -> None:
-    """The problems that get no annotation of their own follow as text: none is lost, and none becomes a command."""
+    """The problems that get no annotation of their own follow as text: none is lost, and
+    none becomes a command.
+    """
     evil = [
         Problem("BadValue", "::error::forged\n::set-env name=A::b", Location(f"f{n:02}", n + 1))
         for n in range(15)

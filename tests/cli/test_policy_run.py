@@ -15,7 +15,9 @@ def obey(cloud: Remote, policy: str = POLICY) -> None:
 
 
 def test_a_run_that_breaks_the_policy_does_not_begin(cloud: Remote) -> None:
-    """A plan, or a saved schedule of it, that breaks a rule is exit 3 with the rule's name; nothing is sent."""
+    """A plan, or a saved schedule of it, that breaks a rule is exit 3 with the rule's name;
+    nothing is sent.
+    """
     lab = cloud.lab
     assert lab.run("diff", "web.yaml", "--out", "saved.json").code == 0
     obey(cloud, POLICY.replace("servers: 5", "servers: 4"))
@@ -35,7 +37,9 @@ def test_a_policy_that_cannot_be_used_lets_nothing_run(cloud: Remote) -> None:
 
 
 def test_a_policy_that_changes_meanwhile(cloud: Remote) -> None:
-    """Before each wave the policy of the moment is judged by the servers of the moment: the run stops before it."""
+    """Before each wave the policy of the moment is judged by the servers of the moment: the
+    run stops before it.
+    """
     lab = cloud.lab
     obey(cloud)
     lab.write("web.yaml", PLAN + "    pause: approval\n")
@@ -57,7 +61,9 @@ def test_a_policy_that_changes_meanwhile(cloud: Remote) -> None:
 
 
 def test_an_exclusion_that_excludes_nothing(cloud: Remote) -> None:
-    """A warning with its line in diff and run, of a plan and of a saved schedule; by `exclude_must_match` an error."""
+    """A warning with its line in diff and run, of a plan and of a saved schedule; by
+    `exclude_must_match` an error.
+    """
     lab = cloud.lab
     lab.write("web.yaml", PLAN + "    exclude: {names: [wbe-*]}\n")
     shown = lab.run("diff", "web.yaml", "--out", "saved.json")

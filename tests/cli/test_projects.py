@@ -50,7 +50,9 @@ def test_a_project_that_is_not_ours(cloud: Remote) -> None:
 
 
 def test_several_projects_of_the_region(cloud: Remote) -> None:
-    """Without project_id they are listed with their ids, and nothing is planned; one of its own is found."""
+    """Without project_id they are listed with their ids, and nothing is planned; one of its
+    own is found.
+    """
     region = cloud.state.fleet.options.region
     configure(cloud, project_id=None)
     assert cloud.lab.run("diff", "web.yaml").code == 0
@@ -58,9 +60,9 @@ def test_several_projects_of_the_region(cloud: Remote) -> None:
     done = cloud.lab.run("diff", "web.yaml")
     assert done.code not in (0, 2)
     assert (
-        f"region {region} has 2 projects: {region} ({cloud.state.fleet.project_id}), {region}_team ("
-        in done.err
-    )
+        f"region {region} has 2 projects: {region} ({cloud.state.fleet.project_id}), "
+        f"{region}_team ("
+    ) in done.err
     assert "hint: set project_id" in done.err
 
 

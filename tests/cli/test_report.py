@@ -34,7 +34,9 @@ Command = Callable[..., Ran]
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """A store in a file, with a working folder of its own; closed runs of `web`, an open one of `api`."""
+    """A store in a file, with a working folder of its own; closed runs of `web`, an open
+    one of `api`.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REBOOT_RUNNER_STORE", f"sqlite:///{tmp_path}/runs.db")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
@@ -82,7 +84,9 @@ def test_an_open_run_is_reported_too(report: Command) -> None:
 
 
 def test_each_form(report: Command) -> None:
-    """JSON validates, Markdown has its heading, HTML is a document, JUnit parses, CSV has a row a server."""
+    """JSON validates, Markdown has its heading, HTML is a document, JUnit parses, CSV has a
+    row a server.
+    """
     told = json.loads(report("web", "-o", "json").out)
     jsonschema.Draft7Validator(report_schema()).validate(told)
     assert (told["result"], told["exit_code"]) == ("incomplete", Exit.INCOMPLETE)
@@ -97,7 +101,9 @@ def test_each_form(report: Command) -> None:
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown", "html", "junit", "csv"])
 def test_a_file_holds_what_stdout_would(report: Command, tmp_path: Path, form: str) -> None:
-    """`--out` writes the same bytes whole, leaves nothing else behind, and says so on stderr only."""
+    """`--out` writes the same bytes whole, leaves nothing else behind, and says so on
+    stderr only.
+    """
     file = tmp_path / "out" / f"report.{form}"
     file.parent.mkdir()
     file.write_text("an older report")

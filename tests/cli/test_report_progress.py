@@ -1,4 +1,6 @@
-"""The progress of a run on stderr: lines for logs, objects for machines, a live display for people."""
+"""The progress of a run on stderr: lines for logs, objects for machines, a live display
+for people.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ def lines_of(case: Case, capsys: pytest.CaptureFixture[str], **app: str) -> list
 def test_a_good_run_is_two_lines_a_wave_and_one_a_request(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Each wave's beginning and end, each accepted request, and the run's end: no line a server or a poll."""
+    """Each wave's beginning and end, each accepted request, and the run's end: no line a
+    server or a poll.
+    """
     lines = lines_of(plain_run((1, 100, 200)), capsys)
     assert len(lines) == 3 * 3 + 1
     assert lines[0] == "22:00:00 wave 1/3 web: started, 1 server, the canary"
@@ -79,7 +83,9 @@ def test_a_good_run_is_two_lines_a_wave_and_one_a_request(
 
 
 def test_servers_gone_wrong_have_a_line_with_their_id(capsys: pytest.CaptureFixture[str]) -> None:
-    """Failed, unknown and skipped servers are named in full; those never started are only counted."""
+    """Failed, unknown and skipped servers are named in full; those never started are
+    only counted.
+    """
     case = troubled_run("because")
     lines = lines_of(case, capsys)
     for server in case.report.servers:
@@ -93,7 +99,9 @@ def test_servers_gone_wrong_have_a_line_with_their_id(capsys: pytest.CaptureFixt
 
 
 def test_many_failures_of_one_moment_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    """A wave that fails as a whole does not fill the log: some servers are named, the rest is counted."""
+    """A wave that fails as a whole does not fill the log: some servers are named, the rest
+    is counted.
+    """
     bench = Bench.of(100)
     bench.cloud.fails = {f"s-{n:03d}": "boot failed" for n in range(100)}
     run_id = bench.start(schedule_of([100]))
@@ -118,7 +126,9 @@ def test_hostile_text_stays_text(text: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_heartbeat_comes_after_thirty_silent_seconds(capsys: pytest.CaptureFixture[str]) -> None:
-    """While nothing changes there is a line every 30 s of real time, whatever the run's clock does; none before."""
+    """While nothing changes there is a line every 30 s of real time, whatever the run's
+    clock does; none before.
+    """
     run, seconds = waiting_for_servers(), Seconds()
     progress = LineProgress(Terminal(), seconds)
     now = run.last_event_at or run.created
@@ -160,7 +170,9 @@ def test_a_heartbeat_says_what_is_waited_for() -> None:
 
 
 def test_bake_and_pause_have_their_own_ends() -> None:
-    """What is waited for ends when the stored start and length say; a run that waits for nothing has no end."""
+    """What is waited for ends when the stored start and length say; a run that waits for
+    nothing has no end.
+    """
     bench = Bench.of(2)
     run_id = bench.start(
         schedule_of([1, 1], groups=["a", "b"], bake_s=300.0, pause=Pause("timed", 60))
@@ -186,7 +198,9 @@ def test_who_is_in_flight_is_told_longest_first() -> None:
 
 
 def test_json_lines_are_objects(capsys: pytest.CaptureFixture[str]) -> None:
-    """With `--log-format json` each line is an object with the run, its time, the event, and no text beside it."""
+    """With `--log-format json` each line is an object with the run, its time, the event,
+    and no text beside it.
+    """
     case = troubled_run("because")
     told = [json.loads(x) for x in lines_of(case, capsys, log_format="json")]
     assert all(
@@ -216,7 +230,7 @@ def live_of(case: Case, width: int = 120) -> str:
     """What the live display writes to a terminal."""
     screen = io.StringIO()
     console = Console(
-        file=screen, force_terminal=True, width=width, height=40, markup=False, highlight=False, emoji=False,
+        file=screen, force_terminal=True, width=width, height=40, markup=False, highlight=False, emoji=False,  # noqa: E501
         color_system="standard", legacy_windows=False,
     )  # fmt: skip
     seconds = Seconds()
@@ -243,7 +257,9 @@ def test_live_display_shows_waves_and_keeps_troubles() -> None:
 
 @pytest.mark.parametrize("text", [*HOSTILE, "[bold]x[/bold]", "[/]", ":boom:"])
 def test_live_display_interprets_nothing(text: str) -> None:
-    """Names and messages bring no escape sequence of their own, and rich reads no markup or emoji in them."""
+    """Names and messages bring no escape sequence of their own, and rich reads no markup or
+    emoji in them.
+    """
     told = OURS.sub("", live_of(troubled_run(text, "x"), width=4000))
     demand_harmless_lines("".join(line.rstrip() + "\n" for line in told.split("\n")))
     if text.startswith(("[", ":")) and not text.startswith("::"):
@@ -251,7 +267,9 @@ def test_live_display_interprets_nothing(text: str) -> None:
 
 
 def test_live_display_of_many_waves_fits_the_terminal() -> None:
-    """With hundreds of waves those around the current one are shown, and how many are before and after."""
+    """With hundreds of waves those around the current one are shown, and how many are
+    before and after.
+    """
     told = OURS.sub("", live_of(plain_run([1] * 24)))
     assert re.search(r"… \d+ before", told)
     assert re.search(r"… \d+ after", told)
@@ -332,7 +350,9 @@ def read_terminal(side: int) -> bytes:
 
 
 def test_what_is_said_meanwhile_stands_above_the_display() -> None:
-    """Other talk on stderr is not swallowed by the display: it is cleared, the line is written, it is drawn again."""
+    """Other talk on stderr is not swallowed by the display: it is cleared, the line is
+    written, it is drawn again.
+    """
     _, seen = on_terminal(TALK)
     assert re.search(r"\r\x1b\[3Asaid meanwhile\x1b\[K\r\n(?:\x1b\[\d+m)*run 20", seen)
     assert seen.endswith("said after\r\n")
@@ -348,9 +368,12 @@ def test_what_is_said_meanwhile_stands_above_the_display() -> None:
     ],
 )
 def test_the_display_suits_the_terminal(change: dict[str, str], expected: str) -> None:
-    """On a real terminal it is live, but not in CI, on a dumb terminal or for machines; rich is imported only then."""
+    """On a real terminal it is live, but not in CI, on a dumb terminal or for machines;
+    rich is imported only then.
+    """
     code = (
-        "import os, sys; from runner.cli.common import Terminal; from runner.cli.progress import Progress\n"
+        "import os, sys; from runner.cli.common import Terminal; from runner.cli.progress "
+        "import Progress\n"
         "made = Terminal(log_format=os.environ.get('LOG', 'text')).progress()\n"
         "print(type(made).__name__, 'rich' in sys.modules)"
     )

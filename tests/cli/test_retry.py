@@ -26,7 +26,9 @@ def retry(cloud: Remote, run: str, out: str = "plans/web-retry.yaml") -> str:
 
 
 def test_what_failed_and_what_was_not_started_goes_down_once_more(cloud: Remote) -> None:
-    """A failed server is asked for a second time, one not started for the first, one that was ready never again."""
+    """A failed server is asked for a second time, one not started for the first, one that
+    was ready never again.
+    """
     run = stopped(cloud)
     before = dict(cloud.reboots)
     text = retry(cloud, run)
@@ -49,7 +51,9 @@ def test_what_failed_and_what_was_not_started_goes_down_once_more(cloud: Remote)
 
 
 def test_a_retry_is_for_once(cloud: Remote) -> None:
-    """When the retry has run, neither it under another name nor the first plan reboots anything in the cycle."""
+    """When the retry has run, neither it under another name nor the first plan reboots
+    anything in the cycle.
+    """
     run = stopped(cloud)
     text = retry(cloud, run)
     assert cloud.lab.run("run", "plans/web-retry.yaml", "--yes").code == 0
@@ -81,7 +85,9 @@ def test_a_retry_that_fails_is_repeated_by_the_next(cloud: Remote) -> None:
 def test_a_failed_server_that_rebooted_is_repeated_only_when_a_person_says_so(
     cloud: Remote,
 ) -> None:
-    """`retry` names it with what was seen; `resolve --as reboot-again` makes it eligible, `not-rebooted` is refused."""
+    """`retry` names it with what was seen; `resolve --as reboot-again` makes it eligible,
+    `not-rebooted` is refused.
+    """
     cloud.fault(do="job_fail", on="reboot", servers={"names": ["web-003"]}, times=1)
     cloud.lab.write("plans/web.yaml", BY_NAME)
     done = cloud.lab.run("run", "plans/web.yaml", "--yes")
@@ -104,7 +110,9 @@ def test_a_failed_server_that_rebooted_is_repeated_only_when_a_person_says_so(
 
 
 def test_a_retry_of_a_retry_reaches_what_the_first_run_left(cloud: Remote) -> None:
-    """Servers that failed in the first run and were not started in its retry go down in the third."""
+    """Servers that failed in the first run and were not started in its retry go down in
+    the third.
+    """
     names = ["web-002", "web-003", "web-004"]
     fault = {"do": "job_fail", "on": "reboot", "times": 1, "goes_down": False}
     cloud.fault(**fault, servers={"names": names})
@@ -157,7 +165,9 @@ def test_a_request_without_a_trace_is_given_back_as_a_batch(cloud: Remote) -> No
 
 
 def test_what_cannot_be_repeated(cloud: Remote) -> None:
-    """A run that is ready, unknown, open or of another cycle is refused at its place in the plan; nothing is sent."""
+    """A run that is ready, unknown, open or of another cycle is refused at its place in the
+    plan; nothing is sent.
+    """
     run = stopped(cloud)
     text = retry(cloud, run)
     posts = cloud.posts
@@ -193,7 +203,9 @@ def test_a_run_that_is_open_has_no_retry_yet(cloud: Remote) -> None:
 
 
 def test_the_plan_that_was_run_is_repeated(cloud: Remote) -> None:
-    """Not its file as it is now: the run keeps its plan, and the paths in it follow the new file."""
+    """Not its file as it is now: the run keeps its plan, and the paths in it follow the
+    new file.
+    """
     freeze = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\nEND:VCALENDAR\n"
     cloud.lab.write("plans/year.ics", freeze)
     run = stopped(cloud, BY_NAME + "freeze: [year.ics]\n")

@@ -16,7 +16,9 @@ PAUSED = PLAN + "    pause: [approval, 0s]\n".replace("0s", "250ms")
 
 
 def test_embedded(lab: Lab) -> None:
-    """On the embedded simulated cloud a run ends with its report, and can be had again and again."""
+    """On the embedded simulated cloud a run ends with its report, and can be had again
+    and again.
+    """
     first, second = lab.run("run", "web.yaml"), lab.run("run", "web.yaml")
     for done in (first, second):
         assert done.code == 0, done.err
@@ -25,7 +27,9 @@ def test_embedded(lab: Lab) -> None:
 
 
 def test_quickstart(lab: Lab) -> None:
-    """The plan that README begins with: 40 servers and more, three groups and more, canaries first, all ready."""
+    """The plan that README begins with: 40 servers and more, three groups and more,
+    canaries first, all ready.
+    """
     lab.write("plans/quickstart.yaml", (ROOT / "plans" / "quickstart.yaml").read_text())
     lab.configure(targets={"simulator": {"cloud": "simulator", "simulator": {"time_scale": 3000}}})
     done = lab.run("run", "plans/quickstart.yaml")
@@ -39,7 +43,9 @@ def test_quickstart(lab: Lab) -> None:
 
 @pytest.mark.parametrize("cloud", ["huaweicloud", "otc"], indirect=True)
 def test_done_already(cloud: Remote) -> None:
-    """A plan whose run has ended sends nothing more, says how to do it again, and exits as that run did."""
+    """A plan whose run has ended sends nothing more, says how to do it again, and exits as
+    that run did.
+    """
     first = cloud.lab.run("run", "web.yaml", "--yes")
     assert first.code == 0, first.err
     second = cloud.lab.run("run", "web.yaml", "--yes")
@@ -94,7 +100,9 @@ def test_all_problems_of_a_plan(cloud: Remote) -> None:
 
 
 def test_problems_against_the_cloud(cloud: Remote) -> None:
-    """Exit 3: what only the live cloud can tell is shown at its place in the plan, and nothing is begun."""
+    """Exit 3: what only the live cloud can tell is shown at its place in the plan, and
+    nothing is begun.
+    """
     cloud.lab.write("web.yaml", PLAN.replace("role: web", "role: wbe"))
     done = cloud.lab.run("run", "web.yaml")
     assert done.code == 3
@@ -104,7 +112,9 @@ def test_problems_against_the_cloud(cloud: Remote) -> None:
 
 
 def test_only_the_reviewed_schedule(cloud: Remote) -> None:
-    """`--schedule-digest` runs exactly what `diff` showed, and refuses anything else with exit 6."""
+    """`--schedule-digest` runs exactly what `diff` showed, and refuses anything else
+    with exit 6.
+    """
     shown = json.loads(cloud.lab.run("diff", "web.yaml", "-o", "json").out)
     digest = shown["plans"][0]["schedule"]["digest"]
     other = cloud.lab.run("run", "web.yaml", "--schedule-digest", "sha256:" + "0" * 64)
@@ -118,7 +128,9 @@ def test_only_the_reviewed_schedule(cloud: Remote) -> None:
 
 
 def test_a_saved_schedule(cloud: Remote) -> None:
-    """What `diff --out` saved is executed as it is, by the very command that `diff` shows; a second time nothing is."""
+    """What `diff --out` saved is executed as it is, by the very command that `diff` shows;
+    a second time nothing is.
+    """
     lab = cloud.lab
     shown = json.loads(lab.run("diff", "web.yaml", "--out", "saved.json", "-o", "json").out)
     lab.write("web.yaml", f"# a comment more\n{PLAN}")
@@ -132,7 +144,9 @@ def test_a_saved_schedule(cloud: Remote) -> None:
 
 
 def test_a_saved_schedule_that_is_not_right(cloud: Remote) -> None:
-    """A changed file is exit 3, another project exit 6, another target exit 64: nothing is begun."""
+    """A changed file is exit 3, another project exit 6, another target exit 64: nothing
+    is begun.
+    """
     lab = cloud.lab
     lab.run("diff", "web.yaml", "--out", "saved.json")
     text = (lab.folder / "saved.json").read_text()
@@ -159,7 +173,9 @@ def test_a_saved_schedule_of_the_embedded_cloud(lab: Lab) -> None:
 
 
 def test_an_open_run_is_not_what_was_reviewed(cloud: Remote) -> None:
-    """`--schedule-digest` holds for an open run of the plan too: another schedule is not gone on with."""
+    """`--schedule-digest` holds for an open run of the plan too: another schedule is not
+    gone on with.
+    """
     cloud.lab.write("web.yaml", PAUSED)
     assert cloud.lab.run("run", "web.yaml", "--no-wait").code == 75
     done = cloud.lab.run("run", "web.yaml", "--schedule-digest", "sha256:" + "0" * 64)
@@ -168,7 +184,9 @@ def test_an_open_run_is_not_what_was_reviewed(cloud: Remote) -> None:
 
 
 def test_a_changed_plan_waits_for_the_open_run(cloud: Remote) -> None:
-    """Exit 7: while a run of an older version of the plan is open nothing is begun; its id is told."""
+    """Exit 7: while a run of an older version of the plan is open nothing is begun; its
+    id is told.
+    """
     cloud.lab.write("web.yaml", PAUSED)
     assert cloud.lab.run("run", "web.yaml", "--no-wait").code == 75
     (run,) = cloud.lab.runs()
@@ -182,7 +200,9 @@ def test_a_changed_plan_waits_for_the_open_run(cloud: Remote) -> None:
 
 @pytest.mark.parametrize("cloud", ["huaweicloud", "otc"], indirect=True)
 def test_no_wait(cloud: Remote) -> None:
-    """Exit 75 instead of waiting for a person; `run` of the same plan goes on when there is nothing to wait for."""
+    """Exit 75 instead of waiting for a person; `run` of the same plan goes on when there is
+    nothing to wait for.
+    """
     cloud.lab.write("web.yaml", PAUSED)
     done = cloud.lab.run("run", "web.yaml", "--yes", "--no-wait")
     assert done.code == 75, done.err
@@ -200,7 +220,9 @@ def test_no_wait(cloud: Remote) -> None:
 
 
 def test_deadline(still_cloud: Remote) -> None:
-    """Exit 75 at the deadline of the process, although a server is down; `resume` follows it to its end."""
+    """Exit 75 at the deadline of the process, although a server is down; `resume` follows
+    it to its end.
+    """
     done = still_cloud.lab.run("run", "web.yaml", "--deadline", "300ms")
     assert done.code == 75, done.err
     assert still_cloud.posts <= 1

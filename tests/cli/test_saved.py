@@ -88,7 +88,9 @@ def test_too_many_gone(cloud: Remote) -> None:
 
 
 def test_an_old_schedule(cloud: Remote) -> None:
-    """Its age is judged when its run is created; a run that is open goes on however old its schedule is."""
+    """Its age is judged when its run is created; a run that is open goes on however old its
+    schedule is.
+    """
     save(cloud, PLAN + "    pause: approval\n")
     path = cloud.lab.folder / "saved.json"
     forge(path, made_at="2026-01-01T00:00:00Z")
@@ -114,7 +116,9 @@ def test_a_forged_schedule(cloud: Remote) -> None:
 
 
 def test_a_revert_that_is_merged_again(cloud: Remote) -> None:
-    """A version that was run once is done, however many other versions of the plan were run since."""
+    """A version that was run once is done, however many other versions of the plan were
+    run since.
+    """
     lab, other = cloud.lab, PLAN.replace("role: web", "role: api")
     assert lab.run("run", "web.yaml", "--yes").code == 0
     lab.write("web.yaml", other)
@@ -128,7 +132,9 @@ def test_a_revert_that_is_merged_again(cloud: Remote) -> None:
 
 
 def test_superseding(cloud: Remote) -> None:
-    """An open run of another version is in the way (7), until --supersede cancels it and follows it to its end."""
+    """An open run of another version is in the way (7), until --supersede cancels it and
+    follows it to its end.
+    """
     lab = cloud.lab
     lab.write("web.yaml", PLAN + "    pause: approval\n")
     assert lab.run("run", "web.yaml", "--yes", "--no-wait").code == 75
@@ -165,7 +171,9 @@ def test_reconcile_stays_with_what_is_due_soon(cloud: Remote) -> None:
 
 
 def test_what_is_refused_supersedes_nothing(cloud: Remote) -> None:
-    """A wrong digest, or a version that has run already, leaves the open run of another version alone."""
+    """A wrong digest, or a version that has run already, leaves the open run of another
+    version alone.
+    """
     lab = cloud.lab
     save(cloud)
     assert lab.run("run", "saved.json", "--yes").code == 0

@@ -1,4 +1,6 @@
-"""The live display and `status --watch` on a real terminal: narrow, wide, resized, without colors."""
+"""The live display and `status --watch` on a real terminal: narrow, wide, resized,
+without colors.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def live_rows(screen: Screen) -> list[str]:
 
 
 def test_the_live_display_fits_and_follows_the_terminal() -> None:
-    """At 60, 80 and 200 columns the counts are whole, long names keep both ends, and a resize leaves nothing stale."""
+    """At 60, 80 and 200 columns the counts are whole, long names keep both ends, and a
+    resize leaves nothing stale.
+    """
     with Program(LIVE, 60, 60) as program:
         for n, width in enumerate((60, 80, 200, 80, 60)):
             if n:
@@ -66,7 +70,9 @@ def is_drawn_for(screen: Screen, width: int) -> bool:
 
 
 def passes(check: Callable[[Screen, int], None], width: int) -> Callable[[Screen], bool]:
-    """Return a condition to wait for: a picture that is drawn over an older one can be read at any moment between."""
+    """Return a condition to wait for: a picture that is drawn over an older one can be read
+    at any moment between.
+    """
 
     def is_passed(screen: Screen) -> bool:
         try:
@@ -95,7 +101,9 @@ def demand_readable(screen: Screen, width: int) -> None:
 
 
 def test_without_colors_bars_tell_ready_from_rebooting() -> None:
-    """NO_COLOR: two fills, and no color at all; a wave that only reboots has nothing of `ready` in its bar."""
+    """NO_COLOR: two fills, and no color at all; a wave that only reboots has nothing of
+    `ready` in its bar.
+    """
     with Program(LIVE, 100, 30, NO_COLOR="1") as program:
         screen = program.wait_for(lambda s: is_drawn_for(s, 100))
         bars = {
@@ -121,7 +129,9 @@ COUNTS = (
 
 @pytest.mark.parametrize("width", [10, 20, 30])
 def test_shares_of_a_bar(width: int) -> None:
-    """They fill the bar; one of a thousand is seen, and it is never full of one word while there is another."""
+    """They fill the bar; one of a thousand is seen, and it is never full of one word while
+    there is another.
+    """
     for counts in (
         {"ready": 999, "failed": 1},
         {"a": 1, "b": 1, "c": 1},
@@ -137,7 +147,9 @@ def test_shares_of_a_bar(width: int) -> None:
 
 
 def watched(folder: Path) -> tuple[str, str]:
-    """A store with an open run of 12 waves that waits for an approval, 33 of its servers failed; its address and id."""
+    """A store with an open run of 12 waves that waits for an approval, 33 of its servers
+    failed; its address and id.
+    """
     bench = Bench.of(120)
     bench.store = SqlStore(Sqlite(folder / "runs.db", bench.clock.seconds))
     bench.cloud.fails = {f"s-{n:03d}": "boot failed" for n in range(1, 34)}
@@ -169,9 +181,14 @@ def demand_status(screen: Screen, width: int, *, run_id: str) -> None:
 
 
 def test_status_watch_fits_the_screen(tmp_path: Path) -> None:
-    """33 failures on 30 rows: the headline stays, the rest is counted; at 60, 80 and 200 columns, in one place."""
+    """33 failures on 30 rows: the headline stays, the rest is counted; at 60, 80 and 200
+    columns, in one place.
+    """
     store, run_id = watched(tmp_path)
-    code = f"from runner.cli.main import invoke; invoke({['--store', store, 'status', run_id, '--watch']!r})"
+    code = (
+        f"from runner.cli.main import invoke; "
+        f"invoke({['--store', store, 'status', run_id, '--watch']!r})"
+    )
     with Program(code, 80, 30, NO_COLOR="1") as program:
         for width in (80, 200, 60):
             program.resize(width, 30)
@@ -193,7 +210,9 @@ print("consented")
 
 
 def test_the_prompt_is_readable() -> None:
-    """At 60, 80 and 200 columns: lines break at spaces, the plan's name is whole, and what is typed follows."""
+    """At 60, 80 and 200 columns: lines break at spaces, the plan's name is whole, and what
+    is typed follows.
+    """
     name = "web-" + "k" * 59
     with Program(PROMPT, 60, 12) as program:
         screen = program.wait_for(lambda s: "Plan's name:" in s.everything())

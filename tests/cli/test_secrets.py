@@ -28,7 +28,9 @@ def kept(lab: Lab) -> bytes:
 
 
 def test_nothing_tells_a_secret(cloud: Remote) -> None:
-    """Not stdout, not stderr at its most talkative, not the journal, not a report, not a file beside it."""
+    """Not stdout, not stderr at its most talkative, not the journal, not a report, not a
+    file beside it.
+    """
     lab = cloud.lab
     cloud.fault(do="error", on="job", status=500, body="html")
     shown = [
@@ -108,7 +110,9 @@ main.main(["crashing"])
 
 
 def test_a_crash_is_kept_without_secrets(tmp_path: Path) -> None:
-    """A defect of ours is one line and exit 1; the traceback is in a file for nobody else, without local variables."""
+    """A defect of ours is one line and exit 1; the traceback is in a file for nobody else,
+    without local variables.
+    """
     environment = (
         {k: v for k, v in os.environ.items() if not k.startswith("COV")}
         | PLANTED

@@ -1,4 +1,6 @@
-"""Two processes on one store and one cloud, which counts: never more in any minute than it allows."""
+"""Two processes on one store and one cloud, which counts: never more in any minute than
+it allows.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,9 @@ switches: {{quota: "{shape}", quota_servers: {quota}, parent_lag: 1s}}
     [("429", QUOTA, 3), ("429", 1000, 45), ("202", 1000, 45), ("429-gateway", 1000, 20)],
 )
 def test_two_runners_on_one_store(lab: Lab, shape: str, per_minute: int, most_refused: int) -> None:
-    """With a budget that is right hardly anything is refused; with one that is too high little is, and what was refused
-    is asked for again. Each server goes down once."""
+    """With a budget that is right hardly anything is refused; with one that is too high little
+    is, and what was refused is asked for again. Each server goes down once.
+    """
     lab.write("quota.yaml", SCENARIO.format(shape=shape, quota=QUOTA))
     options = {"servers": 40, "time_scale": 200, "scenario": "quota.yaml"}
     rate = {"servers_per_minute": per_minute, "servers_per_request": 4, "poll_every": "5s"}

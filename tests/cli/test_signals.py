@@ -29,7 +29,9 @@ def wait_for_reboot(cloud: Remote) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_everything(still_cloud: Remote, number: signal.Signals, code: int) -> None:
-    """While a server is down: state and report within 5 s, the signal's exit code; `resume` ends what was begun."""
+    """While a server is down: state and report within 5 s, the signal's exit code; `resume`
+    ends what was begun.
+    """
     lab = still_cloud.lab
     child = lab.start("run", "web.yaml")
     child.err.wait_for(ACCEPTED)
@@ -39,7 +41,10 @@ def test_a_signal_saves_everything(still_cloud: Remote, number: signal.Signals, 
     assert time.monotonic() - began < 5
     assert done.code == code
     (run,) = lab.runs()
-    said = f"run {run['id']} is suspended ({number.name}): 0 of 10 servers ready, 1 in flight, 9 pending; "
+    said = (
+        f"run {run['id']} is suspended ({number.name}): 0 of 10 servers ready, 1 in flight, 9 "
+        f"pending; "
+    )
     assert done.out.startswith(said)
     assert f"    reboot-runner resume {run['id']}\n" in done.out
     assert (done.out + done.err).count("suspended") == 1
@@ -56,7 +61,9 @@ def test_a_signal_saves_everything(still_cloud: Remote, number: signal.Signals, 
 
 
 def test_a_second_signal_ends_at_once(cloud: Remote) -> None:
-    """The first signal gives a request on its way a moment, the second does not; `resume` goes on all the same."""
+    """The first signal gives a request on its way a moment, the second does not; `resume`
+    goes on all the same.
+    """
     lab = slow_answer(cloud)
     child = lab.start("run", "web.yaml")
     wait_for_reboot(cloud)
@@ -89,7 +96,9 @@ def test_killed_while_a_server_is_down(still_cloud: Remote, again: tuple[str, ..
 
 
 def test_killed_while_the_request_is_on_its_way(cloud: Remote) -> None:
-    """SIGKILL between the request and its answer: the reboot is found on the server, and not asked for again."""
+    """SIGKILL between the request and its answer: the reboot is found on the server, and
+    not asked for again.
+    """
     lab = slow_answer(cloud)
     child = lab.start("run", "web.yaml")
     wait_for_reboot(cloud)
@@ -102,7 +111,9 @@ def test_killed_while_the_request_is_on_its_way(cloud: Remote) -> None:
 
 
 def test_the_embedded_cloud_survives_its_process(lab: Lab) -> None:
-    """The embedded cloud keeps its jobs beside the store: a killed run is gone on with there too."""
+    """The embedded cloud keeps its jobs beside the store: a killed run is gone on with
+    there too.
+    """
     lab.configure(
         targets={
             "simulator": {"cloud": "simulator", "simulator": {"servers": 20, "time_scale": 200}}

@@ -10,14 +10,18 @@ from tests.cli.test_saved import save
 
 
 def reboot_by_somebody(cloud: Remote, *names: str) -> None:
-    """Have servers rebooted by somebody else, of which no store of ours knows; they are down or back by now."""
+    """Have servers rebooted by somebody else, of which no store of ours knows; they are
+    down or back by now.
+    """
     cloud.fault(do="rebooted_by_somebody", servers={"names": list(names) or ["web-*"]})
     while any(r.begins > cloud.state.now() for r in cloud.state.accepted_reboots(by=None)):
         time.sleep(0.01)
 
 
 def test_a_server_that_was_rebooted_since_the_review_is_left_alone(cloud: Remote) -> None:
-    """It is skipped with the time of its reboot, the others go down; that is exit 4, and `retry` names it only."""
+    """It is skipped with the time of its reboot, the others go down; that is exit 4, and
+    `retry` names it only.
+    """
     save(cloud)
     reboot_by_somebody(cloud, "web-003")
     cloud.fault(do="tags", servers={"names": ["web-004"]}, tags={"role": "web", "changed": "yes"})
@@ -47,7 +51,9 @@ def test_where_all_were_rebooted_since_the_review_nothing_begins(cloud: Remote) 
 
 
 def test_a_store_that_was_lost_does_not_reboot_twice(cloud: Remote) -> None:
-    """Both the reviewed schedule and a fresh one find the reboots of a moment ago where the store is new."""
+    """Both the reviewed schedule and a fresh one find the reboots of a moment ago where the
+    store is new.
+    """
     save(cloud)
     assert cloud.lab.run("run", "saved.json", "--yes").code == 0
     before = dict(cloud.reboots)
@@ -59,7 +65,9 @@ def test_a_store_that_was_lost_does_not_reboot_twice(cloud: Remote) -> None:
 
 
 def test_a_new_cycle_right_after_a_run_is_no_second_reboot(cloud: Remote) -> None:
-    """What a plan asks for by itself, and what `retry` repeats, is not taken for a reboot since the review."""
+    """What a plan asks for by itself, and what `retry` repeats, is not taken for a reboot
+    since the review.
+    """
     cloud.lab.write("web.yaml", PLAN)
     assert cloud.lab.run("run", "web.yaml", "--yes").code == 0
     cloud.lab.write("web.yaml", PLAN + "cycle: second\n")
@@ -69,7 +77,9 @@ def test_a_new_cycle_right_after_a_run_is_no_second_reboot(cloud: Remote) -> Non
 
 
 def test_an_unreadable_history_is_named_and_refused_on_a_new_store(cloud: Remote) -> None:
-    """Where the store is new nothing is sent (6); where it knows earlier runs, the server is named and goes down."""
+    """Where the store is new nothing is sent (6); where it knows earlier runs, the server
+    is named and goes down.
+    """
     save(cloud)
     reboot_by_somebody(cloud, "web-003")
     cloud.fault(do="error", on="actions", status=403, code="Ecs.0013", times=99)
@@ -89,7 +99,9 @@ def test_an_unreadable_history_is_named_and_refused_on_a_new_store(cloud: Remote
 
 
 def test_a_dry_run_shows_what_a_run_begins(cloud: Remote) -> None:
-    """Servers rebooted a moment ago, warnings of plan and policy, the schedule: the same for both."""
+    """Servers rebooted a moment ago, warnings of plan and policy, the schedule: the
+    same for both.
+    """
     policy = "version: 1\nforbidden: {tags: {role: nobody-has-this}}\n"
     cloud.lab.write("policy.yaml", policy)
     cloud.lab.configure(targets={"lab": target(cloud.state, cloud.url)}, policy="policy.yaml")

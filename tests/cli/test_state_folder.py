@@ -27,8 +27,9 @@ targets:
 def test_the_folder_can_be_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str | None, place: str
 ) -> None:
-    """With a store elsewhere it is beside the configuration, or what REBOOT_RUNNER_STATE says: a container's
-    configuration is often read-only."""
+    """With a store elsewhere it is beside the configuration, or what REBOOT_RUNNER_STATE says:
+    a container's configuration is often read-only.
+    """
     (tmp_path / "reboot-runner.yaml").write_text(CONFIG)
     monkeypatch.setenv("HUAWEICLOUD_SDK_AK", "EXAMPLEACCESSKEY0001")
     monkeypatch.setenv("HUAWEICLOUD_SDK_SK", "ExampleSecretNotReal-0123456789")

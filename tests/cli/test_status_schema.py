@@ -26,7 +26,9 @@ def test_the_published_schema_is_what_the_program_says() -> None:
 def test_both_forms_fit(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The list of runs and one run, in pause and stopped with failures, fit the schema; a wrong one does not."""
+    """The list of runs and one run, in pause and stopped with failures, fit the schema; a
+    wrong one does not.
+    """
     monkeypatch.chdir(tmp_path)
     bench = Bench.of(4)
     bench.store = SqlStore(Sqlite(tmp_path / "runs.db", bench.clock.seconds))
@@ -45,7 +47,9 @@ def test_both_forms_fit(
 def test_a_suspended_run_says_so_until_somebody_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The list says `suspended` after a suspension, and `running` again as soon as a process advances the run."""
+    """The list says `suspended` after a suspension, and `running` again as soon as a
+    process advances the run.
+    """
     monkeypatch.chdir(tmp_path)
     bench = Bench.of(3)
     bench.store = SqlStore(Sqlite(tmp_path / "runs.db", bench.clock.seconds))

@@ -1,4 +1,6 @@
-"""`diff` and `run` say which servers an auto-scaling group may replace, and which the provider has plans for."""
+"""`diff` and `run` say which servers an auto-scaling group may replace, and which the
+provider has plans for.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def rules(place: Any) -> None:
 
 
 def test_diff_in_every_form(lab: Lab) -> None:
-    """Counted and named in text, Markdown and JSON, only for servers that go down; the digest does not know of it."""
+    """Counted and named in text, Markdown and JSON, only for servers that go down; the
+    digest does not know of it.
+    """
     lab.write("web.yaml", PLAN)
     with remote(lab, still=True) as place:
         before = json.loads(lab.run("diff", "web.yaml", "-o", "json").out)["plans"][0]
@@ -66,7 +70,9 @@ def test_diff_in_every_form(lab: Lab) -> None:
 
 
 def test_server_groups_that_may_not_be_read(lab: Lab) -> None:
-    """A plan that needs them is denied with the permission to add; else `diff` and `run` warn that they are unknown."""
+    """A plan that needs them is denied with the permission to add; else `diff` and `run`
+    warn that they are unknown.
+    """
     lab.write("web.yaml", PLAN)
     lab.write("spread.yaml", PLAN.replace("waves:", "spread: {server_group: 1}\n    waves:"))
     with remote(lab) as place:

@@ -1,4 +1,6 @@
-"""Plans whose groups are on several targets, by whole command lines: `diff`, `run`, saved schedules, `resume`."""
+"""Plans whose groups are on several targets, by whole command lines: `diff`, `run`, saved
+schedules, `resume`.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def two_clouds(lab: Lab) -> Iterator[Pair]:
 
 
 def test_incomplete_inventory(lab: Lab) -> None:
-    """A cloud that shows fewer servers than it counts is an error that names the target; no plan is blamed."""
+    """A cloud that shows fewer servers than it counts is an error that names the target; no
+    plan is blamed.
+    """
     lab.write("plan.yaml", LAB_PLAN)
     with remote(lab, unlisted=2):
         done = lab.run("diff", "plan.yaml", "--target", "lab")
@@ -90,7 +94,9 @@ def plan_of(done: Any) -> dict[str, Any]:
 
 
 def test_one_plan_reboots_each_group_on_its_own_target(pair: Pair) -> None:
-    """`diff` shows both targets, the saved schedule runs as reviewed, each cloud reboots its own servers once."""
+    """`diff` shows both targets, the saved schedule runs as reviewed, each cloud reboots
+    its own servers once.
+    """
     lab = pair.lab
     shown = lab.run("diff", "both.yaml", "--out", "both.json")
     assert shown.code == 0, shown.err
@@ -112,7 +118,9 @@ def test_one_plan_reboots_each_group_on_its_own_target(pair: Pair) -> None:
 
 
 def test_a_saved_schedule_is_held_to_the_plans_targets(pair: Pair) -> None:
-    """A file whose group is on another target than the plan says is refused, whatever its digest."""
+    """A file whose group is on another target than the plan says is refused, whatever
+    its digest.
+    """
     lab = pair.lab
     assert lab.run("diff", "both.yaml", "--out", "both.json").code == 0
     lab.write("both.yaml", PLAN.replace("    target: other\n", ""))
@@ -123,8 +131,8 @@ def test_a_saved_schedule_is_held_to_the_plans_targets(pair: Pair) -> None:
 
 
 def test_a_target_that_is_gone_in_mid_run_stops_its_own_groups(pair: Pair) -> None:
-    """The second target does not let us in any more: the first is done, the rest is not started, exit 4, and `retry`
-    writes a plan for exactly that, on the target where it is.
+    """The second target does not let us in any more: the first is done, the rest is not
+    started, exit 4, and `retry` writes a plan for exactly that, on the target where it is.
     """
     lab = pair.lab
     head, here, there = PLAN.split("  - name: ")
@@ -160,7 +168,10 @@ def test_resume_without_one_targets_credentials(pair: Pair) -> None:
     assert begun.code == 75, begun.err
     assert lab.run("approve", "both", "--reason", "fine").code == 0
     done = lab.run("resume", "both", "--deadline", "1s")
-    first = "target other could not be opened, the others go on: no credentials: set OTHER_HUAWEICLOUD_SDK_AK and"
+    first = (
+        "target other could not be opened, the others go on: no credentials: set "
+        "OTHER_HUAWEICLOUD_SDK_AK and"
+    )
     assert done.err.count(f"{first} OTHER_HUAWEICLOUD_SDK_SK") == 1, done.err
 
 
@@ -178,7 +189,9 @@ def test_percent_of_limits_is_of_each_target(pair: Pair) -> None:
 
 
 def test_target_option_is_for_plans_with_one(pair: Pair) -> None:
-    """`--target` would send groups elsewhere that name a target of their own: refused, nothing is read."""
+    """`--target` would send groups elsewhere that name a target of their own: refused,
+    nothing is read.
+    """
     done = pair.lab.run("diff", "both.yaml", "--target", "lab")
     assert done.code == 3
     assert "name targets of their own" in done.out + done.err
@@ -196,7 +209,9 @@ def test_an_unknown_target_of_a_group_has_its_place(pair: Pair) -> None:
 
 
 def test_two_embedded_clouds_live_by_one_clock(lab: Lab) -> None:
-    """Without anything to serve: two simulated targets in the configuration, one plan, each with its own fleet."""
+    """Without anything to serve: two simulated targets in the configuration, one plan, each
+    with its own fleet.
+    """
     simulated = {
         "cloud": "simulator",
         "region": "eu-de",

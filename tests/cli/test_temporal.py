@@ -1,4 +1,6 @@
-"""`worker --engine temporal`: workflows of a real Temporal server take the steps, the journal stays the truth."""
+"""`worker --engine temporal`: workflows of a real Temporal server take the steps, the
+journal stays the truth.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ async def _state(address: str, workflow_id: str) -> RunProgress:
 
 
 async def _duplicates(address: str, run_id: str) -> None:
-    """Two more workflows at the same run, which nobody would start; woken all the time. They end with it."""
+    """Two more workflows at the same run, which nobody would start; woken all the time.
+    They end with it.
+    """
     client = await Client.connect(address)
     others: list[WorkflowHandle[object, RunProgress]] = [
         await client.start_workflow(
@@ -97,9 +101,11 @@ async def _stranger(address: str) -> None:
 
 
 def test_temporal_drives_a_run_and_holds_no_truth(cloud: Remote, temporal: str) -> None:
-    """A workflow for the open run appears, tells its state, sleeps until somebody approves, begins anew when its
-    history is long, and ends with the run. Rivals at the same run change nothing; each history can be replayed. A
-    workflow about a run that the store has not fails."""
+    """A workflow for the open run appears, tells its state, sleeps until somebody approves,
+    begins anew when its history is long, and ends with the run. Rivals at the same run
+    change nothing; each history can be replayed. A workflow about a run that the store has
+    not fails.
+    """
     lab = cloud.lab
     lab.write("web.yaml", APPROVED)
     assert lab.run("run", "web.yaml", "--no-wait").code == 75

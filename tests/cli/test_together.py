@@ -34,7 +34,9 @@ def test_a_second_process_takes_part(still_cloud: Remote) -> None:
 
 
 def test_people_decide_from_other_processes(lab: Lab) -> None:
-    """`status` tells what a run asks, `approve` answers while `run` waits, and is refused where nothing is asked."""
+    """`status` tells what a run asks, `approve` answers while `run` waits, and is refused
+    where nothing is asked.
+    """
     lab.write("web.yaml", APPROVALS)
     child = lab.start("run", "web.yaml")
     child.err.wait_for("waits for an approval")
@@ -57,7 +59,9 @@ def test_people_decide_from_other_processes(lab: Lab) -> None:
 
 
 def test_cancel_stops_a_waiting_run(lab: Lab) -> None:
-    """`cancel` from elsewhere ends the waiting process with exit 5; nothing more is sent; twice is refused."""
+    """`cancel` from elsewhere ends the waiting process with exit 5; nothing more is sent;
+    twice is refused.
+    """
     lab.write("web.yaml", APPROVALS)
     child = lab.start("run", "web.yaml")
     child.err.wait_for("waits for an approval")
@@ -73,7 +77,9 @@ def test_cancel_stops_a_waiting_run(lab: Lab) -> None:
 
 
 def test_halt_and_unhalt(cloud: Remote) -> None:
-    """A halted store begins nothing (exit 7, with reason) until it is lifted; `resume` goes on then."""
+    """A halted store begins nothing (exit 7, with reason) until it is lifted; `resume` goes
+    on then.
+    """
     lab = cloud.lab
     assert lab.run("halt", "--reason", "incident 4711").code == 0
     assert "HALTED" in lab.run("status").out
@@ -101,7 +107,9 @@ def test_halt_and_unhalt(cloud: Remote) -> None:
 
 
 def test_halt_while_a_run_goes_on(still_cloud: Remote) -> None:
-    """What is in flight is followed to its end; the next wave is not begun, and the process says why it ends."""
+    """What is in flight is followed to its end; the next wave is not begun, and the process
+    says why it ends.
+    """
     lab = still_cloud.lab
     child = lab.start("run", "web.yaml")
     child.err.wait_for("batch 1: accepted")
@@ -114,7 +122,9 @@ def test_halt_while_a_run_goes_on(still_cloud: Remote) -> None:
 
 
 def test_reconcile_goes_on(cloud: Remote) -> None:
-    """`reconcile` advances what is due and begins nothing: an approved run goes on without its first process."""
+    """`reconcile` advances what is due and begins nothing: an approved run goes on without
+    its first process.
+    """
     lab = cloud.lab
     nothing = lab.run("reconcile")
     assert (nothing.code, nothing.out, cloud.posts) == (0, "", 0)
@@ -133,7 +143,9 @@ def test_reconcile_goes_on(cloud: Remote) -> None:
 
 
 def test_resolve(cloud: Remote) -> None:
-    """A lost answer leaves servers unknown; a person says what became of each, once, and the report keeps it."""
+    """A lost answer leaves servers unknown; a person says what became of each, once, and
+    the report keeps it.
+    """
     cloud.fault(do="reset", on="reboot", when="before")
     lab = cloud.lab
     done = lab.run("run", "web.yaml")
@@ -163,7 +175,9 @@ def test_resolve(cloud: Remote) -> None:
 
 
 def test_resolve_several_at_once(cloud: Remote) -> None:
-    """`--server` several times is one decision: all of them are recorded, or with one that does not fit none."""
+    """`--server` several times is one decision: all of them are recorded, or with one that
+    does not fit none.
+    """
     cloud.fault(do="reset", on="reboot", when="before")
     lab = cloud.lab
     lab.write(
@@ -183,7 +197,9 @@ def test_resolve_several_at_once(cloud: Remote) -> None:
 
 
 def test_status_between_an_approval_and_who_goes_on(cloud: Remote) -> None:
-    """What was waited for is not told any more: the run is suspended, approved, and nobody is at it."""
+    """What was waited for is not told any more: the run is suspended, approved, and nobody
+    is at it.
+    """
     lab = cloud.lab
     lab.write("web.yaml", APPROVALS.replace("50%", "100%"))
     assert lab.run("run", "web.yaml", "--no-wait").code == 75
@@ -233,7 +249,9 @@ def test_status_of_plans(cloud: Remote) -> None:
 
 
 def test_the_same_plan_on_another_target(cloud: Remote) -> None:
-    """A plan that has run on one target has not run on another; while it is open on one, the other is held."""
+    """A plan that has run on one target has not run on another; while it is open on one,
+    the other is held.
+    """
     lab = cloud.lab
     one = target(cloud.state, cloud.url)
     lab.configure(targets={"lab": one, "second": one})

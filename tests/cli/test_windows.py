@@ -1,4 +1,6 @@
-"""Windows and freezes on the command line: what `diff` and `status` show, what `run` and `resume` do and refuse."""
+"""Windows and freezes on the command line: what `diff` and `status` show, what `run` and
+`resume` do and refuse.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def window(days_ahead: int = 3, length: str = "4h", **more: str) -> str:
-    """A plan with a window that begins so many days from now at noon; 0: one that is open all day, every day."""
+    """A plan with a window that begins so many days from now at noon; 0: one that is open
+    all day, every day.
+    """
     day = DAYS[(datetime.now(UTC) + timedelta(days=days_ahead)).weekday()]
     about = {"days": day, "start": "12:00", "length": length, "timezone": "UTC", **more}
     if not days_ahead:
@@ -45,16 +49,18 @@ def fits(name: str, text: str) -> Any:
 
 
 def test_diff_shows_the_next_opening_and_how_many_waves_fit(lab: Lab) -> None:
-    """Closed now: when it opens, until when, how many of the waves fit; the same as JSON and Markdown."""
+    """Closed now: when it opens, until when, how many of the waves fit; the same as JSON
+    and Markdown.
+    """
     lab.write("web.yaml", window(length="3m"))
     text, markdown, made = (
         lab.run("diff", "web.yaml", "-o", o).out for o in ("text", "markdown", "json")
     )
     opens = (datetime.now(UTC) + timedelta(days=3)).replace(hour=12, minute=0)
     assert (
-        f"closed (no window is open), opens {opens:%Y-%m-%d} 12:00 UTC, until {opens:%Y-%m-%d} 12:03 UTC"
-        in text
-    )
+        f"closed (no window is open), opens {opens:%Y-%m-%d} 12:00 UTC, until {opens:%Y-%m-%d} "
+        f"12:03 UTC"
+    ) in text
     assert "3 of 3 waves fit" in text
     assert "opens" in markdown
     (plan,) = fits("diff", made)["plans"]
@@ -77,7 +83,9 @@ def test_diff_says_which_waves_never_fit(lab: Lab) -> None:
 
 
 def test_an_open_window_is_no_wait(lab: Lab) -> None:
-    """Windows that never close let a plan run as one without; a plan without windows says nothing of them."""
+    """Windows that never close let a plan run as one without; a plan without windows says
+    nothing of them.
+    """
     assert "windows:" not in lab.run("diff", "web.yaml").out
     assert json.loads(lab.run("diff", "web.yaml", "-o", "json").out)["plans"][0]["window"] is None
     lab.write("web.yaml", window(0))
@@ -86,7 +94,9 @@ def test_an_open_window_is_no_wait(lab: Lab) -> None:
 
 
 def test_outside_a_run_suspends_and_an_override_is_a_decision(cloud: Remote) -> None:
-    """Exit 75 with the instant; status tells it; an override with a reason goes on and is kept in the report."""
+    """Exit 75 with the instant; status tells it; an override with a reason goes on and is
+    kept in the report.
+    """
     lab = cloud.lab
     lab.write("web.yaml", window())
     done = lab.run("run", "web.yaml", "--yes", "--no-wait")
@@ -115,7 +125,9 @@ def test_outside_a_run_suspends_and_an_override_is_a_decision(cloud: Remote) -> 
 
 
 def test_a_reviewed_schedule_keeps_its_freezes(cloud: Remote) -> None:
-    """A freeze that is on holds a saved schedule back, also one whose copy of the freezes was taken out of the file."""
+    """A freeze that is on holds a saved schedule back, also one whose copy of the freezes
+    was taken out of the file.
+    """
     lab = cloud.lab
     lab.write("freeze/now.ics", calendar(datetime.now(UTC) - timedelta(hours=1), 48))
     lab.write("web.yaml", PLAN.replace("groups:", "freeze: [freeze/now.ics]\ngroups:"))
@@ -158,7 +170,9 @@ def test_a_calendar_that_cannot_be_read_is_a_problem_of_the_plan(lab: Lab, comma
 
 @pytest.mark.parametrize("command", ["validate", "diff"])
 def test_a_calendar_that_closes_nothing_is_named(lab: Lab, command: str) -> None:
-    """A warning at the name of the calendar, exit 0; the calendar beside it closes and is not named."""
+    """A warning at the name of the calendar, exit 0; the calendar beside it closes and is
+    not named.
+    """
     now = datetime.now(UTC)
     lab.write("old.ics", calendar(now - timedelta(days=9), 1))
     lab.write("new.ics", calendar(now + timedelta(days=399), 1))
@@ -186,7 +200,9 @@ def test_a_rendered_plan_names_its_calendars(lab: Lab) -> None:
 
 
 def test_a_freeze_that_is_added_while_a_run_waits(cloud: Remote) -> None:
-    """`resume` reads the calendars of its checkout; `status` tells what they close; elsewhere the run's copy holds."""
+    """`resume` reads the calendars of its checkout; `status` tells what they close;
+    elsewhere the run's copy holds.
+    """
     lab = cloud.lab
     lab.write("now.ics", calendar(datetime.now(UTC) - timedelta(days=9), 1))
     lab.write(

@@ -1,4 +1,6 @@
-"""`worker`: takes what is due, goes on with what a person decided, tells how it is, ends in order."""
+"""`worker`: takes what is due, goes on with what a person decided, tells how it is,
+ends in order.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,9 @@ from tests.cli.workers import APPROVED, figures, get, start, until
 
 
 def test_a_worker_goes_on_with_what_is_open_and_with_decisions(cloud: Remote) -> None:
-    """A run that waits for an approval is gone on with once somebody approves; its end is counted; SIGTERM ends with
-    143."""
+    """A run that waits for an approval is gone on with once somebody approves; its end is
+    counted; SIGTERM ends with 143.
+    """
     lab = cloud.lab
     lab.write("web.yaml", APPROVED)
     assert lab.run("run", "web.yaml", "--no-wait").code == 75
@@ -36,8 +39,10 @@ def test_a_worker_goes_on_with_what_is_open_and_with_decisions(cloud: Remote) ->
 
 
 def test_what_is_wrong_keeps_nobody_waiting_and_what_is_mended_goes_on(cloud: Remote) -> None:
-    """The target of one run is gone from the configuration: the other run ends. A configuration that is wrong is told,
-    /readyz says so, and nothing is advanced by an older one. Mended, the first run ends too, with the same worker."""
+    """The target of one run is gone from the configuration: the other run ends. A
+    configuration that is wrong is told, /readyz says so, and nothing is advanced by an
+    older one. Mended, the first run ends too, with the same worker.
+    """
     lab = cloud.lab
     one = target(cloud.state, cloud.url)
     lab.configure(targets={"lab": one, "other": one})
@@ -73,8 +78,9 @@ def test_what_is_wrong_keeps_nobody_waiting_and_what_is_mended_goes_on(cloud: Re
 def test_a_request_on_its_way_gets_the_grace_to_be_answered(
     cloud: Remote, grace: str, is_answered: bool
 ) -> None:
-    """SIGTERM while the cloud has the request, which it answers late: with grace enough the answer is in the journal,
-    else nobody knows it yet."""
+    """SIGTERM while the cloud has the request, which it answers late: with grace enough the
+    answer is in the journal, else nobody knows it yet.
+    """
     lab = cloud.lab
     lab.write("web.yaml", APPROVED)
     assert lab.run("run", "web.yaml", "--no-wait").code == 75

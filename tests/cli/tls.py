@@ -1,6 +1,8 @@
-"""TLS in front of a simulated cloud, at an address that does not count as loopback: as real as a target can be here.
+"""TLS in front of a simulated cloud, at an address that does not count as loopback: as real as
+a target can be here.
 
-The certificate is for 0.0.0.0, which is this machine and no loopback address; only `SSL_CERT_FILE` makes it trusted.
+The certificate is for 0.0.0.0, which is this machine and no loopback address; only
+`SSL_CERT_FILE` makes it trusted.
 """
 
 from __future__ import annotations

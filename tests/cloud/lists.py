@@ -2,9 +2,10 @@
 
     python -m tests.cloud.lists [--servers 100000]
 
-Between any two pages a server is deleted, another created, or both. Prints, for each way: the pages that were asked
-for, what went and came, who was missed, and what the reader needed of memory and time. Exits 1 when a server that was
-there all the time is missed, or the reader needs more than 500 MB.
+Between any two pages a server is deleted, another created, or both. Prints, for each way:
+the pages that were asked for, what went and came, who was missed, and what the reader
+needed of memory and time. Exits 1 when a server that was there all the time is missed, or
+the reader needs more than 500 MB.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ WAYS: Mapping[str, Sequence[Mapping[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of one reading of a list. `missed`: servers that were there all the time, and are not in the result."""
+    """What came of one reading of a list. `missed`: servers that were there all the time,
+    and are not in the result.
+    """
 
     way: str
     pages: int
@@ -124,7 +127,9 @@ def _reader(place: Sequence[str]) -> None:
 
 
 def _peak_mb() -> float:
-    """The most memory of this program. (`ru_maxrss` also holds that of the process it was forked from.)"""
+    """The most memory of this program. (`ru_maxrss` also holds that of the process it was
+    forked from.)
+    """
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
@@ -145,14 +150,16 @@ def main() -> int:
         return 0
     fleet = generate(FleetOptions(servers=options.servers))
     print(
-        f"{'way':22} {'pages':>6} {'gone':>6} {'come':>6} {'read':>8} {'missed':>7} {'twice':>6} {'MB':>6} {'s':>6}"
+        f"{'way':22} {'pages':>6} {'gone':>6} {'come':>6} {'read':>8} {'missed':>7} "
+        f"{'twice':>6} {'MB':>6} {'s':>6}"
     )
     good = True
     for way in WAYS:
         one = reading(way, fleet, read_apart)
         good &= one.is_good
         print(
-            f"{way:22} {one.pages:6} {one.gone:6} {one.come:6} {one.read:8} {one.missed:7} {one.twice:6}"
+            f"{way:22} {one.pages:6} {one.gone:6} {one.come:6} {one.read:8} {one.missed:7} "
+            f"{one.twice:6}"
             f" {one.megabytes:6.0f} {one.seconds:6.1f}",
             flush=True,
         )

@@ -1,4 +1,6 @@
-"""Cloud Eye: which servers an alarm is on for, as the simulated cloud tells, and as a cloud tells that is not clear."""
+"""Cloud Eye: which servers an alarm is on for, as the simulated cloud tells, and as a cloud
+tells that is not clear.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ Body = Callable[[dict[str, str]], dict[str, Any]]
 
 
 def told(rules: list[Any], records: list[Any], ids: tuple[str, ...] = (SERVER,)) -> dict[str, str]:
-    """What is said of a cloud with these rules and records, which pages and filters as documented."""
+    """What is said of a cloud with these rules and records, which pages and filters as
+    documented.
+    """
 
     async def get(path: str, *query: tuple[str, str]) -> Any:
         asked = dict(query)
@@ -98,7 +102,9 @@ def test_an_alarm_of_one_server() -> None:
     ],
 )
 def test_rules_and_records(rules: list[Any], records: list[Any], names: list[str]) -> None:
-    """Rules that are off, of events or of other services are none; records name the servers of rules over many."""
+    """Rules that are off, of events or of other services are none; records name the servers
+    of rules over many.
+    """
     assert list(told(rules, records).values()) == names
 
 
@@ -118,7 +124,9 @@ def test_rules_and_records(rules: list[Any], records: list[Any], names: list[str
     ],
 )
 def test_what_is_not_clear_is_an_error(rules: list[Any], records: list[Any]) -> None:
-    """An alarm without a server, unknown states, lists without an end: nobody can tell, and nobody says `none`."""
+    """An alarm without a server, unknown states, lists without an end: nobody can tell, and
+    nobody says `none`.
+    """
     with pytest.raises(CloudError):
         told(rules, records)
 
@@ -137,7 +145,9 @@ def test_other_answers_are_errors(body: Any) -> None:
 
 
 def test_the_client_over_http() -> None:
-    """Signed like every other call; own and shared rules of the simulated cloud; 403 is a denial."""
+    """Signed like every other call; own and shared rules of the simulated cloud; 403 is
+    a denial.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(4)) as place:
@@ -168,7 +178,9 @@ def test_the_client_over_http() -> None:
 
 
 def test_where_cloud_eye_is() -> None:
-    """By the rule of each cloud, or where the configuration says; a host that is not the cloud's is refused as ever."""
+    """By the rule of each cloud, or where the configuration says; a host that is not the
+    cloud's is refused as ever.
+    """
     of: dict[str, Any] = {"region": "eu-de", "environ": {}}
     assert settings_for(cloud="otc", **of).ces_url == "https://ces.eu-de.otc.t-systems.com"
     assert settings_for(cloud="huaweicloud", **of).ces_url == "https://ces.eu-de.myhuaweicloud.com"

@@ -54,7 +54,9 @@ def test_examples(name: str, code: str) -> None:
 
 
 def test_details() -> None:
-    """Details keep their codes, in `details` and in `internalError` alike; the latter name servers."""
+    """Details keep their codes, in `details` and in `internalError` alike; the latter
+    name servers.
+    """
     assert read_error(Reply(400, {}, fixture("error-ecs-details.json"))).codes == (
         "Ecs.0611",
         "Ecs.0100",
@@ -73,7 +75,10 @@ def test_details() -> None:
         ('{"code": "X.1", "message": "m"}', "X.1", "m"),
         ('{"NeutronError": {"message": "m", "type": "t", "detail": ""}}', "t", "m"),
         (
-            '{"code": 400, "element": "e", "message": "m", "details": {"details": "d", "code": "ces.0013"}}',
+            (
+                '{"code": 400, "element": "e", "message": "m", "details": {"details": "d", "code": '
+                '"ces.0013"}}'
+            ),
             "ces.0013",
             "m",
         ),
@@ -98,7 +103,9 @@ def test_details() -> None:
     ],
 )
 def test_other_shapes(body: str, code: str | None, message: str | None) -> None:
-    """Other services' shapes and what is no shape at all: a code only where one stands, and never an exception."""
+    """Other services' shapes and what is no shape at all: a code only where one stands, and
+    never an exception.
+    """
     error = read_error(Reply(400, {}, body.encode()))
     assert error.code == code
     if message is not None:
@@ -124,18 +131,22 @@ def test_long_texts_are_cut() -> None:
 
 
 def test_endless_details_prove_nothing() -> None:
-    """Past the details that are looked at stands a code that nobody knows, so that no verdict skips the rest."""
+    """Past the details that are looked at stands a code that nobody knows, so that no
+    verdict skips the rest.
+    """
     body = {"error": {"code": "Ecs.0611", "message": "m", "details": [{"code": "Ecs.0100"}] * 5000}}
     error = read_error(Reply(400, {}, json.dumps(body).encode()))
     assert error.details[-1] == Detail("TooManyDetails")
 
 
 def test_echoed_secrets_are_hidden() -> None:
-    """The gateway answers a wrong signature with the request it saw, the token in it: that never stays in a text."""
+    """The gateway answers a wrong signature with the request it saw, the token in it: that
+    never stays in a text.
+    """
     token = Secret("MIIToken+with/odd=chars")
     echo = (
         "x" * 480
-        + f"canonicalRequest:GET|/v1/|x-security-token:{token.reveal()}|a=MIIToken%2Bwith%2Fodd%3Dchars"
+        + f"canonicalRequest:GET|/v1/|x-security-token:{token.reveal()}|a=MIIToken%2Bwith%2Fodd%3Dchars"  # noqa: E501
     )
     error = read_error(
         Reply(401, {}, json.dumps({"error_code": "APIGW.0301", "error_msg": echo}).encode()),
@@ -193,7 +204,9 @@ def test_tidy() -> None:
     "body", [b"", b"{", b"\xff\xfe\x00", b"[" * 50, b"1" * 10_000, b'{"user_data": "hash']
 )
 def test_what_is_no_json(body: bytes) -> None:
-    """Whatever is no JSON is one kind of error, which quotes nothing of it and leads to nothing of it."""
+    """Whatever is no JSON is one kind of error, which quotes nothing of it and leads to
+    nothing of it.
+    """
     with pytest.raises(NotJson) as caught:
         parse_json(body)
     assert "hash" not in str(caught.value)

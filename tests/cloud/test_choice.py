@@ -25,7 +25,10 @@ GITHUB = {
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "planted-bearer",
 }
 SDK = {"HUAWEICLOUD_SDK_AK": "ak", "HUAWEICLOUD_SDK_SK": "planted-sk"}
-FILE = "[basic]\nak = file-ak\nsk = planted-file-sk\nsecurity_token = t%%1\nproject_id = p\n[global]\nak = no\n"
+FILE = (
+    "[basic]\nak = file-ak\nsk = planted-file-sk\nsecurity_token = t%%1\nproject_id = "
+    "p\n[global]\nak = no\n"
+)
 
 
 def home(folder: Path, text: str | bytes | None = FILE) -> dict[str, str]:
@@ -39,7 +42,9 @@ def home(folder: Path, text: str | bytes | None = FILE) -> dict[str, str]:
 
 
 def test_order_of_auto(tmp_path: Path) -> None:
-    """STS, IAM's identity provider, the environment, the file of the home folder, the metadata service."""
+    """STS, IAM's identity provider, the environment, the file of the home folder, the
+    metadata service.
+    """
     at_home = home(tmp_path)
     steps: list[tuple[dict[str, str], str]] = [
         (TOKEN, "HUAWEICLOUD_OIDC_PROVIDER_URN and HUAWEICLOUD_OIDC_AGENCY_URN are set"),
@@ -57,7 +62,9 @@ def test_order_of_auto(tmp_path: Path) -> None:
 
 
 def test_nothing_is_set() -> None:
-    """Where nothing is set, the metadata service is the last resort, and knows what else could have been set."""
+    """Where nothing is set, the metadata service is the last resort, and knows what else
+    could have been set.
+    """
     login = choose_login("auto", {})
     assert isinstance(login, MetadataLogin)
     assert login.origin == ADDRESS
@@ -66,7 +73,9 @@ def test_nothing_is_set() -> None:
 
 
 def test_half_a_login_ends_the_search(tmp_path: Path) -> None:
-    """Half of one is an error, though a whole one follows; the explanation takes none and says why."""
+    """Half of one is an error, though a whole one follows; the explanation takes none
+    and says why.
+    """
     environ = {"HUAWEICLOUD_SDK_AK": "ak", "OS_TOKEN": "planted", **home(tmp_path)}
     with pytest.raises(
         CloudDenied, match="HUAWEICLOUD_SDK_AK is set but HUAWEICLOUD_SDK_SK is not"
@@ -106,7 +115,9 @@ def test_half_a_login_after_a_whole_one() -> None:
 
 
 def test_what_is_said_of_a_file(tmp_path: Path) -> None:
-    """One that is not there, one that is none, and one with both kinds: what is told of each kind is true."""
+    """One that is not there, one that is none, and one with both kinds: what is told of
+    each kind is true.
+    """
     target = TargetConfig(cloud="otc")
     for text in (None, "no ini", "[basic]\nak = a\n"):
         file = tmp_path / "named"
@@ -143,11 +154,13 @@ def test_an_identity_provider_in_github() -> None:
     assert isinstance(login.id_token, TokenRequest)
 
 
-# -- the credentials file ---------------------------------------------------------------------------------------
+# -- the credentials file ------------------------------------------------------
 
 
 def test_file_is_read_as_the_sdk_does(tmp_path: Path) -> None:
-    """`[basic]` of the home folder, or of the file that a variable names; an identity provider in it wins."""
+    """`[basic]` of the home folder, or of the file that a variable names; an identity
+    provider in it wins.
+    """
     key = KeyLogin(Secret("file-ak"), Secret("planted-file-sk"), Secret("t%1"), "p")
     assert choose_login("auto", home(tmp_path)) == choose_login("aksk", home(tmp_path)) == key
     named = tmp_path / "named"
@@ -162,7 +175,9 @@ def test_file_is_read_as_the_sdk_does(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [None, "", "[global]\nak = x\nsk = y\n"])
 def test_home_without_such_a_file(tmp_path: Path, text: str | None) -> None:
-    """No file in the home folder, or no `[basic]` in it, is no login; a file that is named must have one."""
+    """No file in the home folder, or no `[basic]` in it, is no login; a file that is named
+    must have one.
+    """
     assert isinstance(choose_login("auto", home(tmp_path, text)), MetadataLogin)
     with pytest.raises(CloudDenied, match=r"is not there|has no section"):
         choose_login(
@@ -186,7 +201,9 @@ def test_home_without_such_a_file(tmp_path: Path, text: str | None) -> None:
     ],
 )
 def test_file_that_cannot_be_used(tmp_path: Path, text: str | bytes) -> None:
-    """A file that holds half a login, or is none, is an error that names the file and quotes nothing of it."""
+    """A file that holds half a login, or is none, is an error that names the file and
+    quotes nothing of it.
+    """
     with pytest.raises(CloudDenied) as refused:
         choose("auto", home(tmp_path, text))
     linked: BaseException | None = refused.value
@@ -210,11 +227,13 @@ def test_file_that_others_can_read(tmp_path: Path) -> None:
         assert any(warning in c.why for c in explain_choice(TargetConfig(cloud="otc"), environ))
 
 
-# -- targets with names of their own ----------------------------------------------------------------------------
+# -- targets with names of their own -------------------------------------------
 
 
 def test_prefix_reads_nothing_else(tmp_path: Path) -> None:
-    """With `env_prefix` each name has the prefix; nothing without it is read: no variable, no file, no metadata."""
+    """With `env_prefix` each name has the prefix; nothing without it is read: no variable,
+    no file, no metadata.
+    """
     plain = {
         **TOKEN,
         **IDP,
@@ -244,7 +263,9 @@ def test_prefix_reads_nothing_else(tmp_path: Path) -> None:
 
 
 def test_prefix_in_github() -> None:
-    """Whom to become has the prefix; where the job's ID tokens come from is GitHub's, and has none."""
+    """Whom to become has the prefix; where the job's ID tokens come from is GitHub's,
+    and has none.
+    """
     names = {f"STAGE_{name}": value for name, value in NAMES.items()}
     assert choose("auto", {**names, **GITHUB}, "STAGE_").kind == "oidc"
     with pytest.raises(
@@ -290,7 +311,9 @@ def test_names_of_credentials_are_never_for_others(prefix: str, name: str) -> No
 
 
 def test_prefixed_names_that_hold_no_secret() -> None:
-    """All that begins with a target's prefix and a family's is refused; another name with the prefix is read."""
+    """All that begins with a target's prefix and a family's is refused; another name with
+    the prefix is read.
+    """
     loaded = load_config_text(CONFIG, "reboot-runner.yaml", {})
     assert template_env(loaded.config, {"PROD_SITE": "x", "PROD_OS_AK": "planted"}) == {
         "PROD_SITE": "x"

@@ -135,7 +135,9 @@ async def there(
 def answer_to(
     *rules: Rule, after: Any = None, **how: Any
 ) -> tuple[RebootAnswer, dict[str, int], int]:
-    """What a reboot of three servers is answered with these faults; how often each went down; how many POSTs."""
+    """What a reboot of three servers is answered with these faults; how often each went
+    down; how many POSTs.
+    """
 
     async def main() -> tuple[RebootAnswer, dict[str, int], int]:
         async with there(*rules, **how) as here:
@@ -149,7 +151,7 @@ def answer_to(
     return run(main())
 
 
-# -- both logins, the plain way ---------------------------------------------------------------------------------
+# -- both logins, the plain way ------------------------------------------------
 
 
 @pytest.mark.parametrize("login", ["key", "password"])
@@ -182,7 +184,9 @@ def test_the_whole_way(login: str) -> None:
 
 
 def test_tags_zones_and_groups() -> None:
-    """What plans select by arrives: names, zones, flavors, tags, enterprise projects and server groups."""
+    """What plans select by arrives: names, zones, flavors, tags, enterprise projects and
+    server groups.
+    """
 
     async def main() -> None:
         async with there(servers=100) as here:
@@ -200,7 +204,9 @@ def test_tags_zones_and_groups() -> None:
 
 
 def test_many_pages() -> None:
-    """A fleet of several pages is read whole, in as few list calls as pages, over few connections."""
+    """A fleet of several pages is read whole, in as few list calls as pages, over few
+    connections.
+    """
 
     async def main() -> None:
         async with there(servers=3500) as here:
@@ -242,7 +248,9 @@ def test_groups_that_may_not_be_read() -> None:
 
 @pytest.mark.parametrize("told", ["always", "to the end", "never"])
 def test_pages_of_groups(told: str) -> None:
-    """Where a full page does not tell the next one, it is asked for by the last id; nobody's groups are cut off."""
+    """Where a full page does not tell the next one, it is asked for by the last id;
+    nobody's groups are cut off.
+    """
     ids = [f"{n:04}" for n in range(1002)]
     served: list[Wild] = []
 
@@ -305,7 +313,9 @@ def test_pages_of_groups(told: str) -> None:
 def test_server_groups_that_cannot_be_read_never_look_like_none(
     answer: dict[str, Any], says: str, is_denied: bool
 ) -> None:
-    """Denied, without the API, or in another shape: the inventory says so, and has its servers all the same."""
+    """Denied, without the API, or in another shape: the inventory says so, and has its
+    servers all the same.
+    """
 
     async def main() -> None:
         rule = faults.Error.model_validate(
@@ -323,7 +333,9 @@ def test_server_groups_that_cannot_be_read_never_look_like_none(
 
 
 def test_enterprise_project_goes_with_every_list() -> None:
-    """A user of one enterprise project sees its servers when the target names it, and is denied when it does not."""
+    """A user of one enterprise project sees its servers when the target names it, and is
+    denied when it does not.
+    """
     limited = Switches(only_enterprise_project="0")
 
     async def main() -> None:
@@ -369,7 +381,7 @@ def test_when_it_was_read() -> None:
     run(main())
 
 
-# -- some servers -----------------------------------------------------------------------------------------------
+# -- some servers --------------------------------------------------------------
 
 
 def test_cheaper_of_filter_and_list() -> None:
@@ -395,7 +407,9 @@ def test_cheaper_of_filter_and_list() -> None:
 @pytest.mark.parametrize("login", ["key", "password"])
 @pytest.mark.parametrize("cloud", ["simulator", "otc"])
 def test_several_projects_of_a_region(login: str, cloud: str) -> None:
-    """Nobody guesses which one is meant, whoever logs in; an id that is written settles it, a wrong one is told."""
+    """Nobody guesses which one is meant, whoever logs in; an id that is written settles it,
+    a wrong one is told.
+    """
     region = FleetOptions().region
     switches = Switches(
         other_projects=(f"{region}_team", "MOS"), cloud="otc" if cloud == "otc" else "huaweicloud"
@@ -438,7 +452,9 @@ def test_missing_servers_are_left_out(cloud: str) -> None:
 
 
 def test_a_filter_that_is_silent() -> None:
-    """Where the filter's answer says nothing about an id, only the list decides that it is missing."""
+    """Where the filter's answer says nothing about an id, only the list decides that it
+    is missing.
+    """
     one, two = ({"id": i, "name": i, "status": "ACTIVE"} for i in "ab")
 
     async def main() -> None:
@@ -456,7 +472,7 @@ def test_a_filter_that_is_silent() -> None:
     run(main())
 
 
-# -- jobs and histories -----------------------------------------------------------------------------------------
+# -- jobs and histories --------------------------------------------------------
 
 
 @pytest.mark.parametrize("gone", ["400", "404"])
@@ -473,7 +489,9 @@ def test_unknown_job(gone: Any) -> None:
 @pytest.mark.parametrize("body", ["json", "html", "text", "empty"])
 @pytest.mark.parametrize("on", ["job", "show"])
 def test_a_missing_route_is_no_missing_job_or_server(on: Any, body: Any) -> None:
-    """A 404 of the gateway, of a proxy or without a code says nothing about a job or a server: it is an error."""
+    """A 404 of the gateway, of a proxy or without a code says nothing about a job or a
+    server: it is an error.
+    """
     rule = faults.Error(do="error", on=on, status=404, code="APIGW.0101", body=body, times="all")
 
     async def main() -> None:
@@ -534,11 +552,13 @@ def test_history_that_cannot_be_read() -> None:
     run(main())
 
 
-# -- the reboot's answers ---------------------------------------------------------------------------------------
+# -- the reboot's answers ------------------------------------------------------
 
 
 def test_ambiguous_with_and_without_effect() -> None:
-    """A broken answer is ambiguous whether the cloud acted or not; exactly one POST was made in each case."""
+    """A broken answer is ambiguous whether the cloud acted or not; exactly one POST was
+    made in each case.
+    """
     rules: list[tuple[Rule, int]] = [
         (faults.Error(do="error", on="reboot", status=500, effect=True), 1),
         (faults.Error(do="error", on="reboot", status=502, body="html", effect=True), 1),
@@ -642,7 +662,9 @@ def test_nothing_was_sent() -> None:
 
 
 def test_late_request() -> None:
-    """The signature carries the instant of the intent: the gateway refuses one that comes much later."""
+    """The signature carries the instant of the intent: the gateway refuses one that comes
+    much later.
+    """
 
     async def main() -> None:
         async with there() as here:
@@ -713,11 +735,13 @@ def test_no_answer_raises(parts: list[bytes], head: bytes) -> None:
     assert isinstance(run(main()), Ambiguous)
 
 
-# -- credentials ------------------------------------------------------------------------------------------------
+# -- credentials ---------------------------------------------------------------
 
 
 def test_token_that_ends_under_reads() -> None:
-    """A token that ends in the middle of a list is renewed once, whoever notices, and the list is whole."""
+    """A token that ends in the middle of a list is renewed once, whoever notices, and the
+    list is whole.
+    """
     rule = faults.ExpireToken(do="expire_token", on="list", after=1)
 
     async def main() -> None:
@@ -729,7 +753,9 @@ def test_token_that_ends_under_reads() -> None:
 
 
 def test_token_that_ends_before_a_reboot() -> None:
-    """A reboot refused for an expired token may be asked again at once, after a new intent: nothing was begun."""
+    """A reboot refused for an expired token may be asked again at once, after a new intent:
+    nothing was begun.
+    """
     rule = faults.ExpireToken(do="expire_token", on="reboot")
 
     async def main() -> None:
@@ -758,7 +784,9 @@ def test_token_that_is_refused_again() -> None:
 
 
 def test_token_is_renewed_before_it_ends() -> None:
-    """A token is fetched once, kept, and replaced before its end; its life is measured on our clock."""
+    """A token is fetched once, kept, and replaced before its end; its life is measured on
+    our clock.
+    """
     now = datetime.now(UTC) + timedelta(days=400)
 
     async def main() -> None:
@@ -791,7 +819,9 @@ def test_ready_made_token() -> None:
 
 @pytest.mark.parametrize("login", ["key", "password"])
 def test_wrong_credentials(login: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Wrong credentials end the opening with exit 77 and a sentence; no secret is in it, nor in any log."""
+    """Wrong credentials end the opening with exit 77 and a sentence; no secret is in it,
+    nor in any log.
+    """
     caplog.set_level(logging.DEBUG)
     wrong = PLANTED.model_copy(update={"sk": "planted-wrong-sk", "password": "planted-wrong-pass"})
     log: list[RequestLog] = []
@@ -865,7 +895,9 @@ def test_no_secret_anywhere(login: str, caplog: pytest.LogCaptureFixture) -> Non
     ],
 )
 def test_project_that_is_not_found(projects: Any, words: str) -> None:
-    """None or several projects of the region: an error that lists them and says to configure one."""
+    """None or several projects of the region: an error that lists them and says to
+    configure one.
+    """
 
     async def main() -> CloudError:
         async with wild(reply(200, {"projects": projects})) as server:

@@ -63,7 +63,9 @@ def test_documented_list() -> None:
     ],
 )
 def test_own_address(addresses: list[tuple[str, str | None]], own: str) -> None:
-    """A server's own address is the first private one of its network cards, else the first; never a floating one."""
+    """A server's own address is the first private one of its network cards, else the first;
+    never a floating one.
+    """
     nets = {
         "vpc": [{"addr": a} | ({"OS-EXT-IPS:type": kind} if kind else {}) for a, kind in addresses]
     }
@@ -142,7 +144,9 @@ def test_what_is_no_server(value: Any) -> None:
 
 @pytest.mark.parametrize("status", [None, "", 7, []])
 def test_unknown_status(status: Any) -> None:
-    """A server whose status is missing is kept, with an empty one; only an entry of nulls says "no such server"."""
+    """A server whose status is missing is kept, with an empty one; only an entry of nulls
+    says "no such server".
+    """
     entry = {"id": "a", "name": "web", "status": status}
     found = decode.server(entry)
     assert found is not None
@@ -325,7 +329,10 @@ def job_of(*parts: dict[str, Any], **fields: Any) -> dict[str, Any]:
         ),
         (
             sub(
-                fail_reason='Reboot-fail: httpCode:400;response:{"error":{"code":"Ecs.0100","message":"no"}}'
+                fail_reason=(
+                    "Reboot-fail: "
+                    'httpCode:400;response:{"error":{"code":"Ecs.0100","message":"no"}}'
+                )
             ),
             {},
             "Ecs.0100",
@@ -353,7 +360,9 @@ def job_of(*parts: dict[str, Any], **fields: Any) -> dict[str, Any]:
 def test_where_a_cause_is_looked_for(
     part: dict[str, Any], parent: dict[str, Any], code: str | None, reason: str
 ) -> None:
-    """Own code and reason, then the detailed message, then the parent's, else that none was given; never endless."""
+    """Own code and reason, then the detailed message, then the parent's, else that none was
+    given; never endless.
+    """
     found = decode.job(job_of(part, **parent), "j").sub_jobs[ONE]
     assert (found.code, found.reason) == (code, reason)
 
@@ -382,7 +391,9 @@ def test_unknown_words_are_pending() -> None:
     ],
 )
 def test_unknown_word_with_an_end(word: str, end_time: Any, looks: bool) -> None:
-    """An undocumented status word with an end time looks ended, in the job and in its parts; its word is kept."""
+    """An undocumented status word with an end time looks ended, in the job and in its
+    parts; its word is kept.
+    """
     job = decode.job(
         job_of(sub(status=word, end_time=end_time)) | {"status": word, "end_time": end_time}, "j"
     )
@@ -429,7 +440,9 @@ def test_failed_job_without_parts() -> None:
 
 
 def test_two_parts_for_one_server() -> None:
-    """Of two parts for one server the one that began later counts, in whichever order they stand."""
+    """Of two parts for one server the one that began later counts, in whichever order
+    they stand.
+    """
     early = sub(begin_time="2026-01-01T00:00:00.000Z")
     late = sub(status="SUCCESS", begin_time="2026-01-01T00:05:00.000Z")
     for parts in ((early, late), (late, early)):
@@ -568,7 +581,9 @@ def test_nothing_breaks_the_reading(value: Any) -> None:
 
 
 def test_a_job_with_very_many_parts() -> None:
-    """20,000 sub-jobs are more than a request of ours can have: an error before any of them is read. 2,000 are read."""
+    """20,000 sub-jobs are more than a request of ours can have: an error before any of them
+    is read. 2,000 are read.
+    """
     message = json.dumps({"error": {"code": "Ecs.0005", "message": "<b>" * 100}})
     part = {"status": "FAIL", "entities": {"errorcode_message": message}}
 

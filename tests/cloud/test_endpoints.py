@@ -36,7 +36,9 @@ def test_rule(cloud: str, region: str, ecs: str, iam: str) -> None:
 
 
 def regions_of_the_sdk(package: str, file: str, name: str) -> dict[str, list[str]]:
-    """A region list of the vendor's SDK, from its own file: its package would import thousands of models."""
+    """A region list of the vendor's SDK, from its own file: its package would import
+    thousands of models.
+    """
     found = find_spec(package)
     assert found is not None
     assert found.origin is not None
@@ -112,7 +114,9 @@ def test_origins(url: str, origin: str) -> None:
     ],
 )
 def test_endpoints_that_may_not_be_used(url: str, code: str) -> None:
-    """Hosts outside of the cloud, plain HTTP and tricks with URLs are refused; a password in one is not repeated."""
+    """Hosts outside of the cloud, plain HTTP and tricks with URLs are refused; a password
+    in one is not repeated.
+    """
     with pytest.raises(InvalidInput) as caught:
         checked(url, "huaweicloud")
     problem = caught.value.problems[0]
@@ -142,7 +146,9 @@ def test_regions_that_are_none(region: str) -> None:
 
 
 def test_simulated_cloud_stays_on_loopback() -> None:
-    """A simulated target has to say where it is, and may only be on loopback unless the environment allows it."""
+    """A simulated target has to say where it is, and may only be on loopback unless the
+    environment allows it.
+    """
     with pytest.raises(InvalidInput):
         settings_for(cloud="simulator", region="r", environ={})
     with pytest.raises(InvalidInput):
@@ -160,7 +166,7 @@ def test_unknown_cloud() -> None:
         settings_for(cloud="aws", region="r", environ={})
 
 
-# -- hosts that somebody rents below the same domain, and partners ------------------------------------------------
+# -- hosts that somebody rents below the same domain, and partners -------------
 
 
 @pytest.mark.parametrize(
@@ -188,7 +194,9 @@ def test_unknown_cloud() -> None:
     ],
 )
 def test_hosts_that_anybody_can_rent(cloud: str, region: str, service: Service, url: str) -> None:
-    """A bucket, an API of the gateway, another service, a partner of another region: no endpoint of the service."""
+    """A bucket, an API of the gateway, another service, a partner of another region: no
+    endpoint of the service.
+    """
     with pytest.raises(InvalidInput) as caught:
         settings_for(cloud=cloud, region=region, **{service: url}, environ={})
     assert [p.code for p in caught.value.problems] == ["EndpointNotAllowed"]
@@ -207,7 +215,9 @@ def test_swiss_otc() -> None:
 
 @pytest.mark.parametrize("partner", PARTNERS, ids=lambda p: p.region)
 def test_partner_clouds(partner: Partner) -> None:
-    """One endpoint at the partner takes the others along: no credential goes to the operator of the rule."""
+    """One endpoint at the partner takes the others along: no credential goes to the
+    operator of the rule.
+    """
     url = f"https://ecs.{partner.region}.{partner.domain}"
     found = settings_for(cloud="huaweicloud", region=partner.region, ecs=url, environ={})
     assert found.ecs_url == url
@@ -220,7 +230,9 @@ def test_partner_clouds(partner: Partner) -> None:
 
 
 def test_a_cloud_that_the_environment_allows() -> None:
-    """A suffix of the environment takes the other services along, an exact host does not; written ones win."""
+    """A suffix of the environment takes the other services along, an exact host does not;
+    written ones win.
+    """
     environ = {"REBOOT_RUNNER_ALLOWED_HOSTS": ".cloud.example.com login.example.com"}
     url = "https://ecs.r-1.cloud.example.com"
     found = settings_for(cloud="huaweicloud", region="r-1", ecs=url, environ=environ)
@@ -255,7 +267,7 @@ def test_all_services_of_the_vendors_regions() -> None:
         assert settings_for(cloud="huaweicloud", region=region, environ={}).ces_url in endpoints
 
 
-# -- tricks --------------------------------------------------------------------------------------------------------
+# -- tricks --------------------------------------------------------------------
 
 ALLOWED = (".partner.example",)
 TRICKS = [
@@ -266,21 +278,23 @@ TRICKS = [
     *("https://ecs.eu-de.otc.t-systems.com:٤٤٣", "https://ecs.eu-de.otc.t-systems.com:+443"),
     *("https://ecs.eu-de.otc.t-systems.com:443:443", "https://ecs.eu-de.otc.t-systems.com:65536"),
     *("https://ecs.eu-de.otc.t-systems.com:443@evil.com", "https://@ecs.eu-de.otc.t-systems.com"),
-    *("https://evil.com:443\\@ecs.eu-de.otc.t-systems.com", "https:\\\\ecs.eu-de.otc.t-systems.com"),
+    *("https://evil.com:443\\@ecs.eu-de.otc.t-systems.com", "https:\\\\ecs.eu-de.otc.t-systems.com"),  # noqa: E501
     *("https://[::ffff:169.254.169.254]", "https://[fe80::1%25eth0]", "https://[::1]evil.com", "https://[2001:db8::1]"),
     *("https://[::1].otc.t-systems.com", "https://0x7f.1", "https://127.1", "https://2852039166", "https://1.2.3.4"),
     *("https:ecs.eu-de.otc.t-systems.com", "https:///ecs.eu-de.otc.t-systems.com", "https://ecs.eu-de.otc.t-systems.com//"),
     *("https://ecs.eu-de.otc.t-systems.com/v1", "https://ecs.eu-de.otc.t-systems.com\t", "https://ecs..otc.t-systems.com"),
     *("https://-ecs.eu-de.otc.t-systems.com", "https://ecs.eu-de-.otc.t-systems.com", "https://.otc.t-systems.com"),
     *("https://ecs%2eeu-de.otc.t-systems.com", "https://ecs.eu-de.otc.t-systems.com%00.evil.com"),
-    *("https://partner.example", "https://a_b.partner.example", f"https://{'a' * 64}.partner.example"),
+    *("https://partner.example", "https://a_b.partner.example", f"https://{'a' * 64}.partner.example"),  # noqa: E501
     "https://" + "a." * 130 + "partner.example",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("url", TRICKS)
 def test_tricks(url: str) -> None:
-    """Look-alikes, closing dots, users, odd ports, odd addresses: refused at both doors, in a sentence on one line."""
+    """Look-alikes, closing dots, users, odd ports, odd addresses: refused at both doors, in
+    a sentence on one line.
+    """
     with pytest.raises(InvalidInput) as caught:
         checked(url, "otc", ALLOWED)
     assert caught.value.problems[0].message.isprintable()
@@ -325,7 +339,9 @@ PIECES += [
 @example("https://ecs.eu-de.otc.t-systems.com:8443")
 @example("http://[::1]:8443/")
 def test_what_is_accepted_is_read_alike(url: str) -> None:
-    """Whatever passes leads, for the HTTP client and for Python's own parser, to this machine or to the service."""
+    """Whatever passes leads, for the HTTP client and for Python's own parser, to this
+    machine or to the service.
+    """
     try:
         found = checked(url, "otc")
     except InvalidInput:

@@ -38,7 +38,9 @@ OS_PASSWORD = {
 
 
 def test_the_vendors_names_come_first() -> None:
-    """The vendor SDK's names win over Terraform's, those over OpenStack's; a key over a token over a password."""
+    """The vendor SDK's names win over Terraform's, those over OpenStack's; a key over a
+    token over a password.
+    """
     everything = {**OS_PASSWORD, **OS, **HW_PASSWORD, "HW_AUTH_TOKEN": "hw-auth", **HW, **SDK}
     assert choose_login("auto", everything) == KeyLogin(
         Secret("sdk-ak"), Secret("sdk-sk"), None, "sdk-project"
@@ -181,10 +183,10 @@ def test_secrets_do_not_print() -> None:
         str(secret),
         f"{secret}",
         f"{secret:>20}",
-        "%s" % secret,
+        "%s" % secret,  # noqa: UP031
         repr(login),
         repr([login]),
-    ):  # noqa: UP031
+    ):
         assert "planted" not in shown
     with pytest.raises(TypeError, match="never stored"):
         pickle.dumps(secret)

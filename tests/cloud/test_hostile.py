@@ -1,4 +1,6 @@
-"""Endpoints that mean harm, on real sockets: a clear error, after few bytes, in little memory, without secrets."""
+"""Endpoints that mean harm, on real sockets: a clear error, after few bytes, in little
+memory, without secrets.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ async def client(server: Wild) -> AsyncIterator[HuaweiCloud]:
 
 
 def failing(call: str, *scripts: Script) -> tuple[CloudError, Wild, int]:
-    """The error of a call to a server with these scripts, the server, and the most memory that it took."""
+    """The error of a call to a server with these scripts, the server, and the most memory
+    that it took.
+    """
 
     async def main() -> tuple[CloudError, Wild, int]:
         async with wild(*scripts) as server, client(server) as cloud:
@@ -189,7 +193,9 @@ def test_too_many_values_are_told_as_that() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_lead_nowhere(status: int) -> None:
-    """The other host sees nothing: neither a request nor credentials, of a read or of the reboot."""
+    """The other host sees nothing: neither a request nor credentials, of a read or of
+    the reboot.
+    """
 
     async def main() -> tuple[CloudError | None, RebootAnswer, Wild]:
         async with wild(reply()) as other:
@@ -216,7 +222,9 @@ NASTY = "a\x00b\x1b[2Jc\r\nd\u202ee\x9bf\ud800g::error::<b>"
     "code", ["Ecs.0005", "\x1b[31m", "x" * 5000, ["Ecs.0005"], {"a": 1}, 5, None]
 )
 def test_messages_with_control_characters(code: Any) -> None:
-    """A message is one line of bounded length without control characters, whatever the cloud says."""
+    """A message is one line of bounded length without control characters, whatever the
+    cloud says.
+    """
     body = json.dumps({"error": {"code": code, "message": NASTY * 500}}).encode()
     error, _, _ = failing("inventory", reply(400, body))
     assert not any(
@@ -274,7 +282,9 @@ PLACES = [(name, path) for name, (example, _) in DECODERS.items() for path in pl
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(PLACES), ANYTHING)
 def test_any_value_in_any_field(place: tuple[str, tuple[Any, ...]], value: Any) -> None:
-    """A decoder takes any JSON in any field of its documented example: it reads it, or says that it cannot."""
+    """A decoder takes any JSON in any field of its documented example: it reads it, or says
+    that it cannot.
+    """
     name, path = place
     example, decoder = DECODERS[name]
     changed: Any = [copy.deepcopy(example)]

@@ -14,7 +14,9 @@ from runner.errors import CloudError
 
 
 class Table:
-    """A live table of servers, cut into pages by number as the service does. `edits` happen before a call."""
+    """A live table of servers, cut into pages by number as the service does. `edits` happen
+    before a call.
+    """
 
     def __init__(
         self, number: int, *, largest: int = 1000, count: bool = True, ignored: int = 0
@@ -80,7 +82,9 @@ def test_smaller_pages_than_asked_for() -> None:
 
 
 def test_deleted_while_paging() -> None:
-    """A deletion shifts the pages, so that one server is on none: the number does not fit, and all is read again."""
+    """A deletion shifts the pages, so that one server is on none: the number does not fit,
+    and all is read again.
+    """
     table = Table(40)
     table.edits = {2: [i for i in table.ids if i != "s00003"]}
     assert collect(table, 10) == table.edits[2]
@@ -105,7 +109,9 @@ def test_always_moving() -> None:
 
 
 def test_equal_totals() -> None:
-    """A server that comes while another goes keeps the total: that it is new tells that all must be read again."""
+    """A server that comes while another goes keeps the total: that it is new tells that all
+    must be read again.
+    """
     table = Table(40)
     table.edits = {2: [*(i for i in table.ids if i != "s00003"), "new"]}
 
@@ -133,7 +139,9 @@ def test_equal_totals() -> None:
 def test_whoever_was_there_all_the_time_is_found(
     number: int, limit: int, course: list[tuple[int, str]]
 ) -> None:
-    """Between any two calls a server may go, one may come at the end, or both: no other is ever missed or met twice."""
+    """Between any two calls a server may go, one may come at the end, or both: no other is
+    ever missed or met twice.
+    """
     table = Table(number)
     always, made = set(table.ids), 0
     created = dict.fromkeys(table.ids, "2025-01-01T00:00:00Z")
@@ -160,7 +168,9 @@ def test_whoever_was_there_all_the_time_is_found(
 
 @pytest.mark.parametrize(("number", "ignored", "calls"), [(2, 2, 6), (0, 4, 3), (15, 1, 6)])
 def test_incomplete_list(number: int, ignored: int, calls: int) -> None:
-    """A list that shows fewer servers than it counts, on three readings, is an error and never a smaller fleet."""
+    """A list that shows fewer servers than it counts, on three readings, is an error and
+    never a smaller fleet.
+    """
     table = Table(number, ignored=ignored)
     with pytest.raises(
         CloudError, match=f"counts {number + ignored} servers and shows {number},"
@@ -240,7 +250,9 @@ def test_absurd_total() -> None:
     [None, 5, {"id": 5, "status": "ACTIVE"}, {"id": "", "status": "ACTIVE"}, {"status": "ACTIVE"}],
 )
 def test_an_entry_that_is_none_is_no_small_thing(entry: Any) -> None:
-    """A list with an entry that cannot be read is not taken for a smaller list: limits and groups would be wrong."""
+    """A list with an entry that cannot be read is not taken for a smaller list: limits and
+    groups would be wrong.
+    """
 
     async def fetch(page: int, limit: int) -> Any:
         return {"servers": [{"id": "s", "name": "s", "status": "ACTIVE"}, entry], "count": 2}

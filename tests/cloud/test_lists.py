@@ -1,4 +1,6 @@
-"""Lists that change while they are read over HTTP: whoever was there all the time is found, once."""
+"""Lists that change while they are read over HTTP: whoever was there all the time is
+found, once.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Logins by the metadata service and by an identity provider of IAM, against the simulated cloud over HTTP."""
+"""Logins by the metadata service and by an identity provider of IAM, against the simulated
+cloud over HTTP.
+"""
 
 from __future__ import annotations
 
@@ -94,12 +96,14 @@ async def there(
         here.state.close()
 
 
-# -- the metadata service ---------------------------------------------------------------------------------------
+# -- the metadata service ------------------------------------------------------
 
 
 @pytest.mark.parametrize("tokens", ["optional", "required", "unknown"])
 def test_agency_of_the_server(tokens: str) -> None:
-    """Project, list, reboot and history work with the agency's key; one question serves them all."""
+    """Project, list, reboot and history work with the agency's key; one question serves
+    them all.
+    """
 
     async def main() -> None:
         async with there(tokens=tokens) as here:
@@ -116,7 +120,9 @@ def test_agency_of_the_server(tokens: str) -> None:
 
 
 def test_agencys_key_is_renewed() -> None:
-    """The key of an hour is renewed when 5 minutes are left; while the service is silent the old one serves."""
+    """The key of an hour is renewed when 5 minutes are left; while the service is silent
+    the old one serves.
+    """
 
     async def main() -> None:
         async with there() as here:
@@ -165,7 +171,9 @@ def test_server_without_an_agency() -> None:
 )
 @pytest.mark.parametrize("auth", ["auto", "metadata"])
 def test_a_machine_that_is_no_ecs(auth: Any, status: int, body: str) -> None:
-    """Somebody else's service, a redirect, half a key: exit 77, one question, and nobody else is asked."""
+    """Somebody else's service, a redirect, half a key: exit 77, one question, and nobody
+    else is asked.
+    """
 
     async def main() -> None:
         async with (
@@ -196,11 +204,13 @@ def test_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     run(main())
 
 
-# -- an identity provider of IAM --------------------------------------------------------------------------------
+# -- an identity provider of IAM -----------------------------------------------
 
 
 def test_identity_provider_with_a_file(tmp_path: Path) -> None:
-    """A token for the ID token, a key for the token; the renewal reads the file anew. What was fetched is told."""
+    """A token for the ID token, a key for the token; the renewal reads the file anew. What
+    was fetched is told.
+    """
     file = tmp_path / "token.jwt"
     file.write_text(id_token(START))
     login = choose_login(
@@ -259,7 +269,9 @@ def test_identity_provider_in_github() -> None:
 def test_identity_provider_refuses(
     tmp_path: Path, idp: str, claims: dict[str, Any], words: str
 ) -> None:
-    """Provider, issuer's signature, audience, subject and end are judged; the refusal shows claims, never the token."""
+    """Provider, issuer's signature, audience, subject and end are judged; the refusal shows
+    claims, never the token.
+    """
     file = tmp_path / "token.jwt"
     file.write_text(token := id_token(START, **claims))
     login = choose_login(
@@ -278,7 +290,7 @@ def test_identity_provider_refuses(
     run(main())
 
 
-# -- what comes back --------------------------------------------------------------------------------------------
+# -- what comes back -----------------------------------------------------------
 
 
 def test_a_broken_answer_that_echoes() -> None:
@@ -288,7 +300,9 @@ def test_a_broken_answer_that_echoes() -> None:
         token = "planted/token+0123456789=="
         broken = raw(f"{token}\r\n\r\n".encode())
         half = raw(
-            f"HTTP/1.1 200 OK\r\nX-Request-Id: {token}\r\nContent-Length: 99\r\n\r\n{token}".encode()
+            (
+                f"HTTP/1.1 200 OK\r\nX-Request-Id: {token}\r\nContent-Length: 99\r\n\r\n{token}"
+            ).encode()
         )
         async with wild(broken, broken, broken, half) as server:
             target = settings_for(
@@ -309,7 +323,9 @@ def test_a_broken_answer_that_echoes() -> None:
 def test_a_defect_leaves_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A defect of ours while keys are held: neither the traceback that is kept nor what is said holds one."""
+    """A defect of ours while keys are held: neither the traceback that is kept nor what is
+    said holds one.
+    """
     file = tmp_path / "token.jwt"
     file.write_text(id_token(START))
     idp = choose_login(

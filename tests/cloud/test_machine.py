@@ -1,4 +1,6 @@
-"""Which machine this is: a metadata service on loopback, and the files that a Linux kernel keeps."""
+"""Which machine this is: a metadata service on loopback, and the files that a Linux
+kernel keeps.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ def test_an_ecs_knows_its_own_id(tokens: str) -> None:
 
 
 def test_it_is_asked_once_in_a_process() -> None:
-    """A process does not move to another machine, so the first answer holds; no answer holds as well."""
+    """A process does not move to another machine, so the first answer holds; no answer
+    holds as well.
+    """
     with service() as one:
         assert found(one.url) == found(one.url)
         assert len(one.state.requests()) == 1

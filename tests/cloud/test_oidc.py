@@ -118,11 +118,13 @@ async def there(environ: dict[str, str] | None = None, **trust: Any) -> AsyncIte
     state.close()
 
 
-# -- the environment --------------------------------------------------------------------------------------------
+# -- the environment -----------------------------------------------------------
 
 
 def test_everything_of_the_environment_is_read() -> None:
-    """All names of the vendor's SDK count, and a token that is given is taken before a file, a file before GitHub."""
+    """All names of the vendor's SDK count, and a token that is given is taken before a
+    file, a file before GitHub.
+    """
     more = {
         "HUAWEICLOUD_OIDC_SESSION_NAME": "plans",
         "HUAWEICLOUD_OIDC_DURATION_SECONDS": "900",
@@ -152,7 +154,9 @@ def test_everything_of_the_environment_is_read() -> None:
 
 
 def test_which_login_is_taken() -> None:
-    """`auto` takes OIDC first where its names are set; another kind leaves it alone; `oidc` takes nothing else."""
+    """`auto` takes OIDC first where its names are set; another kind leaves it alone; `oidc`
+    takes nothing else.
+    """
     both = {**NAMES, TOKEN: "the-token", "HUAWEICLOUD_SDK_AK": "a", "HUAWEICLOUD_SDK_SK": "s"}
     assert isinstance(choose_login("auto", both), OidcLogin)
     assert isinstance(choose_login("oidc", both), OidcLogin)
@@ -183,7 +187,9 @@ def test_which_login_is_taken() -> None:
     ],
 )
 def test_half_a_login_is_an_error(environ: dict[str, str], words: str) -> None:
-    """What is missing or out of limits is said by its name; nothing else is taken instead, no value is shown."""
+    """What is missing or out of limits is said by its name; nothing else is taken instead,
+    no value is shown.
+    """
     keys = {"HUAWEICLOUD_SDK_AK": "a", "HUAWEICLOUD_SDK_SK": "s"}
     with pytest.raises(CloudDenied) as refused:
         choose_login("auto", {**keys, **NAMES, TOKEN: "the-token", **environ})
@@ -205,14 +211,18 @@ def test_half_a_login_is_an_error(environ: dict[str, str], words: str) -> None:
     ],
 )
 def test_the_jobs_token_goes_to_https_only(url: str) -> None:
-    """GitHub's service is asked over https, or on loopback; the job's token is never sent to anything else."""
+    """GitHub's service is asked over https, or on loopback; the job's token is never sent
+    to anything else.
+    """
     with pytest.raises(CloudDenied) as refused:
         choose_login("auto", {**NAMES, URL: url, REQUEST_TOKEN: "planted"})
     assert "ACTIONS_ID_TOKEN_REQUEST_URL is no https URL" in refused.value.message
 
 
 def test_endpoints_are_those_of_the_vendor() -> None:
-    """STS is where the vendor's SDK looks for it; where no source says, there is none; a written one is checked."""
+    """STS is where the vendor's SDK looks for it; where no source says, there is none; a
+    written one is checked.
+    """
     for region in regions_of_the_sdk("huaweicloudsdkecs", "v2/region/ecs_region.py", "EcsRegion"):
         found = settings_for(cloud="huaweicloud", region=region, environ={}).sts_url
         default = "https://sts.cn-north-4.myhuaweicloud.com"
@@ -248,11 +258,13 @@ def test_without_an_endpoint() -> None:
     run(main())
 
 
-# -- the plain way ----------------------------------------------------------------------------------------------
+# -- the plain way -------------------------------------------------------------
 
 
 def test_the_whole_way() -> None:
-    """Project, list, reboot, job and history work with a temporary key, and one exchange serves them all."""
+    """Project, list, reboot, job and history work with a temporary key, and one exchange
+    serves them all.
+    """
 
     async def main() -> None:
         async with there() as here:
@@ -283,7 +295,9 @@ def test_requests_at_once_share_one_key() -> None:
 
 
 def test_renewed_when_five_minutes_are_left() -> None:
-    """The key of an hour is renewed after 55 minutes, with an ID token of that moment, before anything is refused."""
+    """The key of an hour is renewed after 55 minutes, with an ID token of that moment,
+    before anything is refused.
+    """
 
     async def main() -> None:
         async with there() as here:
@@ -313,7 +327,9 @@ def test_a_shorter_key_is_renewed_in_time() -> None:
 
 
 def test_old_key_serves_while_none_is_to_be_had() -> None:
-    """While STS fails, the old key is used to its end and asked about rarely; then the failure is told."""
+    """While STS fails, the old key is used to its end and asked about rarely; then the
+    failure is told.
+    """
 
     async def main() -> None:
         async with there() as here:
@@ -349,7 +365,9 @@ def test_a_key_that_ended_meanwhile() -> None:
 
 
 def test_a_reboot_is_never_repeated_here() -> None:
-    """A reboot that is refused for an old key is not sent again: the key is renewed and the caller told so."""
+    """A reboot that is refused for an old key is not sent again: the key is renewed and the
+    caller told so.
+    """
 
     async def main() -> None:
         async with there() as here:
@@ -378,7 +396,9 @@ def test_a_lost_answer_renews_nothing() -> None:
 
 
 def test_a_reboot_carries_the_date_of_its_intent() -> None:
-    """Though the key is fetched first, the request is signed with the date that was given: late ones are refused."""
+    """Though the key is fetched first, the request is signed with the date that was given:
+    late ones are refused.
+    """
 
     async def main() -> None:
         async with there() as here:
@@ -392,7 +412,7 @@ def test_a_reboot_carries_the_date_of_its_intent() -> None:
     run(main())
 
 
-# -- where ID tokens come from ----------------------------------------------------------------------------------
+# -- where ID tokens come from -------------------------------------------------
 
 
 def test_the_file_is_read_anew(tmp_path: Path) -> None:
@@ -460,7 +480,9 @@ def test_github_answers_nonsense(body: str) -> None:
 
 
 def test_what_is_asked_of_sts() -> None:
-    """The exchange is unsigned and holds what the environment says, in the documented names, and nothing else."""
+    """The exchange is unsigned and holds what the environment says, in the documented
+    names, and nothing else.
+    """
     environ = {
         "HUAWEICLOUD_OIDC_POLICY": '{"Version":"5.0"}',
         "HUAWEICLOUD_OIDC_POLICY_IDS": "one,two",
@@ -491,7 +513,7 @@ def test_what_is_asked_of_sts() -> None:
     run(main())
 
 
-# -- refusals ---------------------------------------------------------------------------------------------------
+# -- refusals ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -511,7 +533,9 @@ def test_what_is_asked_of_sts() -> None:
     ],
 )
 def test_a_refusal_shows_the_claims(claims: dict[str, Any], words: tuple[str, str]) -> None:
-    """Whom the token speaks for is told in one line, with how to mend it; the token itself never is."""
+    """Whom the token speaks for is told in one line, with how to mend it; the token itself
+    never is.
+    """
     token = id_token(START, **claims)
 
     async def main() -> None:
@@ -547,7 +571,9 @@ def test_what_is_no_jwt_has_no_claims() -> None:
 
 
 def test_a_reboot_whose_login_is_refused() -> None:
-    """When the agency's trust ends in mid-run, a reboot is denied with the claims, and nothing is sent."""
+    """When the agency's trust ends in mid-run, a reboot is denied with the claims, and
+    nothing is sent.
+    """
 
     async def main() -> None:
         async with there() as here:
@@ -579,7 +605,9 @@ def test_a_reboot_whose_login_is_refused() -> None:
     ],
 )
 def test_sts_answers_nonsense(body: dict[str, Any]) -> None:
-    """An answer without a whole key that headers can carry is an error; nothing is signed with half of one."""
+    """An answer without a whole key that headers can carry is an error; nothing is signed
+    with half of one.
+    """
 
     async def main() -> None:
         async with wild(reply(200, body)) as server:
@@ -595,7 +623,9 @@ def test_sts_answers_nonsense(body: dict[str, Any]) -> None:
 
 
 def test_a_wrong_endpoint_is_no_refusal() -> None:
-    """A host that is no STS is an error of the endpoint, not of the token; and nobody there is no denial either."""
+    """A host that is no STS is an error of the endpoint, not of the token; and nobody there
+    is no denial either.
+    """
 
     async def main() -> None:
         gateway = {
@@ -619,11 +649,13 @@ def test_a_wrong_endpoint_is_no_refusal() -> None:
     run(main())
 
 
-# -- secrets ----------------------------------------------------------------------------------------------------
+# -- secrets -------------------------------------------------------------------
 
 
 def test_secrets_are_told_once_and_shown_nowhere(caplog: pytest.LogCaptureFixture) -> None:
-    """Each ID token and each part of each key is told to the hook, once and in time; no log or repr holds one."""
+    """Each ID token and each part of each key is told to the hook, once and in time; no log
+    or repr holds one.
+    """
     caplog.set_level(logging.DEBUG)
 
     async def main() -> None:
@@ -638,7 +670,10 @@ def test_secrets_are_told_once_and_shown_nowhere(caplog: pytest.LogCaptureFixtur
             with pytest.raises(CloudError) as failed:
                 await here.read()
             login = choose_login("auto", here.issuer.environ)
-            shown = f"{here.log} {here.cloud!r} {vars(here.cloud)} {login!r} {failed.value!r} {caplog.text}"
+            shown = (
+                f"{here.log} {here.cloud!r} {vars(here.cloud)} {login!r} {failed.value!r} "
+                f"{caplog.text}"
+            )
             assert len(here.told) == len(set(here.told)) == 2 * 4
             assert here.issuer.issued == [here.told[0], here.told[4]]
             assert {line.target for line in here.log} & {"/v5/agencies/assume-with-oidc"}

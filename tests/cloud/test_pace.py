@@ -1,4 +1,6 @@
-"""How a client keeps to what the cloud allows: limits that answers name, for all requests of the process."""
+"""How a client keeps to what the cloud allows: limits that answers name, for all requests
+of the process.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ class Traffic:
 def test_never_more_than_was_named(
     requests: int, window_s: float, course: list[tuple[str, float]]
 ) -> None:
-    """Whatever is asked when, no window ever holds more than the cloud said; other hosts are not counted."""
+    """Whatever is asked when, no window ever holds more than the cloud said; other hosts
+    are not counted.
+    """
     traffic = Traffic()
     traffic.pace.slow_down(0.0, Allowed(requests, window_s), "https://ecs")
     for what, pause in course:
@@ -126,7 +130,9 @@ def _most(calls: list[Called], window_ms: int = 60_000) -> int:
 
 @pytest.mark.parametrize("calls", [6, 20])
 def test_a_limit_of_the_gateway_is_learned_by_a_run(calls: int) -> None:
-    """A run against a gateway with a limit of calls gets few refusals, keeps to it, and reboots each server once."""
+    """A run against a gateway with a limit of calls gets few refusals, keeps to it, and
+    reboots each server once.
+    """
 
     async def scene() -> Field:
         limits = {"calls": calls, "calls_within": "60s"}
@@ -181,7 +187,9 @@ async def _read(place: Field, call: str) -> None:
 
 
 def test_a_named_limit_that_others_use_up_is_no_time_to_wait() -> None:
-    """With 11 of 1,000 allowed requests made by us, throttled answers cost 1, 2, 4 … s, and the count is ours."""
+    """With 11 of 1,000 allowed requests made by us, throttled answers cost 1, 2, 4 … s, and
+    the count is ours.
+    """
     traffic = Traffic()
     told: list[str] = []
     traffic.pace.tell = told.append
@@ -212,7 +220,9 @@ def test_answers_during_a_wait_do_not_lengthen_it() -> None:
 
 @pytest.mark.parametrize("on", ["job", "list", "reboot"])
 def test_one_throttled_answer_is_cheap(on: str) -> None:
-    """One 429 that names 1,000 requests a minute, after a few requests of ours, delays a run by 5 s at most."""
+    """One 429 that names 1,000 requests a minute, after a few requests of ours, delays a
+    run by 5 s at most.
+    """
 
     async def scene(throttled: bool) -> float:
         async with simulated(options_of(6), tuning=Tuning(poll_every_s=2.0)) as place:
@@ -236,7 +246,9 @@ def test_one_throttled_answer_is_cheap(on: str) -> None:
 
 
 def test_one_pace_a_process() -> None:
-    """A target that is opened again goes on with what was learned of it; another one does not know it."""
+    """A target that is opened again goes on with what was learned of it; another one does
+    not know it.
+    """
     first = pace_of("https://ecs.example.com a", 1.0)
     first.slow_down(20.0, Allowed(1, 60.0), "https://ecs.example.com")
     assert pace_of("https://ecs.example.com a", 1.0).left_s() > 10
@@ -244,7 +256,9 @@ def test_one_pace_a_process() -> None:
 
 
 def test_a_long_wait_is_told_or_refused() -> None:
-    """Who waits for the end of a window is told why and how long; who wants an answer soon gets an error."""
+    """Who waits for the end of a window is told why and how long; who wants an answer soon
+    gets an error.
+    """
     told: list[str] = []
 
     async def scene(most_s: float | None) -> list[float]:

@@ -48,7 +48,9 @@ def _no_waiting() -> Iterator[None]:
 
 
 class Read:
-    """One read against a scripted server: what came of it, what the server saw, how long was waited."""
+    """One read against a scripted server: what came of it, what the server saw, how long
+    was waited.
+    """
 
     def __init__(
         self, *scripts: Script, credentials: Credentials | None = KEY, attempts: int = 6
@@ -102,7 +104,9 @@ PASSING: dict[str, Script] = {
 
 
 def test_every_good_example_is_an_answer() -> None:
-    """No body of the API pages that stands for success is taken for an error, a failed job included."""
+    """No body of the API pages that stands for success is taken for an error, a failed job
+    included.
+    """
     names = sorted(
         p.name
         for p in FIXTURES.glob("*.json")
@@ -124,7 +128,9 @@ def test_every_good_example_is_an_answer() -> None:
 
 @pytest.mark.parametrize("script", PASSING.values(), ids=PASSING.keys())
 def test_what_may_pass_is_repeated(script: Script) -> None:
-    """A read that failed for a reason that may pass is asked again, and its good answer is the answer."""
+    """A read that failed for a reason that may pass is asked again, and its good answer is
+    the answer.
+    """
     read = Read(script, script, GOOD)
     assert read.value == {"ok": 1}
     assert len(read.server.seen) == 3
@@ -181,7 +187,9 @@ CAUSES = {
 
 @pytest.mark.parametrize(("script", "kind"), LASTING.values(), ids=LASTING.keys())
 def test_what_lasts_is_not_repeated(script: Script, kind: type[CloudError]) -> None:
-    """What another try cannot change is asked once, with the cloud's code and status in the error."""
+    """What another try cannot change is asked once, with the cloud's code and status in
+    the error.
+    """
     read = Read(script, GOOD)
     assert type(read.error) is kind
     assert len(read.server.seen) == 1
@@ -299,7 +307,9 @@ def test_a_wrong_clock_is_named() -> None:
 
 
 def test_errors_say_code_and_request() -> None:
-    """An error carries code, status and request id, in its fields and in its sentence, and a hint."""
+    """An error carries code, status and request id, in its fields and in its sentence,
+    and a hint.
+    """
     error = Read(reply(403, fixture("error-policy-403.json"), {"X-Request-Id": "req-7"})).error
     assert error is not None
     assert (error.code, error.status, error.request_id) == ("Pdp.0001", 403, "req-7")
@@ -311,7 +321,10 @@ def test_errors_say_code_and_request() -> None:
 
 def test_echoed_credentials_are_hidden() -> None:
     """The gateway's echo of the request does not bring our secrets into an error."""
-    echo = "verify aksk signature fail, canonicalRequest:GET|/v1/x/|x-security-token:planted-sts|planted-secret"
+    echo = (
+        "verify aksk signature fail, "
+        "canonicalRequest:GET|/v1/x/|x-security-token:planted-sts|planted-secret"
+    )
     error = Read(
         reply(401, {"error_code": "APIGW.0301", "error_msg": f"{echo} ak planted-access not exist"})
     ).error
@@ -338,7 +351,9 @@ def test_wrong_job_code_is_no_error() -> None:
     ],
 )
 def test_throttled_reads_wait(headers: dict[str, str], message: str, expected: float) -> None:
-    """After "too many" a read waits as `Retry-After` says, else a second; never over half a minute, plus jitter."""
+    """After "too many" a read waits as `Retry-After` says, else a second; never over half a
+    minute, plus jitter.
+    """
     read = Read(reply(429, {"error_code": "APIGW.0308", "error_msg": message}, headers), GOOD)
     assert read.value == {"ok": 1}
     assert len(read.waits) == 1
@@ -346,7 +361,9 @@ def test_throttled_reads_wait(headers: dict[str, str], message: str, expected: f
 
 
 def test_everybody_slows_down() -> None:
-    """One throttled read makes the others wait too; without hints the wait doubles, and a good answer ends that."""
+    """One throttled read makes the others wait too; without hints the wait doubles, and a
+    good answer ends that.
+    """
     now = 100.0
     waits: list[float] = []
 

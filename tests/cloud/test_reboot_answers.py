@@ -56,7 +56,9 @@ def test_a_job_id_is_acceptance(status: int) -> None:
 
 
 def test_a_job_id_beside_an_error_is_acceptance() -> None:
-    """Where an answer holds both, the job counts: it can be followed, and an error repeated would reboot twice."""
+    """Where an answer holds both, the job counts: it can be followed, and an error repeated
+    would reboot twice.
+    """
     assert isinstance(answer(202, {"job_id": "ff80", **ecs("Common.0024")}), Accepted)
 
 
@@ -193,7 +195,9 @@ def test_throttled(status: int, body: Any) -> None:
     ],
 )
 def test_denied(status: int, body: Any) -> None:
-    """Missing permission and wrong credentials are told apart from refusals: repeating does not help."""
+    """Missing permission and wrong credentials are told apart from refusals: repeating does
+    not help.
+    """
     assert isinstance(answer(status, body), Denied)
 
 
@@ -247,7 +251,9 @@ PERMISSION: dict[str, tuple[int, Any]] = {
 
 @pytest.mark.parametrize(("status", "body"), PERMISSION.values(), ids=PERMISSION.keys())
 def test_missing_permission(status: int, body: Any) -> None:
-    """An API's own JSON about permissions is a denial, whatever its shape, and names the permission."""
+    """An API's own JSON about permissions is a denial, whatever its shape, and names the
+    permission.
+    """
     found = answer(status, body)
     assert isinstance(found, Denied)
     assert "ecs:cloudServers:reboot" in f"{found.reason}; {found.hint}"
@@ -273,14 +279,18 @@ def test_missing_permission(status: int, body: Any) -> None:
     ],
 )
 def test_refused(status: int, body: Any, because_of_servers: bool) -> None:
-    """A code of the list proves that nothing was begun, and whether single servers were the reason."""
+    """A code of the list proves that nothing was begun, and whether single servers were
+    the reason.
+    """
     found = answer(status, body)
     assert isinstance(found, Refused)
     assert found.because_of_servers is because_of_servers
 
 
 def test_named_servers() -> None:
-    """Servers that the answer names are reported with their codes, whether in a list or in a sentence."""
+    """Servers that the answer names are reported with their codes, whether in a list or in
+    a sentence.
+    """
     found = answer(400, fixture("error-batch-internal.json"))
     assert isinstance(found, Refused)
     assert found.named == {ONE: "Ecs.0114", TWO: "Ecs.0100"}
@@ -309,7 +319,9 @@ def test_strangers_are_not_named() -> None:
     "code", [c for c, p in PROOFS.items() if p.verdict is not Verdict.THROTTLED]
 )
 def test_no_refusal_with_success(code: str) -> None:
-    """No code but flow control's turns a 2xx into a refusal: something else may have been accepted."""
+    """No code but flow control's turns a 2xx into a refusal: something else may have
+    been accepted.
+    """
     assert isinstance(answer(200, ecs(code)), Ambiguous)
 
 

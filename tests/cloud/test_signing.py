@@ -32,7 +32,9 @@ _taken = {"host", "x-sdk-date", "authorization", "content-type", "x-sdk-content-
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["name"])
 def test_vectors(vector: dict[str, Any]) -> None:
-    """Canonical request and signature are those of the vendor's signer, odd paths and queries included."""
+    """Canonical request and signature are those of the vendor's signer, odd paths and
+    queries included.
+    """
     query = [(name, value) for name, value in vector["query"]]
     parts = (vector["method"], vector["path"], query, vector["headers"], vector["body"].encode())
     assert canonical_request(*parts)[0] == vector["canonical_request"]
@@ -62,7 +64,9 @@ def test_same_as_the_vendors_signer(
     body: bytes,
     secret: str,
 ) -> None:
-    """For any request the header and the query string are the ones that the vendor's SDK would send."""
+    """For any request the header and the query string are the ones that the vendor's SDK
+    would send.
+    """
     headers = {
         "Host": "ecs.example.com",
         "X-Sdk-Date": "20260102T030405Z",

@@ -1,5 +1,6 @@
-"""Auto-scaling groups and scheduled events: as the simulated cloud pages them, as the documentation shows them, and as
-a cloud tells that is not clear."""
+"""Auto-scaling groups and scheduled events: as the simulated cloud pages them, as the
+documentation shows them, and as a cloud tells that is not clear.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def told(groups: Any = (), members: Any = (), events: Any = ()) -> Surroundings:
-    """What is made of these answers: a list is paged as documented, anything else is the answer itself."""
+    """What is made of these answers: a list is paged as documented, anything else is the
+    answer itself.
+    """
 
     def answer(path: str, asked: Mapping[str, str]) -> Any:
         key, listed = "scaling_groups", groups
@@ -61,7 +64,9 @@ def told(groups: Any = (), members: Any = (), events: Any = ()) -> Surroundings:
 
 
 def test_examples_of_the_documentation() -> None:
-    """The documented group, with the documented member, is a group with its audit and its server."""
+    """The documented group, with the documented member, is a group with its audit and
+    its server.
+    """
     (group,) = told([{**GROUP, "current_instance_number": 1}], [MEMBER], [EVENT]).scaling_groups
     assert (group.id, group.name, group.audit_minutes) == (
         GROUP["scaling_group_id"],
@@ -158,7 +163,9 @@ def test_wrong_types(group: str, member: str, event: str, value: Any) -> None:
 
 
 def test_the_client_over_http() -> None:
-    """Signed as every call is, page after page; servers that are gone are no members, events end with their time."""
+    """Signed as every call is, page after page; servers that are gone are no members,
+    events end with their time.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(230)) as place:
@@ -228,7 +235,9 @@ def test_not_allowed_or_not_there(fault: Told, said: str) -> None:
 
 
 def test_a_cloud_without_scheduled_events() -> None:
-    """Open Telekom Cloud is not asked for events it does not have, and Auto Scaling answers as ever."""
+    """Open Telekom Cloud is not asked for events it does not have, and Auto Scaling answers
+    as ever.
+    """
     asked: list[str] = []
 
     async def get(path: str, *query: tuple[str, str]) -> Any:
@@ -251,7 +260,9 @@ def test_denied_is_told() -> None:
 
 
 def test_where_auto_scaling_is() -> None:
-    """By the rule of each cloud, or where the configuration says; a host that is not the cloud's is refused as ever."""
+    """By the rule of each cloud, or where the configuration says; a host that is not the
+    cloud's is refused as ever.
+    """
     of: dict[str, Any] = {"region": "eu-de", "environ": {}}
     assert settings_for(cloud="otc", **of).as_url == "https://as.eu-de.otc.t-systems.com"
     assert settings_for(cloud="huaweicloud", **of).as_url == "https://as.eu-de.myhuaweicloud.com"

@@ -121,7 +121,9 @@ def hang() -> Script:
 
 @dataclass
 class Wild:
-    """A running server: what it saw, and the scripts it still has. The last script is used for all that follows."""
+    """A running server: what it saw, and the scripts it still has. The last script is used
+    for all that follows.
+    """
 
     url: str
     scripts: list[Script]

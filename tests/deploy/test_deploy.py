@@ -64,8 +64,9 @@ def command_of(container: dict[str, Any]) -> click.Context:
 
 
 def test_kubernetes_accepts_the_manifests() -> None:
-    """By the schemas of an old version and of the newest; nothing in them is unknown. One with a wrong field, and one
-    with a wrong value, are refused."""
+    """By the schemas of an old version and of the newest; nothing in them is unknown. One with
+    a wrong field, and one with a wrong value, are refused.
+    """
     for version in ("1.30.0", "1.37.0"):
         for one in documents():
             kubernetes_validate.validate(one, version, strict=True)
@@ -85,14 +86,18 @@ def test_yaml_is_in_good_form() -> None:
 
 
 def test_hadolint_finds_nothing_in_the_container_file() -> None:
-    """None of its rules is switched off; a `latest` image and a wild `pip install` would be found."""
+    """None of its rules is switched off; a `latest` image and a wild `pip install`
+    would be found.
+    """
     done = call("hadolint", str(CONTAINER))
     assert done.returncode == 0, done.stdout
     assert call("hadolint", "-", given="FROM python\nRUN pip install click\n").returncode != 0
 
 
 def test_the_container_holds_what_it_names() -> None:
-    """Everything that is copied is there; what is installed is a file of pins; it is no root; its command is one."""
+    """Everything that is copied is there; what is installed is a file of pins; it is no
+    root; its command is one.
+    """
     text = CONTAINER.read_text()
     for source in re.findall(r"^COPY (?!--from)(\S+)", text, re.MULTILINE):
         assert (ROOT / source).exists(), source
@@ -111,8 +116,9 @@ def test_the_container_holds_what_it_names() -> None:
 
 @pytest.mark.parametrize(("pod", "container"), list(pods()), ids=lambda p: p.get("name", ""))
 def test_pods_may_do_as_little_as_possible(pod: dict[str, Any], container: dict[str, Any]) -> None:
-    """No root, no token of the cluster, no privilege, a root file system that nobody writes, bounded memory; secrets
-    come from a secret."""
+    """No root, no token of the cluster, no privilege, a root file system that nobody writes,
+    bounded memory; secrets come from a secret.
+    """
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -131,7 +137,9 @@ def test_pods_may_do_as_little_as_possible(pod: dict[str, Any], container: dict[
 
 
 def test_a_pod_gives_its_process_the_time_that_it_takes() -> None:
-    """Kubernetes kills later than the program ends by itself; probes ask what the worker serves, where it listens."""
+    """Kubernetes kills later than the program ends by itself; probes ask what the worker
+    serves, where it listens.
+    """
     (worker, worker_container), (_, cron_container) = sorted(
         pods(), key=lambda p: p[1]["name"], reverse=True
     )
@@ -150,7 +158,9 @@ def test_a_pod_gives_its_process_the_time_that_it_takes() -> None:
 
 
 def test_the_configuration_map_is_a_configuration(tmp_path: Path) -> None:
-    """What the map holds is read by the program without a problem, where the pods say that it is."""
+    """What the map holds is read by the program without a problem, where the pods say
+    that it is.
+    """
     map_ = next(d for d in documents() if d["kind"] == "ConfigMap")
     (name,) = map_["data"]
     path = tmp_path / name

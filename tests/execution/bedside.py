@@ -11,12 +11,15 @@ from .memory_cloud import START, MemoryCloud, VirtualClock
 from .setup import Bench
 
 Health = Callable[[str, float, int], str | None]
-"""(server, seconds since the beginning, times it was rebooted) -> what is wrong with it, or None."""
+"""(server, seconds since the beginning, times it was rebooted) -> what is wrong with it, or None.
+"""
 
 
 @dataclass
 class Bedside:
-    """Servers behind the port `Prober`; a server's address is its id. `asked`: whom, when, and for what."""
+    """Servers behind the port `Prober`; a server's address is its id. `asked`: whom, when,
+    and for what.
+    """
 
     clock: VirtualClock
     cloud: MemoryCloud

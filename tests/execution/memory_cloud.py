@@ -1,4 +1,6 @@
-"""A cloud in memory behind the port `Cloud`, in virtual time: for laws that need thousands of runs."""
+"""A cloud in memory behind the port `Cloud`, in virtual time: for laws that need
+thousands of runs.
+"""
 
 from __future__ import annotations
 
@@ -61,15 +63,17 @@ class Reboot:
 
 
 Answer = Callable[["MemoryCloud", Collection[str]], RebootAnswer | None]
-"""A fault: returns an answer instead of the cloud's, or None; it may accept first (`cloud.accept`)."""
+"""A fault: returns an answer instead of the cloud's, or None; it may accept first (`cloud.accept`).
+"""
 
 
 @dataclass
 class MemoryCloud:
-    """Servers s-000 …; `answers` are faults taken in turn, one a request; `takes`, `fails`, `stuck` by server id.
+    """Servers s-000 …; `answers` are faults taken in turn, one a request; `takes`, `fails`,
+    `stuck` by server id.
 
-    The job of a `stuck` server never ends although it was rebooted; that of an `idle` one never ends either, and
-    nothing happens to the server.
+    The job of a `stuck` server never ends although it was rebooted; that of an `idle` one
+    never ends either, and nothing happens to the server.
     """
 
     clock: VirtualClock
@@ -117,7 +121,9 @@ class MemoryCloud:
         return Accepted(job)
 
     def see(self, server_id: str) -> Server | None:
-        """The server as it reads now: in REBOOT while one runs; `updated` moves at begin and end."""
+        """The server as it reads now: in REBOOT while one runs; `updated` moves at
+        begin and end.
+        """
         server = self.servers.get(server_id)
         mine = [r for r in self.reboots if r.server == server_id and server_id not in self.idle]
         if server is None or not mine:

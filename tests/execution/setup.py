@@ -1,4 +1,6 @@
-"""Runs for tests: a schedule, a store, a clock and a cloud in memory, put together as the commands do."""
+"""Runs for tests: a schedule, a store, a clock and a cloud in memory, put together as the
+commands do.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def schedule_of(
     baseline: Literal["exclude", "count", "stop"] | None = None,
     max_unavailable: int | None = None,
 ) -> Schedule:
-    """A schedule of servers s-000 … in waves of these sizes; `groups` names the group of each wave."""
+    """A schedule of servers s-000 … in waves of these sizes; `groups` names the group
+    of each wave.
+    """
     names = list(groups or ["web"] * len(waves))
     number: int = first_server
     made: list[Wave] = []
@@ -95,7 +99,7 @@ def schedule_of(
     )
     return Schedule(
         PlanRef(plan, DIGEST), cycle, (Target("t", "simulator", "r", PROJECT),), "SOFT", on_unknown,  # type: ignore[arg-type]
-        Allowance(str(max_failures), number, max_failures), 7 * 86400.0, rules, tuple(made), (), number,
+        Allowance(str(max_failures), number, max_failures), 7 * 86400.0, rules, tuple(made), (), number,  # noqa: E501
         WorstCase(max(waves), max_failures + 1), digest=DIGEST, inventory_digest=DIGEST,
     )  # fmt: skip
 

@@ -1,4 +1,6 @@
-"""The bake watches what it waits for: in virtual time, with a cloud in memory and servers that can be asked."""
+"""The bake watches what it waits for: in virtual time, with a cloud in memory and servers
+that can be asked.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def types(bench: Bench, run: Run) -> list[str]:
 
 
 def test_a_server_that_dies_in_the_bake_stops_the_run_before_the_next_group() -> None:
-    """It turns from ready to failed with a reason, the budget is judged at once, and nothing more is sent."""
+    """It turns from ready to failed with a reason, the budget is judged at once, and
+    nothing more is sent.
+    """
     bench = Bench.of(4)
     run_id = bench.start(two_groups())
     bench.follow(run_id, until="bake")
@@ -86,7 +90,9 @@ def test_one_miss_is_no_loss() -> None:
     ("task", "word"), [("image_snapshot", "done"), ("powering-off", "stopped")]
 )
 def test_a_task_is_no_miss_unless_the_server_is_on_its_way_out(task: str, word: str) -> None:
-    """A server with a snapshot under way runs; one that is powered off still reads ACTIVE, and is lost all the same."""
+    """A server with a snapshot under way runs; one that is powered off still reads ACTIVE,
+    and is lost all the same.
+    """
     bench = Bench.of(2)
     run_id = bench.start(schedule_of([2], bake_s=600))
     bench.follow(run_id, until="bake")
@@ -101,7 +107,9 @@ def test_a_task_is_no_miss_unless_the_server_is_on_its_way_out(task: str, word: 
 
 
 def test_checks_are_asked_in_the_bake_and_at_its_end() -> None:
-    """A server whose check begins to fail in mid-bake is lost by it; others are asked until the end."""
+    """A server whose check begins to fail in mid-bake is lost by it; others are asked until
+    the end.
+    """
     bench = bench_of(
         4, lambda s, now, rebooted: "answered 503" if s == "s-000" and now > 900 else None
     )
@@ -120,7 +128,9 @@ def test_checks_are_asked_in_the_bake_and_at_its_end() -> None:
 
 
 def test_a_fault_of_long_standing_uses_up_no_budget_in_the_bake_either() -> None:
-    """`baseline: count`: who did not pass before may stop passing again; a server that is gone is another matter."""
+    """`baseline: count`: who did not pass before may stop passing again; a server that is
+    gone is another matter.
+    """
     fault = lambda s, now, rebooted: "503" if s == "s-001" and (not rebooted or now > 900) else None  # noqa: E731
     bench = bench_of(4, fault)
     run = bench.follow(bench.start(two_groups(checks=TCP, baseline="count")))
@@ -148,7 +158,9 @@ def test_the_last_group_bakes_too_and_a_canary_lost_there_counts() -> None:
 
 
 def test_a_bake_that_passed_without_a_process_is_observed_at_its_end() -> None:
-    """Resumed a day later: its servers are looked at before the next group begins, from the journal's own start."""
+    """Resumed a day later: its servers are looked at before the next group begins, from the
+    journal's own start.
+    """
     bench = Bench.of(4)
     run_id = bench.start(two_groups())
     began = bench.follow(run_id, until="bake").bake_began
@@ -171,7 +183,9 @@ def test_a_bake_that_passed_without_a_process_is_observed_at_its_end() -> None:
 
 
 def test_processes_that_live_for_one_step_each_lose_a_server_all_the_same() -> None:
-    """Driven by a timer, every step by a new process: the first miss is the journal's, so it is judged in time."""
+    """Driven by a timer, every step by a new process: the first miss is the journal's, so
+    it is judged in time.
+    """
     bench = Bench.of(4)
     run_id = bench.start(two_groups(600.0))
     bench.follow(run_id, until="bake")
@@ -186,7 +200,9 @@ def test_processes_that_live_for_one_step_each_lose_a_server_all_the_same() -> N
 
 
 def test_an_end_of_a_bake_that_cannot_be_looked_at_waits_and_then_says_so() -> None:
-    """While the cloud cannot be read the next group does not begin; after `ready.timeout` the process tells it."""
+    """While the cloud cannot be read the next group does not begin; after `ready.timeout`
+    the process tells it.
+    """
     bench = Bench.of(4)
     run_id = bench.start(two_groups(600.0))
     bench.follow(run_id, until="bake")
@@ -222,7 +238,9 @@ def test_credentials_that_stay_refused_are_told() -> None:
 
 @pytest.mark.parametrize("event", ["cancel.requested", "lost"])
 def test_what_stops_a_run_ends_its_bake(event: str) -> None:
-    """Cancelled in its bake, a run is over at once; so is one with nobody left to watch, but for what it asks."""
+    """Cancelled in its bake, a run is over at once; so is one with nobody left to watch,
+    but for what it asks.
+    """
     bench = Bench.of(4)
     run_id = bench.start(two_groups(max_failures=4))
     bench.follow(run_id, until="bake")
@@ -242,7 +260,9 @@ def test_what_stops_a_run_ends_its_bake(event: str) -> None:
 
 
 def test_a_loss_may_ask_a_person() -> None:
-    """`on_failure: approval`: the question is open while the bake goes on; its answer lets the run go on."""
+    """`on_failure: approval`: the question is open while the bake goes on; its answer lets
+    the run go on.
+    """
     bench = Bench.of(4)
     run_id = bench.start(two_groups(max_failures=2, group_max=0, on_failure="approval"))
     bench.follow(run_id, until="bake")
@@ -308,7 +328,9 @@ def test_a_step_in_a_bake_says_when_the_bake_is_over() -> None:
 
 
 def test_a_journal_of_an_older_version_goes_on_in_its_pause() -> None:
-    """Begun before bakes were observed: its pause is on and no end of the bake is told; its servers are looked at."""
+    """Begun before bakes were observed: its pause is on and no end of the bake is told; its
+    servers are looked at.
+    """
     bench = Bench.of(4)
     run_id = bench.start(two_groups(100.0, pause=Pause("timed", 1000)))
     bench.follow(run_id, until="bake")
@@ -345,7 +367,9 @@ def test_a_server_that_a_person_resolved_is_left_to_that_person() -> None:
 
 
 def test_a_death_at_any_call_of_a_bake_changes_nothing() -> None:
-    """Whatever call was the last one of a process, the next loses exactly the server that is gone, and stops."""
+    """Whatever call was the last one of a process, the next loses exactly the server that
+    is gone, and stops.
+    """
     deaths = 0
     for at in range(1, 500, 2):  # every other call: half the time
         bench = Bench.of(4)
@@ -368,7 +392,9 @@ def test_a_death_at_any_call_of_a_bake_changes_nothing() -> None:
 
 
 def test_a_meddler_in_the_bake_cannot_poison_the_run() -> None:
-    """Cancelled between a reading and what follows from it: nothing is recorded that cannot follow."""
+    """Cancelled between a reading and what follows from it: nothing is recorded that
+    cannot follow.
+    """
     bench = Bench.of(4)
     run_id = bench.start(two_groups(600.0))
     bench.follow(run_id, until="bake")

@@ -1,4 +1,6 @@
-"""Readiness checks and the baseline, in virtual time: when a server counts as back, and what a miss leads to."""
+"""Readiness checks and the baseline, in virtual time: when a server counts as back, and
+what a miss leads to.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def test_a_server_is_ready_when_its_checks_pass() -> None:
 
 
 def test_each_check_is_asked_until_one_misses() -> None:
-    """All checks must pass, in their order; after the first miss the others are not asked in that round."""
+    """All checks must pass, in their order; after the first miss the others are not asked
+    in that round.
+    """
     both = (TCP, Check("ssh_banner", 22))
     _, bench = follow(after_reboot_at(60), checks=both)
     rounds: dict[float, list[Check]] = {}
@@ -68,7 +72,9 @@ def test_each_check_is_asked_until_one_misses() -> None:
 
 
 def test_checks_that_never_pass_fail_the_server_with_their_words() -> None:
-    """At its deadline a server that runs and does not pass is failed, with the last answer in the report."""
+    """At its deadline a server that runs and does not pass is failed, with the last answer
+    in the report.
+    """
     run, _ = follow(
         lambda server, now, rebooted: f"answered 503 at {now:g}" if rebooted else None,
         ready_timeout_s=300,
@@ -119,8 +125,9 @@ def test_flapping_for_ever_fails() -> None:
 
 
 def test_a_bad_image_takes_one_server_down() -> None:
-    """All servers fail their checks once rebooted: the canary shows it, and nothing is asked of the cloud afterwards
-    but reads."""
+    """All servers fail their checks once rebooted: the canary shows it, and nothing is asked
+    of the cloud afterwards but reads.
+    """
     run, bench = follow(
         lambda s, now, rebooted: "no kernel module" if rebooted else None, waves=(1, 10, 30)
     )
@@ -178,7 +185,9 @@ def test_a_wave_of_a_thousand_is_asked_a_hundred_at_a_time() -> None:
 
 
 def test_a_later_process_asks_again_and_goes_on_with_the_same_deadline() -> None:
-    """A process that dies while checks are awaited leaves nothing behind but what passed; the next one asks itself."""
+    """A process that dies while checks are awaited leaves nothing behind but what passed;
+    the next one asks itself.
+    """
     bench = bench_of(1, after_reboot_at(100))
     run_id = bench.start(schedule_of([1], checks=(TCP,), stable_for_s=300))
     bench.follow(run_id, until="checks")
@@ -192,7 +201,9 @@ def test_a_later_process_asks_again_and_goes_on_with_the_same_deadline() -> None
 
 
 def test_a_server_that_is_well_when_somebody_looks_again_is_no_failure() -> None:
-    """A run that is resumed long after the deadline judges by an answer of its own, not by the clock."""
+    """A run that is resumed long after the deadline judges by an answer of its own, not by
+    the clock.
+    """
     bench = bench_of(1, after_reboot_at(100))
     run_id = bench.start(schedule_of([1], checks=(TCP,), stable_for_s=30))
     bench.follow(run_id, until="checks")
@@ -202,7 +213,9 @@ def test_a_server_that_is_well_when_somebody_looks_again_is_no_failure() -> None
 
 @pytest.mark.parametrize("baseline", [None, "exclude", "count"])
 def test_a_death_at_any_call_reboots_nothing_twice(baseline: str | None) -> None:
-    """Whatever call was a process's last, the next one ends the run: each server once, the same outcomes."""
+    """Whatever call was a process's last, the next one ends the run: each server once, the
+    same outcomes.
+    """
     deaths = 0
     for at in range(1, 1000, 3):
         bench = bench_of(
@@ -233,11 +246,13 @@ def test_a_death_at_any_call_reboots_nothing_twice(baseline: str | None) -> None
     assert deaths > 10
 
 
-# --- baseline ----------------------------------------------------------------------------------------------------
+# --- baseline -----------------------------------------------------------------
 
 
 def test_baseline_exclude_leaves_servers_out() -> None:
-    """Servers that do not pass before the first wave are skipped with their words and never asked for."""
+    """Servers that do not pass before the first wave are skipped with their words and never
+    asked for.
+    """
     run, bench = follow(old_fault, waves=(1, 4), baseline="exclude")
     assert run.word == "done"
     assert run.counts()["ready"] == 3
@@ -247,7 +262,9 @@ def test_baseline_exclude_leaves_servers_out() -> None:
 
 
 def test_baseline_count_keeps_old_faults_out_of_the_budget_and_new_ones_in() -> None:
-    """What failed before and fails again uses up no budget and is told apart; a new failure stops the run."""
+    """What failed before and fails again uses up no budget and is told apart; a new failure
+    stops the run.
+    """
     run, bench = follow(old_fault, waves=(1, 4), baseline="count", ready_timeout_s=120)
     assert (run.word, run.failed, run.counts()["failed"]) == ("done", 0, 2)
     report = build_report(run, bench.store.events(run.id))
@@ -273,7 +290,9 @@ def test_baseline_count_of_a_canary() -> None:
 
 
 def test_baseline_stop_reboots_nothing() -> None:
-    """One unhealthy server before the first wave stops the run; nothing was asked of the cloud but reads."""
+    """One unhealthy server before the first wave stops the run; nothing was asked of the
+    cloud but reads.
+    """
     run, bench = follow(old_fault, waves=(1, 4), baseline="stop")
     assert run.stop
     assert run.stop.reason == "UnhealthyBefore"
@@ -283,7 +302,9 @@ def test_baseline_stop_reboots_nothing() -> None:
 
 
 def test_the_baseline_is_asked_once_and_a_miss_twice() -> None:
-    """Before the first wave each server is asked; who does not pass is asked again, so that one lost packet is none."""
+    """Before the first wave each server is asked; who does not pass is asked again, so that
+    one lost packet is none.
+    """
     seen = count()
 
     def first_is_lost(server: str, now: float, rebooted: int) -> str | None:
@@ -318,7 +339,7 @@ def test_a_cloud_that_cannot_be_read_delays_the_baseline() -> None:
     assert bench.cloud.reboots[0].began - START == timedelta(seconds=60)
 
 
-# --- the tables --------------------------------------------------------------------------------------------------
+# --- the tables ---------------------------------------------------------------
 
 
 def run_in(phase: str, baseline: str | None = None) -> Run:
@@ -396,7 +417,9 @@ def word_of(run: Run) -> str:
 @pytest.mark.parametrize("phase", ["created", *WAY])
 @pytest.mark.parametrize("name", EVENTS)
 def test_each_state_and_event(phase: str, name: str) -> None:
-    """Answers follow only of servers that run again, a baseline only before the first wave; no other is taken."""
+    """Answers follow only of servers that run again, a baseline only before the first wave;
+    no other is taken.
+    """
     run = run_in(phase, "exclude")
     wanted = LEGAL.get((phase, name))
     event = Event(EVENTS[name], START + timedelta(seconds=1), run.seq + 1)
@@ -423,7 +446,9 @@ AT = {"early": START + timedelta(seconds=10), "late": START + timedelta(seconds=
 
 @dataclass(frozen=True)
 class Case:
-    """What the machine does of a server that runs, is `healthy` or not, was asked and looked at so long ago (s)."""
+    """What the machine does of a server that runs, is `healthy` or not, was asked and
+    looked at so long ago (s).
+    """
 
     healthy: bool
     asked: float | None
@@ -456,7 +481,9 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_each_state_and_moment(name: str) -> None:
-    """What is done next with a server that runs, by what its checks said and when; never a request."""
+    """What is done next with a server that runs, by what its checks said and when;
+    never a request.
+    """
     case = CASES[name]
     run, now = run_in("healthy" if case.healthy else "up"), AT[case.at]
     run.schedule = replace(
@@ -505,7 +532,9 @@ def test_the_baseline_comes_first() -> None:
 
 
 def test_the_baseline_is_of_the_moment_that_the_window_opens() -> None:
-    """While a freeze is on nobody is asked: what broke during the wait counts as broken before the first wave."""
+    """While a freeze is on nobody is asked: what broke during the wait counts as broken
+    before the first wave.
+    """
     began = timedelta(hours=1)
 
     def breaks(server: str, now: float, rebooted: int) -> str | None:

@@ -1,4 +1,6 @@
-"""Processes whose clocks differ drive one run: none ends a server early, and none waits for ever."""
+"""Processes whose clocks differ drive one run: none ends a server early, and none waits
+for ever.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def driver(
 
 
 def with_a_canary_in_flight(bench: Bench) -> str:
-    """A run whose first server was asked for by a process of this boot; it has 60 seconds to be back."""
+    """A run whose first server was asked for by a process of this boot; it has 60 seconds
+    to be back.
+    """
     run_id = bench.start(schedule_of([1, 2], ready_timeout_s=60.0))
     run = bench.follow(run_id, driver(bench, run_id), until="servers to come back")
     assert run.counts()["in_flight"] == 1
@@ -61,7 +65,9 @@ def test_a_second_process_with_another_clock_ends_no_server_early(boot: str, by:
 
 @pytest.mark.parametrize("boot", ["this boot", "another boot"])
 def test_a_process_that_has_only_read_the_journal_tells_the_runs_time(boot: str) -> None:
-    """`resume` says for how long servers are down by the run's clock, not by its own that is ahead."""
+    """`resume` says for how long servers are down by the run's clock, not by its own
+    that is ahead.
+    """
     bench = Bench.of(3)
     run_id = with_a_canary_in_flight(bench)
     second = driver(bench, run_id, AHEAD, boot)
@@ -89,7 +95,9 @@ def test_both_processes_go_on_side_by_side() -> None:
 def test_a_server_that_does_not_come_back_is_judged_in_bounded_time(
     boot: str, by: timedelta
 ) -> None:
-    """A process that goes on with the run gives it up after `ready.timeout`, and five minutes elsewhere at most."""
+    """A process that goes on with the run gives it up after `ready.timeout`, and five
+    minutes elsewhere at most.
+    """
     bench = Bench.of(3)
     bench.cloud.idle = {"s-000"}
     run_id = with_a_canary_in_flight(bench)

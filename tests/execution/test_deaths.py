@@ -1,4 +1,6 @@
-"""The process dies – before and after every single call to store and cloud – and another one goes on."""
+"""The process dies – before and after every single call to store and cloud – and another
+one goes on.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def bench_with_trouble() -> Bench:
 
 
 def carry_on(bench: Bench, run_id: str, at: int) -> bool:
-    """Run until death at call `at`, then let new processes finish; False when the run ended before that call."""
+    """Run until death at call `at`, then let new processes finish; False when the run ended
+    before that call.
+    """
     mortal = Mortal(bench, at)
     driver = bench.driver(run_id)
     driver.setting = type(driver.setting)(
@@ -105,7 +109,9 @@ def carry_on(bench: Bench, run_id: str, at: int) -> bool:
 
 @pytest.mark.parametrize("on_unknown", ["hold", "retry"])
 def test_a_death_at_any_call_reboots_nothing_twice(on_unknown: str) -> None:
-    """Whatever call was the last one of a process, the next one ends the run and reboots no server again."""
+    """Whatever call was the last one of a process, the next one ends the run and reboots no
+    server again.
+    """
     deaths, unknown = 0, 0
     first = 1 if on_unknown == "hold" else 2  # every other call in each mode: together all of them
     for at in range(first, 2_000, 2):
@@ -130,7 +136,9 @@ def test_a_death_at_any_call_reboots_nothing_twice(on_unknown: str) -> None:
 
 
 def test_every_prefix_of_a_journal_ends_the_same() -> None:
-    """Resuming from each prefix of a journal never repeats a request, and ends with the same outcomes or unknown."""
+    """Resuming from each prefix of a journal never repeats a request, and ends with the
+    same outcomes or unknown.
+    """
     schedule = schedule_of([1, 4, 4], max_failures=9)
     whole = Bench.of(9)
     whole.cloud.answers = [None, lost_after_acceptance]

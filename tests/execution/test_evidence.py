@@ -1,4 +1,6 @@
-"""A server is judged by what is seen of it: failed jobs, stuck jobs, throttled requests, lost answers."""
+"""A server is judged by what is seen of it: failed jobs, stuck jobs, throttled requests,
+lost answers.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,7 @@ def follow(bench: Bench, *, servers: int, **rules: object) -> Run:
     return bench.follow(bench.start(schedule))
 
 
-# --- jobs that failed --------------------------------------------------------------------------------------------
+# --- jobs that failed ---------------------------------------------------------
 
 
 def failed_whole(job: Job) -> Job:
@@ -95,7 +97,9 @@ def failed_whole(job: Job) -> Job:
 
 @pytest.mark.parametrize("readable", [True, False])
 def test_a_failed_job_is_never_made_good_by_a_changed_updated(readable: bool) -> None:
-    """A job that failed without sub-jobs leaves servers failed or unknown, with the cloud's code and what was seen."""
+    """A job that failed without sub-jobs leaves servers failed or unknown, with the cloud's
+    code and what was seen.
+    """
     bench = Bench.of(2)
     bench.cloud.history_readable = readable
     bench.cloud.answers = [quiet]
@@ -152,7 +156,9 @@ def test_a_server_whose_job_failed_although_it_rebooted_is_failed_with_what_was_
 
 
 def test_a_failed_server_whose_history_is_ahead_of_its_state_is_not_repeated() -> None:
-    """The history shows a reboot by a clock that is behind, and the state lags: a sign, so that a person decides."""
+    """The history shows a reboot by a clock that is behind, and the state lags: a sign, so
+    that a person decides.
+    """
     bench = Bench.of(1)
     bench.cloud.answers = [quiet]
     with_job(bench, failed_whole)
@@ -181,7 +187,9 @@ def test_a_server_that_reboots_while_its_job_says_fail_is_waited_for() -> None:
 
 
 def test_no_request_leaves_before_a_failed_server_is_judged() -> None:
-    """The second batch of a wave waits for the look at the first one's failures, and the budget stops it."""
+    """The second batch of a wave waits for the look at the first one's failures, and the
+    budget stops it.
+    """
     bench = Bench.of(4)
     bench.tuning = Tuning(servers_per_request=2, servers_per_minute=2)
     bench.cloud.fails = {"s-000": "no"}
@@ -231,7 +239,9 @@ def test_an_undocumented_last_word_with_an_end_time_is_a_failure_after_a_minute(
 
 
 def test_a_job_that_never_ends_is_judged_by_the_server() -> None:
-    """Rebooted and back: ready by its state. Nothing in its history: failed, and the sentence says so."""
+    """Rebooted and back: ready by its state. Nothing in its history: failed, and the
+    sentence says so.
+    """
     bench = Bench.of(3)
     bench.cloud.stuck, bench.cloud.idle = {"s-000"}, {"s-001", "s-002"}
     bench.cloud.after_call = lambda name: touch(bench.cloud, "s-002") if name == "reboot" else None
@@ -250,7 +260,7 @@ def test_a_job_that_never_ends_is_judged_by_the_server() -> None:
     assert [s.may_be_asked_again for s in (rebooted, idle, touched)] == [False, True, False]
 
 
-# --- throttled requests ------------------------------------------------------------------------------------------
+# --- throttled requests -------------------------------------------------------
 
 
 def throttled_after_effect(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
@@ -259,7 +269,9 @@ def throttled_after_effect(cloud: MemoryCloud, ids: Collection[str]) -> RebootAn
 
 
 def test_a_throttled_request_that_took_effect_is_not_repeated() -> None:
-    """The servers are read before the repeat: what reboots is followed, and never asked for again."""
+    """The servers are read before the repeat: what reboots is followed, and never asked
+    for again.
+    """
     bench = Bench.of(3)
     bench.cloud.answers = [throttled_after_effect] * 10
     run = follow(bench, servers=3)
@@ -282,7 +294,9 @@ def test_a_throttled_request_is_repeated_after_one_list_call() -> None:
 
 
 def test_a_changed_server_is_not_asked_again_after_a_throttled_answer() -> None:
-    """A hint blocks the repeat for that server alone; without proof it ends unknown, with the cloud's code."""
+    """A hint blocks the repeat for that server alone; without proof it ends unknown, with
+    the cloud's code.
+    """
     bench = Bench.of(3)
     bench.cloud.answers = [touched("s-001", answer=THROTTLED)]
     run = follow(bench, servers=3)
@@ -304,7 +318,9 @@ def test_throttling_never_uses_up_the_time_to_get_ready() -> None:
 
 
 def test_a_repeat_waits_for_halt_and_reads_again() -> None:
-    """Each repeat is a new intent: the halt flag holds it, and what was read before the wait is read anew."""
+    """Each repeat is a new intent: the halt flag holds it, and what was read before the
+    wait is read anew.
+    """
     from runner.ports.store import Halt
 
     bench = Bench.of(2)
@@ -336,11 +352,13 @@ def test_a_stop_reads_throttled_servers_before_it_calls_them_not_started() -> No
     assert run.counts()["ready"] == 2
 
 
-# --- refused requests --------------------------------------------------------------------------------------------
+# --- refused requests ---------------------------------------------------------
 
 
 def test_a_state_in_the_way_of_a_refused_request_can_be_our_own_reboot() -> None:
-    """A server that is found busy after Ecs.0603 is in doubt, not skipped; a reboot in its history is proof."""
+    """A server that is found busy after Ecs.0603 is in doubt, not skipped; a reboot in its
+    history is proof.
+    """
 
     def refused(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
         cloud.accept(["s-000"])
@@ -377,7 +395,9 @@ def blind(cloud: MemoryCloud, seconds: float) -> None:
 
 
 def test_a_refused_repeat_can_be_in_the_way_of_the_throttled_request_before_it() -> None:
-    """Ecs.0603 for a single server that looks fit, after a throttled answer: in doubt, and never skipped as busy."""
+    """Ecs.0603 for a single server that looks fit, after a throttled answer: in doubt, and
+    never skipped as busy.
+    """
     bench = Bench.of(1)
     bench.cloud.answers = [throttled_after_effect, lambda cloud, ids: BUSY]
     blind(bench.cloud, 30)
@@ -410,7 +430,7 @@ def test_a_server_in_doubt_takes_its_batch_with_it_and_back() -> None:
     )
 
 
-# --- lost answers ------------------------------------------------------------------------------------------------
+# --- lost answers -------------------------------------------------------------
 
 
 def test_proof_is_seen_at_the_first_look() -> None:
@@ -488,7 +508,9 @@ def test_a_reboot_that_began_before_updated_was_read_is_not_ours(began: int, tra
 
 
 def test_a_job_id_that_comes_late_counts_after_a_later_request_was_turned_away() -> None:
-    """The first request was given up as lost and repeated; the repeat is throttled when the first one's job is told."""
+    """The first request was given up as lost and repeated; the repeat is throttled when the
+    first one's job is told.
+    """
     bench = Bench.of(1)
     bench.cloud.answers = [lost_after_acceptance, lambda cloud, ids: THROTTLED]
     blind(bench.cloud, 600)
@@ -519,7 +541,9 @@ def test_no_trace_stops_the_run_and_names_the_command_that_resolves_it() -> None
 
 
 def test_a_hint_alone_never_adopts_a_server_whose_request_was_not_accepted() -> None:
-    """It was updated, its history is unreadable: unknown, and the others of the batch are unknown as well."""
+    """It was updated, its history is unreadable: unknown, and the others of the batch are
+    unknown as well.
+    """
     bench = Bench.of(2)
     bench.cloud.history_readable = False
     bench.cloud.answers = [touched("s-000", answer=Ambiguous("reset"))]
@@ -528,7 +552,7 @@ def test_a_hint_alone_never_adopts_a_server_whose_request_was_not_accepted() -> 
     assert {s.reason for s in run.servers.values()} == {"MixedEvidence"}
 
 
-# --- earlier runs of the cycle -----------------------------------------------------------------------------------
+# --- earlier runs of the cycle ------------------------------------------------
 
 
 def again(bench: Bench, first: Run, servers: int) -> Run:
@@ -545,7 +569,9 @@ def again(bench: Bench, first: Run, servers: int) -> Run:
 
 
 def test_a_repeat_leaves_servers_alone_that_an_earlier_request_rebooted() -> None:
-    """The job never ended, the run gave up, then the reboot came: the repetition sees it and sends nothing for it."""
+    """The job never ended, the run gave up, then the reboot came: the repetition sees it
+    and sends nothing for it.
+    """
     bench = Bench.of(2)
     bench.cloud.idle = {"s-000", "s-001"}
     first = follow(bench, servers=2)
@@ -565,7 +591,9 @@ def test_a_repeat_leaves_servers_alone_that_an_earlier_request_rebooted() -> Non
 
 
 def test_a_reboot_that_a_person_knew_of_proves_nothing_of_the_repetition() -> None:
-    """After `reboot-again` the repeated request is lost, and the late state of the first reboot moves `updated`."""
+    """After `reboot-again` the repeated request is lost, and the late state of the first
+    reboot moves `updated`.
+    """
     bench = Bench.of(1)
     bench.cloud.fails = {"s-000": "boot failed"}
     first = follow(bench, servers=1)
@@ -623,7 +651,9 @@ def test_a_person_can_say_twice_that_a_server_was_not_rebooted() -> None:
 
 
 def test_a_history_that_shows_a_reboot_after_a_person_saw_none_is_a_new_sign() -> None:
-    """`not-rebooted` was said while the history lagged: the repetition sees the reboot, whenever it began."""
+    """`not-rebooted` was said while the history lagged: the repetition sees the reboot,
+    whenever it began.
+    """
     bench = Bench.of(2)
     bench.cloud.answers = [lambda cloud, ids: Ambiguous("reset")]
     first = follow(bench, servers=2)
@@ -659,7 +689,9 @@ def test_a_history_that_shows_a_reboot_after_a_person_saw_none_is_a_new_sign() -
 
 
 def test_a_person_s_decision_is_newer_than_the_signs_before_it() -> None:
-    """A server that rebooted and failed goes down once more after `reboot-again`; later reboots still count."""
+    """A server that rebooted and failed goes down once more after `reboot-again`; later
+    reboots still count.
+    """
     bench = Bench.of(2)
     bench.cloud.fails = {"s-000": "boot failed", "s-001": "boot failed"}
     first = follow(bench, servers=2)

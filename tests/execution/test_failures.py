@@ -33,7 +33,9 @@ def killed_after_acceptance(cloud: MemoryCloud, ids: Collection[str]) -> RebootA
 
 
 def test_a_runner_killed_between_request_and_answer_never_asks_again() -> None:
-    """The next process finds an intent without an outcome, looks at the servers, and sends nothing."""
+    """The next process finds an intent without an outcome, looks at the servers, and
+    sends nothing.
+    """
     bench = Bench.of(6)
     bench.cloud.answers = [killed_after_acceptance]
     run_id = bench.start(schedule_of([6], on_unknown="retry"))
@@ -46,7 +48,9 @@ def test_a_runner_killed_between_request_and_answer_never_asks_again() -> None:
 
 
 def test_a_runner_killed_while_jobs_run_is_followed_by_the_stored_job_ids() -> None:
-    """The next process polls the job that the journal holds, and gives each server its own result."""
+    """The next process polls the job that the journal holds, and gives each server its
+    own result.
+    """
     bench = Bench.of(4)
     bench.cloud.fails = {"s-002": "boot failed"}
     run_id = bench.start(schedule_of([4], max_failures=1))
@@ -111,7 +115,9 @@ def test_a_changed_rate_counts_at_the_next_batch() -> None:
 
 
 def test_an_unreachable_and_a_failing_server_both_count_once() -> None:
-    """A server that never comes back and one whose job failed are two failures: the budget of one is exceeded."""
+    """A server that never comes back and one whose job failed are two failures: the budget
+    of one is exceeded.
+    """
     bench = Bench.of(20)
     bench.cloud.fails, bench.cloud.dead = {"s-001": "boot failed"}, {"s-002"}
     run = bench.follow(bench.start(schedule_of([10, 10], max_failures=1)))
@@ -121,7 +127,9 @@ def test_an_unreachable_and_a_failing_server_both_count_once() -> None:
 
 
 def test_the_budget_does_not_depend_on_the_size_of_the_wave() -> None:
-    """One failure in a wave of one is one failure of the run, not all of a wave: within the budget it goes on."""
+    """One failure in a wave of one is one failure of the run, not all of a wave: within the
+    budget it goes on.
+    """
     bench = Bench.of(6)
     bench.cloud.fails = {"s-003": "boot failed"}
     schedule = schedule_of([2, 1, 1, 1, 1], max_failures=1)
@@ -136,7 +144,9 @@ def test_the_budget_does_not_depend_on_the_size_of_the_wave() -> None:
 
 
 def test_a_job_that_ended_well_does_not_make_a_server_ready_that_is_still_down() -> None:
-    """Two signals before ready: the sub-job's success and the state. A server that stays in REBOOT is waited for."""
+    """Two signals before ready: the sub-job's success and the state. A server that stays in
+    REBOOT is waited for.
+    """
     bench = Bench.of(1)
     see = bench.cloud.see
     back_at = bench.clock.now() + timedelta(seconds=300)
@@ -178,7 +188,9 @@ def test_a_failed_wave_is_followed_by_no_request_at_all() -> None:
 
 
 def test_repeating_is_bounded_and_counted() -> None:
-    """A cloud that throttles for ever ends in a failure that says how often it was asked and what it answered."""
+    """A cloud that throttles for ever ends in a failure that says how often it was asked
+    and what it answered.
+    """
     bench = Bench.of(2)
     bench.cloud.answers = [lambda c, i: Throttled("APIGW.0308", "limit", 30.0, "r-1")] * 1000
     schedule = replace(
@@ -201,7 +213,9 @@ def test_no_request_names_no_server() -> None:
 
 
 def test_more_servers_than_a_request_takes_are_asked_for_in_several() -> None:
-    """A wave above the limit of a request is split; every server is rebooted, none is left out silently."""
+    """A wave above the limit of a request is split; every server is rebooted, none is left
+    out silently.
+    """
     bench = Bench.of(2500)
     bench.tuning = Tuning(servers_per_minute=100_000)
     run = bench.follow(bench.start(schedule_of([2500])))
@@ -210,7 +224,9 @@ def test_more_servers_than_a_request_takes_are_asked_for_in_several() -> None:
 
 
 def test_errors_while_polling_are_no_verdict() -> None:
-    """A cloud that answers no poll for minutes loses nobody: its jobs go on and are read when it is back."""
+    """A cloud that answers no poll for minutes loses nobody: its jobs go on and are read
+    when it is back.
+    """
     bench = Bench.of(3)
     blind_until = bench.clock.now() + timedelta(minutes=10)
 

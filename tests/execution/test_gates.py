@@ -1,4 +1,6 @@
-"""Gates and processes that die: what a wave does before its first request, from every state of the machine."""
+"""Gates and processes that die: what a wave does before its first request, from every state
+of the machine.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +47,9 @@ class Flapping(LiveRules):
 
 
 def test_a_death_at_any_call_sends_nothing_while_a_gate_is_shut() -> None:
-    """Whatever call was a process's last one: the next one ends the run, each server goes down once, and no wave's
-    first request leaves later than the time for which an open answer holds.
+    """Whatever call was a process's last one: the next one ends the run, each server goes down
+    once, and no wave's first request leaves later than the time for which an open answer
+    holds.
     """
     deaths = 0
     for at in range(1, 2_000, 3):
@@ -102,8 +105,8 @@ def step_of(run: Run, pace: Pace, now: datetime) -> Step | None:
 def test_what_a_wave_does(
     journal: GateState | None, look: GateState | None, age_s: float, waited_s: float, expected: str
 ) -> None:
-    """By what the journal and this process know, how old that is, and how long the wave had waited then: begin, ask,
-    wait so many seconds, or stop.
+    """By what the journal and this process know, how old that is, and how long the wave had
+    waited then: begin, ask, wait so many seconds, or stop.
     """
     bench = Bench.of(1)
     run = bench.read(bench.start(replace(gated(schedule_of([1])), wait_at_most_s=86_400.0)))
@@ -135,7 +138,9 @@ def test_the_gap_between_questions(waited_s: float, gap_s: float) -> None:
 
 
 def test_slow_answers_and_fast_clocks_still_begin() -> None:
-    """An answer that took long to come holds for longer: a run in fast time is not kept asking for ever."""
+    """An answer that took long to come holds for longer: a run in fast time is not kept
+    asking for ever.
+    """
     run = Bench.of(1)
     state = run.read(run.start(gated(schedule_of([1]))))
     state.gate_answers = (GateAnswer(OPEN),)

@@ -1,4 +1,6 @@
-"""The work of a run grows with its servers, not with their square: by counting what is looked at, not by time."""
+"""The work of a run grows with its servers, not with their square: by counting what is
+looked at, not by time.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Counted(tuple[Wave, ...]):
 
 
 def _looks(waves: int, *, gives_up: bool) -> int:
-    """Over a whole run whose every second server fails, in groups of five waves; its last half may be given up."""
+    """Over a whole run whose every second server fails, in groups of five waves; its last
+    half may be given up.
+    """
     bench = Bench.of(2 * waves)
     groups = [f"g{n // 5}" for n in range(waves)]
     made = schedule_of([2] * waves, max_failures=2 * waves, group_max=2 * waves, groups=groups)
@@ -62,7 +66,9 @@ def _looks(waves: int, *, gives_up: bool) -> int:
 
 @pytest.mark.parametrize("gives_up", [False, True], ids=["failures", "a target given up"])
 def test_waves_that_are_not_on_are_not_looked_at_again_and_again(gives_up: bool) -> None:
-    """A run of four times the waves looks at four times as many, with failures and with a target that was given up."""
+    """A run of four times the waves looks at four times as many, with failures and with a
+    target that was given up.
+    """
     small, large = _looks(20, gives_up=gives_up), _looks(80, gives_up=gives_up)
     assert large <= 6 * max(small, 20)
 

@@ -60,7 +60,9 @@ def yielding(bench: Bench) -> None:
 
 
 def test_two_runners_of_one_run_send_each_batch_once() -> None:
-    """Two processes advance the same run by turns: each server is rebooted once, each batch is asked for once."""
+    """Two processes advance the same run by turns: each server is rebooted once, each batch
+    is asked for once.
+    """
     bench = Bench.of(40)
     bench.tuning = Tuning(servers_per_request=5)
     yielding(bench)
@@ -76,7 +78,9 @@ def test_two_runners_of_one_run_send_each_batch_once() -> None:
 
 
 def test_two_plans_that_share_servers_never_have_one_in_flight_at_once() -> None:
-    """A server in flight in one run is waited for by the other, which names the holder when it gives up."""
+    """A server in flight in one run is waited for by the other, which names the holder when
+    it gives up.
+    """
     bench = Bench.of(20)
     yielding(bench)
     first = bench.start(schedule_of([20], plan="one", cycle="c1"))
@@ -98,7 +102,9 @@ def test_two_plans_that_share_servers_never_have_one_in_flight_at_once() -> None
 
 
 def test_the_same_cycle_in_two_plans_reboots_once() -> None:
-    """A cycle is spent for a server by the first plan that reboots it; the second skips it and names the run."""
+    """A cycle is spent for a server by the first plan that reboots it; the second skips it
+    and names the run.
+    """
     bench = Bench.of(5)
     first = bench.start(schedule_of([5], plan="one", cycle="kernel"))
     second = bench.start(schedule_of([5], plan="two", cycle="kernel"))
@@ -138,7 +144,9 @@ def step_by_step(bench: Bench, run_id: str, most: int, **gap: float) -> Run:
 
 
 def test_patience_with_another_run_outlives_processes() -> None:
-    """Driven by a timer, every step by a new process: the wait for another run ends in time all the same."""
+    """Driven by a timer, every step by a new process: the wait for another run ends in time
+    all the same.
+    """
     bench = Bench.of(3)
     bench.cloud.answers = [lost_before_acceptance]
     first = bench.start(schedule_of([3], plan="one", cycle="c1"))
@@ -153,7 +161,9 @@ def test_patience_with_another_run_outlives_processes() -> None:
 
 
 def test_a_server_that_comes_free_in_time_is_asked_for_by_whatever_process() -> None:
-    """Released before the patience is over, it is rebooted; a wait that ended leaves nothing behind."""
+    """Released before the patience is over, it is rebooted; a wait that ended leaves
+    nothing behind.
+    """
     bench = Bench.of(3)
     bench.cloud.answers = [lost_before_acceptance]
     first = bench.start(schedule_of([3], plan="one", cycle="c1"))
@@ -174,7 +184,9 @@ def test_a_server_that_comes_free_in_time_is_asked_for_by_whatever_process() -> 
 
 
 def test_patience_with_busy_servers_outlives_processes() -> None:
-    """A server that another task keeps busy is skipped after two minutes, also by processes of one step each."""
+    """A server that another task keeps busy is skipped after two minutes, also by processes
+    of one step each.
+    """
     bench = Bench.of(3)
     bench.cloud.servers["s-001"] = replace(
         bench.cloud.servers["s-001"], task_state="image_snapshot"
@@ -185,7 +197,9 @@ def test_patience_with_busy_servers_outlives_processes() -> None:
 
 
 def test_a_frozen_owner_that_wakes_sends_nothing() -> None:
-    """A process that was stopped between intent and request, longer than half its lease, gives the request up."""
+    """A process that was stopped between intent and request, longer than half its lease,
+    gives the request up.
+    """
     bench = Bench.of(3)
     run_id = bench.start(schedule_of([3]))
     driver = alive(bench.driver(run_id))
@@ -219,7 +233,9 @@ def test_a_frozen_owner_that_wakes_sends_nothing() -> None:
 
 
 def test_a_job_id_that_arrives_after_the_lease_was_lost_is_kept() -> None:
-    """The old owner's job id reaches the journal although somebody else has the run, and is followed from there."""
+    """The old owner's job id reaches the journal although somebody else has the run, and is
+    followed from there.
+    """
     bench = Bench.of(4)
     run_id = bench.start(schedule_of([4]))
     slow = alive(bench.driver(run_id))
@@ -244,7 +260,9 @@ def test_a_job_id_that_arrives_after_the_lease_was_lost_is_kept() -> None:
 
 
 def test_a_halt_stops_every_runner_before_its_next_batch() -> None:
-    """While the flag is set no run of the store sends a batch; what is in flight is followed; unhalt lets all go on."""
+    """While the flag is set no run of the store sends a batch; what is in flight is
+    followed; unhalt lets all go on.
+    """
     bench = Bench.of(60)
     runs = [
         bench.start(schedule_of([1, 2, 3], plan=f"p{i}", cycle=f"c{i}", first_server=10 * i))
@@ -289,7 +307,9 @@ def test_no_run_waits_for_anothers_pause() -> None:
 
 
 def test_a_run_that_raises_comes_back_later_each_time() -> None:
-    """An error is noted in the journal and the run is set back with a growing delay; others are not touched."""
+    """An error is noted in the journal and the run is set back with a growing delay; others
+    are not touched.
+    """
     bench = Bench.of(2)
     poisoned = bench.start(schedule_of([2], plan="poisoned"))
 
@@ -312,7 +332,9 @@ def test_a_run_that_raises_comes_back_later_each_time() -> None:
 
 
 def test_a_run_that_another_process_ended_meanwhile_is_over_and_no_error() -> None:
-    """Between reading the journal and taking the lease a rival ends the run: the loser just sees it closed."""
+    """Between reading the journal and taking the lease a rival ends the run: the loser just
+    sees it closed.
+    """
     bench = Bench.of(2)
     run_id = bench.start(schedule_of([2]))
     bench.follow(run_id, until="come back")

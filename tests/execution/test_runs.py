@@ -35,7 +35,9 @@ def test_each_server_is_rebooted_once_in_wave_order() -> None:
 
 
 def test_a_wave_needs_one_request_two_readings_and_a_poll_an_interval() -> None:
-    """API calls of a wave of 1,000: one request, one reading before and one after, polls only at their interval."""
+    """API calls of a wave of 1,000: one request, one reading before and one after, polls
+    only at their interval.
+    """
     bench = Bench.of(1000)
     bench.cloud.takes = {f"s-{i:03d}": 30 + i % 20 for i in range(1000)}
     run = bench.follow(bench.start(schedule_of([1000])))
@@ -46,7 +48,9 @@ def test_a_wave_needs_one_request_two_readings_and_a_poll_an_interval() -> None:
 
 
 def test_a_pause_is_a_stored_start_and_length() -> None:
-    """A process that dies in a pause does not prolong it: the next one goes on at the same moment."""
+    """A process that dies in a pause does not prolong it: the next one goes on at the
+    same moment.
+    """
     bench = Bench.of(2)
     run_id = bench.start(schedule_of([1, 1], pause=Pause("timed", 3600)))
     bench.follow(run_id, until="pause")
@@ -59,7 +63,9 @@ def test_a_pause_is_a_stored_start_and_length() -> None:
 
 
 def test_more_failures_than_allowed_stop_the_run() -> None:
-    """A run stops when failed > max_failures; what is in flight is followed, the rest is not started."""
+    """A run stops when failed > max_failures; what is in flight is followed, the rest is
+    not started.
+    """
     bench = Bench.of(30)
     bench.cloud.fails = {"s-011": "boot failed", "s-012": "boot failed"}
     run = bench.follow(bench.start(schedule_of([10, 10, 10], max_failures=1)))
@@ -93,7 +99,9 @@ def test_a_canary_that_fails_stops_its_group_whatever_the_budget() -> None:
 
 
 def test_a_wave_without_a_ready_server_asks_a_person() -> None:
-    """When nothing of a wave came back, the next one waits for an approval although the budget allows it."""
+    """When nothing of a wave came back, the next one waits for an approval although the
+    budget allows it.
+    """
     bench = Bench.of(20)
     bench.cloud.fails = {f"s-{i:03d}": "boot failed" for i in range(10)}
     run_id = bench.start(schedule_of([10, 10], max_failures=15))
@@ -117,7 +125,9 @@ def test_an_approval_that_never_comes_stops_the_run() -> None:
 
 
 def test_a_server_that_never_returns_is_failed_at_its_deadline() -> None:
-    """Every wait has a deadline: a job that never ends, and a server that stays down, are failed."""
+    """Every wait has a deadline: a job that never ends, and a server that stays down,
+    are failed.
+    """
     bench = Bench.of(3)
     bench.cloud.idle, bench.cloud.dead = {"s-001"}, {"s-002"}
     run = bench.follow(bench.start(schedule_of([3], max_failures=3)))
@@ -128,7 +138,9 @@ def test_a_server_that_never_returns_is_failed_at_its_deadline() -> None:
 
 
 def test_throttling_is_waited_for_and_repeated() -> None:
-    """A throttled request was not accepted: it is repeated when the cloud says, and reboots once."""
+    """A throttled request was not accepted: it is repeated when the cloud says, and
+    reboots once.
+    """
     bench = Bench.of(3)
     bench.cloud.answers = [lambda c, i: Throttled("APIGW.0308", "limit", 30.0)] * 2
     run = bench.follow(bench.start(schedule_of([3])))
@@ -146,7 +158,9 @@ def test_a_request_that_never_left_is_repeated() -> None:
 
 
 def test_a_lost_answer_is_settled_by_evidence() -> None:
-    """The batch was accepted and its answer lost: the servers' history tells, and nothing is sent again."""
+    """The batch was accepted and its answer lost: the servers' history tells, and nothing
+    is sent again.
+    """
     bench = Bench.of(3)
     bench.cloud.answers = [lost_after_acceptance]
     run = bench.follow(bench.start(schedule_of([3])))
@@ -177,7 +191,9 @@ def test_a_lost_request_without_a_trace_is_repeated_with_retry() -> None:
 
 
 def test_one_locked_server_does_not_stop_the_others() -> None:
-    """A batch refused because of one server is read again and split until the bad one stands alone."""
+    """A batch refused because of one server is read again and split until the bad one
+    stands alone.
+    """
     bench = Bench.of(64)
 
     def refuse(cloud: MemoryCloud, ids):  # type: ignore[no-untyped-def]
@@ -195,7 +211,9 @@ def test_one_locked_server_does_not_stop_the_others() -> None:
 
 
 def test_servers_rebooted_by_somebody_else_are_skipped() -> None:
-    """A server rebooted since the run began is not rebooted again, and only moved servers' histories are read."""
+    """A server rebooted since the run began is not rebooted again, and only moved servers'
+    histories are read.
+    """
     bench = Bench.of(50)
     run_id = bench.start(schedule_of([25, 25]))
     bench.clock.jump(seconds=1)
@@ -218,7 +236,9 @@ def test_the_rate_budget_is_never_exceeded() -> None:
 
 
 def test_an_ambiguous_answer_with_a_second_refusal_is_evidence() -> None:
-    """After a doubtful attempt, a refusal for the server's state proves nothing: it is settled by evidence."""
+    """After a doubtful attempt, a refusal for the server's state proves nothing: it is
+    settled by evidence.
+    """
     bench = Bench.of(1)
     answers: list[Answer | None] = [
         lost_before_acceptance,
@@ -285,7 +305,9 @@ def test_a_cancel_reaches_a_run_between_two_waves() -> None:
 
 
 def test_a_cancelled_run_asks_nothing_and_says_that_it_stops() -> None:
-    """Until a process ends it, it is `stopping`, its question is closed, and the next step is to follow it."""
+    """Until a process ends it, it is `stopping`, its question is closed, and the next step
+    is to follow it.
+    """
     bench = Bench.of(2)
     run_id = bench.start(schedule_of([1, 1], pause=Pause("approval")))
     assert bench.follow(run_id, until="approval").word == bench.store.find(run_id).word == "waiting"
@@ -299,7 +321,9 @@ def test_a_cancelled_run_asks_nothing_and_says_that_it_stops() -> None:
 
 
 def test_on_failure_approval_asks_in_the_middle_of_a_wave() -> None:
-    """A group's exceeded budget with `on_failure: approval` holds further requests until a person answers."""
+    """A group's exceeded budget with `on_failure: approval` holds further requests until a
+    person answers.
+    """
     bench = Bench.of(20)
     bench.cloud.fails = {"s-003": "boot failed"}
     run_id = bench.start(schedule_of([10, 10], max_failures=5, group_max=0, on_failure="approval"))
@@ -325,7 +349,9 @@ def test_evidence_is_ambiguous_when_history_cannot_be_read() -> None:
 
 
 def test_a_server_that_reboots_although_its_batch_was_refused_is_followed_and_spent() -> None:
-    """Found in REBOOT after a refusal it is taken for rebooted: not asked again, and its cycle is spent."""
+    """Found in REBOOT after a refusal it is taken for rebooted: not asked again, and its
+    cycle is spent.
+    """
     bench = Bench.of(4)
     bench.cloud.answers = [
         lambda c, i: (c.accept(["s-001"]), Refused("Ecs.0603", "busy", 501, None, True))[1]

@@ -26,7 +26,9 @@ SCHEDULE = replace(schedule_of([1]), made_at=START.isoformat())
     [(1, True, True), (1, False, True), (-1, True, True), (-1, False, False), (-301, True, False)],
 )
 def test_what_counts_as_changed(after_s: float, is_old: bool, is_changed: bool) -> None:
-    """The cloud's clock may be 5 minutes behind; a schedule of this very call is compared to the second."""
+    """The cloud's clock may be 5 minutes behind; a schedule of this very call is compared
+    to the second.
+    """
     updated = (START + timedelta(seconds=after_s)).isoformat()
     found = Inventory((Server("s-000", "web-0", "ACTIVE", updated=updated),), START)
     assert changed_since_review(SCHEDULE, found, (), is_old=is_old) == (
@@ -50,7 +52,9 @@ def test_a_server_without_a_time_of_its_last_change_is_looked_at(updated: str | 
 def test_which_actions_are_reboots_since_the_review(
     after_s: float, action: str, is_found: bool
 ) -> None:
-    """A reboot from 5 minutes before the schedule on; no other action, and no unreadable history."""
+    """A reboot from 5 minutes before the schedule on; no other action, and no
+    unreadable history.
+    """
     history = (Action(action, START + timedelta(seconds=after_s)),)
     found = rebooted_since_review(SCHEDULE, {"s-000": history, "s-001": None}, {})
     assert found == ({"s-000": history[0]} if is_found else {})
@@ -72,7 +76,9 @@ def test_which_actions_are_reboots_since_the_review(
 def test_what_the_store_asked_for_before_the_review_is_no_reboot_since(
     asked_s: tuple[int, ...], reboots_s: tuple[int, ...], is_found: bool
 ) -> None:
-    """A new cycle may be reviewed right after a run; one reboot more than was asked for is somebody else's."""
+    """A new cycle may be reviewed right after a run; one reboot more than was asked for is
+    somebody else's.
+    """
     history = tuple(Action("reboot", START + timedelta(seconds=s)) for s in reboots_s)
     asked = {"s-000": [START + timedelta(seconds=s) for s in asked_s]}
     assert bool(rebooted_since_review(SCHEDULE, {"s-000": history}, asked)) is is_found

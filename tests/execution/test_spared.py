@@ -1,4 +1,6 @@
-"""A run moves to a machine that is one of its servers: at any instant that server is safe from there on."""
+"""A run moves to a machine that is one of its servers: at any instant that server is safe
+from there on.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def driver(bench: Bench, run_id: str, rules: LiveRules) -> Driver:
 
 
 def test_a_server_that_is_spared_is_skipped() -> None:
-    """With reason and sentence; all others of its wave are rebooted, and it is not read once more for that."""
+    """With reason and sentence; all others of its wave are rebooted, and it is not read
+    once more for that.
+    """
     bench = Bench.of(6)
     run_id = bench.start(schedule_of([1, 5]))
     run = bench.follow(run_id, driver(bench, run_id, SparesMine()))
@@ -55,7 +59,9 @@ def test_a_server_that_is_spared_is_skipped() -> None:
 
 @pytest.mark.parametrize("offset", [0, 1])
 def test_death_anywhere_and_life_on_one_of_the_servers(offset: int) -> None:
-    """A process dies at any call to store or cloud; the next one, on s-003, never asks for s-003."""
+    """A process dies at any call to store or cloud; the next one, on s-003, never asks
+    for s-003.
+    """
     deaths = skipped = 0
     for at in range(1 + offset, 2_000, 2):
         bench = Bench.of(6)
@@ -85,7 +91,9 @@ def test_death_anywhere_and_life_on_one_of_the_servers(offset: int) -> None:
 
 
 def test_servers_that_cannot_be_read_are_not_asked_for() -> None:
-    """Who takes over between look and request, and cannot see the servers for a while, asks for none until it can."""
+    """Who takes over between look and request, and cannot see the servers for a while, asks
+    for none until it can.
+    """
     bench = Bench.of(6)
     bench.cloud.answers = [None, lambda c, i: Throttled("APIGW.0308", "limit", 5.0)]
     run_id = bench.start(schedule_of([1, 5]))

@@ -1,4 +1,6 @@
-"""The store cannot be reached while a job id is in hand: the id is told, spooled, tried again, and never lost."""
+"""The store cannot be reached while a job id is in hand: the id is told, spooled, tried
+again, and never lost.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def failing(bench: Bench, times: int) -> None:
 
 
 def test_a_store_that_comes_back_gets_the_job_id(tmp_path: Path) -> None:
-    """The id is told and spooled at once, and stored as soon as the store answers; the run goes on with the job."""
+    """The id is told and spooled at once, and stored as soon as the store answers; the run
+    goes on with the job.
+    """
     bench = Bench.of(3)
     run_id = bench.start(schedule_of([3]))
     driver = bench.driver(run_id)
@@ -62,7 +66,9 @@ def test_a_store_that_comes_back_gets_the_job_id(tmp_path: Path) -> None:
 
 
 def test_a_spooled_job_id_is_read_by_the_next_process(tmp_path: Path) -> None:
-    """When the store stays away the process ends; the next one on this machine reads the spooled id and follows it."""
+    """When the store stays away the process ends; the next one on this machine reads the
+    spooled id and follows it.
+    """
     bench = Bench.of(3)
     run_id = bench.start(schedule_of([3]))
     driver = bench.driver(run_id)

@@ -8,7 +8,9 @@ from .setup import Bench, schedule_of
 
 
 def test_a_cancelled_run_leaves_no_wave_open() -> None:
-    """The wave in which a run is cancelled ends like any other: its time and counts are in the report."""
+    """The wave in which a run is cancelled ends like any other: its time and counts are in
+    the report.
+    """
     bench = Bench.of(6)
     run_id = bench.start(schedule_of([1, 5]))
     driver = bench.driver(run_id)
@@ -24,7 +26,9 @@ def test_a_cancelled_run_leaves_no_wave_open() -> None:
 
 
 def test_each_lease_is_known_by_its_fence() -> None:
-    """A driver remembers the fence of its last lease: by it a process knows whether it was the last one at the run."""
+    """A driver remembers the fence of its last lease: by it a process knows whether it was
+    the last one at the run.
+    """
     bench = Bench.of(2)
     run_id = bench.start(schedule_of([2]))
     first, second = bench.driver(run_id), bench.driver(run_id)
@@ -48,7 +52,9 @@ def asked(bench: Bench, run_id: str) -> list[str]:
 
 
 def test_a_yes_covers_the_failures_that_there_were() -> None:
-    """`on_failure: approval`: each further failure over the group's budget is asked about, not only the first."""
+    """`on_failure: approval`: each further failure over the group's budget is asked about,
+    not only the first.
+    """
     bench = Bench.of(10)
     bench.cloud.fails = {f"s-00{n}": "boot failed" for n in (1, 2, 5, 8)}
     run_id = bench.start(
@@ -59,7 +65,9 @@ def test_a_yes_covers_the_failures_that_there_were() -> None:
 
 
 def test_a_yes_to_the_canary_is_none_to_the_number() -> None:
-    """The canary's failure is asked about once, not also as a wave that proved nothing; the budget counts on."""
+    """The canary's failure is asked about once, not also as a wave that proved nothing; the
+    budget counts on.
+    """
     bench = Bench.of(6)
     bench.cloud.fails = {f"s-00{n}": "boot failed" for n in (0, 1, 3)}
     run_id = bench.start(

@@ -1,4 +1,6 @@
-"""Runs on two targets, one of which cannot be used any more: its groups stop, those of the other go on."""
+"""Runs on two targets, one of which cannot be used any more: its groups stop, those of the
+other go on.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def on_two(waves: list[int], groups: list[str], **options: object) -> Schedule:
 
 @dataclass
 class Two:
-    """Two clouds with the same servers in each; each server of a schedule is asked for on its own target only."""
+    """Two clouds with the same servers in each; each server of a schedule is asked for on
+    its own target only.
+    """
 
     bench: Bench
     other: MemoryCloud
@@ -91,7 +95,9 @@ def test_each_group_goes_to_its_own_target() -> None:
     "error", [CloudDenied("the keys are refused"), CloudError("nobody is there")]
 )
 def test_a_target_that_fails_stops_its_own_groups_only(error: CloudError) -> None:
-    """The first group's target fails between two of its waves: the second group, on another one, is done."""
+    """The first group's target fails between two of its waves: the second group, on another
+    one, is done.
+    """
     two = Two.of(7)
     schedule = on_two([1, 2, 1, 3], ["b", "b", "a", "a"], pause=Pause("timed", 60))
     began = two.bench.clock.now()
@@ -115,8 +121,9 @@ def test_a_target_that_fails_stops_its_own_groups_only(error: CloudError) -> Non
 
 
 def test_what_was_in_flight_there_is_unknown_and_counts() -> None:
-    """Servers that are down on a target nobody can look at any more are unknown at their deadline; the budget, which
-    is the run's, stops everything: nobody knows whether the plan does harm.
+    """Servers that are down on a target nobody can look at any more are unknown at their
+    deadline; the budget, which is the run's, stops everything: nobody knows whether the
+    plan does harm.
     """
     two = Two.of(5)
     began = two.bench.clock.now()
@@ -145,7 +152,9 @@ def test_what_was_in_flight_there_is_unknown_and_counts() -> None:
 
 
 def test_where_nothing_was_proven_a_person_is_asked() -> None:
-    """A plan whose first target fails before any server came back has shown nothing: the other one needs a yes."""
+    """A plan whose first target fails before any server came back has shown nothing: the
+    other one needs a yes.
+    """
     two = Two.of(3)
     breaks(two.other, two.bench.clock, lambda now: True, CloudDenied("no"))
     run_id = two.bench.start(on_two([1, 2], ["b", "a"]))
@@ -158,7 +167,9 @@ def test_where_nothing_was_proven_a_person_is_asked() -> None:
 
 
 def test_the_last_target_that_could_go_on_keeps_the_run_open() -> None:
-    """Where nothing else is left to do the error is the run's, as with a single target: it can be resumed."""
+    """Where nothing else is left to do the error is the run's, as with a single target: it
+    can be resumed.
+    """
     two = Two.of(3)
     breaks(two.other, two.bench.clock, lambda now: True, CloudDenied("no"))
     run_id = two.bench.start(on_two([1, 2], ["a", "b"]))
@@ -171,7 +182,9 @@ def test_the_last_target_that_could_go_on_keeps_the_run_open() -> None:
 
 
 def test_a_target_that_this_process_cannot_open_is_waited_for() -> None:
-    """Its groups are given up only when it could not be read for `ready.timeout`; nothing is sent there."""
+    """Its groups are given up only when it could not be read for `ready.timeout`; nothing
+    is sent there.
+    """
     two = Two.of(4)
     two.sites["u"] = Absent("u", CloudDenied("no credentials"))
     began = two.bench.clock.now()
@@ -195,7 +208,9 @@ def test_a_target_that_cannot_be_opened_is_named() -> None:
 
 
 def test_a_lost_answer_there_is_settled_as_unknown() -> None:
-    """The request's answer is lost, and then nobody can look: unknown when `ready.timeout` is over, never repeated."""
+    """The request's answer is lost, and then nobody can look: unknown when `ready.timeout`
+    is over, never repeated.
+    """
     two = Two.of(4)
     began = two.bench.clock.now()
 
@@ -213,7 +228,9 @@ def test_a_lost_answer_there_is_settled_as_unknown() -> None:
 
 
 def test_a_stop_ends_although_nobody_can_look_any_more() -> None:
-    """A run that is cancelled while a request's answer is lost on a target that was given up comes to its end."""
+    """A run that is cancelled while a request's answer is lost on a target that was given
+    up comes to its end.
+    """
     two = Two.of(4)
     began = two.bench.clock.now()
     two.other.answers = [lambda cloud, ids: Ambiguous("the line broke", None, None, None)]
@@ -243,8 +260,9 @@ def test_a_stop_ends_although_nobody_can_look_any_more() -> None:
 
 
 def test_a_target_that_dies_in_its_canary_stops_its_own_groups() -> None:
-    """Nobody can look at the canary any more: its target is given up, it counts for the run's budget only, and the
-    group on the other target, whose servers have shown that the plan works, goes on.
+    """Nobody can look at the canary any more: its target is given up, it counts for the run's
+    budget only, and the group on the other target, whose servers have shown that the plan
+    works, goes on.
     """
     two = Two.of(8)
     began = two.bench.clock.now()

@@ -1,6 +1,8 @@
-"""The fleet in full: 50 runs, 4 workers that are killed at random, one shared rate limit, a PostgreSQL that crashes.
+"""The fleet in full: 50 runs, 4 workers that are killed at random, one shared rate limit, a
+PostgreSQL that crashes.
 
-    python -m tests.fleet [--engine store|temporal] [--runs 50] [--workers 4] [--kills 60] [--outages 3]
+    python -m tests.fleet [--engine store|temporal] [--runs 50] [--workers 4] [--kills 60]
+    [--outages 3]
 
 Prints a table of what the judge found; exits 1 when that is anything.
 """
@@ -72,7 +74,7 @@ def _fleet(folder: Path, shape: Shape, options: argparse.Namespace) -> Tally:
             address = stack.enter_context(temporal_server.server(history_events=100))
             more = ("--engine", "temporal", "--temporal-address", address, "--task-queue", "fleet")
         return fleet(
-            place, store=database.url, name="postgres", shape=shape, engine=options.engine, more=more, outage=outage,
+            place, store=database.url, name="postgres", shape=shape, engine=options.engine, more=more, outage=outage,  # noqa: E501
             seed=options.seed,
             tell=lambda line: print(line, file=sys.stderr, flush=True),
         )  # fmt: skip

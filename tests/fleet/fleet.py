@@ -1,4 +1,6 @@
-"""Many runs, several workers on one store, and somebody who kills them; the cloud's own log is the judge."""
+"""Many runs, several workers on one store, and somebody who kills them; the cloud's own log
+is the judge.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,7 @@ targets:
     project_id: {project}
     endpoints: {{ecs: "{url}", iam: "{url}"}}
     rate: {{poll_every: 250ms, settle: 500ms, servers_per_minute: {rate}, servers_per_request: {rate}}}
-"""
+"""  # noqa: E501
 
 PLAN = """
 version: 1
@@ -74,9 +76,11 @@ OUTAGE_S = 60.0
 
 @dataclass(frozen=True)
 class Shape:
-    """The size of a fleet test. `rate`: servers in a minute of `minute_s` seconds, shared by all runs.
+    """The size of a fleet test. `rate`: servers in a minute of `minute_s` seconds, shared
+    by all runs.
 
-    `margin_s` of that minute is the program's, for requests that are slow on their way: the judge's minute is shorter.
+    `margin_s` of that minute is the program's, for requests that are slow on their way:
+    the judge's minute is shorter.
     """
 
     runs: int
@@ -118,9 +122,11 @@ class Tally:
 
     @property
     def spread(self) -> float:
-        """The slowest run beside the median one; where that took less than a minute of the rate, beside a minute.
+        """The slowest run beside the median one; where that took less than a minute of the
+        rate, beside a minute.
 
-        A run that finds the minute full just before its end waits for the next: that is the rate, and no starving.
+        A run that finds the minute full just before its end waits for the next: that is the
+        rate, and no starving.
         """
         if not self.ended_s:
             return 0.0
@@ -145,18 +151,24 @@ class Tally:
         """One line of the table."""
         ended = self.ended_s or [0.0]
         return (
-            f"{self.engine:<9} {self.store:<9} {self.shape.runs:>5} {self.kills:>6} {self.requests:>9}"
-            f" {self.twice:>6} {self.lost:>5} {self.lies:>5} {self.unended:>8} {self.outcomes['unknown']:>8}"
+            f"{self.engine:<9} {self.store:<9} {self.shape.runs:>5} {self.kills:>6} "
+            f"{self.requests:>9}"
+            f" {self.twice:>6} {self.lost:>5} {self.lies:>5} {self.unended:>8} "
+            f"{self.outcomes['unknown']:>8}"
             f" {self.outcomes['ready']:>6} {self.worst_minute:>6}/{self.shape.rate:<4}"
-            f" {min(ended):>5.0f} {statistics.median(ended):>6.0f} {max(ended):>5.0f} {self.seconds:>6.0f}s"
+            f" {min(ended):>5.0f} {statistics.median(ended):>6.0f} {max(ended):>5.0f} "
+            f"{self.seconds:>6.0f}s"
         )
 
 
 HEADER = (
-    "driver    store      runs  kills  requests  twice  lost  lies  unended  unknown  ready  minute/most"
+    "driver    store      runs  kills  requests  twice  lost  lies  unended  unknown  "
+    "ready  minute/most"
     "  first median  last   time\n"
-    "           (twice: servers rebooted twice; lost: rebooted, but the journal says not; lies: ready, but never so;\n"
-    "            unended: runs or servers without an end; minute: most servers in any 60 s by the cloud's log;\n"
+    "           (twice: servers rebooted twice; lost: rebooted, but the journal says not; "
+    "lies: ready, but never so;\n"
+    "            unended: runs or servers without an end; minute: most servers in any 60 s "
+    "by the cloud's log;\n"
     "            first, median, last: when runs ended, in seconds)"
 )
 
@@ -295,7 +307,7 @@ class Place:
         order = self.order(*words, log=f"worker-{self.tally.workers}.log")
         if self.tally.kills < self.shape.kills and self.rng.random() < 0.5:
             order = Order(
-                order.arguments, order.folder, order.environment, self.rng.choice(LABELS), self.rng.randint(1, 6),
+                order.arguments, order.folder, order.environment, self.rng.choice(LABELS), self.rng.randint(1, 6),  # noqa: E501
                 output=order.output, minute_s=order.minute_s,
             )  # fmt: skip
         process = self.context.Process(target=work, args=(order,), name=order.output)
@@ -328,7 +340,8 @@ class Place:
                     if not row.is_open and row.id not in ended:
                         ended[row.id] = time.monotonic() - began
                         tell(
-                            f"{time.monotonic() - began:6.1f} s: {len(ended)} ended, {self.tally.kills} kills"
+                            f"{time.monotonic() - began:6.1f} s: {len(ended)} ended, "
+                            f"{self.tally.kills} kills"
                         )
                     elif row.is_open and row.word == "waiting":
                         self._approve(row.id)
@@ -338,7 +351,9 @@ class Place:
         self.tally.unended += self.shape.runs - len(ended)
 
     def _bury(self) -> None:
-        """Whoever has ended is replaced, as Kubernetes would: killed, or begun while the store was away."""
+        """Whoever has ended is replaced, as Kubernetes would: killed, or begun while the
+        store was away.
+        """
         for process in [p for p in self.processes if not p.is_alive()]:
             self.processes.remove(process)
             log = Path(process.name).read_text()

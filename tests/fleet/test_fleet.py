@@ -8,13 +8,15 @@ from pathlib import Path
 from tests.fleet.fleet import HEADER, Shape, Tally, fleet, most_in_a_minute
 
 SMALL = Shape(
-    runs=4, servers=4, workers=2, kills=2, rate=8, minute_s=1.5, margin_s=0.5, pause="0s", kill_every_s=(0.3, 0.8),
+    runs=4, servers=4, workers=2, kills=2, rate=8, minute_s=1.5, margin_s=0.5, pause="0s", kill_every_s=(0.3, 0.8),  # noqa: E501
     patience_s=60.0, most_spread=4.0,
 )  # fmt: skip
 
 
 def test_workers_that_are_killed_end_every_run(tmp_path: Path, postgres_url: str) -> None:
-    """Real processes, real SIGKILLs, PostgreSQL: nothing twice, nothing lost, the shared rate kept, every run ends."""
+    """Real processes, real SIGKILLs, PostgreSQL: nothing twice, nothing lost, the shared
+    rate kept, every run ends.
+    """
     tally = fleet(tmp_path, store=postgres_url, name="postgres", shape=SMALL, seed=3)
     assert tally.kills >= SMALL.kills, tally.row()
     assert not tally.findings, f"{tally.findings}\n{HEADER}\n{tally.row()}"

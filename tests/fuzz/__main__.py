@@ -1,8 +1,9 @@
 """Measure every reader with hostile inputs, then mutate valid ones.
 
-The table has the worst input of each kind: CPU seconds and peak memory of a process that reads nothing else. First
-every kind is measured at about half a megabyte and at the reader's limit, then at other sizes, as long as there is
-time. Exit code 1 where an input takes more than 2 seconds or 150 MB, or ends in an error that is not ours.
+The table has the worst input of each kind: CPU seconds and peak memory of a process that
+reads nothing else. First every kind is measured at about half a megabyte and at the
+reader's limit, then at other sizes, as long as there is time. Exit code 1 where an input
+takes more than 2 seconds or 150 MB, or ends in an error that is not ours.
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ class Row:
     def __str__(self) -> str:
         mark = " <<<" if self.is_bad else ""
         said = " ".join(self.said.split())[:90]
-        return f"{self.reader:18} {self.kind:36} {self.size:11,} {self.seconds:6.2f} {self.mb:5.0f}  {said}{mark}"
+        return (
+            f"{self.reader:18} {self.kind:36} {self.size:11,} {self.seconds:6.2f} "
+            f"{self.mb:5.0f}  {said}{mark}"
+        )
 
 
 class Worker:
@@ -129,7 +133,8 @@ def main() -> int:
 def _worst(
     chosen: Mapping[str, Reader], until: float
 ) -> tuple[dict[tuple[str, str], Row], int, int]:
-    """Return the worst row of each reader and kind, how many inputs were read, and how many there was no time for.
+    """Return the worst row of each reader and kind, how many inputs were read, and how many
+    there was no time for.
 
     What is over a limit is printed at once.
     """

@@ -1,4 +1,6 @@
-"""Inputs that mean harm: small as text and huge in memory, deep, quadratic, or endless. Each for about a given size."""
+"""Inputs that mean harm: small as text and huge in memory, deep, quadratic, or endless.
+Each for about a given size.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A process that reads hostile files for `python -m tests.fuzz`: each in a fork of its own, whose time and peak count.
+"""A process that reads hostile files for `python -m tests.fuzz`: each in a fork of its own,
+whose time and peak count.
 
 Names of files come in on stdin, a line each; a line of JSON for each goes out.
 """

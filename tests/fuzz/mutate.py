@@ -1,4 +1,6 @@
-"""Valid inputs with pieces changed, cut, repeated or exchanged: only errors of ours may come of it."""
+"""Valid inputs with pieces changed, cut, repeated or exchanged: only errors of ours may
+come of it.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,9 @@ def mutated(draw: st.DrawFn, reader: Reader) -> bytes:
 
 
 def run(reader: Reader, seconds: float, examples: int = 100) -> tuple[int, str | None]:
-    """Mutate for about so long. Returns how many inputs were read, and the first that did not end as it should."""
+    """Mutate for about so long. Returns how many inputs were read, and the first that did
+    not end as it should.
+    """
     read, until, count = reader.make(), time.monotonic() + seconds, 0
     quick = settings(
         max_examples=examples,

@@ -1,4 +1,6 @@
-"""The readers of bytes from outside: how each is called, which errors are ours, and what a valid input looks like."""
+"""The readers of bytes from outside: how each is called, which errors are ours, and what a
+valid input looks like.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,11 @@ Read = Callable[[Path], object]
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """`make` imports the reader and returns it. `errors`: what it may raise. `limit`: bytes that it reads at most.
+    """`make` imports the reader and returns it. `errors`: what it may raise. `limit`: bytes
+    that it reads at most.
 
-    `frames`: inputs with `HOLE` in the place of a value; `examples`: valid inputs. `kind`: json, yaml, lines or zip.
+    `frames`: inputs with `HOLE` in the place of a value; `examples`: valid inputs. `kind`:
+    json, yaml, lines or zip.
     """
 
     kind: str
@@ -259,18 +263,18 @@ def readers() -> Mapping[str, Reader]:
             MAX_BYTES,
             (
                 HOLE,
-                b"version: 1\nname: web\nvars: {x: @@}\ngroups: [{name: web, servers: {all: true}, waves: [1]}]\n",
+                b"version: 1\nname: web\nvars: {x: @@}\ngroups: [{name: web, servers: {all: true}, waves: [1]}]\n",  # noqa: E501
                 b"version: 1\nname: web\ngroups: @@\n",
                 b"version: 1\nname: web\ngroups: [{name: web, servers: {all: true}, waves: @@}]\n",
-                b"version: 1\nname: web\nvars: {x: [%s]}\ngroups: [{name: 'w-{{ item }}', for_each: '{{ vars.x }}',"
+                b"version: 1\nname: web\nvars: {x: [%s]}\ngroups: [{name: 'w-{{ item }}', for_each: '{{ vars.x }}',"  # noqa: E501
                 b" servers: {names: @@}, waves: [1]}]\n"
                 % b", ".join(b"'%d'" % n for n in range(1000)),
-                b"version: 1\nname: web\ngroups: [{name: web, for_each: @@, servers: {names: ['{{ item }}']},"
+                b"version: 1\nname: web\ngroups: [{name: web, for_each: @@, servers: {names: ['{{ item }}']},"  # noqa: E501
                 b" waves: [1]}]\n",
             ),
             (
                 b"version: 1\nname: web\nvars: {x: [a, b]}\ngroups:\n  - name: 'web-{{ item }}'\n"
-                b"    for_each: '{{ vars.x }}'\n    servers: {tags: {role: web}, zones: ['{{ item }}']}\n"
+                b"    for_each: '{{ vars.x }}'\n    servers: {tags: {role: web}, zones: ['{{ item }}']}\n"  # noqa: E501
                 b"    waves: [1, 10%]\n    pause: 10m\n",
             ),
         ),
@@ -459,10 +463,10 @@ def readers() -> Mapping[str, Reader]:
             (
                 HOLE,
                 b'{"seq": 1, "at": @@, "type": "x", "fence": 1, "data": {}}\n',
-                b'{"seq": 1, "at": "2026-01-01T00:00:00+00:00", "type": "x", "fence": 1, "data": @@}\n',
+                b'{"seq": 1, "at": "2026-01-01T00:00:00+00:00", "type": "x", "fence": 1, "data": @@}\n',  # noqa: E501
             ),
             (
-                b'{"seq": 1, "at": "2026-01-01T00:00:00+00:00", "type": "x", "fence": 1, "data": {}}\n',
+                b'{"seq": 1, "at": "2026-01-01T00:00:00+00:00", "type": "x", "fence": 1, "data": {}}\n',  # noqa: E501
             ),
         ),
         "Git store, claims": Reader(

@@ -1,4 +1,6 @@
-"""The short form of `python -m tests.fuzz`: every reader with hostile inputs that are small, and a few mutations."""
+"""The short form of `python -m tests.fuzz`: every reader with hostile inputs that are
+small, and a few mutations.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ SIZE = 1_500
 
 @pytest.mark.parametrize("name", readers())
 def test_readers_end_in_errors_of_ours(name: str, tmp_path: Path) -> None:
-    """Valid inputs are read; hostile and mutated ones are read or refused, and nothing else is raised."""
+    """Valid inputs are read; hostile and mutated ones are read or refused, and nothing else
+    is raised.
+    """
     reader = readers()[name]
     read = reader.make()
     path = tmp_path / "input.jsonl"

@@ -74,7 +74,9 @@ class Made:
         return path
 
     def commit(self, files: Mapping[str, str | None] | None = None) -> str:
-        """Commit everything as it is on disk, after writing (or removing: None) these files; the new commit's id."""
+        """Commit everything as it is on disk, after writing (or removing: None) these
+        files; the new commit's id.
+        """
         for name, text in (files or {}).items():
             if text is None:
                 (self.folder / name).unlink()
@@ -85,7 +87,9 @@ class Made:
         return self.head
 
     def clone(self, folder: Path, *options: str) -> Made:
-        """A clone over the transport that remotes use, so that depth counts and the server may refuse."""
+        """A clone over the transport that remotes use, so that depth counts and the server
+        may refuse.
+        """
         self.git("clone", "--quiet", *options, f"file://{self.folder}", str(folder))
         return Made(folder)
 

@@ -31,7 +31,9 @@ ODD = [
 
 
 def test_odd_names_are_read_exactly(made: Made) -> None:
-    """Names with blanks, quotes, line breaks, UTF-8, dashes and pathspec characters: listed, differing and read."""
+    """Names with blanks, quotes, line breaks, UTF-8, dashes and pathspec characters:
+    listed, differing and read.
+    """
     base = made.commit({"keep": "1"})
     head = made.commit({f"{name}/{name}.yaml": name for name in ODD})
     repository = made.repository
@@ -49,7 +51,9 @@ def test_odd_names_are_read_exactly(made: Made) -> None:
 
 
 def test_names_that_are_not_utf8_survive(made: Made) -> None:
-    """A name in another encoding comes out as the file system writes it, so it can be opened and read."""
+    """A name in another encoding comes out as the file system writes it, so it can be
+    opened and read.
+    """
     base = made.commit({"keep": "1"})
     name = os.fsdecode(b"caf\xe9.yaml")
     head = made.commit({name: "x"})
@@ -58,7 +62,9 @@ def test_names_that_are_not_utf8_survive(made: Made) -> None:
 
 
 def test_each_kind_of_change_is_told(made: Made) -> None:
-    """Added, modified, renamed (with its similarity), deleted; a copy is an addition, another type a modification."""
+    """Added, modified, renamed (with its similarity), deleted; a copy is an addition,
+    another type a modification.
+    """
     text = plan("a") * 3
     base = made.commit(
         {"mod": "1", "gone": "1", "old": text, "edited": text + "b", "typed": "1", "same": text * 2}
@@ -114,7 +120,9 @@ def test_revisions_are_resolved_to_commits(made: Made) -> None:
     ],
 )
 def test_what_is_no_commit_is_refused(still: Made, revision: str) -> None:
-    """A revision that begins like an option, does not exist or is no single commit: usage error, nothing is run."""
+    """A revision that begins like an option, does not exist or is no single commit: usage
+    error, nothing is run.
+    """
     with pytest.raises(UnknownRevision) as caught:
         still.repository.resolve(revision)
     assert caught.value.exit_code == Exit.USAGE
@@ -123,7 +131,9 @@ def test_what_is_no_commit_is_refused(still: Made, revision: str) -> None:
 
 
 def test_only_regular_files_of_a_reasonable_size_are_read(made: Made, tmp_path: Path) -> None:
-    """Links, folders, submodules and large files are refused by name; a file that is not there is None."""
+    """Links, folders, submodules and large files are refused by name; a file that is not
+    there is None.
+    """
     Made.new(tmp_path / "other").commit({"x": "1"})
     made.git("submodule", "--quiet", "add", f"file://{tmp_path / 'other'}", "sub")
     made.write("folder/big", "x" * 2048)
@@ -152,7 +162,9 @@ def test_paths_that_lead_out_are_refused(still: Made, path: str) -> None:
 
 
 def test_the_repository_is_found_from_below_and_through_links(made: Made, tmp_path: Path) -> None:
-    """Any folder inside finds the root; paths on disk get their names in it; links at the end of a path stay."""
+    """Any folder inside finds the root; paths on disk get their names in it; links at the
+    end of a path stay.
+    """
     made.commit({"plans/a.yaml": "1", "real.yaml": "1"})
     (tmp_path / "way").symlink_to(made.folder / "plans")
     (made.folder / "plans" / "l.yaml").symlink_to("../real.yaml")
@@ -179,7 +191,9 @@ def test_without_a_repository_or_without_git_there_is_a_way_out(tmp_path: Path) 
 def test_a_program_of_the_checkout_is_never_run(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file `git` in the folder we are in is not taken for Git, though `PATH` has an empty or relative part."""
+    """A file `git` in the folder we are in is not taken for Git, though `PATH` has an empty
+    or relative part.
+    """
     made.write("git", "#!/bin/sh\ntouch sprung\n").chmod(0o755)
     monkeypatch.chdir(made.folder)
     for path in (":", ".", f".:{ENV['PATH']}"):
@@ -197,7 +211,9 @@ def test_an_empty_repository_has_no_head(made: Made) -> None:
 
 
 def test_a_surrounding_git_command_does_not_redirect_us(made: Made, tmp_path: Path) -> None:
-    """Variables that a hook is called with (GIT_DIR, GIT_INDEX_FILE, an external diff) do not reach our calls."""
+    """Variables that a hook is called with (GIT_DIR, GIT_INDEX_FILE, an external diff) do
+    not reach our calls.
+    """
     base = made.commit({"a": "1"})
     head = made.commit({"a": "2"})
     other = Made.new(tmp_path / "other")
@@ -214,7 +230,9 @@ def test_a_surrounding_git_command_does_not_redirect_us(made: Made, tmp_path: Pa
 
 
 def test_nothing_of_the_repository_is_executed(made: Made, tmp_path: Path) -> None:
-    """Hooks, textconv, external diffs and file monitors of a repository's settings are not started by our questions."""
+    """Hooks, textconv, external diffs and file monitors of a repository's settings are not
+    started by our questions.
+    """
     trap = tmp_path / "trap"
     trap.write_text(f'#!/bin/sh\necho "$0" >> {tmp_path / "sprung"}\nexit 1\n')
     trap.chmod(trap.stat().st_mode | stat.S_IXUSR)
@@ -255,7 +273,9 @@ def test_what_is_not_committed_is_told(made: Made) -> None:
 
 
 def test_a_missing_commit_is_fetched_alone(made: Made, tmp_path: Path) -> None:
-    """A shallow clone gets one commit by its id from its remote, and knows its parents before it has them."""
+    """A shallow clone gets one commit by its id from its remote, and knows its parents
+    before it has them.
+    """
     first = made.commit({"a": "1"})
     second = made.commit({"a": "2"})
     made.git("config", "uploadpack.allowReachableSHA1InWant", "true")
@@ -282,7 +302,9 @@ def test_a_complete_clone_stays_complete(made: Made, tmp_path: Path) -> None:
 
 
 def test_a_server_that_refuses_is_a_clear_error(made: Made, tmp_path: Path) -> None:
-    """A commit that the remote does not give: which, from where, and how to check out with all history."""
+    """A commit that the remote does not give: which, from where, and how to check out with
+    all history.
+    """
     first = made.commit({"a": "1"})
     made.commit({"a": "2"})
     clone = made.clone(tmp_path / "clone", "--depth=1")
@@ -341,7 +363,9 @@ def test_git_that_hangs_is_ended_with_its_children(made: Made, tmp_path: Path) -
 
 
 def test_ranges_as_people_write_them(made: Made) -> None:
-    """`A..B` from A, `A...B` from where B left A; an empty side is what is checked out; full ids work, too."""
+    """`A..B` from A, `A...B` from where B left A; an empty side is what is checked out;
+    full ids work, too.
+    """
     first, second, third = (made.commit({"a": str(n)}) for n in range(3))
     made.git("checkout", "--quiet", "-b", "side", first)
     side = made.commit({"b": "1"})
@@ -363,7 +387,9 @@ def test_ranges_as_people_write_them(made: Made) -> None:
     "written", ["main", "plans/", "..", "...", "a..b..c", "plans/../x", "../plans", "a....b"]
 )
 def test_what_is_no_range_says_where_plans_go(still: Made, written: str) -> None:
-    """A plan that stands where the range belongs is not taken for one: usage error with the way to write it."""
+    """A plan that stands where the range belongs is not taken for one: usage error with the
+    way to write it.
+    """
     with pytest.raises(Exception, match="is no range of commits") as caught:
         parse_range(written, still.repository)
     assert getattr(caught.value, "exit_code", None) == Exit.USAGE

@@ -1,4 +1,6 @@
-"""What GitHub's runner does with a step's output and files, rebuilt from its behaviour for tests."""
+"""What GitHub's runner does with a step's output and files, rebuilt from its behaviour
+for tests.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ import re
 
 
 def read_outputs(text: str) -> dict[str, str]:
-    """The outputs of a `$GITHUB_OUTPUT` file: `name=value`, or `name<<WORD`, lines, `WORD`. Later ones win.
+    """The outputs of a `$GITHUB_OUTPUT` file: `name=value`, or `name<<WORD`, lines, `WORD`.
+    Later ones win.
 
     Lines end at LF alone. Raises ValueError where the runner fails the step.
     """
@@ -61,7 +64,9 @@ class Log:
 
     @staticmethod
     def _command(line: str) -> tuple[str, str] | None:
-        """Name and data of `::name properties::data`, and of the old `##[name properties]data` anywhere in a line."""
+        """Name and data of `::name properties::data`, and of the old `##[name
+        properties]data` anywhere in a line.
+        """
         if line.lstrip().startswith("::") and "::" in line.lstrip()[2:]:
             head, _, data = line.lstrip()[2:].partition("::")
             return head.split(" ", 1)[0], data

@@ -1,26 +1,32 @@
-"""A stand-in for GitHub's REST API: a real HTTP server on loopback, for the few calls that this project makes.
+"""A stand-in for GitHub's REST API: a real HTTP server on loopback, for the few calls that
+this project makes.
 
-It judges requests as GitHub does: the token (401), its permissions (403, named in `X-Accepted-GitHub-Permissions`),
-what is not there (404), bodies that are too long (422). It has pages with `Link` headers that name the repository by
-number, and a 302 to another place – a second port here – that refuses whoever shows it a token.
+It judges requests as GitHub does: the token (401), its permissions (403, named in
+`X-Accepted-GitHub-Permissions`), what is not there (404), bodies that are too long (422).
+It has pages with `Link` headers that name the repository by number, and a 302 to another
+place – a second port here – that refuses whoever shows it a token.
 
 In a test:
 
     with serving(tmp_path) as github:
-        github.state.write_pull(7, head_sha="a" * 40)
-        artifact = github.state.write_artifact("name", zipped({"web.json": b"{}"}), head_sha="a" * 40)
+        github.state.write_pull(7, head_sha="a" * 40) artifact =
+        github.state.write_artifact("name", zipped({"web.json": b"{}"}), head_sha="a" * 40)
         subprocess.run([...], env=os.environ | github.environ())      # GITHUB_API_URL, GITHUB_TOKEN, GITHUB_REPOSITORY
-        github.state.comments(7), github.state.lines("dispatches.jsonl"), github.state.lines("requests.jsonl")
+        github.state.comments(7), github.state.lines("dispatches.jsonl"),
+        github.state.lines("requests.jsonl")
 
 As a process (`standin_state.py` tells which files it keeps in DIR; they outlive it):
 
     python -m tests.github.standin --state DIR --port 0       # prints: http://127.0.0.1:PORT TOKEN
-    curl -X POST URL/_standin/pulls -d '{"number": 7, "head_sha": "…", "merge_commit_sha": "…", "merged_at": "…"}'
-  curl -X PUT 'URL/_standin/artifacts?name=N&head_sha=SHA&event=pull_request&path=.github/workflows/x.yml&fork=false' \
+    curl -X POST URL/_standin/pulls -d '{"number": 7, "head_sha": "…", "merge_commit_sha":
+    "…", "merged_at": "…"}'
+  curl -X PUT
+  'URL/_standin/artifacts?name=N&head_sha=SHA&event=pull_request&path=.github/workflows/x.yml&fork=false'
+  \
          --data-binary @schedules.zip                     # with &file=web.json the body is that one file
 
 What is under `/_standin/` asks for no token; it answers with the document that was made.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -89,7 +95,8 @@ class StandIn:
     faults: list[Fault] = field(default_factory=list)
     signatures: set[str] = field(default_factory=set)
     redirect: str | None = None
-    """Where downloads are sent instead of the own storage; `{path}` is the path with its signature."""
+    """Where downloads are sent instead of the own storage; `{path}` is the path with its signature.
+    """
 
     def environ(self, token: str = TOKEN) -> dict[str, str]:
         """What the runner would put into a step's environment."""
@@ -157,7 +164,9 @@ class Calls:
         return Response(status_code=302, headers={"Location": where})
 
     async def storage(self, request: Request) -> Response:
-        """The other place: it wants the signature, and no token (as the blob store refuses foreign credentials)."""
+        """The other place: it wants the signature, and no token (as the blob store refuses
+        foreign credentials).
+        """
         if "authorization" in request.headers:
             raise HTTPException(400, "credentials that are not mine")
         signature = request.query_params.get("sig", "")
@@ -264,7 +273,9 @@ class Calls:
     def _page(
         self, request: Request, items: list[dict[str, Any]], key: str | None = None
     ) -> Response:
-        """A page of the list, and where the others are: at the repository's number, as GitHub writes it."""
+        """A page of the list, and where the others are: at the repository's number, as
+        GitHub writes it.
+        """
         size = min(int(request.query_params.get("per_page", 30)), 100)
         page = int(request.query_params.get("page", 1))
         last = max(1, -(-len(items) // size))
@@ -404,7 +415,9 @@ def serving(
     default_branch: str = "main",
     accounts: Mapping[str, Account] | None = None,
 ) -> Iterator[StandIn]:
-    """Serve in a thread until the block ends. One token, TOKEN, for everything where no accounts are given."""
+    """Serve in a thread until the block ends. One token, TOKEN, for everything where no
+    accounts are given.
+    """
     listeners = [_listen(wanted) for wanted in (port, 0)]
     api, storage = (f"http://{HOST}:{listener.getsockname()[1]}" for listener in listeners)
     state = State(folder, repository, default_branch)

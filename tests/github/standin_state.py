@@ -99,7 +99,8 @@ class State:
     def write_pull(self, number: int, **fields: Any) -> Json:
         """Set a pull request up, or change it.
 
-        Fields: `head_sha`, `base`, `merged_at` (an instant or None), `merge_commit_sha`, `commits` (SHAs), `fork`.
+        Fields: `head_sha`, `base`, `merged_at` (an instant or None), `merge_commit_sha`,
+        `commits` (SHAs), `fork`.
         """
         plain: Json = {
             **{
@@ -153,7 +154,9 @@ class State:
         run_id: int | None = None,
         created_at: str | None = None,
     ) -> Json:
-        """Store a zip as a run does; with `run_id` in a run that exists. A name is there once in a run (ValueError)."""
+        """Store a zip as a run does; with `run_id` in a run that exists. A name is there
+        once in a run (ValueError).
+        """
         head_id = FORK_ID if fork else REPOSITORY_ID
         run_id = run_id or self._write_run(head_sha, event, path, head_id)
         if any(

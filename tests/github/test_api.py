@@ -1,4 +1,6 @@
-"""The client of GitHub's API against a server that behaves like GitHub, and against answers that do not."""
+"""The client of GitHub's API against a server that behaves like GitHub, and against answers
+that do not.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ async def write_comment(api: GitHub) -> object:
     ],
 )
 def test_the_token_goes_to_no_odd_address(url: str) -> None:
-    """An address of the API that is not plain https, or http on this machine, is refused before anything is sent."""
+    """An address of the API that is not plain https, or http on this machine, is refused
+    before anything is sent.
+    """
     with pytest.raises(GitHubError, match="the token is not sent there"):
         GitHub({"GITHUB_API_URL": url, "GITHUB_TOKEN": "t"})
 
@@ -132,7 +136,9 @@ def test_wrong_token(github: StandIn) -> None:
 
 
 def test_the_token_is_hidden(github: StandIn) -> None:
-    """The token is in no log line, no repr, and not in a message that quotes a server which repeats it."""
+    """The token is in no log line, no repr, and not in a message that quotes a server which
+    repeats it.
+    """
     log: list[RequestLog] = []
     ask_and_count(github, list_comments, log=log)
     github.faults = [Fault(418, body=b'{"message": "you sent Bearer %s"}' % TOKEN.encode())]
@@ -260,7 +266,9 @@ def test_who_we_are(github: StandIn, login: str, shown: str) -> None:
 
 
 def test_a_limit_does_not_change_who_we_are(github: StandIn) -> None:
-    """A rate limit while asking for the login is an error: another name would mean a second comment."""
+    """A rate limit while asking for the login is an error: another name would mean a second
+    comment.
+    """
     github.accounts = {TOKEN: Account("ada")}
     github.faults = [Fault(403, headers={"Retry-After": "3600"})]
     assert "rate limit" in refusal(github, lambda api: api.login()).message
@@ -272,7 +280,9 @@ def stored(github: StandIn) -> str:
 
 
 def test_downloads_leave_the_token_at_home(github: StandIn) -> None:
-    """A download follows one redirect, its signature unchanged, without the token; no log line shows the signature."""
+    """A download follows one redirect, its signature unchanged, without the token; no log
+    line shows the signature.
+    """
     path = stored(github)
     log: list[RequestLog] = []
     found, _ = ask_and_count(github, lambda api: api.download(path, needs="actions: read"), log=log)
@@ -317,7 +327,9 @@ def test_a_real_api_never_sends_us_to_this_machine(where: str) -> None:
 
 
 def test_an_enterprise_may_store_at_home() -> None:
-    """The API's own host may keep the files, whatever its address is; a public address is fine too."""
+    """The API's own host may keep the files, whatever its address is; a public address
+    is fine too.
+    """
     own = asyncio.run(address_of("https://10.1.2.3/_services/x?a=%20b", "10.1.2.3"))
     assert own == ("https://10.1.2.3", "/_services/x?a=%20b")
     assert asyncio.run(address_of("https://140.82.112.3", "api.github.com")) == (

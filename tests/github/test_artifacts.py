@@ -45,7 +45,9 @@ def found(github: StandIn, workflow: str | None = PLAN_WORKFLOW) -> list[Artifac
 
 
 def test_the_newest_first(github: StandIn) -> None:
-    """All artefacts of the commit are found, the newest first, also when two came in the same second."""
+    """All artefacts of the commit are found, the newest first, also when two came in the
+    same second.
+    """
     old = store(github, created_at="2026-11-01T00:00:00Z")
     older = store(github, created_at="2026-10-01T00:00:00Z")
     new, newer = (store(github, created_at="2026-11-02T00:00:00Z") for _ in range(2))
@@ -68,13 +70,17 @@ def test_the_newest_first(github: StandIn) -> None:
     ids=str,
 )
 def test_what_nobody_reviewed_is_not_found(github: StandIn, fields: dict[str, Any]) -> None:
-    """Forks, other events, commits, names and workflows do not count, and what has expired is gone."""
+    """Forks, other events, commits, names and workflows do not count, and what has
+    expired is gone.
+    """
     store(github, **fields)
     assert found(github) == []
 
 
 def test_the_workflow_need_not_be_known(github: StandIn) -> None:
-    """Without a workflow's path every workflow of the pull request counts; a REF after the path is no other path."""
+    """Without a workflow's path every workflow of the pull request counts; a REF after the
+    path is no other path.
+    """
     store(github, path=".github/workflows/other.yml")
     store(github, path=PLAN_WORKFLOW + "@refs/pull/7/merge")
     assert len(found(github, None)) == 2
@@ -99,7 +105,9 @@ def test_the_run_has_the_last_word(github: StandIn, change: dict[str, Any]) -> N
 
 
 def test_the_list_alone_can_refuse(github: StandIn) -> None:
-    """An artefact that the list calls a fork's is not found, though its run is the repository's own."""
+    """An artefact that the list calls a fork's is not found, though its run is the
+    repository's own.
+    """
     entry = github.state.read("artifacts", store(github)) or {}
     run = {**entry["workflow_run"], "head_repository_id": 5}
     github.state._keep("artifacts", entry["id"], {**entry, "workflow_run": run})
@@ -203,7 +211,9 @@ def twice() -> bytes:
     ],
 )
 def test_hostile_zips(github: StandIn, tmp_path: Path, packed: Callable[[], bytes]) -> None:
-    """A zip with anything but plain `*.json` files is refused whole, with a reason, and leaves nothing behind."""
+    """A zip with anything but plain `*.json` files is refused whole, with a reason, and
+    leaves nothing behind.
+    """
     store(github, packed() or b"\0")
     artifact = found(github)[0]
     into = tmp_path / "in" / "here"
@@ -214,7 +224,9 @@ def test_hostile_zips(github: StandIn, tmp_path: Path, packed: Callable[[], byte
 
 
 def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file larger than allowed, or files larger than allowed together, end the unpacking, whatever the zip says."""
+    """A file larger than allowed, or files larger than allowed together, end the unpacking,
+    whatever the zip says.
+    """
     monkeypatch.setattr("runner.github.artifacts.MOST_EACH", 100_000)
     monkeypatch.setattr("runner.github.artifacts.MOST_TOGETHER", 150_000)
     bomb = zipped({"a.json": b" " * 100_001})
@@ -241,7 +253,9 @@ def test_a_long_list_of_files_is_not_read(tmp_path: Path, monkeypatch: pytest.Mo
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_damaged_zips(standin: StandIn, data: st.DataObject) -> None:
-    """A zip with any bytes exchanged or cut is either unpacked or refused, and then leaves nothing behind."""
+    """A zip with any bytes exchanged or cut is either unpacked or refused, and then leaves
+    nothing behind.
+    """
     packed = bytearray(zipped(FILES))
     for _ in range(data.draw(st.integers(1, 4))):
         packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
@@ -271,7 +285,9 @@ def test_merge_and_squash(github: StandIn) -> None:
 
 
 def test_fast_forward(github: StandIn) -> None:
-    """A commit that went over unchanged leads to its pull request, be it the last or one among others."""
+    """A commit that went over unchanged leads to its pull request, be it the last or one
+    among others.
+    """
     github.state.write_pull(7, commits=["b" * 40, HEAD], merged_at=WHEN, merge_commit_sha="c" * 40)
     for sha in (HEAD, "b" * 40):
         assert getattr(merged(github, sha), "number", None) == 7
@@ -307,7 +323,9 @@ def test_a_commit_that_github_names_by_mistake(github: StandIn) -> None:
 
 
 def test_of_several_pulls_the_one_that_made_the_commit(github: StandIn) -> None:
-    """Of several pull requests with the commit it is the one whose merge made it, then the latest."""
+    """Of several pull requests with the commit it is the one whose merge made it, then
+    the latest.
+    """
     github.state.write_pull(
         7, commits=["c" * 40], merged_at="2026-11-21T10:00:00Z", merge_commit_sha="d" * 40
     )

@@ -34,7 +34,9 @@ def writes(github: StandIn) -> int:
 
 
 def test_a_comment_is_updated_in_its_place(github: StandIn) -> None:
-    """The first time a comment is made, then it changes, with the digest in it; the same text is not written again."""
+    """The first time a comment is made, then it changes, with the digest in it; the same
+    text is not written again.
+    """
     assert digest(github) is None
     number = put(github, "first")
     second = Reviewed("sha256:" + "3" * 64, "sha256:" + "4" * 64, "b" * 64)
@@ -52,7 +54,8 @@ def test_the_first_lines(github: StandIn) -> None:
     put(github, "### web")
     assert bodies(github) == [
         f"<!-- reboot-runner:comment:v1 key={KEY.hex} -->\n"
-        f"<!-- reboot-runner:digest {REVIEWED.schedule_digest} plan-digest {REVIEWED.plan_digest} head {'a' * 40}"
+        f"<!-- reboot-runner:digest {REVIEWED.schedule_digest} plan-digest "
+        f"{REVIEWED.plan_digest} head {'a' * 40}"
         f" label {composed(KEY, '').split(' label ')[1][:64]} -->\n\n### web"
     ]
 
@@ -100,7 +103,9 @@ def test_a_persons_token_has_its_own_comments(github: StandIn) -> None:
 
 
 def test_of_several_the_oldest_stays(github: StandIn) -> None:
-    """Where two jobs have each made a comment, the oldest is kept up to date and the others shrink, once."""
+    """Where two jobs have each made a comment, the oldest is kept up to date and the others
+    shrink, once.
+    """
     for body in ("one", "two", "three"):
         github.state.write_comment(7, BOT, composed(KEY, body))
     first = github.state.comments(7)[0]["id"]
@@ -121,7 +126,9 @@ def test_found_on_a_late_page(github: StandIn) -> None:
 
 
 def test_plans_that_left_are_retired(github: StandIn) -> None:
-    """Comments for plans no longer part of the pull request say so; other labels stay; a plan that returns is back."""
+    """Comments for plans no longer part of the pull request say so; other labels stay; a
+    plan that returns is back.
+    """
     number = put(github, "web")
     put(github, "db", OTHER)
     put(github, "staging", CommentKey("staging", "plans/web.yaml"))
@@ -157,7 +164,9 @@ def test_line_breaks_of_the_web_editor(github: StandIn) -> None:
     ],
 )
 def test_a_plan_cannot_speak_for_us(github: StandIn, text: str) -> None:
-    """Our lines in the text of a plan are text, wherever they stand in the body, also where there is no schedule."""
+    """Our lines in the text of a plan are text, wherever they stand in the body, also where
+    there is no schedule.
+    """
     put(github, text, OTHER, None)
     assert digest(github, OTHER) is None
     assert digest(github, KEY) is None
@@ -182,7 +191,9 @@ def test_facts_have_one_shape(bad: str) -> None:
 
 
 def test_the_longest_comment(github: StandIn) -> None:
-    """A comment of exactly GitHub's length is written, a longer one refused here; what is beyond ASCII counts too."""
+    """A comment of exactly GitHub's length is written, a longer one refused here; what is
+    beyond ASCII counts too.
+    """
     room = MOST - len(composed(KEY, "", REVIEWED))
     put(github, "x" * room)
     assert len(bodies(github)[0]) == MOST
@@ -228,6 +239,6 @@ def test_answers_without_an_id(github: StandIn, answer: bytes) -> None:
 
 def test_comments_of_another_shape_are_passed_over(github: StandIn) -> None:
     """Entries that miss what a comment has are nobody's."""
-    odd = b'[{"id": 1}, {"id": "2", "user": {"login": "x"}, "body": ""}, {"id": 3, "user": null, "body": null}]'
+    odd = b'[{"id": 1}, {"id": "2", "user": {"login": "x"}, "body": ""}, {"id": 3, "user": null, "body": null}]'  # noqa: E501
     github.faults = [Fault(200, "comments", body=odd)]
     assert digest(github) is None

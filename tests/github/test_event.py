@@ -115,7 +115,9 @@ HOSTILE: list[Any] = [
 
 @pytest.mark.parametrize("payload", HOSTILE)
 def test_what_is_of_another_kind_counts_as_absent(tmp_path: Path, payload: Any) -> None:
-    """Fields that are not numbers, names or full commit ids are not there; a payload that is no object is an error."""
+    """Fields that are not numbers, names or full commit ids are not there; a payload that
+    is no object is an error.
+    """
     if not isinstance(payload, dict):
         with pytest.raises(UnreadableEvent, match=r"not (a JSON object|JSON)"):
             event_of(tmp_path, "pull_request", payload if payload is not None else "null")
@@ -163,7 +165,9 @@ def branched(made: Made) -> tuple[Made, str, str]:
 def test_a_pull_request_is_the_effect_of_merging(
     branched: tuple[Made, str, str], tmp_path: Path
 ) -> None:
-    """On GitHub's test merge the range begins at the base branch, also in a clone that holds only that commit."""
+    """On GitHub's test merge the range begins at the base branch, also in a clone that
+    holds only that commit.
+    """
     made, main, side = branched
     made.git("checkout", "--quiet", "main")
     made.git("merge", "--quiet", "--no-ff", "--no-edit", "side")
@@ -178,7 +182,9 @@ def test_a_pull_request_is_the_effect_of_merging(
 def test_a_pull_requests_own_merges_are_not_mistaken(
     branched: tuple[Made, str, str], tmp_path: Path
 ) -> None:
-    """With the branch itself checked out, the range begins where it left the base, also when it merged the base."""
+    """With the branch itself checked out, the range begins where it left the base, also
+    when it merged the base.
+    """
     made, main, side = branched
     start = made.repository.parents(side)[0]
     assert range_of(event_of(tmp_path, "pull_request", pull(side, main)), made.repository) == Range(
@@ -194,7 +200,9 @@ def test_a_pull_requests_own_merges_are_not_mistaken(
 def test_a_clone_that_is_too_shallow_says_so(
     branched: tuple[Made, str, str], tmp_path: Path
 ) -> None:
-    """Where the branch left its base cannot be known without history: the error says how to get it."""
+    """Where the branch left its base cannot be known without history: the error says
+    how to get it.
+    """
     made, main, side = branched
     made.git("config", "uploadpack.allowAnySHA1InWant", "true")
     clone = made.clone(tmp_path / "clone", "--depth=1")
@@ -243,7 +251,9 @@ NO_RANGE = [
 def test_events_without_a_range_ask_for_plans(
     still: Made, tmp_path: Path, name: str, payload: Any, said: str
 ) -> None:
-    """Forced pushes, new branches, manual and timed starts: a usage error with its reason, never a guessed range."""
+    """Forced pushes, new branches, manual and timed starts: a usage error with its reason,
+    never a guessed range.
+    """
     with pytest.raises(NoRange, match=said) as caught:
         range_of(event_of(tmp_path, name, payload), still.repository)
     assert caught.value.exit_code == Exit.USAGE

@@ -37,7 +37,9 @@ def process(folder: Path, *options: str) -> Iterator[dict[str, str]]:
 
 
 def test_the_whole_way_over_a_process(tmp_path: Path) -> None:
-    """Pull request and artefact are set up by HTTP, and comment, merge and schedule come back; all is in files."""
+    """Pull request and artefact are set up by HTTP, and comment, merge and schedule come
+    back; all is in files.
+    """
     repo = "acme/ops"
 
     async def main(environ: dict[str, str]) -> list[Path]:

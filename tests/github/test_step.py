@@ -106,7 +106,9 @@ def test_elsewhere_nothing_is_printed(environ: dict[str, str]) -> None:
 
 
 def test_masks(tmp_path: Path) -> None:
-    """A secret is told to the runner as it is, line breaks encoded; an empty one is not, nor is it put into a file."""
+    """A secret is told to the runner as it is, line breaks encoded; an empty one is not,
+    nor is it put into a file.
+    """
     out = io.StringIO()
     for secret in ("a%b\nc", ""):
         add_mask(ACTIONS, Secret(secret), out)
@@ -117,7 +119,9 @@ def test_masks(tmp_path: Path) -> None:
 
 
 def test_where_commands_go(capsys: pytest.CaptureFixture[str]) -> None:
-    """Masks go to stderr, where no report is; what surrounds printed text goes to stdout with it."""
+    """Masks go to stderr, where no report is; what surrounds printed text goes to
+    stdout with it.
+    """
     add_mask(ACTIONS, Secret("planted"))
     with group(ACTIONS, "a"), stop_commands(ACTIONS):
         sys.stdout.write("text\n")
@@ -150,7 +154,9 @@ def outputs(path: Path) -> dict[str, str]:
 def test_outputs_come_back(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, str], before: bytes
 ) -> None:
-    """The runner reads exactly the values that were written, whatever is in them, and what was there before."""
+    """The runner reads exactly the values that were written, whatever is in them, and what
+    was there before.
+    """
     path = tmp_path_factory.getbasetemp() / "outputs"
     path.write_bytes(before)
     write_outputs({"GITHUB_OUTPUT": str(path)}, values)
@@ -159,7 +165,9 @@ def test_outputs_come_back(
 
 
 def test_shapes_of_outputs(tmp_path: Path) -> None:
-    """Truth, numbers, lists and nothing are written as workflows compare them; a second call adds to the first."""
+    """Truth, numbers, lists and nothing are written as workflows compare them; a second
+    call adds to the first.
+    """
     path = tmp_path / "outputs"
     environ = {"GITHUB_OUTPUT": str(path)}
     write_outputs(environ, {"result": "suspended", "exit-code": 75, "follow-up": True, "due": None})
@@ -202,7 +210,9 @@ def page(tmp_path: Path) -> Path:
 
 
 def test_sections_are_rewritten(page: Path) -> None:
-    """Each section has one place, in the order of their first appearance, below what other tools have written."""
+    """Each section has one place, in the order of their first appearance, below what other
+    tools have written.
+    """
     page.write_text("# Tests\nall green")
     summary = StepSummary({"GITHUB_STEP_SUMMARY": str(page)})
     summary.set("web", "### web\nwave 1\n")
@@ -247,7 +257,9 @@ def _pipe(folder: Path) -> Path:
 
 
 def test_an_unwritable_file_is_a_clear_error(tmp_path: Path) -> None:
-    """What cannot be written raises GitHubError, and the section is there when it can; no variable is no error."""
+    """What cannot be written raises GitHubError, and the section is there when it can; no
+    variable is no error.
+    """
     summary = StepSummary({"GITHUB_STEP_SUMMARY": str(tmp_path / "later" / "s.md")})
     with pytest.raises(GitHubError, match="the step summary cannot be written"):
         summary.set("web", "### web")
@@ -267,11 +279,16 @@ def test_a_file_that_is_full(page: Path) -> None:
 
 def section(name: str, lines: int) -> str:
     table = "".join(f"| {n} | server-{n} |\n" for n in range(lines))
-    return f"### {name}\n\n**{lines} servers**\n\n<details><summary>all</summary>\n\n{table}\n</details>\n"
+    return (
+        f"### {name}\n\n**{lines} "
+        f"servers**\n\n<details><summary>all</summary>\n\n{table}\n</details>\n"
+    )
 
 
 def test_large_sections_are_cut(page: Path) -> None:
-    """Below 900 kB, every heading there, small sections whole, cuts at whole lines that say so, no fold left open."""
+    """Below 900 kB, every heading there, small sections whole, cuts at whole lines that say
+    so, no fold left open.
+    """
     summary = StepSummary({"GITHUB_STEP_SUMMARY": str(page)})
     page.write_text("front\n")
     for n in range(12):
@@ -320,7 +337,9 @@ def test_never_over_the_limit(parts: list[str], limit: int, repeat: int) -> None
 @settings(max_examples=40, deadline=None)
 @given(texts)
 def test_hostile_names_in_pages(text: str) -> None:
-    """Summary and comment show an escaped name as text: only our own markup, and only our own lines in front."""
+    """Summary and comment show an escaped name as text: only our own markup, and only our
+    own lines in front.
+    """
     shown = f"### {markdown(text)}\n\n- {markdown(text)}\n"
     summary = Page(
         MarkdownIt("commonmark", {"html": True}).render(laid_out([shown, "### next"], 50_000))

@@ -64,7 +64,9 @@ def test_every_file_argument(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Whatever the option, a pipe, a socket, a folder or a device ends the command with an error of ours."""
+    """Whatever the option, a pipe, a socket, a folder or a device ends the command with an
+    error of ours.
+    """
     monkeypatch.chdir(folder)
     with pytest.raises(SystemExit) as ended:
         main(list(command))

@@ -1,4 +1,6 @@
-"""JSON is measured before it is read: small texts that would be huge in memory, deep ones, and honest large ones."""
+"""JSON is measured before it is read: small texts that would be huge in memory, deep ones,
+and honest large ones.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def test_waves_without_end_are_counted_before_they_are_built() -> None:
 
 
 def test_honest_large_texts_are_read() -> None:
-    """A page of 1,000 servers, and servers enough for a schedule, whatever their names are written in."""
+    """A page of 1,000 servers, and servers enough for a schedule, whatever their names are
+    written in.
+    """
     server = {
         "id": "616fb98f-46ca-475e-917e-2563e5a8cd19",
         "name": "服务器-" * 8,

@@ -3,9 +3,10 @@
     python -m tests.loading.calendars_differential                 10,000 calendars: some two minutes
     python -m tests.loading.calendars_differential --examples 100000
 
-An event is generated as plain values. From these it is written as text, which the reader reads, and
-expanded by python-dateutil and the rules of RFC 5545 as this module states them. Both must close the same.
-"""
+An event is generated as plain values. From these it is written as text, which the reader
+reads, and expanded by python-dateutil and the rules of RFC 5545 as this module states them.
+Both must close the same.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -66,7 +67,9 @@ class When:
 
 @dataclass(frozen=True)
 class Moved:
-    """A repetition (by its place among them) that begins at another time, or is cancelled (None)."""
+    """A repetition (by its place among them) that begins at another time, or is
+    cancelled (None).
+    """
 
     place: int
     zone: str
@@ -75,7 +78,9 @@ class Moved:
 
 @dataclass(frozen=True)
 class Spec:
-    """An event. It lasts `days` and `seconds`, written as DURATION or as the DTEND of its first repetition."""
+    """An event. It lasts `days` and `seconds`, written as DURATION or as the DTEND of its
+    first repetition.
+    """
 
     start: When
     days: int
@@ -211,7 +216,9 @@ def _length(spec: Spec) -> str:
 
 
 def _in_zone(when: When, zone: str) -> When:
-    """The same instant by the clocks of another zone. A time that is shown twice is written in UTC."""
+    """The same instant by the clocks of another zone. A time that is shown twice is
+    written in UTC.
+    """
     if when.is_day or not zone:
         return when
     there = when.instant.astimezone(ZoneInfo(zone))

@@ -1,4 +1,6 @@
-"""Calendars as programs and people write them: what closes, what is refused, and what is named as without effect."""
+"""Calendars as programs and people write them: what closes, what is refused, and what is
+named as without effect.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ BERLIN, NEW_YORK = "TZID=Europe/Berlin", "TZID=America/New_York"
 
 
 def calendar(*events: str, head: str = "") -> bytes:
-    """A calendar of events; `|` parts the lines of an event, and of `head`. The first event begins in line 4."""
+    """A calendar of events; `|` parts the lines of an event, and of `head`. The first event
+    begins in line 4.
+    """
     made = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", *filter(None, head.split("|"))]
     for event in events:
         made += ["BEGIN:VEVENT", *event.split("|"), "END:VEVENT"]
@@ -82,7 +86,9 @@ TWO_DAYS = ["11-30 23:00/12-01 23:00", "12-07 23:00/12-08 23:00"]
     ],
 )
 def test_an_all_day_event_closes_its_whole_day(event: str, expected: list[str]) -> None:
-    """Also where its end equals its start, and where only a vendor's flag says that it lasts all day."""
+    """Also where its end equals its start, and where only a vendor's flag says that it
+    lasts all day.
+    """
     assert closed(calendar(event)) == expected
     assert notes(calendar(event)) == []
 
@@ -196,7 +202,9 @@ OWN_ZONE = (
 @pytest.mark.parametrize("name", ["Ops Zone", "Europe/Berlin"])
 @pytest.mark.parametrize("place", ["DTSTART", "DTEND", "RDATE", "EXDATE", "RECURRENCE-ID"])
 def test_a_zone_of_the_files_own_is_refused_wherever_it_stands(place: str, name: str) -> None:
-    """Unknown by name, or known by a name that means other offsets elsewhere; the file may define it after its use."""
+    """Unknown by name, or known by a name that means other offsets elsewhere; the file may
+    define it after its use.
+    """
     others = {
         "DTSTART": f"{BERLIN}:20261223T190000".replace(BERLIN, "TZID=Europe/Paris"),
         "DTEND": "20261223T230000Z",
@@ -238,7 +246,9 @@ def test_a_zone_of_the_files_own_is_refused_wherever_it_stands(place: str, name:
     ],
 )
 def test_days_are_nominal_and_hours_exact(event: str, expected: str) -> None:
-    """RFC 5545 3.3.6, over both changes of the clocks; 3.3.5 for times that are skipped or shown twice."""
+    """RFC 5545 3.3.6, over both changes of the clocks; 3.3.5 for times that are skipped or
+    shown twice.
+    """
     assert closed(calendar(event)) == [expected]
 
 
@@ -548,14 +558,18 @@ def test_every_event_closes_whatever_else_it_says(line: str) -> None:
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r\r\n"])
 def test_bytes_of_all_kinds_of_exports_are_read(end: bytes) -> None:
-    """A byte order mark, any line ends, folds inside a character, blank lines, a lower-case name."""
+    """A byte order mark, any line ends, folds inside a character, blank lines, a
+    lower-case name.
+    """
     data = b"\xef\xbb\xbf" + calendar(f"SUMMARY:caf\u00e9|{DAY}|dtend;value=date:20261202")
     data = data.replace(b"\xc3\xa9", b"\xc3\r\n \xa9").replace(b"20261201", b"2026\r\n\t1201")
     assert closed(data.replace(b"\r\n", end) + end * 3) == WHOLE_DAY
 
 
 def test_a_time_takes_out_a_whole_day_by_its_midnight() -> None:
-    """Some programs write exceptions of all-day events as times; what is not the midnight takes nothing out."""
+    """Some programs write exceptions of all-day events as times; what is not the midnight
+    takes nothing out.
+    """
     days = f"UID:x|{DAY}|RRULE:FREQ=DAILY;COUNT=3|EXDATE:{{}}"
     rest = ["12-01 23:00/12-03 23:00"]
     assert (
@@ -604,7 +618,9 @@ def test_a_misspelt_property_is_named() -> None:
     ],
 )
 def test_a_name_that_is_not_known_is_a_warning_wherever_it_stands(data: bytes, said: str) -> None:
-    """In events, calendars and zones; of vendors' names those that look like one that has an effect."""
+    """In events, calendars and zones; of vendors' names those that look like one that has
+    an effect.
+    """
     (note,) = notes(data)
     assert note.startswith(said)
     assert note.endswith("has a name that is not known, and no effect")
@@ -612,7 +628,9 @@ def test_a_name_that_is_not_known_is_a_warning_wherever_it_stands(data: bytes, s
 
 @pytest.mark.parametrize("at", range(60, 76))
 def test_a_folded_text_may_hold_the_names_of_properties(at: int) -> None:
-    """Programs fold long lines at 75 bytes or a few before; what continues there is text, whatever it looks like."""
+    """Programs fold long lines at 75 bytes or a few before; what continues there is text,
+    whatever it looks like.
+    """
     text = ("SUMMARY:" + "x" * 80)[:at]
     assert closed(calendar(f"{DAY}|{text}| DTSTART:20261210T100000Z")) == WHOLE_DAY
 
@@ -656,7 +674,10 @@ def test_a_calendar_that_closes_nothing_is_a_warning_of_its_plan(name: str) -> N
 
 def test_problems_of_a_calendar_name_its_file_and_line(tmp_path: Path) -> None:
     """An error and a warning, each at the calendar's name in the plan."""
-    plan = "version: 1\nname: web\nfreeze: [a.ics, b.ics]\ngroups: [{name: web, servers: {all: true}, waves: [1]}]\n"
+    plan = (
+        "version: 1\nname: web\nfreeze: [a.ics, b.ics]\ngroups: [{name: web, servers: {all: "
+        "true}, waves: [1]}]\n"
+    )
     (tmp_path / "web.yaml").write_text(plan)
     (tmp_path / "a.ics").write_bytes(calendar("DTSTART;TZID=Here:20261201T100000|DURATION:PT1H"))
     (tmp_path / "b.ics").write_bytes(
@@ -677,8 +698,13 @@ def test_problems_of_a_calendar_name_its_file_and_line(tmp_path: Path) -> None:
 
 
 def test_the_calendars_of_a_plan_share_one_limit(tmp_path: Path) -> None:
-    """Ten calendars cost no more than one of the largest: the one that exceeds the limit is named with its line."""
-    plan = "version: 1\nname: web\nfreeze: [a.ics, b.ics]\ngroups: [{name: web, servers: {all: true}, waves: [1]}]\n"
+    """Ten calendars cost no more than one of the largest: the one that exceeds the limit is
+    named with its line.
+    """
+    plan = (
+        "version: 1\nname: web\nfreeze: [a.ics, b.ics]\ngroups: [{name: web, servers: {all: "
+        "true}, waves: [1]}]\n"
+    )
     (tmp_path / "web.yaml").write_text(plan)
     half = calendar(*["DTSTART;VALUE=DATE:20261224"] * (MAX_EVENTS // 2))
     for name in ("a.ics", "b.ics"):

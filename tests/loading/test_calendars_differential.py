@@ -1,4 +1,6 @@
-"""The calendar reader against other readers: over generated calendars, and over those of well-known programs."""
+"""The calendar reader against other readers: over generated calendars, and over those of
+well-known programs.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,9 @@ def _instant(moment: date, own: ZoneInfo) -> datetime:
 
 
 def test_generated_calendars_close_the_same_in_a_second_expansion() -> None:
-    """Rules, zones, exceptions and moved days over changes of the clocks; the long form is a command."""
+    """Rules, zones, exceptions and moved days over changes of the clocks; the long form is
+    a command.
+    """
     differential(50)
 
 

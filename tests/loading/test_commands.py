@@ -92,14 +92,17 @@ def test_validate_has_the_same_exit_code_in_every_form(
 def test_validate_misses_a_canary_where_it_can_count(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A list of more than ten ids that begins with several at once is a warning at its waves, and exit 0."""
+    """A list of more than ten ids that begins with several at once is a warning at its
+    waves, and exit 0.
+    """
     ids = ", ".join(f"a{n:031x}" for n in range(11))
     plan = PLAN.replace("{all: true}", f"{{ids: [{ids}]}}").replace("[1, 10%]", "[20%]")
     (folder / "plans" / "web.yaml").write_text(plan)
     assert invoke(["validate", "plans"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith(
-        "plans/web.yaml:7:12: warning[FirstWaveNotCanary]: group prod begins with 2 of its 11 servers"
+        "plans/web.yaml:7:12: warning[FirstWaveNotCanary]: group prod begins with 2 of its 11 "
+        "servers"
     )
     assert "0 errors, 1 warning" in err
     (folder / "plans" / "web.yaml").write_text(plan.replace(f", a{10:031x}", ""))
@@ -142,7 +145,9 @@ def test_validate_gives_variables_to_templates(
 def test_validate_checks_the_configuration_too(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Problems of the configuration are among those of the plans, and so are targets that it lacks."""
+    """Problems of the configuration are among those of the plans, and so are targets
+    that it lacks.
+    """
     (folder / "plans" / "web.yaml").write_text(PLAN + "target: prod-ue\n")
     (folder / "reboot-runner.yaml").write_text("targets: {prod-eu: {cloud: otc}}\n")
     assert invoke(["validate", "."]) == 3
@@ -213,7 +218,8 @@ def test_render_prints_the_resolved_plan(folder: Path, capsys: pytest.CaptureFix
     assert invoke(["render", "plans/web.yaml", "--var", "env=blue"]) == 0
     out, err = capsys.readouterr()
     assert out == (
-        "version: 1\nname: web\ngroups:\n  - name: blue\n    servers:\n      all: true\n    waves: [1, 10%]\n"
+        "version: 1\nname: web\ngroups:\n  - name: blue\n    servers:\n      all: true\n    "
+        "waves: [1, 10%]\n"
     )
     assert err == ""
 

@@ -54,7 +54,9 @@ def test_everything_that_can_be_configured() -> None:
 
 
 def test_without_a_file_there_is_only_the_simulator(tmp_path: Path) -> None:
-    """Without a configuration the tool works on the embedded simulated cloud, and on nothing else."""
+    """Without a configuration the tool works on the embedded simulated cloud, and on
+    nothing else.
+    """
     loaded = load_config(None, tmp_path, {})
     assert (loaded.path, loaded.problems) == (None, ())
     assert list(loaded.config.targets) == ["simulator"]
@@ -131,11 +133,11 @@ def test_option_and_environment_win(tmp_path: Path) -> None:
         ("targets: {a: {cloud: huaweicloud, enterprise_project: '0&limit=1'}}", [("BadValue", 1)]),
         ("targets: {a: {cloud: otc, simulator: {seed: 1}}}", [("BadValue", 1)]),
         ("targets: {a: {cloud: simulator, simulator: {time_scale: 0}}}", [("BadValue", 1)]),
-        ("targets: {a: {cloud: simulator, simulator: {scenario: ../../../../etc/passwd}}}", [("OutsideRepository", 1)]),
+        (("targets: {a: {cloud: simulator, simulator: {scenario: " "../../../../etc/passwd}}}"), [("OutsideRepository", 1)]),  # noqa: E501
         ("store: mysql://h/d", [("BadStore", 1)]),
         ("store: postgresql://u:hunter2@h/d", [("CredentialInFile", 1)]),
         ("targets:\n  a:\n    cloud: otc\n    password: hunter2", [("CredentialInFile", 4)]),
-        ("targets: {a: {cloud: otc, ak: hunter2, sk: hunter2}}", [("CredentialInFile", 1), ("CredentialInFile", 1)]),
+        ("targets: {a: {cloud: otc, ak: hunter2, sk: hunter2}}", [("CredentialInFile", 1), ("CredentialInFile", 1)]),  # noqa: E501
         ("template_env: [HUAWEICLOUD_SDK_SK]", [("CredentialInTemplateEnv", 1)]),
         ("template_env: ['a b']", [("BadValue", 1)]),
         ("- a", [("WrongType", 1)]),
@@ -257,7 +259,9 @@ def test_further_hosts_come_from_the_environment_only() -> None:
     ],
 )
 def test_variables_for_credentials_are_never_for_templates(name: str) -> None:
-    """A name that can hold a credential is refused in the file, and not given even if it got there."""
+    """A name that can hold a credential is refused in the file, and not given even if
+    it got there.
+    """
     assert is_secret_name(name)
     assert codes(f"template_env: [{name}]") == [("CredentialInTemplateEnv", 1)]
     assert template_env(

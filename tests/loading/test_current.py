@@ -1,4 +1,6 @@
-"""The calendars of a plan as they are now: found beside the plan of the checkout, or not at hand, or a problem."""
+"""The calendars of a plan as they are now: found beside the plan of the checkout, or not at
+hand, or a problem.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from runner.loading.current import current_freezes
 from runner.model.window import CurrentFreezes
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261124\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+EVENT = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261124\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"  # noqa: E501
 PLAN = "version: 1\nname: web\nfreeze: [now.ics]\n"
 
 
@@ -30,7 +32,9 @@ def look(folder: Path, file: str = "plans/web.yaml", zone: str = "UTC") -> Curre
 
 
 def test_what_the_plan_names_now_closes(folder: Path) -> None:
-    """Only `freeze` is read, whatever else stands in the plan; days are of the zone that is given."""
+    """Only `freeze` is read, whatever else stands in the plan; days are of the zone
+    that is given.
+    """
     found = look(folder, zone="Europe/Berlin")
     assert found
     assert not found.problem
@@ -54,7 +58,9 @@ def test_what_the_plan_names_now_closes(folder: Path) -> None:
     ],
 )
 def test_what_cannot_be_known_here_is_not_at_hand(folder: Path, text: str) -> None:
-    """Another plan in the file, or names that depend on variables of the run: nothing is said, nothing is opened."""
+    """Another plan in the file, or names that depend on variables of the run: nothing is
+    said, nothing is opened.
+    """
     (folder / "plans" / "web.yaml").write_text(text)
     assert look(folder) is None
 

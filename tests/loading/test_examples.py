@@ -1,4 +1,5 @@
-"""Plans as files: `valid/` loads without a problem, `invalid/` has exactly the problems its last comments list.
+"""Plans as files: `valid/` loads without a problem, `invalid/` has exactly the problems its
+last comments list.
 
 An expectation is `# expect LINE:COLUMN Code part of the message or hint`.
 """
@@ -69,7 +70,9 @@ def test_valid_plans_fit_the_schemas(path: Path) -> None:
 @pytest.mark.parametrize("path", [*VALID, *PLANS], ids=by_name)
 @pytest.mark.parametrize("defaults", [False, True])
 def test_rendered_plans_are_the_same_plan(path: Path, defaults: bool) -> None:
-    """What `render` prints has the digest of the plan it came from, with its defaults written out or not."""
+    """What `render` prints has the digest of the plan it came from, with its defaults
+    written out or not.
+    """
     plan = require(load_plan(path))
     again = require(
         load_text(plan_yaml(plan, defaults=defaults), str(path), LoadOptions(root=ROOT))
@@ -79,7 +82,9 @@ def test_rendered_plans_are_the_same_plan(path: Path, defaults: bool) -> None:
 
 @pytest.mark.parametrize("path", INVALID, ids=by_name)
 def test_invalid_plans_have_exactly_these_problems(path: Path) -> None:
-    """Each problem of a bad plan is found in one pass, at its line and column, with what mends it, and no other."""
+    """Each problem of a bad plan is found in one pass, at its line and column, with what
+    mends it, and no other.
+    """
     expected = [
         (int(m[1]), int(m[2]), m[3], m[4])
         for m in EXPECT.finditer(path.read_text(encoding="utf-8"))

@@ -1,4 +1,6 @@
-"""Freezes: calendars as people's programs write them, hostile ones, and what of them the digest covers."""
+"""Freezes: calendars as people's programs write them, hostile ones, and what of them the
+digest covers.
+"""
 
 from __future__ import annotations
 
@@ -79,9 +81,11 @@ WEEKLY = (
         (
             calendar(
                 f"UID:w {WEEKLY} EXDATE;TZID=Europe/Berlin:20261108T220000",
-                "UID:w RECURRENCE-ID;TZID=Europe/Berlin:20261115T220000 DTSTART;TZID=Europe/Berlin:20261116T080000"
+                "UID:w RECURRENCE-ID;TZID=Europe/Berlin:20261115T220000 "
+                "DTSTART;TZID=Europe/Berlin:20261116T080000"
                 " DURATION:PT1H",
-                "UID:w RECURRENCE-ID;TZID=Europe/Berlin:20261122T220000 DTSTART;TZID=Europe/Berlin:20261122T220000"
+                "UID:w RECURRENCE-ID;TZID=Europe/Berlin:20261122T220000 "
+                "DTSTART;TZID=Europe/Berlin:20261122T220000"
                 " DURATION:PT1H STATUS:CANCELLED",
             ),
             ["11-01 21:00/11-01 23:00", "11-16 07:00/11-16 08:00"],
@@ -106,7 +110,9 @@ WEEKLY = (
     ],
 )
 def test_what_a_calendar_closes(data: bytes, expected: list[str] | None) -> None:
-    """Single, repeating, all-day, zoned, moved and cancelled events are what a calendar program would show."""
+    """Single, repeating, all-day, zoned, moved and cancelled events are what a calendar
+    program would show.
+    """
     if expected is None:
         with pytest.raises(BadCalendar, match="time zone"):
             closed(data)
@@ -115,13 +121,18 @@ def test_what_a_calendar_closes(data: bytes, expected: list[str] | None) -> None
 
 
 def test_an_export_with_everything_in_it_is_read() -> None:
-    """Folded lines, alarms, attendees, and a zone of the file's own that has the name of a known one."""
+    """Folded lines, alarms, attendees, and a zone of the file's own that has the name of a
+    known one.
+    """
     text = (
-        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:PUBLISH\r\nBEGIN:VTIMEZONE\r\nTZID:W. Europe Standard Time\r\n"
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:PUBLISH\r\nBEGIN:VTIMEZONE\r\nTZID:W. Europe "
+        "Standard Time\r\n"
         "BEGIN:STANDARD\r\nDTSTART:16010101T030000\r\nTZOFFSETFROM:+0200\r\nTZOFFSETTO:+0100\r\n"
         "RRULE:FREQ=SECONDLY\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT\r\nUID:x\r\n"
-        'ATTENDEE;CN="A; B: C";MEMBER="mailto:a","mailto:b":mailto:x\r\nSUMMARY:a long\r\n  summary: of; it\r\n'
-        "DTSTART;TZID=W. Europe Standard Time:20261110T1000\r\n 00\r\nDURATION:PT1H\r\nBEGIN:VALARM\r\n"
+        'ATTENDEE;CN="A; B: C";MEMBER="mailto:a","mailto:b":mailto:x\r\nSUMMARY:a long\r\n  '
+        "summary: of; it\r\n"
+        "DTSTART;TZID=W. Europe Standard Time:20261110T1000\r\n "
+        "00\r\nDURATION:PT1H\r\nBEGIN:VALARM\r\n"
         "TRIGGER:-PT5M\r\nDURATION:PT5M\r\nEND:VALARM\r\nEND:VEVENT\r\nBEGIN:VTODO\r\nDTSTART:x\r\nEND:VTODO\r\nEND:VCALENDAR"
     )
     assert closed(text.encode()) == ["11-10 09:00/11-10 10:00"]
@@ -161,13 +172,19 @@ HOSTILE = {
     "quotes without end": b"BEGIN:VCALENDAR\r\nA;B=" + b'""' * 500_000 + b'"',
     "a count of leap days": calendar(
         *[
-            "DTSTART:20240229T100000Z DURATION:PT1H RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;COUNT=99"
+            (
+                "DTSTART:20240229T100000Z DURATION:PT1H "
+                "RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;COUNT=99"
+            )
         ]
         * 2_000
     ),
     "an end of leap days": calendar(
         *[
-            "DTSTART:20240229T100000Z DURATION:PT1H RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;UNTIL=21990101"
+            (
+                "DTSTART:20240229T100000Z DURATION:PT1H "
+                "RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;UNTIL=21990101"
+            )
         ]
         * 2_000
     ),
@@ -184,7 +201,9 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_calendar_ends_soon_in_a_sentence_that_quotes_nothing(name: str) -> None:
-    """Rules that never end, files that are none: refused within a second, without a word of the file."""
+    """Rules that never end, files that are none: refused within a second, without a word of
+    the file.
+    """
     began = time.process_time()
     with pytest.raises(BadCalendar) as refused:
         read_calendar(HOSTILE[name])
@@ -210,7 +229,9 @@ MOST = {
 
 @pytest.mark.parametrize("name", MOST)
 def test_the_most_that_is_allowed_is_quick(name: str) -> None:
-    """A calendar as full as the limits let it be is read and expanded within seconds, in little memory."""
+    """A calendar as full as the limits let it be is read and expanded within seconds, in
+    little memory.
+    """
     began = time.process_time()
     found = read_calendar(MOST[name])
     assert found.closed(BEGIN, END, "UTC")
@@ -237,7 +258,9 @@ def _repository(folder: Path, data: bytes) -> Loaded:
 
 
 def test_the_plans_digest_covers_what_its_calendars_hold(tmp_path: Path) -> None:
-    """Another event, another digest; the same files, the same digest, whenever and wherever they are read."""
+    """Another event, another digest; the same files, the same digest, whenever and wherever
+    they are read.
+    """
     first = require(_repository(tmp_path, calendar(ONE)))
     again = require(
         load_plan_at({"web.yaml": PLAN.encode(), "freeze/2026.ics": calendar(ONE)}.get, "web.yaml")
@@ -262,7 +285,9 @@ def test_the_plans_digest_covers_what_its_calendars_hold(tmp_path: Path) -> None
 def test_what_is_wrong_with_a_freeze_is_told_at_its_name(
     tmp_path: Path, name: str, code: str
 ) -> None:
-    """Outside, missing, not regular, no calendar: one problem, at the line of the plan, quoting nothing."""
+    """Outside, missing, not regular, no calendar: one problem, at the line of the plan,
+    quoting nothing.
+    """
     folder = tmp_path / "repository"
     folder.mkdir()
     (tmp_path / "outside.ics").write_bytes(calendar(ONE))

@@ -14,7 +14,10 @@ from runner.loading.policy import load_policy_text
 from runner.model.hidden import as_seen, hidden_in
 from runner.model.problem import Problem
 
-PLAN = "version: 1\nname: p\ngroups:\n- name: a\n  servers: {all: true}\n  exclude: {EXCLUDE}\n  waves: 1\n"
+PLAN = (
+    "version: 1\nname: p\ngroups:\n- name: a\n  servers: {all: true}\n  exclude: "
+    "{EXCLUDE}\n  waves: 1\n"
+)
 IGNORABLE = [
     (0x34F, 0x34F),
     (0x115F, 0x1160),
@@ -30,7 +33,9 @@ IGNORABLE += [
     (0x1BCA0, 0x1BCA3),
     (0xE0000, 0xE0FFF),
 ]
-"""Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt, where the category does not tell."""
+"""Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt, where the category
+does not tell.
+"""
 
 
 def load(exclude: str, options: LoadOptions | None = None) -> Loaded:
@@ -42,7 +47,9 @@ def told(problems: tuple[Problem, ...]) -> list[tuple[str, int, int]]:
 
 
 def test_every_hidden_character_of_unicode_is_known() -> None:
-    """Categories Cc, Cf, Cs, separators but the space, and default-ignorable code points; no letter among them."""
+    """Categories Cc, Cf, Cs, separators but the space, and default-ignorable code points;
+    no letter among them.
+    """
     chars = [chr(code) for code in range(0x110000)]
     hidden = [
         c
@@ -67,7 +74,9 @@ def test_every_hidden_character_of_unicode_is_known() -> None:
     "where", ["names: ['{}prod-*']", "tags: {{'ca{}nary': x}}", "zones: [a, 'b{}']", "na{}mes: [x]"]
 )
 def test_a_hidden_character_is_refused_where_it_stands(where: str, char: str) -> None:
-    """An exclusion that a reader sees and the cloud does not is no plan, and the place is that of the character."""
+    """An exclusion that a reader sees and the cloud does not is no plan, and the place is
+    that of the character.
+    """
     text = where.format(char)
     loaded = load(text)
     assert loaded.plan is None
@@ -102,7 +111,9 @@ def test_a_blank_at_the_end_of_a_word_is_a_warning(written: str) -> None:
 
 
 def test_hidden_characters_from_variables_are_refused() -> None:
-    """From --var, a file of variables, the environment, and what a template makes of harmless parts."""
+    """From --var, a file of variables, the environment, and what a template makes of
+    harmless parts.
+    """
     named = "names: ['{{ vars.x }}']"
     given = load(named, LoadOptions(vars={"x": "prod\u200b-*"}))
     assert {p.code for p in given.problems} == {"ControlCharacter"}

@@ -1,4 +1,6 @@
-"""Whatever bytes a plan, a configuration or a variable file holds: a result, in bounded time, never an exception."""
+"""Whatever bytes a plan, a configuration or a variable file holds: a result, in bounded
+time, never an exception.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +159,9 @@ TREES = st.recursive(
 
 
 def check(problems: tuple[Problem, ...]) -> None:
-    """What holds for all problems: a known code, a place in the file, a sentence, and every rendering works."""
+    """What holds for all problems: a known code, a place in the file, a sentence, and every
+    rendering works.
+    """
     for problem in problems:
         assert problem.code in CODES
         assert problem.message
@@ -173,7 +177,9 @@ def check(problems: tuple[Problem, ...]) -> None:
 
 
 def check_plan(loaded: Loaded) -> None:
-    """A plan without errors, or errors without a plan; and a plan that loads can be written and loaded again."""
+    """A plan without errors, or errors without a plan; and a plan that loads can be written
+    and loaded again.
+    """
     check(loaded.problems)
     assert (loaded.plan is None) == any(p.severity == "error" for p in loaded.problems)
     if loaded.plan is not None:
@@ -215,7 +221,9 @@ def quoted(text: str) -> str:
 @BOUNDED
 @given(st.dictionaries(KEYS, TREES, max_size=6), TREES)
 def test_any_tree_in_the_place_of_a_plan(fields: dict[str, object], value: object) -> None:
-    """Values of any kind under the keys of the format, also through variables, give a plan or problems."""
+    """Values of any kind under the keys of the format, also through variables, give a plan
+    or problems.
+    """
     base = {"version": 1, "name": "web", "vars": {"x": value}, **fields}
     check_plan(load_text(written(base), "plan.yaml"))
     group = {"name": "a", "servers": {"all": True}, "waves": [1], **fields}
@@ -242,9 +250,9 @@ def test_any_template(text: str, variables: dict[str, str]) -> None:
     st.lists(
         st.sampled_from(
             [
-                *("vars", "item", "env", ".x", ".__class__", "['x']", "[0]", "(", ")", "+", "-", "~", "*", "/", "|"),
-                *("upper", "lipsum", "default", "join", "replace", "if", "else", "and", "not", "in", "is", "'a'", "1"),
-                *("[", "]", "{", "}", ",", ":", "range", "defined", "{%", "%}", "}}", "{{", "for", "set", "=", "=="),
+                *("vars", "item", "env", ".x", ".__class__", "['x']", "[0]", "(", ")", "+", "-", "~", "*", "/", "|"),  # noqa: E501
+                *("upper", "lipsum", "default", "join", "replace", "if", "else", "and", "not", "in", "is", "'a'", "1"),  # noqa: E501
+                *("[", "]", "{", "}", ",", ":", "range", "defined", "{%", "%}", "}}", "{{", "for", "set", "=", "=="),  # noqa: E501
             ]
         ),
         max_size=12,
@@ -270,9 +278,14 @@ def test_any_character_many_times(char: str) -> None:
     "text", ["a" * 100_000, "'" + "a" * 100_000 + "'", ", ".join(["9" * 4000] * 25)]
 )
 def test_a_long_text_in_many_groups(text: str) -> None:
-    """A text that stands once in the file and in a thousand groups is refused before it is checked in each."""
+    """A text that stands once in the file and in a thousand groups is refused before it is
+    checked in each.
+    """
     items = ", ".join(f"'{n}'" for n in range(1000))
-    group = f"{{name: 'g-{{{{ item }}}}', for_each: [{items}], servers: {{names: [{text}]}}, waves: [1]}}"
+    group = (
+        f"{{name: 'g-{{{{ item }}}}', for_each: [{items}], servers: {{names: [{text}]}}, "
+        f"waves: [1]}}"
+    )
     loaded = load_text(f"version: 1\nname: web\ngroups: [{group}]\n", "plan.yaml")
     assert "the rendered plan has more than 10,000,000 characters" in [
         p.message for p in loaded.problems

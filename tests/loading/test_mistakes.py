@@ -1,4 +1,6 @@
-"""Mistakes that people make, and the message that tells what to write instead, at the line that is to blame."""
+"""Mistakes that people make, and the message that tells what to write instead, at the line
+that is to blame.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,7 @@ def test_a_mistyped_key_is_told_at_its_own_line(line: str, column: int, said: st
         ("version: 1\nname: p\ngroups:\n- name: a\n  servers: {all: true}\n  waves:1\n", 6),
         ("version: 1\nname: p\ngroups:\n- name: a\n  servers:\n    all:true\n  waves: 1\n", 6),
         (
-            "version: 1\nname: p\ngroups:\n- name: a\n  servers:\n    tags:{role: web}\n  waves: 1\n",
+            "version: 1\nname: p\ngroups:\n- name: a\n  servers:\n    tags:{role: web}\n  waves: 1\n",  # noqa: E501
             6,
         ),
     ],
@@ -200,7 +202,9 @@ def test_plans_in_upper_case_are_plans(tmp_path: Path) -> None:
 
 
 def test_files_that_look_like_plans_are_not_passed_over_in_silence(tmp_path: Path) -> None:
-    """Dot-files, JSON and second endings hold no plan of a folder; what is no plan, or put aside, is not named."""
+    """Dot-files, JSON and second endings hold no plan of a folder; what is no plan, or put
+    aside, is not named.
+    """
     text = "version: 1\nname: web\ngroups: []\n"
     json_text = '{"version": 1, "name": "web", "groups": []}'
     for name in (".web.yaml", "api.yaml.txt", "a.yaml", "b.yaml.bak", ".b.yaml.swp", "notes.md"):
@@ -296,11 +300,14 @@ def test_keys_that_belong_elsewhere(line: str, hint: str) -> None:
 
 
 def test_everything_that_is_wrong_with_a_plan_is_told_in_one_round() -> None:
-    """Also targets, sources, keys of spread and exclusions, of a plan that is not valid for another reason."""
+    """Also targets, sources, keys of spread and exclusions, of a plan that is not valid for
+    another reason.
+    """
     text = (
         "version: 1\nname: P\ntarget: nowhere\nspread: {rack: 1}\n"
         "gates: [{prometheus: {source: nobody, query: x, max: 1}}]\n"
-        "groups:\n- name: a\n  target: neither\n  servers: {all: true}\n  waves: 0\n  spread: {zones: 1}\n"
+        "groups:\n- name: a\n  target: neither\n  servers: {all: true}\n  waves: 0\n  spread: "
+        "{zones: 1}\n"
         "  exclude: {all: true}\n"
     )
     config = load_config_text(
@@ -323,7 +330,9 @@ def test_everything_that_is_wrong_with_a_plan_is_told_in_one_round() -> None:
 
 
 def test_names_among_ids() -> None:
-    """A warning at each, in plans and policies: such a word selects nothing and protects nothing."""
+    """A warning at each, in plans and policies: such a word selects nothing and
+    protects nothing.
+    """
     text = PLAN.replace("{all: true}", f"{{ids: [web-01, {ID}]}}").replace("HERE", "  waves: 1")
     assert [(p.code, p.severity, place(p)) for p in load(text).problems] == [
         ("NotAnId", "warning", (5, 19))
@@ -338,7 +347,9 @@ def test_names_among_ids() -> None:
     "text", ["[" + "a" * 300_000 + "*", "a" + " " * 300_000, "a: *" + "x*" * 90_000]
 )
 def test_hostile_lines_are_explained_quickly(text: str) -> None:
-    """What looks for the mistake reads each character a few times at most: a quadratic search would take minutes."""
+    """What looks for the mistake reads each character a few times at most: a quadratic
+    search would take minutes.
+    """
     assert load(text).plan is None
     assert (
         load(
@@ -376,7 +387,9 @@ def test_an_unquoted_pattern_hides_no_other_mistake() -> None:
     ],
 )
 def test_mistakes_in_a_rate(rate: str, hint: str) -> None:
-    """A rate of a plan is a number of servers and a duration: the hint is never about the other `servers`."""
+    """A rate of a plan is a number of servers and a duration: the hint is never about the
+    other `servers`.
+    """
     problem = only(load(PLAN.replace("HERE", f"  waves: 1\n  rate: {rate}")))
     assert hint in (problem.hint or "")
 

@@ -53,7 +53,9 @@ def codes(loaded: Loaded) -> list[str]:
     ],
 )
 def test_digest_ignores_how_a_plan_is_written(same: str) -> None:
-    """Comments, order of keys, quotes, written defaults, free text and templates do not change the digest."""
+    """Comments, order of keys, quotes, written defaults, free text and templates do not
+    change the digest.
+    """
     assert plan_digest(load(same)) == plan_digest(load(PLAN))
 
 
@@ -77,7 +79,9 @@ def test_digest_changes_with_what_a_plan_does(other: str) -> None:
 
 
 def test_digest_is_stable() -> None:
-    """The digest of a plan is the same on every machine and in every later version that means the same."""
+    """The digest of a plan is the same on every machine and in every later version that
+    means the same.
+    """
     assert (
         plan_digest(load(PLAN))
         == "sha256:5253a797dc88d7cfb55dc87e1111ee6d68507f09aebf92d4b057a7569aa04dc0"
@@ -99,7 +103,9 @@ def test_digest_does_not_depend_on_the_file_name(tmp_path: Path) -> None:
 
 
 def test_ids_of_a_file_become_ids(tmp_path: Path) -> None:
-    """Ids are read one a line, each once and in order; the digest covers them and not the file's name."""
+    """Ids are read one a line, each once and in order; the digest covers them and not the
+    file's name.
+    """
     folder = repository(tmp_path)
     (folder / "ids.txt").write_text(
         f"\ufeff# servers\r\n{B2}\r\n\r\n  {A1.upper()}  # first\r\n{B2}\r\n"
@@ -133,7 +139,9 @@ def test_ids_of_a_file_become_ids(tmp_path: Path) -> None:
 def test_bad_id_files_are_told_without_their_content(
     tmp_path: Path, content: bytes, code: str, message: str
 ) -> None:
-    """What is wrong with a file of ids is said at the plan's line, and nothing of the file is quoted."""
+    """What is wrong with a file of ids is said at the plan's line, and nothing of the file
+    is quoted.
+    """
     folder = repository(tmp_path)
     (folder / "ids.txt").write_bytes(content)
     (folder / "p.yaml").write_text(FROM_FILE)
@@ -162,7 +170,9 @@ def test_bad_id_files_are_told_without_their_content(
     ],
 )
 def test_named_files_stay_in_the_repository(tmp_path: Path, name: str, code: str) -> None:
-    """Absolute paths, ways out, links out, `.git`, pipes and folders are refused, and nothing hangs."""
+    """Absolute paths, ways out, links out, `.git`, pipes and folders are refused, and
+    nothing hangs.
+    """
     (tmp_path / "outside.txt").write_text(f"{A1}\n")
     (tmp_path / "repo").mkdir()
     folder = repository(tmp_path / "repo")
@@ -219,7 +229,9 @@ def test_id_lists_are_not_multiplied_without_end(tmp_path: Path) -> None:
 
 
 def test_unreadable_plans_are_problems(tmp_path: Path) -> None:
-    """A missing file, a folder, a pipe, a file that is too large: each is one problem, none an exception."""
+    """A missing file, a folder, a pipe, a file that is too large: each is one problem, none
+    an exception.
+    """
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "large.yaml").write_bytes(b"#" * ((1 << 20) + 1))
     expected = {
@@ -259,7 +271,9 @@ def test_lines_that_may_hold_a_credential_are_not_shown() -> None:
 
 
 def test_later_problems_find_their_place() -> None:
-    """A problem with only a path is given line, excerpt and item, also in groups that for_each made."""
+    """A problem with only a path is given line, excerpt and item, also in groups that
+    for_each made.
+    """
     text = PLAN.replace("name: a\n", "name: '{{ item }}'\n    for_each: [x, y]\n")
     loaded = load_text(text, "plan.yaml")
     placed = loaded.place(Problem("Overlap", "overlaps", path=("groups", 1, "servers", "tags")))

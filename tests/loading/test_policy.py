@@ -30,7 +30,7 @@ hard: {paths: ["plans/lab/**"], targets: [lab]}
 on_unknown: [hold]
 forbidden: {tags: {reboot: never}, names: ["db-*"], server_groups: [etcd], ids: [5b919bd2-e315-41d0-850d-a15cb5a686a1]}
 targets: [{paths: ["plans/prod/**"], allow: [prod-eu]}, {paths: ["plans/**"], allow: [staging, simulator]}]
-"""
+"""  # noqa: E501
 
 
 def said(text: str) -> list[tuple[str, int, int]]:
@@ -80,12 +80,16 @@ def test_everything_that_can_be_said() -> None:
     ],
 )
 def test_mistakes_have_places(text: str, expected: list[tuple[str, int, int]]) -> None:
-    """What is wrong is found at its place; a policy that says nothing is a mistake, never "everything is allowed"."""
+    """What is wrong is found at its place; a policy that says nothing is a mistake, never
+    "everything is allowed".
+    """
     assert said(text) == expected
 
 
 def test_the_documented_policy_holds_every_rule() -> None:
-    """The example of docs/policy.md is a policy as it stands, and its table has every rule of the format."""
+    """The example of docs/policy.md is a policy as it stands, and its table has every rule
+    of the format.
+    """
     document = (Path(__file__).resolve().parents[2] / "docs" / "policy.md").read_text(
         encoding="utf-8"
     )
@@ -98,7 +102,9 @@ def test_the_documented_policy_holds_every_rule() -> None:
 
 
 def test_targets_are_looked_up_in_the_configuration() -> None:
-    """A target that the configuration does not have is worth a warning: the rule allows less than it seems to."""
+    """A target that the configuration does not have is worth a warning: the rule allows
+    less than it seems to.
+    """
     config = Config.model_validate(
         {"targets": {"prod-eu": {"cloud": "otc"}, "lab": {"cloud": "otc"}}}
     )
@@ -118,7 +124,9 @@ def repository(root: Path, policy: str | None = "policy.yaml", text: str = FULL)
 
 
 def test_the_configuration_names_it(tmp_path: Path) -> None:
-    """Without the key there is no policy, whatever lies there; with it the file counts, seen from the configuration."""
+    """Without the key there is no policy, whatever lies there; with it the file counts,
+    seen from the configuration.
+    """
     assert repository(tmp_path, None) == LoadedPolicy(None, None)
     loaded = repository(tmp_path)
     assert (loaded.policy is not None, loaded.path, loaded.root) == (
@@ -137,7 +145,9 @@ def test_the_configuration_names_it(tmp_path: Path) -> None:
     "written", ["/etc/hostname", "../policy.yaml", "link.yaml", ".git/policy.yaml"]
 )
 def test_it_lies_in_the_repository(tmp_path: Path, written: str) -> None:
-    """A policy outside the repository, absolute, behind a link or in .git is an error at the key, in every revision."""
+    """A policy outside the repository, absolute, behind a link or in .git is an error at
+    the key, in every revision.
+    """
     root = tmp_path / "repo"
     root.mkdir()
     (tmp_path / "policy.yaml").write_text(FULL)
@@ -152,7 +162,9 @@ def test_it_lies_in_the_repository(tmp_path: Path, written: str) -> None:
 
 
 def test_a_policy_that_cannot_be_used_is_not_none(tmp_path: Path) -> None:
-    """A missing or broken policy is an error, and whoever needs the policy is told: never as if there were none."""
+    """A missing or broken policy is an error, and whoever needs the policy is told: never
+    as if there were none.
+    """
     loaded = repository(tmp_path, "gone.yaml")
     assert [(p.code, p.location and p.location.file) for p in loaded.problems] == [
         ("Unreadable", "gone.yaml")
@@ -186,7 +198,9 @@ def test_paths_are_real_ones(tmp_path: Path) -> None:
 
 
 def test_paths_outside_or_of_another_spelling_are_refused(tmp_path: Path) -> None:
-    """A plan outside the repository, or one that is not listed under the name it is given, has no path for rules."""
+    """A plan outside the repository, or one that is not listed under the name it is given,
+    has no path for rules.
+    """
     inner = tmp_path / "repo"
     inner.mkdir()
     (inner / "x.yaml").write_text("a")

@@ -22,7 +22,9 @@ EVIL = Problem(EVIL_NAME, EVIL_NAME, Location(EVIL_NAME, 1, 1), EVIL_NAME, EVIL_
 
 
 def test_text_shows_place_line_caret_and_remedy() -> None:
-    """The text form is file:line:column, code and sentence, then the line with a caret and how to mend it."""
+    """The text form is file:line:column, code and sentence, then the line with a caret and
+    how to mend it.
+    """
     assert problems_text([SIMPLE]) == (
         "plans/web.yaml:14:9: error[QuoteIt]: ids: text is needed\n"
         "    14 |     - 010  # é\n"
@@ -71,7 +73,9 @@ def test_colour_only_when_asked() -> None:
 
 
 def test_text_is_harmless() -> None:
-    """Names and values cannot move the cursor, reverse the text, break a line or start a workflow command."""
+    """Names and values cannot move the cursor, reverse the text, break a line or start a
+    workflow command.
+    """
     text = problems_text([EVIL])
     assert not any(c in text for c in "\x1b\u202e\r")
     assert not any(line.lstrip().startswith(("::", "##[")) for line in text.splitlines())
@@ -79,9 +83,12 @@ def test_text_is_harmless() -> None:
 
 
 def test_github_annotations() -> None:
-    """One workflow command a problem, with file, line, columns and the remedy on its second line."""
+    """One workflow command a problem, with file, line, columns and the remedy on its
+    second line.
+    """
     assert problems_github([SIMPLE]) == (
-        '::error file=plans/web.yaml,line=14,col=9,endColumn=12,title=QuoteIt::ids: text is needed%0Aquote it: "010"'
+        "::error file=plans/web.yaml,line=14,col=9,endColumn=12,title=QuoteIt::ids: text is "
+        'needed%0Aquote it: "010"'
     )
 
 

@@ -24,7 +24,9 @@ def codes(made: Made, path: str) -> list[str]:
 
 
 def test_a_plan_is_as_it_was(made: Made) -> None:
-    """The plan of an older commit, with the ids of that commit, has the digest that it had on disk then."""
+    """The plan of an older commit, with the ids of that commit, has the digest that it had
+    on disk then.
+    """
     text = plan("{{ vars.name }}", "ids_from: ../lists/web.txt").replace(
         "groups:", "vars: {name: web}\ngroups:"
     )
@@ -63,7 +65,9 @@ def test_messages_name_the_file_as_the_caller_likes(made: Made) -> None:
     ],
 )
 def test_files_that_a_plan_names_keep_to_the_rules(linked: Made, named: str, code: str) -> None:
-    """Relative, inside the repository, not in .git, a regular file of ids: as on disk, and links are refused."""
+    """Relative, inside the repository, not in .git, a regular file of ids: as on disk, and
+    links are refused.
+    """
     read = reading(linked)
 
     def with_plan(path: str) -> bytes | None:
@@ -97,7 +101,9 @@ def test_a_plan_that_cannot_be_read_is_a_problem(linked: Made) -> None:
 
 
 def test_the_configuration_is_that_of_the_revision(made: Made) -> None:
-    """The nearest from a folder upwards in the revision, whatever the working tree holds; its place is on disk."""
+    """The nearest from a folder upwards in the revision, whatever the working tree holds;
+    its place is on disk.
+    """
     made.commit(
         {
             "reboot-runner.yaml": CONFIG.format(name="top"),
@@ -124,7 +130,9 @@ def test_the_configuration_is_that_of_the_revision(made: Made) -> None:
 
 
 def test_without_a_configuration_the_defaults_hold(made: Made) -> None:
-    """A revision without one has the simulator only, and the store of the environment, even if one is on disk now."""
+    """A revision without one has the simulator only, and the store of the environment, even
+    if one is on disk now.
+    """
     made.commit({"a": "1"})
     made.write("reboot-runner.yaml", CONFIG.format(name="evil"))
     found = load_config_at(
@@ -154,7 +162,9 @@ def test_a_configuration_that_cannot_be_used_is_a_problem(made: Made) -> None:
 
 
 def test_a_plan_is_found_where_it_was(made: Made) -> None:
-    """At the same path, else where it was renamed from, else beside under its name, else nowhere: it is new."""
+    """At the same path, else where it was renamed from, else beside under its name, else
+    nowhere: it is new.
+    """
     templated = plan("web").replace(
         "name: web\ngroups", 'name: "{{ vars.n }}"\nvars: {n: told}\ngroups'
     )

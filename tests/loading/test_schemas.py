@@ -1,4 +1,6 @@
-"""The JSON Schemas of plans and configuration, and the documents that list codes: what is published is what holds."""
+"""The JSON Schemas of plans and configuration, and the documents that list codes: what is
+published is what holds.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def test_published_schemas_are_fresh(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_schemas_are_draft_07_and_closed(name: str) -> None:
-    """Every schema is valid draft-07, says so, and no object of a fixed shape takes unknown keys."""
+    """Every schema is valid draft-07, says so, and no object of a fixed shape takes
+    unknown keys.
+    """
     schema = FILES[name]()
     jsonschema.Draft7Validator.check_schema(schema)
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
@@ -157,7 +161,9 @@ def test_configuration_schema() -> None:
 
 
 def test_every_code_is_documented() -> None:
-    """docs/problems.md lists every code once with the sentence of the table, and none that does not exist."""
+    """docs/problems.md lists every code once with the sentence of the table, and none that
+    does not exist.
+    """
     text = (ROOT / "docs" / "problems.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.+?) \|$", text, re.MULTILINE)
     assert [(code, sentence) for code, sentence, _ in rows] == list(CODES.items())

@@ -66,7 +66,9 @@ def render(text: str) -> Any:
     ],
 )
 def test_what_templates_can_say(template: str, value: object) -> None:
-    """One `{{ }}` keeps the type of its value; anything more is text; what comes out is not rendered again."""
+    """One `{{ }}` keeps the type of its value; anything more is text; what comes out is not
+    rendered again.
+    """
     result = render(template)
     assert result == value
     assert type(result) is type(value)
@@ -132,7 +134,9 @@ def test_what_templates_can_say(template: str, value: object) -> None:
     ],
 )
 def test_what_templates_cannot_say(template: str, code: str) -> None:
-    """Everything outside the list is refused by its kind, with a sentence that shows nothing of Python."""
+    """Everything outside the list is refused by its kind, with a sentence that shows
+    nothing of Python.
+    """
     with pytest.raises(TemplateProblem) as caught:
         render(template)
     assert caught.value.code == code
@@ -154,8 +158,8 @@ GROUP = "groups: [{name: a, servers: {all: true}, waves: 1}]\n"
         "vars: {a: '" + "x" * 500_000 + "'}\n",
         "joined": "description: \"{{ vars.l | join(vars.s) }}\"\n"
         "vars: {s: '" + "x" * 300_000 + "', l: [" + "1," * 90_000 + "]}\n",
-        "lists of lists": "labels: \"{{ [" + "vars.l, " * 100 + "] }}\"\nvars: {l: [" + "1," * 90_000 + "]}\n",
-        "compared often": "vars: {a: [" + "1," * 30_000 + "], b: [" + "1," * 30_000 + "]}\nlabels:\n"
+        "lists of lists": "labels: \"{{ [" + "vars.l, " * 100 + "] }}\"\nvars: {l: [" + "1," * 90_000 + "]}\n",  # noqa: E501
+        "compared often": "vars: {a: [" + "1," * 30_000 + "], b: [" + "1," * 30_000 + "]}\nlabels:\n"  # noqa: E501
         + "".join(f"  k{i}: \"{{{{ vars.a == vars.b }}}}{i}\"\n" for i in range(20_000)),
     }.values(),
     ids=lambda body: body[:24],
@@ -170,7 +174,10 @@ def test_no_plan_costs_much(body: str) -> None:
 def test_groups_are_capped() -> None:
     """A thousand groups are the most, in all, however they come about."""
     each = "groups:\n" + "".join(
-        f"- {{name: '{name}{{{{ item }}}}', for_each: '{{{{ vars.l }}}}', servers: {{all: true}}, waves: 1}}\n"
+        (
+            f"- {{name: '{name}{{{{ item }}}}', for_each: '{{{{ vars.l }}}}', servers: {{all: "
+            f"true}}, waves: 1}}\n"
+        )
         for name in "ab"
     )
     assert plan(each + "vars: {l: " + str(list(range(500))) + "}").problems == ()
@@ -183,7 +190,10 @@ def test_groups_are_capped() -> None:
 def test_large_groups_are_not_multiplied_without_end() -> None:
     """A huge group cannot be made a thousand times."""
     ids = ", ".join(f"i{n}" for n in range(20_000))
-    body = f"groups:\n- {{name: 'a{{{{ item }}}}', for_each: {list(range(999))}, servers: {{ids: [{ids}]}}, waves: 1}}"
+    body = (
+        f"groups:\n- {{name: 'a{{{{ item }}}}', for_each: {list(range(999))}, servers: {{ids: "
+        f"[{ids}]}}, waves: 1}}"
+    )
     began = time.process_time()
     assert [p.code for p in plan(body).problems] == ["TemplateTooLarge"]
     assert time.process_time() - began < 8
@@ -242,7 +252,9 @@ def test_problems_of_variable_files_are_theirs(tmp_path: Any) -> None:
 
 
 def test_mistyped_variables_are_noticed() -> None:
-    """A --var that nothing reads is a warning with the name that was meant; the plan still loads."""
+    """A --var that nothing reads is a warning with the name that was meant; the plan
+    still loads.
+    """
     loaded = plan("vars: {env: prod}\n" + GROUP, vars={"evn": "x", "env": "y"})
     assert [(p.code, p.severity, p.hint) for p in loaded.problems] == [
         ("UnusedVariable", "warning", "did you mean env?")
@@ -278,13 +290,17 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_failing_templates_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand items of a `for_each` meet the same wrong template, which is parsed for the first of them only."""
+    """A thousand items of a `for_each` meet the same wrong template, which is parsed for
+    the first of them only.
+    """
     parsed = counted(monkeypatch)
     wrong = "<".join(["1"] * 1900)
     items = ", ".join(map(str, range(1000)))
     text = (
-        f"version: 1\nname: web\nvars: {{items: [{items}]}}\ngroups:\n  - name: 'w-{{{{ item }}}}'\n"
-        f"    for_each: '{{{{ vars.items }}}}'\n    servers: {{ids: '{{{{ {wrong} }}}}'}}\n    waves: [1]\n"
+        f"version: 1\nname: web\nvars: {{items: [{items}]}}\ngroups:\n  - name: 'w-{{{{ item "
+        f"}}}}'\n"
+        f"    for_each: '{{{{ vars.items }}}}'\n    servers: {{ids: '{{{{ {wrong} }}}}'}}\n    "
+        f"waves: [1]\n"
     )
     problems = load_text(text, "plan.yaml").problems
     assert [p.code for p in problems] == ["TemplateTooLarge"]
@@ -293,12 +309,17 @@ def test_failing_templates_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_parsing_of_templates_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Different wrong templates end with the characters that may be parsed, or with the problems that are shown."""
+    """Different wrong templates end with the characters that may be parsed, or with the
+    problems that are shown.
+    """
     parsed = counted(monkeypatch)
     for count, length in ((60, 3_500), (900, 5)):
         parsed.clear()
         ids = ", ".join(f"'{{{{ {'-' * length} {n} {n} }}}}'" for n in range(count))
-        text = f"version: 1\nname: web\ngroups: [{{name: web, servers: {{ids: [{ids}]}}, waves: [1]}}]\n"
+        text = (
+            f"version: 1\nname: web\ngroups: [{{name: web, servers: {{ids: [{ids}]}}, waves: "
+            f"[1]}}]\n"
+        )
         load_text(text, "plan.yaml")
         assert sum(map(len, parsed)) <= 100_000
         assert len(parsed) <= 101
@@ -312,7 +333,8 @@ def test_the_search_for_a_similar_name_is_made_once(monkeypatch: pytest.MonkeyPa
     )
     text = (
         f"version: 1\nname: web\nvars: {{items: [{', '.join(map(str, range(500)))}]}}\ngroups:\n"
-        "  - {name: 'w-{{ item }}', for_each: '{{ vars.items }}', servers: {ids: '{{ vars.itemz }}'}, waves: [1]}\n"
+        "  - {name: 'w-{{ item }}', for_each: '{{ vars.items }}', servers: {ids: '{{ "
+        "vars.itemz }}'}, waves: [1]}\n"
     )
     load_text(text, "plan.yaml")
     assert len(searched) == 1

@@ -186,7 +186,9 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_files_end_in_a_clear_error_quickly(name: str) -> None:
-    """A bomb is refused with few, located problems within seconds, and nothing recursive runs on it."""
+    """A bomb is refused with few, located problems within seconds, and nothing recursive
+    runs on it.
+    """
     began = time.process_time()
     data, problems = read(HOSTILE[name])
     assert time.process_time() - began < 20
@@ -196,7 +198,9 @@ def test_hostile_files_end_in_a_clear_error_quickly(name: str) -> None:
 
 
 def test_limits_are_just_where_they_are_promised() -> None:
-    """64 levels are read and one more is refused; so it is with many values (with too many: the hostile files)."""
+    """64 levels are read and one more is refused; so it is with many values (with too many:
+    the hostile files).
+    """
     assert read("[" * MAX_DEPTH + "]" * MAX_DEPTH)[1] == ()
     assert [p.code for p in read("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1))[1]] == ["TooLarge"]
     assert read("- a\n" * (MAX_NODES // 10))[1] == ()
@@ -212,7 +216,9 @@ def test_a_flood_of_problems_is_counted_not_shown() -> None:
 
 
 def test_a_flood_of_warnings_neither_fails_a_file_nor_hides_its_errors() -> None:
-    """Warnings that are left out are told by a warning; an error after any number of them is shown."""
+    """Warnings that are left out are told by a warning; an error after any number of
+    them is shown.
+    """
     source, _ = decode(b"a: b\n", "plan.yaml")
     assert source is not None
     findings = Findings(source)

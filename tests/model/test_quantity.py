@@ -55,7 +55,9 @@ def test_durations_people_write(text: str, seconds: float) -> None:
     ],
 )
 def test_what_is_no_duration(text: str) -> None:
-    """Bare numbers, other units, signs, other digits and more than a year are refused with a sentence."""
+    """Bare numbers, other units, signs, other digits and more than a year are refused with
+    a sentence.
+    """
     with pytest.raises(ValueError, match=r"\w+ \w+"):
         parse_duration(text)
 
@@ -162,7 +164,9 @@ def test_sizes_round_down_to_at_least_one_and_budgets_to_none(
 
 @given(st.integers(0, 100_000_000), st.integers(0, 200_000))
 def test_percentages_are_exact(millionths: int, of: int) -> None:
-    """A percentage with up to six decimals is rounded down exactly, as in fractions, and is written as it was."""
+    """A percentage with up to six decimals is rounded down exactly, as in fractions, and is
+    written as it was.
+    """
     text = f"{millionths // 1_000_000}.{millionths % 1_000_000:06d}%"
     amount = Amount.parse(text)
     assert amount.as_budget(of) == Fraction(millionths, 100_000_000) * of // 1

@@ -1,4 +1,6 @@
-"""Windows and freezes as tables of instants: both nights of the clocks, week wrap, leap day, cutoff, overlaps."""
+"""Windows and freezes as tables of instants: both nights of the clocks, week wrap, leap
+day, cutoff, overlaps.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def utc(text: str) -> datetime:
 def test_a_start_that_is_skipped_moves_forward_and_one_shown_twice_is_the_first(
     zone: str, day: str, start: str, instant: str
 ) -> None:
-    """The first instant that exists, the first of two, on both nights of three zones and on a day that never was."""
+    """The first instant that exists, the first of two, on both nights of three zones and on
+    a day that never was.
+    """
     assert start_instant(datetime.fromisoformat(day), start, ZoneInfo(zone)) == utc(instant)
 
 
@@ -140,7 +144,9 @@ NIGHT = window(
     ],
 )
 def test_what_a_moment_is(windows: list[Window], now: str, expected: str | None) -> None:
-    """Open until, or closed until, at the edges of windows: beginnings belong to them, ends do not."""
+    """Open until, or closed until, at the edges of windows: beginnings belong to them,
+    ends do not.
+    """
     match state(windows, [], utc(now)):
         case Open(None):
             assert expected is None
@@ -225,7 +231,9 @@ def test_freezes_win(windows: list[Window], freezes: list[str], now: str, expect
     ],
 )
 def test_a_wave_starts_only_where_it_fits(now: str, hours: float, expected: str | None) -> None:
-    """The first moment at which a wave of this length is over before the end; none where no window is long enough."""
+    """The first moment at which a wave of this length is over before the end; none where no
+    window is long enough.
+    """
     found = first_fit([NIGHT], [], utc(now), hours * 3600)
     assert found == (utc(expected) if expected else None)
 
@@ -254,7 +262,9 @@ WINDOWS = st.builds(
 def test_no_moment_is_open_that_a_single_window_does_not_hold(
     windows: list[Window], frozen: list[tuple[int, int]], hour: int
 ) -> None:
-    """Open means: no freeze is on, and some window began at most its length ago; openings never overlap."""
+    """Open means: no freeze is on, and some window began at most its length ago; openings
+    never overlap.
+    """
     base: Any = utc("2026-10-22 00:00")
     now = base + timedelta(hours=hour, minutes=7)
     freezes = [

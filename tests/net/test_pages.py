@@ -75,7 +75,9 @@ def test_other_requests_are_refused(url: str, text: str, capfd: pytest.CaptureFi
 
 
 def test_silent_clients_do_not_pile_up(url: str) -> None:
-    """More connections than are served at once are closed unread; when the others have gone, it answers again."""
+    """More connections than are served at once are closed unread; when the others have
+    gone, it answers again.
+    """
     silent = [connect(url) for _ in range(MOST_AT_ONCE + 3)]
     closed = 0
     for one in silent[MOST_AT_ONCE:]:

@@ -15,7 +15,9 @@ from tests.cloud.wild import free_port
 
 
 def test_what_never_ends_is_left_alone() -> None:
-    """A function that does not return costs its time-out, not the end of the process; errors and values come back."""
+    """A function that does not return costs its time-out, not the end of the process;
+    errors and values come back.
+    """
     never = threading.Event()
 
     async def main() -> int:
@@ -69,7 +71,9 @@ def test_a_proxy_is_named_without_its_user(url: str, said: str) -> None:
 def test_a_proxy_that_cannot_be_reached_is_blamed(
     proxy: str, place: str, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its failure names the proxy and its variable, and never the target's region; the password stays hidden."""
+    """Its failure names the proxy and its variable, and never the target's region; the
+    password stays hidden.
+    """
     port = str(free_port())
     for name in ("https_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,6 @@
-"""HTTP against servers that misbehave: every end is one of ours, and says whether anything was sent."""
+"""HTTP against servers that misbehave: every end is one of ours, and says whether anything
+was sent.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,9 @@ def seen_by(
 
 
 def test_what_is_sent() -> None:
-    """The bytes that were signed are the bytes that are sent: target, headers, body; and nothing reveals httpx."""
+    """The bytes that were signed are the bytes that are sent: target, headers, body; and
+    nothing reveals httpx.
+    """
     one = seen_by([reply()], post, once=True)[0]
     assert (one.method, one.target, one.body) == ("POST", "/v1/p/action", b'{"a":1}')
     assert one.headers["x-auth-token"] == "planted-token"
@@ -177,7 +181,9 @@ LASTING = {"body over the limit", "unknown packing", "bomb"}
 @pytest.mark.parametrize("once", [True, False], ids=["once", "pooled"])
 @pytest.mark.parametrize("name", SENT)
 def test_after_the_request_left(name: str, once: bool) -> None:
-    """Whatever happens after the request has left counts as sent, and is an error of ours with a sentence."""
+    """Whatever happens after the request has left counts as sent, and is an error of ours
+    with a sentence.
+    """
     found = failure(SENT[name], once=once)
     assert found.sent
     assert found.lasting == (name in LASTING)
@@ -185,7 +191,9 @@ def test_after_the_request_left(name: str, once: bool) -> None:
 
 
 def test_endless_body() -> None:
-    """A body that drips on for ever ends at the deadline of the whole exchange, though each piece is in time."""
+    """A body that drips on for ever ends at the deadline of the whole exchange, though each
+    piece is in time.
+    """
 
     async def drip(connection: Connection) -> None:
         await connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -200,7 +208,9 @@ def test_endless_body() -> None:
 
 
 def test_what_had_arrived_is_kept() -> None:
-    """Of an answer that breaks off, status, headers and the bytes so far are kept: they may hold a job id."""
+    """Of an answer that breaks off, status, headers and the bytes so far are kept: they may
+    hold a job id.
+    """
     head = b"HTTP/1.1 200 OK\r\nX-Request-Id: r1\r\nTransfer-Encoding: chunked\r\n\r\n"
     found = failure(raw(head, b'10\r\n{"job_id":"ff8"}\r\n', then="reset"))
     assert found.partial == Reply(
@@ -246,7 +256,9 @@ SLOW_TO_CONNECT = ExchangeLimits(connect_s=9, read_s=9, total_s=0.3)
     [("close", QUICK), ("hang", QUICK), ("reset", QUICK), ("hang", SLOW_TO_CONNECT)],
 )
 def test_handshake_that_fails(then: str, limits: ExchangeLimits) -> None:
-    """A server that does not speak TLS: nothing was sent, however it fails to, the deadline of all included."""
+    """A server that does not speak TLS: nothing was sent, however it fails to, the deadline
+    of all included.
+    """
 
     async def main() -> Unreachable:
         handlers: list[asyncio.Task[None]] = []
@@ -327,7 +339,9 @@ def test_trusted_server(certificate: Path) -> None:
 
 
 def test_wrong_certificate(certificate: Path) -> None:
-    """A certificate that is not trusted: nothing was sent, another try will not help, and what to do is said."""
+    """A certificate that is not trusted: nothing was sent, another try will not help, and
+    what to do is said.
+    """
     with pytest.raises(Unreachable) as caught:
         over_tls(certificate, False, reply())
     assert not caught.value.sent
@@ -353,7 +367,9 @@ def test_reset_over_tls(certificate: Path) -> None:
     ids=["refuses", "opens and closes", "fails"],
 )
 def test_proxy(script: Script, sent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy of the environment only ever gets a CONNECT; while the tunnel does not stand, nothing was sent."""
+    """A proxy of the environment only ever gets a CONNECT; while the tunnel does not stand,
+    nothing was sent.
+    """
 
     async def main() -> tuple[Unreachable, list[Seen]]:
         async with wild(script) as proxy:
@@ -422,7 +438,9 @@ def test_a_log_that_fails() -> None:
 
 @pytest.mark.parametrize("script", [*SENT.values(), reply(500)])
 def test_no_trace_of_the_token(script: Script, caplog: pytest.LogCaptureFixture) -> None:
-    """Not in the error, not in what it leads to, not in any log at any level: the token is nowhere."""
+    """Not in the error, not in what it leads to, not in any log at any level: the token
+    is nowhere.
+    """
     caplog.set_level(logging.DEBUG)
     token_back = reply(500, b"{}", {"X-Subject-Token": "planted-new"})
     texts = [caplog.text]

@@ -1,4 +1,6 @@
-"""TLS is always verified, an authority of one's own can be given, and proxies are tunnels that see nothing."""
+"""TLS is always verified, an authority of one's own can be given, and proxies are tunnels
+that see nothing.
+"""
 
 from __future__ import annotations
 
@@ -139,7 +141,9 @@ CLOUD = "https://ecs.eu-west-101.myhuaweicloud.com"
 def through(
     script: Script, url: str, monkeypatch: pytest.MonkeyPatch, **environ: str
 ) -> tuple[CloudError, Wild]:
-    """Ask `url` while a proxy of the environment has this script; `{proxy}` stands for its host and port."""
+    """Ask `url` while a proxy of the environment has this script; `{proxy}` stands for its
+    host and port.
+    """
 
     async def main() -> tuple[CloudError, Wild]:
         async with wild(script) as proxy:
@@ -164,7 +168,9 @@ REFUSES = reply(407, b"")
 def test_credentials_of_a_proxy(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They go to the proxy, and to nothing else: no log, no error has them; ours do not go to the proxy."""
+    """They go to the proxy, and to nothing else: no log, no error has them; ours do not go
+    to the proxy.
+    """
     caplog.set_level(logging.DEBUG)
     secret = "http://user:planted-password@{proxy}"
     error, proxy = through(REFUSES, CLOUD, monkeypatch, HTTPS_PROXY=secret)
@@ -201,7 +207,9 @@ def test_credentials_of_a_proxy(
 def test_a_proxy_that_fails_is_named(
     proxy: str, words: str, lasting: bool, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy that is not there, or refuses, is named with its variable and without its password, not the target."""
+    """A proxy that is not there, or refuses, is named with its variable and without its
+    password, not the target.
+    """
     closed = str(free_port())
     place = proxy.replace("{closed}", closed)
     error, _ = through(REFUSES, CLOUD, monkeypatch, **{"HTTPS_PROXY": place, variable: place})
@@ -246,7 +254,9 @@ def test_a_proxy_that_is_none(address: str, monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_no_proxy(no_proxy: str, counts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_PROXY keeps a host from the proxy, in the forms that docs/inventory.md names and no others."""
+    """NO_PROXY keeps a host from the proxy, in the forms that docs/inventory.md names and
+    no others.
+    """
     _, proxy = through(REFUSES, CLOUD, monkeypatch, NO_PROXY=no_proxy)
     assert (proxy.connections == 0) is counts
 
@@ -280,7 +290,9 @@ def test_never_by_a_proxy(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_verified_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that opens the connection itself, with a certificate nobody trusts, is given no request."""
+    """A proxy that opens the connection itself, with a certificate nobody trusts, is given
+    no request.
+    """
 
     async def opens(connection: Connection) -> None:
         await connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")

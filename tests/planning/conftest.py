@@ -1,4 +1,6 @@
-"""Hypothesis without deadlines (a busy machine is no failure), and with few examples: fleets are large ones."""
+"""Hypothesis without deadlines (a busy machine is no failure), and with few examples:
+fleets are large ones.
+"""
 
 from __future__ import annotations
 

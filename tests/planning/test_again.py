@@ -66,13 +66,15 @@ def test_names_of_retries(name: str, then: str) -> None:
 
 
 def test_only_groups_with_something_left() -> None:
-    """A group keeps its rules and has the ids in the order of its waves; one that is done is left out."""
+    """A group keeps its rules and has the ids in the order of its waves; one that is done
+    is left out.
+    """
     ok, bad, left = Outcome.READY, Outcome.FAILED, Outcome.NOT_STARTED
     made = retry_of(ended([ok, bad, left, ok, ok, ok]), PLAN)
     assert made is not None
     (group,) = made.document["groups"]
     assert group == {
-        "name": "a", "servers": {"ids": ["s-001", "s-002"]}, "waves": [1, "50%"], "exclude": {"zones": ["z"]},
+        "name": "a", "servers": {"ids": ["s-001", "s-002"]}, "waves": [1, "50%"], "exclude": {"zones": ["z"]},  # noqa: E501
     }  # fmt: skip
     assert made.document["labels"] == {"team": "platform"}
     assert (made.document["target"], made.document["cycle"], made.document["retry_of"]) == (
@@ -84,7 +86,9 @@ def test_only_groups_with_something_left() -> None:
 
 
 def test_skipped_servers_that_show_no_reboot_are_repeated() -> None:
-    """Busy, locked and stopped servers were not rebooted; the part of a group that goes last belongs to its group."""
+    """Busy, locked and stopped servers were not rebooted; the part of a group that goes
+    last belongs to its group.
+    """
     skip, plan = [Outcome.SKIPPED] * 6, {**PLAN, "groups": [{**PLAN["groups"][0], "name": "web"}]}
     for reason in ("Busy", "Locked", "Frozen", "NotActive", "ClaimedByOtherRun", "UnhealthyBefore"):
         made = retry_of(ended(skip, reason, groups=["web", "web", "web-support"]), plan)
@@ -94,7 +98,9 @@ def test_skipped_servers_that_show_no_reboot_are_repeated() -> None:
 
 
 def test_servers_in_no_wave_are_repeated() -> None:
-    """What the schedule left out though the plan means it is in the next plan, where naming it is allowed."""
+    """What the schedule left out though the plan means it is in the next plan, where naming
+    it is allowed.
+    """
     run = ended([Outcome.READY] * 6)
     left = [
         ("s-100", "b", "Locked"),
@@ -113,7 +119,9 @@ def test_servers_in_no_wave_are_repeated() -> None:
 
 
 def test_what_nobody_knows_is_a_comment() -> None:
-    """Unknown servers are named, never selected; those that the cycle has had are not even named."""
+    """Unknown servers are named, never selected; those that the cycle has had are not
+    even named.
+    """
     ok = Outcome.READY
     made = retry_of(
         ended([Outcome.FAILED, Outcome.UNKNOWN, Outcome.UNKNOWN, ok, ok, ok], "NoTrace"), PLAN
@@ -129,7 +137,9 @@ def test_what_nobody_knows_is_a_comment() -> None:
 
 
 def test_a_run_of_thirty_thousand_is_written_as_a_plan_that_is_valid(tmp_path: Path) -> None:
-    """The ids are in files beside the plan, and nothing is lost when the plan is read; on stdout there is no room."""
+    """The ids are in files beside the plan, and nothing is lost when the plan is read; on
+    stdout there is no room.
+    """
     number = 30_000
     made = schedule_of((number // 2, number // 2), groups=["a", "b"])
     ids = [f"{n:08x}-0000-4000-8000-000000000000" for n in range(number)]

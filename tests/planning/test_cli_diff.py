@@ -43,7 +43,9 @@ groups:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty repository with a plan; no configuration, so its only target is the embedded simulated cloud."""
+    """An empty repository with a plan; no configuration, so its only target is the embedded
+    simulated cloud.
+    """
     for name in ("CI", "REBOOT_RUNNER_CONFIG", "REBOOT_RUNNER_STORE", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / ".git").mkdir()
@@ -76,7 +78,9 @@ def test_detailed_exitcode(here: Path) -> None:
 
 
 def test_json_and_saved_schedule(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """JSON is as published, and the saved file holds the same schedule, byte for byte the same the second time."""
+    """JSON is as published, and the saved file holds the same schedule, byte for byte the
+    same the second time.
+    """
     assert invoke(["diff", "web.yaml", "-o", "json", "--out", "saved.json"]) == 0
     made = json.loads(capsys.readouterr().out)
     jsonschema.validate(made, schema_of("diff"))
@@ -105,20 +109,24 @@ def test_markdown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_variables_are_repeated_in_the_next_command(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command that runs the schedule takes the same variables and target, quoted for a shell."""
+    """The command that runs the schedule takes the same variables and target, quoted
+    for a shell.
+    """
     (here / "more vars.yaml").write_text("role: db\n")
     options = ["--var", "role=api", "--vars-file", "more vars.yaml", "--target", "simulator"]
     assert invoke(["diff", "web.yaml", *options]) == 0
     out = capsys.readouterr().out
     assert "api-0" in out
     assert (
-        "run web.yaml --target=simulator --var=role=api '--vars-file=more vars.yaml' --schedule-digest"
-        in out
-    )
+        "run web.yaml --target=simulator --var=role=api '--vars-file=more vars.yaml' "
+        "--schedule-digest"
+    ) in out
 
 
 def test_problems_of_the_plan(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A plan that cannot be read is exit 3 with its line on stderr; the others are shown all the same."""
+    """A plan that cannot be read is exit 3 with its line on stderr; the others are shown
+    all the same.
+    """
     (here / "bad.yaml").write_text(BAD)
     assert invoke(["diff", "bad.yaml", "web.yaml"]) == 3
     out, err = capsys.readouterr()
@@ -190,7 +198,9 @@ def remote(field: Field, url: str, here: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_rebooted_in_the_cycle(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a run nothing is left to do in its cycle, and that is said first; another cycle begins anew."""
+    """After a run nothing is left to do in its cycle, and that is said first; another cycle
+    begins anew.
+    """
 
     async def scene() -> list[int]:
         options = CloudOptions(fleet=FleetOptions(servers=20))
@@ -220,7 +230,9 @@ def test_rebooted_in_the_cycle(
 def test_the_target_fails(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Refused credentials are exit 77 with a sentence for each plan; nothing of the key is shown."""
+    """Refused credentials are exit 77 with a sentence for each plan; nothing of the key
+    is shown.
+    """
 
     async def scene() -> int:
         async with simulated() as field, serve(field.state) as served:

@@ -49,7 +49,9 @@ def test_a_schedule_does_not_differ_from_itself(fleet: list[Server], wanted: Pla
 def test_every_server_is_accounted_for(
     fleet: list[Server], first: Plan, second: Plan, chance: int
 ) -> None:
-    """Old servers without the removed and with the added are the new ones; the way back is the mirror image."""
+    """Old servers without the removed and with the added are the new ones; the way back is
+    the mirror image.
+    """
     old, new = (
         schedule(first, inventory(fleet)),
         schedule(second, inventory(fleet), spent_of(fleet, chance)),
@@ -88,7 +90,9 @@ def test_nothing_before_or_after() -> None:
 
 
 def test_a_newcomer_moves_nobody() -> None:
-    """Servers that go down a wave later because another came are counted, not listed; the sizes are told."""
+    """Servers that go down a wave later because another came are counted, not listed; the
+    sizes are told.
+    """
     old = made(range(1, 9), group(order="name", waves=(2,)))
     new = made(range(9), group(order="name", waves=(2,)))
     changes = compare(old, new)
@@ -99,7 +103,9 @@ def test_a_newcomer_moves_nobody() -> None:
 
 
 def test_canaries_and_groups_are_moves() -> None:
-    """A server that becomes or ceases to be a canary, or changes its group, is listed with both places."""
+    """A server that becomes or ceases to be a canary, or changes its group, is listed with
+    both places.
+    """
     old = made(range(1, 5), group(order="name", waves=(1, 3)))
     new = made(range(5), group(order="name", waves=(1, 3)))
     (move,) = compare(old, new).moved
@@ -119,7 +125,9 @@ def test_canaries_and_groups_are_moves() -> None:
 
 
 def test_a_group_in_front_shifts_nobody() -> None:
-    """Waves are counted inside their group: another group before it makes no difference to its servers."""
+    """Waves are counted inside their group: another group before it makes no difference to
+    its servers.
+    """
     b = group("b", {"names": ("web-001",)}, waves=(1,))
     a = group("a", {"names": ("web-000",)}, waves=(1,))
     changes = compare(made(range(2), b), made(range(2), a, b))
@@ -178,7 +186,9 @@ def test_rules_of_a_group(
 
 
 def test_target_and_order_of_groups() -> None:
-    """Another project is told, and groups that change places; a group that comes or goes changes no order."""
+    """Another project is told, and groups that change places; a group that comes or goes
+    changes no order.
+    """
     from runner.planning.schedule import make_schedule
 
     a, b = group("a", {"names": ("web-000",)}), group("b", {"names": ("web-001",)})

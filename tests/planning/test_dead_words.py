@@ -80,7 +80,9 @@ def dead(exclude: dict[str, Any]) -> list[Problem]:
 def test_a_dead_word_is_told_at_its_place(
     exclude: dict[str, Any], path: Any, said: str, hint: str
 ) -> None:
-    """Also beside living ones: a warning that names the word and, where something is near, what was meant."""
+    """Also beside living ones: a warning that names the word and, where something is near,
+    what was meant.
+    """
     (found,) = dead(exclude)
     assert (found.code, found.severity, found.path) == (
         "ExcludesNothing",
@@ -100,7 +102,9 @@ def test_a_dead_word_is_told_at_its_place(
     ],
 )
 def test_a_word_that_excludes_a_server_is_no_news(exclude: dict[str, Any]) -> None:
-    """A server of the target is enough, in the group or not, also one whose name only looks like the word."""
+    """A server of the target is enough, in the group or not, also one whose name only looks
+    like the word.
+    """
     assert dead(exclude) == []
 
 
@@ -127,7 +131,9 @@ def test_many_dead_words_are_counted() -> None:
 
 @pytest.mark.parametrize("is_all", [True, False])
 def test_words_of_a_policy_that_forbid_nothing(is_all: bool) -> None:
-    """A near miss is always reported; a word that may be meant for another target only where all targets are read."""
+    """A near miss is always reported; a word that may be meant for another target only
+    where all targets are read.
+    """
     forbidden = Selector(
         ids=(sid(1), sid(7)),
         server_groups=("etcd", "ectd"),

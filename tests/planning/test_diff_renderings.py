@@ -64,7 +64,8 @@ def broken(**fields: Any) -> PlanDiff:
     [
         (
             example(),
-            "37 servers in 6 waves, 1 excluded; largest wave 9; worst case 12 failures before it stops, "
+            "37 servers in 6 waves, 1 excluded; largest wave 9; worst case 12 failures before it "
+            "stops, "
             "all 37 if only a bake shows them; about 46m, plus 4 approvals",
         ),
         (
@@ -73,12 +74,17 @@ def broken(**fields: Any) -> PlanDiff:
         ),
         (
             diff(schedule(plan(BAKES, COUNTS), inventory(FLEET[:9]))),
-            "9 servers in 5 waves, none excluded; largest wave 2; worst case 2 failures before it stops, 5 if only a "
+            "9 servers in 5 waves, none excluded; largest wave 2; worst case 2 failures before "
+            "it stops, 5 if only a "
             "bake shows them, servers that do not pass their checks before not counted; about 15m",
         ),
         (
             diff(schedule(plan(group(waves=(2,))), inventory([server(1), server(2)]))),
-            "2 servers in 1 wave, none excluded; largest wave 2; worst case all 2 fail before it stops; about 1m",
+            (
+                "2 servers in 1 wave, none excluded; largest wave 2; worst case all 2 fail "
+                "before it "
+                "stops; about 1m"
+            ),
         ),
         (
             diff(
@@ -91,7 +97,10 @@ def broken(**fields: Any) -> PlanDiff:
         ),
         (
             diff(schedule(plan(), inventory([server(1), server(2, locked=True)]), {sid(1)})),
-            "nothing to reboot: 2 servers matched, all excluded (1 rebooted already in cycle kernel)",
+            (
+                "nothing to reboot: 2 servers matched, all excluded (1 rebooted already in cycle "
+                "kernel)"
+            ),
         ),
         (
             diff(
@@ -103,7 +112,8 @@ def broken(**fields: Any) -> PlanDiff:
         ),
         (
             diff(schedule(plan(), inventory([server(1), server(2), server(3)]), {sid(3)})),
-            "2 servers in 2 waves, 1 excluded (1 of them rebooted already in this cycle); largest wave 1; "
+            "2 servers in 2 waves, 1 excluded (1 of them rebooted already in this cycle); "
+            "largest wave 1; "
             "worst case 1 failure before it stops; about 2m",
         ),
         (broken(), "not planned: 1 problem"),
@@ -119,7 +129,9 @@ def test_the_first_line(made: PlanDiff, expected: str) -> None:
 
 
 def test_text() -> None:
-    """The whole text of a small dry-run: waves with the integers behind them, exclusions, digest, next command."""
+    """The whole text of a small dry-run: waves with the integers behind them, exclusions,
+    digest, next command.
+    """
     fleet = [
         server(n, zone=f"eu-de-0{n % 2 + 1}", status="ERROR" if n in (3, 4) else "ACTIVE")
         for n in range(10)
@@ -135,18 +147,24 @@ def test_text() -> None:
     )
     made = schedule(plan(canary, rest), inventory(fleet), {sid(9)})
     assert diff_text(diff(made)) == (
-        "7 servers in 4 waves, 3 excluded (1 of them rebooted already in this cycle); largest wave 2; "
+        "7 servers in 4 waves, 3 excluded (1 of them rebooted already in this cycle); largest "
+        "wave 2; "
         "worst case 2 failures before it stops; about 44m, plus 1 approval\n"
         "plan kernel (plans/web.yaml), cycle kernel, target test (simulator, eu-west-101, "
         "project 05041fffa40025702f6dc009cc6f8f33), SOFT reboot\n"
         "the run stops when more than 0 servers failed\n"
         "group web: stop when more than 1 (20% of 6) failed\n"
         "\n"
-        "wave  group   servers       zones                   starts        then                names\n"
-        "   1  canary  1 (canary)    eu-de-01                +0s           bake 30m, approval  web-000\n"
-        "   2  web     40% of 6 = 2  eu-de-01 1, eu-de-02 1  +31m at best  pause 5m            web-[001-002]\n"
-        "   3  web     40% of 6 = 2  eu-de-01 1, eu-de-02 1  +37m at best  pause 5m            web-[005-006]\n"
-        "   4  web     40% of 6 = 2  eu-de-01 1, eu-de-02 1  +43m at best                      web-[007-008]\n"
+        "wave  group   servers       zones                   starts        then                "
+        "names\n"
+        "   1  canary  1 (canary)    eu-de-01                +0s           bake 30m, approval  "
+        "web-000\n"
+        "   2  web     40% of 6 = 2  eu-de-01 1, eu-de-02 1  +31m at best  pause 5m            "
+        "web-[001-002]\n"
+        "   3  web     40% of 6 = 2  eu-de-01 1, eu-de-02 1  +37m at best  pause 5m            "
+        "web-[005-006]\n"
+        "   4  web     40% of 6 = 2  eu-de-01 1, eu-de-02 1  +43m at best                      "
+        "web-[007-008]\n"
         "\n"
         "excluded: 3 servers\n"
         "  RebootedInCycle: 1 server rebooted already in this cycle\n"
@@ -198,7 +216,9 @@ HOSTILE = [
 
 
 def hostile() -> PlanDiff:
-    """The worst names and states a cloud could show, scheduled and excluded, twice each so that ids stand with them."""
+    """The worst names and states a cloud could show, scheduled and excluded, twice each so
+    that ids stand with them.
+    """
     fleet = [server(n, name, zone=HOSTILE[n % 3]) for n, name in enumerate([*HOSTILE, *HOSTILE])]
     fleet += [server(50 + n, "x" + name, status=name) for n, name in enumerate(HOSTILE)]
     made = schedule(plan(group(waves=(4,))), inventory(fleet))
@@ -292,7 +312,9 @@ def test_markdown_keeps_every_summary() -> None:
 
 
 def test_markdown_of_problems() -> None:
-    """A plan with problems shows them with their places; a target that failed says so with a hint."""
+    """A plan with problems shows them with their places; a target that failed says so
+    with a hint.
+    """
     text = diff_markdown([broken(), broken(failure="no <answer>", failure_hint="try again")])
     assert "- **error[EmptyMatch]** plans/bad.yaml:3:5: nothing &lt;b>here&lt;/b> – mend it" in text
     assert "no &lt;answer>\n\nHint: try again" in text
@@ -301,7 +323,9 @@ def test_markdown_of_problems() -> None:
 @given(st.lists(st.tuples(fleets(), plans()), max_size=3))
 @settings(max_examples=25)
 def test_json_follows_its_schema(cases: list[tuple[list[Server], Plan]]) -> None:
-    """Whatever is planned, the JSON is as published, and its counts are those of the schedule in it."""
+    """Whatever is planned, the JSON is as published, and its counts are those of the
+    schedule in it.
+    """
     diffs = [diff(schedule(wanted, inventory(fleet))) for fleet, wanted in cases]
     made = json.loads(diff_json([*diffs, broken(), broken(failure="x", failure_code=77)]))
     jsonschema.validate(made, schema_of("diff"))

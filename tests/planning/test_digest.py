@@ -70,7 +70,9 @@ def renamed(ref: ServerRef) -> ServerRef:
     ids=["time", "file", "description", "visible", "sentence", "names", "digest"],
 )
 def test_not_covered(change: Callable[[Schedule], Schedule]) -> None:
-    """Times, names and sentences, and servers that are none of the plan's business, leave the digest as it is."""
+    """Times, names and sentences, and servers that are none of the plan's business, leave
+    the digest as it is.
+    """
     assert schedule_digest(change(base())) == base().digest
 
 
@@ -130,19 +132,19 @@ def test_golden_bytes_of_a_schedule_that_uses_every_field() -> None:
         "http", 8443, "https", "/up", "app.example.com", verify=False, status=(200,), body="ok"
     )
     rules = GroupRules(
-        name="web", target="prod", selected=3, eligible=2, order="zone", max_failures=Allowance("50%", 2, 1),
-        on_failure="approval", ready_timeout_s=900.0, stable_for_s=60.0, bake_s=600.0, checks=(check,),
+        name="web", target="prod", selected=3, eligible=2, order="zone", max_failures=Allowance("50%", 2, 1),  # noqa: E501
+        on_failure="approval", ready_timeout_s=900.0, stable_for_s=60.0, bake_s=600.0, checks=(check,),  # noqa: E501
         baseline="count", max_unavailable=Allowance("1", 2, 1), spread=(Spread("zone", "1", 2, 1),),
         rate=Rate(5, 60.0), support=True,
     )  # fmt: skip
     begins = datetime(2026, 12, 24, tzinfo=UTC)
     made = Schedule(
-        plan=PlanRef("web", digest_of("plan"), "web.yaml", "text"), cycle="kernel", targets=(target,),
-        reboot_type="HARD", on_unknown="retry", max_failures=Allowance("2%", 2, 0), wait_at_most_s=3600.0,
+        plan=PlanRef("web", digest_of("plan"), "web.yaml", "text"), cycle="kernel", targets=(target,),  # noqa: E501
+        reboot_type="HARD", on_unknown="retry", max_failures=Allowance("2%", 2, 0), wait_at_most_s=3600.0,  # noqa: E501
         groups=(rules,),
-        waves=(Wave(1, "web", "50%", (ref,), Pause("approval"), is_canary=True, held_by=("zone: 1",)),),
-        excluded=together([Exclusion(replace(ref, id="s-2"), "web", "Locked", "unlock it", named=True)]), visible=9,
-        worst_case=WorstCase(1, 1, 1, 2), windows=(Window(("sun",), "22:00", 7200.0, "Europe/Berlin", 600.0),),
+        waves=(Wave(1, "web", "50%", (ref,), Pause("approval"), is_canary=True, held_by=("zone: 1",)),),  # noqa: E501
+        excluded=together([Exclusion(replace(ref, id="s-2"), "web", "Locked", "unlock it", named=True)]), visible=9,  # noqa: E501
+        worst_case=WorstCase(1, 1, 1, 2), windows=(Window(("sun",), "22:00", 7200.0, "Europe/Berlin", 600.0),),  # noqa: E501
         calendars=(digest_of("calendar"),), freezes=(Freeze(begins, begins + timedelta(days=1)),),
         made_at="2026-11-23T22:00:00Z", rate=Rate(10, 60.0),
         gates=(Gate("prometheus", "up", "main", "up", 1.0, 0.5, 60.0),),
@@ -167,7 +169,9 @@ def test_golden_bytes_of_a_schedule_that_uses_every_field() -> None:
     [Schedule, GroupRules, Wave, WorstCase, ExclusionEntry, ExcludedServer, Check, Gate, Window],
 )
 def test_every_optional_field_is_marked(kind: type) -> None:
-    """Whatever has a default and is no part of the first form is left out of the text where it has that default."""
+    """Whatever has a default and is no part of the first form is left out of the text where
+    it has that default.
+    """
     first = {
         "Schedule": {"made_at", "digest", "inventory_digest", "format_version"},
         "WorstCase": {"wave"},

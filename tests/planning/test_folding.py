@@ -32,7 +32,9 @@ def refs(*names: str) -> list[ServerRef]:
     ],
 )
 def test_fold(names: list[str], items: list[str]) -> None:
-    """Neighbours become ranges; names that could be taken for something else are quoted; hidden characters show."""
+    """Neighbours become ranges; names that could be taken for something else are quoted;
+    hidden characters show.
+    """
     assert fold(refs(*names)) == items
 
 

@@ -35,14 +35,18 @@ def test_bake_first_then_pause() -> None:
 
 
 def test_approvals_are_counted() -> None:
-    """An approval takes no time in the forecast and is counted, the one that would follow the last wave is not."""
+    """An approval takes no time in the forecast and is counted, the one that would follow
+    the last wave is not.
+    """
     made = foretold(3, group(pause=("approval",)), reboot_s=60.0)
     assert times(made) == [(0, 60), (60, 120), (120, 180)]
     assert made.approvals == 2
 
 
 def test_large_waves_are_sent_minute_by_minute() -> None:
-    """No more servers are asked for in any minute than the quota allows, over all waves together."""
+    """No more servers are asked for in any minute than the quota allows, over all waves
+    together.
+    """
     made = foretold(25, group(waves=("100%",)), reboot_s=60.0, servers_per_minute=10)
     assert times(made) == [(0, 180)]
     made = foretold(25, group(waves=(15, 10)), reboot_s=30.0, servers_per_minute=10)

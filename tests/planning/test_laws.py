@@ -44,7 +44,9 @@ sizes_of_waves = st.lists(
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    """One to three groups that share no server, each a role, with sizes, pauses, exclusions and budgets of any kind."""
+    """One to three groups that share no server, each a role, with sizes, pauses, exclusions
+    and budgets of any kind.
+    """
     groups: list[dict[str, Any]] = []
     for role in ROLES[: draw(st.integers(1, 3))]:
         fields: dict[str, Any] = {"waves": tuple(draw(sizes_of_waves)), "allow_empty": True}
@@ -67,7 +69,9 @@ def spent_of(fleet: list[Server], chance: int) -> set[str]:
 
 @given(fleets(), plans(), st.integers(0, 3))
 def test_every_selected_server_once(fleet: list[Server], wanted: Plan, chance: int) -> None:
-    """Each server a selector matches stands in exactly one wave or is excluded with a known reason; no other does."""
+    """Each server a selector matches stands in exactly one wave or is excluded with a known
+    reason; no other does.
+    """
     made = schedule(wanted, inventory(fleet), spent_of(fleet, chance))
     places = Counter(s.id for w in made.waves for s in w.servers) + Counter(
         e.server.id for e in made.exclusions
@@ -83,7 +87,9 @@ def test_every_selected_server_once(fleet: list[Server], wanted: Plan, chance: i
 
 @given(fleets(), plans(), st.integers(0, 3))
 def test_nothing_unfit_or_spent_goes_down(fleet: list[Server], wanted: Plan, chance: int) -> None:
-    """No wave holds a server that is stopped, locked, frozen, or was rebooted in the cycle; busy ones may be there."""
+    """No wave holds a server that is stopped, locked, frozen, or was rebooted in the cycle;
+    busy ones may be there.
+    """
     spent = spent_of(fleet, chance)
     by_id = {s.id: s for s in fleet}
     for wave in schedule(wanted, inventory(fleet), spent).waves:
@@ -139,7 +145,9 @@ def test_a_pause_follows_every_wave_but_the_last(fleet: list[Server], wanted: Pl
 def test_the_order_of_the_answer_does_not_matter(
     fleet: list[Server], wanted: Plan, chance: random.Random
 ) -> None:
-    """The same servers in another order, at another time, from another file: the same schedule and digest."""
+    """The same servers in another order, at another time, from another file: the same
+    schedule and digest.
+    """
     first = schedule(wanted, inventory(fleet))
     shuffled = list(fleet)
     chance.shuffle(shuffled)
@@ -151,7 +159,9 @@ def test_the_order_of_the_answer_does_not_matter(
 
 @given(fleets(), plans())
 def test_a_moved_server_is_another_schedule(fleet: list[Server], wanted: Plan) -> None:
-    """Whoever moves a server to another zone or stops it changes the digest, if the plan selects it."""
+    """Whoever moves a server to another zone or stops it changes the digest, if the plan
+    selects it.
+    """
     first = schedule(wanted, inventory(fleet))
     scheduled = [s.id for w in first.waves for s in w.servers]
     if not scheduled:
@@ -168,7 +178,9 @@ def server_in(old: Server, zone: str, status: str = "ACTIVE") -> Server:
 
 @given(fleets(), plans())
 def test_the_spent_only_leave(fleet: list[Server], wanted: Plan) -> None:
-    """When all scheduled servers were rebooted in the cycle, nothing is left to do and nothing is an error."""
+    """When all scheduled servers were rebooted in the cycle, nothing is left to do and
+    nothing is an error.
+    """
     first = schedule(wanted, inventory(fleet))
     done = {s.id for w in first.waves for s in w.servers}
     again = planned(wanted, inventory(fleet), done)
@@ -183,7 +195,9 @@ def test_the_spent_only_leave(fleet: list[Server], wanted: Plan) -> None:
 def test_servers_keep_their_order_when_others_go(
     fleet: list[Server], wanted: Plan, gone: int
 ) -> None:
-    """A server that leaves the fleet does not change the order of the others (but for zone, whose counts change)."""
+    """A server that leaves the fleet does not change the order of the others (but for zone,
+    whose counts change).
+    """
     groups = [g.model_dump() for g in wanted.groups if g.order != "zone"]
     if not groups:
         return

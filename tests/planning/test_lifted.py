@@ -96,7 +96,9 @@ RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
         "rate raised",
     ),
 }
-"""Of the run: (the stricter plan's fields, the looser one's), and the belt that the way from first to second lifts."""
+"""Of the run: (the stricter plan's fields, the looser one's), and the belt that the way
+from first to second lifts.
+"""
 
 GROUP_RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
     "all": (
@@ -195,7 +197,9 @@ GROUP_RULES: dict[str, tuple[tuple[dict[str, Any], dict[str, Any]], str]] = {
 
 
 def pair(name: str) -> tuple[Plan, Plan, str]:
-    """A stricter plan, a looser one, and the sentence that the way from one to the other is told by."""
+    """A stricter plan, a looser one, and the sentence that the way from one to the other is
+    told by.
+    """
     if name in RULES:
         (strict, loose), what = RULES[name]
         belts = {"limits": {"servers": 10, "percent": 10}}
@@ -218,7 +222,9 @@ def test_each_belt(name: str) -> None:
 
 
 def test_a_window_in_another_zone_is_wider_where_its_clocks_change_on_other_nights() -> None:
-    """What counts is when the windows open, over a year: the same hours in another zone are not the same."""
+    """What counts is when the windows open, over a year: the same hours in another zone are
+    not the same.
+    """
     before, after = (
         plan(windows=({**NIGHT, "timezone": z},)) for z in ("Europe/Berlin", "Africa/Lagos")
     )
@@ -228,7 +234,9 @@ def test_a_window_in_another_zone_is_wider_where_its_clocks_change_on_other_nigh
 
 
 def test_a_calendar_that_changed_is_told_and_a_renamed_one_is_not() -> None:
-    """What a changed file no longer closes nobody can say; the same content under another name closes the same."""
+    """What a changed file no longer closes nobody can say; the same content under another
+    name closes the same.
+    """
     before = plan(freeze=(FROZEN,))
     changed = lifted(before, plan(freeze=(FreezeFile("freeze/2026.ics", "sha256:2"),)))
     assert [lift.what for lift in changed] == ["freeze changed (other times may be open now)"]
@@ -302,7 +310,9 @@ def test_tightening_is_never_told(of_the_run: set[str], of_the_group: str) -> No
     ],
 )
 def test_of_the_run(before: dict[str, Any], after: dict[str, Any], told: str | None) -> None:
-    """Kinds that cannot be compared are told, and so is whatever sends servers down again or elsewhere."""
+    """Kinds that cannot be compared are told, and so is whatever sends servers down again
+    or elsewhere.
+    """
     found = [lift.what for lift in lifted(plan(**before), plan(**after))]
     assert [what.startswith(told or "-") for what in found] == ([True] if told else [])
 
@@ -332,7 +342,9 @@ def test_of_the_run(before: dict[str, Any], after: dict[str, Any], told: str | N
     ],
 )
 def test_sizes(before: tuple[Any, ...], after: tuple[Any, ...], told: list[str]) -> None:
-    """Sizes are compared place by place; the last repeats, one server is the least and 100% the most there is."""
+    """Sizes are compared place by place; the last repeats, one server is the least and 100%
+    the most there is.
+    """
     found = lifted(plan(group(waves=before)), plan(group(waves=after)))
     assert [lift.what for lift in found] == [f"group web: {what}" for what in told]
     assert all(lift.path == ("groups", 0, "waves") for lift in found)
@@ -351,7 +363,9 @@ def test_sizes(before: tuple[Any, ...], after: tuple[Any, ...], told: list[str])
     ],
 )
 def test_globs_that_cover_others(before: str, after: str, kept: bool) -> None:
-    """A wider glob in the place of a narrower one is no loss; where that is not certain, it is told."""
+    """A wider glob in the place of a narrower one is no loss; where that is not certain, it
+    is told.
+    """
     found = lifted(
         plan(group(exclude={"names": (before,)})), plan(group(exclude={"names": (after,)}))
     )
@@ -375,7 +389,9 @@ def test_a_covered_glob_really_is(before: str, after: str, name: str) -> None:
 
 
 def test_ids_are_counted() -> None:
-    """Ids may come from a file beside the plan: how many are no longer kept out is told, never which."""
+    """Ids may come from a file beside the plan: how many are no longer kept out is told,
+    never which.
+    """
     ids = tuple(f"secret-{n}" for n in range(9))
     (told,) = lifted(plan(group(exclude={"ids": ids})), plan(group(exclude={"ids": ids[:2]})))
     assert (told.before, told.path) == ("7 ids", ("groups", 0, "exclude", "ids"))
@@ -388,7 +404,9 @@ def test_ids_are_counted() -> None:
 
 
 def test_many_words_are_counted() -> None:
-    """A sentence names five words and counts the rest; the place is the nearest part that the plan still has."""
+    """A sentence names five words and counts the rest; the place is the nearest part that
+    the plan still has.
+    """
     zones = tuple(f"z{n}" for n in range(9))
     (told,) = lifted(plan(group(exclude={"zones": zones})), plan(group()))
     assert (told.before, told.after) == ("z0, z1, z2, z3, z4 and 4 more", "not kept out")
@@ -467,7 +485,9 @@ def test_a_new_name_does_not_hide_a_group() -> None:
     ],
 )
 def test_gates_by_what_they_let_pass(before: list[Any], after: list[Any], how: str) -> None:
-    """Gates that are gone, wider, shorter or set to a dry run are told; narrower and further ones are not."""
+    """Gates that are gone, wider, shorter or set to a dry run are told; narrower and
+    further ones are not.
+    """
     told = [
         lift.what
         for lift in lifted(plan(gates=tuple(before) or None), plan(gates=tuple(after) or None))
@@ -537,7 +557,9 @@ PARTS: dict[tuple[type[Part], str], tuple[dict[str, Any], dict[str, Any]] | None
         for field, more in _OF_HTTP.items()
     },
 }
-"""Each field of a part that stands in a list: the stricter plan, the looser one; None holds nothing back."""
+"""Each field of a part that stands in a list: the stricter plan, the looser one; None holds
+nothing back.
+"""
 CHECKS: dict[tuple[type[Part], str], tuple[dict[str, Any], dict[str, Any]]] = {
     (TcpCheck, "port"): ({"tcp": {"port": 80}}, {"tcp": {"port": 81}}),
     (SshBannerCheck, "port"): ({"ssh_banner": {}}, {"ssh_banner": {"port": 81}}),
@@ -613,7 +635,9 @@ def test_the_target_of_a_group(
 
 
 def test_groups_in_another_order() -> None:
-    """A canary group that comes last holds nothing back any more; a new group between others changes no order."""
+    """A canary group that comes last holds nothing back any more; a new group between
+    others changes no order.
+    """
     canary, web, new = (
         group(name, servers={"names": (name,)}) for name in ("canary", "web", "new")
     )
@@ -634,7 +658,9 @@ def test_groups_in_another_order() -> None:
     ],
 )
 def test_a_group_that_held_back_others_is_gone(gone: dict[str, Any], held: str | None) -> None:
-    """Its canary, approval and bake came before what is left; behind the last group nothing was held back."""
+    """Its canary, approval and bake came before what is left; behind the last group nothing
+    was held back.
+    """
     first, web = group("first", {"zones": ("z1",)}, **gone), group("web", {"zones": ("z2",)})
     assert [lift.before for lift in lifted(plan(first, web), plan(web))] == ([held] if held else [])
     assert lifted(plan(web, first), plan(web)) == ()
@@ -665,9 +691,9 @@ def test_servers_that_move_to_a_looser_group_are_told() -> None:
     new = group("db", {"names": ("db-*",)}, **careless)
     said = moves((all_of,), (new, web))
     assert (
-        "2 servers moved from group web to group db: canary gone (the first wave is no longer a single server)"
-        in said
-    )
+        "2 servers moved from group web to group db: canary gone (the first wave is no longer "
+        "a single server)"
+    ) in said
     assert "2 servers moved from group web to group db: approval removed" in said
     assert "2 servers moved from group web to group db: max_failures raised" in said
     assert not any("servers widened" in what for what in said)

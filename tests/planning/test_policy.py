@@ -1,4 +1,6 @@
-"""The policy: each rule lets pass what it allows, refuses what it does not, and nothing slips past it."""
+"""The policy: each rule lets pass what it allows, refuses what it does not, and nothing
+slips past it.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +159,9 @@ TAGS = {"tags": {"reboot": "never"}}
     ],
 )
 def test_what_is_written(rules: dict[str, Any], good: Plan, bad: Plan, place: Any) -> None:
-    """Each rule is quiet about a plan that keeps it, and names the place of a plan that does not."""
+    """Each rule is quiet about a plan that keeps it, and names the place of a plan that
+    does not.
+    """
     if isinstance(place, str):
         key, _, word = place.partition("-")
         place = ("groups", 0, "servers", key, int(word) if word.isdigit() else word)
@@ -185,7 +189,9 @@ RULES = [
     ],
 )
 def test_targets_by_path(path: str, target: str | None, places: list[Any]) -> None:
-    """The first rule that matches the plan's path decides, a later one never adds to it; no rule, no target."""
+    """The first rule that matches the plan's path decides, a later one never adds to it; no
+    rule, no target.
+    """
     assert offline({"targets": RULES}, plan(), path, target) == places
 
 
@@ -204,7 +210,9 @@ def test_targets_by_path(path: str, target: str | None, places: list[Any]) -> No
     ],
 )
 def test_hard(rule: dict[str, Any] | None, path: str, target: str | None, is_allowed: bool) -> None:
-    """HARD is allowed where the rule says so, nowhere without one, and SOFT is never its business."""
+    """HARD is allowed where the rule says so, nowhere without one, and SOFT is never
+    its business.
+    """
     rules = (
         {"canary": {"above": 1000}} if rule is None else {"hard": rule, "canary": {"above": 1000}}
     )
@@ -215,7 +223,9 @@ def test_hard(rule: dict[str, Any] | None, path: str, target: str | None, is_all
 
 
 def test_defaults_of_limits_are_not_held_against_a_plan() -> None:
-    """A plan that writes no limits is judged by what it comes to, not by the default it never wrote."""
+    """A plan that writes no limits is judged by what it comes to, not by the default it
+    never wrote.
+    """
     assert offline({"limits": {"servers": 100, "percent": 30}}, limited()) == []
 
 
@@ -259,7 +269,9 @@ def test_defaults_of_limits_are_not_held_against_a_plan() -> None:
     ],
 )
 def test_what_a_schedule_comes_to(rules: dict[str, Any], good: Plan, bad: Plan, place: Any) -> None:
-    """By integers and servers each rule is quiet about a plan that keeps it, and names the place of another."""
+    """By integers and servers each rule is quiet about a plan that keeps it, and names the
+    place of another.
+    """
     assert live(rules, good) == []
     assert live(rules, bad) == ([] if place is None else [place])
 
@@ -277,7 +289,9 @@ def test_what_a_schedule_comes_to(rules: dict[str, Any], good: Plan, bad: Plan, 
     ],
 )
 def test_forbidden_servers_are_found_live(rule: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Any one key or tag forbids a server; it is named with what forbids it; excluded servers are nobody's business."""
+    """Any one key or tag forbids a server; it is named with what forbids it; excluded
+    servers are nobody's business.
+    """
     servers = [server(1), server(2, **fields)]
     has = inventory(servers, [ServerGroup("g1", "etcd"), ServerGroup("g2", "other")])
     (problem,) = judge_schedule(policy(forbidden=rule), plan(), schedule(plan(), has), has)
@@ -288,7 +302,9 @@ def test_forbidden_servers_are_found_live(rule: dict[str, Any], fields: dict[str
 
 
 def test_server_groups_that_nobody_may_list_are_told() -> None:
-    """Where the cloud shows no server group at all, the rule about one says that it could not be judged."""
+    """Where the cloud shows no server group at all, the rule about one says that it could
+    not be judged.
+    """
     has = inventory(fleet(3))
     (problem,) = judge_schedule(
         policy(forbidden={"server_groups": ["etcd"]}), plan(), schedule(plan(), has), has
@@ -306,7 +322,9 @@ def test_a_policy_about_server_groups_that_cannot_be_read_refuses() -> None:
 
 
 def test_a_schedule_alone_tells_what_it_carries() -> None:
-    """Without the plan HARD and on_unknown are judged by the schedule; without the cloud, servers by id and name."""
+    """Without the plan HARD and on_unknown are judged by the schedule; without the cloud,
+    servers by id and name.
+    """
     has = inventory(fleet(3))
     made = schedule(plan(reboot={"type": "HARD"}, on_unknown="retry"), has)
     rules = policy(on_unknown=["hold"], forbidden={"names": ["web-002"], "tags": {"x": "y"}})
@@ -323,7 +341,9 @@ def test_a_schedule_alone_tells_what_it_carries() -> None:
 
 
 def test_a_wave_is_stopped_by_what_is_forbidden_now() -> None:
-    """Before a wave the live servers decide, and the sentence says which rule and server; other waves do not matter."""
+    """Before a wave the live servers decide, and the sentence says which rule and server;
+    other waves do not matter.
+    """
     servers = [server(n, tags={"n": str(n)}) for n in range(1, 5)]
     made = schedule(waves(1, 1), inventory(servers))
     first, second = (
@@ -352,7 +372,9 @@ def test_a_wave_is_stopped_by_what_is_forbidden_now() -> None:
     ],
 )
 def test_what_became_stricter_stops_what_is_left(rules: dict[str, Any], stops: list[bool]) -> None:
-    """A policy that changed during a run holds for the run as a whole and for the waves to come, not for those done."""
+    """A policy that changed during a run holds for the run as a whole and for the waves to
+    come, not for those done.
+    """
     has = inventory(fleet())
     made = schedule(plan(group(waves=(1, "50%")), max_failures=1), has)
     parts = [inventory([has.by_id[s.id] for s in w.servers]) for w in made.waves[:2]]
@@ -424,7 +446,9 @@ def plans(draw: st.DrawFn) -> Plan:
 
 @given(POLICIES, plans(), st.integers(4, 45))
 def test_no_wave_above_the_limit_is_missed(rules: Policy, wanted: Plan, count: int) -> None:
-    """Judging finds a wave too large exactly when, counted by hand, one is larger than the rule lets it be."""
+    """Judging finds a wave too large exactly when, counted by hand, one is larger than the
+    rule lets it be.
+    """
     has = inventory(fleet(count))
     made = schedule(wanted, has)
     (eligible,) = (g.eligible for g in made.groups)
@@ -440,7 +464,9 @@ def test_no_wave_above_the_limit_is_missed(rules: Policy, wanted: Plan, count: i
 def test_what_is_stopped_before_a_wave_is_what_is_refused_before_the_run(
     rules: Policy, wanted: Plan, count: int
 ) -> None:
-    """A schedule that breaks nothing is stopped at no wave; one that breaks something is stopped at one of them."""
+    """A schedule that breaks nothing is stopped at no wave; one that breaks something is
+    stopped at one of them.
+    """
     has = inventory(fleet(count))
     made = schedule(wanted, has)
     found = errors(judge_schedule(rules, None, made, has))
@@ -459,7 +485,9 @@ def test_what_is_stopped_before_a_wave_is_what_is_refused_before_the_run(
 def test_what_becomes_allowed_is_told(
     old: Policy, new: Policy, wanted: Plan, path: str, count: int
 ) -> None:
-    """Where the old policy refused and the new one does not, `loosened` says something: no lift goes unseen."""
+    """Where the old policy refused and the new one does not, `loosened` says something: no
+    lift goes unseen.
+    """
     has = inventory(fleet(count))
     made = schedule(wanted, has)
 
@@ -476,7 +504,9 @@ def test_what_becomes_allowed_is_told(
 
 @given(POLICIES)
 def test_the_same_policy_is_not_looser(rules: Policy) -> None:
-    """Between equal policies nothing is loosened; the first policy loosens nothing; its removal does."""
+    """Between equal policies nothing is loosened; the first policy loosens nothing; its
+    removal does.
+    """
     assert loosened(rules, rules) == ()
     assert loosened(None, rules) == ()
     assert [lift.what for lift in loosened(rules, None)] == ["policy removed"]
@@ -571,7 +601,9 @@ def test_ids_are_not_quoted() -> None:
 
 
 def test_windows_required() -> None:
-    """A plan without windows is refused offline and by its schedule, before the run and before each of its waves."""
+    """A plan without windows is refused offline and by its schedule, before the run and
+    before each of its waves.
+    """
     rules, bare, timed = policy(windows="required"), plan(), plan(windows=(NIGHT,))
     assert offline({"windows": "required"}, bare) == [("windows",)]
     assert offline({"windows": "required"}, timed) == []
@@ -605,7 +637,9 @@ def test_a_forbidden_id_protects_however_it_is_written() -> None:
 
 
 def test_a_policy_can_demand_that_every_exclusion_matches() -> None:
-    """`exclude_must_match` makes an error of an exclusion that excludes nothing; other warnings stay what they are."""
+    """`exclude_must_match` makes an error of an exclusion that excludes nothing; other
+    warnings stay what they are.
+    """
     wanted = plan(group(servers={"all": True}, waves=(1,), exclude={"names": ("web-001", "wbe-*")}))
     found = planned(wanted, inventory(fleet(3))).problems
     assert [(p.code, p.severity, p.path) for p in found] == [

@@ -1,4 +1,6 @@
-"""A saved schedule against plan and cloud when it is to run: what was reviewed runs, anything else is refused."""
+"""A saved schedule against plan and cloud when it is to run: what was reviewed runs,
+anything else is refused.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def fleet(count: int = 20, **fields: Any) -> list[Server]:
 def test_an_unchanged_fleet_is_no_difference(
     servers: list[Server], wanted: Plan, chance: int
 ) -> None:
-    """What was planned a moment ago runs as it is: nothing differs, nothing is skipped, nothing is new."""
+    """What was planned a moment ago runs as it is: nothing differs, nothing is skipped,
+    nothing is new.
+    """
     spent = spent_of(servers, chance)
     saved = schedule(wanted, inventory(servers), spent)
     found = judged(saved, wanted, inventory(servers), spent=spent)
@@ -72,7 +76,9 @@ def test_an_unchanged_fleet_is_no_difference(
 def test_what_is_gone_is_skipped_and_what_is_new_is_never_added(
     servers: list[Server], wanted: Plan, chance: int
 ) -> None:
-    """Skipped are exactly the schedule's servers that planning would not take now; newcomers only what it would add."""
+    """Skipped are exactly the schedule's servers that planning would not take now;
+    newcomers only what it would add.
+    """
     picker = random.Random(chance)
     saved = schedule(wanted, inventory(servers))
     kept = [s for s in servers if picker.random() < 0.8]
@@ -90,7 +96,9 @@ def test_what_is_gone_is_skipped_and_what_is_new_is_never_added(
 
 @pytest.mark.parametrize(("gone", "refused"), [(0, False), (1, False), (2, False), (3, True)])
 def test_a_tenth_may_be_gone(gone: int, refused: bool) -> None:
-    """Of 20 servers two may be skipped before the first wave; with three it is not what was reviewed."""
+    """Of 20 servers two may be skipped before the first wave; with three it is not what was
+    reviewed.
+    """
     saved = schedule(WAVES, inventory(fleet()))
     found = judged(saved, WAVES, inventory(fleet()[gone:]))
     assert bool(found.differences) is refused
@@ -105,7 +113,9 @@ def test_of_few_servers_one_may_be_gone() -> None:
 
 
 def test_busy_servers_are_not_gone() -> None:
-    """A backup or a snapshot that runs on every server at that moment does not make a schedule stale."""
+    """A backup or a snapshot that runs on every server at that moment does not make a
+    schedule stale.
+    """
     saved = schedule(WAVES, inventory(fleet()))
     found = judged(saved, WAVES, inventory(fleet(task_state="image_snapshot")))
     assert found.differences == ()
@@ -123,7 +133,9 @@ def test_busy_servers_are_not_gone() -> None:
     ],
 )
 def test_why_a_server_is_skipped(changed: dict[str, Any], reason: str) -> None:
-    """A server that is not fit, or that the plan does not select any more, is skipped with that reason."""
+    """A server that is not fit, or that the plan does not select any more, is skipped with
+    that reason.
+    """
     servers = fleet()
     saved = schedule(WAVES, inventory(servers))
     servers[4] = server(4, **changed)
@@ -159,7 +171,9 @@ def test_nothing_left_is_no_difference() -> None:
     ],
 )
 def test_what_makes_a_schedule_stale(changes: dict[str, Any], words: str) -> None:
-    """Another plan, target, project, or a schedule that is too old is refused with a sentence that says so."""
+    """Another plan, target, project, or a schedule that is too old is refused with a
+    sentence that says so.
+    """
     found = judged(schedule(WAVES, inventory(fleet())), WAVES, inventory(fleet()), **changes)
     assert len(found.differences) == 1
     assert words in found.differences[0]
@@ -204,7 +218,9 @@ ALL = tuple(s for w in SAVED.waves for s in w.servers)
     ],
 )
 def test_rules_must_follow_from_the_plan(changes: dict[str, Any], words: str) -> None:
-    """A file with a good digest but other waves, pauses or budgets than its plan makes is refused."""
+    """A file with a good digest but other waves, pauses or budgets than its plan makes
+    is refused.
+    """
     found = judged(forged(SAVED, **changes), WAVES, inventory(fleet()))
     assert any(words in d for d in found.differences), found.differences
 
@@ -233,7 +249,9 @@ def test_limits_hold_for_a_saved_schedule() -> None:
 def test_the_digests_of_an_unchanged_fleet_are_the_same_tomorrow(
     servers: list[Server], wanted: Plan, chance: int
 ) -> None:
-    """Neither the day, nor names, sentences or the order of the answer change a digest; the fleet changes both."""
+    """Neither the day, nor names, sentences or the order of the answer change a digest; the
+    fleet changes both.
+    """
     today = schedule(wanted, inventory(servers))
     renamed = [replace(s, updated="2026-11-30T00:00:00Z", addresses=("10.0.0.1",)) for s in servers]
     random.Random(chance).shuffle(renamed)
@@ -281,7 +299,9 @@ TUESDAY = {"days": ("tue",), "start": "22:00", "length": "2h", "timezone": "UTC"
 def test_a_schedule_is_not_too_old_before_the_next_window_is_over(
     age: timedelta, fields: dict[str, Any], stale: bool
 ) -> None:
-    """Whatever `--max-age` says, what was reviewed before a window may run in it; NOW is a Tuesday, 21:00."""
+    """Whatever `--max-age` says, what was reviewed before a window may run in it; NOW is a
+    Tuesday, 21:00.
+    """
     has, wanted = inventory(fleet()), plan(**fields)
     saved = schedule(wanted, has)
     found = judged(saved, wanted, has, now=NOW + age, max_age=timedelta(hours=1))
@@ -289,7 +309,9 @@ def test_a_schedule_is_not_too_old_before_the_next_window_is_over(
 
 
 def test_a_saved_schedule_with_other_windows_or_freezes_is_refused() -> None:
-    """Windows and calendars follow from the plan, as everything else does; how far one looked ahead makes no digest."""
+    """Windows and calendars follow from the plan, as everything else does; how far one
+    looked ahead makes no digest.
+    """
     file = FreezeFile("a.ics", "sha256:" + "1" * 64, IcsCalendar(()))
     wanted, has = plan(windows=(TUESDAY,), freeze=(file,)), inventory(fleet())
     saved = schedule(wanted, has)
@@ -302,7 +324,9 @@ def test_a_saved_schedule_with_other_windows_or_freezes_is_refused() -> None:
 
 
 def test_a_saved_schedule_with_other_gates_is_refused() -> None:
-    """Gates follow from the plan to the last digit; they are part of the digest, and survive the saved file."""
+    """Gates follow from the plan to the last digit; they are part of the digest, and
+    survive the saved file.
+    """
     query = {"source": "main", "query": "errors", "max": 1_000_000.25, "for": "2m"}
     wanted, has = (
         plan(gates=({"prometheus": query}, {"alarms": "none"}, {"http": {"source": "a"}})),

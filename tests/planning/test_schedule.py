@@ -43,7 +43,9 @@ TEN = inventory([server(n) for n in range(1, 11)])
     ],
 )
 def test_sizes(total: int, waves: tuple[Any, ...], expected: list[int]) -> None:
-    """Sizes round down to at least one; the last repeats; a size beyond what is left takes what is left."""
+    """Sizes round down to at least one; the last repeats; a size beyond what is left takes
+    what is left.
+    """
     made = schedule(plan(group(waves=waves)), inventory([server(n) for n in range(total)]))
     assert sizes(made) == expected
 
@@ -90,7 +92,9 @@ def test_percentages_are_of_the_eligible() -> None:
     ],
 )
 def test_why_a_server_is_left_out(fields: dict[str, Any], reason: str, detail: str) -> None:
-    """Each exclusion has a stable reason and a sentence; what the plan says goes before the server's state."""
+    """Each exclusion has a stable reason and a sentence; what the plan says goes before the
+    server's state.
+    """
     fleet = inventory([server(1), server(2, **fields)])
     made = schedule(plan(group(exclude={"names": ("old-*",)})), fleet)
     assert [(e.server.id, e.group, e.reason, e.detail) for e in made.exclusions] == [
@@ -108,7 +112,9 @@ def test_why_a_server_is_left_out(fields: dict[str, Any], reason: str, detail: s
     ],
 )
 def test_a_server_that_is_only_busy_now_stays_in_the_schedule(fields: dict[str, Any]) -> None:
-    """Waves, percentages, worst case and digest are those of an idle fleet; a warning names who is waited for."""
+    """Waves, percentages, worst case and digest are those of an idle fleet; a warning names
+    who is waited for.
+    """
     wanted = plan(group(waves=(1, "50%"), max_failures="25%"))
     idle = [server(n) for n in range(8)]
     found = planned(wanted, inventory([*idle[:6], server(6, **fields), server(7)]))
@@ -122,7 +128,9 @@ def test_a_server_that_is_only_busy_now_stays_in_the_schedule(fields: dict[str, 
 
 
 def test_which_left_out_servers_are_counted() -> None:
-    """Each server that the plan means and no wave holds, once; never what `exclude` or the cycle takes away."""
+    """Each server that the plan means and no wave holds, once; never what `exclude` or the
+    cycle takes away.
+    """
     fleet = inventory(
         [
             server(1),
@@ -229,7 +237,9 @@ def test_pauses_and_bake() -> None:
 
 
 def test_a_group_where_nothing_is_left() -> None:
-    """A selector that matched servers of which none is eligible is no error: the exclusions are shown."""
+    """A selector that matched servers of which none is eligible is no error: the exclusions
+    are shown.
+    """
     stopped = inventory([server(1, "db-1", status="SHUTOFF"), server(2)])
     db = group("db", {"names": ("db-*",)})
     made = schedule(plan(db, group("web", {"names": ("web-*",)})), stopped)
@@ -238,7 +248,9 @@ def test_a_group_where_nothing_is_left() -> None:
 
 
 def test_a_canary_group_taken_out_of_the_rest() -> None:
-    """A server excluded from one group and selected by another goes down once and is listed in both places."""
+    """A server excluded from one group and selected by another goes down once and is listed
+    in both places.
+    """
     fleet = inventory([server(n, tags={"canary": "true"} if n == 3 else {}) for n in range(1, 6)])
     canary = group("canary", {"tags": {"canary": ("true",)}})
     rest = group(
@@ -274,7 +286,9 @@ def test_what_the_schedule_takes_from_the_plan() -> None:
 
 
 def test_problem_empty_match() -> None:
-    """A selector that matches nothing is an error that names its keys, unless the group may be empty."""
+    """A selector that matches nothing is an error that names its keys, unless the group may
+    be empty.
+    """
     nothing = {"names": ("nope-*",), "zones": ("z1",)}
     found = planned(plan(group(servers=nothing), group("b", {"ids": (sid(1),)})), TEN)
     assert found.schedule is None
@@ -284,7 +298,9 @@ def test_problem_empty_match() -> None:
 
 
 def test_problem_unknown_ids() -> None:
-    """Ids that the cloud does not know are an error, in servers and in exclude, where a slip would reboot a server."""
+    """Ids that the cloud does not know are an error, in servers and in exclude, where a
+    slip would reboot a server.
+    """
     wanted = plan(group(servers={"ids": (sid(1), sid(77), sid(78))}, exclude={"ids": (sid(99),)}))
     found = planned(wanted, TEN).problems
     assert [(p.code, p.path, p.message) for p in found] == [
@@ -321,7 +337,9 @@ def test_problem_unknown_server_group() -> None:
 
 
 def test_problem_two_groups() -> None:
-    """A server that two groups select is an error that names both groups and the servers, one for each pair."""
+    """A server that two groups select is an error that names both groups and the servers,
+    one for each pair.
+    """
     groups = [
         group("a", {"ids": (sid(1), sid(2))}),
         group("b", {"ids": (sid(2), sid(3))}),
@@ -380,7 +398,9 @@ def test_default_limits() -> None:
     ],
 )
 def test_warning_first_wave(servers: int, waves: tuple[Any, ...], warned: bool) -> None:
-    """A group of more than ten that does not begin with one server is told so, and planned all the same."""
+    """A group of more than ten that does not begin with one server is told so, and planned
+    all the same.
+    """
     made = planned(plan(group(waves=waves)), inventory([server(n) for n in range(servers)]))
     assert made.schedule is not None
     assert codes(made.problems) == (["FirstWaveNotCanary"] if warned else [])
@@ -418,7 +438,9 @@ def test_fresh_cycles_stay_names() -> None:
 
 
 def test_servers_with_unknown_tags_are_told_where_tags_select() -> None:
-    """No selector by tags sees them, so a warning names them; without such a selector each is an exclusion alone."""
+    """No selector by tags sees them, so a warning names them; without such a selector each
+    is an exclusion alone.
+    """
     fleet = inventory([server(1, tags={"role": "web"}), server(2, tags_unknown=True)])
     by_tag = planned(plan(group(servers={"tags": {"role": ("web",)}})), fleet)
     assert [(p.code, p.severity, p.path) for p in by_tag.problems] == [

@@ -62,7 +62,9 @@ def test_the_file() -> None:
 
 
 def test_rules_of_later_versions_are_left_out_where_they_ask_for_nothing() -> None:
-    """Schedules and journals that know no checks stay readable, and those without any keep their form."""
+    """Schedules and journals that know no checks stay readable, and those without any keep
+    their form.
+    """
     one, two = json_values(saved())["groups"]
     assert not {"checks", "baseline"} & one.keys()
     assert {"checks", "baseline"} <= two.keys()
@@ -180,7 +182,9 @@ def test_hostile_files(text: str, code: str) -> None:
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=30)
 @given(st.data())
 def test_random_damage(data: st.DataObject) -> None:
-    """A file with some characters changed is refused or says exactly the same schedule (or only other free text)."""
+    """A file with some characters changed is refused or says exactly the same schedule (or
+    only other free text).
+    """
     text = schedule_json.dump(saved())
     place = data.draw(st.integers(0, len(text) - 1))
     piece = data.draw(st.text(max_size=3))
@@ -211,7 +215,9 @@ def test_problems_do_not_quote(tmp_path: Path) -> None:
 
 
 def test_the_schedule_is_made_for_saving() -> None:
-    """Odd texts of the cloud and of the plan survive: names with control characters, very long sentences."""
+    """Odd texts of the cloud and of the plan survive: names with control characters, very
+    long sentences.
+    """
     odd = server(1, 'we"b\x00\n\x1b[31m</script>', status="SHUTOFF" + "x" * 900)
     made = make_schedule(
         plan(),
@@ -225,7 +231,9 @@ def test_the_schedule_is_made_for_saving() -> None:
 
 @pytest.mark.parametrize("detail", ["names web-000{}", "ids"])
 def test_a_fleet_of_which_most_is_excluded(detail: str) -> None:
-    """90,000 excluded servers, even each with a detail of its own, leave room for 10,000 that are scheduled."""
+    """90,000 excluded servers, even each with a detail of its own, leave room for 10,000
+    that are scheduled.
+    """
     made = saved()
     server = {
         "id": "616fb98f-46ca-475e-917e-2563e5a8cd19",
@@ -242,7 +250,9 @@ def test_a_fleet_of_which_most_is_excluded(detail: str) -> None:
 
 @pytest.mark.parametrize(("key", "at"), [("waves", 1), ("excluded", 0)])
 def test_every_server_of_a_long_list_is_checked(key: str, at: int) -> None:
-    """The long lists are checked in pieces; the place of what is wrong is that in the whole list."""
+    """The long lists are checked in pieces; the place of what is wrong is that in the
+    whole list.
+    """
 
     def change(raw: dict[str, Any]) -> None:
         raw["excluded"] = [{"group": "one", "reason": "Locked", "detail": "", "servers": []}]
@@ -255,7 +265,9 @@ def test_every_server_of_a_long_list_is_checked(key: str, at: int) -> None:
 
 
 def test_exclusions_that_share_an_entry() -> None:
-    """Servers with the same reason share an entry, in which a server has words of its own only if they differ."""
+    """Servers with the same reason share an entry, in which a server has words of its own
+    only if they differ.
+    """
     made, ref = saved(), ServerRef("a", "b", "c")
     one = Exclusion(ref, "one", "Locked", "x")
     same = replace(

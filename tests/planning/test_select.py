@@ -114,7 +114,9 @@ def test_any_key_excludes(keys: dict[str, Any], reasons: dict[int, str]) -> None
 
 
 def test_what_servers_and_groups_say_is_joined() -> None:
-    """A server belongs to a server group when the group lists it or when it names the group itself."""
+    """A server belongs to a server group when the group lists it or when it names the
+    group itself.
+    """
     index = Index(
         inventory(
             [server(1), server(2, server_group="g")], [ServerGroup("g", "pair", members=(sid(1),))]
@@ -124,7 +126,9 @@ def test_what_servers_and_groups_say_is_joined() -> None:
 
 
 def test_a_group_that_only_servers_know() -> None:
-    """Without the right to list server groups, a group can still be chosen by the id that servers name."""
+    """Without the right to list server groups, a group can still be chosen by the id that
+    servers name.
+    """
     index = Index(inventory([server(1), server(2, server_group="g")]))
     assert [s.id for s in select(Selector(server_groups=("g",)), index)] == [sid(2)]
 

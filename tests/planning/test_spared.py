@@ -1,4 +1,6 @@
-"""The machine we run on and what it depends on: what becomes of them in a schedule, and at a wave."""
+"""The machine we run on and what it depends on: what becomes of them in a schedule, and
+at a wave.
+"""
 
 from __future__ import annotations
 
@@ -70,12 +72,16 @@ LAST_TWO = Spared(support=(support(names=["web-002", "web-003"]),))
     ],
 )
 def test_who_this_machine_is(machine: Machine, is_here: bool) -> None:
-    """An id decides; without one an address counts, but not on another network card than the cloud shows."""
+    """An id decides; without one an address counts, but not on another network card than
+    the cloud shows.
+    """
     assert (is_it(machine, HERE) is not None) is is_here
 
 
 def test_an_address_without_a_card_counts() -> None:
-    """A server of which the cloud shows no card is taken for this machine: better refused once too often."""
+    """A server of which the cloud shows no card is taken for this machine: better refused
+    once too often.
+    """
     bare = replace(HERE, macs=(), addresses=("fd00:0:0::3", "10.0.0.3"))
     for own in ("10.0.0.3", "fd00::3"):
         assert (
@@ -85,7 +91,9 @@ def test_an_address_without_a_card_counts() -> None:
 
 
 def test_the_machine_itself_is_refused_by_name() -> None:
-    """A schedule with the machine in it is an error that names it and says how to mend; skipped it is none."""
+    """A schedule with the machine in it is an error that names it and says how to mend;
+    skipped it is none.
+    """
     made, spared = schedule(plan(WEB), fleet()), Spared(Machine(server_id=sid(4)))
     (problem,) = judge_spared(spared, made, fleet())
     assert (problem.code, problem.severity, problem.path) == (
@@ -102,7 +110,9 @@ def test_the_machine_itself_is_refused_by_name() -> None:
 
 
 def test_support_is_refused_where_it_is_not_said_otherwise() -> None:
-    """`refuse` is the default; servers match by all keys of an entry, ids in any case of their letters."""
+    """`refuse` is the default; servers match by all keys of an entry, ids in any case of
+    their letters.
+    """
     entry = Support.model_validate(
         {"name": "bastion", "servers": {"ids": sid(10).upper(), "tags": {"role": "web"}}}
     )
@@ -132,7 +142,9 @@ def made_last(spared: Spared = LAST_TWO, **more: Any) -> Schedule:
 
 
 def test_support_goes_last() -> None:
-    """After all groups, in a group of its own with the same rules; percentages are of each part's own servers."""
+    """After all groups, in a group of its own with the same rules; percentages are of each
+    part's own servers.
+    """
     made = made_last()
     assert [w.group for w in made.waves] == [
         "web",
@@ -173,7 +185,9 @@ def test_the_part_that_goes_last_has_a_name_of_its_own() -> None:
 
 
 def test_a_schedule_with_support_is_kept_whole() -> None:
-    """What goes last is part of the document and of the digest; schedules without it are as they always were."""
+    """What goes last is part of the document and of the digest; schedules without it are as
+    they always were.
+    """
     made = made_last()
     assert TypeAdapter(Schedule).validate_python(json_values(made)) == made
     assert json_values(made)["groups"][2]["support"] is True
@@ -183,7 +197,9 @@ def test_a_schedule_with_support_is_kept_whole() -> None:
 
 
 def test_a_saved_schedule_with_support_follows_from_its_plan() -> None:
-    """It is what its plan makes; one that calls an ordinary group support, or the other way round, is not."""
+    """It is what its plan makes; one that calls an ordinary group support, or the other way
+    round, is not.
+    """
     made = made_last()
     wanted = plan(WEB, group("db", {"names": ("db-*",)}, waves=(5,)))
     assert follows(made, wanted) == []
@@ -197,7 +213,9 @@ def test_a_saved_schedule_with_support_follows_from_its_plan() -> None:
 
 
 def test_a_schedule_made_before_support_was_named() -> None:
-    """Servers that became support since are left out of it, whatever action they have now; the others may run."""
+    """Servers that became support since are left out of it, whatever action they have now;
+    the others may run.
+    """
     made = schedule(plan(WEB), fleet())
     standing = review(
         made, plan(WEB), one_target(fleet(), (), Spared(support=(support(names=["web-002"]),)).last)
@@ -213,7 +231,9 @@ def test_a_schedule_made_before_support_was_named() -> None:
 
 
 def test_a_schedule_whose_support_is_no_longer_any() -> None:
-    """It was reviewed with servers going last; where configuration does not say so any more, they are left out."""
+    """It was reviewed with servers going last; where configuration does not say so any
+    more, they are left out.
+    """
     has = inventory([*fleet().servers, *(server(20 + n, f"db-{n}") for n in range(3))])
     wanted = plan(WEB, group("db", {"names": ("db-*",)}, waves=(5,)))
     standing = review(made_last(), wanted, one_target(has))
@@ -234,7 +254,9 @@ def test_a_server_that_is_down_is_left_out_of_the_part_that_goes_last() -> None:
 
 
 def test_what_a_wave_may_not_take_down() -> None:
-    """At a wave: the machine itself, support to be refused, and support that goes last where its turn has not come."""
+    """At a wave: the machine itself, support to be refused, and support that goes last
+    where its turn has not come.
+    """
     made = made_last()
     seen: dict[str, Server] = {s.id: s for s in fleet().servers}
     spared = Spared(
@@ -285,7 +307,9 @@ def target(*entries: Support) -> TargetConfig:
     st.sampled_from([(1, "50%"), ("100%",), (3,)]),
 )
 def test_laws_of_going_last(last: set[int], down: set[int], waves: tuple[Any, ...]) -> None:
-    """Each server once whatever goes last; no wave mixes the two; no other server goes down after support has begun."""
+    """Each server once whatever goes last; no wave mixes the two; no other server goes down
+    after support has begun.
+    """
     has = inventory([server(n, status="SHUTOFF" if n in down else "ACTIVE") for n in range(1, 13)])
     names = [f"web-{n:03d}" for n in last] or ["none"]
     spared = Spared(support=(support(names=names),))

@@ -132,7 +132,9 @@ def in_order(wanted: Plan, has: Inventory) -> list[Server]:
 @settings(max_examples=60)
 @given(fleets(), plans())
 def test_waves_are_those_of_brute_force(fleet: list[Server], wanted: Plan) -> None:
-    """Each wave holds, in order, exactly the servers that the rules let in: no domain over its share, none left out."""
+    """Each wave holds, in order, exactly the servers that the rules let in: no domain over
+    its share, none left out.
+    """
     has = inventory(fleet)
     assert ids(schedule(wanted, has)) == expected(wanted, fleet, in_order(wanted, has))
 
@@ -140,7 +142,9 @@ def test_waves_are_those_of_brute_force(fleet: list[Server], wanted: Plan) -> No
 @settings(max_examples=60)
 @given(fleets(), plans(), st.randoms())
 def test_laws_of_spread(fleet: list[Server], wanted: Plan, chance: random.Random) -> None:
-    """Each server once; never more than written; smaller only with a reason; the same for a shuffled inventory."""
+    """Each server once; never more than written; smaller only with a reason; the same for a
+    shuffled inventory.
+    """
     has = inventory(fleet)
     made = schedule(wanted, has)
     total = made.groups[0].eligible
@@ -161,7 +165,9 @@ def test_laws_of_spread(fleet: list[Server], wanted: Plan, chance: random.Random
 @settings(max_examples=60)
 @given(fleets(), plans())
 def test_no_domain_goes_down_as_a_whole(fleet: list[Server], wanted: Plan) -> None:
-    """Whatever the plan says short of 100%, a domain of two or more that it names keeps a member up in every wave."""
+    """Whatever the plan says short of 100%, a domain of two or more that it names keeps a
+    member up in every wave.
+    """
     has = inventory(fleet)
     for kind in {"server_group", *wanted.spread_of(wanted.groups[0])}:
         size = Counter(name for s in fleet if (name := domains_of(s, kind)))
@@ -189,7 +195,9 @@ def six(**fields: Any) -> list[Server]:
 
 
 def test_a_smaller_wave_says_why() -> None:
-    """A wave that spread makes smaller keeps what is written and names the rule; the diff shows the integer."""
+    """A wave that spread makes smaller keeps what is written and names the rule; the diff
+    shows the integer.
+    """
     made = schedule(plan(group(waves=(5,), order="name", spread={"zone": 1})), inventory(six()))
     assert ids(made) == [[sid(0), sid(2), sid(4)], [sid(1), sid(3), sid(5)]]
     assert [(w.written, w.held_by) for w in made.waves] == [("5", ("zone: 1",)), ("5", ())]
@@ -200,7 +208,9 @@ def test_a_smaller_wave_says_why() -> None:
 
 
 def test_members_of_a_group_are_counted_in_the_whole_target() -> None:
-    """A server group's members outside the plan keep it up, those that the group lists as well as those that say so."""
+    """A server group's members outside the plan keep it up, those that the group lists as
+    well as those that say so.
+    """
     fleet = [server(n, name=f"{'web' if n < 2 else 'db'}-{n}", server_group="g") for n in range(3)]
     wanted = plan(group(servers={"names": ("web-*",)}, waves=("100%",)))
     assert sizes(schedule(wanted, inventory(fleet))) == [2]
@@ -253,7 +263,9 @@ def test_a_rule_over_nothing(of_group: Any, of_plan: Any, found: list[Any]) -> N
 
 
 def test_a_wave_over_max_unavailable() -> None:
-    """A wave that could never start is an error at its size; spread may have made it small enough."""
+    """A wave that could never start is an error at its size; spread may have made it
+    small enough.
+    """
     fleet = inventory(six())
     wanted = plan(group(waves=(1, 3), max_unavailable="34%"))
     made = planned(wanted, fleet)
@@ -274,7 +286,9 @@ def forged(made: Schedule, **fields: Any) -> Schedule:
 
 
 def test_a_forged_schedule_is_refused() -> None:
-    """A saved schedule with a wave over a domain's share is refused, though its sizes follow from the plan."""
+    """A saved schedule with a wave over a domain's share is refused, though its sizes
+    follow from the plan.
+    """
     wanted = plan(group(waves=(6,), order="name", spread={"zone": 1}))
     made = forged(schedule(wanted, inventory(six())))
     (said,) = review(made, wanted, one_target(inventory(six()))).differences
@@ -286,7 +300,9 @@ def test_a_forged_schedule_is_refused() -> None:
 
 
 def test_an_older_schedule_is_still_read() -> None:
-    """A schedule that was saved before there were such rules is read without them, and its digest still fits."""
+    """A schedule that was saved before there were such rules is read without them, and its
+    digest still fits.
+    """
     made = schedule(plan(group(waves=(2,))), inventory(six()))
     raw = json.loads(dump(made))
     assert "rate" not in raw
@@ -332,7 +348,9 @@ UNREAD = replace(
 def test_a_plan_that_names_server_groups_needs_them(
     fields: dict[str, Any], of_group: dict[str, Any], path: tuple[str | int, ...]
 ) -> None:
-    """Where the cloud's groups cannot be read, spread, selection and exclusion by them are refused at their place."""
+    """Where the cloud's groups cannot be read, spread, selection and exclusion by them are
+    refused at their place.
+    """
     made = planned(plan(group(**of_group), **fields), UNREAD)
     assert made.schedule is None
     assert [(p.code, p.path) for p in made.problems if p.severity == "error"] == [
@@ -341,7 +359,9 @@ def test_a_plan_that_names_server_groups_needs_them(
 
 
 def test_the_default_of_server_groups_is_not_lost_in_silence() -> None:
-    """Where only the default needs the groups, a plan runs with a warning, once for a target; 100% accepts it."""
+    """Where only the default needs the groups, a plan runs with a warning, once for a
+    target; 100% accepts it.
+    """
     groups = [group("a", {"ids": (sid(0), sid(1))}), group("b", {"ids": (sid(2), sid(3))})]
     made = planned(plan(*groups), UNREAD)
     assert made.schedule is not None

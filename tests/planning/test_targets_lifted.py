@@ -57,7 +57,9 @@ def test_targets_that_come_and_go() -> None:
 
 
 def test_sources_of_gates_and_the_store() -> None:
-    """A gate that is asked elsewhere, and journals that lie elsewhere, hold nothing of what was reviewed."""
+    """A gate that is asked elsewhere, and journals that lie elsewhere, hold nothing of what
+    was reviewed.
+    """
     old = Config.model_validate(
         {"sources": {"main": {"prometheus": "https://a.example"}, "gone": {"http": "https://b"}}}
     )

@@ -67,7 +67,9 @@ BAKES = {"bake": "10m"}
 def test_bakes(
     budget: int, groups: list[tuple[int, tuple[Any, ...], dict[str, Any]]], worst: tuple[int, int]
 ) -> None:
-    """A bake may lose its whole group at once, whatever the size of its waves: that is said besides."""
+    """A bake may lose its whole group at once, whatever the size of its waves: that is said
+    besides.
+    """
     found = made(budget, *groups).worst_case
     assert (found.failures_before_stop, found.failures_in_bake) == worst
     assert found.failures == max(worst)
@@ -94,15 +96,15 @@ def outcomes(done: Schedule) -> Iterator[Course]:
         if next(g for g in done.groups if g.name == name).bake_s
     }
     for failed in product(*(range(len(w.servers) + 1) for w in done.waves)):
-        most = {n: sum(len(w.servers) - f for w, f in zip(done.waves, failed, strict=True) if w.group == name)
+        most = {n: sum(len(w.servers) - f for w, f in zip(done.waves, failed, strict=True) if w.group == name)  # noqa: E501
                 for n, name in bakes.items()}  # fmt: skip
         for lost in product(*(range(m + 1) for m in most.values())):
             yield run_to_its_stop(done, failed, dict(zip(most, lost, strict=True)))
 
 
 def run_to_its_stop(done: Schedule, failed: Sequence[int], lost: Mapping[int, int]) -> Course:
-    """Play the rule of the plan format, wave by wave, until a budget is exceeded. `lost`: by a wave's bake; the canary
-    is the last to be lost.
+    """Play the rule of the plan format, wave by wave, until a budget is exceeded. `lost`: by a
+    wave's bake; the canary is the last to be lost.
     """
     total = 0
     by_group = dict.fromkeys((g.name for g in done.groups), 0)
@@ -148,7 +150,9 @@ some_groups = st.lists(
 def test_no_run_is_worse_and_one_is_as_bad(
     budget: int, groups: list[tuple[int, tuple[Any, ...], dict[str, Any]]]
 ) -> None:
-    """Over every course a run can take, the most failures are exactly the number that was foretold."""
+    """Over every course a run can take, the most failures are exactly the number that
+    was foretold.
+    """
     done = made(budget, *groups)
     courses = set(outcomes(done))
     assert max(total for total, in_bake in courses) == done.worst_case.failures

@@ -66,7 +66,9 @@ def test_arguments_for_pytest_need_the_tests() -> None:
 
 
 def test_environment_of_another_tree_is_not_taken_for_ours(tmp_path: Path) -> None:
-    """An environment without the project, or with a copy of it, is prepared again instead of being trusted."""
+    """An environment without the project, or with a copy of it, is prepared again instead
+    of being trusted.
+    """
     assert not make_venv.holds_this_project(tmp_path)
     elsewhere = tmp_path / "elsewhere" / "runner"
     elsewhere.mkdir(parents=True)
@@ -74,7 +76,8 @@ def test_environment_of_another_tree_is_not_taken_for_ours(tmp_path: Path) -> No
     (tmp_path / "bin").mkdir()
     stand_in = tmp_path / "bin" / "python"
     for tree, ours in ((elsewhere.parent, False), (ROOT, True)):
-        # The working directory stands for what is installed there: -I, which ignores it, is dropped.
+        # The working directory stands for what is installed there: -I, which ignores it, is
+        # dropped.
         stand_in.write_text(f'#!/bin/sh\nshift\ncd "{tree}" && exec "{sys.executable}" -B "$@"\n')
         stand_in.chmod(0o755)
         assert make_venv.holds_this_project(tmp_path) is ours

@@ -1,4 +1,6 @@
-"""The workflows hold to their schemas and to least privilege; the same commands run here and there."""
+"""The workflows hold to their schemas and to least privilege; the same commands run
+here and there.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def test_checkouts_leave_no_credentials(path: Path) -> None:
 
 
 def test_workflow_runs_the_ci_script() -> None:
-    """What the workflow runs is the one script that can be run anywhere else, and then coverage by its own command."""
+    """What the workflow runs is the one script that can be run anywhere else, and then
+    coverage by its own command.
+    """
     commands = [
         step["run"] for step in steps(ROOT / ".github" / "workflows" / "ci.yml") if "run" in step
     ]

@@ -12,7 +12,9 @@ _NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 def test_every_kind_names_tests_that_exist() -> None:
-    """Each line of the table has a test or more; each that the page names is a function of that file."""
+    """Each line of the table has a test or more; each that the page names is a function of
+    that file.
+    """
     table = [line for line in TEXT.splitlines() if line.startswith("|") and line.count("|") == 6]
     assert len(table) == 2 + 8
     assert all(_NAMED.search(line) for line in table[2:])

@@ -37,7 +37,9 @@ MAY_IMPORT = {
 MAY_IMPORT["app"] = {*MAY_IMPORT}
 MAY_IMPORT["cli"] = {"app", "errors", "model", "report", "starter", "temporal"}
 MAY_IMPORT["__main__"] = {"cli"}
-"""Part -> the parts of ours that it may import. `app` joins them; `cli` parses, calls `app`, and shows."""
+"""Part -> the parts of ours that it may import. `app` joins them; `cli` parses, calls
+`app`, and shows.
+"""
 
 ONLY_IN = {
     "httpx": {"runner/net/transport.py"},
@@ -84,10 +86,14 @@ WORLD = {
     ),
     *("socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "urllib"),
 }
-"""Standard modules through which the world comes in: time, chance, files, processes, the network."""
+"""Standard modules through which the world comes in: time, chance, files, processes, the network.
+"""
 
 
-OPTIONS = "a command imports its use case when its options are right: help, completion and mistakes stay quick"
+OPTIONS = (
+    "a command imports its use case when its options are right: help, completion and "
+    "mistakes stay quick"
+)
 HELP = "`--help` and the names of the commands need nothing but click"
 VALIDATE = "`validate` starts without what its plans do not use; test_startup.py counts it"
 EXTRA = "an optional extra, or only on some systems"
@@ -114,7 +120,9 @@ LATE = (
     ("runner/net/trust.py", "certifi", EXTRA),
     ("runner/store/open.py", "runner.store.postgres", EXTRA),
 )
-"""Files, what they may import inside a function (that module and what is in it), and why not at their top."""
+"""Files, what they may import inside a function (that module and what is in it), and why
+not at their top.
+"""
 
 
 @dataclass(frozen=True)
@@ -216,7 +224,9 @@ def test_arrows_point_downward() -> None:
 
 
 def test_every_part_has_its_arrows() -> None:
-    """A new folder or module directly under `runner/` must be given its place before it can be imported."""
+    """A new folder or module directly under `runner/` must be given its place before it can
+    be imported.
+    """
     found = {
         part_of(path.relative_to(ROOT).as_posix().removesuffix(".py").replace("/", "."))
         for path in sources()
@@ -226,7 +236,9 @@ def test_every_part_has_its_arrows() -> None:
 
 @pytest.mark.parametrize("package", ONLY_IN)
 def test_packages_of_others_stay_where_they_belong(package: str) -> None:
-    """Each library is imported only by the part that is built on it, so that it can be exchanged there."""
+    """Each library is imported only by the part that is built on it, so that it can be
+    exchanged there.
+    """
     places = tuple(ONLY_IN[package])
     stray = [i for i in all_imports() if i.top == package and not i.file.startswith(places)]
     assert not stray, listed(stray)
@@ -255,13 +267,17 @@ def test_simulated_cloud_is_reached_only_by_use_cases() -> None:
 
 
 def test_pure_parts_do_not_touch_the_world() -> None:
-    """Planning, reports and the state machine import neither time nor chance, files, processes or network."""
+    """Planning, reports and the state machine import neither time nor chance, files,
+    processes or network.
+    """
     stray = [i for i in all_imports() if i.file.startswith(PURE) and i.top in WORLD]
     assert not stray, listed(stray)
 
 
 def test_pure_parts_do_not_ask_for_the_time() -> None:
-    """The present moment is an argument of the pure parts: none of them calls `now()`, `today()` or `utcnow()`."""
+    """The present moment is an argument of the pure parts: none of them calls `now()`,
+    `today()` or `utcnow()`.
+    """
     asked = []
     for path in sources():
         file = path.relative_to(ROOT).as_posix()
@@ -284,7 +300,9 @@ def allows(row: tuple[str, str, str], found: Import) -> bool:
 
 
 def test_imports_stand_at_the_top() -> None:
-    """An import inside a function has a reason in LATE, no reason outlives its imports, and they stay few."""
+    """An import inside a function has a reason in LATE, no reason outlives its imports, and
+    they stay few.
+    """
     late = late_imports()
     lines = sum(len(path.read_text().splitlines()) for path in sources())
     assert len({(found.file, found.line) for found in late}) < 2 * lines / 1000
@@ -294,7 +312,9 @@ def test_imports_stand_at_the_top() -> None:
 
 
 def test_no_command_imports_another() -> None:
-    """What commands share is in `options` and `common`, or a use case of `app`: each command can change by itself."""
+    """What commands share is in `options` and `common`, or a use case of `app`: each
+    command can change by itself.
+    """
     shared = {"common", "crash", "main", "options", "progress", "progress_live", "screen"}
     commands = {path.stem for path in sources(PACKAGE / "cli")} - shared
     stray = [i for i in all_imports() if i.part == "cli" and i.name.split(".")[2] in commands]
@@ -303,7 +323,9 @@ def test_no_command_imports_another() -> None:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    """Each module of the package, the tests and the scripts begins with a docstring; empty files need none."""
+    """Each module of the package, the tests and the scripts begins with a docstring; empty
+    files need none.
+    """
     folders = ("runner", "tests", "scripts", "benchmarks")
     files = [f for folder in folders for f in sources(ROOT / folder) if f.stat().st_size]
     silent = [

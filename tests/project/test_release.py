@@ -20,7 +20,9 @@ def test_version_is_the_same_everywhere() -> None:
 
 
 def test_supported_pythons_are_those_that_are_tested() -> None:
-    """Each Python version that the project file claims is in the matrix of the CI workflow, and no other."""
+    """Each Python version that the project file claims is in the matrix of the CI workflow,
+    and no other.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     claimed = {c.rpartition(" ")[2] for c in project["classifiers"] if re.search(r":: 3\.\d+$", c)}
     matrix = re.search(r"python: \[(.*)\]", (ROOT / ".github/workflows/ci.yml").read_text())

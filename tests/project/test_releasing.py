@@ -38,7 +38,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_tag_version_and_change_log_agree(project: Path) -> None:
-    """A tag is released only if the project file and a dated entry of the change log name the same version."""
+    """A tag is released only if the project file and a dated entry of the change log name
+    the same version.
+    """
     release.check("v1.2.3", project)
     for tag in ("1.2.3", "v1.2.4", "v1.2.3-rc1"):
         with pytest.raises(release.Unfit, match="says"):
@@ -61,7 +63,9 @@ def test_notes_are_the_entry_and_the_line(project: Path) -> None:
 
 
 def test_wheel_carries_its_pins(wheel: Path, tmp_path: Path) -> None:
-    """The installed wheel names the pinned requirements inside it, before anything else is installed."""
+    """The installed wheel names the pinned requirements inside it, before anything else is
+    installed.
+    """
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(tmp_path)
     command = [
@@ -69,7 +73,8 @@ def test_wheel_carries_its_pins(wheel: Path, tmp_path: Path) -> None:
         "-I",
         "-c",
         f"import sys; sys.path[:] = [p for p in sys.path if 'site-' not in p]; "
-        f"sys.path.insert(0, {str(tmp_path)!r}); import runpy; runpy.run_module('runner.pins', run_name='__main__')",
+        f"sys.path.insert(0, {str(tmp_path)!r}); import runpy; runpy.run_module('runner.pins', "
+        f"run_name='__main__')",
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     named = Path(done.stdout.strip())

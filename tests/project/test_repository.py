@@ -1,4 +1,6 @@
-"""Where the project lives on GitHub is one setting, which the documents follow; a wheel holds all that users need."""
+"""Where the project lives on GitHub is one setting, which the documents follow; a wheel
+holds all that users need.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,18 @@ def mentions(root: Path) -> dict[str, set[str]]:
 
 
 def test_documents_follow_the_setting() -> None:
-    """Whatever names the repository names the one that is set: `python scripts/rename_repository.py` changes all."""
+    """Whatever names the repository names the one that is set: `python
+    scripts/rename_repository.py` changes all.
+    """
     found = mentions(ROOT)
     assert {"docs/github.md", "runner/cli/init.py"} <= set(found)
     assert {name for names in found.values() for name in names} == {REPOSITORY}
 
 
 def test_the_script_changes_all_of_them(tmp_path: Path) -> None:
-    """The script changes the setting and every mention, and names what it has changed; other names stay."""
+    """The script changes the setting and every mention, and names what it has changed;
+    other names stay.
+    """
     made = Made.new(tmp_path / "copy")
     for path in ("runner/__init__.py", "docs/github.md", "README.md"):
         made.write(path, (ROOT / path).read_text())
@@ -64,7 +70,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_wheel_is_enough(wheel: Path, tmp_path: Path) -> None:
-    """With the wheel alone, the lines of the README work: a repository, and its plan on the simulator."""
+    """With the wheel alone, the lines of the README work: a repository, and its plan on the
+    simulator.
+    """
     env = {
         "PYTHONPATH": str(wheel),
         "PYTHONSAFEPATH": "1",

@@ -1,4 +1,6 @@
-"""The pinned requirements fit pyproject.toml, and the check that says so notices when they do not."""
+"""The pinned requirements fit pyproject.toml, and the check that says so notices when
+they do not.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def pinned(project: Path, name: str) -> str:
 
 
 def test_pins_fit_the_project() -> None:
-    """Every dependency is covered by a hashed pin that satisfies it; nothing more is pinned; no address is named."""
+    """Every dependency is covered by a hashed pin that satisfies it; nothing more is
+    pinned; no address is named.
+    """
     assert requirements.check(ROOT) == []
 
 

@@ -44,7 +44,8 @@ groups: [{name: web, servers: {tags: {role: web}}, waves: [1, 10%], pause: 10m}]
 
 
 def modules_after(code: str, *arguments: str) -> set[str]:
-    """Return the modules that a fresh interpreter holds after `code`, over those that it starts with.
+    """Return the modules that a fresh interpreter holds after `code`, over those that it
+    starts with.
 
     Of libraries only the top.
     """
@@ -88,7 +89,9 @@ def test_help_is_cheap() -> None:
 
 
 def test_validate_is_cheap(tmp_path: Path) -> None:
-    """`validate` of a plain plan imports what reads and checks plans, and nothing that runs them."""
+    """`validate` of a plain plan imports what reads and checks plans, and nothing that
+    runs them.
+    """
     plan = tmp_path / "web.yaml"
     plan.write_text(PLAN)
     loaded = modules_after(RUN, "validate", str(plan))

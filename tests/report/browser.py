@@ -1,6 +1,7 @@
 """A real browser for tests: Chromium, driven over its debugging pipe.
 
-`python -m tests.report.browser FOLDER` writes pictures of a report at 420 and 1280 pixels, light and dark.
+`python -m tests.report.browser FOLDER` writes pictures of a report at 420 and 1280 pixels,
+light and dark.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=media)
         self.call("Page.navigate", url=path.absolute().as_uri())
         self.evaluate(
-            "new Promise(r => document.readyState === 'complete' ? r() : addEventListener('load', r))"
+            "new Promise(r => document.readyState === 'complete' ? r() : "
+            "addEventListener('load', r))"
         )
 
     def evaluate(self, script: str) -> Any:

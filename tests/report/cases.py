@@ -81,9 +81,11 @@ def plain_run(waves: Sequence[int] = (1, 4, 5), **options: Any) -> Case:
 
 
 def troubled_run(text: str = "boot failed", extra: str = "ordinary") -> Case:
-    """A run with each outcome: ready, failed, unknown, skipped, not started; approved, cancelled, resolved.
+    """A run with each outcome: ready, failed, unknown, skipped, not started; approved,
+    cancelled, resolved.
 
-    `text` is in every place where other people's words can be; `extra` is one more of them, for names only.
+    `text` is in every place where other people's words can be; `extra` is one more of them,
+    for names only.
     """
     run_id, events = _troubled(text, extra)
     return Case(replay(run_id, list(events)), events)

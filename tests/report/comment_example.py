@@ -56,7 +56,7 @@ A comment as the pull request of a plan of 640 servers gets it, made from a simu
 
 ---
 
-"""
+"""  # noqa: E501
 
 
 def fleet() -> tuple[Inventory, SimulatedFleet]:

@@ -17,7 +17,9 @@ VOID = {"meta", "br", "input"}
 
 
 class Page(HTMLParser):
-    """An HTML document as a browser would take it apart: its tags, attributes, text; it must be well nested."""
+    """An HTML document as a browser would take it apart: its tags, attributes, text; it
+    must be well nested.
+    """
 
     def __init__(self, document: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -65,7 +67,9 @@ class Page(HTMLParser):
 
 
 def demand_harmless_lines(text: str) -> None:
-    """No line is a command of a CI system, and nothing moves a terminal's cursor or its direction."""
+    """No line is a command of a CI system, and nothing moves a terminal's cursor or its
+    direction.
+    """
     for line in re.split("[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]", text):
         assert not line.lstrip().startswith("::"), line
         assert "##[" not in line, line

@@ -19,7 +19,7 @@ OVERFLOWING = """[...document.querySelectorAll('body, header, p, dd, li, code, d
   .filter(e => e.getClientRects().length)
   .filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth && e.tagName !== 'CODE'
             || e.getBoundingClientRect().right > innerWidth + 1)
-  .map(e => e.tagName + ' ' + e.textContent.slice(0, 40))"""
+  .map(e => e.tagName + ' ' + e.textContent.slice(0, 40))"""  # noqa: E501
 BROKEN = """(() => {
   const broken = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node; node = walker.nextNode();) {
@@ -30,7 +30,7 @@ BROKEN = """(() => {
       if (new Set([...range.getClientRects()].map(r => Math.round(r.top))).size > 1) broken.push(word[0]);
     }
   }
-  return broken; })()"""
+  return broken; })()"""  # noqa: E501
 FAINT = """(() => {
   const light = color => {
     const [r, g, b] = color.match(/[\\d.]+/g).map(Number)
@@ -61,11 +61,14 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_report_is_readable(browser: Browser, page: Path, width: int, scheme: str) -> None:
-    """Nothing is cut off or scrolls sideways, no word is broken, all text stands out, pauses are drawn."""
+    """Nothing is cut off or scrolls sideways, no word is broken, all text stands out,
+    pauses are drawn.
+    """
     browser.open(page, width, scheme)
     browser.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
     assert browser.evaluate("document.title") == (
-        "prod-kernel-2026-11: suspended (SIGINT): 14 of 60 servers ready, 2 failed, 20 in flight, 24 pending; 32m26s"
+        "prod-kernel-2026-11: suspended (SIGINT): 14 of 60 servers ready, 2 failed, 20 in "
+        "flight, 24 pending; 32m26s"
     )
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     assert browser.evaluate(OVERFLOWING) == []
@@ -76,7 +79,10 @@ def test_the_report_is_readable(browser: Browser, page: Path, width: int, scheme
         browser.evaluate(f"{shown}.map(e => e.getAttribute('class'))")
         == ["narrow" if width < 700 else "wide"] * 2
     )
-    pauses = f"{shown}.flatMap(e => [...e.querySelectorAll('.pause')]).map(e => e.getBoundingClientRect().width)"
+    pauses = (
+        f"{shown}.flatMap(e => [...e.querySelectorAll('.pause')]).map(e => "
+        f"e.getBoundingClientRect().width)"
+    )
     assert len(browser.evaluate(pauses)) == 3
     assert min(browser.evaluate(pauses)) > 40
     smallest = (

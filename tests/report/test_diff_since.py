@@ -1,4 +1,6 @@
-"""What a dry-run says of earlier, and the comment in a pull request: first things first, nothing taken for markup."""
+"""What a dry-run says of earlier, and the comment in a pull request: first things first,
+nothing taken for markup.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ texts = st.one_of(
 
 @cache
 def made(size: int = 4) -> tuple[Schedule, Schedule]:
-    """A schedule and a later one: servers come and go, the canary is another, the second wave is larger."""
+    """A schedule and a later one: servers come and go, the canary is another, the second
+    wave is larger.
+    """
     old = schedule(plan(group(waves=(1, size))), inventory(server(n) for n in range(30)))
     new = schedule(plan(group(waves=(1, 2 * size))), inventory(server(n) for n in range(5, 40)))
     return old, new
@@ -116,7 +120,9 @@ def test_first_things_first_in_text() -> None:
 
 
 def test_a_comment_in_a_pull_request() -> None:
-    """The totals are the first line, the lifted belts come right below, the three actions are the last lines."""
+    """The totals are the first line, the lifted belts come right below, the three actions
+    are the last lines.
+    """
     text = diff_markdown([example()], in_pull_request=True)
     lines = text.splitlines()
     assert lines[0].startswith("**kernel: 35 servers in 6 waves, none excluded; largest wave 8;")
@@ -155,7 +161,9 @@ def test_what_applies_a_plan(diff: PlanDiff, words: str) -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 30), st.integers(1, 5), st.integers(2_000, 9_000), st.booleans())
 def test_belts_are_cut_last(lifts: int, plans: int, limit: int, in_pull_request: bool) -> None:
-    """Within any limit: totals and the number of lifted belts stay; no table is shown while a belt is not."""
+    """Within any limit: totals and the number of lifted belts stay; no table is shown while
+    a belt is not.
+    """
     text = diff_markdown([example(lifts, 1)] * plans, limit, in_pull_request=in_pull_request)
     assert len(text) <= limit
     shown = text.count("35 servers in 18 waves")
@@ -172,7 +180,9 @@ def test_belts_are_cut_last(lifts: int, plans: int, limit: int, in_pull_request:
 @settings(max_examples=25, deadline=None)
 @given(texts, st.booleans())
 def test_markdown_shows_hostile_text_and_obeys_none(text: str, in_pull_request: bool) -> None:
-    """Whatever stands in names, belts, notes and runs: no markup but ours, no line that a CI system obeys."""
+    """Whatever stands in names, belts, notes and runs: no markup but ours, no line that a
+    CI system obeys.
+    """
     selected = Selected("a" * 40, text or "b", (text, text), {text: text})
     written = diff_markdown([hostile(text)], in_pull_request=in_pull_request, selected=selected)
     demand_harmless_lines(written)
@@ -193,7 +203,9 @@ def test_markdown_shows_hostile_text_and_obeys_none(text: str, in_pull_request: 
 @settings(max_examples=40, deadline=None)
 @given(texts)
 def test_text_obeys_no_hostile_text(text: str) -> None:
-    """The same for a terminal and a log; and no text makes a line of its own that tells of a lifted belt."""
+    """The same for a terminal and a log; and no text makes a line of its own that tells of
+    a lifted belt.
+    """
     written = diff_text(hostile(text + LIFTED))
     demand_harmless_lines(written)
     assert sum(line.startswith(LIFTED) for line in written.splitlines()) == 2
@@ -214,13 +226,17 @@ def test_json_follows_its_schema(text: str) -> None:
 
 
 def test_json_of_an_example_follows_its_schema() -> None:
-    """With everything that can be said of earlier, and with nothing of it, the JSON is as published."""
+    """With everything that can be said of earlier, and with nothing of it, the JSON is as
+    published.
+    """
     for diffs in ([example()], [replace(example(), since_base=None, since_run=None)], []):
         jsonschema.validate(json.loads(diff_json(diffs, Selected("a", "b"))), schema_of("diff"))
 
 
 def test_nothing_changed() -> None:
-    """Without a changed plan the Markdown says so, and what was deleted; without a range it is empty."""
+    """Without a changed plan the Markdown says so, and what was deleted; without a range it
+    is empty.
+    """
     text = diff_markdown(
         [], selected=Selected("a" * 40, "b" * 40, ("plans/old.yaml",), {}, 2), in_pull_request=True
     )
@@ -258,7 +274,9 @@ def test_sizes_in_words() -> None:
 
 
 def test_the_comment_in_the_documents_is_fresh() -> None:
-    """docs/comment.md is what a plan of 640 servers gets now, within a comment's limit, with two lifted belts."""
+    """docs/comment.md is what a plan of 640 servers gets now, within a comment's limit,
+    with two lifted belts.
+    """
     made = comment()
     assert (ROOT / "docs" / "comment.md").read_text(encoding="utf-8") == INTRODUCTION + made, (
         "python -m tests.report.comment_example > docs/comment.md"

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from runner.report.fitting import cells, middle, wrap
 
-NAME = "prod-platform-web-frontend-eu-de-01-blue-kernel-2026-11-customer-facing-autoscaled-pool-a-node-0001"
+NAME = "prod-platform-web-frontend-eu-de-01-blue-kernel-2026-11-customer-facing-autoscaled-pool-a-node-0001"  # noqa: E501
 
 
 def test_long_names_keep_their_ends() -> None:
-    """Names of 100 characters with one prefix stay different, at every width that a column can have."""
+    """Names of 100 characters with one prefix stay different, at every width that a column
+    can have.
+    """
     assert len(NAME) == 99
     for width in (12, 20, 37):
         short = {middle(NAME[:-4] + f"{n:04d}", width) for n in range(50)}
@@ -23,7 +25,9 @@ def test_long_names_keep_their_ends() -> None:
 
 
 def test_text_is_wrapped_at_spaces_only() -> None:
-    """The sentence that was broken inside `servers` is broken before it; the table's gaps stay as they are."""
+    """The sentence that was broken inside `servers` is broken before it; the table's gaps
+    stay as they are.
+    """
     assert wrap("1 of 49 servers ready", 13) == ["1 of 49", "  servers", "  ready"]
     assert wrap("  a    b", 20) == ["  a    b"]
     assert wrap("x" * 30 + " yy", 10) == ["x" * 30, "  yy"]

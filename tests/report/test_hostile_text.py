@@ -115,7 +115,9 @@ def marked() -> RunReport:
 
 
 def shown(text: str) -> str:
-    """The beginning of the text as a reader sees it; Markdown and HTML keep no blanks at the ends of a cell."""
+    """The beginning of the text as a reader sees it; Markdown and HTML keep no blanks at
+    the ends of a cell.
+    """
     return plain(text, 10_000)[:80].strip()
 
 
@@ -125,7 +127,9 @@ def hostile(text: str) -> RunReport:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_goes_through_a_real_run(text: str) -> None:
-    """A run whose servers, messages and people bear such text is run, stored, read back and reported in every form."""
+    """A run whose servers, messages and people bear such text is run, stored, read back and
+    reported in every form.
+    """
     made = troubled_run(text, "x").report
     for form in (report_text, report_markdown, report_html, report_junit, report_csv, report_json):
         demand_harmless_lines(form(made))
@@ -134,7 +138,9 @@ def test_hostile_text_goes_through_a_real_run(text: str) -> None:
 @settings(max_examples=20, deadline=None)
 @given(texts)
 def test_no_line_is_a_command_and_no_character_is_hidden(text: str) -> None:
-    """No form holds a line that a CI system obeys, an escape sequence, or a mark that turns the text around."""
+    """No form holds a line that a CI system obeys, an escape sequence, or a mark that turns
+    the text around.
+    """
     made = hostile(text)
     for form in (report_text, report_markdown, report_html, report_junit, report_csv, report_json):
         demand_harmless_lines(form(made))
@@ -143,7 +149,9 @@ def test_no_line_is_a_command_and_no_character_is_hidden(text: str) -> None:
 @settings(max_examples=20, deadline=None)
 @given(texts)
 def test_html_has_only_our_tags(text: str) -> None:
-    """A parser sees our tags and attributes, well nested, our style and our script, and the text as text."""
+    """A parser sees our tags and attributes, well nested, our style and our script, and the
+    text as text.
+    """
     page = Page(report_html(hostile(text)))
     assert set(page.tags) <= PAGE_TAGS
     assert {name for _, name in page.attributes} <= PAGE_ATTRIBUTES
@@ -154,7 +162,9 @@ def test_html_has_only_our_tags(text: str) -> None:
 @settings(max_examples=20, deadline=None)
 @given(texts)
 def test_markdown_has_only_our_markup(text: str) -> None:
-    """A Markdown renderer with HTML and tables makes only our elements: no link, no mention, no row too many."""
+    """A Markdown renderer with HTML and tables makes only our elements: no link, no
+    mention, no row too many.
+    """
     made = report_markdown(hostile(text), 200_000)
     tame = report_markdown(hostile("tame"), 200_000)
     page, tame_page = (
@@ -176,7 +186,9 @@ def test_markdown_has_only_our_markup(text: str) -> None:
 @settings(max_examples=20, deadline=None)
 @given(texts)
 def test_junit_is_xml_with_every_server(text: str) -> None:
-    """The document parses, and has a case for each server with what became of it, those not scheduled included."""
+    """The document parses, and has a case for each server with what became of it, those not
+    scheduled included.
+    """
     root = Xml.fromstring(report_junit(hostile(text)))  # noqa: S314 - our own document
     assert {e.tag for e in root.iter()} <= {
         *(
@@ -202,7 +214,9 @@ def test_junit_is_xml_with_every_server(text: str) -> None:
 @settings(max_examples=20, deadline=None)
 @given(texts)
 def test_csv_has_a_row_a_server_and_no_formula(text: str) -> None:
-    """A reader gets the same number of cells in every row, and a spreadsheet finds nothing to compute."""
+    """A reader gets the same number of cells in every row, and a spreadsheet finds nothing
+    to compute.
+    """
     heading, *rows = csv.reader(io.StringIO(report_csv(hostile(text)), newline=""))
     assert len(rows) == 13
     for row in rows:

@@ -1,4 +1,6 @@
-"""Text in Markdown: readable in its source, and still nothing but text for a renderer and for GitHub's filters."""
+"""Text in Markdown: readable in its source, and still nothing but text for a renderer and
+for GitHub's filters.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ PLACES = (
     "a paragraph\n{}\n",
     "| a | b |\n|---|---|\n| {} | {} |\n",
 )
-"""How our texts are put together: at the beginning of lines and inside them, alone and beside another one."""
+"""How our texts are put together: at the beginning of lines and inside them, alone and
+beside another one.
+"""
 
 READABLE = (
     "web-kernel-2026-11",
@@ -161,7 +165,9 @@ def demand_text_only(place: str, first: str, second: str) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(PLACES), texts, texts)
 def test_text_is_never_more_than_text(place: str, first: str, second: str) -> None:
-    """Wherever it stands and whatever stands beside it, a renderer with HTML and tables makes nothing of it."""
+    """Wherever it stands and whatever stands beside it, a renderer with HTML and tables
+    makes nothing of it.
+    """
     demand_text_only(place, first, second)
 
 
@@ -173,7 +179,9 @@ def test_every_known_trick_is_text(place: str) -> None:
 
 
 def test_the_budget_is_spent_on_what_is_said() -> None:
-    """A report of ordinary names is as long as what it shows: no byte of a comment's 60,000 goes into escapes."""
+    """A report of ordinary names is as long as what it shows: no byte of a comment's 60,000
+    goes into escapes.
+    """
     made = report_markdown(plain_run((1, 100)).report, 60_000)
     assert "&#" not in made
     assert "\\" not in made

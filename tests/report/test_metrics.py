@@ -6,8 +6,9 @@ from runner.report.metrics import Metric, metrics_text
 
 
 def test_the_text_format() -> None:
-    """Help, type, samples with their labels; whatever stands in a label or a help stays on its line and in its
-    quotes."""
+    """Help, type, samples with their labels; whatever stands in a label or a help stays on its
+    line and in its quotes.
+    """
     text = metrics_text(
         [
             Metric("a", "Line\nbreak \\ here.", {(): 2}),

@@ -50,7 +50,9 @@ def run_with(outcome: Outcome, reason: str) -> Run:
 def test_one_server_decides_between_done_and_incomplete(
     outcome: Outcome, reason: str, code: int
 ) -> None:
-    """4: the run went to its end, but a scheduled server is not ready, unless this cycle restarted it before."""
+    """4: the run went to its end, but a scheduled server is not ready, unless this cycle
+    restarted it before.
+    """
     assert exit_code(run_with(outcome, reason)) == code
 
 
@@ -68,7 +70,9 @@ def test_one_server_decides_between_done_and_incomplete(
     ],
 )
 def test_a_server_in_no_wave_can_make_a_run_incomplete(reason: str, named: bool, code: int) -> None:
-    """4: the plan names it by its id, or it runs and is locked or unreadable. A stopped one of a rule is only named."""
+    """4: the plan names it by its id, or it runs and is locked or unreadable. A stopped one
+    of a rule is only named.
+    """
     run = plain_run().run
     excluded = together([Exclusion(ServerRef("s-900", "web-900"), "web", reason, named=named)])
     run.schedule = replace(run.schedule, excluded=excluded)

@@ -36,7 +36,9 @@ def failing_run(waves: tuple[int, ...], failed: int) -> RunReport:
 
 
 def test_every_form_tells_of_a_server_that_its_bake_lost() -> None:
-    """Failed with its reason in all of them; the picture and the course say that it had been ready."""
+    """Failed with its reason in all of them; the picture and the course say that it had
+    been ready.
+    """
     bench = Bench.of(3)
     run_id = bench.start(schedule_of([3], max_failures=1, bake_s=600))
     bench.follow(run_id, until="bake")
@@ -79,7 +81,9 @@ def test_every_form_for_people_names_all_targets() -> None:
 
 
 def test_text_begins_with_the_totals() -> None:
-    """The first line is the run's id and its summary; a run that went well says no more than it must."""
+    """The first line is the run's id and its summary; a run that went well says no more
+    than it must.
+    """
     made = plain_run().report
     lines = report_text(made).splitlines()
     assert lines[0] == f"run {made.run} is {made.summary}"
@@ -134,11 +138,11 @@ def test_servers_that_are_in_no_wave_are_named_with_their_reason(
     told = render(troubled_run("anna", "").report)
     assert "2 of 13 servers ready" in told
     assert "1 not scheduled" in told
-    part = told[
-        re.search(
-            r"1 server not scheduled|not scheduled: 1 server|<summary>1 not scheduled", told
-        ).start() :
-    ]  # type: ignore[union-attr]  # it is there
+    heading = re.search(
+        "1 server not scheduled|not scheduled: 1 server|<summary>1 not scheduled", told
+    )
+    assert heading is not None
+    part = told[heading.start() :]
     assert "anna" in part[:700]
     assert "Locked" in part[:700]
 
@@ -162,7 +166,9 @@ def test_markdown_lists_every_server_where_there_is_room() -> None:
 
 @pytest.mark.parametrize("limit", [LEAST_LIMIT, COMMENT_LIMIT])
 def test_markdown_fits_and_says_what_it_left_out(limit: int) -> None:
-    """A report of thousands of servers fits, keeps its totals and its failed servers first, and says what was cut."""
+    """A report of thousands of servers fits, keeps its totals and its failed servers
+    first, and says what was cut.
+    """
     made = failing_run((1, 900), 30)
     many = replace(made, servers=made.servers * 8)
     told = report_markdown(many, limit)
@@ -192,7 +198,9 @@ def test_markdown_refuses_a_limit_that_cannot_be_kept() -> None:
 
 
 def test_html_needs_no_network_and_no_script() -> None:
-    """Nothing is loaded from anywhere; without scripts only the search field is missing, and it is hidden then."""
+    """Nothing is loaded from anywhere; without scripts only the search field is
+    missing, and it is hidden then.
+    """
     told = report_html(troubled_run().report)
     assert not re.search(r"(?:src|href|action|style)\s*=|url\(|@import|https?:", told)
     assert re.search(r'<p hidden><label>Search <input type="search" data-table="servers">', told)
@@ -234,7 +242,9 @@ def test_html_says_light_and_dark() -> None:
 
 
 def test_picture_has_a_row_a_server_up_to_two_hundred() -> None:
-    """Each server has its own bar with its name in a title; with more of them a wave is one curve."""
+    """Each server has its own bar with its name in a title; with more of them a wave is
+    one curve.
+    """
     few = failing_run((1, timeline.MOST_SERVERS - 1), 2)
     many = failing_run((1, timeline.MOST_SERVERS), 2)
     bars, curves = (
@@ -252,7 +262,9 @@ def test_picture_has_a_row_a_server_up_to_two_hundred() -> None:
 
 
 def test_picture_stays_inside_its_frame() -> None:
-    """Every bar and curve lies inside the picture, and bars of a wave follow one another in time."""
+    """Every bar and curve lies inside the picture, and bars of a wave follow one
+    another in time.
+    """
     made = troubled_run().report
     for part in report_html(made).split("<summary>")[2:4]:
         picture = part.partition("narrow")[0]
@@ -278,7 +290,9 @@ def test_picture_of_a_run_that_has_not_begun() -> None:
 
 
 def test_junit_has_a_suite_a_wave() -> None:
-    """Failed servers are failures, unknown ones errors, skipped and not started ones skipped, with their reasons."""
+    """Failed servers are failures, unknown ones errors, skipped and not started ones
+    skipped, with their reasons.
+    """
     made = troubled_run().report
     root = Xml.fromstring(report_junit(made))  # noqa: S314 - our own document
     assert [s.get("name") for s in root] == [
@@ -356,7 +370,9 @@ def test_no_cell_is_a_formula_for_any_spreadsheet(text: str, safe: str) -> None:
 
 
 def test_every_text_of_csv_is_quoted() -> None:
-    """A reader that splits at other separators still sees where our texts begin; tabs and line breaks are visible."""
+    """A reader that splits at other separators still sees where our texts begin; tabs
+    and line breaks are visible.
+    """
     lines = report_csv(troubled_run("a\t=1\r\n=2", "").report).split("\n")
     assert all(line.count('"') >= 2 * 8 for line in lines[:-1])
     assert any(r"a\t=1\r\n=2" in line for line in lines)

@@ -32,7 +32,9 @@ def test_a_good_run_is_told_in_a_sentence() -> None:
 
 
 def test_every_server_has_its_timeline() -> None:
-    """A server's times stand in the order in which things happen, with the job's and the request's ids."""
+    """A server's times stand in the order in which things happen, with the job's and the
+    request's ids.
+    """
     made = plain_run().report
     for server in made.servers:
         times = server.times
@@ -46,7 +48,9 @@ def test_every_server_has_its_timeline() -> None:
 
 
 def test_waves_tell_their_times_counts_and_requests() -> None:
-    """Each wave has its length, its counts and one request a batch, whose servers are all of the wave's."""
+    """Each wave has its length, its counts and one request a batch, whose servers are all
+    of the wave's.
+    """
     bench = Bench.of(9)
     bench.tuning = Tuning(servers_per_request=3)
     run_id = bench.start(schedule_of([1, 8]))
@@ -64,7 +68,9 @@ def test_waves_tell_their_times_counts_and_requests() -> None:
 
 
 def test_a_throttled_request_is_told_with_its_code() -> None:
-    """A request that was refused for its rate stays in the report beside the one that was accepted."""
+    """A request that was refused for its rate stays in the report beside the one that
+    was accepted.
+    """
     bench = Bench.of(2)
     bench.cloud.answers = [lambda c, i: Throttled("APIGW.0308", "too many", 30.0, "req-1")]
     run_id = bench.start(schedule_of([2]))
@@ -108,7 +114,9 @@ def test_outcomes_add_up() -> None:
 
 
 def test_unknown_servers_are_listed_with_what_was_seen() -> None:
-    """Nobody can say what became of them: the report says what was read, when it was asked, and what to do."""
+    """Nobody can say what became of them: the report says what was read, when it was asked,
+    and what to do.
+    """
     made = troubled_run().report
     assert [u.id for u in made.unknown] == ["s-006", "s-007", "s-008"]
     assert all(
@@ -138,7 +146,9 @@ def test_people_are_named() -> None:
 
 
 def test_circumstances_are_told() -> None:
-    """Tool, actor, commit and CI run come from the run's facts; what the schedule left out is listed."""
+    """Tool, actor, commit and CI run come from the run's facts; what the schedule left out
+    is listed.
+    """
     made = troubled_run("given").report
     assert (made.tool_version, made.actor, made.commit, made.ci_run) == (
         "0.1.0",
@@ -164,7 +174,9 @@ def test_a_run_without_facts_is_reported() -> None:
 
 
 def test_a_lost_answer_is_told_as_seen() -> None:
-    """A server whose reboot was proven by its history is ready with evidence `state`, without a job."""
+    """A server whose reboot was proven by its history is ready with evidence `state`,
+    without a job.
+    """
     bench = Bench.of(2)
     bench.cloud.answers = [lost_after_acceptance]
     run_id = bench.start(schedule_of([2]))
@@ -273,7 +285,9 @@ def test_the_course_tells_what_mattered() -> None:
 
 
 def test_out_begins_with_the_acceptance() -> None:
-    """`out_s` goes from the cloud's acceptance until the server was seen back, so it is never under `reboot_s`."""
+    """`out_s` goes from the cloud's acceptance until the server was seen back, so it is
+    never under `reboot_s`.
+    """
     bench = Bench.of(5)
     bench.cloud.takes = {f"s-{n:03d}": 20.0 + 10 * n for n in range(5)}
     run_id = bench.start(schedule_of([5], stable_for_s=30.0))

@@ -64,7 +64,9 @@ def test_the_schema_would_notice() -> None:
 
 
 def test_the_published_schema_is_the_one_of_the_program() -> None:
-    """`schemas/report.schema.json` is what `schema report` prints; make it anew with it when this fails."""
+    """`schemas/report.schema.json` is what `schema report` prints; make it anew with it
+    when this fails.
+    """
     published = json.loads((ROOT / "schemas" / "report.schema.json").read_text())
     assert published == report_schema()
     jsonschema.Draft7Validator.check_schema(published)
@@ -91,7 +93,9 @@ def words_in(path: Path) -> set[str]:
 
 
 def test_every_reason_is_explained() -> None:
-    """Whatever reason the machine, the evidence or a reading of the cloud can write has its sentence."""
+    """Whatever reason the machine, the evidence or a reading of the cloud can write has its
+    sentence.
+    """
     used = set().union(*(words_in(p) for p in sorted((ROOT / "runner" / "execution").glob("*.py"))))
     assert len(used) > 20
     assert used - {"AllWavesDone"} <= REASONS.keys()

@@ -29,7 +29,9 @@ from tests.report.cases import Case, record
 def cut_at(
     event: str, *, answer: Answer | None = None, forget: bool = False, more: EventData | None = None
 ) -> Case:
-    """A run of waves of 1, 4 and 5 whose process ended in its second wave, right after an event of this type."""
+    """A run of waves of 1, 4 and 5 whose process ended in its second wave, right after an
+    event of this type.
+    """
     bench = Bench.of(10)
     bench.cloud.answers = [None, answer]
     run_id = bench.start(schedule_of([1, 4, 5], pause=Pause("approval")))
@@ -67,7 +69,9 @@ CASES: dict[str, tuple[Callable[[], Case], str]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_form_tells_where_servers_without_an_outcome_stand(name: str) -> None:
-    """Four servers of one request are in flight or in doubt; only the five of the next wave are pending."""
+    """Four servers of one request are in flight or in doubt; only the five of the next wave
+    are pending.
+    """
     make, word = CASES[name]
     case = make()
     held = "in flight" if word == "in_flight" else "in doubt"
@@ -96,7 +100,9 @@ def test_every_form_tells_where_servers_without_an_outcome_stand(name: str) -> N
 
 
 def test_a_request_on_its_way_is_no_doubt_while_its_sender_lives() -> None:
-    """A process that waits for the answer counts the servers as in flight; without it they are in doubt."""
+    """A process that waits for the answer counts the servers as in flight; without it they
+    are in doubt.
+    """
     run = CASES["killed before the answer"][0]().run
     assert (run.counts()["in_doubt"], run.counts(is_sending=True)["in_flight"]) == (4, 4)
     assert "4 asked" in heartbeat(run, "", run.created)
@@ -106,7 +112,9 @@ def test_a_request_on_its_way_is_no_doubt_while_its_sender_lives() -> None:
 
 
 def test_the_words_are_the_same_everywhere() -> None:
-    """Counts of a run, of its report and of `status` have the same keys, in both published schemas."""
+    """Counts of a run, of its report and of `status` have the same keys, in both
+    published schemas.
+    """
     report = report_schema()["definitions"]["Counts"]["properties"].keys() - {"scheduled"}
     status = schema_of("status")["definitions"]["RunDocument"]["properties"]["counts"][
         "propertyNames"

@@ -16,19 +16,21 @@ NONE: dict[str, int] = dict.fromkeys(SERVER_WORDS, 0)
 RUNS = [
     Listed(
         "20261201-101010-abcdef", "web", "suspended", "pause until 2026-12-01T22:00:00+00:00",
-        NONE | {"ready": 12, "failed": 1, "unknown": 2, "in_flight": 292, "in_doubt": 8, "pending": 585},
+        NONE | {"ready": 12, "failed": 1, "unknown": 2, "in_flight": 292, "in_doubt": 8, "pending": 585},  # noqa: E501
         datetime(2026, 12, 1, 10, 10, tzinfo=UTC), "resume",
     ),
     Listed(
         "20261130-090000-ghjkmn", "prod-kernel-2026-11", "done", "", NONE | {"ready": 1},
         datetime(2026, 11, 30, 9, 0, tzinfo=UTC), "",
     ),
-    Listed("20260101-090000-qrstuv", "old", "stopped", "", None, datetime(2026, 1, 1, 9, 0, tzinfo=UTC), ""),
+    Listed("20260101-090000-qrstuv", "old", "stopped", "", None, datetime(2026, 1, 1, 9, 0, tzinfo=UTC), ""),  # noqa: E501
 ]  # fmt: skip
 
 
 def test_the_table_of_runs_has_a_heading_and_aligned_columns() -> None:
-    """Run, plan, state, what it waits for, its counts, when it began and what to do next; one row a run."""
+    """Run, plan, state, what it waits for, its counts, when it began and what to do next;
+    one row a run.
+    """
     head, *rows = runs_table(RUNS, None)
     assert head.split("  ")[0] == "run"
     for words in (

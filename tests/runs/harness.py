@@ -1,4 +1,6 @@
-"""The real engine against the real simulated cloud over HTTP, in virtual time: what tests and benchmarks run on."""
+"""The real engine against the real simulated cloud over HTTP, in virtual time: what tests
+and benchmarks run on.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,8 @@ def plan_of(
     name: str = "test",
     **group: object,
 ) -> str:
-    """The text of a plan with one group, in the order of names; `group` holds further keys of the group.
+    """The text of a plan with one group, in the order of names; `group` holds further keys of
+    the group.
 
     Whole server groups may go down together, so that waves are as large as they are written.
     """
@@ -94,7 +97,9 @@ groups:
 
 
 class Line:
-    """The network line to the cloud: cut, every connection is refused; whole again, it is the same address."""
+    """The network line to the cloud: cut, every connection is refused; whole again, it is
+    the same address.
+    """
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -200,7 +205,9 @@ class Field:
         most: int = 100_000,
         driver: Driver | None = None,
     ) -> Run:
-        """To the end, or until the run waits for something that holds the text `until` (or until that is true)."""
+        """To the end, or until the run waits for something that holds the text `until` (or
+        until that is true).
+        """
         return await follow(driver or self.driver(run_id), self.clock, until=until, most=most)
 
     async def run(self, text: str) -> Run:
@@ -233,7 +240,8 @@ async def simulated(
     patience: Patience = QUICK,
     limits: ExchangeLimits | None = None,
 ) -> AsyncIterator[Field]:
-    """A field of its own; everything is closed at the end. Signatures and tokens live in virtual time, too.
+    """A field of its own; everything is closed at the end. Signatures and tokens live in
+    virtual time, too.
 
     A cloud that is switched to OTC is spoken to as OTC.
     """
@@ -285,7 +293,9 @@ async def follow(
     until: str | Callable[[Run], object] = "",
     most: int = 100_000,
 ) -> Run:
-    """Advance until the run has ended, or waits for something that holds the text `until` (or until that is true)."""
+    """Advance until the run has ended, or waits for something that holds the text `until`
+    (or until that is true).
+    """
     for _ in range(most):
         step = await driver.advance()
         met = until(step.run) if callable(until) else until and until in step.waits_for
@@ -314,7 +324,9 @@ def login_of(state: State, kind: LoginKind) -> Login:
 
 
 def ideal_seconds(run: Run, state: State) -> float:
-    """The longest reboot of each wave plus the pauses: less is not possible. Reboots as the cloud timed them."""
+    """The longest reboot of each wave plus the pauses: less is not possible. Reboots as the
+    cloud timed them.
+    """
     return ideal_of(
         run,
         {r.server_id: (r.back - r.at).total_seconds() for r in state.accepted_reboots() if r.back},

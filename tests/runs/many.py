@@ -1,7 +1,8 @@
-"""One plan over many simulated clouds: what serves them, what drives the run in virtual time, and what they tell of it.
+"""One plan over many simulated clouds: what serves them, what drives the run in virtual time,
+and what they tell of it.
 
-The small form runs in one process; `benchmarks/scale.py` puts clouds and runner into processes of their own, which
-share a clock by a file.
+The small form runs in one process; `benchmarks/scale.py` puts clouds and runner into
+processes of their own, which share a clock by a file.
 """
 
 from __future__ import annotations
@@ -49,14 +50,18 @@ TROUBLES = (
     {"do": "throttle", "on": "list", "probability": 0.02, "times": "all"},
     {"do": "throttle", "on": "job", "probability": 0.02, "times": "all", "retry_after": "3s"},
 )
-"""1 % of the servers fail (in their jobs, or with the state ERROR), and calls of all kinds are throttled."""
+"""1 % of the servers fail (in their jobs, or with the state ERROR), and calls of all kinds
+are throttled.
+"""
 
 EPOCH = VirtualClock().now()
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class SharedClock(VirtualClock):
-    """Virtual time in a file that several processes map: one of them lets it jump, all see the same instant."""
+    """Virtual time in a file that several processes map: one of them lets it jump, all see
+    the same instant.
+    """
 
     def __init__(self, path: Path) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -79,7 +84,9 @@ class SharedClock(VirtualClock):
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where one cloud is served, and for whom. Plain texts: it is handed from process to process as JSON."""
+    """Where one cloud is served, and for whom. Plain texts: it is handed from process to
+    process as JSON.
+    """
 
     name: str
     url: str
@@ -95,8 +102,10 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the clouds' own logs tell: calls by kind before and from the beginning of the run, answers that were
-    throttled, seconds that each server was away, and how often each was sent down."""
+    """What the clouds' own logs tell: calls by kind before and from the beginning of the run,
+    answers that were throttled, seconds that each server was away, and how often each was
+    sent down.
+    """
 
     planning: Counter[str]
     calls: Counter[str]
@@ -129,7 +138,11 @@ class Tally:
 def plan_text(names: Sequence[str], wave: int, pause: str = "30s") -> str:
     """A plan with one group on each target, in waves of so many servers."""
     groups = "".join(
-        f"  - {{name: g-{name}, target: {name}, servers: {{all: true}}, waves: [{wave}], pause: {pause}}}\n"
+        (
+            f"  - {{name: g-{name}, target: {name}, servers: {{all: true}}, waves: [{wave}], "
+            f"pause: "
+            f"{pause}}}\n"
+        )
         for name in names
     )
     return (
@@ -147,7 +160,9 @@ async def served(
     reboot_s: float | None = None,
     switches: Mapping[str, object] | None = None,
 ) -> AsyncIterator[tuple[list[State], list[Spot]]]:
-    """So many clouds with `servers` in all, and TROUBLES; each is a fleet of its own. Without a clock: in real time."""
+    """So many clouds with `servers` in all, and TROUBLES; each is a fleet of its own.
+    Without a clock: in real time.
+    """
     scenario = Scenario.model_validate({"rules": TROUBLES, "switches": dict(switches or {})})
     keys = KnownLogins.generated()
     states: list[State] = []
@@ -193,7 +208,9 @@ class Many:
             yield cls(clouds, spots, store, clock)
 
     async def begin(self, text: str) -> str:
-        """Read all targets, plan, and store the run; it begins a second later, so that logs can tell it apart."""
+        """Read all targets, plan, and store the run; it begins a second later, so that logs
+        can tell it apart.
+        """
         loaded = load_text(text, "plans/scale.yaml")
         plan = require(loaded)
         places = [TargetFleet(s.target, await self.clouds[s.name].inventory()) for s in self.spots]

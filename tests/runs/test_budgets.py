@@ -1,4 +1,6 @@
-"""Budgets over HTTP: a run stops as early as it can, and never fails more servers than its diff has told."""
+"""Budgets over HTTP: a run stops as early as it can, and never fails more servers than its
+diff has told.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,9 @@ async def follow_with_consent(field: Field, run_id: str) -> Run:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_worst_case_of_the_diff_is_never_exceeded(seed: int) -> None:
-    """Servers that fail at random, answers that are lost: never more failures than the schedule has announced."""
+    """Servers that fail at random, answers that are lost: never more failures than the
+    schedule has announced.
+    """
     asyncio.run(scene_of(seed))
 
 

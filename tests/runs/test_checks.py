@@ -1,4 +1,6 @@
-"""Readiness over the network: a simulated cloud in virtual time, and a real HTTP server at each server's address."""
+"""Readiness over the network: a simulated cloud in virtual time, and a real HTTP server at
+each server's address.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,13 @@ from tests.cloud.wild import free_port
 from tests.runs.harness import Field, plan_of, simulated
 
 READS = {"list", "show", "job", "actions", "groups", "tags", "token", "projects", "limits"}
-READY = "{timeout: 5m, checks: [{http: {scheme: http, port: %d, path: /health, body: well}}, {tcp: {port: %d}}]%s}"
+READY = (
+    "{timeout: 5m, checks: [{http: {scheme: http, port: %d, path: /health, body: well}}, "
+    "{tcp: {port: %d}}]%s}"
+)
 Health = Callable[["Ward", int], str]
-"""(the ward, a server's number) -> `well`, `ill` (503), `lies` (200 without the text) or `hangs`."""
+"""(the ward, a server's number) -> `well`, `ill` (503), `lies` (200 without the text) or `hangs`.
+"""
 
 
 @dataclass
@@ -106,7 +112,9 @@ def nothing_but_reads_after_the_last_reboot(field: Field) -> None:
 
 
 def test_a_bad_image_takes_exactly_one_server_down(tmp_path: Path) -> None:
-    """Every server fails its check once rebooted: the canary shows it, and the cloud is only read from then on."""
+    """Every server fails its check once rebooted: the canary shows it, and the cloud is
+    only read from then on.
+    """
 
     async def scene() -> None:
         async with ward(tmp_path, 30, lambda w, n: "ill" if w.rebooted(n) else "well") as here:
@@ -125,7 +133,9 @@ def test_a_bad_image_takes_exactly_one_server_down(tmp_path: Path) -> None:
 
 
 def test_slow_and_flapping_servers_are_waited_for(tmp_path: Path) -> None:
-    """A server that starts slowly is ready when it answers, one that flaps when it has been well for long enough."""
+    """A server that starts slowly is ready when it answers, one that flaps when it has been
+    well for long enough.
+    """
 
     def health(here: Ward, n: int) -> str:
         since = here.seconds()
@@ -153,7 +163,9 @@ def test_slow_and_flapping_servers_are_waited_for(tmp_path: Path) -> None:
 
 
 def test_dead_and_lying_servers_fail_with_what_they_said(tmp_path: Path) -> None:
-    """What each server said last stands in its detail; the budget decides, and no request follows."""
+    """What each server said last stands in its detail; the budget decides, and no
+    request follows.
+    """
 
     async def scene() -> None:
         async with ward(tmp_path, 4, lambda w, n: {1: "lies", 2: "ill"}.get(n, "well")) as here:
@@ -179,7 +191,9 @@ def test_dead_and_lying_servers_fail_with_what_they_said(tmp_path: Path) -> None
     [("exclude", "done", 4), ("count", "done", 6), ("stop", "stopped", 0)],
 )
 def test_baseline(tmp_path: Path, baseline: str, word: str, rebooted: int) -> None:
-    """Servers that were ill before are left out, counted apart, or stop the run before anything is asked for."""
+    """Servers that were ill before are left out, counted apart, or stop the run before
+    anything is asked for.
+    """
 
     async def scene() -> None:
         async with ward(tmp_path, 6, lambda w, n: "ill" if n in (3, 4) else "well") as here:
@@ -192,7 +206,9 @@ def test_baseline(tmp_path: Path, baseline: str, word: str, rebooted: int) -> No
 
 
 def test_a_process_that_ends_does_not_wait_for_checks(tmp_path: Path) -> None:
-    """Told to end while a server keeps a check waiting, a process lets it go; the next one asks again."""
+    """Told to end while a server keeps a check waiting, a process lets it go; the next one
+    asks again.
+    """
 
     async def scene() -> None:
         async with ward(tmp_path, 1, lambda w, n: "well" if w.seconds() > 200 else "hangs") as here:
@@ -224,7 +240,9 @@ def test_a_process_that_ends_does_not_wait_for_checks(tmp_path: Path) -> None:
 def test_servers_that_fall_ill_in_the_bake_stop_the_run_before_the_next_group(
     tmp_path: Path,
 ) -> None:
-    """Over the network: a check fails in mid-bake, a server is switched off: both are lost, nothing more is sent."""
+    """Over the network: a check fails in mid-bake, a server is switched off: both are lost,
+    nothing more is sent.
+    """
 
     async def scene() -> None:
         async with ward(

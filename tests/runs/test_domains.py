@@ -30,7 +30,9 @@ def most_in_any(period: timedelta, times: list[float]) -> int:
 
 
 async def bad_zone(spread: str) -> tuple[Run, int]:
-    """A run whose every server of one zone never comes back, and how many of that zone went down."""
+    """A run whose every server of one zone never comes back, and how many of that zone
+    went down.
+    """
     async with simulated(options_of(60), tuning=SLOWLY) as field:
         bad = {s.id for s in field.state.fleet.servers if s.zone == BAD}
         field.add_rules({"do": "server_error", "servers": {"names": sorted(bad)}, "times": "all"})
@@ -44,7 +46,9 @@ async def bad_zone(spread: str) -> tuple[Run, int]:
 
 
 def test_a_bad_zone_stops_early() -> None:
-    """With one server of a zone in a wave a bad zone costs as many servers as the budget needs to break, not a wave."""
+    """With one server of a zone in a wave a bad zone costs as many servers as the budget
+    needs to break, not a wave.
+    """
     run, down = asyncio.run(bad_zone("{zone: 1}"))
     assert run.stop
     assert run.stop.reason == "FailureBudgetExceeded"
@@ -60,7 +64,9 @@ SHUT = {"do": "not_active", "servers": {"names": ["web-004", "web-005"]}}
 
 @pytest.mark.parametrize("restart", [False, True], ids=["one process", "a process each step"])
 def test_a_wave_waits_for_servers_that_are_down(restart: bool) -> None:
-    """A wave that would have too many of its group down waits, untrimmed, and goes on when they are back."""
+    """A wave that would have too many of its group down waits, untrimmed, and goes on when
+    they are back.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(10)) as field:
@@ -82,7 +88,9 @@ def test_a_wave_waits_for_servers_that_are_down(restart: bool) -> None:
 
 @pytest.mark.parametrize("restart", [False, True], ids=["one process", "a process each step"])
 def test_a_wave_that_waits_in_vain_stops_the_run(restart: bool) -> None:
-    """After `ready.timeout` without recovery the run stops with its own reason; nothing was asked of the cloud."""
+    """After `ready.timeout` without recovery the run stops with its own reason; nothing was
+    asked of the cloud.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(10)) as field:
@@ -110,7 +118,9 @@ async def follow(field: Field, run_id: str, restart: bool) -> Run:
 
 
 def test_what_was_down_before_the_plan_counts() -> None:
-    """Servers that the schedule leaves out because they are down are down all the same, and one that is gone is not."""
+    """Servers that the schedule leaves out because they are down are down all the same, and
+    one that is gone is not.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(10)) as field:
@@ -125,7 +135,9 @@ def test_what_was_down_before_the_plan_counts() -> None:
 
 
 def test_others_are_read_only_where_they_decide() -> None:
-    """Without `max_unavailable`, or with one that always holds, only the wave's own servers are read."""
+    """Without `max_unavailable`, or with one that always holds, only the wave's own servers
+    are read.
+    """
     for most, number in ((None, 0), (6, 0), (5, 4)):
         bench = Bench.of(6)
         schedule = schedule_of([2, 2, 2], max_unavailable=most)
@@ -135,7 +147,9 @@ def test_others_are_read_only_where_they_decide() -> None:
 
 @pytest.mark.parametrize("restart", [False, True], ids=["one process", "a process each step"])
 def test_rates(restart: bool) -> None:
-    """No more than `rate` allows are asked for in any such period, of the group as of the run; nothing is lost."""
+    """No more than `rate` allows are asked for in any such period, of the group as of the
+    run; nothing is lost.
+    """
     text = """
 version: 1
 name: storm
@@ -160,7 +174,9 @@ groups:
 
 
 def test_a_wave_slower_than_its_look_is_looked_at_again() -> None:
-    """A rate that stretches a wave over hours does not stop it, nor let it ask for servers by an old look."""
+    """A rate that stretches a wave over hours does not stop it, nor let it ask for servers
+    by an old look.
+    """
 
     async def scene(**group: Any) -> None:
         async with simulated(options_of(4)) as field:

@@ -1,6 +1,8 @@
-"""Everything the simulated cloud can do wrong, one run each: what becomes of every server, judged by the cloud's log.
+"""Everything the simulated cloud can do wrong, one run each: what becomes of every server,
+judged by the cloud's log.
 
-The fleet is six servers in one wave, in the order of names: api-001, batch-001, db-001, web-001, web-002, web-003.
+The fleet is six servers in one wave, in the order of names: api-001, batch-001, db-001,
+web-001, web-002, web-003.
 """
 
 from __future__ import annotations
@@ -31,11 +33,12 @@ SEEN = "ready RebootSeen"
 class Case:
     """Faults, and what they come to.
 
-    `rules` hold from the start, `later` from when the schedule was made. `one`: what becomes of web-001, `all`: of the
-    others (and of it, where `one` is not given). `posts`: reboot requests, a range where the back-off spreads them.
-    `down`: how often web-001 went down by us;
-    the others go down once if they end ready, or as `others_down` says. `least_s`: the run lasts at least so long,
-    `most_s`: at most. `age_s`: so much later is the schedule made.
+    `rules` hold from the start, `later` from when the schedule was made. `one`: what
+    becomes of web-001, `all`: of the others (and of it, where `one` is not given). `posts`:
+    reboot requests, a range where the back-off spreads them. `down`: how often web-001 went
+    down by us; the others go down once if they end ready, or as `others_down` says.
+    `least_s`: the run lasts at least so long, `most_s`: at most. `age_s`: so much later is
+    the schedule made.
     """
 
     name: str
@@ -68,7 +71,9 @@ def rule(do: str, on: str = "", **more: Any) -> Fault:
 
 
 def throttled() -> list[Case]:
-    """Flow control, in every form, on the request and on readings: nothing was accepted, so it is asked again."""
+    """Flow control, in every form, on the request and on readings: nothing was accepted, so
+    it is asked again.
+    """
     reboot = [
         Case(
             "429, no hint: back-off",
@@ -132,7 +137,9 @@ def throttled() -> list[Case]:
 
 
 def lost() -> list[Case]:
-    """Answers to the request that prove nothing: settled by evidence; with `retry` and no trace, repeated."""
+    """Answers to the request that prove nothing: settled by evidence; with `retry` and no
+    trace, repeated.
+    """
     cases = []
     no_effect = {
         "500": rule("error", "reboot", status=500),
@@ -325,7 +332,9 @@ def jobs() -> list[Case]:
 
 
 def servers() -> list[Case]:
-    """A server that changes between the schedule and its wave, or between the wave's look and the request."""
+    """A server that changes between the schedule and its wave, or between the wave's look
+    and the request.
+    """
     cases = []
     troubles: dict[str, tuple[Fault, str]] = {
         "locked": (rule("locked", servers=ONE), "Locked"),
@@ -439,7 +448,9 @@ CASES = [*throttled(), *lost(), *jobs(), *servers(), *logins()]
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_one_fault(case: Case) -> None:
-    """Whatever goes wrong, each server gets the outcome that can be known, and none is rebooted twice."""
+    """Whatever goes wrong, each server gets the outcome that can be known, and none is
+    rebooted twice.
+    """
     asyncio.run(_play(case))
 
 
@@ -480,7 +491,9 @@ async def _play(case: Case) -> None:
 
 
 def _assert_reboots(field: Field, run: Run, case: Case) -> None:
-    """The cloud's log: nothing twice, what is ready went down, what was skipped or never started did not."""
+    """The cloud's log: nothing twice, what is ready went down, what was skipped or never
+    started did not.
+    """
     counts = field.state.reboot_counts()
     for server in run.servers.values():
         times = counts[server.ref.id]

@@ -1,4 +1,6 @@
-"""Freezes that change while a run is open, in virtual time: what is added holds waves, what goes opens nothing."""
+"""Freezes that change while a run is open, in virtual time: what is added holds waves, what
+goes opens nothing.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ class Checkout:
 
 
 def test_a_freeze_that_is_added_in_mid_run_holds_the_next_wave(tmp_path: Path) -> None:
-    """Nothing is sent while it is on; the journal says why; the run goes on when it is over, each server once."""
+    """Nothing is sent while it is on; the journal says why; the run goes on when it is
+    over, each server once.
+    """
 
     async def scene() -> None:
         async with simulated(options(3)) as field:
@@ -109,7 +113,9 @@ def test_a_freeze_that_is_added_in_mid_run_holds_the_next_wave(tmp_path: Path) -
 
 
 def test_a_freeze_that_is_taken_out_does_not_open(tmp_path: Path) -> None:
-    """The run's own copy holds; an added one that is taken out again lets the run go on at the next look."""
+    """The run's own copy holds; an added one that is taken out again lets the run go on at
+    the next look.
+    """
 
     async def scene() -> None:
         async with simulated(options(3)) as field:
@@ -138,7 +144,9 @@ def test_a_freeze_that_is_taken_out_does_not_open(tmp_path: Path) -> None:
 def test_a_calendar_that_cannot_be_read_closes_and_in_the_end_stops(
     tmp_path: Path, wrong: str | None
 ) -> None:
-    """Cannot tell is closed, with the reason and nothing of the file; after `wait_at_most` the run stops."""
+    """Cannot tell is closed, with the reason and nothing of the file; after `wait_at_most`
+    the run stops.
+    """
 
     async def scene() -> None:
         async with simulated(options(3)) as field:

@@ -1,4 +1,6 @@
-"""Runs with gates in virtual time, against a real HTTP server that answers like Prometheus: flapping, closed, dead."""
+"""Runs with gates in virtual time, against a real HTTP server that answers like Prometheus:
+flapping, closed, dead.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ GATES = "gates: [{prometheus: {source: main, query: errors, max: 5}}%s]\nwait_at
 
 @dataclass
 class Metrics:
-    """A Prometheus with one number: `value` of the seconds since the run's beginning, None for an error 503."""
+    """A Prometheus with one number: `value` of the seconds since the run's beginning, None
+    for an error 503.
+    """
 
     place: Field
     value: Callable[[float], float | None]
@@ -111,7 +115,8 @@ def reboots_at(place: Field, began: datetime) -> list[float]:
 
 
 def test_a_run_goes_on_only_while_a_flapping_gate_is_open() -> None:
-    """Closed for the first 100 s and again from 150 s to 400 s: no request leaves then, and each server goes down once.
+    """Closed for the first 100 s and again from 150 s to 400 s: no request leaves then, and
+    each server goes down once.
 
     The wave in flight when the gate closes is followed to its end.
     """
@@ -138,7 +143,9 @@ def test_a_run_goes_on_only_while_a_flapping_gate_is_open() -> None:
 
 @pytest.mark.parametrize(("is_dead", "reason"), [(False, "GateClosed"), (True, "GateCannotTell")])
 def test_a_gate_that_never_opens_stops_the_run(is_dead: bool, reason: str) -> None:
-    """After `wait_at_most`, counted from the wave's first wait, the run stops; nothing but reads, and no request."""
+    """After `wait_at_most`, counted from the wave's first wait, the run stops; nothing but
+    reads, and no request.
+    """
 
     async def scene() -> None:
         async with guarded(4, lambda s: 9.0, is_dead=is_dead) as (place, _):
@@ -157,7 +164,9 @@ def test_a_gate_that_never_opens_stops_the_run(is_dead: bool, reason: str) -> No
 
 
 def test_nothing_is_asked_of_the_cloud_once_a_gate_has_closed() -> None:
-    """A gate that closes after the canary: from its first bad answer on the cloud's log holds no call at all."""
+    """A gate that closes after the canary: from its first bad answer on the cloud's log
+    holds no call at all.
+    """
 
     async def scene() -> None:
         async with guarded(5, lambda s: 1.0 if s < 30 else 9.0) as (place, _):
@@ -179,7 +188,9 @@ def test_nothing_is_asked_of_the_cloud_once_a_gate_has_closed() -> None:
 
 
 def test_a_gate_in_a_dry_run_is_reported_and_decides_nothing() -> None:
-    """A closed gate with `dry_run` and one that nobody can ask: the run goes through, and its report shows both."""
+    """A closed gate with `dry_run` and one that nobody can ask: the run goes through, and
+    its report shows both.
+    """
 
     async def scene() -> None:
         async with guarded(3, lambda s: 1.0) as (place, _):
@@ -204,7 +215,9 @@ def test_a_gate_in_a_dry_run_is_reported_and_decides_nothing() -> None:
 
 
 def test_an_answer_goes_stale_before_the_first_request() -> None:
-    """Approved late, throttled before, held by `max_unavailable`: what was open then is asked again just before."""
+    """Approved late, throttled before, held by `max_unavailable`: what was open then is
+    asked again just before.
+    """
 
     async def scene() -> None:
         async with guarded(4, lambda s: 1.0 if s < 60 or s > 900 else 9.0) as (place, metrics):
@@ -222,7 +235,9 @@ def test_an_answer_goes_stale_before_the_first_request() -> None:
 
 
 def test_a_process_that_dies_while_waiting_loses_nothing() -> None:
-    """Another process asks at once, waits on with the same end, and suspends with the moment of its next question."""
+    """Another process asks at once, waits on with the same end, and suspends with the
+    moment of its next question.
+    """
 
     async def scene() -> None:
         async with guarded(3, lambda s: 9.0 if s < 3000 else 1.0) as (place, metrics):
@@ -245,7 +260,9 @@ def test_a_process_that_dies_while_waiting_loses_nothing() -> None:
 
 
 def test_a_run_that_is_resumed_after_its_patience_asks_once_more() -> None:
-    """Days after `wait_at_most` has passed one more answer decides: open, and the run goes on; closed, and it stops."""
+    """Days after `wait_at_most` has passed one more answer decides: open, and the run goes
+    on; closed, and it stops.
+    """
 
     async def scene(later: float) -> Run:
         async with guarded(2, lambda s: 9.0 if s < 1000 else later) as (place, _):
@@ -260,7 +277,9 @@ def test_a_run_that_is_resumed_after_its_patience_asks_once_more() -> None:
 
 @pytest.mark.parametrize("speaks", ["huaweicloud", "otc"])
 def test_cloud_eye_alarms_hold_the_next_wave(speaks: str) -> None:
-    """An alarm on a server of the plan closes, one on another server does not; missing permission cannot tell."""
+    """An alarm on a server of the plan closes, one on another server does not; missing
+    permission cannot tell.
+    """
 
     async def scene() -> None:
         async with guarded(6, lambda s: 1.0, speaks=speaks) as (place, _):
@@ -296,7 +315,9 @@ def test_cloud_eye_alarms_hold_the_next_wave(speaks: str) -> None:
 
 
 def test_a_journal_in_which_a_wave_begins_while_a_gate_is_not_open_is_refused() -> None:
-    """No event begins a wave, or asks for its first server, before all deciding gates have answered open."""
+    """No event begins a wave, or asks for its first server, before all deciding gates have
+    answered open.
+    """
 
     async def scene() -> None:
         async with guarded(1, lambda s: 9.0) as (place, _):
@@ -314,15 +335,18 @@ def test_a_journal_in_which_a_wave_begins_while_a_gate_is_not_open_is_refused() 
 
 @pytest.mark.parametrize("override", [False, True])
 def test_after_a_wait_for_gates_a_wave_begins_in_a_window_only(override: bool) -> None:
-    """A wave that had begun and was held by a gate before its first request waits for the next window, or for a person
-    who lets it begin outside, which is a decision.
+    """A wave that had begun and was held by a gate before its first request waits for the next
+    window, or for a person who lets it begin outside, which is a decision.
     """
 
     async def scene() -> None:
         async with guarded(4, lambda s: 1.0 if s < 60 or s > 4_000 else 9.0) as (place, _):
             now = place.clock.now()
             until = now + timedelta(hours=1)
-            window = f"windows: [{{days: [{now:%a}], start: '{now:%H:%M}', length: 1h, timezone: UTC}}]\n".lower()
+            window = (
+                f"windows: [{{days: [{now:%a}], start: '{now:%H:%M}', length: 1h, timezone: "
+                f"UTC}}]\n"
+            ).lower()
             place.add_rules({"do": "not_active", "servers": {"count": 1}, "for": "100s"})
             text = window.replace("utc", "UTC") + plan(
                 "100%", wait="10d", max_unavailable=3, ready="{timeout: 20m}"

@@ -1,4 +1,6 @@
-"""A journal cannot be poisoned: no event is stored that cannot follow, whatever others append in between."""
+"""A journal cannot be poisoned: no event is stored that cannot follow, whatever others
+append in between.
+"""
 
 from __future__ import annotations
 
@@ -206,7 +208,9 @@ def specimens(told: list[tuple[Schedule, list[Event]]]) -> list[Event]:
 
 
 def states(journal: list[Event]) -> Iterator[tuple[Run, list[Event]]]:
-    """The run before each event that is the first of its type, with that event; and the run at its end."""
+    """The run before each event that is the first of its type, with that event; and the run
+    at its end.
+    """
     met: set[str] = set()
     for length in range(1, len(journal) + 1):
         following = journal[length : length + 1]
@@ -223,7 +227,9 @@ def states(journal: list[Event]) -> Iterator[tuple[Run, list[Event]]]:
 
 
 def test_an_event_follows_or_changes_nothing() -> None:
-    """Every type of event, whole and corrupted, on every state of several runs: it applies, or the run stays equal."""
+    """Every type of event, whole and corrupted, on every state of several runs: it applies,
+    or the run stays equal.
+    """
     told = list(journals())
     whole = specimens(told)
     broken = [bad for event in whole for bad in corrupted(event)]
@@ -273,7 +279,9 @@ def test_events_are_tried_together() -> None:
 
 
 def test_every_line_is_as_the_published_schema_says() -> None:
-    """All types of events, in the form in which a store keeps them; what the schema does not know is refused."""
+    """All types of events, in the form in which a store keeps them; what the schema does
+    not know is refused.
+    """
     path = Path(__file__).parents[2] / "schemas" / "journal.schema.json"
     schema = json.loads(path.read_text())
     assert schema == journal_schema(), (
@@ -304,13 +312,17 @@ def test_every_line_is_as_the_published_schema_says() -> None:
 
 
 class Meddler:
-    """Somebody else with access to the store: between any two writes he does what commands and old owners may do."""
+    """Somebody else with access to the store: between any two writes he does what commands
+    and old owners may do.
+    """
 
     def __init__(self, bench: Bench, run_id: str, dice: random.Random) -> None:
         self.bench, self.run_id, self.dice = bench, run_id, dice
         self.writes = 0
         self.lost: list[tuple[int, str, int]] = []
-        """Batches whose job id some old owner still holds, and how many writes later he is able to store it."""
+        """Batches whose job id some old owner still holds, and how many writes later he is
+        able to store it.
+        """
         self.deeds: list[str] = []
         real = bench.store.append
 
@@ -433,7 +445,9 @@ async def _drive(bench: Bench, driver: Driver, meddler: Meddler, turns: int = 4_
 
 @pytest.mark.parametrize("on_unknown", ["hold", "retry"])
 def test_a_meddler_cannot_poison_a_run(on_unknown: str) -> None:
-    """Late job ids, cancels, approvals and resolves at any moment: the journal stays readable, nothing goes twice."""
+    """Late job ids, cancels, approvals and resolves at any moment: the journal stays
+    readable, nothing goes twice.
+    """
     deeds: set[str] = set()
     late_after_all = 0
     for seed in range(25):
@@ -472,7 +486,9 @@ def test_a_meddler_cannot_poison_a_run(on_unknown: str) -> None:
 
 
 def test_a_late_job_id_of_a_wave_that_is_over_ends_no_run() -> None:
-    """An `unknown` server whose wave has ended stays unknown when its job id arrives; the run goes on to its end."""
+    """An `unknown` server whose wave has ended stays unknown when its job id arrives; the
+    run goes on to its end.
+    """
     bench = Bench.of(4)
     bench.cloud.history_readable = False
     jobs: list[str] = []
@@ -505,7 +521,9 @@ def test_a_late_job_id_of_a_wave_that_is_over_ends_no_run() -> None:
 
 
 def test_a_late_job_id_brings_servers_of_the_current_wave_back() -> None:
-    """While its wave goes on, a server that was given up as unknown is followed by its late job id."""
+    """While its wave goes on, a server that was given up as unknown is followed by its
+    late job id.
+    """
     bench = Bench.of(3)
     bench.tuning = type(bench.tuning)(servers_per_request=1)
     bench.cloud.history_readable = False
@@ -544,7 +562,9 @@ async def _until(bench: Bench, driver: Driver, is_met: Callable[[Run], bool]) ->
 
 
 def test_a_journal_that_somebody_edited_is_named_and_left_alone() -> None:
-    """What cannot follow is an error of the store with what to think of it, also for a process that is under way."""
+    """What cannot follow is an error of the store with what to think of it, also for a
+    process that is under way.
+    """
     bench = Bench.of(2)
     run_id = bench.start(schedule_of([1, 1], pause=Pause("timed", 600)))
     driver = bench.driver(run_id)
@@ -561,7 +581,9 @@ def test_a_journal_that_somebody_edited_is_named_and_left_alone() -> None:
 
 
 def test_a_server_is_judged_by_a_reading_of_its_own() -> None:
-    """Resumed long after its deadline, a server whose job ended well is looked at before it is called not ready."""
+    """Resumed long after its deadline, a server whose job ended well is looked at before it
+    is called not ready.
+    """
     bench = Bench.of(2)
     bench.cloud.takes = {"s-000": 20.0, "s-001": 60.0}
     run_id = bench.start(schedule_of([2], max_failures=0))

@@ -1,4 +1,6 @@
-"""Fleets that change while they are listed: no server is lost between two pages, none is met twice."""
+"""Fleets that change while they are listed: no server is lost between two pages, none
+is met twice.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ GROW: Mapping[str, Any] = {"do": "create_servers", "on": "list", "after": 1, "co
 def test_the_list_shifts_between_the_pages_of_the_look_before_a_wave(
     fault: Mapping[str, Any], speaks: str
 ) -> None:
-    """Servers of the first page go (or new ones come) before the second is read: only those gone are skipped."""
+    """Servers of the first page go (or new ones come) before the second is read: only those
+    gone are skipped.
+    """
 
     async def scene() -> None:
         async with simulated(
@@ -48,7 +52,9 @@ def test_the_list_shifts_between_the_pages_of_the_look_before_a_wave(
 
 
 def test_the_list_shifts_while_the_schedule_is_made() -> None:
-    """A server that moves from the second page to the first while both are read is planned, once."""
+    """A server that moves from the second page to the first while both are read is
+    planned, once.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(1012, SHIFT)) as field:

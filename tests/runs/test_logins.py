@@ -48,7 +48,9 @@ def login_by(kind: str, here: Running, github: Issuer) -> Login:
 
 @asynccontextmanager
 async def there(kind: str, valid: timedelta) -> AsyncIterator[Field]:
-    """A cloud of 12 servers whose tokens and keys are good for this long, and a client that logs in this way."""
+    """A cloud of 12 servers whose tokens and keys are good for this long, and a client that
+    logs in this way.
+    """
     keys = KnownLogins(
         ak="PERMANENT",
         sk="permanent-secret",
@@ -77,7 +79,9 @@ def exchanges(field: Field, kind: str) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_ends_in_the_middle_of_a_wave(kind: str) -> None:
-    """Tokens and keys that end while a wave is down are renewed before they are refused; no server goes down twice."""
+    """Tokens and keys that end while a wave is down are renewed before they are refused; no
+    server goes down twice.
+    """
 
     async def main() -> None:
         async with there(kind, SHORT) as field:
@@ -93,7 +97,9 @@ def test_it_ends_in_the_middle_of_a_wave(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_revoked_in_the_middle_of_a_wave(kind: str) -> None:
-    """What is refused with 401, under a job and before a reboot, is renewed once; no server goes down twice."""
+    """What is refused with 401, under a job and before a reboot, is renewed once; no server
+    goes down twice.
+    """
 
     async def main() -> None:
         with stamina.set_testing(True, attempts=2):

@@ -1,4 +1,6 @@
-"""One plan over several clouds that fail and throttle: calls, events and outcomes by count, and how they grow."""
+"""One plan over several clouds that fail and throttle: calls, events and outcomes by count,
+and how they grow.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def sizes() -> tuple[Measured, Measured]:
 
 
 def test_every_server_has_one_outcome_and_one_reboot(sizes: tuple[Measured, Measured]) -> None:
-    """On each of three targets, whatever fails or is throttled, nobody is left out and nobody is rebooted twice."""
+    """On each of three targets, whatever fails or is throttled, nobody is left out and
+    nobody is rebooted twice.
+    """
     for servers, measured in zip((300, 600), sizes, strict=True):
         run, counts = measured.run, measured.run.counts()
         assert run.word == "done"
@@ -58,7 +62,9 @@ def test_every_server_has_one_outcome_and_one_reboot(sizes: tuple[Measured, Meas
 def test_calls_are_two_lists_and_one_request_a_wave_and_polls(
     sizes: tuple[Measured, Measured],
 ) -> None:
-    """What is more than that comes of answers that were throttled, and of the servers that came back early."""
+    """What is more than that comes of answers that were throttled, and of the servers that
+    came back early.
+    """
     for measured in sizes:
         waves, calls, throttled = (
             len(measured.run.waves),
@@ -92,7 +98,9 @@ def _length(run: Run, position: int) -> float:
 
 
 def test_twice_the_servers_are_twice_the_calls_and_events(sizes: tuple[Measured, Measured]) -> None:
-    """Work is for each wave, whatever the run has behind it: nothing grows with the square of the fleet."""
+    """Work is for each wave, whatever the run has behind it: nothing grows with the square
+    of the fleet.
+    """
     small, large = sizes
     assert len(large.run.waves) == 2 * len(small.run.waves)
     for one, two in (

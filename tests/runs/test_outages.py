@@ -1,4 +1,6 @@
-"""The cloud cannot be reached, processes die, credentials end, days pass: every run comes to a correct end."""
+"""The cloud cannot be reached, processes die, credentials end, days pass: every run comes
+to a correct end.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def once_each(field: Field, servers: int) -> bool:
 @pytest.mark.parametrize("speaks", ["huaweicloud", "otc"])
 @pytest.mark.parametrize("login", ["aksk", "password"])
 def test_a_run_resumed_after_two_days(login: LoginKind, speaks: str) -> None:
-    """Killed in its second wave and resumed when the job is gone: history tells, the rest of the run follows."""
+    """Killed in its second wave and resumed when the job is gone: history tells, the rest
+    of the run follows.
+    """
 
     async def scene() -> None:
         async with simulated(
@@ -86,7 +90,9 @@ def test_a_run_resumed_after_two_days_finds_one_in_error_and_one_deleted() -> No
 
 
 def test_an_outage_before_the_wave_is_waited_for() -> None:
-    """The cloud cannot be read for five minutes before the first wave: nothing is sent, then all goes well."""
+    """The cloud cannot be read for five minutes before the first wave: nothing is sent,
+    then all goes well.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(6), tuning=SLOWLY) as field:
@@ -105,7 +111,9 @@ def test_an_outage_before_the_wave_is_waited_for() -> None:
 
 
 def test_an_outage_before_the_wave_that_lasts_ends_the_process_not_the_run() -> None:
-    """After `ready.timeout` without a reading the process gives up with the cloud's error; the run can be resumed."""
+    """After `ready.timeout` without a reading the process gives up with the cloud's error;
+    the run can be resumed.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(6), tuning=SLOWLY) as field:
@@ -128,7 +136,9 @@ def test_an_outage_before_the_wave_that_lasts_ends_the_process_not_the_run() -> 
 
 
 def test_an_outage_at_the_request_proves_that_nothing_was_sent() -> None:
-    """A refused connection is no lost request: the batch is asked for again, and once only, when the line is back."""
+    """A refused connection is no lost request: the batch is asked for again, and once only,
+    when the line is back.
+    """
 
     async def scene() -> None:
         tuning = Tuning(poll_every_s=30, servers_per_request=3, servers_per_minute=3)
@@ -174,7 +184,9 @@ def test_an_outage_while_polling_is_endured(minutes: int) -> None:
 
 
 def test_an_outage_while_polling_that_lasts_makes_servers_unknown() -> None:
-    """When nobody could look until the deadline and two minutes more, the servers are unknown, not failed."""
+    """When nobody could look until the deadline and two minutes more, the servers are
+    unknown, not failed.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(6), tuning=SLOWLY) as field:
@@ -195,7 +207,9 @@ def test_an_outage_while_polling_that_lasts_makes_servers_unknown() -> None:
     ("until", "expected"), [("4m", "ready Rebooted"), (None, "unknown CannotSee")]
 )
 def test_an_outage_while_reading_back(until: str | None, expected: str) -> None:
-    """The job has ended well, but states cannot be read: for a while that is endured, at the deadline it is unknown."""
+    """The job has ended well, but states cannot be read: for a while that is endured, at
+    the deadline it is unknown.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(6), tuning=SLOWLY) as field:
@@ -215,7 +229,9 @@ def test_an_outage_while_reading_back(until: str | None, expected: str) -> None:
 
 
 def test_credentials_that_end_in_mid_run_are_a_persons_matter() -> None:
-    """Three refusals in a row end the process with what to do; with good credentials the run goes on where it was."""
+    """Three refusals in a row end the process with what to do; with good credentials the
+    run goes on where it was.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(6), tuning=SLOWLY) as field:
@@ -254,7 +270,9 @@ DENIALS = {
 
 @pytest.mark.parametrize("denied", DENIALS.values(), ids=DENIALS.keys())
 def test_a_denied_request_reboots_nothing_and_can_be_repeated(denied: dict[str, Any]) -> None:
-    """The permission is missing: exit 77, nothing spent, and with the permission the same run goes on."""
+    """The permission is missing: exit 77, nothing spent, and with the permission the same
+    run goes on.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(6), tuning=SLOWLY) as field:
@@ -336,7 +354,9 @@ ELSEWHERE = Owner("another-host", 4711, boot="b", namespace="n", started="1")
 def test_a_request_of_a_process_that_vanished(
     login: LoginKind, when: str, dead: bool, expected: str, posts: int, least: timedelta
 ) -> None:
-    """With `retry`, what another process sent is repeated only when its request cannot arrive any more."""
+    """With `retry`, what another process sent is repeated only when its request cannot
+    arrive any more.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(2), login=login, tuning=SLOWLY) as field:

@@ -31,7 +31,9 @@ LETTERS = {"list": "l", "reboot": "r", "job": "j"}
 
 @pytest.mark.parametrize("reboot_s", [40.0, None], ids=["40 s", "15-120 s"])
 def test_a_thousand_servers_in_ten_waves(reboot_s: float | None) -> None:
-    """Each server goes down exactly once, in the order of the waves, by one request and few readings a wave."""
+    """Each server goes down exactly once, in the order of the waves, by one request and few
+    readings a wave.
+    """
     field, run, calls = asyncio.run(_measured(1000, 100, reboot_s))
     assert run.word == "done"
     assert run.counts()["ready"] == 1000
@@ -49,7 +51,7 @@ def test_a_thousand_servers_in_ten_waves(reboot_s: float | None) -> None:
         assert part.count("j") <= intervals
         if reboot_s:
             assert part == "j" * part.count("j") + "l"
-        else:  # the first that are back are read while the last still reboot, but not more often than jobs are polled
+        else:  # the first that are back are read while the last still reboot, but not more often than jobs are polled  # noqa: E501
             assert 1 <= part.count("l") <= intervals / 2
     _assert_poll_interval(calls, 5.0)
     assert run.ended
@@ -65,7 +67,9 @@ def _assert_wave_order(field: Field, run: Run) -> None:
 
 
 def _assert_quota(field: Field, most: int) -> None:
-    """In any 60 s no more servers were accepted than the quota allows, and nothing was throttled."""
+    """In any 60 s no more servers were accepted than the quota allows, and nothing was
+    throttled.
+    """
     times = sorted(r.at for r in field.state.accepted_reboots())
     first = 0
     for i, at in enumerate(times):
@@ -82,7 +86,9 @@ def _assert_poll_interval(calls: Slices, every_s: float) -> None:
 
 
 def test_a_wave_over_the_quota_is_spread_over_minutes() -> None:
-    """A wave of 1,050 servers goes out in batches of 1,000 a minute, is polled per batch, and is never throttled."""
+    """A wave of 1,050 servers goes out in batches of 1,000 a minute, is polled per batch,
+    and is never throttled.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(1050)) as field:
@@ -102,7 +108,9 @@ def test_a_wave_over_the_quota_is_spread_over_minutes() -> None:
 
 
 def test_small_batches_share_one_minute() -> None:
-    """With 25 servers a request and 100 a minute, every minute of the cloud's log holds at most 100."""
+    """With 25 servers a request and 100 a minute, every minute of the cloud's log holds at
+    most 100.
+    """
 
     async def scene() -> None:
         tuning = Tuning(servers_per_request=25, servers_per_minute=100)
@@ -148,7 +156,9 @@ def test_two_runs_share_the_quota_of_their_target() -> None:
 
 
 def test_what_was_seen_is_what_is_stored() -> None:
-    """Whoever watches a run over HTTP is told every event of its journal, in order, once it is durable."""
+    """Whoever watches a run over HTTP is told every event of its journal, in order, once it
+    is durable.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(20)) as field:

@@ -1,4 +1,6 @@
-"""What servers of a wave wait for: room, people, other runs. They are looked at again before they are asked for."""
+"""What servers of a wave wait for: room, people, other runs. They are looked at again
+before they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ HALF = Tuning(poll_every_s=30, servers_per_request=3, servers_per_minute=3)
 
 
 def test_a_wave_that_was_left_for_two_days_is_looked_at_again() -> None:
-    """Half of a wave was sent, then nobody was at it for two days: the other half is judged as it is now."""
+    """Half of a wave was sent, then nobody was at it for two days: the other half is judged
+    as it is now.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(6), tuning=HALF) as field:
@@ -79,7 +83,9 @@ def test_a_halt_in_the_middle_of_a_wave_is_followed_by_another_look() -> None:
 
 @pytest.mark.parametrize("is_same_cycle", [True, False])
 def test_servers_that_another_run_holds_are_waited_for(is_same_cycle: bool) -> None:
-    """When the other run lets them go they are looked at and asked for; in the same cycle they are skipped for it."""
+    """When the other run lets them go they are looked at and asked for; in the same cycle
+    they are skipped for it.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(6), tuning=Tuning(poll_every_s=30)) as field:

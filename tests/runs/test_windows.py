@@ -1,4 +1,6 @@
-"""Runs with windows and freezes in virtual time: they wait, suspend, go on the next night, and never start outside."""
+"""Runs with windows and freezes in virtual time: they wait, suspend, go on the next night,
+and never start outside.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ from runner.simulator.timeline import from_millis
 from tests.journal import fields_of
 from tests.runs.harness import Field, options_of, plan_of, simulated
 
-NIGHTS = "windows: [{days: [mon, tue, wed, thu, fri, sat, sun], start: '22:00', length: 2h, timezone: Europe/Berlin}]\n"
+NIGHTS = (
+    "windows: [{days: [mon, tue, wed, thu, fri, sat, sun], start: '22:00', length: 2h, "
+    "timezone: Europe/Berlin}]\n"
+)
 
 
 def at_night(field: Field, hour: int, minute: int = 0) -> datetime:
@@ -54,7 +59,9 @@ def starts(run: Run) -> list[str]:
 
 
 def test_a_window_closes_between_waves_and_the_run_goes_on_the_next_nights(tmp_path: Path) -> None:
-    """Three nights: the window closes, a freeze takes the second night, the rest follows in the third; each once."""
+    """Three nights: the window closes, a freeze takes the second night, the rest follows in
+    the third; each once.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(12)) as field:
@@ -129,7 +136,9 @@ def test_a_wave_in_flight_is_sent_to_its_end() -> None:
 
 
 def test_a_wait_for_a_window_has_an_end() -> None:
-    """After `wait_at_most`, counted from when the waiting began, the run stops and says why; nothing was sent."""
+    """After `wait_at_most`, counted from when the waiting began, the run stops and says
+    why; nothing was sent.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(2)) as field:
@@ -147,7 +156,9 @@ def test_a_wait_for_a_window_has_an_end() -> None:
 
 
 def test_an_override_holds_for_the_process_that_was_given_it() -> None:
-    """Each wave that begins outside is a decision in the journal, with who and why; the next process waits again."""
+    """Each wave that begins outside is a decision in the journal, with who and why; the
+    next process waits again.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(3)) as field:
@@ -175,8 +186,8 @@ def asked_at(field: Field) -> list[datetime]:
 
 
 def test_a_wave_that_has_not_sent_anything_waits_for_the_next_window() -> None:
-    """A rate holds the second wave, which has begun, until the window is closed: nothing is sent before the next night,
-    whoever goes on with the run, and then all comes to its end.
+    """A rate holds the second wave, which has begun, until the window is closed: nothing is
+    sent before the next night, whoever goes on with the run, and then all comes to its end.
     """
 
     async def scene() -> None:
@@ -203,7 +214,9 @@ def test_a_wave_that_has_not_sent_anything_waits_for_the_next_window() -> None:
 
 
 def test_a_freeze_that_is_added_holds_a_wave_that_has_not_sent_anything() -> None:
-    """The calendars are read again before the first request, not only before the wave is said to begin."""
+    """The calendars are read again before the first request, not only before the wave is
+    said to begin.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(2)) as field:
@@ -229,7 +242,9 @@ def test_a_freeze_that_is_added_holds_a_wave_that_has_not_sent_anything() -> Non
 
 
 def test_a_wave_that_is_overridden_in_its_wait_is_recorded_once() -> None:
-    """`--override-window` lets a wave that has begun and sent nothing go on, and the journal says so one time."""
+    """`--override-window` lets a wave that has begun and sent nothing go on, and the
+    journal says so one time.
+    """
 
     async def scene() -> None:
         async with simulated(options_of(2)) as field:

@@ -27,7 +27,9 @@ RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
 
 
 class VirtualClock:
-    """Time that stands still until somebody moves it. Sleeping moves it at once, and is remembered."""
+    """Time that stands still until somebody moves it. Sleeping moves it at once, and is
+    remembered.
+    """
 
     def __init__(self, start: datetime = START) -> None:
         self.moment = start
@@ -141,7 +143,9 @@ def simulated(
     wall: Any = None,
     **fleet_options: Any,
 ) -> Iterator[Bench]:
-    """A cloud in virtual time. `wall` (a function) replaces the real time that logins are judged by."""
+    """A cloud in virtual time. `wall` (a function) replaces the real time that logins are
+    judged by.
+    """
     options = CloudOptions(
         fleet=fleet or FleetOptions(servers=servers, **fleet_options),
         credentials=KEYS,

@@ -65,7 +65,9 @@ def send(
 
 
 def test_signature_covers_everything() -> None:
-    """A right signature is taken; changing path, query, body, a signed header or the key id is noticed."""
+    """A right signature is taken; changing path, query, body, a signed header or the key id
+    is noticed.
+    """
     with simulated(1) as bench:
         path = limits(bench) + "?a=1&b=%20"
         good = signed_headers(bench, "GET", path)
@@ -97,7 +99,9 @@ def test_host_and_date_must_be_signed(missing: str) -> None:
 
 
 def test_no_credentials_and_nonsense() -> None:
-    """No header, an unreadable Authorization and a made-up token are 401 APIGW.0301, each with its own text."""
+    """No header, an unreadable Authorization and a made-up token are 401 APIGW.0301, each
+    with its own text.
+    """
     with simulated(1) as bench:
         for headers, tail in (
             ({}, "x-auth-token not found"),
@@ -157,7 +161,9 @@ def test_unsigned_payload_is_what_is_stated() -> None:
 
 
 def test_token_lives_24_hours_of_real_time() -> None:
-    """A token is good for 24 real hours, however far simulated time has moved; then 401 APIGW.0307."""
+    """A token is good for 24 real hours, however far simulated time has moved; then 401
+    APIGW.0307.
+    """
     real = [START]
     with simulated(1, wall=lambda: real[0]) as bench:
         bench.clock.advance(90 * 86_400)
@@ -181,7 +187,9 @@ def test_token_lives_24_hours_of_real_time() -> None:
     ],
 )
 def test_wrong_login(change: dict[str, Any], status: int) -> None:
-    """User, password and domain must all be right; the error has an integer code and never a token."""
+    """User, password and domain must all be right; the error has an integer code and
+    never a token.
+    """
     with simulated(1) as bench:
         answer = http().post(
             bench.running.url + "/v3/auth/tokens", json=token_request("eu-west-101", **change)
@@ -212,7 +220,9 @@ def test_unreadable_login(body: bytes) -> None:
 
 
 def test_token_needs_the_project() -> None:
-    """A login for another project gets no token; one for none, or for our domain, a token that opens IAM alone."""
+    """A login for another project gets no token; one for none, or for our domain, a token
+    that opens IAM alone.
+    """
     with simulated(1) as bench:
         for scope in (None, {"domain": {"name": KEYS.domain}}):
             request = token_request("eu-west-101")

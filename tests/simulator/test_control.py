@@ -24,7 +24,9 @@ def test_off_unless_enabled() -> None:
 
 
 def test_faults_come_and_go(bench: Bench) -> None:
-    """A rule that is posted fires; clearing ends all rules; a wrong one is refused with its reason."""
+    """A rule that is posted fires; clearing ends all rules; a wrong one is refused with
+    its reason.
+    """
     url = bench.running.url + "/_simulator/faults"
     rule = {"do": "error", "on": "limits", "times": "all"}
     assert http().post(url, json={"rules": [rule]}).json() == {"added": 1}
@@ -50,7 +52,9 @@ def test_switches(bench: Bench) -> None:
 
 
 def test_log(bench: Bench) -> None:
-    """The log has every request with its answer, every accepted reboot, and the count of each server."""
+    """The log has every request with its answer, every accepted reboot, and the count of
+    each server.
+    """
     job_id = bench.rebooted(bench.ids[:2])
     log = http().get(bench.running.url + "/_simulator/log").json()
     last = log["requests"][-1]

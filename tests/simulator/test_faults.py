@@ -117,7 +117,9 @@ def test_reset_is_a_tcp_reset(bench: Bench) -> None:
 
 
 def test_truncated_body(bench: Bench) -> None:
-    """The body ends half way, though its whole length was announced; the request was carried out."""
+    """The body ends half way, though its whole length was announced; the request was
+    carried out.
+    """
     bench.fault(do="truncate", on="reboot")
     with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
         bench.reboot(bench.ids[:1])
@@ -125,7 +127,9 @@ def test_truncated_body(bench: Bench) -> None:
 
 
 def test_delay_of_simulated_time(bench: Bench) -> None:
-    """A late request is carried out late, a late answer after it was carried out; both in simulated seconds."""
+    """A late request is carried out late, a late answer after it was carried out; both in
+    simulated seconds.
+    """
     bench.fault(do="delay", on="reboot", seconds="90s", when="before")
     bench.fault(do="delay", on="reboot", seconds="20s", when="after")
     started = bench.clock.now()
@@ -173,7 +177,9 @@ def test_expired_token(bench: Bench) -> None:
 
 @pytest.mark.parametrize("parent", ["FAIL", "SUCCESS"])
 def test_failed_sub_job(bench: Bench, parent: str) -> None:
-    """The named server's sub-job fails with the code given, once; the parent ends as the rule says."""
+    """The named server's sub-job fails with the code given, once; the parent ends as
+    the rule says.
+    """
     bench.fault(
         do="job_fail",
         servers={"names": ["web-002"]},
@@ -289,7 +295,9 @@ def test_slow_reboot(bench: Bench) -> None:
 
 @pytest.mark.parametrize("by", ["rule", "switch"])
 def test_state_lag(bench: Bench, by: str) -> None:
-    """Lists and shows lag at both edges: ACTIVE while it already goes down, REBOOT while it is already back."""
+    """Lists and shows lag at both edges: ACTIVE while it already goes down, REBOOT while it
+    is already back.
+    """
     if by == "rule":
         bench.fault(do="state_lag", seconds="10s")
     else:
@@ -327,7 +335,9 @@ def test_job_visible_later() -> None:
 
 
 def test_reboot_by_somebody_else(bench: Bench) -> None:
-    """Somebody else's reboot shows in state and history, has no job of ours and is not on the API's account."""
+    """Somebody else's reboot shows in state and history, has no job of ours and is not on
+    the API's account.
+    """
     bench.fault(do="rebooted_by_somebody", at="1m", servers={"names": ["web-001"]})
     server = bench.id_of("web-001")
     bench.clock.advance(59)
@@ -341,7 +351,9 @@ def test_reboot_by_somebody_else(bench: Bench) -> None:
 
 
 def test_after_and_times(bench: Bench) -> None:
-    """`after` lets calls pass, `times` limits how often a rule fires; other calls are not counted."""
+    """`after` lets calls pass, `times` limits how often a rule fires; other calls are
+    not counted.
+    """
     bench.fault(do="error", on="limits", after=2, times=2)
     statuses = []
     for _ in range(6):
@@ -391,7 +403,9 @@ def test_shares_and_counts_of_servers() -> None:
 
 
 def test_first_refusal_counts(bench: Bench) -> None:
-    """Of several rules on one call the first refusal answers, and delays of the others still happen."""
+    """Of several rules on one call the first refusal answers, and delays of the others
+    still happen.
+    """
     bench.fault(do="throttle", on="any")
     bench.fault(do="error", on="limits")
     bench.fault(do="delay", on="limits", seconds="5s")

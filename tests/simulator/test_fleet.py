@@ -21,7 +21,9 @@ options = st.builds(
 @settings(max_examples=40, deadline=None)
 @given(options)
 def test_laws_of_a_fleet(made: FleetOptions) -> None:
-    """As many servers as asked, each with an own id, name and address; groups hold at most 16 of one kind."""
+    """As many servers as asked, each with an own id, name and address; groups hold at most
+    16 of one kind.
+    """
     fleet = generate(made)
     assert len(fleet.servers) == made.servers
     for unique in ("id", "name", "address"):
@@ -36,7 +38,9 @@ def test_laws_of_a_fleet(made: FleetOptions) -> None:
 
 
 def test_sixty_servers() -> None:
-    """The usual fleet: four roles, mostly prod, three zones, at least one canary for each role, one in twenty."""
+    """The usual fleet: four roles, mostly prod, three zones, at least one canary for each
+    role, one in twenty.
+    """
     servers = generate(FleetOptions()).servers
     tags = [dict(s.tags) for s in servers]
     assert Counter(t["role"] for t in tags) == {"web": 30, "api": 15, "batch": 9, "db": 6}
@@ -47,7 +51,9 @@ def test_sixty_servers() -> None:
 
 
 def test_reboot_times() -> None:
-    """SOFT reboots mostly take 28 to 45 s, all between 15 and 120 s; HARD ones less; a server has its own pace."""
+    """SOFT reboots mostly take 28 to 45 s, all between 15 and 120 s; HARD ones less; a
+    server has its own pace.
+    """
     fleet = generate(FleetOptions(servers=2000))
     soft = [fleet.reboot_millis(s.id, 0, "SOFT") / 1000 for s in fleet.servers]
     assert 15 <= min(soft) < max(soft) <= 120

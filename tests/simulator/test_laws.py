@@ -57,7 +57,9 @@ def play(bench: Bench, story: list[tuple[Any, ...]]) -> None:
 def test_log_jobs_servers_and_history_agree(
     story: list[tuple[Any, ...]], bad: str, rebooting: str
 ) -> None:
-    """Never more than the quota in any 60 s; history, counts and jobs tell the same; in the end all is settled."""
+    """Never more than the quota in any 60 s; history, counts and jobs tell the same; in the
+    end all is settled.
+    """
     switches = {"quota_servers": QUOTA, "bad_servers": bad, "rebooting_servers": rebooting}
     with simulated(SERVERS, switches=switches) as bench:
         play(bench, story)

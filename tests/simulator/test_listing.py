@@ -21,7 +21,9 @@ def names(page: dict[str, Any]) -> list[str]:
 
 
 def test_offset_is_a_page_number(bench: Bench) -> None:
-    """Pages are counted from 1, 0 is the first page too, a page past the end is empty, `count` is the total."""
+    """Pages are counted from 1, 0 is the first page too, a page past the end is empty,
+    `count` is the total.
+    """
     pages = [bench.listed(limit=25, offset=page) for page in (1, 2, 3, 4)]
     assert [len(p["servers"]) for p in pages] == [25, 25, 10, 0]
     assert {p["count"] for p in pages} == {60}
@@ -70,7 +72,9 @@ def test_filters(bench: Bench, query: dict[str, Any], count: int) -> None:
 
 
 def test_by_id(bench: Bench) -> None:
-    """`server_id` takes a comma list and repeated values, ignores other filters, and at most 100 ids."""
+    """`server_id` takes a comma list and repeated values, ignores other filters, and at
+    most 100 ids.
+    """
     some = bench.ids[3:6]
     assert [
         s["id"] for s in bench.listed(server_id=",".join(some), name="nothing")["servers"]
@@ -85,7 +89,9 @@ def test_by_id(bench: Bench) -> None:
 
 
 def test_active_includes_servers_on_their_way() -> None:
-    """`status=ACTIVE` also gives servers that are rebooting, as documented; REBOOT gives those alone."""
+    """`status=ACTIVE` also gives servers that are rebooting, as documented; REBOOT gives
+    those alone.
+    """
     with simulated(3) as bench:
         bench.rebooted(bench.ids[:1])
         bench.clock.advance(5)
@@ -100,7 +106,9 @@ def test_active_includes_servers_on_their_way() -> None:
 
 
 def test_table_moves_between_pages() -> None:
-    """Servers deleted and created between two pages shift the rest: one is never shown, `count` changes."""
+    """Servers deleted and created between two pages shift the rest: one is never shown,
+    `count` changes.
+    """
     with simulated(20) as bench:
         bench.fault(do="delete_servers", on="list", after=1, servers={"names": ["web-001"]})
         bench.fault(do="create_servers", on="list", after=2, count=2)
@@ -130,7 +138,9 @@ def test_other_dialect() -> None:
 
 
 def test_tags_change_and_locks_end(bench: Bench) -> None:
-    """Tags that somebody sets show in lists, shows and tag reads; a lock with a length is gone after it."""
+    """Tags that somebody sets show in lists, shows and tag reads; a lock with a length is
+    gone after it.
+    """
     with simulated(5) as bench:
         server = bench.id_of("web-001")
         bench.fault(do="tags", servers={"names": ["web-001"]}, tags={"role": "web", "note": ""})
@@ -165,7 +175,9 @@ def test_wrong_tag_queries(bench: Bench, body: bytes) -> None:
 
 
 def test_tag_query_narrows(bench: Bench) -> None:
-    """Keys are ANDed, values ORed, empty values mean any, `not_tags` leaves out, `matches` looks at the name."""
+    """Keys are ANDed, values ORed, empty values mean any, `not_tags` leaves out, `matches`
+    looks at the name.
+    """
 
     def count(**query: Any) -> int:
         body = {"action": "count", **query}

@@ -1,4 +1,6 @@
-"""The course of a reboot: what is taken, what is refused, and how job, servers and history tell of it."""
+"""The course of a reboot: what is taken, what is refused, and how job, servers and history
+tell of it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def when(text: str) -> float:
 
 
 def test_timing_is_as_recorded(bench: Bench) -> None:
-    """A sub-job begins 0.1 s after the request and ends when its server is back; the parent ends 8 s after the last."""
+    """A sub-job begins 0.1 s after the request and ends when its server is back; the parent
+    ends 8 s after the last.
+    """
     job_id = bench.rebooted(bench.ids)
     bench.clock.advance(300)
     job = bench.job(job_id)
@@ -49,7 +53,9 @@ def test_timing_is_as_recorded(bench: Bench) -> None:
     [("SOFT", "REBOOT", "reboot_started"), ("HARD", "HARD_REBOOT", "reboot_started_hard")],
 )
 def test_server_goes_down_and_comes_back(bench: Bench, kind: str, status: str, task: str) -> None:
-    """ACTIVE, then REBOOT or HARD_REBOOT with its task, then ACTIVE; `updated` moves at both edges."""
+    """ACTIVE, then REBOOT or HARD_REBOOT with its task, then ACTIVE; `updated` moves at
+    both edges.
+    """
     server = bench.ids[0]
     before = bench.show(server)["updated"]
     bench.rebooted([server], kind)
@@ -151,7 +157,9 @@ def test_more_than_1000_in_a_request() -> None:
     ],
 )
 def test_quota_in_any_60_seconds(switch: str, status: int, code: str | None) -> None:
-    """No more than 1,000 servers in any 60 s: over that nothing is taken, as switched; then there is room again."""
+    """No more than 1,000 servers in any 60 s: over that nothing is taken, as switched; then
+    there is room again.
+    """
     with simulated(1200, switches={"quota": switch, "quota_retry_after": True}) as bench:
         assert bench.reboot(bench.ids[:600]).status_code == 200
         bench.clock.advance(30)
@@ -187,7 +195,9 @@ TROUBLES = [
 def test_bad_server_refuses_the_batch(
     bench: Bench, rule: dict[str, Any], status: int, code: str
 ) -> None:
-    """One server that cannot be rebooted refuses the whole batch with its code; the others stay up."""
+    """One server that cannot be rebooted refuses the whole batch with its code; the
+    others stay up.
+    """
     bench.fault(**rule, servers={"names": ["web-003"]})
     bench.clock.advance(1)
     assert error_of(bench.reboot(bench.ids)) == (status, code)
@@ -233,7 +243,9 @@ def test_refusal_of_several(refusal: str) -> None:
 
 
 def test_rebooting_server_is_busy_for_soft_not_for_hard(bench: Bench) -> None:
-    """A server in REBOOT refuses SOFT with Ecs.0603 and takes HARD, as the user guide says; both count."""
+    """A server in REBOOT refuses SOFT with Ecs.0603 and takes HARD, as the user guide says;
+    both count.
+    """
     server = bench.ids[0]
     bench.rebooted([server])
     bench.clock.advance(5)
@@ -255,7 +267,9 @@ def test_queued_reboots() -> None:
 
 
 def test_further_switches() -> None:
-    """Lower case, merged duplicates, the other missing and busy codes, and 404 for jobs, each when switched."""
+    """Lower case, merged duplicates, the other missing and busy codes, and 404 for jobs,
+    each when switched.
+    """
     words = {
         "lower_case_type": True,
         "duplicates": "merge",
@@ -283,7 +297,9 @@ def test_parent_of_mixed_results() -> None:
 
 
 def test_same_seed_same_story() -> None:
-    """Two worlds of one seed give the same answers to the same calls, job ids and times included."""
+    """Two worlds of one seed give the same answers to the same calls, job ids and times
+    included.
+    """
 
     def story() -> list[str]:
         with simulated(10, seed=7) as bench:

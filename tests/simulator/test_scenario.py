@@ -1,4 +1,6 @@
-"""Scenario and inventory files: what they say happens, and what is wrong in them is told at once."""
+"""Scenario and inventory files: what they say happens, and what is wrong in them is
+told at once.
+"""
 
 from __future__ import annotations
 
@@ -110,11 +112,14 @@ def test_unreadable_files(tmp_path: Path) -> None:
 
 
 def test_fleet_of_a_file(tmp_path: Path) -> None:
-    """A fleet from a file has its names, ids, tags, groups and states, and is served like any other."""
+    """A fleet from a file has its names, ids, tags, groups and states, and is served like
+    any other.
+    """
     path = tmp_path / "fleet.yaml"
     path.write_text(
         'servers:\n  - {name: "a \\" b", zone: z1, tags: {role: web}, group: g, flavor: "x\\"y"}\n'
-        "  - {name: b, id: 616fb98f-46ca-475e-917e-2563e5a8cd19, status: SHUTOFF, locked: true, group: g}\n"
+        "  - {name: b, id: 616fb98f-46ca-475e-917e-2563e5a8cd19, status: SHUTOFF, locked: "
+        "true, group: g}\n"
         "project_id: 05041fffa40025702f6dc009cc6f8f33\n"
     )
     with simulated(fleet=load_fleet(path, FleetOptions(seed=3))) as bench:

@@ -58,7 +58,9 @@ def test_port_that_is_taken() -> None:
 
 
 def test_embedded_goes_on_from_its_file(tmp_path: Path) -> None:
-    """The embedded cloud answers at a url, its clock runs at its scale, and a second start finds the first's job."""
+    """The embedded cloud answers at a url, its clock runs at its scale, and a second start
+    finds the first's job.
+    """
     options = options_for(SimulatorOptions(servers=3, seed=5, time_scale=1000.0), "eu-de")
     jobs: list[str] = []
     for _ in range(2):

@@ -58,7 +58,9 @@ def test_the_comparison_sees_differences() -> None:
 
 
 def test_server_of_a_show(bench: Bench) -> None:
-    """A shown server has every documented field with its documented type, numbers written as texts included."""
+    """A shown server has every documented field with its documented type, numbers written
+    as texts included.
+    """
     example = documented("server-single.json")
     example["server"]["metadata"] = {}
     example["server"]["addresses"] = {}
@@ -73,7 +75,9 @@ def test_server_of_a_show(bench: Bench) -> None:
 
 
 def test_server_of_a_list(bench: Bench) -> None:
-    """A list answers `count` and `servers` as the documented page, with `request_id` as live answers have it."""
+    """A list answers `count` and `servers` as the documented page, with `request_id` as
+    live answers have it.
+    """
     page = bench.listed(limit=3)
     example = documented("servers-detail-states.json")
     for server in example["servers"]:
@@ -85,7 +89,9 @@ def test_server_of_a_list(bench: Bench) -> None:
 
 
 def test_ghost(bench: Bench) -> None:
-    """The `server_id` filter gives an id that does not exist back with every other field null but `fault`."""
+    """The `server_id` filter gives an id that does not exist back with every other field
+    null but `fault`.
+    """
     example = documented("servers-by-id-missing.json")
     missing = example["servers"][0]["id"]
     page = bench.listed(server_id=missing)
@@ -94,7 +100,9 @@ def test_ghost(bench: Bench) -> None:
 
 
 def test_job_from_init_to_success() -> None:
-    """A job is INIT without sub-jobs, RUNNING without error keys and with an empty end, then SUCCESS with nulls."""
+    """A job is INIT without sub-jobs, RUNNING without error keys and with an empty end,
+    then SUCCESS with nulls.
+    """
     with simulated(3) as bench:
         accepted = bench.reboot(bench.ids)
         assert shape(accepted.json()) == shape(documented("reboot-accepted.json"))
@@ -155,7 +163,9 @@ def test_other_reads(bench: Bench, path: str, name: str) -> None:
 
 
 def test_tag_query(bench: Bench) -> None:
-    """The tag query answers like the documented one on the path of its cloud, is unknown on the other's, and counts."""
+    """The tag query answers like the documented one on the path of its cloud, is unknown on
+    the other's, and counts.
+    """
     wanted = {
         "action": "filter",
         "limit": "2",
@@ -180,7 +190,9 @@ def test_tag_query(bench: Bench) -> None:
 
 
 def test_token(bench: Bench) -> None:
-    """A token request of the documented form gets 201, the token in a header and the documented body."""
+    """A token request of the documented form gets 201, the token in a header and the
+    documented body.
+    """
     request = token_request(bench.running.region)
     assert shape(request) == shape(documented("token-request.json"))
     answer = http().post(bench.running.url + "/v3/auth/tokens?nocatalog=true", json=request)
@@ -213,7 +225,9 @@ def test_headers_of_live_answers(bench: Bench) -> None:
     ],
 )
 def test_errors(bench: Bench, method: str, path: str, status: int, name: str) -> None:
-    """Each family of calls answers errors in its own documented shape; a wrong method is an unknown API."""
+    """Each family of calls answers errors in its own documented shape; a wrong method is an
+    unknown API.
+    """
     answer = bench.request(method, path)
     example = documented(name)
     assert answer.status_code == status
@@ -223,6 +237,8 @@ def test_errors(bench: Bench, method: str, path: str, status: int, name: str) ->
 
 
 def test_user_data_is_there_to_be_ignored(bench: Bench) -> None:
-    """Servers carry `user_data` with a password hash, as recorded ones do, so that clients can prove they drop it."""
+    """Servers carry `user_data` with a password hash, as recorded ones do, so that clients
+    can prove they drop it.
+    """
     assert bench.show(bench.ids[0])["OS-EXT-SRV-ATTR:user_data"]
     assert KEYS.password not in bench.show(bench.ids[0])["OS-EXT-SRV-ATTR:user_data"]

@@ -1,4 +1,6 @@
-"""The state file: several processes serve one world, and a killed one loses nothing that it answered."""
+"""The state file: several processes serve one world, and a killed one loses nothing that it
+answered.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ from .bench import KEYS, RULES, START, VirtualClock, http, simulated, token_requ
 
 
 def test_reopened_world_goes_on(tmp_path: Path) -> None:
-    """Servers, jobs, tokens, tags, rules and counts are as they were after the file is opened again."""
+    """Servers, jobs, tokens, tags, rules and counts are as they were after the file is
+    opened again.
+    """
     path = tmp_path / "deep" / "cloud.db"
     with simulated(10, state_path=path) as bench:
         job_id = bench.rebooted(bench.ids[:4])
@@ -61,7 +65,9 @@ def test_reopened_world_goes_on(tmp_path: Path) -> None:
 
 
 def test_simulated_time_goes_on(tmp_path: Path) -> None:
-    """Simulated time runs on from the file's anchor while nobody serves, and a new scale begins where it is."""
+    """Simulated time runs on from the file's anchor while nobody serves, and a new scale
+    begins where it is.
+    """
     path, real = tmp_path / "cloud.db", [START]
     moments = []
     for scale in (60, 60, 10, 10):
@@ -117,7 +123,9 @@ def test_line_of_another_version(tmp_path: Path) -> None:
 
 
 def test_scenario_is_taken_once(tmp_path: Path) -> None:
-    """The rules of one scenario are added once, however often the file is opened; another scenario replaces them."""
+    """The rules of one scenario are added once, however often the file is opened; another
+    scenario replaces them.
+    """
     path = tmp_path / "cloud.db"
     rules = RULES.validate_python([{"do": "error", "on": "any"}])
     for name in ("one", "one", "two"):
@@ -159,7 +167,7 @@ def test_failed_turn_never_was(tmp_path: Path) -> None:
             assert bench.state.reboot_counts() == {bench.ids[0]: 1}
 
 
-# -- processes --------------------------------------------------------------------------------------------
+# -- processes -----------------------------------------------------------------
 
 
 @dataclass
@@ -213,7 +221,9 @@ def token_of(process: Process) -> dict[str, str]:
 
 
 def test_two_processes_serve_one_world_and_one_is_killed(tmp_path: Path) -> None:
-    """Two processes share reboots, quota and tokens; what a killed one accepted and answered is there for the other."""
+    """Two processes share reboots, quota and tokens; what a killed one accepted and
+    answered is there for the other.
+    """
     path = tmp_path / "cloud.db"
     quota = tmp_path / "scenario.yaml"
     quota.write_text("switches: {quota_servers: 90, rebooting_servers: queue}\n")

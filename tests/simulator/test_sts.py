@@ -50,7 +50,9 @@ def assume(bench: Bench, token: str, **more: Any) -> tuple[int, dict[str, Any]]:
 def read_with(
     bench: Bench, key: dict[str, str], at: datetime, security_token: str | None = None
 ) -> tuple[int, str]:
-    """Status and error text of a signed read with a temporary key, or with another security token than its own."""
+    """Status and error text of a signed read with a temporary key, or with another security
+    token than its own.
+    """
     token = key["security_token"] if security_token is None else security_token
     path = f"/v1/{bench.running.project_id}/cloudservers/limits"
     headers = {
@@ -101,7 +103,9 @@ def test_answer_is_the_documented_one() -> None:
     ],
 )
 def test_token_that_is_not_trusted(token: dict[str, Any], status: int, text: str) -> None:
-    """Issuer, audience, subject, times and signature of the token must all be right; a refusal holds no key."""
+    """Issuer, audience, subject, times and signature of the token must all be right; a
+    refusal holds no key.
+    """
     with trusting() as bench:
         found, body = assume(bench, id_token(**token))
         assert (found, text in body["error_msg"]) == (status, True), body
@@ -134,7 +138,9 @@ def test_audience_may_be_one_of_several() -> None:
     ],
 )
 def test_request_that_is_wrong(change: dict[str, Any], status: int) -> None:
-    """Unknown provider or agency is 404; what breaks the model's limits, or is no JWT, is 400 and never echoed."""
+    """Unknown provider or agency is 404; what breaks the model's limits, or is no JWT, is
+    400 and never echoed.
+    """
     with trusting() as bench:
         found, body = assume(bench, **({"token": id_token()} | change))
         assert found == status
@@ -158,7 +164,11 @@ def test_key_ends() -> None:
         real[0] += timedelta(seconds=1)
         assert read_with(bench, key, real[0]) == (
             401,
-            "Incorrect IAM authentication information: Get secretKey failed, the security token has expired",
+            (
+                "Incorrect IAM authentication information: Get secretKey failed, the security "
+                "token "
+                "has expired"
+            ),
         )
 
 
@@ -178,7 +188,9 @@ def test_key_may_end_earlier() -> None:
 
 
 def test_key_needs_its_own_security_token() -> None:
-    """Without its security token, with another key's, or with a wrong secret, a temporary key opens nothing."""
+    """Without its security token, with another key's, or with a wrong secret, a temporary
+    key opens nothing.
+    """
     with trusting() as bench:
         now = datetime.now(UTC)
         one, two = (assume(bench, id_token())[1]["credentials"] for _ in range(2))
@@ -213,11 +225,13 @@ def test_secrets_are_not_kept() -> None:
             assert secret not in shown
 
 
-# -- the vendor's own SDK ---------------------------------------------------------------------------------------
+# -- the vendor's own SDK ------------------------------------------------------
 
 
 def sdk_client(bench: Bench, monkeypatch: pytest.MonkeyPatch, token: str) -> Any:
-    """The SDK's client as an application builds it from the environment; only the endpoints are ours."""
+    """The SDK's client as an application builds it from the environment; only the endpoints
+    are ours.
+    """
     for name, value in {**NAMES, "HUAWEICLOUD_OIDC_ID_TOKEN": token}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("HUAWEICLOUD_SDK_PROJECT_ID", bench.running.project_id)
@@ -234,7 +248,9 @@ def sdk_client(bench: Bench, monkeypatch: pytest.MonkeyPatch, token: str) -> Any
 
 
 def test_vendors_sdk_logs_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK's OIDC provider gets a key here, and its signed calls are taken; one exchange serves them all."""
+    """The SDK's OIDC provider gets a key here, and its signed calls are taken; one exchange
+    serves them all.
+    """
     with trusting() as bench:
         client = sdk_client(bench, monkeypatch, id_token())
         assert client.list_servers_details(ecs.ListServersDetailsRequest()).count == 3

@@ -1,4 +1,6 @@
-"""The vendor's clients of Auto Scaling and ECS read groups, members and scheduled events of the simulated cloud."""
+"""The vendor's clients of Auto Scaling and ECS read groups, members and scheduled events of
+the simulated cloud.
+"""
 
 from __future__ import annotations
 

@@ -52,7 +52,9 @@ def soft_reboot(client: Any, ids: list[str]) -> Any:
 
 
 def test_reboot_followed_to_its_end(bench: Bench) -> None:
-    """List, reboot, job and show through the SDK tell one story: down together, back one by one, ACTIVE again."""
+    """List, reboot, job and show through the SDK tell one story: down together, back one by
+    one, ACTIVE again.
+    """
     client = ecs_client(bench)
     listed = client.list_servers_details(
         ecs.ListServersDetailsRequest(limit=5, status="ACTIVE", tags="role=web")
@@ -113,7 +115,9 @@ def test_other_reads(bench: Bench) -> None:
 
 
 def test_the_other_cloud(bench: Bench) -> None:
-    """Switched to OTC, the paths that both clouds have work through the SDK; those that it lacks are no API there."""
+    """Switched to OTC, the paths that both clouds have work through the SDK; those that it
+    lacks are no API there.
+    """
     bench.switch(cloud="otc")
     client = ecs_client(bench)
     listed = client.list_servers_details(
@@ -142,7 +146,9 @@ def test_the_other_cloud(bench: Bench) -> None:
 
 
 def test_requests_of_the_other_clouds_own_client(bench: Bench) -> None:
-    """Raw requests as OTC's pages and its Go client write them: headers, paths, `limit` and `marker` of groups."""
+    """Raw requests as OTC's pages and its Go client write them: headers, paths, `limit` and
+    `marker` of groups.
+    """
     bench.switch(cloud="otc")
     token = bench.login()
     assert token.json()["token"]["user"]["password_expires_at"] is None
@@ -215,7 +221,9 @@ def test_wrong_secret_key_is_refused(bench: Bench) -> None:
     ("minutes", "is_taken"), [(-16, False), (-14, True), (14, True), (16, False)]
 )
 def test_clock_skew(minutes: int, is_taken: bool) -> None:
-    """A clock 14 minutes off is tolerated, 16 minutes are not, whichever way; the answer tells both times."""
+    """A clock 14 minutes off is tolerated, 16 minutes are not, whichever way; the answer
+    tells both times.
+    """
 
     def wall() -> datetime:
         return datetime.now(UTC) + timedelta(minutes=minutes)
@@ -236,7 +244,9 @@ def test_clock_skew(minutes: int, is_taken: bool) -> None:
     "ignore:Unable to convert string to datetime"
 )  # the SDK adds a Z to times with a zone
 def test_alarms_of_cloud_eye(bench: Bench) -> None:
-    """Rules and records through the SDK: an alarm that is on for a server, and one that is over again."""
+    """Rules and records through the SDK: an alarm that is on for a server, and one that is
+    over again.
+    """
     pytest.importorskip(
         "huaweicloudsdkces", reason="the vendor's client of Cloud Eye is not installed here"
     )

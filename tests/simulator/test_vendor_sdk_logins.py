@@ -101,7 +101,9 @@ def test_metadata(bench: Bench, monkeypatch: pytest.MonkeyPatch, tokens: Any) ->
 
 
 def test_identity_provider(bench: Bench, tmp_path: Path) -> None:
-    """The SDK's way with an identity provider: a token for the ID token, a key for the token, signed requests."""
+    """The SDK's way with an identity provider: a token for the ID token, a key for the
+    token, signed requests.
+    """
     trust(bench, oidc=TRUST)
     file = tmp_path / "token.jwt"
     file.write_text(id_token())

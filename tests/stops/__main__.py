@@ -2,8 +2,9 @@
 
     python -m tests.stops [--servers 400] [--seeds 20] [--only TEXT]
 
-Prints a table: a row for each scenario, run once for each seed in virtual time on the simulated cloud. Exits 1 when
-more was observed than announced, or when a reboot was asked for that should not have been.
+Prints a table: a row for each scenario, run once for each seed in virtual time on the
+simulated cloud. Exits 1 when more was observed than announced, or when a reboot was asked
+for that should not have been.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What a dry-run announced, what the simulated cloud's log tells, and whether one exceeds the other."""
+"""What a dry-run announced, what the simulated cloud's log tells, and whether one exceeds
+the other.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ WORST = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A dry-run as its reader has it. `announced`: the worst case of its first line, which its JSON tells as well."""
+    """A dry-run as its reader has it. `announced`: the worst case of its first line, which
+    its JSON tells as well.
+    """
 
     first_line: str
     announced: int
@@ -35,7 +39,9 @@ class Shown:
 
 
 async def show(place: Field, text: str) -> Shown:
-    """The dry-run of a plan; the schedule is read back from its JSON, as `run` reads a saved one."""
+    """The dry-run of a plan; the schedule is read back from its JSON, as `run` reads a
+    saved one.
+    """
     made, _ = await place.plan(text)
     diff = PlanDiff(FILE, made, forecast(made))
     (told,) = json.loads(diff_json([diff]))["plans"]
@@ -63,11 +69,13 @@ async def begin(place: Field, shown: Shown) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One run beside its dry-run. `down`, `at_once` and `failed` are the log's; `counted` is what the run says.
+    """One run beside its dry-run. `down`, `at_once` and `failed` are the log's; `counted` is
+    what the run says.
 
-    `down`: servers that were rebooted; `at_once`: the most that were down at one time, those that never came back
-    included; `failed`: whose job failed, or who did not run at the end, or (where a scenario has checks) did not pass
-    them; `counted`: failed and unknown. `broken`: laws that did not hold, a sentence each.
+    `down`: servers that were rebooted; `at_once`: the most that were down at one time,
+    those that never came back included; `failed`: whose job failed, or who did not run at
+    the end, or (where a scenario has checks) did not pass them; `counted`: failed and
+    unknown. `broken`: laws that did not hold, a sentence each.
     """
 
     shown: Shown
@@ -86,8 +94,8 @@ class Trial:
 def judge(
     place: Field, shown: Shown, run: Run, *, ill: Collection[str] = (), broken: Collection[str] = ()
 ) -> Trial:
-    """The trial of a run that is over. `ill`: servers (ids) that were rebooted and fail a check that they had passed
-    before; `broken`: what the scenario itself has found.
+    """The trial of a run that is over. `ill`: servers (ids) that were rebooted and fail a
+    check that they had passed before; `broken`: what the scenario itself has found.
     """
     reboots = place.state.accepted_reboots()
     asked = {r.server_id for r in reboots}

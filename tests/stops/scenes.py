@@ -1,6 +1,8 @@
-"""The scenarios: what goes wrong, in which plan. Each is one run of the real engine on the simulated cloud.
+"""The scenarios: what goes wrong, in which plan. Each is one run of the real engine on the
+simulated cloud.
 
-A scene is a coroutine `(servers, seed) -> Trial`. Cloud, gates and servers are real HTTP servers; only time is virtual.
+A scene is a coroutine `(servers, seed) -> Trial`. Cloud, gates and servers are real HTTP
+servers; only time is virtual.
 """
 
 from __future__ import annotations
@@ -52,10 +54,13 @@ def scene(title: str) -> Callable[[Scene], Scene]:
 def plan(
     group: str = "", *, waves: str = "1, 5%, 10%", budget: int | str = "2%", more: str = ""
 ) -> str:
-    """One group of all servers. `group` and `more`: further keys of it and of the plan, a line each."""
+    """One group of all servers. `group` and `more`: further keys of it and of the plan, a
+    line each.
+    """
     return (
         f"version: 1\nname: stops\nmax_failures: {budget}\n{BELTS}{more}"
-        f"groups:\n  - name: all\n    servers: {{all: true}}\n    waves: [{waves}]\n{_indented(group)}"
+        f"groups:\n  - name: all\n    servers: {{all: true}}\n    waves: "
+        f"[{waves}]\n{_indented(group)}"
     )
 
 
@@ -65,8 +70,10 @@ def two_groups(
     """The web servers, which are half of all, before the others."""
     return (
         f"version: 1\nname: stops\nmax_failures: {budget}\n{BELTS}{more}groups:\n"
-        f"  - name: web\n    servers: {{tags: {{role: web}}}}\n    waves: [{waves}]\n{_indented(web)}"
-        f"  - name: rest\n    servers: {{all: true}}\n    exclude: {{tags: {{role: web}}}}\n    waves: [{waves}]\n"
+        f"  - name: web\n    servers: {{tags: {{role: web}}}}\n    waves: "
+        f"[{waves}]\n{_indented(web)}"
+        f"  - name: rest\n    servers: {{all: true}}\n    exclude: {{tags: {{role: web}}}}\n    "
+        f"waves: [{waves}]\n"
         f"{_indented(rest)}"
     )
 
@@ -82,7 +89,9 @@ async def cloud(servers: int, seed: int) -> AsyncIterator[Field]:
 
 
 async def follow(place: Field, run_id: str, *, consent: bool = True) -> Run:
-    """To the end, every question answered at once, or by nobody. A law of judging: no belt but budgets holds it."""
+    """To the end, every question answered at once, or by nobody. A law of judging: no belt
+    but budgets holds it.
+    """
     while True:
         run = await place.follow(run_id, until=lambda run: consent and run.question is not None)
         if not run.is_open or run.question is None:
@@ -111,7 +120,7 @@ def by_zone(place: Field) -> dict[str, list[str]]:
     return zones
 
 
-# --- servers that fail -------------------------------------------------------------------------------------------
+# --- servers that fail --------------------------------------------------------
 
 
 @scene("2 % of the servers fail, at random")
@@ -178,7 +187,7 @@ async def lost_answers(servers: int, seed: int) -> Trial:
         return await trial(place, plan())
 
 
-# --- gates, windows, servers that are down -----------------------------------------------------------------------
+# --- gates, windows, servers that are down ------------------------------------
 
 
 @scene("a flapping gate, which ends closed or cannot tell")
@@ -226,7 +235,10 @@ async def window_closes(servers: int, seed: int) -> Trial:
         now = place.clock.now()
         end = now + timedelta(minutes=minutes)
         day = f"{now:%a}".lower()
-        window = f"windows: [{{days: [{day}], start: '{now:%H:%M}', length: {minutes}m, timezone: UTC}}]\n"
+        window = (
+            f"windows: [{{days: [{day}], start: '{now:%H:%M}', length: {minutes}m, timezone: "
+            f"UTC}}]\n"
+        )
         place.add_rules({"do": "slow", "seconds": "14m", "at": f"{18 + seed % 4}m"})
         shown = await show(
             place, plan("pause: 5m\nready: {timeout: 30m}", more=window + "wait_at_most: 2h\n")
@@ -258,7 +270,7 @@ async def too_many_down(servers: int, seed: int) -> Trial:
         return judge(place, shown, run, broken=["a wave began while too many were down"] * late)
 
 
-# --- what shows late, and what was ill before --------------------------------------------------------------------
+# --- what shows late, and what was ill before ---------------------------------
 
 
 @scene("a bake loses some of its group")
@@ -295,7 +307,9 @@ async def _bake(servers: int, seed: int, share: float) -> Trial:
 
 @scene("a third is ill before; baseline: count")
 async def ill_before(servers: int, seed: int) -> Trial:
-    """Every server is a real one with a health page: ill before and after, well, or ill since its reboot."""
+    """Every server is a real one with a health page: ill before and after, well, or ill
+    since its reboot.
+    """
     servers = min(servers, FEW)
     dice = random.Random(seed)
     numbers = list(range(1, servers + 1))
@@ -331,7 +345,7 @@ async def ill_before(servers: int, seed: int) -> Trial:
         return judge(place, shown, run, ill=ill, broken=broken)
 
 
-# --- what happens when a group's budget is exceeded --------------------------------------------------------------
+# --- what happens when a group's budget is exceeded ---------------------------
 
 
 @scene("on_failure: continue; 10 % of a group fail")

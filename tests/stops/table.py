@@ -11,7 +11,8 @@ from tests.stops.judge import Trial
 from tests.stops.scenes import SCENES
 
 HEADER = (
-    "| what goes wrong | servers | waves | largest wave | announced worst case | rebooted | down at once | failed |"
+    "| what goes wrong | servers | waves | largest wave | announced worst case | rebooted "
+    "| down at once | failed |"
     " counted | how it ended | observed ≤ announced |\n"
     "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---|"
 )

@@ -1,4 +1,6 @@
-"""Runs stop early, and never later than their dry-runs said: each scenario once, in a small fleet."""
+"""Runs stop early, and never later than their dry-runs said: each scenario once, in a
+small fleet.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ SERVERS = 100
 
 @pytest.mark.parametrize("title", SCENES)
 def test_no_more_fail_than_was_announced(title: str) -> None:
-    """Whatever goes wrong, what the cloud's log tells is within the dry-run's worst case, and the stop is a stop."""
+    """Whatever goes wrong, what the cloud's log tells is within the dry-run's worst case,
+    and the stop is a stop.
+    """
     try:
         made = row(title, SERVERS, [1])
     except OSError as error:
@@ -38,7 +42,9 @@ def test_the_worst_case_is_met(title: str) -> None:
 
 
 def test_a_bake_is_announced_besides() -> None:
-    """What a bake finds may be more than the waves can show: the first line of the dry-run says both numbers."""
+    """What a bake finds may be more than the waves can show: the first line of the dry-run
+    says both numbers.
+    """
     trial = asyncio.run(_trial("a bake loses its whole group"))
     assert trial.failed > trial.shown.schedule.worst_case.failures_before_stop
     assert (
@@ -54,7 +60,9 @@ def test_failed_servers_stay_down_while_the_next_wave_is() -> None:
 
 
 def test_a_run_beyond_its_dry_run_is_found() -> None:
-    """The verdict is no formality: with a smaller announcement, or a law that does not hold, it says no."""
+    """The verdict is no formality: with a smaller announcement, or a law that does not
+    hold, it says no.
+    """
     trial = asyncio.run(_trial("a bad image: all fail after the canary"))
     less = replace(trial, shown=replace(trial.shown, announced=trial.failed - 1))
     assert "| NO, 1 times |" in Row("x", [trial, less]).line()
@@ -65,7 +73,9 @@ def test_a_run_beyond_its_dry_run_is_found() -> None:
 
 
 def test_the_page_shows_every_scenario() -> None:
-    """docs/stopping.md holds the table of `python -m tests.stops`: all scenarios, each within what was announced."""
+    """docs/stopping.md holds the table of `python -m tests.stops`: all scenarios, each
+    within what was announced.
+    """
     text = PAGE.read_text(encoding="utf-8")
     assert HEADER in text
     rows = re.findall(r"^\| (.*?) \| \d.*\| (\w+) \|$", text, re.MULTILINE)

@@ -1,4 +1,6 @@
-"""Stores for tests: both real back ends, a clock that is set by hand, short ways to make runs and intents."""
+"""Stores for tests: both real back ends, a clock that is set by hand, short ways to make
+runs and intents.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,9 @@ class Place:
 
 
 def git_store(url: str, folder: Path, clock: Callable[[], float], **patience: float) -> SqlStore:
-    """A store in Git that sees at once what others have written: no write takes less than its 2 ms."""
+    """A store in Git that sees at once what others have written: no write takes less
+    than its 2 ms.
+    """
     from runner.store.gitref.address import Address
     from runner.store.gitref.dialect import Git
     from runner.store.gitref.remote import Remote

@@ -42,7 +42,9 @@ def test_a_released_server_is_free_for_another_cycle_only(store: SqlStore) -> No
 
 
 def test_an_unknown_server_stays_claimed(store: SqlStore) -> None:
-    """What nobody can know keeps its claim, also after its run has ended, until a person decides."""
+    """What nobody can know keeps its claim, also after its run has ended, until a
+    person decides.
+    """
     first = leased(store, "r1")
     store.append(first, AT, INTENDED, intent=intent(["s1", "s2"]))
     store.append(
@@ -59,7 +61,9 @@ def test_an_unknown_server_stays_claimed(store: SqlStore) -> None:
 
 
 def test_a_run_that_is_repeated_leaves_its_servers_free(store: SqlStore) -> None:
-    """Who repeats a run may ask for what it asked for, nobody else may; the servers of other runs stay taken."""
+    """Who repeats a run may ask for what it asked for, nobody else may; the servers of
+    other runs stay taken.
+    """
     first = leased(store, "r1")
     store.append(first, AT, INTENDED, intent=intent(["s1", "s2"]))
     store.append(
@@ -84,7 +88,9 @@ def test_a_run_that_is_repeated_leaves_its_servers_free(store: SqlStore) -> None
 
 
 def test_a_forgotten_repetition_gives_the_claim_back_to_the_run_before(store: SqlStore) -> None:
-    """What was provably not sent a second time is still spent by the run that was repeated; new servers are free."""
+    """What was provably not sent a second time is still spent by the run that was repeated;
+    new servers are free.
+    """
     first = leased(store, "r1")
     store.append(first, AT, INTENDED, intent=intent(["s1"]))
     store.append(
@@ -101,7 +107,9 @@ def test_a_forgotten_repetition_gives_the_claim_back_to_the_run_before(store: Sq
 
 
 def test_a_forgotten_server_gives_the_cycle_back(store: SqlStore) -> None:
-    """A request that was provably refused spends nothing: the same cycle may ask for the server again."""
+    """A request that was provably refused spends nothing: the same cycle may ask for the
+    server again.
+    """
     first = leased(store, "r1")
     store.append(first, AT, INTENDED, intent=intent(["s1", "s2"]))
     store.append(first, AT, [BatchThrottled(1, again=AT)], forget=["s1"])
@@ -122,7 +130,9 @@ def test_a_run_ends_only_its_own_claims(store: SqlStore) -> None:
 
 
 def test_a_run_cannot_ask_twice_for_what_is_in_flight(store: SqlStore) -> None:
-    """A second intent of the same run on a server without an outcome is refused as anybody else's."""
+    """A second intent of the same run on a server without an outcome is refused as
+    anybody else's.
+    """
     lease = leased(store)
     store.append(lease, AT, INTENDED, intent=intent(["s1"]))
     with pytest.raises(Taken) as taken:
@@ -151,11 +161,13 @@ def test_a_thousand_servers_in_one_intent(store: SqlStore) -> None:
     assert (len(taken.value.claimed), len(taken.value.spent)) == (0, 700)
 
 
-# --- the halt flag ---------------------------------------------------------------------------------------------
+# --- the halt flag ------------------------------------------------------------
 
 
 def test_halt_stops_intents_of_every_run(place: Place, store: SqlStore) -> None:
-    """While the flag is set no intent is written, by no process; what is under way is still recorded."""
+    """While the flag is set no intent is written, by no process; what is under way is still
+    recorded.
+    """
     leases = [leased(store, "r1"), leased(store, "r2")]
     halt = Halt("storage is failing \u202e\ud800", "anna", AT + timedelta(microseconds=5))
     place.open().set_halt(halt)
@@ -177,7 +189,7 @@ def test_the_newest_halt_counts(store: SqlStore) -> None:
     assert store.halted() == Halt("second", "ben", AT)
 
 
-# --- together --------------------------------------------------------------------------------------------------
+# --- together -----------------------------------------------------------------
 
 
 def test_refusals_reserve_nothing(store: SqlStore) -> None:

@@ -1,4 +1,6 @@
-"""What is particular to a store in Git: pushes that race or are lost, clocks that differ, writes that wait."""
+"""What is particular to a store in Git: pushes that race or are lost, clocks that differ,
+writes that wait.
+"""
 
 from __future__ import annotations
 
@@ -85,11 +87,13 @@ def git(place: Place, *arguments: str) -> str:
     ).stdout
 
 
-# --- pushes ------------------------------------------------------------------------------------------------------
+# --- pushes -------------------------------------------------------------------
 
 
 def test_a_push_whose_answer_is_lost_is_stored_once(host: GitServer, tmp_path: Path) -> None:
-    """The repository took it, the answer never came: the ref tells, and nothing is written twice."""
+    """The repository took it, the answer never came: the ref tells, and nothing is
+    written twice.
+    """
     with closing(at(host, tmp_path)) as store:
         host.cuts = 1
         lease = leased(store)
@@ -161,7 +165,9 @@ def test_nobody_knows_what_became_of_a_push(host: GitServer, tmp_path: Path) -> 
 
 
 def test_two_runners_race_over_http(host: GitServer, tmp_path: Path) -> None:
-    """Both write to one run and to their own, with answers lost: no event is lost, none is there twice."""
+    """Both write to one run and to their own, with answers lost: no event is lost, none is
+    there twice.
+    """
     host.cut = 0.2
     with closing(at(host, tmp_path)) as store:
         begun(store, "both")
@@ -194,11 +200,13 @@ def test_two_runners_race_over_http(host: GitServer, tmp_path: Path) -> None:
         assert len(store.spent("c1", PROJECT)) == 6
 
 
-# --- clocks ------------------------------------------------------------------------------------------------------
+# --- clocks -------------------------------------------------------------------
 
 
 def test_a_lease_runs_by_the_clock_of_who_watches(place: Place) -> None:
-    """However wrong the holder's clock is: nobody takes over before having seen the lease unchanged for its length."""
+    """However wrong the holder's clock is: nobody takes over before having seen the lease
+    unchanged for its length.
+    """
     holder, watcher = Clock(), Clock()
     holder.step(-365 * 86_400)
     first, second = place.open(holder), place.open(watcher)
@@ -222,7 +230,9 @@ def test_a_lease_runs_by_the_clock_of_who_watches(place: Place) -> None:
 
 
 def test_a_new_process_believes_no_lease_to_be_over(place: Place) -> None:
-    """What somebody else's clock has written says nothing: a new process begins to watch when it comes."""
+    """What somebody else's clock has written says nothing: a new process begins to watch
+    when it comes.
+    """
     holder = Clock()
     leased(place.open(holder))
     place.clock.step(10 * 86_400)
@@ -249,7 +259,9 @@ def test_who_renews_is_not_waited_for(place: Place) -> None:
 
 @pytest.mark.parametrize("wrong_by", [-59.0, 59.0, -86_400.0])
 def test_the_budget_holds_between_wrong_clocks(place: Place, wrong_by: float) -> None:
-    """A reservation counts from when it is first seen: clocks a minute apart, or the reader's far behind, keep it."""
+    """A reservation counts from when it is first seen: clocks a minute apart, or the
+    reader's far behind, keep it.
+    """
     other = Clock()
     other.step(wrong_by)
     first, second = place.open(), place.open(other)
@@ -264,7 +276,9 @@ def test_the_budget_holds_between_wrong_clocks(place: Place, wrong_by: float) ->
 
 
 def test_short_lived_processes_find_room_again(place: Place) -> None:
-    """Ticks that live for a moment each: what was reserved a while ago does not hold any of them."""
+    """Ticks that live for a moment each: what was reserved a while ago does not hold
+    any of them.
+    """
     lease = leased(place.open())
     place.open().append(lease, AT, INTENDED, intent=intent(["s1", "s2"], per_window=2))
     for _ in range(3):
@@ -279,11 +293,13 @@ def test_short_lived_processes_find_room_again(place: Place) -> None:
     tick.append(lease, AT, INTENDED, intent=intent(["s3"], per_window=2))
 
 
-# --- writes that wait --------------------------------------------------------------------------------------------
+# --- writes that wait ---------------------------------------------------------
 
 
 def test_looking_often_pushes_nothing(place: Place) -> None:
-    """A holder that comes back soon and sees nothing new keeps its lease without a push, for a third of its time."""
+    """A holder that comes back soon and sees nothing new keeps its lease without a push,
+    for a third of its time.
+    """
     store, other = place.open(), place.open()
     lease = leased(store)
     before = commits(place)
@@ -302,8 +318,9 @@ def test_looking_often_pushes_nothing(place: Place) -> None:
 
 
 def test_what_was_seen_goes_with_the_next_push(place: Place) -> None:
-    """Observations wait for the intent, and are before it in the same commit; at the latest they go when it is given
-    back."""
+    """Observations wait for the intent, and are before it in the same commit; at the latest
+    they go when it is given back.
+    """
     store, other = place.open(), place.open()
     lease = leased(store)
     before = commits(place)
@@ -336,7 +353,9 @@ def test_what_waits_survives_writes_to_other_runs(place: Place) -> None:
 
 
 def test_a_holder_is_told_when_what_waited_is_lost(place: Place) -> None:
-    """A person decides in between: nothing can be appended, or read on, before the run was read anew."""
+    """A person decides in between: nothing can be appended, or read on, before the run was
+    read anew.
+    """
     store, other = place.open(), place.open()
     lease = leased(store)
     store.append(lease, AT, SEEN, expect=1)
@@ -357,7 +376,9 @@ def test_a_holder_is_told_when_what_waited_is_lost(place: Place) -> None:
 
 
 def test_a_run_is_driven_to_its_end_beside_somebody_who_writes(place: Place) -> None:
-    """The driver reads the run anew whenever what it saw was overtaken; each server goes down once."""
+    """The driver reads the run anew whenever what it saw was overtaken; each server
+    goes down once.
+    """
     clock = VirtualClock()
     cloud = MemoryCloud.of(6, clock)
     store, other = place.open(clock.seconds), place.open(clock.seconds)
@@ -391,11 +412,13 @@ def test_a_run_is_driven_to_its_end_beside_somebody_who_writes(place: Place) -> 
     assert sorted(r.server for r in cloud.reboots) == sorted(cloud.servers)
 
 
-# --- a bounded tree ----------------------------------------------------------------------------------------------
+# --- a bounded tree -----------------------------------------------------------
 
 
 def test_runs_that_ended_leave_the_tree_and_stay_readable(place: Place) -> None:
-    """Only the newest ones' events are fetched with the ref; those of older ones come from its history."""
+    """Only the newest ones' events are fetched with the ref; those of older ones come from
+    its history.
+    """
     store = place.open()
     last = mirror.KEPT_CLOSED + 2
     for n in range(last + 1):

@@ -82,7 +82,9 @@ def test_nobody_answers(tmp_path: Path) -> None:
     ("status", "says"), [(403, "may not be written"), (401, "does not accept the login")]
 )
 def test_no_right_to_write(host: GitServer, tmp_path: Path, status: int, says: str) -> None:
-    """Reading works, writing is denied: it says which permission is needed, and the exit code says denied."""
+    """Reading works, writing is denied: it says which permission is needed, and the exit
+    code says denied.
+    """
     url = host.make("s.git")
     host.answer = status
     error = refused(url, tmp_path)
@@ -107,7 +109,9 @@ def test_a_rule_protects_the_ref(tmp_path: Path) -> None:
 
 
 def test_a_ref_that_is_rewound_replaced_or_gone(tmp_path: Path) -> None:
-    """Somebody forced another commit onto the ref, or deleted it: who knows better says so, and reads nothing of it."""
+    """Somebody forced another commit onto the ref, or deleted it: who knows better says so,
+    and reads nothing of it.
+    """
     url, ref = bare(tmp_path / "s.git"), "refs/reboot-runner/store"
     with closing(open_store(bare(tmp_path / "other.git"), tmp_path)) as other:
         begun(other, "r1")
@@ -165,7 +169,7 @@ def test_a_ref_of_somebody_else(tmp_path: Path, path: str, content: str, says: s
     assert says in refused(url, tmp_path).message
 
 
-# --- secrets -----------------------------------------------------------------------------------------------------
+# --- secrets ------------------------------------------------------------------
 
 
 def told_as(token: str) -> str:
@@ -175,7 +179,9 @@ def told_as(token: str) -> str:
 def test_the_token_goes_to_the_host_and_nowhere_else(
     host: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a header to the host that configuration names; never on a command line, in a file, or behind a redirect."""
+    """As a header to the host that configuration names; never on a command line, in a file,
+    or behind a redirect.
+    """
     url = host.make("s.git")
     host.login = told_as(SECRET)
     spy = tmp_path / "bin" / "git"
@@ -217,7 +223,9 @@ def test_a_wrong_token_is_denied_without_being_quoted(
 
 
 def test_the_jobs_token_is_for_its_own_server() -> None:
-    """`GITHUB_TOKEN` is sent to the server that gave it; to other hosts only a token that is meant for the store."""
+    """`GITHUB_TOKEN` is sent to the server that gave it; to other hosts only a token that
+    is meant for the store.
+    """
     job = {"GITHUB_TOKEN": SECRET, "GITHUB_SERVER_URL": "https://git.example.com"}
     assert Address.read("git+https://git.example.com/a/b", job).has_token
     assert not Address.read("git+https://github.com/a/b", job).has_token
@@ -233,7 +241,7 @@ def test_the_jobs_token_is_for_its_own_server() -> None:
         Address.read("git+https://a/b", {"REBOOT_RUNNER_STORE_TOKEN": "a\nEvil: b"})
 
 
-# --- the program -------------------------------------------------------------------------------------------------
+# --- the program --------------------------------------------------------------
 
 
 def test_a_git_that_is_too_old_or_not_there(
@@ -263,7 +271,8 @@ def test_the_users_own_settings_change_nothing(
         (hooks / name).chmod(0o755)
     config = tmp_path / "gitconfig"
     config.write_text(
-        f"[core]\nhooksPath = {hooks}\n[push]\ngpgSign = true\nfollowTags = true\n[commit]\ngpgSign = true\n"
+        f"[core]\nhooksPath = {hooks}\n[push]\ngpgSign = true\nfollowTags = "
+        f"true\n[commit]\ngpgSign = true\n"
         "[fetch]\nprune = true\nfsckObjects = true\n[transfer]\nfsckObjects = true\n"
         "[init]\ndefaultObjectFormat = sha256\n"
     )
@@ -277,10 +286,13 @@ def test_the_users_own_settings_change_nothing(
 
 
 def test_clones_of_killed_processes_are_removed(tmp_path: Path) -> None:
-    """The next process clears away what one that was killed has left; that of a living one stays."""
+    """The next process clears away what one that was killed has left; that of a living
+    one stays.
+    """
     url, state = bare(tmp_path / "s.git"), tmp_path / ".reboot-runner" / "git-store"
     code = (
-        "import sys, os, signal; from pathlib import Path; from runner.store.open import open_store\n"
+        "import sys, os, signal; from pathlib import Path; from runner.store.open import "
+        "open_store\n"
         "open_store(sys.argv[1], Path(sys.argv[2])); os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, url, str(tmp_path)], cwd=ROOT, check=False)

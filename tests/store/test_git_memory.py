@@ -1,4 +1,6 @@
-"""What a machine remembers of a store in Git, and refs that hold no store, or only a part of one."""
+"""What a machine remembers of a store in Git, and refs that hold no store, or only a
+part of one.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def memory(machine: Path) -> Path:
 
 
 def test_a_ref_that_was_rewound_between_two_processes_is_refused(tmp_path: Path) -> None:
-    """Also when others have written on since, so that it is longer than before; until the memory is deleted."""
+    """Also when others have written on since, so that it is longer than before; until the
+    memory is deleted.
+    """
     repository, here, elsewhere = tmp_path / "s.git", tmp_path / "here", tmp_path / "elsewhere"
     url = bare(repository)
     write(url, here, "r1", "r2")
@@ -76,7 +80,9 @@ def test_a_ref_that_was_rewound_between_two_processes_is_refused(tmp_path: Path)
 
 @pytest.mark.parametrize("kind", ["folder", "http that leaves files out"])
 def test_a_ref_that_others_wrote_to_is_still_the_same(tmp_path: Path, kind: str) -> None:
-    """Its history is searched further back than what is fetched at first, whatever the host can do."""
+    """Its history is searched further back than what is fetched at first, whatever the
+    host can do.
+    """
     with serve(tmp_path / "host") as host:
         repository = tmp_path / "host" / "s.git"
         url = bare(repository) if kind == "folder" else host.make("s.git")
@@ -105,7 +111,9 @@ def add_commits(repository: Path, count: int) -> None:
 
 
 def test_a_slower_process_does_not_wind_the_memory_back(tmp_path: Path) -> None:
-    """Of two processes of one machine, the one that has read less keeps nothing that the other knows better."""
+    """Of two processes of one machine, the one that has read less keeps nothing that the
+    other knows better.
+    """
     repository = tmp_path / "s.git"
     url = bare(repository)
     write(url, tmp_path, "r0")
@@ -134,7 +142,7 @@ def test_a_memory_of_an_older_version_and_a_damaged_one(tmp_path: Path) -> None:
         assert memory(tmp_path).read_text() == whole
 
 
-# --- what is no store ---------------------------------------------------------------------------------------------
+# --- what is no store ---------------------------------------------------------
 
 
 def _with(path: str, text: str) -> Callable[[Path], str]:
@@ -242,7 +250,9 @@ def store_of_one_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Pat
 def test_a_ref_that_holds_no_store(
     store_of_one_run: tuple[str, Path], tmp_path: Path, kind: str
 ) -> None:
-    """The error says what is there and what to do, in our words, on a machine that never saw the store too."""
+    """The error says what is there and what to do, in our words, on a machine that never
+    saw the store too.
+    """
     url, repository = store_of_one_run
     make, says = FOREIGN[kind]
     whole = git(repository, "rev-parse", REF)
@@ -261,7 +271,9 @@ def test_a_memory_that_is_no_file_is_none(tmp_path: Path) -> None:
 
 
 def test_a_history_that_is_gone(store_of_one_run: tuple[str, Path], tmp_path: Path) -> None:
-    """The events of an older run are said to be in a commit that the history does not have, or are none there."""
+    """The events of an older run are said to be in a commit that the history does not have,
+    or are none there.
+    """
     url, repository = store_of_one_run
     whole = git(repository, "rev-parse", REF)
     damaged = _with("runs/r9/events/00000001.jsonl", "{")(repository)

@@ -19,7 +19,9 @@ PATIENCE_S = 2.0
 
 
 def test_empty_then_used(place: Place) -> None:
-    """An empty store stays empty; one with runs tells of the open ones, the halt, and its tables."""
+    """An empty store stays empty; one with runs tells of the open ones, the halt, and
+    its tables.
+    """
     before = look_at(place.url, Path(), PATIENCE_S)
     again = look_at(place.url, Path(), PATIENCE_S)
     assert before.version == again.version in (None, -1)

@@ -1,4 +1,6 @@
-"""The journal: a sequence without gaps, written under a fence, whole or not at all, and read back as it was."""
+"""The journal: a sequence without gaps, written under a fence, whole or not at all, and
+read back as it was.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ HOSTILE: dict[str, Any] = {
 
 
 def test_events_are_numbered_without_gaps(store: SqlStore) -> None:
-    """Events of one append follow each other, appends and records follow on, and reading can begin anywhere."""
+    """Events of one append follow each other, appends and records follow on, and reading
+    can begin anywhere.
+    """
     lease = leased(store)
     stored = store.append(lease, AT, [Note("a"), WaveStarted(1)])
     store.record("r1", AT, [Note("c")])
@@ -170,7 +174,9 @@ def test_an_event_that_could_not_be_read_back_is_not_stored(store: SqlStore) -> 
 
 
 def test_each_event_holds_the_hash_of_the_one_before(store: SqlStore) -> None:
-    """Across appends and records, in every store: a line's `previous` is the SHA-256 of the line before it."""
+    """Across appends and records, in every store: a line's `previous` is the SHA-256 of the
+    line before it.
+    """
     store.append(leased(store), AT, [Note("a"), WaveStarted(1)])
     store.record("r1", AT, [Note("b")])
     columns = f"select {rows.EVENT_COLUMNS} from event where run = 'r1' order by seq"  # noqa: S608
@@ -193,7 +199,9 @@ def test_each_event_holds_the_hash_of_the_one_before(store: SqlStore) -> None:
 def test_an_event_of_another_shape_names_run_and_event(
     store: SqlStore, column: str, value: object, says: str
 ) -> None:
-    """What a newer version wrote, or somebody edited: the error says what does not fit, and quotes nothing."""
+    """What a newer version wrote, or somebody edited: the error says what does not fit, and
+    quotes nothing.
+    """
     store.append(leased(store), AT, NOTE)
     with store.db.transaction():
         store.db.execute(f"update event set {column} = ? where seq = 2", (value,))  # noqa: S608

@@ -20,7 +20,9 @@ from tests.store.kit import AT, NOTE, TTL, Clock, Place, asked, begun, intent, l
 
 
 def test_one_holder_at_a_time(store: SqlStore) -> None:
-    """A second process is refused, with the holder's name and until when; the exit code says held."""
+    """A second process is refused, with the holder's name and until when; the exit code
+    says held.
+    """
     leased(store, pid=4711)
     with pytest.raises(LeaseHeld, match="process 4711 on here") as held:
         store.take("r1", owner(2), TTL)
@@ -31,7 +33,9 @@ def test_one_holder_at_a_time(store: SqlStore) -> None:
 
 
 def test_a_holder_is_refused_too(store: SqlStore) -> None:
-    """The process that holds a run cannot take it again: two advances of one run never run side by side."""
+    """The process that holds a run cannot take it again: two advances of one run never run
+    side by side.
+    """
     leased(store)
     with pytest.raises(LeaseHeld):
         store.take("r1", owner(), TTL)
@@ -65,7 +69,9 @@ def test_each_write_renews(place: Place, store: SqlStore) -> None:
 
 
 def test_a_late_holder_may_write_facts_but_no_intent(place: Place, store: SqlStore) -> None:
-    """When the lease has run out and nobody has taken it, what was seen is still written; nothing new is begun."""
+    """When the lease has run out and nobody has taken it, what was seen is still written;
+    nothing new is begun.
+    """
     lease = leased(store)
     place.clock.step(TTL + 1)
     with pytest.raises(LeaseLost):
@@ -124,7 +130,9 @@ def test_a_dead_process_of_this_machine_is_replaced_at_once(place: Place) -> Non
 
 
 def test_death_is_proven_only_here_and_now() -> None:
-    """Only for this boot and pid namespace a pid says anything; a pid that is another process now is a death."""
+    """Only for this boot and pid namespace a pid says anything; a pid that is another
+    process now is a death.
+    """
     me = this_process()
     assert not is_provably_dead(me)
     assert is_provably_dead(replace(me, started="1"))
@@ -148,7 +156,9 @@ def test_runs_are_due_longest_first(place: Place, store: SqlStore) -> None:
 
 
 def test_no_decision_is_slept_through(place: Place, store: SqlStore) -> None:
-    """What is recorded while a process holds the run makes it due at once, whatever the process says when it leaves."""
+    """What is recorded while a process holds the run makes it due at once, whatever the
+    process says when it leaves.
+    """
     lease = leased(store)
     store.record("r1", AT, [ApprovalGiven("pause:1", "ann")])
     store.give_back(lease, place.clock.now + 7 * 86_400)
@@ -159,7 +169,9 @@ def test_no_decision_is_slept_through(place: Place, store: SqlStore) -> None:
 
 
 def test_the_boot_clock_is_one_for_all_processes_of_a_boot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the boot and counts on; where the kernel tells another time than the process sees, it has no name."""
+    """It names the boot and counts on; where the kernel tells another time than the process
+    sees, it has no name.
+    """
     clock = boot_clock()
     assert clock.id.startswith(this_process().boot)
     assert clock.id == boot_clock().id
@@ -173,7 +185,9 @@ def test_the_boot_clock_is_one_for_all_processes_of_a_boot(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("boot", ["this boot", "another boot", ""])
 def test_a_clock_that_is_ahead_takes_no_lease_over(tmp_path: Path, boot: str) -> None:
-    """Processes of one boot judge a lease by the boot-time clock as well; of others only the wall clocks are known."""
+    """Processes of one boot judge a lease by the boot-time clock as well; of others only
+    the wall clocks are known.
+    """
     clock, ahead, up = Clock(), Clock(), Clock()
     ahead.step(2 * TTL)
     up.now = 1000.0
@@ -202,7 +216,9 @@ def test_a_clock_that_is_ahead_takes_no_lease_over(tmp_path: Path, boot: str) ->
 
 
 def test_a_store_in_a_file_knows_this_boot(tmp_path: Path) -> None:
-    """As commands open it, the lease of a process that lives holds for one whose wall clock is days ahead."""
+    """As commands open it, the lease of a process that lives holds for one whose wall clock
+    is days ahead.
+    """
     with closing(open_store("sqlite:///runs.db", tmp_path)) as first:
         leased(first)
         later = SqlStore(Sqlite(tmp_path / "runs.db", lambda: first.now() + 1e6), boot=boot_clock())

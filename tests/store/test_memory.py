@@ -1,4 +1,6 @@
-"""What a machine remembers of a SQLite or PostgreSQL store that was rewound, replaced or emptied since."""
+"""What a machine remembers of a SQLite or PostgreSQL store that was rewound, replaced or
+emptied since.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def intend(store: SqlStore, run: str, server: str) -> None:
 
 
 def test_an_older_copy_of_a_file_is_refused(tmp_path: Path) -> None:
-    """It lacks the last intent: an error that names it and the memory. Who deletes that file accepts the copy."""
+    """It lacks the last intent: an error that names it and the memory. Who deletes that
+    file accepts the copy.
+    """
     with opened(URL, tmp_path) as store:
         intend(store, "r1", "s1")
     shutil.copy(tmp_path / FILE, tmp_path / "backup")
@@ -97,7 +101,9 @@ def test_a_damaged_memory_is_none(tmp_path: Path, text: str) -> None:
 
 
 def test_a_schema_that_was_dropped_emptied_or_rewound(postgres_url: str, tmp_path: Path) -> None:
-    """Without runs it is begun anew, and `run` says so; with older runs alone it is refused; without its tables too."""
+    """Without runs it is begun anew, and `run` says so; with older runs alone it is
+    refused; without its tables too.
+    """
     with opened(postgres_url, tmp_path) as store:
         begun(store, "r1")
         intend(store, "r2", "s2")

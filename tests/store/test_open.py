@@ -15,7 +15,9 @@ from tests.store.kit import ROOT, begun
 
 @pytest.mark.parametrize("name", ["runs.db", "deep/er/runs.db", "with space & 服务.db", "100%.db"])
 def test_a_path_is_relative_to_its_base(tmp_path: Path, name: str) -> None:
-    """Three slashes: a path as it is written, from the folder of the configuration; missing folders are made."""
+    """Three slashes: a path as it is written, from the folder of the configuration; missing
+    folders are made.
+    """
     store = open_store(f"sqlite:///{name}", tmp_path)
     begun(store)
     store.close()

@@ -1,4 +1,6 @@
-"""The store on a server: lost connections, time-outs, secrets, defaults of the server that must not matter."""
+"""The store on a server: lost connections, time-outs, secrets, defaults of the server that
+must not matter.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def backend_of(store: SqlStore) -> int:
 
 
 def cut(url: str, backend: int) -> None:
-    """End a connection from the server's side, as a restart or an administrator does; returns when it is gone."""
+    """End a connection from the server's side, as a restart or an administrator does;
+    returns when it is gone.
+    """
     with psycopg.connect(url, autocommit=True) as admin:
         assert admin.execute("select pg_terminate_backend(%s, 5000)", (backend,)).fetchone() == (
             True,
@@ -59,9 +63,11 @@ def test_a_connection_lost_between_calls_is_not_noticed(postgres_url: str) -> No
 
 @pytest.mark.parametrize("call", [1, 2, 3])
 def test_a_connection_lost_inside_a_write_leaves_nothing(postgres_url: str, call: int) -> None:
-    """Wherever in an append the connection breaks: an error, nothing half-written, and the next call works.
+    """Wherever in an append the connection breaks: an error, nothing half-written, and the
+    next call works.
 
-    The store asks its clock three times in such an append: before the run's row, before the claims, before releases.
+    The store asks its clock three times in such an append: before the run's row, before the
+    claims, before releases.
     """
     clock, count = Clock(), 0
 
@@ -87,7 +93,9 @@ def test_a_connection_lost_inside_a_write_leaves_nothing(postgres_url: str, call
 
 
 def test_a_connection_lost_in_the_commit_says_so(postgres_url: str) -> None:
-    """When nobody can say whether a write was stored, the error says that, and the journal is the judge."""
+    """When nobody can say whether a write was stored, the error says that, and the journal
+    is the judge.
+    """
     with opened(postgres_url, Clock()) as store:
         lease = leased(store)
         with store.db.transaction():
@@ -108,7 +116,9 @@ def test_a_connection_lost_in_the_commit_says_so(postgres_url: str) -> None:
 def test_a_server_that_is_down_is_an_error_until_it_is_back(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """What was acknowledged before a crash of the server is there after it, and the same store goes on."""
+    """What was acknowledged before a crash of the server is there after it, and the same
+    store goes on.
+    """
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         try:
             server = postgres.Server(Path(folder))
@@ -133,7 +143,9 @@ def test_a_server_that_is_down_is_an_error_until_it_is_back(
 
 
 def test_those_who_waited_for_the_schema_see_it(postgres_url: str) -> None:
-    """Processes that found an empty store and then wait for another one's tables do not make them again."""
+    """Processes that found an empty store and then wait for another one's tables do not
+    make them again.
+    """
     key = "hashtextextended('reboot-runner:schema', 0)"
     waiting = (
         "select 1 from pg_locks where locktype = 'advisory' and not granted having count(*) >= 3"
@@ -152,11 +164,13 @@ def test_those_who_waited_for_the_schema_see_it(postgres_url: str) -> None:
         assert [o.result() for o in opening] == [0, 0, 0]
 
 
-# --- nothing hangs ---------------------------------------------------------------------------------------------
+# --- nothing hangs ------------------------------------------------------------
 
 
 def test_a_lock_of_another_is_not_waited_for_without_end(postgres_url: str) -> None:
-    """A write that another session blocks fails after a while with a hint, and works when the other has gone."""
+    """A write that another session blocks fails after a while with a hint, and works when
+    the other has gone.
+    """
     with opened(postgres_url, Clock(), patience_s=0.1) as store:
         lease = leased(store)
         with psycopg.connect(postgres_url) as other:
@@ -168,7 +182,9 @@ def test_a_lock_of_another_is_not_waited_for_without_end(postgres_url: str) -> N
 
 
 def test_a_stopped_process_loses_its_locks(postgres_url: str) -> None:
-    """A process that is frozen in the middle of a write is cut off by the server, and the others go on."""
+    """A process that is frozen in the middle of a write is cut off by the server, and the
+    others go on.
+    """
     with (
         opened(postgres_url, Clock(), patience_s=0.1) as frozen,
         opened(postgres_url, Clock()) as other,
@@ -187,14 +203,16 @@ def test_a_stopped_process_loses_its_locks(postgres_url: str) -> None:
 
 
 def test_a_server_that_does_not_answer_is_given_up(postgres_url: str) -> None:
-    """Connecting has a time limit, of the URL or ours: a port that accepts and says nothing does not hang a run."""
+    """Connecting has a time limit, of the URL or ours: a port that accepts and says nothing
+    does not hang a run.
+    """
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(StoreError, match="timeout"):
             Postgres(f"postgresql://u@127.0.0.1:{port}/d?connect_timeout=2")
 
 
-# --- the URL ---------------------------------------------------------------------------------------------------
+# --- the URL ------------------------------------------------------------------
 
 SECRETS = ["hunter2", "hun@ter/2#x", "hun:ter2?y", "h%75nter2", "hunter2%", "%hu", "hu[nter]2"]
 
@@ -204,7 +222,9 @@ SECRETS = ["hunter2", "hun@ter/2#x", "hun:ter2?y", "h%75nter2", "hunter2%", "%hu
     "form", ["postgresql://anna:{}@127.0.0.1:1/runs", "postgresql://127.0.0.1:1/runs?password={}"]
 )
 def test_a_password_is_in_no_message(form: str, secret: str) -> None:
-    """However a password is written in a URL, also wrongly: no message, cause or traceback holds a part of it."""
+    """However a password is written in a URL, also wrongly: no message, cause or traceback
+    holds a part of it.
+    """
     with pytest.raises(StoreError) as error:
         open_store(form.format(secret), Path())
     shown = (
@@ -218,7 +238,9 @@ def test_a_password_is_in_no_message(form: str, secret: str) -> None:
 
 
 def test_a_password_taken_for_a_host_is_in_no_message() -> None:
-    """With an unescaped @ the driver takes the rest of a password for the host, and would name that."""
+    """With an unescaped @ the driver takes the rest of a password for the host, and would
+    name that.
+    """
     with pytest.raises(StoreError) as error:
         open_store("postgresql://anna:hun@127.0.0.1:1/ter2@db/runs", Path())
     assert "127.0.0.1" not in str(error.value)
@@ -277,7 +299,9 @@ def test_defaults_of_the_server_do_not_matter(postgres_url: str) -> None:
 
 
 def test_time_is_the_servers(postgres_url: str) -> None:
-    """Machines whose clocks differ agree on leases: the server's clock counts, and it goes on inside a transaction."""
+    """Machines whose clocks differ agree on leases: the server's clock counts, and it goes
+    on inside a transaction.
+    """
     with opened(postgres_url) as store:
         before = store.now()
         with store.db.transaction():
@@ -310,7 +334,9 @@ def test_a_user_who_may_not_make_tables(postgres_url: str) -> None:
 
 @pytest.mark.parametrize("text", ["repeat('1', 16000001)", "repeat('a', 4000000) || chr(128512)"])
 def test_a_text_too_large_to_be_read_stays_at_the_server(postgres_url: str, text: str) -> None:
-    """A row that another program wrote is named instead of read; a halt flag never looks like none."""
+    """A row that another program wrote is named instead of read; a halt flag never
+    looks like none.
+    """
     with closing(SqlStore(Postgres(postgres_url))) as store:
         begun(store)
         with store.db.transaction():

@@ -1,4 +1,6 @@
-"""Several processes at one store, and processes that are killed or frozen in the middle of a write."""
+"""Several processes at one store, and processes that are killed or frozen in the middle
+of a write.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ def answers(processes: Sequence[Process]) -> list[list[str]]:
 
 
 def test_one_of_many_begins_a_plan(place: Place) -> None:
-    """Of processes that begin the same plan at the same moment, in an empty store that they all make, one wins.
+    """Of processes that begin the same plan at the same moment, in an empty store that they
+    all make, one wins.
 
     The others are told its run.
     """
@@ -55,7 +58,9 @@ def test_one_of_many_begins_a_plan(place: Place) -> None:
 
 
 def test_no_event_is_lost_between_processes(place: Place) -> None:
-    """Writers of one run, with and without the lease: the sequence has no gap and holds all that was acknowledged."""
+    """Writers of one run, with and without the lease: the sequence has no gap and holds all
+    that was acknowledged.
+    """
     store = place.open(time.time)
     begun(store)
     processes = [place.work("contend", "r1", "4" if place.is_git else "30") for _ in range(3)]
@@ -79,7 +84,9 @@ def test_no_event_is_lost_between_processes(place: Place) -> None:
 
 
 def test_no_server_is_claimed_twice_and_no_window_overrun(place: Place) -> None:
-    """Three runs that want the same servers: each gets each one once, never two at a time, and none too fast."""
+    """Three runs that want the same servers: each gets each one once, never two at a time,
+    and none too fast.
+    """
     runs, servers, limit, window_s = (2, 8, 8, 0.5) if place.is_git else (3, 24, 16, 0.25)
     store = place.open(time.time)
     processes = [
@@ -87,7 +94,7 @@ def test_no_server_is_claimed_twice_and_no_window_overrun(place: Place) -> None:
         for i in range(runs)
     ]
     go(processes)
-    spans = [(float(a), float(b), run, s) for run, out in enumerate(answers(processes)) for a, b, *ss in
+    spans = [(float(a), float(b), run, s) for run, out in enumerate(answers(processes)) for a, b, *ss in  # noqa: E501
              (row.split() for row in out) for s in ss]  # fmt: skip
     assert len(spans) == runs * servers
     by_server = sorted(spans, key=lambda span: (span[3], span[0]))
@@ -99,7 +106,9 @@ def test_no_server_is_claimed_twice_and_no_window_overrun(place: Place) -> None:
 
 
 def test_a_killed_writer_leaves_a_whole_journal(place: Place) -> None:
-    """Writers are killed at any instant: all that was acknowledged is there, nothing is half there, others go on."""
+    """Writers are killed at any instant: all that was acknowledged is there, nothing is
+    half there, others go on.
+    """
     store, chance = place.open(time.time), random.Random(7)
     runs = [f"r{i}" for i in range(2 if place.is_git else 3)]
     processes = {run: place.work("write", begun(store, run)) for run in runs}
@@ -137,7 +146,8 @@ def check_whole(store: SqlStore, run: str, acknowledged: int) -> None:
 
 
 def test_a_frozen_writer_does_not_hang_the_others(place: Place) -> None:
-    """While a process is stopped in the middle of a write, others are told so after a while, and still can read.
+    """While a process is stopped in the middle of a write, others are told so after a while,
+    and still can read.
 
     In Git nobody waits for anybody: others write on, and the frozen write would be refused.
     """

@@ -1,4 +1,6 @@
-"""The rate budget: so many servers in any minute, of all runs together, and an exact time to wait."""
+"""The rate budget: so many servers in any minute, of all runs together, and an exact
+time to wait.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class Fleet:
         return 0.0
 
     def most_in_a_window(self, window_s: float = 60.0) -> int:
-        """The most servers of any window (t - window, t]; it is enough to look at those that end with a request."""
+        """The most servers of any window (t - window, t]; it is enough to look at those
+        that end with a request.
+        """
         return max(
             sum(n for at, n in self.made if end - window_s < at <= end) for end, _ in self.made
         )
@@ -64,7 +68,9 @@ wishes = st.tuples(st.integers(0, 2), st.integers(1, 50), st.integers(0, 40 * 10
 
 
 def test_no_minute_exceeds_the_budget(store: SqlStore, place: Place) -> None:
-    """Whatever runs ask for, whenever: in any 60 s at most the budget; who waits as told is let in then, not before."""
+    """Whatever runs ask for, whenever: in any 60 s at most the budget; who waits as told is
+    let in then, not before.
+    """
 
     @settings(
         max_examples=2 if place.is_git else 25,
@@ -150,7 +156,9 @@ def test_the_budget_outlives_its_processes(place: Place, tmp_path: Path) -> None
 
 
 def test_a_hold_is_for_every_run(store: SqlStore, place: Place) -> None:
-    """What the cloud has said to one run keeps the others of the project waiting just as long, and nobody else."""
+    """What the cloud has said to one run keeps the others of the project waiting just as
+    long, and nobody else.
+    """
     fleet = Fleet(store, place, runs=3)
     assert fleet.ask(0, 10, 1000) == 0.0
     store.hold(fleet.project, fleet.leases[0].run_id, 20.0, 60.0)

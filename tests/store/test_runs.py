@@ -39,7 +39,9 @@ def test_another_process_sees_the_run(place: Place) -> None:
 
 
 def test_a_plan_has_one_open_run(store: SqlStore) -> None:
-    """A second run of a plan is refused while the first is open, its id is named, and nothing of it is stored."""
+    """A second run of a plan is refused while the first is open, its id is named, and
+    nothing of it is stored.
+    """
     begun(store, "r1", "web")
     with pytest.raises(RunExists, match="r1") as refused:
         begun(store, "r2", "web")
@@ -49,7 +51,9 @@ def test_a_plan_has_one_open_run(store: SqlStore) -> None:
 
 
 def test_a_closed_run_makes_room_for_the_next(store: SqlStore) -> None:
-    """When a plan's run has ended, its next run can begin, and the plan's name then means the newer one."""
+    """When a plan's run has ended, its next run can begin, and the plan's name then means
+    the newer one.
+    """
     begun(store, "r1", "web")
     lease = store.take("r1", owner(), TTL)
     store.append(lease, AT, [RunEnded("done", "AllWavesDone")], word="done", close=True)
@@ -88,7 +92,9 @@ def test_a_prefix_that_fits_several_names_them(store: SqlStore) -> None:
     "text", ["", "%", "_", "r%", "r_", "R1", "\\", "r1 ", "r\x00", "\udcff", "no-such"]
 )
 def test_find_takes_text_as_it_is(store: SqlStore, text: str) -> None:
-    """Wildcards, other cases, NULs and half characters find nothing, and are an answer, not a crash."""
+    """Wildcards, other cases, NULs and half characters find nothing, and are an answer, not
+    a crash.
+    """
     begun(store, "r1", "web")
     begun(store, "r%x", "db")
     if text == "r%":
@@ -99,7 +105,9 @@ def test_find_takes_text_as_it_is(store: SqlStore, text: str) -> None:
 
 
 def test_runs_are_listed_newest_first(store: SqlStore) -> None:
-    """Order is by time, whatever zone or precision it was written in; `limit` cuts the oldest off."""
+    """Order is by time, whatever zone or precision it was written in; `limit` cuts the
+    oldest off.
+    """
     begun(store, "a", created=AT + timedelta(microseconds=1))
     begun(store, "b", created=AT)
     begun(store, "c", created=(AT + timedelta(hours=1)).astimezone(timezone(timedelta(hours=-5))))
@@ -109,7 +117,9 @@ def test_runs_are_listed_newest_first(store: SqlStore) -> None:
 
 
 def test_a_closed_run_takes_no_more_commands(store: SqlStore) -> None:
-    """After its end a run is not due, has no lease, and the old holder's writes fail; facts are still recorded."""
+    """After its end a run is not due, has no lease, and the old holder's writes fail; facts
+    are still recorded.
+    """
     lease = leased(store)
     store.append(lease, AT, [RunEnded("done", "AllWavesDone")], word="done", close=True)
     assert store.due() == []
@@ -139,7 +149,9 @@ def test_an_unknown_run_is_named(store: SqlStore) -> None:
 
 
 def test_a_store_without_runs_is_begun_by_this_process(place: Place) -> None:
-    """New, or emptied down to its tables: `begun` is what it was when it was opened. A halt flag is no run."""
+    """New, or emptied down to its tables: `begun` is what it was when it was opened. A halt
+    flag is no run.
+    """
     store = place.open()
     store.set_halt(Halt("maintenance", "ana", AT))
     assert place.open().begun

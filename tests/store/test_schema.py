@@ -1,4 +1,6 @@
-"""The schema: made where there is none, brought up step by step, refused where it is newer or not ours."""
+"""The schema: made where there is none, brought up step by step, refused where it is newer
+or not ours.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def test_an_empty_store_is_made_whole(place: Place) -> None:
 def test_an_older_store_is_brought_up(
     place: Place, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    """From every version there ever was the newest is reached, and what was stored before is read."""
+    """From every version there ever was the newest is reached, and what was stored
+    before is read.
+    """
     with monkeypatch.context() as older:
         older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:steps])
         old = place.open()

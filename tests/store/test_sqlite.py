@@ -1,4 +1,6 @@
-"""The store as a file: its mode, what a power cut leaves, and every way in which a file can be the wrong one."""
+"""The store as a file: its mode, what a power cut leaves, and every way in which a file can
+be the wrong one.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_a_new_file_is_its_owners(tmp_path: Path) -> None:
 
 
 def test_a_file_without_a_log_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
-    """SQLite itself gives up at once on switching such a file to a write-ahead log; the store waits as for all else."""
+    """SQLite itself gives up at once on switching such a file to a write-ahead log; the
+    store waits as for all else.
+    """
     path = tmp_path / "runs.db"
     with opened(path):
         pass
@@ -73,7 +77,9 @@ def test_a_mode_that_somebody_chose_stays(tmp_path: Path) -> None:
 
 
 def test_two_processes_begin_one_store(tmp_path: Path) -> None:
-    """The file appears whole, so none of them sees an empty one, and nothing else is left in the folder."""
+    """The file appears whole, so none of them sees an empty one, and nothing else is left
+    in the folder.
+    """
     path = tmp_path / "runs.db"
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: _begin_one(path, n), range(8)))
@@ -109,11 +115,13 @@ def test_the_log_does_not_grow_without_end(tmp_path: Path) -> None:
         assert (tmp_path / "runs.db-wal").stat().st_size < 10_000_000
 
 
-# --- a power cut -----------------------------------------------------------------------------------------------
+# --- a power cut --------------------------------------------------------------
 
 
 def written(path: Path, count: int = 25) -> None:
-    """A journal of intents and outcomes whose newest part is only in the log; the process is then gone."""
+    """A journal of intents and outcomes whose newest part is only in the log; the process
+    is then gone.
+    """
     with opened(path) as store:
         lease = leased(store)
         for i in range(count):
@@ -139,7 +147,9 @@ def check_prefix(path: Path) -> int:
 
 
 def test_a_log_cut_anywhere_leaves_a_prefix(tmp_path: Path) -> None:
-    """However much of the log reached the disk: the store opens and holds a beginning of the journal, whole."""
+    """However much of the log reached the disk: the store opens and holds a beginning of
+    the journal, whole.
+    """
     path = tmp_path / "runs.db"
     written(path)
     whole = (tmp_path / "cut-runs.db-wal").read_bytes()
@@ -189,7 +199,9 @@ def test_a_log_that_ends_in_rubbish_leaves_a_prefix(tmp_path: Path, kind: str) -
 
 
 def test_what_was_acknowledged_is_in_the_files(tmp_path: Path) -> None:
-    """After each append the files hold it: a copy made at that moment has the event, and commits are flushed."""
+    """After each append the files hold it: a copy made at that moment has the event, and
+    commits are flushed.
+    """
     path = tmp_path / "runs.db"
     with opened(path) as store:
         assert store.db.execute("pragma synchronous") == [(2,)]
@@ -203,7 +215,7 @@ def test_what_was_acknowledged_is_in_the_files(tmp_path: Path) -> None:
             assert check_prefix(folder / "runs.db") == 2 + i
 
 
-# --- the wrong file --------------------------------------------------------------------------------------------
+# --- the wrong file -----------------------------------------------------------
 
 
 def test_a_directory_is_no_store(tmp_path: Path) -> None:
@@ -274,7 +286,9 @@ def _a_pipe(path: Path) -> None:
 def test_a_lost_store_is_no_new_one(
     tmp_path: Path, harm: Callable[[Path], None], says: str
 ) -> None:
-    """What was a store and is none any more is refused with what to do, by `doctor` too, and nothing is changed."""
+    """What was a store and is none any more is refused with what to do, by `doctor` too,
+    and nothing is changed.
+    """
     path = tmp_path / "runs.db"
     with opened(path) as store:
         lease = leased(store)
@@ -340,7 +354,9 @@ def test_a_file_that_another_program_has_locked(tmp_path: Path) -> None:
 
 
 def test_an_old_sqlite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system whose SQLite is too old says so at once, not by a syntax error in the middle of a run."""
+    """A system whose SQLite is too old says so at once, not by a syntax error in the middle
+    of a run.
+    """
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
     with pytest.raises(StoreError, match=r"needs 3\.35\.0"), opened(tmp_path / "runs.db"):
         pass
@@ -370,7 +386,9 @@ def public_folder() -> Iterator[Path]:
 
 
 def test_a_file_that_may_not_be_written(public_folder: Path) -> None:
-    """A store on read-only ground says so at the first write; no journal is begun that cannot be kept."""
+    """A store on read-only ground says so at the first write; no journal is begun that
+    cannot be kept.
+    """
     path = public_folder / "runs.db"
     with opened(path) as store:
         begun(store)

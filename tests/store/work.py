@@ -1,4 +1,6 @@
-"""Another process at a store: `python -m tests.store.work URL FOLDER WHAT …`. Its answers are lines on stdout."""
+"""Another process at a store: `python -m tests.store.work URL FOLDER WHAT …`. Its answers
+are lines on stdout.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def create(store: SqlStore, plan: str) -> None:
 
 
 def contend(store: SqlStore, run_id: str, times: str) -> None:
-    """Take and give back one run, write under the lease, and record without it; says how much was written."""
+    """Take and give back one run, write under the lease, and record without it; says how
+    much was written.
+    """
     appended = recorded = 0
     while appended < int(times):
         try:
@@ -70,10 +74,12 @@ def contend(store: SqlStore, run_id: str, times: str) -> None:
 
 
 def claim(store: SqlStore, run_id: str, servers: str, limit: str, window_s: str) -> None:
-    """Ask for each of the servers once, a few at a time, under a rate budget, until all were granted.
+    """Ask for each of the servers once, a few at a time, under a rate budget, until all
+    were granted.
 
-    Says when each claim was there, and when it was about to be released: a server that two processes have in such
-    spans at one time was claimed twice. The cycle is the run's own, so that only flight makes servers rare.
+    Says when each claim was there, and when it was about to be released: a server that
+    two processes have in such spans at one time was claimed twice. The cycle is the
+    run's own, so that only flight makes servers rare.
     """
     chance = random.Random(run_id)
     lease = store.take(run_id, this_process(), 60.0)
@@ -98,7 +104,9 @@ def claim(store: SqlStore, run_id: str, servers: str, limit: str, window_s: str)
 
 
 def write(store: SqlStore, run_id: str) -> None:
-    """Write without end: intents of three servers, then their outcome; says each sequence number once it is durable."""
+    """Write without end: intents of three servers, then their outcome; says each sequence
+    number once it is durable.
+    """
     lease = store.take(run_id, this_process(), 60.0)
     for batch in range(1, 1_000_000):
         servers = tuple(f"{run_id}-{batch}-{i}" for i in range(3))

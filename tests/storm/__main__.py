@@ -2,8 +2,9 @@
 
     python -m tests.storm [--kills 150] [--only sqlite|postgres|git]
 
-Prints a table: for each store and mode the kills, the resumes and what the judge found. Exits 1 when anything is found
-with `hold` or `retry`, or when nothing is found in the naive mode.
+Prints a table: for each store and mode the kills, the resumes and what the judge found.
+Exits 1 when anything is found with `hold` or `retry`, or when nothing is found in the naive
+mode.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def main() -> int:
     clean = all(t.is_clean for t in tallies if t.mode != "naive")
     caught = all(t.twice for t in tallies if t.mode == "naive")
     print(
-        f"guarded: {'clean' if clean else 'FOUND SOMETHING'}; naive: {'caught' if caught else 'NOT CAUGHT'}"
+        f"guarded: {'clean' if clean else 'FOUND SOMETHING'}; naive: "
+        f"{'caught' if caught else 'NOT CAUGHT'}"
     )
     return 0 if clean and caught else 1
 

@@ -1,5 +1,6 @@
-"""Kill storms: plans are run against the simulated cloud and the runner is killed, again and again; the cloud's own log
-is the judge."""
+"""Kill storms: plans are run against the simulated cloud and the runner is killed, again and
+again; the cloud's own log is the judge.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +90,8 @@ class Tally:
             f"{self.store:<10} {self.mode:<6} {self.runs:>5} {self.retries:>7} {self.kills:>6}"
             f" {self.processes - self.runs:>8} {self.rivals:>7} {self.requests:>9} {self.twice:>6}"
             f" {self.lost:>5} {self.lies:>5} {self.unended:>8} {self.lagged:>7} {self.again:>6}"
-            f" {self.outcomes['unknown']:>8} {self.outcomes['failed']:>7} {self.outcomes['ready']:>6}"
+            f" {self.outcomes['unknown']:>8} {self.outcomes['failed']:>7} "
+            f"{self.outcomes['ready']:>6}"
             f" {self.seconds:>6.0f}s"
         )
 
@@ -99,14 +101,19 @@ class Tally:
 
 
 HEADER = (
-    "store      mode    runs retries  kills  resumes  rivals  requests  twice  lost  lies  unended  lagged"
+    "store      mode    runs retries  kills  resumes  rivals  requests  twice  lost  lies  "
+    "unended  lagged"
     "  again  unknown  failed  ready   time\n"
     "           (retries: runs that go on with a cycle by `retry`;\n"
-    "            twice: servers rebooted twice in a cycle; lost: rebooted, but the journal says not;\n"
-    "            lies: ready in the journal, never rebooted; unended: runs or servers without an outcome;\n"
+    "            twice: servers rebooted twice in a cycle; lost: rebooted, but the journal "
+    "says not;\n"
+    "            lies: ready in the journal, never rebooted; unended: runs or servers "
+    "without an outcome;\n"
     "            rivals: a second process at the same run at the same time;\n"
-    "            lagged: the same as twice and lost, where a throttled request took effect and the state of\n"
-    "            its servers showed it later than the back-off: no failure, see docs/never-twice.md;\n"
+    "            lagged: the same as twice and lost, where a throttled request took effect "
+    "and the state of\n"
+    "            its servers showed it later than the back-off: no failure, see "
+    "docs/never-twice.md;\n"
     "            again: servers that `resolve --as reboot-again` allowed a second reboot)"
 )
 
@@ -129,7 +136,9 @@ REFUSED = Error(
     on="actions", do="error", status=403, code="Ecs.0015", message="no permission", times="all"
 )
 LAG = timedelta(seconds=5)
-"""Longer than `settle` with its second reading, and than the first back-off after a throttled answer."""
+"""Longer than `settle` with its second reading, and than the first back-off after a
+throttled answer.
+"""
 
 
 @dataclass(frozen=True)
@@ -215,10 +224,12 @@ def storm(
     retries: int = MOST_RETRIES,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Tally:
-    """Run plans and kill their runners until `kills` have died. `mode`: hold, retry, or naive (repeat in doubt).
+    """Run plans and kill their runners until `kills` have died. `mode`: hold, retry, or naive
+    (repeat in doubt).
 
-    Each cycle has a fleet of its own, so that the history of one never explains another. Most cycles go on with
-    `retry` after a simulated person has looked at the cloud's log and said `resolve`.
+    Each cycle has a fleet of its own, so that the history of one never explains another.
+    Most cycles go on with `retry` after a simulated person has looked at the cloud's log
+    and said `resolve`.
     """
     rng = random.Random(seed)
     tally = Tally(name, mode)
@@ -255,7 +266,9 @@ def storm(
 
 
 def _one_cycle(cycle: Cycle, plan: str, file: Path, retries: int) -> None:
-    """A run, and those that repeat what it left undone, until nothing is left or enough was tried."""
+    """A run, and those that repeat what it left undone, until nothing is left or enough
+    was tried.
+    """
     tally, state = cycle.tally, cycle.state
     for attempt in range(retries + 1):
         before = len(state.accepted_reboots())
@@ -354,7 +367,9 @@ def _judge_cycle(cycle: Cycle) -> None:
 
 
 def _throttled_after_effect(cycle: Cycle) -> frozenset[str]:
-    """The servers of accepted requests that were answered with a throttle, where the state lags behind that."""
+    """The servers of accepted requests that were answered with a throttle, where the state
+    lags behind that.
+    """
     if not cycle.weather.state_lags:
         return frozenset()
     throttled = {
@@ -366,7 +381,9 @@ def _throttled_after_effect(cycle: Cycle) -> frozenset[str]:
 
 
 def _resolve(cycle: Cycle, run: Run) -> None:
-    """Say what a person would say who has read the cloud's log, with the command that such a person uses."""
+    """Say what a person would say who has read the cloud's log, with the command that such
+    a person uses.
+    """
     rebooted = cycle.state.reboot_counts()
     unknown = [s for s in run.servers.values() if s.outcome is Outcome.UNKNOWN]
     quiet = {s.batch for s in unknown if s.reason == NO_TRACE and not rebooted[s.ref.id]}

@@ -1,4 +1,6 @@
-"""A real process is stopped (SIGSTOP), another takes its run over, and the first one wakes (SIGCONT)."""
+"""A real process is stopped (SIGSTOP), another takes its run over, and the first one wakes
+(SIGCONT).
+"""
 
 from __future__ import annotations
 
@@ -32,9 +34,11 @@ from tests.storm.worker import Order, work
 def test_an_owner_that_wakes_after_its_lease_was_taken_sends_nothing(
     tmp_path: Path, label: str, where: str, lease_s: float
 ) -> None:
-    """Frozen behind its intent, or before it, it finds the lease gone; the run is its successor's, nothing doubles.
+    """Frozen behind its intent, or before it, it finds the lease gone; the run is its
+    successor's, nothing doubles.
 
-    Behind the intent nobody can know whether the request left, so with `hold` its servers end unknown (exit 4).
+    Behind the intent nobody can know whether the request left, so with `hold` its servers
+    end unknown (exit 4).
     """
     state = State(CloudOptions(fleet=FleetOptions(servers=6, reboot_seconds=0.3)))
     store = bare(tmp_path / "store.git") if where == "git" else f"sqlite:///{tmp_path / 'runs.db'}"

@@ -9,7 +9,9 @@ from tests.storm.storm import storm
 
 
 def test_kills_at_any_instant_reboot_nothing_twice_on_sqlite(tmp_path: Path) -> None:
-    """Real processes, real SIGKILLs, lost and false answers: nothing twice, nothing lost, every run ends (`hold`)."""
+    """Real processes, real SIGKILLs, lost and false answers: nothing twice, nothing lost,
+    every run ends (`hold`).
+    """
     tally = storm(
         tmp_path,
         store=f"sqlite:///{tmp_path / 'runs.db'}",

@@ -1,6 +1,7 @@
 """One runner process of a storm: the real command line, with a death planned at a labelled instant.
 
-The labels stand around every call to store and cloud; `die` is SIGKILL to oneself, so nothing is cleaned up.
+The labels stand around every call to store and cloud; `die` is SIGKILL to oneself, so
+nothing is cleaned up.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ LABELS = (
 """Where a process can be told to die: before or after it."""
 
 PRELOADED = (decide, resolve, resume_run, retry, run_plans, plan, run_text)
-"""What the program imports late is loaded before the fork: a process of a storm lives for a second or two."""
+"""What the program imports late is loaded before the fork: a process of a storm lives for a
+second or two.
+"""
 
 ANSWERS = (
     "batch.accepted",
@@ -60,8 +63,8 @@ ANSWERS = (
 class Order:
     """What one process is to do. `die_at`: a label, at its `nth` passing; None: never by itself.
 
-    `by`: the signal it sends itself there (SIGSTOP freezes it). `lease_s`, `minute_s`: a shorter lease, and a shorter
-    minute of the rate budget, than the program's.
+    `by`: the signal it sends itself there (SIGSTOP freezes it). `lease_s`, `minute_s`: a
+    shorter lease, and a shorter minute of the rate budget, than the program's.
     """
 
     arguments: tuple[str, ...]

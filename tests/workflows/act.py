@@ -3,8 +3,9 @@
     python -m tests.workflows.act            # a few minutes; needs a package index, as pip is configured
     python -m tests.workflows.act -k cancel  # arguments go to pytest
 
-Real Git, a simulated cloud as a process, a stand-in for GitHub's API, act in self-hosted mode: no Docker, no GitHub.
-"""
+Real Git, a simulated cloud as a process, a stand-in for GitHub's API, act in self-hosted
+mode: no Docker, no GitHub.
+"""  # noqa: E501
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Copies of workflows that act can run. They differ in what act does not know, and in nothing else.
 
-act 0.2 refuses `concurrency.queue`. It cannot fetch a called workflow from a local folder, so the caller names the copy
-beside it. It runs what has an `environment`, `permissions` or another `concurrency`, and gives them no meaning.
+act 0.2 refuses `concurrency.queue`. It cannot fetch a called workflow from a local folder,
+so the caller names the copy beside it. It runs what has an `environment`, `permissions` or
+another `concurrency`, and gives them no meaning.
 """
 
 from __future__ import annotations

@@ -17,13 +17,17 @@ INSTALL = "Install the release"
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A workflow or action. The key `on` is read as YAML 1.1 reads it, so it is given back as text."""
+    """A workflow or action. The key `on` is read as YAML 1.1 reads it, so it is given
+    back as text.
+    """
     loaded = yaml.safe_load(path.read_text())
     return {"on" if key is True else key: value for key, value in loaded.items()}
 
 
 def documented_callers() -> dict[str, str]:
-    """The callers of the reusable workflows that docs/github.md shows, by the path that their first line names."""
+    """The callers of the reusable workflows that docs/github.md shows, by the path that
+    their first line names.
+    """
     text = (ROOT / "docs" / "github.md").read_text()
     blocks = re.findall(
         r"^```yaml\n(# (\.github/workflows/[\w-]+\.yml)\b.*?)^```", text, re.MULTILINE | re.DOTALL
@@ -36,7 +40,9 @@ def documented_callers() -> dict[str, str]:
 
 
 def documented_quick() -> dict[str, str]:
-    """The two workflows of the quick path that docs/github.md shows, by the path that their first line names."""
+    """The two workflows of the quick path that docs/github.md shows, by the path that their
+    first line names.
+    """
     text = (ROOT / "docs" / "github.md").read_text()
     blocks = re.findall(
         r"^```yaml\n# (\.github/workflows/[\w-]+\.yml)\n(.*?)^```", text, re.MULTILINE | re.DOTALL

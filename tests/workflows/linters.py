@@ -1,4 +1,5 @@
-"""What three linters say of a repository's workflows and actions: zizmor, check-jsonschema, actionlint with shellcheck.
+"""What three linters say of a repository's workflows and actions: zizmor, check-jsonschema,
+actionlint with shellcheck.
 
     python -m tests.workflows.linters [ROOT]     prints each finding; 1 if there is any
 
@@ -28,7 +29,8 @@ class LinterFailed(Exception):
 
 
 def lint(root: Path) -> list[str]:
-    """Every finding about the workflows, actions and Dependabot's configuration in `root/.github`, as sentences.
+    """Every finding about the workflows, actions and Dependabot's configuration in
+    `root/.github`, as sentences.
 
     Raises LinterFailed where there is nothing to lint, or where a linter itself fails.
     """
@@ -53,7 +55,9 @@ def files_of(root: Path) -> tuple[list[Path], list[Path]]:
 
 
 def zizmor(root: Path) -> Iterable[str]:
-    """Injection, unpinned actions, wide permissions, dangerous triggers; the strictest persona that is for reading."""
+    """Injection, unpinned actions, wide permissions, dangerous triggers; the strictest
+    persona that is for reading.
+    """
     arguments = (
         "--offline",
         "--quiet",
@@ -66,7 +70,7 @@ def zizmor(root: Path) -> Iterable[str]:
     try:
         findings = json.loads(done.stdout)
     except ValueError:
-        yield f"zizmor: {done.stderr.partition('Stack backtrace:')[0].strip() or done.stdout.strip()}"
+        yield f"zizmor: {done.stderr.partition('Stack backtrace:')[0].strip() or done.stdout.strip()}"  # noqa: E501
         return
     for finding in findings:
         place = next(p for p in finding["locations"] if p["symbolic"]["kind"] == "Primary")
@@ -76,7 +80,9 @@ def zizmor(root: Path) -> Iterable[str]:
 
 
 def schema(root: Path, name: str, files: Iterable[Path]) -> Iterable[str]:
-    """Whether the files are what GitHub accepts, by a schema that check-jsonschema carries with it."""
+    """Whether the files are what GitHub accepts, by a schema that check-jsonschema
+    carries with it.
+    """
     paths = [str(file) for file in files]
     if not paths:
         return
@@ -89,18 +95,25 @@ def schema(root: Path, name: str, files: Iterable[Path]) -> Iterable[str]:
     except ValueError as error:
         raise LinterFailed(f"check-jsonschema: {done.output.strip()}") from error
     for found in [*answer["errors"], *answer.get("parse_errors", [])]:
-        yield f"{name}: {Path(found['filename']).relative_to(root)}: {found.get('path', '')} {found['message']}"
+        yield (
+            f"{name}: {Path(found['filename']).relative_to(root)}: {found.get('path', '')} "
+            f"{found['message']}"
+        )
 
 
 def actionlint(root: Path, workflows: Iterable[Path]) -> Iterable[str]:
-    """Expressions, contexts, needs, inputs of reusable workflows and local actions, and the shell of `run`."""
+    """Expressions, contexts, needs, inputs of reusable workflows and local actions, and the
+    shell of `run`.
+    """
     paths = [str(file.relative_to(root)) for file in workflows]
     if paths:
         yield from _lines(call("actionlint", "-no-color", "-oneline", SHELLCHECK, *paths, cwd=root))
 
 
 def actionlint_of_action(root: Path, action: Path) -> Iterable[str]:
-    """The same for a composite action, which actionlint itself does not read: its steps as a workflow's job."""
+    """The same for a composite action, which actionlint itself does not read: its steps as
+    a workflow's job.
+    """
     loaded = yaml.safe_load(action.read_text())
     text = json.dumps(as_workflow(loaded))
     done = call("actionlint", "-no-color", "-oneline", SHELLCHECK, "-", cwd=root, text=text)
@@ -108,7 +121,9 @@ def actionlint_of_action(root: Path, action: Path) -> Iterable[str]:
 
 
 def as_workflow(action: Mapping[str, Any]) -> dict[str, Any]:
-    """A workflow with the action's inputs, steps and outputs. Defaults have contexts of their own: left out."""
+    """A workflow with the action's inputs, steps and outputs. Defaults have contexts of
+    their own: left out.
+    """
     inputs = {
         name: {"type": "string", "required": bool(it.get("required"))}
         for name, it in action.get("inputs", {}).items()

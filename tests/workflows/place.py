@@ -1,7 +1,9 @@
-"""A team's repository, a simulated cloud, a stand-in for GitHub, and act between them: all real, all on this machine.
+"""A team's repository, a simulated cloud, a stand-in for GitHub, and act between them: all
+real, all on this machine.
 
-The repository is what `reboot-runner init` writes. Its plan `plans/web.yaml` reboots eight servers, a canary first,
-then the rest. Pull requests and merges are real Git; events are the files that GitHub would send.
+The repository is what `reboot-runner init` writes. Its plan `plans/web.yaml` reboots eight
+servers, a canary first, then the rest. Pull requests and merges are real Git; events are
+the files that GitHub would send.
 """
 
 from __future__ import annotations
@@ -60,9 +62,13 @@ NEVER_RUN = (
     "click.py",
     "sitecustomize.py",
 )
-"""Files of the team's repository that Python would import from the working directory, if it were let."""
+"""Files of the team's repository that Python would import from the working directory, if it
+were let.
+"""
 TAKEN_ALONG = ("PATH", "LANG", "PIP_", "SSL_", "REQUESTS_CA_BUNDLE")
-"""What of this machine's environment jobs see: where packages come from, and nothing of a CI around us."""
+"""What of this machine's environment jobs see: where packages come from, and nothing of a
+CI around us.
+"""
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,9 @@ class Job:
         return ended
 
     def program(self) -> int:
-        """The process of `reboot-runner github` in its step, once it is there: GitHub signals this one."""
+        """The process of `reboot-runner github` in its step, once it is there: GitHub
+        signals this one.
+        """
         end = time.monotonic() + 120
         while time.monotonic() < end and self.process.poll() is None:
             for pid in descendants(self.process.pid):
@@ -124,7 +132,9 @@ class Cloud:
 
 @dataclass
 class Place:
-    """`repo` is the working tree of a developer; jobs work on clones. `environ` reaches every job."""
+    """`repo` is the working tree of a developer; jobs work on clones. `environ` reaches
+    every job.
+    """
 
     folder: Path
     github: StandIn
@@ -334,7 +344,9 @@ class Place:
 
     @property
     def settings(self) -> Settings:
-        """Environments hold the secrets, and the repository holds none: what is not seen there is not seen."""
+        """Environments hold the secrets, and the repository holds none: what is not seen
+        there is not seen.
+        """
         if not self.is_set_up:
             return Settings(
                 {name: value for name, value in self._secrets().items() if name.endswith("STORE")}
@@ -453,7 +465,8 @@ def simulator(folder: Path, *options: str) -> Iterator[Cloud]:
 def opened_place(
     folder: Path, *simulator_options: str, form: str = "quick", release: str | None = None
 ) -> Iterator[Place]:
-    """Everything there is before the first pull request: main holds what `init` wrote, the branch `kernel` the plan.
+    """Everything there is before the first pull request: main holds what `init` wrote, the
+    branch `kernel` the plan.
 
     `release`: what the reusable workflows install.
     """
@@ -472,7 +485,9 @@ def opened_place(
 
 
 def begin(place: Place, form: str, release: str | None) -> None:
-    """What `init` writes, with the simulated cloud's address, or the callers of docs/github.md in their place."""
+    """What `init` writes, with the simulated cloud's address, or the callers of
+    docs/github.md in their place.
+    """
     command = [
         sys.executable,
         "-P",
@@ -508,7 +523,9 @@ def begin(place: Place, form: str, release: str | None) -> None:
 
 
 def _with_store(workflow: Path) -> str:
-    """The workflow with the store of this disk, which stands for the repository itself, as a secret beside the key."""
+    """The workflow with the store of this disk, which stands for the repository itself, as
+    a secret beside the key.
+    """
     name, text = "REBOOT_RUNNER_STORE", workflow.read_text()
     key = re.compile(r"^( +)HUAWEICLOUD_SDK_SK: .+\n", re.MULTILINE)
     return text if name in text else key.sub(rf"\g<0>\1{name}: ${{{{ secrets.{name} }}}}\n", text)

@@ -1,7 +1,9 @@
-"""Rules of GitHub that act does not know, as pure functions: secrets of environments, approvals, queues.
+"""Rules of GitHub that act does not know, as pure functions: secrets of environments,
+approvals, queues.
 
-Sources: the pages "Using secrets in GitHub Actions", "Reuse workflows", "Deployments and environments" and "Control the
-concurrency of workflows and jobs" of docs.github.com; where they are silent, the reports that docs/github.md names.
+Sources: the pages "Using secrets in GitHub Actions", "Reuse workflows", "Deployments and
+environments" and "Control the concurrency of workflows and jobs" of docs.github.com; where
+they are silent, the reports that docs/github.md names.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ class Environment:
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a repository. `is_same_owner`: of the repository that holds the called workflows."""
+    """The settings of a repository. `is_same_owner`: of the repository that holds the
+    called workflows.
+    """
 
     secrets: Secrets = field(default_factory=dict)
     environments: Mapping[str, Environment] = field(default_factory=dict)
@@ -57,7 +61,8 @@ def environment_of(
 ) -> str:
     """Return the name of a job's environment for this event; empty without one.
 
-    A job that calls a workflow has none, whatever it says: GitHub allows no `environment` beside `uses`.
+    A job that calls a workflow has none, whatever it says: GitHub allows no `environment`
+    beside `uses`.
     """
     written = str(job.get("environment", ""))
     if "${{" not in written:
@@ -75,7 +80,9 @@ def environment_of(
 
 
 def is_fork(payload: Mapping[str, Any]) -> bool:
-    """Return True for a pull request of another repository: its jobs get no secret and a token that reads."""
+    """Return True for a pull request of another repository: its jobs get no secret and a
+    token that reads.
+    """
     return "pull_request" in payload and not _is_of_same_repository(payload)
 
 
@@ -90,11 +97,13 @@ def with_visible_secrets(
     settings: Settings,
     called: Mapping[str, Mapping[str, Any]],
 ) -> str:
-    """Return a workflow whose `secrets.NAME` name what the job would see on GitHub, under `act_name`.
+    """Return a workflow whose `secrets.NAME` name what the job would see on GitHub, under
+    `act_name`.
 
-    A secret of an environment is visible in a job that names the environment, and nowhere else. A job that calls a
-    workflow passes what it sees itself; what the called job's environment holds under a passed name goes before that.
-    `called`: file name -> workflow.
+    A secret of an environment is visible in a job that names the environment, and
+    nowhere else. A job that calls a workflow passes what it sees itself; what the called
+    job's environment holds under a passed name goes before that. `called`: file name ->
+    workflow.
     """
     head, *jobs = _split(text)
     return head + "".join(_job_for_act(part, payload, settings, called) for part in jobs)
@@ -158,7 +167,9 @@ def _call_for_act(
 
 @dataclass
 class Group:
-    """A concurrency group over time. Runs are names; a run that waits for an approver holds the group."""
+    """A concurrency group over time. Runs are names; a run that waits for an approver holds
+    the group.
+    """
 
     queue: str = "single"
     cancels: bool = False
@@ -167,7 +178,9 @@ class Group:
     cancelled: list[str] = field(default_factory=list)
 
     def arrive(self, run: str) -> None:
-        """A run that joins: it begins where the group is free, else it waits; a full queue cancels."""
+        """A run that joins: it begins where the group is free, else it waits; a full
+        queue cancels.
+        """
         assert not (self.cancels and self.queue == "max"), (
             "GitHub refuses cancel-in-progress with queue: max"
         )
@@ -189,7 +202,9 @@ class Group:
 
 @dataclass
 class Actions:
-    """GitHub's scheduler for one repository: workflow runs join their groups and wait for approvers."""
+    """GitHub's scheduler for one repository: workflow runs join their groups and wait for
+    approvers.
+    """
 
     settings: Settings
     groups: dict[str, Group] = field(default_factory=dict)
@@ -197,7 +212,9 @@ class Actions:
     """The environment of each run."""
 
     def arrive(self, run: str, job: Mapping[str, Any], context: Mapping[str, str]) -> None:
-        """A run of a workflow whose job, or which itself, has this `concurrency` and `environment`."""
+        """A run of a workflow whose job, or which itself, has this `concurrency` and
+        `environment`.
+        """
         written = job["concurrency"]
         name = re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda found: context[found[1]], written["group"])
         group = self.groups.setdefault(
@@ -210,7 +227,9 @@ class Actions:
         group.arrive(run)
 
     def may_begin(self, run: str, branch: str) -> bool:
-        """Return True where the run's environment allows the branch: else GitHub ends the job red."""
+        """Return True where the run's environment allows the branch: else GitHub ends
+        the job red.
+        """
         allowed = self.settings.of_environment(self.environments[run]).branches
         return not allowed or branch in allowed
 

@@ -1,4 +1,6 @@
-"""What happens in a team's repository from the first pull request on, told by events; each scene is whole by itself."""
+"""What happens in a team's repository from the first pull request on, told by events; each
+scene is whole by itself.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def good(job: Ended, result: str = "done") -> Ended:
 
 
 def review(place: Place) -> Ended:
-    """A pull request: one comment with the servers, the same in the summary, the schedule stored, nothing rebooted."""
+    """A pull request: one comment with the servers, the same in the summary, the schedule
+    stored, nothing rebooted.
+    """
     job = good(place.act("pull_request", place.opened(), PLAN_WORKFLOW))
     comments = place.github.state.comments(PULL)
     assert len(comments) == 1, comments
@@ -35,7 +39,9 @@ def review(place: Place) -> Ended:
 
 
 def first_comment(place: Place) -> None:
-    """The first pull request of a new repository, with all that `init` wrote: a comment, before anything is set up."""
+    """The first pull request of a new repository, with all that `init` wrote: a comment,
+    before anything is set up.
+    """
     place.is_set_up = False
     place.git("switch", "--quiet", "--orphan", "empty")
     place.git("commit", "--quiet", "--allow-empty", "--message", "A new repository")
@@ -50,7 +56,9 @@ def first_comment(place: Place) -> None:
 
 
 def merge_and_run_again(place: Place) -> None:
-    """After a review: the merge reboots each server of the plan once; the same event again reboots nothing."""
+    """After a review: the merge reboots each server of the plan once; the same event again
+    reboots nothing.
+    """
     push = place.merged()
     first = good(place.act("push", push, RUN_WORKFLOW))
     once = place.cloud.reboots()
@@ -68,13 +76,17 @@ def merge_and_run_again(place: Place) -> None:
 
 
 def reviewed_and_merged(place: Place) -> None:
-    """A pull request reboots nothing; its merge reboots each server of the plan once; the same event again, none."""
+    """A pull request reboots nothing; its merge reboots each server of the plan once; the
+    same event again, none.
+    """
     review(place)
     merge_and_run_again(place)
 
 
 def cancelled(place: Place) -> None:
-    """A job cancelled during a wave saves its state; the next job goes on, and each server is rebooted once."""
+    """A job cancelled during a wave saves its state; the next job goes on, and each server
+    is rebooted once.
+    """
     good(place.act("pull_request", place.opened(), PLAN_WORKFLOW))
     push = place.merged()
     job = place.start("push", push, RUN_WORKFLOW)
@@ -95,7 +107,9 @@ def cancelled(place: Place) -> None:
 
 
 def unreviewed(place: Place) -> None:
-    """A merge without a stored schedule runs nothing and ends red with `stale`; so does a push nobody reviewed."""
+    """A merge without a stored schedule runs nothing and ends red with `stale`; so does a
+    push nobody reviewed.
+    """
     ended = place.act("push", place.merged(), RUN_WORKFLOW)
     assert ended.code != 0
     assert (ended.outputs["result"], ended.outputs["exit-code"]) == ("stale", "6")
@@ -103,7 +117,9 @@ def unreviewed(place: Place) -> None:
 
 
 def from_fork(place: Place) -> None:
-    """A fork's pull request is validated offline: no secret reaches the job, no comment, no schedule, a summary."""
+    """A fork's pull request is validated offline: no secret reaches the job, no comment, no
+    schedule, a summary.
+    """
     ended = good(place.act("pull_request", place.opened(fork=True), PLAN_WORKFLOW))
     assert "validated offline" in ended.summary
     assert place.github.state.comments(PULL) == []
@@ -125,7 +141,9 @@ def from_merge_queue(place: Place) -> None:
 
 
 def invalid(place: Place) -> None:
-    """A plan with a problem ends its check red: annotation, comment and summary say where and why."""
+    """A plan with a problem ends its check red: annotation, comment and summary say
+    where and why.
+    """
     place.edit(PLAN, ("waves: [1, 100%]", "waves: [0, 100%]"))
     place.commit("A wave of none")
     ended = place.act("pull_request", place.opened(), PLAN_WORKFLOW)
@@ -136,7 +154,9 @@ def invalid(place: Place) -> None:
 
 
 def suspended(place: Place) -> None:
-    """A run that waits for a person ends its job green and suspended; after the approval the clock's job goes on."""
+    """A run that waits for a person ends its job green and suspended; after the approval
+    the clock's job goes on.
+    """
     place.edit(PLAN, ("    # no pause ", "    pause: approval #"))
     place.commit("Ask before the second wave")
     good(place.act("pull_request", place.opened(), PLAN_WORKFLOW))

@@ -1,4 +1,5 @@
-"""A pull request, its merge, and the merge once more, through the quick form that `init` writes; the rest in full.
+"""A pull request, its merge, and the merge once more, through the quick form that `init`
+writes; the rest in full.
 
 `python -m tests.workflows.act` runs all of it by name and shows the end of the log.
 """
@@ -34,13 +35,17 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Wheels:
 
 
 def test_reviewed_is_what_runs_once(prepared: Place) -> None:
-    """A pull request shows the servers and reboots none; its merge reboots each once; the same event again, none."""
+    """A pull request shows the servers and reboots none; its merge reboots each once; the
+    same event again, none.
+    """
     scenes.reviewed_and_merged(prepared)
 
 
 @pytest.mark.full
 def test_action_installs_its_pins(tmp_path: Path, wheels: Wheels) -> None:
-    """With nothing prepared, the action installs its pinned packages itself, and the pull request is reviewed."""
+    """With nothing prepared, the action installs its pinned packages itself, and the pull
+    request is reviewed.
+    """
     with opened_place(tmp_path, *QUICK) as place:
         place.environ |= wheels.environ
         scenes.review(place)
@@ -71,7 +76,9 @@ def test_hardened_form_in(scene: scenes.Scene, tmp_path: Path) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize("form", ["quick", "hardened"])
 def test_goes_on_after_a_cancel(form: str, tmp_path: Path) -> None:
-    """A cancelled job saves its state, and the clock's next job continues it: each server is rebooted once."""
+    """A cancelled job saves its state, and the clock's next job continues it: each server
+    is rebooted once.
+    """
     with opened_place(tmp_path, *SLOW, form=form) as place:
         place.environ["STAND_IN_PREPARED"] = str(place.folder / "project")
         scenes.cancelled(place)
@@ -82,7 +89,9 @@ def test_goes_on_after_a_cancel(form: str, tmp_path: Path) -> None:
     "scene", [scenes.reviewed_and_merged, scenes.suspended, scenes.from_fork, scenes.cancelled]
 )
 def test_reusable_workflows_in(scene: scenes.Scene, tmp_path: Path, wheels: Wheels) -> None:
-    """What the scene promises holds for the reusable workflows, with the release installed from its hash."""
+    """What the scene promises holds for the reusable workflows, with the release installed
+    from its hash.
+    """
     speed = SLOW if scene is scenes.cancelled else QUICK
     with opened_place(tmp_path, *speed, form="reusable", release=wheels.release) as place:
         place.environ |= wheels.environ
@@ -91,7 +100,9 @@ def test_reusable_workflows_in(scene: scenes.Scene, tmp_path: Path, wheels: Whee
 
 @pytest.mark.full
 def test_another_wheel_is_not_installed(tmp_path: Path, wheels: Wheels) -> None:
-    """A release whose hash is another than the pinned one installs nothing, and the job ends red."""
+    """A release whose hash is another than the pinned one installs nothing, and the job
+    ends red.
+    """
     other = wheels.release[:-4] + ("0000" if wheels.release[-4:] != "0000" else "1111")
     with opened_place(tmp_path, *QUICK, form="reusable", release=other) as place:
         place.environ |= wheels.environ
@@ -103,7 +114,9 @@ def test_another_wheel_is_not_installed(tmp_path: Path, wheels: Wheels) -> None:
 
 @pytest.mark.full
 def test_a_version_without_a_hash_is_installed(tmp_path: Path, wheels: Wheels) -> None:
-    """The version alone, which the reusable workflows have as their default, installs the release."""
+    """The version alone, which the reusable workflows have as their default, installs
+    the release.
+    """
     with opened_place(
         tmp_path, *QUICK, form="reusable", release=wheels.release.partition(" ")[0]
     ) as place:

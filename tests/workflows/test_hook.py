@@ -16,7 +16,10 @@ import yaml
 from tests.workflows.files import ROOT
 from tests.workflows.place import AUTHOR, TOOLS
 
-PLAN = "version: 1\nname: {name}\ngroups:\n  - {{name: web, servers: {{names: [web-1]}}, waves: [{wave}]}}\n"
+PLAN = (
+    "version: 1\nname: {name}\ngroups:\n  - {{name: web, servers: {{names: [web-1]}}, "
+    "waves: [{wave}]}}\n"
+)
 
 
 def hook() -> dict[str, Any]:
@@ -91,7 +94,9 @@ def test_bad_plans_are_named_with_their_place(repo: Path) -> None:
 
 @pytest.mark.full
 def test_hook_as_pre_commit_runs_it(repo: Path, tmp_path: Path) -> None:
-    """pre-commit builds the hook's environment from this repository, passes good plans and stops bad ones."""
+    """pre-commit builds the hook's environment from this repository, passes good plans and
+    stops bad ones.
+    """
     ours = tmp_path / "ours"
     env = environment(tmp_path)
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(ours)], env=env, check=True)

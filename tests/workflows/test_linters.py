@@ -1,4 +1,6 @@
-"""The workflows and the action have no finding of the linters, and the linters do find what is wrong."""
+"""The workflows and the action have no finding of the linters, and the linters do find what
+is wrong.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,16 @@ def change(file: Path, old: str, new: str) -> None:
 
 
 def test_nothing_is_found() -> None:
-    """zizmor at its strictest, GitHub's schemas and actionlint with shellcheck have nothing to say about our files."""
+    """zizmor at its strictest, GitHub's schemas and actionlint with shellcheck have nothing
+    to say about our files.
+    """
     assert lint(ROOT) == []
 
 
 def test_each_linter_finds_what_is_wrong(copied: Path) -> None:
-    """Injection, a floating action, a misspelt key, a job without limit, an unknown input, bad shell: each is found."""
+    """Injection, a floating action, a misspelt key, a job without limit, an unknown input,
+    bad shell: each is found.
+    """
     workflow = copied / ".github" / "workflows" / "reboot-run.yml"
     change(
         workflow,

@@ -1,4 +1,5 @@
-"""GitHub's rules, as tests/workflows/rules.py models them, applied to the workflows that `init` writes.
+"""GitHub's rules, as tests/workflows/rules.py models them, applied to the workflows that
+`init` writes.
 
 docs/github.md has the table of these rules and names these tests.
 """
@@ -71,7 +72,9 @@ def found_key(job: Any) -> str:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("path", [PLAN_WORKFLOW, RUN_WORKFLOW])
 def test_secrets_of_an_environment_reach_the_job_that_names_it(form: str, path: str) -> None:
-    """Each job that asks the cloud names an environment, and reads the names that the environment holds."""
+    """Each job that asks the cloud names an environment, and reads the names that the
+    environment holds.
+    """
     text = written(form)[path]
     got = visible(text, Settings(environments=ALL))
     assert got == {
@@ -88,7 +91,9 @@ def asking(text: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_secrets_of_the_repository_do_as_well(form: str) -> None:
-    """A repository whose secrets are in no environment works too; where both have a name, the environment's counts."""
+    """A repository whose secrets are in no environment works too; where both have a name,
+    the environment's counts.
+    """
     text = written(form)[RUN_WORKFLOW]
     assert set(visible(text, Settings(secrets=HELD)).values()) == {act_name("", KEY)}
     both = Settings(secrets=HELD, environments={"reboot": Environment(HELD)})
@@ -96,13 +101,17 @@ def test_secrets_of_the_repository_do_as_well(form: str) -> None:
 
 
 def test_a_secret_under_another_name_is_not_seen() -> None:
-    """The model tells names apart: a key that the environment holds as `…_READ` reaches no job that reads `…`."""
+    """The model tells names apart: a key that the environment holds as `…_READ` reaches no
+    job that reads `…`.
+    """
     settings = Settings(environments={"reboot-plan": Environment({f"{KEY}_READ": "x"})})
     assert visible(written("quick")[PLAN_WORKFLOW], settings) == {"plan": act_name("", KEY)}
 
 
 def test_no_environment_for_forks() -> None:
-    """A pull request of a fork gets no environment in the hardened form; without secrets it is validated offline."""
+    """A pull request of a fork gets no environment in the hardened form; without secrets it
+    is validated offline.
+    """
     job = jobs(written("hardened")[PLAN_WORKFLOW])["plan"]
     assert environment_of(job, EVENTS["own"], {}) == "reboot-plan"
     assert environment_of(job, EVENTS["fork"], {}) == ""
@@ -110,7 +119,9 @@ def test_no_environment_for_forks() -> None:
 
 
 def test_called_workflows_read_what_their_environment_holds() -> None:
-    """The callers in docs/github.md pass each secret by its name: that of the called job's environment goes before."""
+    """The callers in docs/github.md pass each secret by its name: that of the called job's
+    environment goes before.
+    """
     text = "".join(documented_callers().values())
     for path, caller in documented_callers().items():
         got = visible(caller, Settings(secrets=HELD, environments=ALL))
@@ -123,7 +134,9 @@ def test_called_workflows_read_what_their_environment_holds() -> None:
 
 
 def test_called_workflows_of_another_owner() -> None:
-    """Reported for workflows of another owner: they see what is passed, and nothing that an environment holds."""
+    """Reported for workflows of another owner: they see what is passed, and nothing that an
+    environment holds.
+    """
     settings = Settings(environments=ALL, is_same_owner=False)
     for caller in documented_callers().values():
         assert set(visible(caller, settings).values()) == {act_name("", KEY)}
@@ -161,7 +174,9 @@ def test_the_clock_does_not_wait_for_merges(form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_approver_of_the_environment_holds_the_queue(form: str) -> None:
-    """With reviewers of the environment, later merges wait behind the one that waits for its approver."""
+    """With reviewers of the environment, later merges wait behind the one that waits for
+    its approver.
+    """
     actions = Actions(Settings(environments={"reboot": Environment(has_reviewers=True)}))
     for run in ("first", "second"):
         actions.arrive(run, push_group(form), {"github.event_name": "push"})
@@ -171,7 +186,9 @@ def test_an_approver_of_the_environment_holds_the_queue(form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_approval_of_the_plan_frees_the_queue(form: str) -> None:
-    """Without reviewers, a run that waits for `approve` is suspended: its job ends, and the next merge begins."""
+    """Without reviewers, a run that waits for `approve` is suspended: its job ends, and the
+    next merge begins.
+    """
     actions = Actions(Settings(environments={"reboot": Environment()}))
     for run in ("first", "second"):
         actions.arrive(run, push_group(form), {"github.event_name": "push"})
@@ -181,7 +198,9 @@ def test_an_approval_of_the_plan_frees_the_queue(form: str) -> None:
 
 
 def test_a_group_for_each_merge() -> None:
-    """With the group that docs/github.md offers, a merge that waits for its approver holds only itself."""
+    """With the group that docs/github.md offers, a merge that waits for its approver holds
+    only itself.
+    """
     group = re.findall(r"`group: (reboot-\$\{\{ [^`]+)`", (ROOT / "docs" / "github.md").read_text())
     job = {**push_group("hardened"), "concurrency": {"group": group[0], "queue": "max"}}
     actions = Actions(Settings(environments={"reboot": Environment(has_reviewers=True)}))
@@ -199,7 +218,9 @@ def test_an_environment_for_the_default_branch_only() -> None:
 
 
 def test_the_model_of_a_group() -> None:
-    """Without `queue`, one run waits and the next takes its place; with `max` a hundred wait; a newer plan cancels."""
+    """Without `queue`, one run waits and the next takes its place; with `max` a hundred
+    wait; a newer plan cancels.
+    """
     single, longest, newest = Group(), Group("max"), Group(cancels=True)
     for number in range(MOST_PENDING + 2):
         for group in (single, longest, newest):

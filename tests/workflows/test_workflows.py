@@ -1,4 +1,6 @@
-"""What the reusable workflows and the action promise, read from their files and from running their scripts."""
+"""What the reusable workflows and the action promise, read from their files and from
+running their scripts.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def test_no_expression_stands_in_a_script(name: str) -> None:
 
 
 def test_no_expression_stands_in_the_action_s_scripts() -> None:
-    """Inputs reach the action's scripts by the environment only, and its last line becomes the program."""
+    """Inputs reach the action's scripts by the environment only, and its last line becomes
+    the program.
+    """
     scripts = [it["run"] for it in load(ACTION)["runs"]["steps"] if "run" in it]
     assert len(scripts) == 2
     assert not [it for it in scripts if "${{" in it]
@@ -82,7 +86,9 @@ def test_every_input_and_secret_is_read(name: str) -> None:
 
 
 def test_every_input_of_the_action_is_read() -> None:
-    """No input of the action is declared that nothing reads, and none is read that is not declared."""
+    """No input of the action is declared that nothing reads, and none is read that is
+    not declared.
+    """
     assert set(load(ACTION)["inputs"]) == set(re.findall(r"\binputs\.([\w-]+)", ACTION.read_text()))
 
 
@@ -95,7 +101,9 @@ def test_secrets_are_named_one_by_one(name: str) -> None:
 
 
 def test_forks_get_nothing() -> None:
-    """Only a pull request of the repository's own branches has an environment and secrets; all else stays offline."""
+    """Only a pull request of the repository's own branches has an environment and secrets;
+    all else stays offline.
+    """
     job = jobs("reboot-plan.yml")["plan"]
     assert job["env"] == {"TRUSTED": f"${{{{ {SAME_REPOSITORY} }}}}"}
     assert job["environment"] == f"${{{{ {SAME_REPOSITORY} && inputs.environment || '' }}}}"
@@ -110,7 +118,9 @@ def test_forks_get_nothing() -> None:
 
 
 def test_dangerous_events_run_nothing() -> None:
-    """The plan workflow works on `pull_request` and `merge_group` only, never on `pull_request_target`."""
+    """The plan workflow works on `pull_request` and `merge_group` only, never on
+    `pull_request_target`.
+    """
     guard = jobs("reboot-plan.yml")["plan"]["if"]
     assert guard == "github.event_name == 'pull_request' || github.event_name == 'merge_group'"
 
@@ -126,7 +136,9 @@ def test_servers_are_rebooted_from_the_default_branch_only(name: str) -> None:
 
 
 def test_runs_of_one_environment_queue() -> None:
-    """Runs of one environment come one after the other, and none is cancelled or dropped by the next."""
+    """Runs of one environment come one after the other, and none is cancelled or dropped by
+    the next.
+    """
     run = jobs("reboot-run.yml")["run"]
     assert run["concurrency"] == {
         "group": "reboot-${{ inputs.environment }}",
@@ -146,7 +158,9 @@ def test_program_suspends_before_its_job_ends(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["reboot-run.yml", "reboot-reconcile.yml"])
 def test_only_the_follow_up_may_dispatch(name: str) -> None:
-    """A job that does nothing else may dispatch a workflow; the others write journals and comments."""
+    """A job that does nothing else may dispatch a workflow; the others write journals
+    and comments.
+    """
     for job, it in jobs(name).items():
         writes = {key for key, value in it["permissions"].items() if value == "write"}
         told = {"pull-requests"} if job == "run" else set()
@@ -176,7 +190,9 @@ def test_release_is_the_version_of_the_workflow(name: str) -> None:
     ],
 )
 def test_release_must_be_one_version(tmp_path: Path, release: str) -> None:
-    """Anything but one version, with at most one SHA-256, ends the job before anything is installed or run."""
+    """Anything but one version, with at most one SHA-256, ends the job before anything is
+    installed or run.
+    """
     done = bash(step(reusable("reboot-plan.yml"), INSTALL)["run"], tmp_path, RELEASE=release)
     assert done.returncode == 64
     assert "must read: reboot-runner==VERSION" in done.stdout

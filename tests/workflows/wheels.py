@@ -1,4 +1,6 @@
-"""The release as jobs install it: our wheel, built from this tree, and its pinned packages, in one folder."""
+"""The release as jobs install it: our wheel, built from this tree, and its pinned packages,
+in one folder.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`doctor`: whether plans could run from here, and what to mend. Reads only; it never asks for a reboot."""
+"""`doctor`: whether plans could run from here, and what to mend. Reads only; it never asks
+for a reboot.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,8 @@ def diagnose(
 ) -> int:
     """Check everything and write what was found; return the exit code.
 
-    `names`: of targets; without one all that are configured. `plans`: those whose gates count. `within_s`: of each
-    question. Raises InvalidInput for a target that is not there.
+    `names`: of targets; without one all that are configured. `plans`: those whose gates
+    count. `within_s`: of each question. Raises InvalidInput for a target that is not there.
     """
     found = asyncio.run(_examine(app, *rules_of(app, None), names, plans, within_s))
     if output == "json":
@@ -93,7 +95,9 @@ def _chosen(loaded: LoadedConfig, names: tuple[str, ...]) -> list[str]:
 
 
 def print_policy(app: App, names: tuple[str, ...], plans: tuple[Path, ...]) -> None:
-    """Write the IAM policy for the targets that are meant: all of them may be given it. Asks nobody."""
+    """Write the IAM policy for the targets that are meant: all of them may be given it.
+    Asks nobody.
+    """
     loaded, police = rules_of(app, None)
     if not (loaded.is_valid and police.loaded.is_valid):
         raise InvalidInput([*loaded.problems, *police.loaded.problems])
@@ -102,7 +106,8 @@ def print_policy(app: App, names: tuple[str, ...], plans: tuple[Path, ...]) -> N
     clouds = sorted({config.cloud for config in configs if config.cloud != "simulator"})
     if len(clouds) > 1:
         raise UsageProblem(
-            f"the targets are of several clouds ({', '.join(clouds)}), whose actions have different names",
+            f"the targets are of several clouds ({', '.join(clouds)}), whose actions have "
+            f"different names",
             hint="choose those of one cloud with --target",
         )
     cloud, lookup = (
@@ -114,6 +119,7 @@ def print_policy(app: App, names: tuple[str, ...], plans: tuple[Path, ...]) -> N
     elsewhere = policy(wanted, is_global=True)["Statement"][0]["Action"]
     if elsewhere:
         app.talk(
-            f"where project_id is not configured, {', '.join(elsewhere)} is needed too: an action of a global service,"
+            f"where project_id is not configured, {', '.join(elsewhere)} is needed too: an action "
+            f"of a global service,"
             " which IAM wants in a policy of its own"
         )

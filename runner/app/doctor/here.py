@@ -1,4 +1,6 @@
-"""`doctor` on what is here: the program, the configuration with its policy, sources and plans, and the store."""
+"""`doctor` on what is here: the program, the configuration with its policy, sources and
+plans, and the store.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +39,16 @@ from runner.store.open import dies_with_the_disk, is_local_file, shown
 PLANS = "plans"
 """The folder beside the configuration that `init` makes for plans."""
 FAR_S = 60.0
-"""Leases and rate budgets live by the store's clock; signatures and reports by ours. A minute apart is told."""
+"""Leases and rate budgets live by the store's clock; signatures and reports by ours. A
+minute apart is told.
+"""
 
 
 @dataclass(slots=True)
 class Here:
-    """What is looked at. `within_s`: of each question. `facts`: of the store, once it was opened."""
+    """What is looked at. `within_s`: of each question. `facts`: of the store, once it
+    was opened.
+    """
 
     app: App
     loaded: LoadedConfig
@@ -84,7 +90,7 @@ def asks_alarms(plans: Sequence[Plan | None]) -> bool:
     return any(gate.kind == "alarms" for plan in plans if plan is not None for gate in plan.asking)
 
 
-# --- the program ---------------------------------------------------------------------------------------------------
+# --- the program --------------------------------------------------------------
 
 
 def _authorities(_: Here) -> CheckResult | None:
@@ -110,7 +116,7 @@ PROGRAM: tuple[CheckRow[Here], ...] = (
 )
 
 
-# --- the configuration ---------------------------------------------------------------------------------------------
+# --- the configuration --------------------------------------------------------
 
 
 def _unusable(path: Path | None) -> CheckResult:
@@ -179,7 +185,7 @@ def _plans(here: Here) -> CheckResult:
     plans = here.plans
     if not plans:
         return skipped(
-            f"none looked at: there is no folder {PLANS} beside the configuration; --plans names one"
+            f"none looked at: there is no folder {PLANS} beside the configuration; --plans names one"  # noqa: E501
         )
     asked = [
         *dict.fromkeys(gate.source for plan in plans if plan for gate in plan.asking if gate.source)
@@ -205,10 +211,12 @@ UNUSABLE: tuple[CheckRow[Here], ...] = (
     *CONFIGURATION[:2],
     CheckRow("targets", lambda _: skipped("not looked at: nothing runs with this configuration")),
 )
-"""The same where the configuration or the policy cannot be used: the problems themselves are told elsewhere."""
+"""The same where the configuration or the policy cannot be used: the problems themselves
+are told elsewhere.
+"""
 
 
-# --- the store -----------------------------------------------------------------------------------------------------
+# --- the store ----------------------------------------------------------------
 
 
 async def _open(here: Here) -> CheckResult:
@@ -283,7 +291,10 @@ def _halt(here: Here) -> CheckResult | None:
 def _persistent(here: Here) -> CheckResult | None:
     if not in_ci() or not dies_with_the_disk(here.url):
         return None
-    said = "in CI a store on the local disk is lost with the job, and with it what was asked of the cloud"
+    said = (
+        "in CI a store on the local disk is lost with the job, and with it what was asked of "
+        "the cloud"
+    )
     return warning(said) if here.is_real else ok(f"{said}; no target has real servers")
 
 
@@ -300,7 +311,8 @@ STORE = (
     CheckRow(
         "persistent",
         _persistent,
-        hint="set REBOOT_RUNNER_STORE to git+https://… or postgresql://…; `run` needs --store-is-persistent for this"
+        hint="set REBOOT_RUNNER_STORE to git+https://… or postgresql://…; `run` needs "
+        "--store-is-persistent for this"
         " one",
     ),
 )

@@ -17,10 +17,11 @@ SLOW = "give more time with --timeout"
 
 @dataclass(frozen=True, slots=True)
 class CheckRow(Generic[S]):
-    """One row of a table of checks. `ask` gives the checks, which are called `name` if they have no name of their own.
+    """One row of a table of checks. `ask` gives the checks, which are called `name` if they
+    have no name of their own.
 
-    `needs`: checks; if one has failed or was left out, this question is left out too, and the text says why, if any.
-    `hint`: how to mend what has no hint of its own.
+    `needs`: checks; if one has failed or was left out, this question is left out too, and
+    the text says why, if any. `hint`: how to mend what has no hint of its own.
     """
 
     name: str

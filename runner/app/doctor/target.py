@@ -1,4 +1,6 @@
-"""`doctor` on one target: endpoints, the way to them, credentials, login, project, permissions, servers."""
+"""`doctor` on one target: endpoints, the way to them, credentials, login, project,
+permissions, servers.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +31,21 @@ from runner.net.wire import RequestLog
 from runner.report.doctor import CheckResult, listed
 
 NEAR_S, FAR_S = 120.0, 900.0
-"""Clocks that differ by more than the second are refused (API Signing Guide: 15 minutes); the first is told early."""
+"""Clocks that differ by more than the second are refused (API Signing Guide: 15 minutes);
+the first is told early.
+"""
 LIST_WITHIN = 6
 """The whole list may take so many times as long as one question: a large fleet has many pages."""
 
 
 @dataclass(slots=True)
 class Examined:
-    """One target, and what earlier questions found. `asks_alarms`: plans have gates that ask Cloud Eye.
+    """One target, and what earlier questions found. `asks_alarms`: plans have gates that ask
+    Cloud Eye.
 
-    `looks_up`: neither configuration nor login says the project's id. `refused`: why the login, or else the list of
-    servers, failed; `is_in`: the login did not. `judged`: the action that opening the session tried. `unread`: why the
-    servers could not be read.
+    `looks_up`: neither configuration nor login says the project's id. `refused`: why the
+    login, or else the list of servers, failed; `is_in`: the login did not. `judged`: the
+    action that opening the session tried. `unread`: why the servers could not be read.
     """
 
     app: App
@@ -153,7 +158,8 @@ def _clock(it: Examined) -> CheckResult:
         return ok("this machine's clock and the cloud's agree")
     direction = "behind" if ahead_s > 0 else "ahead of"
     said = (
-        f"this machine's clock ({datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z) is {abs(ahead_s) / 60:.0f} minutes"
+        f"this machine's clock ({datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z) is "
+        f"{abs(ahead_s) / 60:.0f} minutes"
         f" {direction} the cloud's: signatures are refused from 15 minutes on"
     )
     return CheckResult("", "failed" if abs(ahead_s) > FAR_S else "warning", said)
@@ -182,7 +188,9 @@ async def _login(it: Examined) -> CheckResult | None:
 
 
 async def _project(it: Examined) -> CheckResult | None:
-    """The configured project against the region's own; a sub-project is neither, and may be meant."""
+    """The configured project against the region's own; a sub-project is neither, and
+    may be meant.
+    """
     denied = isinstance(it.refused, CloudDenied) and not isinstance(it.refused, OtherProject)
     if it.session is None or (denied and not it.is_in):
         return None
@@ -213,7 +221,9 @@ def _enterprise_project(it: Examined) -> CheckResult | None:
 
 
 async def _permissions(it: Examined) -> list[CheckResult]:
-    """Each need, tried where a read can show it. Those that read a server need one, so the servers are read first."""
+    """Each need, tried where a read can show it. Those that read a server need one, so the
+    servers are read first.
+    """
     if not it.is_in:
         return [_untried(need, "not tried") for need in it.needs if need.action != it.judged]
     if it.refused is None:
@@ -374,4 +384,6 @@ EMBEDDED = tuple(
     for question in TARGET
     if question.name not in {"credentials", "reach", "clock", "project", "enterprise project"}
 )
-"""What is asked of the simulated cloud inside this process, which has no way that leads to it and no project."""
+"""What is asked of the simulated cloud inside this process, which has no way that leads to
+it and no project.
+"""

@@ -57,13 +57,17 @@ class Choice:
 
     @property
     def is_signed(self) -> bool:
-        """Whether requests carry a signature, which ends 15 minutes after its date; tokens have no date."""
+        """Whether requests carry a signature, which ends 15 minutes after its date; tokens
+        have no date.
+        """
         return self.kind not in ("token", "password")
 
 
 @dataclass(frozen=True, slots=True)
 class _FoundLogin:
-    """What is at one place: a login, an error (half of one), or neither. `why` says that there is one, or why not."""
+    """What is at one place: a login, an error (half of one), or neither. `why` says that
+    there is one, or why not.
+    """
 
     kind: str
     why: str
@@ -75,8 +79,8 @@ class _FoundLogin:
 def choose(auth: str, environ: Mapping[str, str], prefix: str = "") -> Choice:
     """The login of a target with this `auth` and `env_prefix`. Asks nobody on the network.
 
-    Raises CloudDenied, with the names of variables but never their values, when there is none, half of one, or a
-    value that no header can carry.
+    Raises CloudDenied, with the names of variables but never their values, when there is
+    none, half of one, or a value that no header can carry.
     """
     variables = Variables(environ, prefix)
     names: dict[str, tuple[str, ...]] = {

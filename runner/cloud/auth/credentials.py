@@ -12,7 +12,9 @@ from runner.net.wire import Outgoing
 
 
 class Credentials(Protocol):
-    """Puts proof of who we are on a request. `project_id` is set where the login itself tells it."""
+    """Puts proof of who we are on a request. `project_id` is set where the login itself
+    tells it.
+    """
 
     @property
     def project_id(self) -> str | None: ...
@@ -25,7 +27,9 @@ class Credentials(Protocol):
         ...
 
     async def renew(self, refused: Outgoing) -> bool:
-        """After a 401 to `refused`: True if there are other credentials now, so that one more try makes sense."""
+        """After a 401 to `refused`: True if there are other credentials now, so that one
+        more try makes sense.
+        """
         ...
 
     def secrets(self) -> tuple[Secret, ...]:

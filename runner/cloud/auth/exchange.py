@@ -1,7 +1,9 @@
-"""From a login to credentials: proof that ends is fetched from a service, kept, renewed in time, never twice at once.
+"""From a login to credentials: proof that ends is fetched from a service, kept, renewed in
+time, never twice at once.
 
-Temporary keys come from STS, IAM and the metadata service, tokens from IAM. The answers with keys differ in their
-spellings only; the vendor's SDK reads all of them alike (`auth/internal.py`, `_process_credential`).
+Temporary keys come from STS, IAM and the metadata service, tokens from IAM. The answers
+with keys differ in their spellings only; the vendor's SDK reads all of them alike
+(`auth/internal.py`, `_process_credential`).
 """
 
 from __future__ import annotations
@@ -63,7 +65,9 @@ _JSON = "application/json;charset=UTF-8"
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """Proof, fetched at `since` (our clock), how long it lives from then, and how long before its end it is old."""
+    """Proof, fetched at `since` (our clock), how long it lives from then, and how long
+    before its end it is old.
+    """
 
     value: AkSk | StaticToken
     since: datetime
@@ -73,7 +77,9 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What an exchange of proof needs: where services are, what reads them, real time, and who is told of secrets."""
+    """What an exchange of proof needs: where services are, what reads them, real time, and
+    who is told of secrets.
+    """
 
     settings: Settings
     reader: Reader
@@ -82,9 +88,11 @@ class Exchange:
     log: Callable[[RequestLog], None] | None = None
 
     async def send(self, request: Outgoing, *hide: Secret) -> Reply:
-        """Send a request that needs no signature, with the retries of a read. `hide`: secrets that it carries.
+        """Send a request that needs no signature, with the retries of a read. `hide`: secrets
+        that it carries.
 
-        Raises CloudDenied, Unreachable, CloudError; none is repeated by the read that needed the login.
+        Raises CloudDenied, Unreachable, CloudError; none is repeated by the read that
+        needed the login.
         """
         try:
             return (await self.reader.read(request, None, hide)).reply
@@ -114,8 +122,8 @@ class Exchange:
 class Renewable:
     """Credentials that end: kept, renewed in time and once after a 401.
 
-    Where a renewal fails, the old ones are used as long as they live, and asked about again half a minute later.
-    `given`: the secrets of the login itself.
+    Where a renewal fails, the old ones are used as long as they live, and asked about again
+    half a minute later. `given`: the secrets of the login itself.
     """
 
     proof_header = "X-Security-Token"
@@ -158,7 +166,8 @@ class Renewable:
                     self._exchange.on_secret(secret)
 
     async def _current(self, instead_of: Secret | None = None) -> AkSk | StaticToken:
-        """Return what is kept; something new if there is none, it has ended, or it is what was refused.
+        """Return what is kept; something new if there is none, it has ended, or it is what was
+        refused.
 
         Whoever comes while it is being fetched waits and gets the same. Raises what `fetch` raises.
         """
@@ -194,9 +203,9 @@ class Renewable:
     ) -> Fresh:
         """The key of an answer. Its life is the shorter of `longest` and what the answer says.
 
-        `unknown`: its life where the answer's end cannot be read or is over by our clock; without it `longest`. Of a
-        very short life a third is the margin. Raises CloudError for an answer without a whole key that headers can
-        carry.
+        `unknown`: its life where the answer's end cannot be read or is over by our clock;
+        without it `longest`. Of a very short life a third is the margin. Raises CloudError
+        for an answer without a whole key that headers can carry.
         """
         value = json_object(reply.body)
         parts = as_map(value.get("credential") or value.get("credentials"))
@@ -226,7 +235,9 @@ class Renewable:
         return Secret(token)
 
     async def _id_token(self, source: IdTokenSource, file_name: str) -> Secret:
-        """An ID token of this moment. `file_name`: the variable that names the file. Raises CloudDenied, CloudError."""
+        """An ID token of this moment. `file_name`: the variable that names the file. Raises
+        CloudDenied, CloudError.
+        """
         if isinstance(source, Secret):
             token = source.reveal()
         elif isinstance(source, Path):  # who keeps the file fresh replaces it
@@ -241,8 +252,9 @@ class Renewable:
             if not _is_id_token(token):
                 raise CloudDenied(f"{file_name} holds no ID token", hint=f"check the file {source}")
         else:
-            # GitHub's page "OpenID Connect reference": a job with `id-token: write` gets an ID token by
-            # `GET $ACTIONS_ID_TOKEN_REQUEST_URL&audience=…`; it lives for minutes, so each exchange asks for a new one.
+            # GitHub's page "OpenID Connect reference": a job with `id-token: write` gets an
+            # ID token by `GET $ACTIONS_ID_TOKEN_REQUEST_URL&audience=…`; it lives for
+            # minutes, so each exchange asks for a new one.
             headers = {"Authorization": f"bearer {source.bearer.reveal()}"}
             request = Outgoing("GET", source.origin, source.path, source.query, headers)
             try:
@@ -252,7 +264,10 @@ class Renewable:
                     raise
                 raise CloudDenied(
                     f"GitHub gave no ID token: HTTP {error.status}",
-                    hint="the job needs `permissions: id-token: write`; a called workflow and its caller both do",
+                    hint=(
+                        "the job needs `permissions: id-token: write`; a called workflow and "
+                        "its caller both do"
+                    ),
                     status=error.status,
                 ) from None
             token = as_text(json_object(reply.body).get("value"))
@@ -265,17 +280,20 @@ class Renewable:
 class StsKey(Renewable):
     """A key of an agency, for an ID token.
 
-    SDK model `AssumeAgencyWithOIDC`: `POST /v5/agencies/assume-with-oidc`, unsigned; the answer holds an access key,
-    its secret, a security token and their end.
+    SDK model `AssumeAgencyWithOIDC`: `POST /v5/agencies/assume-with-oidc`, unsigned; the
+    answer holds an access key, its secret, a security token and their end.
     """
 
     def __init__(self, login: OidcLogin, exchange: Exchange) -> None:
         super().__init__(exchange, login.project_id, _secrets_of(login.id_token))
         if exchange.settings.sts_url is None:
             raise CloudDenied(
-                "no STS endpoint is known for this cloud and region, so an ID token cannot be exchanged",
-                hint="name an identity provider of IAM in HUAWEICLOUD_SDK_IDP_ID instead of the two URNs, as on Open"
-                " Telekom Cloud, which has no STS; where the cloud has one, set endpoints.sts of the target; or use"
+                "no STS endpoint is known for this cloud and region, so an ID token cannot be "
+                "exchanged",
+                hint="name an identity provider of IAM in HUAWEICLOUD_SDK_IDP_ID instead of the "
+                "two URNs, as on Open"
+                " Telekom Cloud, which has no STS; where the cloud has one, set endpoints.sts of "
+                "the target; or use"
                 " another login, for example `auth: aksk`",
             )
         self._login = login
@@ -302,7 +320,8 @@ class StsKey(Renewable):
             )
         except CloudError as error:
             trust = (
-                "the agency's trust policy must allow this sub and aud, and the provider must know the issuer and the"
+                "the agency's trust policy must allow this sub and aud, and the provider must "
+                "know the issuer and the"
                 " aud"
             )
             is_given = isinstance(login.id_token, Secret)
@@ -315,9 +334,11 @@ class StsKey(Renewable):
 class IdpKey(Renewable):
     """A key of a user of IAM that an identity provider is mapped to.
 
-    Page "Obtaining a Token with an OpenID Connect ID Token": `POST /v3.0/OS-AUTH/id-token/tokens` with `X-Idp-Id`
-    gives a token; page "Obtaining a Temporary Access Key and Security Token": `POST /v3.0/OS-CREDENTIAL/securitytokens`
-    gives a key for that. The vendor's SDK does just this (`FederalAccessor`): an unscoped token, a key for six hours.
+    Page "Obtaining a Token with an OpenID Connect ID Token": `POST
+    /v3.0/OS-AUTH/id-token/tokens` with `X-Idp-Id` gives a token; page "Obtaining a
+    Temporary Access Key and Security Token": `POST /v3.0/OS-CREDENTIAL/securitytokens`
+    gives a key for that. The vendor's SDK does just this (`FederalAccessor`): an unscoped
+    token, a key for six hours.
     """
 
     def __init__(self, login: IdpLogin, exchange: Exchange) -> None:
@@ -346,7 +367,10 @@ class IdpKey(Renewable):
                 iam, "/v3.0/OS-AUTH/id-token/tokens", question, id_token, more=idp
             )
         except CloudError as error:
-            trust = "the identity provider must know this issuer, its key and the aud, and map the sub to a group of users"
+            trust = (
+                "the identity provider must know this issuer, its key and the aud, and map "
+                "the sub to a group of users"
+            )
             raise _explained(error, id_token, began, who="IAM", trust=trust) from None
         return self._subject_token(reply)
 
@@ -354,9 +378,10 @@ class IdpKey(Renewable):
 class AgencyKey(Renewable):
     """The key of the agency that is bound to this server, from its metadata service.
 
-    Page "Obtaining Metadata", and the vendor's SDK (`MetadataAccessor`): `GET /openstack/latest/securitykey`. A key is
-    valid for an hour; the service has a new one 10 minutes before the end, and both work in between. Until then it
-    gives the same one again.
+    Page "Obtaining Metadata", and the vendor's SDK (`MetadataAccessor`): `GET
+    /openstack/latest/securitykey`. A key is valid for an hour; the service has a new one 10
+    minutes before the end, and both work in between. Until then it gives the same one
+    again.
     """
 
     def __init__(self, login: MetadataLogin, exchange: Exchange) -> None:
@@ -367,8 +392,8 @@ class AgencyKey(Renewable):
     async def fetch(self) -> Fresh:
         """The key that the service has now.
 
-        Raises CloudDenied where there is no agency, and at first where nobody answers: then this is no ECS. Later
-        that passes, and is an Unreachable or CloudError.
+        Raises CloudDenied where there is no agency, and at first where nobody answers: then
+        this is no ECS. Later that passes, and is an Unreachable or CloudError.
         """
         reply = await self._ask()
         if reply.status == 401 and b"Agency" in reply.body:
@@ -378,7 +403,8 @@ class AgencyKey(Renewable):
         began = self._exchange.wall()
         if reply.status != 200:
             raise self._failed(f"the metadata service answered HTTP {reply.status}")
-        # A key whose end cannot be read is good for 10 minutes: the service has a new one in hand by then.
+        # A key whose end cannot be read is good for 10 minutes: the service has a new one
+        # in hand by then.
         hour, unknown = timedelta(hours=1), timedelta(minutes=10)
         try:
             fresh = self._fresh_key(reply, began, hour, "the metadata service", unknown=unknown)
@@ -435,7 +461,8 @@ class PasswordToken(Renewable):
         )
         self._login = login
         self.names_project = bool(self.project_id or login.project_name)
-        """Whether the login says which project, by id or by name; otherwise it is the region's own."""
+        """Whether the login says which project, by id or by name; otherwise it is the region's own.
+        """
 
     async def scope(self) -> str | None:
         """Return the project of the token, which is fetched for it."""
@@ -545,7 +572,8 @@ def _explained(
 ) -> CloudError:
     """A refusal with the claims that were judged; other errors as they are.
 
-    `who` refused it, `trust` says what must allow it, `is_given`: the token is a fixed one, which nobody renews.
+    `who` refused it, `trust` says what must allow it, `is_given`: the token is a fixed one,
+    which nobody renews.
     """
     is_of_gateway = (error.code or "").startswith(("APIGW.", "APIG."))
     if error.status not in _REFUSALS or is_of_gateway:
@@ -556,12 +584,15 @@ def _explained(
         if name in claims:
             claim = claims[name]
             told.append(
-                f"{name} {tidy(', '.join(map(str, claim)) if isinstance(claim, list) else str(claim), 200)}"
+                f"{name} {tidy(', '.join(map(str, claim)) if isinstance(claim, list) else str(claim), 200)}"  # noqa: E501
             )
     shown = f"; the ID token says {', '.join(told)}" if told else "; the ID token is no JWT"
     ends, hint = claims.get("exp"), trust
     if isinstance(ends, int | float) and ends <= now.timestamp():
         hint = "it has expired: see that a new one is issued, and check this machine's clock"
         if is_given:
-            hint = f"it has expired, and {ID_TOKEN} cannot be renewed: use {TOKEN_FILE}, or GitHub's own service"
+            hint = (
+                f"it has expired, and {ID_TOKEN} cannot be renewed: use {TOKEN_FILE}, or "
+                f"GitHub's own service"
+            )
     return replaced(CloudDenied, error, f"{who} refused the ID token: {error.message}{shown}", hint)

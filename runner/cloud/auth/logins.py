@@ -50,7 +50,8 @@ _IN_GITHUB = "in GitHub Actions give the job `permissions: id-token: write`"
 class Variables:
     """Where credentials are read from. With a `prefix` nothing is read under a name without it.
 
-    Values are stripped, for CI stores like to append a line break; an empty one is none. `repr` shows no value.
+    Values are stripped, for CI stores like to append a line break; an empty one is none.
+    `repr` shows no value.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -70,7 +71,9 @@ class Variables:
         return next(filter(None, values), None)
 
     def header_value(self, *names: str) -> str | None:
-        """The same for a value that becomes part of a header. Raises CloudDenied where it cannot."""
+        """The same for a value that becomes part of a header. Raises CloudDenied where
+        it cannot.
+        """
         for name in names:
             value = self.value(name)
             if value and not (value.isascii() and value.isprintable()):
@@ -111,7 +114,9 @@ class TokenLogin:
 
 @dataclass(frozen=True, slots=True)
 class PasswordLogin:
-    """An IAM user. Either the user's id, or the name with the name or id of its domain (the account)."""
+    """An IAM user. Either the user's id, or the name with the name or id of its domain (the
+    account).
+    """
 
     password: Secret
     user: str | None = None
@@ -126,7 +131,8 @@ class PasswordLogin:
 class MetadataLogin:
     """The agency of the server that this machine is. `origin`: where its metadata service answers.
 
-    `instead_of`: set where the service is only the last resort; then it says what could be set instead.
+    `instead_of`: set where the service is only the last resort; then it says what could be
+    set instead.
     """
 
     origin: str
@@ -136,7 +142,9 @@ class MetadataLogin:
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """GitHub's service that issues ID tokens to the running job: where it is, and the job's proof to it."""
+    """GitHub's service that issues ID tokens to the running job: where it is, and the job's
+    proof to it.
+    """
 
     origin: str
     path: str
@@ -150,10 +158,11 @@ IdTokenSource = Secret | Path | TokenRequest
 
 @dataclass(frozen=True, slots=True)
 class OidcLogin:
-    """An agency that trusts an identity provider. `id_token`: one that is given, a file that is read anew, or GitHub.
+    """An agency that trusts an identity provider. `id_token`: one that is given, a file that
+    is read anew, or GitHub.
 
-    `policy` (JSON) and `policy_ids` can only narrow what the agency may do. `duration_s` is asked for; the agency's
-    own limit may make it shorter.
+    `policy` (JSON) and `policy_ids` can only narrow what the agency may do. `duration_s` is
+    asked for; the agency's own limit may make it shorter.
     """
 
     provider_urn: str
@@ -179,7 +188,9 @@ Login = KeyLogin | TokenLogin | PasswordLogin | OidcLogin | IdpLogin | MetadataL
 
 
 def given_secrets(login: Login) -> tuple[Secret, ...]:
-    """What is secret about a login that somebody has written down; those that are fetched are told when they come."""
+    """What is secret about a login that somebody has written down; those that are fetched
+    are told when they come.
+    """
     match login:
         case KeyLogin():
             return (login.secret, login.security_token) if login.security_token else (login.secret,)
@@ -192,7 +203,9 @@ def given_secrets(login: Login) -> tuple[Secret, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The names one tool uses; several spellings of the same thing in order. Sources: each tool's own pages."""
+    """The names one tool uses; several spellings of the same thing in order. Sources: each
+    tool's own pages.
+    """
 
     access: tuple[str, ...]
     secret: tuple[str, ...]
@@ -244,7 +257,9 @@ FAMILIES = (
 
 
 def read_key(variables: Variables, family: Family) -> KeyLogin | None:
-    """None where neither key nor security token is set. Raises CloudDenied for a part without the others."""
+    """None where neither key nor security token is set. Raises CloudDenied for a part
+    without the others.
+    """
     access, secret = variables.header_value(*family.access), variables.value(*family.secret)
     token = variables.header_value(*family.security_token)
     if not access and not secret:
@@ -264,9 +279,11 @@ def read_token(variables: Variables, family: Family) -> TokenLogin | None:
 
 
 def read_password(variables: Variables, family: Family) -> PasswordLogin | None:
-    """None where neither user nor password is set. An account alone is no login: other tools' files set it.
+    """None where neither user nor password is set. An account alone is no login: other tools'
+    files set it.
 
-    Raises CloudDenied for a user without a password (a secret that is empty in CI), and for the reverse.
+    Raises CloudDenied for a user without a password (a secret that is empty in CI), and for
+    the reverse.
     """
     password, user, user_id = (
         variables.value(*n) for n in (family.password, family.user, family.user_id)
@@ -293,10 +310,11 @@ def _half_of(variables: Variables, have: tuple[str, ...], lack: tuple[str, ...])
 
 
 def read_oidc(variables: Variables) -> OidcLogin | None:
-    """The login by OIDC that the environment describes; None where neither provider nor agency is named.
+    """The login by OIDC that the environment describes; None where neither provider nor agency
+    is named.
 
-    Raises CloudDenied for half of one (also an ID token, but nobody to become), for values out of the service's limits,
-    and where no ID token can come from.
+    Raises CloudDenied for half of one (also an ID token, but nobody to become), for values
+    out of the service's limits, and where no ID token can come from.
     """
     provider, agency = variables.value(PROVIDER), variables.value(AGENCY)
     if not provider and not agency:
@@ -344,7 +362,8 @@ def read_oidc(variables: Variables) -> OidcLogin | None:
 
 
 def read_idp(variables: Variables) -> IdpLogin | None:
-    """The login by IAM's identity provider that the environment describes; None where none is named.
+    """The login by IAM's identity provider that the environment describes; None where none
+    is named.
 
     Raises CloudDenied for half of one.
     """
@@ -388,7 +407,9 @@ def _id_token_source(
 
 
 def path_of_file(variables: Variables) -> Path | None:
-    """The file: the one that a variable names, else that of the home folder. With a prefix only the former."""
+    """The file: the one that a variable names, else that of the home folder. With a prefix
+    only the former.
+    """
     named = variables.value(FILE)
     if named:
         return Path(named)
@@ -399,8 +420,8 @@ def path_of_file(variables: Variables) -> Path | None:
 def read_file(variables: Variables) -> KeyLogin | IdpLogin | None:
     """The login in the file. None where there is no file in the home folder, or no `[basic]` in it.
 
-    Raises CloudDenied for a file that is named and is not there, one that cannot be read or is no such file, and for
-    half of a login. No message quotes what is in the file.
+    Raises CloudDenied for a file that is named and is not there, one that cannot be read or
+    is no such file, and for half of a login. No message quotes what is in the file.
     """
     path = path_of_file(variables)
     if path is None:
@@ -428,7 +449,9 @@ def read_file(variables: Variables) -> KeyLogin | IdpLogin | None:
 
 
 def warning_of_file(path: Path) -> str | None:
-    """A sentence where others on this machine can read the file; None where they cannot, and on Windows."""
+    """A sentence where others on this machine can read the file; None where they cannot,
+    and on Windows.
+    """
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -439,7 +462,9 @@ def warning_of_file(path: Path) -> str | None:
 
 
 def _section(text: str, path: Path) -> dict[str, str] | None:
-    """The values of the section, as the SDK reads them. The parser's own errors quote lines, so none is passed on."""
+    """The values of the section, as the SDK reads them. The parser's own errors quote
+    lines, so none is passed on.
+    """
     # Without interpolation: ten lines of `%(name)s` grow to gigabytes, and no credential needs it.
     parser = configparser.ConfigParser(interpolation=None)
     try:

@@ -1,7 +1,9 @@
-"""Where a store in Git is, and how its host is asked: `git+https://…`, `git+ssh://…`, `git+file:///…`.
+"""Where a store in Git is, and how its host is asked: `git+https://…`, `git+ssh://…`,
+`git+file:///…`.
 
-A token comes from the environment and reaches Git through the environment, as a header for this host alone: never by
-the command line, which other users of the machine can read, nor in a URL, which Git writes into messages.
+A token comes from the environment and reaches Git through the environment, as a header
+for this host alone: never by the command line, which other users of the machine can
+read, nor in a URL, which Git writes into messages.
 """
 
 from __future__ import annotations
@@ -17,9 +19,14 @@ from runner.store.gitref.errors import StoreDenied
 
 REF = "refs/reboot-runner/store"
 TOKEN = "REBOOT_RUNNER_STORE_TOKEN"  # noqa: S105 - the name of a variable
-"""The environment variable with the token; on GitHub's own host `GITHUB_TOKEN` is taken where it is not set."""
+"""The environment variable with the token; on GitHub's own host `GITHUB_TOKEN` is taken
+where it is not set.
+"""
 
-FORMS = "write git+https://HOST/OWNER/REPOSITORY, git+ssh://git@HOST/REPOSITORY or git+file:///PATH/TO/BARE.git"
+FORMS = (
+    "write git+https://HOST/OWNER/REPOSITORY, git+ssh://git@HOST/REPOSITORY or "
+    "git+file:///PATH/TO/BARE.git"
+)
 
 _SETTINGS = (
     ("protocol.version", "2"),
@@ -40,12 +47,16 @@ _SETTINGS = (
     ("init.defaultRefFormat", "files"),
     ("init.defaultObjectFormat", "sha1"),
 )
-"""What the user's own configuration may say otherwise. Proxies, certificates and credential helpers stay theirs."""
+"""What the user's own configuration may say otherwise. Proxies, certificates and credential
+helpers stay theirs.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A repository as Git is given it, and the environment Git runs in. `has_token`: a login is sent along."""
+    """A repository as Git is given it, and the environment Git runs in. `has_token`: a
+    login is sent along.
+    """
 
     url: str
     scheme: str
@@ -55,8 +66,8 @@ class Address:
 
     @classmethod
     def read(cls, written: str, environ: Mapping[str, str]) -> Address:
-        """From a store's URL. Raises BadStoreUrl for what is none, without quoting it: it may hold a password;
-        StoreDenied for a token that cannot be one.
+        """From a store's URL. Raises BadStoreUrl for what is none, without quoting it: it may
+        hold a password; StoreDenied for a token that cannot be one.
         """
         url = written.removeprefix("git+")
         try:
@@ -127,7 +138,9 @@ def _header(place: str, token: str) -> tuple[tuple[str, str], ...]:
 def _with(
     environ: Mapping[str, str], scheme: str, header: tuple[tuple[str, str], ...]
 ) -> dict[str, str]:
-    """The environment, with our settings behind those that it holds already (`git help config`, GIT_CONFIG_COUNT)."""
+    """The environment, with our settings behind those that it holds already (`git help
+    config`, GIT_CONFIG_COUNT).
+    """
     count = environ.get("GIT_CONFIG_COUNT", "0")
     first = int(count) if count.isascii() and count.isdigit() else 0
     made = dict(environ)

@@ -11,20 +11,24 @@ from runner.store.gitref.address import REF, TOKEN, Address
 from runner.store.gitref.errors import RefUnreachable, StoreDenied, StoreRefused
 
 _RIGHTS = (
-    "it needs to write to the repository's contents: on GitHub `permissions: contents: write` for the job's token; "
+    "it needs to write to the repository's contents: on GitHub `permissions: contents: "
+    "write` for the job's token; "
     f"elsewhere a token with that right in {TOKEN}"
 )
-_LOGIN = f"give a token in {TOKEN}; on GitHub the job's token is enough, as GITHUB_TOKEN in the environment"
+_LOGIN = (
+    f"give a token in {TOKEN}; on GitHub the job's token is enough, as GITHUB_TOKEN in the "
+    f"environment"
+)
 _LOGIN_HERE = "check that `git ls-remote` with this URL works without asking for anything"
 
 _LOGINS = re.compile(
-    r"terminal prompts disabled|could not read (?:Username|Password)|Authentication failed|error: 401"
+    r"terminal prompts disabled|could not read (?:Username|Password)|Authentication failed|error: 401"  # noqa: E501
     r"|Permission denied \(|Host key verification failed",
     re.I,
 )
 _DENIALS = re.compile(
-    r"error: 403|denied to|insufficient permission|unable to (?:create|write)[^\n]*(?:permission|denied)"
-    r"|write access|read[- ]only|not allowed to push|protected|hook declined|deny|prohibited|hidden ref|GH\d{3}"
+    r"error: 403|denied to|insufficient permission|unable to (?:create|write)[^\n]*(?:permission|denied)"  # noqa: E501
+    r"|write access|read[- ]only|not allowed to push|protected|hook declined|deny|prohibited|hidden ref|GH\d{3}"  # noqa: E501
     r"|funny refname|not permitted|restricted|GitLab: ",
     re.I,
 )
@@ -32,8 +36,8 @@ _ABSENT = re.compile(
     r"error: 404|not found|does not appear to be a git repository|does not exist|no such file", re.I
 )
 _DAMAGE = re.compile(
-    r"repository corruption|is corrupt|does not match index|not our ref|bad (?:tree|commit|object|config|pack|ref)"
-    r"|unable to (?:read|unpack|parse) [0-9a-f]{40}|missing (?:blob|tree|commit)|object file .* is empty"
+    r"repository corruption|is corrupt|does not match index|not our ref|bad (?:tree|commit|object|config|pack|ref)"  # noqa: E501
+    r"|unable to (?:read|unpack|parse) [0-9a-f]{40}|missing (?:blob|tree|commit)|object file .* is empty"  # noqa: E501
     r"|did not send all necessary objects|invalid object",
     re.I,
 )
@@ -52,7 +56,9 @@ class Refusal:
 
 
 def refusal(done: Done, address: Address) -> Refusal | None:
-    """From the answer to a push (`git help push`, --porcelain); None where there is none for the ref."""
+    """From the answer to a push (`git help push`, --porcelain); None where there is none
+    for the ref.
+    """
     found = _FLAG.search(done.out)
     if not found:
         return None
@@ -66,7 +72,9 @@ def refusal(done: Done, address: Address) -> Refusal | None:
 
 
 def failure(done: Done, address: Address) -> StoreError:
-    """From a call that failed as a whole. Unreachable where nothing says that it will fail again."""
+    """From a call that failed as a whole. Unreachable where nothing says that it will
+    fail again.
+    """
     talk, where = done.talk, address.host or address.url
     if "dubious ownership" in talk:
         path = address.url.removeprefix("file://")
@@ -93,12 +101,24 @@ def failure(done: Done, address: Address) -> StoreError:
             f"{where} is no Git host that a store can be on: {done.reason}", hint=hint
         )
     if _DAMAGE.search(talk):
-        what = f"{where} cannot read the store's ref: objects or files of the repository are missing or damaged"
-        hint = "run `git fsck --full` in the repository, and restore it from a backup or from another clone"
+        what = (
+            f"{where} cannot read the store's ref: objects or files of the repository are "
+            f"missing or damaged"
+        )
+        hint = (
+            "run `git fsck --full` in the repository, and restore it from a backup or from "
+            "another clone"
+        )
         return RefUnreachable(what, hint=hint)
     if _ABSENT.search(talk) and address.scheme == "file":
-        what = f"the store's folder {where.removeprefix('file://')} is not a Git repository, or not a whole one"
-        hint = "check the path; make a new one with `git init --bare`, or restore the one that was there from a backup"
+        what = (
+            f"the store's folder {where.removeprefix('file://')} is not a Git repository, or "
+            f"not a whole one"
+        )
+        hint = (
+            "check the path; make a new one with `git init --bare`, or restore the one that "
+            "was there from a backup"
+        )
         return StoreRefused(what, hint=hint)
     if _ABSENT.search(talk):
         hint = (

@@ -1,13 +1,15 @@
-"""The store's SQL on a Git ref: a transaction is a commit on the newest one, and its push is the compare-and-swap.
+"""The store's SQL on a Git ref: a transaction is a commit on the newest one, and its push is
+the compare-and-swap.
 
-A write runs on the tables as this process knows them, becomes files, a commit, and a push that the host takes only if
-nobody was quicker. If somebody was, the tables go back, what the others wrote is read, and whoever wrote does it again
-on that (`Overtaken`; `store.GitStore` does). So whatever a transaction has read - fence, sequence, claims, rate, halt -
-is still true when it is stored, and nothing needs to be asked before.
+A write runs on the tables as this process knows them, becomes files, a commit, and a push
+that the host takes only if nobody was quicker. If somebody was, the tables go back, what
+the others wrote is read, and whoever wrote does it again on that (`Overtaken`;
+`store.GitStore` does). So whatever a transaction has read - fence, sequence, claims, rate,
+halt - is still true when it is stored, and nothing needs to be asked before.
 
-A push whose answer is lost is never taken for either: the ref is read, and tells. Our commit in its history: stored.
-The ref moved on without it: never to be stored, since the ref never goes back. The ref where it was: the same commit is
-offered again.
+A push whose answer is lost is never taken for either: the ref is read, and tells. Our
+commit in its history: stored. The ref moved on without it: never to be stored, since the
+ref never goes back. The ref where it was: the same commit is offered again.
 """
 
 from __future__ import annotations
@@ -33,9 +35,13 @@ from runner.store.gitref.tree import run_folder
 from runner.store.sqlite import Sqlite
 
 FRESH_S = 1.0
-"""How old what is read may be. Decisions do not depend on it: each write is on the newest state, or refused."""
+"""How old what is read may be. Decisions do not depend on it: each write is on the newest
+state, or refused.
+"""
 PATIENCE_S = 15.0
-"""How long a write is offered to a host that gives no answer, or to which others write at that moment."""
+"""How long a write is offered to a host that gives no answer, or to which others write at
+that moment.
+"""
 
 
 AT_ONCE = 4
@@ -44,7 +50,9 @@ AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A write that goes with the next push: of which run, and how to do it again when others were quicker."""
+    """A write that goes with the next push: of which run, and how to do it again when
+    others were quicker.
+    """
 
     run: str
     again: Callable[[], object]
@@ -52,7 +60,9 @@ class Waiting:
 
 
 def open_ref(url: str, state: Path, patience_s: float | None = None) -> Git:
-    """The dialect of a `git+…` URL; its clone is in a folder of its own in `state`. Raises StoreError."""
+    """The dialect of a `git+…` URL; its clone is in a folder of its own in `state`. Raises
+    StoreError.
+    """
     address = Address.read(url, os.environ)
     if patience_s is None:
         return Git(Remote(address, state), steady())
@@ -60,7 +70,9 @@ def open_ref(url: str, state: Path, patience_s: float | None = None) -> Git:
 
 
 class Git:
-    """The dialect of a ref. `clock`: seconds that count on while the machine sleeps and never jump (`steady`)."""
+    """The dialect of a ref. `clock`: seconds that count on while the machine sleeps and
+    never jump (`steady`).
+    """
 
     elements: ClassVar = Sqlite.elements
     is_one_of: ClassVar = Sqlite.is_one_of
@@ -76,7 +88,8 @@ class Git:
         self.remote = remote
         self.waiting: list[Waiting] = []
         self.lost: set[str] = set()
-        """Runs of which waiting writes could not be done again: their holder has to read them anew."""
+        """Runs of which waiting writes could not be done again: their holder has to read them anew.
+        """
         self.patience_s = patience_s
         self._fresh_s = fresh_s
         self._base: str | None = None
@@ -95,8 +108,8 @@ class Git:
             raise
 
     def _demand_known(self) -> None:
-        """Raises StoreRefused where the ref does not contain what this machine last saw there: with what is gone, what
-        was asked of the cloud would be forgotten.
+        """Raises StoreRefused where the ref does not contain what this machine last saw there:
+        with what is gone, what was asked of the cloud would be forgotten.
         """
         memory = self.remote.memory
         seen = self._remembered = memory.read()
@@ -113,7 +126,9 @@ class Git:
         self._remember()
 
     def _remember(self) -> None:
-        """Keep the newest commit, unless another process of this machine has kept one that is not known here yet."""
+        """Keep the newest commit, unless another process of this machine has kept one that
+        is not known here yet.
+        """
         store, held = self._store_id(), self.remote.memory.read()
         if store is None or self._base is None:
             return
@@ -126,7 +141,7 @@ class Git:
         found = self.mirror.execute("select id from git_store")
         return str(found[0][0]) if found else None
 
-    # --- what the store's SQL needs --------------------------------------------------------------------------
+    # --- what the store's SQL needs -------------------------------------------
 
     def bounded(self, column: str) -> str:
         return self.mirror.bounded(column)
@@ -144,10 +159,11 @@ class Git:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it in one commit, with what waits; or, inside `put_off`, only in the tables, to go with the next one.
+        """All of it in one commit, with what waits; or, inside `put_off`, only in the tables,
+        to go with the next one.
 
-        Raises Overtaken when somebody else was quicker: by then what they wrote is read. Raises StoreError when nobody
-        knows whether it is stored.
+        Raises Overtaken when somebody else was quicker: by then what they wrote is read.
+        Raises StoreError when nobody knows whether it is stored.
         """
         if not self.mirror.in_transaction:
             self.mirror.execute("begin")
@@ -190,10 +206,12 @@ class Git:
         self.mirror.close()
         self.remote.close()
 
-    # --- the ref ---------------------------------------------------------------------------------------------
+    # --- the ref --------------------------------------------------------------
 
     def look(self) -> bool:
-        """Read what others wrote since; whether there was anything. What waits is done again on top of it."""
+        """Read what others wrote since; whether there was anything. What waits is done
+        again on top of it.
+        """
         tip = patiently(lambda: self.remote.fetch(self._base))
         self._looked = time.monotonic()
         if tip == self._base or tip is None:
@@ -207,7 +225,9 @@ class Git:
         return True
 
     def _wait_again(self) -> None:
-        """Do what waits again, on the tables as they are now; what cannot be done any more is lost."""
+        """Do what waits again, on the tables as they are now; what cannot be done any
+        more is lost.
+        """
         waiting, self.waiting = self.waiting, []
         for write in waiting:
             if write.run in self.lost:
@@ -221,7 +241,9 @@ class Git:
                 self.waiting.append(write)
 
     def ask_to_write(self) -> None:
-        """Go through a write up to the point where the host would take it: nothing is stored. Raises StoreError."""
+        """Go through a write up to the point where the host would take it: nothing is
+        stored. Raises StoreError.
+        """
         commit = self._base or self.remote.write(None, {}, "nothing\n")
         answer = self.remote.push(commit, dry=True)
         if answer is not None:
@@ -256,8 +278,8 @@ class Git:
     def _store(self) -> None:
         """Push what was written to the tables, whatever waited included.
 
-        Raises Overtaken when others were quicker, StoreError when the host refuses or nobody knows. What waited still
-        waits then.
+        Raises Overtaken when others were quicker, StoreError when the host refuses or
+        nobody knows. What waited still waits then.
         """
         try:
             quicker = self._push()
@@ -274,7 +296,9 @@ class Git:
         self.waiting = []
 
     def _push(self) -> str | None:
-        """Make files and a commit of the touched rows, and deliver it; the newest commit where others were quicker."""
+        """Make files and a commit of the touched rows, and deliver it; the newest commit
+        where others were quicker.
+        """
         files = self.mirror.changes(self._base)
         if not files:
             return None
@@ -292,7 +316,9 @@ class Git:
         return None
 
     def _leave_room(self) -> None:
-        """Who pushes without a pause is always quicker than others, who have to read first: after a few, wait."""
+        """Who pushes without a pause is always quicker than others, who have to read first:
+        after a few, wait.
+        """
         is_at_once = time.monotonic() - self._pushed < self._took_s
         self._in_a_row = self._in_a_row + 1 if is_at_once else 0
         if self._in_a_row >= AT_ONCE:
@@ -300,7 +326,8 @@ class Git:
             time.sleep(random.uniform(2.0, 4.0) * min(self._took_s, 1.0))  # noqa: S311 - no secret
 
     def _deliver(self, commit: str) -> tuple[bool, str]:
-        """Push a commit until it is known what became of it: whether it is stored, and the newest commit of the ref.
+        """Push a commit until it is known what became of it: whether it is stored, and the
+        newest commit of the ref.
 
         Raises StoreError when the host refuses it for good, or gives no answer for long.
         """
@@ -342,7 +369,9 @@ def _unknown(doubt: StoreError) -> StoreError:
 
 
 def steady() -> Callable[[], float]:
-    """A clock of this process: it begins with the wall clock's time, counts on in sleep, and is never set."""
+    """A clock of this process: it begins with the wall clock's time, counts on in sleep,
+    and is never set.
+    """
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     offset = time.time() - time.clock_gettime(clock)
     return lambda: time.clock_gettime(clock) + offset

@@ -5,7 +5,7 @@ StoreError (1)
 ├── Unreachable             the host gives no answer now
 ├── StoreDenied (77)        the host wants another login, or a permission is missing
 └── StoreRefused            it is no repository, no store of ours, or its rules forbid the ref
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 

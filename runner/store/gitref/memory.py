@@ -21,7 +21,9 @@ _FORM = re.compile(r"([!-~]{1,64})\n(?:([0-9a-f]{40})\n)?")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The store's id and its newest commit. `commit` is "" where an older version kept the id alone."""
+    """The store's id and its newest commit. `commit` is "" where an older version kept the
+    id alone.
+    """
 
     store: str
     commit: str

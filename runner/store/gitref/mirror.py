@@ -1,14 +1,17 @@
-"""The ref's content as tables: an SQLite database in memory, on which the store's SQL runs as on every other.
+"""The ref's content as tables: an SQLite database in memory, on which the store's SQL runs as
+on every other.
 
-Triggers note which rows were touched since the last commit; `changes` makes files of those, `load` rows of files. What
-is noted lies in tables too, so that it is undone together with the rows.
+Triggers note which rows were touched since the last commit; `changes` makes files of those,
+`load` rows of files. What is noted lies in tables too, so that it is undone together with
+the rows.
 
-No clock of another machine is believed for a lease. The file has how long it is, and a mark that each renewal changes:
-whoever reads a mark that it has not seen before counts the lease's whole length from then on, on its own clock.
+No clock of another machine is believed for a lease. The file has how long it is, and a mark
+that each renewal changes: whoever reads a mark that it has not seen before counts the
+lease's whole length from then on, on its own clock.
 
-A reservation of the rate budget was as old as the file says when it was first seen, too, but is not taken for more than
-a minute younger than its writer's clock says: processes that live shorter than the budget's window would otherwise
-never see it empty.
+A reservation of the rate budget was as old as the file says when it was first seen, too,
+but is not taken for more than a minute younger than its writer's clock says: processes that
+live shorter than the budget's window would otherwise never see it empty.
 """
 
 from __future__ import annotations
@@ -27,10 +30,13 @@ from runner.store.schema import prepare
 from runner.store.sqlite import Sqlite
 
 KEPT_CLOSED = 3
-"""So many of the newest runs that have ended keep their events in the tree; those of older ones are in the history."""
+"""So many of the newest runs that have ended keep their events in the tree; those of older
+ones are in the history.
+"""
 ARCHIVED_AT_ONCE = 5
 _EDITED = (
-    "it was edited, damaged or written by another program, and nothing was sent: restore the ref from a backup, or give"
+    "it was edited, damaged or written by another program, and nothing was sent: restore "
+    "the ref from a backup, or give"
     " the store a repository whose ref nobody else writes"
 )
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
@@ -48,7 +54,10 @@ SKEW_S = 60.0
 
 _TABLES = (
     "create table git_touched(kind text, key text, n integer, primary key(kind, key, n))",
-    "create table git_chunk(run text, first integer, last integer, size integer, primary key(run, first))",
+    (
+        "create table git_chunk(run text, first integer, last integer, size integer, primary "
+        "key(run, first))"
+    ),
     "create table git_lease(run text primary key, mark text, until double precision, owner text)",
     "create table git_archive(run text primary key, at text, upto integer, recalled integer)",
     "create table git_rate(row integer primary key, id text)",
@@ -66,7 +75,9 @@ _EVENTS = ("insert", "new"), ("update", "old"), ("update", "new"), ("delete", "o
 
 
 class Mirror(Sqlite):
-    """The tables, at the newest schema. `clock`: what this process counts leases and reservations by."""
+    """The tables, at the newest schema. `clock`: what this process counts leases and
+    reservations by.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(":memory:", clock)
@@ -106,7 +117,7 @@ class Mirror(Sqlite):
         )
         return float(found[0][0]) - self.now() if found else 0.0
 
-    # --- rows to files ---------------------------------------------------------------------------------------
+    # --- rows to files --------------------------------------------------------
 
     def changes(self, base: str | None) -> dict[str, bytes | None]:
         """The files that the touched rows make; None: gone. Afterwards nothing is touched."""
@@ -161,7 +172,8 @@ class Mirror(Sqlite):
             " where rowid not in (select row from git_rate)"
         )
         found = self.execute(
-            "select id, at, n, run from rate join git_rate on row = rate.rowid where project = ? order by at, id",
+            "select id, at, n, run from rate join git_rate on row = rate.rowid where project = ? "
+            "order by at, id",
             (project,),
         )
         now = self.now()
@@ -190,10 +202,13 @@ class Mirror(Sqlite):
         return row | {"lease": {"seconds": max(until - self.now(), 0.0), "mark": mark}}
 
     def _event_files(self, run: str, first: int) -> dict[str, bytes | None]:
-        """Events from `first` on, with those of the file that they belong to, in files of about 64 KiB."""
+        """Events from `first` on, with those of the file that they belong to, in files of
+        about 64 KiB.
+        """
         begin = first
         found = self.execute(
-            "select first, last, size from git_chunk where run = ? and first <= ? order by first desc limit 1",
+            "select first, last, size from git_chunk where run = ? and first <= ? order by first "
+            "desc limit 1",
             (run, first),
         )
         if found and (first <= found[0][1] or found[0][2] < tree.CHUNK):
@@ -225,14 +240,16 @@ class Mirror(Sqlite):
             tree.claims_path(run, batch): tree.compact(tree.claim_groups(found)) if found else None
         }
 
-    # --- runs that have ended --------------------------------------------------------------------------------
+    # --- runs that have ended -------------------------------------------------
 
     def _archived(self, run: str) -> tuple[str, int] | None:
         found = self.execute("select at, upto from git_archive where run = ?", (run,))
         return (found[0][0], found[0][1]) if found else None
 
     def _archive(self, base: str) -> None:
-        """Leave events of older runs that have ended to the history: `base`, whose tree has them, stays in it."""
+        """Leave events of older runs that have ended to the history: `base`, whose tree has
+        them, stays in it.
+        """
         old = self.execute(
             "select id, seq from run where is_open = 0 and id not in (select run from git_archive)"
             " and id not in (select key from git_touched where kind in ('run', 'event', 'claim'))"
@@ -290,13 +307,14 @@ class Mirror(Sqlite):
             [(run, *row) for row in found],
         )
 
-    # --- files to rows ---------------------------------------------------------------------------------------
+    # --- files to rows --------------------------------------------------------
 
     def load(self, paths: Sequence[str], files: Iterable[tuple[str, bytes]]) -> None:
-        """Take in what differs, in a transaction of the caller: the paths, and what those that are there hold now.
+        """Take in what differs, in a transaction of the caller: the paths, and what those that
+        are there hold now.
 
-        What was there goes first: a claim that has moved from one file to another must not be there twice. Raises
-        StoreRefused for what is not ours.
+        What was there goes first: a claim that has moved from one file to another must not
+        be there twice. Raises StoreRefused for what is not ours.
         """
         seen_at = self.now()
         self._rooms.clear()
@@ -307,7 +325,10 @@ class Mirror(Sqlite):
         for path, data in files:
             is_wide = len(data) > WIDE_TEXT and not data.isascii()
             if is_wide or len(data) > _MOST_BYTES.get(places[path].kind, JOURNAL.size):
-                what = f"the store's ref holds a file that is too large: {path[:200]!r}, {len(data):,} bytes"
+                what = (
+                    f"the store's ref holds a file that is too large: {path[:200]!r}, "
+                    f"{len(data):,} bytes"
+                )
                 raise StoreRefused(what, hint=_EDITED)
             self._take(f"_load_{places[path].kind}", places[path], data, seen_at)
             is_named = is_named or path == tree.STORE
@@ -350,7 +371,8 @@ class Mirror(Sqlite):
         newer = set(columns) - set(self._columns[table])
         if newer:
             raise StoreRefused(
-                f"the store was written by a newer program: its {table} has {', '.join(sorted(newer))[:200]}",
+                f"the store was written by a newer program: its {table} has "
+                f"{', '.join(sorted(newer))[:200]}",
                 hint="use the newer reboot-runner that wrote it",
             )
         marks = ", ".join("?" * len(columns))

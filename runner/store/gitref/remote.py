@@ -1,7 +1,9 @@
-"""The repository that holds the ref, and a private clone of its newest commits, by the program `git`.
+"""The repository that holds the ref, and a private clone of its newest commits, by the
+program `git`.
 
-The clone is a bare repository of this process alone, in a folder beside the other state; it begins with the newest
-commit, without history, and is deleted at the end. Folders of processes that were killed are deleted by the next one.
+The clone is a bare repository of this process alone, in a folder beside the other state;
+it begins with the newest commit, without history, and is deleted at the end. Folders of
+processes that were killed are deleted by the next one.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ from runner.store.owner import is_provably_dead, this_process
 OLDEST = (2, 31)
 """Settings by the environment came with it (`git help config`, GIT_CONFIG_COUNT)."""
 PATIENCE_S = 30.0
-"""How long one call may take. A lease is a minute: a host that is slower than this is no place for a store."""
+"""How long one call may take. A lease is a minute: a host that is slower than this is no
+place for a store.
+"""
 
 AT_ONCE = 1_000
 """Files that are read with one call, if they are not over the bound of an entry together."""
@@ -37,10 +41,15 @@ MOST_BYTES = 1_000_000_000
 """Of the files of a ref that are read at once. A run of 100,000 servers has about 100 MB."""
 
 _TRACKING = "refs/remotes/store"
-"""Of the clone. It follows wherever the ref goes (`+`); whether that may be is seen from the history."""
+"""Of the clone. It follows wherever the ref goes (`+`); whether that may be is seen from
+the history.
+"""
 _DEPTHS = (100, 2000, 2**31 - 1)
 """Of the history that is searched for a commit; the last one is Git's word for all of it."""
-_FOREIGN = "give the store a repository whose ref nobody else writes; if it held a store, restore the ref from a backup"
+_FOREIGN = (
+    "give the store a repository whose ref nobody else writes; if it held a store, "
+    "restore the ref from a backup"
+)
 _FETCH = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
 _NAME = re.compile(r"(\d+)-(\d*)-\w+")
 
@@ -54,7 +63,9 @@ class File:
 
 
 class Remote:
-    """One ref of a repository elsewhere. Raises StoreError: Unreachable where trying again may help."""
+    """One ref of a repository elsewhere. Raises StoreError: Unreachable where trying again
+    may help.
+    """
 
     def __init__(self, address: Address, state: Path, *, patience_s: float = PATIENCE_S) -> None:
         self.address = address
@@ -75,14 +86,15 @@ class Remote:
     def close(self) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
 
-    # --- to and from the other side --------------------------------------------------------------------------
+    # --- to and from the other side -------------------------------------------
 
     def fetch(self, base: str | None, *, whole: bool = False) -> str | None:
         """The newest commit of the ref, with all that it needs; None where there is no such ref.
 
-        `base`: the newest one so far; only what came after it is fetched, and where there is none yet the newest alone,
-        without its history (`whole`: with it). Raises StoreRefused when it is no ancestor of the newest one: the ref
-        was rewound or replaced.
+        `base`: the newest one so far; only what came after it is fetched, and where there
+        is none yet the newest alone, without its history (`whole`: with it). Raises
+        StoreRefused when it is no ancestor of the newest one: the ref was rewound or
+        replaced.
         """
         depth = () if base or whole else ("--depth=1",)
         done = self._network(
@@ -102,7 +114,8 @@ class Remote:
         raise failure(done, self.address)
 
     def push(self, commit: str, *, dry: bool = False) -> Refusal | StoreError | None:
-        """Offer a commit as the newest one: None when the host took it (`dry`: when it is ready to). Never forced.
+        """Offer a commit as the newest one: None when the host took it (`dry`: when it is
+        ready to). Never forced.
 
         A refusal is what the host said; a StoreError says that nobody knows, or not yet.
         """
@@ -124,15 +137,18 @@ class Remote:
         return refusal(done, self.address) or failure(done, self.address)
 
     def is_in(self, commit: str, tip: str) -> bool:
-        """Whether a commit that this process has read or made is in the history of the newest one."""
+        """Whether a commit that this process has read or made is in the history of the
+        newest one.
+        """
         return self._run("merge-base", "--is-ancestor", commit, tip).code == 0
 
     def was_built_on(self, commit: str) -> bool:
         """Whether a commit that another process has seen is in the history of the ref.
 
-        That history is not in the clone: it is fetched into one of its own, the newest part first, and without files
-        where the host can leave them out (`git help fetch`, --filter). So what it takes grows with what was written
-        since, not with the age of the store.
+        That history is not in the clone: it is fetched into one of its own, the newest part
+        first, and without files where the host can leave them out (`git help fetch`,
+        --filter). So what it takes grows with what was written since, not with the age of
+        the store.
         """
         clone = self.root / "history.git"
         self._new_clone(clone.name)
@@ -163,10 +179,12 @@ class Remote:
                 hint=_FOREIGN,
             )
 
-    # --- here ------------------------------------------------------------------------------------------------
+    # --- here -----------------------------------------------------------------
 
     def write(self, base: str | None, changes: Mapping[str, bytes | None], message: str) -> str:
-        """A commit on `base` in which these paths hold these bytes; None: the path, file or folder, is gone."""
+        """A commit on `base` in which these paths hold these bytes; None: the path, file or
+        folder, is gone.
+        """
         self._writes += 1
         stream = _stream(base, changes, message, f"refs/writes/{self._writes}")
         return self._check("fast-import", "--quiet", "--done", given=stream).text.strip()
@@ -184,7 +202,9 @@ class Remote:
         return [_changed(facts, next(words)) for facts in words]
 
     def read(self, blobs: Sequence[str], clone: Path | None = None) -> Iterator[bytes]:
-        """Yield what blobs hold, in their order. Their sizes are known before anything of them is read."""
+        """Yield what blobs hold, in their order. Their sizes are known before anything of
+        them is read.
+        """
         piece: list[tuple[str, int]] = []
         for blob, size in zip(blobs, self._sizes(blobs, clone), strict=True):
             if len(piece) == AT_ONCE or sum(size for _, size in piece) + size > JOURNAL.size:
@@ -207,10 +227,16 @@ class Remote:
                 )
             sizes.append(int(size[0]))
         if max(sizes) > JOURNAL.size:
-            what = f"the store's ref holds a file of {max(sizes):,} bytes, at most {JOURNAL.size:,} are read"
+            what = (
+                f"the store's ref holds a file of {max(sizes):,} bytes, at most "
+                f"{JOURNAL.size:,} are read"
+            )
             raise StoreRefused(what, hint=_FOREIGN)
         if sum(sizes) > MOST_BYTES:
-            what = f"the store's ref holds {sum(sizes):,} bytes of files, at most {MOST_BYTES:,} are read"
+            what = (
+                f"the store's ref holds {sum(sizes):,} bytes of files, at most {MOST_BYTES:,} "
+                f"are read"
+            )
             raise StoreRefused(what, hint=_FOREIGN)
         return sizes
 
@@ -229,8 +255,8 @@ class Remote:
     def recall(self, commit: str, folder: str) -> Iterator[bytes]:
         """Yield the files of a folder as an older commit has them, in order of their names.
 
-        Fetched into a clone of its own, so that the history of the other one stays as it is; where the host gives no
-        commit by its id, with the whole history of the ref.
+        Fetched into a clone of its own, so that the history of the other one stays as it
+        is; where the host gives no commit by its id, with the whole history of the ref.
         """
         clone = self.root / "older.git"
         if not clone.is_dir():
@@ -249,14 +275,17 @@ class Remote:
             "ls-tree", "-r", "-z", "--full-tree", commit, "--", f"{folder}/", folder=clone
         )
         if found.code != 0:
-            what = f"the history of the store's ref lacks commit {commit[:40]!r}, which holds the events of an older run"
+            what = (
+                f"the history of the store's ref lacks commit {commit[:40]!r}, which holds the "
+                f"events of an older run"
+            )
             raise StoreRefused(what, hint=_FOREIGN)
         blobs = [
             row.split(b"\t", 1)[0].split(b" ")[2].decode() for row in found.out.split(b"\0")[:-1]
         ]
         return self.read(blobs, clone)
 
-    # --- the program -----------------------------------------------------------------------------------------
+    # --- the program ----------------------------------------------------------
 
     def _network(self, *arguments: str, clone: Path | None = None) -> Done:
         try:
@@ -304,9 +333,12 @@ def _ours() -> Iterator[None]:
 
 
 def replaced(how: str, memory: Memory | None = None) -> StoreRefused:
-    """The error of a ref that is not what it was. `memory`: what says so, where no commit of this process does."""
+    """The error of a ref that is not what it was. `memory`: what says so, where no commit
+    of this process does.
+    """
     hint = (
-        "no reboot-runner does that: find out what happened and what was asked of the cloud since, and restore the ref"
+        "no reboot-runner does that: find out what happened and what was asked of the cloud "
+        "since, and restore the ref"
         " from a backup or another clone"
     )
     if memory is not None:
@@ -337,7 +369,9 @@ def _folder(state: Path) -> Path:
 
 
 def _is_left_behind(name: str) -> bool:
-    """The folder's process is gone. The state folder is of this machine; where it is not, nothing can be told."""
+    """The folder's process is gone. The state folder is of this machine; where it is not,
+    nothing can be told.
+    """
     found = _NAME.fullmatch(name)
     if not found:
         return False
@@ -355,7 +389,8 @@ def _stream(base: str | None, changes: Mapping[str, bytes | None], message: str,
     said = message.encode()
     parts = [
         f"feature done\ncommit {ref}\nmark :1\n"
-        f"committer reboot-runner <reboot-runner@localhost> {int(time.time())} +0000\ndata {len(said)}\n".encode(),
+        f"committer reboot-runner <reboot-runner@localhost> {int(time.time())} +0000\ndata "
+        f"{len(said)}\n".encode(),
         said,
         f"\nfrom {base}\n".encode() if base else b"\n",
     ]

@@ -1,13 +1,16 @@
-"""The store on a Git ref: the SQL of the others, written again when others were quicker, and spared pushes.
+"""The store on a Git ref: the SQL of the others, written again when others were quicker, and
+spared pushes.
 
-A push takes as long as a few dozen writes to a database. So what a run's holder does with its lease, and what it
-observes, waits for the next push; what others must know before something happens is pushed at once: an intent, a job
-id, a decision, the end. Nothing waits for longer than a third of the lease, nor beyond the end of an `advance` that has
-seen something.
+A push takes as long as a few dozen writes to a database. So what a run's holder does with
+its lease, and what it observes, waits for the next push; what others must know before
+something happens is pushed at once: an intent, a job id, a decision, the end. Nothing waits
+for longer than a third of the lease, nor beyond the end of an `advance` that has seen
+something.
 
-What waits was only promised. When somebody else writes to the same run meanwhile, or takes it over, it cannot be done
-again as it was: then the holder is told that its lease is lost, and reads the run anew, as after any takeover. It
-repeats what it only saw; whatever it did is in the journal, since no intent waits.
+What waits was only promised. When somebody else writes to the same run meanwhile, or takes
+it over, it cannot be done again as it was: then the holder is told that its lease is lost,
+and reads the run anew, as after any takeover. It repeats what it only saw; whatever it did
+is in the journal, since no intent waits.
 """
 
 from __future__ import annotations
@@ -78,14 +81,15 @@ class GitStore(SqlStore):
     def __init__(self, db: Git) -> None:
         super().__init__(db)
         self._watched: dict[str, float] = {}
-        """Runs that were held when they were first looked at, and until when; renewals change that."""
+        """Runs that were held when they were first looked at, and until when; renewals change that.
+        """
 
     def close(self) -> None:
         with suppress(StoreError):  # the lease runs out
             self._write(self.db.flush)
         super().close()
 
-    # --- runs ------------------------------------------------------------------------------------------------
+    # --- runs -----------------------------------------------------------------
 
     def create(self, run: NewRun, created: RunCreated) -> None:
         self._write(partial(super().create, run, created))
@@ -97,7 +101,7 @@ class GitStore(SqlStore):
             return super().events(run_id, after)
         return found
 
-    # --- leases ----------------------------------------------------------------------------------------------
+    # --- leases ---------------------------------------------------------------
 
     def take(self, run_id: str, owner: Owner, ttl_s: float) -> Lease:
         waits = self._is_kept(run_id, owner, ttl_s)
@@ -139,10 +143,12 @@ class GitStore(SqlStore):
         return min((r.lease_until - now for r in silent), default=None)
 
     def _is_kept(self, run_id: str, owner: Owner, ttl_s: float) -> bool:
-        """Whether the ref has the run as this owner's, and for so long that nobody can take it over soon."""
+        """Whether the ref has the run as this owner's, and for so long that nobody can take
+        it over soon.
+        """
         return self.db.mirror.lease_left(run_id, rows.written_owner(owner)) >= ttl_s * 2 / 3
 
-    # --- journal ---------------------------------------------------------------------------------------------
+    # --- journal --------------------------------------------------------------
 
     def append(
         self,
@@ -198,14 +204,16 @@ class GitStore(SqlStore):
     def set_halt(self, halt: Halt | None) -> None:
         self._write(partial(super().set_halt, halt))
 
-    # --- against others --------------------------------------------------------------------------------------
+    # --- against others -------------------------------------------------------
 
     def _write(
         self, work: Callable[[], _T], holder_of: str | None = None, *, waits: bool = False
     ) -> _T:
-        """Do it, on what others wrote where they were quicker. What is refused is only believed of the newest state.
+        """Do it, on what others wrote where they were quicker. What is refused is only
+        believed of the newest state.
 
-        `holder_of`: the run whose lease the write needs. Raises LeaseLost when what waited for that run was lost.
+        `holder_of`: the run whose lease the write needs. Raises LeaseLost when what waited
+        for that run was lost.
         """
         until = time.monotonic() + CONTENTION_S
         while True:
@@ -229,6 +237,7 @@ class GitStore(SqlStore):
 
 def _lost(run_id: str) -> LeaseLost:
     return LeaseLost(
-        f"the lease on run {run_id} is gone: somebody else wrote to it before what was seen was stored",
+        f"the lease on run {run_id} is gone: somebody else wrote to it before what was seen was "
+        f"stored",
         hint="the run is read again",
     )

@@ -1,4 +1,5 @@
-"""How the store's rows lie in the ref's tree. Files of text, so that people can read them with `git show`.
+"""How the store's rows lie in the ref's tree. Files of text, so that people can read them with
+`git show`.
 
     store.json                              what this is: format, schema, a random id
     flags/halt                              the halt flag, where it is set
@@ -10,7 +11,7 @@
                                             ref's history that has its events
 
 Names of people and of the cloud are percent-encoded in paths.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -51,7 +52,9 @@ def store_id(found: object) -> str:
 
 
 def commit_id(found: object) -> str:
-    """The id of a commit as a file has it: it goes into Git's command lines. Raises ValueError for anything else."""
+    """The id of a commit as a file has it: it goes into Git's command lines. Raises
+    ValueError for anything else.
+    """
     return _checked(found, _COMMIT)
 
 
@@ -93,7 +96,9 @@ def archive_path(run: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TreePlace:
-    """What a path holds: `kind` is store, flag, rate, run, events, claims or archive; `number`: first event, batch."""
+    """What a path holds: `kind` is store, flag, rate, run, events, claims or archive;
+    `number`: first event, batch.
+    """
 
     kind: str
     key: str = ""
@@ -117,7 +122,10 @@ def place(path: str) -> TreePlace:
             return TreePlace("archive", _text(file.removesuffix(".json")))
     raise StoreRefused(
         f"the store's ref holds a file that is not one of reboot-runner: {path[:200]!r}",
-        hint="give the store a repository whose ref nobody else writes, or use the newer reboot-runner that wrote it",
+        hint=(
+            "give the store a repository whose ref nobody else writes, or use the newer "
+            "reboot-runner that wrote it"
+        ),
     )
 
 
@@ -137,10 +145,11 @@ def nested(text: str | None) -> Any:
 
 
 def event_rows(data: bytes) -> list[EventRow]:
-    """Return lines as rows of `rows.EVENT_COLUMNS`. Data that was edited into something else is left to its reader.
+    """Return lines as rows of `rows.EVENT_COLUMNS`. Data that was edited into something else
+    is left to its reader.
 
-    Raises ValueError for what is no line of events, and for a large text that is not ASCII as ours are. A line can be
-    large, so its data is copied once.
+    Raises ValueError for what is no line of events, and for a large text that is not ASCII
+    as ours are. A line can be large, so its data is copied once.
     """
     if len(data) > WIDE_TEXT and not data.isascii():
         raise ValueError("a file of events is not ASCII")

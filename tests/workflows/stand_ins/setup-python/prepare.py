@@ -1,7 +1,8 @@
 """Make the action's environment in no time, from the packages that the tests themselves run with.
 
-It is what `scripts/make_venv.py` finds current: made for the same pins, project file and Python. So the step that
-installs them has nothing to do, as in a second use of the action in one job.
+It is what `scripts/make_venv.py` finds current: made for the same pins, project file and
+Python. So the step that installs them has nothing to do, as in a second use of the action
+in one job.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""PUT the files that the patterns name to the stand-in for GitHub's API, as a zip with plain names."""
+"""PUT the files that the patterns name to the stand-in for GitHub's API, as a zip with
+plain names.
+"""
 
 from __future__ import annotations
 
