@@ -17,7 +17,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from runner.model.inventory import Inventory, Server
+from runner.model.inventory import Inventory, PowerState, Server
 from runner.model.plan import Group, Limits, Plan, Selector
 from runner.model.quantity import Amount
 from runner.model.schedule import Target
@@ -41,7 +41,7 @@ def fleet(count: int, groups: int) -> Inventory:
         Server(
             id=str(uuid.UUID(int=chance.getrandbits(128))),
             name=f"web-{n % groups}-{n:06d}",
-            status="SHUTOFF" if n % 50 == 0 else "ACTIVE",
+            state=PowerState.STOPPED if n % 50 == 0 else PowerState.RUNNING,
             zone=f"eu-de-0{chance.randrange(3) + 1}",
             tags={"group": str(n % groups), "env": "prod", "rack": str(chance.randrange(DOMAINS))},
             server_group=f"group-{chance.randrange(DOMAINS)}",

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.execution.journal import read_run
-from runner.model.inventory import Server
+from runner.model.inventory import PowerState, Server
 from runner.model.job import Accepted, Job, JobGone, JobStatus
 from runner.model.schedule import ServerRef
 from runner.ports.store import Intent
@@ -295,7 +295,7 @@ def run_of(servers: int, opener: Opener) -> tuple[Bench, str]:
     """A run that was created and not begun: waves of 1,000 of servers with ids like the cloud's."""
     clock, chance = VirtualClock(), random.Random(1)
     ids = [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(servers)]
-    fleet = {i: Server(i, f"web-{n:06d}", "ACTIVE", zone=f"eu-de-0{n % 3}", updated="2026-11-01T00:00:00Z")  # noqa: E501
+    fleet = {i: Server(i, f"web-{n:06d}", zone=f"eu-de-0{n % 3}", updated="2026-11-01T00:00:00Z")
              for n, i in enumerate(ids)}  # fmt: skip
     cloud = Fleet(clock, fleet, takes={i: chance.uniform(30, 90) for i in ids})
     bench = Bench(cloud, opener(clock.seconds), clock)
@@ -326,13 +326,10 @@ class Fleet(MemoryCloud):
         if last is None:
             return server
         over = self.clock.now() >= last.ended
-        status, updated = ("ACTIVE", last.ended) if over else ("REBOOT", last.began)
-        return replace(
-            server,
-            status=status,
-            task_state=None if over else "rebooting",
-            updated=updated.isoformat(),
-        )
+        if over:
+            return replace(server, updated=last.ended.isoformat())
+        rebooting = PowerState.REBOOTING
+        return replace(server, state=rebooting, updated=last.began.isoformat())
 
     async def job(self, job_id: str) -> Job | JobGone:
         self._call("job")

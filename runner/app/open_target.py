@@ -169,16 +169,17 @@ async def open_target(
             settings, choice.login, now=clock.now, on_secret=mask, **options
         ) as cloud:
             rate, is_real = config.rate, config.cloud != "simulator"
+            most = cloud.capabilities
+            per_minute = min(rate.servers_per_minute, most.servers_per_minute)
             tuning = Tuning(
                 poll_every_s=rate.poll_every.total_seconds(),
                 settle_s=rate.settle.total_seconds(),
-                servers_per_request=min(rate.servers_per_request, rate.servers_per_minute),
-                servers_per_minute=rate.servers_per_minute,
+                servers_per_request=min(
+                    rate.servers_per_request, per_minute, most.servers_per_request
+                ),
+                servers_per_minute=per_minute,
             )
-            prober, signer = (
-                NetProber(loopback_only=not is_real),
-                "aksk" if choice.is_signed else "",
-            )
+            prober = NetProber(loopback_only=not is_real)
             machine = NOBODY
             if is_real or OVERRIDE in os.environ:
                 machine = await this_machine(os.environ)
@@ -190,7 +191,7 @@ async def open_target(
                 target=Target(name, config.cloud, config.region, cloud.project_id),
                 cloud=cloud,
                 clock=clock,
-                site=Site(cloud, cloud.project_id, tuning, signer, prober, cloud.held_s),
+                site=Site(cloud, cloud.project_id, tuning, prober),
                 time_scale=scale,
                 is_embedded=simulated is not None,
                 is_real=is_real,

@@ -19,7 +19,6 @@ from runner.errors import CloudError, Exit, Held, Stale, UsageProblem
 from runner.execution.evidence import (
     Finding,
     Trace,
-    is_rebooting,
     last_reboot,
     may_arrive_late,
     reboots_since,
@@ -187,7 +186,7 @@ def _contradiction(
         case "rebooted":
             is_clear = trace is Trace.REBOOTED or not is_whole_batch
         case _:
-            is_clear = finding.server is None or not is_rebooting(finding.server)
+            is_clear = finding.server is None or not finding.server.is_rebooting
     return None if is_clear else seen
 
 
@@ -216,7 +215,7 @@ def _seen(run: Run, server_id: str, finding: Finding | None) -> tuple[str, str |
     if finding is None:
         return "it could not be read", None, None
     _, words = trace_in(run, server_id, finding)
-    reboot = last_reboot(finding.actions, reboots_since(run, server_id))
-    started = reboot.started.isoformat() if reboot and reboot.started else None
+    reboot = last_reboot(finding.reboots, reboots_since(run, server_id))
+    started = reboot.isoformat() if reboot else None
     updated = finding.server.updated if finding.server else None
     return f"{words}; {state_words(finding.server)}", updated, started

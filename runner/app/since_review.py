@@ -20,7 +20,6 @@ from runner.execution.since_review import (
 )
 from runner.model.events import Outcome, Why
 from runner.model.inventory import Inventory
-from runner.model.job import Action
 from runner.model.schedule import Schedule
 from runner.ports.store import Store
 from runner.report.safe import plain
@@ -94,14 +93,14 @@ async def leave_rebooted_alone(
 
 async def _read(
     app: App, sessions: Sessions, changed: dict[str, list[str]]
-) -> dict[str, tuple[Action, ...] | None]:
+) -> dict[str, tuple[datetime, ...] | None]:
     number = sum(map(len, changed.values()))
     if number > MANY:
         app.talk(
             f"reading the action history of {number:,} servers that changed since the schedule "
             f"was made"
         )
-    found: dict[str, tuple[Action, ...] | None] = {}
+    found: dict[str, tuple[datetime, ...] | None] = {}
     for name, ids in changed.items():
         for begin in range(0, len(ids), MANY):
             found |= await histories_of(ids[begin : begin + MANY], sessions.by_name[name].cloud)

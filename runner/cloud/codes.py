@@ -17,6 +17,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from runner.model.job import Refusal
+
 
 class Verdict(Enum):
     """What a code proves about the request it answers."""
@@ -107,6 +109,17 @@ _TABLE: tuple[tuple[str, Verdict, range, str], ...] = (
 )
 
 PROOFS = {code: Proof(verdict, statuses, why) for code, verdict, statuses, why in _TABLE}
+
+REFUSALS = {
+    "Ecs.0030": Refusal.FROZEN,
+    "Ecs.0100": Refusal.NOT_ACTIVE,
+    "Ecs.0114": Refusal.MISSING,
+    "Ecs.0118": Refusal.TOO_MANY,
+    "Ecs.0603": Refusal.BUSY,
+    "Ecs.0605": Refusal.LOCKED,
+    "Ecs.0614": Refusal.MISSING,
+}
+"""What a refusal is about, where a code tells more than that."""
 
 BATCH_FAILED = "Ecs.0611"
 """The batch as a whole failed; proves only what its details prove."""

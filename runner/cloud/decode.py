@@ -20,8 +20,8 @@ from typing import Any
 
 from runner.cloud.bodies import read_error, words_of_page
 from runner.inputs.fields import as_list, as_map, as_text
-from runner.model.inventory import NO_TAGS, Server, ServerGroup
-from runner.model.job import Action, Job, JobStatus, SubJob
+from runner.model.inventory import NO_TAGS, PowerState, Server, ServerGroup, Task
+from runner.model.job import Job, JobStatus, SubJob
 from runner.net.hosts import is_private
 from runner.net.text import tidy
 from runner.net.wire import Reply
@@ -33,6 +33,19 @@ _MAX_NAME = 256
 _MAX_CAUSE = 4_000
 MOST_TAGS = 1_000
 """Of a server. A longer list is taken for damaged."""
+OPEN_WORDS = frozenset({"", "INIT", "RUNNING", "PENDING_PAYMENT"})
+"""Documented words of work that goes on ("Querying Job Execution Status", `status`)."""
+STATES = {
+    "ACTIVE": PowerState.RUNNING,
+    "REBOOT": PowerState.REBOOTING,
+    "HARD_REBOOT": PowerState.REBOOTING,
+    "ERROR": PowerState.ERROR,
+    "UNKNOWN": PowerState.UNKNOWN,
+    "": PowerState.UNKNOWN,
+}
+"""The table of server states. A server that is powering off or being deleted still reads
+ACTIVE, so its task counts as well."""
+TASKS = {"powering-off": Task.STOP, "deleting": Task.STOP}
 MOST_SUB_JOBS = 2_000
 """A request has at most 1,000 servers ("Restarting ECSs in a Batch")."""
 
@@ -45,7 +58,7 @@ def server(value: Any) -> Server | None:
     """
     if not isinstance(value, dict):
         return None
-    server_id, status = value.get("id"), as_text(value.get("status"))
+    server_id = value.get("id")
     if not isinstance(server_id, str) or not server_id:
         return None
     read_tags = tags(value.get("tags"))
@@ -57,8 +70,7 @@ def server(value: Any) -> Server | None:
     return Server(
         id=server_id,
         name=tidy(as_text(value.get("name")), _MAX_NAME),
-        status=intern(status),
-        task_state=as_text(value.get("OS-EXT-STS:task_state")) or None,
+        **_state(as_text(value.get("status")), as_text(value.get("OS-EXT-STS:task_state"))),
         zone=intern(as_text(value.get("OS-EXT-AZ:availability_zone"))),
         flavor=intern(as_text(as_map(value.get("flavor")).get("id"))),
         tags=NO_TAGS if read_tags is None else read_tags,
@@ -74,6 +86,19 @@ def server(value: Any) -> Server | None:
         bare_metal=_BARE_METAL in (read_tags or ())
         or _BARE_METAL in (tags(value.get("sys_tags")) or ()),
     )
+
+
+@lru_cache(maxsize=256)
+def _state(status: str, task: str) -> dict[str, Any]:
+    said = [f"status {status}"] if status not in ("", "ACTIVE") else []
+    if task:
+        said.append(f"task {task}")
+    kind = Task.REBOOT if "reboot" in task else TASKS.get(task, Task.OTHER)
+    return {
+        "state": STATES.get(status, PowerState.STOPPED),
+        "task": kind if task else None,
+        "words": ", ".join(said) or ("running" if status else "no status"),
+    }
 
 
 def ghost(value: Any) -> str | None:
@@ -198,7 +223,7 @@ def job(value: Any, job_id: str, request_id: str | None = None) -> Job:
         whole.reason,
         tuple(anonymous),
         whole.word,
-        whole.end_time,
+        whole.looks_ended,
         request_id,
     )
 
@@ -206,15 +231,17 @@ def job(value: Any, job_id: str, request_id: str | None = None) -> Job:
 def _part(fields: Mapping[str, Any]) -> SubJob:
     word, end_time = tidy(as_text(fields.get("status")), 64), fields.get("end_time")
     code, reason = _cause(fields)
+    status = job_status(word)
+    is_odd = not status.is_final and word.upper() not in OPEN_WORDS
     return SubJob(
         as_text(as_map(fields.get("entities")).get("server_id")),
-        job_status(word),
+        status,
         when(fields.get("begin_time")),
         when(end_time),
         code,
         reason,
         word,
-        tidy(str(end_time or ""), 40) if isinstance(end_time, str | int) else "",
+        is_odd and isinstance(end_time, str | int) and bool(end_time),
     )
 
 
@@ -278,27 +305,17 @@ def job_status(value: Any) -> JobStatus:
     return {"SUCCESS": JobStatus.SUCCESS, "FAIL": JobStatus.FAIL}.get(word, JobStatus.PENDING)
 
 
-def actions(value: Any) -> tuple[Action, ...]:
-    """`instanceActions` of the history of one server, newest first; those without a readable
-    time come last.
+def reboot_history(value: Any) -> tuple[datetime, ...]:
+    """Return when a server was rebooted, newest first, by `instanceActions` of its history
+    (`action`, `start_time`). Entries without a readable time are left out.
 
     Raises ValueError where the answer has no such list: an unreadable history is not an empty one.
     """
     listed = as_map(value).get("instanceActions")
     if not isinstance(listed, list):
         raise ValueError("no instanceActions in the answer")  # noqa: TRY004 - the answer is wrong, no type of ours
-    found = [
-        Action(
-            tidy(as_text(item.get("action")), 64),
-            when(item.get("start_time")),
-            tidy(as_text(item.get("request_id")), 64) or None,
-            tidy(as_text(item.get("message"))) or None,
-        )
-        for item in listed
-        if isinstance(item, dict)
-    ]
-    oldest = datetime.min.replace(tzinfo=UTC)
-    return tuple(sorted(found, key=lambda a: a.started or oldest, reverse=True))
+    items = (item for item in listed if isinstance(item, dict) and item.get("action") == "reboot")
+    return tuple(sorted(filter(None, (when(i.get("start_time")) for i in items)), reverse=True))
 
 
 def when(value: Any) -> datetime | None:

@@ -18,7 +18,7 @@ from runner.cloud import alarms, decode
 from runner.cloud import surroundings as around
 from runner.cloud.auth.credentials import Credentials
 from runner.cloud.auth.exchange import Exchange, OnSecret, PasswordToken, credentials_for
-from runner.cloud.auth.logins import Login
+from runner.cloud.auth.logins import Login, PasswordLogin, TokenLogin
 from runner.cloud.endpoints import Settings
 from runner.cloud.paging import Get, together
 from runner.cloud.permissions import CloudTrials, need
@@ -31,7 +31,6 @@ from runner.inputs.fields import as_list, as_map, as_text
 from runner.model.inventory import Inventory, Server, ServerGroup, Unread
 from runner.model.job import (
     Accepted,
-    Action,
     Ambiguous,
     Denied,
     Job,
@@ -46,8 +45,18 @@ from runner.net.secret import scrubber
 from runner.net.text import tidy
 from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, RequestLog, Unreachable
+from runner.ports import Capabilities, EvidenceKind
 
 JSON = "application/json;charset=UTF-8"
+CAPABILITIES = Capabilities(
+    servers_per_request=1000,  # "Restarting ECSs in a Batch", `servers`
+    servers_per_minute=1000,  # the same page, quota of a project
+    evidence=frozenset(EvidenceKind),
+)
+SIGNATURE_LIFE = timedelta(minutes=20)
+"""The gateway refuses a signature more than 15 minutes old (API Signing Guide, APIGW.0301);
+five more for its clock.
+"""
 _SET_PROJECT = "set project_id in the target's configuration"
 _SHOWN, _NAME = 10, 64
 _RENEWAL_IS_NEWS = timedelta(minutes=1)
@@ -66,6 +75,7 @@ class HuaweiCloud:
         *,
         wall: Callable[[], datetime],
         now: Callable[[], datetime],
+        is_signed: bool,
     ) -> None:
         self.project_id = project_id
         self._settings = settings
@@ -76,6 +86,8 @@ class HuaweiCloud:
         self._now = now
         self._servers = Servers(self._get, project_id, not settings.is_otc, now, settings.filters)
         self._renewed_at: datetime | None = None
+        valid_for = SIGNATURE_LIFE if is_signed else None
+        self.capabilities = replace(CAPABILITIES, valid_for=valid_for)
 
     def __repr__(self) -> str:
         return f"HuaweiCloud({self._settings.cloud}, {self._settings.region}, {self.project_id})"
@@ -109,7 +121,14 @@ class HuaweiCloud:
             credentials = credentials_for(login, Exchange(settings, reader, wall, on_secret, log))
             project_id = settings.project_id or await project_id_of(settings, credentials, reader)
             yield cls(
-                settings, project_id, credentials, transport, reader, wall=wall, now=now or wall
+                settings,
+                project_id,
+                credentials,
+                transport,
+                reader,
+                wall=wall,
+                now=now or wall,
+                is_signed=not isinstance(login, TokenLogin | PasswordLogin),
             )
         finally:
             await transport.aclose()
@@ -161,15 +180,16 @@ class HuaweiCloud:
         except ValueError as error:
             raise CloudError(str(error), status=answer.reply.status) from None
 
-    async def actions(self, server_id: str) -> tuple[Action, ...]:
-        """The action history of one server, newest first. Raises CloudError where it cannot
-        be read, 404 included.
+    async def reboot_history(self, server_id: str) -> tuple[datetime, ...]:
+        """Read the action history of one server (page "Querying the actions of a server").
+
+        Raises CloudError where it cannot be read, 404 included.
         """
         answer = await self._get(
             f"/v2.1/{self.project_id}/servers/{segment(server_id)}/os-instance-actions"
         )
         try:
-            return decode.actions(answer.value)
+            return decode.reboot_history(answer.value)
         except ValueError:
             raise CloudError(
                 "the action history cannot be read", status=answer.reply.status
@@ -221,10 +241,9 @@ class HuaweiCloud:
         )
 
     async def reboot(
-        self, ids: Collection[str], kind: RebootType, signed_at: datetime
+        self, ids: Collection[str], kind: RebootType, intended: datetime
     ) -> RebootAnswer:
-        """Ask for one batch, once. `signed_at`: real time of the intent; a signature is good
-        for 15 minutes of it.
+        """Ask for one batch, once. A signature is dated with `intended`.
 
         Raises ValueError for a batch that is none (empty, over 1,000, a server twice);
         nothing else.
@@ -232,7 +251,7 @@ class HuaweiCloud:
         body = reboot_body(ids, kind)
         request = self._request("POST", f"/v1/{self.project_id}/cloudservers/action", body=body)
         try:
-            ready = await self._credentials.authorize(request, signed_at)
+            ready = await self._credentials.authorize(request, intended)
         except CloudDenied as error:
             return Denied(
                 error.code or "login",

@@ -15,17 +15,16 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from runner.cloud.bodies import ApiError, read_error
-from runner.cloud.codes import BATCH_FAILED, Verdict, proof, same
+from runner.cloud.codes import BATCH_FAILED, REFUSALS, Verdict, proof, same
 from runner.cloud.denials import REBOOT, denial, is_denial
 from runner.cloud.throttle import allowed
 from runner.inputs.fields import as_text, json_object
-from runner.model.job import Accepted, Ambiguous, Denied, RebootAnswer, Refused, Throttled
+from runner.model.job import Accepted, Ambiguous, Denied, RebootAnswer, Refusal, Refused, Throttled
 from runner.model.schedule import RebootType
 from runner.net.secret import Scrub, no_scrub
 from runner.net.wire import Reply
 
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LONGEST_WAIT_S = 3600.0
 
 
@@ -84,16 +83,14 @@ def classify(
         if error.code and error.code not in message:
             message = f"{message} ({error.code})"
         return Denied(error.code or str(status), message, status, error.request_id, hint)
-    because = found is Verdict.SERVERS
-    named = _named(error, asked) if because else None
+    why = tuple(dict.fromkeys(REFUSALS[c] for c in error.codes if c in REFUSALS))
     return Refused(
         error.code or str(status),
         error.sentence,
         status,
         error.request_id,
-        because,
-        named,
-        error.codes,
+        why or (Refusal.OTHER,),
+        is_divisible=found is Verdict.SERVERS or Refusal.TOO_MANY in why,
     )
 
 
@@ -135,23 +132,6 @@ def _batch_failed(error: ApiError, inner: set[Verdict], asked: Collection[str]) 
     if inner == {Verdict.DENIED}:
         return Verdict.DENIED
     return Verdict.SERVERS if inner == {Verdict.SERVERS} else Verdict.REFUSED
-
-
-def _named(error: ApiError, asked: Collection[str]) -> Mapping[str, str] | None:
-    wanted = {i.lower(): i for i in asked}
-    found: dict[str, str] = {}
-
-    def note(code: str | None, *texts: str) -> None:
-        for match in (m for text in texts for m in _UUID.findall(text)):
-            if match.lower() in wanted and code:
-                found.setdefault(wanted[match.lower()], code)
-
-    for detail in error.details:
-        if detail.server_id in wanted.values() and detail.code:
-            found.setdefault(str(detail.server_id), detail.code)
-        note(detail.code, detail.message)
-    note(error.code, error.message)
-    return found or None
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

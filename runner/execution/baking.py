@@ -21,7 +21,7 @@ from runner.model.events import (
     ServersLost,
     Why,
 )
-from runner.model.inventory import Server
+from runner.model.inventory import PowerState, Server, Task
 from runner.model.quantity import format_duration
 from runner.model.run import Run, ServerState
 from runner.model.schedule import GroupRules
@@ -36,9 +36,6 @@ MISSED_FOR_S = 120.0
 """For how long a server must not have been seen well to be lost: a busy one is waited for
 as long before a wave.
 """
-
-GOING = frozenset({"powering-off", "deleting"})
-"""Tasks of a server that still reads ACTIVE and will not in a moment (table of server states)."""
 
 
 def rules_now(run: Run) -> GroupRules | None:
@@ -150,9 +147,8 @@ def not_running(server: Server | None) -> str | None:
     """
     if server is None:
         return "the cloud does not know it any more"
-    if server.status == "ACTIVE" and server.task_state in GOING:
-        return f"task {server.task_state}"
-    return None if server.status == "ACTIVE" else f"status {server.status}"
+    is_well = server.state is PowerState.RUNNING and server.task is not Task.STOP
+    return None if is_well else server.words
 
 
 def seen_events(

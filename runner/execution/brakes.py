@@ -35,7 +35,7 @@ def too_many_down(
     """How many servers of the group would be down with the wave, and how many are down without
     it; None: few enough.
 
-    Down is what is not ACTIVE, has a task, or is in flight. A server that the cloud does
+    Down is what is not running, has a task, or is in flight. A server that the cloud does
     not know any more is not down: it is gone. Servers of the wave that are down themselves
     count once, those that cannot be rebooted only so.
     """

@@ -1,10 +1,7 @@
 """What the servers tell of a request whose answer is missing, or of a job that failed. Pure.
 
-There is no idempotency token and no list of jobs, so the servers are looked at: state,
-`updated` and action history (page "Querying the actions of a server",
-`instanceActions[].action` and `start_time`; field `updated` of a server). Proof is a reboot
-in the history or a status REBOOT. A changed `updated` is a hint: it blocks a resend, proves
-nothing.
+The servers are looked at: state, `updated` and history. Proof is a reboot in the history or
+the state *rebooting*. A changed `updated` is a hint: it blocks a resend, proves nothing.
 """
 
 from __future__ import annotations
@@ -27,11 +24,9 @@ from runner.model.events import (
     ServersEnded,
     Why,
 )
-from runner.model.inventory import Server
-from runner.model.job import Action
+from runner.model.inventory import PowerState, Server
 from runner.model.owner import Owner
 from runner.model.run import JOB_TIMED_OUT, NO_TRACE, Batch, BatchPhase, Phase, Run, ServerState
-from runner.planning.exclusions import is_busy
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the cloud's clock may be from ours: an action this much before the intent can
@@ -45,20 +40,16 @@ SECOND_ROUND = 2
 LATEST_ROUND = 30
 MOST_LOST = 3
 """Requests for a server that may be lost without a trace before it is left to a person."""
-SIGNATURE_LIFE = timedelta(minutes=20)
-"""The gateway refuses a signature more than 15 minutes old (API Signing Guide, APIGW.0301);
-five more for its clock.
-"""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was read of one server. `server` None: the cloud does not know it. `actions`
-    None: history unreadable.
+    """What was read of one server. `server` None: the cloud does not know it. `reboots`:
+    when it was rebooted, newest first; None: history unreadable.
     """
 
     server: Server | None
-    actions: tuple[Action, ...] | None
+    reboots: tuple[datetime, ...] | None
 
 
 class Trace(StrEnum):
@@ -69,20 +60,13 @@ class Trace(StrEnum):
     UNCLEAR = "unclear"
 
 
-def is_rebooting(server: Server) -> bool:
-    """REBOOT and HARD_REBOOT come of the task states with `reboot` in their names (table of
-    server states).
-    """
-    return server.status in ("REBOOT", "HARD_REBOOT") or "reboot" in (server.task_state or "")
-
-
 def has_moved(server: Server, updated_before: str | None) -> bool:
     """Return True unless `updated` is known to be what it was."""
     return server.updated is None or server.updated != updated_before
 
 
 def shows_hint(server: Server | None, updated_before: str | None) -> bool:
-    """Return True if a server is anything but ACTIVE, idle and unchanged: then its
+    """Return True if a server is anything but running, idle and unchanged: then its
     history is read.
     """
     return server is None or not server.is_idle or has_moved(server, updated_before)
@@ -95,7 +79,7 @@ def trace_of(
     that is kept.
 
     REBOOTED: its history has a reboot since then, or it is in a reboot now. NONE:
-    readable history without that, `updated` unchanged, ACTIVE and idle. Else UNCLEAR, as
+    readable history without that, `updated` unchanged, running and idle. Else UNCLEAR, as
     for a reboot within the clock skew before the request and an unchanged `updated`, or
     for one that began before `updated_before`, which the cloud's own clock tells: it was
     over or under way when the server was read. `since`: only reboots after it count,
@@ -104,26 +88,24 @@ def trace_of(
     server = finding.server
     if server is None:
         return Trace.UNCLEAR, "the cloud does not know the server any more"
-    if server.status in ("REBOOT", "HARD_REBOOT"):
-        return Trace.REBOOTED, f"its status is {server.status}"
+    if server.state is PowerState.REBOOTING:
+        return Trace.REBOOTED, f"it is rebooting ({server.words})"
     moved = has_moved(server, updated_before)
-    reboot = last_reboot(finding.actions, since or asked - CLOCK_SKEW)
-    if reboot is not None and reboot.started is not None:
-        words = f"its history has a reboot at {_second(reboot.started)}"
-        is_later = reboot.started >= asked.replace(
-            microsecond=0
-        )  # histories can tell whole seconds only
+    reboot = last_reboot(finding.reboots, since or asked - CLOCK_SKEW)
+    if reboot is not None:
+        words = f"its history has a reboot at {_second(reboot)}"
+        is_later = reboot >= asked.replace(microsecond=0)  # histories can tell whole seconds only
         if may_be_ours(reboot, updated_before) and (moved or is_later):
             return Trace.REBOOTED, words
         return Trace.UNCLEAR, f"{words}, just before the request"
-    if finding.actions is None:
+    if finding.reboots is None:
         changed = f"; it was updated at {server.updated}" if moved else "; it was not updated"
         return Trace.UNCLEAR, f"its action history cannot be read{changed}"
     if moved:
         return Trace.UNCLEAR, f"no reboot in its history, but it was updated at {server.updated}"
     if not server.is_idle:
         return Trace.UNCLEAR, f"no reboot in its history; {state_words(server)}"
-    return Trace.NONE, "no reboot in its history, not updated, ACTIVE and idle"
+    return Trace.NONE, "no reboot in its history, not updated, running and idle"
 
 
 def trace_in(run: Run, server_id: str, finding: Finding) -> tuple[Trace, str]:
@@ -147,40 +129,33 @@ def vanished_trace(run: Run, server_id: str, finding: Finding) -> tuple[Trace, s
         and updated_before
         and server.updated != updated_before
     ):
-        return Trace.REBOOTED, f"its job was accepted, and it was updated at {server.updated}"
+        return Trace.REBOOTED, f"its request was accepted, and it was updated at {server.updated}"
     return trace, why
 
 
-def last_reboot(actions: tuple[Action, ...] | None, since: datetime) -> Action | None:
-    """The newest reboot in a history that began at `since` or later."""
-    reboots = [
-        a
-        for a in actions or ()
-        if a.action == "reboot" and a.started is not None and a.started >= since
-    ]
-    return max(reboots, key=lambda a: a.started or since, default=None)
+def last_reboot(reboots: tuple[datetime, ...] | None, since: datetime) -> datetime | None:
+    """Return the newest reboot that began at `since` or later."""
+    return max((at for at in reboots or () if at >= since), default=None)
 
 
 def state_words(server: Server | None) -> str:
-    """Return `status ACTIVE, task powering-off`: a server's state as the cloud told it."""
-    if server is None:
-        return "missing"
-    return f"status {server.status}" + (f", task {server.task_state}" if server.task_state else "")
+    """Return a server's state as the cloud names it."""
+    return "missing" if server is None else server.words
 
 
-def may_be_ours(reboot: Action, updated_before: str | None) -> bool:
+def may_be_ours(reboot: datetime, updated_before: str | None) -> bool:
     """Return True unless the cloud's own clock shows that a reboot began before the server
     was read.
     """
     known = moment_of(updated_before)
-    return known is None or reboot.started is None or reboot.started >= known
+    return known is None or reboot >= known
 
 
 def shows_reboot(run: Run, server_id: str, finding: Finding) -> bool:
     """Return True if a history has a reboot that can be the run's, even if nothing proves
     that it is.
     """
-    reboot = last_reboot(finding.actions, reboots_since(run, server_id))
+    reboot = last_reboot(finding.reboots, reboots_since(run, server_id))
     return reboot is not None and may_be_ours(reboot, run.servers[server_id].updated_before)
 
 
@@ -231,7 +206,8 @@ def round_due(batch: Batch, settle_s: float) -> datetime:
     if batch.last_round is not None:
         return batch.last_round + timedelta(seconds=settle_s * SECOND_LOOK)
     answered = batch.answered or batch.intended
-    return answered if batch.phase is BatchPhase.GONE else answered + timedelta(seconds=settle_s)
+    had_job = batch.phase is BatchPhase.GONE and batch.job_id
+    return answered if had_job else answered + timedelta(seconds=settle_s)
 
 
 def may_arrive_late(
@@ -239,17 +215,13 @@ def may_arrive_late(
 ) -> bool:
     """Return False if the request of a batch in doubt can no longer reach the cloud.
 
-    Its sender is this process, whose connection is closed by now, or provably dead; or it
-    was signed with the date of its intent and that date is over. A process elsewhere may be
-    frozen.
+    Its sender is this process, whose connection is closed by now, or provably dead; or the
+    cloud no longer accepts the request. A process elsewhere may be frozen.
     """
     sender = Owner.from_json(batch.sender)
     if sender == owner or is_dead(sender):
         return False
-    sent = batch.sender.get("wall")
-    return not (
-        batch.signed == "aksk" and sent and wall - datetime.fromisoformat(sent) > SIGNATURE_LIFE
-    )
+    return batch.valid_until is None or wall <= batch.valid_until
 
 
 def _times_lost(run: Run, servers: Collection[str]) -> int:
@@ -301,9 +273,8 @@ def judge(
             return (seen, BatchSettled(batch.number, tuple(rest)))
         if round_ < LATEST_ROUND:
             return (seen,)
-    reason = (
-        NO_TRACE if clean else "JobVanished" if batch.phase is BatchPhase.GONE else "MixedEvidence"
-    )
+    vanished = batch.phase is BatchPhase.GONE and batch.job_id
+    reason = NO_TRACE if clean else "JobVanished" if vanished else "MixedEvidence"
     answer = f"; the request was answered with {batch.answer}" if batch.answer else ""
     ended = {i: Ended(Outcome.UNKNOWN, reason, said[i] + answer) for i in rest}
     events = (seen, ServersEnded(ended), BatchSettled(batch.number))
@@ -350,7 +321,7 @@ def judge_failing(
         state, server = run.servers[server_id], finding.server
         if state.phase is not Phase.FAILING or state.batch != batch.number:
             continue
-        if server is not None and is_busy(server) and now < ready_deadline(run, state):
+        if server is not None and server.is_busy and now < ready_deadline(run, state):
             continue
         trace, seen = trace_in(run, server_id, finding)
         if trace is Trace.REBOOTED and state.reason == JOB_TIMED_OUT:
@@ -361,7 +332,7 @@ def judge_failing(
             proven.append(server_id)
         elif shows_hint(server, state.updated_before) or shows_reboot(run, server_id, finding):
             hints[server_id] = seen
-            if finding.actions is None and server is not None and server.is_idle:
+            if finding.reboots is None and server is not None and server.is_idle:
                 outcome = Outcome.UNKNOWN
         words = f"{state.detail}; seen since: {seen}" + (
             f"; {state_words(server)}" if server else ""
@@ -427,7 +398,7 @@ def earlier_sign(request: EarlierRequest, finding: Finding) -> Why | None:
         since = (request.known_reboot or request.resolved) + timedelta(microseconds=1)
         if updated is None and server is not None:
             updated = server.updated
-        if finding.actions is None and not shows_hint(server, updated):
+        if finding.reboots is None and not shows_hint(server, updated):
             return None
     trace, seen = trace_of(finding, request.at, updated, since)
     if trace is Trace.NONE:

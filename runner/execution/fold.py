@@ -341,7 +341,7 @@ def _batch_intended(data: BatchIntended, run: Run, event: Event) -> None:
         data.servers,
         event.at,
         sender=data.sender,
-        signed=data.signed,
+        valid_until=data.valid_until,
     )
     for server in servers:
         server.phase, server.batch, server.intended = Phase.INTENDED, number, event.at
@@ -362,7 +362,9 @@ def _batch_accepted(data: BatchAccepted, run: Run, event: Event) -> None:
     batch, job = _batch(run, data), data.job
     if batch.job_id is not None:
         return
-    batch.phase, batch.job_id, batch.answered = BatchPhase.ACCEPTED, job, event.at
+    # Where a cloud has no jobs, the servers themselves have to show what became of them.
+    batch.phase = BatchPhase.ACCEPTED if job else BatchPhase.GONE
+    batch.job_id, batch.answered = job, event.at
     batch.request_id = data.request_id
     accepted = batch.intended if data.late else event.at
     for server in (run.servers[i] for i in batch.servers):
@@ -418,7 +420,7 @@ def _turned_away(data: BatchThrottled | BatchRefused, run: Run, event: Event) ->
     for server in _of(run, batch):
         server.phase = Phase.REFUSED
     if isinstance(data, BatchRefused):
-        batch.codes = data.codes
+        batch.refusals = data.why
     else:
         run.throttled_since = run.throttled_since or event.at
         run.trouble_since = None

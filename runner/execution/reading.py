@@ -30,12 +30,12 @@ from runner.model.check import Check
 from runner.model.events import EventData, GatesAsked, RunStopping, WaveBusy, WaveHeld, Why
 from runner.model.gate import GateAnswer
 from runner.model.inventory import Server
-from runner.model.job import Action, Job, JobGone, SubJob
+from runner.model.job import Job, JobGone, SubJob
 from runner.model.quantity import format_duration
 from runner.model.run import Phase, Run
 from runner.model.schedule import Schedule
 from runner.model.window import CurrentFreezes
-from runner.ports import Cloud, Gatekeeper, Prober
+from runner.ports import Cloud, EvidenceKind, Gatekeeper, Prober
 
 BUSY_PATIENCE = timedelta(minutes=2)
 BUSY_AGAIN = timedelta(seconds=10)
@@ -414,14 +414,18 @@ async def read_patiently(
     return seen
 
 
-async def histories_of(ids: Collection[str], cloud: Cloud) -> dict[str, tuple[Action, ...] | None]:
-    """Action histories, few at once; None for one that cannot be read."""
+async def histories_of(
+    ids: Collection[str], cloud: Cloud
+) -> dict[str, tuple[datetime, ...] | None]:
+    """Return when servers were rebooted, few read at once; None where that cannot be read."""
+    if EvidenceKind.HISTORY not in cloud.capabilities.evidence:
+        return dict.fromkeys(ids)
     gate = asyncio.Semaphore(HISTORIES_AT_ONCE)
 
-    async def one(server_id: str) -> tuple[Action, ...] | None:
+    async def one(server_id: str) -> tuple[datetime, ...] | None:
         async with gate:
             try:
-                return await cloud.actions(server_id)
+                return await cloud.reboot_history(server_id)
             except CloudError:
                 return None
 

@@ -12,7 +12,6 @@ from runner.execution.effects import Pace, Send
 from runner.execution.reading import TROUBLE_AGAIN, read_patiently, vet
 from runner.execution.run_clock import stamp_of
 from runner.execution.site import Setting, Site
-from runner.execution.verdicts import STATE_CODES
 from runner.execution.writer import Writer
 from runner.model.events import (
     BatchAccepted,
@@ -42,7 +41,6 @@ THROTTLED_BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 120.0, 300.0)
 """At least, whatever time the answer names; up to a quarter more, so that runs which were
 throttled together part.
 """
-TOO_MANY = "Ecs.0118"
 
 
 async def send(effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pace) -> None:
@@ -51,7 +49,7 @@ async def send(effect: Send, setting: Setting, site: Site, writer: Writer, pace:
     Raises LeaseLost when somebody else has the run, CloudDenied when credentials or
     permission are missing.
     """
-    held_s = site.held_s()
+    held_s = site.cloud.held_s()
     if held_s > 0:
         pace.send_after = setting.clock.now() + timedelta(
             seconds=held_s * setting.time_scale + 0.05
@@ -101,6 +99,7 @@ def _intend(
     effect: Send, setting: Setting, site: Site, writer: Writer, pace: Pace, signed_at: datetime
 ) -> bool:
     run, now = writer.run, setting.clock.now()
+    valid_for = site.cloud.capabilities.valid_for
     event = BatchIntended(
         batch=effect.batch,
         wave=run.wave.number if run.wave else 0,
@@ -112,7 +111,7 @@ def _intend(
             "wall": signed_at.isoformat(),
             **stamp_of(setting.clock),
         },
-        signed=site.signed,
+        valid_until=None if valid_for is None else signed_at + valid_for,
     )
     intent = Intent(
         project=site.project_id,
@@ -241,24 +240,20 @@ def answer_events(
             return (BatchThrottled(*said, again=now + timedelta(seconds=_wait_s(run, answer))),)
         case Denied():
             return (BatchDenied(*said),)
-        case Refused() if _is_of_doubt(answer) and any(
+        case Refused() if any(w.is_of_state for w in answer.why) and any(
             run.servers[i].doubted for i in effect.servers
         ):
             return (BatchAmbiguous(*said),)
-        case Refused() if answer.because_of_servers or answer.code == TOO_MANY:
-            return (BatchRefused(*said, codes=answer.codes),)
+        case Refused() if answer.is_divisible:
+            return (BatchRefused(*said, why=answer.why),)
         case Refused():
             row = Ended(Outcome.FAILED, "Refused", f"{answer.code}: {reason}")
-            return (BatchRefused(*said), ServersEnded(dict.fromkeys(effect.servers, row)))
+            return (
+                BatchRefused(*said, why=answer.why),
+                ServersEnded(dict.fromkeys(effect.servers, row)),
+            )
         case Ambiguous():
             return (BatchAmbiguous(*said),)
-
-
-def _is_of_doubt(answer: Refused) -> bool:
-    """Whether it says, or may say among other things (Ecs.0611), that a server's state or
-    task is in the way.
-    """
-    return not STATE_CODES.isdisjoint((answer.code, *answer.codes))
 
 
 def _wait_s(run: Run, answer: NotSent | Throttled) -> float:

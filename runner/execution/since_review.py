@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from runner.execution.evidence import CLOCK_SKEW, last_reboot, moment_of
+from runner.execution.evidence import CLOCK_SKEW, moment_of
 from runner.model.events import Why
 from runner.model.inventory import Inventory
-from runner.model.job import Action
 from runner.model.schedule import Schedule
 
 REBOOTED_SINCE_REVIEW = "RebootedSinceReview"
@@ -46,9 +45,9 @@ def changed_since_review(
 
 def rebooted_since_review(
     schedule: Schedule,
-    histories: Mapping[str, tuple[Action, ...] | None],
+    histories: Mapping[str, tuple[datetime, ...] | None],
     asked: Mapping[str, Sequence[datetime]],
-) -> dict[str, Action]:
+) -> dict[str, datetime]:
     """Return the last reboot of the servers whose history shows one since their schedule was
     made, by server id.
 
@@ -57,31 +56,29 @@ def rebooted_since_review(
     server id.
     """
     made = datetime.fromisoformat(schedule.made_at)
-    found: dict[str, Action] = {}
-    for server_id, actions in histories.items():
+    found: dict[str, datetime] = {}
+    for server_id, history in histories.items():
         before = [
             at for at in asked.get(server_id, ()) if made - 2 * CLOCK_SKEW < at < made + SECOND
         ]
         since = min([made, *before]) - CLOCK_SKEW
-        reboots = [a for a in actions or () if last_reboot((a,), since)]
-        last = last_reboot(tuple(reboots), since)
+        reboots = [at for at in history or () if at >= since]
+        last = max(reboots, default=None)
         if last is not None and len(reboots) > len(before):
             found[server_id] = last
     return found
 
 
-def may_be_older(schedule: Schedule, reboots: Mapping[str, Action]) -> list[str]:
+def may_be_older(schedule: Schedule, reboots: Mapping[str, datetime]) -> list[str]:
     """Return the servers whose reboot may have been before their schedule was made, because
     clocks differ.
     """
     made = datetime.fromisoformat(schedule.made_at)
-    return [
-        i for i, reboot in reboots.items() if reboot.started and reboot.started < made + CLOCK_SKEW
-    ]
+    return [i for i, at in reboots.items() if at < made + CLOCK_SKEW]
 
 
-def reason_of(schedule: Schedule, reboot: Action) -> Why:
+def reason_of(schedule: Schedule, reboot: datetime) -> Why:
     """Return why a server is skipped: reason and sentence."""
-    at = reboot.started.isoformat(timespec="seconds") if reboot.started else "an unknown time"
+    at = reboot.isoformat(timespec="seconds")
     words = f"its history has a reboot at {at}, and the schedule is of {schedule.made_at}"
     return Why(REBOOTED_SINCE_REVIEW, words)

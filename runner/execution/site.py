@@ -12,12 +12,12 @@ from runner.model.check import Check
 from runner.model.events import Event, Why
 from runner.model.gate import Gate, GateAnswer, GateState
 from runner.model.inventory import Inventory, Server
-from runner.model.job import Action, Job, JobGone, NotSent, RebootAnswer
+from runner.model.job import Job, JobGone, NotSent, RebootAnswer
 from runner.model.owner import Owner
 from runner.model.run import Run
 from runner.model.schedule import RebootType
 from runner.model.window import CurrentFreezes
-from runner.ports import BootClock, Clock, Cloud, Prober, Spool
+from runner.ports import BootClock, Capabilities, Clock, Cloud, Prober, Spool
 from runner.ports.store import Store
 
 
@@ -73,6 +73,10 @@ class Absent:
     def __init__(self, name: str, why: CloudError) -> None:
         message = f"target {name} could not be opened: {why.message}"
         self._error = CloudError(message, hint=why.hint, code=why.code, status=why.status)
+        self.capabilities = Capabilities(1, 1, frozenset())
+
+    def held_s(self) -> float:
+        return 0.0
 
     async def inventory(self) -> Inventory:
         raise self._error
@@ -81,32 +85,25 @@ class Absent:
         raise self._error
 
     async def reboot(
-        self, ids: Collection[str], kind: RebootType, signed_at: datetime
+        self, ids: Collection[str], kind: RebootType, intended: datetime
     ) -> RebootAnswer:
         return NotSent(self._error.message)
 
     async def job(self, job_id: str) -> Job | JobGone:
         raise self._error
 
-    async def actions(self, server_id: str) -> tuple[Action, ...]:
+    async def reboot_history(self, server_id: str) -> tuple[datetime, ...]:
         raise self._error
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One target at work. `signed`: `aksk` where requests carry the date of their intent,
-    else empty.
-
-    `held_s`: real seconds for which nothing is to be sent, as the target throttles this
-    process; 0 for none.
-    """
+    """One target at work."""
 
     cloud: Cloud
     project_id: str
     tuning: Tuning
-    signed: str = ""
     prober: Prober = field(default_factory=Nobody)
-    held_s: Callable[[], float] = lambda: 0.0
 
 
 def wall_clock() -> datetime:

@@ -13,7 +13,6 @@ from runner.execution.evidence import (
     Trace,
     earlier_sign,
     has_moved,
-    is_rebooting,
     last_reboot,
     shows_hint,
     shows_reboot,
@@ -35,33 +34,20 @@ from runner.model.events import (
     SubJobEnd,
     WaveChecked,
 )
-from runner.model.inventory import Server
-from runner.model.job import Action, Job, JobGone, JobStatus, SubJob
+from runner.model.inventory import PowerState, Server
+from runner.model.job import Job, JobGone, JobStatus, SubJob
 from runner.model.run import Batch, BatchPhase, Phase, Run, ServerState
-from runner.planning.exclusions import BUSY, REBOOTED_IN_CYCLE, Why, is_busy, unfit
+from runner.planning.exclusions import BUSY, REBOOTED_IN_CYCLE, Why, unfit
 
 JOB_INVISIBLE = timedelta(seconds=60)
 """How long a job may be unknown right after its acceptance."""
 MISSING = Why("Missing", "the cloud does not know it any more")
-STATE_CODES = frozenset({"Ecs.0100", "Ecs.0603"})
-"""Refusals because of a server's state or task: what is in the way can be an earlier
-request of ours.
-"""
-SINGLE_REFUSED = {
-    "Ecs.0100": "NotActive",
-    "Ecs.0114": "Missing",
-    "Ecs.0614": "Missing",
-    "Ecs.0603": "Busy",
-    "Ecs.0605": "Locked",
-    "Ecs.0030": "Frozen",
-}
-"""Why a single server was refused, by the cloud's code (page "Error Codes")."""
 
 
 def wave_events(
     run: Run,
     seen: Mapping[str, Server],
-    histories: Mapping[str, tuple[Action, ...] | None],
+    histories: Mapping[str, tuple[datetime, ...] | None],
     spent: Mapping[str, str],
     held: Collection[str] = (),
     spared: Mapping[str, Why] = MappingProxyType({}),
@@ -80,9 +66,7 @@ def wave_events(
     skipped: dict[str, Why] = {}
     for state in run.members(run.wave):
         server = seen.get(state.ref.id)
-        if state.phase is not Phase.WAITING or (
-            server and state.ref.id in held and is_busy(server)
-        ):
+        if state.phase is not Phase.WAITING or (server and state.ref.id in held and server.is_busy):
             continue
         if state.first_asked is not None and shows_hint(server, state.updated_before):
             continue
@@ -112,26 +96,26 @@ def needs_history(run: Run, server: Server) -> bool:
 
 
 def _rebooted_elsewhere(
-    run: Run, server: Server, histories: Mapping[str, tuple[Action, ...] | None]
+    run: Run, server: Server, histories: Mapping[str, tuple[datetime, ...] | None]
 ) -> Why | None:
     if server.id not in histories:
         return None
-    actions = histories[server.id]
+    reboots = histories[server.id]
     earlier = run.earlier.get(server.id)
     if earlier is not None:
-        sign = earlier_sign(earlier, Finding(server, actions))
-        if sign is not None or actions is None:
+        sign = earlier_sign(earlier, Finding(server, reboots))
+        if sign is not None or reboots is None:
             return sign
-    if actions is None:
+    if reboots is None:
         return Why(
             "HistoryUnreadable", "it changed since the run began, and its history cannot be read"
         )
-    reboot = last_reboot(actions, run.created)
-    if reboot is None or reboot.started is None:
+    reboot = last_reboot(reboots, run.created)
+    if reboot is None:
         return None
     return Why(
         "RebootedByOther",
-        f"its history has a reboot at {reboot.started.isoformat(timespec='seconds')}",
+        f"its history has a reboot at {reboot.isoformat(timespec='seconds')}",
     )
 
 
@@ -218,8 +202,10 @@ def back_events(
             continue
         if server is None:
             ended[server_id] = Ended(Outcome.FAILED, *MISSING)
-        elif server.status == "ERROR":
-            ended[server_id] = Ended(Outcome.FAILED, "ServerError", "status ERROR after the reboot")
+        elif server.state is PowerState.ERROR:
+            ended[server_id] = Ended(
+                Outcome.FAILED, "ServerError", f"{server.words} after the reboot"
+            )
         elif server.is_idle and state.up_since is None:
             if not _may_lag(run, state, server, now, settle_s):
                 up.append(server_id)
@@ -287,7 +273,7 @@ def recheck_events(
     run: Run,
     ids: tuple[str, ...],
     seen: Mapping[str, Server],
-    histories: Mapping[str, tuple[Action, ...] | None],
+    histories: Mapping[str, tuple[datetime, ...] | None],
 ) -> tuple[EventData, ...]:
     """After a request was turned away: who may be asked for again, who was rebooted after all,
     who is in doubt.
@@ -310,7 +296,7 @@ def recheck_events(
         if server is None:
             skipped[server_id] = Ended(Outcome.SKIPPED, *MISSING)
             continue
-        if is_rebooting(server):
+        if server.is_rebooting:
             moving.append(server_id)
             continue
         finding = Finding(server, histories.get(server_id))
@@ -319,20 +305,20 @@ def recheck_events(
             moving.append(server_id)
             continue
         why = unfit(server)
-        says_state = not STATE_CODES.isdisjoint((batch.code or "", *batch.codes))
-        has_sign = has_moved(server, state.updated_before) or is_busy(server)
+        says_state = any(why.is_of_state for why in batch.refusals)
+        has_sign = has_moved(server, state.updated_before) or server.is_busy
         is_alone = why is None and refused and len(batch.servers) == 1
         is_suspect = (is_alone and says_state) or shows_reboot(run, server_id, finding)
         in_the_way = refused and is_suspect and _may_have_begun(run, server_id)
         if (
             in_the_way
-            or (is_busy(server) and says_state)
+            or (server.is_busy and says_state)
             or (has_sign and (why is None or not refused))
         ):
             doubted[server_id] = words
             continue
         if is_alone:
-            why = Why(SINGLE_REFUSED.get(batch.code or "", "Refused"), batch.answer)
+            why = Why(batch.refusals[0], batch.answer)
         if why is not None:
             skipped[server_id] = Ended(Outcome.SKIPPED, *why)
         else:

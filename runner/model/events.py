@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 from runner.model.gate import GateAnswer
+from runner.model.job import Refusal
 from runner.model.schedule import Schedule
 
 FORMAT = 1
@@ -165,8 +166,10 @@ class WaveEnded:
 
 @dataclass(frozen=True, slots=True)
 class BatchIntended:
-    """The intent of one request, durable before it leaves. `sender`: the process; `signed`:
-    how it authenticates.
+    """The intent of one request, durable before it leaves.
+
+    `sender`: the process. `valid_until`: the cloud accepts the request no later than that,
+    however late it arrives; None where it may always do.
     """
 
     type: ClassVar = "batch.intended"
@@ -176,7 +179,7 @@ class BatchIntended:
     servers: tuple[str, ...]
     attempt: int = 1
     sender: Mapping[str, Any] = field(default_factory=dict)
-    signed: str = ""
+    valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +220,10 @@ class BatchAmbiguous(_Answer):
 
 @dataclass(frozen=True, slots=True)
 class BatchRefused(_Answer):
-    """`codes`: all codes of the refusal, those of its details included."""
+    """The cloud refused the request. `why`: each reason that it gave."""
 
     type: ClassVar = "batch.refused"
-    codes: tuple[str, ...] = ()
+    why: tuple[Refusal, ...] = (Refusal.OTHER,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,31 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from types import MappingProxyType
 
 NO_TAGS: Mapping[str, str] = MappingProxyType({})
 
 
+class PowerState(StrEnum):
+    """What a server does, in words that hold for every cloud."""
+
+    RUNNING = "running"
+    REBOOTING = "rebooting"
+    ERROR = "error"
+    STOPPED = "stopped"
+    """Stopped, suspended, being built or deleted: anything that is none of the others."""
+    UNKNOWN = "unknown"
+
+
+class Task(StrEnum):
+    """What the cloud is doing to a server, whatever the server's state still reads."""
+
+    REBOOT = "reboot"
+    STOP = "stop"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server as the list call shows it, without `user_data` (it can hold a password hash).
+    """One server as the cloud lists it. Only `id` is sure to be there.
 
-    Only `id` is sure to be there: live answers leave out many of the other fields (page
-    "Querying Details About ECSs"). `status` is empty where the answer has none.
-    `bare_metal`: the entry is a bare metal server (BMS), which shares the list with ECSs
-    and has an API of its own. `updated` is the cloud's time of the last change of any kind;
-    it is compared, never interpreted as a boot time. `task_state` is None when the server
-    is idle, and also where the answer has no such field. `own_address`: the first private
-    address of its own network cards, else the first of them, empty where none is shown;
-    floating (elastic) addresses are none of its own. `macs`: of its network cards, empty
-    where the answer has none. `tags_unknown`: the answer had tags that could not be read;
-    `tags` is empty then.
+    `task`: None when nothing is being done to it. `words`: state and task as the cloud
+    itself names them. `updated`: the cloud's mark of the last change of any kind; it is
+    compared, never interpreted as a boot time. `own_address`: the first private address of
+    its own network cards, else the first of them; floating addresses are none of its own.
+    `macs`: of its network cards. `tags_unknown`: the tags could not be read; `tags` is empty
+    then. `bare_metal`: listed with the others, but not to be rebooted by their API.
     """
 
     id: str
     name: str
-    status: str
-    task_state: str | None = None
+    state: PowerState = PowerState.RUNNING
+    task: Task | None = None
+    words: str = "running"
     zone: str = ""
     flavor: str = ""
     tags: Mapping[str, str] = field(default_factory=lambda: NO_TAGS)
@@ -46,12 +63,17 @@ class Server:
 
     @property
     def is_idle(self) -> bool:
-        """ACTIVE and no task is running on it.
+        """Running, and no task is on it that may change that."""
+        return self.state is PowerState.RUNNING and self.task is None
 
-        A server that is powering off or being deleted still reads ACTIVE (table of server
-        states), so the task state decides as well.
-        """
-        return self.status == "ACTIVE" and not self.task_state
+    @property
+    def is_rebooting(self) -> bool:
+        return self.state is PowerState.REBOOTING or self.task is Task.REBOOT
+
+    @property
+    def is_busy(self) -> bool:
+        """Return True while something runs on the server that ends by itself."""
+        return self.state is PowerState.REBOOTING or self.task is not None
 
 
 @dataclass(frozen=True, slots=True)

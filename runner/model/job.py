@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class JobStatus(StrEnum):
-    """INIT, RUNNING and every word we do not know are PENDING; only SUCCESS and FAIL are final."""
+    """Only SUCCESS and FAIL are final."""
 
     PENDING = "pending"
     SUCCESS = "success"
@@ -20,16 +20,12 @@ class JobStatus(StrEnum):
         return self is not JobStatus.PENDING
 
 
-OPEN_WORDS = frozenset({"INIT", "RUNNING", "PENDING_PAYMENT"})
-"""Documented words of work that goes on ("Querying Job Execution Status", `status`)."""
-
-
 @dataclass(frozen=True, slots=True)
 class SubJob:
     """A job's part for one server; `server_id` is empty where the cloud names none.
 
-    `word` is the status and `end_time` the time as the cloud wrote them, `ended` the same
-    time where it can be read. `reason` is at most 500 characters.
+    `word`: the status as the cloud wrote it. `looks_ended`: the word is none that the cloud
+    documents, and the part has an end time. `reason`: at most 500 characters.
     """
 
     server_id: str
@@ -39,23 +35,16 @@ class SubJob:
     code: str | None = None
     reason: str | None = None
     word: str = ""
-    end_time: str = ""
-
-    @property
-    def looks_ended(self) -> bool:
-        """Return True for an undocumented status word with an `end_time`, like `CANCELLED`."""
-        return _looks_ended(self.status, self.word, self.end_time)
+    looks_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job with its sub-jobs by server id (page "Querying Job Execution Status",
-    `entities.sub_jobs[]`).
+    """A job with its sub-jobs by server id.
 
-    The parent's status in a mixed batch is documented nowhere: judge a server by its own
-    sub-job. `sub_jobs` may be empty or incomplete at any time. `anonymous`: sub-jobs that
-    name no server. `word` and `end_time` are those of `SubJob`. `request_id` is that of the
-    request that read the job.
+    Judge a server by its own sub-job: what the status of a mixed batch means is not known.
+    `sub_jobs` may be empty or incomplete at any time. `anonymous`: sub-jobs that name no
+    server. `request_id`: of the request that read the job.
     """
 
     id: str
@@ -67,34 +56,22 @@ class Job:
     reason: str | None = None
     anonymous: tuple[SubJob, ...] = ()
     word: str = ""
-    end_time: str = ""
+    looks_ended: bool = False
     request_id: str | None = None
-
-    @property
-    def looks_ended(self) -> bool:
-        """Return True for an undocumented status word with an `end_time`, like `CANCELLED`."""
-        return _looks_ended(self.status, self.word, self.end_time)
-
-
-def _looks_ended(status: JobStatus, word: str, end_time: str) -> bool:
-    is_undocumented = bool(word) and word.upper() not in OPEN_WORDS
-    return not status.is_final and is_undocumented and bool(end_time)
 
 
 @dataclass(frozen=True, slots=True)
 class JobGone:
-    """The cloud does not know the job (`Common.0011`, or 404): expired after a day, or not
-    visible yet.
-    """
+    """The cloud does not know the job: it expired, or is not visible yet."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The cloud took the batch."""
+    """The cloud took the batch. `job_id`: empty where the cloud has no jobs."""
 
-    job_id: str
+    job_id: str = ""
     request_id: str | None = None
     status: int = 200
 
@@ -131,23 +108,38 @@ class Throttled:
     limit: Allowed | None = None
 
 
+class Refusal(StrEnum):
+    """Why a cloud did not begin. The words are the reason codes of skipped servers."""
+
+    NOT_ACTIVE = "NotActive"
+    BUSY = "Busy"
+    MISSING = "Missing"
+    LOCKED = "Locked"
+    FROZEN = "Frozen"
+    TOO_MANY = "TooMany"
+    OTHER = "Refused"
+
+    @property
+    def is_of_state(self) -> bool:
+        """Return True if what is in the way can be an earlier request of ours."""
+        return self in (Refusal.NOT_ACTIVE, Refusal.BUSY)
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The service proved by its code that it did not begin.
+    """The cloud proved by its answer that it did not begin.
 
-    `because_of_servers`: the code speaks of single servers (state, lock, busy, missing), so
-    the others of the batch may go on without them. `named`: server ids that the answer
-    itself names, with their codes. `codes`: every code of the answer, those of its details
-    included.
+    `why`: each reason that the answer gives, the one that counts for a batch of a single
+    server first. `is_divisible`: others of the batch may go on without those it is about,
+    so that smaller batches are worth a try. `code`: the cloud's own.
     """
 
     code: str
     reason: str
     status: int
     request_id: str | None = None
-    because_of_servers: bool = False
-    named: Mapping[str, str] | None = None
-    codes: tuple[str, ...] = ()
+    why: tuple[Refusal, ...] = (Refusal.OTHER,)
+    is_divisible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +170,3 @@ class Ambiguous:
 
 
 RebootAnswer = Accepted | NotSent | Throttled | Refused | Denied | Ambiguous
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One line of a server's action history (`os-instance-actions`). `started` is None
-    where unreadable.
-    """
-
-    action: str
-    started: datetime | None
-    request_id: str | None = None
-    message: str | None = None

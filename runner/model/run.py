@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 from runner.model.events import EarlierRequest, Event, Outcome, RunSuspended
 from runner.model.gate import GateAnswer
+from runner.model.job import Refusal
 from runner.model.schedule import EXCLUDED_BY_PLAN, GroupRules, Schedule, ServerRef, Wave
 
 CHECK_FAILED = "CheckFailed"
@@ -151,9 +152,7 @@ class BatchPhase(StrEnum):
 
 @dataclass(slots=True)
 class Batch:
-    """One reboot request and what became of it. `sender`: which process sent it; `signed`:
-    how it was authenticated.
-    """
+    """One reboot request and what became of it. `sender`, `valid_until`: as in its intent."""
 
     number: int
     wave: int
@@ -162,13 +161,12 @@ class Batch:
     intended: datetime
     phase: BatchPhase = BatchPhase.INTENDED
     sender: Mapping[str, Any] = field(default_factory=dict)
-    signed: str = ""
+    valid_until: datetime | None = None
     answered: datetime | None = None
     job_id: str | None = None
     request_id: str | None = None
     code: str | None = None
-    codes: tuple[str, ...] = ()
-    """All codes of a refusal, those of its details included."""
+    refusals: tuple[Refusal, ...] = ()
     reason: str = ""
     rounds: int = 0
     last_round: datetime | None = None

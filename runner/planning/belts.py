@@ -9,7 +9,6 @@ from runner.model.plan import Group, Limits, Plan, Selector
 from runner.model.problem import Problem
 from runner.model.quantity import Amount
 from runner.model.schedule import Allowance
-from runner.planning.exclusions import busy_words, is_busy
 from runner.planning.fleet import Fleet, Share
 from runner.planning.select import Index
 from runner.planning.spread import SERVER_GROUP, domains_of
@@ -154,9 +153,9 @@ def busy_now(group: Group, n: int, eligible: Sequence[Server]) -> Iterator[Probl
     """A warning for servers of the schedule that are busy at this moment: their wave waits
     for them.
     """
-    busy = [s for s in eligible if is_busy(s)]
+    busy = [s for s in eligible if s.is_busy]
     if busy:
-        words = few([f"{s.name} ({s.id}), {busy_words(s)}" for s in busy])
+        words = few([f"{s.name} ({s.id}), {s.words}" for s in busy])
         verb = "is" if len(busy) == 1 else "are"
         number = f"{len(busy)} of {len(eligible)} servers"
         yield Problem(

@@ -7,7 +7,7 @@ before it begins.
 from __future__ import annotations
 
 from runner.model.events import Why as Why
-from runner.model.inventory import Server
+from runner.model.inventory import PowerState, Server
 from runner.model.schedule import EXCLUDED_BY_PLAN as EXCLUDED_BY_PLAN
 from runner.model.schedule import NOT_READY_IN_CYCLE as NOT_READY_IN_CYCLE
 from runner.model.schedule import REBOOTED_IN_CYCLE as REBOOTED_IN_CYCLE
@@ -28,7 +28,7 @@ REASONS = {
     NOT_READY_IN_CYCLE: (
         "asked for already in this cycle, and not ready: only `retry` or `resolve` repeats it"
     ),
-    BARE_METAL: "a bare metal server (BMS): the ECS API cannot reboot it",
+    BARE_METAL: "a bare metal server: the servers' API cannot reboot it",
     STATUS_UNKNOWN: "status unknown: the cloud's answer has none, or says UNKNOWN",
     NOT_ACTIVE: "not running",
     BUSY: "another task is running on it",
@@ -43,43 +43,26 @@ was done, what is.
 """
 
 
-def is_busy(server: Server) -> bool:
-    """Return True while something runs on the server that ends by itself.
-
-    REBOOT and HARD_REBOOT are states of a server that restarts (table of server states).
-    """
-    return bool(server.task_state) or server.status in ("REBOOT", "HARD_REBOOT")
-
-
 def unfit(server: Server) -> Why | None:
     """Return why this server cannot be rebooted as it is now, or None if it can.
 
-    Locked and frozen servers are refused by the cloud whatever their state (`locked`, and
-    error `Ecs.0030`, pages "Querying Details About ECSs" and "Error Codes"). A server that
-    is powering off still reads ACTIVE, so its task counts as well (table of server states).
+    A cloud refuses locked and frozen servers whatever their state.
     """
     if server.bare_metal:
-        return Why(BARE_METAL, "tag __type_baremetal")
+        return Why(BARE_METAL, "")
     if server.locked:
         return Why(LOCKED, "unlock it, or exclude it in the plan")
     if server.frozen:
         return Why(FROZEN, "")
     if server.tags_unknown:
         return Why(TAGS_UNKNOWN, "its tags are unknown")
-    if server.status in ("", "UNKNOWN"):
-        return Why(STATUS_UNKNOWN, f"status {server.status}" if server.status else "")
-    if is_busy(server):
-        return Why(BUSY, busy_words(server))
-    if server.status != "ACTIVE":
-        return Why(NOT_ACTIVE, f"status {server.status}")
+    if server.state is PowerState.UNKNOWN:
+        return Why(STATUS_UNKNOWN, server.words)
+    if server.is_busy:
+        return Why(BUSY, server.words)
+    if server.state is not PowerState.RUNNING:
+        return Why(NOT_ACTIVE, server.words)
     return None
-
-
-def busy_words(server: Server) -> str:
-    """Return what a busy server does: `task powering-off`, `status SHUTOFF, task powering-on`."""
-    task = f"task {server.task_state}" if server.task_state else ""
-    status = f"status {server.status}" if server.status != "ACTIVE" else ""
-    return ", ".join(filter(None, (status, task)))
 
 
 def unfit_for_long(server: Server) -> Why | None:

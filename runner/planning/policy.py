@@ -498,4 +498,4 @@ def _places(schedule: Schedule) -> dict[str, int]:
 
 
 def _as_server(ref: ServerRef) -> Server:
-    return Server(ref.id, ref.name, "", zone=ref.zone)
+    return Server(ref.id, ref.name, zone=ref.zone)

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from runner.model.check import Check
 from runner.model.events import BatchAccepted
 from runner.model.gate import Gate, GateAnswer
 from runner.model.inventory import Inventory, Server
-from runner.model.job import Action, Job, JobGone, RebootAnswer
+from runner.model.job import Job, JobGone, RebootAnswer
 from runner.model.schedule import RebootType
 from runner.model.surroundings import Surroundings
 
@@ -40,36 +41,69 @@ class BootClock:
     seconds: Callable[[], float]
 
 
+class EvidenceKind(StrEnum):
+    """What can prove that a server was rebooted."""
+
+    JOB = "job"
+    """An accepted request has a job that ends with a result for each server."""
+    STATE = "state"
+    """A server that is rebooting shows it."""
+    HISTORY = "history"
+    """The times of a server's reboots can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What one cloud can do, and what it proves.
+
+    `servers_per_request`, `servers_per_minute`: the most that it takes. `valid_for`: how
+    long after its intent a request that was delayed on its way can still take effect; None
+    where there is no bound. `repeats_safely`: the adapter repeats a request whose answer is
+    lost by itself, because an idempotency token keeps the cloud from acting twice.
+    """
+
+    servers_per_request: int
+    servers_per_minute: int
+    evidence: frozenset[EvidenceKind]
+    valid_for: timedelta | None = None
+    repeats_safely: bool = False
+
+
 class Cloud(Protocol):
-    """One target. Reads are retried inside; the reboot never is. All raise CloudError or
+    """One target. Reads are retried inside; the reboot is not. All raise CloudError or
     CloudDenied but `reboot`.
     """
 
+    @property
+    def capabilities(self) -> Capabilities: ...
+
     async def inventory(self) -> Inventory:
-        """All servers of the target, with its server groups."""
+        """Return all servers of the target, with its server groups."""
         ...
 
     async def read_servers(self, ids: Collection[str]) -> Mapping[str, Server]:
-        """These servers as they are now, by the cheaper of id filter and full list. Missing
-        ones are left out.
-        """
+        """Return these servers as they are now. Missing ones are left out."""
         ...
 
     async def reboot(
-        self, ids: Collection[str], kind: RebootType, signed_at: datetime
+        self, ids: Collection[str], kind: RebootType, intended: datetime
     ) -> RebootAnswer:
-        """Ask for one batch, once, on a fresh connection. Never raises for anything the
-        network or the cloud does.
+        """Ask for one batch. Never raises for anything the network or the cloud does.
 
-        `signed_at`: the instant of the intent. An AK/SK signature carries it, so that the
-        gateway refuses a request that arrives more than 15 minutes late.
+        `intended`: real time of the intent. `capabilities.valid_for` counts from it.
         """
         ...
 
     async def job(self, job_id: str) -> Job | JobGone: ...
 
-    async def actions(self, server_id: str) -> tuple[Action, ...]:
-        """The action history of one server, newest first."""
+    async def reboot_history(self, server_id: str) -> tuple[datetime, ...]:
+        """Return when one server was rebooted, newest first, by the cloud's own history."""
+        ...
+
+    def held_s(self) -> float:
+        """Return the real seconds for which nothing is to be sent, because the cloud
+        throttles this process; 0 for none.
+        """
         ...
 
 

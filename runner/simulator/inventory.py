@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
-from runner.model.inventory import Inventory, Server
+from runner.model.inventory import Inventory, PowerState, Server, Task
 from runner.simulator.chance import pick_uuid
 from runner.simulator.fleet import (
     FleetGroup,
@@ -81,6 +81,8 @@ def load_fleet(path: Path, options: FleetOptions) -> SimulatedFleet:
         made = _server(
             server,
             index,
+            server.status,
+            server.task_state,
             id=server_id,
             zone=server.zone or f"{options.region}a",
             enterprise_project=server.enterprise_project,
@@ -97,7 +99,9 @@ def load_fleet(path: Path, options: FleetOptions) -> SimulatedFleet:
     return _fleet(options, servers, named, inventory.project_id)
 
 
-def _server(server: InventoryServer | Server, index: int, **own: Any) -> FleetServer:
+def _server(
+    server: InventoryServer | Server, index: int, status: str, task: str | None, **own: Any
+) -> FleetServer:
     flavor, vcpus, ram_mb = other_flavor(server.flavor)
     return FleetServer(
         index=index,
@@ -107,12 +111,21 @@ def _server(server: InventoryServer | Server, index: int, **own: Any) -> FleetSe
         ram_mb=ram_mb,
         tags=tuple(server.tags.items()),
         created=_CREATED,
-        status=server.status,
-        task_state=server.task_state,
+        status=status,
+        task_state=task,
         locked=server.locked,
         frozen=server.frozen,
         **own,
     )
+
+
+_STATUS = {
+    PowerState.RUNNING: "ACTIVE",
+    PowerState.REBOOTING: "REBOOT",
+    PowerState.ERROR: "ERROR",
+    PowerState.UNKNOWN: "UNKNOWN",
+}
+_TASK = {None: None, Task.REBOOT: "rebooting", Task.STOP: "powering-off", Task.OTHER: "resizing"}
 
 
 def fleet_of(inventory: Inventory, options: FleetOptions, project_id: str = "") -> SimulatedFleet:
@@ -121,6 +134,8 @@ def fleet_of(inventory: Inventory, options: FleetOptions, project_id: str = "") 
         _server(
             server,
             index,
+            _STATUS.get(server.state, "SHUTOFF"),
+            _TASK[server.task],
             id=server.id,
             zone=server.zone,
             enterprise_project=server.enterprise_project or "0",

@@ -29,6 +29,7 @@ from runner.model.job import (
     JobGone,
     NotSent,
     RebootAnswer,
+    Refusal,
     Refused,
     Throttled,
 )
@@ -176,8 +177,10 @@ def test_the_whole_way(login: str) -> None:
             assert set(job.sub_jobs) == set(here.ids[:5])
             states = await cloud.read_servers(here.ids[:6])
             assert set(states) == set(here.ids[:6])
-            newest = (await cloud.actions(here.ids[0]))[0]
-            assert (newest.action, newest.request_id) == ("reboot", answer.request_id)
+            newest = (await cloud.reboot_history(here.ids[0]))[0]
+            began = job.sub_jobs[here.ids[0]].began
+            assert began
+            assert newest == began.replace(microsecond=0)
             assert here.simulated.state.reboot_counts() == dict.fromkeys(here.ids[:5], 1)
 
     run(main())
@@ -547,7 +550,7 @@ def test_history_that_cannot_be_read() -> None:
         async with there() as here:
             for unknown in ("00000000-0000-4000-8000-000000000000", "..", ""):
                 with pytest.raises(CloudError):
-                    await here.cloud.actions(unknown)
+                    await here.cloud.reboot_history(unknown)
 
     run(main())
 
@@ -615,7 +618,7 @@ def test_refused_for_a_server(rule: Rule, code: str, refusal: Any) -> None:
         async with there(rule, switches=Switches(refusal=refusal)) as here:
             found = await here.reboot(here.ids)
             assert isinstance(found, Refused)
-            assert found.because_of_servers
+            assert found.is_divisible
             assert code in (found.code, *found.reason.replace("(", " ").split())
             assert not here.simulated.state.reboot_counts()
 
@@ -630,7 +633,7 @@ def test_every_server_named() -> None:
         async with there(rule, switches=Switches(refusal="named")) as here:
             found = await here.reboot(here.ids[:3])
             assert isinstance(found, Refused)
-            assert found.named == dict.fromkeys(here.ids[:3], "Ecs.0605")
+            assert found.why == (Refusal.LOCKED,)
 
     run(main())
 

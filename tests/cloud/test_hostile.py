@@ -45,7 +45,7 @@ CALLS: dict[str, Call] = {
     "inventory": lambda cloud: cloud.inventory(),
     "servers": lambda cloud: cloud.read_servers([SERVER]),
     "job": lambda cloud: cloud.job("ff80808288d41e1b018990260955686a"),
-    "actions": lambda cloud: cloud.actions(SERVER),
+    "actions": lambda cloud: cloud.reboot_history(SERVER),
     "alarms": lambda cloud: cloud.alarming([SERVER]),
 }
 
@@ -250,7 +250,7 @@ DECODERS: dict[str, tuple[Any, Callable[[Any], object]]] = {
     "ghost": (SERVER_JSON, decode.ghost),
     "group": (GROUP_JSON, decode.server_group),
     "job": (JOB_JSON, lambda value: decode.job(value, "j")),
-    "actions": ({"instanceActions": [ACTION_JSON]}, decode.actions),
+    "actions": ({"instanceActions": [ACTION_JSON]}, decode.reboot_history),
 }
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

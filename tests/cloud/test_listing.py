@@ -205,7 +205,7 @@ def test_servers_without_a_status_stay_in_the_list() -> None:
         return {"servers": entries, "count": 4}
 
     found = asyncio.run(list_all(fetch))
-    assert [s.status for s in found.values()] == ["", "", "", "ACTIVE"]
+    assert [s.state.value for s in found.values()] == ["unknown"] * 3 + ["running"]
 
 
 @pytest.mark.parametrize("value", [{}, [], None, {"servers": None}, {"error": "x"}])

@@ -60,7 +60,7 @@ class There:
 
     async def read(self) -> None:
         """A request that only a good key can make."""
-        await self.cloud.actions(self.state.fleet.servers[0].id)
+        await self.cloud.reboot_history(self.state.fleet.servers[0].id)
 
 
 @asynccontextmanager
@@ -311,7 +311,7 @@ def test_a_broken_answer_that_echoes() -> None:
             log: list[RequestLog] = []
             async with HuaweiCloud.open(target, TokenLogin(Secret(token)), log=log.append) as cloud:
                 with pytest.raises(CloudError) as failed:
-                    await cloud.actions("a")
+                    await cloud.reboot_history("a")
                 answers = [await cloud.reboot(["a"], "SOFT", START) for _ in range(2)]
             assert all(isinstance(a, Ambiguous) for a in answers)
             assert "***" in f"{failed.value} {answers}"
@@ -340,13 +340,13 @@ def test_a_defect_leaves_no_secret(
         for login in (None, idp):
             async with there(login) as here:
                 with monkeypatch.context() as patch:
-                    patch.setattr(decode, "actions", defect)
+                    patch.setattr(decode, "reboot_history", defect)
                     with pytest.raises(LookupError) as failed:
                         await here.read()
                 assert report_crash(failed.value) == 1
                 (log,) = tmp_path.glob("reboot-runner-crash-*.log")
                 text = log.read_text() + capsys.readouterr().err
-                assert "in actions" in text
+                assert "in reboot_history" in text
                 assert not [secret for secret in here.told if secret in text]
                 assert len(here.told) >= 3
                 log.unlink()

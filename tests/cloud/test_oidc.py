@@ -84,7 +84,7 @@ class There:
 
     async def read(self) -> None:
         """A request that only a good key can make."""
-        await self.cloud.actions(self.ids[0])
+        await self.cloud.reboot_history(self.ids[0])
 
 
 @asynccontextmanager

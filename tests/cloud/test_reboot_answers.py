@@ -9,7 +9,16 @@ import pytest
 
 from runner.cloud.codes import PROOFS, Verdict
 from runner.cloud.reboot import classify, reboot_body, retry_after_s
-from runner.model.job import Accepted, Allowed, Ambiguous, Denied, RebootAnswer, Refused, Throttled
+from runner.model.job import (
+    Accepted,
+    Allowed,
+    Ambiguous,
+    Denied,
+    RebootAnswer,
+    Refusal,
+    Refused,
+    Throttled,
+)
 from tests.cloud.wild import fixture
 
 ONE, TWO = "616fb98f-46ca-475e-917e-2563e5a8cd19", "726fb98f-46ca-475e-917e-2563e5a8cd20"
@@ -260,7 +269,7 @@ def test_missing_permission(status: int, body: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "because_of_servers"),
+    ("status", "body", "is_divisible"),
     [
         (404, fixture("error-ecs.json"), True),
         (400, fixture("error-ecs-details.json"), True),
@@ -272,47 +281,36 @@ def test_missing_permission(status: int, body: Any) -> None:
         (404, ecs("Ecs.0614"), True),
         (400, ecs("Ecs.0005", "Ecs.0114"), True),
         (400, ecs("Ecs.0005"), False),
-        (400, ecs("Ecs.0118"), False),
+        (400, ecs("Ecs.0118"), True),
         (404, fixture("error-apigw-404.json"), False),
         (413, gateway("APIGW.0201"), False),
         (400, ecs("Ecs.0611", "Ecs.0005", "Ecs.0114"), False),
     ],
 )
-def test_refused(status: int, body: Any, because_of_servers: bool) -> None:
+def test_refused(status: int, body: Any, is_divisible: bool) -> None:
     """A code of the list proves that nothing was begun, and whether single servers were
     the reason.
     """
     found = answer(status, body)
     assert isinstance(found, Refused)
-    assert found.because_of_servers is because_of_servers
+    assert found.is_divisible is is_divisible
 
 
-def test_named_servers() -> None:
-    """Servers that the answer names are reported with their codes, whether in a list or in
-    a sentence.
-    """
-    found = answer(400, fixture("error-batch-internal.json"))
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (fixture("error-batch-internal.json"), (Refusal.MISSING, Refusal.NOT_ACTIVE)),
+        (ecs("Ecs.0603"), (Refusal.BUSY,)),
+        (ecs("Ecs.0605"), (Refusal.LOCKED,)),
+        (ecs("Ecs.0030"), (Refusal.FROZEN,)),
+        (ecs("Ecs.0005"), (Refusal.OTHER,)),
+    ],
+)
+def test_why_a_request_is_refused(body: Any, why: tuple[Refusal, ...]) -> None:
+    """Every reason of the answer counts, that of the request first."""
+    found = answer(400, body)
     assert isinstance(found, Refused)
-    assert found.named == {ONE: "Ecs.0114", TWO: "Ecs.0100"}
-    text = {
-        "error": {"code": "Ecs.0114", "message": f"Instance[{TWO.upper()}] could not be found."}
-    }
-    found = answer(404, text)
-    assert isinstance(found, Refused)
-    assert found.named == {TWO: "Ecs.0114"}
-
-
-def test_strangers_are_not_named() -> None:
-    """Ids that were not asked for are nobody's refusal."""
-    text = {
-        "error": {
-            "code": "Ecs.0114",
-            "message": "Instance[00000000-0000-4000-8000-000000000000] not found",
-        }
-    }
-    found = answer(404, text)
-    assert isinstance(found, Refused)
-    assert found.named is None
+    assert found.why == why
 
 
 @pytest.mark.parametrize(

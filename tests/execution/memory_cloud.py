@@ -9,10 +9,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from runner.model.inventory import Inventory, Server
+from runner.model.inventory import Inventory, PowerState, Server, Task
 from runner.model.job import (
     Accepted,
-    Action,
     Ambiguous,
     Job,
     JobGone,
@@ -21,6 +20,7 @@ from runner.model.job import (
     SubJob,
 )
 from runner.model.schedule import RebootType
+from runner.ports import Capabilities, EvidenceKind
 
 START = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
 
@@ -96,8 +96,7 @@ class MemoryCloud:
     def of(cls, count: int, clock: VirtualClock) -> MemoryCloud:
         names = [f"s-{i:03d}" for i in range(count)]
         fleet = {
-            n: Server(n, f"web-{n}", "ACTIVE", zone=f"z{i % 3}", updated="u0")
-            for i, n in enumerate(names)
+            n: Server(n, f"web-{n}", zone=f"z{i % 3}", updated="u0") for i, n in enumerate(names)
         }
         return cls(clock, fleet)
 
@@ -131,12 +130,24 @@ class MemoryCloud:
         last, now = mine[-1], self.clock.now()
         if now < last.ended and not last.never_ends:
             return replace(
-                server, status="REBOOT", task_state="reboot_started", updated=f"u{len(mine)}a"
+                server,
+                state=PowerState.REBOOTING,
+                task=Task.REBOOT,
+                words="status REBOOT, task reboot_started",
+                updated=f"u{len(mine)}a",
             )
-        status = "SHUTOFF" if server_id in self.dead else "ACTIVE"
-        return replace(server, status=status, updated=f"u{len(mine)}b")
+        if server_id in self.dead:
+            server = replace(server, state=PowerState.STOPPED, words="status SHUTOFF")
+        return replace(server, updated=f"u{len(mine)}b")
 
     # --- the port ---
+
+    capabilities = Capabilities(
+        servers_per_request=1_000, servers_per_minute=1_000, evidence=frozenset(EvidenceKind)
+    )
+
+    def held_s(self) -> float:
+        return 0.0
 
     async def inventory(self) -> Inventory:
         self._call("inventory")
@@ -150,7 +161,7 @@ class MemoryCloud:
         return found
 
     async def reboot(
-        self, ids: Collection[str], kind: RebootType, signed_at: datetime
+        self, ids: Collection[str], kind: RebootType, intended: datetime
     ) -> RebootAnswer:
         self._call("reboot")
         fault = self.answers.pop(0) if self.answers else None
@@ -175,14 +186,14 @@ class MemoryCloud:
         self.after_call("job")
         return Job(job_id, status, subs)
 
-    async def actions(self, server_id: str) -> tuple[Action, ...]:
-        self._call("actions")
+    async def reboot_history(self, server_id: str) -> tuple[datetime, ...]:
+        self._call("reboot_history")
         if not self.history_readable:
             from runner.errors import CloudError
 
             raise CloudError("history is not readable")
         mine = [r for r in self.reboots if r.server == server_id and server_id not in self.idle]
-        return tuple(Action("reboot", r.began) for r in reversed(mine))
+        return tuple(r.began for r in reversed(mine))
 
     def _call(self, name: str) -> None:
         self.calls[name] += 1

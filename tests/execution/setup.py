@@ -141,7 +141,7 @@ class Bench:
         """A driver of a new process."""
         self.process += 1
         owner = Owner("host", self.process, boot="b", namespace="n", started=str(self.process))
-        site = Site(self.cloud, PROJECT, self.tuning, prober=self.prober)
+        site = Site(self.cloud, PROJECT, self.tuning, self.prober)
         return Driver(
             Setting(
                 self.store, {"t": site}, self.clock, owner, self.is_dead, wall=self.clock.now,

@@ -14,7 +14,7 @@ from runner.errors import CloudDenied, CloudError
 from runner.execution.journal import replay
 from runner.model.check import Check
 from runner.model.events import Outcome
-from runner.model.inventory import Server
+from runner.model.inventory import PowerState, Server, Task
 from runner.model.run import Evidence, Run
 from runner.model.schedule import Pause, Schedule
 from tests.execution.bedside import bedside, bench_of, well
@@ -31,7 +31,12 @@ def two_groups(bake_s: float = 1800.0, **more: object) -> Schedule:
 
 
 def dies(
-    bench: Bench, server: str, status: str = "SHUTOFF", *, after_s: float = 0.0, back_s: float = 1e9
+    bench: Bench,
+    server: str,
+    state: PowerState = PowerState.STOPPED,
+    *,
+    after_s: float = 0.0,
+    back_s: float = 1e9,
 ) -> None:
     """From so many seconds after now the server reads so, until it is back."""
     began, real = bench.clock.now(), bench.cloud.see
@@ -39,7 +44,7 @@ def dies(
     def see(server_id: str) -> Server | None:
         seen, age = real(server_id), (bench.clock.now() - began).total_seconds()
         is_down = server_id == server and after_s <= age < back_s
-        return replace(seen, status=status) if is_down and seen is not None else seen
+        return replace(seen, state=state, words=f"state {state}") if is_down and seen else seen
 
     bench.cloud.see = see  # type: ignore[method-assign]
 
@@ -65,7 +70,7 @@ def test_a_server_that_dies_in_the_bake_stops_the_run_before_the_next_group() ->
         "LostInBake",
         Evidence.STATE,
     )
-    assert "status SHUTOFF" in lost.detail
+    assert "state stopped" in lost.detail
     assert run.waves[0].counts == {"ready": 1, "failed": 1}
     assert bench.clock.now() - began < timedelta(minutes=10)
     assert bench.cloud.calls["reboot"] == 1
@@ -78,7 +83,7 @@ def test_one_miss_is_no_loss() -> None:
     bench = Bench.of(4)
     run_id = bench.start(two_groups())
     bench.follow(run_id, until="bake")
-    dies(bench, "s-001", "REBOOT", after_s=290, back_s=360)
+    dies(bench, "s-001", PowerState.REBOOTING, after_s=290, back_s=360)
     run = bench.follow(run_id)
     assert (run.word, run.counts()["ready"]) == ("done", 4)
     assert types(bench, run).count("bake.observed") == 2
@@ -86,10 +91,8 @@ def test_one_miss_is_no_loss() -> None:
     assert run.servers["s-001"].missing_since is None
 
 
-@pytest.mark.parametrize(
-    ("task", "word"), [("image_snapshot", "done"), ("powering-off", "stopped")]
-)
-def test_a_task_is_no_miss_unless_the_server_is_on_its_way_out(task: str, word: str) -> None:
+@pytest.mark.parametrize(("task", "word"), [(Task.OTHER, "done"), (Task.STOP, "stopped")])
+def test_a_task_is_no_miss_unless_the_server_is_on_its_way_out(task: Task, word: str) -> None:
     """A server with a snapshot under way runs; one that is powered off still reads ACTIVE,
     and is lost all the same.
     """
@@ -100,7 +103,7 @@ def test_a_task_is_no_miss_unless_the_server_is_on_its_way_out(task: str, word: 
 
     def see(server_id: str) -> Server | None:
         seen = real(server_id)
-        return replace(seen, task_state=task) if seen else None
+        return replace(seen, task=task) if seen else None
 
     bench.cloud.see = see  # type: ignore[method-assign]
     assert bench.follow(run_id).word == word

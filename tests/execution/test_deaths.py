@@ -11,7 +11,7 @@ import pytest
 
 from runner.execution.journal import replay
 from runner.model.events import Event, Outcome
-from runner.model.job import RebootAnswer, Refused, Throttled
+from runner.model.job import RebootAnswer, Refusal, Refused, Throttled
 from runner.model.schedule import Pause
 
 from .memory_cloud import Answer, MemoryCloud, lost_after_acceptance
@@ -66,7 +66,11 @@ class _Dying:
 
 def refuse_s3(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer | None:
     """One locked server makes the cloud refuse the whole batch."""
-    return Refused("Ecs.0605", "locked", 400, because_of_servers=True) if "s-003" in ids else None
+    return (
+        Refused("Ecs.0605", "locked", 400, why=(Refusal.LOCKED,), is_divisible=True)
+        if "s-003" in ids
+        else None
+    )
 
 
 TROUBLE: list[Answer | None] = [

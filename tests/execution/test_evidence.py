@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -17,15 +17,15 @@ from runner.execution.effects import Tuning
 from runner.execution.evidence import Finding, Trace, earlier_requests, trace_of
 from runner.execution.journal import create_run
 from runner.model.events import Event, Outcome
-from runner.model.inventory import Server
+from runner.model.inventory import Server, Task
 from runner.model.job import (
     Accepted,
-    Action,
     Ambiguous,
     Job,
     JobGone,
     JobStatus,
     RebootAnswer,
+    Refusal,
     Refused,
     SubJob,
     Throttled,
@@ -123,7 +123,7 @@ def test_the_code_of_a_failed_part_without_a_server_reaches_the_servers_without_
     """One server's part succeeded, the failed one names no server: it is the other's."""
 
     def mixed(job: Job) -> Job:
-        good = SubJob("s-000", JobStatus.SUCCESS, word="SUCCESS", end_time="x")
+        good = SubJob("s-000", JobStatus.SUCCESS, word="SUCCESS")
         bad = SubJob("", JobStatus.FAIL, code="Ecs.0319", reason="no host", word="FAIL")
         return replace(
             job,
@@ -152,7 +152,7 @@ def test_a_server_whose_job_failed_although_it_rebooted_is_failed_with_what_was_
         Evidence.STATE,
     )
     assert "Ecs.0227: agent said no" in server.detail
-    assert "its history has a reboot at 2026-11-23T22:00:00+00:00; status ACTIVE" in server.detail
+    assert "its history has a reboot at 2026-11-23T22:00:00+00:00; running" in server.detail
 
 
 def test_a_failed_server_whose_history_is_ahead_of_its_state_is_not_repeated() -> None:
@@ -162,12 +162,12 @@ def test_a_failed_server_whose_history_is_ahead_of_its_state_is_not_repeated() -
     bench = Bench.of(1)
     bench.cloud.answers = [quiet]
     with_job(bench, failed_whole)
-    real, began = bench.cloud.actions, bench.clock.now() - timedelta(minutes=2)
+    real, began = bench.cloud.reboot_history, bench.clock.now() - timedelta(minutes=2)
 
-    async def behind(server_id: str) -> tuple[Action, ...]:
-        return (*await real(server_id), Action("reboot", began))
+    async def behind(server_id: str) -> tuple[datetime, ...]:
+        return (*await real(server_id), began)
 
-    bench.cloud.actions = behind  # type: ignore[method-assign]
+    bench.cloud.reboot_history = behind  # type: ignore[method-assign]
     server = follow(bench, servers=1).servers["s-000"]
     assert (server.outcome, server.may_be_asked_again) == (Outcome.FAILED, False)
     assert "its history has a reboot at 2026-11-23T21:58:00+00:00" in server.detail
@@ -181,7 +181,7 @@ def test_a_server_that_reboots_while_its_job_says_fail_is_waited_for() -> None:
     run = follow(bench, servers=1)
     server = run.servers["s-000"]
     assert server.outcome is Outcome.FAILED
-    assert "status ACTIVE" in server.detail
+    assert "running" in server.detail
     assert server.ended
     assert server.ended - run.created >= timedelta(seconds=120)
 
@@ -223,9 +223,7 @@ def test_an_undocumented_last_word_with_an_end_time_is_a_failure_after_a_minute(
 
     def odd(job: Job) -> Job:
         parts = {i: SubJob(i, JobStatus.PENDING, word=word) for i in ("s-000", "s-001")}
-        parts["s-000"] = replace(
-            parts["s-000"], end_time="2026-11-23T22:00:09Z", code="Ecs.9", reason="gave up"
-        )
+        parts["s-000"] = replace(parts["s-000"], looks_ended=True, code="Ecs.9", reason="gave up")
         return replace(job, sub_jobs=parts)
 
     with_job(bench, odd)
@@ -362,10 +360,8 @@ def test_a_state_in_the_way_of_a_refused_request_can_be_our_own_reboot() -> None
 
     def refused(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
         cloud.accept(["s-000"])
-        cloud.servers["s-001"] = replace(cloud.servers["s-001"], task_state="powering-off")
-        return Refused(
-            "Ecs.0603", "another task", 501, because_of_servers=True, codes=("Ecs.0603",)
-        )
+        cloud.servers["s-001"] = replace(cloud.servers["s-001"], task=Task.STOP)
+        return Refused("Ecs.0603", "another task", 501, why=(Refusal.BUSY,), is_divisible=True)
 
     bench = Bench.of(3)
     bench.cloud.answers = [refused]
@@ -376,22 +372,22 @@ def test_a_state_in_the_way_of_a_refused_request_can_be_our_own_reboot() -> None
     assert max(bench.cloud.times_rebooted().values()) == 1
 
 
-BUSY = Refused("Ecs.0603", "another task", 501, because_of_servers=True, codes=("Ecs.0603",))
+BUSY = Refused("Ecs.0603", "another task", 501, why=(Refusal.BUSY,), is_divisible=True)
 
 
 def blind(cloud: MemoryCloud, seconds: float) -> None:
     """Show every server and its history as they were at first, for so long."""
     shows = cloud.clock.now() + timedelta(seconds=seconds)
-    see, actions = cloud.see, cloud.actions
+    see, history = cloud.see, cloud.reboot_history
 
     def lagging(server_id: str) -> Server | None:
         return see(server_id) if cloud.clock.now() >= shows else cloud.servers[server_id]
 
-    async def late(server_id: str) -> tuple[Action, ...]:
-        found = await actions(server_id)
+    async def late(server_id: str) -> tuple[datetime, ...]:
+        found = await history(server_id)
         return found if cloud.clock.now() >= shows else ()
 
-    cloud.see, cloud.actions = lagging, late  # type: ignore[method-assign]
+    cloud.see, cloud.reboot_history = lagging, late  # type: ignore[method-assign]
 
 
 def test_a_refused_repeat_can_be_in_the_way_of_the_throttled_request_before_it() -> None:
@@ -490,8 +486,8 @@ def test_a_server_whose_updated_never_moves_is_back_after_settle() -> None:
 def test_a_history_in_whole_seconds_shows_a_reboot_of_the_same_second() -> None:
     """The request left in the middle of a second, and the history knows its beginning only."""
     asked = Bench.of(1).clock.now() + timedelta(milliseconds=900)
-    unmoved = Server("s-000", "web-0", "ACTIVE", updated="2026-11-23T20:00:00Z")
-    finding = Finding(unmoved, (Action("reboot", asked.replace(microsecond=0)),))
+    unmoved = Server("s-000", "web-0", updated="2026-11-23T20:00:00Z")
+    finding = Finding(unmoved, (asked.replace(microsecond=0),))
     assert trace_of(finding, asked, unmoved.updated)[0] is Trace.REBOOTED
 
 
@@ -502,8 +498,8 @@ def test_a_reboot_that_began_before_updated_was_read_is_not_ours(began: int, tra
     """Both times are of the cloud's clock: what was there before the request never proves it."""
     asked = Bench.of(1).clock.now()
     before = (asked - timedelta(seconds=60)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    server = Server("s-000", "web-0", "ACTIVE", updated="2026-11-23T23:00:00Z")
-    finding = Finding(server, (Action("reboot", asked + timedelta(seconds=began)),))
+    server = Server("s-000", "web-0", updated="2026-11-23T23:00:00Z")
+    finding = Finding(server, (asked + timedelta(seconds=began),))
     assert trace_of(finding, asked, before)[0] is trace
 
 
@@ -673,14 +669,14 @@ def test_a_history_that_shows_a_reboot_after_a_person_saw_none_is_a_new_sign() -
             forget=[server_id],
             open_only=False,
         )
-    real = bench.cloud.actions
+    real = bench.cloud.reboot_history
     at = first.created + timedelta(seconds=2)
 
-    async def late(server_id: str) -> tuple[Action, ...]:
+    async def late(server_id: str) -> tuple[datetime, ...]:
         found = await real(server_id)
-        return (*found, Action("reboot", at)) if server_id == "s-000" else found
+        return (*found, at) if server_id == "s-000" else found
 
-    bench.cloud.actions = late  # type: ignore[method-assign]
+    bench.cloud.reboot_history = late  # type: ignore[method-assign]
     bench.clock.jump(minutes=1)
     second = again(bench, bench.read(first.id), 2)
     left_alone, repeated = second.servers.values()

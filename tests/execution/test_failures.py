@@ -13,6 +13,7 @@ from runner.cloud.reboot import reboot_body
 from runner.errors import CloudError
 from runner.execution.effects import Tuning
 from runner.model.events import Outcome
+from runner.model.inventory import PowerState, Task
 from runner.model.job import RebootAnswer, Throttled
 from runner.model.owner import Owner
 from runner.ports.store import LeaseHeld
@@ -154,7 +155,7 @@ def test_a_job_that_ended_well_does_not_make_a_server_ready_that_is_still_down()
     def lagging(server_id: str):  # type: ignore[no-untyped-def]
         server = see(server_id)
         if server and bench.cloud.reboots and bench.clock.now() < back_at:
-            return replace(server, status="REBOOT", task_state="reboot_started")
+            return replace(server, state=PowerState.REBOOTING, task=Task.REBOOT)
         return server
 
     bench.cloud.see = lagging  # type: ignore[method-assign]

@@ -15,6 +15,7 @@ from runner.errors import LeaseLost
 from runner.execution.driver import Driver
 from runner.execution.effects import Tuning
 from runner.model.events import EventData, Outcome
+from runner.model.inventory import Task
 from runner.model.job import RebootAnswer
 from runner.model.run import Run
 from runner.model.schedule import Pause
@@ -188,9 +189,7 @@ def test_patience_with_busy_servers_outlives_processes() -> None:
     of one step each.
     """
     bench = Bench.of(3)
-    bench.cloud.servers["s-001"] = replace(
-        bench.cloud.servers["s-001"], task_state="image_snapshot"
-    )
+    bench.cloud.servers["s-001"] = replace(bench.cloud.servers["s-001"], task=Task.OTHER)
     run_id = bench.start(schedule_of([3]))
     run = step_by_step(bench, run_id, 5, minutes=3)
     assert (run.servers["s-001"].reason, run.counts()["ready"]) == ("Busy", 2)

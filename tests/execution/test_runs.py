@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from runner.execution.effects import Tuning
 from runner.model.events import Outcome
-from runner.model.job import Ambiguous, NotSent, Refused, Throttled
+from runner.model.job import Ambiguous, NotSent, Refusal, Refused, Throttled
 from runner.model.run import Evidence
 from runner.model.schedule import Pause
 from runner.report.run_steps import next_steps
@@ -198,7 +198,9 @@ def test_one_locked_server_does_not_stop_the_others() -> None:
 
     def refuse(cloud: MemoryCloud, ids):  # type: ignore[no-untyped-def]
         return (
-            Refused("Ecs.0605", "locked", 400, because_of_servers=True) if "s-013" in ids else None
+            Refused("Ecs.0605", "locked", 400, why=(Refusal.LOCKED,), is_divisible=True)
+            if "s-013" in ids
+            else None
         )
 
     bench.cloud.answers = [refuse] * 40
@@ -220,7 +222,7 @@ def test_servers_rebooted_by_somebody_else_are_skipped() -> None:
     bench.cloud.accept(["s-030"])
     run = bench.follow(run_id)
     assert run.servers["s-030"].reason == "RebootedByOther"
-    assert bench.cloud.calls["actions"] == 1
+    assert bench.cloud.calls["reboot_history"] == 1
     assert run.counts()["ready"] == 49
 
 
@@ -235,6 +237,10 @@ def test_the_rate_budget_is_never_exceeded() -> None:
         assert sum(1 for t in times[i:] if t - began < timedelta(seconds=60)) <= 100
 
 
+def refused(code: str, why: Refusal) -> Refused:
+    return Refused(code, "no", 400, why=(why,), is_divisible=True)
+
+
 def test_an_ambiguous_answer_with_a_second_refusal_is_evidence() -> None:
     """After a doubtful attempt, a refusal for the server's state proves nothing: it is
     settled by evidence.
@@ -242,7 +248,7 @@ def test_an_ambiguous_answer_with_a_second_refusal_is_evidence() -> None:
     bench = Bench.of(1)
     answers: list[Answer | None] = [
         lost_before_acceptance,
-        lambda c, i: (c.accept(i), Refused("Ecs.0100", "state", 400, None, True))[1],
+        lambda c, i: (c.accept(i), refused("Ecs.0100", Refusal.NOT_ACTIVE))[1],
     ]
     bench.cloud.answers = answers
     run = bench.follow(bench.start(schedule_of([1], on_unknown="retry")))
@@ -353,9 +359,7 @@ def test_a_server_that_reboots_although_its_batch_was_refused_is_followed_and_sp
     cycle is spent.
     """
     bench = Bench.of(4)
-    bench.cloud.answers = [
-        lambda c, i: (c.accept(["s-001"]), Refused("Ecs.0603", "busy", 501, None, True))[1]
-    ]
+    bench.cloud.answers = [lambda c, i: (c.accept(["s-001"]), refused("Ecs.0603", Refusal.BUSY))[1]]
     run = bench.follow(bench.start(schedule_of([4])))
     assert run.counts()["ready"] == 4
     assert run.servers["s-001"].reason == "RebootSeen"
@@ -366,7 +370,8 @@ def test_a_server_that_reboots_although_its_batch_was_refused_is_followed_and_sp
 def test_a_refused_server_does_not_spend_its_cycle() -> None:
     """What the cloud provably refused may be asked for by the next plan of the cycle."""
     bench = Bench.of(3)
-    refuse = lambda c, i: Refused("Ecs.0605", "locked", 400, None, True) if "s-002" in i else None  # noqa: E731
+    locked = refused("Ecs.0605", Refusal.LOCKED)
+    refuse = lambda c, i: locked if "s-002" in i else None  # noqa: E731
     bench.cloud.answers = [refuse] * 9
     run = bench.follow(bench.start(schedule_of([3])))
     assert run.servers["s-002"].reason == "Locked"

@@ -14,7 +14,6 @@ from runner.execution.since_review import (
     rebooted_since_review,
 )
 from runner.model.inventory import Inventory, Server
-from runner.model.job import Action
 from tests.execution.setup import schedule_of
 
 START = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
@@ -30,7 +29,7 @@ def test_what_counts_as_changed(after_s: float, is_old: bool, is_changed: bool) 
     to the second.
     """
     updated = (START + timedelta(seconds=after_s)).isoformat()
-    found = Inventory((Server("s-000", "web-0", "ACTIVE", updated=updated),), START)
+    found = Inventory((Server("s-000", "web-0", updated=updated),), START)
     assert changed_since_review(SCHEDULE, found, (), is_old=is_old) == (
         {"t": ["s-000"]} if is_changed else {}
     )
@@ -39,23 +38,21 @@ def test_what_counts_as_changed(after_s: float, is_old: bool, is_changed: bool) 
 @pytest.mark.parametrize("updated", [None, "", "yesterday", "2026-11-23T22:00:00"])
 def test_a_server_without_a_time_of_its_last_change_is_looked_at(updated: str | None) -> None:
     """A list that does not say when servers changed hides no reboot since a review."""
-    found = Inventory((Server("s-000", "web-0", "ACTIVE", updated=updated),), START)
+    found = Inventory((Server("s-000", "web-0", updated=updated),), START)
     assert changed_since_review(SCHEDULE, found, (), is_old=True) == {"t": ["s-000"]}
     assert changed_since_review(SCHEDULE, found, {"s-000"}, is_old=True) == {}
     assert changed_since_review(SCHEDULE, found, (), is_old=False) == {}
 
 
 @pytest.mark.parametrize(
-    ("after_s", "action", "is_found"),
-    [(-299, "reboot", True), (-301, "reboot", False), (9, "stop", False)],
+    ("after_s", "is_found"),
+    [(-299, True), (-301, False), (9, True)],
 )
-def test_which_actions_are_reboots_since_the_review(
-    after_s: float, action: str, is_found: bool
-) -> None:
-    """A reboot from 5 minutes before the schedule on; no other action, and no
+def test_which_reboots_are_since_the_review(after_s: float, is_found: bool) -> None:
+    """A reboot from 5 minutes before the schedule on, and no
     unreadable history.
     """
-    history = (Action(action, START + timedelta(seconds=after_s)),)
+    history = (START + timedelta(seconds=after_s),)
     found = rebooted_since_review(SCHEDULE, {"s-000": history, "s-001": None}, {})
     assert found == ({"s-000": history[0]} if is_found else {})
     assert reason_of(SCHEDULE, history[0])[0] == "RebootedSinceReview"
@@ -79,7 +76,7 @@ def test_what_the_store_asked_for_before_the_review_is_no_reboot_since(
     """A new cycle may be reviewed right after a run; one reboot more than was asked for is
     somebody else's.
     """
-    history = tuple(Action("reboot", START + timedelta(seconds=s)) for s in reboots_s)
+    history = tuple(START + timedelta(seconds=s) for s in reboots_s)
     asked = {"s-000": [START + timedelta(seconds=s) for s in asked_s]}
     assert bool(rebooted_since_review(SCHEDULE, {"s-000": history}, asked)) is is_found
     assert bool(may_be_older(SCHEDULE, {"s-000": history[-1]}))

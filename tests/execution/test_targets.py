@@ -201,7 +201,7 @@ def test_a_target_that_cannot_be_opened_is_named() -> None:
         absent.job("j"),
         absent.inventory(),
         absent.read_servers(["s"]),
-        absent.actions("s"),
+        absent.reboot_history("s"),
     ):
         with pytest.raises(CloudError, match=r"^target u could not be opened: no credentials$"):
             asyncio.run(question)

@@ -165,7 +165,7 @@ def _job() -> Read:
 def _actions() -> Read:
     from runner.cloud import decode
 
-    return _decoded(decode.actions)
+    return _decoded(decode.reboot_history)
 
 
 def _error() -> Read:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from runner.model.inventory import Inventory, Server, ServerGroup
+from runner.model.inventory import Inventory, PowerState, Server, ServerGroup, Task
 from runner.model.plan import Plan
 from runner.model.problem import Problem
 from runner.model.schedule import Schedule, Target
@@ -26,7 +26,10 @@ def sid(n: int) -> str:
 
 def server(n: int, name: str = "", **fields: Any) -> Server:
     """Server `n`: running, idle, named web-00n where nothing else is said."""
-    return Server(**{"id": sid(n), "name": name or f"web-{n:03d}", "status": "ACTIVE", **fields})
+    state, task = PowerState(fields.pop("state", "running")), fields.pop("task", None)
+    words = f"state {state}, task {task}" if task else f"state {state}"
+    known = {"id": sid(n), "name": name or f"web-{n:03d}", "state": state, "words": words}
+    return Server(**{**known, "task": Task(task) if task else None, **fields})
 
 
 def inventory(servers: Iterable[Server], groups: Collection[ServerGroup] = ()) -> Inventory:

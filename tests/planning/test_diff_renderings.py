@@ -36,7 +36,7 @@ def diff(made: Schedule, **fields: Any) -> PlanDiff:
 
 def example() -> PlanDiff:
     """37 of 38 servers in a canary and more waves, one stopped, two groups' worth of rules."""
-    fleet = [server(0, zone="eu-de-01", status="SHUTOFF"), *FLEET[1:]]
+    fleet = [server(0, zone="eu-de-01", state="stopped"), *FLEET[1:]]
     wanted = plan(
         group(waves=(1, "10%", "25%"), pause=("10m", "approval"), bake="30m"), max_failures="10%"
     )
@@ -133,7 +133,7 @@ def test_text() -> None:
     digest, next command.
     """
     fleet = [
-        server(n, zone=f"eu-de-0{n % 2 + 1}", status="ERROR" if n in (3, 4) else "ACTIVE")
+        server(n, zone=f"eu-de-0{n % 2 + 1}", state="error" if n in (3, 4) else "running")
         for n in range(10)
     ]
     canary = group("canary", {"names": ("web-000",)}, bake="30m", pause=("approval",))
@@ -170,7 +170,7 @@ def test_text() -> None:
         "  RebootedInCycle: 1 server rebooted already in this cycle\n"
         "    web (cycle kernel): web-009\n"
         "  NotActive: 2 servers not running\n"
-        "    web (status ERROR): web-[003-004]\n"
+        "    web (state error): web-[003-004]\n"
         "\n"
         "excluded from one group and rebooted in another:\n"
         "  ExcludedByPlan: 1 server left out by `exclude` in the plan\n"
@@ -196,7 +196,7 @@ def names_in(text: str) -> set[str]:
 @given(st.sets(st.integers(0, 999), min_size=1, max_size=200), st.integers(1, 90))
 def test_text_names_every_server(numbers: set[int], size: int) -> None:
     """However many servers a wave or an exclusion holds, each can be read in the text."""
-    fleet = [server(n, status="ACTIVE" if n % 3 else "SHUTOFF") for n in numbers]
+    fleet = [server(n, state="running" if n % 3 else "stopped") for n in numbers]
     made = schedule(plan(group(waves=(size,))), inventory(fleet))
     assert names_in(diff_text(diff(made))) == {s.name for s in fleet}
 
@@ -220,7 +220,9 @@ def hostile() -> PlanDiff:
     that ids stand with them.
     """
     fleet = [server(n, name, zone=HOSTILE[n % 3]) for n, name in enumerate([*HOSTILE, *HOSTILE])]
-    fleet += [server(50 + n, "x" + name, status=name) for n, name in enumerate(HOSTILE)]
+    fleet += [
+        server(50 + n, "x" + name, words=name, state="unknown") for n, name in enumerate(HOSTILE)
+    ]
     made = schedule(plan(group(waves=(4,))), inventory(fleet))
     warning = Problem(
         "FirstWaveNotCanary", HOSTILE[0] + HOSTILE[4], severity="warning", path=("groups", 0)

@@ -43,7 +43,7 @@ GOLDEN = Path(__file__).parents[1] / "fixtures" / "schedules"
 
 def base() -> Schedule:
     fleet = inventory(
-        [server(n, zone=f"z{n % 2}", status="ACTIVE" if n < 5 else "ERROR") for n in range(6)]
+        [server(n, zone=f"z{n % 2}", state="running" if n < 5 else "error") for n in range(6)]
     )
     return schedule(plan(group(waves=(1, 2), pause=("5m",), max_failures=1)), fleet)
 

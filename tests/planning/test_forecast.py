@@ -55,7 +55,7 @@ def test_large_waves_are_sent_minute_by_minute() -> None:
 
 def test_nothing_to_do() -> None:
     """Without waves there is nothing to wait for."""
-    made = forecast(schedule(plan(), inventory([server(1, status="SHUTOFF")])))
+    made = forecast(schedule(plan(), inventory([server(1, state="stopped")])))
     assert (times(made), made.total_s) == ([], 0)
 
 

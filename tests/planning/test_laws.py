@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.model.inventory import Server
+from runner.model.inventory import PowerState, Server
 from runner.model.plan import Plan
 from runner.model.schedule import Schedule
-from runner.planning.exclusions import REASONS, is_busy
+from runner.planning.exclusions import REASONS
 from tests.planning.build import group, inventory, plan, planned, schedule, server
 
 ROLES = ("web", "api", "db")
@@ -26,8 +26,8 @@ def fleets(draw: st.DrawFn) -> list[Server]:
         server(
             n,
             name=f"{chance.choice(['web', 'api', 'x'])}-{n % 7}",
-            status=chance.choice(["ACTIVE"] * 6 + ["SHUTOFF", "ERROR", "REBOOT"]),
-            task_state=chance.choice([None] * 5 + ["powering-off"]),
+            state=chance.choice(["running"] * 6 + ["stopped", "error", "rebooting"]),
+            task=chance.choice([None] * 5 + ["stop"]),
             zone=chance.choice(["z1", "z2", "z3"]),
             tags={"role": chance.choice(ROLES)},
             locked=chance.random() < 0.1,
@@ -95,7 +95,7 @@ def test_nothing_unfit_or_spent_goes_down(fleet: list[Server], wanted: Plan, cha
     for wave in schedule(wanted, inventory(fleet), spent).waves:
         for ref in wave.servers:
             live = by_id[ref.id]
-            assert live.is_idle or is_busy(live)
+            assert live.is_idle or live.is_busy
             assert not live.locked
             assert not live.frozen
             assert ref.id not in spent
@@ -168,12 +168,14 @@ def test_a_moved_server_is_another_schedule(fleet: list[Server], wanted: Plan) -
         return
     moved = [server_in(s, "z9") if s.id == scheduled[0] else s for s in fleet]
     assert schedule(wanted, inventory(moved)).digest != first.digest
-    stopped = [server_in(s, s.zone, "SHUTOFF") if s.id == scheduled[-1] else s for s in fleet]
+    stopped = [
+        server_in(s, s.zone, PowerState.STOPPED) if s.id == scheduled[-1] else s for s in fleet
+    ]
     assert schedule(wanted, inventory(stopped)).digest != first.digest
 
 
-def server_in(old: Server, zone: str, status: str = "ACTIVE") -> Server:
-    return Server(old.id, old.name, status, zone=zone, tags=old.tags)
+def server_in(old: Server, zone: str, state: PowerState = PowerState.RUNNING) -> Server:
+    return Server(old.id, old.name, state, zone=zone, tags=old.tags)
 
 
 @given(fleets(), plans())

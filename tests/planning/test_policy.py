@@ -630,7 +630,7 @@ def test_gates_required() -> None:
 def test_a_forbidden_id_protects_however_it_is_written() -> None:
     """An id in capitals is the same server: a belt must not be lost to how somebody typed it."""
     letters = "2b96aaaa-0000-4000-8000-00000000abcd"
-    has = inventory([Server(letters, "db-005", "ACTIVE")])
+    has = inventory([Server(letters, "db-005")])
     rules = Policy.model_validate({"version": 1, "forbidden": {"ids": (letters.upper(),)}})
     made = schedule(plan(group()), has)
     assert [p.code for p in judge_schedule(rules, plan(group()), made, has)] == ["PolicyViolated"]

@@ -117,17 +117,17 @@ def test_busy_servers_are_not_gone() -> None:
     schedule stale.
     """
     saved = schedule(WAVES, inventory(fleet()))
-    found = judged(saved, WAVES, inventory(fleet(task_state="image_snapshot")))
+    found = judged(saved, WAVES, inventory(fleet(task="other")))
     assert found.differences == ()
     assert (found.skipped, found.newcomers) == ((), ())
-    both = [*fleet(task_state="image_snapshot")[3:], *fleet(status="SHUTOFF")[:3]]
+    both = [*fleet(task="other")[3:], *fleet(state="stopped")[:3]]
     assert "3 of its 20 servers" in judged(saved, WAVES, inventory(both)).differences[0]
 
 
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"status": "SHUTOFF"}, "NotActive"),
+        ({"state": "stopped"}, "NotActive"),
         ({"locked": True}, "Locked"),
         ({"name": "db-001"}, "NotSelected"),
     ],

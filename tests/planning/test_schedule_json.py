@@ -30,7 +30,7 @@ SCHEMAS = Path(__file__).parents[2] / "schemas"
 
 def saved() -> Schedule:
     fleet = inventory(
-        [server(n, status="ERROR" if n == 7 else "ACTIVE", zone="z1") for n in range(8)]
+        [server(n, state="error" if n == 7 else "running", zone="z1") for n in range(8)]
     )
     one = group(
         "one", {"names": ("web-00[0-3]",)}, waves=(1, "50%"), pause=("5m",), max_failures="25%"
@@ -218,7 +218,7 @@ def test_the_schedule_is_made_for_saving() -> None:
     """Odd texts of the cloud and of the plan survive: names with control characters, very
     long sentences.
     """
-    odd = server(1, 'we"b\x00\n\x1b[31m</script>', status="SHUTOFF" + "x" * 900)
+    odd = server(1, 'we"b\x00\n\x1b[31m</script>', words="state " + "x" * 900, state="stopped")
     made = make_schedule(
         plan(),
         "sha256:" + "0" * 64,

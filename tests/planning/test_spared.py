@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from runner.model.config import Support, TargetConfig
-from runner.model.inventory import Inventory, Server
+from runner.model.inventory import Inventory, PowerState, Server
 from runner.model.machine import Machine, is_it
 from runner.model.schedule import Schedule
 from runner.model.shape import json_values
@@ -244,7 +244,7 @@ def test_a_server_that_is_down_is_left_out_of_the_part_that_goes_last() -> None:
     """Its reason is its state, which is looked at again when its wave begins."""
     made = made_last()
     down = inventory(
-        [replace(s, status="SHUTOFF") if s.id == sid(2) else s for s in fleet().servers]
+        [replace(s, state=PowerState.STOPPED) if s.id == sid(2) else s for s in fleet().servers]
         + [server(20 + n, f"db-{n}") for n in range(3)]
     )
     wanted = plan(WEB, group("db", {"names": ("db-*",)}, waves=(5,)))
@@ -310,7 +310,7 @@ def test_laws_of_going_last(last: set[int], down: set[int], waves: tuple[Any, ..
     """Each server once whatever goes last; no wave mixes the two; no other server goes down
     after support has begun.
     """
-    has = inventory([server(n, status="SHUTOFF" if n in down else "ACTIVE") for n in range(1, 13)])
+    has = inventory([server(n, state="stopped" if n in down else "running") for n in range(1, 13)])
     names = [f"web-{n:03d}" for n in last] or ["none"]
     spared = Spared(support=(support(names=names),))
     halves = [

@@ -57,7 +57,7 @@ def fleets(draw: st.DrawFn) -> list[Server]:
             server_group=chance.choice([None, *(f"g{k}" for k in range(wide * 2))]),
             enterprise_project=str(chance.randrange(2)),
             tags=chance.choice([{}, {"pool": "a"}, {"pool": "b"}]),
-            status=chance.choice(["ACTIVE"] * 5 + ["SHUTOFF"]),
+            state=chance.choice(["running"] * 5 + ["stopped"]),
         )
         for n in range(count)
     ]

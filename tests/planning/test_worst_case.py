@@ -77,7 +77,7 @@ def test_bakes(
 
 def test_nothing_to_reboot() -> None:
     """Without waves nothing can be down and nothing can fail."""
-    found = schedule(plan(), inventory([server(1, status="SHUTOFF")])).worst_case
+    found = schedule(plan(), inventory([server(1, state="stopped")])).worst_case
     assert (found.down_at_once, found.failures_before_stop, found.wave) == (0, 0, None)
 
 

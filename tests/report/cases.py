@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.execution.journal import create_run, replay
 from runner.model.events import Event
+from runner.model.inventory import PowerState
 from runner.model.job import RebootAnswer, Refused
 from runner.model.run import Run
 from runner.model.schedule import Exclusion, Pause, Schedule, ServerRef, together
@@ -99,7 +100,9 @@ def _troubled(text: str, extra: str) -> tuple[str, tuple[Event, ...]]:
         schedule_of([2, 3, 4, 3], max_failures=9, pause=Pause("approval")), text, extra
     )
     bench.cloud.fails = {"s-001": text}
-    bench.cloud.servers["s-003"] = replace(bench.cloud.servers["s-003"], status=f"SHUTOFF{text}")
+    bench.cloud.servers["s-003"] = replace(
+        bench.cloud.servers["s-003"], state=PowerState.STOPPED, words=f"status SHUTOFF{text}"
+    )
     bench.cloud.answers = [
         None,
         lambda c, i: Refused("Ecs.0005", text, 400, f"req {text}"),

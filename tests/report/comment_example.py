@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.loading.plan import load_text, plan_digest, require
-from runner.model.inventory import Inventory, Server
+from runner.model.inventory import Inventory, PowerState, Server
 from runner.model.plan import Plan
 from runner.model.schedule import Schedule, Target
 from runner.planning import fleet as planning
@@ -67,11 +67,9 @@ def fleet() -> tuple[Inventory, SimulatedFleet]:
 
 
 def _server(made: FleetServer) -> Server:
-    server = Server(
-        made.id, made.name, "ACTIVE", zone=made.zone, flavor=made.flavor, tags=dict(made.tags)
-    )
+    server = Server(made.id, made.name, zone=made.zone, flavor=made.flavor, tags=dict(made.tags))
     if made.index % 150 == 0:
-        return replace(server, status="SHUTOFF")
+        return replace(server, state=PowerState.STOPPED, words="status SHUTOFF")
     return replace(server, locked=True) if made.index == 404 else server
 
 

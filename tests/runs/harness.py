@@ -182,9 +182,7 @@ class Field:
                     cloud or self.cloud,
                     self.target.project_id,
                     self.tuning,
-                    self.signed,
                     self.prober,
-                    self.cloud.held_s,
                 )
             },
             self.clock,

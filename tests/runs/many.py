@@ -229,8 +229,6 @@ class Many:
                 self.clouds[s.name],
                 s.project_id,
                 Tuning(),
-                "aksk",
-                held_s=self.clouds[s.name].held_s,
             )
             for s in self.spots
         }

@@ -24,7 +24,8 @@ from runner.execution.journal import read_run, replay
 from runner.model.check import Check
 from runner.model.events import EVENTS, Event, EventData, Outcome
 from runner.model.gate import Gate, GateState
-from runner.model.job import Ambiguous, NotSent, RebootAnswer, Refused, Throttled
+from runner.model.inventory import PowerState, Task
+from runner.model.job import Ambiguous, NotSent, RebootAnswer, Refusal, Refused, Throttled
 from runner.model.run import Run
 from runner.model.schedule import Pause, Schedule
 from runner.model.window import Freeze
@@ -44,7 +45,7 @@ from tests.journal import made
 
 
 def refuse(cloud: MemoryCloud, ids: Collection[str]) -> RebootAnswer:
-    return Refused("Ecs.0605", "locked", 400, because_of_servers=True)
+    return Refused("Ecs.0605", "locked", 400, why=(Refusal.LOCKED,), is_divisible=True)
 
 
 def eventful(kind: str) -> Bench:
@@ -153,7 +154,7 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     yield schedule, two.bench.store.events(two.run(schedule).id)
     bench = Bench.of(2)
     bench.cloud.servers["s-001"] = replace(
-        bench.cloud.servers["s-001"], task_state="image_snapshot"
+        bench.cloud.servers["s-001"], task=Task.OTHER, words="task image_snapshot"
     )
     bench.cloud.answers = [lost_before_acceptance]
     bench.follow(bench.start(schedule_of([1], plan="other", cycle="c2")), until="come back")
@@ -162,7 +163,9 @@ def journals() -> Iterator[tuple[Schedule, list[Event]]]:
     bench.follow(run_id)
     yield schedule, bench.store.events(run_id)
     bench = Bench.of(4)
-    bench.cloud.servers["s-003"] = replace(bench.cloud.servers["s-003"], status="SHUTOFF")
+    bench.cloud.servers["s-003"] = replace(
+        bench.cloud.servers["s-003"], state=PowerState.STOPPED, words="status SHUTOFF"
+    )
     schedule = schedule_of([2, 2], max_unavailable=2)
     run_id = bench.start(schedule)
     bench.follow(run_id)
@@ -409,14 +412,14 @@ def _random_answer(meddler: Meddler, dice: random.Random) -> Answer:
             case "throttled":
                 return Throttled("APIGW.0308", "limit", 5.0)
             case "locked":
-                return Refused("Ecs.0605", "locked", 400, because_of_servers=True)
+                return Refused("Ecs.0605", "locked", 400, why=(Refusal.LOCKED,), is_divisible=True)
             case "busy":
                 return Refused(
                     "Ecs.0611",
                     "one of them",
                     400,
-                    because_of_servers=True,
-                    codes=("Ecs.0611", "Ecs.0603"),
+                    why=(Refusal.OTHER, Refusal.BUSY),
+                    is_divisible=True,
                 )
             case "not sent":
                 return NotSent("no route")

@@ -17,10 +17,11 @@ from runner.errors import CloudDenied, CloudError
 from runner.execution.effects import Tuning
 from runner.model.events import Event
 from runner.model.inventory import Inventory, Server
-from runner.model.job import Action, Job, JobGone, RebootAnswer
+from runner.model.job import Job, JobGone, RebootAnswer
 from runner.model.owner import Owner
 from runner.model.run import Evidence, Run
 from runner.model.schedule import RebootType
+from runner.ports import Capabilities
 from tests.runs.harness import Field, LoginKind, options_of, plan_of, simulated
 
 SLOWLY = Tuning(poll_every_s=30)
@@ -318,6 +319,13 @@ class LastCall:
     def __init__(self, cloud: HuaweiCloud) -> None:
         self._cloud = cloud
 
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._cloud.capabilities
+
+    def held_s(self) -> float:
+        return self._cloud.held_s()
+
     async def inventory(self) -> Inventory:
         return await self._cloud.inventory()
 
@@ -325,16 +333,16 @@ class LastCall:
         return await self._cloud.read_servers(ids)
 
     async def reboot(
-        self, ids: Collection[str], kind: RebootType, signed_at: datetime
+        self, ids: Collection[str], kind: RebootType, intended: datetime
     ) -> RebootAnswer:
-        await self._cloud.reboot(ids, kind, signed_at)
+        await self._cloud.reboot(ids, kind, intended)
         raise Death
 
     async def job(self, job_id: str) -> Job | JobGone:
         return await self._cloud.job(job_id)
 
-    async def actions(self, server_id: str) -> tuple[Action, ...]:
-        return await self._cloud.actions(server_id)
+    async def reboot_history(self, server_id: str) -> tuple[datetime, ...]:
+        return await self._cloud.reboot_history(server_id)
 
 
 ELSEWHERE = Owner("another-host", 4711, boot="b", namespace="n", started="1")

@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 
-from runner.model.inventory import Inventory, Server, ServerGroup
+from runner.model.inventory import Inventory, PowerState, Server, ServerGroup
 from runner.simulator.faults import Rule
 from runner.simulator.fleet import FleetOptions
 from runner.simulator.inventory import fleet_of, load_fleet
@@ -181,7 +181,7 @@ def test_copy_of_an_inventory() -> None:
     server = Server(
         id=group.members[0],
         name="db ü",
-        status="ERROR",
+        state=PowerState.ERROR,
         zone="eu-de-01",
         flavor="f",
         tags={"role": "db", "note": "a=b"},

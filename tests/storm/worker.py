@@ -39,7 +39,7 @@ LABELS = (
         "append.after",
         "job.after",
         "read_servers.after",
-        "actions.after",
+        "reboot_history.after",
         "give_back.before",
     ),
 )
@@ -125,7 +125,7 @@ def _plan_death(label: str, nth: int, by: int) -> None:
         ("reboot", "post"),
         ("job", "job"),
         ("read_servers", "read_servers"),
-        ("actions", "actions"),
+        ("reboot_history", "reboot_history"),
     ):
         setattr(HuaweiCloud, name, _around_async(getattr(HuaweiCloud, name), told, instant))
 

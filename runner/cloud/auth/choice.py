@@ -55,13 +55,6 @@ class Choice:
     why: str
     warnings: tuple[str, ...] = ()
 
-    @property
-    def is_signed(self) -> bool:
-        """Whether requests carry a signature, which ends 15 minutes after its date; tokens
-        have no date.
-        """
-        return self.kind not in ("token", "password")
-
 
 @dataclass(frozen=True, slots=True)
 class _FoundLogin:
