@@ -157,7 +157,7 @@ def row_of(
     setup: Setup, spent: dict[str, float], run: Any, events: int, size: int, tally: dict[str, Any]
 ) -> Row:
     """All figures of a run, and the best ones there can be."""
-    from runner.cloud.servers import IDS_A_REQUEST
+    from runner.cloud.huawei.servers import IDS_A_REQUEST
     from tests.runs.harness import ideal_of
 
     took, times, calls = tally["took"], tally["times"], tally["calls"]

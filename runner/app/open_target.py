@@ -19,13 +19,13 @@ from runner.app.mask import mask
 from runner.app.stores import open_store_of, store_url
 from runner.app.targets import all_targets, base_folder, is_embedded
 from runner.checks.prober import NetProber
-from runner.cloud.auth.choice import choose, explain_choice
-from runner.cloud.auth.logins import given_secrets
-from runner.cloud.ecs import HuaweiCloud
-from runner.cloud.endpoints import Settings, settings_for
-from runner.cloud.machine import OVERRIDE, this_machine
-from runner.cloud.reader import Patience
-from runner.cloud.throttle import RequestPace, pace_of
+from runner.cloud.huawei.auth.choice import choose, explain_choice
+from runner.cloud.huawei.auth.logins import given_secrets
+from runner.cloud.huawei.ecs import HuaweiCloud
+from runner.cloud.huawei.endpoints import Settings, settings_for
+from runner.cloud.huawei.machine import OVERRIDE, this_machine
+from runner.cloud.huawei.reader import Patience
+from runner.cloud.huawei.throttle import RequestPace, pace_of
 from runner.errors import CloudError, StoreError
 from runner.execution.effects import Tuning
 from runner.execution.site import Site

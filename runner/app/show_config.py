@@ -10,8 +10,8 @@ from runner.app.app import App
 from runner.app.open_target import endpoints_of
 from runner.app.policy import rules_of
 from runner.app.targets import is_embedded
-from runner.cloud.auth.choice import choose_login, explain_choice
-from runner.cloud.endpoints import suffixes_of
+from runner.cloud.huawei.auth.choice import choose_login, explain_choice
+from runner.cloud.huawei.endpoints import suffixes_of
 from runner.errors import CloudDenied, InvalidInput
 from runner.loading.config import LoadedConfig
 from runner.loading.origins import DEFAULT, settings_of

@@ -1,0 +1,1 @@
+"""The clouds that runs can reach; one package each."""

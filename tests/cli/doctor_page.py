@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from runner.cloud.permissions import needs
+from runner.cloud.huawei.permissions import needs
 from tests.cli.forked import Forker, forker
 from tests.cli.lab import NO_METADATA, PLAN, Lab, Remote, bare_environment, remote
 from tests.cli.tls import HOST, tls_front

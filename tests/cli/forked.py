@@ -75,7 +75,7 @@ def _preload() -> None:
         "runner.app.write_report",
         "runner.cli.progress_live",
         "runner.app.start_run",
-        "runner.cloud.ecs",
+        "runner.cloud.huawei.ecs",
         "runner.loading.together",
         "runner.planning.schedule",
         "runner.report.diff_sections",

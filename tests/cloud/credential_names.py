@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.cloud.auth.logins import FAMILIES, ID_TOKEN, REQUEST_TOKEN
+from runner.cloud.huawei.auth.logins import FAMILIES, ID_TOKEN, REQUEST_TOKEN
 
 CREDENTIAL_NAMES = {ID_TOKEN, REQUEST_TOKEN}.union(
     name

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.cloud.auth.choice import choose_login
-from runner.cloud.ecs import HuaweiCloud
-from runner.cloud.endpoints import settings_for
+from runner.cloud.huawei.auth.choice import choose_login
+from runner.cloud.huawei.ecs import HuaweiCloud
+from runner.cloud.huawei.endpoints import settings_for
 from runner.simulator.fleet import FleetOptions, SimulatedFleet, generate
 from runner.simulator.scenario import Scenario
 from runner.simulator.server import Running, serve_in_thread

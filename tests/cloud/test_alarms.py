@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from runner.cloud.alarms import PAGE, alarming
-from runner.cloud.endpoints import settings_for
+from runner.cloud.huawei.alarms import PAGE, alarming
+from runner.cloud.huawei.endpoints import settings_for
 from runner.errors import CloudDenied, CloudError, InvalidInput
 from runner.ports import Alarms
 from tests.cloud.wild import fixture, run

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.cloud.bodies import Detail, read_error
+from runner.cloud.huawei.bodies import Detail, read_error
 from runner.inputs.json_text import NotJson, parse_json
 from runner.net.secret import Secret, scrubber
 from runner.net.text import tidy

@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 
-from runner.cloud.auth.choice import choose, choose_login, explain_choice
-from runner.cloud.auth.logins import IdpLogin, KeyLogin, MetadataLogin, TokenLogin, TokenRequest
-from runner.cloud.machine import ADDRESS
+from runner.cloud.huawei.auth.choice import choose, choose_login, explain_choice
+from runner.cloud.huawei.auth.logins import (
+    IdpLogin,
+    KeyLogin,
+    MetadataLogin,
+    TokenLogin,
+    TokenRequest,
+)
+from runner.cloud.huawei.machine import ADDRESS
 from runner.errors import CloudDenied
 from runner.loading.config import is_secret_name, load_config_text, template_env
 from runner.model.config import TargetConfig

@@ -15,11 +15,11 @@ import stamina
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.cloud.auth.logins import KeyLogin, Login, PasswordLogin, TokenLogin
-from runner.cloud.ecs import HuaweiCloud
-from runner.cloud.endpoints import Settings, settings_for
-from runner.cloud.reader import Answer, Reader
-from runner.cloud.servers import Servers
+from runner.cloud.huawei.auth.logins import KeyLogin, Login, PasswordLogin, TokenLogin
+from runner.cloud.huawei.ecs import HuaweiCloud
+from runner.cloud.huawei.endpoints import Settings, settings_for
+from runner.cloud.huawei.reader import Answer, Reader
+from runner.cloud.huawei.servers import Servers
 from runner.errors import CloudDenied, CloudError
 from runner.model.job import (
     Accepted,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.cloud import decode
+from runner.cloud.huawei import decode
 from runner.model.inventory import NO_TAGS, PowerState, Server
 from runner.model.job import Job, JobStatus
 from tests.cloud.wild import fixture

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runner.cloud.endpoints import checked, settings_for
+from runner.cloud.huawei.endpoints import checked, settings_for
 from runner.errors import InvalidInput
 from runner.loading.config import endpoint_problem
 from runner.model.clouds import PARTNERS, Partner, Service, domains_of

@@ -7,8 +7,8 @@ import pickle
 
 import pytest
 
-from runner.cloud.auth.choice import AuthKind, choose_login
-from runner.cloud.auth.logins import (
+from runner.cloud.huawei.auth.choice import AuthKind, choose_login
+from runner.cloud.huawei.auth.logins import (
     KeyLogin,
     PasswordLogin,
     TokenLogin,

@@ -18,12 +18,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.cloud import decode
-from runner.cloud.auth.logins import KeyLogin
-from runner.cloud.bodies import read_error
-from runner.cloud.ecs import HuaweiCloud
-from runner.cloud.endpoints import settings_for
-from runner.cloud.reader import Patience
+from runner.cloud.huawei import decode
+from runner.cloud.huawei.auth.logins import KeyLogin
+from runner.cloud.huawei.bodies import read_error
+from runner.cloud.huawei.ecs import HuaweiCloud
+from runner.cloud.huawei.endpoints import settings_for
+from runner.cloud.huawei.reader import Patience
 from runner.errors import CloudError
 from runner.inputs.json_text import parse_json
 from runner.model.job import Ambiguous, RebootAnswer

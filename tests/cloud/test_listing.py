@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.cloud.servers import list_all
+from runner.cloud.huawei.servers import list_all
 from runner.errors import CloudError
 
 

@@ -17,11 +17,11 @@ import pytest
 import stamina
 
 from runner.cli.crash import report_crash
-from runner.cloud import decode
-from runner.cloud.auth.choice import choose_login
-from runner.cloud.auth.logins import Login, TokenLogin
-from runner.cloud.ecs import HuaweiCloud
-from runner.cloud.endpoints import settings_for
+from runner.cloud.huawei import decode
+from runner.cloud.huawei.auth.choice import choose_login
+from runner.cloud.huawei.auth.logins import Login, TokenLogin
+from runner.cloud.huawei.ecs import HuaweiCloud
+from runner.cloud.huawei.endpoints import settings_for
 from runner.errors import CloudDenied, CloudError
 from runner.model.job import Accepted, Ambiguous, NotSent
 from runner.net.secret import Secret

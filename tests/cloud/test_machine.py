@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from runner.cloud import machine
-from runner.cloud.machine import ADDRESS, origin_of, own_addresses, own_macs, this_machine
+from runner.cloud.huawei import machine
+from runner.cloud.huawei.machine import ADDRESS, origin_of, own_addresses, own_macs, this_machine
 from runner.errors import InvalidInput
 from runner.model.machine import Machine
 from runner.simulator.fleet import FleetOptions

@@ -16,11 +16,11 @@ import pytest
 import stamina
 from huaweicloudsdkcore.auth.endpoint import get_sts_endpoint_by_id
 
-from runner.cloud.auth.choice import choose_login
-from runner.cloud.auth.exchange import claims_of
-from runner.cloud.auth.logins import KeyLogin, OidcLogin, TokenRequest
-from runner.cloud.ecs import HuaweiCloud
-from runner.cloud.endpoints import settings_for
+from runner.cloud.huawei.auth.choice import choose_login
+from runner.cloud.huawei.auth.exchange import claims_of
+from runner.cloud.huawei.auth.logins import KeyLogin, OidcLogin, TokenRequest
+from runner.cloud.huawei.ecs import HuaweiCloud
+from runner.cloud.huawei.endpoints import settings_for
 from runner.errors import CloudDenied, CloudError, InvalidInput
 from runner.model.job import Accepted, Ambiguous, Denied, NotSent, Throttled
 from runner.net.secret import Secret

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.cloud.throttle import RequestPace, allowed, pace_of
+from runner.cloud.huawei.throttle import RequestPace, allowed, pace_of
 from runner.errors import CloudError
 from runner.execution.effects import Tuning
 from runner.model.job import Allowed

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import stamina
 
-from runner.cloud.auth.credentials import AkSk, Credentials, StaticToken
-from runner.cloud.denials import OtherProject
-from runner.cloud.reader import Patience, Reader
-from runner.cloud.throttle import RequestPace
+from runner.cloud.huawei.auth.credentials import AkSk, Credentials, StaticToken
+from runner.cloud.huawei.denials import OtherProject
+from runner.cloud.huawei.reader import Patience, Reader
+from runner.cloud.huawei.throttle import RequestPace
 from runner.errors import CloudDenied, CloudError
 from runner.net.secret import Secret
 from runner.net.transport import ExchangeLimits, Transport

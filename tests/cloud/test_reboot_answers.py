@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runner.cloud.codes import PROOFS, Verdict
-from runner.cloud.reboot import classify, reboot_body, retry_after_s
+from runner.cloud.huawei.codes import PROOFS, Verdict
+from runner.cloud.huawei.reboot import classify, reboot_body, retry_after_s
 from runner.model.job import (
     Accepted,
     Allowed,

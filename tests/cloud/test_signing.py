@@ -13,7 +13,7 @@ from huaweicloudsdkcore.signer.signer import Signer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.cloud.signing import authorization, canonical_request, sdk_date
+from runner.cloud.huawei.signing import authorization, canonical_request, sdk_date
 from runner.net.wire import canonical_query
 from tests.cloud.wild import fixture
 

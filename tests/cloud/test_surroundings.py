@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.cloud.endpoints import settings_for
-from runner.cloud.surroundings import PAGE, surroundings
+from runner.cloud.huawei.endpoints import settings_for
+from runner.cloud.huawei.surroundings import PAGE, surroundings
 from runner.errors import CloudDenied, CloudError, InvalidInput
 from runner.model.surroundings import Surroundings
 from tests.cloud.wild import fixture, run

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from runner.cloud.reboot import reboot_body
+from runner.cloud.huawei.reboot import reboot_body
 from runner.errors import CloudError
 from runner.execution.effects import Tuning
 from runner.model.events import Outcome

@@ -31,7 +31,7 @@ PRELOADED = [
         "tests.fleet.fleet",
         "runner.app.worker",
         "runner.app.start_run",
-        "runner.cloud.ecs",
+        "runner.cloud.huawei.ecs",
         "runner.planning.schedule",
     ),
     *(

@@ -127,7 +127,7 @@ def _github_event() -> Read:
 
 
 def _credentials() -> Read:
-    from runner.cloud.auth.logins import FILE, Variables, read_file
+    from runner.cloud.huawei.auth.logins import FILE, Variables, read_file
 
     return lambda path: read_file(Variables({FILE: str(path)}))
 
@@ -135,7 +135,7 @@ def _credentials() -> Read:
 def _id_token() -> Read:
     import base64
 
-    from runner.cloud.auth.exchange import claims_of
+    from runner.cloud.huawei.auth.exchange import claims_of
     from runner.net.secret import Secret
 
     return _bytes_of(
@@ -151,32 +151,32 @@ def _decoded(decode: Callable[[Any], object]) -> Read:
 
 
 def _list_page() -> Read:
-    from runner.cloud.servers import ListPages
+    from runner.cloud.huawei.servers import ListPages
 
     return _decoded(lambda value: ListPages().add(value))
 
 
 def _job() -> Read:
-    from runner.cloud import decode
+    from runner.cloud.huawei import decode
 
     return _decoded(lambda value: decode.job(value, "j"))
 
 
 def _actions() -> Read:
-    from runner.cloud import decode
+    from runner.cloud.huawei import decode
 
     return _decoded(decode.reboot_history)
 
 
 def _error() -> Read:
-    from runner.cloud.bodies import read_error
+    from runner.cloud.huawei.bodies import read_error
     from runner.net.wire import Reply
 
     return _bytes_of(lambda data: read_error(Reply(400, {}, data)).sentence)
 
 
 def _reboot_answer() -> Read:
-    from runner.cloud.reboot import classify
+    from runner.cloud.huawei.reboot import classify
 
     return _bytes_of(
         lambda data: classify(400, {}, data, asked=["616fb98f-46ca-475e-917e-2563e5a8cd19"])
@@ -184,7 +184,7 @@ def _reboot_answer() -> Read:
 
 
 def _token() -> Read:
-    from runner.cloud.auth.exchange import token_facts
+    from runner.cloud.huawei.auth.exchange import token_facts
 
     return _bytes_of(token_facts)
 

@@ -150,7 +150,7 @@ class Import:
 
 
 def part_of(module: str) -> str:
-    """`runner.cloud.auth.exchange` -> `cloud`; `runner` itself -> ``."""
+    """`runner.cloud.huawei.auth.exchange` -> `cloud`; `runner` itself -> ``."""
     return module.partition(".")[2].partition(".")[0]
 
 
@@ -340,10 +340,10 @@ def test_every_module_says_what_it_is_for() -> None:
 @pytest.mark.parametrize(
     ("line", "seen"),
     [
-        ("import runner.cloud.client", "runner.cloud.client"),
-        ("from runner.cloud import client", "runner.cloud.client"),
+        ("import runner.cloud.huawei.client", "runner.cloud.huawei.client"),
+        ("from runner.cloud.huawei import client", "runner.cloud.huawei.client"),
         ("from runner import cloud", "runner.cloud"),
-        ("from ..cloud import client", "runner.cloud.client"),
+        ("from ..cloud.huawei import client", "runner.cloud.huawei.client"),
         ("def f():\n    from .. import cloud", "runner.cloud"),
     ],
 )

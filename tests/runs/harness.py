@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from runner.checks.gatekeeper import NetGatekeeper
 from runner.checks.prober import NetProber
-from runner.cloud.auth.choice import choose_login
-from runner.cloud.auth.logins import Login
-from runner.cloud.ecs import HuaweiCloud
-from runner.cloud.endpoints import settings_for
-from runner.cloud.reader import Patience
-from runner.cloud.throttle import RequestPace
+from runner.cloud.huawei.auth.choice import choose_login
+from runner.cloud.huawei.auth.logins import Login
+from runner.cloud.huawei.ecs import HuaweiCloud
+from runner.cloud.huawei.endpoints import settings_for
+from runner.cloud.huawei.reader import Patience
+from runner.cloud.huawei.throttle import RequestPace
 from runner.execution.driver import Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run, read_run

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from runner.cloud.ecs import HuaweiCloud
-from runner.cloud.endpoints import settings_for
-from runner.cloud.reader import Patience
-from runner.cloud.throttle import RequestPace
+from runner.cloud.huawei.ecs import HuaweiCloud
+from runner.cloud.huawei.endpoints import settings_for
+from runner.cloud.huawei.reader import Patience
+from runner.cloud.huawei.throttle import RequestPace
 from runner.execution.driver import Driver
 from runner.execution.effects import Tuning
 from runner.execution.journal import create_run

@@ -10,8 +10,8 @@ from datetime import timedelta
 import pytest
 import stamina
 
-from runner.cloud.auth.choice import choose_login
-from runner.cloud.auth.logins import Login
+from runner.cloud.huawei.auth.choice import choose_login
+from runner.cloud.huawei.auth.logins import Login
 from runner.simulator.server import Running
 from runner.simulator.switches import Instance, KnownLogins
 from tests.cloud.wild import run

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runner.cloud.ecs import HuaweiCloud
+from runner.cloud.huawei.ecs import HuaweiCloud
 from runner.errors import CloudDenied, CloudError
 from runner.execution.effects import Tuning
 from runner.model.events import Event

@@ -17,7 +17,7 @@ from typing import Any
 
 from runner.app import decide, execute_run, resolve, resume_run, retry, run_plans
 from runner.cli.main import invoke
-from runner.cloud.ecs import HuaweiCloud
+from runner.cloud.huawei.ecs import HuaweiCloud
 from runner.execution import evidence, machine, sending
 from runner.loading import plan
 from runner.model.events import BatchLooked, BatchSettled

@@ -24,7 +24,7 @@ from runner.app.doctor.questions import CheckRow, ask_all
 from runner.app.doctor.target import EMBEDDED, TARGET, Examined
 from runner.app.policy import Police, rules_of
 from runner.app.targets import all_targets, choose_target, is_embedded
-from runner.cloud.permissions import needs, policy
+from runner.cloud.huawei.permissions import needs, policy
 from runner.errors import InvalidInput, UsageProblem
 from runner.loading.config import LoadedConfig
 from runner.model.shape import json_values

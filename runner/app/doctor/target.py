@@ -15,10 +15,10 @@ from runner.app.app import App
 from runner.app.doctor.questions import SLOW, CheckRow, failed, ok, skipped, warning
 from runner.app.open_target import Asking, Session, endpoints_of, open_target, request_log
 from runner.app.targets import is_embedded
-from runner.cloud.auth.choice import Considered, choose_login, explain_choice
-from runner.cloud.denials import OtherProject
-from runner.cloud.endpoints import suffixes_of
-from runner.cloud.permissions import Need, needs
+from runner.cloud.huawei.auth.choice import Considered, choose_login, explain_choice
+from runner.cloud.huawei.denials import OtherProject
+from runner.cloud.huawei.endpoints import suffixes_of
+from runner.cloud.huawei.permissions import Need, needs
 from runner.errors import CloudDenied, CloudError, NoProject, RunnerError
 from runner.loading.config import LoadedConfig
 from runner.model.config import ALL_GRANTED, TargetConfig

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from runner.cloud.paging import Get, Query
-from runner.cloud.servers import is_unknown_job
+from runner.cloud.huawei.paging import Get, Query
+from runner.cloud.huawei.servers import is_unknown_job
 from runner.errors import CloudError
 from runner.net.wire import encode
 

@@ -18,7 +18,7 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any
 
-from runner.cloud.bodies import read_error, words_of_page
+from runner.cloud.huawei.bodies import read_error, words_of_page
 from runner.inputs.fields import as_list, as_map, as_text
 from runner.model.inventory import NO_TAGS, PowerState, Server, ServerGroup, Task
 from runner.model.job import Job, JobStatus, SubJob

@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from runner.cloud.auth.credentials import AkSk, Credentials, StaticToken
-from runner.cloud.auth.logins import (
+from runner.cloud.huawei.auth.credentials import AkSk, Credentials, StaticToken
+from runner.cloud.huawei.auth.logins import (
     ID_TOKEN,
     IDP_TOKEN_FILE,
     TOKEN_FILE,
@@ -32,10 +32,10 @@ from runner.cloud.auth.logins import (
     TokenLogin,
     TokenRequest,
 )
-from runner.cloud.decode import when
-from runner.cloud.endpoints import Settings
-from runner.cloud.machine import SECURITY_KEY, Metadata
-from runner.cloud.reader import Reader
+from runner.cloud.huawei.decode import when
+from runner.cloud.huawei.endpoints import Settings
+from runner.cloud.huawei.machine import SECURITY_KEY, Metadata
+from runner.cloud.huawei.reader import Reader
 from runner.errors import CloudDenied, CloudError
 from runner.inputs.fields import as_map, as_text, json_object
 from runner.inputs.files import describe, read_regular

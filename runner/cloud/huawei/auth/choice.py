@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from runner.cloud.auth import logins
-from runner.cloud.auth.logins import (
+from runner.cloud.huawei.auth import logins
+from runner.cloud.huawei.auth.logins import (
     AGENCY,
     FAMILIES,
     IDP,
@@ -27,7 +27,7 @@ from runner.cloud.auth.logins import (
     MetadataLogin,
     Variables,
 )
-from runner.cloud.machine import origin_of
+from runner.cloud.huawei.machine import origin_of
 from runner.errors import CloudDenied, InvalidInput
 from runner.model.config import TargetConfig
 

@@ -1,7 +1,7 @@
 """Denied requests: which answers prove a denial, what caused it, and what to do. Pure.
 
 An answer proves that nothing was begun when the API itself refuses in its own JSON: 401 with a
-code, or 403 with a code for permissions (`runner.cloud.codes`), with 403 or "forbidden" as the code
+code, or 403 with a code for permissions (`codes`), with 403 or "forbidden" as the code
 of an error object, or with a sentence of the policy engine. A page of HTML, an empty body or a flat
 `{"code": 403}` can come from a proxy that inspects responses, after the request was carried out:
 these prove nothing.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from runner.cloud.bodies import ApiError
+from runner.cloud.huawei.bodies import ApiError
 from runner.errors import CloudDenied
 
 

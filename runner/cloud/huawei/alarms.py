@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.cloud.paging import Get, Query, Record, all_records
+from runner.cloud.huawei.paging import Get, Query, Record, all_records
 from runner.errors import CloudError
 from runner.inputs.fields import as_list, as_map, as_text
 from runner.net.text import tidy

@@ -13,8 +13,8 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
-from runner.cloud.paging import Get, Query, Record, all_records, together
-from runner.cloud.reader import Patience
+from runner.cloud.huawei.paging import Get, Query, Record, all_records, together
+from runner.cloud.huawei.reader import Patience
 from runner.errors import CloudError
 from runner.inputs.fields import as_map, as_number, as_text
 from runner.model.surroundings import ScalingGroup, ScheduledEvent, Surroundings

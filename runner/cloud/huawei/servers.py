@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from runner.cloud import decode
-from runner.cloud.paging import together
-from runner.cloud.reader import Answer
+from runner.cloud.huawei import decode
+from runner.cloud.huawei.paging import together
+from runner.cloud.huawei.reader import Answer
 from runner.errors import CloudError
 from runner.inputs.fields import as_list, as_text
 from runner.model.inventory import Server, ServerGroup

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from runner.cloud import signing
+from runner.cloud.huawei import signing
 from runner.net.secret import Secret
 from runner.net.wire import Outgoing
 

@@ -14,18 +14,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from runner.cloud import alarms, decode
-from runner.cloud import surroundings as around
-from runner.cloud.auth.credentials import Credentials
-from runner.cloud.auth.exchange import Exchange, OnSecret, PasswordToken, credentials_for
-from runner.cloud.auth.logins import Login, PasswordLogin, TokenLogin
-from runner.cloud.endpoints import Settings
-from runner.cloud.paging import Get, together
-from runner.cloud.permissions import CloudTrials, need
-from runner.cloud.reader import Answer, Patience, Reader
-from runner.cloud.reboot import JOB_ID, classify, job_id_of, reboot_body
-from runner.cloud.servers import Servers, is_unknown_job, segment
-from runner.cloud.throttle import RequestPace, Sleep
+from runner.cloud.huawei import alarms, decode
+from runner.cloud.huawei import surroundings as around
+from runner.cloud.huawei.auth.credentials import Credentials
+from runner.cloud.huawei.auth.exchange import Exchange, OnSecret, PasswordToken, credentials_for
+from runner.cloud.huawei.auth.logins import Login, PasswordLogin, TokenLogin
+from runner.cloud.huawei.endpoints import Settings
+from runner.cloud.huawei.paging import Get, together
+from runner.cloud.huawei.permissions import CloudTrials, need
+from runner.cloud.huawei.reader import Answer, Patience, Reader
+from runner.cloud.huawei.reboot import JOB_ID, classify, job_id_of, reboot_body
+from runner.cloud.huawei.servers import Servers, is_unknown_job, segment
+from runner.cloud.huawei.throttle import RequestPace, Sleep
 from runner.errors import CloudDenied, CloudError, NoProject
 from runner.inputs.fields import as_list, as_map, as_text
 from runner.model.inventory import Inventory, Server, ServerGroup, Unread

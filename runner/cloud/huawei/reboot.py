@@ -14,10 +14,10 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from runner.cloud.bodies import ApiError, read_error
-from runner.cloud.codes import BATCH_FAILED, REFUSALS, Verdict, proof, same
-from runner.cloud.denials import REBOOT, denial, is_denial
-from runner.cloud.throttle import allowed
+from runner.cloud.huawei.bodies import ApiError, read_error
+from runner.cloud.huawei.codes import BATCH_FAILED, REFUSALS, Verdict, proof, same
+from runner.cloud.huawei.denials import REBOOT, denial, is_denial
+from runner.cloud.huawei.throttle import allowed
 from runner.inputs.fields import as_text, json_object
 from runner.model.job import Accepted, Ambiguous, Denied, RebootAnswer, Refusal, Refused, Throttled
 from runner.model.schedule import RebootType
