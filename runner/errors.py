@@ -141,6 +141,10 @@ class NoProject(CloudError):
     """The cloud knows no project of the region's name, or several."""
 
 
+class OtherProject(CloudDenied):
+    """The credentials are good, and belong to another project than the target names."""
+
+
 class StoreError(RunnerError):
     """The store cannot be read or written."""
 

@@ -7,37 +7,29 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from runner.app.app import App
 from runner.app.mask import mask
 from runner.app.stores import open_store_of, store_url
 from runner.app.targets import all_targets, base_folder, is_embedded
 from runner.checks.prober import NetProber
-from runner.cloud.huawei.auth.choice import choose, explain_choice
-from runner.cloud.huawei.auth.logins import given_secrets
-from runner.cloud.huawei.ecs import HuaweiCloud
-from runner.cloud.huawei.endpoints import Settings, settings_for
-from runner.cloud.huawei.machine import OVERRIDE, this_machine
-from runner.cloud.huawei.reader import Patience
-from runner.cloud.huawei.throttle import RequestPace, pace_of
 from runner.errors import CloudError, StoreError
 from runner.execution.effects import Tuning
 from runner.execution.site import Site
 from runner.loading.config import LoadedConfig
-from runner.model.config import SimulatorOptions, TargetConfig
+from runner.model.clouds import SIMULATOR
+from runner.model.config import Endpoints, SimulatorOptions, TargetConfig
 from runner.model.inventory import Inventory
-from runner.model.machine import NOBODY
 from runner.model.schedule import Target
-from runner.net.transport import ExchangeLimits
 from runner.net.wire import RequestLog
 from runner.planning.spared import Spared
 from runner.ports import Clock
+from runner.ports.provider import Access, CloudClient, provider_of
 from runner.report.safe import plain
 from runner.simulator.log import WorldMismatch
 from runner.simulator.scenario import ScenarioInvalid
@@ -69,7 +61,7 @@ class Session:
     """
 
     target: Target
-    cloud: HuaweiCloud
+    cloud: CloudClient
     clock: Clock
     site: Site
     time_scale: float
@@ -96,24 +88,6 @@ class Asking:
     within_s: float
     watch: Callable[[RequestLog], None]
 
-    def options(self, log: Callable[[RequestLog], None] | None) -> dict[str, Any]:
-        """Return what opens the client for short questions."""
-
-        def both(entry: RequestLog) -> None:
-            self.watch(entry)
-            if log is not None:
-                log(entry)
-
-        within_s = self.within_s
-        return {
-            "log": both,
-            "patience": Patience(
-                attempts=2, budget_s=within_s, first_wait_s=min(0.4, within_s / 4)
-            ),
-            "limits": ExchangeLimits(connect_s=within_s, read_s=within_s, total_s=within_s),
-            "pace": RequestPace(most_s=within_s),
-        }
-
 
 @asynccontextmanager
 async def open_target(
@@ -135,40 +109,42 @@ async def open_target(
         if is_embedded(config)
         else nullcontext() as simulated
     ):
-        environ: Mapping[str, str] = os.environ
-        scale, project_id = 1.0, config.project_id
+        provider, log = provider_of(config.cloud), request_log(app)
         if simulated is None:
-            clock = WallClock()
+            clock, access = WallClock(), Access(os.environ, config.project_id, WallClock().now)
+            if app.verbose:
+                for one in provider.login_options(config, os.environ):
+                    taken = "taken" if one.taken else "not taken"
+                    app.talk(f"target {name}: login {one.kind} is {taken}: {plain(one.why, 1000)}")
         else:
-            state, project_id = simulated.state, simulated.project_id
-            clock, scale = state.clock, state.options.time_scale
-            environ = {
-                "HUAWEICLOUD_SDK_AK": state.credentials.ak,
-                "HUAWEICLOUD_SDK_SK": state.credentials.sk,
-            }
-            here = config.endpoints.model_copy(update={"ecs": simulated.url, "iam": simulated.url})
+            clock = simulated.state.clock
+            endpoints = Endpoints(**simulated.endpoints)
             config = config.model_copy(
-                update={"endpoints": here, "auth": "aksk", "env_prefix": None}
+                update={"endpoints": endpoints, "auth": "aksk", "env_prefix": None}
             )
-        settings = endpoints_of(config, environ, project_id)
-        if app.verbose and simulated is None:
-            for one in explain_choice(config, environ):
-                taken = "taken" if one.taken else "not taken"
-                app.talk(f"target {name}: login {one.kind} is {taken}: {plain(one.why, 1000)}")
-        choice = choose(config.auth, environ, config.env_prefix or "")
-        if simulated is None:
-            for warning in choice.warnings:
-                app.talk(f"warning: {plain(warning, 1000)}")
-            for secret in given_secrets(choice.login):
-                mask(secret)
-        log = request_log(app)
-        pace = pace_of(f"{settings.ecs_url} {project_id or config.region}", scale)
-        pace.tell = lambda sentence: app.talk(f"target {name}: {plain(sentence)}")
-        options = {"log": log, "pace": pace} | (asking.options(log) if asking else {})
-        async with HuaweiCloud.open(
-            settings, choice.login, now=clock.now, on_secret=mask, **options
-        ) as cloud:
-            rate, is_real = config.rate, config.cloud != "simulator"
+            access = Access(
+                simulated.credentials,
+                simulated.project_id,
+                clock.now,
+                simulated.state.options.time_scale,
+            )
+
+        def on_request(entry: RequestLog) -> None:
+            if asking is not None:
+                asking.watch(entry)
+            if log is not None:
+                log(entry)
+
+        access = replace(
+            access,
+            within_s=asking.within_s if asking else None,
+            on_secret=mask if simulated is None else None,
+            on_request=on_request,
+            warn=lambda sentence: app.talk(f"warning: {plain(sentence, 1000)}"),
+            tell=lambda sentence: app.talk(f"target {name}: {plain(sentence)}"),
+        )
+        async with provider.open(config, access) as cloud:
+            rate, is_real = config.rate, config.cloud != SIMULATOR
             most = cloud.capabilities
             per_minute = min(rate.servers_per_minute, most.servers_per_minute)
             tuning = Tuning(
@@ -180,19 +156,13 @@ async def open_target(
                 servers_per_minute=per_minute,
             )
             prober = NetProber(loopback_only=not is_real)
-            machine = NOBODY
-            if is_real or OVERRIDE in os.environ:
-                machine = await this_machine(os.environ)
-                if (
-                    not is_real
-                ):  # made-up addresses: it is a simulated server only if a metadata service says so
-                    machine = replace(machine, addresses=frozenset())
+            machine = await provider.this_machine(os.environ, is_real=is_real)
             yield Session(
                 target=Target(name, config.cloud, config.region, cloud.project_id),
                 cloud=cloud,
                 clock=clock,
                 site=Site(cloud, cloud.project_id, tuning, prober),
-                time_scale=scale,
+                time_scale=access.time_scale,
                 is_embedded=simulated is not None,
                 is_real=is_real,
                 spool=FileSpool(folder / "spool"),
@@ -263,24 +233,6 @@ def _state_folder(app: App, loaded: LoadedConfig) -> Path:
         return (base / url.removeprefix("sqlite:///")).parent
     named = os.environ.get("REBOOT_RUNNER_STATE")
     return Path(named).absolute() if named else base / STATE_FOLDER
-
-
-def endpoints_of(
-    config: TargetConfig, environ: Mapping[str, str], project_id: str | None
-) -> Settings:
-    """The endpoints of a target. Raises InvalidInput for those that may not be used."""
-    return settings_for(
-        cloud=config.cloud,
-        region=config.region,
-        project_id=project_id,
-        ecs=config.endpoints.ecs,
-        iam=config.endpoints.iam,
-        sts=config.endpoints.sts,
-        ces=config.endpoints.ces,
-        autoscaling=config.endpoints.autoscaling,
-        enterprise_project=config.enterprise_project,
-        environ=environ,
-    )
 
 
 def request_log(app: App) -> Callable[[RequestLog], None] | None:

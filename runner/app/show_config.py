@@ -7,11 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from runner.app.app import App
-from runner.app.open_target import endpoints_of
 from runner.app.policy import rules_of
 from runner.app.targets import is_embedded
-from runner.cloud.huawei.auth.choice import choose_login, explain_choice
-from runner.cloud.huawei.endpoints import suffixes_of
 from runner.errors import CloudDenied, InvalidInput
 from runner.loading.config import LoadedConfig
 from runner.loading.origins import DEFAULT, settings_of
@@ -20,6 +17,7 @@ from runner.model.origin import ConfigSetting, Origin
 from runner.model.shape import json_values
 from runner.net.origin import ALLOWED_HOSTS, VAIN_HINT, allowed_hosts, vain_hosts
 from runner.net.trust import place_of, proxy_for, proxy_variable
+from runner.ports.provider import provider_of
 from runner.report.safe import json_text, plain
 from runner.report.settings import settings_document, settings_yaml
 from runner.store.open import shown
@@ -74,7 +72,7 @@ def _settings(app: App, loaded: LoadedConfig) -> Iterator[ConfigSetting]:
             continue
         name = str(path[1])
         config = loaded.config.targets[name]
-        urls = {} if is_embedded(config) else _urls(config, os.environ)
+        urls = {} if is_embedded(config) else provider_of(config.cloud).urls(config, os.environ)
         yield (
             setting
             if setting.value is not None or is_embedded(config)
@@ -85,14 +83,8 @@ def _settings(app: App, loaded: LoadedConfig) -> Iterator[ConfigSetting]:
             yield from _of_target(name, config, urls)
 
 
-def _urls(config: TargetConfig, environ: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the addresses that a target is asked at."""
-    made = endpoints_of(config, environ, config.project_id)
-    return {"ecs": made.ecs_url, "iam": made.iam_url, "sts": made.sts_url, "ces": made.ces_url}
-
-
 def _effective(
-    setting: ConfigSetting, config: TargetConfig, urls: Mapping[str, str | None]
+    setting: ConfigSetting, config: TargetConfig, urls: Mapping[str, str]
 ) -> ConfigSetting:
     """Return what holds where nothing is written: an endpoint by its rule, a project by the
     login or by look-up.
@@ -100,7 +92,7 @@ def _effective(
     path = setting.path
     if path[2:] == ("project_id",):
         try:
-            named = choose_login(config.auth, os.environ).project_id
+            named = provider_of(config.cloud).project_of_login(config, os.environ)
         except CloudDenied:
             named = None
         if named is not None:
@@ -114,16 +106,16 @@ def _effective(
     return replace(setting, value=url, origin=Origin("rule", config.cloud)) if url else setting
 
 
-def _of_target(
-    name: str, config: TargetConfig, urls: Mapping[str, str | None]
-) -> Iterator[ConfigSetting]:
+def _of_target(name: str, config: TargetConfig, urls: Mapping[str, str]) -> Iterator[ConfigSetting]:
     """Yield what is no key of the file: who may be asked, by what way, with which credentials."""
     path = ("targets", name)
-    built_in = [f"*{suffix}" for suffix in suffixes_of(config.cloud, config.region)] or ["loopback"]
+    provider = provider_of(config.cloud)
+    suffixes = provider.allowed_suffixes(config.region)
+    built_in = [f"*{suffix}" for suffix in suffixes] or ["loopback"]
     more = [*allowed_hosts(os.environ)]
     origin = Origin("environment", ALLOWED_HOSTS) if more else Origin("rule", config.cloud)
     yield ConfigSetting((*path, "allowed_hosts"), [*built_in, *more], origin)
-    proxies = {service: proxy_for(url) for service, url in urls.items() if url}
+    proxies = {service: proxy_for(url) for service, url in urls.items()}
     is_one = len(set(proxies.values())) == 1
     for service in (
         list(proxies)[:1] if is_one else proxies
@@ -133,6 +125,6 @@ def _of_target(
         origin = Origin("environment", proxy_variable()) if proxy else direct
         row = (*path, "proxy") if is_one else (*path, "proxy", service)
         yield ConfigSetting(row, place_of(proxy) if proxy else None, origin)
-    taken = next((one for one in explain_choice(config, os.environ) if one.taken), None)
+    taken = next((one for one in provider.login_options(config, os.environ) if one.taken), None)
     why = Origin("credentials", taken.why if taken else "there are none that can be used")
     yield ConfigSetting((*path, "credentials"), taken.kind if taken else None, why)

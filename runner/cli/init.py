@@ -9,6 +9,7 @@ import click
 
 from runner.app.app import App
 from runner.cli.options import output_option
+from runner.model.clouds import CLOUDS
 
 T = TypeVar("T")
 
@@ -48,8 +49,8 @@ Examples:
 )
 @click.option(
     "--cloud",
-    type=click.Choice(["huaweicloud", "otc", "simulator"]),
-    default="huaweicloud",
+    type=click.Choice(list(CLOUDS)),
+    default=next(iter(CLOUDS)),
     show_default=True,
     help="Of the target.",
 )

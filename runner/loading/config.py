@@ -19,11 +19,11 @@ from runner.loading.later import LATER_IN_CONFIG, refuse_later
 from runner.loading.nodes import ListNode, MapNode, Node, Scalar, walk
 from runner.loading.source import Source, Unreadable, decode, read_source
 from runner.loading.yaml_reader import parse
-from runner.model.clouds import SERVICES, Service, how_to_allow, is_host_of
-from runner.model.config import Config, TargetConfig
+from runner.model.clouds import CLOUDS
+from runner.model.config import Config, Endpoints, TargetConfig
 from runner.model.problem import Location, Problem
 from runner.net.hosts import is_loopback
-from runner.net.origin import BadOrigin, allowed_hosts, is_listed, origin
+from runner.net.origin import allowed_hosts
 
 FILE_NAME = "reboot-runner.yaml"
 
@@ -202,9 +202,8 @@ def _load(source: Source, path: Path, env: Mapping[str, str]) -> LoadedConfig:
     _check_policy(tree, path, findings)
     _check_sources(tree, findings)
     for name, target in _named(tree, "targets"):
-        _check_endpoints(target, allowed_hosts(env), findings)
+        _check_cloud(target, allowed_hosts(env), findings)
         _check_simulator(name, target, path, findings)
-        _check_enterprise_project(target, findings)
     config = check(Config, tree, findings)
     problems = findings.problems()
     valid = config is not None and findings.is_clean
@@ -310,47 +309,30 @@ def _check_sources(root: MapNode, findings: Findings) -> None:
             )
 
 
-def _check_endpoints(target: MapNode, allowed: tuple[str, ...], findings: Findings) -> None:
+def _check_cloud(target: MapNode, allowed: tuple[str, ...], findings: Findings) -> None:
+    """Let the cloud of a target check its `endpoints` and `enterprise_project`."""
     cloud, endpoints = _text(target.get("cloud")), target.get("endpoints")
+    project = target.get("enterprise_project")
+    if cloud not in CLOUDS or (endpoints is None and project is None):
+        return
+    from runner.ports.provider import provider_of
+
+    provider = provider_of(cloud)
     region = _text(target.get("region")) or DEFAULT_REGION
-    entries = {k.text: n for k, n in endpoints.entries} if isinstance(endpoints, MapNode) else {}
-    for service in SERVICES:
-        node = entries.get(service)
-        if isinstance(node, Scalar) and isinstance(node.value, str):
-            said = endpoint_problem(node.value, cloud, region, service, allowed)
-            if said:
-                hint = how_to_allow(cloud, region, service)
-                findings.add("BadEndpoint", f"the endpoint {said}", node.span, hint=hint)
-
-
-def _check_enterprise_project(target: MapNode, findings: Findings) -> None:
-    node = target.get("enterprise_project")
-    if node is not None and _text(target.get("cloud")) == "otc":
-        message = "enterprise_project: the lists of Open Telekom Cloud cannot be limited to one"
-        findings.add(
-            "BadValue", message, node.span, hint="select servers by enterprise_projects in the plan"
-        )
+    for key, node in endpoints.entries if isinstance(endpoints, MapNode) else ():
+        if key.text not in Endpoints.model_fields or not _text(node):
+            continue
+        fault = provider.check_endpoint(key.text, _text(node), region, allowed)
+        if fault is not None:
+            findings.add("BadEndpoint", fault[0], node.span, hint=fault[1])
+    fault = provider.check_enterprise_project()
+    if project is not None and fault is not None:
+        message = f"enterprise_project: {fault[0]}"
+        findings.add("BadValue", message, project.span, hint=fault[1])
 
 
 def _text(node: Node | None) -> str:
     return node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
-
-
-def endpoint_problem(
-    url: str, cloud: str, region: str, service: Service, allowed: tuple[str, ...] = ()
-) -> str | None:
-    """What is wrong with an endpoint: it decides who is given the credentials. None when it is
-    allowed.
-
-    `allowed` are further hosts, from the environment.
-    """
-    try:
-        origin(
-            url, lambda host: is_listed(host, allowed) or is_host_of(host, cloud, region, service)
-        )
-    except BadOrigin as error:
-        return error.message
-    return None
 
 
 def url_problem(url: str) -> str | None:

@@ -6,9 +6,17 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from runner.model.bounds import Name
+from runner.model.clouds import CLOUDS, check_cloud
 from runner.model.plan import (
     Ids,
     Many,
@@ -113,7 +121,9 @@ class TargetConfig(Part):
     `region` becomes part of host names, so it has their characters.
     """
 
-    cloud: Literal["huaweicloud", "otc", "simulator"]
+    cloud: Annotated[
+        Text, AfterValidator(check_cloud), WithJsonSchema({"enum": list(CLOUDS), "type": "string"})
+    ]
     region: Name = "eu-west-101"
     project_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None = Field(
         None, description="Looked up by region where it is not written."

@@ -45,6 +45,17 @@ class Running:
         return self.state.fleet.project_id
 
     @property
+    def endpoints(self) -> dict[str, str]:
+        """Return what a target's `endpoints` must say."""
+        return {"ecs": self.url, "iam": self.url}
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """Return the environment variables that log in."""
+        keys = self.state.credentials
+        return {"HUAWEICLOUD_SDK_AK": keys.ak, "HUAWEICLOUD_SDK_SK": keys.sk}
+
+    @property
     def region(self) -> str:
         return self.state.fleet.options.region
 

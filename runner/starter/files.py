@@ -10,7 +10,8 @@ from importlib import resources
 from pathlib import PurePosixPath
 
 from runner import REPOSITORY, __version__
-from runner.starter.request import CLOUDS, StarterRequest
+from runner.model.clouds import CLOUDS, SIMULATOR
+from runner.starter.request import StarterRequest
 
 ALWAYS = (
     "README.md",
@@ -23,19 +24,13 @@ ALWAYS = (
 PLAN_WORKFLOW = ".github/workflows/reboot-plan.yml"
 RUN_WORKFLOW = ".github/workflows/reboot-run.yml"
 WORKFLOWS = (PLAN_WORKFLOW, RUN_WORKFLOW)
-SECRETS = (
-    *("HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"),
-    *("REBOOT_RUNNER_STORE", "REBOOT_RUNNER_STORE_TOKEN", "GATES_TOKEN"),
-)
-"""What the hardened workflows read, where the job's environment or the repository has it.
-Absent ones are blank.
+SECRETS = ("REBOOT_RUNNER_STORE", "REBOOT_RUNNER_STORE_TOKEN", "GATES_TOKEN")
+"""What the hardened workflows read besides the credentials of the cloud, where the job's
+environment or the repository has it. Absent ones are blank.
 """
-VARIABLES = ("HUAWEICLOUD_OIDC_PROVIDER_URN", "HUAWEICLOUD_OIDC_AGENCY_URN")
-"""The same for what is no secret. Each environment holds its own value under the one name."""
 DEPENDABOT = ".github/dependabot.yml"
 CODEOWNERS = ".github/CODEOWNERS"
 
-_CREDENTIALS = [*(("vars", name) for name in VARIABLES), *(("secrets", name) for name in SECRETS)]
 _ENDPOINTS = """
     # A simulated cloud that is served over HTTP, `reboot-runner simulator`, is reached by its address:
     # endpoints: {ecs: "http://127.0.0.1:8080"}"""  # noqa: E501
@@ -77,9 +72,9 @@ def starter_files(request: StarterRequest, schemas: Mapping[str, str]) -> tuple[
 
 def fill_ins(request: StarterRequest) -> tuple[FillIn, ...]:
     """Return what `request` leaves open. Empty when everything was given."""
-    if request.region is not None or request.cloud == "simulator":
+    if request.region is not None or request.cloud == SIMULATOR:
         return ()
-    assumed = f"`region` of target {request.target}: {CLOUDS[request.cloud]} is only assumed"
+    assumed = f"`region` of target {request.target}: {CLOUDS[request.cloud].region} is only assumed"
     return (FillIn(("reboot-runner.yaml",), assumed),)
 
 
@@ -88,20 +83,21 @@ def _values(request: StarterRequest) -> dict[str, str]:
     most YAML's quotes.
     """
     source = request.source
+    entry = CLOUDS[request.cloud]
+    handed = [("vars", name) for name in entry.variables]
+    handed += [("secrets", name) for name in (*entry.secrets, *SECRETS)]
     tag = f" # v{__version__}" if source.is_commit and source.repository == REPOSITORY else ""
     return {
         "target": _scalar(request.target),
         "cloud": request.cloud,
-        "region": _scalar(request.region or CLOUDS[request.cloud]),
+        "region": _scalar(request.region or CLOUDS[request.cloud].region),
         "allowed": ", ".join(dict.fromkeys((_scalar(request.target), "simulator"))),
-        "endpoints": _ENDPOINTS if request.cloud == "simulator" else "",
+        "endpoints": _ENDPOINTS if request.cloud == SIMULATOR else "",
         "branches": ", ".join(_scalar(branch) for branch in request.branches),
         "repository": source.repository,
         "revision": source.revision,
         "action": f"{source.repository}/.github/actions/reboot-runner@{source.revision}{tag}",
-        "credentials": "\n".join(
-            f"          {name}: ${{{{ {kind}.{name} }}}}" for kind, name in _CREDENTIALS
-        ),
+        "credentials": "\n".join(f"          {n}: ${{{{ {of}.{n} }}}}" for of, n in handed),
         "handover": _part("pull-request" if request.github else "by-hand"),
         "github": _part("on-github") if request.github else "",
         "owners": " ".join(request.owners),

@@ -6,10 +6,8 @@ import re
 from dataclasses import dataclass
 
 from runner import REPOSITORY, __version__
+from runner.model.clouds import CLOUDS
 from runner.model.patterns import NAME_PATTERN
-
-CLOUDS = {"huaweicloud": "eu-west-101", "otc": "eu-de", "simulator": "eu-west-101"}
-"""Cloud -> the region that is assumed without `--region`."""
 
 _SOURCE = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100})(?:@([0-9a-f]{40}|v[0-9]+(?:\.[0-9]+)*))?"
@@ -46,7 +44,7 @@ class StarterRequest:
     """
 
     target: str = "prod"
-    cloud: str = "huaweicloud"
+    cloud: str = next(iter(CLOUDS))
     region: str | None = None
     source: ActionSource = ActionSource()
     owners: tuple[str, ...] = ()

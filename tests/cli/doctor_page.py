@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from runner.cloud.huawei.permissions import needs
+from runner.ports.provider import provider_of
 from tests.cli.forked import Forker, forker
 from tests.cli.lab import NO_METADATA, PLAN, Lab, Remote, bare_environment, remote
 from tests.cli.tls import HOST, tls_front
@@ -98,7 +98,7 @@ def page() -> str:
 
 
 def _rows() -> Iterator[str]:
-    for need in needs("huaweicloud", alarms=True, lookup=True):
+    for need in provider_of("huaweicloud").permissions(alarms=True, lookup=True):
         action = f"`{need.action}`" if need.action else "–"
         yield f"| {action} | {need.purpose} | {'yes' if need.trial else 'no'} | {need.without} |"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.model.clouds import DOMAINS, FURTHER_DOMAINS, PARTNERS, SERVICES, Service, host_of
+from runner.cloud.huawei.hosts import DOMAINS, FURTHER_DOMAINS, PARTNERS, SERVICES, host_of
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "clouds.md").read_text(encoding="utf-8")
 REGIONS = (
@@ -22,7 +22,7 @@ REGIONS = (
     ),
     *("eu-de", "eu-nl", "eu-ch2"),
 )
-KEYS: dict[str, Service] = {("as" if s == "autoscaling" else s): s for s in SERVICES}
+KEYS: dict[str, str] = {("as" if s == "autoscaling" else s): s for s in SERVICES}
 
 
 def rows(head: str) -> list[list[str]]:

@@ -14,10 +14,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runner.cloud.huawei.endpoints import checked, settings_for
+from runner.cloud.huawei.hosts import PARTNERS, Partner, domains_of
 from runner.errors import InvalidInput
-from runner.loading.config import endpoint_problem
-from runner.model.clouds import PARTNERS, Partner, Service, domains_of
 from runner.net.hosts import is_loopback
+from runner.ports.provider import provider_of
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_unknown_cloud() -> None:
         ("otc", "ru-moscow-1", "ecs", "https://ecs.ru-moscow-1.hc.sbercloud.ru"),
     ],
 )
-def test_hosts_that_anybody_can_rent(cloud: str, region: str, service: Service, url: str) -> None:
+def test_hosts_that_anybody_can_rent(cloud: str, region: str, service: str, url: str) -> None:
     """A bucket, an API of the gateway, another service, a partner of another region: no
     endpoint of the service.
     """
@@ -202,7 +202,7 @@ def test_hosts_that_anybody_can_rent(cloud: str, region: str, service: Service, 
     assert [p.code for p in caught.value.problems] == ["EndpointNotAllowed"]
     hint = str(caught.value.problems[0].hint)
     assert "REBOOT_RUNNER_ALLOWED_HOSTS" in hint
-    assert endpoint_problem(url, cloud, region, service) is not None
+    assert provider_of(cloud).check_endpoint(service, url, region, ()) is not None
 
 
 def test_swiss_otc() -> None:
@@ -298,7 +298,7 @@ def test_tricks(url: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         checked(url, "otc", ALLOWED)
     assert caught.value.problems[0].message.isprintable()
-    assert endpoint_problem(url, "otc", "eu-de", "ecs", ALLOWED) is not None
+    assert provider_of("otc").check_endpoint("ecs", url, "eu-de", ALLOWED) is not None
 
 
 PIECES = [
@@ -345,9 +345,9 @@ def test_what_is_accepted_is_read_alike(url: str) -> None:
     try:
         found = checked(url, "otc")
     except InvalidInput:
-        assert endpoint_problem(url, "otc", "eu-de", "ecs") is not None
+        assert provider_of("otc").check_endpoint("ecs", url, "eu-de", ()) is not None
         return
-    assert endpoint_problem(url, "otc", "eu-de", "ecs") is None
+    assert provider_of("otc").check_endpoint("ecs", url, "eu-de", ()) is None
     assert checked(found, "otc") == found
     for text in (url, found):
         client, own = httpx.URL(text), urlsplit(text)

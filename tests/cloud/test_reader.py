@@ -13,10 +13,9 @@ import pytest
 import stamina
 
 from runner.cloud.huawei.auth.credentials import AkSk, Credentials, StaticToken
-from runner.cloud.huawei.denials import OtherProject
 from runner.cloud.huawei.reader import Patience, Reader
 from runner.cloud.huawei.throttle import RequestPace
-from runner.errors import CloudDenied, CloudError
+from runner.errors import CloudDenied, CloudError, OtherProject
 from runner.net.secret import Secret
 from runner.net.transport import ExchangeLimits, Transport
 from runner.net.wire import Outgoing, Unreachable

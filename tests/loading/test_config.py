@@ -9,7 +9,6 @@ import pytest
 
 from runner.errors import InvalidInput
 from runner.loading.config import (
-    endpoint_problem,
     find_config,
     is_secret_name,
     load_config,
@@ -17,6 +16,7 @@ from runner.loading.config import (
     template_env,
 )
 from runner.model.config import Config
+from runner.ports.provider import provider_of
 
 FULL = """\
 version: 1
@@ -101,6 +101,9 @@ def test_option_and_environment_win(tmp_path: Path) -> None:
     assert [p.code for p in missing.problems] == ["Unreadable"]
 
 
+CLOUD = provider_of("huaweicloud")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -180,7 +183,7 @@ ALLOWED = ("proxy.example.com",)
 )
 def test_endpoints_that_are_allowed(url: str) -> None:
     """The cloud's own hosts by https, this machine, and hosts that the environment lists."""
-    assert endpoint_problem(url, "huaweicloud", "eu-west-101", "ecs", ALLOWED) is None
+    assert CLOUD.check_endpoint("ecs", url, "eu-west-101", ALLOWED) is None
 
 
 @pytest.mark.parametrize(
@@ -226,7 +229,7 @@ def test_endpoints_that_are_allowed(url: str) -> None:
 )
 def test_endpoints_that_are_refused(url: str) -> None:
     """Whatever could send credentials to another host, or in clear, is refused."""
-    assert endpoint_problem(url, "huaweicloud", "eu-west-101", "ecs", ALLOWED) is not None
+    assert CLOUD.check_endpoint("ecs", url, "eu-west-101", ALLOWED) is not None
 
 
 def test_further_hosts_come_from_the_environment_only() -> None:

@@ -24,10 +24,10 @@ from runner.app.doctor.questions import CheckRow, ask_all
 from runner.app.doctor.target import EMBEDDED, TARGET, Examined
 from runner.app.policy import Police, rules_of
 from runner.app.targets import all_targets, choose_target, is_embedded
-from runner.cloud.huawei.permissions import needs, policy
 from runner.errors import InvalidInput, UsageProblem
 from runner.loading.config import LoadedConfig
 from runner.model.shape import json_values
+from runner.ports.provider import provider_of
 from runner.report.doctor import About, Diagnosis, Subject, doctor_document, doctor_text
 from runner.report.safe import json_text
 
@@ -114,9 +114,10 @@ def print_policy(app: App, names: tuple[str, ...], plans: tuple[Path, ...]) -> N
         next(iter(clouds), "simulator"),
         any(config.project_id is None for config in configs),
     )
-    wanted = needs(cloud, alarms=asks_alarms(plans_of(loaded, police, plans)), lookup=lookup)
-    app.echo(json.dumps(policy(wanted), indent=2))
-    elsewhere = policy(wanted, is_global=True)["Statement"][0]["Action"]
+    provider, alarms = provider_of(cloud), asks_alarms(plans_of(loaded, police, plans))
+    wanted = provider.permissions(alarms=alarms, lookup=lookup)
+    app.echo(json.dumps(provider.policy(wanted), indent=2))
+    elsewhere = provider.policy(wanted, is_global=True)["Statement"][0]["Action"]
     if elsewhere:
         app.talk(
             f"where project_id is not configured, {', '.join(elsewhere)} is needed too: an action "

@@ -13,13 +13,9 @@ from datetime import UTC, datetime
 
 from runner.app.app import App
 from runner.app.doctor.questions import SLOW, CheckRow, failed, ok, skipped, warning
-from runner.app.open_target import Asking, Session, endpoints_of, open_target, request_log
+from runner.app.open_target import Asking, Session, open_target, request_log
 from runner.app.targets import is_embedded
-from runner.cloud.huawei.auth.choice import Considered, choose_login, explain_choice
-from runner.cloud.huawei.denials import OtherProject
-from runner.cloud.huawei.endpoints import suffixes_of
-from runner.cloud.huawei.permissions import Need, needs
-from runner.errors import CloudDenied, CloudError, NoProject, RunnerError
+from runner.errors import CloudDenied, CloudError, NoProject, OtherProject, RunnerError
 from runner.loading.config import LoadedConfig
 from runner.model.config import ALL_GRANTED, TargetConfig
 from runner.model.inventory import Inventory
@@ -28,12 +24,11 @@ from runner.model.quantity import counted
 from runner.net.origin import allowed_hosts
 from runner.net.reach import Way, way_to
 from runner.net.wire import RequestLog
+from runner.ports.provider import LoginOption, Permission, Provider, provider_of
 from runner.report.doctor import CheckResult, listed
 
-NEAR_S, FAR_S = 120.0, 900.0
-"""Clocks that differ by more than the second are refused (API Signing Guide: 15 minutes);
-the first is told early.
-"""
+NEAR_S = 120.0
+"""A clock that differs by more is worth a warning."""
 LIST_WITHIN = 6
 """The whole list may take so many times as long as one question: a large fleet has many pages."""
 
@@ -56,7 +51,7 @@ class Examined:
     within_s: float
     stack: AsyncExitStack
     answers: list[RequestLog] = field(default_factory=list)
-    considered: Sequence[Considered] = ()
+    considered: Sequence[LoginOption] = ()
     looks_up: bool = False
     urls: dict[str, str] = field(default_factory=dict)
     ways: list[Way] = field(default_factory=list)
@@ -73,8 +68,12 @@ class Examined:
         return self.session
 
     @property
-    def needs(self) -> tuple[Need, ...]:
-        return needs(self.config.cloud, alarms=self.asks_alarms, lookup=self.looks_up)
+    def provider(self) -> Provider:
+        return provider_of(self.config.cloud)
+
+    @property
+    def needs(self) -> tuple[Permission, ...]:
+        return self.provider.permissions(alarms=self.asks_alarms, lookup=self.looks_up)
 
     async def bounded(self, question: Awaitable[object]) -> CloudError | None:
         """Return None if the question was answered, else why not."""
@@ -93,30 +92,16 @@ def _endpoints(it: Examined) -> CheckResult:
     config = it.config
     if is_embedded(config):
         return ok("the simulated cloud inside this process: nothing leaves this machine")
-    made = endpoints_of(config, os.environ, config.project_id)
-    it.considered = explain_choice(config, os.environ)
-    kind = next((one.kind for one in it.considered if one.taken), None)
-    it.looks_up = config.project_id is None
-    if kind is not None:
-        named = (
-            choose_login(config.auth, os.environ, config.env_prefix or "").project_id is not None
-        )
-        it.looks_up = it.looks_up and not named and kind != "password"
-    asked = {
-        "ecs": made.ecs_url,
-        "iam": made.iam_url if kind == "password" or it.looks_up else None,
-        "sts": made.sts_url if kind == "oidc" else None,
-        "ces": made.ces_url if it.asks_alarms else None,
-    }
-    it.urls = {service: url for service, url in asked.items() if url is not None}
+    it.considered = it.provider.login_options(config, os.environ)
+    reach = it.provider.reach(config, os.environ, alarms=it.asks_alarms)
+    it.looks_up, it.urls = reach.is_looked_up, dict(reach.urls)
     words = []
     for service, url in it.urls.items():
         written = getattr(config.endpoints, service) is not None
         by = "configured" if written else "as ecs" if config.cloud == "simulator" else "by the rule"
         words.append(f"{service} {url} ({by})")
-    hosts = [f"*{suffix}" for suffix in suffixes_of(config.cloud, config.region)] + [
-        *allowed_hosts(os.environ)
-    ]
+    hosts = [f"*{suffix}" for suffix in it.provider.allowed_suffixes(config.region)]
+    hosts += allowed_hosts(os.environ)
     return ok("; ".join(words), [f"allowed hosts: {', '.join(hosts) or 'loopback'}"])
 
 
@@ -128,7 +113,7 @@ def _credentials(it: Examined) -> CheckResult:
         return ok(f"{taken.kind} is taken: {taken.why}", others)
     error = CloudDenied("no credentials can be used")
     try:
-        choose_login(it.config.auth, os.environ, it.config.env_prefix or "")
+        it.provider.project_of_login(it.config, os.environ)
     except RunnerError as refused:
         error = CloudDenied(refused.message, hint=refused.hint)
     return failed(error, others)
@@ -157,12 +142,13 @@ def _clock(it: Examined) -> CheckResult:
     if abs(ahead_s) <= NEAR_S:
         return ok("this machine's clock and the cloud's agree")
     direction = "behind" if ahead_s > 0 else "ahead of"
+    far_s = it.provider.clock_tolerance.total_seconds()
     said = (
         f"this machine's clock ({datetime.now(UTC):%Y-%m-%d %H:%M:%S}Z) is "
-        f"{abs(ahead_s) / 60:.0f} minutes"
-        f" {direction} the cloud's: signatures are refused from 15 minutes on"
+        f"{abs(ahead_s) / 60:.0f} minutes {direction} the cloud's: "
+        f"requests are refused from {far_s / 60:.0f} minutes on"
     )
-    return CheckResult("", "failed" if abs(ahead_s) > FAR_S else "warning", said)
+    return CheckResult("", "failed" if abs(ahead_s) > far_s else "warning", said)
 
 
 async def _login(it: Examined) -> CheckResult | None:
@@ -174,7 +160,7 @@ async def _login(it: Examined) -> CheckResult | None:
         )
     except RunnerError as error:
         if it.looks_up and isinstance(error, CloudError) and _is_permission(error):
-            need = next(need for need in it.needs if need.trial == "projects")
+            need = next(need for need in it.needs if need.is_lookup)
             it.judged = need.action
             return _judged(need, error)
         return failed(error, name="project" if isinstance(error, NoProject) else "")
@@ -244,7 +230,7 @@ async def _permissions(it: Examined) -> list[CheckResult]:
             checks.append(
                 _untried(need, "cannot be checked without rebooting a server, so it was not")
             )
-        elif need.trial in ("show", "history") and not server_id:
+        elif need.reads_server and not server_id:
             checks.append(_untried(need, "not tried: no server is known to read"))
         else:
             if need.trial not in tried:
@@ -259,15 +245,15 @@ def _is_permission(error: CloudError) -> bool:
     return isinstance(error, CloudDenied) and error.status == 403
 
 
-def _purpose(need: Need) -> str:
+def _purpose(need: Permission) -> str:
     return need.purpose if need.action else f"{need.purpose} (no page names an action)"
 
 
-def _untried(need: Need, why: str) -> CheckResult:
+def _untried(need: Permission, why: str) -> CheckResult:
     return CheckResult("permission", "skipped", f"{_purpose(need)}: {why}", action=need.action)
 
 
-def _judged(need: Need, error: CloudError | None) -> CheckResult:
+def _judged(need: Permission, error: CloudError | None) -> CheckResult:
     if error is None:
         return CheckResult("permission", "ok", f"{_purpose(need)}: allowed", action=need.action)
     denied = isinstance(error, CloudDenied)

@@ -12,12 +12,6 @@ from __future__ import annotations
 import re
 
 from runner.cloud.huawei.bodies import ApiError
-from runner.errors import CloudDenied
-
-
-class OtherProject(CloudDenied):
-    """The credentials are good, and belong to another project than the target names."""
-
 
 REBOOT = "ecs:cloudServers:reboot"
 OTHER_PROJECT = frozenset({"Common.0018", "Ecs.0023"})

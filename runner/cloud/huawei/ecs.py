@@ -21,7 +21,7 @@ from runner.cloud.huawei.auth.exchange import Exchange, OnSecret, PasswordToken,
 from runner.cloud.huawei.auth.logins import Login, PasswordLogin, TokenLogin
 from runner.cloud.huawei.endpoints import Settings
 from runner.cloud.huawei.paging import Get, together
-from runner.cloud.huawei.permissions import CloudTrials, need
+from runner.cloud.huawei.permissions import CloudTrials, permissions
 from runner.cloud.huawei.reader import Answer, Patience, Reader
 from runner.cloud.huawei.reboot import JOB_ID, classify, job_id_of, reboot_body
 from runner.cloud.huawei.servers import Servers, is_unknown_job, segment
@@ -158,8 +158,11 @@ class HuaweiCloud:
             if error.status not in (200, 403, 404):
                 raise
             is_denied = isinstance(error, CloudDenied)
-            allow = need(self._settings.cloud, "groups").how_to_allow
-            return (), Unread(error.message, allow if is_denied else error.hint or "", is_denied)
+            hint = error.hint or ""
+            if is_denied:
+                needs = permissions(self._settings.cloud, alarms=False, lookup=False)
+                hint = next(one for one in needs if one.trial == "groups").how_to_allow
+            return (), Unread(error.message, hint, is_denied)
 
     async def read_servers(self, ids: Collection[str]) -> Mapping[str, Server]:
         """These servers now; those the cloud does not know are left out."""
@@ -202,7 +205,7 @@ class HuaweiCloud:
         return await alarms.alarming(self._ces(), self.project_id, ids)
 
     async def surroundings(self) -> Surroundings:
-        """Auto-scaling groups and scheduled events (`runner.ports.Surveyor`)."""
+        """Auto-scaling groups and scheduled events (`runner.ports.provider.CloudClient`)."""
         settings = self._settings
         scaling = self._getter(settings.as_url, "Auto Scaling", "autoscaling", around.BRIEF)
         ecs = self._getter(settings.ecs_url, "ECS", "ecs", around.BRIEF)

@@ -1,4 +1,4 @@
-"""Where a target's services are: by the rule of `runner.model.clouds`, or where the
+"""Where a target's services are: by the rule of `hosts`, or where the
 configuration says.
 
 A plan can never name a host. A configuration can, but only one of its cloud, loopback, or
@@ -11,17 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runner.errors import InvalidInput
-from runner.model.clouds import (
+from runner.cloud.huawei.hosts import (
     DOMAINS,
-    Service,
-    domains_of,
     host_of,
     how_to_allow,
     is_host_of,
     is_region,
     other_domain,
 )
+from runner.errors import InvalidInput
 from runner.model.problem import Problem
 from runner.net.origin import BadOrigin, allowed_hosts, host_of_origin, is_listed, origin
 
@@ -44,6 +42,18 @@ class Settings:
     ces_url: str | None = None
     as_url: str | None = None
     enterprise_project: str | None = None
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Return the known URLs by the keys of `endpoints` in the configuration."""
+        known = {
+            "ecs": self.ecs_url,
+            "iam": self.iam_url,
+            "sts": self.sts_url,
+            "ces": self.ces_url,
+            "autoscaling": self.as_url,
+        }
+        return {service: url for service, url in known.items() if url is not None}
 
     @property
     def filters(self) -> tuple[tuple[str, str], ...]:
@@ -98,7 +108,7 @@ def settings_for(
             "EndpointMissing", "a simulated cloud needs its endpoint here", "set endpoints.ecs"
         )
     allowed = allowed_hosts(environ)
-    written: dict[Service, str | None] = {
+    written: dict[str, str | None] = {
         "ecs": ecs,
         "iam": iam,
         "sts": sts,
@@ -130,19 +140,12 @@ def settings_for(
     )
 
 
-def suffixes_of(cloud: str, region: str) -> tuple[str, ...]:
-    """What the hosts of a region's endpoints end in, without anybody's word; each begins
-    with a dot.
-    """
-    return tuple(f".{domain}" for domain in domains_of(cloud, region))
-
-
 def checked(
     url: str,
     cloud: str,
     allowed: tuple[str, ...] = (),
     *,
-    service: Service = "ecs",
+    service: str = "ecs",
     region: str = "",
 ) -> str:
     """The origin of an endpoint: lower case, without its scheme's own port and without a

@@ -11,115 +11,75 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from runner.cloud.huawei.paging import Get, Query
 from runner.cloud.huawei.servers import is_unknown_job
 from runner.errors import CloudError
 from runner.net.wire import encode
-
-Trial = Literal["list", "groups", "show", "job", "history", "alarms", "records", "projects"]
-"""Harmless reads, each of which a permission allows. See `CloudTrials`."""
-
-When = Literal["always", "alarms", "lookup"]
-"""`alarms`: where plans have gates that ask Cloud Eye. `lookup`: where the project's id is
-not configured.
-"""
+from runner.ports.provider import Permission
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One permission. `action` is None where no page names one. `without`: what becomes of
-    runs that lack it.
-
-    `trial` is None for what cannot be tried without doing it. `is_vital`: runs need it.
-    `identity`: the action's name in identity policies where that is another one (page
-    "Listing ECS Groups", "Authorization").
-    """
-
-    action: str | None
-    purpose: str
-    trial: Trial | None
-    without: str
-    is_vital: bool = True
-    when: When = "always"
-    is_global: bool = False
-    identity: str | None = None
-
-    @property
-    def how_to_allow(self) -> str:
-        if self.action is None:
-            return "no page names the action that allows it; ask who grants rights in the account"
-        other = f" (in an identity policy {self.identity})" if self.identity else ""
-        return (
-            f"allow {self.action}{other}; `reboot-runner doctor --policy` prints the whole policy"
-        )
-
-
-def need(cloud: str, trial: Trial) -> Need:
-    """Return what a read of a target of this cloud needs."""
-    return next(one for one in needs(cloud, alarms=True, lookup=True) if one.trial == trial)
-
-
-def needs(cloud: str, *, alarms: bool, lookup: bool) -> tuple[Need, ...]:
-    """What a target of this cloud needs, where its plans ask for alarms, and where its
-    project is looked up.
+def permissions(cloud: str, *, alarms: bool, lookup: bool) -> tuple[Permission, ...]:
+    """Return what a target of this cloud needs. `alarms`: its plans have gates that read
+    alarms. `lookup`: its project is looked up.
     """
     show = "ecs:cloudServers:get" if cloud == "otc" else "ecs:cloudServers:showServer"
-    every = (
-        Need("ecs:cloudServers:list", "list the servers", "list", "nothing can be planned"),
-        Need(
+    found = [
+        Permission("ecs:cloudServers:list", "list the servers", "list", "nothing can be planned"),
+        Permission(
             "ecs:cloudServers:list",
             "list the server groups",
             "groups",
             "anti-affinity groups are not seen, and may go down as a whole",
-            identity=None if cloud == "otc" else "ecs:cloudServers:listServerGroups",
+            identity_action=None if cloud == "otc" else "ecs:cloudServers:listServerGroups",
         ),
-        Need(show, "read single servers again", "show", "states cannot be read while a wave runs"),
-        Need(None, "follow the job of a reboot", "job", "a run cannot see how reboots end"),
-        Need(
+        Permission(
+            show,
+            "read single servers again",
+            "show",
+            "states cannot be read while a wave runs",
+            reads_server=True,
+        ),
+        Permission(None, "follow the job of a reboot", "job", "a run cannot see how reboots end"),
+        Permission(
             None,
             "read the history of a server",
             "history",
             "after a lost answer a server stays unknown until a person looks",
             is_vital=False,
+            reads_server=True,
         ),
-        Need(
+        Permission(
             "ecs:cloudServers:reboot", "reboot servers", None, "a run is refused at its first wave"
         ),
-        Need(
-            "ces:alarms:list",
-            "read the alarm rules",
-            "alarms",
-            "gates with alarms stay closed",
-            when="alarms",
-        ),
-        Need(
-            "ces:alarmHistory:list",
-            "read alarms that are on",
-            "records",
-            "gates with alarms stay closed",
-            when="alarms",
-        ),
-        Need(
-            "iam:projects:listProjects",
-            "look up the project's id",
-            "projects",
-            "project_id must be configured",
-            when="lookup",
-            is_global=True,
-        ),
-    )
-    wanted = {"always": True, "alarms": alarms, "lookup": lookup}
-    return tuple(need for need in every if wanted[need.when])
+    ]
+    if alarms:
+        shut = "gates with alarms stay closed"
+        found += [
+            Permission("ces:alarms:list", "read the alarm rules", "alarms", shut),
+            Permission("ces:alarmHistory:list", "read alarms that are on", "records", shut),
+        ]
+    if lookup:
+        found.append(
+            Permission(
+                "iam:projects:listProjects",
+                "look up the project's id",
+                "projects",
+                "project_id must be configured",
+                is_lookup=True,
+                is_global=True,
+            )
+        )
+    return tuple(found)
 
 
-def policy(wanted: Iterable[Need], *, is_global: bool = False) -> dict[str, Any]:
-    """The smallest custom policy that allows all of these: of project-level services, or of
-    global ones.
+def policy(wanted: Iterable[Permission], *, is_global: bool = False) -> dict[str, Any]:
+    """Return the smallest custom policy that allows all of these: of project-level services,
+    or of global ones.
     """
     actions = dict.fromkeys(
-        n.action for n in wanted if n.action is not None and n.is_global == is_global
+        one.action for one in wanted if one.action is not None and one.is_global == is_global
     )
     return {"Version": "1.1", "Statement": [{"Effect": "Allow", "Action": list(actions)}]}
 

@@ -19,10 +19,10 @@ import stamina.instrumentation
 from runner.cloud.huawei.auth.credentials import Credentials
 from runner.cloud.huawei.bodies import ApiError, read_error
 from runner.cloud.huawei.codes import Verdict, proof
-from runner.cloud.huawei.denials import OtherProject, denial, is_other_project
+from runner.cloud.huawei.denials import denial, is_other_project
 from runner.cloud.huawei.reboot import retry_after_s
 from runner.cloud.huawei.throttle import RequestPace, Sleep, allowed
-from runner.errors import CloudDenied, CloudError
+from runner.errors import CloudDenied, CloudError, OtherProject
 from runner.inputs.json_text import parse_json
 from runner.net.secret import Scrub, Secret, scrubber
 from runner.net.transport import Transport

@@ -30,20 +30,9 @@ from runner.cloud.huawei.auth.logins import (
 from runner.cloud.huawei.machine import origin_of
 from runner.errors import CloudDenied, InvalidInput
 from runner.model.config import TargetConfig
+from runner.ports.provider import LoginOption
 
 AuthKind = Literal["auto", "token", "password", "aksk", "metadata", "oidc"]
-
-
-@dataclass(frozen=True, slots=True)
-class Considered:
-    """One kind of login: whether it is the one that is taken, and why, or why not, in a sentence.
-
-    `kind` is the word of `auth`. `why` names variables and files, never a value.
-    """
-
-    kind: str
-    taken: bool
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +89,7 @@ def choose_login(auth: AuthKind, environ: Mapping[str, str], prefix: str = "") -
     return choose(auth, environ, prefix).login
 
 
-def explain_choice(target: TargetConfig, environ: Mapping[str, str]) -> tuple[Considered, ...]:
+def explain_choice(target: TargetConfig, environ: Mapping[str, str]) -> tuple[LoginOption, ...]:
     """Every kind once, in the order of `auto`; at most one is taken. Asks nobody on the network."""
     made: dict[str, list[str]] = {}
     taken: str | None = None
@@ -129,7 +118,7 @@ def explain_choice(target: TargetConfig, environ: Mapping[str, str]) -> tuple[Co
             taken = found.kind
             words[:] = ["; ".join(filter(None, (found.why, found.warning)))]
     return tuple(
-        Considered(kind, kind == taken, words[0] if kind == taken else "; ".join(words))
+        LoginOption(kind, kind == taken, words[0] if kind == taken else "; ".join(words))
         for kind, words in made.items()
     )
 
